@@ -1,0 +1,104 @@
+"""Every error that rackwright raises on purpose, and the exit code each one ends with.
+
+RackwrightError
+├── UsageError        2   the command line asks for something that can't be
+├── HostError         3   one host: unreachable, unknown host key, a command failed
+│   └── HostKeyError  3   the host's key is not the pinned one
+├── HostsFailed       3   some hosts failed; the others went on
+├── ChangesPending    4   `plan --check` found something to change
+├── FleetError       10   fleet file, lock or keys file not valid; carries every problem
+├── SecretError      10   a secret reference doesn't resolve
+├── LeasedError      11   another operator holds the lease, or a rollout is open
+└── ProofError       12   a proof, check or drill didn't pass
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What a command's exit status means; every help text lists these."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    HOSTS_FAILED = 3
+    CHANGES_PENDING = 4
+    FLEET_INVALID = 10
+    LEASED = 11
+    NOT_PROVEN = 12
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong: where it stands, what it is, what it should be, the next command."""
+
+    where: str
+    what: str
+    should: str | None = None
+    next: str | None = None
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.what}" if self.where else self.what
+        if self.should:
+            text += f"; {self.should}"
+        return f"{text}\n  next: {self.next}" if self.next else text
+
+
+class RackwrightError(Exception):
+    """An expected failure, shown to the operator without a traceback."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(
+        self, what: str, *, where: str = "", should: str | None = None, next: str | None = None
+    ) -> None:
+        self.problems: tuple[Problem, ...] = (Problem(where, what, should, next),)
+        super().__init__(str(self.problems[0]))
+
+
+class UsageError(RackwrightError):
+    exit_code = ExitCode.USAGE
+
+
+class HostError(RackwrightError):
+    """`where` names the host."""
+
+    exit_code = ExitCode.HOSTS_FAILED
+
+
+class HostKeyError(HostError):
+    pass
+
+
+class HostsFailed(RackwrightError):
+    exit_code = ExitCode.HOSTS_FAILED
+
+
+class ChangesPending(RackwrightError):
+    exit_code = ExitCode.CHANGES_PENDING
+
+
+class FleetError(RackwrightError):
+    """All problems of the fleet's files at once."""
+
+    exit_code = ExitCode.FLEET_INVALID
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        Exception.__init__(self, "\n".join(str(problem) for problem in self.problems))
+
+
+class SecretError(RackwrightError):
+    exit_code = ExitCode.FLEET_INVALID
+
+
+class LeasedError(RackwrightError):
+    exit_code = ExitCode.LEASED
+
+
+class ProofError(RackwrightError):
+    exit_code = ExitCode.NOT_PROVEN

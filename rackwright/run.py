@@ -1,0 +1,74 @@
+"""What one run over the hosts did, or would do: steps, their outcomes, their totals."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    UNCHANGED = "unchanged"
+    WOULD_CHANGE = "would change"
+    CHANGED = "changed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    NOT_RUN = "not run"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operation on one host."""
+
+    host: str
+    role: str
+    operation: str
+    outcome: Outcome
+    seconds: float = 0.0
+    diff: str | None = None
+    """Unified diff of a file, or why none is shown ("content differs" for a secret file)."""
+    output: tuple[str, ...] = ()
+    """The last lines a failed operation printed."""
+
+
+@dataclass(frozen=True)
+class Totals:
+    changed: int = 0
+    unchanged: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+
+@dataclass(frozen=True)
+class Run:
+    """The steps of one run, host by host in their order, and the hosts that could not be reached."""
+
+    steps: tuple[Step, ...] = ()
+    unreachable: dict[str, str] = field(default_factory=dict)
+    """Host → why."""
+
+    @property
+    def failed_hosts(self) -> tuple[str, ...]:
+        failed = {step.host for step in self.steps if step.outcome is Outcome.FAILED}
+        return tuple(sorted(failed | set(self.unreachable)))
+
+    @property
+    def changes(self) -> int:
+        """Steps that changed something, or would."""
+        return sum(step.outcome in (Outcome.CHANGED, Outcome.WOULD_CHANGE) for step in self.steps)
+
+    def of(self, host: str) -> tuple[Step, ...]:
+        return tuple(step for step in self.steps if step.host == host)
+
+    def totals(self, host: str | None = None) -> Totals:
+        """Given a host or none for all, return the counts that `--json` prints."""
+        seen = Counter(step.outcome for step in self.steps if host in (None, step.host))
+        return Totals(
+            changed=seen[Outcome.CHANGED] + seen[Outcome.WOULD_CHANGE],
+            unchanged=seen[Outcome.UNCHANGED],
+            failed=seen[Outcome.FAILED] + sum(host in (None, name) for name in self.unreachable),
+            skipped=seen[Outcome.SKIPPED] + seen[Outcome.NOT_RUN],
+        )
+
+    def __add__(self, other: Run) -> Run:
+        return Run(self.steps + other.steps, {**self.unreachable, **other.unreachable})
