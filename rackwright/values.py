@@ -84,9 +84,7 @@ def parse_size(value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
     match = (
-        re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?)\s*([kmgt]?i?)b?", value.lower())
-        if isinstance(value, str)
-        else None
+        re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?)\s*([kmgt]?i?)b?", value.lower()) if isinstance(value, str) else None
     )
     if not match or match[2] == "i":
         raise ValueError("should be a size like 500M, 80GiB or 2TB")

@@ -1,0 +1,40 @@
+"""The lock: what should run, each answer beside its question. Apply uses nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from rackwright.values import File, Name, Port, Sha256, Stored
+
+
+class ModelLock(Stored):
+    """A model's source, settled to files."""
+
+    source: str
+    """The question: what the fleet file asks for."""
+    revision: str | None = None
+    """Commit of a hub repository."""
+    digest: Sha256
+    """sha256 of the sorted lines `sha256 size path`, each ended by a newline."""
+    files: tuple[File, ...]
+
+
+class RuntimeLock(Stored):
+    """A runtime's version, settled to the archive that holds it."""
+
+    kind: str
+    version: str
+    build: str | None = None
+    """The question: what the fleet file asks for."""
+    files: tuple[File, ...]
+
+
+class Lock(Stored):
+    format: Literal["lock/1"] = "lock/1"
+    fleet: Name
+    models: Mapping[Name, ModelLock]
+    runtimes: Mapping[str, RuntimeLock]
+    """By <kind>-<version>."""
+    ports: Mapping[Name, Mapping[str, Port]]
+    """Host → replica (<model>@<n>) → port; given once, from 8100, never moved."""

@@ -1,0 +1,228 @@
+"""The fleet file as people write it, checked, and the fleet that follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from rackwright.fleet.source import Source
+from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
+from rackwright.values import (
+    Address,
+    AddressField,
+    Frozen,
+    HostPath,
+    Line,
+    Name,
+    NetworkField,
+    Port,
+    Seconds,
+    SecretReference,
+    ServedName,
+)
+
+
+class JumpHost(Frozen):
+    address: Line
+    user: Line | None = None
+    port: Port = 22
+    key: Line | None = None
+
+
+class Ssh(Frozen):
+    user: Line = "root"
+    port: Port = 22
+    key: Line | None = None
+    """Private key file; the agent's keys when absent."""
+    certificate: Line | None = None
+    jump: JumpHost | Line | None = None
+    """A host of the fleet by name, an address, or a mapping."""
+
+
+class Sudo(Frozen):
+    password: SecretReference | None = None
+    """When absent, sudo must not ask for one."""
+
+
+class HostSettings(Frozen):
+    """What `defaults`, a group and a host can each set; the later wins."""
+
+    ssh: Ssh = Ssh()
+    sudo: Sudo = Sudo()
+    models_at: HostPath = "/srv/models"
+
+
+class Host(HostSettings):
+    """One machine with its settings resolved."""
+
+    address: Line
+    """IPv4, IPv6 or a DNS name as the controller reaches it; "@local" is the machine the tool runs on."""
+    service: AddressField | None = None
+    """Network of clients and gateways; `address` when absent."""
+    fabric: AddressField | None = None
+    """Network between the members of one replica; `address` when absent."""
+    out: Line | None = None
+    """Why the host is out of service: it is skipped everywhere, without an error."""
+
+
+class Placement(Frozen):
+    on: Name | tuple[Name, ...]
+    """A group, a host, or a list of hosts."""
+    replicas: Annotated[int, Field(ge=1, le=64)] = 1
+    """On each of these hosts."""
+    gpus: Annotated[int, Field(ge=0, le=64)] = 1
+    """For each replica; 0 serves on the CPU."""
+
+
+class Model(Frozen):
+    source: Source
+    runtime: LlamaCpp
+    place: Annotated[tuple[Placement, ...], Field(min_length=1)]
+    names: Annotated[tuple[ServedName, ...], Field(min_length=1)]
+    """What clients may ask for."""
+    context: Annotated[int, Field(ge=128, le=16_777_216)]
+    """Tokens that one request may use, prompt and answer together."""
+
+
+class OwnCertificate(Frozen):
+    """A certificate of the operator's instead of one of the fleet's authority."""
+
+    certificate: Line
+    """PEM file with the chain, beside the fleet file."""
+    key: SecretReference
+
+
+class Gateway(Frozen):
+    on: Annotated[tuple[Name, ...], Field(min_length=1)]
+    domain: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$")]
+    certificate: OwnCertificate | None = None
+    queue: Seconds = 60
+    """How long a request may wait for a free slot."""
+    longest_answer: Seconds = 3600
+
+
+class Allow(Frozen):
+    on: Name | tuple[Name, ...]
+    from_: Annotated[NetworkField | tuple[NetworkField, ...], Field(alias="from")]
+    port: Port
+    protocol: Literal["tcp", "udp"] = "tcp"
+    why: Line
+
+
+class Firewall(Frozen):
+    admin_from: Annotated[tuple[NetworkField, ...], Field(min_length=1)]
+    """Networks that may reach sshd."""
+    clients_from: Annotated[tuple[NetworkField, ...], Field(min_length=1)]
+    """Networks that may reach the gateways' port 443."""
+    allow: tuple[Allow, ...] = ()
+    existing: Literal["replace", "keep"] | None = None
+    """What to do with an active ufw, firewalld, Docker or Kubernetes; absent refuses to go on."""
+
+
+class Rollout(Frozen):
+    max_unavailable: Annotated[int, Field(ge=1, le=64)] = 1
+    """Of one model's replicas; what is down already counts."""
+    drain: Seconds = 600
+    """Longest wait for requests in flight; then the rollout pauses, it never kills."""
+    soak: Seconds = 120
+
+
+class Site(Frozen):
+    """Where bytes come from in this network."""
+
+    hub: Line = "https://huggingface.co"
+    hub_token: SecretReference | None = None
+    proxy: Line | None = None
+    ca_bundle: HostPath | None = None
+    """CA file on the hosts that downloads are verified with."""
+
+
+class Authority(Frozen):
+    """The fleet's certificate authority. Its private key never goes to a host."""
+
+    key: SecretReference | None = None
+    """PEM; ~/.config/rackwright/<fleet>/ca.key, made by the first apply, when absent."""
+
+
+class FleetFile(Frozen):
+    """One site."""
+
+    fleet: Name
+    timezone: Line = "UTC"
+    site: Site = Site()
+    authority: Authority = Authority()
+    hosts: Annotated[Mapping[Name, Host], Field(min_length=1)]
+    groups: Mapping[Name, tuple[Name, ...]] = {}
+    models: Annotated[Mapping[Name, Model], Field(min_length=1)]
+    gateway: Gateway
+    firewall: Firewall
+    rollout: Rollout = Rollout()
+    control: tuple[Name, ...] = ()
+    """Hosts that keep lease, journal and the applied fleet; the first gateway when absent."""
+
+
+@dataclass(frozen=True)
+class Replica:
+    """One engine of a model: the unit of drain, health, unit, port and version."""
+
+    model: str
+    number: int
+    """Counted per host, from 1."""
+    host: str
+    gpus: int
+
+    @property
+    def name(self) -> str:
+        """Its name on its host."""
+        return f"{self.model}@{self.number}"
+
+    @property
+    def address(self) -> str:
+        """Its name in the fleet, as commands take it: HOST/MODEL@N."""
+        return f"{self.host}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """A checked fleet file, from where it was read, and the replicas that follow from it."""
+
+    path: Path
+    file: FleetFile
+    replicas: tuple[Replica, ...]
+    """In the order of models, placements, hosts. Those on hosts that are `out` are not among them."""
+    sources: tuple[Path, ...]
+    """The fleet file and what it extends."""
+    origins: Mapping[str, Mapping[str, str]]
+    """Host → setting (like ssh.user) → where it was set ("defaults", "group gpu-nodes", "host gpu1")."""
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Names of the hosts in service."""
+        return tuple(name for name, host in self.file.hosts.items() if host.out is None)
+
+    @property
+    def control(self) -> tuple[str, ...]:
+        return self.file.control or self.file.gateway.on[:1]
+
+    @property
+    def gateways(self) -> tuple[str, ...]:
+        return tuple(name for name in self.file.gateway.on if name in self.hosts)
+
+    def beside(self, suffix: str) -> Path:
+        """Return NAME.<suffix> beside NAME.yml."""
+        return self.path.with_name(f"{self.path.stem}.{suffix}")
+
+    def service(self, host: str) -> Address | str:
+        """Where gateways and clients reach the host."""
+        settings = self.file.hosts[host]
+        return settings.service or settings.address
+
+    def replicas_on(self, host: str) -> tuple[Replica, ...]:
+        return tuple(replica for replica in self.replicas if replica.host == host)
+
+    def replicas_of(self, model: str) -> tuple[Replica, ...]:
+        return tuple(replica for replica in self.replicas if replica.model == model)

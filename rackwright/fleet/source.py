@@ -1,0 +1,54 @@
+"""Where a model's or a runtime's bytes come from, as the fleet file writes it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from rackwright.values import Line
+
+
+@dataclass(frozen=True)
+class HubSource:
+    """hf:OWNER/REPO[@REVISION][#GLOB]"""
+
+    repository: str
+    revision: str = "main"
+    glob: str | None = None
+
+
+@dataclass(frozen=True)
+class WebSource:
+    """https://…#sha256=HEX"""
+
+    url: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """file:PATH, on the controller; a relative path starts at the fleet file."""
+
+    path: str
+
+
+def parse_source(text: str) -> HubSource | WebSource | FileSource:
+    """Given the fleet file's text, return its source. Raise ValueError saying what it should be."""
+    if match := re.fullmatch(r"hf:([\w.-]+/[\w.-]+)(?:@([\w./-]+))?(?:#([\w.*?/\[\]-]+))?", text, re.ASCII):
+        return HubSource(match[1], match[2] or "main", match[3])
+    if match := re.fullmatch(r"(https://[!-~]+)#sha256=([0-9a-f]{64})", text):
+        return WebSource(match[1], match[2])
+    if text.startswith("file:") and len(text) > 5:
+        return FileSource(text[5:])
+    raise ValueError("should be hf:OWNER/REPO[@REVISION][#GLOB], https://…#sha256=HEX or file:PATH")
+
+
+def _checked(text: str) -> str:
+    parse_source(text)
+    return text
+
+
+Source = Annotated[Line, AfterValidator(_checked)]

@@ -1,0 +1,16 @@
+"""A certificate of the fleet's own authority, with its key, on one host."""
+
+from __future__ import annotations
+
+from rackwright.values import Frozen, Line
+
+
+class Settings(Frozen):
+    name: Line
+    """File stem under /etc/rackwright/certificates/: NAME.crt and NAME.ca.crt; the key is an encrypted
+    credential beside them, NAME.key.cred."""
+    names: tuple[Line, ...]
+    """DNS names and IP addresses the certificate is valid for; the first is its common name."""
+    client: bool = False
+    """Whether the certificate also identifies its host as a client (gateways towards host proxies)."""
+    days: int = 365

@@ -1,0 +1,1 @@
+"""What the packet filter of one host lets in."""

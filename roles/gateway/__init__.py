@@ -1,0 +1,1 @@
+"""Where clients come in: TLS, API keys, model routing, one access log."""

@@ -1,0 +1,55 @@
+"""Where clients come in: TLS, API keys, model routing, one access log."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from rackwright.roles.replica.settings import ReplicaName
+from rackwright.values import AddressField, Frozen, Line, Name, Port, ServedName, Sha256
+
+
+class Server(Frozen):
+    """One replica as a gateway sees it."""
+
+    replica: ReplicaName
+    host: Name
+    address: AddressField
+    port: Port
+    slots: int
+
+    @property
+    def name(self) -> str:
+        """HAProxy's name of the server. The port is part of it: a saved state must not move a replica's port."""
+        return f"{self.host}.{self.replica.replace('@', '.')}.{self.port}"
+
+
+class RoutedModel(Frozen):
+    name: Name
+    digest: Sha256
+    names: tuple[ServedName, ...]
+    servers: tuple[Server, ...]
+
+
+class Key(Frozen):
+    """An API key as gateways know it: never the key."""
+
+    id: Name
+    sha256: Sha256
+    models: tuple[Name, ...] = ()
+    """Models it may use; empty means all."""
+    expires: datetime | None = None
+
+
+class Settings(Frozen):
+    domain: Line
+    address: AddressField
+    """Listens on port 443 of this address only."""
+    certificate: Line
+    """Name of the certificate role's files that clients see."""
+    client_certificate: Line
+    """Name of the certificate role's files shown to host proxies."""
+    models: tuple[RoutedModel, ...]
+    keys: tuple[Key, ...]
+    longest_answer_seconds: int = 3600
+    queue_seconds: int = 60
+    """How long a request may wait for a free slot."""

@@ -1,0 +1,27 @@
+"""The only way to the engines of one host: TLS, for gateways with a certificate of the fleet only."""
+
+from __future__ import annotations
+
+from rackwright.roles.replica.settings import ReplicaName
+from rackwright.values import AddressField, Frozen, HostPath, Line, Port
+
+
+class Proxied(Frozen):
+    replica: ReplicaName
+    port: Port
+    """On the service address, from 8100, kept in the lock."""
+    socket: HostPath
+    agent_port: Port
+    slots: int
+    """Requests the engine takes at a time."""
+
+
+class Settings(Frozen):
+    address: AddressField
+    """The host's service address."""
+    certificate: Line
+    """Name of the certificate role's files."""
+    gateways: tuple[Line, ...]
+    """Common names of the client certificates that are let in."""
+    replicas: tuple[Proxied, ...]
+    longest_answer_seconds: int = 3600

@@ -1,0 +1,1 @@
+"""The folders, groups and record that everything else of ours stands on."""

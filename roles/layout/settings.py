@@ -1,0 +1,16 @@
+"""The folders, groups and record that everything else of ours stands on."""
+
+from __future__ import annotations
+
+from rackwright.values import Frozen, Line, Name
+
+
+class Settings(Frozen):
+    fleet: Name
+    host: Name
+    serves: bool
+    """Whether engines run here: then the group of engine sockets is made too."""
+    keep_units: tuple[Line, ...] = ()
+    """Every unit of ours that belongs here; any other rackwright-* unit is stopped and removed."""
+    keep_users: tuple[Line, ...] = ()
+    """Every rw-* user that belongs here; any other is removed."""

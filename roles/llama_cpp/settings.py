@@ -1,0 +1,70 @@
+"""llama.cpp as a runtime: its version, its build, and the command line of one replica."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, field_validator
+
+from rackwright.values import Frozen, HostPath, Line, ServedName
+
+ArgumentName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,48}$")]
+
+OWNED = frozenset(
+    "host port model hf-repo hf-file hf-token model-url alias ctx-size parallel metrics threads "
+    "threads-http api-key api-key-file ssl-key-file ssl-cert-file log-file log-prompts-dir path webui "
+    "slots slot-save-path props n-gpu-layers".split()
+)
+"""Arguments that the tool sets itself; `args` naming one is refused."""
+
+
+class Settings(Frozen):
+    kind: Literal["llama_cpp"]
+    version: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]
+    """Release of llama.cpp, like b10434; versions stand side by side on a host."""
+    build: Line | None = None
+    """Archive of that release: https://…#sha256=HEX or file:PATH; the project's own Linux x64 build when absent."""
+    parallel: Annotated[int, Field(ge=1, le=256)] = 4
+    """Requests that one replica answers at a time; further ones wait in the gateway."""
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """CPU threads of one replica; llama.cpp's own choice when absent."""
+    args: dict[ArgumentName, str | int | float | bool] = {}
+    """Further llama-server arguments by their long name without dashes; true gives a bare flag."""
+
+    @field_validator("args")
+    @classmethod
+    def _not_owned(cls, args: dict[str, object]) -> dict[str, object]:
+        if owned := sorted(OWNED & set(args)):
+            raise ValueError(f"{', '.join(owned)}: set by rackwright itself; leave it out of args")
+        return args
+
+    @property
+    def folder(self) -> str:
+        """Where this version lives on a host."""
+        return f"/opt/rackwright/runtimes/llama_cpp-{self.version}"
+
+    @property
+    def slots(self) -> int:
+        return self.parallel
+
+    def command(
+        self, *, model: HostPath, socket: HostPath, names: tuple[ServedName, ...], context: int, gpus: int
+    ) -> tuple[str, ...]:
+        """Return the argument vector of one replica that answers at `socket`, for `context` tokens a request."""
+        command = [
+            f"{self.folder}/llama-server",
+            "--model",
+            model,
+            "--host",
+            socket,
+            "--alias",
+            ",".join(names),
+        ]
+        command += ["--ctx-size", str(context * self.parallel), "--parallel", str(self.parallel)]
+        command += ["--metrics", "--no-webui", "--threads-http", "64"]
+        command += ["--n-gpu-layers", "999" if gpus else "0"]
+        if self.threads:
+            command += ["--threads", str(self.threads)]
+        for name, value in sorted(self.args.items()):
+            command += [] if value is False else [f"--{name}"] if value is True else [f"--{name}", str(value)]
+        return tuple(command)

@@ -1,0 +1,1 @@
+"""One engine process: what it runs, as whom, where its socket stands."""

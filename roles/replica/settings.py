@@ -1,0 +1,42 @@
+"""One engine process: what it runs, as whom, where its socket stands."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+from rackwright.values import Frozen, HostPath, Line, Name
+
+ReplicaName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,23}@[1-9][0-9]{0,2}$")]
+"""<model>@<n>, counted per host."""
+
+
+class Settings(Frozen):
+    name: ReplicaName
+    model: Name
+    user: Line
+    """rw-<model>."""
+    command: tuple[str, ...]
+    environment: dict[str, str] = {}
+    readable: tuple[HostPath, ...]
+    """What the engine may read beyond the system: its runtime folder and its model's folder."""
+    mount: HostPath
+    """`models_at`: the unit waits for its mount."""
+    stop_seconds: int
+    """Longest drain, in seconds; TimeoutStopSec is above it."""
+    gpus: int = 0
+    """How many GPUs the replica uses; 0 closes all devices to it."""
+
+    @property
+    def unit(self) -> str:
+        return f"rackwright-{self.name}.service"
+
+    @property
+    def runtime_directory(self) -> str:
+        """Below /run; made by systemd at each start, group rackwright, so that no stale socket blocks a restart."""
+        return f"rackwright/{self.name}"
+
+    @property
+    def socket(self) -> str:
+        return f"/run/rackwright/{self.name}/engine.sock"
