@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 from pydantic import (
     AfterValidator,
@@ -158,6 +158,25 @@ def plain(value: object) -> str:
 
 NetworkField = Annotated[Network, PlainSerializer(plain, return_type=str)]
 AddressField = Annotated[Address, PlainSerializer(plain, return_type=str)]
+
+
+@dataclass(frozen=True)
+class Issued:
+    """A certificate with its chain (PEM) and its private key (PEM)."""
+
+    certificate_pem: str
+    key: Secret
+
+
+class Issuer(Protocol):
+    """Who signs certificates."""
+
+    @property
+    def authority_pem(self) -> str:
+        """What verifies them (PEM)."""
+
+    def issue(self, names: tuple[str, ...], *, client: bool, days: int) -> Issued:
+        """Return a new certificate for these DNS names and addresses. Raise SecretError without the key."""
 
 
 @dataclass(frozen=True)

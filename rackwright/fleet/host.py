@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 
-from rackwright.fleet.lock import RuntimeLock
+from rackwright.fleet.lock import Lock, RuntimeLock
+from rackwright.fleet.model import Allow, Fleet, Model, Replica
 from rackwright.roles.certificate.settings import Settings as Certificate
+from rackwright.roles.firewall.settings import Opening
 from rackwright.roles.firewall.settings import Settings as Firewall
+from rackwright.roles.gateway.settings import Key, RoutedModel, Server
 from rackwright.roles.gateway.settings import Settings as Gateway
+from rackwright.roles.host_proxy.settings import Proxied
 from rackwright.roles.host_proxy.settings import Settings as HostProxy
 from rackwright.roles.layout.settings import Settings as Layout
 from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
 from rackwright.roles.model_store.settings import Settings as ModelStore
+from rackwright.roles.model_store.settings import StoredModel
 from rackwright.roles.probe.settings import Settings as Probe
 from rackwright.roles.replica.settings import Settings as ReplicaUnit
+from rackwright.values import Address, Issuer, Network, Secret
+
+AGENT_PORT_OFFSET = 10_000
+"""A replica's agent listens on loopback at its port plus this."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +34,7 @@ class InstalledRuntime:
 
 @dataclass(frozen=True)
 class HostModel:
-    """One host's model, as deploys read it. None: the role has nothing to do there."""
+    """One host's model, as deploys read it. None or empty: the role has nothing to do there."""
 
     name: str
     layout: Layout
@@ -36,3 +46,228 @@ class HostModel:
     probes: tuple[Probe, ...]
     host_proxy: HostProxy | None
     gateway: Gateway | None
+    issuer: Issuer | None = None
+    """The fleet's authority; None where nothing may be issued, as in a rehearsal without its key."""
+    hub_token: Secret | None = None
+
+
+@dataclass(frozen=True)
+class _Composer:
+    """Holds what every part of a host's model is made from."""
+
+    fleet: Fleet
+    lock: Lock
+    keys: tuple[Key, ...]
+
+    def host(self, name: str, issuer: Issuer | None, hub_token: Secret | None) -> HostModel:
+        replicas = self.fleet.replicas_on(name)
+        units = tuple(self._unit(replica) for replica in replicas)
+        probes = tuple(self._probe(replica, unit) for replica, unit in zip(replicas, units, strict=True))
+        host_proxy = self._host_proxy(name, replicas) if replicas else None
+        gateway = self._gateway(name) if name in self.fleet.gateways else None
+        return HostModel(
+            name=name,
+            layout=self._layout(name, units, probes, host_proxy, gateway),
+            firewall=self._firewall(name, replicas),
+            certificates=self._certificates(name, serves=bool(replicas)),
+            model_store=self._model_store(name, replicas) if replicas else None,
+            runtimes=self._runtimes(replicas),
+            replicas=units,
+            probes=probes,
+            host_proxy=host_proxy,
+            gateway=gateway,
+            issuer=issuer,
+            hub_token=hub_token,
+        )
+
+    def _model(self, replica: Replica) -> Model:
+        return self.fleet.file.models[replica.model]
+
+    def _layout(
+        self,
+        name: str,
+        units: tuple[ReplicaUnit, ...],
+        probes: tuple[Probe, ...],
+        host_proxy: HostProxy | None,
+        gateway: Gateway | None,
+    ) -> Layout:
+        keep = [unit.unit for unit in units]
+        keep += [unit for probe in probes for unit in probe.units]
+        keep += host_proxy.units if host_proxy else ()
+        keep += gateway.units if gateway else ()
+        return Layout(
+            fleet=self.fleet.file.fleet,
+            host=name,
+            serves=bool(units),
+            keep_units=tuple(sorted(keep)),
+            keep_users=tuple(sorted({unit.user for unit in units})),
+        )
+
+    def _service(self, name: str) -> Address:
+        address = self.fleet.service(name)
+        return ip_address("127.0.0.1" if address == "@local" else str(address))
+
+    def _firewall(self, name: str, replicas: tuple[Replica, ...]) -> Firewall:
+        file = self.fleet.file
+        ssh_port = file.hosts[name].ssh.port
+        openings = [Opening(port=ssh_port, sources=file.firewall.admin_from, why="ssh from admins")]
+        if name in self.fleet.gateways:
+            others = tuple(host for host in self.fleet.hosts if host not in self.fleet.gateways)
+            openings += [
+                Opening(port=443, sources=file.firewall.clients_from, why="clients"),
+                Opening(port=443, sources=self._networks(others), why="verify from the fleet's hosts"),
+            ]
+        for replica in replicas:
+            openings.append(
+                Opening(
+                    port=self._port(replica),
+                    sources=self._networks(self.fleet.gateways),
+                    why=f"gateways to {replica.name}",
+                )
+            )
+        openings += [_allowed(rule) for rule in file.firewall.allow if name in self.fleet.named(rule.on)]
+        return Firewall(
+            openings=tuple(opening for opening in openings if opening.sources),
+            ssh_port=ssh_port,
+            existing=file.firewall.existing,
+        )
+
+    def _networks(self, hosts: tuple[str, ...]) -> tuple[Network, ...]:
+        return tuple(ip_network(self._service(host)) for host in hosts)
+
+    def _certificates(self, name: str, *, serves: bool) -> tuple[Certificate, ...]:
+        certificates = []
+        address = str(self._service(name))
+        if serves:
+            certificates.append(Certificate(name="host-proxy", names=(name, address)))
+        if name in self.fleet.gateways:
+            certificates.append(Certificate(name="gateway-client", names=(name,), client=True))
+            if self.fleet.file.gateway.certificate is None:
+                domain = self.fleet.file.gateway.domain
+                certificates.append(Certificate(name="gateway", names=(domain, address)))
+        return tuple(certificates)
+
+    def _model_store(self, name: str, replicas: tuple[Replica, ...]) -> ModelStore:
+        site = self.fleet.file.site
+        return ModelStore(
+            root=self.fleet.file.hosts[name].models_at,
+            models=tuple(
+                StoredModel(name=model, digest=self.lock.models[model].digest, files=self.lock.models[model].files)
+                for model in dict.fromkeys(replica.model for replica in replicas)
+            ),
+            proxy=site.proxy,
+            ca_bundle=site.ca_bundle,
+        )
+
+    def _runtimes(self, replicas: tuple[Replica, ...]) -> tuple[InstalledRuntime, ...]:
+        settings = {self._runtime_key(replica): self._model(replica).runtime for replica in replicas}
+        return tuple(InstalledRuntime(settings[key], self.lock.runtimes[key]) for key in settings)
+
+    def _runtime_key(self, replica: Replica) -> str:
+        runtime = self._model(replica).runtime
+        return f"{runtime.kind}-{runtime.version}"
+
+    def _unit(self, replica: Replica) -> ReplicaUnit:
+        model = self._model(replica)
+        root = self.fleet.file.hosts[replica.host].models_at
+        locked = self.lock.models[replica.model]
+        folder = f"{root}/{replica.model}/{locked.digest[:16]}"
+        unit = ReplicaUnit(
+            name=replica.name,
+            model=replica.model,
+            user=f"rw-{replica.model}",
+            command=(),
+            readable=(model.runtime.folder, folder),
+            mount=root,
+            stop_seconds=self.fleet.file.rollout.drain,
+            gpus=replica.gpus,
+        )
+        command = model.runtime.command(
+            model=f"{folder}/{locked.weights}",
+            socket=unit.socket,
+            names=model.names,
+            context=model.context,
+            gpus=replica.gpus,
+        )
+        return unit.model_copy(update={"command": command})
+
+    def _probe(self, replica: Replica, unit: ReplicaUnit) -> Probe:
+        model = self._model(replica)
+        return Probe(
+            replica=replica.name,
+            unit=unit.unit,
+            socket=unit.socket,
+            served_name=model.names[0],
+            counter=model.runtime.counter,
+            busy=model.runtime.busy,
+            agent_port=self._port(replica) + AGENT_PORT_OFFSET,
+        )
+
+    def _port(self, replica: Replica) -> int:
+        return self.lock.ports[replica.host][replica.name]
+
+    def _host_proxy(self, name: str, replicas: tuple[Replica, ...]) -> HostProxy:
+        return HostProxy(
+            address=self._service(name),
+            certificate="host-proxy",
+            gateways=self.fleet.gateways,
+            replicas=tuple(
+                Proxied(
+                    replica=replica.name,
+                    port=self._port(replica),
+                    socket=self._unit(replica).socket,
+                    agent_port=self._port(replica) + AGENT_PORT_OFFSET,
+                    slots=self._model(replica).runtime.slots,
+                )
+                for replica in replicas
+            ),
+            longest_answer_seconds=self.fleet.file.gateway.longest_answer,
+        )
+
+    def _gateway(self, name: str) -> Gateway:
+        settings = self.fleet.file.gateway
+        return Gateway(
+            domain=settings.domain,
+            address=self._service(name),
+            certificate="gateway",
+            client_certificate="gateway-client",
+            models=tuple(self._routed(model) for model in self.fleet.file.models),
+            keys=self.keys,
+            longest_answer_seconds=settings.longest_answer,
+            queue_seconds=settings.queue,
+        )
+
+    def _routed(self, model: str) -> RoutedModel:
+        return RoutedModel(
+            name=model,
+            digest=self.lock.models[model].digest,
+            names=self.fleet.file.models[model].names,
+            servers=tuple(
+                Server(
+                    replica=replica.name,
+                    host=replica.host,
+                    address=self._service(replica.host),
+                    port=self._port(replica),
+                    slots=self._model(replica).runtime.slots,
+                )
+                for replica in self.fleet.replicas_of(model)
+            ),
+        )
+
+
+def _allowed(rule: Allow) -> Opening:
+    sources = rule.from_ if isinstance(rule.from_, tuple) else (rule.from_,)
+    return Opening(port=rule.port, protocol=rule.protocol, sources=sources, why=rule.why)
+
+
+def host_models(
+    fleet: Fleet,
+    lock: Lock,
+    keys: tuple[Key, ...] = (),
+    *,
+    issuer: Issuer | None = None,
+    hub_token: Secret | None = None,
+) -> dict[str, HostModel]:
+    """Given a fleet and a lock that answers it, return each host in service with its model."""
+    composer = _Composer(fleet, lock, keys)
+    return {name: composer.host(name, issuer, hub_token) for name in fleet.hosts}

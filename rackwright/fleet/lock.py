@@ -19,6 +19,11 @@ class ModelLock(Stored):
     """sha256 of the sorted lines `sha256 size path`, each ended by a newline."""
     files: tuple[File, ...]
 
+    @property
+    def weights(self) -> str:
+        """Path of what an engine is pointed at: the (first) GGUF file, or "." for a folder of safetensors."""
+        return next((file.path for file in self.files if file.path.endswith(".gguf")), ".")
+
 
 class RuntimeLock(Stored):
     """A runtime's version, settled to the archive that holds it."""

@@ -221,6 +221,11 @@ class Fleet:
         settings = self.file.hosts[host]
         return settings.service or settings.address
 
+    def named(self, on: str | tuple[str, ...]) -> tuple[str, ...]:
+        """Given a group, a host or a list of hosts, return the hosts."""
+        names = (on,) if isinstance(on, str) else on
+        return tuple(dict.fromkeys(host for name in names for host in self.file.groups.get(name, (name,))))
+
     def replicas_on(self, host: str) -> tuple[Replica, ...]:
         return tuple(replica for replica in self.replicas if replica.host == host)
 

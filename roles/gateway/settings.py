@@ -53,3 +53,8 @@ class Settings(Frozen):
     longest_answer_seconds: int = 3600
     queue_seconds: int = 60
     """How long a request may wait for a free slot."""
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Every systemd unit of this role."""
+        return ("rackwright-gateway.service",)

@@ -25,3 +25,8 @@ class Settings(Frozen):
     """Common names of the client certificates that are let in."""
     replicas: tuple[Proxied, ...]
     longest_answer_seconds: int = 3600
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Every systemd unit of this role."""
+        return ("rackwright-host-proxy.service",)

@@ -47,6 +47,16 @@ class Settings(Frozen):
     def slots(self) -> int:
         return self.parallel
 
+    @property
+    def counter(self) -> str:
+        """Metric that moves while the engine works."""
+        return "llamacpp:n_decode_total"
+
+    @property
+    def busy(self) -> tuple[str, ...]:
+        """Metrics whose sum is above zero while requests are in the engine."""
+        return ("llamacpp:requests_processing", "llamacpp:requests_deferred")
+
     def command(
         self, *, model: HostPath, socket: HostPath, names: tuple[ServedName, ...], context: int, gpus: int
     ) -> tuple[str, ...]:

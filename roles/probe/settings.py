@@ -20,3 +20,9 @@ class Settings(Frozen):
     every_seconds: int = 2
     deadline_seconds: int = 10
     """While busy the counter must move, while idle a one-token completion must come back, within this time."""
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Every systemd unit of this probe."""
+        probe, agent = f"rackwright-probe-{self.replica}", f"rackwright-agent-{self.replica}"
+        return (f"{probe}.service", f"{probe}.timer", f"{agent}.socket", f"{agent}@.service")
