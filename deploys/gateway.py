@@ -1,0 +1,20 @@
+"""A gateway: what clients see, and what host proxies let in."""
+
+from __future__ import annotations
+
+from pyinfra.context import host
+
+from rackwright.fleet.host import HostModel
+from rackwright.roles.certificate.role import certificate
+from rackwright.roles.gateway.role import gateway as gateway_role
+
+
+def gateway() -> None:
+    """Afterwards clients of this gateway reach every model of the fleet."""
+    model: HostModel = host.data.model
+    if model.gateway is None:
+        return
+    for issued in model.certificates:
+        if issued.name in (model.gateway.certificate, model.gateway.client_certificate):
+            certificate(settings=issued, issuer=model.issuer)
+    gateway_role(settings=model.gateway)

@@ -1,0 +1,31 @@
+"""A serving host: certificate, runtimes, weights, one engine and probe a replica, the proxy in front."""
+
+from __future__ import annotations
+
+from pyinfra.context import host
+
+from rackwright.fleet.host import HostModel
+from rackwright.roles.certificate.role import certificate
+from rackwright.roles.host_proxy.role import host_proxy
+from rackwright.roles.llama_cpp.role import llama_cpp
+from rackwright.roles.model_store.role import model_store
+from rackwright.roles.probe.role import probe
+from rackwright.roles.replica.role import replica
+
+
+def serve() -> None:
+    """Afterwards every replica of this host is installed and started; a running engine is never restarted."""
+    model: HostModel = host.data.model
+    if model.host_proxy is None or model.model_store is None:
+        return
+    for runtime in model.runtimes:
+        llama_cpp(settings=runtime.settings, files=runtime.lock.files)
+    model_store(settings=model.model_store, token=model.hub_token)
+    for unit in model.replicas:
+        replica(settings=unit)
+    for watch in model.probes:
+        probe(settings=watch)
+    for issued in model.certificates:
+        if issued.name == model.host_proxy.certificate:
+            certificate(settings=issued, issuer=model.issuer)
+    host_proxy(settings=model.host_proxy)
