@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
+
+
+def new_run_id() -> str:
+    """Return a run's id: its UTC time and four hex digits, like 20261125T040500Z-1a2b."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
 
 
 class Outcome(StrEnum):

@@ -1,0 +1,75 @@
+"""The command line: one file per command, imported when it is invoked and not before."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from rackwright import __version__
+from rackwright.cli.options import EXIT_CODES, fleet_option, json_option
+
+COMMANDS = {
+    "init": "Write a commented fleet file to start from.",
+    "trust": "Show the hosts' SSH keys and pin them.",
+    "lock": "Resolve models, runtimes and ports into the lock.",
+    "check": "Check fleet file, lock and hosts, changing nothing.",
+    "plan": "Show what apply would change.",
+    "apply": "Bring the hosts to what fleet file and lock say.",
+    "verify": "Prove the service from where clients stand.",
+    "status": "Show models, replicas and what is pending.",
+    "logs": "Show the logs of a replica or a host.",
+    "restart": "Restart replicas one at a time, under traffic.",
+    "drain": "Take a replica or a host out of the gateways.",
+    "undrain": "Let a drained replica or host take requests again.",
+    "key": "Add, list and revoke API keys.",
+    "ca": "Show what clients must trust.",
+    "lease": "Show or break the lease on the fleet.",
+    "schema": "Print the fleet file's JSON Schema for editors.",
+    "lab": "Start, list and remove disposable hosts to try things on.",
+}
+"""Each command with its help, so that --help imports none of them. In the order of a fleet's life."""
+
+
+class Commands(click.Group):
+    """A group that imports rackwright.cli.NAME when NAME is invoked."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"rackwright.cli.{cmd_name}"), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Exit codes"):
+            formatter.write_dl(list(EXIT_CODES))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            raise click.UsageError(error.message + _suggestion(args[0]), ctx) from None
+
+
+def _suggestion(name: str) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, COMMANDS, n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="rackwright", message="%(prog)s %(version)s")
+@fleet_option
+@json_option
+def rackwright() -> None:
+    """Turn bare GPU machines into a private LLM service over SSH, and look after it for life."""

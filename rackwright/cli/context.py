@@ -1,0 +1,52 @@
+"""What every command of one invocation shares: which fleet, and whether to print JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rackwright.fleet.model import Fleet
+
+DEFAULT_FLEET = Path("inventory/fleet.yml")
+Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
+
+
+def _default_path() -> Path:
+    return Path(os.environ.get("RACKWRIGHT_FLEET") or DEFAULT_FLEET)
+
+
+@dataclass
+class Context:
+    path: Path = field(default_factory=_default_path)
+    json: bool = False
+
+    @cached_property
+    def fleet(self) -> Fleet:
+        """The checked fleet, read once. Raises FleetError with every problem."""
+        from rackwright.fleet.load import load_fleet
+
+        return load_fleet(self.path)
+
+    def answer(self, document: Json, text: str) -> None:
+        """Print the command's one answer: the document with --json, else the text."""
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False) if self.json else text)
+
+    def note(self, text: str) -> None:
+        """Print a line beside the answer, on standard error."""
+        click.echo(text, err=True)
+
+
+def hosts_needed() -> None:
+    """Make sockets and threads cooperative. Called before anything that reaches hosts is imported."""
+    from gevent import monkey
+
+    if not monkey.is_module_patched("socket"):
+        monkey.patch_all()

@@ -1,0 +1,110 @@
+"""Options that commands share, and the exit codes that every help text lists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from rackwright.cli.context import Context
+from rackwright.errors import ExitCode, RackwrightError, UsageError
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+EXIT_CODES = tuple(
+    (str(int(code)), text)
+    for code, text in (
+        (ExitCode.DONE, "done"),
+        (ExitCode.FAILED, "failed, interrupted or not confirmed"),
+        (ExitCode.USAGE, "usage"),
+        (ExitCode.HOSTS_FAILED, "some hosts failed, the others went on"),
+        (ExitCode.CHANGES_PENDING, "changes pending (plan --check, drift)"),
+        (ExitCode.FLEET_INVALID, "fleet file, lock or a secret not valid"),
+        (ExitCode.LEASED, "leased by someone else, or a rollout is open"),
+        (ExitCode.NOT_PROVEN, "proof, check or drill not passed"),
+    )
+)
+
+
+class Command(click.Command):
+    """A command whose help ends with the exit codes."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_epilog(ctx, formatter)
+        with formatter.section("Exit codes"):
+            formatter.write_text(" · ".join(f"{code} {text}" for code, text in EXIT_CODES))
+
+
+class Group(click.Group):
+    """A group whose commands' help ends with the exit codes."""
+
+    command_class = Command
+
+
+pass_context = click.make_pass_decorator(Context, ensure=True)
+"""Hands a command the Context as its first argument."""
+
+
+def _remember_json(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.ensure_object(Context).json = True
+
+
+def _remember_fleet(ctx: click.Context, _: click.Parameter, value: Path | None) -> None:
+    if value is not None:
+        ctx.ensure_object(Context).path = value
+
+
+def json_option(function: Function) -> Function:
+    """Add --json. The command reads it from its Context, wherever on the line it stood."""
+    return click.option(
+        "--json", is_flag=True, expose_value=False, callback=_remember_json, help="Print one JSON document."
+    )(function)
+
+
+def fleet_option(function: Function) -> Function:
+    """Add -f/--fleet. The command reads the fleet from its Context."""
+    return click.option(
+        "-f",
+        "--fleet",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        expose_value=False,
+        callback=_remember_fleet,
+        help="The fleet file; else $RACKWRIGHT_FLEET, else inventory/fleet.yml.",
+    )(function)
+
+
+def common_options(function: Function) -> Function:
+    """Add --fleet and --json."""
+    return fleet_option(json_option(function))
+
+
+def yes_option(function: Function) -> Function:
+    """Add -y/--yes as the keyword `yes`."""
+    return click.option("-y", "--yes", is_flag=True, help="Don't ask; for scripts.")(function)
+
+
+def limit_option(function: Function) -> Function:
+    """Add --limit as the keyword `limit`, a tuple of hosts and groups as they were written."""
+    return click.option(
+        "-l", "--limit", metavar="HOST|GROUP", multiple=True, help="Only these hosts; may be given several times."
+    )(function)
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Return when the operator agrees. Raise RackwrightError if not, UsageError where nobody can be asked."""
+    if yes:
+        return
+    try:
+        agreed = click.confirm(question, err=True)
+    except click.Abort:
+        if click.get_text_stream("stdin").isatty():
+            raise
+        raise UsageError(
+            "this asks before it goes on, and nobody answers", should="confirm in a terminal or pass --yes"
+        ) from None
+    if not agreed:
+        raise RackwrightError("not confirmed, nothing was changed")
