@@ -1,0 +1,69 @@
+"""Shows podman a pure cgroup2 where the machine has hybrid cgroups, which crun refuses.
+
+The private mount namespace is made once and kept: with a new one for each call podman's hosts run, but
+their removal fails in netavark's setns.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from rackwright.errors import RackwrightError
+from rackwright.lab import paths
+
+_ROOT = "/sys/fs/cgroup"
+_FOLDER = Path("/run/rackwright-lab")
+_NAMESPACE = _FOLDER / "mnt"
+
+
+def file_system_at(mountinfo: str, path: str) -> str | None:
+    """Given the text of /proc/self/mountinfo, return the type of what is mounted last on `path`, or None."""
+    found = None
+    for line in mountinfo.splitlines():
+        before, _, after = line.partition(" - ")
+        fields = before.split()
+        if len(fields) > 4 and fields[4] == path and after:
+            found = after.split()[0]
+    return found
+
+
+def is_hybrid(mountinfo: str) -> bool:
+    """Whether /sys/fs/cgroup is something else than one cgroup2 tree."""
+    return file_system_at(mountinfo, _ROOT) != "cgroup2"
+
+
+def prefix() -> list[str]:
+    """Return what stands before every podman call on this machine: nothing, or the way into the namespace."""
+    if not is_hybrid(_mountinfo()):
+        return []
+    if file_system_at(_mountinfo(), str(_NAMESPACE)) != "nsfs":
+        with paths.locked("cgroups"):
+            if file_system_at(_mountinfo(), str(_NAMESPACE)) != "nsfs":
+                _make_namespace()
+    return ["nsenter", f"--mount={_NAMESPACE}"]
+
+
+def _mountinfo() -> str:
+    return Path("/proc/self/mountinfo").read_text()
+
+
+def _make_namespace() -> None:
+    _FOLDER.mkdir(mode=0o700, exist_ok=True)
+    _NAMESPACE.touch()
+    if file_system_at(_mountinfo(), str(_FOLDER)) is None:
+        # A namespace can be kept only in a mount that doesn't propagate.
+        _run("mount", "--bind", str(_FOLDER), str(_FOLDER))
+    _run("mount", "--make-private", str(_FOLDER))
+    inside = f"umount -R {_ROOT} && mount -t cgroup2 none {_ROOT}"
+    _run("unshare", f"--mount={_NAMESPACE}", "--propagation", "private", "sh", "-c", inside)
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RackwrightError(
+            f"a mount namespace with cgroup2 can't be made: {done.stderr.strip()}",
+            where="lab",
+            should="podman needs cgroup2: boot with systemd.unified_cgroup_hierarchy=1",
+        )

@@ -1,0 +1,99 @@
+"""One lab host as a container: how it starts, so that it acts as a machine of metal does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rackwright.lab import network, paths, podman
+
+# Without shared mounts LoadCredential= yields an empty folder. /proc/sys/net belongs to the host's own
+# network namespace, and a metal host may write it; the rest of /proc/sys is the controller's.
+_INIT = (
+    "mount --make-rshared / && mount --bind /proc/sys/net /proc/sys/net"
+    " && mount -o remount,bind,rw /proc/sys/net && exec /sbin/init"
+)
+_CAPABILITIES = "NET_ADMIN,NET_RAW,SYS_ADMIN,SYS_RESOURCE,SYS_NICE,SYS_PTRACE,IPC_LOCK,MKNOD,AUDIT_WRITE,LEASE"
+_STOPPED = ("exited", "created", "stopped", "configured")
+
+
+def name_of(lab: str, host: str) -> str:
+    return f"rackwright-{lab}-{host}"
+
+
+def states(lab: str) -> dict[str, str]:
+    """Return podman's word for the state of each of the lab's containers, by host."""
+    found = podman.lines(
+        *("ps", "--all", "--filter", f"label=rackwright.lab={lab}"),
+        *("--format", '{{index .Labels "rackwright.host"}} {{.State}}'),
+    )
+    return dict(line.split(maxsplit=1) for line in found)
+
+
+def addresses(lab: str) -> dict[str, str]:
+    """Return the fixed address of each of the lab's containers, running or not, by host."""
+    found = podman.lines(
+        *("ps", "--all", "--filter", f"label=rackwright.lab={lab}"),
+        *("--format", '{{index .Labels "rackwright.host"}} {{index .Labels "rackwright.address"}}'),
+    )
+    return dict(sorted(line.split(maxsplit=1) for line in found))
+
+
+def claim_cache(host: str) -> str:
+    """Return a name for the host's folder of .deb files that no other container has: apt locks its folder.
+
+    The caller holds the lock on networks until the container is there.
+    """
+    used = set(
+        podman.lines(
+            *("ps", "--all", "--filter", "label=rackwright.cache"),
+            *("--format", '{{index .Labels "rackwright.cache"}}'),
+        )
+    )
+    number = 0
+    while f"{host}-{number}" in used:
+        number += 1
+    return f"{host}-{number}"
+
+
+def create(lab: str, host: str, address: str, image: str) -> None:
+    """The host's container exists, not started."""
+    slot = claim_cache(host)
+    mounts = []
+    for folder, place in (("archives", "/var/cache/apt/archives"), ("lists", "/var/lib/apt/lists")):
+        kept = paths.cache() / "apt" / slot / folder
+        kept.mkdir(parents=True, exist_ok=True)
+        mounts.append(f"--volume={kept}:{place}")
+    name = name_of(lab, host)
+    podman.run(
+        *("create", "--name", name, "--hostname", host, "--network", network.name_of(lab), "--ip", address),
+        *("--systemd=always", "--restart=always", "--pids-limit=0", f"--cap-add={_CAPABILITIES}"),
+        *("--security-opt=seccomp=unconfined", "--security-opt=apparmor=unconfined"),
+        *("--ulimit=host", "--stop-signal=SIGRTMIN+3"),
+        *(f"--label=rackwright.lab={lab}", f"--label=rackwright.host={host}", f"--label=rackwright.cache={slot}"),
+        *(f"--label=rackwright.address={address}", *mounts),
+        *(image, "sh", "-c", _INIT),
+    )
+
+
+def start(lab: str, host: str, state: str) -> None:
+    """Given podman's word for its state, the host's container runs afterwards."""
+    if state == "paused":
+        podman.run("unpause", name_of(lab, host))
+    elif state in _STOPPED:
+        podman.run("start", name_of(lab, host))
+
+
+def remove(lab: str) -> None:
+    """No container of the lab is left, nor what it wrote."""
+    names = podman.lines("ps", "--all", "--quiet", "--filter", f"label=rackwright.lab={lab}")
+    if names:
+        podman.run("rm", "--force", "--time=0", "--volumes", *names)
+
+
+def link_on_controller(lab: str, host: str) -> str:
+    """Return the name of this machine's end of the host's network cable."""
+    index = podman.run("exec", name_of(lab, host), "cat", "/sys/class/net/eth0/iflink").out.strip()
+    for link in Path("/sys/class/net").iterdir():
+        if (link / "ifindex").read_text().strip() == index:
+            return link.name
+    raise LookupError(f"no interface has index {index}")
