@@ -1,0 +1,51 @@
+"""The fleet's hosts as the controller reaches them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rackwright.fleet.model import Fleet, Host, JumpHost, Ssh
+from rackwright.fleet.secrets import resolve
+from rackwright.values import Jump, Secret, Target
+
+
+def target(fleet: Fleet, name: str) -> Target:
+    """Given a host's name, return how to reach it. Raise SecretError if its sudo password doesn't resolve."""
+    host = fleet.file.hosts[name]
+    return Target(
+        name=name,
+        address=host.address,
+        user=host.ssh.user,
+        port=host.ssh.port,
+        key=_path(fleet, host.ssh.key),
+        certificate=_path(fleet, host.ssh.certificate),
+        jump=_jump(fleet, host.ssh),
+        known_hosts=fleet.beside("known_hosts"),
+        sudo_password=_sudo_password(fleet, name, host),
+    )
+
+
+def targets(fleet: Fleet, hosts: tuple[str, ...] | None = None) -> tuple[Target, ...]:
+    """Given hosts, or none for all in service, return how to reach each."""
+    return tuple(target(fleet, name) for name in hosts or fleet.hosts)
+
+
+def _sudo_password(fleet: Fleet, name: str, host: Host) -> Secret | None:
+    if host.sudo.password is None:
+        return None
+    return resolve(host.sudo.password, where=f"{fleet.path} hosts.{name}.sudo.password")
+
+
+def _path(fleet: Fleet, text: str | None) -> Path | None:
+    return None if text is None else fleet.path.parent / Path(text).expanduser()
+
+
+def _jump(fleet: Fleet, ssh: Ssh) -> Jump | None:
+    if ssh.jump is None:
+        return None
+    if isinstance(ssh.jump, JumpHost):
+        return Jump(ssh.jump.address, ssh.jump.user or ssh.user, ssh.jump.port, _path(fleet, ssh.jump.key or ssh.key))
+    host = fleet.file.hosts.get(ssh.jump)
+    if host is None:
+        return Jump(ssh.jump, ssh.user, key=_path(fleet, ssh.key))
+    return Jump(host.address, host.ssh.user, host.ssh.port, _path(fleet, host.ssh.key))

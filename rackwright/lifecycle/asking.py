@@ -1,0 +1,131 @@
+"""Ask the gateways as a client would: curl scripts that run on the controller or on a host of the fleet.
+
+Keys travel inside the script, which is standard input of a shell: never in an argument vector.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import shlex
+import subprocess
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from rackwright.errors import RackwrightError
+from rackwright.values import Secret
+
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request to a gateway at `address`, under the gateway's domain."""
+
+    address: str
+    domain: str
+    path: str = "/v1/models"
+    body: str | None = None
+    key: Secret | None = field(default=None, repr=False)
+    port: int = 443
+    scheme: str = "https"
+    seconds: int = 120
+
+
+@dataclass(frozen=True)
+class Response:
+    """What came back. `status` is 0 when no HTTP answer came; `problem` then says why."""
+
+    status: int
+    body: str
+    seconds: float
+    problem: str
+
+    @property
+    def text(self) -> str:
+        """The answer's text, from a completion or the joined chunks of a stream."""
+        if not self.body.startswith("data:"):
+            return "".join(_content(self.body))
+        return "".join(part for line in self.body.splitlines() for part in _content(line.removeprefix("data:")))
+
+    @property
+    def whole_stream(self) -> bool:
+        """Whether the stream came to its end: a finish reason and [DONE]."""
+        return '"finish_reason":"' in self.body.replace(" ", "") and "data: [DONE]" in self.body
+
+
+class Asker(Protocol):
+    """Where requests start."""
+
+    @property
+    def where(self) -> str: ...
+
+    def shell(self, script: str, timeout: float) -> str:
+        """Run a script through `sh -s`, return its standard output."""
+
+
+@dataclass(frozen=True)
+class FromController:
+    where: str = "the controller"
+
+    def shell(self, script: str, timeout: float) -> str:
+        done = subprocess.run(
+            ["sh", "-s"], input=script, capture_output=True, text=True, timeout=timeout, check=False
+        )
+        return done.stdout
+
+
+def ask(asker: Asker, authority: str, requests: tuple[Request, ...]) -> tuple[Response, ...]:
+    """Given the PEM of the authority to trust, send the requests one after another and return what came back."""
+    mark = secrets.token_hex(16)
+    script = [f"umask 077; ca=$(mktemp); trap 'rm -f \"$ca\"' EXIT; cat >\"$ca\" <<'{mark}'", authority.strip(), mark]
+    for request in requests:
+        script += _curl(request, mark)
+    output = asker.shell("\n".join(script) + "\n", sum(request.seconds for request in requests) + 30)
+    found = re.findall(rf"(.*?)\n{mark} (\d+) ([\d.]+) (.*?)\n", output, re.DOTALL)
+    if len(found) != len(requests):
+        raise RackwrightError(
+            f"{len(found)} of {len(requests)} requests came to an end",
+            where=asker.where,
+            should="curl should be installed there",
+        )
+    return tuple(Response(int(status), body, float(time), problem) for body, status, time, problem in found)
+
+
+def _curl(request: Request, mark: str) -> list[str]:
+    options = [
+        f'url = "{request.scheme}://{request.domain}:{request.port}{request.path}"',
+        f'resolve = "{request.domain}:{request.port}:{_bracketed(request.address)}"',
+        f"max-time = {request.seconds}",
+        "connect-timeout = 5",
+        "silent",
+        'noproxy = "*"',
+        f'write-out = "\\n{mark} %{{http_code}} %{{time_total}} %{{errormsg}}\\n"',
+    ]
+    if request.key:
+        options.append(f'header = "Authorization: Bearer {request.key.reveal()}"')
+    if request.body is not None:
+        options += ['header = "Content-Type: application/json"', f"data = {json.dumps(request.body)}"]
+    return [f"curl -q --cacert \"$ca\" -K - <<'{mark}'", *options, mark]
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+def _content(line: str) -> list[str]:
+    try:
+        choices = json.loads(line)["choices"]
+    except (ValueError, KeyError, TypeError):
+        return []
+    parts = [choice.get("message") or choice.get("delta") or {} for choice in choices]
+    return [part.get("content") or "" for part in parts]
+
+
+def closed_ports(asker: Asker, endpoints: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
+    """Return those of the endpoints that admit no TCP connection from there."""
+    lines = []
+    for address, port in endpoints:
+        url = shlex.quote(f"telnet://{_bracketed(address)}:{port}")
+        lines.append(f"curl -q -s --noproxy '*' --connect-timeout 2 -m 3 {url} </dev/null >/dev/null 2>&1; echo $?")
+    codes = asker.shell("\n".join(lines) + "\n", 5.0 * len(endpoints) + 10).split()
+    return tuple(endpoint for endpoint, code in zip(endpoints, codes, strict=True) if code in ("7", "28"))

@@ -1,0 +1,132 @@
+"""Look at everything that could stop an apply, on the controller and on each host, and say all of it at once."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from rackwright.errors import FleetError, HostError, Problem, RackwrightError, SecretError
+from rackwright.fleet.host import HostModel, host_models
+from rackwright.fleet.lock import Lock
+from rackwright.fleet.lock_file import mismatches, read_lock
+from rackwright.fleet.model import Fleet
+from rackwright.fleet.secrets import resolve
+from rackwright.fleet.source import HubSource, parse_source
+from rackwright.fleet.targets import targets
+from rackwright.lifecycle.conditions import Condition, State, judge, parse, script
+
+
+@dataclass(frozen=True)
+class Checked:
+    """All conditions, in the order they were looked at."""
+
+    conditions: tuple[Condition, ...]
+
+    @property
+    def failed(self) -> tuple[Condition, ...]:
+        return tuple(condition for condition in self.conditions if condition.state is State.FAILED)
+
+
+def check_files(fleet: Fleet) -> Checked:
+    """Look at the fleet's files only. Raise FleetError if the lock answers other questions."""
+    count = f"{len(fleet.hosts)} hosts, {len(fleet.replicas)} replicas of {len(fleet.file.models)} models"
+    conditions = [Condition("controller", "fleet file", State.OK, f"{fleet.path}: {count}")]
+    lock = _lock(fleet)
+    if lock is None:
+        conditions.append(Condition("controller", "lock", State.WARNING, "none yet", "rackwright lock"))
+        return Checked(tuple(conditions))
+    if problems := mismatches(fleet, lock):
+        raise FleetError(problems)
+    conditions.append(Condition("controller", "lock", State.OK, f"{fleet.beside('lock')} answers the fleet file"))
+    return Checked(tuple(conditions))
+
+
+def check_hosts(fleet: Fleet, hosts: tuple[str, ...]) -> Checked:
+    """Look at the secrets, the names and each host, all hosts at once; changes nothing."""
+    conditions = [*_secrets(fleet), *_names(fleet)]
+    lock = _lock(fleet)
+    if lock is None or mismatches(fleet, lock):
+        return Checked(tuple(conditions))
+    models = host_models(fleet, lock)
+    conditions += _ask(fleet, {name: models[name] for name in hosts})
+    return Checked(tuple(conditions))
+
+
+def _lock(fleet: Fleet) -> Lock | None:
+    path = fleet.beside("lock")
+    return read_lock(path) if path.exists() else None
+
+
+def _secrets(fleet: Fleet) -> Iterator[Condition]:
+    file = fleet.file
+    references = {f"hosts.{name}.sudo.password": host.sudo.password for name, host in file.hosts.items()}
+    references |= {"site.hub_token": file.site.hub_token, "authority.key": file.authority.key}
+    if file.gateway.certificate:
+        references["gateway.certificate.key"] = file.gateway.certificate.key
+    for where, reference in references.items():
+        if reference is not None:
+            yield _condition("secret", where, lambda where=where, reference=reference: _resolved(where, reference))
+
+
+def _resolved(where: str, reference: str) -> str:
+    resolve(reference, where=where)
+    return f"{where} resolves"
+
+
+def _condition(what: str, where: str, look: Callable[[], str]) -> Condition:
+    try:
+        return Condition("controller", what, State.OK, look())
+    except SecretError as error:
+        problem = error.problems[0]
+        return Condition("controller", what, State.FAILED, f"{where}: {problem.what}", problem.next)
+
+
+def _names(fleet: Fleet) -> Iterator[Condition]:
+    domain = fleet.file.gateway.domain
+    try:
+        found = sorted({str(entry[4][0]) for entry in socket.getaddrinfo(domain, 443)})
+    except OSError:
+        yield Condition("controller", "name", State.WARNING, f"{domain} doesn't resolve here", "add it to the DNS")
+        return
+    wanted = {str(fleet.service(name)) for name in fleet.gateways}
+    state = State.OK if wanted & set(found) else State.WARNING
+    yield Condition(
+        "controller", "name", state, f"{domain} is {', '.join(found)}; gateways: {', '.join(sorted(wanted))}"
+    )
+
+
+def _ask(fleet: Fleet, models: dict[str, HostModel]) -> list[Condition]:
+    from rackwright.remote import Remote
+
+    urls = _urls(fleet)
+    with Remote(targets(fleet, tuple(models))) as remote:
+        scripts = {name: script(model, urls if model.model_store else ()) for name, model in models.items()}
+        answers = remote.run_on(tuple(models), scripts)
+    now = time.time()
+    conditions: list[Condition] = []
+    for name, answer in answers.items():
+        conditions += _host(models[name], answer, now)
+    return conditions
+
+
+def _urls(fleet: Fleet) -> tuple[str, ...]:
+    hub = any(isinstance(parse_source(model.source), HubSource) for model in fleet.file.models.values())
+    web = {
+        f"https://{urlsplit(model.source).netloc}/" for model in fleet.file.models.values() if "://" in model.source
+    }
+    return tuple(sorted(web | ({fleet.file.site.hub} if hub else set())))
+
+
+def _host(model: HostModel, answer: object, now: float) -> Iterator[Condition]:
+    if isinstance(answer, HostError):
+        problem: Problem = answer.problems[0]
+        yield Condition(model.name, "reach", State.FAILED, problem.what, problem.next)
+        return
+    yield Condition(model.name, "reach", State.OK, "ssh and sudo")
+    stdout = getattr(answer, "stdout", "")
+    if not isinstance(stdout, str):
+        raise RackwrightError("answered without text", where=model.name)
+    yield from judge(model, parse(stdout), now)

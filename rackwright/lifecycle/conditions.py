@@ -1,0 +1,161 @@
+"""What must hold on a host before anything is changed there: asked in one script, judged here."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from rackwright.fleet.host import HostModel
+
+MARGIN = 2 * 10**9
+"""Bytes that must stay free beside the weights: runtimes, packages, logs."""
+
+
+class State(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One thing looked at, on one host or on the controller, and how it stands."""
+
+    where: str
+    what: str
+    state: State
+    found: str
+    next: str | None = None
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the script said, by its own words."""
+
+    values: dict[str, tuple[str, ...]]
+
+    def one(self, key: str) -> str:
+        return (self.values.get(key) or ("",))[0]
+
+    def number(self, key: str) -> float:
+        try:
+            return float(self.one(key))
+        except ValueError:
+            return 0.0
+
+
+def script(model: HostModel, urls: tuple[str, ...] = ()) -> str:
+    """Return a read-only shell script; each line it prints is a key, a space and a value."""
+    root = shlex.quote(model.model_store.root if model.model_store else "/")
+    lines = [
+        "export LC_ALL=C",
+        "echo time $(date +%s.%N)",
+        '. /etc/os-release; echo os "$ID $VERSION_ID"',
+        "echo memory $(awk '$1==\"MemTotal:\"{print $2*1024}' /proc/meminfo)",
+        f'at={root}; while [ ! -d "$at" ]; do at=$(dirname "$at"); done',
+        "echo disk $(df -PB1 \"$at\" | awk 'NR==2{print $4}')",
+        "command -v systemctl >/dev/null && echo systemd yes",
+        "ss -Hltnp 2>/dev/null | awk '{print \"listen\", $4, $6}'",
+    ]
+    for stored in model.model_store.models if model.model_store else ():
+        folder = shlex.quote(
+            f"{model.model_store.root if model.model_store else ''}/{stored.name}/{stored.digest[:16]}"
+        )
+        lines.append(f"[ -d {folder} ] && echo stored {shlex.quote(stored.digest)}")
+    for url in urls:
+        lines.append(
+            f"echo url {shlex.quote(url)} $(curl -sS -o /dev/null -m 10 -w '%{{http_code}}' -I {shlex.quote(url)} 2>&1)"
+        )
+    return "\n".join(lines)
+
+
+def parse(output: str) -> Answers:
+    values: dict[str, tuple[str, ...]] = {}
+    for line in output.splitlines():
+        key, _, value = line.partition(" ")
+        values[key] = (*values.get(key, ()), value.strip())
+    return Answers(values)
+
+
+def judge(model: HostModel, answers: Answers, controller_time: float) -> Iterator[Condition]:
+    """Given what a host said, return its conditions. Times in seconds since the epoch."""
+    yield _system(model, answers)
+    yield _clock(model, answers, controller_time)
+    yield _ports(model, answers)
+    if model.model_store:
+        yield _disk(model, answers)
+        yield _memory(model, answers)
+    for entry in answers.values.get("url", ()):
+        yield _url(model, entry)
+
+
+def _system(model: HostModel, answers: Answers) -> Condition:
+    system = answers.one("os")
+    if not answers.one("systemd"):
+        return Condition(model.name, "system", State.FAILED, f"{system}, without systemd", "install Debian 13")
+    if system == "debian 13":
+        return Condition(model.name, "system", State.OK, "Debian 13")
+    if system == "ubuntu 24.04" and model.gateway is None:
+        return Condition(model.name, "system", State.WARNING, "Ubuntu 24.04: should work, untested")
+    should = "gateways and control hosts run Debian 13, serving hosts also Ubuntu 24.04"
+    return Condition(model.name, "system", State.FAILED, f"{system or 'unknown'}; {should}", "install Debian 13")
+
+
+def _clock(model: HostModel, answers: Answers, controller_time: float) -> Condition:
+    skew = abs(answers.number("time") - controller_time)
+    state = State.OK if skew < 5 else State.WARNING if skew < 60 else State.FAILED
+    return Condition(
+        model.name,
+        "clock",
+        state,
+        f"{skew:.0f} s from the controller's",
+        None if state is State.OK else "set up time synchronisation (chrony) on both",
+    )
+
+
+def _ports(model: HostModel, answers: Answers) -> Condition:
+    wanted = {proxied.port for proxied in model.host_proxy.replicas} if model.host_proxy else set()
+    wanted |= {model.gateway.port} if model.gateway else set()
+    taken = []
+    for entry in answers.values.get("listen", ()):
+        address, _, process = entry.partition(" ")
+        port = address.rpartition(":")[2]
+        if port.isdigit() and int(port) in wanted and '"haproxy"' not in process:
+            taken.append(f"{port} by {process or 'an unknown process'}")
+    if taken:
+        return Condition(model.name, "ports", State.FAILED, "taken: " + ", ".join(taken), "stop that process")
+    return Condition(model.name, "ports", State.OK, ", ".join(map(str, sorted(wanted))) or "none needed")
+
+
+def _disk(model: HostModel, answers: Answers) -> Condition:
+    assert model.model_store is not None
+    stored = set(answers.values.get("stored", ()))
+    largest = max((entry.size for entry in model.model_store.models), default=0)
+    missing = sum(entry.size for entry in model.model_store.models if entry.digest not in stored)
+    need, free = missing + largest + MARGIN, answers.number("disk")
+    found = f"{free / 1e9:.1f} GB free at {model.model_store.root}, {need / 1e9:.1f} GB needed"
+    if free >= need:
+        return Condition(model.name, "disk", State.OK, found)
+    if free >= missing + MARGIN:
+        return Condition(model.name, "disk", State.WARNING, f"{found}: an update could not keep the previous version")
+    return Condition(model.name, "disk", State.FAILED, found, "free space there, or set models_at")
+
+
+def _memory(model: HostModel, answers: Answers) -> Condition:
+    assert model.model_store is not None
+    sizes = {entry.name: entry.size for entry in model.model_store.models}
+    need = sum(sizes[replica.model] for replica in model.replicas if replica.gpus == 0)
+    have = answers.number("memory")
+    found = f"{have / 1e9:.1f} GB, {need / 1e9:.1f} GB of weights on the CPU"
+    state = State.OK if have > need * 1.2 else State.FAILED
+    return Condition(model.name, "memory", state, found, None if state is State.OK else "place fewer replicas there")
+
+
+def _url(model: HostModel, entry: str) -> Condition:
+    url, _, code = entry.partition(" ")
+    reached = code[:3].isdigit() and code[:3] != "000"
+    if reached:
+        return Condition(model.name, "reaches", State.OK, f"{url} answers {code}")
+    return Condition(model.name, "reaches", State.FAILED, f"{url}: {code}", "set site.proxy, or a mirror in site.hub")

@@ -1,0 +1,164 @@
+"""Prove the service from where clients stand: real answers, and that what must be closed is closed."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from rackwright.errors import RackwrightError
+from rackwright.fleet.keys import new_key
+from rackwright.lifecycle.asking import Asker, FromController, Request, Response, ask, closed_ports
+from rackwright.lifecycle.site import Site
+from rackwright.values import Secret
+
+QUESTION = "Name three colors."
+
+
+@dataclass(frozen=True)
+class Proof:
+    """One thing shown, or not."""
+
+    gateway: str
+    what: str
+    passed: bool
+    found: str
+
+
+@dataclass(frozen=True)
+class _Case:
+    what: str
+    request: Request
+    judge: Callable[[Response], tuple[bool, str]]
+
+
+def verify(site: Site, tell: Callable[[Proof], None]) -> tuple[Proof, ...]:
+    """Return every proof, told as each comes. The key it uses lives in the gateways' memory, for this run only."""
+    asker = choose_asker(site)
+    key, entry = new_key("verify")
+    proofs: list[Proof] = []
+    with site.gateways.temporary_key(entry):
+        for gateway in site.fleet.gateways:
+            for proof in _gateway(site, asker, gateway, key):
+                tell(proof)
+                proofs.append(proof)
+    for proof in _closed(site, asker):
+        tell(proof)
+        proofs.append(proof)
+    return tuple(proofs)
+
+
+def choose_asker(site: Site) -> Asker:
+    """Return the controller if clients may stand there, else a host of the fleet that is no gateway."""
+    gateway = site.fleet.gateways[0]
+    if site.fleet.file.hosts[gateway].address == "@local":
+        return FromController()
+    own = _own_address(str(site.fleet.service(gateway)))
+    if own and any(ip_address(own) in network for network in site.fleet.file.firewall.clients_from):
+        return FromController()
+    others = [name for name in site.fleet.hosts if name not in site.fleet.gateways and name in site.models]
+    if not others:
+        raise RackwrightError(
+            f"the controller ({own or 'no route'}) is not in clients_from, and every host is a gateway",
+            where="verify",
+            should="a client's place to ask from",
+            next="add the controller's network to firewall.clients_from, then rackwright apply",
+        )
+    return FromHost(site, others[0])
+
+
+@dataclass(frozen=True)
+class FromHost:
+    site: Site
+    host: str
+
+    @property
+    def where(self) -> str:
+        return f"host {self.host} (the controller is not in clients_from)"
+
+    def shell(self, script: str, timeout: float) -> str:
+        connection = self.site.remote.connection(self.host)
+        return connection.run("sh -s", stdin=script, sudo=False, timeout=timeout).stdout
+
+
+def _own_address(towards: str) -> str | None:
+    """Which address the controller would use: connecting a datagram socket asks the routes and sends nothing."""
+    family = socket.AF_INET6 if ":" in towards else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((towards, 443))
+        except OSError:
+            return None
+        return str(probe.getsockname()[0])
+
+
+def _gateway(site: Site, asker: Asker, gateway: str, key: Secret) -> Iterator[Proof]:
+    cases = tuple(_cases(site, str(site.fleet.service(gateway)), key))
+    responses = ask(asker, site.trusted, tuple(case.request for case in cases))
+    for case, response in zip(cases, responses, strict=True):
+        passed, found = case.judge(response)
+        yield Proof(gateway, case.what, passed, found)
+
+
+def _cases(site: Site, address: str, key: Secret) -> Iterator[_Case]:
+    domain = site.fleet.file.gateway.domain
+    for model in site.fleet.file.models.values():
+        for name in model.names:
+            completion = Request(address, domain, "/v1/chat/completions", _body(name), key)
+            yield _Case(f"{name}: a completion", completion, _answered)
+            stream = Request(address, domain, "/v1/chat/completions", _body(name, stream=True), key)
+            yield _Case(f"{name}: a stream", stream, _streamed)
+    wrong, _ = new_key("verify")
+    yield _Case("a wrong key is refused", Request(address, domain, key=wrong), _refused)
+    plain = Request(address, domain, scheme="http", seconds=10)
+    yield _Case("plain HTTP is refused", plain, _no_http)
+    yield _Case("port 80 is closed", Request(address, domain, scheme="http", port=80, seconds=10), _no_http)
+
+
+def _body(name: str, *, stream: bool = False) -> str:
+    message = {"role": "user", "content": QUESTION}
+    return json.dumps({"model": name, "messages": [message], "max_tokens": 32, "temperature": 0, "stream": stream})
+
+
+def _answered(response: Response) -> tuple[bool, str]:
+    text = " ".join(response.text.split())
+    if response.status == 200 and text:
+        return True, f"{text[:60]!r} in {response.seconds:.2f} s"
+    return False, _unexpected(response)
+
+
+def _streamed(response: Response) -> tuple[bool, str]:
+    if response.status == 200 and response.text and response.whole_stream:
+        return True, f"{response.body.count('data: {')} chunks in {response.seconds:.2f} s"
+    return False, _unexpected(response)
+
+
+def _refused(response: Response) -> tuple[bool, str]:
+    return response.status == 401, _unexpected(response) if response.status != 401 else "401"
+
+
+def _no_http(response: Response) -> tuple[bool, str]:
+    answered = 200 <= response.status < 400
+    return not answered, f"HTTP {response.status}" if response.status else response.problem or "no connection"
+
+
+def _unexpected(response: Response) -> str:
+    return f"HTTP {response.status} {response.problem} {' '.join(response.body.split())[:200]}".strip()
+
+
+def _closed(site: Site, asker: Asker) -> Iterator[Proof]:
+    """The engines' ports admit gateways only: seen from the asker, and from another serving host."""
+    endpoints = {
+        (str(site.fleet.service(host)), port): f"{host}/{replica}"
+        for host, ports in site.lock.ports.items()
+        for replica, port in ports.items()
+        if host in site.fleet.hosts and site.fleet.file.hosts[host].address != "@local"
+    }
+    if not endpoints:
+        return
+    closed = set(closed_ports(asker, tuple(endpoints)))
+    for endpoint, replica in endpoints.items():
+        found = "closed" if endpoint in closed else f"{endpoint[0]}:{endpoint[1]} admits {asker.where}"
+        yield Proof("-", f"{replica}: its port is closed to all but gateways", endpoint in closed, found)
