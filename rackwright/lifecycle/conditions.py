@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from rackwright.fleet.host import HostModel
+from rackwright.roles.model_store.settings import Settings as ModelStore
 
 MARGIN = 2 * 10**9
 """Bytes that must stay free beside the weights: runtimes, packages, logs."""
@@ -48,7 +49,8 @@ class Answers:
 
 def script(model: HostModel, urls: tuple[str, ...] = ()) -> str:
     """Return a read-only shell script; each line it prints is a key, a space and a value."""
-    root = shlex.quote(model.model_store.root if model.model_store else "/")
+    store = model.model_store
+    root = shlex.quote(store.root if store else "/")
     lines = [
         "export LC_ALL=C",
         "echo time $(date +%s.%N)",
@@ -59,15 +61,12 @@ def script(model: HostModel, urls: tuple[str, ...] = ()) -> str:
         "command -v systemctl >/dev/null && echo systemd yes",
         "ss -Hltnp 2>/dev/null | awk '{print \"listen\", $4, $6}'",
     ]
-    for stored in model.model_store.models if model.model_store else ():
-        folder = shlex.quote(
-            f"{model.model_store.root if model.model_store else ''}/{stored.name}/{stored.digest[:16]}"
-        )
+    for stored in store.models if store else ():
+        folder = f"{root}/{shlex.quote(stored.name)}/{stored.digest[:16]}"
         lines.append(f"[ -d {folder} ] && echo stored {shlex.quote(stored.digest)}")
     for url in urls:
-        lines.append(
-            f"echo url {shlex.quote(url)} $(curl -sS -o /dev/null -m 10 -w '%{{http_code}}' -I {shlex.quote(url)} 2>&1)"
-        )
+        quoted = shlex.quote(url)
+        lines.append(f"echo url {quoted} $(curl -sS -o /dev/null -m 10 -w '%{{http_code}}' -I {quoted} 2>&1)")
     return "\n".join(lines)
 
 
@@ -85,8 +84,8 @@ def judge(model: HostModel, answers: Answers, controller_time: float) -> Iterato
     yield _clock(model, answers, controller_time)
     yield _ports(model, answers)
     if model.model_store:
-        yield _disk(model, answers)
-        yield _memory(model, answers)
+        yield _disk(model.name, model.model_store, answers)
+        yield _memory(model, model.model_store, answers)
     for entry in answers.values.get("url", ()):
         yield _url(model, entry)
 
@@ -129,23 +128,21 @@ def _ports(model: HostModel, answers: Answers) -> Condition:
     return Condition(model.name, "ports", State.OK, ", ".join(map(str, sorted(wanted))) or "none needed")
 
 
-def _disk(model: HostModel, answers: Answers) -> Condition:
-    assert model.model_store is not None
+def _disk(host: str, store: ModelStore, answers: Answers) -> Condition:
     stored = set(answers.values.get("stored", ()))
-    largest = max((entry.size for entry in model.model_store.models), default=0)
-    missing = sum(entry.size for entry in model.model_store.models if entry.digest not in stored)
+    largest = max((entry.size for entry in store.models), default=0)
+    missing = sum(entry.size for entry in store.models if entry.digest not in stored)
     need, free = missing + largest + MARGIN, answers.number("disk")
-    found = f"{free / 1e9:.1f} GB free at {model.model_store.root}, {need / 1e9:.1f} GB needed"
+    found = f"{free / 1e9:.1f} GB free at {store.root}, {need / 1e9:.1f} GB needed"
     if free >= need:
-        return Condition(model.name, "disk", State.OK, found)
+        return Condition(host, "disk", State.OK, found)
     if free >= missing + MARGIN:
-        return Condition(model.name, "disk", State.WARNING, f"{found}: an update could not keep the previous version")
-    return Condition(model.name, "disk", State.FAILED, found, "free space there, or set models_at")
+        return Condition(host, "disk", State.WARNING, f"{found}: an update could not keep the previous version")
+    return Condition(host, "disk", State.FAILED, found, "free space there, or set models_at")
 
 
-def _memory(model: HostModel, answers: Answers) -> Condition:
-    assert model.model_store is not None
-    sizes = {entry.name: entry.size for entry in model.model_store.models}
+def _memory(model: HostModel, store: ModelStore, answers: Answers) -> Condition:
+    sizes = {entry.name: entry.size for entry in store.models}
     need = sum(sizes[replica.model] for replica in model.replicas if replica.gpus == 0)
     have = answers.number("memory")
     found = f"{have / 1e9:.1f} GB, {need / 1e9:.1f} GB of weights on the CPU"

@@ -1,0 +1,71 @@
+"""Gateways and time, simulated: the rollout's own code runs against them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from rackwright.fleet.model import Replica
+from rackwright.lifecycle.rollout import Change, Phase, Rollout, Rules
+
+
+@dataclass
+class Clock:
+    time: float = 0.0
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+
+@dataclass
+class Gateways:
+    """Gateways that send to every replica that is up and not drained."""
+
+    up: set[str]
+    by_hand: set[str] = field(default_factory=set)
+    drained: set[str] = field(default_factory=set)
+    requests: dict[str, list[int]] = field(default_factory=dict)
+    """What `in_flight` answers, one after another; the last stays."""
+
+    def healthy(self, model: str) -> set[str]:
+        return {name for name in self.up if f"/{model}@" in name} - self.drained - self.by_hand
+
+    def held(self) -> set[str]:
+        return set(self.by_hand)
+
+    def drain(self, replica: Replica) -> None:
+        self.drained.add(replica.address)
+
+    def in_flight(self, replica: Replica) -> int:
+        counts = self.requests.get(replica.address, [0])
+        return counts.pop(0) if len(counts) > 1 else counts[0]
+
+    def give_back(self, replica: Replica) -> None:
+        self.drained.discard(replica.address)
+
+
+@dataclass
+class Recorder:
+    lines: list[str] = field(default_factory=list)
+
+    def append(self, phase: Phase, replica: str, detail: str) -> None:
+        self.lines.append(f"{replica} {phase}")
+
+
+def replicas(count: int, model: str = "assistant") -> list[Replica]:
+    return [Replica(model, 1, f"gpu{number}", 0) for number in range(1, count + 1)]
+
+
+def rollout(gateways: Gateways, size: int, rules: Rules | None = None) -> tuple[Rollout, Recorder]:
+    journal = Recorder()
+    rules = rules or Rules(max_unavailable=1, drain=10, soak=5, prove=20)
+    return Rollout(gateways, rules, lambda _: size, journal, lambda *_: None, Clock()), journal
+
+
+def change(
+    replica: Replica, act: Callable[[], None] = lambda: None, prove: Callable[[], str | None] = lambda: None
+) -> Change:
+    return Change(replica, act, prove, "new settings")

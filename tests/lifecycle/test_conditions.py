@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+
+import pytest
+
+from rackwright.fleet.host import HostModel
+from rackwright.lifecycle.conditions import State, judge, parse, script
+from rackwright.roles.firewall.settings import Settings as Firewall
+from rackwright.roles.gateway.settings import Settings as Gateway
+from rackwright.roles.layout.settings import Settings as Layout
+from rackwright.roles.model_store.settings import Settings as ModelStore
+from rackwright.roles.model_store.settings import StoredModel
+from rackwright.values import File
+
+GATEWAY = Gateway(
+    domain="llm.lab.internal",
+    address="10.0.0.1",
+    certificate="gateway",
+    client_certificate="gateway-client",
+    models=(),
+    keys=(),
+)
+WEIGHTS = File(path="model.gguf", size=4 * 10**9, sha256="a" * 64, url="https://hub.lab/model.gguf")
+STORE = ModelStore(models=(StoredModel(name="assistant", digest="b" * 64, files=(WEIGHTS,)),))
+HOST = HostModel(
+    name="gpu1",
+    layout=Layout(fleet="acme", host="gpu1", serves=True),
+    firewall=Firewall(openings=()),
+    certificates=(),
+    model_store=STORE,
+    runtimes=(),
+    replicas=(),
+    probes=(),
+    host_proxy=None,
+    gateway=None,
+)
+GOOD = "time 1000.0\nos debian 13\nmemory 64000000000\ndisk 900000000000\nsystemd yes\n"
+
+
+def found(output: str, model: HostModel = HOST) -> dict[str, tuple[State, str]]:
+    conditions = judge(model, parse(output), controller_time=1000.0)
+    return {condition.what: (condition.state, condition.found) for condition in conditions}
+
+
+def test_a_good_host_has_no_warning():
+    assert {state for state, _ in found(GOOD).values()} == {State.OK}
+
+
+@pytest.mark.parametrize(
+    ("line", "instead", "what", "state", "says"),
+    [
+        (
+            "os debian 13",
+            "os debian 12",
+            "system",
+            State.FAILED,
+            "debian 12; gateways and control hosts run Debian 13",
+        ),
+        ("os debian 13", "os ubuntu 24.04", "system", State.WARNING, "Ubuntu 24.04: should work, untested"),
+        ("systemd yes", "", "system", State.FAILED, "without systemd"),
+        ("time 1000.0", "time 1030.0", "clock", State.WARNING, "30 s"),
+        ("time 1000.0", "time 2000.0", "clock", State.FAILED, "1000 s"),
+        ("disk 900000000000", "disk 1000", "disk", State.FAILED, "0.0 GB free at /srv/models, 10.0 GB needed"),
+        ("disk 900000000000", "disk 7000000000", "disk", State.WARNING, "could not keep the previous version"),
+        ("memory 64000000000", "memory 0", "memory", State.FAILED, "0.0 GB"),
+    ],
+)
+def test_a_bad_host_is_named_with_what_was_found(line, instead, what, state, says):
+    got, text = found(GOOD.replace(line, instead))[what]
+    assert got is state
+    assert says in text
+
+
+def test_a_gateway_on_ubuntu_is_refused():
+    model = replace(HOST, gateway=GATEWAY)
+    assert found(GOOD.replace("debian 13", "ubuntu 24.04"), model)["system"][0] is State.FAILED
+
+
+def test_a_port_that_another_process_holds_is_named_with_it():
+    line = 'listen 0.0.0.0:443 users:(("nginx",pid=7,fd=6))\n'
+    state, text = found(GOOD + line, replace(HOST, gateway=GATEWAY))["ports"]
+    assert state is State.FAILED
+    assert "443 by" in text
+    assert "nginx" in text
+
+
+def test_our_own_proxy_may_hold_the_port():
+    line = 'listen 0.0.0.0:443 users:(("haproxy",pid=7,fd=6))\n'
+    assert found(GOOD + line, replace(HOST, gateway=GATEWAY))["ports"][0] is State.OK
+
+
+def test_weights_that_are_stored_already_need_no_room():
+    assert found(GOOD.replace("disk 900000000000", "disk 7000000000") + "stored " + "b" * 64)["disk"][0] is State.OK
+
+
+def test_a_mirror_that_does_not_answer_is_named():
+    state, text = found(GOOD + "url https://hub.lab/ 000curl: (6) could not resolve")["reaches"]
+    assert state is State.FAILED
+    assert text == "https://hub.lab/: 000curl: (6) could not resolve"
+
+
+def test_the_script_is_answered_by_a_real_shell():
+    output = subprocess.run(["sh", "-s"], input=script(HOST), capture_output=True, text=True).stdout
+    answers = parse(output)
+    assert answers.number("time") > 1e9
+    assert answers.number("memory") > 0
+    assert answers.number("disk") > 0

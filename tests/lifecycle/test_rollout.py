@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import pytest
+
+from rackwright.errors import ProofError, RackwrightError
+from rackwright.lifecycle.rollout import Phase, Rules
+from tests.lifecycle.simulation import Gateways, change, replicas, rollout
+
+
+def test_each_replica_goes_through_every_phase_before_the_next_begins():
+    one, two = replicas(2)
+    run, journal = rollout(Gateways(up={one.address, two.address}), size=2)
+    run.run([change(one), change(two)])
+    assert journal.lines == [f"{replica.address} {phase}" for replica in (one, two) for phase in Phase]
+
+
+def test_the_act_comes_when_nothing_is_in_flight():
+    one, two = replicas(2)
+    gateways = Gateways(up={one.address, two.address}, requests={one.address: [3, 1, 0]})
+    seen = []
+    run, _ = rollout(gateways, size=2)
+    run.run([change(one, act=lambda: seen.append((gateways.in_flight(one), one.address in gateways.drained)))])
+    assert seen == [(0, True)]
+    assert gateways.drained == set()
+
+
+def test_a_drain_that_does_not_end_pauses_and_kills_nothing():
+    one, two = replicas(2)
+    gateways = Gateways(up={one.address, two.address}, requests={one.address: [2]})
+    acted = []
+    run, _ = rollout(gateways, size=2)
+    with pytest.raises(RackwrightError, match="2 requests still in flight after 10 s; paused, nothing was killed"):
+        run.run([change(one, act=lambda: acted.append(1))])
+    assert acted == []
+
+
+def test_the_last_healthy_replica_is_not_taken():
+    one, _two = replicas(2)
+    gateways = Gateways(up={one.address})
+    run, _ = rollout(gateways, size=2)
+    with pytest.raises(RackwrightError, match="is the last healthy replica of assistant"):
+        run.run([change(one)])
+    assert gateways.drained == set()
+
+
+def test_the_last_healthy_replica_is_taken_when_the_outage_is_accepted():
+    (one,) = replicas(1)
+    rules = Rules(max_unavailable=1, drain=10, soak=0, allow_outage=True)
+    run, journal = rollout(Gateways(up={one.address}), size=1, rules=rules)
+    run.run([change(one)])
+    assert journal.lines[-1] == f"{one.address} done"
+
+
+def test_what_is_down_already_counts_in_the_budget():
+    one, two, _three = replicas(3)
+    run, _ = rollout(Gateways(up={one.address, two.address}), size=3)
+    with pytest.raises(RackwrightError, match="2 of 3 replicas of assistant would be unavailable"):
+        run.run([change(one)])
+
+
+def test_a_replica_that_is_down_itself_may_be_changed():
+    one, two, three = replicas(3)
+    gateways = Gateways(up={two.address, three.address})
+    run, _ = rollout(gateways, size=3)
+    run.run([change(one, act=lambda: gateways.up.add(one.address))])
+    assert one.address in gateways.healthy("assistant")
+
+
+def test_a_failed_proof_stops_the_run_and_leaves_the_replica_drained():
+    one, two = replicas(2)
+    gateways = Gateways(up={one.address, two.address})
+    run, journal = rollout(gateways, size=2)
+    with pytest.raises(ProofError, match="not proven after 20 s: HTTP 500"):
+        run.run([change(one, prove=lambda: "HTTP 500"), change(two)])
+    assert gateways.drained == {one.address}
+    assert not any(line.startswith(two.address) for line in journal.lines)
+
+
+def test_what_was_drained_by_hand_stays_drained():
+    one, two = replicas(2)
+    gateways = Gateways(up={one.address, two.address}, by_hand={one.address})
+    acted = []
+    run, journal = rollout(gateways, size=2)
+    run.run([change(one, act=lambda: acted.append(1))])
+    assert acted == [1]
+    assert f"{one.address} return" not in journal.lines
+    assert one.address in gateways.drained
+
+
+def test_a_replica_that_falls_out_while_soaking_stops_the_run():
+    one, two = replicas(2)
+    gateways = Gateways(up={one.address, two.address})
+    run, _ = rollout(gateways, size=2)
+
+    class FallsOut:
+        def __init__(self) -> None:
+            self.looks = 0
+
+        def __call__(self, model: str) -> set[str]:
+            self.looks += 1
+            return {two.address} if self.looks > 3 else {one.address, two.address}
+
+    gateways.healthy = FallsOut()  # type: ignore[method-assign]
+    with pytest.raises(ProofError, match="fell out of the gateways while soaking"):
+        run.run([change(one)])
