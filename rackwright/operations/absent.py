@@ -1,0 +1,19 @@
+"""Paths that are gone."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+from pyinfra.api.command import PyinfraCommand, QuoteString, StringCommand
+from pyinfra.api.operation import operation
+from pyinfra.context import host
+
+from rackwright.operations.facts.path import Existing
+
+
+@operation()
+def absent(*, paths: tuple[str, ...]) -> Generator[PyinfraCommand]:
+    """Afterwards nothing stands at these paths; folders go with what is in them, but for other file systems."""
+    found = host.get_fact(Existing, paths=paths) if paths else ()
+    if found:
+        yield StringCommand("rm -rf --one-file-system --", *(QuoteString(path) for path in found))

@@ -1,0 +1,1 @@
+"""What our operations ask a host, one shell command per question."""

@@ -1,0 +1,43 @@
+"""Users and groups, through getent: local ones and those of a directory service alike."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from pyinfra.api.facts import FactBase
+
+
+@dataclass(frozen=True)
+class Account:
+    """A user as passwd(5) has it, with the names of all its groups."""
+
+    home: str
+    shell: str
+    groups: frozenset[str] = frozenset()
+
+
+class UserAccount(FactBase[Account | None]):
+    """Given a user's name, return its account; None: there is no such user."""
+
+    def command(self, user: str) -> str:
+        quoted = shlex.quote(user)
+        return f"if getent passwd -- {quoted}; then id -nG -- {quoted}; fi"
+
+    def process(self, output: list[str]) -> Account | None:
+        fields = output[0].split(":")
+        return Account(home=fields[5], shell=fields[6], groups=frozenset(output[1].split()))
+
+
+class GroupExists(FactBase[bool]):
+    """Given a group's name, return whether it is there."""
+
+    def command(self, group: str) -> str:
+        return f"getent group -- {shlex.quote(group)} || true"
+
+    @staticmethod
+    def default() -> bool:
+        return False
+
+    def process(self, output: list[str]) -> bool:
+        return bool(output)

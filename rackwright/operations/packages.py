@@ -1,0 +1,62 @@
+"""Debian packages: what is missing is installed, nothing else is touched."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from collections.abc import Generator
+
+from pyinfra.api.command import PyinfraCommand, StringCommand
+from pyinfra.api.operation import operation
+from pyinfra.context import host
+
+from rackwright.operations.facts.packages import InstalledPackages
+
+_APT = (
+    "DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l apt-get -q -y -o DPkg::Lock::Timeout=300 "
+    "-o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold"
+)
+_STAMP = "/var/lib/apt/periodic/update-success-stamp"
+
+
+@operation()
+def installed(
+    *, packages: tuple[str, ...], unstarted: tuple[str, ...] = (), fresh_minutes: int = 60
+) -> Generator[PyinfraCommand]:
+    """Afterwards the packages are installed, without what they only recommend.
+
+    Package lists older than `fresh_minutes` are fetched again, if a package is missing. `unstarted` are units that
+    these packages bring and that must neither start nor be enabled by installing them; on a host that has the
+    packages already, its units are left as they are. Waits 300 s for another apt.
+    """
+    found = host.get_fact(InstalledPackages, packages=packages)
+    missing = tuple(package for package in packages if package not in found)
+    if missing:
+        yield StringCommand(_outliving(_script(missing, unstarted, fresh_minutes)))
+
+
+def _script(missing: tuple[str, ...], unstarted: tuple[str, ...], fresh_minutes: int) -> str:
+    listed = " ".join(shlex.quote(package) for package in missing)
+    steps = ["set -e"]
+    if unstarted:
+        units = " ".join(shlex.quote(unit) for unit in unstarted)
+        # A masked unit isn't started by the package's scripts; /run forgets the mask at the next boot by itself.
+        steps += [
+            f"systemctl -q mask --runtime -- {units}",
+            f"trap 'systemctl -q unmask --runtime -- {units}; systemctl -q disable -- {units}' EXIT",
+        ]
+    steps += [
+        f'[ -n "$(find {_STAMP} -mmin -{fresh_minutes} 2>/dev/null)" ] || '
+        f"{{ {_APT} update && mkdir -p {_STAMP.rsplit('/', 1)[0]} && touch {_STAMP}; }}",
+        f"{_APT} install --no-install-recommends -- {listed}",
+    ]
+    return "\n".join(steps)
+
+
+def _outliving(script: str) -> str:
+    """Run the script as a unit of its own, so that a lost connection doesn't cut dpkg off in the middle."""
+    unit = f"rackwright-apt-{hashlib.sha256(script.encode()).hexdigest()[:8]}"
+    return (
+        f"systemd-run --quiet --wait --collect --expand-environment=no --unit={unit} sh -c {shlex.quote(script)} || "
+        f"{{ journalctl -q --no-hostname -o cat -n 20 -u {unit} >&2; false; }}"
+    )

@@ -1,0 +1,36 @@
+"""What an earlier run put on the host and the fleet no longer names."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+from pyinfra.api.command import PyinfraCommand, QuoteString, StringCommand
+from pyinfra.api.operation import operation
+from pyinfra.context import host
+
+from rackwright.operations.facts.ours import OurUnits, OurUsers
+from rackwright.operations.unit import UNITS
+
+_LAST = (".service", ".slice", ".target")
+"""Endings of what timers, sockets and paths start: stopped after them, or it is started again."""
+
+
+@operation()
+def retired_units(*, keep: tuple[str, ...]) -> Generator[PyinfraCommand]:
+    """Afterwards every rackwright-* unit file that isn't named in `keep` is stopped, disabled and gone."""
+    gone = [unit for unit in host.get_fact(OurUnits) if unit not in keep]
+    if not gone:
+        return
+    gone.sort(key=lambda unit: unit.endswith(_LAST))
+    yield StringCommand("systemctl --quiet disable --now --", *(QuoteString(unit) for unit in gone))
+    yield StringCommand("rm -f --", *(QuoteString(f"{UNITS}/{unit}") for unit in gone))
+    yield StringCommand("rm -rf --", *(QuoteString(f"{UNITS}/{unit}.d") for unit in gone))
+    yield StringCommand("systemctl daemon-reload")
+
+
+@operation()
+def retired_users(*, keep: tuple[str, ...]) -> Generator[PyinfraCommand]:
+    """Afterwards every rw-* user of ours that isn't named in `keep` is gone; its files stay, owned by a number."""
+    for user in host.get_fact(OurUsers):
+        if user not in keep:
+            yield StringCommand("userdel --", QuoteString(user))

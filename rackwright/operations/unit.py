@@ -1,0 +1,75 @@
+"""systemd units of ours: their files, and whether they run on what their files say now."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+
+from pyinfra.api.command import PyinfraCommand, QuoteString, StringCommand
+from pyinfra.api.operation import OperationMeta, operation
+from pyinfra.context import host
+
+from rackwright.operations.facts.unit import UnitState
+from rackwright.operations.file import write
+
+UNITS = "/etc/systemd/system"
+
+
+@operation()
+def systemd_unit(
+    *, unit: str, content: str, enabled: bool | None = True, verify: bool = False
+) -> Generator[PyinfraCommand]:
+    """Afterwards systemd has read this unit file, and starts it at boot (True), doesn't (False) or as before (None).
+
+    `verify` has systemd-analyze read it first; programs that ExecStart= names must be there by then.
+    A unit that runs goes on with what it was started with: see `running`.
+    """
+    # A checker of unit files looks at the name's ending: FILE:NAME gives it the final one.
+    check = f"systemd-analyze verify --man=no --recursive-errors=no {{path}}:{unit}" if verify else None
+    state = host.get_fact(UnitState, unit=unit)
+    written = list(write(path=f"{UNITS}/{unit}", content=content, check=check))
+    yield from written
+    if written or state.stale:
+        yield StringCommand("systemctl daemon-reload")
+    if enabled is not None and enabled != (state.file == "enabled"):
+        yield StringCommand("systemctl --quiet", "enable" if enabled else "disable", "--", QuoteString(unit))
+
+
+@operation()
+def running(
+    *,
+    unit: str,
+    restart_if: Sequence[OperationMeta] = (),
+    reload_if: Sequence[OperationMeta] = (),
+    restart_files: tuple[str, ...] = (),
+    reload_files: tuple[str, ...] = (),
+) -> Generator[PyinfraCommand]:
+    """Afterwards the unit runs, or still starts, with what these operations and files say now.
+
+    `restart_if` and `reload_if` are operations of the same run; the plan foresees by them. The files hold where an
+    earlier run was cut off between writing and restarting: one written since the unit last started restarts it, one
+    written since it last started or reloaded reloads it.
+    """
+    state = host.get_fact(UnitState, unit=unit, files=(*restart_files, *reload_files))
+    if not state.runs:
+        yield _systemctl("start", unit)
+    elif _changed(restart_if) or set(restart_files) & set(state.newer):
+        yield _systemctl("restart", unit)
+    elif _changed(reload_if) or set(reload_files) & set(state.unread):
+        yield _systemctl("reload", unit)
+
+
+@operation()
+def stopped(*, unit: str) -> Generator[PyinfraCommand]:
+    """Afterwards the unit doesn't run and isn't started at boot."""
+    state = host.get_fact(UnitState, unit=unit)
+    if state.runs or state.file == "enabled":
+        yield StringCommand("systemctl --quiet disable --now --", QuoteString(unit))
+
+
+def _systemctl(verb: str, unit: str) -> StringCommand:
+    return StringCommand("systemctl", verb, "--", QuoteString(unit))
+
+
+def _changed(operations: Sequence[OperationMeta]) -> bool:
+    # While a run is prepared, nothing is complete: then what would change counts.
+    return any(done.did_change() if done.is_complete() else done.will_change for done in operations)
