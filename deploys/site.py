@@ -8,8 +8,13 @@ from rackwright.deploys.serve import serve
 
 
 def site() -> None:
-    """Afterwards the host is what its model says."""
+    """Afterwards the host is what its model says; new packet filter rules still wait for `confirm`."""
     baseline()
+    service()
+
+
+def service() -> None:
+    """Afterwards engines and gateways of the host run."""
     serve()
     gateway()
 
