@@ -66,7 +66,7 @@ def create(lab: str, host: str, address: str, image: str) -> None:
     name = name_of(lab, host)
     podman.run(
         *("create", "--name", name, "--hostname", host, "--network", network.name_of(lab), "--ip", address),
-        *("--systemd=always", "--restart=always", "--pids-limit=0", f"--cap-add={_CAPABILITIES}"),
+        *("--systemd=always", "--restart=always", "--pids-limit=0", "--no-hosts", f"--cap-add={_CAPABILITIES}"),
         *("--security-opt=seccomp=unconfined", "--security-opt=apparmor=unconfined"),
         *("--ulimit=host", "--stop-signal=SIGRTMIN+3"),
         *(f"--label=rackwright.lab={lab}", f"--label=rackwright.host={host}", f"--label=rackwright.cache={slot}"),

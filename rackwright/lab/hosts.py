@@ -165,6 +165,7 @@ class Lab:
         public = (self.folder / "id_ed25519.pub").read_text()
         place = f"/home/{USER}/.ssh/authorized_keys"
         self.exec(host, f"umask 077; cat > {place}; chown {USER}:{USER} {place}", input=public)
+        self.exec(host, f"grep -q 127.0.1.1 /etc/hosts || echo 127.0.1.1 {host} >> /etc/hosts")
         if spec.sudo_password:
             self.exec(host, "chpasswd", input=f"{USER}:{spec.sudo_password.reveal()}\n")
             self.exec(host, f"cat > /etc/sudoers.d/{USER}", input=f"{USER} ALL=(ALL:ALL) ALL\n")

@@ -32,6 +32,7 @@ _FILES = {
         'APT::Keep-Downloaded-Packages "true";\nBinary::apt::APT::Keep-Downloaded-Packages "true";\n'
         'Acquire::Languages "none";\n'
     ),
+    "etc/hosts": "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n",
     "etc/ssh/sshd_config.d/50-lab.conf": "PasswordAuthentication no\nPermitRootLogin no\n",
     "etc/sudoers.d/ops": "ops ALL=(ALL:ALL) NOPASSWD: ALL\n",
     # Each host makes keys of its own at its first start.

@@ -29,7 +29,6 @@ def run(*arguments: str, input: str | None = None, check: bool = True, timeout: 
     """Run `podman ARGUMENTS`, within `timeout` seconds. Raise RackwrightError if `check` and it failed."""
     command = [*_prefix(), "podman", *arguments]
     environment = os.environ | {"PODMAN_IGNORE_CGROUPSV1_WARNING": "1"}
-    stdin: dict[str, str] = {} if input is None else {"input": input}
     try:
         done = subprocess.run(
             command,
@@ -39,8 +38,7 @@ def run(*arguments: str, input: str | None = None, check: bool = True, timeout: 
             timeout=timeout,
             check=False,
             env=environment,
-            stdin=subprocess.DEVNULL if input is None else None,
-            **stdin,
+            input=input or "",
         )
     except subprocess.TimeoutExpired:
         raise RackwrightError(f"podman {arguments[0]} took over {timeout:.0f} s", where="lab") from None
