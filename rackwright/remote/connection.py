@@ -1,0 +1,198 @@
+"""One host: opened when first used, reused for everything that a command of ours does there."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from shlex import quote
+from typing import IO
+
+from rackwright.errors import HostError
+from rackwright.remote import sudo as sudo_command
+from rackwright.remote.completed import Completed
+from rackwright.remote.transport import OUTPUT_LIMIT, Transport
+from rackwright.values import Target
+
+_CHUNK = 256 * 1024
+
+# The stream's end looks the same whether we finished or the connection broke: only a whole file is renamed.
+_PUT = """set -eu
+umask 077
+target=$(readlink -m -- {path})
+temporary=$(mktemp -- "$(dirname -- "$target")/.rackwright-XXXXXXXXXXXX")
+trap 'rm -f -- "$temporary"' EXIT
+trap 'exit 74' HUP INT TERM
+head -c {size} >"$temporary"
+[ "$(stat -c %s -- "$temporary")" = {size} ] || {{ echo "the transfer was cut short" >&2; exit 74; }}
+if [ -e "$target" ]; then chown --reference="$target" -- "$temporary"; chmod --reference="$target" -- "$temporary"; fi
+{owner}{mode}mv -fT -- "$temporary" "$target"
+"""
+
+
+@dataclass
+class Counters:
+    commands: int = 0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+
+
+class Connection:
+    """Runs commands on one host as root or as the login user. Opens itself again after a loss."""
+
+    def __init__(self, target: Target, *, transport: Callable[[Target], Transport] | None = None) -> None:
+        self.target = target
+        self.counters = Counters()
+        self._make = transport or open_transport
+        self._transport: Transport | None = None
+        self._sudo_proven = False
+
+    @property
+    def name(self) -> str:
+        return self.target.name
+
+    def open(self) -> None:
+        """Connect unless connected. Raise HostError or HostKeyError with the reason if that can't be done."""
+        self._opened()
+
+    def run(
+        self,
+        command: str,
+        *,
+        stdin: str | bytes | None = None,
+        sudo: bool = True,
+        timeout: float | None = 60,
+        limit: int = OUTPUT_LIMIT,
+    ) -> Completed:
+        """Run a shell command and return what it came to, whatever its exit status.
+
+        Raise CommandTimeout after `timeout` seconds, HostError if the host can't be reached, sudo refuses, or
+        more than `limit` bytes are printed.
+        """
+        content = stdin.encode() if isinstance(stdin, str) else stdin or b""
+        return self._execute(command, [content] if content else [], sudo=sudo, timeout=timeout, limit=limit)
+
+    def put(
+        self,
+        content: IO[bytes] | bytes,
+        path: str,
+        *,
+        mode: int | None = None,
+        owner: str | None = None,
+        size: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """Write a file as root, in one step: afterwards it is whole, or what it was.
+
+        It is born 0600; without `mode` and `owner` ("user:group") an existing file keeps its own. `size` (bytes) is
+        needed for a stream that can't seek; `progress` gets bytes sent and bytes in all. Memory stays constant.
+        Raise HostError if it can't be written or the connection is lost.
+        """
+        stream = io.BytesIO(content) if isinstance(content, bytes) else content
+        length = _length(stream) if size is None else size
+        script = _PUT.format(
+            path=quote(path),
+            size=length,
+            owner=f'chown -- {quote(owner)} "$temporary"\n' if owner else "",
+            mode=f'chmod {mode:o} -- "$temporary"\n' if mode is not None else "",
+        )
+        chunks = _chunks(stream, length, progress)
+        self._execute(script, chunks, sudo=True, timeout=timeout).check(f"writing {path}")
+
+    def get(self, path: str, *, limit: int = OUTPUT_LIMIT, timeout: float | None = 60) -> bytes:
+        """Return a file's content, read as root. Raise HostError if it can't be read or is over `limit` bytes."""
+        return self.run(f"cat -- {quote(path)}", timeout=timeout, limit=limit).check(f"reading {path}").stdout_bytes
+
+    def close(self) -> None:
+        if self._transport:
+            self._transport.close()
+        self._transport = None
+        self._sudo_proven = False
+
+    def _opened(self) -> Transport:
+        if self._transport is None or not self._transport.alive():
+            self.close()
+            self._transport = self._make(self.target)
+        return self._transport
+
+    def _execute(
+        self,
+        command: str,
+        stdin: Iterable[bytes],
+        *,
+        sudo: bool,
+        timeout: float | None,
+        limit: int = OUTPUT_LIMIT,
+    ) -> Completed:
+        transport = self._opened()
+        if not sudo or transport.is_root:
+            return self._counted(sudo_command.plain(command), stdin, timeout, limit)
+        prefix = b""
+        if self.target.sudo_password is None:
+            wrapped = sudo_command.as_root(command)
+        else:
+            self._prove_password()
+            wrapped, prefix = sudo_command.as_root_with_password(command, self.target.sudo_password)
+        completed = self._counted(wrapped, _after(prefix, stdin), timeout, limit)
+        self._note_sudo(completed)
+        return completed
+
+    def _prove_password(self) -> None:
+        """A wrong password is found with one try: more would lock the account on some hosts."""
+        if not self._sudo_proven and self.target.sudo_password is not None:
+            command, stdin = sudo_command.proof(self.target.sudo_password)
+            self._note_sudo(self._counted(command, [stdin], 30, OUTPUT_LIMIT))
+
+    def _note_sudo(self, completed: Completed) -> None:
+        if not self._sudo_proven and (error := sudo_command.refusal(completed, self.target)):
+            raise error
+        self._sudo_proven = self._sudo_proven or completed.ok
+
+    def _counted(self, command: str, stdin: Iterable[bytes], timeout: float | None, limit: int) -> Completed:
+        self.counters.commands += 1
+        self.counters.bytes_sent += len(command)
+        completed = self._opened().execute(command, self._sent(stdin), timeout=timeout, limit=limit)
+        self.counters.bytes_received += len(completed.stdout_bytes) + len(completed.stderr_bytes)
+        return completed
+
+    def _sent(self, stdin: Iterable[bytes]) -> Iterator[bytes]:
+        for chunk in stdin:
+            self.counters.bytes_sent += len(chunk)
+            yield chunk
+
+
+def open_transport(target: Target) -> Transport:
+    """Given a target, return an open connection to it. Raise HostError with the reason if there is none."""
+    if target.address == "@local":
+        from rackwright.remote.local import LocalTransport
+
+        return LocalTransport(target.name)
+    # paramiko takes a quarter of a second to import.
+    from rackwright.remote.ssh import SshTransport
+
+    return SshTransport(target)
+
+
+def _after(prefix: bytes, stdin: Iterable[bytes]) -> Iterator[bytes]:
+    if prefix:
+        yield prefix
+    yield from stdin
+
+
+def _length(stream: IO[bytes]) -> int:
+    position = stream.tell()
+    end = stream.seek(0, io.SEEK_END)
+    stream.seek(position)
+    return end - position
+
+
+def _chunks(stream: IO[bytes], size: int, progress: Callable[[int, int], None] | None) -> Iterator[bytes]:
+    sent = 0
+    while sent < size and (chunk := stream.read(min(_CHUNK, size - sent))):
+        yield chunk
+        sent += len(chunk)
+        if progress:
+            progress(sent, size)
+    if sent < size:
+        raise HostError(f"the content ended after {sent} of {size} bytes")

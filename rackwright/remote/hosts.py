@@ -1,0 +1,80 @@
+"""Several hosts at once, one connection each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import TypeVar
+
+from rackwright.errors import HostError, UsageError
+from rackwright.remote.completed import Completed
+from rackwright.remote.connection import Connection, Counters
+from rackwright.values import Target
+
+Result = TypeVar("Result")
+
+PARALLEL = 64
+"""Hosts that are worked on at the same time."""
+
+
+class Remote:
+    """The hosts that one command of ours talks to. A context manager: the connections close at its end."""
+
+    def __init__(self, targets: Iterable[Target], *, connect: Callable[[Target], Connection] = Connection) -> None:
+        self._connections = {target.name: connect(target) for target in targets}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._connections)
+
+    @property
+    def counters(self) -> dict[str, Counters]:
+        """Commands and bytes of each host so far."""
+        return {name: connection.counters for name, connection in self._connections.items()}
+
+    def connection(self, name: str) -> Connection:
+        """Return the host's connection, open or not. Raise UsageError if there is no such host."""
+        if name not in self._connections:
+            raise UsageError(f"no host {name}", should=f"the hosts are: {', '.join(self._connections)}")
+        return self._connections[name]
+
+    def run_on(
+        self,
+        names: Iterable[str],
+        command: str | Mapping[str, str],
+        *,
+        stdin: str | bytes | None = None,
+        sudo: bool = True,
+        timeout: float | None = 60,
+    ) -> dict[str, Completed | HostError]:
+        """Run one command, or each host's own, on all hosts in parallel; return what came of it by host."""
+
+        def run(name: str) -> Completed | HostError:
+            text = command if isinstance(command, str) else command[name]
+            try:
+                return self.connection(name).run(text, stdin=stdin, sudo=sudo, timeout=timeout)
+            except HostError as error:
+                return error
+
+        return self.each(names, run)
+
+    def each(self, names: Iterable[str], work: Callable[[str], Result]) -> dict[str, Result]:
+        """Do the work for every host in parallel and return what it returned, by host. Raise what it raised."""
+        from gevent.pool import Pool
+
+        ordered = list(dict.fromkeys(names))
+        pool = Pool(PARALLEL)
+        greenlets = [pool.spawn(work, name) for name in ordered]
+        return {name: greenlet.get() for name, greenlet in zip(ordered, greenlets, strict=True)}
+
+    def close(self) -> None:
+        for connection in self._connections.values():
+            connection.close()
+
+    def __enter__(self) -> Remote:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,79 @@
+"""The machine the tool runs on, as a host: subprocesses instead of SSH."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterable
+from typing import IO
+
+from rackwright.errors import HostError
+from rackwright.remote.completed import CommandTimeout, Completed
+from rackwright.remote.transport import Collected
+
+
+class LocalTransport:
+    def __init__(self, host: str) -> None:
+        self._host = host
+        self.is_root = os.geteuid() == 0
+
+    def execute(self, command: str, stdin: Iterable[bytes], *, timeout: float | None, limit: int) -> Completed:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        # A session of its own: Ctrl-C is for us, the running operation ends in its own time.
+        with subprocess.Popen(
+            ["/bin/sh", "-c", command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            bufsize=0,
+        ) as process:
+            assert process.stdin  # noqa: S101
+            assert process.stdout  # noqa: S101
+            assert process.stderr  # noqa: S101
+            timer = threading.Timer(timeout or 0, _kill, [process])
+            if timeout is not None:
+                timer.start()
+            streams = [
+                Collected(stream.read, limit, lambda: _kill(process)) for stream in (process.stdout, process.stderr)
+            ]
+            try:
+                _feed(process.stdin, stdin)
+                ended = all(stream.ended(deadline) for stream in streams)
+            finally:
+                timer.cancel()
+            if not ended or (deadline and time.monotonic() >= deadline):
+                _kill(process)
+                raise CommandTimeout(f"no end after {timeout:g} s", where=self._host)
+            status = process.wait()
+        if any(stream.overflown for stream in streams):
+            raise HostError(f"a command printed more than {limit} bytes", where=self._host)
+        return Completed(max(status, -1), streams[0].content, streams[1].content, self._host)
+
+    def alive(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        """Nothing is held open between commands."""
+
+
+def _feed(pipe: IO[bytes], content: Iterable[bytes]) -> None:
+    try:
+        for chunk in content:
+            view = memoryview(chunk)
+            while view:
+                view = view[pipe.write(view) or 0 :]
+    except BrokenPipeError:
+        return
+    finally:
+        pipe.close()
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        process.poll()

@@ -1,0 +1,138 @@
+"""Who we are to a host, and whether the host is who it should be."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import paramiko
+from paramiko.pkey import UnknownKeyType
+
+from rackwright.errors import HostError, HostKeyError
+from rackwright.remote.known_hosts import HostKey, Pins
+from rackwright.values import Target
+
+
+class Refuse(paramiko.MissingHostKeyPolicy):
+    """No key is trusted that isn't pinned."""
+
+    def __init__(self, target: Target, pins: Pins) -> None:
+        self._target, self._pins = target, pins
+
+    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:  # noqa: ARG002
+        presented = host_key(key)
+        what = f"unknown host key {presented.fingerprint} ({presented.type})"
+        should = "compare it with what the machine itself shows, then pin it"
+        if presented in self._pins.revoked:
+            what, should = f"the host key {presented.fingerprint} is marked @revoked", "give the host a new key"
+        elif self._pins.authority:
+            should = "the @cert-authority line in known_hosts isn't used: pin the host's own key"
+        raise HostKeyError(
+            what, where=self._target.name, should=should, next=f"rackwright trust {_name(self._target)}"
+        )
+
+
+def host_key(key: paramiko.PKey) -> HostKey:
+    return HostKey(key.get_name(), key.get_base64())
+
+
+def log_in(
+    client: paramiko.SSHClient, target: Target, stream: socket.socket | paramiko.Channel, *, timeout: float
+) -> None:
+    """Log in over the stream. Raise HostKeyError or HostError with the reason and what to do."""
+    pkey = _given_key(target)
+    try:
+        client.connect(
+            target.address,
+            port=target.port,
+            username=target.user,
+            pkey=pkey,
+            key_filename=None if pkey else _configured_keys(target),  # type: ignore[arg-type]  # a list is fine
+            # With a key given no other is tried: failed tries lock us out (PerSourcePenalties, MaxAuthTries).
+            allow_agent=pkey is None,
+            look_for_keys=pkey is None,
+            sock=stream,
+            timeout=timeout,
+            banner_timeout=timeout,
+            auth_timeout=timeout,
+            channel_timeout=timeout,
+        )
+    except paramiko.BadHostKeyException as error:
+        raise _changed(target, error) from error
+    except paramiko.AuthenticationException as error:
+        raise _refused(target, pkey) from error
+    except (paramiko.SSHException, EOFError, OSError) as error:
+        raise HostError(f"no SSH with {target.address} port {target.port}: {error}", where=target.name) from error
+
+
+def _given_key(target: Target) -> paramiko.PKey | None:
+    if target.key is None:
+        return None
+    path = target.key.expanduser()
+    try:
+        key = paramiko.PKey.from_path(path)
+    except paramiko.PasswordRequiredException as error:
+        held = _from_agent(path)
+        if held is None:
+            raise HostError(
+                f"the SSH key {path} has a passphrase", where=target.name, should="ssh-agent should hold it",
+                next=f"ssh-add {path}",
+            ) from error  # fmt: skip
+        key = held
+    except (OSError, ValueError, paramiko.SSHException, UnknownKeyType) as error:
+        raise HostError(f"the SSH key {path} can't be read: {error}", where=target.name) from error
+    certificate = target.certificate or path.with_name(f"{path.name}-cert.pub")
+    if target.certificate or certificate.exists():
+        _load_certificate(key, certificate.expanduser(), target)
+    return key
+
+
+def _load_certificate(key: paramiko.PKey, path: Path, target: Target) -> None:
+    try:
+        key.load_certificate(str(path))
+    except (OSError, ValueError, paramiko.SSHException) as error:
+        raise HostError(f"the SSH certificate {path} can't be used: {error}", where=target.name) from error
+
+
+def _from_agent(path: Path) -> paramiko.PKey | None:
+    """Given an encrypted private key's path, return the agent's key for it, found by the .pub file beside it."""
+    public = path.with_name(f"{path.name}.pub")
+    if not public.exists() or "SSH_AUTH_SOCK" not in os.environ:
+        return None
+    wanted = public.read_text().split()[1:2]
+    return next((key for key in paramiko.Agent().get_keys() if [key.get_base64()] == wanted), None)
+
+
+def _configured_keys(target: Target) -> list[str]:
+    """The IdentityFile lines of ~/.ssh/config for the target's address."""
+    path = Path("~/.ssh/config").expanduser()
+    if not path.is_file():
+        return []
+    names: object = paramiko.SSHConfig.from_path(str(path)).lookup(target.address).get("identityfile")
+    return [name for name in names if Path(name).exists()] if isinstance(names, list) else []
+
+
+def _changed(target: Target, error: paramiko.BadHostKeyException) -> HostKeyError:
+    now, pinned = host_key(error.key), host_key(error.expected_key)
+    return HostKeyError(
+        f"THE HOST KEY CHANGED: pinned is {pinned.fingerprint} ({pinned.type}), "
+        f"the host shows {now.fingerprint} ({now.type})",
+        where=target.name,
+        should="either the machine was installed anew or someone answers in its place: "
+        "find out which, and pin the new key only if the machine itself shows it",
+        next=f"rackwright trust {_name(target)}",
+    )
+
+
+def _refused(target: Target, pkey: paramiko.PKey | None) -> HostError:
+    with_what = f"with the key {target.key}" if pkey else "with the keys of the agent and of ~/.ssh"
+    return HostError(
+        f"the login of {target.user} {with_what} was refused",
+        where=target.name,
+        should=f"the public key should stand in ~{target.user}/.ssh/authorized_keys on the host",
+    )
+
+
+def _name(target: Target) -> str:
+    return target.name.partition(",")[0]

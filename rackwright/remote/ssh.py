@@ -1,0 +1,149 @@
+"""Hosts over SSH, with paramiko."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+
+import paramiko
+from paramiko.pkey import UnknownKeyType
+
+from rackwright.errors import HostError
+from rackwright.remote import known_hosts, login
+from rackwright.remote.completed import CommandTimeout, Completed
+from rackwright.remote.transport import STALL_SECONDS, Collected
+from rackwright.values import Jump, Target
+
+CONNECT_SECONDS = 10
+LOGIN_SECONDS = 20
+_KEEPALIVE_SECONDS = 10
+_LOSS_SECONDS = 40
+
+
+class SshTransport:
+    """One logged-in SSH connection, through a jump host if the target names one."""
+
+    def __init__(self, target: Target) -> None:
+        self._host = target.name
+        self.is_root = target.user == "root"
+        self._jump = SshTransport(jump_target(target, target.jump)) if target.jump else None
+        try:
+            self._client = _connect(target, self._jump)
+        except BaseException:
+            if self._jump:
+                self._jump.close()
+            raise
+        transport = self._client.get_transport()
+        assert transport  # noqa: S101
+        self._ssh = transport
+
+    def execute(self, command: str, stdin: Iterable[bytes], *, timeout: float | None, limit: int) -> Completed:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        with _lost(self._host), contextlib.closing(self._ssh.open_session(timeout=LOGIN_SECONDS)) as channel:
+            channel.exec_command(command)
+            streams = [Collected(read, limit, channel.close) for read in (channel.recv, channel.recv_stderr)]
+            _feed(channel, stdin, min(timeout or STALL_SECONDS, STALL_SECONDS))
+            if not all(stream.ended(deadline) for stream in streams):
+                raise CommandTimeout(f"no end after {timeout:g} s", where=self._host)
+            if any(stream.overflown for stream in streams):
+                raise HostError(f"a command printed more than {limit} bytes", where=self._host)
+            channel.status_event.wait(None if deadline is None else max(0.1, deadline - time.monotonic()))
+            status = channel.exit_status
+        if status == -1 and not self._ssh.is_active():
+            raise HostError("the connection was lost while a command ran", where=self._host)
+        return Completed(status, streams[0].content, streams[1].content, self._host)
+
+    def alive(self) -> bool:
+        return self._ssh.is_active()
+
+    def close(self) -> None:
+        self._client.close()
+        if self._jump:
+            self._jump.close()
+
+    def tunnel(self, address: str, port: int) -> paramiko.Channel:
+        """Return a channel from this host to an address. Raise HostError if it can't reach it."""
+        try:
+            return self._ssh.open_channel("direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=CONNECT_SECONDS)
+        except (paramiko.SSHException, OSError) as error:
+            raise HostError(f"can't reach {address} port {port}: {error}", where=self._host) from error
+
+
+def jump_target(target: Target, jump: Jump) -> Target:
+    """Return the jump host as a target of its own; its key is pinned in the same file."""
+    return replace(
+        target,
+        name=f"{target.name}, jump host {jump.address}",
+        address=jump.address,
+        user=jump.user,
+        port=jump.port,
+        key=jump.key or target.key,
+        certificate=None if jump.key else target.certificate,
+        jump=None,
+        sudo_password=None,
+    )
+
+
+def reach(target: Target, jump: SshTransport | None) -> socket.socket | paramiko.Channel:
+    """Return an open stream to the target's SSH port. Raise HostError with the reason if there is none."""
+    if jump:
+        return jump.tunnel(target.address, target.port)
+    try:
+        stream = socket.create_connection((target.address, target.port), timeout=CONNECT_SECONDS)
+    except socket.gaierror as error:
+        raise HostError(f"the address {target.address} can't be resolved", where=target.name) from error
+    except OSError as error:
+        reason = "no answer" if isinstance(error, TimeoutError) else (error.strerror or str(error)).lower()
+        raise HostError(f"unreachable at {target.address} port {target.port}: {reason}", where=target.name) from error
+    # paramiko leaves Nagle's algorithm on: 40 ms for every command.
+    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _LOSS_SECONDS * 1000)
+    return stream
+
+
+def _connect(target: Target, jump: SshTransport | None) -> paramiko.SSHClient:
+    pins = known_hosts.lookup(target)
+    client = paramiko.SSHClient()
+    for key in pins.keys:
+        with contextlib.suppress(paramiko.SSHException, UnknownKeyType):
+            client.get_host_keys().add(
+                known_hosts.host_name(target), key.type, paramiko.PKey.from_type_string(key.type, key.blob)
+            )
+    client.set_missing_host_key_policy(login.Refuse(target, pins))
+    stream = reach(target, jump)
+    try:
+        login.log_in(client, target, stream, timeout=LOGIN_SECONDS)
+    except BaseException:
+        client.close()
+        stream.close()
+        raise
+    transport = client.get_transport()
+    assert transport  # noqa: S101
+    transport.set_keepalive(_KEEPALIVE_SECONDS)
+    return client
+
+
+def _feed(channel: paramiko.Channel, content: Iterable[bytes], stall: float) -> None:
+    channel.settimeout(stall)
+    try:
+        for chunk in content:
+            channel.sendall(chunk)
+        channel.shutdown_write()
+    except TimeoutError:
+        raise CommandTimeout(f"took nothing of what was sent for {stall:g} s") from None
+    except OSError:
+        # The command ended without reading on: its exit status and output say why.
+        return
+
+
+class _lost(contextlib.AbstractContextManager[None]):
+    def __init__(self, host: str) -> None:
+        self._host = host
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, paramiko.SSHException | EOFError | OSError) and not isinstance(error, HostError):
+            raise HostError(f"the connection was lost: {error}", where=self._host) from error

@@ -1,0 +1,74 @@
+"""Commands as root for an ordinary user. The password goes through stdin only: never into argv or onto a disk."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from shlex import quote
+
+from rackwright.errors import HostError
+from rackwright.remote.completed import Completed
+from rackwright.values import Secret, Target
+
+# Facts are parsed, sudo's complaints are recognised: both in English.
+_LOCALE = "LC_ALL=C.UTF-8"
+
+_REFUSALS = {
+    r"(incorrect password|Sorry, try again|Authentication failed|incorrect authentication)": (
+        "sudo refused the password",
+        "sudo.password in the fleet file should refer to the password of the user {user}",
+    ),
+    r"(password is required|interactive authentication is required|no password was provided|terminal is)": (
+        "sudo asks the user {user} for a password",
+        "write sudo: {{password: …}} into the fleet file, or allow {user} NOPASSWD on the host",
+    ),
+    r"(not in the sudoers|not allowed to (execute|run)|may not run sudo)": (
+        "sudo doesn't let the user {user} become root",
+        "allow it in /etc/sudoers.d on the host",
+    ),
+    r"sudo\W*:? (command not found|not found|No such file)": (
+        "sudo is not installed",
+        "install it on the host, or log in as root",
+    ),
+}
+
+
+def plain(command: str) -> str:
+    """Return the command for a user's login shell, whatever shell that is."""
+    return f"env {_LOCALE} sh -c {quote(command)}"
+
+
+def as_root(command: str) -> str:
+    return f"env LC_ALL=C sudo -n -- sh -c {quote(_exported(command))}"
+
+
+def as_root_with_password(command: str, password: Secret) -> tuple[str, bytes]:
+    """Return the command, and what its stdin must begin with.
+
+    sudo takes the password's line only when it asks; so the command first skips all up to a random line, and a
+    password that sudo didn't want (NOPASSWD, a cached ticket) never reaches what the command reads.
+    """
+    marker = secrets.token_hex(16)
+    skip = f'while IFS= read -r line && [ "$line" != {marker} ]; do :; done; unset line\n'
+    wrapped = f"env LC_ALL=C sudo -S -p '' -- sh -c {quote(skip + _exported(command))}"
+    return wrapped, f"{password.reveal()}\n{marker}\n".encode()
+
+
+def proof(password: Secret) -> tuple[str, bytes]:
+    """Return a command that shows whether the password is right with one try, and its stdin."""
+    return "env LC_ALL=C sudo -S -p '' -- true", f"{password.reveal()}\n".encode()
+
+
+def refusal(completed: Completed, target: Target) -> HostError | None:
+    """Given a command that failed under sudo, return why sudo refused it, or None if it wasn't sudo."""
+    if completed.ok:
+        return None
+    for pattern, (what, should) in _REFUSALS.items():
+        if re.search(pattern, completed.stderr):
+            user = target.user
+            return HostError(what.format(user=user), where=target.name, should=should.format(user=user))
+    return None
+
+
+def _exported(command: str) -> str:
+    return f"export {_LOCALE}\n{command}"

@@ -1,0 +1,43 @@
+"""What key a host shows, for `rackwright trust`."""
+
+from __future__ import annotations
+
+from rackwright.errors import HostError
+from rackwright.remote.known_hosts import HostKey
+from rackwright.values import Target
+
+
+def scan(target: Target) -> HostKey:
+    """Return the key that the target shows now, trusted or not; nothing is logged in to but a jump host.
+
+    Raise HostError if the target can't be reached, HostKeyError if its jump host's key isn't pinned.
+    """
+    if target.address == "@local":
+        raise HostError("is this machine: there is no host key to pin", where=target.name)
+    import paramiko
+
+    from rackwright.remote import ssh
+    from rackwright.remote.login import host_key
+
+    jump = ssh.SshTransport(ssh.jump_target(target, target.jump)) if target.jump else None
+    try:
+        transport = paramiko.Transport(ssh.reach(target, jump))
+        try:
+            transport.start_client(timeout=ssh.LOGIN_SECONDS)
+            return host_key(transport.get_remote_server_key())
+        finally:
+            transport.close()
+    except (paramiko.SSHException, EOFError, OSError) as error:
+        raise HostError(f"no SSH with {target.address} port {target.port}: {error}", where=target.name) from error
+    finally:
+        if jump:
+            jump.close()
+
+
+def jump_target(target: Target) -> Target | None:
+    """Return the target's jump host as a target, whose key is to be trusted first; None if it has none."""
+    if target.jump is None:
+        return None
+    from rackwright.remote import ssh
+
+    return ssh.jump_target(target, target.jump)
