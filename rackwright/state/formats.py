@@ -1,0 +1,44 @@
+"""Our stored formats: each starts with `format: <kind>/1`; a newer one is refused, unknown keys are ignored."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, TypeVar
+
+from pydantic import AwareDatetime, PlainSerializer, ValidationError
+
+from rackwright.errors import RackwrightError
+from rackwright.values import Stored
+
+VERSION = 1
+Model = TypeVar("Model", bound=Stored)
+
+
+def stamp(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+Moment = Annotated[AwareDatetime, PlainSerializer(stamp, return_type=str)]
+"""A time to the second, written in UTC."""
+
+
+def parse(model: type[Model], kind: str, text: str, where: str) -> Model:
+    """Given JSON of a format of ours, return its model. Raise RackwrightError if it is newer or damaged."""
+    written = re.search(r'"format"\s*:\s*"([a-z-]+)/(\d+)"', text)
+    if written and written[1] == kind and int(written[2]) > VERSION:
+        raise RackwrightError(
+            f"was written by a newer rackwright ({written[1]}/{written[2]})",
+            where=where,
+            should=f"this one reads up to {kind}/{VERSION}",
+            next="install that version of rackwright",
+        )
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        raise RackwrightError(f"is damaged: {first['msg']}", where=where, should=f"one {kind}/{VERSION}") from None

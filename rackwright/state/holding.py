@@ -1,0 +1,104 @@
+"""Holding a lease: renewed in the background while the work goes on, released at its end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from rackwright.errors import HostError, LeasedError
+from rackwright.run import new_run_id
+from rackwright.state.formats import utc_now
+from rackwright.state.journal import Entry, Event, open_rollout
+from rackwright.state.lease import RENEW_SECONDS, SECONDS, Lease, Owner, lost
+from rackwright.state.store import ControlStore
+
+
+class Held:
+    """A lease in use, and the journal that it gives the right to write."""
+
+    def __init__(self, store: ControlStore, lease: Lease) -> None:
+        self.store = store
+        self.lease = lease
+        self._lost: LeasedError | None = None
+        self._good_until = time.monotonic() + SECONDS
+
+    @property
+    def run(self) -> str:
+        return self.lease.owner.run
+
+    def check(self) -> None:
+        """Raise LeasedError if the lease was lost under way. To be called before each change."""
+        if self._lost:
+            raise self._lost
+
+    def renew(self) -> bool:
+        """Renew it and return whether it still holds. A host out of reach is tried again for a minute."""
+        asked = time.monotonic()
+        try:
+            self.lease = self.store.renew(self.lease)
+            self._good_until = asked + SECONDS
+        except LeasedError as error:
+            self._lost = error
+        except HostError:
+            if time.monotonic() > self._good_until:
+                self._lost = lost(None, self.lease.where)
+        return self._lost is None
+
+    def write(self, event: Event, rollout: str, *, subject: str = "", phase: str = "", detail: str = "") -> None:
+        """The journal's line is on disk afterwards. Raise LeasedError if the lease has ended."""
+        self.check()
+        self.store.append(
+            self.lease,
+            Entry(
+                time=utc_now(),
+                rollout=rollout,
+                run=self.run,
+                operator=self.lease.owner.who,
+                event=event,
+                subject=subject,
+                phase=phase,
+                detail=detail,
+            ),
+        )
+
+
+@contextmanager
+def hold(store: ControlStore, owner: Owner, *, every: float = RENEW_SECONDS) -> Iterator[Held]:
+    """Take the lease and keep it until the block ends, however it ends. Raise LeasedError if one is live."""
+    held = Held(store, store.acquire(owner))
+    ended = threading.Event()
+    renewer = threading.Thread(target=_keep, args=(held, ended, every), name="lease", daemon=True)
+    renewer.start()
+    try:
+        yield held
+    finally:
+        ended.set()
+        renewer.join()
+        # A host that is gone by now lets the lease expire by itself.
+        with suppress(HostError):
+            store.release(held.lease)
+
+
+def _keep(held: Held, ended: threading.Event, every: float) -> None:
+    while not ended.wait(every):
+        if not held.renew():
+            return
+
+
+def refuse_open_rollout(store: ControlStore) -> None:
+    """Raise LeasedError if a rollout was begun and not finished: it has to be resumed or aborted first."""
+    opened = open_rollout(store.entries())
+    if opened is None:
+        return
+    raise LeasedError(
+        f"the rollout {opened.rollout} of {opened.operator} is open: {opened.detail}",
+        should="it must be resumed or aborted before anything else changes",
+        next="rackwright status",
+    )
+
+
+def owner(who: str, machine: str, why: str, run: str | None = None) -> Owner:
+    """Return the owner of a lease for this command; `run` is a new id when absent."""
+    return Owner(who=who, machine=machine, why=why, run=run or new_run_id())

@@ -1,0 +1,62 @@
+"""The journal: what a rollout means to do, written before, and what came of it, written after."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from enum import StrEnum
+
+from rackwright.state.formats import Moment, parse
+from rackwright.values import Stored
+
+
+class Event(StrEnum):
+    OPENED = "opened"
+    INTENT = "intent"
+    OUTCOME = "outcome"
+    CLOSED = "closed"
+
+
+class Entry(Stored):
+    """One line of the journal."""
+
+    format: str = "journal/1"
+    time: Moment
+    rollout: str
+    """Id of the run that opened it."""
+    run: str
+    operator: str
+    event: Event
+    subject: str = ""
+    """A replica (HOST/MODEL@N) or a host."""
+    phase: str = ""
+    detail: str = ""
+
+    def line(self) -> str:
+        return self.model_dump_json() + "\n"
+
+
+def parse_journal(text: str, where: str) -> tuple[Entry, ...]:
+    """Given the journal's text, return its entries. Raise RackwrightError if one is of a newer format.
+
+    A line that a crash tore is left out: its writer never heard that it was written, so it never acted on it.
+    """
+    return tuple(parse(Entry, "journal", line, f"{where}: journal") for line in text.splitlines() if _whole(line))
+
+
+def open_rollout(entries: Iterable[Entry]) -> Entry | None:
+    """Return the entry that opened a rollout which none has closed, or None."""
+    opened: Entry | None = None
+    for entry in entries:
+        if entry.event is Event.OPENED:
+            opened = entry
+        elif entry.event is Event.CLOSED and opened and entry.rollout == opened.rollout:
+            opened = None
+    return opened
+
+
+def _whole(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False

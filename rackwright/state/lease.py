@@ -1,0 +1,102 @@
+"""The lease: one operator at a time changes a fleet. Who, since when, why, and until when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from rackwright.errors import LeasedError, RackwrightError
+from rackwright.state.formats import parse, stamp
+from rackwright.state.shell import FOLDER
+from rackwright.values import Stored
+
+SECONDS = 60
+"""How long a lease lasts unless it is renewed."""
+RENEW_SECONDS = 20
+
+
+class Owner(Stored):
+    """Who holds a lease, and for what."""
+
+    format: str = "lease/1"
+    who: str
+    """The operator: fingerprint of the SSH key, or user@host."""
+    machine: str
+    """The operator's machine."""
+    why: str
+    """The command."""
+    run: str
+    """Id of the run."""
+
+
+@dataclass(frozen=True)
+class Lease:
+    owner: Owner
+    token: int
+    """Grows with every lease; the journal refuses the lines of an older one."""
+    since: datetime
+    expires: datetime
+    now: datetime
+    """The control host's time when it was read: the only clock that counts."""
+    where: str
+    """The control host."""
+    previous: Lease | None = None
+    """The expired lease that this one took over."""
+
+    @property
+    def live(self) -> bool:
+        return self.expires > self.now
+
+    @property
+    def seconds_left(self) -> int:
+        return max(0, int((self.expires - self.now).total_seconds()))
+
+    def __str__(self) -> str:
+        owner = self.owner
+        return f"{owner.who} on {owner.machine} since {stamp(self.since)} for: {owner.why} (run {owner.run})"
+
+
+def parse_lease(lines: list[str], now: int, where: str) -> Lease | None:
+    """Given the two lines of a lease file, return the lease; None if there are none."""
+    if len(lines) < 2 or not lines[0]:
+        return None
+    words = lines[0].split()
+    if len(words) != 4 or not all(word.isdigit() for word in words[1:]):
+        raise damaged(where)
+    token, since, expires = (int(word) for word in words[1:])
+    owner = parse(Owner, "lease", lines[1], f"{where}: lease")
+    return Lease(owner, token, _moment(since), _moment(expires), _moment(now), where)
+
+
+def damaged(where: str) -> RackwrightError:
+    return RackwrightError(
+        "the lease file is damaged",
+        where=f"{where}: {FOLDER}/control/lease",
+        should="a line lease/1 TOKEN SINCE EXPIRES and a line of JSON",
+        next=f"remove it on {where} when nobody else is at work",
+    )
+
+
+def leased(lease: Lease) -> LeasedError:
+    """Return the error for whoever finds this live lease."""
+    return LeasedError(
+        f"the fleet is leased by {lease}",
+        where=lease.where,
+        should=f"wait until it ends; unless renewed it expires in {lease.seconds_left} s",
+        next="rackwright lease show",
+    )
+
+
+def lost(lease: Lease | None, where: str) -> LeasedError:
+    """Return the error for an operator whose lease ended under way."""
+    holder = f"; it is held by {lease}" if lease and lease.live else ""
+    return LeasedError(
+        f"this run's lease has ended{holder}",
+        where=where,
+        should="nothing more is changed without a lease",
+        next="rackwright lease show",
+    )
+
+
+def _moment(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

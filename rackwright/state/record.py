@@ -1,0 +1,47 @@
+"""A host's record: what the last run that finished there left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rackwright.state.formats import Moment, parse
+from rackwright.state.shell import FOLDER, Shell, call
+from rackwright.values import Stored
+
+_WRITE = """set -eu
+umask 022
+mkdir -p -- "$1"
+cd -- "$1"
+trap 'rm -f -- "$2.$$"' EXIT
+cat >"$2.$$"
+sync "$2.$$"
+mv -fT -- "$2.$$" "$2"
+sync .
+"""
+_READ = """set -eu
+cd -- "$1" 2>/dev/null || exit 0
+if [ -s "$2" ]; then cat -- "$2"; fi
+"""
+
+
+class Record(Stored):
+    format: str = "record/1"
+    lock: str
+    """Digest of the lock that the host runs."""
+    versions: Mapping[str, str] = {}
+    """What runs → its version, like llama_cpp → b6000 or assistant → the weights' digest."""
+    when: Moment
+    who: str
+    run: str
+
+
+def write_record(shell: Shell, record: Record, *, folder: str = FOLDER) -> None:
+    """The host's record.json is this one afterwards, on disk. Raise HostError if it can't be written."""
+    content = record.model_dump_json(indent=1) + "\n"
+    call(shell, _WRITE, folder, "record.json", stdin=content, what="writing the record")
+
+
+def read_record(shell: Shell, *, folder: str = FOLDER) -> Record | None:
+    """Return the host's record, None if there is none. Raise RackwrightError if it is newer or damaged."""
+    text = call(shell, _READ, folder, "record.json", what="reading the record")
+    return parse(Record, "record", text, f"{shell.name}: {folder}/record.json") if text else None

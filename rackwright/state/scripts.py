@@ -1,0 +1,102 @@
+"""The shell scripts that keep lease and journal on a control host; $1 is their folder.
+
+All that change something hold one flock while they look and write, so that exactly one contender wins; a file is
+replaced by a synced rename, so that a crash leaves the old or the new one. The lease file is a line
+`lease/1 TOKEN SINCE EXPIRES` (seconds of this host's clock) and a line of JSON about its owner.
+"""
+
+_HEADER = """
+now=$(date +%s) format='' token=0 since=0 expires=0
+if [ -s lease ]; then read -r format token since expires <lease; fi
+case $format in ''|lease/1) ;; *) echo "the lease was written by a newer rackwright ($format)" >&2; exit 76 ;; esac
+"""
+
+_LOCKED = (
+    """set -eu
+umask 077
+mkdir -p -- "$1"
+cd -- "$1"
+exec 9>lock
+flock -w 20 9 || { echo 'the lease file stayed locked for 20 s' >&2; exit 75; }
+replace() { cat >"$1.new"; sync "$1.new"; mv -fT -- "$1.new" "$1"; sync .; }
+"""
+    + _HEADER
+)
+
+_MINE = """
+if [ "$token" != "$2" ] || [ "$expires" -le "$now" ]; then
+  echo "lost $now"
+  if [ -s lease ]; then cat lease; fi
+  exit 0
+fi
+"""
+
+# $2: seconds it lasts; stdin: the owner.
+ACQUIRE = (
+    _LOCKED
+    + """
+if [ "$expires" -gt "$now" ]; then echo "held $now"; cat lease; exit 0; fi
+previous=''
+if [ -s lease ]; then previous=$(cat lease); fi
+next=$(cat token 2>/dev/null || echo 0)
+if [ "$next" -lt "$token" ]; then next=$token; fi
+next=$((next + 1))
+echo "$next" | replace token
+{ echo "lease/1 $next $now $((now + $2))"; cat; } | replace lease
+echo "taken $now"
+cat lease
+printf '%s\\n' "$previous"
+"""
+)
+
+# $2: token, $3: seconds from now.
+RENEW = (
+    _LOCKED
+    + _MINE
+    + """
+owner=$(tail -n +2 lease)
+printf '%s\\n' "lease/1 $token $since $((now + $3))" "$owner" | replace lease
+echo "renewed $now"
+cat lease
+"""
+)
+
+# $2: token. An expired lease of the same token goes too: nobody took it over.
+REMOVE = (
+    _LOCKED
+    + """
+if [ "$token" != "$2" ]; then echo "lost $now"; if [ -s lease ]; then cat lease; fi; exit 0; fi
+rm -f -- lease
+sync .
+echo "removed $now"
+"""
+)
+
+SHOW = (
+    """set -eu
+cd -- "$1" 2>/dev/null || exit 0
+[ -s lease ] || exit 0
+"""
+    + _HEADER
+    + """
+echo "now $now"
+cat lease
+"""
+)
+
+# $2: token; stdin: lines. A line that a crash tore is ended first, so that ours starts on its own.
+APPEND = (
+    _LOCKED
+    + _MINE
+    + """
+if [ -s journal ] && [ -n "$(tail -c 1 journal)" ]; then echo >>journal; fi
+cat >>journal
+sync journal .
+echo "written $now"
+"""
+)
+
+READ = """set -eu
+cd -- "$1" 2>/dev/null || exit 0
+if [ -s journal ]; then cat journal; fi
+"""

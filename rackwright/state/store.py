@@ -1,0 +1,103 @@
+"""Where lease and journal stand: one small interface, and synced files on one control host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from rackwright.errors import RackwrightError
+from rackwright.state import scripts
+from rackwright.state.journal import Entry, parse_journal
+from rackwright.state.lease import SECONDS, Lease, Owner, damaged, leased, lost, parse_lease
+from rackwright.state.shell import FOLDER, Shell, call
+
+
+class ControlStore(Protocol):
+    """Lease and journal of a fleet, as every procedure sees them. Each method raises HostError if out of reach."""
+
+    def acquire(self, owner: Owner) -> Lease:
+        """Return a lease of one minute; `previous` is an expired one it replaced. Raise LeasedError if one lives."""
+
+    def renew(self, lease: Lease) -> Lease:
+        """Return the lease, good for another minute. Raise LeasedError if it has ended."""
+
+    def release(self, lease: Lease) -> None:
+        """The lease is gone afterwards, if it was still this one."""
+
+    def show(self) -> Lease | None:
+        """Return the lease that is there, live or expired. Changes nothing."""
+
+    def break_(self, lease: Lease) -> None:
+        """The lease is gone, live or not; its holder can write no more. Raise LeasedError if another holds it now."""
+
+    def append(self, lease: Lease, entry: Entry) -> None:
+        """The entry is on disk afterwards. Raise LeasedError, writing nothing, if the lease has ended."""
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Return the whole journal, oldest first. Changes nothing."""
+
+
+@dataclass(frozen=True)
+class FileStore:
+    """A ControlStore in files of one control host; its clock alone decides what has expired."""
+
+    shell: Shell
+    folder: str = f"{FOLDER}/control"
+    seconds: int = SECONDS
+
+    def acquire(self, owner: Owner) -> Lease:
+        verdict, now, lines = self._ask(
+            scripts.ACQUIRE, self.seconds, stdin=owner.model_dump_json() + "\n", what="taking the lease"
+        )
+        lease = self._lease(lines, now)
+        if verdict == "held":
+            raise leased(lease)
+        return replace(lease, previous=parse_lease(lines[2:], now, self.shell.name))
+
+    def renew(self, lease: Lease) -> Lease:
+        verdict, now, lines = self._ask(scripts.RENEW, lease.token, self.seconds, what="renewing the lease")
+        if verdict == "lost":
+            raise lost(parse_lease(lines, now, self.shell.name), self.shell.name)
+        return replace(self._lease(lines, now), previous=lease.previous)
+
+    def release(self, lease: Lease) -> None:
+        self._ask(scripts.REMOVE, lease.token, what="releasing the lease")
+
+    def show(self) -> Lease | None:
+        output = call(self.shell, scripts.SHOW, self.folder, what="reading the lease")
+        if not output:
+            return None
+        _, now, lines = self._parsed(output)
+        return self._lease(lines, now)
+
+    def break_(self, lease: Lease) -> None:
+        verdict, now, lines = self._ask(scripts.REMOVE, lease.token, what="breaking the lease")
+        if verdict == "lost" and (other := parse_lease(lines, now, self.shell.name)):
+            raise leased(other)
+
+    def append(self, lease: Lease, entry: Entry) -> None:
+        verdict, now, lines = self._ask(scripts.APPEND, lease.token, stdin=entry.line(), what="writing the journal")
+        if verdict == "lost":
+            raise lost(parse_lease(lines, now, self.shell.name), self.shell.name)
+
+    def entries(self) -> tuple[Entry, ...]:
+        text = call(self.shell, scripts.READ, self.folder, what="reading the journal")
+        return parse_journal(text, self.shell.name)
+
+    def _ask(
+        self, script: str, *arguments: object, stdin: str | None = None, what: str
+    ) -> tuple[str, int, list[str]]:
+        return self._parsed(call(self.shell, script, self.folder, *arguments, stdin=stdin, what=what))
+
+    def _parsed(self, output: str) -> tuple[str, int, list[str]]:
+        first, *lines = output.splitlines()
+        verdict, _, now = first.partition(" ")
+        if not now.isdigit():
+            raise RackwrightError(f"unexpected answer about the lease: {first}", where=self.shell.name)
+        return verdict, int(now), lines
+
+    def _lease(self, lines: list[str], now: int) -> Lease:
+        lease = parse_lease(lines, now, self.shell.name)
+        if lease is None:
+            raise damaged(self.shell.name)
+        return lease

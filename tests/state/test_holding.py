@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from rackwright.errors import HostError, LeasedError
+from rackwright.state import holding
+from rackwright.state.holding import hold, refuse_open_rollout
+from rackwright.state.journal import Event
+from rackwright.state.lease import Owner
+from rackwright.state.store import FileStore
+from tests.shells import LocalShell
+
+ANNA = Owner(who="anna@laptop", machine="laptop", why="apply", run="r1")
+
+
+@pytest.fixture
+def store(tmp_path):
+    return FileStore(LocalShell(), str(tmp_path / "control"))
+
+
+def test_a_lease_is_held_within_the_block_and_gone_after_it(store):
+    with hold(store, ANNA) as held:
+        assert store.show().owner == ANNA
+        assert held.run == "r1"
+    assert store.show() is None
+
+
+def test_an_interrupted_block_releases_its_lease(store):
+    with pytest.raises(KeyboardInterrupt), hold(store, ANNA):
+        raise KeyboardInterrupt
+    assert store.show() is None
+
+
+def test_a_host_that_is_gone_at_the_end_is_no_error(store):
+    with hold(store, ANNA):
+        store.shell.gone = True
+
+
+def test_a_second_operator_is_refused_and_the_first_goes_on(store):
+    with hold(store, ANNA) as held:
+        with pytest.raises(LeasedError), hold(store, ANNA.model_copy(update={"who": "ben"})):
+            raise AssertionError
+        held.write(Event.INTENT, "r1")
+    assert len(store.entries()) == 1
+
+
+def test_the_lease_is_renewed_in_the_background(store):
+    renewed = threading.Event()
+
+    class Watched(FileStore):
+        def renew(self, lease):
+            renewed.set()
+            return super().renew(lease)
+
+    with hold(Watched(store.shell, store.folder), ANNA, every=0.001):
+        assert renewed.wait(10)
+
+
+def test_a_lease_that_was_broken_stops_every_further_change(store):
+    with hold(store, ANNA) as held:
+        store.break_(store.show())
+        assert not held.renew()
+        with pytest.raises(LeasedError, match="lease has ended"):
+            held.check()
+        with pytest.raises(LeasedError):
+            held.write(Event.INTENT, "r1")
+    assert store.entries() == ()
+
+
+def test_a_short_loss_of_the_control_host_keeps_the_lease_and_a_long_one_ends_it(store, monkeypatch):
+    with hold(store, ANNA) as held:
+        store.shell.gone = True
+        assert held.renew()
+        held.check()
+        held._good_until = 0
+        assert not held.renew()
+        with pytest.raises(LeasedError):
+            held.check()
+
+
+def test_an_open_rollout_is_named_until_it_is_closed(store):
+    with hold(store, ANNA) as held:
+        refuse_open_rollout(store)
+        held.write(Event.OPENED, "r1", detail="restart of gpu1")
+        with pytest.raises(LeasedError, match=r"the rollout r1 of anna@laptop is open: restart of gpu1"):
+            refuse_open_rollout(store)
+        held.write(Event.CLOSED, "r1")
+        refuse_open_rollout(store)
+
+
+def test_an_owner_gets_a_run_id_of_its_own():
+    owner = holding.owner("anna", "laptop", "apply")
+    assert len(owner.run.rpartition("-")[2]) == 4
+    assert owner.run[8] == "T"
+    assert owner.run != holding.owner("anna", "laptop", "apply").run
+
+
+def test_an_unreachable_control_host_is_an_error_of_that_host(store):
+    store.shell.gone = True
+    with pytest.raises(HostError, match="gate1: unreachable"), hold(store, ANNA):
+        raise AssertionError

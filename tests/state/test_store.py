@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from rackwright.errors import HostError, LeasedError, RackwrightError
+from rackwright.state.journal import Entry, Event, open_rollout
+from rackwright.state.lease import Owner
+from rackwright.state.store import FileStore
+from tests.shells import LocalShell
+
+ANNA = Owner(who="anna@laptop", machine="laptop", why="apply", run="20261125T040500Z-1a2b")
+BEN = Owner(who="ben@desk", machine="desk", why="restart 'gpu1'; rm -rf $HOME `id`", run="20261125T040501Z-ffff")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FileStore:
+    return FileStore(LocalShell(), str(tmp_path / "var lib" / "control"))
+
+
+def expire(store: FileStore) -> None:
+    lease = Path(store.folder, "lease")
+    header, owner = lease.read_text().splitlines()
+    words = header.split()
+    lease.write_text(" ".join([*words[:3], "1000"]) + f"\n{owner}\n")
+
+
+def entry(event: Event = Event.INTENT, rollout: str = "r1", **more: str) -> Entry:
+    return Entry(
+        time=datetime(2026, 11, 25, tzinfo=UTC), rollout=rollout, run="r1", operator="anna", event=event, **more
+    )
+
+
+def test_a_taken_lease_is_shown_with_its_owner(store):
+    taken = store.acquire(ANNA)
+    shown = store.show()
+    assert shown.owner == ANNA
+    assert shown.live
+    assert (taken.token, taken.previous, shown.token) == (1, None, 1)
+    assert 55 <= shown.seconds_left <= 60
+
+
+def test_no_lease_is_none_and_looking_makes_no_folder(store):
+    assert store.show() is None
+    assert store.entries() == ()
+    assert not Path(store.folder).exists()
+
+
+def test_a_live_lease_refuses_everybody_naming_owner_since_and_why(store):
+    store.acquire(BEN)
+    with pytest.raises(LeasedError) as caught:
+        store.acquire(ANNA)
+    text = str(caught.value)
+    assert "gate1: the fleet is leased by ben@desk on desk since 20" in text
+    assert f"for: {BEN.why} (run 20261125T040501Z-ffff)" in text
+    assert "next: rackwright lease show" in text
+
+
+def test_an_expired_lease_is_taken_over_and_its_owner_named(store):
+    store.acquire(BEN)
+    expire(store)
+    lease = store.acquire(ANNA)
+    assert lease.previous.owner == BEN
+    assert lease.token == 2
+    assert store.show().owner == ANNA
+
+
+def test_a_released_lease_leaves_none_and_the_token_grows_all_the_same(store):
+    store.release(store.acquire(ANNA))
+    assert store.show() is None
+    assert store.acquire(ANNA).token == 2
+
+
+def test_renewing_moves_the_expiry_and_keeps_owner_and_beginning(store):
+    lease = store.acquire(ANNA)
+    renewed = replace(store, seconds=600).renew(lease)
+    assert renewed.expires > lease.expires
+    assert (renewed.owner, renewed.token, renewed.since) == (ANNA, lease.token, lease.since)
+
+
+def test_an_expired_lease_can_neither_be_renewed_nor_write(store):
+    lease = store.acquire(ANNA)
+    expire(store)
+    with pytest.raises(LeasedError, match="this run's lease has ended"):
+        store.renew(lease)
+    with pytest.raises(LeasedError):
+        store.append(lease, entry())
+    assert store.entries() == ()
+
+
+def test_a_stale_token_writes_nothing_and_names_the_new_holder(store):
+    stale = store.acquire(ANNA)
+    expire(store)
+    store.acquire(BEN)
+    with pytest.raises(LeasedError, match="held by ben@desk"):
+        store.append(stale, entry())
+    assert store.entries() == ()
+
+
+def test_releasing_a_lease_that_was_taken_over_leaves_the_new_one(store):
+    stale = store.acquire(ANNA)
+    expire(store)
+    store.acquire(BEN)
+    store.release(stale)
+    assert store.show().owner == BEN
+
+
+def test_a_broken_lease_is_gone_and_its_holder_writes_no_more(store):
+    lease = store.acquire(ANNA)
+    store.break_(store.show())
+    assert store.show() is None
+    with pytest.raises(LeasedError):
+        store.append(lease, entry())
+
+
+def test_breaking_a_lease_that_changed_hands_breaks_nothing(store):
+    stale = store.acquire(ANNA)
+    expire(store)
+    store.acquire(BEN)
+    with pytest.raises(LeasedError, match="ben@desk"):
+        store.break_(stale)
+    assert store.show().owner == BEN
+
+
+def test_sixteen_contenders_have_one_winner(store):
+    def contend(number: int) -> str:
+        owner = ANNA.model_copy(update={"who": f"contender {number}"})
+        try:
+            return store.acquire(owner).owner.who
+        except LeasedError as error:
+            return f"refused: {error}"
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(contend, range(16)))
+    winners = [answer for answer in answers if not answer.startswith("refused")]
+    assert len(winners) == 1
+    assert all(f"leased by {winners[0]}" in answer for answer in answers if answer.startswith("refused"))
+
+
+def test_the_folder_is_for_root_only(store):
+    store.append(store.acquire(ANNA), entry())
+    for path in [Path(store.folder), *Path(store.folder).iterdir()]:
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_entries_come_back_as_they_were_written(store):
+    lease = store.acquire(ANNA)
+    written = (entry(detail="a \"quote\" $(id) \\n 'x' ü"), entry(Event.OUTCOME, subject="gpu1/assistant@1"))
+    for one in written:
+        store.append(lease, one)
+    assert store.entries() == written
+
+
+def test_a_torn_line_is_left_out_and_the_next_one_stands_alone(store):
+    lease = store.acquire(ANNA)
+    store.append(lease, entry())
+    with Path(store.folder, "journal").open("a") as journal:
+        journal.write('{"format":"journal/1","time"')
+    assert len(store.entries()) == 1
+    store.append(lease, entry(Event.OUTCOME))
+    assert [one.event for one in store.entries()] == [Event.INTENT, Event.OUTCOME]
+
+
+def test_a_newer_journal_is_refused_and_unknown_keys_are_ignored(store):
+    store.append(store.acquire(ANNA), entry())
+    journal = Path(store.folder, "journal")
+    line = journal.read_text()
+    journal.write_text(line.replace('"run"', '"colour":"red","run"'))
+    assert len(store.entries()) == 1
+    journal.write_text(line.replace("journal/1", "journal/2"))
+    with pytest.raises(RackwrightError, match=r"gate1: journal: was written by a newer rackwright \(journal/2\)"):
+        store.entries()
+
+
+def test_a_newer_lease_is_neither_read_nor_overwritten(store):
+    store.acquire(ANNA)
+    lease = Path(store.folder, "lease")
+    lease.write_text("lease/2 whatever\n")
+    for act in (store.show, lambda: store.acquire(BEN)):
+        with pytest.raises(HostError, match=r"newer rackwright \(lease/2\)"):
+            act()
+    assert lease.read_text() == "lease/2 whatever\n"
+
+
+def test_a_damaged_lease_says_what_to_do(store):
+    store.acquire(ANNA)
+    Path(store.folder, "lease").write_text("lease/1 3 1 1\n")
+    with pytest.raises(RackwrightError, match="lease file is damaged"):
+        store.show()
+
+
+def test_a_killed_holder_leaves_a_lease_that_expires(store):
+    holder = f"""
+import os, signal
+from tests.state.test_store import ANNA, FileStore, LocalShell
+FileStore(LocalShell(), {store.folder!r}, seconds=-1).acquire(ANNA)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", holder], check=False).returncode == -9
+    assert store.acquire(BEN).previous.owner == ANNA
+
+
+def test_a_rollout_is_open_until_it_is_closed():
+    opened = entry(Event.OPENED, "r2")
+    done = [entry(Event.OPENED, "r1"), entry(Event.CLOSED, "r1"), opened, entry(Event.INTENT, "r2")]
+    assert open_rollout(done) == opened
+    assert open_rollout([*done, entry(Event.CLOSED, "r2")]) is None
+    assert open_rollout([]) is None
