@@ -34,9 +34,8 @@ class _Case:
     judge: Callable[[Response], tuple[bool, str]]
 
 
-def verify(site: Site, tell: Callable[[Proof], None]) -> tuple[Proof, ...]:
+def verify(site: Site, asker: Asker, tell: Callable[[Proof], None]) -> tuple[Proof, ...]:
     """Return every proof, told as each comes. The key it uses lives in the gateways' memory, for this run only."""
-    asker = choose_asker(site)
     key, entry = new_key("verify")
     proofs: list[Proof] = []
     with site.gateways.temporary_key(entry):

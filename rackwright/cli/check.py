@@ -1,0 +1,64 @@
+"""`rackwright check`: everything that could stop an apply, all at once."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from rackwright.cli.context import Context, Json, hosts_needed
+from rackwright.cli.options import Command, common_options, limit_option, pass_context
+from rackwright.errors import ExitCode
+
+if TYPE_CHECKING:
+    from rackwright.lifecycle.conditions import Condition
+
+MARKS = {"ok": "ok  ", "warning": "WARN", "failed": "FAIL"}
+
+
+@click.command(cls=Command)
+@click.option("--offline", is_flag=True, help="Only the files: no host, no secret, no key. For CI.")
+@click.option("--explain", metavar="HOST", help="Show each setting of a host and where it was set.")
+@limit_option
+@common_options
+@pass_context
+def check(context: Context, offline: bool, explain: str | None, limit: tuple[str, ...]) -> int:
+    """Check fleet file, lock and hosts, changing nothing.
+
+    One line a condition. Exit code 12 when one of a host doesn't hold, 10 when the files aren't valid.
+    """
+    if explain:
+        return _explain(context, explain)
+    if not offline:
+        hosts_needed()
+    from rackwright.lifecycle.check import Checked, check_files
+
+    checked = check_files(context.fleet)
+    if not offline:
+        from rackwright.fleet.naming import hosts_named
+        from rackwright.lifecycle.check import check_hosts
+
+        hosts = check_hosts(context.fleet, hosts_named(context.fleet, limit))
+        checked = Checked(checked.conditions + hosts.conditions)
+    document = {"conditions": [asdict(condition) for condition in checked.conditions], "failed": len(checked.failed)}
+    context.answer(document, "\n".join(_line(condition) for condition in checked.conditions))
+    return ExitCode.NOT_PROVEN if checked.failed else ExitCode.DONE
+
+
+def _line(condition: Condition) -> str:
+    line = f"{MARKS[condition.state]} {condition.where:<12} {condition.what:<10} {condition.found}"
+    return f"{line}\n     next: {condition.next}" if condition.next else line
+
+
+def _explain(context: Context, host: str) -> int:
+    from rackwright.fleet.explain import explain
+
+    rows = explain(context.fleet, host)
+    document: Json = [{"setting": row.setting, "value": row.value, "origin": row.origin} for row in rows]
+    width = max((len(row.setting) for row in rows), default=0)
+    values = max((len(row.value) for row in rows), default=0)
+    context.answer(
+        document, "\n".join(f"{row.setting:<{width}}  {row.value:<{values}}  {row.origin}" for row in rows)
+    )
+    return ExitCode.DONE

@@ -1,0 +1,46 @@
+"""`rackwright verify`: the service, proven from where clients stand."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from rackwright.cli.context import Context, hosts_needed
+from rackwright.cli.options import Command, common_options, pass_context
+from rackwright.errors import ExitCode
+
+
+@click.command(cls=Command)
+@common_options
+@pass_context
+def verify(context: Context) -> int:
+    """Prove the service from where clients stand.
+
+    A completion and a stream through each gateway under each name, a wrong key and plain HTTP refused, the
+    engines' ports closed to all but gateways. Exit code 12 when one of these isn't so. Its API key lives in the
+    gateways' memory for this run only.
+    """
+    hosts_needed()
+    from rackwright.lifecycle.site import open_site
+    from rackwright.lifecycle.verify import Proof, choose_asker
+    from rackwright.lifecycle.verify import verify as prove
+
+    def tell(proof: Proof) -> None:
+        if not context.json:
+            click.echo(f"{'ok  ' if proof.passed else 'FAIL'} {proof.gateway:<12} {proof.what}: {proof.found}")
+
+    with open_site(context.fleet) as site:
+        asker = choose_asker(site)
+        if not context.json:
+            click.echo(f"asked from {asker.where}")
+        proofs = prove(site, asker, tell)
+    failed = [proof for proof in proofs if not proof.passed]
+    document = {
+        "asked_from": asker.where,
+        "proofs": [asdict(proof) for proof in proofs],
+        "passed": len(proofs) - len(failed),
+        "failed": len(failed),
+    }
+    context.answer(document, f"{len(proofs) - len(failed)} of {len(proofs)} proofs passed")
+    return ExitCode.NOT_PROVEN if failed else ExitCode.DONE

@@ -1,0 +1,85 @@
+"""What a command that reaches hosts works with: the fleet, what should run on it, and connections to its hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from rackwright.fleet.authority import authority_of
+from rackwright.fleet.host import HostModel, host_models
+from rackwright.fleet.keys import as_gateway_keys, read_keys
+from rackwright.fleet.lock import Lock
+from rackwright.fleet.lock_file import read_lock, require_match
+from rackwright.fleet.model import Fleet
+from rackwright.fleet.naming import hosts_named
+from rackwright.fleet.secrets import resolve
+from rackwright.fleet.targets import target, targets
+from rackwright.state.operator import Operator, operator
+from rackwright.state.store import FileStore
+
+if TYPE_CHECKING:
+    from rackwright.engine import Engine, Progress
+    from rackwright.gateway import Gateways
+    from rackwright.remote import Remote
+
+
+@dataclass(frozen=True)
+class Site:
+    fleet: Fleet
+    lock: Lock
+    models: Mapping[str, HostModel]
+    """Of the hosts that this command works on."""
+    remote: Remote
+    """Reaches all hosts in service: the gateways are asked also when the work is limited to others."""
+    engine: Engine
+    operator: Operator
+
+    @cached_property
+    def gateways(self) -> Gateways:
+        from rackwright.gateway import Gateways
+
+        return Gateways(self.remote, self.fleet.gateways)
+
+    @cached_property
+    def trusted(self) -> str:
+        """PEM that clients verify the gateways with."""
+        own = self.fleet.file.gateway.certificate
+        if own is not None:
+            return (self.fleet.path.parent / own.certificate).read_text(encoding="ascii")
+        return authority_of(self.fleet).authority_pem
+
+    @property
+    def store(self) -> FileStore:
+        """Lease and journal."""
+        return FileStore(self.remote.connection(self.fleet.control[0]))
+
+
+@contextmanager
+def open_site(
+    fleet: Fleet, *, limit: tuple[str, ...] = (), progress: Callable[[Progress], None] | None = None
+) -> Iterator[Site]:
+    """Connections open when first used and close at the block's end.
+
+    Raise FleetError if there is no lock that answers the fleet file, SecretError if a sudo password doesn't resolve.
+    """
+    from rackwright.engine import Engine, QuestionMemory
+    from rackwright.remote import Remote
+
+    lock = read_lock(fleet.beside("lock"))
+    require_match(fleet, lock)
+    names = hosts_named(fleet, limit)
+    models = _models(fleet, lock)
+    with Remote(targets(fleet)) as remote:
+        engine = Engine(remote, memory=QuestionMemory(), on_step=progress)
+        key = target(fleet, fleet.control[0]).key
+        yield Site(fleet, lock, {name: models[name] for name in names}, remote, engine, operator(key))
+
+
+def _models(fleet: Fleet, lock: Lock) -> dict[str, HostModel]:
+    keys = as_gateway_keys(read_keys(fleet.beside("keys.yml")))
+    reference = fleet.file.site.hub_token
+    token = resolve(reference, where=f"{fleet.path} site.hub_token") if reference else None
+    return host_models(fleet, lock, keys, issuer=authority_of(fleet), hub_token=token)
