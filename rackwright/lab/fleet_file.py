@@ -1,0 +1,98 @@
+"""The lab's fleet file, written as an operator would: one gateway, the rest serve one small model."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from rackwright.lab.artefacts import RELEASE, Artefacts
+from rackwright.lab.hosts import LabFleet
+
+DOMAIN = "llm.lab.internal"
+_NOTE = "written"
+_SUFFIXES = ("yml", "lock", "lock.next", "keys.yml", "known_hosts", "key")
+
+_TEXT = """\
+# The fleet file of a lab: disposable hosts on this machine, made by `rackwright lab up`.
+# A fleet of metal looks the same, with other addresses and a larger model.
+fleet: {name}
+
+# How this machine reaches the hosts: an ordinary user, who has sudo without a password.
+defaults:
+  ssh: {{user: {user}, key: {key}}}
+
+hosts:
+{hosts}
+
+# One model, served by every host but the gateway, on the CPU.
+models:
+  assistant:
+    source: "file:{model}"
+    runtime:
+      kind: llama_cpp
+      version: {release}
+      build: "file:{runtime}"
+      parallel: 2
+    place:
+      - {{on: [{serving}], replicas: 1, gpus: 0}}
+    names: [assistant, gpt-4o-mini]      # what clients may ask for
+    context: 2048                        # tokens of one request, its answer included
+
+gateway:
+  on: [{gateway}]
+  domain: {domain}
+
+# Only these networks get in: this machine, and the lab's own network.
+firewall:
+  admin_from: [{controller}/32]
+  clients_from: [{subnet}]
+
+# Short times, for a lab has no traffic.
+rollout: {{max_unavailable: 1, drain: 30s, soak: 2s}}
+"""
+
+
+def fleet_text(fleet: LabFleet, artefacts: Artefacts) -> str:
+    """Return the fleet file's YAML. The first host is the gateway; a host named spare… gets no role."""
+    names = [host for host in fleet.hosts if not host.startswith("spare")]
+    gateway = next((host for host in names if host.startswith("gate")), names[0])
+    serving = [host for host in names if not host.startswith("gate")] or [gateway]
+    width = max(len(host) for host in names) + 1
+    return _TEXT.format(
+        name=fleet.name,
+        user=fleet.user,
+        key=fleet.key,
+        hosts="\n".join(f"  {host + ':':{width}} {{address: {fleet.hosts[host]}}}" for host in names),
+        model=artefacts.model.path,
+        release=RELEASE,
+        runtime=artefacts.runtime.path,
+        serving=", ".join(serving),
+        gateway=gateway,
+        domain=DOMAIN,
+        controller=fleet.controller,
+        subnet=fleet.subnet,
+    )
+
+
+def write(path: Path, fleet: LabFleet, artefacts: Artefacts) -> bool:
+    """Fleet file and pinned host keys stand at `path`; False if the file was edited by hand and is left alone."""
+    text = fleet_text(fleet, artefacts)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_suffix(".known_hosts").write_text(fleet.known_hosts.read_text())
+    note = fleet.key.parent / _NOTE
+    if path.exists() and note.exists() and note.read_text() != _digest(path.read_text()):
+        return False
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
+    note.write_text(_digest(text))
+    return True
+
+
+def remove(path: Path) -> None:
+    """The lab's fleet file and what stands beside it under its name are gone."""
+    for suffix in _SUFFIXES:
+        path.with_suffix(f".{suffix}").unlink(missing_ok=True)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
