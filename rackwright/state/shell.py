@@ -22,7 +22,11 @@ class Shell(Protocol):
     ) -> Completed: ...
 
 
+def command(script: str, *arguments: object) -> str:
+    """Return the script as one command, in which $1 and so on are the arguments."""
+    return f"set -- {' '.join(quote(str(argument)) for argument in arguments)}\n{script}"
+
+
 def call(shell: Shell, script: str, *arguments: object, stdin: str | bytes | None = None, what: str) -> str:
     """Run a script with positional arguments and return what it printed. Raise HostError saying `what` failed."""
-    words = " ".join(quote(str(argument)) for argument in arguments)
-    return shell.run(f"set -- {words}\n{script}", stdin=stdin).check(what).stdout
+    return shell.run(command(script, *arguments), stdin=stdin).check(what).stdout

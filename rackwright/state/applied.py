@@ -1,0 +1,136 @@
+"""The fleet that was applied last, on the control hosts; and whether a checkout would undo it."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from difflib import unified_diff
+
+from rackwright.errors import LeasedError, RackwrightError
+from rackwright.state.checkout import Checkout
+from rackwright.state.formats import Moment, parse, stamp
+from rackwright.state.shell import FOLDER, Shell, command
+from rackwright.values import RelativePath, Stored
+
+_ABOUT = "applied.json"
+
+# Between the two renames only fleet.old is there: whoever reads looks at it too.
+_WRITE = """set -eu
+umask 077
+mkdir -p -- "$1"
+cd -- "$1"
+exec 9>fleet.lock
+flock -w 20 9
+rm -rf fleet.new
+mkdir fleet.new
+tar -x --no-same-owner -f - -C fleet.new
+find fleet.new -exec sync -- {} +
+if [ -d fleet ]; then rm -rf fleet.old; mv -T fleet fleet.old; fi
+mv -T fleet.new fleet
+sync .
+rm -rf fleet.old
+"""
+_READ = """set -eu
+cd -- "$1/fleet" 2>/dev/null || cd -- "$1/fleet.old" 2>/dev/null || exit 0
+tar -c -f - .
+"""
+
+
+class About(Stored):
+    """What stands in applied.json beside the files."""
+
+    format: str = "applied/1"
+    fleet_file: RelativePath
+    commit: str | None = None
+    dirty: bool = False
+    who: str
+    run: str
+    when: Moment
+
+
+@dataclass(frozen=True)
+class Applied:
+    about: About
+    files: Mapping[str, str]
+
+
+def applied_from(checkout: Checkout, *, who: str, run: str, when: datetime) -> Applied:
+    """Given the checkout that was applied, return what the control hosts are to keep."""
+    about = About(
+        fleet_file=checkout.fleet_file, commit=checkout.commit, dirty=checkout.dirty, who=who, run=run, when=when
+    )
+    return Applied(about, checkout.files)
+
+
+def write_applied(shell: Shell, applied: Applied, *, folder: str = FOLDER) -> None:
+    """The control host keeps these files afterwards, and no others. Raise HostError if they can't be written."""
+    shell.run(command(_WRITE, folder), stdin=_packed(applied)).check("keeping the applied fleet")
+
+
+def read_applied(shell: Shell, *, folder: str = FOLDER) -> Applied | None:
+    """Return what was applied last, None if nothing was. Raise RackwrightError if it is newer or damaged."""
+    packed = shell.run(command(_READ, folder)).check("reading the applied fleet").stdout_bytes
+    if not packed:
+        return None
+    files = _unpacked(packed, f"{shell.name}: {folder}/fleet")
+    about = parse(About, "applied", files.pop(_ABOUT, ""), f"{shell.name}: {folder}/fleet/{_ABOUT}")
+    return Applied(about, files)
+
+
+def stale_checkout(applied: Applied | None, local: Checkout) -> str | None:
+    """Given what was applied last, return the difference that the operator must agree to; None if it can go on.
+
+    Raise LeasedError if git shows that the checkout lacks the commit that was applied.
+    """
+    if applied is None or applied.files == local.files:
+        return None
+    about = applied.about
+    if not about.commit or not local.commit:
+        return difference(applied, local)
+    if not local.contains(about.commit):
+        raise LeasedError(
+            f"this checkout lacks the commit {about.commit[:12]}, which {about.who} applied at {stamp(about.when)}",
+            where=str(local.folder / local.fleet_file),
+            should="applying it would undo that work",
+            next="git pull",
+        )
+    return difference(applied, local) if about.dirty else None
+
+
+def difference(applied: Applied, local: Checkout) -> str:
+    """Return a unified diff from the files that were applied to those of the checkout."""
+    parts: list[str] = []
+    for name in sorted({*applied.files, *local.files}):
+        before, after = applied.files.get(name, ""), local.files.get(name, "")
+        parts += unified_diff(
+            before.splitlines(), after.splitlines(), f"applied/{name}", f"checkout/{name}", lineterm=""
+        )
+    return "\n".join(parts)
+
+
+def _packed(applied: Applied) -> bytes:
+    about = applied.about.model_dump_json(indent=1) + "\n"
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, text in {**applied.files, _ABOUT: about}.items():
+            content = text.encode()
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(content), 0o600
+            archive.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def _unpacked(packed: bytes, where: str) -> dict[str, str]:
+    files: dict[str, str] = {}
+    try:
+        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+            for member in archive:
+                content = archive.extractfile(member) if member.isfile() else None
+                if content:
+                    files[member.name.removeprefix("./")] = content.read().decode()
+    except (tarfile.TarError, UnicodeDecodeError) as error:
+        raise RackwrightError(f"the applied fleet is damaged: {error}", where=where) from None
+    return files
