@@ -53,6 +53,8 @@ class Run:
     steps: tuple[Step, ...] = ()
     unreachable: dict[str, str] = field(default_factory=dict)
     """Host → why."""
+    interrupted: bool = False
+    """Someone stopped it: what was left is `NOT_RUN`."""
 
     @property
     def failed_hosts(self) -> tuple[str, ...]:
@@ -78,4 +80,8 @@ class Run:
         )
 
     def __add__(self, other: Run) -> Run:
-        return Run(self.steps + other.steps, {**self.unreachable, **other.unreachable})
+        return Run(
+            self.steps + other.steps,
+            {**self.unreachable, **other.unreachable},
+            interrupted=self.interrupted or other.interrupted,
+        )

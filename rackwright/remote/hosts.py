@@ -65,7 +65,10 @@ class Remote:
         ordered = list(dict.fromkeys(names))
         pool = Pool(PARALLEL)
         greenlets = [pool.spawn(work, name) for name in ordered]
-        return {name: greenlet.get() for name, greenlet in zip(ordered, greenlets, strict=True)}
+        try:
+            return {name: greenlet.get() for name, greenlet in zip(ordered, greenlets, strict=True)}
+        finally:
+            pool.kill()
 
     def close(self) -> None:
         for connection in self._connections.values():

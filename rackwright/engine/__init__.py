@@ -1,0 +1,13 @@
+"""Deploys on hosts: planned, then applied. The only package that drives pyinfra.
+
+    run = Engine(remote).plan(site, {"gpu1": model1, "gpu2": model2})      what would change, nothing is
+    run = Engine(remote).apply(site, {"gpu1": model1, "gpu2": model2})     the same changes, made
+
+A deploy is a function without arguments that reads its host's model from `pyinfra.context.host.data.model`.
+"""
+
+from rackwright.engine.engine import Engine
+from rackwright.engine.progress import Progress
+from rackwright.engine.questions import QuestionMemory
+
+__all__ = ["Engine", "Progress", "QuestionMemory"]

@@ -1,0 +1,117 @@
+"""Plans and applies a deploy on many hosts at once."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from rackwright.engine.progress import Listener
+from rackwright.engine.questions import QuestionMemory, Questions
+from rackwright.remote import Remote
+from rackwright.run import Run
+
+if TYPE_CHECKING:
+    from rackwright.engine.host import HostRun
+
+QUESTION_SECONDS = 60
+OPERATION_SECONDS = 1800
+"""Where an operation sets no `_timeout`."""
+
+Deploy = Callable[[], object]
+
+
+class Engine:
+    """Runs deploys over the connections of a Remote, which stay open for the next run."""
+
+    def __init__(
+        self,
+        remote: Remote,
+        *,
+        memory: QuestionMemory | None = None,
+        on_step: Listener | None = None,
+        question_seconds: float = QUESTION_SECONDS,
+        operation_seconds: float = OPERATION_SECONDS,
+    ) -> None:
+        self._remote = remote
+        self._memory = memory
+        self._on_step = on_step
+        self._question_seconds = question_seconds
+        self._operation_seconds = operation_seconds
+        self._stopped = False
+
+    def plan(self, deploy: Deploy, hosts: Mapping[str, object], *, name: str | None = None) -> Run:
+        """Return what the deploy would change on each host, given each host's model. Nothing is changed.
+
+        `name` tells apart deploys that ask different questions; by default it is the function's own.
+        """
+        return _run(self._prepare(deploy, hosts, name))
+
+    def apply(self, deploy: Deploy, hosts: Mapping[str, object], *, name: str | None = None) -> Run:
+        """Make the deploy's changes on each host and return what came of every operation.
+
+        A host that fails or vanishes doesn't stop the others. After `stop` or Ctrl-C the running operations end,
+        the rest is not run and the Run is `interrupted`; a second Ctrl-C raises KeyboardInterrupt.
+        """
+        self._stopped = False
+        prepared = self._prepare(deploy, hosts, name)
+        ready = {host: part for host, part in prepared.items() if part.prepared and part.changes}
+        for host, part in prepared.items():
+            if host not in ready:
+                part.withhold()
+        with self._interruptible():
+            self._remote.each(ready, lambda host: ready[host].execute(lambda: self._stopped))
+        return _run(prepared)
+
+    def stop(self) -> None:
+        """Let the running operations end and start no other."""
+        self._stopped = True
+
+    def _prepare(self, deploy: Deploy, hosts: Mapping[str, object], name: str | None) -> dict[str, HostRun]:
+        # pyinfra takes a third of a second to import.
+        from rackwright.engine.connector import Link
+        from rackwright.engine.host import HostRun
+
+        title = name or f"{getattr(deploy, '__module__', '')}.{getattr(deploy, '__qualname__', repr(deploy))}"
+
+        def prepare(host: str) -> HostRun:
+            connection, model = self._remote.connection(host), hosts[host]
+            foreseen = self._memory.recall(title, host, model) if self._memory else ()
+            questions = Questions(connection, foreseen)
+            link = Link(connection, questions, self._question_seconds, self._operation_seconds)
+            part = HostRun(link, model, self._on_step)
+            part.prepare(deploy)
+            if self._memory and part.prepared:
+                self._memory.remember(title, host, model, questions.asked)
+            return part
+
+        return self._remote.each(hosts, prepare)
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """The first Ctrl-C stops after the running operations, the second at once."""
+
+        def stop(_number: int, _frame: FrameType | None) -> None:
+            if self._stopped:
+                raise KeyboardInterrupt
+            self.stop()
+
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.signal(signal.SIGINT, stop)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+
+def _run(parts: Mapping[str, HostRun]) -> Run:
+    return Run(
+        tuple(step for part in parts.values() for step in part.steps),
+        {host: part.unreachable for host, part in parts.items() if part.unreachable is not None},
+        interrupted=any(part.interrupted for part in parts.values()),
+    )

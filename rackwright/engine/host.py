@@ -1,0 +1,215 @@
+"""One host's part of a run: prepared, then executed, with a step for each operation."""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from pyinfra.api.config import Config
+from pyinfra.api.host import Host
+from pyinfra.api.operation import OperationMeta
+from pyinfra.api.operations import run_host_op
+from pyinfra.api.state import State, StateOperationHostData, StateStage
+from pyinfra.connectors.util import CommandOutput
+
+from rackwright.engine.connector import LINK, Link, OneHost
+from rackwright.engine.contexts import current
+from rackwright.engine.prediction import predict
+from rackwright.engine.progress import Listener, Progress
+from rackwright.errors import HostError, RackwrightError
+from rackwright.run import Outcome, Step
+
+_LAST_LINES = 10
+# Built-in operations make predictable names there: nobody but root may write to it.
+_TEMPORARY = "/root"
+
+log = logging.getLogger("rackwright.engine")
+
+
+class _State(State):
+    """Notes the role around each operation: pyinfra only joins it to the operation's name."""
+
+    def __init__(self, inventory: OneHost) -> None:
+        self.deploys: dict[str, str] = {}
+        super().__init__(inventory, Config(TEMP_DIR=_TEMPORARY, PARALLEL=1))  # type: ignore[no-untyped-call]
+
+    def set_op_data_for_host(self, host: Host, op_hash: str, op_data: StateOperationHostData) -> None:
+        self.deploys[op_hash] = host.current_deploy_name or ""
+        super().set_op_data_for_host(host, op_hash, op_data)
+
+
+@dataclass
+class _Operation:
+    key: str
+    step: Step
+    changes: bool
+
+
+class HostRun:
+    """Given an open link to a host and its model, prepare a deploy there, and execute what was prepared."""
+
+    def __init__(self, link: Link, model: object, listener: Listener | None) -> None:
+        name = link.connection.name
+        inventory = OneHost(([name], {}))  # type: ignore[no-untyped-call]
+        inventory.host_data[name] = {"model": model}
+        self._state = _State(inventory)
+        self._host = inventory.get_host(name)
+        self._host.connector_data[LINK] = link
+        self._link = link
+        self._listener = listener
+        self._operations: list[_Operation] = []
+        self._failure: Step | None = None
+        self.unreachable: str | None = None
+        self.interrupted = False
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        ends = (self._failure,) if self._failure else ()
+        return (*(operation.step for operation in self._operations), *ends)
+
+    @property
+    def prepared(self) -> bool:
+        """The deploy was read to its end."""
+        return self.unreachable is None and self._failure is None
+
+    @property
+    def changes(self) -> bool:
+        """Something would change."""
+        return any(operation.changes for operation in self._operations)
+
+    def prepare(self, deploy: Callable[[], object]) -> None:
+        """Read the deploy against the host. Afterwards `steps` say what would change, or where it failed."""
+        try:
+            self._link.connection.open()
+        except HostError as error:
+            self.unreachable = _reason(error)
+            return
+        self._state.set_stage(StateStage.Connect)
+        self._host.connected = True
+        self._state.activate_host(self._host)
+        self._state.set_stage(StateStage.Prepare)
+        with current(self._state, self._host):
+            try:
+                deploy()
+            except Exception as error:
+                self._failure = self._failed_to_prepare(error)
+            self._operations = [self._planned(key, changes) for key, changes in self._predicted().items()]
+
+    def execute(self, stopped: Callable[[], bool]) -> None:
+        """Run the operations in order until one fails or `stopped` says so. `steps` say what came of each."""
+        self._state.set_stage(StateStage.Execute)
+        self._state.is_executing = True
+        self._link.live = True
+        goes_on, touched = True, False
+        with current(self._state, self._host):
+            for number, operation in enumerate(self._operations, 1):
+                if goes_on and stopped():
+                    self.interrupted, goes_on = True, False
+                if not goes_on:
+                    operation.step = replace(operation.step, outcome=Outcome.NOT_RUN)
+                elif not touched and not operation.changes:
+                    # Nothing has changed since the plan found this one satisfied.
+                    self._meta(operation).set_complete(True, [], CommandOutput([]))
+                else:
+                    touched = True
+                    goes_on = self._run(operation, number)
+
+    def withhold(self) -> None:
+        """Nothing is executed: what would have changed is not run."""
+        for operation in self._operations:
+            if operation.changes:
+                operation.step = replace(operation.step, outcome=Outcome.NOT_RUN)
+
+    def _run(self, operation: _Operation, number: int) -> bool:
+        started = time.monotonic()
+        self._tell(operation, number)
+        self._link.last_words = ()
+        self._link.on_bytes = lambda sent, total: self._tell(operation, number, sent=sent, total=total)
+        error: Exception | None = None
+        try:
+            goes_on = run_host_op(self._state, self._host, operation.key)
+        except Exception as raised:
+            # pyinfra would end the run of every host.
+            error, goes_on = raised, False
+        operation.step = replace(
+            operation.step,
+            outcome=self._outcome(operation, goes_on),
+            seconds=round(time.monotonic() - started, 3),
+            diff=self._diff(operation.key) or operation.step.diff,
+            output=() if goes_on and self._meta(operation).did_succeed() else self._last_lines(operation, error),
+        )
+        if operation.step.outcome is Outcome.UNCHANGED:
+            operation.step = replace(operation.step, diff=None)
+        self._tell(operation, number, step=operation.step)
+        return goes_on
+
+    def _outcome(self, operation: _Operation, goes_on: bool) -> Outcome:
+        if not goes_on:
+            return Outcome.FAILED
+        meta = self._meta(operation)
+        if not meta.did_succeed():
+            # Its errors are ignored, on its author's word.
+            return Outcome.SKIPPED
+        return Outcome.CHANGED if meta.did_change() else Outcome.UNCHANGED
+
+    def _last_lines(self, operation: _Operation, error: Exception | None) -> tuple[str, ...]:
+        if error:
+            return _explained(error)
+        printed = self._meta(operation)._combined_output
+        lines = tuple(line for line in printed.output_lines if line.strip()) if printed else ()
+        return (lines or self._link.last_words)[-_LAST_LINES:]
+
+    def _meta(self, operation: _Operation) -> OperationMeta:
+        return self._state.ops[self._host][operation.key].operation_meta
+
+    def _diff(self, key: str) -> str | None:
+        diff: str | None = self._host.connector_data.get("diffs", {}).get(key)
+        return diff
+
+    def _predicted(self) -> dict[str, bool]:
+        return predict(self._state, self._host)
+
+    def _planned(self, key: str, changes: bool) -> _Operation:
+        role, name = self._named(key)
+        outcome = Outcome.WOULD_CHANGE if changes else Outcome.UNCHANGED
+        step = Step(self._host.name, role, name, outcome, diff=self._diff(key) if changes else None)
+        return _Operation(key, step, changes)
+
+    def _named(self, key: str) -> tuple[str, str]:
+        """Return the innermost role around the operation, and the operation's name without it."""
+        deploy = self._state.deploys.get(key, self._host.current_deploy_name or "")
+        (name, *_) = self._state.op_meta[key].names
+        roles = [part for part in deploy.split(" | ") if part]
+        return roles[-1] if roles else "", name.removeprefix(f"{deploy} | ")
+
+    def _failed_to_prepare(self, error: Exception) -> Step:
+        """The operation that was being read is the one that pyinfra numbered but didn't finish."""
+        open_ones = [key for key in self._host.op_hash_order if key not in self._state.ops[self._host]]
+        role, name = self._named(open_ones[-1]) if open_ones else ("", "prepare")
+        lines = self._link.last_words if "No hosts remaining" in str(error) else ()
+        return Step(self._host.name, role, name, Outcome.FAILED, output=lines or _explained(error))
+
+    def _tell(
+        self, operation: _Operation, number: int, *, step: Step | None = None, sent: int = 0, total: int = 0
+    ) -> None:
+        if self._listener:
+            role, name = operation.step.role, operation.step.operation
+            self._listener(Progress(self._host.name, role, name, number, len(self._operations), step, sent, total))
+
+
+def _reason(error: HostError) -> str:
+    """The error without the host's name, under which it is listed."""
+    problem = error.problems[0]
+    return str(replace(problem, where=""))
+
+
+def _explained(error: Exception) -> tuple[str, ...]:
+    if isinstance(error, RackwrightError):
+        return tuple(str(error).splitlines())
+    log.debug("an operation raised", exc_info=error)
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
+    return (f"{type(error).__name__}: {error}{where}",)

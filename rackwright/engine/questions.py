@@ -1,0 +1,195 @@
+"""All questions of a plan in one round trip.
+
+A plan asks each host the same small, read-only questions as the last plan did. What was asked is remembered (never
+what was answered) and sent ahead as one script; a question that the script foresaw is answered from it, any other
+is asked as usual. Used in the read-only stage alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import re
+import secrets
+import tempfile
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
+from typing import Protocol
+
+from rackwright.errors import HostError
+from rackwright.remote import Completed
+
+BATCH_LIMIT = 32 * 2**20
+"""Bytes of stdout or stderr that a batch may bring; over it the questions are asked singly."""
+BATCH_SECONDS = 300
+_FORMAT = "questions/1"
+_KEPT_FILES = 256
+
+log = logging.getLogger("rackwright.engine")
+
+
+class Asks(Protocol):
+    """What this module needs of a connection."""
+
+    @property
+    def name(self) -> str: ...
+
+    def run(
+        self,
+        command: str,
+        *,
+        stdin: str | bytes | None = None,
+        timeout: float | None = 60,
+        limit: int = BATCH_LIMIT,
+    ) -> Completed: ...
+
+
+class Questions:
+    """The questions of one host's read-only stage, and their answers."""
+
+    def __init__(self, connection: Asks, foreseen: Iterable[str] = ()) -> None:
+        self._connection = connection
+        self._foreseen = tuple(dict.fromkeys(foreseen))
+        self._answers: dict[str, Completed] | None = None
+        self.asked: dict[str, None] = {}
+        """In the order in which they came."""
+
+    def ask(self, question: str, timeout: float, *, secret: bool = False) -> Completed:
+        """Return the answer to a shell command that only reads. A secret one is neither foreseen nor remembered.
+
+        Raise HostError if the host can't be asked.
+        """
+        if secret:
+            return self._connection.run(question, timeout=timeout)
+        self.asked[question] = None
+        if self._answers is None:
+            self._answers = self._ask_all()
+        return self._answers.get(question) or self._connection.run(question, timeout=timeout)
+
+    def _ask_all(self) -> dict[str, Completed]:
+        if not self._foreseen:
+            return {}
+        batch = Batch.of(self._foreseen)
+        try:
+            reply = self._connection.run("exec sh -s", stdin=batch.script, timeout=BATCH_SECONDS, limit=BATCH_LIMIT)
+            return dict(zip(self._foreseen, batch.answers(reply), strict=True))
+        except (HostError, GarbledBatch) as error:
+            log.warning(
+                "%s: %d questions are asked one by one: %s", self._connection.name, len(self._foreseen), error
+            )
+            return {}
+
+
+class GarbledBatch(Exception):
+    """The reply isn't what the script prints."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One script that asks many questions, and how its reply is taken apart."""
+
+    script: str
+    marker: str
+    count: int
+
+    @staticmethod
+    def of(questions: Iterable[str]) -> Batch:
+        """Given shell commands, return the script for one `sh -s`.
+
+        Each runs in a shell of its own without input. After each, a line of a random marker, its number and its
+        exit status ends what it printed, on stdout and on stderr. The marker stands in no process's arguments, so
+        that not even an answer that lists all processes can hold it.
+        """
+        marker = secrets.token_hex(16)
+        asked = tuple(questions)
+        lines = [
+            f'sh -c {quote(question)} </dev/null; s=$?; f {number} "$s"' for number, question in enumerate(asked)
+        ]
+        frame = f'f() {{ printf \'\\n{marker} %s %s\\n\' "$1" "$2"; printf \'\\n{marker} %s %s\\n\' "$1" "$2" >&2; }}'
+        # In braces nothing runs until the whole script has come in.
+        return Batch("\n".join(["{", frame, *lines, "exit 0", "}", ""]), marker, len(asked))
+
+    def answers(self, reply: Completed) -> list[Completed]:
+        """Return the answers in the questions' order. Raise GarbledBatch unless each is whole."""
+        if not reply.ok:
+            raise GarbledBatch(f"the script ended with exit status {reply.exit_status}")
+        out, err = self._frames(reply.stdout_bytes), self._frames(reply.stderr_bytes)
+        if [status for _, status in out] != [status for _, status in err]:
+            raise GarbledBatch("stdout and stderr don't agree")
+        return [
+            Completed(status, stdout, stderr, reply.host)
+            for (stdout, status), (stderr, _) in zip(out, err, strict=True)
+        ]
+
+    def _frames(self, content: bytes) -> list[tuple[bytes, int]]:
+        pieces = re.split(rb"\n%s (\d{1,6}) (\d{1,3})\n" % self.marker.encode(), content)
+        texts, numbers, statuses = pieces[:-1:3], pieces[1::3], pieces[2::3]
+        if [int(number) for number in numbers] != list(range(self.count)) or pieces[-1]:
+            raise GarbledBatch(f"{len(numbers)} of {self.count} answers are whole")
+        return [(text, int(status)) for text, status in zip(texts, statuses, strict=True)]
+
+
+class QuestionMemory:
+    """The questions of earlier plans, on this machine's disk, mode 0600: text of commands, never an answer."""
+
+    def __init__(self, scope: str, folder: Path | None = None) -> None:
+        """`scope` names what produces the questions (the tool's version and its roles' digest): others are apart."""
+        self._scope = scope
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+        self._folder = folder or cache / "rackwright" / "questions"
+
+    def recall(self, deploy: str, host: str, model: object) -> tuple[str, ...]:
+        """Return what the last plan asked this host; failing that, the host with other settings, or a sibling."""
+        for path in self._candidates(deploy, host, model):
+            try:
+                stored = json.loads(path.read_text(encoding="utf-8"))
+                if stored["format"] == _FORMAT:
+                    return tuple(str(question) for question in stored["questions"])
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+        return ()
+
+    def remember(self, deploy: str, host: str, model: object, questions: Iterable[str]) -> None:
+        """Store the questions for the next plan. A disk that is full or read-only costs only the speed."""
+        folder = self._folder / _digest(self._scope, deploy)
+        content = json.dumps({"format": _FORMAT, "questions": list(questions)})
+        with suppress(OSError):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path = folder / self._file(host, model)
+            if not path.exists() or path.read_text(encoding="utf-8") != content:
+                _write(path, content)
+            for old in self._newest(folder, "*.json")[_KEPT_FILES:]:
+                old.unlink(missing_ok=True)
+
+    def _candidates(self, deploy: str, host: str, model: object) -> list[Path]:
+        folder = self._folder / _digest(self._scope, deploy)
+        own = f"{_digest(host)}-*.json"
+        return [folder / self._file(host, model), *self._newest(folder, own), *self._newest(folder, "*.json")]
+
+    @staticmethod
+    def _file(host: str, model: object) -> str:
+        dump: Callable[[], str] | None = getattr(model, "model_dump_json", None)
+        return f"{_digest(host)}-{_digest(dump() if dump else repr(model))}.json"
+
+    @staticmethod
+    def _newest(folder: Path, pattern: str) -> list[Path]:
+        with suppress(OSError):
+            return sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime, reverse=True)
+        return []
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def _write(path: Path, content: str) -> None:
+    # mkstemp's files are born 0600.
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        stream.write(content)
+    Path(temporary).replace(path)
