@@ -164,6 +164,11 @@ class FleetFile(Frozen):
     control: tuple[Name, ...] = ()
     """Hosts that keep lease, journal and the applied fleet; the first gateway when absent."""
 
+    def named(self, on: str | tuple[str, ...]) -> tuple[str, ...]:
+        """Given a group, a host or a list of them, return the hosts."""
+        names = (on,) if isinstance(on, str) else on
+        return tuple(dict.fromkeys(host for name in names for host in self.groups.get(name, (name,))))
+
 
 @dataclass(frozen=True)
 class Replica:
@@ -206,11 +211,11 @@ class Fleet:
 
     @property
     def control(self) -> tuple[str, ...]:
-        return self.file.control or self.file.gateway.on[:1]
+        return self.named(self.file.control) or self.gateways[:1]
 
     @property
     def gateways(self) -> tuple[str, ...]:
-        return tuple(name for name in self.file.gateway.on if name in self.hosts)
+        return tuple(name for name in self.named(self.file.gateway.on) if name in self.hosts)
 
     def beside(self, suffix: str) -> Path:
         """Return NAME.<suffix> beside NAME.yml."""
@@ -222,9 +227,8 @@ class Fleet:
         return settings.service or settings.address
 
     def named(self, on: str | tuple[str, ...]) -> tuple[str, ...]:
-        """Given a group, a host or a list of hosts, return the hosts."""
-        names = (on,) if isinstance(on, str) else on
-        return tuple(dict.fromkeys(host for name in names for host in self.file.groups.get(name, (name,))))
+        """Given a group, a host or a list of them, return the hosts."""
+        return self.file.named(on)
 
     def replicas_on(self, host: str) -> tuple[Replica, ...]:
         return tuple(replica for replica in self.replicas if replica.host == host)

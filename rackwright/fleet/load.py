@@ -1,0 +1,74 @@
+"""From a fleet file to the fleet: read, merged, checked, with every problem at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from rackwright.errors import FleetError
+from rackwright.fleet.merge import read_extended, with_hosts_resolved
+from rackwright.fleet.model import Fleet, FleetFile, HostSettings, Replica
+from rackwright.fleet.nodes import Entries, Findings, leaves
+from rackwright.fleet.reword import validated
+from rackwright.fleet.rules import check_rules
+from rackwright.values import Name
+
+
+class Group(HostSettings):
+    """A group that gives its hosts settings."""
+
+    hosts: Annotated[tuple[Name, ...], Field(min_length=1)]
+
+
+def load_fleet(path: Path) -> Fleet:
+    """Given a fleet file, return the fleet. Raise FleetError with every problem, each with file, line and key."""
+    findings = Findings()
+    extended = read_extended(path, findings)
+    resolved = with_hosts_resolved(extended.root, findings)
+    _check_settings(extended.root, findings)
+    file = validated(FleetFile, resolved, findings)
+    check_rules(resolved, path.parent, findings)
+    problems = findings.problems(tuple(str(source) for source in extended.paths))
+    if problems or file is None:
+        raise FleetError(problems)
+    return Fleet(
+        path=path,
+        file=file,
+        replicas=_replicas(file),
+        sources=extended.paths,
+        origins=_origins(resolved),
+    )
+
+
+def _check_settings(root: Entries, findings: Findings) -> None:
+    """Defaults and groups are checked by themselves too: no host may use them."""
+    if (defaults := root.get("defaults")) is not None:
+        validated(HostSettings, defaults, findings)
+    for _, group in root.maps("groups"):
+        validated(Group, group, findings)
+
+
+def _replicas(file: FleetFile) -> tuple[Replica, ...]:
+    replicas = []
+    for model, settings in file.models.items():
+        counted: dict[str, int] = {}
+        for placement in settings.place:
+            for host in file.named(placement.on):
+                for _ in range(placement.replicas if file.hosts[host].out is None else 0):
+                    counted[host] = counted.get(host, 0) + 1
+                    replicas.append(Replica(model, counted[host], host, placement.gpus))
+    return tuple(replicas)
+
+
+def _origins(resolved: Entries) -> Mapping[str, Mapping[str, str]]:
+    return {
+        host: {setting: f"{_layer(node.path)}, {node.place}" for setting, node in leaves(settings)}
+        for host, settings in resolved.maps("hosts")
+    }
+
+
+def _layer(path: tuple[str, ...]) -> str:
+    return {"groups": f"group {path[1]}", "hosts": f"host {path[1]}"}.get(path[0], path[0])

@@ -1,0 +1,150 @@
+"""pydantic's errors in the words of the fleet file, at the lines where they stand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from rackwright.fleet.nodes import AnyNode, Entries, Findings, Items, Node, Scalar, plain
+
+M = TypeVar("M", bound=BaseModel)
+
+_KINDS = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "dict_type": "a mapping of keys to values",
+    "mapping_type": "a mapping of keys to values",
+    "model_type": "a mapping of keys to values",
+}
+
+
+def did_you_mean(word: str, words: object) -> str | None:
+    """Return the question with the nearest of the words, or None if none is near."""
+    names = [str(name) for name in words] if isinstance(words, (list, tuple, set, frozenset, dict)) else []
+    near = get_close_matches(word, names, 1, 0.6)
+    return f"did you mean '{near[0]}'?" if near else None
+
+
+def validated(model: type[M], node: AnyNode, findings: Findings) -> M | None:
+    """Given a node, return it as the model, or None with every problem added to `findings`."""
+    try:
+        # Strict JSON: a list is a tuple and text is an address, yet true is no number and "22" no port.
+        return model.model_validate_json(json.dumps(plain(node)), strict=True)
+    except ValidationError as error:
+        _reword(model, node, error.errors(include_url=False), findings)
+        return None
+
+
+def _reword(model: type[BaseModel], root: AnyNode, errors: list[ErrorDetails], findings: Findings) -> None:
+    schema = _Schema(model)
+    wrong: dict[int, tuple[Node, set[str]]] = {}
+    for error in errors:
+        node, missing = _located(root, error["loc"])
+        if error["type"] == "missing":
+            findings.more(node, f"missing key '{missing}'")
+        elif error["type"] == "extra_forbidden":
+            keys = schema.keys(error["loc"][:-1])
+            should = did_you_mean(str(error["loc"][-1]), keys) or f"keys here: {', '.join(keys)}"
+            findings.add(_key(root, error["loc"]) or node, "unknown key", should)
+        elif error["type"] in _KINDS:
+            wrong.setdefault(id(node), (node, set()))[1].add(_KINDS[error["type"]])
+        else:
+            place = _key(root, error["loc"][:-1]) or node if error["loc"][-1:] == ("[key]",) else node
+            findings.add(place, *_phrase(error, node))
+    for node, kinds in wrong.values():
+        findings.add(node, *_kind(node, sorted(kinds)))
+
+
+def _located(root: AnyNode, loc: tuple[int | str, ...]) -> tuple[Node, str]:
+    """Return the deepest node on the way, and the last step. Steps that name a branch of a union are passed over."""
+    node: AnyNode = root
+    for step in loc:
+        if isinstance(node, Entries) and step in node.entries:
+            node = node.entries[str(step)].value
+        elif isinstance(node, Items) and isinstance(step, int) and step < len(node.items):
+            node = node.items[step]
+    return node, str(loc[-1]) if loc else ""
+
+
+def _key(root: AnyNode, loc: tuple[int | str, ...]) -> Scalar | None:
+    parent, _ = _located(root, loc[:-1])
+    entry = parent.entries.get(str(loc[-1])) if isinstance(parent, Entries) and loc else None
+    return entry.key if entry else None
+
+
+def _kind(node: Node, kinds: list[str]) -> tuple[str, str | None]:
+    if isinstance(node, Scalar) and node.value is None:
+        return "has no value", f"should be {' or '.join(kinds)}"
+    what = f"should be {' or '.join(kinds)}"
+    if kinds == ["text"] and isinstance(node, Scalar):
+        return what, f'put it in quotes: "{node.text}"'
+    if "a list" in kinds and isinstance(node, Scalar):
+        return what, f"write [{node.text}]" if len(node.text) < 60 and node.text.isprintable() else None
+    return what, None
+
+
+def _phrase(error: ErrorDetails, node: Node) -> tuple[str, str | None]:
+    context = error.get("ctx", {})
+    kind = error["type"]
+    if kind == "value_error":
+        return str(context["error"]), None
+    if kind == "literal_error":
+        expected = str(context["expected"])
+        word = node.text if isinstance(node, Scalar) else ""
+        return f"should be {expected}", did_you_mean(
+            word, expected.replace("'", "").replace(" or ", ", ").split(", ")
+        )
+    if kind in ("greater_than_equal", "less_than_equal"):
+        limit = f"at least {context['ge']}" if "ge" in context else f"at most {context['le']}"
+        seconds = " seconds" if isinstance(node, Scalar) and isinstance(node.value, str) else ""
+        return f"should be {limit}{seconds}", None
+    if kind == "too_short":
+        return "is empty", "should have at least one entry"
+    if kind == "string_too_long":
+        return f"should have at most {context['max_length']} characters", None
+    return error["msg"][:1].lower() + error["msg"][1:], None
+
+
+class _Schema:
+    """Walks a model's JSON Schema to the keys that may stand at a place."""
+
+    def __init__(self, model: type[BaseModel]) -> None:
+        self.root: Mapping[str, object] = model.model_json_schema()
+
+    def keys(self, loc: tuple[int | str, ...]) -> list[str]:
+        places = self._branches(self.root)
+        for step in loc:
+            below = [branch for place in places for branch in self._below(place, step)]
+            places = below or places
+        names = [name for place in places for name in _mapping(place.get("properties"))]
+        return list(dict.fromkeys(names))
+
+    def _below(self, place: Mapping[str, object], step: int | str) -> list[Mapping[str, object]]:
+        if isinstance(step, int):
+            return self._branches(place.get("items"))
+        properties = _mapping(place.get("properties"))
+        return self._branches(properties[step] if step in properties else place.get("additionalProperties"))
+
+    def _branches(self, schema: object) -> list[Mapping[str, object]]:
+        place = _mapping(schema)
+        if isinstance(reference := place.get("$ref"), str):
+            place = _mapping(_mapping(self.root.get("$defs")).get(reference.rsplit("/", 1)[-1]))
+        several = place.get("anyOf") or place.get("oneOf")
+        if isinstance(several, list):
+            return [branch for one in several for branch in self._branches(one)]
+        return [place] if place else []
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}

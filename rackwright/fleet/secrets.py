@@ -1,0 +1,84 @@
+"""Secret references resolved on the controller. No error shows what a reference gave."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from pathlib import Path
+
+from rackwright.errors import SecretError
+from rackwright.values import Secret
+
+COMMAND_SECONDS = 30
+
+
+def resolve(reference: str, *, where: str, folder: Path | None = None) -> Secret:
+    """Given env:NAME, file:PATH or cmd:COMMAND, return the secret without its last newline.
+
+    A relative path starts at `folder` (the fleet file's), and a command runs in it; it gets no shell and 30 seconds.
+    Raise SecretError, with `where` the reference stands, if there is none or it is empty."""
+    kind, _, rest = reference.partition(":")
+    if kind == "env":
+        text = _from_environment(rest, where)
+    elif kind == "file":
+        text = _from_file((folder or Path()) / Path(rest).expanduser(), where)
+    elif kind == "cmd":
+        text = _from_command(rest, where, folder)
+    else:
+        raise SecretError(
+            "not a secret reference", where=where, should="should be env:NAME, file:PATH or cmd:COMMAND"
+        )
+    text = text.removesuffix("\n").removesuffix("\r")
+    if not text:
+        raise SecretError(f"{reference} is empty", where=where, should="a secret has at least one character")
+    return Secret(text)
+
+
+def _from_environment(name: str, where: str) -> str:
+    text = os.environ.get(name)
+    if text is None:
+        raise SecretError(
+            f"the environment variable {name} is not set",
+            where=where,
+            should="should hold the secret",
+            next=f"export {name}=…, or use file: or cmd:",
+        )
+    return text
+
+
+def _from_file(path: Path, where: str) -> str:
+    should = "should be a file that you may read, with the secret and nothing else"
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        what = f"{path} can't be read: {error.strerror}"
+    except UnicodeDecodeError:
+        what = f"{path} is not UTF-8 text"
+    raise SecretError(what, where=where, should=should)
+
+
+def _from_command(command: str, where: str, folder: Path | None) -> str:
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise SecretError(f"the command can't be read: {error}", where=where, should="check its quotes") from None
+    if not words:
+        raise SecretError("the command is empty", where=where, should="should be like cmd:pass show ops")
+    try:
+        done = subprocess.run(
+            words, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, timeout=COMMAND_SECONDS, check=False
+        )
+        text = done.stdout.decode()
+    except OSError as error:
+        what = f"{words[0]} can't be run: {error.strerror}"
+    except subprocess.TimeoutExpired:
+        what = f"{words[0]} gave no answer in {COMMAND_SECONDS} seconds"
+    except UnicodeDecodeError:
+        what = f"{words[0]} gave something that is not UTF-8 text"
+    else:
+        if done.returncode == 0:
+            return text
+        # Its output may hold the secret: the operator sees it by running the command.
+        what = f"{words[0]} ended with exit status {done.returncode}"
+    raise SecretError(what, where=where, should="should print the secret and nothing else", next=command)

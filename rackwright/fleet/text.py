@@ -1,0 +1,68 @@
+"""The bytes of a fleet file, read as text that the YAML parser can be trusted with."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from pathlib import Path
+from typing import NoReturn
+
+from rackwright.errors import FleetError, Problem
+
+MAX_BYTES = 1_000_000
+
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+# What YAML 1.2 calls printable.
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_TAB = re.compile(r"^ *\t", re.MULTILINE)
+
+
+def refuse(where: str, what: str, should: str | None = None, next: str | None = None) -> NoReturn:
+    raise FleetError([Problem(where, what, should, next)])
+
+
+def read_text(path: Path) -> str:
+    """Return the file's text, without a byte order mark. Raise FleetError if it isn't a small UTF-8 file without tabs
+    in front of a line."""
+    text = _decoded(_bytes(path), str(path))
+    if match := _UNPRINTABLE.search(text):
+        code = ord(match[0])
+        refuse(_line(path, text, match.start()), f"has the unprintable character U+{code:04X}", "remove it")
+    if match := _TAB.search(text):
+        refuse(_line(path, text, match.start()), "a tab stands in front of the line", "indent with spaces")
+    return text
+
+
+def _line(path: Path, text: str, position: int) -> str:
+    line = text.count("\n", 0, position) + 1
+    return f"{path}:{line}"
+
+
+def _bytes(path: Path) -> bytes:
+    where = str(path)
+    try:
+        if path.is_dir():
+            refuse(where, "is a folder", "should be a file")
+        if not path.is_file():
+            if path.exists():
+                refuse(where, "is not a regular file", "should be a YAML file")
+            refuse(where, "no such file", "should be the fleet file", f"rackwright init {path}")
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        refuse(where, f"can't be read: {reason}", "should be a file that you may read")
+    if len(data) > MAX_BYTES:
+        size = path.stat().st_size / 1_000_000
+        refuse(where, f"is too large ({size:.1f} MB)", "a fleet file is at most 1 MB")
+    return data
+
+
+def _decoded(data: bytes, where: str) -> str:
+    if data.startswith(_UTF16):
+        refuse(where, "is UTF-16", "should be UTF-8", f"iconv -f UTF-16 -t UTF-8 {where}")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        refuse(f"{where}:{line}", f"has the byte 0x{data[error.start]:02x}, which is not UTF-8", "save it as UTF-8")
