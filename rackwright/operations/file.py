@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import shlex
 from collections.abc import Generator
@@ -12,7 +11,7 @@ from pyinfra.api.command import FileUploadCommand, PyinfraCommand, StringCommand
 from pyinfra.api.operation import operation
 from pyinfra.context import host
 
-from rackwright.operations.diffs import show
+from rackwright.operations.diffs import HIDDEN, show, unified
 from rackwright.operations.facts.path import Found, PathState
 from rackwright.values import Secret
 
@@ -39,6 +38,17 @@ def checked_file(
     yield from write(path=path, content=content, mode=mode, user=user, group=group, check=check, secret=secret)
 
 
+@operation()
+def kept_file(*, path: str, mode: str = "0644", user: str = "root", group: str = "root") -> Generator[PyinfraCommand]:
+    """Afterwards the file is there with this mode and owner, empty if it was not; what it holds is left."""
+    found = host.get_fact(PathState, path=path)
+    if found is None:
+        own = f"-m {shlex.quote(mode)} -o {shlex.quote(user)} -g {shlex.quote(group)}"
+        yield StringCommand(f"install {own} -- /dev/null {shlex.quote(path)}")
+    elif (found.mode, found.user, found.group) != (int(mode, 8), user, group):
+        yield StringCommand(_own(path, mode, user, group))
+
+
 def write(
     *,
     path: str,
@@ -55,10 +65,10 @@ def write(
     found = host.get_fact(PathState, path=path, content=not secret)
     if found and found.is_file and found.sha256 == hashlib.sha256(wanted).hexdigest():
         if (found.mode, found.user, found.group) != (int(mode, 8), user, group):
-            show(f"{path}: {found.mode:04o} {found.user}:{found.group} becomes {mode} {user}:{group}\n")
+            show(f"{path}: {found.mode:04o} {found.user}:{found.group} becomes {mode} {user}:{group}")
             yield StringCommand(_own(path, mode, user, group))
         return
-    show(f"{path}: content differs\n" if secret else _difference(path, found, wanted))
+    show(HIDDEN if secret else difference(path, found, wanted))
     new = path + SUFFIX
     yield FileUploadCommand(BytesIO(wanted), new)
     steps = [_own(new, mode, user, group)]
@@ -78,15 +88,12 @@ def _own(path: str, mode: str, user: str, group: str) -> str:
     return f"chown -- {shlex.quote(user)}:{shlex.quote(group)} {quoted} && chmod -- {shlex.quote(mode)} {quoted}"
 
 
-def _difference(path: str, found: Found | None, wanted: bytes) -> str:
+def difference(path: str, found: Found | None, wanted: bytes) -> str:
+    """Given what stands at a path and what should, return the unified diff, or why there can't be one."""
     if found and found.content is None:
-        return f"{path}: {found.kind} is replaced\n"
+        return f"{path}: {found.kind} is replaced"
     try:
-        old = (found.content or b"").decode() if found else ""
-        new = wanted.decode()
+        old = found.content.decode() if found and found.content is not None else None
+        return unified(path, old, wanted.decode()) or f"{path}: line ends differ"
     except UnicodeDecodeError:
-        return f"{path}: binary content differs\n"
-    lines = difflib.unified_diff(
-        old.splitlines(keepends=True), new.splitlines(keepends=True), path if found else "/dev/null", path
-    )
-    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+        return f"{path}: binary content differs"

@@ -6,6 +6,9 @@ from typing import Literal
 
 from rackwright.values import Frozen, Line, NetworkField, Port
 
+UNIT = "rackwright-firewall.service"
+"""Loads the confirmed rules at boot."""
+
 
 class Opening(Frozen):
     """One port that stands open, and for whom."""

@@ -1,0 +1,41 @@
+"""Who else filters packets on a host, and what ours admits now. Without pyinfra: asked over a plain connection."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+FILTERS_COMMAND = """for u in ufw firewalld docker kubelet k3s k3s-agent rke2-server rke2-agent; do
+[ "$u" != ufw ] || grep -qs '^ENABLED=yes' /etc/ufw/ufw.conf || continue
+if systemctl -q is-active "$u"; then echo "unit $u"; fi
+done
+{ nft list chains; iptables-legacy -S; } 2>/dev/null |
+awk '$1 == "chain" || $1 == "-N" { print "chain " $2 }' | sort -u
+nft -s list table inet rackwright 2>/dev/null | sed -n '/^table/p; /dport/p'
+"""
+"""Needs root. ufw's service is active even where ufw was never enabled, so its own switch is asked too."""
+
+_UNITS = {"ufw": "ufw", "firewalld": "firewalld", "docker": "Docker"}
+_CHAINS = {"ufw": ("ufw-",), "Docker": ("DOCKER",), "Kubernetes": ("KUBE-", "cali-", "CILIUM_")}
+_ADMITTED = re.compile(r"\b(tcp|udp) dport (\d+)\b")
+
+
+@dataclass(frozen=True)
+class Filters:
+    active: tuple[str, ...] = ()
+    """Of ufw, firewalld, Docker and Kubernetes: those that are at work."""
+    admitted: frozenset[tuple[str, int]] | None = None
+    """Protocol and port of what our own table lets in now; None: it isn't there, so everything gets in."""
+
+
+def parse_filters(text: str) -> Filters:
+    """Given what FILTERS_COMMAND printed, return who filters and what is admitted."""
+    lines = text.splitlines()
+    active = {_UNITS.get(line.removeprefix("unit "), "Kubernetes") for line in lines if line.startswith("unit ")}
+    chains = [line.removeprefix("chain ") for line in lines if line.startswith("chain ")]
+    active |= {name for name, starts in _CHAINS.items() if any(chain.startswith(starts) for chain in chains)}
+    if not any(line.startswith("table inet rackwright") for line in lines):
+        return Filters(tuple(sorted(active)))
+    return Filters(
+        tuple(sorted(active)), frozenset((found[1], int(found[2])) for found in map(_ADMITTED.search, lines) if found)
+    )

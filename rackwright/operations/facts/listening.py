@@ -1,0 +1,49 @@
+"""Which sockets of a host wait for others, and who holds them. Without pyinfra: asked over a plain connection."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+LISTENING_COMMAND = "ss -Hltunp"
+"""Needs root to name processes of other users. Columns as in ss(8): Netid State Recv-Q Send-Q Local Peer Process."""
+
+_PROCESS = re.compile(r'\("((?:[^"\\]|\\.)*)",pid=(\d+)')
+
+
+@dataclass(frozen=True)
+class Socket:
+    """A TCP socket that listens, or an unconnected UDP socket. `address` is "*" for any."""
+
+    protocol: str
+    address: str
+    port: int
+    process: str = ""
+    """Its program's name; nothing where the kernel holds it (NFS, WireGuard)."""
+    pid: int | None = None
+
+    @property
+    def is_loopback(self) -> bool:
+        return self.address.startswith(("127.", "::ffff:127.")) or self.address == "::1"
+
+
+def parse_listening(text: str) -> tuple[Socket, ...]:
+    """Given what LISTENING_COMMAND printed, return its sockets; a line of another shape is left out."""
+    return tuple(socket for line in text.splitlines() if (socket := _socket(line)))
+
+
+def _socket(line: str) -> Socket | None:
+    fields = line.split(maxsplit=6)
+    if len(fields) < 6 or fields[0] not in ("tcp", "udp"):
+        return None
+    address, _, port = fields[4].rpartition(":")
+    if not port.isdecimal():
+        return None
+    held = _PROCESS.search(fields[6]) if len(fields) > 6 else None
+    return Socket(
+        protocol=fields[0],
+        address=re.sub(r"%.*", "", address.replace("[", "").replace("]", "")),
+        port=int(port),
+        process=held[1] if held else "",
+        pid=int(held[2]) if held else None,
+    )

@@ -1,0 +1,37 @@
+"""Make the folders, group and log that everything else of ours stands on; remove what no longer belongs here."""
+
+from __future__ import annotations
+
+from pyinfra.api.deploy import deploy
+
+from rackwright.operations.file import kept_file
+from rackwright.operations.folder import folder
+from rackwright.operations.retired import retired_units, retired_users
+from rackwright.operations.user import system_group
+from rackwright.roles.layout.settings import Settings
+
+GROUP = "rackwright"
+"""May open engines' sockets: the host proxy and the probes."""
+RECORD = "/var/lib/rackwright"
+_FOLDERS = ("/etc/rackwright", "/etc/rackwright/certificates", RECORD)
+_RUNTIMES = ("/opt/rackwright", "/opt/rackwright/runtimes")
+
+
+@deploy("layout")
+def layout(*, settings: Settings) -> None:
+    """Afterwards our folders are there, root's and readable by all, and the audit log, readable by group adm."""
+    for path in (*_FOLDERS, *(_RUNTIMES if settings.serves else ())):
+        folder(name=f"Make the folder {path}", path=path)
+    kept_file(name="Begin the audit log", path=f"{RECORD}/audit.log", mode="0640", group="adm")
+    if settings.serves:
+        system_group(name="Add the group of engines' sockets", group=GROUP)
+
+
+@deploy("layout")
+def retire(*, settings: Settings) -> None:
+    """Afterwards no unit or user of ours is left that the fleet doesn't name.
+
+    To be run when gateways and proxies no longer send anything to them.
+    """
+    retired_units(name="Remove units that the fleet no longer names", keep=settings.keep_units)
+    retired_users(name="Remove users that the fleet no longer names", keep=settings.keep_users)
