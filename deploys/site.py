@@ -1,16 +1,24 @@
-"""One host, whole: what `rackwright apply` does, and `pyinfra inventory/example.py deploys/site.py`."""
+"""One host, whole: what `rackwright plan` shows, and `pyinfra inventory/example.py deploys/site.py`."""
 
 from __future__ import annotations
 
 from rackwright.deploys.baseline import baseline
+from rackwright.deploys.confirm import confirm
 from rackwright.deploys.gateway import gateway
+from rackwright.deploys.retire import retire
 from rackwright.deploys.serve import serve
 
 
 def site() -> None:
-    """Afterwards the host is what its model says; new packet filter rules still wait for `confirm`."""
+    """Afterwards the host is what its model says.
+
+    `rackwright apply` makes the same changes in several runs: it confirms the packet filter over a connection made
+    after it, and retires engines when all gateways have let go of them.
+    """
     baseline()
+    confirm()
     service()
+    retire()
 
 
 def service() -> None:

@@ -8,6 +8,7 @@ from ipaddress import ip_address, ip_network
 from rackwright.fleet.lock import Lock, RuntimeLock
 from rackwright.fleet.model import Allow, Fleet, Model, Replica
 from rackwright.roles.certificate.settings import Settings as Certificate
+from rackwright.roles.firewall.settings import UNIT as FIREWALL_UNIT
 from rackwright.roles.firewall.settings import Opening
 from rackwright.roles.firewall.settings import Settings as Firewall
 from rackwright.roles.gateway.settings import Key, RoutedModel, Server
@@ -91,7 +92,7 @@ class _Composer:
         host_proxy: HostProxy | None,
         gateway: Gateway | None,
     ) -> Layout:
-        keep = [unit.unit for unit in units]
+        keep = [FIREWALL_UNIT, *(unit.unit for unit in units)]
         keep += [unit for probe in probes for unit in probe.units]
         keep += host_proxy.units if host_proxy else ()
         keep += gateway.units if gateway else ()

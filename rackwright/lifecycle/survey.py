@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rackwright.errors import HostError
+from rackwright.fleet.host import HostModel
 from rackwright.lifecycle.site import Site
 from rackwright.operations.facts.filters import FILTERS_COMMAND, Filters, parse_filters
 from rackwright.operations.facts.listening import LISTENING_COMMAND, Socket, parse_listening
 from rackwright.roles.replica.state import ReplicaState, parse_states, states_command
+
+RECORD_COMMAND = "cat /var/lib/rackwright/record.json 2>/dev/null"
 
 
 @dataclass(frozen=True)
@@ -34,13 +37,27 @@ class Survey:
 
 def survey(site: Site) -> Survey:
     """Ask every host of the site at once; changes nothing."""
-    answers = {}
-    unreachable = {}
     mark = secrets.token_hex(16)
-    scripts = {name: _script(model.replicas, mark) for name, model in site.models.items()}
-    for name, answer in site.remote.run_on(tuple(site.models), scripts).items():
-        if isinstance(answer, HostError):
-            unreachable[name] = str(answer)
-        else:
-            answers[name] = _parsed(answer.stdout, mark)
-    return Survey(answers, unreachable)
+    scripts = {name: _script(model, mark) for name, model in site.models.items()}
+    answers = site.remote.run_on(tuple(scripts), scripts)
+    unreachable = {name: str(answer) for name, answer in answers.items() if isinstance(answer, HostError)}
+    hosts = {
+        name: _surveyed(answer.stdout, mark) for name, answer in answers.items() if not isinstance(answer, HostError)
+    }
+    return Survey(hosts, unreachable)
+
+
+def _script(model: HostModel, mark: str) -> str:
+    names = tuple(unit.name for unit in model.replicas)
+    parts = (LISTENING_COMMAND, FILTERS_COMMAND, states_command(names) if names else ":", RECORD_COMMAND)
+    return f"; echo {mark}; ".join(f"( {part} )" for part in parts)
+
+
+def _surveyed(output: str, mark: str) -> Surveyed:
+    listening, filters, replicas, record = (*output.split(f"{mark}\n"), "", "", "")[:4]
+    return Surveyed(
+        listening=parse_listening(listening),
+        filters=parse_filters(filters),
+        replicas=parse_states(replicas),
+        record=record.strip(),
+    )

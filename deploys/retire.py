@@ -1,0 +1,14 @@
+"""When no gateway sends there any more: remove what the fleet no longer names."""
+
+from __future__ import annotations
+
+from pyinfra.context import host
+
+from rackwright.fleet.host import HostModel
+from rackwright.roles.layout.role import retire as retire_role
+
+
+def retire() -> None:
+    """Afterwards no unit or user of ours is left on the host that its model doesn't name."""
+    model: HostModel = host.data.model
+    retire_role(settings=model.layout)

@@ -1,0 +1,118 @@
+"""Bring the hosts to what fleet file and lock say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rackwright.errors import HostError, RackwrightError
+from rackwright.lifecycle.engines import roll, settle
+from rackwright.lifecycle.leased import leased
+from rackwright.lifecycle.plan import Plan, Restart, plan
+from rackwright.lifecycle.remember import refuse_stale_checkout, remember
+from rackwright.lifecycle.site import Site
+from rackwright.lifecycle.talk import Talk
+from rackwright.run import Run
+from rackwright.state.holding import Held
+
+
+@dataclass(frozen=True)
+class Options:
+    only: tuple[str, ...] = ()
+    """Roles; empty means all."""
+    close_ports: bool = False
+    """The operator has agreed to close ports that something listens on."""
+    allow_outage: bool = False
+
+
+@dataclass(frozen=True)
+class Applied:
+    run: Run
+    restarted: tuple[Restart, ...]
+
+
+def apply(site: Site, options: Options, talk: Talk, confirm: Callable[[Plan], None]) -> Applied:
+    """Afterwards the hosts are what the fleet file and the lock say, or the run says which are not.
+
+    `confirm` sees the plan before anything changes and raises to stop. Raise LeasedError while another operator is
+    at work, RackwrightError or ProofError where an engine's restart stops.
+    """
+    with leased(site, "apply", talk) as held:
+        known = refuse_stale_checkout(site, talk)
+        talk.stage("looking at the hosts")
+        planned = plan(site, only=options.only)
+        if planned.empty:
+            remember(site, held, planned.run, planned.surveyed, known=known)
+            return Applied(planned.run, ())
+        confirm(planned)
+        run = _change(site, options, talk)
+        restarted = _restart(site, held, planned, run, options, talk)
+        _settle(site, run, talk)
+        remember(site, held, run, planned.surveyed, known=known)
+        return Applied(run, restarted)
+
+
+def _change(site: Site, options: Options, talk: Talk) -> Run:
+    from rackwright.deploys.baseline import baseline
+    from rackwright.deploys.confirm import confirm
+    from rackwright.deploys.retire import retire
+    from rackwright.deploys.site import service
+
+    talk.stage("folders and packet filter")
+    run = _then(site, Run(), baseline, options)
+    run += Run(unreachable=_fresh_connections(site, _going(site, run)))
+    run = _then(site, run, confirm, options)
+    talk.stage("engines and gateways")
+    run = _then(site, run, service, options)
+    return _then(site, run, retire, options)
+
+
+def _then(site: Site, run: Run, deploy: Callable[[], None], options: Options) -> Run:
+    """The next run, on the hosts that have not failed; none after an interruption."""
+    if run.interrupted:
+        return run
+    return run + site.engine.apply(deploy, {name: site.models[name] for name in _going(site, run)}, only=options.only)
+
+
+def _going(site: Site, run: Run) -> tuple[str, ...]:
+    return tuple(name for name in site.models if name not in run.failed_hosts)
+
+
+def _restart(site: Site, held: Held, planned: Plan, run: Run, options: Options, talk: Talk) -> tuple[Restart, ...]:
+    restarts = tuple(restart for restart in planned.restarts if restart.replica.host not in run.failed_hosts)
+    if run.interrupted or not restarts:
+        return ()
+    talk.stage(f"restarting engines one at a time: {', '.join(restart.replica.address for restart in restarts)}")
+    roll(site, held, restarts, talk, allow_outage=options.allow_outage)
+    return restarts
+
+
+def _settle(site: Site, run: Run, talk: Talk) -> None:
+    if run.interrupted:
+        return
+    talk.stage("waiting for every engine to answer")
+    settle(site, talk, _going(site, run))
+
+
+def _fresh_connections(site: Site, hosts: tuple[str, ...]) -> dict[str, str]:
+    """Prove that each host still lets us in: a new connection, not the one that stood before its rules changed."""
+    for name in hosts:
+        site.remote.connection(name).close()
+    answers = site.remote.run_on(hosts, "true")
+    return {
+        name: f"{answer.problems[0].what}; the old packet filter rules come back by themselves"
+        for name, answer in answers.items()
+        if isinstance(answer, HostError)
+    }
+
+
+def refuse_closing(planned: Plan, *, agreed: bool) -> None:
+    """Raise RackwrightError naming each socket that would close, unless the operator has agreed."""
+    if agreed or not planned.closing:
+        return
+    listed = [f"{name}: {socket}" for name, sockets in planned.closing.items() for socket in sockets]
+    raise RackwrightError(
+        "these ports would close:\n  " + "\n  ".join(listed),
+        should="keep them with firewall.allow in the fleet file, or agree to close them",
+        next="rackwright apply --close-ports",
+    )

@@ -1,0 +1,106 @@
+"""Engines under change: restart them through the rollout, and wait for new ones until they answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from shlex import quote
+
+from rackwright.errors import ProofError
+from rackwright.fleet.model import Replica
+from rackwright.lifecycle.plan import Restart
+from rackwright.lifecycle.rollout import Change, Phase, Rollout, Rules, SystemClock
+from rackwright.lifecycle.site import Site
+from rackwright.lifecycle.talk import Talk
+from rackwright.lifecycle.traffic import GatewayTraffic
+from rackwright.roles.replica.proof import proof, proof_command
+from rackwright.roles.replica.settings import Settings as ReplicaUnit
+from rackwright.state.holding import Held
+from rackwright.state.journal import Event
+
+START_SECONDS = 600
+"""Longest wait for an engine that was started, in seconds: large models load for minutes."""
+
+
+def roll(site: Site, held: Held, restarts: Sequence[Restart], talk: Talk, *, allow_outage: bool = False) -> None:
+    """Restart each engine in turn: drained, restarted, proven by a real token, returned.
+
+    Raise RackwrightError or ProofError at the first that fails; what went before stays done.
+    """
+    file = site.fleet.file.rollout
+    rollout = Rollout(
+        traffic=GatewayTraffic(site.gateways, site.fleet),
+        rules=Rules(file.max_unavailable, file.drain, file.soak, START_SECONDS, allow_outage),
+        size=lambda model: len(site.fleet.replicas_of(model)),
+        journal=_Journal(held),
+        tell=lambda phase, replica, detail: talk.say(f"{replica.address}: {phase}: {detail}"),
+        clock=SystemClock(),
+    )
+    rollout.run([_restart(site, restart) for restart in restarts])
+
+
+def _restart(site: Site, restart: Restart) -> Change:
+    replica = restart.replica
+    unit = unit_of(site, replica)
+    connection = site.remote.connection(replica.host)
+    command = f"systemctl restart -- {quote(unit.unit)}"
+    timeout = unit.stop_seconds + START_SECONDS
+    return Change(
+        replica=replica,
+        act=lambda: connection.run(command, timeout=timeout).check("restarting the engine") and None,
+        prove=lambda: prove(site, replica),
+        why=restart.why,
+    )
+
+
+def unit_of(site: Site, replica: Replica) -> ReplicaUnit:
+    (unit,) = (unit for unit in site.models[replica.host].replicas if unit.name == replica.name)
+    return unit
+
+
+def prove(site: Site, replica: Replica) -> str | None:
+    """Ask the replica for a real token at its socket; return why it isn't proven, or None."""
+    name = site.fleet.file.models[replica.model].names[0]
+    command = proof_command(unit_of(site, replica).socket, name)
+    return proof(site.remote.connection(replica.host).run(command, timeout=90).stdout)
+
+
+def settle(site: Site, talk: Talk, hosts: tuple[str, ...]) -> None:
+    """Return when every replica on these hosts answers at its socket and every gateway sends to it.
+
+    Those that somebody drained by hand need only answer. Raise ProofError naming all that don't in time.
+    """
+    waiting = {replica.address: replica for host in hosts for replica in site.fleet.replicas_on(host)}
+    traffic = GatewayTraffic(site.gateways, site.fleet)
+    deadline = time.monotonic() + START_SECONDS
+    while reasons := _unsettled(site, traffic, waiting):
+        if time.monotonic() > deadline:
+            raise ProofError(
+                "\n  ".join(f"{address}: {reason}" for address, reason in reasons.items()),
+                should=f"every engine should answer within {START_SECONDS} s",
+                next=f"rackwright logs {next(iter(reasons))}",
+            )
+        for address in set(waiting) - set(reasons):
+            del waiting[address]
+            talk.say(f"{address}: answers")
+        time.sleep(0.5)
+
+
+def _unsettled(site: Site, traffic: GatewayTraffic, waiting: dict[str, Replica]) -> dict[str, str]:
+    proofs = site.remote.each(waiting, lambda address: prove(site, waiting[address]))
+    reasons = {address: reason for address, reason in proofs.items() if reason is not None}
+    served = traffic.held().union(*(traffic.healthy(model) for model in {r.model for r in waiting.values()}))
+    return reasons | {
+        address: "no gateway sends to it yet" for address in set(waiting) - set(reasons) if address not in served
+    }
+
+
+class _Journal:
+    """The rollout's journal, on the control host, under the lease."""
+
+    def __init__(self, held: Held) -> None:
+        self._held = held
+
+    def append(self, phase: Phase, replica: str, detail: str) -> None:
+        event = Event.OUTCOME if phase is Phase.DONE else Event.INTENT
+        self._held.write(event, self._held.run, subject=replica, phase=phase, detail=detail)

@@ -1,0 +1,81 @@
+"""What an apply leaves behind: the applied fleet on the control hosts, a record and an audit line on each host."""
+
+from __future__ import annotations
+
+from rackwright.errors import HostError
+from rackwright.fleet.lock_file import lock_digest
+from rackwright.lifecycle.site import Site
+from rackwright.lifecycle.survey import Survey
+from rackwright.lifecycle.talk import Talk
+from rackwright.run import Run
+from rackwright.state.applied import applied_from, read_applied, stale_checkout, write_applied
+from rackwright.state.audit import Act, write_audit
+from rackwright.state.checkout import checkout
+from rackwright.state.formats import utc_now
+from rackwright.state.holding import Held
+from rackwright.state.record import Record, write_record
+
+
+def refuse_stale_checkout(site: Site, talk: Talk) -> bool:
+    """Return whether these files are what was applied last. Raise LeasedError if they would undo a colleague's work.
+
+    Where git can't tell, the difference is shown and asked.
+    """
+    local = checkout(site.fleet)
+    applied = read_applied(site.remote.connection(site.fleet.control[0]))
+    if difference := stale_checkout(applied, local):
+        talk.say(difference)
+        talk.confirm("These files differ from what was applied last, and git can't tell which is newer. Apply them?")
+    return applied is not None and applied.files == local.files
+
+
+def remember(site: Site, held: Held, run: Run, surveyed: Survey, *, known: bool) -> None:
+    """Afterwards each host that went well records what it runs, and the control hosts keep the applied fleet.
+
+    Nothing is written where nothing changed: `known` says that the control hosts have these files already.
+    """
+    digest = lock_digest(site.lock)
+    record = Record(lock=digest, versions=_versions(site), when=utc_now(), who=held.lease.owner.who, run=held.run)
+    done = [name for name in site.models if name not in run.failed_hosts]
+
+    def write(name: str) -> None:
+        shell = site.remote.connection(name)
+        if digest not in surveyed.hosts[name].record or run.totals(name).changed:
+            write_record(shell, record)
+            write_audit(shell, _act(held, run, name))
+        if not known and name in site.fleet.control:
+            write_applied(shell, applied_from(checkout(site.fleet), who=record.who, run=held.run, when=record.when))
+
+    site.remote.each([name for name in done if name in surveyed.hosts], write)
+
+
+def audit(site: Site, held: Held, hosts: tuple[str, ...], what: str, outcome: str = "done") -> None:
+    """Each of these hosts has the act in its audit log afterwards, but for those out of reach."""
+    owner = held.lease.owner
+    act = Act(time=utc_now(), operator=owner.who, run=held.run, command=owner.why, what=what, outcome=outcome)
+
+    def write(name: str) -> None:
+        try:
+            write_audit(site.remote.connection(name), act)
+        except HostError:
+            return
+
+    site.remote.each(hosts, write)
+
+
+def _act(held: Held, run: Run, name: str) -> Act:
+    totals = run.totals(name)
+    changed = sorted({f"{step.role}: {step.operation}" for step in run.of(name) if step.outcome == "changed"})
+    return Act(
+        time=utc_now(),
+        operator=held.lease.owner.who,
+        run=held.run,
+        command=held.lease.owner.why,
+        what="; ".join(changed) or "recorded the lock",
+        outcome=f"{totals.changed} changed, {totals.failed} failed",
+    )
+
+
+def _versions(site: Site) -> dict[str, str]:
+    models = {name: locked.digest for name, locked in site.lock.models.items()}
+    return models | {locked.kind: locked.version for locked in site.lock.runtimes.values()}
