@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from rackwright.values import File, Name, Port, Sha256, Stored
@@ -43,3 +45,15 @@ class Lock(Stored):
     """By <kind>-<version>."""
     ports: Mapping[Name, Mapping[str, Port]]
     """Host → replica (<model>@<n>) → port; given once, from 8100, never moved."""
+
+
+def model_digest(files: Iterable[File]) -> str:
+    """Given a model's files, return the sha256 of the sorted lines `sha256 size path`, each ended by a newline."""
+    lines = sorted(f"{file.sha256} {file.size} {file.path}\n" for file in files)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def lock_digest(lock: Lock) -> str:
+    """Return the sha256 of what the lock says; order, comments and keys of other versions don't count."""
+    content = json.dumps(lock.model_dump(mode="json", exclude_none=True), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(content.encode()).hexdigest()

@@ -44,6 +44,11 @@ class Settings(Frozen):
         return f"/opt/rackwright/runtimes/llama_cpp-{self.version}"
 
     @property
+    def loads(self) -> tuple[str, ...]:
+        """Endings of the weights that it reads, the preferred first."""
+        return (".gguf",)
+
+    @property
     def slots(self) -> int:
         return self.parallel
 

@@ -1,0 +1,87 @@
+"""A model hub's repository, settled to one commit and the size and SHA-256 of each file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
+
+from rackwright.errors import FleetError, Problem, RackwrightError
+from rackwright.fleet.model_files import UnfitFiles, choose
+from rackwright.fleet.source import HubSource
+from rackwright.fleet.web import Web, unreachable
+from rackwright.values import File, Secret
+
+if TYPE_CHECKING:
+    from huggingface_hub.hf_api import ModelInfo, RepoSibling
+
+SMALL = 50 * 2**20
+"""Bytes: larger files are in LFS on every hub, with their sha256."""
+
+
+@dataclass(frozen=True)
+class Hub:
+    endpoint: str
+    """As `hub_endpoint` returns it."""
+    web: Web
+    token: Secret | None = None
+
+    def settle(self, source: HubSource, *, where: str, loads: Sequence[str]) -> tuple[str, tuple[File, ...]]:
+        """Return the commit and the files of the one model that the source asks for.
+
+        Raise FleetError if there is no such repository, revision or single model, RackwrightError if the hub
+        can't be asked.
+        """
+        info = self._info(source, where)
+        commit, siblings = info.sha or "", {item.rfilename: item for item in info.siblings or ()}
+        sizes = {path: item.size or 0 for path, item in siblings.items()}
+        try:
+            chosen = choose(sizes, source.glob, loads)
+        except UnfitFiles as error:
+            raise FleetError([Problem(where, f"{source.repository} {error}", error.should)]) from None
+        return commit, tuple(self._file(source, commit, siblings[path]) for path in chosen)
+
+    def url(self, repository: str, commit: str, path: str) -> str:
+        """Return where one file of one commit is fetched from."""
+        return f"{self.endpoint}/{repository}/resolve/{commit}/{quote(path)}"
+
+    def _file(self, source: HubSource, commit: str, item: RepoSibling) -> File:
+        url = self.url(source.repository, commit, item.rfilename)
+        if item.lfs:
+            size, sha256 = item.lfs.size, item.lfs.sha256
+        else:
+            size, sha256 = self.web.digest(url, limit=SMALL, token=self.token)
+        return File(path=item.rfilename, size=size, sha256=sha256, url=url)
+
+    def _info(self, source: HubSource, where: str) -> ModelInfo:
+        import httpx2
+        from huggingface_hub import HfApi, set_client_factory
+        from huggingface_hub.errors import HfHubHTTPError
+
+        def client() -> httpx2.Client:
+            return httpx2.Client(proxy=self.web.proxy, follow_redirects=True, timeout=60)
+
+        set_client_factory(client)
+        # Without a token of ours: False keeps the operator's own login out of the fleet.
+        api = HfApi(endpoint=self.endpoint, token=self.token.reveal() if self.token else False)
+        host = urlsplit(self.endpoint).hostname or self.endpoint
+        try:
+            return api.model_info(source.repository, revision=source.revision, files_metadata=True, timeout=60)
+        except HfHubHTTPError as error:
+            raise self._refused(source, where, error.response.status_code) from None
+        except httpx2.TransportError as error:
+            raise unreachable(host, type(error).__name__) from None
+        except (httpx2.HTTPError, json.JSONDecodeError, TypeError, KeyError):
+            raise RackwrightError("doesn't answer like a model hub", where=host, next="check site.hub") from None
+
+    def _refused(self, source: HubSource, where: str, status: int) -> RackwrightError:
+        asked = f"{source.repository}@{source.revision}"
+        if status == 404:
+            return FleetError([Problem(where, f"{self.endpoint} has no {asked}", "see its page for the name")])
+        if status in (401, 403):
+            hint = "a private or gated one needs site.hub_token" if self.token is None else "ask its owner for access"
+            return FleetError([Problem(where, f"{self.endpoint} doesn't give {asked} to us ({status})", hint)])
+        host = urlsplit(self.endpoint).hostname or self.endpoint
+        return RackwrightError(f"answers {status} to a question for {asked}", where=host, next="rackwright lock")

@@ -1,0 +1,95 @@
+"""NAME.lock on disk, and whether it answers the fleet file's questions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from rackwright.errors import FleetError, Problem
+from rackwright.fleet.lock import Lock, ModelLock, model_digest
+from rackwright.fleet.model import Fleet
+from rackwright.fleet.source import HubSource, parse_source
+from rackwright.fleet.stored import read_stored, write_stored
+
+HEADER = """Written by `rackwright lock`: what should run, each answer beside its question.
+Commit it, don't edit it: change the fleet file and run `rackwright lock` again."""
+RUN = "rackwright lock"
+
+
+def read_lock(path: Path) -> Lock:
+    """Return the lock. Raise FleetError, with lines, if it is missing, malformed or of a newer format."""
+    if not path.exists():
+        raise FleetError([Problem(str(path), "no lock yet", next=RUN)])
+    lock = read_stored(path, "lock", Lock, restore="git checkout -- the lock, or delete it; then rackwright lock")
+    wrong = [name for name, model in lock.models.items() if model.digest != model_digest(model.files)]
+    if wrong:
+        raise FleetError(
+            Problem(f"{path} models.{name}", "digest doesn't fit its files: it was edited or merged", next=RUN)
+            for name in wrong
+        )
+    return lock
+
+
+def write_lock(path: Path, lock: Lock) -> None:
+    """Afterwards the file is this lock, or as it was. Raise RackwrightError if it can't be written."""
+    write_stored(path, HEADER, lock)
+
+
+def require_match(fleet: Fleet, lock: Lock) -> None:
+    """Raise FleetError with every question of the fleet file that the lock doesn't answer."""
+    if problems := mismatches(fleet, lock):
+        raise FleetError(problems)
+
+
+def mismatches(fleet: Fleet, lock: Lock) -> tuple[Problem, ...]:
+    """Return each question of the fleet file that changed since the lock was written; none: the lock answers it."""
+    where = str(fleet.beside("lock"))
+    if lock.fleet != fleet.file.fleet:
+        return (Problem(where, f"is of fleet {lock.fleet}, not {fleet.file.fleet}", next=RUN),)
+    found = (*_models(fleet, lock), *_runtimes(fleet, lock), *_ports(fleet, lock))
+    return tuple(Problem(f"{where} {place}", what, next=RUN) for place, what in found)
+
+
+def hub_moved(hub: str, model: ModelLock) -> bool:
+    """Say whether a model locked from a hub has URLs of another hub than this."""
+    if not isinstance(parse_source(model.source), HubSource):
+        return False
+    return any(not file.url.startswith(f"{hub.rstrip('/')}/") for file in model.files)
+
+
+def _models(fleet: Fleet, lock: Lock) -> Iterator[tuple[str, str]]:
+    for name, model in fleet.file.models.items():
+        locked = lock.models.get(name)
+        if locked is None:
+            yield f"models.{name}", "is in the fleet file only"
+        elif locked.source != model.source:
+            yield f"models.{name}.source", f"is {locked.source}, the fleet file asks for {model.source}"
+        elif hub_moved(fleet.file.site.hub, locked):
+            yield f"models.{name}.files", f"are not from {fleet.file.site.hub}, the fleet file's site.hub"
+    for name in sorted(set(lock.models) - set(fleet.file.models)):
+        yield f"models.{name}", "is no longer in the fleet file"
+
+
+def _runtimes(fleet: Fleet, lock: Lock) -> Iterator[tuple[str, str]]:
+    asked = {f"{model.runtime.kind}-{model.runtime.version}": model.runtime for model in fleet.file.models.values()}
+    for key, runtime in asked.items():
+        locked = lock.runtimes.get(key)
+        if locked is None:
+            yield f"runtimes.{key}", "is in the fleet file only"
+        elif locked.build != runtime.build:
+            yield (
+                f"runtimes.{key}.build",
+                f"is {_build(locked.build)}, the fleet file asks for {_build(runtime.build)}",
+            )
+    for key in sorted(set(lock.runtimes) - set(asked)):
+        yield f"runtimes.{key}", "is no longer in the fleet file"
+
+
+def _ports(fleet: Fleet, lock: Lock) -> Iterator[tuple[str, str]]:
+    for replica in fleet.replicas:
+        if replica.name not in lock.ports.get(replica.host, {}):
+            yield f"ports.{replica.host}", f"has no port for {replica.name}"
+
+
+def _build(build: str | None) -> str:
+    return build or "the project's own"

@@ -1,0 +1,33 @@
+"""Each replica's port: given once, never moved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rackwright.fleet.lock import Lock
+from rackwright.fleet.model import Fleet
+
+FIRST = 8100
+
+
+def assign_ports(fleet: Fleet, previous: Lock | None) -> Mapping[str, Mapping[str, int]]:
+    """Return host → replica → port for every replica that the fleet has.
+
+    A replica keeps its port; a new one gets the lowest from 8100 that no present replica of its host has.
+    Hosts that are `out` keep what they had, for when they come back.
+    """
+    ports: dict[str, dict[str, int]] = {}
+    for host, settings in fleet.file.hosts.items():
+        kept = dict(previous.ports.get(host, {})) if previous else {}
+        names = [replica.name for replica in fleet.replicas_on(host)]
+        if settings.out is None:
+            kept = {name: port for name, port in kept.items() if name in names}
+        for name in names:
+            kept.setdefault(name, _lowest_free(set(kept.values())))
+        if kept:
+            ports[host] = kept
+    return ports
+
+
+def _lowest_free(taken: set[int]) -> int:
+    return next(port for port in range(FIRST, 65536) if port not in taken)

@@ -1,0 +1,173 @@
+"""What `rackwright lock` does: every open question of the fleet file gets its answer, once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+from pydantic import ValidationError
+
+from rackwright.errors import FleetError, Problem
+from rackwright.fleet.hub import Hub
+from rackwright.fleet.local_files import local_file, local_model
+from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, model_digest
+from rackwright.fleet.model import Fleet, Model
+from rackwright.fleet.model_files import UnfitFiles, choose
+from rackwright.fleet.ports import assign_ports
+from rackwright.fleet.source import FileSource, HubSource, WebSource, parse_source
+from rackwright.fleet.web import Progress, Web, hub_endpoint, quiet
+from rackwright.roles.llama_cpp.settings import Settings as Runtime
+from rackwright.values import File, Secret
+
+ARCHIVE = 4 * 2**30
+"""Bytes that a runtime's archive may have at most."""
+RELEASES = "https://github.com/ggml-org/llama.cpp/releases/download"
+
+
+def resolve_lock(
+    fleet: Fleet, previous: Lock | None, *, upgrade: bool = False, on_progress: Progress = quiet
+) -> Lock:
+    """Given a fleet and its lock so far, return a lock that answers every question of the fleet file.
+
+    A question that didn't change keeps its answer, a branch its commit, and asks nobody; with `upgrade` all are
+    asked again, but for what names its bytes itself (a released version, a URL with its sha256).
+    Raise FleetError with every question that has no answer, SecretError without the hub's token, RackwrightError
+    where a server can't be asked.
+    """
+    resolver = _Resolver(fleet, previous, upgrade, on_progress)
+    models: dict[str, ModelLock] = {}
+    problems: list[Problem] = []
+    for name in fleet.file.models:
+        try:
+            models[name] = resolver.model(name)
+        except FleetError as error:
+            problems += error.problems
+    try:
+        runtimes = resolver.runtimes()
+    except FleetError as error:
+        problems += error.problems
+    if problems:
+        raise FleetError(problems)
+    return Lock(fleet=fleet.file.fleet, models=models, runtimes=runtimes, ports=assign_ports(fleet, previous))
+
+
+def default_build(runtime: Runtime) -> str:
+    """Return where the project's own Linux x64 build of a llama.cpp release is."""
+    return f"{RELEASES}/{runtime.version}/llama-{runtime.version}-bin-ubuntu-x64.tar.gz"
+
+
+@dataclass(frozen=True)
+class _Resolver:
+    fleet: Fleet
+    previous: Lock | None
+    upgrade: bool
+    on_progress: Progress
+
+    @cached_property
+    def web(self) -> Web:
+        return Web(self.fleet.file.site.proxy, self.on_progress)
+
+    @cached_property
+    def endpoint(self) -> str:
+        try:
+            return hub_endpoint(self.fleet.file.site.hub)
+        except ValueError as error:
+            raise FleetError([Problem(f"{self.fleet.path} site.hub", "can't be used", str(error))]) from None
+
+    @cached_property
+    def hub(self) -> Hub:
+        return Hub(self.endpoint, self.web, self._token())
+
+    def model(self, name: str) -> ModelLock:
+        asked = self.fleet.file.models[name]
+        source = parse_source(asked.source)
+        kept = self.previous.models.get(name) if self.previous else None
+        if kept and kept.source == asked.source and (isinstance(source, WebSource) or not self.upgrade):
+            return self._rebased(source, kept)
+        revision, files = self._answer(source, asked, f"{self.fleet.path} models.{name}.source")
+        return ModelLock(source=asked.source, revision=revision, digest=model_digest(files), files=files)
+
+    def runtimes(self) -> dict[str, RuntimeLock]:
+        locked: dict[str, RuntimeLock] = {}
+        for name, model in self.fleet.file.models.items():
+            runtime, where = model.runtime, f"{self.fleet.path} models.{name}.runtime"
+            key = f"{runtime.kind}-{runtime.version}"
+            if key not in locked:
+                locked[key] = self._runtime(key, runtime, where)
+            elif locked[key].build != runtime.build:
+                what = f"another build of {runtime.kind} {runtime.version} than another model names"
+                raise FleetError([Problem(f"{where}.build", what, "the same build, or another version")])
+        return locked
+
+    def _rebased(self, source: object, kept: ModelLock) -> ModelLock:
+        """The same commit and bytes, from the hub that the fleet file names now."""
+        if not isinstance(source, HubSource) or kept.revision is None:
+            return kept
+        hub = Hub(self.endpoint, self.web)
+        files = tuple(
+            file.model_copy(update={"url": hub.url(source.repository, kept.revision, file.path)})
+            for file in kept.files
+        )
+        return kept.model_copy(update={"files": files})
+
+    def _answer(
+        self, source: HubSource | WebSource | FileSource, asked: Model, where: str
+    ) -> tuple[str | None, tuple[File, ...]]:
+        loads = asked.runtime.loads
+        if isinstance(source, HubSource):
+            return self.hub.settle(source, where=where, loads=loads)
+        if isinstance(source, FileSource):
+            path = self._path(source)
+            return None, local_model(path, where=where, loads=loads, on_progress=self.on_progress)
+        file = self._pinned(source, where)
+        try:
+            choose({file.path: file.size}, None, loads)
+        except UnfitFiles as error:
+            raise FleetError([Problem(where, f"{source.url} {error}", error.should)]) from None
+        return None, (file,)
+
+    def _runtime(self, key: str, runtime: Runtime, where: str) -> RuntimeLock:
+        kept = self.previous.runtimes.get(key) if self.previous else None
+        local = (runtime.build or "").startswith("file:")
+        if kept and kept.build == runtime.build and not (local and self.upgrade):
+            return kept
+        file = self._build(runtime, f"{where}.build")
+        return RuntimeLock(kind=runtime.kind, version=runtime.version, build=runtime.build, files=(file,))
+
+    def _build(self, runtime: Runtime, where: str) -> File:
+        if runtime.build is None:
+            url = default_build(runtime)
+            size, sha256 = self.web.digest(url, limit=ARCHIVE)
+            return File(path=_name(url), size=size, sha256=sha256, url=url)
+        try:
+            source = parse_source(runtime.build)
+        except ValueError:
+            source = None
+        if isinstance(source, WebSource):
+            return self._pinned(source, where)
+        if isinstance(source, FileSource):
+            path = self._path(source)
+            return local_file(path, path.name, where=where, on_progress=self.on_progress)
+        raise FleetError([Problem(where, "can't be used", "https://…#sha256=HEX or file:PATH")])
+
+    def _pinned(self, source: WebSource, where: str) -> File:
+        try:
+            size = self.web.size(source.url)
+            return File(path=_name(source.url), size=size, sha256=source.sha256, url=source.url)
+        except ValidationError:
+            raise FleetError([Problem(where, f"{source.url} names no file", "an address that ends in one")]) from None
+
+    def _path(self, source: FileSource) -> Path:
+        return self.fleet.path.parent / Path(source.path).expanduser()
+
+    def _token(self) -> Secret | None:
+        from rackwright.fleet.secrets import resolve
+
+        reference = self.fleet.file.site.hub_token
+        return resolve(reference, where=f"{self.fleet.path} site.hub_token") if reference else None
+
+
+def _name(url: str) -> str:
+    return PurePosixPath(unquote(urlsplit(url).path)).name
