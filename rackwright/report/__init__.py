@@ -1,0 +1,8 @@
+"""A Run as people and programs read it: text, JSON, Markdown; and what a command shows while it works."""
+
+from rackwright.report.document import document
+from rackwright.report.live import Live
+from rackwright.report.markdown import markdown
+from rackwright.report.text import apply_text, plan_text
+
+__all__ = ["Live", "apply_text", "document", "markdown", "plan_text"]

@@ -1,0 +1,51 @@
+"""A Run as Markdown, for a merge request or a ticket."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from rackwright.report.words import by_role, hosts_of, safe
+from rackwright.run import Outcome, Run, Step
+
+
+def markdown(run: Run, title: str) -> str:
+    """Return the title, a table of counts per host, each host's changes with diffs, and what failed."""
+    lines = [f"# {title}", "", *_table(run)]
+    for host in hosts_of(run):
+        if host in run.unreachable:
+            lines += ["", f"## {host}: unreachable", "", *_fenced(run.unreachable[host])]
+        elif run.totals(host).changed or run.totals(host).failed:
+            lines += ["", f"## {host}", *_roles(run.of(host))]
+    return "\n".join(lines) + "\n"
+
+
+def _table(run: Run) -> Iterator[str]:
+    yield "| host | changed | unchanged | failed | skipped |"
+    yield "|---|--:|--:|--:|--:|"
+    for host in (*hosts_of(run), None):
+        totals = run.totals(host)
+        yield (
+            f"| {host or '**all**'} | {totals.changed} | {totals.unchanged} | {totals.failed} | {totals.skipped} |"
+        )
+
+
+def _roles(steps: tuple[Step, ...]) -> Iterator[str]:
+    for role, told in by_role(steps):
+        yield from ("", f"**{role}**", "")
+        for step in told:
+            yield f"- {step.outcome.value}: {_escaped(step.operation)}"
+            detail = "\n".join(step.output) if step.outcome is Outcome.FAILED else step.diff
+            if detail:
+                yield from ("", *(f"  {line}" for line in _fenced(detail)), "")
+
+
+def _fenced(text: str) -> Iterator[str]:
+    """A fence longer than any within, so that no content ends it."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    yield from (f"{fence}diff" if text.startswith("---") else fence, *safe(text).splitlines(), fence)
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", safe(text))

@@ -1,0 +1,61 @@
+"""Words and signs that every form of a report shares. A colour only ever repeats what a sign or a word says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+
+from rackwright.run import Outcome, Run, Step
+
+SIGNS = {
+    Outcome.UNCHANGED: "=",
+    Outcome.WOULD_CHANGE: "~",
+    Outcome.CHANGED: "+",
+    Outcome.FAILED: "!",
+    Outcome.SKIPPED: "-",
+    Outcome.NOT_RUN: "-",
+}
+COLOURS = {Outcome.WOULD_CHANGE: "yellow", Outcome.CHANGED: "green", Outcome.FAILED: "red"}
+TOLD = (Outcome.WOULD_CHANGE, Outcome.CHANGED, Outcome.FAILED)
+"""Outcomes worth a line of their own."""
+
+
+def hosts_of(run: Run) -> tuple[str, ...]:
+    """Return every host of the run, in its order."""
+    return tuple(dict.fromkeys([*(step.host for step in run.steps), *run.unreachable]))
+
+
+def by_role(steps: Iterable[Step]) -> Iterator[tuple[str, tuple[Step, ...]]]:
+    """Given one host's steps, return those worth telling role by role, in their order."""
+    told = [step for step in steps if step.outcome in TOLD]
+    for role, group in groupby(told, key=lambda step: step.role):
+        yield role, tuple(group)
+
+
+def safe(text: str) -> str:
+    """Return a host's text without what would steer a terminal."""
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "", re.sub(r"\x1b\[[0-9;?]*[ -/]*[@-~]", "", text))
+
+
+def counted(number: int, singular: str, plural: str | None = None) -> str:
+    return f"{number} {singular if number == 1 else plural or singular + 's'}"
+
+
+def size(count: float) -> str:
+    """Given bytes, return them as people read them."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def duration(seconds: float) -> str:
+    """Given seconds, return them as people read them, like 8 s, 3 min 20 s, 2 h 5 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

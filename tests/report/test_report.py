@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import json
+
+import click
+
+from rackwright.report import apply_text, document, markdown, plan_text
+from rackwright.run import Outcome, Run, Step
+from tests.report.runs import APPLY, PLAN
+
+
+def test_a_plan_shows_host_role_operation_and_diff():
+    assert click.unstyle(plan_text(PLAN)) == (
+        """\
+gate1: nothing would change
+gpu1: 2 changes, 1 unchanged
+  replica
+    ~ Write the unit
+        --- a/etc/x
+        +++ b/etc/x
+        @@ -1 +1 @@
+        -old
+        +new ```
+    ~ Deliver the key
+        content differs
+
+gpu2 unreachable: no route to host
+
+2 changes on 1 host; 2 unchanged"""
+    )
+
+
+def test_a_plan_without_changes_says_so():
+    run = Run((Step("gpu1", "layout", "Make the folder", Outcome.UNCHANGED),))
+    assert click.unstyle(plan_text(run)) == "gpu1: nothing would change\n\nnothing would change; 1 unchanged"
+
+
+def test_an_apply_counts_per_host_and_ends_with_what_failed():
+    assert click.unstyle(apply_text(APPLY)) == (
+        """\
+gpu1
+  replica
+    + Write the unit
+    ! Start it (failed)
+
+       changed  unchanged  failed  skipped
+gate1        0          1       0        0
+gpu1         1          0       1        1  FAILED
+gpu2         0          0       1        0  unreachable
+total        1          1       2        1
+
+gpu1 failed: replica: Start it
+    first
+    last line
+
+gpu2 unreachable: no route to host
+
+interrupted: 1 operation not run; rackwright plan shows what is left"""
+    )
+
+
+def test_an_apply_that_changed_nothing_is_a_table_of_noughts():
+    run = Run((Step("gpu1", "layout", "Make the folder", Outcome.UNCHANGED),))
+    assert click.unstyle(apply_text(run)).splitlines()[1].split() == ["gpu1", "0", "1", "0", "0"]
+
+
+def test_the_document_has_totals_in_all_and_per_host():
+    shown = json.loads(json.dumps(document(APPLY)))
+    assert shown["totals"] == {"changed": 1, "unchanged": 1, "failed": 2, "skipped": 1}
+    assert shown["hosts"]["gpu1"] == {"changed": 1, "unchanged": 0, "failed": 1, "skipped": 1}
+    assert shown["hosts"]["gpu2"]["failed"] == 1
+    assert shown["unreachable"] == {"gpu2": "no route to host"}
+    assert shown["steps"][1]["outcome"] == "changed"
+    assert shown["steps"][1]["seconds"] == 1.235
+    assert shown["failed_hosts"] == ["gpu1", "gpu2"]
+    assert shown["interrupted"] is True
+
+
+def test_markdown_keeps_every_fence_whole():
+    text = markdown(PLAN, "Plan for acme")
+    assert text.startswith("# Plan for acme\n")
+    assert "| gpu1 | 2 | 1 | 0 | 0 |" in text
+    assert "| **all** | 2 | 2 | 1 | 0 |" in text
+    assert "  ````diff\n  --- a/etc/x" in text
+    assert text.count("````") == 2
+    assert "## gpu2: unreachable" in text
+    assert "gate1\n" not in text
+
+
+def test_markdown_has_the_last_lines_of_what_failed():
+    text = markdown(APPLY, "Apply")
+    assert "- failed: Start it" in text
+    assert "  last line" in text
+    assert "\x1b" not in text
