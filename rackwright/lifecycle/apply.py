@@ -15,6 +15,14 @@ from rackwright.lifecycle.talk import Talk
 from rackwright.run import Run
 from rackwright.state.holding import Held
 
+STAGES = (
+    "look at the hosts",
+    "folders and packet filter",
+    "engines and gateways",
+    "restart engines, one at a time",
+    "wait until every engine answers",
+)
+
 
 @dataclass(frozen=True)
 class Options:
@@ -39,7 +47,7 @@ def apply(site: Site, options: Options, talk: Talk, confirm: Callable[[Plan], No
     """
     with leased(site, "apply", talk) as held:
         known = refuse_stale_checkout(site, talk)
-        talk.stage("looking at the hosts")
+        _stage(talk, 0)
         planned = plan(site, only=options.only)
         if planned.empty:
             remember(site, held, planned.run, planned.surveyed, known=known)
@@ -52,17 +60,22 @@ def apply(site: Site, options: Options, talk: Talk, confirm: Callable[[Plan], No
         return Applied(run, restarted)
 
 
+def _stage(talk: Talk, index: int) -> None:
+    then = STAGES[index + 1] if index + 1 < len(STAGES) else None
+    talk.stage(STAGES[index], index + 1, len(STAGES), then)
+
+
 def _change(site: Site, options: Options, talk: Talk) -> Run:
     from rackwright.deploys.baseline import baseline
     from rackwright.deploys.confirm import confirm
     from rackwright.deploys.retire import retire
     from rackwright.deploys.site import service
 
-    talk.stage("folders and packet filter")
+    _stage(talk, 1)
     run = _then(site, Run(), baseline, options)
     run += Run(unreachable=_fresh_connections(site, _going(site, run)))
     run = _then(site, run, confirm, options)
-    talk.stage("engines and gateways")
+    _stage(talk, 2)
     run = _then(site, run, service, options)
     return _then(site, run, retire, options)
 
@@ -82,7 +95,7 @@ def _restart(site: Site, held: Held, planned: Plan, run: Run, options: Options, 
     restarts = tuple(restart for restart in planned.restarts if restart.replica.host not in run.failed_hosts)
     if run.interrupted or not restarts:
         return ()
-    talk.stage(f"restarting engines one at a time: {', '.join(restart.replica.address for restart in restarts)}")
+    _stage(talk, 3)
     roll(site, held, restarts, talk, allow_outage=options.allow_outage)
     return restarts
 
@@ -90,7 +103,7 @@ def _restart(site: Site, held: Held, planned: Plan, run: Run, options: Options, 
 def _settle(site: Site, run: Run, talk: Talk) -> None:
     if run.interrupted:
         return
-    talk.stage("waiting for every engine to answer")
+    _stage(talk, 4)
     settle(site, talk, _going(site, run))
 
 

@@ -6,8 +6,8 @@ from typing import Protocol
 
 
 class Talk(Protocol):
-    def stage(self, text: str) -> None:
-        """A new part of the work begins."""
+    def stage(self, what: str, number: int, of: int, then: str | None = None) -> None:
+        """A new part of the work begins; `then` is what comes after it."""
 
     def say(self, text: str) -> None:
         """Something the operator should know."""

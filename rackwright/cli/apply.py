@@ -1,0 +1,81 @@
+"""`rackwright apply`: the hosts become what fleet file and lock say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from rackwright.cli.context import Context, hosts_needed
+from rackwright.cli.options import Command, common_options, limit_option, pass_context, yes_option
+from rackwright.errors import ExitCode
+
+if TYPE_CHECKING:
+    from rackwright.cli.talk import Talk
+    from rackwright.lifecycle.plan import Plan
+    from rackwright.run import Run
+
+
+@click.command(cls=Command)
+@click.option("--only", metavar="ROLE", multiple=True, help="Only this role; may be given several times.")
+@click.option("--close-ports", is_flag=True, help="Close ports that something listens on, without asking.")
+@click.option("--allow-outage", is_flag=True, help="Restart also the last healthy replica of a model.")
+@yes_option
+@limit_option
+@common_options
+@pass_context
+def apply(
+    context: Context,
+    only: tuple[str, ...],
+    close_ports: bool,
+    allow_outage: bool,
+    yes: bool,
+    limit: tuple[str, ...],
+) -> int:
+    """Bring the hosts to what fleet file and lock say.
+
+    Shows the plan and asks. A second apply changes nothing. An engine that must restart is drained, restarted and
+    proven by a real token, one at a time. Ctrl-C stops after the running operation.
+    """
+    hosts_needed()
+    from rackwright.cli.plan import plan_view
+    from rackwright.cli.talk import Talk
+    from rackwright.lifecycle.apply import Options
+    from rackwright.lifecycle.apply import apply as carry_out
+    from rackwright.lifecycle.site import open_site
+
+    def ask(planned: Plan) -> None:
+        if not context.json:
+            click.echo(plan_view(planned))
+        _agree_to_close(planned, talk, agreed=close_ports, ask=not yes)
+        talk.confirm("Apply this?")
+
+    with (
+        Talk(quiet=context.json, yes=yes) as talk,
+        open_site(context.fleet, limit=limit, progress=talk.on_step) as site,
+    ):
+        applied = carry_out(site, Options(only, allow_outage=allow_outage), talk, ask)
+    _answer(context, applied.run, [restart.replica.address for restart in applied.restarted])
+    if applied.run.interrupted:
+        return ExitCode.FAILED
+    return ExitCode.HOSTS_FAILED if applied.run.failed_hosts else ExitCode.DONE
+
+
+def _agree_to_close(planned: Plan, talk: Talk, *, agreed: bool, ask: bool) -> None:
+    """On a terminal the operator is asked; a script has to say --close-ports."""
+    from rackwright.lifecycle.apply import refuse_closing
+
+    if ask and planned.closing and not agreed:
+        talk.confirm("Ports that something listens on would close. Close them?")
+        return
+    refuse_closing(planned, agreed=agreed)
+
+
+def _answer(context: Context, run: Run, restarted: list[str]) -> None:
+    from rackwright.report import apply_text, document
+
+    answer = document(run)
+    totals = answer["totals"]
+    document_ = {**answer, **(totals if isinstance(totals, dict) else {}), "restarted": restarted}
+    text = apply_text(run)
+    context.answer(document_, f"{text}\nrestarted: {', '.join(restarted)}" if restarted else text)

@@ -1,0 +1,34 @@
+"""`rackwright drain`: no new requests for a replica or a host."""
+
+from __future__ import annotations
+
+import click
+
+from rackwright.cli.context import Context, hosts_needed
+from rackwright.cli.options import Command, common_options, pass_context, yes_option
+
+
+@click.command(cls=Command)
+@click.argument("name", metavar="REPLICA|HOST")
+@click.option("--reason", required=True, metavar="TEXT", help="Why; status shows it.")
+@click.option("--allow-outage", is_flag=True, help="Drain also the last healthy replica of a model.")
+@yes_option
+@common_options
+@pass_context
+def drain(context: Context, name: str, reason: str, allow_outage: bool, yes: bool) -> None:
+    """Take a replica or a host out of the gateways.
+
+    What is in flight ends by itself. It stays drained over reloads and restarts until `undrain`.
+    """
+    hosts_needed()
+    from rackwright.cli.talk import Talk
+    from rackwright.fleet.naming import replicas_named
+    from rackwright.lifecycle.drain import drain as carry_out
+    from rackwright.lifecycle.site import open_site
+
+    replicas = replicas_named(context.fleet, name)
+    addresses = [replica.address for replica in replicas]
+    with Talk(quiet=context.json, yes=yes) as talk, open_site(context.fleet) as site:
+        talk.confirm(f"Drain {', '.join(addresses)}?")
+        carry_out(site, replicas, talk, reason=reason, allow_outage=allow_outage)
+    context.answer({"drained": addresses, "reason": reason}, f"drained: {', '.join(addresses)}")

@@ -1,0 +1,40 @@
+"""`rackwright logs`: what a replica or a host wrote."""
+
+from __future__ import annotations
+
+import click
+
+from rackwright.cli.context import Context, hosts_needed
+from rackwright.cli.options import Command, common_options, pass_context
+
+
+@click.command(cls=Command)
+@click.argument("name", metavar="REPLICA|HOST")
+@click.option(
+    "-n", "--lines", default=100, show_default=True, type=click.IntRange(1, 100_000), help="How many lines."
+)
+@click.option("--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
+@common_options
+@pass_context
+def logs(context: Context, name: str, lines: int, follow: bool) -> None:
+    """Show the logs of a replica or a host.
+
+    A replica is HOST/MODEL@N, or MODEL@N where only one host has it. Engines write no prompts.
+    """
+    hosts_needed()
+    from rackwright.fleet.naming import replica_named
+    from rackwright.fleet.targets import targets
+    from rackwright.lifecycle.logs import OURS, units_of
+    from rackwright.lifecycle.logs import logs as read
+    from rackwright.remote import Remote
+
+    is_host = name in context.fleet.hosts
+    replica = None if is_host else replica_named(context.fleet, name)
+    host, units = (replica.host, units_of(replica.name)) if replica else (name, OURS)
+    with Remote(targets(context.fleet, (host,))) as remote:
+        found = read(remote.connection(host), units, lines=lines, follow=follow and not context.json)
+        if context.json:
+            context.answer({"host": host, "units": list(units), "lines": list(found)}, "")
+            return
+        for line in found:
+            click.echo(line)

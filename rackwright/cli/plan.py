@@ -1,0 +1,65 @@
+"""`rackwright plan`: what apply would change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from rackwright.cli.context import Context, Json, hosts_needed
+from rackwright.cli.options import Command, common_options, limit_option, pass_context
+from rackwright.errors import ExitCode
+
+if TYPE_CHECKING:
+    from rackwright.lifecycle.plan import Plan
+
+
+@click.command(cls=Command)
+@click.option("--check", is_flag=True, help="Exit with 4 when something would change; for CI and drift.")
+@click.option("--only", metavar="ROLE", multiple=True, help="Only this role; may be given several times.")
+@limit_option
+@common_options
+@pass_context
+def plan(context: Context, check: bool, only: tuple[str, ...], limit: tuple[str, ...]) -> int:
+    """Show what apply would change.
+
+    Per host and role, with the differences of files; then the ports that would close and the engines that would
+    restart. Changes nothing.
+    """
+    hosts_needed()
+    from rackwright.lifecycle.plan import plan as look
+    from rackwright.lifecycle.site import open_site
+
+    with open_site(context.fleet, limit=limit) as site:
+        planned = look(site, only=only)
+    context.answer(plan_document(planned), plan_view(planned))
+    if planned.run.failed_hosts:
+        return ExitCode.HOSTS_FAILED
+    return ExitCode.CHANGES_PENDING if check and not planned.empty else ExitCode.DONE
+
+
+def plan_document(planned: Plan) -> dict[str, Json]:
+    from rackwright.report import document
+
+    closing = {host: [str(socket) for socket in sockets] for host, sockets in planned.closing.items()}
+    restarts = [{"replica": restart.replica.address, "why": restart.why} for restart in planned.restarts]
+    run = document(planned.run)
+    return {**run, **_totals(run), "closing": closing, "restarts": restarts}
+
+
+def plan_view(planned: Plan) -> str:
+    from rackwright.report import plan_text
+
+    parts = [plan_text(planned.run)]
+    if planned.closing:
+        listed = [f"  {host}: {socket}" for host, sockets in planned.closing.items() for socket in sockets]
+        parts.append("\n".join(["ports that would close, with who listens there:", *listed]))
+    if planned.restarts:
+        listed = [f"  {restart.replica.address}: {restart.why}" for restart in planned.restarts]
+        parts.append("\n".join(["engines that would restart, one at a time, drained before:", *listed]))
+    return "\n\n".join(parts)
+
+
+def _totals(run: dict[str, Json]) -> dict[str, Json]:
+    totals = run.get("totals")
+    return dict(totals) if isinstance(totals, dict) else {}

@@ -1,0 +1,33 @@
+"""`rackwright restart`: engines anew, one at a time, under traffic."""
+
+from __future__ import annotations
+
+import click
+
+from rackwright.cli.context import Context, hosts_needed
+from rackwright.cli.options import Command, common_options, pass_context, yes_option
+
+
+@click.command(cls=Command)
+@click.argument("name", metavar="REPLICA|HOST")
+@click.option("--allow-outage", is_flag=True, help="Restart also the last healthy replica of a model.")
+@yes_option
+@common_options
+@pass_context
+def restart(context: Context, name: str, allow_outage: bool, yes: bool) -> None:
+    """Restart replicas one at a time, under traffic.
+
+    Each is drained at every gateway, restarted, proven by a real token and returned.
+    """
+    hosts_needed()
+    from rackwright.cli.talk import Talk
+    from rackwright.fleet.naming import replicas_named
+    from rackwright.lifecycle.restart import restart as carry_out
+    from rackwright.lifecycle.site import open_site
+
+    replicas = replicas_named(context.fleet, name)
+    addresses = [replica.address for replica in replicas]
+    with Talk(quiet=context.json, yes=yes) as talk, open_site(context.fleet, progress=talk.on_step) as site:
+        talk.confirm(f"Restart {', '.join(addresses)}?")
+        carry_out(site, replicas, talk, allow_outage=allow_outage)
+    context.answer({"restarted": addresses}, f"restarted: {', '.join(addresses)}")

@@ -1,0 +1,27 @@
+"""`rackwright undrain`: a drained replica or host takes requests again."""
+
+from __future__ import annotations
+
+import click
+
+from rackwright.cli.context import Context, hosts_needed
+from rackwright.cli.options import Command, common_options, pass_context
+
+
+@click.command(cls=Command)
+@click.argument("name", metavar="REPLICA|HOST")
+@common_options
+@pass_context
+def undrain(context: Context, name: str) -> None:
+    """Let a drained replica or host take requests again."""
+    hosts_needed()
+    from rackwright.cli.talk import Talk
+    from rackwright.fleet.naming import replicas_named
+    from rackwright.lifecycle.drain import undrain as carry_out
+    from rackwright.lifecycle.site import open_site
+
+    replicas = replicas_named(context.fleet, name)
+    addresses = [replica.address for replica in replicas]
+    with Talk(quiet=context.json, yes=True) as talk, open_site(context.fleet) as site:
+        carry_out(site, replicas, talk)
+    context.answer({"undrained": addresses}, f"undrained: {', '.join(addresses)}")

@@ -1,0 +1,40 @@
+"""The fleet as pyinfra's own command line takes it: host names with data. Knows no pyinfra itself."""
+
+from __future__ import annotations
+
+from rackwright.fleet.authority import authority_of
+from rackwright.fleet.host import host_models
+from rackwright.fleet.keys import as_gateway_keys, read_keys
+from rackwright.fleet.lock_file import read_lock, require_match
+from rackwright.fleet.model import Fleet
+from rackwright.fleet.targets import target
+
+HostData = dict[str, object]
+
+
+def pyinfra_hosts(fleet: Fleet) -> list[tuple[str, HostData]]:
+    """Return each host in service with its data. Raise FleetError if there is no lock that answers the fleet file."""
+    lock = read_lock(fleet.beside("lock"))
+    require_match(fleet, lock)
+    keys = as_gateway_keys(read_keys(fleet.beside("keys.yml")))
+    models = host_models(fleet, lock, keys, issuer=authority_of(fleet))
+    return [(_name(fleet, name), _data(fleet, name) | {"model": model}) for name, model in models.items()]
+
+
+def _name(fleet: Fleet, name: str) -> str:
+    return "@local" if fleet.file.hosts[name].address == "@local" else name
+
+
+def _data(fleet: Fleet, name: str) -> HostData:
+    host = target(fleet, name)
+    data: HostData = {
+        "ssh_hostname": host.address,
+        "ssh_user": host.user,
+        "ssh_port": host.port,
+        "ssh_known_hosts_file": str(host.known_hosts),
+        "ssh_strict_host_key_checking": "yes",
+        "_sudo": host.user != "root",
+    }
+    if host.key:
+        data |= {"ssh_key": str(host.key), "ssh_allow_agent": False, "ssh_look_for_keys": False}
+    return data

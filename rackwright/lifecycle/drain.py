@@ -1,0 +1,50 @@
+"""Take replicas out of the gateways by hand, and let them back in. What a person drained, only a person returns."""
+
+from __future__ import annotations
+
+from rackwright.errors import RackwrightError
+from rackwright.fleet.model import Replica
+from rackwright.lifecycle.leased import leased
+from rackwright.lifecycle.remember import audit
+from rackwright.lifecycle.site import Site
+from rackwright.lifecycle.talk import Talk
+from rackwright.lifecycle.traffic import GatewayTraffic
+
+
+def drain(site: Site, replicas: tuple[Replica, ...], talk: Talk, *, reason: str, allow_outage: bool = False) -> None:
+    """Afterwards no gateway sends new requests to the replicas, also after reloads; what is in flight ends.
+
+    Raise RackwrightError if a model would be left without a healthy replica, unless `allow_outage`.
+    """
+    traffic = GatewayTraffic(site.gateways, site.fleet)
+    _refuse_outage(traffic, replicas, allow_outage=allow_outage)
+    names = ", ".join(replica.address for replica in replicas)
+    with leased(site, f"drain {names}", talk) as held:
+        for replica in replicas:
+            traffic.hold(replica, who=site.operator.who, reason=reason)
+            talk.say(f"{replica.address}: drained, {traffic.in_flight(replica)} requests still in flight")
+        audit(site, held, site.fleet.gateways, f"drained {names}: {reason}")
+
+
+def undrain(site: Site, replicas: tuple[Replica, ...], talk: Talk) -> None:
+    """Afterwards every gateway may send requests to the replicas."""
+    traffic = GatewayTraffic(site.gateways, site.fleet)
+    names = ", ".join(replica.address for replica in replicas)
+    with leased(site, f"undrain {names}", talk) as held:
+        for replica in replicas:
+            traffic.give_back(replica)
+            talk.say(f"{replica.address}: takes requests again")
+        audit(site, held, site.fleet.gateways, f"undrained {names}")
+
+
+def _refuse_outage(traffic: GatewayTraffic, replicas: tuple[Replica, ...], *, allow_outage: bool) -> None:
+    for model in dict.fromkeys(replica.model for replica in replicas):
+        healthy = traffic.healthy(model)
+        taken = {replica.address for replica in replicas}
+        if healthy & taken and not healthy - taken and not allow_outage:
+            raise RackwrightError(
+                f"{model} would be left without a healthy replica",
+                where="drain",
+                should="leave one, or accept the gap",
+                next="the same command with --allow-outage",
+            )

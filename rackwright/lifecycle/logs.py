@@ -1,0 +1,38 @@
+"""What a replica, or all of ours on a host, wrote to the journal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from shlex import quote
+
+from rackwright.remote import Connection
+
+_CURSOR = "-- cursor: "
+
+
+def units_of(replica: str) -> tuple[str, ...]:
+    """Return the units whose logs tell about a replica (<model>@<n>)."""
+    return (f"rackwright-{replica}.service", f"rackwright-probe-{replica}.service")
+
+
+OURS = ("rackwright-*",)
+
+
+def logs(
+    connection: Connection, units: tuple[str, ...], *, lines: int, follow: bool, poll_seconds: float = 1.0
+) -> Iterator[str]:
+    """Return the last lines of the units; with `follow`, go on with what comes until interrupted."""
+    text = " ".join(f"-u {quote(unit)}" for unit in units)
+    command = f"journalctl --no-pager -q -o short-iso --show-cursor {text}"
+    cursor = None
+    while True:
+        since = f"--after-cursor={quote(cursor)}" if cursor else f"-n {lines}"
+        for line in connection.run(f"{command} {since}").check("reading the journal").stdout.splitlines():
+            if line.startswith(_CURSOR):
+                cursor = line.removeprefix(_CURSOR)
+            else:
+                yield line
+        if not follow:
+            return
+        time.sleep(poll_seconds)

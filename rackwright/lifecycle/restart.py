@@ -1,0 +1,25 @@
+"""Restart engines one at a time, under traffic."""
+
+from __future__ import annotations
+
+from rackwright.errors import UsageError
+from rackwright.fleet.model import Replica
+from rackwright.lifecycle.engines import roll
+from rackwright.lifecycle.leased import leased
+from rackwright.lifecycle.plan import Restart
+from rackwright.lifecycle.remember import audit
+from rackwright.lifecycle.site import Site
+from rackwright.lifecycle.talk import Talk
+
+
+def restart(site: Site, replicas: tuple[Replica, ...], talk: Talk, *, allow_outage: bool = False) -> None:
+    """Afterwards each engine runs anew, proven by a real token, and serves as before.
+
+    Raise RackwrightError at the first that can't be taken, drained or restarted, ProofError if it doesn't answer.
+    """
+    if not replicas:
+        raise UsageError("there is no replica to restart")
+    names = ", ".join(replica.address for replica in replicas)
+    with leased(site, f"restart {names}", talk) as held:
+        roll(site, held, [Restart(replica, "asked for") for replica in replicas], talk, allow_outage=allow_outage)
+        audit(site, held, tuple(dict.fromkeys(replica.host for replica in replicas)), f"restarted {names}")
