@@ -18,8 +18,9 @@ from pyinfra.context import ctx_config, ctx_host, ctx_state
 
 _KEY = "rackwright.state"
 
-# pyinfra prints each failure itself unless its logger has a handler; the engine's steps say it all.
+# pyinfra would print each failure once more; the engine's steps say it all.
 logging.getLogger("pyinfra").addHandler(logging.NullHandler())
+logging.getLogger("pyinfra").propagate = False
 
 
 class _PerHost:

@@ -207,6 +207,8 @@ def _reason(error: HostError) -> str:
 
 
 def _explained(error: Exception) -> tuple[str, ...]:
+    if isinstance(error, HostError):
+        return tuple(_reason(error).splitlines())
     if isinstance(error, RackwrightError):
         return tuple(str(error).splitlines())
     log.debug("an operation raised", exc_info=error)

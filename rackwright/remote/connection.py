@@ -11,6 +11,7 @@ from typing import IO
 from rackwright.errors import HostError
 from rackwright.remote import sudo as sudo_command
 from rackwright.remote.completed import Completed
+from rackwright.remote.jumps import Jumps
 from rackwright.remote.transport import OUTPUT_LIMIT, Transport
 from rackwright.values import Target
 
@@ -22,7 +23,7 @@ umask 077
 target=$(readlink -m -- {path})
 temporary=$(mktemp -- "$(dirname -- "$target")/.rackwright-XXXXXXXXXXXX")
 trap 'rm -f -- "$temporary"' EXIT
-trap 'exit 74' HUP INT TERM
+trap 'exit 74' HUP INT PIPE TERM
 head -c {size} >"$temporary"
 [ "$(stat -c %s -- "$temporary")" = {size} ] || {{ echo "the transfer was cut short" >&2; exit 74; }}
 if [ -e "$target" ]; then chown --reference="$target" -- "$temporary"; chmod --reference="$target" -- "$temporary"; fi
@@ -162,7 +163,7 @@ class Connection:
             yield chunk
 
 
-def open_transport(target: Target) -> Transport:
+def open_transport(target: Target, jumps: Jumps | None = None) -> Transport:
     """Given a target, return an open connection to it. Raise HostError with the reason if there is none."""
     if target.address == "@local":
         from rackwright.remote.local import LocalTransport
@@ -171,7 +172,7 @@ def open_transport(target: Target) -> Transport:
     # paramiko takes a quarter of a second to import.
     from rackwright.remote.ssh import SshTransport
 
-    return SshTransport(target)
+    return SshTransport(target, jumps)
 
 
 def _after(prefix: bytes, stdin: Iterable[bytes]) -> Iterator[bytes]:

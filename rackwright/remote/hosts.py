@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from types import TracebackType
 from typing import TypeVar
 
 from rackwright.errors import HostError, UsageError
 from rackwright.remote.completed import Completed
-from rackwright.remote.connection import Connection, Counters
+from rackwright.remote.connection import Connection, Counters, open_transport
+from rackwright.remote.jumps import Jumps
+from rackwright.remote.transport import Transport
 from rackwright.values import Target
 
 Result = TypeVar("Result")
@@ -20,8 +23,10 @@ PARALLEL = 64
 class Remote:
     """The hosts that one command of ours talks to. A context manager: the connections close at its end."""
 
-    def __init__(self, targets: Iterable[Target], *, connect: Callable[[Target], Connection] = Connection) -> None:
-        self._connections = {target.name: connect(target) for target in targets}
+    def __init__(self, targets: Iterable[Target], *, transport: Callable[[Target], Transport] | None = None) -> None:
+        self._jumps = Jumps()
+        make = transport or partial(open_transport, jumps=self._jumps)
+        self._connections = {target.name: Connection(target, transport=make) for target in targets}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -73,6 +78,7 @@ class Remote:
     def close(self) -> None:
         for connection in self._connections.values():
             connection.close()
+        self._jumps.close()
 
     def __enter__(self) -> Remote:
         return self

@@ -63,6 +63,12 @@ def log_in(
     except paramiko.AuthenticationException as error:
         raise _refused(target, pkey) from error
     except (paramiko.SSHException, EOFError, OSError) as error:
+        if "No authentication methods available" in str(error):
+            raise HostError(
+                "there is no SSH key to log in with",
+                where=target.name,
+                should="ssh.key in the fleet file should name one, or ssh-agent should hold one",
+            ) from error
         raise HostError(f"no SSH with {target.address} port {target.port}: {error}", where=target.name) from error
 
 

@@ -14,6 +14,7 @@ from paramiko.pkey import UnknownKeyType
 from rackwright.errors import HostError
 from rackwright.remote import known_hosts, login
 from rackwright.remote.completed import CommandTimeout, Completed
+from rackwright.remote.jumps import Jumps
 from rackwright.remote.transport import STALL_SECONDS, Collected
 from rackwright.values import Jump, Target
 
@@ -26,16 +27,13 @@ _LOSS_SECONDS = 40
 class SshTransport:
     """One logged-in SSH connection, through a jump host if the target names one."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, jumps: Jumps | None = None) -> None:
+        """`jumps` are shared with other hosts; without them this connection closes its own."""
         self._host = target.name
         self.is_root = target.user == "root"
-        self._jump = SshTransport(jump_target(target, target.jump)) if target.jump else None
-        try:
-            self._client = _connect(target, self._jump)
-        except BaseException:
-            if self._jump:
-                self._jump.close()
-            raise
+        # paramiko closes a connection whose client is forgotten: so the jump's is kept too.
+        self._jumps, self._jumps_shared = jumps or Jumps(), jumps is not None
+        self._client = _connect(target, self._jumps.to(target))
         transport = self._client.get_transport()
         assert transport  # noqa: S101
         self._ssh = transport
@@ -61,8 +59,8 @@ class SshTransport:
 
     def close(self) -> None:
         self._client.close()
-        if self._jump:
-            self._jump.close()
+        if not self._jumps_shared:
+            self._jumps.close()
 
     def tunnel(self, address: str, port: int) -> paramiko.Channel:
         """Return a channel from this host to an address. Raise HostError if it can't reach it."""

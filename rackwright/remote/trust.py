@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rackwright.errors import HostError
+from rackwright.remote.jumps import Jumps
 from rackwright.remote.known_hosts import HostKey
 from rackwright.values import Target
 
@@ -19,9 +20,9 @@ def scan(target: Target) -> HostKey:
     from rackwright.remote import ssh
     from rackwright.remote.login import host_key
 
-    jump = ssh.SshTransport(ssh.jump_target(target, target.jump)) if target.jump else None
+    jumps = Jumps()
     try:
-        transport = paramiko.Transport(ssh.reach(target, jump))
+        transport = paramiko.Transport(ssh.reach(target, jumps.to(target)))
         try:
             transport.start_client(timeout=ssh.LOGIN_SECONDS)
             return host_key(transport.get_remote_server_key())
@@ -30,8 +31,7 @@ def scan(target: Target) -> HostKey:
     except (paramiko.SSHException, EOFError, OSError) as error:
         raise HostError(f"no SSH with {target.address} port {target.port}: {error}", where=target.name) from error
     finally:
-        if jump:
-            jump.close()
+        jumps.close()
 
 
 def jump_target(target: Target) -> Target | None:
