@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+from testinfra.host import Host
+
+UNITS = ["rackwright-assistant@1", "rackwright-host-proxy", "rackwright-firewall"]
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_the_serving_host_runs_its_units_and_starts_them_at_boot(gpu1: Host, unit: str) -> None:
+    service = gpu1.service(unit)
+    assert service.is_running
+    assert service.is_enabled
+
+
+def test_the_gateway_listens_on_443_only_beside_ssh(gate1: Host) -> None:
+    assert gate1.service("rackwright-gateway").is_running
+    assert gate1.socket("tcp://443").is_listening
+    assert not gate1.socket("tcp://80").is_listening
+
+
+def test_the_engine_listens_nowhere_but_on_its_socket(gpu1: Host) -> None:
+    assert gpu1.file("/run/rackwright/assistant@1/engine.sock").is_socket
+    assert "llama-server" not in gpu1.check_output("ss -Hltnp")
+
+
+def test_the_engine_runs_as_its_own_user(gpu1: Host) -> None:
+    assert gpu1.process.get(comm="llama-server").user == "rw-assistant"
+
+
+def test_weights_are_read_only_and_roots(gpu1: Host) -> None:
+    (weights,) = gpu1.check_output("find /srv/models -name '*.gguf'").split()
+    file = gpu1.file(weights)
+    assert (file.user, file.mode) == ("root", 0o444)
+
+
+@pytest.mark.parametrize("path", ["/etc/rackwright/certificates/host-proxy.key.cred"])
+def test_private_keys_are_encrypted_and_roots_alone(gpu1: Host, path: str) -> None:
+    file = gpu1.file(path)
+    assert (file.user, file.mode) == ("root", 0o600)
+    assert not file.contains("PRIVATE KEY")
+
+
+def test_the_packet_filter_drops_by_default(gpu1: Host) -> None:
+    assert "policy drop" in gpu1.check_output("nft list table inet rackwright")
