@@ -35,7 +35,7 @@ class Context:
 
         return load_fleet(self.path)
 
-    def answer(self, document: Json, text: str) -> None:
+    def answer(self, document: object, text: str) -> None:
         """Print the command's one answer: the document with --json, else the text."""
         click.echo(json.dumps(document, indent=2, ensure_ascii=False) if self.json else text)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -101,7 +102,7 @@ def confirm(question: str, *, yes: bool) -> None:
     try:
         agreed = click.confirm(question, err=True)
     except click.Abort:
-        if click.get_text_stream("stdin").isatty():
+        if sys.stdin.isatty():
             raise
         raise UsageError(
             "this asks before it goes on, and nobody answers", should="confirm in a terminal or pass --yes"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from rackwright.report.words import hosts_of
 from rackwright.run import Run, Step
 
-Json = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
+Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 
 
 def document(run: Run) -> dict[str, Json]:

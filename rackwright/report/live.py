@@ -59,6 +59,10 @@ class Live:
         if progress.step and progress.step.outcome in TOLD:
             self._display.line(_line(progress.step), COLOURS.get(progress.step.outcome))
 
+    def transfer(self, what: str, done: int, total: int | None) -> None:
+        """Show bytes that the controller itself reads or downloads."""
+        self.on_step(Progress("controller", "reading", what, 1, 1, None, done, total or 0))
+
     def pause(self) -> None:
         """Take away what moves, so that a question can be asked. The next news brings it back."""
         self._display.close()

@@ -1,0 +1,92 @@
+"""`rackwright lease`: who is at work on the fleet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from rackwright.cli.context import Context, Json, hosts_needed
+from rackwright.cli.options import Group, common_options, confirm, pass_context, yes_option
+
+if TYPE_CHECKING:
+    from rackwright.state.journal import Entry
+    from rackwright.state.lease import Lease
+
+
+@click.group(cls=Group)
+def lease() -> None:
+    """Show or break the lease on the fleet.
+
+    One operator at a time changes a fleet. A lease lasts a minute, is renewed while its owner works, and ends by
+    itself when the owner is gone.
+    """
+
+
+@lease.command()
+@common_options
+@pass_context
+def show(context: Context) -> None:
+    """Show who holds the lease, since when and why, and whether a rollout is open."""
+    hosts_needed()
+    from rackwright.lifecycle.lease import control_store
+    from rackwright.state.journal import open_rollout
+
+    with control_store(context.fleet) as (store, _):
+        found, opened = store.show(), open_rollout(store.entries())
+    context.answer({"lease": _document(found), "rollout": _rollout(opened)}, _text(found, opened))
+
+
+@lease.command(name="break")
+@click.option("--reason", required=True, help="Why; written into the audit log.")
+@yes_option
+@common_options
+@pass_context
+def break_(context: Context, reason: str, yes: bool) -> None:
+    """Break the lease, live or not. Its owner's run stops before its next change."""
+    hosts_needed()
+    from rackwright.lifecycle.lease import break_lease, control_store
+
+    with control_store(context.fleet) as (store, shell):
+        found = store.show()
+        if found is None:
+            context.answer({"broken": None}, "there is no lease")
+            return
+        context.note(_text(found, None))
+        confirm("Break this lease?", yes=yes)
+        break_lease(context.fleet, store, shell, found, reason)
+    context.answer({"broken": _document(found)}, f"the lease of {found.owner.who} is broken")
+
+
+def _text(found: Lease | None, opened: Entry | None) -> str:
+    lines = ["there is no lease"]
+    if found:
+        ends = (
+            f"expires in {found.seconds_left} s unless it is renewed" if found.live else "expired: its owner is gone"
+        )
+        lines = [f"{found}", f"{'live' if found.live else 'stale'}; {ends}; kept on {found.where}"]
+    if opened:
+        lines.append(f"the rollout {opened.rollout} of {opened.operator} is open: {opened.detail}")
+    return "\n".join(lines)
+
+
+def _document(found: Lease | None) -> Json:
+    if found is None:
+        return None
+    from rackwright.state.formats import stamp
+
+    return {
+        "who": found.owner.who,
+        "machine": found.owner.machine,
+        "why": found.owner.why,
+        "run": found.owner.run,
+        "since": stamp(found.since),
+        "expires": stamp(found.expires),
+        "live": found.live,
+        "token": found.token,
+        "control_host": found.where,
+    }
+
+
+def _rollout(opened: Entry | None) -> Json:
+    return {"id": opened.rollout, "operator": opened.operator, "what": opened.detail} if opened else None

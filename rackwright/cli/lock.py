@@ -1,0 +1,66 @@
+"""`rackwright lock`: what should run, settled to bytes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from rackwright.cli.context import Context, Json
+from rackwright.cli.options import Command, common_options, pass_context
+
+if TYPE_CHECKING:
+    from rackwright.fleet.lock import Lock
+
+
+@click.command(cls=Command)
+@click.option("--upgrade", is_flag=True, help="Ask again also what has an answer: a branch may have moved.")
+@common_options
+@pass_context
+def lock(context: Context, upgrade: bool) -> None:
+    """Resolve models, runtimes and ports into the lock.
+
+    Every file gets its URL, size and sha256, every replica its port. What the fleet file doesn't ask differently
+    keeps its answer. Commit the lock: apply uses nothing else.
+    """
+    from rackwright.fleet.lock_file import read_lock, write_lock
+    from rackwright.fleet.resolve import resolve_lock
+    from rackwright.report.live import Live
+
+    path = context.fleet.beside("lock")
+    before = read_lock(path) if path.exists() else None
+    with Live(quiet=context.json) as live:
+        after = resolve_lock(context.fleet, before, upgrade=upgrade, on_progress=live.transfer)
+    changed = after != before
+    if changed:
+        write_lock(path, after)
+    document: Json = {"lock": str(path), "changed": changed, "models": _digests(after), "bytes": _bytes(after)}
+    context.answer(document, _text(str(path), before, after))
+
+
+def _text(path: str, before: Lock | None, after: Lock) -> str:
+    from rackwright.report.words import counted, size
+
+    if after == before:
+        return f"{path} answers the fleet file already"
+    old, new = (_digests(before) if before else {}), _digests(after)
+    lines = [f"{name}: {old[name][:16] if name in old else 'new'} → {new[name][:16]}" for name in _changed(old, new)]
+    lines += [f"{name}: no longer asked for" for name in old if name not in new]
+    files = sum(len(model.files) for model in after.models.values())
+    lines.append(
+        f"{path} written: {counted(len(after.models), 'model')}, {counted(files, 'file')}, {size(_bytes(after))}"
+    )
+    return "\n".join(lines)
+
+
+def _changed(old: dict[str, str], new: dict[str, str]) -> list[str]:
+    return [name for name, digest in new.items() if old.get(name) != digest]
+
+
+def _digests(lock: Lock) -> dict[str, str]:
+    models = {name: model.digest for name, model in lock.models.items()}
+    return models | {name: runtime.files[0].sha256 for name, runtime in lock.runtimes.items()}
+
+
+def _bytes(lock: Lock) -> int:
+    return sum(file.size for model in lock.models.values() for file in model.files)

@@ -1,0 +1,79 @@
+"""`rackwright trust`: the hosts' SSH keys, shown and pinned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from rackwright.cli.context import Context, Json, hosts_needed
+from rackwright.cli.options import Command, common_options, confirm, pass_context, yes_option
+from rackwright.errors import ExitCode, HostKeyError
+
+if TYPE_CHECKING:
+    from rackwright.lifecycle.trust import Shown
+    from rackwright.values import Target
+
+
+@click.command(cls=Command)
+@click.argument("hosts", nargs=-1, metavar="[HOST|GROUP]...")
+@yes_option
+@common_options
+@pass_context
+def trust(context: Context, hosts: tuple[str, ...], yes: bool) -> int:
+    """Show the hosts' SSH keys and pin them.
+
+    Without HOST all hosts. Compare the fingerprints with what the machine's console or the data centre says. A key
+    that changed since it was pinned is replaced only when its host is named here.
+    """
+    hosts_needed()
+    from rackwright.fleet.naming import hosts_named
+    from rackwright.fleet.targets import targets
+    from rackwright.lifecycle.trust import jump_hosts
+
+    chosen = targets(context.fleet, hosts_named(context.fleet, hosts))
+    shown: tuple[Shown, ...] = ()
+    for group in (jump_hosts(chosen), chosen):
+        shown += _pin(context, group, named=bool(hosts), yes=yes)
+    lost = [one for one in shown if one.key is None]
+    document: Json = {"hosts": [_document(one) for one in shown]}
+    context.answer(document, f"{len(shown) - len(lost)} pinned in {context.fleet.beside('known_hosts')}")
+    return ExitCode.HOSTS_FAILED if lost else ExitCode.DONE
+
+
+def _pin(context: Context, targets: tuple[Target, ...], *, named: bool, yes: bool) -> tuple[Shown, ...]:
+    from rackwright.lifecycle.trust import State, look, pin_all
+
+    shown = look(targets)
+    for one in shown:
+        context.note(f"{one.target.name:<12} {one.target.address:<16} {_found(one)}")
+    changed = [one for one in shown if one.state is State.CHANGED]
+    if changed and not named:
+        names = " ".join(one.target.name for one in changed)
+        raise HostKeyError(
+            "shows another key than the pinned one",
+            where=names,
+            should="either the host was installed anew, or somebody stands between",
+            next=f"rackwright trust {names}",
+        )
+    wanted = [one for one in shown if one.state in (State.NEW, State.CHANGED)]
+    if wanted:
+        keys = "key" if len(wanted) == 1 else "keys"
+        confirm(f"Pin {len(wanted)} {keys}?", yes=yes)
+        pin_all(wanted)
+    return shown
+
+
+def _found(one: Shown) -> str:
+    return f"{one.key.type} {one.key.fingerprint} {one.state}" if one.key else f"{one.state}: {one.problem}"
+
+
+def _document(one: Shown) -> Json:
+    return {
+        "host": one.target.name,
+        "address": one.target.address,
+        "type": one.key.type if one.key else None,
+        "fingerprint": one.fingerprint,
+        "was": one.state.value,
+        "problem": one.problem,
+    }

@@ -1,0 +1,62 @@
+"""Pin the hosts' SSH keys: look at what each shows, compare it with what is pinned, write what is agreed to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from rackwright.errors import HostError
+from rackwright.remote import HostKey, jump_target, pin, scan
+from rackwright.remote.known_hosts import lookup
+from rackwright.values import Target
+
+
+class State(StrEnum):
+    NEW = "new"
+    PINNED = "pinned"
+    CHANGED = "CHANGED"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a host (or a jump host) showed."""
+
+    target: Target
+    state: State
+    key: HostKey | None = None
+    problem: str | None = None
+
+    @property
+    def fingerprint(self) -> str | None:
+        return self.key.fingerprint if self.key else None
+
+
+def jump_hosts(targets: Iterable[Target]) -> tuple[Target, ...]:
+    """Return each jump host once: their keys are pinned before anything can be reached through them."""
+    jumps = [jump for target in targets if (jump := jump_target(target))]
+    return tuple({(jump.address, jump.port): jump for jump in jumps}.values())
+
+
+def look(targets: Iterable[Target], *, scanner: Callable[[Target], HostKey] = scan) -> tuple[Shown, ...]:
+    """Return what each target shows now, all at once. This machine ("@local") has nothing to show."""
+    from gevent.pool import Pool
+
+    def one(target: Target) -> Shown:
+        try:
+            key = scanner(target)
+        except HostError as error:
+            return Shown(target, State.UNREACHABLE, problem=error.problems[0].what)
+        pinned = lookup(target).keys
+        state = State.PINNED if key in pinned else State.CHANGED if pinned else State.NEW
+        return Shown(target, state, key)
+
+    return tuple(Pool(32).map(one, [target for target in targets if target.address != "@local"]))
+
+
+def pin_all(shown: Iterable[Shown]) -> None:
+    """Each key is its host's only one in the fleet's known_hosts file afterwards."""
+    for one in shown:
+        if one.key and one.target.known_hosts:
+            pin(one.target.known_hosts, one.target, one.key)
