@@ -108,9 +108,9 @@ class _Reader:
             self.refuse(f"nested deeper than {MAX_DEPTH} levels", "a fleet file needs about 6; check the brackets")
         if isinstance(event, AliasEvent):
             return self._alias(str(event.anchor), path)
-        if not isinstance(event, NodeEvent):
-            self.refuse("not valid YAML", "check this line and the one above")
         self._counted(1)
+        if not isinstance(event, ScalarEvent | SequenceStartEvent | MappingStartEvent):
+            self.refuse("not valid YAML", "check this line and the one above")
         if event.tag is not None:
             self.refuse("has a YAML tag (!…)", "remove it: a fleet file has plain values only")
         before = self.count
@@ -123,15 +123,15 @@ class _Reader:
             self.sizes[event.anchor] = self.count - before + 1
         return node
 
-    def _content(self, event: Event, path: tuple[str, ...], line: int) -> AnyNode:
+    def _content(
+        self, event: ScalarEvent | SequenceStartEvent | MappingStartEvent, path: tuple[str, ...], line: int
+    ) -> AnyNode:
         if isinstance(event, ScalarEvent):
             value = value_of(event.value) if event.implicit[0] else event.value
             return Scalar(self.file, event.start_mark.line + 1, path, value, event.value)
         if isinstance(event, SequenceStartEvent):
             return Items(self.file, line, path, tuple(self._items(path)))
-        if isinstance(event, MappingStartEvent):
-            return self._mapping(path, line)
-        self.refuse("not valid YAML", "check this line")
+        return self._mapping(path, line)
 
     def _counted(self, more: int) -> None:
         self.count += more

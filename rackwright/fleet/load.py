@@ -28,9 +28,9 @@ def load_fleet(path: Path) -> Fleet:
     findings = Findings()
     extended = read_extended(path, findings)
     resolved = with_hosts_resolved(extended.root, findings)
+    check_rules(resolved, path.parent, findings)
     _check_settings(extended.root, findings)
     file = validated(FleetFile, resolved, findings)
-    check_rules(resolved, path.parent, findings)
     problems = findings.problems(tuple(str(source) for source in extended.paths))
     if problems or file is None:
         raise FleetError(problems)

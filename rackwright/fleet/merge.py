@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rackwright.errors import FleetError
 from rackwright.fleet.document import read_document
 from rackwright.fleet.leaks import looks_like
 from rackwright.fleet.nodes import AnyNode, Entries, Entry, Findings, Items, Scalar, leaves, scalars, texts
@@ -183,4 +182,4 @@ def _without_jump_to_itself(name: str, own: Entries, merged: AnyNode) -> AnyNode
         return merged
     assert isinstance(merged, Entries)  # noqa: S101
     without = replace(ssh, entries={key: entry for key, entry in ssh.entries.items() if key != "jump"})
-    return replace(merged, entries=merged.entries | {"ssh": Entry(merged.entries["ssh"].key, without)})
+    return replace(merged, entries={**merged.entries, "ssh": Entry(merged.entries["ssh"].key, without)})

@@ -2,44 +2,94 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from difflib import get_close_matches
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, BaseModel, Discriminator, Field, Tag
 
 from rackwright.fleet.source import Source
 from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
 from rackwright.values import (
     Address,
     AddressField,
+    ControllerPath,
+    DnsName,
     Frozen,
+    HostAddress,
     HostPath,
-    Line,
+    Machine,
     Name,
     NetworkField,
     Port,
+    Reason,
     Seconds,
     SecretReference,
     ServedName,
+    Url,
+    UserName,
 )
 
 
+def _which(value: object) -> str:
+    """Tell the branches of a union by form alone, so that an error speaks of the one that was meant."""
+    return "mapping" if isinstance(value, dict | BaseModel) else "list" if isinstance(value, list | tuple) else "text"
+
+
+Hosts = Annotated[
+    Annotated[Name, Tag("text")] | Annotated[tuple[Name, ...], Field(min_length=1), Tag("list")],
+    Discriminator(lambda value: "list" if _which(value) == "list" else "text"),
+]
+"""A group, a host, or a list of them."""
+
+
+def _timezone(text: str) -> str:
+    import zoneinfo
+
+    should = "should be a time zone like Europe/Berlin or UTC"
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}", text):
+        raise ValueError(should)
+    try:
+        known = text == "UTC" or bool(zoneinfo.ZoneInfo(text))
+    except (OSError, ValueError, zoneinfo.ZoneInfoNotFoundError):
+        known = not any(Path(folder).is_dir() for folder in zoneinfo.TZPATH)
+    if not known:
+        near = get_close_matches(text, zoneinfo.available_timezones(), 1)
+        raise ValueError(f"unknown time zone; did you mean '{near[0]}'?" if near else should)
+    return text
+
+
+def _models_path(text: str) -> str:
+    parts = PurePosixPath(text).parts
+    hidden = ("etc", "usr", "bin", "sbin", "lib", "lib64", "boot", "dev", "proc", "sys", "run", "tmp", "root", "home")
+    if len(parts) < 2 or parts[1] in hidden or parts[1:] == ("var",):
+        raise ValueError("is a folder of the system, or hidden from services; should be like /srv/models")
+    return text
+
+
 class JumpHost(Frozen):
-    address: Line
-    user: Line | None = None
+    address: Machine
+    user: UserName | None = None
     port: Port = 22
-    key: Line | None = None
+    key: ControllerPath | None = None
 
 
 class Ssh(Frozen):
-    user: Line = "root"
+    user: UserName = "root"
     port: Port = 22
-    key: Line | None = None
+    key: ControllerPath | None = None
     """Private key file; the agent's keys when absent."""
-    certificate: Line | None = None
-    jump: JumpHost | Line | None = None
+    certificate: ControllerPath | None = None
+    jump: (
+        Annotated[
+            Annotated[JumpHost, Tag("mapping")] | Annotated[Machine, Tag("text")],
+            Discriminator(lambda value: "mapping" if _which(value) == "mapping" else "text"),
+        ]
+        | None
+    ) = None
     """A host of the fleet by name, an address, or a mapping."""
 
 
@@ -53,25 +103,24 @@ class HostSettings(Frozen):
 
     ssh: Ssh = Ssh()
     sudo: Sudo = Sudo()
-    models_at: HostPath = "/srv/models"
+    models_at: Annotated[HostPath, AfterValidator(_models_path)] = "/srv/models"
 
 
 class Host(HostSettings):
     """One machine with its settings resolved."""
 
-    address: Line
+    address: HostAddress
     """IPv4, IPv6 or a DNS name as the controller reaches it; "@local" is the machine the tool runs on."""
     service: AddressField | None = None
     """Network of clients and gateways; `address` when absent."""
     fabric: AddressField | None = None
     """Network between the members of one replica; `address` when absent."""
-    out: Line | None = None
+    out: Reason | None = None
     """Why the host is out of service: it is skipped everywhere, without an error."""
 
 
 class Placement(Frozen):
-    on: Name | tuple[Name, ...]
-    """A group, a host, or a list of hosts."""
+    on: Hosts
     replicas: Annotated[int, Field(ge=1, le=64)] = 1
     """On each of these hosts."""
     gpus: Annotated[int, Field(ge=0, le=64)] = 1
@@ -91,26 +140,30 @@ class Model(Frozen):
 class OwnCertificate(Frozen):
     """A certificate of the operator's instead of one of the fleet's authority."""
 
-    certificate: Line
+    certificate: ControllerPath
     """PEM file with the chain, beside the fleet file."""
     key: SecretReference
 
 
 class Gateway(Frozen):
     on: Annotated[tuple[Name, ...], Field(min_length=1)]
-    domain: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$")]
+    domain: DnsName
     certificate: OwnCertificate | None = None
-    queue: Seconds = 60
+    queue: Annotated[Seconds, Field(ge=1, le=3600)] = 60
     """How long a request may wait for a free slot."""
-    longest_answer: Seconds = 3600
+    longest_answer: Annotated[Seconds, Field(ge=1, le=86400)] = 3600
 
 
 class Allow(Frozen):
-    on: Name | tuple[Name, ...]
-    from_: Annotated[NetworkField | tuple[NetworkField, ...], Field(alias="from")]
+    on: Hosts
+    from_: Annotated[
+        Annotated[NetworkField, Tag("text")] | Annotated[tuple[NetworkField, ...], Field(min_length=1), Tag("list")],
+        Discriminator(lambda value: "list" if _which(value) == "list" else "text"),
+        Field(alias="from"),
+    ]
     port: Port
     protocol: Literal["tcp", "udp"] = "tcp"
-    why: Line
+    why: Reason
 
 
 class Firewall(Frozen):
@@ -126,17 +179,17 @@ class Firewall(Frozen):
 class Rollout(Frozen):
     max_unavailable: Annotated[int, Field(ge=1, le=64)] = 1
     """Of one model's replicas; what is down already counts."""
-    drain: Seconds = 600
+    drain: Annotated[Seconds, Field(le=86400)] = 600
     """Longest wait for requests in flight; then the rollout pauses, it never kills."""
-    soak: Seconds = 120
+    soak: Annotated[Seconds, Field(le=86400)] = 120
 
 
 class Site(Frozen):
     """Where bytes come from in this network."""
 
-    hub: Line = "https://huggingface.co"
+    hub: Url = "https://huggingface.co"
     hub_token: SecretReference | None = None
-    proxy: Line | None = None
+    proxy: Url | None = None
     ca_bundle: HostPath | None = None
     """CA file on the hosts that downloads are verified with."""
 
@@ -152,7 +205,7 @@ class FleetFile(Frozen):
     """One site."""
 
     fleet: Name
-    timezone: Line = "UTC"
+    timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
     site: Site = Site()
     authority: Authority = Authority()
     hosts: Annotated[Mapping[Name, Host], Field(min_length=1)]

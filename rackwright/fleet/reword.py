@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import TypeVar
 
@@ -29,10 +29,9 @@ _KINDS = {
 }
 
 
-def did_you_mean(word: str, words: object) -> str | None:
+def did_you_mean(word: str, words: Iterable[str]) -> str | None:
     """Return the question with the nearest of the words, or None if none is near."""
-    names = [str(name) for name in words] if isinstance(words, (list, tuple, set, frozenset, dict)) else []
-    near = get_close_matches(word, names, 1, 0.6)
+    near = get_close_matches(word, list(words), 1, 0.6)
     return f"did you mean '{near[0]}'?" if near else None
 
 
@@ -57,6 +56,9 @@ def _reword(model: type[BaseModel], root: AnyNode, errors: list[ErrorDetails], f
             keys = schema.keys(error["loc"][:-1])
             should = did_you_mean(str(error["loc"][-1]), keys) or f"keys here: {', '.join(keys)}"
             findings.add(_key(root, error["loc"]) or node, "unknown key", should)
+        elif error["type"] == "too_short" and _has_entries(node):
+            # pydantic counts only the entries that are right.
+            continue
         elif error["type"] in _KINDS:
             wrong.setdefault(id(node), (node, set()))[1].add(_KINDS[error["type"]])
         else:
@@ -64,6 +66,10 @@ def _reword(model: type[BaseModel], root: AnyNode, errors: list[ErrorDetails], f
             findings.add(place, *_phrase(error, node))
     for node, kinds in wrong.values():
         findings.add(node, *_kind(node, sorted(kinds)))
+
+
+def _has_entries(node: Node) -> bool:
+    return bool(isinstance(node, Items) and node.items) or bool(isinstance(node, Entries) and node.entries)
 
 
 def _located(root: AnyNode, loc: tuple[int | str, ...]) -> tuple[Node, str]:
@@ -86,6 +92,8 @@ def _key(root: AnyNode, loc: tuple[int | str, ...]) -> Scalar | None:
 def _kind(node: Node, kinds: list[str]) -> tuple[str, str | None]:
     if isinstance(node, Scalar) and node.value is None:
         return "has no value", f"should be {' or '.join(kinds)}"
+    if {"a number", "a whole number"} <= set(kinds):
+        kinds = [kind for kind in kinds if kind != "a whole number"]
     what = f"should be {' or '.join(kinds)}"
     if kinds == ["text"] and isinstance(node, Scalar):
         return what, f'put it in quotes: "{node.text}"'
@@ -98,7 +106,8 @@ def _phrase(error: ErrorDetails, node: Node) -> tuple[str, str | None]:
     context = error.get("ctx", {})
     kind = error["type"]
     if kind == "value_error":
-        return str(context["error"]), None
+        what, _, should = str(context["error"]).partition("; ")
+        return what, should or None
     if kind == "literal_error":
         expected = str(context["expected"])
         word = node.text if isinstance(node, Scalar) else ""
@@ -134,7 +143,10 @@ class _Schema:
         if isinstance(step, int):
             return self._branches(place.get("items"))
         properties = _mapping(place.get("properties"))
-        return self._branches(properties[step] if step in properties else place.get("additionalProperties"))
+        if step in properties:
+            return self._branches(properties[step])
+        free = [place.get("additionalProperties"), *_mapping(place.get("patternProperties")).values()]
+        return [branch for one in free for branch in self._branches(one)]
 
     def _branches(self, schema: object) -> list[Mapping[str, object]]:
         place = _mapping(schema)

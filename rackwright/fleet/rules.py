@@ -1,11 +1,166 @@
-"""What a fleet file must hold beyond the form of its values."""
+"""What a fleet file must hold beyond the form of its values: names that exist, addresses that differ, a way in.
+
+The rules read the file's nodes and pass over what has a wrong form, so that one mistake doesn't hide another."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
-from rackwright.fleet.nodes import Entries, Findings
+from rackwright.fleet.network_rules import check_addresses, check_firewall
+from rackwright.fleet.nodes import AnyNode, Entries, Findings, Items, Scalar, texts
+from rackwright.fleet.reword import did_you_mean
+from rackwright.fleet.site import Site
+from rackwright.fleet.source import FileSource, HubSource, parse_source
+
+MODEL_SUFFIXES = (".safetensors", ".gguf")
+MAX_REPLICAS = 99
+"""Of all models, on one host."""
 
 
 def check_rules(root: Entries, folder: Path, findings: Findings) -> None:
     """Add every problem of a resolved fleet file whose relative paths start at `folder`."""
+    site = Site(root)
+    _check_names(site, findings)
+    _check_references(site, findings)
+    _check_in_service(site, findings)
+    _check_served_names(root, findings)
+    _check_sources(root, folder, findings)
+    _check_runtimes(root, findings)
+    _check_replicas(site, findings)
+    check_addresses(site, findings)
+    check_firewall(site, findings)
+
+
+def _check_names(site: Site, findings: Findings) -> None:
+    for name, node in site.group_nodes.items():
+        if name in site.hosts:
+            findings.add(node, f"'{name}' is a host too", "a group needs a name of its own")
+        for member in texts(node):
+            _check_known(member, site.hosts, "host", findings)
+
+
+def _check_references(site: Site, findings: Findings) -> None:
+    known = [*site.hosts, *site.group_nodes]
+    for node in site.named_places():
+        if isinstance(node, Items):
+            for item in node.items:
+                if isinstance(item, Items):
+                    findings.add(
+                        item,
+                        "one replica over several hosts comes with the runtime vllm",
+                        "name hosts in one list: each carries its own replicas",
+                    )
+        for name in texts(node):
+            _check_known(name, known, "host or group", findings)
+
+
+def _check_known(name: Scalar, known: Collection[str], kind: str, findings: Findings) -> None:
+    if not Site.is_name(name.text) or name.text in known:
+        return
+    if name.text.startswith("x-"):
+        findings.add(
+            name, f"'{name.text}' is not a {kind}", "a key that begins with x- is free text and read by nobody"
+        )
+        return
+    listed = ", ".join(list(known)[:8]) + (", …" if len(known) > 8 else "")
+    should = did_you_mean(name.text, known) or (f"known are {listed}" if known else None)
+    findings.add(name, f"unknown {kind} '{name.text}'", should)
+
+
+def _check_in_service(site: Site, findings: Findings) -> None:
+    for keys, what in ((("gateway", "on"), "gateway"), (("control",), "control host")):
+        node = site.root.get(*keys)
+        hosts = site.named(node)
+        if node is not None and hosts and all(host in site.hosts and host not in site.in_service for host in hosts):
+            findings.add(node, f"every {what} is out of service", f"at least one {what} must be in service")
+
+
+def _check_served_names(root: Entries, findings: Findings) -> None:
+    seen: dict[str, Scalar] = {}
+    for _, model in root.maps("models"):
+        for name in texts(model.get("names")):
+            first = seen.setdefault(name.text, name)
+            if first is name:
+                continue
+            if first.path[1] == name.path[1]:
+                findings.add(name, f"the name '{name.text}' stands twice", "remove one of them")
+            else:
+                findings.add(
+                    name,
+                    f"the name '{name.text}' is served by model {first.path[1]} already, at {first.place}",
+                    "a name leads to one model",
+                )
+
+
+def _check_sources(root: Entries, folder: Path, findings: Findings) -> None:
+    for _, model in root.maps("models"):
+        _check_file(model.get("source"), folder, findings, MODEL_SUFFIXES)
+        build = model.get("runtime", "build")
+        _check_file(build, folder, findings, (".gz", ".tgz", ".xz", ".zst", ".tar"))
+        if isinstance(build, Scalar) and isinstance(_source(build), HubSource):
+            findings.add(build, "a build doesn't come from a hub", "should be https://…#sha256=HEX or file:PATH")
+    certificate = root.get("gateway", "certificate", "certificate")
+    if isinstance(certificate, Scalar) and isinstance(certificate.value, str) and certificate.value.isprintable():
+        _check_exists(certificate, certificate.value, folder, findings)
+
+
+def _source(node: AnyNode | None) -> object:
+    try:
+        return parse_source(node.value) if isinstance(node, Scalar) and isinstance(node.value, str) else None
+    except ValueError:
+        return None
+
+
+def _check_file(node: AnyNode | None, folder: Path, findings: Findings, suffixes: tuple[str, ...]) -> None:
+    source = _source(node)
+    if not isinstance(node, Scalar) or not isinstance(source, FileSource) or not source.path.isprintable():
+        return
+    path = _check_exists(node, source.path, folder, findings)
+    if path and path.is_file() and path.suffix.lower() not in suffixes:
+        kind = f"ends in '{path.suffix}'" if path.suffix else "has no suffix"
+        findings.add(node, f"the file {kind}", f"should end in {' or '.join(suffixes)}")
+
+
+def _check_exists(node: Scalar, text: str, folder: Path, findings: Findings) -> Path | None:
+    path = folder / Path(text).expanduser()
+    try:
+        if path.exists():
+            return path
+        findings.add(node, f"no such file: {path}", "a relative path starts at the fleet file")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a path"
+        findings.add(node, f"can't be read: {reason}", "should be the path of a file")
+    return None
+
+
+def _check_runtimes(root: Entries, findings: Findings) -> None:
+    """One version is one folder on a host: it can't have two builds."""
+    builds: dict[tuple[str, str], tuple[str, str | None]] = {}
+    for name, model in root.maps("models"):
+        kind, version, build = (model.get("runtime", key) for key in ("kind", "version", "build"))
+        if not (isinstance(kind, Scalar) and isinstance(version, Scalar)):
+            continue
+        text = build.text if isinstance(build, Scalar) and build.value is not None else None
+        other, other_text = builds.setdefault((kind.text, version.text), (name, text))
+        if text != other_text:
+            findings.add(
+                build or version,
+                f"model {other} has another build of the same version",
+                "give the build a version of its own",
+            )
+
+
+def _check_replicas(site: Site, findings: Findings) -> None:
+    counted = dict.fromkeys(site.hosts, 0)
+    for _, model in site.root.maps("models"):
+        place = model.get("place")
+        for placement in place.items if isinstance(place, Items) else ():
+            if not isinstance(placement, Entries):
+                continue
+            replicas = placement.get("replicas")
+            number = replicas.value if isinstance(replicas, Scalar) and isinstance(replicas.value, int) else 1
+            for host in site.named(placement.get("on")):
+                counted[host] = counted.get(host, 0) + number
+                if counted[host] > MAX_REPLICAS and number <= MAX_REPLICAS:
+                    findings.add(replicas or placement, f"more than {MAX_REPLICAS} replicas on {host}", "use fewer")

@@ -37,9 +37,11 @@ class FileSource:
 
 def parse_source(text: str) -> HubSource | WebSource | FileSource:
     """Given the fleet file's text, return its source. Raise ValueError saying what it should be."""
-    if match := re.fullmatch(r"hf:([\w.-]+/[\w.-]+)(?:@([\w./-]+))?(?:#([\w.*?/\[\]-]+))?", text, re.ASCII):
+    if ".." in re.split(r"[/:@#]", text) and not text.startswith("file:"):
+        raise ValueError("has .. in it; should name a repository, a revision or a URL in full")
+    if match := re.fullmatch(r"hf:(\w[\w.-]*/\w[\w.-]*)(?:@(\w[\w./-]*))?(?:#([\w.*?/\[\]-]+))?", text, re.ASCII):
         return HubSource(match[1], match[2] or "main", match[3])
-    if match := re.fullmatch(r"(https://[!-~]+)#sha256=([0-9a-f]{64})", text):
+    if match := re.fullmatch(r"(https://[A-Za-z0-9._~:/?%=&+,@\[\]-]+)#sha256=([0-9a-f]{64})", text):
         return WebSource(match[1], match[2])
     if text.startswith("file:") and len(text) > 5:
         return FileSource(text[5:])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import Field, field_validator
 
-from rackwright.values import Frozen, HostPath, Line, ServedName
+from rackwright.values import Frozen, HostPath, Line, ServedName, Shape
 
-ArgumentName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,48}$")]
+ArgumentName = Annotated[
+    str, Shape("[a-z][a-z0-9-]{0,48}", "should be the argument's long name without dashes in front, like flash-attn")
+]
 
 OWNED = frozenset(
     "host port model hf-repo hf-file hf-token model-url alias ctx-size parallel metrics threads "
@@ -20,7 +22,9 @@ OWNED = frozenset(
 
 class Settings(Frozen):
     kind: Literal["llama_cpp"]
-    version: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]
+    version: Annotated[
+        str, Shape("[A-Za-z0-9][A-Za-z0-9._-]{0,31}", "should be letters, digits and . _ - only, like b10434")
+    ]
     """Release of llama.cpp, like b10434; versions stand side by side on a host."""
     build: Line | None = None
     """Archive of that release: https://…#sha256=HEX or file:PATH; the project's own Linux x64 build when absent."""
@@ -28,7 +32,7 @@ class Settings(Frozen):
     """Requests that one replica answers at a time; further ones wait in the gateway."""
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     """CPU threads of one replica; llama.cpp's own choice when absent."""
-    args: dict[ArgumentName, str | int | float | bool] = {}
+    args: dict[ArgumentName, Line | int | float | bool] = {}
     """Further llama-server arguments by their long name without dashes; true gives a bare flag."""
 
     @field_validator("args")

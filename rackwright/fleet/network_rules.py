@@ -1,0 +1,154 @@
+"""Addresses that must differ, and a packet filter that must not lock us out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+from rackwright.fleet.nodes import AnyNode, Entries, Findings, Items, Scalar, texts
+from rackwright.fleet.site import Site
+from rackwright.values import Address, Network, parse_address, parse_network
+
+FIRST_PORT, LAST_PORT = 8100, 8299
+"""Replicas' ports: only gateways may reach them."""
+
+T = TypeVar("T")
+
+
+def check_addresses(site: Site, findings: Findings) -> None:
+    """Each host is reached at a place of its own, and gateways reach it at an IP address of its own."""
+    reached: dict[tuple[str, int], str] = {}
+    service: dict[str, str] = {}
+    fabric: dict[str, str] = {}
+    for name, host in site.root.maps("hosts"):
+        address = host.get("address")
+        if not (isinstance(address, Scalar) and isinstance(address.value, str)):
+            continue
+        _check_differs(
+            address, (_plain(address.value), _port(host)), name, reached, findings, "the same address and port"
+        )
+        for network, taken in (("service", service), ("fabric", fabric)):
+            node = host.get(network)
+            own = node if isinstance(node, Scalar) and node.value is not None else address
+            _check_differs(own, _plain(own.text), name, taken, findings, f"the same {network} address")
+        _check_reachable(site, name, host, address, findings)
+        _check_jump(site, name, host, findings)
+
+
+def check_firewall(site: Site, findings: Findings) -> None:
+    """Nothing that is allowed opens what has a rule of its own, and whoever must get in can."""
+    admins = site.root.get("firewall", "admin_from")
+    if isinstance(admins, Items) and not admins.items:
+        findings.add(admins, "is empty: nobody could reach sshd, we neither", "name the networks of your admins")
+    _check_jumps_are_admitted(site, list(_networks(admins)), findings)
+    for rule in site.allowed():
+        port = rule.get("port")
+        if isinstance(port, Scalar) and isinstance(port.value, int):
+            for name in site.named(rule.get("on")):
+                _check_opening(site, name, port, port.value, findings)
+    for name, host in site.root.maps("hosts"):
+        _check_ssh_port(site, name, host, findings)
+
+
+def _check_opening(site: Site, host: str, port: Scalar, number: int, findings: Findings) -> None:
+    settings = site.hosts.get(host)
+    if isinstance(settings, Entries) and number == _port(settings):
+        findings.add(port, f"port {number} is sshd's on {host}", "admin_from says who reaches it")
+    if number == 443 and host in site.gateways:
+        findings.add(port, f"port 443 is the gateway's on {host}", "clients_from says who reaches it")
+    if FIRST_PORT <= number <= LAST_PORT and host in site.serving:
+        findings.add(
+            port, f"ports {FIRST_PORT} to {LAST_PORT} are the replicas' on {host}", "only gateways may reach them"
+        )
+
+
+def _check_ssh_port(site: Site, name: str, host: Entries, findings: Findings) -> None:
+    number, node = _port(host), host.get("ssh", "port") or host
+    if number == 443 and name in site.gateways:
+        findings.add(node, f"port 443 is the gateway's on {name}", "let sshd listen on another port")
+    if FIRST_PORT <= number <= LAST_PORT and name in site.serving:
+        findings.add(node, f"ports {FIRST_PORT} to {LAST_PORT} are the replicas' on {name}", "choose another port")
+
+
+def _check_differs(node: Scalar, value: T, host: str, taken: dict[T, str], findings: Findings, what: str) -> None:
+    other = taken.setdefault(value, host)
+    if other != host:
+        if node.text == "@local":
+            findings.add(node, f"{other} is @local already", "the tool runs on one machine")
+        else:
+            findings.add(node, f"{other} has {what}", "each host needs its own")
+
+
+def _check_reachable(site: Site, name: str, host: Entries, address: Scalar, findings: Findings) -> None:
+    service = host.get("service")
+    if isinstance(service, Scalar) and service.value is not None:
+        return
+    if address.text == "@local" and len(site.hosts) > 1:
+        findings.add(address, f"the other hosts can't reach {name} at @local", "give it 'service: ADDRESS' too")
+    if address.text != "@local" and not _ip(address.text) and "\0" not in address.text:
+        findings.add(address, "is not an IP address, and there is no 'service'", "give it 'service: ADDRESS' too")
+
+
+def _check_jump(site: Site, name: str, host: Entries, findings: Findings) -> None:
+    jump = host.get("ssh", "jump")
+    if not isinstance(jump, Scalar) or jump.text not in site.hosts:
+        return
+    over = site.hosts[jump.text]
+    if jump.text == name:
+        findings.add(jump, f"{name} can't be reached through itself", "name another host, or leave jump out")
+    elif jump.text not in site.in_service:
+        findings.add(jump, f"{jump.text} is out of service", "name a host in service")
+    elif isinstance(over, Entries) and over.get("ssh", "jump") is not None:
+        findings.add(jump, f"{jump.text} is itself reached through another host", "name one that is reached directly")
+
+
+def _check_jumps_are_admitted(site: Site, admins: list[Network], findings: Findings) -> None:
+    if not admins:
+        return
+    for name, host in site.root.maps("hosts"):
+        jump = host.get("ssh", "jump")
+        node = jump.get("address") if isinstance(jump, Entries) else jump
+        if not isinstance(node, Scalar) or node.text == name:
+            continue
+        addresses = list(_addresses(site, node.text))
+        if addresses and not any(address in network for address in addresses for network in admins):
+            findings.add(
+                node,
+                f"the firewall would lock us out of {name}: its jump host is not in admin_from",
+                f"add {addresses[0]} to firewall.admin_from",
+            )
+
+
+def _addresses(site: Site, jump: str) -> Iterator[Address]:
+    """Yield the addresses from which a jump host may come, as far as the file says."""
+    host = site.hosts.get(jump)
+    written = [jump]
+    if isinstance(host, Entries):
+        nodes = [host.get(key) for key in ("address", "service", "fabric")]
+        written = [node.text for node in nodes if isinstance(node, Scalar)]
+    yield from (address for text in written if (address := _ip(text)))
+
+
+def _networks(node: AnyNode | None) -> Iterator[Network]:
+    for item in texts(node):
+        try:
+            yield parse_network(item.value)
+        except ValueError:
+            continue
+
+
+def _ip(text: str) -> Address | None:
+    try:
+        return parse_address(text)
+    except ValueError:
+        return None
+
+
+def _plain(text: str) -> str:
+    address = _ip(text)
+    return str(address) if address else text
+
+
+def _port(host: Entries) -> int:
+    node = host.get("ssh", "port")
+    return node.value if isinstance(node, Scalar) and isinstance(node.value, int) else 22

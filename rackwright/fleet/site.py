@@ -1,0 +1,80 @@
+"""A fleet file's hosts and groups, read from nodes that may have mistakes in them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cached_property
+
+from rackwright.fleet.nodes import AnyNode, Entries, Items, Scalar, texts
+
+
+class Site:
+    def __init__(self, root: Entries) -> None:
+        self.root = root
+
+    @staticmethod
+    def is_name(text: str) -> bool:
+        """Whether a text has the form of a name, so that an error may show it."""
+        return re.fullmatch("[a-z][a-z0-9-]{0,23}", text) is not None
+
+    @cached_property
+    def hosts(self) -> dict[str, AnyNode]:
+        return self._below("hosts")
+
+    @cached_property
+    def group_nodes(self) -> dict[str, AnyNode]:
+        """Each group's list of hosts."""
+        return self._below("groups")
+
+    @cached_property
+    def in_service(self) -> tuple[str, ...]:
+        return tuple(name for name, host in self.root.maps("hosts") if _is_absent(host.get("out")))
+
+    @cached_property
+    def gateways(self) -> tuple[str, ...]:
+        return self.named(self.root.get("gateway", "on"))
+
+    @cached_property
+    def serving(self) -> tuple[str, ...]:
+        """Hosts on which a model is placed."""
+        return tuple(host for node in self._placements() for host in self.named(node))
+
+    def named(self, node: AnyNode | None) -> tuple[str, ...]:
+        """Given a group, a host or a list of them, return the hosts."""
+        names = [name.text for name in texts(node)]
+        members = [[item.text for item in texts(self.group_nodes.get(name))] or [name] for name in names]
+        return tuple(dict.fromkeys(host for some in members for host in some))
+
+    def named_places(self) -> Iterator[AnyNode]:
+        """Yield every node that names hosts or groups, but for the groups themselves."""
+        yield from self._placements()
+        for node in (self.root.get("gateway", "on"), self.root.get("control")):
+            if node is not None:
+                yield node
+        for rule in self.allowed():
+            if (on := rule.get("on")) is not None:
+                yield on
+
+    def allowed(self) -> Iterator[Entries]:
+        """Yield each of the firewall's own openings."""
+        rules = self.root.get("firewall", "allow")
+        for rule in rules.items if isinstance(rules, Items) else ():
+            if isinstance(rule, Entries):
+                yield rule
+
+    def _placements(self) -> Iterator[AnyNode]:
+        for _, model in self.root.maps("models"):
+            place = model.get("place")
+            for placement in place.items if isinstance(place, Items) else ():
+                on = placement.get("on") if isinstance(placement, Entries) else None
+                if on is not None:
+                    yield on
+
+    def _below(self, key: str) -> dict[str, AnyNode]:
+        node = self.root.get(key)
+        return {name: entry.value for name, entry in node.entries.items()} if isinstance(node, Entries) else {}
+
+
+def _is_absent(node: AnyNode | None) -> bool:
+    return node is None or (isinstance(node, Scalar) and node.value is None)
