@@ -43,7 +43,8 @@ class Key(Frozen):
 class Settings(Frozen):
     domain: Line
     address: AddressField
-    """Listens on port 443 of this address only."""
+    """Listens on this address only."""
+    port: Port = 443
     certificate: Line
     """Name of the certificate role's files that clients see."""
     client_certificate: Line
@@ -53,6 +54,8 @@ class Settings(Frozen):
     longest_answer_seconds: int = 3600
     queue_seconds: int = 60
     """How long a request may wait for a free slot."""
+    connections: int = 4000
+    """Clients connected at a time, idle ones too."""
 
     @property
     def units(self) -> tuple[str, ...]:

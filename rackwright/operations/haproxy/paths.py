@@ -1,0 +1,25 @@
+"""Where one HAProxy of ours keeps its files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv6Address
+
+from rackwright.values import Address
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Folders of one proxy on its host. Tests put them elsewhere."""
+
+    configuration: str
+    """Rendered files."""
+    run: str
+    """Sockets, and certificates with their decrypted keys (NAME.pem); gone when the unit stops."""
+    certificates: str = "/etc/rackwright/certificates"
+    log: str = "/dev/log"
+
+
+def endpoint(address: Address, port: int) -> str:
+    """Return ADDRESS:PORT as HAProxy reads it."""
+    return f"[{address}]:{port}" if isinstance(address, IPv6Address) else f"{address}:{port}"

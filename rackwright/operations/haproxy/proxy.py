@@ -1,0 +1,103 @@
+"""What both proxies are on a host: a checked configuration, a script for root's part, a unit that only reloads."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rackwright.operations.file import checked_file
+from rackwright.operations.folder import folder
+from rackwright.operations.haproxy.keys import keys_loaded
+from rackwright.operations.haproxy.paths import Paths
+from rackwright.operations.haproxy.rendering import render
+from rackwright.operations.packages import installed
+from rackwright.operations.unit import running, systemd_unit
+
+_TEMPLATES = Path(__file__).parent / "templates"
+DRAINS = "/var/lib/rackwright/drains"
+"""One file per drained server, named as the server: what is drained by hand stays drained over a reboot."""
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """One HAProxy of ours."""
+
+    unit: str
+    """Without .service."""
+    description: str
+    paths: Paths
+    certificates: tuple[str, ...]
+    """Names of the certificate role's files it needs."""
+    capabilities: str = ""
+    groups: tuple[str, ...] = ()
+    keeps_drains: bool = False
+
+    @property
+    def script(self) -> str:
+        return f"{self.paths.configuration}/proxy"
+
+    def script_text(self) -> str:
+        drains = DRAINS if self.keeps_drains else None
+        values = {"unit": self.unit, "paths": self.paths, "names": self.certificates, "drains": drains}
+        return render(_TEMPLATES, "proxy.sh.j2", **values)
+
+    def unit_text(self) -> str:
+        return render(
+            _TEMPLATES,
+            "unit.service.j2",
+            description=self.description,
+            paths=self.paths,
+            capabilities=self.capabilities,
+            groups=self.groups,
+            keeps_drains=self.keeps_drains,
+        )
+
+
+def proxy_running(proxy: Proxy, *, haproxy_cfg: str, files: Mapping[str, str], keys_map: str | None = None) -> None:
+    """Afterwards the proxy runs on these files. A change reloads it: answers under way go on to their end.
+
+    A changed unit file acts at the next start, because a restart would cut answers. Debian's haproxy.service isn't
+    started by installing the package, and is left alone where the package was there before.
+    """
+    unit, paths = f"{proxy.unit}.service", proxy.paths
+    installed(name="Install HAProxy and socat", packages=("haproxy", "socat"), unstarted=("haproxy.service",))
+    folder(name="Make the proxy's folder", path=paths.configuration)
+    if proxy.keeps_drains:
+        folder(name="Make the folder of drains", path=DRAINS)
+    script = checked_file(
+        name="Write the proxy's script",
+        path=proxy.script,
+        content=proxy.script_text(),
+        mode="0755",
+        check="sh -n {path}",
+    )
+    written = [
+        checked_file(name=f"Write {name}", path=f"{paths.configuration}/{name}", content=content)
+        for name, content in files.items()
+    ]
+    keys = (
+        checked_file(
+            name="Write the keys' hashes",
+            path=f"{paths.configuration}/keys.map",
+            content=keys_map,
+            mode="0640",
+            group="haproxy",
+        )
+        if keys_map is not None
+        else None
+    )
+    configuration = checked_file(
+        name="Write HAProxy's configuration",
+        path=f"{paths.configuration}/haproxy.cfg",
+        content=haproxy_cfg,
+        check=f"{shlex.quote(proxy.script)} check {{path}}",
+    )
+    systemd_unit(name=f"Write {unit}", unit=unit, content=proxy.unit_text(), verify=True)
+    read = [f"{paths.configuration}/{name}" for name in (*files, "haproxy.cfg")]
+    for name in proxy.certificates:
+        read += [f"{paths.certificates}/{name}{suffix}" for suffix in (".crt", ".ca.crt", ".key.cred")]
+    running(name=f"Run {unit}", unit=unit, reload_if=[script, *written, configuration], reload_files=tuple(read))
+    if keys:
+        keys_loaded(name="Have every worker know the keys", script=proxy.script, paths=paths, written=keys)

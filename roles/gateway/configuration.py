@@ -1,0 +1,67 @@
+"""The gateway's files as text. No host, no pyinfra."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from rackwright.operations.haproxy.paths import Paths, endpoint
+from rackwright.operations.haproxy.rendering import render
+from rackwright.roles.gateway.access_log import ENDS, error_log_format, log_format
+from rackwright.roles.gateway.settings import Key, Settings
+
+PATHS = Paths(configuration="/etc/rackwright/gateway", run="/run/rackwright-gateway")
+TEMPLATES = Path(__file__).parent / "templates"
+BUFFER_BYTES = 1048576
+
+
+def haproxy_cfg(settings: Settings, paths: Paths = PATHS) -> str:
+    return render(
+        TEMPLATES,
+        "haproxy.cfg.j2",
+        settings=settings,
+        paths=paths,
+        endpoint=endpoint,
+        bufsize=BUFFER_BYTES,
+        log_format=log_format(paths.configuration),
+        error_log_format=error_log_format(),
+    )
+
+
+def key_entries(key: Key) -> tuple[tuple[str, str], ...]:
+    """Return the key's entries: SHA-256 → id|expiry|all or listed, and SHA-256/MODEL for each listed model."""
+    expiry = int(key.expires.timestamp()) if key.expires else 0
+    scope = "listed" if key.models else "all"
+    entry = (key.sha256, f"{key.id}|{expiry}|{scope}")
+    return (entry, *((f"{key.sha256}/{model}", "yes") for model in key.models))
+
+
+def keys_map(settings: Settings) -> str:
+    entries = [entry for key in settings.keys for entry in key_entries(key)]
+    return "".join(f"{name} {value}\n" for name, value in sorted(entries))
+
+
+def models_map(settings: Settings) -> str:
+    """Return served name → model|digest."""
+    entries = [(name, f"{model.name}|{model.digest}") for model in settings.models for name in model.names]
+    return "".join(f"{name} {value}\n" for name, value in sorted(entries))
+
+
+def models_json(settings: Settings) -> str:
+    """Return the answer to GET /v1/models."""
+    names = sorted(name for model in settings.models for name in model.names)
+    listed = [{"id": name, "object": "model", "created": 0, "owned_by": "rackwright"} for name in names]
+    return json.dumps({"object": "list", "data": listed}) + "\n"
+
+
+def ends_map() -> str:
+    return "".join(f"{state} {end}\n" for state, end in ENDS.items())
+
+
+def maps(settings: Settings) -> dict[str, str]:
+    """Return each file that HAProxy reads beside its configuration, by name, but the keys."""
+    return {
+        "models.map": models_map(settings),
+        "models.json": models_json(settings),
+        "ends.map": ends_map(),
+    }

@@ -1,0 +1,23 @@
+"""Put HAProxy where clients come in."""
+
+from __future__ import annotations
+
+from pyinfra.api.deploy import deploy
+
+from rackwright.operations.haproxy.proxy import Proxy, proxy_running
+from rackwright.roles.gateway.configuration import PATHS, haproxy_cfg, keys_map, maps
+from rackwright.roles.gateway.settings import Settings
+
+
+@deploy("gateway")
+def gateway(*, settings: Settings) -> None:
+    """Afterwards clients with a key reach every model of the fleet on this address, and nothing else."""
+    proxy = Proxy(
+        unit="rackwright-gateway",
+        description="rackwright: where clients come in",
+        paths=PATHS,
+        certificates=(settings.certificate, settings.client_certificate),
+        capabilities="CAP_NET_BIND_SERVICE",
+        keeps_drains=True,
+    )
+    proxy_running(proxy, haproxy_cfg=haproxy_cfg(settings), files=maps(settings), keys_map=keys_map(settings))

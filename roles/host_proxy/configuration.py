@@ -1,0 +1,19 @@
+"""The host proxy's files as text. No host, no pyinfra."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rackwright.operations.haproxy.paths import Paths, endpoint
+from rackwright.operations.haproxy.rendering import render
+from rackwright.roles.host_proxy.settings import Settings
+
+PATHS = Paths(configuration="/etc/rackwright/host-proxy", run="/run/rackwright-host-proxy")
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def haproxy_cfg(settings: Settings, paths: Paths = PATHS) -> str:
+    """Return HAProxy's configuration; 2.8 (Ubuntu 24.04) reads it too."""
+    # A few connections beyond the slots: gateways' checks, and what waits in the queue.
+    maxconn = 64 + 4 * sum(replica.slots for replica in settings.replicas)
+    return render(TEMPLATES, "haproxy.cfg.j2", settings=settings, paths=paths, endpoint=endpoint, maxconn=maxconn)

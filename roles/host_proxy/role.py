@@ -1,0 +1,23 @@
+"""Put HAProxy in front of this host's engines."""
+
+from __future__ import annotations
+
+from pyinfra.api.deploy import deploy
+
+from rackwright.operations.haproxy.proxy import Proxy, proxy_running
+from rackwright.roles.host_proxy.configuration import PATHS, haproxy_cfg
+from rackwright.roles.host_proxy.settings import Settings
+
+
+@deploy("host_proxy")
+def host_proxy(*, settings: Settings) -> None:
+    """Afterwards each replica is reached on its port by the fleet's gateways, and by nobody else."""
+    # The group opens the engines' sockets to it.
+    proxy = Proxy(
+        unit="rackwright-host-proxy",
+        description="rackwright: TLS in front of this host's engines",
+        paths=PATHS,
+        certificates=(settings.certificate,),
+        groups=("rackwright",),
+    )
+    proxy_running(proxy, haproxy_cfg=haproxy_cfg(settings), files={})

@@ -1,0 +1,282 @@
+"""One gateway, one host proxy with two models, on loopback: real HAProxy in front of stand-ins for engines."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+from http.client import HTTPResponse, HTTPSConnection
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TypeVar
+
+from rackwright.operations.haproxy.paths import Paths
+from rackwright.roles.gateway import configuration as gateway_files
+from rackwright.roles.gateway.access_log import Access, parse_access
+from rackwright.roles.gateway.settings import Key, RoutedModel, Server
+from rackwright.roles.gateway.settings import Settings as Gateway
+from rackwright.roles.host_proxy import configuration as host_proxy_files
+from rackwright.roles.host_proxy.settings import Proxied
+from rackwright.roles.host_proxy.settings import Settings as HostProxy
+from tests.gateway.certificates import Authority
+from tests.stand_in_engine import StandInAgent, StandInEngine, stand_in_engine
+
+Value = TypeVar("Value")
+
+KEYS = {name: f"rw-{name}-" + name[0] * 43 for name in ("good", "expired", "scoped", "wrong")}
+DIGEST = "d" * 64
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def eventually(check: Callable[[], Value], seconds: float = 15) -> Value:
+    """Return the first truthy value of `check`. Fail after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not (value := check()):
+        assert time.monotonic() < deadline, f"still {value!r} after {seconds} s"
+        time.sleep(0.02)
+    return value
+
+
+def digest(key: str) -> str:
+    return sha256(key.encode()).hexdigest()
+
+
+@dataclass
+class Proxy:
+    """A running HAProxy, master and workers."""
+
+    paths: Paths
+    process: subprocess.Popen[bytes] = field(init=False)
+
+    def start(self) -> None:
+        arguments = ["haproxy", "-W", "-f", f"{self.paths.configuration}/haproxy.cfg"]
+        with Path(self.paths.run, "stderr").open("ab") as stderr:
+            self.process = subprocess.Popen(
+                [*arguments, "-S", f"{self.paths.run}/master.sock,mode,600"], stderr=stderr, stdout=stderr
+            )
+        eventually(self.answers)
+
+    def answers(self) -> bool:
+        assert self.process.poll() is None, Path(self.paths.run, "stderr").read_text()
+        with contextlib.suppress(OSError):
+            return "Uptime" in self.ask("show info")
+        return False
+
+    def ask(self, command: str, socket_name: str = "admin") -> str:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(20)
+            connection.connect(f"{self.paths.run}/{socket_name}.sock")
+            connection.sendall(command.encode() + b"\n")
+            connection.shutdown(socket.SHUT_WR)
+            return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(10)
+
+
+class LogSink:
+    """Stands where journald listens; keeps the access lines."""
+
+    def __init__(self, path: Path) -> None:
+        self.lines: list[str] = []
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(path))
+        threading.Thread(target=self._collect, daemon=True).start()
+
+    def _collect(self) -> None:
+        with contextlib.suppress(OSError):
+            while message := self._socket.recv(65536).decode():
+                if match := re.search(r"rackwright-access\[\d+\]: (.*)", message, re.DOTALL):
+                    self.lines.append(match[1].rstrip("\n"))
+
+    def line(self, request: str) -> Access:
+        """Return the line of this request, once it is written."""
+        return parse_access(eventually(lambda: next((line for line in self.lines if request in line), "")))
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@dataclass
+class Stack:
+    folder: Path
+    authority: Authority
+    settings: Gateway
+    proxied: HostProxy
+    gateway: Proxy
+    host_proxy: Proxy
+    log: LogSink
+    engines: dict[str, StandInEngine]
+    agents: dict[str, StandInAgent]
+
+    def write(self, settings: Gateway) -> None:
+        """Put the gateway's files in place, as the role does."""
+        self.settings = settings
+        folder = Path(self.gateway.paths.configuration)
+        for name, content in gateway_files.maps(settings).items():
+            (folder / name).write_text(content)
+        (folder / "keys.map").write_text(gateway_files.keys_map(settings))
+        (folder / "haproxy.cfg").write_text(gateway_files.haproxy_cfg(settings, self.gateway.paths))
+
+    def connect(self, timeout: float = 20) -> HTTPSConnection:
+        trusted = ssl.create_default_context(cadata=self.authority.pem)
+        return HTTPSConnection("127.0.0.1", self.settings.port, context=trusted, timeout=timeout)
+
+    def send(
+        self,
+        model: object = "assistant",
+        *,
+        key: str | None = "good",
+        path: str = "/v1/chat/completions",
+        method: str = "POST",
+        headers: dict[str, str] | None = None,
+        body: bytes | None = None,
+        stream: bool = False,
+    ) -> HTTPResponse:
+        content = json.dumps({"messages": [], "stream": stream, "model": model}).encode() if body is None else body
+        authorization = {"authorization": f"Bearer {KEYS[key]}"} if key else {}
+        connection = self.connect()
+        connection.request(method, path, content if method == "POST" else None, {**authorization, **(headers or {})})
+        response = connection.getresponse()
+        response._connection = connection  # type: ignore[attr-defined]
+        return response
+
+    def up(self, server: str) -> bool:
+        return bool(re.search(rf"^[^,]*,{re.escape(server)},.*,UP,", self.gateway.ask("show stat"), re.MULTILINE))
+
+    @property
+    def servers(self) -> dict[str, str]:
+        """Model → its server's name."""
+        return {model.name: model.servers[0].name for model in self.settings.models}
+
+    def reset(self) -> None:
+        """Everything as it was at the start, whatever a test did."""
+        for engine in self.engines.values():
+            engine.hold = engine.break_off = False
+            engine.answer = None
+            engine.let_go(100)
+            engine.steps = threading.Semaphore(0)
+            engine.requests.clear()
+            engine.gone.clear()
+        for agent in self.agents.values():
+            agent.state = "up ready"
+        for model, server in self.servers.items():
+            self.gateway.ask(f"set server model.{model}/{server} state ready")
+        eventually(lambda: all(self.up(server) for server in self.servers.values()))
+
+
+@contextmanager
+def running_stack() -> Iterator[Stack]:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rw-")))
+        gateway, host_proxy = (_paths(folder, name) for name in ("gateway", "host-proxy"))
+        authority = Authority(folder)
+        _certificates(authority, gateway, host_proxy)
+        engines, agents = {}, {}
+        for model in ("assistant", "coder"):
+            engines[model] = stack.enter_context(stand_in_engine(folder / f"{model}.sock"))
+            agents[model] = StandInAgent()
+            stack.callback(agents[model].close)
+        proxied = _proxied(folder, agents)
+        log = LogSink(folder / "log")
+        stack.callback(log.close)
+        running = Stack(
+            folder, authority, _gateway(proxied), proxied, Proxy(gateway), Proxy(host_proxy), log, engines, agents
+        )
+        running.write(running.settings)
+        cfg = host_proxy_files.haproxy_cfg(proxied, host_proxy)
+        Path(host_proxy.configuration, "haproxy.cfg").write_text(cfg)
+        for proxy in (running.host_proxy, running.gateway):
+            proxy.start()
+            stack.callback(proxy.stop)
+        running.reset()
+        yield running
+
+
+def _paths(folder: Path, name: str) -> Paths:
+    (folder / name).mkdir()
+    (folder / f"{name}.run").mkdir()
+    return Paths(str(folder / name), str(folder / f"{name}.run"), str(folder), str(folder / "log"))
+
+
+def _certificates(authority: Authority, gateway: Paths, host_proxy: Paths) -> None:
+    authority.issue("gateway", ("llm.lab", "127.0.0.1"), client=False, folder=Path(gateway.run))
+    authority.issue("gateway-client", ("gate1",), client=True, folder=Path(gateway.run))
+    authority.issue("host-proxy", ("gpu1", "127.0.0.1"), client=False, folder=Path(host_proxy.run))
+
+
+def _proxied(folder: Path, agents: dict[str, StandInAgent]) -> HostProxy:
+    replicas = tuple(
+        Proxied(
+            replica=f"{model}@1",
+            port=free_port(),
+            socket=str(folder / f"{model}.sock"),
+            agent_port=agent.port,
+            slots=4,
+        )
+        for model, agent in agents.items()
+    )
+    return HostProxy(
+        address=ip_address("127.0.0.1"), certificate="host-proxy", gateways=("gate1",), replicas=replicas
+    )
+
+
+def _gateway(proxied: HostProxy) -> Gateway:
+    models = tuple(
+        RoutedModel(
+            name=replica.replica.split("@")[0],
+            digest=DIGEST,
+            names=(replica.replica.split("@")[0], f"org/{replica.replica.split('@')[0]}:8b"),
+            servers=(
+                Server(
+                    replica=replica.replica,
+                    host="gpu1",
+                    address=proxied.address,
+                    port=replica.port,
+                    slots=replica.slots,
+                ),
+            ),
+        )
+        for replica in proxied.replicas
+    )
+    keys = (
+        Key(id="good", sha256=digest(KEYS["good"])),
+        Key(id="expired", sha256=digest(KEYS["expired"]), expires=datetime(2020, 1, 1, tzinfo=UTC)),
+        Key(id="scoped", sha256=digest(KEYS["scoped"]), models=("coder",), expires=datetime(2099, 1, 1, tzinfo=UTC)),
+    )
+    return Gateway(
+        domain="llm.lab",
+        address=ip_address("127.0.0.1"),
+        port=free_port(),
+        certificate="gateway",
+        client_certificate="gateway-client",
+        models=models,
+        keys=keys,
+        queue_seconds=2,
+    )
+
+
+def alive(pid: int) -> bool:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        return True
+    return False
