@@ -1,0 +1,104 @@
+"""API keys as NAME.keys.yml writes them down: who has which, and its SHA-256, never the key."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections import Counter
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BeforeValidator
+
+from rackwright.errors import FleetError, Problem, UsageError
+from rackwright.fleet.stored import read_stored, write_stored
+from rackwright.roles.gateway.settings import Key as GatewayKey
+from rackwright.values import Line, Name, Secret, Sha256, Stored
+
+HEADER = """API keys of this fleet: the keys' SHA-256, never the keys. Commit it.
+Change it with `rackwright key add` and `rackwright key revoke`; `rackwright apply` brings it to the gateways."""
+
+
+def _in_utc(value: object) -> object:
+    # YAML readers give an unquoted time without its zone, already turned to UTC.
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
+
+
+Time = Annotated[AwareDatetime, BeforeValidator(_in_utc)]
+
+
+class ApiKey(Stored):
+    """One key that was given out."""
+
+    id: Name
+    owner: Line
+    models: tuple[Name, ...] = ()
+    """Models it may use; empty means all."""
+    expires: Time | None = None
+    sha256: Sha256
+    """Of the whole key, rw-<id>-<43 base64url>."""
+    created: Time
+
+
+class _KeysFile(Stored):
+    format: Literal["keys/1"] = "keys/1"
+    keys: tuple[ApiKey, ...] = ()
+
+
+def read_keys(path: Path) -> tuple[ApiKey, ...]:
+    """Return the keys by id; no file, no keys. Raise FleetError, with lines, if it is not valid."""
+    if not path.exists():
+        return ()
+    keys = read_stored(path, "keys", _KeysFile, restore=f"git log -p {path.name}").keys
+    problems = []
+    for what, counts in (("id", Counter(key.id for key in keys)), ("sha256", Counter(key.sha256 for key in keys))):
+        problems += [
+            Problem(f"{path} keys", f"{what} {value} stands there {count} times", "give each key once")
+            for value, count in counts.items()
+            if count > 1
+        ]
+    if problems:
+        raise FleetError(problems)
+    return _by_id(keys)
+
+
+def write_keys(path: Path, keys: tuple[ApiKey, ...]) -> None:
+    """Afterwards the file has these keys, or is as it was. Raise RackwrightError if it can't be written."""
+    write_stored(path, HEADER, _KeysFile(keys=_by_id(keys)))
+
+
+def new_key(id: str) -> tuple[Secret, str]:
+    """Return a new key, rw-<id>-<43 base64url> with 256 random bits, and its sha256."""
+    text = f"rw-{id}-{secrets.token_urlsafe(32)}"
+    return Secret(text), hashlib.sha256(text.encode()).hexdigest()
+
+
+def add(keys: tuple[ApiKey, ...], key: ApiKey) -> tuple[ApiKey, ...]:
+    """Return the keys with one more. Raise UsageError if its id is taken."""
+    if any(other.id == key.id for other in keys):
+        should = f"another id, or first: rackwright key revoke {key.id}"
+        raise UsageError("there is a key with this id already", where=key.id, should=should)
+    return _by_id((*keys, key))
+
+
+def revoke(keys: tuple[ApiKey, ...], id: str) -> tuple[ApiKey, ...]:
+    """Return the keys without this one. Raise UsageError if there is none."""
+    known = [key.id for key in keys]
+    if id not in known:
+        close = get_close_matches(id, known, n=1)
+        should = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}" if known else None
+        raise UsageError("no key with this id", where=id, should=should, next="rackwright key list")
+    return tuple(key for key in keys if key.id != id)
+
+
+def as_gateway_keys(keys: tuple[ApiKey, ...]) -> tuple[GatewayKey, ...]:
+    """Return the keys as gateways take them, expired ones too: a gateway looks at the clock itself."""
+    return tuple(
+        GatewayKey(id=key.id, sha256=key.sha256, models=key.models, expires=key.expires) for key in _by_id(keys)
+    )
+
+
+def _by_id(keys: tuple[ApiKey, ...]) -> tuple[ApiKey, ...]:
+    return tuple(sorted(keys, key=lambda key: key.id))

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import UTC, datetime
+
+import pytest
+
+from rackwright.errors import FleetError, UsageError
+from rackwright.fleet.keys import ApiKey, add, as_gateway_keys, new_key, read_keys, revoke, write_keys
+
+CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def make(id: str, **fields: object) -> ApiKey:
+    return ApiKey.model_validate(
+        {"id": id, "owner": "Team A", "sha256": hashlib.sha256(id.encode()).hexdigest(), "created": CREATED, **fields}
+    )
+
+
+def test_a_new_key_has_256_random_bits_and_is_known_by_its_sha256():
+    key, sha256 = new_key("batch")
+    assert re.fullmatch(r"rw-batch-[A-Za-z0-9_-]{43}", key.reveal())
+    assert hashlib.sha256(key.reveal().encode()).hexdigest() == sha256
+    assert new_key("batch")[0] != key
+    assert str(key) == "***"
+
+
+def test_no_file_means_no_keys(tmp_path):
+    assert read_keys(tmp_path / "site.keys.yml") == ()
+
+
+def test_keys_are_read_back_as_written_and_sorted(tmp_path):
+    path = tmp_path / "site.keys.yml"
+    keys = (make("z", models=("assistant",), expires=datetime(2027, 1, 1, tzinfo=UTC)), make("a"))
+    write_keys(path, keys)
+    assert read_keys(path) == (keys[1], keys[0])
+    assert "expires: '2027-01-01T00:00:00Z'" in path.read_text()
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_time_without_quotes_is_utc(tmp_path):
+    path = tmp_path / "site.keys.yml"
+    write_keys(path, (make("a", expires=datetime(2027, 1, 1, tzinfo=UTC)),))
+    path.write_text(path.read_text().replace("'2027-01-01T00:00:00Z'", "2027-01-01T01:00:00+01:00"))
+    assert read_keys(path)[0].expires == datetime(2027, 1, 1, tzinfo=UTC)
+
+
+def test_a_newer_format_is_refused(tmp_path):
+    (tmp_path / "k").write_text("format: keys/2\nkeys: []\n")
+    with pytest.raises(FleetError, match="has format keys/2, and this rackwright knows keys/1"):
+        read_keys(tmp_path / "k")
+
+
+def test_a_key_in_plain_text_is_refused_with_its_line_and_not_shown(tmp_path):
+    path = tmp_path / "site.keys.yml"
+    key, sha256 = new_key("a")
+    write_keys(path, (make("a", sha256=sha256),))
+    path.write_text(path.read_text().replace(sha256, key.reveal()))
+    with pytest.raises(FleetError, match=r":\d+ keys\.0\.sha256: ") as caught:
+        read_keys(path)
+    assert key.reveal() not in str(caught.value)
+
+
+def test_two_keys_with_one_id_are_refused(tmp_path):
+    path = tmp_path / "site.keys.yml"
+    write_keys(path, (make("a"), make("a", sha256="0" * 64)))
+    with pytest.raises(FleetError, match="keys: id a stands there 2 times"):
+        read_keys(path)
+
+
+def test_a_key_is_added_once():
+    keys = add((make("b"),), make("a"))
+    assert [key.id for key in keys] == ["a", "b"]
+    with pytest.raises(UsageError) as caught:
+        add(keys, make("a"))
+    message = "a: there is a key with this id already; another id, or first: rackwright key revoke a"
+    assert str(caught.value) == message
+
+
+def test_a_revoked_key_is_gone():
+    assert revoke((make("a"), make("b")), "a") == (make("b"),)
+
+
+def test_revoking_an_unknown_key_suggests_the_nearest():
+    with pytest.raises(UsageError, match=r"batsh: no key with this id; did you mean batch\?"):
+        revoke((make("batch"),), "batsh")
+    with pytest.raises(UsageError, match="no key with this id\n"):
+        revoke((), "batsh")
+
+
+def test_gateways_get_expired_keys_too_and_never_more_than_the_hash():
+    expired = make("old", expires=datetime(2020, 1, 1, tzinfo=UTC), models=("assistant",))
+    (key,) = as_gateway_keys((expired,))
+    assert key.model_dump() == {
+        "id": "old",
+        "sha256": expired.sha256,
+        "models": ("assistant",),
+        "expires": expired.expires,
+    }
