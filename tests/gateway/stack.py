@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import json
 import os
 import re
@@ -160,8 +161,16 @@ class Stack:
         response._connection = connection  # type: ignore[attr-defined]
         return response
 
+    def status(self, server: str) -> str:
+        """As HAProxy has it: UP, DOWN, "UP 1/2", DRAIN, MAINT …"""
+        rows = csv.DictReader(self.gateway.ask("show stat").removeprefix("# ").splitlines())
+        return next(row["status"] for row in rows if row["svname"] == server)
+
     def up(self, server: str) -> bool:
-        return bool(re.search(rf"^[^,]*,{re.escape(server)},.*,UP,", self.gateway.ask("show stat"), re.MULTILINE))
+        return self.status(server) == "UP"
+
+    def down(self, server: str) -> bool:
+        return self.status(server) == "DOWN"
 
     @property
     def servers(self) -> dict[str, str]:

@@ -1,0 +1,65 @@
+"""Who reaches an engine through its host's proxy, and what the probe's word does."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+from pathlib import Path
+
+import pytest
+
+from tests.gateway.stack import Stack, eventually
+
+
+def ask(stack: Stack, certificate: Path | None, path: str = "/ready") -> int:
+    context = ssl.create_default_context(cadata=stack.authority.pem)
+    if certificate:
+        context.load_cert_chain(certificate)
+    connection = http.client.HTTPSConnection("127.0.0.1", stack.proxied.replicas[0].port, context=context, timeout=10)
+    connection.request("GET", path)
+    return connection.getresponse().status
+
+
+def test_a_gateway_is_let_in(stack: Stack) -> None:
+    certificate = Path(stack.gateway.paths.run, "gateway-client.pem")
+    assert ask(stack, certificate) == 200
+    assert ask(stack, certificate, "/health") == 200
+
+
+@pytest.mark.parametrize("who", ["nobody", "stranger", "server"])
+def test_all_others_are_not_let_in(stack: Stack, who: str) -> None:
+    certificates = {
+        "nobody": None,
+        "stranger": stack.authority.issue("other-client", ("gate9",), client=True, folder=stack.folder),
+        "server": stack.authority.issue("gate1-server", ("gate1",), client=False, folder=stack.folder),
+    }
+    for path in ("/ready", "/health"):
+        with pytest.raises((ssl.SSLError, OSError, http.client.RemoteDisconnected)):
+            ask(stack, certificates[who], path)
+
+
+@pytest.mark.parametrize("state", ["down", "drain", "maint"])
+def test_what_the_probe_says_reaches_the_gateway_within_seconds(stack: Stack, state: str) -> None:
+    server = stack.servers["assistant"]
+    stack.agents["assistant"].state = state
+    eventually(lambda: stack.down(server), seconds=6)
+    refused = stack.send()
+    assert refused.status == 503
+    assert refused.getheader("retry-after") == "5"
+    assert json.loads(refused.read())["error"]["code"] == "unavailable"
+    assert stack.send("coder").status == 200
+    stack.agents["assistant"].state = "up ready"
+    eventually(lambda: stack.up(server), seconds=6)
+    assert stack.send().status == 200
+
+
+def test_an_answer_under_way_goes_on_when_the_probe_says_down(stack: Stack) -> None:
+    engine = stack.engines["assistant"]
+    engine.hold = True
+    response = stack.send(stream=True)
+    assert response.readline() == b"data: 0\n"
+    stack.agents["assistant"].state = "down"
+    eventually(lambda: stack.down(stack.servers["assistant"]))
+    engine.let_go(engine.chunks)
+    assert response.read().endswith(b"[DONE]\n\n")
