@@ -1,0 +1,198 @@
+"""The operations on a real host: each once more on its own result changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from rackwright.lab.hosts import Lab, LabSpec
+from rackwright.run import Outcome
+from rackwright.values import Secret
+from tests.lab.deployed import LabHost
+
+pytestmark = pytest.mark.lab
+
+_UNIT = """[Unit]
+Description=Sleep
+[Service]
+Type=notify
+ExecStart=/usr/bin/sleep {seconds}
+ExecReload=/usr/bin/true
+TimeoutStartSec=infinity
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[LabHost]:
+    lab = Lab("test-operations")
+    yield LabHost(lab, lab.up(LabSpec(hosts=("one",))), "one")
+    lab.down()
+
+
+def twice(host: LabHost, deploy: Callable[[], None]) -> None:
+    assert host.applied(deploy).changes
+    assert host.plan(deploy).changes == 0
+
+
+def test_a_checked_file_is_written_whole_and_its_diff_shown(host: LabHost) -> None:
+    def write(content: str | Secret, mode: str = "0640") -> Callable[[], None]:
+        def deploy() -> None:
+            from rackwright.operations.file import checked_file
+
+            checked_file(
+                name="Write",
+                path="/etc/it's a file",
+                content=content,
+                mode=mode,
+                group="adm",
+                check="grep -q good {path}",
+            )
+
+        return deploy
+
+    twice(host, write("good\n"))
+    assert host.tell("stat -c '%a %U %G' \"/etc/it's a file\"") == "640 root adm"
+    (step,) = host.plan(write("good\nbetter\n")).steps
+    assert (step.diff or "").endswith("@@ -1 +1,2 @@\n good\n+better")
+    (step,) = host.plan(write(Secret("good\nsecret\n"))).steps
+    assert step.diff == "content differs"
+    assert host.apply(write("bad\n")).failed_hosts == ("one",)
+    assert host.tell('cat "/etc/it\'s a file"; ls /etc | grep -c rackwright-new || true') == "good\n0"
+    twice(host, write("good\n", mode="0600"))
+    twice(host, write(Secret("good\nsecret\n"), mode="0600"))
+
+
+def test_a_broken_link_and_a_link_are_replaced_by_the_file(host: LabHost) -> None:
+    def deploy() -> None:
+        from rackwright.operations.file import checked_file
+
+        checked_file(name="Write", path="/etc/linked", content="text\n")
+
+    host.tell("printf 'text\\n' > /etc/target; ln -s target /etc/linked")
+    twice(host, deploy)
+    assert host.tell("readlink /etc/linked; stat -c %F /etc/linked") == "regular file"
+
+
+def test_folders_users_groups_and_absent_paths(host: LabHost) -> None:
+    def deploy() -> None:
+        from rackwright.operations.absent import absent
+        from rackwright.operations.file import kept_file
+        from rackwright.operations.folder import folder
+        from rackwright.operations.user import system_group, system_user
+
+        folder(name="Folder", path="/srv/a folder/deep", mode="2750", group="adm")
+        kept_file(name="Keep", path="/srv/kept", mode="0640", group="adm")
+        system_group(name="Group", group="rackwright")
+        system_user(name="User", user="rw-assistant", groups=("rackwright",))
+        absent(name="Absent", paths=("/srv/gone", "/srv/gone too"))
+
+    host.tell("mkdir -p '/srv/gone too/x'; ln -s nowhere /srv/gone; echo kept > /srv/kept; chmod 600 /srv/kept")
+    twice(host, deploy)
+    assert host.tell("stat -c '%a %G' '/srv/a folder/deep'; cat /srv/kept; id -nG rw-assistant") == (
+        "2750 adm\nkept\nrw-assistant rackwright"
+    )
+    assert host.tell("getent passwd rw-assistant").endswith("rackwright:/nonexistent:/usr/sbin/nologin")
+    assert not host.holds("ls -d /srv/gone*")
+
+
+def test_a_unit_that_still_starts_counts_as_running_and_restarts_when_its_file_changed(host: LabHost) -> None:
+    def sleeping(seconds: int, *, start: bool = True) -> Callable[[], None]:
+        def deploy() -> None:
+            from rackwright.operations.unit import running, systemd_unit
+
+            unit = "rackwright-sleep@1.service"
+            systemd_unit(name="Unit", unit=unit, content=_UNIT.format(seconds=seconds), verify=True)
+            if start:
+                running(name="Run", unit=unit, restart_files=(f"/etc/systemd/system/{unit}",))
+
+        return deploy
+
+    host.applied(sleeping(100, start=False))
+    host.tell("systemctl start --no-block rackwright-sleep@1.service")
+    assert host.tell("systemctl is-active rackwright-sleep@1.service || true") == "activating"
+    assert host.plan(sleeping(100)).changes == 0
+    # A run that was cut off between writing the unit and restarting it: the next one restarts it.
+    host.applied(sleeping(200, start=False))
+    (_, run) = host.plan(sleeping(200)).steps
+    assert run.outcome is Outcome.WOULD_CHANGE
+    host.tell("systemctl stop rackwright-sleep@1.service")
+
+
+def test_what_was_reloaded_since_its_file_changed_is_not_reloaded_again(host: LabHost) -> None:
+    def deploy() -> None:
+        from rackwright.operations.file import checked_file
+        from rackwright.operations.unit import running, systemd_unit
+
+        text = _UNIT.format(seconds=1000).replace("notify", "exec")
+        written = checked_file(name="Write", path="/etc/read-by-it", content="two\n")
+        systemd_unit(name="Unit", unit="rackwright-reads.service", content=text)
+        running(name="Run", unit="rackwright-reads.service", reload_if=[written], reload_files=("/etc/read-by-it",))
+
+    twice(host, deploy)
+    started = host.tell("systemctl show -p ExecMainPID rackwright-reads.service")
+    host.tell("echo one > /etc/read-by-it")
+    twice(host, deploy)
+    host.tell("touch /etc/read-by-it")
+    twice(host, deploy)
+    assert host.tell("systemctl show -p ExecMainPID rackwright-reads.service") == started
+
+
+def test_a_unit_that_systemd_cannot_read_never_takes_its_place(host: LabHost) -> None:
+    def deploy() -> None:
+        from rackwright.operations.unit import systemd_unit
+
+        systemd_unit(name="Unit", unit="rackwright-bad.service", content="[Service]\nExecStart=no\n", verify=True)
+
+    assert host.apply(deploy).failed_hosts == ("one",)
+    assert not host.holds("ls /etc/systemd/system/rackwright-bad*")
+
+
+def test_units_and_users_that_nobody_names_are_removed(host: LabHost) -> None:
+    def deploy() -> None:
+        from rackwright.operations.retired import retired_units, retired_users
+
+        retired_units(name="Units", keep=("rackwright-kept.service",))
+        retired_users(name="Users", keep=("rw-kept",))
+
+    units = "/etc/systemd/system"
+    host.tell(
+        f"printf '[Service]\\nExecStart=/bin/sleep 9999\\n[Install]\\nWantedBy=multi-user.target\\n' | "
+        f"tee {units}/rackwright-old@1.service {units}/rackwright-kept.service > {units}/other.service; "
+        f"printf '[Timer]\\nOnActiveSec=1\\n' > {units}/rackwright-old@1.timer; systemctl daemon-reload; "
+        "systemctl -q enable --now rackwright-old@1.service rackwright-old@1.timer rackwright-kept.service; "
+        "useradd -r -c rackwright rw-old; useradd -r -c rackwright rw-kept; useradd rw-walter"
+    )
+    twice(host, deploy)
+    assert not host.holds("systemctl is-active rackwright-old@1.service rackwright-old@1.timer")
+    assert host.tell(f"ls -R {units} | grep -e rackwright-old -e rw-old || true") == ""
+    assert host.tell("systemctl is-active rackwright-kept.service") == "active"
+    assert host.tell("getent passwd rw-old rw-kept rw-walter | cut -d: -f1") == "rw-kept\nrw-walter"
+
+
+def test_a_package_comes_without_its_service_having_run(host: LabHost) -> None:
+    def deploy() -> None:
+        from rackwright.operations.packages import installed
+
+        installed(name="Install HAProxy", packages=("haproxy",), unstarted=("haproxy.service",))
+
+    twice(host, deploy)
+    assert host.tell("systemctl is-enabled haproxy.service || true") == "disabled"
+    assert host.tell("journalctl -q -o cat -u haproxy.service") == ""
+    # Enabled by an operator, it stays so.
+    host.tell("systemctl enable --now haproxy.service")
+    assert host.plan(deploy).changes == 0
+    assert host.tell("systemctl is-enabled haproxy.service") == "enabled"
+
+
+def test_a_package_that_does_not_exist_fails_with_apts_own_words(host: LabHost) -> None:
+    def deploy() -> None:
+        from rackwright.operations.packages import installed
+
+        installed(name="Install", packages=("no-such-package-at-all",))
+
+    (step,) = host.apply(deploy).steps
+    assert step.outcome is Outcome.FAILED
+    assert any("Unable to locate package no-such-package-at-all" in line for line in step.output)
