@@ -67,3 +67,14 @@ def _run(*command: str) -> None:
             where="lab",
             should="podman needs cgroup2: boot with systemd.unified_cgroup_hierarchy=1",
         )
+
+
+def remove() -> None:
+    """The private namespace is gone. The caller knows that no container runs in it."""
+    for place, kind in ((_NAMESPACE, "nsfs"), (_FOLDER, None)):
+        found = file_system_at(_mountinfo(), str(place))
+        if found is not None and kind in (None, found):
+            _run("umount", str(place))
+    _NAMESPACE.unlink(missing_ok=True)
+    if _FOLDER.exists():
+        _FOLDER.rmdir()

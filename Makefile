@@ -1,0 +1,65 @@
+# One front door for work: `make` lists the targets, CI runs the same ones (.ci/run).
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+PYTHON ?= python3
+BIN := $(CURDIR)/.venv/bin
+SYNC = "$$(.ci/uv)" sync --quiet --locked --inexact --python "$$(command -v $(PYTHON))"
+export UV_PYTHON_DOWNLOADS := never
+export PATH := $(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help quickstart test test-fast lint types unit lab-test molecule wheel-test dist down clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+quickstart: .venv/ready ## From nothing to a real answer on disposable hosts (needs root)
+	@python -m rackwright.lab.quickstart
+
+test: lint types wheel-test molecule ## Everything: lint, types, wheel, molecule, then unit and lab tests (needs root)
+	@python -m pytest
+
+test-fast: lint types unit ## The part without hosts, under 60 s
+
+lint: .venv/ready ## ruff: rules and format
+	@ruff check --quiet .
+	@ruff format --quiet --check .
+
+types: .venv/ready ## mypy, strict
+	@mypy
+
+unit: .venv/ready ## Tests without hosts
+	@python -m pytest -m "not lab"
+
+lab-test: .venv/ready ## Tests on disposable hosts (needs root)
+	@python -m pytest -m lab
+
+molecule: .venv/ready-molecule ## The default molecule scenario (needs root)
+	@[ ! -d molecule/default ] || molecule test --scenario-name default
+
+dist: .venv/ready ## Build sdist, and the wheel from that sdist, into dist/
+	@rm -rf dist
+	@"$$(.ci/uv)" build --quiet --python "$(BIN)/python" --out-dir dist
+
+wheel-test: dist ## The built wheel, installed elsewhere, runs from /
+	@folder="$$(mktemp -d)"; trap 'rm -rf "$$folder"' EXIT; uv="$$(.ci/uv)"; \
+	"$$uv" venv --quiet --python "$(BIN)/python" "$$folder/venv"; \
+	"$$uv" pip install --quiet --python "$$folder/venv/bin/python" dist/*.whl; \
+	cd /; "$$folder/venv/bin/rackwright" --help >/dev/null; echo "the wheel runs"
+
+down: .venv/ready ## Remove the quick start's lab; downloads stay
+	@python -m rackwright lab down
+
+clean: ## Remove the lab, its image and downloads, .venv and all caches of this folder
+	@[ ! -x $(BIN)/python ] || $(BIN)/python -m rackwright.lab.clean
+	@rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/ready: pyproject.toml uv.lock
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "rackwright needs Python 3.11 or newer: make PYTHON=python3.12 …")'
+	@$(SYNC)
+	@touch $@
+
+.venv/ready-molecule: .venv/ready
+	@$(SYNC) --group molecule
+	@touch $@

@@ -1,0 +1,35 @@
+"""`make clean`: the quick start's lab and, where no other lab uses them, image and downloads are gone."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+from rackwright.errors import RackwrightError
+from rackwright.lab import cgroups, fleet_file, image, paths, programs
+from rackwright.lab.hosts import Lab, list_labs
+
+
+def main() -> int:
+    fleet_file.remove(Path("inventory/lab.yml"))
+    if programs.missing():
+        return 0
+    try:
+        Lab("lab").down()
+    except RackwrightError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return int(error.exit_code)
+    others = list_labs()
+    if others:
+        print(f"image and downloads stay: in use by {', '.join(others)}")
+        return 0
+    image.remove_all()
+    shutil.rmtree(paths.cache(), ignore_errors=True)
+    shutil.rmtree(paths.labs(), ignore_errors=True)
+    cgroups.remove()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

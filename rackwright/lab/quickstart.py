@@ -1,0 +1,135 @@
+"""`make quickstart`: from nothing to a real answer, by the commands that an operator types."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from rackwright.errors import RackwrightError
+from rackwright.lab.fleet_file import DOMAIN
+
+QUESTION = "Name three colors."
+_FLEET = Path("inventory/lab.yml")
+_KEY = Path("inventory/lab.key")
+_AUTHORITY = Path("inventory/lab.ca.pem")
+Result = TypeVar("Result")
+
+
+@dataclass
+class Stages:
+    """Runs stages and remembers how long each took, in seconds."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def run(self, name: str, act: Callable[[], Result]) -> Result:
+        print(f"\n== {name}", flush=True)
+        start = time.monotonic()
+        result = act()
+        self.seconds[name] = time.monotonic() - start
+        return result
+
+
+def main() -> int:
+    try:
+        return _main(Stages())
+    except RackwrightError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return int(error.exit_code)
+
+
+def _main(stages: Stages) -> int:
+    lab = json.loads(stages.run("lab up", lambda: _rackwright("lab", "up", "--json")))
+    gateway = str(lab["hosts"]["gate1"])
+    stages.run("lock", lambda: _fleet("lock"))
+    stages.run("check", lambda: _fleet("check"))
+    stages.run("key", _key)
+    applied = json.loads(stages.run("apply", lambda: _fleet("apply", "--yes", "--json")))
+    stages.run("verify", lambda: _fleet("verify"))
+    _write(_AUTHORITY, _fleet("ca", "show"), 0o644)
+    answer = stages.run("question", lambda: _ask(gateway))
+    print(_summary(stages.seconds, changed_of(applied), answer, gateway))
+    return 0
+
+
+def changed_of(applied: object) -> int:
+    """Given apply's JSON, return how many operations changed something. Raise RackwrightError if it isn't there."""
+    found = applied.get("changed") if isinstance(applied, dict) else None
+    if not isinstance(found, int):
+        raise RackwrightError("apply --json has no total `changed`", where="quickstart")
+    return found
+
+
+def _rackwright(*words: str) -> str:
+    """Run the tool; its progress is seen. Return what it printed. Raise RackwrightError if it failed."""
+    command = [sys.executable, "-m", "rackwright", *words]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        print(done.stdout, end="", file=sys.stderr)
+        raise RackwrightError(f"`rackwright {' '.join(words)}` exited {done.returncode}", where="quickstart")
+    if "--json" not in words and words[-2:] != ("ca", "show"):
+        print(done.stdout, end="", flush=True)
+    return done.stdout
+
+
+def _fleet(*words: str) -> str:
+    return _rackwright("-f", str(_FLEET), *words)
+
+
+def _key() -> None:
+    """A key of the quick start stands in the keys file and, readable by its owner alone, in inventory/lab.key."""
+    if _KEY.exists() and _FLEET.with_suffix(".keys.yml").exists():
+        print(f"{_KEY} is reused")
+        return
+    added = json.loads(_fleet("key", "add", "quickstart", "--json"))
+    _write(_KEY, f"{added['key']}\n", 0o600)
+    print(f"{_KEY} written")
+
+
+def _ask(gateway: str) -> str:
+    """Return the model's answer to the question, asked through the gateway over TLS."""
+    body = {"model": "assistant", "messages": [{"role": "user", "content": QUESTION}], "max_tokens": 60}
+    command = ["curl", "--silent", "--show-error", "--fail-with-body", "--max-time", "120", "--config", "-"]
+    command += ["--cacert", str(_AUTHORITY), "--resolve", f"{DOMAIN}:443:{gateway}", "--json", json.dumps(body)]
+    # The key goes by standard input: everybody on this machine can read an argument vector.
+    config = f'header = "Authorization: Bearer {_KEY.read_text().strip()}"\n'
+    url = f"https://{DOMAIN}/v1/chat/completions"
+    done = subprocess.run([*command, url], input=config, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RackwrightError(f"curl exited {done.returncode}: {done.stderr}{done.stdout}", where="quickstart")
+    return str(json.loads(done.stdout)["choices"][0]["message"]["content"]).strip()
+
+
+def _summary(seconds: dict[str, float], changed: int, answer: str, gateway: str) -> str:
+    times = "\n".join(f"  {name:<9}{taken:7.1f} s" for name, taken in seconds.items())
+    what = "nothing changed" if changed == 0 else f"{changed} changes"
+    body = json.dumps({"model": "assistant", "messages": [{"role": "user", "content": QUESTION}]})
+    return f"""
+Question: {QUESTION}
+Answer:   {answer}
+
+Ask yourself:
+  printf 'header = "Authorization: Bearer %s"' "$(cat {_KEY})" | curl --config - --cacert {_AUTHORITY} \\
+    --resolve {DOMAIN}:443:{gateway} https://{DOMAIN}/v1/chat/completions --json '{body}'
+
+Apply: {what}. Time:
+{times}
+  {"in all":<9}{sum(seconds.values()):7.1f} s
+"""
+
+
+def _write(path: Path, text: str, mode: int) -> None:
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
