@@ -1,6 +1,6 @@
 """pyinfra on our own connections: everything runs as root, one connection for all runs of a command."""
 
-# ruff: noqa: ARG002 (the signatures are pyinfra's)
+
 
 from __future__ import annotations
 

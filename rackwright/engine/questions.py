@@ -21,6 +21,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Protocol
 
+from rackwright import __version__
 from rackwright.errors import HostError
 from rackwright.remote import Completed
 
@@ -137,9 +138,9 @@ class Batch:
 class QuestionMemory:
     """The questions of earlier plans, on this machine's disk, mode 0600: text of commands, never an answer."""
 
-    def __init__(self, scope: str, folder: Path | None = None) -> None:
-        """`scope` names what produces the questions (the tool's version and its roles' digest): others are apart."""
-        self._scope = scope
+    def __init__(self, scope: str | None = None, folder: Path | None = None) -> None:
+        """`scope` names what produces the questions, by default this tool's version and the text of its roles."""
+        self._scope = scope or _sources()
         cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
         self._folder = folder or cache / "rackwright" / "questions"
 
@@ -185,6 +186,15 @@ class QuestionMemory:
 
 def _digest(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def _sources() -> str:
+    package = Path(__file__).parent.parent
+    digest = hashlib.sha256(__version__.encode())
+    for folder in ("roles", "deploys", "operations"):
+        for path in sorted((package / folder).rglob("*.py")):
+            digest.update(str(path).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
 
 
 def _write(path: Path, content: str) -> None:

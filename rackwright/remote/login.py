@@ -20,7 +20,7 @@ class Refuse(paramiko.MissingHostKeyPolicy):
     def __init__(self, target: Target, pins: Pins) -> None:
         self._target, self._pins = target, pins
 
-    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:  # noqa: ARG002
+    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
         presented = host_key(key)
         what = f"unknown host key {presented.fingerprint} ({presented.type})"
         should = "compare it with what the machine itself shows, then pin it"
