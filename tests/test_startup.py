@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = (
+    "cryptography",
+    "gevent",
+    "huggingface_hub",
+    "jinja2",
+    "paramiko",
+    "pydantic",
+    "pyinfra",
+    "requests",
+    "rich",
+    "ruamel",
+)
+REPORT_HEAVY = ("gevent", "paramiko", "pyinfra", "requests", "rich")
+
+
+def imported(code: str) -> set[str]:
+    """Return the top names of all modules that a fresh Python imported for the code."""
+    script = f"import sys\ntry:\n    {code}\nexcept SystemExit:\n    pass\nprint(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return {name.partition(".")[0] for name in done.stderr.split()}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["nosuch"], ["check", "--help"]])
+def test_help_imports_nothing_heavy(arguments):
+    modules = imported(f"from rackwright.__main__ import main; main({arguments!r})")
+    assert "click" in modules
+    assert not modules & set(HEAVY)
+
+
+def test_help_imports_no_command():
+    script = "from rackwright.__main__ import main; main(['--help'])"
+    code = f"import sys\ntry:\n    {script}\nexcept SystemExit:\n    pass\nprint(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    ours = {name for name in done.stderr.split() if name.startswith("rackwright.cli.")}
+    assert ours == {"rackwright.cli.context", "rackwright.cli.options", "rackwright.cli.outcome"}
+
+
+@pytest.mark.parametrize("module", ["report", "state.store", "run"])
+def test_reports_and_state_import_nothing_heavy(module):
+    assert not imported(f"import rackwright.{module}") & set(REPORT_HEAVY)
