@@ -1,0 +1,125 @@
+"""A stand-in for a model hub: the questions that huggingface_hub and the lock ask, answered on loopback.
+
+    with StandInHub({"acme/tiny": {"model.gguf": b"…"}}) as hub: …  hub.url, hub.asked
+
+Files that end in .gguf or .safetensors are in LFS, with their sha256; others are not, as on the real hub.
+Paths below /plain/ are an ordinary web server, with ranges; below /moved/ they redirect to /plain/.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from urllib.parse import unquote, urlsplit
+
+COMMIT = "c0ffee" + "0" * 34
+LARGE = (".gguf", ".safetensors", ".bin")
+
+
+class StandInHub:
+    """Serves repositories (OWNER/NAME → path → content) from entering the context until leaving it."""
+
+    def __init__(self, repositories: Mapping[str, Mapping[str, bytes]], *, token: str | None = None) -> None:
+        self.repositories = dict(repositories)
+        self.token = token
+        """When set, nothing is answered without it."""
+        self.commits = {"main": COMMIT, "v1": "1" * 40}
+        self.plain: dict[str, bytes] = {}
+        self.asked: list[str] = []
+        """METHOD PATH of every request."""
+        self.tokens: list[str | None] = []
+        self.head = True
+        """Whether HEAD is allowed."""
+        self.cut = 0
+        """Bytes that bodies end too early."""
+        self.redirect: str | None = None
+        """Where small files redirect to."""
+
+    def __enter__(self) -> StandInHub:
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self}))
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def describe(self, repository: str, revision: str) -> dict[str, object] | None:
+        """What GET /api/models/OWNER/NAME/revision/REVISION?blobs=true answers."""
+        files = self.repositories.get(repository)
+        if files is None or revision not in self.commits:
+            return None
+        siblings = [_sibling(path, content) for path, content in files.items()]
+        return {"id": repository, "modelId": repository, "sha": self.commits[revision], "siblings": siblings}
+
+
+def _sibling(path: str, content: bytes) -> dict[str, object]:
+    described: dict[str, object] = {"rfilename": path, "size": len(content), "blobId": "b" * 40}
+    if path.endswith(LARGE):
+        sha256 = hashlib.sha256(content).hexdigest()
+        described["lfs"] = {"size": len(content), "sha256": sha256, "pointerSize": 130}
+    return described
+
+
+class _Handler(BaseHTTPRequestHandler):
+    hub: StandInHub
+
+    def do_HEAD(self) -> None:
+        if not self.hub.head:
+            self.hub.asked.append(f"HEAD {self.path}")
+            self._send(405, b"")
+            return
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        hub = self.hub
+        hub.asked.append(f"{self.command} {self.path}")
+        hub.tokens.append(self.headers.get("Authorization"))
+        path = unquote(urlsplit(self.path).path)
+        if hub.token and self.headers.get("Authorization") != f"Bearer {hub.token}":
+            self._send(401, b"{}", {"X-Error-Code": "GatedRepo"})
+        elif path.startswith("/api/models/"):
+            repository, _, revision = path.removeprefix("/api/models/").partition("/revision/")
+            described = hub.describe(repository, unquote(revision))
+            self._send(200 if described else 404, json.dumps(described or {"error": "none"}).encode())
+        elif path.startswith("/moved/"):
+            self._send(302, b"", {"Location": path.replace("/moved/", "/plain/")})
+        elif path.startswith("/plain/"):
+            self._content(hub.plain.get(path.removeprefix("/plain/")))
+        elif hub.redirect:
+            self._send(302, b"", {"Location": hub.redirect})
+        else:
+            repository, _, rest = path.strip("/").partition("/resolve/")
+            self._content(hub.repositories.get(repository, {}).get(rest.partition("/")[2]))
+
+    def _content(self, content: bytes | None) -> None:
+        if content is None:
+            self._send(404, b"")
+        elif self.headers.get("Range") == "bytes=0-0":
+            self._send(206, content[:1], {"Content-Range": f"bytes 0-0/{len(content)}"})
+        else:
+            self._send(200, content)
+
+    def _send(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body[: len(body) - self.hub.cut] if status == 200 else body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
