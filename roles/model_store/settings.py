@@ -2,7 +2,29 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
+
+from pydantic import field_validator
+
 from rackwright.values import File, Frozen, HostPath, Line, Name, Sha256
+
+WEIGHTS = frozenset((".safetensors", ".gguf"))
+TEXTS = frozenset((".json", ".jsonl", ".txt", ".md", ".jinja", ".model", ".tiktoken", ".vocab", ".yaml", ".yml"))
+NAMES = frozenset(("LICENSE", "NOTICE", "README", ".gitattributes"))
+TEXT_LIMIT = 100_000_000
+"""Bytes; tokenizers of large vocabularies have tens of megabytes."""
+
+
+def refusal(path: str, size: int) -> str | None:
+    """Return why a model's file isn't taken, or None: only safetensors, GGUF and small texts run no code on load."""
+    name = PurePosixPath(path)
+    if name.suffix.lower() in WEIGHTS:
+        return None
+    if name.suffix.lower() not in TEXTS and name.name not in NAMES:
+        return f"{path}: should be safetensors, GGUF or a text; other formats can run code when they are loaded"
+    if size > TEXT_LIMIT:
+        return f"{path}: has {size / 1e6:.0f} MB, too much for a text; should be at most {TEXT_LIMIT / 1e6:.0f} MB"
+    return None
 
 
 class StoredModel(Frozen):
@@ -11,6 +33,13 @@ class StoredModel(Frozen):
     name: Name
     digest: Sha256
     files: tuple[File, ...]
+
+    @field_validator("files")
+    @classmethod
+    def _harmless(cls, files: tuple[File, ...]) -> tuple[File, ...]:
+        if refused := [why for file in files if (why := refusal(file.path, file.size))]:
+            raise ValueError("; ".join(refused))
+        return files
 
     @property
     def size(self) -> int:
@@ -21,7 +50,15 @@ class StoredModel(Frozen):
 class Settings(Frozen):
     root: HostPath = "/srv/models"
     models: tuple[StoredModel, ...]
+    hub: Line = "https://huggingface.co"
+    """Only URLs below it get the hub's token."""
     proxy: Line | None = None
     """HTTP proxy of downloads, http://host:port."""
     ca_bundle: HostPath | None = None
     """CA file on the host that downloads are verified with; None: the system's."""
+
+    def folder(self, model: StoredModel) -> str:
+        return f"{self.root}/{model.name}/{model.digest[:16]}"
+
+    def is_hub(self, url: str) -> bool:
+        return url.startswith(self.hub.rstrip("/") + "/")

@@ -22,7 +22,34 @@ class Settings(Frozen):
     """While busy the counter must move, while idle a one-token completion must come back, within this time."""
 
     @property
+    def _stem(self) -> str:
+        # Without @: a socket with Accept=yes starts instances of the template named by what stands before its @,
+        # which two replicas of a model would share. A model can't end in .probe or .agent.
+        return f"rackwright-{self.replica.replace('@', '-')}"
+
+    @property
+    def service(self) -> str:
+        return f"{self._stem}.probe.service"
+
+    @property
+    def timer(self) -> str:
+        return f"{self._stem}.probe.timer"
+
+    @property
+    def agent_socket(self) -> str:
+        return f"{self._stem}.agent.socket"
+
+    @property
+    def agent(self) -> str:
+        """The template of which the socket starts one instance for each question."""
+        return f"{self._stem}.agent@.service"
+
+    @property
     def units(self) -> tuple[str, ...]:
         """Every systemd unit of this probe."""
-        probe, agent = f"rackwright-probe-{self.replica}", f"rackwright-agent-{self.replica}"
-        return (f"{probe}.service", f"{probe}.timer", f"{agent}.socket", f"{agent}@.service")
+        return (self.service, self.timer, self.agent_socket, self.agent)
+
+    @property
+    def script(self) -> str:
+        """Path of its scripts, without .probe, .evidence and .agent."""
+        return f"/etc/rackwright/{self.replica}"

@@ -1,0 +1,93 @@
+"""Files from the network or the controller, hashed after every copy and never in place before."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Generator
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from pyinfra.api.command import FileUploadCommand, PyinfraCommand, StringCommand
+from pyinfra.api.operation import operation
+from pyinfra.context import host
+
+from rackwright.operations.diffs import show
+from rackwright.operations.facts.stored import StoredFolder
+from rackwright.values import File, Secret
+
+MARKER = ".verified"
+"""In a folder whose files were all hashed: its digest. A folder without it is made anew."""
+FETCH = (Path(__file__).parent / "fetch.sh").read_text()
+
+
+def incoming(root: str) -> str:
+    """Return the folder below `root` in which files arrive, each under its sha256."""
+    return f"{root}/.incoming"
+
+
+@operation()
+def fetched(
+    *,
+    what: str,
+    file: File,
+    root: str,
+    folder: str,
+    digest: str,
+    kept: tuple[File, ...] = (),
+    token: Secret | None = None,
+    proxy: str | None = None,
+    ca_bundle: str | None = None,
+) -> Generator[PyinfraCommand]:
+    """Afterwards the file's bytes are below `root`, verified, or have long been in `folder` with this digest.
+
+    `kept` are all files that the folder keeps, compared by size; none: it keeps what an archive unpacks to.
+    https: the host downloads, going on where an earlier run stopped, the token on curl's standard input. file: the
+    controller sends. A wrong sha256 removes the copy and fails the operation, naming what was expected and found.
+    """
+    found = host.get_fact(StoredFolder, path=folder)
+    if found.holds(digest, kept) if kept else found.digest == digest:
+        return
+    show(f"{what}: {file.size / 1e9:.3f} GB from {_shown(file.url)}\n")
+    folder_in = incoming(root)
+    into = f"{folder_in}/{file.sha256}"
+    yield StringCommand(f"install -d -m 0700 -o root -g root -- {shlex.quote(folder_in)}")
+    if file.url.startswith("file:"):
+        yield from _sent(what, file, into)
+    else:
+        options: tuple[str, ...] = ("--proxy", proxy) if proxy else ()
+        options += ("--cacert", ca_bundle) if ca_bundle else ()
+        yield _fetch(what, file, file.url, into, options, token)
+
+
+def _sent(what: str, file: File, into: str) -> Generator[PyinfraCommand]:
+    source = Path(unquote(urlsplit(file.url).path))
+    if wrong := _unfit(source, file.size):
+        yield StringCommand(f"printf '%s\\n' {shlex.quote(f'{what}: {wrong}')} >&2; false")
+        return
+    yield FileUploadCommand(str(source), into)
+    yield _fetch(what, file, "", into, (), None)
+
+
+def _unfit(source: Path, size: int) -> str | None:
+    if not source.is_file():
+        return f"{source} is not there on the controller"
+    if source.stat().st_size != size:
+        return (
+            f"{source} has {source.stat().st_size} bytes on the controller, should have {size}; run `rackwright lock`"
+        )
+    return None
+
+
+def _fetch(
+    what: str, file: File, url: str, into: str, options: tuple[str, ...], token: Secret | None
+) -> StringCommand:
+    words = ("sh", "-c", FETCH, "fetch", what, url, into, str(file.size), file.sha256, *options)
+    command = shlex.join(words)
+    if token:
+        return StringCommand(command, _stdin=f"Authorization: Bearer {token.reveal()}")
+    return StringCommand(f"{command} </dev/null")
+
+
+def _shown(url: str) -> str:
+    """Without what a signed URL carries after its path."""
+    return url.partition("?")[0]

@@ -1,0 +1,71 @@
+"""What a folder of verified files holds, and what has arrived of files that are on their way."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, field
+
+from pyinfra.api.facts import FactBase
+
+from rackwright.values import File
+
+
+@dataclass(frozen=True)
+class Stored:
+    digest: str | None = None
+    """From the folder's marker, written after every file was hashed; None: not there, or not finished."""
+    sizes: dict[str, int] = field(default_factory=dict)
+    """Bytes by path within the folder."""
+
+    def holds(self, digest: str, files: tuple[File, ...]) -> bool:
+        """Whether the folder was verified as this digest, and still has exactly these files by size."""
+        return self.digest == digest and self.sizes == {file.path: file.size for file in files}
+
+
+class StoredFolder(FactBase[Stored]):
+    """Given a folder, return its marker and its files' sizes. Cheap: nothing is hashed."""
+
+    def command(self, path: str) -> str:
+        return (
+            f'f={shlex.quote(path)}; if [ -f "$f/.verified" ]; then printf \'digest %s\\n\' "$(cat "$f/.verified")"; '
+            "find \"$f\" -type f ! -name .verified -printf '%s %P\\n'; fi"
+        )
+
+    @staticmethod
+    def default() -> Stored:
+        return Stored()
+
+    def process(self, output: list[str]) -> Stored:
+        digest = output[0].partition(" ")[2].strip() or None
+        sizes = {path: int(size) for size, _, path in (line.partition(" ") for line in output[1:])}
+        return Stored(digest, sizes)
+
+
+@dataclass(frozen=True)
+class Room:
+    free: int | None = None
+    """Bytes free for root where the folder is, or will be made; None: df had no answer."""
+    arrived: dict[str, int] = field(default_factory=dict)
+    """Bytes by file name of what is on its way."""
+
+
+class FreeRoom(FactBase[Room]):
+    """Given a folder that may not exist yet, return the space there and what has arrived in its .incoming."""
+
+    def command(self, root: str) -> str:
+        return (
+            f'd={shlex.quote(root)}; r=$d; while [ ! -d "$d" ]; do d=$(dirname -- "$d"); done; '
+            "printf 'free %s\\n' \"$(df -B1 --output=avail -- \"$d\" | tail -n 1 | tr -d ' ')\"; "
+            "[ ! -d \"$r/.incoming\" ] || find \"$r/.incoming\" -type f ! -name '*.lock' -printf '%s %f\\n'"
+        )
+
+    @staticmethod
+    def default() -> Room:
+        return Room()
+
+    def process(self, output: list[str]) -> Room:
+        free = output[0].partition(" ")[2].strip()
+        arrived = {
+            name.removesuffix(".verified"): int(size) for size, _, name in (x.partition(" ") for x in output[1:])
+        }
+        return Room(int(free) if free.isdigit() else None, arrived)

@@ -1,0 +1,39 @@
+# Usage: fetch NAME URL INTO SIZE SHA256 [CURL OPTION…]; standard input: request headers for curl, one a line.
+# URL "" checks what stands at INTO already. Afterwards INTO.verified has these bytes, or the exit status isn't 0;
+# what has arrived of an unfinished file stays at INTO, and the next run goes on from there.
+set -eu
+name=$1 url=$2 into=$3 size=$4 sha256=$5
+shift 5
+fail() { printf '%s: %s\n' "$name" "$1" >&2; exit 1; }
+arrived() { stat -c %s -- "$into" 2>/dev/null || echo 0; }
+
+headers=$(cat)
+exec 9>"$into.lock"
+flock -n 9 || fail 'is being fetched by another run; wait for its end'
+[ ! -f "$into.verified" ] || mv -fT -- "$into.verified" "$into"
+[ "$(arrived)" -le "$size" ] || rm -f -- "$into"
+[ "$size" -gt 0 ] || : > "$into"
+
+tries=0 status=0
+while [ -n "$url" ] && [ "$(arrived)" -lt "$size" ] && [ "$tries" -lt 5 ]; do
+  [ "$tries" -eq 0 ] || sleep "$tries"
+  before=$(arrived) status=0
+  printf '%s\n' "$headers" | curl -q --silent --show-error --fail --location --proto =https --proto-redir =https \
+    --connect-timeout 20 --retry 4 --speed-limit 1000 --speed-time 60 --max-filesize "$size" --continue-at - \
+    --header @- --output "$into" "$@" -- "$url" || status=$?
+  # 23: can't write; 33: the server can't resume, so from the start; 22, 60, 63: trying again is no use.
+  case $status in
+    23) fail "can't be written to $(dirname -- "$into"): $(df -h --output=avail -- "$(dirname -- "$into")" | tail -n 1 | tr -d ' ') free" ;;
+    33) rm -f -- "$into" ;;
+    22 | 60 | 63) break ;;
+  esac
+  [ "$(arrived)" -gt "$before" ] || tries=$((tries + 1))
+done
+[ "$(arrived)" -eq "$size" ] || fail "$(arrived) of $size bytes arrived (curl exit $status); they are kept, and the next apply goes on from there"
+found=$(sha256sum < "$into" | cut -d ' ' -f 1)
+if [ "$found" != "$sha256" ]; then
+  rm -f -- "$into"
+  fail "sha256 is $found, should be $sha256; removed"
+fi
+chmod 0444 -- "$into"
+mv -fT -- "$into" "$into.verified"

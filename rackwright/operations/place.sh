@@ -1,0 +1,32 @@
+# Usage: place INCOMING FOLDER DIGEST [SHA256 PATH]…
+# Afterwards FOLDER has every file, root's and read-only, and the marker; until then nothing stands there, or
+# what stood there before. The files have been verified: they are linked, not copied.
+set -eu
+umask 022
+incoming=$1 folder=$2 digest=$3
+shift 3
+partial=$folder.partial
+rm -rf -- "$partial"
+mkdir -p -- "$partial"
+names=
+while [ $# -ge 2 ]; do
+  mkdir -p -- "$(dirname -- "$partial/$2")"
+  ln -- "$incoming/$1.verified" "$partial/$2"
+  names="$names $1"
+  shift 2
+done
+printf '%s\n' "$digest" > "$partial/.verified"
+chown -R root:root -- "$partial"
+find "$partial" -type f -exec chmod 0444 -- {} +
+find "$partial" -type d -exec chmod 0555 -- {} +
+sync -f -- "$partial"
+if [ -e "$folder" ]; then
+  # Not what it should be, but an engine may still have it open: its files live on until that engine ends.
+  rm -rf -- "$folder.damaged"
+  mv -T -- "$folder" "$folder.damaged"
+fi
+mv -T -- "$partial" "$folder"
+rm -rf -- "$folder.damaged"
+for name in $names; do
+  rm -f -- "$incoming/$name.verified" "$incoming/$name.lock"
+done

@@ -1,0 +1,76 @@
+"""Folders of verified files: room for them, and their move into place, whole."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Generator
+from pathlib import Path
+
+from pyinfra.api.command import PyinfraCommand, StringCommand
+from pyinfra.api.operation import operation
+from pyinfra.context import host
+
+from rackwright.operations.diffs import show
+from rackwright.operations.download import incoming
+from rackwright.operations.facts.stored import FreeRoom, StoredFolder
+from rackwright.values import File
+
+PLACE = (Path(__file__).parent / "place.sh").read_text()
+UNPACK = (Path(__file__).parent / "unpack.sh").read_text()
+MARGIN = 256 * 2**20
+"""Bytes that stay free beyond the files."""
+
+
+@operation()
+def room_made(
+    *, what: str, files: tuple[File, ...], root: str, folder: str, digest: str, kept: bool = True
+) -> Generator[PyinfraCommand]:
+    """Afterwards `root` is there with space for what is still missing of these files, or the operation failed.
+
+    `kept`: the folder keeps the files themselves, else what they unpack to.
+    """
+    found = host.get_fact(StoredFolder, path=folder)
+    if found.holds(digest, files) if kept else found.digest == digest:
+        return
+    room = host.get_fact(FreeRoom, root=root)
+    sizes = {file.sha256: file.size for file in files}
+    missing = sum(max(0, size - room.arrived.get(sha256, 0)) for sha256, size in sizes.items())
+    if room.free is not None and room.free < missing + MARGIN:
+        wrong = (
+            f"{what}: {root} has {room.free / 1e9:.2f} GB free, should have {(missing + MARGIN) / 1e9:.2f} GB: "
+            f"{missing / 1e9:.2f} GB are still to come, {MARGIN / 1e9:.2f} GB stay free"
+        )
+        yield StringCommand(f"printf '%s\\n' {shlex.quote(wrong)} >&2; false")
+        return
+    quoted = shlex.quote(root)
+    yield StringCommand(f"[ -d {quoted} ] || install -d -m 0755 -o root -g root -- {quoted}")
+
+
+@operation()
+def placed(*, what: str, files: tuple[File, ...], root: str, folder: str, digest: str) -> Generator[PyinfraCommand]:
+    """Afterwards `folder` has exactly these files, each verified, root's and read-only; never a part of them.
+
+    A folder whose marker or sizes aren't right is replaced. Its parent is made.
+    """
+    if host.get_fact(StoredFolder, path=folder).holds(digest, files):
+        return
+    show(f"{what}: {len(files)} files, {sum(file.size for file in files) / 1e9:.3f} GB in {folder}\n")
+    words = ["sh", "-c", PLACE, "place", incoming(root), folder, digest]
+    for file in files:
+        words += [file.sha256, file.path]
+    yield StringCommand(shlex.join(words))
+
+
+@operation()
+def unpacked(
+    *, archive: File, root: str, folder: str, program: str, proof: tuple[str, ...]
+) -> Generator[PyinfraCommand]:
+    """Afterwards `folder` has the program and what stands beside it in the archive, root's and read-only.
+
+    The program has run once with the arguments `proof`, before anything was put in place.
+    """
+    if host.get_fact(StoredFolder, path=folder).digest == archive.sha256:
+        return
+    show(f"{folder}: {program} out of {archive.path}\n")
+    source = f"{incoming(root)}/{archive.sha256}.verified"
+    yield StringCommand(shlex.join(("sh", "-c", UNPACK, "unpack", source, folder, archive.sha256, program, *proof)))

@@ -1,0 +1,31 @@
+# Usage: unpack ARCHIVE FOLDER DIGEST PROGRAM [ARGUMENT…]
+# Afterwards FOLDER has what stood beside PROGRAM in the archive, root's and read-only, and the marker; PROGRAM has
+# run once with these arguments, as nobody. Until then nothing stands there, or what stood there before.
+set -eu
+umask 022
+archive=$1 folder=$2 digest=$3 program=$4
+shift 4
+fail() { printf '%s: %s\n' "$folder" "$1" >&2; exit 1; }
+partial=$folder.partial
+rm -rf -- "$partial" "$partial.archive"
+mkdir -p -- "$partial.archive"
+trap 'rm -rf -- "$partial" "$partial.archive"' EXIT
+tar --extract --file "$archive" --directory "$partial.archive" --no-same-owner --no-same-permissions
+# Older releases of llama.cpp keep it in build/bin, newer ones in llama-bNNNN.
+found=$(find "$partial.archive" -type f -name "$program" -print -quit)
+[ -n "$found" ] || fail "no $program in the archive"
+mv -T -- "$(dirname -- "$found")" "$partial"
+chown -R root:root -- "$partial"
+chmod -R u=rwX,go=rX,a-st -- "$partial"
+chmod 0755 -- "$partial/$program"
+said=$(setpriv --reuid=nobody --regid=nogroup --clear-groups "$partial/$program" "$@" 2>&1) ||
+  fail "$program $* exited $?: $(printf '%s' "$said" | tail -n 3)"
+printf '%s\n' "$digest" > "$partial/.verified"
+chmod -R a-w -- "$partial"
+sync -f -- "$partial"
+if [ -e "$folder" ]; then
+  rm -rf -- "$folder.damaged"
+  mv -T -- "$folder" "$folder.damaged"
+fi
+mv -T -- "$partial" "$folder"
+rm -rf -- "$folder.damaged" "$archive" "${archive%.verified}.lock"

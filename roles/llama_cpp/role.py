@@ -1,0 +1,56 @@
+"""Installs one version of llama.cpp beside the others."""
+
+from __future__ import annotations
+
+from pyinfra.api.deploy import deploy
+
+from rackwright.operations.download import fetched
+from rackwright.operations.packages import installed
+from rackwright.operations.store import room_made, unpacked
+from rackwright.roles.llama_cpp.settings import Settings
+from rackwright.values import File
+
+ROOT = "/opt/rackwright/runtimes"
+UNPACKED = 5
+"""An archive's content takes up to this many times its size."""
+
+
+@deploy("llama_cpp")
+def llama_cpp(
+    *, settings: Settings, files: tuple[File, ...], proxy: str | None = None, ca_bundle: str | None = None
+) -> None:
+    """Afterwards llama-server stands in the version's folder, has told its version, and is read-only.
+
+    `files` is the archive that the lock names, one .tar.gz.
+    """
+    (archive,) = files
+    folder, digest = settings.folder, archive.sha256
+    room = archive.model_copy(update={"size": archive.size * UNPACKED})
+    installed(name="Install what llama.cpp needs", packages=("libgomp1", "curl", "ca-certificates"))
+    room_made(
+        name=f"Make sure that llama.cpp {settings.version} has room",
+        what=f"llama.cpp {settings.version}",
+        files=(room,),
+        root=ROOT,
+        folder=folder,
+        digest=digest,
+        kept=False,
+    )
+    fetched(
+        name=f"Fetch llama.cpp {settings.version} ({archive.size / 1e6:.0f} MB)",
+        what=f"llama.cpp {settings.version}",
+        file=archive,
+        root=ROOT,
+        folder=folder,
+        digest=digest,
+        proxy=proxy,
+        ca_bundle=ca_bundle,
+    )
+    unpacked(
+        name=f"Unpack llama.cpp {settings.version}",
+        archive=archive,
+        root=ROOT,
+        folder=folder,
+        program="llama-server",
+        proof=("--version",),
+    )

@@ -1,0 +1,47 @@
+"""The probe's shell scripts: this replica's values on top, then a fixed text."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+from rackwright.roles.probe.settings import Settings
+
+STATES = "/run/rackwright-state"
+_TEMPLATES = Path(__file__).parent / "templates"
+_MISSED = 3
+"""A state older than this many deadlines counts for nothing: one look takes less than two."""
+
+
+def probe(settings: Settings) -> str:
+    """Return the script that looks once, writes the state and has a hung engine killed."""
+    body = json.dumps({"model": settings.served_name, "prompt": "Hi", "max_tokens": 1, "temperature": 0})
+    values = {
+        "file": f"{STATES}/{settings.replica}",
+        "unit": settings.unit,
+        "socket": settings.socket,
+        "moves": settings.counter,
+        "busy": " ".join(settings.busy),
+        "deadline": str(settings.deadline_seconds),
+        "body": body,
+        "ask": "http://engine/v1/completions",
+    }
+    return _script("probe", settings, values)
+
+
+def evidence(settings: Settings) -> str:
+    """Return the script that keeps what tells why the engine hung, and kills it."""
+    return _script("evidence", settings, {})
+
+
+def agent(settings: Settings) -> str:
+    """Return the script that answers HAProxy's agent-check: `up` or `down`."""
+    stale = str(settings.deadline_seconds * _MISSED)
+    return _script("agent", settings, {"file": f"{STATES}/{settings.replica}", "stale": stale})
+
+
+def _script(kind: str, settings: Settings, values: dict[str, str]) -> str:
+    head = [f"#!/bin/sh\n# Made by rackwright: the {kind} of replica {settings.replica}.\n"]
+    head += [f"{name}={shlex.quote(value)}\n" for name, value in values.items()]
+    return "".join(head) + (_TEMPLATES / f"{kind}.sh").read_text()

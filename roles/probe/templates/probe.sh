@@ -1,0 +1,48 @@
+# The rule: while busy the counter must move, while idle a one-token completion must come back, both within the
+# deadline; a busy engine is never taken for a dead one. A hung one is killed once until it has been ready again.
+# Writes state= (loading, ready, busy, hung, stopped), since= (seconds since 1970), and what the next look needs.
+set -eu
+umask 022
+state='' since=0 counter='' moved=0 invocation='' spent=0 answered=0
+while IFS='=' read -r key value; do
+  case $key in state | since | counter | moved | invocation | spent | answered) eval "$key=\$value" ;; esac
+done 2>/dev/null <"$file" || :
+last_state=$state last_invocation=$invocation last_counter=$counter
+uptime() { cut -d . -f 1 /proc/uptime; }
+engine() { curl -q -s --noproxy '*' --unix-socket "$socket" "$@"; }
+look() { code=$(engine -m 3 -o "$file.metrics" -w '%{http_code}' http://engine/metrics) || code=000; }
+sum() { awk -v names=" $1 " '{ name = $1; sub(/[{].*/, "", name) } index(names, " " name " ") { s += $NF }
+  END { printf "%.0f", s }' "$file.metrics"; }
+invocation=$(systemctl show -P InvocationID -- "$unit")
+# An engine that was started anew has its whole deadline before it.
+[ "$invocation" = "$last_invocation" ] || answered=0 moved=$(uptime)
+case $(systemctl show -P ActiveState -- "$unit") in
+  active) look ;;
+  activating | reloading) code=503 ;;
+  *) code=stopped ;;
+esac
+case $code in
+  stopped) state=stopped ;;
+  503) state=loading moved=$(uptime) ;;
+  200)
+    answered=1 counter=$(sum "$moves")
+    if [ "$(sum "$busy")" -gt 0 ]; then
+      state=busy # One that was idle and is given work has its whole deadline, too.
+      if [ "$counter" != "$last_counter" ] || [ "$last_state" = ready ]; then moved=$(uptime); fi
+    elif engine -m "$deadline" -f -o /dev/null -H 'Content-Type: application/json' -d "$body" "$ask"; then
+      state=ready spent=0 moved=$(uptime)
+    else # Work may have come in between; then the counter moves.
+      look
+      last_counter=$counter counter=$(sum "$moves")
+      [ "$counter" = "$last_counter" ] || state=busy moved=$(uptime)
+    fi ;;
+  # A model takes minutes to load, and some engines open no socket before.
+  *) [ "$answered" = 1 ] || state=loading moved=$(uptime) ;;
+esac
+[ "$state" = stopped ] || [ $(($(uptime) - moved)) -lt "$deadline" ] || state=hung
+[ "$state" = "$last_state" ] || since=$(date +%s)
+first=$spent
+[ "$state" != hung ] || spent=1
+for key in state since counter moved invocation spent answered; do eval "echo $key=\$$key"; done >"$file.new"
+mv -f "$file.new" "$file"
+[ "$first" = "$spent" ] || exec /bin/sh "${0%.probe}.evidence" "$unit" "$file.metrics"

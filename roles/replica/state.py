@@ -1,0 +1,93 @@
+"""What the replicas of one host are doing, asked in one command over a plain connection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# Probe and agent units have no number after an @.
+COMMAND = r"""
+cd /etc/systemd/system || exit 0
+for f in rackwright-*@*.service; do
+  r=${f#rackwright-}; r=${r%.service}
+  case ${r##*@} in '' | *[!0-9]*) continue ;; esac
+  echo "replica=$r"
+  systemctl show -p ActiveState -p Result -p ExecMainStatus -p NRestarts -- "$f"
+  echo "wanted=$(sha256sum <"$f" | cut -d ' ' -f 1)"
+  echo "started=$(cut -d ' ' -f 1 "/run/rackwright-state/$r.unit" 2>/dev/null)"
+  cat "/run/rackwright-state/$r" 2>/dev/null
+done
+"""
+"""Needs root only for nothing: every file it reads is public. Prints `key=value` lines, each replica's first."""
+_ILLEGAL_INSTRUCTION = 4
+
+
+@dataclass(frozen=True)
+class ReplicaState:
+    """One replica as its host sees it."""
+
+    replica: str
+    active: str
+    """systemd's ActiveState: active, activating, deactivating, inactive, failed."""
+    probe: str
+    """loading, ready, busy, hung or stopped; unknown before the probe's first look."""
+    since: int | None
+    """When the probe's state began, seconds since 1970."""
+    started: str | None
+    """sha256 of the unit file that the running engine was started on."""
+    wanted: str
+    """sha256 of the unit file as it stands."""
+    restarts: int = 0
+    """How often systemd restarted the engine by itself since it was last started by hand."""
+    crash: str | None = None
+    """Why the engine ended last, where it wasn't told to."""
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the running engine was started on another unit file than the present one."""
+        return self.started is not None and self.started != self.wanted and self.active == "active"
+
+    @property
+    def serves(self) -> bool:
+        return self.active == "active" and self.probe in ("ready", "busy")
+
+
+def parse(output: str) -> tuple[ReplicaState, ...]:
+    """Given what COMMAND printed, return the host's replicas in the order of their names."""
+    blocks: list[dict[str, str]] = []
+    for line in output.splitlines():
+        key, separator, value = line.partition("=")
+        if key == "replica":
+            blocks.append({})
+        if separator and blocks:
+            blocks[-1][key] = value
+    return tuple(sorted((_state(block) for block in blocks), key=lambda state: state.replica))
+
+
+def _state(told: dict[str, str]) -> ReplicaState:
+    active = told.get("ActiveState", "inactive")
+    probe = told.get("state", "unknown")
+    if active not in ("active", "reloading") and probe in ("ready", "busy"):
+        # The probe's last look is older than the engine's end.
+        probe = "stopped"
+    return ReplicaState(
+        replica=told["replica"],
+        active=active,
+        probe=probe,
+        since=_number(told.get("since")),
+        started=told.get("started") or None,
+        wanted=told.get("wanted", ""),
+        restarts=_number(told.get("NRestarts")) or 0,
+        crash=_crash(told.get("Result", "success"), _number(told.get("ExecMainStatus"))),
+    )
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isdigit() else None
+
+
+def _crash(result: str, status: int | None) -> str | None:
+    if result == "success":
+        return None
+    if result in ("signal", "core-dump") and status == _ILLEGAL_INSTRUCTION:
+        return "illegal instruction: this build needs a newer CPU than the host has"
+    return f"{result}, status {status}"

@@ -1,0 +1,135 @@
+"""The unit of one engine: its text follows from the settings alone."""
+
+from __future__ import annotations
+
+from rackwright.roles.replica.settings import Settings
+
+STATE = "/run/rackwright-state"
+"""Root's alone, gone at reboot: what the probe found, and the unit file's digest that each engine was started on."""
+DRAIN_MARGIN = 30
+"""Seconds that systemd waits beyond the longest drain before it kills an engine."""
+
+_SANDBOX = """\
+# No way out: an empty network namespace, unix sockets only, and none of the host's sockets in sight.
+PrivateNetwork=yes
+RestrictAddressFamilies=AF_UNIX
+IPAddressDeny=any
+TemporaryFileSystem=/run:ro /var:ro /opt:ro /srv:ro {mount}:ro
+BindPaths=/run/{runtime_directory}
+BindReadOnlyPaths={readable}
+InaccessiblePaths=-/etc/rackwright -/boot -/root
+
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+AmbientCapabilities=
+ProtectSystem=strict
+ProtectHome=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectProc=invisible
+PrivateTmp=yes
+PrivateIPC=yes
+KeyringMode=private
+LockPersonality=yes
+RemoveIPC=yes
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged
+SystemCallErrorNumber=EPERM
+"""
+
+_NO_GPU = """\
+PrivateDevices=yes
+DevicePolicy=closed
+ProcSubset=pid
+MemoryDenyWriteExecute=yes
+"""
+
+# The driver's user-space parts compile for the GPU at run time, read /proc/driver and open these devices.
+_GPU = """\
+DevicePolicy=closed
+DeviceAllow=char-nvidia-frontend rw
+DeviceAllow=char-nvidia rw
+DeviceAllow=char-nvidiactl rw
+DeviceAllow=char-nvidia-uvm rw
+DeviceAllow=char-nvidia-caps rw
+"""
+
+
+def render(settings: Settings) -> str:
+    """Return the unit file of this replica. A running engine whose unit had another text is outdated."""
+    name, sandbox = settings.name, _sandbox(settings)
+    environment = "".join(
+        f"Environment={_word(f'{key}={value}')}\n" for key, value in sorted(settings.environment.items())
+    )
+    command = " \\\n  ".join(_word(word) for word in settings.command)
+    return f"""\
+# Made by rackwright: the engine of replica {name}.
+[Unit]
+Description=rackwright engine {name}
+RequiresMountsFor={settings.mount}
+StartLimitIntervalSec=0
+
+[Service]
+Type=exec
+User={settings.user}
+Group=rackwright
+UMask=0007
+RuntimeDirectory={settings.runtime_directory}
+RuntimeDirectoryMode=0750
+ExecStartPre=+/bin/sh -c '{_record(settings)}'
+ExecStart={command}
+{environment}Restart=always
+RestartSec=2s
+RestartSteps=5
+RestartMaxDelaySec=60s
+TimeoutStopSec={settings.stop_seconds + DRAIN_MARGIN}
+KillMode=mixed
+
+LimitNOFILE=65536
+LimitMEMLOCK=infinity
+LimitCORE=0
+TasksMax=4096
+LogRateLimitIntervalSec=30s
+LogRateLimitBurst=1000
+
+{sandbox}
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def started_digest(name: str) -> str:
+    """Return the path where the replica's unit file digest stands, as the running engine was started on."""
+    return f"{STATE}/{name}.unit"
+
+
+def _record(settings: Settings) -> str:
+    # Not in the engine's own folder: root would write through whatever link the engine had left there.
+    return (
+        f"mkdir -p {STATE} && sha256sum </etc/systemd/system/{settings.unit} >{started_digest(settings.name)}.new"
+        f" && mv -f {started_digest(settings.name)}.new {started_digest(settings.name)}"
+    )
+
+
+def _sandbox(settings: Settings) -> str:
+    readable = list(settings.readable)
+    if settings.gpus:
+        readable.append("-/run/nvidia-persistenced")
+    common = _SANDBOX.format(
+        mount=settings.mount, runtime_directory=settings.runtime_directory, readable=" ".join(readable)
+    )
+    return common + (_GPU if settings.gpus else _NO_GPU)
+
+
+def _word(text: str) -> str:
+    """One argument as systemd.service(5) reads it: quoted, and nothing in it expanded."""
+    text = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    return f'"{text}"'
