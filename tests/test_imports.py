@@ -1,0 +1,151 @@
+"""Imports go one way. Read with ast, so that an import inside a function counts as well."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "rackwright"
+ORDER = (
+    r"rackwright|rackwright\.errors",
+    r"rackwright\.values",
+    r"rackwright\.hardware",
+    r"rackwright\.roles\.\w+\.settings",
+    r"rackwright\.fleet",
+    r"rackwright\.fit",
+    r"rackwright\.operations",
+    r"rackwright\.roles",
+    r"rackwright\.deploys",
+    r"rackwright\.run",
+    r"rackwright\.remote",
+    r"rackwright\.engine",
+    r"rackwright\.state",
+    r"rackwright\.gateway",
+    r"rackwright\.report",
+    r"rackwright\.lifecycle",
+    r"rackwright\.cli|rackwright\.__main__",
+)
+"""From the lowest layer to the highest; the first that a module's name fits is its layer."""
+LAB = ("rackwright", "rackwright.errors", "rackwright.values", "rackwright.lab")
+WITHOUT_PYINFRA = re.compile(
+    r"rackwright\.(errors|values|hardware|fleet|fit|run|report|state|lab|roles\.\w+\.settings)\b"
+)
+
+
+def _files() -> Iterator[Path]:
+    for path in (PACKAGE, PACKAGE / "roles", PACKAGE / "deploys"):
+        for found in sorted(path.resolve().rglob("*.py")):
+            yield PACKAGE / path.name / found.relative_to(path.resolve()) if path != PACKAGE else found
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {name_of(path): path for path in _files()}
+
+
+def imports(source: str, module: str, *, is_package: bool = False) -> Iterator[str]:
+    """Given a module's source and name, return the full names that it imports, anywhere in it."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parts = module.split(".")
+                above = parts[: len(parts) - node.level + is_package]
+                base = ".".join([*above, base] if base else above)
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def layer(module: str) -> int | None:
+    for number, pattern in enumerate(ORDER):
+        if re.fullmatch(pattern, module) or (number and re.match(rf"(?:{pattern})(?:\.|$)", module)):
+            return number
+    return None
+
+
+def target(imported: str) -> str:
+    """`from rackwright.run import Run` is an import of rackwright.run."""
+    while imported not in MODULES and "." in imported:
+        imported = imported.rpartition(".")[0]
+    return imported
+
+
+@cache
+def imported_by(module: str) -> tuple[str, ...]:
+    path = MODULES[module]
+    return tuple(imports(path.read_text(encoding="utf-8"), module, is_package=path.name == "__init__.py"))
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if not module.startswith("rackwright.lab")])
+def test_a_module_imports_only_from_its_own_layer_and_below(module):
+    own = layer(module)
+    assert own is not None, f"{module} stands in no layer"
+    for imported in map(target, imported_by(module)):
+        if imported.startswith("rackwright."):
+            below = layer(imported)
+            assert imported == "rackwright.lab" or imported.startswith("rackwright.lab.") or below is not None
+            assert below is None or below <= own, f"{module} imports {imported}, which stands above it"
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module.startswith("rackwright.lab")])
+def test_the_lab_knows_only_errors_and_values(module):
+    for imported in map(target, imported_by(module)):
+        if imported.startswith("rackwright"):
+            assert imported.startswith("rackwright.lab") or imported in LAB, f"{module} imports {imported}"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_lab_is_used_by_its_command_alone(module):
+    if not module.startswith(("rackwright.lab", "rackwright.cli.lab")):
+        assert not [name for name in imported_by(module) if name.startswith("rackwright.lab")]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_only_remote_imports_paramiko_and_the_describing_layers_no_pyinfra(module):
+    tops = {imported.partition(".")[0] for imported in imported_by(module)}
+    if not module.startswith("rackwright.remote"):
+        assert "paramiko" not in tops, module
+    if WITHOUT_PYINFRA.match(module):
+        assert "pyinfra" not in tops, module
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if ".roles." in module])
+def test_a_role_knows_no_fleet_and_no_other_roles_doings(module):
+    role = module.split(".")[2]
+    for imported in map(target, imported_by(module)):
+        assert not imported.startswith("rackwright.fleet"), f"{module} imports {imported}"
+        other = re.match(r"rackwright\.roles\.(\w+)\.role\b", imported)
+        assert other is None or other[1] == role, f"{module} imports {imported}"
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module.startswith("rackwright.deploys.")])
+def test_a_deploy_calls_roles_and_no_operation_of_its_own(module):
+    for imported in imported_by(module):
+        assert not imported.startswith(("pyinfra.operations", "rackwright.operations")), (
+            f"{module} imports {imported}"
+        )
+
+
+def test_the_check_sees_imports_in_functions_and_relative_ones():
+    source = "def late():\n    from rackwright.cli import main\nfrom ..values import Name\n"
+    found = set(imports(f"{source}from . import model\nimport rackwright.run", "rackwright.fleet.load"))
+    assert found == {"rackwright.cli.main", "rackwright.values.Name", "rackwright.fleet.model", "rackwright.run"}
+
+
+def test_layers_are_told_apart():
+    names = ("rackwright.errors", "rackwright.values", "rackwright.roles.vllm.settings", "rackwright.fleet.model")
+    names += ("rackwright.roles.vllm.role", "rackwright.run", "rackwright.engine", "rackwright.cli.init")
+    numbers = [layer(name) for name in names]
+    assert None not in numbers
+    assert numbers == sorted(numbers)
+    assert layer("rackwright.roles.vllm.settings") < layer("rackwright.fleet") < layer("rackwright.roles.vllm.role")
+    assert layer("rackwright.unheard_of") is None
