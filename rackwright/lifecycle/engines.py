@@ -61,8 +61,10 @@ def unit_of(site: Site, replica: Replica) -> ReplicaUnit:
 def prove(site: Site, replica: Replica) -> str | None:
     """Ask the replica for a real token at its socket; return why it isn't proven, or None."""
     name = site.fleet.file.models[replica.model].names[0]
-    command = proof_command(unit_of(site, replica).socket, name)
-    return proof(site.remote.connection(replica.host).run(command, timeout=90).stdout)
+    answer = site.remote.connection(replica.host).run(proof_command(unit_of(site, replica), name), timeout=90)
+    if proof(answer.stdout):
+        return None
+    return " ".join((answer.stderr or answer.stdout or "no tokens came back").split())[:200]
 
 
 def settle(site: Site, talk: Talk, hosts: tuple[str, ...]) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from hashlib import sha256
 
 from rackwright.errors import FleetError
 from rackwright.fleet.model import Replica
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.survey import Survey, Surveyed, survey
 from rackwright.roles.firewall.closing import Closing, closing, refusals
-from rackwright.roles.replica.unit import digest
+from rackwright.roles.replica.unit import render
 from rackwright.run import Run
 
 
@@ -81,7 +82,8 @@ def restarts(site: Site, surveyed: Survey) -> Iterator[Restart]:
 
 def _outdated(site: Site, host: Surveyed, replica: Replica) -> str | None:
     state = host.replicas.get(replica.name)
-    if state is None or not state.runs or state.started_digest is None:
+    if state is None or state.active != "active" or state.started is None:
         return None
     (settings,) = (unit for unit in site.models[replica.host].replicas if unit.name == replica.name)
-    return None if state.started_digest == digest(settings) else "it was started with other settings"
+    wanted = sha256(render(settings).encode()).hexdigest()
+    return None if state.started == wanted else "it was started with other settings"

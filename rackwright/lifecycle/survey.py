@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rackwright.errors import HostError
-from rackwright.fleet.host import HostModel
 from rackwright.lifecycle.site import Site
 from rackwright.operations.facts.filters import FILTERS_COMMAND, Filters, parse_filters
 from rackwright.operations.facts.listening import LISTENING_COMMAND, Socket, parse_listening
-from rackwright.roles.replica.state import ReplicaState, parse_states, states_command
+from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
+from rackwright.roles.replica.state import ReplicaState
+from rackwright.roles.replica.state import parse as parse_replicas
 
 RECORD_COMMAND = "cat /var/lib/rackwright/record.json 2>/dev/null"
 
@@ -38,8 +39,7 @@ class Survey:
 def survey(site: Site) -> Survey:
     """Ask every host of the site at once; changes nothing."""
     mark = secrets.token_hex(16)
-    scripts = {name: _script(model, mark) for name, model in site.models.items()}
-    answers = site.remote.run_on(tuple(scripts), scripts)
+    answers = site.remote.run_on(tuple(site.models), _script(mark))
     unreachable = {name: str(answer) for name, answer in answers.items() if isinstance(answer, HostError)}
     hosts = {
         name: _surveyed(answer.stdout, mark) for name, answer in answers.items() if not isinstance(answer, HostError)
@@ -47,10 +47,9 @@ def survey(site: Site) -> Survey:
     return Survey(hosts, unreachable)
 
 
-def _script(model: HostModel, mark: str) -> str:
-    names = tuple(unit.name for unit in model.replicas)
-    parts = (LISTENING_COMMAND, FILTERS_COMMAND, states_command(names) if names else ":", RECORD_COMMAND)
-    return f"; echo {mark}; ".join(f"( {part} )" for part in parts)
+def _script(mark: str) -> str:
+    parts = (LISTENING_COMMAND, FILTERS_COMMAND, REPLICAS_COMMAND, RECORD_COMMAND)
+    return f"\necho {mark}\n".join(f"(\n{part}\n)" for part in parts)
 
 
 def _surveyed(output: str, mark: str) -> Surveyed:
@@ -58,6 +57,6 @@ def _surveyed(output: str, mark: str) -> Surveyed:
     return Surveyed(
         listening=parse_listening(listening),
         filters=parse_filters(filters),
-        replicas=parse_states(replicas),
+        replicas={state.replica: state for state in parse_replicas(replicas)},
         record=record.strip(),
     )
