@@ -43,21 +43,26 @@ class Engine:
         self._operation_seconds = operation_seconds
         self._stopped = False
 
-    def plan(self, deploy: Deploy, hosts: Mapping[str, object], *, name: str | None = None) -> Run:
+    def plan(
+        self, deploy: Deploy, hosts: Mapping[str, object], *, name: str | None = None, only: tuple[str, ...] = ()
+    ) -> Run:
         """Return what the deploy would change on each host, given each host's model. Nothing is changed.
 
-        `name` tells apart deploys that ask different questions; by default it is the function's own.
+        `name` tells apart deploys that ask different questions; by default it is the function's own. `only` names
+        roles; the steps of all others are skipped.
         """
-        return _run(self._prepare(deploy, hosts, name))
+        return _run(self._prepare(deploy, hosts, name, only))
 
-    def apply(self, deploy: Deploy, hosts: Mapping[str, object], *, name: str | None = None) -> Run:
+    def apply(
+        self, deploy: Deploy, hosts: Mapping[str, object], *, name: str | None = None, only: tuple[str, ...] = ()
+    ) -> Run:
         """Make the deploy's changes on each host and return what came of every operation.
 
         A host that fails or vanishes doesn't stop the others. After `stop` or Ctrl-C the running operations end,
         the rest is not run and the Run is `interrupted`; a second Ctrl-C raises KeyboardInterrupt.
         """
         self._stopped = False
-        prepared = self._prepare(deploy, hosts, name)
+        prepared = self._prepare(deploy, hosts, name, only)
         ready = {host: part for host, part in prepared.items() if part.prepared and part.changes}
         for host, part in prepared.items():
             if host not in ready:
@@ -70,7 +75,9 @@ class Engine:
         """Let the running operations end and start no other."""
         self._stopped = True
 
-    def _prepare(self, deploy: Deploy, hosts: Mapping[str, object], name: str | None) -> dict[str, HostRun]:
+    def _prepare(
+        self, deploy: Deploy, hosts: Mapping[str, object], name: str | None, only: tuple[str, ...]
+    ) -> dict[str, HostRun]:
         # pyinfra takes a third of a second to import.
         from rackwright.engine.connector import Link
         from rackwright.engine.host import HostRun
@@ -82,7 +89,7 @@ class Engine:
             foreseen = self._memory.recall(title, host, model) if self._memory else ()
             questions = Questions(connection, foreseen)
             link = Link(connection, questions, self._question_seconds, self._operation_seconds)
-            part = HostRun(link, model, self._on_step)
+            part = HostRun(link, model, self._on_step, only=only)
             part.prepare(deploy)
             if self._memory and part.prepared:
                 self._memory.remember(title, host, model, questions.asked)

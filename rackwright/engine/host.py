@@ -51,7 +51,7 @@ class _Operation:
 class HostRun:
     """Given an open link to a host and its model, prepare a deploy there, and execute what was prepared."""
 
-    def __init__(self, link: Link, model: object, listener: Listener | None) -> None:
+    def __init__(self, link: Link, model: object, listener: Listener | None, *, only: tuple[str, ...] = ()) -> None:
         name = link.connection.name
         inventory = OneHost(([name], {}))  # type: ignore[no-untyped-call]
         inventory.host_data[name] = {"model": model}
@@ -60,6 +60,7 @@ class HostRun:
         self._host.connector_data[LINK] = link
         self._link = link
         self._listener = listener
+        self._only = only
         self._operations: list[_Operation] = []
         self._failure: Step | None = None
         self.unreachable: str | None = None
@@ -110,8 +111,8 @@ class HostRun:
                     self.interrupted, goes_on = True, False
                 if not goes_on:
                     operation.step = replace(operation.step, outcome=Outcome.NOT_RUN)
-                elif not touched and not operation.changes:
-                    # Nothing has changed since the plan found this one satisfied.
+                elif operation.step.outcome is Outcome.SKIPPED or (not touched and not operation.changes):
+                    # Nobody asked for it, or nothing has changed since the plan found it satisfied.
                     self._meta(operation).set_complete(True, [], CommandOutput([]))
                 else:
                     touched = True
@@ -174,6 +175,8 @@ class HostRun:
 
     def _planned(self, key: str, changes: bool) -> _Operation:
         role, name = self._named(key)
+        if self._only and role not in self._only:
+            return _Operation(key, Step(self._host.name, role, name, Outcome.SKIPPED), changes=False)
         outcome = Outcome.WOULD_CHANGE if changes else Outcome.UNCHANGED
         step = Step(self._host.name, role, name, outcome, diff=self._diff(key) if changes else None)
         return _Operation(key, step, changes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -68,20 +68,16 @@ def _secrets(fleet: Fleet) -> Iterator[Condition]:
         references["gateway.certificate.key"] = file.gateway.certificate.key
     for where, reference in references.items():
         if reference is not None:
-            yield _condition("secret", where, lambda where=where, reference=reference: _resolved(where, reference))
+            yield _secret(where, reference)
 
 
-def _resolved(where: str, reference: str) -> str:
-    resolve(reference, where=where)
-    return f"{where} resolves"
-
-
-def _condition(what: str, where: str, look: Callable[[], str]) -> Condition:
+def _secret(where: str, reference: str) -> Condition:
     try:
-        return Condition("controller", what, State.OK, look())
+        resolve(reference, where=where)
     except SecretError as error:
         problem = error.problems[0]
-        return Condition("controller", what, State.FAILED, f"{where}: {problem.what}", problem.next)
+        return Condition("controller", "secret", State.FAILED, f"{where}: {problem.what}", problem.next)
+    return Condition("controller", "secret", State.OK, f"{where} resolves")
 
 
 def _names(fleet: Fleet) -> Iterator[Condition]:

@@ -44,10 +44,13 @@ def _restart(site: Site, restart: Restart) -> Change:
     unit = unit_of(site, replica)
     connection = site.remote.connection(replica.host)
     command = f"systemctl restart -- {quote(unit.unit)}"
-    timeout = unit.stop_seconds + START_SECONDS
+
+    def act() -> None:
+        connection.run(command, timeout=unit.stop_seconds + START_SECONDS).check("restarting the engine")
+
     return Change(
         replica=replica,
-        act=lambda: connection.run(command, timeout=timeout).check("restarting the engine") and None,
+        act=act,
         prove=lambda: prove(site, replica),
         why=restart.why,
     )

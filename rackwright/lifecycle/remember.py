@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rackwright.errors import HostError
-from rackwright.fleet.lock_file import lock_digest
+from rackwright.fleet.lock import lock_digest
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.survey import Survey
 from rackwright.lifecycle.talk import Talk

@@ -6,14 +6,17 @@ import json
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
 from rackwright.errors import RackwrightError
 from rackwright.fleet.keys import new_key
 from rackwright.lifecycle.asking import Asker, FromController, Request, Response, ask, closed_ports
 from rackwright.lifecycle.site import Site
+from rackwright.roles.gateway.settings import Key
 from rackwright.values import Secret
 
+KEY_LIFETIME = timedelta(minutes=10)
 QUESTION = "Name three colors."
 
 
@@ -36,7 +39,8 @@ class _Case:
 
 def verify(site: Site, asker: Asker, tell: Callable[[Proof], None]) -> tuple[Proof, ...]:
     """Return every proof, told as each comes. The key it uses lives in the gateways' memory, for this run only."""
-    key, entry = new_key("verify")
+    key, sha256 = new_key("verify")
+    entry = Key(id="verify", sha256=sha256, expires=datetime.now(UTC) + KEY_LIFETIME)
     proofs: list[Proof] = []
     with site.gateways.temporary_key(entry):
         for gateway in site.fleet.gateways:
