@@ -10,7 +10,7 @@ from rackwright.lab.hosts import LabFleet
 
 DOMAIN = "llm.lab.internal"
 _NOTE = "written"
-_SUFFIXES = ("yml", "lock", "lock.next", "keys.yml", "known_hosts", "key", "ca.pem")
+_SUFFIXES = ("yml", "lock", "lock.next", "keys.yml", "known_hosts", "key", "ca.crt")
 
 _TEXT = """\
 # The fleet file of a lab: disposable hosts on this machine, made by `rackwright lab up`.
