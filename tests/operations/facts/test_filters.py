@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+
+from rackwright.operations.facts.filters import Filters, parse_filters
+
+
+@pytest.mark.parametrize(
+    ("printed", "active"),
+    [
+        ("", ()),
+        ("chain input\nchain POSTROUTING\n", ()),
+        ("unit ufw\n", ("ufw",)),
+        ("unit firewalld\nchain filter_INPUT\n", ("firewalld",)),
+        ("chain DOCKER\nchain DOCKER-USER\n", ("Docker",)),
+        ("unit k3s\n", ("Kubernetes",)),
+        ("unit docker\nunit kubelet\nchain KUBE-SERVICES\nchain ufw-user-input\n", ("Docker", "Kubernetes", "ufw")),
+    ],
+)
+def test_who_filters_is_known_by_units_and_chains(printed: str, active: tuple[str, ...]) -> None:
+    assert parse_filters(printed) == Filters(active)
+
+
+def test_what_our_table_admits_is_read_from_its_listing() -> None:
+    printed = (
+        "table inet rackwright {\n"
+        '\t\tudp sport 67 udp dport 68 accept comment "DHCP"\n'
+        '\t\tip saddr 10.0.0.0/8 tcp dport 22 accept comment "tcp dport 9 in words"\n'
+    )
+    assert parse_filters(printed).admitted == {("udp", 68), ("tcp", 22)}
+
+
+def test_without_our_table_nothing_is_known_to_be_shut() -> None:
+    assert parse_filters("chain input\n").admitted is None

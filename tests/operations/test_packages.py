@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from rackwright.operations.facts.packages import InstalledPackages
+from rackwright.operations.packages import installed
+from tests.fakes import commands
+
+
+def role() -> None:
+    installed(name="Install", packages=("haproxy", "nftables"), unstarted=("haproxy.service",))
+
+
+def both() -> None:
+    installed(name="Install", packages=("haproxy", "nftables"))
+
+
+def test_what_is_installed_is_left() -> None:
+    assert commands(role, facts={InstalledPackages: frozenset({"haproxy", "nftables"})}) == []
+
+
+def test_only_what_is_missing_is_installed_and_survives_a_lost_connection() -> None:
+    (command,) = commands(both, facts={InstalledPackages: frozenset({"nftables"})})
+    assert command.startswith("systemd-run --quiet --wait --collect")
+    assert "DPkg::Lock::Timeout=300" in command
+    assert "install --no-install-recommends -- haproxy" in command
+    assert "nftables" not in command
+    assert "mask" not in command
+
+
+def test_a_service_that_must_not_start_is_masked_before_and_disabled_after() -> None:
+    (command,) = commands(role, facts={InstalledPackages: frozenset()})
+    order = ["mask --runtime -- haproxy.service", "install --no-install-recommends"]
+    assert command.index(order[0]) < command.index(order[1])
+    assert "disable -- haproxy.service" in command
+
+
+def test_half_installed_packages_are_not_installed() -> None:
+    printed = ["installed haproxy", "config-files nftables", "half-configured curl"]
+    assert InstalledPackages().process(printed) == {"haproxy"}

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from rackwright.operations.facts.ours import OurUnits, OurUsers
+from rackwright.operations.retired import retired_units, retired_users
+from tests.fakes import commands
+
+
+def units() -> None:
+    retired_units(name="Units", keep=("rackwright-kept@1.service",))
+
+
+def users() -> None:
+    retired_users(name="Users", keep=("rw-kept",))
+
+
+def test_units_that_belong_here_are_left() -> None:
+    assert commands(units, facts={OurUnits: ("rackwright-kept@1.service",)}) == []
+    assert commands(units, facts={OurUnits: ()}) == []
+
+
+def test_other_units_are_stopped_timers_before_what_they_start_and_removed() -> None:
+    found = ("rackwright-kept@1.service", "rackwright-old.service", "rackwright-old.timer")
+    assert commands(units, facts={OurUnits: found}) == [
+        "systemctl --quiet disable --now -- rackwright-old.timer rackwright-old.service",
+        "rm -f -- /etc/systemd/system/rackwright-old.timer /etc/systemd/system/rackwright-old.service",
+        "rm -rf -- /etc/systemd/system/rackwright-old.timer.d /etc/systemd/system/rackwright-old.service.d",
+        "systemctl daemon-reload",
+    ]
+
+
+def test_users_that_do_not_belong_here_are_removed() -> None:
+    assert commands(users, facts={OurUsers: ("rw-kept", "rw-old")}) == ["userdel -- rw-old"]
