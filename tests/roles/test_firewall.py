@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+
+from rackwright.operations.facts.filters import Filters
+from rackwright.operations.facts.listening import Socket
+from rackwright.operations.facts.nftables import Filter, FilterState
+from rackwright.operations.facts.packages import InstalledPackages
+from rackwright.operations.facts.path import Found, PathState
+from rackwright.operations.facts.unit import Unit, UnitState
+from rackwright.roles.firewall import role
+from rackwright.roles.firewall.closing import closing, locks_out, refusals
+from rackwright.roles.firewall.role import BOOT_FILE, confirm_firewall, firewall
+from rackwright.roles.firewall.rules import rules
+from rackwright.roles.firewall.settings import UNIT, Opening, Settings
+from tests.fakes import play
+
+_SETTINGS = Settings(
+    openings=(
+        Opening(port=22, sources=("10.20.0.0/24",), why="ssh from admins"),
+        Opening(port=443, sources=("10.0.0.0/8", "fd00::/8"), why="clients"),
+    )
+)
+_RULES = rules(_SETTINGS)
+_SHA256 = hashlib.sha256(_RULES.encode()).hexdigest()
+_ACTING = Filter(listed="table\n", loaded=_SHA256, remembered="table\n")
+
+
+def opened(*openings: Opening) -> list[str]:
+    """The lines that the openings add to the rules."""
+    bare = rules(Settings(openings=())).splitlines()
+    return [line.strip() for line in rules(Settings(openings=openings)).splitlines() if line not in bare]
+
+
+def text_file(text: str) -> Found:
+    return Found("regular file", 0o644, "root", "root", hashlib.sha256(text.encode()).hexdigest(), text.encode())
+
+
+def facts(state: Filter, boot: str | None = None) -> Mapping[object, object]:
+    unit = (Path(role.__file__).parent / "templates" / UNIT).read_text()
+    return {
+        InstalledPackages: frozenset({"nftables"}),
+        FilterState: state,
+        (PathState, BOOT_FILE, True): text_file(boot) if boot is not None else None,
+        (PathState, f"/etc/systemd/system/{UNIT}", True): text_file(unit),
+        UnitState: Unit("loaded", "active", "enabled"),
+    }
+
+
+def test_all_is_dropped_but_what_a_network_cannot_live_without() -> None:
+    assert "policy drop;" in _RULES
+    bare = rules(Settings(openings=()))
+    for needed in (
+        'iif "lo"',
+        "established,related",
+        "nd-neighbor-solicit",
+        "packet-too-big",
+        "dport 68",
+        "dport 546",
+    ):
+        assert needed in bare
+    assert "tcp" not in bare
+
+
+def test_only_our_table_is_replaced() -> None:
+    assert "flush" not in _RULES
+    assert "delete table inet rackwright\n" in _RULES
+    assert _RULES.count("table ") == _RULES.count("table inet rackwright") + _RULES.count(
+        "table lets"
+    ) + _RULES.count("table is")
+
+
+def test_each_opening_names_its_sources_and_its_reason() -> None:
+    assert opened(Opening(port=443, sources=("10.0.0.0/8", "fd00::/8"), why="clients")) == [
+        'ip saddr { 10.0.0.0/8 } tcp dport 443 accept comment "clients"',
+        'ip6 saddr { fd00::/8 } tcp dport 443 accept comment "clients"',
+    ]
+    assert opened(Opening(port=51820, protocol="udp", why="anyone")) == ['udp dport 51820 accept comment "anyone"']
+
+
+def test_networks_within_one_another_are_merged_as_nft_refuses_them() -> None:
+    (line,) = opened(Opening(port=22, sources=("10.1.0.0/16", "10.0.0.0/8", "10.9.9.9/32"), why="ssh"))
+    assert line.startswith("ip saddr { 10.0.0.0/8 } tcp")
+
+
+def test_all_of_one_family_is_a_family_and_no_set() -> None:
+    assert opened(Opening(port=443, sources=("0.0.0.0/0", "::/0"), why="all")) == [
+        'meta nfproto ipv4 tcp dport 443 accept comment "all"',
+        'meta nfproto ipv6 tcp dport 443 accept comment "all"',
+    ]
+
+
+def test_a_reason_cannot_end_its_comment_or_grow_too_long() -> None:
+    (line,) = opened(Opening(port=1, why='x" accept; \\ $(reboot) é'))
+    assert line == 'tcp dport 1 accept comment "x_ accept; _ _(reboot) _"'
+    (line,) = opened(Opening(port=1, why="y" * 500))
+    assert len(line.partition('"')[2]) <= 128
+
+
+def test_new_rules_are_loaded_after_the_timer_that_reverts_them_is_armed() -> None:
+    played = play(firewall, settings=_SETTINGS, facts=facts(Filter()))
+    assert played.uploads == {"/run/rackwright-firewall/new.nft": _RULES}
+    script = played.commands[-1]
+    order = ["nft -c -f", "before.nft", "--on-active=60", "nft -f /run/rackwright-firewall/new.nft", "firewall.live"]
+    places = [script.rindex(step) for step in order]
+    assert places == sorted(places)
+    assert played.diffs["Load the packet filter, until it is confirmed"].startswith(f"--- /dev/null\n+++ {BOOT_FILE}")
+    assert "ufw" not in script
+
+
+def test_rules_that_act_already_are_left_alone() -> None:
+    assert play(firewall, settings=_SETTINGS, facts=facts(_ACTING, _RULES)).commands == []
+    assert play(confirm_firewall, settings=_SETTINGS, facts=facts(_ACTING, _RULES)).commands == []
+
+
+@pytest.mark.parametrize(
+    ("state", "diff"),
+    [
+        (Filter(None, _SHA256, "table\n"), "table inet rackwright is gone and comes back"),
+        (Filter("table\nmore\n", _SHA256, "table\n"), "-more"),
+        (Filter("table\n"), "-table"),
+    ],
+)
+def test_a_table_that_someone_touched_is_loaded_again(state: Filter, diff: str) -> None:
+    played = play(firewall, settings=_SETTINGS, facts=facts(state, _RULES))
+    assert played.uploads
+    assert played.diffs["Load the packet filter, until it is confirmed"].endswith(diff)
+
+
+def test_confirming_stops_the_timer_before_it_writes_the_boot_file() -> None:
+    pending = Filter("table\n", _SHA256, "table\n", pending=True)
+    played = play(confirm_firewall, settings=_SETTINGS, facts=facts(pending, "old rules\n"))
+    assert "systemctl stop rackwright-firewall-revert.timer" in played.commands[0]
+    assert played.uploads == {f"{BOOT_FILE}.rackwright-new": _RULES}
+    assert "nft -c -f" in played.commands[2]
+
+
+def test_replaced_filters_stop_with_the_new_rules_and_are_disabled_when_confirmed() -> None:
+    replace = _SETTINGS.model_copy(update={"existing": "replace"})
+    found = Filter("table\n", _SHA256, "table\n", active=("ufw",), enabled=("ufw", "firewalld"))
+    assert "for u in ufw firewalld" in play(firewall, settings=replace, facts=facts(found, _RULES)).commands[-1]
+    confirmed = play(confirm_firewall, settings=replace, facts=facts(found, _RULES)).commands
+    assert confirmed == [
+        "ufw --force disable && systemctl --quiet disable --now ufw",
+        "systemctl --quiet disable --now firewalld",
+    ]
+
+
+def test_kept_filters_are_not_touched() -> None:
+    keep = _SETTINGS.model_copy(update={"existing": "keep"})
+    found = Filter("table\n", _SHA256, "table\n", active=("ufw",), enabled=("ufw",))
+    assert play(firewall, settings=keep, facts=facts(found, _RULES)).commands == []
+    assert play(confirm_firewall, settings=keep, facts=facts(found, _RULES)).commands == []
+
+
+_SOCKETS = (
+    Socket("tcp", "0.0.0.0", 22, "sshd", 1),
+    Socket("tcp", "0.0.0.0", 9100, "node_exporter", 2),
+    Socket("tcp", "::", 9100, "node_exporter", 2),
+    Socket("tcp", "127.0.0.1", 5432, "postgres", 3),
+    Socket("tcp", "::1", 5432, "postgres", 3),
+    Socket("udp", "0.0.0.0", 68, "dhclient", 4),
+    Socket("udp", "0.0.0.0", 443, "quic", 5),
+    Socket("tcp", "*", 2049),
+)
+
+
+def test_what_others_reach_now_and_would_not_any_more_is_named_with_its_process() -> None:
+    named = [str(found) for found in closing(_SOCKETS, Filters(), _SETTINGS)]
+    assert named == ["tcp 2049 (the kernel)", "tcp 9100 (node_exporter)", "udp 443 (quic)"]
+    assert closing(_SOCKETS, Filters(), _SETTINGS)[1].addresses == ("0.0.0.0", "::")
+
+
+def test_what_our_rules_keep_shut_already_does_not_close_again() -> None:
+    admitted = frozenset({("tcp", 22), ("tcp", 9100)})
+    assert [found.port for found in closing(_SOCKETS, Filters(admitted=admitted), _SETTINGS)] == [9100]
+    assert closing(_SOCKETS, Filters(admitted=frozenset()), _SETTINGS) == ()
+
+
+def test_a_filter_of_others_is_refused_until_the_fleet_file_decides() -> None:
+    found = Filters(active=("Docker", "ufw"))
+    assert [str(problem) for problem in refusals(found, _SETTINGS)] == [
+        "firewall: Docker is at work on this host; write `firewall: {existing: replace}` to let our rules act beside "
+        "those of Docker, or `existing: keep` to leave it\n  next: rackwright plan",
+        "firewall: ufw is at work on this host; write `firewall: {existing: replace}` to stop ufw, "
+        "or `existing: keep` to leave it\n  next: rackwright plan",
+    ]
+    assert refusals(Filters(), _SETTINGS) == ()
+    assert refusals(found, _SETTINGS.model_copy(update={"existing": "keep"})) == ()
+
+
+@pytest.mark.parametrize("address", ["10.20.0.7", "::ffff:10.20.0.7", "127.0.0.1", "::1"])
+def test_who_is_among_the_admins_is_not_locked_out(address: str) -> None:
+    assert locks_out(_SETTINGS, address) is None
+
+
+@pytest.mark.parametrize("address", ["10.21.0.7", "fd00::7", "fe80::1%eth0"])
+def test_who_is_not_would_be_locked_out(address: str) -> None:
+    problem = locks_out(_SETTINGS, address)
+    assert problem is not None
+    assert problem.where == "firewall.admin_from"
+
+
+def test_another_ssh_port_must_be_open_too() -> None:
+    moved = _SETTINGS.model_copy(update={"ssh_port": 2222})
+    assert locks_out(moved, "10.20.0.7") is not None
+    anyone = Settings(openings=(Opening(port=2222, why="ssh"),), ssh_port=2222)
+    assert locks_out(anyone, "192.0.2.1") is None
+    assert ip_network("10.20.0.0/24") in _SETTINGS.openings[0].sources
