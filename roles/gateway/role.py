@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pyinfra.api.deploy import deploy
 
+from rackwright.operations.haproxy.paths import DRAINS
 from rackwright.operations.haproxy.proxy import Proxy, proxy_running
 from rackwright.roles.gateway.configuration import PATHS, haproxy_cfg, keys_map, maps
 from rackwright.roles.gateway.settings import Settings
@@ -18,6 +19,6 @@ def gateway(*, settings: Settings) -> None:
         paths=PATHS,
         certificates=(settings.certificate, settings.client_certificate),
         capabilities="CAP_NET_BIND_SERVICE",
-        keeps_drains=True,
+        drains=DRAINS,
     )
     proxy_running(proxy, haproxy_cfg=haproxy_cfg(settings), files=maps(settings), keys_map=keys_map(settings))

@@ -23,8 +23,8 @@ class Authority:
         self._certificate = unsigned.sign(self._key, hashes.SHA256())
         self.pem = self._certificate.public_bytes(Encoding.PEM).decode()
 
-    def issue(self, stem: str, names: tuple[str, ...], *, client: bool, folder: Path) -> Path:
-        """Write STEM.ca.crt beside the authority and STEM.pem, certificate and key, into the folder; return it."""
+    def issue(self, stem: str, names: tuple[str, ...], *, client: bool) -> None:
+        """Write STEM.crt, STEM.ca.crt and STEM.key.cred, which the stand-in for systemd-creds reads as it is."""
         key = ec.generate_private_key(ec.SECP256R1())
         usage = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
         issued = (
@@ -35,11 +35,10 @@ class Authority:
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), False)
             .sign(self._key, hashes.SHA256())
         )
-        (self._folder / f"{stem}.ca.crt").write_text(self.pem)
         secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        path = folder / f"{stem}.pem"
-        path.write_bytes(issued.public_bytes(Encoding.PEM) + secret)
-        return path
+        (self._folder / f"{stem}.ca.crt").write_text(self.pem)
+        (self._folder / f"{stem}.crt").write_bytes(issued.public_bytes(Encoding.PEM))
+        (self._folder / f"{stem}.key.cred").write_bytes(secret)
 
 
 def _name(common: str) -> x509.Name:

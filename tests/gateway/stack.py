@@ -24,7 +24,10 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TypeVar
 
+from rackwright.gateway import Gateways
 from rackwright.operations.haproxy.paths import Paths
+from rackwright.operations.haproxy.proxy import Proxy
+from rackwright.remote import Remote
 from rackwright.roles.gateway import configuration as gateway_files
 from rackwright.roles.gateway.access_log import Access, parse_access
 from rackwright.roles.gateway.settings import Key, RoutedModel, Server
@@ -32,6 +35,7 @@ from rackwright.roles.gateway.settings import Settings as Gateway
 from rackwright.roles.host_proxy import configuration as host_proxy_files
 from rackwright.roles.host_proxy.settings import Proxied
 from rackwright.roles.host_proxy.settings import Settings as HostProxy
+from rackwright.values import Target
 from tests.gateway.certificates import Authority
 from tests.stand_in_engine import StandInAgent, StandInEngine, stand_in_engine
 
@@ -61,13 +65,35 @@ def digest(key: str) -> str:
 
 
 @dataclass
-class Proxy:
+class Running:
     """A running HAProxy, master and workers."""
 
-    paths: Paths
+    proxy: Proxy
     process: subprocess.Popen[bytes] = field(init=False)
 
+    @property
+    def paths(self) -> Paths:
+        return self.proxy.paths
+
+    def script(self, *arguments: str) -> None:
+        """Run root's script as the unit does, with a stand-in for systemd-creds."""
+        environment = os.environ | {"PATH": f"{self.paths.certificates}/bin:{os.environ['PATH']}"}
+        subprocess.run([self.proxy.script, *arguments], env=environment, check=True, timeout=60)
+
+    def reload(self) -> None:
+        self.script("reload")
+
+    @property
+    def workers(self) -> list[int]:
+        """Process ids, the one that takes new connections first."""
+        rows = [line.split() for line in self.ask("show proc", "master").splitlines()]
+        return [int(row[0]) for row in rows if len(row) > 1 and row[1] == "worker"]
+
     def start(self) -> None:
+        Path(self.proxy.script).write_text(self.proxy.script_text())
+        Path(self.proxy.script).chmod(0o755)
+        self.script("keys", self.paths.run)
+        self.script("check", f"{self.paths.configuration}/haproxy.cfg")
         arguments = ["haproxy", "-W", "-f", f"{self.paths.configuration}/haproxy.cfg"]
         with Path(self.paths.run, "stderr").open("ab") as stderr:
             self.process = subprocess.Popen(
@@ -123,8 +149,8 @@ class Stack:
     authority: Authority
     settings: Gateway
     proxied: HostProxy
-    gateway: Proxy
-    host_proxy: Proxy
+    gateway: Running
+    host_proxy: Running
     log: LogSink
     engines: dict[str, StandInEngine]
     agents: dict[str, StandInAgent]
@@ -172,6 +198,11 @@ class Stack:
     def down(self, server: str) -> bool:
         return self.status(server) == "DOWN"
 
+    @contextmanager
+    def gateways(self) -> Iterator[Gateways]:
+        with Remote([Target("gate1", "@local")]) as remote:
+            yield Gateways(remote, ["gate1"], paths=self.gateway.paths, drains=str(self.folder / "drains"))
+
     @property
     def servers(self) -> dict[str, str]:
         """Model → its server's name."""
@@ -197,9 +228,8 @@ class Stack:
 def running_stack() -> Iterator[Stack]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rw-")))
-        gateway, host_proxy = (_paths(folder, name) for name in ("gateway", "host-proxy"))
         authority = Authority(folder)
-        _certificates(authority, gateway, host_proxy)
+        gateway, host_proxy = _proxies(folder, authority)
         engines, agents = {}, {}
         for model in ("assistant", "coder"):
             engines[model] = stack.enter_context(stand_in_engine(folder / f"{model}.sock"))
@@ -208,13 +238,11 @@ def running_stack() -> Iterator[Stack]:
         proxied = _proxied(folder, agents)
         log = LogSink(folder / "log")
         stack.callback(log.close)
-        running = Stack(
-            folder, authority, _gateway(proxied), proxied, Proxy(gateway), Proxy(host_proxy), log, engines, agents
-        )
+        running = Stack(folder, authority, _gateway(proxied), proxied, gateway, host_proxy, log, engines, agents)
         running.write(running.settings)
-        cfg = host_proxy_files.haproxy_cfg(proxied, host_proxy)
-        Path(host_proxy.configuration, "haproxy.cfg").write_text(cfg)
-        for proxy in (running.host_proxy, running.gateway):
+        cfg = host_proxy_files.haproxy_cfg(proxied, host_proxy.paths)
+        Path(host_proxy.paths.configuration, "haproxy.cfg").write_text(cfg)
+        for proxy in (host_proxy, gateway):
             proxy.start()
             stack.callback(proxy.stop)
         running.reset()
@@ -227,10 +255,18 @@ def _paths(folder: Path, name: str) -> Paths:
     return Paths(str(folder / name), str(folder / f"{name}.run"), str(folder), str(folder / "log"))
 
 
-def _certificates(authority: Authority, gateway: Paths, host_proxy: Paths) -> None:
-    authority.issue("gateway", ("llm.lab", "127.0.0.1"), client=False, folder=Path(gateway.run))
-    authority.issue("gateway-client", ("gate1",), client=True, folder=Path(gateway.run))
-    authority.issue("host-proxy", ("gpu1", "127.0.0.1"), client=False, folder=Path(host_proxy.run))
+def _proxies(folder: Path, authority: Authority) -> tuple[Running, Running]:
+    authority.issue("gateway", ("llm.lab", "127.0.0.1"), client=False)
+    authority.issue("gateway-client", ("gate1",), client=True)
+    authority.issue("host-proxy", ("gpu1", "127.0.0.1"), client=False)
+    (folder / "bin").mkdir()
+    stand_in = folder / "bin" / "systemd-creds"
+    stand_in.write_text('#!/bin/sh\n[ "$1" = decrypt ] && exec cat "$3"\n')
+    stand_in.chmod(0o755)
+    (folder / "drains").mkdir()
+    drains = str(folder / "drains")
+    gateway = Proxy("gateway", "test", _paths(folder, "gateway"), ("gateway", "gateway-client"), drains=drains)
+    return Running(gateway), Running(Proxy("host-proxy", "test", _paths(folder, "host-proxy"), ("host-proxy",)))
 
 
 def _proxied(folder: Path, agents: dict[str, StandInAgent]) -> HostProxy:

@@ -7,6 +7,9 @@ from ipaddress import IPv6Address
 
 from rackwright.values import Address
 
+DRAINS = "/var/lib/rackwright/drains"
+"""One file per drained server, named as the server: what is drained by hand stays drained over a reboot."""
+
 
 @dataclass(frozen=True)
 class Paths:

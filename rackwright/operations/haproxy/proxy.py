@@ -16,8 +16,6 @@ from rackwright.operations.packages import installed
 from rackwright.operations.unit import running, systemd_unit
 
 _TEMPLATES = Path(__file__).parent / "templates"
-DRAINS = "/var/lib/rackwright/drains"
-"""One file per drained server, named as the server: what is drained by hand stays drained over a reboot."""
 
 
 @dataclass(frozen=True)
@@ -32,15 +30,15 @@ class Proxy:
     """Names of the certificate role's files it needs."""
     capabilities: str = ""
     groups: tuple[str, ...] = ()
-    keeps_drains: bool = False
+    drains: str | None = None
+    """Folder of the drains it keeps."""
 
     @property
     def script(self) -> str:
         return f"{self.paths.configuration}/proxy"
 
     def script_text(self) -> str:
-        drains = DRAINS if self.keeps_drains else None
-        values = {"unit": self.unit, "paths": self.paths, "names": self.certificates, "drains": drains}
+        values = {"unit": self.unit, "paths": self.paths, "names": self.certificates, "drains": self.drains}
         return render(_TEMPLATES, "proxy.sh.j2", **values)
 
     def unit_text(self) -> str:
@@ -51,7 +49,7 @@ class Proxy:
             paths=self.paths,
             capabilities=self.capabilities,
             groups=self.groups,
-            keeps_drains=self.keeps_drains,
+            drains=self.drains,
         )
 
 
@@ -64,8 +62,8 @@ def proxy_running(proxy: Proxy, *, haproxy_cfg: str, files: Mapping[str, str], k
     unit, paths = f"{proxy.unit}.service", proxy.paths
     installed(name="Install HAProxy and socat", packages=("haproxy", "socat"), unstarted=("haproxy.service",))
     folder(name="Make the proxy's folder", path=paths.configuration)
-    if proxy.keeps_drains:
-        folder(name="Make the folder of drains", path=DRAINS)
+    if proxy.drains:
+        folder(name="Make the folder of drains", path=proxy.drains)
     script = checked_file(
         name="Write the proxy's script",
         path=proxy.script,

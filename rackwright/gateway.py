@@ -1,0 +1,249 @@
+"""The gateways while they run: who is up, drained and busy, and keys, over HAProxy's sockets, one command a gateway.
+
+A reload leaves old workers behind that finish their answers: they count here, and are told everything too.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from shlex import quote
+
+from pydantic import ValidationError
+
+from rackwright.errors import HostError
+from rackwright.operations.haproxy.paths import DRAINS, Paths
+from rackwright.remote import Completed, Remote
+from rackwright.roles.gateway.configuration import PATHS, key_entries
+from rackwright.roles.gateway.settings import Key
+from rackwright.values import Stored
+
+_HELPERS = """set -eu
+umask 077
+run={run} drains={drains} keys={configuration}/keys.map
+ask() {{ printf '%s\\n' "$2" | socat -t 60 - "UNIX-CONNECT:$run/$1.sock"; }}
+workers() {{ ask master 'show proc' | awk '$2 == "worker" {{ print $1 }}'; }}
+tell() {{ for pid in $(workers); do ask master "@!$pid $1"; done; }}
+named() {{ ask admin "show servers state model.$1" | awk -v begin="$2." 'index($4, begin) == 1 {{ print $4 }}'; }}
+admin() {{ ask admin "show servers state model.$1" | awk -v server="$2" '$4 == server {{ print $7 }}'; }}
+"""
+
+_STATES = """echo '== servers'; ask admin 'show servers state'
+for pid in $(workers); do echo '== stat'; ask master "@!$pid show stat -1 4 -1"; done
+for file in "$drains"/*; do [ ! -f "$file" ] || { echo "== drain ${file##*/}"; cat "$file"; }; done
+"""
+
+_DRAIN = """server=$(named {model} {begin})
+[ -n "$server" ] || {{ echo 'this gateway has no such server' >&2; exit 1; }}
+if {keep} || [ ! -e "$drains/$server" ]; then
+    printf '%s\\n' {record} >"$drains/.new"; sync "$drains/.new"; mv -f "$drains/.new" "$drains/$server"
+fi
+tell "set server model.{model}/$server state drain" >/dev/null
+[ $(( $(admin {model} "$server") & 8 )) -ne 0 ] || {{ echo 'HAProxy did not drain it' >&2; exit 1; }}
+"""
+
+_READY = """server=$(named {model} {begin})
+[ -n "$server" ] || {{ echo 'this gateway has no such server' >&2; exit 1; }}
+rm -f "$drains/$server"
+tell "set server model.{model}/$server state ready" >/dev/null
+[ $(( $(admin {model} "$server") & 9 )) -eq 0 ] || {{ echo 'HAProxy did not take it back' >&2; exit 1; }}
+"""
+
+_WRITE_KEYS = """{{ grep -v '^{sha256}[ /]' "$keys" || true; printf '%s' {lines}; }} | LC_ALL=C sort >"$keys.new"
+chown root:haproxy "$keys.new"; chmod 0640 "$keys.new"; mv -f "$keys.new" "$keys"; touch -r "$keys" "$run/keys.loaded"
+"""
+
+_DRAINED, _RUNNING = 8, 2
+"""srv_admin_state's bit FDRAIN, srv_op_state's SRV_ST_RUNNING (management guide, `show servers state`)."""
+
+
+class DrainRecord(Stored):
+    """Why a replica is drained. It stands on the gateway: a drain outlives reloads and reboots."""
+
+    format: str = "drain/1"
+    who: str
+    reason: str
+    by_hand: bool
+    """Whether a person drained it; what a person drained, only a person returns."""
+    time: datetime
+
+
+@dataclass(frozen=True)
+class ServerState:
+    """One replica, over all gateways."""
+
+    host: str
+    replica: str
+    """MODEL@N."""
+    drained: bool
+    """At one gateway at least."""
+    up: bool
+    """At every gateway."""
+    in_flight: int
+    """Requests, over all gateways and all their workers."""
+    record: DrainRecord | None
+
+    @property
+    def address(self) -> str:
+        return f"{self.host}/{self.replica}"
+
+    @property
+    def model(self) -> str:
+        return self.replica.partition("@")[0]
+
+    @property
+    def takes_requests(self) -> bool:
+        """Every gateway would send it a request."""
+        return self.up and not self.drained
+
+    @property
+    def held(self) -> bool:
+        """A person drained it: with a record that says so, or at the socket without any."""
+        return self.drained and (self.record is None or self.record.by_hand)
+
+
+class Gateways:
+    """All gateways of a fleet at once. Each method raises HostError, naming the gateways that didn't do it."""
+
+    def __init__(self, remote: Remote, hosts: Iterable[str], *, paths: Paths = PATHS, drains: str = DRAINS) -> None:
+        self._remote = remote
+        self._hosts = tuple(hosts)
+        self._helpers = _HELPERS.format(run=paths.run, configuration=paths.configuration, drains=drains)
+
+    def servers(self) -> dict[str, ServerState]:
+        """Return every replica that a gateway knows, by HOST/MODEL@N."""
+        return merged({name: parse_states(text) for name, text in self._run(_STATES, "asking for states").items()})
+
+    def in_flight(self, address: str) -> int:
+        """Given HOST/MODEL@N, return its requests over all gateways and workers."""
+        state = self.servers().get(address)
+        return state.in_flight if state else 0
+
+    def drain(self, address: str, *, who: str, reason: str, by_hand: bool = True) -> None:
+        """Afterwards no gateway sends new requests to HOST/MODEL@N, also after a reload or a reboot.
+
+        A drain that isn't by hand leaves the record of an earlier one as it is.
+        """
+        record = DrainRecord(who=who, reason=reason, by_hand=by_hand, time=datetime.now(UTC))
+        values = {"keep": "true" if by_hand else "false", "record": quote(record.model_dump_json())}
+        self._run(_DRAIN.format(**_parts(address), **values), f"draining {address}")
+
+    def ready(self, address: str) -> None:
+        """Afterwards every gateway may send requests to HOST/MODEL@N, and no record of a drain is left."""
+        self._run(_READY.format(**_parts(address)), f"returning {address}")
+
+    def add_key(self, key: Key, *, in_memory: bool = False) -> None:
+        """Afterwards every worker lets the key in; `in_memory`: until the gateway next loads its keys."""
+        entries = key_entries(key)
+        lines = "".join(f"{name} {value}\n" for name, value in entries)
+        written = "" if in_memory else _WRITE_KEYS.format(sha256=key.sha256, lines=quote(lines))
+        # `add map` twice makes two entries, of which a later `del map` leaves none: so delete first.
+        told = [_told(f"del map $keys {name}") + _told(f"add map $keys {name} {value}") for name, value in entries]
+        self._run(written + "".join(told) + _known(key.sha256, wanted=True), f"adding key {key.id}")
+
+    def remove_key(self, key: Key) -> None:
+        """Afterwards no worker lets the key in, an old one with open connections neither."""
+        written = _WRITE_KEYS.format(sha256=key.sha256, lines="''")
+        self._run(written + self._forget(key), f"removing key {key.id}")
+
+    @contextmanager
+    def temporary_key(self, sha256: str, *, id: str = "verify", seconds: int = 600) -> Iterator[None]:
+        """Within the block the key with this SHA-256 is let in to all models; in the gateways' memory only.
+
+        It expires by itself after `seconds`, should the end of the block not come.
+        """
+        key = Key(id=id, sha256=sha256, expires=datetime.now(UTC) + timedelta(seconds=seconds))
+        self.add_key(key, in_memory=True)
+        try:
+            yield
+        finally:
+            self._run(self._forget(key), f"removing key {id}")
+
+    @staticmethod
+    def _forget(key: Key) -> str:
+        told = [_told(f"del map $keys {name}") for name, _ in key_entries(key)]
+        return "".join(told) + _known(key.sha256, wanted=False)
+
+    def _run(self, script: str, what: str) -> dict[str, str]:
+        """Run the script on every gateway; return what each printed."""
+        done = self._remote.run_on(self._hosts, "sh -s", stdin=self._helpers + script)
+        failures = [reason for name, result in done.items() if (reason := _failure(name, result, what))]
+        if failures:
+            raise HostError("; ".join(failures), next="rackwright status")
+        return {name: result.stdout for name, result in done.items() if isinstance(result, Completed)}
+
+
+def parse_states(text: str) -> dict[str, ServerState]:
+    """Given what the states' script printed, return one gateway's servers by HOST/MODEL@N."""
+    busy: dict[str, int] = {}
+    records: dict[str, DrainRecord] = {}
+    rows: list[list[str]] = []
+    for title, body in _sections(text):
+        if title == "servers":
+            rows = [line.split() for line in body.splitlines() if " model." in line]
+        elif title == "stat":
+            for row in csv.DictReader(body.removeprefix("# ").splitlines()):
+                busy[row["svname"]] = busy.get(row["svname"], 0) + int(row["scur"])
+        elif record := _record(body):
+            records[title.removeprefix("drain ")] = record
+    states = (_state(row[3], int(row[5]), int(row[6]), busy.get(row[3], 0), records.get(row[3])) for row in rows)
+    return {state.address: state for state in states}
+
+
+def merged(gateways: Mapping[str, Mapping[str, ServerState]]) -> dict[str, ServerState]:
+    """Given each gateway's servers, return them over all: up where every gateway says so, drained where one does."""
+    states: dict[str, ServerState] = {}
+    for address in sorted({address for servers in gateways.values() for address in servers}):
+        seen = [servers[address] for servers in gateways.values() if address in servers]
+        states[address] = ServerState(
+            host=seen[0].host,
+            replica=seen[0].replica,
+            drained=any(state.drained for state in seen),
+            up=len(seen) == len(gateways) and all(state.up for state in seen),
+            in_flight=sum(state.in_flight for state in seen),
+            record=next((state.record for state in seen if state.record), None),
+        )
+    return states
+
+
+def _sections(text: str) -> Iterator[tuple[str, str]]:
+    for section in f"\n{text}".split("\n== ")[1:]:
+        title, _, body = section.partition("\n")
+        yield title, body
+
+
+def _record(body: str) -> DrainRecord | None:
+    try:
+        return DrainRecord.model_validate_json(body)
+    except ValidationError:
+        return None
+
+
+def _state(server: str, operational: int, admin: int, in_flight: int, record: DrainRecord | None) -> ServerState:
+    host, model, number, _ = server.split(".")
+    up = operational == _RUNNING and not admin & ~_DRAINED
+    return ServerState(host, f"{model}@{number}", bool(admin & _DRAINED), up, in_flight, record)
+
+
+def _parts(address: str) -> dict[str, str]:
+    host, _, replica = address.partition("/")
+    model, _, number = replica.partition("@")
+    return {"model": quote(model), "begin": quote(f"{host}.{model}.{number}")}
+
+
+def _told(command: str) -> str:
+    return f'tell "{command}" >/dev/null\n'
+
+
+def _known(sha256: str, *, wanted: bool) -> str:
+    test = "" if wanted else "! "
+    return f'{test}ask admin "get map $keys {sha256}" | grep -q "found=yes"\n'
+
+
+def _failure(name: str, result: Completed | HostError, what: str) -> str | None:
+    if isinstance(result, HostError):
+        return str(result)
+    return None if result.ok else f"{name}: {what} failed: {' '.join(result.last_lines(2)) or result.exit_status}"
