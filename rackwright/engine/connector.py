@@ -1,7 +1,5 @@
 """pyinfra on our own connections: everything runs as root, one connection for all runs of a command."""
 
-
-
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
@@ -69,7 +67,7 @@ class Connector(BaseConnector):
         try:
             completed = self._completed(text, secret, arguments)
         except CommandTimeout as error:
-            self._link.last_words = (str(error),)
+            self._link.last_words = (error.problems[0].what,)
             raise TimeoutError(str(error)) from error
         good = completed.exit_status in (arguments.get("_success_exit_codes") or (0,))
         if not good:

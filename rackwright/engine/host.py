@@ -183,8 +183,8 @@ class HostRun:
 
     def _named(self, key: str) -> tuple[str, str]:
         """Return the innermost role around the operation, and the operation's name without it."""
-        deploy = self._state.deploys.get(key, self._host.current_deploy_name or "")
         (name, *_) = self._state.op_meta[key].names
+        deploy = self._state.deploys.get(key, name.rpartition(" | ")[0])
         roles = [part for part in deploy.split(" | ") if part]
         return roles[-1] if roles else "", name.removeprefix(f"{deploy} | ")
 

@@ -79,11 +79,12 @@ class Questions:
         try:
             reply = self._connection.run("exec sh -s", stdin=batch.script, timeout=BATCH_SECONDS, limit=BATCH_LIMIT)
             return dict(zip(self._foreseen, batch.answers(reply), strict=True))
-        except (HostError, GarbledBatch) as error:
-            log.warning(
-                "%s: %d questions are asked one by one: %s", self._connection.name, len(self._foreseen), error
-            )
-            return {}
+        except HostError as error:
+            reason = error.problems[0].what
+        except GarbledBatch as error:
+            reason = str(error)
+        log.warning("%s: %d questions are asked one by one: %s", self._connection.name, len(self._foreseen), reason)
+        return {}
 
 
 class GarbledBatch(Exception):
