@@ -21,8 +21,7 @@ class Row:
 
 
 def explain(fleet: Fleet, host: str) -> tuple[Row, ...]:
-    """Given a host's name, return its settings in the order of the fleet file's reference. Raise UsageError if there is
-    no such host."""
+    """Given a host's name, return all its settings. Raise UsageError if there is no such host."""
     settings = fleet.file.hosts.get(host)
     if settings is None:
         raise UsageError(f"unknown host '{host}'", should=did_you_mean(host, fleet.file.hosts))

@@ -4,23 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import Field
 
 from rackwright.errors import FleetError
 from rackwright.fleet.merge import read_extended, with_hosts_resolved
-from rackwright.fleet.model import Fleet, FleetFile, HostSettings, Replica
+from rackwright.fleet.model import Fleet, FleetFile, Group, HostSettings, Replica
 from rackwright.fleet.nodes import Entries, Findings, leaves
 from rackwright.fleet.reword import validated
 from rackwright.fleet.rules import check_rules
-from rackwright.values import Name
-
-
-class Group(HostSettings):
-    """A group that gives its hosts settings."""
-
-    hosts: Annotated[tuple[Name, ...], Field(min_length=1)]
 
 
 def load_fleet(path: Path) -> Fleet:

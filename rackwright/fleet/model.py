@@ -106,8 +106,14 @@ class HostSettings(Frozen):
     models_at: Annotated[HostPath, AfterValidator(_models_path)] = "/srv/models"
 
 
+class Group(HostSettings):
+    """A group that gives its hosts settings."""
+
+    hosts: Annotated[tuple[Name, ...], Field(min_length=1)]
+
+
 class Host(HostSettings):
-    """One machine with its settings resolved."""
+    """One machine with its settings."""
 
     address: HostAddress
     """IPv4, IPv6 or a DNS name as the controller reaches it; "@local" is the machine the tool runs on."""
@@ -255,7 +261,7 @@ class Fleet:
     sources: tuple[Path, ...]
     """The fleet file and what it extends."""
     origins: Mapping[str, Mapping[str, str]]
-    """Host → setting (like ssh.user) → where it was set ("defaults", "group gpu-nodes", "host gpu1")."""
+    """Host → setting (like ssh.user) → where it was set: defaults, group NAME or host NAME, then FILE:LINE."""
 
     @property
     def hosts(self) -> tuple[str, ...]:

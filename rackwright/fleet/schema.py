@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from rackwright.fleet.load import Group
-from rackwright.fleet.model import FleetFile, HostSettings
+from rackwright.fleet.model import FleetFile, Group, HostSettings
 
 Schema = dict[str, object]
 
@@ -19,33 +18,33 @@ def json_schema() -> Schema:
         definitions |= _part(written, "$defs")
         definitions[model.__name__] = {key: value for key, value in written.items() if key != "$defs"}
     properties = _part(schema, "properties")
-    properties["groups"] = _groups(properties["groups"])
+    lists = _part(properties, "groups")
+    lists["patternProperties"] = {
+        pattern: {"anyOf": [members, {"$ref": "#/$defs/Group"}]}
+        for pattern, members in _part(lists, "patternProperties").items()
+    }
     properties["defaults"] = {"$ref": "#/$defs/HostSettings", "description": "Settings of every host."}
     properties["extends"] = {"type": "string", "minLength": 1, "description": "A file that this one is merged over."}
-    required = schema.pop("required")
-    schema["anyOf"] = [{"required": ["extends"]}, {"required": required}]
-    for part in [schema, *definitions.values()]:
-        _free_keys(part)
+    schema["anyOf"] = [{"required": ["extends"]}, {"required": schema.pop("required")}]
+    _free_keys(schema)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-def _groups(lists: object) -> Schema:
-    groups = dict(lists) if isinstance(lists, dict) else {}
-    for key in ("additionalProperties", "patternProperties"):
-        if key in groups:
-            groups[key] = _with_settings(groups[key], is_patterns=key == "patternProperties")
-    return groups
-
-
-def _with_settings(members: object, *, is_patterns: bool) -> object:
-    if is_patterns and isinstance(members, dict):
-        return {pattern: _with_settings(below, is_patterns=False) for pattern, below in members.items()}
-    return {"anyOf": [members, {"$ref": "#/$defs/Group"}]}
-
-
 def _free_keys(part: object) -> None:
-    if isinstance(part, dict) and part.get("type") == "object" and "properties" in part:
-        part["patternProperties"] = {"^x-": {}}
+    """Let every mapping have x- keys, and take them out of the patterns of names."""
+    if isinstance(part, list):
+        for item in part:
+            _free_keys(item)
+    if not isinstance(part, dict):
+        return
+    for below in part.values():
+        _free_keys(below)
+    if part.get("type") == "object":
+        named = {
+            pattern.replace("^", "^(?!x-)", 1): below for pattern, below in _part(part, "patternProperties").items()
+        }
+        part["patternProperties"] = {"^x-": {}, **named}
+        part["additionalProperties"] = False
 
 
 def _part(schema: Schema, key: str) -> Schema:

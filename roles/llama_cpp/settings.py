@@ -13,11 +13,14 @@ ArgumentName = Annotated[
 ]
 
 OWNED = frozenset(
-    "host port model hf-repo hf-file hf-token model-url alias ctx-size parallel metrics threads "
-    "threads-http api-key api-key-file ssl-key-file ssl-cert-file log-file log-prompts-dir path webui "
-    "slots slot-save-path props n-gpu-layers".split()
+    "host port reuse-port model model-url hf-repo hf-file hf-token docker-repo models-dir offline rpc alias "
+    "ctx-size parallel threads threads-http n-gpu-layers gpu-layers metrics slots no-slots slot-save-path props "
+    "api-key api-key-file api-prefix ssl-key-file ssl-cert-file path media-path "
+    "ui no-ui webui no-webui ui-mcp-proxy webui-mcp-proxy tools tools-runtime agent mcp-servers-config "
+    "mcp-servers-json log-file log-prompts-dir log-verbosity log-verbose verbosity verbose log-disable".split()
 )
-"""Arguments that the tool sets itself; `args` naming one is refused."""
+"""Arguments that the tool sets itself, or that would open an engine or write down prompts; `args` naming one is
+refused."""
 
 
 class Settings(Frozen):
@@ -69,19 +72,20 @@ class Settings(Frozen):
     def command(
         self, *, model: HostPath, socket: HostPath, names: tuple[ServedName, ...], context: int, gpus: int
     ) -> tuple[str, ...]:
-        """Return the argument vector of one replica that answers at `socket`, for `context` tokens a request."""
-        command = [
-            f"{self.folder}/llama-server",
-            "--model",
-            model,
-            "--host",
-            socket,
-            "--alias",
-            ",".join(names),
-        ]
+        """Return the argument vector of one replica that answers at `socket`, for `context` tokens a request.
+
+        Tried with b10434: every name of a comma-separated alias is answered; the log has no prompts up to
+        verbosity 3, and 2 leaves out its six lines a request. SIGTERM doesn't drain: requests in flight stand
+        still and are cut after up to 30 s, so drain at the gateways first.
+        """
+        command = [f"{self.folder}/llama-server", "--model", model, "--host", socket, "--alias", ",".join(names)]
         command += ["--ctx-size", str(context * self.parallel), "--parallel", str(self.parallel)]
-        command += ["--metrics", "--no-webui", "--threads-http", "64"]
-        command += ["--n-gpu-layers", "999" if gpus else "0"]
+        # Its default pool leaves /metrics hanging behind held requests (reference/gateway.md).
+        command += ["--threads-http", "64", "--metrics", "--no-slots", "--no-webui", "--offline"]
+        command += ["--log-verbosity", "2", "--n-gpu-layers", "999" if gpus else "0"]
+        if not gpus and "batch-size" not in self.args:
+            # The probe's counter moves once a batch: a CPU needs too long for one of the default 2048 tokens.
+            command += ["--batch-size", "256"]
         if self.threads:
             command += ["--threads", str(self.threads)]
         for name, value in sorted(self.args.items()):
