@@ -16,6 +16,6 @@ def schema() -> None:
 
     With the first line `# yaml-language-server: $schema=…` in the fleet file, an editor completes and checks it.
     """
-    from rackwright.fleet.schema import fleet_schema
+    from rackwright.fleet.schema import json_schema
 
-    click.echo(json.dumps(fleet_schema(), indent=2, ensure_ascii=False))
+    click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
