@@ -8,7 +8,6 @@ from rackwright.lifecycle.leased import leased
 from rackwright.lifecycle.remember import audit
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.talk import Talk
-from rackwright.lifecycle.traffic import GatewayTraffic
 
 
 def drain(site: Site, replicas: tuple[Replica, ...], talk: Talk, *, reason: str, allow_outage: bool = False) -> None:
@@ -16,31 +15,31 @@ def drain(site: Site, replicas: tuple[Replica, ...], talk: Talk, *, reason: str,
 
     Raise RackwrightError if a model would be left without a healthy replica, unless `allow_outage`.
     """
-    traffic = GatewayTraffic(site.gateways, site.fleet)
-    _refuse_outage(traffic, replicas, allow_outage=allow_outage)
+    _refuse_outage(site, replicas, allow_outage=allow_outage)
     names = ", ".join(replica.address for replica in replicas)
     with leased(site, f"drain {names}", talk) as held:
         for replica in replicas:
-            traffic.hold(replica, who=site.operator.who, reason=reason)
-            talk.say(f"{replica.address}: drained, {traffic.in_flight(replica)} requests still in flight")
+            site.gateways.drain(replica.address, who=site.operator.who, reason=reason)
+            in_flight = site.gateways.in_flight(replica.address)
+            talk.say(f"{replica.address}: drained, {in_flight} requests still in flight")
         audit(site, held, site.fleet.gateways, f"drained {names}: {reason}")
 
 
 def undrain(site: Site, replicas: tuple[Replica, ...], talk: Talk) -> None:
     """Afterwards every gateway may send requests to the replicas."""
-    traffic = GatewayTraffic(site.gateways, site.fleet)
     names = ", ".join(replica.address for replica in replicas)
     with leased(site, f"undrain {names}", talk) as held:
         for replica in replicas:
-            traffic.give_back(replica)
+            site.gateways.ready(replica.address)
             talk.say(f"{replica.address}: takes requests again")
         audit(site, held, site.fleet.gateways, f"undrained {names}")
 
 
-def _refuse_outage(traffic: GatewayTraffic, replicas: tuple[Replica, ...], *, allow_outage: bool) -> None:
+def _refuse_outage(site: Site, replicas: tuple[Replica, ...], *, allow_outage: bool) -> None:
+    taken = {replica.address for replica in replicas}
+    states = site.gateways.servers().values()
     for model in dict.fromkeys(replica.model for replica in replicas):
-        healthy = traffic.healthy(model)
-        taken = {replica.address for replica in replicas}
+        healthy = {state.address for state in states if state.model == model and state.takes_requests}
         if healthy & taken and not healthy - taken and not allow_outage:
             raise RackwrightError(
                 f"{model} would be left without a healthy replica",

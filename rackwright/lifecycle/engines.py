@@ -29,7 +29,7 @@ def roll(site: Site, held: Held, restarts: Sequence[Restart], talk: Talk, *, all
     """
     file = site.fleet.file.rollout
     rollout = Rollout(
-        traffic=GatewayTraffic(site.gateways, site.fleet),
+        traffic=GatewayTraffic(site.gateways, held.lease.owner.who, f"{held.lease.owner.why} (run {held.run})"),
         rules=Rules(file.max_unavailable, file.drain, file.soak, START_SECONDS, allow_outage),
         size=lambda model: len(site.fleet.replicas_of(model)),
         journal=_Journal(held),
@@ -76,9 +76,8 @@ def settle(site: Site, talk: Talk, hosts: tuple[str, ...]) -> None:
     Those that somebody drained by hand need only answer. Raise ProofError naming all that don't in time.
     """
     waiting = {replica.address: replica for host in hosts for replica in site.fleet.replicas_on(host)}
-    traffic = GatewayTraffic(site.gateways, site.fleet)
     deadline = time.monotonic() + START_SECONDS
-    while reasons := _unsettled(site, traffic, waiting):
+    while reasons := _unsettled(site, waiting):
         if time.monotonic() > deadline:
             raise ProofError(
                 "\n  ".join(f"{address}: {reason}" for address, reason in reasons.items()),
@@ -91,10 +90,11 @@ def settle(site: Site, talk: Talk, hosts: tuple[str, ...]) -> None:
         time.sleep(0.5)
 
 
-def _unsettled(site: Site, traffic: GatewayTraffic, waiting: dict[str, Replica]) -> dict[str, str]:
+def _unsettled(site: Site, waiting: dict[str, Replica]) -> dict[str, str]:
     proofs = site.remote.each(waiting, lambda address: prove(site, waiting[address]))
     reasons = {address: reason for address, reason in proofs.items() if reason is not None}
-    served = traffic.held().union(*(traffic.healthy(model) for model in {r.model for r in waiting.values()}))
+    states = site.gateways.servers()
+    served = {address for address, state in states.items() if state.takes_requests or state.held}
     return reasons | {
         address: "no gateway sends to it yet" for address in set(waiting) - set(reasons) if address not in served
     }

@@ -6,17 +6,15 @@ import json
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
 from rackwright.errors import RackwrightError
 from rackwright.fleet.keys import new_key
 from rackwright.lifecycle.asking import Asker, FromController, Request, Response, ask, closed_ports
 from rackwright.lifecycle.site import Site
-from rackwright.roles.gateway.settings import Key
 from rackwright.values import Secret
 
-KEY_LIFETIME = timedelta(minutes=10)
+KEY_SECONDS = 600
 QUESTION = "Name three colors."
 
 
@@ -40,9 +38,8 @@ class _Case:
 def verify(site: Site, asker: Asker, tell: Callable[[Proof], None]) -> tuple[Proof, ...]:
     """Return every proof, told as each comes. The key it uses lives in the gateways' memory, for this run only."""
     key, sha256 = new_key("verify")
-    entry = Key(id="verify", sha256=sha256, expires=datetime.now(UTC) + KEY_LIFETIME)
     proofs: list[Proof] = []
-    with site.gateways.temporary_key(entry):
+    with site.gateways.temporary_key(sha256, id="verify", seconds=KEY_SECONDS):
         for gateway in site.fleet.gateways:
             for proof in _gateway(site, asker, gateway, key):
                 tell(proof)

@@ -1,0 +1,36 @@
+"""The gateways as the rollout needs them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rackwright.fleet.model import Replica
+
+if TYPE_CHECKING:
+    from rackwright.gateway import Gateways
+
+
+@dataclass(frozen=True)
+class GatewayTraffic:
+    """`who` drains, as the drain's record names them, and why."""
+
+    gateways: Gateways
+    who: str
+    reason: str
+
+    def healthy(self, model: str) -> set[str]:
+        states = self.gateways.servers().values()
+        return {state.address for state in states if state.model == model and state.takes_requests}
+
+    def held(self) -> set[str]:
+        return {state.address for state in self.gateways.servers().values() if state.held}
+
+    def drain(self, replica: Replica) -> None:
+        self.gateways.drain(replica.address, who=self.who, reason=self.reason, by_hand=False)
+
+    def in_flight(self, replica: Replica) -> int:
+        return self.gateways.in_flight(replica.address)
+
+    def give_back(self, replica: Replica) -> None:
+        self.gateways.ready(replica.address)
