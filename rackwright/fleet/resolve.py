@@ -166,7 +166,8 @@ class _Resolver:
         from rackwright.fleet.secrets import resolve
 
         reference = self.fleet.file.site.hub_token
-        return resolve(reference, where=f"{self.fleet.path} site.hub_token") if reference else None
+        where = f"{self.fleet.path} site.hub_token"
+        return resolve(reference, where=where, folder=self.fleet.path.parent) if reference else None
 
 
 def _name(url: str) -> str:

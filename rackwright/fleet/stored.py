@@ -15,6 +15,8 @@ from rackwright.errors import FleetError, Problem, RackwrightError
 
 LIMIT = 32 * 2**20
 """Bytes; a lock that names 10,000 files has about three million."""
+BRACKETS = 1000
+"""What we write stands in blocks, with brackets in a glob or for an empty list; nested ones can stall a parser."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -96,6 +98,8 @@ def _load(path: Path, text: str, restore: str) -> dict[str, Any]:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+    if text.count("[") + text.count("{") > BRACKETS:
+        raise FleetError([Problem(f"{path}:1", "is not a file that rackwright wrote", next=restore)])
     try:
         data = YAML(typ="safe").load(text)
     except MarkedYAMLError as error:

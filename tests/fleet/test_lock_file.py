@@ -77,7 +77,7 @@ BAD = {
     "a merge conflict": ("format: lock/1\n<<<<<<< HEAD\nfleet: a\n=======\n", "is not valid YAML"),
     "a duplicate key": ("format: lock/1\nfleet: a\nfleet: b\n", "is not valid YAML"),
     "a Python tag": ("format: lock/1\nfleet: !!python/object/apply:os.system [id]\n", ":2: is not valid YAML"),
-    "nested brackets": ("format: lock/1\na: " + "[" * 20_000, "is not valid YAML"),
+    "nested brackets": ("format: lock/1\na: " + "[" * 20_000, ":1: is not a file that rackwright wrote"),
     "a wrong type": ("format: lock/1\nfleet: a\nmodels: {}\nruntimes: 5\nports: {}\n", ":4 runtimes: "),
     "a bad port": (
         "format: lock/1\nfleet: a\nmodels: {}\nruntimes: {}\nports:\n  gpu1:\n    a@1: 99999\n",

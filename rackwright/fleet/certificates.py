@@ -1,0 +1,213 @@
+"""X.509 as the fleet uses it: one authority, leaf certificates, and when a new one is due. Pure; PEM in, PEM out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from rackwright.values import Issued, Secret
+
+if TYPE_CHECKING:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey as Key
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey as PublicKey
+
+AUTHORITY_DAYS = 3652
+LONGEST_DAYS = 365
+BACKDATED = timedelta(minutes=5)
+"""A host's clock may be a little behind."""
+_COMMON_NAME = 64
+"""Characters at most: ub-common-name of RFC 5280."""
+
+
+def new_key() -> Secret:
+    """Return a new EC P-256 private key (PEM, PKCS #8)."""
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    return _pem(ec.generate_private_key(ec.SECP256R1()))
+
+
+def load_key(pem: Secret) -> Key:
+    """Given PEM, return its EC private key. Raise ValueError, which doesn't show it, if there is none in it."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        key = load_pem_private_key(pem.reveal().encode(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise ValueError("holds no PEM private key without a passphrase") from None
+    if not isinstance(key, EllipticCurvePrivateKey):
+        raise ValueError("holds a private key that is not elliptic-curve")
+    return key
+
+
+def self_signed(key: Key, name: str, now: datetime) -> str:
+    """Return the certificate (PEM) of an authority of this name, ten years, that signs leaves only."""
+    from cryptography import x509
+
+    subject = _subject(name)
+    builder = _builder(subject, subject, key.public_key(), key, now, AUTHORITY_DAYS)
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    builder = builder.add_extension(_usage(signs_certificates=True), critical=True)
+    return _signed(builder, key)
+
+
+def issue(
+    authority: str, authority_key: Key, names: Sequence[str], *, client: bool, days: int, now: datetime
+) -> Issued:
+    """Return a new certificate for DNS names and addresses, with its key; the first is its common name.
+
+    Valid for `days`, 365 at most, and never longer than the authority.
+    """
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import ExtendedKeyUsageOID
+
+    signer = x509.load_pem_x509_certificate(authority.encode())
+    days = min(days, LONGEST_DAYS, (signer.not_valid_after_utc - now).days)
+    key = ec.generate_private_key(ec.SECP256R1())
+    usages = [ExtendedKeyUsageOID.SERVER_AUTH] + ([ExtendedKeyUsageOID.CLIENT_AUTH] if client else [])
+    builder = _builder(_subject(names[0]), signer.subject, key.public_key(), authority_key, now, days)
+    builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+    builder = builder.add_extension(_usage(signs_certificates=False), critical=True)
+    builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+    builder = builder.add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), critical=False)
+    return Issued(_signed(builder, authority_key), _pem(key))
+
+
+def certificate_due(
+    pem: str | None, *, names: Sequence[str], client: bool, authority_certificate: str | None, now: datetime
+) -> str | None:
+    """Given the certificate that a host has, return why it needs a new one, or None.
+
+    It needs one that is there, for exactly these names, of this authority (None: of no matter whom), for clients if
+    asked, and not in the last third of its life.
+    """
+    from cryptography import x509
+
+    if pem is None:
+        return "there is none"
+    try:
+        found = x509.load_pem_x509_certificate(pem.encode())
+    except ValueError:
+        return "it can't be read"
+    if _names(found) != {_shown(name) for name in names}:
+        return f"it is for {', '.join(sorted(_names(found))) or 'no name'}"
+    if _is_for_clients(found) != client:
+        return "it is for clients" if not client else "it is not for clients"
+    if authority_certificate is not None and not _is_of(found, authority_certificate):
+        return "it is of another authority"
+    life = found.not_valid_after_utc - found.not_valid_before_utc
+    if now > found.not_valid_before_utc + life * 2 / 3:
+        return f"it ends on {found.not_valid_after_utc:%Y-%m-%d}"
+    return None
+
+
+def is_key_of(key: Key, certificate: str) -> bool:
+    """Say whether the certificate (PEM) is for this private key. Raise ValueError if it can't be read."""
+    from cryptography import x509
+
+    return x509.load_pem_x509_certificate(certificate.encode()).public_key() == key.public_key()
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, public: PublicKey, signer: Key, now: datetime, days: int
+) -> x509.CertificateBuilder:
+    from cryptography import x509
+
+    start = now - BACKDATED
+    return (
+        x509.CertificateBuilder(subject_name=subject, issuer_name=issuer, public_key=public)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(start + timedelta(days=days))
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
+    )
+
+
+def _signed(builder: x509.CertificateBuilder, key: Key) -> str:
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    return builder.sign(key, SHA256()).public_bytes(Encoding.PEM).decode()
+
+
+def _pem(key: Key) -> Secret:
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    return Secret(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode())
+
+
+def _subject(name: str) -> x509.Name:
+    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:_COMMON_NAME])])
+
+
+def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    from cryptography import x509
+
+    return x509.KeyUsage(
+        digital_signature=not signs_certificates,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _general(name: str) -> x509.GeneralName:
+    from cryptography import x509
+
+    try:
+        return x509.IPAddress(ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+def _shown(name: str) -> str:
+    try:
+        return str(ip_address(name))
+    except ValueError:
+        return name
+
+
+def _names(certificate: x509.Certificate) -> set[str]:
+    from cryptography import x509
+
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return set()
+    return {str(name.value) for name in extension.value}
+
+
+def _is_for_clients(certificate: x509.Certificate) -> bool:
+    from cryptography import x509
+    from cryptography.x509.oid import ExtendedKeyUsageOID
+
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
+    except x509.ExtensionNotFound:
+        return False
+    return ExtendedKeyUsageOID.CLIENT_AUTH in extension.value
+
+
+def _is_of(certificate: x509.Certificate, authority: str) -> bool:
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature
+
+    try:
+        certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(authority.encode()))
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
