@@ -83,10 +83,13 @@ def _fleet(*words: str) -> str:
 
 def _key() -> None:
     """A key of the quick start stands in the keys file and, readable by its owner alone, in inventory/lab.key."""
-    if _KEY.exists() and _FLEET.with_suffix(".keys.yml").exists():
+    known = _FLEET.with_suffix(".keys.yml").exists()
+    if _KEY.exists() and known:
         print(f"{_KEY} is reused")
         return
-    added = json.loads(_fleet("key", "add", "quickstart", "--json"))
+    if known:
+        _fleet("key", "revoke", "quickstart", "--later", "--yes")
+    added = json.loads(_fleet("key", "add", "quickstart", "--owner", "quickstart", "--later", "--json"))
     _write(_KEY, f"{added['key']}\n", 0o600)
     print(f"{_KEY} written")
 
