@@ -33,9 +33,8 @@ def show(context: Context) -> None:
     """
     path = trusted(context.fleet)
     pem = path.read_text(encoding="ascii")
-    sha256 = fingerprint(pem)
-    if not context.json:
-        context.note(f"{path}: sha256 {sha256}")
+    sha256 = fingerprint(pem, path)
+    context.note(f"{path}: sha256 {sha256}")
     context.answer({"file": str(path), "sha256": sha256, "pem": pem}, pem.rstrip("\n"))
 
 
@@ -49,11 +48,11 @@ def trusted(fleet: Fleet) -> Path:
     return path
 
 
-def fingerprint(pem: str) -> str:
-    """Given PEM, return the SHA-256 of its first certificate as openssl x509 -fingerprint shows it."""
+def fingerprint(pem: str, path: Path) -> str:
+    """Given a file's PEM, return the SHA-256 of its first certificate as openssl x509 -fingerprint shows it."""
     end = "-----END CERTIFICATE-----"
     try:
         der = ssl.PEM_cert_to_DER_cert(pem[: pem.index(end) + len(end)].strip())
     except ValueError:
-        raise RackwrightError("holds no PEM certificate") from None
+        raise RackwrightError("holds no PEM certificate", where=str(path)) from None
     return hashlib.sha256(der).digest().hex(":").upper()

@@ -40,8 +40,9 @@ class Context:
         click.echo(json.dumps(document, indent=2, ensure_ascii=False) if self.json else text)
 
     def note(self, text: str) -> None:
-        """Print a line beside the answer, on standard error."""
-        click.echo(text, err=True)
+        """Print a line beside the answer, on standard error; none with --json, where only an error stands there."""
+        if not self.json:
+            click.echo(text, err=True)
 
 
 def hosts_needed() -> None:

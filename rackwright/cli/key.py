@@ -91,9 +91,7 @@ def revoke(context: Context, id: str, later: bool, yes: bool) -> int:
 
 
 def _tell(context: Context, told: Mapping[str, str | None], *, later: bool) -> None:
-    """Say on standard error what the gateways know; with --json the document says it."""
-    if context.json:
-        return
+    """Say on standard error what the gateways don't know; with --json the document says it."""
     missed = {host: problem for host, problem in told.items() if problem}
     for host, problem in missed.items():
         context.note(f"{host} was not told: {problem}")

@@ -99,6 +99,9 @@ def confirm(question: str, *, yes: bool) -> None:
     """Return when the operator agrees. Raise RackwrightError if not, UsageError where nobody can be asked."""
     if yes:
         return
+    context = click.get_current_context(silent=True)
+    if context and context.ensure_object(Context).json:
+        raise UsageError("this asks before it goes on, and with --json nobody is asked", should="pass --yes")
     try:
         agreed = click.confirm(question, err=True)
     except click.Abort:

@@ -136,6 +136,12 @@ def test_an_answer_is_text_or_one_document(command):
     assert rackwright("status", "--json").document == {"replicas": ["ä"]}
 
 
+def test_a_note_stands_beside_the_answer_and_not_where_json_puts_errors(command):
+    command(lambda context, yes: context.note("by the way"))
+    assert rackwright("status").stderr == "by the way\n"
+    assert rackwright("status", "--json").stderr == ""
+
+
 def test_the_fleet_file_comes_from_option_environment_or_default(command, monkeypatch):
     command(lambda context, yes: context.answer(str(context.path), str(context.path)))
     monkeypatch.delenv("RACKWRIGHT_FLEET", raising=False)
@@ -154,6 +160,8 @@ def test_the_fleet_file_comes_from_option_environment_or_default(command, monkey
         (("status", "--yes"), "", 0, ""),
         (("status",), "n\n", 1, "error: not confirmed, nothing was changed"),
         (("status",), "", 2, "confirm in a terminal or pass --yes"),
+        (("status", "--json"), "y\n", 2, "with --json nobody is asked"),
+        (("status", "--json", "--yes"), "", 0, ""),
     ],
 )
 def test_a_change_is_confirmed(command, line, answers, code, said):

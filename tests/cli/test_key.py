@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import hashlib
+import re
+
+import pytest
+
+from rackwright.lifecycle import keys as procedure
+from tests.cli.command_line import rackwright
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """What the gateways were told, with the answer that each gives."""
+    calls, answers = [], {"gate1": None}
+
+    def tell(fleet, key, *, revoked=False):
+        calls.append((key.id, revoked))
+        return answers
+
+    monkeypatch.setattr(procedure, "tell_gateways", tell)
+    tell.calls, tell.answers = calls, answers
+    return tell
+
+
+def test_a_key_is_shown_once_and_written_down_as_its_sha256(site, told):
+    ran = rackwright(
+        "-f", site, "key", "add", "anna", "--owner", "Anna A.", "--model", "assistant", "--expires", "90d"
+    )
+    assert ran.exit_code == 0
+    key = ran.stdout.strip()
+    assert re.fullmatch(r"rw-anna-[A-Za-z0-9_-]{43}", key)
+    written = (site.parent / "site.keys.yml").read_text()
+    assert hashlib.sha256(key.encode()).hexdigest() in written
+    assert key not in written
+    assert key not in rackwright("-f", site, "key", "list", "--json").stdout
+    assert told.calls == [("anna", False)]
+
+
+def test_a_key_in_json_has_its_text_and_what_the_gateways_know(site, told):
+    document = rackwright(
+        "-f", site, "--json", "key", "add", "ci", "--owner", "CI", "--expires", "2099-12-31"
+    ).document
+    assert document["key"].startswith("rw-ci-")
+    assert document["expires"] == "2100-01-01T00:00:00Z"
+    assert document["gateways"] == {"gate1": None}
+
+
+def test_a_gateway_that_is_not_there_yet_is_named_with_the_next_command(site, told):
+    told.answers["gate1"] = "unreachable"
+    ran = rackwright("-f", site, "key", "add", "ci", "--owner", "CI")
+    assert ran.exit_code == 0
+    assert ran.stderr == "gate1 was not told: unreachable\nnext: rackwright apply\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["Anna", "--owner", "a"], "error: ID: is no name for a key; a letter, then up to 23 letters, digits and -"),
+        (["../x", "--owner", "a"], "error: ID: is no name for a key"),
+        (["a", "--owner", "a\nb"], "error: owner: has a control character or a newline"),
+        (["a", "--owner", "a", "--model", "nosuch"], "error: nosuch: no model of that name; one of assistant"),
+        (
+            ["a", "--owner", "a", "--expires", "soon"],
+            "error: --expires soon: is no time; like 12h, 90d or 2027-03-31",
+        ),
+        (["a", "--owner", "a", "--expires", "2020-01-01"], "error: --expires 2020-01-01: has passed already"),
+        (["a", "--owner", "a", "--expires", "0d"], "error: --expires 0d: has passed already"),
+        (["a", "--owner", "a", "--expires", "99999999d"], "error: --expires 99999999d: is no time"),
+        (["a"], "error: Missing option '--owner'."),
+    ],
+)
+def test_a_key_that_cannot_be_is_a_usage_error_and_writes_nothing(site, told, arguments, error):
+    ran = rackwright("-f", site, "key", "add", *arguments)
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert ran.stderr.startswith(error)
+    assert not (site.parent / "site.keys.yml").exists()
+    assert told.calls == []
+
+
+def test_a_taken_id_is_refused(site, told):
+    rackwright("-f", site, "key", "add", "anna", "--owner", "Anna")
+    ran = rackwright("-f", site, "key", "add", "anna", "--owner", "Ben")
+    assert ran.exit_code == 2
+    assert "there is a key with this id already" in ran.stderr
+
+
+def test_keys_are_listed_as_a_table(site, told):
+    assert rackwright("-f", site, "key", "list").stdout == "no keys yet\n"
+    rackwright("-f", site, "key", "add", "ci", "--owner", "CI team", "--expires", "2099-12-31")
+    lines = rackwright("-f", site, "key", "list").stdout.splitlines()
+    assert lines[0].split() == ["ID", "OWNER", "MODELS", "CREATED", "EXPIRES"]
+    assert re.fullmatch(r"ci  CI team  all     \d{4}-\d\d-\d\d  2100-01-01", lines[1])
+
+
+def test_a_revoked_key_is_gone_from_the_file_and_the_gateways(site, told):
+    rackwright("-f", site, "key", "add", "anna", "--owner", "Anna")
+    assert rackwright("-f", site, "key", "revoke", "anna", answers="n\n").exit_code == 1
+    ran = rackwright("-f", site, "key", "revoke", "anna", "--yes", "--json")
+    assert ran.document["revoked"]["id"] == "anna"
+    assert told.calls[-1] == ("anna", True)
+    assert rackwright("-f", site, "key", "list", "--json").document == {"keys": []}
+
+
+def test_a_gateway_that_still_lets_a_revoked_key_in_is_exit_code_3(site, told):
+    rackwright("-f", site, "key", "add", "anna", "--owner", "Anna")
+    told.answers["gate1"] = "unreachable"
+    ran = rackwright("-f", site, "key", "revoke", "anna", "-y")
+    assert ran.exit_code == 3
+    assert "gate1 was not told: unreachable" in ran.stderr
+
+
+def test_a_key_that_is_not_there_cannot_be_revoked(site, told):
+    rackwright("-f", site, "key", "add", "anna", "--owner", "Anna")
+    ran = rackwright("-f", site, "key", "revoke", "ana", "-y")
+    assert ran.exit_code == 2
+    assert "ana: no key with this id; did you mean anna?" in ran.stderr
+
+
+def test_later_tells_nobody(site, told):
+    ran = rackwright("-f", site, "key", "add", "ci", "--owner", "CI", "--later")
+    assert told.calls == []
+    assert ran.stderr == "next: rackwright apply\n"

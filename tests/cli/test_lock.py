@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pytest
+
+from rackwright.errors import FleetError, Problem
+from rackwright.fleet import resolve
+from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, model_digest
+from rackwright.fleet.lock_file import read_lock
+from rackwright.values import File
+from tests.cli.command_line import rackwright
+
+
+def answer(digit: str = "a") -> Lock:
+    files = (File(path="model.gguf", size=5_000_000_000, sha256=digit * 64, url="https://hub/model.gguf"),)
+    runtime = RuntimeLock(kind="llama_cpp", version="b1", files=files)
+    model = ModelLock(source="hf:a/b", digest=model_digest(files), files=files)
+    return Lock(fleet="acme", models={"assistant": model}, runtimes={"llama_cpp-b1": runtime}, ports={})
+
+
+@pytest.fixture
+def answers(monkeypatch):
+    """What the resolver answers, and what it was asked with."""
+    state = {"lock": answer(), "asked": []}
+
+    def resolve_lock(fleet, previous, *, upgrade, on_progress):
+        state["asked"].append((previous, upgrade))
+        on_progress("model.gguf", 1, 2)
+        if isinstance(state["lock"], Exception):
+            raise state["lock"]
+        return state["lock"]
+
+    monkeypatch.setattr(resolve, "resolve_lock", resolve_lock)
+    return state
+
+
+def test_a_first_lock_is_written_beside_the_fleet_file(site, answers):
+    ran = rackwright("-f", site, "lock")
+    path = site.parent / "site.lock"
+    assert ran.exit_code == 0
+    assert read_lock(path) == answer()
+    assert ran.stdout.splitlines()[0] == f"assistant: new → {answer().models['assistant'].digest[:16]}"
+    assert ran.stdout.splitlines()[-1] == f"{path} written: 1 model, 1 file, 5.0 GB"
+
+
+def test_a_lock_that_answers_already_is_left_as_it_is(site, answers):
+    rackwright("-f", site, "lock")
+    path = site.parent / "site.lock"
+    before = path.stat().st_mtime_ns
+    ran = rackwright("-f", site, "lock")
+    assert ran.stdout == f"{path} answers the fleet file already\n"
+    assert path.stat().st_mtime_ns == before
+    assert answers["asked"][-1] == (answer(), False)
+
+
+def test_an_upgrade_shows_what_became_of_each_model(site, answers):
+    rackwright("-f", site, "lock")
+    answers["lock"] = answer("b")
+    ran = rackwright("-f", site, "lock", "--upgrade")
+    old, new = (answer(digit).models["assistant"].digest[:16] for digit in "ab")
+    assert f"assistant: {old} → {new}" in ran.stdout
+    assert answers["asked"][-1][1] is True
+
+
+def test_json_has_the_digests_and_whether_anything_changed(site, answers):
+    document = rackwright("-f", site, "lock", "--json").document
+    assert document["changed"] is True
+    assert document["bytes"] == 5_000_000_000
+    assert document["models"]["assistant"] == answer().models["assistant"].digest
+    assert rackwright("-f", site, "lock", "--json").document["changed"] is False
+
+
+def test_a_question_without_an_answer_writes_no_lock(site, answers):
+    answers["lock"] = FleetError([Problem("models.assistant", "no such repository")])
+    ran = rackwright("-f", site, "lock")
+    assert (ran.exit_code, ran.stderr.splitlines()[-1]) == (10, "error: models.assistant: no such repository")
+    assert not (site.parent / "site.lock").exists()
