@@ -68,12 +68,12 @@ def _secrets(fleet: Fleet) -> Iterator[Condition]:
         references["gateway.certificate.key"] = file.gateway.certificate.key
     for where, reference in references.items():
         if reference is not None:
-            yield _secret(where, reference)
+            yield _secret(where, reference, fleet.path.parent)
 
 
-def _secret(where: str, reference: str) -> Condition:
+def _secret(where: str, reference: str, folder: Path) -> Condition:
     try:
-        resolve(reference, where=where)
+        resolve(reference, where=where, folder=folder)
     except SecretError as error:
         problem = error.problems[0]
         return Condition("controller", "secret", State.FAILED, f"{where}: {problem.what}", problem.next)

@@ -81,5 +81,5 @@ def open_site(
 def _models(fleet: Fleet, lock: Lock) -> dict[str, HostModel]:
     keys = as_gateway_keys(read_keys(fleet.beside("keys.yml")))
     reference = fleet.file.site.hub_token
-    token = resolve(reference, where=f"{fleet.path} site.hub_token") if reference else None
+    token = resolve(reference, where=f"{fleet.path} site.hub_token", folder=fleet.path.parent) if reference else None
     return host_models(fleet, lock, keys, issuer=authority_of(fleet), hub_token=token)

@@ -1,0 +1,71 @@
+"""`rackwright status`: models, replicas, traffic, and what is pending."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from rackwright.cli.context import Context, hosts_needed
+from rackwright.cli.options import Command, common_options, limit_option, pass_context
+from rackwright.errors import ExitCode
+
+if TYPE_CHECKING:
+    from rackwright.lifecycle.site import Site
+    from rackwright.lifecycle.status import Status
+
+HEADER = ("REPLICA", "STATE", "TRAFFIC", "IN FLIGHT", "VERSION", "PENDING")
+
+
+@click.command(cls=Command)
+@click.option("--watch", is_flag=True, help="Look again every two seconds, until Ctrl-C.")
+@limit_option
+@common_options
+@pass_context
+def status(context: Context, watch: bool, limit: tuple[str, ...]) -> int:
+    """Show models, replicas and what is pending.
+
+    Reads only. Exit code 12 when a host doesn't answer or a replica that nobody drained takes no requests.
+    """
+    hosts_needed()
+    from rackwright.lifecycle.site import open_site
+
+    with open_site(context.fleet, limit=limit) as site:
+        while watch and not context.json:
+            _show(context, site, clear=True)
+            time.sleep(2)
+        found = _show(context, site, clear=False)
+    return ExitCode.DONE if found.healthy else ExitCode.NOT_PROVEN
+
+
+def _show(context: Context, site: Site, *, clear: bool) -> Status:
+    from rackwright.lifecycle.status import status as look
+
+    found = look(site)
+    if clear:
+        click.clear()
+    document = {
+        "hosts": [asdict(host) for host in found.hosts],
+        "replicas": [asdict(replica) for replica in found.replicas],
+        "lease": str(found.lease) if found.lease else None,
+        "notes": list(found.notes),
+        "healthy": found.healthy,
+    }
+    context.answer(document, _text(found))
+    return found
+
+
+def _text(found: Status) -> str:
+    rows = [HEADER]
+    for entry in found.replicas:
+        flight = "-" if entry.in_flight is None else str(entry.in_flight)
+        rows.append((entry.replica, entry.state, entry.traffic, flight, entry.version, entry.pending or "-"))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
+    lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines += [f"host {host.host}: {host.state}" for host in found.hosts if host.state != "ok"]
+    lines += [f"host {host.host}: pending: {host.pending}" for host in found.hosts if host.pending]
+    if found.lease:
+        lines.append(f"{'leased by' if found.lease.live else 'expired lease of'} {found.lease}")
+    return "\n".join(lines + list(found.notes))
