@@ -1,0 +1,199 @@
+"""Gateways while they run: drains, reloads, keys, over real HAProxies and their sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from http.client import HTTPResponse
+from pathlib import Path
+
+import pytest
+
+from rackwright.errors import HostError
+from rackwright.gateway import Gateways
+from rackwright.roles.gateway.settings import Key
+from tests.gateway.stack import KEYS, Stack, digest, eventually
+
+ASSISTANT = "gpu1/assistant@1"
+
+
+@pytest.fixture
+def gateways(stack: Stack) -> Iterator[Gateways]:
+    for file in (stack.folder / "drains").iterdir():
+        file.unlink()
+    with stack.gateways() as gateways:
+        yield gateways
+
+
+def held_stream(stack: Stack, key: str = "good") -> HTTPResponse:
+    """A stream of which the first chunk has come, and no other does before the engine is let go."""
+    stack.engines["assistant"].hold = True
+    response = stack.send(stream=True, key=key)
+    assert response.readline() == b"data: 0\n"
+    return response
+
+
+def ended_whole(stack: Stack, response: HTTPResponse) -> bool:
+    stack.engines["assistant"].hold = False
+    stack.engines["assistant"].let_go(100)
+    whole = response.read().endswith(b"data: 4\n\ndata: [DONE]\n\n")
+    response._connection.close()  # type: ignore[attr-defined]
+    return whole
+
+
+def test_servers_are_told_with_their_state(stack: Stack, gateways: Gateways) -> None:
+    states = gateways.servers()
+    assert set(states) == {ASSISTANT, "gpu1/coder@1"}
+    state = states[ASSISTANT]
+    assert (state.up, state.drained, state.held, state.in_flight, state.record) == (True, False, False, 0, None)
+    stack.agents["assistant"].state = "down"
+    eventually(lambda: not gateways.servers()[ASSISTANT].takes_requests)
+
+
+def test_a_drained_replica_ends_its_answers_and_gets_no_more(stack: Stack, gateways: Gateways) -> None:
+    response = held_stream(stack)
+    gateways.drain(ASSISTANT, who="rollout", reason="update", by_hand=False)
+    state = gateways.servers()[ASSISTANT]
+    assert (state.takes_requests, state.held, state.in_flight, state.up) == (False, False, 1, True)
+    assert stack.send().status == 503
+    assert ended_whole(stack, response)
+    eventually(lambda: gateways.in_flight(ASSISTANT) == 0)
+    gateways.ready(ASSISTANT)
+    assert gateways.servers()[ASSISTANT].takes_requests
+    assert stack.send().status == 200
+
+
+def test_a_stream_stays_whole_and_counted_over_reloads(stack: Stack, gateways: Gateways) -> None:
+    response = held_stream(stack)
+    first = stack.gateway.workers
+    for _ in range(2):
+        stack.gateway.reload()
+    assert not set(stack.gateway.workers[:1]) & set(first)
+    assert gateways.in_flight(ASSISTANT) == 1
+    assert stack.send("coder").status == 200
+    assert ended_whole(stack, response)
+    eventually(lambda: gateways.in_flight(ASSISTANT) == 0)
+    eventually(lambda: len(stack.gateway.workers) == 1)
+
+
+def test_a_drain_outlives_a_reload_even_without_a_record(stack: Stack, gateways: Gateways) -> None:
+    stack.gateway.ask(f"set server model.assistant/{stack.servers['assistant']} state drain")
+    stack.gateway.reload()
+    state = gateways.servers()[ASSISTANT]
+    assert (state.drained, state.held, state.up) == (True, True, True)
+    gateways.ready(ASSISTANT)
+    stack.gateway.reload()
+    assert gateways.servers()[ASSISTANT].takes_requests
+
+
+def test_a_replica_that_is_down_stays_down_over_a_reload(stack: Stack, gateways: Gateways) -> None:
+    stack.agents["assistant"].state = "down"
+    eventually(lambda: stack.down(stack.servers["assistant"]))
+    stack.gateway.reload()
+    assert not gateways.servers()[ASSISTANT].up
+
+
+def test_a_recorded_drain_outlives_a_start_and_a_later_one_does_not_take_it_over(
+    stack: Stack, gateways: Gateways
+) -> None:
+    gateways.drain(ASSISTANT, who="ada", reason="fan is loud, 'RMA' 4711\\")
+    gateways.drain(ASSISTANT, who="rollout", reason="update", by_hand=False)
+    record = gateways.servers()[ASSISTANT].record
+    assert record
+    assert (record.who, record.reason, record.by_hand) == ("ada", "fan is loud, 'RMA' 4711\\", True)
+    stack.gateway.ask(f"set server model.assistant/{stack.servers['assistant']} state ready")
+    stack.gateway.script("drains")
+    assert gateways.servers()[ASSISTANT].held
+    gateways.ready(ASSISTANT)
+    assert gateways.servers()[ASSISTANT].record is None
+
+
+def test_a_replica_that_a_gateway_does_not_have_is_an_error(gateways: Gateways) -> None:
+    with pytest.raises(HostError, match=r"gate1: draining gpu9/assistant@1 failed: .*no such server"):
+        gateways.drain("gpu9/assistant@1", who="ada", reason="x")
+
+
+def test_a_temporary_key_is_let_in_within_its_block_only(stack: Stack, gateways: Gateways) -> None:
+    keys = Path(stack.gateway.paths.configuration, "keys.map").read_text()
+    with gateways.temporary_key(digest(KEYS["wrong"])):
+        assert stack.send(key="wrong").status == 200
+        assert Path(stack.gateway.paths.configuration, "keys.map").read_text() == keys
+    assert stack.send(key="wrong").status == 401
+
+
+def test_a_temporary_key_expires_by_itself(stack: Stack, gateways: Gateways) -> None:
+    with gateways.temporary_key(digest(KEYS["wrong"]), seconds=-1):
+        assert stack.send(key="wrong").status == 401
+
+
+def test_an_added_key_outlives_a_reload_and_a_removed_one_is_gone(stack: Stack, gateways: Gateways) -> None:
+    file = Path(stack.gateway.paths.configuration, "keys.map")
+    before = file.read_text()
+    key = Key(id="late", sha256=digest(KEYS["wrong"]), models=("assistant",))
+    for _ in range(2):
+        gateways.add_key(key)
+    assert (stack.send(key="wrong").status, stack.send("coder", key="wrong").status) == (200, 403)
+    stack.gateway.reload()
+    assert stack.send(key="wrong").status == 200
+    gateways.remove_key(key)
+    assert stack.send(key="wrong").status == 401
+    stack.gateway.reload()
+    assert stack.send(key="wrong").status == 401
+    assert file.read_text() == before
+
+
+def test_an_old_worker_does_not_honour_a_revoked_key(stack: Stack, gateways: Gateways) -> None:
+    response = held_stream(stack)
+    stack.gateway.reload()
+    old = stack.gateway.workers[1]
+    good = Key(id="good", sha256=digest(KEYS["good"]))
+    asked = f"@!{old} get map {stack.gateway.paths.configuration}/keys.map {good.sha256}"
+    assert "found=yes" in stack.gateway.ask(asked, "master")
+    gateways.remove_key(good)
+    try:
+        assert "found=no" in stack.gateway.ask(asked, "master")
+        assert stack.send().status == 401
+    finally:
+        gateways.add_key(good)
+        assert ended_whole(stack, response)
+
+
+def test_keys_written_to_the_file_are_loaded_into_every_worker_without_a_reload(stack: Stack) -> None:
+    response = held_stream(stack)
+    stack.gateway.reload()
+    workers = stack.gateway.workers
+    file = Path(stack.gateway.paths.configuration, "keys.map")
+    before = file.read_text()
+    file.write_text(f"{digest(KEYS['wrong'])} late|0|all\n")
+    stack.gateway.script("load_keys")
+    try:
+        assert (stack.send("coder", key="wrong").status, stack.send("coder").status) == (200, 401)
+        for pid in workers:
+            shown = stack.gateway.ask(f"@!{pid} show map {file}", "master")
+            assert [line.split()[1] for line in shown.splitlines() if line.strip()] == [digest(KEYS["wrong"])]
+        assert stack.gateway.workers == workers
+    finally:
+        file.write_text(before)
+        stack.gateway.script("load_keys")
+    assert ended_whole(stack, response)
+
+
+def test_a_configuration_that_haproxy_refuses_changes_nothing(stack: Stack) -> None:
+    file = Path(stack.gateway.paths.configuration, "haproxy.cfg")
+    good, newest = file.read_text(), stack.gateway.workers[0]
+    file.write_text(good + "\nnonsense\n")
+    try:
+        with pytest.raises(Exception, match="exit status 1"):
+            stack.gateway.reload()
+    finally:
+        file.write_text(good)
+    assert stack.gateway.workers[0] == newest
+    assert stack.send().status == 200
+
+
+def test_a_renewed_certificate_is_shown_after_a_reload_of_the_host_proxy(stack: Stack) -> None:
+    response = held_stream(stack)
+    stack.authority.issue("host-proxy", ("gpu1", "127.0.0.1"), client=False)
+    stack.host_proxy.reload()
+    stack.host_proxy.reload()
+    assert stack.send("coder").status == 200
+    assert ended_whole(stack, response)
