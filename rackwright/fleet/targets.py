@@ -33,7 +33,7 @@ def targets(fleet: Fleet, hosts: tuple[str, ...] | None = None) -> tuple[Target,
 def _sudo_password(fleet: Fleet, name: str, host: Host) -> Secret | None:
     if host.sudo.password is None:
         return None
-    return resolve(host.sudo.password, where=f"{fleet.path} hosts.{name}.sudo.password")
+    return resolve(host.sudo.password, where=f"{fleet.path} hosts.{name}.sudo.password", folder=fleet.path.parent)
 
 
 def _path(fleet: Fleet, text: str | None) -> Path | None:
