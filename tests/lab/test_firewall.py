@@ -194,3 +194,21 @@ def test_what_would_close_is_named_once_with_its_process(walled: LabHost) -> Non
     assert not [found for found in judged() if found.startswith("tcp 22 ")]
     walled_in(walled, settings(walled))
     assert judged() == []
+
+
+def test_an_active_ufw_is_seen_and_comes_back_unless_its_replacement_is_confirmed(walled: LabHost) -> None:
+    walled.tell(
+        "apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends ufw"
+    )
+    assert parse_filters(walled.tell(FILTERS_COMMAND)).active == ()
+    walled.tell("ufw allow 22/tcp && ufw --force enable")
+    assert parse_filters(walled.tell(FILTERS_COMMAND)).active == ("ufw",)
+    replace = settings(walled, seconds=3).model_copy(update={"existing": "replace"})
+    walled.applied(pending(replace))
+    until(lambda: not walled.holds("nft list table inet rackwright"))
+    until(lambda: "Status: active" in walled.tell("ufw status"))
+    walled_in(walled, settings(walled).model_copy(update={"existing": "replace"}))
+    assert walled.tell("ufw status; systemctl is-enabled ufw || true") == "Status: inactive\ndisabled"
+    assert walled.plan(pending(replace)).changes == 0
+    assert walled.plan(confirmed(replace)).changes == 0
+    walled.tell("ufw --force reset; apt-get -q -y purge ufw")
