@@ -25,6 +25,8 @@ class Settings(Frozen):
     """Everything that may come in; all else is dropped, but for established traffic, loopback, ICMP and DHCP."""
     ssh_port: Port = 22
     existing: Literal["replace", "keep"] | None = None
-    """What to do with an active ufw, firewalld, Docker or Kubernetes; None refuses to go on."""
+    """What to do with an active ufw, firewalld, Docker or Kubernetes; None refuses to go on. `replace` stops and
+    disables ufw and firewalld; `keep` leaves them, and a packet must pass theirs and ours. The tables of Docker and
+    Kubernetes stay beside ours either way: it filters what comes in to the host, not what is forwarded."""
     confirm_seconds: int = 60
     """The old rules come back after this time unless a fresh connection confirms the new ones."""
