@@ -1,1 +1,5 @@
-"""A certificate of the fleet's own authority, with its key, on one host."""
+"""A certificate with its key on one host: of the fleet's own authority, or the operator's.
+
+Afterwards /etc/rackwright/certificates/ has NAME.crt, NAME.ca.crt (the authority's) and NAME.key.cred, the private
+key as a systemd credential that only this host can decrypt.
+"""

@@ -1,0 +1,109 @@
+"""A certificate and its key on a host: public files, and the key as an encrypted systemd credential.
+
+At /etc/rackwright/certificates/: STEM.crt and STEM.ca.crt (0644), STEM.key.cred (0600).
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Generator
+from datetime import UTC, datetime
+
+from pyinfra.api.command import PyinfraCommand, StringCommand
+from pyinfra.api.operation import operation
+from pyinfra.context import host
+
+from rackwright.errors import RackwrightError
+from rackwright.fleet.certificates import certificate_due
+from rackwright.operations.diffs import show
+from rackwright.operations.facts.certificate import FOLDER, CertificateState, Kept
+from rackwright.operations.file import SUFFIX, write
+from rackwright.values import Issued, Issuer
+
+_BEGIN = StringCommand(f"install -d -m 0755 -o root -g root -- {FOLDER}")
+
+
+@operation()
+def issued_certificate(
+    *, stem: str, names: tuple[str, ...], client: bool, days: int, issuer: Issuer | None
+) -> Generator[PyinfraCommand]:
+    """Afterwards the host has a certificate of the fleet's authority for these names, with its key.
+
+    A new one is issued only where one is due, and only when the run executes: a plan needs no authority's key.
+    Where none can be issued the operation fails with the reason, and the host keeps what it has.
+    """
+    found = host.get_fact(CertificateState, stem=stem)
+    authority = issuer.authority_pem if issuer else None
+    reason = _due(found, names, client, authority)
+    if reason is None:
+        if authority:
+            yield from write(path=f"{FOLDER}/{stem}.ca.crt", content=authority)
+        return
+    show(f"{FOLDER}/{stem}.crt: {reason}; one for {', '.join(names)} is issued\n")
+    # The plan stops at an operation's first command: nothing is issued before it.
+    yield _BEGIN
+    if authority == "" and found.certificate and found.authority:
+        yield _failing(_no_authority(stem))
+    elif issuer is None:
+        yield _failing(f"a certificate for {names[0]} is due, and there is no authority to issue it")
+    else:
+        yield _issued(stem, names, client, days, issuer)
+
+
+@operation()
+def own_certificate(*, stem: str, certificate: Issued) -> Generator[PyinfraCommand]:
+    """Afterwards the host has this certificate of the operator's, with its key."""
+    found = host.get_fact(CertificateState, stem=stem)
+    if found.key_fits and _lines(found.certificate) == _lines(certificate.certificate_pem):
+        return
+    show(f"{FOLDER}/{stem}.crt: {'the operator has another' if found.certificate else 'there is none'}\n")
+    yield _BEGIN
+    yield _installing(stem, certificate, None)
+
+
+def _due(found: Kept, names: tuple[str, ...], client: bool, authority: str | None) -> str | None:
+    due = certificate_due(
+        found.certificate, names=names, client=client, authority_certificate=authority, now=datetime.now(UTC)
+    )
+    return due or (None if found.key_fits else "its key is missing or another's")
+
+
+def _issued(stem: str, names: tuple[str, ...], client: bool, days: int, issuer: Issuer) -> StringCommand:
+    try:
+        issued = issuer.issue(names, client=client, days=days)
+        return _installing(stem, issued, issuer.authority_pem)
+    except RackwrightError as error:
+        # An exception in here would end the run on every host.
+        return _failing(str(error))
+
+
+def _installing(stem: str, issued: Issued, authority: str | None) -> StringCommand:
+    """All files at once. The key goes over standard input and is on the host's disk only encrypted."""
+    public = {".crt": issued.certificate_pem} | ({".ca.crt": authority} if authority else {})
+    new = {suffix: shlex.quote(f"{stem}{suffix}{SUFFIX}") for suffix in (".key.cred", *public)}
+    steps = [f"set -e; umask 077; cd {FOLDER}", f"trap 'rm -f -- {' '.join(new.values())}' EXIT"]
+    # Not bound to a TPM: its measurements change with a firmware update, and the key would be lost with them.
+    steps += [f"systemd-creds encrypt --with-key=host --name={shlex.quote(f'{stem}.key')} - {new['.key.cred']}"]
+    for suffix, text in public.items():
+        steps += [f"printf %s {shlex.quote(text)} >{new[suffix]}", f"chmod 0644 -- {new[suffix]}"]
+    steps += [f"chmod 0600 -- {new['.key.cred']}"]
+    # Units compare these times with when they last read the files (see unit.running).
+    steps += [f"mv -fT -- {name} {shlex.quote(stem + suffix)}" for suffix, name in new.items()]
+    steps += ["trap - EXIT"]
+    return StringCommand(f"( {'; '.join(steps)} )", _stdin=issued.key.reveal())
+
+
+def _no_authority(stem: str) -> str:
+    return (
+        "this host has a certificate of the fleet's authority, and the authority's own, NAME.ca.crt, is not beside "
+        "the fleet file; it should be in your colleagues' checkout\n"
+        f"  next: get it from there; or, to begin with a new authority: rm {FOLDER}/{stem}.*"
+    )
+
+
+def _failing(message: str) -> StringCommand:
+    return StringCommand(f"printf '%s\\n' {shlex.quote(message)} >&2; false")
+
+
+def _lines(pem: str | None) -> list[str]:
+    return [line.strip() for line in (pem or "").splitlines() if line.strip()]

@@ -1,0 +1,58 @@
+"""One certificate of a host, as the certificate role keeps it."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from pyinfra.api.facts import FactBase
+
+FOLDER = "/etc/rackwright/certificates"
+_MARK = "--- "
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What stands at FOLDER/STEM.*: never the key, only whether it is the certificate's."""
+
+    certificate: str | None = None
+    """PEM of STEM.crt."""
+    authority: str | None = None
+    """PEM of STEM.ca.crt."""
+    key_fits: bool = False
+    """STEM.key.cred decrypts to the private key of STEM.crt."""
+
+
+class CertificateState(FactBase[Kept]):
+    """Given the stem of its files, return a certificate's state. Compares keys on the host, by their public half."""
+
+    def command(self, stem: str) -> str:
+        path, key = shlex.quote(f"{FOLDER}/{stem}"), shlex.quote(f"{stem}.key")
+        return (
+            f"p={path}; for s in .crt .ca.crt; do "
+            f'if [ -f "$p$s" ]; then echo "{_MARK}$s"; cat -- "$p$s"; echo; fi; done; '
+            'if [ -f "$p.crt" ] && [ -f "$p.key.cred" ]; then '
+            f'k=$(systemd-creds decrypt --name={key} -- "$p.key.cred" - 2>/dev/null | '
+            "openssl pkey -pubout 2>/dev/null); "
+            '[ -n "$k" ] && [ "$k" = "$(openssl x509 -in "$p.crt" -noout -pubkey 2>/dev/null)" ] && '
+            f'echo "{_MARK}key fits"; fi; true'
+        )
+
+    @staticmethod
+    def default() -> Kept:
+        return Kept()
+
+    def process(self, output: list[str]) -> Kept:
+        parts: dict[str, list[str]] = {}
+        for line in output:
+            if line.startswith(_MARK):
+                parts[line.removeprefix(_MARK)] = []
+            elif parts and line:
+                parts[next(reversed(parts))].append(line)
+        return Kept(
+            certificate=_text(parts.get(".crt")), authority=_text(parts.get(".ca.crt")), key_fits="key fits" in parts
+        )
+
+
+def _text(lines: list[str] | None) -> str | None:
+    return None if lines is None else "".join(f"{line}\n" for line in lines)
