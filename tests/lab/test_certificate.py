@@ -1,0 +1,72 @@
+"""The certificate role on a real host: systemd encrypts the key, and what a host has is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from rackwright.fleet.authority import Authority
+from rackwright.lab.hosts import Lab, LabSpec
+from tests.lab.deployed import LabHost
+
+pytestmark = pytest.mark.lab
+FOLDER = "/etc/rackwright/certificates"
+CRED = "gateway.key.cred"
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[LabHost]:
+    lab = Lab("test-certificate")
+    yield LabHost(lab, lab.up(LabSpec(hosts=("one",))), "one")
+    lab.down()
+
+
+def keeping(authority: Authority, *names: str) -> Callable[[], None]:
+    def deploy() -> None:
+        from rackwright.roles.certificate.role import certificate
+        from rackwright.roles.certificate.settings import Settings
+
+        certificate(settings=Settings(name="gateway", names=names, client=True), issuer=authority)
+
+    return deploy
+
+
+def test_a_certificate_is_issued_once_and_its_key_is_read_by_the_host_alone(host: LabHost, tmp_path: Path) -> None:
+    authority = Authority("acme", tmp_path / "site.ca.crt", tmp_path / "config" / "ca.key")
+    deploy = keeping(authority, "one", host.address)
+    assert host.plan(deploy).changes
+    assert authority.authority_pem == ""
+    host.applied(deploy)
+    assert host.plan(deploy).changes == 0
+    files = host.tell(f"cd {FOLDER} && stat -c '%n %a %U' *").splitlines()
+    assert files == ["gateway.ca.crt 644 root", "gateway.crt 644 root", "gateway.key.cred 600 root"]
+    assert host.holds(f"cd {FOLDER} && openssl verify -x509_strict -CAfile gateway.ca.crt gateway.crt")
+    assert "PRIVATE KEY" in host.tell(f"systemd-creds decrypt --name=gateway.key {FOLDER}/gateway.key.cred -")
+    assert not host.holds("grep -rl -e '-BEGIN PRIVATE KEY' /etc/rackwright /run /tmp /root")
+
+
+def test_a_lost_or_foreign_key_and_another_name_are_seen(host: LabHost, tmp_path: Path) -> None:
+    authority = Authority("acme", tmp_path / "site.ca.crt", tmp_path / "config" / "ca.key")
+    host.tell(f"rm -rf {FOLDER}")
+    deploy = keeping(authority, "one")
+    host.applied(deploy)
+    for damage in (
+        f"rm {FOLDER}/gateway.key.cred",
+        f"openssl ecparam -name prime256v1 -genkey | systemd-creds encrypt --name=gateway.key - {FOLDER}/{CRED}",
+        f"truncate -s 0 {FOLDER}/gateway.crt",
+    ):
+        host.tell(damage)
+        assert host.applied(deploy).changes, damage
+        assert host.plan(deploy).changes == 0
+    assert host.applied(keeping(authority, "two")).changes
+    assert "DNS:two" in host.tell(f"openssl x509 -in {FOLDER}/gateway.crt -noout -ext subjectAltName")
+
+
+def test_a_checkout_without_the_authority_fails_and_leaves_the_host_as_it_is(host: LabHost, tmp_path: Path) -> None:
+    before = host.tell(f"sha256sum {FOLDER}/*")
+    run = host.apply(keeping(Authority("acme", tmp_path / "site.ca.crt", tmp_path / "config" / "ca.key"), "two"))
+    assert run.failed_hosts
+    assert any("NAME.ca.crt, is not beside" in line for step in run.steps for line in step.output)
+    assert host.tell(f"sha256sum {FOLDER}/*") == before
