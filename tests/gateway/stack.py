@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -225,14 +225,16 @@ class Stack:
 
 
 @contextmanager
-def running_stack() -> Iterator[Stack]:
+def running_stack(
+    serve: Callable[[Path], AbstractContextManager[StandInEngine]] = stand_in_engine,
+) -> Iterator[Stack]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rw-")))
         authority = Authority(folder)
         gateway, host_proxy = _proxies(folder, authority)
         engines, agents = {}, {}
         for model in ("assistant", "coder"):
-            engines[model] = stack.enter_context(stand_in_engine(folder / f"{model}.sock"))
+            engines[model] = stack.enter_context(serve(folder / f"{model}.sock"))
             agents[model] = StandInAgent()
             stack.callback(agents[model].close)
         proxied = _proxied(folder, agents)

@@ -1,0 +1,133 @@
+"""What the gateway adds to a request: our two proxies as rendered, against one bare HAProxy with TLS.
+
+Both stand in front of the same constant responder (a third HAProxy on a unix socket) and are asked in turn over
+kept-alive connections: 1 kB in, 1 kB out. Target: added median ≤ 1 ms.
+
+    python -m benchmarks.gateway_overhead [--requests 3000]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import ssl
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from http.client import HTTPSConnection
+from pathlib import Path
+from socket import AF_UNIX, socket
+
+from tests.gateway.stack import KEYS, Stack, eventually, free_port, running_stack
+from tests.stand_in_engine import StandInEngine
+
+RAW = Path(__file__).parent / "raw" / "gateway_overhead.json"
+TARGET_MS = 1.0
+ANSWER = json.dumps({"choices": [{"text": "x" * 900}], "usage": {"prompt_tokens": 200, "completion_tokens": 200}})
+BODY = json.dumps({"messages": [{"role": "user", "content": "x" * 950}], "model": "assistant"})
+_DEFAULTS = "defaults\n mode http\n timeout connect 5s\n timeout client 60s\n timeout server 60s\n"
+
+
+@contextmanager
+def haproxy(configuration: str) -> Iterator[None]:
+    """Run a HAProxy on this configuration."""
+    with tempfile.TemporaryDirectory(prefix="rw-") as folder:
+        path = Path(folder, "haproxy.cfg")
+        path.write_text(configuration)
+        process = subprocess.Popen(["haproxy", "-db", "-q", "-f", str(path)])
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait()
+
+
+@contextmanager
+def responder(path: Path) -> Iterator[StandInEngine]:
+    """Answer every request at the socket with the same kilobyte."""
+    answer = f"http-request return status 200 content-type application/json string '{ANSWER}'"
+    with haproxy(f"{_DEFAULTS}frontend constant\n bind unix@{path} mode 666\n {answer}\n"):
+        eventually(lambda: _connects(path))
+        yield StandInEngine(path)
+
+
+def _connects(path: Path) -> bool:
+    with suppress(OSError), socket(AF_UNIX) as probe:
+        probe.connect(str(path))
+        return True
+    return False
+
+
+def bare(stack: Stack, port: int) -> str:
+    engine = stack.proxied.replicas[0].socket
+    return (
+        f"{_DEFAULTS}frontend bare\n bind 127.0.0.1:{port} ssl crt {stack.gateway.paths.run}/gateway.pem\n"
+        f" default_backend engine\nbackend engine\n server engine unix@{engine}\n"
+    )
+
+
+def connection(stack: Stack, port: int) -> HTTPSConnection:
+    context = ssl.create_default_context(cadata=stack.authority.pem)
+    opened = HTTPSConnection("127.0.0.1", port, context=context, timeout=20)
+    eventually(lambda: _opens(opened))
+    return opened
+
+
+def _opens(opened: HTTPSConnection) -> bool:
+    with suppress(OSError):
+        opened.connect()
+        return True
+    return False
+
+
+def ask(opened: HTTPSConnection) -> float:
+    """Return how many milliseconds one request took."""
+    began = time.perf_counter()
+    opened.request("POST", "/v1/chat/completions", BODY, {"authorization": f"Bearer {KEYS['good']}"})
+    response = opened.getresponse()
+    body = response.read()
+    took = (time.perf_counter() - began) * 1000
+    assert response.status == 200, body
+    return took
+
+
+def measure(requests: int) -> dict[str, list[float]]:
+    """Return the samples of both, in milliseconds."""
+    samples: dict[str, list[float]] = {"bare": [], "gateway": []}
+    with ExitStack() as opened:
+        stack = opened.enter_context(running_stack(responder))
+        port = free_port()
+        opened.enter_context(haproxy(bare(stack, port)))
+        connections = {"bare": connection(stack, port), "gateway": connection(stack, stack.settings.port)}
+        for number in range(requests + 100):
+            for name in ("bare", "gateway") if number % 2 else ("gateway", "bare"):
+                took = ask(connections[name])
+                # The first hundred warm up.
+                if number >= 100:
+                    samples[name].append(took)
+    return samples
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--requests", type=int, default=3000)
+    samples = measure(parser.parse_args().requests)
+    medians = {name: statistics.median(values) for name, values in samples.items()}
+    p99 = {name: statistics.quantiles(values, n=100)[98] for name, values in samples.items()}
+    added = medians["gateway"] - medians["bare"]
+    RAW.parent.mkdir(exist_ok=True)
+    rounded = {name: [round(value, 4) for value in values] for name, values in samples.items()}
+    RAW.write_text(json.dumps({"unit": "ms", "cores": os.cpu_count(), "samples": rounded}) + "\n")
+    for name in samples:
+        print(f"{name:8} median {medians[name]:.3f} ms   p99 {p99[name]:.3f} ms   {len(samples[name])} requests")
+    print(f"added    median {added:.3f} ms   p99 {p99['gateway'] - p99['bare']:.3f} ms   target ≤ {TARGET_MS} ms")
+    print(f"ratio    {medians['gateway'] / medians['bare']:.2f}")
+    return 0 if added <= TARGET_MS else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
