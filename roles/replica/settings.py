@@ -40,3 +40,8 @@ class Settings(Frozen):
     @property
     def socket(self) -> str:
         return f"/run/rackwright/{self.name}/engine.sock"
+
+    @property
+    def started_digest(self) -> str:
+        """Where the sha256 of the unit file stands that the running engine was started on."""
+        return f"/run/rackwright/{self.name}/unit.sha256"

@@ -13,11 +13,12 @@ for f in rackwright-*@*.service; do
   echo "replica=$r"
   systemctl show -p ActiveState -p Result -p ExecMainStatus -p NRestarts -- "$f"
   echo "wanted=$(sha256sum <"$f" | cut -d ' ' -f 1)"
-  echo "started=$(cut -d ' ' -f 1 "/run/rackwright-state/$r.unit" 2>/dev/null)"
+  started=/run/rackwright/$r/unit.sha256
+  [ -L "$started" ] || echo "started=$(cut -d ' ' -f 1 "$started" 2>/dev/null)"
   cat "/run/rackwright-state/$r" 2>/dev/null
 done
 """
-"""Needs root only for nothing: every file it reads is public. Prints `key=value` lines, each replica's first."""
+"""For root, or started digests are missing. Prints `key=value` lines, `replica=` first of each block."""
 _ILLEGAL_INSTRUCTION = 4
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from rackwright.roles.replica.settings import Settings
 
-STATE = "/run/rackwright-state"
-"""Root's alone, gone at reboot: what the probe found, and the unit file's digest that each engine was started on."""
 DRAIN_MARGIN = 30
 """Seconds that systemd waits beyond the longest drain before it kills an engine."""
 
@@ -106,17 +104,10 @@ WantedBy=multi-user.target
 """
 
 
-def started_digest(name: str) -> str:
-    """Return the path where the replica's unit file digest stands, as the running engine was started on."""
-    return f"{STATE}/{name}.unit"
-
-
 def _record(settings: Settings) -> str:
-    # Not in the engine's own folder: root would write through whatever link the engine had left there.
-    return (
-        f"mkdir -p {STATE} && sha256sum </etc/systemd/system/{settings.unit} >{started_digest(settings.name)}.new"
-        f" && mv -f {started_digest(settings.name)}.new {started_digest(settings.name)}"
-    )
+    # Only the engine's own folder can be written from within its mount namespace, even by root. systemd makes it
+    # anew for each start and no other engine sees it: no link can wait there.
+    return f"umask 022; sha256sum </etc/systemd/system/{settings.unit} >{settings.started_digest}"
 
 
 def _sandbox(settings: Settings) -> str:
