@@ -173,7 +173,8 @@ def _machine(text: str) -> str:
     return _dns_name(text)
 
 
-def _host_address(text: str) -> str:
+def host_address(text: str) -> str:
+    """Given an IP address, a DNS name or "@local", return it in its plain form. Raise ValueError if it is none."""
     if text.startswith("@") and text != "@local":
         raise ValueError("should be @local, an IP address or a DNS name")
     return text if text == "@local" else _machine(text)
@@ -224,7 +225,7 @@ ServedName = Annotated[
 DnsName = Annotated[str, AfterValidator(_dns_name)]
 Machine = Annotated[str, AfterValidator(_machine)]
 """An IPv4 or IPv6 address, or a DNS name."""
-HostAddress = Annotated[str, AfterValidator(_host_address)]
+HostAddress = Annotated[str, AfterValidator(host_address)]
 """A machine, or "@local" for the one that the tool runs on."""
 UserName = Annotated[
     str, Shape("[A-Za-z_][A-Za-z0-9_.@-]{0,63}", "should be a user name: letters, digits and _ . - @ only")

@@ -22,7 +22,19 @@ from ruamel.yaml.events import (
 )
 
 from rackwright.fleet.leaks import looks_like
-from rackwright.fleet.nodes import AnyNode, Entries, Entry, Findings, Items, Scalar, Value, dotted, moved
+from rackwright.fleet.nodes import (
+    AnyNode,
+    Entries,
+    Entry,
+    Findings,
+    Items,
+    Node,
+    Scalar,
+    Value,
+    dotted,
+    moved,
+    scalars,
+)
 from rackwright.fleet.text import read_text, refuse
 
 MAX_DEPTH = 32
@@ -35,10 +47,13 @@ _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": 
 
 
 def read_document(path: Path, findings: Findings) -> Entries:
-    """Given a YAML file, return its mapping; duplicate keys go to `findings`.
+    """Given a YAML file, return its mapping; duplicate keys and secrets go to `findings`.
 
     Raise FleetError if it can't be read as one."""
-    return _Reader(str(path), read_text(path), findings).document()
+    text = read_text(path)
+    root = _Reader(str(path), text, findings).document()
+    _find_secrets(root, text, findings)
+    return root
 
 
 def value_of(text: str) -> Value:
@@ -54,6 +69,17 @@ def value_of(text: str) -> Value:
     if _FLOAT.fullmatch(text):
         return float(text)
     return text
+
+
+def _find_secrets(root: Entries, text: str, findings: Findings) -> None:
+    should = "a secret never stands in this file: use env:NAME, file:PATH or cmd:…"
+    for scalar in scalars(root):
+        if kind := looks_like(scalar.text):
+            findings.add(scalar, f"has {kind} in it", should)
+    for number, line in enumerate(text.split("\n"), 1):
+        comment = re.search(r"(^|\s)#.*", line)
+        if comment and (kind := looks_like(comment[0])):
+            findings.add(Node(root.file, number, ()), f"has {kind} in it", should)
 
 
 class _Reader:
@@ -94,7 +120,8 @@ class _Reader:
                 self.line = event.start_mark.line + 1
                 yield event
         except MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
+            at_end = "end of stream" in str(error.problem) and error.context_mark
+            mark = error.context_mark if at_end else error.problem_mark or error.context_mark
             where = f"{self.file}:{mark.line + 1}:{mark.column + 1}" if mark else f"{self.file}:{self.line}"
             context = f" {error.context}" if error.context else ""
             what = "not valid YAML" if looks_like(str(error.problem)) else f"not valid YAML: {error.problem}{context}"
@@ -128,7 +155,9 @@ class _Reader:
     ) -> AnyNode:
         if isinstance(event, ScalarEvent):
             value = value_of(event.value) if event.implicit[0] else event.value
-            return Scalar(self.file, event.start_mark.line + 1, path, value, event.value)
+            # The mark of a missing value is where the next token begins.
+            own = event.start_mark.line + 1 if event.value else line
+            return Scalar(self.file, own, path, value, event.value)
         if isinstance(event, SequenceStartEvent):
             return Items(self.file, line, path, tuple(self._items(path)))
         return self._mapping(path, line)

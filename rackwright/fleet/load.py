@@ -20,7 +20,7 @@ def load_fleet(path: Path) -> Fleet:
     resolved = with_hosts_resolved(extended.root, findings)
     check_rules(resolved, path.parent, findings)
     _check_settings(extended.root, findings)
-    file = validated(FleetFile, resolved, findings)
+    file = validated(FleetFile, resolved, findings, also=("defaults", "extends"))
     problems = findings.problems(tuple(str(source) for source in extended.paths))
     if problems or file is None:
         raise FleetError(problems)

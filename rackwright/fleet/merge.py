@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rackwright.fleet.document import read_document
-from rackwright.fleet.leaks import looks_like
-from rackwright.fleet.nodes import AnyNode, Entries, Entry, Findings, Items, Scalar, leaves, scalars, texts
+from rackwright.fleet.nodes import AnyNode, Entries, Entry, Findings, Items, Scalar, leaves, texts
 
 MAX_EXTENDS = 8
 
@@ -32,7 +31,6 @@ def read_extended(path: Path, findings: Findings) -> Extended:
     while following is not None:
         paths.append(following)
         document = read_document(following, findings)
-        _find_secrets(document, findings)
         root = _without_free_keys(document)
         following = _extends(root, following, paths, findings)
         merged = root if merged is None else over(root, merged)
@@ -122,14 +120,6 @@ def _pruned(node: AnyNode) -> AnyNode:
     if isinstance(node, Items):
         return replace(node, items=tuple(_pruned(item) for item in node.items))
     return node
-
-
-def _find_secrets(root: Entries, findings: Findings) -> None:
-    for scalar in scalars(root):
-        if kind := looks_like(scalar.text):
-            findings.add(
-                scalar, f"has {kind} in it", "a secret never stands in this file: use env:NAME, file:PATH or cmd:…"
-            )
 
 
 def _groups(root: Entries) -> Iterator[tuple[str, AnyNode]]:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from rackwright.fleet.nodes import AnyNode, Entries, Findings, Items, Scalar, texts
 from rackwright.fleet.site import Site
-from rackwright.values import Address, Network, parse_address, parse_network
+from rackwright.values import Address, Network, host_address, parse_address, parse_network
 
 FIRST_PORT, LAST_PORT = 8100, 8299
 """Replicas' ports: only gateways may reach them."""
@@ -85,7 +85,7 @@ def _check_reachable(site: Site, name: str, host: Entries, address: Scalar, find
         return
     if address.text == "@local" and len(site.hosts) > 1:
         findings.add(address, f"the other hosts can't reach {name} at @local", "give it 'service: ADDRESS' too")
-    if address.text != "@local" and not _ip(address.text) and "\0" not in address.text:
+    if _is_dns_name(address.text):
         findings.add(address, "is not an IP address, and there is no 'service'", "give it 'service: ADDRESS' too")
 
 
@@ -142,6 +142,13 @@ def _ip(text: str) -> Address | None:
         return parse_address(text)
     except ValueError:
         return None
+
+
+def _is_dns_name(text: str) -> bool:
+    try:
+        return not _ip(host_address(text)) and text != "@local"
+    except ValueError:
+        return False
 
 
 def _plain(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from functools import cache
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -35,18 +36,19 @@ def did_you_mean(word: str, words: Iterable[str]) -> str | None:
     return f"did you mean '{near[0]}'?" if near else None
 
 
-def validated(model: type[M], node: AnyNode, findings: Findings) -> M | None:
-    """Given a node, return it as the model, or None with every problem added to `findings`."""
+def validated(model: type[M], node: AnyNode, findings: Findings, also: tuple[str, ...] = ()) -> M | None:
+    """Given a node, return it as the model, or None with every problem added to `findings`.
+
+    `also` are keys that may stand at the top beside the model's: they were read before."""
     try:
         # Strict JSON: a list is a tuple and text is an address, yet true is no number and "22" no port.
         return model.model_validate_json(json.dumps(plain(node)), strict=True)
     except ValidationError as error:
-        _reword(model, node, error.errors(include_url=False), findings)
+        _reword(_Schema(model, also), node, error.errors(include_url=False), findings)
         return None
 
 
-def _reword(model: type[BaseModel], root: AnyNode, errors: list[ErrorDetails], findings: Findings) -> None:
-    schema = _Schema(model)
+def _reword(schema: _Schema, root: AnyNode, errors: list[ErrorDetails], findings: Findings) -> None:
     wrong: dict[int, tuple[Node, set[str]]] = {}
     for error in errors:
         node, missing = _located(root, error["loc"])
@@ -128,8 +130,9 @@ def _phrase(error: ErrorDetails, node: Node) -> tuple[str, str | None]:
 class _Schema:
     """Walks a model's JSON Schema to the keys that may stand at a place."""
 
-    def __init__(self, model: type[BaseModel]) -> None:
-        self.root: Mapping[str, object] = model.model_json_schema()
+    def __init__(self, model: type[BaseModel], also: tuple[str, ...]) -> None:
+        self.also = also
+        self.root = _json_schema(model)
 
     def keys(self, loc: tuple[int | str, ...]) -> list[str]:
         places = self._branches(self.root)
@@ -137,7 +140,7 @@ class _Schema:
             below = [branch for place in places for branch in self._below(place, step)]
             places = below or places
         names = [name for place in places for name in _mapping(place.get("properties"))]
-        return list(dict.fromkeys(names))
+        return list(dict.fromkeys(names if loc else [*names, *self.also]))
 
     def _below(self, place: Mapping[str, object], step: int | str) -> list[Mapping[str, object]]:
         if isinstance(step, int):
@@ -156,6 +159,11 @@ class _Schema:
         if isinstance(several, list):
             return [branch for one in several for branch in self._branches(one)]
         return [place] if place else []
+
+
+@cache
+def _json_schema(model: type[BaseModel]) -> Mapping[str, object]:
+    return model.model_json_schema()
 
 
 def _mapping(value: object) -> Mapping[str, object]:
