@@ -1,0 +1,79 @@
+"""The operator's own certificate for clients, where the fleet file names one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rackwright.errors import FleetError, Problem
+from rackwright.fleet.model import Fleet
+from rackwright.values import Issued, Secret
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+
+def own_certificate_of(fleet: Fleet, now: datetime | None = None) -> Issued | None:
+    """Return the certificate of gateway.certificate with its chain and key; None: the fleet's authority issues it.
+
+    Raise FleetError if it can't be read, has ended, isn't for the gateway's domain or doesn't go with its key,
+    SecretError if the key doesn't resolve.
+    """
+    from rackwright.fleet.secrets import resolve
+
+    asked, place = fleet.file.gateway.certificate, f"{fleet.path} gateway.certificate"
+    if asked is None:
+        return None
+    path = fleet.path.parent / Path(asked.certificate).expanduser()
+    pem, certificate = _read(path, f"{place}.certificate")
+    if what := _unfit(certificate, fleet.file.gateway.domain, now or datetime.now(UTC)):
+        raise FleetError([Problem(f"{place}.certificate", f"{path} {what}")])
+    key = resolve(asked.key, where=f"{place}.key", folder=fleet.path.parent)
+    if not _is_pair(certificate, key):
+        raise FleetError([Problem(f"{place}.key", f"is not the private key of {path}", "its PEM, no passphrase")])
+    return Issued(pem, key)
+
+
+def _read(path: Path, where: str) -> tuple[str, x509.Certificate]:
+    from cryptography import x509
+
+    try:
+        pem = path.read_text(encoding="ascii")
+        certificate = x509.load_pem_x509_certificate(pem.encode())
+    except OSError as error:
+        raise FleetError([Problem(where, f"{path} can't be read: {error.strerror}")]) from None
+    except ValueError:
+        raise FleetError(
+            [Problem(where, f"{path} is no PEM certificate", "the certificate, then its chain")]
+        ) from None
+    if "PRIVATE KEY" in pem:
+        raise FleetError([Problem(where, f"{path} has a private key in it", "the certificate and its chain only")])
+    return pem, certificate
+
+
+def _unfit(certificate: x509.Certificate, domain: str, now: datetime) -> str | None:
+    from cryptography import x509
+
+    if certificate.not_valid_after_utc <= now:
+        return f"ended on {certificate.not_valid_after_utc:%Y-%m-%d}"
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        names = extension.value.get_values_for_type(x509.DNSName)
+    except x509.ExtensionNotFound:
+        names = []
+    wildcard = f"*.{domain.partition('.')[2]}"
+    if not {domain, wildcard} & {name.lower() for name in names}:
+        return f"is for {', '.join(names) or 'no DNS name'}, not for {domain}"
+    return None
+
+
+def _is_pair(certificate: x509.Certificate, key: Secret) -> bool:
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        private = load_pem_private_key(key.reveal().encode(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return False
+    return private.public_key() == certificate.public_key()
