@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import json
+import subprocess
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+
+from rackwright.operations.facts.packages import InstalledPackages
+from rackwright.operations.facts.path import Found, PathState
+from rackwright.operations.facts.unit import Unit, UnitState
+from rackwright.operations.haproxy.keys import KeysLoaded
+from rackwright.operations.haproxy.paths import Paths
+from rackwright.roles.gateway.access_log import Access, error_log_format, log_format, parse_access
+from rackwright.roles.gateway.configuration import haproxy_cfg, keys_map, maps, models_json
+from rackwright.roles.gateway.role import gateway
+from rackwright.roles.gateway.settings import Key, RoutedModel, Server, Settings
+from tests.fakes import play
+from tests.gateway.certificates import Authority
+
+SETTINGS = Settings(
+    domain="llm.acme.internal",
+    address=ip_address("10.20.0.10"),
+    certificate="gateway",
+    client_certificate="gateway-client",
+    models=(
+        RoutedModel(
+            name="assistant",
+            digest="a" * 64,
+            names=("assistant", "gpt-4o-mini"),
+            servers=(
+                Server(replica="assistant@1", host="gpu1", address=ip_address("10.30.0.11"), port=8100, slots=4),
+                Server(replica="assistant@12", host="gpu2", address=ip_address("fd00::12"), port=8111, slots=64),
+            ),
+        ),
+        RoutedModel(name="idle", digest="b" * 64, names=("idle",), servers=()),
+    ),
+    keys=(
+        Key(id="b", sha256="b" * 64, models=("assistant", "idle"), expires=datetime(2030, 1, 1, tzinfo=UTC)),
+        Key(id="a", sha256="a" * 64),
+    ),
+)
+LINE = {
+    "format": "access/1",
+    "time": "2026-11-25T04:28:12.656Z",
+    "request": "93ac796a",
+    "key": "good",
+    "model": "assistant",
+    "replica": "gpu1/assistant@1",
+    "digest": "d" * 64,
+    "path": "/v1/completions",
+    "stream": False,
+    "status": 200,
+    "end": "completed",
+    "bytes": 353,
+    "queued_ms": 0,
+    "first_byte_ms": 6,
+    "total_ms": -1,
+    "prompt_tokens": 7,
+    "completion_tokens": None,
+}
+
+
+def accepted(configuration: str, folder: Path) -> None:
+    path = folder / "haproxy.cfg"
+    path.write_text(configuration)
+    checked = subprocess.run(["haproxy", "-c", "-f", str(path)], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.parametrize("address", ["10.20.0.10", "fd00::1"])
+def test_haproxy_accepts_the_configuration(tmp_path: Path, address: str) -> None:
+    paths = Paths(configuration=str(tmp_path), run=str(tmp_path), certificates=str(tmp_path))
+    settings = SETTINGS.model_copy(update={"address": ip_address(address)})
+    authority = Authority(tmp_path)
+    for name in ("gateway", "gateway-client"):
+        authority.issue(name, (name,), client=name != "gateway")
+        (tmp_path / f"{name}.pem").write_text(
+            (tmp_path / f"{name}.crt").read_text() + (tmp_path / f"{name}.key.cred").read_text()
+        )
+    for name, content in {**maps(settings), "keys.map": keys_map(settings)}.items():
+        (tmp_path / name).write_text(content)
+    accepted(haproxy_cfg(settings, paths), tmp_path)
+
+
+def test_a_first_run_installs_and_starts_everything() -> None:
+    played = play(gateway, settings=SETTINGS)
+    assert "systemctl start -- rackwright-gateway.service" in played.commands[-2]
+    assert played.commands[-1] == "/etc/rackwright/gateway/proxy load_keys"
+    assert any("install --no-install-recommends -- haproxy socat" in command for command in played.commands)
+    assert any("/etc/rackwright/gateway/proxy check" in command for command in played.commands)
+
+
+def facts(**changed: object) -> dict[object, object]:
+    """A host that has it all, but for what is given by path."""
+    uploads = play(gateway, settings=SETTINGS).uploads
+    answers: dict[object, object] = {
+        InstalledPackages: frozenset({"haproxy", "socat"}),
+        UnitState: Unit(load="loaded", active="active", file="enabled"),
+        KeysLoaded: True,
+    }
+    for path in ("/etc/rackwright/gateway", "/var/lib/rackwright/drains"):
+        answers[(PathState, path)] = Found("directory", 0o755, "root", "root")
+    for path, text in uploads.items():
+        final = path.removesuffix(".rackwright-new")
+        name = final.rsplit("/", 1)[-1]
+        mode = {"proxy": 0o755, "keys.map": 0o640}.get(name, 0o644)
+        content = str(changed.get(name, text)).encode()
+        group = "haproxy" if name == "keys.map" else "root"
+        found = Found("regular file", mode, "root", group, _sha256(content), content)
+        answers[(PathState, final, True)] = found
+    return answers
+
+
+def _sha256(content: bytes) -> str:
+    from hashlib import sha256
+
+    return sha256(content).hexdigest()
+
+
+def test_a_second_run_changes_nothing() -> None:
+    assert play(gateway, settings=SETTINGS, facts=facts()).commands == []
+
+
+def test_other_keys_are_loaded_without_a_reload() -> None:
+    played = play(gateway, settings=SETTINGS, facts=facts(**{"keys.map": "old\n"}))
+    assert played.changed == ["Write the keys' hashes", "Have every worker know the keys"]
+
+
+@pytest.mark.parametrize("name", ["haproxy.cfg", "models.json", "models.map"])
+def test_another_configuration_is_reloaded_and_never_restarted(name: str) -> None:
+    played = play(gateway, settings=SETTINGS, facts=facts(**{name: "old\n"}))
+    assert played.commands[-1] == "systemctl reload -- rackwright-gateway.service"
+    assert not any("restart" in command for command in played.commands)
+
+
+def test_keys_are_written_by_hash_with_expiry_and_scope() -> None:
+    a, b = "a" * 64, "b" * 64
+    assert keys_map(SETTINGS) == f"{a} a|0|all\n{b} b|1893456000|listed\n{b}/assistant yes\n{b}/idle yes\n"
+
+
+def test_all_served_names_are_listed() -> None:
+    assert [entry["id"] for entry in json.loads(models_json(SETTINGS))["data"]] == [
+        "assistant",
+        "gpt-4o-mini",
+        "idle",
+    ]
+
+
+def test_scripts_stay_short() -> None:
+    uploads = play(gateway, settings=SETTINGS).uploads
+    assert len(uploads["/etc/rackwright/gateway/proxy.rackwright-new"].splitlines()) < 60
+
+
+def test_a_line_is_read_as_it_was_meant() -> None:
+    access = parse_access(json.dumps(LINE))
+    assert access.time == datetime(2026, 11, 25, 4, 28, 12, 656000, tzinfo=UTC)
+    assert (access.total_ms, access.queued_ms, access.completion_tokens) == (None, 0, None)
+    assert parse_access(json.dumps(LINE | {"later": 1})) == access
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("Proxy clients stopped.", "not an access/1 line: line: Invalid JSON"),
+        (json.dumps(LINE | {"format": "access/2"}), "not an access/1 line: format: Input should be 'access/1'"),
+        (json.dumps(LINE | {"end": "well"}), "not an access/1 line: end: "),
+    ],
+)
+def test_another_line_is_an_error(line: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        parse_access(line)
+
+
+def test_every_field_is_written_in_both_kinds_of_line() -> None:
+    for written in (log_format("/x"), error_log_format()):
+        assert all(f'"{name}":' in written for name in Access.model_fields)

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rackwright.gateway import ServerState, merged, parse_states
+
+ROW = "4 model.assistant 1 {server} 127.0.0.1 {up} {admin} 1 1 0 6 3 4 6 0 0 0 - 8100 - 1 0 - - 0"
+STAT = "# pxname,svname,qcur,qmax,scur,smax\nmodel.assistant,gpu1.assistant.1.8100,0,0,{scur},4\n"
+RECORD = '{"format":"drain/1","who":"ada","reason":"fan","by_hand":true,"time":"2026-11-25T04:00:00Z"}'
+
+
+def printed(up: int = 2, admin: int = 0, scur: tuple[int, ...] = (0,), record: str = "") -> str:
+    row = ROW.format(server="gpu1.assistant.1.8100", up=up, admin=admin)
+    text = f"== servers\n1\n# be_id be_name srv_id srv_name srv_addr\n{row}\n\n"
+    text += "".join(f"== stat\n{STAT.format(scur=count)}\n" for count in scur)
+    return text + (f"== drain gpu1.assistant.1.8100\n{record}\n" if record else "")
+
+
+def state(up: int = 2, admin: int = 0, scur: tuple[int, ...] = (0,), record: str = "") -> ServerState:
+    return parse_states(printed(up, admin, scur, record))["gpu1/assistant@1"]
+
+
+def test_a_servers_requests_are_those_of_all_workers() -> None:
+    assert state(scur=(1, 4, 2)).in_flight == 7
+
+
+def test_a_worker_that_left_in_between_counts_nothing() -> None:
+    text = printed(scur=(2,)) + "== stat\nCan't find the target PID matching the prefix '@!123'.\n"
+    assert parse_states(text)["gpu1/assistant@1"].in_flight == 2
+
+
+def test_a_server_takes_requests_only_up_and_undrained() -> None:
+    assert state().takes_requests
+    assert not state(up=0).takes_requests
+    assert not state(admin=1).takes_requests
+    assert (state(admin=8).up, state(admin=8).takes_requests) == (True, False)
+
+
+def test_a_drain_is_held_by_a_person_unless_its_record_says_otherwise() -> None:
+    assert state(admin=8).held
+    assert state(admin=8, record=RECORD).held
+    assert not state(admin=8, record=RECORD.replace("true", "false")).held
+    assert not state(record=RECORD).held
+
+
+def test_a_record_that_cannot_be_read_is_none() -> None:
+    assert state(admin=8, record="{").record is None
+
+
+def test_over_several_gateways_up_means_at_all_and_drained_at_one() -> None:
+    up = state(scur=(2,))
+    drained = replace(up, drained=True, in_flight=3)
+    both = merged({"gate1": {up.address: up}, "gate2": {up.address: drained}})[up.address]
+    assert (both.drained, both.in_flight, both.takes_requests) == (True, 5, False)
+    missing = merged({"gate1": {up.address: up}, "gate2": {}})[up.address]
+    assert not missing.takes_requests
