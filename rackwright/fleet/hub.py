@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -58,7 +59,7 @@ class Hub:
     def _info(self, source: HubSource, where: str) -> ModelInfo:
         import httpx2
         from huggingface_hub import HfApi, set_client_factory
-        from huggingface_hub.errors import HfHubHTTPError
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
         def client() -> httpx2.Client:
             return httpx2.Client(proxy=self.web.proxy, follow_redirects=True, timeout=60)
@@ -68,13 +69,19 @@ class Hub:
         api = HfApi(endpoint=self.endpoint, token=self.token.reveal() if self.token else False)
         host = urlsplit(self.endpoint).hostname or self.endpoint
         try:
-            return api.model_info(source.repository, revision=source.revision, files_metadata=True, timeout=60)
+            info = api.model_info(source.repository, revision=source.revision, files_metadata=True, timeout=60)
+        except HFValidationError:
+            problem = Problem(where, f"{source.repository} can't be a repository", "OWNER/REPO as its page shows it")
+            raise FleetError([problem]) from None
         except HfHubHTTPError as error:
             raise self._refused(source, where, error.response.status_code) from None
         except httpx2.TransportError as error:
             raise unreachable(host, type(error).__name__) from None
         except (httpx2.HTTPError, json.JSONDecodeError, TypeError, KeyError):
             raise RackwrightError("doesn't answer like a model hub", where=host, next="check site.hub") from None
+        if not re.fullmatch("[0-9a-f]{40}", info.sha or ""):
+            raise RackwrightError("names no commit, so it is no model hub", where=host, next="check site.hub")
+        return info
 
     def _refused(self, source: HubSource, where: str, status: int) -> RackwrightError:
         asked = f"{source.repository}@{source.revision}"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from pathlib import Path
 
 import pytest
 
 from rackwright.errors import ExitCode, FleetError, RackwrightError
 from rackwright.fleet import hub as hub_module
-from rackwright.fleet import resolve
+from rackwright.fleet import resolve, web
 from rackwright.fleet.hub import Hub
 from rackwright.fleet.lock import model_digest
 from rackwright.fleet.lock_file import mismatches, read_lock, write_lock
@@ -203,6 +204,36 @@ def test_a_token_does_not_follow_a_redirect_to_another_server(hub):
         with pytest.raises(RackwrightError, match="redirected to an address that is not https"):
             Web().digest(f"{hub.url}/acme/tiny/resolve/main/config.json", limit=100, token=Secret("t"))
         assert other.asked == []
+
+
+def test_a_token_is_left_behind_when_the_server_changes(hub, monkeypatch):
+    monkeypatch.setattr(web, "_require_safe", lambda *_: None)
+    with StandInHub({}) as other:
+        other.plain["x"] = b"x"
+        hub.redirect = f"{other.url}/plain/x"
+        Web().digest(f"{hub.url}/acme/tiny/resolve/main/config.json", limit=100, token=Secret("t"))
+        assert (hub.tokens, other.tokens) == (["Bearer t"], [None])
+
+
+def test_what_an_operator_keeps_in_netrc_is_not_sent(hub, monkeypatch, tmp_path):
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password mine\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    hub.plain["x"] = b"x"
+    Web().size(f"{hub.url}/plain/x")
+    assert hub.tokens == [None]
+
+
+@pytest.mark.parametrize("repository", ["acme/a--b", "acme/a..b"])
+def test_a_name_that_no_repository_can_have_is_named(hub, repository):
+    with pytest.raises(FleetError, match=f"x: {re.escape(repository)} can't be a repository"):
+        Hub(hub.url, Web()).settle(HubSource(repository), where="x", loads=(".gguf",))
+    assert hub.asked == []
+
+
+def test_a_server_that_is_no_hub_is_named(hub):
+    hub.commits["main"] = ""
+    with pytest.raises(RackwrightError, match=r"127\.0\.0\.1: names no commit, so it is no model hub"):
+        Hub(hub.url, Web()).settle(HubSource("acme/tiny"), where="x", loads=(".gguf",))
 
 
 def test_a_download_that_ends_early_is_an_error(hub):
