@@ -15,6 +15,7 @@ from pyinfra.api.util import get_file_io
 from pyinfra.connectors.base import BaseConnector
 from pyinfra.connectors.util import CommandOutput, OutputLine, make_unix_command
 
+from rackwright.engine import shortcuts
 from rackwright.engine.questions import Questions
 from rackwright.errors import HostError
 from rackwright.remote import CommandTimeout, Completed, Connection
@@ -119,6 +120,9 @@ class OneHost(Inventory):
 
     def make_hosts_and_groups(self, names: list[str], groups: object) -> None:
         self.hosts = {name: Host(name, inventory=self, groups=[], connector_cls=Connector) for name in names}
+        shortcuts.install()
+        for host in self.hosts.values():
+            shortcuts.simplify(host)
 
 
 def shell(command: StringCommand | str, arguments: dict[str, Any]) -> tuple[str, bool]:

@@ -14,6 +14,10 @@ from rackwright.remote.known_hosts import HostKey, Pins
 from rackwright.values import Target
 
 
+class NoGreeting(HostError):
+    """The port answers, but no SSH session came of it: it may a moment later."""
+
+
 class Refuse(paramiko.MissingHostKeyPolicy):
     """No key is trusted that isn't pinned."""
 
@@ -69,7 +73,7 @@ def log_in(
                 where=target.name,
                 should="ssh.key in the fleet file should name one, or ssh-agent should hold one",
             ) from error
-        raise HostError(f"no SSH with {target.address} port {target.port}: {error}", where=target.name) from error
+        raise NoGreeting(f"no SSH with {target.address} port {target.port}: {error}", where=target.name) from error
 
 
 def _given_key(target: Target) -> paramiko.PKey | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import socket
 import time
 from collections.abc import Iterable
@@ -22,6 +23,7 @@ CONNECT_SECONDS = 10
 LOGIN_SECONDS = 20
 _KEEPALIVE_SECONDS = 10
 _LOSS_SECONDS = 40
+_ATTEMPTS = 4
 
 
 class SshTransport:
@@ -104,6 +106,18 @@ def reach(target: Target, jump: SshTransport | None) -> socket.socket | paramiko
 
 
 def _connect(target: Target, jump: SshTransport | None) -> paramiko.SSHClient:
+    """Log in. sshd turns away some of many logins at the same time (MaxStartups): those try again a little later."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            return _connect_once(target, jump)
+        except login.NoGreeting:
+            if attempt == _ATTEMPTS - 1:
+                raise
+            time.sleep(random.uniform(0.5, 1.5) * 2**attempt)  # noqa: S311
+    raise AssertionError("unreachable")
+
+
+def _connect_once(target: Target, jump: SshTransport | None) -> paramiko.SSHClient:
     pins = known_hosts.lookup(target)
     client = paramiko.SSHClient()
     for key in pins.keys:
