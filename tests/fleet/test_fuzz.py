@@ -7,42 +7,32 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rackwright.errors import FleetError
+from rackwright.errors import FleetError, Problem
 from rackwright.fleet.load import load_fleet
 
 EXAMPLE = (Path(__file__).parents[2] / "inventory" / "example.yml").read_bytes()
 # Short, so that an example takes milliseconds: ruamel.yaml is slow on long comments.
 SHORT = b"\n".join(line.split(b" #")[0] for line in EXAMPLE.split(b"\n") if line and not line.startswith(b"#"))
 
-TOKENS = st.sampled_from(
-    [b"[", b"]", b"{", b"}", b": ", b"- ", b"\n", b"\t", b"&a ", b"*a", b"!!x ", b"'", b'"', b"|", b">", b"%", b"#"]
-    + [
-        b"? ",
-        b"---\n",
-        b"...\n",
-        b"\x00",
-        b"\xff",
-        b"\xc2\x85",
-        b"~",
-        b"1e999",
-        b".inf",
-        b"-1",
-        b"9" * 30,
-        b"\\ud800",
-    ]
-    + [b"true", b"null", b"x-", b"<<", b"@local", b"10.0.0.0/8", b"::", b"%25", b"\xe2\x80\xae", b"'\\U00110000'"]
-)
+WORDS = rb"""[ ] { } &a *a !!x ' " | > % # ~ ? 1e999 .inf -1 true null x- << @local 10.0.0.0/8 :: %25 \ud800"""
+BYTES = [b": ", b"- ", b"\n", b"\t", b"---\n", b"...\n", b"\x00", b"\xff", b"\xc2\x85", b"\xe2\x80\xae", b"9" * 30]
+TOKENS = st.sampled_from([*WORDS.split(), *BYTES])
 
 
 def loads_or_says_why(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "fleet.yml"
         path.write_bytes(data)
-        try:
-            load_fleet(path)
-        except FleetError as error:
-            assert error.problems
-            assert all(str(problem).isprintable() or "\n  next: " in str(problem) for problem in error.problems)
+        problems = problems_of(path)
+    assert all(str(problem).replace("\n  next: ", "").isprintable() for problem in problems)
+
+
+def problems_of(path: Path) -> tuple[Problem, ...]:
+    try:
+        load_fleet(path)
+    except FleetError as error:
+        return error.problems or (Problem("", "refused without a problem\n"),)
+    return ()
 
 
 @settings(max_examples=80, deadline=None)
@@ -66,7 +56,7 @@ def test_any_change_of_the_example_loads_or_is_refused(changes):
     loads_or_says_why(data)
 
 
-@pytest.mark.parametrize("value", ["~", "true", "[[~]]", "{a: {}}", '"\\ud800"', "-1e999"])
+@pytest.mark.parametrize("value", ["~", "true", "{a: [~]}", '"\\ud800"'])
 def test_any_value_in_any_place_loads_or_is_refused(value):
     lines = SHORT.decode().split("\n")
     for number, line in enumerate(lines):

@@ -195,8 +195,7 @@ def messages(path="fleet.yml"):
     try:
         load_fleet(Path(path))
     except FleetError as error:
-        assert error.problems
-        return [str(problem) for problem in error.problems]
+        return [str(problem) for problem in error.problems] or ["refused without a problem"]
     return []
 
 

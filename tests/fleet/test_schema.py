@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import re
+
+from rackwright.fleet.schema import json_schema
+
+
+def test_knows_what_people_write_beyond_the_resolved_model():
+    properties = json_schema()["properties"]
+    assert {"extends", "defaults", "groups", "hosts", "models"} <= set(properties)
+    [(pattern, group)] = [item for item in properties["groups"]["patternProperties"].items() if item[0] != "^x-"]
+    assert group["anyOf"][1] == {"$ref": "#/$defs/Group"}
+    assert re.search(pattern, "gpu-nodes")
+    assert not re.search(pattern, "x-gpu")
+
+
+def test_every_mapping_takes_free_keys_and_no_unknown_ones():
+    mappings = list(objects(json_schema()))
+    assert len(mappings) > 15
+    for mapping in mappings:
+        assert mapping["patternProperties"]["^x-"] == {}
+        assert mapping["additionalProperties"] is False
+
+
+def test_every_reference_leads_somewhere():
+    schema = json_schema()
+    references = set(re.findall(r"'#/\$defs/(\w+)'", str(schema)))
+    assert references == set(schema["$defs"]) & references
+    assert "Group" in references
+
+
+def test_a_file_that_extends_another_may_leave_sections_out():
+    assert {"required": ["extends"]} in json_schema()["anyOf"]
+
+
+def test_durations_may_be_text():
+    assert json_schema()["$defs"]["Rollout"]["properties"]["drain"]["type"] == ["string", "integer"]
+
+
+def objects(part):
+    if isinstance(part, dict):
+        if part.get("type") == "object":
+            yield part
+        for below in part.values():
+            yield from objects(below)
+    elif isinstance(part, list):
+        for below in part:
+            yield from objects(below)
