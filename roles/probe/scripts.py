@@ -10,8 +10,9 @@ from rackwright.roles.probe.settings import Settings
 
 STATES = "/run/rackwright-state"
 _TEMPLATES = Path(__file__).parent / "templates"
-_MISSED = 3
-"""A state older than this many deadlines counts for nothing: one look takes less than two."""
+LONGEST = 5
+"""Deadlines that pass before a look, or a state that nobody renews, counts for nothing: the script waits for up to
+three on an overloaded host, and a little for metrics."""
 
 
 def probe(settings: Settings) -> str:
@@ -37,7 +38,7 @@ def evidence(settings: Settings) -> str:
 
 def agent(settings: Settings) -> str:
     """Return the script that answers HAProxy's agent-check: `up` or `down`."""
-    stale = str(settings.deadline_seconds * _MISSED)
+    stale = str(settings.deadline_seconds * LONGEST)
     return _script("agent", settings, {"file": f"{STATES}/{settings.replica}", "stale": stale})
 
 

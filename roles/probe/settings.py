@@ -19,7 +19,8 @@ class Settings(Frozen):
     """Loopback port on which the host proxy asks for the state."""
     every_seconds: int = 2
     deadline_seconds: int = 10
-    """While busy the counter must move, while idle a one-token completion must come back, within this time."""
+    """While busy the counter must move, while idle a one-token completion must come back, within this time.
+    A host whose load is twice its cores or more gets up to three times as long."""
 
     @property
     def _stem(self) -> str:

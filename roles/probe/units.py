@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rackwright.roles.probe.scripts import LONGEST
 from rackwright.roles.probe.settings import Settings
 
 _COMMON = """\
@@ -35,7 +36,7 @@ ExecStart=/bin/sh {settings.script}.probe
 SupplementaryGroups=rackwright
 RuntimeDirectory=rackwright-state
 RuntimeDirectoryPreserve=yes
-TimeoutStartSec={settings.deadline_seconds * 3}
+TimeoutStartSec={settings.deadline_seconds * LONGEST}
 CapabilityBoundingSet=CAP_SYS_PTRACE
 ReadWritePaths=/var/lib/rackwright
 ProtectSystem=strict

@@ -9,6 +9,7 @@ mkdir -p "$kept"
 journalctl -q --no-hostname -n 200 -u "$unit" >"$kept/journal" 2>&1
 systemctl show -- "$unit" >"$kept/unit" 2>&1
 cp "$metrics" "$kept/metrics"
+{ date +%s; cat /proc/uptime /proc/loadavg /proc/pressure/cpu "${metrics%.metrics}"; } >"$kept/state" 2>&1
 for task in /proc/"$pid"/task/*; do
   echo "== ${task##*/}"
   grep -E '^(Name|State|voluntary_ctxt|nonvoluntary_ctxt)' "$task/status"

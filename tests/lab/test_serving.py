@@ -1,0 +1,249 @@
+"""A real model behind a real unit and probe on a lab host: what the engine may do, and what the probe sees."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from rackwright.lab import artefacts
+from rackwright.lab.hosts import Lab, LabSpec
+from rackwright.roles.layout.settings import Settings as Layout
+from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
+from rackwright.roles.model_store.settings import Settings as ModelStore
+from rackwright.roles.model_store.settings import StoredModel
+from rackwright.roles.probe.settings import Settings as Probe
+from rackwright.roles.replica.proof import proof, proof_command
+from rackwright.roles.replica.settings import Settings as Replica
+from rackwright.roles.replica.state import COMMAND, ReplicaState, parse
+from rackwright.values import File
+from tests.lab.deployed import LabHost
+
+pytestmark = pytest.mark.lab
+
+NAME = "assistant@1"
+PORT = 18100
+RUNTIME = LlamaCpp(kind="llama_cpp", version=artefacts.RELEASE, parallel=2)
+_UNTIL = 60
+
+
+def _file(path: str, artefact: artefacts.Artefact) -> File:
+    size = artefact.path.stat().st_size
+    return File(path=path, size=size, sha256=artefact.sha256, url=f"file://{artefact.path}")
+
+
+def _digest(file: File) -> str:
+    return hashlib.sha256(f"{file.sha256} {file.size} {file.path}\n".encode()).hexdigest()
+
+
+class Serving:
+    """One host with one replica, and its settings."""
+
+    def __init__(self, host: LabHost) -> None:
+        found = artefacts.ensure(lambda _: None)
+        self.host = host
+        self.archive = _file(found.runtime.path.name, found.runtime)
+        self.weights = _file("model.gguf", found.model)
+        self.model = StoredModel(name="assistant", digest=_digest(self.weights), files=(self.weights,))
+        self.store = ModelStore(models=(self.model,))
+        self.replica = self._replica()
+        self.probe = Probe(
+            replica=NAME,
+            unit=self.replica.unit,
+            socket=self.replica.socket,
+            served_name="assistant",
+            counter=RUNTIME.counter,
+            busy=RUNTIME.busy,
+            agent_port=PORT,
+        )
+
+    def _replica(self) -> Replica:
+        folder = self.store.folder(self.model)
+        bare = Replica(
+            name=NAME,
+            model="assistant",
+            user="rw-assistant",
+            command=(),
+            readable=(RUNTIME.folder, folder),
+            mount=self.store.root,
+            stop_seconds=30,
+        )
+        command = RUNTIME.command(
+            model=f"{folder}/model.gguf", socket=bare.socket, names=("assistant", "other"), context=1024, gpus=0
+        )
+        return bare.model_copy(update={"command": command})
+
+    def deploy(self) -> None:
+        from rackwright.roles.layout.role import layout
+        from rackwright.roles.llama_cpp.role import llama_cpp
+        from rackwright.roles.model_store.role import model_store
+        from rackwright.roles.probe.role import probe
+        from rackwright.roles.replica.role import replica
+
+        layout(settings=Layout(fleet="lab", host=self.host.name, serves=True))
+        llama_cpp(settings=RUNTIME, files=(self.archive,))
+        model_store(settings=self.store)
+        replica(settings=self.replica)
+        probe(settings=self.probe)
+
+    def state(self) -> ReplicaState:
+        (state,) = parse(self.host.lab.exec(self.host.name, COMMAND).out)
+        return state
+
+    def agent(self) -> str:
+        return self.host.tell(f"curl -s --max-time 5 telnet://127.0.0.1:{PORT} </dev/null || true")
+
+    def until(self, wanted: str, seconds: float = _UNTIL) -> ReplicaState:
+        """The probe's state once it is the wanted one; every look is a command on the host, so nothing spins."""
+        end = time.monotonic() + seconds
+        while (state := self.state()).probe != wanted:
+            assert time.monotonic() < end, state
+        return state
+
+
+def reached(condition: Callable[[], bool], seconds: float = _UNTIL) -> bool:
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def serving() -> Iterator[Serving]:
+    lab = Lab("test-serving")
+    lab.down()
+    serving = Serving(LabHost(lab, lab.up(LabSpec(hosts=("gpu1",))), "gpu1"))
+    try:
+        serving.host.applied(serving.deploy)
+        yield serving
+    finally:
+        lab.down()
+
+
+@pytest.fixture
+def ready(serving: Serving) -> Serving:
+    serving.until("ready")
+    return serving
+
+
+def test_an_apply_brings_an_engine_that_answers_and_the_next_changes_nothing(ready: Serving) -> None:
+    answer = ready.host.tell(proof_command(ready.replica, "assistant"))
+    assert proof(answer), answer
+    assert proof(ready.host.tell(proof_command(ready.replica, "other")))
+    assert ready.agent() == "up"
+    assert not ready.state().outdated
+    assert ready.host.plan(ready.deploy).changes == 0
+    assert ready.host.applied(ready.deploy).changes == 0
+
+
+def test_the_weights_and_the_runtime_are_read_only_and_nothing_is_left_of_their_way(ready: Serving) -> None:
+    folder = ready.store.folder(ready.model)
+    found = ready.host.tell(f"stat -c '%a %U' {folder} {folder}/model.gguf {RUNTIME.folder}/llama-server")
+    assert found.splitlines() == ["555 root", "444 root", "555 root"]
+    assert ready.host.tell("ls /srv/models/.incoming /opt/rackwright/runtimes/.incoming | grep -v :$ || true") == ""
+    assert not ready.host.holds("ls -d /srv/models/*/*.partial /opt/rackwright/runtimes/*.partial*")
+
+
+def test_the_sandbox_is_tight_by_systemds_own_measure(ready: Serving) -> None:
+    measured = ready.host.tell(f"systemd-analyze security --no-pager {ready.replica.unit} | tail -n 1")
+    assert float(measured.split("level for")[1].split(":")[1].split()[0]) <= 2.0, measured
+
+
+def test_a_probe_inside_the_engines_sandbox_opens_no_connection(ready: Serving) -> None:
+    pid = ready.host.tell(f"systemctl show -P MainPID {ready.replica.unit}")
+    inside = f"nsenter -t {pid} -n -m"
+    assert ready.host.tell(f"{inside} ip -o link | cut -d: -f2").split() == ["lo"]
+    assert ready.host.holds(f"bash -c '</dev/tcp/{ready.host.address}/22'")
+    assert not ready.host.holds(f"{inside} bash -c '</dev/tcp/{ready.host.address}/22'")
+    assert not ready.host.holds(f"{inside} bash -c '</dev/tcp/127.0.0.1/{PORT}'")
+    assert ready.host.tell(f"{inside} find /run -type s") == ready.replica.socket
+    assert ready.host.tell(f"{inside} ls /opt/rackwright/runtimes /srv/models/assistant | grep -v :$").split() == [
+        f"llama_cpp-{RUNTIME.version}",
+        ready.model.digest[:16],
+    ]
+
+
+def test_only_the_group_of_the_host_proxy_reaches_the_socket(ready: Serving) -> None:
+    ask = f"curl -s -o /dev/null --unix-socket {ready.replica.socket} http://e/health"
+    assert not ready.host.holds(f"setpriv --reuid=nobody --regid=nogroup --clear-groups {ask}")
+    assert ready.host.holds(f"setpriv --reuid=nobody --regid=rackwright --clear-groups {ask}")
+
+
+def test_the_log_has_no_prompt(ready: Serving) -> None:
+    ready.host.tell(proof_command(ready.replica, "assistant"))
+    assert "colors" not in ready.host.tell(f"journalctl -o cat -u {ready.replica.unit}")
+
+
+def test_a_changed_unit_never_restarts_a_running_engine_but_shows_as_outdated(ready: Serving) -> None:
+    before = ready.host.tell(f"systemctl show -P MainPID {ready.replica.unit}")
+    kept = ready.replica
+    ready.replica = kept.model_copy(update={"stop_seconds": 31})
+    ready.host.applied(ready.deploy)
+    assert ready.state().outdated
+    assert ready.host.tell(f"systemctl show -P MainPID {kept.unit}") == before
+    ready.replica = kept
+    ready.host.applied(ready.deploy)
+    assert not ready.state().outdated
+
+
+def test_an_engine_with_full_slots_and_a_queue_stays_up(ready: Serving) -> None:
+    ask = (
+        f"curl -s -o /dev/null --max-time 300 --unix-socket {ready.replica.socket} http://e/v1/completions "
+        """-d '{"prompt":"Once","max_tokens":120,"ignore_eos":true}'"""
+    )
+    pid = ready.host.tell(f"systemctl show -P MainPID {ready.replica.unit}")
+    asks = [f"ask-{number}" for number in range(5)]
+    for unit in asks:
+        ready.host.tell(f"systemd-run --quiet --collect --unit={unit} -p SupplementaryGroups=rackwright {ask}")
+    ready.until("busy")
+    # Three deadlines of work.
+    end = time.monotonic() + 3 * ready.probe.deadline_seconds
+    while (state := ready.state()).probe == "busy" and time.monotonic() < end:
+        assert ready.agent() == "up"
+    assert state.probe == "busy", "hung, or the work ended before three deadlines"
+    assert ready.host.tell(f"systemctl show -P MainPID {ready.replica.unit}") == pid
+    ready.host.tell(f"systemctl stop {' '.join(asks)} 2>/dev/null || true")
+    ready.until("ready")
+    assert not ready.host.holds("ls /var/lib/rackwright/evidence/*")
+
+
+def test_a_hung_engine_is_taken_out_killed_once_with_evidence_and_returns(ready: Serving) -> None:
+    pid = ready.host.tell(f"systemctl show -P MainPID {ready.replica.unit}")
+    ready.host.tell(f"kill -STOP {pid}")
+    # A deadline, three on an overloaded host; the look that finds it takes half as long again.
+    assert reached(lambda: ready.agent() == "down", 45)
+    ready.until("ready")
+    assert ready.agent() == "up"
+    assert ready.host.tell(f"systemctl show -P MainPID {ready.replica.unit}") != pid
+    (folder,) = ready.host.tell("ls /var/lib/rackwright/evidence").splitlines()
+    assert "State:\tT" in ready.host.tell(f"cat /var/lib/rackwright/evidence/{folder}/threads")
+    assert ready.host.tell(f"ls /var/lib/rackwright/evidence/{folder}").split() == [
+        *("journal", "metrics", "state", "threads", "unit")
+    ]
+
+
+def test_a_killed_engine_comes_back_past_its_stale_socket(ready: Serving) -> None:
+    pid = ready.host.tell(f"systemctl show -P MainPID {ready.replica.unit}")
+    ready.host.tell(f"kill -KILL {pid}")
+    assert reached(lambda: ready.host.tell(f"systemctl show -P MainPID {ready.replica.unit}") not in ("0", pid))
+    ready.until("ready")
+
+
+def test_a_stopped_engine_is_down_and_stays_so_until_an_apply(ready: Serving) -> None:
+    ready.host.tell(f"systemctl stop {ready.replica.unit}")
+    ready.until("stopped", 20)
+    assert reached(lambda: ready.agent() == "down", 20)
+    ready.host.applied(ready.deploy)
+    ready.until("ready")
+
+
+def test_a_state_that_nobody_renews_counts_as_down(ready: Serving) -> None:
+    ready.host.tell(
+        f"systemctl stop {ready.probe.timer} {ready.probe.service} && touch -d '-1 hour' /run/rackwright-state/{NAME}"
+    )
+    assert ready.agent() == "down"
+    ready.host.applied(ready.deploy)
+    assert reached(lambda: ready.agent() == "up")

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from rackwright.operations.facts.packages import InstalledPackages
+from rackwright.operations.facts.stored import FreeRoom, Room, Stored, StoredFolder
+from rackwright.roles.llama_cpp.role import llama_cpp
+from rackwright.roles.llama_cpp.settings import Settings
+from rackwright.values import File
+from tests.fakes import play
+from tests.roles.serving import RUNTIME
+
+_ARCHIVE = File(path="llama.tar.gz", size=5, sha256="b" * 64, url="https://example.org/llama.tar.gz")
+_PACKAGES = {InstalledPackages: ("libgomp1", "curl", "ca-certificates")}
+
+
+def test_an_installed_version_is_left_alone() -> None:
+    facts = {**_PACKAGES, StoredFolder: Stored("b" * 64, {"llama-server": 1})}
+    assert play(llama_cpp, facts=facts, settings=RUNTIME, files=(_ARCHIVE,)).changed == []
+
+
+def test_a_missing_version_is_fetched_before_it_is_unpacked() -> None:
+    facts = {**_PACKAGES, StoredFolder: Stored(), FreeRoom: Room(free=10**12)}
+    changed = play(llama_cpp, facts=facts, settings=RUNTIME, files=(_ARCHIVE,)).changed
+    assert [name.split()[0] for name in changed] == ["Make", "Fetch", "Unpack"]
+
+
+@pytest.mark.parametrize("name", ["host", "log-verbosity", "verbose", "tools", "slots", "no-webui"])
+def test_arguments_that_open_the_engine_or_log_prompts_are_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match="set by rackwright itself"):
+        Settings(kind="llama_cpp", version="b1", args={name: True})
+
+
+def test_each_slot_gets_the_whole_context() -> None:
+    command = RUNTIME.command(model="/m.gguf", socket="/run/e.sock", names=("a", "b"), context=1000, gpus=0)
+    assert command[command.index("--ctx-size") + 1] == "4000"
+    assert command[command.index("--alias") + 1] == "a,b"
