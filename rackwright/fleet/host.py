@@ -156,6 +156,7 @@ class _Composer:
                 StoredModel(name=model, digest=self.lock.models[model].digest, files=self.lock.models[model].files)
                 for model in dict.fromkeys(replica.model for replica in replicas)
             ),
+            hub=site.hub,
             proxy=site.proxy,
             ca_bundle=site.ca_bundle,
         )
