@@ -14,4 +14,5 @@ class Talk(Live):
         self._yes = yes
 
     def confirm(self, question: str) -> None:
+        self.pause()
         confirm(question, yes=self._yes)

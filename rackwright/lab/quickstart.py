@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -16,6 +17,14 @@ from rackwright.errors import RackwrightError
 from rackwright.lab.fleet_file import DOMAIN
 
 QUESTION = "Name three colors."
+_BODY = json.dumps(
+    {
+        "model": "assistant",
+        "messages": [{"role": "user", "content": QUESTION}],
+        "max_tokens": 60,
+        "temperature": 0,
+    }
+)
 _FLEET = Path("inventory/lab.yml")
 _KEY = Path("inventory/lab.key")
 _AUTHORITY = Path("inventory/lab.ca.crt")
@@ -50,19 +59,19 @@ def _main(stages: Stages) -> int:
     stages.run("lock", lambda: _fleet("lock"))
     stages.run("check", lambda: _fleet("check"))
     stages.run("key", _key)
-    applied = json.loads(stages.run("apply", lambda: _fleet("apply", "--yes", "--json")))
+    applied = stages.run("apply", lambda: _fleet("apply", "--yes"))
     stages.run("verify", lambda: _fleet("verify"))
     answer = stages.run("question", lambda: _ask(gateway))
     print(_summary(stages.seconds, changed_of(applied), answer, gateway))
     return 0
 
 
-def changed_of(applied: object) -> int:
-    """Given apply's JSON, return how many operations changed something. Raise RackwrightError if it isn't there."""
-    found = applied.get("changed") if isinstance(applied, dict) else None
-    if not isinstance(found, int):
-        raise RackwrightError("apply --json has no total `changed`", where="quickstart")
-    return found
+def changed_of(applied: str) -> int:
+    """Given what apply printed, return how many operations changed something. Raise RackwrightError without it."""
+    found = re.search(r"^total +(\d+)", applied, re.MULTILINE)
+    if not found:
+        raise RackwrightError("apply printed no total", where="quickstart")
+    return int(found[1])
 
 
 def _rackwright(*words: str) -> str:
@@ -96,9 +105,8 @@ def _key() -> None:
 
 def _ask(gateway: str) -> str:
     """Return the model's answer to the question, asked through the gateway over TLS."""
-    body = {"model": "assistant", "messages": [{"role": "user", "content": QUESTION}], "max_tokens": 60}
     command = ["curl", "--silent", "--show-error", "--fail-with-body", "--max-time", "120", "--config", "-"]
-    command += ["--cacert", str(_AUTHORITY), "--resolve", f"{DOMAIN}:443:{gateway}", "--json", json.dumps(body)]
+    command += ["--cacert", str(_AUTHORITY), "--resolve", f"{DOMAIN}:443:{gateway}", "--json", _BODY]
     # The key goes by standard input: everybody on this machine can read an argument vector.
     config = f'header = "Authorization: Bearer {_KEY.read_text().strip()}"\n'
     url = f"https://{DOMAIN}/v1/chat/completions"
@@ -111,14 +119,13 @@ def _ask(gateway: str) -> str:
 def _summary(seconds: dict[str, float], changed: int, answer: str, gateway: str) -> str:
     times = "\n".join(f"  {name:<9}{taken:7.1f} s" for name, taken in seconds.items())
     what = "nothing changed" if changed == 0 else f"{changed} changes"
-    body = json.dumps({"model": "assistant", "messages": [{"role": "user", "content": QUESTION}]})
     return f"""
 Question: {QUESTION}
 Answer:   {answer}
 
 Ask yourself:
   printf 'header = "Authorization: Bearer %s"' "$(cat {_KEY})" | curl --config - --cacert {_AUTHORITY} \\
-    --resolve {DOMAIN}:443:{gateway} https://{DOMAIN}/v1/chat/completions --json '{body}'
+    --resolve {DOMAIN}:443:{gateway} https://{DOMAIN}/v1/chat/completions --json '{_BODY}'
 
 Apply: {what}. Time:
 {times}

@@ -53,7 +53,7 @@ def apply(site: Site, options: Options, talk: Talk, confirm: Callable[[Plan], No
             remember(site, held, planned.run, planned.surveyed, known=known)
             return Applied(planned.run, ())
         confirm(planned)
-        run = _change(site, options, talk)
+        run = _change(site, held, options, talk)
         restarted = _restart(site, held, planned, run, options, talk)
         _settle(site, run, talk)
         remember(site, held, run, planned.surveyed, known=known)
@@ -65,25 +65,26 @@ def _stage(talk: Talk, index: int) -> None:
     talk.stage(STAGES[index], index + 1, len(STAGES), then)
 
 
-def _change(site: Site, options: Options, talk: Talk) -> Run:
+def _change(site: Site, held: Held, options: Options, talk: Talk) -> Run:
     from rackwright.deploys.baseline import baseline
     from rackwright.deploys.confirm import confirm
     from rackwright.deploys.retire import retire
     from rackwright.deploys.site import service
 
     _stage(talk, 1)
-    run = _then(site, Run(), baseline, options)
+    run = _then(site, held, Run(), baseline, options)
     run += Run(unreachable=_fresh_connections(site, _going(site, run)))
-    run = _then(site, run, confirm, options)
+    run = _then(site, held, run, confirm, options)
     _stage(talk, 2)
-    run = _then(site, run, service, options)
-    return _then(site, run, retire, options)
+    run = _then(site, held, run, service, options)
+    return _then(site, held, run, retire, options)
 
 
-def _then(site: Site, run: Run, deploy: Callable[[], None], options: Options) -> Run:
+def _then(site: Site, held: Held, run: Run, deploy: Callable[[], None], options: Options) -> Run:
     """The next run, on the hosts that have not failed; none after an interruption."""
     if run.interrupted:
         return run
+    held.check()
     return run + site.engine.apply(deploy, {name: site.models[name] for name in _going(site, run)}, only=options.only)
 
 

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from rackwright.errors import FleetError, HostError, Problem, RackwrightError, SecretError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from shlex import quote
@@ -46,6 +47,8 @@ class Connection:
         self.counters = Counters()
         self._make = transport or open_transport
         self._transport: Transport | None = None
+        # Several greenlets may find the connection closed at once; sshd turns a crowd of logins away.
+        self._opening = threading.RLock()
         self._sudo_proven = False
 
     @property
@@ -112,10 +115,11 @@ class Connection:
         self._sudo_proven = False
 
     def _opened(self) -> Transport:
-        if self._transport is None or not self._transport.alive():
-            self.close()
-            self._transport = self._make(self.target)
-        return self._transport
+        with self._opening:
+            if self._transport is None or not self._transport.alive():
+                self.close()
+                self._transport = self._make(self.target)
+            return self._transport
 
     def _execute(
         self,

@@ -3,12 +3,18 @@ import pytest
 from rackwright.errors import RackwrightError
 from rackwright.lab.quickstart import changed_of
 
+PRINTED = """\
+       changed  unchanged  failed  skipped
+gate1        1         28       0        0
+total        3        114       0        0
+"""
 
-def test_reads_the_total_of_an_apply() -> None:
-    assert changed_of({"changed": 0, "failed": 0}) == 0
+
+def test_the_number_of_changes_is_taken_from_what_apply_prints() -> None:
+    assert changed_of(PRINTED) == 3
 
 
-@pytest.mark.parametrize("document", [{}, [], {"changed": None}])
-def test_an_apply_without_a_total_is_an_error_and_not_no_change(document: object) -> None:
-    with pytest.raises(RackwrightError, match="no total"):
-        changed_of(document)
+@pytest.mark.parametrize("printed", ["", "gate1        1         28       0        0\n", "totally 3\n"])
+def test_what_apply_did_not_print_is_said(printed: str) -> None:
+    with pytest.raises(RackwrightError, match="apply printed no total"):
+        changed_of(printed)
