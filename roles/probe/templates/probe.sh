@@ -1,9 +1,8 @@
 # The rule: while busy the counter must move, while idle a one-token completion must come back, both within the
-# deadline; a busy engine is never taken for a dead one. A hung one is killed once until it has been ready again.
-# Writes state= (loading, ready, busy, hung, stopped), since= (seconds since 1970), and what the next look needs.
-set -eu
-umask 022
+# deadline. A hung engine is killed once until it was ready again. Writes state=, since= and what the next look needs.
+set -eu; umask 022
 state='' since=0 counter='' moved=0 invocation='' spent=0 answered=0
+# shellcheck disable=SC2034 # eval reads it
 while IFS='=' read -r key value; do
   case $key in state | since | counter | moved | invocation | spent | answered) eval "$key=\$value" ;; esac
 done 2>/dev/null <"$file" || :
@@ -43,8 +42,8 @@ case $code in
 esac
 [ "$state" = stopped ] || [ $(($(uptime) - moved)) -lt "$deadline" ] || state=hung
 [ "$state" = "$last_state" ] || since=$(date +%s)
-first=$spent
-[ "$state" != hung ] || spent=1
-for key in state since counter moved invocation spent answered; do eval "echo $key=\$$key"; done >"$file.new"
+first=$spent; [ "$state" != hung ] || spent=1
+printf '%s=%s\n' state "$state" since "$since" counter "$counter" moved "$moved" invocation "$invocation" \
+  spent "$spent" answered "$answered" >"$file.new"
 mv -f "$file.new" "$file"
 [ "$first" = "$spent" ] || exec /bin/sh "${0%.probe}.evidence" "$unit" "$file.metrics"
