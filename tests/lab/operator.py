@@ -1,0 +1,82 @@
+"""An operator at the command line, with a fleet of lab hosts in a folder of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rackwright.lab import artefacts, fleet_file
+from rackwright.lab.hosts import LabFleet
+
+
+@dataclass(frozen=True)
+class Said:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True)
+class Operator:
+    path: Path
+    """The fleet file."""
+
+    def __call__(self, *words: str, check: int | None = 0, timeout: float = 300) -> Said:
+        done = subprocess.run(
+            self.argv(*words), capture_output=True, text=True, timeout=timeout, env=self.environment
+        )
+        assert check is None or done.returncode == check, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return Said(done.returncode, done.stdout, done.stderr)
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self.argv(*words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self.environment
+        )
+
+    def argv(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "rackwright", "-f", str(self.path), *words]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        home = self.path.parent
+        return os.environ | {"XDG_CONFIG_HOME": str(home / "config"), "XDG_CACHE_HOME": str(home / "cache")}
+
+    def edit(self, old: str, new: str) -> None:
+        """The fleet file says something else, and the lock answers it."""
+        text = self.path.read_text()
+        assert old in text
+        self.path.write_text(text.replace(old, new))
+        self("lock")
+
+    def replicas(self) -> dict[str, dict[str, Any]]:
+        return {entry["replica"]: entry for entry in self("status", "--json", check=None).json["replicas"]}
+
+
+def operator(folder: Path, fleet: LabFleet) -> Operator:
+    """Given running lab hosts, write and lock their fleet file, with short rollout times."""
+    path = folder / "test.yml"
+    fleet_file.write(path, fleet, artefacts.ensure(lambda _: None))
+    (fleet.key.parent / "written").unlink()
+    made = Operator(path)
+    made("lock")
+    return made
+
+
+def wait_until(holds: Callable[[], bool], seconds: float) -> float:
+    """Return after how many seconds it held. Fail if it never did."""
+    started = time.monotonic()
+    while not holds():
+        assert time.monotonic() - started < seconds, f"not within {seconds} s"
+        time.sleep(0.2)
+    return time.monotonic() - started

@@ -1,0 +1,213 @@
+"""A fleet's life at the command line: bare hosts, apply, changes, failures. The tests build on one another."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rackwright.lab.hosts import Lab, LabFleet
+from rackwright.lifecycle.asking import FromController, Request, ask
+from rackwright.values import Secret
+from tests.lab.operator import Operator, operator, wait_until
+
+pytestmark = pytest.mark.lab
+ROOT = Path(__file__).parents[2]
+DOMAIN = "llm.lab.internal"
+
+
+@pytest.fixture(scope="module")
+def bare(lab_fleet: LabFleet, tmp_path_factory: pytest.TempPathFactory) -> Operator:
+    return operator(tmp_path_factory.mktemp("site"), lab_fleet)
+
+
+@pytest.fixture(scope="module")
+def site(bare: Operator) -> Operator:
+    said = bare("apply", "--yes", "--json")
+    assert said.json["changed"] > 50
+    assert said.json["failed"] == 0
+    return bare
+
+
+def pid(lab: Lab, host: str, unit: str = "rackwright-assistant@1") -> str:
+    return lab.exec(host, f"systemctl show -p MainPID --value {unit}").out.strip()
+
+
+def answer(site: Operator, lab_fleet: LabFleet, key: str) -> tuple[int, str]:
+    body = json.dumps(
+        {
+            "model": "gpt-4o-mini",
+            "messages": [{"role": "user", "content": "Name three colors."}],
+            "max_tokens": 16,
+            "temperature": 0,
+        }
+    )
+    request = Request(lab_fleet.hosts["gate1"], DOMAIN, "/v1/chat/completions", body, Secret(key))
+    (response,) = ask(FromController(), site.path.with_name("test.ca.crt").read_text(), (request,))
+    return response.status, response.text
+
+
+def test_check_finds_bare_hosts_good(bare: Operator) -> None:
+    said = bare("check", "--json").json
+    assert said["failed"] == 0
+    assert {"gate1", "gpu1", "gpu2"} <= {condition["where"] for condition in said["conditions"]}
+
+
+def test_plan_of_bare_hosts_says_so_and_changes_nothing(bare: Operator, lab: Lab) -> None:
+    said = bare("plan", "--check", "--json", check=4)
+    assert said.json["changed"] > 50
+    assert lab.exec("gpu1", "ls /etc/rackwright /opt/rackwright /srv/models", check=False).out == ""
+    assert not bare.path.with_name("test.ca.crt").exists()
+
+
+def test_a_second_apply_changes_nothing_on_every_host(site: Operator) -> None:
+    said = site("apply", "--yes", "--json").json
+    assert (said["changed"], said["failed"], said["skipped"]) == (0, 0, 0)
+    assert all(host["changed"] == 0 for host in said["hosts"].values())
+    assert site("plan", "--check").code == 0
+
+
+def test_verify_proves_the_service(site: Operator) -> None:
+    said = site("verify", "--json").json
+    assert said["failed"] == 0
+    assert said["asked_from"] == "the controller"
+    assert {"assistant: a stream", "gpt-4o-mini: a completion", "a wrong key is refused"} <= {
+        proof["what"] for proof in said["proofs"]
+    }
+
+
+def test_verify_leaves_no_key_behind(site: Operator, lab: Lab) -> None:
+    site("verify")
+    shown = lab.exec("gate1", "cat /etc/rackwright/gateway/keys.map; ls /run/rackwright-gateway").out
+    assert "verify" not in shown
+
+
+def test_a_key_acts_at_once_and_a_revoked_one_no_more(site: Operator, lab_fleet: LabFleet) -> None:
+    key = site("key", "add", "ci", "--owner", "tests", "--json").json["key"]
+    status, text = answer(site, lab_fleet, key)
+    assert status == 200
+    assert "Red" in text
+    site("key", "revoke", "ci", "--yes")
+    assert answer(site, lab_fleet, key)[0] == 401
+
+
+def test_plain_pyinfra_sees_nothing_to_change(site: Operator) -> None:
+    command = [
+        str(Path(sys.executable).with_name("pyinfra")),
+        "inventory/example.py",
+        "deploys/site.py",
+        "--dry",
+        "-y",
+    ]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, env=site.environment | {"RACKWRIGHT_FLEET": str(site.path)}
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "No Changes" in done.stdout + done.stderr or "No changes" in done.stdout + done.stderr
+
+
+def test_a_drained_replica_gets_nothing_and_comes_back(site: Operator) -> None:
+    site("drain", "gpu1/assistant@1", "--reason", "fan replacement", "--yes")
+    assert site.replicas()["gpu1/assistant@1"]["traffic"].startswith("drained: fan replacement")
+    refused = site("drain", "gpu2", "--reason", "too", "--yes", check=1)
+    assert "assistant would be left without a healthy replica" in refused.err
+    site("undrain", "gpu1/assistant@1")
+    wait_until(lambda: site.replicas()["gpu1/assistant@1"]["traffic"] == "yes", 30)
+
+
+def test_restart_takes_one_replica_and_leaves_the_other(site: Operator, lab: Lab) -> None:
+    before = pid(lab, "gpu1"), pid(lab, "gpu2")
+    said = site("restart", "gpu1/assistant@1", "--yes")
+    assert [
+        phase for phase in ("gate", "drain", "act", "prove", "return", "soak", "done") if f": {phase}" in said.err
+    ]
+    assert pid(lab, "gpu1") != before[0]
+    assert pid(lab, "gpu2") == before[1]
+
+
+def test_a_changed_setting_restarts_engines_one_at_a_time(site: Operator, lab: Lab) -> None:
+    before = pid(lab, "gpu1"), pid(lab, "gpu2")
+    site.edit("parallel: 2", "parallel: 3")
+    planned = site("plan", "--check", "--json", check=4).json
+    assert [restart["replica"] for restart in planned["restarts"]] == ["gpu1/assistant@1", "gpu2/assistant@1"]
+    said = site("apply", "--yes", "--json").json
+    assert said["restarted"] == ["gpu1/assistant@1", "gpu2/assistant@1"]
+    assert pid(lab, "gpu1") != before[0]
+    assert pid(lab, "gpu2") != before[1]
+    assert site("apply", "--yes", "--json").json["changed"] == 0
+
+
+def test_a_stopped_engine_is_out_of_the_gateway_within_30_seconds(site: Operator, lab: Lab) -> None:
+    lab.exec("gpu1", "systemctl stop rackwright-assistant@1")
+    wait_until(lambda: site.replicas()["gpu1/assistant@1"]["traffic"] == "no", 30)
+    refused = site("restart", "gpu2/assistant@1", "--yes", check=1)
+    assert "is the last healthy replica of assistant" in refused.err
+    site("apply", "--yes")
+    wait_until(lambda: site.replicas()["gpu1/assistant@1"]["traffic"] == "yes", 60)
+
+
+def test_what_the_fleet_no_longer_names_is_removed(site: Operator, lab: Lab) -> None:
+    site.edit("on: [gpu1, gpu2]", "on: [gpu1]")
+    assert "Remove units that the fleet no longer names" in site("plan").out
+    site("apply", "--yes")
+    assert "rackwright-assistant" not in lab.exec("gpu2", "ls /etc/systemd/system").out
+    assert "rw-assistant" not in lab.exec("gpu2", "cat /etc/passwd").out
+    assert "gpu2" not in lab.exec("gate1", "cat /etc/rackwright/gateway/haproxy.cfg").out
+    assert site("apply", "--yes", "--json").json["changed"] == 0
+    site.edit("on: [gpu1]", "on: [gpu1, gpu2]")
+    site("apply", "--yes")
+
+
+def test_a_second_operator_is_refused_by_name(site: Operator) -> None:
+    first = site.start("restart", "gpu1/assistant@1", "--yes")
+    assert first.stdout is not None
+    assert "gpu1/assistant@1: gate" in first.stdout.readline()
+    refused = site("apply", "--yes", check=11)
+    assert "the fleet is leased by" in refused.err
+    assert "restart gpu1/assistant@1" in refused.err
+    assert first.wait(timeout=120) == 0
+
+
+def test_an_apply_that_was_killed_is_finished_by_the_next(site: Operator, lab: Lab) -> None:
+    site.edit("parallel: 3", "parallel: 2")
+    killed = site.start("apply", "--yes")
+    assert killed.stdout is not None
+    wait_until(lambda: "+ gpu" in killed.stdout.readline(), 120)  # type: ignore[union-attr]
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.wait()
+    refused = site("apply", "--yes", check=11)
+    assert "the fleet is leased by" in refused.err
+    done = []
+    wait_until(lambda: done.append(site("apply", "--yes", check=None)) or done[-1].code != 11, 120)
+    assert done[-1].code == 0, done[-1].err
+    assert "took over an expired lease" in done[-1].err
+    assert site("apply", "--yes", "--json").json["changed"] == 0
+    for host in ("gpu1", "gpu2"):
+        assert "--parallel" in lab.exec(host, f"tr '\\0' ' ' < /proc/{pid(lab, host)}/cmdline").out
+
+
+def test_a_dead_host_is_named_and_stops_nobody(site: Operator, lab: Lab) -> None:
+    lab.kill("gpu2")
+    said = site("apply", "--yes", "--json", check=3)
+    assert said.json["failed_hosts"] == ["gpu2"]
+    assert said.json["hosts"]["gpu1"]["failed"] == 0
+    found = site("status", "--json", check=12).json
+    (host,) = (host for host in found["hosts"] if host["host"] == "gpu2")
+    assert host["state"].startswith("unreachable")
+    lab.start("gpu2")
+    assert site("apply", "--yes", "--json").json["failed"] == 0
+
+
+def test_a_changed_host_key_is_refused_loudly(site: Operator, lab_fleet: LabFleet) -> None:
+    known = site.path.with_suffix(".known_hosts")
+    text = known.read_text()
+    lines = text.splitlines()
+    known.write_text(text.replace(lines[0].split()[2], lines[1].split()[2]))
+    said = site("check", "--limit", "gate1", check=12)
+    known.write_text(text)
+    assert "host key" in said.out.lower()
