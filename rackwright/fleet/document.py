@@ -126,8 +126,8 @@ class _Reader:
             context = f" {error.context}" if error.context else ""
             what = "not valid YAML" if looks_like(str(error.problem)) else f"not valid YAML: {error.problem}{context}"
             refuse(where, what, "check indentation, quotes and brackets around this line")
-        except (YAMLError, ValueError, IndexError, AttributeError, AssertionError, TypeError, KeyError):
-            # The scanner of ruamel.yaml 0.19 leaks some of these on bytes that are no YAML at all.
+        except (YAMLError, ValueError, ArithmeticError, LookupError, AttributeError, AssertionError, TypeError):
+            # The scanner of ruamel.yaml 0.19 leaks ValueError and OverflowError on escapes like \U00110000.
             refuse(f"{self.file}:{self.line}", "not valid YAML", "check this line and the next")
 
     def _node(self, event: Event, path: tuple[str, ...], line: int) -> AnyNode:

@@ -187,6 +187,9 @@ CASES = [
     ("fleet: acme", "fleet: *a", ["fleet.yml:1: the alias *a has no anchor; write &a above it"]),
     ("fleet: acme", "fleet: acme\n<<: {a: 1}", ["fleet.yml:2: '<<' is not in YAML 1.2; use defaults, groups, extends or a plain alias"]),
     ("fleet: acme", "%YAML 1.1\n---\nfleet: acme", ["fleet.yml:2: asks for another version of YAML; should be YAML 1.2; remove the %YAML line"]),
+    ("fleet: acme", 'fleet: "\\UFFFFFFFF"', ["fleet.yml:1: not valid YAML; check this line and the next"]),
+    ("fleet: acme", 'fleet: "\\U00110000"', ["fleet.yml:1: not valid YAML; check this line and the next"]),
+    ("context: 4096", "context: " + "9" * 5000, ["fleet.yml:13 models.assistant.context: should be a whole number"]),
     ("fleet: acme", "[a]: b\nfleet: acme", ["fleet.yml:1: has a key that is not plain text; a key is one word before a colon"]),
 ]  # fmt: skip
 
