@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyinfra.context import host
 
 from rackwright.fleet.host import HostModel
-from rackwright.roles.certificate.role import certificate
+from rackwright.roles.certificate.role import certificate, own_certificate
 from rackwright.roles.gateway.role import gateway as gateway_role
 
 
@@ -16,5 +16,7 @@ def gateway() -> None:
         return
     for issued in model.certificates:
         if issued.name in (model.gateway.certificate, model.gateway.client_certificate):
-            certificate(settings=issued, issuer=model.issuer)
+            certificate(settings=issued, issuer=model.credentials.issuer)
+    if own := model.credentials.own_certificate:
+        own_certificate(stem=model.gateway.certificate, certificate=own)
     gateway_role(settings=model.gateway)

@@ -25,12 +25,12 @@ def serve() -> None:
             proxy=model.model_store.proxy,
             ca_bundle=model.model_store.ca_bundle,
         )
-    model_store(settings=model.model_store, token=model.hub_token)
+    model_store(settings=model.model_store, token=model.credentials.hub_token)
     for unit in model.replicas:
         replica(settings=unit)
     for watch in model.probes:
         probe(settings=watch)
     for issued in model.certificates:
         if issued.name == model.host_proxy.certificate:
-            certificate(settings=issued, issuer=model.issuer)
+            certificate(settings=issued, issuer=model.credentials.issuer)
     host_proxy(settings=model.host_proxy)

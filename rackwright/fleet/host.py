@@ -21,7 +21,7 @@ from rackwright.roles.model_store.settings import Settings as ModelStore
 from rackwright.roles.model_store.settings import StoredModel
 from rackwright.roles.probe.settings import Settings as Probe
 from rackwright.roles.replica.settings import Settings as ReplicaUnit
-from rackwright.values import Address, Issuer, Network, Secret
+from rackwright.values import Address, Issued, Issuer, Network, Secret
 
 AGENT_PORT_OFFSET = 10_000
 """A replica's agent listens on loopback at its port plus this."""
@@ -31,6 +31,17 @@ AGENT_PORT_OFFSET = 10_000
 class InstalledRuntime:
     settings: LlamaCpp
     lock: RuntimeLock
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What roles hand out without knowing where it came from."""
+
+    issuer: Issuer | None = None
+    """The fleet's authority; None where nothing may be issued."""
+    own_certificate: Issued | None = None
+    """The operator's certificate for clients; None: the authority issues it."""
+    hub_token: Secret | None = None
 
 
 @dataclass(frozen=True)
@@ -47,9 +58,7 @@ class HostModel:
     probes: tuple[Probe, ...]
     host_proxy: HostProxy | None
     gateway: Gateway | None
-    issuer: Issuer | None = None
-    """The fleet's authority; None where nothing may be issued, as in a rehearsal without its key."""
-    hub_token: Secret | None = None
+    credentials: Credentials = Credentials()
 
 
 @dataclass(frozen=True)
@@ -59,8 +68,9 @@ class _Composer:
     fleet: Fleet
     lock: Lock
     keys: tuple[Key, ...]
+    credentials: Credentials
 
-    def host(self, name: str, issuer: Issuer | None, hub_token: Secret | None) -> HostModel:
+    def host(self, name: str) -> HostModel:
         replicas = self.fleet.replicas_on(name)
         units = tuple(self._unit(replica) for replica in replicas)
         probes = tuple(self._probe(replica, unit) for replica, unit in zip(replicas, units, strict=True))
@@ -77,8 +87,7 @@ class _Composer:
             probes=probes,
             host_proxy=host_proxy,
             gateway=gateway,
-            issuer=issuer,
-            hub_token=hub_token,
+            credentials=self.credentials,
         )
 
     def _model(self, replica: Replica) -> Model:
@@ -263,13 +272,8 @@ def _allowed(rule: Allow) -> Opening:
 
 
 def host_models(
-    fleet: Fleet,
-    lock: Lock,
-    keys: tuple[Key, ...] = (),
-    *,
-    issuer: Issuer | None = None,
-    hub_token: Secret | None = None,
+    fleet: Fleet, lock: Lock, keys: tuple[Key, ...] = (), credentials: Credentials = Credentials()
 ) -> dict[str, HostModel]:
     """Given a fleet and a lock that answers it, return each host in service with its model."""
-    composer = _Composer(fleet, lock, keys)
-    return {name: composer.host(name, issuer, hub_token) for name in fleet.hosts}
+    composer = _Composer(fleet, lock, keys, credentials)
+    return {name: composer.host(name) for name in fleet.hosts}

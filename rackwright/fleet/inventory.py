@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from rackwright.fleet.authority import authority_of
-from rackwright.fleet.host import host_models
-from rackwright.fleet.keys import as_gateway_keys, read_keys
+from rackwright.fleet.desired import desired
 from rackwright.fleet.lock_file import read_lock, require_match
 from rackwright.fleet.model import Fleet
 from rackwright.fleet.targets import target
@@ -16,8 +14,7 @@ def pyinfra_hosts(fleet: Fleet) -> list[tuple[str, HostData]]:
     """Return each host in service with its data. Raise FleetError if there is no lock that answers the fleet file."""
     lock = read_lock(fleet.beside("lock"))
     require_match(fleet, lock)
-    keys = as_gateway_keys(read_keys(fleet.beside("keys.yml")))
-    models = host_models(fleet, lock, keys, issuer=authority_of(fleet))
+    models = desired(fleet, lock)
     return [(_name(fleet, name), _data(fleet, name) | {"model": model}) for name, model in models.items()]
 
 

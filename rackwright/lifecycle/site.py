@@ -9,13 +9,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from rackwright.fleet.authority import authority_of
-from rackwright.fleet.host import HostModel, host_models
-from rackwright.fleet.keys import as_gateway_keys, read_keys
+from rackwright.fleet.desired import desired
+from rackwright.fleet.host import HostModel
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.lock_file import read_lock, require_match
 from rackwright.fleet.model import Fleet
 from rackwright.fleet.naming import hosts_named
-from rackwright.fleet.secrets import resolve
 from rackwright.fleet.targets import target, targets
 from rackwright.state.operator import Operator, operator
 from rackwright.state.store import FileStore
@@ -71,15 +70,8 @@ def open_site(
     lock = read_lock(fleet.beside("lock"))
     require_match(fleet, lock)
     names = hosts_named(fleet, limit)
-    models = _models(fleet, lock)
+    models = desired(fleet, lock)
     with Remote(targets(fleet)) as remote:
         engine = Engine(remote, memory=QuestionMemory(), on_step=progress)
         key = target(fleet, fleet.control[0]).key
         yield Site(fleet, lock, {name: models[name] for name in names}, remote, engine, operator(key))
-
-
-def _models(fleet: Fleet, lock: Lock) -> dict[str, HostModel]:
-    keys = as_gateway_keys(read_keys(fleet.beside("keys.yml")))
-    reference = fleet.file.site.hub_token
-    token = resolve(reference, where=f"{fleet.path} site.hub_token", folder=fleet.path.parent) if reference else None
-    return host_models(fleet, lock, keys, issuer=authority_of(fleet), hub_token=token)

@@ -1,0 +1,27 @@
+"""What should be on every host, with what it takes to get it there: the fleet's files read, its secrets resolved."""
+
+from __future__ import annotations
+
+from rackwright.fleet.authority import authority_of
+from rackwright.fleet.host import Credentials, HostModel, host_models
+from rackwright.fleet.keys import as_gateway_keys, read_keys
+from rackwright.fleet.lock import Lock
+from rackwright.fleet.model import Fleet
+from rackwright.fleet.own_certificate import own_certificate_of
+from rackwright.fleet.secrets import resolve
+from rackwright.values import Secret
+
+
+def desired(fleet: Fleet, lock: Lock) -> dict[str, HostModel]:
+    """Return each host in service with its model. Raise FleetError or SecretError if a file or secret isn't good."""
+    credentials = Credentials(
+        issuer=authority_of(fleet), own_certificate=own_certificate_of(fleet), hub_token=_hub_token(fleet)
+    )
+    return host_models(fleet, lock, as_gateway_keys(read_keys(fleet.beside("keys.yml"))), credentials)
+
+
+def _hub_token(fleet: Fleet) -> Secret | None:
+    reference = fleet.file.site.hub_token
+    if reference is None:
+        return None
+    return resolve(reference, where=f"{fleet.path} site.hub_token", folder=fleet.path.parent)
