@@ -20,7 +20,6 @@ _CHUNK = 256 * 1024
 
 # The stream's end looks the same whether we finished or the connection broke: only a whole file is renamed.
 _PUT = """set -eu
-umask 077
 target=$(readlink -m -- {path})
 temporary=$(mktemp -- "$(dirname -- "$target")/.rackwright-XXXXXXXXXXXX")
 trap 'rm -f -- "$temporary"' EXIT

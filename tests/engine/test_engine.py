@@ -297,3 +297,15 @@ def test_only_the_roles_that_were_asked_for_are_run(hosts: Hosts) -> None:
     assert {step.outcome for step in run.steps} == {Outcome.SKIPPED}
     assert not list(hosts.folder("a").iterdir())
     assert engine.apply(trouble, hosts.models, only=("trouble",)).totals().changed == 6
+
+
+def test_what_stands_satisfied_before_the_first_change_is_not_asked_again(hosts: Hosts, tmp_path: Path) -> None:
+    engine = Engine(hosts.remote, memory=QuestionMemory("t", tmp_path / "memory"))
+    engine.apply(site, hosts.models)
+    engine.plan(site, hosts.models)
+    (hosts.folder("a") / "web/page").write_text("other")
+    hosts.commands("a")
+    run = engine.apply(site, {"a": hosts.models["a"]})
+    assert outcomes(run, "a")["Write the page"] == "changed"
+    assert outcomes(run, "a")["Write the configuration"] == "unchanged"
+    assert not [command for command in hosts.shells["a"].commands if "web/conf" in command]
