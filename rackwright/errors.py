@@ -53,9 +53,7 @@ class RackwrightError(Exception):
 
     exit_code = ExitCode.FAILED
 
-    def __init__(
-        self, what: str, *, where: str = "", should: str | None = None, next: str | None = None
-    ) -> None:
+    def __init__(self, what: str, *, where: str = "", should: str | None = None, next: str | None = None) -> None:
         self.problems: tuple[Problem, ...] = (Problem(where, what, should, next),)
         super().__init__(str(self.problems[0]))
 
