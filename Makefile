@@ -8,7 +8,7 @@ export UV_PYTHON_DOWNLOADS := never
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-fast lint types unit lab-test molecule wheel-test dist down clean
+.PHONY: help quickstart test test-fast lint types unit lab-test molecule wheel-test dist programs bench down clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -16,7 +16,7 @@ help: ## List the targets
 quickstart: .venv/ready ## From nothing to a real answer on disposable hosts (needs root)
 	@python -m rackwright.lab.quickstart
 
-test: lint types wheel-test molecule ## Everything: lint, types, wheel, molecule, then unit and lab tests (needs root)
+test: programs lint types wheel-test molecule ## Everything: lint, types, wheel, molecule, then unit and lab tests (needs root)
 	@python -m pytest
 
 test-fast: lint types unit ## The part without hosts, under 60 s
@@ -28,7 +28,7 @@ lint: .venv/ready ## ruff: rules and format
 types: .venv/ready ## mypy, strict
 	@mypy
 
-unit: .venv/ready ## Tests without hosts
+unit: .venv/ready programs ## Tests without hosts
 	@python -m pytest -m "not lab"
 
 lab-test: .venv/ready ## Tests on disposable hosts (needs root)
@@ -36,6 +36,9 @@ lab-test: .venv/ready ## Tests on disposable hosts (needs root)
 
 molecule: .venv/ready-molecule ## The default molecule scenario (needs root)
 	@[ ! -d molecule/default ] || molecule test --scenario-name default
+
+programs:
+	@.ci/programs
 
 dist: .venv/ready ## Build sdist, and the wheel from that sdist, into dist/
 	@rm -rf dist

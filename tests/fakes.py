@@ -26,7 +26,7 @@ from pyinfra.api.util import get_file_io
 from pyinfra.context import ctx_config, ctx_host, ctx_state
 
 Facts = Mapping[Any, object]
-"""Fact class, or (fact class, argument, …) → what `host.get_fact` returns."""
+"""Fact class, or (fact class, its first arguments) → what `host.get_fact` returns; the closest match counts."""
 Answers = Mapping[str | re.Pattern[str], object]
 """Substring or pattern of a command → the lines it prints, or {"stdout": …, "stderr": …, "success": False}."""
 
@@ -90,7 +90,8 @@ class _FakeHost(Host):
     def get_fact(self, name_or_cls: type[FactBase[Any]], *args: Any, **kwargs: Any) -> Any:
         given = (*args, *(value for key, value in kwargs.items() if not key.startswith("_")))
         values = tuple(tuple(value) if isinstance(value, list) else value for value in given)
-        for key in ((name_or_cls, *values), name_or_cls):
+        for known in range(len(values), -1, -1):
+            key = (name_or_cls, *values[:known]) if known else name_or_cls
             if key in self.facts:
                 return self.facts[key]
         return super().get_fact(name_or_cls, *args, **kwargs)

@@ -28,8 +28,10 @@ def plan(context: Context, check: bool, only: tuple[str, ...], limit: tuple[str,
     """
     hosts_needed()
     from rackwright.lifecycle.plan import plan as look
+    from rackwright.lifecycle.plan import roles_named
     from rackwright.lifecycle.site import open_site
 
+    roles_named(only)
     with open_site(context.fleet, limit=limit) as site:
         planned = look(site, only=only)
     context.answer(plan_document(planned), plan_view(planned))

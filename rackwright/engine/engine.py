@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rackwright.engine.progress import Listener
 from rackwright.engine.questions import QuestionMemory, Questions
-from rackwright.remote import Remote
+from rackwright.remote import Begun, Remote, import_gently
 from rackwright.run import Run
 
 if TYPE_CHECKING:
@@ -78,24 +78,28 @@ class Engine:
     def _prepare(
         self, deploy: Deploy, hosts: Mapping[str, object], name: str | None, only: tuple[str, ...]
     ) -> dict[str, HostRun]:
-        # pyinfra takes a third of a second to import.
+        title = name or f"{getattr(deploy, '__module__', '')}.{getattr(deploy, '__qualname__', repr(deploy))}"
+        questions = {host: self._questions(title, host, model) for host, model in hosts.items()}
+        asking = {host: Begun(of_host.ask_ahead) for host, of_host in questions.items()}
+        # pyinfra takes a third of a second to import: the hosts look for their answers meanwhile.
+        import_gently("pyinfra.api", "rackwright.engine.host")
         from rackwright.engine.connector import Link
         from rackwright.engine.host import HostRun
 
-        title = name or f"{getattr(deploy, '__module__', '')}.{getattr(deploy, '__qualname__', repr(deploy))}"
-
         def prepare(host: str) -> HostRun:
             connection, model = self._remote.connection(host), hosts[host]
-            foreseen = self._memory.recall(title, host, model) if self._memory else ()
-            questions = Questions(connection, foreseen)
-            link = Link(connection, questions, self._question_seconds, self._operation_seconds)
+            link = Link(connection, questions[host], self._question_seconds, self._operation_seconds)
             part = HostRun(link, model, self._on_step, only=only)
-            part.prepare(deploy)
+            part.prepare(deploy, connect=asking[host].result)
             if self._memory and part.prepared:
-                self._memory.remember(title, host, model, questions.asked)
+                self._memory.remember(title, host, model, questions[host].asked)
             return part
 
         return self._remote.each(hosts, prepare)
+
+    def _questions(self, title: str, host: str, model: object) -> Questions:
+        foreseen = self._memory.recall(title, host, model) if self._memory else ()
+        return Questions(self._remote.connection(host), foreseen)
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:

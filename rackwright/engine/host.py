@@ -81,10 +81,13 @@ class HostRun:
         """Something would change."""
         return any(operation.changes for operation in self._operations)
 
-    def prepare(self, deploy: Callable[[], object]) -> None:
-        """Read the deploy against the host. Afterwards `steps` say what would change, or where it failed."""
+    def prepare(self, deploy: Callable[[], object], connect: Callable[[], None]) -> None:
+        """Read the deploy against the host. Afterwards `steps` say what would change, or where it failed.
+
+        `connect` raises HostError if the host is out of reach.
+        """
         try:
-            self._link.connection.open()
+            connect()
         except HostError as error:
             self.unreachable = _reason(error)
             return

@@ -14,6 +14,7 @@ import os
 import re
 import secrets
 import tempfile
+import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -40,6 +41,8 @@ class Asks(Protocol):
     @property
     def name(self) -> str: ...
 
+    def open(self) -> None: ...
+
     def run(
         self,
         command: str,
@@ -57,8 +60,14 @@ class Questions:
         self._connection = connection
         self._foreseen = tuple(dict.fromkeys(foreseen))
         self._answers: dict[str, Completed] | None = None
+        self._asking = threading.Lock()
         self.asked: dict[str, None] = {}
         """In the order in which they came."""
+
+    def ask_ahead(self) -> None:
+        """Connect, and send what is foreseen before it is asked for. Raise HostError if the host is out of reach."""
+        self._connection.open()
+        self._foreseen_answers()
 
     def ask(self, question: str, timeout: float, *, secret: bool = False) -> Completed:
         """Return the answer to a shell command that only reads. A secret one is neither foreseen nor remembered.
@@ -68,9 +77,13 @@ class Questions:
         if secret:
             return self._connection.run(question, timeout=timeout)
         self.asked[question] = None
-        if self._answers is None:
-            self._answers = self._ask_all()
-        return self._answers.get(question) or self._connection.run(question, timeout=timeout)
+        return self._foreseen_answers().get(question) or self._connection.run(question, timeout=timeout)
+
+    def _foreseen_answers(self) -> dict[str, Completed]:
+        with self._asking:
+            if self._answers is None:
+                self._answers = self._ask_all()
+            return self._answers
 
     def _ask_all(self) -> dict[str, Completed]:
         if not self._foreseen:
@@ -103,15 +116,13 @@ class Batch:
     def of(questions: Iterable[str]) -> Batch:
         """Given shell commands, return the script for one `sh -s`.
 
-        Each runs in a shell of its own without input. After each, a line of a random marker, its number and its
-        exit status ends what it printed, on stdout and on stderr. The marker stands in no process's arguments, so
-        that not even an answer that lists all processes can hold it.
+        Each runs in a subshell without input, whose `eval` keeps its syntax errors in it. After each, a line of a
+        random marker, its number and its exit status ends what it printed, on stdout and on stderr. The marker stands
+        in no process's arguments, so that not even an answer that lists all processes can hold it.
         """
         marker = secrets.token_hex(16)
         asked = tuple(questions)
-        lines = [
-            f'sh -c {quote(question)} </dev/null; s=$?; f {number} "$s"' for number, question in enumerate(asked)
-        ]
+        lines = [f'(eval {quote(question)}) </dev/null; f {number} "$?"' for number, question in enumerate(asked)]
         frame = f'f() {{ printf \'\\n{marker} %s %s\\n\' "$1" "$2"; printf \'\\n{marker} %s %s\\n\' "$1" "$2" >&2; }}'
         # In braces nothing runs until the whole script has come in.
         return Batch("\n".join(["{", frame, *lines, "exit 0", "}", ""]), marker, len(asked))

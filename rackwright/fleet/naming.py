@@ -12,7 +12,7 @@ def hosts_named(fleet: Fleet, names: tuple[str, ...]) -> tuple[str, ...]:
     """Given hosts and groups, return the hosts in service; given none, all. Raise UsageError for an unknown one."""
     for name in names:
         if name not in fleet.file.hosts and name not in fleet.file.groups:
-            raise _unknown(name, (*fleet.file.hosts, *fleet.file.groups), "host or group")
+            raise unknown(name, (*fleet.file.hosts, *fleet.file.groups), "host or group")
     return tuple(host for host in fleet.named(names) if host in fleet.hosts) if names else fleet.hosts
 
 
@@ -23,7 +23,7 @@ def replicas_named(fleet: Fleet, name: str) -> tuple[Replica, ...]:
     )
     if not found:
         known = [replica.address for replica in fleet.replicas] + list(fleet.hosts) + list(fleet.file.models)
-        raise _unknown(name, tuple(known), "replica, host or model in service")
+        raise unknown(name, tuple(known), "replica, host or model in service")
     return found
 
 
@@ -36,7 +36,7 @@ def replica_named(fleet: Fleet, name: str) -> Replica:
     return found[0]
 
 
-def _unknown(name: str, known: tuple[str, ...], what: str) -> UsageError:
+def unknown(name: str, known: tuple[str, ...], what: str) -> UsageError:
     close = get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
     return UsageError(f"no {what} of that name", where=name, should=hint)

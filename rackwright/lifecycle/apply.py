@@ -9,7 +9,7 @@ from rackwright.errors import HostError, RackwrightError
 from rackwright.lifecycle.engines import roll, settle
 from rackwright.lifecycle.leased import leased
 from rackwright.lifecycle.plan import Plan, Restart, plan
-from rackwright.lifecycle.remember import refuse_stale_checkout, remember
+from rackwright.lifecycle.remember import applied_last, failure_audited, refuse_stale_checkout, remember
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.talk import Talk
 from rackwright.run import Run
@@ -45,17 +45,22 @@ def apply(site: Site, options: Options, talk: Talk, confirm: Callable[[Plan], No
     `confirm` sees the plan before anything changes and raises to stop. Raise LeasedError while another operator is
     at work, RackwrightError or ProofError where an engine's restart stops.
     """
+    from rackwright.remote import Begun
+
+    site.remote.open_ahead(site.models)
     with leased(site, "apply", talk) as held:
-        known = refuse_stale_checkout(site, talk)
         _stage(talk, 0)
+        reading = Begun(lambda: applied_last(site))
         planned = plan(site, only=options.only)
+        known = refuse_stale_checkout(site, reading.result(), talk)
         if planned.empty:
             remember(site, held, planned.run, planned.surveyed, known=known)
             return Applied(planned.run, ())
         confirm(planned)
         run = _change(site, held, options, talk)
-        restarted = _restart(site, held, planned, run, options, talk)
-        _settle(site, run, talk)
+        with failure_audited(site, held, run):
+            restarted = _restart(site, held, planned, run, options, talk)
+            _settle(site, run, talk)
         remember(site, held, run, planned.surveyed, known=known)
         return Applied(run, restarted)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rackwright.errors import RackwrightError
 from rackwright.fleet.model import Replica
 from rackwright.lifecycle.leased import leased
-from rackwright.lifecycle.remember import audit
+from rackwright.lifecycle.remember import audited
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.talk import Talk
 
@@ -17,22 +17,22 @@ def drain(site: Site, replicas: tuple[Replica, ...], talk: Talk, *, reason: str,
     """
     _refuse_outage(site, replicas, allow_outage=allow_outage)
     names = ", ".join(replica.address for replica in replicas)
-    with leased(site, f"drain {names}", talk) as held:
+    act = f"drain {names}"
+    with leased(site, act, talk) as held, audited(site, held, site.fleet.gateways, f"{act}: {reason}"):
         for replica in replicas:
             site.gateways.drain(replica.address, who=site.operator.who, reason=reason)
             in_flight = site.gateways.in_flight(replica.address)
             talk.say(f"{replica.address}: drained, {in_flight} requests still in flight")
-        audit(site, held, site.fleet.gateways, f"drained {names}: {reason}")
 
 
 def undrain(site: Site, replicas: tuple[Replica, ...], talk: Talk) -> None:
     """Afterwards every gateway may send requests to the replicas."""
     names = ", ".join(replica.address for replica in replicas)
-    with leased(site, f"undrain {names}", talk) as held:
+    act = f"undrain {names}"
+    with leased(site, act, talk) as held, audited(site, held, site.fleet.gateways, act):
         for replica in replicas:
             site.gateways.ready(replica.address)
             talk.say(f"{replica.address}: takes requests again")
-        audit(site, held, site.fleet.gateways, f"undrained {names}")
 
 
 def _refuse_outage(site: Site, replicas: tuple[Replica, ...], *, allow_outage: bool) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from pkgutil import iter_modules
 
-from rackwright.errors import FleetError
+from rackwright import roles
+from rackwright.errors import FleetError, Problem
 from rackwright.fleet.model import Replica
+from rackwright.fleet.naming import unknown
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.survey import Survey, Surveyed, survey
-from rackwright.roles.firewall.closing import Closing, closing, refusals
+from rackwright.roles.firewall.closing import Closing, closing, locks_out, refusals
+from rackwright.roles.firewall.settings import Settings as Firewall
 from rackwright.roles.replica.unit import render
 from rackwright.run import Run
 
@@ -37,31 +41,48 @@ class Plan:
         return not (self.run.changes or self.restarts or self.run.unreachable or self.run.failed_hosts)
 
 
+def roles_named(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the roles as they were named. Raise UsageError for one that there isn't."""
+    known = tuple(sorted(module.name for module in iter_modules(roles.__path__) if module.ispkg))
+    for name in names:
+        if name not in known:
+            raise unknown(name, known, "role")
+    return names
+
+
 def plan(site: Site, *, only: tuple[str, ...] = ()) -> Plan:
     """Return what would change. Raise FleetError where the fleet file must decide something first."""
     from rackwright.deploys.site import site as deploy
+    from rackwright.remote import Begun
 
-    surveyed = survey(site)
-    refuse_filters(site, surveyed)
-    reachable = {name: model for name, model in site.models.items() if name in surveyed.hosts}
-    run = site.engine.plan(deploy, reachable, only=only)
+    surveying = Begun(lambda: survey(site))
+    run = site.engine.plan(deploy, site.models, only=only)
+    surveyed = surveying.result()
+    refuse_firewall(site, surveyed)
     return Plan(
-        run=run + Run(unreachable=dict(surveyed.unreachable)),
+        run=Run(unreachable=dict(surveyed.unreachable)) + run,
         closing=closing_ports(site, surveyed),
         restarts=tuple(restarts(site, surveyed)) if not only or "replica" in only else (),
         surveyed=surveyed,
     )
 
 
-def refuse_filters(site: Site, surveyed: Survey) -> None:
-    """Raise FleetError naming each packet filter of somebody else's that the fleet file says nothing about."""
+def refuse_firewall(site: Site, surveyed: Survey) -> None:
+    """Raise FleetError naming each host whose new packet filter would shut us out, and each packet filter of somebody
+    else's that the fleet file says nothing about."""
     problems = [
         replace(problem, where=f"{name}: {problem.where}")
         for name, host in surveyed.hosts.items()
-        for problem in refusals(host.filters, site.models[name].firewall)
+        for problem in _firewall_problems(host, site.models[name].firewall)
     ]
     if problems:
         raise FleetError(problems)
+
+
+def _firewall_problems(host: Surveyed, settings: Firewall) -> Iterator[Problem]:
+    yield from refusals(host.filters, settings)
+    if host.seen_from and (problem := locks_out(settings, host.seen_from)):
+        yield problem
 
 
 def closing_ports(site: Site, surveyed: Survey) -> dict[str, tuple[Closing, ...]]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from rackwright.errors import HostError
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from rackwright.errors import HostError, RackwrightError
 from rackwright.fleet.lock import lock_digest
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.survey import Survey
 from rackwright.lifecycle.talk import Talk
 from rackwright.run import Run
-from rackwright.state.applied import applied_from, read_applied, stale_checkout, write_applied
+from rackwright.state.applied import Applied, applied_from, read_applied, stale_checkout, write_applied
 from rackwright.state.audit import Act, write_audit
 from rackwright.state.checkout import checkout
 from rackwright.state.formats import utc_now
@@ -16,13 +19,17 @@ from rackwright.state.holding import Held
 from rackwright.state.record import Record, write_record
 
 
-def refuse_stale_checkout(site: Site, talk: Talk) -> bool:
+def applied_last(site: Site) -> Applied | None:
+    """Return what the control hosts keep of the last apply. Raise HostError if they can't be asked."""
+    return read_applied(site.remote.connection(site.fleet.control[0]))
+
+
+def refuse_stale_checkout(site: Site, applied: Applied | None, talk: Talk) -> bool:
     """Return whether these files are what was applied last. Raise LeasedError if they would undo a colleague's work.
 
     Where git can't tell, the difference is shown and asked.
     """
     local = checkout(site.fleet)
-    applied = read_applied(site.remote.connection(site.fleet.control[0]))
     if difference := stale_checkout(applied, local):
         talk.say(difference)
         talk.confirm("These files differ from what was applied last, and git can't tell which is newer. Apply them?")
@@ -49,21 +56,43 @@ def remember(site: Site, held: Held, run: Run, surveyed: Survey, *, known: bool)
     site.remote.each([name for name in done if name in surveyed.hosts], write)
 
 
-def audit(site: Site, held: Held, hosts: tuple[str, ...], what: str, outcome: str = "done") -> None:
-    """Each of these hosts has the act in its audit log afterwards, but for those out of reach."""
+@contextmanager
+def audited(site: Site, held: Held, hosts: tuple[str, ...], what: str) -> Iterator[None]:
+    """Each of these hosts has what the block did in its audit log afterwards, also that it failed, and why."""
+    try:
+        yield
+    except RackwrightError as error:
+        _audit(site, held, hosts, what, f"failed: {error.problems[0].what}")
+        raise
+    _audit(site, held, hosts, what, "done")
+
+
+@contextmanager
+def failure_audited(site: Site, held: Held, run: Run) -> Iterator[None]:
+    """If the block fails, every host that the run changed has in its audit log what was changed, and the failure."""
+    try:
+        yield
+    except RackwrightError as error:
+        then = f"; then failed: {error.problems[0].what}"
+        acts = {name: _act(held, run, name, then) for name in site.models if run.totals(name).changed}
+        site.remote.each(acts, lambda name: _try_to_write(site, name, acts[name]))
+        raise
+
+
+def _audit(site: Site, held: Held, hosts: tuple[str, ...], what: str, outcome: str) -> None:
     owner = held.lease.owner
     act = Act(time=utc_now(), operator=owner.who, run=held.run, command=owner.why, what=what, outcome=outcome)
 
-    def write(name: str) -> None:
-        try:
-            write_audit(site.remote.connection(name), act)
-        except HostError:
-            return
-
-    site.remote.each(hosts, write)
+    site.remote.each(hosts, lambda name: _try_to_write(site, name, act))
 
 
-def _act(held: Held, run: Run, name: str) -> Act:
+def _try_to_write(site: Site, name: str, act: Act) -> None:
+    # A host out of reach must not hide how the work itself went.
+    with suppress(HostError):
+        write_audit(site.remote.connection(name), act)
+
+
+def _act(held: Held, run: Run, name: str, then: str = "") -> Act:
     totals = run.totals(name)
     changed = sorted({f"{step.role}: {step.operation}" for step in run.of(name) if step.outcome == "changed"})
     return Act(
@@ -72,7 +101,7 @@ def _act(held: Held, run: Run, name: str) -> Act:
         run=held.run,
         command=held.lease.owner.why,
         what="; ".join(changed) or "recorded the lock",
-        outcome=f"{totals.changed} changed, {totals.failed} failed",
+        outcome=f"{totals.changed} changed, {totals.failed} failed{then}",
     )
 
 

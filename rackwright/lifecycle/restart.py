@@ -7,7 +7,7 @@ from rackwright.fleet.model import Replica
 from rackwright.lifecycle.engines import roll
 from rackwright.lifecycle.leased import leased
 from rackwright.lifecycle.plan import Restart
-from rackwright.lifecycle.remember import audit
+from rackwright.lifecycle.remember import audited
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.talk import Talk
 
@@ -21,5 +21,6 @@ def restart(site: Site, replicas: tuple[Replica, ...], talk: Talk, *, allow_outa
         raise UsageError("there is no replica to restart")
     names = ", ".join(replica.address for replica in replicas)
     with leased(site, f"restart {names}", talk) as held:
-        roll(site, held, [Restart(replica, "asked for") for replica in replicas], talk, allow_outage=allow_outage)
-        audit(site, held, tuple(dict.fromkeys(replica.host for replica in replicas)), f"restarted {names}")
+        hosts = tuple(dict.fromkeys(replica.host for replica in replicas))
+        with audited(site, held, hosts, f"restart {names}"):
+            roll(site, held, [Restart(replica, "asked for") for replica in replicas], talk, allow_outage=allow_outage)

@@ -14,6 +14,12 @@ from typing import Protocol
 from rackwright.errors import ProofError, RackwrightError
 from rackwright.fleet.model import Replica
 
+RETURN_SECONDS = 60
+"""Longest wait until the gateways take a replica back."""
+STEADY_SECONDS = 6
+"""How long they must see it healthy without a break. What they see is older than what is: an engine that restarted in
+a moment is still thought up from before, then found down, then up again (probe, agent and two checks: 5 s)."""
+
 
 class Phase(StrEnum):
     GATE = "gate"
@@ -181,11 +187,14 @@ class Rollout:
                 raise ProofError("fell out of the gateways while soaking", where=change.replica.address)
 
     def _until_healthy(self, change: Change, otherwise: str) -> None:
-        deadline = self.clock.now() + 60
-        while not self._healthy(change):
-            if self.clock.now() >= deadline:
-                raise ProofError(otherwise, where=change.replica.address, next="rackwright status")
+        began = steady = self.clock.now()
+        while self.clock.now() - steady < STEADY_SECONDS:
             self.clock.sleep(0.5)
+            if self._healthy(change):
+                continue
+            steady = self.clock.now()
+            if steady - began >= RETURN_SECONDS:
+                raise ProofError(otherwise, where=change.replica.address, next="rackwright status")
 
     def _healthy(self, change: Change) -> bool:
         return change.replica.address in self.traffic.healthy(change.replica.model)

@@ -14,6 +14,15 @@ from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
 from rackwright.roles.replica.state import ReplicaState
 from rackwright.roles.replica.state import parse as parse_replicas
 
+SEEN_FROM_COMMAND = """p=$$
+while [ "${p:-1}" -gt 1 ]; do
+a=$(tr '\\0' '\\n' <"/proc/$p/environ" 2>/dev/null | sed -n 's/^SSH_CONNECTION=//p')
+[ -z "$a" ] || { echo "${a%% *}"; break; }
+p=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$p/status")
+done
+"""
+"""The address that our connection comes from, as the host sees it. sudo takes the variable from its command, so the
+processes above are asked."""
 RECORD_COMMAND = "cat /var/lib/rackwright/record.json 2>/dev/null"
 
 
@@ -27,6 +36,8 @@ class Surveyed:
     """By replica name; one that isn't installed yet is absent."""
     record: str
     """Its record.json, or nothing."""
+    seen_from: str
+    """The address that our connection comes from; nothing on this machine itself."""
 
 
 @dataclass(frozen=True)
@@ -48,15 +59,16 @@ def survey(site: Site) -> Survey:
 
 
 def _script(mark: str) -> str:
-    parts = (LISTENING_COMMAND, FILTERS_COMMAND, REPLICAS_COMMAND, RECORD_COMMAND)
+    parts = (LISTENING_COMMAND, FILTERS_COMMAND, REPLICAS_COMMAND, RECORD_COMMAND, SEEN_FROM_COMMAND)
     return f"\necho {mark}\n".join(f"(\n{part}\n)" for part in parts)
 
 
 def _surveyed(output: str, mark: str) -> Surveyed:
-    listening, filters, replicas, record = (*output.split(f"{mark}\n"), "", "", "")[:4]
+    listening, filters, replicas, record, seen_from = (*output.split(f"{mark}\n"), *[""] * 4)[:5]
     return Surveyed(
         listening=parse_listening(listening),
         filters=parse_filters(filters),
         replicas={state.replica: state for state in parse_replicas(replicas)},
         record=record.strip(),
+        seen_from=seen_from.strip(),
     )

@@ -62,8 +62,9 @@ def write(
     """The commands of `checked_file`, for operations that write a file among other things; none: nothing to do."""
     secret = secret or isinstance(content, Secret)
     wanted = _bytes(content)
-    found = host.get_fact(PathState, path=path, content=not secret)
-    if found and found.is_file and found.sha256 == hashlib.sha256(wanted).hexdigest():
+    digest = hashlib.sha256(wanted).hexdigest()
+    found = host.get_fact(PathState, path=path, unless=None if secret else digest)
+    if found and found.is_file and found.sha256 == digest:
         if (found.mode, found.user, found.group) != (int(mode, 8), user, group):
             show(f"{path}: {found.mode:04o} {found.user}:{found.group} becomes {mode} {user}:{group}")
             yield StringCommand(_own(path, mode, user, group))

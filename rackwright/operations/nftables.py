@@ -88,8 +88,9 @@ def _paths(sha256: str) -> dict[str, str]:
 
 
 def _change(state: Filter, rules: str, boot_file: str) -> str:
-    found = host.get_fact(PathState, path=boot_file, content=True)
-    if found is None or found.content != rules.encode():
+    wanted = hashlib.sha256(rules.encode()).hexdigest()
+    found = host.get_fact(PathState, path=boot_file, unless=wanted)
+    if found is None or found.sha256 != wanted:
         return difference(boot_file, found, rules.encode())
     if state.listed is None:
         return f"table {TABLE} is gone and comes back"

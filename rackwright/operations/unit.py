@@ -8,7 +8,7 @@ from pyinfra.api.command import PyinfraCommand, QuoteString, StringCommand
 from pyinfra.api.operation import OperationMeta, operation
 from pyinfra.context import host
 
-from rackwright.operations.facts.unit import UnitState
+from rackwright.operations.facts.unit import UnitState, WrittenAt
 from rackwright.operations.file import write
 
 UNITS = "/etc/systemd/system"
@@ -49,12 +49,12 @@ def running(
     earlier run was cut off between writing and restarting: one written since the unit last started restarts it, one
     written since it last started or reloaded reloads it.
     """
-    state = host.get_fact(UnitState, unit=unit, files=(*restart_files, *reload_files))
+    state = host.get_fact(UnitState, unit=unit)
     if not state.runs:
         yield _systemctl("start", unit)
-    elif _changed(restart_if) or set(restart_files) & set(state.newer):
+    elif _changed(restart_if) or _written_since(state.started, restart_files):
         yield _systemctl("restart", unit)
-    elif _changed(reload_if) or set(reload_files) & set(state.unread):
+    elif _changed(reload_if) or _written_since(state.changed, reload_files):
         yield _systemctl("reload", unit)
 
 
@@ -73,3 +73,9 @@ def _systemctl(verb: str, unit: str) -> StringCommand:
 def _changed(operations: Sequence[OperationMeta]) -> bool:
     # While a run is prepared, nothing is complete: then what would change counts.
     return any(done.did_change() if done.is_complete() else done.will_change for done in operations)
+
+
+def _written_since(moment: float | None, files: tuple[str, ...]) -> bool:
+    if moment is None or not files:
+        return False
+    return any(written > moment for written in host.get_fact(WrittenAt, files=files).values())

@@ -1,5 +1,7 @@
 """Commands and files on hosts, over SSH or on this machine. The only package that uses paramiko."""
 
+import rackwright.remote._lean  # noqa: F401
+from rackwright.remote.ahead import Begun, import_gently
 from rackwright.remote.completed import CommandTimeout, Completed
 from rackwright.remote.connection import Connection, Counters
 from rackwright.remote.hosts import Remote
@@ -7,12 +9,14 @@ from rackwright.remote.known_hosts import HostKey, pin
 from rackwright.remote.trust import jump_target, scan
 
 __all__ = [
+    "Begun",
     "CommandTimeout",
     "Completed",
     "Connection",
     "Counters",
     "HostKey",
     "Remote",
+    "import_gently",
     "jump_target",
     "pin",
     "scan",

@@ -48,6 +48,7 @@ class Connection:
         self._transport: Transport | None = None
         # Several greenlets may find the connection closed at once; sshd turns a crowd of logins away.
         self._opening = threading.RLock()
+        self._failed: HostError | None = None
         self._sudo_proven = False
 
     @property
@@ -114,11 +115,22 @@ class Connection:
         self._sudo_proven = False
 
     def _opened(self) -> Transport:
+        failed = self._failed
         with self._opening:
+            if self._failed is not failed and self._failed:
+                # Whoever waited while somebody else tried in vain need not try as long again.
+                raise self._failed
             if self._transport is None or not self._transport.alive():
                 self.close()
-                self._transport = self._make(self.target)
+                self._transport = self._connect()
             return self._transport
+
+    def _connect(self) -> Transport:
+        try:
+            return self._make(self.target)
+        except HostError as error:
+            self._failed = error
+            raise
 
     def _execute(
         self,

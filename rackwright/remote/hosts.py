@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from types import TracebackType
 from typing import TypeVar
 
 from rackwright.errors import HostError, UsageError
+from rackwright.remote.ahead import Begun
 from rackwright.remote.completed import Completed
 from rackwright.remote.connection import Connection, Counters, open_transport
 from rackwright.remote.jumps import Jumps
@@ -75,6 +77,11 @@ class Remote:
         finally:
             pool.kill()
 
+    def open_ahead(self, names: Iterable[str]) -> None:
+        """Begin to connect to these hosts. One out of reach is left to whoever wants to talk to it."""
+        for name in names:
+            Begun(partial(_try_to_open, self.connection(name)))
+
     def close(self) -> None:
         for connection in self._connections.values():
             connection.close()
@@ -87,3 +94,8 @@ class Remote:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _try_to_open(connection: Connection) -> None:
+    with suppress(HostError):
+        connection.open()

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from itertools import count
+
 import pytest
 
 from rackwright.errors import ProofError, RackwrightError
-from rackwright.lifecycle.rollout import Phase, Rules
+from rackwright.lifecycle.rollout import STEADY_SECONDS, Phase, Rules
 from tests.lifecycle.simulation import Gateways, change, replicas, rollout
 
 
@@ -87,19 +89,36 @@ def test_what_was_drained_by_hand_stays_drained():
     assert one.address in gateways.drained
 
 
+def healthy_but(gateways: Gateways, address: str, looks: range) -> None:
+    """At these looks, counted from 0, the gateways see the replica down."""
+    seen = count()
+    truly = gateways.healthy
+    gateways.healthy = lambda model: truly(model) - ({address} if next(seen) in looks else set())  # type: ignore[method-assign]
+
+
 def test_a_replica_that_falls_out_while_soaking_stops_the_run():
     one, two = replicas(2)
     gateways = Gateways(up={one.address, two.address})
     run, _ = rollout(gateways, size=2)
-
-    class FallsOut:
-        def __init__(self) -> None:
-            self.looks = 0
-
-        def __call__(self, model: str) -> set[str]:
-            self.looks += 1
-            return {two.address} if self.looks > 3 else {one.address, two.address}
-
-    gateways.healthy = FallsOut()  # type: ignore[method-assign]
+    # One look at the gate, two a second until it stands steady; then it soaks.
+    healthy_but(gateways, one.address, range(2 + 2 * STEADY_SECONDS, 100))
     with pytest.raises(ProofError, match="fell out of the gateways while soaking"):
+        run.run([change(one)])
+
+
+def test_gateways_that_find_a_restart_late_are_waited_for():
+    one, two = replicas(2)
+    gateways = Gateways(up={one.address, two.address})
+    run, journal = rollout(gateways, size=2)
+    healthy_but(gateways, one.address, range(4, 9))
+    run.run([change(one)])
+    assert journal.lines[-1] == f"{one.address} done"
+
+
+def test_a_replica_that_never_stands_steady_is_not_returned():
+    one, two = replicas(2)
+    gateways = Gateways(up={one.address, two.address})
+    run, _ = rollout(gateways, size=2)
+    healthy_but(gateways, one.address, range(1, 1000, 3))
+    with pytest.raises(ProofError, match="the gateways don't take it back"):
         run.run([change(one)])

@@ -64,7 +64,7 @@ def test_a_secret_is_never_read_back() -> None:
         checked_file(name="Write", path="/etc/x", content=b"bytes", secret=True)
 
     play(role, facts=Asked({PathState: None}))
-    assert (PathState, "/etc/x", False) in asked
+    assert (PathState, "/etc/x", None) in asked
 
 
 def test_a_new_file_is_all_additions() -> None:

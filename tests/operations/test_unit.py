@@ -5,12 +5,13 @@ import hashlib
 import pytest
 
 from rackwright.operations.facts.path import Found, PathState
-from rackwright.operations.facts.unit import Unit, UnitState
+from rackwright.operations.facts.unit import Unit, UnitState, WrittenAt
 from rackwright.operations.file import checked_file
 from rackwright.operations.unit import running, stopped, systemd_unit
 from tests.fakes import Played, play
 
 _TEXT = "[Service]\n"
+_FILES = ("/etc/a", "/etc/b")
 _WRITTEN = Found("regular file", 0o644, "root", "root", hashlib.sha256(_TEXT.encode()).hexdigest(), _TEXT.encode())
 
 
@@ -52,7 +53,7 @@ def run(state: Unit, **more: object) -> Played:
         given = {key: {"changed": [changed], "same": [same]}.get(str(value), value) for key, value in more.items()}
         running(name="Run", unit="a.service", **given)  # type: ignore[arg-type]
 
-    facts = {UnitState: state, PathState: _WRITTEN}
+    facts = {UnitState: state, PathState: _WRITTEN, WrittenAt: dict.fromkeys(_FILES, 100.0)}
     played = play(role, facts=facts)
     return Played(
         [command for command in played.commands if "systemctl" in command], played.operations, played.changed
@@ -77,10 +78,15 @@ def test_what_changed_in_this_run_restarts_or_reloads() -> None:
 
 
 def test_what_an_earlier_run_wrote_and_never_told_restarts_or_reloads() -> None:
-    state = Unit("loaded", "active", newer=("/etc/a", "/etc/b"), unread=("/etc/b",))
-    assert run(state, restart_files=("/etc/a",)).commands == ["systemctl restart -- a.service"]
-    assert run(state, reload_files=("/etc/b",)).commands == ["systemctl reload -- a.service"]
-    assert run(state, reload_files=("/etc/a",)).commands == []
+    before, after = 99.0, 101.0
+    files = {"restart_files": ("/etc/a",), "reload_files": ("/etc/b",)}
+    assert run(Unit("loaded", "active", started=before, changed=before), **files).commands == [
+        "systemctl restart -- a.service"
+    ]
+    assert run(Unit("loaded", "active", started=after, changed=before), **files).commands == [
+        "systemctl reload -- a.service"
+    ]
+    assert run(Unit("loaded", "active", started=after, changed=after), **files).commands == []
 
 
 @pytest.mark.parametrize(

@@ -46,8 +46,8 @@ def facts(state: Filter, boot: str | None = None) -> Mapping[object, object]:
     return {
         InstalledPackages: frozenset({"nftables"}),
         FilterState: state,
-        (PathState, BOOT_FILE, True): text_file(boot) if boot is not None else None,
-        (PathState, f"/etc/systemd/system/{UNIT}", True): text_file(unit),
+        (PathState, BOOT_FILE): text_file(boot) if boot is not None else None,
+        (PathState, f"/etc/systemd/system/{UNIT}"): text_file(unit),
         UnitState: Unit("loaded", "active", "enabled"),
     }
 

@@ -110,7 +110,7 @@ def facts(**changed: object) -> dict[object, object]:
         content = str(changed.get(name, text)).encode()
         group = "haproxy" if name == "keys.map" else "root"
         found = Found("regular file", mode, "root", group, _sha256(content), content)
-        answers[(PathState, final, True)] = found
+        answers[(PathState, final)] = found
     return answers
 
 

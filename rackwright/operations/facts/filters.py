@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-FILTERS_COMMAND = """for u in ufw firewalld docker kubelet k3s k3s-agent rke2-server rke2-agent; do
-[ "$u" != ufw ] || grep -qs '^ENABLED=yes' /etc/ufw/ufw.conf || continue
-if systemctl -q is-active "$u"; then echo "unit $u"; fi
-done
+FILTERS_COMMAND = """u='firewalld docker kubelet k3s k3s-agent rke2-server rke2-agent'
+if [ -f /etc/ufw/ufw.conf ] && grep -q '^ENABLED=yes' /etc/ufw/ufw.conf; then u="ufw $u"; fi
+systemctl is-active $u | { for n in $u; do read -r s; [ "$s" != active ] || echo "unit $n"; done; }
 { nft list chains; iptables-legacy -S; } 2>/dev/null |
 awk '$1 == "chain" || $1 == "-N" { print "chain " $2 }' | sort -u
 nft -s list table inet rackwright 2>/dev/null | sed -n '/^table/p; /dport/p'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 
 from pyinfra.api.facts import FactBase
@@ -39,18 +38,13 @@ class FilterState(FactBase[Filter]):
     """Return the state of our table, and of packet filters that others brought."""
 
     def command(self) -> str:
-        foreign = " ".join(FOREIGN)
+        units = " ".join((TIMER, *(f"{name}.service" for name in FOREIGN)))
         return (
-            f'if table=$(nft -s list table {TABLE} 2>/dev/null); then printf "listed="; '
-            'printf "%s\\n" "$table" | base64 -w 0; echo; fi; '
-            f"if [ -f {LIVE} ]; then printf 'live='; base64 -w 0 {LIVE}; echo; fi; "
-            f"if systemctl -q is-active {TIMER}; then echo pending=yes; fi; "
+            f"nft -s list table {TABLE} 2>/dev/null | sed 's/^/listed=/'; "
+            f"if [ -f {LIVE} ]; then sed 's/^/live=/' {LIVE}; fi; "
             # ufw's service is active even where ufw itself was never enabled.
-            f"for u in {foreign}; do "
-            '[ "$u" != ufw ] || grep -qs "^ENABLED=yes" /etc/ufw/ufw.conf || continue; '
-            '! systemctl -q is-active "$u" || echo "active=$u"; '
-            '! systemctl -q is-enabled "$u" 2>/dev/null || echo "enabled=$u"; '
-            "done"
+            "if [ -f /etc/ufw/ufw.conf ] && grep -q '^ENABLED=yes' /etc/ufw/ufw.conf; then echo ufw=yes; fi; "
+            f"systemctl show -p Id,ActiveState,UnitFileState -- {units}"
         )
 
     @staticmethod
@@ -59,14 +53,30 @@ class FilterState(FactBase[Filter]):
 
     def process(self, output: list[str]) -> Filter:
         pairs = [line.partition("=")[::2] for line in output]
-        told = dict(pairs)
-        live = base64.b64decode(told.get("live", "")).decode(errors="replace")
-        first, _, remembered = live.partition("\n")
+        listed, live = (_text(pairs, key) for key in ("listed", "live"))
+        loaded, _, remembered = live.partition("\n")
+        units = _units(pairs)
+        absent = () if ("ufw", "yes") in pairs else ("ufw",)
         return Filter(
-            listed=base64.b64decode(told["listed"]).decode(errors="replace") if "listed" in told else None,
-            loaded=first.removeprefix("# ") if live else None,
+            listed=listed or None,
+            loaded=loaded.removeprefix("# ") if live else None,
             remembered=remembered,
-            pending="pending" in told,
-            active=tuple(value for key, value in pairs if key == "active"),
-            enabled=tuple(value for key, value in pairs if key == "enabled"),
+            pending=("active" in units.get(TIMER, ())),
+            active=_being(units, "active", absent),
+            enabled=_being(units, "enabled", absent),
         )
+
+
+def _text(pairs: list[tuple[str, str]], wanted: str) -> str:
+    return "".join(f"{value}\n" for key, value in pairs if key == wanted)
+
+
+def _units(pairs: list[tuple[str, str]]) -> dict[str, tuple[str, str]]:
+    """Return ActiveState and UnitFileState by unit: systemctl prints a block for each, in any order within it."""
+    shown = [(key, value) for key, value in pairs if key in ("Id", "ActiveState", "UnitFileState")]
+    blocks = [dict(shown[start : start + 3]) for start in range(0, len(shown), 3)]
+    return {block["Id"]: (block["ActiveState"], block["UnitFileState"]) for block in blocks if len(block) == 3}
+
+
+def _being(units: dict[str, tuple[str, str]], state: str, absent: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in FOREIGN if name not in absent and state in units.get(f"{name}.service", ()))

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from pyinfra.api.facts import FactBase
 
-_PROPERTIES = ("LoadState", "ActiveState", "UnitFileState", "NeedDaemonReload")
 RUNNING = ("active", "activating", "reloading", "refreshing")
 """A Type=notify unit that still starts counts: a model takes minutes to load."""
+_PROPERTIES = (
+    "LoadState",
+    "ActiveState",
+    "UnitFileState",
+    "NeedDaemonReload",
+    "InactiveExitTimestamp",
+    "StateChangeTimestamp",
+)
 
 
 @dataclass(frozen=True)
@@ -20,10 +29,10 @@ class Unit:
     """UnitFileState: enabled, disabled, static, masked, … or nothing where there is no such file."""
     stale: bool = False
     """The unit's file changed since systemd read it."""
-    newer: tuple[str, ...] = ()
-    """Of the files asked for: those written since the unit was started."""
-    unread: tuple[str, ...] = ()
-    """Of the files asked for: those written since the unit was started or reloaded."""
+    started: float | None = None
+    """When its last start began, seconds since 1970; None: never since boot."""
+    changed: float | None = None
+    """When its state changed last; a reload ends with a change."""
 
     @property
     def runs(self) -> bool:
@@ -31,43 +40,49 @@ class Unit:
 
 
 class UnitState(FactBase[Unit]):
-    """Given a unit and files that it reads, return the unit's state and which files it hasn't seen yet.
+    """Given a unit, return its state. Times: InactiveExitTimestamp, StateChangeTimestamp of systemctl(1)."""
 
-    Times: InactiveExitTimestamp (a start began), StateChangeTimestamp (a reload ends with one) of systemctl(1).
-    """
-
-    def command(self, unit: str, files: tuple[str, ...] = ()) -> str:
-        quoted = shlex.quote(unit)
-        properties = " ".join(f"-p {name}" for name in _PROPERTIES)
-        asked = f"systemctl show {properties} -- {quoted}"
-        return f"{asked}; {_comparison(quoted, files)}" if files else asked
+    def command(self, unit: str) -> str:
+        return f"systemctl show --timestamp=us+utc -p {','.join(_PROPERTIES)} -- {shlex.quote(unit)}"
 
     @staticmethod
     def default() -> Unit:
         return Unit()
 
     def process(self, output: list[str]) -> Unit:
-        pairs = [line.partition("=")[::2] for line in output]
-        told = dict(pairs)
+        told = dict(line.partition("=")[::2] for line in output)
         return Unit(
             load=told.get("LoadState", "not-found"),
             active=told.get("ActiveState", "inactive"),
             file=told.get("UnitFileState", ""),
             stale=told.get("NeedDaemonReload") == "yes",
-            newer=tuple(value for key, value in pairs if key == "newer"),
-            unread=tuple(value for key, value in pairs if key == "unread"),
+            started=_seconds(told.get("InactiveExitTimestamp", "")),
+            changed=_seconds(told.get("StateChangeTimestamp", "")),
         )
 
 
-def _comparison(unit: str, files: tuple[str, ...]) -> str:
-    # A file dated in the future (a clock that was set back) would otherwise restart its unit on every run.
-    listed = " ".join(shlex.quote(file) for file in files)
-    return (
-        f'at() {{ date -d "$(systemctl show --timestamp=us -p "$1" --value -- {unit})" +%s%6N; }}; '
-        "started=$(at InactiveExitTimestamp) && changed=$(at StateChangeTimestamp) && now=$(date +%s%6N) && "
-        f"for f in {listed}; do "
-        'written=$(date -r "$f" +%s%6N 2>/dev/null) || continue; [ "$written" -le "$now" ] || continue; '
-        '[ "$written" -le "$started" ] || printf "newer=%s\\n" "$f"; '
-        '[ "$written" -le "$changed" ] || printf "unread=%s\\n" "$f"; '
-        "done; true"
-    )
+def _seconds(timestamp: str) -> float | None:
+    """Given "Wed 2026-11-25 08:59:12.345678 UTC", return seconds since 1970; None for anything else."""
+    with suppress(ValueError):
+        moment = datetime.strptime(timestamp.partition(" ")[2], "%Y-%m-%d %H:%M:%S.%f UTC")
+        return moment.replace(tzinfo=UTC).timestamp()
+    return None
+
+
+class WrittenAt(FactBase[dict[str, float]]):
+    """Given files, return when each that is there was written last, in seconds since 1970.
+
+    A file dated in the future (a clock that was set back) is left out: it would look newer than its unit for ever.
+    """
+
+    def command(self, files: tuple[str, ...]) -> str:
+        return f"date +%s.%6N; stat -c '%.6Y %n' -- {' '.join(shlex.quote(file) for file in files)} 2>/dev/null; true"
+
+    @staticmethod
+    def default() -> dict[str, float]:
+        return {}
+
+    def process(self, output: list[str]) -> dict[str, float]:
+        now, *lines = output
+        times = {path: float(seconds) for seconds, _, path in (line.partition(" ") for line in lines)}
+        return {path: seconds for path, seconds in times.items() if seconds <= float(now)}

@@ -1,37 +1,41 @@
 from __future__ import annotations
 
-from base64 import b64encode
-
-from rackwright.operations.facts.nftables import Filter, FilterState
+from rackwright.operations.facts.nftables import TIMER, Filter, FilterState
 
 _TABLE = "table inet rackwright {\n}\n"
 
 
 def told(**printed: str) -> Filter:
-    return FilterState().process([f"{key}={value}" for key, value in printed.items()])
+    return FilterState().process([f"{key}={line}" for key, text in printed.items() for line in text.splitlines()])
 
 
-def coded(text: str) -> str:
-    return b64encode(text.encode()).decode()
+def unit(name: str, active: str, file: str) -> list[str]:
+    return [f"Id={name}", f"ActiveState={active}", f"UnitFileState={file}", ""]
 
 
 def test_a_table_as_it_was_loaded_acts() -> None:
-    state = told(listed=coded(_TABLE), live=coded(f"# abc\n{_TABLE}"))
+    state = told(listed=_TABLE, live=f"# abc\n{_TABLE}")
     assert state == Filter(listed=_TABLE, loaded="abc", remembered=_TABLE)
     assert state.acts("abc")
     assert not state.acts("def")
 
 
 def test_a_table_changed_by_hand_does_not_act() -> None:
-    assert not told(listed=coded("table inet rackwright {\nmore\n}\n"), live=coded(f"# abc\n{_TABLE}")).acts("abc")
+    assert not told(listed="table inet rackwright {\nmore\n}\n", live=f"# abc\n{_TABLE}").acts("abc")
 
 
 def test_a_table_that_is_gone_does_not_act() -> None:
-    assert not told(live=coded(f"# abc\n{_TABLE}")).acts("abc")
+    assert not told(live=f"# abc\n{_TABLE}").acts("abc")
     assert not FilterState.default().acts("abc")
 
 
 def test_others_are_told_apart_by_now_and_at_boot() -> None:
-    lines = ["pending=yes", "active=ufw", "enabled=ufw", "enabled=firewalld"]
-    state = FilterState().process(lines)
+    units = [*unit(TIMER, "active", ""), *unit("ufw.service", "active", "enabled")]
+    firewalld = unit("firewalld.service", "inactive", "enabled")
+    state = FilterState().process(["ufw=yes", *units, *firewalld])
     assert (state.pending, state.active, state.enabled) == (True, ("ufw",), ("ufw", "firewalld"))
+
+
+def test_an_active_ufw_service_is_nothing_while_ufw_itself_is_off() -> None:
+    state = FilterState().process([*unit(TIMER, "inactive", ""), *unit("ufw.service", "active", "enabled")])
+    assert (state.pending, state.active, state.enabled) == (False, (), ())

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import os
+import subprocess
+from pathlib import Path
+
 import pytest
 
-from rackwright.operations.facts.unit import Unit, UnitState
+from rackwright.operations.facts.unit import Unit, UnitState, WrittenAt
 
 _LOADED = ["LoadState=loaded", "ActiveState=activating", "UnitFileState=enabled", "NeedDaemonReload=yes"]
 
@@ -23,12 +27,25 @@ def test_a_unit_nobody_knows_is_not_found() -> None:
     assert UnitState().process(absent) == UnitState.default()
 
 
-def test_files_that_the_unit_has_not_seen_are_named() -> None:
-    unit = UnitState().process([*_LOADED, "newer=/etc/a=b", "newer=/etc/c", "unread=/etc/c"])
-    assert unit.newer == ("/etc/a=b", "/etc/c")
-    assert unit.unread == ("/etc/c",)
+def test_times_are_seconds_since_1970() -> None:
+    unit = UnitState().process(
+        [
+            *_LOADED,
+            "InactiveExitTimestamp=Thu 1970-01-01 00:01:00.250000 UTC",
+            "StateChangeTimestamp=n/a",
+        ]
+    )
+    assert (unit.started, unit.changed) == (60.25, None)
+
+
+def test_files_are_told_with_the_time_they_were_written(tmp_path: Path) -> None:
+    for name, seconds in (("old a", 60.25), ("future", 2**33)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (seconds, seconds))
+    paths = tuple(str(tmp_path / name) for name in ("old a", "future", "absent"))
+    done = subprocess.run(["sh", "-c", WrittenAt().command(paths)], capture_output=True, text=True, check=True)
+    assert WrittenAt().process(done.stdout.splitlines()) == {paths[0]: 60.25}
 
 
 def test_names_are_quoted() -> None:
-    assert "'a b.service'" in UnitState().command("a b.service", ("/etc/$x",))
-    assert "'/etc/$x'" in UnitState().command("a b.service", ("/etc/$x",))
+    assert "'a b.service'" in UnitState().command("a b.service")

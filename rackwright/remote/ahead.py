@@ -1,0 +1,43 @@
+"""Work begun before its result is needed, so that waits for hosts and work on this machine overlap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Generic, TypeVar
+
+Result = TypeVar("Result")
+
+
+class Begun(Generic[Result]):
+    """Something under way."""
+
+    def __init__(self, work: Callable[[], Result]) -> None:
+        import gevent
+
+        self._error: Exception | None = None
+        self._result: Result
+        self._greenlet = gevent.spawn(self._run, work)
+
+    def result(self) -> Result:
+        """Wait for it and return what it returned. Raise what it raised."""
+        self._greenlet.join()
+        if self._error:
+            raise self._error
+        return self._result
+
+    def _run(self, work: Callable[[], Result]) -> None:
+        # gevent prints the traceback of whatever a greenlet raises.
+        try:
+            self._result = work()
+        except Exception as error:
+            self._error = error
+
+
+def import_gently(*modules: str) -> None:
+    """Import the modules, and let what is under way go on in between."""
+    import gevent
+
+    for module in modules:
+        gevent.sleep(0)
+        import_module(module)
