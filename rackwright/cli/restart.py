@@ -9,7 +9,7 @@ from rackwright.cli.options import Command, common_options, pass_context, yes_op
 
 
 @click.command(cls=Command)
-@click.argument("name", metavar="REPLICA|HOST")
+@click.argument("name", metavar="REPLICA|HOST|MODEL")
 @click.option("--allow-outage", is_flag=True, help="Restart also the last healthy replica of a model.")
 @yes_option
 @common_options

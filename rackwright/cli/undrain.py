@@ -9,7 +9,7 @@ from rackwright.cli.options import Command, common_options, pass_context
 
 
 @click.command(cls=Command)
-@click.argument("name", metavar="REPLICA|HOST")
+@click.argument("name", metavar="REPLICA|HOST|MODEL")
 @common_options
 @pass_context
 def undrain(context: Context, name: str) -> None:

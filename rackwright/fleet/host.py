@@ -125,7 +125,7 @@ class _Composer:
             others = tuple(host for host in self.fleet.hosts if host not in self.fleet.gateways)
             openings += [
                 Opening(port=443, sources=file.firewall.clients_from, why="clients"),
-                Opening(port=443, sources=self._networks(others), why="verify from the fleet's hosts"),
+                Opening(port=443, sources=self._networks(others), why="verify from hosts of the fleet"),
             ]
         for replica in replicas:
             openings.append(

@@ -19,8 +19,8 @@ STAGES = (
     "look at the hosts",
     "folders and packet filter",
     "engines and gateways",
-    "restart engines, one at a time",
     "wait until every engine answers",
+    "restart engines, one at a time",
 )
 
 
@@ -59,10 +59,11 @@ def apply(site: Site, options: Options, talk: Talk, confirm: Callable[[Plan], No
         confirm(planned)
         run = _change(site, held, options, talk)
         with failure_audited(site, held, run):
-            restarted = _restart(site, held, planned, run, options, talk)
-            _settle(site, run, talk)
+            restarts = _due(planned, run)
+            _settle(site, run, restarts, talk)
+            _restart(site, held, restarts, options, talk)
         remember(site, held, run, planned.surveyed, known=known)
-        return Applied(run, restarted)
+        return Applied(run, restarts)
 
 
 def _stage(talk: Talk, index: int) -> None:
@@ -97,20 +98,27 @@ def _going(site: Site, run: Run) -> tuple[str, ...]:
     return tuple(name for name in site.models if name not in run.failed_hosts)
 
 
-def _restart(site: Site, held: Held, planned: Plan, run: Run, options: Options, talk: Talk) -> tuple[Restart, ...]:
-    restarts = tuple(restart for restart in planned.restarts if restart.replica.host not in run.failed_hosts)
-    if run.interrupted or not restarts:
+def _due(planned: Plan, run: Run) -> tuple[Restart, ...]:
+    """The restarts that were planned, on the hosts that went well; none after an interruption."""
+    if run.interrupted:
         return ()
-    _stage(talk, 3)
-    roll(site, held, restarts, talk, allow_outage=options.allow_outage)
-    return restarts
+    return tuple(restart for restart in planned.restarts if restart.replica.host not in run.failed_hosts)
 
 
-def _settle(site: Site, run: Run, talk: Talk) -> None:
+def _settle(site: Site, run: Run, restarts: tuple[Restart, ...], talk: Talk) -> None:
+    """New engines answer before the first old one is taken; those that restart are proven by that."""
     if run.interrupted:
         return
-    _stage(talk, 4)
-    settle(site, talk, _going(site, run))
+    _stage(talk, 3)
+    restarting = {restart.replica for restart in restarts}
+    replicas = [replica for host in _going(site, run) for replica in site.fleet.replicas_on(host)]
+    settle(site, talk, [replica for replica in replicas if replica not in restarting])
+
+
+def _restart(site: Site, held: Held, restarts: tuple[Restart, ...], options: Options, talk: Talk) -> None:
+    if restarts:
+        _stage(talk, 4)
+        roll(site, held, restarts, talk, allow_outage=options.allow_outage)
 
 
 def _fresh_connections(site: Site, hosts: tuple[str, ...]) -> dict[str, str]:

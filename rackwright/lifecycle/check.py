@@ -16,8 +16,9 @@ from rackwright.fleet.lock_file import mismatches, read_lock
 from rackwright.fleet.model import Fleet
 from rackwright.fleet.secrets import resolve
 from rackwright.fleet.source import HubSource, parse_source
-from rackwright.fleet.targets import targets
+from rackwright.fleet.targets import target
 from rackwright.lifecycle.conditions import Condition, State, judge, parse, script
+from rackwright.values import Target
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class Checked:
 
 def check_files(fleet: Fleet) -> Checked:
     """Look at the fleet's files only. Raise FleetError if the lock answers other questions."""
-    count = f"{len(fleet.hosts)} hosts, {len(fleet.replicas)} replicas of {len(fleet.file.models)} models"
+    counts = (("host", fleet.hosts), ("replica", fleet.replicas), ("model", fleet.file.models))
+    count = ", ".join(f"{len(found)} {name}{'' if len(found) == 1 else 's'}" for name, found in counts)
     conditions = [Condition("controller", "fleet file", State.OK, f"{fleet.path}: {count}")]
     lock = _lock(fleet)
     if lock is None:
@@ -99,14 +101,27 @@ def _ask(fleet: Fleet, models: dict[str, HostModel]) -> list[Condition]:
     from rackwright.remote import Remote
 
     urls = _urls(fleet)
-    with Remote(targets(fleet, tuple(models))) as remote:
+    reached, conditions = _targets(fleet, tuple(models))
+    with Remote(reached) as remote:
         scripts = {name: script(model, urls if model.model_store else ()) for name, model in models.items()}
-        answers = remote.run_on(tuple(models), scripts)
+        answers = remote.run_on(remote.names, scripts)
     now = time.time()
-    conditions: list[Condition] = []
     for name, answer in answers.items():
         conditions += _host(models[name], answer, now)
     return conditions
+
+
+def _targets(fleet: Fleet, hosts: tuple[str, ...]) -> tuple[list[Target], list[Condition]]:
+    """Return how to reach the hosts, and a failed condition for each that can't be for want of a secret."""
+    found: list[Target] = []
+    failed: list[Condition] = []
+    for name in hosts:
+        try:
+            found.append(target(fleet, name))
+        except SecretError as error:
+            problem = error.problems[0]
+            failed.append(Condition(name, "reach", State.FAILED, f"not tried: {problem.what}", problem.next))
+    return found, failed
 
 
 def _urls(fleet: Fleet) -> tuple[str, ...]:

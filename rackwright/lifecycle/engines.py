@@ -70,12 +70,12 @@ def prove(site: Site, replica: Replica) -> str | None:
     return " ".join((answer.stderr or answer.stdout or "no tokens came back").split())[:200]
 
 
-def settle(site: Site, talk: Talk, hosts: tuple[str, ...]) -> None:
-    """Return when every replica on these hosts answers at its socket and every gateway sends to it.
+def settle(site: Site, talk: Talk, replicas: Sequence[Replica]) -> None:
+    """Return when each of these replicas answers at its socket and every gateway sends to it.
 
     Those that somebody drained by hand need only answer. Raise ProofError naming all that don't in time.
     """
-    waiting = {replica.address: replica for host in hosts for replica in site.fleet.replicas_on(host)}
+    waiting = {replica.address: replica for replica in replicas}
     deadline = time.monotonic() + START_SECONDS
     while reasons := _unsettled(site, waiting):
         if time.monotonic() > deadline:

@@ -13,7 +13,8 @@ _CURSOR = "-- cursor: "
 
 def units_of(replica: str) -> tuple[str, ...]:
     """Return the units whose logs tell about a replica (<model>@<n>)."""
-    return (f"rackwright-{replica}.service", f"rackwright-probe-{replica}.service")
+    # As roles/probe names its units.
+    return (f"rackwright-{replica}.service", f"rackwright-{replica.replace('@', '-')}.probe.service")
 
 
 OURS = ("rackwright-*",)

@@ -61,8 +61,8 @@ def plan(site: Site, *, only: tuple[str, ...] = ()) -> Plan:
     refuse_firewall(site, surveyed)
     return Plan(
         run=Run(unreachable=dict(surveyed.unreachable)) + run,
-        closing=closing_ports(site, surveyed),
-        restarts=tuple(restarts(site, surveyed)) if not only or "replica" in only else (),
+        closing=closing_ports(site, surveyed) if "firewall" in (only or ("firewall",)) else {},
+        restarts=tuple(restarts(site, surveyed)) if "replica" in (only or ("replica",)) else (),
         surveyed=surveyed,
     )
 

@@ -101,8 +101,10 @@ class Rollout:
     clock: Clock
 
     def run(self, changes: Sequence[Change]) -> None:
-        """Carry out each change in turn. The first failure stops; what failed stays drained, with its reason.
+        """Carry out each change in turn. The first failure stops the run.
 
+        What failed before its return stays drained, with its reason; what fell out after it is not drained again:
+        the gateways leave it out by themselves and take it back when it is well.
         Raise RackwrightError when the gate, the drain or the act fails, ProofError when a proof does.
         """
         for change in changes:
@@ -128,7 +130,7 @@ class Rollout:
         others = healthy - {replica.address}
         if not others and not self.rules.allow_outage:
             raise RackwrightError(
-                f"is the last healthy replica of {replica.model}: {change.why} would stop the service",
+                f"is the last healthy replica of {replica.model}: taking it would stop the service",
                 where=replica.address,
                 should="bring another replica up first, or accept the gap",
                 next="the same command with --allow-outage",

@@ -64,14 +64,20 @@ def status(site: Site) -> Status:
     servers = _servers(site, notes)
     pending = {restart.replica.address: "restart" for restart in restarts(site, surveyed)}
     return Status(
-        hosts=tuple(_host(site, surveyed, name) for name in site.fleet.file.hosts),
+        hosts=tuple(_host(site, surveyed, name) for name in site.fleet.file.hosts if _looked_at(site, name)),
         replicas=tuple(
             _replica(site, surveyed, servers, pending.get(replica.address), replica)
             for replica in site.fleet.replicas
+            if _looked_at(site, replica.host)
         ),
         lease=_lease(site, notes),
         notes=tuple(notes),
     )
+
+
+def _looked_at(site: Site, host: str) -> bool:
+    """Whether it is one of the hosts asked for; with all of them, those out of service are named too."""
+    return host in site.models or set(site.models) == set(site.fleet.hosts)
 
 
 def _servers(site: Site, notes: list[str]) -> Mapping[str, ServerState]:
@@ -126,5 +132,5 @@ def _traffic(server: ServerState | None) -> str:
         return "unknown"
     if server.drained:
         record = server.record
-        return f"drained: {record.reason} ({record.who})" if record else "drained"
+        return f"drained: {record.reason} ({record.who.partition(' ')[0]})" if record else "drained"
     return "yes" if server.up else "no"

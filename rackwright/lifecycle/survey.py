@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rackwright.errors import HostError
 from rackwright.lifecycle.site import Site
@@ -23,7 +23,17 @@ done
 """
 """The address that our connection comes from, as the host sees it. sudo takes the variable from its command, so the
 processes above are asked."""
+OUR_PROCESSES_COMMAND = "grep -ls '/rackwright-[^/]*[.]service' /proc/[0-9]*/cgroup"
 RECORD_COMMAND = "cat /var/lib/rackwright/record.json 2>/dev/null"
+
+_COMMANDS = (
+    LISTENING_COMMAND,
+    OUR_PROCESSES_COMMAND,
+    FILTERS_COMMAND,
+    REPLICAS_COMMAND,
+    RECORD_COMMAND,
+    SEEN_FROM_COMMAND,
+)
 
 
 @dataclass(frozen=True)
@@ -31,6 +41,7 @@ class Surveyed:
     """What one host is like now."""
 
     listening: tuple[Socket, ...]
+    """Those of our own units left out: what they serve, the fleet decides."""
     filters: Filters
     replicas: Mapping[str, ReplicaState]
     """By replica name; one that isn't installed yet is absent."""
@@ -51,22 +62,25 @@ def survey(site: Site) -> Survey:
     """Ask every host of the site at once; changes nothing."""
     mark = secrets.token_hex(16)
     answers = site.remote.run_on(tuple(site.models), _script(mark))
-    unreachable = {name: str(answer) for name, answer in answers.items() if isinstance(answer, HostError)}
-    hosts = {
-        name: _surveyed(answer.stdout, mark) for name, answer in answers.items() if not isinstance(answer, HostError)
-    }
+    hosts: dict[str, Surveyed] = {}
+    unreachable: dict[str, str] = {}
+    for name, answer in answers.items():
+        if isinstance(answer, HostError):
+            unreachable[name] = str(replace(answer.problems[0], where=""))
+        else:
+            hosts[name] = _surveyed(answer.stdout, mark)
     return Survey(hosts, unreachable)
 
 
 def _script(mark: str) -> str:
-    parts = (LISTENING_COMMAND, FILTERS_COMMAND, REPLICAS_COMMAND, RECORD_COMMAND, SEEN_FROM_COMMAND)
-    return f"\necho {mark}\n".join(f"(\n{part}\n)" for part in parts)
+    return f"\necho {mark}\n".join(f"(\n{part}\n)" for part in _COMMANDS)
 
 
 def _surveyed(output: str, mark: str) -> Surveyed:
-    listening, filters, replicas, record, seen_from = (*output.split(f"{mark}\n"), *[""] * 4)[:5]
+    listening, ours, filters, replicas, record, seen_from = (*output.split(f"{mark}\n"), *[""] * 5)[:6]
+    our_pids = {int(line.split("/")[2]) for line in ours.splitlines() if line}
     return Surveyed(
-        listening=parse_listening(listening),
+        listening=tuple(socket for socket in parse_listening(listening) if socket.pid not in our_pids),
         filters=parse_filters(filters),
         replicas={state.replica: state for state in parse_replicas(replicas)},
         record=record.strip(),

@@ -114,7 +114,7 @@ def _cases(site: Site, address: str, key: Secret) -> Iterator[_Case]:
     yield _Case("a wrong key is refused", Request(address, domain, key=wrong), _refused)
     plain = Request(address, domain, scheme="http", seconds=10)
     yield _Case("plain HTTP is refused", plain, _no_http)
-    yield _Case("port 80 is closed", Request(address, domain, scheme="http", port=80, seconds=10), _no_http)
+    yield _Case("port 80 is closed", Request(address, domain, scheme="http", port=80, seconds=3), _no_http)
 
 
 def _body(name: str, *, stream: bool = False) -> str:

@@ -8,6 +8,7 @@ from pyinfra.api.command import PyinfraCommand, QuoteString, StringCommand
 from pyinfra.api.operation import operation
 from pyinfra.context import host
 
+from rackwright.operations.diffs import show
 from rackwright.operations.facts.ours import OurUnits, OurUsers
 from rackwright.operations.unit import UNITS
 
@@ -21,6 +22,7 @@ def retired_units(*, keep: tuple[str, ...]) -> Generator[PyinfraCommand]:
     gone = [unit for unit in host.get_fact(OurUnits) if unit not in keep]
     if not gone:
         return
+    show("\n".join(f"- {unit}" for unit in gone))
     gone.sort(key=lambda unit: unit.endswith(_LAST))
     yield StringCommand("systemctl --quiet disable --now --", *(QuoteString(unit) for unit in gone))
     yield StringCommand("rm -f --", *(QuoteString(f"{UNITS}/{unit}") for unit in gone))
@@ -31,6 +33,8 @@ def retired_units(*, keep: tuple[str, ...]) -> Generator[PyinfraCommand]:
 @operation()
 def retired_users(*, keep: tuple[str, ...]) -> Generator[PyinfraCommand]:
     """Afterwards every rw-* user of ours that isn't named in `keep` is gone; its files stay, owned by a number."""
-    for user in host.get_fact(OurUsers):
-        if user not in keep:
-            yield StringCommand("userdel --", QuoteString(user))
+    gone = [user for user in host.get_fact(OurUsers) if user not in keep]
+    if gone:
+        show("\n".join(f"- {user}" for user in gone))
+    for user in gone:
+        yield StringCommand("userdel --", QuoteString(user))

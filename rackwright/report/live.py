@@ -12,6 +12,9 @@ from rackwright.engine.progress import Progress
 from rackwright.report.words import COLOURS, SIGNS, TOLD, duration, safe, size
 from rackwright.run import Outcome, Step
 
+_SHORT = 1_000_000
+"""Bytes: the progress of a smaller upload is no news."""
+
 
 class Display(Protocol):
     """Where progress is shown."""
@@ -127,7 +130,7 @@ class _Lines:
         print(text, file=self._stream, flush=True)
 
     def host(self, progress: Progress, detail: str) -> None:
-        if not progress.bytes_total:
+        if progress.bytes_total < _SHORT:
             return
         upload = (progress.host, progress.operation)
         tenth = progress.bytes_sent * 10 // progress.bytes_total

@@ -185,6 +185,7 @@ def test_plain_http_is_refused(stack: Stack) -> None:
         assert not connection.recv(100).startswith(b"HTTP")
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 def test_http_2_and_old_tls_are_not_offered(stack: Stack) -> None:
     context = ssl.create_default_context(cadata=stack.authority.pem)
     context.set_alpn_protocols(["h2", "http/1.1"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -112,6 +113,18 @@ def test_plain_pyinfra_sees_nothing_to_change(site: Operator) -> None:
     rows = [line.split() for line in said.splitlines() if " | " in line]
     assert len(rows) > 50
     assert {tuple(row[-2:]) for row in rows if row[0] != "Operation"} == {("-", "-")}, said
+
+
+def test_a_packet_filter_that_would_shut_us_out_is_refused_before_it_is_loaded(site: Operator, lab: Lab) -> None:
+    before = lab.exec("gpu1", "nft list table inet rackwright").out
+    admins = re.search(r"admin_from: \[(.*)\]", site.path.read_text())
+    assert admins is not None
+    site.edit(admins[1], "198.51.100.0/24")
+    refused = site("apply", "--yes", check=10)
+    site.edit("198.51.100.0/24", admins[1])
+    for host in ("gate1", "gpu1", "gpu2"):
+        assert f"{host}: firewall.admin_from: {admins[1].partition('/')[0]}, where this command runs" in refused.err
+    assert lab.exec("gpu1", "nft list table inet rackwright").out == before
 
 
 def test_a_drained_replica_gets_nothing_and_comes_back(site: Operator) -> None:

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import json
+import socket
+from dataclasses import dataclass
+
+import pytest
+
+from rackwright.errors import RackwrightError
+from rackwright.lifecycle.asking import FromController, Request, Response, ask, closed_ports
+from rackwright.values import Secret
+
+
+@dataclass
+class Records:
+    """Runs nothing; keeps the script."""
+
+    where: str = "nowhere"
+    script: str = ""
+
+    def shell(self, script: str, timeout: float) -> str:
+        self.script = script
+        return ""
+
+
+def test_a_port_that_listens_is_open_though_it_says_nothing():
+    with socket.create_server(("127.0.0.1", 0)) as opened, socket.create_server(("127.0.0.1", 0)) as shut:
+        endpoints = [listener.getsockname() for listener in (opened, shut)]
+        shut.close()
+        assert closed_ports(FromController(), tuple(endpoints)) == (endpoints[1],)
+
+
+def test_ports_that_were_not_tried_are_not_called_closed():
+    with pytest.raises(RackwrightError, match="0 of 1 ports were tried"):
+        closed_ports(Records(), (("10.0.0.1", 8100),))
+
+
+def test_the_key_stands_in_what_the_shell_reads_and_in_no_argument():
+    records = Records()
+    key = Secret("rw-secret")
+    with pytest.raises(RackwrightError, match="0 of 1 requests came to an end"):
+        ask(records, "PEM", (Request("10.0.0.1", "llm.example", key=key),))
+    assert all("rw-secret" not in line for line in records.script.splitlines() if line.startswith("curl"))
+    assert "rw-secret" in records.script
+    assert "rw-secret" not in repr(Request("10.0.0.1", "llm.example", key=key))
+
+
+def test_an_address_that_refuses_is_a_response_with_a_problem():
+    with socket.create_server(("127.0.0.1", 0)) as shut:
+        port = shut.getsockname()[1]
+    (response,) = ask(FromController(), "", (Request("127.0.0.1", "llm.example", port=port, scheme="http"),))
+    assert response.status == 0
+    assert response.problem
+
+
+def test_a_stream_counts_only_to_its_end():
+    chunk = json.dumps({"choices": [{"delta": {"content": "Red"}, "finish_reason": None}]})
+    last = json.dumps({"choices": [{"delta": {"content": "."}, "finish_reason": "stop"}]})
+    cut = Response(200, f"data: {chunk}\n\ndata: {last}\n", 0.1, "")
+    whole = Response(200, f"{cut.body}\ndata: [DONE]\n", 0.1, "")
+    assert (cut.text, cut.whole_stream) == ("Red.", False)
+    assert (whole.text, whole.whole_stream) == ("Red.", True)
