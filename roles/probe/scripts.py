@@ -25,8 +25,8 @@ def probe(settings: Settings) -> str:
         "moves": settings.counter,
         "busy": " ".join(settings.busy),
         "deadline": str(settings.deadline_seconds),
+        "idle": str(settings.idle_seconds),
         "body": body,
-        "ask": "http://engine/v1/completions",
     }
     return _script("probe", settings, values)
 

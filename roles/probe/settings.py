@@ -18,6 +18,8 @@ class Settings(Frozen):
     agent_port: Port
     """Loopback port on which the host proxy asks for the state."""
     every_seconds: int = 2
+    idle_seconds: int = 6
+    """An idle engine is asked for a token this often: each costs it work."""
     deadline_seconds: int = 10
     """While busy the counter must move, while idle a one-token completion must come back, within this time.
     A host whose load is twice its cores or more gets up to three times as long."""

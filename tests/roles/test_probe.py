@@ -143,6 +143,21 @@ def test_an_engine_that_answers_nothing_is_hung_after_the_deadline(bench: Bench)
     assert bench.look(110, code=0) == "hung"
 
 
+def test_an_idle_engine_is_asked_for_a_token_only_now_and_then(bench: Bench) -> None:
+    bench.look(100)
+    # Whoever asks now gets no answer, and says so by waiting in vain.
+    assert [bench.look(at, completion=28) for at in (102, 104, 105)] == ["ready"] * 3
+    assert bench.look(106) == "ready"
+    assert bench.look(111, completion=28) == "ready"
+    assert bench.look(116, completion=28) == "hung"
+
+
+def test_an_engine_started_anew_is_asked_at_once(bench: Bench) -> None:
+    bench.look(100)
+    assert bench.look(102, completion=28, invocation="two") == "loading"
+    assert bench.look(104, invocation="two") == "ready"
+
+
 def test_a_completion_refused_at_once_is_no_reason_to_kill_at_once(bench: Bench) -> None:
     bench.look(100)
     assert bench.look(102, completion=22) == "ready"

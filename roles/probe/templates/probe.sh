@@ -1,7 +1,6 @@
 # The rule: while busy the counter must move, while idle a one-token completion must come back, both within the
 # deadline. A hung engine is killed once until it was ready again. Writes state=, since= and what the next look needs.
-set -eu; umask 022
-state='' since=0 counter='' moved=0 invocation='' spent=0 answered=0
+set -eu; umask 022; state='' since=0 counter='' moved=0 invocation='' spent=0 answered=0
 # shellcheck disable=SC2034 # eval reads it
 while IFS='=' read -r key value; do
   case $key in state | since | counter | moved | invocation | spent | answered) eval "$key=\$value" ;; esac
@@ -15,8 +14,8 @@ sum() { awk -v names=" $1 " '{ name = $1; sub(/[{].*/, "", name) } index(names, 
 # Tried: with six times as much to run as there are cores, a healthy engine's counter stood still for seconds.
 deadline=$(awk -v d="$deadline" -v n="$(nproc)" '{ f = int($1 / 2 / n) + 1; print d * (f > 3 ? 3 : f) }' /proc/loadavg)
 invocation=$(systemctl show -P InvocationID -- "$unit")
-# An engine that was started anew has its whole deadline before it.
-[ "$invocation" = "$last_invocation" ] || answered=0 moved=$(uptime)
+# An engine that was started anew has its whole deadline before it, and is not ready for what the last one was.
+[ "$invocation" = "$last_invocation" ] || answered=0 state=loading last_state='' moved=$(uptime)
 case $(systemctl show -P ActiveState -- "$unit") in
   active) look ;;
   activating | reloading) code=503 ;;
@@ -30,7 +29,8 @@ case $code in
     if [ "$(sum "$busy")" -gt 0 ]; then
       state=busy # One that was idle and is given work has its whole deadline, too.
       if [ "$counter" != "$last_counter" ] || [ "$last_state" = ready ]; then moved=$(uptime); fi
-    elif engine -m "$deadline" -f -o /dev/null -H 'Content-Type: application/json' -d "$body" "$ask"; then
+    elif [ "$last_state" = ready ] && [ $(($(uptime) - moved)) -lt "$idle" ]; then state=ready
+    elif engine -m "$deadline" -f -o /dev/null -H 'Content-Type: application/json' -d "$body" http://engine/v1/completions; then
       state=ready spent=0 moved=$(uptime)
     else # Work may have come in between; then the counter moves.
       look
