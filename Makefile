@@ -44,11 +44,13 @@ dist: .venv/ready ## Build sdist, and the wheel from that sdist, into dist/
 	@rm -rf dist
 	@"$$(.ci/uv)" build --quiet --python "$(BIN)/python" --out-dir dist
 
-wheel-test: dist ## The built wheel, installed elsewhere, runs from /
+wheel-test: dist ## The wheel built from the sdist, installed elsewhere, runs and plans from /
 	@folder="$$(mktemp -d)"; trap 'rm -rf "$$folder"' EXIT; uv="$$(.ci/uv)"; \
 	"$$uv" venv --quiet --python "$(BIN)/python" "$$folder/venv"; \
 	"$$uv" pip install --quiet --python "$$folder/venv/bin/python" dist/*.whl; \
-	cd /; "$$folder/venv/bin/rackwright" --help >/dev/null; echo "the wheel runs"
+	mkdir "$$folder/tests"; cp tests/fakes.py tests/wheel_plan.py "$$folder/tests"; \
+	cd /; "$$folder/venv/bin/rackwright" --help >/dev/null; \
+	PYTHONPATH="$$folder" "$$folder/venv/bin/python" -m tests.wheel_plan
 
 down: .venv/ready ## Remove the quick start's lab; downloads stay
 	@python -m rackwright lab down

@@ -107,7 +107,7 @@ def _ask(fleet: Fleet, models: dict[str, HostModel]) -> list[Condition]:
         answers = remote.run_on(remote.names, scripts)
     now = time.time()
     for name, answer in answers.items():
-        conditions += _host(models[name], answer, now)
+        conditions += _host(models[name], answer, now, controls=name in fleet.control)
     return conditions
 
 
@@ -132,7 +132,7 @@ def _urls(fleet: Fleet) -> tuple[str, ...]:
     return tuple(sorted(web | ({fleet.file.site.hub} if hub else set())))
 
 
-def _host(model: HostModel, answer: object, now: float) -> Iterator[Condition]:
+def _host(model: HostModel, answer: object, now: float, *, controls: bool) -> Iterator[Condition]:
     if isinstance(answer, HostError):
         problem: Problem = answer.problems[0]
         yield Condition(model.name, "reach", State.FAILED, problem.what, problem.next)
@@ -141,4 +141,4 @@ def _host(model: HostModel, answer: object, now: float) -> Iterator[Condition]:
     stdout = getattr(answer, "stdout", "")
     if not isinstance(stdout, str):
         raise RackwrightError("answered without text", where=model.name)
-    yield from judge(model, parse(stdout), now)
+    yield from judge(model, parse(stdout), now, controls=controls)

@@ -78,9 +78,11 @@ def parse(output: str) -> Answers:
     return Answers(values)
 
 
-def judge(model: HostModel, answers: Answers, controller_time: float) -> Iterator[Condition]:
-    """Given what a host said, return its conditions. Times in seconds since the epoch."""
-    yield _system(model, answers)
+def judge(
+    model: HostModel, answers: Answers, controller_time: float, *, controls: bool = False
+) -> Iterator[Condition]:
+    """Given what a host said, return its conditions. Times in seconds since the epoch; `controls`: a control host."""
+    yield _system(model, answers, controls)
     yield _clock(model, answers, controller_time)
     yield _ports(model, answers)
     if model.model_store:
@@ -90,13 +92,13 @@ def judge(model: HostModel, answers: Answers, controller_time: float) -> Iterato
         yield _url(model, entry)
 
 
-def _system(model: HostModel, answers: Answers) -> Condition:
+def _system(model: HostModel, answers: Answers, controls: bool) -> Condition:
     system = answers.one("os")
     if not answers.one("systemd"):
         return Condition(model.name, "system", State.FAILED, f"{system}, without systemd", "install Debian 13")
     if system == "debian 13":
         return Condition(model.name, "system", State.OK, "Debian 13")
-    if system == "ubuntu 24.04" and model.gateway is None:
+    if system == "ubuntu 24.04" and model.gateway is None and not controls:
         return Condition(model.name, "system", State.WARNING, "Ubuntu 24.04: should work, untested")
     should = "gateways and control hosts run Debian 13, serving hosts also Ubuntu 24.04"
     return Condition(model.name, "system", State.FAILED, f"{system or 'unknown'}; {should}", "install Debian 13")

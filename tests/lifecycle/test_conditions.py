@@ -73,6 +73,11 @@ def test_a_bad_host_is_named_with_what_was_found(line, instead, what, state, say
     assert says in text
 
 
+def test_a_control_host_on_ubuntu_is_refused():
+    (system, *_) = judge(HOST, parse(GOOD.replace("debian 13", "ubuntu 24.04")), 1000.0, controls=True)
+    assert (system.what, system.state) == ("system", State.FAILED)
+
+
 def test_a_gateway_on_ubuntu_is_refused():
     model = replace(HOST, gateway=GATEWAY)
     assert found(GOOD.replace("debian 13", "ubuntu 24.04"), model)["system"][0] is State.FAILED
