@@ -1,0 +1,110 @@
+"""From bare hosts to the first token: `apply` of a lab fleet, then one question through its gateway.
+
+Bare are the hosts as the lab makes them: Debian with systemd and sshd. Model, runtime and .deb files are in this
+machine's caches, so that no network outside is measured. There is no peer and no target: it is the breakdown that
+counts.
+
+    python -m benchmarks.first_token [--runs 3] [--keep]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import time
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import Any
+
+from benchmarks.fleet import GATEWAY, BenchFleet, bench_fleet
+from benchmarks.measure import keep
+from rackwright.lab.fleet_file import DOMAIN
+
+HOSTS = (GATEWAY, "gpu1", "gpu2")
+_QUESTION = {"model": "assistant", "messages": [{"role": "user", "content": "Name three colors."}], "max_tokens": 8}
+
+
+@dataclass(frozen=True)
+class First:
+    """One run, in seconds."""
+
+    apply: float
+    token: float
+    """From the end of apply to the first token."""
+    roles: dict[str, float]
+    """The host that took longest in that role."""
+    rest: float
+    """Of apply beside the operations of the host that took longest: questions, connections, loading the engines."""
+
+    @property
+    def whole(self) -> float:
+        return self.apply + self.token
+
+
+def measure(fleet: BenchFleet) -> First:
+    """Given bare hosts, apply and ask."""
+    key = json.loads(fleet("--json", "key", "add", "bench", "--owner", "bench", "--later").out)["key"]
+    ran = fleet("--json", "apply", "--yes", "--close-ports")
+    token = first_token(fleet, key)
+    steps = json.loads(ran.out)["steps"]
+    busiest = max(sum(step["seconds"] for step in steps if step["host"] == host) for host in HOSTS)
+    return First(ran.cost.seconds, token, by_role(steps), ran.cost.seconds - busiest)
+
+
+def by_role(steps: list[dict[str, Any]]) -> dict[str, float]:
+    """Return each role's seconds on the host that took longest in it: hosts work at the same time."""
+    seconds: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    for step in steps:
+        seconds[step["role"]][step["host"]] += step["seconds"]
+    return {role: max(hosts.values()) for role, hosts in seconds.items()}
+
+
+def first_token(fleet: BenchFleet, key: str) -> float:
+    """Return the seconds from a new connection to the first token of a streamed answer."""
+    address, authority = fleet.hosts.hosts[GATEWAY], fleet.path.with_suffix(".ca.crt")
+    argv = ["curl", "-q", "--silent", "--show-error", "--no-buffer", "--max-time", "60", "--config", "-"]
+    argv += ["--cacert", str(authority), "--resolve", f"{DOMAIN}:443:{address}"]
+    argv += ["--json", json.dumps({**_QUESTION, "stream": True}), f"https://{DOMAIN}/v1/chat/completions"]
+    began = time.perf_counter()
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as curl:
+        assert curl.stdin is not None
+        assert curl.stdout is not None
+        # Not in the arguments: everybody on this machine can read those.
+        curl.stdin.write(f'header = "Authorization: Bearer {key}"\n')
+        curl.stdin.close()
+        seconds = next((time.perf_counter() - began for line in curl.stdout if _is_token(line)), None)
+        curl.stdout.read()
+    assert seconds is not None, "no token came"
+    return seconds
+
+
+def _is_token(line: str) -> bool:
+    if not line.startswith("data: {"):
+        return False
+    return bool(json.loads(line.removeprefix("data: "))["choices"][0]["delta"].get("content"))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--keep", action="store_true", help="leave the last run's lab up")
+    options = parser.parse_args()
+    taken = []
+    for number in range(options.runs):
+        with bench_fleet(HOSTS, keep=options.keep and number == options.runs - 1, fresh=True) as fleet:
+            taken.append(measure(fleet))
+    keep("first_token", [asdict(first) for first in taken])
+    print(f"{len(HOSTS)} hosts, medians of {options.runs} runs")
+    print(f"  first token after   {median(first.whole for first in taken):6.1f} s")
+    print(f"  apply               {median(first.apply for first in taken):6.1f} s")
+    for role in taken[0].roles:
+        print(f"    {role:17} {median(first.roles[role] for first in taken):6.2f} s on the slowest host")
+    print(f"    {'beside roles':17} {median(first.rest for first in taken):6.2f} s")
+    print(f"  first answer        {median(first.token for first in taken):6.2f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,94 @@
+"""The lab fleet that the scripts measure: its hosts, its fleet file, and our program on it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure import Ran, environment, whole
+from rackwright.lab import artefacts, fleet_file
+from rackwright.lab.hosts import Lab, LabFleet, LabSpec
+
+LAB = "bench"
+BIN = Path(sys.executable).parent
+GATEWAY = "gate1"
+
+
+@dataclass(frozen=True)
+class BenchFleet:
+    lab: Lab
+    hosts: LabFleet
+
+    @property
+    def folder(self) -> Path:
+        return self.lab.folder / "operator"
+
+    @property
+    def path(self) -> Path:
+        return self.folder / "bench.yml"
+
+    @property
+    def known_hosts(self) -> Path:
+        return self.path.with_suffix(".known_hosts")
+
+    def environment(self, cache: Path | None = None) -> dict[str, str]:
+        """Of an operator with a home of its own. `cache` is where questions are remembered."""
+        return environment(XDG_CONFIG_HOME=str(self.folder / "config"), XDG_CACHE_HOME=str(cache or self.cache))
+
+    @property
+    def cache(self) -> Path:
+        return self.folder / "cache"
+
+    def write(self, reached: Mapping[str, str] | None = None) -> None:
+        """The fleet file and its lock stand; `reached` are other addresses for the controller to use, by host."""
+        text = fleet_file.fleet_text(self.hosts, artefacts.ensure(lambda _: None))
+        keys = {line.split()[0]: line.partition(" ")[2] for line in self.hosts.known_hosts.read_text().splitlines()}
+        pins = [f"{address} {key}" for address, key in keys.items()]
+        for host, address in self.hosts.hosts.items():
+            # Written out: what stands on the hosts follows from it, however the controller reaches them.
+            now = (reached or {}).get(host, address)
+            text = text.replace(f"{{address: {address}}}", f"{{address: {now}, service: {address}}}")
+            pins.append(f"{now} {keys[address]}")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.path.write_text(text)
+        self.known_hosts.write_text("".join(f"{line}\n" for line in dict.fromkeys(pins)))
+        self("lock")
+
+    def argv(self, *words: str, path: Path | None = None) -> list[str]:
+        return [str(BIN / "rackwright"), "-f", str(path or self.path), *words]
+
+    def __call__(self, *words: str, cache: Path | None = None, expect: int = 0) -> Ran:
+        return whole(self.argv(*words), self.environment(cache), expect=expect)
+
+    def satisfy(self) -> None:
+        """An apply finds nothing to change any more."""
+        self("apply", "--yes", "--close-ports")
+        assert self.applied()["changed"] == 0
+
+    def applied(self, *words: str) -> Any:
+        return json.loads(self("--json", "apply", "--yes", *words).out)
+
+
+@contextmanager
+def bench_fleet(hosts: tuple[str, ...], *, keep: bool, fresh: bool = False) -> Iterator[BenchFleet]:
+    """The lab has these hosts, reused or new, and a fleet file; afterwards it is gone unless kept."""
+    lab = Lab(LAB)
+    if fresh:
+        lab.down()
+    try:
+        yield grown(lab, hosts)
+    finally:
+        if not keep:
+            lab.down()
+
+
+def grown(lab: Lab, hosts: tuple[str, ...]) -> BenchFleet:
+    """The lab has these hosts too."""
+    fleet = BenchFleet(lab, lab.up(LabSpec(hosts=hosts), say=print))
+    fleet.write()
+    return fleet

@@ -1,0 +1,120 @@
+"""What one more host costs the controller: the same plan over 1, 8, 32 and 128 host names.
+
+The names are spread over a few lab hosts, each of which answers under many addresses: for the controller each name
+is a host of its own, with its connection, its questions and its steps. What the lab hosts take is not counted. The
+control host and gateway is one more, and not in the plan.
+
+Targets: CPU seconds and peak memory for each host of the plan don't rise from 8 names to 128, and neither does
+what each further host adds, within 15 %.
+
+    python -m benchmarks.growth [--runs 3] [--keep]
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
+from statistics import median
+
+from benchmarks.fleet import GATEWAY, BenchFleet, bench_fleet
+from benchmarks.measure import Cost, keep
+from rackwright.lab.hosts import LabFleet
+
+COUNTS = (1, 8, 32, 128)
+SERVING = ("gpu1", "gpu2", "gpu3")
+TOLERANCE = 1.15
+# One sshd stands for forty hosts: as forty would, it takes all their logins at once.
+_MANY_LOGINS = "echo 'MaxStartups 500' >/etc/ssh/sshd_config.d/10-bench.conf && systemctl reload ssh"
+
+
+@dataclass(frozen=True)
+class Point:
+    """Medians of one count of hosts."""
+
+    hosts: int
+    cpu: float
+    peak_mb: float
+
+
+def spread(fleet: BenchFleet, count: int) -> BenchFleet:
+    """Return the fleet with `count` serving names; each lab host has the addresses of its names."""
+    hosts, keys = {GATEWAY: fleet.hosts.hosts[GATEWAY]}, fleet.hosts.known_hosts.read_text().splitlines()
+    key_of = {line.split()[0]: line.partition(" ")[2] for line in keys}
+    for number in range(count):
+        real = SERVING[number % len(SERVING)]
+        address = str(fleet.hosts.subnet[100 + number])
+        fleet.lab.exec(real, f"ip -4 address show to {address} | grep -q . || ip address add {address}/24 dev eth0")
+        hosts[f"gpu{number + 1}"] = address
+        key_of[address] = key_of[fleet.hosts.hosts[real]]
+    pins = fleet.folder / "spread.known_hosts"
+    pins.parent.mkdir(parents=True, exist_ok=True)
+    pins.write_text("".join(f"{address} {key}\n" for address, key in key_of.items()))
+    spread_hosts: LabFleet = replace(fleet.hosts, hosts=hosts, known_hosts=pins)
+    return BenchFleet(fleet.lab, spread_hosts)
+
+
+def measure(fleet: BenchFleet, count: int, runs: int) -> list[Cost]:
+    """Return what each run of the plan took; the first, which learns the questions, is left out."""
+    wide = spread(fleet, count)
+    wide.write()
+    names = [host for host in wide.hosts.hosts if host != GATEWAY]
+    limits = [word for name in names for word in ("--limit", name)]
+    return [wide("plan", *limits).cost for _ in range(runs + 1)][1:]
+
+
+def point(count: int, costs: list[Cost]) -> Point:
+    return Point(count, median(cost.cpu for cost in costs), median(cost.peak_mb for cost in costs))
+
+
+def rises(points: list[Point]) -> list[str]:
+    """Return what rises with the count of hosts, in words."""
+    found = []
+    eight, most = points[1], points[-1]
+    further = [_further(one, other) for one, other in pairwise(points)]
+    for what in ("cpu", "peak_mb"):
+        if getattr(most, what) / most.hosts > getattr(eight, what) / eight.hosts * TOLERANCE:
+            found.append(f"{what} for each host: {eight.hosts} → {most.hosts}")
+        if getattr(further[-1], what) > getattr(further[-2], what) * TOLERANCE:
+            found.append(f"{what} that each further host adds")
+    return found
+
+
+def _further(one: Point, other: Point) -> Point:
+    """What each host added between two points."""
+    added = other.hosts - one.hosts
+    return Point(added, (other.cpu - one.cpu) / added, (other.peak_mb - one.peak_mb) / added)
+
+
+def table(points: list[Point]) -> str:
+    lines = ["hosts   CPU s   each ms   further ms    peak MB   each MB   further MB"]
+    for one, other in pairwise([Point(0, 0.0, 0.0), *points]):
+        further = _further(one, other) if one.hosts else None
+        more = (f"{further.cpu * 1000:10.1f}", f"{further.peak_mb:10.2f}") if further else ("-".rjust(10),) * 2
+        lines.append(
+            f"{other.hosts:5}  {other.cpu:6.2f}  {other.cpu / other.hosts * 1000:8.1f}   {more[0]}"
+            f"   {other.peak_mb:8.1f}  {other.peak_mb / other.hosts:8.2f}   {more[1]}"
+        )
+    return "\n".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--keep", action="store_true", help="leave the lab up")
+    options = parser.parse_args()
+    with bench_fleet((GATEWAY, *SERVING), keep=options.keep, fresh=True) as fleet:
+        fleet.satisfy()
+        for host in SERVING:
+            fleet.lab.exec(host, _MANY_LOGINS)
+        samples = {count: measure(fleet, count, options.runs) for count in COUNTS}
+    keep("growth", {str(count): [asdict(cost) for cost in costs] for count, costs in samples.items()})
+    points = [point(count, costs) for count, costs in samples.items()]
+    print(table(points))
+    risen = rises(points)
+    print(f"rises by more than {TOLERANCE - 1:.0%}: {', '.join(risen) or 'nothing'}")
+    return 1 if risen else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
