@@ -33,8 +33,12 @@ admin() {{ ask admin "show servers state model.$1" | awk -v server="$2" '$4 == s
 
 _STATES = """echo '== servers'; ask admin 'show servers state'
 for pid in $(workers); do echo '== stat'; ask master "@!$pid show stat -1 4 -1"; done
-for file in "$drains"/*; do [ ! -f "$file" ] || { echo "== drain ${file##*/}"; cat "$file"; }; done
 """
+
+_SHOW_DRAINS = """for file in "$drains"/*; do [ ! -f "$file" ] || { echo "== drain ${file##*/}"; cat "$file"; }; done
+"""
+DRAINS_COMMAND = f"drains={DRAINS}\n{_SHOW_DRAINS}"
+"""What a gateway keeps of its drains, without asking HAProxy."""
 
 _DRAIN = """server=$(named {model} {begin})
 [ -n "$server" ] || {{ echo 'this gateway has no such server' >&2; exit 1; }}
@@ -115,7 +119,8 @@ class Gateways:
 
     def servers(self) -> dict[str, ServerState]:
         """Return every replica that a gateway knows, by HOST/MODEL@N."""
-        return merged({name: parse_states(text) for name, text in self._run(_STATES, "asking for states").items()})
+        told = self._run(_STATES + _SHOW_DRAINS, "asking for states")
+        return merged({name: parse_states(text) for name, text in told.items()})
 
     def in_flight(self, address: str) -> int:
         """Given HOST/MODEL@N, return its requests over all gateways and workers."""
@@ -213,6 +218,17 @@ def _sections(text: str) -> Iterator[tuple[str, str]]:
     for section in f"\n{text}".split("\n== ")[1:]:
         title, _, body = section.partition("\n")
         yield title, body
+
+
+def parse_drains(text: str) -> dict[str, DrainRecord]:
+    """Given what DRAINS_COMMAND printed on a gateway, return its drains by HOST/MODEL@N."""
+    found = {title.removeprefix("drain "): _record(body) for title, body in _sections(text)}
+    return {_address(server): record for server, record in found.items() if record}
+
+
+def _address(server: str) -> str:
+    host, model, number, _ = server.split(".")
+    return f"{host}/{model}@{number}"
 
 
 def _record(body: str) -> DrainRecord | None:

@@ -45,7 +45,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 class Frozen(BaseModel):
     """Base of what people write: unknown keys are errors, values don't change."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Stored(BaseModel):

@@ -46,7 +46,8 @@ def plan_document(planned: Plan) -> dict[str, Json]:
     closing = {host: [str(socket) for socket in sockets] for host, sockets in planned.closing.items()}
     restarts = [{"replica": restart.replica.address, "why": restart.why} for restart in planned.restarts]
     run = document(planned.run)
-    return {**run, **_totals(run), "closing": closing, "restarts": restarts}
+    returns = [replica.address for replica in planned.returns]
+    return {**run, **_totals(run), "closing": closing, "restarts": restarts, "returns": returns}
 
 
 def plan_view(planned: Plan) -> str:
@@ -59,6 +60,9 @@ def plan_view(planned: Plan) -> str:
     if planned.restarts:
         listed = [f"  {restart.replica.address}: {restart.why}" for restart in planned.restarts]
         parts.append("\n".join(["engines that would restart, one at a time, drained before:", *listed]))
+    if planned.returns:
+        listed = [f"  {replica.address}" for replica in planned.returns]
+        parts.append("\n".join(["drained by a run that ended before it returned them; they go back:", *listed]))
     return "\n\n".join(parts)
 
 

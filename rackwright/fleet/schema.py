@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+from collections.abc import Iterator
+from itertools import pairwise
+from textwrap import dedent
+from typing import get_args, get_origin
+
 from rackwright.fleet.model import FleetFile, Group, HostSettings
+from rackwright.values import Frozen
 
 Schema = dict[str, object]
 
@@ -17,6 +25,7 @@ def json_schema() -> Schema:
         written: Schema = model.model_json_schema()
         definitions |= _part(written, "$defs")
         definitions[model.__name__] = {key: value for key, value in written.items() if key != "$defs"}
+    _describe(schema)
     properties = _part(schema, "properties")
     lists = _part(properties, "groups")
     lists["patternProperties"] = {
@@ -28,6 +37,39 @@ def json_schema() -> Schema:
     schema["anyOf"] = [{"required": ["extends"]}, {"required": schema.pop("required")}]
     _free_keys(schema)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _describe(schema: Schema) -> None:
+    """Give every key the text that stands below its attribute.
+
+    pydantic can do that as well, but reads the source of each model again whenever the tool starts.
+    """
+    shown = {**_part(schema, "$defs"), FleetFile.__name__: schema}
+    for model in {*_models(FleetFile), *_models(HostSettings), *_models(Group)}:
+        properties = _part(_part(shown, model.__name__), "properties")
+        for attribute, text in _texts(model):
+            key = model.model_fields[attribute].alias or attribute
+            _part(properties, key)["description"] = text
+
+
+def _models(kind: object) -> Iterator[type[Frozen]]:
+    """Return every model at or below a type."""
+    if isinstance(kind, type) and not get_origin(kind) and issubclass(kind, Frozen):
+        yield kind
+        for field in kind.model_fields.values():
+            yield from _models(field.annotation)
+    for part in get_args(kind):
+        yield from _models(part)
+
+
+def _texts(model: type[Frozen]) -> Iterator[tuple[str, str]]:
+    (definition,) = ast.parse(dedent(inspect.getsource(model))).body
+    body = definition.body if isinstance(definition, ast.ClassDef) else []
+    for field, below in pairwise(body):
+        if not (isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)):
+            continue
+        if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
+            yield field.target.id, inspect.cleandoc(str(below.value.value))
 
 
 def _free_keys(part: object) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from rackwright.errors import FleetError, HostError, Problem, RackwrightError, SecretError
-from rackwright.fleet.host import HostModel, host_models
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.lock_file import mismatches, read_lock
 from rackwright.fleet.model import Fleet
@@ -18,7 +17,10 @@ from rackwright.fleet.secrets import resolve
 from rackwright.fleet.source import HubSource, parse_source
 from rackwright.fleet.targets import target
 from rackwright.lifecycle.conditions import Condition, State, judge, parse, script
-from rackwright.values import Target
+
+if TYPE_CHECKING:
+    from rackwright.fleet.host import HostModel
+    from rackwright.values import Target
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,9 @@ def check_files(fleet: Fleet) -> Checked:
 
 def check_hosts(fleet: Fleet, hosts: tuple[str, ...]) -> Checked:
     """Look at the secrets, the names and each host, all hosts at once; changes nothing."""
+    # The settings of all roles: `check --offline` needs none of them.
+    from rackwright.fleet.host import host_models
+
     conditions = [*_secrets(fleet), *_names(fleet)]
     lock = _lock(fleet)
     if lock is None or mismatches(fleet, lock):
@@ -84,6 +89,8 @@ def _secret(where: str, reference: str, folder: Path) -> Condition:
 
 
 def _names(fleet: Fleet) -> Iterator[Condition]:
+    import socket
+
     domain = fleet.file.gateway.domain
     try:
         found = sorted({str(entry[4][0]) for entry in socket.getaddrinfo(domain, 443)})

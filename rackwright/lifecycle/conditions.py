@@ -6,9 +6,11 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from rackwright.fleet.host import HostModel
-from rackwright.roles.model_store.settings import Settings as ModelStore
+if TYPE_CHECKING:
+    from rackwright.fleet.host import HostModel
+    from rackwright.roles.model_store.settings import Settings as ModelStore
 
 MARGIN = 2 * 10**9
 """Bytes that must stay free beside the weights: runtimes, packages, logs."""

@@ -71,33 +71,40 @@ def prove(site: Site, replica: Replica) -> str | None:
 
 
 def settle(site: Site, talk: Talk, replicas: Sequence[Replica]) -> None:
-    """Return when each of these replicas answers at its socket and every gateway sends to it.
+    """Return when each of these replicas has answered at its socket and every gateway sends to it.
 
-    Those that somebody drained by hand need only answer. Raise ProofError naming all that don't in time.
+    Those that somebody drained by hand need only answer; those that a run drained and never returned are returned.
+    Raise ProofError naming all that don't in time.
     """
     waiting = {replica.address: replica for replica in replicas}
+    proven: set[str] = set()
     deadline = time.monotonic() + START_SECONDS
-    while reasons := _unsettled(site, waiting):
+    while reasons := _unsettled(site, talk, waiting, proven):
         if time.monotonic() > deadline:
             raise ProofError(
                 "\n  ".join(f"{address}: {reason}" for address, reason in reasons.items()),
                 should=f"every engine should answer within {START_SECONDS} s",
                 next=f"rackwright logs {next(iter(reasons))}",
             )
-        for address in set(waiting) - set(reasons):
-            del waiting[address]
-            talk.say(f"{address}: answers")
         time.sleep(0.5)
 
 
-def _unsettled(site: Site, waiting: dict[str, Replica]) -> dict[str, str]:
-    proofs = site.remote.each(waiting, lambda address: prove(site, waiting[address]))
+def _unsettled(site: Site, talk: Talk, waiting: dict[str, Replica], proven: set[str]) -> dict[str, str]:
+    """Return why each replica isn't settled, without those that are; `proven` grows by those that answer now."""
+    unproven = [address for address in waiting if address not in proven]
+    proofs = site.remote.each(unproven, lambda address: prove(site, waiting[address]))
     reasons = {address: reason for address, reason in proofs.items() if reason is not None}
+    proven |= set(unproven) - set(reasons)
     states = site.gateways.servers()
+    for address in [address for address in waiting if address in proven and address in states]:
+        if states[address].drained and not states[address].held:
+            site.gateways.ready(address)
+            talk.say(f"{address}: answers; it goes back to the gateways, whose run ended before that")
     served = {address for address, state in states.items() if state.takes_requests or state.held}
-    return reasons | {
-        address: "no gateway sends to it yet" for address in set(waiting) - set(reasons) if address not in served
-    }
+    for address in [address for address in waiting if address in proven & served]:
+        talk.say(f"{address}: answers")
+        del waiting[address]
+    return {address: reasons.get(address, "no gateway sends to it yet") for address in waiting}
 
 
 class _Journal:

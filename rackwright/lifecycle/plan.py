@@ -34,11 +34,15 @@ class Plan:
     """Host → listening sockets that the packet filter would close to everyone."""
     restarts: tuple[Restart, ...]
     """One at a time: drained, restarted, proven, returned."""
+    returns: tuple[Replica, ...]
+    """Drained by a run that ended before it returned them. They go back when they answer."""
     surveyed: Survey
 
     @property
     def empty(self) -> bool:
-        return not (self.run.changes or self.restarts or self.run.unreachable or self.run.failed_hosts)
+        """Nothing is to be done."""
+        to_do = self.run.changes or self.restarts or self.returns
+        return not (to_do or self.run.unreachable or self.run.failed_hosts)
 
 
 def roles_named(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -63,6 +67,7 @@ def plan(site: Site, *, only: tuple[str, ...] = ()) -> Plan:
         run=Run(unreachable=dict(surveyed.unreachable)) + run,
         closing=closing_ports(site, surveyed) if "firewall" in (only or ("firewall",)) else {},
         restarts=tuple(restarts(site, surveyed)) if "replica" in (only or ("replica",)) else (),
+        returns=tuple(left_drained(site, surveyed)) if "replica" in (only or ("replica",)) else (),
         surveyed=surveyed,
     )
 
@@ -99,6 +104,13 @@ def restarts(site: Site, surveyed: Survey) -> Iterator[Restart]:
         host = surveyed.hosts.get(replica.host)
         if host and (why := _outdated(site, host, replica)):
             yield Restart(replica, why)
+
+
+def left_drained(site: Site, surveyed: Survey) -> Iterator[Replica]:
+    """Return the replicas that a run drained and no run works on: with the lease held, whoever drained is gone."""
+    drains = [drain for host in surveyed.hosts.values() for drain in host.drains.items()]
+    left = {address for address, record in drains if not record.by_hand}
+    yield from (replica for replica in site.fleet.replicas if replica.address in left and replica.host in site.models)
 
 
 def _outdated(site: Site, host: Surveyed, replica: Replica) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from rackwright.errors import HostError
+from rackwright.gateway import DRAINS_COMMAND, DrainRecord, parse_drains
 from rackwright.lifecycle.site import Site
 from rackwright.operations.facts.filters import FILTERS_COMMAND, Filters, parse_filters
 from rackwright.operations.facts.listening import LISTENING_COMMAND, Socket, parse_listening
@@ -33,6 +34,7 @@ _COMMANDS = (
     REPLICAS_COMMAND,
     RECORD_COMMAND,
     SEEN_FROM_COMMAND,
+    DRAINS_COMMAND,
 )
 
 
@@ -49,6 +51,8 @@ class Surveyed:
     """Its record.json, or nothing."""
     seen_from: str
     """The address that our connection comes from; nothing on this machine itself."""
+    drains: Mapping[str, DrainRecord]
+    """On a gateway: what it was told to send nothing to, by HOST/MODEL@N."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,8 @@ def _script(mark: str) -> str:
 
 
 def _surveyed(output: str, mark: str) -> Surveyed:
-    listening, ours, filters, replicas, record, seen_from = (*output.split(f"{mark}\n"), *[""] * 5)[:6]
+    told = [*output.split(f"{mark}\n"), *[""] * len(_COMMANDS)]
+    listening, ours, filters, replicas, record, seen_from, drains = told[: len(_COMMANDS)]
     our_pids = {int(line.split("/")[2]) for line in ours.splitlines() if line}
     return Surveyed(
         listening=tuple(socket for socket in parse_listening(listening) if socket.pid not in our_pids),
@@ -85,4 +90,5 @@ def _surveyed(output: str, mark: str) -> Surveyed:
         replicas={state.replica: state for state in parse_replicas(replicas)},
         record=record.strip(),
         seen_from=seen_from.strip(),
+        drains=parse_drains(drains),
     )

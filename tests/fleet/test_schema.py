@@ -22,6 +22,14 @@ def test_every_mapping_takes_free_keys_and_no_unknown_ones():
         assert mapping["additionalProperties"] is False
 
 
+def test_keys_are_described_as_beside_their_attributes():
+    schema = json_schema()
+    runtime = schema["$defs"]["Settings"]["properties"]
+    assert runtime["parallel"]["description"].startswith("Requests that one replica answers at a time")
+    described = [key for part in schema["$defs"].values() for key in part.get("properties", {}).values()]
+    assert sum("description" in key for key in described) >= 25
+
+
 def test_every_reference_leads_somewhere():
     schema = json_schema()
     references = set(re.findall(r"'#/\$defs/(\w+)'", str(schema)))
