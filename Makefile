@@ -29,7 +29,7 @@ types: .venv/ready ## mypy, strict
 	@mypy
 
 unit: .venv/ready programs ## Tests without hosts
-	@python -m pytest -m "not lab"
+	@python -m pytest -m "not lab" -n 2 --dist loadfile
 
 lab-test: .venv/ready ## Tests on disposable hosts (needs root)
 	@python -m pytest -m lab
@@ -51,6 +51,9 @@ wheel-test: dist ## The wheel built from the sdist, installed elsewhere, runs an
 	mkdir "$$folder/tests"; cp tests/fakes.py tests/wheel_plan.py "$$folder/tests"; \
 	cd /; "$$folder/venv/bin/rackwright" --help >/dev/null; \
 	PYTHONPATH="$$folder" "$$folder/venv/bin/python" -m tests.wheel_plan
+
+bench: .venv/ready-molecule programs ## Measure every figure of the README against its peer (needs root; the better part of an hour)
+	@for name in startup gateway_overhead first_token growth apply_vs_ansible; do python -m "benchmarks.$$name"; done
 
 down: .venv/ready ## Remove the quick start's lab; downloads stay
 	@python -m rackwright lab down
