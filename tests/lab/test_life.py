@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +13,7 @@ import pytest
 from rackwright.lab.hosts import Lab, LabFleet
 from rackwright.lifecycle.asking import FromController, Request, ask
 from rackwright.values import Secret
-from tests.lab.operator import Operator, operator, wait_until
+from tests.lab.operator import Operator, Said, operator, wait_until
 
 pytestmark = pytest.mark.lab
 ROOT = Path(__file__).parents[2]
@@ -37,6 +35,12 @@ def site(bare: Operator) -> Operator:
 
 def pid(lab: Lab, host: str, unit: str = "rackwright-assistant@1") -> str:
     return lab.exec(host, f"systemctl show -p MainPID --value {unit}").out.strip()
+
+
+def set_parallel(site: Operator, requests: int) -> None:
+    """Another setting of every engine, for which each has to restart."""
+    (now,) = set(re.findall(r"parallel: \d", site.path.read_text()))
+    site.edit(now, f"parallel: {requests}")
 
 
 def answer(site: Operator, lab_fleet: LabFleet, key: str) -> tuple[int, str]:
@@ -148,7 +152,7 @@ def test_restart_takes_one_replica_and_leaves_the_other(site: Operator, lab: Lab
 
 def test_a_changed_setting_restarts_engines_one_at_a_time(site: Operator, lab: Lab) -> None:
     before = pid(lab, "gpu1"), pid(lab, "gpu2")
-    site.edit("parallel: 2", "parallel: 3")
+    set_parallel(site, 3)
     planned = site("plan", "--check", "--json", check=4).json
     assert [restart["replica"] for restart in planned["restarts"]] == ["gpu1/assistant@1", "gpu2/assistant@1"]
     said = site("apply", "--yes", "--json").json
@@ -189,22 +193,43 @@ def test_a_second_operator_is_refused_by_name(site: Operator) -> None:
     assert first.wait(timeout=120) == 0
 
 
-def test_an_apply_that_was_killed_is_finished_by_the_next(site: Operator, lab: Lab) -> None:
-    site.edit("parallel: 3", "parallel: 2")
-    killed = site.start("apply", "--yes")
-    assert killed.stdout is not None
-    wait_until(lambda: "+ gpu" in killed.stdout.readline(), 120)  # type: ignore[union-attr]
-    os.kill(killed.pid, signal.SIGKILL)
-    killed.wait()
+def test_an_apply_killed_while_it_changes_hosts_is_finished_by_the_next(site: Operator, lab: Lab) -> None:
+    set_parallel(site, 2)
+    kill_when(site.start("apply", "--yes"), "+ gpu")
     refused = site("apply", "--yes", check=11)
     assert "the fleet is leased by" in refused.err
-    done = []
-    wait_until(lambda: done.append(site("apply", "--yes", check=None)) or done[-1].code != 11, 120)
-    assert done[-1].code == 0, done[-1].err
-    assert "took over an expired lease" in done[-1].err
+    site("lease", "break", "--reason", "killed", "--yes")
+    site("apply", "--yes")
     assert site("apply", "--yes", "--json").json["changed"] == 0
     for host in ("gpu1", "gpu2"):
-        assert "--parallel" in lab.exec(host, f"tr '\\0' ' ' < /proc/{pid(lab, host)}/cmdline").out
+        assert "--parallel 2" in lab.exec(host, f"tr '\\0' ' ' < /proc/{pid(lab, host)}/cmdline").out
+
+
+def test_an_apply_killed_while_it_restarts_engines_is_finished_by_the_next(site: Operator, lab: Lab) -> None:
+    set_parallel(site, 3)
+    kill_when(site.start("apply", "--yes"), "gpu1/assistant@1: act")
+    assert site.replicas()["gpu1/assistant@1"]["traffic"].startswith("drained: apply")
+    assert site("plan", "--json").json["returns"] == ["gpu1/assistant@1"]
+    done: list[Said] = []
+    wait_until(lambda: done.append(site("apply", "--yes", check=None)) or done[-1].code != 11, 90)
+    assert done[-1].code == 0, done[-1].err
+    assert "took over an expired lease" in done[-1].err
+    assert all(replica["traffic"] == "yes" for replica in site.replicas().values())
+    assert site("apply", "--yes", "--json").json["changed"] == 0
+    for host in ("gpu1", "gpu2"):
+        assert "--parallel 3" in lab.exec(host, f"tr '\\0' ' ' < /proc/{pid(lab, host)}/cmdline").out
+
+
+def kill_when(process: subprocess.Popen[str], text: str) -> None:
+    """SIGKILL it as soon as it prints the text."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if text in line:
+            break
+    else:
+        pytest.fail(f"it ended without {text!r}")
+    process.kill()
+    process.wait()
 
 
 def test_a_dead_host_is_named_and_stops_nobody(site: Operator, lab: Lab) -> None:
