@@ -66,6 +66,11 @@ class Run:
         """Steps that changed something, or would."""
         return sum(step.outcome in (Outcome.CHANGED, Outcome.WOULD_CHANGE) for step in self.steps)
 
+    @property
+    def failures(self) -> Run:
+        """Only what failed: the steps, and the hosts that could not be reached."""
+        return Run(tuple(step for step in self.steps if step.outcome is Outcome.FAILED), self.unreachable)
+
     def of(self, host: str) -> tuple[Step, ...]:
         return tuple(step for step in self.steps if step.host == host)
 

@@ -57,7 +57,7 @@ def apply(site: Site, options: Options, talk: Talk, confirm: Callable[[Plan], No
             remember(site, held, planned.run, planned.surveyed, known=known)
             return Applied(planned.run, ())
         confirm(planned)
-        run = _change(site, held, options, talk)
+        run = _change(site, held, planned, options, talk)
         with failure_audited(site, held, run):
             restarts = _due(planned, run)
             _settle(site, run, restarts, talk)
@@ -71,14 +71,15 @@ def _stage(talk: Talk, index: int) -> None:
     talk.stage(STAGES[index], index + 1, len(STAGES), then)
 
 
-def _change(site: Site, held: Held, options: Options, talk: Talk) -> Run:
+def _change(site: Site, held: Held, planned: Plan, options: Options, talk: Talk) -> Run:
+    """Change the hosts whose plan is whole; the others are not tried again."""
     from rackwright.deploys.baseline import baseline
     from rackwright.deploys.confirm import confirm
     from rackwright.deploys.retire import retire
     from rackwright.deploys.site import service
 
     _stage(talk, 1)
-    run = _then(site, held, Run(), baseline, options)
+    run = _then(site, held, planned.run.failures, baseline, options)
     run += Run(unreachable=_fresh_connections(site, _going(site, run)))
     run = _then(site, held, run, confirm, options)
     _stage(talk, 2)

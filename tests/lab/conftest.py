@@ -12,6 +12,11 @@ NAME = "test"
 HOSTS = ("gate1", "gpu1", "gpu2", "spare1")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The fleet's life comes last: it leaves a packet filter and services on the hosts."""
+    items.sort(key=lambda item: "test_life" in item.nodeid)
+
+
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
     """gate1, gpu1, gpu2 and spare1, up and fresh."""
