@@ -16,7 +16,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from rackwright.cli.outcome import run
 
-    sys.exit(run(sys.argv[1:] if arguments is None else list(arguments)))
+    code = run(sys.argv[1:] if arguments is None else list(arguments))
+    # At its end Python looks at all of it several times more, only to forget it.
+    gc.freeze()
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -56,11 +56,10 @@ def roles_named(names: tuple[str, ...]) -> tuple[str, ...]:
 
 def plan(site: Site, *, only: tuple[str, ...] = ()) -> Plan:
     """Return what would change. Raise FleetError where the fleet file must decide something first."""
-    from rackwright.deploys.site import site as deploy
     from rackwright.remote import Begun
 
     surveying = Begun(lambda: survey(site))
-    run = site.engine.plan(deploy, site.models, only=only)
+    run = site.engine.plan(_whole_site, site.models, only=only)
     surveyed = surveying.result()
     refuse_firewall(site, surveyed)
     return Plan(
@@ -70,6 +69,13 @@ def plan(site: Site, *, only: tuple[str, ...] = ()) -> Plan:
         returns=tuple(left_drained(site, surveyed)) if "replica" in (only or ("replica",)) else (),
         surveyed=surveyed,
     )
+
+
+def _whole_site() -> None:
+    # Imported when the hosts have been asked already: it brings pyinfra.
+    from rackwright.deploys.site import site as deploy
+
+    deploy()
 
 
 def refuse_firewall(site: Site, surveyed: Survey) -> None:

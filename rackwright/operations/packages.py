@@ -29,7 +29,7 @@ def installed(
     these packages bring and that must neither start nor be enabled by installing them; on a host that has the
     packages already, its units are left as they are. Waits 300 s for another apt.
     """
-    found = host.get_fact(InstalledPackages, packages=packages)
+    found = host.get_fact(InstalledPackages)
     missing = tuple(package for package in packages if package not in found)
     if missing:
         yield StringCommand(_outliving(_script(missing, unstarted, fresh_minutes)))

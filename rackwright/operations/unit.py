@@ -8,7 +8,7 @@ from pyinfra.api.command import PyinfraCommand, QuoteString, StringCommand
 from pyinfra.api.operation import OperationMeta, operation
 from pyinfra.context import host
 
-from rackwright.operations.facts.unit import UnitState, WrittenAt
+from rackwright.operations.facts.unit import OurUnitStates, Unit, UnitState, WrittenAt
 from rackwright.operations.file import write
 
 UNITS = "/etc/systemd/system"
@@ -25,7 +25,7 @@ def systemd_unit(
     """
     # A checker of unit files looks at the name's ending: FILE:NAME gives it the final one.
     check = f"systemd-analyze verify --man=no --recursive-errors=no {{path}}:{unit}" if verify else None
-    state = host.get_fact(UnitState, unit=unit)
+    state = _state(unit)
     written = list(write(path=f"{UNITS}/{unit}", content=content, check=check))
     yield from written
     if written or state.stale:
@@ -49,7 +49,7 @@ def running(
     earlier run was cut off between writing and restarting: one written since the unit last started restarts it, one
     written since it last started or reloaded reloads it.
     """
-    state = host.get_fact(UnitState, unit=unit)
+    state = _state(unit)
     if not state.runs:
         yield _systemctl("start", unit)
     elif _changed(restart_if) or _written_since(state.started, restart_files):
@@ -61,9 +61,15 @@ def running(
 @operation()
 def stopped(*, unit: str) -> Generator[PyinfraCommand]:
     """Afterwards the unit doesn't run and isn't started at boot."""
-    state = host.get_fact(UnitState, unit=unit)
+    state = _state(unit)
     if state.runs or state.file == "enabled":
         yield StringCommand("systemctl --quiet disable --now --", QuoteString(unit))
+
+
+def _state(unit: str) -> Unit:
+    if not unit.startswith("rackwright-"):
+        return host.get_fact(UnitState, unit=unit)
+    return host.get_fact(OurUnitStates).get(unit, Unit())
 
 
 def _systemctl(verb: str, unit: str) -> StringCommand:

@@ -35,9 +35,11 @@ class Begun(Generic[Result]):
 
 
 def import_gently(*modules: str) -> None:
-    """Import the modules, and let what is under way go on in between."""
+    """Import the modules, and let what is under way go on before and in between."""
     import gevent
 
+    # A command takes three exchanges with a host before that works on it.
+    gevent.sleep(0.01)
     for module in modules:
-        gevent.sleep(0)
         import_module(module)
+        gevent.sleep(0)

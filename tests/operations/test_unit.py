@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from rackwright.operations.facts.path import Found, PathState
-from rackwright.operations.facts.unit import Unit, UnitState, WrittenAt
+from rackwright.operations.facts.unit import OurUnitStates, Unit, UnitState, WrittenAt
 from rackwright.operations.file import checked_file
 from rackwright.operations.unit import running, stopped, systemd_unit
 from tests.fakes import Played, play
@@ -21,7 +21,7 @@ def unit(
     def role() -> None:
         systemd_unit(name="Unit", unit="rackwright-a@1.service", content=_TEXT, enabled=enabled, verify=verify)
 
-    return play(role, facts={UnitState: state, PathState: found}).commands
+    return play(role, facts={OurUnitStates: {"rackwright-a@1.service": state}, PathState: found}).commands
 
 
 def test_a_new_unit_is_written_read_and_enabled() -> None:

@@ -12,7 +12,7 @@ from rackwright.operations.facts.listening import Socket
 from rackwright.operations.facts.nftables import Filter, FilterState
 from rackwright.operations.facts.packages import InstalledPackages
 from rackwright.operations.facts.path import Found, PathState
-from rackwright.operations.facts.unit import Unit, UnitState
+from rackwright.operations.facts.unit import OurUnitStates, Unit
 from rackwright.roles.firewall import role
 from rackwright.roles.firewall.closing import closing, locks_out, refusals
 from rackwright.roles.firewall.role import BOOT_FILE, confirm_firewall, firewall
@@ -48,7 +48,7 @@ def facts(state: Filter, boot: str | None = None) -> Mapping[object, object]:
         FilterState: state,
         (PathState, BOOT_FILE): text_file(boot) if boot is not None else None,
         (PathState, f"/etc/systemd/system/{UNIT}"): text_file(unit),
-        UnitState: Unit("loaded", "active", "enabled"),
+        OurUnitStates: {UNIT: Unit("loaded", "active", "enabled")},
     }
 
 

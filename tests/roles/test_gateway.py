@@ -10,7 +10,7 @@ import pytest
 
 from rackwright.operations.facts.packages import InstalledPackages
 from rackwright.operations.facts.path import Found, PathState
-from rackwright.operations.facts.unit import Unit, UnitState
+from rackwright.operations.facts.unit import OurUnitStates, Unit
 from rackwright.operations.haproxy.keys import KeysLoaded
 from rackwright.operations.haproxy.paths import Paths
 from rackwright.roles.gateway.access_log import Access, error_log_format, log_format, parse_access
@@ -98,7 +98,7 @@ def facts(**changed: object) -> dict[object, object]:
     uploads = play(gateway, settings=SETTINGS).uploads
     answers: dict[object, object] = {
         InstalledPackages: frozenset({"haproxy", "socat"}),
-        UnitState: Unit(load="loaded", active="active", file="enabled"),
+        OurUnitStates: {"rackwright-gateway.service": Unit(load="loaded", active="active", file="enabled")},
         KeysLoaded: True,
     }
     for path in ("/etc/rackwright/gateway", "/var/lib/rackwright/drains"):

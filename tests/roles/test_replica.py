@@ -30,7 +30,7 @@ def test_the_role_starts_an_engine_and_never_restarts_one() -> None:
     ran = commands(replica, settings=REPLICA)
     assert any(command.startswith("systemctl start") for command in ran)
     running = commands(
-        replica, answers={"systemctl show": ["LoadState=loaded", "ActiveState=active"]}, settings=REPLICA
+        replica, answers={"systemctl show": [f"Id={REPLICA.unit}", "ActiveState=active"]}, settings=REPLICA
     )
     assert not any("restart" in command or "systemctl start" in command for command in running)
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
-
 from pyinfra.api.facts import FactBase
 
 
 class InstalledPackages(FactBase[frozenset[str]]):
-    """Given package names, return those that are installed and configured."""
+    """Return the packages that are installed and configured: all, for every role asks the same question then."""
 
-    def command(self, packages: tuple[str, ...]) -> str:
-        listed = " ".join(shlex.quote(package) for package in packages)
-        return f"dpkg-query -W -f '${{db:Status-Status}} ${{Package}}\\n' -- {listed} 2>/dev/null || true"
+    def command(self) -> str:
+        return "dpkg-query -W -f '${db:Status-Status} ${Package}\\n'"
 
     @staticmethod
     def default() -> frozenset[str]:

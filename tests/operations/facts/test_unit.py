@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rackwright.operations.facts.unit import Unit, UnitState, WrittenAt
+from rackwright.operations.facts.unit import OurUnitStates, Unit, UnitState, WrittenAt
 
 _LOADED = ["LoadState=loaded", "ActiveState=activating", "UnitFileState=enabled", "NeedDaemonReload=yes"]
 
@@ -36,6 +36,14 @@ def test_times_are_seconds_since_1970() -> None:
         ]
     )
     assert (unit.started, unit.changed) == (60.25, None)
+
+
+def test_all_units_of_ours_are_told_apart() -> None:
+    times = ["InactiveExitTimestamp=", "StateChangeTimestamp="]
+    told = [*_LOADED, *times, "Id=rackwright-b.timer", "", "Id=rackwright-a@1.service", *times, *_LOADED]
+    units = OurUnitStates().process(told)
+    assert set(units) == {"rackwright-b.timer", "rackwright-a@1.service"}
+    assert units["rackwright-b.timer"].active == "activating"
 
 
 def test_files_are_told_with_the_time_they_were_written(tmp_path: Path) -> None:
