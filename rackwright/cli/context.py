@@ -47,7 +47,9 @@ class Context:
 
 def hosts_needed() -> None:
     """Make sockets and threads cooperative. Called before anything that reaches hosts is imported."""
-    from gevent import monkey
+    from gevent import events, monkey
 
     if not monkey.is_module_patched("socket"):
+        # A dozen times gevent would look through all installed packages for plugins.
+        events.notify_and_call_entry_points = events.notify
         monkey.patch_all()

@@ -9,7 +9,7 @@ from rackwright.errors import HostError, RackwrightError
 from rackwright.lifecycle.engines import roll, settle
 from rackwright.lifecycle.leased import leased
 from rackwright.lifecycle.plan import Plan, Restart, plan
-from rackwright.lifecycle.remember import applied_last, failure_audited, refuse_stale_checkout, remember
+from rackwright.lifecycle.remember import compared, failure_audited, refuse_stale_checkout, remember
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.talk import Talk
 from rackwright.run import Run
@@ -50,9 +50,9 @@ def apply(site: Site, options: Options, talk: Talk, confirm: Callable[[Plan], No
     site.remote.open_ahead(site.models)
     with leased(site, "apply", talk) as held:
         _stage(talk, 0)
-        reading = Begun(lambda: applied_last(site))
+        comparing = Begun(lambda: compared(site))
         planned = plan(site, only=options.only)
-        known = refuse_stale_checkout(site, reading.result(), talk)
+        known = refuse_stale_checkout(comparing.result(), talk)
         if planned.empty:
             remember(site, held, planned.run, planned.surveyed, known=known)
             return Applied(planned.run, ())

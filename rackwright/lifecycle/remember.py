@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 from rackwright.errors import HostError, RackwrightError
 from rackwright.fleet.lock import lock_digest
@@ -11,7 +12,7 @@ from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.survey import Survey
 from rackwright.lifecycle.talk import Talk
 from rackwright.run import Run
-from rackwright.state.applied import Applied, applied_from, read_applied, stale_checkout, write_applied
+from rackwright.state.applied import applied_from, read_applied, stale_checkout, write_applied
 from rackwright.state.audit import Act, write_audit
 from rackwright.state.checkout import checkout
 from rackwright.state.formats import utc_now
@@ -19,21 +20,31 @@ from rackwright.state.holding import Held
 from rackwright.state.record import Record, write_record
 
 
-def applied_last(site: Site) -> Applied | None:
-    """Return what the control hosts keep of the last apply. Raise HostError if they can't be asked."""
-    return read_applied(site.remote.connection(site.fleet.control[0]))
+@dataclass(frozen=True)
+class Compared:
+    """The operator's files beside those that were applied last."""
+
+    same: bool
+    difference: str | None
+    """To be agreed to, where git can't tell which is newer."""
 
 
-def refuse_stale_checkout(site: Site, applied: Applied | None, talk: Talk) -> bool:
-    """Return whether these files are what was applied last. Raise LeasedError if they would undo a colleague's work.
+def compared(site: Site) -> Compared:
+    """Return how our files stand to what the control hosts keep of the last apply.
 
-    Where git can't tell, the difference is shown and asked.
+    Raise LeasedError if they would undo a colleague's work, HostError if the control host can't be asked.
     """
+    applied = read_applied(site.remote.connection(site.fleet.control[0]))
     local = checkout(site.fleet)
-    if difference := stale_checkout(applied, local):
-        talk.say(difference)
+    return Compared(applied is not None and applied.files == local.files, stale_checkout(applied, local))
+
+
+def refuse_stale_checkout(found: Compared, talk: Talk) -> bool:
+    """Return whether these files are what was applied last. Raise RackwrightError if the operator doesn't agree."""
+    if found.difference:
+        talk.say(found.difference)
         talk.confirm("These files differ from what was applied last, and git can't tell which is newer. Apply them?")
-    return applied is not None and applied.files == local.files
+    return found.same
 
 
 def remember(site: Site, held: Held, run: Run, surveyed: Survey, *, known: bool) -> None:
