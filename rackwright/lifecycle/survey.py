@@ -17,9 +17,9 @@ from rackwright.roles.replica.state import parse as parse_replicas
 
 SEEN_FROM_COMMAND = """p=$$
 while [ "${p:-1}" -gt 1 ]; do
-a=$(tr '\\0' '\\n' <"/proc/$p/environ" 2>/dev/null | sed -n 's/^SSH_CONNECTION=//p')
-[ -z "$a" ] || { echo "${a%% *}"; break; }
-p=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$p/status")
+a=$(grep -zs '^SSH_CONNECTION=' "/proc/$p/environ" | tr -d '\\0')
+[ -z "$a" ] || { a=${a#*=}; echo "${a%% *}"; break; }
+while read -r key value; do if [ "$key" = PPid: ]; then p=$value; break; fi; done <"/proc/$p/status"
 done
 """
 """The address that our connection comes from, as the host sees it. sudo takes the variable from its command, so the

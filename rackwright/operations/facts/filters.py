@@ -9,8 +9,8 @@ FILTERS_COMMAND = """u='firewalld docker kubelet k3s k3s-agent rke2-server rke2-
 if [ -f /etc/ufw/ufw.conf ] && grep -q '^ENABLED=yes' /etc/ufw/ufw.conf; then u="ufw $u"; fi
 systemctl is-active $u | { for n in $u; do read -r s; [ "$s" != active ] || echo "unit $n"; done; }
 { nft list chains; iptables-legacy -S; } 2>/dev/null |
-awk '$1 == "chain" || $1 == "-N" { print "chain " $2 }' | sort -u
-nft -s list table inet rackwright 2>/dev/null | sed -n '/^table/p; /dport/p'
+awk '$1 == "chain" || $1 == "-N" { print "chain " $2 }'
+nft -s list table inet rackwright 2>/dev/null
 """
 """Needs root. ufw's service is active even where ufw was never enabled, so its own switch is asked too."""
 
