@@ -10,7 +10,7 @@ if [ -f /etc/ufw/ufw.conf ] && grep -q '^ENABLED=yes' /etc/ufw/ufw.conf; then u=
 systemctl is-active $u | { for n in $u; do read -r s; [ "$s" != active ] || echo "unit $n"; done; }
 { nft list chains; iptables-legacy -S; } 2>/dev/null |
 awk '$1 == "chain" || $1 == "-N" { print "chain " $2 }'
-nft -s list table inet rackwright 2>/dev/null
+nft -s list table inet rackwright 2>/dev/null || true
 """
 """Needs root. ufw's service is active even where ufw was never enabled, so its own switch is asked too."""
 
