@@ -27,7 +27,9 @@ processes above are asked."""
 OUR_PROCESSES_COMMAND = "grep -ls '/rackwright-[^/]*[.]service' /proc/[0-9]*/cgroup"
 RECORD_COMMAND = "cat /var/lib/rackwright/record.json 2>/dev/null"
 
+# Ours are asked for twice: one that ends or begins while ss looks is known all the same.
 _COMMANDS = (
+    OUR_PROCESSES_COMMAND,
     LISTENING_COMMAND,
     OUR_PROCESSES_COMMAND,
     FILTERS_COMMAND,
@@ -82,8 +84,8 @@ def _script(mark: str) -> str:
 
 def _surveyed(output: str, mark: str) -> Surveyed:
     told = [*output.split(f"{mark}\n"), *[""] * len(_COMMANDS)]
-    listening, ours, filters, replicas, record, seen_from, drains = told[: len(_COMMANDS)]
-    our_pids = {int(line.split("/")[2]) for line in ours.splitlines() if line}
+    before, listening, after, filters, replicas, record, seen_from, drains = told[: len(_COMMANDS)]
+    our_pids = {int(line.split("/")[2]) for line in (before + after).splitlines() if line}
     return Surveyed(
         listening=tuple(socket for socket in parse_listening(listening) if socket.pid not in our_pids),
         filters=parse_filters(filters),
