@@ -16,8 +16,7 @@ help: ## List the targets
 quickstart: .venv/ready ## From nothing to a real answer on disposable hosts (needs root)
 	@python -m rackwright.lab.quickstart
 
-test: programs lint types wheel-test molecule ## Everything: lint, types, wheel, molecule, then unit and lab tests (needs root)
-	@python -m pytest
+test: lint types unit wheel-test molecule lab-test ## Everything: lint, types, unit tests, wheel, molecule, lab tests (needs root)
 
 test-fast: lint types unit ## The part without hosts, under 60 s
 
