@@ -9,7 +9,7 @@ from rackwright.errors import HostError, RackwrightError
 from rackwright.lifecycle.engines import roll, settle
 from rackwright.lifecycle.leased import leased
 from rackwright.lifecycle.plan import Plan, Restart, plan
-from rackwright.lifecycle.remember import compared, failure_audited, refuse_stale_checkout, remember
+from rackwright.lifecycle.remember import compared, failure_audited, note_changes, refuse_stale_checkout, remember
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.talk import Talk
 from rackwright.run import Run
@@ -54,7 +54,8 @@ def apply(site: Site, options: Options, talk: Talk, confirm: Callable[[Plan], No
         planned = plan(site, only=options.only)
         known = refuse_stale_checkout(comparing.result(), talk)
         if planned.empty:
-            remember(site, held, planned.run, planned.surveyed, known=known)
+            if not options.only:
+                remember(site, held, planned.run, planned.surveyed, known=known)
             return Applied(planned.run, ())
         confirm(planned)
         run = _change(site, held, planned, options, talk)
@@ -62,7 +63,11 @@ def apply(site: Site, options: Options, talk: Talk, confirm: Callable[[Plan], No
             restarts = _due(planned, run)
             _settle(site, run, restarts, talk)
             _restart(site, held, restarts, options, talk)
-        remember(site, held, run, planned.surveyed, known=known)
+        if run.interrupted or options.only:
+            # The hosts are not what the lock says, or not all of it was looked at.
+            note_changes(site, held, run, site.models, "; then interrupted" if run.interrupted else "")
+        else:
+            remember(site, held, run, planned.surveyed, known=known)
         return Applied(run, restarts)
 
 

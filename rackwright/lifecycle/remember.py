@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -50,8 +50,10 @@ def refuse_stale_checkout(found: Compared, talk: Talk) -> bool:
 def remember(site: Site, held: Held, run: Run, surveyed: Survey, *, known: bool) -> None:
     """Afterwards each host that went well records what it runs, and the control hosts keep the applied fleet.
 
-    Nothing is written where nothing changed: `known` says that the control hosts have these files already.
+    Nothing is written where nothing changed: `known` says that the control hosts have these files already. A host
+    that failed keeps its old record, and has what was changed in its audit log.
     """
+    note_changes(site, held, run, run.failed_hosts)
     digest = lock_digest(site.lock)
     record = Record(lock=digest, versions=_versions(site), when=utc_now(), who=held.lease.owner.who, run=held.run)
     done = [name for name in site.models if name not in run.failed_hosts]
@@ -65,6 +67,12 @@ def remember(site: Site, held: Held, run: Run, surveyed: Survey, *, known: bool)
             write_applied(shell, applied_from(checkout(site.fleet), who=record.who, run=held.run, when=record.when))
 
     site.remote.each([name for name in done if name in surveyed.hosts], write)
+
+
+def note_changes(site: Site, held: Held, run: Run, hosts: Iterable[str], then: str = "") -> None:
+    """Each of these hosts that the run changed has in its audit log what, and how it went on (`then`)."""
+    acts = {name: _act(held, run, name, then) for name in hosts if run.totals(name).changed}
+    site.remote.each(acts, lambda name: _try_to_write(site, name, acts[name]))
 
 
 @contextmanager
@@ -84,9 +92,7 @@ def failure_audited(site: Site, held: Held, run: Run) -> Iterator[None]:
     try:
         yield
     except RackwrightError as error:
-        then = f"; then failed: {error.problems[0].what}"
-        acts = {name: _act(held, run, name, then) for name in site.models if run.totals(name).changed}
-        site.remote.each(acts, lambda name: _try_to_write(site, name, acts[name]))
+        note_changes(site, held, run, site.models, f"; then failed: {error.problems[0].what}")
         raise
 
 

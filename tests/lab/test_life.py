@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -219,16 +220,32 @@ def test_an_apply_killed_while_it_restarts_engines_is_finished_by_the_next(site:
         assert "--parallel 3" in lab.exec(host, f"tr '\\0' ' ' < /proc/{pid(lab, host)}/cmdline").out
 
 
+def test_ctrl_c_ends_after_the_running_operation_and_gives_the_lease_back(site: Operator, lab: Lab) -> None:
+    recorded = lab.exec("gpu1", "cat /var/lib/rackwright/record.json").out
+    set_parallel(site, 2)
+    stopped = site.start("apply", "--yes")
+    read_until(stopped, "+ gpu")
+    stopped.send_signal(signal.SIGINT)
+    assert stopped.stdout is not None
+    said = stopped.stdout.read()
+    assert stopped.wait(timeout=60) == 1, said
+    assert re.search(r"interrupted: \d+ operations? not run; rackwright plan shows what is left", said)
+    assert lab.exec("gpu1", "cat /var/lib/rackwright/record.json").out == recorded
+    site("apply", "--yes")
+    assert site("apply", "--yes", "--json").json["changed"] == 0
+
+
 def kill_when(process: subprocess.Popen[str], text: str) -> None:
     """SIGKILL it as soon as it prints the text."""
-    assert process.stdout is not None
-    for line in process.stdout:
-        if text in line:
-            break
-    else:
-        pytest.fail(f"it ended without {text!r}")
+    read_until(process, text)
     process.kill()
     process.wait()
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> None:
+    assert process.stdout is not None
+    if not any(text in line for line in process.stdout):
+        pytest.fail(f"it ended without {text!r}")
 
 
 def test_a_dead_host_is_named_and_stops_nobody(site: Operator, lab: Lab) -> None:
