@@ -45,13 +45,13 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 class Frozen(BaseModel):
     """Base of what people write: unknown keys are errors, values don't change."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Stored(BaseModel):
     """Base of what an earlier version of the tool wrote: unknown keys are ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 def _one_line(text: str) -> str:

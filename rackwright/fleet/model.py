@@ -101,8 +101,8 @@ class Sudo(Frozen):
 class HostSettings(Frozen):
     """What `defaults`, a group and a host can each set; the later wins."""
 
-    ssh: Ssh = Ssh()
-    sudo: Sudo = Sudo()
+    ssh: Ssh = Ssh.model_construct()
+    sudo: Sudo = Sudo.model_construct()
     models_at: Annotated[HostPath, AfterValidator(_models_path)] = "/srv/models"
 
 
@@ -212,14 +212,14 @@ class FleetFile(Frozen):
 
     fleet: Name
     timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
-    site: Site = Site()
-    authority: Authority = Authority()
+    site: Site = Site.model_construct()
+    authority: Authority = Authority.model_construct()
     hosts: Annotated[Mapping[Name, Host], Field(min_length=1)]
     groups: Mapping[Name, tuple[Name, ...]] = {}
     models: Annotated[Mapping[Name, Model], Field(min_length=1)]
     gateway: Gateway
     firewall: Firewall
-    rollout: Rollout = Rollout()
+    rollout: Rollout = Rollout.model_construct()
     control: tuple[Name, ...] = ()
     """Hosts that keep lease, journal and the applied fleet; the first gateway when absent."""
 

@@ -38,10 +38,12 @@ def pid(lab: Lab, host: str, unit: str = "rackwright-assistant@1") -> str:
     return lab.exec(host, f"systemctl show -p MainPID --value {unit}").out.strip()
 
 
-def set_parallel(site: Operator, requests: int) -> None:
-    """Another setting of every engine, for which each has to restart."""
-    (now,) = set(re.findall(r"parallel: \d", site.path.read_text()))
-    site.edit(now, f"parallel: {requests}")
+def change_parallel(site: Operator) -> str:
+    """Another setting of every engine, for which each has to restart: as it stands in its arguments."""
+    (now,) = set(re.findall(r"parallel: (\d)", site.path.read_text()))
+    other = "2" if now == "3" else "3"
+    site.edit(f"parallel: {now}", f"parallel: {other}")
+    return f"--parallel {other}"
 
 
 def answer(site: Operator, lab_fleet: LabFleet, key: str) -> tuple[int, str]:
@@ -153,7 +155,7 @@ def test_restart_takes_one_replica_and_leaves_the_other(site: Operator, lab: Lab
 
 def test_a_changed_setting_restarts_engines_one_at_a_time(site: Operator, lab: Lab) -> None:
     before = pid(lab, "gpu1"), pid(lab, "gpu2")
-    set_parallel(site, 3)
+    change_parallel(site)
     planned = site("plan", "--check", "--json", check=4).json
     assert [restart["replica"] for restart in planned["restarts"]] == ["gpu1/assistant@1", "gpu2/assistant@1"]
     said = site("apply", "--yes", "--json").json
@@ -195,7 +197,7 @@ def test_a_second_operator_is_refused_by_name(site: Operator) -> None:
 
 
 def test_an_apply_killed_while_it_changes_hosts_is_finished_by_the_next(site: Operator, lab: Lab) -> None:
-    set_parallel(site, 2)
+    parallel = change_parallel(site)
     kill_when(site.start("apply", "--yes"), "+ gpu")
     refused = site("apply", "--yes", check=11)
     assert "the fleet is leased by" in refused.err
@@ -203,11 +205,11 @@ def test_an_apply_killed_while_it_changes_hosts_is_finished_by_the_next(site: Op
     site("apply", "--yes")
     assert site("apply", "--yes", "--json").json["changed"] == 0
     for host in ("gpu1", "gpu2"):
-        assert "--parallel 2" in lab.exec(host, f"tr '\\0' ' ' < /proc/{pid(lab, host)}/cmdline").out
+        assert parallel in lab.exec(host, f"tr '\\0' ' ' < /proc/{pid(lab, host)}/cmdline").out
 
 
 def test_an_apply_killed_while_it_restarts_engines_is_finished_by_the_next(site: Operator, lab: Lab) -> None:
-    set_parallel(site, 3)
+    parallel = change_parallel(site)
     kill_when(site.start("apply", "--yes"), "gpu1/assistant@1: act")
     assert site.replicas()["gpu1/assistant@1"]["traffic"].startswith("drained: apply")
     assert site("plan", "--json").json["returns"] == ["gpu1/assistant@1"]
@@ -217,12 +219,12 @@ def test_an_apply_killed_while_it_restarts_engines_is_finished_by_the_next(site:
     assert all(replica["traffic"] == "yes" for replica in site.replicas().values())
     assert site("apply", "--yes", "--json").json["changed"] == 0
     for host in ("gpu1", "gpu2"):
-        assert "--parallel 3" in lab.exec(host, f"tr '\\0' ' ' < /proc/{pid(lab, host)}/cmdline").out
+        assert parallel in lab.exec(host, f"tr '\\0' ' ' < /proc/{pid(lab, host)}/cmdline").out
 
 
 def test_ctrl_c_ends_after_the_running_operation_and_gives_the_lease_back(site: Operator, lab: Lab) -> None:
     recorded = lab.exec("gpu1", "cat /var/lib/rackwright/record.json").out
-    set_parallel(site, 2)
+    change_parallel(site)
     stopped = site.start("apply", "--yes")
     read_until(stopped, "+ gpu")
     stopped.send_signal(signal.SIGINT)
