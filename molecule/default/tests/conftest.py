@@ -17,8 +17,12 @@ FLEET = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"]) / "inventory" / "molecule
 
 def connect(name: str) -> Host:
     reached = target(load_fleet(FLEET), name)
-    options = f"ssh_identity_file={reached.key}&ssh_extra_args=-o UserKnownHostsFile={reached.known_hosts}"
-    return testinfra.get_host(f"ssh://{reached.user}@{reached.address}?{options}", sudo=True)
+    return testinfra.get_host(
+        f"ssh://{reached.user}@{reached.address}",
+        sudo=True,
+        ssh_identity_file=str(reached.key),
+        ssh_extra_args=f"-o UserKnownHostsFile={reached.known_hosts}",
+    )
 
 
 @pytest.fixture(scope="session")

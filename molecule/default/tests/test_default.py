@@ -15,8 +15,9 @@ def test_the_serving_host_runs_its_units_and_starts_them_at_boot(gpu1: Host, uni
 
 def test_the_gateway_listens_on_443_only_beside_ssh(gate1: Host) -> None:
     assert gate1.service("rackwright-gateway").is_running
-    assert gate1.socket("tcp://443").is_listening
-    assert not gate1.socket("tcp://80").is_listening
+    address = gate1.backend.hostname
+    assert gate1.socket(f"tcp://{address}:443").is_listening
+    assert not gate1.socket(f"tcp://{address}:80").is_listening
 
 
 def test_the_engine_listens_nowhere_but_on_its_socket(gpu1: Host) -> None:
