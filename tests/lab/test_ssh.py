@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,6 +15,7 @@ from rackwright.errors import HostError, HostKeyError
 from rackwright.lab.hosts import Lab, LabFleet
 from rackwright.remote import Connection, pin, scan
 from rackwright.values import Jump, Secret, Target
+from tests.lab.operator import wait_until
 
 pytestmark = pytest.mark.lab
 PASSWORD = "pa ss'w0rd"
@@ -144,6 +146,55 @@ def test_a_certificate_authority_line_is_refused_clearly(gpu1: Target, tmp_path:
     (tmp_path / "known_hosts").write_text(f"@cert-authority * {key.type} {key.data}\n")
     with pytest.raises(HostKeyError, match="the @cert-authority line in known_hosts isn't used"):
         Connection(replace(gpu1, known_hosts=tmp_path / "known_hosts")).run("true")
+
+
+@pytest.fixture
+def only_certificates(lab: Lab, lab_fleet: LabFleet, tmp_path: Path) -> Iterator[Path]:
+    """spare1 trusts an authority, and no key of its own accord; yields the authority's key."""
+    authority = tmp_path / "authority"
+    generate(authority)
+    home = f"/home/{lab_fleet.user}/.ssh"
+    lab.exec("spare1", "cat >/etc/ssh/authority.pub", input=authority.with_suffix(".pub").read_text())
+    lab.exec("spare1", "echo 'TrustedUserCAKeys /etc/ssh/authority.pub' >/etc/ssh/sshd_config.d/authority.conf")
+    lab.exec("spare1", f"systemctl reload ssh; mv {home}/authorized_keys {home}/away")
+    yield authority
+    lab.exec("spare1", f"mv {home}/away {home}/authorized_keys; rm /etc/ssh/sshd_config.d/authority.conf")
+    lab.exec("spare1", "systemctl reload ssh")
+
+
+def generate(path: Path) -> None:
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
+
+
+def test_a_certificate_logs_in_where_its_key_alone_does_not(
+    only_certificates: Path, lab_fleet: LabFleet, tmp_path: Path
+) -> None:
+    key = tmp_path / "operator"
+    generate(key)
+    signed = ["-s", str(only_certificates), "-I", "operator", "-n", lab_fleet.user, f"{key}.pub"]
+    subprocess.run(["ssh-keygen", "-q", *signed], check=True)
+    # Beside its key a certificate is used without being named, as by ssh.
+    certificate = Path(f"{key}-cert.pub").rename(tmp_path / "certificate.pub")
+    spare = replace(target(lab_fleet, "spare1"), key=key)
+    with pytest.raises(HostError, match="was refused"):
+        Connection(spare).run("true")
+    assert Connection(replace(spare, certificate=certificate)).run("id -un").stdout == "root\n"
+
+
+def test_a_key_in_the_agent_logs_in(gpu1: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    socket = tmp_path / "agent"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(socket))
+    agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(socket)], stdout=subprocess.DEVNULL)
+    try:
+        wait_until(socket.exists, 10)
+        with pytest.raises(HostError, match="there is no SSH key to log in with"):
+            Connection(replace(gpu1, key=None)).run("true")
+        subprocess.run(["ssh-add", "-q", str(gpu1.key)], check=True)
+        assert Connection(replace(gpu1, key=None)).run("id -un").stdout == "root\n"
+    finally:
+        agent.terminate()
+        agent.wait()
 
 
 def test_a_jump_host_leads_to_the_target(gpu1: Target, lab_fleet: LabFleet) -> None:
