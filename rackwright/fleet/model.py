@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
@@ -57,6 +56,8 @@ def _timezone(text: str) -> str:
     except (OSError, ValueError, zoneinfo.ZoneInfoNotFoundError):
         known = not any(Path(folder).is_dir() for folder in zoneinfo.TZPATH)
     if not known:
+        from difflib import get_close_matches
+
         near = get_close_matches(text, zoneinfo.available_timezones(), 1)
         raise ValueError(f"unknown time zone; did you mean '{near[0]}'?" if near else should)
     return text

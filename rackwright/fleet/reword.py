@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from functools import cache
 from typing import TypeVar
 
@@ -32,6 +31,9 @@ _KINDS = {
 
 def did_you_mean(word: str, words: Iterable[str]) -> str | None:
     """Return the question with the nearest of the words, or None if none is near."""
+    # Only a mistake needs it.
+    from difflib import get_close_matches
+
     near = get_close_matches(word, list(words), 1, 0.6)
     return f"did you mean '{near[0]}'?" if near else None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from io import StringIO
 from pathlib import Path
 from typing import Any, TypeVar
@@ -59,6 +58,9 @@ def write_stored(path: Path, header: str, model: BaseModel) -> None:
 
 def replace_file(path: Path, content: bytes, *, mode: int) -> None:
     """Afterwards the file has this content, synced, with this mode from its birth, or is as it was. Raise OSError."""
+    # It brings a dozen modules, and most commands write nothing.
+    import tempfile
+
     path = path.resolve()
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

@@ -13,9 +13,7 @@ from rackwright.errors import FleetError, HostError, Problem, RackwrightError, S
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.lock_file import mismatches, read_lock
 from rackwright.fleet.model import Fleet
-from rackwright.fleet.secrets import resolve
 from rackwright.fleet.source import HubSource, parse_source
-from rackwright.fleet.targets import target
 from rackwright.lifecycle.conditions import Condition, State, judge, parse, script
 
 if TYPE_CHECKING:
@@ -80,6 +78,8 @@ def _secrets(fleet: Fleet) -> Iterator[Condition]:
 
 
 def _secret(where: str, reference: str, folder: Path) -> Condition:
+    from rackwright.fleet.secrets import resolve
+
     try:
         resolve(reference, where=where, folder=folder)
     except SecretError as error:
@@ -120,6 +120,8 @@ def _ask(fleet: Fleet, models: dict[str, HostModel]) -> list[Condition]:
 
 def _targets(fleet: Fleet, hosts: tuple[str, ...]) -> tuple[list[Target], list[Condition]]:
     """Return how to reach the hosts, and a failed condition for each that can't be for want of a secret."""
+    from rackwright.fleet.targets import target
+
     found: list[Target] = []
     failed: list[Condition] = []
     for name in hosts:
