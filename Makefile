@@ -52,7 +52,9 @@ wheel-test: dist ## The wheel built from the sdist, installed elsewhere, runs an
 	PYTHONPATH="$$folder" "$$folder/venv/bin/python" -m tests.wheel_plan
 
 bench: .venv/ready-molecule programs ## Measure every figure of the README against its peer (needs root; the better part of an hour)
-	@for name in startup gateway_overhead first_token growth apply_vs_ansible; do python -m "benchmarks.$$name"; done
+	@missed=''; for name in startup gateway_overhead first_token growth apply_vs_ansible; do \
+	python -m "benchmarks.$$name" || missed="$$missed $$name"; done; \
+	[ -z "$$missed" ] || { echo "a target was missed:$$missed"; exit 1; }
 
 down: .venv/ready ## Remove the quick start's lab; downloads stay
 	@python -m rackwright lab down

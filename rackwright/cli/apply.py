@@ -42,10 +42,10 @@ def apply(
     from rackwright.cli.talk import Talk
     from rackwright.lifecycle.apply import Options
     from rackwright.lifecycle.apply import apply as carry_out
-    from rackwright.lifecycle.plan import roles_named
+    from rackwright.lifecycle.plan import refuse_unknown_roles
     from rackwright.lifecycle.site import open_site
 
-    roles_named(only)
+    refuse_unknown_roles(only)
 
     def ask(planned: Plan) -> None:
         if not context.json:

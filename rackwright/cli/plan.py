@@ -28,10 +28,10 @@ def plan(context: Context, check: bool, only: tuple[str, ...], limit: tuple[str,
     """
     hosts_needed()
     from rackwright.lifecycle.plan import plan as look
-    from rackwright.lifecycle.plan import roles_named
+    from rackwright.lifecycle.plan import refuse_unknown_roles
     from rackwright.lifecycle.site import open_site
 
-    roles_named(only)
+    refuse_unknown_roles(only)
     with open_site(context.fleet, limit=limit) as site:
         planned = look(site, only=only)
     context.answer(plan_document(planned), plan_view(planned))
@@ -62,7 +62,7 @@ def plan_view(planned: Plan) -> str:
         parts.append("\n".join(["engines that would restart, one at a time, drained before:", *listed]))
     if planned.returns:
         listed = [f"  {replica.address}" for replica in planned.returns]
-        parts.append("\n".join(["drained by a run that ended before it returned them; they go back:", *listed]))
+        parts.append("\n".join(["drained by a run, not returned yet; apply returns what answers:", *listed]))
     return "\n\n".join(parts)
 
 

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from shlex import quote
 
 from rackwright.remote import Connection
+from rackwright.roles.probe.settings import stem
 
 _CURSOR = "-- cursor: "
 
 
 def units_of(replica: str) -> tuple[str, ...]:
     """Return the units whose logs tell about a replica (<model>@<n>)."""
-    # As roles/probe names its units.
-    return (f"rackwright-{replica}.service", f"rackwright-{replica.replace('@', '-')}.probe.service")
+    return (f"rackwright-{replica}.service", f"{stem(replica)}.probe.service")
 
 
 OURS = ("rackwright-*",)

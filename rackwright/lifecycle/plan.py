@@ -35,7 +35,7 @@ class Plan:
     restarts: tuple[Restart, ...]
     """One at a time: drained, restarted, proven, returned."""
     returns: tuple[Replica, ...]
-    """Drained by a run that ended before it returned them. They go back when they answer."""
+    """Drained by a run and not returned yet; apply, which holds the lease alone, returns them when they answer."""
     surveyed: Survey
 
     @property
@@ -45,13 +45,12 @@ class Plan:
         return not (to_do or self.run.unreachable or self.run.failed_hosts)
 
 
-def roles_named(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the roles as they were named. Raise UsageError for one that there isn't."""
+def refuse_unknown_roles(names: tuple[str, ...]) -> None:
+    """Raise UsageError for a role that there isn't."""
     known = tuple(sorted(module.name for module in iter_modules(roles.__path__) if module.ispkg))
     for name in names:
         if name not in known:
             raise unknown(name, known, "role")
-    return names
 
 
 def plan(site: Site, *, only: tuple[str, ...] = ()) -> Plan:
@@ -66,7 +65,7 @@ def plan(site: Site, *, only: tuple[str, ...] = ()) -> Plan:
         run=Run(unreachable=dict(surveyed.unreachable)) + run,
         closing=closing_ports(site, surveyed) if "firewall" in (only or ("firewall",)) else {},
         restarts=tuple(restarts(site, surveyed)) if "replica" in (only or ("replica",)) else (),
-        returns=tuple(left_drained(site, surveyed)) if "replica" in (only or ("replica",)) else (),
+        returns=tuple(left_drained(site, surveyed)),
         surveyed=surveyed,
     )
 
@@ -113,7 +112,7 @@ def restarts(site: Site, surveyed: Survey) -> Iterator[Restart]:
 
 
 def left_drained(site: Site, surveyed: Survey) -> Iterator[Replica]:
-    """Return the replicas that a run drained and no run works on: with the lease held, whoever drained is gone."""
+    """Return the replicas that a run drained, not a person. Under the lease that run is over."""
     drains = [drain for host in surveyed.hosts.values() for drain in host.drains.items()]
     left = {address for address, record in drains if not record.by_hand}
     yield from (replica for replica in site.fleet.replicas if replica.address in left and replica.host in site.models)

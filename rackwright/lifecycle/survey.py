@@ -19,11 +19,13 @@ SEEN_FROM_COMMAND = """p=$$
 while [ "${p:-1}" -gt 1 ]; do
 a=$(grep -zs '^SSH_CONNECTION=' "/proc/$p/environ" | tr -d '\\0')
 [ -z "$a" ] || { a=${a#*=}; echo "${a%% *}"; break; }
-while read -r key value; do if [ "$key" = PPid: ]; then p=$value; break; fi; done <"/proc/$p/status"
-done
+parent=''
+while read -r key value; do if [ "$key" = PPid: ]; then parent=$value; break; fi; done <"/proc/$p/status"
+p=$parent
+done 2>/dev/null
 """
 """The address that our connection comes from, as the host sees it. sudo takes the variable from its command, so the
-processes above are asked."""
+processes above are asked; one that has ended meanwhile ends the search."""
 OUR_PROCESSES_COMMAND = "grep -ls '/rackwright-[^/]*[.]service' /proc/[0-9]*/cgroup"
 RECORD_COMMAND = "cat /var/lib/rackwright/record.json 2>/dev/null"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from typing import Generic, TypeVar
@@ -35,7 +36,9 @@ class Begun(Generic[Result]):
 
 
 def import_gently(*modules: str) -> None:
-    """Import the modules, and let what is under way go on before and in between."""
+    """Import the modules, and let what is under way go on before and in between. Does nothing the second time."""
+    if all(module in sys.modules for module in modules):
+        return
     import gevent
 
     # A command takes three exchanges with a host before that works on it.

@@ -6,6 +6,13 @@ from rackwright.roles.replica.settings import ReplicaName
 from rackwright.values import Frozen, HostPath, Line, Port, ServedName
 
 
+def stem(replica: str) -> str:
+    """Return what the names of a replica's (<model>@<n>) probe units begin with."""
+    # Without @: a socket with Accept=yes starts instances of the template named by what stands before its @,
+    # which two replicas of a model would share. A model can't end in .probe or .agent.
+    return f"rackwright-{replica.replace('@', '-')}"
+
+
 class Settings(Frozen):
     replica: ReplicaName
     unit: Line
@@ -26,9 +33,7 @@ class Settings(Frozen):
 
     @property
     def _stem(self) -> str:
-        # Without @: a socket with Accept=yes starts instances of the template named by what stands before its @,
-        # which two replicas of a model would share. A model can't end in .probe or .agent.
-        return f"rackwright-{self.replica.replace('@', '-')}"
+        return stem(self.replica)
 
     @property
     def service(self) -> str:

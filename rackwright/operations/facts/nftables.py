@@ -6,10 +6,13 @@ from dataclasses import dataclass
 
 from pyinfra.api.facts import FactBase
 
+from rackwright.operations.facts.unit import shown_units
+
 TABLE = "inet rackwright"
 LIVE = "/var/lib/rackwright/firewall.live"
 """What `nft -s list table` printed right after we loaded it, below a line with the sha256 of the file loaded."""
 TIMER = "rackwright-firewall-revert.timer"
+_SHOWN = ("Id=", "ActiveState=", "UnitFileState=")
 FOREIGN = ("ufw", "firewalld")
 """Packet filters that fight over the same input chain."""
 
@@ -55,15 +58,15 @@ class FilterState(FactBase[Filter]):
         pairs = [line.partition("=")[::2] for line in output]
         listed, live = (_text(pairs, key) for key in ("listed", "live"))
         loaded, _, remembered = live.partition("\n")
-        units = _units(pairs)
+        units = shown_units(line for line in output if line.startswith(_SHOWN))
         absent = () if ("ufw", "yes") in pairs else ("ufw",)
         return Filter(
             listed=listed or None,
             loaded=loaded.removeprefix("# ") if live else None,
             remembered=remembered,
-            pending=("active" in units.get(TIMER, ())),
-            active=_being(units, "active", absent),
-            enabled=_being(units, "enabled", absent),
+            pending=units.get(TIMER, {}).get("ActiveState") == "active",
+            active=_being(units, "ActiveState", "active", absent),
+            enabled=_being(units, "UnitFileState", "enabled", absent),
         )
 
 
@@ -71,12 +74,6 @@ def _text(pairs: list[tuple[str, str]], wanted: str) -> str:
     return "".join(f"{value}\n" for key, value in pairs if key == wanted)
 
 
-def _units(pairs: list[tuple[str, str]]) -> dict[str, tuple[str, str]]:
-    """Return ActiveState and UnitFileState by unit: systemctl prints a block for each, in any order within it."""
-    shown = [(key, value) for key, value in pairs if key in ("Id", "ActiveState", "UnitFileState")]
-    blocks = [dict(shown[start : start + 3]) for start in range(0, len(shown), 3)]
-    return {block["Id"]: (block["ActiveState"], block["UnitFileState"]) for block in blocks if len(block) == 3}
-
-
-def _being(units: dict[str, tuple[str, str]], state: str, absent: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(name for name in FOREIGN if name not in absent and state in units.get(f"{name}.service", ()))
+def _being(units: dict[str, dict[str, str]], key: str, state: str, absent: tuple[str, ...]) -> tuple[str, ...]:
+    present = (name for name in FOREIGN if name not in absent)
+    return tuple(name for name in present if units.get(f"{name}.service", {}).get(key) == state)
