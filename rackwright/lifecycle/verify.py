@@ -58,7 +58,7 @@ def choose_asker(site: Site) -> Asker:
     own = _own_address(str(site.fleet.service(gateway)))
     if own and any(ip_address(own) in network for network in site.fleet.file.firewall.clients_from):
         return FromController()
-    others = [name for name in site.fleet.hosts if name not in site.fleet.gateways and name in site.models]
+    others = _no_gateways(site)
     if not others:
         raise RackwrightError(
             f"the controller ({own or 'no route'}) is not in clients_from, and every host is a gateway",
@@ -67,6 +67,10 @@ def choose_asker(site: Site) -> Asker:
             next="add the controller's network to firewall.clients_from, then rackwright apply",
         )
     return FromHost(site, others[0])
+
+
+def _no_gateways(site: Site) -> list[str]:
+    return [name for name in site.fleet.hosts if name not in site.fleet.gateways and name in site.models]
 
 
 @dataclass(frozen=True)
@@ -149,15 +153,27 @@ def _unexpected(response: Response) -> str:
 
 
 def _closed(site: Site, asker: Asker) -> Iterator[Proof]:
-    """The engines' ports admit gateways only: seen from the asker, and from another serving host."""
+    """The engines' ports admit gateways only: seen from the asker, and its own from elsewhere."""
     endpoints = {
-        (str(site.fleet.service(host)), port): f"{host}/{replica}"
+        (str(site.fleet.service(host)), port): (host, f"{host}/{replica}")
         for host, ports in site.lock.ports.items()
         for replica, port in ports.items()
         if host in site.fleet.hosts and site.fleet.file.hosts[host].address != "@local"
     }
-    if not endpoints:
-        return
+    own = asker.host if isinstance(asker, FromHost) else None
+    for there in (False, True):
+        asked = {endpoint: replica for endpoint, (host, replica) in endpoints.items() if (host == own) is there}
+        if asked:
+            yield from _closed_to(_elsewhere(site, own) if there else asker, asked)
+
+
+def _elsewhere(site: Site, host: str | None) -> Asker:
+    """Return who judges a host's own ports, which any packet filter opens to the host itself."""
+    others = [name for name in _no_gateways(site) if name != host]
+    return FromHost(site, others[0]) if others else FromController()
+
+
+def _closed_to(asker: Asker, endpoints: dict[tuple[str, int], str]) -> Iterator[Proof]:
     closed = set(closed_ports(asker, tuple(endpoints)))
     for endpoint, replica in endpoints.items():
         found = "closed" if endpoint in closed else f"{endpoint[0]}:{endpoint[1]} admits {asker.where}"

@@ -143,6 +143,13 @@ def test_a_drained_replica_gets_nothing_and_comes_back(site: Operator) -> None:
     wait_until(lambda: site.replicas()["gpu1/assistant@1"]["traffic"] == "yes", 30)
 
 
+def test_status_and_logs_of_one_host_tell_of_it_alone(site: Operator) -> None:
+    found = site("status", "--limit", "gpu1", "--json").json
+    assert [host["host"] for host in found["hosts"]] == ["gpu1"]
+    assert [replica["replica"] for replica in found["replicas"]] == ["gpu1/assistant@1"]
+    assert site("logs", "gpu1/assistant@1", "-n", "5").out.count("llama-server") > 0
+
+
 def test_restart_takes_one_replica_and_leaves_the_other(site: Operator, lab: Lab) -> None:
     before = pid(lab, "gpu1"), pid(lab, "gpu2")
     said = site("restart", "gpu1/assistant@1", "--yes")
@@ -184,6 +191,33 @@ def test_what_the_fleet_no_longer_names_is_removed(site: Operator, lab: Lab) -> 
     assert site("apply", "--yes", "--json").json["changed"] == 0
     site.edit("on: [gpu1]", "on: [gpu1, gpu2]")
     site("apply", "--yes")
+
+
+def test_where_clients_stand_elsewhere_a_host_of_the_fleet_asks(site: Operator) -> None:
+    clients = re.search(r"clients_from: \[(.*)\]", site.path.read_text())
+    assert clients is not None
+    site.edit(f"clients_from: [{clients[1]}]", "clients_from: [198.51.100.0/24]")
+    site("apply", "--yes", "--close-ports")
+    said = site("verify", "--json").json
+    site.edit("clients_from: [198.51.100.0/24]", f"clients_from: [{clients[1]}]")
+    site("apply", "--yes")
+    assert said["asked_from"] == "host gpu1 (the controller is not in clients_from)"
+    assert said["failed"] == 0
+
+
+def test_a_host_carries_two_replicas_of_a_model(site: Operator, lab: Lab) -> None:
+    site.edit("replicas: 1", "replicas: 2")
+    site("apply", "--yes")
+    found = site.replicas()
+    assert {name for name, replica in found.items() if replica["traffic"] == "yes"} == {
+        f"{host}/assistant@{number}" for host in ("gpu1", "gpu2") for number in (1, 2)
+    }
+    assert pid(lab, "gpu1") != pid(lab, "gpu1", "rackwright-assistant@2")
+    assert site("verify", "--json").json["failed"] == 0
+    assert site("apply", "--yes", "--json").json["changed"] == 0
+    site.edit("replicas: 2", "replicas: 1")
+    site("apply", "--yes")
+    assert "assistant@2" not in lab.exec("gpu1", "ls /etc/systemd/system").out
 
 
 def test_a_second_operator_is_refused_by_name(site: Operator) -> None:
@@ -233,6 +267,8 @@ def test_ctrl_c_ends_after_the_running_operation_and_gives_the_lease_back(site: 
     assert stopped.wait(timeout=60) == 1, said
     assert re.search(r"interrupted: \d+ operations? not run; rackwright plan shows what is left", said)
     assert lab.exec("gpu1", "cat /var/lib/rackwright/record.json").out == recorded
+    audits = [lab.exec(host, "tail -n 1 /var/lib/rackwright/audit.log").out for host in ("gate1", "gpu1", "gpu2")]
+    assert any("then interrupted" in line for line in audits)
     site("apply", "--yes")
     assert site("apply", "--yes", "--json").json["changed"] == 0
 
