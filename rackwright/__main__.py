@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import sys
 from collections.abc import Sequence
 
@@ -12,8 +11,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     # Python's collector looks at all that was imported again and again: a tenth of a short command's time.
     gc.set_threshold(100_000)
-    # pydantic would look through all installed packages for plugins.
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from rackwright.cli.outcome import run
 
     code = run(sys.argv[1:] if arguments is None else list(arguments))

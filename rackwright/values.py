@@ -25,6 +25,8 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
+import rackwright._lean  # noqa: F401
+
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
 

@@ -12,7 +12,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "rackwright"
 ORDER = (
-    r"rackwright|rackwright\.errors",
+    r"rackwright|rackwright\.errors|rackwright\._lean",
     r"rackwright\.values",
     r"rackwright\.hardware",
     r"rackwright\.roles\.\w+\.settings",

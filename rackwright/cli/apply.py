@@ -58,7 +58,9 @@ def apply(
         open_site(context.fleet, limit=limit, progress=talk.on_step) as site,
     ):
         applied = carry_out(site, Options(only, allow_outage=allow_outage), talk, ask)
-    _answer(context, applied.run, [restart.replica.address for restart in applied.restarted])
+    _answer(context, applied.run, [replica.address for replica in applied.restarted])
+    if applied.failure:
+        raise applied.failure
     if applied.run.interrupted:
         return ExitCode.FAILED
     return ExitCode.HOSTS_FAILED if applied.run.failed_hosts else ExitCode.DONE

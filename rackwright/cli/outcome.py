@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -68,6 +67,8 @@ def _first_line(error: Exception) -> str:
 
 
 def _write_log(error: Exception) -> Path:
+    import traceback
+
     from rackwright.run import new_run_id
 
     folder = Path.home() / ".cache" / "rackwright"

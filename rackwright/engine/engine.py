@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from rackwright.engine.progress import Listener
 from rackwright.engine.questions import QuestionMemory, Questions
+from rackwright.engine.stopping import Stopping
 from rackwright.remote import Begun, Remote, import_gently
 from rackwright.run import Run
 
@@ -41,7 +38,6 @@ class Engine:
         self._on_step = on_step
         self._question_seconds = question_seconds
         self._operation_seconds = operation_seconds
-        self._stopped = False
 
     def plan(
         self, deploy: Deploy, hosts: Mapping[str, object], *, name: str | None = None, only: tuple[str, ...] = ()
@@ -54,26 +50,26 @@ class Engine:
         return _run(self._prepare(deploy, hosts, name, only))
 
     def apply(
-        self, deploy: Deploy, hosts: Mapping[str, object], *, name: str | None = None, only: tuple[str, ...] = ()
+        self,
+        deploy: Deploy,
+        hosts: Mapping[str, object],
+        *,
+        name: str | None = None,
+        only: tuple[str, ...] = (),
+        stopping: Stopping = lambda: False,
     ) -> Run:
         """Make the deploy's changes on each host and return what came of every operation.
 
-        A host that fails or vanishes doesn't stop the others. After `stop` or Ctrl-C the running operations end,
-        the rest is not run and the Run is `interrupted`; a second Ctrl-C raises KeyboardInterrupt.
+        A host that fails or vanishes doesn't stop the others. Once `stopping` tells True, the running operations
+        end, the rest is not run and the Run is `interrupted`.
         """
-        self._stopped = False
         prepared = self._prepare(deploy, hosts, name, only)
         ready = {host: part for host, part in prepared.items() if part.prepared and part.changes}
         for host, part in prepared.items():
             if host not in ready:
                 part.withhold()
-        with self._interruptible():
-            self._remote.each(ready, lambda host: ready[host].execute(lambda: self._stopped))
+        self._remote.each(ready, lambda host: ready[host].execute(stopping))
         return _run(prepared)
-
-    def stop(self) -> None:
-        """Let the running operations end and start no other."""
-        self._stopped = True
 
     def _prepare(
         self, deploy: Deploy, hosts: Mapping[str, object], name: str | None, only: tuple[str, ...]
@@ -100,24 +96,6 @@ class Engine:
     def _questions(self, title: str, host: str, model: object) -> Questions:
         foreseen = self._memory.recall(title, host, model) if self._memory else ()
         return Questions(self._remote.connection(host), foreseen)
-
-    @contextmanager
-    def _interruptible(self) -> Iterator[None]:
-        """The first Ctrl-C stops after the running operations, the second at once."""
-
-        def stop(_number: int, _frame: FrameType | None) -> None:
-            if self._stopped:
-                raise KeyboardInterrupt
-            self.stop()
-
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = signal.signal(signal.SIGINT, stop)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)
 
 
 def _run(parts: Mapping[str, HostRun]) -> Run:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 
 from rackwright.fleet.lock import Lock, RuntimeLock
 from rackwright.fleet.model import Allow, Fleet, Model, Replica
@@ -21,7 +21,7 @@ from rackwright.roles.model_store.settings import Settings as ModelStore
 from rackwright.roles.model_store.settings import StoredModel
 from rackwright.roles.probe.settings import Settings as Probe
 from rackwright.roles.replica.settings import Settings as ReplicaUnit
-from rackwright.values import Address, Issued, Issuer, Network, Secret
+from rackwright.values import Issued, Issuer, Network, Secret
 
 AGENT_PORT_OFFSET = 10_000
 """A replica's agent listens on loopback at its port plus this."""
@@ -113,10 +113,6 @@ class _Composer:
             keep_users=tuple(sorted({unit.user for unit in units})),
         )
 
-    def _service(self, name: str) -> Address:
-        address = self.fleet.service(name)
-        return ip_address("127.0.0.1" if address == "@local" else str(address))
-
     def _firewall(self, name: str, replicas: tuple[Replica, ...]) -> Firewall:
         file = self.fleet.file
         ssh_port = file.hosts[name].ssh.port
@@ -143,11 +139,11 @@ class _Composer:
         )
 
     def _networks(self, hosts: tuple[str, ...]) -> tuple[Network, ...]:
-        return tuple(ip_network(self._service(host)) for host in hosts)
+        return tuple(ip_network(self.fleet.service(host)) for host in hosts)
 
     def _certificates(self, name: str, *, serves: bool) -> tuple[Certificate, ...]:
         certificates = []
-        address = str(self._service(name))
+        address = str(self.fleet.service(name))
         if serves:
             certificates.append(Certificate(name="host-proxy", names=(name, address)))
         if name in self.fleet.gateways:
@@ -219,7 +215,7 @@ class _Composer:
 
     def _host_proxy(self, name: str, replicas: tuple[Replica, ...]) -> HostProxy:
         return HostProxy(
-            address=self._service(name),
+            address=self.fleet.service(name),
             certificate="host-proxy",
             gateways=self.fleet.gateways,
             replicas=tuple(
@@ -239,7 +235,7 @@ class _Composer:
         settings = self.fleet.file.gateway
         return Gateway(
             domain=settings.domain,
-            address=self._service(name),
+            address=self.fleet.service(name),
             certificate="gateway",
             client_certificate="gateway-client",
             models=tuple(self._routed(model) for model in self.fleet.file.models),
@@ -257,7 +253,7 @@ class _Composer:
                 Server(
                     replica=replica.name,
                     host=replica.host,
-                    address=self._service(replica.host),
+                    address=self.fleet.service(replica.host),
                     port=self._port(replica),
                     slots=self._model(replica).runtime.slots,
                 )

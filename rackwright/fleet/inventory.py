@@ -19,7 +19,7 @@ def pyinfra_hosts(fleet: Fleet) -> list[tuple[str, HostData]]:
 
 
 def _name(fleet: Fleet, name: str) -> str:
-    return "@local" if fleet.file.hosts[name].address == "@local" else name
+    return "@local" if fleet.is_local(name) else name
 
 
 def _data(fleet: Fleet, name: str) -> HostData:

@@ -30,6 +30,7 @@ from rackwright.values import (
     ServedName,
     Url,
     UserName,
+    parse_address,
 )
 
 
@@ -281,10 +282,14 @@ class Fleet:
         """Return NAME.<suffix> beside NAME.yml."""
         return self.path.with_name(f"{self.path.stem}.{suffix}")
 
-    def service(self, host: str) -> Address | str:
-        """Where gateways and clients reach the host."""
+    def is_local(self, host: str) -> bool:
+        """Whether it is the machine that the tool runs on, reached without SSH."""
+        return self.file.hosts[host].address == "@local"
+
+    def service(self, host: str) -> Address:
+        """Where gateways and clients reach the host: loopback where it is this machine and nothing else is said."""
         settings = self.file.hosts[host]
-        return settings.service or settings.address
+        return settings.service or parse_address("127.0.0.1" if self.is_local(host) else settings.address)
 
     def named(self, on: str | tuple[str, ...]) -> tuple[str, ...]:
         """Given a group, a host or a list of them, return the hosts."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from rackwright.engine import Stopping, stoppable
 from rackwright.errors import HostError, RackwrightError
+from rackwright.fleet.model import Replica
 from rackwright.lifecycle.engines import roll, settle
 from rackwright.lifecycle.leased import leased
 from rackwright.lifecycle.plan import Plan, Restart, plan
@@ -36,14 +38,27 @@ class Options:
 @dataclass(frozen=True)
 class Applied:
     run: Run
-    restarted: tuple[Restart, ...]
+    restarted: tuple[Replica, ...] = ()
+    failure: RackwrightError | None = None
+    """Why the engines were not all brought to answer, or not all restarted."""
+
+
+@dataclass(frozen=True)
+class _Work:
+    """An apply that has begun."""
+
+    site: Site
+    held: Held
+    options: Options
+    talk: Talk
+    stopping: Stopping
 
 
 def apply(site: Site, options: Options, talk: Talk, confirm: Callable[[Plan], None]) -> Applied:
-    """Afterwards the hosts are what the fleet file and the lock say, or the run says which are not.
+    """Afterwards the hosts are what the fleet file and the lock say, or what comes back says what is missing.
 
-    `confirm` sees the plan before anything changes and raises to stop. Raise LeasedError while another operator is
-    at work, RackwrightError or ProofError where an engine's restart stops.
+    `confirm` sees the plan before anything changes and raises to stop. From there on Ctrl-C stops where nothing is
+    left half done. Raise LeasedError while another operator is at work, or holds the lease in the end.
     """
     from rackwright.remote import Begun
 
@@ -54,21 +69,13 @@ def apply(site: Site, options: Options, talk: Talk, confirm: Callable[[Plan], No
         planned = plan(site, only=options.only)
         known = refuse_stale_checkout(comparing.result(), talk)
         if planned.empty:
-            if not options.only:
-                remember(site, held, planned.run, planned.surveyed, known=known)
-            return Applied(planned.run, ())
-        confirm(planned)
-        run = _change(site, held, planned, options, talk)
-        with failure_audited(site, held, run):
-            restarts = _due(planned, run)
-            _settle(site, run, restarts, talk)
-            _restart(site, held, restarts, options, talk)
-        if run.interrupted or options.only:
-            # The hosts are not what the lock says, or not all of it was looked at.
-            note_changes(site, held, run, site.models, "; then interrupted" if run.interrupted else "")
+            applied = Applied(planned.run)
         else:
-            remember(site, held, run, planned.surveyed, known=known)
-        return Applied(run, restarts)
+            confirm(planned)
+            with stoppable() as stopping:
+                applied = _carry_out(_Work(site, held, options, talk, stopping), planned)
+        _remember(site, held, options, applied, planned, known=known)
+        return applied
 
 
 def _stage(talk: Talk, index: int) -> None:
@@ -76,28 +83,42 @@ def _stage(talk: Talk, index: int) -> None:
     talk.stage(STAGES[index], index + 1, len(STAGES), then)
 
 
-def _change(site: Site, held: Held, planned: Plan, options: Options, talk: Talk) -> Run:
+def _carry_out(work: _Work, planned: Plan) -> Applied:
+    run = _change(work, planned)
+    restarted: list[Replica] = []
+    try:
+        with failure_audited(work.site, work.held, run):
+            restarts = _due(planned, run)
+            _settle(work, run, restarts)
+            _restart(work, restarts, restarted)
+    except RackwrightError as error:
+        return Applied(run, tuple(restarted), error)
+    return Applied(run, tuple(restarted))
+
+
+def _change(work: _Work, planned: Plan) -> Run:
     """Change the hosts whose plan is whole; the others are not tried again."""
     from rackwright.deploys.baseline import baseline
     from rackwright.deploys.confirm import confirm
     from rackwright.deploys.retire import retire
     from rackwright.deploys.site import service
 
-    _stage(talk, 1)
-    run = _then(site, held, planned.run.failures, baseline, options)
-    run += Run(unreachable=_fresh_connections(site, _going(site, run)))
-    run = _then(site, held, run, confirm, options)
-    _stage(talk, 2)
-    run = _then(site, held, run, service, options)
-    return _then(site, held, run, retire, options)
+    _stage(work.talk, 1)
+    run = _then(work, planned.run.failures, baseline)
+    run += Run(unreachable=_fresh_connections(work.site, _going(work.site, run)))
+    run = _then(work, run, confirm)
+    _stage(work.talk, 2)
+    run = _then(work, run, service)
+    return _then(work, run, retire)
 
 
-def _then(site: Site, held: Held, run: Run, deploy: Callable[[], None], options: Options) -> Run:
+def _then(work: _Work, run: Run, deploy: Callable[[], None]) -> Run:
     """The next run, on the hosts that have not failed; none after an interruption."""
     if run.interrupted:
         return run
-    held.check()
-    return run + site.engine.apply(deploy, {name: site.models[name] for name in _going(site, run)}, only=options.only)
+    work.held.check()
+    going = {name: work.site.models[name] for name in _going(work.site, run)}
+    return run + work.site.engine.apply(deploy, going, only=work.options.only, stopping=work.stopping)
 
 
 def _going(site: Site, run: Run) -> tuple[str, ...]:
@@ -111,20 +132,31 @@ def _due(planned: Plan, run: Run) -> tuple[Restart, ...]:
     return tuple(restart for restart in planned.restarts if restart.replica.host not in run.failed_hosts)
 
 
-def _settle(site: Site, run: Run, restarts: tuple[Restart, ...], talk: Talk) -> None:
+def _settle(work: _Work, run: Run, restarts: tuple[Restart, ...]) -> None:
     """New engines answer before the first old one is taken; those that restart are proven by that."""
     if run.interrupted:
         return
-    _stage(talk, 3)
+    _stage(work.talk, 3)
     restarting = {restart.replica for restart in restarts}
-    replicas = [replica for host in _going(site, run) for replica in site.fleet.replicas_on(host)]
-    settle(site, talk, [replica for replica in replicas if replica not in restarting])
+    replicas = [replica for host in _going(work.site, run) for replica in work.site.fleet.replicas_on(host)]
+    settle(work.site, work.talk, [replica for replica in replicas if replica not in restarting], work.stopping)
 
 
-def _restart(site: Site, held: Held, restarts: tuple[Restart, ...], options: Options, talk: Talk) -> None:
+def _restart(work: _Work, restarts: tuple[Restart, ...], restarted: list[Replica]) -> None:
     if restarts:
-        _stage(talk, 4)
-        roll(site, held, restarts, talk, allow_outage=options.allow_outage)
+        _stage(work.talk, 4)
+        outage = work.options.allow_outage
+        roll(work.site, work.held, restarts, work.talk, restarted.append, stopping=work.stopping, allow_outage=outage)
+
+
+def _remember(site: Site, held: Held, options: Options, applied: Applied, planned: Plan, *, known: bool) -> None:
+    """Hosts record the lock only if they are what it says, and all of it was looked at."""
+    if applied.failure:
+        return
+    if applied.run.interrupted or options.only:
+        note_changes(site, held, applied.run, site.models, "; then interrupted" if applied.run.interrupted else "")
+    else:
+        remember(site, held, applied.run, planned.surveyed, known=known)
 
 
 def _fresh_connections(site: Site, hosts: tuple[str, ...]) -> dict[str, str]:

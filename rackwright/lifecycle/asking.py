@@ -16,6 +16,9 @@ from typing import Protocol
 from rackwright.errors import RackwrightError
 from rackwright.values import Secret
 
+_UNHEARD = (7, 28, 52, 56)
+"""curl(1), EXIT CODES: failed to connect; timeout; nothing was returned; receiving failed."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -39,6 +42,13 @@ class Response:
     body: str
     seconds: float
     problem: str
+    exit_code: int = 0
+    """Of curl."""
+
+    @property
+    def unheard(self) -> bool:
+        """Whether the other side took no connection or dropped it without an answer; a mistake of ours is neither."""
+        return self.exit_code in _UNHEARD
 
     @property
     def text(self) -> str:
@@ -81,14 +91,16 @@ def ask(asker: Asker, authority: str, requests: tuple[Request, ...]) -> tuple[Re
     for request in requests:
         script += _curl(request, mark)
     output = asker.shell("\n".join(script) + "\n", sum(request.seconds for request in requests) + 30)
-    found = re.findall(rf"(.*?)\n{mark} (\d+) ([\d.]+) (.*?)\n", output, re.DOTALL)
+    found = re.findall(rf"(.*?)\n{mark} (\d+) ([\d.]+) (\d+) (.*?)\n", output, re.DOTALL)
     if len(found) != len(requests):
         raise RackwrightError(
             f"{len(found)} of {len(requests)} requests came to an end",
             where=asker.where,
             should="curl should be installed there",
         )
-    return tuple(Response(int(status), body, float(time), problem) for body, status, time, problem in found)
+    return tuple(
+        Response(int(status), body, float(time), problem, int(code)) for body, status, time, code, problem in found
+    )
 
 
 def _curl(request: Request, mark: str) -> list[str]:
@@ -99,7 +111,7 @@ def _curl(request: Request, mark: str) -> list[str]:
         "connect-timeout = 5",
         "silent",
         'noproxy = "*"',
-        f'write-out = "\\n{mark} %{{http_code}} %{{time_total}} %{{errormsg}}\\n"',
+        f'write-out = "\\n{mark} %{{http_code}} %{{time_total}} %{{exitcode}} %{{errormsg}}\\n"',
     ]
     if request.key:
         options.append(f'header = "Authorization: Bearer {request.key.reveal()}"')

@@ -114,7 +114,7 @@ def _ask(fleet: Fleet, models: dict[str, HostModel]) -> list[Condition]:
         answers = remote.run_on(remote.names, scripts)
     now = time.time()
     for name, answer in answers.items():
-        conditions += _host(models[name], answer, now, controls=name in fleet.control)
+        conditions += _host(models[name], answer, now, local=fleet.is_local(name), controls=name in fleet.control)
     return conditions
 
 
@@ -141,12 +141,12 @@ def _urls(fleet: Fleet) -> tuple[str, ...]:
     return tuple(sorted(web | ({fleet.file.site.hub} if hub else set())))
 
 
-def _host(model: HostModel, answer: object, now: float, *, controls: bool) -> Iterator[Condition]:
+def _host(model: HostModel, answer: object, now: float, *, local: bool, controls: bool) -> Iterator[Condition]:
     if isinstance(answer, HostError):
         problem: Problem = answer.problems[0]
         yield Condition(model.name, "reach", State.FAILED, problem.what, problem.next)
         return
-    yield Condition(model.name, "reach", State.OK, "ssh and sudo")
+    yield Condition(model.name, "reach", State.OK, "this machine, and sudo" if local else "ssh and sudo")
     stdout = getattr(answer, "stdout", "")
     if not isinstance(stdout, str):
         raise RackwrightError("answered without text", where=model.name)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from shlex import quote
 
-from rackwright.errors import ProofError
+from rackwright.engine import Stopping
+from rackwright.errors import ProofError, RackwrightError
 from rackwright.fleet.model import Replica
 from rackwright.lifecycle.plan import Restart
 from rackwright.lifecycle.rollout import Change, Phase, Rollout, Rules, SystemClock
@@ -22,10 +23,19 @@ START_SECONDS = 600
 """Longest wait for an engine that was started, in seconds: large models load for minutes."""
 
 
-def roll(site: Site, held: Held, restarts: Sequence[Restart], talk: Talk, *, allow_outage: bool = False) -> None:
-    """Restart each engine in turn: drained, restarted, proven by a real token, returned.
+def roll(
+    site: Site,
+    held: Held,
+    restarts: Sequence[Restart],
+    talk: Talk,
+    done: Callable[[Replica], None] = lambda _: None,
+    *,
+    stopping: Stopping,
+    allow_outage: bool = False,
+) -> None:
+    """Restart each engine in turn: drained, restarted, proven by a real token, returned. `done` hears of each.
 
-    Raise RackwrightError or ProofError at the first that fails; what went before stays done.
+    Raise RackwrightError or ProofError at the first that fails, or where it was stopped; what went before stays done.
     """
     file = site.fleet.file.rollout
     rollout = Rollout(
@@ -35,8 +45,9 @@ def roll(site: Site, held: Held, restarts: Sequence[Restart], talk: Talk, *, all
         journal=_Journal(held),
         tell=lambda phase, replica, detail: talk.say(f"{replica.address}: {phase}: {detail}"),
         clock=SystemClock(),
+        stopping=stopping,
     )
-    rollout.run([_restart(site, restart) for restart in restarts])
+    rollout.run([_restart(site, restart) for restart in restarts], lambda change: done(change.replica))
 
 
 def _restart(site: Site, restart: Restart) -> Change:
@@ -70,16 +81,19 @@ def prove(site: Site, replica: Replica) -> str | None:
     return " ".join((answer.stderr or answer.stdout or "no tokens came back").split())[:200]
 
 
-def settle(site: Site, talk: Talk, replicas: Sequence[Replica]) -> None:
+def settle(site: Site, talk: Talk, replicas: Sequence[Replica], stopping: Stopping) -> None:
     """Return when each of these replicas has answered at its socket and every gateway sends to it.
 
     Those that somebody drained by hand need only answer; those that a run drained and never returned are returned.
-    Raise ProofError naming all that don't in time.
+    Raise ProofError naming all that don't in time, RackwrightError naming all that haven't when it was stopped.
     """
     waiting = {replica.address: replica for replica in replicas}
     proven: set[str] = set()
     deadline = time.monotonic() + START_SECONDS
     while reasons := _unsettled(site, talk, waiting, proven):
+        if stopping():
+            waited = ", ".join(reasons)
+            raise RackwrightError(f"interrupted; not seen to answer yet: {waited}", next="rackwright status")
         if time.monotonic() > deadline:
             raise ProofError(
                 "\n  ".join(f"{address}: {reason}" for address, reason in reasons.items()),

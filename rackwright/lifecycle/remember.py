@@ -80,8 +80,8 @@ def audited(site: Site, held: Held, hosts: tuple[str, ...], what: str) -> Iterat
     """Each of these hosts has what the block did in its audit log afterwards, also that it failed, and why."""
     try:
         yield
-    except RackwrightError as error:
-        _audit(site, held, hosts, what, f"failed: {error.problems[0].what}")
+    except (RackwrightError, KeyboardInterrupt) as error:
+        _audit(site, held, hosts, what, _end(error))
         raise
     _audit(site, held, hosts, what, "done")
 
@@ -91,9 +91,13 @@ def failure_audited(site: Site, held: Held, run: Run) -> Iterator[None]:
     """If the block fails, every host that the run changed has in its audit log what was changed, and the failure."""
     try:
         yield
-    except RackwrightError as error:
-        note_changes(site, held, run, site.models, f"; then failed: {error.problems[0].what}")
+    except (RackwrightError, KeyboardInterrupt) as error:
+        note_changes(site, held, run, site.models, f"; then {_end(error)}")
         raise
+
+
+def _end(error: RackwrightError | KeyboardInterrupt) -> str:
+    return f"failed: {error.problems[0].what}" if isinstance(error, RackwrightError) else "interrupted"
 
 
 def _audit(site: Site, held: Held, hosts: tuple[str, ...], what: str, outcome: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rackwright.engine import stoppable
 from rackwright.errors import UsageError
 from rackwright.fleet.model import Replica
 from rackwright.lifecycle.engines import roll
@@ -15,12 +16,17 @@ from rackwright.lifecycle.talk import Talk
 def restart(site: Site, replicas: tuple[Replica, ...], talk: Talk, *, allow_outage: bool = False) -> None:
     """Afterwards each engine runs anew, proven by a real token, and serves as before.
 
-    Raise RackwrightError at the first that can't be taken, drained or restarted, ProofError if it doesn't answer.
+    Raise RackwrightError at the first that can't be taken, drained or restarted, or where Ctrl-C stopped it;
+    ProofError if one doesn't answer.
     """
     if not replicas:
         raise UsageError("there is no replica to restart")
     names = ", ".join(replica.address for replica in replicas)
-    with leased(site, f"restart {names}", talk) as held:
-        hosts = tuple(dict.fromkeys(replica.host for replica in replicas))
-        with audited(site, held, hosts, f"restart {names}"):
-            roll(site, held, [Restart(replica, "asked for") for replica in replicas], talk, allow_outage=allow_outage)
+    hosts = tuple(dict.fromkeys(replica.host for replica in replicas))
+    restarts = [Restart(replica, "asked for") for replica in replicas]
+    with (
+        leased(site, f"restart {names}", talk) as held,
+        stoppable() as stopping,
+        audited(site, held, hosts, f"restart {names}"),
+    ):
+        roll(site, held, restarts, talk, stopping=stopping, allow_outage=allow_outage)

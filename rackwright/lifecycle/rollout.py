@@ -99,29 +99,42 @@ class Rollout:
     journal: Journal
     tell: Callable[[Phase, Replica, str], None]
     clock: Clock
+    stopping: Callable[[], bool] = lambda: False
+    """Whether the operator wants nothing further begun."""
 
-    def run(self, changes: Sequence[Change]) -> None:
-        """Carry out each change in turn. The first failure stops the run.
+    def run(self, changes: Sequence[Change], done: Callable[[Change], None] = lambda _: None) -> None:
+        """Carry out each change in turn, and tell `done` of it. The first failure stops the run.
+
+        So does `stopping`: a replica that only drains goes back untouched, one that is changed already is proven and
+        returned first, without its soak.
 
         What failed before its return stays drained, with its reason; what fell out after it is not drained again:
         the gateways leave it out by themselves and take it back when it is well.
-        Raise RackwrightError when the gate, the drain or the act fails, ProofError when a proof does.
+        Raise RackwrightError when the gate, the drain or the act fails or it was stopped, ProofError when a proof
+        fails.
         """
-        for change in changes:
-            self._one(change)
+        for index, change in enumerate(changes):
+            if self.stopping() or not self._one(change):
+                raise _stopped(changes[:index], changes[index:])
+            done(change)
 
-    def _one(self, change: Change) -> None:
+    def _one(self, change: Change) -> bool:
+        """Return whether the change was made: all of it, or nothing."""
         self._gate(change)
         held = change.replica.address in self.traffic.held()
         self._drain(change)
+        if self.stopping():
+            self._leave(change, held=held)
+            return False
         self._act(change)
         self._prove(change)
         if held:
             self._enter(Phase.DONE, change, "stays drained: it was drained by hand before")
-            return
+            return True
         self._return(change)
         self._soak(change)
         self._enter(Phase.DONE, change, change.why)
+        return True
 
     def _gate(self, change: Change) -> None:
         self._enter(Phase.GATE, change, change.why)
@@ -148,7 +161,7 @@ class Rollout:
         self._enter(Phase.DRAIN, change, "no new requests")
         self.traffic.drain(change.replica)
         deadline = self.clock.now() + self.rules.drain
-        while (count := self.traffic.in_flight(change.replica)) > 0:
+        while not self.stopping() and (count := self.traffic.in_flight(change.replica)) > 0:
             if self.clock.now() >= deadline:
                 raise RackwrightError(
                     f"{count} requests still in flight after {self.rules.drain} s; paused, nothing was killed",
@@ -157,6 +170,12 @@ class Rollout:
                     next=f"rackwright undrain {change.replica.address}",
                 )
             self.clock.sleep(0.5)
+
+    def _leave(self, change: Change, *, held: bool) -> None:
+        """It serves as before; what was drained by hand stays so."""
+        if not held:
+            self.traffic.give_back(change.replica)
+        self._enter(Phase.DONE, change, "left as it was: interrupted")
 
     def _act(self, change: Change) -> None:
         self._enter(Phase.ACT, change, change.why)
@@ -183,7 +202,7 @@ class Rollout:
     def _soak(self, change: Change) -> None:
         self._enter(Phase.SOAK, change, f"{self.rules.soak} s under traffic")
         deadline = self.clock.now() + self.rules.soak
-        while self.clock.now() < deadline:
+        while self.clock.now() < deadline and not self.stopping():
             self.clock.sleep(min(1.0, deadline - self.clock.now()))
             if not self._healthy(change):
                 raise ProofError("fell out of the gateways while soaking", where=change.replica.address)
@@ -204,3 +223,8 @@ class Rollout:
     def _enter(self, phase: Phase, change: Change, detail: str) -> None:
         self.journal.append(phase, change.replica.address, detail)
         self.tell(phase, change.replica, detail)
+
+
+def _stopped(done: Sequence[Change], left: Sequence[Change]) -> RackwrightError:
+    names = [", ".join(change.replica.address for change in changes) or "none" for changes in (done, left)]
+    return RackwrightError(f"interrupted; done: {names[0]}; not begun: {names[1]}", next="rackwright status")

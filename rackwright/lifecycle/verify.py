@@ -53,8 +53,8 @@ def verify(site: Site, asker: Asker, tell: Callable[[Proof], None]) -> tuple[Pro
 def choose_asker(site: Site) -> Asker:
     """Return the controller if clients may stand there, else a host of the fleet that is no gateway."""
     gateway = site.fleet.gateways[0]
-    if site.fleet.file.hosts[gateway].address == "@local":
-        return FromController()
+    if site.fleet.is_local(gateway):
+        return FromController("this machine itself, which its packet filter lets through")
     own = _own_address(str(site.fleet.service(gateway)))
     if own and any(ip_address(own) in network for network in site.fleet.file.firewall.clients_from):
         return FromController()
@@ -144,8 +144,8 @@ def _refused(response: Response) -> tuple[bool, str]:
 
 
 def _no_http(response: Response) -> tuple[bool, str]:
-    answered = 200 <= response.status < 400
-    return not answered, f"HTTP {response.status}" if response.status else response.problem or "no connection"
+    refused = response.status >= 400 or response.unheard
+    return refused, f"HTTP {response.status}" if response.status else response.problem or "no connection"
 
 
 def _unexpected(response: Response) -> str:
@@ -158,7 +158,7 @@ def _closed(site: Site, asker: Asker) -> Iterator[Proof]:
         (str(site.fleet.service(host)), port): (host, f"{host}/{replica}")
         for host, ports in site.lock.ports.items()
         for replica, port in ports.items()
-        if host in site.fleet.hosts and site.fleet.file.hosts[host].address != "@local"
+        if host in site.fleet.hosts and not site.fleet.is_local(host)
     }
     own = asker.host if isinstance(asker, FromHost) else None
     for there in (False, True):

@@ -12,7 +12,7 @@ from pyinfra.context import host
 from pyinfra.facts.files import File
 from pyinfra.operations import files, python, server
 
-from rackwright.engine import Engine, Progress, QuestionMemory
+from rackwright.engine import Engine, Progress, QuestionMemory, stoppable
 from rackwright.run import Outcome, Run
 from tests.engine.conftest import Hosts
 from tests.engine.site import site
@@ -233,7 +233,8 @@ def test_ctrl_c_ends_after_the_running_operation(hosts: Hosts) -> None:
         if (news.host, news.operation, news.step) == ("a", "First", None):
             os.kill(os.getpid(), signal.SIGINT)
 
-    run = Engine(hosts.remote, on_step=interrupt).apply(trouble, {"a": hosts.models["a"]})
+    with stoppable() as stopping:
+        run = Engine(hosts.remote, on_step=interrupt).apply(trouble, {"a": hosts.models["a"]}, stopping=stopping)
     assert outcomes(run, "a") == {"First": "changed", "Last": "not run"}
     assert run.interrupted
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -245,8 +246,9 @@ def test_a_second_ctrl_c_ends_at_once(hosts: Hosts) -> None:
             os.kill(os.getpid(), signal.SIGINT)
             os.kill(os.getpid(), signal.SIGINT)
 
-    with pytest.raises(KeyboardInterrupt):
-        Engine(hosts.remote, on_step=interrupt).apply(trouble, {"a": hosts.models["a"]})
+    with pytest.raises(KeyboardInterrupt), stoppable() as stopping:
+        Engine(hosts.remote, on_step=interrupt).apply(trouble, {"a": hosts.models["a"]}, stopping=stopping)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert not (hosts.folder("a") / "last").exists()
 
 

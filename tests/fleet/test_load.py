@@ -432,12 +432,15 @@ def test_one_local_machine_is_a_fleet():
     text = GOOD.replace("  gate1: {address: 10.0.0.10}\n", "").replace("  gpu2: {address: 10.0.0.12}\n", "")
     loaded = fleet(text.replace("10.0.0.11", '"@local"').replace("on: [gate1]", "on: [gpu1]"))
     assert loaded.hosts == ("gpu1",)
+    assert loaded.is_local("gpu1")
+    assert loaded.service("gpu1") == ip_address("127.0.0.1")
 
 
 def test_ipv6_and_service_addresses_are_read():
     loaded = fleet(GOOD.replace("10.0.0.12", "gpu2.acme.internal, service: 'fd00::12'"))
     assert loaded.service("gpu2") == ip_address("fd00::12")
-    assert loaded.service("gpu1") == "10.0.0.11"
+    assert loaded.service("gpu1") == ip_address("10.0.0.11")
+    assert not loaded.is_local("gpu1")
 
 
 def test_a_file_beside_the_fleet_file_is_a_source():

@@ -13,8 +13,8 @@ HOSTS = ("gate1", "gpu1", "gpu2", "spare1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The fleet's life comes last: it leaves a packet filter and services on the hosts."""
-    items.sort(key=lambda item: "test_life" in item.nodeid)
+    """Whole fleets come last: they leave a packet filter and services on the hosts."""
+    items.sort(key=lambda item: ("test_life" in item.nodeid) + 2 * ("test_local" in item.nodeid))
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from rackwright.lab.hosts import Lab, LabFleet
-from rackwright.lifecycle.asking import FromController, Request, ask
+from rackwright.lifecycle.asking import FromController, Request, ask, closed_ports
 from rackwright.values import Secret
 from tests.lab.operator import Operator, operator, wait_until
 
@@ -27,8 +27,14 @@ def bare(lab_fleet: LabFleet, tmp_path_factory: pytest.TempPathFactory) -> Opera
 
 
 @pytest.fixture(scope="module")
-def site(bare: Operator) -> Operator:
-    said = bare("apply", "--yes", "--json")
+def listening(bare: Operator, lab: Lab) -> None:
+    """Something on gpu2 listens where the fleet file admits nobody."""
+    lab.exec("gpu2", "systemd-run --quiet --unit=metrics --socket-property=ListenStream=0.0.0.0:9100 sleep infinity")
+
+
+@pytest.fixture(scope="module")
+def site(bare: Operator, listening: None) -> Operator:
+    said = bare("apply", "--yes", "--close-ports", "--json")
     assert said.json["changed"] > 50
     assert said.json["failed"] == 0
     return bare
@@ -71,6 +77,21 @@ def test_plan_of_bare_hosts_says_so_and_changes_nothing(bare: Operator, lab: Lab
     assert said.json["changed"] > 50
     assert lab.exec("gpu1", "ls /etc/rackwright /opt/rackwright /srv/models", check=False).out == ""
     assert not bare.path.with_name("test.ca.crt").exists()
+
+
+def test_a_port_that_would_close_is_named_and_nothing_is_changed(bare: Operator, listening: None, lab: Lab) -> None:
+    assert "gpu2: tcp 9100 (systemd)" in bare("plan").out
+    refused = bare("apply", "--yes", check=1)
+    assert re.search(r"these ports would close:\n  gpu2: tcp 9100 \(systemd\)", refused.err)
+    assert "next: rackwright apply --close-ports" in refused.err
+    assert lab.exec("gpu2", "nft list ruleset").out == ""
+    assert bare("lease", "show", "--json").json["lease"] is None
+
+
+def test_close_ports_closes_them_and_leaves_the_process_alone(site: Operator, lab: Lab, lab_fleet: LabFleet) -> None:
+    endpoint = (lab_fleet.hosts["gpu2"], 9100)
+    assert closed_ports(FromController(), (endpoint,)) == (endpoint,)
+    assert lab.exec("gpu2", "systemctl is-active metrics.socket").out.strip() == "active"
 
 
 def test_a_second_apply_changes_nothing_on_every_host(site: Operator) -> None:
@@ -271,6 +292,26 @@ def test_ctrl_c_ends_after_the_running_operation_and_gives_the_lease_back(site: 
     assert any("then interrupted" in line for line in audits)
     site("apply", "--yes")
     assert site("apply", "--yes", "--json").json["changed"] == 0
+
+
+def test_ctrl_c_in_a_rollout_ends_with_the_replica_that_is_being_restarted(site: Operator, lab: Lab) -> None:
+    parallel = change_parallel(site)
+    stopped = site.start("apply", "--yes")
+    read_until(stopped, "gpu1/assistant@1: act")
+    stopped.send_signal(signal.SIGINT)
+    assert stopped.stdout is not None
+    said = stopped.stdout.read()
+    assert stopped.wait(timeout=60) == 1, said
+    assert "error: interrupted; done: gpu1/assistant@1; not begun: gpu2/assistant@1" in said
+    assert re.search(r"^gpu1 +\d", said, re.MULTILINE), "the hosts' totals are printed as well"
+    assert site("lease", "show", "--json").json["lease"] is None
+    replicas = site.replicas()
+    assert all(replica["traffic"] == "yes" for replica in replicas.values())
+    assert replicas["gpu2/assistant@1"]["pending"]
+    assert "then failed: interrupted" in lab.exec("gpu1", "tail -n 1 /var/lib/rackwright/audit.log").out
+    assert site("apply", "--yes", "--json").json["restarted"] == ["gpu2/assistant@1"]
+    for host in ("gpu1", "gpu2"):
+        assert parallel in lab.exec(host, f"tr '\\0' ' ' < /proc/{pid(lab, host)}/cmdline").out
 
 
 def kill_when(process: subprocess.Popen[str], text: str) -> None:

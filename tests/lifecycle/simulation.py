@@ -59,10 +59,14 @@ def replicas(count: int, model: str = "assistant") -> list[Replica]:
     return [Replica(model, 1, f"gpu{number}", 0) for number in range(1, count + 1)]
 
 
-def rollout(gateways: Gateways, size: int, rules: Rules | None = None) -> tuple[Rollout, Recorder]:
+def rollout(
+    gateways: Gateways, size: int, rules: Rules | None = None, stopping: Callable[[Recorder], bool] = lambda _: False
+) -> tuple[Rollout, Recorder]:
+    """`stopping` is asked with what the journal has so far."""
     journal = Recorder()
     rules = rules or Rules(max_unavailable=1, drain=10, soak=5, prove=20)
-    return Rollout(gateways, rules, lambda _: size, journal, lambda *_: None, Clock()), journal
+    made = Rollout(gateways, rules, lambda _: size, journal, lambda *_: None, Clock(), lambda: stopping(journal))
+    return made, journal
 
 
 def change(

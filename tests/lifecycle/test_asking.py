@@ -51,6 +51,14 @@ def test_an_address_that_refuses_is_a_response_with_a_problem():
     (response,) = ask(FromController(), "", (Request("127.0.0.1", "llm.example", port=port, scheme="http"),))
     assert response.status == 0
     assert response.problem
+    assert response.unheard
+
+
+def test_what_curl_could_not_even_ask_is_not_taken_for_a_refusal():
+    (response,) = ask(FromController(), "", (Request("no address", "llm.example", scheme="http"),))
+    assert response.status == 0
+    assert response.problem
+    assert not response.unheard
 
 
 def test_a_stream_counts_only_to_its_end():

@@ -122,3 +122,46 @@ def test_a_replica_that_never_stands_steady_is_not_returned():
     healthy_but(gateways, one.address, range(1, 1000, 3))
     with pytest.raises(ProofError, match="the gateways don't take it back"):
         run.run([change(one)])
+
+
+@pytest.mark.parametrize("phase", [Phase.ACT, Phase.PROVE, Phase.RETURN, Phase.SOAK])
+def test_ctrl_c_ends_with_the_replica_that_is_being_changed(phase: Phase):
+    one, two = replicas(2)
+    gateways, done = Gateways(up={one.address, two.address}), []
+    run, journal = rollout(gateways, size=2, stopping=lambda journal: f"{one.address} {phase}" in journal.lines)
+    with pytest.raises(RackwrightError, match=f"interrupted; done: {one.address}; not begun: {two.address}"):
+        run.run([change(one), change(two)], done.append)
+    assert journal.lines == [f"{one.address} {phase}" for phase in Phase]
+    assert [entry.replica for entry in done] == [one]
+    assert gateways.drained == set()
+
+
+def test_ctrl_c_during_a_drain_gives_the_replica_back_untouched():
+    one, two = replicas(2)
+    gateways, acted = Gateways(up={one.address, two.address}, requests={one.address: [2]}), []
+    run, journal = rollout(gateways, size=2, stopping=lambda journal: f"{one.address} drain" in journal.lines)
+    with pytest.raises(RackwrightError, match=f"interrupted; done: none; not begun: {one.address}, {two.address}"):
+        run.run([change(one, act=lambda: acted.append(1)), change(two)])
+    assert acted == []
+    assert gateways.drained == set()
+    assert journal.lines == [f"{one.address} {phase}" for phase in ("gate", "drain", "done")]
+
+
+def test_ctrl_c_leaves_what_was_drained_by_hand_drained():
+    one, two = replicas(2)
+    gateways = Gateways(up={one.address, two.address}, by_hand={one.address}, requests={one.address: [2]})
+    gateways.drained.add(one.address)
+    run, _ = rollout(gateways, size=2, stopping=lambda journal: f"{one.address} drain" in journal.lines)
+    with pytest.raises(RackwrightError, match="interrupted"):
+        run.run([change(one)])
+    assert gateways.drained == {one.address}
+
+
+def test_ctrl_c_in_the_last_soak_is_no_failure():
+    one, two = replicas(2)
+    run, _ = rollout(
+        Gateways(up={one.address, two.address}),
+        size=2,
+        stopping=lambda journal: f"{two.address} soak" in journal.lines,
+    )
+    run.run([change(one), change(two)])

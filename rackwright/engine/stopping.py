@@ -1,0 +1,35 @@
+"""Ctrl-C asks a procedure to stop where nothing is left half done; a second one stops it at once."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+Stopping = Callable[[], bool]
+"""Whether nothing further should be begun."""
+
+
+@contextmanager
+def stoppable() -> Iterator[Stopping]:
+    """Yield what tells whether Ctrl-C came during the block; the second one raises KeyboardInterrupt.
+
+    In any thread but the main one no signal arrives, and it always tells False.
+    """
+    asked = threading.Event()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield asked.is_set
+        return
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield asked.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
