@@ -31,7 +31,7 @@ unit: .venv/ready programs ## Tests without hosts
 	@python -m pytest -m "not lab" -n 2 --dist loadfile
 
 lab-test: .venv/ready ## Tests on disposable hosts (needs root)
-	@python -m pytest -m lab
+	@python -m pytest -m lab -n 2 --dist loadfile
 
 molecule: .venv/ready-molecule ## The default molecule scenario (needs root)
 	@[ ! -d molecule/default ] || molecule test --scenario-name default

@@ -1,30 +1,28 @@
-"""One lab for the whole session; a test that breaks a host uses a spare and mends it."""
+"""One lab for the files that leave its hosts as they found them. What breaks a host uses a spare and mends it."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
-from rackwright.lab.hosts import Lab, LabFleet, LabSpec
+from rackwright.lab.hosts import Lab, LabFleet
+from tests.lab.labs import fresh_lab
 
-NAME = "test"
 HOSTS = ("gate1", "gpu1", "gpu2", "spare1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whole fleets come last: they leave a packet filter and services on the hosts."""
-    items.sort(key=lambda item: ("test_life" in item.nodeid) + 2 * ("test_local" in item.nodeid))
+    """The longest file begins first."""
+    items.sort(key=lambda item: "test_life" not in item.nodeid)
 
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
     """gate1, gpu1, gpu2 and spare1, up and fresh."""
-    lab = Lab(NAME)
-    lab.down()
-    lab.up(LabSpec(hosts=HOSTS))
-    yield lab
-    lab.down()
+    with fresh_lab(os.environ.get("PYTEST_XDIST_WORKER", "alone"), *HOSTS) as lab:
+        yield lab
 
 
 @pytest.fixture(scope="session")

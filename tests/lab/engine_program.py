@@ -19,7 +19,7 @@ from pathlib import Path
 from pyinfra.api.deploy import deploy
 from pyinfra.operations import files, server
 
-from rackwright.engine import Engine, Progress
+from rackwright.engine import Engine, Progress, stoppable
 from rackwright.remote import Remote
 from rackwright.values import Target
 
@@ -41,8 +41,9 @@ def main(words: list[str]) -> None:
         Target(name, address, user=user, key=Path(key), known_hosts=Path(pins))
         for name, address, user, key, pins in zip(*[iter(words)] * 5, strict=True)
     ]
-    with Remote(targets) as remote:
-        run = Engine(remote, on_step=tell).apply(slow, {target.name: None for target in targets})
+    with Remote(targets) as remote, stoppable() as stopping:
+        hosts = {target.name: None for target in targets}
+        run = Engine(remote, on_step=tell).apply(slow, hosts, stopping=stopping)
         print(
             json.dumps(
                 {

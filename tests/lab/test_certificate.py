@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from rackwright.fleet.authority import Authority
-from rackwright.lab.hosts import Lab, LabSpec
 from tests.lab.deployed import LabHost
+from tests.lab.labs import fresh_lab
 
 pytestmark = pytest.mark.lab
 FOLDER = "/etc/rackwright/certificates"
@@ -18,9 +18,8 @@ CRED = "gateway.key.cred"
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[LabHost]:
-    lab = Lab("test-certificate")
-    yield LabHost(lab, lab.up(LabSpec(hosts=("one",))), "one")
-    lab.down()
+    with fresh_lab("certificate", "one") as lab:
+        yield LabHost(lab, lab.fleet(), "one")
 
 
 def keeping(authority: Authority, *names: str) -> Callable[[], None]:

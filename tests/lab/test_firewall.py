@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from rackwright.lab.hosts import Lab, LabSpec
+from rackwright.lab.hosts import Lab
 from rackwright.operations.facts.filters import FILTERS_COMMAND, parse_filters
 from rackwright.operations.facts.listening import LISTENING_COMMAND, parse_listening
 from rackwright.roles.firewall.closing import closing
@@ -15,6 +15,7 @@ from rackwright.roles.firewall.settings import Opening, Settings
 from rackwright.roles.layout.settings import Settings as Layout
 from rackwright.run import Outcome
 from tests.lab.deployed import LabHost
+from tests.lab.labs import fresh_lab
 
 pytestmark = pytest.mark.lab
 
@@ -27,10 +28,8 @@ rm -f /etc/systemd/system/rackwright-firewall.service; systemctl daemon-reload; 
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    lab = Lab("test-firewall")
-    lab.up(LabSpec(hosts=("walled", "other")))
-    yield lab
-    lab.down()
+    with fresh_lab("firewall", "walled", "other") as lab:
+        yield lab
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ import pytest
 
 from rackwright.fleet.authority import Authority
 from rackwright.gateway import Gateways
-from rackwright.lab.hosts import Lab, LabSpec
 from rackwright.remote import Remote
 from rackwright.roles.certificate.settings import Settings as Certificate
 from rackwright.roles.gateway.access_log import parse_access
@@ -25,6 +24,7 @@ from rackwright.roles.host_proxy.settings import Proxied
 from rackwright.roles.host_proxy.settings import Settings as HostProxy
 from rackwright.roles.layout.settings import Settings as Layout
 from tests.lab.deployed import LabHost
+from tests.lab.labs import fresh_lab
 
 pytestmark = pytest.mark.lab
 
@@ -124,18 +124,14 @@ def reached(condition: Callable[[], bool], seconds: float = 60) -> bool:
 
 @pytest.fixture(scope="module")
 def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    lab = Lab("test-gateway")
-    lab.down()
     folder = tmp_path_factory.mktemp("authority")
     authority = Authority("lab", folder / "ca.crt", folder / "ca.key")
-    serving = Serving(LabHost(lab, lab.up(LabSpec(hosts=("one",))), "one"), authority)
-    try:
+    with fresh_lab("gateway", "one") as lab:
+        serving = Serving(LabHost(lab, lab.fleet(), "one"), authority)
         serving.host.applied(serving.deploy)
         serving.start_engine()
         assert reached(lambda: serving.ask() == 200)
         yield serving
-    finally:
-        lab.down()
 
 
 def test_a_completion_goes_through_both_proxies_and_is_logged(serving: Serving) -> None:

@@ -129,7 +129,7 @@ def test_a_second_up_leaves_running_hosts_alone(lab: Lab, lab_fleet: LabFleet) -
 def test_down_removes_one_lab_and_no_other(lab: Lab) -> None:
     other = Lab("test-other")
     other.up(LabSpec(hosts=("only",)))
-    assert {"test", "test-other"} <= set(list_labs())
+    assert {lab.name, "test-other"} <= set(list_labs())
     other.down()
     assert "test-other" not in list_labs()
     assert containers.states("test-other") == {}

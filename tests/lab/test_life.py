@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,23 @@ import pytest
 from rackwright.lab.hosts import Lab, LabFleet
 from rackwright.lifecycle.asking import FromController, Request, ask, closed_ports
 from rackwright.values import Secret
+from tests.lab.labs import fresh_lab
 from tests.lab.operator import Operator, operator, wait_until
 
 pytestmark = pytest.mark.lab
 ROOT = Path(__file__).parents[2]
 DOMAIN = "llm.lab.internal"
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with fresh_lab("life", "gate1", "gpu1", "gpu2") as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def lab_fleet(lab: Lab) -> LabFleet:
+    return lab.fleet()
 
 
 @pytest.fixture(scope="module")

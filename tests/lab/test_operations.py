@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from rackwright.lab.hosts import Lab, LabSpec
 from rackwright.run import Outcome
 from rackwright.values import Secret
 from tests.lab.deployed import LabHost
+from tests.lab.labs import fresh_lab
 
 pytestmark = pytest.mark.lab
 
@@ -27,9 +27,8 @@ WantedBy=multi-user.target
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[LabHost]:
-    lab = Lab("test-operations")
-    yield LabHost(lab, lab.up(LabSpec(hosts=("one",))), "one")
-    lab.down()
+    with fresh_lab("operations", "one") as lab:
+        yield LabHost(lab, lab.fleet(), "one")
 
 
 def twice(host: LabHost, deploy: Callable[[], None]) -> None:

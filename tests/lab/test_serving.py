@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from rackwright.lab import artefacts
-from rackwright.lab.hosts import Lab, LabSpec
 from rackwright.roles.layout.settings import Settings as Layout
 from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
 from rackwright.roles.model_store.settings import Settings as ModelStore
@@ -20,6 +19,7 @@ from rackwright.roles.replica.settings import Settings as Replica
 from rackwright.roles.replica.state import COMMAND, ReplicaState, parse
 from rackwright.values import File
 from tests.lab.deployed import LabHost
+from tests.lab.labs import fresh_lab
 
 pytestmark = pytest.mark.lab
 
@@ -113,14 +113,10 @@ def reached(condition: Callable[[], bool], seconds: float = _UNTIL) -> bool:
 
 @pytest.fixture(scope="module")
 def serving() -> Iterator[Serving]:
-    lab = Lab("test-serving")
-    lab.down()
-    serving = Serving(LabHost(lab, lab.up(LabSpec(hosts=("gpu1",))), "gpu1"))
-    try:
+    with fresh_lab("serving", "gpu1") as lab:
+        serving = Serving(LabHost(lab, lab.fleet(), "gpu1"))
         serving.host.applied(serving.deploy)
         yield serving
-    finally:
-        lab.down()
 
 
 @pytest.fixture

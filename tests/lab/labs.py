@@ -1,0 +1,20 @@
+"""Labs of the tests: each file that changes its hosts has one of its own, so that files run beside one another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rackwright.lab.hosts import Lab, LabSpec
+
+
+@contextmanager
+def fresh_lab(name: str, *hosts: str) -> Iterator[Lab]:
+    """The lab test-NAME with fresh hosts, gone afterwards."""
+    lab = Lab(f"test-{name}")
+    lab.down()
+    try:
+        lab.up(LabSpec(hosts=hosts))
+        yield lab
+    finally:
+        lab.down()
