@@ -9,6 +9,6 @@ from rackwright.roles.layout.role import retire as retire_role
 
 
 def retire() -> None:
-    """Afterwards no unit or user of ours is left on the host that its model doesn't name."""
+    """Afterwards no unit, file or user of ours is left on the host that its model doesn't name."""
     model: HostModel = host.data.model
     retire_role(settings=model.layout)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_network
 
 from rackwright.fleet.lock import Lock, RuntimeLock
 from rackwright.fleet.model import Allow, Fleet, Model, Replica
 from rackwright.roles.certificate.settings import Settings as Certificate
+from rackwright.roles.certificate.settings import files as certificate_files
 from rackwright.roles.firewall.settings import UNIT as FIREWALL_UNIT
 from rackwright.roles.firewall.settings import Opening
 from rackwright.roles.firewall.settings import Settings as Firewall
+from rackwright.roles.gateway.settings import FOLDER as GATEWAY
 from rackwright.roles.gateway.settings import Key, RoutedModel, Server
 from rackwright.roles.gateway.settings import Settings as Gateway
+from rackwright.roles.host_proxy.settings import FOLDER as HOST_PROXY
 from rackwright.roles.host_proxy.settings import Proxied
 from rackwright.roles.host_proxy.settings import Settings as HostProxy
 from rackwright.roles.layout.settings import Settings as Layout
@@ -110,6 +114,7 @@ class _Composer:
             host=name,
             serves=bool(units),
             keep_units=tuple(sorted(keep)),
+            keep_files=tuple(sorted(_files(probes, host_proxy, gateway))),
             keep_users=tuple(sorted({unit.user for unit in units})),
         )
 
@@ -273,3 +278,14 @@ def host_models(
     """Given a fleet and a lock that answers it, return each host in service with its model."""
     composer = _Composer(fleet, lock, keys, credentials)
     return {name: composer.host(name) for name in fleet.hosts}
+
+
+def _files(probes: tuple[Probe, ...], host_proxy: HostProxy | None, gateway: Gateway | None) -> Iterator[str]:
+    for probe in probes:
+        yield from probe.scripts
+    if host_proxy:
+        yield from (HOST_PROXY, *certificate_files(host_proxy.certificate))
+    if gateway:
+        yield GATEWAY
+        for name in (gateway.certificate, gateway.client_certificate):
+            yield from certificate_files(name)

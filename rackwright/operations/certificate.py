@@ -16,8 +16,9 @@ from pyinfra.context import host
 from rackwright.errors import RackwrightError
 from rackwright.fleet.certificates import certificate_due
 from rackwright.operations.diffs import show
-from rackwright.operations.facts.certificate import FOLDER, CertificateState, Kept
+from rackwright.operations.facts.certificate import CertificateState, Kept
 from rackwright.operations.file import SUFFIX, write
+from rackwright.roles.certificate.settings import FOLDER
 from rackwright.values import Issued, Issuer
 
 _BEGIN = StringCommand(f"install -d -m 0755 -o root -g root -- {FOLDER}")

@@ -9,7 +9,7 @@ from pyinfra.api.operation import operation
 from pyinfra.context import host
 
 from rackwright.operations.diffs import show
-from rackwright.operations.facts.ours import OurUnits, OurUsers
+from rackwright.operations.facts.ours import OurFiles, OurUnits, OurUsers
 from rackwright.operations.unit import UNITS
 
 _LAST = (".service", ".slice", ".target")
@@ -28,6 +28,15 @@ def retired_units(*, keep: tuple[str, ...]) -> Generator[PyinfraCommand]:
     yield StringCommand("rm -f --", *(QuoteString(f"{UNITS}/{unit}") for unit in gone))
     yield StringCommand("rm -rf --", *(QuoteString(f"{UNITS}/{unit}.d") for unit in gone))
     yield StringCommand("systemctl daemon-reload")
+
+
+@operation()
+def retired_files(*, keep: tuple[str, ...]) -> Generator[PyinfraCommand]:
+    """Afterwards no probe's script, proxy's folder or certificate of ours that isn't named in `keep` is left."""
+    gone = [path for path in host.get_fact(OurFiles) if path not in keep]
+    if gone:
+        show("\n".join(f"- {path}" for path in gone))
+        yield StringCommand("rm -rf --", *(QuoteString(path) for path in gone))
 
 
 @operation()

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from rackwright.values import Frozen, Line
 
+FOLDER = "/etc/rackwright/certificates"
+
+
+def files(stem: str) -> tuple[str, ...]:
+    """Return the paths of a certificate, of whom it trusts, and of its key."""
+    return tuple(f"{FOLDER}/{stem}.{ending}" for ending in ("crt", "ca.crt", "key.cred"))
+
 
 class Settings(Frozen):
     name: Line

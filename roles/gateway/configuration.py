@@ -8,9 +8,9 @@ from pathlib import Path
 from rackwright.operations.haproxy.paths import Paths, endpoint
 from rackwright.operations.haproxy.rendering import render
 from rackwright.roles.gateway.access_log import ENDS, error_log_format, log_format
-from rackwright.roles.gateway.settings import Key, Settings
+from rackwright.roles.gateway.settings import FOLDER, Key, Settings
 
-PATHS = Paths(configuration="/etc/rackwright/gateway", run="/run/rackwright-gateway")
+PATHS = Paths(configuration=FOLDER, run="/run/rackwright-gateway")
 TEMPLATES = Path(__file__).parent / "templates"
 BUFFER_BYTES = 1048576
 

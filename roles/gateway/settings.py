@@ -7,6 +7,8 @@ from datetime import datetime
 from rackwright.roles.replica.settings import ReplicaName
 from rackwright.values import AddressField, Frozen, Line, Name, Port, ServedName, Sha256
 
+FOLDER = "/etc/rackwright/gateway"
+
 
 class Server(Frozen):
     """One replica as a gateway sees it."""

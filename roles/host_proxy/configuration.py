@@ -6,9 +6,9 @@ from pathlib import Path
 
 from rackwright.operations.haproxy.paths import Paths, endpoint
 from rackwright.operations.haproxy.rendering import render
-from rackwright.roles.host_proxy.settings import Settings
+from rackwright.roles.host_proxy.settings import FOLDER, Settings
 
-PATHS = Paths(configuration="/etc/rackwright/host-proxy", run="/run/rackwright-host-proxy")
+PATHS = Paths(configuration=FOLDER, run="/run/rackwright-host-proxy")
 TEMPLATES = Path(__file__).parent / "templates"
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from rackwright.roles.replica.settings import ReplicaName
 from rackwright.values import AddressField, Frozen, HostPath, Line, Port
 
+FOLDER = "/etc/rackwright/host-proxy"
+
 
 class Proxied(Frozen):
     replica: ReplicaName

@@ -6,7 +6,7 @@ from pyinfra.api.deploy import deploy
 
 from rackwright.operations.file import kept_file
 from rackwright.operations.folder import folder
-from rackwright.operations.retired import retired_units, retired_users
+from rackwright.operations.retired import retired_files, retired_units, retired_users
 from rackwright.operations.user import system_group
 from rackwright.roles.layout.settings import Settings
 
@@ -29,9 +29,10 @@ def layout(*, settings: Settings) -> None:
 
 @deploy("layout")
 def retire(*, settings: Settings) -> None:
-    """Afterwards no unit or user of ours is left that the fleet doesn't name.
+    """Afterwards no unit, file or user of ours is left that the fleet doesn't name; models and runtimes are.
 
     To be run when gateways and proxies no longer send anything to them.
     """
     retired_units(name="Remove units that the fleet no longer names", keep=settings.keep_units)
+    retired_files(name="Remove files that the fleet no longer names", keep=settings.keep_files)
     retired_users(name="Remove users that the fleet no longer names", keep=settings.keep_users)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rackwright.values import Frozen, Line, Name
+from rackwright.values import Frozen, HostPath, Line, Name
 
 
 class Settings(Frozen):
@@ -12,5 +12,7 @@ class Settings(Frozen):
     """Whether engines run here: then the group of engine sockets is made too."""
     keep_units: tuple[Line, ...] = ()
     """Every unit of ours that belongs here; any other rackwright-* unit is stopped and removed."""
+    keep_files: tuple[HostPath, ...] = ()
+    """Every probe's script, proxy's folder and certificate under /etc/rackwright that belongs here."""
     keep_users: tuple[Line, ...] = ()
     """Every rw-* user that belongs here; any other is removed."""

@@ -58,6 +58,10 @@ class Settings(Frozen):
         return (self.service, self.timer, self.agent_socket, self.agent)
 
     @property
+    def scripts(self) -> tuple[str, ...]:
+        return tuple(f"{self.script}.{kind}" for kind in ("probe", "evidence", "agent"))
+
+    @property
     def script(self) -> str:
         """Path of its scripts, without .probe, .evidence and .agent."""
         return f"/etc/rackwright/{self.replica}"

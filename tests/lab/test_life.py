@@ -221,6 +221,9 @@ def test_what_the_fleet_no_longer_names_is_removed(site: Operator, lab: Lab) -> 
     site("apply", "--yes")
     assert "rackwright-assistant" not in lab.exec("gpu2", "ls /etc/systemd/system").out
     assert "rw-assistant" not in lab.exec("gpu2", "cat /etc/passwd").out
+    assert lab.exec("gpu2", "ls -A /etc/rackwright /etc/rackwright/certificates").out.split() == [
+        *("/etc/rackwright:", "certificates", "firewall.nft", "/etc/rackwright/certificates:")
+    ]
     assert "gpu2" not in lab.exec("gate1", "cat /etc/rackwright/gateway/haproxy.cfg").out
     assert site("apply", "--yes", "--json").json["changed"] == 0
     site.edit("on: [gpu1]", "on: [gpu1, gpu2]")

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
-from rackwright.operations.facts.ours import OurUnits, OurUsers
-from rackwright.operations.retired import retired_units, retired_users
+from rackwright.operations.facts.ours import OurFiles, OurUnits, OurUsers
+from rackwright.operations.retired import retired_files, retired_units, retired_users
 from tests.fakes import commands
 
 
 def units() -> None:
     retired_units(name="Units", keep=("rackwright-kept@1.service",))
+
+
+def files() -> None:
+    retired_files(name="Files", keep=("/etc/rackwright/kept@1.probe",))
 
 
 def users() -> None:
@@ -30,3 +34,9 @@ def test_other_units_are_stopped_timers_before_what_they_start_and_removed() -> 
 
 def test_users_that_do_not_belong_here_are_removed() -> None:
     assert commands(users, facts={OurUsers: ("rw-kept", "rw-old")}) == ["userdel -- rw-old"]
+
+
+def test_files_that_do_not_belong_here_are_removed() -> None:
+    assert commands(files, facts={OurFiles: ("/etc/rackwright/kept@1.probe",)}) == []
+    found = ("/etc/rackwright/kept@1.probe", "/etc/rackwright/kept@10.probe")
+    assert commands(files, facts={OurFiles: found}) == ["rm -rf -- /etc/rackwright/kept@10.probe"]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from pyinfra.api.facts import FactBase
 
-FOLDER = "/etc/rackwright/certificates"
+from rackwright.roles.certificate.settings import FOLDER
+
 _MARK = "--- "
 
 

@@ -1,4 +1,4 @@
-"""Units and users that earlier runs left on the host."""
+"""Units, files and users that earlier runs left on the host."""
 
 from __future__ import annotations
 
@@ -21,6 +21,21 @@ class OurUnits(_Names):
         return (
             "find /etc/systemd/system -maxdepth 1 -type f -regextype posix-extended "
             "-regex '.*/rackwright-[^/]*[.](service|timer|socket|path|target|slice)' -printf '%f\\n'"
+        )
+
+
+class OurFiles(_Names):
+    """Return, under /etc/rackwright, every script of a probe, folder of a proxy and file of a certificate.
+
+    What else stands there is one of a kind and always wanted, or not ours.
+    """
+
+    def command(self) -> str:
+        return (
+            "find /etc/rackwright -maxdepth 2 -regextype posix-extended "
+            "'(' -type f -regex '/etc/rackwright/[^/]+@[0-9]+[.](probe|evidence|agent)' "
+            "-o -type f -regex '/etc/rackwright/certificates/[^/]+[.](crt|key[.]cred)' "
+            "-o -type d -regex '/etc/rackwright/(gateway|host-proxy)' ')' -print 2>/dev/null || true"
         )
 
 
