@@ -30,8 +30,6 @@ STAGES = (
 class Options:
     only: tuple[str, ...] = ()
     """Roles; empty means all."""
-    close_ports: bool = False
-    """The operator has agreed to close ports that something listens on."""
     allow_outage: bool = False
 
 
