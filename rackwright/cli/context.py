@@ -48,8 +48,11 @@ class Context:
 def hosts_needed() -> None:
     """Make sockets and threads cooperative. Called before anything that reaches hosts is imported."""
     from gevent import events, monkey
+    from gevent.hub import Hub
 
     if not monkey.is_module_patched("socket"):
         # A dozen times gevent would look through all installed packages for plugins.
         events.notify_and_call_entry_points = events.notify
         monkey.patch_all()
+        # Ctrl-C is no error that gevent should print a traceback of.
+        Hub.NOT_ERROR = (*Hub.NOT_ERROR, KeyboardInterrupt)

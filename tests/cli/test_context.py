@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 from tests.cli.command_line import rackwright
+from tests.lab.operator import wait_until
 
 
 def test_hosts_needed_makes_sockets_cooperative_once():
@@ -21,3 +24,30 @@ def test_a_fleet_file_that_is_missing_is_named(tmp_path):
     ran = rackwright("-f", tmp_path / "none.yml", "key", "list", "--json")
     assert ran.exit_code == ran.error["exit_code"] == 10
     assert "none.yml" in ran.error["problems"][0]["where"]
+
+
+def test_ctrl_c_while_everything_waits_prints_no_traceback():
+    code = (
+        "from rackwright.cli.context import hosts_needed\n"
+        "hosts_needed()\n"
+        "import threading, time\n"
+        # It says so once gevent's hub runs.
+        "threading.Thread(target=print, args=('waits',), kwargs={'flush': True}).start()\n"
+        "try:\n"
+        "    time.sleep(30)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('interrupted')\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as program:
+        assert program.stdout
+        assert program.stdout.readline() == "waits\n"
+        wait_until(lambda: state(program.pid) == "S", 10)
+        program.send_signal(signal.SIGINT)
+        assert program.communicate(timeout=60) == ("interrupted\n", "")
+
+
+def state(pid: int) -> str:
+    """S while a process sleeps (proc(5))."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
