@@ -5,7 +5,6 @@ Its loader is imported here with a stand-in in place of `importlib.metadata`: a 
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import suppress
 from importlib import import_module
@@ -15,12 +14,18 @@ import pydantic.plugin  # noqa: F401  what it needs is imported with the real on
 
 _SEARCH = "importlib.metadata"
 
-os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-if _SEARCH not in sys.modules:
-    _nothing = ModuleType(_SEARCH)
-    vars(_nothing)["entry_points"] = tuple
-    sys.modules[_SEARCH] = _nothing
-    # A pydantic that has it elsewhere only starts slower.
-    with suppress(ImportError):
-        import_module("pydantic.plugin._loader")
-    del sys.modules[_SEARCH]
+
+def _none(**_: object) -> tuple[()]:
+    return ()
+
+
+_stand_in = ModuleType(_SEARCH)
+vars(_stand_in).update(entry_points=_none, distributions=_none)
+_real = sys.modules.get(_SEARCH)
+sys.modules[_SEARCH] = _stand_in
+# A pydantic that has its loader elsewhere only starts slower.
+with suppress(ImportError):
+    import_module("pydantic.plugin._loader")
+del sys.modules[_SEARCH]
+if _real:
+    sys.modules[_SEARCH] = _real

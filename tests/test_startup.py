@@ -42,6 +42,22 @@ def test_help_imports_no_command():
     assert ours == {"rackwright.cli.context", "rackwright.cli.options", "rackwright.cli.outcome"}
 
 
+@pytest.mark.parametrize("loaded", [False, True])
+def test_pydantics_search_for_plugins_is_a_stand_in_and_nobody_elses(loaded):
+    lines = [
+        "import os, sys",
+        # With a name of one plugin in it the loader looks for all others.
+        "os.environ['PYDANTIC_DISABLE_PLUGINS'] = 'some'",
+        "import importlib.metadata" if loaded else "",
+        "from rackwright.fleet.model import Ssh",
+        "Ssh.model_validate({})",
+        f"assert ('importlib.metadata' in sys.modules) is {loaded}",
+        "from importlib.metadata import version",
+        "assert version('pydantic')",
+    ]
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)
+
+
 @pytest.mark.parametrize("module", ["report", "state.store", "run"])
 def test_reports_and_state_import_nothing_heavy(module):
     assert not imported(f"import rackwright.{module}") & set(REPORT_HEAVY)
