@@ -13,10 +13,11 @@ Stopping = Callable[[], bool]
 
 
 @contextmanager
-def stoppable() -> Iterator[Stopping]:
+def stoppable(heard: Callable[[], None] = lambda: None) -> Iterator[Stopping]:
     """Yield what tells whether Ctrl-C came during the block; the second one raises KeyboardInterrupt.
 
-    In any thread but the main one no signal arrives, and it always tells False.
+    `heard` is called at the first, in the signal's handler. In any thread but the main one no signal arrives, and it
+    always tells False.
     """
     asked = threading.Event()
 
@@ -24,6 +25,7 @@ def stoppable() -> Iterator[Stopping]:
         if asked.is_set():
             raise KeyboardInterrupt
         asked.set()
+        heard()
 
     if threading.current_thread() is not threading.main_thread():
         yield asked.is_set

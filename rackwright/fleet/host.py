@@ -282,7 +282,7 @@ def host_models(
 
 def _files(probes: tuple[Probe, ...], host_proxy: HostProxy | None, gateway: Gateway | None) -> Iterator[str]:
     for probe in probes:
-        yield from probe.scripts
+        yield from probe.scripts.values()
     if host_proxy:
         yield from (HOST_PROXY, *certificate_files(host_proxy.certificate))
     if gateway:

@@ -70,7 +70,7 @@ def apply(site: Site, options: Options, talk: Talk, confirm: Callable[[Plan], No
             applied = Applied(planned.run)
         else:
             confirm(planned)
-            with stoppable() as stopping:
+            with stoppable(talk.heard) as stopping:
                 applied = _carry_out(_Work(site, held, options, talk, stopping), planned)
         _remember(site, held, options, applied, planned, known=known)
         return applied

@@ -26,7 +26,7 @@ def restart(site: Site, replicas: tuple[Replica, ...], talk: Talk, *, allow_outa
     restarts = [Restart(replica, "asked for") for replica in replicas]
     with (
         leased(site, f"restart {names}", talk) as held,
-        stoppable() as stopping,
+        stoppable(talk.heard) as stopping,
         audited(site, held, hosts, f"restart {names}"),
     ):
         roll(site, held, restarts, talk, stopping=stopping, allow_outage=allow_outage)

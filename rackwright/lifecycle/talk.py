@@ -12,5 +12,8 @@ class Talk(Protocol):
     def say(self, text: str) -> None:
         """Something the operator should know."""
 
+    def heard(self) -> None:
+        """Ctrl-C came: say so at once. Called in a signal's handler."""
+
     def confirm(self, question: str) -> None:
         """Return when the operator agrees. Raise RackwrightError if not."""

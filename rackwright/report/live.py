@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from rackwright.engine.progress import Progress
 from rackwright.report.words import COLOURS, SIGNS, TOLD, duration, safe, size
 from rackwright.run import Outcome, Step
 
+_HEARD = b"\ninterrupted: it ends where nothing is left half done; Ctrl-C again ends it at once\n"
 _SHORT = 1_000_000
 """Bytes: the progress of a smaller upload is no news."""
 
@@ -43,6 +45,7 @@ class Live:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stream = stream or sys.stderr
+        self._quiet = quiet
         self._display: Display = _display(self._stream, quiet)
         self._clock = clock
         self._uploads: dict[tuple[str, str], float] = {}
@@ -55,6 +58,12 @@ class Live:
     def say(self, text: str) -> None:
         """Print a line that stays."""
         self._display.line(safe(text))
+
+    def heard(self) -> None:
+        """Say that Ctrl-C came."""
+        if not self._quiet:
+            # Past all buffers: what the handler interrupted may be writing to them.
+            os.write(self._stream.fileno(), _HEARD)
 
     def on_step(self, progress: Progress) -> None:
         """Show one piece of the engine's news; what changed or failed leaves a line."""

@@ -18,11 +18,11 @@ def probe(*, settings: Settings) -> None:
 
     Needs curl on the host.
     """
-    replica, script = settings.replica, settings.script
-    for kind, render in (("probe", scripts.probe), ("evidence", scripts.evidence), ("agent", scripts.agent)):
+    replica, rendered = settings.replica, (scripts.probe, scripts.evidence, scripts.agent)
+    for (kind, path), render in zip(settings.scripts.items(), rendered, strict=True):
         checked_file(
             name=f"Write the {kind} script of {replica}",
-            path=f"{script}.{kind}",
+            path=path,
             content=render(settings),
             check=SYNTAX,
         )

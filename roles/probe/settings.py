@@ -58,8 +58,9 @@ class Settings(Frozen):
         return (self.service, self.timer, self.agent_socket, self.agent)
 
     @property
-    def scripts(self) -> tuple[str, ...]:
-        return tuple(f"{self.script}.{kind}" for kind in ("probe", "evidence", "agent"))
+    def scripts(self) -> dict[str, str]:
+        """Path of each of its scripts, by kind."""
+        return {kind: f"{self.script}.{kind}" for kind in ("probe", "evidence", "agent")}
 
     @property
     def script(self) -> str:

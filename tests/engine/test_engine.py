@@ -233,8 +233,10 @@ def test_ctrl_c_ends_after_the_running_operation(hosts: Hosts) -> None:
         if (news.host, news.operation, news.step) == ("a", "First", None):
             os.kill(os.getpid(), signal.SIGINT)
 
-    with stoppable() as stopping:
+    heard: list[bool] = []
+    with stoppable(lambda: heard.append(True)) as stopping:
         run = Engine(hosts.remote, on_step=interrupt).apply(trouble, {"a": hosts.models["a"]}, stopping=stopping)
+    assert heard == [True]
     assert outcomes(run, "a") == {"First": "changed", "Last": "not run"}
     assert run.interrupted
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -296,12 +296,7 @@ def test_an_apply_killed_while_it_restarts_engines_is_finished_by_the_next(site:
 def test_ctrl_c_ends_after_the_running_operation_and_gives_the_lease_back(site: Operator, lab: Lab) -> None:
     recorded = lab.exec("gpu1", "cat /var/lib/rackwright/record.json").out
     change_parallel(site)
-    stopped = site.start("apply", "--yes")
-    read_until(stopped, "+ gpu")
-    stopped.send_signal(signal.SIGINT)
-    assert stopped.stdout is not None
-    said = stopped.stdout.read()
-    assert stopped.wait(timeout=60) == 1, said
+    said = interrupted(site.start("apply", "--yes"), "+ gpu")
     assert re.search(r"interrupted: \d+ operations? not run; rackwright plan shows what is left", said)
     assert lab.exec("gpu1", "cat /var/lib/rackwright/record.json").out == recorded
     audits = [lab.exec(host, "tail -n 1 /var/lib/rackwright/audit.log").out for host in ("gate1", "gpu1", "gpu2")]
@@ -312,12 +307,7 @@ def test_ctrl_c_ends_after_the_running_operation_and_gives_the_lease_back(site: 
 
 def test_ctrl_c_in_a_rollout_ends_with_the_replica_that_is_being_restarted(site: Operator, lab: Lab) -> None:
     parallel = change_parallel(site)
-    stopped = site.start("apply", "--yes")
-    read_until(stopped, "gpu1/assistant@1: act")
-    stopped.send_signal(signal.SIGINT)
-    assert stopped.stdout is not None
-    said = stopped.stdout.read()
-    assert stopped.wait(timeout=60) == 1, said
+    said = interrupted(site.start("apply", "--yes"), "gpu1/assistant@1: act")
     assert "error: interrupted; done: gpu1/assistant@1; not begun: gpu2/assistant@1" in said
     assert re.search(r"^gpu1 +\d", said, re.MULTILINE), "the hosts' totals are printed as well"
     assert site("lease", "show", "--json").json["lease"] is None
@@ -328,6 +318,40 @@ def test_ctrl_c_in_a_rollout_ends_with_the_replica_that_is_being_restarted(site:
     assert site("apply", "--yes", "--json").json["restarted"] == ["gpu2/assistant@1"]
     for host in ("gpu1", "gpu2"):
         assert parallel in lab.exec(host, f"tr '\\0' ' ' < /proc/{pid(lab, host)}/cmdline").out
+
+
+def test_ctrl_c_while_an_engine_is_awaited_names_it_and_it_comes_all_the_same(site: Operator, lab: Lab) -> None:
+    lab.exec("gpu2", "systemctl stop rackwright-assistant@1")
+    # Before it comes back, gateways see it down; after it is back they take seconds to believe it.
+    wait_until(lambda: site.replicas()["gpu2/assistant@1"]["traffic"] == "no", 30)
+    said = interrupted(site.start("apply", "--yes"), "[4/5]")
+    assert "error: interrupted; not seen to answer yet: gpu2/assistant@1" in said
+    assert site("lease", "show", "--json").json["lease"] is None
+    wait_until(lambda: site.replicas()["gpu2/assistant@1"]["traffic"] == "yes", 60)
+    assert site("apply", "--yes", "--json").json["changed"] == 0
+
+
+def test_a_second_ctrl_c_ends_at_once_and_the_next_apply_returns_what_it_left(site: Operator) -> None:
+    restarting = site.start("restart", "gpu1/assistant@1", "--yes")
+    read_until(restarting, "gpu1/assistant@1: act")
+    restarting.send_signal(signal.SIGINT)
+    said = interrupted(restarting, "Ctrl-C again ends it at once")
+    assert said.splitlines()[-1] == "error: interrupted"
+    assert "Traceback" not in said
+    assert site("lease", "show", "--json").json["lease"] is None
+    assert site.replicas()["gpu1/assistant@1"]["traffic"].startswith("drained: restart")
+    site("apply", "--yes")
+    assert site.replicas()["gpu1/assistant@1"]["traffic"] == "yes"
+
+
+def interrupted(process: subprocess.Popen[str], at: str) -> str:
+    """Ctrl-C when it prints `at`: it exits 1. Return what it says from there on."""
+    read_until(process, at)
+    process.send_signal(signal.SIGINT)
+    assert process.stdout is not None
+    said = process.stdout.read()
+    assert process.wait(timeout=60) == 1, said
+    return said
 
 
 def kill_when(process: subprocess.Popen[str], text: str) -> None:

@@ -159,9 +159,7 @@ def test_ctrl_c_leaves_what_was_drained_by_hand_drained():
 
 def test_ctrl_c_in_the_last_soak_is_no_failure():
     one, two = replicas(2)
-    run, _ = rollout(
-        Gateways(up={one.address, two.address}),
-        size=2,
-        stopping=lambda journal: f"{two.address} soak" in journal.lines,
-    )
+    gateways = Gateways(up={one.address, two.address})
+    run, journal = rollout(gateways, size=2, stopping=lambda journal: f"{two.address} soak" in journal.lines)
     run.run([change(one), change(two)])
+    assert journal.lines[-2:] == [f"{two.address} soak", f"{two.address} done"]
