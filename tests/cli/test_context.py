@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from tests.cli.command_line import rackwright
-from tests.lab.operator import wait_until
+from tests.waiting import wait_until
 
 
 def test_hosts_needed_makes_sockets_cooperative_once():

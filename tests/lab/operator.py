@@ -6,8 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,12 +69,3 @@ def operator(folder: Path, fleet: LabFleet) -> Operator:
     made = Operator(path)
     made("lock")
     return made
-
-
-def wait_until(holds: Callable[[], bool], seconds: float) -> float:
-    """Return after how many seconds it held. Fail if it never did."""
-    started = time.monotonic()
-    while not holds():
-        assert time.monotonic() - started < seconds, f"not within {seconds} s"
-        time.sleep(0.2)
-    return time.monotonic() - started

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -25,6 +24,7 @@ from rackwright.roles.host_proxy.settings import Settings as HostProxy
 from rackwright.roles.layout.settings import Settings as Layout
 from tests.lab.deployed import LabHost
 from tests.lab.labs import fresh_lab
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lab
 
@@ -114,14 +114,6 @@ class Serving:
         return self.host.tell(f"systemctl show -p MainPID --value {' '.join(UNITS)}")
 
 
-def reached(condition: Callable[[], bool], seconds: float = 60) -> bool:
-    """Every look is a command on the host, so nothing spins."""
-    end = time.monotonic() + seconds
-    while not (good := condition()) and time.monotonic() < end:
-        pass
-    return good
-
-
 @pytest.fixture(scope="module")
 def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     folder = tmp_path_factory.mktemp("authority")
@@ -130,7 +122,7 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
         serving = Serving(LabHost(lab, lab.fleet(), "one"), authority)
         serving.host.applied(serving.deploy)
         serving.start_engine()
-        assert reached(lambda: serving.ask() == 200)
+        wait_until(lambda: serving.ask() == 200)
         yield serving
 
 
@@ -194,10 +186,10 @@ def test_a_drain_by_hand_outlives_a_reboot(serving: Serving) -> None:
     assert serving.ask() == 503
     serving.host.lab.reboot("one")
     serving.start_engine()
-    assert reached(lambda: serving.gateways(lambda gateways: gateways.servers()[ADDRESS].up))
+    wait_until(lambda: serving.gateways(lambda gateways: gateways.servers()[ADDRESS].up))
     state = serving.gateways(lambda gateways: gateways.servers()[ADDRESS])
     assert state.held
     assert state.record
     assert (state.record.who, serving.ask()) == ("ada", 503)
     serving.gateways(lambda gateways: gateways.ready(ADDRESS))
-    assert reached(lambda: serving.ask() == 200)
+    wait_until(lambda: serving.ask() == 200)

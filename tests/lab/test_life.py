@@ -16,7 +16,8 @@ from rackwright.lab.hosts import Lab, LabFleet
 from rackwright.lifecycle.asking import FromController, Request, ask, closed_ports
 from rackwright.values import Secret
 from tests.lab.labs import fresh_lab
-from tests.lab.operator import Operator, operator, wait_until
+from tests.lab.operator import Operator, operator
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lab
 ROOT = Path(__file__).parents[2]

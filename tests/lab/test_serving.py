@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -20,6 +20,7 @@ from rackwright.roles.replica.state import COMMAND, ReplicaState, parse
 from rackwright.values import File
 from tests.lab.deployed import LabHost
 from tests.lab.labs import fresh_lab
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lab
 
@@ -101,14 +102,6 @@ class Serving:
         while (state := self.state()).probe != wanted:
             assert time.monotonic() < end, state
         return state
-
-
-def reached(condition: Callable[[], bool], seconds: float = _UNTIL) -> bool:
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-    return True
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +203,7 @@ def test_a_hung_engine_is_taken_out_killed_once_with_evidence_and_returns(ready:
     pid = ready.host.tell(f"systemctl show -P MainPID {ready.replica.unit}")
     ready.host.tell(f"kill -STOP {pid}")
     # A deadline, three on an overloaded host; the look that finds it takes half as long again.
-    assert reached(lambda: ready.agent() == "down", 45)
+    wait_until(lambda: ready.agent() == "down", 45)
     ready.until("ready")
     assert ready.agent() == "up"
     assert ready.host.tell(f"systemctl show -P MainPID {ready.replica.unit}") != pid
@@ -224,14 +217,14 @@ def test_a_hung_engine_is_taken_out_killed_once_with_evidence_and_returns(ready:
 def test_a_killed_engine_comes_back_past_its_stale_socket(ready: Serving) -> None:
     pid = ready.host.tell(f"systemctl show -P MainPID {ready.replica.unit}")
     ready.host.tell(f"kill -KILL {pid}")
-    assert reached(lambda: ready.host.tell(f"systemctl show -P MainPID {ready.replica.unit}") not in ("0", pid))
+    wait_until(lambda: ready.host.tell(f"systemctl show -P MainPID {ready.replica.unit}") not in ("0", pid))
     ready.until("ready")
 
 
 def test_a_stopped_engine_is_down_and_stays_so_until_an_apply(ready: Serving) -> None:
     ready.host.tell(f"systemctl stop {ready.replica.unit}")
     ready.until("stopped", 20)
-    assert reached(lambda: ready.agent() == "down", 20)
+    wait_until(lambda: ready.agent() == "down", 20)
     ready.host.applied(ready.deploy)
     ready.until("ready")
 
@@ -242,4 +235,4 @@ def test_a_state_that_nobody_renews_counts_as_down(ready: Serving) -> None:
     )
     assert ready.agent() == "down"
     ready.host.applied(ready.deploy)
-    assert reached(lambda: ready.agent() == "up")
+    wait_until(lambda: ready.agent() == "up")

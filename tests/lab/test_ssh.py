@@ -15,7 +15,7 @@ from rackwright.errors import HostError, HostKeyError
 from rackwright.lab.hosts import Lab, LabFleet
 from rackwright.remote import Connection, pin, scan
 from rackwright.values import Jump, Secret, Target
-from tests.lab.operator import wait_until
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lab
 PASSWORD = "pa ss'w0rd"
