@@ -106,8 +106,9 @@ def _inventory(fleet: BenchFleet, reached: dict[str, str]) -> dict[str, object]:
 
 
 def _host(fleet: BenchFleet, host: str, reached: dict[str, str]) -> dict[str, object]:
-    units = fleet.folder / "ansible" / "files" / host / "etc" / "systemd" / "system"
+    etc = fleet.folder / "ansible" / "files" / host / "etc"
     return {
         "ansible_host": reached.get(host, fleet.hosts.hosts[host]),
-        "keep_units": [f"/etc/systemd/system/{unit.name}" for unit in sorted(units.iterdir())],
+        "keep_units": [f"/etc/systemd/system/{unit.name}" for unit in sorted((etc / "systemd" / "system").iterdir())],
+        "keep_files": [f"/etc/{path.relative_to(etc)}" for path in sorted((etc / "rackwright").rglob("*"))],
     }
