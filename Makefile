@@ -8,7 +8,7 @@ export UV_PYTHON_DOWNLOADS := never
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-fast lint types unit lab-test molecule wheel-test dist programs bench down clean
+.PHONY: help quickstart test test-fast test-heavy lint types unit lab-test molecule wheel-test dist programs bench down clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -17,6 +17,9 @@ quickstart: .venv/ready ## From nothing to a real answer on disposable hosts (ne
 	@python -m rackwright.lab.quickstart
 
 test: lint types unit wheel-test molecule lab-test ## Everything: lint, types, unit tests, wheel, molecule, lab tests (needs root)
+
+test-heavy: .venv/ready ## What takes minutes: a virtual machine with its own kernel, large builds (needs root)
+	@python -m pytest -m heavy -n 2 --dist loadfile
 
 test-fast: lint types unit ## The part without hosts, under 60 s
 
@@ -28,10 +31,10 @@ types: .venv/ready ## mypy, strict
 	@mypy
 
 unit: .venv/ready programs ## Tests without hosts
-	@python -m pytest -m "not lab" -n 2 --dist loadfile
+	@python -m pytest -m "not lab and not heavy" -n 2 --dist loadfile
 
 lab-test: .venv/ready ## Tests on disposable hosts (needs root)
-	@python -m pytest -m lab -n 2 --dist loadfile
+	@python -m pytest -m "lab and not heavy" -n 2 --dist loadfile
 
 molecule: .venv/ready-molecule ## The default molecule scenario (needs root)
 	@[ ! -d molecule/default ] || molecule test --scenario-name default

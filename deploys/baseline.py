@@ -1,4 +1,4 @@
-"""What every host has before anything runs on it: our folders, and the packet filter."""
+"""What every host has before anything runs on it: first how one gets in, then the host itself."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ from rackwright.roles.firewall.role import firewall
 from rackwright.roles.layout.role import layout
 
 
-def baseline() -> None:
-    """Afterwards the host admits only what the fleet file says, until the confirmation's time runs out."""
+def entry() -> None:
+    """Afterwards the host admits only whom the fleet file says, until the confirmation's time runs out."""
     model: HostModel = host.data.model
     layout(settings=model.layout)
     firewall(settings=model.firewall)
+
+
+def baseline() -> None:
+    """Afterwards the host itself is as the fleet file's `baseline` says."""

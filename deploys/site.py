@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rackwright.deploys.baseline import baseline
+from rackwright.deploys.baseline import baseline, entry
 from rackwright.deploys.confirm import confirm
 from rackwright.deploys.gateway import gateway
 from rackwright.deploys.retire import retire
@@ -15,8 +15,9 @@ def site() -> None:
     `rackwright apply` makes the same changes in several runs: it confirms the packet filter over a connection made
     after it, and retires engines when all gateways have let go of them.
     """
-    baseline()
+    entry()
     confirm()
+    baseline()
     service()
     retire()
 

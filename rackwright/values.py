@@ -8,7 +8,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import (
     AfterValidator,
@@ -196,6 +196,11 @@ def _reason(text: str) -> str:
     return text
 
 
+def _yes_or_no(value: object) -> object:
+    # YAML 1.2 reads yes and no as text, YAML 1.1 as booleans.
+    return ("yes" if value else "no") if isinstance(value, bool) else value
+
+
 Name = Annotated[
     str,
     Shape("[a-z][a-z0-9-]{0,23}", "should be a letter, then letters, digits and -, all in lower case, 24 at most"),
@@ -208,6 +213,8 @@ ControllerPath = Annotated[str, AfterValidator(_controller_path)]
 """A file on the controller; a relative path starts at the fleet file."""
 Reason = Annotated[str, AfterValidator(_reason)]
 """Why something is as it is, in a few words; it may become a comment on a host."""
+Manage = Annotated[Literal["yes", "no"], BeforeValidator(_yes_or_no)]
+"""Whether the tool looks after a thing; `no` leaves what is there alone, and removes nothing."""
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[

@@ -170,6 +170,8 @@ class _Reader:
             )
 
     def _alias(self, name: str, path: tuple[str, ...]) -> AnyNode:
+        if not name.isprintable():
+            self.refuse("an alias has an invisible character in its name", "use letters, digits, - and _")
         if name in self.open_anchors:
             self.refuse(f"the alias *{name} stands inside what it names", "an alias can't contain itself")
         if name not in self.anchors:

@@ -20,6 +20,7 @@ from rackwright.state.holding import Held
 STAGES = (
     "look at the hosts",
     "folders and packet filter",
+    "the hosts themselves",
     "engines and gateways",
     "wait until every engine answers",
     "restart engines, one at a time",
@@ -96,16 +97,18 @@ def _carry_out(work: _Work, planned: Plan) -> Applied:
 
 def _change(work: _Work, planned: Plan) -> Run:
     """Change the hosts whose plan is whole; the others are not tried again."""
-    from rackwright.deploys.baseline import baseline
+    from rackwright.deploys.baseline import baseline, entry
     from rackwright.deploys.confirm import confirm
     from rackwright.deploys.retire import retire
     from rackwright.deploys.site import service
 
     _stage(work.talk, 1)
-    run = _then(work, planned.run.failures, baseline)
+    run = _then(work, planned.run.failures, entry)
     run += Run(unreachable=_fresh_connections(work.site, _going(work.site, run)))
     run = _then(work, run, confirm)
     _stage(work.talk, 2)
+    run = _then(work, run, baseline)
+    _stage(work.talk, 3)
     run = _then(work, run, service)
     return _then(work, run, retire)
 
@@ -134,7 +137,7 @@ def _settle(work: _Work, run: Run, restarts: tuple[Restart, ...]) -> None:
     """New engines answer before the first old one is taken; those that restart are proven by that."""
     if run.interrupted:
         return
-    _stage(work.talk, 3)
+    _stage(work.talk, 4)
     restarting = {restart.replica for restart in restarts}
     replicas = [replica for host in _going(work.site, run) for replica in work.site.fleet.replicas_on(host)]
     settle(work.site, work.talk, [replica for replica in replicas if replica not in restarting], work.stopping)
@@ -142,7 +145,7 @@ def _settle(work: _Work, run: Run, restarts: tuple[Restart, ...]) -> None:
 
 def _restart(work: _Work, restarts: tuple[Restart, ...], restarted: list[Replica]) -> None:
     if restarts:
-        _stage(work.talk, 4)
+        _stage(work.talk, 5)
         outage = work.options.allow_outage
         roll(work.site, work.held, restarts, work.talk, restarted.append, stopping=work.stopping, allow_outage=outage)
 

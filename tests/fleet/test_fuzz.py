@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from rackwright.errors import FleetError, Problem
@@ -43,6 +43,7 @@ def test_any_bytes_are_refused_without_a_traceback(data):
 
 @settings(max_examples=80, deadline=None)
 @given(st.lists(TOKENS, max_size=30))
+@example([b"*a", b"\xe2\x80\xae"])
 def test_any_yaml_tokens_are_refused_without_a_traceback(tokens):
     loads_or_says_why(b"".join(tokens))
 

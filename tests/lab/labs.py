@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,8 +11,8 @@ from rackwright.lab.hosts import Lab, LabSpec
 
 @contextmanager
 def fresh_lab(name: str, *hosts: str) -> Iterator[Lab]:
-    """The lab test-NAME with fresh hosts, gone afterwards."""
-    lab = Lab(f"test-{name}")
+    """The lab test-NAME with fresh hosts, gone afterwards. TEST_LABS tells apart who tests beside one another."""
+    lab = Lab(f"test-{os.environ.get('TEST_LABS', '')}{name}")
     lab.down()
     try:
         lab.up(LabSpec(hosts=hosts))

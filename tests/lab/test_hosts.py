@@ -127,11 +127,11 @@ def test_a_second_up_leaves_running_hosts_alone(lab: Lab, lab_fleet: LabFleet) -
 
 
 def test_down_removes_one_lab_and_no_other(lab: Lab) -> None:
-    other = Lab("test-other")
+    other = Lab(f"{lab.name}-other")
     other.up(LabSpec(hosts=("only",)))
-    assert {lab.name, "test-other"} <= set(list_labs())
+    assert {lab.name, other.name} <= set(list_labs())
     other.down()
-    assert "test-other" not in list_labs()
-    assert containers.states("test-other") == {}
+    assert other.name not in list_labs()
+    assert containers.states(other.name) == {}
     assert not other.folder.exists()
     assert lab.exec("gate1", "true").code == 0
