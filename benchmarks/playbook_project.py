@@ -16,7 +16,10 @@ from benchmarks.measure import Ran, environment, whole
 from rackwright.lab import artefacts
 
 _SOURCE = Path(__file__).parent / "playbook"
-_COLLECT = "cd / && tar -cf - etc/rackwright etc/systemd/system/rackwright-* | base64 -w 0"
+_COLLECT = (
+    "cd / && tar -cf - etc/rackwright etc/systemd/system/rackwright-* "
+    "etc/systemd/journald.conf.d/60-rackwright.conf | base64 -w 0"
+)
 # What ansible needs of a host, and rackwright doesn't: all of Python, and its binding of apt.
 _PYTHON = "DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends python3 python3-apt"
 _FOLDERS = ["/etc/rackwright", "/etc/rackwright/certificates", "/var/lib/rackwright"]

@@ -6,6 +6,7 @@ from pyinfra.context import host
 
 from rackwright.fleet.host import HostModel
 from rackwright.roles.firewall.role import firewall
+from rackwright.roles.journald.role import journald
 from rackwright.roles.layout.role import layout
 
 
@@ -17,4 +18,6 @@ def entry() -> None:
 
 
 def baseline() -> None:
-    """Afterwards the host itself is as the fleet file's `baseline` says."""
+    """Afterwards the host itself is as the fleet file's `baseline` says; an item with `manage: no` is left alone."""
+    wanted = host.data.model.baseline
+    journald(settings=wanted.journald)

@@ -36,4 +36,10 @@ def _flat(settings: Mapping[str, object], below: str) -> Iterator[tuple[str, str
         if isinstance(value, dict):
             yield from _flat(value, setting)
         else:
-            yield setting, "-" if value is None else str(value)
+            yield setting, _written(value)
+
+
+def _written(value: object) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(str(item) for item in value)}]"
+    return "-" if value is None else str(value)

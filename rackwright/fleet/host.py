@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_network
 
+from rackwright.fleet.baseline import Baseline
 from rackwright.fleet.lock import Lock, RuntimeLock
 from rackwright.fleet.model import Allow, Fleet, Model, Replica
 from rackwright.roles.certificate.settings import Settings as Certificate
@@ -55,6 +56,7 @@ class HostModel:
     name: str
     layout: Layout
     firewall: Firewall
+    baseline: Baseline
     certificates: tuple[Certificate, ...]
     model_store: ModelStore | None
     runtimes: tuple[InstalledRuntime, ...]
@@ -84,6 +86,7 @@ class _Composer:
             name=name,
             layout=self._layout(name, units, probes, host_proxy, gateway),
             firewall=self._firewall(name, replicas),
+            baseline=self.fleet.file.hosts[name].baseline.decided(),
             certificates=self._certificates(name, serves=bool(replicas)),
             model_store=self._model_store(name, replicas) if replicas else None,
             runtimes=self._runtimes(replicas),

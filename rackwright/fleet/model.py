@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Discriminator, Field, Tag
 
+from rackwright.fleet.baseline import Baseline
 from rackwright.fleet.source import Source
 from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
 from rackwright.values import (
@@ -106,6 +107,7 @@ class HostSettings(Frozen):
     ssh: Ssh = Ssh.model_construct()
     sudo: Sudo = Sudo.model_construct()
     models_at: Annotated[HostPath, AfterValidator(_models_path)] = "/srv/models"
+    baseline: Baseline = Baseline.model_construct()
 
 
 class Group(HostSettings):

@@ -120,13 +120,19 @@ def _phrase(error: ErrorDetails, node: Node) -> tuple[str, str | None]:
         )
     if kind in ("greater_than_equal", "less_than_equal"):
         limit = f"at least {context['ge']}" if "ge" in context else f"at most {context['le']}"
-        seconds = " seconds" if isinstance(node, Scalar) and isinstance(node.value, str) else ""
-        return f"should be {limit}{seconds}", None
+        return f"should be {limit}{_unit(node)}", None
     if kind == "too_short":
         return "is empty", "should have at least one entry"
     if kind == "string_too_long":
         return f"should have at most {context['max_length']} characters", None
     return error["msg"][:1].lower() + error["msg"][1:], None
+
+
+def _unit(node: Node) -> str:
+    """Return what a limit counts where a duration or size was written: its number alone says nothing."""
+    if not (isinstance(node, Scalar) and isinstance(node.value, str)):
+        return ""
+    return " seconds" if node.value[-1:] in ("s", "m", "h", "d") else " bytes"
 
 
 class _Schema:

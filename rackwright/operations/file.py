@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Generator
 from io import BytesIO
 
-from pyinfra.api.command import FileUploadCommand, PyinfraCommand, StringCommand
+from pyinfra.api.command import FileUploadCommand, PyinfraCommand, QuoteString, StringCommand
 from pyinfra.api.operation import operation
 from pyinfra.context import host
 
@@ -29,13 +29,18 @@ def checked_file(
     group: str = "root",
     check: str | None = None,
     secret: bool = False,
+    folder: bool = False,
 ) -> Generator[PyinfraCommand]:
     """Afterwards the file has this content, mode and owner, or is as it was and the operation failed.
 
     `check` is a shell command in which {path} stands for the new file, still under another name; it fails where
-    the content is not good. Content that is a Secret, or with `secret`, is never read back nor shown.
+    the content is not good. Content that is a Secret, or with `secret`, is never read back nor shown. With `folder`
+    its folder, one of the system's like sysctl.d, is made where there is none yet.
     """
-    yield from write(path=path, content=content, mode=mode, user=user, group=group, check=check, secret=secret)
+    steps = list(write(path=path, content=content, mode=mode, user=user, group=group, check=check, secret=secret))
+    if steps and folder:
+        yield StringCommand("mkdir -p --", QuoteString(path.rpartition("/")[0]))
+    yield from steps
 
 
 @operation()

@@ -167,7 +167,7 @@ CASES = [
     ("fleet: acme", "fleet: acme\ntimezone: ../../etc/passwd", ["fleet.yml:2 timezone: should be a time zone like Europe/Berlin or UTC"]),
     # defaults and groups
     ("fleet: acme", "fleet: acme\ndefaults: {ssh: {prt: 22}}", ["fleet.yml:2 defaults.ssh.prt: unknown key; did you mean 'port'?"]),
-    ("fleet: acme", "fleet: acme\ndefaults: {address: 10.0.0.1}", ["fleet.yml:2 defaults.address: unknown key; keys here: ssh, sudo, models_at"]),
+    ("fleet: acme", "fleet: acme\ndefaults: {address: 10.0.0.1}", ["fleet.yml:2 defaults.address: unknown key; keys here: ssh, sudo, models_at, baseline"]),
     ("fleet: acme", "fleet: acme\ngroups: {gpus: {host: [gpu1]}}", [
         "fleet.yml:2 groups.gpus: missing key 'hosts'",
         "fleet.yml:2 groups.gpus.host: unknown key; did you mean 'hosts'?",

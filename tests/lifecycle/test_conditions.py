@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from rackwright.fleet.baseline import Baseline
 from rackwright.fleet.host import HostModel
 from rackwright.lifecycle.conditions import State, judge, parse, script
 from rackwright.roles.firewall.settings import Settings as Firewall
@@ -28,6 +29,7 @@ HOST = HostModel(
     name="gpu1",
     layout=Layout(fleet="acme", host="gpu1", serves=True),
     firewall=Firewall(openings=()),
+    baseline=Baseline(),
     certificates=(),
     model_store=STORE,
     runtimes=(),

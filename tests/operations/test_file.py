@@ -39,6 +39,11 @@ def test_new_content_is_checked_under_another_name_and_then_renamed() -> None:
     assert played.diffs == {"Write": "--- /etc/x\n+++ /etc/x\n@@ -1 +1 @@\n-a\n+b"}
 
 
+def test_a_folder_of_the_systems_is_made_only_with_its_file() -> None:
+    assert write(None, "b\n", folder=True).commands[0] == "mkdir -p -- /etc"
+    assert write(file(b"a\n"), "a\n", folder=True).commands == []
+
+
 def test_another_mode_alone_is_set_without_writing() -> None:
     played = write(file(b"a\n", 0o600), "a\n")
     assert played.commands == ["chown -- root:root /etc/x && chmod -- 0644 /etc/x"]

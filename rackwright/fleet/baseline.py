@@ -1,0 +1,24 @@
+"""What a host has beside its packet filter and its engines: one field an item, each with `manage: yes` or `no`."""
+
+from __future__ import annotations
+
+from rackwright.roles.journald.settings import Settings as Journald
+from rackwright.values import Frozen, Manage
+
+
+class Baseline(Frozen):
+    """The host itself. What is there is adopted, not trampled."""
+
+    manage: Manage = "yes"
+    """`no` leaves all items alone, whatever they say themselves."""
+    journald: Journald = Journald.model_construct()
+    """How much the journal keeps, and for how long."""
+
+    def decided(self) -> Baseline:
+        """Return the items as roles take them: with `manage: no` for all, each says so itself."""
+        if self.manage == "yes":
+            return self
+        items = {name: getattr(self, name) for name in type(self).model_fields if name != "manage"}
+        return self.model_copy(
+            update={name: item.model_copy(update={"manage": "no"}) for name, item in items.items()}
+        )

@@ -1,0 +1,1 @@
+"""How much the journal keeps, and for how long."""

@@ -1,0 +1,56 @@
+"""The baseline on a real host: each item on a fresh one, on its own result, and beside what was there before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from rackwright.lab.hosts import Lab
+from rackwright.roles.journald.settings import DROP_IN as JOURNALD
+from rackwright.roles.journald.settings import Settings as Journald
+from tests.lab.deployed import LabHost
+from tests.lab.labs import fresh_lab
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with fresh_lab("baseline", "plain") as lab:
+        yield lab
+
+
+@pytest.fixture
+def plain(lab: Lab) -> LabHost:
+    return LabHost(lab, lab.fleet(), "plain")
+
+
+def limited(settings: Journald) -> Callable[[], None]:
+    def deploy() -> None:
+        from rackwright.roles.journald.role import journald
+
+        journald(settings=settings)
+
+    return deploy
+
+
+def test_the_journal_keeps_to_its_limits_and_loses_nothing(plain: LabHost) -> None:
+    plain.tell("systemd-run --quiet --unit=talker sh -c 'n=0; while n=$((n+1)); do echo line $n; sleep 0.02; done'")
+    wait_until(lambda: plain.holds("journalctl -u talker | grep -q 'line 5$'"))
+    deploy = limited(Journald(max_use="100M", keep="30d"))
+    plain.applied(deploy)
+    reached = int(plain.tell("journalctl -u talker -o cat -n 1").split()[1])
+    wait_until(lambda: plain.holds(f"journalctl -u talker | grep -q 'line {reached + 20}$'"))
+    plain.tell("systemctl stop talker")
+    said = [line for line in plain.tell("journalctl -u talker -o cat").splitlines() if line.startswith("line ")]
+    assert said == [f"line {number}" for number in range(1, len(said) + 1)]
+    assert "max 95.3M" in plain.tell("journalctl -u systemd-journald -o cat | tail -n 20")
+    assert plain.plan(deploy).changes == 0
+
+
+def test_a_journal_that_is_not_managed_is_left_as_it_is(plain: LabHost) -> None:
+    plain.tell(f"echo '# mine' >{JOURNALD}")
+    assert plain.applied(limited(Journald(manage="no"))).changes == 0
+    assert plain.tell(f"cat {JOURNALD}") == "# mine"
