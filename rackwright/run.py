@@ -36,6 +36,8 @@ class Step:
     """Unified diff of a file, or why none is shown ("content differs" for a secret file)."""
     output: tuple[str, ...] = ()
     """The last lines a failed operation printed."""
+    note: str | None = None
+    """What was found that stands against what was asked for, and is left alone."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,11 @@ class Run:
     def failures(self) -> Run:
         """Only what failed: the steps, and the hosts that could not be reached."""
         return Run(tuple(step for step in self.steps if step.outcome is Outcome.FAILED), self.unreachable)
+
+    @property
+    def notes(self) -> tuple[Step, ...]:
+        """The steps that found something they leave alone, each host's and role's note once."""
+        return tuple({(step.host, step.role, step.note): step for step in self.steps if step.note}.values())
 
     def of(self, host: str) -> tuple[Step, ...]:
         return tuple(step for step in self.steps if step.host == host)

@@ -45,6 +45,8 @@ class Played:
     """Path → content."""
     diffs: dict[str, str] = field(default_factory=dict)
     """Operation → the diff it showed."""
+    notes: dict[str, str] = field(default_factory=dict)
+    """Operation → what it found and left alone."""
 
 
 def commands(
@@ -121,7 +123,8 @@ def _played(state: State, host: Host) -> Played:
             if isinstance(command, FileUploadCommand):
                 uploads[command.dest] = _content(command)
     diffs = {names[key]: diff for key, diff in host.connector_data.get("diffs", {}).items() if key in names}
-    return Played(shell, list(names.values()), changed, uploads, diffs)
+    notes = {names[key]: note for key, note in host.connector_data.get("notes", {}).items() if key in names}
+    return Played(shell, list(names.values()), changed, uploads, diffs, notes)
 
 
 def _shown(command: object) -> str:

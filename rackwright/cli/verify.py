@@ -18,8 +18,8 @@ def verify(context: Context) -> int:
     """Prove the service from where clients stand.
 
     A completion and a stream through each gateway under each name, a wrong key and plain HTTP refused, the
-    engines' ports closed to all but gateways. Exit code 12 when one of these isn't so. Its API key lives in the
-    gateways' memory for this run only.
+    engines' ports closed to all but gateways, each host as its baseline says. Exit code 12 when one of these
+    isn't so. Its API key lives in the gateways' memory for this run only.
     """
     hosts_needed()
     from rackwright.lifecycle.site import open_site

@@ -130,6 +130,7 @@ class HostRun:
     def _run(self, operation: _Operation, number: int) -> bool:
         started = time.monotonic()
         self._tell(operation, number)
+        self._host.connector_data.get("notes", {}).pop(operation.key, None)
         self._link.last_words = ()
         self._link.on_bytes = lambda sent, total: self._tell(operation, number, sent=sent, total=total)
         error: Exception | None = None
@@ -144,6 +145,7 @@ class HostRun:
             seconds=round(time.monotonic() - started, 3),
             diff=self._diff(operation.key) or operation.step.diff,
             output=() if goes_on and self._meta(operation).did_succeed() else self._last_lines(operation, error),
+            note=self._note(operation.key),
         )
         if operation.step.outcome is Outcome.UNCHANGED:
             operation.step = replace(operation.step, diff=None)
@@ -173,6 +175,10 @@ class HostRun:
         diff: str | None = self._host.connector_data.get("diffs", {}).get(key)
         return diff
 
+    def _note(self, key: str) -> str | None:
+        text: str | None = self._host.connector_data.get("notes", {}).get(key)
+        return text
+
     def _predicted(self) -> dict[str, bool]:
         return predict(self._state, self._host)
 
@@ -181,7 +187,8 @@ class HostRun:
         if self._only and role not in self._only:
             return _Operation(key, Step(self._host.name, role, name, Outcome.SKIPPED), changes=False)
         outcome = Outcome.WOULD_CHANGE if changes else Outcome.UNCHANGED
-        step = Step(self._host.name, role, name, outcome, diff=self._diff(key) if changes else None)
+        diff = self._diff(key) if changes else None
+        step = Step(self._host.name, role, name, outcome, diff=diff, note=self._note(key))
         return _Operation(key, step, changes)
 
     def _named(self, key: str) -> tuple[str, str]:

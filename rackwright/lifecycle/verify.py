@@ -12,6 +12,7 @@ from rackwright.errors import RackwrightError
 from rackwright.fleet.keys import new_key
 from rackwright.lifecycle.asking import Asker, FromController, Request, Response, ask, closed_ports
 from rackwright.lifecycle.site import Site
+from rackwright.run import Outcome, Run
 from rackwright.values import Secret
 
 KEY_SECONDS = 600
@@ -44,7 +45,7 @@ def verify(site: Site, asker: Asker, tell: Callable[[Proof], None]) -> tuple[Pro
             for proof in _gateway(site, asker, gateway, key):
                 tell(proof)
                 proofs.append(proof)
-    for proof in _closed(site, asker):
+    for proof in (*_closed(site, asker), *_as_described(site)):
         tell(proof)
         proofs.append(proof)
     return tuple(proofs)
@@ -178,3 +179,26 @@ def _closed_to(asker: Asker, endpoints: dict[tuple[str, int], str]) -> Iterator[
     for endpoint, replica in endpoints.items():
         found = "closed" if endpoint in closed else f"{endpoint[0]}:{endpoint[1]} admits {asker.where}"
         yield Proof("-", f"{replica}: its port is closed to all but gateways", endpoint in closed, found)
+
+
+def _as_described(site: Site) -> Iterator[Proof]:
+    """Each host is what its baseline says: nothing would change, and nothing stands against it."""
+    run = site.engine.plan(_baseline, site.models)
+    for host in site.models:
+        yield Proof("-", f"{host}: is as its baseline says", *_judged(run, host))
+
+
+def _judged(run: Run, host: str) -> tuple[bool, str]:
+    if host in run.failed_hosts:
+        return False, run.unreachable.get(host, "could not be looked at")
+    told = [step for step in run.of(host) if step.outcome is Outcome.WOULD_CHANGE]
+    against = [f"{step.role}: would change: {step.operation}" for step in told]
+    against += [f"{step.role}: {step.note}".replace("\n", "; ") for step in run.notes if step.host == host]
+    return not against, "; ".join(against) or "nothing would change"
+
+
+def _baseline() -> None:
+    # Imported when the hosts have been asked already: it brings pyinfra.
+    from rackwright.deploys.baseline import baseline as deploy
+
+    deploy()

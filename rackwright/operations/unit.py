@@ -8,8 +8,16 @@ from pyinfra.api.command import PyinfraCommand, QuoteString, StringCommand
 from pyinfra.api.operation import OperationMeta, operation
 from pyinfra.context import host
 
-from rackwright.operations.facts.unit import OurUnitStates, Unit, UnitState, WrittenAt
+from rackwright.operations.facts.unit import (
+    SYSTEM_UNITS,
+    OurUnitStates,
+    SystemUnitStates,
+    Unit,
+    UnitState,
+    WrittenAt,
+)
 from rackwright.operations.file import write
+from rackwright.operations.notes import note
 
 UNITS = "/etc/systemd/system"
 
@@ -49,7 +57,37 @@ def running(
     earlier run was cut off between writing and restarting: one written since the unit last started restarts it, one
     written since it last started or reloaded reloads it.
     """
+    yield from _run(_state(unit), unit, restart_if, reload_if, restart_files, reload_files)
+
+
+@operation()
+def adopted(
+    *, unit: str, restart_if: Sequence[OperationMeta] = (), restart_files: tuple[str, ...] = ()
+) -> Generator[PyinfraCommand]:
+    """Afterwards this unit of the distribution starts at boot, and runs with what these operations and files say.
+
+    One that somebody masked, or that its own conditions hold back on this host, is left so and named.
+    """
     state = _state(unit)
+    if state.file.startswith("masked"):
+        note(f"{unit} is masked")
+        return
+    if state.file == "disabled":
+        yield StringCommand("systemctl --quiet enable --", QuoteString(unit))
+    if state.held_back and not state.runs:
+        note(f"{unit} can't run here: its own conditions don't hold (systemctl status {unit})")
+    else:
+        yield from _run(state, unit, restart_if, (), restart_files, ())
+
+
+def _run(
+    state: Unit,
+    unit: str,
+    restart_if: Sequence[OperationMeta],
+    reload_if: Sequence[OperationMeta],
+    restart_files: tuple[str, ...],
+    reload_files: tuple[str, ...],
+) -> Generator[PyinfraCommand]:
     if not state.runs:
         yield _systemctl("start", unit)
     elif _changed(restart_if) or _written_since(state.started, restart_files):
@@ -67,6 +105,8 @@ def stopped(*, unit: str) -> Generator[PyinfraCommand]:
 
 
 def _state(unit: str) -> Unit:
+    if unit in SYSTEM_UNITS:
+        return host.get_fact(SystemUnitStates).get(unit, Unit())
     if not unit.startswith("rackwright-"):
         return host.get_fact(UnitState, unit=unit)
     return host.get_fact(OurUnitStates).get(unit, Unit())

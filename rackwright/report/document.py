@@ -36,4 +36,5 @@ def _step(step: Step) -> dict[str, Json]:
         "seconds": round(step.seconds, 3),
         "diff": step.diff,
         "output": list(step.output),
+        "note": step.note,
     }

@@ -11,7 +11,7 @@ from rackwright.run import Outcome, Run, Step
 
 def markdown(run: Run, title: str) -> str:
     """Return the title, a table of counts per host, each host's changes with diffs, and what failed."""
-    lines = [f"# {title}", "", *_table(run)]
+    lines = [f"# {title}", "", *_table(run), *_notes(run)]
     for host in hosts_of(run):
         if host in run.unreachable:
             lines += ["", f"## {host}: unreachable", "", *_fenced(run.unreachable[host])]
@@ -28,6 +28,13 @@ def _table(run: Run) -> Iterator[str]:
         yield (
             f"| {host or '**all**'} | {totals.changed} | {totals.unchanged} | {totals.failed} | {totals.skipped} |"
         )
+
+
+def _notes(run: Run) -> Iterator[str]:
+    if run.notes:
+        yield from ("", "Against the fleet file, and left as it is:", "")
+    for step in run.notes:
+        yield from (f"- {step.host}: {step.role}: {_escaped(line)}" for line in (step.note or "").splitlines())
 
 
 def _roles(steps: tuple[Step, ...]) -> Iterator[str]:

@@ -15,6 +15,7 @@ def plan_text(run: Run) -> str:
     lines: list[str] = []
     for host in hosts_of(run):
         lines += _planned(run, host)
+    lines += _notes(run)
     totals = run.totals()
     changing = sum(run.totals(host).changed > 0 for host in hosts_of(run))
     lines += _failures(run)
@@ -37,7 +38,7 @@ def apply_text(run: Run) -> str:
     for host in hosts_of(run):
         if run.totals(host).changed:
             lines += [click.style(host, bold=True), *_roles(run.of(host), diffs=False)]
-    lines += ["", *_table(run), *_failures(run)]
+    lines += ["", *_table(run), *_notes(run), *_failures(run)]
     if run.interrupted:
         left = sum(step.outcome is Outcome.NOT_RUN for step in run.steps)
         lines += ["", f"interrupted: {counted(left, 'operation')} not run; rackwright plan shows what is left"]
@@ -89,6 +90,14 @@ def _table(run: Run) -> Iterator[str]:
         elif host and totals.failed:
             row += "  FAILED"
         yield click.style(row, fg="red") if totals.failed else row
+
+
+def _notes(run: Run) -> Iterator[str]:
+    if run.notes:
+        yield ""
+        yield click.style("against the fleet file, and left as it is:", fg="yellow")
+    for step in run.notes:
+        yield from (f"  {step.host}: {step.role}: {safe(line)}" for line in (step.note or "").splitlines())
 
 
 def _failures(run: Run) -> Iterator[str]:

@@ -50,6 +50,15 @@ def test_the_journal_keeps_to_its_limits_and_loses_nothing(plain: LabHost) -> No
     assert plain.plan(deploy).changes == 0
 
 
+def test_a_later_file_that_wins_is_named_and_left(plain: LabHost) -> None:
+    deploy = limited(Journald(max_use="100M", keep="30d"))
+    later = "/etc/systemd/journald.conf.d/90-site.conf"
+    plain.tell(f"printf '[Journal]\\nSystemMaxUse=80M\\n' >{later}")
+    run = plain.applied(deploy)
+    assert [step.note for step in run.notes] == [f"{later} sets SystemMaxUse=80M, and is read after ours (100000000)"]
+    assert (run.changes, plain.tell(f"tail -n 1 {later}; rm {later}")) == (0, "SystemMaxUse=80M")
+
+
 def test_a_journal_that_is_not_managed_is_left_as_it_is(plain: LabHost) -> None:
     plain.tell(f"echo '# mine' >{JOURNALD}")
     assert plain.applied(limited(Journald(manage="no"))).changes == 0

@@ -1,7 +1,8 @@
 import pytest
 
 from rackwright.lifecycle.asking import Response
-from rackwright.lifecycle.verify import _no_http
+from rackwright.lifecycle.verify import _judged, _no_http
+from rackwright.run import Outcome, Run, Step
 
 
 @pytest.mark.parametrize(
@@ -19,3 +20,21 @@ from rackwright.lifecycle.verify import _no_http
 )
 def test_plain_http_counts_as_refused_only_if_it_was_asked(status: int, exit_code: int, *, refused: bool) -> None:
     assert _no_http(Response(status, "", 0.1, "curl's words", exit_code))[0] is refused
+
+
+@pytest.mark.parametrize(
+    ("steps", "judged"),
+    [
+        ([], (True, "nothing would change")),
+        ([Step("gpu2", "sysctl", "Set", Outcome.WOULD_CHANGE, note="odd")], (True, "nothing would change")),
+        ([Step("gpu1", "sysctl", "Set", Outcome.WOULD_CHANGE)], (False, "sysctl: would change: Set")),
+        ([Step("gpu1", "sysctl", "Set", Outcome.UNCHANGED, note="a\nb")], (False, "sysctl: a; b")),
+        ([Step("gpu1", "sysctl", "Set", Outcome.FAILED)], (False, "could not be looked at")),
+    ],
+)
+def test_a_host_is_as_described_if_nothing_would_change_and_nothing_stands_against_it(steps, judged) -> None:
+    assert _judged(Run(tuple(steps)), "gpu1") == judged
+
+
+def test_a_host_out_of_reach_proves_nothing() -> None:
+    assert _judged(Run((), {"gpu1": "no route"}), "gpu1") == (False, "no route")

@@ -5,9 +5,9 @@ import hashlib
 import pytest
 
 from rackwright.operations.facts.path import Found, PathState
-from rackwright.operations.facts.unit import OurUnitStates, Unit, UnitState, WrittenAt
+from rackwright.operations.facts.unit import OurUnitStates, SystemUnitStates, Unit, UnitState, WrittenAt
 from rackwright.operations.file import checked_file
-from rackwright.operations.unit import running, stopped, systemd_unit
+from rackwright.operations.unit import adopted, running, stopped, systemd_unit
 from tests.fakes import Played, play
 
 _TEXT = "[Service]\n"
@@ -102,3 +102,44 @@ def test_a_stopped_unit_stays_stopped(state: Unit, commands: list[str]) -> None:
         stopped(name="Stop", unit="a.service")
 
     assert play(role, facts={UnitState: state}).commands == commands
+
+
+def adopt(state: Unit) -> Played:
+    def role() -> None:
+        adopted(name="Adopt", unit="auditd.service", restart_files=_FILES)
+
+    return play(role, facts={SystemUnitStates: {"auditd.service": state}, WrittenAt: dict.fromkeys(_FILES, 100.0)})
+
+
+@pytest.mark.parametrize(
+    ("state", "commands"),
+    [
+        (Unit("loaded", "active", "enabled", started=200.0), []),
+        (Unit("loaded", "active", "enabled", started=50.0), ["systemctl restart -- auditd.service"]),
+        (Unit("loaded", "inactive", "enabled"), ["systemctl start -- auditd.service"]),
+        (
+            Unit("loaded", "inactive", "disabled"),
+            ["systemctl --quiet enable -- auditd.service", "systemctl start -- auditd.service"],
+        ),
+    ],
+)
+def test_a_unit_of_the_distribution_runs_now_and_at_boot(state: Unit, commands: list[str]) -> None:
+    played = adopt(state)
+    assert played.commands == commands
+    assert played.notes == {}
+
+
+@pytest.mark.parametrize(
+    ("state", "note"),
+    [
+        (Unit("masked", "inactive", "masked"), "auditd.service is masked"),
+        (
+            Unit("loaded", "inactive", "enabled", held_back=True),
+            "auditd.service can't run here: its own conditions don't hold (systemctl status auditd.service)",
+        ),
+    ],
+)
+def test_what_somebody_or_the_unit_itself_holds_back_is_named_and_left(state: Unit, note: str) -> None:
+    played = adopt(state)
+    assert played.commands == []
+    assert played.notes == {"Adopt": note}

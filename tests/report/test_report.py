@@ -92,3 +92,16 @@ def test_markdown_has_the_last_lines_of_what_failed():
     assert "- failed: Start it" in text
     assert "  last line" in text
     assert "\x1b" not in text
+
+
+def test_what_is_left_against_the_fleet_file_is_named_once_by_plan_apply_and_markdown():
+    odd = Step("gpu1", "journald", "Look", Outcome.UNCHANGED, note="b.conf wins\n\x1b[31mc.conf wins")
+    run = Run((odd, odd))
+    said = (
+        "against the fleet file, and left as it is:\n  gpu1: journald: b.conf wins\n  gpu1: journald: c.conf wins\n"
+    )
+    assert said in click.unstyle(plan_text(run))
+    assert said in click.unstyle(apply_text(run)) + "\n"
+    assert "- gpu1: journald: b.conf wins\n- gpu1: journald: c.conf wins\n" in markdown(run, "Apply")
+    assert document(run)["steps"][0]["note"] == odd.note
+    assert "against" not in plan_text(PLAN) + apply_text(APPLY) + markdown(APPLY, "Apply")

@@ -4,25 +4,26 @@ import hashlib
 from collections.abc import Mapping
 
 from rackwright.operations.facts.path import Found, PathState
-from rackwright.operations.facts.unit import Unit, UnitState, WrittenAt
-from rackwright.roles.journald.role import configuration, journald
+from rackwright.operations.facts.unit import SystemUnitStates, Unit, WrittenAt
+from rackwright.roles.journald.role import configuration, journald, limits
 from rackwright.roles.journald.settings import DROP_IN, Settings
 from tests.fakes import commands, play
 
 _SETTINGS = Settings(max_use="500M", keep="30d")
+_TEXT = configuration(limits(_SETTINGS))
 
 
 def facts(text: str | None, *, written: float = 1.0) -> Mapping[object, object]:
     found = text and Found("regular file", 0o644, "root", "root", hashlib.sha256(text.encode()).hexdigest())
     return {
         PathState: found or None,
-        UnitState: Unit("loaded", "active", "static", started=2.0, changed=2.0),
+        SystemUnitStates: {"systemd-journald.service": Unit("loaded", "active", "static", started=2.0)},
         WrittenAt: {DROP_IN: written} if text else {},
     }
 
 
 def test_the_journal_stands_on_disk_within_bounds() -> None:
-    assert configuration(_SETTINGS).splitlines()[1:] == [
+    assert _TEXT.splitlines()[1:] == [
         "[Journal]",
         "Storage=persistent",
         "SystemMaxUse=500000000",
@@ -32,16 +33,16 @@ def test_the_journal_stands_on_disk_within_bounds() -> None:
 
 def test_new_limits_are_written_and_then_read() -> None:
     played = play(journald, settings=_SETTINGS, facts=facts(None, written=3.0) | {WrittenAt: {DROP_IN: 3.0}})
-    assert played.uploads == {f"{DROP_IN}.rackwright-new": configuration(_SETTINGS)}
+    assert played.uploads == {f"{DROP_IN}.rackwright-new": _TEXT}
     assert played.commands[-1] == "systemctl restart -- systemd-journald.service"
 
 
 def test_a_second_run_changes_nothing() -> None:
-    assert commands(journald, settings=_SETTINGS, facts=facts(configuration(_SETTINGS))) == []
+    assert commands(journald, settings=_SETTINGS, facts=facts(_TEXT)) == []
 
 
 def test_an_earlier_run_that_was_cut_off_before_the_restart_is_finished() -> None:
-    late = facts(configuration(_SETTINGS), written=3.0)
+    late = facts(_TEXT, written=3.0)
     assert commands(journald, settings=_SETTINGS, facts=late) == ["systemctl restart -- systemd-journald.service"]
 
 

@@ -19,7 +19,22 @@ _PROPERTIES = (
     "NeedDaemonReload",
     "InactiveExitTimestamp",
     "StateChangeTimestamp",
+    "ConditionResult",
+    "ConditionTimestamp",
 )
+SYSTEM_UNITS = (
+    "apparmor.service",
+    "apt-daily-upgrade.timer",
+    "apt-daily.timer",
+    "auditd.service",
+    "chrony.service",
+    "ntpsec.service",
+    "openntpd.service",
+    "rsyslog.service",
+    "systemd-journald.service",
+    "systemd-timesyncd.service",
+)
+"""Units of the distribution that the baseline looks after."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +49,8 @@ class Unit:
     """When its last start began, seconds since 1970; None: never since boot."""
     changed: float | None = None
     """When its state changed last; a reload ends with a change."""
+    held_back: bool = False
+    """Its own conditions kept it from starting when it last should have, as in a container."""
 
     @property
     def runs(self) -> bool:
@@ -75,6 +92,20 @@ class OurUnitStates(FactBase[dict[str, Unit]]):
         return {unit: _unit(told) for unit, told in shown_units(output).items()}
 
 
+class SystemUnitStates(FactBase[dict[str, Unit]]):
+    """Return the state of every unit of SYSTEM_UNITS, installed or not: one question for all roles."""
+
+    def command(self) -> str:
+        return f"systemctl show --timestamp=us+utc -p Id,{','.join(_PROPERTIES)} -- {' '.join(SYSTEM_UNITS)}"
+
+    @staticmethod
+    def default() -> dict[str, Unit]:
+        return {}
+
+    def process(self, output: list[str]) -> dict[str, Unit]:
+        return {unit: _unit(told) for unit, told in shown_units(output).items()}
+
+
 def shown_units(output: Iterable[str]) -> dict[str, dict[str, str]]:
     """Given what `systemctl show -p Id,…` printed for several units, return each one's properties by its Id."""
     # The order within a block is systemctl's own: a key that comes again begins the next unit's.
@@ -95,6 +126,7 @@ def _unit(told: dict[str, str]) -> Unit:
         stale=told.get("NeedDaemonReload") == "yes",
         started=_seconds(told.get("InactiveExitTimestamp", "")),
         changed=_seconds(told.get("StateChangeTimestamp", "")),
+        held_back=told.get("ConditionResult") == "no" and _seconds(told.get("ConditionTimestamp", "")) is not None,
     )
 
 

@@ -57,3 +57,14 @@ def test_files_are_told_with_the_time_they_were_written(tmp_path: Path) -> None:
 
 def test_names_are_quoted() -> None:
     assert "'a b.service'" in UnitState().command("a b.service")
+
+
+@pytest.mark.parametrize(
+    ("result", "checked", "held_back"),
+    [("no", "Thu 1970-01-01 00:01:00.250000 UTC", True), ("no", "n/a", False), ("yes", "n/a", False)],
+)
+def test_a_unit_is_held_back_only_if_its_conditions_were_looked_at(
+    result: str, checked: str, held_back: bool
+) -> None:
+    unit = UnitState().process([*_LOADED, f"ConditionResult={result}", f"ConditionTimestamp={checked}"])
+    assert unit.held_back is held_back

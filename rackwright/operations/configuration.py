@@ -1,0 +1,25 @@
+"""Settings of a program that others may set as well."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+
+from pyinfra.api.command import PyinfraCommand
+from pyinfra.api.operation import operation
+from pyinfra.context import host
+
+from rackwright.operations.facts.drop_ins import DropIns
+from rackwright.operations.notes import note
+
+
+@operation()
+def unopposed(*, path: str, wanted: Mapping[str, str]) -> Generator[PyinfraCommand]:
+    """Afterwards every drop-in file that is read after `path`, and sets one of these keys otherwise, is named.
+
+    It is left, and wins: it may be there for a reason. Changes nothing.
+    """
+    folder, _, own = path.removeprefix("/etc/").rpartition("/")
+    for one in host.get_fact(DropIns, folder=folder):
+        if one.name > own and one.key in wanted and one.value != wanted[one.key]:
+            note(f"{one.file} sets {one.key}={one.value}, and is read after ours ({wanted[one.key]})")
+    yield from ()
