@@ -8,6 +8,7 @@ from rackwright.fleet.host import HostModel
 from rackwright.roles.firewall.role import firewall
 from rackwright.roles.journald.role import journald
 from rackwright.roles.layout.role import layout
+from rackwright.roles.sysctl.role import sysctl
 
 
 def entry() -> None:
@@ -21,3 +22,4 @@ def baseline() -> None:
     """Afterwards the host itself is as the fleet file's `baseline` says; an item with `manage: no` is left alone."""
     wanted = host.data.model.baseline
     journald(settings=wanted.journald)
+    sysctl(settings=wanted.sysctl)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rackwright.roles.journald.settings import Settings as Journald
+from rackwright.roles.sysctl.settings import Settings as Sysctl
 from rackwright.values import Frozen, Manage
 
 
@@ -13,6 +14,8 @@ class Baseline(Frozen):
     """`no` leaves all items alone, whatever they say themselves."""
     journald: Journald = Journald.model_construct()
     """How much the journal keeps, and for how long."""
+    sysctl: Sysctl = Sysctl.model_construct()
+    """How the kernel treats packets that lie and users who look around."""
 
     def decided(self) -> Baseline:
         """Return the items as roles take them: with `manage: no` for all, each says so itself."""

@@ -9,6 +9,8 @@ from itertools import pairwise
 from textwrap import dedent
 from typing import get_args, get_origin
 
+from pydantic.json_schema import models_json_schema
+
 from rackwright.fleet.model import FleetFile, Group, HostSettings
 from rackwright.values import Frozen
 
@@ -19,13 +21,14 @@ def json_schema() -> Schema:
     """Return the JSON Schema (2020-12) of a fleet file: with defaults, groups' settings, extends and free x- keys.
 
     A key that may come from a base file is still asked for where the same mapping has others; `check` decides."""
-    schema: Schema = FleetFile.model_json_schema()
-    definitions = _part(schema, "$defs")
-    for model in (HostSettings, Group):
-        written: Schema = model.model_json_schema()
-        definitions |= _part(written, "$defs")
-        definitions[model.__name__] = {key: value for key, value in written.items() if key != "$defs"}
-    _describe(schema)
+    models = {*_models(FleetFile), *_models(HostSettings), *_models(Group)}
+    # All at once: every role's settings are called Settings, and only so does each get a name of its own.
+    references, written = models_json_schema([(model, "validation") for model in models])
+    definitions = _part(written, "$defs")
+    for model in models:
+        _describe(model, _part(definitions, _name(references[model, "validation"])))
+    file = definitions.pop(_name(references[FleetFile, "validation"]))
+    schema: Schema = {**(file if isinstance(file, dict) else {}), "$defs": definitions}
     properties = _part(schema, "properties")
     lists = _part(properties, "groups")
     lists["patternProperties"] = {
@@ -39,17 +42,18 @@ def json_schema() -> Schema:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-def _describe(schema: Schema) -> None:
+def _name(reference: Schema) -> str:
+    return str(reference["$ref"]).rpartition("/")[2]
+
+
+def _describe(model: type[Frozen], schema: Schema) -> None:
     """Give every key the text that stands below its attribute.
 
     pydantic can do that as well, but reads the source of each model again whenever the tool starts.
     """
-    shown = {**_part(schema, "$defs"), FleetFile.__name__: schema}
-    for model in {*_models(FleetFile), *_models(HostSettings), *_models(Group)}:
-        properties = _part(_part(shown, model.__name__), "properties")
-        for attribute, text in _texts(model):
-            key = model.model_fields[attribute].alias or attribute
-            _part(properties, key)["description"] = text
+    properties = _part(schema, "properties")
+    for attribute, text in _texts(model):
+        _part(properties, model.model_fields[attribute].alias or attribute)["description"] = text
 
 
 def _models(kind: object) -> Iterator[type[Frozen]]:

@@ -20,6 +20,9 @@ fleet: {name}
 # How this machine reaches the hosts: an ordinary user, who has sudo without a password.
 defaults:
   ssh: {{user: {user}, key: {key}}}
+  # Containers have no kernel of their own.
+  baseline:
+    sysctl: {{kernel: no}}
 
 hosts:
 {hosts}

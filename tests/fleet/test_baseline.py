@@ -88,6 +88,15 @@ def test_a_group_and_a_host_change_what_they_name_and_nothing_beside_it(load):
             "defaults: {baseline: {journald: {max_use: lots}}}\n",
             "fleet.yml:1 defaults.baseline.journald.max_use: should be a size like 500M, 80GiB or 2TB",
         ),
+        (
+            "defaults: {baseline: {sysctl: {values: {somaxconn: 1}}}}\n",
+            "fleet.yml:1 defaults.baseline.sysctl.values.somaxconn: should be a kernel setting like "
+            "net.core.somaxconn, as sysctl.d(5) writes it",
+        ),
+        (
+            "defaults: {baseline: {sysctl: {values: {net.core.somaxconn: [1]}}}}\n",
+            "fleet.yml:1 defaults.baseline.sysctl.values.net.core.somaxconn: should be a whole number or text",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(load, text, problem):

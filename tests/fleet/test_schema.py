@@ -24,10 +24,15 @@ def test_every_mapping_takes_free_keys_and_no_unknown_ones():
 
 def test_keys_are_described_as_beside_their_attributes():
     schema = json_schema()
-    runtime = schema["$defs"]["Settings"]["properties"]
-    assert runtime["parallel"]["description"].startswith("Requests that one replica answers at a time")
-    described = [key for part in schema["$defs"].values() for key in part.get("properties", {}).values()]
-    assert sum("description" in key for key in described) >= 25
+    assert described(schema, "llama_cpp", "parallel").startswith("Requests that one replica answers at a time")
+    assert described(schema, "journald", "max_use").startswith("What the journal may take on disk")
+    keys = [key for part in schema["$defs"].values() for key in part.get("properties", {}).values()]
+    assert sum("description" in key for key in keys) >= 25
+
+
+def described(schema, role: str, key: str) -> str:
+    """Every role's settings are called Settings: each has a place of its own in the schema all the same."""
+    return schema["$defs"][f"rackwright__roles__{role}__settings__Settings"]["properties"][key]["description"]
 
 
 def test_every_reference_leads_somewhere():

@@ -9,6 +9,8 @@ import pytest
 from rackwright.lab.hosts import Lab
 from rackwright.roles.journald.settings import DROP_IN as JOURNALD
 from rackwright.roles.journald.settings import Settings as Journald
+from rackwright.roles.sysctl.settings import DROP_IN as SYSCTL
+from rackwright.roles.sysctl.settings import Settings as Sysctl
 from tests.lab.deployed import LabHost
 from tests.lab.labs import fresh_lab
 from tests.waiting import wait_until
@@ -63,3 +65,56 @@ def test_a_journal_that_is_not_managed_is_left_as_it_is(plain: LabHost) -> None:
     plain.tell(f"echo '# mine' >{JOURNALD}")
     assert plain.applied(limited(Journald(manage="no"))).changes == 0
     assert plain.tell(f"cat {JOURNALD}") == "# mine"
+
+
+def hardened(settings: Sysctl) -> Callable[[], None]:
+    def deploy() -> None:
+        from rackwright.roles.sysctl.role import sysctl
+
+        sysctl(settings=settings)
+
+    return deploy
+
+
+def running(host: LabHost, setting: str) -> set[str]:
+    return set(host.tell(f"cat /proc/sys/{setting}").split())
+
+
+def test_the_running_kernel_and_the_next_boot_get_the_networks_settings(plain: LabHost) -> None:
+    deploy = hardened(Sysctl(kernel="no", values={"net.core.somaxconn": 8192}))
+    assert running(plain, "net/ipv4/conf/*/accept_redirects") == {"0", "1"}
+    plain.applied(deploy)
+    for setting in ("accept_redirects", "send_redirects", "secure_redirects", "accept_source_route"):
+        assert running(plain, f"net/ipv4/conf/*/{setting}") == {"0"}
+    assert running(plain, "net/ipv6/conf/*/accept_redirects") == {"0"}
+    assert running(plain, "net/ipv4/conf/all/rp_filter") == {"2"}
+    assert running(plain, "net/core/somaxconn") == {"8192"}
+    assert plain.plan(deploy).changes == 0
+    plain.lab.reboot("plain")
+    assert running(plain, "net/ipv4/conf/*/accept_redirects") == {"0"}
+    assert plain.plan(deploy).changes == 0
+
+
+def test_the_systems_own_reader_takes_the_same_of_two_files_as_we_do(plain: LabHost) -> None:
+    deploy = hardened(Sysctl(kernel="no"))
+    plain.tell("printf 'net.ipv4.conf.lo.accept_redirects = 1\\n' >/etc/sysctl.d/10-site.conf")
+    plain.tell("printf 'net.ipv4.conf.*.send_redirects = 1\\n' >/etc/sysctl.d/90-site.conf")
+    plain.applied(deploy)
+    plain.tell("/usr/lib/systemd/systemd-sysctl")
+    assert running(plain, "net/ipv4/conf/lo/accept_redirects") == {"1"}
+    assert running(plain, "net/ipv4/conf/eth0/accept_redirects") == {"0"}
+    assert running(plain, "net/ipv4/conf/*/send_redirects") == {"1"}
+    run = plain.applied(deploy)
+    assert run.changes == 0
+    assert {line.partition(",")[0] for step in run.notes for line in (step.note or "").splitlines()} == {
+        "/etc/sysctl.d/10-site.conf sets net.ipv4.conf.lo.accept_redirects=1",
+        "/etc/sysctl.d/90-site.conf sets net.ipv4.conf.*.send_redirects=1",
+    }
+    plain.tell("rm /etc/sysctl.d/10-site.conf /etc/sysctl.d/90-site.conf")
+
+
+def test_what_a_container_can_not_set_is_named_and_nothing_fails(plain: LabHost) -> None:
+    run = plain.applied(hardened(Sysctl()))
+    assert "kernel.kptr_restrict is 0, should be 1, and can't be set here" in (run.notes[0].note or "")
+    assert plain.plan(hardened(Sysctl())).changes == 0
+    assert "kernel.kptr_restrict = 1" in plain.tell(f"cat {SYSCTL}")

@@ -1,0 +1,43 @@
+"""The running kernel's settings."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+
+from pyinfra.api.facts import FactBase
+
+
+@dataclass(frozen=True)
+class Setting:
+    value: str
+    """Fields are separated by one space."""
+    writable: bool
+
+
+def path_of(key: str) -> str:
+    """Given a setting as sysctl.d(5) writes it, return its path below /proc/sys.
+
+    Where the first separator is a dot, dots and slashes change places.
+    """
+    first = re.search(r"[./]", key)
+    return key.translate(str.maketrans("./", "/.")) if first and first[0] == "." else key
+
+
+class KernelSettings(FactBase[dict[str, Setting]]):
+    """Given settings, in which `*` may stand for a part, return those that are there, by path below /proc/sys."""
+
+    def command(self, keys: tuple[str, ...]) -> str:
+        # Quoted but for the stars. The shell's own `read` would get no more than the first digit of a number.
+        globs = " ".join("*".join(shlex.quote(part) for part in path_of(key).split("*")) for key in keys)
+        return f'cd /proc/sys && for f in {globs}; do [ ! -w "$f" ] || echo "w $f"; done; grep -Hs "" {globs} || true'
+
+    @staticmethod
+    def default() -> dict[str, Setting]:
+        return {}
+
+    def process(self, output: list[str]) -> dict[str, Setting]:
+        writable = {line.removeprefix("w ") for line in output if line.startswith("w ")}
+        told = (line.partition(":") for line in output if not line.startswith("w "))
+        return {path: Setting(" ".join(value.split()), path in writable) for path, _, value in told}

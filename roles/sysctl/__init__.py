@@ -1,0 +1,1 @@
+"""How the kernel treats packets that lie and users who look around."""

@@ -1,0 +1,47 @@
+"""What the kernel should be told, without pyinfra."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rackwright.roles.sysctl.settings import Settings
+
+# all and an interface's own are joined by "or" for redirects (Documentation/networking/ip-sysctl.rst): each counts.
+# The larger of the two counts for rp_filter. Loose: hosts have several networks, and answers may take another way.
+_NETWORK = {
+    "net.ipv4.conf.all.rp_filter": "2",
+    "net.ipv4.conf.default.rp_filter": "2",
+    "net.ipv4.conf.*.accept_redirects": "0",
+    "net.ipv4.conf.*.secure_redirects": "0",
+    "net.ipv4.conf.*.send_redirects": "0",
+    "net.ipv4.conf.*.accept_source_route": "0",
+    "net.ipv6.conf.*.accept_redirects": "0",
+    "net.ipv6.conf.*.accept_source_route": "0",
+    "net.ipv4.icmp_echo_ignore_broadcasts": "1",
+    "net.ipv4.icmp_ignore_bogus_error_responses": "1",
+    "net.ipv4.tcp_syncookies": "1",
+}
+_KERNEL = {
+    "dev.tty.ldisc_autoload": "0",
+    "fs.protected_fifos": "2",
+    "fs.protected_hardlinks": "1",
+    "fs.protected_regular": "2",
+    "fs.protected_symlinks": "1",
+    "fs.suid_dumpable": "0",
+    "kernel.dmesg_restrict": "1",
+    # Not 2: root's profilers need the addresses.
+    "kernel.kptr_restrict": "1",
+    "kernel.randomize_va_space": "2",
+}
+
+
+def wanted(settings: Settings) -> Mapping[str, str]:
+    """Return each setting as sysctl.d(5) writes it, with its value; `*` stands for every network interface."""
+    own = {key: str(value) for key, value in settings.values.items()}
+    return {**_NETWORK, **(_KERNEL if settings.kernel == "yes" else {}), **own}
+
+
+def drop_in(values: Mapping[str, str]) -> str:
+    """Return the file that sets them at boot, and for interfaces that come later."""
+    lines = "".join(f"{key} = {value}\n" for key, value in values.items())
+    return f"# Written by rackwright: baseline.sysctl of the fleet file.\n{lines}"

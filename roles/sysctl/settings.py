@@ -1,0 +1,27 @@
+"""How the kernel treats packets that lie and users who look around."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from rackwright.values import Frozen, Line, Manage, Shape
+
+DROP_IN = "/etc/sysctl.d/60-rackwright.conf"
+
+Key = Annotated[
+    str,
+    Shape(
+        r"[a-z0-9_]+([./][A-Za-z0-9_:*-]+){1,8}",
+        "should be a kernel setting like net.core.somaxconn, as sysctl.d(5) writes it",
+    ),
+]
+
+
+class Settings(Frozen):
+    manage: Manage = "yes"
+    """`no` leaves the kernel's settings as they are."""
+    kernel: Manage = "yes"
+    """`no` sets those of the network alone: a container shares the others with the machine below it."""
+    values: Mapping[Key, int | Line] = {}
+    """Settings of your own, beside the built-in ones or in place of one of them."""

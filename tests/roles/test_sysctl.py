@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import pytest
+from pydantic import ValidationError
+
+from rackwright.operations.facts.drop_ins import DropIns
+from rackwright.operations.facts.kernel import KernelSettings, Setting, path_of
+from rackwright.operations.facts.path import Found, PathState
+from rackwright.roles.sysctl.hardening import drop_in, wanted
+from rackwright.roles.sysctl.role import sysctl
+from rackwright.roles.sysctl.settings import Settings
+from tests.fakes import commands, play
+
+
+def facts(settings: Settings, **differing: str) -> Mapping[object, object]:
+    """A host that is as it should be, but for these."""
+    text = drop_in(wanted(settings))
+    values = {path_of(key).replace("*", "eth0"): value for key, value in wanted(settings).items()}
+    values |= {key.replace("__", "/"): value for key, value in differing.items()}
+    return {
+        PathState: Found("regular file", 0o644, "root", "root", hashlib.sha256(text.encode()).hexdigest()),
+        KernelSettings: {path: Setting(value, writable=True) for path, value in values.items()},
+        DropIns: (),
+    }
+
+
+def test_a_second_run_changes_nothing() -> None:
+    played = play(sysctl, settings=Settings(), facts=facts(Settings()))
+    assert (played.commands, played.notes) == ([], {})
+
+
+def test_only_what_the_running_kernel_has_otherwise_is_set() -> None:
+    state = facts(Settings(), kernel__kptr_restrict="0", net__ipv4__conf__eth0__accept_redirects="1")
+    assert commands(sysctl, settings=Settings(), facts=state) == [
+        "printf '%s\\n' 0 >/proc/sys/net/ipv4/conf/eth0/accept_redirects && "
+        "printf '%s\\n' 1 >/proc/sys/kernel/kptr_restrict"
+    ]
+
+
+def test_a_host_with_several_networks_may_be_answered_on_another_one() -> None:
+    assert wanted(Settings())["net.ipv4.conf.all.rp_filter"] == "2"
+
+
+def test_a_container_is_told_the_networks_settings_only() -> None:
+    settings = Settings(kernel="no", values={"vm.swappiness": 10})
+    assert {key for key in wanted(settings) if not key.startswith("net.")} == {"vm.swappiness"}
+
+
+def test_ones_own_value_stands_in_place_of_the_built_in_one() -> None:
+    lines = drop_in(wanted(Settings(values={"kernel.kptr_restrict": 2}))).splitlines()
+    assert [line for line in lines if "kptr" in line] == ["kernel.kptr_restrict = 2"]
+
+
+@pytest.mark.parametrize(
+    "key", ["somaxconn", "net.core.x y", "net.core.$(reboot)", "net..x", "-net.core.x", "../etc/x"]
+)
+def test_what_is_no_setting_is_refused(key: str) -> None:
+    with pytest.raises(ValidationError, match="should be a kernel setting like"):
+        Settings(values={key: 1})
+
+
+@pytest.mark.parametrize("value", ["1\n2", "1\x00"])
+def test_a_value_is_one_line(value: str) -> None:
+    with pytest.raises(ValidationError):
+        Settings(values={"net.core.x": value})
+
+
+def test_what_is_not_managed_is_not_even_looked_at() -> None:
+    assert play(sysctl, settings=Settings(manage="no"), facts={}).operations == []
