@@ -21,7 +21,7 @@ def json_schema() -> Schema:
     """Return the JSON Schema (2020-12) of a fleet file: with defaults, groups' settings, extends and free x- keys.
 
     A key that may come from a base file is still asked for where the same mapping has others; `check` decides."""
-    models = {*_models(FleetFile), *_models(HostSettings), *_models(Group)}
+    models = list(dict.fromkeys([*_models(FleetFile), *_models(HostSettings), *_models(Group)]))
     # All at once: every role's settings are called Settings, and only so does each get a name of its own.
     references, written = models_json_schema([(model, "validation") for model in models])
     definitions = _part(written, "$defs")

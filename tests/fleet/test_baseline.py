@@ -95,7 +95,7 @@ def test_a_group_and_a_host_change_what_they_name_and_nothing_beside_it(load):
         ),
         (
             "defaults: {baseline: {sysctl: {values: {net.core.somaxconn: [1]}}}}\n",
-            "fleet.yml:1 defaults.baseline.sysctl.values.net.core.somaxconn: should be a whole number or text",
+            "fleet.yml:1 defaults.baseline.sysctl.values.'net.core.somaxconn': should be a whole number or text",
         ),
     ],
 )
