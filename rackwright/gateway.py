@@ -56,8 +56,27 @@ tell "set server model.{model}/$server state ready" >/dev/null
 [ $(( $(admin {model} "$server") & 9 )) -eq 0 ] || {{ echo 'HAProxy did not take it back' >&2; exit 1; }}
 """
 
-_WRITE_KEYS = """{{ grep -v '^{sha256}[ /]' "$keys" || true; printf '%s' {lines}; }} | LC_ALL=C sort >"$keys.new"
-chown root:haproxy "$keys.new"; chmod 0640 "$keys.new"; mv -f "$keys.new" "$keys"; touch -r "$keys" "$run/keys.loaded"
+_KEY = """sha={sha256} lines={lines}
+exec 9>"$run/keys.lock"; flock 9
+"""
+
+# What an apply has written and not loaded yet must still be loaded: then the stamp stays the older one.
+_WRITE_KEYS = """loaded=false; [ "$keys" -nt "$run/keys.loaded" ] || [ "$keys" -ot "$run/keys.loaded" ] || loaded=true
+{ grep -v "^$sha[ /]" "$keys" || true; printf '%s' "$lines"; } | LC_ALL=C sort >"$keys.new"
+chown root:haproxy "$keys.new"; chmod 0640 "$keys.new"; sync "$keys.new"; mv -f "$keys.new" "$keys"
+! $loaded || touch -r "$keys" "$run/keys.loaded"
+"""
+
+# A second `add map` would make a second entry, and what is deleted first is refused for a moment.
+_TELL_KEY = """for pid in $(workers); do
+    printf '%s' "$lines" | while read -r name value; do
+        case $(ask master "@!$pid get map $keys $name") in *found=yes*) verb=set ;; *) verb=add ;; esac
+        ask master "@!$pid $verb map $keys $name $value" >/dev/null
+    done
+    ask master "@!$pid show map $keys" | awk -v sha="$sha" 'index($2, sha) == 1 { print $2 }' |
+        grep -vxF -e "$(printf '%s' "$lines" | cut -d ' ' -f 1)" |
+        while read -r name; do ask master "@!$pid del map $keys $name" >/dev/null; done
+done
 """
 
 _DRAINED, _RUNNING = 8, 2
@@ -140,19 +159,17 @@ class Gateways:
         """Afterwards every gateway may send requests to HOST/MODEL@N, and no record of a drain is left."""
         self._run(_READY.format(**_parts(address)), f"returning {address}")
 
-    def add_key(self, key: Key, *, in_memory: bool = False) -> None:
-        """Afterwards every worker lets the key in; `in_memory`: until the gateway next loads its keys."""
-        entries = key_entries(key)
-        lines = "".join(f"{name} {value}\n" for name, value in entries)
-        written = "" if in_memory else _WRITE_KEYS.format(sha256=key.sha256, lines=quote(lines))
-        # `add map` twice makes two entries, of which a later `del map` leaves none: so delete first.
-        told = [_told(f"del map $keys {name}") + _told(f"add map $keys {name} {value}") for name, value in entries]
-        self._run(written + "".join(told) + _known(key.sha256, wanted=True), f"adding key {key.id}")
+    def put_key(self, key: Key, *, in_memory: bool = False) -> None:
+        """Afterwards every worker lets the key in as it says, and as nothing said before, with no moment between.
+
+        `in_memory`: until the gateway next loads its keys.
+        """
+        written = "" if in_memory else _WRITE_KEYS
+        self._run(_key(key, key_entries(key)) + written + _TELL_KEY + _known(wanted=True), f"telling key {key.id}")
 
     def remove_key(self, key: Key) -> None:
         """Afterwards no worker lets the key in, an old one with open connections neither."""
-        written = _WRITE_KEYS.format(sha256=key.sha256, lines="''")
-        self._run(written + self._forget(key), f"removing key {key.id}")
+        self._run(_key(key) + _WRITE_KEYS + _TELL_KEY + _known(wanted=False), f"removing key {key.id}")
 
     @contextmanager
     def temporary_key(self, sha256: str, *, id: str = "verify", seconds: int = 600) -> Iterator[None]:
@@ -161,16 +178,11 @@ class Gateways:
         It expires by itself after `seconds`, should the end of the block not come.
         """
         key = Key(id=id, sha256=sha256, expires=datetime.now(UTC) + timedelta(seconds=seconds))
-        self.add_key(key, in_memory=True)
+        self.put_key(key, in_memory=True)
         try:
             yield
         finally:
-            self._run(self._forget(key), f"removing key {id}")
-
-    @staticmethod
-    def _forget(key: Key) -> str:
-        told = [_told(f"del map $keys {name}") for name, _ in key_entries(key)]
-        return "".join(told) + _known(key.sha256, wanted=False)
+            self._run(_key(key) + _TELL_KEY + _known(wanted=False), f"removing key {id}")
 
     def _run(self, script: str, what: str) -> dict[str, str]:
         """Run the script on every gateway; return what each printed."""
@@ -250,13 +262,15 @@ def _parts(address: str) -> dict[str, str]:
     return {"model": quote(model), "begin": quote(f"{host}.{model}.{number}")}
 
 
-def _told(command: str) -> str:
-    return f'tell "{command}" >/dev/null\n'
+def _key(key: Key, entries: tuple[tuple[str, str], ...] = ()) -> str:
+    """Its own entry comes last: by then the models that it lists are there."""
+    lines = "".join(f"{name} {value}\n" for name, value in reversed(entries))
+    return _KEY.format(sha256=key.sha256, lines=quote(lines))
 
 
-def _known(sha256: str, *, wanted: bool) -> str:
+def _known(*, wanted: bool) -> str:
     test = "" if wanted else "! "
-    return f'{test}ask admin "get map $keys {sha256}" | grep -q "found=yes"\n'
+    return f'{test}ask admin "get map $keys $sha" | grep -q "found=yes"\n'
 
 
 def _failure(name: str, result: Completed | HostError, what: str) -> str | None:

@@ -15,7 +15,7 @@ from rackwright.roles.firewall.settings import UNIT as FIREWALL_UNIT
 from rackwright.roles.firewall.settings import Opening
 from rackwright.roles.firewall.settings import Settings as Firewall
 from rackwright.roles.gateway.settings import FOLDER as GATEWAY
-from rackwright.roles.gateway.settings import Key, RoutedModel, Server
+from rackwright.roles.gateway.settings import PEERS_PORT, Key, Peer, RoutedModel, Server
 from rackwright.roles.gateway.settings import Settings as Gateway
 from rackwright.roles.host_proxy.settings import FOLDER as HOST_PROXY
 from rackwright.roles.host_proxy.settings import Proxied
@@ -130,6 +130,9 @@ class _Composer:
             openings += [
                 Opening(port=443, sources=file.firewall.clients_from, why="clients"),
                 Opening(port=443, sources=self._networks(others), why="verify from hosts of the fleet"),
+                Opening(
+                    port=PEERS_PORT, sources=self._networks(self._other_gateways(name)), why="gateways to each other"
+                ),
             ]
         for replica in replicas:
             openings.append(
@@ -242,15 +245,22 @@ class _Composer:
     def _gateway(self, name: str) -> Gateway:
         settings = self.fleet.file.gateway
         return Gateway(
+            name=name,
             domain=settings.domain,
             address=self.fleet.service(name),
             certificate="gateway",
             client_certificate="gateway-client",
             models=tuple(self._routed(model) for model in self.fleet.file.models),
             keys=self.keys,
+            peers=tuple(
+                Peer(name=other, address=self.fleet.service(other)) for other in self._other_gateways(name)
+            ),
             longest_answer_seconds=settings.longest_answer,
             queue_seconds=settings.queue,
         )
+
+    def _other_gateways(self, name: str) -> tuple[str, ...]:
+        return tuple(gateway for gateway in self.fleet.gateways if gateway != name)
 
     def _routed(self, model: str) -> RoutedModel:
         return RoutedModel(

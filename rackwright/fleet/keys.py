@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BeforeValidator
+from pydantic import AwareDatetime, BeforeValidator, Field
 
 from rackwright.errors import FleetError, Problem, UsageError
 from rackwright.fleet.stored import read_stored, write_stored
@@ -18,7 +18,11 @@ from rackwright.roles.gateway.settings import Key as GatewayKey
 from rackwright.values import Line, Name, Secret, Sha256, Stored
 
 HEADER = """API keys of this fleet: the keys' SHA-256, never the keys. Commit it.
-Change it with `rackwright key add` and `rackwright key revoke`; `rackwright apply` brings it to the gateways."""
+Change it with `rackwright key add`, `key edit` and `key revoke`; `rackwright apply` brings it to the gateways."""
+
+
+MOST = 1_000_000
+"""Of a key's limits."""
 
 
 def _in_utc(value: object) -> object:
@@ -37,6 +41,10 @@ class ApiKey(Stored):
     models: tuple[Name, ...] = ()
     """Models it may use; empty means all."""
     expires: Time | None = None
+    requests_per_minute: Annotated[int, Field(ge=1, le=MOST)] | None = None
+    """None: as many as it likes."""
+    concurrency: Annotated[int, Field(ge=1, le=MOST)] | None = None
+    """Requests at a time; None: as many as it likes."""
     sha256: Sha256
     """Of the whole key, rw-<id>-<43 base64url>."""
     created: Time
@@ -93,10 +101,23 @@ def revoke(keys: tuple[ApiKey, ...], id: str) -> tuple[ApiKey, ...]:
     return tuple(key for key in keys if key.id != id)
 
 
+def replaced(keys: tuple[ApiKey, ...], key: ApiKey) -> tuple[ApiKey, ...]:
+    """Return the keys with this one in place of the one of its id."""
+    return _by_id((*(other for other in keys if other.id != key.id), key))
+
+
 def as_gateway_keys(keys: tuple[ApiKey, ...]) -> tuple[GatewayKey, ...]:
     """Return the keys as gateways take them, expired ones too: a gateway looks at the clock itself."""
     return tuple(
-        GatewayKey(id=key.id, sha256=key.sha256, models=key.models, expires=key.expires) for key in _by_id(keys)
+        GatewayKey(
+            id=key.id,
+            sha256=key.sha256,
+            models=key.models,
+            expires=key.expires,
+            requests_per_minute=key.requests_per_minute or 0,
+            concurrency=key.concurrency or 0,
+        )
+        for key in _by_id(keys)
     )
 
 

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from rackwright.fleet.nodes import AnyNode, Entries, Findings, Items, Scalar, texts
 from rackwright.fleet.site import Site
+from rackwright.roles.gateway.settings import PEERS_PORT
 from rackwright.values import Address, Network, host_address, parse_address, parse_network
 
 FIRST_PORT, LAST_PORT = 8100, 8299
@@ -56,6 +57,8 @@ def _check_opening(site: Site, host: str, port: Scalar, number: int, findings: F
         findings.add(port, f"port {number} is sshd's on {host}", "admin_from says who reaches it")
     if number == 443 and host in site.gateways:
         findings.add(port, f"port 443 is the gateway's on {host}", "clients_from says who reaches it")
+    if number == PEERS_PORT and host in site.gateways:
+        findings.add(port, f"port {number} is the gateways' among themselves on {host}", "choose another port")
     if FIRST_PORT <= number <= LAST_PORT and host in site.serving:
         findings.add(
             port, f"ports {FIRST_PORT} to {LAST_PORT} are the replicas' on {host}", "only gateways may reach them"
@@ -66,6 +69,8 @@ def _check_ssh_port(site: Site, name: str, host: Entries, findings: Findings) ->
     number, node = _port(host), host.get("ssh", "port") or host
     if number == 443 and name in site.gateways:
         findings.add(node, f"port 443 is the gateway's on {name}", "let sshd listen on another port")
+    if number == PEERS_PORT and name in site.gateways:
+        findings.add(node, f"port {number} is the gateways' among themselves on {name}", "choose another port")
     if FIRST_PORT <= number <= LAST_PORT and name in site.serving:
         findings.add(node, f"ports {FIRST_PORT} to {LAST_PORT} are the replicas' on {name}", "choose another port")
 

@@ -72,7 +72,7 @@ def tell_gateways(fleet: Fleet, key: ApiKey, *, revoked: bool = False) -> dict[s
                 if revoked:
                     gateway.remove_key(entry)
                 else:
-                    gateway.add_key(entry)
+                    gateway.put_key(entry)
                 write_audit(remote.connection(name), _act(fleet, key, "revoke" if revoked else "add"))
             except HostError as error:
                 return error.problems[0].what

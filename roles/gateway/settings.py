@@ -8,6 +8,8 @@ from rackwright.roles.replica.settings import ReplicaName
 from rackwright.values import AddressField, Frozen, Line, Name, Port, ServedName, Sha256
 
 FOLDER = "/etc/rackwright/gateway"
+PEERS_PORT = 8300
+"""Where gateways tell one another how many requests each key made."""
 
 
 class Server(Frozen):
@@ -40,9 +42,23 @@ class Key(Frozen):
     models: tuple[Name, ...] = ()
     """Models it may use; empty means all."""
     expires: datetime | None = None
+    requests_per_minute: int = 0
+    """Over all gateways; 0: as many as it likes."""
+    concurrency: int = 0
+    """Requests at a time, at each gateway; 0: as many as it likes."""
+
+
+class Peer(Frozen):
+    """Another gateway of the fleet."""
+
+    name: Name
+    address: AddressField
+    port: Port = PEERS_PORT
 
 
 class Settings(Frozen):
+    name: Name
+    """Of the host: gateways know one another by it."""
     domain: Line
     address: AddressField
     """Listens on this address only."""
@@ -50,9 +66,12 @@ class Settings(Frozen):
     certificate: Line
     """Name of the certificate role's files that clients see."""
     client_certificate: Line
-    """Name of the certificate role's files shown to host proxies."""
+    """Name of the certificate role's files shown to host proxies and to other gateways."""
     models: tuple[RoutedModel, ...]
     keys: tuple[Key, ...]
+    peers: tuple[Peer, ...] = ()
+    """The fleet's other gateways."""
+    peers_port: Port = PEERS_PORT
     longest_answer_seconds: int = 3600
     queue_seconds: int = 60
     """How long a request may wait for a free slot."""

@@ -26,11 +26,11 @@ class Authority:
     def issue(self, stem: str, names: tuple[str, ...], *, client: bool) -> None:
         """Write STEM.crt, STEM.ca.crt and STEM.key.cred, which the stand-in for systemd-creds reads as it is."""
         key = ec.generate_private_key(ec.SECP256R1())
-        usage = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
+        usages = [ExtendedKeyUsageOID.SERVER_AUTH] + ([ExtendedKeyUsageOID.CLIENT_AUTH] if client else [])
         issued = (
             _builder(_name(names[0]), self._certificate.subject, key.public_key())
             .add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), False)
-            .add_extension(x509.ExtendedKeyUsage([usage]), False)
+            .add_extension(x509.ExtendedKeyUsage(usages), False)
             .add_extension(x509.BasicConstraints(False, None), True)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), False)
             .sign(self._key, hashes.SHA256())

@@ -311,6 +311,7 @@ def _gateway(proxied: HostProxy) -> Gateway:
         Key(id="scoped", sha256=digest(KEYS["scoped"]), models=("coder",), expires=datetime(2099, 1, 1, tzinfo=UTC)),
     )
     return Gateway(
+        name="gate1",
         domain="llm.lab",
         address=ip_address("127.0.0.1"),
         port=free_port(),

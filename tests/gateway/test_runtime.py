@@ -130,7 +130,7 @@ def test_an_added_key_outlives_a_reload_and_a_removed_one_is_gone(stack: Stack, 
     before = file.read_text()
     key = Key(id="late", sha256=digest(KEYS["wrong"]), models=("assistant",))
     for _ in range(2):
-        gateways.add_key(key)
+        gateways.put_key(key)
     assert (stack.send(key="wrong").status, stack.send("coder", key="wrong").status) == (200, 403)
     stack.gateway.reload()
     assert stack.send(key="wrong").status == 200
@@ -153,7 +153,7 @@ def test_an_old_worker_does_not_honour_a_revoked_key(stack: Stack, gateways: Gat
         assert "found=no" in stack.gateway.ask(asked, "master")
         assert stack.send().status == 401
     finally:
-        gateways.add_key(good)
+        gateways.put_key(good)
         assert ended_whole(stack, response)
 
 

@@ -76,6 +76,7 @@ class Serving:
         routed = RoutedModel(name="assistant", digest="d" * 64, names=("assistant",), servers=(server,))
         gateway(
             settings=Gateway(
+                name=name,
                 domain="llm.lab",
                 address=address,
                 certificate="gateway",

@@ -21,6 +21,7 @@ from tests.fakes import play
 from tests.gateway.certificates import Authority
 
 SETTINGS = Settings(
+    name="gate1",
     domain="llm.acme.internal",
     address=ip_address("10.20.0.10"),
     certificate="gateway",
@@ -38,7 +39,14 @@ SETTINGS = Settings(
         RoutedModel(name="idle", digest="b" * 64, names=("idle",), servers=()),
     ),
     keys=(
-        Key(id="b", sha256="b" * 64, models=("assistant", "idle"), expires=datetime(2030, 1, 1, tzinfo=UTC)),
+        Key(
+            id="b",
+            sha256="b" * 64,
+            models=("assistant", "idle"),
+            expires=datetime(2030, 1, 1, tzinfo=UTC),
+            requests_per_minute=60,
+            concurrency=2,
+        ),
         Key(id="a", sha256="a" * 64),
     ),
 )
@@ -138,7 +146,9 @@ def test_another_configuration_is_reloaded_and_never_restarted(name: str) -> Non
 
 def test_keys_are_written_by_hash_with_expiry_and_scope() -> None:
     a, b = "a" * 64, "b" * 64
-    assert keys_map(SETTINGS) == f"{a} a|0|all\n{b} b|1893456000|listed\n{b}/assistant yes\n{b}/idle yes\n"
+    assert keys_map(SETTINGS) == (
+        f"{a} a|0|all|0|0\n{b} b|1893456000|listed|60|2\n{b}/assistant yes\n{b}/idle yes\n"
+    )
 
 
 def test_all_served_names_are_listed() -> None:
