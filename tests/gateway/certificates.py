@@ -23,8 +23,9 @@ class Authority:
         self._certificate = unsigned.sign(self._key, hashes.SHA256())
         self.pem = self._certificate.public_bytes(Encoding.PEM).decode()
 
-    def issue(self, stem: str, names: tuple[str, ...], *, client: bool) -> None:
+    def issue(self, stem: str, names: tuple[str, ...], *, client: bool, folder: Path | None = None) -> None:
         """Write STEM.crt, STEM.ca.crt and STEM.key.cred, which the stand-in for systemd-creds reads as it is."""
+        folder = folder or self._folder
         key = ec.generate_private_key(ec.SECP256R1())
         usages = [ExtendedKeyUsageOID.SERVER_AUTH] + ([ExtendedKeyUsageOID.CLIENT_AUTH] if client else [])
         issued = (
@@ -36,9 +37,9 @@ class Authority:
             .sign(self._key, hashes.SHA256())
         )
         secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        (self._folder / f"{stem}.ca.crt").write_text(self.pem)
-        (self._folder / f"{stem}.crt").write_bytes(issued.public_bytes(Encoding.PEM))
-        (self._folder / f"{stem}.key.cred").write_bytes(secret)
+        (folder / f"{stem}.ca.crt").write_text(self.pem)
+        (folder / f"{stem}.crt").write_bytes(issued.public_bytes(Encoding.PEM))
+        (folder / f"{stem}.key.cred").write_bytes(secret)
 
 
 def _name(common: str) -> x509.Name:

@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from http.client import HTTPResponse, HTTPSConnection
@@ -30,7 +30,7 @@ from rackwright.operations.haproxy.proxy import Proxy
 from rackwright.remote import Remote
 from rackwright.roles.gateway import configuration as gateway_files
 from rackwright.roles.gateway.access_log import Access, parse_access
-from rackwright.roles.gateway.settings import Key, RoutedModel, Server
+from rackwright.roles.gateway.settings import Key, Peer, RoutedModel, Server
 from rackwright.roles.gateway.settings import Settings as Gateway
 from rackwright.roles.host_proxy import configuration as host_proxy_files
 from rackwright.roles.host_proxy.settings import Proxied
@@ -41,7 +41,7 @@ from tests.stand_in_engine import StandInAgent, StandInEngine, stand_in_engine
 
 Value = TypeVar("Value")
 
-KEYS = {name: f"rw-{name}-" + name[0] * 43 for name in ("good", "expired", "scoped", "wrong")}
+KEYS = {name: f"rw-{name}-" + name[0] * 43 for name in ("good", "expired", "scoped", "wrong", "limited")}
 DIGEST = "d" * 64
 
 
@@ -200,8 +200,9 @@ class Stack:
 
     @contextmanager
     def gateways(self) -> Iterator[Gateways]:
-        with Remote([Target("gate1", "@local")]) as remote:
-            yield Gateways(remote, ["gate1"], paths=self.gateway.paths, drains=str(self.folder / "drains"))
+        name = self.settings.name
+        with Remote([Target(name, "@local")]) as remote:
+            yield Gateways(remote, [name], paths=self.gateway.paths, drains=self.gateway.proxy.drains or "")
 
     @property
     def servers(self) -> dict[str, str]:
@@ -251,6 +252,33 @@ def running_stack(
         yield running
 
 
+@contextmanager
+def second_gateway(first: Stack) -> Iterator[Stack]:
+    """gate2, which shares its counts with the first; that one stays without it when the block ends."""
+    folder = first.folder / "second"
+    folder.mkdir()
+    alone, ports = first.settings, (free_port(), free_port())
+    for stem, names, client in (("gateway", ("llm.lab", "127.0.0.1"), False), ("gateway-client", ("gate2",), True)):
+        first.authority.issue(stem, names, client=client, folder=folder)
+    (folder / "bin").symlink_to(first.folder / "bin")
+    paths = replace(_paths(folder, "gateway"), certificates=str(folder))
+    (folder / "drains").mkdir()
+    proxy = replace(first.gateway.proxy, paths=paths, drains=str(folder / "drains"))
+    peers = [Peer(name=f"gate{index + 1}", address=alone.address, port=port) for index, port in enumerate(ports)]
+    settings = alone.model_copy(
+        update={"name": "gate2", "port": free_port(), "peers": (peers[0],), "peers_port": ports[1]}
+    )
+    second = replace(first, settings=settings, gateway=Running(proxy))
+    second.write(settings)
+    second.gateway.start()
+    first.write(alone.model_copy(update={"peers": (peers[1],), "peers_port": ports[0]}))
+    first.gateway.reload()
+    try:
+        yield second
+    finally:
+        second.gateway.stop()
+
+
 def _paths(folder: Path, name: str) -> Paths:
     (folder / name).mkdir()
     (folder / f"{name}.run").mkdir()
@@ -283,7 +311,7 @@ def _proxied(folder: Path, agents: dict[str, StandInAgent]) -> HostProxy:
         for model, agent in agents.items()
     )
     return HostProxy(
-        address=ip_address("127.0.0.1"), certificate="host-proxy", gateways=("gate1",), replicas=replicas
+        address=ip_address("127.0.0.1"), certificate="host-proxy", gateways=("gate1", "gate2"), replicas=replicas
     )
 
 
