@@ -1,27 +1,42 @@
-"""`rackwright key`: API keys, given out and taken back."""
+"""`rackwright key`: API keys, given out, changed and taken back."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rackwright.cli.context import Context, Json, hosts_needed
-from rackwright.cli.options import Group, common_options, confirm, pass_context, yes_option
-from rackwright.errors import ExitCode
+from rackwright.cli.options import Function, Group, common_options, confirm, pass_context, yes_option
+from rackwright.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rackwright.fleet.keys import ApiKey
+    from rackwright.lifecycle.keys import Verb
 
 
 @click.group(cls=Group)
 def key() -> None:
-    """Add, list and revoke API keys.
+    """Add, list, edit and revoke API keys.
 
     NAME.keys.yml beside the fleet file keeps each key's owner and SHA-256, never the key. Commit it.
     """
+
+
+class Limit(click.ParamType[int]):
+    """A number from 1, or `unlimited`, which is 0."""
+
+    name = "N|unlimited"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        text = str(value)
+        if text == "unlimited":
+            return 0
+        if not (text.isdecimal() and text.isascii() and int(text) > 0):
+            self.fail(f"'{text}' should be a number from 1, or 'unlimited'", param, ctx)
+        return int(text)
 
 
 later_option = click.option(
@@ -29,40 +44,88 @@ later_option = click.option(
 )
 
 
+def terms_options(function: Function) -> Function:
+    """Add what a key may do: `models`, `expires`, `requests_per_minute`, `concurrency`."""
+    for option in (
+        click.option(
+            "--concurrency", type=Limit(), help="Requests at a time, at each gateway; unlimited when absent."
+        ),
+        click.option("--requests-per-minute", type=Limit(), help="Over all gateways; unlimited when absent."),
+        click.option("--expires", metavar="90d|DATE|never", help="After this time, or at the end of this day (UTC)."),
+        click.option("--model", "models", multiple=True, metavar="MODEL", help="Only this model; several times."),
+    ):
+        function = option(function)
+    return function
+
+
 @key.command()
 @click.argument("id")
 @click.option("--owner", required=True, help="Who answers for it: a person or a team.")
-@click.option(
-    "--model", "models", multiple=True, metavar="MODEL", help="Only this model; may be given several times."
-)
-@click.option(
-    "--expires", metavar="90d|DATE", help="After this time, or at the end of this day (UTC); never when absent."
-)
+@terms_options
 @later_option
 @common_options
 @pass_context
-def add(context: Context, id: str, owner: str, models: tuple[str, ...], expires: str | None, later: bool) -> None:
-    """Make an API key and show it, this once."""
-    hosts_needed()
-    from rackwright.lifecycle.keys import add_key, tell_gateways
+def add(context: Context, /, id: str, owner: str, models: tuple[str, ...], later: bool, **terms: Any) -> int:
+    """Make an API key and show it, this once. It is for all models, for ever and without limits unless said.
 
-    added, text = add_key(context.fleet, id, owner=owner, models=models, expires=expires)
-    told = {} if later else tell_gateways(context.fleet, added)
-    _tell(context, told, later=later)
+    Exit code 3 when a gateway could not be told and doesn't let the key in yet.
+    """
+    hosts_needed()
+    from rackwright.lifecycle.keys import Terms, add_key
+
+    added, text = add_key(context.fleet, id, Terms(owner=owner, models=models, **terms))
+    told = _told(context, added, "add", later=later)
     shown = text.reveal()
     context.answer({**_document(added), "key": shown, "gateways": told}, shown)
+    return _code(told)
+
+
+@key.command()
+@click.argument("id")
+@click.option("--owner", help="Who answers for it: a person or a team.")
+@terms_options
+@click.option("--all-models", is_flag=True, help="All models, instead of those that it was for.")
+@later_option
+@common_options
+@pass_context
+def edit(
+    context: Context,
+    /,
+    id: str,
+    owner: str | None,
+    models: tuple[str, ...],
+    all_models: bool,
+    later: bool,
+    **terms: Any,
+) -> int:
+    """Change a key's owner, models, expiry or limits; what isn't named stays. The key itself stays the same.
+
+    Exit code 3 when a gateway could not be told and goes on as before.
+    """
+    hosts_needed()
+    from rackwright.lifecycle.keys import Terms, edit_key, may
+
+    if models and all_models:
+        raise UsageError("--model and --all-models", should="one of them")
+    said = Terms(owner=owner, models=models if models or all_models else None, **terms)
+    if said == Terms():
+        raise UsageError("nothing is said that should change", where=id, next="rackwright key edit --help")
+    changed = edit_key(context.fleet, id, said)
+    told = _told(context, changed, "edit", later=later)
+    context.answer({**_document(changed), "gateways": told}, f"{changed.id} of {changed.owner}: {may(changed)}")
+    return _code(told)
 
 
 @key.command(name="list")
 @common_options
 @pass_context
 def list_(context: Context) -> None:
-    """List the keys: id, owner, models, when each was made and expires."""
+    """List the keys: id, owner, models, limits, when each was made and expires."""
     from rackwright.fleet.keys import read_keys
 
     keys = read_keys(context.fleet.beside("keys.yml"))
-    rows = [("ID", "OWNER", "MODELS", "CREATED", "EXPIRES"), *(_row(one) for one in keys)]
-    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    rows = [("ID", "OWNER", "MODELS", "LIMITS", "CREATED", "EXPIRES"), *(_row(one) for one in keys)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     context.answer({"keys": [_document(one) for one in keys]}, "\n".join(lines) if keys else "no keys yet")
 
@@ -79,24 +142,31 @@ def revoke(context: Context, id: str, later: bool, yes: bool) -> int:
     Exit code 3 when a gateway could not be told and still lets the key in.
     """
     hosts_needed()
-    from rackwright.lifecycle.keys import find_key, revoke_key, tell_gateways
+    from rackwright.lifecycle.keys import find_key, revoke_key
 
     found = find_key(context.fleet, id)
     confirm(f"Revoke {found.id} of {found.owner}?", yes=yes)
     revoke_key(context.fleet, id)
-    told = {} if later else tell_gateways(context.fleet, found, revoked=True)
-    _tell(context, told, later=later)
+    told = _told(context, found, "revoke", later=later)
     context.answer({"revoked": _document(found), "gateways": told}, f"{found.id} of {found.owner} is revoked")
-    return ExitCode.HOSTS_FAILED if any(told.values()) else ExitCode.DONE
+    return _code(told)
 
 
-def _tell(context: Context, told: Mapping[str, str | None], *, later: bool) -> None:
-    """Say on standard error what the gateways don't know; with --json the document says it."""
+def _told(context: Context, key: ApiKey, verb: Verb, *, later: bool) -> Mapping[str, str | None]:
+    """Tell the gateways, and say on standard error what they don't know; with --json the document says it."""
+    from rackwright.lifecycle.keys import tell_gateways
+
+    told = {} if later else tell_gateways(context.fleet, key, verb)
     missed = {host: problem for host, problem in told.items() if problem}
     for host, problem in missed.items():
         context.note(f"{host} was not told: {problem}")
     if later or missed:
         context.note("next: rackwright apply")
+    return told
+
+
+def _code(told: Mapping[str, str | None]) -> int:
+    return ExitCode.HOSTS_FAILED if any(told.values()) else ExitCode.DONE
 
 
 def _document(one: ApiKey) -> dict[str, Json]:
@@ -109,9 +179,14 @@ def _document(one: ApiKey) -> dict[str, Json]:
         "created": stamp(one.created),
         "expires": stamp(one.expires) if one.expires else None,
         "sha256": one.sha256,
+        "requests_per_minute": one.requests_per_minute,
+        "concurrency": one.concurrency,
     }
 
 
 def _row(one: ApiKey) -> tuple[str, ...]:
     expires = f"{one.expires:%Y-%m-%d}" if one.expires else "never"
-    return one.id, one.owner, ", ".join(one.models) or "all", f"{one.created:%Y-%m-%d}", expires
+    limits = [f"{one.requests_per_minute} a minute"] if one.requests_per_minute else []
+    limits += [f"{one.concurrency} at a time"] if one.concurrency else []
+    models = ", ".join(one.models) or "all"
+    return one.id, one.owner, models, ", ".join(limits) or "none", f"{one.created:%Y-%m-%d}", expires

@@ -252,9 +252,7 @@ class _Composer:
             client_certificate="gateway-client",
             models=tuple(self._routed(model) for model in self.fleet.file.models),
             keys=self.keys,
-            peers=tuple(
-                Peer(name=other, address=self.fleet.service(other)) for other in self._other_gateways(name)
-            ),
+            peers=tuple(Peer(name=other, address=self.fleet.service(other)) for other in self._other_gateways(name)),
             longest_answer_seconds=settings.longest_answer,
             queue_seconds=settings.queue,
         )

@@ -1,14 +1,16 @@
-"""Give out API keys and take them back: in the keys file, and at every gateway at once."""
+"""Give out API keys, change what they may do and take them back: in the keys file, and at every gateway at once."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from pydantic import ValidationError
 
 from rackwright.errors import HostError, UsageError
-from rackwright.fleet.keys import ApiKey, add, as_gateway_keys, new_key, read_keys, revoke, write_keys
+from rackwright.fleet.keys import ApiKey, add, as_gateway_keys, new_key, read_keys, replaced, revoke, write_keys
 from rackwright.fleet.model import Fleet
 from rackwright.fleet.targets import target, targets
 from rackwright.run import new_run_id
@@ -17,29 +19,69 @@ from rackwright.state.formats import utc_now
 from rackwright.state.operator import operator
 from rackwright.values import Secret, parse_duration
 
+Verb = Literal["add", "edit", "revoke"]
+_DONE: dict[Verb, str] = {"add": "added", "edit": "changed", "revoke": "revoked"}
 
-def add_key(
-    fleet: Fleet, id: str, *, owner: str, models: tuple[str, ...] = (), expires: str | None = None
-) -> tuple[ApiKey, Secret]:
+
+@dataclass(frozen=True)
+class Terms:
+    """What a key may do, as an operator says it; None: nothing is said of it."""
+
+    owner: str | None = None
+    models: tuple[str, ...] | None = None
+    """Empty: all."""
+    expires: str | None = None
+    """Like 90d or 2027-03-31; "never"."""
+    requests_per_minute: int | None = None
+    """0: as many as it likes."""
+    concurrency: int | None = None
+    """0: as many as it likes."""
+
+    def fields(self, fleet: Fleet, now: datetime) -> dict[str, object]:
+        """Return the key's fields that are said. Raise UsageError if one can't be."""
+        models = self.models or ()
+        unknown = [model for model in models if model not in fleet.file.models]
+        if unknown:
+            should = f"one of {', '.join(fleet.file.models)}"
+            raise UsageError("no model of that name", where=unknown[0], should=should)
+        said = {"owner": self.owner, "models": self.models, "expires": self.expires}
+        found: dict[str, object] = {name: value for name, value in said.items() if value is not None}
+        if self.expires is not None:
+            found["expires"] = None if self.expires == "never" else _expiry(self.expires, now)
+        limits = {"requests_per_minute": self.requests_per_minute, "concurrency": self.concurrency}
+        return found | {name: limit or None for name, limit in limits.items() if limit is not None}
+
+
+def add_key(fleet: Fleet, id: str, terms: Terms) -> tuple[ApiKey, Secret]:
     """Return a new key as the keys file has it afterwards, and its text, which nothing keeps.
 
-    Raise UsageError, writing nothing, if the id is taken or not a name, a model unknown or `expires` no time to come.
+    Raise UsageError, writing nothing, if the id is taken or not a name, or the terms are none that can be.
     """
-    unknown = [model for model in models if model not in fleet.file.models]
-    if unknown:
-        raise UsageError("no model of that name", where=unknown[0], should=f"one of {', '.join(fleet.file.models)}")
     path = fleet.beside("keys.yml")
     keys = read_keys(path)
     created = utc_now()
     text, sha256 = new_key(id)
-    try:
-        key = ApiKey(
-            id=id, owner=owner, models=models, expires=_expiry(expires, created), sha256=sha256, created=created
-        )
-    except ValidationError as error:
-        raise _usage(error) from None
+    key = _checked({"id": id, "sha256": sha256, "created": created} | terms.fields(fleet, created))
     write_keys(path, add(keys, key))
     return key, text
+
+
+def edit_key(fleet: Fleet, id: str, terms: Terms) -> ApiKey:
+    """Return the key as the keys file has it afterwards; of what the terms don't say it stays as it was.
+
+    Raise UsageError, writing nothing, if there is none of this id, or the terms are none that can be.
+    """
+    path = fleet.beside("keys.yml")
+    key = _checked(find_key(fleet, id).model_dump() | terms.fields(fleet, utc_now()))
+    write_keys(path, replaced(read_keys(path), key))
+    return key
+
+
+def _checked(fields: dict[str, object]) -> ApiKey:
+    try:
+        return ApiKey.model_validate(fields)
+    except ValidationError as error:
+        raise _usage(error) from None
 
 
 def find_key(fleet: Fleet, id: str) -> ApiKey:
@@ -55,8 +97,9 @@ def revoke_key(fleet: Fleet, id: str) -> None:
     write_keys(path, revoke(read_keys(path), id))
 
 
-def tell_gateways(fleet: Fleet, key: ApiKey, *, revoked: bool = False) -> dict[str, str | None]:
-    """Each gateway lets the key in from now on, or no longer; return why one could not be told, None where it was.
+def tell_gateways(fleet: Fleet, key: ApiKey, verb: Verb) -> dict[str, str | None]:
+    """Each gateway lets the key in as it says from now on, or no longer; return why one could not be told, None where
+    it was.
 
     No lease is asked for: a key must be refusable also while another operator is at work.
     """
@@ -69,11 +112,11 @@ def tell_gateways(fleet: Fleet, key: ApiKey, *, revoked: bool = False) -> dict[s
         def tell(name: str) -> str | None:
             gateway = Gateways(remote, (name,))
             try:
-                if revoked:
+                if verb == "revoke":
                     gateway.remove_key(entry)
                 else:
                     gateway.put_key(entry)
-                write_audit(remote.connection(name), _act(fleet, key, "revoke" if revoked else "add"))
+                write_audit(remote.connection(name), _act(fleet, key, verb))
             except HostError as error:
                 return error.problems[0].what
             return None
@@ -81,15 +124,22 @@ def tell_gateways(fleet: Fleet, key: ApiKey, *, revoked: bool = False) -> dict[s
         return remote.each(fleet.gateways, tell)
 
 
-def _act(fleet: Fleet, key: ApiKey, verb: str) -> Act:
+def _act(fleet: Fleet, key: ApiKey, verb: Verb) -> Act:
     who = operator(target(fleet, fleet.control[0]).key).who
-    what = f"{verb} API key {key.id} of {key.owner}"
+    what = f"{_DONE[verb]} API key {key.id} of {key.owner}{'' if verb == 'revoke' else f': {may(key)}'}"
     return Act(time=utc_now(), operator=who, run=new_run_id(), command=f"key {verb}", what=what, outcome="done")
 
 
-def _expiry(text: str | None, now: datetime) -> datetime | None:
-    if text is None:
-        return None
+def may(key: ApiKey) -> str:
+    """Say in words what the key may do."""
+    rate = f"{key.requests_per_minute} requests a minute" if key.requests_per_minute else ""
+    running = f"{key.concurrency} at a time" if key.concurrency else ""
+    until = f"until {key.expires:%Y-%m-%d %H:%M} UTC" if key.expires else ""
+    models = ", ".join(key.models) or "all models"
+    return "; ".join(part for part in (models, rate, running, until) if part)
+
+
+def _expiry(text: str, now: datetime) -> datetime:
     expires = _moment(text, now)
     if expires <= now:
         raise UsageError("has passed already", where=f"--expires {text}", should="a time to come")

@@ -14,8 +14,8 @@ def told(monkeypatch):
     """What the gateways were told, with the answer that each gives."""
     calls, answers = [], {"gate1": None}
 
-    def tell(fleet, key, *, revoked=False):
-        calls.append((key.id, revoked))
+    def tell(fleet, key, verb):
+        calls.append((key.id, verb))
         return answers
 
     monkeypatch.setattr(procedure, "tell_gateways", tell)
@@ -34,7 +34,7 @@ def test_a_key_is_shown_once_and_written_down_as_its_sha256(site, told):
     assert hashlib.sha256(key.encode()).hexdigest() in written
     assert key not in written
     assert key not in rackwright("-f", site, "key", "list", "--json").stdout
-    assert told.calls == [("anna", False)]
+    assert told.calls == [("anna", "add")]
 
 
 def test_a_key_in_json_has_its_text_and_what_the_gateways_know(site, told):
@@ -49,7 +49,8 @@ def test_a_key_in_json_has_its_text_and_what_the_gateways_know(site, told):
 def test_a_gateway_that_is_not_there_yet_is_named_with_the_next_command(site, told):
     told.answers["gate1"] = "unreachable"
     ran = rackwright("-f", site, "key", "add", "ci", "--owner", "CI")
-    assert ran.exit_code == 0
+    assert ran.exit_code == 3
+    assert ran.stdout.startswith("rw-ci-")
     assert ran.stderr == "gate1 was not told: unreachable\nnext: rackwright apply\n"
 
 
@@ -67,6 +68,15 @@ def test_a_gateway_that_is_not_there_yet_is_named_with_the_next_command(site, to
         (["a", "--owner", "a", "--expires", "2020-01-01"], "error: --expires 2020-01-01: has passed already"),
         (["a", "--owner", "a", "--expires", "0d"], "error: --expires 0d: has passed already"),
         (["a", "--owner", "a", "--expires", "99999999d"], "error: --expires 99999999d: is no time"),
+        (
+            ["a", "--owner", "a", "--concurrency", "0"],
+            "error: Invalid value for '--concurrency': '0' should be a number",
+        ),
+        (
+            ["a", "--owner", "a", "--requests-per-minute", "x"],
+            "error: Invalid value for '--requests-per-minute': 'x' ",
+        ),
+        (["a", "--owner", "a", "--requests-per-minute", "9" * 9], "error: requests_per_minute: Input should be less"),
         (["a"], "error: Missing option '--owner'."),
     ],
 )
@@ -89,8 +99,52 @@ def test_keys_are_listed_as_a_table(site, told):
     assert rackwright("-f", site, "key", "list").stdout == "no keys yet\n"
     rackwright("-f", site, "key", "add", "ci", "--owner", "CI team", "--expires", "2099-12-31")
     lines = rackwright("-f", site, "key", "list").stdout.splitlines()
-    assert lines[0].split() == ["ID", "OWNER", "MODELS", "CREATED", "EXPIRES"]
-    assert re.fullmatch(r"ci  CI team  all     \d{4}-\d\d-\d\d  2100-01-01", lines[1])
+    assert lines[0].split() == ["ID", "OWNER", "MODELS", "LIMITS", "CREATED", "EXPIRES"]
+    assert re.fullmatch(r"ci  CI team  all     none    \d{4}-\d\d-\d\d  2100-01-01", lines[1])
+
+
+def test_a_key_is_edited_in_what_is_named_and_stays_the_same_key(site, told):
+    key = rackwright(
+        *("-f", site, "--json", "key", "add", "ci", "--owner", "CI", "--model", "assistant"),
+        *("--expires", "90d", "--requests-per-minute", "60"),
+    ).document
+    ran = rackwright("-f", site, "key", "edit", "ci", "--concurrency", "2", "--expires", "never")
+    assert (ran.exit_code, ran.stderr) == (0, "")
+    assert ran.stdout == "ci of CI: assistant; 60 requests a minute; 2 at a time\n"
+    assert told.calls[-1] == ("ci", "edit")
+    (listed,) = rackwright("-f", site, "key", "list", "--json").document["keys"]
+    assert listed == {name: key[name] for name in listed} | {"concurrency": 2, "expires": None}
+    rackwright("-f", site, "key", "edit", "ci", "--all-models", "--requests-per-minute", "unlimited")
+    rows = rackwright("-f", site, "key", "list").stdout.splitlines()
+    assert re.fullmatch(r"ci  CI     all     2 at a time  \d{4}-\d\d-\d\d  never", rows[1])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ([], "error: ci: nothing is said that should change\n"),
+        (["--model", "assistant", "--all-models"], "error: --model and --all-models; one of them\n"),
+        (["--model", "nosuch"], "error: nosuch: no model of that name"),
+        (["--expires", "2020-01-01"], "error: --expires 2020-01-01: has passed already"),
+        (["--owner", "a\nb"], "error: owner: has a control character"),
+    ],
+)
+def test_an_edit_that_cannot_be_changes_nothing(site, told, arguments, error):
+    rackwright("-f", site, "key", "add", "ci", "--owner", "CI")
+    before = (site.parent / "site.keys.yml").read_text()
+    ran = rackwright("-f", site, "key", "edit", "ci", *arguments)
+    assert ran.exit_code == 2
+    assert ran.stderr.startswith(error)
+    assert (site.parent / "site.keys.yml").read_text() == before
+    assert len(told.calls) == 1
+
+
+def test_a_gateway_that_was_not_told_of_an_edit_is_exit_code_3(site, told):
+    rackwright("-f", site, "key", "add", "ci", "--owner", "CI")
+    told.answers["gate1"] = "unreachable"
+    ran = rackwright("-f", site, "key", "edit", "ci", "--concurrency", "1")
+    assert ran.exit_code == 3
+    assert "gate1 was not told: unreachable\nnext: rackwright apply\n" in ran.stderr
 
 
 def test_a_revoked_key_is_gone_from_the_file_and_the_gateways(site, told):
@@ -98,7 +152,7 @@ def test_a_revoked_key_is_gone_from_the_file_and_the_gateways(site, told):
     assert rackwright("-f", site, "key", "revoke", "anna", answers="n\n").exit_code == 1
     ran = rackwright("-f", site, "key", "revoke", "anna", "--yes", "--json")
     assert ran.document["revoked"]["id"] == "anna"
-    assert told.calls[-1] == ("anna", True)
+    assert told.calls[-1] == ("anna", "revoke")
     assert rackwright("-f", site, "key", "list", "--json").document == {"keys": []}
 
 

@@ -97,4 +97,6 @@ def test_gateways_get_expired_keys_too_and_never_more_than_the_hash():
         "sha256": expired.sha256,
         "models": ("assistant",),
         "expires": expired.expires,
+        "requests_per_minute": 0,
+        "concurrency": 0,
     }

@@ -1,4 +1,4 @@
-"""What a key may do: requests a minute, requests at a time, until when; told to a running gateway without a reload."""
+"""What a key may do: requests a minute, requests at a time, until when; told to a gateway that runs."""
 
 from __future__ import annotations
 

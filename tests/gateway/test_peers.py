@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -45,6 +46,15 @@ def pair() -> Iterator[Pair]:
 def connected(stack: Stack) -> bool:
     rows = stack.gateway.ask("show peers").splitlines()
     return any("(remote" in row and "last_status=ESTA" in row for row in rows)
+
+
+def taught(stack: Stack) -> bool:
+    """Whether it has heard what those before and beside it know (flags RESYNC_LOCAL and _REMOTE of HAProxy 3.0).
+
+    A worker that hasn't yet, some five seconds after its peers changed, has nothing to teach the next.
+    """
+    found = re.search(r"id=gateways .* flags=0x([0-9a-f]+)", stack.gateway.ask("show peers"))
+    return found is not None and int(found[1], 16) & 3 == 3
 
 
 def test_requests_of_all_gateways_count_together(pair: Pair) -> None:
@@ -101,6 +111,15 @@ def test_while_the_other_is_gone_each_counts_alone(pair: Pair) -> None:
     in_one_minute(work)
 
 
+def test_a_gateway_is_known_by_its_certificate(pair: Pair) -> None:
+    context = ssl.create_default_context(cadata=pair.first.authority.pem)
+    context.check_hostname = False
+    folder = pair.second.folder / "second"
+    context.load_cert_chain(folder / "gateway-client.crt", folder / "gateway-client.key.cred")
+    greet(pair.first.settings.peers_port, context)
+    eventually(lambda: connected(pair.first) and connected(pair.second))
+
+
 @pytest.mark.parametrize("certificate", [None, "host-proxy"])
 def test_who_has_no_gateways_certificate_is_told_nothing(pair: Pair, certificate: str | None) -> None:
     context = ssl.create_default_context(cadata=pair.first.authority.pem)
@@ -108,9 +127,13 @@ def test_who_has_no_gateways_certificate_is_told_nothing(pair: Pair, certificate
     if certificate:
         files = [pair.first.folder / f"{certificate}{suffix}" for suffix in (".crt", ".key.cred")]
         context.load_cert_chain(*files)
-    port = pair.first.settings.peers_port
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        greet(pair.first.settings.peers_port, context)
+
+
+def greet(port: int, context: ssl.SSLContext) -> None:
+    """Say what a peer says first. Raise where nothing comes back."""
     with (
-        pytest.raises((ssl.SSLError, ConnectionError)),
         socket.create_connection(("127.0.0.1", port), timeout=10) as connection,
         context.wrap_socket(connection) as wrapped,
     ):
@@ -124,6 +147,7 @@ def test_a_gateways_own_next_worker_goes_on_counting_over_tls(pair: Pair) -> Non
         key = limited(requests_per_minute=1)
         pair.put(key)
         assert pair.first.send(key="limited").status == 200
+        eventually(lambda: taught(pair.first))
         pair.first.gateway.reload()
         eventually(lambda: pair.seen_by(pair.first, "gate1", key, 1))
         assert pair.first.send(key="limited").status == 429

@@ -9,7 +9,7 @@ import pytest
 from rackwright import remote
 from rackwright.errors import HostError
 from rackwright.fleet.keys import ApiKey, read_keys
-from rackwright.lifecycle.keys import add_key, find_key, revoke_key, tell_gateways
+from rackwright.lifecycle.keys import Terms, add_key, edit_key, find_key, revoke_key, tell_gateways
 from rackwright.remote.completed import Completed
 from tests.fleet.fleets import make_fleet
 
@@ -62,32 +62,34 @@ def hosts(monkeypatch):
 
 
 def test_every_gateway_is_told_and_notes_it_in_its_audit_log(fleet, hosts):
-    assert tell_gateways(fleet, KEY) == {"gate1": None, "gate2": None}
+    assert tell_gateways(fleet, KEY, "add") == {"gate1": None, "gate2": None}
     for name in ("gate1", "gate2"):
         told, noted = [stdin for host, _, stdin in hosts.ran if host == name]
-        assert f"add map $keys {'a' * 64} anna|0|all" in told
+        assert f"{'a' * 64} anna|0|all|0|0" in told
         assert '"command":"key add"' in noted
-        assert "add API key anna of Anna" in noted
+        assert "added API key anna of Anna: all models" in noted
 
 
 def test_a_revoked_key_is_taken_out_of_every_gateway(fleet, hosts):
-    tell_gateways(fleet, KEY, revoked=True)
+    tell_gateways(fleet, KEY, "revoke")
     told = [stdin for _, command, stdin in hosts.ran if "sh -s" in command]
     assert len(told) == 2
-    assert all(f"del map $keys {'a' * 64}" in script and "add map" not in script for script in told)
+    assert all(f"sha={'a' * 64} lines=''" in script for script in told)
 
 
 def test_a_gateway_out_of_reach_is_named_and_stops_no_other(fleet, hosts):
     hosts.gone.add("gate1")
-    told = tell_gateways(fleet, KEY)
+    told = tell_gateways(fleet, KEY, "add")
     assert told["gate2"] is None
     assert "no route to host" in told["gate1"]
 
 
 def test_a_key_is_written_found_and_revoked(fleet):
-    key, text = add_key(fleet, "anna", owner="Anna", models=("assistant",), expires="12h")
+    key, text = add_key(fleet, "anna", Terms(owner="Anna", models=("assistant",), expires="12h"))
     assert text.reveal().startswith("rw-anna-")
     assert (key.expires - key.created).total_seconds() == 12 * 3600
     assert find_key(fleet, "anna") == key
+    edited = edit_key(fleet, "anna", Terms(concurrency=3, expires="never"))
+    assert edited == find_key(fleet, "anna") == key.model_copy(update={"concurrency": 3, "expires": None})
     revoke_key(fleet, "anna")
     assert read_keys(fleet.beside("keys.yml")) == ()

@@ -146,9 +146,7 @@ def test_another_configuration_is_reloaded_and_never_restarted(name: str) -> Non
 
 def test_keys_are_written_by_hash_with_expiry_and_scope() -> None:
     a, b = "a" * 64, "b" * 64
-    assert keys_map(SETTINGS) == (
-        f"{a} a|0|all|0|0\n{b} b|1893456000|listed|60|2\n{b}/assistant yes\n{b}/idle yes\n"
-    )
+    assert keys_map(SETTINGS) == (f"{a} a|0|all|0|0\n{b} b|1893456000|listed|60|2\n{b}/assistant yes\n{b}/idle yes\n")
 
 
 def test_all_served_names_are_listed() -> None:
