@@ -63,7 +63,9 @@ def _check_known(name: Scalar, known: Collection[str], kind: str, findings: Find
             name, f"'{name.text}' is not a {kind}", "a key that begins with x- is free text and read by nobody"
         )
         return
-    listed = ", ".join(list(known)[:8]) + (", …" if len(known) > 8 else "")
+    # Only what has a name's form is shown: another may have invisible letters.
+    known = [word for word in known if Site.is_name(word)]
+    listed = ", ".join(known[:8]) + (", …" if len(known) > 8 else "")
     should = did_you_mean(name.text, known) or (f"known are {listed}" if known else None)
     findings.add(name, f"unknown {kind} '{name.text}'", should)
 

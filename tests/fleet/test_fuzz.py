@@ -49,6 +49,7 @@ def test_any_yaml_tokens_are_refused_without_a_traceback(tokens):
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@example([(SHORT.index(b"gpu-nodes"), 0, b"\xe2\x80\xae")])
 @given(st.lists(st.tuples(st.integers(0, len(SHORT)), st.integers(0, 30), TOKENS), min_size=1, max_size=4))
 def test_any_change_of_the_example_loads_or_is_refused(changes):
     data = SHORT

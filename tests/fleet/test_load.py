@@ -112,6 +112,9 @@ CASES = [
     ("gpu2: {", "gpu2: {ssh: {port: 8150}, ", []),
     ("gpu1: {", "gpu1: {ssh: {port: 8150}, ", ["fleet.yml:4 hosts.gpu1.ssh.port: ports 8100 to 8299 are the replicas' on gpu1; choose another port"]),
     ("gate1: {", "gate1: {ssh: {port: 443}, ", ["fleet.yml:3 hosts.gate1.ssh.port: port 443 is the gateway's on gate1; let sshd listen on another port"]),
+    ("gate1: {", "gate1: {ssh: {port: 8300}, ", ["fleet.yml:3 hosts.gate1.ssh.port: port 8300 is the gateways' among themselves on gate1; choose another port"]),
+    ("clients_from", "allow: [{on: gate1, from: 10.0.0.1, port: 8300, why: a}, {on: gpu1, from: 10.0.0.1, port: 8300, why: b}], clients_from",
+     ["fleet.yml:15 firewall.allow[0].port: port 8300 is the gateways' among themselves on gate1; choose another port"]),
     ("gate1: {", "gate1: {out: broken, ", ["fleet.yml:14 gateway.on: every gateway is out of service; at least one gateway must be in service"]),
     ("clients_from", "allow: [{on: gate1, from: 10.0.0.1, port: 443, why: a}, {on: gpu1, from: 10.0.0.1, port: 22, why: b}, "
      "{on: gpu1, from: 10.0.0.1, port: 8100, why: c}, {on: gpu1, from: 10.0.0.1, port: 70000, why: d}], clients_from", [

@@ -16,6 +16,7 @@ from rackwright.roles.model_store.settings import StoredModel
 from rackwright.values import File
 
 GATEWAY = Gateway(
+    name="gate1",
     domain="llm.lab.internal",
     address="10.0.0.1",
     certificate="gateway",

@@ -16,7 +16,7 @@ from rackwright.operations.haproxy.paths import Paths
 from rackwright.roles.gateway.access_log import Access, error_log_format, log_format, parse_access
 from rackwright.roles.gateway.configuration import haproxy_cfg, keys_map, maps, models_json
 from rackwright.roles.gateway.role import gateway
-from rackwright.roles.gateway.settings import Key, RoutedModel, Server, Settings
+from rackwright.roles.gateway.settings import Key, Peer, RoutedModel, Server, Settings
 from tests.fakes import play
 from tests.gateway.certificates import Authority
 
@@ -79,9 +79,11 @@ def accepted(configuration: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("address", ["10.20.0.10", "fd00::1"])
-def test_haproxy_accepts_the_configuration(tmp_path: Path, address: str) -> None:
+@pytest.mark.parametrize("peers", [(), ("10.20.0.11",), ("fd00::2", "fd00::3")])
+def test_haproxy_accepts_the_configuration(tmp_path: Path, address: str, peers: tuple[str, ...]) -> None:
     paths = Paths(configuration=str(tmp_path), run=str(tmp_path), certificates=str(tmp_path))
-    settings = SETTINGS.model_copy(update={"address": ip_address(address)})
+    others = tuple(Peer(name=f"gate-{at}", address=ip_address(peer)) for at, peer in enumerate(peers))
+    settings = SETTINGS.model_copy(update={"address": ip_address(address), "peers": others})
     authority = Authority(tmp_path)
     for name in ("gateway", "gateway-client"):
         authority.issue(name, (name,), client=name != "gateway")

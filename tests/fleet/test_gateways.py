@@ -1,0 +1,58 @@
+"""Several gateways of one fleet: who they share their counts with, and who may reach that port."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+
+from rackwright.fleet.host import HostModel, host_models
+from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, model_digest
+from rackwright.roles.gateway.settings import PEERS_PORT, Key, Peer
+from rackwright.values import File
+from tests.fleet.fleets import make_fleet
+
+HOSTS = {
+    "gate1": {"address": "10.0.0.9", "service": "10.1.0.9"},
+    "gate2": {"address": "10.0.0.8", "service": "10.1.0.8"},
+    "gate3": {"address": "10.0.0.7", "out": "RMA"},
+    "gpu1": {"address": "10.0.0.10"},
+}
+FILE = File(path="a.gguf", url="https://models.example/a.gguf", size=1, sha256="0" * 64)
+LOCK = Lock(
+    fleet="acme",
+    models={"assistant": ModelLock(source="hf:acme/tiny", digest=model_digest([FILE]), files=(FILE,))},
+    runtimes={"llama_cpp-b1": RuntimeLock(kind="llama_cpp", version="b1", files=(FILE,))},
+    ports={"gpu1": {"assistant@1": 8100}},
+)
+
+
+def models(*gateways: str) -> dict[str, HostModel]:
+    fleet = make_fleet(Path("site.yml"), hosts=HOSTS, gateway={"on": gateways, "domain": "llm.acme.internal"})
+    key = Key(id="ci", sha256="a" * 64, expires=datetime(2030, 1, 1, tzinfo=UTC), requests_per_minute=5)
+    return host_models(fleet, LOCK, (key,))
+
+
+def admitted(model: HostModel) -> list[object]:
+    return [source for opening in model.firewall.openings if opening.port == PEERS_PORT for source in opening.sources]
+
+
+def test_each_gateway_in_service_shares_with_the_others_at_their_service_addresses() -> None:
+    found = models("gate1", "gate2", "gate3")
+    assert found["gate1"].gateway is not None
+    assert found["gate1"].gateway.name == "gate1"
+    assert found["gate1"].gateway.peers == (Peer(name="gate2", address=ip_address("10.1.0.8")),)
+    assert found["gate1"].gateway.keys[0].requests_per_minute == 5
+
+
+def test_only_the_other_gateways_reach_that_port() -> None:
+    found = models("gate1", "gate2", "gate3")
+    assert admitted(found["gate1"]) == [ip_network("10.1.0.8")]
+    assert admitted(found["gate2"]) == [ip_network("10.1.0.9")]
+    assert admitted(found["gpu1"]) == []
+
+
+def test_a_gateway_alone_opens_nothing_for_it() -> None:
+    found = models("gate1")["gate1"]
+    assert found.gateway is not None
+    assert (found.gateway.peers, admitted(found)) == ((), [])
