@@ -6,6 +6,17 @@ from rackwright.roles.probe.scripts import LONGEST
 from rackwright.roles.probe.settings import Settings
 
 _COMMON = """\
+ProtectSystem=strict
+ProtectHome=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+PrivateDevices=yes
+DevicePolicy=closed
+KeyringMode=private
 PrivateNetwork=yes
 RestrictAddressFamilies=AF_UNIX
 IPAddressDeny=any
@@ -39,15 +50,6 @@ RuntimeDirectoryPreserve=yes
 TimeoutStartSec={settings.deadline_seconds * LONGEST}
 CapabilityBoundingSet=CAP_SYS_PTRACE
 ReadWritePaths=/var/lib/rackwright
-ProtectSystem=strict
-ProtectHome=yes
-ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-PrivateDevices=yes
 PrivateTmp=yes
 {_COMMON}"""
 
@@ -102,5 +104,8 @@ StandardError=journal
 TimeoutStartSec=5
 RuntimeMaxSec=5
 CapabilityBoundingSet=
-ProtectSystem=strict
+ProtectProc=invisible
+ProcSubset=pid
+PrivateIPC=yes
+UMask=0077
 {_COMMON}"""

@@ -15,6 +15,7 @@ import pytest
 from rackwright.lab.hosts import Lab, LabFleet
 from rackwright.lifecycle.asking import FromController, Request, ask, closed_ports
 from rackwright.values import Secret
+from tests.lab import exposure
 from tests.lab.labs import fresh_lab
 from tests.lab.operator import Operator, operator
 from tests.waiting import wait_until
@@ -113,6 +114,20 @@ def test_a_second_apply_changes_nothing_on_every_host(site: Operator) -> None:
     assert (said["changed"], said["failed"], said["skipped"]) == (0, 0, 0)
     assert all(host["changed"] == 0 for host in said["hosts"].values())
     assert site("plan", "--check").code == 0
+
+
+def test_each_service_is_held_to_its_exposure_by_systemds_own_measure(site: Operator, lab: Lab) -> None:
+    found = {host: exposure.measured(lab, host) for host in ("gate1", "gpu1")}
+    print(found)
+    assert {"rackwright-firewall", "rackwright-gateway"} <= found["gate1"].keys()
+    assert {"rackwright-host-proxy", "rackwright-assistant@1", "rackwright-assistant-1.probe"} <= found["gpu1"].keys()
+    loose = {
+        f"{host} {unit}": level
+        for host, units in found.items()
+        for unit, level in units.items()
+        if level > exposure.limit_of(unit)
+    }
+    assert loose == {}
 
 
 def test_verify_proves_the_service(site: Operator) -> None:
