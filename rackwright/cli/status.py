@@ -51,6 +51,7 @@ def _show(context: Context, site: Site, *, clear: bool) -> Status:
         "replicas": [asdict(replica) for replica in found.replicas],
         "lease": str(found.lease) if found.lease else None,
         "notes": list(found.notes),
+        "warnings": list(found.warnings),
         "healthy": found.healthy,
     }
     context.answer(document, _text(found))
@@ -68,4 +69,4 @@ def _text(found: Status) -> str:
     lines += [f"host {host.host}: pending: {host.pending}" for host in found.hosts if host.pending]
     if found.lease:
         lines.append(f"{'leased by' if found.lease.live else 'expired lease of'} {found.lease}")
-    return "\n".join(lines + list(found.notes))
+    return "\n".join([*lines, *found.notes, *(f"warning: {text}" for text in found.warnings)])

@@ -35,6 +35,18 @@ def own_certificate_of(fleet: Fleet, now: datetime | None = None) -> Issued | No
     return Issued(pem, key)
 
 
+def own_certificate_end(fleet: Fleet) -> tuple[Path, datetime] | None:
+    """Return the file of gateway.certificate and when it ends; None: the fleet's authority issues it.
+
+    Raise FleetError if it can't be read. Its key isn't looked at.
+    """
+    asked = fleet.file.gateway.certificate
+    if asked is None:
+        return None
+    path = fleet.path.parent / Path(asked.certificate).expanduser()
+    return path, _read(path, f"{fleet.path} gateway.certificate.certificate")[1].not_valid_after_utc
+
+
 def _read(path: Path, where: str) -> tuple[str, x509.Certificate]:
     from cryptography import x509
 

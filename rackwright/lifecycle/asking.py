@@ -11,6 +11,7 @@ import secrets
 import shlex
 import subprocess
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Protocol
 
 from rackwright.errors import RackwrightError
@@ -87,7 +88,7 @@ class FromController:
 def ask(asker: Asker, authority: str, requests: tuple[Request, ...]) -> tuple[Response, ...]:
     """Given the PEM of the authority to trust, send the requests one after another and return what came back."""
     mark = secrets.token_hex(16)
-    script = [f"umask 077; ca=$(mktemp); trap 'rm -f \"$ca\"' EXIT; cat >\"$ca\" <<'{mark}'", authority.strip(), mark]
+    script = _trusting(authority, mark)
     for request in requests:
         script += _curl(request, mark)
     output = asker.shell("\n".join(script) + "\n", sum(request.seconds for request in requests) + 30)
@@ -101,6 +102,25 @@ def ask(asker: Asker, authority: str, requests: tuple[Request, ...]) -> tuple[Re
     return tuple(
         Response(int(status), body, float(time), problem, int(code)) for body, status, time, code, problem in found
     )
+
+
+def certificate_end(asker: Asker, authority: str, request: Request) -> datetime | None:
+    """Return when the certificate ends that is shown there, None where none is that `authority` vouches for."""
+    resolve = shlex.quote(f"{request.domain}:{request.port}:{_bracketed(request.address)}")
+    options = f"-q -s --noproxy '*' --connect-timeout 5 -m {request.seconds} -o /dev/null -w '%{{certs}}'"
+    url = shlex.quote(f"https://{request.domain}:{request.port}/")
+    script = [
+        *_trusting(authority, secrets.token_hex(16)),
+        f'curl {options} --cacert "$ca" --resolve {resolve} {url}',
+    ]
+    shown = asker.shell("\n".join([*script, ""]), request.seconds + 10)
+    found = re.search(r"^Expire date:(.+)$", shown, re.MULTILINE)
+    return datetime.strptime(found[1].strip(), "%b %d %H:%M:%S %Y GMT").replace(tzinfo=UTC) if found else None
+
+
+def _trusting(authority: str, mark: str) -> list[str]:
+    """Lines of a script after which the file $ca has this PEM."""
+    return [f"umask 077; ca=$(mktemp); trap 'rm -f \"$ca\"' EXIT; cat >\"$ca\" <<'{mark}'", authority.strip(), mark]
 
 
 def _curl(request: Request, mark: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -52,7 +53,7 @@ def check_hosts(fleet: Fleet, hosts: tuple[str, ...]) -> Checked:
     # The settings of all roles: `check --offline` needs none of them.
     from rackwright.fleet.host import host_models
 
-    conditions = [*_secrets(fleet), *_names(fleet)]
+    conditions = [*_secrets(fleet), *_ending(fleet), *_names(fleet)]
     lock = _lock(fleet)
     if lock is None or mismatches(fleet, lock):
         return Checked(tuple(conditions))
@@ -86,6 +87,24 @@ def _secret(where: str, reference: str, folder: Path) -> Condition:
         problem = error.problems[0]
         return Condition("controller", "secret", State.FAILED, f"{where}: {problem.what}", problem.next)
     return Condition("controller", "secret", State.OK, f"{where} resolves")
+
+
+def _ending(fleet: Fleet) -> Iterator[Condition]:
+    """API keys and the operator's own certificate, where they end soon."""
+    from rackwright.fleet.keys import read_keys
+    from rackwright.fleet.own_certificate import own_certificate_end
+    from rackwright.lifecycle.ending import days, ending_certificates, ending_keys
+
+    now = datetime.now(UTC)
+    endings = ending_keys(read_keys(fleet.beside("keys.yml")), now)
+    if own := own_certificate_end(fleet):
+        (path, ends), renew = own, "put a new one there, then rackwright apply"
+        ending = ending_certificates("controller", {str(path): ends}, now, renew)
+        endings += ending
+        if not ending:
+            yield Condition("controller", "lasts", State.OK, f"certificate {path}: {days(ends - now)}")
+    for each in endings:
+        yield Condition("controller", "lasts", State.WARNING, each.said(now), each.next)
 
 
 def _names(fleet: Fleet) -> Iterator[Condition]:

@@ -5,8 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from rackwright.lifecycle.ending import days, ending_certificates
+from rackwright.roles.certificate.ends import COMMAND as CERTIFICATES_COMMAND
+from rackwright.roles.certificate.ends import parse as parse_ends
 
 if TYPE_CHECKING:
     from rackwright.fleet.host import HostModel
@@ -66,6 +71,8 @@ def script(model: HostModel, urls: tuple[str, ...] = ()) -> str:
     for stored in store.models if store else ():
         folder = f"{root}/{shlex.quote(stored.name)}/{stored.digest[:16]}"
         lines.append(f"[ -d {folder} ] && echo stored {shlex.quote(stored.digest)}")
+    if model.certificates:
+        lines.append(f"({CERTIFICATES_COMMAND}) | sed 's/^/certificate /'")
     for url in urls:
         quoted = shlex.quote(url)
         lines.append(f"echo url {quoted} $(curl -sS -o /dev/null -m 10 -w '%{{http_code}}' -I {quoted} 2>&1)")
@@ -90,6 +97,7 @@ def judge(
     if model.model_store:
         yield _disk(model.name, model.model_store, answers)
         yield _memory(model, model.model_store, answers)
+    yield from _certificates(model, answers, controller_time)
     for entry in answers.values.get("url", ()):
         yield _url(model, entry)
 
@@ -121,6 +129,7 @@ def _clock(model: HostModel, answers: Answers, controller_time: float) -> Condit
 def _ports(model: HostModel, answers: Answers) -> Condition:
     wanted = {proxied.port for proxied in model.host_proxy.replicas} if model.host_proxy else set()
     wanted |= {model.gateway.port} if model.gateway else set()
+    wanted |= {model.gateway.peers_port} if model.gateway and model.gateway.peers else set()
     taken = []
     for entry in answers.values.get("listen", ()):
         address, _, process = entry.partition(" ")
@@ -152,6 +161,17 @@ def _memory(model: HostModel, store: ModelStore, answers: Answers) -> Condition:
     found = f"{have / 1e9:.1f} GB, {need / 1e9:.1f} GB of weights on the CPU"
     state = State.OK if have > need * 1.2 else State.FAILED
     return Condition(model.name, "memory", state, found, None if state is State.OK else "place fewer replicas there")
+
+
+def _certificates(model: HostModel, answers: Answers, controller_time: float) -> Iterator[Condition]:
+    found = parse_ends("\n".join(answers.values.get("certificate", ())))
+    now = datetime.fromtimestamp(controller_time, UTC)
+    endings = ending_certificates(model.name, found, now)
+    for ending in endings:
+        yield Condition(model.name, "lasts", State.WARNING, ending.said(now), ending.next)
+    if found and not endings:
+        left = ", ".join(f"{stem} {days(end - now)}" for stem, end in found.items() if end)
+        yield Condition(model.name, "lasts", State.OK, f"certificates: {left}")
 
 
 def _url(model: HostModel, entry: str) -> Condition:

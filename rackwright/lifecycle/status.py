@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from rackwright.errors import HostError
+from rackwright.fleet.keys import read_keys
 from rackwright.fleet.lock import lock_digest
 from rackwright.fleet.model import Replica
 from rackwright.gateway import ServerState
+from rackwright.lifecycle.ending import ending_certificates, ending_keys
 from rackwright.lifecycle.plan import restarts
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.survey import Survey, survey
+from rackwright.roles.certificate.ends import COMMAND as CERTIFICATES_COMMAND
+from rackwright.roles.certificate.ends import parse as parse_ends
+from rackwright.state.formats import stamp, utc_now
 from rackwright.state.lease import Lease
+
+
+@dataclass(frozen=True)
+class Drained:
+    """Why a replica takes nothing new, as the gateways have it written down."""
+
+    reason: str
+    who: str
+    since: str
+    """UTC, ISO 8601."""
+    by_hand: bool
 
 
 @dataclass(frozen=True)
@@ -26,12 +43,14 @@ class ReplicaStatus:
     state: str
     """loading, ready, busy, hung, stopped; not installed; unreachable."""
     traffic: str
-    """yes, no, drained with its reason, or unknown."""
+    """yes, no, drained with its reason, who and since when, or unknown."""
     in_flight: int | None
     version: str
     """Runtime and first digits of the model's digest, as the lock has them."""
     pending: str | None
     """What an apply would do to it."""
+    drained: Drained | None = None
+    """None: it isn't, or nobody wrote down why."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +59,8 @@ class HostStatus:
     state: str
     """ok, unreachable with its reason, or out with its reason."""
     pending: str | None
+    certificates: Mapping[str, int]
+    """Of those that it has: days until their end, 0 where it has come or they can't be read."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +70,8 @@ class Status:
     lease: Lease | None
     notes: tuple[str, ...]
     """What could not be asked."""
+    warnings: tuple[str, ...]
+    """API keys and certificates that end soon, with what to do."""
 
     @property
     def healthy(self) -> bool:
@@ -62,9 +85,14 @@ def status(site: Site) -> Status:
     surveyed = survey(site)
     notes: list[str] = []
     servers = _servers(site, notes)
+    ends, now = _certificate_ends(site, surveyed), utc_now()
     pending = {restart.replica.address: "restart" for restart in restarts(site, surveyed)}
     return Status(
-        hosts=tuple(_host(site, surveyed, name) for name in site.fleet.file.hosts if _looked_at(site, name)),
+        hosts=tuple(
+            _host(site, surveyed, name, _days(ends.get(name, {}), now))
+            for name in site.fleet.file.hosts
+            if _looked_at(site, name)
+        ),
         replicas=tuple(
             _replica(site, surveyed, servers, pending.get(replica.address), replica)
             for replica in site.fleet.replicas
@@ -72,7 +100,26 @@ def status(site: Site) -> Status:
         ),
         lease=_lease(site, notes),
         notes=tuple(notes),
+        warnings=tuple(_warnings(site, ends, now)),
     )
+
+
+def _certificate_ends(site: Site, surveyed: Survey) -> dict[str, dict[str, datetime | None]]:
+    """Return each host's certificates; one that doesn't answer now is named in the survey or by the next look."""
+    answers = site.remote.run_on(tuple(surveyed.hosts), CERTIFICATES_COMMAND)
+    return {name: parse_ends(answer.stdout) for name, answer in answers.items() if not isinstance(answer, HostError)}
+
+
+def _days(ends: Mapping[str, datetime | None], now: datetime) -> dict[str, int]:
+    return {stem: max((end - now).days, 0) if end else 0 for stem, end in ends.items()}
+
+
+def _warnings(site: Site, ends: Mapping[str, Mapping[str, datetime | None]], now: datetime) -> Iterator[str]:
+    for name, certificates in ends.items():
+        for ending in ending_certificates(name, certificates, now):
+            yield f"{ending.where}: {ending.said(now)}; next: {ending.next}"
+    for ending in ending_keys(read_keys(site.fleet.beside("keys.yml")), now):
+        yield f"{ending.said(now)}; next: {ending.next}"
 
 
 def _looked_at(site: Site, host: str) -> bool:
@@ -96,15 +143,14 @@ def _lease(site: Site, notes: list[str]) -> Lease | None:
         return None
 
 
-def _host(site: Site, surveyed: Survey, name: str) -> HostStatus:
+def _host(site: Site, surveyed: Survey, name: str, certificates: Mapping[str, int]) -> HostStatus:
     if reason := site.fleet.file.hosts[name].out:
-        return HostStatus(name, f"out: {reason}", None)
+        return HostStatus(name, f"out: {reason}", None, certificates)
     if reason := surveyed.unreachable.get(name):
-        return HostStatus(name, f"unreachable: {reason}", None)
+        return HostStatus(name, f"unreachable: {reason}", None, certificates)
     record = surveyed.hosts[name].record
-    if not record:
-        return HostStatus(name, "ok", "never applied")
-    return HostStatus(name, "ok", None if lock_digest(site.lock) in record else "another lock was applied")
+    pending = None if lock_digest(site.lock) in record else "another lock was applied" if record else "never applied"
+    return HostStatus(name, "ok", pending, certificates)
 
 
 def _replica(
@@ -124,6 +170,7 @@ def _replica(
         in_flight=server.in_flight if server else None,
         version=f"{model.runtime.kind} {model.runtime.version}, {site.lock.models[replica.model].digest[:16]}",
         pending=pending or (None if found or host is None else "install"),
+        drained=_drained(server),
     )
 
 
@@ -132,5 +179,14 @@ def _traffic(server: ServerState | None) -> str:
         return "unknown"
     if server.drained:
         record = server.record
-        return f"drained: {record.reason} ({record.who.partition(' ')[0]})" if record else "drained"
+        if record is None:
+            return "drained"
+        return f"drained: {record.reason} ({record.who.partition(' ')[0]}, since {record.time:%Y-%m-%d %H:%M} UTC)"
     return "yes" if server.up else "no"
+
+
+def _drained(server: ServerState | None) -> Drained | None:
+    if server is None or not server.drained or server.record is None:
+        return None
+    record = server.record
+    return Drained(record.reason, record.who, stamp(record.time), record.by_hand)

@@ -6,13 +6,16 @@ import json
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from ipaddress import ip_address
 
 from rackwright.errors import RackwrightError
 from rackwright.fleet.keys import new_key
-from rackwright.lifecycle.asking import Asker, FromController, Request, Response, ask, closed_ports
+from rackwright.lifecycle.asking import Asker, FromController, Request, Response, ask, certificate_end, closed_ports
+from rackwright.lifecycle.ending import CERTIFICATE_DAYS, days
 from rackwright.lifecycle.site import Site
 from rackwright.run import Outcome, Run
+from rackwright.state.formats import utc_now
 from rackwright.values import Secret
 
 KEY_SECONDS = 600
@@ -105,6 +108,18 @@ def _gateway(site: Site, asker: Asker, gateway: str, key: Secret) -> Iterator[Pr
     for case, response in zip(cases, responses, strict=True):
         passed, found = case.judge(response)
         yield Proof(gateway, case.what, passed, found)
+    yield _lasting(site, asker, gateway)
+
+
+def _lasting(site: Site, asker: Asker, gateway: str) -> Proof:
+    """The certificate that clients are shown lasts for a while yet."""
+    request = Request(str(site.fleet.service(gateway)), site.fleet.file.gateway.domain)
+    ends, now = certificate_end(asker, site.trusted, request), utc_now()
+    what = f"its certificate lasts {CERTIFICATE_DAYS} days and more"
+    if ends is None:
+        return Proof(gateway, what, False, "none was shown that this fleet trusts")
+    passed = ends - now >= timedelta(days=CERTIFICATE_DAYS)
+    return Proof(gateway, what, passed, f"until {ends:%Y-%m-%d}, {days(ends - now)}")
 
 
 def _cases(site: Site, address: str, key: Secret) -> Iterator[_Case]:

@@ -76,6 +76,18 @@ def test_a_bad_host_is_named_with_what_was_found(line, instead, what, state, say
     assert says in text
 
 
+@pytest.mark.parametrize(
+    ("end", "state", "says"),
+    [
+        ("notAfter=1971-01-01 00:00:00Z", State.OK, "certificates: gateway 364 days"),
+        ("notAfter=1970-01-30 00:00:00Z", State.WARNING, "certificate gateway ends on 1970-01-30 00:00 UTC, in 28 days"),
+        ("", State.WARNING, "certificate gateway can't be read"),
+    ],
+)
+def test_certificates_are_told_with_what_is_left_of_them(end, state, says):
+    assert found(f"{GOOD}certificate gateway.crt {end}\n")["lasts"] == (state, says)
+
+
 def test_a_control_host_on_ubuntu_is_refused():
     (system, *_) = judge(HOST, parse(GOOD.replace("debian 13", "ubuntu 24.04")), 1000.0, controls=True)
     assert (system.what, system.state) == ("system", State.FAILED)

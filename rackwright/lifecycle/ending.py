@@ -1,0 +1,65 @@
+"""What ends soon: API keys and certificates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rackwright.fleet.keys import ApiKey
+
+KEY_DAYS = 14
+CERTIFICATE_DAYS = 30
+"""How long before its end one is warned of. Apply renews the fleet's own far earlier, in the last third of a year."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Something that ends within these days, or has ended."""
+
+    where: str
+    """A host, or the controller."""
+    what: str
+    ends: datetime | None
+    """None: it can't be read."""
+    next: str
+
+    def said(self, now: datetime) -> str:
+        """Return it in words, without where and next."""
+        if self.ends is None:
+            return f"{self.what} can't be read"
+        if self.ends <= now:
+            return f"{self.what} ended on {self.ends:%Y-%m-%d %H:%M} UTC"
+        return f"{self.what} ends on {self.ends:%Y-%m-%d %H:%M} UTC, in {days(self.ends - now)}"
+
+
+def ending_keys(keys: Iterable[ApiKey], now: datetime) -> tuple[Ending, ...]:
+    """Return the keys that end within KEY_DAYS; those that have ended already are meant to have."""
+    return tuple(
+        Ending(
+            "controller",
+            f"API key {key.id} of {key.owner}",
+            key.expires,
+            f"rackwright key edit {key.id} --expires 90d",
+        )
+        for key in keys
+        if key.expires and now < key.expires <= now + timedelta(days=KEY_DAYS)
+    )
+
+
+def ending_certificates(
+    host: str, certificates: Mapping[str, datetime | None], now: datetime, next: str = "rackwright apply"
+) -> tuple[Ending, ...]:
+    """Given a host's certificates by stem, return those that end within CERTIFICATE_DAYS, have, or can't be read."""
+    limit = now + timedelta(days=CERTIFICATE_DAYS)
+    return tuple(
+        Ending(host, f"certificate {stem}", ends, next)
+        for stem, ends in certificates.items()
+        if ends is None or ends <= limit
+    )
+
+
+def days(span: timedelta) -> str:
+    """Return whole days in words; less than one is said as hours."""
+    whole, unit = (span.days, "day") if span.days else (span.seconds // 3600, "hour")
+    return f"{whole} {unit}{'' if whole == 1 else 's'}"
