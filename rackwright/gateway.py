@@ -49,6 +49,11 @@ tell "set server model.{model}/$server state drain" >/dev/null
 [ $(( $(admin {model} "$server") & 8 )) -ne 0 ] || {{ echo 'HAProxy did not drain it' >&2; exit 1; }}
 """
 
+_COPY_DRAIN = """install -d -m 0755 -- "$drains"
+printf '%s\\n' {record} >"$drains/.new"; sync "$drains/.new"; mv -f "$drains/.new" "$drains"/{server}
+[ ! -S "$run/master.sock" ] || tell "set server model.{model}/{server} state drain" >/dev/null
+"""
+
 _READY = """server=$(named {model} {begin})
 [ -n "$server" ] || {{ echo 'this gateway has no such server' >&2; exit 1; }}
 rm -f "$drains/$server"
@@ -134,7 +139,12 @@ class Gateways:
     def __init__(self, remote: Remote, hosts: Iterable[str], *, paths: Paths = PATHS, drains: str = DRAINS) -> None:
         self._remote = remote
         self._hosts = tuple(hosts)
+        self._paths, self._drains = paths, drains
         self._helpers = _HELPERS.format(run=paths.run, configuration=paths.configuration, drains=drains)
+
+    def only(self, host: str) -> Gateways:
+        """Return this one of them."""
+        return Gateways(self._remote, (host,), paths=self._paths, drains=self._drains)
 
     def servers(self) -> dict[str, ServerState]:
         """Return every replica that a gateway knows, by HOST/MODEL@N."""
@@ -154,6 +164,14 @@ class Gateways:
         record = DrainRecord(who=who, reason=reason, by_hand=by_hand, time=datetime.now(UTC))
         values = {"keep": "true" if by_hand else "false", "record": quote(record.model_dump_json())}
         self._run(_DRAIN.format(**_parts(address), **values), f"draining {address}")
+
+    def copy_drain(self, address: str, port: int, record: DrainRecord) -> None:
+        """Afterwards the gateways have this drain of HOST/MODEL@N, which another has: one that doesn't run yet never
+        sends there, not even as it starts."""
+        parts = _parts(address)
+        server = quote(f"{parts['begin']}.{port}")
+        script = _COPY_DRAIN.format(model=parts["model"], server=server, record=quote(record.model_dump_json()))
+        self._run(script, f"draining {address}")
 
     def ready(self, address: str) -> None:
         """Afterwards every gateway may send requests to HOST/MODEL@N, and no record of a drain is left."""
@@ -221,7 +239,10 @@ def merged(gateways: Mapping[str, Mapping[str, ServerState]]) -> dict[str, Serve
             drained=any(state.drained for state in seen),
             up=len(seen) == len(gateways) and all(state.up for state in seen),
             in_flight=sum(state.in_flight for state in seen),
-            record=next((state.record for state in seen if state.record), None),
+            # What one gateway knows to be by hand is so.
+            record=min(
+                (state.record for state in seen if state.record), key=lambda told: not told.by_hand, default=None
+            ),
         )
     return states
 

@@ -47,7 +47,9 @@ def plan_document(planned: Plan) -> dict[str, Json]:
     restarts = [{"replica": restart.replica.address, "why": restart.why} for restart in planned.restarts]
     run = document(planned.run)
     returns = [replica.address for replica in planned.returns]
-    return {**run, **_totals(run), "closing": closing, "restarts": restarts, "returns": returns}
+    drains = [{"gateway": drain.gateway, "replica": drain.replica.address} for drain in planned.drains]
+    told: dict[str, Json] = {"closing": closing, "restarts": restarts, "returns": returns, "drains": drains}
+    return {**run, **_totals(run), **told}
 
 
 def plan_view(planned: Plan) -> str:
@@ -63,6 +65,9 @@ def plan_view(planned: Plan) -> str:
     if planned.returns:
         listed = [f"  {replica.address}" for replica in planned.returns]
         parts.append("\n".join(["drained by a run, not returned yet; apply returns what answers:", *listed]))
+    if planned.drains:
+        listed = [f"  {drain.gateway}: {drain.replica.address}: {drain.record.reason}" for drain in planned.drains]
+        parts.append("\n".join(["drained by hand, and a gateway doesn't know it; apply tells it:", *listed]))
     return "\n\n".join(parts)
 
 

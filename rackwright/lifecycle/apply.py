@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rackwright.engine import Stopping, stoppable
 from rackwright.errors import HostError, RackwrightError
 from rackwright.fleet.model import Replica
+from rackwright.lifecycle.drains import copy_drains
 from rackwright.lifecycle.engines import roll, settle
 from rackwright.lifecycle.leased import leased
 from rackwright.lifecycle.plan import Plan, Restart, plan
@@ -109,8 +110,19 @@ def _change(work: _Work, planned: Plan) -> Run:
     _stage(work.talk, 2)
     run = _then(work, run, baseline)
     _stage(work.talk, 3)
+    run += Run(unreachable=_drained_as_others(work, run, planned))
     run = _then(work, run, service)
     return _then(work, run, retire)
+
+
+def _drained_as_others(work: _Work, run: Run, planned: Plan) -> dict[str, str]:
+    """A gateway knows what a person drained before it sends the first request."""
+    if run.interrupted:
+        return {}
+    missing = [drain for drain in planned.drains if drain.gateway in _going(work.site, run)]
+    for drain in missing:
+        work.talk.say(f"{drain.replica.address}: drained at {drain.gateway} too: {drain.record.reason}")
+    return copy_drains(work.site, missing)
 
 
 def _then(work: _Work, run: Run, deploy: Callable[[], None]) -> Run:

@@ -11,6 +11,7 @@ from rackwright import roles
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.model import Replica
 from rackwright.fleet.naming import unknown
+from rackwright.lifecycle.drains import MissingDrain, missing_drains
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.survey import Survey, Surveyed, survey
 from rackwright.roles.firewall.closing import Closing, closing, locks_out, refusals
@@ -36,12 +37,14 @@ class Plan:
     """One at a time: drained, restarted, proven, returned."""
     returns: tuple[Replica, ...]
     """Drained by a run and not returned yet; apply, which holds the lease alone, returns them when they answer."""
+    drains: tuple[MissingDrain, ...]
+    """Drained by hand, and one of the gateways doesn't know; apply tells it."""
     surveyed: Survey
 
     @property
     def empty(self) -> bool:
         """Nothing is to be done."""
-        to_do = self.run.changes or self.restarts or self.returns
+        to_do = self.run.changes or self.restarts or self.returns or self.drains
         return not (to_do or self.run.unreachable or self.run.failed_hosts)
 
 
@@ -66,6 +69,7 @@ def plan(site: Site, *, only: tuple[str, ...] = ()) -> Plan:
         closing=closing_ports(site, surveyed) if "firewall" in (only or ("firewall",)) else {},
         restarts=tuple(restarts(site, surveyed)) if "replica" in (only or ("replica",)) else (),
         returns=tuple(left_drained(site, surveyed)),
+        drains=tuple(missing_drains(site, surveyed)),
         surveyed=surveyed,
     )
 

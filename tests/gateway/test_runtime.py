@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from http.client import HTTPResponse
 from pathlib import Path
 
 import pytest
 
 from rackwright.errors import HostError
-from rackwright.gateway import Gateways
+from rackwright.gateway import DrainRecord, Gateways, ServerState, merged
+from rackwright.operations.haproxy.paths import Paths
+from rackwright.remote import Remote
 from rackwright.roles.gateway.settings import Key
+from rackwright.values import Target
 from tests.gateway.stack import KEYS, Stack, digest, eventually
 
 ASSISTANT = "gpu1/assistant@1"
@@ -85,11 +89,48 @@ def test_a_drain_outlives_a_reload_even_without_a_record(stack: Stack, gateways:
     assert gateways.servers()[ASSISTANT].takes_requests
 
 
+def test_what_one_gateway_knows_to_be_drained_by_hand_is_so() -> None:
+    def seen(who: str, *, by_hand: bool) -> dict[str, ServerState]:
+        record = DrainRecord(who=who, reason="x", by_hand=by_hand, time=datetime(2026, 11, 25, tzinfo=UTC))
+        return {ASSISTANT: ServerState("gpu1", "assistant@1", True, True, 0, record)}
+
+    state = merged({"gate1": seen("rollout", by_hand=False), "gate2": seen("ada", by_hand=True)})[ASSISTANT]
+    assert state.held
+    assert state.record is not None
+    assert state.record.who == "ada"
+
+
 def test_a_replica_that_is_down_stays_down_over_a_reload(stack: Stack, gateways: Gateways) -> None:
     stack.agents["assistant"].state = "down"
     eventually(lambda: stack.down(stack.servers["assistant"]))
     stack.gateway.reload()
     assert not gateways.servers()[ASSISTANT].up
+
+
+def test_no_probe_and_no_check_lets_a_drained_replica_back_in(stack: Stack, gateways: Gateways) -> None:
+    gateways.drain(ASSISTANT, who="ada", reason="fan")
+    for state, up in (("down", False), ("up ready", True)):
+        stack.agents["assistant"].state = state
+        eventually(lambda up=up: gateways.servers()[ASSISTANT].up is up)  # type: ignore[misc]
+        assert gateways.servers()[ASSISTANT].held
+    assert stack.send().status == 503
+    gateways.ready(ASSISTANT)
+    assert stack.send().status == 200
+
+
+def test_a_drain_is_copied_as_it_is_also_to_a_gateway_that_does_not_run(stack: Stack, gateways: Gateways) -> None:
+    record = DrainRecord(who="ada", reason="it's loud", by_hand=True, time=datetime(2026, 11, 25, tzinfo=UTC))
+    port = int(stack.servers["assistant"].rpartition(".")[2])
+    gateways.copy_drain(ASSISTANT, port, record)
+    assert gateways.servers()[ASSISTANT].record == record
+    assert gateways.servers()[ASSISTANT].held
+    folder = stack.folder / "not-running"
+    with Remote([Target("gate2", "@local")]) as remote:
+        away = Gateways(remote, ["gate2"], paths=Paths("/nowhere", "/nowhere"), drains=str(folder))
+        away.copy_drain(ASSISTANT, port, record)
+    text = (folder / stack.servers["assistant"]).read_text()
+    assert DrainRecord.model_validate_json(text) == record
+    gateways.ready(ASSISTANT)
 
 
 def test_a_recorded_drain_outlives_a_start_and_a_later_one_does_not_take_it_over(

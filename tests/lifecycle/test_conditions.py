@@ -80,7 +80,11 @@ def test_a_bad_host_is_named_with_what_was_found(line, instead, what, state, say
     ("end", "state", "says"),
     [
         ("notAfter=1971-01-01 00:00:00Z", State.OK, "certificates: gateway 364 days"),
-        ("notAfter=1970-01-30 00:00:00Z", State.WARNING, "certificate gateway ends on 1970-01-30 00:00 UTC, in 28 days"),
+        (
+            "notAfter=1970-01-30 00:00:00Z",
+            State.WARNING,
+            "certificate gateway ends on 1970-01-30 00:00 UTC, in 28 days",
+        ),
         ("", State.WARNING, "certificate gateway can't be read"),
     ],
 )
