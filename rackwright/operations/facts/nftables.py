@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pyinfra.api.facts import FactBase
 
 from rackwright.operations.facts.unit import shown_units
+from rackwright.operations.undoable import Undoable
 
 TABLE = "inet rackwright"
 LIVE = "/var/lib/rackwright/firewall.live"
 """What `nft -s list table` printed right after we loaded it, below a line with the sha256 of the file loaded."""
-TIMER = "rackwright-firewall-revert.timer"
+FIREWALL = Undoable("firewall")
 _SHOWN = ("Id=", "ActiveState=", "UnitFileState=")
 FOREIGN = ("ufw", "firewalld")
 """Packet filters that fight over the same input chain."""
@@ -41,7 +42,7 @@ class FilterState(FactBase[Filter]):
     """Return the state of our table, and of packet filters that others brought."""
 
     def command(self) -> str:
-        units = " ".join((TIMER, *(f"{name}.service" for name in FOREIGN)))
+        units = " ".join((FIREWALL.timer, *(f"{name}.service" for name in FOREIGN)))
         return (
             f"nft -s list table {TABLE} 2>/dev/null | sed 's/^/listed=/'; "
             f"if [ -f {LIVE} ]; then sed 's/^/live=/' {LIVE}; fi; "
@@ -64,7 +65,7 @@ class FilterState(FactBase[Filter]):
             listed=listed or None,
             loaded=loaded.removeprefix("# ") if live else None,
             remembered=remembered,
-            pending=units.get(TIMER, {}).get("ActiveState") == "active",
+            pending=units.get(FIREWALL.timer, {}).get("ActiveState") == "active",
             active=_being(units, "ActiveState", "active", absent),
             enabled=_being(units, "UnitFileState", "enabled", absent),
         )

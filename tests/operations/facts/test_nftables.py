@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from rackwright.operations.facts.nftables import TIMER, Filter, FilterState
+from rackwright.operations.facts.nftables import FIREWALL, Filter, FilterState
 
 _TABLE = "table inet rackwright {\n}\n"
 
@@ -30,12 +30,12 @@ def test_a_table_that_is_gone_does_not_act() -> None:
 
 
 def test_others_are_told_apart_by_now_and_at_boot() -> None:
-    units = [*unit(TIMER, "active", ""), *unit("ufw.service", "active", "enabled")]
+    units = [*unit(FIREWALL.timer, "active", ""), *unit("ufw.service", "active", "enabled")]
     firewalld = unit("firewalld.service", "inactive", "enabled")
     state = FilterState().process(["ufw=yes", *units, *firewalld])
     assert (state.pending, state.active, state.enabled) == (True, ("ufw",), ("ufw", "firewalld"))
 
 
 def test_an_active_ufw_service_is_nothing_while_ufw_itself_is_off() -> None:
-    state = FilterState().process([*unit(TIMER, "inactive", ""), *unit("ufw.service", "active", "enabled")])
+    state = FilterState().process([*unit(FIREWALL.timer, "inactive", ""), *unit("ufw.service", "active", "enabled")])
     assert (state.pending, state.active, state.enabled) == (False, (), ())
