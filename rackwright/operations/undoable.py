@@ -57,7 +57,7 @@ class Undoable:
         """Afterwards the new state acts for `seconds`, then the old one again, unless `keep` comes before.
 
         `content` stands in `new` by then. Shell commands in this order: `check` fails where it is not good, `save`
-        writes `revert`, `act` changes what acts (at boot the old state still must), `note` follows where it went well.
+        writes `revert`, `act` changes what acts (at boot the old state still must), `note` follows if it went well.
         A change that is pending already is undone first: what comes back is what was confirmed last.
         """
         yield StringCommand(f"install -d -m 0700 {self.folder}")
