@@ -8,14 +8,16 @@ from rackwright.fleet.host import HostModel
 from rackwright.roles.firewall.role import firewall
 from rackwright.roles.journald.role import journald
 from rackwright.roles.layout.role import layout
+from rackwright.roles.sshd.role import sshd
 from rackwright.roles.sysctl.role import sysctl
 
 
 def entry() -> None:
-    """Afterwards the host admits only whom the fleet file says, until the confirmation's time runs out."""
+    """Afterwards the host admits whom the fleet file says, with keys only, until the confirmation's time runs out."""
     model: HostModel = host.data.model
     layout(settings=model.layout)
     firewall(settings=model.firewall)
+    sshd(settings=model.baseline.sshd)
 
 
 def baseline() -> None:

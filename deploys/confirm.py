@@ -1,4 +1,4 @@
-"""After a fresh connection got in: make the new packet filter the one that acts at boot."""
+"""After a fresh connection got in: make new packet filter and sshd settings those that act at boot."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from pyinfra.context import host
 
 from rackwright.fleet.host import HostModel
 from rackwright.roles.firewall.role import confirm_firewall
+from rackwright.roles.sshd.role import confirm_sshd
 
 
 def confirm() -> None:
-    """Afterwards the pending rules stay."""
+    """Afterwards the pending rules and settings stay."""
     model: HostModel = host.data.model
     confirm_firewall(settings=model.firewall)
+    confirm_sshd(settings=model.baseline.sshd)

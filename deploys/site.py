@@ -12,8 +12,8 @@ from rackwright.deploys.serve import serve
 def site() -> None:
     """Afterwards the host is what its model says.
 
-    `rackwright apply` makes the same changes in several runs: it confirms the packet filter over a connection made
-    after it, and retires engines when all gateways have let go of them.
+    `rackwright apply` makes the same changes in several runs: it confirms packet filter and sshd over a connection
+    made after them, and retires engines when all gateways have let go of them.
     """
     entry()
     confirm()

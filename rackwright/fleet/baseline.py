@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rackwright.roles.journald.settings import Settings as Journald
+from rackwright.roles.sshd.settings import Settings as Sshd
 from rackwright.roles.sysctl.settings import Settings as Sysctl
 from rackwright.values import Frozen, Manage
 
@@ -12,6 +13,8 @@ class Baseline(Frozen):
 
     manage: Manage = "yes"
     """`no` leaves all items alone, whatever they say themselves."""
+    sshd: Sshd = Sshd.model_construct()
+    """How people get in."""
     journald: Journald = Journald.model_construct()
     """How much the journal keeps, and for how long."""
     sysctl: Sysctl = Sysctl.model_construct()

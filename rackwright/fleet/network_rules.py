@@ -49,6 +49,7 @@ def check_firewall(site: Site, findings: Findings) -> None:
                 _check_opening(site, name, port, port.value, findings)
     for name, host in site.root.maps("hosts"):
         _check_ssh_port(site, name, host, findings)
+        _check_root(name, host, findings)
 
 
 def _check_opening(site: Site, host: str, port: Scalar, number: int, findings: Findings) -> None:
@@ -73,6 +74,19 @@ def _check_ssh_port(site: Site, name: str, host: Entries, findings: Findings) ->
         findings.add(node, f"port {number} is the gateways' among themselves on {name}", "choose another port")
     if FIRST_PORT <= number <= LAST_PORT and name in site.serving:
         findings.add(node, f"ports {FIRST_PORT} to {LAST_PORT} are the replicas' on {name}", "choose another port")
+
+
+def _check_root(name: str, host: Entries, findings: Findings) -> None:
+    root_login, user = host.get("baseline", "sshd", "root_login"), host.get("ssh", "user")
+    as_root = user is None or (isinstance(user, Scalar) and user.value in (None, "root"))
+    address = host.get("address")
+    over_ssh = not isinstance(address, Scalar) or address.text != "@local"
+    if as_root and over_ssh and isinstance(root_login, Scalar) and root_login.value in ("no", False):
+        findings.add(
+            root_login,
+            f"the tool logs in to {name} as root: it would be locked out",
+            "let it log in as another with 'ssh: {user: …}', or leave root_login out",
+        )
 
 
 def _check_differs(node: Scalar, value: T, host: str, taken: dict[T, str], findings: Findings, what: str) -> None:

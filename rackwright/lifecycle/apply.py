@@ -20,7 +20,7 @@ from rackwright.state.holding import Held
 
 STAGES = (
     "look at the hosts",
-    "folders and packet filter",
+    "folders, packet filter and sshd",
     "the hosts themselves",
     "engines and gateways",
     "wait until every engine answers",
@@ -178,7 +178,7 @@ def _fresh_connections(site: Site, hosts: tuple[str, ...]) -> dict[str, str]:
         site.remote.connection(name).close()
     answers = site.remote.run_on(hosts, "true")
     return {
-        name: f"{answer.problems[0].what}; the old packet filter rules come back by themselves"
+        name: f"{answer.problems[0].what}; what was changed of packet filter and sshd comes back by itself"
         for name, answer in answers.items()
         if isinstance(answer, HostError)
     }

@@ -17,6 +17,7 @@ from rackwright.lifecycle.survey import Survey, Surveyed, survey
 from rackwright.roles.firewall.closing import Closing, closing, locks_out, refusals
 from rackwright.roles.firewall.settings import Settings as Firewall
 from rackwright.roles.replica.unit import render
+from rackwright.roles.sshd.lockout import locks_out as sshd_locks_out
 from rackwright.run import Run
 
 
@@ -64,6 +65,7 @@ def plan(site: Site, *, only: tuple[str, ...] = ()) -> Plan:
     run = site.engine.plan(_whole_site, site.models, only=only)
     surveyed = surveying.result()
     refuse_firewall(site, surveyed)
+    refuse_sshd(site)
     return Plan(
         run=Run(unreachable=dict(surveyed.unreachable)) + run,
         closing=closing_ports(site, surveyed) if "firewall" in (only or ("firewall",)) else {},
@@ -97,6 +99,20 @@ def _firewall_problems(host: Surveyed, settings: Firewall) -> Iterator[Problem]:
     yield from refusals(host.filters, settings)
     if host.seen_from and (problem := locks_out(settings, host.seen_from)):
         yield problem
+
+
+def refuse_sshd(site: Site) -> None:
+    """Raise FleetError naming each host whose new sshd settings would shut us out: that can be told beforehand."""
+    from rackwright.remote.known_hosts import lookup
+
+    problems = []
+    for name, model in site.models.items():
+        target = site.remote.connection(name).target
+        pinned = [key.type for key in lookup(target).keys]
+        if target.address != "@local" and (problem := sshd_locks_out(model.baseline.sshd, pinned)):
+            problems.append(replace(problem, where=f"{name}: {problem.where}"))
+    if problems:
+        raise FleetError(problems)
 
 
 def closing_ports(site: Site, surveyed: Survey) -> dict[str, tuple[Closing, ...]]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Generator
+from pathlib import Path
 
 from pyinfra.api.command import PyinfraCommand, StringCommand
 from pyinfra.api.operation import operation
 from pyinfra.context import host
 
+from rackwright.errors import FleetError, Problem
 from rackwright.operations.diffs import show
 from rackwright.operations.facts.path import Found, PathState
 from rackwright.operations.facts.sshd import DROP_IN, PENDING, SSHD
@@ -16,57 +19,39 @@ from rackwright.operations.file import difference, write
 
 INCLUDE = f"Include {PENDING}"
 """The first line of our drop-in."""
-_CHECK = "install -d -m 0755 /run/sshd; /usr/sbin/sshd -t -f {path}"
-"""The folder is ssh.service's, which doesn't run yet where a socket starts it."""
-
-# A sshd that a socket started can't take the socket over when it reloads. Its sessions outlive the restart, and the
-# socket listens meanwhile. Any other answers to SIGHUP a little later: the new one has sockets of its own.
-_RELOAD = """reload() {{
-if systemctl -q is-active ssh.socket; then systemctl try-restart ssh.service; return; fi
-systemctl -q is-active ssh.service || return 0
-p=$(systemctl show -p MainPID --value ssh.service)
-held() {{ ss -Hltnpe | grep -F "pid=$p," | grep -o 'ino:[0-9]*'; }}
-b=$(held); systemctl reload ssh.service || return
-n=0; while c=$(held); [ -z "$c" ] || [ "$c" = "$b" ]; do
-n=$((n+1)); [ $n -lt 100 ] || {{ echo 'sshd: it did not reload' >&2; return 1; }}; sleep 0.1; done; }}
-"""
-# At boot nothing is included yet, so the old settings act then.
-_SAVE = """grep -qxF '{include}' {drop_in} 2>/dev/null || {{
-{{ echo '{include}'; cat {drop_in} 2>/dev/null || true; }} > {drop_in}.new; chmod 0644 {drop_in}.new
-mv -fT {drop_in}.new {drop_in}; }}
-echo 'rm -f {pending}' > {revert}
-for u in ssh.service ssh.socket; do if systemctl -q is-active $u; then a=$u; fi; done
-if [ "${{a:-}}" = ssh.service ]; then echo 'systemctl reload-or-restart ssh.service' >> {revert}; fi
-if [ "${{a:-}}" = ssh.socket ]; then echo 'systemctl try-restart ssh.service' >> {revert}; fi
-"""
-_ACT = """cp {new} {pending} && /usr/sbin/sshd -t && says_so && reload"""
-_SAYS_SO = """says_so() {{
-for k in {keywords}; do
-w=$(/usr/sbin/sshd -T -f {new} | grep "^$k "); h=$(/usr/sbin/sshd -T | grep "^$k ")
-[ "$w" = "$h" ] || {{ echo "sshd: effective would be '$h', not '$w': another file overrides ours" >&2; return 1; }}
-done; }}
-"""
+_AS_PENDING = f"grep -vxF {shlex.quote(INCLUDE)} {SSHD.new}"
+"""A file can't include itself."""
+_FUNCTIONS = (Path(__file__).parent / "sshd.sh").read_text()
 
 
 @operation()
 def sshd_pending(
-    *, content: str, keywords: tuple[str, ...], acts: bool, confirm_seconds: int
+    *,
+    content: str,
+    keywords: tuple[str, ...],
+    acts: bool,
+    confirm_seconds: int,
+    problems: tuple[Problem, ...] = (),
+    superseded: tuple[str, ...] = (),
 ) -> Generator[PyinfraCommand]:
     """Afterwards sshd admits by `content`, for `confirm_seconds` (s) unless `sshd_confirmed` comes; then as before.
 
     Sessions that stand live on; at boot the old settings act. `acts` is whether sshd says already what the drop-in
-    does. `keywords`, in lower case, must come out as `content` has them, or nothing changes and the operation fails.
+    does. `keywords`, in lower case, must come out as `content` has them, or nothing changes and the operation fails,
+    as it does where others changed a file that sshd hasn't read yet. With `problems` it isn't tried. `superseded`
+    lines of other files, which ours override, are shown.
     """
+    if problems:
+        raise FleetError(problems)
     found = _found(content)
     if acts and _is(found, content):
         return
-    show(difference(DROP_IN, found, content.encode()) if not _is(found, content) else "sshd reads its files again")
-    paths = {"drop_in": DROP_IN, "pending": PENDING, "new": SSHD.new, "revert": SSHD.revert, "include": INCLUDE}
+    show(_change(found, content, superseded))
     yield from SSHD.begin(
         content,
-        check=_RELOAD.format() + _SAYS_SO.format(keywords=" ".join(keywords), **paths) + _CHECK.format(path=SSHD.new),
-        save=_SAVE.format(**paths),
-        act=_ACT.format(**paths),
+        check=f"{_variables(keywords)}\n{_FUNCTIONS}\nall_read; good {SSHD.new}",
+        save="save",
+        act=f"{_AS_PENDING} > {PENDING} && /usr/sbin/sshd -t && says_so && reload",
         seconds=confirm_seconds,
     )
 
@@ -80,11 +65,24 @@ def sshd_confirmed(*, content: str, pending: bool) -> Generator[PyinfraCommand]:
     if not pending and _is(_found(content), content):
         return
     digest = hashlib.sha256(content.encode()).hexdigest()
-    acts = f"[ \"$(sha256sum 2>/dev/null < {PENDING})\" = '{digest}  -' ]"
-    commands = list(write(path=DROP_IN, content=content, check=_CHECK))
+    acts = f"{_AS_PENDING} | cmp -s - {PENDING} && [ \"$(sha256sum < {SSHD.new})\" = '{digest}  -' ]"
+    # It was checked when it began to act.
+    commands = list(write(path=DROP_IN, content=content))
     yield SSHD.keep(acts=acts, lost="sshd: the new settings are not active, the old ones")
     yield from commands
     yield StringCommand(f"rm -f {PENDING}")
+
+
+def _variables(keywords: tuple[str, ...]) -> str:
+    values = {"pending": PENDING, "drop_in": DROP_IN, "include": INCLUDE, "revert": SSHD.revert}
+    values["keywords"] = "|".join(keywords)
+    return "\n".join(f"{name}={shlex.quote(value)}" for name, value in values.items())
+
+
+def _change(found: Found | None, content: str, superseded: tuple[str, ...]) -> str:
+    if _is(found, content):
+        return "sshd does something else than its drop-in says: it reads its files again"
+    return "\n".join([difference(DROP_IN, found, content.encode()), *(f"overrides {line}" for line in superseded)])
 
 
 def _found(content: str) -> Found | None:

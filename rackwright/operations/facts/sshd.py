@@ -16,7 +16,7 @@ PENDING = f"{SSHD.folder}/pending.conf"
 MAIN = "/etc/ssh/sshd_config"
 FOLDER = "/etc/ssh/sshd_config.d"
 DROP_IN = f"{FOLDER}/00-rackwright.conf"
-"""sshd takes the first value that it reads for a keyword, and reads the folder's files in the order of their names."""
+"""sshd takes the first value that it reads for a keyword, and reads the folder's files by name."""
 _INCLUDED = (f"{FOLDER}/*.conf", FOLDER.removeprefix("/etc/ssh/") + "/*.conf")
 
 

@@ -1,0 +1,139 @@
+"""Our drop-in as sshd reads it, and where other files stand in its way. Without pyinfra."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from rackwright.errors import Problem
+from rackwright.operations.facts.sshd import DROP_IN, FOLDER, MAIN, Line, Sshd
+from rackwright.operations.sshd import INCLUDE
+from rackwright.roles.sshd.settings import Settings
+
+
+@dataclass(frozen=True)
+class Directive:
+    keyword: str
+    value: str
+    stricter: tuple[str, ...] = ()
+    """What another file may say instead: then that holds."""
+
+    def allows(self, value: str) -> bool:
+        """Whether a value that others say, or that came out, is as good as ours."""
+        if self.value.startswith("-"):
+            removed = self.value[1:].split(",")
+            taken = value[1:].split(",") if value.startswith("-") else ()
+            return value == self.value or (
+                not taken and not any(fnmatchcase(name, gone) for name in value.split(",") for gone in removed)
+            )
+        return _plain(value) in (self.value, *self.stricter)
+
+
+# Algorithms are taken away from the defaults of the host's own OpenSSH: a newer one brings newer ones by itself, an
+# older one needn't know them. The patterns are what ssh-audit fails or warns of.
+ALGORITHMS = (
+    Directive(
+        "KexAlgorithms",
+        "-diffie-hellman-group1-*,diffie-hellman-group14-*,diffie-hellman-group-exchange-*,ecdh-sha2-nistp*",
+    ),
+    Directive("Ciphers", "-3des-cbc,aes*-cbc,arcfour*,rijndael-cbc*"),
+    Directive("MACs", "-hmac-md5*,hmac-sha1*,hmac-sha2-256,hmac-sha2-512,umac-64*,umac-128@*"),
+    Directive("HostKeyAlgorithms", "-ecdsa-sha2-*,sk-ecdsa-sha2-*,ssh-dss*,ssh-rsa,ssh-rsa-cert-*,webauthn-*"),
+)
+_KEYS_ONLY = (
+    Directive("PubkeyAuthentication", "yes"),
+    Directive("PasswordAuthentication", "no"),
+    Directive("KbdInteractiveAuthentication", "no"),
+    Directive("HostbasedAuthentication", "no"),
+    Directive("PermitEmptyPasswords", "no"),
+    Directive("X11Forwarding", "no"),
+)
+_ROOT = {
+    "keys": Directive("PermitRootLogin", "prohibit-password", ("forced-commands-only", "no")),
+    "no": Directive("PermitRootLogin", "no"),
+}
+_ANOTHER_NAME = {"without-password": "prohibit-password"}
+_OTHER_KEYWORDS = {"challengeresponseauthentication": "kbdinteractiveauthentication"}
+"""Older name → keyword."""
+KEYWORDS = tuple(directive.keyword.lower() for directive in (*_KEYS_ONLY, _ROOT["keys"], *ALGORITHMS))
+
+
+def directives(settings: Settings) -> tuple[Directive, ...]:
+    return (*_KEYS_ONLY, _ROOT[settings.root_login], *ALGORITHMS)
+
+
+def configuration(settings: Settings, state: Sshd) -> str:
+    """Return the drop-in. It says the same keywords always, so that what is pending overrides what is confirmed."""
+    lines = [f"{directive.keyword} {_value(settings, directive, state)}" for directive in directives(settings)]
+    return "\n".join(
+        [
+            INCLUDE,
+            "# Written by rackwright: baseline.sshd of the fleet file. What waits to be confirmed is read before it.",
+            *lines,
+            "",
+        ]
+    )
+
+
+def superseded(settings: Settings, state: Sshd) -> tuple[str, ...]:
+    """Return what other files say and ours will override, as FILE:LINE KEYWORD VALUE."""
+    return tuple(
+        f"{line.place} {directive.keyword} {line.value}"
+        for directive, line in _said(settings, state)
+        if not (line.first or line.match or settings.existing == "keep" or directive.allows(line.value))
+    )
+
+
+def problems(settings: Settings, state: Sshd) -> Iterator[Problem]:
+    """Given what sshd is told, yield what keeps our drop-in from having its way."""
+    if not state.included:
+        yield Problem(
+            "sshd",
+            f"{MAIN} doesn't read {FOLDER}, or for some only",
+            f"write `Include {FOLDER}/*.conf` as its first line",
+            "rackwright plan",
+        )
+        return
+    for directive, line in _said(settings, state):
+        if settings.existing == "replace" and (line.first or line.match) and not directive.allows(line.value):
+            how = f"within `Match {line.match}`" if line.match else f"before {DROP_IN} is read"
+            yield Problem(
+                "sshd",
+                f"{line.place} says {directive.keyword} {line.value} {how}",
+                "remove that line, or write `baseline: {sshd: {existing: keep}}` to leave what others say",
+                "rackwright plan",
+            )
+
+
+def acts(settings: Settings, state: Sshd) -> bool:
+    """Whether what is effective is what we want. Without sshd's answer, its files decide."""
+    if state.pending:
+        return False
+    if settings.existing == "keep":
+        return True
+    return all(
+        directive.allows(state.effective[directive.keyword.lower()])
+        for directive in directives(settings)
+        if directive.keyword.lower() in state.effective
+    )
+
+
+def _value(settings: Settings, directive: Directive, state: Sshd) -> str:
+    said = next((line.value for found, line in _said(settings, state) if found is directive and not line.match), None)
+    if said and (settings.existing == "keep" or _plain(said) in directive.stricter):
+        return said
+    return directive.value
+
+
+def _said(settings: Settings, state: Sshd) -> Iterator[tuple[Directive, Line]]:
+    """Yield each line of others that has a keyword of ours, in sshd's order."""
+    ours = {directive.keyword.lower(): directive for directive in directives(settings)}
+    for line in state.lines:
+        if directive := ours.get(_OTHER_KEYWORDS.get(line.keyword, line.keyword)):
+            yield directive, line
+
+
+def _plain(value: str) -> str:
+    text = value.strip().lower()
+    return _ANOTHER_NAME.get(text, text)

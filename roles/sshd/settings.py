@@ -1,0 +1,21 @@
+"""How sshd lets people in: with keys only, by modern algorithms."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator
+
+from rackwright.values import Frozen, Manage
+
+
+class Settings(Frozen):
+    manage: Manage = "yes"
+    """`no` leaves sshd as it is."""
+    # YAML 1.1 reads no as a boolean.
+    root_login: Annotated[Literal["keys", "no"], BeforeValidator(lambda told: "no" if told is False else told)] = (
+        "keys"
+    )
+    """Whether root may log in, with a key. Where the host is stricter, it stays so."""
+    existing: Literal["replace", "keep"] = "replace"
+    """What to do where another file says something else: ours is read first, or takes over what they say."""
