@@ -67,7 +67,7 @@ class SshdState(FactBase[Sshd]):
     def process(self, output: list[str]) -> Sshd:
         files: dict[str, list[tuple[str, str, str]]] = {}
         for line in output:
-            if parsed := re.fullmatch(r"L (/[^:]+):(\d+):\s*([A-Za-z]+)(?:\s*=\s*|\s+)(.*)", line):
+            if parsed := re.fullmatch(r"L (/[^:]+):(\d+):\s*([A-Za-z0-9]+)(?:\s*=\s*|\s+)(.*)", line):
                 path, number, keyword, value = parsed.groups()
                 files.setdefault(path, []).append((f"{path}:{number}", keyword.lower(), _plain(value)))
         read = tuple(_read(files))

@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import pytest
+
+from rackwright.errors import FleetError
+from rackwright.operations.facts.path import Found, PathState
+from rackwright.operations.facts.sshd import DROP_IN, FOLDER, MAIN, PENDING, SSHD, Line, Sshd, SshdState
+from rackwright.operations.sshd import INCLUDE
+from rackwright.roles.sshd.configuration import (
+    ALGORITHMS,
+    KEYWORDS,
+    acts,
+    configuration,
+    directives,
+    problems,
+    superseded,
+)
+from rackwright.roles.sshd.lockout import locks_out
+from rackwright.roles.sshd.role import confirm_sshd, sshd
+from rackwright.roles.sshd.settings import Settings
+from tests.fakes import play
+
+_KEYS = Settings()
+_KEEP = Settings(existing="keep")
+_FRESH = Sshd(present=True, included=True)
+_WANTED = configuration(_KEYS, _FRESH)
+_PENDING, _KEPT = "Admit keys only, until it is confirmed", "Keep what sshd admits"
+
+
+def facts(state: Sshd, drop_in: str | None = None) -> Mapping[object, object]:
+    content = drop_in.encode() if drop_in is not None else None
+    found = content and Found("regular file", 0o644, "root", "root", hashlib.sha256(content).hexdigest(), content)
+    return {SshdState: state, (PathState, DROP_IN): found}
+
+
+def told(*lines: Line) -> Sshd:
+    return Sshd(present=True, included=True, lines=lines)
+
+
+def said(settings: Settings, state: Sshd) -> dict[str, str]:
+    return dict(
+        line.split(" ", 1) for line in configuration(settings, state).splitlines() if not line.startswith("#")
+    )
+
+
+def test_keys_alone_are_admitted():
+    values = said(_KEYS, _FRESH)
+    off = (
+        "PasswordAuthentication",
+        "KbdInteractiveAuthentication",
+        "HostbasedAuthentication",
+        "PermitEmptyPasswords",
+    )
+    assert {values[keyword] for keyword in off} == {"no"}
+    assert values["PubkeyAuthentication"] == "yes"
+    assert values["PermitRootLogin"] == "prohibit-password"
+    assert said(Settings(root_login="no"), _FRESH)["PermitRootLogin"] == "no"
+
+
+def test_the_drop_in_includes_what_waits_before_it_says_anything_itself():
+    assert _WANTED.splitlines()[0] == f"Include {PENDING}"
+    assert tuple(line.split()[0].lower() for line in _WANTED.splitlines()[2:]) == KEYWORDS
+
+
+def test_algorithms_are_only_taken_away_so_that_any_openssh_knows_them():
+    assert all(directive.value.startswith("-") for directive in ALGORITHMS)
+
+
+def test_what_this_tool_itself_speaks_is_left():
+    import paramiko
+
+    transport = paramiko.Transport
+    offered = {
+        "KexAlgorithms": transport._preferred_kex,
+        "Ciphers": transport._preferred_ciphers,
+        "MACs": transport._preferred_macs,
+        "HostKeyAlgorithms": transport._preferred_keys,
+    }
+    for directive in ALGORITHMS:
+        assert [name for name in offered[directive.keyword] if directive.allows(name)], directive.keyword
+
+
+def test_where_the_host_is_stricter_it_stays_so():
+    stricter = told(Line(f"{FOLDER}/50-own.conf:1", "permitrootlogin", "no", first=False))
+    assert said(_KEYS, stricter)["PermitRootLogin"] == "no"
+    looser = told(Line(f"{FOLDER}/50-own.conf:1", "permitrootlogin", "yes", first=False))
+    assert said(_KEYS, looser)["PermitRootLogin"] == "prohibit-password"
+    for_some = told(Line(f"{FOLDER}/50-own.conf:1", "permitrootlogin", "no", first=False, match="User x"))
+    assert said(_KEYS, for_some)["PermitRootLogin"] == "prohibit-password"
+
+
+def test_keep_takes_over_what_others_say_first():
+    others = told(
+        Line(f"{FOLDER}/50-a.conf:1", "passwordauthentication", "yes", first=False),
+        Line(f"{FOLDER}/60-b.conf:1", "passwordauthentication", "no", first=False),
+        Line(f"{FOLDER}/60-b.conf:2", "ciphers", "aes256-gcm@openssh.com", first=False),
+    )
+    values = said(_KEEP, others)
+    assert (values["PasswordAuthentication"], values["Ciphers"]) == ("yes", "aes256-gcm@openssh.com")
+    assert values["PermitEmptyPasswords"] == "no"
+    assert list(problems(_KEEP, others)) == []
+    assert superseded(_KEEP, others) == ()
+
+
+def test_what_ours_overrides_is_named_and_what_is_as_good_is_not():
+    others = told(
+        Line(f"{FOLDER}/50-a.conf:1", "challengeresponseauthentication", "yes", first=False),
+        Line(f"{FOLDER}/50-a.conf:2", "permitrootlogin", "without-password", first=False),
+        Line(f"{FOLDER}/50-a.conf:3", "macs", "hmac-sha2-512-etm@openssh.com", first=False),
+        Line(f"{FOLDER}/50-a.conf:4", "macs", "hmac-sha2-512-etm@openssh.com,hmac-sha1", first=False),
+        Line(f"{FOLDER}/50-a.conf:5", "macs", "-hmac-md5", first=False),
+        Line(f"{FOLDER}/50-a.conf:6", "loglevel", "VERBOSE", first=False),
+    )
+    assert superseded(_KEYS, others) == (
+        f"{FOLDER}/50-a.conf:1 KbdInteractiveAuthentication yes",
+        f"{FOLDER}/50-a.conf:4 MACs hmac-sha2-512-etm@openssh.com,hmac-sha1",
+        f"{FOLDER}/50-a.conf:5 MACs -hmac-md5",
+    )
+
+
+def test_what_overrides_ours_is_refused_with_its_place():
+    first = told(Line(f"{MAIN}:1", "passwordauthentication", "yes", first=True))
+    (problem,) = problems(_KEYS, first)
+    assert str(problem) == (
+        f"sshd: {MAIN}:1 says PasswordAuthentication yes before {DROP_IN} is read; remove that line, or write "
+        "`baseline: {sshd: {existing: keep}}` to leave what others say\n  next: rackwright plan"
+    )
+    for_some = told(Line(f"{MAIN}:9", "permitrootlogin", "yes", first=False, match="User a"))
+    (problem,) = problems(_KEYS, for_some)
+    assert problem.what == f"{MAIN}:9 says PermitRootLogin yes within `Match User a`"
+    as_good = told(Line(f"{MAIN}:9", "permitrootlogin", "no", first=True, match="User a"))
+    assert list(problems(_KEYS, as_good)) == []
+
+
+def test_a_folder_that_sshd_does_not_read_is_refused_with_what_to_write():
+    (problem,) = problems(_KEYS, Sshd(present=True))
+    assert problem.what == f"{MAIN} doesn't read {FOLDER}, or for some only"
+    assert problem.should == f"write `Include {FOLDER}/*.conf` as its first line"
+    assert list(problems(_KEEP, Sshd(present=True))) == [problem]
+
+
+def test_a_problem_ends_the_operation_before_it_changes_anything():
+    first = told(Line(f"{MAIN}:1", "passwordauthentication", "yes", first=True))
+    with pytest.raises(FleetError, match="says PasswordAuthentication yes before"):
+        play(sshd, settings=_KEYS, facts=facts(first))
+
+
+def test_new_settings_are_checked_and_act_after_the_timer_that_reverts_them_is_armed():
+    played = play(sshd, settings=_KEYS, facts=facts(_FRESH, "old\n"))
+    assert played.uploads == {SSHD.new: _WANTED}
+    script = played.commands[-1].partition("sockets()")[2]
+    order = ["all_read", f"good {SSHD.new}", "save\n", "--on-active=60", PENDING, "sshd -t", "says_so", "reload"]
+    places = [script.index(step) for step in order]
+    assert places == sorted(places)
+    assert played.diffs[_PENDING].splitlines()[3:5] == ["-old", f"+{INCLUDE}"]
+
+
+def test_what_is_so_already_is_left_alone():
+    good = Sshd(
+        present=True, included=True, effective={"passwordauthentication": "no", "macs": "umac-128-etm@openssh.com"}
+    )
+    assert play(sshd, settings=_KEYS, facts=facts(good, _WANTED)).commands == []
+    assert play(confirm_sshd, settings=_KEYS, facts=facts(good, _WANTED)).commands == []
+
+
+@pytest.mark.parametrize("told", [{"passwordauthentication": "yes"}, {"ciphers": "aes128-ctr,aes256-cbc"}])
+def test_a_drop_in_that_has_not_its_way_is_put_to_work_again(told):
+    state = Sshd(present=True, included=True, effective=told)
+    assert not acts(_KEYS, state)
+    assert acts(_KEEP, state)
+    played = play(sshd, settings=_KEYS, facts=facts(state, _WANTED))
+    assert played.diffs[_PENDING] == "sshd does something else than its drop-in says: it reads its files again"
+
+
+def test_a_change_that_was_left_behind_begins_again():
+    state = Sshd(present=True, included=True, pending=True)
+    assert play(sshd, settings=_KEYS, facts=facts(state, _WANTED)).changed == [_PENDING]
+    assert play(confirm_sshd, settings=_KEYS, facts=facts(state, _WANTED)).changed == [_KEPT]
+
+
+def test_keeping_stops_the_timer_before_it_writes_what_acts_at_boot():
+    state = Sshd(present=True, included=True, pending=True)
+    played = play(confirm_sshd, settings=_KEYS, facts=facts(state, f"{INCLUDE}\n"))
+    assert f"systemctl stop {SSHD.timer}" in played.commands[0]
+    assert f"cmp -s - {PENDING}" in played.commands[0]
+    assert played.uploads == {f"{DROP_IN}.rackwright-new": _WANTED}
+    assert played.commands[-1] == f"rm -f {PENDING}"
+
+
+def test_not_managed_or_not_there_nothing_is_asked_or_done():
+    assert play(sshd, settings=Settings(manage="no")).operations == []
+    assert play(confirm_sshd, settings=Settings(manage="no")).operations == []
+    assert play(sshd, settings=_KEYS, facts=facts(Sshd())).operations == []
+
+
+def test_every_keyword_is_asked_of_sshd_and_said_for_both_kinds_of_root():
+    assert [directive.keyword.lower() for directive in directives(_KEYS)] == list(KEYWORDS)
+    assert [directive.keyword.lower() for directive in directives(Settings(root_login="no"))] == list(KEYWORDS)
+
+
+@pytest.mark.parametrize("pinned", [[], ["ssh-ed25519"], ["ecdsa-sha2-nistp256", "ssh-rsa"]])
+def test_a_pin_that_sshd_still_shows_locks_nobody_out(pinned):
+    assert locks_out(_KEYS, pinned) is None
+
+
+def test_a_host_pinned_by_a_key_that_sshd_would_no_longer_show_is_refused():
+    problem = locks_out(_KEYS, ["ecdsa-sha2-nistp256"])
+    assert problem is not None
+    assert "would no longer show (ecdsa-sha2-nistp256)" in problem.what
+    assert locks_out(Settings(manage="no"), ["ecdsa-sha2-nistp256"]) is None
