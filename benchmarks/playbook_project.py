@@ -17,7 +17,7 @@ from rackwright.lab import artefacts
 
 _SOURCE = Path(__file__).parent / "playbook"
 _COLLECT = (
-    "cd / && tar -cf - etc/rackwright etc/systemd/system/rackwright-* "
+    "cd / && tar -cf - etc/rackwright etc/systemd/system/rackwright-* etc/ssh/sshd_config.d/00-rackwright.conf "
     "etc/systemd/journald.conf.d/60-rackwright.conf etc/sysctl.d/60-rackwright.conf | base64 -w 0"
 )
 # What ansible needs of a host, and rackwright doesn't: all of Python, and its binding of apt.

@@ -115,6 +115,9 @@ CASES = [
     ("gate1: {", "gate1: {ssh: {port: 8300}, ", ["fleet.yml:3 hosts.gate1.ssh.port: port 8300 is the gateways' among themselves on gate1; choose another port"]),
     ("clients_from", "allow: [{on: gate1, from: 10.0.0.1, port: 8300, why: a}, {on: gpu1, from: 10.0.0.1, port: 8300, why: b}], clients_from",
      ["fleet.yml:15 firewall.allow[0].port: port 8300 is the gateways' among themselves on gate1; choose another port"]),
+    ("gpu2: {", "gpu2: {baseline: {sshd: {root_login: no}}, ", ["fleet.yml:5 hosts.gpu2.baseline.sshd.root_login: the tool logs in to gpu2 as root: "
+     "it would be locked out; let it log in as another with 'ssh: {user: …}', or leave root_login out"]),
+    ("gpu2: {", "gpu2: {ssh: {user: ops}, baseline: {sshd: {root_login: no}}, ", []),
     ("gate1: {", "gate1: {out: broken, ", ["fleet.yml:14 gateway.on: every gateway is out of service; at least one gateway must be in service"]),
     ("clients_from", "allow: [{on: gate1, from: 10.0.0.1, port: 443, why: a}, {on: gpu1, from: 10.0.0.1, port: 22, why: b}, "
      "{on: gpu1, from: 10.0.0.1, port: 8100, why: c}, {on: gpu1, from: 10.0.0.1, port: 70000, why: d}], clients_from", [

@@ -155,6 +155,14 @@ def test_settings_that_lock_us_out_go_by_themselves_and_apply_says_so(locked: La
     admit_keys_only(locked)
     before = locked.tell(f"cat {DROP_IN}; /usr/sbin/sshd -T")
     tool = operator(tmp_path, locked.fleet)
+    pins = tool.path.with_suffix(".known_hosts")
+    good, key = pins.read_text(), locked.tell("cut -d' ' -f1,2 /etc/ssh/ssh_host_ecdsa_key.pub")
+    pins.write_text(
+        f"{locked.address} {key}\n{good}".replace(f"{locked.address} ssh-ed25519", "192.0.2.1 ssh-ed25519")
+    )
+    refused = tool("plan", "--only", "sshd", "--limit", "locked", check=ExitCode.FLEET_INVALID)
+    assert "locked: sshd: the pinned host key is of a type that sshd would no longer show (ecdsa" in refused.err
+    pins.write_text(good)
     done = subprocess.run(
         [sys.executable, "-c", _MISTAKEN, *tool.argv("apply", "--yes", "--only", "sshd", "--limit", "locked")[3:]],
         capture_output=True,
