@@ -214,6 +214,7 @@ def _judged(run: Run, host: str) -> tuple[bool, str]:
 
 def _baseline() -> None:
     # Imported when the hosts have been asked already: it brings pyinfra.
-    from rackwright.deploys.baseline import baseline as deploy
+    from rackwright.deploys.baseline import baseline, entry
 
-    deploy()
+    entry()
+    baseline()

@@ -16,6 +16,7 @@ from rackwright.operations.diffs import show
 from rackwright.operations.facts.path import Found, PathState
 from rackwright.operations.facts.sshd import DROP_IN, PENDING, SSHD
 from rackwright.operations.file import difference, write
+from rackwright.operations.notes import note
 
 INCLUDE = f"Include {PENDING}"
 """The first line of our drop-in."""
@@ -31,22 +32,25 @@ def sshd_pending(
     keywords: tuple[str, ...],
     acts: bool,
     confirm_seconds: int,
-    problems: tuple[Problem, ...] = (),
-    superseded: tuple[str, ...] = (),
+    problem: Problem | None = None,
+    overridden: tuple[str, ...] = (),
+    opposed: tuple[str, ...] = (),
 ) -> Generator[PyinfraCommand]:
     """Afterwards sshd admits by `content`, for `confirm_seconds` (s) unless `sshd_confirmed` comes; then as before.
 
     Sessions that stand live on; at boot the old settings act. `acts` is whether sshd says already what the drop-in
     does. `keywords`, in lower case, must come out as `content` has them, or nothing changes and the operation fails,
-    as it does where others changed a file that sshd hasn't read yet. With `problems` it isn't tried. `superseded`
-    lines of other files, which ours override, are shown.
+    as it does where others changed a file that sshd hasn't read yet. With a `problem` it isn't tried. Lines of other
+    files are shown: those that ours has `overridden`, and those `opposed` that win.
     """
-    if problems:
-        raise FleetError(problems)
+    if problem:
+        raise FleetError([problem])
+    for line in opposed:
+        note(line)
     found = _found(content)
     if acts and _is(found, content):
         return
-    show(_change(found, content, superseded))
+    show(_change(found, content, overridden))
     yield from SSHD.begin(
         content,
         check=f"{_variables(keywords)}\n{_FUNCTIONS}\nall_read; good {SSHD.new}",
@@ -79,10 +83,10 @@ def _variables(keywords: tuple[str, ...]) -> str:
     return "\n".join(f"{name}={shlex.quote(value)}" for name, value in values.items())
 
 
-def _change(found: Found | None, content: str, superseded: tuple[str, ...]) -> str:
+def _change(found: Found | None, content: str, overridden: tuple[str, ...]) -> str:
     if _is(found, content):
         return "sshd does something else than its drop-in says: it reads its files again"
-    return "\n".join([difference(DROP_IN, found, content.encode()), *(f"overrides {line}" for line in superseded)])
+    return "\n".join([difference(DROP_IN, found, content.encode()), *(f"overrides {line}" for line in overridden)])
 
 
 def _found(content: str) -> Found | None:

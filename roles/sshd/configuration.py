@@ -1,4 +1,4 @@
-"""Our drop-in as sshd reads it, and where other files stand in its way. Without pyinfra."""
+"""Our drop-in as sshd reads it, and what other files say. Without pyinfra."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from rackwright.errors import Problem
-from rackwright.operations.facts.sshd import DROP_IN, FOLDER, MAIN, Line, Sshd
+from rackwright.operations.facts.sshd import FOLDER, MAIN, Line, Sshd
 from rackwright.operations.sshd import INCLUDE
 from rackwright.roles.sshd.settings import Settings
 
@@ -76,8 +76,8 @@ def configuration(settings: Settings, state: Sshd) -> str:
     )
 
 
-def superseded(settings: Settings, state: Sshd) -> tuple[str, ...]:
-    """Return what other files say and ours will override, as FILE:LINE KEYWORD VALUE."""
+def overridden(settings: Settings, state: Sshd) -> tuple[str, ...]:
+    """Return what other files say and ours overrides, as FILE:LINE KEYWORD VALUE."""
     return tuple(
         f"{line.place} {directive.keyword} {line.value}"
         for directive, line in _said(settings, state)
@@ -85,25 +85,32 @@ def superseded(settings: Settings, state: Sshd) -> tuple[str, ...]:
     )
 
 
-def problems(settings: Settings, state: Sshd) -> Iterator[Problem]:
-    """Given what sshd is told, yield what keeps our drop-in from having its way."""
-    if not state.included:
-        yield Problem(
-            "sshd",
-            f"{MAIN} doesn't read {FOLDER}, or for some only",
-            f"write `Include {FOLDER}/*.conf` as its first line",
-            "rackwright plan",
-        )
-        return
-    for directive, line in _said(settings, state):
-        if settings.existing == "replace" and (line.first or line.match) and not directive.allows(line.value):
-            how = f"within `Match {line.match}`" if line.match else f"before {DROP_IN} is read"
-            yield Problem(
-                "sshd",
-                f"{line.place} says {directive.keyword} {line.value} {how}",
-                "remove that line, or write `baseline: {sshd: {existing: keep}}` to leave what others say",
-                "rackwright plan",
-            )
+def opposed(settings: Settings, state: Sshd) -> tuple[str, ...]:
+    """Return what other files say and wins over ours: it is read before, or holds for some users or networks only."""
+    return tuple(
+        f"{line.place} says {directive.keyword} {line.value} "
+        + (f"within `Match {line.match}`" if line.match else f"and is read before ours ({directive.value})")
+        for directive, line in _said(settings, state)
+        if settings.existing == "replace" and (line.first or line.match) and not directive.allows(line.value)
+    )
+
+
+def unread(state: Sshd) -> Problem | None:
+    """Given what sshd is told, return a problem if our drop-in isn't."""
+    if state.included:
+        return None
+    return Problem(
+        "sshd",
+        f"{MAIN} doesn't read {FOLDER}, or for some only",
+        f"write `Include {FOLDER}/*.conf` as its first line",
+        "rackwright plan",
+    )
+
+
+def decided(settings: Settings, state: Sshd) -> tuple[str, ...]:
+    """Return the keywords, in lower case, for which no other file wins over ours."""
+    lost = {directive.keyword for directive, line in _said(settings, state) if line.first and not line.match}
+    return tuple(found.keyword.lower() for found in directives(settings) if found.keyword not in lost)
 
 
 def acts(settings: Settings, state: Sshd) -> bool:
@@ -112,10 +119,11 @@ def acts(settings: Settings, state: Sshd) -> bool:
         return False
     if settings.existing == "keep":
         return True
+    keywords = set(decided(settings, state)) & set(state.effective)
     return all(
         directive.allows(state.effective[directive.keyword.lower()])
         for directive in directives(settings)
-        if directive.keyword.lower() in state.effective
+        if directive.keyword.lower() in keywords
     )
 
 

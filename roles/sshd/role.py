@@ -7,7 +7,15 @@ from pyinfra.context import host
 
 from rackwright.operations.facts.sshd import Sshd, SshdState
 from rackwright.operations.sshd import sshd_confirmed, sshd_pending
-from rackwright.roles.sshd.configuration import KEYWORDS, acts, configuration, problems, superseded
+from rackwright.roles.sshd.configuration import (
+    KEYWORDS,
+    acts,
+    configuration,
+    decided,
+    opposed,
+    overridden,
+    unread,
+)
 from rackwright.roles.sshd.settings import Settings
 
 
@@ -15,17 +23,18 @@ from rackwright.roles.sshd.settings import Settings
 def sshd(*, settings: Settings, confirm_seconds: int = 60) -> None:
     """Afterwards sshd admits keys only, by modern algorithms, for `confirm_seconds`; at boot it still does as before.
 
-    Fails, and changes nothing, where another file would override ours; leaves a host without sshd alone.
+    What others say and wins over ours is named and left; a host without sshd is left alone.
     """
     state = _state(settings)
     if state.present:
         sshd_pending(
             name="Admit keys only, until it is confirmed",
             content=configuration(settings, state),
-            keywords=KEYWORDS,
+            keywords=decided(settings, state),
             acts=acts(settings, state),
-            problems=tuple(problems(settings, state)),
-            superseded=superseded(settings, state),
+            problem=unread(state),
+            overridden=overridden(settings, state),
+            opposed=opposed(settings, state),
             confirm_seconds=confirm_seconds,
         )
 

@@ -15,8 +15,9 @@ from rackwright.roles.sshd.configuration import (
     acts,
     configuration,
     directives,
-    problems,
-    superseded,
+    opposed,
+    overridden,
+    unread,
 )
 from rackwright.roles.sshd.lockout import locks_out
 from rackwright.roles.sshd.role import confirm_sshd, sshd
@@ -101,8 +102,8 @@ def test_keep_takes_over_what_others_say_first():
     values = said(_KEEP, others)
     assert (values["PasswordAuthentication"], values["Ciphers"]) == ("yes", "aes256-gcm@openssh.com")
     assert values["PermitEmptyPasswords"] == "no"
-    assert list(problems(_KEEP, others)) == []
-    assert superseded(_KEEP, others) == ()
+    assert opposed(_KEEP, others) == ()
+    assert overridden(_KEEP, others) == ()
 
 
 def test_what_ours_overrides_is_named_and_what_is_as_good_is_not():
@@ -114,38 +115,35 @@ def test_what_ours_overrides_is_named_and_what_is_as_good_is_not():
         Line(f"{FOLDER}/50-a.conf:5", "macs", "-hmac-md5", first=False),
         Line(f"{FOLDER}/50-a.conf:6", "loglevel", "VERBOSE", first=False),
     )
-    assert superseded(_KEYS, others) == (
+    assert overridden(_KEYS, others) == (
         f"{FOLDER}/50-a.conf:1 KbdInteractiveAuthentication yes",
         f"{FOLDER}/50-a.conf:4 MACs hmac-sha2-512-etm@openssh.com,hmac-sha1",
         f"{FOLDER}/50-a.conf:5 MACs -hmac-md5",
     )
 
 
-def test_what_overrides_ours_is_refused_with_its_place():
+def test_what_wins_over_ours_is_named_with_its_place_and_left():
     first = told(Line(f"{MAIN}:1", "passwordauthentication", "yes", first=True))
-    (problem,) = problems(_KEYS, first)
-    assert str(problem) == (
-        f"sshd: {MAIN}:1 says PasswordAuthentication yes before {DROP_IN} is read; remove that line, or write "
-        "`baseline: {sshd: {existing: keep}}` to leave what others say\n  next: rackwright plan"
-    )
+    assert opposed(_KEYS, first) == (f"{MAIN}:1 says PasswordAuthentication yes and is read before ours (no)",)
     for_some = told(Line(f"{MAIN}:9", "permitrootlogin", "yes", first=False, match="User a"))
-    (problem,) = problems(_KEYS, for_some)
-    assert problem.what == f"{MAIN}:9 says PermitRootLogin yes within `Match User a`"
+    assert opposed(_KEYS, for_some) == (f"{MAIN}:9 says PermitRootLogin yes within `Match User a`",)
     as_good = told(Line(f"{MAIN}:9", "permitrootlogin", "no", first=True, match="User a"))
-    assert list(problems(_KEYS, as_good)) == []
+    assert opposed(_KEYS, as_good) == ()
+    played = play(sshd, settings=_KEYS, facts=facts(first))
+    assert played.notes == {_PENDING: f"{MAIN}:1 says PasswordAuthentication yes and is read before ours (no)"}
+    assert "passwordauthentication" not in played.commands[-1]
+    assert acts(
+        _KEYS, Sshd(present=True, included=True, lines=first.lines, effective={"passwordauthentication": "yes"})
+    )
 
 
 def test_a_folder_that_sshd_does_not_read_is_refused_with_what_to_write():
-    (problem,) = problems(_KEYS, Sshd(present=True))
+    problem = unread(Sshd(present=True))
+    assert problem is not None
     assert problem.what == f"{MAIN} doesn't read {FOLDER}, or for some only"
     assert problem.should == f"write `Include {FOLDER}/*.conf` as its first line"
-    assert list(problems(_KEEP, Sshd(present=True))) == [problem]
-
-
-def test_a_problem_ends_the_operation_before_it_changes_anything():
-    first = told(Line(f"{MAIN}:1", "passwordauthentication", "yes", first=True))
-    with pytest.raises(FleetError, match="says PasswordAuthentication yes before"):
-        play(sshd, settings=_KEYS, facts=facts(first))
+    with pytest.raises(FleetError, match="as its first line"):
+        play(sshd, settings=_KEYS, facts=facts(Sshd(present=True)))
 
 
 def test_new_settings_are_checked_and_act_after_the_timer_that_reverts_them_is_armed():
