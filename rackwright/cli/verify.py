@@ -28,7 +28,7 @@ def verify(context: Context) -> int:
 
     def tell(proof: Proof) -> None:
         if not context.json:
-            click.echo(f"{'ok  ' if proof.passed else 'FAIL'} {proof.gateway:<12} {proof.what}: {proof.found}")
+            click.echo(f"{'ok  ' if proof.passed else 'FAIL'} {proof.host:<12} {proof.what}: {proof.found}")
 
     with open_site(context.fleet) as site:
         asker = choose_asker(site)

@@ -26,7 +26,10 @@ from rackwright.roles.model_store.settings import Settings as ModelStore
 from rackwright.roles.model_store.settings import StoredModel
 from rackwright.roles.probe.settings import Settings as Probe
 from rackwright.roles.replica.settings import Settings as ReplicaUnit
-from rackwright.values import Issued, Issuer, Network, Secret
+from rackwright.roles.vip.settings import FOLDER as VIP
+from rackwright.roles.vip.settings import UNIT as VIP_UNIT
+from rackwright.roles.vip.settings import Settings as Vip
+from rackwright.values import Address, Issued, Issuer, Network, Secret
 
 AGENT_PORT_OFFSET = 10_000
 """A replica's agent listens on loopback at its port plus this."""
@@ -64,6 +67,7 @@ class HostModel:
     probes: tuple[Probe, ...]
     host_proxy: HostProxy | None
     gateway: Gateway | None
+    vip: Vip | None = None
     credentials: Credentials = Credentials()
 
 
@@ -82,9 +86,10 @@ class _Composer:
         probes = tuple(self._probe(replica, unit) for replica, unit in zip(replicas, units, strict=True))
         host_proxy = self._host_proxy(name, replicas) if replicas else None
         gateway = self._gateway(name) if name in self.fleet.gateways else None
+        vip = self._vip(name)
         return HostModel(
             name=name,
-            layout=self._layout(name, units, probes, host_proxy, gateway),
+            layout=self._layout(name, units, probes, host_proxy, gateway, vip),
             firewall=self._firewall(name, replicas),
             baseline=self.fleet.file.hosts[name].baseline.decided(),
             certificates=self._certificates(name, serves=bool(replicas)),
@@ -94,6 +99,7 @@ class _Composer:
             probes=probes,
             host_proxy=host_proxy,
             gateway=gateway,
+            vip=vip,
             credentials=self.credentials,
         )
 
@@ -107,31 +113,37 @@ class _Composer:
         probes: tuple[Probe, ...],
         host_proxy: HostProxy | None,
         gateway: Gateway | None,
+        vip: Vip | None,
     ) -> Layout:
         keep = [FIREWALL_UNIT, *(unit.unit for unit in units)]
         keep += [unit for probe in probes for unit in probe.units]
         keep += host_proxy.units if host_proxy else ()
         keep += gateway.units if gateway else ()
+        keep += [VIP_UNIT] if vip else []
         return Layout(
             fleet=self.fleet.file.fleet,
             host=name,
             serves=bool(units),
             keep_units=tuple(sorted(keep)),
-            keep_files=tuple(sorted(_files(probes, host_proxy, gateway))),
+            keep_files=tuple(sorted(_files(probes, host_proxy, gateway, vip))),
             keep_users=tuple(sorted({unit.user for unit in units})),
         )
 
     def _firewall(self, name: str, replicas: tuple[Replica, ...]) -> Firewall:
         file = self.fleet.file
         ssh_port = file.hosts[name].ssh.port
-        openings = [Opening(port=ssh_port, sources=file.firewall.admin_from, why="ssh from admins")]
+        admin_at = None if file.firewall.admin_at == "any" else file.firewall.admin_at
+        openings = [Opening(port=ssh_port, sources=file.firewall.admin_from, at=admin_at, why="ssh from admins")]
         if name in self.fleet.gateways:
             others = tuple(host for host in self.fleet.hosts if host not in self.fleet.gateways)
             openings += [
-                Opening(port=443, sources=file.firewall.clients_from, why="clients"),
-                Opening(port=443, sources=self._networks(others), why="verify from hosts of the fleet"),
+                Opening(port=443, sources=file.firewall.clients_from, at="service", why="clients"),
+                Opening(port=443, sources=self._networks(others), at="service", why="verify from hosts of the fleet"),
                 Opening(
-                    port=PEERS_PORT, sources=self._networks(self._other_gateways(name)), why="gateways to each other"
+                    port=PEERS_PORT,
+                    sources=self._networks(self._other_gateways(name)),
+                    at="service",
+                    why="gateways to each other",
                 ),
             ]
         for replica in replicas:
@@ -139,12 +151,18 @@ class _Composer:
                 Opening(
                     port=self._port(replica),
                     sources=self._networks(self.fleet.gateways),
+                    at="service",
                     why=f"gateways to {replica.name}",
                 )
             )
         openings += [_allowed(rule) for rule in file.firewall.allow if name in self.fleet.named(rule.on)]
+        apart = self.fleet.apart(name)
         return Firewall(
             openings=tuple(opening for opening in openings if opening.sources),
+            service=apart.service,
+            fabric=apart.fabric,
+            vip=self.fleet.file.gateway.vip if name in self.fleet.gateways else None,
+            vrrp_from=self._vip_peers(name) if self._vip(name) else (),
             ssh_port=ssh_port,
             existing=file.firewall.existing,
         )
@@ -161,7 +179,9 @@ class _Composer:
             certificates.append(Certificate(name="gateway-client", names=(name,), client=True))
             if self.fleet.file.gateway.certificate is None:
                 domain = self.fleet.file.gateway.domain
-                certificates.append(Certificate(name="gateway", names=(domain, address)))
+                vip = self.fleet.file.gateway.vip
+                addresses = (address, str(vip)) if vip else (address,)
+                certificates.append(Certificate(name="gateway", names=(domain, *addresses)))
         return tuple(certificates)
 
     def _model_store(self, name: str, replicas: tuple[Replica, ...]) -> ModelStore:
@@ -248,6 +268,7 @@ class _Composer:
             name=name,
             domain=settings.domain,
             address=self.fleet.service(name),
+            vip=settings.vip,
             certificate="gateway",
             client_certificate="gateway-client",
             models=tuple(self._routed(model) for model in self.fleet.file.models),
@@ -259,6 +280,21 @@ class _Composer:
 
     def _other_gateways(self, name: str) -> tuple[str, ...]:
         return tuple(gateway for gateway in self.fleet.gateways if gateway != name)
+
+    def _vip(self, name: str) -> Vip | None:
+        address = self.fleet.file.gateway.vip
+        if address is None or name not in self.fleet.gateways:
+            return None
+        return Vip(
+            host=name,
+            address=address,
+            own=self.fleet.service(name),
+            peers=self._vip_peers(name),
+            priority=200 - self.fleet.gateways.index(name),
+        )
+
+    def _vip_peers(self, name: str) -> tuple[Address, ...]:
+        return tuple(self.fleet.service(other) for other in self._other_gateways(name))
 
     def _routed(self, model: str) -> RoutedModel:
         return RoutedModel(
@@ -280,7 +316,7 @@ class _Composer:
 
 def _allowed(rule: Allow) -> Opening:
     sources = rule.from_ if isinstance(rule.from_, tuple) else (rule.from_,)
-    return Opening(port=rule.port, protocol=rule.protocol, sources=sources, why=rule.why)
+    return Opening(port=rule.port, protocol=rule.protocol, sources=sources, at=rule.at, why=rule.why)
 
 
 def host_models(
@@ -291,7 +327,9 @@ def host_models(
     return {name: composer.host(name) for name in fleet.hosts}
 
 
-def _files(probes: tuple[Probe, ...], host_proxy: HostProxy | None, gateway: Gateway | None) -> Iterator[str]:
+def _files(
+    probes: tuple[Probe, ...], host_proxy: HostProxy | None, gateway: Gateway | None, vip: Vip | None
+) -> Iterator[str]:
     for probe in probes:
         yield from probe.scripts.values()
     if host_proxy:
@@ -300,3 +338,5 @@ def _files(probes: tuple[Probe, ...], host_proxy: HostProxy | None, gateway: Gat
         yield GATEWAY
         for name in (gateway.certificate, gateway.client_certificate):
             yield from certificate_files(name)
+    if vip:
+        yield VIP

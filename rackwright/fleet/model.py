@@ -158,6 +158,8 @@ class OwnCertificate(Frozen):
 class Gateway(Frozen):
     on: Annotated[tuple[Name, ...], Field(min_length=1)]
     domain: DnsName
+    vip: AddressField | None = None
+    """One address for all gateways, in their service network: whichever of them answers has it."""
     certificate: OwnCertificate | None = None
     queue: Annotated[Seconds, Field(ge=1, le=3600)] = 60
     """How long a request may wait for a free slot."""
@@ -173,6 +175,8 @@ class Allow(Frozen):
     ]
     port: Port
     protocol: Literal["tcp", "udp"] = "tcp"
+    at: Literal["address", "service", "fabric"] | None = None
+    """Which of the host's networks; all when absent."""
     why: Reason
 
 
@@ -181,9 +185,11 @@ class Firewall(Frozen):
     """Networks that may reach sshd."""
     clients_from: Annotated[tuple[NetworkField, ...], Field(min_length=1)]
     """Networks that may reach the gateways' port 443."""
+    admin_at: Literal["address", "any"] = "address"
+    """Where sshd is reached on a host with a service or fabric network apart."""
     allow: tuple[Allow, ...] = ()
     existing: Literal["replace", "keep"] | None = None
-    """What to do with an active ufw, firewalld, Docker or Kubernetes; absent refuses to go on."""
+    """What to do with an active ufw, firewalld, Docker, Kubernetes or packet forwarding; absent refuses to go on."""
 
 
 class Rollout(Frozen):
@@ -231,6 +237,14 @@ class FleetFile(Frozen):
         """Given a group, a host or a list of them, return the hosts."""
         names = (on,) if isinstance(on, str) else on
         return tuple(dict.fromkeys(host for name in names for host in self.groups.get(name, (name,))))
+
+
+@dataclass(frozen=True)
+class Apart:
+    """A host's addresses in networks of their own; None: it has none there apart from the others."""
+
+    service: Address | None = None
+    fabric: Address | None = None
 
 
 @dataclass(frozen=True)
@@ -292,6 +306,13 @@ class Fleet:
         """Where gateways and clients reach the host: loopback where it is this machine and nothing else is said."""
         settings = self.file.hosts[host]
         return settings.service or parse_address("127.0.0.1" if self.is_local(host) else settings.address)
+
+    def apart(self, host: str) -> Apart:
+        """Return the host's addresses in networks of their own: those that differ from `address`."""
+        settings = self.file.hosts[host]
+        service = None if self.is_local(host) or str(settings.service) == settings.address else settings.service
+        fabric = None if str(settings.fabric) in (settings.address, str(service)) else settings.fabric
+        return Apart(service, fabric)
 
     def named(self, on: str | tuple[str, ...]) -> tuple[str, ...]:
         """Given a group, a host or a list of them, return the hosts."""

@@ -36,6 +36,25 @@ def check_addresses(site: Site, findings: Findings) -> None:
         _check_jump(site, name, host, findings)
 
 
+def check_vip(site: Site, findings: Findings) -> None:
+    """The gateways' virtual address is nobody's own, and of the family of theirs."""
+    node = site.root.get("gateway", "vip")
+    vip = _ip(node.text) if isinstance(node, Scalar) else None
+    if vip is None or node is None:
+        return
+    for name, host in site.root.maps("hosts"):
+        if vip in (_own(host, "address"), _own(host, "service"), _own(host, "fabric")):
+            findings.add(node, f"{vip} is {name}'s own address", "name one that no machine has")
+        service = _own(host, "service") or _own(host, "address")
+        if name in site.gateways and service and service.version != vip.version:
+            findings.add(node, f"{name} has an IPv{service.version} address", f"name an IPv{service.version} address")
+
+
+def _own(host: Entries, key: str) -> Address | None:
+    node = host.get(key)
+    return _ip(node.text) if isinstance(node, Scalar) else None
+
+
 def check_firewall(site: Site, findings: Findings) -> None:
     """Nothing that is allowed opens what has a rule of its own, and whoever must get in can."""
     admins = site.root.get("firewall", "admin_from")

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from rackwright.fleet.network_rules import check_addresses, check_firewall
+from rackwright.fleet.network_rules import check_addresses, check_firewall, check_vip
 from rackwright.fleet.nodes import AnyNode, Entries, Findings, Items, Scalar, texts
 from rackwright.fleet.reword import did_you_mean
 from rackwright.fleet.site import Site
@@ -30,6 +30,7 @@ def check_rules(root: Entries, folder: Path, findings: Findings) -> None:
     _check_replicas(site, findings)
     check_addresses(site, findings)
     check_firewall(site, findings)
+    check_vip(site, findings)
 
 
 def _check_names(site: Site, findings: Findings) -> None:

@@ -9,12 +9,12 @@ import json
 import re
 import secrets
 import shlex
-import subprocess
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
 from rackwright.errors import RackwrightError
+from rackwright.lifecycle.site import Site
 from rackwright.values import Secret
 
 _UNHEARD = (7, 28, 52, 56)
@@ -79,10 +79,29 @@ class FromController:
     where: str = "the controller"
 
     def shell(self, script: str, timeout: float) -> str:
-        done = subprocess.run(
+        # gevent's: what goes on over other hosts' connections goes on.
+        from gevent import subprocess
+
+        told: str = subprocess.run(
             ["sh", "-s"], input=script, capture_output=True, text=True, timeout=timeout, check=False
-        )
-        return done.stdout
+        ).stdout
+        return told
+
+
+@dataclass(frozen=True)
+class FromHost:
+    site: Site
+    host: str
+    why: str = ""
+    """There, and not elsewhere."""
+
+    @property
+    def where(self) -> str:
+        return f"host {self.host} ({self.why})" if self.why else f"host {self.host}"
+
+    def shell(self, script: str, timeout: float) -> str:
+        connection = self.site.remote.connection(self.host)
+        return connection.run("sh -s", stdin=script, sudo=False, timeout=timeout).stdout
 
 
 def ask(asker: Asker, authority: str, requests: tuple[Request, ...]) -> tuple[Response, ...]:
@@ -106,7 +125,7 @@ def ask(asker: Asker, authority: str, requests: tuple[Request, ...]) -> tuple[Re
 
 def certificate_end(asker: Asker, authority: str, request: Request) -> datetime | None:
     """Return when the certificate ends that is shown there, None where none is that `authority` vouches for."""
-    resolve = shlex.quote(f"{request.domain}:{request.port}:{_bracketed(request.address)}")
+    resolve = shlex.quote(f"{request.domain}:{request.port}:{bracketed(request.address)}")
     options = f"-q -s --noproxy '*' --connect-timeout 5 -m {request.seconds} -o /dev/null -w '%{{certs}}'"
     url = shlex.quote(f"https://{request.domain}:{request.port}/")
     script = [
@@ -126,7 +145,7 @@ def _trusting(authority: str, mark: str) -> list[str]:
 def _curl(request: Request, mark: str) -> list[str]:
     options = [
         f'url = "{request.scheme}://{request.domain}:{request.port}{request.path}"',
-        f'resolve = "{request.domain}:{request.port}:{_bracketed(request.address)}"',
+        f'resolve = "{request.domain}:{request.port}:{bracketed(request.address)}"',
         f"max-time = {request.seconds}",
         "connect-timeout = 5",
         "silent",
@@ -140,7 +159,7 @@ def _curl(request: Request, mark: str) -> list[str]:
     return [f"curl -q --cacert \"$ca\" -K - <<'{mark}'", *options, mark]
 
 
-def _bracketed(address: str) -> str:
+def bracketed(address: str) -> str:
     return f"[{address}]" if ":" in address else address
 
 
@@ -151,16 +170,3 @@ def _content(line: str) -> list[str]:
         return []
     parts = [choice.get("message") or choice.get("delta") or {} for choice in choices]
     return [part.get("content") or "" for part in parts]
-
-
-def closed_ports(asker: Asker, endpoints: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
-    """Return those of the endpoints that admit no TCP connection from there, tried all at once for two seconds."""
-    lines = ["command -v curl >/dev/null || exit 1"]
-    for number, (address, port) in enumerate(endpoints):
-        url = shlex.quote(f"telnet://{_bracketed(address)}:{port}")
-        options = f"-q -s --noproxy '*' --connect-timeout 2 -m 3 -w '{number} %{{time_connect}}\\n' -o /dev/null"
-        lines.append(f"curl {options} {url} </dev/null 2>/dev/null &")
-    told = dict(line.split() for line in asker.shell("\n".join([*lines, "wait", ""]), 20).splitlines())
-    if len(told) != len(endpoints):
-        raise RackwrightError(f"{len(told)} of {len(endpoints)} ports were tried", where=asker.where)
-    return tuple(endpoint for number, endpoint in enumerate(endpoints) if float(told[str(number)]) == 0)

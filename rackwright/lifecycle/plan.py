@@ -97,7 +97,7 @@ def refuse_firewall(site: Site, surveyed: Survey) -> None:
 
 def _firewall_problems(host: Surveyed, settings: Firewall) -> Iterator[Problem]:
     yield from refusals(host.filters, settings)
-    if host.seen_from and (problem := locks_out(settings, host.seen_from)):
+    if host.connected and (problem := locks_out(settings, host.connected.source, host.connected.own)):
         yield problem
 
 

@@ -15,17 +15,19 @@ from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
 from rackwright.roles.replica.state import ReplicaState
 from rackwright.roles.replica.state import parse as parse_replicas
 
-SEEN_FROM_COMMAND = """p=$$
+CONNECTED_COMMAND = """p=$$
 while [ "${p:-1}" -gt 1 ]; do
 a=$(grep -zs '^SSH_CONNECTION=' "/proc/$p/environ" | tr -d '\\0')
-[ -z "$a" ] || { a=${a#*=}; echo "${a%% *}"; break; }
+[ -z "$a" ] || { a=${a#*=}; set -- $a; echo "$1 $3"; break; }
 parent=''
 while read -r key value; do if [ "$key" = PPid: ]; then parent=$value; break; fi; done <"/proc/$p/status"
 p=$parent
 done 2>/dev/null
 """
-"""The address that our connection comes from, as the host sees it. sudo takes the variable from its command, so the
-processes above are asked; one that has ended meanwhile ends the search."""
+"""The address that our connection comes from, as the host sees it, and the host's own that it came to.
+
+sudo takes the variable from its command, so the processes above are asked; one that has ended meanwhile ends the
+search."""
 OUR_PROCESSES_COMMAND = "grep -ls '/rackwright-[^/]*[.]service' /proc/[0-9]*/cgroup"
 RECORD_COMMAND = "cat /var/lib/rackwright/record.json 2>/dev/null"
 
@@ -37,9 +39,18 @@ _COMMANDS = (
     FILTERS_COMMAND,
     REPLICAS_COMMAND,
     RECORD_COMMAND,
-    SEEN_FROM_COMMAND,
+    CONNECTED_COMMAND,
     DRAINS_COMMAND,
 )
+
+
+@dataclass(frozen=True)
+class Connected:
+    """Our connection, as the host sees it."""
+
+    source: str
+    own: str
+    """The host's address that it came to."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +64,8 @@ class Surveyed:
     """By replica name; one that isn't installed yet is absent."""
     record: str
     """Its record.json, or nothing."""
-    seen_from: str
-    """The address that our connection comes from; nothing on this machine itself."""
+    connected: Connected | None
+    """None on this machine itself."""
     drains: Mapping[str, DrainRecord]
     """On a gateway: what it was told to send nothing to, by HOST/MODEL@N."""
 
@@ -86,13 +97,13 @@ def _script(mark: str) -> str:
 
 def _surveyed(output: str, mark: str) -> Surveyed:
     told = [*output.split(f"{mark}\n"), *[""] * len(_COMMANDS)]
-    before, listening, after, filters, replicas, record, seen_from, drains = told[: len(_COMMANDS)]
+    before, listening, after, filters, replicas, record, connected, drains = told[: len(_COMMANDS)]
     our_pids = {int(line.split("/")[2]) for line in (before + after).splitlines() if line}
     return Surveyed(
         listening=tuple(socket for socket in parse_listening(listening) if socket.pid not in our_pids),
         filters=parse_filters(filters),
         replicas={state.replica: state for state in parse_replicas(replicas)},
         record=record.strip(),
-        seen_from=seen_from.strip(),
+        connected=Connected(*ends) if len(ends := connected.split()) == 2 else None,
         drains=parse_drains(drains),
     )

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_address
 
 from rackwright.errors import RackwrightError
 from rackwright.fleet.keys import new_key
-from rackwright.lifecycle.asking import Asker, FromController, Request, Response, ask, certificate_end, closed_ports
+from rackwright.lifecycle.asking import Asker, FromController, FromHost, Request, Response, ask, certificate_end
 from rackwright.lifecycle.ending import CERTIFICATE_DAYS, days
+from rackwright.lifecycle.scan import Scan, scan
 from rackwright.lifecycle.site import Site
 from rackwright.run import Outcome, Run
 from rackwright.state.formats import utc_now
@@ -26,7 +27,7 @@ QUESTION = "Name three colors."
 class Proof:
     """One thing shown, or not."""
 
-    gateway: str
+    host: str
     what: str
     passed: bool
     found: str
@@ -41,17 +42,20 @@ class _Case:
 
 def verify(site: Site, asker: Asker, tell: Callable[[Proof], None]) -> tuple[Proof, ...]:
     """Return every proof, told as each comes. The key it uses lives in the gateways' memory, for this run only."""
+    from rackwright.remote import Begun
+
+    scanning = Begun(lambda: scan(site))
     key, sha256 = new_key("verify")
-    proofs: list[Proof] = []
     with site.gateways.temporary_key(sha256, id="verify", seconds=KEY_SECONDS):
-        for gateway in site.fleet.gateways:
-            for proof in _gateway(site, asker, gateway, key):
-                tell(proof)
-                proofs.append(proof)
-    for proof in (*_closed(site, asker), *_as_described(site)):
-        tell(proof)
-        proofs.append(proof)
+        proofs = [*_told(_gateways(site, asker, key), tell)]
+    proofs += _told((*map(_scanned, scanning.result()), *_as_described(site)), tell)
     return tuple(proofs)
+
+
+def _told(proofs: Iterable[Proof], tell: Callable[[Proof], None]) -> Iterator[Proof]:
+    for proof in proofs:
+        tell(proof)
+        yield proof
 
 
 def choose_asker(site: Site) -> Asker:
@@ -70,25 +74,11 @@ def choose_asker(site: Site) -> Asker:
             should="a client's place to ask from",
             next="add the controller's network to firewall.clients_from, then rackwright apply",
         )
-    return FromHost(site, others[0])
+    return FromHost(site, others[0], "the controller is not in clients_from")
 
 
 def _no_gateways(site: Site) -> list[str]:
     return [name for name in site.fleet.hosts if name not in site.fleet.gateways and name in site.models]
-
-
-@dataclass(frozen=True)
-class FromHost:
-    site: Site
-    host: str
-
-    @property
-    def where(self) -> str:
-        return f"host {self.host} (the controller is not in clients_from)"
-
-    def shell(self, script: str, timeout: float) -> str:
-        connection = self.site.remote.connection(self.host)
-        return connection.run("sh -s", stdin=script, sudo=False, timeout=timeout).stdout
 
 
 def _own_address(towards: str) -> str | None:
@@ -102,13 +92,19 @@ def _own_address(towards: str) -> str | None:
         return str(probe.getsockname()[0])
 
 
-def _gateway(site: Site, asker: Asker, gateway: str, key: Secret) -> Iterator[Proof]:
-    cases = tuple(_cases(site, str(site.fleet.service(gateway)), key))
+def _gateways(site: Site, asker: Asker, key: Secret) -> Iterator[Proof]:
+    for gateway in site.fleet.gateways:
+        yield from _proofs(site, asker, gateway, tuple(_cases(site, str(site.fleet.service(gateway)), key)))
+        yield _lasting(site, asker, gateway)
+    if vip := site.fleet.file.gateway.vip:
+        yield from _proofs(site, asker, "vip", (_completion(site, str(vip), next(iter(_names(site))), key),))
+
+
+def _proofs(site: Site, asker: Asker, gateway: str, cases: tuple[_Case, ...]) -> Iterator[Proof]:
     responses = ask(asker, site.trusted, tuple(case.request for case in cases))
     for case, response in zip(cases, responses, strict=True):
         passed, found = case.judge(response)
         yield Proof(gateway, case.what, passed, found)
-    yield _lasting(site, asker, gateway)
 
 
 def _lasting(site: Site, asker: Asker, gateway: str) -> Proof:
@@ -124,17 +120,26 @@ def _lasting(site: Site, asker: Asker, gateway: str) -> Proof:
 
 def _cases(site: Site, address: str, key: Secret) -> Iterator[_Case]:
     domain = site.fleet.file.gateway.domain
-    for model in site.fleet.file.models.values():
-        for name in model.names:
-            completion = Request(address, domain, "/v1/chat/completions", _body(name), key)
-            yield _Case(f"{name}: a completion", completion, _answered)
-            stream = Request(address, domain, "/v1/chat/completions", _body(name, stream=True), key)
-            yield _Case(f"{name}: a stream", stream, _streamed)
+    for name in _names(site):
+        yield _completion(site, address, name, key)
+        stream = Request(address, domain, "/v1/chat/completions", _body(name, stream=True), key)
+        yield _Case(f"{name}: a stream", stream, _streamed)
     wrong, _ = new_key("verify")
     yield _Case("a wrong key is refused", Request(address, domain, key=wrong), _refused)
     plain = Request(address, domain, scheme="http", seconds=10)
     yield _Case("plain HTTP is refused", plain, _no_http)
     yield _Case("port 80 is closed", Request(address, domain, scheme="http", port=80, seconds=3), _no_http)
+
+
+def _names(site: Site) -> Iterator[str]:
+    """Yield every name that clients may ask for."""
+    for model in site.fleet.file.models.values():
+        yield from model.names
+
+
+def _completion(site: Site, address: str, name: str, key: Secret) -> _Case:
+    request = Request(address, site.fleet.file.gateway.domain, "/v1/chat/completions", _body(name), key)
+    return _Case(f"{name}: a completion", request, _answered)
 
 
 def _body(name: str, *, stream: bool = False) -> str:
@@ -168,39 +173,19 @@ def _unexpected(response: Response) -> str:
     return f"HTTP {response.status} {response.problem} {' '.join(response.body.split())[:200]}".strip()
 
 
-def _closed(site: Site, asker: Asker) -> Iterator[Proof]:
-    """The engines' ports admit gateways only: seen from the asker, and its own from elsewhere."""
-    endpoints = {
-        (str(site.fleet.service(host)), port): (host, f"{host}/{replica}")
-        for host, ports in site.lock.ports.items()
-        for replica, port in ports.items()
-        if host in site.fleet.hosts and not site.fleet.is_local(host)
-    }
-    own = asker.host if isinstance(asker, FromHost) else None
-    for there in (False, True):
-        asked = {endpoint: replica for endpoint, (host, replica) in endpoints.items() if (host == own) is there}
-        if asked:
-            yield from _closed_to(_elsewhere(site, own) if there else asker, asked)
-
-
-def _elsewhere(site: Site, host: str | None) -> Asker:
-    """Return who judges a host's own ports, which any packet filter opens to the host itself."""
-    others = [name for name in _no_gateways(site) if name != host]
-    return FromHost(site, others[0]) if others else FromController()
-
-
-def _closed_to(asker: Asker, endpoints: dict[tuple[str, int], str]) -> Iterator[Proof]:
-    closed = set(closed_ports(asker, tuple(endpoints)))
-    for endpoint, replica in endpoints.items():
-        found = "closed" if endpoint in closed else f"{endpoint[0]}:{endpoint[1]} admits {asker.where}"
-        yield Proof("-", f"{replica}: its port is closed to all but gateways", endpoint in closed, found)
+def _scanned(found: Scan) -> Proof:
+    seen = ", ".join(map(str, found.open)) or "nothing"
+    what = f"{found.address} opens to {found.by} only what the fleet file says"
+    if found.surplus:
+        return Proof(found.host, what, passed=False, found=f"open too: {', '.join(found.surplus)}")
+    return Proof(found.host, what, passed=True, found=f"{seen}, of {found.tried} ports tried")
 
 
 def _as_described(site: Site) -> Iterator[Proof]:
     """Each host is what its baseline says: nothing would change, and nothing stands against it."""
     run = site.engine.plan(_baseline, site.models)
     for host in site.models:
-        yield Proof("-", f"{host}: is as its baseline says", *_judged(run, host))
+        yield Proof(host, "is as its baseline says", *_judged(run, host))
 
 
 def _judged(run: Run, host: str) -> tuple[bool, str]:

@@ -1,1 +1,1 @@
-"""What the packet filter of one host lets in."""
+"""What the packet filter of one host lets in, lets through and lets out."""

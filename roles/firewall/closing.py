@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
 from rackwright.errors import Problem
-from rackwright.operations.facts.filters import Filters
+from rackwright.operations.facts.filters import FORWARDING, Filters
 from rackwright.operations.facts.listening import Socket
-from rackwright.roles.firewall.settings import Opening, Settings
+from rackwright.roles.firewall.settings import At, Opening, Settings
+from rackwright.values import Address
 
 _ALWAYS_OPEN = {("udp", 68), ("udp", 546)}
 """DHCP and DHCPv6 clients."""
@@ -67,16 +68,27 @@ def refusals(filters: Filters, settings: Settings) -> tuple[Problem, ...]:
 
 
 def _replaced(name: str) -> str:
-    return f"stop {name}" if name in _STOPPABLE else f"let our rules act beside those of {name}"
+    if name == FORWARDING:
+        return "drop what is forwarded"
+    if name in _STOPPABLE:
+        return f"stop {name}"
+    return f"have our rules act beside those of {name}, and drop what it forwards"
 
 
-def locks_out(settings: Settings, controller_address: str) -> Problem | None:
-    """Given the address from which the host sees us, return a problem if its ssh port would be shut to us."""
-    address = ip_address(controller_address.partition("%")[0])
-    if isinstance(address, IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
-    if address.is_loopback or any(_admits(opening, settings.ssh_port, str(address)) for opening in settings.openings):
+def locks_out(settings: Settings, controller: str, own: str) -> Problem | None:
+    """Given the address from which the host sees us and its own that we asked for, return a problem if its ssh port
+    would be shut to us there."""
+    address, asked = _address(controller), _address(own)
+    at = _network(settings, asked)
+    open_to_us = (opening for opening in settings.admitted_at(at) if _admits(opening, settings.ssh_port, address))
+    if address.is_loopback or any(open_to_us):
         return None
+    if at != "address" and any(_admits(opening, settings.ssh_port, address) for opening in settings.openings):
+        return Problem(
+            where="firewall.admin_at",
+            what=f"ssh (port {settings.ssh_port}) would be shut at {asked}, the {at} address, by which we come",
+            should="reach the host at its `address`, or write `admin_at: any`",
+        )
     return Problem(
         where="firewall.admin_from",
         what=f"{address}, where this command runs, could not reach ssh (port {settings.ssh_port}) any more",
@@ -84,7 +96,18 @@ def locks_out(settings: Settings, controller_address: str) -> Problem | None:
     )
 
 
-def _admits(opening: Opening, port: int, address: str) -> bool:
+def _network(settings: Settings, asked: Address) -> At:
+    if asked in (settings.service, settings.vip):
+        return "service"
+    return "fabric" if asked == settings.fabric else "address"
+
+
+def _address(text: str) -> Address:
+    address = ip_address(text.partition("%")[0])
+    return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
+
+
+def _admits(opening: Opening, port: int, address: Address) -> bool:
     if (opening.protocol, opening.port) != ("tcp", port):
         return False
-    return not opening.sources or any(ip_address(address) in network for network in opening.sources)
+    return not opening.sources or any(address in network for network in opening.sources)

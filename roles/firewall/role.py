@@ -10,6 +10,7 @@ from rackwright.operations.file import checked_file
 from rackwright.operations.nftables import table_confirmed, table_pending
 from rackwright.operations.packages import installed
 from rackwright.operations.unit import running, systemd_unit
+from rackwright.operations.user import system_user
 from rackwright.roles.firewall.rules import rules
 from rackwright.roles.firewall.settings import UNIT, Settings
 
@@ -23,6 +24,9 @@ def firewall(*, settings: Settings) -> None:
     With `existing: replace`, ufw and firewalld stop; with `keep` a packet must pass theirs and ours.
     """
     installed(name="Install nftables", packages=("nftables",))
+    for engine in settings.confined:
+        # nft looks a user up when it loads the rules.
+        system_user(name=f"Make the user {engine.user}", user=engine.user)
     table_pending(
         name="Load the packet filter, until it is confirmed",
         rules=rules(settings),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from ipaddress import IPv4Network, IPv6Network, collapse_addresses
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from rackwright.roles.firewall.settings import Opening, Settings
+from rackwright.roles.firewall.settings import At, Confined, Opening, Settings
+from rackwright.values import Address, Network
 
 _LONGEST_COMMENT = 120
 """nft refuses comments over 128 bytes."""
@@ -22,28 +23,72 @@ def rules(settings: Settings) -> str:
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         undefined=StrictUndefined,
         keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    lines = [line for opening in settings.openings for line in _opening(opening)]
-    return environment.get_template("rackwright.nft.j2").render(rules=lines)
+    return environment.get_template("rackwright.nft.j2").render(
+        apart=dict(_apart(settings)),
+        rules=_openings(settings, "address"),
+        vrrp=[f'{source} meta l4proto 112 accept comment "VRRP"' for source in _sources(_hosts(settings.vrrp_from))],
+        forwards=settings.forwards,
+        confined=[line for engine in settings.confined for line in _confined(engine)],
+    )
+
+
+def _apart(settings: Settings) -> Iterator[tuple[str, dict[str, object]]]:
+    """Yield each network of the host's that is apart from the one of `address`: its chain, and what leads there."""
+    networks: dict[At, tuple[Address | None, ...]] = {
+        "service": (settings.service, settings.vip),
+        "fabric": (settings.fabric,),
+    }
+    for at, addresses in networks.items():
+        if to := tuple(_sources(_hosts(address for address in addresses if address), "daddr")):
+            yield at, {"to": to, "rules": _openings(settings, at)}
+
+
+def _openings(settings: Settings, at: At) -> list[str]:
+    return [line for opening in settings.admitted_at(at) for line in _opening(opening)]
 
 
 def _opening(opening: Opening) -> Iterator[str]:
     verdict = f'{opening.protocol} dport {opening.port} accept comment "{_comment(opening.why)}"'
     if not opening.sources:
         yield verdict
-        return
-    four = tuple(collapse_addresses(net for net in opening.sources if isinstance(net, IPv4Network)))
-    six = tuple(collapse_addresses(net for net in opening.sources if isinstance(net, IPv6Network)))
+    for source in _sources(opening.sources):
+        yield f"{source} {verdict}"
+
+
+def _confined(engine: Confined) -> Iterator[str]:
+    """Yield what one user's programs may open a connection to: the engine's members, its own loopback, nothing else.
+
+    On loopback no name server: what can resolve names can tell them.
+    """
+    user = f'meta skuid "{engine.user}"'
+    yield f'{user} oif "lo" tcp dport 1024-65535 accept'
+    for target in _sources(_hosts(engine.peers), "daddr"):
+        yield f"{user} {target} meta l4proto tcp accept"
+    yield f'{user} reject comment "reaches its members only"'
+
+
+def _hosts(addresses: Iterable[Address]) -> tuple[Network, ...]:
+    return tuple(ip_network(address) for address in addresses)
+
+
+def _sources(networks: Iterable[Network], side: str = "saddr") -> Iterator[str]:
+    """Yield one match for each family among these networks."""
+    listed = tuple(networks)
+    four = tuple(collapse_addresses(net for net in listed if isinstance(net, IPv4Network)))
+    six = tuple(collapse_addresses(net for net in listed if isinstance(net, IPv6Network)))
     if four:
-        yield f"{_from('ip', 'ipv4', four)} {verdict}"
+        yield _from("ip", "ipv4", side, four)
     if six:
-        yield f"{_from('ip6', 'ipv6', six)} {verdict}"
+        yield _from("ip6", "ipv6", side, six)
 
 
-def _from(family: str, protocol: str, networks: tuple[IPv4Network, ...] | tuple[IPv6Network, ...]) -> str:
+def _from(family: str, protocol: str, side: str, networks: tuple[IPv4Network, ...] | tuple[IPv6Network, ...]) -> str:
     if networks[0].prefixlen == 0:
         return f"meta nfproto {protocol}"
-    return f"{family} saddr {{ {', '.join(str(network) for network in networks)} }}"
+    return f"{family} {side} {{ {', '.join(str(network) for network in networks)} }}"
 
 
 def _comment(why: str) -> str:

@@ -61,7 +61,9 @@ class Settings(Frozen):
     """Of the host: gateways know one another by it."""
     domain: Line
     address: AddressField
-    """Listens on this address only."""
+    """Listens on this address, and on the virtual one, only."""
+    vip: AddressField | None = None
+    """Of all gateways; whether this one has it changes while it runs."""
     port: Port = 443
     certificate: Line
     """Name of the certificate role's files that clients see."""

@@ -11,7 +11,7 @@ from rackwright.lab.hosts import Lab
 from rackwright.operations.facts.filters import FILTERS_COMMAND, parse_filters
 from rackwright.operations.facts.listening import LISTENING_COMMAND, parse_listening
 from rackwright.roles.firewall.closing import closing
-from rackwright.roles.firewall.settings import Opening, Settings
+from rackwright.roles.firewall.settings import Confined, Opening, Settings
 from rackwright.roles.layout.settings import Settings as Layout
 from rackwright.run import Outcome
 from tests.lab.deployed import LabHost
@@ -28,7 +28,7 @@ rm -f /etc/systemd/system/rackwright-firewall.service; systemctl daemon-reload; 
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    with fresh_lab("firewall", "walled", "other") as lab:
+    with fresh_lab("firewall", "walled", "other", "member") as lab:
         yield lab
 
 
@@ -211,3 +211,70 @@ def test_an_active_ufw_is_seen_and_comes_back_unless_its_replacement_is_confirme
     assert walled.plan(pending(replace)).changes == 0
     assert walled.plan(confirmed(replace)).changes == 0
     walled.tell("ufw --force reset; apt-get -q -y purge ufw")
+
+
+def reaches_at(host: LabHost, address: str, port: int, user: str = "root") -> bool:
+    connect = f'import socket; socket.create_connection(("{address}", {port}), 2)'
+    return host.holds(f"runuser -u {user} -- python3 -c '{connect}'")
+
+
+@pytest.fixture
+def networks(walled: LabHost) -> Iterator[tuple[str, str]]:
+    """More addresses of the walled host: one for clients, one for members."""
+    service, fabric = str(walled.fleet.subnet[201]), str(walled.fleet.subnet[202])
+    walled.tell(f"ip addr add {service}/32 dev eth0; ip addr add {fabric}/32 dev eth0")
+    yield service, fabric
+    walled.tell(f"ip addr del {service}/32 dev eth0; ip addr del {fabric}/32 dev eth0")
+
+
+def test_ssh_is_shut_in_the_networks_of_clients_and_members(
+    walled: LabHost, other: LabHost, networks: tuple[str, str]
+) -> None:
+    service, fabric = networks
+    listens(walled, 9000)
+    assert all(reaches_at(other, address, 22) for address in (walled.address, service, fabric))
+    admins = Opening(port=22, sources=(walled.fleet.subnet,), at="address", why="ssh from admins")
+    clients = Opening(port=9000, sources=(f"{other.address}/32",), at="service", why="clients")
+    walled_in(walled, Settings(openings=(admins, clients), service=service, fabric=fabric))
+    ways = [(address, port) for address in (walled.address, service, fabric) for port in (22, 9000)]
+    assert [way for way in ways if reaches_at(other, *way)] == [(walled.address, 22), (service, 9000)]
+
+
+def test_what_is_for_others_is_not_passed_on(walled: LabHost, other: LabHost) -> None:
+    """A third machine, in a network namespace behind the walled host, listens; the other host has a route to it."""
+    walled.tell(
+        "ip netns add behind; ip link add inner type veth peer name outer; ip link set outer netns behind; "
+        "ip addr add 10.50.77.1/30 dev inner; ip link set inner up; "
+        "ip -n behind addr add 10.50.77.2/30 dev outer; ip -n behind link set outer up; "
+        "ip -n behind route add default via 10.50.77.1; echo 1 >/proc/sys/net/ipv4/ip_forward"
+    )
+    serve = 'import socket, time; s = socket.create_server(("", 9000)); time.sleep(3600)'
+    walled.tell(f"systemd-run --quiet --collect --unit=behind ip netns exec behind python3 -c '{serve}'")
+    other.tell(f"ip route add 10.50.77.0/30 via {walled.address}")
+    until(lambda: reaches_at(other, "10.50.77.2", 9000))
+    found = parse_filters(walled.tell(FILTERS_COMMAND)).active
+    walled_in(walled, settings(walled))
+    shut = reaches_at(other, "10.50.77.2", 9000)
+    walled_in(walled, settings(walled).model_copy(update={"existing": "keep"}))
+    kept = reaches_at(other, "10.50.77.2", 9000)
+    other.tell("ip route del 10.50.77.0/30")
+    walled.tell("systemctl stop behind.service; ip netns del behind")
+    assert found == ("packet forwarding",)
+    assert not shut
+    assert kept
+
+
+def test_an_engine_with_a_network_reaches_its_members_only_shown_from_inside(walled: LabHost, other: LabHost) -> None:
+    member = walled.lab.fleet().hosts["member"]
+    wanted = settings(walled).model_copy(update={"confined": (Confined(user="rw-big", peers=(member,)),)})
+    walled_in(walled, wanted)
+    listens(walled, 9000)
+    ways = [("127.0.0.1", 9000), (member, 22), (other.address, 22), (walled.fleet.controller, 22)]
+    assert [way for way in ways if reaches_at(walled, *way, user="rw-big")] == ways[:2]
+    assert reaches_at(walled, other.address, 22), "others on the host are not confined"
+    ask = f'import socket; socket.socket(2, 2).sendto(b"x", ("{member}", 53))'
+    assert walled.holds(f"python3 -c '{ask}'")
+    assert not walled.holds(f"runuser -u rw-big -- python3 -c '{ask}'"), "a name could be told to a member's resolver"
+    assert walled.apply(pending(wanted)).changes == 0
+    walled.lab.reboot("walled")
+    assert [way for way in ways[1:] if reaches_at(walled, *way, user="rw-big")] == ways[1:2]

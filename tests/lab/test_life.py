@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from rackwright.lab.hosts import Lab, LabFleet
-from rackwright.lifecycle.asking import FromController, Request, ask, closed_ports
+from rackwright.lifecycle.asking import FromController, Request, ask
+from rackwright.lifecycle.ports import OpenPort, open_ports
 from rackwright.values import Secret
 from tests.lab import exposure
 from tests.lab.labs import fresh_lab
@@ -104,8 +105,9 @@ def test_a_port_that_would_close_is_named_and_nothing_is_changed(bare: Operator,
 
 
 def test_close_ports_closes_them_and_leaves_the_process_alone(site: Operator, lab: Lab, lab_fleet: LabFleet) -> None:
-    endpoint = (lab_fleet.hosts["gpu2"], 9100)
-    assert closed_ports(FromController(), (endpoint,)) == (endpoint,)
+    assert open_ports(FromController(), (lab_fleet.hosts["gpu2"],), (22, 9100)) == (
+        OpenPort(lab_fleet.hosts["gpu2"], 22, lab_fleet.controller),
+    )
     assert lab.exec("gpu2", "systemctl is-active metrics.socket").out.strip() == "active"
 
 
@@ -137,6 +139,22 @@ def test_verify_proves_the_service(site: Operator) -> None:
     assert {"assistant: a stream", "gpt-4o-mini: a completion", "a wrong key is refused"} <= {
         proof["what"] for proof in said["proofs"]
     }
+
+
+def test_verify_looks_at_each_host_from_another_one_and_finds_what_is_open_besides(
+    site: Operator, lab: Lab, lab_fleet: LabFleet
+) -> None:
+    seen = {proof["host"]: proof for proof in site("verify", "--json").json["proofs"] if "opens to" in proof["what"]}
+    assert seen["gate1"]["what"].startswith(f"{lab_fleet.hosts['gate1']} opens to host gpu1 only")
+    assert seen["gate1"]["found"].startswith("443, of 1")
+    assert seen["gpu2"]["found"].startswith("nothing, of 1")
+    lab.exec("gpu2", "nft add rule inet rackwright input tcp dport 9100 accept")
+    found = site("verify", "--json", check=12).json
+    site("apply", "--yes", "--close-ports")
+    (surplus,) = [proof for proof in found["proofs"] if not proof["passed"]]
+    assert surplus["host"] == "gpu2"
+    assert re.fullmatch(r"open too: 9100 \((systemd|sleep|systemd, sleep|sleep, systemd)\)", surplus["found"])
+    assert site("verify", "--json").json["failed"] == 0
 
 
 def test_verify_leaves_no_key_behind(site: Operator, lab: Lab) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from rackwright.errors import RackwrightError
-from rackwright.lifecycle.asking import FromController, Request, Response, ask, closed_ports
+from rackwright.lifecycle.asking import FromController, Request, Response, ask
 from rackwright.values import Secret
 
 
@@ -21,18 +21,6 @@ class Records:
     def shell(self, script: str, timeout: float) -> str:
         self.script = script
         return ""
-
-
-def test_a_port_that_listens_is_open_though_it_says_nothing():
-    with socket.create_server(("127.0.0.1", 0)) as opened, socket.create_server(("127.0.0.1", 0)) as shut:
-        endpoints = [listener.getsockname() for listener in (opened, shut)]
-        shut.close()
-        assert closed_ports(FromController(), tuple(endpoints)) == (endpoints[1],)
-
-
-def test_ports_that_were_not_tried_are_not_called_closed():
-    with pytest.raises(RackwrightError, match="0 of 1 ports were tried"):
-        closed_ports(Records(), (("10.0.0.1", 8100),))
 
 
 def test_the_key_stands_in_what_the_shell_reads_and_in_no_argument():

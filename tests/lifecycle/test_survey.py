@@ -4,7 +4,7 @@ import os
 import subprocess
 from shlex import quote
 
-from rackwright.lifecycle.survey import SEEN_FROM_COMMAND
+from rackwright.lifecycle.survey import CONNECTED_COMMAND
 
 
 def seen_from(shell: str, **environment: str) -> str:
@@ -15,11 +15,11 @@ def seen_from(shell: str, **environment: str) -> str:
 
 
 def test_the_address_is_found_above_a_command_from_which_sudo_took_it():
-    inner = f"env -u SSH_CONNECTION sh -c {quote(SEEN_FROM_COMMAND)}; :"
-    assert seen_from(inner, SSH_CONNECTION="192.0.2.7 50000 192.0.2.1 22") == "192.0.2.7\n"
+    inner = f"env -u SSH_CONNECTION sh -c {quote(CONNECTED_COMMAND)}; :"
+    assert seen_from(inner, SSH_CONNECTION="192.0.2.7 50000 192.0.2.1 22") == "192.0.2.7 192.0.2.1\n"
 
 
 def test_without_ssh_or_a_process_that_is_gone_the_search_ends():
-    gone = SEEN_FROM_COMMAND.replace("p=$$", "p=4194304", 1)
-    assert gone != SEEN_FROM_COMMAND
+    gone = CONNECTED_COMMAND.replace("p=$$", "p=4194304", 1)
+    assert gone != CONNECTED_COMMAND
     assert seen_from(gone) == ""

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
 
-from rackwright.operations.facts.filters import Filters
+from rackwright.operations.facts.filters import FORWARDING, Filters
 from rackwright.operations.facts.listening import Socket
 from rackwright.operations.facts.nftables import Filter, FilterState
 from rackwright.operations.facts.packages import InstalledPackages
@@ -17,7 +17,7 @@ from rackwright.roles.firewall import role
 from rackwright.roles.firewall.closing import closing, locks_out, refusals
 from rackwright.roles.firewall.role import BOOT_FILE, confirm_firewall, firewall
 from rackwright.roles.firewall.rules import rules
-from rackwright.roles.firewall.settings import UNIT, Opening, Settings
+from rackwright.roles.firewall.settings import UNIT, Confined, Opening, Settings
 from tests.fakes import play
 
 _SETTINGS = Settings(
@@ -153,9 +153,10 @@ def test_replaced_filters_stop_with_the_new_rules_and_are_disabled_when_confirme
 
 def test_kept_filters_are_not_touched() -> None:
     keep = _SETTINGS.model_copy(update={"existing": "keep"})
-    found = Filter("table\n", _SHA256, "table\n", active=("ufw",), enabled=("ufw",))
-    assert play(firewall, settings=keep, facts=facts(found, _RULES)).commands == []
-    assert play(confirm_firewall, settings=keep, facts=facts(found, _RULES)).commands == []
+    kept = rules(keep)
+    found = Filter("table\n", hashlib.sha256(kept.encode()).hexdigest(), "table\n", active=("ufw",), enabled=("ufw",))
+    assert play(firewall, settings=keep, facts=facts(found, kept)).commands == []
+    assert play(confirm_firewall, settings=keep, facts=facts(found, kept)).commands == []
 
 
 _SOCKETS = (
@@ -183,10 +184,12 @@ def test_what_our_rules_keep_shut_already_does_not_close_again() -> None:
 
 
 def test_a_filter_of_others_is_refused_until_the_fleet_file_decides() -> None:
-    found = Filters(active=("Docker", "ufw"))
+    found = Filters(active=("Docker", FORWARDING, "ufw"))
     assert [str(problem) for problem in refusals(found, _SETTINGS)] == [
-        "firewall: Docker is at work on this host; write `firewall: {existing: replace}` to let our rules act beside "
-        "those of Docker, or `existing: keep` to leave it\n  next: rackwright plan",
+        "firewall: Docker is at work on this host; write `firewall: {existing: replace}` to have our rules act "
+        "beside those of Docker, and drop what it forwards, or `existing: keep` to leave it\n  next: rackwright plan",
+        "firewall: packet forwarding is at work on this host; write `firewall: {existing: replace}` to drop what is "
+        "forwarded, or `existing: keep` to leave it\n  next: rackwright plan",
         "firewall: ufw is at work on this host; write `firewall: {existing: replace}` to stop ufw, "
         "or `existing: keep` to leave it\n  next: rackwright plan",
     ]
@@ -196,19 +199,100 @@ def test_a_filter_of_others_is_refused_until_the_fleet_file_decides() -> None:
 
 @pytest.mark.parametrize("address", ["10.20.0.7", "::ffff:10.20.0.7", "127.0.0.1", "::1"])
 def test_who_is_among_the_admins_is_not_locked_out(address: str) -> None:
-    assert locks_out(_SETTINGS, address) is None
+    assert locks_out(_SETTINGS, address, "10.20.0.11") is None
 
 
 @pytest.mark.parametrize("address", ["10.21.0.7", "fd00::7", "fe80::1%eth0"])
 def test_who_is_not_would_be_locked_out(address: str) -> None:
-    problem = locks_out(_SETTINGS, address)
+    problem = locks_out(_SETTINGS, address, "10.20.0.11")
     assert problem is not None
     assert problem.where == "firewall.admin_from"
 
 
 def test_another_ssh_port_must_be_open_too() -> None:
     moved = _SETTINGS.model_copy(update={"ssh_port": 2222})
-    assert locks_out(moved, "10.20.0.7") is not None
+    assert locks_out(moved, "10.20.0.7", "10.20.0.11") is not None
     anyone = Settings(openings=(Opening(port=2222, why="ssh"),), ssh_port=2222)
-    assert locks_out(anyone, "192.0.2.1") is None
+    assert locks_out(anyone, "192.0.2.1", "10.20.0.11") is None
     assert ip_network("10.20.0.0/24") in _SETTINGS.openings[0].sources
+
+
+_APART = Settings(
+    openings=(
+        Opening(port=22, sources=("10.20.0.0/24",), at="address", why="ssh from admins"),
+        Opening(port=8100, sources=("10.30.0.10",), at="service", why="gateways"),
+        Opening(port=9100, sources=("10.20.0.30",), why="monitoring"),
+    ),
+    service="10.30.0.11",
+    fabric="fd40::11",
+)
+
+
+def chain(settings: Settings, name: str) -> str:
+    """The text of one chain of the rules."""
+    return rules(settings).partition(f"chain {name} {{")[2].partition("\n\t}\n")[0]
+
+
+def open_in(settings: Settings, name: str) -> list[int]:
+    return [opening.port for opening in _APART.openings if f"dport {opening.port} " in chain(settings, name)]
+
+
+def test_each_network_has_what_is_open_there_and_nothing_else() -> None:
+    assert open_in(_APART, "input") == [22, 9100]
+    assert open_in(_APART, "service") == [8100, 9100]
+    assert open_in(_APART, "fabric") == [9100]
+    assert "ip daddr { 10.30.0.11/32 } goto service" in chain(_APART, "input")
+    assert "ip6 daddr { fd40::11/128 } goto fabric" in chain(_APART, "input")
+
+
+def test_a_network_that_is_not_apart_is_that_of_the_address() -> None:
+    together = _APART.model_copy(update={"service": None, "fabric": None})
+    assert "goto" not in rules(together)
+    assert open_in(together, "input") == [22, 8100, 9100]
+
+
+def test_a_virtual_address_is_of_the_service_network_wherever_that_is() -> None:
+    together = _APART.model_copy(update={"service": None, "fabric": None, "vip": ip_address("10.20.0.9")})
+    assert "ip daddr { 10.20.0.9/32 } goto service" in chain(together, "input")
+    assert open_in(together, "input") == [22, 8100, 9100]
+    assert open_in(together, "service") == [8100, 9100]
+
+
+def test_other_gateways_may_say_who_has_the_virtual_address() -> None:
+    vrrp = Settings(openings=(), vrrp_from=("10.20.0.10",))
+    assert 'ip saddr { 10.20.0.10/32 } meta l4proto 112 accept comment "VRRP"' in chain(vrrp, "input")
+
+
+def test_nothing_is_forwarded_unless_it_is_kept() -> None:
+    assert "hook forward priority filter; policy drop;" in chain(_SETTINGS, "forward")
+    assert not chain(_SETTINGS.model_copy(update={"existing": "keep"}), "forward")
+
+
+_CONFINED = Settings(openings=(), confined=(Confined(user="rw-big", peers=("10.40.0.12", "fd40::12")),))
+
+
+def test_an_engine_with_a_network_reaches_its_members_only() -> None:
+    lines = [line.strip() for line in chain(_CONFINED, "output").splitlines() if "skuid" in line]
+    assert lines == [
+        'meta skuid "rw-big" oif "lo" tcp dport 1024-65535 accept',
+        'meta skuid "rw-big" ip daddr { 10.40.0.12/32 } meta l4proto tcp accept',
+        'meta skuid "rw-big" ip6 daddr { fd40::12/128 } meta l4proto tcp accept',
+        'meta skuid "rw-big" reject comment "reaches its members only"',
+    ]
+    assert not chain(_SETTINGS, "output")
+
+
+def test_its_user_is_there_before_the_rules_name_it() -> None:
+    played = play(firewall, settings=_CONFINED, facts=facts(Filter()))
+    assert "useradd" in played.commands[0]
+    assert "rw-big" in played.commands[0]
+
+
+def test_who_comes_by_the_service_address_is_told_before_ssh_shuts_there() -> None:
+    assert locks_out(_APART, "10.20.0.7", "10.20.0.11") is None
+    problem = locks_out(_APART, "10.20.0.7", "::ffff:10.30.0.11")
+    assert problem is not None
+    assert problem.where == "firewall.admin_at"
+    stranger = locks_out(_APART, "10.99.0.7", "10.30.0.11")
+    assert stranger is not None
+    assert stranger.where == "firewall.admin_from"

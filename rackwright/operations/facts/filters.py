@@ -5,24 +5,29 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+FORWARDING = "packet forwarding"
+"""By the kernel's switch, on a host with several networks: a router, or containers and virtual machines behind it."""
+
 FILTERS_COMMAND = """u='firewalld docker kubelet k3s k3s-agent rke2-server rke2-agent'
 if [ -f /etc/ufw/ufw.conf ] && grep -q '^ENABLED=yes' /etc/ufw/ufw.conf; then u="ufw $u"; fi
 systemctl is-active $u | { for n in $u; do read -r s; [ "$s" != active ] || echo "unit $n"; done; }
 { nft list chains; iptables-legacy -S; } 2>/dev/null |
 awk '$1 == "chain" || $1 == "-N" { print "chain " $2 }'
+if cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding 2>/dev/null | grep -q '[^0]'; then
+ip -o addr show up scope global | awk '!seen[$2]++ { print "network " $2 }'; fi
 nft -s list table inet rackwright 2>/dev/null || true
 """
 """Needs root. ufw's service is active even where ufw was never enabled, so its own switch is asked too."""
 
 _UNITS = {"ufw": "ufw", "firewalld": "firewalld", "docker": "Docker"}
 _CHAINS = {"ufw": ("ufw-",), "Docker": ("DOCKER",), "Kubernetes": ("KUBE-", "cali-", "CILIUM_")}
-_ADMITTED = re.compile(r"\b(tcp|udp) dport (\d+)\b")
+_ADMITTED = re.compile(r"\b(tcp|udp) dport (\d+) accept\b")
 
 
 @dataclass(frozen=True)
 class Filters:
     active: tuple[str, ...] = ()
-    """Of ufw, firewalld, Docker and Kubernetes: those that are at work."""
+    """Of ufw, firewalld, Docker, Kubernetes and FORWARDING: those that are at work."""
     admitted: frozenset[tuple[str, int]] | None = None
     """Protocol and port of what our own table lets in now; None: it isn't there, so everything gets in."""
 
@@ -33,6 +38,8 @@ def parse_filters(text: str) -> Filters:
     active = {_UNITS.get(line.removeprefix("unit "), "Kubernetes") for line in lines if line.startswith("unit ")}
     chains = [line.removeprefix("chain ") for line in lines if line.startswith("chain ")]
     active |= {name for name, starts in _CHAINS.items() if any(chain.startswith(starts) for chain in chains)}
+    if sum(line.startswith("network ") for line in lines) > 1:
+        active.add(FORWARDING)
     if not any(line.startswith("table inet rackwright") for line in lines):
         return Filters(tuple(sorted(active)))
     return Filters(

@@ -35,7 +35,7 @@ class OurFiles(_Names):
             "find /etc/rackwright -maxdepth 2 -regextype posix-extended "
             "'(' -type f -regex '/etc/rackwright/[^/]+@[0-9]+[.](probe|evidence|agent)' "
             "-o -type f -regex '/etc/rackwright/certificates/[^/]+[.](crt|key[.]cred)' "
-            "-o -type d -regex '/etc/rackwright/(gateway|host-proxy)' ')' -print 2>/dev/null || true"
+            "-o -type d -regex '/etc/rackwright/(gateway|host-proxy|vip)' ')' -print 2>/dev/null || true"
         )
 
 

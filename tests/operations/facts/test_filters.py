@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rackwright.operations.facts.filters import Filters, parse_filters
+from rackwright.operations.facts.filters import FORWARDING, Filters, parse_filters
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,8 @@ from rackwright.operations.facts.filters import Filters, parse_filters
         ("unit firewalld\nchain filter_INPUT\n", ("firewalld",)),
         ("chain DOCKER\nchain DOCKER-USER\n", ("Docker",)),
         ("unit k3s\n", ("Kubernetes",)),
+        ("network eth0\n", ()),
+        ("network eth0\nnetwork eth1\n", (FORWARDING,)),
         ("unit docker\nunit kubelet\nchain KUBE-SERVICES\nchain ufw-user-input\n", ("Docker", "Kubernetes", "ufw")),
     ],
 )
@@ -26,6 +28,7 @@ def test_what_our_table_admits_is_read_from_its_listing() -> None:
         "table inet rackwright {\n"
         '\t\tudp sport 67 udp dport 68 accept comment "DHCP"\n'
         '\t\tip saddr 10.0.0.0/8 tcp dport 22 accept comment "tcp dport 9 in words"\n'
+        '\t\tmeta skuid 990 oif "lo" tcp dport 1024-65535 accept\n'
     )
     assert parse_filters(printed).admitted == {("udp", 68), ("tcp", 22)}
 

@@ -1,0 +1,1 @@
+"""One address for several gateways: whichever of them answers has it."""

@@ -1,0 +1,24 @@
+"""keepalived's files as text. No host, no pyinfra."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rackwright.operations.haproxy.rendering import render
+from rackwright.roles.vip.settings import FOLDER, Settings
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+def keepalived_conf(settings: Settings, interface: str) -> str:
+    """Return keepalived.conf(5) for a gateway whose own address is on this interface."""
+    return render(_TEMPLATES, "keepalived.conf.j2", settings=settings, interface=interface, check=f"{FOLDER}/check")
+
+
+def check_text() -> str:
+    """Return the script that asks whether this gateway answers."""
+    return render(_TEMPLATES, "check.sh.j2")
+
+
+def unit_text() -> str:
+    return render(_TEMPLATES, "unit.service.j2", configuration=f"{FOLDER}/keepalived.conf")

@@ -1,0 +1,45 @@
+"""Have keepalived give the gateways' virtual address to one that answers."""
+
+from __future__ import annotations
+
+from pyinfra.api.deploy import deploy
+
+from rackwright.operations.file import checked_file
+from rackwright.operations.folder import folder
+from rackwright.operations.interface import file_for_interface
+from rackwright.operations.packages import installed
+from rackwright.operations.unit import running, systemd_unit
+from rackwright.roles.vip.configuration import check_text, keepalived_conf, unit_text
+from rackwright.roles.vip.settings import FOLDER, UNIT, Settings
+
+
+@deploy("vip")
+def vip(*, settings: Settings) -> None:
+    """Afterwards this gateway has the virtual address whenever it answers and no other one has it.
+
+    Debian's keepalived.service isn't started by installing the package, and is left alone where it was there before.
+    """
+    installed(name="Install keepalived", packages=("keepalived", "socat"), unstarted=("keepalived.service",))
+    folder(name="Make the folder of the virtual address", path=FOLDER)
+    check = checked_file(
+        name="Write the check of the gateway",
+        path=f"{FOLDER}/check",
+        content=check_text(),
+        mode="0755",
+        check="sh -n {path}",
+    )
+    configuration = file_for_interface(
+        name="Write keepalived's configuration",
+        path=f"{FOLDER}/keepalived.conf",
+        address=str(settings.own),
+        content=lambda interface: keepalived_conf(settings, interface),
+        check="keepalived --config-test --use-file={path}",
+    )
+    unit = systemd_unit(name=f"Write {UNIT}", unit=UNIT, content=unit_text(), verify=True)
+    running(
+        name=f"Run {UNIT}",
+        unit=UNIT,
+        restart_if=[unit],
+        reload_if=[check, configuration],
+        reload_files=(f"{FOLDER}/check", f"{FOLDER}/keepalived.conf"),
+    )

@@ -1,0 +1,134 @@
+"""What follows for one host from the fleet file."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from rackwright.errors import FleetError
+from rackwright.fleet.host import HostModel, host_models
+from rackwright.fleet.load import load_fleet
+from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, model_digest
+from rackwright.roles.firewall.settings import At
+from rackwright.roles.gateway.configuration import haproxy_cfg
+from rackwright.values import File
+
+_FLEET = """
+fleet: acme
+hosts:
+  gate1: {address: 10.20.0.10, service: 10.30.0.10}
+  gpu1: {address: 10.20.0.11, service: 10.30.0.11, fabric: 10.40.0.11}
+models:
+  tiny:
+    source: https://models.example/tiny.gguf#sha256=%s
+    runtime: {kind: llama_cpp, version: b1}
+    place: [{on: gpu1, gpus: 0}]
+    names: [tiny]
+    context: 2048
+gateway: {on: [gate1], domain: llm.acme.internal}
+firewall:
+  admin_from: [10.20.0.0/24]
+  clients_from: [10.0.0.0/8]
+  allow: [{on: gpu1, from: 10.20.0.30, port: 9100, at: address, why: monitoring}]
+"""
+
+
+def composed(tmp_path: Any, text: str = _FLEET) -> dict[str, HostModel]:
+    path = tmp_path / "acme.yml"
+    path.write_text(text % ("0" * 64))
+    fleet = load_fleet(path)
+    weights = File(path="tiny.gguf", url="https://models.example/tiny.gguf", size=1, sha256="0" * 64)
+    build = File(path="b1.tar.gz", url="https://models.example/b1.tar.gz", size=1, sha256="0" * 64)
+    model = ModelLock(source=fleet.file.models["tiny"].source, digest=model_digest([weights]), files=(weights,))
+    runtime = RuntimeLock(kind="llama_cpp", version="b1", files=(build,))
+    ports = {replica.host: {replica.name: 8100} for replica in fleet.replicas}
+    return host_models(
+        fleet, Lock(fleet="acme", models={"tiny": model}, runtimes={"llama_cpp-b1": runtime}, ports=ports)
+    )
+
+
+def open_at(model: HostModel, at: At) -> set[int]:
+    return {opening.port for opening in model.firewall.admitted_at(at)}
+
+
+def test_each_network_of_a_host_has_its_own_ports(tmp_path: Any) -> None:
+    models = composed(tmp_path)
+    assert open_at(models["gpu1"], "address") == {22, 9100}
+    assert open_at(models["gpu1"], "service") == {8100}
+    assert open_at(models["gpu1"], "fabric") == set()
+    assert open_at(models["gate1"], "address") == {22}
+    assert open_at(models["gate1"], "service") == {443}
+    assert str(models["gpu1"].firewall.fabric) == "10.40.0.11"
+
+
+def test_one_network_for_all_has_all_ports(tmp_path: Any) -> None:
+    together = _FLEET.replace(", service: 10.30.0.11, fabric: 10.40.0.11", "").replace(
+        ", service: 10.30.0.10", ", service: 10.20.0.10"
+    )
+    models = composed(tmp_path, together)
+    assert open_at(models["gpu1"], "address") == {22, 8100, 9100}
+    assert open_at(models["gate1"], "address") == {22, 443}
+    assert models["gate1"].firewall.service is None
+
+
+def test_a_fabric_that_is_the_service_network_is_not_apart(tmp_path: Any) -> None:
+    (shared,) = {
+        composed(tmp_path, _FLEET.replace("fabric: 10.40.0.11", "fabric: 10.30.0.11"))["gpu1"].firewall.fabric
+    }
+    assert shared is None
+
+
+def test_ssh_answers_everywhere_where_the_fleet_says_so(tmp_path: Any) -> None:
+    models = composed(tmp_path, _FLEET.replace("admin_from:", "admin_at: any\n  admin_from:"))
+    assert open_at(models["gpu1"], "service") == {22, 8100}
+    assert open_at(models["gpu1"], "fabric") == {22}
+
+
+_TWO = _FLEET.replace("  gpu1:", "  gate2: {address: 10.20.0.20, service: 10.30.0.20}\n  gpu1:").replace(
+    "on: [gate1], domain", "on: [gate1, gate2], vip: 10.30.0.9, domain"
+)
+
+
+def test_a_virtual_address_makes_the_gateways_peers_of_one_another(tmp_path: Any) -> None:
+    models = composed(tmp_path, _TWO)
+    first, second = models["gate1"].vip, models["gate2"].vip
+    assert first is not None
+    assert second is not None
+    assert (str(first.own), [str(peer) for peer in first.peers]) == ("10.30.0.10", ["10.30.0.20"])
+    assert first.priority > second.priority
+    assert first.router_id == second.router_id
+    assert [str(peer) for peer in models["gate2"].firewall.vrrp_from] == ["10.30.0.10"]
+    assert models["gpu1"].vip is None
+    assert models["gpu1"].firewall.vip is None
+
+
+def test_the_virtual_address_stands_in_what_clients_see(tmp_path: Any) -> None:
+    model = composed(tmp_path, _TWO)["gate1"]
+    (shown,) = [certificate for certificate in model.certificates if certificate.name == "gateway"]
+    assert shown.names == ("llm.acme.internal", "10.30.0.10", "10.30.0.9")
+    assert model.gateway is not None
+    assert "bind 10.30.0.9:443 transparent ssl" in haproxy_cfg(model.gateway)
+    assert "rackwright-vip.service" in model.layout.keep_units
+    assert "/etc/rackwright/vip" in model.layout.keep_files
+
+
+def test_without_one_nothing_speaks_of_it(tmp_path: Any) -> None:
+    model = composed(tmp_path)["gate1"]
+    assert model.vip is None
+    assert model.gateway is not None
+    assert "transparent" not in haproxy_cfg(model.gateway)
+    assert "rackwright-vip.service" not in model.layout.keep_units
+
+
+@pytest.mark.parametrize(
+    ("vip", "problem"),
+    [
+        ("10.40.0.11", "10.40.0.11 is gpu1's own address; name one that no machine has"),
+        ("fd00::9", "gate1 has an IPv4 address; name an IPv4 address"),
+    ],
+)
+def test_a_virtual_address_that_cannot_be_is_refused(tmp_path: Any, vip: str, problem: str) -> None:
+    with pytest.raises(FleetError, match=re.escape(problem)):
+        composed(tmp_path, _TWO.replace("10.30.0.9", vip))

@@ -1,0 +1,105 @@
+"""Two gateways with one virtual address: whichever answers has it. The tests build on one another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from rackwright.lab.hosts import Lab
+from rackwright.lifecycle.asking import FromController, Request, ask
+from rackwright.values import Secret
+from tests.lab.labs import fresh_lab
+from tests.lab.operator import Operator, operator
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.lab, pytest.mark.heavy]
+GATEWAYS = ("gate1", "gate2")
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with fresh_lab("vip", *GATEWAYS, "gpu1") as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def vip(lab: Lab) -> str:
+    return str(lab.fleet().subnet[200])
+
+
+@pytest.fixture(scope="module")
+def site(lab: Lab, vip: str, tmp_path_factory: pytest.TempPathFactory) -> Operator:
+    made = operator(tmp_path_factory.mktemp("site"), lab.fleet())
+    made.edit("  on: [gate1]", f"  on: [gate1, gate2]\n  vip: {vip}")
+    made("apply", "--yes")
+    return made
+
+
+def holders(lab: Lab, vip: str) -> list[str]:
+    return [name for name in GATEWAYS if lab.exec(name, f"ip -o addr show to {vip}", check=False).out.strip()]
+
+
+def moves_to(lab: Lab, vip: str, host: str) -> None:
+    wait_until(lambda: holders(lab, vip) == [host])
+
+
+def answers(site: Operator, vip: str) -> bool:
+    request = Request(vip, "llm.lab.internal", key=Secret("rw-nobody"), seconds=5)
+    (response,) = ask(FromController(), site.path.with_name("test.ca.crt").read_text(), (request,))
+    return response.status == 401
+
+
+def test_one_gateway_has_the_address_and_answers_there(site: Operator, lab: Lab, vip: str) -> None:
+    wait_until(lambda: len(holders(lab, vip)) == 1)
+    said = site("verify", "--json").json
+    (proof,) = [proof for proof in said["proofs"] if proof["host"] == "vip"]
+    assert proof["passed"]
+    assert said["failed"] == 0
+    assert site("apply", "--yes", "--json").json["changed"] == 0
+
+
+def test_a_gateway_that_hangs_loses_the_address_and_takes_none_from_who_has_it(
+    site: Operator, lab: Lab, vip: str
+) -> None:
+    (holder,) = holders(lab, vip)
+    (other,) = {*GATEWAYS} - {holder}
+    lab.exec(holder, "systemctl kill --kill-whom=all -s STOP rackwright-gateway.service")
+    moves_to(lab, vip, other)
+    wait_until(lambda: answers(site, vip))
+    lab.exec(holder, "systemctl kill --kill-whom=all -s CONT rackwright-gateway.service")
+    wait_until(lambda: "Entering BACKUP STATE" in last_state(lab, holder))
+    assert holders(lab, vip) == [other]
+    assert answers(site, vip)
+
+
+def last_state(lab: Lab, host: str) -> str:
+    return lab.exec(
+        host, "journalctl -q -o cat -u rackwright-vip.service | grep -E 'Entering [A-Z]+ STATE' | tail -1"
+    ).out
+
+
+def test_a_gateway_that_dies_loses_the_address(site: Operator, lab: Lab, vip: str) -> None:
+    (holder,) = holders(lab, vip)
+    (other,) = {*GATEWAYS} - {holder}
+    lab.cut_network(holder)
+    wait_until(lambda: bool(lab.exec(other, f"ip -o addr show to {vip}").out.strip()))
+    wait_until(lambda: answers(site, vip))
+    lab.reboot(holder)
+    moves_to(lab, vip, other)
+    assert site("verify", "--json").json["failed"] == 0
+
+
+def test_only_gateways_may_say_who_has_it(site: Operator, lab: Lab, vip: str) -> None:
+    rules = lab.exec("gate1", "nft list chain inet rackwright input").out
+    assert f"ip saddr {lab.fleet().hosts['gate2']} meta l4proto 112 accept" in " ".join(rules.split())
+    assert "l4proto 112" not in lab.exec("gpu1", "nft list chain inet rackwright input").out
+
+
+def test_an_address_that_the_fleet_file_no_longer_names_is_gone(site: Operator, lab: Lab, vip: str) -> None:
+    site.edit(f"\n  vip: {vip}", "")
+    site("apply", "--yes")
+    assert holders(lab, vip) == []
+    for name in GATEWAYS:
+        assert lab.exec(name, "ls /etc/rackwright/vip /etc/systemd/system/rackwright-vip.service", check=False).code
+    assert site("verify", "--json").json["failed"] == 0

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+
+import pytest
+
+from rackwright.errors import RackwrightError
+from rackwright.lifecycle.asking import FromController
+from rackwright.lifecycle.ports import OpenPort, open_ports
+
+
+@dataclass(frozen=True)
+class Mute:
+    where: str = "nowhere"
+
+    def shell(self, script: str, timeout: float) -> str:
+        return ""
+
+
+def test_a_port_that_listens_is_open_though_it_says_nothing():
+    with socket.create_server(("127.0.0.1", 0)) as opened, socket.create_server(("127.0.0.1", 0)) as shut:
+        ports = [listener.getsockname()[1] for listener in (opened, shut)]
+        shut.close()
+        assert open_ports(FromController(), ("127.0.0.1",), tuple(ports)) == (
+            OpenPort("127.0.0.1", ports[0], "127.0.0.1"),
+        )
+
+
+def test_each_address_is_tried_at_every_port():
+    with (
+        socket.create_server(("127.0.0.1", 0)) as four,
+        socket.create_server(("::1", 0), family=socket.AF_INET6) as six,
+    ):
+        ports = (four.getsockname()[1], six.getsockname()[1])
+        found = open_ports(FromController(), ("::1", "127.0.0.1"), tuple(sorted({*range(1, 1001), *ports})))
+    assert [port for port in found if port.port in ports] == [
+        OpenPort("::1", ports[1], "::1"),
+        OpenPort("127.0.0.1", ports[0], "127.0.0.1"),
+    ]
+
+
+def test_ports_that_were_not_tried_are_not_called_closed():
+    with pytest.raises(RackwrightError, match="0 of 2 ports were tried"):
+        open_ports(Mute(), ("10.0.0.1",), (8100, 8101))
