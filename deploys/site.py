@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rackwright.deploys.backup import backup
 from rackwright.deploys.baseline import baseline, entry
 from rackwright.deploys.confirm import confirm
 from rackwright.deploys.gateway import gateway
@@ -23,9 +24,10 @@ def site() -> None:
 
 
 def service() -> None:
-    """Afterwards engines and gateways of the host run."""
+    """Afterwards engines and gateways of the host run, and it saves itself."""
     serve()
     gateway()
+    backup()
 
 
 # pyinfra executes this file without a module name; imported, it only defines.

@@ -49,6 +49,7 @@ def plan_document(planned: Plan) -> dict[str, Json]:
     returns = [replica.address for replica in planned.returns]
     drains = [{"gateway": drain.gateway, "replica": drain.replica.address} for drain in planned.drains]
     told: dict[str, Json] = {"closing": closing, "restarts": restarts, "returns": returns, "drains": drains}
+    told |= {"first_snapshots": [{"host": host, "repository": name} for host, name in planned.first_snapshots]}
     return {**run, **_totals(run), **told}
 
 
@@ -68,6 +69,9 @@ def plan_view(planned: Plan) -> str:
     if planned.drains:
         listed = [f"  {drain.gateway}: {drain.replica.address}: {drain.record.reason}" for drain in planned.drains]
         parts.append("\n".join(["drained by hand, and a gateway doesn't know it; apply tells it:", *listed]))
+    if planned.first_snapshots:
+        listed = [f"  {host}: to {repository}" for host, repository in planned.first_snapshots]
+        parts.append("\n".join(["first snapshots, made at the end:", *listed]))
     return "\n\n".join(parts)
 
 

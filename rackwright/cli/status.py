@@ -13,6 +13,8 @@ from rackwright.cli.options import Command, common_options, limit_option, pass_c
 from rackwright.errors import ExitCode
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rackwright.lifecycle.site import Site
     from rackwright.lifecycle.status import Status
 
@@ -27,7 +29,8 @@ HEADER = ("REPLICA", "STATE", "TRAFFIC", "IN FLIGHT", "VERSION", "PENDING")
 def status(context: Context, watch: bool, limit: tuple[str, ...]) -> int:
     """Show models, replicas and what is pending.
 
-    Reads only. Exit code 12 when a host doesn't answer or a replica that nobody drained takes no requests.
+    Reads only. Exit code 12 when a host doesn't answer, a replica that nobody drained takes no requests, or a backup
+    is late, failed, or its timer is dead.
     """
     hosts_needed()
     from rackwright.lifecycle.site import open_site
@@ -49,6 +52,7 @@ def _show(context: Context, site: Site, *, clear: bool) -> Status:
     document = {
         "hosts": [asdict(host) for host in found.hosts],
         "replicas": [asdict(replica) for replica in found.replicas],
+        "backups": [asdict(backup) for backup in found.backups],
         "lease": str(found.lease) if found.lease else None,
         "notes": list(found.notes),
         "warnings": list(found.warnings),
@@ -56,6 +60,20 @@ def _show(context: Context, site: Site, *, clear: bool) -> Status:
     }
     context.answer(document, _text(found))
     return found
+
+
+def _backups(found: Status) -> Iterator[str]:
+    """One line for all that are well, by the oldest; one for each alarm."""
+    from rackwright.roles.backup.state import ages
+
+    well = [backup for backup in found.backups if not backup.alarms]
+    if well:
+        oldest = max(well, key=lambda backup: backup.snapshot_age or 0)
+        checked = [backup.check_age for backup in well]
+        check = None if None in checked else max(age for age in checked if age is not None)
+        yield f"backups: {len(well)} of {len(found.backups)} well; the oldest: {ages(oldest.snapshot_age, check)}"
+    for backup in found.backups:
+        yield from (f"backup {backup.host} to {backup.repository}: {alarm}" for alarm in backup.alarms)
 
 
 def _text(found: Status) -> str:
@@ -67,6 +85,7 @@ def _text(found: Status) -> str:
     lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines += [f"host {host.host}: {host.state}" for host in found.hosts if host.state != "ok"]
     lines += [f"host {host.host}: pending: {host.pending}" for host in found.hosts if host.pending]
+    lines += _backups(found)
     if found.lease:
         lines.append(f"{'leased by' if found.lease.live else 'expired lease of'} {found.lease}")
     return "\n".join([*lines, *found.notes, *(f"warning: {text}" for text in found.warnings)])

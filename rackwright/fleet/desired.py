@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rackwright.fleet.authority import authority_of
+from rackwright.fleet.backup import access_of
 from rackwright.fleet.host import Credentials, HostModel, host_models
 from rackwright.fleet.keys import as_gateway_keys, read_keys
 from rackwright.fleet.lock import Lock
@@ -15,7 +16,10 @@ from rackwright.values import Secret
 def desired(fleet: Fleet, lock: Lock) -> dict[str, HostModel]:
     """Return each host in service with its model. Raise FleetError or SecretError if a file or secret isn't good."""
     credentials = Credentials(
-        issuer=authority_of(fleet), own_certificate=own_certificate_of(fleet), hub_token=_hub_token(fleet)
+        issuer=authority_of(fleet),
+        own_certificate=own_certificate_of(fleet),
+        hub_token=_hub_token(fleet),
+        backup=access_of(fleet),
     )
     return host_models(fleet, lock, as_gateway_keys(read_keys(fleet.beside("keys.yml"))), credentials)
 

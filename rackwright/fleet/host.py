@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from ipaddress import ip_network
 
+from rackwright.fleet.backup import backup_of
 from rackwright.fleet.baseline import Baseline
 from rackwright.fleet.lock import Lock, RuntimeLock
 from rackwright.fleet.model import Allow, Fleet, Model, Replica
+from rackwright.roles.backup.settings import Access
+from rackwright.roles.backup.settings import Settings as Backup
 from rackwright.roles.certificate.settings import Settings as Certificate
 from rackwright.roles.certificate.settings import files as certificate_files
 from rackwright.roles.firewall.settings import UNIT as FIREWALL_UNIT
@@ -50,6 +53,8 @@ class Credentials:
     own_certificate: Issued | None = None
     """The operator's certificate for clients; None: the authority issues it."""
     hub_token: Secret | None = None
+    backup: Mapping[str, Access] = field(default_factory=dict)
+    """What opens the repositories, by name."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,7 @@ class HostModel:
     host_proxy: HostProxy | None
     gateway: Gateway | None
     vip: Vip | None = None
+    backup: Backup | None = None
     credentials: Credentials = Credentials()
 
 
@@ -87,9 +93,10 @@ class _Composer:
         host_proxy = self._host_proxy(name, replicas) if replicas else None
         gateway = self._gateway(name) if name in self.fleet.gateways else None
         vip = self._vip(name)
+        backup = backup_of(self.fleet, self.lock, name)
         return HostModel(
             name=name,
-            layout=self._layout(name, units, probes, host_proxy, gateway, vip),
+            layout=self._layout(name, units, probes, host_proxy, gateway, vip, backup),
             firewall=self._firewall(name, replicas),
             baseline=self.fleet.file.hosts[name].baseline.decided(),
             certificates=self._certificates(name, serves=bool(replicas)),
@@ -100,6 +107,7 @@ class _Composer:
             host_proxy=host_proxy,
             gateway=gateway,
             vip=vip,
+            backup=backup,
             credentials=self.credentials,
         )
 
@@ -114,18 +122,22 @@ class _Composer:
         host_proxy: HostProxy | None,
         gateway: Gateway | None,
         vip: Vip | None,
+        backup: Backup | None,
     ) -> Layout:
         keep = [FIREWALL_UNIT, *(unit.unit for unit in units)]
         keep += [unit for probe in probes for unit in probe.units]
         keep += host_proxy.units if host_proxy else ()
         keep += gateway.units if gateway else ()
         keep += [VIP_UNIT] if vip else []
+        keep += backup.units if backup else ()
         return Layout(
             fleet=self.fleet.file.fleet,
             host=name,
             serves=bool(units),
             keep_units=tuple(sorted(keep)),
-            keep_files=tuple(sorted(_files(probes, host_proxy, gateway, vip))),
+            keep_files=tuple(
+                sorted([*_files(probes, host_proxy, gateway, vip), *(backup.files if backup else ())]),
+            ),
             keep_users=tuple(sorted({unit.user for unit in units})),
         )
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Discriminator, Field, Tag
 
+from rackwright.fleet.backup import Backup
 from rackwright.fleet.baseline import Baseline
 from rackwright.fleet.source import Source
 from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
@@ -230,6 +231,8 @@ class FleetFile(Frozen):
     gateway: Gateway
     firewall: Firewall
     rollout: Rollout = Rollout.model_construct()
+    backup: Backup | None = None
+    """What every host saves of itself, where to and when."""
     control: tuple[Name, ...] = ()
     """Hosts that keep lease, journal and the applied fleet; the first gateway when absent."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rackwright.engine import Stopping, stoppable
 from rackwright.errors import HostError, RackwrightError
 from rackwright.fleet.model import Replica
+from rackwright.lifecycle.backup import make_first
 from rackwright.lifecycle.drains import copy_drains
 from rackwright.lifecycle.engines import roll, settle
 from rackwright.lifecycle.leased import leased
@@ -25,6 +26,7 @@ STAGES = (
     "engines and gateways",
     "wait until every engine answers",
     "restart engines, one at a time",
+    "first snapshots",
 )
 
 
@@ -75,7 +77,7 @@ def apply(site: Site, options: Options, talk: Talk, confirm: Callable[[Plan], No
             with stoppable(talk.heard) as stopping:
                 applied = _carry_out(_Work(site, held, options, talk, stopping), planned)
         _remember(site, held, options, applied, planned, known=known)
-        return applied
+        return _saved(site, applied, planned, talk)
 
 
 def _stage(talk: Talk, index: int) -> None:
@@ -170,6 +172,15 @@ def _remember(site: Site, held: Held, options: Options, applied: Applied, planne
         note_changes(site, held, applied.run, site.models, "; then interrupted" if applied.run.interrupted else "")
     else:
         remember(site, held, applied.run, planned.surveyed, known=known)
+
+
+def _saved(site: Site, applied: Applied, planned: Plan, talk: Talk) -> Applied:
+    """What was applied is in a snapshot on every host that went well and had none yet."""
+    going = [place for place in planned.first_snapshots if place[0] not in applied.run.failed_hosts]
+    if not going or applied.failure or applied.run.interrupted:
+        return applied
+    _stage(talk, 6)
+    return replace(applied, failure=make_first(site, going, talk))
 
 
 def _fresh_connections(site: Site, hosts: tuple[str, ...]) -> dict[str, str]:

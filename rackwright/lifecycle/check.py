@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from rackwright.errors import FleetError, HostError, Problem, RackwrightError, SecretError
+from rackwright.fleet.backup import references as opened_by
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.lock_file import mismatches, read_lock
 from rackwright.fleet.model import Fleet
@@ -73,6 +74,8 @@ def _secrets(fleet: Fleet) -> Iterator[Condition]:
     references |= {"site.hub_token": file.site.hub_token, "authority.key": file.authority.key}
     if file.gateway.certificate:
         references["gateway.certificate.key"] = file.gateway.certificate.key
+    for number, repository in enumerate(file.backup.to if file.backup else ()):
+        references |= {f"backup.to[{number}].{key}": text for key, text in opened_by(repository).items()}
     for where, reference in references.items():
         if reference is not None:
             yield _secret(where, reference, fleet.path.parent)

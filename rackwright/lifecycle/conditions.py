@@ -68,6 +68,11 @@ def script(model: HostModel, urls: tuple[str, ...] = ()) -> str:
         "command -v systemctl >/dev/null && echo systemd yes",
         "ss -Hltnp 2>/dev/null | awk '{print \"listen\", $4, $6}'",
     ]
+    if model.backup:
+        lines.append("echo restic $(restic version 2>/dev/null | cut -d ' ' -f 2)")
+        lines.append(
+            "echo restic_offered $(apt-cache policy restic 2>/dev/null | awk '$1==\"Candidate:\"{print $2}')"
+        )
     for stored in store.models if store else ():
         folder = f"{root}/{shlex.quote(stored.name)}/{stored.digest[:16]}"
         lines.append(f"[ -d {folder} ] && echo stored {shlex.quote(stored.digest)}")
@@ -94,6 +99,8 @@ def judge(
     yield _system(model, answers, controls)
     yield _clock(model, answers, controller_time)
     yield _ports(model, answers)
+    if model.backup:
+        yield _restic(model, answers)
     if model.model_store:
         yield _disk(model.name, model.model_store, answers)
         yield _memory(model, model.model_store, answers)
@@ -139,6 +146,17 @@ def _ports(model: HostModel, answers: Answers) -> Condition:
     if taken:
         return Condition(model.name, "ports", State.FAILED, "taken: " + ", ".join(taken), "stop that process")
     return Condition(model.name, "ports", State.OK, ", ".join(map(str, sorted(wanted))) or "none needed")
+
+
+def _restic(model: HostModel, answers: Answers) -> Condition:
+    from rackwright.roles.backup.settings import OLDEST_RESTIC, is_old
+
+    here, offered = answers.one("restic"), answers.one("restic_offered")
+    found = f"{here} is installed" if here else f"apt has {offered}" if offered else "apply installs it"
+    if not (here or offered) or not is_old(here or offered):
+        return Condition(model.name, "restic", State.OK, found)
+    should = f"put {OLDEST_RESTIC} or newer into /usr/local/bin"
+    return Condition(model.name, "restic", State.FAILED, f"{found}: too old for backups", should)
 
 
 def _disk(host: str, store: ModelStore, answers: Answers) -> Condition:

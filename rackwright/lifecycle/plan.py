@@ -14,6 +14,7 @@ from rackwright.fleet.naming import unknown
 from rackwright.lifecycle.drains import MissingDrain, missing_drains
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.survey import Survey, Surveyed, survey
+from rackwright.roles.backup.settings import OLDEST_RESTIC
 from rackwright.roles.firewall.closing import Closing, closing, locks_out, refusals
 from rackwright.roles.firewall.settings import Settings as Firewall
 from rackwright.roles.replica.unit import render
@@ -40,12 +41,14 @@ class Plan:
     """Drained by a run and not returned yet; apply, which holds the lease alone, returns them when they answer."""
     drains: tuple[MissingDrain, ...]
     """Drained by hand, and one of the gateways doesn't know; apply tells it."""
+    first_snapshots: tuple[tuple[str, str], ...]
+    """Host and repository of those that have none yet; made at the end of an apply."""
     surveyed: Survey
 
     @property
     def empty(self) -> bool:
         """Nothing is to be done."""
-        to_do = self.run.changes or self.restarts or self.returns or self.drains
+        to_do = self.run.changes or self.restarts or self.returns or self.drains or self.first_snapshots
         return not (to_do or self.run.unreachable or self.run.failed_hosts)
 
 
@@ -66,12 +69,14 @@ def plan(site: Site, *, only: tuple[str, ...] = ()) -> Plan:
     surveyed = surveying.result()
     refuse_firewall(site, surveyed)
     refuse_sshd(site)
+    refuse_restic(site, surveyed)
     return Plan(
         run=Run(unreachable=dict(surveyed.unreachable)) + run,
         closing=closing_ports(site, surveyed) if "firewall" in (only or ("firewall",)) else {},
         restarts=tuple(restarts(site, surveyed)) if "replica" in (only or ("replica",)) else (),
         returns=tuple(left_drained(site, surveyed)),
         drains=tuple(missing_drains(site, surveyed)),
+        first_snapshots=tuple(first_snapshots(site, surveyed)) if "backup" in (only or ("backup",)) else (),
         surveyed=surveyed,
     )
 
@@ -93,6 +98,31 @@ def refuse_firewall(site: Site, surveyed: Survey) -> None:
     ]
     if problems:
         raise FleetError(problems)
+
+
+def refuse_restic(site: Site, surveyed: Survey) -> None:
+    """Raise FleetError naming each host whose restic is too old for what the fleet file asks of it."""
+    problems = [
+        Problem(
+            f"{name}: backup",
+            f"restic {host.backup.restic} is too old",
+            f"should be {OLDEST_RESTIC} or newer",
+            f"put a newer one into /usr/local/bin of {name}",
+        )
+        for name, host in surveyed.hosts.items()
+        if site.models[name].backup and host.backup.restic_is_old
+    ]
+    if problems:
+        raise FleetError(problems)
+
+
+def first_snapshots(site: Site, surveyed: Survey) -> Iterator[tuple[str, str]]:
+    """Return host and repository where no good snapshot is known."""
+    for name, host in surveyed.hosts.items():
+        backup = site.models[name].backup
+        for repository in backup.repositories if backup else ():
+            if host.backup.of(repository).snapshot is None:
+                yield name, repository.name
 
 
 def _firewall_problems(host: Surveyed, settings: Firewall) -> Iterator[Problem]:

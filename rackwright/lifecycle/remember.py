@@ -107,6 +107,12 @@ def _audit(site: Site, held: Held, hosts: tuple[str, ...], what: str, outcome: s
     site.remote.each(hosts, lambda name: _try_to_write(site, name, act))
 
 
+def note_act(site: Site, host: str, *, run: str, command: str, what: str, outcome: str) -> None:
+    """The host has in its audit log what was done there without a lease, if it can be reached."""
+    act = Act(time=utc_now(), operator=site.operator.who, run=run, command=command, what=what, outcome=outcome)
+    _try_to_write(site, host, act)
+
+
 def _try_to_write(site: Site, name: str, act: Act) -> None:
     # A host out of reach must not hide how the work itself went.
     with suppress(HostError):

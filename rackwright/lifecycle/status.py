@@ -64,9 +64,27 @@ class HostStatus:
 
 
 @dataclass(frozen=True)
+class BackupStatus:
+    """One host's backups at one repository, as the host remembers them."""
+
+    host: str
+    repository: str
+    snapshot: str | None
+    snapshot_age: int | None
+    """Seconds since the last good one; None: there is none yet."""
+    files: int | None
+    bytes: int | None
+    check_age: int | None
+    """Seconds since the last good one; None: there is none yet."""
+    running: bool
+    alarms: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Status:
     hosts: tuple[HostStatus, ...]
     replicas: tuple[ReplicaStatus, ...]
+    backups: tuple[BackupStatus, ...]
     lease: Lease | None
     notes: tuple[str, ...]
     """What could not be asked."""
@@ -75,9 +93,15 @@ class Status:
 
     @property
     def healthy(self) -> bool:
-        """Every host answers and every replica takes requests, or was drained by hand."""
+        """Every host answers, every replica takes requests or was drained by hand, and no backup is an alarm."""
         taken = all(replica.traffic == "yes" or replica.traffic.startswith("drained") for replica in self.replicas)
-        return taken and not self.notes and all(host.state == "ok" or host.state[:3] == "out" for host in self.hosts)
+        saved = not any(backup.alarms for backup in self.backups)
+        return (
+            taken
+            and saved
+            and not self.notes
+            and all(host.state == "ok" or host.state[:3] == "out" for host in self.hosts)
+        )
 
 
 def status(site: Site) -> Status:
@@ -98,6 +122,7 @@ def status(site: Site) -> Status:
             for replica in site.fleet.replicas
             if _looked_at(site, replica.host)
         ),
+        backups=tuple(_backups(site, surveyed)),
         lease=_lease(site, notes),
         notes=tuple(notes),
         warnings=tuple(_warnings(site, ends, now)),
@@ -151,6 +176,24 @@ def _host(site: Site, surveyed: Survey, name: str, certificates: Mapping[str, in
     record = surveyed.hosts[name].record
     pending = None if lock_digest(site.lock) in record else "another lock was applied" if record else "never applied"
     return HostStatus(name, "ok", pending, certificates)
+
+
+def _backups(site: Site, surveyed: Survey) -> Iterator[BackupStatus]:
+    for name, host in surveyed.hosts.items():
+        backup = site.models[name].backup
+        for repository in backup.repositories if backup else ():
+            state = host.backup.of(repository)
+            yield BackupStatus(
+                host=name,
+                repository=repository.name,
+                snapshot=state.snapshot,
+                snapshot_age=state.snapshot_age,
+                files=state.files,
+                bytes=state.bytes,
+                check_age=state.check_age,
+                running=state.running,
+                alarms=state.alarms,
+            )
 
 
 def _replica(

@@ -11,6 +11,9 @@ from rackwright.gateway import DRAINS_COMMAND, DrainRecord, parse_drains
 from rackwright.lifecycle.site import Site
 from rackwright.operations.facts.filters import FILTERS_COMMAND, Filters, parse_filters
 from rackwright.operations.facts.listening import LISTENING_COMMAND, Socket, parse_listening
+from rackwright.roles.backup.state import COMMAND as BACKUP_COMMAND
+from rackwright.roles.backup.state import BackupState
+from rackwright.roles.backup.state import parse as parse_backup
 from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
 from rackwright.roles.replica.state import ReplicaState
 from rackwright.roles.replica.state import parse as parse_replicas
@@ -41,6 +44,7 @@ _COMMANDS = (
     RECORD_COMMAND,
     CONNECTED_COMMAND,
     DRAINS_COMMAND,
+    BACKUP_COMMAND,
 )
 
 
@@ -68,6 +72,7 @@ class Surveyed:
     """None on this machine itself."""
     drains: Mapping[str, DrainRecord]
     """On a gateway: what it was told to send nothing to, by HOST/MODEL@N."""
+    backup: BackupState
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ def _script(mark: str) -> str:
 
 def _surveyed(output: str, mark: str) -> Surveyed:
     told = [*output.split(f"{mark}\n"), *[""] * len(_COMMANDS)]
-    before, listening, after, filters, replicas, record, connected, drains = told[: len(_COMMANDS)]
+    before, listening, after, filters, replicas, record, connected, drains, backup = told[: len(_COMMANDS)]
     our_pids = {int(line.split("/")[2]) for line in (before + after).splitlines() if line}
     return Surveyed(
         listening=tuple(socket for socket in parse_listening(listening) if socket.pid not in our_pids),
@@ -106,4 +111,5 @@ def _surveyed(output: str, mark: str) -> Surveyed:
         record=record.strip(),
         connected=Connected(*ends) if len(ends := connected.split()) == 2 else None,
         drains=parse_drains(drains),
+        backup=parse_backup(backup),
     )

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_address
 
-from rackwright.errors import RackwrightError
+from rackwright.errors import HostError, RackwrightError
 from rackwright.fleet.keys import new_key
 from rackwright.lifecycle.asking import Asker, FromController, FromHost, Request, Response, ask, certificate_end
 from rackwright.lifecycle.ending import CERTIFICATE_DAYS, days
 from rackwright.lifecycle.scan import Scan, scan
 from rackwright.lifecycle.site import Site
+from rackwright.roles.backup.state import COMMAND as BACKUP_COMMAND
+from rackwright.roles.backup.state import ages
+from rackwright.roles.backup.state import parse as parse_backup
 from rackwright.run import Outcome, Run
 from rackwright.state.formats import utc_now
 from rackwright.values import Secret
@@ -48,7 +51,7 @@ def verify(site: Site, asker: Asker, tell: Callable[[Proof], None]) -> tuple[Pro
     key, sha256 = new_key("verify")
     with site.gateways.temporary_key(sha256, id="verify", seconds=KEY_SECONDS):
         proofs = [*_told(_gateways(site, asker, key), tell)]
-    proofs += _told((*map(_scanned, scanning.result()), *_as_described(site)), tell)
+    proofs += _told((*map(_scanned, scanning.result()), *_as_described(site), *_backups(site)), tell)
     return tuple(proofs)
 
 
@@ -179,6 +182,20 @@ def _scanned(found: Scan) -> Proof:
     if found.surplus:
         return Proof(found.host, what, passed=False, found=f"open too: {', '.join(found.surplus)}")
     return Proof(found.host, what, passed=True, found=f"{seen}, of {found.tried} ports tried")
+
+
+def _backups(site: Site) -> Iterator[Proof]:
+    """Each host's backups, by what it remembers of them: no repository is asked."""
+    saved = {name: model.backup for name, model in site.models.items() if model.backup}
+    for name, answer in site.remote.run_on(saved, BACKUP_COMMAND).items():
+        for repository in saved[name].repositories:
+            what = f"it is saved to {repository.name}"
+            if isinstance(answer, HostError):
+                yield Proof(name, what, passed=False, found=answer.problems[0].what)
+                continue
+            state = parse_backup(answer.stdout).of(repository)
+            said = "; ".join(state.alarms) or ages(state.snapshot_age, state.check_age)
+            yield Proof(name, what, passed=not state.alarms, found=said)
 
 
 def _as_described(site: Site) -> Iterator[Proof]:

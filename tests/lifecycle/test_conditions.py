@@ -8,6 +8,7 @@ import pytest
 from rackwright.fleet.baseline import Baseline
 from rackwright.fleet.host import HostModel
 from rackwright.lifecycle.conditions import State, judge, parse, script
+from rackwright.roles.backup.settings import Settings as Backup
 from rackwright.roles.firewall.settings import Settings as Firewall
 from rackwright.roles.gateway.settings import Settings as Gateway
 from rackwright.roles.layout.settings import Settings as Layout
@@ -131,3 +132,19 @@ def test_the_script_is_answered_by_a_real_shell():
     assert answers.number("time") > 1e9
     assert answers.number("memory") > 0
     assert answers.number("disk") > 0
+
+
+@pytest.mark.parametrize(
+    ("said", "state", "says"),
+    [
+        ("restic \nrestic_offered \n", State.OK, "apply installs it"),
+        ("restic \nrestic_offered 0.18.0-1+b4\n", State.OK, "apt has 0.18.0-1+b4"),
+        ("restic \nrestic_offered 0.16.4-2\n", State.FAILED, "apt has 0.16.4-2: too old for backups"),
+        ("restic 0.16.4\nrestic_offered 0.18.0-1\n", State.FAILED, "0.16.4 is installed: too old for backups"),
+        ("restic 0.18.1\nrestic_offered 0.16.4-2\n", State.OK, "0.18.1 is installed"),
+    ],
+)
+def test_backups_need_a_restic_that_is_not_too_old(said: str, state: State, says: str):
+    settings = Backup(host="gpu1", repositories=(), sources=(), must=())
+    assert found(GOOD + said, replace(HOST, backup=settings))["restic"] == (state, says)
+    assert "restic" not in found(GOOD + said)

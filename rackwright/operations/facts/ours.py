@@ -25,7 +25,7 @@ class OurUnits(_Names):
 
 
 class OurFiles(_Names):
-    """Return, under /etc/rackwright, every script of a probe, folder of a proxy and file of a certificate.
+    """Return, under /etc/rackwright, every script of a probe, folder of a proxy, file of a certificate or of backups.
 
     What else stands there is one of a kind and always wanted, or not ours.
     """
@@ -35,7 +35,8 @@ class OurFiles(_Names):
             "find /etc/rackwright -maxdepth 2 -regextype posix-extended "
             "'(' -type f -regex '/etc/rackwright/[^/]+@[0-9]+[.](probe|evidence|agent)' "
             "-o -type f -regex '/etc/rackwright/certificates/[^/]+[.](crt|key[.]cred)' "
-            "-o -type d -regex '/etc/rackwright/(gateway|host-proxy|vip)' ')' -print 2>/dev/null || true"
+            "-o -type f -regex '/etc/rackwright/backup/[^/]+' "
+            "-o -type d -regex '/etc/rackwright/(gateway|host-proxy|vip|backup)' ')' -print 2>/dev/null || true"
         )
 
 

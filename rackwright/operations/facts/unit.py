@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pyinfra.api.facts import FactBase
+
+from rackwright.operations.facts.shown import shown_units
 
 RUNNING = ("active", "activating", "reloading", "refreshing")
 """A Type=notify unit that still starts counts: a model takes minutes to load."""
@@ -104,18 +105,6 @@ class SystemUnitStates(FactBase[dict[str, Unit]]):
 
     def process(self, output: list[str]) -> dict[str, Unit]:
         return {unit: _unit(told) for unit, told in shown_units(output).items()}
-
-
-def shown_units(output: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Given what `systemctl show -p Id,…` printed for several units, return each one's properties by its Id."""
-    # The order within a block is systemctl's own: a key that comes again begins the next unit's.
-    blocks: list[dict[str, str]] = [{}]
-    for key, separator, value in (line.partition("=") for line in output):
-        if key in blocks[-1]:
-            blocks.append({})
-        if separator:
-            blocks[-1][key] = value
-    return {block["Id"]: block for block in blocks if "Id" in block}
 
 
 def _unit(told: dict[str, str]) -> Unit:

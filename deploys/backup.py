@@ -1,0 +1,15 @@
+"""A host that saves itself: timers that make snapshots and check them."""
+
+from __future__ import annotations
+
+from pyinfra.context import host
+
+from rackwright.fleet.host import HostModel
+from rackwright.roles.backup.role import backup as backup_role
+
+
+def backup() -> None:
+    """Afterwards the host's timers save it to each repository of the fleet file."""
+    model: HostModel = host.data.model
+    if model.backup is not None:
+        backup_role(settings=model.backup, access=model.credentials.backup)

@@ -1,0 +1,122 @@
+"""`rackwright backup`: snapshots made, checked and listed now; timers do the same by themselves."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from rackwright.cli.context import Context, hosts_needed
+from rackwright.cli.options import Group, common_options, pass_context
+from rackwright.errors import ExitCode
+
+if TYPE_CHECKING:
+    from rackwright.lifecycle.backup import Made, Verb
+
+hosts_argument = click.argument("hosts", metavar="[HOST|GROUP]...", nargs=-1)
+to_option = click.option("--to", metavar="NAME", help="Only at this repository of the fleet file.")
+
+
+@click.group(cls=Group)
+def backup() -> None:
+    """Make, check and list the hosts' snapshots.
+
+    Units of the hosts do the work, by timers every day and every week; these commands start them now.
+    """
+
+
+@backup.command()
+@hosts_argument
+@to_option
+@common_options
+@pass_context
+def run(context: Context, hosts: tuple[str, ...], to: str | None) -> int:
+    """Make a snapshot now, of all hosts or of these.
+
+    It counts as good by what is in it. Ctrl-C stops watching: what was begun goes on. Exit code 3 when a host's
+    snapshot isn't good.
+    """
+    return ExitCode.HOSTS_FAILED if _make(context, "run", hosts, to) else ExitCode.DONE
+
+
+@backup.command()
+@hosts_argument
+@to_option
+@common_options
+@pass_context
+def check(context: Context, hosts: tuple[str, ...], to: str | None) -> int:
+    """Check the repositories now, and read the next quarter of their data.
+
+    Ctrl-C stops watching: what was begun goes on. Exit code 12 when a repository isn't whole, or can't be checked.
+    """
+    return ExitCode.NOT_PROVEN if _make(context, "check", hosts, to) else ExitCode.DONE
+
+
+@backup.command(name="list")
+@hosts_argument
+@to_option
+@common_options
+@pass_context
+def list_(context: Context, hosts: tuple[str, ...], to: str | None) -> int:
+    """List the snapshots, as the repositories tell.
+
+    Exit code 3 when a repository doesn't answer its host.
+    """
+    hosts_needed()
+    from rackwright.lifecycle.backup import listed, places
+    from rackwright.lifecycle.site import open_site
+    from rackwright.report.words import size
+
+    with open_site(context.fleet, limit=hosts) as site:
+        found, problems = listed(site, places(site, to))
+    rows = [("HOST", "REPOSITORY", "SNAPSHOT", "TIME", "FILES", "SIZE")]
+    for one in found:
+        counted = "-" if one.files is None else str(one.files)
+        total = "-" if one.bytes is None else size(one.bytes)
+        rows.append((one.host, one.repository, one.id[:8], one.time, counted, total))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    for (host, repository), problem in problems.items():
+        context.note(f"{host}: {repository}: {problem}")
+    failed = [{"host": host, "repository": name, "problem": why} for (host, name), why in problems.items()]
+    context.answer({"snapshots": [asdict(one) for one in found], "failed": failed}, "\n".join(lines))
+    return ExitCode.HOSTS_FAILED if problems else ExitCode.DONE
+
+
+def _make(context: Context, verb: Verb, hosts: tuple[str, ...], to: str | None) -> bool:
+    """Have it made; print what came of it and return whether something isn't good."""
+    hosts_needed()
+    from rackwright.cli.talk import Talk
+    from rackwright.lifecycle.backup import make, places
+    from rackwright.lifecycle.site import open_site
+
+    with Talk(quiet=context.json, yes=True) as talk, open_site(context.fleet, limit=hosts) as site:
+        made = make(site, verb, places(site, to), talk)
+    document = [
+        {
+            "host": one.host,
+            "repository": one.repository,
+            "snapshot": one.state.snapshot if one.state else None,
+            "files": one.state.files if one.state else None,
+            "bytes": one.state.bytes if one.state else None,
+            "part": one.state.part if one.state else None,
+            "problem": one.problem,
+        }
+        for one in made
+    ]
+    failed = [one for one in made if one.problem]
+    text = "\n".join([*(_line(one, verb) for one in made), f"{len(made) - len(failed)} of {len(made)} good"])
+    context.answer({"made": document, "good": len(made) - len(failed), "failed": len(failed)}, text)
+    return bool(failed)
+
+
+def _line(one: Made, verb: Verb) -> str:
+    from rackwright.report.words import size
+
+    place = f"{one.host} to {one.repository}"
+    if one.problem or one.state is None:
+        return f"FAIL {place}: {one.problem}"
+    if verb == "check":
+        return f"ok   {place}: part {one.state.part} of 4 read"
+    return f"ok   {place}: {(one.state.snapshot or '')[:8]}, {one.state.files} files, {size(one.state.bytes or 0)}"

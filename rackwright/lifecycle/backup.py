@@ -1,0 +1,229 @@
+"""Snapshots and checks made now: by units of the hosts, which go on if we stop watching.
+
+No lease is taken: a timer may begin the same unit at any moment, and a second start joins the run under way.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from shlex import quote
+from typing import Literal
+
+from rackwright.engine import Stopping, stoppable
+from rackwright.errors import HostError, HostsFailed, Problem, RackwrightError, UsageError
+from rackwright.lifecycle.remember import note_act
+from rackwright.lifecycle.site import Site
+from rackwright.lifecycle.talk import Talk
+from rackwright.report.words import duration, size
+from rackwright.roles.backup.settings import FOLDER, Repository
+from rackwright.roles.backup.state import COMMAND, RepositoryState, parse
+from rackwright.run import new_run_id
+
+Verb = Literal["run", "check"]
+WORDS: Mapping[Verb, str] = {"run": "snapshot", "check": "check"}
+POLL_SECONDS = 1.0
+
+_START = """
+systemctl show -P InvocationID -- {unit}
+systemctl is-active -q -- {unit} || systemctl reset-failed -q -- {unit}
+systemctl start --no-block -- {unit}
+"""
+_LOOK = "systemctl show -P ActiveState -P InvocationID -- {unit}; tail -n 1 {said} 2>/dev/null | tail -c 2000; true"
+_BUSY = ("activating", "reloading", "deactivating")
+
+
+@dataclass(frozen=True)
+class Made:
+    """What came of one snapshot or check."""
+
+    host: str
+    repository: str
+    state: RepositoryState | None
+    """As the host remembers it afterwards; None: it could not be asked."""
+    problem: str | None
+    """Why it isn't good, or isn't known to be."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A snapshot of a repository, as the repository tells."""
+
+    host: str
+    repository: str
+    id: str
+    time: str
+    files: int | None
+    bytes: int | None
+
+
+Place = tuple[str, str]
+"""Host and repository."""
+
+
+def places(site: Site, to: str | None = None) -> tuple[Place, ...]:
+    """Return host and repository of every backup of the site's hosts, or of those at one repository.
+
+    Raise UsageError if there is none.
+    """
+    saved = {name: model.backup.repositories for name, model in site.models.items() if model.backup}
+    if not saved:
+        raise UsageError("the fleet file has no backup", where="backup", should="should have one to use this")
+    known = tuple(dict.fromkeys(repository.name for some in saved.values() for repository in some))
+    if to is not None and to not in known:
+        raise UsageError("no repository of that name", where=to, should=f"there are {', '.join(known)}")
+    return tuple(
+        (name, repository.name)
+        for name, some in saved.items()
+        for repository in some
+        if to in (None, repository.name)
+    )
+
+
+def make(site: Site, verb: Verb, wanted: Sequence[Place], talk: Talk) -> tuple[Made, ...]:
+    """Have the hosts make a snapshot or a check at each place, all hosts at once, and return what came of it.
+
+    Each host has it in its audit log. Ctrl-C stops watching: what was begun goes on.
+    """
+    run = new_run_id()
+    with stoppable(talk.heard) as stopping:
+        work = partial(_on_host, site, verb, wanted, talk, stopping, run)
+        made = site.remote.each([host for host, _ in wanted], work)
+    return tuple(one for some in made.values() for one in some)
+
+
+def make_first(site: Site, wanted: Sequence[Place], talk: Talk) -> RackwrightError | None:
+    """Have the hosts make the snapshots that there are none of yet; return what to raise if one isn't good."""
+    missed = [made for made in make(site, "run", wanted, talk) if made.problem]
+    if not missed:
+        return None
+    error = HostsFailed("some first snapshots are missing")
+    error.problems = tuple(
+        Problem(
+            f"{made.host}: first snapshot to {made.repository}",
+            made.problem or "",
+            next=f"rackwright backup run {made.host}",
+        )
+        for made in missed
+    )
+    return error
+
+
+def listed(site: Site, wanted: Sequence[Place]) -> tuple[tuple[Listed, ...], dict[Place, str]]:
+    """Ask the repositories for their snapshots; return these, and why a repository could not be asked."""
+    found: list[Listed] = []
+    problems: dict[Place, str] = {}
+
+    def ask(host: str) -> None:
+        for place in (place for place in wanted if place[0] == host):
+            try:
+                found.extend(_listed(site, place))
+            except HostError as error:
+                problems[place] = error.problems[0].what
+
+    site.remote.each([host for host, _ in wanted], ask)
+    return tuple(sorted(found, key=lambda one: (one.host, one.repository, one.time))), problems
+
+
+def _listed(site: Site, place: Place) -> Iterator[Listed]:
+    host, name = place
+    words = f"timeout 120 {FOLDER}/restic.sh {quote(name)} snapshots --json --no-lock --host {quote(host)}"
+    answer = site.remote.connection(host).run(words, timeout=180).check("asking the repository")
+    try:
+        told = json.loads(answer.stdout)
+    except ValueError:
+        raise HostError("restic gave no list of snapshots", where=host) from None
+    for one in told or ():
+        summary = one.get("summary") or {}
+        files, total = summary.get("total_files_processed"), summary.get("total_bytes_processed")
+        yield Listed(host, name, one["id"], f"{one['time'][:19]}Z", files, total)
+
+
+def _on_host(
+    site: Site, verb: Verb, wanted: Sequence[Place], talk: Talk, stopping: Stopping, run: str, host: str
+) -> tuple[Made, ...]:
+    return tuple(_made(site, verb, place, talk, stopping, run) for place in wanted if place[0] == host)
+
+
+def _made(site: Site, verb: Verb, place: Place, talk: Talk, stopping: Stopping, run: str) -> Made:
+    host, name = place
+    what = f"{host}: {WORDS[verb]} at {name}"
+    state: RepositoryState | None = None
+    try:
+        before = _state(site, place)
+        problem = _watched(site, verb, place, Tell(talk, what), stopping)
+        state = _state(site, place)
+        problem = problem or _problem(verb, before, state)
+    except HostError as error:
+        problem = error.problems[0].what
+    talk.say(f"{what}: {problem or 'good'}")
+    note_act(
+        site, host, run=run, command=f"backup {verb}", what=f"{WORDS[verb]} at {name}", outcome=problem or "done"
+    )
+    return Made(host, name, state, problem)
+
+
+def _state(site: Site, place: Place) -> RepositoryState:
+    answer = site.remote.connection(place[0]).run(COMMAND).check("asking for the backups' state")
+    (repository,) = (one for one in _repositories(site, place[0]) if one.name == place[1])
+    return parse(answer.stdout).of(repository)
+
+
+def _repositories(site: Site, host: str) -> tuple[Repository, ...]:
+    backup = site.models[host].backup
+    return backup.repositories if backup else ()
+
+
+def _watched(site: Site, verb: Verb, place: Place, tell: Tell, stopping: Stopping) -> str | None:
+    """Start the unit and wait for its end; return why that wasn't seen."""
+    host, name = place
+    (repository,) = (one for one in _repositories(site, host) if one.name == name)
+    unit = f"{repository.run_unit if verb == 'run' else repository.check_unit}.service"
+    connection = site.remote.connection(host)
+    before = connection.run(_START.format(unit=quote(unit))).check(f"starting {unit}").stdout.strip()
+    look = _LOOK.format(unit=quote(unit), said=quote(f"/run/rackwright-backup/{name}.said"))
+    seen_busy = False
+    while not stopping():
+        active, invocation, *said = connection.run(look).check(f"looking at {unit}").stdout.splitlines()
+        seen_busy = seen_busy or active in _BUSY
+        if active not in _BUSY and (seen_busy or invocation != before):
+            return None
+        tell(said[0] if said else "")
+        time.sleep(POLL_SECONDS)
+    return f"not waited for: it goes on as {unit}"
+
+
+def _problem(verb: Verb, before: RepositoryState, after: RepositoryState) -> str | None:
+    """Judge by what the host knows now, not by how the unit ended."""
+    word = WORDS[verb]
+    if failed := [why for why in after.failures if why.startswith(f"the last {word} ")]:
+        return failed[0].removeprefix(f"the last {word} failed: ")
+    if verb == "run":
+        return None if after.snapshot and after.snapshot != before.snapshot else "no new snapshot came of it"
+    return None if after.check_at and after.check_at != before.check_at else "no check came of it"
+
+
+class Tell:
+    """Says how far restic is, at every tenth."""
+
+    def __init__(self, talk: Talk, what: str) -> None:
+        self._talk, self._what, self._tenth = talk, what, 0
+
+    def __call__(self, line: str) -> None:
+        told: dict[str, float] = {}
+        with suppress(ValueError):
+            told = json.loads(line)
+        if not isinstance(told, dict) or "percent_done" not in told:
+            return
+        tenth = int(told["percent_done"] * 10)
+        if tenth > self._tenth:
+            self._tenth = tenth
+            left = told.get("seconds_remaining")
+            self._talk.say(
+                f"{self._what}: {size(int(told.get('bytes_done', 0)))} of {size(int(told.get('total_bytes', 0)))}"
+                + (f", {duration(left)} left" if left else "")
+            )

@@ -1,0 +1,75 @@
+"""Have a host save itself every day, and have what it saved read again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pyinfra.api.deploy import deploy
+
+from rackwright.operations.credential import Credential, credentials
+from rackwright.operations.file import checked_file
+from rackwright.operations.folder import folder
+from rackwright.operations.packages import installed
+from rackwright.operations.unit import UNITS, running, systemd_unit
+from rackwright.roles.backup import scripts, units
+from rackwright.roles.backup.settings import FOLDER, OLDEST_RESTIC, STATE, Access, Repository, Settings
+
+
+@deploy("backup")
+def backup(*, settings: Settings, access: Mapping[str, Access]) -> None:
+    """Afterwards timers save the host to each repository and check that; `access` has each one's secrets by name.
+
+    No snapshot is made here. A restic that was there is used as it is, if it isn't too old.
+    """
+    # Without tzdata systemd reads no time zone but UTC.
+    installed(name="Install restic", packages=("restic", "openssh-client", "tzdata", "ca-certificates"))
+    folder(name="Make the folder of backups", path=FOLDER)
+    folder(name="Make the folder of their state", path=STATE, mode="0700")
+    for path, text in scripts.FIXED.items():
+        checked_file(
+            name=f"Write {path}",
+            path=path,
+            content=text,
+            mode="0755" if path.endswith("restic.sh") else "0644",
+            check=f"sh -n {{path}} && {scripts.new_enough(OLDEST_RESTIC)}",
+        )
+    for repository in settings.repositories:
+        _repository(settings, repository, access[repository.name])
+
+
+def _repository(settings: Settings, repository: Repository, access: Access) -> None:
+    name = repository.name
+    credentials(
+        name=f"Keep the secrets of {name}",
+        wanted=tuple(
+            Credential(f"{repository.stem}.{secret}.cred", secret, access.secret(secret, repository))
+            for secret in repository.credentials
+        ),
+    )
+    public = {f"{repository.stem}.values": scripts.values(settings, repository)}
+    if repository.known_hosts:
+        public[f"{repository.stem}.known_hosts"] = f"{repository.known_hosts}\n"
+    if access.authority_pem:
+        public[f"{repository.stem}.ca.crt"] = access.authority_pem
+    for path, content in public.items():
+        checked_file(name=f"Write {path}", path=path, content=content)
+    for verb, unit in (("run", repository.run_unit), ("check", repository.check_unit)):
+        systemd_unit(
+            name=f"Write {unit}.service",
+            unit=f"{unit}.service",
+            content=units.service(repository, verb),
+            enabled=None,
+            verify=True,
+        )
+        written = systemd_unit(
+            name=f"Write {unit}.timer",
+            unit=f"{unit}.timer",
+            content=units.timer(settings, repository, verb),
+            verify=True,
+        )
+        running(
+            name=f"Start {unit}.timer",
+            unit=f"{unit}.timer",
+            restart_if=[written],
+            restart_files=(f"{UNITS}/{unit}.timer",),
+        )

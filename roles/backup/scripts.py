@@ -1,0 +1,64 @@
+"""The shell scripts of a host's backups: fixed texts, and one file of values for each repository."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from rackwright.roles.backup.settings import FOLDER, PARTS, SCRIPTS, Repository, Settings
+
+_TEMPLATES = Path(__file__).parent / "templates"
+PATIENCE = "10m"
+"""How long a run waits for somebody else's lock."""
+FIXED = {f"{FOLDER}/{name}": (_TEMPLATES / name).read_text() for name in SCRIPTS}
+"""Path → text, the same on every host."""
+
+
+def values(settings: Settings, repository: Repository) -> str:
+    """Return what the scripts read of one repository; secrets are named, not told."""
+    words = {
+        "host": settings.host,
+        "sources": " ".join(settings.sources),
+        "must": " ".join(settings.must),
+        "excludes": " ".join(f"--exclude={pattern}" for pattern in settings.exclude),
+        "mount": repository.mount or "",
+        "keep": f"{settings.keep_hours}h",
+        "append_only": "yes" if repository.append_only else "no",
+        "parts": str(PARTS),
+        "patience": PATIENCE,
+    }
+    return "".join(
+        [
+            f"# Made by rackwright: the repository {repository.name}.\n# shellcheck shell=sh disable=SC2034,SC2086\n",
+            *(f"{name}={shlex.quote(value)}\n" for name, value in words.items()),
+            f"export {_place(repository)}\n",
+            'export RESTIC_PASSWORD_FILE="$CREDENTIALS_DIRECTORY/password" RESTIC_CACHE_DIR="$CACHE_DIRECTORY"\n',
+            "export RESTIC_PROGRESS_FPS=0.5\n",
+            f'talk() {{ ${{limit-}} restic{_options(repository)} "$@"; }}\n',
+        ]
+    )
+
+
+def _place(repository: Repository) -> str:
+    if repository.user:
+        # A URL with a password belongs neither into arguments nor into the environment.
+        return 'RESTIC_REPOSITORY_FILE="$CREDENTIALS_DIRECTORY/repository"'
+    return f"RESTIC_REPOSITORY={shlex.quote(repository.url)}"
+
+
+def _options(repository: Repository) -> str:
+    if repository.kind == "sftp":
+        known = f"-o UserKnownHostsFile={repository.stem}.known_hosts -o GlobalKnownHostsFile=/dev/null"
+        fixed = "-F none -o BatchMode=yes -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes -o ConnectTimeout=20"
+        alive = "-o ServerAliveInterval=30 -o ServerAliveCountMax=4"
+        return f' -o "sftp.args=-i $CREDENTIALS_DIRECTORY/key {fixed} {alive} {known}"'
+    return f" --cacert {repository.stem}.ca.crt" if repository.own_authority else ""
+
+
+def new_enough(oldest: str) -> str:
+    """Return a shell command that fails, with words, where restic is older."""
+    return (
+        "v=$(restic version | cut -d ' ' -f 2); "
+        f'[ "$(printf \'%s\\n\' {oldest} "$v" | sort -V | head -n 1)" = {oldest} ] '
+        f'|| {{ echo "restic $v is too old, should be {oldest} or newer: put one into /usr/local/bin" >&2; false; }}'
+    )

@@ -1,0 +1,183 @@
+"""What a host's backups last did, and whether their timers live: one command, and no repository is asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from rackwright.operations.facts.shown import shown_units
+from rackwright.roles.backup.settings import STATE, is_old
+from rackwright.roles.backup.settings import Repository as RepositorySettings
+
+DAY = 86400
+SNAPSHOTS_EVERY, CHECKS_EVERY = DAY, 7 * DAY
+LATE = 1.5
+"""Intervals after which an age is an alarm."""
+_PROPERTIES = "Id,ActiveState,SubState,UnitFileState,Result"
+
+COMMAND = f"""
+command -v restic >/dev/null && restic version | cut -d ' ' -f 1,2
+date '+now %s'
+for f in {STATE}/*.json; do
+  if [ -f "$f" ]; then n=${{f##*/}}; echo "state ${{n%.json}} $(tr -d '\\n' <"$f")"; fi
+done
+cd /etc/systemd/system || exit 0
+set --
+for f in rackwright-backup@*.* rackwright-backup-check@*.*; do
+  case $f in *@[a-z]*.service | *@[a-z]*.timer) if [ -f "$f" ]; then set -- "$@" "$f"; fi ;; esac
+done
+if [ $# != 0 ]; then systemctl show -p {_PROPERTIES} -- "$@"; fi
+"""
+"""For root. A name that begins with a letter is a repository's: `backup@1` is a replica of a model called backup."""
+
+
+@dataclass(frozen=True)
+class RepositoryState:
+    """One repository as its host knows it. Ages in seconds, by the host's own clock."""
+
+    name: str
+    snapshot: str | None = None
+    """Id of the last good one."""
+    snapshot_age: int | None = None
+    """None: there is none yet."""
+    check_at: str | None = None
+    """When the last good check ended, UTC."""
+    files: int | None = None
+    bytes: int | None = None
+    check_age: int | None = None
+    known_age: int | None = None
+    """Since the repository was first reached."""
+    part: int | None = None
+    """Which part of the data the last good check read."""
+    failures: tuple[str, ...] = ()
+    """Why the last snapshot, or the last check, was none."""
+    dead: tuple[str, ...] = ()
+    """Timers that should wait for their time and don't."""
+    running: bool = False
+    """A snapshot or a check is being made now."""
+
+    @property
+    def alarms(self) -> tuple[str, ...]:
+        """What somebody should look into now."""
+        return tuple(self._alarms())
+
+    def _alarms(self) -> Iterator[str]:
+        if self.snapshot_age is None:
+            yield "no good snapshot yet"
+        elif self.snapshot_age > LATE * SNAPSHOTS_EVERY:
+            yield f"the last good snapshot is {age(self.snapshot_age)} old"
+        checked = self.known_age if self.check_age is None else self.check_age
+        if checked is not None and checked > LATE * CHECKS_EVERY:
+            yield f"no good check for {age(checked)}"
+        yield from self.failures
+        yield from (f"{timer} is dead" for timer in self.dead)
+
+
+@dataclass(frozen=True)
+class BackupState:
+    repositories: Mapping[str, RepositoryState]
+    """By name; of those that were installed or have ever run."""
+    restic: str | None
+    """Version; None: not installed."""
+
+    @property
+    def restic_is_old(self) -> bool:
+        return self.restic is not None and is_old(self.restic)
+
+    def of(self, repository: RepositorySettings) -> RepositoryState:
+        """Return one repository's state; timers that aren't there are dead."""
+        found = self.repositories.get(repository.name)
+        timers = tuple(unit for unit in repository.units if unit.endswith(".timer"))
+        return found or RepositoryState(repository.name, dead=timers)
+
+
+def parse(output: str) -> BackupState:
+    """Given what COMMAND printed, return it."""
+    restic, now, stored, shown = None, 0, {}, []
+    for line in output.splitlines():
+        kind, _, rest = line.partition(" ")
+        if kind == "restic":
+            restic = rest
+        elif kind == "now":
+            now = int(rest)
+        elif kind == "state":
+            name, _, text = rest.partition(" ")
+            stored[name] = _stored(text)
+        else:
+            shown.append(line)
+    units = shown_units(shown)
+    names = {*stored, *(unit.partition("@")[2].rpartition(".")[0] for unit in units)}
+    return BackupState({name: _state(name, stored.get(name, {}), units, now) for name in sorted(names)}, restic)
+
+
+def _stored(text: str) -> dict[str, str]:
+    """A state that can't be read is none: then no good snapshot is known."""
+    try:
+        told = json.loads(text)
+    except ValueError:
+        return {"run_failed": "its state file can't be read"}
+    if not isinstance(told, dict) or told.get("format") != "backup/1":
+        return {"run_failed": "its state file has another format"}
+    return {str(key): str(value) for key, value in told.items()}
+
+
+def _state(name: str, stored: Mapping[str, str], units: Mapping[str, Mapping[str, str]], now: int) -> RepositoryState:
+    run, check = f"rackwright-backup@{name}", f"rackwright-backup-check@{name}"
+    services = {unit: units.get(f"{unit}.service", {}) for unit in (run, check)}
+    return RepositoryState(
+        name=name,
+        snapshot=stored.get("snapshot"),
+        snapshot_age=_age(stored.get("snapshot_at"), now),
+        files=_number(stored.get("files")),
+        bytes=_number(stored.get("bytes")),
+        check_at=stored.get("check_at"),
+        check_age=_age(stored.get("check_at"), now),
+        known_age=_age(stored.get("since"), now),
+        part=_number(stored.get("part")),
+        failures=tuple(_failures(stored, services[run], services[check])),
+        dead=tuple(f"{unit}.timer" for unit in (run, check) if not _lives(units.get(f"{unit}.timer", {}))),
+        running=any(service.get("ActiveState") == "activating" for service in services.values()),
+    )
+
+
+def _failures(stored: Mapping[str, str], run: Mapping[str, str], check: Mapping[str, str]) -> Iterator[str]:
+    for what, key, service in (("snapshot", "run_failed", run), ("check", "check_failed", check)):
+        result = service.get("Result", "success")
+        if why := stored.get(key):
+            yield f"the last {what} failed: {why}"
+        elif result != "success" and service.get("ActiveState") != "activating":
+            # It had no time to say so itself.
+            yield f"the last {what} ended by {result}"
+
+
+def _lives(timer: Mapping[str, str]) -> bool:
+    waits = timer.get("ActiveState") == "active" and timer.get("SubState") in ("waiting", "running")
+    return waits and timer.get("UnitFileState") == "enabled"
+
+
+def ages(snapshot: int | None, check: int | None) -> str:
+    """Given seconds since the last good snapshot and check, or None for none yet, return it in words."""
+    made = "no snapshot yet" if snapshot is None else f"snapshot {age(snapshot)} old"
+    checked = "no check yet" if check is None else f"check {age(check)} old"
+    return f"{made}, {checked}"
+
+
+def age(seconds: int) -> str:
+    """Return an age in words: 40 min, 5 h, 12 d."""
+    if seconds < 2 * 3600:
+        return f"{seconds // 60} min"
+    return f"{seconds // 3600} h" if seconds < 2 * DAY else f"{seconds // DAY} d"
+
+
+def _age(moment: str | None, now: int) -> int | None:
+    try:
+        then = datetime.strptime(moment or "", "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return now - int(then.timestamp())
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isdigit() else None

@@ -1,0 +1,12 @@
+#!/bin/sh
+# Made by rackwright, for people. Usage: restic.sh NAME ARGUMENT…: restic with what opens that repository.
+set -eu
+name=$1 folder=/etc/rackwright/backup
+shift
+for file in "$folder/$name".*.cred; do
+  secret=${file#"$folder/$name."}
+  options="${options-} -p LoadCredentialEncrypted=${secret%.cred}:$file"
+done
+# shellcheck disable=SC2016,SC2086 # expanded inside; each word is an option
+exec systemd-run --quiet --pipe --wait --collect --expand-environment=no $options -p CacheDirectory=rackwright-backup \
+  sh -c '. "$0"; talk "$@"' "$folder/$name.values" "$@"

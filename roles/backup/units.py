@@ -1,0 +1,101 @@
+"""The units of a host's backups: per repository a service and a timer for snapshots, and for checks."""
+
+from __future__ import annotations
+
+from rackwright.roles.backup.settings import FOLDER, STATE, Repository, Settings
+
+_SANDBOX = """\
+NoNewPrivileges=yes
+CapabilityBoundingSet=CAP_DAC_READ_SEARCH CAP_DAC_OVERRIDE
+ProtectSystem=strict
+ProtectHome=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+PrivateDevices=yes
+PrivateTmp=yes
+KeyringMode=private
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+UMask=0077
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallFilter=~@resources
+SystemCallErrorNumber=EPERM
+"""
+
+
+def service(repository: Repository, verb: str) -> str:
+    """One run; `verb` is run or check, as the script's name is."""
+    credentials = "".join(
+        f"LoadCredentialEncrypted={name}:{repository.stem}.{name}.cred\n" for name in repository.credentials
+    )
+    return f"""\
+# Made by rackwright: one {_WHAT[verb]} of this host's backups at {repository.name}.
+[Unit]
+Description=rackwright backup: {_WHAT[verb]} at {repository.name}
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+Type=oneshot
+{_place(repository)}\
+ExecStart=/bin/sh {FOLDER}/{verb}.sh {repository.name}
+{credentials}\
+RuntimeDirectory=rackwright-backup
+RuntimeDirectoryMode=0700
+RuntimeDirectoryPreserve=yes
+CacheDirectory=rackwright-backup
+CacheDirectoryMode=0700
+ReadWritePaths={STATE}
+TimeoutStartSec=1d
+# Engines go first.
+CPUWeight=20
+IOWeight=20
+{_network(repository)}\
+{_SANDBOX}"""
+
+
+def timer(settings: Settings, repository: Repository, verb: str) -> str:
+    day, _, time = settings.check.partition(" ")
+    when = f"*-*-* {settings.at}:00" if verb == "run" else f"{day} *-*-* {time}:00"
+    return f"""\
+# Made by rackwright: when the {_WHAT[verb]} of this host's backups at {repository.name} is made.
+[Unit]
+Description=rackwright backup: {_WHAT[verb]} at {repository.name}
+
+[Timer]
+OnCalendar={when} {settings.timezone}
+# Not all hosts at once; and what was missed while the host was off is made up for.
+RandomizedDelaySec=15m
+Persistent=yes
+
+[Install]
+WantedBy=timers.target
+"""
+
+
+_WHAT = {"run": "snapshot", "check": "check"}
+
+
+def _place(repository: Repository) -> str:
+    if repository.kind != "path":
+        return ""
+    if repository.mount:
+        seen = f"/run/rackwright-backup/{repository.name}.mounted"
+        # As systemd itself sees it: in a unit's own view of the file systems what it may write to is always a mount.
+        look = f"rm -f {seen}; ! nsenter -t 1 -m mountpoint -q {repository.mount} || touch {seen}"
+        return f"ExecStartPre=+/bin/sh -c '{look}'\nReadWritePaths=-{repository.mount}\n"
+    return f"ExecStartPre=+/bin/mkdir -p -m 0700 -- {repository.url}\nReadWritePaths=-{repository.url}\n"
+
+
+def _network(repository: Repository) -> str:
+    if repository.kind == "path":
+        return "PrivateNetwork=yes\nRestrictAddressFamilies=AF_UNIX\n"
+    return "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK\n"

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from rackwright.errors import FleetError, UsageError
+from rackwright.lifecycle.backup import Tell, Verb, _problem, places
+from rackwright.lifecycle.plan import first_snapshots, refuse_restic
+from rackwright.lifecycle.site import Site
+from rackwright.lifecycle.survey import Survey
+from rackwright.roles.backup.settings import Repository, Settings
+from rackwright.roles.backup.state import BackupState, RepositoryState
+
+SETTINGS = Settings(
+    host="gate1",
+    repositories=tuple(Repository(name=name, url=f"/srv/{name}/gate1") for name in ("one", "two")),
+    sources=(),
+    must=(),
+)
+GOOD = RepositoryState("one", snapshot="a", snapshot_age=1, check_at="2026-11-25T02:30:00Z", check_age=1)
+
+
+def site(**hosts: Settings | None) -> Site:
+    models = {name: SimpleNamespace(backup=settings) for name, settings in hosts.items()}
+    return cast(Site, SimpleNamespace(models=models))
+
+
+def surveyed(*states: RepositoryState, restic: str | None = "0.18.0") -> Survey:
+    known = BackupState({state.name: state for state in states}, restic)
+    return cast(Survey, SimpleNamespace(hosts={"gate1": SimpleNamespace(backup=known)}))
+
+
+def test_a_first_snapshot_is_due_where_no_good_one_is_known() -> None:
+    assert list(first_snapshots(site(gate1=SETTINGS), surveyed(GOOD))) == [("gate1", "two")]
+    tried = replace(GOOD, name="two", snapshot=None, failures=("the last snapshot failed: x",))
+    assert list(first_snapshots(site(gate1=SETTINGS), surveyed(GOOD, tried))) == [("gate1", "two")]
+    assert list(first_snapshots(site(gate1=SETTINGS), surveyed(GOOD, replace(GOOD, name="two")))) == []
+    assert list(first_snapshots(site(gate1=None), surveyed())) == []
+
+
+def test_an_old_restic_is_refused_only_where_it_is_needed() -> None:
+    refuse_restic(site(gate1=SETTINGS), surveyed())
+    refuse_restic(site(gate1=SETTINGS), surveyed(restic=None))
+    refuse_restic(site(gate1=None), surveyed(restic="0.16.4"))
+    with pytest.raises(FleetError, match=r"gate1: backup: restic 0\.16\.4 is too old; should be 0\.17\.0 or newer"):
+        refuse_restic(site(gate1=SETTINGS), surveyed(restic="0.16.4"))
+
+
+def test_places_are_those_of_the_hosts_and_the_repository_asked_for() -> None:
+    asked = site(gate1=SETTINGS, gpu1=None)
+    assert places(asked) == (("gate1", "one"), ("gate1", "two"))
+    assert places(asked, "two") == (("gate1", "two"),)
+    with pytest.raises(UsageError, match="three: no repository of that name; there are one, two"):
+        places(asked, "three")
+    with pytest.raises(UsageError, match="the fleet file has no backup"):
+        places(site(gate1=None))
+
+
+@pytest.mark.parametrize(
+    ("verb", "after", "problem"),
+    [
+        ("run", replace(GOOD, snapshot="b"), None),
+        ("run", GOOD, "no new snapshot came of it"),
+        ("run", replace(GOOD, snapshot="b", failures=("the last snapshot failed: full",)), "full"),
+        ("run", replace(GOOD, snapshot="b", failures=("the last check failed: damaged",)), None),
+        ("run", replace(GOOD, failures=("the last snapshot ended by signal",)), "the last snapshot ended by signal"),
+        ("check", replace(GOOD, check_at="2026-11-25T03:30:00Z"), None),
+        ("check", GOOD, "no check came of it"),
+        ("check", replace(GOOD, failures=("the last check failed: damaged",)), "damaged"),
+    ],
+)
+def test_what_came_of_it_is_judged_by_what_the_host_knows(
+    verb: Verb, after: RepositoryState, problem: str | None
+) -> None:
+    assert _problem(verb, GOOD, after) == problem
+
+
+def test_progress_is_told_at_every_tenth() -> None:
+    said: list[str] = []
+    tell = Tell(cast("object", SimpleNamespace(say=said.append)), "gate1: snapshot at one")  # type: ignore[arg-type]
+    for done in (0.01, 0.11, 0.15, 0.2):
+        status = {"message_type": "status", "percent_done": done, "bytes_done": done * 10**9, "total_bytes": 10**9}
+        tell(json.dumps({**status, "seconds_remaining": 75}))
+    for other in ("", "{half", "[]", '{"message_type":"summary"}'):
+        tell(other)
+    assert said == [
+        "gate1: snapshot at one: 110.0 MB of 1.0 GB, 1 min 15 s left",
+        "gate1: snapshot at one: 200.0 MB of 1.0 GB, 1 min 15 s left",
+    ]

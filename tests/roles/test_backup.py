@@ -1,0 +1,335 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from rackwright.operations.facts.credential import CredentialDigests
+from rackwright.operations.facts.packages import InstalledPackages
+from rackwright.operations.facts.path import Found, PathState
+from rackwright.operations.facts.unit import OurUnitStates, Unit, WrittenAt
+from rackwright.roles.backup import scripts, units
+from rackwright.roles.backup.role import backup
+from rackwright.roles.backup.settings import PARTS, Access, Repository, Settings, is_old
+from rackwright.values import Secret
+from tests.fakes import commands, play
+
+DISK = Repository(name="disk", url="/mnt/disk/gate1", mount="/mnt/disk")
+SSH = Repository(name="ssh", url="sftp:vault@10.0.0.5:/acme/gate1", known_hosts="10.0.0.5 ssh-ed25519 AAAA")
+WEB = Repository(
+    name="web", url="rest:https://vault:8000/acme/gate1", user="me", append_only=True, own_authority=True
+)
+SETTINGS = Settings(
+    host="gate1",
+    repositories=(DISK, SSH, WEB),
+    sources=("/etc/rackwright", "/var/lib/rackwright"),
+    must=("/var/lib/rackwright/audit.log",),
+    exclude=("*.cred",),
+    timezone="Europe/Berlin",
+)
+ACCESS = {
+    "disk": Access(Secret("pass-word")),
+    "ssh": Access(Secret("pass-word"), key=Secret("private-key")),
+    "web": Access(Secret("pass-word"), login=Secret("log/in@"), authority_pem="-----BEGIN CERTIFICATE-----\n"),
+}
+TEXTS = {**scripts.FIXED, **{f"{one.name}.values": scripts.values(SETTINGS, one) for one in SETTINGS.repositories}}
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=[Path(path).name for path in TEXTS])
+def test_scripts_stay_under_sixty_lines_and_shellcheck_finds_nothing(text: str) -> None:
+    assert len(text.splitlines()) < 60
+    # SC1091, SC2034, SC2154: what one file sets, another that reads it uses.
+    command = ["shellcheck", "-s", "sh", "-e", "SC1090,SC1091,SC2034,SC2154", "-"]
+    done = subprocess.run(command, input=text, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_no_secret_is_in_a_script_a_unit_or_a_command() -> None:
+    played = play(backup, settings=SETTINGS, access=ACCESS)
+    shown = "\n".join([*played.commands, *played.uploads.values(), *played.diffs.values()])
+    for secret in ("pass-word", "private-key", "log/in@", "log%2Fin%40"):
+        assert secret not in shown
+
+
+def test_a_login_stands_in_the_url_that_only_the_unit_can_read() -> None:
+    url = ACCESS["web"].secret("repository", WEB).reveal()
+    assert url == "rest:https://me:log%2Fin%40@vault:8000/acme/gate1"
+    assert "RESTIC_REPOSITORY_FILE" in scripts.values(SETTINGS, WEB)
+    assert WEB.credentials == ("password", "repository")
+
+
+def test_nothing_is_piped_into_restic_whose_failure_it_would_not_see() -> None:
+    assert not [name for name, text in TEXTS.items() if "--stdin" in text or "| talk" in text]
+
+
+@pytest.mark.parametrize(
+    ("version", "old"), [("0.16.4", True), ("0.16.4-2", True), ("0.17.0", False), ("0.18.0-1+b4", False)]
+)
+def test_an_old_restic_is_told(version: str, *, old: bool) -> None:
+    assert is_old(version) is old
+
+
+def test_timers_follow_the_fleets_time_zone_and_make_up_for_what_was_missed() -> None:
+    daily, weekly = (units.timer(SETTINGS, DISK, verb) for verb in ("run", "check"))
+    assert "OnCalendar=*-*-* 02:30:00 Europe/Berlin\n" in daily
+    assert "OnCalendar=Sun *-*-* 04:30:00 Europe/Berlin\n" in weekly
+    for text in (daily, weekly):
+        assert "Persistent=yes" in text
+        assert "RandomizedDelaySec=" in text
+
+
+def test_a_path_needs_no_network_and_only_a_path_without_a_mount_is_made() -> None:
+    assert "PrivateNetwork=yes" in units.service(DISK, "run")
+    assert "PrivateNetwork" not in units.service(SSH, "run")
+    assert "mkdir" not in units.service(DISK, "run")
+    assert "mkdir -p -m 0700 -- /srv/b/gate1" in units.service(Repository(name="b", url="/srv/b/gate1"), "run")
+
+
+def satisfied() -> Mapping[object, object]:
+    """A host on which the role has been."""
+    done = play(backup, settings=SETTINGS, access=ACCESS).uploads
+    facts: dict[object, object] = {
+        InstalledPackages: frozenset({"restic", "openssh-client", "tzdata", "ca-certificates"}),
+        (PathState, "/etc/rackwright/backup"): Found("directory", 0o755, "root", "root"),
+        (PathState, "/var/lib/rackwright/backup"): Found("directory", 0o700, "root", "root"),
+        OurUnitStates: {unit: Unit("loaded", "active", "enabled", started=2.0) for unit in SETTINGS.units},
+        WrittenAt: {},
+        CredentialDigests: {
+            f"{one.stem}.{name}.cred": hashlib.sha256(
+                ACCESS[one.name].secret(name, one).reveal().encode()
+            ).hexdigest()
+            for one in SETTINGS.repositories
+            for name in one.credentials
+        },
+    }
+    for path, text in done.items():
+        mode = 0o755 if path.endswith("restic.sh.rackwright-new") else 0o644
+        found = Found("regular file", mode, "root", "root", hashlib.sha256(text.encode()).hexdigest())
+        facts[(PathState, path.removesuffix(".rackwright-new"))] = found
+    return facts
+
+
+def test_a_second_run_changes_nothing() -> None:
+    assert commands(backup, settings=SETTINGS, access=ACCESS, facts=satisfied()) == []
+
+
+def test_another_password_is_written_and_compared_by_content() -> None:
+    access = {**ACCESS, "disk": Access(Secret("another"))}
+    (written,) = commands(backup, settings=SETTINGS, access=access, facts=satisfied())
+    assert "systemd-creds encrypt --with-key=host --name=password - /etc/rackwright/backup/disk.password" in written
+
+
+def test_a_timer_that_was_stopped_or_disabled_is_started_and_enabled() -> None:
+    facts = dict(satisfied())
+    facts[OurUnitStates] = {unit: Unit("loaded", "inactive", "disabled") for unit in SETTINGS.units}
+    made = commands(backup, settings=SETTINGS, access=ACCESS, facts=facts)
+    assert "systemctl --quiet enable -- rackwright-backup@disk.timer" in made
+    assert "systemctl start -- rackwright-backup-check@web.timer" in made
+    assert not [command for command in made if command.endswith(".service")]
+
+
+class Bench:
+    """The scripts with a stand-in for restic that says and exits as it is told, and notes what it was asked."""
+
+    def __init__(self, folder: Path, repository: Repository = DISK) -> None:
+        self.folder, self.name = folder, repository.name
+        self.source = folder / "source"
+        self.source.mkdir()
+        (self.source / "file").touch()
+        settings = SETTINGS.model_copy(
+            update={"sources": (str(self.source),), "must": (f"{self.source}/file",), "exclude": ("*.cred",)}
+        )
+        plain = repository.model_copy(update={"mount": None})
+        for path, text in {**scripts.FIXED, f"/{self.name}.values": scripts.values(settings, plain)}.items():
+            moved = text.replace("/etc/rackwright/backup", str(folder)).replace(
+                "/var/lib/rackwright/backup", str(folder)
+            )
+            (folder / Path(path).name).write_text(moved)
+        self.tell("cat", out='{"id": "abc"}')
+        self.tell(
+            "backup",
+            out='{"message_type":"summary","total_files_processed":1,"total_bytes_processed":2,"snapshot_id":"f00"}',
+        )
+        self.tell("ls", out=f"{self.source}/file")
+        self.tell("forget", out='[{"keep":[],"remove":null}]')
+        (folder / "restic").write_text(
+            f"""#!/bin/sh
+echo "$*" >>{folder}/asked
+for word in "$@"; do case $word in cat|init|backup|ls|forget|check|prune|list|unlock) verb=$word; break ;; esac; done
+[ "$verb" != cat ] || case "$*" in *lock*lock*) verb=lock ;; esac
+cd {folder}
+n=$(cat "$verb.count" 2>/dev/null || echo 0); echo $((n + 1)) >"$verb.count"
+[ -e "$verb.$n.code" ] || n=last
+cat "$verb.$n.out" 2>/dev/null; cat "$verb.$n.err" >&2 2>/dev/null
+exit "$(cat "$verb.$n.code" 2>/dev/null || echo 0)"
+"""
+        )
+        (folder / "restic").chmod(0o755)
+
+    def tell(self, verb: str, *, out: str = "", err: str = "", code: int = 0, time: int | None = None) -> None:
+        """What restic does from now on when it is asked for this, or at this time (from 0) only."""
+        when = "last" if time is None else str(time)
+        for kind, text in (("out", out), ("err", err), ("code", str(code))):
+            (self.folder / f"{verb}.{when}.{kind}").write_text(f"{text}\n" if text else "")
+
+    def play(self, verb: str = "run") -> dict[str, str]:
+        """One run; return what the host remembers."""
+        for counted in self.folder.glob("*.count"):
+            counted.unlink()
+        (self.folder / "asked").write_text("")
+        places = dict.fromkeys(("RUNTIME_DIRECTORY", "CACHE_DIRECTORY", "CREDENTIALS_DIRECTORY"), str(self.folder))
+        environment = {**os.environ, **places, "PATH": f"{self.folder}:{os.environ['PATH']}"}
+        command = ["sh", str(self.folder / f"{verb}.sh"), self.name]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        state: dict[str, str] = json.loads((self.folder / f"{self.name}.json").read_text())
+        assert (done.returncode != 0) == (f"{verb}_failed" in state), done.stderr
+        return state
+
+    @property
+    def asked(self) -> list[str]:
+        return (self.folder / "asked").read_text().splitlines()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def test_a_good_snapshot_is_remembered_with_what_is_in_it(bench: Bench) -> None:
+    state = bench.play()
+    assert (state["format"], state["repository"], state["snapshot"]) == ("backup/1", "abc", "f00")
+    assert (state["files"], state["bytes"]) == ("1", "2")
+    assert state["snapshot_at"].endswith("Z")
+    asked = next(line for line in bench.asked if line.startswith("backup"))
+    assert asked == f"backup --json --host gate1 --tag rackwright --exclude=*.cred -- {bench.source}"
+    assert "forget --json --keep-within 720h --group-by  --host gate1 --tag rackwright" in bench.asked
+
+
+@pytest.mark.parametrize(
+    ("verb", "told", "why"),
+    [
+        ("backup", {"out": '{"snapshot_id":"f00","total_files_processed":0}'}, "the snapshot is empty"),
+        ("backup", {"out": "{}"}, "the snapshot is empty"),
+        ("backup", {"code": 1, "err": "Fatal: no \"space\""}, "no whole snapshot: Fatal: no 'space'"),
+        ("backup", {"code": 3, "err": "read /a: gone"}, "no whole snapshot: read /a: gone"),
+        ("ls", {"out": "/other"}, "{source}/file is not in the snapshot"),
+        ("ls", {"code": 1, "err": "Fatal: tree"}, "the snapshot can't be read: Fatal: tree"),
+        ("cat", {"code": 12}, "wrong password"),
+        ("cat", {"code": 124, "err": "retrying"}, "not reached: retrying"),
+        ("cat", {"out": '{"id": "other"}'}, "another repository stands there now"),
+        ("cat", {"code": 10}, "the repository is gone, and none is made in its place"),
+        ("forget", {"code": 1, "err": "Fatal: x"}, "old snapshots stay: Fatal: x"),
+        ("forget", {"out": '[{"remove":[{"id":1}]}]'}, "old snapshots stay: their deletion was refused"),
+    ],
+)  # fmt: skip
+def test_what_is_not_whole_is_no_success_whatever_restic_says(
+    bench: Bench, verb: str, told: dict[str, object], why: str
+) -> None:
+    good = bench.play()
+    bench.tell(verb, **told)  # type: ignore[arg-type]
+    state = bench.play()
+    assert state["run_failed"] == why.format(source=bench.source)
+    assert state["snapshot"] == good["snapshot"]
+    assert state["repository"] == "abc"
+    assert not [line for line in bench.asked if line.startswith("init")]
+
+
+def test_a_success_takes_the_failure_away_but_not_the_checks(bench: Bench) -> None:
+    bench.tell("check", code=1, err="Fatal: repository contains errors")
+    assert "damaged" in bench.play("check")["check_failed"]
+    bench.tell("cat", code=12)
+    assert bench.play()["run_failed"] == "wrong password"
+    bench.tell("cat", out='{"id": "abc"}')
+    state = bench.play()
+    assert "run_failed" not in state
+    assert "damaged" in state["check_failed"]
+
+
+@pytest.mark.parametrize("spoilt", ["missing", "empty"])
+def test_a_source_that_is_missing_or_empty_is_not_even_tried(bench: Bench, spoilt: str) -> None:
+    (bench.source / "file").unlink()
+    if spoilt == "missing":
+        bench.source.rmdir()
+    assert bench.play()["run_failed"] == f"{bench.source} is missing or empty; is it mounted?"
+    assert bench.asked == []
+
+
+def test_a_repository_is_made_only_where_there_is_none(bench: Bench) -> None:
+    bench.tell("cat", code=10, time=0)
+    assert bench.play()["snapshot"] == "f00"
+    assert "init -q" in bench.asked
+
+
+@pytest.mark.parametrize("code", [1, 11, 12, 124])
+def test_no_repository_is_made_where_nobody_knows_whether_there_is_one(bench: Bench, code: int) -> None:
+    bench.tell("cat", code=code, err="Fatal: no route")
+    assert "repository" not in bench.play()
+    assert "init -q" not in bench.asked
+
+
+def test_a_check_makes_no_repository(bench: Bench) -> None:
+    bench.tell("cat", code=10)
+    assert bench.play("check")["check_failed"].startswith("the repository is gone")
+
+
+def test_every_part_is_read_in_turn_and_a_failed_one_again(bench: Bench) -> None:
+    read = []
+    for failed in (False, False, True, False, False, False):
+        bench.tell("check", code=int(failed))
+        bench.play("check")
+        read += [line.rpartition("=")[2] for line in bench.asked if line.startswith("check")]
+    assert read == [f"{part}/{PARTS}" for part in (1, 2, 3, 3, 4, 1)]
+
+
+def test_what_is_damaged_is_not_pruned(bench: Bench) -> None:
+    bench.tell("check", code=1)
+    bench.play("check")
+    assert "prune -q" not in bench.asked
+    bench.tell("check")
+    bench.play("check")
+    assert "prune -q" in bench.asked
+
+
+def test_an_append_only_repository_is_neither_asked_to_forget_nor_to_prune(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, DISK.model_copy(update={"append_only": True}))
+    assert "run_failed" not in bench.play()
+    assert not [line for line in bench.asked if line.startswith("forget")]
+    bench.play("check")
+    assert "prune -q" not in bench.asked
+
+
+def test_a_file_that_went_away_while_it_was_read_is_tried_once_more(bench: Bench) -> None:
+    bench.tell("backup", code=3, err="gone", time=0)
+    assert "run_failed" not in bench.play()
+
+
+def lock(host: str, pid: int) -> str:
+    return json.dumps({"hostname": host, "pid": pid}, indent=1)
+
+
+@pytest.mark.parametrize("holder", ["dead", "reused", "alive", "other"])
+def test_only_a_lock_of_a_dead_process_of_ours_is_taken_away(bench: Bench, holder: str) -> None:
+    bench.tell("check", code=11, time=0)
+    if holder in ("alive", "other"):
+        bench.tell("check", code=11)
+    bench.tell("list", out="l1")
+    restic = bench.folder / "bin" / "restic"
+    restic.parent.mkdir()
+    restic.symlink_to("/bin/sleep")
+    with subprocess.Popen([restic if holder == "alive" else "/bin/sleep", "60"]) as process:
+        pid = 4194304 if holder == "dead" else process.pid
+        host = "laptop" if holder == "other" else os.uname().nodename
+        bench.tell("lock", out=lock(host, pid))
+        state = bench.play("check")
+        process.kill()
+    assert ("unlock -q" in bench.asked) == (holder in ("dead", "reused"))
+    if holder in ("alive", "other"):
+        assert state["check_failed"] == f"locked by process {pid} of {host}, not damaged"
+        assert f"--retry-lock {scripts.PATIENCE} check --read-data-subset=1/4" in bench.asked
+    else:
+        assert "check_failed" not in state
