@@ -17,6 +17,16 @@ from rackwright.lab.hosts import Lab, LabFleet, LabSpec
 LAB = "bench"
 BIN = Path(sys.executable).parent
 GATEWAY = "gate1"
+# Nobody has the private keys.
+PEOPLE = """
+people:
+  anna:
+    role: operator
+    keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ5jl8YHrR3iahxNpGp7yy9aWKyWFQ9mOS5fFZ6baY9d anna@laptop]
+  ben:
+    role: auditor
+    keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJWoefy+OJgh/Gry4TRVBduAOPhtMjuz688pQqw5fP7T ben@audit]
+"""
 
 
 @dataclass(frozen=True)
@@ -55,7 +65,7 @@ class BenchFleet:
             text = text.replace(f"{{address: {address}}}", f"{{address: {now}, service: {address}}}")
             pins.append(f"{now} {keys[address]}")
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.path.write_text(text)
+        self.path.write_text(text + PEOPLE)
         self.known_hosts.write_text("".join(f"{line}\n" for line in dict.fromkeys(pins)))
         self("lock")
 

@@ -8,6 +8,7 @@ from rackwright.fleet.host import HostModel
 from rackwright.roles.firewall.role import firewall
 from rackwright.roles.journald.role import journald
 from rackwright.roles.layout.role import layout
+from rackwright.roles.people.role import people
 from rackwright.roles.sshd.role import sshd
 from rackwright.roles.sysctl.role import sysctl
 
@@ -21,7 +22,12 @@ def entry() -> None:
 
 
 def baseline() -> None:
-    """Afterwards the host itself is as the fleet file's `baseline` says; an item with `manage: no` is left alone."""
-    wanted = host.data.model.baseline
+    """Afterwards the host itself is as the fleet file says: its people, then its `baseline`.
+
+    An item with `manage: no` is left alone.
+    """
+    model: HostModel = host.data.model
+    people(settings=model.people)
+    wanted = model.baseline
     journald(settings=wanted.journald)
     sysctl(settings=wanted.sysctl)

@@ -25,6 +25,8 @@ COMMANDS = {
     "backup": "Make, check and list the hosts' snapshots.",
     "key": "Add, list, edit and revoke API keys.",
     "ca": "Show what clients must trust.",
+    "audit": "Show who did what on the hosts, and when.",
+    "access": "Show who gets in to the hosts, and by which keys.",
     "lease": "Show or break the lease on the fleet.",
     "schema": "Print the fleet file's JSON Schema for editors.",
     "lab": "Start, list and remove disposable hosts to try things on.",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from ipaddress import ip_network
 
 from rackwright.fleet.backup import backup_of
 from rackwright.fleet.baseline import Baseline
 from rackwright.fleet.lock import Lock, RuntimeLock
-from rackwright.fleet.model import Allow, Fleet, Model, Replica
+from rackwright.fleet.model import Allow, Fleet, Model, Person, Replica
 from rackwright.roles.backup.settings import Access
 from rackwright.roles.backup.settings import Settings as Backup
 from rackwright.roles.certificate.settings import Settings as Certificate
@@ -27,6 +28,8 @@ from rackwright.roles.layout.settings import Settings as Layout
 from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
 from rackwright.roles.model_store.settings import Settings as ModelStore
 from rackwright.roles.model_store.settings import StoredModel
+from rackwright.roles.people.settings import Person as LetIn
+from rackwright.roles.people.settings import Settings as People
 from rackwright.roles.probe.settings import Settings as Probe
 from rackwright.roles.replica.settings import Settings as ReplicaUnit
 from rackwright.roles.vip.settings import FOLDER as VIP
@@ -75,6 +78,7 @@ class HostModel:
     vip: Vip | None = None
     backup: Backup | None = None
     credentials: Credentials = Credentials()
+    people: People = field(default_factory=People)
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,7 @@ class _Composer:
     lock: Lock
     keys: tuple[Key, ...]
     credentials: Credentials
+    today: date = field(default_factory=lambda: datetime.now(UTC).date())
 
     def host(self, name: str) -> HostModel:
         replicas = self.fleet.replicas_on(name)
@@ -99,6 +104,7 @@ class _Composer:
             layout=self._layout(name, units, probes, host_proxy, gateway, vip, backup),
             firewall=self._firewall(name, replicas),
             baseline=self.fleet.file.hosts[name].baseline.decided(),
+            people=self._people(name),
             certificates=self._certificates(name, serves=bool(replicas)),
             model_store=self._model_store(name, replicas) if replicas else None,
             runtimes=self._runtimes(replicas),
@@ -177,6 +183,16 @@ class _Composer:
             vrrp_from=self._vip_peers(name) if self._vip(name) else (),
             ssh_port=ssh_port,
             existing=file.firewall.existing,
+        )
+
+    def _people(self, host: str) -> People:
+        file = self.fleet.file
+        here = {name: person for name, person in file.people.items() if self.fleet.admits(person, host)}
+        managed = {name: person for name, person in here.items() if person.manage == "yes"}
+        return People(
+            people=tuple(_let_in(name, one) for name, one in managed.items() if not one.ended(self.today)),
+            left_alone=tuple(name for name in here if name not in managed),
+            login=None if self.fleet.is_local(host) else file.hosts[host].ssh.user,
         )
 
     def _networks(self, hosts: tuple[str, ...]) -> tuple[Network, ...]:
@@ -329,6 +345,17 @@ class _Composer:
 def _allowed(rule: Allow) -> Opening:
     sources = rule.from_ if isinstance(rule.from_, tuple) else (rule.from_,)
     return Opening(port=rule.port, protocol=rule.protocol, sources=sources, at=rule.at, why=rule.why)
+
+
+def _let_in(name: str, person: Person) -> LetIn:
+    return LetIn(
+        name=name,
+        role=person.role,
+        keys=person.keys,
+        full_name=person.full_name,
+        until=person.until,
+        adopt=person.existing == "adopt",
+    )
 
 
 def host_models(

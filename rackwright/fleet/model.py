@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
@@ -12,6 +13,8 @@ from pydantic import AfterValidator, BaseModel, Discriminator, Field, Tag
 
 from rackwright.fleet.backup import Backup
 from rackwright.fleet.baseline import Baseline
+from rackwright.fleet.person import Day, FullName, PersonName, PublicKeyLine
+from rackwright.fleet.public_key import parse_public_key
 from rackwright.fleet.source import Source
 from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
 from rackwright.values import (
@@ -23,6 +26,7 @@ from rackwright.values import (
     HostAddress,
     HostPath,
     Machine,
+    Manage,
     Name,
     NetworkField,
     Port,
@@ -218,6 +222,28 @@ class Authority(Frozen):
     """PEM; ~/.config/rackwright/<fleet>/ca.key, made by the first apply, when absent."""
 
 
+class Person(Frozen):
+    """One person, with a user of this name on the hosts."""
+
+    role: Literal["operator", "auditor"]
+    """An operator may do everything (sudo without a password), an auditor reads logs and the journal."""
+    keys: Annotated[tuple[PublicKeyLine, ...], Field(min_length=1)]
+    """SSH public keys; the user's authorized_keys has these and no others."""
+    on: Hosts | None = None
+    """A group, a host or a list of them; every host when absent."""
+    until: Day | None = None
+    """The last day (UTC) on which the person gets in."""
+    full_name: FullName | None = None
+    existing: Literal["adopt"] | None = None
+    """What to do with a user of this name that is there already; absent refuses to go on."""
+    manage: Manage = "yes"
+    """`no` leaves the user on the hosts as it is."""
+
+    def ended(self, today: date) -> bool:
+        """Given the day in UTC, return whether the person's time is over."""
+        return self.until is not None and self.until < today
+
+
 class FleetFile(Frozen):
     """One site."""
 
@@ -233,6 +259,8 @@ class FleetFile(Frozen):
     rollout: Rollout = Rollout.model_construct()
     backup: Backup | None = None
     """What every host saves of itself, where to and when."""
+    people: Mapping[PersonName, Person] = {}
+    """Who may log in to the hosts."""
     control: tuple[Name, ...] = ()
     """Hosts that keep lease, journal and the applied fleet; the first gateway when absent."""
 
@@ -320,6 +348,17 @@ class Fleet:
     def named(self, on: str | tuple[str, ...]) -> tuple[str, ...]:
         """Given a group, a host or a list of them, return the hosts."""
         return self.file.named(on)
+
+    def person_of(self, fingerprint: str) -> str | None:
+        """Given an SSH key's fingerprint (SHA256:…), return whose it is; None: nobody's of the fleet file."""
+        for name, person in self.file.people.items():
+            if any(parse_public_key(key).fingerprint == fingerprint for key in person.keys):
+                return name
+        return None
+
+    def admits(self, person: Person, host: str) -> bool:
+        """Whether the person is one of this host, today or not."""
+        return person.on is None or host in self.named(person.on)
 
     def replicas_on(self, host: str) -> tuple[Replica, ...]:
         return tuple(replica for replica in self.replicas if replica.host == host)

@@ -31,6 +31,7 @@ def check_rules(root: Entries, folder: Path, findings: Findings) -> None:
     check_addresses(site, findings)
     check_firewall(site, findings)
     check_vip(site, findings)
+    _check_people(root, findings)
 
 
 def _check_names(site: Site, findings: Findings) -> None:
@@ -106,6 +107,18 @@ def _check_sources(root: Entries, folder: Path, findings: Findings) -> None:
     certificate = root.get("gateway", "certificate", "certificate")
     if isinstance(certificate, Scalar) and isinstance(certificate.value, str) and certificate.value.isprintable():
         _check_exists(certificate, certificate.value, folder, findings)
+
+
+def _check_people(root: Entries, findings: Findings) -> None:
+    """A key stands for one person: by it logs and audit say who somebody was."""
+    seen: dict[str, Scalar] = {}
+    for _, person in root.maps("people"):
+        for key in texts(person.get("keys")):
+            # Type and letters; what follows is a comment.
+            first = seen.setdefault(" ".join(key.text.split()[:2]), key)
+            if first is not key:
+                what = f"is the key of {first.path[1]} already, at {first.place}"
+                findings.add(key, what, "each person has keys of their own, each once")
 
 
 def _source(node: AnyNode | None) -> object:

@@ -52,7 +52,7 @@ class Site:
         for node in (self.root.get("gateway", "on"), self.root.get("control")):
             if node is not None:
                 yield node
-        for rule in self.allowed():
+        for rule in (*self.allowed(), *(person for _, person in self.root.maps("people"))):
             if (on := rule.get("on")) is not None:
                 yield on
 

@@ -13,7 +13,14 @@ from rackwright.lifecycle.drains import copy_drains
 from rackwright.lifecycle.engines import roll, settle
 from rackwright.lifecycle.leased import leased
 from rackwright.lifecycle.plan import Plan, Restart, plan
-from rackwright.lifecycle.remember import compared, failure_audited, note_changes, refuse_stale_checkout, remember
+from rackwright.lifecycle.remember import (
+    compared,
+    failure_audited,
+    note_changes,
+    note_leased_act,
+    refuse_stale_checkout,
+    remember,
+)
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.talk import Talk
 from rackwright.run import Run
@@ -148,20 +155,35 @@ def _due(planned: Plan, run: Run) -> tuple[Restart, ...]:
 
 
 def _settle(work: _Work, run: Run, restarts: tuple[Restart, ...]) -> None:
-    """New engines answer before the first old one is taken; those that restart are proven by that."""
-    if run.interrupted:
+    """New engines answer before the first old one is taken; those that restart are proven by that.
+
+    Where no engine was to be looked at, none is waited for: whoever left must be out also while a host has none yet.
+    """
+    if run.interrupted or "replica" not in (work.options.only or ("replica",)):
         return
     _stage(work.talk, 4)
     restarting = {restart.replica for restart in restarts}
     replicas = [replica for host in _going(work.site, run) for replica in work.site.fleet.replicas_on(host)]
-    settle(work.site, work.talk, [replica for replica in replicas if replica not in restarting], work.stopping)
+
+    def returned(address: str) -> None:
+        note_leased_act(work.site, work.held, work.site.fleet.gateways, f"undrain {address}")
+
+    waited = [replica for replica in replicas if replica not in restarting]
+    settle(work.site, work.talk, waited, work.stopping, returned)
 
 
 def _restart(work: _Work, restarts: tuple[Restart, ...], restarted: list[Replica]) -> None:
-    if restarts:
-        _stage(work.talk, 5)
-        outage = work.options.allow_outage
-        roll(work.site, work.held, restarts, work.talk, restarted.append, stopping=work.stopping, allow_outage=outage)
+    if not restarts:
+        return
+    _stage(work.talk, 5)
+
+    def done(replica: Replica) -> None:
+        restarted.append(replica)
+        hosts = (replica.host, *work.site.fleet.gateways)
+        note_leased_act(work.site, work.held, hosts, f"restart {replica.address}")
+
+    outage = work.options.allow_outage
+    roll(work.site, work.held, restarts, work.talk, done, stopping=work.stopping, allow_outage=outage)
 
 
 def _remember(site: Site, held: Held, options: Options, applied: Applied, planned: Plan, *, known: bool) -> None:

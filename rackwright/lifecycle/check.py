@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -21,6 +21,9 @@ from rackwright.lifecycle.conditions import Condition, State, judge, parse, scri
 if TYPE_CHECKING:
     from rackwright.fleet.host import HostModel
     from rackwright.values import Target
+
+
+LAST_DAYS = timedelta(days=14)
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ def check_files(fleet: Fleet) -> Checked:
     counts = (("host", fleet.hosts), ("replica", fleet.replicas), ("model", fleet.file.models))
     count = ", ".join(f"{len(found)} {name}{'' if len(found) == 1 else 's'}" for name, found in counts)
     conditions = [Condition("controller", "fleet file", State.OK, f"{fleet.path}: {count}")]
+    conditions += people_ending(fleet, datetime.now(UTC).date())
     lock = _lock(fleet)
     if lock is None:
         conditions.append(Condition("controller", "lock", State.WARNING, "none yet", "rackwright lock"))
@@ -47,6 +51,18 @@ def check_files(fleet: Fleet) -> Checked:
         raise FleetError(problems)
     conditions.append(Condition("controller", "lock", State.OK, f"{fleet.beside('lock')} answers the fleet file"))
     return Checked(tuple(conditions))
+
+
+def people_ending(fleet: Fleet, today: date) -> Iterator[Condition]:
+    """Warn of each person whose time is over, or will be within two weeks. The day is UTC's."""
+    for name, person in fleet.file.people.items():
+        if person.ended(today):
+            found = f"{name}'s time ended on {person.until}; the next apply puts them out"
+            yield Condition("controller", "people", State.WARNING, found, "rackwright apply")
+        elif person.until and person.until - today <= LAST_DAYS:
+            days = (person.until - today).days
+            found = f"{name}'s last day is {person.until}, {f'in {days} days' if days else 'today'}"
+            yield Condition("controller", "people", State.WARNING, found, f"set people.{name}.until, or let it end")
 
 
 def check_hosts(fleet: Fleet, hosts: tuple[str, ...]) -> Checked:

@@ -81,16 +81,23 @@ def prove(site: Site, replica: Replica) -> str | None:
     return " ".join((answer.stderr or answer.stdout or "no tokens came back").split())[:200]
 
 
-def settle(site: Site, talk: Talk, replicas: Sequence[Replica], stopping: Stopping) -> None:
+def settle(
+    site: Site,
+    talk: Talk,
+    replicas: Sequence[Replica],
+    stopping: Stopping,
+    returned: Callable[[str], None] = lambda _: None,
+) -> None:
     """Return when each of these replicas has answered at its socket and every gateway sends to it.
 
-    Those that somebody drained by hand need only answer; those that a run drained and never returned are returned.
+    Those that somebody drained by hand need only answer; those that a run drained and never returned are returned,
+    and `returned` hears of each.
     Raise ProofError naming all that don't in time, RackwrightError naming all that haven't when it was stopped.
     """
     waiting = {replica.address: replica for replica in replicas}
     proven: set[str] = set()
     deadline = time.monotonic() + START_SECONDS
-    while reasons := _unsettled(site, talk, waiting, proven):
+    while reasons := _unsettled(site, talk, waiting, proven, returned):
         if stopping():
             waited = ", ".join(reasons)
             raise RackwrightError(f"interrupted; not seen to answer yet: {waited}", next="rackwright status")
@@ -103,7 +110,9 @@ def settle(site: Site, talk: Talk, replicas: Sequence[Replica], stopping: Stoppi
         time.sleep(0.5)
 
 
-def _unsettled(site: Site, talk: Talk, waiting: dict[str, Replica], proven: set[str]) -> dict[str, str]:
+def _unsettled(
+    site: Site, talk: Talk, waiting: dict[str, Replica], proven: set[str], returned: Callable[[str], None]
+) -> dict[str, str]:
     """Return why each replica isn't settled, without those that are; `proven` grows by those that answer now."""
     unproven = [address for address in waiting if address not in proven]
     proofs = site.remote.each(unproven, lambda address: prove(site, waiting[address]))
@@ -113,6 +122,7 @@ def _unsettled(site: Site, talk: Talk, waiting: dict[str, Replica], proven: set[
     for address in [address for address in waiting if address in proven and address in states]:
         if states[address].drained and not states[address].held:
             site.gateways.ready(address)
+            returned(address)
             talk.say(f"{address}: answers; it goes back to the gateways, whose run ended before that")
     served = {address for address, state in states.items() if state.takes_requests or state.held}
     for address in [address for address in waiting if address in proven & served]:

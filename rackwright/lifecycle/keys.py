@@ -12,11 +12,12 @@ from pydantic import ValidationError
 from rackwright.errors import HostError, UsageError
 from rackwright.fleet.keys import ApiKey, add, as_gateway_keys, new_key, read_keys, replaced, revoke, write_keys
 from rackwright.fleet.model import Fleet
-from rackwright.fleet.targets import target, targets
+from rackwright.fleet.targets import targets
+from rackwright.lifecycle.who import operator_of
 from rackwright.run import new_run_id
 from rackwright.state.audit import Act, write_audit
 from rackwright.state.formats import utc_now
-from rackwright.state.operator import operator
+from rackwright.state.operator import Operator
 from rackwright.values import Secret, parse_duration
 
 Verb = Literal["add", "edit", "revoke"]
@@ -107,6 +108,7 @@ def tell_gateways(fleet: Fleet, key: ApiKey, verb: Verb) -> dict[str, str | None
     from rackwright.remote import Remote
 
     (entry,) = as_gateway_keys((key,))
+    run = new_run_id()
     with Remote(targets(fleet, fleet.gateways)) as remote:
 
         def tell(name: str) -> str | None:
@@ -116,7 +118,8 @@ def tell_gateways(fleet: Fleet, key: ApiKey, verb: Verb) -> dict[str, str | None
                     gateway.remove_key(entry)
                 else:
                     gateway.put_key(entry)
-                write_audit(remote.connection(name), _act(fleet, key, verb))
+                connection = remote.connection(name)
+                write_audit(connection, _act(operator_of(fleet, connection), key, run, verb))
             except HostError as error:
                 return error.problems[0].what
             return None
@@ -124,10 +127,9 @@ def tell_gateways(fleet: Fleet, key: ApiKey, verb: Verb) -> dict[str, str | None
         return remote.each(fleet.gateways, tell)
 
 
-def _act(fleet: Fleet, key: ApiKey, verb: Verb) -> Act:
-    who = operator(target(fleet, fleet.control[0]).key).who
+def _act(operator: Operator, key: ApiKey, run: str, verb: Verb) -> Act:
     what = f"{_DONE[verb]} API key {key.id} of {key.owner}{'' if verb == 'revoke' else f': {may(key)}'}"
-    return Act(time=utc_now(), operator=who, run=new_run_id(), command=f"key {verb}", what=what, outcome="done")
+    return Act(time=utc_now(), operator=operator.who, run=run, command=f"key {verb}", what=what, outcome="done")
 
 
 def may(key: ApiKey) -> str:

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 
 from rackwright.fleet.model import Fleet
 from rackwright.fleet.targets import target
+from rackwright.lifecycle.who import operator_of
 from rackwright.run import new_run_id
 from rackwright.state.audit import Act, write_audit
 from rackwright.state.formats import utc_now
 from rackwright.state.lease import Lease
-from rackwright.state.operator import operator
 from rackwright.state.shell import Shell
 from rackwright.state.store import ControlStore, FileStore
 
@@ -34,7 +34,7 @@ def break_lease(fleet: Fleet, store: ControlStore, shell: Shell, lease: Lease, r
     store.break_(lease)
     act = Act(
         time=utc_now(),
-        operator=operator(target(fleet, fleet.control[0]).key).who,
+        operator=operator_of(fleet).who,
         run=new_run_id(),
         command="lease break",
         what=f"broke the lease of {lease}; reason: {reason}",

@@ -17,6 +17,7 @@ from rackwright.lifecycle.survey import Survey, Surveyed, survey
 from rackwright.roles.backup.settings import OLDEST_RESTIC
 from rackwright.roles.firewall.closing import Closing, closing, locks_out, refusals
 from rackwright.roles.firewall.settings import Settings as Firewall
+from rackwright.roles.people.refusals import refusals as people_refusals
 from rackwright.roles.replica.unit import render
 from rackwright.roles.sshd.lockout import locks_out as sshd_locks_out
 from rackwright.run import Run
@@ -70,6 +71,7 @@ def plan(site: Site, *, only: tuple[str, ...] = ()) -> Plan:
     refuse_firewall(site, surveyed)
     refuse_sshd(site)
     refuse_restic(site, surveyed)
+    refuse_people(site, surveyed)
     return Plan(
         run=Run(unreachable=dict(surveyed.unreachable)) + run,
         closing=closing_ports(site, surveyed) if "firewall" in (only or ("firewall",)) else {},
@@ -123,6 +125,21 @@ def first_snapshots(site: Site, surveyed: Survey) -> Iterator[tuple[str, str]]:
         for repository in backup.repositories if backup else ():
             if host.backup.of(repository).snapshot is None:
                 yield name, repository.name
+
+
+def refuse_people(site: Site, surveyed: Survey) -> None:
+    """Raise FleetError naming each account that isn't ours to change, and each change that would put us out."""
+    problems = [
+        replace(problem, where=f"{name}: {problem.where}")
+        for name, host in surveyed.hosts.items()
+        for problem in people_refusals(host.people, site.models[name].people, _login_key(site, name))
+    ]
+    if problems:
+        raise FleetError(problems)
+
+
+def _login_key(site: Site, name: str) -> str | None:
+    return None if site.fleet.is_local(name) else site.remote.connection(name).login_key
 
 
 def _firewall_problems(host: Surveyed, settings: Firewall) -> Iterator[Problem]:

@@ -81,9 +81,9 @@ def audited(site: Site, held: Held, hosts: tuple[str, ...], what: str) -> Iterat
     try:
         yield
     except (RackwrightError, KeyboardInterrupt) as error:
-        _audit(site, held, hosts, what, _end(error))
+        note_leased_act(site, held, hosts, what, _end(error))
         raise
-    _audit(site, held, hosts, what, "done")
+    note_leased_act(site, held, hosts, what)
 
 
 @contextmanager
@@ -100,7 +100,8 @@ def _end(error: RackwrightError | KeyboardInterrupt) -> str:
     return f"failed: {error.problems[0].what}" if isinstance(error, RackwrightError) else "interrupted"
 
 
-def _audit(site: Site, held: Held, hosts: tuple[str, ...], what: str, outcome: str) -> None:
+def note_leased_act(site: Site, held: Held, hosts: Iterable[str], what: str, outcome: str = "done") -> None:
+    """Each of these hosts that can be reached has the act in its audit log."""
     owner = held.lease.owner
     act = Act(time=utc_now(), operator=owner.who, run=held.run, command=owner.why, what=what, outcome=outcome)
 

@@ -22,7 +22,8 @@ def restart(site: Site, replicas: tuple[Replica, ...], talk: Talk, *, allow_outa
     if not replicas:
         raise UsageError("there is no replica to restart")
     names = ", ".join(replica.address for replica in replicas)
-    hosts = tuple(dict.fromkeys(replica.host for replica in replicas))
+    # The gateways too: each engine is drained and returned there.
+    hosts = (*(replica.host for replica in replicas), *site.fleet.gateways)
     restarts = [Restart(replica, "asked for") for replica in replicas]
     with (
         leased(site, f"restart {names}", talk) as held,

@@ -15,8 +15,9 @@ from rackwright.fleet.lock import Lock
 from rackwright.fleet.lock_file import read_lock, require_match
 from rackwright.fleet.model import Fleet
 from rackwright.fleet.naming import hosts_named
-from rackwright.fleet.targets import target, targets
-from rackwright.state.operator import Operator, operator
+from rackwright.fleet.targets import targets
+from rackwright.lifecycle.who import operator_of
+from rackwright.state.operator import Operator
 from rackwright.state.store import FileStore
 
 if TYPE_CHECKING:
@@ -34,7 +35,10 @@ class Site:
     remote: Remote
     """Reaches all hosts in service: the gateways are asked also when the work is limited to others."""
     engine: Engine
-    operator: Operator
+
+    @cached_property
+    def operator(self) -> Operator:
+        return operator_of(self.fleet, self.remote.connection(self.fleet.control[0]))
 
     @cached_property
     def gateways(self) -> Gateways:
@@ -73,5 +77,4 @@ def open_site(
     models = desired(fleet, lock)
     with Remote(targets(fleet)) as remote:
         engine = Engine(remote, memory=QuestionMemory(), on_step=progress)
-        key = target(fleet, fleet.control[0]).key
-        yield Site(fleet, lock, {name: models[name] for name in names}, remote, engine, operator(key))
+        yield Site(fleet, lock, {name: models[name] for name in names}, remote, engine)

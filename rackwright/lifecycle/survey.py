@@ -11,6 +11,7 @@ from rackwright.gateway import DRAINS_COMMAND, DrainRecord, parse_drains
 from rackwright.lifecycle.site import Site
 from rackwright.operations.facts.filters import FILTERS_COMMAND, Filters, parse_filters
 from rackwright.operations.facts.listening import LISTENING_COMMAND, Socket, parse_listening
+from rackwright.operations.facts.people import Accounts, parse_people, people_command
 from rackwright.roles.backup.state import COMMAND as BACKUP_COMMAND
 from rackwright.roles.backup.state import BackupState
 from rackwright.roles.backup.state import parse as parse_backup
@@ -73,6 +74,8 @@ class Surveyed:
     drains: Mapping[str, DrainRecord]
     """On a gateway: what it was told to send nothing to, by HOST/MODEL@N."""
     backup: BackupState
+    people: Accounts
+    """Users of the names in the fleet file, and whom we let in before."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,8 @@ class Survey:
 def survey(site: Site) -> Survey:
     """Ask every host of the site at once; changes nothing."""
     mark = secrets.token_hex(16)
-    answers = site.remote.run_on(tuple(site.models), _script(mark))
+    scripts = {name: _script(mark, model.people.names) for name, model in site.models.items()}
+    answers = site.remote.run_on(tuple(scripts), scripts)
     hosts: dict[str, Surveyed] = {}
     unreachable: dict[str, str] = {}
     for name, answer in answers.items():
@@ -96,13 +100,15 @@ def survey(site: Site) -> Survey:
     return Survey(hosts, unreachable)
 
 
-def _script(mark: str) -> str:
-    return f"\necho {mark}\n".join(f"(\n{part}\n)" for part in _COMMANDS)
+def _script(mark: str, people: tuple[str, ...]) -> str:
+    return f"\necho {mark}\n".join(f"(\n{part}\n)" for part in (*_COMMANDS, people_command(people)))
 
 
 def _surveyed(output: str, mark: str) -> Surveyed:
     told = [*output.split(f"{mark}\n"), *[""] * len(_COMMANDS)]
-    before, listening, after, filters, replicas, record, connected, drains, backup = told[: len(_COMMANDS)]
+    before, listening, after, filters, replicas, record, connected, drains, backup, people = told[
+        : len(_COMMANDS) + 1
+    ]
     our_pids = {int(line.split("/")[2]) for line in (before + after).splitlines() if line}
     return Surveyed(
         listening=tuple(socket for socket in parse_listening(listening) if socket.pid not in our_pids),
@@ -112,4 +118,5 @@ def _surveyed(output: str, mark: str) -> Surveyed:
         connected=Connected(*ends) if len(ends := connected.split()) == 2 else None,
         drains=parse_drains(drains),
         backup=parse_backup(backup),
+        people=parse_people(people.splitlines()),
     )

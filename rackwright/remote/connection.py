@@ -55,6 +55,11 @@ class Connection:
     def name(self) -> str:
         return self.target.name
 
+    @property
+    def login_key(self) -> str | None:
+        """Fingerprint (SHA256:…) of the SSH key that we are logged in with. Raise HostError out of reach."""
+        return self._opened().login_key
+
     def open(self) -> None:
         """Connect unless connected. Raise HostError or HostKeyError with the reason if that can't be done."""
         self._opened()

@@ -19,6 +19,7 @@ class LocalTransport:
     def __init__(self, host: str) -> None:
         self._host = host
         self.is_root = os.geteuid() == 0
+        self.login_key: str | None = None
 
     def execute(self, command: str, stdin: Iterable[bytes], *, timeout: float | None, limit: int) -> Completed:
         deadline = None if timeout is None else time.monotonic() + timeout

@@ -76,6 +76,12 @@ def log_in(
         raise NoGreeting(f"no SSH with {target.address} port {target.port}: {error}", where=target.name) from error
 
 
+def key_of(transport: paramiko.Transport) -> str | None:
+    """Return the fingerprint (SHA256:…) of the key that the transport is logged in with."""
+    key = getattr(transport.auth_handler, "private_key", None)
+    return key.fingerprint if isinstance(key, paramiko.PKey) else None
+
+
 def _given_key(target: Target) -> paramiko.PKey | None:
     if target.key is None:
         return None

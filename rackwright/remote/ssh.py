@@ -39,6 +39,7 @@ class SshTransport:
         transport = self._client.get_transport()
         assert transport  # noqa: S101
         self._ssh = transport
+        self.login_key = login.key_of(transport)
 
     def execute(self, command: str, stdin: Iterable[bytes], *, timeout: float | None, limit: int) -> Completed:
         deadline = None if timeout is None else time.monotonic() + timeout

@@ -17,6 +17,8 @@ STALL_SECONDS = 300
 
 class Transport(Protocol):
     is_root: bool
+    login_key: str | None
+    """Fingerprint (SHA256:…) of the SSH key that we are logged in with; None without one."""
 
     def execute(self, command: str, stdin: Iterable[bytes], *, timeout: float | None, limit: int) -> Completed:
         """Run the command in a shell, feed it `stdin`, and return what it came to.

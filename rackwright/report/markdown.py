@@ -34,14 +34,14 @@ def _notes(run: Run) -> Iterator[str]:
     if run.notes:
         yield from ("", "Against the fleet file, and left as it is:", "")
     for step in run.notes:
-        yield from (f"- {step.host}: {step.role}: {_escaped(line)}" for line in (step.note or "").splitlines())
+        yield from (f"- {step.host}: {step.role}: {escaped(line)}" for line in (step.note or "").splitlines())
 
 
 def _roles(steps: tuple[Step, ...]) -> Iterator[str]:
     for role, told in by_role(steps):
         yield from ("", f"**{role}**", "")
         for step in told:
-            yield f"- {step.outcome.value}: {_escaped(step.operation)}"
+            yield f"- {step.outcome.value}: {escaped(step.operation)}"
             detail = "\n".join(step.output) if step.outcome is Outcome.FAILED else step.diff
             if detail:
                 yield from ("", *(f"  {line}" for line in _fenced(detail)), "")
@@ -54,5 +54,5 @@ def _fenced(text: str) -> Iterator[str]:
     yield from (f"{fence}diff" if text.startswith("---") else fence, *safe(text).splitlines(), fence)
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", safe(text))

@@ -14,16 +14,16 @@ from pathlib import Path
 @dataclass(frozen=True)
 class Operator:
     who: str
-    """user@machine, with the fingerprint of the SSH key where it is known."""
+    """user@machine, with the person of the fleet file and the fingerprint of the SSH key where they are known."""
     machine: str
 
 
-def operator(key: Path | None = None) -> Operator:
-    """Given the private key's path, if one is used, return who works here."""
+def operator(fingerprint: str | None = None, person: str | None = None) -> Operator:
+    """Given the SSH key that is used, and whose it is as far as that is known, return who works here."""
     machine = socket.gethostname()
+    known = ", ".join(word for word in (person, fingerprint) if word)
     name = f"{_user()}@{machine}"
-    fingerprint = fingerprint_of(key.with_name(key.name + ".pub")) if key else None
-    return Operator(f"{name} ({fingerprint})" if fingerprint else name, machine)
+    return Operator(f"{name} ({known})" if known else name, machine)
 
 
 def fingerprint_of(public_key: Path) -> str | None:

@@ -30,6 +30,7 @@ firewall: {admin_from: [10.0.0.0/24], clients_from: [10.0.0.0/8]}
 
 CYRILLIC_A = "\N{CYRILLIC SMALL LETTER A}"
 REFERENCE = "should be a reference: env:NAME, file:PATH or cmd:COMMAND, never the secret itself"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ5jl8YHrR3iahxNpGp7yy9aWKyWFQ9mOS5fFZ6baY9d"
 NAME = "should be a letter, then letters, digits and -, all in lower case, 24 at most"
 USER = "should be a user name: letters, digits and _ . - @ only"
 URL = "should be a URL like https://mirror.acme.internal:8443/path, without a password, quotes or spaces"
@@ -49,7 +50,7 @@ CASES = [
         ],
     ),
     ("fleet: acme", "fleet: acme\nzzz: 1", ["fleet.yml:2 zzz: unknown key; keys here: fleet, timezone, site, "
-     "authority, hosts, groups, models, gateway, firewall, rollout, backup, control, defaults, extends"]),
+     "authority, hosts, groups, models, gateway, firewall, rollout, backup, people, control, defaults, extends"]),
     (", domain: llm.acme.internal", "", ["fleet.yml:14 gateway: missing key 'domain'"]),
     ("context: 4096", "context: much", ["fleet.yml:13 models.assistant.context: should be a whole number"]),
     ("context: 4096", "context: true", ["fleet.yml:13 models.assistant.context: should be a whole number"]),
@@ -65,6 +66,27 @@ CASES = [
     ]),
     ("gpu2: {", "gpu1: {", ["fleet.yml:5 hosts.gpu1: the key stands twice, first in line 4; remove one of them"]),
     ("fleet: acme", "fleet: acme\nfleet: acme", ["fleet.yml:2 fleet: the key stands twice, first in line 1; remove one of them"]),
+    # people
+    ("fleet: acme", f"fleet: acme\npeople: {{root: {{role: operator, keys: [{KEY}]}}}}", [
+        "fleet.yml:2 people.root: 'root' is a user or group of the system; choose a person's name"]),
+    ("fleet: acme", f"fleet: acme\npeople: {{rw-anna: {{role: operator, keys: [{KEY}]}}}}", [
+        "fleet.yml:2 people.rw-anna: names that begin with rw- or rackwright are the tool's own; choose a person's name"]),
+    ("fleet: acme", f"fleet: acme\npeople: {{Anna: {{role: operator, keys: [{KEY}]}}}}", [f"fleet.yml:2 people.Anna: {NAME}"]),
+    ("fleet: acme", f"fleet: acme\npeople: {{anna: {{role: admin, keys: [{KEY}]}}}}", [
+        "fleet.yml:2 people.anna.role: should be 'operator' or 'auditor'"]),
+    ("fleet: acme", "fleet: acme\npeople: {anna: {role: auditor, keys: []}}", [
+        "fleet.yml:2 people.anna.keys: is empty; should have at least one entry"]),
+    ("fleet: acme", "fleet: acme\npeople: {anna: {role: auditor, keys: [ssh-ed25519 AAAA]}}", [
+        "fleet.yml:2 people.anna.keys[0]: is damaged: its letters are no whole key of its type; copy the line of the .pub file again"]),
+    ("fleet: acme", "fleet: acme\npeople: {anna: {role: auditor, keys: [\"-----BEGIN OPENSSH PRIVATE KEY-----\"]}}", [
+        f"fleet.yml:2 people.anna.keys[0]: has a private key in it; {SECRET}"]),
+    ("fleet: acme", f"fleet: acme\npeople: {{anna: {{role: operator, keys: [{KEY}], until: soon, on: gpu9, full_name: 'a:b'}}}}", [
+        "fleet.yml:2 people.anna.full_name: should be a name: letters, spaces and . ' - only, 64 at most",
+        "fleet.yml:2 people.anna.on: unknown host or group 'gpu9'; did you mean 'gpu2'?",
+        "fleet.yml:2 people.anna.until: should be a day like 2027-03-31",
+    ]),
+    ("fleet: acme", f"fleet: acme\npeople:\n  anna: {{role: operator, keys: [{KEY}]}}\n  ben: {{role: auditor, keys: [{KEY} again]}}", [
+        "fleet.yml:4 people.ben.keys[0]: is the key of anna already, at fleet.yml:3; each person has keys of their own, each once"]),
     # names and references
     ("on: gpu1", "on: gpu9", ["fleet.yml:11 models.assistant.place[0].on: unknown host or group 'gpu9'; did you mean 'gpu2'?"]),
     ("on: gpu1", "on: zebra", ["fleet.yml:11 models.assistant.place[0].on: unknown host or group 'zebra'; known are gate1, gpu1, gpu2"]),

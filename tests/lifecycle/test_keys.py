@@ -34,6 +34,7 @@ class Recorder:
     hosts: Hosts
     name: str
     is_root: bool = True
+    login_key: str | None = None
 
     def alive(self):
         return True

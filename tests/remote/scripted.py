@@ -14,6 +14,7 @@ Reply = Callable[[str, bytes], Completed]
 class Scripted:
     reply: Reply = lambda _command, _stdin: Completed(0)
     is_root: bool = True
+    login_key: str | None = None
     dead: bool = False
     commands: list[str] = field(default_factory=list)
     inputs: list[bytes] = field(default_factory=list)

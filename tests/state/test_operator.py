@@ -10,11 +10,12 @@ def test_an_operator_is_named_with_the_fingerprint_that_ssh_keygen_shows(tmp_pat
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
     shown = subprocess.run(["ssh-keygen", "-lf", key], check=True, capture_output=True, text=True).stdout.split()[1]
     assert fingerprint_of(tmp_path / "id.pub") == shown
-    assert operator(key).who.endswith(f"({shown})")
+    assert operator(shown).who.endswith(f"({shown})")
+    assert operator(shown, "anna").who.endswith(f"(anna, {shown})")
 
 
 def test_an_operator_without_a_key_file_is_user_and_machine(tmp_path):
     (tmp_path / "id.pub").write_text("garbage")
-    for key in (None, tmp_path / "id", tmp_path / "none"):
-        assert operator(key).who == operator().who
+    for key in (tmp_path / "id.pub", tmp_path / "none"):
+        assert fingerprint_of(key) is None
     assert operator().who.endswith(f"@{operator().machine}")

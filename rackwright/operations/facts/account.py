@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from pyinfra.api.facts import FactBase
 
+from rackwright.operations.facts.people import Accounts, parse_people, people_command
+
 
 @dataclass(frozen=True)
 class Account:
@@ -41,3 +43,17 @@ class GroupExists(FactBase[bool]):
 
     def process(self, output: list[str]) -> bool:
         return bool(output)
+
+
+class PeopleAccounts(FactBase[Accounts]):
+    """Given names, return the accounts of these users and of everybody whom we let in once."""
+
+    def command(self, names: tuple[str, ...]) -> str:
+        return people_command(names)
+
+    @staticmethod
+    def default() -> Accounts:
+        return Accounts()
+
+    def process(self, output: list[str]) -> Accounts:
+        return parse_people(output)

@@ -1,0 +1,47 @@
+"""What is written down of a person: a name, a day, keys."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+
+from rackwright.fleet.public_key import parse_public_key
+from rackwright.values import Name, Shape
+
+_TAKEN = frozenset(
+    """_apt adm audio backup bin cdrom chrony daemon dialout dip disk dnsmasq docker floppy fwupd-refresh games gnats
+    haproxy input irc keepalived kmem kvm landscape list lp lxd mail man messagebus news nobody nogroup
+    nvidia-persistenced operator plugdev pollinate polkitd postfix postgres proxy redis render root rtkit sasl
+    sgx shadow src sshd staff sudo sync sys syslog tape tcpdump tss tty usbmux users utmp uucp uuidd video voice
+    wheel www-data""".split()
+)
+"""Users and groups (a person's user has a group of its name) of Debian, Ubuntu and of what runs on such hosts."""
+
+
+def _person_name(text: str) -> str:
+    if text in _TAKEN or text.startswith("systemd-"):
+        raise ValueError(f"'{text}' is a user or group of the system; choose a person's name")
+    if text.startswith(("rw-", "rackwright")):
+        raise ValueError("names that begin with rw- or rackwright are the tool's own; choose a person's name")
+    return text
+
+
+def _public_key(text: str) -> str:
+    return parse_public_key(text).line
+
+
+def _day(value: object) -> object:
+    try:
+        return date.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError("should be a day like 2027-03-31") from None
+
+
+PersonName = Annotated[Name, AfterValidator(_person_name)]
+"""Of a person's user on the hosts as well."""
+PublicKeyLine = Annotated[str, AfterValidator(_public_key)]
+"""An SSH public key as the one line of a .pub file."""
+Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
+FullName = Annotated[str, Shape(r"[\w .'-]{1,64}", "should be a name: letters, spaces and . ' - only, 64 at most")]

@@ -1,0 +1,24 @@
+"""Who is at work: by the SSH key that opens the fleet's control host."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from rackwright.errors import HostError
+from rackwright.fleet.model import Fleet
+from rackwright.fleet.targets import target
+from rackwright.state.operator import Operator, fingerprint_of, operator
+
+if TYPE_CHECKING:
+    from rackwright.remote import Connection
+
+
+def operator_of(fleet: Fleet, connection: Connection | None = None) -> Operator:
+    """Return who works here: named by the key file that the fleet file says, else by the connection's key."""
+    key = target(fleet, fleet.control[0]).key
+    fingerprint = fingerprint_of(key.with_name(f"{key.name}.pub")) if key else None
+    if fingerprint is None and connection:
+        with suppress(HostError):
+            fingerprint = connection.login_key
+    return operator(fingerprint, fleet.person_of(fingerprint) if fingerprint else None)

@@ -1,0 +1,193 @@
+"""People on real hosts: who gets in, what each may do, who is out; and what the logs say of it."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from rackwright.errors import HostError
+from rackwright.lab.hosts import Lab, LabFleet
+from rackwright.remote import Completed, Connection
+from rackwright.values import Target
+from tests.lab.labs import fresh_lab
+from tests.lab.operator import Operator, Said, operator
+
+pytestmark = pytest.mark.lab
+
+
+@dataclass(frozen=True)
+class House:
+    """Two hosts, their fleet file, and the keys of people."""
+
+    site: Operator
+    lab: Lab
+    fleet: LabFleet
+
+    def key(self, name: str) -> Path:
+        path = self.site.path.with_name(f"id_{name}")
+        if not path.exists():
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", path], check=True)
+        return path
+
+    def line(self, name: str) -> str:
+        return Path(f"{self.key(name)}.pub").read_text().strip()
+
+    def fingerprint(self, key: Path) -> str:
+        shown = subprocess.run(["ssh-keygen", "-lf", key], check=True, capture_output=True, text=True)
+        return shown.stdout.split()[1]
+
+    def people(self, **people: str) -> None:
+        """The fleet file has these people and no others: name → role and further keys."""
+        text = self.site.path.read_text().partition("\npeople:")[0].rstrip("\n")
+        entries = [f"  {name}: {{keys: [{self.line(name)}], role: {more}}}" for name, more in people.items()]
+        self.site.path.write_text("\n".join([text, "", "people:", *entries, ""]) if entries else f"{text}\n")
+
+    def apply(self, check: int = 0) -> Said:
+        return self.site("apply", "--yes", "--json", "--only", "people", "--only", "layout", check=check)
+
+    def admits(self, **people: str) -> None:
+        self.people(**people)
+        self.apply()
+
+    def login(self, name: str, host: str = "gpu1", key: Path | None = None) -> Connection:
+        pins = self.fleet.known_hosts
+        return Connection(
+            Target(host, self.fleet.hosts[host], user=name, key=key or self.key(name), known_hosts=pins)
+        )
+
+    def does(self, name: str, command: str, host: str = "gpu1") -> Completed:
+        login = self.login(name, host)
+        try:
+            return login.run(command, sudo=False)
+        finally:
+            login.close()
+
+    def tell(self, command: str, host: str = "gpu1") -> str:
+        return self.lab.exec(host, command).out.strip()
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with fresh_lab("people", "gate1", "gpu1") as lab:
+        fleet = lab.fleet()
+        yield House(operator(tmp_path_factory.mktemp("site"), fleet), lab, fleet)
+
+
+def test_an_operator_gets_in_by_key_and_may_do_everything(house: House) -> None:
+    house.admits(anna="operator, full_name: Anna Lindqvist", ben="auditor")
+    for host in ("gate1", "gpu1"):
+        assert house.does("anna", "sudo -n id -u", host).stdout == "0\n"
+    assert house.tell("getent passwd anna").split(":")[4] == "Anna Lindqvist"
+    assert house.tell("stat -c '%a %U %n' /home/anna/.ssh /home/anna/.ssh/authorized_keys").splitlines() == [
+        "700 anna /home/anna/.ssh",
+        "600 anna /home/anna/.ssh/authorized_keys",
+    ]
+    assert house.apply().json["changed"] == 0
+
+
+READS = (
+    "cat /var/lib/rackwright/audit.log",
+    "journalctl -n 1",
+    "systemctl status ssh",
+    "sudo -n nft list ruleset",
+    "sudo -n ss -ltunp",
+    "sudo -n sshd -T",
+)
+ACTS = (
+    "sudo -n true",
+    "sudo -n sh",
+    "sudo -n -u anna id",
+    "sudo -n -i",
+    "sudo -n nft flush ruleset",
+    "sudo -n nft list ruleset -f /tmp/rules",
+    "sudo -n ss -K",
+    "sudo -n sshd -T -f /tmp/config",
+    "sudo -n journalctl",
+    "sudoedit -n /etc/sudoers",
+    "echo >>/var/lib/rackwright/audit.log",
+    "cat /etc/shadow",
+    "cat /home/anna/.ssh/authorized_keys",
+    "systemctl restart ssh",
+    "loginctl terminate-user anna",
+)
+
+
+def test_an_auditor_may_read_and_may_not_act(house: House) -> None:
+    house.admits(anna="operator", ben="auditor")
+    login = house.login("ben")
+    told = {command: login.run(command, sudo=False) for command in (*READS, *ACTS)}
+    login.close()
+    assert {command: said.stderr for command, said in told.items() if command in READS and not said.ok} == {}
+    assert [command for command in ACTS if told[command].ok] == []
+
+
+def test_an_auditor_asks_for_the_audit_with_an_account_of_their_own(house: House) -> None:
+    house.admits(anna="operator", ben="auditor")
+    site = house.site.path
+    own = site.with_name("ben.yml")
+    own.write_text(f"extends: {site.name}\ndefaults: {{ssh: {{user: ben, key: {house.key('ben')}}}}}\n")
+    own.with_suffix(".known_hosts").write_text(site.with_suffix(".known_hosts").read_text())
+    acts = Operator(own)("audit", "--json").json["acts"]
+    assert {act["host"] for act in acts} == {"gate1", "gpu1"}
+    assert any("people: Let in ben as auditor" in act["what"] for act in acts)
+    assert "the user ben" in Operator(own)("lease", "show", check=3).err
+
+
+def test_who_left_is_out_at_once_also_with_an_open_session(house: House) -> None:
+    house.admits(anna="operator", ben="auditor")
+    login = house.login("anna")
+    login.run("nohup sleep 7777 >/dev/null 2>&1 & echo kept >note", sudo=False)
+    assert house.tell("pgrep -u anna -f 'sleep 7777'")
+    house.people(ben="auditor")
+    assert "- anna: keys, groups and sessions; its home /home/anna stays" in house.site("plan").out
+    house.apply()
+    assert house.tell("pgrep -u anna || true") == ""
+    with pytest.raises(HostError):
+        login.run("true", sudo=False)
+    with pytest.raises(HostError, match=r"the login of anna .* was refused"):
+        house.login("anna").open()
+    assert house.tell("cat /home/anna/note; ls /home/anna/.ssh; id -nG anna") == "kept\nanna rackwright-people"
+    # Not the missing key alone: the account is shut.
+    house.tell(f"echo '{house.line('anna')}' >k; install -m 600 -o anna k /home/anna/.ssh/authorized_keys; rm k")
+    with pytest.raises(HostError):
+        house.login("anna").open()
+    assert house.apply().json["changed"] == 1
+    assert house.apply().json["changed"] == 0
+    house.admits(anna="operator", ben="auditor")
+    assert house.does("anna", "sudo -n cat note").stdout == "kept\n"
+
+
+def test_a_role_that_was_taken_away_is_gone_from_open_sessions_too(house: House) -> None:
+    house.admits(anna="operator", ben="operator")
+    login = house.login("ben")
+    assert login.run("nohup sleep 6666 >/dev/null 2>&1 & sudo -n true", sudo=False).ok
+    house.admits(anna="operator", ben="auditor")
+    assert house.tell("pgrep -u ben || true") == ""
+    assert not house.does("ben", "sudo -n true").ok
+    assert house.apply().json["changed"] == 0
+
+
+def test_keys_of_their_own_making_are_removed_and_a_link_leads_nowhere(house: House) -> None:
+    house.admits(anna="operator", ben="auditor")
+    house.does(
+        "ben",
+        "ssh-keygen -q -t ed25519 -N '' -f k && cat k.pub >>.ssh/authorized_keys; cp k.pub .ssh/authorized_keys2",
+    )
+    assert house.apply().json["changed"] == 1
+    assert (
+        house.tell("cat /home/ben/.ssh/authorized_keys; ls /home/ben/.ssh") == f"{house.line('ben')}\nauthorized_keys"
+    )
+    root = house.tell(
+        "mkdir -p /root/.ssh; echo root >/root/.ssh/authorized_keys; stat -c %i /root/.ssh/authorized_keys"
+    )
+    house.does("ben", "mv .ssh .old; ln -s /root/.ssh .ssh")
+    assert house.apply().json["changed"] == 1
+    assert house.tell("cat /root/.ssh/authorized_keys; stat -c %i /root/.ssh/authorized_keys") == f"root\n{root}"
+    assert house.does("ben", "true").ok
+    house.does("ben", "mv .ssh .older; ln -s /root/.ssh .ssh")
+    house.admits(anna="operator")
+    assert house.tell("cat /root/.ssh/authorized_keys; rm /root/.ssh/authorized_keys") == "root"

@@ -1,0 +1,128 @@
+"""What commands do on hosts beside the steps of a run is an act in their audit logs too."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from rackwright.fleet.model import Replica
+from rackwright.lifecycle import apply, engines, remember, restart, verify
+from rackwright.lifecycle.leased import leased
+from rackwright.lifecycle.plan import Restart
+from rackwright.run import Run
+from rackwright.state.lease import Owner
+from rackwright.state.operator import Operator
+from rackwright.state.store import FileStore
+from tests.fleet.fleets import make_fleet
+from tests.shells import LocalShell
+
+BEN = Owner(who="ben@desk", machine="desk", why="apply", run="r0")
+REPLICA = Replica("assistant", 1, "gpu1", 0)
+
+
+class Talk:
+    def say(self, *_):
+        pass
+
+    stage = heard = confirm = say
+
+
+@pytest.fixture
+def acts(monkeypatch):
+    """Host → what was written into its audit log."""
+    written: dict[str, list[str]] = {}
+
+    def write(shell, act):
+        written.setdefault(shell, []).append(f"{act.command}: {act.what}: {act.outcome}")
+
+    monkeypatch.setattr(remember, "write_audit", write)
+    return written
+
+
+@pytest.fixture
+def site(tmp_path):
+    remote = SimpleNamespace(
+        connection=lambda name: name, each=lambda names, work: {name: work(name) for name in dict.fromkeys(names)}
+    )
+    return SimpleNamespace(
+        fleet=make_fleet(tmp_path / "site.yml"),
+        remote=remote,
+        store=FileStore(LocalShell(), str(tmp_path / "control")),
+        operator=Operator("anna@vm (SHA256:abc)", "vm"),
+    )
+
+
+def test_whose_lease_was_taken_over_is_written_on_the_control_host(site, acts):
+    FileStore(site.store.shell, site.store.folder, seconds=0).acquire(BEN)
+    with leased(site, "apply", Talk()):
+        (act,) = acts.pop("gate1")
+    assert act.startswith("apply: took over an expired lease: ben@desk on desk")
+    assert acts == {}
+
+
+def test_a_lease_that_was_free_is_no_act(site, acts):
+    with leased(site, "apply", Talk()):
+        assert acts == {}
+
+
+def test_a_restart_is_written_on_the_engines_host_and_on_the_gateways_that_drained_it(site, acts, monkeypatch):
+    monkeypatch.setattr(restart, "roll", lambda *_, **__: None)
+    restart.restart(site, (REPLICA,), Talk())
+    line = "restart gpu1/assistant@1: restart gpu1/assistant@1: done"
+    assert acts == {"gpu1": [line], "gate1": [line]}
+
+
+def work(site, held) -> apply._Work:
+    return apply._Work(site, held, apply.Options(), Talk(), stopping=lambda: False)
+
+
+def test_each_engine_that_an_apply_restarts_is_written_when_it_is_done(site, acts, monkeypatch):
+    def roll(site, held, restarts, talk, done, **_):
+        for one in restarts:
+            done(one.replica)
+        raise RuntimeError("the next one fails")
+
+    monkeypatch.setattr(apply, "roll", roll)
+    restarted: list[Replica] = []
+    with leased(site, "apply", Talk()) as held, pytest.raises(RuntimeError):
+        apply._restart(work(site, held), (Restart(REPLICA, "why"),), restarted)
+    assert restarted == [REPLICA]
+    assert acts == {host: ["apply: restart gpu1/assistant@1: done"] for host in ("gpu1", "gate1")}
+
+
+def test_what_an_apply_returns_to_the_gateways_is_written_there(site, acts, monkeypatch):
+    def settle(site, talk, replicas, stopping, returned):
+        for replica in replicas:
+            returned(replica.address)
+
+    site.models = {"gpu1": None}
+    monkeypatch.setattr(apply, "settle", settle)
+    with leased(site, "apply", Talk()) as held:
+        apply._settle(work(site, held), Run(), ())
+    assert acts == {"gate1": ["apply: undrain gpu1/assistant@1: done"]}
+
+
+def test_without_the_role_of_engines_none_is_waited_for(site, monkeypatch):
+    monkeypatch.setattr(apply, "settle", lambda *_: pytest.fail("it waits"))
+    site.models = {"gpu1": None}
+    with leased(site, "apply", Talk()) as held:
+        apply._settle(apply._Work(site, held, apply.Options(("people",)), Talk(), lambda: False), Run(), ())
+
+
+def test_settling_tells_of_what_it_returned(site, monkeypatch):
+    states = iter(
+        ({"drained": True, "held": False, "takes_requests": False}, {"takes_requests": True, "held": False})
+    )
+    site.gateways = SimpleNamespace(
+        servers=lambda: {REPLICA.address: SimpleNamespace(**{"drained": False, **next(states)})}, ready=lambda _: None
+    )
+    monkeypatch.setattr(engines, "prove", lambda *_: None)
+    told: list[str] = []
+    engines.settle(site, Talk(), (REPLICA,), lambda: False, told.append)
+    assert told == [REPLICA.address]
+
+
+def test_verifys_own_key_is_an_act_on_each_gateway(site, acts):
+    verify._note_key(site)
+    assert acts == {"gate1": ["verify: an API key in the gateway's memory, for this run: lent"]}
