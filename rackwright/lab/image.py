@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import subprocess
-import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from pathlib import Path
 
-from rackwright.errors import RackwrightError
 from rackwright.lab import apt, paths, podman
+from rackwright.lab.bootstrap import Recipe, bootstrap
 
 REPOSITORY = "localhost/rackwright-lab"
 _PACKAGES = (
@@ -42,40 +36,24 @@ _FILES = {
 }
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """All that decides what is in the image."""
-
-    sources: str
-    settings: str
-    authorities: dict[str, str]
-    packages: str = _PACKAGES
-    setup: str = _SETUP
-
-    @property
-    def digest(self) -> str:
-        """The first twelve digits of the recipe's SHA-256."""
-        text = json.dumps({**asdict(self), "files": _FILES, "release": apt.RELEASE}, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-    @property
-    def tag(self) -> str:
-        return f"{REPOSITORY}:{self.digest}"
+def tag_of(recipe: Recipe) -> str:
+    return f"{REPOSITORY}:{recipe.digest}"
 
 
 def current() -> Recipe:
     """Return the recipe that this machine's apt settings and certificate authorities make."""
-    return Recipe(apt.sources(), apt.own_settings(), apt.authorities())
+    return Recipe(apt.sources(), apt.own_settings(), apt.authorities(), _PACKAGES, _SETUP, _FILES)
 
 
 def ensure(say: Callable[[str], None]) -> str:
     """The image of the current recipe is in podman's store afterwards; return its tag."""
     recipe = current()
+    tag = tag_of(recipe)
     with paths.locked("image"):
-        if podman.run("image", "exists", recipe.tag, check=False).code:
+        if podman.run("image", "exists", tag, check=False).code:
             say(f"building the host image {recipe.digest} (about a minute, once)")
-            _build(recipe)
-    return recipe.tag
+            _build(recipe, tag)
+    return tag
 
 
 def remove_all() -> None:
@@ -84,46 +62,7 @@ def remove_all() -> None:
         podman.run("image", "rm", tag, check=False)
 
 
-def _build(recipe: Recipe) -> None:
-    with tempfile.TemporaryDirectory(prefix="rackwright-image-", dir=_scratch()) as name:
-        folder = Path(name)
-        files = {
-            **_FILES,
-            "etc/apt/apt.conf.d/60controller": recipe.settings,
-            **{f"usr/local/share/ca-certificates/{name}": text for name, text in recipe.authorities.items()},
-        }
-        for path, text in files.items():
-            target = folder / "files" / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text)
-        (folder / "files/etc/sudoers.d/ops").chmod(0o440)
-        (folder / "debian.sources").write_text(recipe.sources)
-        (folder / "setup.sh").write_text(recipe.setup)
-        _bootstrap(recipe, folder)
-        podman.run("import", "--quiet", str(folder / "image.tar"), recipe.tag, timeout=300)
-
-
-def _scratch() -> Path:
-    paths.cache().mkdir(parents=True, exist_ok=True)
-    return paths.cache()
-
-
-def _bootstrap(recipe: Recipe, folder: Path) -> None:
-    command = [
-        "mmdebstrap",
-        "--quiet",
-        "--mode=root",
-        "--variant=minbase",
-        f"--include={recipe.packages}",
-        f"--customize-hook=sync-in {folder}/files /",
-        f"--customize-hook=upload {folder}/setup.sh /setup.sh",
-        '--customize-hook=chroot "$1" sh /setup.sh && rm "$1/setup.sh"',
-        *(f"--aptopt={line}" for line in recipe.settings.splitlines()),
-        apt.RELEASE,
-        str(folder / "image.tar"),
-        str(folder / "debian.sources"),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
-    if done.returncode:
-        last = "\n".join(done.stderr.strip().splitlines()[-5:])
-        raise RackwrightError(f"mmdebstrap failed:\n{last}", where="lab", should="are the Debian mirrors in reach?")
+def _build(recipe: Recipe, tag: str) -> None:
+    with paths.scratch("image") as folder:
+        bootstrap(recipe, folder, folder / "image.tar")
+        podman.run("import", "--quiet", str(folder / "image.tar"), tag, timeout=300)

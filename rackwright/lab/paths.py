@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,3 +26,11 @@ def locked(name: str) -> Iterator[None]:
     with (labs() / f".{name}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def scratch(name: str) -> Iterator[Path]:
+    """A folder for what becomes `name`, on the disk of the cache, gone afterwards."""
+    cache().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f"rackwright-{name}-", dir=cache()) as folder:
+        yield Path(folder)

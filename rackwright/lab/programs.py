@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 
 from rackwright.errors import RackwrightError
+from rackwright.lab import paths
 
-_PACKAGES = {
+OF_LAB = {
     "podman": "podman",
     "crun": "crun",
     "netavark": "netavark",
@@ -19,24 +21,40 @@ _PACKAGES = {
     "ssh-keygen": "openssh-client",
     "curl": "curl",
 }
+OF_VM = {
+    "qemu-system-x86_64": "qemu-system-x86",
+    "qemu-img": "qemu-utils",
+    "mmdebstrap": "mmdebstrap",
+    "mke2fs": "e2fsprogs",
+    "sfdisk": "fdisk",
+    "setpriv": "util-linux",
+    "unshare": "util-linux",
+    "ssh": "openssh-client",
+}
+"""Debian's package by program."""
 _ELSEWHERE = "/usr/lib/podman:/usr/libexec/podman:/usr/local/libexec/podman:/usr/sbin:/sbin"
 
 
-def missing() -> list[str]:
-    """Return the Debian packages whose programs this machine lacks."""
+def missing(programs: Mapping[str, str] = OF_LAB) -> list[str]:
+    """Return the Debian packages of those of `programs` that this machine lacks."""
     path = f"{os.environ.get('PATH', '')}:{_ELSEWHERE}"
-    return sorted({package for program, package in _PACKAGES.items() if not shutil.which(program, path=path)})
+    return sorted({package for program, package in programs.items() if not shutil.which(program, path=path)})
 
 
-def ensure() -> None:
-    """All programs are here afterwards. Raise RackwrightError if root is needed, or apt isn't there."""
+def ensure(programs: Mapping[str, str] = OF_LAB) -> None:
+    """All of `programs` are here afterwards. Raise RackwrightError if root is needed, or apt isn't there."""
     if os.geteuid() != 0:
         raise RackwrightError(
-            "needs root: its hosts boot systemd in podman containers",
+            "needs root: its hosts boot a system of their own",
             where="lab",
             next="run it again with sudo",
         )
-    packages = missing()
+    if missing(programs):
+        with paths.locked("programs"):
+            _install(missing(programs))
+
+
+def _install(packages: list[str]) -> None:
     if not packages:
         return
     if not shutil.which("apt-get"):

@@ -1,13 +1,14 @@
 from dataclasses import replace
 
-from rackwright.lab.image import REPOSITORY, Recipe
+from rackwright.lab.bootstrap import Recipe
+from rackwright.lab.image import REPOSITORY, tag_of
 
-RECIPE = Recipe("sources", "settings", {"one.crt": "text"})
+RECIPE = Recipe("sources", "settings", {"one.crt": "text"}, "packages", "setup", {"etc/hosts": "text"})
 
 
 def test_the_same_recipe_has_the_same_tag() -> None:
-    again = Recipe("sources", "settings", {"one.crt": "text"})
-    assert RECIPE.tag == again.tag == f"{REPOSITORY}:{RECIPE.digest}"
+    again = replace(RECIPE)
+    assert tag_of(RECIPE) == tag_of(again) == f"{REPOSITORY}:{RECIPE.digest}"
     assert len(RECIPE.digest) == 12
 
 
@@ -18,5 +19,6 @@ def test_whatever_is_in_the_image_changes_its_digest() -> None:
         replace(RECIPE, authorities={}),
         replace(RECIPE, packages="else"),
         replace(RECIPE, setup="else"),
+        replace(RECIPE, files={}),
     ]
-    assert len({recipe.digest for recipe in [RECIPE, *others]}) == 6
+    assert len({recipe.digest for recipe in [RECIPE, *others]}) == 7

@@ -1,0 +1,20 @@
+"""Machines of the heavy tests: each file has one of its own, gone afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rackwright.lab.vm import Vm
+
+
+@contextmanager
+def fresh_vm(folder: Path) -> Iterator[Vm]:
+    """A Debian that has just booted for the first time, from a disk of its own."""
+    vm = Vm(folder)
+    try:
+        vm.up(print)
+        yield vm
+    finally:
+        vm.down()
