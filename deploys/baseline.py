@@ -9,14 +9,17 @@ from rackwright.roles.firewall.role import firewall
 from rackwright.roles.journald.role import journald
 from rackwright.roles.layout.role import layout
 from rackwright.roles.people.role import people
+from rackwright.roles.site.role import site
 from rackwright.roles.sshd.role import sshd
 from rackwright.roles.sysctl.role import sysctl
 
 
 def entry() -> None:
-    """Afterwards the host admits whom the fleet file says, with keys only, until the confirmation's time runs out."""
+    """Afterwards the host downloads from where the fleet file says, and admits whom it says, with keys only, until
+    the confirmation's time runs out."""
     model: HostModel = host.data.model
     layout(settings=model.layout)
+    site(settings=model.site)
     firewall(settings=model.firewall)
     sshd(settings=model.baseline.sshd)
 

@@ -19,13 +19,8 @@ def serve() -> None:
     if model.host_proxy is None or model.model_store is None:
         return
     for runtime in model.runtimes:
-        llama_cpp(
-            settings=runtime.settings,
-            files=runtime.lock.files,
-            proxy=model.model_store.proxy,
-            ca_bundle=model.model_store.ca_bundle,
-        )
-    model_store(settings=model.model_store, token=model.credentials.hub_token)
+        llama_cpp(settings=runtime.settings, files=runtime.lock.files, route=model.site.route)
+    model_store(settings=model.model_store, route=model.site.route, token=model.credentials.hub_token)
     for unit in model.replicas:
         replica(settings=unit)
     for watch in model.probes:

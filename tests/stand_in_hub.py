@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import ssl
 import threading
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,10 +24,18 @@ LARGE = (".gguf", ".safetensors", ".bin")
 class StandInHub:
     """Serves repositories (OWNER/NAME → path → content) from entering the context until leaving it."""
 
-    def __init__(self, repositories: Mapping[str, Mapping[str, bytes]], *, token: str | None = None) -> None:
+    def __init__(
+        self,
+        repositories: Mapping[str, Mapping[str, bytes]],
+        *,
+        token: str | None = None,
+        address: str = "127.0.0.1",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.repositories = dict(repositories)
         self.token = token
         """When set, nothing is answered without it."""
+        self.address, self.tls = address, tls
         self.commits = {"main": COMMIT, "v1": "1" * 40}
         self.plain: dict[str, bytes] = {}
         self.asked: list[str] = []
@@ -40,7 +49,9 @@ class StandInHub:
         """Where small files redirect to."""
 
     def __enter__(self) -> StandInHub:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self}))
+        self._server = ThreadingHTTPServer((self.address, 0), type("Handler", (_Handler,), {"hub": self}))
+        if self.tls:
+            self._server.socket = self.tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
         self._thread.start()
         return self
@@ -54,7 +65,11 @@ class StandInHub:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"{'https' if self.tls else 'http'}://{self.address}:{self.port}"
+
+    @property
+    def port(self) -> int:
+        return self._server.server_port
 
     def describe(self, repository: str, revision: str) -> dict[str, object] | None:
         """What GET /api/models/OWNER/NAME/revision/REVISION?blobs=true answers."""

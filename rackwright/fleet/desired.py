@@ -10,6 +10,7 @@ from rackwright.fleet.lock import Lock
 from rackwright.fleet.model import Fleet
 from rackwright.fleet.own_certificate import own_certificate_of
 from rackwright.fleet.secrets import resolve
+from rackwright.fleet.site_files import site_files
 from rackwright.values import Secret
 
 
@@ -20,6 +21,7 @@ def desired(fleet: Fleet, lock: Lock) -> dict[str, HostModel]:
         own_certificate=own_certificate_of(fleet),
         hub_token=_hub_token(fleet),
         backup=access_of(fleet),
+        site_files=site_files(fleet),
     )
     return host_models(fleet, lock, as_gateway_keys(read_keys(fleet.beside("keys.yml"))), credentials)
 

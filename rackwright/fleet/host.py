@@ -11,6 +11,7 @@ from rackwright.fleet.backup import backup_of
 from rackwright.fleet.baseline import Baseline
 from rackwright.fleet.lock import Lock, RuntimeLock
 from rackwright.fleet.model import Allow, Fleet, Model, Person, Replica
+from rackwright.fleet.site_files import SiteFiles, route_from_hosts
 from rackwright.roles.backup.settings import Access
 from rackwright.roles.backup.settings import Settings as Backup
 from rackwright.roles.certificate.settings import Settings as Certificate
@@ -32,6 +33,8 @@ from rackwright.roles.people.settings import Person as LetIn
 from rackwright.roles.people.settings import Settings as People
 from rackwright.roles.probe.settings import Settings as Probe
 from rackwright.roles.replica.settings import Settings as ReplicaUnit
+from rackwright.roles.site.settings import AptMirror
+from rackwright.roles.site.settings import Settings as Site
 from rackwright.roles.vip.settings import FOLDER as VIP
 from rackwright.roles.vip.settings import UNIT as VIP_UNIT
 from rackwright.roles.vip.settings import Settings as Vip
@@ -58,6 +61,7 @@ class Credentials:
     hub_token: Secret | None = None
     backup: Mapping[str, Access] = field(default_factory=dict)
     """What opens the repositories, by name."""
+    site_files: SiteFiles = field(default_factory=SiteFiles)
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,7 @@ class HostModel:
     backup: Backup | None = None
     credentials: Credentials = Credentials()
     people: People = field(default_factory=People)
+    site: Site = field(default_factory=Site)
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,26 @@ class _Composer:
             vip=vip,
             backup=backup,
             credentials=self.credentials,
+            site=self._site(name),
+        )
+
+    def _site(self, name: str) -> Site:
+        site, files = self.fleet.file.site, self.credentials.site_files
+        mirrors = [mirror for mirror in site.apt_mirrors if mirror.on is None or name in self.fleet.named(mirror.on)]
+        return Site(
+            route=route_from_hosts(self.fleet),
+            ca_bundle=files.ca_bundle,
+            mirrors=tuple(
+                AptMirror(
+                    url=mirror.url,
+                    suites=mirror.suites,
+                    components=mirror.components,
+                    keyring=files.keyring(mirror),
+                )
+                for mirror in mirrors
+            ),
+            replace=bool(mirrors) and site.apt_existing == "replace",
+            package_index=site.package_index,
         )
 
     def _model(self, replica: Replica) -> Model:
@@ -213,16 +238,13 @@ class _Composer:
         return tuple(certificates)
 
     def _model_store(self, name: str, replicas: tuple[Replica, ...]) -> ModelStore:
-        site = self.fleet.file.site
         return ModelStore(
             root=self.fleet.file.hosts[name].models_at,
             models=tuple(
                 StoredModel(name=model, digest=self.lock.models[model].digest, files=self.lock.models[model].files)
                 for model in dict.fromkeys(replica.model for replica in replicas)
             ),
-            hub=site.hub,
-            proxy=site.proxy,
-            ca_bundle=site.ca_bundle,
+            hub=self.fleet.file.site.hub,
         )
 
     def _runtimes(self, replicas: tuple[Replica, ...]) -> tuple[InstalledRuntime, ...]:

@@ -16,6 +16,7 @@ from rackwright.fleet.web import Web, unreachable
 from rackwright.values import File, Secret
 
 if TYPE_CHECKING:
+    import httpx2
     from huggingface_hub.hf_api import ModelInfo, RepoSibling
 
 SMALL = 50 * 2**20
@@ -61,10 +62,7 @@ class Hub:
         from huggingface_hub import HfApi, set_client_factory
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
-        def client() -> httpx2.Client:
-            return httpx2.Client(proxy=self.web.proxy, follow_redirects=True, timeout=60)
-
-        set_client_factory(client)
+        set_client_factory(self._client)
         # Without a token of ours: False keeps the operator's own login out of the fleet.
         api = HfApi(endpoint=self.endpoint, token=self.token.reveal() if self.token else False)
         host = urlsplit(self.endpoint).hostname or self.endpoint
@@ -76,12 +74,29 @@ class Hub:
         except HfHubHTTPError as error:
             raise self._refused(source, where, error.response.status_code) from None
         except httpx2.TransportError as error:
-            raise unreachable(host, type(error).__name__) from None
+            distrusted = "CERTIFICATE_VERIFY_FAILED" in str(error)
+            raise unreachable(host, "SSLError" if distrusted else type(error).__name__) from None
         except (httpx2.HTTPError, json.JSONDecodeError, TypeError, KeyError):
             raise RackwrightError("doesn't answer like a model hub", where=host, next="check site.hub") from None
         if not re.fullmatch("[0-9a-f]{40}", info.sha or ""):
             raise RackwrightError("names no commit, so it is no model hub", where=host, next="check site.hub")
         return info
+
+    def _client(self) -> httpx2.Client:
+        import ssl
+
+        import httpx2
+
+        route = self.web.route
+        proxy = route.proxy_for(self.endpoint)
+        return httpx2.Client(
+            proxy=proxy,
+            # Past the proxy of the fleet file, it doesn't go through the environment's either.
+            mounts={"all://": None, "http://": None, "https://": None} if route.proxy and not proxy else None,
+            verify=ssl.create_default_context(cafile=route.ca_bundle) if route.ca_bundle else True,
+            follow_redirects=True,
+            timeout=60,
+        )
 
     def _refused(self, source: HubSource, where: str, status: int) -> RackwrightError:
         asked = f"{source.repository}@{source.revision}"

@@ -17,6 +17,7 @@ from rackwright.fleet.person import Day, FullName, PersonName, PublicKeyLine
 from rackwright.fleet.public_key import parse_public_key
 from rackwright.fleet.source import Source
 from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
+from rackwright.route import Direct
 from rackwright.values import (
     Address,
     AddressField,
@@ -34,6 +35,7 @@ from rackwright.values import (
     Seconds,
     SecretReference,
     ServedName,
+    Shape,
     Url,
     UserName,
     parse_address,
@@ -50,6 +52,21 @@ Hosts = Annotated[
     Discriminator(lambda value: "list" if _which(value) == "list" else "text"),
 ]
 """A group, a host, or a list of them."""
+Suite = Annotated[
+    str, Shape(r"(?!.*\.\.)[A-Za-z0-9.][A-Za-z0-9._/-]{0,63}", "should be a suite like trixie or trixie-security")
+]
+"""One that ends in a slash is a folder that has no components."""
+Component = Annotated[
+    str, Shape("[a-z0-9][a-z0-9._/-]{0,63}", "should be a component like main or non-free-firmware")
+]
+ProxyUrl = Annotated[
+    str,
+    Shape(
+        r"https?://([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:]{2,45}\])(:[0-9]{1,5})?/?",
+        "should be like http://proxy.acme.internal:3128; one that asks for a password can't be used, for every user "
+        "of a host could read it there: let the proxy admit the hosts by their addresses",
+    ),
+]
 
 
 def _timezone(text: str) -> str:
@@ -205,14 +222,45 @@ class Rollout(Frozen):
     soak: Annotated[Seconds, Field(le=86400)] = 120
 
 
+class AptMirror(Frozen):
+    url: Url
+    suites: Annotated[tuple[Suite, ...], Field(min_length=1)]
+    components: tuple[Component, ...] = ("main",)
+    """Of suites that don't end in a slash."""
+    key: ControllerPath | None = None
+    """Keyring file of who may sign it; when absent, the keys that the host's apt trusts already."""
+    on: Hosts | None = None
+    """Which hosts use it; all when absent."""
+
+
 class Site(Frozen):
     """Where bytes come from in this network."""
 
     hub: Url = "https://huggingface.co"
     hub_token: SecretReference | None = None
-    proxy: Url | None = None
-    ca_bundle: HostPath | None = None
-    """CA file on the hosts that downloads are verified with."""
+    proxy: ProxyUrl | None = None
+    """Of all downloads, those of the controller too."""
+    no_proxy: tuple[Direct, ...] = ()
+    """What is reached without the proxy; the fleet's own addresses are always among it."""
+    ca_bundle: ControllerPath | None = None
+    """PEM file with the authorities that servers of downloads are verified with, in place of the system's."""
+    apt_mirror: (
+        Annotated[
+            Annotated[AptMirror, Tag("mapping")] | Annotated[tuple[AptMirror, ...], Field(min_length=1), Tag("list")],
+            Discriminator(lambda value: "list" if _which(value) == "list" else "mapping"),
+        ]
+        | None
+    ) = None
+    apt_existing: Literal["replace", "keep"] | None = None
+    """What happens to other apt sources of the hosts; asked for with `apt_mirror`."""
+    package_index: Url | None = None
+    """Of Python packages."""
+
+    @property
+    def apt_mirrors(self) -> tuple[AptMirror, ...]:
+        if self.apt_mirror is None:
+            return ()
+        return (self.apt_mirror,) if isinstance(self.apt_mirror, AptMirror) else self.apt_mirror
 
 
 class Authority(Frozen):

@@ -16,6 +16,7 @@ from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, model_digest
 from rackwright.fleet.model import Fleet, Model
 from rackwright.fleet.model_files import UnfitFiles, choose
 from rackwright.fleet.ports import assign_ports
+from rackwright.fleet.site_files import route_from_here, site_files
 from rackwright.fleet.source import FileSource, HubSource, WebSource, parse_source
 from rackwright.fleet.web import Progress, Web, hub_endpoint, quiet
 from rackwright.roles.llama_cpp.settings import Settings as Runtime
@@ -36,6 +37,7 @@ def resolve_lock(
     Raise FleetError with every question that has no answer, SecretError without the hub's token, RackwrightError
     where a server can't be asked.
     """
+    site_files(fleet)
     resolver = _Resolver(fleet, previous, upgrade, on_progress)
     models: dict[str, ModelLock] = {}
     problems: list[Problem] = []
@@ -67,7 +69,7 @@ class _Resolver:
 
     @cached_property
     def web(self) -> Web:
-        return Web(self.fleet.file.site.proxy, self.on_progress)
+        return Web(route_from_here(self.fleet), self.on_progress)
 
     @cached_property
     def endpoint(self) -> str:

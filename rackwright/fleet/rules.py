@@ -26,6 +26,7 @@ def check_rules(root: Entries, folder: Path, findings: Findings) -> None:
     _check_in_service(site, findings)
     _check_served_names(root, findings)
     _check_sources(root, folder, findings)
+    _check_site(site, folder, findings)
     _check_runtimes(root, findings)
     _check_replicas(site, findings)
     check_addresses(site, findings)
@@ -104,9 +105,25 @@ def _check_sources(root: Entries, folder: Path, findings: Findings) -> None:
         _check_file(build, folder, findings, (".gz", ".tgz", ".xz", ".zst", ".tar"))
         if isinstance(build, Scalar) and isinstance(_source(build), HubSource):
             findings.add(build, "a build doesn't come from a hub", "should be https://…#sha256=HEX or file:PATH")
-    certificate = root.get("gateway", "certificate", "certificate")
-    if isinstance(certificate, Scalar) and isinstance(certificate.value, str) and certificate.value.isprintable():
-        _check_exists(certificate, certificate.value, folder, findings)
+    _check_path(root.get("gateway", "certificate", "certificate"), folder, findings)
+
+
+def _check_site(site: Site, folder: Path, findings: Findings) -> None:
+    _check_path(site.root.get("site", "ca_bundle"), folder, findings)
+    for mirror in site.apt_mirrors():
+        _check_path(mirror.get("key"), folder, findings)
+    mirrors = site.root.get("site", "apt_mirror")
+    if mirrors is not None and site.root.get("site", "apt_existing") is None:
+        findings.add(
+            mirrors,
+            "nothing says what happens to the apt sources that hosts have",
+            "write apt_existing: replace (they are set aside, and come back without apt_mirror) or keep",
+        )
+
+
+def _check_path(node: AnyNode | None, folder: Path, findings: Findings) -> None:
+    if isinstance(node, Scalar) and isinstance(node.value, str) and node.value.isprintable():
+        _check_exists(node, node.value, folder, findings)
 
 
 def _check_people(root: Entries, findings: Findings) -> None:

@@ -52,6 +52,9 @@ class Site:
         for node in (self.root.get("gateway", "on"), self.root.get("control")):
             if node is not None:
                 yield node
+        for mirror in self.apt_mirrors():
+            if (on := mirror.get("on")) is not None:
+                yield on
         for rule in (*self.allowed(), *(person for _, person in self.root.maps("people"))):
             if (on := rule.get("on")) is not None:
                 yield on
@@ -62,6 +65,13 @@ class Site:
         for rule in rules.items if isinstance(rules, Items) else ():
             if isinstance(rule, Entries):
                 yield rule
+
+    def apt_mirrors(self) -> Iterator[Entries]:
+        """Yield each of the site's apt mirrors."""
+        mirrors = self.root.get("site", "apt_mirror")
+        for mirror in mirrors.items if isinstance(mirrors, Items) else (mirrors,):
+            if isinstance(mirror, Entries):
+                yield mirror
 
     def _placements(self) -> Iterator[AnyNode]:
         for _, model in self.root.maps("models"):

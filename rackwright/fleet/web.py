@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urljoin, urlsplit
 
 from rackwright.errors import RackwrightError
+from rackwright.route import Route
 from rackwright.values import Secret
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def _is_near(host: str) -> bool:
 class Web:
     """How this network is left. The proxy's address and the token are never in an error."""
 
-    proxy: str | None = field(default=None, repr=False)
+    route: Route = field(default_factory=Route, repr=False)
     on_progress: Progress = quiet
 
     def size(self, url: str) -> int:
@@ -92,6 +93,14 @@ class Web:
             raise RackwrightError(f"ended after {done} of {total} bytes", where=url, next="rackwright lock")
         return done, hashed.hexdigest()
 
+    def _proxies(self, url: str) -> dict[str, str] | None:
+        """None: what this machine's environment says."""
+        if self.route.proxy is None:
+            return None
+        # Empty, it keeps the environment's proxy out as well.
+        proxy = self.route.proxy_for(url) or ""
+        return {"http": proxy, "https": proxy}
+
     def _chunks(self, url: str, response: Response) -> Iterator[bytes]:
         with _reachable(url):
             yield from response.iter_content(CHUNK)
@@ -117,7 +126,8 @@ class Web:
                     url,
                     headers={"Accept-Encoding": "identity", **(headers or {})},
                     auth=_Bearer(bearer),
-                    proxies={"http": self.proxy, "https": self.proxy} if self.proxy else None,
+                    proxies=self._proxies(url),
+                    verify=self.route.ca_bundle or True,
                     timeout=SECONDS,
                     allow_redirects=False,
                     stream=True,
@@ -170,7 +180,7 @@ def unreachable(host: str, kind: str) -> RackwrightError:
 
     The exception's own text stays out: it may show the proxy's password.
     """
-    what = "can't be reached"
+    what, check = "can't be reached", "check site.hub, site.proxy and the network, then try again"
     for part, text in (
         ("SSL", "its certificate is not trusted here"),
         ("Proxy", "can't be reached through the proxy"),
@@ -182,4 +192,6 @@ def unreachable(host: str, kind: str) -> RackwrightError:
         if part in kind:
             what = text
             break
-    return RackwrightError(what, where=host, next="check site.hub, site.proxy and the network, then try again")
+    if "SSL" in kind:
+        check = "put its authority into the file of site.ca_bundle"
+    return RackwrightError(what, where=host, next=check)

@@ -16,7 +16,7 @@ from rackwright.fleet.lock import Lock
 from rackwright.fleet.lock_file import mismatches, read_lock
 from rackwright.fleet.model import Fleet
 from rackwright.fleet.source import HubSource, parse_source
-from rackwright.lifecycle.conditions import Condition, State, judge, parse, script
+from rackwright.lifecycle.conditions import Asked, Condition, State, judge, parse, script
 
 if TYPE_CHECKING:
     from rackwright.fleet.host import HostModel
@@ -38,7 +38,10 @@ class Checked:
 
 
 def check_files(fleet: Fleet) -> Checked:
-    """Look at the fleet's files only. Raise FleetError if the lock answers other questions."""
+    """Look at the fleet's files only. Raise FleetError if the lock answers other questions, or a file isn't good."""
+    from rackwright.fleet.site_files import site_files
+
+    site_files(fleet)
     counts = (("host", fleet.hosts), ("replica", fleet.replicas), ("model", fleet.file.models))
     count = ", ".join(f"{len(found)} {name}{'' if len(found) == 1 else 's'}" for name, found in counts)
     conditions = [Condition("controller", "fleet file", State.OK, f"{fleet.path}: {count}")]
@@ -68,14 +71,15 @@ def people_ending(fleet: Fleet, today: date) -> Iterator[Condition]:
 def check_hosts(fleet: Fleet, hosts: tuple[str, ...]) -> Checked:
     """Look at the secrets, the names and each host, all hosts at once; changes nothing."""
     # The settings of all roles: `check --offline` needs none of them.
-    from rackwright.fleet.host import host_models
+    from rackwright.fleet.host import Credentials, host_models
+    from rackwright.fleet.site_files import site_files
 
     conditions = [*_secrets(fleet), *_ending(fleet), *_names(fleet)]
     lock = _lock(fleet)
     if lock is None or mismatches(fleet, lock):
         return Checked(tuple(conditions))
-    models = host_models(fleet, lock)
-    conditions += _ask(fleet, {name: models[name] for name in hosts})
+    models = host_models(fleet, lock, credentials=Credentials(site_files=site_files(fleet)))
+    conditions += _ask(fleet, lock, {name: models[name] for name in hosts})
     return Checked(tuple(conditions))
 
 
@@ -142,17 +146,21 @@ def _names(fleet: Fleet) -> Iterator[Condition]:
     )
 
 
-def _ask(fleet: Fleet, models: dict[str, HostModel]) -> list[Condition]:
+def _ask(fleet: Fleet, lock: Lock, models: dict[str, HostModel]) -> list[Condition]:
     from rackwright.remote import Remote
 
-    urls = _urls(fleet)
+    servers = _servers(fleet, lock)
     reached, conditions = _targets(fleet, tuple(models))
     with Remote(reached) as remote:
-        scripts = {name: script(model, urls if model.model_store else ()) for name, model in models.items()}
-        answers = remote.run_on(remote.names, scripts)
+        asked = {name: (*_sources(model), *(servers if model.model_store else ())) for name, model in models.items()}
+        scripts = {name: script(model, asked[name]) for name, model in models.items()}
+        # Each host has the same; it is too long for a command.
+        bundle = next(iter(models.values())).site.ca_bundle if models else None
+        answers = remote.run_on(remote.names, scripts, stdin=bundle)
     now = time.time()
     for name, answer in answers.items():
-        conditions += _host(models[name], answer, now, local=fleet.is_local(name), controls=name in fleet.control)
+        local, controls = fleet.is_local(name), name in fleet.control
+        conditions += _host(models[name], answer, now, asked[name], local=local, controls=controls)
     return conditions
 
 
@@ -171,15 +179,31 @@ def _targets(fleet: Fleet, hosts: tuple[str, ...]) -> tuple[list[Target], list[C
     return found, failed
 
 
-def _urls(fleet: Fleet) -> tuple[str, ...]:
+def _sources(model: HostModel) -> tuple[Asked, ...]:
+    """What a host's own downloads come from."""
+    from rackwright.roles.site.settings import inrelease
+
+    mirrors = [inrelease(mirror, suite) for mirror in model.site.mirrors for suite in mirror.suites]
+    index = [f"{model.site.package_index.rstrip('/')}/"] if model.site.package_index else []
+    return (
+        *(Asked(url, "site.apt_mirror", exact=True) for url in mirrors),
+        *(Asked(url, "site.package_index", exact=True) for url in index),
+    )
+
+
+def _servers(fleet: Fleet, lock: Lock) -> tuple[Asked, ...]:
+    """What weights and runtimes come from."""
     hub = any(isinstance(parse_source(model.source), HubSource) for model in fleet.file.models.values())
-    web = {
-        f"https://{urlsplit(model.source).netloc}/" for model in fleet.file.models.values() if "://" in model.source
-    }
-    return tuple(sorted(web | ({fleet.file.site.hub} if hub else set())))
+    locked = [file.url for model in lock.models.values() for file in model.files if not model.revision]
+    locked += [file.url for runtime in lock.runtimes.values() for file in runtime.files]
+    servers = {f"https://{urlsplit(url).netloc}" for url in locked if url.startswith("https:")}
+    asked = [Asked(fleet.file.site.hub.rstrip("/"), "site.hub")] if hub else []
+    return (*asked, *(Asked(url, "the lock") for url in sorted(servers - {server.url for server in asked})))
 
 
-def _host(model: HostModel, answer: object, now: float, *, local: bool, controls: bool) -> Iterator[Condition]:
+def _host(
+    model: HostModel, answer: object, now: float, asked: tuple[Asked, ...], *, local: bool, controls: bool
+) -> Iterator[Condition]:
     if isinstance(answer, HostError):
         problem: Problem = answer.problems[0]
         yield Condition(model.name, "reach", State.FAILED, problem.what, problem.next)
@@ -188,4 +212,4 @@ def _host(model: HostModel, answer: object, now: float, *, local: bool, controls
     stdout = getattr(answer, "stdout", "")
     if not isinstance(stdout, str):
         raise RackwrightError("answered without text", where=model.name)
-    yield from judge(model, parse(stdout), now, controls=controls)
+    yield from judge(model, parse(stdout), now, asked=asked, controls=controls)

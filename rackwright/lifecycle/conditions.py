@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from rackwright.fleet.host import HostModel
     from rackwright.roles.model_store.settings import Settings as ModelStore
 
+_BAD_CODES = ("", "000", "407", "502", "503", "504")
+"""No answer, or a proxy's own: it wants a password, or didn't get through."""
 MARGIN = 2 * 10**9
 """Bytes that must stay free beside the weights: runtimes, packages, logs."""
 
@@ -54,8 +56,22 @@ class Answers:
             return 0.0
 
 
-def script(model: HostModel, urls: tuple[str, ...] = ()) -> str:
-    """Return a read-only shell script; each line it prints is a key, a space and a value."""
+@dataclass(frozen=True)
+class Asked:
+    """A server that downloads come from."""
+
+    url: str
+    key: str
+    """Where the fleet file says so."""
+    exact: bool = False
+    """Whether this very address must be there; else any answer will do."""
+
+
+def script(model: HostModel, asked: tuple[Asked, ...] = ()) -> str:
+    """Return a shell script that changes nothing; each line it prints is a key, a space and a value.
+
+    It reads the authorities of downloads, PEM, from its standard input, if the model has some.
+    """
     store = model.model_store
     root = shlex.quote(store.root if store else "/")
     lines = [
@@ -78,10 +94,24 @@ def script(model: HostModel, urls: tuple[str, ...] = ()) -> str:
         lines.append(f"[ -d {folder} ] && echo stored {shlex.quote(stored.digest)}")
     if model.certificates:
         lines.append(f"({CERTIFICATES_COMMAND}) | sed 's/^/certificate /'")
-    for url in urls:
-        quoted = shlex.quote(url)
-        lines.append(f"echo url {quoted} $(curl -sS -o /dev/null -m 10 -w '%{{http_code}}' -I {quoted} 2>&1)")
+    lines += _questions(model, asked)
     return "\n".join(lines)
+
+
+def _questions(model: HostModel, asked: tuple[Asked, ...]) -> Iterator[str]:
+    """All servers at once, each for 10 s; curl answers its own words and the HTTP status, 000 for none."""
+    if not asked:
+        return
+    yield "command -v curl >/dev/null || { echo nocurl; exit 0; }"
+    options = shlex.join(model.site.route.model_copy(update={"ca_bundle": None}).curl_options)
+    if model.site.ca_bundle:
+        # Before the first apply the host doesn't have it.
+        yield 'ca=$(mktemp) && trap \'rm -f -- "$ca"\' EXIT && cat >"$ca"'
+        options += ' --cacert "$ca"'
+    for number, server in enumerate(asked):
+        curl = f"curl -q -sS -o /dev/null -m 10 -w ' %{{http_code}}' -I {options} -- {shlex.quote(server.url)}"
+        yield f"{{ a=$({curl} 2>&1 </dev/null | tr '\\n' ' '); echo url {number} \"$a\"; }} &"
+    yield "wait"
 
 
 def parse(output: str) -> Answers:
@@ -93,7 +123,12 @@ def parse(output: str) -> Answers:
 
 
 def judge(
-    model: HostModel, answers: Answers, controller_time: float, *, controls: bool = False
+    model: HostModel,
+    answers: Answers,
+    controller_time: float,
+    *,
+    asked: tuple[Asked, ...] = (),
+    controls: bool = False,
 ) -> Iterator[Condition]:
     """Given what a host said, return its conditions. Times in seconds since the epoch; `controls`: a control host."""
     yield _system(model, answers, controls)
@@ -105,8 +140,11 @@ def judge(
         yield _disk(model.name, model.model_store, answers)
         yield _memory(model, model.model_store, answers)
     yield from _certificates(model, answers, controller_time)
-    for entry in answers.values.get("url", ()):
-        yield _url(model, entry)
+    if "nocurl" in answers.values:
+        found = "not asked: curl comes with the first apply"
+        yield Condition(model.name, "reaches", State.WARNING, found)
+    for number, _, answer in sorted(entry.partition(" ") for entry in answers.values.get("url", ())):
+        yield _reaches(model.name, asked[int(number)], answer.strip())
 
 
 def _system(model: HostModel, answers: Answers, controls: bool) -> Condition:
@@ -192,9 +230,8 @@ def _certificates(model: HostModel, answers: Answers, controller_time: float) ->
         yield Condition(model.name, "lasts", State.OK, f"certificates: {left}")
 
 
-def _url(model: HostModel, entry: str) -> Condition:
-    url, _, code = entry.partition(" ")
-    reached = code[:3].isdigit() and code[:3] != "000"
-    if reached:
-        return Condition(model.name, "reaches", State.OK, f"{url} answers {code}")
-    return Condition(model.name, "reaches", State.FAILED, f"{url}: {code}", "set site.proxy, or a mirror in site.hub")
+def _reaches(host: str, asked: Asked, answer: str) -> Condition:
+    code = answer.rpartition(" ")[2]
+    if code in _BAD_CODES or (asked.exact and code[:1] not in ("2", "3") and code != "405"):
+        return Condition(host, "reaches", State.FAILED, f"{asked.url}: {answer}", f"check {asked.key} and site.proxy")
+    return Condition(host, "reaches", State.OK, f"{asked.url} answers {code}")

@@ -13,6 +13,7 @@ from pyinfra.context import host
 
 from rackwright.operations.diffs import show
 from rackwright.operations.facts.stored import StoredFolder
+from rackwright.route import Route
 from rackwright.values import File, Secret
 
 MARKER = ".verified"
@@ -34,9 +35,8 @@ def fetched(
     folder: str,
     digest: str,
     kept: tuple[File, ...] = (),
+    route: Route,
     token: Secret | None = None,
-    proxy: str | None = None,
-    ca_bundle: str | None = None,
 ) -> Generator[PyinfraCommand]:
     """Afterwards the file's bytes are below `root`, verified, or have long been in `folder` with this digest.
 
@@ -54,9 +54,7 @@ def fetched(
     if file.url.startswith("file:"):
         yield from _sent(what, file, into)
     else:
-        options: tuple[str, ...] = ("--proxy", proxy) if proxy else ()
-        options += ("--cacert", ca_bundle) if ca_bundle else ()
-        yield _fetch(what, file, file.url, into, options, token)
+        yield _fetch(what, file, file.url, into, route.curl_options, token)
 
 
 def _sent(what: str, file: File, into: str) -> Generator[PyinfraCommand]:

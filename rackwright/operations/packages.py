@@ -16,7 +16,8 @@ _APT = (
     "DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l apt-get -q -y -o DPkg::Lock::Timeout=300 "
     "-o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold"
 )
-_STAMP = "/var/lib/apt/periodic/update-success-stamp"
+LISTS_STAMP = "/var/lib/apt/periodic/update-success-stamp"
+"""Touched when apt has read all its lists; without it they are read again before something is installed."""
 
 
 @operation()
@@ -46,8 +47,8 @@ def _script(missing: tuple[str, ...], unstarted: tuple[str, ...], fresh_minutes:
             f"trap 'systemctl -q unmask --runtime -- {units}; systemctl -q disable -- {units}' EXIT",
         ]
     steps += [
-        f'[ -n "$(find {_STAMP} -mmin -{fresh_minutes} 2>/dev/null)" ] || '
-        f"{{ {_APT} update && mkdir -p {_STAMP.rsplit('/', 1)[0]} && touch {_STAMP}; }}",
+        f'[ -n "$(find {LISTS_STAMP} -mmin -{fresh_minutes} 2>/dev/null)" ] || '
+        f"{{ {_APT} update && mkdir -p {LISTS_STAMP.rsplit('/', 1)[0]} && touch {LISTS_STAMP}; }}",
         f"{_APT} install --no-install-recommends -- {listed}",
     ]
     return "\n".join(steps)

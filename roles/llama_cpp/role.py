@@ -8,6 +8,7 @@ from rackwright.operations.download import fetched
 from rackwright.operations.packages import installed
 from rackwright.operations.store import room_made, unpacked
 from rackwright.roles.llama_cpp.settings import Settings
+from rackwright.route import Route
 from rackwright.values import File
 
 ROOT = "/opt/rackwright/runtimes"
@@ -16,9 +17,7 @@ UNPACKED = 5
 
 
 @deploy("llama_cpp")
-def llama_cpp(
-    *, settings: Settings, files: tuple[File, ...], proxy: str | None = None, ca_bundle: str | None = None
-) -> None:
+def llama_cpp(*, settings: Settings, files: tuple[File, ...], route: Route) -> None:
     """Afterwards llama-server stands in the version's folder, has told its version, and is read-only.
 
     `files` is the archive that the lock names, one .tar.gz.
@@ -43,8 +42,7 @@ def llama_cpp(
         root=ROOT,
         folder=folder,
         digest=digest,
-        proxy=proxy,
-        ca_bundle=ca_bundle,
+        route=route,
     )
     unpacked(
         name=f"Unpack llama.cpp {settings.version}",

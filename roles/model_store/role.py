@@ -8,21 +8,22 @@ from rackwright.operations.download import fetched
 from rackwright.operations.packages import installed
 from rackwright.operations.store import placed, room_made
 from rackwright.roles.model_store.settings import Settings, StoredModel
+from rackwright.route import Route
 from rackwright.values import Secret
 
 
 @deploy("model_store")
-def model_store(*, settings: Settings, token: Secret | None = None) -> None:
+def model_store(*, settings: Settings, route: Route, token: Secret | None = None) -> None:
     """Afterwards each model's folder is whole, verified and read-only; the folders of earlier versions stay.
 
     The token goes only to the hub that the settings name.
     """
     installed(name="Install what fetches weights", packages=("curl", "ca-certificates"))
     for model in settings.models:
-        _stored(settings, model, token)
+        _stored(settings, model, route, token)
 
 
-def _stored(settings: Settings, model: StoredModel, token: Secret | None) -> None:
+def _stored(settings: Settings, model: StoredModel, route: Route, token: Secret | None) -> None:
     root, folder, digest = settings.root, settings.folder(model), model.digest
     files, what = model.files, model.name
     room_made(name=f"Make sure that {what} has room", what=what, files=files, root=root, folder=folder, digest=digest)
@@ -36,7 +37,6 @@ def _stored(settings: Settings, model: StoredModel, token: Secret | None) -> Non
             digest=digest,
             kept=files,
             token=token if settings.is_hub(file.url) else None,
-            proxy=settings.proxy,
-            ca_bundle=settings.ca_bundle,
+            route=route,
         )
     placed(name=f"Put {what} {digest[:16]} in place", what=what, files=files, root=root, folder=folder, digest=digest)

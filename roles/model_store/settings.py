@@ -52,10 +52,6 @@ class Settings(Frozen):
     models: tuple[StoredModel, ...]
     hub: Line = "https://huggingface.co"
     """Only URLs below it get the hub's token."""
-    proxy: Line | None = None
-    """HTTP proxy of downloads, http://host:port."""
-    ca_bundle: HostPath | None = None
-    """CA file on the host that downloads are verified with; None: the system's."""
 
     def folder(self, model: StoredModel) -> str:
         return f"{self.root}/{model.name}/{model.digest[:16]}"

@@ -34,6 +34,11 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ5jl8YHrR3iahxNpGp7yy9aWKyWFQ9mOS5fF
 NAME = "should be a letter, then letters, digits and -, all in lower case, 24 at most"
 USER = "should be a user name: letters, digits and _ . - @ only"
 URL = "should be a URL like https://mirror.acme.internal:8443/path, without a password, quotes or spaces"
+PROXY = (
+    "should be like http://proxy.acme.internal:3128; one that asks for a password can't be used, for every user of a "
+    "host could read it there: let the proxy admit the hosts by their addresses"
+)
+DIRECT = "should be a domain like acme.internal, an address or a network like 10.0.0.0/8"
 SECRET = "a secret never stands in this file: use env:NAME, file:PATH or cmd:…"
 REASON = "should be a few words, of letters, digits, spaces and . , : / ( ) + # @ - only"
 SOURCE = "should be hf:OWNER/REPO[@REVISION][#GLOB], https://…#sha256=HEX or file:PATH"
@@ -186,9 +191,32 @@ CASES = [
     ("hf:acme/tiny", f"https://a.b/`id`#sha256={'0' * 64}", [f"fleet.yml:8 models.assistant.source: {SOURCE}"]),
     ("names: [assistant]", "names: ['a$b']", ["fleet.yml:12 models.assistant.names[0]: should be a letter or digit, then letters, digits and . _ : / -, 96 at most"]),
     ("fleet: acme", "fleet: acme\nsite: {hub: 'https://a b', proxy: 'ftp://x', ca_bundle: 'a.pem'}", [
-        "fleet.yml:2 site.ca_bundle: should be an absolute path without ..",
+        "fleet.yml:2 site.ca_bundle: no such file: a.pem; a relative path starts at the fleet file",
         f"fleet.yml:2 site.hub: {URL}",
-        f"fleet.yml:2 site.proxy: {URL}",
+        f"fleet.yml:2 site.proxy: {PROXY}",
+    ]),
+    ("fleet: acme", "fleet: acme\nsite: {proxy: 'http://me@proxy:3128', no_proxy: [acme.internal, 10.0.0.0/8, '*.acme', 10.0.0.1/8]}", [
+        f"fleet.yml:2 site.no_proxy[2]: {DIRECT}",
+        "fleet.yml:2 site.no_proxy[3]: 10.0.0.1/8 is a host in a network; write 10.0.0.0/8, or 10.0.0.1 for that host alone",
+        f"fleet.yml:2 site.proxy: {PROXY}",
+    ]),
+    ("fleet: acme", "fleet: acme\nsite: {apt_mirror: {url: 'https://m/debian', suites: [trixie]}}", [
+        "fleet.yml:2 site.apt_mirror: nothing says what happens to the apt sources that hosts have; "
+        "write apt_existing: replace (they are set aside, and come back without apt_mirror) or keep",
+    ]),
+    ("fleet: acme", "fleet: acme\nsite: {apt_existing: keep, apt_mirror: {url: 'https://m/debian', suites: [trixie], key: no.asc, on: gpu9}}", [
+        "fleet.yml:2 site.apt_mirror.key: no such file: no.asc; a relative path starts at the fleet file",
+        "fleet.yml:2 site.apt_mirror.on: unknown host or group 'gpu9'; did you mean 'gpu2'?",
+    ]),
+    ("fleet: acme", "fleet: acme\nsite: {apt_existing: keep, apt_mirror: [{url: 'https://m/debian', suites: ['trixie main'], components: ['a b']}, {suites: []}]}", [
+        "fleet.yml:2 site.apt_mirror[0].components[0]: should be a component like main or non-free-firmware",
+        "fleet.yml:2 site.apt_mirror[0].suites[0]: should be a suite like trixie or trixie-security",
+        "fleet.yml:2 site.apt_mirror[1]: missing key 'url'",
+        "fleet.yml:2 site.apt_mirror[1].suites: is empty; should have at least one entry",
+    ]),
+    ("fleet: acme", "fleet: acme\nsite: {apt_existing: no, package_index: 'https://me:x y@pypi/simple'}", [
+        "fleet.yml:2 site.apt_existing: should be 'replace' or 'keep'",
+        f"fleet.yml:2 site.package_index: {URL}",
     ]),
     ("clients_from", "allow: [{on: gpu1, from: 10.0.0.1, port: 99, why: 'a\" accept; #'}], clients_from", [f"fleet.yml:15 firewall.allow[0].why: {REASON}"]),
     ("fleet: acme", "fleet: acme\ntimezone: Europe/Berln", ["fleet.yml:2 timezone: unknown time zone; did you mean 'Europe/Berlin'?"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+import ssl
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,10 @@ from rackwright.fleet.lock_file import mismatches, read_lock, write_lock
 from rackwright.fleet.resolve import default_build, resolve_lock
 from rackwright.fleet.source import HubSource
 from rackwright.fleet.web import Web, hub_endpoint
+from rackwright.route import Route
 from rackwright.values import Secret
 from tests.fleet.fleets import make_fleet
+from tests.gateway.certificates import Authority
 from tests.stand_in_hub import COMMIT, StandInHub
 
 TINY = {"README.md": b"read", "config.json": b"{}", "m.gguf": b"GGUF" * 1000}
@@ -262,16 +265,52 @@ def test_an_unreachable_hub_is_named_with_what_to_check(tmp_path, archive):
 def test_a_proxys_password_is_in_no_error_and_no_log(hub, caplog):
     caplog.set_level(logging.DEBUG)
     with StandInHub({}) as gone:
-        proxy = gone.url.replace("http://", "http://user:pa55word@")
+        proxied = Route(proxy=gone.url.replace("http://", "http://user:pa55word@"))
     for ask in (
         lambda web: Hub("https://hub.invalid", web).settle(HubSource("a/b"), where="x", loads=(".gguf",)),
         lambda web: web.size("https://hub.invalid/x"),
     ):
         with pytest.raises(RackwrightError) as caught:
-            ask(Web(proxy))
+            ask(Web(proxied))
         assert "hub.invalid" in str(caught.value)
-        assert "pa55word" not in f"{caught.value} {caught.value.__cause__} {Web(proxy)!r}"
+        assert "pa55word" not in f"{caught.value} {caught.value.__cause__} {Web(proxied)!r}"
     assert "pa55word" not in caplog.text
+
+
+def test_a_private_authority_is_trusted_where_the_site_names_it_and_nowhere_else(tmp_path):
+    authority = Authority(tmp_path)
+    authority.issue("hub", ("127.0.0.1",), client=False)
+    (tmp_path / "ca.pem").write_text(authority.pem)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "hub.crt", tmp_path / "hub.key.cred")
+    with StandInHub({"acme/tiny": TINY}, tls=context) as hub:
+        url, source = f"{hub.url}/acme/tiny/resolve/main/config.json", HubSource("acme/tiny")
+        trusting = Web(Route(ca_bundle=str(tmp_path / "ca.pem")))
+        assert trusting.digest(url, limit=100) == (2, sha256(b"{}"))
+        assert Hub(hub.url, trusting).settle(source, where="x", loads=(".gguf",))[0] == COMMIT
+        for ask in (
+            lambda web: web.digest(url, limit=100),
+            lambda web: Hub(hub.url, web).settle(source, where="x", loads=(".gguf",)),
+        ):
+            with pytest.raises(RackwrightError, match="not trusted here\n  next: put its authority into") as caught:
+                ask(Web())
+            assert caught.value.problems[0].where == "127.0.0.1"
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY"])
+def test_past_the_sites_proxy_nothing_goes_through_the_environments(hub, monkeypatch, variable):
+    with StandInHub({}) as gone:
+        monkeypatch.setenv(variable, gone.url)
+        route = Route(proxy=gone.url, no_proxy=("127.0.0.0/8",))
+    assert Web(route).digest(f"{hub.url}/acme/tiny/resolve/main/config.json", limit=100)[0] == 2
+    assert Hub(hub.url, Web(route)).settle(HubSource("acme/tiny"), where="x", loads=(".gguf",))[0] == COMMIT
+
+
+def test_a_bundle_that_is_not_good_is_named_before_anything_is_asked(tmp_path, hub, archive):
+    (tmp_path / "ca.pem").write_text("nonsense")
+    with pytest.raises(FleetError, match=r"site\.ca_bundle: .*ca\.pem can't be used; should be PEM"):
+        resolve_lock(fleet_at(tmp_path, hub, site={"ca_bundle": "ca.pem"}), None)
+    assert hub.asked == []
 
 
 GOOD_HUBS = ["https://huggingface.co/", "http://127.0.0.1:8080", "http://10.0.0.4/hf", "http://[fd00::1]:80"]

@@ -2,18 +2,21 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from rackwright.fleet.baseline import Baseline
 from rackwright.fleet.host import HostModel
-from rackwright.lifecycle.conditions import State, judge, parse, script
+from rackwright.lifecycle.conditions import Asked, State, judge, parse, script
 from rackwright.roles.backup.settings import Settings as Backup
 from rackwright.roles.firewall.settings import Settings as Firewall
 from rackwright.roles.gateway.settings import Settings as Gateway
 from rackwright.roles.layout.settings import Settings as Layout
 from rackwright.roles.model_store.settings import Settings as ModelStore
 from rackwright.roles.model_store.settings import StoredModel
+from rackwright.roles.site.settings import Settings as Site
+from rackwright.route import Route
 from rackwright.values import File
 
 GATEWAY = Gateway(
@@ -121,9 +124,49 @@ def test_weights_that_are_stored_already_need_no_room():
 
 
 def test_a_mirror_that_does_not_answer_is_named():
-    state, text = found(GOOD + "url https://hub.lab/ 000curl: (6) could not resolve")["reaches"]
+    state, text = reached(Asked("https://hub.lab/", "site.hub"), "curl: (6) could not resolve 000")
     assert state is State.FAILED
-    assert text == "https://hub.lab/: 000curl: (6) could not resolve"
+    assert text == "https://hub.lab/: curl: (6) could not resolve 000"
+
+
+def reached(asked: Asked, answer: str) -> tuple[State, str]:
+    (*_, condition) = judge(HOST, parse(f"{GOOD}url 0 {answer}"), 1000.0, asked=(asked,))
+    assert condition.what == "reaches"
+    return condition.state, condition.found
+
+
+@pytest.mark.parametrize(
+    ("exact", "code", "state"),
+    [
+        (False, "404", State.OK),
+        (False, "407", State.FAILED),
+        (False, "503", State.FAILED),
+        (True, "200", State.OK),
+        (True, "405", State.OK),
+        (True, "404", State.FAILED),
+        (True, "403", State.FAILED),
+    ],
+)
+def test_an_address_of_its_own_must_be_there_and_a_proxys_refusal_is_no_answer(exact, code, state):
+    assert reached(Asked("https://hub.lab", "site.hub", exact=exact), code)[0] is state
+
+
+def test_a_host_without_curl_is_no_failure():
+    assert found(GOOD + "nocurl")["reaches"] == (State.WARNING, "not asked: curl comes with the first apply")
+
+
+def test_servers_are_asked_through_proxy_and_authorities_by_a_real_shell(tmp_path):
+    tell = 'for a; do last=$a; done; case $last in *good) echo 200;; *) echo "no route"; echo " 000";; esac'
+    (tmp_path / "curl").write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/asked\n{tell}\n')
+    (tmp_path / "curl").chmod(0o755)
+    site = Site(route=Route(proxy="http://proxy:3128", no_proxy=("acme.internal",)), ca_bundle="PEM\n")
+    text = script(replace(HOST, site=site), (Asked("https://m/good", "x"), Asked("https://m/bad one", "x")))
+    environment = {"PATH": f"{tmp_path}:/usr/sbin:/usr/bin:/sbin:/bin"}
+    done = subprocess.run(["sh", "-c", text], input="PEM\n", capture_output=True, text=True, env=environment)
+    assert sorted(parse(done.stdout).values["url"]) == ["0 200", "1 no route  000"]
+    asked = (tmp_path / "asked").read_text()
+    assert asked.count("--proxy http://proxy:3128 --noproxy acme.internal --cacert /tmp/") == 2
+    assert not Path(asked.split("--cacert ")[1].split()[0]).exists()
 
 
 def test_the_script_is_answered_by_a_real_shell():

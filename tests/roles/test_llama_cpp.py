@@ -7,6 +7,7 @@ from rackwright.operations.facts.packages import InstalledPackages
 from rackwright.operations.facts.stored import FreeRoom, Room, Stored, StoredFolder
 from rackwright.roles.llama_cpp.role import llama_cpp
 from rackwright.roles.llama_cpp.settings import Settings
+from rackwright.route import Route
 from rackwright.values import File
 from tests.fakes import play
 from tests.roles.serving import RUNTIME
@@ -17,12 +18,12 @@ _PACKAGES = {InstalledPackages: ("libgomp1", "curl", "ca-certificates")}
 
 def test_an_installed_version_is_left_alone() -> None:
     facts = {**_PACKAGES, StoredFolder: Stored("b" * 64, {"llama-server": 1})}
-    assert play(llama_cpp, facts=facts, settings=RUNTIME, files=(_ARCHIVE,)).changed == []
+    assert play(llama_cpp, facts=facts, settings=RUNTIME, files=(_ARCHIVE,), route=Route()).changed == []
 
 
 def test_a_missing_version_is_fetched_before_it_is_unpacked() -> None:
     facts = {**_PACKAGES, StoredFolder: Stored(), FreeRoom: Room(free=10**12)}
-    changed = play(llama_cpp, facts=facts, settings=RUNTIME, files=(_ARCHIVE,)).changed
+    changed = play(llama_cpp, facts=facts, settings=RUNTIME, files=(_ARCHIVE,), route=Route()).changed
     assert [name.split()[0] for name in changed] == ["Make", "Fetch", "Unpack"]
 
 

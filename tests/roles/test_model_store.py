@@ -7,6 +7,7 @@ from rackwright.operations.facts.packages import InstalledPackages
 from rackwright.operations.facts.stored import FreeRoom, Room, Stored, StoredFolder
 from rackwright.roles.model_store.role import model_store
 from rackwright.roles.model_store.settings import StoredModel
+from rackwright.route import Route
 from rackwright.values import Secret
 from tests.fakes import play
 from tests.roles.serving import MODEL, STORE, WEIGHTS
@@ -17,16 +18,19 @@ _MISSING = {StoredFolder: Stored(), FreeRoom: Room(free=10**12)}
 def test_a_whole_model_is_left_alone() -> None:
     packages = ("curl", "ca-certificates")
     facts = {InstalledPackages: packages, StoredFolder: Stored(MODEL.digest, {"m.gguf": 10})}
-    assert play(model_store, facts=facts, settings=STORE).changed == []
+    assert play(model_store, facts=facts, settings=STORE, route=Route()).changed == []
 
 
 def test_a_folder_with_a_file_of_another_size_is_fetched_anew() -> None:
     facts = {**_MISSING, StoredFolder: Stored(MODEL.digest, {"m.gguf": 9})}
-    assert any("Fetch assistant m.gguf" in name for name in play(model_store, facts=facts, settings=STORE).changed)
+    assert any(
+        "Fetch assistant m.gguf" in name
+        for name in play(model_store, facts=facts, settings=STORE, route=Route()).changed
+    )
 
 
 def test_the_token_is_in_no_command_and_the_signed_part_of_a_url_in_no_diff() -> None:
-    played = play(model_store, facts=_MISSING, settings=STORE, token=Secret("hf_secret"))
+    played = play(model_store, facts=_MISSING, settings=STORE, route=Route(), token=Secret("hf_secret"))
     assert "hf_secret" not in "\n".join(played.commands)
     assert "signed" not in "".join(played.diffs.values())
     assert not any("</dev/null" in command for command in played.commands if "fetch assistant" in command)
@@ -35,7 +39,7 @@ def test_the_token_is_in_no_command_and_the_signed_part_of_a_url_in_no_diff() ->
 def test_the_token_goes_to_no_other_host_than_the_hub() -> None:
     elsewhere = WEIGHTS.model_copy(update={"url": "https://huggingface.co.evil.example/m.gguf"})
     settings = STORE.model_copy(update={"models": (MODEL.model_copy(update={"files": (elsewhere,)}),)})
-    played = play(model_store, facts=_MISSING, settings=settings, token=Secret("hf_secret"))
+    played = play(model_store, facts=_MISSING, settings=settings, route=Route(), token=Secret("hf_secret"))
     assert any(command.endswith("</dev/null") for command in played.commands)
 
 
@@ -46,6 +50,7 @@ def test_too_little_space_is_told_in_gigabytes_before_anything_is_fetched() -> N
             facts={StoredFolder: Stored(), FreeRoom: Room(free=10)},
             answers={"GB free": {"stdout": [], "stderr": [], "success": False}},
             settings=STORE,
+            route=Route(),
         )
 
 

@@ -1,0 +1,58 @@
+"""Where apt gets packages: our sources, and the others set aside as long as ours stand."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Generator
+
+from pyinfra.api.command import PyinfraCommand, StringCommand
+from pyinfra.api.operation import operation
+from pyinfra.context import host
+
+from rackwright.operations.diffs import show
+from rackwright.operations.facts.apt_sources import APT, ASIDE, OURS, AptSources
+from rackwright.operations.own_file import own_file_commands
+from rackwright.operations.packages import LISTS_STAMP
+
+# apt tells the two formats of sources apart by the name's ending. The lists stay: no second update is needed.
+_ANSWERS = (
+    'd=$(mktemp -d) && chmod 0755 "$d" && cp -- {path} "$d/new.sources" && '
+    'apt-get -q update --error-on=any -o Dir::Etc::sourcelist="$d/new.sources" -o Dir::Etc::sourceparts=/dev/null '
+    '-o APT::Get::List-Cleanup=0 >&2; s=$?; rm -rf -- "$d"; [ "$s" -eq 0 ]'
+)
+
+
+@operation()
+def sources_file(*, content: str | None) -> Generator[PyinfraCommand]:
+    """Afterwards apt has these sources (deb822) beside the others, and has read their lists; None: none of ours.
+
+    Fails, and changes nothing, where one of them doesn't answer or isn't signed by whom it should be.
+    """
+    yield from own_file_commands(path=OURS, content=content, check=_ANSWERS)
+
+
+@operation()
+def others_aside(*, aside: bool) -> Generator[PyinfraCommand]:
+    """Afterwards apt reads no sources but ours; or those that were set aside stand at their place again.
+
+    What has come to such a place meanwhile is left there, and the older one stays aside.
+    """
+    found = host.get_fact(AptSources)
+    names, source, target = (found.others, APT, ASIDE) if aside else (found.aside, ASIDE, APT)
+    if not names:
+        return
+    show("\n".join(f"{'-' if aside else '+'} {APT}/{name}" for name in names))
+    folders = dict.fromkeys(f"{target}/{name}".rpartition("/")[0] for name in names)
+    yield StringCommand(shlex.join(("mkdir", "-p", "--", *folders)))
+    for name in names:
+        yield StringCommand(shlex.join(("mv", "-fT", "--", f"{source}/{name}", f"{target}/{name}")))
+    yield StringCommand(f"rm -f -- {LISTS_STAMP}")
+
+
+@operation()
+def keyrings_kept(*, keep: tuple[str, ...]) -> Generator[PyinfraCommand]:
+    """Afterwards no key of a mirror of ours is left that isn't named in `keep`."""
+    gone = tuple(path for path in host.get_fact(AptSources).keyrings if path not in keep)
+    if gone:
+        show("\n".join(f"- {path}" for path in gone))
+        yield StringCommand(shlex.join(("rm", "-f", "--", *gone)))

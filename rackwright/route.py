@@ -1,0 +1,64 @@
+"""How downloads leave a network: through which proxy, what goes past it, and whom they trust."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator
+
+from rackwright.values import Frozen, Line, parse_network
+
+_DOMAIN = re.compile(r"\.?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+
+def _direct(text: str) -> str:
+    if re.fullmatch(r"[0-9.]+(/[0-9]*)?|.*:.*", text, re.DOTALL):
+        network = parse_network(text)
+        return str(network.network_address) if network.num_addresses == 1 else str(network)
+    if len(text) > 253 or not _DOMAIN.fullmatch(text):
+        raise ValueError("should be a domain like acme.internal, an address or a network like 10.0.0.0/8")
+    return text.removeprefix(".")
+
+
+Direct = Annotated[str, AfterValidator(_direct)]
+"""What is reached without the proxy: a domain with all that is below it, an address, or a network."""
+
+
+class Route(Frozen):
+    """Of one machine's downloads. Without a proxy, what the machine itself is set to counts."""
+
+    proxy: Line | None = None
+    """http://host:port."""
+    no_proxy: tuple[Direct, ...] = ()
+    """What is reached without the proxy."""
+    ca_bundle: Line | None = None
+    """File on that machine, PEM: the authorities that servers are verified with; None: the system's."""
+
+    def proxy_for(self, url: str) -> str | None:
+        """Given a URL, return the proxy that it is asked for through; None: none of ours."""
+        return None if goes_past(self.no_proxy, urlsplit(url).hostname or "") else self.proxy
+
+    @property
+    def curl_options(self) -> tuple[str, ...]:
+        proxied = ("--proxy", self.proxy, "--noproxy", ",".join(self.no_proxy)) if self.proxy else ()
+        return (*proxied, *(("--cacert", self.ca_bundle) if self.ca_bundle else ()))
+
+
+def goes_past(no_proxy: Iterable[str], host: str) -> bool:
+    """Given what is reached without the proxy, say whether a host (a name or an address) is among it."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return any(host == domain or host.endswith(f".{domain}") for domain in no_proxy)
+    return any(address in network for network in map(_network, no_proxy) if network is not None)
+
+
+def _network(text: str) -> IPv4Network | IPv6Network | None:
+    try:
+        return parse_network(text)
+    except ValueError:
+        return None

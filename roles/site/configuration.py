@@ -1,0 +1,66 @@
+"""The files of apt, pip and uv as text. No host, no pyinfra."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from rackwright.roles.site.settings import MARK, AptMirror, Settings
+
+
+def apt_conf(settings: Settings) -> str | None:
+    """Return apt's settings of proxy and authorities; None: it needs none of ours.
+
+    apt knows no domains and no networks: each mirror that is reached without the proxy is named.
+    """
+    route, lines = settings.route, []
+    if route.proxy:
+        lines += [f'Acquire::{scheme}::Proxy "{route.proxy}";' for scheme in ("http", "https")]
+        for host in dict.fromkeys(urlsplit(mirror.url).hostname for mirror in settings.mirrors):
+            if host and route.proxy_for(f"//{host}") is None:
+                lines += [f'Acquire::{scheme}::Proxy::{host} "DIRECT";' for scheme in ("http", "https")]
+    if route.ca_bundle:
+        lines += [f'Acquire::https::CAInfo "{route.ca_bundle}";']
+    return "".join(f"{line}\n" for line in lines) or None
+
+
+def apt_sources(settings: Settings) -> str:
+    """Return the mirrors as deb822."""
+    return "\n".join(stanza for mirror in settings.mirrors for stanza in _stanzas(mirror))
+
+
+def _stanzas(mirror: AptMirror) -> Iterator[str]:
+    flat = tuple(suite for suite in mirror.suites if suite.endswith("/"))
+    if flat:
+        yield _stanza(mirror, flat, ())
+    if deep := tuple(suite for suite in mirror.suites if suite not in flat):
+        yield _stanza(mirror, deep, mirror.components)
+
+
+def _stanza(mirror: AptMirror, suites: tuple[str, ...], components: tuple[str, ...]) -> str:
+    fields = {"Types": "deb", "URIs": mirror.url, "Suites": " ".join(suites)}
+    fields |= {"Components": " ".join(components)} if components else {}
+    fields |= {"Signed-By": mirror.keyring.path} if mirror.keyring else {}
+    return "".join(f"{key}: {value}\n" for key, value in fields.items())
+
+
+def pip_conf(settings: Settings) -> str | None:
+    if settings.package_index is None:
+        return None
+    values = {"index-url": settings.package_index, "cert": settings.route.ca_bundle, "proxy": _proxy(settings)}
+    return f"{MARK}[global]\n" + "".join(f"{key} = {value}\n" for key, value in values.items() if value)
+
+
+def uv_toml(settings: Settings) -> str | None:
+    """Return uv's settings. Its authorities can't stand there: it takes them from SSL_CERT_FILE."""
+    if settings.package_index is None:
+        return None
+    proxy = _proxy(settings)
+    lines = [f"{key} = {json.dumps(proxy)}" for key in ("http-proxy", "https-proxy") if proxy]
+    lines += ["[[index]]", f"url = {json.dumps(settings.package_index)}", "default = true"]
+    return MARK + "".join(f"{line}\n" for line in lines)
+
+
+def _proxy(settings: Settings) -> str | None:
+    return settings.route.proxy_for(settings.package_index or "")

@@ -1,0 +1,54 @@
+"""Where the host's own downloads come from: proxy, authorities, apt mirrors, package index."""
+
+from __future__ import annotations
+
+import hashlib
+
+from rackwright.route import Route
+from rackwright.values import Frozen, Line, Url
+
+CA_BUNDLE = "/etc/rackwright/ca-bundle.pem"
+PIP_CONF = "/etc/pip.conf"
+UV_TOML = "/etc/uv/uv.toml"
+MARK = "# Written by rackwright from `site:` of the fleet file. Take this line out, and the file is yours.\n"
+"""How a file of pip's or uv's begins that is ours."""
+
+
+class Keyring(Frozen):
+    """Who may sign a mirror: OpenPGP certificates, armored or not."""
+
+    content: bytes
+
+    @property
+    def path(self) -> str:
+        """Where apt reads it; apt tells the two forms apart by the name's ending."""
+        ending = "asc" if self.content.startswith(b"-----BEGIN") else "gpg"
+        return f"/etc/apt/keyrings/rackwright-{hashlib.sha256(self.content).hexdigest()[:8]}.{ending}"
+
+
+class AptMirror(Frozen):
+    url: Url
+    suites: tuple[Line, ...]
+    components: tuple[Line, ...]
+    """Of suites that don't end in a slash."""
+    keyring: Keyring | None = None
+    """None: the keys that the host's apt trusts already."""
+
+
+def inrelease(mirror: AptMirror, suite: str) -> str:
+    """Return the URL of what apt reads first of a suite."""
+    folder = suite.removeprefix("./") if suite.endswith("/") else f"dists/{suite}/"
+    return f"{mirror.url.rstrip('/')}/{folder.lstrip('/')}InRelease"
+
+
+class Settings(Frozen):
+    """By default the role leaves a host as it found it, and takes away what it put there earlier."""
+
+    route: Route = Route.model_construct()
+    ca_bundle: str | None = None
+    """PEM: the authorities that apt, curl and pip verify servers with; None: the system's."""
+    mirrors: tuple[AptMirror, ...] = ()
+    replace: bool = False
+    """Whether the host's other apt sources are set aside."""
+    package_index: Url | None = None
+    """Of Python packages; None: pip and uv are left alone."""
