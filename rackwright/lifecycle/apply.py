@@ -131,7 +131,12 @@ def _drained_as_others(work: _Work, run: Run, planned: Plan) -> dict[str, str]:
     missing = [drain for drain in planned.drains if drain.gateway in _going(work.site, run)]
     for drain in missing:
         work.talk.say(f"{drain.replica.address}: drained at {drain.gateway} too: {drain.record.reason}")
-    return copy_drains(work.site, missing)
+    failed = copy_drains(work.site, missing)
+    for drain in missing:
+        if drain.gateway not in failed:
+            act = f"drain {drain.replica.address}: {drain.record.reason}"
+            note_leased_act(work.site, work.held, (drain.gateway,), act)
+    return failed
 
 
 def _then(work: _Work, run: Run, deploy: Callable[[], None]) -> Run:

@@ -22,7 +22,8 @@ def people(*, settings: Settings) -> None:
     names = settings.names
     put_out(name="Put out who has left", names=names, left_alone=settings.left_alone, login=settings.login)
     if not settings.people:
-        absent(name="Remove the people's rights", paths=(SUDOERS,))
+        # Whoever is left alone keeps what they may.
+        absent(name="Remove the people's rights", paths=() if settings.left_alone else (SUDOERS,))
         return
     installed(name="Install sudo", packages=("sudo",))
     people_groups(name="Add the groups of people", names=names, groups=(PEOPLE, OPERATORS, AUDITORS))

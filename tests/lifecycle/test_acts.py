@@ -8,6 +8,7 @@ import pytest
 
 from rackwright.fleet.model import Replica
 from rackwright.lifecycle import apply, engines, remember, restart, verify
+from rackwright.lifecycle.drains import MissingDrain
 from rackwright.lifecycle.leased import leased
 from rackwright.lifecycle.plan import Restart
 from rackwright.run import Run
@@ -101,6 +102,16 @@ def test_what_an_apply_returns_to_the_gateways_is_written_there(site, acts, monk
     with leased(site, "apply", Talk()) as held:
         apply._settle(work(site, held), Run(), ())
     assert acts == {"gate1": ["apply: undrain gpu1/assistant@1: done"]}
+
+
+def test_a_drain_that_a_gateway_did_not_know_is_written_there_once_it_was_told(site, acts, monkeypatch):
+    monkeypatch.setattr(apply, "copy_drains", lambda site, missing: {"gate2": "disk full"})
+    site.models = {"gate1": None, "gate2": None}
+    record = SimpleNamespace(reason="fan")
+    planned = SimpleNamespace(drains=[MissingDrain(name, REPLICA, record) for name in ("gate1", "gate2")])
+    with leased(site, "apply", Talk()) as held:
+        assert apply._drained_as_others(work(site, held), Run(), planned) == {"gate2": "disk full"}
+    assert acts == {"gate1": ["apply: drain gpu1/assistant@1: fan: done"]}
 
 
 def test_without_the_role_of_engines_none_is_waited_for(site, monkeypatch):

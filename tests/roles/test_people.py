@@ -146,6 +146,10 @@ def test_users_of_others_and_those_left_alone_stay():
     assert changed(Settings(people=(ANNA,), left_alone=("ben",)), ANNA_THERE, BEN_THERE) == []
 
 
+def test_whoever_is_left_alone_keeps_the_rights():
+    assert changed(Settings(left_alone=("anna",)), ANNA_THERE) == []
+
+
 def test_with_the_last_person_the_rights_go():
     ran = commands(people, settings=Settings(), facts=satisfied(OUT))
     assert ran == [f"rm -rf --one-file-system -- {SUDOERS}"]
