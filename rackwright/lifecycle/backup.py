@@ -33,7 +33,11 @@ systemctl show -P InvocationID -- {unit}
 systemctl is-active -q -- {unit} || systemctl reset-failed -q -- {unit}
 systemctl start --no-block -- {unit}
 """
-_LOOK = "systemctl show -P ActiveState -P InvocationID -- {unit}; tail -n 1 {said} 2>/dev/null | tail -c 2000; true"
+# One property a call: of several, systemctl chooses the order.
+_LOOK = """
+for p in ActiveState InvocationID; do systemctl show -P $p -- {unit}; done
+tail -n 1 {said} 2>/dev/null | tail -c 2000; true
+"""
 _BUSY = ("activating", "reloading", "deactivating")
 
 

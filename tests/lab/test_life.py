@@ -358,7 +358,7 @@ def test_ctrl_c_while_an_engine_is_awaited_names_it_and_it_comes_all_the_same(si
     lab.exec("gpu2", "systemctl stop rackwright-assistant@1")
     # Before it comes back, gateways see it down; after it is back they take seconds to believe it.
     wait_until(lambda: site.replicas()["gpu2/assistant@1"]["traffic"] == "no", 30)
-    said = interrupted(site.start("apply", "--yes"), "[4/5]")
+    said = interrupted(site.start("apply", "--yes"), "] wait until every engine answers")
     assert "error: interrupted; not seen to answer yet: gpu2/assistant@1" in said
     assert site("lease", "show", "--json").json["lease"] is None
     wait_until(lambda: site.replicas()["gpu2/assistant@1"]["traffic"] == "yes", 60)
