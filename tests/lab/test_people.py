@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from rackwright.remote import Completed, Connection
 from rackwright.values import Target
 from tests.lab.labs import fresh_lab
 from tests.lab.operator import Operator, Said, operator
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lab
 
@@ -191,3 +194,89 @@ def test_keys_of_their_own_making_are_removed_and_a_link_leads_nowhere(house: Ho
     house.does("ben", "mv .ssh .older; ln -s /root/.ssh .ssh")
     house.admits(anna="operator")
     assert house.tell("cat /root/.ssh/authorized_keys; rm /root/.ssh/authorized_keys") == "root"
+
+
+def test_a_user_that_is_there_already_is_refused_unless_the_file_says_adopt(house: House) -> None:
+    house.tell("useradd --create-home --groups adm carla; install -d -m 700 -o carla -g carla /home/carla/.ssh")
+    house.tell(f"echo '{house.line('other')}' >k; install -m 600 -o carla k /home/carla/.ssh/authorized_keys; rm k")
+    house.people(carla="operator", daemonic="operator")
+    refused = house.apply(check=10)
+    (problem,) = json.loads(refused.err)["error"]["problems"]
+    assert problem["where"] == "gpu1: people.carla"
+    assert re.fullmatch(r"the host has a user carla already .uid \d+, 1 SSH keys., not of ours", problem["what"])
+    assert house.tell("getent passwd daemonic || true") == ""
+    house.people(carla="operator, existing: adopt")
+    assert f"- {house.fingerprint(house.key('other'))} other" in house.site("plan").out
+    house.apply()
+    assert house.does("carla", "sudo -n id -u").stdout == "0\n"
+    with pytest.raises(HostError):
+        house.login("carla", key=house.key("other")).open()
+    assert house.apply().json["changed"] == 0
+    # Looked after no more, they stay as they are.
+    house.people(carla="operator, manage: no")
+    assert house.apply().json["changed"] == 0
+    assert house.does("carla", "sudo -n true").ok
+
+
+def test_the_account_that_the_tool_logs_in_with_is_never_put_out(house: House) -> None:
+    own, ours = f"{house.fleet.key}.pub", house.fleet.user
+    keys = house.tell(f"cat /home/{ours}/.ssh/authorized_keys")
+    house.people(**{ours: "operator, existing: adopt"})
+    refused = house.apply(check=10)
+    assert f"{house.fingerprint(Path(own))}, which this command logs in with, is not among them" in refused.err
+    assert house.tell(f"cat /home/{ours}/.ssh/authorized_keys") == keys
+    text = house.site.path.read_text()
+    house.site.path.write_text(text.replace(house.line(ours), Path(own).read_text().strip()))
+    house.apply()
+    house.people()
+    refused = house.apply(check=10)
+    assert f"{ours}, whom this command logs in as, has left" in refused.err
+    assert "rackwright-operators" in house.tell(f"id -nG {ours}").split()
+    for host in ("gate1", "gpu1"):
+        house.tell(f"gpasswd -d {ours} rackwright-people; gpasswd -d {ours} rackwright-operators", host)
+
+
+def test_an_access_review_names_keys_their_use_and_what_the_file_does_not_say(house: House) -> None:
+    house.admits(anna="operator", ben="auditor, until: 2099-12-31")
+    assert house.does("anna", "true").ok
+    house.tell(f"mkdir -p /root/.ssh; echo '{house.line('vendor')}' >/root/.ssh/authorized_keys")
+    said = house.site("access", "review", "--json", check=12).json
+    house.tell("rm /root/.ssh/authorized_keys")
+    vendor = house.fingerprint(house.key("vendor"))
+    assert said["findings"] == [f"gpu1: root: a key that the fleet file doesn't know: {vendor} vendor"]
+    found = {(account["host"], account["user"]): account for account in said["accounts"]}
+    assert {"anna", "ben", "ops"} <= {user for host, user in found if host == "gate1"}
+    anna, ben = found["gpu1", "anna"], found["gpu1", "ben"]
+    assert (anna["role"], anna["sudo"]) == ("operator", ["(ALL : ALL) NOPASSWD: ALL"])
+    assert anna["keys"][0]["person"] == "anna"
+    assert anna["keys"][0]["last_use"]["from"] == house.fleet.controller
+    assert (ben["role"], ben["until"], len(ben["sudo"])) == ("auditor", "2099-12-31", 1)
+    shown = house.site("access", "review", "--markdown", "--host", "gpu1").out
+    assert f"| gpu1 | ben | auditor | 2099-12-31 | {house.fingerprint(house.key('ben'))} ben | ben |" in shown
+    assert "- everything is as the fleet file says" in shown
+
+
+def test_without_people_nothing_of_it_is_left_but_homes(house: House) -> None:
+    house.admits(anna="operator")
+    house.admits()
+    assert house.tell("ls /etc/sudoers.d") == "README\nops"
+    assert house.apply().json["changed"] == 0
+
+
+def test_the_audit_of_a_fleet_names_a_host_out_of_reach_and_a_damaged_line(house: House) -> None:
+    house.admits(anna="operator")
+    all_acts = house.site("audit", "--json").json["acts"]
+    assert {act["host"] for act in all_acts} == {"gate1", "gpu1"}
+    assert [act["time"] for act in all_acts] == sorted(act["time"] for act in all_acts)
+    one_run = house.site("audit", "--json", "--run", all_acts[-1]["run"]).json["acts"]
+    assert {(act["host"], act["command"]) for act in one_run} == {("gate1", "apply"), ("gpu1", "apply")}
+    assert house.site("audit", "--who", house.fingerprint(house.fleet.key), "--host", "gpu1").out.count(" gpu1 ")
+    house.tell("echo '{torn' >>/var/lib/rackwright/audit.log")
+    damaged = house.site("audit", check=12)
+    assert "gpu1: /var/lib/rackwright/audit.log:" in damaged.err
+    house.lab.kill("gpu1")
+    lost = house.site("audit", "--json", check=3).json
+    assert list(lost["unreachable"]) == ["gpu1"]
+    assert {act["host"] for act in lost["acts"]} == {"gate1"}
+    house.lab.start("gpu1")
+    wait_until(lambda: house.site("audit", check=None).code == 12)
