@@ -1,0 +1,171 @@
+"""Two gateways of one fleet at the command line, before a real engine. The tests build on one another."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from rackwright.fleet.certificates import issue, load_key
+from rackwright.lab.fleet_file import DOMAIN
+from rackwright.lab.hosts import Lab
+from rackwright.values import Secret
+from tests.lab.labs import fresh_lab
+from tests.lab.operator import Operator, operator
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.lab
+REPLICA = "gpu1/assistant@1"
+CERTIFICATES = "/etc/rackwright/certificates"
+ENGINE = "systemctl show -p MainPID,ActiveEnterTimestampMonotonic rackwright-assistant@1"
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with fresh_lab("gateways", "gate1", "gate2", "gpu1") as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Operator:
+    site = operator(tmp_path_factory.mktemp("site"), lab.fleet())
+    site.edit("on: [gate1]", "on: [gate1, gate2]")
+    site("apply", "--yes", "--close-ports")
+    return site
+
+
+def curl(site: Operator, lab: Lab, gateway: str, key: str, **body: object) -> list[str]:
+    """The words of a curl that asks this gateway; its key and body stand beside the fleet file."""
+    message = {"role": "user", "content": "Name three colors."}
+    asked = {"model": "assistant", "messages": [message], "max_tokens": 1, **body}
+    header, data = site.path.with_name("header"), site.path.with_name("body")
+    header.write_text(f"authorization: Bearer {key}\ncontent-type: application/json\n")
+    data.write_text(json.dumps(asked))
+    words = f"curl -q -sSN --noproxy * --max-time 240 --cacert {site.path.with_name('test.ca.crt')}".split()
+    words += ["--resolve", f"{DOMAIN}:443:{lab.fleet().hosts[gateway]}", "-H", f"@{header}", "-d", f"@{data}"]
+    return [*words, "-w", "\n%{http_code}", f"https://{DOMAIN}/v1/chat/completions"]
+
+
+def status(site: Operator, lab: Lab, gateway: str, key: str) -> int:
+    done = subprocess.run(curl(site, lab, gateway, key), capture_output=True, text=True, check=False)
+    return int(done.stdout.rpartition("\n")[2] or 0)
+
+
+@pytest.fixture(scope="module")
+def key(site: Operator) -> str:
+    return str(site("key", "add", "ci", "--owner", "tests", "--json").json["key"])
+
+
+def test_both_serve_and_a_second_apply_changes_nothing(site: Operator) -> None:
+    said = site("verify", "--json").json
+    assert said["failed"] == 0
+    assert {proof["gateway"] for proof in said["proofs"] if "a completion" in proof["what"]} == {"gate1", "gate2"}
+    assert site("apply", "--yes", "--json").json["changed"] == 0
+
+
+def test_a_keys_requests_at_one_count_at_the_other(site: Operator, lab: Lab, key: str) -> None:
+    site("key", "edit", "ci", "--requests-per-minute", "2")
+    table = "echo 'show table gateways/requests.gate1' | socat - /run/rackwright-gateway/admin.sock"
+    while True:
+        minute = time.time() // 60
+        seen = [status(site, lab, "gate1", key) for _ in range(2)]
+        wait_until(lambda minute=minute: f"ci/{minute:.0f}" in lab.exec("gate2", table).out)  # type: ignore[misc]
+        seen += [status(site, lab, name, key) for name in ("gate2", "gate1")]
+        if time.time() // 60 == minute:
+            break
+    assert seen == [200, 200, 429, 429]
+    site("key", "edit", "ci", "--requests-per-minute", "unlimited")
+
+
+def test_a_gateway_that_is_away_is_named_and_gets_the_revocation_at_the_next_apply(
+    site: Operator, lab: Lab, key: str
+) -> None:
+    other = site("key", "add", "other", "--owner", "tests", "--json").json["key"]
+    lab.kill("gate2")
+    revoked = site("key", "revoke", "other", "--yes", check=3)
+    assert "gate2 was not told: " in revoked.err
+    assert "next: rackwright apply" in revoked.err
+    assert status(site, lab, "gate1", other) == 401
+    lab.start("gate2")
+    # It knows its keys after the reboot, the revoked one too.
+    wait_until(lambda: status(site, lab, "gate2", key) == 200)
+    assert status(site, lab, "gate2", other) == 200
+    site("apply", "--yes")
+    assert [status(site, lab, "gate2", each) for each in (other, key)] == [401, 200]
+
+
+def test_a_stream_outlives_reloads_of_both_proxies(site: Operator, lab: Lab, key: str) -> None:
+    words = curl(site, lab, "gate1", key, stream=True, max_tokens=400, ignore_eos=True)
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as stream:
+        assert stream.stdout is not None
+        assert stream.stdout.readline().startswith("data: {")
+        for _ in range(2):
+            lab.exec("gate1", "systemctl reload rackwright-gateway")
+            lab.exec("gpu1", "systemctl reload rackwright-host-proxy")
+        assert stream.poll() is None
+        assert stream.stdout.read().rstrip().endswith("data: [DONE]\n\n\n200")
+    assert status(site, lab, "gate1", key) == 200
+
+
+def test_a_drain_by_hand_reaches_a_gateway_that_lost_it_and_stays_over_apply(
+    site: Operator, lab: Lab, key: str
+) -> None:
+    site("drain", REPLICA, "--reason", "fan replacement", "--yes", "--allow-outage")
+    shown = site.replicas()[REPLICA]
+    assert shown["drained"]["reason"] == "fan replacement"
+    assert shown["drained"]["by_hand"]
+    assert "fan replacement" in lab.exec("gate2", "tail -n 1 /var/lib/rackwright/audit.log").out
+    lab.exec("gate2", "rm /var/lib/rackwright/drains/*; systemctl restart rackwright-gateway")
+    wait_until(lambda: status(site, lab, "gate2", key) == 200)
+    assert site("plan", "--check", "--json", check=4).json["drains"] == [{"gateway": "gate2", "replica": REPLICA}]
+    site("apply", "--yes")
+    assert site("plan", "--check").code == 0
+    assert [status(site, lab, name, key) for name in ("gate1", "gate2")] == [503, 503]
+    assert site.replicas()[REPLICA]["drained"] == shown["drained"]
+    site("undrain", REPLICA)
+    assert [status(site, lab, name, key) for name in ("gate1", "gate2")] == [200, 200]
+
+
+def age(site: Operator, lab: Lab, host: str, stem: str, *names: str, client: bool = False) -> None:
+    """The host has a certificate of the fleet's authority of which twenty days are left."""
+    authority = site.path.with_name("test.ca.crt").read_text()
+    (private,) = site.path.parent.glob("config/rackwright/*/ca.key")
+    signer = load_key(Secret(private.read_text()))
+    began = datetime.now(UTC) - timedelta(days=345)
+    issued = issue(authority, signer, names, client=client, days=365, now=began)
+    lab.exec(host, f"cat >{CERTIFICATES}/{stem}.crt", input=issued.certificate_pem)
+    encrypt = f"systemd-creds encrypt --with-key=host --name={stem}.key - {CERTIFICATES}/{stem}.key.cred"
+    lab.exec(host, encrypt, input=issued.key.reveal())
+
+
+def test_certificates_in_their_last_third_are_warned_of_and_renewed_and_no_engine_restarts(
+    site: Operator, lab: Lab, key: str
+) -> None:
+    addresses = lab.fleet().hosts
+    age(site, lab, "gate1", "gateway", DOMAIN, addresses["gate1"])
+    age(site, lab, "gate1", "gateway-client", "gate1", client=True)
+    age(site, lab, "gpu1", "host-proxy", "gpu1", addresses["gpu1"])
+    lab.exec("gate1", "systemctl reload rackwright-gateway")
+    lab.exec("gpu1", "systemctl reload rackwright-host-proxy")
+    warned = site("status", "--json").json
+    found = [warning.partition(" ends on ")[0] for warning in warned["warnings"]]
+    certificates = ["gate1: certificate gateway", "gate1: certificate gateway-client", "gpu1: certificate host-proxy"]
+    assert sorted(found) == certificates
+    assert {host["host"]: host["certificates"] for host in warned["hosts"]}["gpu1"]["host-proxy"] in (19, 20)
+    proofs = site("verify", "--json", check=12).json["proofs"]
+    assert [proof["gateway"] for proof in proofs if not proof["passed"]] == ["gate1"]
+    before = [lab.exec("gpu1", ENGINE).out, pids(lab)]
+    assert site("apply", "--yes", "--json").json["restarted"] == []
+    assert [lab.exec("gpu1", ENGINE).out, pids(lab)] == before
+    assert site("status", "--json").json["warnings"] == []
+    assert site("verify", "--json").json["failed"] == 0
+    assert site("apply", "--yes", "--json").json["changed"] == 0
+
+
+def pids(lab: Lab) -> list[str]:
+    units = (("gate1", "rackwright-gateway"), ("gate2", "rackwright-gateway"), ("gpu1", "rackwright-host-proxy"))
+    return [lab.exec(host, f"systemctl show -p MainPID {unit}").out for host, unit in units]
