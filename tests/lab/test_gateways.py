@@ -64,7 +64,7 @@ def key(site: Operator) -> str:
 def test_both_serve_and_a_second_apply_changes_nothing(site: Operator) -> None:
     said = site("verify", "--json").json
     assert said["failed"] == 0
-    assert {proof["gateway"] for proof in said["proofs"] if "a completion" in proof["what"]} == {"gate1", "gate2"}
+    assert {proof["host"] for proof in said["proofs"] if "a completion" in proof["what"]} == {"gate1", "gate2"}
     assert site("apply", "--yes", "--json").json["changed"] == 0
 
 
@@ -159,7 +159,7 @@ def test_certificates_in_their_last_third_are_warned_of_and_renewed_and_no_engin
     assert sorted(found) == certificates
     assert {host["host"]: host["certificates"] for host in warned["hosts"]}["gpu1"]["host-proxy"] in (19, 20)
     proofs = site("verify", "--json", check=12).json["proofs"]
-    assert [proof["gateway"] for proof in proofs if not proof["passed"]] == ["gate1"]
+    assert [proof["host"] for proof in proofs if not proof["passed"]] == ["gate1"]
     before = [lab.exec("gpu1", ENGINE).out, pids(lab)]
     assert site("apply", "--yes", "--json").json["restarted"] == []
     assert [lab.exec("gpu1", ENGINE).out, pids(lab)] == before
