@@ -5,6 +5,8 @@ from __future__ import annotations
 from pyinfra.context import host
 
 from rackwright.fleet.host import HostModel
+from rackwright.roles.apparmor.role import apparmor
+from rackwright.roles.auditd.role import auditd
 from rackwright.roles.firewall.role import firewall
 from rackwright.roles.journald.role import journald
 from rackwright.roles.layout.role import layout
@@ -12,6 +14,8 @@ from rackwright.roles.people.role import people
 from rackwright.roles.site.role import site
 from rackwright.roles.sshd.role import sshd
 from rackwright.roles.sysctl.role import sysctl
+from rackwright.roles.time_sync.role import time_sync
+from rackwright.roles.updates.role import updates
 
 
 def entry() -> None:
@@ -32,5 +36,9 @@ def baseline() -> None:
     model: HostModel = host.data.model
     people(settings=model.people)
     wanted = model.baseline
+    time_sync(settings=wanted.time_sync)
     journald(settings=wanted.journald)
     sysctl(settings=wanted.sysctl)
+    updates(settings=wanted.updates)
+    auditd(settings=wanted.auditd)
+    apparmor(settings=wanted.apparmor)

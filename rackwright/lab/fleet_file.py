@@ -20,9 +20,13 @@ fleet: {name}
 # How this machine reaches the hosts: an ordinary user, who has sudo without a password.
 defaults:
   ssh: {{user: {user}, key: {key}}}
-  # Containers have no kernel of their own.
+  # Containers have no kernel of their own, nor its clock; updates would take a while.
   baseline:
     sysctl: {{kernel: no}}
+    time_sync: {{manage: no}}
+    updates: {{manage: no}}
+    auditd: {{manage: no}}
+    apparmor: {{manage: no}}
 
 hosts:
 {hosts}

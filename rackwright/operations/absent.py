@@ -12,8 +12,13 @@ from rackwright.operations.facts.path import Existing
 
 
 @operation()
-def absent(*, paths: tuple[str, ...]) -> Generator[PyinfraCommand]:
-    """Afterwards nothing stands at these paths; folders go with what is in them, but for other file systems."""
+def absent(*, paths: tuple[str, ...], restart: str | None = None) -> Generator[PyinfraCommand]:
+    """Afterwards nothing stands at these paths; folders go with what is in them, but for other file systems.
+
+    `restart` is the unit that read them: it is restarted if it runs.
+    """
     found = host.get_fact(Existing, paths=paths) if paths else ()
     if found:
         yield StringCommand("rm -rf --one-file-system --", *(QuoteString(path) for path in found))
+    if found and restart:
+        yield StringCommand("systemctl try-restart --", QuoteString(restart))

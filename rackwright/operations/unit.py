@@ -68,6 +68,13 @@ def adopted(
 
     One that somebody masked, or that its own conditions hold back on this host, is left so and named.
     """
+    yield from adopt(unit=unit, restart_if=restart_if, restart_files=restart_files)
+
+
+def adopt(
+    *, unit: str, restart_if: Sequence[OperationMeta] = (), restart_files: tuple[str, ...] = ()
+) -> Generator[PyinfraCommand]:
+    """The commands of `adopted`, for operations that do other things beside it; none: nothing to do."""
     state = _state(unit)
     if state.file.startswith("masked"):
         note(f"{unit} is masked")

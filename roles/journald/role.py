@@ -6,15 +6,19 @@ from collections.abc import Mapping
 
 from pyinfra.api.deploy import deploy
 
+from rackwright.operations.absent import absent
 from rackwright.operations.configuration import unopposed
 from rackwright.operations.file import checked_file
+from rackwright.operations.packages import installed
 from rackwright.operations.unit import adopted
-from rackwright.roles.journald.settings import DROP_IN, Settings
+from rackwright.roles.journald.settings import DROP_IN, RSYSLOG, Settings
+
+_FORWARDER = "rsyslog.service"
 
 
 @deploy("journald")
 def journald(*, settings: Settings) -> None:
-    """Afterwards the journal stands on disk, and takes no more room and time than it may."""
+    """Afterwards the journal stands on disk and keeps to its limits; a syslog server that is named gets its lines."""
     if settings.manage == "no":
         return
     wanted = limits(settings)
@@ -22,6 +26,16 @@ def journald(*, settings: Settings) -> None:
     # What services write meanwhile waits in their sockets, which systemd holds.
     adopted(name="Run the journal on its limits", unit="systemd-journald.service", restart_files=(DROP_IN,))
     unopposed(name="Look for other limits of the journal", path=DROP_IN, wanted=wanted)
+    if settings.server is None:
+        absent(name="Forward no lines", paths=(RSYSLOG,), restart=_FORWARDER)
+        return
+    # Its own rules write files as well, that somebody must turn over.
+    installed(name="Install rsyslog", packages=("rsyslog", "logrotate"))
+    text = forwarding(*settings.server)
+    checked_file(
+        name="Write who gets the lines", path=RSYSLOG, content=text, check="rsyslogd -N1 -f {path} 2>/dev/null"
+    )
+    adopted(name="Forward lines", unit=_FORWARDER, restart_files=(RSYSLOG,))
 
 
 def limits(settings: Settings) -> Mapping[str, str]:
@@ -30,6 +44,7 @@ def limits(settings: Settings) -> Mapping[str, str]:
         "Storage": "persistent",
         "SystemMaxUse": str(settings.max_use),
         "MaxRetentionSec": f"{settings.keep}s",
+        **({"ForwardToSyslog": "yes"} if settings.server else {}),
     }
 
 
@@ -37,3 +52,14 @@ def configuration(wanted: Mapping[str, str]) -> str:
     """Return the drop-in as journald.conf(5) reads it."""
     lines = "".join(f"{key}={value}\n" for key, value in wanted.items())
     return f"# Written by rackwright: baseline.journald of the fleet file.\n[Journal]\n{lines}"
+
+
+def forwarding(host: str, port: int) -> str:
+    """Return rsyslog's action: RFC 5424 over TCP, with a queue on disk while the server is away."""
+    return (
+        "# Written by rackwright: baseline.journald of the fleet file.\n"
+        f'action(type="omfwd" name="rackwright" target="{host}" port="{port}" protocol="tcp"\n'
+        '  template="RSYSLOG_SyslogProtocol23Format" TCP_Framing="octet-counted" keepAlive="on"\n'
+        '  queue.type="LinkedList" queue.filename="rackwright" queue.maxDiskSpace="1g" queue.saveOnShutdown="on"\n'
+        '  action.resumeRetryCount="-1" action.resumeInterval="10")\n'
+    )

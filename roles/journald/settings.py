@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from rackwright.values import Frozen, Manage, Seconds, Size
+from rackwright.values import Frozen, Manage, Seconds, Size, host_address
 
 DROP_IN = "/etc/systemd/journald.conf.d/60-rackwright.conf"
+RSYSLOG = "/etc/rsyslog.d/60-rackwright.conf"
+
+
+def _endpoint(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if not (port.isdecimal() and 0 < int(port) < 65536) or (":" in host and not re.fullmatch(r"\[.*\]", host)):
+        raise ValueError("should be HOST:PORT, like logs.acme.internal:514 or [fd00::9]:514")
+    if host_address(host.strip("[]")).startswith("@"):
+        raise ValueError("should be HOST:PORT, like logs.acme.internal:514 or [fd00::9]:514")
+    return text
 
 
 class Settings(Frozen):
@@ -18,3 +29,11 @@ class Settings(Frozen):
     """What the journal may take on disk; the oldest lines go first."""
     keep: Annotated[Seconds, Field(ge=86400)] = 90 * 86400
     """How long a line stays at most, where there is room; the gateways' access logs are lines, too."""
+    forward_to: Annotated[str, AfterValidator(_endpoint)] | None = None
+    """HOST:PORT of a syslog server that gets every line as well, over plain TCP; nobody when absent."""
+
+    @property
+    def server(self) -> tuple[str, int] | None:
+        """Host and port of `forward_to`."""
+        host, _, port = (self.forward_to or "").rpartition(":")
+        return (host.strip("[]"), int(port)) if port else None

@@ -66,6 +66,7 @@ def test_a_group_and_a_host_change_what_they_name_and_nothing_beside_it(load):
         "baseline.journald.manage": "built in",
         "baseline.journald.max_use": "group gpus, fleet.yml:2",
         "baseline.journald.keep": "defaults, fleet.yml:1",
+        "baseline.journald.forward_to": "built in",
     }
 
 
@@ -87,6 +88,16 @@ def test_a_group_and_a_host_change_what_they_name_and_nothing_beside_it(load):
         (
             "defaults: {baseline: {journald: {max_use: lots}}}\n",
             "fleet.yml:1 defaults.baseline.journald.max_use: should be a size like 500M, 80GiB or 2TB",
+        ),
+        (
+            "defaults: {baseline: {journald: {forward_to: logs}}}\n",
+            "fleet.yml:1 defaults.baseline.journald.forward_to: should be HOST:PORT, like logs.acme.internal:514 "
+            "or [fd00::9]:514",
+        ),
+        (
+            "defaults: {baseline: {updates: {exclude: ['A B']}}}\n",
+            "fleet.yml:1 defaults.baseline.updates.exclude[0]: should be the name of a package, or its beginning "
+            "and a *",
         ),
         (
             "defaults: {baseline: {sysctl: {values: {somaxconn: 1}}}}\n",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from rackwright.lab.hosts import Lab
 from rackwright.roles.journald.settings import DROP_IN as JOURNALD
+from rackwright.roles.journald.settings import RSYSLOG
 from rackwright.roles.journald.settings import Settings as Journald
 from rackwright.roles.sysctl.settings import DROP_IN as SYSCTL
 from rackwright.roles.sysctl.settings import Settings as Sysctl
@@ -16,6 +18,14 @@ from tests.lab.labs import fresh_lab
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lab
+
+_SERVER = """
+import socket
+one, _ = socket.create_server(("127.0.0.1", 5140)).accept()
+with open("/run/got", "ab", buffering=0) as got:
+    while bytes := one.recv(65536):
+        got.write(bytes)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +69,21 @@ def test_a_later_file_that_wins_is_named_and_left(plain: LabHost) -> None:
     run = plain.applied(deploy)
     assert [step.note for step in run.notes] == [f"{later} sets SystemMaxUse=80M, and is read after ours (100000000)"]
     assert (run.changes, plain.tell(f"tail -n 1 {later}; rm {later}")) == (0, "SystemMaxUse=80M")
+
+
+def test_a_syslog_server_gets_the_lines_until_it_is_no_longer_named(plain: LabHost) -> None:
+    plain.tell(f"systemd-run --quiet --collect --unit=server python3 -c {shlex.quote(_SERVER)}")
+    deploy = limited(Journald(forward_to="127.0.0.1:5140"))
+    plain.applied(deploy)
+    assert plain.plan(deploy).changes == 0
+    plain.tell("logger -t rackwright-access 'a line of the access log'")
+    wait_until(lambda: plain.holds("grep -q 'plain rackwright-access - - -  a line of the access log' /run/got"))
+    none = limited(Journald())
+    plain.applied(none)
+    assert plain.plan(none).changes == 0
+    assert not plain.holds(
+        f"test -e {RSYSLOG} || grep -q 5140 /etc/rsyslog.conf || ss -Htn dport = :5140 | grep -q ."
+    )
 
 
 def test_a_journal_that_is_not_managed_is_left_as_it_is(plain: LabHost) -> None:

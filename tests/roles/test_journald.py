@@ -3,14 +3,43 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
-from rackwright.operations.facts.path import Found, PathState
+import pytest
+from pydantic import ValidationError
+
+from rackwright.operations.facts.path import Existing, Found, PathState
 from rackwright.operations.facts.unit import SystemUnitStates, Unit, WrittenAt
 from rackwright.roles.journald.role import configuration, journald, limits
-from rackwright.roles.journald.settings import DROP_IN, Settings
+from rackwright.roles.journald.settings import DROP_IN, RSYSLOG, Settings
 from tests.fakes import commands, play
 
 _SETTINGS = Settings(max_use="500M", keep="30d")
 _TEXT = configuration(limits(_SETTINGS))
+
+
+def test_a_syslog_server_gets_every_line_once_its_file_is_checked() -> None:
+    settings = Settings(forward_to="[fd00::9]:514")
+    played = play(journald, settings=settings, facts=facts(None))
+    sent = played.uploads[f"{RSYSLOG}.rackwright-new"]
+    assert 'target="fd00::9" port="514" protocol="tcp"' in sent
+    assert "rsyslogd -N1 -f" in " ".join(played.commands)
+    assert "install --no-install-recommends -- rsyslog logrotate" in " ".join(played.commands)
+    assert "ForwardToSyslog=yes" in configuration(limits(settings))
+
+
+def test_a_server_that_is_no_longer_named_gets_no_more() -> None:
+    state = {**facts(_TEXT), Existing: (RSYSLOG,)}
+    assert commands(journald, settings=_SETTINGS, facts=state) == [
+        f"rm -rf --one-file-system -- {RSYSLOG}",
+        "systemctl try-restart -- rsyslog.service",
+    ]
+
+
+@pytest.mark.parametrize(
+    "server", ["logs", "logs:", "logs:0", "logs:70000", "fd00::9:514", "@local:5", "a b:5", 'a":5']
+)
+def test_a_server_is_a_host_and_a_port(server: str) -> None:
+    with pytest.raises(ValidationError):
+        Settings(forward_to=server)
 
 
 def facts(text: str | None, *, written: float = 1.0) -> Mapping[object, object]:

@@ -1,0 +1,33 @@
+"""Settings of apt that others may set as well."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+
+from pyinfra.api.command import PyinfraCommand
+from pyinfra.api.operation import operation
+from pyinfra.context import host
+
+from rackwright.operations.facts.apt import AptSettings
+from rackwright.operations.notes import note
+
+
+@operation()
+def apt_unopposed(
+    *, mark: str, switches: Mapping[str, str], lists: Mapping[str, tuple[str, ...]]
+) -> Generator[PyinfraCommand]:
+    """Afterwards it is named where apt's settings come to something else than our file, which sets `mark`, says.
+
+    `switches` must have these values, and `lists` no entry beside these. What another file says is left. Changes
+    nothing.
+    """
+    found = host.get_fact(AptSettings, words=(mark, *switches, *lists))
+    if mark in found:
+        for key, value in switches.items():
+            if found.get(key) != (value,):
+                note(f'another file in /etc/apt/apt.conf.d sets {key} to "{"".join(found.get(key, ()))}"')
+        for key, entries in lists.items():
+            for entry in found.get(f"{key}::", ()):
+                if entry not in entries:
+                    note(f'another file in /etc/apt/apt.conf.d adds "{entry}" to {key}')
+    yield from ()

@@ -1,0 +1,1 @@
+"""AppArmor at work, with the profiles that packages bring."""

@@ -1,0 +1,10 @@
+"""AppArmor at work, with the profiles that packages bring."""
+
+from __future__ import annotations
+
+from rackwright.values import Frozen, Manage
+
+
+class Settings(Frozen):
+    manage: Manage = "yes"
+    """`no` doesn't look whether AppArmor is at work. It is never turned off either way."""

@@ -1,0 +1,1 @@
+"""Who changed what decides over the host, written down by the kernel."""

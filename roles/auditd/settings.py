@@ -1,0 +1,14 @@
+"""Who changed what decides over the host, written down by the kernel."""
+
+from __future__ import annotations
+
+from rackwright.values import Frozen, HostPath, Manage
+
+RULES = "/etc/audit/rules.d/60-rackwright.rules"
+
+
+class Settings(Frozen):
+    manage: Manage = "yes"
+    """`no` leaves the kernel's audit as it is."""
+    watch: tuple[HostPath, ...] = ()
+    """Further files and folders whose changes are written down."""

@@ -1,0 +1,1 @@
+"""A clock that is right: certificates, logs and leases need it."""

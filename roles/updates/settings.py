@@ -1,0 +1,21 @@
+"""Security updates that install themselves, but for what engines and GPUs run on."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from rackwright.values import Frozen, Manage, Shape
+
+APT = "/etc/apt/apt.conf.d/60-rackwright.conf"
+NEEDRESTART = "/etc/needrestart/conf.d/60-rackwright.conf"
+
+Package = Annotated[
+    str, Shape(r"[a-z0-9][a-z0-9+.-]{0,98}\*?", "should be the name of a package, or its beginning and a *")
+]
+
+
+class Settings(Frozen):
+    manage: Manage = "yes"
+    """`no` leaves updates as they are."""
+    exclude: tuple[Package, ...] = ()
+    """Further packages that are never updated by themselves: names, or beginnings of names with `*`."""
