@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import subprocess
 from collections.abc import Iterator
@@ -55,9 +56,10 @@ def box(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Box:
     text = fleet_file.fleet_text(fleet, there)
     for path in (there.model.path, there.runtime.path):
         text = text.replace(str(path), f"/home/{fleet.user}/tool/{path.name}")
-    head, _, tail = text.partition("defaults:")
-    _, _, tail = tail.partition("models:")
-    text = f'{head}hosts:\n  box: {{address: "@local"}}\nmodels:{tail}'
+    head, _, tail = text.partition("\nhosts:")
+    _, _, tail = tail.partition("\nmodels:")
+    head = re.sub(r"^  ssh: .*\n", "", head, flags=re.MULTILINE)
+    text = f'{head}\nhosts:\n  box: {{address: "@local"}}\n\nmodels:{tail}'
     assert made.shell("cat > box.yml", text).returncode == 0
     made("lock")
     return made
