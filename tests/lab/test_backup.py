@@ -258,7 +258,9 @@ def test_a_lock_that_a_killed_restic_left_stops_no_check(backups: Backups) -> No
     host = backups.host
     opened = "-p LoadCredentialEncrypted=password:/etc/rackwright/backup/disk.password.cred -p CacheDirectory=x"
     held = "backup -q --stdin-from-command -- sleep infinity"
-    host.tell(f"systemd-run -q --collect -u holder {opened} sh -c '. /etc/rackwright/backup/disk.values; talk {held}'")
+    host.tell(
+        f"systemd-run -qG -u holder {opened} sh -c '. /etc/rackwright/backup/disk.values; talk {held}'"
+    )
     locks = "ls -A /srv/disk/gate1/locks"
     wait_until(lambda: host.tell(locks) != "")
     host.tell("systemctl kill --signal=KILL holder")
@@ -354,7 +356,7 @@ def test_a_snapshot_and_a_check_are_made_by_hand_and_audited(site: Operator, bac
 
 def test_ctrl_c_stops_watching_and_the_snapshot_goes_on(site: Operator, backups: Backups) -> None:
     before = backups.state("own").snapshot
-    backups.host.tell("systemd-run -q --collect -u holder flock /run/rackwright-backup/own.lock sleep infinity")
+    backups.host.tell("systemd-run -qG -u holder flock /run/rackwright-backup/own.lock sleep infinity")
     running = site.start("backup", "run")
     wait_until(lambda: backups.state("own").running)
     running.send_signal(signal.SIGINT)

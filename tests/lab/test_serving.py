@@ -17,6 +17,7 @@ from rackwright.roles.probe.settings import Settings as Probe
 from rackwright.roles.replica.proof import proof, proof_command
 from rackwright.roles.replica.settings import Settings as Replica
 from rackwright.roles.replica.state import COMMAND, ReplicaState, parse
+from rackwright.route import Route
 from rackwright.values import File
 from tests.lab.deployed import LabHost
 from tests.lab.labs import fresh_lab
@@ -84,8 +85,8 @@ class Serving:
         from rackwright.roles.replica.role import replica
 
         layout(settings=Layout(fleet="lab", host=self.host.name, serves=True))
-        llama_cpp(settings=RUNTIME, files=(self.archive,))
-        model_store(settings=self.store)
+        llama_cpp(settings=RUNTIME, files=(self.archive,), route=Route())
+        model_store(settings=self.store, route=Route())
         replica(settings=self.replica)
         probe(settings=self.probe)
 
