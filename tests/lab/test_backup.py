@@ -258,9 +258,7 @@ def test_a_lock_that_a_killed_restic_left_stops_no_check(backups: Backups) -> No
     host = backups.host
     opened = "-p LoadCredentialEncrypted=password:/etc/rackwright/backup/disk.password.cred -p CacheDirectory=x"
     held = "backup -q --stdin-from-command -- sleep infinity"
-    host.tell(
-        f"systemd-run -qG -u holder {opened} sh -c '. /etc/rackwright/backup/disk.values; talk {held}'"
-    )
+    host.tell(f"systemd-run -qG -u holder {opened} sh -c '. /etc/rackwright/backup/disk.values; talk {held}'")
     locks = "ls -A /srv/disk/gate1/locks"
     wait_until(lambda: host.tell(locks) != "")
     host.tell("systemctl kill --signal=KILL holder")

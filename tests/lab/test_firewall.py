@@ -259,7 +259,7 @@ def test_what_is_for_others_is_not_passed_on(walled: LabHost, other: LabHost) ->
     kept = reaches_at(other, "10.50.77.2", 9000)
     other.tell("ip route del 10.50.77.0/30")
     walled.tell("systemctl stop behind.service; ip netns del behind")
-    assert found == ("packet forwarding",)
+    assert "packet forwarding" in found
     assert not shut
     assert kept
 

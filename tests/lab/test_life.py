@@ -356,9 +356,15 @@ def test_ctrl_c_in_a_rollout_ends_with_the_replica_that_is_being_restarted(site:
 
 def test_ctrl_c_while_an_engine_is_awaited_names_it_and_it_comes_all_the_same(site: Operator, lab: Lab) -> None:
     lab.exec("gpu2", "systemctl stop rackwright-assistant@1")
-    # Before it comes back, gateways see it down; after it is back they take seconds to believe it.
     wait_until(lambda: site.replicas()["gpu2/assistant@1"]["traffic"] == "no", 30)
+    # It starts again, and the gateway can't see that.
+    lab.exec(
+        "gate1",
+        "nft add table inet blind; nft add chain inet blind out '{ type filter hook output priority 0; }'; "
+        f"nft add rule inet blind out ip daddr {lab.fleet().hosts['gpu2']} tcp dport 8100 drop",
+    )
     said = interrupted(site.start("apply", "--yes"), "] wait until every engine answers")
+    lab.exec("gate1", "nft delete table inet blind")
     assert "error: interrupted; not seen to answer yet: gpu2/assistant@1" in said
     assert site("lease", "show", "--json").json["lease"] is None
     wait_until(lambda: site.replicas()["gpu2/assistant@1"]["traffic"] == "yes", 60)

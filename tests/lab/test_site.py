@@ -21,6 +21,13 @@ SOURCES = "/etc/apt/sources.list.d"
 
 _FLEET = """fleet: lab
 {site}
+defaults:
+  baseline:
+    sysctl: {{kernel: no}}
+    time_sync: {{manage: no}}
+    updates: {{manage: no}}
+    auditd: {{manage: no}}
+    apparmor: {{manage: no}}
 hosts: {{closed: {{address: {address}, ssh: {{user: {user}, key: {key}}}}}}}
 models:
   assistant:
