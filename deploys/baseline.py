@@ -7,6 +7,7 @@ from pyinfra.context import host
 from rackwright.fleet.host import HostModel
 from rackwright.roles.apparmor.role import apparmor
 from rackwright.roles.auditd.role import auditd
+from rackwright.roles.fail2ban.role import fail2ban
 from rackwright.roles.firewall.role import firewall
 from rackwright.roles.journald.role import journald
 from rackwright.roles.layout.role import layout
@@ -37,6 +38,7 @@ def baseline() -> None:
     people(settings=model.people)
     wanted = model.baseline
     time_sync(settings=wanted.time_sync)
+    fail2ban(settings=wanted.fail2ban, ssh_port=model.firewall.ssh_port, never=model.never_shut_out)
     journald(settings=wanted.journald)
     sysctl(settings=wanted.sysctl)
     updates(settings=wanted.updates)

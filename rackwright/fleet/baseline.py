@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rackwright.roles.apparmor.settings import Settings as AppArmor
 from rackwright.roles.auditd.settings import Settings as Auditd
+from rackwright.roles.fail2ban.settings import Settings as Fail2ban
 from rackwright.roles.journald.settings import Settings as Journald
 from rackwright.roles.sshd.settings import Settings as Sshd
 from rackwright.roles.sysctl.settings import Settings as Sysctl
@@ -21,6 +22,8 @@ class Baseline(Frozen):
     """How people get in."""
     time_sync: TimeSync = TimeSync.model_construct()
     """A clock that is right."""
+    fail2ban: Fail2ban = Fail2ban.model_construct()
+    """Who fails to log in again and again is shut out of sshd."""
     journald: Journald = Journald.model_construct()
     """How much the journal keeps, and for how long."""
     sysctl: Sysctl = Sysctl.model_construct()

@@ -84,6 +84,8 @@ class HostModel:
     credentials: Credentials = Credentials()
     people: People = field(default_factory=People)
     site: Site = field(default_factory=Site)
+    never_shut_out: tuple[Network, ...] = ()
+    """By fail2ban, whatever they do."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ class _Composer:
             firewall=self._firewall(name, replicas),
             baseline=self.fleet.file.hosts[name].baseline.decided(),
             people=self._people(name),
+            never_shut_out=self._never_shut_out(name),
             certificates=self._certificates(name, serves=bool(replicas)),
             model_store=self._model_store(name, replicas) if replicas else None,
             runtimes=self._runtimes(replicas),
@@ -222,6 +225,14 @@ class _Composer:
 
     def _networks(self, hosts: tuple[str, ...]) -> tuple[Network, ...]:
         return tuple(ip_network(self.fleet.service(host)) for host in hosts)
+
+    def _never_shut_out(self, name: str) -> tuple[Network, ...]:
+        """The fleet's hosts, by every address that the fleet file knows, and whom it names."""
+        file = self.fleet.file
+        reached = [_network(file.hosts[host].address) for host in self.fleet.hosts]
+        hosts = {*self._networks(self.fleet.hosts), *(network for network in reached if network)}
+        named = file.hosts[name].baseline.fail2ban.never
+        return (*(file.firewall.admin_from if named is None else named), *sorted(hosts, key=str))
 
     def _certificates(self, name: str, *, serves: bool) -> tuple[Certificate, ...]:
         certificates = []
@@ -378,6 +389,13 @@ def _let_in(name: str, person: Person) -> LetIn:
         until=person.until,
         adopt=person.existing == "adopt",
     )
+
+
+def _network(address: str) -> Network | None:
+    try:
+        return ip_network(address)
+    except ValueError:
+        return None  # a DNS name, or @local
 
 
 def host_models(

@@ -15,6 +15,7 @@ from rackwright.lifecycle.drains import MissingDrain, missing_drains
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.survey import Survey, Surveyed, survey
 from rackwright.roles.backup.settings import OLDEST_RESTIC
+from rackwright.roles.fail2ban.bans import bans_us
 from rackwright.roles.firewall.closing import Closing, closing, locks_out, refusals
 from rackwright.roles.firewall.settings import Settings as Firewall
 from rackwright.roles.people.refusals import refusals as people_refusals
@@ -72,6 +73,7 @@ def plan(site: Site, *, only: tuple[str, ...] = ()) -> Plan:
     refuse_sshd(site)
     refuse_restic(site, surveyed)
     refuse_people(site, surveyed)
+    refuse_bans(site, surveyed)
     return Plan(
         run=Run(unreachable=dict(surveyed.unreachable)) + run,
         closing=closing_ports(site, surveyed) if "firewall" in (only or ("firewall",)) else {},
@@ -157,6 +159,18 @@ def refuse_sshd(site: Site) -> None:
         target = site.remote.connection(name).target
         pinned = [key.type for key in lookup(target).keys]
         if target.address != "@local" and (problem := sshd_locks_out(model.baseline.sshd, pinned)):
+            problems.append(replace(problem, where=f"{name}: {problem.where}"))
+    if problems:
+        raise FleetError(problems)
+
+
+def refuse_bans(site: Site, surveyed: Survey) -> None:
+    """Raise FleetError naming each host whose fail2ban could shut us out."""
+    problems = []
+    for name, host in surveyed.hosts.items():
+        model = site.models[name]
+        problem = host.connected and bans_us(model.baseline.fail2ban, model.never_shut_out, host.connected.source)
+        if problem:
             problems.append(replace(problem, where=f"{name}: {problem.where}"))
     if problems:
         raise FleetError(problems)

@@ -33,7 +33,7 @@ FIELDS = sorted(
 
 def keys() -> list[str]:
     """Return every key of the example, those of options that are commented out too."""
-    return re.findall(r"^[ #]*(?:- )?\{?([a-z_]+):(?: |$)", EXAMPLE.read_text(), re.MULTILINE)
+    return re.findall(r"^[ #]*(?:- )?\{?([a-z0-9_]+):(?: |$)", EXAMPLE.read_text(), re.MULTILINE)
 
 
 def test_loads_without_a_problem():

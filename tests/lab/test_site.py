@@ -23,6 +23,7 @@ _FLEET = """fleet: lab
 {site}
 defaults:
   baseline:
+    fail2ban: {{manage: no}}
     sysctl: {{kernel: no}}
     time_sync: {{manage: no}}
     updates: {{manage: no}}

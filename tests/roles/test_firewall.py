@@ -106,7 +106,13 @@ def test_new_rules_are_loaded_after_the_timer_that_reverts_them_is_armed() -> No
     played = play(firewall, settings=_SETTINGS, facts=facts(Filter()))
     assert played.uploads == {"/run/rackwright-firewall/new": _RULES}
     script = played.commands[-1]
-    order = ["nft -c -f", "before.nft", "--on-active=60", "nft -f /run/rackwright-firewall/new", "firewall.live"]
+    order = [
+        "nft -c -f",
+        "before.nft",
+        "systemd-run --quiet --collect --unit=rackwright-firewall-revert --on-active=60",
+        "nft -f /run/rackwright-firewall/new",
+        "firewall.live",
+    ]
     places = [script.rindex(step) for step in order]
     assert places == sorted(places)
     assert played.diffs["Load the packet filter, until it is confirmed"].startswith(f"--- /dev/null\n+++ {BOOT_FILE}")

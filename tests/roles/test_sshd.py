@@ -150,7 +150,16 @@ def test_new_settings_are_checked_and_act_after_the_timer_that_reverts_them_is_a
     played = play(sshd, settings=_KEYS, facts=facts(_FRESH, "old\n"))
     assert played.uploads == {SSHD.new: _WANTED}
     script = played.commands[-1].partition("sockets()")[2]
-    order = ["all_read", f"good {SSHD.new}", "save\n", "--on-active=60", PENDING, "sshd -t", "says_so", "reload"]
+    order = [
+        "all_read",
+        f"good {SSHD.new}",
+        "save\n",
+        "systemd-run --quiet --collect --unit=rackwright-sshd-revert --on-active=60",
+        PENDING,
+        "sshd -t",
+        "says_so",
+        "reload",
+    ]
     places = [script.index(step) for step in order]
     assert places == sorted(places)
     assert played.diffs[_PENDING].splitlines()[3:5] == ["-old", f"+{INCLUDE}"]

@@ -29,6 +29,7 @@ SYSTEM_UNITS = (
     "apt-daily.timer",
     "auditd.service",
     "chrony.service",
+    "fail2ban.service",
     "ntpsec.service",
     "openntpd.service",
     "rsyslog.service",

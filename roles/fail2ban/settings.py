@@ -1,0 +1,24 @@
+"""Who fails to log in again and again is shut out for a while."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from rackwright.values import Frozen, Manage, NetworkField, Seconds
+
+JAIL = "/etc/fail2ban/jail.d/rackwright.conf"
+
+
+class Settings(Frozen):
+    manage: Manage = "yes"
+    """`no` leaves fail2ban as it is."""
+    tries: Annotated[int, Field(ge=1, le=1000)] = 5
+    """Failed logins of one address."""
+    within: Annotated[Seconds, Field(ge=1)] = 600
+    """How long a failure counts."""
+    ban: Annotated[Seconds, Field(ge=1)] = 3600
+    """How long the address is shut out of sshd."""
+    never: tuple[NetworkField, ...] | None = None
+    """Networks that are never shut out, beside the fleet's hosts; `firewall.admin_from` when absent."""
