@@ -46,6 +46,8 @@ def configuration(settings: Settings, ssh_port: int, never: tuple[Network, ...])
         "[sshd]\n"
         "enabled = true\n"
         "backend = systemd\n"
+        # Not by unit, as the filter would: of a process that ends at once the journal often no longer finds that out.
+        "journalmatch = _UID=0 SYSLOG_IDENTIFIER=sshd-session + _UID=0 SYSLOG_IDENTIFIER=sshd\n"
         # Where only keys get in, a failure is a connection that ends before it is logged in.
         "mode = aggressive\n"
         f"port = {ssh_port}\n"

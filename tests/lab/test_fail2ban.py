@@ -86,11 +86,7 @@ def test_who_fails_is_shut_out_who_is_never_to_be_is_not_and_our_rules_load_besi
     for host in (stranger, friend):
         for _ in range(2):
             assert "Permission denied" in fails_to_log_in(host, watched)
-    try:
-        wait_until(lambda: banned(watched) == [stranger.address], 20)
-    except AssertionError:
-        print(watched.tell("cat /var/log/fail2ban.log; journalctl -q -u ssh -n 30; ls -l /var/log/journal/* /run/log/journal/*; fail2ban-client status sshd; date"))
-        raise
+    wait_until(lambda: banned(watched) == [stranger.address])
     assert "refused" in fails_to_log_in(stranger, watched)
     watched.tell("systemctl reload rackwright-firewall.service")
     assert "refused" in fails_to_log_in(stranger, watched)

@@ -42,6 +42,7 @@ def test_the_jail_says_who_is_shut_out_and_who_never_is() -> None:
         "ignoreip": "127.0.0.0/8 ::1 10.20.0.0/24 10.20.0.11/32",
     }
     assert jail["sshd"]["banaction"] == "nftables"
+    assert "_SYSTEMD_UNIT" not in jail["sshd"]["journalmatch"]
 
 
 def test_the_jail_is_tried_within_the_whole_folder_before_it_takes_its_place() -> None:
