@@ -12,6 +12,18 @@ DOMAIN = "llm.lab.internal"
 _NOTE = "written"
 _SUFFIXES = ("yml", "lock", "lock.next", "keys.yml", "known_hosts", "key", "ca.crt")
 
+BASELINE = """\
+  # Containers have no kernel of their own, nor its clock; a lab is quicker with few packages.
+  baseline:
+    fail2ban: {manage: no}
+    sysctl: {kernel: no}
+    time_sync: {manage: no}
+    updates: {manage: no}
+    auditd: {manage: no}
+    apparmor: {manage: no}
+"""
+"""What `defaults` of a lab's fleet file say of its hosts themselves."""
+
 _TEXT = """\
 # The fleet file of a lab: disposable hosts on this machine, made by `rackwright lab up`.
 # A fleet of metal looks the same, with other addresses and a larger model.
@@ -20,15 +32,7 @@ fleet: {name}
 # How this machine reaches the hosts: an ordinary user, who has sudo without a password.
 defaults:
   ssh: {{user: {user}, key: {key}}}
-  # Containers have no kernel of their own, nor its clock; a lab is quicker with few packages.
-  baseline:
-    fail2ban: {{manage: no}}
-    sysctl: {{kernel: no}}
-    time_sync: {{manage: no}}
-    updates: {{manage: no}}
-    auditd: {{manage: no}}
-    apparmor: {{manage: no}}
-
+{baseline}
 hosts:
 {hosts}
 
@@ -69,6 +73,7 @@ def fleet_text(fleet: LabFleet, artefacts: Artefacts) -> str:
     return _TEXT.format(
         name=fleet.name,
         user=fleet.user,
+        baseline=BASELINE,
         key=fleet.key,
         hosts="\n".join(f"  {host + ':':{width}} {{address: {fleet.hosts[host]}}}" for host in names),
         model=artefacts.model.path,

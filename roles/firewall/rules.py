@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
+from rackwright.operations.haproxy.rendering import render
 from rackwright.roles.firewall.settings import At, Confined, Opening, Settings
 from rackwright.values import Address, Network
 
@@ -18,15 +17,9 @@ _LONGEST_COMMENT = 120
 
 def rules(settings: Settings) -> str:
     """Given what stands open, return a file that replaces our table, and nothing else, in one step."""
-    # The text is for nft, not for a browser: there is nothing to escape as HTML.
-    environment = Environment(  # noqa: S701
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("rackwright.nft.j2").render(
+    return render(
+        Path(__file__).parent / "templates",
+        "rackwright.nft.j2",
         apart=dict(_apart(settings)),
         rules=_openings(settings, "address"),
         vrrp=[f'{source} meta l4proto 112 accept comment "VRRP"' for source in _sources(_hosts(settings.vrrp_from))],

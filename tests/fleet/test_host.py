@@ -10,10 +10,9 @@ import pytest
 from rackwright.errors import FleetError
 from rackwright.fleet.host import HostModel, host_models
 from rackwright.fleet.load import load_fleet
-from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, model_digest
 from rackwright.roles.firewall.settings import At
 from rackwright.roles.gateway.configuration import haproxy_cfg
-from rackwright.values import File
+from tests.wheel_plan import lock
 
 _FLEET = """
 fleet: acme
@@ -39,14 +38,7 @@ def composed(tmp_path: Any, text: str = _FLEET) -> dict[str, HostModel]:
     path = tmp_path / "acme.yml"
     path.write_text(text % ("0" * 64))
     fleet = load_fleet(path)
-    weights = File(path="tiny.gguf", url="https://models.example/tiny.gguf", size=1, sha256="0" * 64)
-    build = File(path="b1.tar.gz", url="https://models.example/b1.tar.gz", size=1, sha256="0" * 64)
-    model = ModelLock(source=fleet.file.models["tiny"].source, digest=model_digest([weights]), files=(weights,))
-    runtime = RuntimeLock(kind="llama_cpp", version="b1", files=(build,))
-    ports = {replica.host: {replica.name: 8100} for replica in fleet.replicas}
-    return host_models(
-        fleet, Lock(fleet="acme", models={"tiny": model}, runtimes={"llama_cpp-b1": runtime}, ports=ports)
-    )
+    return host_models(fleet, lock(fleet))
 
 
 def open_at(model: HostModel, at: At) -> set[int]:

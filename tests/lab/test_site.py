@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from rackwright.lab import artefacts
+from rackwright.lab import artefacts, fleet_file
 from rackwright.lab.hosts import Lab
 from rackwright.roles.site.settings import AptMirror, Keyring, Settings
 from rackwright.route import Route
@@ -22,14 +22,7 @@ SOURCES = "/etc/apt/sources.list.d"
 _FLEET = """fleet: lab
 {site}
 defaults:
-  baseline:
-    fail2ban: {{manage: no}}
-    sysctl: {{kernel: no}}
-    time_sync: {{manage: no}}
-    updates: {{manage: no}}
-    auditd: {{manage: no}}
-    apparmor: {{manage: no}}
-hosts: {{closed: {{address: {address}, ssh: {{user: {user}, key: {key}}}}}}}
+{baseline}hosts: {{closed: {{address: {address}, ssh: {{user: {user}, key: {key}}}}}}}
 models:
   assistant:
     source: hf:acme/smol
@@ -82,6 +75,7 @@ def operator(lab: Lab, way_out: Mirror, tmp_path_factory: pytest.TempPathFactory
     path, fleet = tmp_path_factory.mktemp("fleet") / "test.yml", lab.fleet()
     runtime = artefacts.ensure(lambda _: None).runtime
     text = _FLEET.format(
+        baseline=fleet_file.BASELINE,
         site=_SITE.format(
             hub=way_out.hub, proxy=way_out.proxy, address=way_out.address, apt=way_out.apt, index=way_out.index
         ),
