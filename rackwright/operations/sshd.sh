@@ -2,7 +2,10 @@
 
 # ssh.service's folder: it may not run yet where a socket starts it. A file by itself knows no host keys.
 good() { install -d -m 0755 /run/sshd && /usr/sbin/sshd -t -f "$1" -h "$(key)"; }
-key() { /usr/sbin/sshd -T | sed -n '/^hostkey /{s///p;q}'; }
+# By default it names one of each type, also those the host hasn't.
+key() {
+	/usr/sbin/sshd -T | sed -n 's/^hostkey //p' | while read -r key; do [ ! -e "$key" ] || { echo "$key"; break; }; done
+}
 told() { /usr/sbin/sshd -T "$@" | grep -E "^($keywords) "; }
 
 # A reload would put to work what others wrote and never tried: whether that lets us in, nobody knows.

@@ -195,6 +195,18 @@ def test_a_sshd_that_a_socket_starts_is_changed_and_changed_back(locked: LabHost
     assert locked.holds("systemctl is-active ssh.socket")
 
 
+def test_one_host_key_is_enough(locked: LabHost) -> None:
+    away = (
+        "rm -rf /root/away; mkdir /root/away; mv /etc/ssh/ssh_host_rsa_key* /etc/ssh/ssh_host_ecdsa_key* /root/away"
+    )
+    locked.tell(f"{away}; systemctl reload ssh.service")
+    try:
+        admit_keys_only(locked)
+        assert "hmac-sha1" not in effective(locked, "macs")["macs"]
+    finally:
+        locked.tell("mv /root/away/* /etc/ssh")
+
+
 def test_what_wins_over_ours_is_named_and_left_and_keep_takes_it_over(locked: LabHost) -> None:
     locked.tell(
         "cd /etc/ssh/sshd_config.d; echo 'PasswordAuthentication yes' > 00-aaa.conf; "

@@ -1,0 +1,63 @@
+"""A bare machine, an apply with the whole baseline on, a reboot: what then holds on its own kernel."""
+
+from __future__ import annotations
+
+import pytest
+
+from rackwright.lab.vm import Vm
+from rackwright.roles.sysctl.hardening import wanted as kernel_settings
+from rackwright.roles.sysctl.settings import Settings as Sysctl
+from tests.heavy.hardened import Hardened, fleet_of, hardening_index
+
+pytestmark = pytest.mark.heavy
+
+
+@pytest.fixture(scope="module")
+def hardened(vm: Vm, tmp_path_factory: pytest.TempPathFactory) -> Hardened:
+    """Applied, and booted again since."""
+    before = hardening_index(vm)
+    operator = fleet_of(vm, tmp_path_factory.mktemp("site"))
+    operator("apply", "--yes", timeout=1800)
+    vm.reboot()
+    return Hardened(vm, operator, before)
+
+
+def test_everything_has_started_at_boot(hardened: Hardened) -> None:
+    assert hardened.tell("systemctl list-units --failed --plain --no-legend") == ""
+
+
+def test_the_kernel_has_the_settings_at_boot(hardened: Hardened) -> None:
+    wanted = {key: value for key, value in kernel_settings(Sysctl()).items() if "*" not in key}
+    assert len(wanted) > 10
+    found = hardened.tell(f"sysctl {' '.join(wanted)}").splitlines()
+    assert dict(line.split(" = ") for line in found) == wanted
+    of_interfaces = "sysctl -n $(sysctl -aN | grep -E '^net.ipv4.conf.[^.]+.accept_redirects$')"
+    assert set(hardened.tell(of_interfaces).split()) == {"0"}
+
+
+def test_the_packet_filter_acts_at_boot_before_there_is_a_network(hardened: Hardened) -> None:
+    assert '"ssh from admins"' in hardened.tell("nft list table inet rackwright")
+    filtered, connected = (
+        int(hardened.tell(f"systemctl show -P ActiveEnterTimestampMonotonic {unit}"))
+        for unit in ("rackwright-firewall.service", "systemd-networkd.service")
+    )
+    assert 0 < filtered < connected
+
+
+def test_apparmor_is_enforced(hardened: Hardened) -> None:
+    assert hardened.tell("cat /sys/module/apparmor/parameters/enabled") == "Y"
+    assert "(enforce)" in hardened.tell("cat /sys/kernel/security/apparmor/profiles")
+
+
+def test_the_journal_reaches_back_over_the_reboot(hardened: Hardened) -> None:
+    assert len(hardened.tell("journalctl --list-boots --no-pager -q").splitlines()) == 2
+
+
+def test_a_second_apply_changes_nothing(hardened: Hardened) -> None:
+    assert hardened.operator("apply", "--yes", "--json").json["changed"] == 0
+
+
+def test_lynis_finds_the_machine_harder_than_before(hardened: Hardened) -> None:
+    after = hardening_index(hardened.vm)
+    print(f"lynis hardening index: {hardened.index_before} before, {after} after")
+    assert after > hardened.index_before

@@ -1,0 +1,169 @@
+"""What ends a command halfway, and how the next one goes on: another operator, SIGKILL, Ctrl-C, a dead host."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from rackwright.lab.hosts import Lab
+from tests.lab.engines import change_parallel, pid
+from tests.lab.labs import fresh_lab
+from tests.lab.operator import Operator, operator
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with fresh_lab("interrupted", "gate1", "gpu1", "gpu2") as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Operator:
+    site = operator(tmp_path_factory.mktemp("site"), lab.fleet())
+    site("apply", "--yes")
+    return site
+
+
+def interrupted(process: subprocess.Popen[str], at: str) -> str:
+    """Ctrl-C when it prints `at`: it exits 1. Return what it says from there on."""
+    read_until(process, at)
+    process.send_signal(signal.SIGINT)
+    assert process.stdout is not None
+    said = process.stdout.read()
+    assert process.wait(timeout=60) == 1, said
+    return said
+
+
+def kill_when(process: subprocess.Popen[str], text: str) -> None:
+    """SIGKILL it as soon as it prints the text."""
+    read_until(process, text)
+    process.kill()
+    process.wait()
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> None:
+    assert process.stdout is not None
+    if not any(text in line for line in process.stdout):
+        pytest.fail(f"it ended without {text!r}")
+
+
+def test_a_second_operator_is_refused_by_name(site: Operator) -> None:
+    first = site.start("restart", "gpu1/assistant@1", "--yes")
+    assert first.stdout is not None
+    assert "gpu1/assistant@1: gate" in first.stdout.readline()
+    refused = site("apply", "--yes", check=11)
+    assert "the fleet is leased by" in refused.err
+    assert "restart gpu1/assistant@1" in refused.err
+    assert first.wait(timeout=120) == 0
+
+
+def test_an_apply_killed_while_it_changes_hosts_is_finished_by_the_next(site: Operator, lab: Lab) -> None:
+    parallel = change_parallel(site)
+    kill_when(site.start("apply", "--yes"), "+ gpu")
+    refused = site("apply", "--yes", check=11)
+    assert "the fleet is leased by" in refused.err
+    site("lease", "break", "--reason", "killed", "--yes")
+    site("apply", "--yes")
+    assert site("apply", "--yes", "--json").json["changed"] == 0
+    for host in ("gpu1", "gpu2"):
+        assert parallel in lab.exec(host, f"tr '\\0' ' ' < /proc/{pid(lab, host)}/cmdline").out
+
+
+def test_an_apply_killed_while_it_restarts_engines_is_finished_by_the_next(site: Operator, lab: Lab) -> None:
+    parallel = change_parallel(site)
+    kill_when(site.start("apply", "--yes"), "gpu1/assistant@1: act")
+    assert site.replicas()["gpu1/assistant@1"]["traffic"].startswith("drained: apply")
+    assert site("plan", "--json").json["returns"] == ["gpu1/assistant@1"]
+    # The minute that a dead operator's lease has left passes.
+    lab.exec("gate1", "sed -i -E '1s/[0-9]+$/1/' /var/lib/rackwright/control/lease")
+    assert "took over an expired lease" in site("apply", "--yes").err
+    assert all(replica["traffic"] == "yes" for replica in site.replicas().values())
+    assert site("apply", "--yes", "--json").json["changed"] == 0
+    for host in ("gpu1", "gpu2"):
+        assert parallel in lab.exec(host, f"tr '\\0' ' ' < /proc/{pid(lab, host)}/cmdline").out
+
+
+def test_ctrl_c_ends_after_the_running_operation_and_gives_the_lease_back(site: Operator, lab: Lab) -> None:
+    recorded = lab.exec("gpu1", "cat /var/lib/rackwright/record.json").out
+    change_parallel(site)
+    said = interrupted(site.start("apply", "--yes"), "+ gpu")
+    assert re.search(r"interrupted: \d+ operations? not run; rackwright plan shows what is left", said)
+    assert lab.exec("gpu1", "cat /var/lib/rackwright/record.json").out == recorded
+    audits = [lab.exec(host, "tail -n 1 /var/lib/rackwright/audit.log").out for host in ("gate1", "gpu1", "gpu2")]
+    assert any("then interrupted" in line for line in audits)
+    site("apply", "--yes")
+    assert site("apply", "--yes", "--json").json["changed"] == 0
+
+
+def test_ctrl_c_in_a_rollout_ends_with_the_replica_that_is_being_restarted(site: Operator, lab: Lab) -> None:
+    parallel = change_parallel(site)
+    said = interrupted(site.start("apply", "--yes"), "gpu1/assistant@1: act")
+    assert "error: interrupted; done: gpu1/assistant@1; not begun: gpu2/assistant@1" in said
+    assert re.search(r"^gpu1 +\d", said, re.MULTILINE), "the hosts' totals are printed as well"
+    assert site("lease", "show", "--json").json["lease"] is None
+    replicas = site.replicas()
+    assert all(replica["traffic"] == "yes" for replica in replicas.values())
+    assert replicas["gpu2/assistant@1"]["pending"]
+    assert "then failed: interrupted" in lab.exec("gpu1", "tail -n 1 /var/lib/rackwright/audit.log").out
+    assert site("apply", "--yes", "--json").json["restarted"] == ["gpu2/assistant@1"]
+    for host in ("gpu1", "gpu2"):
+        assert parallel in lab.exec(host, f"tr '\\0' ' ' < /proc/{pid(lab, host)}/cmdline").out
+
+
+def test_ctrl_c_while_an_engine_is_awaited_names_it_and_it_comes_all_the_same(site: Operator, lab: Lab) -> None:
+    lab.exec("gpu2", "systemctl stop rackwright-assistant@1")
+    wait_until(lambda: site.replicas()["gpu2/assistant@1"]["traffic"] == "no", 30)
+    # It starts again, and the gateway can't see that.
+    lab.exec(
+        "gate1",
+        "nft add table inet blind; nft add chain inet blind out '{ type filter hook output priority 0; }'; "
+        f"nft add rule inet blind out ip daddr {lab.fleet().hosts['gpu2']} tcp dport 8100 drop",
+    )
+    said = interrupted(site.start("apply", "--yes"), "] wait until every engine answers")
+    lab.exec("gate1", "nft delete table inet blind")
+    assert "error: interrupted; not seen to answer yet: gpu2/assistant@1" in said
+    assert site("lease", "show", "--json").json["lease"] is None
+    wait_until(lambda: site.replicas()["gpu2/assistant@1"]["traffic"] == "yes", 60)
+    assert site("apply", "--yes", "--json").json["changed"] == 0
+
+
+def test_a_second_ctrl_c_ends_at_once_and_the_next_apply_returns_what_it_left(site: Operator) -> None:
+    restarting = site.start("restart", "gpu1/assistant@1", "--yes")
+    read_until(restarting, "gpu1/assistant@1: act")
+    restarting.send_signal(signal.SIGINT)
+    said = interrupted(restarting, "Ctrl-C again ends it at once")
+    assert said.splitlines()[-1] == "error: interrupted"
+    assert "Traceback" not in said
+    assert site("lease", "show", "--json").json["lease"] is None
+    assert site.replicas()["gpu1/assistant@1"]["traffic"].startswith("drained: restart")
+    site("apply", "--yes")
+    assert site.replicas()["gpu1/assistant@1"]["traffic"] == "yes"
+
+
+def test_a_dead_host_is_named_and_stops_nobody(site: Operator, lab: Lab) -> None:
+    lab.kill("gpu2")
+    said = site("apply", "--yes", "--json", check=3)
+    assert said.json["failed_hosts"] == ["gpu2"]
+    assert said.json["hosts"]["gpu1"]["failed"] == 0
+    found = site("status", "--json", check=12).json
+    (host,) = (host for host in found["hosts"] if host["host"] == "gpu2")
+    assert host["state"].startswith("unreachable")
+    lab.start("gpu2")
+    assert site("apply", "--yes", "--json").json["failed"] == 0
+
+
+def test_a_changed_host_key_is_refused_loudly(site: Operator) -> None:
+    known = site.path.with_suffix(".known_hosts")
+    text = known.read_text()
+    lines = text.splitlines()
+    known.write_text(text.replace(lines[0].split()[2], lines[1].split()[2]))
+    said = site("check", "--limit", "gate1", check=12)
+    known.write_text(text)
+    assert "host key" in said.out.lower()
