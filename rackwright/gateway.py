@@ -142,9 +142,13 @@ class Gateways:
         self._paths, self._drains = paths, drains
         self._helpers = _HELPERS.format(run=paths.run, configuration=paths.configuration, drains=drains)
 
-    def only(self, host: str) -> Gateways:
-        """Return this one of them."""
-        return Gateways(self._remote, (host,), paths=self._paths, drains=self._drains)
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        return self._hosts
+
+    def only(self, hosts: Iterable[str]) -> Gateways:
+        """Return these of them."""
+        return Gateways(self._remote, hosts, paths=self._paths, drains=self._drains)
 
     def servers(self) -> dict[str, ServerState]:
         """Return every replica that a gateway knows, by HOST/MODEL@N."""

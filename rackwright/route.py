@@ -48,6 +48,9 @@ class Route(Frozen):
         return (*proxied, *(("--cacert", self.ca_bundle) if self.ca_bundle else ()))
 
 
+DIRECT = Route()
+
+
 def goes_past(no_proxy: Iterable[str], host: str) -> bool:
     """Given what is reached without the proxy, say whether a host (a name or an address) is among it."""
     try:

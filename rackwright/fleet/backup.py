@@ -13,6 +13,7 @@ from rackwright.errors import FleetError, Problem
 from rackwright.fleet.source import FileSource, parse_source
 from rackwright.roles.backup.settings import Access, Settings
 from rackwright.roles.backup.settings import Repository as RepositorySettings
+from rackwright.route import DIRECT, Route
 from rackwright.values import ControllerPath, Frozen, HostPath, Line, Manage, Name, Seconds, SecretReference, Shape
 
 if TYPE_CHECKING:
@@ -136,15 +137,15 @@ class Backup(Frozen):
         return self
 
 
-def backup_of(fleet: Fleet, lock: Lock, host: str) -> Settings | None:
-    """Return what this host saves and where; None: the fleet file has no backup."""
+def backup_of(fleet: Fleet, lock: Lock, host: str, route: Route = DIRECT) -> Settings | None:
+    """Return what this host saves, and where to, rest servers by `route`; None: the fleet file has no backup."""
     asked = fleet.file.backup
     if asked is None:
         return None
     weights = tuple(_weights(fleet, lock, host)) if asked.models == "yes" else ()
     return Settings(
         host=host,
-        repositories=tuple(_repository(repository, host) for repository in asked.to),
+        repositories=tuple(_repository(repository, host, route) for repository in asked.to),
         sources=(*_SAVED, *weights),
         must=(*_MUST, *(f"{folder}/.verified" for folder in weights)),
         exclude=_EXCLUDED,
@@ -164,7 +165,7 @@ def _weights(fleet: Fleet, lock: Lock, host: str) -> list[str]:
     ]
 
 
-def _repository(asked: Repository, host: str) -> RepositorySettings:
+def _repository(asked: Repository, host: str, route: Route) -> RepositorySettings:
     return RepositorySettings(
         name=asked.name,
         url=f"{asked.url}/{host}",
@@ -173,6 +174,7 @@ def _repository(asked: Repository, host: str) -> RepositorySettings:
         known_hosts=_known_hosts(asked),
         user=asked.user,
         own_authority=asked.ca is not None,
+        route=route if asked.kind == "rest" else DIRECT,
     )
 
 

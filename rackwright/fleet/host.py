@@ -105,7 +105,7 @@ class _Composer:
         host_proxy = self._host_proxy(name, replicas) if replicas else None
         gateway = self._gateway(name) if name in self.fleet.gateways else None
         vip = self._vip(name)
-        backup = backup_of(self.fleet, self.lock, name)
+        backup = backup_of(self.fleet, self.lock, name, route_from_hosts(self.fleet))
         return HostModel(
             name=name,
             layout=self._layout(name, units, probes, host_proxy, gateway, vip, backup),

@@ -99,7 +99,7 @@ def _carry_out(work: _Work, planned: Plan) -> Applied:
         with failure_audited(work.site, work.held, run):
             restarts = _due(planned, run)
             _settle(work, run, restarts)
-            _restart(work, restarts, restarted)
+            _restart(work, run, restarts, restarted)
     except RackwrightError as error:
         return Applied(run, tuple(restarted), error)
     return Applied(run, tuple(restarted))
@@ -163,6 +163,7 @@ def _settle(work: _Work, run: Run, restarts: tuple[Restart, ...]) -> None:
     """New engines answer before the first old one is taken; those that restart are proven by that.
 
     Where no engine was to be looked at, none is waited for: whoever left must be out also while a host has none yet.
+    A gateway that failed isn't asked: it may not even be installed.
     """
     if run.interrupted or "replica" not in (work.options.only or ("replica",)):
         return
@@ -171,15 +172,23 @@ def _settle(work: _Work, run: Run, restarts: tuple[Restart, ...]) -> None:
     replicas = [replica for host in _going(work.site, run) for replica in work.site.fleet.replicas_on(host)]
 
     def returned(address: str) -> None:
-        note_leased_act(work.site, work.held, work.site.fleet.gateways, f"undrain {address}")
+        note_leased_act(work.site, work.held, gateways.hosts, f"undrain {address}")
 
+    gateways = work.site.gateways.only(name for name in work.site.fleet.gateways if name not in run.failed_hosts)
     waited = [replica for replica in replicas if replica not in restarting]
-    settle(work.site, work.talk, waited, work.stopping, returned)
+    settle(work.site, work.talk, waited, work.stopping, returned, gateways=gateways)
 
 
-def _restart(work: _Work, restarts: tuple[Restart, ...], restarted: list[Replica]) -> None:
+def _restart(work: _Work, run: Run, restarts: tuple[Restart, ...], restarted: list[Replica]) -> None:
     if not restarts:
         return
+    if failed := [name for name in work.site.fleet.gateways if name in run.failed_hosts]:
+        raise RackwrightError(
+            f"not restarted, for {' and '.join(failed)} failed: "
+            + ", ".join(restart.replica.address for restart in restarts),
+            should="every gateway should be there to send nothing to an engine while it restarts",
+            next="rackwright apply",
+        )
     _stage(work.talk, 5)
 
     def done(replica: Replica) -> None:

@@ -41,7 +41,7 @@ def copy_drains(site: Site, missing: Sequence[MissingDrain]) -> dict[str, str]:
     for drain in missing:
         port = site.lock.ports[drain.replica.host][drain.replica.name]
         try:
-            site.gateways.only(drain.gateway).copy_drain(drain.replica.address, port, drain.record)
+            site.gateways.only((drain.gateway,)).copy_drain(drain.replica.address, port, drain.record)
         except HostError as error:
             failed[drain.gateway] = error.problems[0].what
     return failed

@@ -9,6 +9,7 @@ from shlex import quote
 from rackwright.engine import Stopping
 from rackwright.errors import ProofError, RackwrightError
 from rackwright.fleet.model import Replica
+from rackwright.gateway import Gateways
 from rackwright.lifecycle.plan import Restart
 from rackwright.lifecycle.rollout import Change, Phase, Rollout, Rules, SystemClock
 from rackwright.lifecycle.site import Site
@@ -87,8 +88,10 @@ def settle(
     replicas: Sequence[Replica],
     stopping: Stopping,
     returned: Callable[[str], None] = lambda _: None,
+    *,
+    gateways: Gateways,
 ) -> None:
-    """Return when each of these replicas has answered at its socket and every gateway sends to it.
+    """Return when each of these replicas has answered at its socket and every one of these gateways sends to it.
 
     Those that somebody drained by hand need only answer; those that a run drained and never returned are returned,
     and `returned` hears of each.
@@ -97,7 +100,7 @@ def settle(
     waiting = {replica.address: replica for replica in replicas}
     proven: set[str] = set()
     deadline = time.monotonic() + START_SECONDS
-    while reasons := _unsettled(site, talk, waiting, proven, returned):
+    while reasons := _unsettled(site, gateways, talk, waiting, proven, returned):
         if stopping():
             waited = ", ".join(reasons)
             raise RackwrightError(f"interrupted; not seen to answer yet: {waited}", next="rackwright status")
@@ -111,20 +114,26 @@ def settle(
 
 
 def _unsettled(
-    site: Site, talk: Talk, waiting: dict[str, Replica], proven: set[str], returned: Callable[[str], None]
+    site: Site,
+    gateways: Gateways,
+    talk: Talk,
+    waiting: dict[str, Replica],
+    proven: set[str],
+    returned: Callable[[str], None],
 ) -> dict[str, str]:
     """Return why each replica isn't settled, without those that are; `proven` grows by those that answer now."""
     unproven = [address for address in waiting if address not in proven]
     proofs = site.remote.each(unproven, lambda address: prove(site, waiting[address]))
     reasons = {address: reason for address, reason in proofs.items() if reason is not None}
     proven |= set(unproven) - set(reasons)
-    states = site.gateways.servers()
+    states = gateways.servers()
     for address in [address for address in waiting if address in proven and address in states]:
         if states[address].drained and not states[address].held:
-            site.gateways.ready(address)
+            gateways.ready(address)
             returned(address)
             talk.say(f"{address}: answers; it goes back to the gateways, whose run ended before that")
     served = {address for address, state in states.items() if state.takes_requests or state.held}
+    served |= set() if gateways.hosts else proven
     for address in [address for address in waiting if address in proven & served]:
         talk.say(f"{address}: answers")
         del waiting[address]

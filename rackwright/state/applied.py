@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import unified_diff
+from hashlib import sha256
 
 from rackwright.errors import LeasedError, RackwrightError
 from rackwright.state.checkout import Checkout
@@ -54,7 +55,7 @@ class About(Stored):
 @dataclass(frozen=True)
 class Applied:
     about: About
-    files: Mapping[str, str]
+    files: Mapping[str, bytes]
 
 
 def applied_from(checkout: Checkout, *, who: str, run: str, when: datetime) -> Applied:
@@ -76,7 +77,9 @@ def read_applied(shell: Shell, *, folder: str = FOLDER) -> Applied | None:
     if not packed:
         return None
     files = _unpacked(packed, f"{shell.name}: {folder}/fleet")
-    about = parse(About, "applied", files.pop(_ABOUT, ""), f"{shell.name}: {folder}/fleet/{_ABOUT}")
+    about = parse(
+        About, "applied", files.pop(_ABOUT, b"").decode(errors="replace"), f"{shell.name}: {folder}/fleet/{_ABOUT}"
+    )
     return Applied(about, files)
 
 
@@ -104,33 +107,38 @@ def difference(applied: Applied, local: Checkout) -> str:
     """Return a unified diff from the files that were applied to those of the checkout."""
     parts: list[str] = []
     for name in sorted({*applied.files, *local.files}):
-        before, after = applied.files.get(name, ""), local.files.get(name, "")
-        parts += unified_diff(
-            before.splitlines(), after.splitlines(), f"applied/{name}", f"checkout/{name}", lineterm=""
-        )
+        before, after = (_lines(files.get(name, b"")) for files in (applied.files, local.files))
+        parts += unified_diff(before, after, f"applied/{name}", f"checkout/{name}", lineterm="")
     return "\n".join(parts)
+
+
+def _lines(content: bytes) -> list[str]:
+    """Of a file that is no text: one that tells it from another."""
+    try:
+        return content.decode().splitlines()
+    except UnicodeDecodeError:
+        return [f"no text: {len(content)} bytes, SHA-256 {sha256(content).hexdigest()}"]
 
 
 def _packed(applied: Applied) -> bytes:
     about = applied.about.model_dump_json(indent=1) + "\n"
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, text in {**applied.files, _ABOUT: about}.items():
-            content = text.encode()
+        for name, content in {**applied.files, _ABOUT: about.encode()}.items():
             member = tarfile.TarInfo(name)
             member.size, member.mode = len(content), 0o600
             archive.addfile(member, io.BytesIO(content))
     return buffer.getvalue()
 
 
-def _unpacked(packed: bytes, where: str) -> dict[str, str]:
-    files: dict[str, str] = {}
+def _unpacked(packed: bytes, where: str) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
     try:
         with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
             for member in archive:
                 content = archive.extractfile(member) if member.isfile() else None
                 if content:
-                    files[member.name.removeprefix("./")] = content.read().decode()
-    except (tarfile.TarError, UnicodeDecodeError) as error:
+                    files[member.name.removeprefix("./")] = content.read()
+    except tarfile.TarError as error:
         raise RackwrightError(f"the applied fleet is damaged: {error}", where=where) from None
     return files

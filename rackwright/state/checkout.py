@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rackwright.fleet.model import Fleet
+from rackwright.fleet.public_files import DECIDING, trusted_files
+
+OUTSIDE = "outside"
 
 
 @dataclass(frozen=True)
@@ -16,12 +19,15 @@ class Checkout:
     folder: Path
     """The folder that the files' names start from."""
     fleet_file: str
-    files: Mapping[str, str]
-    """Name → content of the fleet file, what it extends, lock and keys."""
+    files: Mapping[str, bytes]
+    """Name → content of the fleet file, what it extends, lock, keys, pins and the public files it names.
+
+    One from outside the folder is named by its whole path, below OUTSIDE.
+    """
     commit: str | None
     """HEAD; None when git doesn't keep the fleet file."""
     dirty: bool
-    """Whether a file differs from the commit."""
+    """Whether the fleet file, what it extends, lock or keys differ from the commit."""
 
     def contains(self, commit: str) -> bool:
         """Given a commit's id, return whether this checkout is built on it."""
@@ -30,17 +36,24 @@ class Checkout:
 
 def checkout(fleet: Fleet) -> Checkout:
     """Given a fleet, return its files as they lie here. Raise OSError if one can't be read."""
-    beside = (fleet.beside("lock"), fleet.beside("keys.yml"))
+    beside = [fleet.beside(suffix) for suffix in DECIDING]
     # The folder is resolved, a file is not: a link may point out of the checkout.
-    paths = [_absolute(path) for path in (fleet.path, *fleet.sources, *(path for path in beside if path.exists()))]
-    folder = Path(os.path.commonpath([path.parent for path in paths]))
-    files = {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in paths}
-    commit, dirty = _kept(folder, paths)
-    return Checkout(folder, paths[0].relative_to(folder).as_posix(), files, commit, dirty)
+    deciding = [_absolute(path) for path in (fleet.path, *fleet.sources, *(path for path in beside if path.exists()))]
+    folder = Path(os.path.commonpath([path.parent for path in deciding]))
+    trusted = [_absolute(path) for path in trusted_files(fleet)]
+    files = {_name(path, folder): path.read_bytes() for path in (*deciding, *trusted)}
+    commit, dirty = _kept(folder, deciding)
+    return Checkout(folder, _name(deciding[0], folder), files, commit, dirty)
 
 
 def _absolute(path: Path) -> Path:
     return path.parent.resolve() / path.name
+
+
+def _name(path: Path, folder: Path) -> str:
+    if path.is_relative_to(folder):
+        return path.relative_to(folder).as_posix()
+    return f"{OUTSIDE}{path.as_posix()}"
 
 
 def _kept(folder: Path, paths: list[Path]) -> tuple[str | None, bool]:

@@ -27,11 +27,13 @@ def values(settings: Settings, repository: Repository) -> str:
         "parts": str(PARTS),
         "patience": PATIENCE,
     }
+    quoted = shlex.quote(repository.proxy) if repository.proxy else ""
     return "".join(
         [
             f"# Made by rackwright: the repository {repository.name}.\n# shellcheck shell=sh disable=SC2034,SC2086\n",
             *(f"{name}={shlex.quote(value)}\n" for name, value in words.items()),
             f"export {_place(repository)}\n",
+            *([f"export HTTP_PROXY={quoted} HTTPS_PROXY={quoted} NO_PROXY=\n"] if quoted else []),
             'export RESTIC_PASSWORD_FILE="$CREDENTIALS_DIRECTORY/password" RESTIC_CACHE_DIR="$CACHE_DIRECTORY"\n',
             "export RESTIC_PROGRESS_FPS=0.5\n",
             f'talk() {{ ${{limit-}} restic{_options(repository)} "$@"; }}\n',
@@ -52,7 +54,7 @@ def _options(repository: Repository) -> str:
         fixed = "-F none -o BatchMode=yes -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes -o ConnectTimeout=20"
         alive = "-o ServerAliveInterval=30 -o ServerAliveCountMax=4"
         return f' -o "sftp.args=-i $CREDENTIALS_DIRECTORY/key {fixed} {alive} {known}"'
-    return f" --cacert {repository.stem}.ca.crt" if repository.own_authority else ""
+    return f" --cacert {repository.authority}" if repository.authority else ""
 
 
 def new_enough(oldest: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
+from rackwright.route import DIRECT, Route
 from rackwright.values import Frozen, HostPath, Line, Name, Secret
 
 FOLDER = "/etc/rackwright/backup"
@@ -42,12 +43,23 @@ class Repository(Frozen):
     user: Line | None = None
     """Of rest: who logs in there."""
     own_authority: bool = False
-    """Of rest: its certificate is verified with an authority of its own, not the system's."""
+    """Of rest: its certificate is verified with an authority of its own, not the route's."""
+    route: Route = DIRECT
+    """Of rest: how its server is reached."""
 
     @property
     def kind(self) -> str:
         """path, sftp or rest."""
         return "path" if self.url.startswith("/") else self.url.partition(":")[0]
+
+    @property
+    def authority(self) -> str | None:
+        """File of whom the server's certificate is verified with; None: the system's."""
+        return f"{self.stem}.ca.crt" if self.own_authority else self.route.ca_bundle
+
+    @property
+    def proxy(self) -> str | None:
+        return self.route.proxy_for(self.url.removeprefix("rest:"))
 
     @property
     def stem(self) -> str:

@@ -10,6 +10,7 @@ from rackwright.fleet.backup import access_of, backup_of
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock import Lock, ModelLock
 from rackwright.fleet.model import Fleet
+from rackwright.route import Route
 from rackwright.values import File
 from tests.fleet.fleets import make_fleet
 from tests.fleet.test_load import GOOD
@@ -93,6 +94,19 @@ def test_each_host_has_a_repository_of_its_own_below_the_url(tmp_path: Path) -> 
     assert settings.sources == ("/etc/rackwright", "/var/lib/rackwright")
     assert settings.keep_hours == 720
     assert settings.check == "Sun 04:30"
+
+
+def test_a_rest_server_is_reached_as_the_site_says(tmp_path: Path) -> None:
+    route = Route(proxy="http://proxy:3128", no_proxy=("10.0.0.0/8",), ca_bundle="/etc/rackwright/ca-bundle.pem")
+    near = {**WEB, "name": "near", "url": "rest:https://10.0.0.7:8000/acme"}
+    settings = backup_of(fleet(tmp_path, DISK, SSH, WEB, near), LOCK, "gpu1", route)
+    assert settings is not None
+    assert {one.name: (one.proxy, one.authority) for one in settings.repositories} == {
+        "disk": (None, None),
+        "ssh": (None, None),
+        "web": ("http://proxy:3128", "/etc/rackwright/ca-bundle.pem"),
+        "near": (None, "/etc/rackwright/ca-bundle.pem"),
+    }
 
 
 def test_weights_are_saved_where_no_source_gives_them_back(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from rackwright.lab.vm import Vm
+from rackwright.roles.auditd.rules import rules as audit_rules
+from rackwright.roles.auditd.settings import Settings as Auditd
 from rackwright.roles.sysctl.hardening import wanted as kernel_settings
 from rackwright.roles.sysctl.settings import Settings as Sysctl
 from tests.heavy.hardened import Hardened, fleet_of, hardening_index
@@ -47,6 +49,27 @@ def test_the_packet_filter_acts_at_boot_before_there_is_a_network(hardened: Hard
 def test_apparmor_is_enforced(hardened: Hardened) -> None:
     assert hardened.tell("cat /sys/module/apparmor/parameters/enabled") == "Y"
     assert "(enforce)" in hardened.tell("cat /sys/kernel/security/apparmor/profiles")
+
+
+def test_what_decides_over_the_host_is_audited_since_boot(hardened: Hardened) -> None:
+    wanted = audit_rules(Auditd())
+    key = wanted[0].rpartition(" ")[2]
+    assert hardened.tell(f"auditctl -l | grep -c {key}") == str(len(wanted))
+    hardened.tell("touch /etc/sudoers.d/noticed && rm /etc/sudoers.d/noticed")
+    assert hardened.holds(f"ausearch --input-logs -k {key} | grep -F /etc/sudoers.d/noticed")
+    assert not hardened.holds(f"ausearch --input-logs -k {key} | grep -F /etc/sudoers.d/unnoticed")
+
+
+def test_one_daemon_keeps_the_clock(hardened: Hardened) -> None:
+    states = hardened.tell("systemctl is-active chrony.service systemd-timesyncd.service || true").split()
+    assert sorted(states) == ["active", "inactive"]
+
+
+def test_keys_alone_get_in_and_who_fails_is_shut_out(hardened: Hardened) -> None:
+    assert "passwordauthentication no" in hardened.tell("/usr/sbin/sshd -T").splitlines()
+    hardened.tell("fail2ban-client set sshd banip 192.0.2.99")
+    assert "192.0.2.99" in hardened.tell("nft list table inet f2b-table")
+    hardened.tell("fail2ban-client set sshd unbanip 192.0.2.99")
 
 
 def test_the_journal_reaches_back_over_the_reboot(hardened: Hardened) -> None:

@@ -9,6 +9,7 @@ import pytest
 from rackwright.lab.hosts import Lab
 from rackwright.lifecycle.asking import FromController, Request, ask
 from rackwright.values import Secret
+from tests.lab import exposure
 from tests.lab.labs import fresh_lab
 from tests.lab.operator import Operator, operator
 from tests.waiting import wait_until
@@ -57,6 +58,8 @@ def test_one_gateway_has_the_address_and_answers_there(site: Operator, lab: Lab,
     assert proof["passed"]
     assert said["failed"] == 0
     assert site("apply", "--yes", "--json").json["changed"] == 0
+    assert "rackwright-vip" in exposure.measured(lab, "gate1")
+    assert exposure.loose(lab, "gate1") == {}
 
 
 def test_a_gateway_that_hangs_loses_the_address_and_takes_none_from_who_has_it(

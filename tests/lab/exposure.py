@@ -38,5 +38,10 @@ def measured(lab: Lab, host: str) -> dict[str, float]:
     return found
 
 
-def limit_of(unit: str) -> float:
+def loose(lab: Lab, host: str) -> dict[str, float]:
+    """Return those above their limit."""
+    return {unit: level for unit, level in measured(lab, host).items() if level > _limit_of(unit)}
+
+
+def _limit_of(unit: str) -> float:
     return next((limit for pattern, limit in LIMITS.items() if re.fullmatch(pattern, unit)), LIMIT)

@@ -14,7 +14,9 @@ import pytest
 from rackwright.roles.backup.scripts import new_enough
 from rackwright.roles.backup.settings import Access, Repository, Settings
 from rackwright.roles.backup.state import COMMAND, RepositoryState, parse
+from rackwright.route import Route
 from rackwright.values import Secret
+from tests.lab import exposure
 from tests.lab.deployed import LabHost
 from tests.lab.labs import fresh_lab
 from tests.lab.operator import Operator, operator
@@ -91,6 +93,7 @@ def backups(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backups]:
                     user="one",
                     append_only=True,
                     own_authority=True,
+                    route=Route(proxy=f"http://{vault.address}:8888"),
                 ),
             ),
             sources=SAVED,
@@ -113,7 +116,8 @@ def serve(vault: LabHost, public_key: str) -> None:
         VAULT,
         f"""set -e
 apt-get -qq update
-DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends restic-rest-server openssl >/dev/null
+export DEBIAN_FRONTEND=noninteractive
+apt-get -qq install --no-install-recommends restic-rest-server openssl tinyproxy-bin >/dev/null
 useradd --create-home vault; install -d -m 0700 -o vault /home/vault/.ssh
 echo '{public_key.strip()}' | install -m 0600 -o vault /dev/stdin /home/vault/.ssh/authorized_keys
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=vault \
@@ -122,6 +126,8 @@ install -d -o restic-rest-server /srv/rest; chown restic-rest-server /srv/vault.
 printf 'one:{{SHA}}%s\\n' "$(printf %s '{LOGIN}' | openssl dgst -sha1 -binary | base64)" >/srv/users
 systemd-run --quiet --unit=rest --uid=restic-rest-server restic-rest-server --path /srv/rest --append-only \
   --htpasswd-file /srv/users --listen :8000 --tls --tls-cert /srv/vault.crt --tls-key /srv/vault.key
+printf 'Port 8888\nTimeout 60\nMaxClients 20\nLogFile "/run/tinyproxy.log"\nConnectPort 8000\n' >/etc/tinyproxy.conf
+systemd-run --quiet --unit=proxy tinyproxy -d -c /etc/tinyproxy.conf
 """,
         timeout=300,
     )
@@ -147,12 +153,22 @@ def test_the_role_does_nothing_to_its_own_result(backups: Backups) -> None:
     assert backups.host.plan(backups.role()).changes == 0
 
 
+def test_its_units_are_held_to_their_exposure(backups: Backups) -> None:
+    found = exposure.measured(backups.host.lab, HOST)
+    assert {f"rackwright-backup{verb}@{name}" for verb in ("", "-check") for name in ("disk", "ssh", "web")} <= {
+        *found
+    }
+    assert exposure.loose(backups.host.lab, HOST) == {}
+
+
 @pytest.mark.parametrize("name", ["disk", "ssh", "web"])
 def test_a_first_snapshot_is_made_at_each_kind_of_repository(backups: Backups, name: str) -> None:
     state = backups.run(name)
     assert not state.alarms
     assert state.files
     assert ids(backups, name) == [state.snapshot]
+    if name == "web":
+        assert f"CONNECT {backups.vault.address}:8000" in backups.vault.tell("cat /run/tinyproxy.log")
 
 
 def test_one_file_comes_back_and_what_matches_nothing_is_no_success(backups: Backups) -> None:

@@ -25,10 +25,14 @@ def lab() -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="module")
-def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Operator:
-    site = operator(tmp_path_factory.mktemp("site"), lab.fleet())
-    site("apply", "--yes")
-    return site
+def bare(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Operator:
+    return operator(tmp_path_factory.mktemp("site"), lab.fleet())
+
+
+@pytest.fixture(scope="module")
+def site(bare: Operator) -> Operator:
+    bare("apply", "--yes")
+    return bare
 
 
 def interrupted(process: subprocess.Popen[str], at: str) -> str:
@@ -52,6 +56,14 @@ def read_until(process: subprocess.Popen[str], text: str) -> None:
     assert process.stdout is not None
     if not any(text in line for line in process.stdout):
         pytest.fail(f"it ended without {text!r}")
+
+
+def test_a_gateway_that_fails_before_it_has_a_proxy_is_not_asked(bare: Operator, lab: Lab) -> None:
+    lab.exec("gate1", "echo broken >/etc/apt/sources.list.d/broken.sources")
+    said = bare("apply", "--yes", check=3)
+    lab.exec("gate1", "rm /etc/apt/sources.list.d/broken.sources")
+    assert "gpu1/assistant@1: answers" in said.err
+    assert "asking for states" not in said.err
 
 
 def test_a_second_operator_is_refused_by_name(site: Operator) -> None:

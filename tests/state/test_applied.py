@@ -3,11 +3,12 @@ from __future__ import annotations
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from rackwright.errors import HostError, LeasedError, RackwrightError
-from rackwright.state.applied import applied_from, read_applied, stale_checkout, write_applied
+from rackwright.state.applied import applied_from, difference, read_applied, stale_checkout, write_applied
 from rackwright.state.checkout import Checkout, checkout
 from tests.shells import LocalShell
 
@@ -17,8 +18,10 @@ WHEN = datetime(2026, 11, 25, 4, 5, tzinfo=UTC)
 class FilesOnly:
     """As much of a Fleet as a checkout needs."""
 
-    def __init__(self, path: Path, *sources: Path) -> None:
+    def __init__(self, path: Path, *sources: Path, bundle: str | None = None, keyring: str | None = None) -> None:
         self.path, self.sources = path, (path, *sources)
+        site = SimpleNamespace(ca_bundle=bundle, apt_mirrors=(SimpleNamespace(key=keyring),))
+        self.file = SimpleNamespace(site=site, gateway=SimpleNamespace(certificate=None), backup=None)
 
     def beside(self, suffix: str) -> Path:
         return self.path.with_name(f"{self.path.stem}.{suffix}")
@@ -64,6 +67,26 @@ def test_a_checkout_holds_fleet_file_what_it_extends_and_lock(site):
     assert local.fleet_file == "inventory/site.yml"
     assert sorted(local.files) == ["base.yml", "inventory/site.lock", "inventory/site.yml"]
     assert (local.commit, local.dirty) == (None, False)
+
+
+def test_pins_authorities_and_keyrings_are_kept_too_wherever_they_lie(kept, tmp_path):
+    folder, away = kept.path.parent, tmp_path / "corporate.pem"
+    (folder / "site.known_hosts").write_text("gate1 ssh-ed25519 AAAA\n")
+    (folder / "site.ca.crt").write_text("-----BEGIN CERTIFICATE-----\n")
+    (folder / "apt.gpg").write_bytes(b"\x98\xff\x00")
+    away.write_text("-----BEGIN CERTIFICATE-----\n")
+    local = checkout(FilesOnly(kept.path, *kept.sources[1:], bundle=str(away), keyring="apt.gpg"))
+    assert {*local.files} - {"base.yml", "inventory/site.lock", "inventory/site.yml"} == {
+        *("inventory/site.known_hosts", "inventory/site.ca.crt", "inventory/apt.gpg", f"outside{away}")
+    }
+    assert not local.dirty, "what the tool writes for the operator to commit is no work that git doesn't know"
+    write_applied(LocalShell(), applied(local), folder=str(tmp_path / "var"))
+    found = read_applied(LocalShell(), folder=str(tmp_path / "var"))
+    assert found == applied(local)
+    (folder / "apt.gpg").write_bytes(b"\x99")
+    shown = difference(found, checkout(FilesOnly(kept.path, *kept.sources[1:], bundle=str(away), keyring="apt.gpg")))
+    assert "-no text: 3 bytes, SHA-256 " in shown
+    assert "+++ checkout/inventory/apt.gpg" in shown
 
 
 def test_the_applied_fleet_comes_back_and_replaces_the_one_before(site, tmp_path):
