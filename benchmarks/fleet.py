@@ -17,6 +17,12 @@ from rackwright.lab.hosts import Lab, LabFleet, LabSpec
 LAB = "bench"
 BIN = Path(sys.executable).parent
 GATEWAY = "gate1"
+# As the lab's, with all that works in a container.
+BASELINE = """\
+  baseline:
+    sysctl: {kernel: no}
+    time_sync: {manage: no}
+"""
 # Nobody has the private keys.
 PEOPLE = """
 people:
@@ -26,6 +32,10 @@ people:
   ben:
     role: auditor
     keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJWoefy+OJgh/Gry4TRVBduAOPhtMjuz688pQqw5fP7T ben@audit]
+"""
+BACKUP = """
+backup:
+  to: [{name: disk, url: /srv/backup, password: "file:backup.password"}]
 """
 
 
@@ -56,7 +66,9 @@ class BenchFleet:
 
     def write(self, reached: Mapping[str, str] | None = None) -> None:
         """The fleet file and its lock stand; `reached` are other addresses for the controller to use, by host."""
-        text = fleet_file.fleet_text(self.hosts, artefacts.ensure(lambda _: None))
+        lab = fleet_file.fleet_text(self.hosts, artefacts.ensure(lambda _: None))
+        text = lab.replace(fleet_file.BASELINE, BASELINE)
+        assert text != lab
         keys = {line.split()[0]: line.partition(" ")[2] for line in self.hosts.known_hosts.read_text().splitlines()}
         pins = [f"{address} {key}" for address, key in keys.items()]
         for host, address in self.hosts.hosts.items():
@@ -65,7 +77,8 @@ class BenchFleet:
             text = text.replace(f"{{address: {address}}}", f"{{address: {now}, service: {address}}}")
             pins.append(f"{now} {keys[address]}")
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.path.write_text(text + PEOPLE)
+        self.path.write_text(text + PEOPLE + BACKUP)
+        (self.folder / "backup.password").write_text("of a lab")
         self.known_hosts.write_text("".join(f"{line}\n" for line in dict.fromkeys(pins)))
         self("lock")
 

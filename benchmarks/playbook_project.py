@@ -19,7 +19,8 @@ _SOURCE = Path(__file__).parent / "playbook"
 _COLLECT = (
     "cd / && tar -cf - etc/rackwright etc/systemd/system/rackwright-* etc/ssh/sshd_config.d/00-rackwright.conf "
     "etc/systemd/journald.conf.d/60-rackwright.conf etc/sysctl.d/60-rackwright.conf "
-    "etc/sudoers.d/rackwright-people home/anna/.ssh home/ben/.ssh | base64 -w 0"
+    "etc/fail2ban/jail.d/rackwright.conf etc/apt/apt.conf.d etc/needrestart/conf.d "
+    "etc/audit/rules.d/60-rackwright.rules etc/sudoers.d/rackwright-people home/anna/.ssh home/ben/.ssh | base64 -w 0"
 )
 # What ansible needs of a host, and rackwright doesn't: all of Python, and its binding of apt.
 _PYTHON = "DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends python3 python3-apt"

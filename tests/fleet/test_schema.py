@@ -1,12 +1,23 @@
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 
-from rackwright.fleet.schema import json_schema
+import pytest
 
 
-def test_knows_what_people_write_beyond_the_resolved_model():
-    properties = json_schema()["properties"]
+@pytest.fixture(scope="module")
+def schema():
+    """As the command prints it. In a process of its own: CPython 3.11 counts how deep ast.parse is over all threads,
+    and what other tests leave behind made it fail."""
+    command = [sys.executable, "-m", "rackwright", "schema"]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def test_knows_what_people_write_beyond_the_resolved_model(schema):
+    properties = schema["properties"]
     assert {"extends", "defaults", "groups", "hosts", "models"} <= set(properties)
     [(pattern, group)] = [item for item in properties["groups"]["patternProperties"].items() if item[0] != "^x-"]
     assert group["anyOf"][1] == {"$ref": "#/$defs/Group"}
@@ -14,16 +25,15 @@ def test_knows_what_people_write_beyond_the_resolved_model():
     assert not re.search(pattern, "x-gpu")
 
 
-def test_every_mapping_takes_free_keys_and_no_unknown_ones():
-    mappings = list(objects(json_schema()))
+def test_every_mapping_takes_free_keys_and_no_unknown_ones(schema):
+    mappings = list(objects(schema))
     assert len(mappings) > 15
     for mapping in mappings:
         assert mapping["patternProperties"]["^x-"] == {}
         assert mapping["additionalProperties"] is False
 
 
-def test_keys_are_described_as_beside_their_attributes():
-    schema = json_schema()
+def test_keys_are_described_as_beside_their_attributes(schema):
     assert described(schema, "llama_cpp", "parallel").startswith("Requests that one replica answers at a time")
     assert described(schema, "journald", "max_use").startswith("What the journal may take on disk")
     keys = [key for part in schema["$defs"].values() for key in part.get("properties", {}).values()]
@@ -35,19 +45,18 @@ def described(schema, role: str, key: str) -> str:
     return schema["$defs"][f"rackwright__roles__{role}__settings__Settings"]["properties"][key]["description"]
 
 
-def test_every_reference_leads_somewhere():
-    schema = json_schema()
+def test_every_reference_leads_somewhere(schema):
     references = set(re.findall(r"'#/\$defs/(\w+)'", str(schema)))
     assert references == set(schema["$defs"]) & references
     assert "Group" in references
 
 
-def test_a_file_that_extends_another_may_leave_sections_out():
-    assert {"required": ["extends"]} in json_schema()["anyOf"]
+def test_a_file_that_extends_another_may_leave_sections_out(schema):
+    assert {"required": ["extends"]} in schema["anyOf"]
 
 
-def test_durations_may_be_text():
-    assert json_schema()["$defs"]["Rollout"]["properties"]["drain"]["type"] == ["string", "integer"]
+def test_durations_may_be_text(schema):
+    assert schema["$defs"]["Rollout"]["properties"]["drain"]["type"] == ["string", "integer"]
 
 
 def objects(part):
