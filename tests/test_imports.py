@@ -137,12 +137,12 @@ def test_a_deploy_calls_roles_and_no_operation_of_its_own(module):
 
 def test_the_check_sees_imports_in_functions_and_relative_ones():
     source = "def late():\n    from rackwright.cli import main\nfrom ..values import Name\n"
-    found = set(imports(f"{source}from . import model\nimport rackwright.run", "rackwright.fleet.load"))
-    assert found == {"rackwright.cli.main", "rackwright.values.Name", "rackwright.fleet.model", "rackwright.run"}
+    found = set(imports(f"{source}from . import fleet\nimport rackwright.run", "rackwright.fleet.load"))
+    assert found == {"rackwright.cli.main", "rackwright.values.Name", "rackwright.fleet.fleet", "rackwright.run"}
 
 
 def test_layers_are_told_apart():
-    names = ("rackwright.errors", "rackwright.values", "rackwright.roles.vllm.settings", "rackwright.fleet.model")
+    names = ("rackwright.errors", "rackwright.values", "rackwright.roles.vllm.settings", "rackwright.fleet.fleet")
     names += ("rackwright.roles.vllm.role", "rackwright.run", "rackwright.engine", "rackwright.cli.init")
     numbers = [layer(name) for name in names]
     assert None not in numbers

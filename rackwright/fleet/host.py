@@ -8,9 +8,12 @@ from datetime import UTC, date, datetime
 from ipaddress import ip_network
 
 from rackwright.fleet.backup import backup_of
-from rackwright.fleet.baseline import Baseline
+from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.fleet.lock import Lock, RuntimeLock
-from rackwright.fleet.model import Allow, Fleet, Model, Person, Replica
+from rackwright.fleet.sections.baseline import Baseline
+from rackwright.fleet.sections.firewall import Allow
+from rackwright.fleet.sections.models import Model
+from rackwright.fleet.sections.people import Person
 from rackwright.fleet.site_files import SiteFiles, route_from_hosts
 from rackwright.roles.backup.settings import Access
 from rackwright.roles.backup.settings import Settings as Backup

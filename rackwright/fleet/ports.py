@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import Lock
-from rackwright.fleet.model import Fleet
 
 FIRST = 8100
 

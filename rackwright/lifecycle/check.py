@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from rackwright.errors import FleetError, HostError, Problem, RackwrightError, SecretError
-from rackwright.fleet.backup import references as opened_by
+from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.lock_file import mismatches, read_lock
-from rackwright.fleet.model import Fleet
 from rackwright.fleet.source import HubSource, parse_source
 from rackwright.lifecycle.conditions import Asked, Condition, State, judge, parse, script
 
@@ -95,7 +94,7 @@ def _secrets(fleet: Fleet) -> Iterator[Condition]:
     if file.gateway.certificate:
         references["gateway.certificate.key"] = file.gateway.certificate.key
     for number, repository in enumerate(file.backup.to if file.backup else ()):
-        references |= {f"backup.to[{number}].{key}": text for key, text in opened_by(repository).items()}
+        references |= {f"backup.to[{number}].{key}": text for key, text in repository.references.items()}
     for where, reference in references.items():
         if reference is not None:
             yield _secret(where, reference, fleet.path.parent)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rackwright.errors import HostError
-from rackwright.fleet.model import Replica
+from rackwright.fleet.fleet import Replica
 from rackwright.gateway import DrainRecord
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.survey import Survey

@@ -7,9 +7,9 @@ import pytest
 
 from rackwright.errors import FleetError, SecretError
 from rackwright.fleet.backup import access_of, backup_of
+from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock import Lock, ModelLock
-from rackwright.fleet.model import Fleet
 from rackwright.route import Route
 from rackwright.values import File
 from tests.fleet.fleets import make_fleet

@@ -1,0 +1,120 @@
+"""`backup`: where the hosts save themselves, when, and for how long."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, model_validator
+
+from rackwright.values import ControllerPath, Frozen, HostPath, Line, Manage, Name, Seconds, SecretReference, Shape
+
+_MACHINE = r"([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:]{2,45}\])"
+_FOLDER = r"/[A-Za-z0-9/._@+-]+"
+_URL = re.compile(
+    rf"(?P<path>{_FOLDER})"
+    rf"|(?P<sftp>sftp:[A-Za-z_][A-Za-z0-9_.-]*@{_MACHINE}:{_FOLDER}"
+    rf"|sftp://[A-Za-z_][A-Za-z0-9_.-]*@{_MACHINE}(:[0-9]{{1,5}})?/{_FOLDER})"
+    rf"|(?P<rest>rest:https?://{_MACHINE}(:[0-9]{{1,5}})?(/[A-Za-z0-9._~%+@=/-]*)?)"
+)
+_HIDDEN = ("etc", "usr", "bin", "sbin", "lib", "lib64", "boot", "dev", "proc", "sys", "run", "tmp", "root", "home")
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def _url(text: str) -> str:
+    match = _URL.fullmatch(text)
+    if not match or ".." in text.split("/"):
+        if re.match(r"rest:https?://[^/]*@", text):
+            raise ValueError("has a login in it; write it as user: NAME and login: a secret's reference")
+        raise ValueError("should be /path, sftp:user@host:/path or rest:https://host:8000/path")
+    if match["path"] and text.split("/")[1] in _HIDDEN:
+        raise ValueError("is a folder of the system, or hidden from services; should be like /srv/backup")
+    return text.rstrip("/")
+
+
+def _time(text: str) -> str:
+    if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", text):
+        raise ValueError("should be a time of day like '02:30', in quotes")
+    return text
+
+
+def _weekly(text: str) -> str:
+    day, _, time = text.partition(" ")
+    if day not in _DAYS:
+        raise ValueError("should be a weekday and a time, like 'sun 04:30'")
+    return f"{day} {_time(time)}"
+
+
+class Repository(Frozen):
+    """A place that every host saves to, each into a repository of its own: URL/HOST."""
+
+    name: Name
+    url: Annotated[Line, AfterValidator(_url)]
+    password: SecretReference
+    """What the snapshots are encrypted with. Without it they are lost."""
+    append_only: Manage = "no"
+    """Whether the server refuses to delete: then it forgets and prunes by itself."""
+    mount: HostPath | None = None
+    """Of a path: the mount it is on. While that isn't mounted, backups fail instead of filling the disk below."""
+    key: SecretReference | None = None
+    """Of sftp: the private SSH key of the user there."""
+    host_key: (
+        Annotated[
+            Line, Shape(r"(ssh|ecdsa)-[a-z0-9@.-]+ [A-Za-z0-9+/]{40,}={0,3}", "should be like ssh-ed25519 AAAA…")
+        ]
+        | None
+    ) = None
+    """Of sftp: the server's public key."""
+    user: Annotated[Line, Shape("[A-Za-z0-9_.@-]{1,64}", "should be letters, digits and _ . @ - only")] | None = None
+    """Of rest: who logs in there."""
+    login: SecretReference | None = None
+    """Of rest: the password of that user."""
+    ca: ControllerPath | None = None
+    """Of rest: PEM file of the authority that the server's certificate is verified with; the system's when absent."""
+
+    @property
+    def kind(self) -> str:
+        """path, sftp or rest."""
+        return "path" if self.url.startswith("/") else self.url.partition(":")[0]
+
+    @property
+    def references(self) -> dict[str, str | None]:
+        """Its secrets as the fleet file names them, by key."""
+        return {"password": self.password, "key": self.key, "login": self.login}
+
+    @model_validator(mode="after")
+    def _whole(self) -> Repository:
+        belongs = {"path": {"mount"}, "sftp": {"key", "host_key"}, "rest": {"user", "login", "ca"}}
+        given = {key for keys in belongs.values() for key in keys if getattr(self, key) is not None}
+        if wrong := sorted(given - belongs[self.kind]):
+            raise ValueError(f"{', '.join(wrong)}: not of a {self.kind} repository; leave it out")
+        if missing := {"key", "host_key"} - given if self.kind == "sftp" else ():
+            raise ValueError(
+                f"missing key {' and '.join(sorted(missing))}; sftp needs both, nothing is trusted unseen"
+            )
+        if (self.user is None) != (self.login is None):
+            raise ValueError("user and login go together; write both or none")
+        if self.mount and not f"{self.url}/".startswith(f"{self.mount}/"):
+            raise ValueError(f"{self.url} is not below the mount {self.mount}; should be")
+        return self
+
+
+class Backup(Frozen):
+    """What each host saves of itself every day."""
+
+    to: Annotated[tuple[Repository, ...], Field(min_length=1)]
+    at: Annotated[Line, AfterValidator(_time)] = "02:30"
+    """Time of day of the snapshots."""
+    check: Annotated[Line, AfterValidator(_weekly)] = "sun 04:30"
+    """Weekday and time at which each repository is checked, and a quarter of its data read."""
+    keep_within: Annotated[Seconds, Field(ge=86400)] = 30 * 86400
+    """Snapshots so much older than the newest are removed."""
+    models: Manage = "yes"
+    """Whether weights that came from a file of yours are saved; others can be fetched again."""
+
+    @model_validator(mode="after")
+    def _named_apart(self) -> Backup:
+        names = [repository.name for repository in self.to]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"{', '.join(twice)}: this name stands twice; each repository needs its own")
+        return self
