@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ ORDER = (
     r"rackwright\.values|rackwright\.route",
     r"rackwright\.hardware",
     r"rackwright\.roles\.\w+\.settings",
+    r"rackwright\.fleet\.(sections|public_key|source)",
     r"rackwright\.fleet",
     r"rackwright\.fit",
     r"rackwright\.operations",
@@ -94,6 +96,11 @@ def test_a_module_imports_only_from_its_own_layer_and_below(module):
             below = layer(imported)
             assert imported == "rackwright.lab" or imported.startswith("rackwright.lab.") or below is not None
             assert below is None or below <= own, f"{module} imports {imported}, which stands above it"
+
+
+def test_no_module_of_the_fleet_imports_itself_by_way_of_others():
+    modules = [module for module in MODULES if module.startswith("rackwright.fleet")]
+    TopologicalSorter({module: set(map(target, imported_by(module))) for module in modules}).prepare()
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if module.startswith("rackwright.lab")])

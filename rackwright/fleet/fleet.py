@@ -67,6 +67,10 @@ class Fleet:
     def gateways(self) -> tuple[str, ...]:
         return tuple(name for name in self.named(self.file.gateway.on) if name in self.hosts)
 
+    def gateways_beside(self, host: str) -> tuple[str, ...]:
+        """Return the gateways but for this host."""
+        return tuple(name for name in self.gateways if name != host)
+
     def beside(self, suffix: str) -> Path:
         """Return NAME.<suffix> beside NAME.yml."""
         return self.path.with_name(f"{self.path.stem}.{suffix}")

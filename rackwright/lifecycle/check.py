@@ -18,7 +18,7 @@ from rackwright.fleet.source import HubSource, parse_source
 from rackwright.lifecycle.conditions import Asked, Condition, State, judge, parse, script
 
 if TYPE_CHECKING:
-    from rackwright.fleet.host import HostModel
+    from rackwright.fleet.host.model import HostModel
     from rackwright.values import Target
 
 
@@ -70,7 +70,8 @@ def people_ending(fleet: Fleet, today: date) -> Iterator[Condition]:
 def check_hosts(fleet: Fleet, hosts: tuple[str, ...]) -> Checked:
     """Look at the secrets, the names and each host, all hosts at once; changes nothing."""
     # The settings of all roles: `check --offline` needs none of them.
-    from rackwright.fleet.host import Credentials, host_models
+    from rackwright.fleet.host.compose import host_models
+    from rackwright.fleet.host.model import Credentials
     from rackwright.fleet.site_files import site_files
 
     conditions = [*_secrets(fleet), *_ending(fleet), *_names(fleet)]

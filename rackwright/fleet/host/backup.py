@@ -1,18 +1,14 @@
-"""What follows from the fleet file's backup: what one host saves and where to, and what opens it."""
+"""What this host saves of itself, and where to."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from pathlib import Path
 
-from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import Lock
-from rackwright.fleet.sections.backup import Repository
+from rackwright.fleet.sections.backup import Repository as Asked
 from rackwright.fleet.source import FileSource, parse_source
-from rackwright.roles.backup.settings import Access, Settings
-from rackwright.roles.backup.settings import Repository as RepositorySettings
+from rackwright.roles.backup.settings import Repository, Settings
 from rackwright.route import DIRECT, Route
 
 _EXCLUDED = (
@@ -56,8 +52,8 @@ def _weights(fleet: Fleet, lock: Lock, host: str) -> list[str]:
     ]
 
 
-def _repository(asked: Repository, host: str, route: Route) -> RepositorySettings:
-    return RepositorySettings(
+def _repository(asked: Asked, host: str, route: Route) -> Repository:
+    return Repository(
         name=asked.name,
         url=f"{asked.url}/{host}",
         append_only=asked.append_only == "yes",
@@ -69,40 +65,9 @@ def _repository(asked: Repository, host: str, route: Route) -> RepositorySetting
     )
 
 
-def _known_hosts(asked: Repository) -> str | None:
+def _known_hosts(asked: Asked) -> str | None:
     if asked.host_key is None:
         return None
     match = re.match(r"sftp:(?://)?[^@]+@\[?([^\]/]+?)\]?(?::([0-9]+))?(?:/|:/)", asked.url)
     host, port = (match[1], match[2]) if match else ("", None)
     return f"{f'[{host}]:{port}' if port and port != '22' else host} {asked.host_key}"
-
-
-def access_of(fleet: Fleet) -> Mapping[str, Access]:
-    """Return what opens each repository, by name. Raise SecretError or FleetError if a secret or file isn't good."""
-    from rackwright.fleet.secrets import resolve
-
-    opened: dict[str, Access] = {}
-    for number, asked in enumerate(fleet.file.backup.to if fleet.file.backup else ()):
-        place = f"{fleet.path} backup.to[{number}]"
-        found = {
-            key: resolve(reference, where=f"{place}.{key}", folder=fleet.path.parent) if reference else None
-            for key, reference in asked.references.items()
-        }
-        password = found["password"]
-        assert password is not None  # noqa: S101 — its reference is never absent
-        opened[asked.name] = Access(password, found["key"], found["login"], _authority(fleet, asked, place))
-    return opened
-
-
-def _authority(fleet: Fleet, asked: Repository, place: str) -> str | None:
-    if asked.ca is None:
-        return None
-    path = fleet.path.parent / Path(asked.ca).expanduser()
-    try:
-        text = path.read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError) as error:
-        what = error.strerror if isinstance(error, OSError) else "is not PEM"
-        raise FleetError([Problem(f"{place}.ca", f"{path} can't be read: {what}")]) from None
-    if "-BEGIN CERTIFICATE-" not in text or "PRIVATE KEY" in text:
-        raise FleetError([Problem(f"{place}.ca", f"{path} is no PEM file of certificates alone")])
-    return text
