@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyinfra.context import host
 
-from rackwright.fleet.host import HostModel
+from rackwright.fleet.host.model import HostModel
 from rackwright.roles.certificate.role import certificate
 from rackwright.roles.host_proxy.role import host_proxy
 from rackwright.roles.llama_cpp.role import llama_cpp

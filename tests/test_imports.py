@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ ORDER = (
     r"rackwright\.values|rackwright\.route",
     r"rackwright\.hardware",
     r"rackwright\.roles\.\w+\.settings",
+    r"rackwright\.fleet\.(sections|public_key|source)",
     r"rackwright\.fleet",
     r"rackwright\.fit",
     r"rackwright\.operations",
@@ -96,6 +98,11 @@ def test_a_module_imports_only_from_its_own_layer_and_below(module):
             assert below is None or below <= own, f"{module} imports {imported}, which stands above it"
 
 
+def test_no_module_of_the_fleet_imports_itself_by_way_of_others():
+    modules = [module for module in MODULES if module.startswith("rackwright.fleet")]
+    TopologicalSorter({module: set(map(target, imported_by(module))) for module in modules}).prepare()
+
+
 @pytest.mark.parametrize("module", [module for module in MODULES if module.startswith("rackwright.lab")])
 def test_the_lab_knows_only_errors_and_values(module):
     for imported in map(target, imported_by(module)):
@@ -137,12 +144,12 @@ def test_a_deploy_calls_roles_and_no_operation_of_its_own(module):
 
 def test_the_check_sees_imports_in_functions_and_relative_ones():
     source = "def late():\n    from rackwright.cli import main\nfrom ..values import Name\n"
-    found = set(imports(f"{source}from . import model\nimport rackwright.run", "rackwright.fleet.load"))
-    assert found == {"rackwright.cli.main", "rackwright.values.Name", "rackwright.fleet.model", "rackwright.run"}
+    found = set(imports(f"{source}from . import fleet\nimport rackwright.run", "rackwright.fleet.load"))
+    assert found == {"rackwright.cli.main", "rackwright.values.Name", "rackwright.fleet.fleet", "rackwright.run"}
 
 
 def test_layers_are_told_apart():
-    names = ("rackwright.errors", "rackwright.values", "rackwright.roles.vllm.settings", "rackwright.fleet.model")
+    names = ("rackwright.errors", "rackwright.values", "rackwright.roles.vllm.settings", "rackwright.fleet.fleet")
     names += ("rackwright.roles.vllm.role", "rackwright.run", "rackwright.engine", "rackwright.cli.init")
     numbers = [layer(name) for name in names]
     assert None not in numbers

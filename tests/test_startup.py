@@ -49,7 +49,7 @@ def test_pydantics_search_for_plugins_is_a_stand_in_and_nobody_elses(loaded):
         # With a name of one plugin in it the loader looks for all others.
         "os.environ['PYDANTIC_DISABLE_PLUGINS'] = 'some'",
         "import importlib.metadata" if loaded else "",
-        "from rackwright.fleet.model import Ssh",
+        "from rackwright.fleet.sections.hosts import Ssh",
         "Ssh.model_validate({})",
         f"assert ('importlib.metadata' in sys.modules) is {loaded}",
         "from importlib.metadata import version",

@@ -15,7 +15,7 @@ from rackwright.errors import RackwrightError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rackwright.fleet.model import Fleet
+    from rackwright.fleet.fleet import Fleet
 
 
 @click.group(cls=Group)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from rackwright.fleet.model import Fleet
+    from rackwright.fleet.fleet import Fleet
 
 DEFAULT_FLEET = Path("inventory/fleet.yml")
 Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from rackwright.errors import RackwrightError, SecretError
 from rackwright.fleet import certificates
-from rackwright.fleet.model import Fleet
+from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.stored import replace_file
 from rackwright.values import Issued, Secret
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from rackwright.fleet.authority import authority_of
-from rackwright.fleet.backup import access_of
-from rackwright.fleet.host import Credentials, HostModel, host_models
+from rackwright.fleet.backup_access import access_of
+from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.host.compose import host_models
+from rackwright.fleet.host.model import Credentials, HostModel
 from rackwright.fleet.keys import as_gateway_keys, read_keys
 from rackwright.fleet.lock import Lock
-from rackwright.fleet.model import Fleet
 from rackwright.fleet.own_certificate import own_certificate_of
 from rackwright.fleet.secrets import resolve
 from rackwright.fleet.site_files import site_files

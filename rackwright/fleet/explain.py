@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from rackwright.errors import UsageError
-from rackwright.fleet.model import Fleet
+from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.reword import did_you_mean
 
 

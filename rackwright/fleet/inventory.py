@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rackwright.fleet.desired import desired
+from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock_file import read_lock, require_match
-from rackwright.fleet.model import Fleet
 from rackwright.fleet.targets import target
 
 HostData = dict[str, object]

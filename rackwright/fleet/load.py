@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rackwright.errors import FleetError
+from rackwright.fleet.fleet import Fleet, Replica
+from rackwright.fleet.fleet_file import FleetFile
 from rackwright.fleet.merge import read_extended, with_hosts_resolved
-from rackwright.fleet.model import Fleet, FleetFile, Group, HostSettings, Replica
 from rackwright.fleet.nodes import Entries, Findings, leaves
 from rackwright.fleet.reword import validated
 from rackwright.fleet.rules import check_rules
+from rackwright.fleet.sections.hosts import Group, HostSettings
 
 
 def load_fleet(path: Path) -> Fleet:

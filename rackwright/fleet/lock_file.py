@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rackwright.errors import FleetError, Problem
+from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import Lock, ModelLock, model_digest
-from rackwright.fleet.model import Fleet
 from rackwright.fleet.source import HubSource, parse_source
 from rackwright.fleet.stored import read_stored, write_stored
 

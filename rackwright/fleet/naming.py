@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from rackwright.errors import UsageError
-from rackwright.fleet.model import Fleet, Replica
+from rackwright.fleet.fleet import Fleet, Replica
 
 
 def hosts_named(fleet: Fleet, names: tuple[str, ...]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rackwright.errors import FleetError, Problem
-from rackwright.fleet.model import Fleet
+from rackwright.fleet.fleet import Fleet
 from rackwright.values import Issued, Secret
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.fleet.lock import Lock
-from rackwright.fleet.model import Fleet
 
 FIRST = 8100
 
@@ -27,6 +27,11 @@ def assign_ports(fleet: Fleet, previous: Lock | None) -> Mapping[str, Mapping[st
         if kept:
             ports[host] = kept
     return ports
+
+
+def port_of(lock: Lock, replica: Replica) -> int:
+    """Return the port that the lock has for a replica."""
+    return lock.ports[replica.host][replica.name]
 
 
 def _lowest_free(taken: set[int]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from rackwright.fleet.model import Fleet
+from rackwright.fleet.fleet import Fleet
 
 DECIDING = ("lock", "keys.yml")
 """Suffixes of what says, with the fleet file, what hosts run."""

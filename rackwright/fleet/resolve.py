@@ -10,12 +10,13 @@ from urllib.parse import unquote, urlsplit
 from pydantic import ValidationError
 
 from rackwright.errors import FleetError, Problem
+from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.hub import Hub
 from rackwright.fleet.local_files import local_file, local_model
 from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, model_digest
-from rackwright.fleet.model import Fleet, Model
 from rackwright.fleet.model_files import UnfitFiles, choose
 from rackwright.fleet.ports import assign_ports
+from rackwright.fleet.sections.models import Model
 from rackwright.fleet.site_files import route_from_here, site_files
 from rackwright.fleet.source import FileSource, HubSource, WebSource, parse_source
 from rackwright.fleet.web import Progress, Web, hub_endpoint, quiet

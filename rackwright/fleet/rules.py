@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
+from rackwright.fleet.draft import Draft
 from rackwright.fleet.network_rules import check_addresses, check_firewall, check_vip
 from rackwright.fleet.nodes import AnyNode, Entries, Findings, Items, Scalar, texts
 from rackwright.fleet.reword import did_you_mean
-from rackwright.fleet.site import Site
 from rackwright.fleet.source import FileSource, HubSource, parse_source
 
 MODEL_SUFFIXES = (".safetensors", ".gguf")
@@ -20,32 +20,32 @@ MAX_REPLICAS = 99
 
 def check_rules(root: Entries, folder: Path, findings: Findings) -> None:
     """Add every problem of a resolved fleet file whose relative paths start at `folder`."""
-    site = Site(root)
-    _check_names(site, findings)
-    _check_references(site, findings)
-    _check_in_service(site, findings)
+    draft = Draft(root)
+    _check_names(draft, findings)
+    _check_references(draft, findings)
+    _check_in_service(draft, findings)
     _check_served_names(root, findings)
     _check_sources(root, folder, findings)
-    _check_site(site, folder, findings)
+    _check_site(draft, folder, findings)
     _check_runtimes(root, findings)
-    _check_replicas(site, findings)
-    check_addresses(site, findings)
-    check_firewall(site, findings)
-    check_vip(site, findings)
+    _check_replicas(draft, findings)
+    check_addresses(draft, findings)
+    check_firewall(draft, findings)
+    check_vip(draft, findings)
     _check_people(root, findings)
 
 
-def _check_names(site: Site, findings: Findings) -> None:
-    for name, node in site.group_nodes.items():
-        if name in site.hosts:
+def _check_names(draft: Draft, findings: Findings) -> None:
+    for name, node in draft.group_nodes.items():
+        if name in draft.hosts:
             findings.add(node, f"'{name}' is a host too", "a group needs a name of its own")
         for member in texts(node):
-            _check_known(member, site.hosts, "host", findings)
+            _check_known(member, draft.hosts, "host", findings)
 
 
-def _check_references(site: Site, findings: Findings) -> None:
-    known = [*site.hosts, *site.group_nodes]
-    for node in site.named_places():
+def _check_references(draft: Draft, findings: Findings) -> None:
+    known = [*draft.hosts, *draft.group_nodes]
+    for node in draft.named_places():
         if isinstance(node, Items):
             for item in node.items:
                 if isinstance(item, Items):
@@ -59,7 +59,7 @@ def _check_references(site: Site, findings: Findings) -> None:
 
 
 def _check_known(name: Scalar, known: Collection[str], kind: str, findings: Findings) -> None:
-    if not Site.is_name(name.text) or name.text in known:
+    if not Draft.is_name(name.text) or name.text in known:
         return
     if name.text.startswith("x-"):
         findings.add(
@@ -67,17 +67,17 @@ def _check_known(name: Scalar, known: Collection[str], kind: str, findings: Find
         )
         return
     # Only what has a name's form is shown: another may have invisible letters.
-    known = [word for word in known if Site.is_name(word)]
+    known = [word for word in known if Draft.is_name(word)]
     listed = ", ".join(known[:8]) + (", …" if len(known) > 8 else "")
     should = did_you_mean(name.text, known) or (f"known are {listed}" if known else None)
     findings.add(name, f"unknown {kind} '{name.text}'", should)
 
 
-def _check_in_service(site: Site, findings: Findings) -> None:
+def _check_in_service(draft: Draft, findings: Findings) -> None:
     for keys, what in ((("gateway", "on"), "gateway"), (("control",), "control host")):
-        node = site.root.get(*keys)
-        hosts = site.named(node)
-        if node is not None and hosts and all(host in site.hosts and host not in site.in_service for host in hosts):
+        node = draft.root.get(*keys)
+        hosts = draft.named(node)
+        if node is not None and hosts and all(host in draft.hosts and host not in draft.in_service for host in hosts):
             findings.add(node, f"every {what} is out of service", f"at least one {what} must be in service")
 
 
@@ -108,12 +108,12 @@ def _check_sources(root: Entries, folder: Path, findings: Findings) -> None:
     _check_path(root.get("gateway", "certificate", "certificate"), folder, findings)
 
 
-def _check_site(site: Site, folder: Path, findings: Findings) -> None:
-    _check_path(site.root.get("site", "ca_bundle"), folder, findings)
-    for mirror in site.apt_mirrors():
+def _check_site(draft: Draft, folder: Path, findings: Findings) -> None:
+    _check_path(draft.root.get("site", "ca_bundle"), folder, findings)
+    for mirror in draft.apt_mirrors():
         _check_path(mirror.get("key"), folder, findings)
-    mirrors = site.root.get("site", "apt_mirror")
-    if mirrors is not None and site.root.get("site", "apt_existing") is None:
+    mirrors = draft.root.get("site", "apt_mirror")
+    if mirrors is not None and draft.root.get("site", "apt_existing") is None:
         findings.add(
             mirrors,
             "nothing says what happens to the apt sources that hosts have",
@@ -184,16 +184,16 @@ def _check_runtimes(root: Entries, findings: Findings) -> None:
             )
 
 
-def _check_replicas(site: Site, findings: Findings) -> None:
-    counted = dict.fromkeys(site.hosts, 0)
-    for _, model in site.root.maps("models"):
+def _check_replicas(draft: Draft, findings: Findings) -> None:
+    counted = dict.fromkeys(draft.hosts, 0)
+    for _, model in draft.root.maps("models"):
         place = model.get("place")
         for placement in place.items if isinstance(place, Items) else ():
             if not isinstance(placement, Entries):
                 continue
             replicas = placement.get("replicas")
             number = replicas.value if isinstance(replicas, Scalar) and isinstance(replicas.value, int) else 1
-            for host in site.named(placement.get("on")):
+            for host in draft.named(placement.get("on")):
                 counted[host] = counted.get(host, 0) + number
                 if counted[host] > MAX_REPLICAS and number <= MAX_REPLICAS:
                     findings.add(replicas or placement, f"more than {MAX_REPLICAS} replicas on {host}", "use fewer")

@@ -11,7 +11,8 @@ from typing import get_args, get_origin
 
 from pydantic.json_schema import models_json_schema
 
-from rackwright.fleet.model import FleetFile, Group, HostSettings
+from rackwright.fleet.fleet_file import FleetFile
+from rackwright.fleet.sections.hosts import Group, HostSettings
 from rackwright.values import Frozen
 
 Schema = dict[str, object]

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rackwright.errors import FleetError, Problem
-from rackwright.fleet.model import AptMirror, Fleet
+from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.sections.site import AptMirror
 from rackwright.roles.site.settings import CA_BUNDLE, Keyring
 from rackwright.route import Route
 

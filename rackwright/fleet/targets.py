@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rackwright.fleet.model import Fleet, Host, JumpHost, Ssh
+from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.secrets import resolve
+from rackwright.fleet.sections.hosts import Host, JumpHost, Ssh
 from rackwright.values import Jump, Secret, Target
 
 

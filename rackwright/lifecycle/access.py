@@ -9,9 +9,10 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from rackwright.errors import HostError
+from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.keys import ApiKey, read_keys
-from rackwright.fleet.model import Fleet, Person
 from rackwright.fleet.public_key import parse_public_key
+from rackwright.fleet.sections.people import Person
 from rackwright.fleet.targets import targets
 from rackwright.lifecycle.access_script import SCRIPT, HostAccess, Use, User, parse
 from rackwright.roles.people.settings import AUDITS

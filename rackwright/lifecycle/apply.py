@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from rackwright.engine import Stopping, stoppable
 from rackwright.errors import HostError, RackwrightError
-from rackwright.fleet.model import Replica
+from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.backup import make_first
 from rackwright.lifecycle.drains import copy_drains
 from rackwright.lifecycle.engines import roll, settle

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from rackwright.errors import HostError, Problem, UsageError
-from rackwright.fleet.model import Fleet
+from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.targets import targets
 from rackwright.state.audit import Act, AuditLog, read_audit
 from rackwright.state.formats import utc_now

@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from rackwright.errors import FleetError, HostError, Problem, RackwrightError, SecretError
-from rackwright.fleet.backup import references as opened_by
+from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.lock_file import mismatches, read_lock
-from rackwright.fleet.model import Fleet
 from rackwright.fleet.source import HubSource, parse_source
 from rackwright.lifecycle.conditions import Asked, Condition, State, judge, parse, script
 
 if TYPE_CHECKING:
-    from rackwright.fleet.host import HostModel
+    from rackwright.fleet.host.model import HostModel
     from rackwright.values import Target
 
 
@@ -71,7 +70,8 @@ def people_ending(fleet: Fleet, today: date) -> Iterator[Condition]:
 def check_hosts(fleet: Fleet, hosts: tuple[str, ...]) -> Checked:
     """Look at the secrets, the names and each host, all hosts at once; changes nothing."""
     # The settings of all roles: `check --offline` needs none of them.
-    from rackwright.fleet.host import Credentials, host_models
+    from rackwright.fleet.host.compose import host_models
+    from rackwright.fleet.host.model import Credentials
     from rackwright.fleet.site_files import site_files
 
     conditions = [*_secrets(fleet), *_ending(fleet), *_names(fleet)]
@@ -95,7 +95,7 @@ def _secrets(fleet: Fleet) -> Iterator[Condition]:
     if file.gateway.certificate:
         references["gateway.certificate.key"] = file.gateway.certificate.key
     for number, repository in enumerate(file.backup.to if file.backup else ()):
-        references |= {f"backup.to[{number}].{key}": text for key, text in opened_by(repository).items()}
+        references |= {f"backup.to[{number}].{key}": text for key, text in repository.references.items()}
     for where, reference in references.items():
         if reference is not None:
             yield _secret(where, reference, fleet.path.parent)

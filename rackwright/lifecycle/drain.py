@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rackwright.errors import RackwrightError
-from rackwright.fleet.model import Replica
+from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.leased import leased
 from rackwright.lifecycle.remember import audited
 from rackwright.lifecycle.site import Site

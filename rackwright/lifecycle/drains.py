@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rackwright.errors import HostError
-from rackwright.fleet.model import Replica
+from rackwright.fleet.fleet import Replica
+from rackwright.fleet.ports import port_of
 from rackwright.gateway import DrainRecord
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.survey import Survey
@@ -39,7 +40,7 @@ def copy_drains(site: Site, missing: Sequence[MissingDrain]) -> dict[str, str]:
     told, with why."""
     failed: dict[str, str] = {}
     for drain in missing:
-        port = site.lock.ports[drain.replica.host][drain.replica.name]
+        port = port_of(site.lock, drain.replica)
         try:
             site.gateways.only((drain.gateway,)).copy_drain(drain.replica.address, port, drain.record)
         except HostError as error:

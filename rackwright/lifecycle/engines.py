@@ -8,7 +8,7 @@ from shlex import quote
 
 from rackwright.engine import Stopping
 from rackwright.errors import ProofError, RackwrightError
-from rackwright.fleet.model import Replica
+from rackwright.fleet.fleet import Replica
 from rackwright.gateway import Gateways
 from rackwright.lifecycle.plan import Restart
 from rackwright.lifecycle.rollout import Change, Phase, Rollout, Rules, SystemClock

@@ -10,8 +10,8 @@ from typing import Literal
 from pydantic import ValidationError
 
 from rackwright.errors import HostError, UsageError
+from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.keys import ApiKey, add, as_gateway_keys, new_key, read_keys, replaced, revoke, write_keys
-from rackwright.fleet.model import Fleet
 from rackwright.fleet.targets import targets
 from rackwright.lifecycle.who import operator_of
 from rackwright.run import new_run_id

@@ -9,7 +9,7 @@ from pkgutil import iter_modules
 
 from rackwright import roles
 from rackwright.errors import FleetError, Problem
-from rackwright.fleet.model import Replica
+from rackwright.fleet.fleet import Replica
 from rackwright.fleet.naming import unknown
 from rackwright.lifecycle.drains import MissingDrain, missing_drains
 from rackwright.lifecycle.site import Site

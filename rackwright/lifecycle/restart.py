@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rackwright.engine import stoppable
 from rackwright.errors import UsageError
-from rackwright.fleet.model import Replica
+from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.engines import roll
 from rackwright.lifecycle.leased import leased
 from rackwright.lifecycle.plan import Restart

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from rackwright.errors import ProofError, RackwrightError
-from rackwright.fleet.model import Replica
+from rackwright.fleet.fleet import Replica
 
 RETURN_SECONDS = 60
 """Longest wait until the gateways take a replica back."""

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from rackwright.fleet.authority import authority_of
 from rackwright.fleet.desired import desired
-from rackwright.fleet.host import HostModel
+from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.host.model import HostModel
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.lock_file import read_lock, require_match
-from rackwright.fleet.model import Fleet
 from rackwright.fleet.naming import hosts_named
 from rackwright.fleet.targets import targets
 from rackwright.lifecycle.who import operator_of

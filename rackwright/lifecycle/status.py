@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rackwright.errors import HostError
+from rackwright.fleet.fleet import Replica
 from rackwright.fleet.keys import read_keys
 from rackwright.fleet.lock import lock_digest
-from rackwright.fleet.model import Replica
 from rackwright.gateway import ServerState
 from rackwright.lifecycle.ending import ending_certificates, ending_keys
 from rackwright.lifecycle.plan import restarts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rackwright.fleet.model import Replica
+from rackwright.fleet.fleet import Replica
 
 if TYPE_CHECKING:
     from rackwright.gateway import Gateways

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from rackwright.errors import HostError
-from rackwright.fleet.model import Fleet
+from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.targets import target
 from rackwright.state.operator import Operator, fingerprint_of, operator
 

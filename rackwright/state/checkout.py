@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rackwright.fleet.model import Fleet
+from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.public_files import DECIDING, trusted_files
 
 OUTSIDE = "outside"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rackwright.fleet.model import Fleet, FleetFile, Replica
+from rackwright.fleet.fleet import Fleet, Replica
+from rackwright.fleet.fleet_file import FleetFile
 
 
 def make_fleet(

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from rackwright.errors import FleetError, SecretError
-from rackwright.fleet.backup import access_of, backup_of
+from rackwright.fleet.backup_access import access_of
+from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.host.backup import backup_of
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock import Lock, ModelLock
-from rackwright.fleet.model import Fleet
 from rackwright.route import Route
 from rackwright.values import File
 from tests.fleet.fleets import make_fleet

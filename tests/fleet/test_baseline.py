@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 from rackwright.errors import FleetError
-from rackwright.fleet.baseline import Baseline
 from rackwright.fleet.explain import explain
+from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.load import load_fleet
-from rackwright.fleet.model import Fleet
+from rackwright.fleet.sections.baseline import Baseline
 from tests.fleet.test_load import GOOD
 
 ITEMS = tuple(name for name in Baseline.model_fields if name != "manage")

@@ -8,8 +8,9 @@ from typing import get_args
 import pytest
 from pydantic import BaseModel
 
+from rackwright.fleet.fleet_file import FleetFile
 from rackwright.fleet.load import load_fleet
-from rackwright.fleet.model import FleetFile, Group
+from rackwright.fleet.sections.hosts import Group
 
 EXAMPLE = Path(__file__).parents[2] / "inventory" / "example.yml"
 

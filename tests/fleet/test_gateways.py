@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
-from rackwright.fleet.host import HostModel, host_models
+from rackwright.fleet.host.compose import host_models
+from rackwright.fleet.host.model import HostModel
 from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, model_digest
 from rackwright.roles.gateway.settings import PEERS_PORT, Key, Peer
 from rackwright.values import File

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from rackwright.errors import FleetError
-from rackwright.fleet.host import Credentials, host_models
+from rackwright.fleet.host.compose import host_models
+from rackwright.fleet.host.model import Credentials
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.site_files import route_from_here, route_from_hosts, site_files
 from tests.fleet.fleets import make_fleet

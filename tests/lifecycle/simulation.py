@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from rackwright.fleet.model import Replica
+from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.rollout import Change, Phase, Rollout, Rules
 
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from rackwright.fleet.model import Replica
+from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle import apply, engines, remember, restart, verify
 from rackwright.lifecycle.drains import MissingDrain
 from rackwright.lifecycle.leased import leased

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rackwright.fleet.baseline import Baseline
-from rackwright.fleet.host import HostModel
+from rackwright.fleet.host.model import HostModel
+from rackwright.fleet.sections.baseline import Baseline
 from rackwright.lifecycle.conditions import Asked, State, judge, parse, script
 from rackwright.roles.backup.settings import Settings as Backup
 from rackwright.roles.firewall.settings import Settings as Firewall

@@ -1,4 +1,4 @@
-"""A fleet file's hosts and groups, read from nodes that may have mistakes in them."""
+"""The fleet file before it is known to be right: its hosts and groups, read from nodes that may have mistakes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import cached_property
 from rackwright.fleet.nodes import AnyNode, Entries, Items, Scalar, texts
 
 
-class Site:
+class Draft:
     def __init__(self, root: Entries) -> None:
         self.root = root
 

@@ -1,14 +1,15 @@
-"""What is written down of a person: a name, a day, keys."""
+"""`people`: who may log in to the hosts, by which keys, until when."""
 
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from rackwright.fleet.public_key import parse_public_key
-from rackwright.values import Name, Shape
+from rackwright.fleet.sections.forms import Hosts
+from rackwright.values import Frozen, Manage, Name, Shape
 
 _TAKEN = frozenset(
     """_apt adm audio backup bin cdrom chrony daemon dialout dip disk dnsmasq docker floppy fwupd-refresh games gnats
@@ -45,3 +46,25 @@ PublicKeyLine = Annotated[str, AfterValidator(_public_key)]
 """An SSH public key as the one line of a .pub file."""
 Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
 FullName = Annotated[str, Shape(r"[\w .'-]{1,64}", "should be a name: letters, spaces and . ' - only, 64 at most")]
+
+
+class Person(Frozen):
+    """One person, with a user of this name on the hosts."""
+
+    role: Literal["operator", "auditor"]
+    """An operator may do everything (sudo without a password), an auditor reads logs and the journal."""
+    keys: Annotated[tuple[PublicKeyLine, ...], Field(min_length=1)]
+    """SSH public keys; the user's authorized_keys has these and no others."""
+    on: Hosts | None = None
+    """A group, a host or a list of them; every host when absent."""
+    until: Day | None = None
+    """The last day (UTC) on which the person gets in."""
+    full_name: FullName | None = None
+    existing: Literal["adopt"] | None = None
+    """What to do with a user of this name that is there already; absent refuses to go on."""
+    manage: Manage = "yes"
+    """`no` leaves the user on the hosts as it is."""
+
+    def ended(self, today: date) -> bool:
+        """Given the day in UTC, return whether the person's time is over."""
+        return self.until is not None and self.until < today

@@ -1,0 +1,42 @@
+"""What opens the repositories that hosts save to: secrets resolved, authorities read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from rackwright.errors import FleetError, Problem
+from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.sections.backup import Repository
+from rackwright.roles.backup.settings import Access
+
+
+def access_of(fleet: Fleet) -> Mapping[str, Access]:
+    """Return what opens each repository, by name. Raise SecretError or FleetError if a secret or file isn't good."""
+    from rackwright.fleet.secrets import resolve
+
+    opened: dict[str, Access] = {}
+    for number, asked in enumerate(fleet.file.backup.to if fleet.file.backup else ()):
+        place = f"{fleet.path} backup.to[{number}]"
+        found = {
+            key: resolve(reference, where=f"{place}.{key}", folder=fleet.path.parent) if reference else None
+            for key, reference in asked.references.items()
+        }
+        password = found["password"]
+        assert password is not None  # noqa: S101 — its reference is never absent
+        opened[asked.name] = Access(password, found["key"], found["login"], _authority(fleet, asked, place))
+    return opened
+
+
+def _authority(fleet: Fleet, asked: Repository, place: str) -> str | None:
+    if asked.ca is None:
+        return None
+    path = fleet.path.parent / Path(asked.ca).expanduser()
+    try:
+        text = path.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        what = error.strerror if isinstance(error, OSError) else "is not PEM"
+        raise FleetError([Problem(f"{place}.ca", f"{path} can't be read: {what}")]) from None
+    if "-BEGIN CERTIFICATE-" not in text or "PRIVATE KEY" in text:
+        raise FleetError([Problem(f"{place}.ca", f"{path} is no PEM file of certificates alone")])
+    return text

@@ -1,0 +1,113 @@
+"""The fleet that follows from a checked fleet file: hosts in service, their networks, replicas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rackwright.fleet.fleet_file import FleetFile
+from rackwright.fleet.public_key import parse_public_key
+from rackwright.fleet.sections.people import Person
+from rackwright.values import Address, parse_address
+
+
+@dataclass(frozen=True)
+class Apart:
+    """A host's addresses in networks of their own; None: it has none there apart from the others."""
+
+    service: Address | None = None
+    fabric: Address | None = None
+
+
+@dataclass(frozen=True)
+class Replica:
+    """One engine of a model: the unit of drain, health, unit, port and version."""
+
+    model: str
+    number: int
+    """Counted per host, from 1."""
+    host: str
+    gpus: int
+
+    @property
+    def name(self) -> str:
+        """Its name on its host."""
+        return f"{self.model}@{self.number}"
+
+    @property
+    def address(self) -> str:
+        """Its name in the fleet, as commands take it: HOST/MODEL@N."""
+        return f"{self.host}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """A checked fleet file, from where it was read, and the replicas that follow from it."""
+
+    path: Path
+    file: FleetFile
+    replicas: tuple[Replica, ...]
+    """In the order of models, placements, hosts. Those on hosts that are `out` are not among them."""
+    sources: tuple[Path, ...]
+    """The fleet file and what it extends."""
+    origins: Mapping[str, Mapping[str, str]]
+    """Host → setting (like ssh.user) → where it was set: defaults, group NAME or host NAME, then FILE:LINE."""
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Names of the hosts in service."""
+        return tuple(name for name, host in self.file.hosts.items() if host.out is None)
+
+    @property
+    def control(self) -> tuple[str, ...]:
+        return self.named(self.file.control) or self.gateways[:1]
+
+    @property
+    def gateways(self) -> tuple[str, ...]:
+        return tuple(name for name in self.named(self.file.gateway.on) if name in self.hosts)
+
+    def gateways_beside(self, host: str) -> tuple[str, ...]:
+        """Return the gateways but for this host."""
+        return tuple(name for name in self.gateways if name != host)
+
+    def beside(self, suffix: str) -> Path:
+        """Return NAME.<suffix> beside NAME.yml."""
+        return self.path.with_name(f"{self.path.stem}.{suffix}")
+
+    def is_local(self, host: str) -> bool:
+        """Whether it is the machine that the tool runs on, reached without SSH."""
+        return self.file.hosts[host].address == "@local"
+
+    def service(self, host: str) -> Address:
+        """Where gateways and clients reach the host: loopback where it is this machine and nothing else is said."""
+        settings = self.file.hosts[host]
+        return settings.service or parse_address("127.0.0.1" if self.is_local(host) else settings.address)
+
+    def apart(self, host: str) -> Apart:
+        """Return the host's addresses in networks of their own: those that differ from `address`."""
+        settings = self.file.hosts[host]
+        service = None if self.is_local(host) or str(settings.service) == settings.address else settings.service
+        fabric = None if str(settings.fabric) in (settings.address, str(service)) else settings.fabric
+        return Apart(service, fabric)
+
+    def named(self, on: str | tuple[str, ...]) -> tuple[str, ...]:
+        """Given a group, a host or a list of them, return the hosts."""
+        return self.file.named(on)
+
+    def person_of(self, fingerprint: str) -> str | None:
+        """Given an SSH key's fingerprint (SHA256:…), return whose it is; None: nobody's of the fleet file."""
+        for name, person in self.file.people.items():
+            if any(parse_public_key(key).fingerprint == fingerprint for key in person.keys):
+                return name
+        return None
+
+    def admits(self, person: Person, host: str) -> bool:
+        """Whether the person is one of this host, today or not."""
+        return person.on is None or host in self.named(person.on)
+
+    def replicas_on(self, host: str) -> tuple[Replica, ...]:
+        return tuple(replica for replica in self.replicas if replica.host == host)
+
+    def replicas_of(self, model: str) -> tuple[Replica, ...]:
+        return tuple(replica for replica in self.replicas if replica.model == model)

@@ -1,0 +1,65 @@
+"""The fleet file as people write it, whole: its sections, each of which stands in `sections/`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from rackwright.fleet.sections.authority import Authority
+from rackwright.fleet.sections.backup import Backup
+from rackwright.fleet.sections.firewall import Firewall
+from rackwright.fleet.sections.gateway import Gateway
+from rackwright.fleet.sections.hosts import Host
+from rackwright.fleet.sections.models import Model
+from rackwright.fleet.sections.people import Person, PersonName
+from rackwright.fleet.sections.rollout import Rollout
+from rackwright.fleet.sections.site import Site
+from rackwright.values import Frozen, Name
+
+
+def _timezone(text: str) -> str:
+    import zoneinfo
+
+    should = "should be a time zone like Europe/Berlin or UTC"
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}", text):
+        raise ValueError(should)
+    try:
+        known = text == "UTC" or bool(zoneinfo.ZoneInfo(text))
+    except (OSError, ValueError, zoneinfo.ZoneInfoNotFoundError):
+        known = not any(Path(folder).is_dir() for folder in zoneinfo.TZPATH)
+    if not known:
+        from difflib import get_close_matches
+
+        near = get_close_matches(text, zoneinfo.available_timezones(), 1)
+        raise ValueError(f"unknown time zone; did you mean '{near[0]}'?" if near else should)
+    return text
+
+
+class FleetFile(Frozen):
+    """One site."""
+
+    fleet: Name
+    timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
+    site: Site = Site.model_construct()
+    authority: Authority = Authority.model_construct()
+    hosts: Annotated[Mapping[Name, Host], Field(min_length=1)]
+    groups: Mapping[Name, tuple[Name, ...]] = {}
+    models: Annotated[Mapping[Name, Model], Field(min_length=1)]
+    gateway: Gateway
+    firewall: Firewall
+    rollout: Rollout = Rollout.model_construct()
+    backup: Backup | None = None
+    """What every host saves of itself, where to and when."""
+    people: Mapping[PersonName, Person] = {}
+    """Who may log in to the hosts."""
+    control: tuple[Name, ...] = ()
+    """Hosts that keep lease, journal and the applied fleet; the first gateway when absent."""
+
+    def named(self, on: str | tuple[str, ...]) -> tuple[str, ...]:
+        """Given a group, a host or a list of them, return the hosts."""
+        names = (on,) if isinstance(on, str) else on
+        return tuple(dict.fromkeys(host for name in names for host in self.groups.get(name, (name,))))

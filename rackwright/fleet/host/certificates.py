@@ -1,0 +1,25 @@
+"""By which certificates this host is known."""
+
+from __future__ import annotations
+
+from rackwright.fleet.fleet import Fleet
+from rackwright.roles.certificate.settings import Settings
+
+
+def certificates_of(fleet: Fleet, host: str) -> tuple[Settings, ...]:
+    """Return the certificates that the fleet's authority gives this host."""
+    serving = (_host_proxy(fleet, host),) if fleet.replicas_on(host) else ()
+    return (*serving, *(_gateway(fleet, host) if host in fleet.gateways else ()))
+
+
+def _host_proxy(fleet: Fleet, host: str) -> Settings:
+    return Settings(name="host-proxy", names=(host, str(fleet.service(host))))
+
+
+def _gateway(fleet: Fleet, host: str) -> tuple[Settings, ...]:
+    gateway = fleet.file.gateway
+    client = Settings(name="gateway-client", names=(host,), client=True)
+    if gateway.certificate is not None:
+        return (client,)
+    addresses = [address for address in (fleet.service(host), gateway.vip) if address]
+    return (client, Settings(name="gateway", names=(gateway.domain, *map(str, addresses))))

@@ -1,0 +1,47 @@
+"""Where clients come in, if this host is a gateway: routing, keys, the gateways beside it."""
+
+from __future__ import annotations
+
+from rackwright.fleet.fleet import Fleet, Replica
+from rackwright.fleet.lock import Lock
+from rackwright.fleet.ports import port_of
+from rackwright.roles.gateway.settings import Key, Peer, RoutedModel, Server, Settings
+
+
+def gateway_of(fleet: Fleet, lock: Lock, host: str, keys: tuple[Key, ...]) -> Settings | None:
+    """Return what this gateway routes where and for whom; None: the host is none."""
+    if host not in fleet.gateways:
+        return None
+    asked = fleet.file.gateway
+    return Settings(
+        name=host,
+        domain=asked.domain,
+        address=fleet.service(host),
+        vip=asked.vip,
+        certificate="gateway",
+        client_certificate="gateway-client",
+        models=tuple(_routed(fleet, lock, model) for model in fleet.file.models),
+        keys=keys,
+        peers=tuple(Peer(name=name, address=fleet.service(name)) for name in fleet.gateways_beside(host)),
+        longest_answer_seconds=asked.longest_answer,
+        queue_seconds=asked.queue,
+    )
+
+
+def _routed(fleet: Fleet, lock: Lock, model: str) -> RoutedModel:
+    return RoutedModel(
+        name=model,
+        digest=lock.models[model].digest,
+        names=fleet.file.models[model].names,
+        servers=tuple(_server(fleet, lock, replica) for replica in fleet.replicas_of(model)),
+    )
+
+
+def _server(fleet: Fleet, lock: Lock, replica: Replica) -> Server:
+    return Server(
+        replica=replica.name,
+        host=replica.host,
+        address=fleet.service(replica.host),
+        port=port_of(lock, replica),
+        slots=fleet.file.models[replica.model].runtime.slots,
+    )

@@ -1,0 +1,63 @@
+"""What of ours belongs on this host: all else that bears our name is retired."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.host.serving import Serving
+from rackwright.roles.backup.settings import Settings as Backup
+from rackwright.roles.certificate.settings import files as certificate_files
+from rackwright.roles.firewall.settings import UNIT as FIREWALL_UNIT
+from rackwright.roles.gateway.settings import FOLDER as GATEWAY
+from rackwright.roles.gateway.settings import Settings as Gateway
+from rackwright.roles.host_proxy.settings import FOLDER as HOST_PROXY
+from rackwright.roles.layout.settings import Settings
+from rackwright.roles.vip.settings import FOLDER as VIP
+from rackwright.roles.vip.settings import UNIT as VIP_UNIT
+from rackwright.roles.vip.settings import Settings as Vip
+
+
+def layout_of(
+    fleet: Fleet, host: str, serving: Serving, gateway: Gateway | None, vip: Vip | None, backup: Backup | None
+) -> Settings:
+    """Given what runs on this host, return the units, files and users that belong there."""
+    return Settings(
+        fleet=fleet.file.fleet,
+        host=host,
+        serves=bool(serving.replicas),
+        keep_units=tuple(sorted(_units(serving, gateway, vip, backup))),
+        keep_files=tuple(sorted(_files(serving, gateway, vip, backup))),
+        keep_users=tuple(sorted({replica.user for replica in serving.replicas})),
+    )
+
+
+def _units(serving: Serving, gateway: Gateway | None, vip: Vip | None, backup: Backup | None) -> Iterator[str]:
+    yield FIREWALL_UNIT
+    for replica in serving.replicas:
+        yield replica.unit
+    for probe in serving.probes:
+        yield from probe.units
+    if serving.host_proxy:
+        yield from serving.host_proxy.units
+    if gateway:
+        yield from gateway.units
+    if vip:
+        yield VIP_UNIT
+    if backup:
+        yield from backup.units
+
+
+def _files(serving: Serving, gateway: Gateway | None, vip: Vip | None, backup: Backup | None) -> Iterator[str]:
+    for probe in serving.probes:
+        yield from probe.scripts.values()
+    if serving.host_proxy:
+        yield from (HOST_PROXY, *certificate_files(serving.host_proxy.certificate))
+    if gateway:
+        yield GATEWAY
+        for name in (gateway.certificate, gateway.client_certificate):
+            yield from certificate_files(name)
+    if vip:
+        yield VIP
+    if backup:
+        yield from backup.files

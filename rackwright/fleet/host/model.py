@@ -1,0 +1,69 @@
+"""What one host should be, as deploys read it: settings for every role, and what roles hand out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from rackwright.fleet.lock import RuntimeLock
+from rackwright.fleet.sections.baseline import Baseline
+from rackwright.fleet.site_files import SiteFiles
+from rackwright.roles.backup.settings import Access
+from rackwright.roles.backup.settings import Settings as Backup
+from rackwright.roles.certificate.settings import Settings as Certificate
+from rackwright.roles.firewall.settings import Settings as Firewall
+from rackwright.roles.gateway.settings import Settings as Gateway
+from rackwright.roles.host_proxy.settings import Settings as HostProxy
+from rackwright.roles.layout.settings import Settings as Layout
+from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
+from rackwright.roles.model_store.settings import Settings as ModelStore
+from rackwright.roles.people.settings import Settings as People
+from rackwright.roles.probe.settings import Settings as Probe
+from rackwright.roles.replica.settings import Settings as ReplicaUnit
+from rackwright.roles.site.settings import Settings as Site
+from rackwright.roles.vip.settings import Settings as Vip
+from rackwright.values import Issued, Issuer, Network, Secret
+
+
+@dataclass(frozen=True)
+class InstalledRuntime:
+    settings: LlamaCpp
+    lock: RuntimeLock
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What roles hand out without knowing where it came from."""
+
+    issuer: Issuer | None = None
+    """The fleet's authority; None where nothing may be issued."""
+    own_certificate: Issued | None = None
+    """The operator's certificate for clients; None: the authority issues it."""
+    hub_token: Secret | None = None
+    backup: Mapping[str, Access] = field(default_factory=dict)
+    """What opens the repositories, by name."""
+    site_files: SiteFiles = field(default_factory=SiteFiles)
+
+
+@dataclass(frozen=True)
+class HostModel:
+    """One host's model, as deploys read it. None or empty: the role has nothing to do there."""
+
+    name: str
+    layout: Layout
+    firewall: Firewall
+    baseline: Baseline
+    certificates: tuple[Certificate, ...]
+    model_store: ModelStore | None
+    runtimes: tuple[InstalledRuntime, ...]
+    replicas: tuple[ReplicaUnit, ...]
+    probes: tuple[Probe, ...]
+    host_proxy: HostProxy | None
+    gateway: Gateway | None
+    vip: Vip | None = None
+    backup: Backup | None = None
+    credentials: Credentials = Credentials()
+    people: People = field(default_factory=People)
+    site: Site = field(default_factory=Site)
+    never_shut_out: tuple[Network, ...] = ()
+    """By fail2ban, whatever they do."""

@@ -1,0 +1,30 @@
+"""Hosts as networks: for those who let in or shut out by where somebody comes from."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+
+from rackwright.fleet.fleet import Fleet
+from rackwright.values import Network
+
+
+def networks_of(fleet: Fleet, hosts: tuple[str, ...]) -> tuple[Network, ...]:
+    """Return each host's service address as a network."""
+    return tuple(ip_network(fleet.service(host)) for host in hosts)
+
+
+def never_shut_out(fleet: Fleet, host: str) -> tuple[Network, ...]:
+    """Return whom this host's fail2ban lets be: the fleet's hosts, by every address that the fleet file knows, and
+    whom it names."""
+    file = fleet.file
+    reached = [_network(file.hosts[name].address) for name in fleet.hosts]
+    hosts = {*networks_of(fleet, fleet.hosts), *(network for network in reached if network)}
+    named = file.hosts[host].baseline.fail2ban.never
+    return (*(file.firewall.admin_from if named is None else named), *sorted(hosts, key=str))
+
+
+def _network(address: str) -> Network | None:
+    try:
+        return ip_network(address)
+    except ValueError:
+        return None  # a DNS name, or @local

@@ -1,0 +1,126 @@
+"""What this host serves with: weights, runtimes, one engine and probe a replica, the proxy in front."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rackwright.fleet.fleet import Fleet, Replica
+from rackwright.fleet.host.model import InstalledRuntime
+from rackwright.fleet.lock import Lock
+from rackwright.fleet.ports import port_of
+from rackwright.roles.host_proxy.settings import Proxied
+from rackwright.roles.host_proxy.settings import Settings as HostProxy
+from rackwright.roles.model_store.settings import Settings as ModelStore
+from rackwright.roles.model_store.settings import StoredModel
+from rackwright.roles.probe.settings import Settings as Probe
+from rackwright.roles.replica.settings import Settings as ReplicaUnit
+
+AGENT_PORT_OFFSET = 10_000
+"""A replica's agent listens on loopback at its port plus this."""
+
+
+@dataclass(frozen=True)
+class Serving:
+    """None or empty on a host without replicas."""
+
+    model_store: ModelStore | None = None
+    runtimes: tuple[InstalledRuntime, ...] = ()
+    replicas: tuple[ReplicaUnit, ...] = ()
+    probes: tuple[Probe, ...] = ()
+    host_proxy: HostProxy | None = None
+
+
+def serving_of(fleet: Fleet, lock: Lock, host: str) -> Serving:
+    """Return what serves this host's replicas."""
+    replicas = fleet.replicas_on(host)
+    if not replicas:
+        return Serving()
+    units = tuple(_unit(fleet, lock, replica) for replica in replicas)
+    placed = tuple(zip(replicas, units, strict=True))
+    return Serving(
+        model_store=_model_store(fleet, lock, host, replicas),
+        runtimes=_runtimes(fleet, lock, replicas),
+        replicas=units,
+        probes=tuple(_probe(fleet, lock, replica, unit) for replica, unit in placed),
+        host_proxy=_host_proxy(fleet, host, tuple(_proxied(fleet, lock, replica, unit) for replica, unit in placed)),
+    )
+
+
+def _model_store(fleet: Fleet, lock: Lock, host: str, replicas: tuple[Replica, ...]) -> ModelStore:
+    models = dict.fromkeys(replica.model for replica in replicas)
+    return ModelStore(
+        root=fleet.file.hosts[host].models_at,
+        models=tuple(
+            StoredModel(name=model, digest=lock.models[model].digest, files=lock.models[model].files)
+            for model in models
+        ),
+        hub=fleet.file.site.hub,
+    )
+
+
+def _runtimes(fleet: Fleet, lock: Lock, replicas: tuple[Replica, ...]) -> tuple[InstalledRuntime, ...]:
+    runtimes = (fleet.file.models[replica.model].runtime for replica in replicas)
+    settings = {f"{runtime.kind}-{runtime.version}": runtime for runtime in runtimes}
+    return tuple(InstalledRuntime(settings[key], lock.runtimes[key]) for key in settings)
+
+
+def _unit(fleet: Fleet, lock: Lock, replica: Replica) -> ReplicaUnit:
+    model = fleet.file.models[replica.model]
+    root = fleet.file.hosts[replica.host].models_at
+    locked = lock.models[replica.model]
+    folder = f"{root}/{replica.model}/{locked.digest[:16]}"
+    unit = ReplicaUnit(
+        name=replica.name,
+        model=replica.model,
+        user=f"rw-{replica.model}",
+        command=(),
+        readable=(model.runtime.folder, folder),
+        mount=root,
+        stop_seconds=fleet.file.rollout.drain,
+        gpus=replica.gpus,
+    )
+    command = model.runtime.command(
+        model=f"{folder}/{locked.weights}",
+        socket=unit.socket,
+        names=model.names,
+        context=model.context,
+        gpus=replica.gpus,
+    )
+    return unit.model_copy(update={"command": command})
+
+
+def _probe(fleet: Fleet, lock: Lock, replica: Replica, unit: ReplicaUnit) -> Probe:
+    model = fleet.file.models[replica.model]
+    return Probe(
+        replica=replica.name,
+        unit=unit.unit,
+        socket=unit.socket,
+        served_name=model.names[0],
+        counter=model.runtime.counter,
+        busy=model.runtime.busy,
+        agent_port=_agent_port(lock, replica),
+    )
+
+
+def _host_proxy(fleet: Fleet, host: str, replicas: tuple[Proxied, ...]) -> HostProxy:
+    return HostProxy(
+        address=fleet.service(host),
+        certificate="host-proxy",
+        gateways=fleet.gateways,
+        replicas=replicas,
+        longest_answer_seconds=fleet.file.gateway.longest_answer,
+    )
+
+
+def _proxied(fleet: Fleet, lock: Lock, replica: Replica, unit: ReplicaUnit) -> Proxied:
+    return Proxied(
+        replica=replica.name,
+        port=port_of(lock, replica),
+        socket=unit.socket,
+        agent_port=_agent_port(lock, replica),
+        slots=fleet.file.models[replica.model].runtime.slots,
+    )
+
+
+def _agent_port(lock: Lock, replica: Replica) -> int:
+    return port_of(lock, replica) + AGENT_PORT_OFFSET

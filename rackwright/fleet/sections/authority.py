@@ -1,0 +1,12 @@
+"""`authority`: where the key stands that signs the fleet's certificates."""
+
+from __future__ import annotations
+
+from rackwright.values import Frozen, SecretReference
+
+
+class Authority(Frozen):
+    """The fleet's certificate authority. Its private key never goes to a host."""
+
+    key: SecretReference | None = None
+    """PEM; ~/.config/rackwright/<fleet>/ca.key, made by the first apply, when absent."""

@@ -1,0 +1,36 @@
+"""`firewall`: who may reach what."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, Tag
+
+from rackwright.fleet.sections.forms import TEXT_OR_LIST, Hosts
+from rackwright.values import Frozen, NetworkField, Port, Reason
+
+
+class Allow(Frozen):
+    on: Hosts
+    from_: Annotated[
+        Annotated[NetworkField, Tag("text")] | Annotated[tuple[NetworkField, ...], Field(min_length=1), Tag("list")],
+        TEXT_OR_LIST,
+        Field(alias="from"),
+    ]
+    port: Port
+    protocol: Literal["tcp", "udp"] = "tcp"
+    at: Literal["address", "service", "fabric"] | None = None
+    """Which of the host's networks; all when absent."""
+    why: Reason
+
+
+class Firewall(Frozen):
+    admin_from: Annotated[tuple[NetworkField, ...], Field(min_length=1)]
+    """Networks that may reach sshd."""
+    clients_from: Annotated[tuple[NetworkField, ...], Field(min_length=1)]
+    """Networks that may reach the gateways' port 443."""
+    admin_at: Literal["address", "any"] = "address"
+    """Where sshd is reached on a host with a service or fabric network apart."""
+    allow: tuple[Allow, ...] = ()
+    existing: Literal["replace", "keep"] | None = None
+    """What to do with an active ufw, firewalld, Docker, Kubernetes or packet forwarding; absent refuses to go on."""

@@ -1,0 +1,28 @@
+"""`gateway`: where clients come in, and how long they may wait."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from rackwright.values import AddressField, ControllerPath, DnsName, Frozen, Name, Seconds, SecretReference
+
+
+class OwnCertificate(Frozen):
+    """A certificate of the operator's instead of one of the fleet's authority."""
+
+    certificate: ControllerPath
+    """PEM file with the chain, beside the fleet file."""
+    key: SecretReference
+
+
+class Gateway(Frozen):
+    on: Annotated[tuple[Name, ...], Field(min_length=1)]
+    domain: DnsName
+    vip: AddressField | None = None
+    """One address for all gateways, in their service network: whichever of them answers has it."""
+    certificate: OwnCertificate | None = None
+    queue: Annotated[Seconds, Field(ge=1, le=3600)] = 60
+    """How long a request may wait for a free slot."""
+    longest_answer: Annotated[Seconds, Field(ge=1, le=86400)] = 3600

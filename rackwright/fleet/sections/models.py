@@ -1,0 +1,30 @@
+"""`models`: what is served, by what, where, and under which names."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from rackwright.fleet.sections.forms import Hosts
+from rackwright.fleet.source import Source
+from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
+from rackwright.values import Frozen, ServedName
+
+
+class Placement(Frozen):
+    on: Hosts
+    replicas: Annotated[int, Field(ge=1, le=64)] = 1
+    """On each of these hosts."""
+    gpus: Annotated[int, Field(ge=0, le=64)] = 1
+    """For each replica; 0 serves on the CPU."""
+
+
+class Model(Frozen):
+    source: Source
+    runtime: LlamaCpp
+    place: Annotated[tuple[Placement, ...], Field(min_length=1)]
+    names: Annotated[tuple[ServedName, ...], Field(min_length=1)]
+    """What clients may ask for."""
+    context: Annotated[int, Field(ge=128, le=16_777_216)]
+    """Tokens that one request may use, prompt and answer together."""

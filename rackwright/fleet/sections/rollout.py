@@ -1,0 +1,17 @@
+"""`rollout`: how engines are restarted under traffic."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from rackwright.values import Frozen, Seconds
+
+
+class Rollout(Frozen):
+    max_unavailable: Annotated[int, Field(ge=1, le=64)] = 1
+    """Of one model's replicas; what is down already counts."""
+    drain: Annotated[Seconds, Field(le=86400)] = 600
+    """Longest wait for requests in flight; then the rollout pauses, it never kills."""
+    soak: Annotated[Seconds, Field(le=86400)] = 120
