@@ -176,7 +176,7 @@ def _settle(work: _Work, run: Run, restarts: tuple[Restart, ...]) -> None:
 
     gateways = work.site.gateways.only(name for name in work.site.fleet.gateways if name not in run.failed_hosts)
     waited = [replica for replica in replicas if replica not in restarting]
-    settle(work.site, work.talk, waited, work.stopping, returned, gateways=gateways)
+    settle(work.site, gateways, work.talk, waited, work.stopping, returned)
 
 
 def _restart(work: _Work, run: Run, restarts: tuple[Restart, ...], restarted: list[Replica]) -> None:

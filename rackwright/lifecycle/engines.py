@@ -84,12 +84,11 @@ def prove(site: Site, replica: Replica) -> str | None:
 
 def settle(
     site: Site,
+    gateways: Gateways,
     talk: Talk,
     replicas: Sequence[Replica],
     stopping: Stopping,
     returned: Callable[[str], None] = lambda _: None,
-    *,
-    gateways: Gateways,
 ) -> None:
     """Return when each of these replicas has answered at its socket and every one of these gateways sends to it.
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from rackwright.errors import RackwrightError
 from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle import apply, engines, remember, restart, verify
 from rackwright.lifecycle.drains import MissingDrain
@@ -87,17 +88,18 @@ def test_each_engine_that_an_apply_restarts_is_written_when_it_is_done(site, act
     monkeypatch.setattr(apply, "roll", roll)
     restarted: list[Replica] = []
     with leased(site, "apply", Talk()) as held, pytest.raises(RuntimeError):
-        apply._restart(work(site, held), (Restart(REPLICA, "why"),), restarted)
+        apply._restart(work(site, held), Run(), (Restart(REPLICA, "why"),), restarted)
     assert restarted == [REPLICA]
     assert acts == {host: ["apply: restart gpu1/assistant@1: done"] for host in ("gpu1", "gate1")}
 
 
 def test_what_an_apply_returns_to_the_gateways_is_written_there(site, acts, monkeypatch):
-    def settle(site, talk, replicas, stopping, returned):
+    def settle(site, gateways, talk, replicas, stopping, returned):
         for replica in replicas:
             returned(replica.address)
 
     site.models = {"gpu1": None}
+    site.gateways = SimpleNamespace(only=lambda hosts: SimpleNamespace(hosts=tuple(hosts)))
     monkeypatch.setattr(apply, "settle", settle)
     with leased(site, "apply", Talk()) as held:
         apply._settle(work(site, held), Run(), ())
@@ -125,13 +127,31 @@ def test_settling_tells_of_what_it_returned(site, monkeypatch):
     states = iter(
         ({"drained": True, "held": False, "takes_requests": False}, {"takes_requests": True, "held": False})
     )
-    site.gateways = SimpleNamespace(
-        servers=lambda: {REPLICA.address: SimpleNamespace(**{"drained": False, **next(states)})}, ready=lambda _: None
+    gateways = SimpleNamespace(
+        hosts=("gate1",),
+        servers=lambda: {REPLICA.address: SimpleNamespace(**{"drained": False, **next(states)})},
+        ready=lambda _: None,
     )
     monkeypatch.setattr(engines, "prove", lambda *_: None)
     told: list[str] = []
-    engines.settle(site, Talk(), (REPLICA,), lambda: False, told.append)
+    engines.settle(site, gateways, Talk(), (REPLICA,), lambda: False, told.append)
     assert told == [REPLICA.address]
+
+
+def test_where_every_gateway_failed_an_engine_need_only_answer(site, monkeypatch):
+    answers = iter(("not yet", None))
+    monkeypatch.setattr(engines, "prove", lambda *_: next(answers))
+    monkeypatch.setattr(engines.time, "sleep", lambda _: None)
+    engines.settle(site, SimpleNamespace(hosts=(), servers=dict), Talk(), (REPLICA,), lambda: False)
+    assert next(answers, "asked twice") == "asked twice"
+
+
+def test_no_engine_is_restarted_while_a_gateway_that_failed_may_send_to_it(site, monkeypatch):
+    monkeypatch.setattr(apply, "roll", lambda *_, **__: pytest.fail("it restarts"))
+    run = Run(unreachable={"gate1": "no route"})
+    with leased(site, "apply", Talk()) as held, pytest.raises(RackwrightError) as caught:
+        apply._restart(work(site, held), run, (Restart(REPLICA, "why"),), [])
+    assert caught.value.problems[0].what == "not restarted, for gate1 failed: gpu1/assistant@1"
 
 
 def test_verifys_own_key_is_an_act_on_each_gateway(site, acts):

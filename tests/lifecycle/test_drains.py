@@ -53,7 +53,7 @@ def test_a_gateway_that_cannot_be_told_is_named_and_stops_no_other() -> None:
     surveyed = SimpleNamespace(hosts={n: SimpleNamespace(drains={}) for n in NAMES[:2]})
     surveyed.hosts["gate3"] = SimpleNamespace(drains={ADDRESS: HAND})
     lock = SimpleNamespace(ports={"gpu1": {"assistant@1": 8104}})
-    gateways = SimpleNamespace(only=lambda host: Gateway(host=host))
+    gateways = SimpleNamespace(only=lambda hosts: Gateway(host=hosts[0]))
     site = SimpleNamespace(fleet=FLEET, lock=lock, gateways=gateways)
     assert copy_drains(site, tuple(missing_drains(site, surveyed))) == {"gate1": "disk full"}
     assert told == [("gate2", ADDRESS, 8104, HAND)]
