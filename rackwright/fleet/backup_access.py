@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Fleet
@@ -31,7 +30,7 @@ def access_of(fleet: Fleet) -> Mapping[str, Access]:
 def _authority(fleet: Fleet, asked: Repository, place: str) -> str | None:
     if asked.ca is None:
         return None
-    path = fleet.path.parent / Path(asked.ca).expanduser()
+    path = fleet.at(asked.ca)
     try:
         text = path.read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError) as error:

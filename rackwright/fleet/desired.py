@@ -10,9 +10,8 @@ from rackwright.fleet.host.model import Credentials, HostModel
 from rackwright.fleet.keys import as_gateway_keys, read_keys
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.own_certificate import own_certificate_of
-from rackwright.fleet.secrets import resolve
+from rackwright.fleet.secrets import hub_token
 from rackwright.fleet.site_files import site_files
-from rackwright.values import Secret
 
 
 def desired(fleet: Fleet, lock: Lock) -> dict[str, HostModel]:
@@ -20,15 +19,8 @@ def desired(fleet: Fleet, lock: Lock) -> dict[str, HostModel]:
     credentials = Credentials(
         issuer=authority_of(fleet),
         own_certificate=own_certificate_of(fleet),
-        hub_token=_hub_token(fleet),
+        hub_token=hub_token(fleet),
         backup=access_of(fleet),
         site_files=site_files(fleet),
     )
     return host_models(fleet, lock, as_gateway_keys(read_keys(fleet.beside("keys.yml"))), credentials)
-
-
-def _hub_token(fleet: Fleet) -> Secret | None:
-    reference = fleet.file.site.hub_token
-    if reference is None:
-        return None
-    return resolve(reference, where=f"{fleet.path} site.hub_token", folder=fleet.path.parent)

@@ -75,6 +75,10 @@ class Fleet:
         """Return NAME.<suffix> beside NAME.yml."""
         return self.path.with_name(f"{self.path.stem}.{suffix}")
 
+    def at(self, written: str) -> Path:
+        """Given a path of this machine as the fleet file writes it, return where it is."""
+        return self.path.parent / Path(written).expanduser()
+
     def is_local(self, host: str) -> bool:
         """Whether it is the machine that the tool runs on, reached without SSH."""
         return self.file.hosts[host].address == "@local"

@@ -71,7 +71,7 @@ def _models(fleet: Fleet, lock: Lock) -> Iterator[tuple[str, str]]:
 
 
 def _runtimes(fleet: Fleet, lock: Lock) -> Iterator[tuple[str, str]]:
-    asked = {f"{model.runtime.kind}-{model.runtime.version}": model.runtime for model in fleet.file.models.values()}
+    asked = {model.runtime.key: model.runtime for model in fleet.file.models.values()}
     for key, runtime in asked.items():
         locked = lock.runtimes.get(key)
         if locked is None:

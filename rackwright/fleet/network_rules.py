@@ -8,10 +8,8 @@ from typing import TypeVar
 from rackwright.fleet.draft import Draft
 from rackwright.fleet.nodes import AnyNode, Entries, Findings, Items, Scalar, texts
 from rackwright.roles.gateway.settings import PEERS_PORT
+from rackwright.roles.replica.settings import FIRST_PORT, LAST_PORT
 from rackwright.values import Address, Network, host_address, parse_address, parse_network
-
-FIRST_PORT, LAST_PORT = 8100, 8299
-"""Replicas' ports: only gateways may reach them."""
 
 T = TypeVar("T")
 

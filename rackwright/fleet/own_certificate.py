@@ -25,7 +25,7 @@ def own_certificate_of(fleet: Fleet, now: datetime | None = None) -> Issued | No
     asked, place = fleet.file.gateway.certificate, f"{fleet.path} gateway.certificate"
     if asked is None:
         return None
-    path = fleet.path.parent / Path(asked.certificate).expanduser()
+    path = fleet.at(asked.certificate)
     pem, certificate = _read(path, f"{place}.certificate")
     if what := _unfit(certificate, fleet.file.gateway.domain, now or datetime.now(UTC)):
         raise FleetError([Problem(f"{place}.certificate", f"{path} {what}")])
@@ -43,7 +43,7 @@ def own_certificate_end(fleet: Fleet) -> tuple[Path, datetime] | None:
     asked = fleet.file.gateway.certificate
     if asked is None:
         return None
-    path = fleet.path.parent / Path(asked.certificate).expanduser()
+    path = fleet.at(asked.certificate)
     return path, _read(path, f"{fleet.path} gateway.certificate.certificate")[1].not_valid_after_utc
 
 

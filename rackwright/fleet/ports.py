@@ -6,8 +6,7 @@ from collections.abc import Mapping
 
 from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.fleet.lock import Lock
-
-FIRST = 8100
+from rackwright.roles.replica.settings import FIRST_PORT, LAST_PORT
 
 
 def assign_ports(fleet: Fleet, previous: Lock | None) -> Mapping[str, Mapping[str, int]]:
@@ -35,4 +34,4 @@ def port_of(lock: Lock, replica: Replica) -> int:
 
 
 def _lowest_free(taken: set[int]) -> int:
-    return next(port for port in range(FIRST, 65536) if port not in taken)
+    return next(port for port in range(FIRST_PORT, LAST_PORT + 1) if port not in taken)

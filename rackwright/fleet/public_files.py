@@ -15,7 +15,7 @@ _TRUSTED = ("known_hosts", "ca.crt")
 def trusted_files(fleet: Fleet) -> tuple[Path, ...]:
     """Return the files that are there of pins, authorities, keyrings and certificates."""
     beside = [fleet.beside(suffix) for suffix in _TRUSTED]
-    named = [fleet.path.parent / Path(written).expanduser() for written in _named(fleet)]
+    named = [fleet.at(written) for written in _named(fleet)]
     return tuple(path for path in dict.fromkeys((*beside, *named)) if path.is_file())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from pydantic import ValidationError
@@ -21,7 +21,7 @@ from rackwright.fleet.site_files import route_from_here, site_files
 from rackwright.fleet.source import FileSource, HubSource, WebSource, parse_source
 from rackwright.fleet.web import Progress, Web, hub_endpoint, quiet
 from rackwright.roles.llama_cpp.settings import Settings as Runtime
-from rackwright.values import File, Secret
+from rackwright.values import File
 
 ARCHIVE = 4 * 2**30
 """Bytes that a runtime's archive may have at most."""
@@ -81,7 +81,9 @@ class _Resolver:
 
     @cached_property
     def hub(self) -> Hub:
-        return Hub(self.endpoint, self.web, self._token())
+        from rackwright.fleet.secrets import hub_token
+
+        return Hub(self.endpoint, self.web, hub_token(self.fleet))
 
     def model(self, name: str) -> ModelLock:
         asked = self.fleet.file.models[name]
@@ -96,7 +98,7 @@ class _Resolver:
         locked: dict[str, RuntimeLock] = {}
         for name, model in self.fleet.file.models.items():
             runtime, where = model.runtime, f"{self.fleet.path} models.{name}.runtime"
-            key = f"{runtime.kind}-{runtime.version}"
+            key = runtime.key
             if key not in locked:
                 locked[key] = self._runtime(key, runtime, where)
             elif locked[key].build != runtime.build:
@@ -122,7 +124,7 @@ class _Resolver:
         if isinstance(source, HubSource):
             return self.hub.settle(source, where=where, loads=loads)
         if isinstance(source, FileSource):
-            path = self._path(source)
+            path = self.fleet.at(source.path)
             return None, local_model(path, where=where, loads=loads, on_progress=self.on_progress)
         file = self._pinned(source, where)
         try:
@@ -151,7 +153,7 @@ class _Resolver:
         if isinstance(source, WebSource):
             return self._pinned(source, where)
         if isinstance(source, FileSource):
-            path = self._path(source)
+            path = self.fleet.at(source.path)
             return local_file(path, path.name, where=where, on_progress=self.on_progress)
         raise FleetError([Problem(where, "can't be used", "https://…#sha256=HEX or file:PATH")])
 
@@ -161,16 +163,6 @@ class _Resolver:
             return File(path=_name(source.url), size=size, sha256=source.sha256, url=source.url)
         except ValidationError:
             raise FleetError([Problem(where, f"{source.url} names no file", "an address that ends in one")]) from None
-
-    def _path(self, source: FileSource) -> Path:
-        return self.fleet.path.parent / Path(source.path).expanduser()
-
-    def _token(self) -> Secret | None:
-        from rackwright.fleet.secrets import resolve
-
-        reference = self.fleet.file.site.hub_token
-        where = f"{self.fleet.path} site.hub_token"
-        return resolve(reference, where=where, folder=self.fleet.path.parent) if reference else None
 
 
 def _name(url: str) -> str:

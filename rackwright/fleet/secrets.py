@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 from rackwright.errors import SecretError
+from rackwright.fleet.fleet import Fleet
 from rackwright.values import Secret
 
 COMMAND_SECONDS = 30
@@ -33,6 +34,14 @@ def resolve(reference: str, *, where: str, folder: Path | None = None) -> Secret
     if not text:
         raise SecretError(f"{reference} is empty", where=where, should="a secret has at least one character")
     return Secret(text)
+
+
+def hub_token(fleet: Fleet) -> Secret | None:
+    """Return what the hub lets us in with, None if the fleet file names nothing. Raise SecretError as `resolve`."""
+    reference = fleet.file.site.hub_token
+    if reference is None:
+        return None
+    return resolve(reference, where=f"{fleet.path} site.hub_token", folder=fleet.path.parent)
 
 
 def _from_environment(name: str, where: str) -> str:

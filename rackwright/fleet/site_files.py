@@ -5,7 +5,6 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Fleet
@@ -46,7 +45,7 @@ def site_files(fleet: Fleet) -> SiteFiles:
 def route_from_here(fleet: Fleet) -> Route:
     """Return how downloads of the controller go."""
     site = fleet.file.site
-    bundle = str(_path(fleet, site.ca_bundle)) if site.ca_bundle else None
+    bundle = str(fleet.at(site.ca_bundle)) if site.ca_bundle else None
     return Route(proxy=site.proxy, no_proxy=_no_proxy(fleet), ca_bundle=bundle)
 
 
@@ -67,14 +66,10 @@ def _own_addresses(fleet: Fleet) -> Iterator[str]:
     yield fleet.file.gateway.domain
 
 
-def _path(fleet: Fleet, written: str) -> Path:
-    return fleet.path.parent / Path(written).expanduser()
-
-
 def _read(
     fleet: Fleet, written: str, key: str, unfit: Callable[[bytes], str | None], problems: list[Problem]
 ) -> bytes:
-    path, where = _path(fleet, written), f"{fleet.path} {key}"
+    path, where = fleet.at(written), f"{fleet.path} {key}"
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -38,7 +38,7 @@ def _sudo_password(fleet: Fleet, name: str, host: Host) -> Secret | None:
 
 
 def _path(fleet: Fleet, text: str | None) -> Path | None:
-    return None if text is None else fleet.path.parent / Path(text).expanduser()
+    return None if text is None else fleet.at(text)
 
 
 def _jump(fleet: Fleet, ssh: Ssh) -> Jump | None:

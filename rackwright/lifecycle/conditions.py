@@ -89,9 +89,11 @@ def script(model: HostModel, asked: tuple[Asked, ...] = ()) -> str:
         lines.append(
             "echo restic_offered $(apt-cache policy restic 2>/dev/null | awk '$1==\"Candidate:\"{print $2}')"
         )
-    for stored in store.models if store else ():
-        folder = f"{root}/{shlex.quote(stored.name)}/{stored.digest[:16]}"
-        lines.append(f"[ -d {folder} ] && echo stored {shlex.quote(stored.digest)}")
+    if store:
+        lines += [
+            f"[ -d {shlex.quote(store.folder(stored))} ] && echo stored {shlex.quote(stored.digest)}"
+            for stored in store.models
+        ]
     if model.certificates:
         lines.append(f"({CERTIFICATES_COMMAND}) | sed 's/^/certificate /'")
     lines += _questions(model, asked)

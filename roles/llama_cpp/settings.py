@@ -46,9 +46,14 @@ class Settings(Frozen):
         return args
 
     @property
+    def key(self) -> str:
+        """What tells it from other runtimes and versions, in the lock and on a host."""
+        return f"{self.kind}-{self.version}"
+
+    @property
     def folder(self) -> str:
         """Where this version lives on a host."""
-        return f"/opt/rackwright/runtimes/llama_cpp-{self.version}"
+        return f"/opt/rackwright/runtimes/{self.key}"
 
     @property
     def loads(self) -> tuple[str, ...]:
@@ -80,7 +85,7 @@ class Settings(Frozen):
         """
         command = [f"{self.folder}/llama-server", "--model", model, "--host", socket, "--alias", ",".join(names)]
         command += ["--ctx-size", str(context * self.parallel), "--parallel", str(self.parallel)]
-        # Its default pool leaves /metrics hanging behind held requests (reference/gateway.md).
+        # Its default pool leaves /metrics hanging behind held requests.
         command += ["--threads-http", "64", "--metrics", "--no-slots", "--no-webui", "--offline"]
         command += ["--log-verbosity", "2", "--n-gpu-layers", "999" if gpus else "0"]
         if not gpus and "batch-size" not in self.args:

@@ -47,6 +47,11 @@ class StoredModel(Frozen):
         return sum(file.size for file in self.files)
 
 
+def folder_of(root: str, name: str, digest: str) -> str:
+    """Return where a host has this model's files."""
+    return f"{root}/{name}/{digest[:16]}"
+
+
 class Settings(Frozen):
     root: HostPath = "/srv/models"
     models: tuple[StoredModel, ...]
@@ -54,7 +59,7 @@ class Settings(Frozen):
     """Only URLs below it get the hub's token."""
 
     def folder(self, model: StoredModel) -> str:
-        return f"{self.root}/{model.name}/{model.digest[:16]}"
+        return folder_of(self.root, model.name, model.digest)
 
     def is_hub(self, url: str) -> bool:
         return url.startswith(self.hub.rstrip("/") + "/")

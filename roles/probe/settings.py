@@ -19,7 +19,7 @@ class Settings(Frozen):
     socket: HostPath
     served_name: ServedName
     counter: Line
-    """Metric that moves while the engine works (reference/gateway.md: the rule)."""
+    """Metric that moves while the engine works."""
     busy: tuple[Line, ...]
     """Metrics whose sum is above zero while requests are in the engine."""
     agent_port: Port

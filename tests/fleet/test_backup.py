@@ -11,7 +11,6 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.host.backup import backup_of
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock import Lock, ModelLock
-from rackwright.route import Route
 from rackwright.values import File
 from tests.fleet.fleets import make_fleet
 from tests.fleet.test_load import GOOD
@@ -98,9 +97,10 @@ def test_each_host_has_a_repository_of_its_own_below_the_url(tmp_path: Path) -> 
 
 
 def test_a_rest_server_is_reached_as_the_site_says(tmp_path: Path) -> None:
-    route = Route(proxy="http://proxy:3128", no_proxy=("10.0.0.0/8",), ca_bundle="/etc/rackwright/ca-bundle.pem")
+    site = {"proxy": "http://proxy:3128", "no_proxy": ["10.0.0.0/8"], "ca_bundle": "ca.pem"}
     near = {**WEB, "name": "near", "url": "rest:https://10.0.0.7:8000/acme"}
-    settings = backup_of(fleet(tmp_path, DISK, SSH, WEB, near), LOCK, "gpu1", route)
+    written = make_fleet(tmp_path / "acme.yml", backup={"to": [DISK, SSH, WEB, near]}, site=site)
+    settings = backup_of(written, LOCK, "gpu1")
     assert settings is not None
     assert {one.name: (one.proxy, one.authority) for one in settings.repositories} == {
         "disk": (None, None),

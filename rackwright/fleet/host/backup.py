@@ -7,8 +7,10 @@ import re
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.sections.backup import Repository as Asked
+from rackwright.fleet.site_files import route_from_hosts
 from rackwright.fleet.source import FileSource, parse_source
 from rackwright.roles.backup.settings import Repository, Settings
+from rackwright.roles.model_store.settings import folder_of
 from rackwright.route import DIRECT, Route
 
 _EXCLUDED = (
@@ -24,11 +26,12 @@ _SAVED = ("/etc/rackwright", "/var/lib/rackwright")
 _MUST = ("/etc/rackwright/backup/run.sh", "/var/lib/rackwright/audit.log")
 
 
-def backup_of(fleet: Fleet, lock: Lock, host: str, route: Route = DIRECT) -> Settings | None:
-    """Return what this host saves, and where to, rest servers by `route`; None: the fleet file has no backup."""
+def backup_of(fleet: Fleet, lock: Lock, host: str) -> Settings | None:
+    """Return what this host saves and where to; None: the fleet file has no backup."""
     asked = fleet.file.backup
     if asked is None:
         return None
+    route = route_from_hosts(fleet)
     weights = tuple(_weights(fleet, lock, host)) if asked.models == "yes" else ()
     return Settings(
         host=host,
@@ -46,7 +49,7 @@ def backup_of(fleet: Fleet, lock: Lock, host: str, route: Route = DIRECT) -> Set
 def _weights(fleet: Fleet, lock: Lock, host: str) -> list[str]:
     """Return the folders of this host's models that no source can give back."""
     return [
-        f"{fleet.file.hosts[host].models_at}/{model}/{lock.models[model].digest[:16]}"
+        folder_of(fleet.file.hosts[host].models_at, model, lock.models[model].digest)
         for model in dict.fromkeys(replica.model for replica in fleet.replicas_on(host))
         if isinstance(parse_source(fleet.file.models[model].source), FileSource)
     ]

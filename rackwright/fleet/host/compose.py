@@ -18,7 +18,6 @@ from rackwright.fleet.host.serving import serving_of
 from rackwright.fleet.host.site import site_of
 from rackwright.fleet.host.vip import vip_of
 from rackwright.fleet.lock import Lock
-from rackwright.fleet.site_files import route_from_hosts
 from rackwright.roles.gateway.settings import Key
 
 _NONE = Credentials()
@@ -47,7 +46,7 @@ class _Composer:
         serving = serving_of(fleet, lock, name)
         gateway = gateway_of(fleet, lock, name, self.keys)
         vip = vip_of(fleet, name)
-        backup = backup_of(fleet, lock, name, route_from_hosts(fleet))
+        backup = backup_of(fleet, lock, name)
         return HostModel(
             name=name,
             layout=layout_of(fleet, name, serving, gateway, vip, backup),

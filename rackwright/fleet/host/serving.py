@@ -11,7 +11,7 @@ from rackwright.fleet.ports import port_of
 from rackwright.roles.host_proxy.settings import Proxied
 from rackwright.roles.host_proxy.settings import Settings as HostProxy
 from rackwright.roles.model_store.settings import Settings as ModelStore
-from rackwright.roles.model_store.settings import StoredModel
+from rackwright.roles.model_store.settings import StoredModel, folder_of
 from rackwright.roles.probe.settings import Settings as Probe
 from rackwright.roles.replica.settings import Settings as ReplicaUnit
 
@@ -60,7 +60,7 @@ def _model_store(fleet: Fleet, lock: Lock, host: str, replicas: tuple[Replica, .
 
 def _runtimes(fleet: Fleet, lock: Lock, replicas: tuple[Replica, ...]) -> tuple[InstalledRuntime, ...]:
     runtimes = (fleet.file.models[replica.model].runtime for replica in replicas)
-    settings = {f"{runtime.kind}-{runtime.version}": runtime for runtime in runtimes}
+    settings = {runtime.key: runtime for runtime in runtimes}
     return tuple(InstalledRuntime(settings[key], lock.runtimes[key]) for key in settings)
 
 
@@ -68,7 +68,7 @@ def _unit(fleet: Fleet, lock: Lock, replica: Replica) -> ReplicaUnit:
     model = fleet.file.models[replica.model]
     root = fleet.file.hosts[replica.host].models_at
     locked = lock.models[replica.model]
-    folder = f"{root}/{replica.model}/{locked.digest[:16]}"
+    folder = folder_of(root, replica.model, locked.digest)
     unit = ReplicaUnit(
         name=replica.name,
         model=replica.model,

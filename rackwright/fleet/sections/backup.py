@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
+from rackwright.fleet.sections.forms import SYSTEM_FOLDERS
 from rackwright.values import ControllerPath, Frozen, HostPath, Line, Manage, Name, Seconds, SecretReference, Shape
 
 _MACHINE = r"([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:]{2,45}\])"
@@ -17,7 +18,6 @@ _URL = re.compile(
     rf"|sftp://[A-Za-z_][A-Za-z0-9_.-]*@{_MACHINE}(:[0-9]{{1,5}})?/{_FOLDER})"
     rf"|(?P<rest>rest:https?://{_MACHINE}(:[0-9]{{1,5}})?(/[A-Za-z0-9._~%+@=/-]*)?)"
 )
-_HIDDEN = ("etc", "usr", "bin", "sbin", "lib", "lib64", "boot", "dev", "proc", "sys", "run", "tmp", "root", "home")
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -27,7 +27,7 @@ def _url(text: str) -> str:
         if re.match(r"rest:https?://[^/]*@", text):
             raise ValueError("has a login in it; write it as user: NAME and login: a secret's reference")
         raise ValueError("should be /path, sftp:user@host:/path or rest:https://host:8000/path")
-    if match["path"] and text.split("/")[1] in _HIDDEN:
+    if match["path"] and text.split("/")[1] in SYSTEM_FOLDERS:
         raise ValueError("is a folder of the system, or hidden from services; should be like /srv/backup")
     return text.rstrip("/")
 

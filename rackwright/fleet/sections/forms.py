@@ -21,6 +21,9 @@ TEXT_OR_LIST = Discriminator(lambda value: "list" if _is_list(value) else "text"
 TEXT_OR_MAPPING = Discriminator(lambda value: "mapping" if _is_mapping(value) else "text")
 MAPPING_OR_LIST = Discriminator(lambda value: "list" if _is_list(value) else "mapping")
 
+SYSTEM_FOLDERS = frozenset("bin boot dev etc home lib lib64 proc root run sbin sys tmp usr".split())
+"""Of /: what people keep doesn't lie there, or is hidden from services."""
+
 Hosts = Annotated[
     Annotated[Name, Tag("text")] | Annotated[tuple[Name, ...], Field(min_length=1), Tag("list")], TEXT_OR_LIST
 ]

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, Tag
 
 from rackwright.fleet.sections.baseline import Baseline
-from rackwright.fleet.sections.forms import TEXT_OR_MAPPING
+from rackwright.fleet.sections.forms import SYSTEM_FOLDERS, TEXT_OR_MAPPING
 from rackwright.values import (
     AddressField,
     ControllerPath,
@@ -26,8 +26,7 @@ from rackwright.values import (
 
 def _models_path(text: str) -> str:
     parts = PurePosixPath(text).parts
-    hidden = ("etc", "usr", "bin", "sbin", "lib", "lib64", "boot", "dev", "proc", "sys", "run", "tmp", "root", "home")
-    if len(parts) < 2 or parts[1] in hidden or parts[1:] == ("var",):
+    if len(parts) < 2 or parts[1] in SYSTEM_FOLDERS or parts[1:] == ("var",):
         raise ValueError("is a folder of the system, or hidden from services; should be like /srv/models")
     return text
 
