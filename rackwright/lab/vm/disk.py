@@ -22,7 +22,7 @@ _LINE = "console=ttyS0 quiet mitigations=off"
 _FINISHED = "rackwright: finished"
 _PACKAGES = (
     "apparmor,apt-utils,ca-certificates,curl,dbus,grub-pc,iproute2,iputils-ping,kmod,libpam-systemd,"
-    "linux-image-cloud-amd64,lynis,nftables,openssh-server,procps,python3-minimal,sudo,systemd,systemd-sysv,udev"
+    "linux-image-cloud-amd64,nftables,openssh-server,procps,python3-minimal,sudo,systemd,systemd-sysv,udev"
 )
 _SETUP = """\
 set -eu
@@ -33,7 +33,7 @@ install -d -m 0700 -o ops -g ops /home/ops/.ssh
 update-ca-certificates >/dev/null
 systemctl enable --quiet systemd-networkd.service
 # Nothing takes apt's lock, or time, by itself.
-systemctl disable --quiet apt-daily.timer apt-daily-upgrade.timer lynis.timer
+systemctl disable --quiet apt-daily.timer apt-daily-upgrade.timer
 echo 'grub-pc grub-pc/install_devices multiselect /dev/vda' | debconf-set-selections
 chmod 0755 /usr/local/sbin/finish-disk
 """

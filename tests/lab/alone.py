@@ -1,0 +1,53 @@
+"""The smallest fleet: a gateway alone, with all that an apply does to a host. Its engines' host isn't built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rackwright.lab import artefacts
+from rackwright.values import Target
+from tests.lab.operator import Operator
+
+_FLEET = """\
+fleet: alone
+defaults:
+  ssh: {{user: {user}, port: {port}, key: {key}}}
+{defaults}\
+hosts:
+  {name}: {{address: {address}}}
+  metal1: {{address: 192.0.2.1, out: not built}}
+models:
+  assistant:
+    source: "file:{model}"
+    runtime: {{kind: llama_cpp, version: {release}, build: "file:{runtime}"}}
+    place: [{{on: metal1, replicas: 1, gpus: 0}}]
+    names: [assistant]
+    context: 2048
+gateway: {{on: [{name}], domain: llm.lab.internal}}
+firewall: {{admin_from: [{admins}], clients_from: [{admins}]}}
+"""
+
+
+def alone(folder: Path, target: Target, *, admins: str, defaults: str = "") -> Operator:
+    """The fleet file of this one host stands in `folder`, locked; `admins` is the network that we come from."""
+    made = artefacts.ensure(lambda _: None)
+    path = folder / "alone.yml"
+    path.write_text(
+        _FLEET.format(
+            name=target.name,
+            address=target.address,
+            user=target.user,
+            port=target.port,
+            key=target.key,
+            admins=admins,
+            defaults=defaults,
+            model=made.model.path,
+            runtime=made.runtime.path,
+            release=artefacts.RELEASE,
+        )
+    )
+    assert target.known_hosts
+    path.with_suffix(".known_hosts").write_text(target.known_hosts.read_text())
+    operator = Operator(path)
+    operator("lock")
+    return operator

@@ -1,0 +1,47 @@
+"""How hard a host is to take, by others' measure, before an apply with all of the baseline and after it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rackwright.lab.hosts import Lab
+from tests.lab.alone import alone
+from tests.lab.deployed import LabHost
+from tests.lab.labs import fresh_lab
+
+pytestmark = pytest.mark.lab
+
+_CONTAINER = """\
+  baseline:
+    sysctl: {kernel: no}
+    time_sync: {manage: no}
+"""
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with fresh_lab("hardening", "gate1") as lab:
+        yield lab
+
+
+def hardening_index(host: LabHost) -> int:
+    """What lynis gives the host, of 100."""
+    host.tell("lynis audit system --quick --quiet --no-colors || true")
+    found = re.search(r"^hardening_index=(\d+)$", host.tell("cat /var/log/lynis-report.dat"), re.MULTILINE)
+    assert found
+    return int(found[1])
+
+
+def test_lynis_finds_the_host_harder_than_before(lab: Lab, tmp_path: Path) -> None:
+    host = LabHost(lab, lab.fleet(), "gate1")
+    host.tell("apt-get -qq update && apt-get -qq install --no-install-recommends lynis >/dev/null 2>&1")
+    before = hardening_index(host)
+    site = alone(tmp_path, host.target(), admins=str(host.fleet.subnet), defaults=_CONTAINER)
+    site("apply", "--yes")
+    after = hardening_index(host)
+    print(f"lynis hardening index: {before} before, {after} after")
+    assert after > before
