@@ -12,7 +12,7 @@ from rackwright.cli.options import Command, common_options, limit_option, pass_c
 from rackwright.errors import ExitCode
 
 if TYPE_CHECKING:
-    from rackwright.lifecycle.conditions import Condition
+    from rackwright.lifecycle.condition import Condition
 
 MARKS = {"ok": "ok  ", "warning": "WARN", "failed": "FAIL"}
 

@@ -6,7 +6,6 @@ import hashlib
 import secrets
 from collections import Counter
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -95,6 +94,8 @@ def revoke(keys: tuple[ApiKey, ...], id: str) -> tuple[ApiKey, ...]:
     """Return the keys without this one. Raise UsageError if there is none."""
     known = [key.id for key in keys]
     if id not in known:
+        from difflib import get_close_matches
+
         close = get_close_matches(id, known, n=1)
         should = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}" if known else None
         raise UsageError("no key with this id", where=id, should=should, next="rackwright key list")

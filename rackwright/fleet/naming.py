@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-
 from rackwright.errors import UsageError
 from rackwright.fleet.fleet import Fleet, Replica
 
@@ -37,6 +35,8 @@ def replica_named(fleet: Fleet, name: str) -> Replica:
 
 
 def unknown(name: str, known: tuple[str, ...], what: str) -> UsageError:
+    from difflib import get_close_matches
+
     close = get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
     return UsageError(f"no {what} of that name", where=name, should=hint)

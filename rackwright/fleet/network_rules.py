@@ -7,8 +7,7 @@ from typing import TypeVar
 
 from rackwright.fleet.draft import Draft
 from rackwright.fleet.nodes import AnyNode, Entries, Findings, Items, Scalar, texts
-from rackwright.roles.gateway.settings import PEERS_PORT
-from rackwright.roles.replica.settings import FIRST_PORT, LAST_PORT
+from rackwright.ports import FIRST_PORT, LAST_PORT, PEERS_PORT
 from rackwright.values import Address, Network, host_address, parse_address, parse_network
 
 T = TypeVar("T")

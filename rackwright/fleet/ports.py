@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.fleet.lock import Lock
-from rackwright.roles.replica.settings import FIRST_PORT, LAST_PORT
+from rackwright.ports import FIRST_PORT, LAST_PORT
 
 
 def assign_ports(fleet: Fleet, previous: Lock | None) -> Mapping[str, Mapping[str, int]]:

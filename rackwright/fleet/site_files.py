@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -82,6 +81,8 @@ def _read(
 
 def _is_no_bundle(content: bytes) -> str | None:
     """Return what the file should be, or None if it is that."""
+    import ssl
+
     if b"PRIVATE KEY-----" in content:
         return "should have certificates only: there is a private key in it"
     try:

@@ -15,7 +15,7 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.lock_file import mismatches, read_lock
 from rackwright.fleet.source import HubSource, parse_source
-from rackwright.lifecycle.conditions import Asked, Condition, State, judge, parse, script
+from rackwright.lifecycle.condition import Asked, Condition, State
 
 if TYPE_CHECKING:
     from rackwright.fleet.host.model import HostModel
@@ -147,6 +147,7 @@ def _names(fleet: Fleet) -> Iterator[Condition]:
 
 
 def _ask(fleet: Fleet, lock: Lock, models: dict[str, HostModel]) -> list[Condition]:
+    from rackwright.lifecycle.conditions import script
     from rackwright.remote import Remote
 
     servers = _servers(fleet, lock)
@@ -204,6 +205,8 @@ def _servers(fleet: Fleet, lock: Lock) -> tuple[Asked, ...]:
 def _host(
     model: HostModel, answer: object, now: float, asked: tuple[Asked, ...], *, local: bool, controls: bool
 ) -> Iterator[Condition]:
+    from rackwright.lifecycle.conditions import judge, parse
+
     if isinstance(answer, HostError):
         problem: Problem = answer.problems[0]
         yield Condition(model.name, "reach", State.FAILED, problem.what, problem.next)

@@ -6,9 +6,9 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from rackwright.lifecycle.condition import Asked, Condition, State
 from rackwright.lifecycle.ending import days, ending_certificates
 from rackwright.roles.certificate.ends import COMMAND as CERTIFICATES_COMMAND
 from rackwright.roles.certificate.ends import parse as parse_ends
@@ -21,23 +21,6 @@ _BAD_CODES = ("", "000", "407", "502", "503", "504")
 """No answer, or a proxy's own: it wants a password, or didn't get through."""
 MARGIN = 2 * 10**9
 """Bytes that must stay free beside the weights: runtimes, packages, logs."""
-
-
-class State(StrEnum):
-    OK = "ok"
-    WARNING = "warning"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class Condition:
-    """One thing looked at, on one host or on the controller, and how it stands."""
-
-    where: str
-    what: str
-    state: State
-    found: str
-    next: str | None = None
 
 
 @dataclass(frozen=True)
@@ -54,17 +37,6 @@ class Answers:
             return float(self.one(key))
         except ValueError:
             return 0.0
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A server that downloads come from."""
-
-    url: str
-    key: str
-    """Where the fleet file says so."""
-    exact: bool = False
-    """Whether this very address must be there; else any answer will do."""
 
 
 def script(model: HostModel, asked: tuple[Asked, ...] = ()) -> str:

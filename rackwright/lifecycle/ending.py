@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from rackwright.fleet.keys import ApiKey
+if TYPE_CHECKING:
+    from rackwright.fleet.keys import ApiKey
 
 KEY_DAYS = 14
 CERTIFICATE_DAYS = 30

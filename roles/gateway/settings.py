@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from rackwright.ports import PEERS_PORT
 from rackwright.roles.replica.settings import ReplicaName
 from rackwright.values import AddressField, Frozen, Line, Name, Port, ServedName, Sha256
 
 FOLDER = "/etc/rackwright/gateway"
-PEERS_PORT = 8300
-"""Where gateways tell one another how many requests each key made."""
 
 
 class Server(Frozen):

@@ -12,10 +12,6 @@ ReplicaName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,23}@[
 """<model>@<n>, counted per host."""
 
 
-FIRST_PORT, LAST_PORT = 8100, 8299
-"""Of the replicas of one host: only gateways may reach them."""
-
-
 class Settings(Frozen):
     name: ReplicaName
     model: Name

@@ -9,7 +9,8 @@ from pathlib import Path
 from rackwright.fleet.host.compose import host_models
 from rackwright.fleet.host.model import HostModel
 from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, model_digest
-from rackwright.roles.gateway.settings import PEERS_PORT, Key, Peer
+from rackwright.ports import PEERS_PORT
+from rackwright.roles.gateway.settings import Key, Peer
 from rackwright.values import File
 from tests.fleet.fleets import make_fleet
 

@@ -8,7 +8,7 @@ import pytest
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock_file import write_lock
 from rackwright.lifecycle.check import check_hosts, people_ending
-from rackwright.lifecycle.conditions import State
+from rackwright.lifecycle.condition import State
 from tests.fleet.fleets import make_fleet
 from tests.wheel_plan import FLEET, SHA256, lock
 

@@ -8,7 +8,8 @@ import pytest
 
 from rackwright.fleet.host.model import HostModel
 from rackwright.fleet.sections.baseline import Baseline
-from rackwright.lifecycle.conditions import Asked, State, judge, parse, script
+from rackwright.lifecycle.condition import Asked, State
+from rackwright.lifecycle.conditions import judge, parse, script
 from rackwright.roles.backup.settings import Settings as Backup
 from rackwright.roles.firewall.settings import Settings as Firewall
 from rackwright.roles.gateway.settings import Settings as Gateway

@@ -15,7 +15,7 @@ from rackwright.fleet.certificates import issue, load_key, new_key, self_signed
 from rackwright.fleet.keys import ApiKey, write_keys
 from rackwright.lifecycle.asking import FromController, Request, certificate_end
 from rackwright.lifecycle.check import _ending
-from rackwright.lifecycle.conditions import State
+from rackwright.lifecycle.condition import State
 from rackwright.lifecycle.ending import days, ending_certificates, ending_keys
 from rackwright.roles.certificate import ends
 from tests.fleet.fleets import make_fleet

@@ -9,8 +9,8 @@ from rackwright.fleet.host.networks import networks_of
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.ports import port_of
 from rackwright.fleet.sections.firewall import Allow
+from rackwright.ports import PEERS_PORT
 from rackwright.roles.firewall.settings import Opening, Settings
-from rackwright.roles.gateway.settings import PEERS_PORT
 from rackwright.roles.vip.settings import Settings as Vip
 
 
