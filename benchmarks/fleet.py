@@ -17,12 +17,6 @@ from rackwright.lab.hosts import Lab, LabFleet, LabSpec
 LAB = "bench"
 BIN = Path(sys.executable).parent
 GATEWAY = "gate1"
-# As the lab's, with all that works in a container.
-BASELINE = """\
-  baseline:
-    sysctl: {kernel: no}
-    time_sync: {manage: no}
-"""
 # Nobody has the private keys.
 PEOPLE = """
 people:
@@ -67,7 +61,7 @@ class BenchFleet:
     def write(self, reached: Mapping[str, str] | None = None) -> None:
         """The fleet file and its lock stand; `reached` are other addresses for the controller to use, by host."""
         lab = fleet_file.fleet_text(self.hosts, artefacts.ensure(lambda _: None))
-        text = lab.replace(fleet_file.BASELINE, BASELINE)
+        text = lab.replace(fleet_file.BASELINE, fleet_file.WHOLE_BASELINE)
         assert text != lab
         keys = {line.split()[0]: line.partition(" ")[2] for line in self.hosts.known_hosts.read_text().splitlines()}
         pins = [f"{address} {key}" for address, key in keys.items()]

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from rackwright.fleet.fleet import Fleet
 
-DECIDING = ("lock", "keys.yml")
-"""Suffixes of what says, with the fleet file, what hosts run."""
-_TRUSTED = ("known_hosts", "ca.crt")
+WRITTEN = ("lock", "keys.yml")
+"""Suffixes of what operators commit with the fleet file: it says what hosts run."""
+TRUSTED = ("known_hosts", "ca.crt")
+"""Suffixes of what the tool itself pins and makes, for operators to commit."""
 
 
-def trusted_files(fleet: Fleet) -> tuple[Path, ...]:
-    """Return the files that are there of pins, authorities, keyrings and certificates."""
-    beside = [fleet.beside(suffix) for suffix in _TRUSTED]
-    named = [fleet.at(written) for written in _named(fleet)]
-    return tuple(path for path in dict.fromkeys((*beside, *named)) if path.is_file())
+def named_files(fleet: Fleet) -> tuple[str, ...]:
+    """Return the CA bundle, keyrings and certificates that the fleet file names, as it writes them."""
+    return tuple(dict.fromkeys(_named(fleet)))
 
 
 def _named(fleet: Fleet) -> Iterator[str]:
-    """Yield each as the fleet file writes it."""
     file = fleet.file
     if file.site.ca_bundle:
         yield file.site.ca_bundle

@@ -23,6 +23,12 @@ BASELINE = """\
     apparmor: {manage: no}
 """
 """What `defaults` of a lab's fleet file say of its hosts themselves."""
+WHOLE_BASELINE = """\
+  baseline:
+    sysctl: {kernel: no}
+    time_sync: {manage: no}
+"""
+"""In its place: all that works in a container."""
 
 _TEXT = """\
 # The fleet file of a lab: disposable hosts on this machine, made by `rackwright lab up`.

@@ -51,7 +51,7 @@ class Site:
         """PEM that clients verify the gateways with."""
         own = self.fleet.file.gateway.certificate
         if own is not None:
-            return (self.fleet.path.parent / own.certificate).read_text(encoding="ascii")
+            return self.fleet.at(own.certificate).read_text(encoding="ascii")
         return authority_of(self.fleet).authority_pem
 
     @property

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.public_files import DECIDING, trusted_files
+from rackwright.fleet.public_files import TRUSTED, WRITTEN, named_files
 
-OUTSIDE = "outside"
+ELSEWHERE = "elsewhere"
 
 
 @dataclass(frozen=True)
@@ -22,41 +22,45 @@ class Checkout:
     files: Mapping[str, bytes]
     """Name → content of the fleet file, what it extends, lock, keys, pins and the public files it names.
 
-    One from outside the folder is named by its whole path, below OUTSIDE.
+    What it names by a whole path stands below ELSEWHERE.
     """
     commit: str | None
     """HEAD; None when git doesn't keep the fleet file."""
     dirty: bool
-    """Whether the fleet file, what it extends, lock or keys differ from the commit."""
+    """Whether a file differs from the commit, but for pins, the fleet's authority and files named by a whole path."""
 
     def contains(self, commit: str) -> bool:
         """Given a commit's id, return whether this checkout is built on it."""
-        return _git(self.folder, "merge-base", "--is-ancestor", commit, "HEAD") is not None
+        beside = (self.folder / self.fleet_file).parent
+        return _git(beside, "merge-base", "--is-ancestor", commit, "HEAD") is not None
 
 
 def checkout(fleet: Fleet) -> Checkout:
     """Given a fleet, return its files as they lie here. Raise OSError if one can't be read."""
-    beside = [fleet.beside(suffix) for suffix in DECIDING]
-    # The folder is resolved, a file is not: a link may point out of the checkout.
-    deciding = [_absolute(path) for path in (fleet.path, *fleet.sources, *(path for path in beside if path.exists()))]
-    folder = Path(os.path.commonpath([path.parent for path in deciding]))
-    trusted = [_absolute(path) for path in trusted_files(fleet)]
-    files = {_name(path, folder): path.read_bytes() for path in (*deciding, *trusted)}
-    commit, dirty = _kept(folder, deciding)
-    return Checkout(folder, _name(deciding[0], folder), files, commit, dirty)
+    named = named_files(fleet)
+    relative = [fleet.at(written) for written in named if not _is_whole(written)]
+    kept = _there([fleet.path, *fleet.sources, *map(fleet.beside, WRITTEN), *relative])
+    trusted = _there(map(fleet.beside, TRUSTED))
+    folder = Path(os.path.commonpath([path.parent for path in (*kept, *trusted)]))
+    files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in (*kept, *trusted)}
+    whole = {written: fleet.at(written) for written in named if _is_whole(written)}
+    files |= {f"{ELSEWHERE}/{written.lstrip('/')}": path.read_bytes() for written, path in whole.items()}
+    commit, dirty = _kept(kept)
+    return Checkout(folder, kept[0].relative_to(folder).as_posix(), files, commit, dirty)
 
 
-def _absolute(path: Path) -> Path:
-    return path.parent.resolve() / path.name
+def _is_whole(written: str) -> bool:
+    return written.startswith(("/", "~"))
 
 
-def _name(path: Path, folder: Path) -> str:
-    if path.is_relative_to(folder):
-        return path.relative_to(folder).as_posix()
-    return f"{OUTSIDE}{path.as_posix()}"
+def _there(paths: Iterable[Path]) -> list[Path]:
+    """Those that exist. The folder is resolved, a file is not: a link may point out of the checkout."""
+    return [path.parent.resolve() / path.name for path in paths if path.exists()]
 
 
-def _kept(folder: Path, paths: list[Path]) -> tuple[str | None, bool]:
+def _kept(paths: list[Path]) -> tuple[str | None, bool]:
+    """Given files, the fleet file first, return git's HEAD, and whether one of them differs from it."""
+    folder = paths[0].parent
     if _git(folder, "ls-files", "--error-unmatch", "--", str(paths[0])) is None:
         return None, False
     commit = _git(folder, "rev-parse", "--verify", "HEAD")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 from rackwright.roles.backup.settings import FOLDER, PARTS, SCRIPTS, Repository, Settings
@@ -27,18 +28,26 @@ def values(settings: Settings, repository: Repository) -> str:
         "parts": str(PARTS),
         "patience": PATIENCE,
     }
-    quoted = shlex.quote(repository.proxy) if repository.proxy else ""
     return "".join(
         [
             f"# Made by rackwright: the repository {repository.name}.\n# shellcheck shell=sh disable=SC2034,SC2086\n",
             *(f"{name}={shlex.quote(value)}\n" for name, value in words.items()),
             f"export {_place(repository)}\n",
-            *([f"export HTTP_PROXY={quoted} HTTPS_PROXY={quoted} NO_PROXY=\n"] if quoted else []),
+            *_route(repository),
             'export RESTIC_PASSWORD_FILE="$CREDENTIALS_DIRECTORY/password" RESTIC_CACHE_DIR="$CACHE_DIRECTORY"\n',
             "export RESTIC_PROGRESS_FPS=0.5\n",
             f'talk() {{ ${{limit-}} restic{_options(repository)} "$@"; }}\n',
         ]
     )
+
+
+def _route(repository: Repository) -> Iterator[str]:
+    """Where the fleet file has a proxy, what the machine itself is set to doesn't count."""
+    if repository.proxy:
+        proxy = shlex.quote(repository.proxy)
+        yield f"export HTTP_PROXY={proxy} HTTPS_PROXY={proxy} NO_PROXY= no_proxy=\n"
+    elif repository.route.proxy:
+        yield "export NO_PROXY='*'\n"
 
 
 def _place(repository: Repository) -> str:

@@ -101,7 +101,7 @@ class Access:
     login: Secret | None = None
     """Of rest: the password of `user`."""
     authority_pem: str | None = field(default=None, repr=False)
-    """Of rest: whom its certificate is verified with; None: the system's."""
+    """Of rest: whom its certificate is verified with; None: the route's, or the system's."""
 
     def secret(self, name: str, repository: Repository) -> Secret:
         """Return one of the repository's `credentials`."""

@@ -8,18 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from rackwright.lab.fleet_file import WHOLE_BASELINE
 from rackwright.lab.hosts import Lab
 from tests.lab.alone import alone
 from tests.lab.deployed import LabHost
 from tests.lab.labs import fresh_lab
 
 pytestmark = pytest.mark.lab
-
-_CONTAINER = """\
-  baseline:
-    sysctl: {kernel: no}
-    time_sync: {manage: no}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +35,7 @@ def test_lynis_finds_the_host_harder_than_before(lab: Lab, tmp_path: Path) -> No
     host = LabHost(lab, lab.fleet(), "gate1")
     host.tell("apt-get -qq update && apt-get -qq install --no-install-recommends lynis >/dev/null 2>&1")
     before = hardening_index(host)
-    site = alone(tmp_path, host.target(), admins=str(host.fleet.subnet), defaults=_CONTAINER)
+    site = alone(tmp_path, host.target(), admins=str(host.fleet.subnet), defaults=WHOLE_BASELINE)
     site("apply", "--yes")
     after = hardening_index(host)
     print(f"lynis hardening index: {before} before, {after} after")

@@ -60,8 +60,10 @@ def read_until(process: subprocess.Popen[str], text: str) -> None:
 
 def test_a_gateway_that_fails_before_it_has_a_proxy_is_not_asked(bare: Operator, lab: Lab) -> None:
     lab.exec("gate1", "echo broken >/etc/apt/sources.list.d/broken.sources")
-    said = bare("apply", "--yes", check=3)
-    lab.exec("gate1", "rm /etc/apt/sources.list.d/broken.sources")
+    try:
+        said = bare("apply", "--yes", check=3)
+    finally:
+        lab.exec("gate1", "rm /etc/apt/sources.list.d/broken.sources")
     assert "gpu1/assistant@1: answers" in said.err
     assert "asking for states" not in said.err
 

@@ -23,6 +23,9 @@ class FilesOnly:
         site = SimpleNamespace(ca_bundle=bundle, apt_mirrors=(SimpleNamespace(key=keyring),))
         self.file = SimpleNamespace(site=site, gateway=SimpleNamespace(certificate=None), backup=None)
 
+    def at(self, written: str) -> Path:
+        return self.path.parent / written
+
     def beside(self, suffix: str) -> Path:
         return self.path.with_name(f"{self.path.stem}.{suffix}")
 
@@ -77,9 +80,13 @@ def test_pins_authorities_and_keyrings_are_kept_too_wherever_they_lie(kept, tmp_
     away.write_text("-----BEGIN CERTIFICATE-----\n")
     local = checkout(FilesOnly(kept.path, *kept.sources[1:], bundle=str(away), keyring="apt.gpg"))
     assert {*local.files} - {"base.yml", "inventory/site.lock", "inventory/site.yml"} == {
-        *("inventory/site.known_hosts", "inventory/site.ca.crt", "inventory/apt.gpg", f"outside{away}")
+        *("inventory/site.known_hosts", "inventory/site.ca.crt", "inventory/apt.gpg", f"elsewhere{away}")
     }
-    assert not local.dirty, "what the tool writes for the operator to commit is no work that git doesn't know"
+    assert local.dirty
+    commit(folder, "the keyring")
+    (folder / "site.known_hosts").write_text("gate1 ssh-ed25519 BBBB\n")
+    local = checkout(FilesOnly(kept.path, *kept.sources[1:], bundle=str(away), keyring="apt.gpg"))
+    assert not local.dirty, "what the tool pins for the operator to commit is no work that git doesn't know"
     write_applied(LocalShell(), applied(local), folder=str(tmp_path / "var"))
     found = read_applied(LocalShell(), folder=str(tmp_path / "var"))
     assert found == applied(local)
@@ -87,6 +94,18 @@ def test_pins_authorities_and_keyrings_are_kept_too_wherever_they_lie(kept, tmp_
     shown = difference(found, checkout(FilesOnly(kept.path, *kept.sources[1:], bundle=str(away), keyring="apt.gpg")))
     assert "-no text: 3 bytes, SHA-256 " in shown
     assert "+++ checkout/inventory/apt.gpg" in shown
+
+
+def test_what_is_named_beside_the_repositorys_folder_is_the_same_for_every_operator(kept):
+    folder = kept.path.parents[1]
+    (folder / "pki").mkdir()
+    (folder / "pki/ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    alone = FilesOnly(kept.path, bundle="../pki/ca.pem")
+    commit(folder, "an authority")
+    local = checkout(alone)
+    assert {*local.files} == {"inventory/site.lock", "inventory/site.yml", "pki/ca.pem"}
+    assert (local.fleet_file, local.dirty) == ("inventory/site.yml", False)
+    assert local.contains(local.commit)
 
 
 def test_the_applied_fleet_comes_back_and_replaces_the_one_before(site, tmp_path):

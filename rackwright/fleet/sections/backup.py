@@ -70,7 +70,7 @@ class Repository(Frozen):
     login: SecretReference | None = None
     """Of rest: the password of that user."""
     ca: ControllerPath | None = None
-    """Of rest: PEM file of the authority that the server's certificate is verified with; the system's when absent."""
+    """Of rest: PEM file, whom the server is verified with; site.ca_bundle or the system's when absent."""
 
     @property
     def kind(self) -> str:

@@ -44,7 +44,7 @@ class Site(Frozen):
     hub: Url = "https://huggingface.co"
     hub_token: SecretReference | None = None
     proxy: ProxyUrl | None = None
-    """Of all downloads, those of the controller too."""
+    """Of all downloads, those of the controller too, and of backups to rest servers."""
     no_proxy: tuple[Direct, ...] = ()
     """What is reached without the proxy; the fleet's own addresses are always among it."""
     ca_bundle: ControllerPath | None = None
