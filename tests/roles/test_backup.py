@@ -16,6 +16,7 @@ from rackwright.operations.facts.unit import OurUnitStates, Unit, WrittenAt
 from rackwright.roles.backup import scripts, units
 from rackwright.roles.backup.role import backup
 from rackwright.roles.backup.settings import PARTS, Access, Repository, Settings, is_old
+from rackwright.route import Route
 from rackwright.values import Secret
 from tests.fakes import commands, play
 
@@ -54,6 +55,22 @@ def test_no_secret_is_in_a_script_a_unit_or_a_command() -> None:
     shown = "\n".join([*played.commands, *played.uploads.values(), *played.diffs.values()])
     for secret in ("pass-word", "private-key", "log/in@", "log%2Fin%40"):
         assert secret not in shown
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "line"),
+    [
+        ((), "export HTTP_PROXY=http://proxy:3128 HTTPS_PROXY=http://proxy:3128 NO_PROXY= no_proxy="),
+        (("vault",), "export NO_PROXY='*'"),
+    ],
+)
+def test_the_sites_proxy_counts_and_what_the_machine_itself_is_set_to_does_not(
+    no_proxy: tuple[str, ...], line: str
+) -> None:
+    route = Route(proxy="http://proxy:3128", no_proxy=no_proxy)
+    written = scripts.values(SETTINGS, WEB.model_copy(update={"route": route})).splitlines()
+    assert [text for text in written if "PROXY" in text] == [line]
+    assert "PROXY" not in scripts.values(SETTINGS, WEB)
 
 
 def test_a_login_stands_in_the_url_that_only_the_unit_can_read() -> None:
