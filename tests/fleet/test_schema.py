@@ -10,8 +10,8 @@ import pytest
 
 @pytest.fixture(scope="module")
 def schema():
-    """As the command prints it. In a process of its own: CPython 3.11 counts how deep ast.parse is over all threads,
-    and what other tests leave behind made it fail."""
+    """As the command prints it. In a process of its own: CPython 3.11 keeps count of ast.parse's depth in one place
+    (python/cpython#106905), and beside other tests it failed now and then."""
     command = [sys.executable, "-m", "rackwright", "schema"]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
