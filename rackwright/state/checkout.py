@@ -44,7 +44,8 @@ def checkout(fleet: Fleet) -> Checkout:
     folder = Path(os.path.commonpath([path.parent for path in (*kept, *trusted)]))
     files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in (*kept, *trusted)}
     whole = {written: fleet.at(written) for written in named if _is_whole(written)}
-    files |= {f"{ELSEWHERE}/{written.lstrip('/')}": path.read_bytes() for written, path in whole.items()}
+    # Normal, for tar takes no name with .. in it.
+    files |= {f"{ELSEWHERE}/{os.path.normpath(at).lstrip('/')}": path.read_bytes() for at, path in whole.items()}
     commit, dirty = _kept(kept)
     return Checkout(folder, kept[0].relative_to(folder).as_posix(), files, commit, dirty)
 

@@ -358,7 +358,14 @@ def test_an_apply_ends_with_a_first_snapshot_of_what_it_left_and_the_next_change
 
 
 def test_a_snapshot_and_a_check_are_made_by_hand_and_audited(site: Operator, backups: Backups) -> None:
+    site("key", "add", "ci", "--owner", "tests")
+    site("apply", "--yes")
     assert site("backup", "run", HOST, "--json").json["good"] == 1
+    saved = backups.restic("own", "ls latest /var/lib/rackwright/fleet").splitlines()
+    kept = {
+        f"/var/lib/rackwright/fleet/test.{suffix}" for suffix in ("yml", "lock", "keys.yml", "known_hosts", "ca.crt")
+    }
+    assert kept <= {*saved}
     assert site("backup", "check", "--to", "own", "--json").json["made"][0]["part"] == 1
     acts = [json.loads(line) for line in backups.host.tell("tail -n 2 /var/lib/rackwright/audit.log").splitlines()]
     assert [(act["command"], act["outcome"]) for act in acts] == [("backup run", "done"), ("backup check", "done")]

@@ -74,24 +74,25 @@ def test_a_checkout_holds_fleet_file_what_it_extends_and_lock(site):
 
 def test_pins_authorities_and_keyrings_are_kept_too_wherever_they_lie(kept, tmp_path):
     folder, away = kept.path.parent, tmp_path / "corporate.pem"
+    detour = f"{tmp_path}/repository/../corporate.pem"
     (folder / "site.known_hosts").write_text("gate1 ssh-ed25519 AAAA\n")
     (folder / "site.ca.crt").write_text("-----BEGIN CERTIFICATE-----\n")
     (folder / "apt.gpg").write_bytes(b"\x98\xff\x00")
     away.write_text("-----BEGIN CERTIFICATE-----\n")
-    local = checkout(FilesOnly(kept.path, *kept.sources[1:], bundle=str(away), keyring="apt.gpg"))
+    local = checkout(FilesOnly(kept.path, *kept.sources[1:], bundle=detour, keyring="apt.gpg"))
     assert {*local.files} - {"base.yml", "inventory/site.lock", "inventory/site.yml"} == {
         *("inventory/site.known_hosts", "inventory/site.ca.crt", "inventory/apt.gpg", f"elsewhere{away}")
     }
     assert local.dirty
     commit(folder, "the keyring")
     (folder / "site.known_hosts").write_text("gate1 ssh-ed25519 BBBB\n")
-    local = checkout(FilesOnly(kept.path, *kept.sources[1:], bundle=str(away), keyring="apt.gpg"))
+    local = checkout(FilesOnly(kept.path, *kept.sources[1:], bundle=detour, keyring="apt.gpg"))
     assert not local.dirty, "what the tool pins for the operator to commit is no work that git doesn't know"
     write_applied(LocalShell(), applied(local), folder=str(tmp_path / "var"))
     found = read_applied(LocalShell(), folder=str(tmp_path / "var"))
     assert found == applied(local)
     (folder / "apt.gpg").write_bytes(b"\x99")
-    shown = difference(found, checkout(FilesOnly(kept.path, *kept.sources[1:], bundle=str(away), keyring="apt.gpg")))
+    shown = difference(found, checkout(FilesOnly(kept.path, *kept.sources[1:], bundle=detour, keyring="apt.gpg")))
     assert "-no text: 3 bytes, SHA-256 " in shown
     assert "+++ checkout/inventory/apt.gpg" in shown
 
