@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -31,12 +31,14 @@ def hardening_index(host: LabHost) -> int:
     return int(found[1])
 
 
-def test_lynis_finds_the_host_harder_than_before(lab: Lab, tmp_path: Path) -> None:
+def test_lynis_finds_the_host_harder_than_before(
+    lab: Lab, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     host = LabHost(lab, lab.fleet(), "gate1")
     host.tell("apt-get -qq update && apt-get -qq install --no-install-recommends lynis >/dev/null 2>&1")
     before = hardening_index(host)
     site = alone(tmp_path, host.target(), admins=str(host.fleet.subnet), defaults=WHOLE_BASELINE)
     site("apply", "--yes")
     after = hardening_index(host)
-    print(f"lynis hardening index: {before} before, {after} after")
+    record_property("lynis hardening index", f"{before} before, {after} after")
     assert after > before

@@ -103,7 +103,9 @@ def audited(host: LabHost) -> dict[str, list[str]]:
     return found
 
 
-def test_keys_alone_get_in_ssh_audit_finds_no_failure_and_a_second_run_changes_nothing(locked: LabHost) -> None:
+def test_keys_alone_get_in_ssh_audit_finds_no_failure_and_a_second_run_changes_nothing(
+    locked: LabHost, record_property: Callable[[str, object], None]
+) -> None:
     locked.tell(
         "printf 'PasswordAuthentication yes\\nPermitRootLogin yes\\n' > /etc/ssh/sshd_config.d/90-cloud.conf; "
         "systemctl reload ssh.service"
@@ -118,7 +120,8 @@ def test_keys_alone_get_in_ssh_audit_finds_no_failure_and_a_second_run_changes_n
         "kbdinteractiveauthentication": "no",
     }
     after = audited(locked)
-    print(f"ssh-audit: {before} before, {after} after")
+    failures = [len(audit["fail"]) for audit in (before, after)]
+    record_property("ssh-audit", f"{failures[0]} failures before, {failures[1]} after")
     assert "ecdh-sha2-nistp256" in before["fail"]
     assert after["fail"] == []
     assert set(after["warn"]) <= {"curve25519-sha256", "curve25519-sha256@libssh.org"}
