@@ -1,4 +1,4 @@
-"""Debian packages that belong together at exact versions: what the lock names, a host keeps and apt installs whole."""
+"""Debian packages that belong together at exact versions: named by the lock, kept on a host, installed whole."""
 
 from __future__ import annotations
 

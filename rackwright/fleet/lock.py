@@ -39,7 +39,7 @@ class RuntimeLock(Stored):
 
 
 class DriverLock(Stored):
-    """Driver and kernel of some hosts, settled to packages; those of one release, architecture and kind of machine."""
+    """Driver and kernel of some hosts, settled to packages: hosts of one release and kind of machine."""
 
     question: str
     """What the fleet file asks for, on one line."""

@@ -28,7 +28,7 @@ class SiteFiles:
 
 
 def site_files(fleet: Fleet) -> SiteFiles:
-    """Return the files that `site:` and `driver:` name. Raise FleetError where one can't be read or holds something else."""
+    """Return the files that the fleet file names here. Raise FleetError where one can't be read or is something else."""
     site, problems = fleet.file.site, list[Problem]()
     bundle, keyrings = None, dict[str, Keyring]()
     if site.ca_bundle:

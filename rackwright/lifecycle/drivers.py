@@ -10,7 +10,7 @@ from shlex import join
 from rackwright.errors import FleetError, HostError, Problem
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.host.site import site_of
-from rackwright.fleet.lock import DriverLock, Lock, driver_of
+from rackwright.fleet.lock import DriverLock, Lock
 from rackwright.fleet.openpgp import fingerprints, signed_by
 from rackwright.fleet.sections.driver import Driver
 from rackwright.fleet.site_files import SiteFiles, site_files
@@ -153,7 +153,11 @@ def _kernel(kernels: str, otherwise: str) -> str:
 def _needs(hardware: Hardware) -> tuple[Need, ...]:
     if not hardware.nvswitches:
         return ()
-    return ("fabric", "subnet") if any(modules_for(generation_of(gpu)) == {"open"} for gpu in hardware.nvidia) else ("fabric",)
+    return (
+        ("fabric", "subnet")
+        if any(modules_for(generation_of(gpu)) == {"open"} for gpu in hardware.nvidia)
+        else ("fabric",)
+    )
 
 
 def _modules(driver: Driver, hardware: Hardware) -> Modules:
@@ -164,7 +168,11 @@ def _modules(driver: Driver, hardware: Hardware) -> Modules:
             raise ValueError(f"{gpu.name or gpu.device} is not in branch {driver.branch}; {newest} is its last")
         if oldest and major < oldest:
             raise ValueError(f"{gpu.name or gpu.device} is not in branch {driver.branch} yet; {oldest} is its first")
-    fit = [modules for modules in ("open", "proprietary") if all(modules in modules_for(generation_of(gpu)) for gpu in gpus)]
+    fit = [
+        modules
+        for modules in ("open", "proprietary")
+        if all(modules in modules_for(generation_of(gpu)) for gpu in gpus)
+    ]
     if not fit:
         raise ValueError("no kernel modules drive all of its GPUs: they are of too different generations")
     if driver.modules and driver.modules not in fit:
@@ -208,7 +216,9 @@ def _sources(asking: _Asking, kind: Kind, host: str) -> Sources:
     site, driver = site_of(asking.fleet, host, asking.files), kind.driver
     own = "" if driver.source == "distribution" else _repository(asking, kind, host, site)
     return Sources(
-        sources="\n".join(text for text in (apt_sources(site, lambda keyring: signed_by(keyring.content)), own) if text),
+        sources="\n".join(
+            text for text in (apt_sources(site, lambda keyring: signed_by(keyring.content)), own) if text
+        ),
         others=not site.replace,
         components=COMPONENTS[kind.system.partition(" ")[0]] if driver.source == "distribution" else "",
         own=_repository_url(kind) if own else "",

@@ -12,7 +12,7 @@ from typing import Literal
 
 Modules = Literal["open", "proprietary"]
 Need = Literal["fabric", "subnet"]
-"""Beyond the driver: the Fabric Manager of machines with NVSwitches; from Blackwell on the NVLink subnet manager too."""
+"""Beyond the driver: Fabric Manager for NVSwitches; from Blackwell on the NVLink subnet manager as well."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ def apt_conf(settings: Settings) -> str | None:
 
 
 def apt_sources(settings: Settings, signed_by: Callable[[Keyring], str] | None = None) -> str:
-    """Return the mirrors as deb822. `signed_by` gives a keyring as a field, for where its file isn't; with its end."""
+    """Return the mirrors as deb822. `signed_by` gives a keyring as a field, where its file isn't there."""
     named = signed_by or (lambda keyring: f"Signed-By: {keyring.path}\n")
     return "\n".join(stanza for mirror in settings.mirrors for stanza in _stanzas(mirror, named))
 
