@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from rackwright.package_set import Package, PackageSet
 from rackwright.values import File, Name, Port, Sha256, Stored
@@ -77,8 +79,8 @@ class Lock(Stored):
     models: Mapping[Name, ModelLock]
     runtimes: Mapping[str, RuntimeLock]
     """By <kind>-<version>."""
-    drivers: Mapping[str, DriverLock] = {}
-    """By the name of their set of packages."""
+    drivers: Annotated[Mapping[str, DriverLock], Field(exclude_if=lambda drivers: not drivers)] = {}
+    """By the name of their set of packages. Without any, a lock from before there were any says the same."""
     ports: Mapping[Name, Mapping[str, Port]]
     """Host → replica (<model>@<n>) → port; given once, from 8100, never moved."""
 
@@ -96,9 +98,5 @@ def model_digest(files: Iterable[File]) -> str:
 
 def lock_digest(lock: Lock) -> str:
     """Return the sha256 of what the lock says; order, comments and keys of other versions don't count."""
-    said = lock.model_dump(mode="json", exclude_none=True)
-    if not lock.drivers:
-        # A lock from before there were any says the same.
-        del said["drivers"]
-    content = json.dumps(said, sort_keys=True, separators=(",", ":"))
+    content = json.dumps(lock.model_dump(mode="json", exclude_none=True), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(content.encode()).hexdigest()
