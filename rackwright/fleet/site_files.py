@@ -28,7 +28,7 @@ class SiteFiles:
 
 
 def site_files(fleet: Fleet) -> SiteFiles:
-    """Return the files that the fleet file names here. Raise FleetError where one can't be read or is something else."""
+    """Return the files that the fleet file names so. Raise FleetError where one can't be read, or is no such file."""
     site, problems = fleet.file.site, list[Problem]()
     bundle, keyrings = None, dict[str, Keyring]()
     if site.ca_bundle:

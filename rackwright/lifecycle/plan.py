@@ -18,6 +18,7 @@ from rackwright.roles.backup.settings import OLDEST_RESTIC
 from rackwright.roles.fail2ban.bans import bans_us
 from rackwright.roles.firewall.closing import Closing, closing, locks_out, refusals
 from rackwright.roles.firewall.settings import Settings as Firewall
+from rackwright.roles.nvidia_driver.refusals import refusals as driver_refusals
 from rackwright.roles.people.refusals import refusals as people_refusals
 from rackwright.roles.replica.unit import render
 from rackwright.roles.sshd.lockout import locks_out as sshd_locks_out
@@ -74,6 +75,7 @@ def plan(site: Site, *, only: tuple[str, ...] = ()) -> Plan:
     refuse_restic(site, surveyed)
     refuse_people(site, surveyed)
     refuse_bans(site, surveyed)
+    refuse_driver(site, surveyed)
     return Plan(
         run=Run(unreachable=dict(surveyed.unreachable)) + run,
         closing=closing_ports(site, surveyed) if "firewall" in (only or ("firewall",)) else {},
@@ -115,6 +117,17 @@ def refuse_restic(site: Site, surveyed: Survey) -> None:
         )
         for name, host in surveyed.hosts.items()
         if site.models[name].backup and host.backup.restic_is_old
+    ]
+    if problems:
+        raise FleetError(problems)
+
+
+def refuse_driver(site: Site, surveyed: Survey) -> None:
+    """Raise FleetError naming each host that has a driver of which the fleet file doesn't say what becomes."""
+    problems = [
+        replace(problem, where=f"{name}: {problem.where}")
+        for name, host in surveyed.hosts.items()
+        for problem in driver_refusals(host.driver, site.models[name].driver)
     ]
     if problems:
         raise FleetError(problems)

@@ -10,6 +10,7 @@ from rackwright.errors import HostError
 from rackwright.gateway import DRAINS_COMMAND, DrainRecord, parse_drains
 from rackwright.lifecycle.site import Site
 from rackwright.operations.facts.filters import FILTERS_COMMAND, Filters, parse_filters
+from rackwright.operations.facts.found_driver import FOUND_DRIVER_COMMAND, FoundDriver, parse_found_driver
 from rackwright.operations.facts.listening import LISTENING_COMMAND, Socket, parse_listening
 from rackwright.operations.facts.people import Accounts, parse_people, people_command
 from rackwright.roles.backup.state import COMMAND as BACKUP_COMMAND
@@ -46,6 +47,7 @@ _COMMANDS = (
     CONNECTED_COMMAND,
     DRAINS_COMMAND,
     BACKUP_COMMAND,
+    FOUND_DRIVER_COMMAND,
 )
 
 
@@ -74,6 +76,8 @@ class Surveyed:
     drains: Mapping[str, DrainRecord]
     """On a gateway: what it was told to send nothing to, by HOST/MODEL@N."""
     backup: BackupState
+    driver: FoundDriver
+    """Of its GPUs, whoever installed it."""
     people: Accounts
     """Users of the names in the fleet file, and whom we let in before."""
 
@@ -106,7 +110,7 @@ def _script(mark: str, people: tuple[str, ...]) -> str:
 
 def _surveyed(output: str, mark: str) -> Surveyed:
     told = [*output.split(f"{mark}\n"), *[""] * len(_COMMANDS)]
-    before, listening, after, filters, replicas, record, connected, drains, backup, people = told[
+    before, listening, after, filters, replicas, record, connected, drains, backup, driver, people = told[
         : len(_COMMANDS) + 1
     ]
     our_pids = {int(line.split("/")[2]) for line in (before + after).splitlines() if line}
@@ -118,5 +122,6 @@ def _surveyed(output: str, mark: str) -> Surveyed:
         connected=Connected(*ends) if len(ends := connected.split()) == 2 else None,
         drains=parse_drains(drains),
         backup=parse_backup(backup),
+        driver=parse_found_driver(driver),
         people=parse_people(people.splitlines()),
     )

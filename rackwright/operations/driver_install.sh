@@ -11,7 +11,7 @@ install() { apt install --no-install-recommends --allow-downgrades --allow-chang
 kernels() { for k in /boot/vmlinuz-*; do [ ! -e "$k" ] || echo "${k#/boot/vmlinuz-}"; done | sort -rV; }
 say() { printf '%s\n' "$*" >&2; }
 work=$(mktemp -d /var/tmp/rackwright-build-XXXXXXXX)
-mkdir -p /etc/dkms
+mkdir -p /etc/dkms "$work/tree"
 [ -e "$disabled" ] || ours=$disabled
 trap 'rm -rf -- "$work" ${ours:+"$ours"}' EXIT
 # Packages' own scripts build nothing: a failure in them would leave half of a set.

@@ -34,7 +34,11 @@ def test_a_service_that_must_not_start_is_masked_before_and_disabled_after() -> 
 
 
 def test_half_installed_packages_are_not_installed() -> None:
-    printed = ["installed install haproxy 3.0-1", "config-files deinstall nftables 1.1", "half-configured install curl 8"]
+    printed = [
+        "installed install haproxy 3.0-1",
+        "config-files deinstall nftables 1.1",
+        "half-configured install curl 8",
+    ]
     assert set(InstalledPackages().process(printed)) == {"haproxy"}
 
 
