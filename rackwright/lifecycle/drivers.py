@@ -44,7 +44,7 @@ class Kind:
 
 
 def resolve_drivers(fleet: Fleet, previous: Lock | None, *, upgrade: bool) -> dict[str, DriverLock]:
-    """Return a set of packages for each host whose driver is ours to choose, by the set's name.
+    """Return a set of packages for each host whose driver is ours to choose, by `DriverLock.name`.
 
     What didn't change keeps its answer and asks no host, unless `upgrade`. Raise FleetError with every host that has
     no answer, HostError where one can't be asked.
@@ -86,8 +86,8 @@ def _asked(asking: _Asking, drivers: Mapping[str, Driver], kept: dict[str, Drive
         except FleetError as error:
             problems += error.problems
             continue
-        known = found.get(locked.set.name, locked)
-        found[locked.set.name] = locked.model_copy(update={"hosts": _in_order(asking.fleet, (*known.hosts, *hosts))})
+        known = found.get(locked.name, locked)
+        found[locked.name] = locked.model_copy(update={"hosts": _in_order(asking.fleet, (*known.hosts, *hosts))})
     if problems:
         raise FleetError(problems)
     return found
