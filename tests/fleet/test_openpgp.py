@@ -93,7 +93,9 @@ def test_what_is_no_keyring_is_refused(case: str) -> None:
 def test_garbage_never_raises_anything_else() -> None:
     chance = random.Random(14)  # noqa: S311
     for _ in range(3000):
-        start = chance.choice([b"\x99", b"\xc6", b"\x98", b"\x9a", b"\xc6\xff", b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n"])
+        start = chance.choice(
+            [b"\x99", b"\xc6", b"\x98", b"\x9a", b"\xc6\xff", b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n"]
+        )
         keyring = start + chance.randbytes(chance.randrange(40))
         try:
             fingerprints(keyring)
