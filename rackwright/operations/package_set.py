@@ -83,8 +83,8 @@ def _leaving(set: PackageSet, *, replace: bool) -> tuple[str, ...]:
     ours = sets.installed.get("driver", "")
     earlier = sets.names.get(ours, ()) if ours else host.get_fact(FoundDriverFact).going if replace else ()
     names = {package.name for package in set.packages}
-    kept = (name for name in dict.fromkeys(earlier) if name not in names and not name.startswith("linux-"))
-    return tuple(name for name in kept if name in found)
+    going = (name for name in dict.fromkeys(earlier) if name not in names and name in found)
+    return tuple(name for name in going if not name.startswith("linux-") or name.startswith("linux-modules-nvidia-"))
 
 
 def _script(*arguments: str) -> str:
