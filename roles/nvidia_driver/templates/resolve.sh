@@ -46,7 +46,8 @@ upstream=$(printf '%s\n' "$version" | sed 's/^[0-9]*://; s/[-+~].*//')
 printf 'Package: nvidia-* libnvidia-* libcuda* firmware-nvidia-* cuda-drivers*\nPin: version %s*\nPin-Priority: 1001\n' \
   "$upstream" >pin
 for part in $parts; do
-  name= names=$(echo "${part#\?}" | tr '|' ' ')
+  name=''
+  names=$(echo "${part#\?}" | tr '|' ' ')
   # A name without a branch may only be there in another one.
   for one in $names; do if [ -n "$(of "$one" "$upstream")" ]; then name=$one; break; fi; done
   [ -n "$name" ] || for one in $names; do if there "$one"; then name=$one; break; fi; done
