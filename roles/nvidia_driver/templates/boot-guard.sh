@@ -38,7 +38,8 @@ fits() {
 grub() { [ "$mode" = hook ] || ! command -v update-grub >/dev/null || update-grub >/dev/null 2>&1; }
 default() {
   line="GRUB_TOP_LEVEL=/boot/vmlinuz-$1"
-  if [ "$mode" = ask ] || grep -qsxF "$line" "$pin" || [ ! -d /etc/default/grub.d ]; then return; fi
+  [ -d /etc/default/grub.d ] || return 1
+  if [ "$mode" = ask ] || grep -qsxF "$line" "$pin"; then return 0; fi
   printf '# Written by rackwright: the newest kernel has no NVIDIA module; see %s.\nGRUB_DEFAULT=0\n%s\n' "$0" "$line" >"$pin"
   grub
 }
@@ -48,7 +49,12 @@ if [ "$mode" = hold ]; then
   [ -e "$pin" ] || [ ! -e "/boot/vmlinuz-$(uname -r)" ] || default "$(uname -r)"
 elif [ -n "$want" ] && [ -n "$newest" ] && ! fits "$newest"; then
   echo "kernel $newest can't drive the GPUs: $why" >&2
-  for k in $(kernels); do if fits "$k"; then default "$k"; echo "$k stays the boot default" >&2; break; fi; done
+  for k in $(kernels); do
+    fits "$k" || continue
+    if default "$k"; then says='stays the boot default'; else says='can, but nothing here keeps it the boot default'; fi
+    echo "$k $says" >&2
+    break
+  done
   status=1
 elif [ -e "$pin" ] && [ "$mode" != ask ]; then
   rm -f -- "$pin"
