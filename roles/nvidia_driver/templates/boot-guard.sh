@@ -2,7 +2,7 @@
 # Written by rackwright. Keeps the boot default on a kernel whose NVIDIA module fits the installed libraries.
 # boot-guard       looks: where the newest kernel doesn't fit, the newest that does becomes the default, and it exits 1
 # boot-guard ask   says what it would find, and changes nothing
-# boot-guard hold  the kernel that runs is the default until the next look
+# boot-guard hold  the kernel that runs is the default until a look that finds a driver which fits the newest
 # boot-guard hook  looks while a kernel is being installed: GRUB is written by the next hook, and nothing fails
 export LC_ALL=C
 pin=/etc/default/grub.d/zz-rackwright.cfg
@@ -56,7 +56,7 @@ elif [ -n "$want" ] && [ -n "$newest" ] && ! fits "$newest"; then
     break
   done
   status=1
-elif [ -e "$pin" ] && [ "$mode" != ask ]; then
+elif [ -n "$want" ] && [ -e "$pin" ] && [ "$mode" != ask ]; then
   rm -f -- "$pin"
   grub
 fi
