@@ -11,6 +11,7 @@ from rackwright.hardware.findings import Finding, Severity, findings, no_driver
 from rackwright.hardware.gpu import Gpu, SmiReport
 from rackwright.hardware.hardware import Hardware
 from rackwright.lifecycle.condition import Condition, State
+from rackwright.lifecycle.gpu_status import driver_of
 
 if TYPE_CHECKING:
     from rackwright.fleet.host.model import HostModel
@@ -29,7 +30,7 @@ def judge_gpus(model: HostModel, hardware: Hardware) -> Iterator[Condition]:
     if problem:
         yield Condition(model.name, "driver", State.FAILED if need else State.WARNING, problem.what, problem.next)
     elif hardware.report:
-        yield Condition(model.name, "driver", State.OK, _driver(hardware, hardware.report))
+        yield Condition(model.name, "driver", State.OK, driver_of(hardware) or "")
         if need:
             yield from _cuda(model, hardware.report)
     yield from (_found(model.name, finding) for finding in findings(hardware))
@@ -53,11 +54,6 @@ def _count(host: str, hardware: Hardware, need: int) -> Condition:
 
 def _kind(card: Gpu) -> str:
     return f"{card.name}, {card.memory / 2**30:.1f} GiB"
-
-
-def _driver(hardware: Hardware, report: SmiReport) -> str:
-    module = f", {'open' if hardware.loaded_open else 'proprietary'} module" if hardware.loaded else ""
-    return f"{report.driver}{module}"
 
 
 def _cuda(model: HostModel, report: SmiReport) -> Iterator[Condition]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from rackwright.errors import HostError
 from rackwright.gateway import DRAINS_COMMAND, DrainRecord, parse_drains
+from rackwright.hardware.hardware import COMMAND as HARDWARE_COMMAND
+from rackwright.hardware.hardware import Hardware, parse_hardware
 from rackwright.lifecycle.site import Site
 from rackwright.operations.facts.filters import FILTERS_COMMAND, Filters, parse_filters
 from rackwright.operations.facts.listening import LISTENING_COMMAND, Socket, parse_listening
@@ -46,6 +48,7 @@ _COMMANDS = (
     CONNECTED_COMMAND,
     DRAINS_COMMAND,
     BACKUP_COMMAND,
+    HARDWARE_COMMAND,
 )
 
 
@@ -76,6 +79,7 @@ class Surveyed:
     backup: BackupState
     people: Accounts
     """Users of the names in the fleet file, and whom we let in before."""
+    hardware: Hardware = field(default_factory=Hardware)
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,7 @@ def _script(mark: str, people: tuple[str, ...]) -> str:
 
 def _surveyed(output: str, mark: str) -> Surveyed:
     told = [*output.split(f"{mark}\n"), *[""] * len(_COMMANDS)]
-    before, listening, after, filters, replicas, record, connected, drains, backup, people = told[
+    before, listening, after, filters, replicas, record, connected, drains, backup, hardware, people = told[
         : len(_COMMANDS) + 1
     ]
     our_pids = {int(line.split("/")[2]) for line in (before + after).splitlines() if line}
@@ -119,4 +123,5 @@ def _surveyed(output: str, mark: str) -> Surveyed:
         drains=parse_drains(drains),
         backup=parse_backup(backup),
         people=parse_people(people.splitlines()),
+        hardware=parse_hardware(hardware),
     )

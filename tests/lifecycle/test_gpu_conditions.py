@@ -56,7 +56,7 @@ def test_a_good_host():
         using(1, 1, cuda="13.0"), hardware("blackwell", facts="loaded 580.95.05\nnvrm Open Kernel Module\n")
     ) == [
         ("gpu", State.OK, "2 of NVIDIA RTX PRO 6000 Blackwell Server Edition, 95.6 GiB; replicas need 2"),
-        ("driver", State.OK, "580.95.05, open module"),
+        ("driver", State.OK, "580.95.05, CUDA 13.0, open module"),
         ("cuda", State.OK, "llama_cpp-b10434 is built with 13.0, driver 580.95.05 has 13.0"),
     ]
 
