@@ -43,7 +43,7 @@ def _count(host: str, hardware: Hardware, need: int) -> Condition:
     have = len(cards) - cut if cards else len(hardware.nvidia)
     needed = f"replicas need {need}"
     if have < need:
-        found = f"{have}, {needed}" + (
+        found = f"{have} usable, {needed}" + (
             f"; {cut} more cut into MIG instances, which no replica can use" if cut else ""
         )
         return Condition(host, "gpu", State.FAILED, found, "place fewer replicas there")
@@ -68,7 +68,7 @@ def _cuda(model: HostModel, report: SmiReport) -> Iterator[Condition]:
         if verdict is Verdict.YES:
             yield Condition(model.name, "cuda", State.OK, found)
         elif verdict is Verdict.MINOR:
-            found += ": runs if the build has code for this very GPU, as what must be compiled on it (PTX) doesn't"
+            found += ": runs where the build has code for this very GPU; what must be compiled on it (PTX) fails"
             yield Condition(model.name, "cuda", State.WARNING, found)
         else:
             after = "install a newer driver, or use a build with an older CUDA"

@@ -64,13 +64,13 @@ def test_a_good_host():
 @pytest.mark.parametrize(
     ("model", "found", "says"),
     [
-        (using(1, 2), hardware("blackwell"), "2, replicas need 3"),
-        (using(1), Hardware(), "0, replicas need 1"),
-        (using(9), CARDS, "8, replicas need 9"),
+        (using(1, 2), hardware("blackwell"), "2 usable, replicas need 3"),
+        (using(1), Hardware(), "0 usable, replicas need 1"),
+        (using(9), CARDS, "8 usable, replicas need 9"),
         (
             using(2),
             hardware("a100-mig"),
-            "1, replicas need 2; 1 more cut into MIG instances, which no replica can use",
+            "1 usable, replicas need 2; 1 more cut into MIG instances, which no replica can use",
         ),
     ],
 )
@@ -104,7 +104,7 @@ def test_cards_without_a_driver():
     ("cuda", "state", "says"),
     [
         ("12.4", State.OK, "llama_cpp-b10434 is built with 12.4, driver 550.163.01 has 12.4"),
-        ("12.8", State.WARNING, "has 12.4: runs if the build has code for this very GPU"),
+        ("12.8", State.WARNING, "has 12.4: runs where the build has code for this very GPU"),
         ("13.0", State.FAILED, "llama_cpp-b10434 is built with 13.0, driver 550.163.01 has 12.4: doesn't run"),
     ],
 )
