@@ -76,5 +76,6 @@ def _cuda(model: HostModel, report: SmiReport) -> Iterator[Condition]:
 
 
 def _found(host: str, finding: Finding) -> Condition:
-    state = State.OK if finding.severity is Severity.NOTE else State.WARNING
-    return Condition(host, "gpu", state, str(finding), finding.next)
+    if finding.severity is Severity.NOTE:
+        return Condition(host, "gpu", State.OK, str(finding))
+    return Condition(host, "gpu", State.WARNING, str(finding), finding.next)
