@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 PATIENCE = 20
-"""Seconds for one look of nvidia-smi, and of the kernel's log: a driver that is hung never answers."""
+"""Seconds that nvidia-smi gets. Without its persistence mode it wakes each card, which takes a second or two."""
+
+MOST_XIDS = 20
+"""Of one number and GPU: what a crashing engine makes by the thousand must not push the others out."""
 
 COMMAND = rf"""(
 export LC_ALL=C
@@ -21,7 +24,9 @@ echo "vendor $(cat /sys/class/dmi/id/sys_vendor /sys/class/dmi/id/product_name |
 [ -d /sys/module/nouveau ] && echo nouveau yes
 [ -r /sys/module/nvidia/version ] && echo "loaded $(cat /sys/module/nvidia/version)"
 [ -r /proc/driver/nvidia/version ] && echo "nvrm $(head -n 1 /proc/driver/nvidia/version)"
-for f in /sys/firmware/efi/efivars/SecureBoot-*; do [ -r "$f" ] && echo "secure_boot $(od -An -tu1 -j4 -N1 "$f")"; done
+for f in /sys/firmware/efi/efivars/SecureBoot-*; do
+[ -r "$f" ] && echo "secure_boot $(od -An -tu1 -j4 -N1 "$f")"
+done
 for d in /sys/class/infiniband/*; do [ -e "$d" ] && echo "rdma ${{d##*/}}"; done
 for d in /sys/devices/system/node/node[0-9]*; do read -r c <"$d/cpulist" && echo "numa ${{d##*/node}} $c"; done
 for d in /sys/class/net/*; do
@@ -43,20 +48,22 @@ timeout 5 df -lB1 --output=fstype,size,avail,target -x tmpfs -x devtmpfs -x squa
 if command -v nvidia-smi >/dev/null; then
 nvidia=yes
 echo "$m smi"
-x=$(timeout {PATIENCE} nvidia-smi -q -x 2>&1)
-echo "rc $?"
+x=$(timeout {PATIENCE} sh -c '{{ nvidia-smi -q -x 2>&1; echo "rc $?"; }} | cat' || echo "rc $?")
 printf '%s\n' "$x" | sed -e '/<supported_clocks>$/,/<\/supported_clocks>/d' \
 -e '/<processes>$/,/<\/processes>/d' -e '/<accounted_processes>$/,/<\/accounted_processes>/d'
-case $x in *'<current_mig>Enabled'*) echo "$m instances"; timeout {PATIENCE} nvidia-smi -L;; esac
+case $x in *'<current_mig>Enabled'*) echo "$m instances"; timeout 10 nvidia-smi -L;; esac
 fi
 if [ "$nvidia" ]; then
 echo "$m log"
-{{ timeout {PATIENCE} journalctl -k -b -q --no-pager -o cat --grep 'NVRM: Xid' || dmesg | grep 'NVRM: Xid'; }} | tail -n 200
+{{ timeout 10 journalctl -k -b -q --no-pager -o cat --grep 'NVRM: Xid' ||
+dmesg | grep 'NVRM: Xid'; }} |
+awk '{{match($0, /NVRM: Xid [^,]*/); if (seen[substr($0, RSTART, RLENGTH)]++ < {MOST_XIDS}) print}}'
 fi
 :
 ) </dev/null 2>/dev/null
 """
 """A POSIX shell script that changes nothing and prints parts, each after a line of a mark and its name.
 
-The mark is made anew each time: what a program calls itself, which nvidia-smi prints, can't be one. Programs' names and
-the clocks, nine tenths of the XML, are left out on the host. It reads nothing from its standard input."""
+The mark is made anew each time: what a program calls itself, which nvidia-smi prints, can't be one. Programs' names
+and the clocks, nine tenths of the XML, are left out on the host. A driver that is hung holds nvidia-smi where no
+signal reaches it: the pipe to cat lets go of it. It reads nothing from its standard input."""

@@ -11,6 +11,7 @@ from rackwright.hardware.command import PATIENCE
 from rackwright.hardware.gpu import SmiReport
 from rackwright.hardware.nvidia_smi import parse_nvidia_smi, with_instances
 from rackwright.hardware.pci import NVIDIA, PciDevice, merged, parse_lspci, parse_sys_pci
+from rackwright.hardware.plain import plain
 from rackwright.hardware.xid import Xid as Xid
 from rackwright.hardware.xid import parse_xids
 
@@ -34,7 +35,7 @@ class Hardware:
     report: SmiReport | None = None
     """None: nvidia-smi isn't there or failed, see `smi_error`."""
     smi_error: str | None = None
-    """What nvidia-smi said when it failed, like a mismatch of library and module; None: it isn't there, or went well."""
+    """What nvidia-smi said when it failed, like a mismatch of library and module; None: it is well, or absent."""
     smi_warnings: tuple[str, ...] = ()
     """What nvidia-smi warned of beside its report, like `infoROM is corrupted at gpu 0000:17:00.0`."""
     loaded: str | None = None
@@ -141,14 +142,17 @@ def _version(nvrm: str) -> str | None:
 
 def _smi(text: str, listing: str) -> tuple[SmiReport | None, str | None, tuple[str, ...]]:
     """Return the report, or why there is none, and what nvidia-smi warned of."""
-    first, _, said = text.partition("\n")
-    if not first:
+    if not text:
         return None, None, ()
-    warnings = tuple(line.partition(":")[2].strip() for line in said.splitlines() if line.startswith("WARNING:"))
+    *_, code = re.findall(r"^rc ([0-9]{1,3})$", text, re.MULTILINE) or [""]
+    said = re.sub(r"^rc [0-9]{1,3}$", "", text, flags=re.MULTILINE)
+    warnings = tuple(
+        plain(line.partition(":")[2], _SAID) for line in said.splitlines() if line.startswith("WARNING:")
+    )
     try:
         return with_instances(parse_nvidia_smi(said), listing), None, warnings
     except ValueError as error:
-        return None, _why(first.removeprefix("rc "), said, str(error)), warnings
+        return None, _why(code, said, str(error)), warnings
 
 
 def _why(code: str, said: str, error: str) -> str:
@@ -156,7 +160,7 @@ def _why(code: str, said: str, error: str) -> str:
         return f"gave no answer within {PATIENCE} seconds"
     if "<nvidia_smi_log>" in said or "<?xml" in said:
         return error
-    return " ".join(said.split())[:_SAID] or f"ended with {code} and said nothing"
+    return plain(said, _SAID) or f"ended with {code} and said nothing"
 
 
 def _numa(lines: list[str]) -> Iterator[NumaNode]:

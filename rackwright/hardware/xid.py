@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from rackwright.hardware.pci import address
+from rackwright.hardware.plain import plain
 
 _LINE = re.compile(r"NVRM: Xid \((?:PCI:)?(?P<pci>[0-9a-fA-F:.]{7,16})\): (?P<number>\d{1,5})(?:, |$)(?P<text>.*)")
 LONGEST = 200
@@ -48,9 +49,7 @@ _MEANINGS = {
     31: Meaning("a program used memory that isn't its own", _APPLICATION, _RESTART),
     32: Meaning("a program's commands were damaged", _APPLICATION, _RESTART),
     43: Meaning("a program was stopped after an error of its own", _APPLICATION, _RESTART),
-    45: Meaning(
-        "a program was cleaned away after another error, or it was killed", _APPLICATION, "see the Xid before"
-    ),
+    45: Meaning("a program was cleaned away, killed or after another error", _APPLICATION, "see the Xid before"),
     46: Meaning("the GPU stopped working", _HARDWARE, _RESET),
     48: Meaning("memory error that could not be corrected", _HARDWARE, _RESET),
     54: Meaning("the card's power cable isn't plugged in", _HARDWARE, "have its power cables looked at"),
@@ -74,8 +73,7 @@ _MEANINGS = {
     **{
         number: Meaning("error of an NVLink", _HARDWARE, _LINK) for number in (137, 144, 145, 146, 147, 148, 149, 150)
     },
-    154: Meaning("the driver asks for something, see its text", _DRIVER, "see the Xid before"),
-    155: Meaning("error of an NVLink", _HARDWARE, _LINK),
+    154: Meaning("the driver asks for something", _DRIVER, "see the Xid before"),
     156: Meaning("a part of the GPU is taken out at the next reset", _HARDWARE, _RESET),
     157: Meaning("a part of the GPU could not be taken out", _HARDWARE, _REPLACE),
     158: Meaning("the GPU didn't answer in time", _HARDWARE, _RESET),
@@ -101,5 +99,5 @@ def parse_xids(log: str) -> tuple[Xid, ...]:
     """
     found = (_LINE.search(line) for line in log.splitlines())
     return tuple(
-        Xid(int(line["number"]), address(line["pci"]), line["text"].strip()[:LONGEST]) for line in found if line
+        Xid(int(line["number"]), address(line["pci"]), plain(line["text"], LONGEST)) for line in found if line
     )

@@ -116,11 +116,16 @@ def held(*, names: tuple[str, ...] = (), patterns: tuple[str, ...] = ()) -> Gene
 
 
 @operation()
-def sets_kept(*, sets: tuple[PackageSet, ...]) -> Generator[PyinfraCommand]:
-    """Afterwards no folder of packages is left but those of these sets and of the ones installed before them."""
+def sets_kept(*, what: str, set: PackageSet) -> Generator[PyinfraCommand]:
+    """Afterwards no folder of packages is left but of what is installed, and of what was before it: one may go back.
+
+    To be run after `set` was installed.
+    """
     found = host.get_fact(PackageSets)
-    keep = {one.name for one in sets} | {*found.previous.values(), *found.installed.values()}
-    gone = tuple(f"{ROOT}/{name}" for name in found.folders if name not in keep)
+    is_now = found.installed.get(what)
+    before = found.previous.get(what) if is_now == set.name else is_now
+    others = [sets.get(kind) for sets in (found.installed, found.previous) for kind in sets if kind != what]
+    gone = tuple(f"{ROOT}/{name}" for name in found.folders if name not in (set.name, before, *others))
     if gone:
         show("\n".join(f"- {path}" for path in gone))
         yield StringCommand(f"rm -rf --one-file-system -- {shlex.join(gone)}")

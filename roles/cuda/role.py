@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyinfra.api.deploy import deploy
 
-from rackwright.operations.package_set import held, packages_kept, set_installed
+from rackwright.operations.package_set import held, packages_kept, set_installed, sets_kept
 from rackwright.roles.cuda.settings import Settings
 from rackwright.route import Route
 
@@ -15,4 +15,5 @@ def cuda(*, settings: Settings, route: Route) -> None:
     what = f"CUDA {settings.version}"
     packages_kept(name=f"Keep the packages of {what}", what=what, set=settings.set, route=route)
     set_installed(name=f"Install {what}", what="cuda", set=settings.set)
+    sets_kept(name="Keep this set and the one before", what="cuda", set=settings.set)
     held(name=f"Hold {what}", names=tuple(package.name for package in settings.set.packages))

@@ -12,7 +12,7 @@ from rackwright.operations.driver import (
     run_installer_gone,
 )
 from rackwright.operations.file import checked_file
-from rackwright.operations.package_set import driver_installed, held, packages_kept
+from rackwright.operations.package_set import driver_installed, held, packages_kept, sets_kept
 from rackwright.operations.unit import systemd_unit
 from rackwright.package_set import PackageSet
 from rackwright.roles.nvidia_driver import files
@@ -61,6 +61,7 @@ def _install(settings: Settings, packages: PackageSet, route: Route) -> None:
         run_installer_gone(name="Take out what a .run installer left")
     packages_kept(name=f"Keep the packages of {what}", what=what, set=packages, route=route)
     driver_installed(name=f"Install {what}", set=packages, guard=GUARD, replace=settings.manage == "replace")
+    sets_kept(name="Keep this set and the one before", what="driver", set=packages)
 
 
 def _serve(settings: Settings) -> None:

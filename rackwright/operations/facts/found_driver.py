@@ -16,7 +16,7 @@ if [ -x "$f" ] && ! dpkg -S "$f" >/dev/null 2>&1; then echo "run $f"; break; fi;
 [ ! -r /sys/module/nvidia/version ] || echo "loaded $(cat /sys/module/nvidia/version)"
 [ ! -r {ROOT}/driver.installed ] || echo "ours $(cat {ROOT}/driver.installed)"
 dpkg-query -W -f 'package ${{db:Status-Status}} ${{Package}} ${{Version}}\n' \
-'nvidia-*' 'libnvidia-*' 'libcuda1' 'linux-modules-nvidia-*' 'firmware-nvidia-*' 2>/dev/null
+'nvidia-*' 'libnvidia-*' 'libcuda1' 'linux-modules-nvidia-*' 'firmware-nvidia-*' 2>/dev/null || true
 """
 _MODULES = ("nvidia-*dkms*", "linux-modules-nvidia-*", "nvidia-kernel-[0-9]*")
 _PRECOMPILED = ("linux-modules-nvidia-*", "nvidia-kernel-[0-9]*")

@@ -26,8 +26,9 @@ fits() {
     if [ "$version" != "$want" ]; then
       why="its module is $version, the libraries are $want"
     elif [ -n "$secure" ] && ! vouched "$m"; then
-      key=$(ls /var/lib/dkms/mok.pub /var/lib/shim-signed/mok/MOK.der 2>/dev/null | head -n 1)
-      why="Secure Boot is on and knows no key that signed its module; run: mokutil --import ${key:-KEY}, choose a"
+      key=/var/lib/shim-signed/mok/MOK.der
+      [ -e "$key" ] || key=/var/lib/dkms/mok.pub
+      why="Secure Boot is on and knows no key that signed its module; run: mokutil --import $key, choose a"
       why="$why password, reboot, and enroll the key at the console"
     else
       return 0
