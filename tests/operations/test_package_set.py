@@ -274,14 +274,32 @@ def test_a_host_tells_its_sets() -> None:
     assert found.names[SET.name] == ("nvidia-smi", "linux-image-6.12.117+deb13-amd64")
 
 
-def test_the_current_and_the_previous_set_stay_and_older_ones_go() -> None:
+def gone(set: PackageSet, found: KeptSets) -> list[str]:
     def role() -> None:
-        sets_kept(name="Tidy", sets=(PackageSet(packages=(SMI,)),))
+        sets_kept(name="Tidy", what="driver", set=set)
 
+    commands = play(role, facts={PackageSets: found}).commands
+    return [word.rpartition("/")[2] for command in commands for word in shlex.split(command)[4:]]
+
+
+def test_the_set_that_is_installed_the_one_before_and_those_of_others_stay() -> None:
     found = PackageSets().process(PRINTED.splitlines())
-    played = play(role, facts={PackageSets: found})
-    assert played.commands == ["rm -rf --one-file-system -- /var/lib/rackwright/packages/older00000000000"]
-    assert play(role, facts={PackageSets: OURS}).commands == []
+    assert gone(SET, found) == ["older00000000000"]
+    assert gone(SET, OURS) == []
+
+
+def test_a_plan_of_a_new_set_foresees_that_the_installed_one_becomes_the_one_before() -> None:
+    found = PackageSets().process(PRINTED.splitlines())
+    assert set(gone(PackageSet(packages=(SMI,)), found)) == {"older00000000000", OLD.name}
+
+
+def test_the_command_that_removes_sets_stays_below_their_folder() -> None:
+    def role() -> None:
+        sets_kept(name="Tidy", what="driver", set=SET)
+
+    found = KeptSets({"driver": SET.name}, {}, (SET.name, "a b; reboot"), {})
+    (command,) = play(role, facts={PackageSets: found}).commands
+    assert shlex.split(command)[3:] == ["--", "/var/lib/rackwright/packages/a b; reboot"]
 
 
 def test_the_guards_word_is_its_first_line() -> None:
