@@ -14,7 +14,7 @@ from rackwright.roles.nvidia_driver import files
 WANTED = "580.95.05"
 OLDER, NEWER = "6.12.99+deb13-amd64", "6.12.117+deb13-amd64"
 NO_MODULE = f"kernel {NEWER} can't drive the GPUs: it has no module"
-_ABSOLUTE = ("/boot/", "/lib/modules", "/etc/default", "/var/lib", "/proc/keys", "/sbin/ldconfig")
+_ABSOLUTE = ("/boot/", "/lib/modules", "/etc/default", "/etc/grub.d", "/var/lib", "/proc/keys", "/sbin/ldconfig")
 _PROGRAMS = {
     "ldconfig": "cat {root}/libraries 2>/dev/null || true",
     # modinfo -F FIELD FILE
@@ -82,7 +82,7 @@ class Machine:
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    for folder in ("boot", "bin", "sbin", "lib/modules", "etc/default/grub.d", "var/lib/dkms", "proc"):
+    for folder in ("boot", "bin", "sbin", "lib/modules", "etc/default/grub.d", "etc/grub.d", "var/lib/dkms", "proc"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "proc/keys").write_text("")
     for name, body in _PROGRAMS.items():
@@ -108,6 +108,14 @@ def test_a_newest_kernel_without_a_module_is_not_the_default(machine: Machine) -
     assert done.returncode == 1
     assert done.stderr.splitlines() == [NO_MODULE, f"{OLDER} stays the boot default"]
     assert (machine.pinned, machine.grubs) == (OLDER, 1)
+
+
+def test_a_grub_that_knows_how_to_put_a_kernel_first_is_told_so(machine: Machine) -> None:
+    (machine.root / "etc/grub.d/10_linux").write_text('if [ -n "${GRUB_TOP_LEVEL}" ]; then\n')
+    machine.kernel(OLDER)
+    machine.kernel(NEWER, None)
+    machine.run()
+    assert machine.pinned == OLDER
 
 
 def test_the_newest_of_those_that_fit_is_taken_by_number_not_by_letters(machine: Machine) -> None:
@@ -227,8 +235,12 @@ def test_what_is_held_stays_held_while_a_first_driver_is_installed(machine: Mach
     assert machine.pinned == OLDER
 
 
-def test_what_can_not_be_pinned_is_not_said_to_be(machine: Machine) -> None:
-    (machine.root / "etc/default/grub.d").rmdir()
+@pytest.mark.parametrize("grub", [None, "# of 2.06"])
+def test_what_can_not_be_pinned_is_not_said_to_be(machine: Machine, grub: str | None) -> None:
+    if grub is None:
+        (machine.root / "etc/default/grub.d").rmdir()
+    else:
+        (machine.root / "etc/grub.d/10_linux").write_text(grub)
     machine.kernel(OLDER)
     machine.kernel(NEWER, None)
     done = machine.run()
