@@ -105,7 +105,8 @@ def _serves(site: Site, name: str) -> str | None:
     if not _runs_engines(site, name):
         return None
     states = site.gateways.servers()
-    taken = [one.address for one in site.fleet.replicas_on(name) if _takes(states.get(one.address))]
+    replicas = site.fleet.replicas_on(name)
+    taken = [one.address for one in replicas if one.address in states and states[one.address].takes_requests]
     return f"serves {', '.join(taken)}, not rebooted; next: rackwright drain {name}" if taken else None
 
 
@@ -114,10 +115,6 @@ def _runs_engines(site: Site, name: str) -> bool:
     units = [replica.unit for replica in site.models[name].replicas]
     command = shlex.join(("systemctl", "is-active", "--quiet", "--", *units))
     return bool(units) and site.remote.connection(name).run(command).ok
-
-
-def _takes(state: object) -> bool:
-    return bool(getattr(state, "takes_requests", False))
 
 
 def _reboot(site: Site, name: str, before: list[str]) -> str | None:
