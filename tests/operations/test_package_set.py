@@ -184,6 +184,29 @@ def test_a_driver_that_is_not_ours_leaves_only_when_it_is_to_be_replaced() -> No
     ]
 
 
+def test_precompiled_modules_have_their_kernels_version_and_leave_with_the_driver_that_runs() -> None:
+    found = FoundDriver(
+        packages=(
+            ("linux-modules-nvidia-570-generic", "6.8.0-60.63"),
+            ("libnvidia-compute-570", "570.86.15-0ubuntu1"),
+            ("nvidia-container-toolkit", "1.17.4-1"),
+        ),
+        loaded="570.86.15",
+    )
+    assert found.going == ("linux-modules-nvidia-570-generic", "libnvidia-compute-570")
+    assert found.reboot_pending is None
+
+
+def test_a_module_that_is_not_what_is_installed_waits_for_a_reboot() -> None:
+    packages = (("nvidia-kernel-open-dkms", "580.95.05-1"),)
+    assert FoundDriver(packages, loaded="580.95.05").reboot_pending is None
+    assert FoundDriver().reboot_pending is None
+    assert FoundDriver(packages).reboot_pending == "reboot pending: no module runs, 580.95.05 is installed"
+    assert FoundDriver(packages, loaded="570.86.15").reboot_pending == (
+        "reboot pending: module 570.86.15 runs, 580.95.05 is installed"
+    )
+
+
 def test_packages_sound_like_a_driver_but_tools_do_not_leave_with_it() -> None:
     found = parse_found_driver(FOREIGN)
     assert "nvidia-container-toolkit" not in found.going
