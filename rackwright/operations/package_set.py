@@ -66,16 +66,19 @@ def driver_installed(*, set: PackageSet, guard: str, replace: bool) -> Generator
 
     Where the module doesn't build the operation fails with the compiler's words: nothing of the driver was changed,
     and what the next boot takes is what it took before. Packages of the set that was installed before are taken out,
-    and with `replace` those of a driver that isn't ours; kernels stay.
+    and with `replace` those of a driver that isn't ours, or what a .run installer left; kernels stay.
     """
     sets, found = host.get_fact(PackageSets), host.get_fact(InstalledPackages)
     leaving = _leaving(set, replace=replace)
+    uninstall = host.get_fact(FoundDriverFact).uninstall if replace else None
     differing = tuple(_differences(set)) + tuple(f"- {name} {found[name].version}" for name in leaving)
+    differing += (f"- {uninstall}",) if uninstall else ()
     unfit = host.get_fact(BootGuard, path=guard)
     if not differing and unfit is None and sets.installed.get("driver") == set.name:
         return
     show("\n".join((*differing, *([unfit] if unfit else []))) or f"set {set.name} becomes the installed one")
-    yield StringCommand(outliving(f"{_script(set.folder, *leaving)}\n{_noted('driver', set)}"))
+    before = f"export uninstall={shlex.quote(uninstall)}\n" if uninstall else ""
+    yield StringCommand(outliving(f"{before}{_script(set.folder, *leaving)}\n{_noted('driver', set)}"))
 
 
 def _leaving(set: PackageSet, *, replace: bool) -> tuple[str, ...]:

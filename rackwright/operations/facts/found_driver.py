@@ -60,6 +60,13 @@ class FoundDriver:
         return tuple(name for name, version in self.packages if name in modules or upstream(version) in versions)
 
     @property
+    def uninstall(self) -> str | None:
+        """The command that takes out what a .run installer left; None: it left nothing."""
+        if self.run is None:
+            return None
+        return f"{self.run} {'' if self.run.endswith('uninstall') else '--uninstall '}--silent"
+
+    @property
     def there(self) -> bool:
         return bool(self.run or self.dgx or self.loaded or self.modules)
 
