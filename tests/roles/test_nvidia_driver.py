@@ -485,11 +485,15 @@ def test_an_adopted_driver_is_held_and_watched_and_nothing_is_installed() -> Non
 
 def test_what_a_run_installer_left_is_taken_out_only_when_it_is_to_be_replaced() -> None:
     replacing = SETTINGS.model_copy(update={"manage": "replace"})
-    assert "/usr/bin/nvidia-uninstall --silent" in [" ".join(c.split()) for c in on_fresh(replacing, RUN).commands]
     installer = replace(RUN, run="/usr/bin/nvidia-installer")
-    assert "/usr/bin/nvidia-installer --uninstall --silent" in on_fresh(replacing, installer).commands
-    assert not any("uninstall" in command for command in on_fresh(SETTINGS, RUN).commands)
-    assert not any("nvidia-uninstall" in command for command in on_fresh(replacing, OTHER).commands)
+    programs = ("/usr/bin/nvidia-uninstall --silent", "/usr/bin/nvidia-installer --uninstall --silent")
+    for found, program in zip((RUN, installer), programs, strict=True):
+        played = on_fresh(replacing, found)
+        assert f"- {program}" in played.diffs[INSTALL].splitlines()
+        # Within the one script, which runs it when the module has been built: nothing may fail in between.
+        assert [program in command for command in played.commands] == ["systemd-run" in c for c in played.commands]
+    for settings, found in ((SETTINGS, RUN), (replacing, OTHER)):
+        assert not any("export uninstall=" in command for command in on_fresh(settings, found).commands)
 
 
 def test_a_driver_that_is_replaced_leaves_with_all_of_its_version_but_kernels_and_container_tools_stay() -> None:
