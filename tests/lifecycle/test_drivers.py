@@ -261,6 +261,8 @@ def test_a_host_that_left_is_forgotten_and_a_new_question_is_asked(hosts: Hosts)
     hosts.asked.clear()
     assert by_hosts(resolve_drivers(fleet(entry("gpu2")), before, upgrade=False)) == [(("gpu2",), ONE)]
     assert hosts.asked == []
+    assert len(resolve_drivers(fleet(entry("gpu1", branch="580.95.05")), before, upgrade=False)) == 1
+    hosts.asked.clear()
     found = resolve_drivers(fleet(entry("gpu1"), entry("gpu2", branch="580.95.05")), before, upgrade=False)
     assert hosts.asked == ["gpu2"]
     assert by_hosts(found) == [(("gpu1",), ONE), (("gpu2",), "branch=580.95.05 source=nvidia")]

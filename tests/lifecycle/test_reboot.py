@@ -39,6 +39,8 @@ class Host:
     stays_away: bool = False
     engines: bool = True
     boots: int = 0
+    leaving: int = 0
+    """How many more questions it answers before it goes down."""
     down: int = 0
     """For how many more questions it is away."""
 
@@ -46,10 +48,14 @@ class Host:
         if self.gone:
             raise HostError("unreachable", where=self.name)
         if "systemctl reboot" in command:
-            self.boots += 1
-            self.loaded, self.down = self.after, 3
-            self.gone = self.stays_away
+            self.leaving = 2
             return Completed(0)
+        if self.leaving:
+            before = self._state()
+            self.leaving -= 1
+            if not self.leaving:
+                self._boot()
+            return before
         if self.down:
             self.down -= 1
             raise HostError("connection refused", where=self.name)
@@ -58,6 +64,14 @@ class Host:
         if "is-system-running" in command:
             return Completed(0, b"running\n")
         assert "/sys/module/nvidia/version" in command
+        return self._state()
+
+    def _boot(self) -> None:
+        self.boots += 1
+        self.loaded, self.down = self.after, 3
+        self.gone = self.stays_away
+
+    def _state(self) -> Completed:
         return Completed(0, f"{self.loaded}\n6.12.117\nboot-{self.boots}\n1.2\n3\n".encode())
 
     def close(self) -> None:

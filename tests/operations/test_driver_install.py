@@ -25,7 +25,10 @@ build)
   t=${{11}}/nvidia/580
   echo "build $7" >>{root}/log
   mkdir -p "$t/build" "$t/$7/x86_64/module"
-  if grep -qxF "$7" {root}/fails; then echo "nvidia.c:9:9: error: too few arguments" >"$t/build/make.log"; exit 10; fi ;;
+  if grep -qxF "$7" {root}/fails; then
+    echo "nvidia.c:9:9: error: too few arguments" >"$t/build/make.log"
+    exit 10
+  fi ;;
 install) echo "dkms $7" >>{root}/log ;;
 esac""",
     "uname": "echo {old}",
