@@ -39,7 +39,8 @@ fits() {
 grub() { [ "$mode" = hook ] || ! command -v update-grub >/dev/null || update-grub >/dev/null 2>&1; }
 default() {
   line="GRUB_TOP_LEVEL=/boot/vmlinuz-$1"
-  if [ "$mode" = ask ] || grep -qsxF "$line" "$pin" || [ ! -d /etc/default/grub.d ]; then return; fi
+  if [ "$mode" = ask ] || grep -qsxF "$line" "$pin"; then return; fi
+  [ -d /etc/default/grub.d ] || { echo "there is no GRUB here: keep the boot default on $1 yourself" >&2; return; }
   printf '# Written by rackwright: the newest kernel has no NVIDIA module; see %s.\nGRUB_DEFAULT=0\n%s\n' "$0" "$line" >"$pin"
   grub
 }
