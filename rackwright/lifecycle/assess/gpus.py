@@ -1,0 +1,145 @@
+"""What a host's GPUs and their driver lack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from rackwright.hardware.generation import generation_of, modules_for, newest_branch
+from rackwright.hardware.gpu import Gpu, SmiReport
+from rackwright.hardware.hardware import Hardware
+from rackwright.lifecycle.assess.assessed import Missing, Severity
+from rackwright.report.words import counted
+
+BRANCH = 580
+"""The driver branch that we propose: a long-lived one, and the last that serves Maxwell, Pascal and Volta."""
+NARROW = 8
+"""Lanes: with less, weights load slowly, and the GPUs of one replica wait for each other."""
+_MANAGE = "say in the fleet file what becomes of it: driver: {manage: adopt | replace | no}"
+
+
+def gpus_missing(hardware: Hardware, wanted: int | None) -> Iterator[Missing]:
+    """Yield what its GPUs lack. `wanted`: how many its replicas need; None: nobody said."""
+    report = hardware.report
+    count = len(report.gpus) if report else len(hardware.nvidia)
+    if wanted and count < wanted:
+        what = f"{counted(count, 'GPU')}, and its replicas need {wanted}"
+        yield Missing("gpus", Severity.BLOCKS, what, "place fewer replicas there, or plug in more GPUs")
+    if not hardware.nvidia and not count and wanted is None:
+        what = "no GPU of NVIDIA's: a gateway or control host, or small models on the processor"
+        yield Missing("gpus", Severity.ADVISES, what, "place replicas there with gpus: 0 only")
+    if report and len(report.gpus) < len(hardware.nvidia):
+        what = f"the driver sees {len(report.gpus)} of {len(hardware.nvidia)} GPUs"
+        yield Missing("gpus", Severity.WARNS, what, "journalctl -k -g NVRM tells why; reseat the others")
+    if report:
+        yield from _reported(report)
+
+
+def _reported(report: SmiReport) -> Iterator[Missing]:
+    kinds = {(gpu.name, gpu.memory) for gpu in report.gpus}
+    if len(kinds) > 1:
+        what = f"{len(kinds)} kinds of GPU: a replica of several is as slow and as small as its least one"
+        yield Missing("gpus", Severity.WARNS, what, "keep one kind a host, or replicas of one GPU")
+    yield from _of_each(report)
+
+
+def _of_each(report: SmiReport) -> Iterator[Missing]:
+    for holds, severity, what, do in _EACH:
+        if indexes := [str(gpu.index) for gpu in report.gpus if holds(gpu)]:
+            named = f"GPU {indexes[0]}" if len(indexes) == 1 else f"GPUs {', '.join(indexes)}"
+            yield Missing("gpus", severity, f"{named}: {what}", do)
+
+
+def _half_plugged(gpu: Gpu) -> bool:
+    # An idle link falls to a lower generation, but keeps its lanes.
+    return bool(gpu.link and gpu.link_max and gpu.link.width < gpu.link_max.width)
+
+
+def _narrow(gpu: Gpu) -> bool:
+    return bool(gpu.link_max and gpu.link_max.width < NARROW)
+
+
+_EACH: tuple[tuple[Callable[[Gpu], bool], Severity, str, str], ...] = (
+    (lambda gpu: gpu.health.failed, Severity.BLOCKS, "a bad row of memory can't be taken out", "have it replaced"),
+    (
+        lambda gpu: bool(gpu.mig),
+        Severity.WARNS,
+        "cut into MIG instances, and replicas get whole GPUs only",
+        "nvidia-smi -mig 0, if it is to serve",
+    ),
+    (_half_plugged, Severity.WARNS, "runs with fewer lanes than card and slot have", "reseat it"),
+    (_narrow, Severity.ADVISES, f"has less than {NARROW} lanes", "use a slot with more"),
+    (
+        lambda gpu: gpu.health.ecc is None,
+        Severity.ADVISES,
+        "a consumer's card: errors of its memory are neither corrected nor seen",
+        "take cards for data centres where answers must be right",
+    ),
+    (
+        lambda gpu: gpu.health.ecc is False,
+        Severity.ADVISES,
+        "could correct errors of its memory, and that is off",
+        "nvidia-smi -e 1, then a reboot",
+    ),
+)
+"""What may hold of a single GPU: how it is known, how bad it is, what it is, and what to do."""
+
+
+def driver_missing(hardware: Hardware) -> Iterator[Missing]:
+    """Yield what stands between its GPUs and a driver that works."""
+    if not hardware.nvidia:
+        return
+    yield from _unserved(hardware)
+    if hardware.dgx:
+        yield Missing("driver", Severity.WARNS, "DGX OS brings a driver of its own", _MANAGE)
+    elif hardware.report:
+        what = f"driver {hardware.report.driver} is there already"
+        yield Missing("driver", Severity.ADVISES, what, _MANAGE)
+    elif hardware.loaded or hardware.smi_error:
+        said = hardware.smi_error or "nvidia-smi isn't there"
+        what = f"module {hardware.loaded or 'of no version'} is loaded, and the driver doesn't answer: {said}"
+        yield Missing("driver", Severity.WARNS, what, f"reboot it; if it stays so, {_MANAGE}")
+    else:
+        yield Missing("driver", Severity.WARNS, "no driver yet", _proposal(hardware))
+    yield from _beside(hardware)
+
+
+def _unserved(hardware: Hardware) -> Iterator[Missing]:
+    kinds = tuple(dict.fromkeys(generation_of(device) for device in hardware.nvidia))
+    for kind in kinds:
+        if (newest := newest_branch(kind)) and newest < BRANCH:
+            what = f"GPUs of generation {kind}: branch {newest} was the last to serve them, and isn't maintained"
+            yield Missing("driver", Severity.BLOCKS, what, "take them out; those from Turing on have years to go")
+    if not _modules(hardware):
+        what = "some of its GPUs need open modules, others proprietary ones: one driver can't serve both"
+        yield Missing("driver", Severity.BLOCKS, what, "keep one of the kinds in this host")
+
+
+def _modules(hardware: Hardware) -> str | None:
+    """Return which kernel modules serve all of its GPUs, the open ones where both do; None: none do."""
+    kinds = [modules_for(generation_of(device)) for device in hardware.nvidia]
+    return next((modules for modules in ("open", "proprietary") if all(modules in kind for kind in kinds)), None)
+
+
+def _proposal(hardware: Hardware) -> str:
+    """What `rackwright apply` would install, as the fleet file says it."""
+    driver = f'driver: {{branch: "{BRANCH}", modules: {_modules(hardware) or "open"}}}'
+    return f"rackwright apply installs it by {driver} of the fleet file; a reboot follows"
+
+
+def _beside(hardware: Hardware) -> Iterator[Missing]:
+    if hardware.nouveau:
+        what = "nouveau drives the GPUs: no engine can use them so"
+        yield Missing("driver", Severity.WARNS, what, "rackwright apply puts it on the blacklist; a reboot follows")
+    if hardware.secure_boot:
+        what = "Secure Boot is on: a module that is built here loads only when its key is enrolled"
+        do = "mokutil --import, confirmed at the console with the next boot; or turn Secure Boot off"
+        yield Missing("driver", Severity.WARNS, what, do)
+    if hardware.nvswitches and not _fabric_works(hardware):
+        what = f"{counted(len(hardware.nvswitches), 'NVSwitch', 'NVSwitches')}, and Fabric Manager doesn't run"
+        do = "it has to be of the driver's very version; rackwright apply installs both as one set"
+        yield Missing("driver", Severity.WARNS, what, do)
+
+
+def _fabric_works(hardware: Hardware) -> bool:
+    gpus = hardware.report.gpus if hardware.report else ()
+    return bool(gpus) and all((gpu.fabric or "").lower().startswith("completed") for gpu in gpus)
