@@ -1,4 +1,4 @@
-"""GPUs as `nvidia-smi -q -x` reports them."""
+"""GPUs as `nvidia-smi -q -x` reports them; `nvidia_smi.py` reads it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class MemoryHealth:
     retired_pages: int | None = None
     """Pages (before Ampere) or rows (since) that are no longer used."""
     pending: bool = False
-    """Whether a page or row is taken out at the next reset or boot."""
+    """Whether a page, row, channel or core is taken out at the next reset or boot."""
     failed: bool = False
     """Whether the card could not take a bad row out: it should be replaced."""
 
@@ -71,6 +71,10 @@ class Gpu:
     """State of the NVSwitch fabric: `Completed`, `In Progress`, …; None: it isn't part of one."""
     nvlinks: int | None = None
     """Links to other GPUs that are up; None: not told."""
+    fabric_status: str | None = None
+    """How joining the fabric ended: `Success`, or an error; None: not told."""
+    recovery: str | None = None
+    """What the driver asks for: `GPU Reset`, `Node Reboot`, `Drain and Reset`, …; None: nothing, or it can't tell."""
 
 
 @dataclass(frozen=True)

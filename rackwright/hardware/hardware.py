@@ -1,20 +1,21 @@
-"""One host's hardware: one read-only command, and what its output says."""
+"""One host's hardware, and what the output of the command that asks for it says."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from rackwright.hardware.command import COMMAND as COMMAND
+from rackwright.hardware.command import PATIENCE
 from rackwright.hardware.gpu import SmiReport
-from rackwright.hardware.pci import PciDevice
+from rackwright.hardware.nvidia_smi import parse_nvidia_smi, with_instances
+from rackwright.hardware.pci import NVIDIA, PciDevice, merged, parse_lspci, parse_sys_pci
+from rackwright.hardware.xid import Xid as Xid
+from rackwright.hardware.xid import parse_xids
 
-
-@dataclass(frozen=True)
-class Xid:
-    """An error that the driver wrote to the journal since the host booted."""
-
-    number: int
-    pci: str
-    text: str
+_SAID = 300
+"""Characters of what a failed nvidia-smi said that are kept."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Hardware:
     """None: nvidia-smi isn't there or failed, see `smi_error`."""
     smi_error: str | None = None
     """What nvidia-smi said when it failed, like a mismatch of library and module; None: it isn't there, or went well."""
+    smi_warnings: tuple[str, ...] = ()
+    """What nvidia-smi warned of beside its report, like `infoROM is corrupted at gpu 0000:17:00.0`."""
     loaded: str | None = None
     """Version of the NVIDIA module that the kernel runs."""
     loaded_open: bool = False
@@ -69,8 +72,109 @@ class Hardware:
     @property
     def nvidia(self) -> tuple[PciDevice, ...]:
         """The GPUs of NVIDIA that are plugged in, whether a driver runs or not."""
-        return tuple(device for device in self.pci if device.vendor == "10de" and device.kind in ("0300", "0302"))
+        return tuple(device for device in self.pci if device.vendor == NVIDIA and device.kind in ("0300", "0302"))
 
     @property
     def nvswitches(self) -> tuple[PciDevice, ...]:
-        return tuple(device for device in self.pci if device.vendor == "10de" and device.kind == "0680")
+        return tuple(device for device in self.pci if device.vendor == NVIDIA and device.kind == "0680")
+
+
+def parse_hardware(output: str) -> Hardware:
+    """Given what COMMAND printed, return the hardware. Never raises: what can't be read is empty or None."""
+    parts = _parts(output)
+    facts = _facts(parts.get("facts", ""))
+    report, error, warnings = _smi(parts.get("smi", ""), parts.get("instances", ""))
+    nvrm = _one(facts, "nvrm")
+    return Hardware(
+        pci=merged(parse_lspci(parts.get("lspci", "")), parse_sys_pci(parts.get("sys", ""))),
+        report=report,
+        smi_error=error,
+        smi_warnings=warnings,
+        loaded=_one(facts, "loaded") or _version(nvrm),
+        loaded_open="Open Kernel Module" in nvrm,
+        nouveau=bool(_one(facts, "nouveau")),
+        xids=parse_xids(parts.get("log", "")),
+        numa=tuple(_numa(facts.get("numa", []))),
+        kernel=_one(facts, "kernel"),
+        secure_boot={"0": False, "1": True}.get(_one(facts, "secure_boot")),
+        rdma=tuple(facts.get("rdma", ())),
+        memory=_number(_one(facts, "memory")),
+        cpus=_number(_one(facts, "cpus")),
+        cpu_model=_one(facts, "model").partition(":")[2].strip(),
+        system=_one(facts, "system"),
+        architecture=_one(facts, "architecture"),
+        vendor=_one(facts, "vendor"),
+        dgx=bool(_one(facts, "dgx")),
+        disks=tuple(_disks(parts.get("disks", ""))),
+        links=tuple(_links(facts.get("link", []))),
+    )
+
+
+def _parts(output: str) -> dict[str, str]:
+    mark, _, rest = output.partition("\n")
+    if not re.fullmatch(r"[0-9a-z-]{6,40}", mark):
+        return {}
+    cut = re.split(rf"^{mark} ([a-z]+)\n", rest, flags=re.MULTILINE)
+    return dict(zip(cut[1::2], cut[2::2], strict=False))
+
+
+def _facts(text: str) -> dict[str, list[str]]:
+    facts: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        key, _, value = line.partition(" ")
+        facts.setdefault(key, []).append(value.strip())
+    return facts
+
+
+def _one(facts: dict[str, list[str]], key: str) -> str:
+    return facts.get(key, [""])[0]
+
+
+def _number(text: str) -> int:
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else 0
+
+
+def _version(nvrm: str) -> str | None:
+    found = re.search(r"Kernel Module\D*?(?: for \S+)?\s+(\d+(?:\.\d+)+)", nvrm)
+    return found[1] if found else None
+
+
+def _smi(text: str, listing: str) -> tuple[SmiReport | None, str | None, tuple[str, ...]]:
+    """Return the report, or why there is none, and what nvidia-smi warned of."""
+    first, _, said = text.partition("\n")
+    if not first:
+        return None, None, ()
+    warnings = tuple(line.partition(":")[2].strip() for line in said.splitlines() if line.startswith("WARNING:"))
+    try:
+        return with_instances(parse_nvidia_smi(said), listing), None, warnings
+    except ValueError as error:
+        return None, _why(first.removeprefix("rc "), said, str(error)), warnings
+
+
+def _why(code: str, said: str, error: str) -> str:
+    if code == "124":
+        return f"gave no answer within {PATIENCE} seconds"
+    if "<nvidia_smi_log>" in said or "<?xml" in said:
+        return error
+    return " ".join(said.split())[:_SAID] or f"ended with {code} and said nothing"
+
+
+def _numa(lines: list[str]) -> Iterator[NumaNode]:
+    for line in lines:
+        number, _, cpus = line.partition(" ")
+        if re.fullmatch(r"[0-9]{1,5}", number):
+            yield NumaNode(int(number), cpus)
+
+
+def _links(lines: list[str]) -> Iterator[tuple[str, int]]:
+    for line in lines:
+        name, _, speed = line.partition(" ")
+        yield name, _number(speed)
+
+
+def _disks(text: str) -> Iterator[tuple[str, int, int]]:
+    for line in text.splitlines():
+        found = re.fullmatch(r"(\S+) +([0-9]{1,18}) +([0-9]{1,18}) (/.*)", line.strip())
+        # A container's layers are mounted as overlays, too; only its own root is a disk to us.
+        if found and (found[1] != "overlay" or found[4] == "/"):
+            yield found[4], int(found[2]), int(found[3])

@@ -1,0 +1,37 @@
+"""Whether a driver serves what was built with some version of CUDA."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    YES = "yes"
+    MINOR = "minor"
+    """By minor-version compatibility: binaries for this GPU run, what must still be compiled on it (PTX) doesn't."""
+    NO = "no"
+
+
+_FIRST_DRIVER = {11: (450, 80, 2), 12: (525, 60, 13), 13: (580, 65, 6)}
+"""By major version: the oldest driver for Linux on x86_64 that runs programs of every minor version of it."""
+
+
+def serves(driver: str, driver_cuda: str, wanted: str) -> Verdict:
+    """Given a driver's version, the CUDA that it names (13.0) and one that a program was built with, return whether.
+
+    A driver runs all older CUDAs. Raise ValueError if `wanted` is no version like 12.8.
+    https://docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibility.html,
+    https://docs.nvidia.com/cuda/cuda-toolkit-release-notes/ ("CUDA Toolkit and Minimum Required Driver Version")
+    """
+    need, has = _numbers(wanted), _numbers(driver_cuda)
+    if len(need) < 2:
+        raise ValueError(f"{wanted!r} is no version of CUDA: should be like 12.8")
+    if has[:2] >= need[:2]:
+        return Verdict.YES
+    first = _FIRST_DRIVER.get(need[0])
+    return Verdict.MINOR if first and _numbers(driver) >= first else Verdict.NO
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d{1,6}", version)) if re.match(r"\d", version) else ()

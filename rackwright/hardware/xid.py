@@ -1,0 +1,101 @@
+"""Xids: the errors that NVIDIA's driver writes to the kernel's log, and what the well-known ones mean."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from rackwright.hardware.pci import address
+
+_LINE = re.compile(r"NVRM: Xid \((?:PCI:)?(?P<pci>[0-9a-fA-F:.]{7,16})\): (?P<number>\d{1,5})(?:, |$)(?P<text>.*)")
+LONGEST = 200
+"""Characters of a line's text that are kept."""
+
+
+@dataclass(frozen=True)
+class Xid:
+    """An error that the driver wrote to the journal since the host booted."""
+
+    number: int
+    pci: str
+    text: str
+
+
+class Cause(StrEnum):
+    APPLICATION = "application"
+    """The engine's own fault, as a rule; restarting it is enough."""
+    DRIVER = "driver"
+    HARDWARE = "hardware"
+
+
+@dataclass(frozen=True)
+class Meaning:
+    what: str
+    cause: Cause
+    next: str
+
+
+_RESTART = "restart the engine that it names"
+_RESET = "drain the host, then reset the GPU (nvidia-smi --gpu-reset) or reboot"
+_REPLACE = "drain the host and reboot; if it comes again, have the GPU replaced"
+_LINK = "drain the host and reboot; if it comes again, have cables, switches and the GPU looked at"
+
+_APPLICATION, _DRIVER, _HARDWARE = Cause
+_MEANINGS = {
+    8: Meaning("a program's work stood still", _APPLICATION, _RESTART),
+    13: Meaning("a program did something that the GPU refuses", _APPLICATION, _RESTART),
+    31: Meaning("a program used memory that isn't its own", _APPLICATION, _RESTART),
+    32: Meaning("a program's commands were damaged", _APPLICATION, _RESTART),
+    43: Meaning("a program was stopped after an error of its own", _APPLICATION, _RESTART),
+    45: Meaning("a program was cleaned away after another error, or it was killed", _APPLICATION, "see the Xid before"),
+    46: Meaning("the GPU stopped working", _HARDWARE, _RESET),
+    48: Meaning("memory error that could not be corrected", _HARDWARE, _RESET),
+    54: Meaning("the card's power cable isn't plugged in", _HARDWARE, "have its power cables looked at"),
+    61: Meaning("the card's own controller stopped", _HARDWARE, _RESET),
+    62: Meaning("the card's own controller halted", _HARDWARE, _RESET),
+    63: Meaning("a row or page of memory is taken out at the next reset", _HARDWARE, _RESET),
+    64: Meaning("a row or page of memory could not be taken out", _HARDWARE, _REPLACE),
+    69: Meaning("a program did something that the GPU refuses", _APPLICATION, _RESTART),
+    74: Meaning("error of an NVLink", _HARDWARE, _LINK),
+    79: Meaning("the GPU has fallen off the bus", _HARDWARE, _REPLACE),
+    92: Meaning("many memory errors that were corrected", _HARDWARE, "watch it; have the GPU replaced if it goes on"),
+    94: Meaning("memory error, only the program that met it was stopped", _HARDWARE, _RESTART),
+    95: Meaning("memory error that may have touched every program on the GPU", _HARDWARE, _RESET),
+    109: Meaning("the GPU didn't change from one program to another in time", _DRIVER, _RESET),
+    119: Meaning("the GPU's system processor didn't answer the driver", _DRIVER, _RESET),
+    120: Meaning("the GPU's system processor failed", _DRIVER, _RESET),
+    121: Meaning("error of the link between CPU and GPU", _HARDWARE, _LINK),
+    136: Meaning("an NVLink didn't come up", _HARDWARE, _LINK),
+    140: Meaning("memory errors that could not be corrected", _HARDWARE, _RESET),
+    143: Meaning("the GPU didn't start", _HARDWARE, _REPLACE),
+    **{number: Meaning("error of an NVLink", _HARDWARE, _LINK) for number in (137, 144, 145, 146, 147, 148, 149, 150)},
+    154: Meaning("the driver asks for something, see its text", _DRIVER, "see the Xid before"),
+    155: Meaning("error of an NVLink", _HARDWARE, _LINK),
+    156: Meaning("a part of the GPU is taken out at the next reset", _HARDWARE, _RESET),
+    157: Meaning("a part of the GPU could not be taken out", _HARDWARE, _REPLACE),
+    158: Meaning("the GPU didn't answer in time", _HARDWARE, _RESET),
+    171: Meaning("memory error that could not be corrected", _HARDWARE, _RESET),
+    172: Meaning("error of the GPU's inner memory that could not be corrected", _HARDWARE, _RESET),
+}
+_UNHEARD_OF = Meaning("not a well-known one", _DRIVER, "look it up in NVIDIA's Xid catalogue")
+
+
+def meaning(number: int) -> Meaning:
+    """Return what an Xid means and what to do.
+
+    https://docs.nvidia.com/deploy/xid-errors/analyzing-xid-catalog.html, in our words.
+    """
+    return _MEANINGS.get(number, _UNHEARD_OF)
+
+
+def parse_xids(log: str) -> tuple[Xid, ...]:
+    """Given lines of the kernel's log, return their Xids in order; other lines are skipped.
+
+    Lines like `NVRM: Xid (PCI:0000:17:00): 79, pid=1234, name=llama-server, GPU has fallen off the bus.`; drivers
+    before 364 leave `PCI:` out, some add the function.
+    """
+    found = (_LINE.search(line) for line in log.splitlines())
+    return tuple(
+        Xid(int(line["number"]), address(line["pci"]), line["text"].strip()[:LONGEST]) for line in found if line
+    )
