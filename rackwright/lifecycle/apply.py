@@ -98,8 +98,10 @@ def _carry_out(work: _Work, planned: Plan) -> Applied:
     try:
         with failure_audited(work.site, work.held, run):
             restarts = _due(planned, run)
-            _settle(work, run, restarts)
+            _settle(work, run, _waited(work, planned, run, restarts))
             _restart(work, run, restarts, restarted)
+            if crowded := _crowded(planned, run):
+                _settle(work, run, crowded)
     except RackwrightError as error:
         return Applied(run, tuple(restarted), error)
     return Applied(run, tuple(restarted))
@@ -159,7 +161,22 @@ def _due(planned: Plan, run: Run) -> tuple[Restart, ...]:
     return tuple(restart for restart in planned.restarts if restart.replica.host not in run.failed_hosts)
 
 
-def _settle(work: _Work, run: Run, restarts: tuple[Restart, ...]) -> None:
+def _waited(work: _Work, planned: Plan, run: Run, restarts: tuple[Restart, ...]) -> tuple[Replica, ...]:
+    """Those that answer before the first engine is restarted: all but these, and who can't have his GPUs yet."""
+    others = {restart.replica for restart in restarts} | {waiting.replica for waiting in planned.put_off}
+    replicas = [replica for host in _going(work.site, run) for replica in work.site.fleet.replicas_on(host)]
+    for waiting in planned.put_off:
+        work.talk.say(f"{waiting.replica.address}: {waiting.why}")
+    return tuple(replica for replica in replicas if replica not in others)
+
+
+def _crowded(planned: Plan, run: Run) -> tuple[Replica, ...]:
+    """Those that answer only when others have restarted with fewer GPUs, or other ones."""
+    crowded = [waiting.replica for waiting in planned.put_off if waiting.until_restarts]
+    return tuple(replica for replica in crowded if replica.host not in run.failed_hosts)
+
+
+def _settle(work: _Work, run: Run, replicas: tuple[Replica, ...]) -> None:
     """New engines answer before the first old one is taken; those that restart are proven by that.
 
     Where no engine was to be looked at, none is waited for: whoever left must be out also while a host has none yet.
@@ -168,15 +185,12 @@ def _settle(work: _Work, run: Run, restarts: tuple[Restart, ...]) -> None:
     if run.interrupted or "replica" not in (work.options.only or ("replica",)):
         return
     _stage(work.talk, 4)
-    restarting = {restart.replica for restart in restarts}
-    replicas = [replica for host in _going(work.site, run) for replica in work.site.fleet.replicas_on(host)]
 
     def returned(address: str) -> None:
         note_leased_act(work.site, work.held, gateways.hosts, f"undrain {address}")
 
     gateways = work.site.gateways.only(name for name in work.site.fleet.gateways if name not in run.failed_hosts)
-    waited = [replica for replica in replicas if replica not in restarting]
-    settle(work.site, gateways, work.talk, waited, work.stopping, returned)
+    settle(work.site, gateways, work.talk, replicas, work.stopping, returned)
 
 
 def _restart(work: _Work, run: Run, restarts: tuple[Restart, ...], restarted: list[Replica]) -> None:
