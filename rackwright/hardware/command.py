@@ -21,7 +21,9 @@ echo "vendor $(cat /sys/class/dmi/id/sys_vendor /sys/class/dmi/id/product_name |
 [ -d /sys/module/nouveau ] && echo nouveau yes
 [ -r /sys/module/nvidia/version ] && echo "loaded $(cat /sys/module/nvidia/version)"
 [ -r /proc/driver/nvidia/version ] && echo "nvrm $(head -n 1 /proc/driver/nvidia/version)"
-for f in /sys/firmware/efi/efivars/SecureBoot-*; do [ -r "$f" ] && echo "secure_boot $(od -An -tu1 -j4 -N1 "$f")"; done
+for f in /sys/firmware/efi/efivars/SecureBoot-*; do
+[ -r "$f" ] && echo "secure_boot $(od -An -tu1 -j4 -N1 "$f")"
+done
 for d in /sys/class/infiniband/*; do [ -e "$d" ] && echo "rdma ${{d##*/}}"; done
 for d in /sys/devices/system/node/node[0-9]*; do read -r c <"$d/cpulist" && echo "numa ${{d##*/node}} $c"; done
 for d in /sys/class/net/*; do
@@ -51,12 +53,13 @@ case $x in *'<current_mig>Enabled'*) echo "$m instances"; timeout {PATIENCE} nvi
 fi
 if [ "$nvidia" ]; then
 echo "$m log"
-{{ timeout {PATIENCE} journalctl -k -b -q --no-pager -o cat --grep 'NVRM: Xid' || dmesg | grep 'NVRM: Xid'; }} | tail -n 200
+{{ timeout {PATIENCE} journalctl -k -b -q --no-pager -o cat --grep 'NVRM: Xid' ||
+dmesg | grep 'NVRM: Xid'; }} | tail -n 200
 fi
 :
 ) </dev/null 2>/dev/null
 """
 """A POSIX shell script that changes nothing and prints parts, each after a line of a mark and its name.
 
-The mark is made anew each time: what a program calls itself, which nvidia-smi prints, can't be one. Programs' names and
-the clocks, nine tenths of the XML, are left out on the host. It reads nothing from its standard input."""
+The mark is made anew each time: what a program calls itself, which nvidia-smi prints, can't be one. Programs' names
+and the clocks, nine tenths of the XML, are left out on the host. It reads nothing from its standard input."""

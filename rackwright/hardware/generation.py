@@ -121,6 +121,6 @@ def newest_branch(generation: Generation) -> int | None:
 def oldest_branch(generation: Generation) -> int | None:
     """Return the first branch that runs a data centre card of it; None: it isn't known, or too old to matter.
 
-    Single cards came later: a B300 needs 580. https://docs.nvidia.com/datacenter/tesla/ (release notes of each branch)
+    Single cards came later: a B300 needs 580. https://docs.nvidia.com/datacenter/tesla/ (each branch's release notes)
     """
     return _OLDEST.get(generation)

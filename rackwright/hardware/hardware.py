@@ -34,7 +34,7 @@ class Hardware:
     report: SmiReport | None = None
     """None: nvidia-smi isn't there or failed, see `smi_error`."""
     smi_error: str | None = None
-    """What nvidia-smi said when it failed, like a mismatch of library and module; None: it isn't there, or went well."""
+    """What nvidia-smi said when it failed, like a mismatch of library and module; None: it is well, or absent."""
     smi_warnings: tuple[str, ...] = ()
     """What nvidia-smi warned of beside its report, like `infoROM is corrupted at gpu 0000:17:00.0`."""
     loaded: str | None = None

@@ -1,7 +1,7 @@
 """What `nvidia-smi -q -x` and `nvidia-smi -L` print, of drivers 418 to 610 (schemas v10 to v13).
 
-The schemas differ in names: what a card or driver doesn't have is `N/A`, `[N/A]`, `None`, `Requested functionality has
-been deprecated`, or isn't there. All of it reads as None here.
+The schemas differ in names: what a card or driver doesn't have is `N/A`, `[N/A]`, `None`, `Requested functionality
+has been deprecated`, or isn't there. All of it reads as None here.
 """
 
 from __future__ import annotations
@@ -23,6 +23,22 @@ _UNTOLD = re.compile(
 )
 _NOT_HELD_DOWN = {"gpu_idle", "applications_clocks_setting", "display_clocks_setting", "sync_boost", "none"}
 """Reasons of lower clocks that somebody chose, or that cost nothing."""
+_PENDING = (
+    "retired_pages/pending_retirement",
+    "retired_pages/pending_blacklist",
+    "retired_pages/pending_page_blacklist",
+    "remapped_rows/remapped_row_pending",
+    "ecc_errors/channel_repair_pending",
+    "ecc_errors/tpc_repair_pending",
+)
+_FAILED = ("remapped_rows/remapped_row_failure", "ecc_errors/unrepairable_memory")
+_UNCORRECTED = (
+    "double_bit/total",
+    "dram_uncorrectable",
+    "sram_uncorrectable",
+    "sram_uncorrectable_parity",
+    "sram_uncorrectable_secded",
+)
 
 
 def parse_nvidia_smi(xml: str) -> SmiReport:
@@ -103,10 +119,6 @@ def _uuids(node: ElementTree.Element) -> Iterator[str]:
 
 def _health(node: ElementTree.Element) -> MemoryHealth:
     ecc = _text(node, "ecc_mode/current_ecc")
-    pending = ("retired_pages/pending_retirement", "retired_pages/pending_blacklist")
-    pending += ("retired_pages/pending_page_blacklist", "remapped_rows/remapped_row_pending")
-    pending += ("ecc_errors/channel_repair_pending", "ecc_errors/tpc_repair_pending")
-    failed = ("remapped_rows/remapped_row_failure", "ecc_errors/unrepairable_memory")
     return MemoryHealth(
         ecc=None if ecc is None else ecc == "Enabled",
         uncorrected=_uncorrected(node, "volatile"),
@@ -118,16 +130,14 @@ def _health(node: ElementTree.Element) -> MemoryHealth:
             "remapped_rows/remapped_row_corr",
             "remapped_rows/remapped_row_unc",
         ),
-        pending=any(_text(node, path) == "Yes" for path in pending),
-        failed=any(_text(node, path) == "Yes" for path in failed),
+        pending=any(_text(node, path) == "Yes" for path in _PENDING),
+        failed=any(_text(node, path) == "Yes" for path in _FAILED),
     )
 
 
 def _uncorrected(node: ElementTree.Element, period: str) -> int | None:
     """Before Ampere: double_bit/total. Since: DRAM, and SRAM as one (to driver 530) or by how it was noticed."""
-    names = ("double_bit/total", "dram_uncorrectable", "sram_uncorrectable")
-    names += ("sram_uncorrectable_parity", "sram_uncorrectable_secded")
-    return _sum(node, *(f"ecc_errors/{period}/{name}" for name in names))
+    return _sum(node, *(f"ecc_errors/{period}/{name}" for name in _UNCORRECTED))
 
 
 def _link(node: ElementTree.Element, generation: str, width: str) -> Link | None:

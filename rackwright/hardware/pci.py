@@ -46,7 +46,7 @@ def address(text: str) -> str:
 
 
 def parse_lspci(text: str) -> tuple[PciDevice, ...]:
-    """Given the output of `lspci -Dnn`, return display controllers, NVSwitches and network cards; skip what is not so.
+    """Given the output of `lspci -Dnn`, return display controllers, NVSwitches and network cards.
 
     Lines like `0000:17:00.0 3D controller [0302]: NVIDIA Corporation GH100 [H100 SXM5 80GB] [10de:2330] (rev a1)`.
     """

@@ -1,0 +1,33 @@
+"""The fixtures in recorded/, and what COMMAND would print of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rackwright.hardware.hardware import Hardware, parse_hardware
+
+FOLDER = Path(__file__).parent / "recorded"
+MARK = "0b5c3d1e-6f0a-4a52-9d37-2f1c8e7b9a64"
+
+
+def recorded(name: str) -> str:
+    return (FOLDER / name).read_text(encoding="utf-8")
+
+
+def printed(**parts: str) -> str:
+    """Return what COMMAND prints: each part after a line of the mark and its name."""
+    return f"{MARK}\n" + "".join(f"{MARK} {name}\n{text}" for name, text in parts.items())
+
+
+def hardware(machine: str, *, facts: str = "") -> Hardware:
+    """Return a recorded machine: h100, a100-mig, v100, blackwell, or mismatch, an H100 machine with such a driver."""
+    if machine == "mismatch":
+        loaded = "loaded 580.82.07\n"
+        return parse_hardware(
+            printed(facts=facts + loaded, lspci=recorded("h100-lspci.txt"), smi=f"rc 18\n{recorded('mismatch.txt')}")
+        )
+    parts = {"facts": facts, "smi": f"rc 0\n{recorded(f'{machine}.xml')}"}
+    for part, name in (("lspci", "lspci"), ("log", "log"), ("instances", "list")):
+        if (FOLDER / f"{machine}-{name}.txt").exists():
+            parts[part] = recorded(f"{machine}-{name}.txt")
+    return parse_hardware(printed(**parts))

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import pytest
+
+from rackwright.hardware.xid import LONGEST, Cause, Xid, meaning, parse_xids
+from tests.hardware.recorded_text import recorded
+
+
+def test_xids_of_a_log_in_order():
+    assert [(xid.number, xid.pci) for xid in parse_xids(recorded("h100-log.txt"))] == [
+        (94, "0000:4c:00.0"),
+        (63, "0000:4c:00.0"),
+        (31, "0000:19:00.0"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "NVRM: Xid (PCI:0000:17:00): 79, pid=1234, GPU has fallen off the bus.",
+        "NVRM: Xid (PCI:0000:17:00.0): 79, pid=1234, GPU has fallen off the bus.",
+        "NVRM: Xid (0000:17:00): 79, pid=1234, GPU has fallen off the bus.",
+        "[  956.7] NVRM: Xid (PCI:0000:17:00): 79, pid=1234, GPU has fallen off the bus.",
+    ],
+)
+def test_every_way_of_writing_one(line: str):
+    assert parse_xids(line) == (Xid(79, "0000:17:00.0", "pid=1234, GPU has fallen off the bus."),)
+
+
+@pytest.mark.parametrize(
+    "line", ["NVRM: Xid error: none", "NVRM: Xid (invalid): some", "NVRM: GPU at PCI:0000:17:00"]
+)
+def test_what_is_none_is_skipped(line: str):
+    assert parse_xids(line) == ()
+
+
+def test_a_long_text_is_cut():
+    assert len(parse_xids("NVRM: Xid (PCI:0000:17:00): 13, " + "x" * 9999)[0].text) == LONGEST
+
+
+@pytest.mark.parametrize(
+    ("cause", "numbers"),
+    [
+        (Cause.APPLICATION, (13, 31, 43, 45)),
+        (Cause.HARDWARE, (48, 62, 63, 64, 74, 79, 92, 94, 95, 140, 145)),
+        (Cause.DRIVER, (119, 120)),
+    ],
+)
+def test_whose_fault_the_well_known_ones_are(cause: Cause, numbers: tuple[int, ...]):
+    assert {meaning(number).cause for number in numbers} == {cause}
+
+
+def test_one_that_is_not_well_known_leads_to_the_catalogue():
+    assert meaning(12345).what == "not a well-known one"
+    assert "catalogue" in meaning(12345).next
