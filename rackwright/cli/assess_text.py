@@ -41,4 +41,5 @@ def _block(host: Assessed) -> Iterator[str]:
             yield from wrap(line, WIDTH, subsequent_indent=" " * 11, break_on_hyphens=False)
     for missing in host.missing:
         yield f"  {missing.severity.value.upper():<8} {missing.group}: {missing.what}"
-        yield f"           next: {missing.next}"
+        if missing.next:
+            yield f"           next: {missing.next}"

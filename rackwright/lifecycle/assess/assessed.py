@@ -31,8 +31,8 @@ class Missing:
     group: Group
     severity: Severity
     what: str
-    next: str
-    """What to do about it."""
+    next: str | None
+    """What to do about it; None: nothing, or it depends."""
 
 
 @dataclass(frozen=True)

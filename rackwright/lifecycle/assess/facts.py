@@ -66,7 +66,7 @@ def _gpus(hardware: Hardware) -> Iterator[Fact]:
     else:
         yield Fact("gpus", "plugged in", "none of NVIDIA's")
     if hardware.nvidia:
-        names = Counter(generation_of(device) for device in hardware.nvidia)
+        names = Counter(generation_of(device).title() for device in hardware.nvidia)
         yield Fact("gpus", "generation", ", ".join(names))
     if hardware.nvswitches:
         yield Fact("gpus", "NVSwitches", str(len(hardware.nvswitches)))
@@ -94,7 +94,7 @@ def _driver(hardware: Hardware) -> Iterator[Fact]:
     if hardware.loaded:
         kind = "open" if hardware.loaded_open else "proprietary"
         yield Fact("driver", "modules", f"{kind} {hardware.loaded}")
-    elif hardware.nvidia:
+    elif hardware.nvidia and not hardware.report:
         yield Fact("driver", "modules", "nouveau" if hardware.nouveau else "none loaded")
     if hardware.secure_boot is not None and hardware.nvidia:
         yield Fact("driver", "Secure Boot", "on" if hardware.secure_boot else "off")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from rackwright.hardware.findings import REPLACE, Finding, findings
+from rackwright.hardware.findings import Severity as FindingSeverity
 from rackwright.hardware.generation import generation_of, modules_for, newest_branch
 from rackwright.hardware.gpu import Gpu, SmiReport
 from rackwright.hardware.hardware import Hardware
@@ -27,19 +29,16 @@ def gpus_missing(hardware: Hardware, wanted: int | None) -> Iterator[Missing]:
     if not hardware.nvidia and not count and wanted is None:
         what = "no GPU of NVIDIA's: a gateway or control host, or small models on the processor"
         yield Missing("gpus", Severity.ADVISES, what, "place replicas there with gpus: 0 only")
-    if report and len(report.gpus) < len(hardware.nvidia):
-        what = f"the driver sees {len(report.gpus)} of {len(hardware.nvidia)} GPUs"
-        yield Missing("gpus", Severity.WARNS, what, "journalctl -k -g NVRM tells why; reseat the others")
+    for finding in findings(hardware):
+        yield Missing("gpus", _severity(finding), str(finding), finding.next)
     if report:
-        yield from _reported(report)
+        yield from _of_each(report)
 
 
-def _reported(report: SmiReport) -> Iterator[Missing]:
-    kinds = {(gpu.name, gpu.memory) for gpu in report.gpus}
-    if len(kinds) > 1:
-        what = f"{len(kinds)} kinds of GPU: a replica of several is as slow and as small as its least one"
-        yield Missing("gpus", Severity.WARNS, what, "keep one kind a host, or replicas of one GPU")
-    yield from _of_each(report)
+def _severity(finding: Finding) -> Severity:
+    if finding.next == REPLACE:
+        return Severity.BLOCKS
+    return Severity.ADVISES if finding.severity is FindingSeverity.NOTE else Severity.WARNS
 
 
 def _of_each(report: SmiReport) -> Iterator[Missing]:
@@ -49,24 +48,11 @@ def _of_each(report: SmiReport) -> Iterator[Missing]:
             yield Missing("gpus", severity, f"{named}: {what}", do)
 
 
-def _half_plugged(gpu: Gpu) -> bool:
-    # An idle link falls to a lower generation, but keeps its lanes.
-    return bool(gpu.link and gpu.link_max and gpu.link.width < gpu.link_max.width)
-
-
 def _narrow(gpu: Gpu) -> bool:
     return bool(gpu.link_max and gpu.link_max.width < NARROW)
 
 
 _EACH: tuple[tuple[Callable[[Gpu], bool], Severity, str, str], ...] = (
-    (lambda gpu: gpu.health.failed, Severity.BLOCKS, "a bad row of memory can't be taken out", "have it replaced"),
-    (
-        lambda gpu: bool(gpu.mig),
-        Severity.WARNS,
-        "cut into MIG instances, and replicas get whole GPUs only",
-        "nvidia-smi -mig 0, if it is to serve",
-    ),
-    (_half_plugged, Severity.WARNS, "runs with fewer lanes than card and slot have", "reseat it"),
     (_narrow, Severity.ADVISES, f"has less than {NARROW} lanes", "use a slot with more"),
     (
         lambda gpu: gpu.health.ecc is None,
@@ -107,7 +93,9 @@ def _unserved(hardware: Hardware) -> Iterator[Missing]:
     kinds = tuple(dict.fromkeys(generation_of(device) for device in hardware.nvidia))
     for kind in kinds:
         if (newest := newest_branch(kind)) and newest < BRANCH:
-            what = f"GPUs of generation {kind}: branch {newest} was the last to serve them, and isn't maintained"
+            what = (
+                f"GPUs of generation {kind.title()}: branch {newest} was the last to serve them, and isn't maintained"
+            )
             yield Missing("driver", Severity.BLOCKS, what, "take them out; those from Turing on have years to go")
     if not _modules(hardware):
         what = "some of its GPUs need open modules, others proprietary ones: one driver can't serve both"
@@ -134,12 +122,9 @@ def _beside(hardware: Hardware) -> Iterator[Missing]:
         what = "Secure Boot is on: a module that is built here loads only when its key is enrolled"
         do = "mokutil --import, confirmed at the console with the next boot; or turn Secure Boot off"
         yield Missing("driver", Severity.WARNS, what, do)
-    if hardware.nvswitches and not _fabric_works(hardware):
+    # A driver tells of each GPU whether it joined the fabric: `findings` has it.
+    gpus = hardware.report.gpus if hardware.report else ()
+    if hardware.nvswitches and not any(gpu.fabric for gpu in gpus):
         what = f"{counted(len(hardware.nvswitches), 'NVSwitch', 'NVSwitches')}, and Fabric Manager doesn't run"
         do = "it has to be of the driver's very version; rackwright apply installs both as one set"
         yield Missing("driver", Severity.WARNS, what, do)
-
-
-def _fabric_works(hardware: Hardware) -> bool:
-    gpus = hardware.report.gpus if hardware.report else ()
-    return bool(gpus) and all((gpu.fabric or "").lower().startswith("completed") for gpu in gpus)

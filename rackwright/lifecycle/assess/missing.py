@@ -46,7 +46,7 @@ def missing(expected: Expected, hardware: Hardware, machine: Machine) -> tuple[M
         *_memory(hardware, machine),
         *_disk(expected, hardware, machine),
         *_network(expected, hardware),
-        *_power(hardware, machine),
+        *_power(machine),
     )
     return tuple(sorted(found, key=lambda one: list(Severity).index(one.severity)))
 
@@ -124,11 +124,6 @@ def _minutes(megabits: int) -> int:
     return round(140e9 * 8 / (megabits * 1e6) / 60)
 
 
-def _power(hardware: Hardware, machine: Machine) -> Iterator[Missing]:
+def _power(machine: Machine) -> Iterator[Missing]:
     for supply in machine.supplies_failed:
         yield Missing("power", Severity.WARNS, f"power supply {supply}", "look at its cable and at the supply")
-    for gpu in hardware.report.gpus if hardware.report else ():
-        limit, default = gpu.power.limit, gpu.power.default
-        if limit and default and limit < default:
-            what = f"GPU {gpu.index} ({gpu.name}) may draw {limit:.0f} of {default:.0f} W"
-            yield Missing("power", Severity.ADVISES, what, f"nvidia-smi -i {gpu.index} -pl {default:.0f}, if unmeant")

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from rackwright.hardware.gpu import Link, MemoryHealth
 from rackwright.hardware.hardware import Hardware
 from rackwright.hardware.pci import PciDevice
 from rackwright.lifecycle.assess.assessed import Assessment, Severity, Verdict
@@ -44,9 +45,9 @@ def test_a_gateway_needs_no_gpu() -> None:
         (hardware(2), {"gpus": 3}, BLOCKS, "2 GPUs, and its replicas need 3"),
         (hardware(0, report=None), {"gpus": 1}, BLOCKS, "0 GPUs, and its replicas need 1"),
         (hardware(0, report=None, loaded=None), {}, ADVISES, "no GPU of NVIDIA's"),
-        (hardware(2, gpus=(gpu(0),)), {}, WARNS, "the driver sees 1 of 2 GPUs"),
-        (hardware(gpus=(gpu(0), gpu(1, name="A10"))), {}, WARNS, "2 kinds of GPU"),
-        (hardware(gpus=(gpu(0), gpu(1, mig=True))), {}, WARNS, "GPU 1: cut into MIG"),
+        (hardware(2, gpus=(gpu(0),)), {}, WARNS, "the driver doesn't answer for the GPU at 0000:11:00.0"),
+        (hardware(gpus=(gpu(0), gpu(1, name="A10"))), {}, WARNS, "GPUs differ: "),
+        (hardware(gpus=(gpu(0), gpu(1, mig=True))), {}, WARNS, "GPU 1: MIG is on"),
         (hardware(memory=100 * 10**9), {}, WARNS, "100.0 GB of memory, less than its GPUs' 160.0 GB"),
         (hardware(links=(("a", 100), ("b", 1000))), {}, WARNS, "its fastest link has 1 Gbit/s: 140 GB"),
         (hardware(rdma=()), {"one_of_several": True}, ADVISES, "no RDMA"),
@@ -84,9 +85,31 @@ def test_each_thing_of_the_machine_is_told_alone(machine: dict[str, Any], severi
     assert (told.severity, told.what[: len(what)]) == (severity, what)
 
 
+@pytest.mark.parametrize(
+    ("health", "severity", "what"),
+    [
+        (MemoryHealth(ecc=True, failed=True), BLOCKS, "GPU 0: it could not take bad memory out"),
+        (MemoryHealth(ecc=False), ADVISES, "GPU 0: could correct errors of its memory, and that is off"),
+        (MemoryHealth(), ADVISES, "GPU 0: a consumer's card"),
+    ],
+)
+def test_each_thing_of_a_cards_memory_is_told(health: MemoryHealth, severity: Severity, what: str) -> None:
+    ((told, text),) = said(hardware(1, gpus=(gpu(0, health=health),)))
+    assert (told, text[: len(what)]) == (severity, what)
+
+
+def test_a_card_in_a_narrow_slot_and_one_that_is_half_plugged_in_are_told() -> None:
+    narrow = gpu(0, link=Link(1, 4), link_max=Link(5, 4))
+    half = gpu(1, link=Link(1, 8))
+    assert said(hardware(gpus=(narrow, half))) == [
+        (WARNS, "GPU 1: PCI Express has 8 of 16 lanes"),
+        (ADVISES, "GPU 0: has less than 8 lanes"),
+    ]
+
+
 def test_a_limit_below_what_the_card_was_delivered_with_is_told() -> None:
     capped = gpu(0, power=replace(gpu(0).power, limit=500.0))
-    assert said(hardware(1, gpus=(capped,))) == [(ADVISES, "GPU 0 (NVIDIA H100 80GB HBM3) may draw 500 of 700 W")]
+    assert said(hardware(1, gpus=(capped,))) == [(WARNS, "GPU 0: it may draw 500 W only, 700 W as delivered")]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +122,7 @@ def test_the_driver_that_would_be_installed_follows_from_the_generation(device: 
 
 
 def test_gpus_that_no_driver_serves_or_not_together_block() -> None:
-    assert any(severity is BLOCKS and "kepler" in what for severity, what in said(bare(device=K80)))
+    assert any(severity is BLOCKS and "Kepler" in what for severity, what in said(bare(device=K80)))
     mixed = bare(pci=(pci(0, V100), pci(1, "2901")))
     assert any(severity is BLOCKS and "one driver can't serve both" in what for severity, what in said(mixed))
 
