@@ -92,6 +92,7 @@ def assign(
             kept[name] = tuple(device for device in devices if device.uuid in has)
             taken |= has
     without: dict[str, str] = {}
+    run_with = {uuid for uuids in held.values() for uuid in uuids}
     for name, count in wanted.items():
         free = [device for device in devices if device.uuid not in taken]
         if name in kept:
@@ -99,8 +100,7 @@ def assign(
         if len(free) < count:
             without[name] = f"needs {_gpus(count)}, and {len(free)} of {len(devices)} without MIG are free"
             continue
-        others = {uuid for other, uuids in held.items() if other != name for uuid in uuids}
-        kept[name] = _chosen(free, count, own=set(present.get(name, ())), others=others)
+        kept[name] = _chosen(free, count, own=set(present.get(name, ())), held=run_with)
         taken |= {device.uuid for device in kept[name]}
     return Given({name: kept[name] for name in wanted if name in kept}, without)
 
@@ -109,9 +109,9 @@ def _gpus(count: int) -> str:
     return "1 GPU" if count == 1 else f"{count} GPUs"
 
 
-def _chosen(free: list[Device], count: int, *, own: set[str], others: set[str]) -> tuple[Device, ...]:
+def _chosen(free: list[Device], count: int, *, own: set[str], held: set[str]) -> tuple[Device, ...]:
     def rank(device: Device) -> int:
-        return 0 if device.uuid in own else 2 if device.uuid in others else 1
+        return 0 if device.uuid in own else 2 if device.uuid in held else 1
 
     def strangeness(group: list[Device]) -> tuple[int, int]:
         # Of two nodes that do equally well, the fuller one: a larger replica may want the emptier whole.

@@ -108,6 +108,7 @@ def test_a_new_engine_waits_for_gpus_that_one_which_restarts_still_has(tmp_path:
     (waiting,) = put_off(two, crowded, restarting)
     assert (waiting.replica.name, waiting.until_restarts) == ("assistant@2", True)
     assert list(put_off(two, survey(TWO, running(two, 1, 0)), set())) == []
+    assert list(put_off(two, crowded, set())) == []
 
 
 def test_more_gpus_than_a_host_has_are_refused_unless_it_tells_of_none(tmp_path: Path) -> None:

@@ -66,6 +66,7 @@ def test_the_role_gives_an_engine_its_gpus_before_it_starts() -> None:
         next(number for number, command in enumerate(played.commands) if part in command)
         for part in (f"upload {GPUS.gpus_file}", "daemon-reload", "systemctl start")
     )
+    assert played.commands[written - 1] == f"mkdir -p -- /etc/systemd/system/{GPUS.unit}.d"
     assert written < started
     assert "daemon-reload" in played.commands[written + 2 : started][-1]
     assert reloaded < started

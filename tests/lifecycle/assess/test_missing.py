@@ -31,6 +31,11 @@ def test_a_host_that_has_everything_lacks_nothing() -> None:
     assert whole.verdict is Verdict.READY
 
 
+@pytest.mark.parametrize("seen", [hardware(rdma=()), hardware(links=(("eno1", 0),))])
+def test_what_a_host_alone_needs_not_or_nobody_tells_is_not_missing(seen: Hardware) -> None:
+    assert said(seen, gpus=2) == []
+
+
 def test_a_gateway_needs_no_gpu() -> None:
     assert found(Hardware(system="debian 13", architecture="amd64"), gpus=0, debian_only=True) == []
 
