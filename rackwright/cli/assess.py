@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @common_options
 @pass_context
 def assess(context: Context, strangers: tuple[str, ...], html: Path | None, limit: tuple[str, ...]) -> int:
-    """Tell what hosts have and lack, before anything is bought or installed.
+    """Tell what hosts have and lack, before anything is installed.
 
     Needs SSH and sudo, and no lock; changes nothing. Exit code 12 when a host has something that blocks, else 3 when
     one couldn't be asked.
