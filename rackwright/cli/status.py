@@ -52,6 +52,7 @@ def _show(context: Context, site: Site, *, clear: bool) -> Status:
     document = {
         "hosts": [asdict(host) for host in found.hosts],
         "replicas": [asdict(replica) for replica in found.replicas],
+        "gpus": [asdict(gpu) for gpu in found.gpus],
         "backups": [asdict(backup) for backup in found.backups],
         "lease": str(found.lease) if found.lease else None,
         "notes": list(found.notes),
@@ -85,6 +86,8 @@ def _text(found: Status) -> str:
     lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines += [f"host {host.host}: {host.state}" for host in found.hosts if host.state != "ok"]
     lines += [f"host {host.host}: pending: {host.pending}" for host in found.hosts if host.pending]
+    lines += [f"driver {host.host}: {host.driver}" for host in found.hosts if host.driver]
+    lines += [f"gpu {gpu.host}/{gpu.index}: {gpu}" for gpu in found.gpus]
     lines += _backups(found)
     if found.lease:
         lines.append(f"{'leased by' if found.lease.live else 'expired lease of'} {found.lease}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 PATIENCE = 20
-"""Seconds for one look of nvidia-smi, and of the kernel's log: a driver that is hung never answers."""
+"""Seconds that nvidia-smi gets. Without its persistence mode it wakes each card, which takes a second or two."""
 
 COMMAND = rf"""(
 export LC_ALL=C
@@ -45,15 +45,14 @@ timeout 5 df -lB1 --output=fstype,size,avail,target -x tmpfs -x devtmpfs -x squa
 if command -v nvidia-smi >/dev/null; then
 nvidia=yes
 echo "$m smi"
-x=$(timeout {PATIENCE} nvidia-smi -q -x 2>&1)
-echo "rc $?"
+x=$(timeout {PATIENCE} sh -c '{{ nvidia-smi -q -x 2>&1; echo "rc $?"; }} | cat' || echo "rc $?")
 printf '%s\n' "$x" | sed -e '/<supported_clocks>$/,/<\/supported_clocks>/d' \
 -e '/<processes>$/,/<\/processes>/d' -e '/<accounted_processes>$/,/<\/accounted_processes>/d'
-case $x in *'<current_mig>Enabled'*) echo "$m instances"; timeout {PATIENCE} nvidia-smi -L;; esac
+case $x in *'<current_mig>Enabled'*) echo "$m instances"; timeout 10 nvidia-smi -L;; esac
 fi
 if [ "$nvidia" ]; then
 echo "$m log"
-{{ timeout {PATIENCE} journalctl -k -b -q --no-pager -o cat --grep 'NVRM: Xid' ||
+{{ timeout 10 journalctl -k -b -q --no-pager -o cat --grep 'NVRM: Xid' ||
 dmesg | grep 'NVRM: Xid'; }} | tail -n 200
 fi
 :
@@ -62,4 +61,5 @@ fi
 """A POSIX shell script that changes nothing and prints parts, each after a line of a mark and its name.
 
 The mark is made anew each time: what a program calls itself, which nvidia-smi prints, can't be one. Programs' names
-and the clocks, nine tenths of the XML, are left out on the host. It reads nothing from its standard input."""
+and the clocks, nine tenths of the XML, are left out on the host. A driver that is hung holds nvidia-smi where no
+signal reaches it: the pipe to cat lets go of it. It reads nothing from its standard input."""

@@ -141,14 +141,15 @@ def _version(nvrm: str) -> str | None:
 
 def _smi(text: str, listing: str) -> tuple[SmiReport | None, str | None, tuple[str, ...]]:
     """Return the report, or why there is none, and what nvidia-smi warned of."""
-    first, _, said = text.partition("\n")
-    if not first:
+    if not text:
         return None, None, ()
+    *_, code = re.findall(r"^rc ([0-9]{1,3})$", text, re.MULTILINE) or [""]
+    said = re.sub(r"^rc [0-9]{1,3}$", "", text, flags=re.MULTILINE)
     warnings = tuple(line.partition(":")[2].strip() for line in said.splitlines() if line.startswith("WARNING:"))
     try:
         return with_instances(parse_nvidia_smi(said), listing), None, warnings
     except ValueError as error:
-        return None, _why(first.removeprefix("rc "), said, str(error)), warnings
+        return None, _why(code, said, str(error)), warnings
 
 
 def _why(code: str, said: str, error: str) -> str:

@@ -55,7 +55,7 @@ def with_instances(report: SmiReport, listing: str) -> SmiReport:
     for line in listing.splitlines():
         if found := re.match(r"GPU \d+: .*\(UUID: (GPU-[^)\s]+)\)", line):
             card = found[1]
-        elif found := re.match(r"\s+MIG .*\(UUID: (MIG-[^)\s]+)\)", line):
+        elif found := re.match(r"\s*MIG .*\(UUID: (MIG-[^)\s]+)\)", line):
             instances.setdefault(card, []).append(found[1])
     gpus = (replace(gpu, mig_devices=tuple(instances.get(gpu.uuid, gpu.mig_devices))) for gpu in report.gpus)
     return replace(report, gpus=tuple(gpus))

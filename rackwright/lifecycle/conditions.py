@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from rackwright.hardware.hardware import COMMAND as HARDWARE_COMMAND
+from rackwright.hardware.hardware import Hardware, parse_hardware
 from rackwright.lifecycle.condition import Asked, Condition, State
 from rackwright.lifecycle.ending import days, ending_certificates
+from rackwright.lifecycle.gpu_conditions import judge_gpus
 from rackwright.roles.certificate.ends import COMMAND as CERTIFICATES_COMMAND
 from rackwright.roles.certificate.ends import parse as parse_ends
 
@@ -38,6 +41,10 @@ class Answers:
         except ValueError:
             return 0.0
 
+    @property
+    def hardware(self) -> Hardware:
+        return parse_hardware("\n".join(self.values.get("hardware", ())))
+
 
 def script(model: HostModel, asked: tuple[Asked, ...] = ()) -> str:
     """Return a shell script that changes nothing; each line it prints is a key, a space and a value.
@@ -55,6 +62,7 @@ def script(model: HostModel, asked: tuple[Asked, ...] = ()) -> str:
         "echo disk $(df -PB1 \"$at\" | awk 'NR==2{print $4}')",
         "command -v systemctl >/dev/null && echo systemd yes",
         "ss -Hltnp 2>/dev/null | awk '{print \"listen\", $4, $6}'",
+        f"{HARDWARE_COMMAND.rstrip()} | sed 's/^/hardware /'",
     ]
     if model.backup:
         lines.append("echo restic $(restic version 2>/dev/null | cut -d ' ' -f 2)")
@@ -89,11 +97,11 @@ def _questions(model: HostModel, asked: tuple[Asked, ...]) -> Iterator[str]:
 
 
 def parse(output: str) -> Answers:
-    values: dict[str, tuple[str, ...]] = {}
+    values: dict[str, list[str]] = {}
     for line in output.splitlines():
         key, _, value = line.partition(" ")
-        values[key] = (*values.get(key, ()), value.strip())
-    return Answers(values)
+        values.setdefault(key, []).append(value.strip())
+    return Answers({key: tuple(said) for key, said in values.items()})
 
 
 def judge(
@@ -113,6 +121,7 @@ def judge(
     if model.model_store:
         yield _disk(model.name, model.model_store, answers)
         yield _memory(model, model.model_store, answers)
+    yield from judge_gpus(model, answers.hardware)
     yield from _certificates(model, answers, controller_time)
     if "nocurl" in answers.values:
         found = "not asked: curl comes with the first apply"

@@ -12,6 +12,8 @@ from rackwright.fleet.keys import read_keys
 from rackwright.fleet.lock import lock_digest
 from rackwright.gateway import ServerState
 from rackwright.lifecycle.ending import ending_certificates, ending_keys
+from rackwright.lifecycle.gpu_status import GpuStatus, driver_of, gpu_statuses, host_warnings
+from rackwright.lifecycle.gpus import put_off
 from rackwright.lifecycle.plan import restarts
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.survey import Survey, survey
@@ -61,6 +63,8 @@ class HostStatus:
     pending: str | None
     certificates: Mapping[str, int]
     """Of those that it has: days until their end, 0 where it has come or they can't be read."""
+    driver: str | None = None
+    """Of its GPUs: version, CUDA and module; None: it has none, or none answers."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,8 @@ class Status:
     notes: tuple[str, ...]
     """What could not be asked."""
     warnings: tuple[str, ...]
-    """API keys and certificates that end soon, with what to do."""
+    """API keys and certificates that end soon, and what is wrong with hosts' hardware, with what to do."""
+    gpus: tuple[GpuStatus, ...] = ()
 
     @property
     def healthy(self) -> bool:
@@ -110,7 +115,9 @@ def status(site: Site) -> Status:
     notes: list[str] = []
     servers = _servers(site, notes)
     ends, now = _certificate_ends(site, surveyed), utc_now()
-    pending = {restart.replica.address: "restart" for restart in restarts(site, surveyed)}
+    restarting = {restart.replica for restart in restarts(site, surveyed)}
+    pending = {waiting.replica.address: waiting.why for waiting in put_off(site, surveyed, restarting)}
+    pending |= {replica.address: "restart" for replica in restarting}
     return Status(
         hosts=tuple(
             _host(site, surveyed, name, _days(ends.get(name, {}), now))
@@ -125,7 +132,8 @@ def status(site: Site) -> Status:
         backups=tuple(_backups(site, surveyed)),
         lease=_lease(site, notes),
         notes=tuple(notes),
-        warnings=tuple(_warnings(site, ends, now)),
+        warnings=(*_warnings(site, ends, now), *_hardware_warnings(surveyed)),
+        gpus=tuple(gpu for name, host in surveyed.hosts.items() for gpu in gpu_statuses(name, host.hardware)),
     )
 
 
@@ -145,6 +153,11 @@ def _warnings(site: Site, ends: Mapping[str, Mapping[str, datetime | None]], now
             yield f"{ending.where}: {ending.said(now)}; next: {ending.next}"
     for ending in ending_keys(read_keys(site.fleet.beside("keys.yml")), now):
         yield f"{ending.said(now)}; next: {ending.next}"
+
+
+def _hardware_warnings(surveyed: Survey) -> Iterator[str]:
+    for name, host in surveyed.hosts.items():
+        yield from host_warnings(name, host.hardware)
 
 
 def _looked_at(site: Site, host: str) -> bool:
@@ -175,7 +188,7 @@ def _host(site: Site, surveyed: Survey, name: str, certificates: Mapping[str, in
         return HostStatus(name, f"unreachable: {reason}", None, certificates)
     record = surveyed.hosts[name].record
     pending = None if lock_digest(site.lock) in record else "another lock was applied" if record else "never applied"
-    return HostStatus(name, "ok", pending, certificates)
+    return HostStatus(name, "ok", pending, certificates, driver_of(surveyed.hosts[name].hardware))
 
 
 def _backups(site: Site, surveyed: Survey) -> Iterator[BackupStatus]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from rackwright.errors import HostError
-from rackwright.fleet.host.model import HostModel
 from rackwright.gateway import DRAINS_COMMAND, DrainRecord, parse_drains
 from rackwright.hardware.hardware import COMMAND as HARDWARE_COMMAND
 from rackwright.hardware.hardware import Hardware, parse_hardware
@@ -49,6 +48,7 @@ _COMMANDS = (
     CONNECTED_COMMAND,
     DRAINS_COMMAND,
     BACKUP_COMMAND,
+    HARDWARE_COMMAND,
 )
 
 
@@ -79,8 +79,7 @@ class Surveyed:
     backup: BackupState
     people: Accounts
     """Users of the names in the fleet file, and whom we let in before."""
-    hardware: Hardware
-    """Not asked, and empty, on a host whose replicas use no GPU."""
+    hardware: Hardware = field(default_factory=Hardware)
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ class Survey:
 def survey(site: Site) -> Survey:
     """Ask every host of the site at once; changes nothing."""
     mark = secrets.token_hex(16)
-    scripts = {name: _script(mark, model) for name, model in site.models.items()}
+    scripts = {name: _script(mark, model.people.names) for name, model in site.models.items()}
     answers = site.remote.run_on(tuple(scripts), scripts)
     hosts: dict[str, Surveyed] = {}
     unreachable: dict[str, str] = {}
@@ -105,17 +104,15 @@ def survey(site: Site) -> Survey:
     return Survey(hosts, unreachable)
 
 
-def _script(mark: str, model: HostModel) -> str:
-    # nvidia-smi takes its time.
-    hardware = HARDWARE_COMMAND if any(replica.gpus for replica in model.replicas) else ":"
-    parts = (*_COMMANDS, people_command(model.people.names), hardware)
-    return f"\necho {mark}\n".join(f"(\n{part}\n)" for part in parts)
+def _script(mark: str, people: tuple[str, ...]) -> str:
+    return f"\necho {mark}\n".join(f"(\n{part}\n)" for part in (*_COMMANDS, people_command(people)))
 
 
 def _surveyed(output: str, mark: str) -> Surveyed:
-    count = len(_COMMANDS) + 2
-    told = [*output.split(f"{mark}\n"), *[""] * count][:count]
-    before, listening, after, filters, replicas, record, connected, drains, backup, people, hardware = told
+    told = [*output.split(f"{mark}\n"), *[""] * len(_COMMANDS)]
+    before, listening, after, filters, replicas, record, connected, drains, backup, hardware, people = told[
+        : len(_COMMANDS) + 1
+    ]
     our_pids = {int(line.split("/")[2]) for line in (before + after).splitlines() if line}
     return Surveyed(
         listening=tuple(socket for socket in parse_listening(listening) if socket.pid not in our_pids),

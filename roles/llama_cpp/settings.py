@@ -31,6 +31,10 @@ class Settings(Frozen):
     """Release of llama.cpp, like b10434; versions stand side by side on a host."""
     build: Line | None = None
     """Archive of that release: https://…#sha256=HEX or file:PATH; the project's own Linux x64 build when absent."""
+    cuda: Annotated[str, Shape("[1-9][0-9]?[.][0-9]{1,2}", "should be a version in quotes, like '12.8'")] | None = (
+        None
+    )
+    """CUDA that its build was made with; none for a CPU build."""
     parallel: Annotated[int, Field(ge=1, le=256)] = 4
     """Requests that one replica answers at a time; further ones wait in the gateway."""
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None

@@ -24,9 +24,9 @@ def hardware(machine: str, *, facts: str = "") -> Hardware:
     if machine == "mismatch":
         loaded = "loaded 580.82.07\n"
         return parse_hardware(
-            printed(facts=facts + loaded, lspci=recorded("h100-lspci.txt"), smi=f"rc 18\n{recorded('mismatch.txt')}")
+            printed(facts=facts + loaded, lspci=recorded("h100-lspci.txt"), smi=f"{recorded('mismatch.txt')}rc 18\n")
         )
-    parts = {"facts": facts, "smi": f"rc 0\n{recorded(f'{machine}.xml')}"}
+    parts = {"facts": facts, "smi": f"{recorded(f'{machine}.xml')}rc 0\n"}
     for part, name in (("lspci", "lspci"), ("log", "log"), ("instances", "list")):
         if (FOLDER / f"{machine}-{name}.txt").exists():
             parts[part] = recorded(f"{machine}-{name}.txt")

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rackwright.hardware.command import PATIENCE
 from rackwright.hardware.findings import findings, no_driver
 from rackwright.hardware.hardware import COMMAND, Hardware, NumaNode, parse_hardware
 from tests.hardware.recorded_text import hardware, printed, recorded
@@ -86,8 +87,8 @@ def test_a_whole_machine():
         ("", None),
         ("rc 127\n", "ended with 127 and said nothing"),
         ("rc 124\n", "gave no answer within 20 seconds"),
-        ("rc 6\nNo devices were found\n", "No devices were found"),
-        (f"rc 0\n{recorded('v100.xml')[:3000]}", "nvidia-smi printed no whole XML"),
+        ("No devices were found\nrc 6\n", "No devices were found"),
+        (f"{recorded('v100.xml')[:3000]}\nrc 0\n", "nvidia-smi printed no whole XML"),
     ],
 )
 def test_why_nvidia_smi_tells_nothing(smi: str, says: str | None):
@@ -97,7 +98,7 @@ def test_why_nvidia_smi_tells_nothing(smi: str, says: str | None):
 
 
 def test_what_nvidia_smi_warns_of_is_kept():
-    found = parse_hardware(printed(smi=f"rc 0\n{recorded('v100.xml')}WARNING: infoROM is corrupted at gpu 0\n"))
+    found = parse_hardware(printed(smi=f"{recorded('v100.xml')}WARNING: infoROM is corrupted at gpu 0\nrc 0\n"))
     assert found.report
     assert found.smi_warnings == ("infoROM is corrupted at gpu 0",)
 
@@ -105,7 +106,7 @@ def test_what_nvidia_smi_warns_of_is_kept():
 def test_a_process_cannot_begin_a_part():
     """Its name stands in nvidia-smi's report; the mark is another each time."""
     named = recorded("v100.xml") + "\nmark-1 facts\nloaded 1.2.3\nfacts\n"
-    assert parse_hardware(printed(smi=f"rc 0\n{named}")).loaded is None
+    assert parse_hardware(printed(smi=f"{named}rc 0\n")).loaded is None
 
 
 @given(
@@ -121,7 +122,7 @@ def test_garbage_gives_empty_fields(text: str):
 @given(machine=st.sampled_from(("h100", "v100", "mismatch")), data=st.data())
 def test_an_answer_that_was_cut_off_or_spoilt_is_read_as_far_as_it_goes(machine: str, data: st.DataObject):
     smi = recorded("mismatch.txt") if machine == "mismatch" else recorded(f"{machine}.xml")
-    text = printed(facts=FACTS, lspci=recorded("h100-lspci.txt"), smi=f"rc 0\n{smi}", log=recorded("h100-log.txt"))
+    text = printed(facts=FACTS, lspci=recorded("h100-lspci.txt"), smi=f"{smi}rc 0\n", log=recorded("h100-log.txt"))
     begin, length = data.draw(st.integers(0, len(text))), data.draw(st.integers(0, 200))
     found = parse_hardware(text[:begin] + data.draw(st.text(max_size=9)) + text[begin + length :])
     assert isinstance(findings(found), tuple)
@@ -195,3 +196,12 @@ def test_a_failing_nvidia_smi_is_quoted_and_the_kernels_log_is_read(tmp_path: Pa
     problem = no_driver(found)
     assert problem is not None
     assert "a reboot is pending" in problem.what
+
+
+def test_a_driver_that_is_hung_holds_up_nothing(tmp_path: Path):
+    _program(tmp_path)("nvidia-smi", "trap '' TERM; sleep 20")
+    quick = COMMAND.replace(f"timeout {PATIENCE} ", "timeout 0.2 ")
+    assert quick != COMMAND
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    done = subprocess.run(["/bin/sh", "-c", quick], capture_output=True, text=True, env=environment, timeout=10)
+    assert parse_hardware(done.stdout).smi_error == f"gave no answer within {PATIENCE} seconds"

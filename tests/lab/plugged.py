@@ -1,34 +1,21 @@
-"""Stand-ins of GPUs on lab hosts: nvidia-smi and lspci that print what is recorded of a machine."""
+"""Lab hosts with the stand-ins of a machine's nvidia-smi and lspci."""
 
 from __future__ import annotations
 
-from shlex import quote
-
 from rackwright.lab.hosts import Lab
 from tests.hardware.recorded_text import recorded
-
-_SMI = """\
-#!/bin/sh
-[ "$*" = "-q -x" ] || { echo "not played: $*" >&2; exit 2; }
-cat /opt/stand-in/smi.xml
-"""
-_LSPCI = """\
-#!/bin/sh
-cat /opt/stand-in/lspci.txt
-"""
+from tests.stand_in_gpu import lspci, nvidia_smi
 
 
 def plug_in(lab: Lab, host: str, machine: str) -> None:
     """The host has the GPUs of a recorded machine, and a driver that answers."""
     answer_as(lab, host, recorded(f"{machine}.xml"))
-    write(lab, host, "/opt/stand-in/lspci.txt", recorded(f"{machine}-lspci.txt"))
-    write(lab, host, "/usr/local/bin/lspci", _LSPCI, mode="0755")
+    _put(lab, host, "lspci", lspci(recorded(f"{machine}-lspci.txt")))
 
 
-def answer_as(lab: Lab, host: str, xml: str) -> None:
+def answer_as(lab: Lab, host: str, report: str) -> None:
     """nvidia-smi prints this."""
-    write(lab, host, "/opt/stand-in/smi.xml", xml)
-    write(lab, host, "/usr/local/bin/nvidia-smi", _SMI, mode="0755")
+    _put(lab, host, "nvidia-smi", nvidia_smi(report))
 
 
 def unplug_driver(lab: Lab, host: str) -> None:
@@ -36,7 +23,6 @@ def unplug_driver(lab: Lab, host: str) -> None:
     lab.exec(host, "rm -f /usr/local/bin/nvidia-smi")
 
 
-def write(lab: Lab, host: str, path: str, text: str, *, mode: str = "0644") -> None:
-    folder = path.rpartition("/")[0]
-    command = f"mkdir -p {quote(folder)} && cat >{quote(path)} && chmod {mode} {quote(path)}"
-    lab.exec(host, command, input=text)
+def _put(lab: Lab, host: str, name: str, program: str) -> None:
+    path = f"/usr/local/bin/{name}"
+    lab.exec(host, f"cat >{path} && chmod 755 {path}", input=program)

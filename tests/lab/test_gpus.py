@@ -53,6 +53,7 @@ def test_without_a_driver_engines_are_installed_and_wait(site: Operator, lab: La
         {"replica": f"gpu1/assistant@{number}", "why": "waits for the driver: nvidia-smi is not there"}
         for number in (1, 2)
     ]
+    assert site.replicas()["gpu1/assistant@2"]["pending"] == "waits for the driver: nvidia-smi is not there"
     lab.exec("gpu1", f"systemctl start {unit(1)}")
     assert lab.exec("gpu1", f"systemctl is-active {unit(1)}", check=False).out.strip() == "inactive"
 

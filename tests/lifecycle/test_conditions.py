@@ -19,6 +19,7 @@ from rackwright.roles.model_store.settings import StoredModel
 from rackwright.roles.site.settings import Settings as Site
 from rackwright.route import Route
 from rackwright.values import File
+from tests.hardware.recorded_text import FOLDER, hardware
 
 GATEWAY = Gateway(
     name="gate1",
@@ -176,6 +177,19 @@ def test_the_script_is_answered_by_a_real_shell():
     assert answers.number("time") > 1e9
     assert answers.number("memory") > 0
     assert answers.number("disk") > 0
+    assert answers.hardware.memory == answers.number("memory")
+    assert answers.hardware.kernel
+
+
+def test_the_hardware_is_told_by_the_same_script_and_spoils_no_other_answer(tmp_path):
+    smi = FOLDER / "h100.xml"
+    (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n[ $1 = -q ] && cat {smi}\n")
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/sbin:/usr/bin:/sbin:/bin"}
+    done = subprocess.run(["sh", "-s"], input=script(HOST), capture_output=True, text=True, env=environment)
+    answers = parse(done.stdout)
+    assert answers.hardware.report == hardware("h100").report
+    assert len(answers.values["memory"]) == 1
 
 
 @pytest.mark.parametrize(

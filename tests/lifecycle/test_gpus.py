@@ -14,7 +14,7 @@ from rackwright.hardware.hardware import Hardware
 from rackwright.lifecycle.gpus import put_off, refuse_gpus
 from rackwright.lifecycle.plan import restarts
 from rackwright.lifecycle.site import Site
-from rackwright.lifecycle.survey import Survey, Surveyed, _script, _surveyed
+from rackwright.lifecycle.survey import Survey, Surveyed, _surveyed
 from rackwright.roles.people.settings import Settings as People
 from rackwright.roles.replica.gpus import devices_of, render_gpus
 from rackwright.roles.replica.state import ReplicaState
@@ -121,8 +121,3 @@ def test_more_gpus_than_a_host_has_are_refused_unless_it_tells_of_none(tmp_path:
         refuse_gpus(three, survey(replace(TWO, report=None)))
     refuse_gpus(three, survey(Hardware()))
     refuse_gpus(site(tmp_path, 1, 1), survey(TWO))
-
-
-def test_hardware_is_asked_for_only_where_replicas_use_gpus(tmp_path: Path) -> None:
-    assert "nvidia-smi" in _script("mark", site(tmp_path, 0, 1).models["gpu1"])
-    assert "nvidia-smi" not in _script("mark", site(tmp_path, 0).models["gpu1"])

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
 from shlex import quote
 
-from rackwright.lifecycle.survey import CONNECTED_COMMAND
+from rackwright.lifecycle.survey import CONNECTED_COMMAND, _script, _surveyed
+from tests.hardware.recorded_text import FOLDER, hardware
 
 
 def seen_from(shell: str, **environment: str) -> str:
@@ -23,3 +25,13 @@ def test_without_ssh_or_a_process_that_is_gone_the_search_ends():
     gone = CONNECTED_COMMAND.replace("p=$$", "p=4194304", 1)
     assert gone != CONNECTED_COMMAND
     assert seen_from(gone) == ""
+
+
+def test_the_hardware_comes_with_the_survey_and_moves_no_other_part(tmp_path: Path):
+    (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\ncat {FOLDER}/h100.xml\n")
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    output = seen_from(_script("mark", ("root",)), PATH=f"{tmp_path}:{os.environ['PATH']}")
+    surveyed = _surveyed(output, "mark")
+    assert surveyed.hardware.report == hardware("h100").report
+    assert surveyed.hardware.memory > 0
+    assert "root" in surveyed.people.by_name

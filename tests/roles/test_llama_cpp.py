@@ -37,3 +37,10 @@ def test_each_slot_gets_the_whole_context() -> None:
     command = RUNTIME.command(model="/m.gguf", socket="/run/e.sock", names=("a", "b"), context=1000, gpus=0)
     assert command[command.index("--ctx-size") + 1] == "4000"
     assert command[command.index("--alias") + 1] == "a,b"
+
+
+@pytest.mark.parametrize("cuda", ["12", "12.8.1", "012.8", "v12.8", ""])
+def test_a_cuda_is_a_version_of_two_numbers(cuda: str) -> None:
+    assert Settings(kind="llama_cpp", version="b1", cuda="12.8").cuda == "12.8"
+    with pytest.raises(ValidationError, match=r"should be a version in quotes, like '12\.8'"):
+        Settings(kind="llama_cpp", version="b1", cuda=cuda)

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from rackwright.cli.status import _text
+from rackwright.lifecycle.gpu_status import driver_of, gpu_statuses
+from rackwright.lifecycle.status import HostStatus, Status
+from tests.hardware.recorded_text import hardware
+
+
+def test_gpus_and_their_driver_stand_below_the_replicas():
+    machine = hardware("h100", facts="loaded 550.163.01\nnvrm Open Kernel Module\n")
+    found = Status(
+        hosts=(HostStatus("gate1", "ok", None, {}), HostStatus("gpu1", "ok", None, {}, driver_of(machine))),
+        replicas=(),
+        backups=(),
+        lease=None,
+        notes=(),
+        warnings=(),
+        gpus=tuple(gpu_statuses("gpu1", machine)),
+    )
+    lines = _text(found).splitlines()
+    assert lines[1] == "driver gpu1: 550.163.01, CUDA 12.4, open module"
+    assert lines[3] == "gpu gpu1/1: NVIDIA H100 80GB HBM3, 79.6 GiB (12.3 used), 31 °C, 72 of 700 W, ok"
+    assert lines[6].endswith("31 °C, 72 of 700 W, PCI Express has 8 of 16 lanes")
+    assert len(lines) == 10
