@@ -6,6 +6,7 @@ from rackwright.deploys.backup import backup
 from rackwright.deploys.baseline import baseline, entry
 from rackwright.deploys.confirm import confirm
 from rackwright.deploys.gateway import gateway
+from rackwright.deploys.gpu import gpu
 from rackwright.deploys.retire import retire
 from rackwright.deploys.serve import serve
 
@@ -19,6 +20,7 @@ def site() -> None:
     entry()
     confirm()
     baseline()
+    gpu()
     service()
     retire()
 

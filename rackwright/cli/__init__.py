@@ -12,7 +12,7 @@ from rackwright.cli.options import EXIT_CODES, fleet_option, json_option
 COMMANDS = {
     "init": "Write a commented fleet file to start from.",
     "trust": "Show the hosts' SSH keys and pin them.",
-    "lock": "Resolve models, runtimes and ports into the lock.",
+    "lock": "Resolve models, runtimes, drivers and ports into the lock.",
     "check": "Check fleet file, lock and hosts, changing nothing.",
     "assess": "Tell what hosts have and lack, before anything is installed.",
     "plan": "Show what apply would change.",

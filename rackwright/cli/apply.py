@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @click.option("--only", metavar="ROLE", multiple=True, help="Only this role; may be given several times.")
 @click.option("--close-ports", is_flag=True, help="Close ports that something listens on, without asking.")
 @click.option("--allow-outage", is_flag=True, help="Restart also the last healthy replica of a model.")
+@click.option("--reboot", is_flag=True, help="Reboot hosts whose new driver acts after that only, one at a time.")
 @yes_option
 @limit_option
 @common_options
@@ -29,6 +30,7 @@ def apply(
     only: tuple[str, ...],
     close_ports: bool,
     allow_outage: bool,
+    reboot: bool,
     yes: bool,
     limit: tuple[str, ...],
 ) -> int:
@@ -57,7 +59,7 @@ def apply(
         Talk(quiet=context.json, yes=yes) as talk,
         open_site(context.fleet, limit=limit, progress=talk.on_step) as site,
     ):
-        applied = carry_out(site, Options(only, allow_outage=allow_outage), talk, ask)
+        applied = carry_out(site, Options(only, allow_outage=allow_outage, reboot=reboot), talk, ask)
     _answer(context, applied.run, [replica.address for replica in applied.restarted])
     if applied.failure:
         raise applied.failure

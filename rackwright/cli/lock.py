@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rackwright.cli.context import Context, Json
+from rackwright.cli.context import Context, Json, hosts_needed
 from rackwright.cli.options import Command, common_options, pass_context
 
 if TYPE_CHECKING:
@@ -18,19 +18,21 @@ if TYPE_CHECKING:
 @common_options
 @pass_context
 def lock(context: Context, upgrade: bool) -> None:
-    """Resolve models, runtimes and ports into the lock.
+    """Resolve models, runtimes, drivers and ports into the lock.
 
-    Every file gets its URL, size and sha256, every replica its port. What the fleet file doesn't ask differently
-    keeps its answer. Commit the lock: apply uses nothing else.
+    Every file gets its URL, size and sha256, every replica its port; hosts say which packages make their driver.
+    What the fleet file doesn't ask differently keeps its answer. Commit the lock: apply uses nothing else.
     """
+    if context.fleet.file.drivers:
+        hosts_needed()
     from rackwright.fleet.lock_file import read_lock, write_lock
-    from rackwright.fleet.resolve import resolve_lock
+    from rackwright.lifecycle.lock import lock as resolve
     from rackwright.report.live import Live
 
     path = context.fleet.beside("lock")
     before = read_lock(path) if path.exists() else None
     with Live(quiet=context.json) as live:
-        after = resolve_lock(context.fleet, before, upgrade=upgrade, on_progress=live.transfer)
+        after = resolve(context.fleet, before, upgrade=upgrade, on_progress=live.transfer)
     changed = after != before
     if changed:
         write_lock(path, after)
@@ -59,7 +61,12 @@ def _changed(old: dict[str, str], new: dict[str, str]) -> list[str]:
 
 def _digests(lock: Lock) -> dict[str, str]:
     models = {name: model.digest for name, model in lock.models.items()}
-    return models | {name: runtime.files[0].sha256 for name, runtime in lock.runtimes.items()}
+    runtimes = {name: runtime.files[0].sha256 for name, runtime in lock.runtimes.items()}
+    drivers = {
+        f"driver {driver.version} with kernel {driver.kernel} of {', '.join(driver.hosts)}": driver.set.digest
+        for driver in lock.drivers.values()
+    }
+    return models | runtimes | drivers
 
 
 def _bytes(lock: Lock) -> int:

@@ -55,7 +55,7 @@ class Draft:
         for mirror in self.apt_mirrors():
             if (on := mirror.get("on")) is not None:
                 yield on
-        for rule in (*self.allowed(), *(person for _, person in self.root.maps("people"))):
+        for rule in (*self.allowed(), *self.drivers(), *(person for _, person in self.root.maps("people"))):
             if (on := rule.get("on")) is not None:
                 yield on
 
@@ -68,10 +68,11 @@ class Draft:
 
     def apt_mirrors(self) -> Iterator[Entries]:
         """Yield each of the site's apt mirrors."""
-        mirrors = self.root.get("site", "apt_mirror")
-        for mirror in mirrors.items if isinstance(mirrors, Items) else (mirrors,):
-            if isinstance(mirror, Entries):
-                yield mirror
+        yield from _one_or_more(self.root.get("site", "apt_mirror"))
+
+    def drivers(self) -> Iterator[Entries]:
+        """Yield each of the sections `driver`."""
+        yield from _one_or_more(self.root.get("driver"))
 
     def _placements(self) -> Iterator[AnyNode]:
         for _, model in self.root.maps("models"):
@@ -84,6 +85,13 @@ class Draft:
     def _below(self, key: str) -> dict[str, AnyNode]:
         node = self.root.get(key)
         return {name: entry.value for name, entry in node.entries.items()} if isinstance(node, Entries) else {}
+
+
+def _one_or_more(node: AnyNode | None) -> Iterator[Entries]:
+    """Given what may be written as a mapping or as a list of such, yield each."""
+    for entry in node.items if isinstance(node, Items) else (node,):
+        if isinstance(entry, Entries):
+            yield entry
 
 
 def _is_absent(node: AnyNode | None) -> bool:

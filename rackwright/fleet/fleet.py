@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rackwright.fleet.fleet_file import FleetFile
 from rackwright.fleet.public_key import parse_public_key
+from rackwright.fleet.sections.driver import Driver
 from rackwright.fleet.sections.people import Person
 from rackwright.values import Address, parse_address
 
@@ -109,6 +110,16 @@ class Fleet:
     def admits(self, person: Person, host: str) -> bool:
         """Whether the person is one of this host, today or not."""
         return person.on is None or host in self.named(person.on)
+
+    def driver_of(self, host: str) -> Driver | None:
+        """Return what the fleet file says of this host's driver; None: nothing, or to leave it alone."""
+        for driver in self.file.drivers:
+            if host in self.named(driver.on) if driver.on is not None else self._has_gpus(host):
+                return None if driver.manage == "no" else driver
+        return None
+
+    def _has_gpus(self, host: str) -> bool:
+        return any(replica.gpus for replica in self.replicas_on(host))
 
     def replicas_on(self, host: str) -> tuple[Replica, ...]:
         return tuple(replica for replica in self.replicas if replica.host == host)

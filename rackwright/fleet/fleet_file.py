@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, Tag
 
 from rackwright.fleet.sections.authority import Authority
 from rackwright.fleet.sections.backup import Backup
+from rackwright.fleet.sections.driver import Driver
 from rackwright.fleet.sections.firewall import Firewall
+from rackwright.fleet.sections.forms import MAPPING_OR_LIST
 from rackwright.fleet.sections.gateway import Gateway
 from rackwright.fleet.sections.hosts import Host
 from rackwright.fleet.sections.models import Model
@@ -49,6 +51,14 @@ class FleetFile(Frozen):
     hosts: Annotated[Mapping[Name, Host], Field(min_length=1)]
     groups: Mapping[Name, tuple[Name, ...]] = {}
     models: Annotated[Mapping[Name, Model], Field(min_length=1)]
+    driver: (
+        Annotated[
+            Annotated[Driver, Tag("mapping")] | Annotated[tuple[Driver, ...], Field(min_length=1), Tag("list")],
+            MAPPING_OR_LIST,
+        ]
+        | None
+    ) = None
+    """What makes GPUs work; hosts' own business when absent."""
     gateway: Gateway
     firewall: Firewall
     rollout: Rollout = Rollout.model_construct()
@@ -58,6 +68,12 @@ class FleetFile(Frozen):
     """Who may log in to the hosts."""
     control: tuple[Name, ...] = ()
     """Hosts that keep lease, journal and the applied fleet; the first gateway when absent."""
+
+    @property
+    def drivers(self) -> tuple[Driver, ...]:
+        if self.driver is None:
+            return ()
+        return (self.driver,) if isinstance(self.driver, Driver) else self.driver
 
     def named(self, on: str | tuple[str, ...]) -> tuple[str, ...]:
         """Given a group, a host or a list of them, return the hosts."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
+from pydantic import Field
+
+from rackwright.package_set import Package, PackageSet
 from rackwright.values import File, Name, Port, Sha256, Stored
 
 
@@ -37,14 +40,54 @@ class RuntimeLock(Stored):
     files: tuple[File, ...]
 
 
+class DriverLock(Stored):
+    """Driver and kernel of some hosts, settled to packages: hosts of one release and kind of machine."""
+
+    question: str
+    """What the fleet file asks for, on one line."""
+    system: str
+    """ID and VERSION_ID of their os-release, like `debian 13`."""
+    architecture: str
+    needs: tuple[Literal["fabric", "subnet"], ...] = ()
+    """What these machines need beyond a driver: Fabric Manager, NVLink subnet manager."""
+    modules: Literal["open", "proprietary"]
+    hosts: tuple[Name, ...]
+    version: str
+    """Of the driver."""
+    kernel: str
+    """Release of the kernel that the set brings, as uname -r has it."""
+    kernel_package: str
+    """What brings it."""
+    install: tuple[str, ...]
+    """Packages that were asked for by name; the others follow from them."""
+    packages: tuple[Package, ...]
+    cuda: tuple[Package, ...] = ()
+    """The toolkit, where it was asked for."""
+
+    @property
+    def set(self) -> PackageSet:
+        return PackageSet(packages=self.packages)
+
+    @property
+    def toolkit(self) -> PackageSet | None:
+        return PackageSet(packages=self.cuda) if self.cuda else None
+
+
 class Lock(Stored):
     format: Literal["lock/1"] = "lock/1"
     fleet: Name
     models: Mapping[Name, ModelLock]
     runtimes: Mapping[str, RuntimeLock]
     """By <kind>-<version>."""
+    drivers: Annotated[Mapping[str, DriverLock], Field(exclude_if=lambda drivers: not drivers)] = {}
+    """By the name of their set of packages. Without any, a lock from before there were any says the same."""
     ports: Mapping[Name, Mapping[str, Port]]
     """Host → replica (<model>@<n>) → port; given once, from 8100, never moved."""
+
+
+def driver_of(lock: Lock, host: str) -> DriverLock | None:
+    """Return the set that the lock has for a host; None: it has none."""
+    return next((driver for driver in lock.drivers.values() if host in driver.hosts), None)
 
 
 def model_digest(files: Iterable[File]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.lock import Lock, ModelLock, model_digest
+from rackwright.fleet.lock import Lock, ModelLock, driver_of, model_digest
 from rackwright.fleet.source import HubSource, parse_source
 from rackwright.fleet.stored import read_stored, write_stored
 
@@ -22,10 +22,12 @@ def read_lock(path: Path) -> Lock:
         raise FleetError([Problem(str(path), "no lock yet", next=RUN)])
     lock = read_stored(path, "lock", Lock, restore="git checkout -- the lock, or delete it; then rackwright lock")
     wrong = [name for name, model in lock.models.items() if model.digest != model_digest(model.files)]
+    wrong = [f"models.{name}" for name in wrong]
+    wrong += [f"drivers.{name}" for name, driver in lock.drivers.items() if name != driver.set.name]
     if wrong:
         raise FleetError(
-            Problem(f"{path} models.{name}", "digest doesn't fit its files: it was edited or merged", next=RUN)
-            for name in wrong
+            Problem(f"{path} {place}", "digest doesn't fit its files: it was edited or merged", next=RUN)
+            for place in wrong
         )
     return lock
 
@@ -46,7 +48,7 @@ def mismatches(fleet: Fleet, lock: Lock) -> tuple[Problem, ...]:
     where = str(fleet.beside("lock"))
     if lock.fleet != fleet.file.fleet:
         return (Problem(where, f"is of fleet {lock.fleet}, not {fleet.file.fleet}", next=RUN),)
-    found = (*_models(fleet, lock), *_runtimes(fleet, lock), *_ports(fleet, lock))
+    found = (*_models(fleet, lock), *_runtimes(fleet, lock), *_drivers(fleet, lock), *_ports(fleet, lock))
     return tuple(Problem(f"{where} {place}", what, next=RUN) for place, what in found)
 
 
@@ -83,6 +85,20 @@ def _runtimes(fleet: Fleet, lock: Lock) -> Iterator[tuple[str, str]]:
             )
     for key in sorted(set(lock.runtimes) - set(asked)):
         yield f"runtimes.{key}", "is no longer in the fleet file"
+
+
+def _drivers(fleet: Fleet, lock: Lock) -> Iterator[tuple[str, str]]:
+    for host in fleet.hosts:
+        driver, locked = fleet.driver_of(host), driver_of(lock, host)
+        if driver is None or not driver.installs:
+            continue
+        if locked is None:
+            yield "drivers", f"has none for {host}"
+        elif locked.question != driver.question:
+            yield (
+                f"drivers.{locked.set.name}",
+                f"answers {locked.question}, the fleet file asks for {driver.question}",
+            )
 
 
 def _ports(fleet: Fleet, lock: Lock) -> Iterator[tuple[str, str]]:

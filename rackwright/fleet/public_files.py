@@ -22,6 +22,7 @@ def _named(fleet: Fleet) -> Iterator[str]:
     if file.site.ca_bundle:
         yield file.site.ca_bundle
     yield from (mirror.key for mirror in file.site.apt_mirrors if mirror.key)
+    yield from (driver.key for driver in file.drivers if driver.key)
     if file.gateway.certificate:
         yield file.gateway.certificate.certificate
     if file.backup:

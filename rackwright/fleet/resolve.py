@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from urllib.parse import unquote, urlsplit
 
 from pydantic import ValidationError
@@ -13,7 +15,7 @@ from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.hub import Hub
 from rackwright.fleet.local_files import local_file, local_model
-from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, model_digest
+from rackwright.fleet.lock import DriverLock, Lock, ModelLock, RuntimeLock, model_digest
 from rackwright.fleet.model_files import UnfitFiles, choose
 from rackwright.fleet.ports import assign_ports
 from rackwright.fleet.sections.models import Model
@@ -29,12 +31,18 @@ RELEASES = "https://github.com/ggml-org/llama.cpp/releases/download"
 
 
 def resolve_lock(
-    fleet: Fleet, previous: Lock | None, *, upgrade: bool = False, on_progress: Progress = quiet
+    fleet: Fleet,
+    previous: Lock | None,
+    *,
+    drivers: Mapping[str, DriverLock] = MappingProxyType({}),
+    upgrade: bool = False,
+    on_progress: Progress = quiet,
 ) -> Lock:
     """Given a fleet and its lock so far, return a lock that answers every question of the fleet file.
 
     A question that didn't change keeps its answer, a branch its commit, and asks nobody; with `upgrade` all are
-    asked again, but for what names its bytes itself (a released version, a URL with its sha256).
+    asked again, but for what names its bytes itself (a released version, a URL with its sha256). `drivers` are the
+    answers that hosts gave.
     Raise FleetError with every question that has no answer, SecretError without the hub's token, RackwrightError
     where a server can't be asked.
     """
@@ -53,7 +61,13 @@ def resolve_lock(
         problems += error.problems
     if problems:
         raise FleetError(problems)
-    return Lock(fleet=fleet.file.fleet, models=models, runtimes=runtimes, ports=assign_ports(fleet, previous))
+    return Lock(
+        fleet=fleet.file.fleet,
+        models=models,
+        runtimes=runtimes,
+        drivers=drivers,
+        ports=assign_ports(fleet, previous),
+    )
 
 
 def default_build(runtime: Runtime) -> str:

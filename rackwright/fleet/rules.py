@@ -27,6 +27,7 @@ def check_rules(root: Entries, folder: Path, findings: Findings) -> None:
     _check_served_names(root, findings)
     _check_sources(root, folder, findings)
     _check_site(draft, folder, findings)
+    _check_drivers(draft, folder, findings)
     _check_runtimes(root, findings)
     _check_replicas(draft, findings)
     check_addresses(draft, findings)
@@ -119,6 +120,19 @@ def _check_site(draft: Draft, folder: Path, findings: Findings) -> None:
             "nothing says what happens to the apt sources that hosts have",
             "write apt_existing: replace (they are set aside, and come back without apt_mirror) or keep",
         )
+
+
+def _check_drivers(draft: Draft, folder: Path, findings: Findings) -> None:
+    """A host has one driver."""
+    seen: dict[str, AnyNode] = {}
+    for driver in draft.drivers():
+        _check_path(driver.get("key"), folder, findings)
+        on = driver.get("on")
+        if on is None and seen.setdefault("", driver) is not driver:
+            findings.add(driver, "another driver is for every host with GPUs already", "say which hosts with on:")
+        for host in draft.named(on):
+            if seen.setdefault(host, driver) is not driver:
+                findings.add(on or driver, f"{host} has a driver already, by another entry", "a host has one driver")
 
 
 def _check_path(node: AnyNode | None, folder: Path, findings: Findings) -> None:

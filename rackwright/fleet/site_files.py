@@ -16,7 +16,7 @@ _LOCAL = ("localhost", "127.0.0.0/8", "::1")
 
 @dataclass(frozen=True)
 class SiteFiles:
-    """Content of the files that `site:` names."""
+    """Content of the files that `site:` and `driver:` name."""
 
     ca_bundle: str | None = None
     """PEM."""
@@ -28,14 +28,16 @@ class SiteFiles:
 
 
 def site_files(fleet: Fleet) -> SiteFiles:
-    """Return the files that `site:` names. Raise FleetError where one can't be read or holds something else."""
+    """Return the files that the fleet file names so. Raise FleetError where one can't be read, or is no such file."""
     site, problems = fleet.file.site, list[Problem]()
     bundle, keyrings = None, dict[str, Keyring]()
     if site.ca_bundle:
         content = _read(fleet, site.ca_bundle, "site.ca_bundle", _is_no_bundle, problems)
         bundle = content.decode(errors="replace")
-    for key in dict.fromkeys(mirror.key for mirror in site.apt_mirrors if mirror.key):
-        keyrings[key] = Keyring(content=_read(fleet, key, "site.apt_mirror.key", _is_no_keyring, problems))
+    places = {mirror.key: "site.apt_mirror.key" for mirror in site.apt_mirrors if mirror.key}
+    places |= {driver.key: "driver.key" for driver in fleet.file.drivers if driver.key}
+    for key, place in places.items():
+        keyrings[key] = Keyring(content=_read(fleet, key, place, _is_no_keyring, problems))
     if problems:
         raise FleetError(problems)
     return SiteFiles(bundle, keyrings)

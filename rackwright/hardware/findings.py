@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from rackwright.hardware.command import MOST_XIDS
 from rackwright.hardware.gpu import Gpu
 from rackwright.hardware.hardware import Hardware
 from rackwright.hardware.xid import Cause, meaning
@@ -129,12 +130,15 @@ def _host(hardware: Hardware, gpus: tuple[Gpu, ...]) -> Iterator[Finding]:
 
 
 def _xids(hardware: Hardware, gpus: tuple[Gpu, ...]) -> Iterator[Finding]:
-    """One for each GPU and number, in the order of the first of them."""
+    """One for each GPU and number, in the order of the first; in the driver's own words where that is at fault."""
     index = {gpu.pci: gpu.index for gpu in gpus}
+    texts = {(xid.pci, xid.number): xid.text for xid in hardware.xids}
     for (pci, number), many in Counter((xid.pci, xid.number) for xid in hardware.xids).items():
         means = meaning(number)
         severity = Severity.NOTE if means.cause is Cause.APPLICATION else Severity.WARNING
         at = "" if pci in index else f" at {pci}"
-        times = "" if many == 1 else f", {many} times"
+        times = "" if many == 1 else f", {many} times" + (" or more" if many >= MOST_XIDS else "")
         what = f"Xid {number} since boot{times}{at}: {means.what}"
+        if means.cause is Cause.DRIVER:
+            what += f" ({texts[pci, number]})"
         yield Finding(index.get(pci), severity, what, means.next)

@@ -113,7 +113,7 @@ def newest_branch(generation: Generation) -> int | None:
     """Return the last driver branch that runs it; None: every newer one does, or the generation isn't known.
 
     https://docs.nvidia.com/cuda/cuda-toolkit-release-notes/ (CUDA 13 and drivers after 580 leave out Maxwell, Pascal
-    and Volta), https://nvidia.custhelp.com/app/answers/detail/a_id/3142 (Kepler: 470)
+    and Volta), https://packages.debian.org/bullseye/nvidia-kernel-source (Kepler: 470)
     """
     return _NEWEST.get(generation)
 
@@ -121,6 +121,7 @@ def newest_branch(generation: Generation) -> int | None:
 def oldest_branch(generation: Generation) -> int | None:
     """Return the first branch that runs a data centre card of it; None: it isn't known, or too old to matter.
 
-    Single cards came later: a B300 needs 580. https://docs.nvidia.com/datacenter/tesla/ (each branch's release notes)
+    Single cards came later, an HGX B200 with 570.133.20 (github.com/NVIDIA/cloud-native-docs, pull request 184). Each
+    branch's release notes have its cards: https://docs.nvidia.com/datacenter/tesla/
     """
     return _OLDEST.get(generation)

@@ -11,6 +11,7 @@ from rackwright.hardware.command import PATIENCE
 from rackwright.hardware.gpu import SmiReport
 from rackwright.hardware.nvidia_smi import parse_nvidia_smi, with_instances
 from rackwright.hardware.pci import NVIDIA, PciDevice, merged, parse_lspci, parse_sys_pci
+from rackwright.hardware.plain import plain
 from rackwright.hardware.xid import Xid as Xid
 from rackwright.hardware.xid import parse_xids
 
@@ -145,7 +146,9 @@ def _smi(text: str, listing: str) -> tuple[SmiReport | None, str | None, tuple[s
         return None, None, ()
     *_, code = re.findall(r"^rc ([0-9]{1,3})$", text, re.MULTILINE) or [""]
     said = re.sub(r"^rc [0-9]{1,3}$", "", text, flags=re.MULTILINE)
-    warnings = tuple(line.partition(":")[2].strip() for line in said.splitlines() if line.startswith("WARNING:"))
+    warnings = tuple(
+        plain(line.partition(":")[2], _SAID) for line in said.splitlines() if line.startswith("WARNING:")
+    )
     try:
         return with_instances(parse_nvidia_smi(said), listing), None, warnings
     except ValueError as error:
@@ -157,7 +160,7 @@ def _why(code: str, said: str, error: str) -> str:
         return f"gave no answer within {PATIENCE} seconds"
     if "<nvidia_smi_log>" in said or "<?xml" in said:
         return error
-    return " ".join(said.split())[:_SAID] or f"ended with {code} and said nothing"
+    return plain(said, _SAID) or f"ended with {code} and said nothing"
 
 
 def _numa(lines: list[str]) -> Iterator[NumaNode]:

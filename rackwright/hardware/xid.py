@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from rackwright.hardware.pci import address
+from rackwright.hardware.plain import plain
 
 _LINE = re.compile(r"NVRM: Xid \((?:PCI:)?(?P<pci>[0-9a-fA-F:.]{7,16})\): (?P<number>\d{1,5})(?:, |$)(?P<text>.*)")
 LONGEST = 200
@@ -72,7 +73,7 @@ _MEANINGS = {
     **{
         number: Meaning("error of an NVLink", _HARDWARE, _LINK) for number in (137, 144, 145, 146, 147, 148, 149, 150)
     },
-    154: Meaning("the driver asks for something, see its text", _DRIVER, "see the Xid before"),
+    154: Meaning("the driver asks for something", _DRIVER, "see the Xid before"),
     156: Meaning("a part of the GPU is taken out at the next reset", _HARDWARE, _RESET),
     157: Meaning("a part of the GPU could not be taken out", _HARDWARE, _REPLACE),
     158: Meaning("the GPU didn't answer in time", _HARDWARE, _RESET),
@@ -98,5 +99,5 @@ def parse_xids(log: str) -> tuple[Xid, ...]:
     """
     found = (_LINE.search(line) for line in log.splitlines())
     return tuple(
-        Xid(int(line["number"]), address(line["pci"]), line["text"].strip()[:LONGEST]) for line in found if line
+        Xid(int(line["number"]), address(line["pci"]), plain(line["text"], LONGEST)) for line in found if line
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from rackwright.engine import Stopping, stoppable
@@ -11,8 +11,10 @@ from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.backup import make_first
 from rackwright.lifecycle.drains import copy_drains
 from rackwright.lifecycle.engines import roll, settle
+from rackwright.lifecycle.gpus import PutOff, still_put_off
 from rackwright.lifecycle.leased import leased
 from rackwright.lifecycle.plan import Plan, Restart, plan
+from rackwright.lifecycle.reboot import pending, reboot_all
 from rackwright.lifecycle.remember import (
     compared,
     failure_audited,
@@ -23,13 +25,14 @@ from rackwright.lifecycle.remember import (
 )
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.talk import Talk
-from rackwright.run import Run
+from rackwright.run import Outcome, Run
 from rackwright.state.holding import Held
 
 STAGES = (
     "look at the hosts",
     "folders, packet filter and sshd",
     "the hosts themselves",
+    "GPUs: driver and kernel",
     "engines and gateways",
     "wait until every engine answers",
     "restart engines, one at a time",
@@ -42,6 +45,8 @@ class Options:
     only: tuple[str, ...] = ()
     """Roles; empty means all."""
     allow_outage: bool = False
+    reboot: bool = False
+    """Whether hosts reboot whose new driver acts after that only."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,7 @@ def apply(site: Site, options: Options, talk: Talk, confirm: Callable[[Plan], No
         if planned.empty:
             applied = Applied(planned.run)
         else:
+            refuse_swap(site, planned, reboot=options.reboot)
             confirm(planned)
             with stoppable(talk.heard) as stopping:
                 applied = _carry_out(_Work(site, held, options, talk, stopping), planned)
@@ -98,9 +104,10 @@ def _carry_out(work: _Work, planned: Plan) -> Applied:
     try:
         with failure_audited(work.site, work.held, run):
             restarts = _due(planned, run)
-            _settle(work, run, _waited(work, planned, run, restarts))
+            put_off = still_put_off(work.site, planned.put_off, _going(work.site, run))
+            _settle(work, run, _waited(work, run, restarts, put_off))
             _restart(work, run, restarts, restarted)
-            if crowded := _crowded(planned, run):
+            if crowded := tuple(waiting.replica for waiting in put_off if waiting.until_restarts):
                 _settle(work, run, crowded)
     except RackwrightError as error:
         return Applied(run, tuple(restarted), error)
@@ -111,6 +118,7 @@ def _change(work: _Work, planned: Plan) -> Run:
     """Change the hosts whose plan is whole; the others are not tried again."""
     from rackwright.deploys.baseline import baseline, entry
     from rackwright.deploys.confirm import confirm
+    from rackwright.deploys.gpu import gpu
     from rackwright.deploys.retire import retire
     from rackwright.deploys.site import service
 
@@ -120,7 +128,11 @@ def _change(work: _Work, planned: Plan) -> Run:
     run = _then(work, run, confirm)
     _stage(work.talk, 2)
     run = _then(work, run, baseline)
-    _stage(work.talk, 3)
+    if any(model.driver or model.cuda for model in work.site.models.values()):
+        _stage(work.talk, 3)
+        run = _then(work, run, gpu)
+        run += Run(unreachable=_driver_acts(work, run))
+    _stage(work.talk, 4)
     run += Run(unreachable=_drained_as_others(work, run, planned))
     run = _then(work, run, service)
     return _then(work, run, retire)
@@ -139,6 +151,20 @@ def _drained_as_others(work: _Work, run: Run, planned: Plan) -> dict[str, str]:
             act = f"drain {drain.replica.address}: {drain.record.reason}"
             note_leased_act(work.site, work.held, (drain.gateway,), act)
     return failed
+
+
+def _driver_acts(work: _Work, run: Run) -> dict[str, str]:
+    """Hosts whose engines can't start before a reboot: it was asked for, or they go no further."""
+    if run.interrupted:
+        return {}
+    waiting = pending(work.site, _going(work.site, run))
+    if work.options.reboot:
+        return reboot_all(work.site, work.held, waiting, work.talk, allow_outage=work.options.allow_outage)
+    return {
+        name: f"reboot pending: {why}; next: rackwright apply --reboot"
+        for name, why in waiting.items()
+        if any(replica.gpus for replica in work.site.fleet.replicas_on(name))
+    }
 
 
 def _then(work: _Work, run: Run, deploy: Callable[[], None]) -> Run:
@@ -161,19 +187,13 @@ def _due(planned: Plan, run: Run) -> tuple[Restart, ...]:
     return tuple(restart for restart in planned.restarts if restart.replica.host not in run.failed_hosts)
 
 
-def _waited(work: _Work, planned: Plan, run: Run, restarts: tuple[Restart, ...]) -> tuple[Replica, ...]:
+def _waited(work: _Work, run: Run, restarts: tuple[Restart, ...], put_off: tuple[PutOff, ...]) -> tuple[Replica, ...]:
     """Those that answer before the first engine is restarted: all but these, and who can't have his GPUs yet."""
-    others = {restart.replica for restart in restarts} | {waiting.replica for waiting in planned.put_off}
-    replicas = [replica for host in _going(work.site, run) for replica in work.site.fleet.replicas_on(host)]
-    for waiting in planned.put_off:
+    others = {restart.replica for restart in restarts} | {waiting.replica for waiting in put_off}
+    for waiting in put_off:
         work.talk.say(f"{waiting.replica.address}: {waiting.why}")
+    replicas = [replica for host in _going(work.site, run) for replica in work.site.fleet.replicas_on(host)]
     return tuple(replica for replica in replicas if replica not in others)
-
-
-def _crowded(planned: Plan, run: Run) -> tuple[Replica, ...]:
-    """Those that answer only when others have restarted with fewer GPUs, or other ones."""
-    crowded = [waiting.replica for waiting in planned.put_off if waiting.until_restarts]
-    return tuple(replica for replica in crowded if replica.host not in run.failed_hosts)
 
 
 def _settle(work: _Work, run: Run, replicas: tuple[Replica, ...]) -> None:
@@ -184,7 +204,7 @@ def _settle(work: _Work, run: Run, replicas: tuple[Replica, ...]) -> None:
     """
     if run.interrupted or "replica" not in (work.options.only or ("replica",)):
         return
-    _stage(work.talk, 4)
+    _stage(work.talk, 5)
 
     def returned(address: str) -> None:
         note_leased_act(work.site, work.held, gateways.hosts, f"undrain {address}")
@@ -203,7 +223,7 @@ def _restart(work: _Work, run: Run, restarts: tuple[Restart, ...], restarted: li
             should="every gateway should be there to send nothing to an engine while it restarts",
             next="rackwright apply",
         )
-    _stage(work.talk, 5)
+    _stage(work.talk, 6)
 
     def done(replica: Replica) -> None:
         restarted.append(replica)
@@ -229,7 +249,7 @@ def _saved(site: Site, applied: Applied, planned: Plan, talk: Talk) -> Applied:
     going = [place for place in planned.first_snapshots if place[0] not in applied.run.failed_hosts]
     if not going or applied.failure or applied.run.interrupted:
         return applied
-    _stage(talk, 6)
+    _stage(talk, 7)
     return replace(applied, failure=make_first(site, going, talk))
 
 
@@ -255,3 +275,27 @@ def refuse_closing(planned: Plan, *, agreed: bool) -> None:
         should="keep them with firewall.allow in the fleet file, or agree to close them",
         next="rackwright apply --close-ports",
     )
+
+
+def refuse_swap(site: Site, planned: Plan, *, reboot: bool) -> None:
+    """Raise RackwrightError naming each host whose engines run on another driver than would be installed.
+
+    They go on until they start again, and then find libraries that don't fit the module: so it belongs to a reboot.
+    """
+    swapped = [] if reboot else list(_swapped(site, planned))
+    if swapped:
+        raise RackwrightError(
+            "the driver would change under running engines:\n  " + "\n  ".join(swapped),
+            should="it acts after a reboot; until then none of these engines could start again",
+            next="rackwright drain HOST, then rackwright apply --reboot -l HOST",
+        )
+
+
+def _swapped(site: Site, planned: Plan) -> Iterator[str]:
+    for step in planned.run.steps:
+        host, driver = planned.surveyed.hosts.get(step.host), site.models[step.host].driver
+        if not (host and driver and step.role == "nvidia_driver" and step.operation.startswith("Install driver")):
+            continue
+        runs = [name for name, state in host.replicas.items() if state.active == "active"]
+        if step.outcome is Outcome.WOULD_CHANGE and runs and host.driver.loaded not in (None, driver.version):
+            yield f"{step.host}: module {host.driver.loaded} runs {', '.join(runs)}; it would become {driver.version}"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Set
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.site import Site
-from rackwright.lifecycle.survey import Survey, Surveyed
+from rackwright.lifecycle.survey import Survey, Surveyed, survey
 from rackwright.roles.replica.gpus import Given, given, render_gpus
 from rackwright.roles.replica.settings import Settings
 from rackwright.roles.replica.state import ReplicaState
@@ -82,3 +82,16 @@ def put_off(site: Site, surveyed: Survey, restarting: Set[Replica]) -> Iterator[
                 yield PutOff(replica, why, until_restarts=False)
             elif held & {device.uuid for device in gpus.devices.get(replica.name, ())}:
                 yield PutOff(replica, "waits for GPUs that an engine which restarts still has", until_restarts=True)
+
+
+def still_put_off(site: Site, before: tuple[PutOff, ...], hosts: Iterable[str]) -> tuple[PutOff, ...]:
+    """Of those that were put off, on these hosts, return who still is: a driver may have come since."""
+    left = [waiting for waiting in before if waiting.replica.host in set(hosts)]
+    asked = {waiting.replica.host for waiting in left if not waiting.until_restarts}
+    if not asked:
+        return tuple(left)
+    again = replace(site, models={name: site.models[name] for name in site.models if name in asked})
+    return (
+        *(waiting for waiting in left if waiting.until_restarts),
+        *(waiting for waiting in put_off(again, survey(again), set()) if not waiting.until_restarts),
+    )

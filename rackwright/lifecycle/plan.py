@@ -19,6 +19,7 @@ from rackwright.roles.backup.settings import OLDEST_RESTIC
 from rackwright.roles.fail2ban.bans import bans_us
 from rackwright.roles.firewall.closing import Closing, closing, locks_out, refusals
 from rackwright.roles.firewall.settings import Settings as Firewall
+from rackwright.roles.nvidia_driver.refusals import refusals as driver_refusals
 from rackwright.roles.people.refusals import refusals as people_refusals
 from rackwright.roles.replica.gpus import Given
 from rackwright.roles.replica.unit import render
@@ -78,6 +79,7 @@ def plan(site: Site, *, only: tuple[str, ...] = ()) -> Plan:
     refuse_restic(site, surveyed)
     refuse_people(site, surveyed)
     refuse_bans(site, surveyed)
+    refuse_driver(site, surveyed)
     refuse_gpus(site, surveyed)
     engines = "replica" in (only or ("replica",))
     restarting = tuple(restarts(site, surveyed)) if engines else ()
@@ -123,6 +125,17 @@ def refuse_restic(site: Site, surveyed: Survey) -> None:
         )
         for name, host in surveyed.hosts.items()
         if site.models[name].backup and host.backup.restic_is_old
+    ]
+    if problems:
+        raise FleetError(problems)
+
+
+def refuse_driver(site: Site, surveyed: Survey) -> None:
+    """Raise FleetError naming each host that has a driver of which the fleet file doesn't say what becomes."""
+    problems = [
+        replace(problem, where=f"{name}: {problem.where}")
+        for name, host in surveyed.hosts.items()
+        for problem in driver_refusals(host.driver, site.models[name].driver)
     ]
     if problems:
         raise FleetError(problems)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 
 from rackwright.errors import HostError
 from rackwright.gateway import DRAINS_COMMAND, DrainRecord, parse_drains
@@ -12,6 +13,7 @@ from rackwright.hardware.hardware import COMMAND as HARDWARE_COMMAND
 from rackwright.hardware.hardware import Hardware, parse_hardware
 from rackwright.lifecycle.site import Site
 from rackwright.operations.facts.filters import FILTERS_COMMAND, Filters, parse_filters
+from rackwright.operations.facts.found_driver import FOUND_DRIVER_COMMAND, FoundDriver, parse_found_driver
 from rackwright.operations.facts.listening import LISTENING_COMMAND, Socket, parse_listening
 from rackwright.operations.facts.people import Accounts, parse_people, people_command
 from rackwright.roles.backup.state import COMMAND as BACKUP_COMMAND
@@ -38,18 +40,19 @@ OUR_PROCESSES_COMMAND = "grep -ls '/rackwright-[^/]*[.]service' /proc/[0-9]*/cgr
 RECORD_COMMAND = "cat /var/lib/rackwright/record.json 2>/dev/null"
 
 # Ours are asked for twice: one that ends or begins while ss looks is known all the same.
-_COMMANDS = (
-    OUR_PROCESSES_COMMAND,
-    LISTENING_COMMAND,
-    OUR_PROCESSES_COMMAND,
-    FILTERS_COMMAND,
-    REPLICAS_COMMAND,
-    RECORD_COMMAND,
-    CONNECTED_COMMAND,
-    DRAINS_COMMAND,
-    BACKUP_COMMAND,
-    HARDWARE_COMMAND,
-)
+_PARTS = {
+    "ours before": OUR_PROCESSES_COMMAND,
+    "listening": LISTENING_COMMAND,
+    "ours after": OUR_PROCESSES_COMMAND,
+    "filters": FILTERS_COMMAND,
+    "replicas": REPLICAS_COMMAND,
+    "record": RECORD_COMMAND,
+    "connected": CONNECTED_COMMAND,
+    "drains": DRAINS_COMMAND,
+    "backup": BACKUP_COMMAND,
+    "driver": FOUND_DRIVER_COMMAND,
+    "hardware": HARDWARE_COMMAND,
+}
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,8 @@ class Surveyed:
     drains: Mapping[str, DrainRecord]
     """On a gateway: what it was told to send nothing to, by HOST/MODEL@N."""
     backup: BackupState
+    driver: FoundDriver
+    """Of its GPUs, whoever installed it."""
     people: Accounts
     """Users of the names in the fleet file, and whom we let in before."""
     hardware: Hardware = field(default_factory=Hardware)
@@ -105,23 +110,23 @@ def survey(site: Site) -> Survey:
 
 
 def _script(mark: str, people: tuple[str, ...]) -> str:
-    return f"\necho {mark}\n".join(f"(\n{part}\n)" for part in (*_COMMANDS, people_command(people)))
+    return f"\necho {mark}\n".join(f"(\n{part}\n)" for part in (*_PARTS.values(), people_command(people)))
 
 
 def _surveyed(output: str, mark: str) -> Surveyed:
-    told = [*output.split(f"{mark}\n"), *[""] * len(_COMMANDS)]
-    before, listening, after, filters, replicas, record, connected, drains, backup, hardware, people = told[
-        : len(_COMMANDS) + 1
-    ]
-    our_pids = {int(line.split("/")[2]) for line in (before + after).splitlines() if line}
+    told = dict(zip_longest((*_PARTS, "people"), output.split(f"{mark}\n"), fillvalue=""))
+    ours = (told["ours before"] + told["ours after"]).splitlines()
+    our_pids = {int(line.split("/")[2]) for line in ours if line}
+    ends = told["connected"].split()
     return Surveyed(
-        listening=tuple(socket for socket in parse_listening(listening) if socket.pid not in our_pids),
-        filters=parse_filters(filters),
-        replicas={state.replica: state for state in parse_replicas(replicas)},
-        record=record.strip(),
-        connected=Connected(*ends) if len(ends := connected.split()) == 2 else None,
-        drains=parse_drains(drains),
-        backup=parse_backup(backup),
-        people=parse_people(people.splitlines()),
-        hardware=parse_hardware(hardware),
+        listening=tuple(socket for socket in parse_listening(told["listening"]) if socket.pid not in our_pids),
+        filters=parse_filters(told["filters"]),
+        replicas={state.replica: state for state in parse_replicas(told["replicas"])},
+        record=told["record"].strip(),
+        connected=Connected(*ends) if len(ends) == 2 else None,
+        drains=parse_drains(told["drains"]),
+        backup=parse_backup(told["backup"]),
+        driver=parse_found_driver(told["driver"]),
+        people=parse_people(told["people"].splitlines()),
+        hardware=parse_hardware(told["hardware"]),
     )

@@ -12,7 +12,7 @@ from pyinfra.context import host
 
 from rackwright.operations.facts.packages import InstalledPackages
 
-_APT = (
+APT = (
     "DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l apt-get -q -y -o DPkg::Lock::Timeout=300 "
     "-o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold"
 )
@@ -33,7 +33,7 @@ def installed(
     found = host.get_fact(InstalledPackages)
     missing = tuple(package for package in packages if package not in found)
     if missing:
-        yield StringCommand(_outliving(_script(missing, unstarted, fresh_minutes)))
+        yield StringCommand(outliving(_script(missing, unstarted, fresh_minutes)))
 
 
 def _script(missing: tuple[str, ...], unstarted: tuple[str, ...], fresh_minutes: int) -> str:
@@ -48,14 +48,14 @@ def _script(missing: tuple[str, ...], unstarted: tuple[str, ...], fresh_minutes:
         ]
     steps += [
         f'[ -n "$(find {LISTS_STAMP} -mmin -{fresh_minutes} 2>/dev/null)" ] || '
-        f"{{ {_APT} update && mkdir -p {LISTS_STAMP.rsplit('/', 1)[0]} && touch {LISTS_STAMP}; }}",
-        f"{_APT} install --no-install-recommends -- {listed}",
+        f"{{ {APT} update && mkdir -p {LISTS_STAMP.rsplit('/', 1)[0]} && touch {LISTS_STAMP}; }}",
+        f"{APT} install --no-install-recommends -- {listed}",
     ]
     return "\n".join(steps)
 
 
-def _outliving(script: str) -> str:
-    """Run the script as a unit of its own, so that a lost connection doesn't cut dpkg off in the middle."""
+def outliving(script: str) -> str:
+    """Return a command that runs the script as a unit of its own: a lost connection doesn't cut dpkg off midway."""
     unit = f"rackwright-apt-{hashlib.sha256(script.encode()).hexdigest()[:8]}"
     return (
         f"systemd-run --quiet --wait --collect --expand-environment=no --unit={unit} sh -c {shlex.quote(script)} || "

@@ -13,6 +13,6 @@ class Settings(Frozen):
     keep_units: tuple[Line, ...] = ()
     """Every unit of ours that belongs here; any other rackwright-* unit is stopped and removed."""
     keep_files: tuple[HostPath, ...] = ()
-    """Every probe's script, proxy's folder, certificate and backups' file under /etc/rackwright that belongs here."""
+    """Every probe's script, proxy's folder, certificate, backups' and driver's file that belongs here."""
     keep_users: tuple[Line, ...] = ()
     """Every rw-* user that belongs here; any other is removed."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
-from rackwright.roles.site.settings import MARK, AptMirror, Settings
+from rackwright.roles.site.settings import MARK, AptMirror, Keyring, Settings
 
 
 def apt_conf(settings: Settings) -> str | None:
@@ -25,24 +25,27 @@ def apt_conf(settings: Settings) -> str | None:
     return "".join(f"{line}\n" for line in lines) or None
 
 
-def apt_sources(settings: Settings) -> str:
-    """Return the mirrors as deb822."""
-    return "\n".join(stanza for mirror in settings.mirrors for stanza in _stanzas(mirror))
+def apt_sources(settings: Settings, signed_by: Callable[[Keyring], str] | None = None) -> str:
+    """Return the mirrors as deb822. `signed_by` gives a keyring as a field, where its file isn't there."""
+    named = signed_by or (lambda keyring: f"Signed-By: {keyring.path}\n")
+    return "\n".join(stanza for mirror in settings.mirrors for stanza in _stanzas(mirror, named))
 
 
-def _stanzas(mirror: AptMirror) -> Iterator[str]:
+def _stanzas(mirror: AptMirror, signed_by: Callable[[Keyring], str]) -> Iterator[str]:
     flat = tuple(suite for suite in mirror.suites if suite.endswith("/"))
     if flat:
-        yield _stanza(mirror, flat, ())
+        yield _stanza(mirror, flat, (), signed_by)
     if deep := tuple(suite for suite in mirror.suites if suite not in flat):
-        yield _stanza(mirror, deep, mirror.components)
+        yield _stanza(mirror, deep, mirror.components, signed_by)
 
 
-def _stanza(mirror: AptMirror, suites: tuple[str, ...], components: tuple[str, ...]) -> str:
+def _stanza(
+    mirror: AptMirror, suites: tuple[str, ...], components: tuple[str, ...], signed_by: Callable[[Keyring], str]
+) -> str:
     fields = {"Types": "deb", "URIs": mirror.url, "Suites": " ".join(suites)}
     fields |= {"Components": " ".join(components)} if components else {}
-    fields |= {"Signed-By": mirror.keyring.path} if mirror.keyring else {}
-    return "".join(f"{key}: {value}\n" for key, value in fields.items())
+    text = "".join(f"{key}: {value}\n" for key, value in fields.items())
+    return text + signed_by(mirror.keyring) if mirror.keyring else text
 
 
 def pip_conf(settings: Settings) -> str | None:

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from rackwright.errors import FleetError, Problem
-from rackwright.fleet import resolve
 from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, model_digest
 from rackwright.fleet.lock_file import read_lock
+from rackwright.lifecycle import lock as lifecycle
 from rackwright.values import File
 from tests.cli.command_line import rackwright
 
@@ -29,7 +29,7 @@ def answers(monkeypatch):
             raise state["lock"]
         return state["lock"]
 
-    monkeypatch.setattr(resolve, "resolve_lock", resolve_lock)
+    monkeypatch.setattr(lifecycle, "lock", resolve_lock)
     return state
 
 

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 import subprocess
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rackwright.hardware.command import PATIENCE
+from rackwright.hardware.command import MOST_XIDS, PATIENCE
 from rackwright.hardware.findings import findings, no_driver
 from rackwright.hardware.hardware import COMMAND, Hardware, NumaNode, parse_hardware
 from tests.hardware.recorded_text import hardware, printed, recorded
@@ -109,6 +110,7 @@ def test_a_process_cannot_begin_a_part():
     assert parse_hardware(printed(smi=f"{named}rc 0\n")).loaded is None
 
 
+@settings(deadline=None)
 @given(
     st.text()
     | st.text(alphabet="mark0-9 \n<>/gpufactslspcisysmi:.[]").map(lambda text: printed(facts=text, sys=text))
@@ -119,6 +121,7 @@ def test_garbage_gives_empty_fields(text: str):
     assert found.report is None
 
 
+@settings(deadline=None)
 @given(machine=st.sampled_from(("h100", "v100", "mismatch")), data=st.data())
 def test_an_answer_that_was_cut_off_or_spoilt_is_read_as_far_as_it_goes(machine: str, data: st.DataObject):
     smi = recorded("mismatch.txt") if machine == "mismatch" else recorded(f"{machine}.xml")
@@ -196,6 +199,18 @@ def test_a_failing_nvidia_smi_is_quoted_and_the_kernels_log_is_read(tmp_path: Pa
     problem = no_driver(found)
     assert problem is not None
     assert "a reboot is pending" in problem.what
+
+
+def test_one_xid_by_the_thousand_pushes_no_other_out(tmp_path: Path):
+    write = _program(tmp_path)
+    write("nvidia-smi", "exit 9")
+    many = "NVRM: Xid (PCI:0000:17:00): 13, pid=%d, fault"
+    lost = "NVRM: Xid (PCI:0000:18:00): 79, pid=1, fallen off"
+    write("journalctl", f"echo '{lost}'; for i in $(seq 3000); do echo '{many}'; done; echo '{lost}'")
+    assert Counter((xid.number, xid.pci) for xid in _run(tmp_path).xids) == {
+        (79, "0000:18:00.0"): 2,
+        (13, "0000:17:00.0"): MOST_XIDS,
+    }
 
 
 def test_a_driver_that_is_hung_holds_up_nothing(tmp_path: Path):

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rackwright.hardware.gpu import Gpu, Link, MemoryHealth, Power
@@ -80,6 +80,12 @@ def test_what_the_newest_layout_renamed():
     assert one("<ecc_errors><channel_repair_pending>Yes</channel_repair_pending></ecc_errors>").health.pending
 
 
+def test_uncorrected_errors_of_all_kinds_are_added_up():
+    kinds = ("dram_uncorrectable", "sram_uncorrectable", "sram_uncorrectable_parity", "sram_uncorrectable_secded")
+    counted = "".join(f"<{kind}>{10**place}</{kind}>" for place, kind in enumerate(kinds))
+    assert one(f"<ecc_errors><volatile>{counted}</volatile></ecc_errors>").health.uncorrected == 1111
+
+
 def test_instances_get_their_uuids_from_the_list():
     report = with_instances(parse_nvidia_smi(recorded("a100-mig.xml")), recorded("a100-mig-list.txt"))
     assert [gpu.mig for gpu in report.gpus] == [True, False]
@@ -129,6 +135,7 @@ def test_what_is_no_report_is_refused_in_words(text: str, says: str):
         parse_nvidia_smi(text)
 
 
+@settings(deadline=None)
 @given(machine=st.sampled_from(MACHINES), data=st.data())
 def test_a_damaged_report_is_read_or_refused_but_breaks_nothing(machine: str, data: st.DataObject):
     text = recorded(f"{machine}.xml")

@@ -38,6 +38,10 @@ def test_a_long_text_is_cut():
     assert len(parse_xids("NVRM: Xid (PCI:0000:17:00): 13, " + "x" * 9999)[0].text) == LONGEST
 
 
+def test_what_a_program_calls_itself_moves_no_cursor():
+    assert parse_xids("NVRM: Xid (PCI:0000:17:00): 13, name=\x1b[2Jevil\x07")[0].text == "name=?[2Jevil?"
+
+
 @pytest.mark.parametrize(
     ("cause", "numbers"),
     [

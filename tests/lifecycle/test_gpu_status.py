@@ -39,7 +39,7 @@ def test_the_driver_in_words():
 
 
 def test_what_is_no_cards_is_the_hosts_warning_with_what_to_do():
-    assert list(host_warnings("gpu1", hardware("blackwell"))) == []
+    assert list(host_warnings("gpu1", hardware("h100"))) == []
     (warning,) = host_warnings("gpu1", hardware("mismatch"))
     assert warning.startswith("gpu1: libraries and loaded module (580.82.07) differ: a reboot is pending")
     assert warning.endswith("; next: drain the host and reboot it")

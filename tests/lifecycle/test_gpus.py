@@ -11,7 +11,7 @@ from rackwright.errors import FleetError
 from rackwright.fleet.fleet import Replica
 from rackwright.fleet.host.model import HostModel
 from rackwright.hardware.hardware import Hardware
-from rackwright.lifecycle.gpus import put_off, refuse_gpus
+from rackwright.lifecycle.gpus import put_off, refuse_gpus, still_put_off
 from rackwright.lifecycle.plan import restarts
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.survey import Survey, Surveyed, _surveyed
@@ -121,3 +121,22 @@ def test_more_gpus_than_a_host_has_are_refused_unless_it_tells_of_none(tmp_path:
         refuse_gpus(three, survey(replace(TWO, report=None)))
     refuse_gpus(three, survey(Hardware()))
     refuse_gpus(site(tmp_path, 1, 1), survey(TWO))
+
+
+def test_who_waited_for_a_driver_is_looked_at_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    two = site(tmp_path, 1, 1)
+    blind = survey(Hardware())
+    before = tuple(put_off(two, blind, set()))
+    now = [blind]
+    monkeypatch.setattr("rackwright.lifecycle.gpus.survey", lambda again: now[0])
+    assert still_put_off(two, before, ("gpu1",)) == before
+    now[0] = survey(TWO, running(two, 1, 0), running(two, 2, 1))
+    assert still_put_off(two, before, ("gpu1",)) == ()
+    assert still_put_off(two, before, ()) == ()
+
+
+def test_who_waits_for_engines_that_restart_is_not_looked_at_again(tmp_path: Path) -> None:
+    two = site(tmp_path, 1, 1)
+    crowded = survey(TWO, running(two, 1, 0, 1))
+    before = tuple(put_off(two, crowded, {restart.replica for restart in restarts(two, crowded)}))
+    assert still_put_off(two, before, ("gpu1",)) == before

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from rackwright.operations.facts.packages import InstalledPackages
+from rackwright.operations.facts.packages import Installed, InstalledPackages
 from rackwright.operations.packages import installed
 from tests.fakes import commands
 
@@ -34,5 +34,15 @@ def test_a_service_that_must_not_start_is_masked_before_and_disabled_after() -> 
 
 
 def test_half_installed_packages_are_not_installed() -> None:
-    printed = ["installed haproxy", "config-files nftables", "half-configured curl"]
-    assert InstalledPackages().process(printed) == {"haproxy"}
+    printed = [
+        "installed install haproxy 3.0-1",
+        "config-files deinstall nftables 1.1",
+        "half-configured install curl 8",
+    ]
+    assert set(InstalledPackages().process(printed)) == {"haproxy"}
+
+
+def test_versions_and_holds_are_told() -> None:
+    found = InstalledPackages().process(["installed hold nvidia-smi 550.163.01-2", "installed install curl 8.14-2"])
+    assert found["nvidia-smi"] == Installed("550.163.01-2", held=True)
+    assert found["curl"] == Installed("8.14-2", held=False)

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.host.backup import backup_of
 from rackwright.fleet.host.certificates import certificates_of
+from rackwright.fleet.host.driver import cuda_of, driver_settings, updates_beside
 from rackwright.fleet.host.firewall import firewall_of
 from rackwright.fleet.host.gateway import gateway_of
 from rackwright.fleet.host.layout import layout_of
@@ -37,12 +38,13 @@ def _host(
     gateway = gateway_of(fleet, lock, name, keys)
     vip = vip_of(fleet, name)
     backup = backup_of(fleet, lock, name)
+    driver = driver_settings(fleet, lock, name)
     return HostModel(
         name=name,
-        layout=layout_of(fleet, name, serving, gateway, vip, backup),
+        layout=layout_of(fleet, name, serving, gateway, vip, backup, driver),
         site=site_of(fleet, name, credentials.site_files),
         firewall=firewall_of(fleet, lock, name, vip),
-        baseline=fleet.file.hosts[name].baseline.decided(),
+        baseline=updates_beside(driver, fleet.file.hosts[name].baseline.decided()),
         never_shut_out=never_shut_out(fleet, name),
         people=people_of(fleet, name, today),
         certificates=certificates_of(fleet, name),
@@ -54,5 +56,7 @@ def _host(
         gateway=gateway,
         vip=vip,
         backup=backup,
+        driver=driver,
+        cuda=cuda_of(fleet, lock, name),
         credentials=credentials,
     )

@@ -13,26 +13,37 @@ from rackwright.roles.gateway.settings import FOLDER as GATEWAY
 from rackwright.roles.gateway.settings import Settings as Gateway
 from rackwright.roles.host_proxy.settings import FOLDER as HOST_PROXY
 from rackwright.roles.layout.settings import Settings
+from rackwright.roles.nvidia_driver.settings import FILES as DRIVER_FILES
+from rackwright.roles.nvidia_driver.settings import UNIT as DRIVER_UNIT
+from rackwright.roles.nvidia_driver.settings import Settings as Driver
 from rackwright.roles.vip.settings import FOLDER as VIP
 from rackwright.roles.vip.settings import UNIT as VIP_UNIT
 from rackwright.roles.vip.settings import Settings as Vip
 
 
 def layout_of(
-    fleet: Fleet, host: str, serving: Serving, gateway: Gateway | None, vip: Vip | None, backup: Backup | None
+    fleet: Fleet,
+    host: str,
+    serving: Serving,
+    gateway: Gateway | None,
+    vip: Vip | None,
+    backup: Backup | None,
+    driver: Driver | None,
 ) -> Settings:
     """Given what runs on this host, return the units, files and users that belong there."""
     return Settings(
         fleet=fleet.file.fleet,
         host=host,
         serves=bool(serving.replicas),
-        keep_units=tuple(sorted(_units(serving, gateway, vip, backup))),
-        keep_files=tuple(sorted(_files(serving, gateway, vip, backup))),
+        keep_units=tuple(sorted(_units(serving, gateway, vip, backup, driver))),
+        keep_files=tuple(sorted(_files(serving, gateway, vip, backup, driver))),
         keep_users=tuple(sorted({replica.user for replica in serving.replicas})),
     )
 
 
-def _units(serving: Serving, gateway: Gateway | None, vip: Vip | None, backup: Backup | None) -> Iterator[str]:
+def _units(
+    serving: Serving, gateway: Gateway | None, vip: Vip | None, backup: Backup | None, driver: Driver | None
+) -> Iterator[str]:
     yield FIREWALL_UNIT
     for replica in serving.replicas:
         yield replica.unit
@@ -46,9 +57,13 @@ def _units(serving: Serving, gateway: Gateway | None, vip: Vip | None, backup: B
         yield VIP_UNIT
     if backup:
         yield from backup.units
+    if driver:
+        yield DRIVER_UNIT
 
 
-def _files(serving: Serving, gateway: Gateway | None, vip: Vip | None, backup: Backup | None) -> Iterator[str]:
+def _files(
+    serving: Serving, gateway: Gateway | None, vip: Vip | None, backup: Backup | None, driver: Driver | None
+) -> Iterator[str]:
     for probe in serving.probes:
         yield from probe.scripts.values()
     if serving.host_proxy:
@@ -61,3 +76,5 @@ def _files(serving: Serving, gateway: Gateway | None, vip: Vip | None, backup: B
         yield VIP
     if backup:
         yield from backup.files
+    if driver:
+        yield from DRIVER_FILES

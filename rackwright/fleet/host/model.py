@@ -11,12 +11,14 @@ from rackwright.fleet.site_files import SiteFiles
 from rackwright.roles.backup.settings import Access
 from rackwright.roles.backup.settings import Settings as Backup
 from rackwright.roles.certificate.settings import Settings as Certificate
+from rackwright.roles.cuda.settings import Settings as Cuda
 from rackwright.roles.firewall.settings import Settings as Firewall
 from rackwright.roles.gateway.settings import Settings as Gateway
 from rackwright.roles.host_proxy.settings import Settings as HostProxy
 from rackwright.roles.layout.settings import Settings as Layout
 from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
 from rackwright.roles.model_store.settings import Settings as ModelStore
+from rackwright.roles.nvidia_driver.settings import Settings as Driver
 from rackwright.roles.people.settings import Settings as People
 from rackwright.roles.probe.settings import Settings as Probe
 from rackwright.roles.replica.settings import Settings as ReplicaUnit
@@ -65,5 +67,8 @@ class HostModel:
     credentials: Credentials = Credentials()
     people: People = field(default_factory=People)
     site: Site = field(default_factory=Site)
+    driver: Driver | None = None
+    """None: the host has no GPUs, or its driver is its own business."""
+    cuda: Cuda | None = None
     never_shut_out: tuple[Network, ...] = ()
     """By fail2ban, whatever they do."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from rackwright.errors import HostError, HostKeyError, UsageError
 from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.sections.driver import Driver
 from rackwright.hardware.hardware import COMMAND, Hardware, parse_hardware
 from rackwright.lifecycle.assess.assessed import Assessed, Assessment
 from rackwright.lifecycle.assess.facts import facts, figures
@@ -33,8 +34,19 @@ def expected_of(fleet: Fleet, host: str) -> Expected:
         models_at=settings.models_at,
         gpus=sum(replica.gpus for replica in fleet.replicas_on(host)),
         debian_only=host in fleet.gateways or host in fleet.control,
+        driver=_driver_of(fleet, host),
         one_of_several=len(with_gpus) > 1 and host in with_gpus,
     )
+
+
+def _driver_of(fleet: Fleet, host: str) -> Driver | None:
+    """What the fleet file says of it, also that it is to be left alone."""
+    left_alone = (driver for driver in fleet.file.drivers if driver.manage == "no" and host in _hosts(fleet, driver))
+    return fleet.driver_of(host) or next(left_alone, None)
+
+
+def _hosts(fleet: Fleet, driver: Driver) -> tuple[str, ...]:
+    return fleet.hosts if driver.on is None else fleet.named(driver.on)
 
 
 def stranger(written: str) -> Target:

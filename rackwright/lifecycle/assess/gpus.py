@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from rackwright.fleet.sections.driver import Driver
 from rackwright.hardware.findings import REPLACE, Finding, findings
 from rackwright.hardware.findings import Severity as FindingSeverity
 from rackwright.hardware.generation import generation_of, modules_for, newest_branch
@@ -16,7 +17,7 @@ BRANCH = 580
 """The driver branch that we propose: a long-lived one, and the last that serves Maxwell, Pascal and Volta."""
 NARROW = 8
 """Lanes: with less, weights load slowly, and the GPUs of one replica wait for each other."""
-_MANAGE = "say in the fleet file what becomes of it: driver: {manage: adopt | replace | no}"
+_MANAGE = "say in the fleet file what becomes of it: driver: {manage: adopt}, replace or no"
 
 
 def gpus_missing(hardware: Hardware, wanted: int | None) -> Iterator[Missing]:
@@ -70,23 +71,31 @@ _EACH: tuple[tuple[Callable[[Gpu], bool], Severity, str, str], ...] = (
 """What may hold of a single GPU: how it is known, how bad it is, what it is, and what to do."""
 
 
-def driver_missing(hardware: Hardware) -> Iterator[Missing]:
-    """Yield what stands between its GPUs and a driver that works."""
+def driver_missing(hardware: Hardware, driver: Driver | None) -> Iterator[Missing]:
+    """Yield what stands between its GPUs and a driver that works. `driver`: what the fleet file says of it."""
     if not hardware.nvidia:
         return
     yield from _unserved(hardware)
-    if hardware.dgx:
-        yield Missing("driver", Severity.WARNS, "DGX OS brings a driver of its own", _MANAGE)
-    elif hardware.report:
-        what = f"driver {hardware.report.driver} is there already"
-        yield Missing("driver", Severity.ADVISES, what, _MANAGE)
+    if hardware.report:
+        yield from _there(hardware, hardware.report, driver)
     elif hardware.loaded or hardware.smi_error:
         said = hardware.smi_error or "nvidia-smi isn't there"
         what = f"module {hardware.loaded or 'of no version'} is loaded, and the driver doesn't answer: {said}"
         yield Missing("driver", Severity.WARNS, what, f"reboot it; if it stays so, {_MANAGE}")
     else:
-        yield Missing("driver", Severity.WARNS, "no driver yet", _proposal(hardware))
+        yield Missing("driver", Severity.WARNS, "no driver yet", _proposal(hardware, driver))
     yield from _beside(hardware)
+
+
+def _there(hardware: Hardware, report: SmiReport, driver: Driver | None) -> Iterator[Missing]:
+    """What is found is named, unless the fleet file has decided."""
+    if driver is None:
+        whose = "DGX OS's own driver" if hardware.dgx else "driver"
+        severity = Severity.WARNS if hardware.dgx else Severity.ADVISES
+        yield Missing("driver", severity, f"{whose} {report.driver} is there already", _MANAGE)
+    elif driver.manage == "yes" and driver.branch and not f"{report.driver}.".startswith(f"{driver.branch}."):
+        what = f"driver {report.driver} is there, and the fleet file asks for {driver.branch}"
+        yield Missing("driver", Severity.ADVISES, what, "rackwright plan tells what apply does with it")
 
 
 def _unserved(hardware: Hardware) -> Iterator[Missing]:
@@ -108,10 +117,13 @@ def _modules(hardware: Hardware) -> str | None:
     return next((modules for modules in ("open", "proprietary") if all(modules in kind for kind in kinds)), None)
 
 
-def _proposal(hardware: Hardware) -> str:
-    """What `rackwright apply` would install, as the fleet file says it."""
-    driver = f'driver: {{branch: "{BRANCH}", modules: {_modules(hardware) or "open"}}}'
-    return f"rackwright apply installs it by {driver} of the fleet file; a reboot follows"
+def _proposal(hardware: Hardware, driver: Driver | None) -> str:
+    if driver is None:
+        wanted = f'driver: {{branch: "{BRANCH}", modules: {_modules(hardware) or "open"}}}'
+        return f"{wanted} in the fleet file; rackwright lock and apply --reboot install it"
+    if driver.installs:
+        return f"rackwright lock and apply --reboot install {driver.branch}"
+    return f"install one by hand: the fleet file says driver.manage: {driver.manage}"
 
 
 def _beside(hardware: Hardware) -> Iterator[Missing]:

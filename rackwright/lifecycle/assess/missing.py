@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from rackwright.fleet.sections.driver import Driver
 from rackwright.hardware.hardware import Hardware
 from rackwright.lifecycle.assess.assessed import Missing, Severity
 from rackwright.lifecycle.assess.facts import figures
@@ -31,6 +32,8 @@ class Expected:
     """That its replicas need together; None: it is in no fleet file."""
     debian_only: bool = False
     """Gateways and control hosts."""
+    driver: Driver | None = None
+    """What the fleet file says of it; None: nothing."""
     trust: str | None = None
     """What pins its key; None: `rackwright trust`."""
     one_of_several: bool = False
@@ -42,7 +45,7 @@ def missing(expected: Expected, hardware: Hardware, machine: Machine) -> tuple[M
     found = (
         *_system(expected, hardware, machine),
         *gpus_missing(hardware, expected.gpus),
-        *driver_missing(hardware),
+        *driver_missing(hardware, expected.driver),
         *_memory(hardware, machine),
         *_disk(expected, hardware, machine),
         *_network(expected, hardware),

@@ -25,7 +25,7 @@ class OurUnits(_Names):
 
 
 class OurFiles(_Names):
-    """Return, under /etc/rackwright, every script of a probe, folder of a proxy, file of a certificate or of backups.
+    """Return every script of a probe, folder of a proxy, file of a certificate, of backups or of the driver.
 
     What else stands there is one of a kind and always wanted, or not ours.
     """
@@ -36,7 +36,10 @@ class OurFiles(_Names):
             "'(' -type f -regex '/etc/rackwright/[^/]+@[0-9]+[.](probe|evidence|agent)' "
             "-o -type f -regex '/etc/rackwright/certificates/[^/]+[.](crt|key[.]cred)' "
             "-o -type f -regex '/etc/rackwright/backup/[^/]+' "
-            "-o -type d -regex '/etc/rackwright/(gateway|host-proxy|vip|backup)' ')' -print 2>/dev/null || true"
+            "-o -type d -regex '/etc/rackwright/(gateway|host-proxy|vip|backup)' ')' -print 2>/dev/null; "
+            "ls -d /etc/rackwright/boot-guard /etc/rackwright/gpus-ready /etc/kernel/postinst.d/zz-rackwright "
+            "/etc/default/grub.d/zz-rackwright.cfg /etc/modprobe.d/rackwright-gpus.conf "
+            "/etc/modules-load.d/rackwright-gpus.conf 2>/dev/null || true"
         )
 
 

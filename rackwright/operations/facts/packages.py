@@ -1,19 +1,29 @@
-"""Which Debian packages are installed."""
+"""Which Debian packages are installed, at which versions."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from pyinfra.api.facts import FactBase
 
 
-class InstalledPackages(FactBase[frozenset[str]]):
+@dataclass(frozen=True)
+class Installed:
+    version: str
+    held: bool
+    """Whether apt leaves it at this version."""
+
+
+class InstalledPackages(FactBase[dict[str, Installed]]):
     """Return the packages that are installed and configured: all, for every role asks the same question then."""
 
     def command(self) -> str:
-        return "dpkg-query -W -f '${db:Status-Status} ${Package}\\n'"
+        return "dpkg-query -W -f '${db:Status-Status} ${db:Status-Want} ${Package} ${Version}\\n'"
 
     @staticmethod
-    def default() -> frozenset[str]:
-        return frozenset()
+    def default() -> dict[str, Installed]:
+        return {}
 
-    def process(self, output: list[str]) -> frozenset[str]:
-        return frozenset(line.split()[1] for line in output if line.startswith("installed "))
+    def process(self, output: list[str]) -> dict[str, Installed]:
+        told = (line.split() for line in output if line.startswith("installed "))
+        return {name: Installed(version, want == "hold") for _, want, name, version in told}

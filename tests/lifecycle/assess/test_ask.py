@@ -46,7 +46,16 @@ def test_a_fleet_file_says_what_each_host_is_for(tmp_path: Path) -> None:
     gateway, first, alone = (expected_of(fleet, host) for host in ("gate1", "gpu1", "cpu1"))
     assert (gateway.gpus, gateway.debian_only, gateway.one_of_several) == (0, True, False)
     assert (first.gpus, first.debian_only, first.one_of_several, first.models_at) == (8, False, True, "/data/models")
+    assert (gateway.driver, first.driver and first.driver.branch) == (None, "580")
     assert (alone.gpus, alone.one_of_several, alone.address) == (0, False, "10.20.0.13")
+
+
+def test_a_driver_that_is_left_alone_is_a_decision_too(tmp_path: Path) -> None:
+    path = tmp_path / "site.yml"
+    path.write_text(FLEET.replace('driver: {branch: "580"}', "driver: {manage: no}"))
+    driver = expected_of(load_fleet(path), "gpu1").driver
+    assert driver is not None
+    assert driver.manage == "no"
 
 
 def test_a_host_that_cannot_be_asked_is_told_with_what_to_do() -> None:
@@ -98,6 +107,7 @@ models:
     place: [{on: [gpu1, gpu2], replicas: 4, gpus: 2}, {on: cpu1, gpus: 0}]
     names: [assistant]
     context: 4096
+driver: {branch: "580"}
 gateway: {on: [gate1], domain: llm.acme.internal}
 firewall: {admin_from: [10.0.0.0/8], clients_from: [10.0.0.0/8]}
 """

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from rackwright.fleet.sections.driver import Driver
 from rackwright.hardware.gpu import Link, MemoryHealth
 from rackwright.hardware.hardware import Hardware
 from rackwright.hardware.pci import PciDevice
@@ -15,7 +16,7 @@ BLOCKS, WARNS, ADVISES = Severity
 SWITCH = PciDevice("0000:05:00.0", "0680", "10de", "22a3")
 
 
-def found(seen: Hardware, **expected: Any) -> list[tuple[Severity, str, str]]:
+def found(seen: Hardware, **expected: Any) -> list[tuple[Severity, str, str | None]]:
     return [(one.severity, one.what, one.next) for one in assessed(seen, **expected).missing]
 
 
@@ -27,7 +28,7 @@ def said(seen: Hardware, **expected: Any) -> list[tuple[Severity, str]]:
 def test_a_host_that_has_everything_lacks_nothing() -> None:
     whole = assessed(hardware(), gpus=2)
     assert [(one.severity, one.what) for one in whole.missing] == [(ADVISES, "driver 580.95.05 is there already")]
-    assert "adopt | replace | no" in whole.missing[0].next
+    assert "driver: {manage: adopt}, replace or no" in str(whole.missing[0].next)
     assert whole.verdict is Verdict.READY
 
 
@@ -123,7 +124,27 @@ def test_a_limit_below_what_the_card_was_delivered_with_is_told() -> None:
 def test_the_driver_that_would_be_installed_follows_from_the_generation(device: str, modules: str) -> None:
     ((severity, what, do),) = found(bare(device=device))
     assert (severity, what) == (WARNS, "no driver yet")
-    assert f'driver: {{branch: "580", modules: {modules}}}' in do
+    assert f'driver: {{branch: "580", modules: {modules}}}' in str(do)
+
+
+@pytest.mark.parametrize(
+    ("driver", "there", "none"),
+    [
+        (Driver(branch="580"), [], "rackwright lock and apply --reboot install 580"),
+        (Driver(branch="580.9"), ["driver 580.95.05 is there, and the fleet file asks for 580.9"], "lock and apply"),
+        (Driver(branch="570"), ["driver 580.95.05 is there, and the fleet file asks for 570"], "lock and apply"),
+        (Driver(manage="replace", branch="570"), [], "rackwright lock and apply --reboot install 570"),
+        (Driver(manage="adopt"), [], "install one by hand: the fleet file says driver.manage: adopt"),
+        (Driver(manage="no"), [], "install one by hand: the fleet file says driver.manage: no"),
+    ],
+)
+def test_what_the_fleet_file_says_of_the_driver_is_not_asked_again(
+    driver: Driver, there: list[str], none: str
+) -> None:
+    assert [what for _, what, _ in found(hardware(), driver=driver)] == there
+    ((_, what, do),) = found(bare(), driver=driver)
+    assert what == "no driver yet"
+    assert none in str(do)
 
 
 def test_gpus_that_no_driver_serves_or_not_together_block() -> None:
@@ -154,7 +175,9 @@ def test_a_driver_that_does_not_answer_is_told_with_what_it_says() -> None:
 
 def test_dgx_os_is_no_other_system_and_its_driver_is_asked_about() -> None:
     told = found(hardware(dgx=True, system="ubuntu 22.04"))
-    assert [(severity, what) for severity, what, _ in told] == [(WARNS, "DGX OS brings a driver of its own")]
+    assert [(severity, what) for severity, what, _ in told] == [
+        (WARNS, "DGX OS's own driver 580.95.05 is there already")
+    ]
 
 
 def test_the_worst_comes_first_in_a_host_and_among_hosts() -> None:

@@ -1,0 +1,45 @@
+"""The driver of this host's GPUs, and what follows from it for updates."""
+
+from __future__ import annotations
+
+from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.lock import Lock, driver_of
+from rackwright.fleet.sections.baseline import Baseline
+from rackwright.roles.cuda.settings import Settings as Cuda
+from rackwright.roles.nvidia_driver.settings import Settings
+
+
+def driver_settings(fleet: Fleet, lock: Lock, host: str) -> Settings | None:
+    """Return the host's driver; None: it is its own business."""
+    driver = fleet.driver_of(host)
+    if driver is None or driver.manage == "no":
+        return None
+    gpus = sum(replica.gpus for replica in fleet.replicas_on(host))
+    locked = driver_of(lock, host) if driver.installs else None
+    if locked is None:
+        return Settings(manage=driver.manage, gpus=gpus)
+    return Settings(
+        manage=driver.manage,
+        set=locked.set,
+        version=locked.version,
+        kernel=locked.kernel,
+        modules=locked.modules,
+        fabric="fabric" in locked.needs,
+        gpus=gpus,
+    )
+
+
+def cuda_of(fleet: Fleet, lock: Lock, host: str) -> Cuda | None:
+    """Return the toolkit that was asked for on this host."""
+    driver, locked = fleet.driver_of(host), driver_of(lock, host)
+    if driver is None or driver.cuda is None or locked is None or locked.toolkit is None:
+        return None
+    return Cuda(version=driver.cuda, set=locked.toolkit)
+
+
+def updates_beside(driver: Settings | None, baseline: Baseline) -> Baseline:
+    """Return the baseline in which no update takes a package of the driver's set: some have names of their own."""
+    if driver is None or driver.set is None:
+        return baseline
+    names = sorted({package.name for package in driver.set.packages} | set(baseline.updates.exclude))
+    return baseline.model_copy(update={"updates": baseline.updates.model_copy(update={"exclude": tuple(names)})})

@@ -1,0 +1,271 @@
+"""Which packages make each host's driver and kernel: asked of one host of a kind, for all of that kind."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from shlex import join
+
+from rackwright.errors import FleetError, HostError, Problem
+from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.host.site import site_of
+from rackwright.fleet.lock import DriverLock, Lock
+from rackwright.fleet.openpgp import fingerprints, signed_by
+from rackwright.fleet.sections.driver import Driver
+from rackwright.fleet.site_files import SiteFiles, site_files
+from rackwright.fleet.targets import targets
+from rackwright.hardware.command import COMMAND as HARDWARE_COMMAND
+from rackwright.hardware.generation import generation_of, modules_for, newest_branch, oldest_branch
+from rackwright.hardware.hardware import Hardware, parse_hardware
+from rackwright.remote import Remote
+from rackwright.roles.nvidia_driver.layouts import Modules, Need
+from rackwright.roles.nvidia_driver.repository import FINGERPRINTS, Repository, repository_of
+from rackwright.roles.nvidia_driver.resolve import COMPONENTS, Asked, Resolved, Sources, parse, script
+from rackwright.roles.site.configuration import apt_conf, apt_sources
+from rackwright.roles.site.settings import Settings as Site
+
+_KERNEL_COMMAND = "dpkg-query -W -f '${db:Status-Status} ${Package}\\n' 'linux-image-*' 2>/dev/null || true"
+_KERNELS = {"debian": "linux-image-{architecture}", "ubuntu": "linux-image-generic"}
+_RESOLVE_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What hosts share that have the same set."""
+
+    driver: Driver
+    system: str
+    architecture: str
+    needs: tuple[Need, ...]
+    modules: Modules
+    kernel: str
+    """Package that brings it."""
+
+
+def resolve_drivers(fleet: Fleet, previous: Lock | None, *, upgrade: bool) -> dict[str, DriverLock]:
+    """Return a set of packages for each host whose driver is ours to choose, by the set's name.
+
+    What didn't change keeps its answer and asks no host, unless `upgrade`. Raise FleetError with every host that has
+    no answer, HostError where one can't be asked.
+    """
+    drivers = {name: driver for name in fleet.hosts if (driver := fleet.driver_of(name)) and driver.installs}
+    kept = {} if previous is None or upgrade else _kept(previous, drivers)
+    left = {name: driver for name, driver in drivers.items() if not any(name in one.hosts for one in kept.values())}
+    if not left:
+        return kept
+    with Remote(targets(fleet)) as remote:
+        return _asked(_Asking(fleet, remote, site_files(fleet)), left, kept)
+
+
+def _kept(previous: Lock, drivers: Mapping[str, Driver]) -> dict[str, DriverLock]:
+    """The sets that still answer what is asked, with the hosts for which they do."""
+    found: dict[str, DriverLock] = {}
+    for name, locked in previous.drivers.items():
+        hosts = tuple(host for host in locked.hosts if host in drivers and drivers[host].question == locked.question)
+        if hosts:
+            found[name] = locked.model_copy(update={"hosts": hosts})
+    return found
+
+
+@dataclass(frozen=True)
+class _Asking:
+    fleet: Fleet
+    remote: Remote
+    files: SiteFiles
+
+
+def _asked(asking: _Asking, drivers: Mapping[str, Driver], kept: dict[str, DriverLock]) -> dict[str, DriverLock]:
+    kinds = _kinds(asking, drivers)
+    found = dict(kept)
+    problems: list[Problem] = []
+    for kind, hosts in _grouped(kinds).items():
+        try:
+            same = next((one for one in found.values() if _answers(one, kind)), None)
+            locked = same or _resolve(asking, kind, hosts[0])
+        except FleetError as error:
+            problems += error.problems
+            continue
+        known = found.get(locked.set.name, locked)
+        found[locked.set.name] = locked.model_copy(update={"hosts": _in_order(asking.fleet, (*known.hosts, *hosts))})
+    if problems:
+        raise FleetError(problems)
+    return found
+
+
+def _in_order(fleet: Fleet, hosts: Iterable[str]) -> tuple[str, ...]:
+    wanted = set(hosts)
+    return tuple(name for name in fleet.hosts if name in wanted)
+
+
+def _answers(locked: DriverLock, kind: Kind) -> bool:
+    return (locked.question, locked.system, locked.architecture, locked.needs, locked.modules) == (
+        *(kind.driver.question, kind.system, kind.architecture, kind.needs, kind.modules),
+    ) and locked.kernel_package == kind.kernel
+
+
+def _grouped(kinds: Mapping[str, Kind]) -> dict[Kind, tuple[str, ...]]:
+    return {kind: tuple(name for name, one in kinds.items() if one == kind) for kind in dict.fromkeys(kinds.values())}
+
+
+def _kinds(asking: _Asking, drivers: Mapping[str, Driver]) -> dict[str, Kind]:
+    mark = secrets.token_hex(16)
+    answers = asking.remote.run_on(drivers, f"(\n{_KERNEL_COMMAND}\n)\necho {mark}\n(\n{HARDWARE_COMMAND}\n)")
+    kinds: dict[str, Kind] = {}
+    problems: list[Problem] = []
+    for name, answer in answers.items():
+        if isinstance(answer, HostError):
+            raise answer
+        kernels, _, hardware = answer.stdout.partition(f"{mark}\n")
+        try:
+            kinds[name] = kind_of(drivers[name], parse_hardware(hardware), kernels)
+        except ValueError as error:
+            problems.append(Problem(f"{asking.fleet.path} driver", f"{name}: {error}"))
+    if problems:
+        raise FleetError(problems)
+    return kinds
+
+
+def kind_of(driver: Driver, hardware: Hardware, kernels: str) -> Kind:
+    """Given a host's hardware and its packages of kernels, return what its set depends on.
+
+    Raise ValueError where its GPUs can't have what is asked.
+    """
+    system = hardware.system.partition(" ")[0]
+    if system not in COMPONENTS:
+        raise ValueError(f"runs {hardware.system or 'an unknown system'}; drivers are installed on Debian and Ubuntu")
+    return Kind(
+        driver=driver,
+        system=hardware.system,
+        architecture=hardware.architecture,
+        needs=_needs(hardware),
+        modules=_modules(driver, hardware),
+        kernel=driver.kernel or _kernel(kernels, _KERNELS[system].format(architecture=hardware.architecture)),
+    )
+
+
+def _kernel(kernels: str, otherwise: str) -> str:
+    """The package that brings new kernels has no version in its name."""
+    installed = [line.split()[1] for line in kernels.splitlines() if line.startswith("installed ")]
+    return next((name for name in installed if not name.removeprefix("linux-image-")[:1].isdigit()), otherwise)
+
+
+def _needs(hardware: Hardware) -> tuple[Need, ...]:
+    if not hardware.nvswitches:
+        return ()
+    return (
+        ("fabric", "subnet")
+        if any(modules_for(generation_of(gpu)) == {"open"} for gpu in hardware.nvidia)
+        else ("fabric",)
+    )
+
+
+def _modules(driver: Driver, hardware: Hardware) -> Modules:
+    gpus, major = hardware.nvidia, int((driver.branch or "0").partition(".")[0])
+    for gpu in gpus:
+        newest, oldest = newest_branch(generation_of(gpu)), oldest_branch(generation_of(gpu))
+        if newest and major > newest:
+            raise ValueError(f"{gpu.name or gpu.device} is not in branch {driver.branch}; {newest} is its last")
+        if oldest and major < oldest:
+            raise ValueError(f"{gpu.name or gpu.device} is not in branch {driver.branch} yet; {oldest} is its first")
+    fit = [
+        modules
+        for modules in ("open", "proprietary")
+        if all(modules in modules_for(generation_of(gpu)) for gpu in gpus)
+    ]
+    if not fit:
+        raise ValueError("no kernel modules drive all of its GPUs: they are of too different generations")
+    if driver.modules and driver.modules not in fit:
+        raise ValueError(f"its GPUs need {fit[0]} modules; driver.modules asks for {driver.modules}")
+    return driver.modules or ("open" if fit[0] == "open" else "proprietary")
+
+
+def _resolve(asking: _Asking, kind: Kind, host: str) -> DriverLock:
+    where = f"{asking.fleet.path} driver"
+    driver, sources = kind.driver, _sources(asking, kind, host)
+    asked = Asked(driver.branch or "", kind.modules, kind.kernel, kind.needs, driver.cuda)
+    command = script(asked, sources, f"/run/rackwright-resolve-{secrets.token_hex(8)}")
+    answer = asking.remote.connection(host).run("sh -s", stdin=command, timeout=_RESOLVE_SECONDS)
+    if not answer.ok:
+        said = " ".join(answer.last_lines(8)).strip()
+        raise FleetError([Problem(where, f"{host}: {said}", "check driver.branch and driver.source")])
+    try:
+        return _locked(kind, parse(answer.stdout, sources))
+    except ValueError as error:
+        raise FleetError([Problem(where, f"{host}: {error}")]) from None
+
+
+def _locked(kind: Kind, resolved: Resolved) -> DriverLock:
+    return DriverLock(
+        question=kind.driver.question,
+        system=kind.system,
+        architecture=kind.architecture,
+        needs=kind.needs,
+        modules=kind.modules,
+        hosts=(),
+        version=resolved.version,
+        kernel=resolved.kernel,
+        kernel_package=kind.kernel,
+        install=resolved.install,
+        packages=resolved.packages,
+        cuda=resolved.toolkit,
+    )
+
+
+def _sources(asking: _Asking, kind: Kind, host: str) -> Sources:
+    site, driver = site_of(asking.fleet, host, asking.files), kind.driver
+    own = "" if driver.source == "distribution" else _repository(asking, kind, host, site)
+    return Sources(
+        sources="\n".join(
+            text for text in (apt_sources(site, lambda keyring: signed_by(keyring.content)), own) if text
+        ),
+        others=not site.replace,
+        components=COMPONENTS[kind.system.partition(" ")[0]] if driver.source == "distribution" else "",
+        own=_repository_url(kind) if own else "",
+        settings=apt_conf(site.model_copy(update={"route": site.route.model_copy(update={"ca_bundle": None})})) or "",
+        authorities=site.ca_bundle or "",
+    )
+
+
+def _repository_url(kind: Kind) -> str:
+    driver = kind.driver
+    if driver.path:
+        return f"file://{driver.path}"
+    return driver.mirror or repository_of(kind.system, kind.architecture).url
+
+
+def _repository(asking: _Asking, kind: Kind, host: str, site: Site) -> str:
+    """The driver's own repository as deb822, with its key."""
+    driver = kind.driver
+    if driver.key:
+        keyring = asking.files.keyrings[driver.key].content
+    elif driver.path:
+        # What the lock names is verified by its sha256 whenever it is used.
+        return f"Types: deb\nURIs: file:{driver.path}\nSuites: ./\nTrusted: yes\n"
+    else:
+        keyring = _vendor_key(asking, kind, host, site)
+    return f"Types: deb\nURIs: {_repository_url(kind)}\nSuites: ./\n{signed_by(keyring)}"
+
+
+def _vendor_key(asking: _Asking, kind: Kind, host: str, site: Site) -> bytes:
+    """NVIDIA's key, from the repository itself, if it is the one that we know."""
+    repository: Repository = repository_of(kind.system, kind.architecture)
+    url = f"{_repository_url(kind).rstrip('/')}/{repository.key_file}"
+    options = site.route.model_copy(update={"ca_bundle": None}).curl_options
+    command = join(("curl", "-q", "-sS", "--fail", "--location", "-m", "60", *options, "--", url))
+    answer = asking.remote.connection(host).run(command, timeout=90)
+    where = f"{asking.fleet.path} driver"
+    if not answer.ok:
+        said = " ".join(answer.last_lines()).strip()
+        should = "check driver.mirror and site.proxy, or name the keyring with driver.key"
+        raise FleetError([Problem(where, f"{host}: {url}: {said}", should)])
+    try:
+        found = fingerprints(answer.stdout_bytes)
+    except ValueError as error:
+        raise FleetError([Problem(where, f"{url} {error}", "should be NVIDIA's public key")]) from None
+    if not found or not set(found) <= FINGERPRINTS:
+        known = ", ".join(sorted(FINGERPRINTS))
+        raise FleetError(
+            [Problem(where, f"{url} holds {', '.join(found) or 'no key'}", f"NVIDIA's keys are {known}")]
+        )
+    return answer.stdout_bytes

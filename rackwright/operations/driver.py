@@ -1,0 +1,77 @@
+"""What the running kernel has of the driver, brought to what is installed as far as that goes without a reboot."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Generator
+
+from pyinfra.api.command import PyinfraCommand, StringCommand
+from pyinfra.api.operation import operation
+from pyinfra.context import host
+
+from rackwright.operations.diffs import show
+from rackwright.operations.facts.driver import RunningDriver
+from rackwright.operations.facts.found_driver import FoundDriverFact
+from rackwright.operations.facts.unit import UnitState
+from rackwright.operations.notes import note
+from rackwright.operations.own_file import own_file_commands
+from rackwright.operations.unit import adopt
+
+PENDING = "reboot pending"
+"""How a note begins that says that only a reboot brings the running kernel to what is installed."""
+
+
+@operation()
+def run_installer_gone() -> Generator[PyinfraCommand]:
+    """Afterwards nothing is left of a driver that a .run installer put on the host."""
+    if program := host.get_fact(FoundDriverFact).run:
+        show(f"- {program}")
+        yield StringCommand(
+            f"{shlex.quote(program)} {'' if program.endswith('uninstall') else '--uninstall '}--silent"
+        )
+
+
+@operation()
+def nouveau_off(*, path: str, content: str) -> Generator[PyinfraCommand]:
+    """Afterwards nothing loads nouveau at boot. The initramfs is made anew only where one brings it."""
+    early = host.get_fact(RunningDriver, path=path).nouveau_early
+    yield from own_file_commands(path=path, content=content)
+    if early:
+        show("nouveau is in an initramfs: they are made anew")
+        yield StringCommand("update-initramfs -u -k all >/dev/null")
+
+
+@operation()
+def modules_at_boot(*, path: str, content: str, peermem: str, word: str) -> Generator[PyinfraCommand]:
+    """Afterwards the kernel loads these modules at boot; `peermem` is the content where there are RDMA cards."""
+    yield from own_file_commands(
+        path=path, content=peermem if host.get_fact(RunningDriver, path=word).rdma else content
+    )
+
+
+@operation()
+def driver_loaded(*, version: str | None, path: str) -> Generator[PyinfraCommand]:
+    """Afterwards the running kernel has the module, as far as it can: what needs a reboot is named, never done."""
+    found = host.get_fact(RunningDriver, path=path)
+    if found.loaded and version and found.loaded != version:
+        note(f"{PENDING}: module {found.loaded} runs, {version} is installed")
+    elif found.nouveau and not found.loaded:
+        note(f"{PENDING}: nouveau has the GPUs")
+    elif not found.loaded and not found.loadable:
+        note(f"{PENDING}: the running kernel has no NVIDIA module")
+    elif not found.loaded:
+        yield StringCommand("modprobe nvidia && modprobe nvidia-uvm")
+
+
+@operation()
+def gpu_service(*, unit: str, path: str) -> Generator[PyinfraCommand]:
+    """Afterwards this unit starts at boot, and runs if the driver does: without it, it would only fail."""
+    if host.get_fact(RunningDriver, path=path).loaded:
+        yield from adopt(unit=unit)
+    else:
+        yield from _enabled(unit)
+
+
+def _enabled(unit: str) -> Generator[PyinfraCommand]:
+    if host.get_fact(UnitState, unit=unit).file == "disabled":
+        yield StringCommand(f"systemctl --quiet enable -- {shlex.quote(unit)}")

@@ -1,0 +1,54 @@
+# Usage: install FOLDER [PACKAGE…]. Every .deb in FOLDER is installed afterwards and the PACKAGEs are gone, the module
+# built for the kernel of the next boot and the running one; or it doesn't build, and nothing but kernels was installed,
+# none of them the default.
+set -eu
+folder=$1
+shift
+guard=/etc/rackwright/boot-guard disabled=/etc/dkms/no-autoinstall stamp=/var/lib/apt/periodic/update-success-stamp
+export LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l
+apt() { apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@"; }
+install() { apt install --no-install-recommends --allow-downgrades --allow-change-held-packages -- "$@"; }
+kernels() { for k in /boot/vmlinuz-*; do [ ! -e "$k" ] || echo "${k#/boot/vmlinuz-}"; done | sort -rV; }
+say() { printf '%s\n' "$*" >&2; }
+work=$(mktemp -d /var/tmp/rackwright-build-XXXXXXXX)
+mkdir -p /etc/dkms "$work/tree"
+[ -e "$disabled" ] || ours=$disabled
+trap 'rm -rf -- "$work" ${ours:+"$ours"}' EXIT
+# Packages' own scripts build nothing: a failure in them would leave half of a set.
+: >>"$disabled"
+"$guard" hold
+[ -n "$(find $stamp -mmin -60 2>/dev/null)" ] || { apt update && mkdir -p "${stamp%/*}" && touch $stamp; } || say 'old package lists are used'
+command -v dkms >/dev/null || [ -e "$(echo "$folder"/dkms_*.deb)" ] || install dkms
+for deb in "$folder"/linux-*.deb; do [ ! -e "$deb" ] || { install "$folder"/linux-*.deb; break; }; done
+for deb in "$folder"/*dkms*.deb "$folder"/*kernel-source*.deb; do
+  [ ! -e "$deb" ] || case $deb in */dkms_*) install "$deb" ;; *) dpkg-deb -x "$deb" "$work/root" ;; esac
+done
+newest=$(kernels | head -n 1)
+[ -e "/boot/vmlinuz-$(uname -r)" ] && running=$(uname -r) || running=
+[ "$running" != "$newest" ] || running=
+for conf in "$work"/root/usr/src/*/dkms.conf; do
+  [ -e "$conf" ] || continue
+  of=$(basename "${conf%/dkms.conf}") name=$(sed -n 's/^PACKAGE_NAME="*\([^"]*\)"*$/\1/p' "$conf")
+  version=${of#"$name-"}
+  for k in $newest $running; do
+    say "building $name $version for kernel $k"
+    if dkms build -m "$name" -v "$version" -k "$k" --sourcetree "$work/root/usr/src" --dkmstree "$work/tree" >"$work/log" 2>&1; then continue; fi
+    say "$name $version doesn't build for kernel $k:"
+    grep -hE ' error: |fatal error|^ERROR|[*][*][*]|Error!' "$work/tree/$name/$version/build/make.log" "$work/log" 2>/dev/null |
+      sed "s,$work/tree/$name/$version/build/,,g" | cut -c 1-240 | head -n 8 >&2
+    if [ "$k" = "$newest" ]; then "$guard" || true; say 'nothing of the driver was changed; the next boot takes the kernel that it would have taken'; exit 1; fi
+  done
+done
+# NAME- is how apt-get takes one out in the same step.
+for gone; do shift; set -- "$@" "$gone-"; done
+install "$folder"/*.deb "$@"
+for built in "$work"/tree/*/*/*/*/module; do
+  [ -e "$built" ] || continue
+  path=${built#"$work/tree/"} name=${path%%/*} rest=${path#*/} version=${rest%%/*}
+  k=${rest#*/} k=${k%%/*}
+  dkms status -m "$name" -v "$version" | grep -q . || dkms add -m "$name" -v "$version" >/dev/null
+  mkdir -p "/var/lib/dkms/$name/$version"
+  [ -e "/var/lib/dkms/$name/$version/$k" ] || cp -a "$work/tree/$name/$version/$k" "/var/lib/dkms/$name/$version/"
+  dkms install -m "$name" -v "$version" -k "$k" --force >"$work/log" 2>&1 || { tail -n 8 "$work/log" >&2; exit 1; }
+done
+"$guard"

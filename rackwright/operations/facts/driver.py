@@ -1,0 +1,46 @@
+"""What the running kernel has of the driver."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyinfra.api.facts import FactBase
+
+
+@dataclass(frozen=True)
+class Running:
+    loaded: str | None = None
+    """Version of the NVIDIA module that the kernel runs."""
+    loadable: bool = False
+    """Whether the running kernel has an NVIDIA module among its files."""
+    nouveau: bool = False
+    """Whether nouveau has the GPUs now."""
+    nouveau_early: bool = False
+    """Whether an initramfs brings nouveau."""
+    rdma: bool = False
+    """Whether there are network cards that could read GPUs' memory."""
+
+
+class RunningDriver(FactBase[Running]):
+    """Return the host's state. An initramfs is listed only where it is newer than our word on nouveau."""
+
+    def command(self, path: str) -> str:
+        return (
+            '[ ! -r /sys/module/nvidia/version ] || echo "loaded $(cat /sys/module/nvidia/version)"; '
+            "[ ! -d /sys/module/nouveau ] || echo nouveau; "
+            "m=$(find /lib/modules/$(uname -r) -name 'nvidia*.ko*' -print -quit 2>/dev/null); "
+            '[ -z "$m" ] || echo loadable; '
+            '[ -z "$(ls /sys/class/infiniband 2>/dev/null)" ] || echo rdma; '
+            f'for i in /boot/initrd.img-*; do if [ ! -e {path} ] || [ ! {path} -ot "$i" ]; then '
+            "! lsinitramfs \"$i\" 2>/dev/null | grep -q '/nouveau[.]ko' || { echo nouveau_early; break; }; fi; done"
+        )
+
+    @staticmethod
+    def default() -> Running:
+        return Running()
+
+    def process(self, output: list[str]) -> Running:
+        told = {key: value for key, _, value in (line.partition(" ") for line in output)}
+        return Running(
+            told.get("loaded") or None, *(key in told for key in ("loadable", "nouveau", "nouveau_early", "rdma"))
+        )

@@ -1,0 +1,91 @@
+"""The driver that a host has already, and whose it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from pyinfra.api.facts import FactBase
+
+from rackwright.package_set import ROOT
+
+FOUND_DRIVER_COMMAND = rf"""
+[ ! -e /etc/dgx-release ] || echo dgx yes
+for f in /usr/bin/nvidia-uninstall /usr/bin/nvidia-installer; do
+if [ -x "$f" ] && ! dpkg -S "$f" >/dev/null 2>&1; then echo "run $f"; break; fi; done
+[ ! -r /sys/module/nvidia/version ] || echo "loaded $(cat /sys/module/nvidia/version)"
+[ ! -r {ROOT}/driver.installed ] || echo "ours $(cat {ROOT}/driver.installed)"
+dpkg-query -W -f 'package ${{db:Status-Status}} ${{Package}} ${{Version}}\n' \
+'nvidia-*' 'libnvidia-*' 'libcuda1' 'linux-modules-nvidia-*' 'firmware-nvidia-*' 2>/dev/null || true
+"""
+_MODULES = ("nvidia-*dkms*", "linux-modules-nvidia-*", "nvidia-kernel-[0-9]*")
+_PRECOMPILED = ("linux-modules-nvidia-*", "nvidia-kernel-[0-9]*")
+
+
+@dataclass(frozen=True)
+class FoundDriver:
+    packages: tuple[tuple[str, str], ...] = ()
+    """Name and version of what is installed and sounds like a driver."""
+    run: str | None = None
+    """A .run installer's own program, where one installed the driver."""
+    dgx: bool = False
+    loaded: str | None = None
+    """Version of the module that the kernel runs."""
+    ours: str | None = None
+    """Name of the set that we installed."""
+
+    @property
+    def modules(self) -> tuple[tuple[str, str], ...]:
+        """The packages that bring kernel modules."""
+        return tuple(one for one in self.packages if any(fnmatchcase(one[0], name) for name in _MODULES))
+
+    @property
+    def precompiled(self) -> bool:
+        return any(fnmatchcase(name, pattern) for name, _ in self.packages for pattern in _PRECOMPILED)
+
+    @property
+    def going(self) -> tuple[str, ...]:
+        """The packages that leave with it: what brings modules, and all of the same version."""
+        modules = dict(self.modules)
+        versions = {upstream(version) for version in modules.values()}
+        return tuple(name for name, version in self.packages if name in modules or upstream(version) in versions)
+
+    @property
+    def there(self) -> bool:
+        return bool(self.run or self.dgx or self.loaded or self.modules)
+
+
+def parse_found_driver(output: str) -> FoundDriver:
+    """Given what FOUND_DRIVER_COMMAND printed, return what it found."""
+    told: dict[str, str] = {}
+    packages = []
+    for line in output.splitlines():
+        key, _, value = line.partition(" ")
+        words = value.split()
+        if key == "package" and words[:1] == ["installed"] and len(words) == 3:
+            packages.append((words[1], words[2]))
+        elif key != "package":
+            told[key] = value
+    return FoundDriver(tuple(packages), told.get("run"), "dgx" in told, told.get("loaded"), told.get("ours"))
+
+
+class FoundDriverFact(FactBase[FoundDriver]):
+    """Return the driver that the host has."""
+
+    def command(self) -> str:
+        return FOUND_DRIVER_COMMAND
+
+    @staticmethod
+    def default() -> FoundDriver:
+        return FoundDriver()
+
+    def process(self, output: list[str]) -> FoundDriver:
+        return parse_found_driver("\n".join(output))
+
+
+def upstream(version: str) -> str:
+    """Given a package's version, return the driver's in it, like 580.95.05."""
+    version = version.partition(":")[2] or version
+    for end in "-+~":
+        version = version.partition(end)[0]
+    return version

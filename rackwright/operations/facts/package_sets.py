@@ -1,0 +1,47 @@
+"""Which sets of packages a host keeps, and which of them apt installed last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyinfra.api.facts import FactBase
+
+from rackwright.package_set import ROOT
+
+
+@dataclass(frozen=True)
+class KeptSets:
+    installed: dict[str, str]
+    """What a set is for (driver, cuda) → its name."""
+    previous: dict[str, str]
+    folders: tuple[str, ...]
+    """Names of all that are there."""
+    names: dict[str, tuple[str, ...]]
+    """Set → the packages whose files its folder holds."""
+
+
+class PackageSets(FactBase[KeptSets]):
+    """Return the host's sets, from the folder of each and what stands written down beside them."""
+
+    def command(self) -> str:
+        return (
+            f"if cd {ROOT} 2>/dev/null; then for f in *.installed *.previous; do "
+            '[ ! -f "$f" ] || echo "$f $(cat "$f")"; done; '
+            'for d in */; do for p in "$d"*.deb; do [ ! -e "$p" ] || echo "file ${d%/} ${p##*/}"; done; done; fi'
+        )
+
+    @staticmethod
+    def default() -> KeptSets:
+        return KeptSets({}, {}, (), {})
+
+    def process(self, output: list[str]) -> KeptSets:
+        told = [line.split() for line in output if len(line.split()) >= 2]
+        names: dict[str, tuple[str, ...]] = {}
+        for _, folder, file in (words for words in told if words[0] == "file" and len(words) == 3):
+            names[folder] = (*names.get(folder, ()), file.partition("_")[0])
+        return KeptSets(
+            installed={words[0].partition(".")[0]: words[1] for words in told if words[0].endswith(".installed")},
+            previous={words[0].partition(".")[0]: words[1] for words in told if words[0].endswith(".previous")},
+            folders=tuple(names),
+            names=names,
+        )

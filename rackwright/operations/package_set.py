@@ -1,0 +1,151 @@
+"""Sets of Debian packages: kept on the host, installed whole at exactly their versions, and held there."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Generator, Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from pyinfra.api.command import PyinfraCommand, StringCommand
+from pyinfra.api.operation import operation
+from pyinfra.context import host
+
+from rackwright.operations.diffs import show
+from rackwright.operations.download import FETCH, incoming
+from rackwright.operations.facts.boot_guard import BootGuard
+from rackwright.operations.facts.found_driver import FoundDriverFact
+from rackwright.operations.facts.package_sets import PackageSets
+from rackwright.operations.facts.packages import InstalledPackages
+from rackwright.operations.facts.stored import StoredFolder
+from rackwright.operations.packages import APT, outliving
+from rackwright.operations.store import PLACE
+from rackwright.package_set import ROOT, Package, PackageSet
+from rackwright.route import Route
+from rackwright.values import File
+
+_INSTALL = (Path(__file__).parent / "driver_install.sh").read_text()
+# Their bytes are settled by sha256, so what Debian's archives offer without TLS will do.
+_ANY_SCHEME = ("--proto", "=https,http,file", "--proto-redir", "=https,http")
+
+
+@operation()
+def packages_kept(*, what: str, set: PackageSet, route: Route) -> Generator[PyinfraCommand]:
+    """Afterwards the set's folder has every one of its files, each verified by sha256, root's and read-only.
+
+    They come from where the lock says; of what is there already nothing is fetched again.
+    """
+    files = tuple(_file(package) for package in set.packages)
+    if host.get_fact(StoredFolder, path=set.folder).holds(set.digest, files):
+        return
+    show(f"{what}: {len(files)} packages, {set.size / 1e9:.3f} GB in {set.folder}\n")
+    yield StringCommand(f"install -d -m 0755 -o root -g root -- {ROOT} && install -d -m 0700 -- {incoming(ROOT)}")
+    yield StringCommand(_fetch_all(what, files, route))
+    words = ["sh", "-c", PLACE, "place", incoming(ROOT), set.folder, set.digest]
+    for file in files:
+        words += [file.sha256, file.path]
+    yield StringCommand(shlex.join(words))
+
+
+def _file(package: Package) -> File:
+    return File(path=package.file, size=package.size, sha256=package.sha256, url=package.url)
+
+
+def _fetch_all(what: str, files: tuple[File, ...], route: Route) -> str:
+    options = (*_ANY_SCHEME, *route.curl_options)
+    lines = ["set -e", f"script={shlex.quote(FETCH)}", 'fetch() { sh -c "$script" fetch "$@" </dev/null; }']
+    for file in files:
+        words = (f"{what}: {file.path}", file.url, f"{incoming(ROOT)}/{file.sha256}", str(file.size), file.sha256)
+        lines.append(f"fetch {shlex.join((*words, *options))}")
+    return "\n".join(lines)
+
+
+@operation()
+def driver_installed(*, set: PackageSet, guard: str, replace: bool) -> Generator[PyinfraCommand]:
+    """Afterwards the set is installed and the kernel of the next boot has its module.
+
+    Where the module doesn't build the operation fails with the compiler's words: nothing of the driver was changed,
+    and what the next boot takes is what it took before. Packages of the set that was installed before are taken out,
+    and with `replace` those of a driver that isn't ours; kernels stay.
+    """
+    sets, found = host.get_fact(PackageSets), host.get_fact(InstalledPackages)
+    leaving = _leaving(set, replace=replace)
+    differing = tuple(_differences(set)) + tuple(f"- {name} {found[name].version}" for name in leaving)
+    unfit = host.get_fact(BootGuard, path=guard)
+    if not differing and unfit is None and sets.installed.get("driver") == set.name:
+        return
+    show("\n".join((*differing, *([unfit] if unfit else []))) or f"set {set.name} becomes the installed one")
+    yield StringCommand(outliving(f"{_script(set.folder, *leaving)}\n{_noted('driver', set)}"))
+
+
+def _leaving(set: PackageSet, *, replace: bool) -> tuple[str, ...]:
+    sets, found = host.get_fact(PackageSets), host.get_fact(InstalledPackages)
+    ours = sets.installed.get("driver", "")
+    earlier = sets.names.get(ours, ()) if ours else host.get_fact(FoundDriverFact).going if replace else ()
+    names = {package.name for package in set.packages}
+    kept = (name for name in dict.fromkeys(earlier) if name not in names and not name.startswith("linux-"))
+    return tuple(name for name in kept if name in found)
+
+
+def _script(*arguments: str) -> str:
+    return f"sh -c {shlex.quote(_INSTALL)} install {shlex.join(arguments)} || exit 1"
+
+
+@operation()
+def set_installed(*, what: str, set: PackageSet) -> Generator[PyinfraCommand]:
+    """Afterwards the set is installed; `what` it is for tells it from other sets."""
+    sets = host.get_fact(PackageSets)
+    differing = tuple(_differences(set))
+    if not differing and sets.installed.get(what) == set.name:
+        return
+    show("\n".join(differing) or f"set {set.name} becomes the installed one")
+    options = "--no-install-recommends --allow-downgrades --allow-change-held-packages"
+    install = f"{APT} install {options} -- {shlex.quote(set.folder)}/*.deb || exit 1"
+    yield StringCommand(outliving(f"{install}\n{_noted(what, set)}"))
+
+
+@operation()
+def held(*, names: tuple[str, ...] = (), patterns: tuple[str, ...] = ()) -> Generator[PyinfraCommand]:
+    """Afterwards apt leaves these packages at their versions, and those installed whose names match a pattern."""
+    found = host.get_fact(InstalledPackages)
+    matching = sorted(name for name in found if any(fnmatchcase(name, pattern) for pattern in patterns))
+    loose = tuple(name for name in (*names, *matching) if name not in found or not found[name].held)
+    if loose:
+        show("\n".join(f"{name}: {'not held' if name in found else 'new'} becomes held" for name in loose))
+        yield StringCommand(f"apt-mark -q hold -- {shlex.join(loose)} >/dev/null")
+
+
+@operation()
+def sets_kept(*, what: str, set: PackageSet) -> Generator[PyinfraCommand]:
+    """Afterwards no folder of packages is left but of what is installed, and of what was before it: one may go back.
+
+    To be run after `set` was installed.
+    """
+    found = host.get_fact(PackageSets)
+    is_now = found.installed.get(what)
+    before = found.previous.get(what) if is_now == set.name else is_now
+    others = [sets.get(kind) for sets in (found.installed, found.previous) for kind in sets if kind != what]
+    gone = tuple(f"{ROOT}/{name}" for name in found.folders if name not in (set.name, before, *others))
+    if gone:
+        show("\n".join(f"- {path}" for path in gone))
+        yield StringCommand(f"rm -rf --one-file-system -- {shlex.join(gone)}")
+
+
+def _differences(set: PackageSet) -> Iterator[str]:
+    """Each package that isn't installed at its version. What was installed so by us, and isn't any more, drifted."""
+    sets, found = host.get_fact(PackageSets), host.get_fact(InstalledPackages)
+    ours = set.name in sets.installed.values()
+    for package in set.packages:
+        is_now = found[package.name].version if package.name in found else None
+        if is_now != package.version:
+            drifted = " (it drifted)" if ours else ""
+            yield f"{package.name}: {is_now or 'absent'} becomes {package.version}{drifted}"
+
+
+def _noted(what: str, set: PackageSet) -> str:
+    """What is installed is written down, and what was before."""
+    now, before = f"{ROOT}/{what}.installed", f"{ROOT}/{what}.previous"
+    return (
+        f'old=$(cat {now} 2>/dev/null || true)\n[ -z "$old" ] || [ "$old" = {set.name} ] || mv -f {now} {before}\n'
+        f"echo {set.name} >{now}.new && sync {now}.new && mv -f {now}.new {now}"
+    )

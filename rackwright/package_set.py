@@ -1,0 +1,64 @@
+"""Debian packages that belong together at exact versions: named by the lock, kept on a host, installed whole."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+from rackwright.values import Frozen, Line, Sha256, Shape
+
+ROOT = "/var/lib/rackwright/packages"
+"""On a host: one folder a set, the current and the previous one."""
+
+PackageName = Annotated[
+    str, Shape(r"[a-z0-9][a-z0-9+.-]{0,98}", "should be the name of a Debian package, like linux-image-amd64")
+]
+
+
+class Package(Frozen):
+    """One .deb file: its bytes are settled by size (bytes) and sha256."""
+
+    name: PackageName
+    version: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.+:~-]{1,100}$")]
+    architecture: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,16}$")]
+    size: int
+    sha256: Sha256
+    url: Line
+    """https://… or http://…, or file:///absolute/path on the host itself."""
+
+    @property
+    def file(self) -> str:
+        """Its name in the set's folder, as apt names it in its own cache: without the version's epoch."""
+        version = self.version.partition(":")[2] or self.version
+        return f"{self.name}_{version}_{self.architecture}.deb"
+
+
+def set_digest(packages: Iterable[Package]) -> str:
+    """Return the sha256 of the sorted lines `sha256 name version`, each ended by a newline."""
+    lines = sorted(f"{package.sha256} {package.name} {package.version}\n" for package in packages)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+class PackageSet(Frozen):
+    packages: tuple[Package, ...]
+
+    @property
+    def digest(self) -> str:
+        return set_digest(self.packages)
+
+    @property
+    def name(self) -> str:
+        """What its folder is called."""
+        return self.digest[:16]
+
+    @property
+    def folder(self) -> str:
+        return f"{ROOT}/{self.name}"
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(package.size for package in self.packages)

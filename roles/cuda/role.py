@@ -1,0 +1,19 @@
+"""Installs the CUDA toolkit."""
+
+from __future__ import annotations
+
+from pyinfra.api.deploy import deploy
+
+from rackwright.operations.package_set import held, packages_kept, set_installed, sets_kept
+from rackwright.roles.cuda.settings import Settings
+from rackwright.route import Route
+
+
+@deploy("cuda")
+def cuda(*, settings: Settings, route: Route) -> None:
+    """Afterwards the toolkit is installed at the lock's version, held, and its packages are kept."""
+    what = f"CUDA {settings.version}"
+    packages_kept(name=f"Keep the packages of {what}", what=what, set=settings.set, route=route)
+    set_installed(name=f"Install {what}", what="cuda", set=settings.set)
+    sets_kept(name="Keep this set and the one before", what="cuda", set=settings.set)
+    held(name=f"Hold {what}", names=tuple(package.name for package in settings.set.packages))

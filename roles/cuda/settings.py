@@ -1,0 +1,11 @@
+"""The CUDA toolkit, for programs of the site's own: runtimes bring what they need."""
+
+from __future__ import annotations
+
+from rackwright.package_set import PackageSet
+from rackwright.values import Frozen, Line
+
+
+class Settings(Frozen):
+    version: Line
+    set: PackageSet

@@ -1,0 +1,45 @@
+"""What the fleet file must decide before a host's driver is touched. No pyinfra."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rackwright.errors import Problem
+from rackwright.operations.facts.found_driver import FoundDriver, upstream
+from rackwright.roles.nvidia_driver.settings import Settings
+
+_CHOICES = "say what becomes of it: driver: {manage: adopt}, replace or no"
+
+
+def refusals(found: FoundDriver, settings: Settings | None) -> Iterator[Problem]:
+    """Yield what the fleet file must decide before a host's driver is touched."""
+    if settings is None or found.ours:
+        return
+    if settings.manage == "adopt" and not found.there:
+        yield Problem("driver", "there is none to adopt", "write manage: yes, and a branch")
+    elif settings.manage == "replace" and found.dgx:
+        yield Problem("driver", f"{_whose(found)}; it can't be taken out by packages", "adopt it, or install Debian")
+    elif settings.manage == "yes" and (whose := _foreign(found, settings)):
+        yield Problem("driver", f"{whose}", _CHOICES)
+
+
+def _foreign(found: FoundDriver, settings: Settings) -> str | None:
+    same = all(upstream(version) == settings.version for _, version in found.modules)
+    if found.modules and same and not (found.dgx or found.run or found.precompiled):
+        return None
+    return _whose(found) if found.there else None
+
+
+def _whose(found: FoundDriver) -> str:
+    loaded = f" (module {found.loaded} runs)" if found.loaded else ""
+    if found.dgx:
+        return f"DGX OS is on it, which brings driver, kernel and Fabric Manager itself{loaded}"
+    if found.run:
+        return f"a .run installer put a driver on it ({found.run}){loaded}"
+    if found.precompiled:
+        names = ", ".join(f"{name} {version}" for name, version in found.modules)
+        return f"it has precompiled modules: {names}{loaded}"
+    if found.modules:
+        names = ", ".join(f"{name} {version}" for name, version in found.modules)
+        return f"it has a driver already: {names}{loaded}"
+    return f"a driver of unknown origin is on it{loaded}"

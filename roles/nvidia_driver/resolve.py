@@ -1,0 +1,146 @@
+"""Which packages make a set: asked of one host's apt in a throwaway root, as a script and its answer. No pyinfra."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from urllib.parse import unquote
+
+from rackwright.package_set import Package
+from rackwright.roles.nvidia_driver.layouts import HELD, Modules, Need, lines
+
+_TEMPLATE = (Path(__file__).parent / "templates/resolve.sh").read_text()
+COMPONENTS: Mapping[str, str] = {"debian": "contrib non-free non-free-firmware", "ubuntu": "restricted"}
+"""Where a distribution has the driver, beside its main."""
+_SETTINGS = """\
+Dir::State "{folder}/state";
+Dir::State::status "{folder}/status";
+Dir::Cache "{folder}/cache";
+Dir::Etc::sourcelist "/dev/null";
+Dir::Etc::sourceparts "{folder}/sources";
+Dir::Etc::preferences "{folder}/pin";
+Dir::Etc::preferencesparts "/dev/null";
+APT::Install-Recommends "false";
+Acquire::Languages "none";
+Acquire::ForceHash "SHA256";
+"""
+_LINE = re.compile(r"'([^']+)' (\S+)_(\S+)_([a-z0-9]+)\.deb (\d+) SHA256:([0-9a-f]{64})")
+_OWN_POOLS = ("/pool/contrib/", "/pool/non-free/", "/pool/non-free-firmware/", "/pool/restricted/")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a set is made of, for one release and architecture."""
+
+    branch: str
+    modules: Modules
+    kernel: str
+    """Package that brings the kernel."""
+    needs: tuple[Need, ...] = ()
+    cuda: str | None = None
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the throwaway root's packages come from."""
+
+    sources: str
+    """deb822, keys and all."""
+    others: bool
+    """Whether the host's own sources are read beside."""
+    components: str = ""
+    """Of the host's distribution, beside main."""
+    own: str = ""
+    """What the URLs of the driver's own repository begin with."""
+    settings: str = ""
+    """apt.conf: proxies."""
+    authorities: str = ""
+    """PEM that servers are verified with; the host's own when empty."""
+
+
+@dataclass(frozen=True)
+class Resolved:
+    version: str
+    """Of the driver, like 580.95.05."""
+    kernel: str
+    """Release of the kernel that the set brings, as uname -r has it."""
+    install: tuple[str, ...]
+    """What was asked for by name; the rest follows from it."""
+    packages: tuple[Package, ...]
+    toolkit: tuple[Package, ...]
+
+
+def script(asked: Asked, sources: Sources, folder: str) -> str:
+    """Return a shell script that works in `folder`, which it makes and removes, and changes nothing else."""
+    settings = _SETTINGS.format(folder=folder) + sources.settings
+    if sources.authorities:
+        settings += f'Acquire::https::CAInfo "{folder}/authorities.pem";\n'
+    values = {
+        "folder": folder,
+        "sources": sources.sources,
+        "settings": settings,
+        "authorities": sources.authorities,
+        "others": "yes" if sources.others else "",
+        "components": sources.components,
+        "branch": asked.branch,
+        "modules": asked.modules,
+        "kernel": asked.kernel,
+        "layouts": "\n".join(lines(asked.branch, asked.modules, asked.needs)),
+        "toolkit": _toolkit(asked.cuda, sources),
+        "seen": "",
+    }
+    head = "".join(f"{key}={shlex.quote(value)}\n" for key, value in values.items())
+    return f"set -eu\numask 022\n{head}{_TEMPLATE}"
+
+
+def parse(output: str, sources: Sources) -> Resolved:
+    """Given what the script printed, return the set. Raise ValueError where it isn't whole."""
+    head, _, toolkit = output.partition("\ntoolkit\n")
+    told = dict(line.split(" ", 1) for line in head.splitlines() if line.startswith(("version ", "install ")))
+    packages = tuple(_packages(head))
+    releases = [re.match(r"linux-image-(?:unsigned-)?(\d\S*)", package.name) for package in packages]
+    kernel = next((match[1] for match in releases if match), None)
+    if not packages or kernel is None or set(told) != {"version", "install"}:
+        raise ValueError(f"apt named no whole set: {output.strip()[-300:] or 'it said nothing'}")
+    return Resolved(
+        version=told["version"],
+        kernel=kernel,
+        install=tuple(name.partition("=")[0] for name in told["install"].split()),
+        packages=tuple(package for package in packages if _belongs(package, sources)),
+        toolkit=tuple(package for package in _packages(toolkit) if _belongs(package, sources)),
+    )
+
+
+def _packages(text: str) -> Iterator[Package]:
+    for line in text.splitlines():
+        if match := _LINE.fullmatch(line):
+            url, name, version, architecture, size, sha256 = match.groups()
+            url = re.sub("^file:/*", "file:///", url)
+            yield Package(
+                name=name,
+                version=unquote(version),
+                architecture=architecture,
+                size=int(size),
+                sha256=sha256,
+                url=url,
+            )
+
+
+def _belongs(package: Package, sources: Sources) -> bool:
+    """Whether it is of the set; the rest, compilers and libraries, the host's own apt brings."""
+    ours = bool(sources.own) and package.url.startswith(sources.own)
+    return (
+        ours
+        or any(pool in package.url for pool in _OWN_POOLS)
+        or any(fnmatchcase(package.name, pattern) for pattern in HELD)
+    )
+
+
+def _toolkit(cuda: str | None, sources: Sources) -> str:
+    if cuda is None:
+        return ""
+    return "nvidia-cuda-toolkit" if sources.components else f"cuda-toolkit-{cuda.replace('.', '-')}"

@@ -1,0 +1,80 @@
+"""Installs and guards the driver of a host's GPUs, with the kernel that it is built for."""
+
+from __future__ import annotations
+
+from pyinfra.api.deploy import deploy
+
+from rackwright.operations.driver import (
+    driver_loaded,
+    gpu_service,
+    modules_at_boot,
+    nouveau_off,
+    run_installer_gone,
+)
+from rackwright.operations.file import checked_file
+from rackwright.operations.package_set import driver_installed, held, packages_kept, sets_kept
+from rackwright.operations.unit import systemd_unit
+from rackwright.package_set import PackageSet
+from rackwright.roles.nvidia_driver import files
+from rackwright.roles.nvidia_driver.layouts import HELD
+from rackwright.roles.nvidia_driver.settings import GUARD, HOOK, MODPROBE, MODULES, READY, UNIT, Settings
+from rackwright.route import Route
+
+
+@deploy("nvidia_driver")
+def nvidia_driver(*, settings: Settings, route: Route) -> None:
+    """Afterwards the host has the driver that the lock names, or the one that was adopted; both are held and guarded.
+
+    The kernel of the next boot has its module, or the role failed and the next boot takes what it took before.
+    Nothing reboots.
+    """
+    _guard()
+    nouveau_off(name="Keep nouveau off the GPUs", path=MODPROBE, content=files.NO_NOUVEAU)
+    if settings.set:
+        _install(settings, settings.set, route)
+        held(name="Hold driver and kernel", names=tuple(package.name for package in settings.set.packages))
+    else:
+        held(name="Hold driver and kernel", patterns=HELD)
+    _serve(settings)
+
+
+def _guard() -> None:
+    checked_file(
+        name="Write what guards the boot",
+        path=GUARD,
+        content=files.BOOT_GUARD,
+        mode="0755",
+        check="sh -n {path}",
+    )
+    checked_file(
+        name="Guard the boot when a kernel is installed",
+        path=HOOK,
+        content=files.HOOK_SCRIPT,
+        mode="0755",
+        folder=True,
+    )
+
+
+def _install(settings: Settings, packages: PackageSet, route: Route) -> None:
+    what = f"driver {settings.version} with kernel {settings.kernel}"
+    if settings.manage == "replace":
+        run_installer_gone(name="Take out what a .run installer left")
+    packages_kept(name=f"Keep the packages of {what}", what=what, set=packages, route=route)
+    driver_installed(name=f"Install {what}", set=packages, guard=GUARD, replace=settings.manage == "replace")
+    sets_kept(name="Keep this set and the one before", what="driver", set=packages)
+
+
+def _serve(settings: Settings) -> None:
+    modules_at_boot(
+        name="Load the driver at boot",
+        path=MODULES,
+        content=files.modules_at_boot(peermem=False),
+        peermem=files.modules_at_boot(peermem=True),
+        word=MODPROBE,
+    )
+    driver_loaded(name="Load the driver", version=settings.version, path=MODPROBE)
+    gpu_service(name="Keep the driver loaded", unit="nvidia-persistenced.service", path=MODPROBE)
+    if settings.fabric:
+        gpu_service(name="Run the Fabric Manager", unit="nvidia-fabricmanager.service", path=MODPROBE)
+    checked_file(name="Write what engines wait for", path=READY, content=files.GPUS_READY, mode="0755")
+    systemd_unit(name="Have engines wait for the GPUs", unit=UNIT, content=files.gpus_unit(settings.gpus))

@@ -1,0 +1,35 @@
+"""A stand-in for NVIDIA's repository: small packages of the same names, around a module that builds or not by kernel.
+
+The kernels are stand-ins too, but for the virtual machine, whose kernels are Debian's. What builds is real: apt,
+dpkg, DKMS and the compiler. `repository(...)` is a shell script that makes the packages on a host.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+FOLDER = "/srv/driver"
+"""On the host: the repository, as `driver: {source: path, path: …}` has it."""
+TOOLS = "dkms gcc make apt-utils"
+_SCRIPT = (Path(__file__).parent / "stand_in_driver.sh").read_text()
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A stand-in for a kernel with its headers, or one that the machine has."""
+
+    release: str
+    resizes: int = 2
+    """How many arguments its pci_resize_resource takes: 2, or 3 as since 6.12.99."""
+
+
+def repository(version: str, *kernels: Kernel, real: bool = False, loads: bool = False) -> str:
+    """Return a script that makes the packages of a driver of this version, and of these kernels, the last the newest.
+
+    What earlier calls made stays in the folder. With `real` the module is built with the kernel's own headers.
+    """
+    made = " ".join(f"{kernel.release}:{kernel.resizes}" for kernel in kernels)
+    head = {"folder": FOLDER, "version": version, "kernels": made, "real": "yes" if real else ""}
+    return "".join(f"{key}={shlex.quote(value)}\n" for key, value in head.items()) + _SCRIPT
