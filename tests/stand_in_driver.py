@@ -25,7 +25,7 @@ class Kernel:
     """How many arguments its pci_resize_resource takes: 2, or 3 as since 6.12.99."""
 
 
-def repository(version: str, *kernels: Kernel, real: bool = False, loads: bool = False) -> str:
+def repository(version: str, *kernels: Kernel, real: bool = False) -> str:
     """Return a script that makes the packages of a driver of this version, and of these kernels, the last the newest.
 
     What earlier calls made stays in the folder. With `real` the module is built with the kernel's own headers.

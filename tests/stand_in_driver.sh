@@ -50,14 +50,6 @@ module_init(start);
 module_exit(stop);
 MODULE_LICENSE("GPL");
 MODULE_VERSION("$version");
-#include "fits.h"
-END
-  printf '#include <linux/utsname.h>\n#include <generated/utsrelease.h>\n' >"$source/fits.h"
-  [ -z "${breaks:-}" ] || cat >>"$source/fits.h" <<END
-#include <linux/version.h>
-#if LINUX_VERSION_CODE >= KERNEL_VERSION($breaks)
-static int resize(void) { return pci_resize_resource(NULL, 0); }
-#endif
 END
   printf 'obj-m := nvidia.o\n' >"$source/Kbuild"
 else

@@ -15,6 +15,18 @@ class Verdict(StrEnum):
 
 _FIRST_DRIVER = {11: (450, 80, 2), 12: (525, 60, 13), 13: (580, 65, 6)}
 """By major version: the oldest driver for Linux on x86_64 that runs programs of every minor version of it."""
+_OF_BRANCH = {
+    "450": "11.0",
+    "470": "11.4",
+    "525": "12.0",
+    "535": "12.2",
+    "550": "12.4",
+    "560": "12.6",
+    "570": "12.8",
+    "575": "12.9",
+    "580": "13.0",
+    "590": "13.1",
+}
 
 
 def serves(driver: str, driver_cuda: str, wanted: str) -> Verdict:
@@ -31,6 +43,14 @@ def serves(driver: str, driver_cuda: str, wanted: str) -> Verdict:
         return Verdict.YES
     first = _FIRST_DRIVER.get(need[0])
     return Verdict.MINOR if first and _numbers(driver) >= first else Verdict.NO
+
+
+def cuda_of(driver: str) -> str:
+    """Return the newest CUDA that a driver's branch brings; empty for a branch that isn't known here.
+
+    https://docs.nvidia.com/cuda/cuda-toolkit-release-notes/ ("CUDA Toolkit and Corresponding Driver Versions")
+    """
+    return _OF_BRANCH.get(driver.partition(".")[0], "")
 
 
 def _numbers(version: str) -> tuple[int, ...]:

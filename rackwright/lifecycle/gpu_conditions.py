@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from rackwright.hardware.cuda import Verdict, serves
+from rackwright.hardware.cuda import Verdict, cuda_of, serves
 from rackwright.hardware.findings import Finding, Severity, findings, no_driver
 from rackwright.hardware.gpu import Gpu, SmiReport
 from rackwright.hardware.hardware import Hardware
@@ -27,13 +27,25 @@ def judge_gpus(model: HostModel, hardware: Hardware) -> Iterator[Condition]:
     if not (need or hardware.nvidia or hardware.report or problem):
         return
     yield _count(model.name, hardware, need)
-    if problem:
+    if (ours := model.driver) and ours.version and ours.version != hardware.loaded:
+        yield _to_come(model.name, ours.version, hardware)
+    elif problem:
         yield Condition(model.name, "driver", State.FAILED if need else State.WARNING, problem.what, problem.next)
     elif hardware.report:
         yield Condition(model.name, "driver", State.OK, driver_of(hardware) or "")
-        if need:
-            yield from _cuda(model, hardware.report)
+    if need:
+        yield from _cuda(model, hardware.report)
     yield from (_found(model.name, finding) for finding in findings(hardware))
+
+
+def _to_come(host: str, version: str, hardware: Hardware) -> Condition:
+    """The lock names another driver than the one that runs."""
+    if hardware.loaded:
+        found = f"module {hardware.loaded} runs, the lock has {version}: it acts after a reboot"
+        return Condition(host, "driver", State.WARNING, found, "rackwright apply --reboot")
+    reboot = ", which then reboots: nouveau has the GPUs" if hardware.nouveau else ""
+    found = f"none runs yet; apply installs {version}{reboot}"
+    return Condition(host, "driver", State.WARNING, found, f"rackwright apply{' --reboot' if reboot else ''}")
 
 
 def _count(host: str, hardware: Hardware, need: int) -> Condition:
@@ -56,23 +68,27 @@ def _kind(card: Gpu) -> str:
     return f"{card.name}, {card.memory / 2**30:.1f} GiB"
 
 
-def _cuda(model: HostModel, report: SmiReport) -> Iterator[Condition]:
+def _cuda(model: HostModel, report: SmiReport | None) -> Iterator[Condition]:
+    """Whether the driver serves what the runtimes were built with: the one that will run where it is known."""
+    driver = (model.driver and model.driver.version) or (report and report.driver)
+    if not driver:
+        return
+    newest = report.cuda if report and report.driver == driver else cuda_of(driver)
     for runtime in model.runtimes:
-        wanted = runtime.settings.cuda
-        if wanted is None:
-            continue
-        found = (
-            f"{runtime.settings.key} is built with {wanted}, driver {report.driver} has {report.cuda or 'no CUDA'}"
-        )
-        verdict = serves(report.driver, report.cuda, wanted)
-        if verdict is Verdict.YES:
-            yield Condition(model.name, "cuda", State.OK, found)
-        elif verdict is Verdict.MINOR:
-            found += ": runs where the build has code for this very GPU; what must be compiled on it (PTX) fails"
-            yield Condition(model.name, "cuda", State.WARNING, found)
-        else:
-            after = "install a newer driver, or use a build with an older CUDA"
-            yield Condition(model.name, "cuda", State.FAILED, f"{found}: doesn't run", after)
+        if wanted := runtime.settings.cuda:
+            yield _served(model.name, f"{runtime.settings.key} is built with {wanted}", driver, newest, wanted)
+
+
+def _served(host: str, built: str, driver: str, newest: str, wanted: str) -> Condition:
+    found = f"{built}, driver {driver} has {newest or 'no CUDA that is known'}"
+    verdict = serves(driver, newest, wanted)
+    if verdict is Verdict.YES:
+        return Condition(host, "cuda", State.OK, found)
+    if verdict is Verdict.MINOR:
+        found += ": runs where the build has code for this very GPU; what must be compiled on it (PTX) fails"
+        return Condition(host, "cuda", State.WARNING, found)
+    after = "install a newer driver, or use a build with an older CUDA"
+    return Condition(host, "cuda", State.FAILED, f"{found}: doesn't run", after)
 
 
 def _found(host: str, finding: Finding) -> Condition:

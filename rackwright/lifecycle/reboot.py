@@ -60,13 +60,10 @@ def reboot_all(site: Site, held: Held, hosts: Mapping[str, str], talk: Talk, *, 
 def _serves(site: Site, name: str) -> str | None:
     if len(site.fleet.gateways) == 1 and name in site.fleet.gateways and site.fleet.replicas:
         return f"is the only gateway, not rebooted; next: rackwright apply --reboot --allow-outage -l {name}"
-    states = site.gateways.servers()
-    taken = [one.address for one in site.fleet.replicas_on(name) if _takes(states.get(one.address))]
+    replicas = site.fleet.replicas_on(name)
+    states = site.gateways.servers() if replicas else {}
+    taken = [one.address for one in replicas if one.address in states and states[one.address].takes_requests]
     return f"serves {', '.join(taken)}, not rebooted; next: rackwright drain {name}" if taken else None
-
-
-def _takes(state: object) -> bool:
-    return bool(getattr(state, "takes_requests", False))
 
 
 def _reboot(site: Site, name: str) -> str | None:

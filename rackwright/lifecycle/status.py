@@ -187,7 +187,8 @@ def _host(site: Site, surveyed: Survey, name: str, certificates: Mapping[str, in
     if reason := surveyed.unreachable.get(name):
         return HostStatus(name, f"unreachable: {reason}", None, certificates)
     record = surveyed.hosts[name].record
-    pending = None if lock_digest(site.lock) in record else "another lock was applied" if record else "never applied"
+    lock = None if lock_digest(site.lock) in record else "another lock was applied" if record else "never applied"
+    pending = "; ".join(text for text in (lock, surveyed.hosts[name].driver.reboot_pending) if text) or None
     return HostStatus(name, "ok", pending, certificates, driver_of(surveyed.hosts[name].hardware))
 
 

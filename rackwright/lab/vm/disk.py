@@ -21,8 +21,8 @@ _LINE = "console=ttyS0 quiet mitigations=off"
 """Of the kernel: what it is told to shield from costs an emulator time, and there is nothing to shield."""
 _FINISHED = "rackwright: finished"
 _PACKAGES = (
-    "apparmor,apt-utils,ca-certificates,curl,dbus,grub-pc,iproute2,iputils-ping,kmod,libpam-systemd,"
-    "linux-image-cloud-amd64,nftables,openssh-server,procps,python3-minimal,sudo,systemd,systemd-sysv,udev"
+    "apparmor,apt-utils,ca-certificates,curl,dbus,dkms,gcc,grub-pc,iproute2,iputils-ping,kmod,libpam-systemd,"
+    "linux-headers-cloud-amd64,linux-image-cloud-amd64,make,nftables,openssh-server,procps,python3-minimal,sudo,systemd,systemd-sysv,udev"
 )
 _SETUP = """\
 set -eu

@@ -44,6 +44,15 @@ class FoundDriver:
         return any(fnmatchcase(name, pattern) for name, _ in self.packages for pattern in _PRECOMPILED)
 
     @property
+    def reboot_pending(self) -> str | None:
+        """Why only a reboot brings the running kernel to what is installed; None: it needs none."""
+        versions = sorted({upstream(version) for _, version in self.modules})
+        if not versions or self.loaded in versions:
+            return None
+        runs = f"module {self.loaded} runs" if self.loaded else "no module runs"
+        return f"reboot pending: {runs}, {' and '.join(versions)} is installed"
+
+    @property
     def going(self) -> tuple[str, ...]:
         """The packages that leave with it: what brings modules, and all of the same version."""
         modules = dict(self.modules)

@@ -5,6 +5,8 @@ mkdir -p "$folder/state/lists/partial" "$folder/cache/archives/partial" "$folder
 trap 'rm -rf -- "$folder"' EXIT
 cd "$folder"
 : >status
+# What the host has read already isn't fetched again where it is still current.
+cp -- /var/lib/apt/lists/*_* state/lists/ 2>/dev/null || true
 printf '%s' "$sources" >sources/asked.sources
 printf '%s' "$settings" >settings
 [ -z "$authorities" ] || printf '%s' "$authorities" >authorities.pem

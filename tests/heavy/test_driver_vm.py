@@ -1,0 +1,94 @@
+"""The driver on a machine with a kernel, a boot loader and reboots of its own: GRUB, kbuild and modprobe are real.
+
+The module is a stand-in for NVIDIA's, which loads anywhere (tests/stand_in_driver.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from rackwright.lab.vm import Vm
+from rackwright.roles.nvidia_driver.settings import PIN
+from tests.lab.alone import alone
+from tests.lab.operator import Operator, Said
+from tests.stand_in_driver import FOLDER, Kernel, repository
+
+pytestmark = pytest.mark.heavy
+
+OLD, NEW = "580.95.05", "580.105.08"
+GARBAGE = Kernel("6.99.1-lab", resizes=3)
+"""What GRUB takes for the newest kernel: no machine boots from it, and the module doesn't build for it."""
+ONLY = ("--only", "layout", "--only", "nvidia_driver")
+_QEMU = "10.0.2.0/24"
+_SECTION = f'driver: {{{{on: vm1, source: path, path: {FOLDER}, branch: "580", kernel: {{kernel}}}}}}\n'
+
+
+@dataclass(frozen=True)
+class Machine:
+    vm: Vm
+    operator: Operator
+
+    def tell(self, command: str) -> str:
+        return self.vm.exec(command).out.strip()
+
+    def installs(self, kernel: str, *words: str, check: int = 0) -> Said:
+        text = self.operator.path.read_text().partition("driver:")[0]
+        self.operator.path.write_text(text + _SECTION.format(kernel=kernel))
+        self.operator("lock", "--upgrade", timeout=600)
+        return self.operator("apply", "--yes", *ONLY, *words, check=check, timeout=1200)
+
+    def loaded(self) -> str:
+        return self.tell("cat /sys/module/nvidia/version")
+
+    def boots(self) -> str:
+        """The kernel of GRUB's first entry, by which it boots."""
+        return self.tell("grep -m 1 -o 'vmlinuz-[^ ]*' /boot/grub/grub.cfg").removeprefix("vmlinuz-")
+
+
+@pytest.fixture(scope="module")
+def machine(vm: Vm, tmp_path_factory: pytest.TempPathFactory) -> Machine:
+    """Installed for the kernel that it runs, without a reboot."""
+    operator = alone(
+        tmp_path_factory.mktemp("site"), vm.target(), admins=_QEMU, defaults="  baseline: {manage: no}\n"
+    )
+    machine = Machine(vm, operator)
+    machine.tell(repository(OLD, real=True))
+    machine.installs("linux-image-cloud-amd64")
+    return machine
+
+
+def test_the_module_runs_without_a_reboot(machine: Machine) -> None:
+    assert machine.loaded() == OLD
+    assert machine.boots() == machine.tell("uname -r")
+    assert machine.tell("systemctl is-active nvidia-persistenced.service") == "active"
+    assert "reboot pending" not in machine.operator("plan", *ONLY, timeout=600).out
+
+
+def test_a_kernel_without_the_module_is_never_booted(machine: Machine) -> None:
+    running, before = machine.tell("uname -r"), machine.vm.boot_id()
+    machine.tell(repository(NEW, GARBAGE, real=True))
+    failed = machine.installs("linux-image-lab", "--reboot", check=3)
+    assert f"doesn't build for kernel {GARBAGE.release}" in failed.out
+    assert "fatal error" in failed.out
+    assert machine.vm.boot_id() == before, "it rebooted all the same"
+    assert machine.tell(f"ls /boot/vmlinuz-{GARBAGE.release}")
+    assert machine.boots() == running
+    machine.vm.reboot()
+    assert (machine.tell("uname -r"), machine.loaded()) == (running, OLD)
+
+
+def test_a_new_driver_acts_after_the_reboot_that_was_asked_for(machine: Machine) -> None:
+    before = machine.vm.boot_id()
+    machine.tell(f"dpkg --purge --force-all linux-image-lab linux-headers-lab linux-image-{GARBAGE.release}")
+    machine.tell(f"dpkg --purge --force-all linux-headers-{GARBAGE.release}; rm {FOLDER}/linux-*.deb")
+    machine.tell(repository(NEW, real=True))
+    told = machine.installs("linux-image-cloud-amd64")
+    assert f"reboot pending: module {OLD} runs, {NEW} is installed" in told.out
+    assert machine.vm.boot_id() == before
+    machine.operator("apply", "--yes", "--reboot", *ONLY, timeout=1200)
+    assert machine.vm.boot_id() != before
+    assert machine.loaded() == NEW
+    assert machine.tell(f"ls {PIN} 2>/dev/null || true") == ""
+    assert f"reboot: {NEW} is installed, module {OLD} runs" in machine.tell("cat /var/lib/rackwright/audit.log")
