@@ -113,7 +113,8 @@ class Fleet:
 
     def driver_of(self, host: str) -> Driver | None:
         """Return what the fleet file says of this host's driver; None: nothing, or to leave it alone."""
-        for driver in self.file.drivers:
+        # Who is named has what is said by name: one without `on` is for the rest.
+        for driver in sorted(self.file.drivers, key=lambda driver: driver.on is None):
             if host in self.named(driver.on) if driver.on is not None else self._has_gpus(host):
                 return None if driver.manage == "no" else driver
         return None

@@ -65,6 +65,12 @@ class DriverLock(Stored):
     """The toolkit, where it was asked for."""
 
     @property
+    def name(self) -> str:
+        """Its key in the lock. One set of packages may answer two questions, like a branch and its newest release."""
+        said = (self.question, self.system, self.set.digest, self.toolkit.digest if self.toolkit else "")
+        return hashlib.sha256("".join(f"{line}\n" for line in said).encode()).hexdigest()[:16]
+
+    @property
     def set(self) -> PackageSet:
         return PackageSet(packages=self.packages)
 
@@ -80,7 +86,7 @@ class Lock(Stored):
     runtimes: Mapping[str, RuntimeLock]
     """By <kind>-<version>."""
     drivers: Annotated[Mapping[str, DriverLock], Field(exclude_if=lambda drivers: not drivers)] = {}
-    """By the name of their set of packages. Without any, a lock from before there were any says the same."""
+    """By what each answers (`DriverLock.name`). Without any, a lock from before there were any says the same."""
     ports: Mapping[Name, Mapping[str, Port]]
     """Host → replica (<model>@<n>) → port; given once, from 8100, never moved."""
 

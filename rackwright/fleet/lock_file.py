@@ -23,7 +23,7 @@ def read_lock(path: Path) -> Lock:
     lock = read_stored(path, "lock", Lock, restore="git checkout -- the lock, or delete it; then rackwright lock")
     wrong = [name for name, model in lock.models.items() if model.digest != model_digest(model.files)]
     wrong = [f"models.{name}" for name in wrong]
-    wrong += [f"drivers.{name}" for name, driver in lock.drivers.items() if name != driver.set.name]
+    wrong += [f"drivers.{name}" for name, driver in lock.drivers.items() if name != driver.name]
     if wrong:
         raise FleetError(
             Problem(f"{path} {place}", "digest doesn't fit its files: it was edited or merged", next=RUN)
@@ -49,7 +49,7 @@ def mismatches(fleet: Fleet, lock: Lock) -> tuple[Problem, ...]:
     if lock.fleet != fleet.file.fleet:
         return (Problem(where, f"is of fleet {lock.fleet}, not {fleet.file.fleet}", next=RUN),)
     found = (*_models(fleet, lock), *_runtimes(fleet, lock), *_drivers(fleet, lock), *_ports(fleet, lock))
-    return tuple(Problem(f"{where} {place}", what, next=RUN) for place, what in found)
+    return tuple(Problem(f"{where} {place}", what, next=RUN) for place, what in dict.fromkeys(found))
 
 
 def hub_moved(hub: str, model: ModelLock) -> bool:
@@ -96,7 +96,7 @@ def _drivers(fleet: Fleet, lock: Lock) -> Iterator[tuple[str, str]]:
             yield "drivers", f"has none for {host}"
         elif locked.question != driver.question:
             yield (
-                f"drivers.{locked.set.name}",
+                f"drivers.{locked.name}",
                 f"answers {locked.question}, the fleet file asks for {driver.question}",
             )
 

@@ -75,5 +75,7 @@ def _new(content: bytes, place: int) -> tuple[int, int, int]:
 def _fingerprint(body: bytes) -> str:
     if body[:1] != b"\x04":
         raise ValueError("has a key of another version than 4")
+    if len(body) > 0xFFFF:
+        raise ValueError("has a key that is too long")
     # SHA-1 is the format's, not a choice: it names a key here, whoever made one that collides would hold both.
     return hashlib.sha1(b"\x99" + len(body).to_bytes(2) + body, usedforsecurity=False).hexdigest().upper()

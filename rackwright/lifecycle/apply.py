@@ -14,7 +14,7 @@ from rackwright.lifecycle.engines import roll, settle
 from rackwright.lifecycle.gpus import PutOff, still_put_off
 from rackwright.lifecycle.leased import leased
 from rackwright.lifecycle.plan import Plan, Restart, plan
-from rackwright.lifecycle.reboot import pending, reboot_all
+from rackwright.lifecycle.reboot import hindrance, needs_driver, pending, reboot_all
 from rackwright.lifecycle.remember import (
     compared,
     failure_audited,
@@ -82,10 +82,14 @@ def apply(site: Site, options: Options, talk: Talk, confirm: Callable[[Plan], No
         comparing = Begun(lambda: compared(site))
         planned = plan(site, only=options.only)
         known = refuse_stale_checkout(comparing.result(), talk)
-        if planned.empty:
+        # What an earlier apply installed may be all that waits.
+        waiting = pending(site, site.models).waiting if options.reboot else {}
+        if planned.empty and not waiting:
             applied = Applied(planned.run)
         else:
-            refuse_swap(site, planned, reboot=options.reboot)
+            refuse_swap(site, planned, options)
+            for name, why in waiting.items():
+                talk.say(f"{name}: will reboot: {why}")
             confirm(planned)
             with stoppable(talk.heard) as stopping:
                 applied = _carry_out(_Work(site, held, options, talk, stopping), planned)
@@ -157,13 +161,14 @@ def _driver_acts(work: _Work, run: Run) -> dict[str, str]:
     """Hosts whose engines can't start before a reboot: it was asked for, or they go no further."""
     if run.interrupted:
         return {}
-    waiting = pending(work.site, _going(work.site, run))
+    found = pending(work.site, _going(work.site, run))
     if work.options.reboot:
-        return reboot_all(work.site, work.held, waiting, work.talk, allow_outage=work.options.allow_outage)
-    return {
+        outage = work.options.allow_outage
+        return found.unreachable | reboot_all(work.site, work.held, found.waiting, work.talk, allow_outage=outage)
+    return found.unreachable | {
         name: f"reboot pending: {why}; next: rackwright apply --reboot"
-        for name, why in waiting.items()
-        if any(replica.gpus for replica in work.site.fleet.replicas_on(name))
+        for name, why in found.waiting.items()
+        if needs_driver(work.site, name)
     }
 
 
@@ -277,12 +282,17 @@ def refuse_closing(planned: Plan, *, agreed: bool) -> None:
     )
 
 
-def refuse_swap(site: Site, planned: Plan, *, reboot: bool) -> None:
+def refuse_swap(site: Site, planned: Plan, options: Options) -> None:
     """Raise RackwrightError naming each host whose engines run on another driver than would be installed.
 
-    They go on until they start again, and then find libraries that don't fit the module: so it belongs to a reboot.
+    They go on until they start again, and then find libraries that don't fit the module: so it belongs to a reboot,
+    and to a host that can have one.
     """
-    swapped = [] if reboot else list(_swapped(site, planned))
+    swapped = []
+    for name, what in _swapped(site, planned):
+        stays = hindrance(site, name, allow_outage=options.allow_outage) if options.reboot else ""
+        if stays is not None:
+            swapped.append(f"{name}: {what}" + (f"; {name} {stays}" if stays else ""))
     if swapped:
         raise RackwrightError(
             "the driver would change under running engines:\n  " + "\n  ".join(swapped),
@@ -291,11 +301,12 @@ def refuse_swap(site: Site, planned: Plan, *, reboot: bool) -> None:
         )
 
 
-def _swapped(site: Site, planned: Plan) -> Iterator[str]:
+def _swapped(site: Site, planned: Plan) -> Iterator[tuple[str, str]]:
+    """Yield each such host and what would happen."""
     for step in planned.run.steps:
         host, driver = planned.surveyed.hosts.get(step.host), site.models[step.host].driver
         if not (host and driver and step.role == "nvidia_driver" and step.operation.startswith("Install driver")):
             continue
         runs = [name for name, state in host.replicas.items() if state.active == "active"]
         if step.outcome is Outcome.WOULD_CHANGE and runs and host.driver.loaded not in (None, driver.version):
-            yield f"{step.host}: module {host.driver.loaded} runs {', '.join(runs)}; it would become {driver.version}"
+            yield step.host, f"module {host.driver.loaded} runs {', '.join(runs)}; it would become {driver.version}"

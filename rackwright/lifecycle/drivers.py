@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from rackwright.fleet.sections.driver import Driver
 from rackwright.fleet.site_files import SiteFiles, site_files
 from rackwright.fleet.targets import targets
 from rackwright.hardware.command import COMMAND as HARDWARE_COMMAND
-from rackwright.hardware.generation import generation_of, modules_for, newest_branch, oldest_branch
+from rackwright.hardware.generation import Generation, generation_of, modules_for, newest_branch, oldest_branch
 from rackwright.hardware.hardware import Hardware, parse_hardware
 from rackwright.remote import Remote
 from rackwright.roles.nvidia_driver.layouts import Modules, Need
@@ -28,6 +29,8 @@ from rackwright.roles.site.settings import Settings as Site
 _KERNEL_COMMAND = "dpkg-query -W -f '${db:Status-Status} ${Package}\\n' 'linux-image-*' 2>/dev/null || true"
 _KERNELS = {"debian": "linux-image-{architecture}", "ubuntu": "linux-image-generic"}
 _RESOLVE_SECONDS = 600
+_WITH_SUBNETS = (Generation.BLACKWELL, Generation.RUBIN)
+"""Their NVSwitches have a subnet manager beside the Fabric Manager."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Kind:
 
 
 def resolve_drivers(fleet: Fleet, previous: Lock | None, *, upgrade: bool) -> dict[str, DriverLock]:
-    """Return a set of packages for each host whose driver is ours to choose, by the set's name.
+    """Return a set of packages for each host whose driver is ours to choose, by `DriverLock.name`.
 
     What didn't change keeps its answer and asks no host, unless `upgrade`. Raise FleetError with every host that has
     no answer, HostError where one can't be asked.
@@ -86,8 +89,8 @@ def _asked(asking: _Asking, drivers: Mapping[str, Driver], kept: dict[str, Drive
         except FleetError as error:
             problems += error.problems
             continue
-        known = found.get(locked.set.name, locked)
-        found[locked.set.name] = locked.model_copy(update={"hosts": _in_order(asking.fleet, (*known.hosts, *hosts))})
+        known = found.get(locked.name, locked)
+        found[locked.name] = locked.model_copy(update={"hosts": _in_order(asking.fleet, (*known.hosts, *hosts))})
     if problems:
         raise FleetError(problems)
     return found
@@ -145,19 +148,16 @@ def kind_of(driver: Driver, hardware: Hardware, kernels: str) -> Kind:
 
 
 def _kernel(kernels: str, otherwise: str) -> str:
-    """The package that brings new kernels has no version in its name."""
+    """The package that brings new kernels has no version in its name; Ubuntu's unsigned ones have it later."""
     installed = [line.split()[1] for line in kernels.splitlines() if line.startswith("installed ")]
-    return next((name for name in installed if not name.removeprefix("linux-image-")[:1].isdigit()), otherwise)
+    return next((name for name in installed if not re.match(r"linux-image-(unsigned-)?[0-9]", name)), otherwise)
 
 
 def _needs(hardware: Hardware) -> tuple[Need, ...]:
     if not hardware.nvswitches:
         return ()
-    return (
-        ("fabric", "subnet")
-        if any(modules_for(generation_of(gpu)) == {"open"} for gpu in hardware.nvidia)
-        else ("fabric",)
-    )
+    subnet = any(generation_of(gpu) in _WITH_SUBNETS for gpu in hardware.nvidia)
+    return ("fabric", "subnet") if subnet else ("fabric",)
 
 
 def _modules(driver: Driver, hardware: Hardware) -> Modules:

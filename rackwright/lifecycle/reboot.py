@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from rackwright.errors import HostError
 from rackwright.lifecycle.remember import note_leased_act
@@ -19,15 +21,25 @@ cat /proc/sys/kernel/random/boot_id; stat -c %Y.%i /proc/1; cut -d ' ' -f 22 /pr
 _REBOOT_COMMAND = "systemd-run --quiet --collect --on-active=1 systemctl reboot"
 
 
-def pending(site: Site, hosts: Iterable[str]) -> dict[str, str]:
-    """Return why a host's driver doesn't act yet, for each of these hosts where it doesn't."""
+@dataclass(frozen=True)
+class Pending:
+    waiting: dict[str, str]
+    """Host → why its driver doesn't act yet."""
+    unreachable: dict[str, str]
+    """Host → why it couldn't be asked. Whether it waits isn't known: it isn't rebooted for that."""
+
+
+def pending(site: Site, hosts: Iterable[str]) -> Pending:
+    """Return which of these hosts have a driver that doesn't act yet."""
     wanted = [name for name in hosts if site.models[name].driver]
-    answers = site.remote.run_on(wanted, _PENDING_COMMAND)
-    found = {}
-    for name, answer in answers.items():
-        why = str(answer.problems[0].what) if isinstance(answer, HostError) else _why(site, name, answer.stdout)
-        if why:
-            found[name] = why
+    found = Pending({}, {})
+    for name, answer in site.remote.run_on(wanted, _PENDING_COMMAND).items():
+        if isinstance(answer, HostError):
+            found.unreachable[name] = answer.problems[0].what
+        elif not answer.ok:
+            found.unreachable[name] = f"can't be asked: {' '.join(answer.last_lines())}"
+        elif why := _why(site, name, answer.stdout):
+            found.waiting[name] = why
     return found
 
 
@@ -43,32 +55,70 @@ def _why(site: Site, name: str, told: str) -> str | None:
 def reboot_all(site: Site, held: Held, hosts: Mapping[str, str], talk: Talk, *, allow_outage: bool) -> dict[str, str]:
     """Reboot hosts one after another; return why one was not, or didn't come back right, which ends it.
 
-    A host that takes requests is left: whoever wants it rebooted drains it before.
+    A host that takes requests is left: whoever wants it rebooted drains it before. Those after it are left, too, and
+    come back with it where their engines need the driver.
     """
+    left = dict(hosts)
     for name, why in hosts.items():
+        del left[name]
         held.check()
-        if reason := None if allow_outage else _serves(site, name):
-            return {name: reason}
-        talk.say(f"{name}: reboots: {why}")
-        note_leased_act(site, held, (name,), f"reboot: {why}")
-        if reason := _reboot(site, name):
-            return {name: reason}
+        if reason := _rebooted(site, held, name, why, talk, allow_outage=allow_outage):
+            needing = {other: why for other, why in left.items() if needs_driver(site, other)}
+            return {name: reason} | {
+                other: f"reboot pending: {why}; not rebooted, for {name} was not" for other, why in needing.items()
+            }
         talk.say(f"{name}: is back")
     return {}
+
+
+def needs_driver(site: Site, name: str) -> bool:
+    """Whether engines of the host can't start without its driver."""
+    return any(replica.gpus for replica in site.fleet.replicas_on(name))
+
+
+def hindrance(site: Site, name: str, *, allow_outage: bool) -> str | None:
+    """Return why a host may not be rebooted now; None: it may. Raise HostError where that can't be told."""
+    if site.fleet.is_local(name):
+        return "is the machine that this runs on, not rebooted; next: reboot it, then rackwright apply"
+    return None if allow_outage else _serves(site, name)
+
+
+def _rebooted(site: Site, held: Held, name: str, why: str, talk: Talk, *, allow_outage: bool) -> str | None:
+    """Return why it was not rebooted, or didn't come back right."""
+    try:
+        if reason := hindrance(site, name, allow_outage=allow_outage):
+            return reason
+        before = site.remote.connection(name).run(_PENDING_COMMAND).stdout.splitlines()[2:]
+    except HostError as error:
+        return f"not rebooted: {error.problems[0].what}"
+    talk.say(f"{name}: reboots: {why}")
+    note_leased_act(site, held, (name,), f"reboot: {why}")
+    try:
+        return _reboot(site, name, before)
+    except HostError as error:
+        return f"was told to reboot: {error.problems[0].what}; look at its console"
 
 
 def _serves(site: Site, name: str) -> str | None:
     if len(site.fleet.gateways) == 1 and name in site.fleet.gateways and site.fleet.replicas:
         return f"is the only gateway, not rebooted; next: rackwright apply --reboot --allow-outage -l {name}"
+    if not _runs_engines(site, name):
+        return None
+    states = site.gateways.servers()
     replicas = site.fleet.replicas_on(name)
-    states = site.gateways.servers() if replicas else {}
     taken = [one.address for one in replicas if one.address in states and states[one.address].takes_requests]
     return f"serves {', '.join(taken)}, not rebooted; next: rackwright drain {name}" if taken else None
 
 
-def _reboot(site: Site, name: str) -> str | None:
+def _runs_engines(site: Site, name: str) -> bool:
+    """Where none runs, no gateway needs to be asked: on a new site there may be none yet."""
+    units = [replica.unit for replica in site.models[name].replicas]
+    command = shlex.join(("systemctl", "is-active", "--quiet", "--", *units))
+    return bool(units) and site.remote.connection(name).run(command).ok
+
+
+def _reboot(site: Site, name: str, before: list[str]) -> str | None:
     connection = site.remote.connection(name)
-    before = connection.run(_PENDING_COMMAND).stdout.splitlines()[2:]
     connection.run(_REBOOT_COMMAND).check("asking for a reboot")
     deadline = time.monotonic() + BOOT_SECONDS
     while True:
@@ -88,5 +138,6 @@ def _after(site: Site, name: str) -> str | None:
     """The system has finished booting, and its driver acts."""
     connection = site.remote.connection(name)
     connection.run("systemctl is-system-running --wait", timeout=BOOT_SECONDS)
-    why = pending(site, (name,)).get(name)
+    found = pending(site, (name,))
+    why = found.waiting.get(name) or found.unreachable.get(name)
     return f"was rebooted, and {why}; next: journalctl -b -k on {name}" if why else None

@@ -11,7 +11,6 @@ from pyinfra.context import host
 
 from rackwright.operations.diffs import show
 from rackwright.operations.facts.driver import RunningDriver
-from rackwright.operations.facts.found_driver import FoundDriverFact
 from rackwright.operations.facts.unit import UnitState
 from rackwright.operations.notes import note
 from rackwright.operations.own_file import own_file_commands
@@ -19,16 +18,6 @@ from rackwright.operations.unit import adopt
 
 PENDING = "reboot pending"
 """How a note begins that says that only a reboot brings the running kernel to what is installed."""
-
-
-@operation()
-def run_installer_gone() -> Generator[PyinfraCommand]:
-    """Afterwards nothing is left of a driver that a .run installer put on the host."""
-    if program := host.get_fact(FoundDriverFact).run:
-        show(f"- {program}")
-        yield StringCommand(
-            f"{shlex.quote(program)} {'' if program.endswith('uninstall') else '--uninstall '}--silent"
-        )
 
 
 @operation()

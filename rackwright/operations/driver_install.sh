@@ -1,6 +1,6 @@
-# Usage: install FOLDER [PACKAGE…]. Every .deb in FOLDER is installed afterwards and the PACKAGEs are gone, the module
-# built for the kernel of the next boot and the running one; or it doesn't build, and nothing but kernels was installed,
-# none of them the default.
+# Usage: install FOLDER [PACKAGE…]; $uninstall: a command that takes out what a .run installer left.
+# Every .deb in FOLDER is installed afterwards and the PACKAGEs are gone, the module built for the kernel of the next
+# boot and the running one; or it doesn't build, and nothing but kernels was installed, none of them the default.
 set -eu
 folder=$1
 shift
@@ -10,12 +10,12 @@ apt() { apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-conf
 install() { apt install --no-install-recommends --allow-downgrades --allow-change-held-packages -- "$@"; }
 kernels() { for k in /boot/vmlinuz-*; do [ ! -e "$k" ] || echo "${k#/boot/vmlinuz-}"; done | sort -rV; }
 say() { printf '%s\n' "$*" >&2; }
-work=$(mktemp -d /var/tmp/rackwright-build-XXXXXXXX)
+work=$(mktemp -d /var/tmp/rackwright-build-XXXXXXXX) ours=''
 mkdir -p /etc/dkms "$work/tree"
-[ -e "$disabled" ] || ours=$disabled
 trap 'rm -rf -- "$work" ${ours:+"$ours"}' EXIT
-# Packages' own scripts build nothing: a failure in them would leave half of a set.
-: >>"$disabled"
+# Packages' own scripts build nothing: a failure in them would leave half of a set. What a run that lost its power left
+# is ours, too.
+if [ ! -e "$disabled" ] || grep -qx rackwright "$disabled"; then ours=$disabled; echo rackwright >"$disabled"; fi
 "$guard" hold
 [ -n "$(find $stamp -mmin -60 2>/dev/null)" ] || { apt update && mkdir -p "${stamp%/*}" && touch $stamp; } || say 'old package lists are used'
 command -v dkms >/dev/null || [ -e "$(echo "$folder"/dkms_*.deb)" ] || install dkms
@@ -40,6 +40,8 @@ for conf in "$work"/root/usr/src/*/dkms.conf; do
     if [ "$k" = "$newest" ]; then "$guard" || true; say 'nothing of the driver was changed; the next boot takes the kernel that it would have taken'; exit 1; fi
   done
 done
+# Only what builds takes the place of what is there.
+[ -z "${uninstall:-}" ] || sh -c "$uninstall" >&2
 # NAME- is how apt-get takes one out in the same step.
 for gone; do shift; set -- "$@" "$gone-"; done
 install "$folder"/*.deb "$@"

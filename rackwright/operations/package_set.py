@@ -66,16 +66,19 @@ def driver_installed(*, set: PackageSet, guard: str, replace: bool) -> Generator
 
     Where the module doesn't build the operation fails with the compiler's words: nothing of the driver was changed,
     and what the next boot takes is what it took before. Packages of the set that was installed before are taken out,
-    and with `replace` those of a driver that isn't ours; kernels stay.
+    and with `replace` those of a driver that isn't ours, or what a .run installer left; kernels stay.
     """
     sets, found = host.get_fact(PackageSets), host.get_fact(InstalledPackages)
     leaving = _leaving(set, replace=replace)
+    uninstall = host.get_fact(FoundDriverFact).uninstall if replace else None
     differing = tuple(_differences(set)) + tuple(f"- {name} {found[name].version}" for name in leaving)
+    differing += (f"- {uninstall}",) if uninstall else ()
     unfit = host.get_fact(BootGuard, path=guard)
     if not differing and unfit is None and sets.installed.get("driver") == set.name:
         return
     show("\n".join((*differing, *([unfit] if unfit else []))) or f"set {set.name} becomes the installed one")
-    yield StringCommand(outliving(f"{_script(set.folder, *leaving)}\n{_noted('driver', set)}"))
+    before = f"export uninstall={shlex.quote(uninstall)}\n" if uninstall else ""
+    yield StringCommand(outliving(f"{before}{_script(set.folder, *leaving)}\n{_noted('driver', set)}"))
 
 
 def _leaving(set: PackageSet, *, replace: bool) -> tuple[str, ...]:
@@ -83,8 +86,8 @@ def _leaving(set: PackageSet, *, replace: bool) -> tuple[str, ...]:
     ours = sets.installed.get("driver", "")
     earlier = sets.names.get(ours, ()) if ours else host.get_fact(FoundDriverFact).going if replace else ()
     names = {package.name for package in set.packages}
-    kept = (name for name in dict.fromkeys(earlier) if name not in names and not name.startswith("linux-"))
-    return tuple(name for name in kept if name in found)
+    going = (name for name in dict.fromkeys(earlier) if name not in names and name in found)
+    return tuple(name for name in going if not name.startswith("linux-") or name.startswith("linux-modules-nvidia-"))
 
 
 def _script(*arguments: str) -> str:

@@ -106,6 +106,11 @@ def parse(output: str, sources: Sources) -> Resolved:
     kernel = next((match[1] for match in releases if match), None)
     if not packages or kernel is None or set(told) != {"version", "install"}:
         raise ValueError(f"apt named no whole set: {output.strip()[-300:] or 'it said nothing'}")
+    for package in packages:
+        # It refuses to work with a driver of any other version, to the last digit.
+        same = re.match(rf"([0-9]+:)?{re.escape(told['version'])}(?![.0-9])", package.version)
+        if "fabricmanager" in package.name and not same:
+            raise ValueError(f"{package.name} {package.version} is not of driver {told['version']}")
     return Resolved(
         version=told["version"],
         kernel=kernel,

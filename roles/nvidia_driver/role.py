@@ -9,7 +9,6 @@ from rackwright.operations.driver import (
     gpu_service,
     modules_at_boot,
     nouveau_off,
-    run_installer_gone,
 )
 from rackwright.operations.file import checked_file
 from rackwright.operations.package_set import driver_installed, held, packages_kept, sets_kept
@@ -57,8 +56,6 @@ def _guard() -> None:
 
 def _install(settings: Settings, packages: PackageSet, route: Route) -> None:
     what = f"driver {settings.version} with kernel {settings.kernel}"
-    if settings.manage == "replace":
-        run_installer_gone(name="Take out what a .run installer left")
     packages_kept(name=f"Keep the packages of {what}", what=what, set=packages, route=route)
     driver_installed(name=f"Install {what}", set=packages, guard=GUARD, replace=settings.manage == "replace")
     sets_kept(name="Keep this set and the one before", what="driver", set=packages)

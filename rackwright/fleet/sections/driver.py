@@ -61,6 +61,8 @@ class Driver(Frozen):
     def _whole(self) -> Driver:
         if self.installs and self.branch is None:
             raise ValueError('which driver? write branch: "580", or manage: adopt to keep what the hosts have')
+        if self.cuda and not self.installs:
+            raise ValueError("cuda comes with a driver that is installed: not with manage: adopt or no")
         if (self.source == "path") != (self.path is not None):
             raise ValueError("source: path and path: FOLDER belong together")
         if self.mirror and self.source != "nvidia":

@@ -46,7 +46,7 @@ class FoundDriver:
     @property
     def reboot_pending(self) -> str | None:
         """Why only a reboot brings the running kernel to what is installed; None: it needs none."""
-        versions = sorted({upstream(version) for _, version in self.modules})
+        versions = sorted({upstream(version) for name, version in self.modules if not _of_kernel(name)})
         if not versions or self.loaded in versions:
             return None
         runs = f"module {self.loaded} runs" if self.loaded else "no module runs"
@@ -56,12 +56,24 @@ class FoundDriver:
     def going(self) -> tuple[str, ...]:
         """The packages that leave with it: what brings modules, and all of the same version."""
         modules = dict(self.modules)
-        versions = {upstream(version) for version in modules.values()}
+        versions = {upstream(version) for name, version in modules.items() if not _of_kernel(name)} | {self.loaded}
         return tuple(name for name, version in self.packages if name in modules or upstream(version) in versions)
+
+    @property
+    def uninstall(self) -> str | None:
+        """The command that takes out what a .run installer left; None: it left nothing."""
+        if self.run is None:
+            return None
+        return f"{self.run} {'' if self.run.endswith('uninstall') else '--uninstall '}--silent"
 
     @property
     def there(self) -> bool:
         return bool(self.run or self.dgx or self.loaded or self.modules)
+
+
+def _of_kernel(name: str) -> bool:
+    """Whether a package of modules has its kernel's version, not the driver's."""
+    return name.startswith("linux-")
 
 
 def parse_found_driver(output: str) -> FoundDriver:

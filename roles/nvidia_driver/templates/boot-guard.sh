@@ -2,7 +2,7 @@
 # Written by rackwright. Keeps the boot default on a kernel whose NVIDIA module fits the installed libraries.
 # boot-guard       looks: where the newest kernel doesn't fit, the newest that does becomes the default, and it exits 1
 # boot-guard ask   says what it would find, and changes nothing
-# boot-guard hold  the kernel that runs is the default until the next look
+# boot-guard hold  the kernel that runs is the default until a look that finds a driver which fits the newest
 # boot-guard hook  looks while a kernel is being installed: GRUB is written by the next hook, and nothing fails
 export LC_ALL=C
 pin=/etc/default/grub.d/zz-rackwright.cfg
@@ -39,8 +39,10 @@ fits() {
 grub() { [ "$mode" = hook ] || ! command -v update-grub >/dev/null || update-grub >/dev/null 2>&1; }
 default() {
   line="GRUB_TOP_LEVEL=/boot/vmlinuz-$1"
-  if [ "$mode" = ask ] || grep -qsxF "$line" "$pin"; then return; fi
-  [ -d /etc/default/grub.d ] || { echo "there is no GRUB here: keep the boot default on $1 yourself" >&2; return; }
+  # GRUB 2.06 (Debian 12, Ubuntu 22.04) doesn't know it.
+  if [ ! -d /etc/default/grub.d ]; then return 1; fi
+  if [ -e /etc/grub.d/10_linux ] && ! grep -q GRUB_TOP_LEVEL /etc/grub.d/10_linux; then return 1; fi
+  if [ "$mode" = ask ] || grep -qsxF "$line" "$pin"; then return 0; fi
   printf '# Written by rackwright: the newest kernel has no NVIDIA module; see %s.\nGRUB_DEFAULT=0\n%s\n' "$0" "$line" >"$pin"
   grub
 }
@@ -50,9 +52,14 @@ if [ "$mode" = hold ]; then
   [ -e "$pin" ] || [ ! -e "/boot/vmlinuz-$(uname -r)" ] || default "$(uname -r)"
 elif [ -n "$want" ] && [ -n "$newest" ] && ! fits "$newest"; then
   echo "kernel $newest can't drive the GPUs: $why" >&2
-  for k in $(kernels); do if fits "$k"; then default "$k"; echo "$k stays the boot default" >&2; break; fi; done
+  for k in $(kernels); do
+    fits "$k" || continue
+    if default "$k"; then says='stays the boot default'; else says='can, but nothing here keeps it the boot default'; fi
+    echo "$k $says" >&2
+    break
+  done
   status=1
-elif [ -e "$pin" ] && [ "$mode" != ask ]; then
+elif [ -n "$want" ] && [ -e "$pin" ] && [ "$mode" != ask ]; then
   rm -f -- "$pin"
   grub
 fi

@@ -4,8 +4,12 @@
 count=$1 tries=0
 while :; do
   found=$(nvidia-smi -L 2>&1 | grep -c '^GPU ')
-  open=$(nvidia-smi -q 2>/dev/null | awk '$1 == "Fabric" { f = 1 } f && $1 == "State" { print $3; f = 0 }' | grep -cvE '^(Completed|N/A|Not)$')
-  [ "$found" -lt "$count" ] || [ "$open" -gt 0 ] || exit 0
+  open=unknown
+  if said=$(nvidia-smi -q 2>/dev/null) || [ "$count" -eq 0 ]; then
+    open=$(printf '%s\n' "$said" | awk '$1 == "Fabric" { f = 1 }
+      f && $1 == "State" { f = 0; sub(/^[^:]*: */, ""); n += !/^(Completed|N\/A|Not Supported) *$/ } END { print n + 0 }')
+  fi
+  [ "$found" -lt "$count" ] || [ "$open" != 0 ] || exit 0
   tries=$((tries + 1))
   [ "$tries" -lt 300 ] || break
   sleep 1

@@ -31,13 +31,13 @@ if [ -n "$components" ]; then
   update
 fi
 there() { apt-cache show --no-all-versions "$1" >/dev/null 2>&1; }
-of_branch() {
-  apt-cache madison "$1" | awk -F ' *[|] *' -v b="$branch" \
+of() { # NAME BRANCH: its newest version in the branch
+  apt-cache madison "$1" | awk -F ' *[|] *' -v b="$2" \
     '{ v = $2; sub(/^[0-9]+:/, "", v); sub(/[-+~].*/, "", v) } v == b || index(v, b ".") == 1 { print $2; exit }'
 }
 found=
 while read -r module parts; do
-  version=$(of_branch "$module")
+  version=$(of "$module" "$branch")
   [ -z "$version" ] || { found="$module=$version"; break; }
   seen="$seen$(apt-cache madison "$module" | awk -F ' *[|] *' '{ print " " $1 " " $2 }' | head -n 3)"
 done <<LAYOUTS
@@ -48,8 +48,11 @@ upstream=$(printf '%s\n' "$version" | sed 's/^[0-9]*://; s/[-+~].*//')
 printf 'Package: nvidia-* libnvidia-* libcuda* firmware-nvidia-* cuda-drivers*\nPin: version %s*\nPin-Priority: 1001\n' \
   "$upstream" >pin
 for part in $parts; do
-  name=
-  for one in $(echo "${part#\?}" | tr '|' ' '); do if there "$one"; then name=$one; break; fi; done
+  name=''
+  names=$(echo "${part#\?}" | tr '|' ' ')
+  # A name without a branch may only be there in another one.
+  for one in $names; do if [ -n "$(of "$one" "$upstream")" ]; then name=$one; break; fi; done
+  [ -n "$name" ] || for one in $names; do if there "$one"; then name=$one; break; fi; done
   [ -n "$name" ] || case $part in \?*) continue ;; *) fail "there is no package $(echo "$part" | sed 's/|/ or /g')" ;; esac
   found="$found $name"
 done
