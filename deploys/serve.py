@@ -10,7 +10,7 @@ from rackwright.roles.host_proxy.role import host_proxy
 from rackwright.roles.llama_cpp.role import llama_cpp
 from rackwright.roles.model_store.role import model_store
 from rackwright.roles.probe.role import probe
-from rackwright.roles.replica.role import replica
+from rackwright.roles.replica.role import gpus_of, replica
 
 
 def serve() -> None:
@@ -21,8 +21,9 @@ def serve() -> None:
     for runtime in model.runtimes:
         llama_cpp(settings=runtime.settings, files=runtime.lock.files, route=model.site.route)
     model_store(settings=model.model_store, route=model.site.route, token=model.credentials.hub_token)
+    gpus = gpus_of(model.replicas)
     for unit in model.replicas:
-        replica(settings=unit)
+        replica(settings=unit, gpus=gpus)
     for watch in model.probes:
         probe(settings=watch)
     for issued in model.certificates:

@@ -11,6 +11,7 @@ from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.backup import make_first
 from rackwright.lifecycle.drains import copy_drains
 from rackwright.lifecycle.engines import roll, settle
+from rackwright.lifecycle.gpus import PutOff, still_put_off
 from rackwright.lifecycle.leased import leased
 from rackwright.lifecycle.plan import Plan, Restart, plan
 from rackwright.lifecycle.reboot import hindrance, needs_driver, pending, reboot_all
@@ -107,8 +108,11 @@ def _carry_out(work: _Work, planned: Plan) -> Applied:
     try:
         with failure_audited(work.site, work.held, run):
             restarts = _due(planned, run)
-            _settle(work, run, restarts)
+            put_off = still_put_off(work.site, planned.put_off, _going(work.site, run))
+            _settle(work, run, _waited(work, run, restarts, put_off))
             _restart(work, run, restarts, restarted)
+            if crowded := tuple(waiting.replica for waiting in put_off if waiting.until_restarts):
+                _settle(work, run, crowded)
     except RackwrightError as error:
         return Applied(run, tuple(restarted), error)
     return Applied(run, tuple(restarted))
@@ -188,7 +192,16 @@ def _due(planned: Plan, run: Run) -> tuple[Restart, ...]:
     return tuple(restart for restart in planned.restarts if restart.replica.host not in run.failed_hosts)
 
 
-def _settle(work: _Work, run: Run, restarts: tuple[Restart, ...]) -> None:
+def _waited(work: _Work, run: Run, restarts: tuple[Restart, ...], put_off: tuple[PutOff, ...]) -> tuple[Replica, ...]:
+    """Those that answer before the first engine is restarted: all but these, and who can't have his GPUs yet."""
+    others = {restart.replica for restart in restarts} | {waiting.replica for waiting in put_off}
+    for waiting in put_off:
+        work.talk.say(f"{waiting.replica.address}: {waiting.why}")
+    replicas = [replica for host in _going(work.site, run) for replica in work.site.fleet.replicas_on(host)]
+    return tuple(replica for replica in replicas if replica not in others)
+
+
+def _settle(work: _Work, run: Run, replicas: tuple[Replica, ...]) -> None:
     """New engines answer before the first old one is taken; those that restart are proven by that.
 
     Where no engine was to be looked at, none is waited for: whoever left must be out also while a host has none yet.
@@ -197,15 +210,12 @@ def _settle(work: _Work, run: Run, restarts: tuple[Restart, ...]) -> None:
     if run.interrupted or "replica" not in (work.options.only or ("replica",)):
         return
     _stage(work.talk, 5)
-    restarting = {restart.replica for restart in restarts}
-    replicas = [replica for host in _going(work.site, run) for replica in work.site.fleet.replicas_on(host)]
 
     def returned(address: str) -> None:
         note_leased_act(work.site, work.held, gateways.hosts, f"undrain {address}")
 
     gateways = work.site.gateways.only(name for name in work.site.fleet.gateways if name not in run.failed_hosts)
-    waited = [replica for replica in replicas if replica not in restarting]
-    settle(work.site, gateways, work.talk, waited, work.stopping, returned)
+    settle(work.site, gateways, work.talk, replicas, work.stopping, returned)
 
 
 def _restart(work: _Work, run: Run, restarts: tuple[Restart, ...], restarted: list[Replica]) -> None:

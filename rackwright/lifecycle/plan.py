@@ -12,6 +12,7 @@ from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Replica
 from rackwright.fleet.naming import unknown
 from rackwright.lifecycle.drains import MissingDrain, missing_drains
+from rackwright.lifecycle.gpus import PutOff, gpus_given, other_gpus, put_off, refuse_gpus
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.survey import Survey, Surveyed, survey
 from rackwright.roles.backup.settings import OLDEST_RESTIC
@@ -20,6 +21,7 @@ from rackwright.roles.firewall.closing import Closing, closing, locks_out, refus
 from rackwright.roles.firewall.settings import Settings as Firewall
 from rackwright.roles.nvidia_driver.refusals import refusals as driver_refusals
 from rackwright.roles.people.refusals import refusals as people_refusals
+from rackwright.roles.replica.gpus import Given
 from rackwright.roles.replica.unit import render
 from rackwright.roles.sshd.lockout import locks_out as sshd_locks_out
 from rackwright.run import Run
@@ -40,6 +42,8 @@ class Plan:
     """Host → listening sockets that the packet filter would close to everyone."""
     restarts: tuple[Restart, ...]
     """One at a time: drained, restarted, proven, returned."""
+    put_off: tuple[PutOff, ...]
+    """Not started, or not before others let go of their GPUs."""
     returns: tuple[Replica, ...]
     """Drained by a run and not returned yet; apply, which holds the lease alone, returns them when they answer."""
     drains: tuple[MissingDrain, ...]
@@ -76,10 +80,14 @@ def plan(site: Site, *, only: tuple[str, ...] = ()) -> Plan:
     refuse_people(site, surveyed)
     refuse_bans(site, surveyed)
     refuse_driver(site, surveyed)
+    refuse_gpus(site, surveyed)
+    engines = "replica" in (only or ("replica",))
+    restarting = tuple(restarts(site, surveyed)) if engines else ()
     return Plan(
         run=Run(unreachable=dict(surveyed.unreachable)) + run,
         closing=closing_ports(site, surveyed) if "firewall" in (only or ("firewall",)) else {},
-        restarts=tuple(restarts(site, surveyed)) if "replica" in (only or ("replica",)) else (),
+        restarts=restarting,
+        put_off=tuple(put_off(site, surveyed, {restart.replica for restart in restarting})) if engines else (),
         returns=tuple(left_drained(site, surveyed)),
         drains=tuple(missing_drains(site, surveyed)),
         first_snapshots=tuple(first_snapshots(site, surveyed)) if "backup" in (only or ("backup",)) else (),
@@ -198,10 +206,11 @@ def closing_ports(site: Site, surveyed: Survey) -> dict[str, tuple[Closing, ...]
 
 
 def restarts(site: Site, surveyed: Survey) -> Iterator[Restart]:
-    """Return the engines that run with another unit than they should have, in the fleet's order."""
+    """Return the engines that run with another unit or other GPUs than they should have, in the fleet's order."""
+    gpus = {name: gpus_given(site.models[name].replicas, host) for name, host in surveyed.hosts.items()}
     for replica in site.fleet.replicas:
         host = surveyed.hosts.get(replica.host)
-        if host and (why := _outdated(site, host, replica)):
+        if host and (why := _outdated(site, host, replica, gpus[replica.host])):
             yield Restart(replica, why)
 
 
@@ -212,10 +221,10 @@ def left_drained(site: Site, surveyed: Survey) -> Iterator[Replica]:
     yield from (replica for replica in site.fleet.replicas if replica.address in left and replica.host in site.models)
 
 
-def _outdated(site: Site, host: Surveyed, replica: Replica) -> str | None:
+def _outdated(site: Site, host: Surveyed, replica: Replica, gpus: Given) -> str | None:
     state = host.replicas.get(replica.name)
     if state is None or state.active != "active" or state.started is None:
         return None
     (settings,) = (unit for unit in site.models[replica.host].replicas if unit.name == replica.name)
     wanted = sha256(render(settings).encode()).hexdigest()
-    return None if state.started == wanted else "it was started with other settings"
+    return "it was started with other settings" if state.started != wanted else other_gpus(state, gpus)

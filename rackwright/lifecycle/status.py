@@ -13,6 +13,7 @@ from rackwright.fleet.lock import lock_digest
 from rackwright.gateway import ServerState
 from rackwright.lifecycle.ending import ending_certificates, ending_keys
 from rackwright.lifecycle.gpu_status import GpuStatus, driver_of, gpu_statuses, host_warnings
+from rackwright.lifecycle.gpus import put_off
 from rackwright.lifecycle.plan import restarts
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.survey import Survey, survey
@@ -114,7 +115,9 @@ def status(site: Site) -> Status:
     notes: list[str] = []
     servers = _servers(site, notes)
     ends, now = _certificate_ends(site, surveyed), utc_now()
-    pending = {restart.replica.address: "restart" for restart in restarts(site, surveyed)}
+    restarting = {restart.replica for restart in restarts(site, surveyed)}
+    pending = {waiting.replica.address: waiting.why for waiting in put_off(site, surveyed, restarting)}
+    pending |= {replica.address: "restart" for replica in restarting}
     return Status(
         hosts=tuple(
             _host(site, surveyed, name, _days(ends.get(name, {}), now))

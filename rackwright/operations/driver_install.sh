@@ -1,6 +1,6 @@
-# Usage: install FOLDER [PACKAGE…]; $uninstall: a command that takes out what a .run installer left. Every .deb in FOLDER is installed afterwards and the PACKAGEs are gone, the module
-# built for the kernel of the next boot and the running one; or it doesn't build, and nothing but kernels was installed,
-# none of them the default.
+# Usage: install FOLDER [PACKAGE…]; $uninstall: a command that takes out what a .run installer left.
+# Every .deb in FOLDER is installed afterwards and the PACKAGEs are gone, the module built for the kernel of the next
+# boot and the running one; or it doesn't build, and nothing but kernels was installed, none of them the default.
 set -eu
 folder=$1
 shift
@@ -34,8 +34,9 @@ for conf in "$work"/root/usr/src/*/dkms.conf; do
     say "building $name $version for kernel $k"
     if dkms build -m "$name" -v "$version" -k "$k" --sourcetree "$work/root/usr/src" --dkmstree "$work/tree" >"$work/log" 2>&1; then continue; fi
     say "$name $version doesn't build for kernel $k:"
-    grep -hE ' error: |fatal error|^ERROR|[*][*][*]|Error!' "$work/tree/$name/$version/build/make.log" "$work/log" 2>/dev/null |
-      sed "s,$work/tree/$name/$version/build/,,g" | cut -c 1-240 | head -n 8 >&2
+    log=$work/tree/$name/$version/build/make.log
+    { grep -hE ' error: |fatal error: |^ERROR: modpost' "$log" || grep -hE 'Error!|[*][*][*]' "$work/log" "$log"; } 2>/dev/null |
+      sed "s,$work/tree/$name/$version/build/,,g" | cut -c 1-240 | head -n 4 >&2
     if [ "$k" = "$newest" ]; then "$guard" || true; say 'nothing of the driver was changed; the next boot takes the kernel that it would have taken'; exit 1; fi
   done
 done

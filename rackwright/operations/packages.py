@@ -59,5 +59,5 @@ def outliving(script: str) -> str:
     unit = f"rackwright-apt-{hashlib.sha256(script.encode()).hexdigest()[:8]}"
     return (
         f"systemd-run --quiet --wait --collect --expand-environment=no --unit={unit} sh -c {shlex.quote(script)} || "
-        f"{{ journalctl -q --no-hostname -o cat -n 20 -u {unit} >&2; false; }}"
+        f"{{ journalctl -q --no-hostname -o cat -n 20 -u {unit} -t sh >&2; false; }}"
     )

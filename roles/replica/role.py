@@ -3,20 +3,45 @@
 from __future__ import annotations
 
 from pyinfra.api.deploy import deploy
+from pyinfra.context import host
 
+from rackwright.hardware.hardware import Hardware
+from rackwright.operations.drop_in import no_drop_in, put_off, unit_drop_in
+from rackwright.operations.facts.hardware import GpuFiles, HostHardware
 from rackwright.operations.unit import running, systemd_unit
 from rackwright.operations.user import system_user
+from rackwright.roles.replica.gpus import Given, given, render_gpus, uuids_in
 from rackwright.roles.replica.settings import Settings
 from rackwright.roles.replica.unit import render
 
 
+def gpus_of(replicas: tuple[Settings, ...]) -> Given:
+    """Given all replicas of a host in the fleet's order, return the GPUs that each should have. Asks the host."""
+    files = host.get_fact(GpuFiles)
+    present = {one.name: uuids_in(files[one.gpus_file]) for one in replicas if one.gpus_file in files}
+    # Engines that the fleet no longer names hold theirs until they are retired.
+    held = {path: uuids_in(text) for path, text in files.items() if path.startswith("/run/")}
+    held = {path.split("/")[-2]: uuids for path, uuids in held.items()}
+    wanted = any(settings.gpus for settings in replicas)
+    return given(replicas, host.get_fact(HostHardware) if wanted else Hardware(), present, held)
+
+
 @deploy("replica")
-def replica(*, settings: Settings) -> None:
+def replica(*, settings: Settings, gpus: Given | None = None) -> None:
     """Afterwards the engine's unit is what it should be and runs; one that ran already goes on as it was started.
 
-    Whether it is outdated, `state.py` tells; the rollout restarts it.
+    Whether it is outdated, `state.py` tells; the rollout restarts it. `gpus` is what `gpus_of` returned for all
+    replicas of the host; one that can't have its GPUs is installed and not started.
     """
     name = settings.name
     system_user(name=f"Make the user of {name}", user=settings.user)
     systemd_unit(name=f"Write the unit of {name}", unit=settings.unit, content=render(settings))
+    given_here = gpus or gpus_of((settings,))
+    if why := given_here.without.get(name):
+        put_off(name=f"Give {name} its GPUs", why=f"{name} {why}")
+        return
+    if devices := given_here.devices.get(name):
+        unit_drop_in(name=f"Give {name} its GPUs", path=settings.gpus_file, content=render_gpus(devices))
+    elif name in given_here.surplus:
+        no_drop_in(name=f"Take its GPUs from {name}", path=settings.gpus_file)
     running(name=f"Start {name}", unit=settings.unit)

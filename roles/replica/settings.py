@@ -45,3 +45,13 @@ class Settings(Frozen):
     def started_digest(self) -> str:
         """Where the sha256 of the unit file stands that the running engine was started on."""
         return f"/run/rackwright/{self.name}/unit.sha256"
+
+    @property
+    def gpus_file(self) -> str:
+        """The drop-in of the unit that names the replica's GPUs; without it one that needs some isn't started."""
+        return f"/etc/systemd/system/{self.unit}.d/gpus.conf"
+
+    @property
+    def started_gpus(self) -> str:
+        """Where the drop-in stands that the running engine was started with."""
+        return f"/run/rackwright/{self.name}/gpus.conf"

@@ -15,6 +15,12 @@ for f in rackwright-*@*.service; do
   echo "wanted=$(sha256sum <"$f" | cut -d ' ' -f 1)"
   started=/run/rackwright/$r/unit.sha256
   [ -L "$started" ] || echo "started=$(cut -d ' ' -f 1 "$started" 2>/dev/null)"
+  echo "gpus=$(sed -n 's/^Environment=CUDA_VISIBLE_DEVICES=//p' "$f.d/gpus.conf" 2>/dev/null)"
+  held=/run/rackwright/$r/gpus.conf
+  if [ -f "$held" ] && [ ! -L "$held" ]; then
+    echo "held=$(sed -n 's/^Environment=CUDA_VISIBLE_DEVICES=//p' "$held" | head -n 1)"
+    echo "held_digest=$(sha256sum <"$held" | cut -d ' ' -f 1)"
+  fi
   cat "/run/rackwright-state/$r" 2>/dev/null
 done
 """
@@ -41,6 +47,12 @@ class ReplicaState:
     """How often systemd restarted the engine by itself since it was last started by hand."""
     crash: str | None = None
     """Why the engine ended last, where it wasn't told to."""
+    gpus: tuple[str, ...] = ()
+    """UUIDs that its drop-in names as it stands."""
+    held: tuple[str, ...] = ()
+    """UUIDs that the running engine was started with."""
+    held_digest: str | None = None
+    """sha256 of the drop-in that the running engine was started with."""
 
     @property
     def outdated(self) -> bool:
@@ -79,7 +91,14 @@ def _state(told: dict[str, str]) -> ReplicaState:
         wanted=told.get("wanted", ""),
         restarts=_number(told.get("NRestarts")) or 0,
         crash=_crash(told.get("Result", "success"), _number(told.get("ExecMainStatus"))),
+        gpus=_uuids(told.get("gpus", "")),
+        held=_uuids(told.get("held", "")),
+        held_digest=told.get("held_digest") or None,
     )
+
+
+def _uuids(text: str) -> tuple[str, ...]:
+    return tuple(uuid for uuid in text.split(",") if uuid)
 
 
 def _number(text: str | None) -> int | None:

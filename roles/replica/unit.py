@@ -73,7 +73,7 @@ def render(settings: Settings) -> str:
 [Unit]
 Description=rackwright engine {name}
 RequiresMountsFor={settings.mount}
-StartLimitIntervalSec=0
+{_condition(settings)}StartLimitIntervalSec=0
 
 [Service]
 Type=exec
@@ -104,10 +104,16 @@ WantedBy=multi-user.target
 """
 
 
+def _condition(settings: Settings) -> str:
+    # Without its drop-in an engine would take every GPU of the host.
+    return f"ConditionPathExists={settings.gpus_file}\n" if settings.gpus else ""
+
+
 def _record(settings: Settings) -> str:
     # Only the engine's own folder can be written from within its mount namespace, even by root. systemd makes it
     # anew for each start and no other engine sees it: no link can wait there.
-    return f"umask 022; sha256sum </etc/systemd/system/{settings.unit} >{settings.started_digest}"
+    unit = f"umask 022; sha256sum </etc/systemd/system/{settings.unit} >{settings.started_digest}"
+    return f"{unit} && cat <{settings.gpus_file} >{settings.started_gpus}" if settings.gpus else unit
 
 
 def _sandbox(settings: Settings) -> str:

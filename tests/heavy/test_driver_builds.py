@@ -1,6 +1,6 @@
 """NVIDIA's own packages, as Debian has them, against Debian's own kernel: one that doesn't build, and one that does.
 
-The pair that doesn't is the one that took machines' GPUs away in autumn 2026. Archives drop versions: where that kernel is gone, the newest takes
+The pair that doesn't is 550.163.01 with 6.12.117. Archives drop versions: where that kernel is gone, the newest takes
 its place, and what must hold is that the tool says what the compiler said.
 """
 

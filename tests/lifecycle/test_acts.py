@@ -102,7 +102,7 @@ def test_what_an_apply_returns_to_the_gateways_is_written_there(site, acts, monk
     site.gateways = SimpleNamespace(only=lambda hosts: SimpleNamespace(hosts=tuple(hosts)))
     monkeypatch.setattr(apply, "settle", settle)
     with leased(site, "apply", Talk()) as held:
-        apply._settle(work(site, held), Run(), ())
+        apply._settle(work(site, held), Run(), site.fleet.replicas)
     assert acts == {"gate1": ["apply: undrain gpu1/assistant@1: done"]}
 
 

@@ -2,15 +2,22 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
+from hashlib import sha256
+from pathlib import Path
 
 import pytest
 
+from rackwright.operations.facts.hardware import GpuFiles, HostHardware
+from rackwright.operations.facts.path import Found, PathState
+from rackwright.roles.replica.gpus import Device, Given, render_gpus, uuids_in
 from rackwright.roles.replica.proof import proof, proof_command
-from rackwright.roles.replica.role import replica
+from rackwright.roles.replica.role import gpus_of, replica
 from rackwright.roles.replica.state import parse
 from rackwright.roles.replica.unit import render
-from tests.fakes import commands
+from tests.fakes import commands, play
 from tests.roles.serving import REPLICA
+from tests.roles.test_gpus import gpu, hardware
 
 
 def test_systemd_expands_nothing_in_a_command() -> None:
@@ -33,6 +40,107 @@ def test_the_role_starts_an_engine_and_never_restarts_one() -> None:
         replica, answers={"systemctl show": [f"Id={REPLICA.unit}", "ActiveState=active"]}, settings=REPLICA
     )
     assert not any("restart" in command or "systemctl start" in command for command in running)
+
+
+GPUS = REPLICA.model_copy(update={"gpus": 1})
+GIVEN = Given(devices={REPLICA.name: (Device("GPU-1", "0000:01:00.0"),)})
+
+
+def test_memory_that_gpus_reach_is_locked_without_a_limit() -> None:
+    assert "LimitMEMLOCK=infinity\n" in render(GPUS)
+
+
+def test_an_engine_with_gpus_does_not_start_without_its_drop_in_and_notes_which_it_started_with() -> None:
+    unit = render(GPUS)
+    assert f"[Unit]\nDescription=rackwright engine {GPUS.name}\n" in unit
+    assert f"ConditionPathExists=/etc/systemd/system/{GPUS.unit}.d/gpus.conf\n" in unit.partition("[Service]")[0]
+    assert f"cat </etc/systemd/system/{GPUS.unit}.d/gpus.conf >/run/rackwright/assistant@1/gpus.conf'" in unit
+    assert "gpus.conf" not in render(REPLICA)
+
+
+def test_the_role_gives_an_engine_its_gpus_before_it_starts() -> None:
+    played = play(replica, settings=GPUS, gpus=GIVEN)
+    text = played.uploads[f"{GPUS.gpus_file}.rackwright-new"]
+    assert "CUDA_VISIBLE_DEVICES=GPU-1\n" in text
+    written, reloaded, started = (
+        next(number for number, command in enumerate(played.commands) if part in command)
+        for part in (f"upload {GPUS.gpus_file}", "daemon-reload", "systemctl start")
+    )
+    assert played.commands[written - 1] == f"mkdir -p -- /etc/systemd/system/{GPUS.unit}.d"
+    assert written < started
+    assert "daemon-reload" in played.commands[written + 2 : started][-1]
+    assert reloaded < started
+
+
+def test_gpus_that_an_engine_has_already_change_nothing() -> None:
+    text = render_gpus(GIVEN.devices[REPLICA.name])
+    found = Found("regular file", 0o644, "root", "root", sha256(text.encode()).hexdigest())
+    played = play(replica, facts={(PathState, GPUS.gpus_file): found}, settings=GPUS, gpus=GIVEN)
+    assert f"Give {GPUS.name} its GPUs" not in played.changed
+
+
+def test_an_engine_that_cannot_have_its_gpus_is_installed_not_started_and_named() -> None:
+    played = play(replica, settings=GPUS, gpus=Given(without={GPUS.name: "waits for the driver: not there"}))
+    assert f"Write the unit of {GPUS.name}" in played.changed
+    assert not any("systemctl start" in command for command in played.commands)
+    assert played.notes == {f"Give {GPUS.name} its GPUs": "assistant@1 waits for the driver: not there"}
+
+
+def test_an_engine_without_gpus_loses_the_drop_in_that_it_had() -> None:
+    played = play(replica, settings=REPLICA, gpus=Given(surplus=frozenset({REPLICA.name})))
+    assert f"rm -f -- {REPLICA.gpus_file}" in played.commands
+
+
+def test_the_host_is_asked_what_engines_have_and_run_with() -> None:
+    files = {
+        GPUS.gpus_file: "Environment=CUDA_VISIBLE_DEVICES=GPU-0",
+        "/run/rackwright/gone@1/gpus.conf": "Environment=CUDA_VISIBLE_DEVICES=GPU-1",
+    }
+    two = (GPUS, GPUS.model_copy(update={"name": "assistant@2"}))
+    found: list[Given] = []
+
+    def role() -> None:
+        found.append(gpus_of(two))
+
+    play(role, facts={GpuFiles: files, HostHardware: hardware(gpu(0), gpu(1), gpu(2), nodes=())})
+    assert {name: uuids_in(render_gpus(given)) for name, given in found[0].devices.items()} == {
+        "assistant@1": ("GPU-0",),
+        "assistant@2": ("GPU-2",),
+    }
+
+
+def test_a_host_without_gpu_replicas_is_not_asked_for_its_hardware() -> None:
+    def role() -> None:
+        gpus_of((REPLICA,))
+
+    class Asked(Exception):
+        pass
+
+    def refuse(*_: object) -> None:
+        raise Asked
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(HostHardware, "command", refuse)
+        play(role)
+
+
+def test_files_that_name_gpus_are_read_from_plain_files_alone(tmp_path: Path) -> None:
+    units, run = tmp_path / "etc/systemd/system/rackwright-a@1.service.d", tmp_path / "run/rackwright/a@1"
+    for folder in (units, run):
+        folder.mkdir(parents=True)
+    (units / "gpus.conf").write_text("[Service]\nEnvironment=CUDA_VISIBLE_DEVICES=GPU-0\n")
+    (run / "gpus.conf").symlink_to(units / "gpus.conf")
+    command = GpuFiles().command().replace("/etc/", f"{tmp_path}/etc/").replace("/run/", f"{tmp_path}/run/")
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True, timeout=10)
+    read = GpuFiles().process(done.stdout.splitlines())
+    assert {path: uuids_in(text) for path, text in read.items()} == {f"{units}/gpus.conf": ("GPU-0",)}
+
+
+def test_states_tell_which_gpus_an_engine_has_and_runs_with() -> None:
+    (state,) = parse("replica=a@1\nActiveState=active\ngpus=GPU-0,GPU-1\nheld=GPU-2\nheld_digest=ab\n")
+    assert (state.gpus, state.held, state.held_digest) == (("GPU-0", "GPU-1"), ("GPU-2",), "ab")
+    (bare,) = parse("replica=a@1\nActiveState=active\ngpus=\n")
+    assert (bare.gpus, bare.held, bare.held_digest) == ((), (), None)
 
 
 def test_states_tell_the_outdated_the_crashed_and_the_stopped() -> None:

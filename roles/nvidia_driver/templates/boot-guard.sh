@@ -39,8 +39,8 @@ fits() {
 grub() { [ "$mode" = hook ] || ! command -v update-grub >/dev/null || update-grub >/dev/null 2>&1; }
 default() {
   line="GRUB_TOP_LEVEL=/boot/vmlinuz-$1"
-  [ -d /etc/default/grub.d ] || return 1
   # GRUB 2.06 (Debian 12, Ubuntu 22.04) doesn't know it.
+  if [ ! -d /etc/default/grub.d ]; then return 1; fi
   if [ -e /etc/grub.d/10_linux ] && ! grep -q GRUB_TOP_LEVEL /etc/grub.d/10_linux; then return 1; fi
   if [ "$mode" = ask ] || grep -qsxF "$line" "$pin"; then return 0; fi
   printf '# Written by rackwright: the newest kernel has no NVIDIA module; see %s.\nGRUB_DEFAULT=0\n%s\n' "$0" "$line" >"$pin"

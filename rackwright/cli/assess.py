@@ -1,0 +1,116 @@
+"""`rackwright assess`: whether hosts are ready, before anything is bought or installed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from rackwright.cli.context import Context, Json, hosts_needed
+from rackwright.cli.options import Command, common_options, limit_option, pass_context
+from rackwright.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from rackwright.lifecycle.assess import Assessed, Assessment
+
+
+@click.command(cls=Command)
+@click.option(
+    "--host",
+    "strangers",
+    metavar="USER@ADDRESS",
+    multiple=True,
+    help="A host that is in no fleet file, its key pinned in ~/.ssh/known_hosts; may be given several times.",
+)
+@click.option("--html", metavar="FILE", type=click.Path(path_type=Path), help="Write one page of it, too.")
+@limit_option
+@common_options
+@pass_context
+def assess(context: Context, strangers: tuple[str, ...], html: Path | None, limit: tuple[str, ...]) -> int:
+    """Tell what hosts have and lack, before anything is installed.
+
+    Needs SSH and sudo, and no lock; changes nothing. Exit code 12 when a host has something that blocks, else 3 when
+    one couldn't be asked.
+    """
+    if strangers and limit:
+        raise UsageError("--limit chooses from the fleet file, and --host asks none of it", should="give one of them")
+    hosts_needed()
+    found = _strangers(strangers) if strangers else _fleet(context, limit)
+    if html:
+        _write(html, found)
+        context.note(f"written to {html}")
+    from rackwright.cli.assess_text import as_text
+
+    context.answer(_document(found), as_text(found))
+    return _exit_code(found)
+
+
+def _fleet(context: Context, limit: tuple[str, ...]) -> Assessment:
+    from rackwright.fleet.naming import hosts_named
+    from rackwright.fleet.targets import targets
+    from rackwright.lifecycle.assess import assess as ask
+    from rackwright.lifecycle.assess import expected_of
+    from rackwright.remote import Remote
+
+    names = hosts_named(context.fleet, limit)
+    with Remote(targets(context.fleet, names)) as remote:
+        return ask(remote, {name: expected_of(context.fleet, name) for name in names})
+
+
+def _strangers(written: tuple[str, ...]) -> Assessment:
+    from rackwright.lifecycle.assess import assess as ask
+    from rackwright.lifecycle.assess import expected_of_stranger, stranger
+    from rackwright.remote import Remote
+
+    targets = {target.name: target for target in map(stranger, written)}
+    several = len(targets) > 1
+    with Remote(targets.values()) as remote:
+        expected = {name: expected_of_stranger(target, one_of_several=several) for name, target in targets.items()}
+        return ask(remote, expected)
+
+
+def _write(path: Path, found: Assessment) -> None:
+    from rackwright.cli.assess_html import as_html
+    from rackwright.state.formats import utc_now
+
+    text = as_html(found, utc_now())
+    new = path.with_name(f".{path.name}.new")
+    new.write_text(text, encoding="utf-8")
+    new.replace(path)
+
+
+def _document(found: Assessment) -> dict[str, Json]:
+    from rackwright.lifecycle.assess import Verdict
+
+    return {
+        "hosts": [_host(host) for host in found.hosts],
+        "not_ready": len(found.with_verdict(Verdict.NOT_READY)),
+        "unreachable": len(found.with_verdict(Verdict.UNREACHABLE)),
+    }
+
+
+def _host(host: Assessed) -> dict[str, Json]:
+    from rackwright.lifecycle.assess.assessed import GROUPS
+
+    facts: dict[str, Json] = {
+        group: [{"name": fact.name, "value": fact.value} for fact in host.facts_of(group)] for group in GROUPS
+    }
+    return {
+        "host": host.host,
+        "address": host.address,
+        "verdict": host.verdict.value,
+        "figures": asdict(host.figures) if host.figures else None,
+        "facts": facts,
+        "missing": [asdict(missing) for missing in host.missing],
+        "unreachable": host.unreachable,
+    }
+
+
+def _exit_code(found: Assessment) -> int:
+    from rackwright.lifecycle.assess import Verdict
+
+    if found.with_verdict(Verdict.NOT_READY):
+        return ExitCode.NOT_PROVEN
+    return ExitCode.HOSTS_FAILED if found.with_verdict(Verdict.UNREACHABLE) else ExitCode.DONE

@@ -1,0 +1,45 @@
+"""An assessment for a terminal: a block a host, the worst first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from textwrap import wrap
+
+from rackwright.lifecycle.assess.assessed import GROUPS, Assessed, Assessment, Severity, Verdict
+from rackwright.report.words import counted, safe
+
+WIDTH = 100
+"""Columns; only facts are broken, so that a command can be copied."""
+
+
+def as_text(found: Assessment) -> str:
+    """Return a block for each host, then how many are ready."""
+    blocks = ["\n".join(_block(host)) for host in found.hosts]
+    return safe("\n\n".join([*blocks, totals(found)]))
+
+
+def totals(found: Assessment) -> str:
+    """Return how many hosts there are of each verdict, in one line."""
+    counts = ((len(found.with_verdict(verdict)), verdict) for verdict in Verdict)
+    told = ", ".join(f"{number} {verdict}" for number, verdict in counts if number)
+    return f"{counted(len(found.hosts), 'host')}: {told or 'none asked'}"
+
+
+def headline(host: Assessed) -> str:
+    """Return the verdict, with how many things lead to it."""
+    number = {Verdict.NOT_READY: Severity.BLOCKS, Verdict.WARNINGS: Severity.WARNS}.get(host.verdict)
+    return f"{host.verdict}: {counted(host.count(number), 'thing')}" if number else str(host.verdict)
+
+
+def _block(host: Assessed) -> Iterator[str]:
+    yield f"{host.host}  {headline(host)}"
+    if host.unreachable:
+        yield from (f"  {line}" for line in host.unreachable.splitlines())
+    for group in GROUPS:
+        if told := host.facts_of(group):
+            line = f"  {group:<8} " + "; ".join(f"{fact.name}: {fact.value}" for fact in told)
+            yield from wrap(line, WIDTH, subsequent_indent=" " * 11, break_on_hyphens=False)
+    for missing in host.missing:
+        yield f"  {missing.severity.value.upper():<8} {missing.group}: {missing.what}"
+        if missing.next:
+            yield f"           next: {missing.next}"

@@ -1,0 +1,28 @@
+"""Lab hosts with the stand-ins of a machine's nvidia-smi and lspci."""
+
+from __future__ import annotations
+
+from rackwright.lab.hosts import Lab
+from tests.hardware.recorded_text import recorded
+from tests.stand_in_gpu import lspci, nvidia_smi
+
+
+def plug_in(lab: Lab, host: str, machine: str) -> None:
+    """The host has the GPUs of a recorded machine, and a driver that answers."""
+    answer_as(lab, host, recorded(f"{machine}.xml"))
+    _put(lab, host, "lspci", lspci(recorded(f"{machine}-lspci.txt")))
+
+
+def answer_as(lab: Lab, host: str, report: str) -> None:
+    """nvidia-smi prints this."""
+    _put(lab, host, "nvidia-smi", nvidia_smi(report))
+
+
+def unplug_driver(lab: Lab, host: str) -> None:
+    """nvidia-smi is gone, the GPUs are still there."""
+    lab.exec(host, "rm -f /usr/local/bin/nvidia-smi")
+
+
+def _put(lab: Lab, host: str, name: str, program: str) -> None:
+    path = f"/usr/local/bin/{name}"
+    lab.exec(host, f"cat >{path} && chmod 755 {path}", input=program)

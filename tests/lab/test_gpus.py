@@ -1,0 +1,102 @@
+"""Engines get their own GPUs: played ones, behind real units. The tests build on one another."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from rackwright.lab.hosts import Lab
+from tests.hardware.recorded_text import recorded
+from tests.lab.engines import pid
+from tests.lab.labs import fresh_lab
+from tests.lab.operator import Operator, operator
+from tests.lab.plugged import answer_as, plug_in, unplug_driver
+
+pytestmark = pytest.mark.lab
+FIRST, SECOND = re.findall(r"<uuid>(GPU-[^<]*)</uuid>", recorded("blackwell.xml"))
+OTHER = "GPU-0a0a0a0a-1111-2222-3333-444444444444"
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with fresh_lab("gpus", "gate1", "gpu1") as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Operator:
+    """Two replicas of one GPU on a host with two, whose driver doesn't answer yet."""
+    plug_in(lab, "gpu1", "blackwell")
+    unplug_driver(lab, "gpu1")
+    site = operator(tmp_path_factory.mktemp("site"), lab.fleet())
+    site.edit("replicas: 1, gpus: 0", "replicas: 2, gpus: 1")
+    return site
+
+
+def unit(number: int) -> str:
+    return f"rackwright-assistant@{number}.service"
+
+
+def gpus(lab: Lab, number: int) -> str:
+    """What the engine's own environment says."""
+    path = f"/proc/$(systemctl show -P MainPID {unit(number)})/environ"
+    return lab.exec("gpu1", f"tr '\\0' '\\n' <{path} | sed -n 's/^CUDA_VISIBLE_DEVICES=//p'").out.strip()
+
+
+def test_without_a_driver_engines_are_installed_and_wait(site: Operator, lab: Lab) -> None:
+    said = site("apply", "--yes")
+    assert "gpu1/assistant@1: waits for the driver: nvidia-smi is not there" in said.out + said.err
+    assert lab.exec("gpu1", f"systemctl is-enabled {unit(1)}").out.strip() == "enabled"
+    assert site("plan", "--json").json["put_off"] == [
+        {"replica": f"gpu1/assistant@{number}", "why": "waits for the driver: nvidia-smi is not there"}
+        for number in (1, 2)
+    ]
+    assert site.replicas()["gpu1/assistant@2"]["pending"] == "waits for the driver: nvidia-smi is not there"
+    lab.exec("gpu1", f"systemctl start {unit(1)}")
+    assert lab.exec("gpu1", f"systemctl is-active {unit(1)}", check=False).out.strip() == "inactive"
+
+
+def test_each_engine_gets_a_gpu_of_its_own_and_keeps_it(site: Operator, lab: Lab) -> None:
+    answer_as(lab, "gpu1", recorded("blackwell.xml"))
+    assert site("apply", "--yes", "--json").json["failed"] == 0
+    assert [gpus(lab, number) for number in (1, 2)] == [FIRST, SECOND]
+    shown = lab.exec("gpu1", f"systemctl show -P Environment {unit(2)}; systemctl show -P LimitMEMLOCK {unit(2)}").out
+    assert shown.splitlines() == [f"CUDA_VISIBLE_DEVICES={SECOND} CUDA_DEVICE_ORDER=PCI_BUS_ID", "infinity"]
+    again = site("apply", "--yes", "--json").json
+    assert (again["changed"], again["restarted"]) == (0, [])
+
+
+def test_a_card_that_was_replaced_restarts_its_engine_alone(site: Operator, lab: Lab) -> None:
+    before = pid(lab, "gpu1", unit(2))
+    answer_as(lab, "gpu1", recorded("blackwell.xml").replace(FIRST, OTHER))
+    assert site("plan", "--json").json["restarts"] == [
+        {"replica": "gpu1/assistant@1", "why": f"its GPUs changed: {OTHER[:12]} instead of {FIRST[:12]}"}
+    ]
+    applied = site("apply", "--yes", "--json", timeout=600).json
+    assert applied["restarted"] == ["gpu1/assistant@1"]
+    assert [gpus(lab, number) for number in (1, 2)] == [OTHER, SECOND]
+    assert pid(lab, "gpu1", unit(2)) == before
+
+
+def test_a_replica_that_goes_leaves_its_gpu_to_the_one_that_stays(site: Operator, lab: Lab) -> None:
+    site.edit("replicas: 2, gpus: 1", "replicas: 1, gpus: 2")
+    site("apply", "--yes", "--allow-outage", timeout=600)
+    assert gpus(lab, 1) == f"{OTHER},{SECOND}"
+    assert not lab.exec("gpu1", f"ls -d /etc/systemd/system/{unit(2)}*", check=False).out
+
+
+def test_a_new_replica_waits_for_the_gpu_that_an_engine_gives_up(site: Operator, lab: Lab) -> None:
+    site.edit("replicas: 1, gpus: 2", "replicas: 2, gpus: 1")
+    (waiting,) = site("plan", "--json").json["put_off"]
+    assert waiting["replica"] == "gpu1/assistant@2"
+    site("apply", "--yes", "--allow-outage", timeout=600)
+    assert [gpus(lab, number) for number in (1, 2)] == [OTHER, SECOND]
+    assert site("plan", "--check", "--json").json["changed"] == 0
+
+
+def test_an_engine_that_needs_no_gpu_any_more_loses_its_drop_in(site: Operator, lab: Lab) -> None:
+    site.edit("replicas: 2, gpus: 1", "replicas: 2, gpus: 0")
+    site("apply", "--yes", timeout=600)
+    assert [gpus(lab, number) for number in (1, 2)] == ["", ""]

@@ -1,0 +1,65 @@
+"""The order in which an apply waits for engines."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from rackwright.fleet.fleet import Replica
+from rackwright.lifecycle import apply
+from rackwright.lifecycle.gpus import PutOff
+from rackwright.lifecycle.plan import Plan, Restart
+from rackwright.run import Run
+
+OLD, NEW, CROWDED, WITHOUT = (Replica("assistant", number, "gpu1", 1) for number in (1, 2, 3, 4))
+
+
+class Talk:
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+
+@pytest.fixture
+def order(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What happened, in order: who was waited for, who restarted."""
+    happened: list[str] = []
+
+    def settled(work: object, run: Run, replicas: tuple[Replica, ...]) -> None:
+        happened.append("settle " + " ".join(replica.name for replica in replicas))
+
+    def restarted(work: object, run: Run, restarts: tuple[Restart, ...], done: list[Replica]) -> None:
+        happened.append("restart " + " ".join(restart.replica.name for restart in restarts))
+
+    monkeypatch.setattr(apply, "_change", lambda work, planned: Run())
+    monkeypatch.setattr(apply, "_settle", settled)
+    monkeypatch.setattr(apply, "_restart", restarted)
+    monkeypatch.setattr(apply, "still_put_off", lambda site, before, hosts: before if "gpu1" in hosts else ())
+    return happened
+
+
+def carried_out(*put_off: PutOff) -> list[str]:
+    """Carry out a plan on one host where OLD restarts; return what was said."""
+    fleet = type("Fleet", (), {"replicas_on": lambda _, host: (OLD, NEW, CROWDED, WITHOUT)})()
+    site = type("Site", (), {"fleet": fleet, "models": {"gpu1": None}})()
+    talk = Talk()
+    work = apply._Work(cast("Any", site), cast("Any", None), apply.Options(), cast("Any", talk), lambda: False)
+    planned = cast("Plan", type("Plan", (), {"restarts": (Restart(OLD, "other"),), "put_off": put_off})())
+    apply._carry_out(work, planned)
+    return talk.said
+
+
+def test_new_engines_answer_before_old_ones_restart(order: list[str]) -> None:
+    assert carried_out() == []
+    assert order == ["settle assistant@2 assistant@3 assistant@4", "restart assistant@1"]
+
+
+def test_who_needs_gpus_of_one_that_restarts_is_waited_for_after_it(
+    order: list[str],
+) -> None:
+    said = carried_out(PutOff(CROWDED, "crowded", until_restarts=True), PutOff(WITHOUT, "no driver", False))
+    assert said == ["gpu1/assistant@3: crowded", "gpu1/assistant@4: no driver"]
+    assert order == ["settle assistant@2", "restart assistant@1", "settle assistant@3"]
