@@ -6,6 +6,8 @@ from pyinfra.context import host
 
 from rackwright.fleet.host.model import HostModel
 from rackwright.roles.cuda.role import cuda
+from rackwright.roles.cuda.role import left_alone as cuda_left_alone
+from rackwright.roles.nvidia_driver.role import left_alone as driver_left_alone
 from rackwright.roles.nvidia_driver.role import nvidia_driver
 
 
@@ -14,5 +16,9 @@ def gpu() -> None:
     model: HostModel = host.data.model
     if model.driver:
         nvidia_driver(settings=model.driver, route=model.site.route)
+    else:
+        driver_left_alone()
     if model.cuda:
         cuda(settings=model.cuda, route=model.site.route)
+    else:
+        cuda_left_alone()

@@ -51,7 +51,8 @@ module_exit(stop);
 MODULE_LICENSE("GPL");
 MODULE_VERSION("$version");
 END
-  printf 'obj-m := nvidia.o\n' >"$source/Kbuild"
+  cp "$source/nvidia.c" "$source/nvidia-uvm.c"
+  printf 'obj-m := nvidia.o nvidia-uvm.o\n' >"$source/Kbuild"
 else
   cat >"$source/nvidia.c" <<END
 static const char name[] __attribute__((section(".modinfo"), used)) = "version=$version";
@@ -67,6 +68,7 @@ CLEAN="true"
 BUILT_MODULE_NAME[0]="nvidia"
 DEST_MODULE_LOCATION[0]="/updates/dkms"
 END
+[ -z "$real" ] || printf 'BUILT_MODULE_NAME[1]="nvidia-uvm"\nDEST_MODULE_LOCATION[1]="/updates/dkms"\n' >>"$source/dkms.conf"
 cat >"$work/nvidia-kernel-open-dkms/DEBIAN/postinst" <<END
 #!/bin/sh
 set -e

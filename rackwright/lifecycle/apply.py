@@ -132,7 +132,7 @@ def _change(work: _Work, planned: Plan) -> Run:
     run = _then(work, run, confirm)
     _stage(work.talk, 2)
     run = _then(work, run, baseline)
-    if any(model.driver or model.cuda for model in work.site.models.values()):
+    if _gpus_looked_at(work, planned):
         _stage(work.talk, 3)
         run = _then(work, run, gpu)
         run += Run(unreachable=_driver_acts(work, run))
@@ -155,6 +155,13 @@ def _drained_as_others(work: _Work, run: Run, planned: Plan) -> dict[str, str]:
             act = f"drain {drain.replica.address}: {drain.record.reason}"
             note_leased_act(work.site, work.held, (drain.gateway,), act)
     return failed
+
+
+def _gpus_looked_at(work: _Work, planned: Plan) -> bool:
+    """Where the fleet file says something of drivers, or said so before."""
+    steps = (step for step in planned.run.steps if step.role in ("nvidia_driver", "cuda"))
+    changes = any(step.outcome is Outcome.WOULD_CHANGE for step in steps)
+    return changes or any(model.driver or model.cuda for model in work.site.models.values())
 
 
 def _driver_acts(work: _Work, run: Run) -> dict[str, str]:

@@ -32,6 +32,9 @@ _RESOLVE_SECONDS = 600
 _WITH_SUBNETS = (Generation.BLACKWELL, Generation.RUBIN)
 """Their NVSwitches have a subnet manager beside the Fabric Manager."""
 
+_HGX_BLACKWELL = frozenset({"2901", "3182"})
+"""Device ids of B200 and B300 as they stand on HGX boards (pci.ids, vendor 10de)."""
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -155,7 +158,8 @@ def _kernel(kernels: str, otherwise: str) -> str:
 
 def _needs(hardware: Hardware) -> tuple[Need, ...]:
     if not hardware.nvswitches:
-        return ()
+        # Blackwell's switches are no PCI devices of their own: the boards that have them are known by their GPUs.
+        return ("fabric", "subnet") if any(gpu.device in _HGX_BLACKWELL for gpu in hardware.nvidia) else ()
     subnet = any(generation_of(gpu) in _WITH_SUBNETS for gpu in hardware.nvidia)
     return ("fabric", "subnet") if subnet else ("fabric",)
 
@@ -196,6 +200,9 @@ def _resolve(asking: _Asking, kind: Kind, host: str) -> DriverLock:
 
 
 def _locked(kind: Kind, resolved: Resolved) -> DriverLock:
+    cuda = next((one.version for one in resolved.toolkit if one.name == "nvidia-cuda-toolkit"), None)
+    if kind.driver.cuda and cuda and not cuda.startswith(f"{kind.driver.cuda}."):
+        raise ValueError(f"the distribution's toolkit is {cuda}; driver.cuda asks for {kind.driver.cuda}")
     return DriverLock(
         question=kind.driver.question,
         system=kind.system,

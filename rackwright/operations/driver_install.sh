@@ -16,7 +16,7 @@ trap 'rm -rf -- "$work" ${ours:+"$ours"}' EXIT
 # Packages' own scripts build nothing: a failure in them would leave half of a set. What a run that lost its power left
 # is ours, too.
 if [ ! -e "$disabled" ] || grep -qx rackwright "$disabled"; then ours=$disabled; echo rackwright >"$disabled"; fi
-"$guard" hold
+"$guard" hold || { say "a new kernel could boot without its module; nothing was changed"; exit 1; }
 [ -n "$(find $stamp -mmin -60 2>/dev/null)" ] || { apt update && mkdir -p "${stamp%/*}" && touch $stamp; } || say 'old package lists are used'
 command -v dkms >/dev/null || [ -e "$(echo "$folder"/dkms_*.deb)" ] || install dkms
 for deb in "$folder"/linux-*.deb; do [ ! -e "$deb" ] || { install "$folder"/linux-*.deb; break; }; done

@@ -25,6 +25,8 @@ from rackwright.route import Route
 from rackwright.values import File
 
 _INSTALL = (Path(__file__).parent / "driver_install.sh").read_text()
+_DRIVERS = ("*nvidia*", "libcuda*", "libnvcuvid*", "libnvsdm*", "cuda-drivers*", "nvlsm")
+"""What of a set leaves with it: a compiler that came from the same repository stays, and so do kernels."""
 # Their bytes are settled by sha256, so what Debian's archives offer without TLS will do.
 _ANY_SCHEME = ("--proto", "=https,http,file", "--proto-redir", "=https,http")
 
@@ -87,7 +89,7 @@ def _leaving(set: PackageSet, *, replace: bool) -> tuple[str, ...]:
     earlier = sets.names.get(ours, ()) if ours else host.get_fact(FoundDriverFact).going if replace else ()
     names = {package.name for package in set.packages}
     going = (name for name in dict.fromkeys(earlier) if name not in names and name in found)
-    return tuple(name for name in going if not name.startswith("linux-") or name.startswith("linux-modules-nvidia-"))
+    return tuple(name for name in going if any(fnmatchcase(name, pattern) for pattern in _DRIVERS))
 
 
 def _script(*arguments: str) -> str:
@@ -108,14 +110,39 @@ def set_installed(*, what: str, set: PackageSet) -> Generator[PyinfraCommand]:
 
 
 @operation()
-def held(*, names: tuple[str, ...] = (), patterns: tuple[str, ...] = ()) -> Generator[PyinfraCommand]:
-    """Afterwards apt leaves these packages at their versions, and those installed whose names match a pattern."""
-    found = host.get_fact(InstalledPackages)
+def held(*, what: str, names: tuple[str, ...] = (), patterns: tuple[str, ...] = ()) -> Generator[PyinfraCommand]:
+    """Afterwards apt leaves these packages at their versions, and those installed whose names match a pattern.
+
+    Which they are is written down under `what` they are for, so that `let_go` knows.
+    """
+    found, known = host.get_fact(InstalledPackages), host.get_fact(PackageSets).held.get(what, ())
     matching = sorted(name for name in found if any(fnmatchcase(name, pattern) for pattern in patterns))
-    loose = tuple(name for name in (*names, *matching) if name not in found or not found[name].held)
+    wanted = tuple(dict.fromkeys((*names, *matching)))
+    loose = tuple(name for name in wanted if name not in found or not found[name].held)
     if loose:
         show("\n".join(f"{name}: {'not held' if name in found else 'new'} becomes held" for name in loose))
         yield StringCommand(f"apt-mark -q hold -- {shlex.join(loose)} >/dev/null")
+    if sorted(wanted) != sorted(known):
+        text = shlex.quote(" ".join(wanted))
+        yield StringCommand(f"mkdir -p {ROOT} && printf '%s\\n' {text} >{ROOT}/{what}.held")
+
+
+@operation()
+def let_go(*, what: str, pin: str | None = None) -> Generator[PyinfraCommand]:
+    """Afterwards apt may change what was held for this, and the boot default isn't ours; the packages stay.
+
+    `pin` is the file that names a default.
+    """
+    sets, found = host.get_fact(PackageSets), host.get_fact(InstalledPackages)
+    names = tuple(name for name in sets.held.get(what, ()) if name in found and found[name].held)
+    if what not in {*sets.held, *sets.installed}:
+        return
+    show("\n".join(f"{name}: held becomes free" for name in names) or f"{what}: is the host's own business")
+    if names:
+        yield StringCommand(f"apt-mark -q unhold -- {shlex.join(names)} >/dev/null")
+    if pin:
+        yield StringCommand(f"[ ! -e {pin} ] || {{ rm -f -- {pin} && update-grub >/dev/null 2>&1; }}")
+    yield StringCommand(f"rm -f -- {ROOT}/{what}.held {ROOT}/{what}.installed {ROOT}/{what}.previous")
 
 
 @operation()

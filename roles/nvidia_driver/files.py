@@ -11,7 +11,7 @@ BOOT_GUARD = (_TEMPLATES / "boot-guard.sh").read_text()
 GPUS_READY = (_TEMPLATES / "gpus-ready.sh").read_text()
 HOOK_SCRIPT = f"""\
 #!/bin/sh
-# Written by rackwright: a kernel that was just installed boots by default only if it can drive the GPUs.
+# Written by rackwright: whatever kernels there are now, one that can drive the GPUs boots by default.
 [ ! -x {GUARD} ] || {GUARD} hook || true
 """
 NO_NOUVEAU = """\

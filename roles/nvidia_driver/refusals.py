@@ -13,7 +13,7 @@ _CHOICES = "say what becomes of it: driver: {manage: adopt}, replace or no"
 
 def refusals(found: FoundDriver, settings: Settings | None) -> Iterator[Problem]:
     """Yield what the fleet file must decide before a host's driver is touched."""
-    if settings is None or found.ours:
+    if settings is None or (found.ours and not found.run):
         return
     if settings.manage == "adopt" and not found.there:
         yield Problem("driver", "there is none to adopt", "write manage: yes, and a branch")

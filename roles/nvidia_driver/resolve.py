@@ -86,6 +86,7 @@ def script(asked: Asked, sources: Sources, folder: str) -> str:
         "authorities": sources.authorities,
         "others": "yes" if sources.others else "",
         "components": sources.components,
+        "own": sources.own.rstrip("/"),
         "branch": asked.branch,
         "modules": asked.modules,
         "kernel": asked.kernel,

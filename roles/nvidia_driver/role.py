@@ -11,12 +11,12 @@ from rackwright.operations.driver import (
     nouveau_off,
 )
 from rackwright.operations.file import checked_file
-from rackwright.operations.package_set import driver_installed, held, packages_kept, sets_kept
+from rackwright.operations.package_set import driver_installed, held, let_go, packages_kept, sets_kept
 from rackwright.operations.unit import systemd_unit
 from rackwright.package_set import PackageSet
 from rackwright.roles.nvidia_driver import files
 from rackwright.roles.nvidia_driver.layouts import HELD
-from rackwright.roles.nvidia_driver.settings import GUARD, HOOK, MODPROBE, MODULES, READY, UNIT, Settings
+from rackwright.roles.nvidia_driver.settings import GUARD, HOOKS, MODPROBE, MODULES, PIN, READY, UNIT, Settings
 from rackwright.route import Route
 
 
@@ -31,10 +31,20 @@ def nvidia_driver(*, settings: Settings, route: Route) -> None:
     nouveau_off(name="Keep nouveau off the GPUs", path=MODPROBE, content=files.NO_NOUVEAU)
     if settings.set:
         _install(settings, settings.set, route)
-        held(name="Hold driver and kernel", names=tuple(package.name for package in settings.set.packages))
+        held(
+            name="Hold driver and kernel",
+            what="driver",
+            names=tuple(package.name for package in settings.set.packages),
+        )
     else:
-        held(name="Hold driver and kernel", patterns=HELD)
+        held(name="Hold driver and kernel", what="driver", patterns=HELD)
     _serve(settings)
+
+
+@deploy("nvidia_driver")
+def left_alone() -> None:
+    """Afterwards nothing of the driver is held that was held by an earlier apply; what is installed stays."""
+    let_go(name="Let go of driver and kernel", what="driver", pin=PIN)
 
 
 def _guard() -> None:
@@ -45,13 +55,14 @@ def _guard() -> None:
         mode="0755",
         check="sh -n {path}",
     )
-    checked_file(
-        name="Guard the boot when a kernel is installed",
-        path=HOOK,
-        content=files.HOOK_SCRIPT,
-        mode="0755",
-        folder=True,
-    )
+    for hook, when in HOOKS.items():
+        checked_file(
+            name=f"Guard the boot when a kernel is {when}",
+            path=hook,
+            content=files.HOOK_SCRIPT,
+            mode="0755",
+            folder=True,
+        )
 
 
 def _install(settings: Settings, packages: PackageSet, route: Route) -> None:

@@ -8,8 +8,8 @@ from rackwright.package_set import PackageSet
 from rackwright.values import Frozen
 
 GUARD = "/etc/rackwright/boot-guard"
-HOOK = "/etc/kernel/postinst.d/zz-rackwright"
-"""Runs after DKMS and before GRUB whenever a kernel is installed, by whomever."""
+HOOKS = {"/etc/kernel/postinst.d/zz-rackwright": "installed", "/etc/kernel/postrm.d/zz-rackwright": "removed"}
+"""Run after DKMS and before GRUB whenever that happens to a kernel, by whomever."""
 PIN = "/etc/default/grub.d/zz-rackwright.cfg"
 """Written by the guard: there while the newest kernel has no driver."""
 READY = "/etc/rackwright/gpus-ready"
@@ -17,7 +17,7 @@ UNIT = "rackwright-gpus.service"
 """Engines with GPUs start after it."""
 MODPROBE = "/etc/modprobe.d/rackwright-gpus.conf"
 MODULES = "/etc/modules-load.d/rackwright-gpus.conf"
-FILES = (GUARD, HOOK, PIN, READY, MODPROBE, MODULES)
+FILES = (GUARD, *HOOKS, PIN, READY, MODPROBE, MODULES)
 
 
 class Settings(Frozen):

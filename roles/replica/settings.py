@@ -25,6 +25,8 @@ class Settings(Frozen):
     """`models_at`: the unit waits for its mount."""
     stop_seconds: int
     """Longest drain, in seconds; TimeoutStopSec is above it."""
+    after: Line | None = None
+    """Unit without which the engine isn't started: with GPUs the one that waits for them, if their driver is ours."""
     gpus: int = 0
     """How many GPUs the replica uses; 0 closes all devices to it."""
 

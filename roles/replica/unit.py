@@ -105,8 +105,9 @@ WantedBy=multi-user.target
 
 
 def _condition(settings: Settings) -> str:
+    waits = f"Requires={settings.after}\nAfter={settings.after}\n" if settings.after else ""
     # Without its drop-in an engine would take every GPU of the host.
-    return f"ConditionPathExists={settings.gpus_file}\n" if settings.gpus else ""
+    return waits + (f"ConditionPathExists={settings.gpus_file}\n" if settings.gpus else "")
 
 
 def _record(settings: Settings) -> str:

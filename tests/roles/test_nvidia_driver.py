@@ -27,7 +27,7 @@ from rackwright.roles.nvidia_driver.refusals import refusals
 from rackwright.roles.nvidia_driver.repository import FINGERPRINTS, repository_of
 from rackwright.roles.nvidia_driver.resolve import Asked, Sources, parse, script
 from rackwright.roles.nvidia_driver.role import nvidia_driver
-from rackwright.roles.nvidia_driver.settings import FILES, GUARD, HOOK, MODPROBE, MODULES, READY, UNIT, Settings
+from rackwright.roles.nvidia_driver.settings import FILES, GUARD, HOOKS, MODPROBE, MODULES, READY, UNIT, Settings
 from rackwright.route import Route
 from tests.fakes import Played, play
 
@@ -398,7 +398,7 @@ def satisfied(settings: Settings = SETTINGS) -> dict[Any, object]:
     """Facts of a host on which the role has nothing to do."""
     paths = {
         GUARD: written(files.BOOT_GUARD, 0o755),
-        HOOK: written(files.HOOK_SCRIPT, 0o755),
+        **{hook: written(files.HOOK_SCRIPT, 0o755) for hook in HOOKS},
         READY: written(files.GPUS_READY, 0o755),
         MODPROBE: written(files.NO_NOUVEAU),
         MODULES: written(files.modules_at_boot(peermem=False)),

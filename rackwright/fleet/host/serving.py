@@ -12,6 +12,7 @@ from rackwright.roles.host_proxy.settings import Proxied
 from rackwright.roles.host_proxy.settings import Settings as HostProxy
 from rackwright.roles.model_store.settings import Settings as ModelStore
 from rackwright.roles.model_store.settings import StoredModel, folder_of
+from rackwright.roles.nvidia_driver.settings import UNIT as GPUS_UNIT
 from rackwright.roles.probe.settings import Settings as Probe
 from rackwright.roles.replica.settings import Settings as ReplicaUnit
 
@@ -77,6 +78,7 @@ def _unit(fleet: Fleet, lock: Lock, replica: Replica) -> ReplicaUnit:
         readable=(model.runtime.folder, folder),
         mount=root,
         stop_seconds=fleet.file.rollout.drain,
+        after=GPUS_UNIT if replica.gpus and fleet.driver_of(replica.host) else None,
         gpus=replica.gpus,
     )
     command = model.runtime.command(

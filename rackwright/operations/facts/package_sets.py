@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pyinfra.api.facts import FactBase
 
@@ -18,6 +18,8 @@ class KeptSets:
     """Names of all that are there."""
     names: dict[str, tuple[str, ...]]
     """Set → the packages whose files its folder holds."""
+    held: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """What packages are held for → which."""
 
 
 class PackageSets(FactBase[KeptSets]):
@@ -25,7 +27,7 @@ class PackageSets(FactBase[KeptSets]):
 
     def command(self) -> str:
         return (
-            f"if cd {ROOT} 2>/dev/null; then for f in *.installed *.previous; do "
+            f"if cd {ROOT} 2>/dev/null; then for f in *.installed *.previous *.held; do "
             '[ ! -f "$f" ] || echo "$f $(cat "$f")"; done; '
             'for d in */; do for p in "$d"*.deb; do [ ! -e "$p" ] || echo "file ${d%/} ${p##*/}"; done; done; fi'
         )
@@ -44,4 +46,5 @@ class PackageSets(FactBase[KeptSets]):
             previous={words[0].partition(".")[0]: words[1] for words in told if words[0].endswith(".previous")},
             folders=tuple(names),
             names=names,
+            held={words[0].partition(".")[0]: tuple(words[1:]) for words in told if words[0].endswith(".held")},
         )

@@ -7,17 +7,21 @@
 export LC_ALL=C
 pin=/etc/default/grub.d/zz-rackwright.cfg
 kernels() { for k in /boot/vmlinuz-*; do [ ! -e "$k" ] || echo "${k#/boot/vmlinuz-}"; done | sort -rV; }
-modules() {
-  find "/lib/modules/$1" -regextype posix-extended -type f \
-    -regex '.*/nvidia(-current(-open)?|-tesla-[0-9]+)?[.]ko([.](xz|zst|gz))?' 2>/dev/null
+modules() { # modprobe takes what stands in updates/ before all else
+  for folder in "/lib/modules/$1/updates" "/lib/modules/$1"; do
+    found=$(find "$folder" -regextype posix-extended -type f \
+      -regex '.*/nvidia(-current(-open)?|-tesla-[0-9]+)?[.]ko([.](xz|zst|gz))?' 2>/dev/null)
+    [ -z "$found" ] || { echo "$found"; break; }
+  done
 }
 libraries() {
   found=$(/sbin/ldconfig -p | awk '$1 == "libnvidia-ml.so.1" { print $NF; exit }')
   [ -z "$found" ] || readlink -f "$found" | sed 's/.*[.]so[.]//'
 }
-vouched() {
-  who=$(modinfo -F signer "$1")
-  [ -n "$who" ] && { mokutil --list-enrolled; mokutil --db; cat /proc/keys; } 2>/dev/null | grep -qF -- "$who"
+vouched() { # every DKMS key has the same name: those are told apart by their numbers
+  who=$(modinfo -F signer "$1") key=$(modinfo -F sig_key "$1")
+  [ -n "$key" ] && { mokutil --list-enrolled; mokutil --db; } 2>/dev/null | grep -qiF -- "$key" && return
+  case $who in ''|DKMS*) return 1 ;; *) grep -qF -- "$who" /proc/keys ;; esac
 }
 fits() {
   why='it has no module'
@@ -49,7 +53,10 @@ default() {
 mode=${1:-look} want=$(libraries) newest=$(kernels | head -n 1) status=0
 secure=$(mokutil --sb-state 2>/dev/null | grep 'SecureBoot enabled')
 if [ "$mode" = hold ]; then
-  [ -e "$pin" ] || [ ! -e "/boot/vmlinuz-$(uname -r)" ] || default "$(uname -r)"
+  if [ ! -e "$pin" ] && [ -e "/boot/vmlinuz-$(uname -r)" ] && ! default "$(uname -r)"; then
+    echo "nothing keeps $(uname -r) the boot default here: that takes GRUB 2.12 or newer" >&2
+    status=1
+  fi
 elif [ -n "$want" ] && [ -n "$newest" ] && ! fits "$newest"; then
   echo "kernel $newest can't drive the GPUs: $why" >&2
   for k in $(kernels); do

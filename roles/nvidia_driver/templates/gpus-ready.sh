@@ -6,9 +6,13 @@ while :; do
   found=$(nvidia-smi -L 2>&1 | grep -c '^GPU ')
   open=unknown
   if said=$(nvidia-smi -q 2>/dev/null) || [ "$count" -eq 0 ]; then
-    open=$(printf '%s\n' "$said" | awk '$1 == "Fabric" { f = 1 }
-      f && $1 == "State" { f = 0; sub(/^[^:]*: */, ""); n += !/^(Completed|N\/A|Not Supported) *$/ } END { print n + 0 }')
+    open=$(printf '%s\n' "$said" | awk '/^ *[A-Z][A-Za-z ]*$/ { f = $1 == "Fabric" && NF == 1 }
+      f && ($1 == "State" || $1 == "Status") { sub(/^[^:]*: */, ""); n += !/^(Completed|Success|N\/A|Not Supported) *$/ }
+      END { print n + 0 }')
   fi
+  # Before Hopper a GPU says nothing of its fabric.
+  ! systemctl -q is-enabled nvidia-fabricmanager.service 2>/dev/null ||
+    systemctl -q is-active nvidia-fabricmanager.service || open="any GPU (nvidia-fabricmanager.service doesn't run)"
   [ "$found" -lt "$count" ] || [ "$open" != 0 ] || exit 0
   tries=$((tries + 1))
   [ "$tries" -lt 300 ] || break

@@ -12,7 +12,8 @@ printf '%s' "$settings" >settings
 [ -z "$authorities" ] || printf '%s' "$authorities" >authorities.pem
 if [ -n "$others" ]; then
   for f in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
-    [ ! -f "$f" ] || cp -- "$f" sources/"$(basename -- "$f" | sed 's/^sources[.]list$/own.list/')"
+    # The same repository under another key would be a conflict.
+    [ ! -f "$f" ] || { [ -n "$own" ] && grep -qF -- "$own" "$f"; } || cp -- "$f" sources/"$(basename -- "$f" | sed 's/^sources[.]list$/own.list/')"
   done
 fi
 export APT_CONFIG="$folder/settings"
