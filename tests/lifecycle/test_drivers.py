@@ -23,7 +23,7 @@ from tests.fleet.test_lock_file import make_lock
 from tests.fleet.test_openpgp import BODY, PRINT, armored, old
 from tests.roles.test_nvidia_driver import PRINTED
 
-V100, A100, H100, GH200, B200 = "1db6", "20b0", "2330", "2342", "2901"
+V100, A100, H100, GH200, B200, RTX_6000 = "1db6", "20b0", "2330", "2342", "2901", "2bb5"
 SWITCH = "0000:87:00.0 0x068000 0x10de 0x22a3 0"
 META = "installed linux-image-6.12.117+deb13-amd64\ninstalled linux-image-amd64\n"
 
@@ -82,7 +82,8 @@ def test_gpus_that_can_not_have_what_is_asked_are_named(asked: Driver, gpus: lis
         (H100, 0, ()),
         (H100, 4, ("fabric",)),
         (A100, 6, ("fabric",)),
-        (B200, 0, ()),
+        (RTX_6000, 0, ()),
+        (B200, 0, ("fabric", "subnet")),
         (B200, 2, ("fabric", "subnet")),
         (GH200, 2, ("fabric",)),
     ],

@@ -11,7 +11,7 @@ from rackwright.operations.facts.found_driver import FoundDriver, FoundDriverFac
 from rackwright.operations.facts.package_sets import KeptSets, PackageSets
 from rackwright.operations.facts.packages import Installed, InstalledPackages
 from rackwright.operations.facts.stored import Stored, StoredFolder
-from rackwright.operations.package_set import driver_installed, held, packages_kept, set_installed, sets_kept
+from rackwright.operations.package_set import driver_installed, held, let_go, packages_kept, set_installed, sets_kept
 from rackwright.package_set import Package, PackageSet, set_digest
 from rackwright.route import Route
 from tests.fakes import Played, play
@@ -253,26 +253,54 @@ def test_a_toolkit_is_installed_from_its_folder_and_written_down_apart_from_the_
 # Held.
 
 
-def test_what_is_loose_becomes_held_and_nothing_else() -> None:
+def holding(has: dict[str, Installed], sets: KeptSets = NONE, **asked: tuple[str, ...]) -> Played:
     def role() -> None:
-        held(name="Hold", names=("nvidia-smi", "libcuda1", "nvidia-new"))
+        held(name="Hold", what="driver", **asked)
 
-    has = {"nvidia-smi": Installed("1", held=False), "libcuda1": Installed("1", held=True)}
-    played = play(role, facts={InstalledPackages: has})
+    return play(role, facts={InstalledPackages: has, PackageSets: sets})
+
+
+def known(*names: str) -> KeptSets:
+    return KeptSets({}, {}, (), {}, {"driver": names})
+
+
+FREE, FAST = Installed("1", held=False), Installed("1", held=True)
+
+
+def test_what_is_loose_becomes_held_and_nothing_else() -> None:
+    names = ("nvidia-smi", "libcuda1", "nvidia-new")
+    played = holding({"nvidia-smi": FREE, "libcuda1": FAST}, known(*names), names=names)
     assert played.commands == ["apt-mark -q hold -- nvidia-smi nvidia-new >/dev/null"]
     assert played.diffs["Hold"] == "nvidia-smi: not held becomes held\nnvidia-new: new becomes held"
-    assert play(role, facts={InstalledPackages: dict.fromkeys(("nvidia-smi", "libcuda1", "nvidia-new"), has["libcuda1"])}).commands == []  # fmt: skip  # noqa: E501
+    assert holding(dict.fromkeys(names, FAST), known(*names), names=names).commands == []
+
+
+def test_what_is_held_is_written_down() -> None:
+    (command,) = holding({"nvidia-smi": FAST}, names=("nvidia-smi",)).commands
+    assert command.endswith("nvidia-smi >/var/lib/rackwright/packages/driver.held")
 
 
 def test_patterns_hold_what_is_installed() -> None:
-    def role() -> None:
-        held(name="Hold", patterns=("nvidia-*", "linux-image-*"))
-
-    has = {name: Installed("1", held=False) for name in ("nvidia-smi", "linux-image-amd64", "bash")}
-    assert play(role, facts={InstalledPackages: has}).commands == [
+    patterns = ("nvidia-*", "linux-image-*")
+    has = dict.fromkeys(("nvidia-smi", "linux-image-amd64", "bash"), FREE)
+    assert holding(has, known("nvidia-smi", "linux-image-amd64"), patterns=patterns).commands == [
         "apt-mark -q hold -- linux-image-amd64 nvidia-smi >/dev/null"
     ]
-    assert play(role, facts={InstalledPackages: {"bash": Installed("1", held=False)}}).commands == []
+    assert holding({"bash": FREE}, patterns=patterns).commands == []
+
+
+def test_what_was_held_is_let_go_and_stays_installed() -> None:
+    def role() -> None:
+        let_go(name="Let go", what="driver", pin="/etc/default/grub.d/zz-rackwright.cfg")
+
+    sets = KeptSets({"driver": SET.name}, {}, (SET.name,), {}, {"driver": ("nvidia-smi", "libcuda1")})
+    has = {"nvidia-smi": FAST, "libcuda1": FREE}
+    played = play(role, facts={InstalledPackages: has, PackageSets: sets})
+    unhold, pin, forget = played.commands
+    assert unhold == "apt-mark -q unhold -- nvidia-smi >/dev/null"
+    assert "rm -f -- /etc/default/grub.d/zz-rackwright.cfg && update-grub" in pin
+    assert forget.startswith("rm -f -- /var/lib/rackwright/packages/driver.held ")
+    assert play(role, facts={InstalledPackages: has, PackageSets: NONE}).commands == []
 
 
 # What a host keeps.
@@ -281,6 +309,7 @@ PRINTED = f"""\
 driver.installed {SET.name}
 driver.previous {OLD.name}
 cuda.installed cccccccccccccccc
+driver.held nvidia-smi libcuda1
 broken.installed
 file {SET.name} nvidia-smi_580.95.05-1_amd64.deb
 file {SET.name} linux-image-6.12.117+deb13-amd64_6.12.117-1_amd64.deb
@@ -294,6 +323,7 @@ def test_a_host_tells_its_sets() -> None:
     found = PackageSets().process(PRINTED.splitlines())
     assert found.installed == {"driver": SET.name, "cuda": "cccccccccccccccc"}
     assert found.previous == {"driver": OLD.name}
+    assert found.held == {"driver": ("nvidia-smi", "libcuda1")}
     assert found.names[SET.name] == ("nvidia-smi", "linux-image-6.12.117+deb13-amd64")
 
 

@@ -31,12 +31,14 @@ class Machine:
 
     root: Path
 
-    def kernel(self, release: str, version: str | None = WANTED, *, name: str = "nvidia", signer: str = "") -> None:
+    def kernel(
+        self, release: str, version: str | None = WANTED, *, name: str = "nvidia", signer: str = "", key: str = ""
+    ) -> None:
         (self.root / f"boot/vmlinuz-{release}").write_text("")
         if version:
             module = self.root / f"lib/modules/{release}/updates/dkms/{name}.ko.xz"
             module.parent.mkdir(parents=True, exist_ok=True)
-            module.write_text(f"version={version}\nsigner={signer}\n")
+            module.write_text(f"version={version}\nsigner={signer}\nsig_key={key}\n")
 
     def libraries(self, version: str) -> None:
         (self.root / f"libnvidia-ml.so.{version}").write_text("")
@@ -46,8 +48,10 @@ class Machine:
         (self.root / "libraries").write_text(f"\tlibnvidia-ml.so.1 (libc6,x86-64) => {link}\n")
 
     def secure_boot(self, *enrolled: str) -> None:
+        """With keys of these serial numbers, all of one name."""
         (self.root / "secure").write_text("SecureBoot enabled\n")
-        (self.root / "enrolled").write_text("".join(f"        Subject: CN={one}\n" for one in enrolled))
+        key = "        Serial Number:\n            {}\n        Subject: CN=DKMS module signing key\n"
+        (self.root / "enrolled").write_text("".join(key.format(one.lower()) for one in enrolled))
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         text = files.BOOT_GUARD
@@ -250,7 +254,7 @@ def test_what_can_not_be_pinned_is_not_said_to_be(machine: Machine, grub: str | 
 
 
 def test_secure_boot_refuses_a_module_that_no_known_key_signed_and_says_what_to_do(machine: Machine) -> None:
-    machine.secure_boot("Debian Secure Boot CA")
+    machine.secure_boot("0B:00:07")
     (machine.root / "var/lib/dkms/mok.pub").write_text("")
     machine.kernel(NEWER, signer="DKMS module signing key")
     done = machine.run()
@@ -259,10 +263,13 @@ def test_secure_boot_refuses_a_module_that_no_known_key_signed_and_says_what_to_
     assert f"{machine.root}/var/lib/dkms/mok.pub, choose a password, reboot, and enroll the key" in done.stderr
 
 
-@pytest.mark.parametrize(("signer", "fits"), [("DKMS module signing key", True), ("somebody", False), ("", False)])
-def test_secure_boot_takes_a_module_whose_key_is_enrolled(machine: Machine, signer: str, fits: bool) -> None:
-    machine.secure_boot("Debian Secure Boot CA", "DKMS module signing key")
-    machine.kernel(NEWER, signer=signer)
+@pytest.mark.parametrize(("key", "fits"), [("3A:F0:11", True), ("3A:F0:12", False), ("", False)])
+def test_secure_boot_takes_a_module_whose_key_is_enrolled_and_none_of_the_same_name(
+    machine: Machine, key: str, fits: bool
+) -> None:
+    machine.secure_boot("0B:00:07", "3A:F0:11")
+    (machine.root / "proc/keys").write_text("0b8a I------ 1 perm 1f030000 0 0 asymmetri DKMS module signing key: 7\n")
+    machine.kernel(NEWER, signer="DKMS module signing key", key=key)
     assert (machine.run().returncode == 0) is fits
 
 

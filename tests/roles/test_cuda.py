@@ -40,7 +40,9 @@ def test_a_fresh_host_gets_the_toolkit_from_files_that_it_keeps_and_holds_it() -
 
 def test_a_host_that_has_it_is_left() -> None:
     has = {TOOLKIT.name: Installed(TOOLKIT.version, held=True)}
-    sets = KeptSets({"cuda": NAME, "driver": "d" * 16}, {}, (NAME, "d" * 16), {NAME: (TOOLKIT.name,)})
+    sets = KeptSets(
+        {"cuda": NAME, "driver": "d" * 16}, {}, (NAME, "d" * 16), {NAME: (TOOLKIT.name,)}, {"cuda": (TOOLKIT.name,)}
+    )
     assert on(has, sets, Stored(SETTINGS.set.digest, {TOOLKIT.file: 9})).commands == []
 
 

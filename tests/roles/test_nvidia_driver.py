@@ -409,7 +409,7 @@ def satisfied(settings: Settings = SETTINGS) -> dict[Any, object]:
         RunningDriver: LOADED,
         FoundDriverFact: SAME,
         InstalledPackages: HAS,
-        PackageSets: KeptSets({"driver": SET.name}, {}, (SET.name,), {SET.name: NAMES}),
+        PackageSets: KeptSets({"driver": SET.name}, {}, (SET.name,), {SET.name: NAMES}, {"driver": NAMES}),
         StoredFolder: Stored(SET.digest, KEPT),
         BootGuard: None,
         UnitState: ENABLED,
@@ -441,6 +441,7 @@ def test_on_a_fresh_host_the_boot_is_guarded_before_anything_is_installed() -> N
     assert played.changed == [
         "Write what guards the boot",
         "Guard the boot when a kernel is installed",
+        "Guard the boot when a kernel is removed",
         "Keep nouveau off the GPUs",
         "Keep the packages of driver 580.95.05 with kernel 6.12.117+deb13-amd64",
         INSTALL,
@@ -478,7 +479,9 @@ def test_a_drifted_host_says_so() -> None:
 def test_an_adopted_driver_is_held_and_watched_and_nothing_is_installed() -> None:
     settings = Settings(manage="adopt", gpus=8)
     has = {name: Installed("550.163.01-2", held=False) for name in ("nvidia-smi", "linux-image-amd64", "bash")}
-    played = on(satisfied() | {InstalledPackages: has, RunningDriver: replace(LOADED, loaded="550.163.01")}, settings)
+    facts = {InstalledPackages: has, RunningDriver: replace(LOADED, loaded="550.163.01")}
+    facts |= {PackageSets: KeptSets({}, {}, (), {}, {"driver": ("linux-image-amd64", "nvidia-smi")})}
+    played = on(satisfied() | facts, settings)
     assert played.commands == ["apt-mark -q hold -- linux-image-amd64 nvidia-smi >/dev/null"]
     assert played.notes == {}
 
