@@ -158,6 +158,14 @@ def test_other_modules_of_a_like_name_are_not_the_driver(machine: Machine, name:
     assert machine.run().returncode == 1
 
 
+def test_modprobe_takes_what_stands_in_updates_whatever_else_fits(machine: Machine) -> None:
+    machine.kernel(NEWER, "570.1")
+    other = machine.root / f"lib/modules/{NEWER}/kernel/drivers/nvidia.ko"
+    other.parent.mkdir(parents=True)
+    other.write_text(f"version={WANTED}\n")
+    assert f"its module is 570.1, the libraries are {WANTED}" in machine.run().stderr
+
+
 def test_where_no_kernel_fits_nothing_is_pinned(machine: Machine) -> None:
     machine.kernel(OLDER, None)
     machine.kernel(NEWER, None)
@@ -203,6 +211,13 @@ def test_holding_keeps_the_running_kernel_until_the_next_look(machine: Machine) 
     assert (done.returncode, machine.pinned, machine.grubs) == (0, OLDER, 1)
     machine.run()
     assert machine.pinned is None
+
+
+def test_where_nothing_can_hold_the_default_holding_fails(machine: Machine) -> None:
+    machine.kernel(OLDER)
+    (machine.root / "etc/default/grub.d").rmdir()
+    done = machine.run("hold")
+    assert (done.returncode, "that takes GRUB 2.12 or newer" in done.stderr) == (1, True)
 
 
 def test_holding_does_not_loosen_a_pin(machine: Machine) -> None:
@@ -353,6 +368,15 @@ def test_gpus_that_are_missing_are_counted(tmp_path: Path) -> None:
 def test_a_driver_that_lists_gpus_and_then_fails_is_not_ready(tmp_path: Path) -> None:
     done, _ = ready(tmp_path, 8, "Completed", status=9)
     assert done.returncode == 1
+
+
+def test_where_gpus_say_nothing_of_a_fabric_its_manager_must_run(tmp_path: Path) -> None:
+    (tmp_path / "systemctl").write_text('#!/bin/sh\n[ "$2" = is-enabled ]\n')
+    (tmp_path / "systemctl").chmod(0o755)
+    done, _ = ready(tmp_path, 8, "N/A")
+    assert (done.returncode, "nvidia-fabricmanager.service doesn't run" in done.stderr) == (1, True)
+    (tmp_path / "systemctl").write_text("#!/bin/sh\n")
+    assert ready(tmp_path, 8, "N/A")[0].returncode == 0
 
 
 def test_the_unit_waits_for_the_count_of_its_host() -> None:

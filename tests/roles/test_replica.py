@@ -58,6 +58,12 @@ def test_an_engine_with_gpus_does_not_start_without_its_drop_in_and_notes_which_
     assert "gpus.conf" not in render(REPLICA)
 
 
+def test_an_engine_waits_for_what_makes_its_gpus_ready() -> None:
+    head = render(GPUS.model_copy(update={"after": "rackwright-gpus.service"})).partition("[Service]")[0]
+    assert "Requires=rackwright-gpus.service\nAfter=rackwright-gpus.service\n" in head
+    assert "Requires=" not in render(GPUS)
+
+
 def test_the_role_gives_an_engine_its_gpus_before_it_starts() -> None:
     played = play(replica, settings=GPUS, gpus=GIVEN)
     text = played.uploads[f"{GPUS.gpus_file}.rackwright-new"]
