@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from rackwright.engine import Stopping, stoppable
@@ -14,7 +14,7 @@ from rackwright.lifecycle.engines import roll, settle
 from rackwright.lifecycle.gpus import PutOff, still_put_off
 from rackwright.lifecycle.leased import leased
 from rackwright.lifecycle.plan import Plan, Restart, plan
-from rackwright.lifecycle.reboot import hindrance, needs_driver, pending, reboot_all
+from rackwright.lifecycle.reboot import needs_driver, pending, reboot_all, refuse_swap
 from rackwright.lifecycle.remember import (
     compared,
     failure_audited,
@@ -87,7 +87,7 @@ def apply(site: Site, options: Options, talk: Talk, confirm: Callable[[Plan], No
         if planned.empty and not waiting:
             applied = Applied(planned.run)
         else:
-            refuse_swap(site, planned, options)
+            refuse_swap(site, planned, reboot=options.reboot, allow_outage=options.allow_outage)
             for name, why in waiting.items():
                 talk.say(f"{name}: will reboot: {why}")
             confirm(planned)
@@ -287,33 +287,3 @@ def refuse_closing(planned: Plan, *, agreed: bool) -> None:
         should="keep them with firewall.allow in the fleet file, or agree to close them",
         next="rackwright apply --close-ports",
     )
-
-
-def refuse_swap(site: Site, planned: Plan, options: Options) -> None:
-    """Raise RackwrightError naming each host whose engines run on another driver than would be installed.
-
-    They go on until they start again, and then find libraries that don't fit the module: so it belongs to a reboot,
-    and to a host that can have one.
-    """
-    swapped = []
-    for name, what in _swapped(site, planned):
-        stays = hindrance(site, name, allow_outage=options.allow_outage) if options.reboot else ""
-        if stays is not None:
-            swapped.append(f"{name}: {what}" + (f"; {name} {stays}" if stays else ""))
-    if swapped:
-        raise RackwrightError(
-            "the driver would change under running engines:\n  " + "\n  ".join(swapped),
-            should="it acts after a reboot; until then none of these engines could start again",
-            next="rackwright drain HOST, then rackwright apply --reboot -l HOST",
-        )
-
-
-def _swapped(site: Site, planned: Plan) -> Iterator[tuple[str, str]]:
-    """Yield each such host and what would happen."""
-    for step in planned.run.steps:
-        host, driver = planned.surveyed.hosts.get(step.host), site.models[step.host].driver
-        if not (host and driver and step.role == "nvidia_driver" and step.operation.startswith("Install driver")):
-            continue
-        runs = [name for name, state in host.replicas.items() if state.active == "active"]
-        if step.outcome is Outcome.WOULD_CHANGE and runs and host.driver.loaded not in (None, driver.version):
-            yield step.host, f"module {host.driver.loaded} runs {', '.join(runs)}; it would become {driver.version}"

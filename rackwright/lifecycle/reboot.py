@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from rackwright.errors import HostError
+from rackwright.errors import HostError, RackwrightError
+from rackwright.lifecycle.plan import Plan
 from rackwright.lifecycle.remember import note_leased_act
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.talk import Talk
+from rackwright.run import Outcome
 from rackwright.state.holding import Held
 
 BOOT_SECONDS = 1800
@@ -141,3 +143,33 @@ def _after(site: Site, name: str) -> str | None:
     found = pending(site, (name,))
     why = found.waiting.get(name) or found.unreachable.get(name)
     return f"was rebooted, and {why}; next: journalctl -b -k on {name}" if why else None
+
+
+def refuse_swap(site: Site, planned: Plan, *, reboot: bool, allow_outage: bool) -> None:
+    """Raise RackwrightError naming each host whose engines run on another driver than would be installed.
+
+    They go on until they start again, and then find libraries that don't fit the module: so it belongs to a reboot,
+    and to a host that can have one.
+    """
+    swapped = []
+    for name, what in _swapped(site, planned):
+        stays = hindrance(site, name, allow_outage=allow_outage) if reboot else ""
+        if stays is not None:
+            swapped.append(f"{name}: {what}" + (f"; {name} {stays}" if stays else ""))
+    if swapped:
+        raise RackwrightError(
+            "the driver would change under running engines:\n  " + "\n  ".join(swapped),
+            should="it acts after a reboot; until then none of these engines could start again",
+            next="rackwright drain HOST, then rackwright apply --reboot -l HOST",
+        )
+
+
+def _swapped(site: Site, planned: Plan) -> Iterator[tuple[str, str]]:
+    """Yield each such host and what would happen."""
+    for step in planned.run.steps:
+        host, driver = planned.surveyed.hosts.get(step.host), site.models[step.host].driver
+        if not (host and driver and step.role == "nvidia_driver" and step.operation.startswith("Install driver")):
+            continue
+        runs = [name for name, state in host.replicas.items() if state.active == "active"]
+        if step.outcome is Outcome.WOULD_CHANGE and runs and host.driver.loaded not in (None, driver.version):
+            yield step.host, f"module {host.driver.loaded} runs {', '.join(runs)}; it would become {driver.version}"

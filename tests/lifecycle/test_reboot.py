@@ -15,8 +15,8 @@ from rackwright.errors import HostError, RackwrightError
 from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.lifecycle import apply as applying
 from rackwright.lifecycle import reboot
-from rackwright.lifecycle.apply import Applied, Options, refuse_swap
-from rackwright.lifecycle.reboot import pending, reboot_all
+from rackwright.lifecycle.apply import Applied, Options
+from rackwright.lifecycle.reboot import pending, reboot_all, refuse_swap
 from rackwright.operations.facts.found_driver import FoundDriver
 from rackwright.remote import Completed
 from rackwright.run import Outcome, Run, Step
@@ -327,7 +327,7 @@ def planned(*names: str, loaded: str | None = OLD, active: str = "active", role:
 
 def refused(made: Site, plan: Any, **options: Any) -> str | None:
     try:
-        refuse_swap(made, plan, Options(**options))
+        refuse_swap(made, plan, **{"reboot": False, "allow_outage": False, **options})
     except RackwrightError as error:
         return str(error)
     return None
