@@ -28,16 +28,16 @@ from rackwright.lifecycle.talk import Talk
 from rackwright.run import Outcome, Run
 from rackwright.state.holding import Held
 
-STAGES = (
-    "look at the hosts",
-    "folders, packet filter and sshd",
-    "the hosts themselves",
-    "GPUs: driver and kernel",
-    "engines and gateways",
-    "wait until every engine answers",
-    "restart engines, one at a time",
-    "first snapshots",
-)
+LOOK = "look at the hosts"
+ENTRY = "folders, packet filter and sshd"
+HOSTS = "the hosts themselves"
+GPUS = "GPUs: driver and kernel"
+SERVICE = "engines and gateways"
+SETTLE = "wait until every engine answers"
+RESTART = "restart engines, one at a time"
+SAVE = "first snapshots"
+STAGES = (LOOK, ENTRY, HOSTS, GPUS, SERVICE, SETTLE, RESTART, SAVE)
+"""GPUs only where the fleet file says something of drivers."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def apply(site: Site, options: Options, talk: Talk, confirm: Callable[[Plan], No
 
     site.remote.open_ahead(site.models)
     with leased(site, "apply", talk) as held:
-        _stage(talk, 0)
+        _stage(site, talk, LOOK)
         comparing = Begun(lambda: compared(site))
         planned = plan(site, only=options.only)
         known = refuse_stale_checkout(comparing.result(), talk)
@@ -97,9 +97,11 @@ def apply(site: Site, options: Options, talk: Talk, confirm: Callable[[Plan], No
         return _saved(site, applied, planned, talk)
 
 
-def _stage(talk: Talk, index: int) -> None:
-    then = STAGES[index + 1] if index + 1 < len(STAGES) else None
-    talk.stage(STAGES[index], index + 1, len(STAGES), then)
+def _stage(site: Site, talk: Talk, stage: str) -> None:
+    stages = tuple(one for one in STAGES if one is not GPUS or site.fleet.file.drivers)
+    if stage in stages:
+        index = stages.index(stage)
+        talk.stage(stage, index + 1, len(stages), stages[index + 1] if index + 1 < len(stages) else None)
 
 
 def _carry_out(work: _Work, planned: Plan) -> Applied:
@@ -126,17 +128,17 @@ def _change(work: _Work, planned: Plan) -> Run:
     from rackwright.deploys.retire import retire
     from rackwright.deploys.site import service
 
-    _stage(work.talk, 1)
+    _stage(work.site, work.talk, ENTRY)
     run = _then(work, planned.run.failures, entry)
     run += Run(unreachable=_fresh_connections(work.site, _going(work.site, run)))
     run = _then(work, run, confirm)
-    _stage(work.talk, 2)
+    _stage(work.site, work.talk, HOSTS)
     run = _then(work, run, baseline)
     if _gpus_looked_at(work, planned):
-        _stage(work.talk, 3)
+        _stage(work.site, work.talk, GPUS)
         run = _then(work, run, gpu)
         run += Run(unreachable=_driver_acts(work, run))
-    _stage(work.talk, 4)
+    _stage(work.site, work.talk, SERVICE)
     run += Run(unreachable=_drained_as_others(work, run, planned))
     run = _then(work, run, service)
     return _then(work, run, retire)
@@ -216,7 +218,7 @@ def _settle(work: _Work, run: Run, replicas: tuple[Replica, ...]) -> None:
     """
     if run.interrupted or "replica" not in (work.options.only or ("replica",)):
         return
-    _stage(work.talk, 5)
+    _stage(work.site, work.talk, SETTLE)
 
     def returned(address: str) -> None:
         note_leased_act(work.site, work.held, gateways.hosts, f"undrain {address}")
@@ -235,7 +237,7 @@ def _restart(work: _Work, run: Run, restarts: tuple[Restart, ...], restarted: li
             should="every gateway should be there to send nothing to an engine while it restarts",
             next="rackwright apply",
         )
-    _stage(work.talk, 6)
+    _stage(work.site, work.talk, RESTART)
 
     def done(replica: Replica) -> None:
         restarted.append(replica)
@@ -261,7 +263,7 @@ def _saved(site: Site, applied: Applied, planned: Plan, talk: Talk) -> Applied:
     going = [place for place in planned.first_snapshots if place[0] not in applied.run.failed_hosts]
     if not going or applied.failure or applied.run.interrupted:
         return applied
-    _stage(talk, 7)
+    _stage(site, talk, SAVE)
     return replace(applied, failure=make_first(site, going, talk))
 
 
