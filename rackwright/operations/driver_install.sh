@@ -54,4 +54,6 @@ for built in "$work"/tree/*/*/*/*/module; do
   [ -e "/var/lib/dkms/$name/$version/$k" ] || cp -a "$work/tree/$name/$version/$k" "/var/lib/dkms/$name/$version/"
   dkms install -m "$name" -v "$version" -k "$k" --force >"$work/log" 2>&1 || { tail -n 8 "$work/log" >&2; exit 1; }
 done
+# The guard asks the linker for the libraries.
+ldconfig
 "$guard"
