@@ -85,6 +85,8 @@ mkdir -p "$work/libnvidia-ml1/usr/lib/x86_64-linux-gnu"
 library=$work/libnvidia-ml1/usr/lib/x86_64-linux-gnu/libnvidia-ml.so
 echo 'int nvml;' | gcc -shared -fPIC -nostdlib -Wl,-soname,libnvidia-ml.so.1 -x c - -o "$library.$version"
 ln -s "libnvidia-ml.so.$version" "$library.1"
+mkdir -p "$work/libnvidia-ml1/DEBIAN"
+echo 'activate-noawait ldconfig' >"$work/libnvidia-ml1/DEBIAN/triggers"
 package libnvidia-ml1 "$version-1" amd64
 mkdir -p "$work/nvidia-driver-cuda/usr/share/doc/nvidia-driver-cuda"
 echo "stand-in" >"$work/nvidia-driver-cuda/usr/share/doc/nvidia-driver-cuda/README"
