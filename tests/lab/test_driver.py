@@ -7,6 +7,7 @@ side is in tests/heavy/test_driver_vm.py, NVIDIA's real modules in tests/heavy/t
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
@@ -26,6 +27,10 @@ pytestmark = pytest.mark.lab
 OLD, NEW = "580.95.05", "580.105.08"
 BUILDS, BREAKS = Kernel("6.12.1-lab"), Kernel("6.12.2-lab", resizes=3)
 _SECTION = f'driver: {{{{on: {{name}}, source: path, path: {FOLDER}, branch: "580", kernel: linux-image-lab}}}}\n'
+# update-grub is a stand-in of GRUB's: a container has no boot loader. It is real in the virtual machine.
+_PREPARED = f"""set -e; export DEBIAN_FRONTEND=noninteractive
+apt-get -qq update; apt-get -qq -y --no-install-recommends install {TOOLS} >/dev/null
+mkdir -p /etc/default/grub.d; echo 'date >>/run/grub' >/usr/sbin/update-grub; chmod +x /usr/sbin/update-grub"""
 
 
 @dataclass(frozen=True)
@@ -48,12 +53,8 @@ class Site:
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    with fresh_lab("driver", "gpu1", "gpu2") as lab:
-        for host in ("gpu1", "gpu2"):
-            lab.exec(host, f"apt-get -qq update && apt-get -qq -y --no-install-recommends install {TOOLS} >/dev/null")
-            # A stand-in of GRUB's: the container has no boot loader. It is real in the virtual machine.
-            lab.exec(host, "mkdir -p /etc/default/grub.d; echo 'date >>/run/grub' >/usr/sbin/update-grub")
-            lab.exec(host, "chmod +x /usr/sbin/update-grub")
+    with fresh_lab("driver", "gpu1", "gpu2") as lab, ThreadPoolExecutor() as pool:
+        list(pool.map(lambda host: lab.exec(host, _PREPARED, timeout=300), ("gpu1", "gpu2")))
         yield lab
 
 
