@@ -31,6 +31,14 @@ _SECTION = f'driver: {{{{on: {{name}}, source: path, path: {FOLDER}, branch: "58
 _PREPARED = f"""set -e; export DEBIAN_FRONTEND=noninteractive
 apt-get -qq update; apt-get -qq -y --no-install-recommends install {TOOLS} >/dev/null
 mkdir -p /etc/default/grub.d; echo 'date >>/run/grub' >/usr/sbin/update-grub; chmod +x /usr/sbin/update-grub"""
+_SIGNED = """set -e; export DEBIAN_FRONTEND=noninteractive
+apt-get -qq -y --no-install-recommends install gpg gpg-agent >/dev/null
+for who in archive stranger; do
+  gpg -q --batch --passphrase '' --quick-generate-key $who@lab.internal ed25519 sign never
+  gpg --armor --export $who@lab.internal >/srv/$who.asc
+done
+cd {folder}; apt-ftparchive release . >/tmp/release
+gpg -q --batch --yes --default-key archive@lab.internal --clearsign -o InRelease /tmp/release"""
 
 
 @dataclass(frozen=True)
@@ -175,6 +183,25 @@ def taken(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Site:
     site.operator.path.write_text(site.operator.path.read_text() + _SECTION.format(name="gpu2"))
     site.operator("lock")
     return site
+
+
+def test_a_repository_is_signed_by_the_key_that_was_named_or_nothing_is_locked(taken: Site) -> None:
+    """Through apt's own verification, with the keyring within its sources."""
+    taken.host.tell(_SIGNED.format(folder=FOLDER))
+    lock, text = taken.operator.path.with_suffix(".lock"), taken.operator.path.read_text()
+    for who in ("archive", "stranger"):
+        (lock.parent / f"{who}.asc").write_text(taken.host.tell(f"cat /srv/{who}.asc"))
+    before = lock.read_text()
+    taken.operator.path.write_text(text.replace("branch:", "key: stranger.asc, branch:"))
+    refused = taken.operator("lock", check=10)
+    assert "driver: gpu2: " in refused.err
+    assert FOLDER in refused.err
+    assert lock.read_text() == before
+    taken.operator.path.write_text(text.replace("branch:", "key: archive.asc, branch:"))
+    taken.operator("lock")
+    assert f"version: {NEW}" in lock.read_text()
+    taken.operator.path.write_text(text)
+    taken.operator("lock")
 
 
 def test_a_driver_of_somebody_elses_is_named_and_refused(taken: Site) -> None:
