@@ -111,11 +111,14 @@ class Fleet:
         """Whether the person is one of this host, today or not."""
         return person.on is None or host in self.named(person.on)
 
-    def driver_of(self, host: str) -> Driver | None:
-        """Return what the fleet file says of this host's driver; None: nothing, or to leave it alone."""
+    def driver_of(self, host: str, *, had: bool = False) -> Driver | None:
+        """Return what the fleet file says of this host's driver; None: nothing, or to leave it alone.
+
+        `had`: it has one by the lock. Who lost its last replica for a while doesn't lose that.
+        """
         # Who is named has what is said by name: one without `on` is for the rest.
         for driver in sorted(self.file.drivers, key=lambda driver: driver.on is None):
-            if host in self.named(driver.on) if driver.on is not None else self._has_gpus(host):
+            if host in self.named(driver.on) if driver.on is not None else had or self._has_gpus(host):
                 return None if driver.manage == "no" else driver
         return None
 

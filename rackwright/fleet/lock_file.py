@@ -89,7 +89,8 @@ def _runtimes(fleet: Fleet, lock: Lock) -> Iterator[tuple[str, str]]:
 
 def _drivers(fleet: Fleet, lock: Lock) -> Iterator[tuple[str, str]]:
     for host in fleet.hosts:
-        driver, locked = fleet.driver_of(host), driver_of(lock, host)
+        locked = driver_of(lock, host)
+        driver = fleet.driver_of(host, had=locked is not None)
         if driver is None or not driver.installs:
             continue
         if locked is None:

@@ -83,7 +83,7 @@ def apply(site: Site, options: Options, talk: Talk, confirm: Callable[[Plan], No
         planned = plan(site, only=options.only)
         known = refuse_stale_checkout(comparing.result(), talk)
         # What an earlier apply installed may be all that waits.
-        waiting = pending(site, site.models).waiting if options.reboot else {}
+        waiting = pending(site, site.models, kernels=True).waiting if options.reboot else {}
         if planned.empty and not waiting:
             applied = Applied(planned.run)
         else:
@@ -170,7 +170,7 @@ def _driver_acts(work: _Work, run: Run) -> dict[str, str]:
     """Hosts whose engines can't start before a reboot: it was asked for, or they go no further."""
     if run.interrupted:
         return {}
-    found = pending(work.site, _going(work.site, run))
+    found = pending(work.site, _going(work.site, run), kernels=work.options.reboot)
     if work.options.reboot:
         outage = work.options.allow_outage
         return found.unreachable | reboot_all(work.site, work.held, found.waiting, work.talk, allow_outage=outage)

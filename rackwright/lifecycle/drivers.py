@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from shlex import join
 
 from rackwright.errors import FleetError, HostError, Problem
@@ -47,6 +47,8 @@ class Kind:
     modules: Modules
     kernel: str
     """Package that brings it."""
+    running: str = field(default="", compare=False)
+    """Release of the kernel that this host runs."""
 
 
 def resolve_drivers(fleet: Fleet, previous: Lock | None, *, upgrade: bool) -> dict[str, DriverLock]:
@@ -55,20 +57,28 @@ def resolve_drivers(fleet: Fleet, previous: Lock | None, *, upgrade: bool) -> di
     What didn't change keeps its answer and asks no host, unless `upgrade`. Raise FleetError with every host that has
     no answer, HostError where one can't be asked.
     """
-    drivers = {name: driver for name in fleet.hosts if (driver := fleet.driver_of(name)) and driver.installs}
-    kept = {} if previous is None or upgrade else _kept(previous, drivers)
-    left = {name: driver for name, driver in drivers.items() if not any(name in one.hosts for one in kept.values())}
+    had = {host for locked in previous.drivers.values() for host in locked.hosts} if previous else set[str]()
+    # Who is out keeps its set, for when it comes back.
+    asked = {name: fleet.driver_of(name, had=name in had) for name in fleet.file.hosts}
+    drivers = {name: driver for name, driver in asked.items() if driver and driver.installs}
+    kept = {} if previous is None else _kept(previous, drivers, fleet.hosts if upgrade else ())
+    left = {
+        name: driver
+        for name, driver in drivers.items()
+        if name in fleet.hosts and not any(name in one.hosts for one in kept.values())
+    }
     if not left:
         return kept
     with Remote(targets(fleet)) as remote:
         return _asked(_Asking(fleet, remote, site_files(fleet)), left, kept)
 
 
-def _kept(previous: Lock, drivers: Mapping[str, Driver]) -> dict[str, DriverLock]:
-    """The sets that still answer what is asked, with the hosts for which they do."""
+def _kept(previous: Lock, drivers: Mapping[str, Driver], anew: tuple[str, ...]) -> dict[str, DriverLock]:
+    """The sets that still answer what is asked, with the hosts for which they do; not those that are asked anew."""
     found: dict[str, DriverLock] = {}
     for name, locked in previous.drivers.items():
-        hosts = tuple(host for host in locked.hosts if host in drivers and drivers[host].question == locked.question)
+        there = (host for host in locked.hosts if host in drivers and host not in anew)
+        hosts = tuple(host for host in there if drivers[host].question == locked.question)
         if hosts:
             found[name] = locked.model_copy(update={"hosts": hosts})
     return found
@@ -88,7 +98,8 @@ def _asked(asking: _Asking, drivers: Mapping[str, Driver], kept: dict[str, Drive
     for kind, hosts in _grouped(kinds).items():
         try:
             same = next((one for one in found.values() if _answers(one, kind)), None)
-            locked = same or _resolve(asking, kind, hosts[0])
+            running = tuple(sorted({kinds[host].running for host in hosts}))
+            locked = same or _resolve(asking, kind, hosts[0], running)
         except FleetError as error:
             problems += error.problems
             continue
@@ -101,7 +112,7 @@ def _asked(asking: _Asking, drivers: Mapping[str, Driver], kept: dict[str, Drive
 
 def _in_order(fleet: Fleet, hosts: Iterable[str]) -> tuple[str, ...]:
     wanted = set(hosts)
-    return tuple(name for name in fleet.hosts if name in wanted)
+    return tuple(name for name in fleet.file.hosts if name in wanted)
 
 
 def _answers(locked: DriverLock, kind: Kind) -> bool:
@@ -147,6 +158,7 @@ def kind_of(driver: Driver, hardware: Hardware, kernels: str) -> Kind:
         needs=_needs(hardware),
         modules=_modules(driver, hardware),
         kernel=driver.kernel or _kernel(kernels, _KERNELS[system].format(architecture=hardware.architecture)),
+        running=hardware.kernel,
     )
 
 
@@ -184,10 +196,10 @@ def _modules(driver: Driver, hardware: Hardware) -> Modules:
     return driver.modules or ("open" if fit[0] == "open" else "proprietary")
 
 
-def _resolve(asking: _Asking, kind: Kind, host: str) -> DriverLock:
+def _resolve(asking: _Asking, kind: Kind, host: str, running: tuple[str, ...]) -> DriverLock:
     where = f"{asking.fleet.path} driver"
     driver, sources = kind.driver, _sources(asking, kind, host)
-    asked = Asked(driver.branch or "", kind.modules, kind.kernel, kind.needs, driver.cuda)
+    asked = Asked(driver.branch or "", kind.modules, kind.kernel, kind.needs, driver.cuda, running)
     command = script(asked, sources, f"/run/rackwright-resolve-{secrets.token_hex(8)}")
     answer = asking.remote.connection(host).run("sh -s", stdin=command, timeout=_RESOLVE_SECONDS)
     if not answer.ok:

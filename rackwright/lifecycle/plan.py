@@ -135,7 +135,7 @@ def refuse_driver(site: Site, surveyed: Survey) -> None:
     problems = [
         replace(problem, where=f"{name}: {problem.where}")
         for name, host in surveyed.hosts.items()
-        for problem in driver_refusals(host.driver, site.models[name].driver)
+        for problem in driver_refusals(host.driver, site.models[name].driver, host.hardware)
     ]
     if problems:
         raise FleetError(problems)

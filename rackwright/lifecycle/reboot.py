@@ -12,14 +12,16 @@ from rackwright.lifecycle.plan import Plan
 from rackwright.lifecycle.remember import note_leased_act
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.talk import Talk
+from rackwright.roles.nvidia_driver.settings import INSTALL
 from rackwright.run import Outcome
 from rackwright.state.holding import Held
 
 BOOT_SECONDS = 1800
 """Longest wait for a host that boots: firmware alone checks a terabyte of memory for minutes."""
-_PENDING_COMMAND = """cat /sys/module/nvidia/version 2>/dev/null || echo none; uname -r
+_PENDING_COMMAND = """cat /sys/module/nvidia/version 2>/dev/null || echo none
+k=$(uname -r); if [ -e "/boot/vmlinuz-$k" ]; then echo "$k"; else echo none; fi
 cat /proc/sys/kernel/random/boot_id; stat -c %Y.%i /proc/1; cut -d ' ' -f 22 /proc/1/stat"""
-"""The module's version, the kernel's, and which boot this is: in a container only PID 1 tells."""
+"""Versions of the module and of the machine's own kernel; which boot this is: in a container PID 1 tells."""
 _REBOOT_COMMAND = "systemd-run --quiet --collect --on-active=1 systemctl reboot"
 
 
@@ -31,8 +33,8 @@ class Pending:
     """Host → why it couldn't be asked. Whether it waits isn't known: it isn't rebooted for that."""
 
 
-def pending(site: Site, hosts: Iterable[str]) -> Pending:
-    """Return which of these hosts have a driver that doesn't act yet."""
+def pending(site: Site, hosts: Iterable[str], *, kernels: bool = False) -> Pending:
+    """Return which of these hosts have a driver, or with `kernels` a kernel of its set, that doesn't act yet."""
     wanted = [name for name in hosts if site.models[name].driver]
     found = Pending({}, {})
     for name, answer in site.remote.run_on(wanted, _PENDING_COMMAND).items():
@@ -40,18 +42,22 @@ def pending(site: Site, hosts: Iterable[str]) -> Pending:
             found.unreachable[name] = answer.problems[0].what
         elif not answer.ok:
             found.unreachable[name] = f"can't be asked: {' '.join(answer.last_lines())}"
-        elif why := _why(site, name, answer.stdout):
+        elif why := _why(site, name, answer.stdout, kernels=kernels):
             found.waiting[name] = why
     return found
 
 
-def _why(site: Site, name: str, told: str) -> str | None:
+def _why(site: Site, name: str, told: str, *, kernels: bool) -> str | None:
     driver = site.models[name].driver
-    loaded = told.partition("\n")[0]
-    if driver is None or (loaded != "none" and driver.version in (None, loaded)):
+    loaded, kernel, *_ = [*told.splitlines(), "none", "none"]
+    if driver is None:
         return None
-    installed = driver.version or "a driver"
-    return f"{installed} is installed, {'no module' if loaded == 'none' else f'module {loaded}'} runs"
+    if loaded == "none" or driver.version not in (None, loaded):
+        installed = driver.version or "a driver"
+        return f"{installed} is installed, {'no module' if loaded == 'none' else f'module {loaded}'} runs"
+    if kernels and driver.kernel and kernel not in ("none", driver.kernel):
+        return f"kernel {driver.kernel} is installed, {kernel} runs"
+    return None
 
 
 def reboot_all(site: Site, held: Held, hosts: Mapping[str, str], talk: Talk, *, allow_outage: bool) -> dict[str, str]:
@@ -168,7 +174,7 @@ def _swapped(site: Site, planned: Plan) -> Iterator[tuple[str, str]]:
     """Yield each such host and what would happen."""
     for step in planned.run.steps:
         host, driver = planned.surveyed.hosts.get(step.host), site.models[step.host].driver
-        if not (host and driver and step.role == "nvidia_driver" and step.operation.startswith("Install driver")):
+        if not (host and driver and step.role == "nvidia_driver" and step.operation.startswith(INSTALL)):
             continue
         runs = [name for name, state in host.replicas.items() if state.active == "active"]
         if step.outcome is Outcome.WOULD_CHANGE and runs and host.driver.loaded not in (None, driver.version):

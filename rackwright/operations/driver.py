@@ -10,7 +10,9 @@ from pyinfra.api.operation import operation
 from pyinfra.context import host
 
 from rackwright.operations.diffs import show
+from rackwright.operations.facts.boot_guard import BootGuard
 from rackwright.operations.facts.driver import RunningDriver
+from rackwright.operations.facts.found_driver import FoundDriverFact
 from rackwright.operations.facts.unit import UnitState
 from rackwright.operations.notes import note
 from rackwright.operations.own_file import own_file_commands
@@ -39,23 +41,44 @@ def modules_at_boot(*, path: str, content: str, peermem: str, word: str) -> Gene
 
 
 @operation()
-def driver_loaded(*, version: str | None, path: str) -> Generator[PyinfraCommand]:
-    """Afterwards the running kernel has the module, as far as it can: what needs a reboot is named, never done."""
+def driver_loaded(*, version: str | None, kernel: str | None, path: str) -> Generator[PyinfraCommand]:
+    """Afterwards the running kernel has the module, as far as it can: what needs a reboot is named, never done.
+
+    `version` and `kernel` are the lock's; None: the driver was adopted, and what is installed counts.
+    """
     found = host.get_fact(RunningDriver, path=path)
-    if found.loaded and version and found.loaded != version:
+    if version is None and (pending := host.get_fact(FoundDriverFact).reboot_pending):
+        note(pending)
+    elif found.loaded and version and found.loaded != version:
         note(f"{PENDING}: module {found.loaded} runs, {version} is installed")
     elif found.nouveau and not found.loaded:
         note(f"{PENDING}: nouveau has the GPUs")
     elif not found.loaded and not found.loadable:
         note(f"{PENDING}: the running kernel has no NVIDIA module")
-    elif not found.loaded:
+    elif kernel and found.kernel not in (None, kernel):
+        note(f"{PENDING}: kernel {found.kernel} runs, {kernel} is installed")
+    if not found.loaded and found.loadable and not found.nouveau:
         yield StringCommand("modprobe nvidia && modprobe nvidia-uvm")
 
 
 @operation()
-def gpu_service(*, unit: str, path: str) -> Generator[PyinfraCommand]:
-    """Afterwards this unit starts at boot, and runs if the driver does: without it, it would only fail."""
-    if host.get_fact(RunningDriver, path=path).loaded:
+def next_boot_watched(*, guard: str) -> Generator[PyinfraCommand]:
+    """A kernel of the next boot that can't drive the GPUs is named."""
+    if unfit := host.get_fact(BootGuard, path=guard):
+        note(unfit)
+    yield from ()
+
+
+@operation()
+def gpu_service(*, unit: str, version: str | None, path: str) -> Generator[PyinfraCommand]:
+    """Afterwards this unit starts at boot, and runs if its driver does: with another module it would only fail.
+
+    A driver that was adopted may have no such unit: that is named.
+    """
+    loaded = host.get_fact(RunningDriver, path=path).loaded
+    if version is None and host.get_fact(UnitState, unit=unit).load == "not-found":
+        note(f"there is no {unit}")
+    elif loaded and version in (None, loaded):
         yield from adopt(unit=unit)
     else:
         yield from _enabled(unit)

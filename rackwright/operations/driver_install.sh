@@ -1,9 +1,9 @@
-# Usage: install FOLDER [PACKAGE…]; $uninstall: a command that takes out what a .run installer left.
+# Usage: install FOLDER KERNEL [PACKAGE…]; $uninstall: a command that takes out what a .run installer left.
 # Every .deb in FOLDER is installed afterwards and the PACKAGEs are gone, the module built for the kernel of the next
 # boot and the running one; or it doesn't build, and nothing but kernels was installed, none of them the default.
 set -eu
-folder=$1
-shift
+folder=$1 kernel=$2
+shift 2
 guard=/etc/rackwright/boot-guard disabled=/etc/dkms/no-autoinstall stamp=/var/lib/apt/periodic/update-success-stamp
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l
 apt() { apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@"; }
@@ -16,6 +16,8 @@ trap 'rm -rf -- "$work" ${ours:+"$ours"}' EXIT
 # Packages' own scripts build nothing: a failure in them would leave half of a set. What a run that lost its power left
 # is ours, too.
 if [ ! -e "$disabled" ] || grep -qx rackwright "$disabled"; then ours=$disabled; echo rackwright >"$disabled"; fi
+# What a lost power left half done is done first; nothing builds in it.
+dpkg --configure -a
 "$guard" hold || { say "a new kernel could boot without its module; nothing was changed"; exit 1; }
 [ -n "$(find $stamp -mmin -60 2>/dev/null)" ] || { apt update && mkdir -p "${stamp%/*}" && touch $stamp; } || say 'old package lists are used'
 command -v dkms >/dev/null || [ -e "$(echo "$folder"/dkms_*.deb)" ] || install dkms
@@ -23,21 +25,22 @@ for deb in "$folder"/linux-*.deb; do [ ! -e "$deb" ] || { install "$folder"/linu
 for deb in "$folder"/*dkms*.deb "$folder"/*kernel-source*.deb; do
   [ ! -e "$deb" ] || case $deb in */dkms_*) install "$deb" ;; *) dpkg-deb -x "$deb" "$work/root" ;; esac
 done
-newest=$(kernels | head -n 1)
+# KERNEL is the set's; where a machine has none of its own, there is nothing to build for but the newest.
+[ -e "/boot/vmlinuz-$kernel" ] || kernel=$(kernels | head -n 1)
 [ -e "/boot/vmlinuz-$(uname -r)" ] && running=$(uname -r) || running=
-[ "$running" != "$newest" ] || running=
+[ "$running" != "$kernel" ] || running=
 for conf in "$work"/root/usr/src/*/dkms.conf; do
   [ -e "$conf" ] || continue
   of=$(basename "${conf%/dkms.conf}") name=$(sed -n 's/^PACKAGE_NAME="*\([^"]*\)"*$/\1/p' "$conf")
   version=${of#"$name-"}
-  for k in $newest $running; do
+  for k in $kernel $running; do
     say "building $name $version for kernel $k"
     if dkms build -m "$name" -v "$version" -k "$k" --sourcetree "$work/root/usr/src" --dkmstree "$work/tree" >"$work/log" 2>&1; then continue; fi
     say "$name $version doesn't build for kernel $k:"
     log=$work/tree/$name/$version/build/make.log
     { grep -hE ' error: |fatal error: |^ERROR: modpost' "$log" || grep -hE 'Error!|[*][*][*]' "$work/log" "$log"; } 2>/dev/null |
       sed "s,$work/tree/$name/$version/build/,,g" | cut -c 1-240 | head -n 4 >&2
-    if [ "$k" = "$newest" ]; then "$guard" || true; say 'nothing of the driver was changed; the next boot takes the kernel that it would have taken'; exit 1; fi
+    if [ "$k" = "$kernel" ]; then "$guard" || true; say 'nothing of the driver was changed; the next boot takes the kernel that it would have taken'; exit 1; fi
   done
 done
 # Only what builds takes the place of what is there.
@@ -50,8 +53,11 @@ for built in "$work"/tree/*/*/*/*/module; do
   path=${built#"$work/tree/"} name=${path%%/*} rest=${path#*/} version=${rest%%/*}
   k=${rest#*/} k=${k%%/*}
   dkms status -m "$name" -v "$version" | grep -q . || dkms add -m "$name" -v "$version" >/dev/null
+  # A tree of an earlier run may be half a copy.
+  dkms uninstall -m "$name" -v "$version" -k "$k" >/dev/null 2>&1 || true
+  rm -rf -- "/var/lib/dkms/$name/$version/$k"
   mkdir -p "/var/lib/dkms/$name/$version"
-  [ -e "/var/lib/dkms/$name/$version/$k" ] || cp -a "$work/tree/$name/$version/$k" "/var/lib/dkms/$name/$version/"
+  cp -a "$work/tree/$name/$version/$k" "/var/lib/dkms/$name/$version/"
   dkms install -m "$name" -v "$version" -k "$k" --force >"$work/log" 2>&1 || { tail -n 8 "$work/log" >&2; exit 1; }
 done
 # The guard asks the linker for the libraries.

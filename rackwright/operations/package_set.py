@@ -17,6 +17,7 @@ from rackwright.operations.facts.boot_guard import BootGuard
 from rackwright.operations.facts.found_driver import FoundDriverFact
 from rackwright.operations.facts.package_sets import PackageSets
 from rackwright.operations.facts.packages import InstalledPackages
+from rackwright.operations.facts.path import PathState
 from rackwright.operations.facts.stored import StoredFolder
 from rackwright.operations.packages import APT, outliving
 from rackwright.operations.store import PLACE
@@ -63,8 +64,8 @@ def _fetch_all(what: str, files: tuple[File, ...], route: Route) -> str:
 
 
 @operation()
-def driver_installed(*, set: PackageSet, guard: str, replace: bool) -> Generator[PyinfraCommand]:
-    """Afterwards the set is installed and the kernel of the next boot has its module.
+def driver_installed(*, set: PackageSet, kernel: str, guard: str, replace: bool) -> Generator[PyinfraCommand]:
+    """Afterwards the set is installed, its module is there for this kernel of it, and that is what boots next.
 
     Where the module doesn't build the operation fails with the compiler's words: nothing of the driver was changed,
     and what the next boot takes is what it took before. Packages of the set that was installed before are taken out,
@@ -80,7 +81,7 @@ def driver_installed(*, set: PackageSet, guard: str, replace: bool) -> Generator
         return
     show("\n".join((*differing, *([unfit] if unfit else []))) or f"set {set.name} becomes the installed one")
     before = f"export uninstall={shlex.quote(uninstall)}\n" if uninstall else ""
-    yield StringCommand(outliving(f"{before}{_script(set.folder, *leaving)}\n{_noted('driver', set)}"))
+    yield StringCommand(outliving(f"{before}{_script(set.folder, kernel, *leaving)}\n{_noted('driver', set)}"))
 
 
 def _leaving(set: PackageSet, *, replace: bool) -> tuple[str, ...]:
@@ -89,7 +90,11 @@ def _leaving(set: PackageSet, *, replace: bool) -> tuple[str, ...]:
     earlier = sets.names.get(ours, ()) if ours else host.get_fact(FoundDriverFact).going if replace else ()
     names = {package.name for package in set.packages}
     going = (name for name in dict.fromkeys(earlier) if name not in names and name in found)
-    return tuple(name for name in going if any(fnmatchcase(name, pattern) for pattern in _DRIVERS))
+    return tuple(name for name in going if _matches(name, _DRIVERS))
+
+
+def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _script(*arguments: str) -> str:
@@ -110,18 +115,24 @@ def set_installed(*, what: str, set: PackageSet) -> Generator[PyinfraCommand]:
 
 
 @operation()
-def held(*, what: str, names: tuple[str, ...] = (), patterns: tuple[str, ...] = ()) -> Generator[PyinfraCommand]:
+def held(
+    *, what: str, names: tuple[str, ...] = (), patterns: tuple[str, ...] = (), but: tuple[str, ...] = ()
+) -> Generator[PyinfraCommand]:
     """Afterwards apt leaves these packages at their versions, and those installed whose names match a pattern.
 
-    Which they are is written down under `what` they are for, so that `let_go` knows.
+    `but` are patterns of names that none of the others means. Which they are is written down under `what` they are
+    for; those that were held for it before and aren't any more are let go.
     """
     found, known = host.get_fact(InstalledPackages), host.get_fact(PackageSets).held.get(what, ())
-    matching = sorted(name for name in found if any(fnmatchcase(name, pattern) for pattern in patterns))
+    matching = sorted(name for name in found if _matches(name, patterns) and not _matches(name, but))
     wanted = tuple(dict.fromkeys((*names, *matching)))
     loose = tuple(name for name in wanted if name not in found or not found[name].held)
     if loose:
         show("\n".join(f"{name}: {'not held' if name in found else 'new'} becomes held" for name in loose))
         yield StringCommand(f"apt-mark -q hold -- {shlex.join(loose)} >/dev/null")
+    if free := tuple(name for name in known if name not in wanted and name in found and found[name].held):
+        show("\n".join(f"{name}: held becomes free" for name in free))
+        yield StringCommand(f"apt-mark -q unhold -- {shlex.join(free)} >/dev/null")
     if sorted(wanted) != sorted(known):
         text = shlex.quote(" ".join(wanted))
         yield StringCommand(f"mkdir -p {ROOT} && printf '%s\\n' {text} >{ROOT}/{what}.held")
@@ -135,13 +146,14 @@ def let_go(*, what: str, pin: str | None = None) -> Generator[PyinfraCommand]:
     """
     sets, found = host.get_fact(PackageSets), host.get_fact(InstalledPackages)
     names = tuple(name for name in sets.held.get(what, ()) if name in found and found[name].held)
-    if what not in {*sets.held, *sets.installed}:
+    pinned = pin is not None and host.get_fact(PathState, path=pin, unless="none") is not None
+    if what not in {*sets.held, *sets.installed} and not pinned:
         return
     show("\n".join(f"{name}: held becomes free" for name in names) or f"{what}: is the host's own business")
     if names:
         yield StringCommand(f"apt-mark -q unhold -- {shlex.join(names)} >/dev/null")
-    if pin:
-        yield StringCommand(f"[ ! -e {pin} ] || {{ rm -f -- {pin} && update-grub >/dev/null 2>&1; }}")
+    if pinned:
+        yield StringCommand(f"rm -f -- {pin} && update-grub >/dev/null")
     yield StringCommand(f"rm -f -- {ROOT}/{what}.held {ROOT}/{what}.installed {ROOT}/{what}.previous")
 
 

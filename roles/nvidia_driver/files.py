@@ -9,15 +9,19 @@ from rackwright.roles.nvidia_driver.settings import GUARD, READY
 _TEMPLATES = Path(__file__).parent / "templates"
 BOOT_GUARD = (_TEMPLATES / "boot-guard.sh").read_text()
 GPUS_READY = (_TEMPLATES / "gpus-ready.sh").read_text()
-HOOK_SCRIPT = f"""\
-#!/bin/sh
-# Written by rackwright: whatever kernels there are now, one that can drive the GPUs boots by default.
-[ ! -x {GUARD} ] || {GUARD} hook || true
-"""
 NO_NOUVEAU = """\
 # Written by rackwright: the NVIDIA driver and nouveau can't both have the GPUs.
 blacklist nouveau
 options nouveau modeset=0
+"""
+
+
+def hook(words: str) -> str:
+    """Return a hook of kernels that tells the guard this, and never fails."""
+    return f"""\
+#!/bin/sh
+# Written by rackwright: whatever kernels there are, one that can drive the GPUs boots by default.
+[ ! -x {GUARD} ] || {GUARD} {words} || true
 """
 
 

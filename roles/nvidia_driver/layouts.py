@@ -111,3 +111,5 @@ HELD = (
     "nvlsm",
 )
 """Packages that belong to a set whichever repository they come from; those of its own repository all do."""
+NOT_HELD = ("*container*", "*toolkit*", "*cudnn*")
+"""Names that sound like a driver and are none: their security updates must go on."""

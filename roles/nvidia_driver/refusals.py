@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rackwright.errors import Problem
+from rackwright.hardware.generation import generation_of, modules_for
+from rackwright.hardware.hardware import Hardware
 from rackwright.operations.facts.found_driver import FoundDriver, upstream
 from rackwright.roles.nvidia_driver.settings import Settings
 
 _CHOICES = "say what becomes of it: driver: {manage: adopt}, replace or no"
 
 
-def refusals(found: FoundDriver, settings: Settings | None) -> Iterator[Problem]:
-    """Yield what the fleet file must decide before a host's driver is touched."""
+def refusals(found: FoundDriver, settings: Settings | None, hardware: Hardware) -> Iterator[Problem]:
+    """Yield what the fleet file or the lock must say first, before a host's driver is touched."""
+    if settings and settings.set and (other := _other_machine(settings, hardware)):
+        yield Problem("driver", other, "the lock is of this machine as it was before", "rackwright lock --upgrade")
+        return
     if settings is None or (found.ours and not found.run):
         return
     if settings.manage == "adopt" and not found.there:
@@ -21,6 +26,18 @@ def refusals(found: FoundDriver, settings: Settings | None) -> Iterator[Problem]
         yield Problem("driver", f"{_whose(found)}; it can't be taken out by packages", "adopt it, or install Debian")
     elif settings.manage == "yes" and (whose := _foreign(found, settings)):
         yield Problem("driver", f"{whose}", _CHOICES)
+
+
+def _other_machine(settings: Settings, hardware: Hardware) -> str | None:
+    """A host that was installed anew, or got other cards, has its name still."""
+    is_now = f"{hardware.system} on {hardware.architecture}"
+    asked = f"{settings.system} on {settings.architecture}"
+    if settings.system and hardware.system and is_now != asked:
+        return f"it is {is_now}, its set of packages is for {asked}"
+    wrong = [gpu for gpu in hardware.nvidia if settings.modules not in (None, *modules_for(generation_of(gpu)))]
+    if wrong:
+        return f"its set has {settings.modules} modules, which don't drive {wrong[0].name or wrong[0].device}"
+    return None
 
 
 def _foreign(found: FoundDriver, settings: Settings) -> str | None:

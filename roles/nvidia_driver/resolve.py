@@ -42,6 +42,8 @@ class Asked:
     """Package that brings the kernel."""
     needs: tuple[Need, ...] = ()
     cuda: str | None = None
+    running: tuple[str, ...] = ()
+    """Releases of the kernels that the hosts run: the set has their headers too, where the archive still does."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ def script(asked: Asked, sources: Sources, folder: str) -> str:
         "branch": asked.branch,
         "modules": asked.modules,
         "kernel": asked.kernel,
+        "running": " ".join(asked.running),
         "layouts": "\n".join(lines(asked.branch, asked.modules, asked.needs)),
         "toolkit": _toolkit(asked.cuda, sources),
         "seen": "",

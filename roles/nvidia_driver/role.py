@@ -8,6 +8,7 @@ from rackwright.operations.driver import (
     driver_loaded,
     gpu_service,
     modules_at_boot,
+    next_boot_watched,
     nouveau_off,
 )
 from rackwright.operations.file import checked_file
@@ -15,8 +16,19 @@ from rackwright.operations.package_set import driver_installed, held, let_go, pa
 from rackwright.operations.unit import systemd_unit
 from rackwright.package_set import PackageSet
 from rackwright.roles.nvidia_driver import files
-from rackwright.roles.nvidia_driver.layouts import HELD
-from rackwright.roles.nvidia_driver.settings import GUARD, HOOKS, MODPROBE, MODULES, PIN, READY, UNIT, Settings
+from rackwright.roles.nvidia_driver.layouts import HELD, NOT_HELD
+from rackwright.roles.nvidia_driver.settings import (
+    GUARD,
+    HOOKS,
+    INSTALL,
+    KERNEL,
+    MODPROBE,
+    MODULES,
+    PIN,
+    READY,
+    UNIT,
+    Settings,
+)
 from rackwright.route import Route
 
 
@@ -27,8 +39,7 @@ def nvidia_driver(*, settings: Settings, route: Route) -> None:
     The kernel of the next boot has its module, or the role failed and the next boot takes what it took before.
     Nothing reboots.
     """
-    _guard()
-    nouveau_off(name="Keep nouveau off the GPUs", path=MODPROBE, content=files.NO_NOUVEAU)
+    _guard(settings)
     if settings.set:
         _install(settings, settings.set, route)
         held(
@@ -37,7 +48,9 @@ def nvidia_driver(*, settings: Settings, route: Route) -> None:
             names=tuple(package.name for package in settings.set.packages),
         )
     else:
-        held(name="Hold driver and kernel", what="driver", patterns=HELD)
+        held(name="Hold driver and kernel", what="driver", patterns=HELD, but=NOT_HELD)
+        next_boot_watched(name="Look at what boots next", guard=GUARD)
+    nouveau_off(name="Keep nouveau off the GPUs", path=MODPROBE, content=files.NO_NOUVEAU)
     _serve(settings)
 
 
@@ -47,7 +60,7 @@ def left_alone() -> None:
     let_go(name="Let go of driver and kernel", what="driver", pin=PIN)
 
 
-def _guard() -> None:
+def _guard(settings: Settings) -> None:
     checked_file(
         name="Write what guards the boot",
         path=GUARD,
@@ -55,11 +68,12 @@ def _guard() -> None:
         mode="0755",
         check="sh -n {path}",
     )
-    for hook, when in HOOKS.items():
+    checked_file(name="Name the kernel that boots", path=KERNEL, content=f"{settings.kernel or ''}\n")
+    for path, words in HOOKS.items():
         checked_file(
-            name=f"Guard the boot when a kernel is {when}",
-            path=hook,
-            content=files.HOOK_SCRIPT,
+            name=f"Guard the boot in {path.split('/')[3]}/{path.split('/')[4]}",
+            path=path,
+            content=files.hook(words),
             mode="0755",
             folder=True,
         )
@@ -68,7 +82,13 @@ def _guard() -> None:
 def _install(settings: Settings, packages: PackageSet, route: Route) -> None:
     what = f"driver {settings.version} with kernel {settings.kernel}"
     packages_kept(name=f"Keep the packages of {what}", what=what, set=packages, route=route)
-    driver_installed(name=f"Install {what}", set=packages, guard=GUARD, replace=settings.manage == "replace")
+    driver_installed(
+        name=f"{INSTALL} {what.removeprefix('driver ')}",
+        set=packages,
+        kernel=settings.kernel or "",
+        guard=GUARD,
+        replace=settings.manage == "replace",
+    )
     sets_kept(name="Keep this set and the one before", what="driver", set=packages)
 
 
@@ -80,9 +100,12 @@ def _serve(settings: Settings) -> None:
         peermem=files.modules_at_boot(peermem=True),
         word=MODPROBE,
     )
-    driver_loaded(name="Load the driver", version=settings.version, path=MODPROBE)
-    gpu_service(name="Keep the driver loaded", unit="nvidia-persistenced.service", path=MODPROBE)
+    version, kernel = settings.version, settings.kernel
+    driver_loaded(name="Load the driver", version=version, kernel=kernel, path=MODPROBE)
+    gpu_service(name="Keep the driver loaded", unit="nvidia-persistenced.service", version=version, path=MODPROBE)
     if settings.fabric:
-        gpu_service(name="Run the Fabric Manager", unit="nvidia-fabricmanager.service", path=MODPROBE)
+        gpu_service(
+            name="Run the Fabric Manager", unit="nvidia-fabricmanager.service", version=version, path=MODPROBE
+        )
     checked_file(name="Write what engines wait for", path=READY, content=files.GPUS_READY, mode="0755")
     systemd_unit(name="Have engines wait for the GPUs", unit=UNIT, content=files.gpus_unit(settings.gpus))

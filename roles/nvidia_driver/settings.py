@@ -8,8 +8,16 @@ from rackwright.package_set import PackageSet
 from rackwright.values import Frozen
 
 GUARD = "/etc/rackwright/boot-guard"
-HOOKS = {"/etc/kernel/postinst.d/zz-rackwright": "installed", "/etc/kernel/postrm.d/zz-rackwright": "removed"}
-"""Run after DKMS and before GRUB whenever that happens to a kernel, by whomever."""
+KERNEL = "/etc/rackwright/boot-kernel"
+"""Names the kernel of the set; empty: the newest."""
+HOOKS = {
+    "/etc/kernel/postinst.d/aa-rackwright": "hold hook",
+    "/etc/kernel/postinst.d/zz-rackwright": "look hook",
+    "/etc/kernel/header_postinst.d/zz-rackwright": "look",
+    "/etc/kernel/postrm.d/zz-rackwright": "look hook",
+}
+"""What the guard is told whenever a kernel or its headers come or go, by whomever. The first runs before DKMS, which
+may fail and end it there; the others after DKMS and before GRUB."""
 PIN = "/etc/default/grub.d/zz-rackwright.cfg"
 """Written by the guard: there while the newest kernel has no driver."""
 READY = "/etc/rackwright/gpus-ready"
@@ -17,7 +25,9 @@ UNIT = "rackwright-gpus.service"
 """Engines with GPUs start after it."""
 MODPROBE = "/etc/modprobe.d/rackwright-gpus.conf"
 MODULES = "/etc/modules-load.d/rackwright-gpus.conf"
-FILES = (GUARD, *HOOKS, PIN, READY, MODPROBE, MODULES)
+INSTALL = "Install driver"
+"""How the operation's name begins that changes the driver."""
+FILES = (GUARD, KERNEL, *HOOKS, PIN, READY, MODPROBE, MODULES)
 
 
 class Settings(Frozen):
@@ -29,6 +39,9 @@ class Settings(Frozen):
     kernel: str | None = None
     """Release of the kernel that the set brings."""
     modules: Literal["open", "proprietary"] | None = None
+    system: str | None = None
+    """What the set is for: ID and VERSION_ID of os-release, like `debian 13`."""
+    architecture: str | None = None
     fabric: bool = False
     """Whether the set has the Fabric Manager."""
     gpus: int = 0

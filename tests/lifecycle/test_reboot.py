@@ -149,7 +149,7 @@ def site(*, gateways: tuple[str, ...] = ("gate1",), local: str | None = None, ve
     fleet = Fleet(made.path, made.file, replicas, made.sources, {})
     engine = SimpleNamespace(unit="rackwright-assistant@1.service")
     models = {
-        name: SimpleNamespace(driver=SimpleNamespace(version=version), cuda=None, replicas=(engine,))
+        name: SimpleNamespace(driver=SimpleNamespace(version=version, kernel=None), cuda=None, replicas=(engine,))
         for name in HOSTS
     }
     models["gate1"] = SimpleNamespace(driver=None, cuda=None, replicas=())

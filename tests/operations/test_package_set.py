@@ -10,9 +10,11 @@ from rackwright.operations.facts.boot_guard import BootGuard
 from rackwright.operations.facts.found_driver import FoundDriver, FoundDriverFact, parse_found_driver, upstream
 from rackwright.operations.facts.package_sets import KeptSets, PackageSets
 from rackwright.operations.facts.packages import Installed, InstalledPackages
+from rackwright.operations.facts.path import Found, PathState
 from rackwright.operations.facts.stored import Stored, StoredFolder
 from rackwright.operations.package_set import driver_installed, held, let_go, packages_kept, set_installed, sets_kept
 from rackwright.package_set import Package, PackageSet, set_digest
+from rackwright.roles.nvidia_driver.layouts import HELD, NOT_HELD
 from rackwright.route import Route
 from tests.fakes import Played, play
 
@@ -94,7 +96,7 @@ def installed(
     found: FoundDriver | None = None,
 ) -> Played:
     def role() -> None:
-        driver_installed(name="Install", set=SET, guard=GUARD, replace=replace)
+        driver_installed(name="Install", set=SET, kernel="6.12.117-amd64", guard=GUARD, replace=replace)
 
     facts = {
         InstalledPackages: has,
@@ -109,7 +111,7 @@ def leaving(played: Played) -> list[str]:
     (command,) = played.commands
     words = shlex.split(command)
     called = shlex.split(words[words.index("-c") + 1])
-    return called[called.index(SET.folder) + 1 : called.index("||")]
+    return called[called.index(SET.folder) + 2 : called.index("||")]
 
 
 def test_a_host_with_all_of_it_is_left() -> None:
@@ -295,12 +297,30 @@ def test_what_was_held_is_let_go_and_stays_installed() -> None:
 
     sets = KeptSets({"driver": SET.name}, {}, (SET.name,), {}, {"driver": ("nvidia-smi", "libcuda1")})
     has = {"nvidia-smi": FAST, "libcuda1": FREE}
-    played = play(role, facts={InstalledPackages: has, PackageSets: sets})
+    pinned = Found("file", 0o644, "root", "root", "f" * 64)
+    played = play(role, facts={InstalledPackages: has, PackageSets: sets, PathState: pinned})
     unhold, pin, forget = played.commands
     assert unhold == "apt-mark -q unhold -- nvidia-smi >/dev/null"
     assert "rm -f -- /etc/default/grub.d/zz-rackwright.cfg && update-grub" in pin
     assert forget.startswith("rm -f -- /var/lib/rackwright/packages/driver.held ")
-    assert play(role, facts={InstalledPackages: has, PackageSets: NONE}).commands == []
+    assert play(role, facts={InstalledPackages: has, PackageSets: NONE, PathState: None}).commands == []
+    # A first apply that failed wrote nothing down but the pin.
+    assert len(play(role, facts={InstalledPackages: has, PackageSets: NONE, PathState: pinned}).commands) == 2
+
+
+def test_what_a_later_set_no_longer_has_is_let_go() -> None:
+    has = {"linux-image-1": FAST, "linux-image-2": FAST}
+    free, written = holding(has, known("linux-image-1"), names=("linux-image-2",)).commands
+    assert free == "apt-mark -q unhold -- linux-image-1 >/dev/null"
+    assert "linux-image-2 >" in written
+
+
+def test_what_only_sounds_like_a_driver_goes_on_getting_its_updates() -> None:
+    has = dict.fromkeys(
+        ("nvidia-smi", "nvidia-container-toolkit", "libnvidia-container1", "nvidia-cuda-toolkit"), FREE
+    )
+    commands = holding(has, known("nvidia-smi"), patterns=HELD, but=NOT_HELD).commands
+    assert commands == ["apt-mark -q hold -- nvidia-smi >/dev/null"]
 
 
 # What a host keeps.

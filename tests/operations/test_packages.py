@@ -35,7 +35,7 @@ def test_a_service_that_must_not_start_is_masked_before_and_disabled_after() -> 
 
 def test_half_installed_packages_are_not_installed() -> None:
     printed = [
-        "installed install haproxy 3.0-1",
+        "installed install haproxy 3.0-1 amd64",
         "config-files deinstall nftables 1.1",
         "half-configured install curl 8",
     ]
@@ -43,6 +43,8 @@ def test_half_installed_packages_are_not_installed() -> None:
 
 
 def test_versions_and_holds_are_told() -> None:
-    found = InstalledPackages().process(["installed hold nvidia-smi 550.163.01-2", "installed install curl 8.14-2"])
+    found = InstalledPackages().process(
+        ["installed hold nvidia-smi 550.163.01-2 amd64", "installed install curl 8.14-2 amd64"]
+    )
     assert found["nvidia-smi"] == Installed("550.163.01-2", held=True)
     assert found["curl"] == Installed("8.14-2", held=False)

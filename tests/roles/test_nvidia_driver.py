@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from rackwright.hardware.hardware import Hardware
+from rackwright.hardware.pci import PciDevice
 from rackwright.operations.facts.boot_guard import BootGuard
 from rackwright.operations.facts.driver import Running, RunningDriver
 from rackwright.operations.facts.found_driver import FoundDriver, FoundDriverFact, parse_found_driver
@@ -27,7 +29,17 @@ from rackwright.roles.nvidia_driver.refusals import refusals
 from rackwright.roles.nvidia_driver.repository import FINGERPRINTS, repository_of
 from rackwright.roles.nvidia_driver.resolve import Asked, Sources, parse, script
 from rackwright.roles.nvidia_driver.role import nvidia_driver
-from rackwright.roles.nvidia_driver.settings import FILES, GUARD, HOOKS, MODPROBE, MODULES, READY, UNIT, Settings
+from rackwright.roles.nvidia_driver.settings import (
+    FILES,
+    GUARD,
+    HOOKS,
+    MODPROBE,
+    MODULES,
+    READY,
+    UNIT,
+    Settings,
+)
+from rackwright.roles.nvidia_driver.settings import KERNEL as BOOT_KERNEL
 from rackwright.route import Route
 from tests.fakes import Played, play
 
@@ -99,7 +111,7 @@ def sh(text: str, *, path: Path | None = None, arguments: tuple[str, ...] = ()) 
     [
         files.BOOT_GUARD,
         files.GPUS_READY,
-        files.HOOK_SCRIPT,
+        files.hook("look hook"),
         script(ASKED, SOURCES, "/run/x"),
         (OPERATIONS / "driver_install.sh").read_text(),
     ],
@@ -367,7 +379,7 @@ def test_a_driver_of_somebody_else_is_named_and_refused(
     found: FoundDriver, refused: dict[str, str], manage: Any
 ) -> None:
     settings = None if manage == "no" else replace_settings(manage)
-    told = [problem.what for problem in refusals(found, settings)]
+    told = [problem.what for problem in refusals(found, settings, Hardware())]
     assert told == ([refused[manage]] if manage in refused else [])
 
 
@@ -376,7 +388,7 @@ def replace_settings(manage: Any) -> Settings:
 
 
 def test_a_refusal_says_what_can_be_chosen() -> None:
-    (problem,) = refusals(OTHER, SETTINGS)
+    (problem,) = refusals(OTHER, SETTINGS, Hardware())
     assert problem.where == "driver"
     assert "manage: adopt" in str(problem.should)
 
@@ -398,7 +410,8 @@ def satisfied(settings: Settings = SETTINGS) -> dict[Any, object]:
     """Facts of a host on which the role has nothing to do."""
     paths = {
         GUARD: written(files.BOOT_GUARD, 0o755),
-        **{hook: written(files.HOOK_SCRIPT, 0o755) for hook in HOOKS},
+        **{path: written(files.hook(words), 0o755) for path, words in HOOKS.items()},
+        BOOT_KERNEL: written(f"{settings.kernel or ''}\n"),
         READY: written(files.GPUS_READY, 0o755),
         MODPROBE: written(files.NO_NOUVEAU),
         MODULES: written(files.modules_at_boot(peermem=False)),
@@ -440,12 +453,15 @@ def test_on_a_fresh_host_the_boot_is_guarded_before_anything_is_installed() -> N
     played = on_fresh()
     assert played.changed == [
         "Write what guards the boot",
-        "Guard the boot when a kernel is installed",
-        "Guard the boot when a kernel is removed",
-        "Keep nouveau off the GPUs",
+        "Name the kernel that boots",
+        "Guard the boot in postinst.d/aa-rackwright",
+        "Guard the boot in postinst.d/zz-rackwright",
+        "Guard the boot in header_postinst.d/zz-rackwright",
+        "Guard the boot in postrm.d/zz-rackwright",
         "Keep the packages of driver 580.95.05 with kernel 6.12.117+deb13-amd64",
         INSTALL,
         "Hold driver and kernel",
+        "Keep nouveau off the GPUs",
         "Load the driver at boot",
         "Write what engines wait for",
         "Have engines wait for the GPUs",
@@ -476,14 +492,37 @@ def test_a_drifted_host_says_so() -> None:
     )
 
 
+def test_a_machine_that_is_another_by_now_is_refused_until_it_is_locked_anew() -> None:
+    settings = SETTINGS.model_copy(update={"system": "debian 13", "architecture": "amd64", "modules": "open"})
+    same = Hardware(system="debian 13", architecture="amd64")
+    assert list(refusals(SAME, settings, same)) == []
+    (problem,) = refusals(SAME, settings, replace(same, system="ubuntu 24.04"))
+    assert problem.what == "it is ubuntu 24.04 on amd64, its set of packages is for debian 13 on amd64"
+    assert problem.next == "rackwright lock --upgrade"
+    card = PciDevice("0000:17:00.0", "0302", "10de", "1db6")
+    (problem,) = refusals(SAME, settings, replace(same, pci=(card,)))
+    assert problem.what == "its set has open modules, which don't drive 1db6"
+
+
 def test_an_adopted_driver_is_held_and_watched_and_nothing_is_installed() -> None:
     settings = Settings(manage="adopt", gpus=8)
     has = {name: Installed("550.163.01-2", held=False) for name in ("nvidia-smi", "linux-image-amd64", "bash")}
     facts = {InstalledPackages: has, RunningDriver: replace(LOADED, loaded="550.163.01")}
     facts |= {PackageSets: KeptSets({}, {}, (), {}, {"driver": ("linux-image-amd64", "nvidia-smi")})}
-    played = on(satisfied() | facts, settings)
+    facts |= {FoundDriverFact: replace(SAME, loaded="580.95.05")}
+    played = on(satisfied(settings) | facts, settings)
     assert played.commands == ["apt-mark -q hold -- linux-image-amd64 nvidia-smi >/dev/null"]
     assert played.notes == {}
+
+
+def test_an_adopted_driver_that_would_not_be_there_after_a_boot_is_named() -> None:
+    settings = Settings(manage="adopt", gpus=8)
+    facts = {FoundDriverFact: replace(SAME, loaded="570.1"), BootGuard: "kernel 6.12.117 can't drive the GPUs: no"}
+    facts |= {UnitState: Unit()}
+    notes = on(satisfied(settings) | facts, settings).notes
+    assert notes["Load the driver"] == "reboot pending: module 570.1 runs, 580.95.05 is installed"
+    assert notes["Look at what boots next"].startswith("kernel 6.12.117 can't drive the GPUs")
+    assert notes["Keep the driver loaded"] == "there is no nvidia-persistenced.service"
 
 
 def test_what_a_run_installer_left_is_taken_out_only_when_it_is_to_be_replaced() -> None:
@@ -536,8 +575,15 @@ def test_what_only_a_reboot_brings_is_named_and_not_done(running: Running, note:
     played = on(satisfied() | {RunningDriver: running, UnitState: off})
     assert played.notes["Load the driver"] == note
     assert not any("modprobe" in command for command in played.commands)
-    started = [command for command in played.commands if "systemctl start" in command]
-    assert started == ([] if running.loaded is None else ["systemctl start -- nvidia-persistenced.service"])
+    # Against another module it would only fail, and keep the reboot from coming.
+    assert not any("systemctl start" in command for command in played.commands)
+
+
+def test_a_kernel_that_waits_for_a_reboot_is_named_and_the_driver_is_loaded_all_the_same() -> None:
+    running = Running(loadable=True, kernel="6.12.99+deb13-amd64")
+    played = on(satisfied() | {RunningDriver: running})
+    assert played.notes["Load the driver"].startswith("reboot pending: kernel 6.12.99+deb13-amd64 runs, 6.12.117")
+    assert any("modprobe" in command for command in played.commands)
 
 
 def test_a_module_that_the_running_kernel_has_is_loaded_at_once() -> None:

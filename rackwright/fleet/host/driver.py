@@ -11,7 +11,7 @@ from rackwright.roles.nvidia_driver.settings import Settings
 
 def driver_settings(fleet: Fleet, lock: Lock, host: str) -> Settings | None:
     """Return the host's driver; None: it is its own business."""
-    driver = fleet.driver_of(host)
+    driver = fleet.driver_of(host, had=driver_of(lock, host) is not None)
     if driver is None or driver.manage == "no":
         return None
     gpus = sum(replica.gpus for replica in fleet.replicas_on(host))
@@ -24,6 +24,8 @@ def driver_settings(fleet: Fleet, lock: Lock, host: str) -> Settings | None:
         version=locked.version,
         kernel=locked.kernel,
         modules=locked.modules,
+        system=locked.system,
+        architecture=locked.architecture,
         fabric="fabric" in locked.needs,
         gpus=gpus,
     )
@@ -31,7 +33,8 @@ def driver_settings(fleet: Fleet, lock: Lock, host: str) -> Settings | None:
 
 def cuda_of(fleet: Fleet, lock: Lock, host: str) -> Cuda | None:
     """Return the toolkit that was asked for on this host."""
-    driver, locked = fleet.driver_of(host), driver_of(lock, host)
+    locked = driver_of(lock, host)
+    driver = fleet.driver_of(host, had=locked is not None)
     if driver is None or driver.cuda is None or locked is None or locked.toolkit is None:
         return None
     return Cuda(version=driver.cuda, set=locked.toolkit)

@@ -19,17 +19,20 @@ class Running:
     """Whether an initramfs brings nouveau."""
     rdma: bool = False
     """Whether there are network cards that could read GPUs' memory."""
+    kernel: str | None = None
+    """Release of the one that runs; None: it isn't the machine's own, as in a container."""
 
 
 class RunningDriver(FactBase[Running]):
-    """Return the host's state. An initramfs is listed only where it is newer than our word on nouveau."""
+    """Return the host's state. An initramfs is looked into only where it is older than our word on nouveau."""
 
     def command(self, path: str) -> str:
         return (
             '[ ! -r /sys/module/nvidia/version ] || echo "loaded $(cat /sys/module/nvidia/version)"; '
             "[ ! -d /sys/module/nouveau ] || echo nouveau; "
-            "m=$(find /lib/modules/$(uname -r) -name 'nvidia*.ko*' -print -quit 2>/dev/null); "
-            '[ -z "$m" ] || echo loadable; '
+            "m=$(find /lib/modules/$(uname -r) -regextype posix-extended -regex "
+            "'.*/nvidia(-current(-open)?|-tesla-[0-9]+)?[.]ko.*' -print -quit 2>/dev/null); "
+            '[ -z "$m" ] || echo loadable; k=$(uname -r); [ ! -e "/boot/vmlinuz-$k" ] || echo "kernel $k"; '
             '[ -z "$(ls /sys/class/infiniband 2>/dev/null)" ] || echo rdma; '
             f'for i in /boot/initrd.img-*; do if [ ! -e {path} ] || [ ! {path} -ot "$i" ]; then '
             "! lsinitramfs \"$i\" 2>/dev/null | grep -q '/nouveau[.]ko' || { echo nouveau_early; break; }; fi; done"
@@ -41,6 +44,5 @@ class RunningDriver(FactBase[Running]):
 
     def process(self, output: list[str]) -> Running:
         told = {key: value for key, _, value in (line.partition(" ") for line in output)}
-        return Running(
-            told.get("loaded") or None, *(key in told for key in ("loadable", "nouveau", "nouveau_early", "rdma"))
-        )
+        loadable, nouveau, early, rdma = (word in told for word in ("loadable", "nouveau", "nouveau_early", "rdma"))
+        return Running(told.get("loaded") or None, loadable, nouveau, early, rdma, told.get("kernel") or None)

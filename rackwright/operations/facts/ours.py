@@ -37,7 +37,8 @@ class OurFiles(_Names):
             "-o -type f -regex '/etc/rackwright/certificates/[^/]+[.](crt|key[.]cred)' "
             "-o -type f -regex '/etc/rackwright/backup/[^/]+' "
             "-o -type d -regex '/etc/rackwright/(gateway|host-proxy|vip|backup)' ')' -print 2>/dev/null; "
-            "ls -d /etc/rackwright/boot-guard /etc/rackwright/gpus-ready /etc/kernel/post*.d/zz-rackwright "
+            "ls -d /etc/rackwright/boot-guard /etc/rackwright/boot-kernel /etc/rackwright/gpus-ready "
+            "/etc/kernel/*.d/??-rackwright "
             "/etc/default/grub.d/zz-rackwright.cfg /etc/modprobe.d/rackwright-gpus.conf "
             "/etc/modules-load.d/rackwright-gpus.conf 2>/dev/null || true"
         )

@@ -18,7 +18,9 @@ class InstalledPackages(FactBase[dict[str, Installed]]):
     """Return the packages that are installed and configured: all, for every role asks the same question then."""
 
     def command(self) -> str:
-        return "dpkg-query -W -f '${db:Status-Status} ${db:Status-Want} ${Package} ${Version}\\n'"
+        # A package may be there for a second architecture, too.
+        told = "${db:Status-Status} ${db:Status-Want} ${Package} ${Version} ${Architecture}"
+        return f"dpkg-query -W -f '{told}\\n' | grep -E \" (all|$(dpkg --print-architecture))\\$\""
 
     @staticmethod
     def default() -> dict[str, Installed]:
@@ -26,4 +28,4 @@ class InstalledPackages(FactBase[dict[str, Installed]]):
 
     def process(self, output: list[str]) -> dict[str, Installed]:
         told = (line.split() for line in output if line.startswith("installed "))
-        return {name: Installed(version, want == "hold") for _, want, name, version in told}
+        return {name: Installed(version, want == "hold") for _, want, name, version, _ in told}

@@ -1,9 +1,10 @@
 #!/bin/sh
-# Written by rackwright. Keeps the boot default on a kernel whose NVIDIA module fits the installed libraries.
-# boot-guard       looks: where the newest kernel doesn't fit, the newest that does becomes the default, and it exits 1
-# boot-guard ask   says what it would find, and changes nothing
-# boot-guard hold  the kernel that runs is the default until a look that finds a driver which fits the newest
-# boot-guard hook  looks while a kernel is being installed: GRUB is written by the next hook, and nothing fails
+# Written by rackwright. Keeps the boot default on a kernel whose NVIDIA module fits the installed libraries: the one that
+# the fleet's lock names (boot-kernel), else the newest. Usage: boot-guard [look | ask | hold] [hook]
+# look  makes it the default, or where it doesn't fit the newest that does, and exits 1 then
+# ask   says what look would find, and changes nothing
+# hold  keeps the kernel that runs the default, until a look that finds a driver which fits
+# hook  while a kernel is being installed: the next hook writes GRUB's menu
 export LC_ALL=C
 pin=/etc/default/grub.d/zz-rackwright.cfg
 kernels() { for k in /boot/vmlinuz-*; do [ ! -e "$k" ] || echo "${k#/boot/vmlinuz-}"; done | sort -rV; }
@@ -40,25 +41,31 @@ fits() {
   done
   return 1
 }
-grub() { [ "$mode" = hook ] || ! command -v update-grub >/dev/null || update-grub >/dev/null 2>&1; }
-default() {
-  line="GRUB_TOP_LEVEL=/boot/vmlinuz-$1"
-  # GRUB 2.06 (Debian 12, Ubuntu 22.04) doesn't know it.
+pinned() { sed -n 's,^GRUB_TOP_LEVEL=/boot/vmlinuz-,,p' "$pin" 2>/dev/null; }
+grub() { [ -n "$hook" ] || ! command -v update-grub >/dev/null || update-grub >/dev/null 2>&1; }
+default() { # afterwards GRUB's menu begins with this kernel; one that comes first by itself needs no pin
+  [ "$mode" != ask ] || return 0
+  if [ "$1" = "$newest" ] && [ "$mode" != hold ]; then [ ! -e "$pin" ] || { rm -f -- "$pin" && grub; }; return; fi
+  # GRUB 2.06 (Debian 12, Ubuntu 22.04) can't be told so.
   if [ ! -d /etc/default/grub.d ]; then return 1; fi
   if [ -e /etc/grub.d/10_linux ] && ! grep -q GRUB_TOP_LEVEL /etc/grub.d/10_linux; then return 1; fi
-  if [ "$mode" = ask ] || grep -qsxF "$line" "$pin"; then return 0; fi
-  printf '# Written by rackwright: the newest kernel has no NVIDIA module; see %s.\nGRUB_DEFAULT=0\n%s\n' "$0" "$line" >"$pin"
-  grub
+  [ "$(pinned)" != "$1" ] || return 0
+  printf '# Written by rackwright: this kernel boots by default; see %s.\nGRUB_DEFAULT=0\nGRUB_TOP_LEVEL=/boot/vmlinuz-%s\n' \
+    /etc/rackwright/boot-guard "$1" >"$pin.new" && sync "$pin.new" && mv -f "$pin.new" "$pin"
+  grub || { rm -f -- "$pin"; return 1; }
 }
-mode=${1:-look} want=$(libraries) newest=$(kernels | head -n 1) status=0
+mode=${1:-look} hook=${2:-} want=$(libraries) newest=$(kernels | head -n 1) status=0
 secure=$(mokutil --sb-state 2>/dev/null | grep 'SecureBoot enabled')
+first=$(cat /etc/rackwright/boot-kernel 2>/dev/null)
+[ -n "$first" ] && [ -e "/boot/vmlinuz-$first" ] || first=$newest
 if [ "$mode" = hold ]; then
-  if [ ! -e "$pin" ] && [ -e "/boot/vmlinuz-$(uname -r)" ] && ! default "$(uname -r)"; then
-    echo "nothing keeps $(uname -r) the boot default here: that takes GRUB 2.12 or newer" >&2
-    status=1
+  held=$(pinned)
+  if [ -e "/boot/vmlinuz-$(uname -r)" ] && { [ -z "$held" ] || [ ! -e "/boot/vmlinuz-$held" ]; }; then
+    default "$(uname -r)" || {
+      echo "nothing keeps $(uname -r) the boot default here: that takes GRUB 2.12 or newer, and update-grub" >&2; status=1; }
   fi
-elif [ -n "$want" ] && [ -n "$newest" ] && ! fits "$newest"; then
-  echo "kernel $newest can't drive the GPUs: $why" >&2
+elif [ -n "$want" ] && [ -n "$first" ] && ! fits "$first"; then
+  echo "kernel $first can't drive the GPUs: $why" >&2
   for k in $(kernels); do
     fits "$k" || continue
     if default "$k"; then says='stays the boot default'; else says='can, but nothing here keeps it the boot default'; fi
@@ -66,8 +73,12 @@ elif [ -n "$want" ] && [ -n "$newest" ] && ! fits "$newest"; then
     break
   done
   status=1
-elif [ -n "$want" ] && [ -e "$pin" ] && [ "$mode" != ask ]; then
-  rm -f -- "$pin"
-  grub
+elif [ -n "$want" ] && [ -n "$first" ]; then
+  if [ "$first" = "$newest" ]; then stands=''; else stands=$first; fi
+  if [ "$mode" = ask ] && [ "$(pinned)" != "$stands" ] && [ -d /etc/default/grub.d ]; then
+    echo "kernel $first should boot by default, and doesn't yet" >&2
+    status=1
+  fi
+  default "$first" || { echo "kernel $first should boot by default, and nothing here makes it" >&2; status=1; }
 fi
-[ "$mode" = hook ] || exit "$status"
+[ -n "$hook" ] || exit "$status"

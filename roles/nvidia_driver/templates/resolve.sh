@@ -58,9 +58,8 @@ for part in $parts; do
   found="$found $name"
 done
 headers=$(echo "$kernel" | sed 's/^linux-image-/linux-headers-/')
-running=linux-headers-$(uname -r)
+for k in $running; do if there "linux-headers-$k"; then headers="$headers linux-headers-$k"; fi; done
 found="$found $kernel $headers"
-if [ -e "/boot/vmlinuz-$(uname -r)" ] && there "$running"; then found="$found $running"; fi
 echo "version $upstream"
 echo "install $found"
 apt-get -qq -y --print-uris install $found 2>install.log || fail "$(grep -v '^W:' install.log | tail -n 12)"
