@@ -92,8 +92,14 @@ mkdir -p "$work/nvidia-driver-cuda/usr/share/doc/nvidia-driver-cuda"
 echo "stand-in" >"$work/nvidia-driver-cuda/usr/share/doc/nvidia-driver-cuda/README"
 package nvidia-driver-cuda "$version-1" amd64 "Depends: libnvidia-ml1 (= $version-1)"
 mkdir -p "$work/nvidia-persistenced/usr/lib/systemd/system"
-printf '[Service]\nExecStart=/usr/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n' \
-  >"$work/nvidia-persistenced/usr/lib/systemd/system/nvidia-persistenced.service"
+# As the real one, it fails with another module than its own.
+cat >"$work/nvidia-persistenced/usr/lib/systemd/system/nvidia-persistenced.service" <<END
+[Service]
+ExecStartPre=/usr/bin/grep -qx $version /sys/module/nvidia/version
+ExecStart=/usr/bin/sleep infinity
+[Install]
+WantedBy=multi-user.target
+END
 package nvidia-persistenced "$version-1" amd64
 cd "$folder"
 apt-ftparchive packages . >Packages

@@ -80,12 +80,14 @@ def test_a_kernel_without_the_module_is_never_booted(machine: Machine) -> None:
 
 def test_a_new_driver_acts_after_the_reboot_that_was_asked_for(machine: Machine) -> None:
     before = machine.vm.boot_id()
-    machine.tell(f"dpkg --purge --force-all linux-image-lab linux-headers-lab linux-image-{GARBAGE.release}")
-    machine.tell(f"dpkg --purge --force-all linux-headers-{GARBAGE.release}; rm {FOLDER}/linux-*.deb")
+    machine.tell(f"rm {FOLDER}/linux-*.deb")
     machine.tell(repository(NEW, real=True))
     told = machine.installs("linux-image-cloud-amd64", "--reboot")
     assert f"vm1: reboots: {NEW} is installed, module {OLD} runs" in told.err
     assert machine.vm.boot_id() != before
     assert machine.loaded() == NEW
-    assert machine.tell(f"ls {PIN} 2>/dev/null || true") == ""
+    # The kernel that can't boot is still the newest; the lock names another.
+    assert machine.tell("uname -r") == machine.boots()
+    assert f"vmlinuz-{machine.boots()}" in machine.tell(f"cat {PIN}")
+    assert machine.tell("systemctl is-active nvidia-persistenced.service") == "active"
     assert f"reboot: {NEW} is installed, module {OLD} runs" in machine.tell("cat /var/lib/rackwright/audit.log")
