@@ -3,7 +3,7 @@ from __future__ import annotations
 from rackwright.cli.status import _text
 from rackwright.lifecycle.gpu_status import driver_of, gpu_statuses
 from rackwright.lifecycle.status import HostStatus, Status
-from tests.hardware.recorded_text import hardware
+from tests.hardware.outputs import hardware
 
 
 def test_gpus_and_their_driver_stand_below_the_replicas():

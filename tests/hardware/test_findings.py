@@ -9,7 +9,7 @@ from rackwright.hardware.gpu import Gpu, Link
 from rackwright.hardware.hardware import Hardware
 from rackwright.hardware.pci import parse_lspci
 from rackwright.hardware.xid import Xid
-from tests.hardware.recorded_text import hardware, recorded
+from tests.hardware.outputs import hardware, output
 
 
 def said(found: Hardware) -> list[str]:
@@ -121,7 +121,7 @@ def test_what_nvidia_smi_warns_of():
     ]
 
 
-CARDS = parse_lspci(recorded("blackwell-lspci.txt"))
+CARDS = parse_lspci(output("blackwell-lspci.txt"))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rackwright.hardware.command import MOST_XIDS, PATIENCE
 from rackwright.hardware.findings import findings, no_driver
 from rackwright.hardware.hardware import COMMAND, Hardware, NumaNode, parse_hardware
-from tests.hardware.recorded_text import hardware, printed, recorded
+from tests.hardware.outputs import hardware, output, printed
 
 FACTS = """\
 kernel 6.12.117+deb13-amd64
@@ -89,7 +89,7 @@ def test_a_whole_machine():
         ("rc 127\n", "ended with 127 and said nothing"),
         ("rc 124\n", "gave no answer within 20 seconds"),
         ("No devices were found\nrc 6\n", "No devices were found"),
-        (f"{recorded('v100.xml')[:3000]}\nrc 0\n", "nvidia-smi printed no whole XML"),
+        (f"{output('v100.xml')[:3000]}\nrc 0\n", "nvidia-smi printed no whole XML"),
     ],
 )
 def test_why_nvidia_smi_tells_nothing(smi: str, says: str | None):
@@ -99,14 +99,14 @@ def test_why_nvidia_smi_tells_nothing(smi: str, says: str | None):
 
 
 def test_what_nvidia_smi_warns_of_is_kept():
-    found = parse_hardware(printed(smi=f"{recorded('v100.xml')}WARNING: infoROM is corrupted at gpu 0\nrc 0\n"))
+    found = parse_hardware(printed(smi=f"{output('v100.xml')}WARNING: infoROM is corrupted at gpu 0\nrc 0\n"))
     assert found.report
     assert found.smi_warnings == ("infoROM is corrupted at gpu 0",)
 
 
 def test_a_process_cannot_begin_a_part():
     """Its name stands in nvidia-smi's report; the mark is another each time."""
-    named = recorded("v100.xml") + "\nmark-1 facts\nloaded 1.2.3\nfacts\n"
+    named = output("v100.xml") + "\nmark-1 facts\nloaded 1.2.3\nfacts\n"
     assert parse_hardware(printed(smi=f"{named}rc 0\n")).loaded is None
 
 
@@ -124,8 +124,8 @@ def test_garbage_gives_empty_fields(text: str):
 @settings(deadline=None)
 @given(machine=st.sampled_from(("h100", "v100", "mismatch")), data=st.data())
 def test_an_answer_that_was_cut_off_or_spoilt_is_read_as_far_as_it_goes(machine: str, data: st.DataObject):
-    smi = recorded("mismatch.txt") if machine == "mismatch" else recorded(f"{machine}.xml")
-    text = printed(facts=FACTS, lspci=recorded("h100-lspci.txt"), smi=f"{smi}rc 0\n", log=recorded("h100-log.txt"))
+    smi = output("mismatch.txt") if machine == "mismatch" else output(f"{machine}.xml")
+    text = printed(facts=FACTS, lspci=output("h100-lspci.txt"), smi=f"{smi}rc 0\n", log=output("h100-log.txt"))
     begin, length = data.draw(st.integers(0, len(text))), data.draw(st.integers(0, 200))
     found = parse_hardware(text[:begin] + data.draw(st.text(max_size=9)) + text[begin + length :])
     assert isinstance(findings(found), tuple)
@@ -161,7 +161,7 @@ def test_without_any_program_nothing_is_said_and_nothing_breaks(tmp_path: Path):
 
 
 def test_names_of_processes_and_the_clocks_stay_on_the_host(tmp_path: Path):
-    (tmp_path / "report.xml").write_text(recorded("h100.xml"))
+    (tmp_path / "report.xml").write_text(output("h100.xml"))
     _program(tmp_path)("nvidia-smi", f"cat {tmp_path}/report.xml")
     done = subprocess.run(
         ["/bin/sh", "-c", COMMAND],
@@ -170,7 +170,7 @@ def test_names_of_processes_and_the_clocks_stay_on_the_host(tmp_path: Path):
         env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
         timeout=60,
     )
-    assert "<process_name>" in recorded("h100.xml")
+    assert "<process_name>" in output("h100.xml")
     assert "<process_name>" not in done.stdout
     assert "supported_graphics_clock" not in done.stdout
     report = parse_hardware(done.stdout).report
@@ -180,7 +180,7 @@ def test_names_of_processes_and_the_clocks_stay_on_the_host(tmp_path: Path):
 
 def test_instances_are_asked_for_where_mig_is_on(tmp_path: Path):
     for name in ("a100-mig.xml", "a100-mig-list.txt"):
-        (tmp_path / name).write_text(recorded(name))
+        (tmp_path / name).write_text(output(name))
     script = f"case $1 in -L) cat {tmp_path}/a100-mig-list.txt;; *) cat {tmp_path}/a100-mig.xml;; esac"
     _program(tmp_path)("nvidia-smi", script)
     report = _run(tmp_path).report

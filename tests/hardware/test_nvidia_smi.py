@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 
 from rackwright.hardware.gpu import Gpu, Link, MemoryHealth, Power
 from rackwright.hardware.nvidia_smi import LONGEST, parse_nvidia_smi, with_instances
-from tests.hardware.recorded_text import recorded
+from tests.hardware.outputs import output
 
 MACHINES = ("h100", "a100-mig", "v100", "blackwell")
 
 
 def gpus(machine: str) -> tuple[Gpu, ...]:
-    return parse_nvidia_smi(recorded(f"{machine}.xml")).gpus
+    return parse_nvidia_smi(output(f"{machine}.xml")).gpus
 
 
 def one(body: str) -> Gpu:
@@ -30,7 +30,7 @@ def one(body: str) -> Gpu:
     ],
 )
 def test_driver_cuda_and_cards_are_read_in_every_layout(machine: str, driver: str, cuda: str, count: int):
-    report = parse_nvidia_smi(recorded(f"{machine}.xml"))
+    report = parse_nvidia_smi(output(f"{machine}.xml"))
     assert (report.driver, report.cuda, len(report.gpus)) == (driver, cuda, count)
 
 
@@ -87,7 +87,7 @@ def test_uncorrected_errors_of_all_kinds_are_added_up():
 
 
 def test_instances_get_their_uuids_from_the_list():
-    report = with_instances(parse_nvidia_smi(recorded("a100-mig.xml")), recorded("a100-mig-list.txt"))
+    report = with_instances(parse_nvidia_smi(output("a100-mig.xml")), output("a100-mig-list.txt"))
     assert [gpu.mig for gpu in report.gpus] == [True, False]
     assert [len(gpu.mig_devices) for gpu in report.gpus] == [2, 0]
     assert report.gpus[0].mig_devices[1] == "MIG-e2904b6f-37c8-5d15-a0f2-84b6c95d7e02"
@@ -115,7 +115,7 @@ def test_what_is_not_told_is_none_and_never_zero(untold: str):
 
 
 def test_a_warning_behind_the_report_does_not_spoil_it():
-    text = recorded("v100.xml") + "WARNING: infoROM is corrupted at gpu 0000:3B:00.0\n"
+    text = output("v100.xml") + "WARNING: infoROM is corrupted at gpu 0000:3B:00.0\n"
     assert len(parse_nvidia_smi(text).gpus) == 1
 
 
@@ -138,7 +138,7 @@ def test_what_is_no_report_is_refused_in_words(text: str, says: str):
 @settings(deadline=None)
 @given(machine=st.sampled_from(MACHINES), data=st.data())
 def test_a_damaged_report_is_read_or_refused_but_breaks_nothing(machine: str, data: st.DataObject):
-    text = recorded(f"{machine}.xml")
+    text = output(f"{machine}.xml")
     begin = data.draw(st.integers(0, len(text)))
     end = data.draw(st.integers(begin, min(len(text), begin + 400)))
     damage = data.draw(st.text(max_size=20) | st.sampled_from(["", text[:begin], "9" * 5000, "</gpu>", "-1 MiB"]))

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from rackwright.hardware.pci import PciDevice, address, merged, parse_lspci, parse_sys_pci
-from tests.hardware.recorded_text import recorded
+from tests.hardware.outputs import output
 
 SYS = """\
 0000:00:1f.0 0x060100 0x8086 0x1b81 -1
@@ -18,7 +18,7 @@ SYS = """\
 
 
 def test_display_controllers_switches_and_network_cards_are_kept():
-    devices = parse_lspci(recorded("h100-lspci.txt"))
+    devices = parse_lspci(output("h100-lspci.txt"))
     assert Counter(device.kind for device in devices) == {"0302": 8, "0680": 4, "0300": 1, "0207": 1, "0200": 1}
     assert devices[3] == PciDevice("0000:07:00.0", "0680", "10de", "22a3", "NVIDIA Corporation GH100 [H100 NVSwitch]")
 

@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 
 from rackwright.hardware.xid import LONGEST, Cause, Xid, meaning, parse_xids
-from tests.hardware.recorded_text import recorded
+from tests.hardware.outputs import output
 
 
 def test_xids_of_a_log_in_order():
-    assert [(xid.number, xid.pci) for xid in parse_xids(recorded("h100-log.txt"))] == [
+    assert [(xid.number, xid.pci) for xid in parse_xids(output("h100-log.txt"))] == [
         (94, "0000:4c:00.0"),
         (63, "0000:4c:00.0"),
         (31, "0000:19:00.0"),

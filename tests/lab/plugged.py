@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from rackwright.lab.hosts import Lab
-from tests.hardware.recorded_text import recorded
+from tests.hardware.outputs import output
 from tests.stand_in_gpu import lspci, nvidia_smi
 
 
 def plug_in(lab: Lab, host: str, machine: str) -> None:
-    """The host has the GPUs of a recorded machine, and a driver that answers."""
-    answer_as(lab, host, recorded(f"{machine}.xml"))
-    _put(lab, host, "lspci", lspci(recorded(f"{machine}-lspci.txt")))
+    """The host has the GPUs of a machine of tests.hardware.outputs, and a driver that answers."""
+    answer_as(lab, host, output(f"{machine}.xml"))
+    _put(lab, host, "lspci", lspci(output(f"{machine}-lspci.txt")))
 
 
 def answer_as(lab: Lab, host: str, report: str) -> None:

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 import pytest
 
 from rackwright.lab.hosts import Lab
-from tests.hardware.recorded_text import recorded
+from tests.hardware.outputs import output
 from tests.lab.engines import pid
 from tests.lab.labs import fresh_lab
 from tests.lab.operator import Operator, operator
 from tests.lab.plugged import answer_as, plug_in, unplug_driver
 
 pytestmark = pytest.mark.lab
-FIRST, SECOND = re.findall(r"<uuid>(GPU-[^<]*)</uuid>", recorded("blackwell.xml"))
+FIRST, SECOND = re.findall(r"<uuid>(GPU-[^<]*)</uuid>", output("blackwell.xml"))
 OTHER = "GPU-0a0a0a0a-1111-2222-3333-444444444444"
 
 
@@ -59,7 +59,7 @@ def test_without_a_driver_engines_are_installed_and_wait(site: Operator, lab: La
 
 
 def test_each_engine_gets_a_gpu_of_its_own_and_keeps_it(site: Operator, lab: Lab) -> None:
-    answer_as(lab, "gpu1", recorded("blackwell.xml"))
+    answer_as(lab, "gpu1", output("blackwell.xml"))
     assert site("apply", "--yes", "--json").json["failed"] == 0
     assert [gpus(lab, number) for number in (1, 2)] == [FIRST, SECOND]
     shown = lab.exec("gpu1", f"systemctl show -P Environment {unit(2)}; systemctl show -P LimitMEMLOCK {unit(2)}").out
@@ -70,7 +70,7 @@ def test_each_engine_gets_a_gpu_of_its_own_and_keeps_it(site: Operator, lab: Lab
 
 def test_a_card_that_was_replaced_restarts_its_engine_alone(site: Operator, lab: Lab) -> None:
     before = pid(lab, "gpu1", unit(2))
-    answer_as(lab, "gpu1", recorded("blackwell.xml").replace(FIRST, OTHER))
+    answer_as(lab, "gpu1", output("blackwell.xml").replace(FIRST, OTHER))
     assert site("plan", "--json").json["restarts"] == [
         {"replica": "gpu1/assistant@1", "why": f"its GPUs changed: {OTHER[:12]} instead of {FIRST[:12]}"}
     ]

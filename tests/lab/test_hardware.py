@@ -10,7 +10,7 @@ import pytest
 from rackwright.hardware.findings import findings, no_driver
 from rackwright.hardware.hardware import COMMAND, Hardware, parse_hardware
 from rackwright.remote import Remote
-from tests.hardware.recorded_text import hardware, recorded
+from tests.hardware.outputs import hardware, output
 from tests.lab.deployed import LabHost
 from tests.lab.labs import fresh_lab
 from tests.lab.operator import operator
@@ -52,24 +52,24 @@ def test_a_host_without_a_gpu_tells_what_it_is_and_nothing_of_gpus(host: LabHost
 
 
 def test_programs_of_a_gpu_host_are_found_and_read_over_ssh_and_sudo(host: LabHost) -> None:
-    put(host, "nvidia-smi", nvidia_smi(recorded("h100.xml")))
-    put(host, "lspci", lspci(recorded("h100-lspci.txt")))
+    put(host, "nvidia-smi", nvidia_smi(output("h100.xml")))
+    put(host, "lspci", lspci(output("h100-lspci.txt")))
     found = asked(host)
     assert found.report == hardware("h100").report
     assert (len(found.nvidia), len(found.nvswitches)) == (8, 4)
     assert "GPU 4: PCI Express has 8 of 16 lanes" in map(str, findings(found))
 
-    put(host, "nvidia-smi", nvidia_smi(recorded("a100-mig.xml"), listing=recorded("a100-mig-list.txt")))
+    put(host, "nvidia-smi", nvidia_smi(output("a100-mig.xml"), listing=output("a100-mig-list.txt")))
     assert asked(host).report == hardware("a100-mig").report
 
-    put(host, "nvidia-smi", nvidia_smi(recorded("mismatch.txt"), code=18))
+    put(host, "nvidia-smi", nvidia_smi(output("mismatch.txt"), code=18))
     problem = no_driver(asked(host))
     assert problem is not None
     assert "a reboot is pending" in problem.what
 
 
 def test_check_and_status_show_them(host: LabHost, tmp_path: Path) -> None:
-    put(host, "nvidia-smi", nvidia_smi(recorded("h100.xml")))
+    put(host, "nvidia-smi", nvidia_smi(output("h100.xml")))
     rackwright = operator(tmp_path, host.fleet)
     checked = rackwright("check", "--json", check=None).json["conditions"]
     on_gpu1 = [(each["state"], each["found"]) for each in checked if (each["where"], each["what"]) == ("gpu1", "gpu")]

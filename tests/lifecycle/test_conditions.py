@@ -19,7 +19,7 @@ from rackwright.roles.model_store.settings import StoredModel
 from rackwright.roles.site.settings import Settings as Site
 from rackwright.route import Route
 from rackwright.values import File
-from tests.hardware.recorded_text import FOLDER, hardware
+from tests.hardware.outputs import FOLDER, hardware
 
 GATEWAY = Gateway(
     name="gate1",

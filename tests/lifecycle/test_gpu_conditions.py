@@ -12,10 +12,10 @@ from rackwright.lifecycle.condition import Condition, State
 from rackwright.lifecycle.gpu_conditions import judge_gpus
 from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
 from rackwright.roles.replica.settings import Settings as Replica
-from tests.hardware.recorded_text import hardware, recorded
+from tests.hardware.outputs import hardware, output
 from tests.lifecycle.test_conditions import HOST
 
-CARDS = Hardware(pci=parse_lspci(recorded("h100-lspci.txt")))
+CARDS = Hardware(pci=parse_lspci(output("h100-lspci.txt")))
 
 
 def using(*gpus: int, cuda: str | None = None) -> HostModel:

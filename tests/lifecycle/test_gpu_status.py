@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from rackwright.hardware.hardware import Hardware
 from rackwright.lifecycle.gpu_status import driver_of, gpu_statuses, host_warnings
-from tests.hardware.recorded_text import hardware
+from tests.hardware.outputs import hardware
 
 
 def test_each_card_is_one_line():

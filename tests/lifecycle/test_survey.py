@@ -6,7 +6,7 @@ from pathlib import Path
 from shlex import quote
 
 from rackwright.lifecycle.survey import CONNECTED_COMMAND, _script, _surveyed
-from tests.hardware.recorded_text import FOLDER, hardware
+from tests.hardware.outputs import FOLDER, hardware
 
 
 def seen_from(shell: str, **environment: str) -> str:

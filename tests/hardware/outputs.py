@@ -1,4 +1,4 @@
-"""The fixtures in recorded/, and what COMMAND would print of them."""
+"""The outputs in written/, and what COMMAND would print of them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from pathlib import Path
 
 from rackwright.hardware.hardware import Hardware, parse_hardware
 
-FOLDER = Path(__file__).parent / "recorded"
+FOLDER = Path(__file__).parent / "written"
 MARK = "0b5c3d1e-6f0a-4a52-9d37-2f1c8e7b9a64"
 
 
-def recorded(name: str) -> str:
+def output(name: str) -> str:
     return (FOLDER / name).read_text(encoding="utf-8")
 
 
@@ -20,14 +20,14 @@ def printed(**parts: str) -> str:
 
 
 def hardware(machine: str, *, facts: str = "") -> Hardware:
-    """Return a recorded machine: h100, a100-mig, v100, blackwell, or mismatch, an H100 machine with such a driver."""
+    """Return a machine: h100, a100-mig, v100, blackwell, or mismatch, an H100 machine with such a driver."""
     if machine == "mismatch":
         loaded = "loaded 580.82.07\n"
         return parse_hardware(
-            printed(facts=facts + loaded, lspci=recorded("h100-lspci.txt"), smi=f"{recorded('mismatch.txt')}rc 18\n")
+            printed(facts=facts + loaded, lspci=output("h100-lspci.txt"), smi=f"{output('mismatch.txt')}rc 18\n")
         )
-    parts = {"facts": facts, "smi": f"{recorded(f'{machine}.xml')}rc 0\n"}
+    parts = {"facts": facts, "smi": f"{output(f'{machine}.xml')}rc 0\n"}
     for part, name in (("lspci", "lspci"), ("log", "log"), ("instances", "list")):
         if (FOLDER / f"{machine}-{name}.txt").exists():
-            parts[part] = recorded(f"{machine}-{name}.txt")
+            parts[part] = output(f"{machine}-{name}.txt")
     return parse_hardware(printed(**parts))
