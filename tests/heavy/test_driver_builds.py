@@ -84,6 +84,8 @@ def test_a_driver_that_doesnt_build_fails_with_the_compilers_words_and_changes_n
 def test_a_driver_that_builds_is_installed_for_the_kernel_of_the_next_boot(machine: Machine) -> None:
     branch, modules, version = BUILDS
     done = machine.installs(branch, modules)
+    if done.code == 3 and machine.kernel != KERNEL and "doesn't build for kernel" in done.out:
+        pytest.skip(f"{branch} doesn't build for {machine.kernel} any more: find a pair that does")
     assert done.code == 0, done.out + done.err
     assert machine.module().startswith(f"{branch}.")
     assert machine.module() == version or machine.kernel != KERNEL
