@@ -73,13 +73,12 @@ def test_a_kernel_without_the_module_is_never_booted(machine: Machine) -> None:
     assert "fatal error" in failed.out
     assert machine.vm.boot_id() == before, "it rebooted all the same"
     assert machine.tell(f"ls /boot/vmlinuz-{GARBAGE.release}")
-    assert machine.boots() == running
-    machine.vm.reboot()
-    assert (machine.tell("uname -r"), machine.loaded()) == (running, OLD)
+    # Whether it boots from there, the reboot below shows.
+    assert (machine.boots(), machine.loaded()) == (running, OLD)
 
 
 def test_a_new_driver_acts_after_the_reboot_that_was_asked_for(machine: Machine) -> None:
-    before = machine.vm.boot_id()
+    running, before = machine.tell("uname -r"), machine.vm.boot_id()
     machine.tell(f"rm {FOLDER}/linux-*.deb")
     machine.tell(repository(NEW, real=True))
     told = machine.installs("linux-image-cloud-amd64", "--reboot")
@@ -87,7 +86,7 @@ def test_a_new_driver_acts_after_the_reboot_that_was_asked_for(machine: Machine)
     assert machine.vm.boot_id() != before
     assert machine.loaded() == NEW
     # The kernel that can't boot is still the newest; the lock names another.
-    assert machine.tell("uname -r") == machine.boots()
-    assert f"vmlinuz-{machine.boots()}" in machine.tell(f"cat {PIN}")
+    assert machine.tell("uname -r") == machine.boots() == running
+    assert f"vmlinuz-{running}" in machine.tell(f"cat {PIN}")
     assert machine.tell("systemctl is-active nvidia-persistenced.service") == "active"
     assert f"reboot: {NEW} is installed, module {OLD} runs" in machine.tell("cat /var/lib/rackwright/audit.log")
