@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from rackwright.errors import HostError, RackwrightError
@@ -102,7 +103,8 @@ def _rebooted(site: Site, held: Held, name: str, why: str, talk: Talk, *, allow_
     talk.say(f"{name}: reboots: {why}")
     note_leased_act(site, held, (name,), f"reboot: {why}")
     try:
-        return _reboot(site, name, before)
+        with held.lasting(BOOT_SECONDS) if name == site.fleet.control[0] else nullcontext():
+            return _reboot(site, name, before)
     except HostError as error:
         return f"was told to reboot: {error.problems[0].what}; look at its console"
 

@@ -23,6 +23,7 @@ class Held:
         self.lease = lease
         self._lost: LeasedError | None = None
         self._good_until = time.monotonic() + SECONDS
+        self._lasts = False
 
     @property
     def run(self) -> str:
@@ -36,6 +37,8 @@ class Held:
     def renew(self) -> bool:
         """Renew it and return whether it still holds. A host out of reach is tried again for a minute."""
         asked = time.monotonic()
+        if self._lasts:
+            return True
         try:
             self.lease = self.store.renew(self.lease)
             self._good_until = asked + SECONDS
@@ -45,6 +48,21 @@ class Held:
             if time.monotonic() > self._good_until:
                 self._lost = lost(None, self.lease.where)
         return self._lost is None
+
+    @contextmanager
+    def lasting(self, seconds: int) -> Iterator[None]:
+        """The lease lasts this long without being renewed, while its own host is out of reach; then as ever.
+
+        Raise LeasedError or HostError where it can't be made to, before the block.
+        """
+        self.check()
+        self.lease, self._lasts = self.store.renew(self.lease, seconds), True
+        self._good_until = time.monotonic() + seconds
+        try:
+            yield
+        finally:
+            self._lasts = False
+            self.renew()
 
     def write(self, event: Event, rollout: str, *, subject: str = "", phase: str = "", detail: str = "") -> None:
         """The journal's line is on disk afterwards. Raise LeasedError if the lease has ended."""

@@ -18,8 +18,8 @@ class ControlStore(Protocol):
     def acquire(self, owner: Owner) -> Lease:
         """Return a lease of one minute; `previous` is an expired one it replaced. Raise LeasedError if one lives."""
 
-    def renew(self, lease: Lease) -> Lease:
-        """Return the lease, good for another minute. Raise LeasedError if it has ended."""
+    def renew(self, lease: Lease, seconds: int | None = None) -> Lease:
+        """Return the lease, good from now for a minute, or as long as said. Raise LeasedError if it has ended."""
 
     def release(self, lease: Lease) -> None:
         """The lease is gone afterwards, if it was still this one."""
@@ -54,8 +54,10 @@ class FileStore:
             raise leased(lease)
         return replace(lease, previous=parse_lease(lines[2:], now, self.shell.name))
 
-    def renew(self, lease: Lease) -> Lease:
-        verdict, now, lines = self._ask(scripts.RENEW, lease.token, self.seconds, what="renewing the lease")
+    def renew(self, lease: Lease, seconds: int | None = None) -> Lease:
+        verdict, now, lines = self._ask(
+            scripts.RENEW, lease.token, seconds or self.seconds, what="renewing the lease"
+        )
         if verdict == "lost":
             raise lost(parse_lease(lines, now, self.shell.name), self.shell.name)
         return replace(self._lease(lines, now), previous=lease.previous)

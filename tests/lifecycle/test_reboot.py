@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -156,7 +156,7 @@ def site(*, gateways: tuple[str, ...] = ("gate1",), local: str | None = None, ve
     return Site(fleet, {name: Host(name) for name in ("gate1", *HOSTS)}, models)
 
 
-HELD = SimpleNamespace(check=lambda: None)
+HELD = SimpleNamespace(check=lambda: None, lasting=lambda seconds: nullcontext())
 
 
 def rebooted(made: Site, *names: str, allow_outage: bool = False, talk: Talk | None = None) -> dict[str, str]:

@@ -80,6 +80,29 @@ def test_a_short_loss_of_the_control_host_keeps_the_lease_and_a_long_one_ends_it
             held.check()
 
 
+def test_a_lease_lasts_while_its_own_host_boots_and_is_renewed_as_ever_afterwards(store):
+    with hold(store, ANNA) as held:
+        with held.lasting(1800):
+            assert store.show().seconds_left > 1700
+            # The renewals in the background don't shorten it.
+            assert held.renew()
+            assert store.show().seconds_left > 1700
+            store.shell.gone = True
+            held.check()
+            store.shell.gone = False
+        assert store.show().seconds_left <= 60
+        held.write(Event.INTENT, "r1")
+
+
+def test_a_host_that_doesnt_come_back_keeps_the_lease_no_longer_than_it_lasts(store):
+    with hold(store, ANNA) as held:
+        with held.lasting(1800):
+            store.shell.gone = True
+        held.check()
+        held._good_until = 0
+        assert not held.renew()
+
+
 def test_an_open_rollout_is_named_until_it_is_closed(store):
     with hold(store, ANNA) as held:
         refuse_open_rollout(store)
