@@ -17,36 +17,35 @@ from rackwright.operations.facts.unit import UnitState
 from rackwright.operations.notes import note
 from rackwright.operations.own_file import own_file_commands
 from rackwright.operations.unit import adopt
+from rackwright.roles.nvidia_driver.settings import MODPROBE
 
 PENDING = "reboot pending"
 """How a note begins that says that only a reboot brings the running kernel to what is installed."""
 
 
 @operation()
-def nouveau_off(*, path: str, content: str) -> Generator[PyinfraCommand]:
+def nouveau_off(*, content: str) -> Generator[PyinfraCommand]:
     """Afterwards nothing loads nouveau at boot. The initramfs is made anew only where one brings it."""
-    early = host.get_fact(RunningDriver, path=path).nouveau_early
-    yield from own_file_commands(path=path, content=content)
+    early = host.get_fact(RunningDriver).nouveau_early
+    yield from own_file_commands(path=MODPROBE, content=content)
     if early:
         show("nouveau is in an initramfs: they are made anew")
         yield StringCommand("update-initramfs -u -k all >/dev/null")
 
 
 @operation()
-def modules_at_boot(*, path: str, content: str, peermem: str, word: str) -> Generator[PyinfraCommand]:
+def modules_at_boot(*, path: str, content: str, peermem: str) -> Generator[PyinfraCommand]:
     """Afterwards the kernel loads these modules at boot; `peermem` is the content where there are RDMA cards."""
-    yield from own_file_commands(
-        path=path, content=peermem if host.get_fact(RunningDriver, path=word).rdma else content
-    )
+    yield from own_file_commands(path=path, content=peermem if host.get_fact(RunningDriver).rdma else content)
 
 
 @operation()
-def driver_loaded(*, version: str | None, kernel: str | None, path: str) -> Generator[PyinfraCommand]:
+def driver_loaded(*, version: str | None, kernel: str | None) -> Generator[PyinfraCommand]:
     """Afterwards the running kernel has the module, as far as it can: what needs a reboot is named, never done.
 
     `version` and `kernel` are the lock's; None: the driver was adopted, and what is installed counts.
     """
-    found = host.get_fact(RunningDriver, path=path)
+    found = host.get_fact(RunningDriver)
     if version is None and (pending := host.get_fact(FoundDriverFact).reboot_pending):
         note(pending)
     elif found.loaded and version and found.loaded != version:
@@ -70,12 +69,12 @@ def next_boot_watched(*, guard: str) -> Generator[PyinfraCommand]:
 
 
 @operation()
-def gpu_service(*, unit: str, version: str | None, path: str) -> Generator[PyinfraCommand]:
+def gpu_service(*, unit: str, version: str | None) -> Generator[PyinfraCommand]:
     """Afterwards this unit starts at boot, and runs if its driver does: with another module it would only fail.
 
     A driver that was adopted may have no such unit: that is named.
     """
-    loaded = host.get_fact(RunningDriver, path=path).loaded
+    loaded = host.get_fact(RunningDriver).loaded
     if version is None and host.get_fact(UnitState, unit=unit).load == "not-found":
         note(f"there is no {unit}")
     elif loaded and version in (None, loaded):

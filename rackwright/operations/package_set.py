@@ -140,7 +140,8 @@ def held(
 
 @operation()
 def let_go(*, what: str, pin: str | None = None) -> Generator[PyinfraCommand]:
-    """Afterwards apt may change what was held for this, and the boot default isn't ours; the packages stay.
+    """Afterwards apt may change what was held for this, and the boot default isn't ours. What is installed stays, its
+    .deb files go.
 
     `pin` is the file that names a default.
     """
@@ -154,7 +155,10 @@ def let_go(*, what: str, pin: str | None = None) -> Generator[PyinfraCommand]:
         yield StringCommand(f"apt-mark -q unhold -- {shlex.join(names)} >/dev/null")
     if pinned:
         yield StringCommand(f"rm -f -- {pin} && update-grub >/dev/null")
-    yield StringCommand(f"rm -f -- {ROOT}/{what}.held {ROOT}/{what}.installed {ROOT}/{what}.previous")
+    kept = {sets.installed.get(what), sets.previous.get(what)}
+    folders = tuple(f"{ROOT}/{name}" for name in sets.folders if name in kept)
+    notes = tuple(f"{ROOT}/{what}.{kind}" for kind in ("held", "installed", "previous"))
+    yield StringCommand(f"rm -rf --one-file-system -- {shlex.join((*folders, *notes))}")
 
 
 @operation()

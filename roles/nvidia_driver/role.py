@@ -22,7 +22,6 @@ from rackwright.roles.nvidia_driver.settings import (
     HOOKS,
     INSTALL,
     KERNEL,
-    MODPROBE,
     MODULES,
     PIN,
     READY,
@@ -50,7 +49,7 @@ def nvidia_driver(*, settings: Settings, route: Route) -> None:
     else:
         held(name="Hold driver and kernel", what="driver", patterns=HELD, but=NOT_HELD)
         next_boot_watched(name="Look at what boots next", guard=GUARD)
-    nouveau_off(name="Keep nouveau off the GPUs", path=MODPROBE, content=files.NO_NOUVEAU)
+    nouveau_off(name="Keep nouveau off the GPUs", content=files.NO_NOUVEAU)
     _serve(settings)
 
 
@@ -71,7 +70,7 @@ def _guard(settings: Settings) -> None:
     checked_file(name="Name the kernel that boots", path=KERNEL, content=f"{settings.kernel or ''}\n")
     for path, words in HOOKS.items():
         checked_file(
-            name=f"Guard the boot in {path.split('/')[3]}/{path.split('/')[4]}",
+            name=f"Guard the boot in {path.removeprefix('/etc/kernel/')}",
             path=path,
             content=files.hook(words),
             mode="0755",
@@ -80,10 +79,11 @@ def _guard(settings: Settings) -> None:
 
 
 def _install(settings: Settings, packages: PackageSet, route: Route) -> None:
-    what = f"driver {settings.version} with kernel {settings.kernel}"
+    named = f"{settings.version} with kernel {settings.kernel}"
+    what = f"driver {named}"
     packages_kept(name=f"Keep the packages of {what}", what=what, set=packages, route=route)
     driver_installed(
-        name=f"{INSTALL} {what.removeprefix('driver ')}",
+        name=f"{INSTALL} {named}",
         set=packages,
         kernel=settings.kernel or "",
         guard=GUARD,
@@ -98,14 +98,11 @@ def _serve(settings: Settings) -> None:
         path=MODULES,
         content=files.modules_at_boot(peermem=False),
         peermem=files.modules_at_boot(peermem=True),
-        word=MODPROBE,
     )
     version, kernel = settings.version, settings.kernel
-    driver_loaded(name="Load the driver", version=version, kernel=kernel, path=MODPROBE)
-    gpu_service(name="Keep the driver loaded", unit="nvidia-persistenced.service", version=version, path=MODPROBE)
+    driver_loaded(name="Load the driver", version=version, kernel=kernel)
+    gpu_service(name="Keep the driver loaded", unit="nvidia-persistenced.service", version=version)
     if settings.fabric:
-        gpu_service(
-            name="Run the Fabric Manager", unit="nvidia-fabricmanager.service", version=version, path=MODPROBE
-        )
+        gpu_service(name="Run the Fabric Manager", unit="nvidia-fabricmanager.service", version=version)
     checked_file(name="Write what engines wait for", path=READY, content=files.GPUS_READY, mode="0755")
     systemd_unit(name="Have engines wait for the GPUs", unit=UNIT, content=files.gpus_unit(settings.gpus))

@@ -108,8 +108,9 @@ def test_yes_and_no_may_be_words_or_booleans(word: str, manage: str) -> None:
 
 def test_a_local_folder_and_a_mirror_may_have_a_key() -> None:
     Path("acme.gpg").write_bytes(b"\x99")
-    fleet("{branch: '580', source: path, path: /srv/driver, key: acme.gpg}")
-    fleet("{branch: '580', mirror: 'https://mirror.acme.internal/cuda', key: acme.gpg}")
+    for source in ("source: path, path: /srv/driver", "mirror: 'https://mirror.acme.internal/cuda'"):
+        (driver,) = fleet(f"{{branch: '580', {source}, key: acme.gpg}}").file.drivers
+        assert driver.key == "acme.gpg"
 
 
 def branches(driver: str) -> dict[str, str | None]:

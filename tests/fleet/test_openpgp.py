@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import random
+import re
 from email import message_from_string
 from pathlib import Path
 
@@ -98,9 +99,10 @@ def test_garbage_never_raises_anything_else() -> None:
         )
         keyring = start + chance.randbytes(chance.randrange(40))
         try:
-            fingerprints(keyring)
+            found = fingerprints(keyring)
         except ValueError:
             continue
+        assert all(re.fullmatch("[0-9A-F]{40}", one) for one in found)
 
 
 def test_a_keyring_stands_in_apts_sources_as_one_field() -> None:

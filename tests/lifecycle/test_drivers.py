@@ -21,7 +21,7 @@ from rackwright.remote import Completed
 from tests.fleet.fleets import make_fleet
 from tests.fleet.test_lock_file import make_lock
 from tests.fleet.test_openpgp import BODY, PRINT, armored, old
-from tests.roles.test_nvidia_driver import PRINTED
+from tests.roles.test_nvidia_packages import PRINTED
 
 V100, A100, H100, GH200, B200, RTX_6000 = "1db6", "20b0", "2330", "2342", "2901", "2bb5"
 SWITCH = "0000:87:00.0 0x068000 0x10de 0x22a3 0"

@@ -116,8 +116,10 @@ def test_the_host_is_asked_what_engines_have_and_run_with() -> None:
 
 
 def test_a_host_without_gpu_replicas_is_not_asked_for_its_hardware() -> None:
+    found = []
+
     def role() -> None:
-        gpus_of((REPLICA,))
+        found.append(gpus_of((REPLICA,)))
 
     class Asked(Exception):
         pass
@@ -128,6 +130,7 @@ def test_a_host_without_gpu_replicas_is_not_asked_for_its_hardware() -> None:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(HostHardware, "command", refuse)
         play(role)
+    assert (found[0].devices, found[0].surplus) == ({}, frozenset())
 
 
 def test_files_that_name_gpus_are_read_from_plain_files_alone(tmp_path: Path) -> None:

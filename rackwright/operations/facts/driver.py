@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from pyinfra.api.facts import FactBase
 
+from rackwright.roles.nvidia_driver.settings import MODPROBE
+
 
 @dataclass(frozen=True)
 class Running:
@@ -26,7 +28,7 @@ class Running:
 class RunningDriver(FactBase[Running]):
     """Return the host's state. An initramfs is looked into only where it is older than our word on nouveau."""
 
-    def command(self, path: str) -> str:
+    def command(self) -> str:
         return (
             '[ ! -r /sys/module/nvidia/version ] || echo "loaded $(cat /sys/module/nvidia/version)"; '
             "[ ! -d /sys/module/nouveau ] || echo nouveau; "
@@ -34,7 +36,7 @@ class RunningDriver(FactBase[Running]):
             "'.*/nvidia(-current(-open)?|-tesla-[0-9]+)?[.]ko.*' -print -quit 2>/dev/null); "
             '[ -z "$m" ] || echo loadable; k=$(uname -r); [ ! -e "/boot/vmlinuz-$k" ] || echo "kernel $k"; '
             '[ -z "$(ls /sys/class/infiniband 2>/dev/null)" ] || echo rdma; '
-            f'for i in /boot/initrd.img-*; do if [ ! -e {path} ] || [ ! {path} -ot "$i" ]; then '
+            f'for i in /boot/initrd.img-*; do if [ ! -e {MODPROBE} ] || [ ! {MODPROBE} -ot "$i" ]; then '
             "! lsinitramfs \"$i\" 2>/dev/null | grep -q '/nouveau[.]ko' || { echo nouveau_early; break; }; fi; done"
         )
 
