@@ -101,5 +101,8 @@ ExecStart=/usr/bin/sleep infinity
 WantedBy=multi-user.target
 END
 package nvidia-persistenced "$version-1" amd64
+mkdir -p "$work/cuda-toolkit-12-8/usr/local/cuda-12.8"
+echo "stand-in" >"$work/cuda-toolkit-12-8/usr/local/cuda-12.8/README"
+package cuda-toolkit-12-8 12.8.1-1 amd64
 cd "$folder"
 apt-ftparchive packages . >Packages

@@ -15,12 +15,13 @@ import pytest
 from rackwright.lab import fleet_file
 from rackwright.lab.hosts import Lab
 from rackwright.package_set import ROOT
-from rackwright.roles.nvidia_driver.settings import GUARD, PIN
+from rackwright.roles.nvidia_driver.settings import GUARD, PIN, UNIT
 from tests.lab.alone import alone
 from tests.lab.deployed import LabHost
 from tests.lab.labs import fresh_lab
 from tests.lab.operator import Operator
 from tests.stand_in_driver import FOLDER, TOOLS, Kernel, repository
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lab
 
@@ -31,6 +32,11 @@ _SECTION = f'driver: {{{{on: {{name}}, source: path, path: {FOLDER}, branch: "58
 _PREPARED = f"""set -e; export DEBIAN_FRONTEND=noninteractive
 apt-get -qq update; apt-get -qq -y --no-install-recommends install {TOOLS} >/dev/null
 mkdir -p /etc/default/grub.d; echo 'date >>/run/grub' >/usr/sbin/update-grub; chmod +x /usr/sbin/update-grub"""
+_SMI = """#!/bin/sh
+if [ "$1" = -L ]; then echo 'GPU 0: stand-in (UUID: GPU-0)'; exit; fi
+echo look >>/run/looks
+printf '    Fabric\\n        State    : %s\\n        Status   : Success\\n' "$(cat /run/fabric)"
+"""
 _SIGNED = """set -e; export DEBIAN_FRONTEND=noninteractive
 apt-get -qq -y --no-install-recommends install gpg gpg-agent >/dev/null
 for who in archive stranger; do
@@ -117,6 +123,42 @@ def test_a_drifted_set_is_found_by_plan_and_brought_back(site: Site) -> None:
     assert site.operator("plan", "--check", check=None).code == 4
     site.operator("apply", "--yes")
     assert "libnvidia-ml1" in site.host.tell("apt-mark showhold").split()
+
+
+def test_the_toolkit_comes_only_when_asked_and_is_let_go_when_not(site: Site) -> None:
+    assert not site.host.holds("[ -e /usr/local/cuda-12.8 ]")
+    driver = site.host.tell(f"cat {ROOT}/driver.installed")
+    site.operator.edit('branch: "580"', 'branch: "580", cuda: "12.8"')
+    site.operator("apply", "--yes")
+    assert site.host.holds("[ -e /usr/local/cuda-12.8 ]")
+    assert "cuda-toolkit-12-8" in site.host.tell("apt-mark showhold").split()
+    assert site.host.tell(f"cat {ROOT}/driver.installed") == driver
+    assert site.sets() == {driver, site.host.tell(f"cat {ROOT}/cuda.installed")}
+    assert site.operator("apply", "--yes", "--json").json["changed"] == 0
+    site.operator.edit(', cuda: "12.8"', "")
+    site.operator("apply", "--yes")
+    assert "cuda-toolkit-12-8" not in site.host.tell("apt-mark showhold").split()
+    assert site.host.holds("[ -e /usr/local/cuda-12.8 ]")
+    assert site.operator("apply", "--yes", "--json").json["changed"] == 0
+
+
+def test_nothing_that_needs_gpus_starts_before_their_fabric_is_complete(site: Site) -> None:
+    """nvidia-smi is a stand-in. What is started after the unit stands for an engine: a container has no module."""
+    site.host.tell(f"cat >/usr/local/bin/nvidia-smi <<'END'\n{_SMI}END\nchmod +x /usr/local/bin/nvidia-smi")
+    site.host.tell("echo 'In Progress' >/run/fabric; systemctl start --no-block rackwright-gpus.service")
+    needs = f"-p Requires={UNIT} -p After={UNIT}"
+    site.host.tell(f"systemd-run --quiet --no-block --unit=engine {needs} sleep infinity")
+    try:
+        wait_until(lambda: int(site.host.tell("wc -l </run/looks || echo 0")) > 2)
+        assert site.host.tell(f"systemctl is-active {UNIT} engine.service || true").split() == [
+            "activating",
+            "inactive",
+        ]
+        site.host.tell("echo Completed >/run/fabric")
+        wait_until(lambda: site.host.holds("systemctl -q is-active engine.service"))
+        assert site.host.holds(f"systemctl -q is-active {UNIT}")
+    finally:
+        site.host.tell(f"systemctl stop engine.service {UNIT}; rm /usr/local/bin/nvidia-smi")
 
 
 def test_a_kernel_for_which_the_module_doesnt_build_changes_nothing_but_says_why(site: Site) -> None:
