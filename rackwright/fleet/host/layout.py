@@ -49,6 +49,8 @@ def _units(
         yield replica.unit
     for probe in serving.probes:
         yield from probe.units
+    for bond in serving.bonds:
+        yield from bond.units
     if serving.host_proxy:
         yield from serving.host_proxy.units
     if gateway:
@@ -66,6 +68,8 @@ def _files(
 ) -> Iterator[str]:
     for probe in serving.probes:
         yield from probe.scripts.values()
+    for bond in serving.bonds:
+        yield from bond.scripts.values()
     if serving.host_proxy:
         yield from (HOST_PROXY, *certificate_files(serving.host_proxy.certificate))
     if gateway:
