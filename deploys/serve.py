@@ -6,6 +6,7 @@ from pyinfra.context import host
 
 from rackwright.fleet.host.model import HostModel
 from rackwright.roles.certificate.role import certificate
+from rackwright.roles.gpu_faults.role import gpu_faults
 from rackwright.roles.host_proxy.role import host_proxy
 from rackwright.roles.llama_cpp.role import llama_cpp
 from rackwright.roles.model_store.role import model_store
@@ -24,6 +25,8 @@ def serve() -> None:
     gpus = gpus_of(model.replicas)
     for unit in model.replicas:
         replica(settings=unit, gpus=gpus)
+    if model.gpu_faults:
+        gpu_faults(settings=model.gpu_faults)
     for watch in model.probes:
         probe(settings=watch)
     for issued in model.certificates:

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
+from rackwright.roles.gpu_faults.settings import FOLDER as GPU_FAULTS
 from rackwright.roles.probe.settings import Settings
 
 STATES = "/run/rackwright-state"
@@ -46,7 +47,13 @@ def loading(settings: Settings) -> str:
 
 def unfit(settings: Settings) -> str:
     """Return the script that names what keeps the replica from serving whatever its engine answers."""
-    values = {"file": f"{STATES}/{settings.replica}", "unit": settings.unit, "most": str(settings.most_restarts)}
+    values = {
+        "file": f"{STATES}/{settings.replica}.unit",
+        "unit": settings.unit,
+        "most": str(settings.most_restarts),
+        "gpus": settings.gpus_file or "",
+        "faults": GPU_FAULTS,
+    }
     return _script("unfit", settings, values)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from rackwright.roles.replica.settings import ReplicaName
 from rackwright.values import Frozen, HostPath, Line, Port, ServedName
 
-
 KINDS = ("probe", "loading", "unfit", "evidence", "agent")
 """Its scripts."""
 
@@ -28,6 +27,8 @@ class Settings(Frozen):
     """Metrics whose sum is above zero while requests are in the engine."""
     agent_port: Port
     """Loopback port on which the host proxy asks for the state."""
+    gpus_file: HostPath | None = None
+    """The drop-in of the unit that names the replica's GPUs; None: it has none."""
     every_seconds: int = 2
     idle_seconds: int = 6
     """An idle engine is asked for a token this often: each costs it work."""

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from rackwright.roles.gpu_faults.settings import FOLDER as FAULTS
 from rackwright.roles.probe import scripts, units
 from rackwright.roles.probe.role import probe
 from tests.fakes import play
-from tests.roles.serving import PROBE
+from tests.roles import serving
 
+PROBE = serving.PROBE.model_copy(update={"gpus_file": serving.REPLICA.gpus_file})
 _ALL = tuple(scripts.ALL.values())
 
 
@@ -55,11 +57,17 @@ class Bench:
             for path in ("uptime", "loadavg"):
                 text = text.replace(f"/proc/{path}", f"{folder}/{path}")
             text = text.replace("/proc/$pid/io", f"{folder}/$pid.io").replace("/sys/fs/cgroup", f"{folder}/cgroup")
+            text = text.replace(FAULTS, f"{folder}/faults").replace(str(PROBE.gpus_file), f"{folder}/gpus.conf")
             (folder / f"x.{kind}").write_text(text)
         (folder / "x.evidence").write_text(f'echo "$3" >>{folder}/kills\n')
         (folder / "cgroup/unit").mkdir(parents=True)
         (folder / "cgroup/unit/cgroup.procs").write_text("7\n")
-        self._program("systemctl", f'cat "{folder}/$3"')
+        (folder / "faults").mkdir()
+        self._program(
+            "systemctl",
+            f"""[ "$2" = -P ] && exec cat "{folder}/$3"
+for name in $(echo "$3" | tr , ' '); do echo "$name=$(cat "{folder}/$name")"; done""",
+        )
         self._program(
             "curl",
             f"""while [ $# -gt 0 ]; do case $1 in -o) out=$2;; -d) ask=1;; esac; shift; done
@@ -87,8 +95,9 @@ cat {folder}/code; [ "$(cat {folder}/code)" = 000 ] && exit 28; cp {folder}/page
         restarts: int = 0,
         cpu: int = 0,
         read: int = 0,
+        started: int = 50,
     ) -> str:
-        """Return the state that one look finds; `cpu` in seconds, `read` in MiB, `at` in seconds since boot."""
+        """Return the state that one look finds; `cpu` in seconds, `read` in MiB, `at` and `started` since boot."""
         page = f"llamacpp:n_decode_total {counter}\nllamacpp:requests_processing {busy}\n"
         given = {"uptime": f"{at}.00 1", "loadavg": f"{load} 0 0", "page": page}
         given |= {
@@ -97,6 +106,7 @@ cat {folder}/code; [ "$(cat {folder}/code)" = 000 ] && exit 28; cp {folder}/page
             "NRestarts": f"{restarts}",
             "ControlGroup": "/unit",
         }
+        given |= {"ExecMainStartTimestampMonotonic": f"{started}000000"}
         given |= {"code": f"{code:03}", "completion": str(completion)}
         given |= {
             "cgroup/unit/cpu.stat": f"usage_usec {cpu * 10**6}",
@@ -110,6 +120,15 @@ cat {folder}/code; [ "$(cat {folder}/code)" = 000 ] && exit 28; cp {folder}/page
 
     def told(self, key: str) -> str:
         return dict(line.split("=", 1) for line in self.state.read_text().splitlines())[key]
+
+    def gpus(self, *uuids: str) -> None:
+        """The host has these, at 0000:00:00.0 and so on, and the replica gets the first two of them."""
+        known = "".join(f"0000:0{number}:00.0 {uuid}\n" for number, uuid in enumerate(uuids))
+        (self.folder / "faults/gpus").write_text(known)
+        (self.folder / "gpus.conf").write_text(f"[Service]\nEnvironment=CUDA_VISIBLE_DEVICES={','.join(uuids[:2])}\n")
+
+    def fault(self, *faults: str) -> None:
+        (self.folder / "faults/faults").write_text("".join(f"{fault}\n" for fault in faults))
 
     @property
     def kills(self) -> int:
@@ -256,3 +275,54 @@ def test_the_agent_says_up_for_fresh_ready_and_busy_alone(tmp_path: Path, state:
     os.utime(file, (then, then))
     text = scripts.agent(PROBE).replace(f"{scripts.STATES}/{PROBE.replica}", str(file))
     assert subprocess.run(["sh", "-c", text], capture_output=True, text=True, check=True).stdout == f"{answer}\n"
+
+
+OFF_THE_BUS = "120 0000:01:00.0 card 0 79 the GPU has fallen off the bus"
+MMU_FAULT = "120 0000:00:00.0 engine 7 31 a program used memory that isn't its own"
+LINK = "120 0000:00:00.0 link 0 74 error of an NVLink"
+
+
+def test_a_card_that_does_not_hold_faults_its_replica_until_somebody_starts_the_engine(bench: Bench) -> None:
+    bench.gpus("GPU-a", "GPU-b", "GPU-c")
+    assert bench.look(110) == "ready"
+    bench.fault(OFF_THE_BUS)
+    assert bench.look(121, busy=1, counter=1) == "faulted"
+    assert bench.told("reason") == "Xid 79 of GPU 0000:01:00.0, the GPU has fallen off the bus"
+    # systemd started it again by itself: on the same card.
+    assert bench.look(130, invocation="two", restarts=1, started=125) == "faulted"
+    assert bench.look(140, invocation="three", restarts=0, started=135) == "ready"
+    assert bench.kills == 0
+
+
+def test_a_fault_of_another_replicas_card_is_none(bench: Bench) -> None:
+    bench.gpus("GPU-a", "GPU-b", "GPU-c")
+    bench.fault(OFF_THE_BUS.replace(":01:", ":02:"), MMU_FAULT.replace(" 7 ", " 8 "))
+    assert bench.look(121) == "ready"
+
+
+def test_an_engine_whose_work_was_broken_off_is_killed_once_with_evidence(bench: Bench) -> None:
+    bench.gpus("GPU-a")
+    bench.fault(MMU_FAULT)
+    assert [bench.look(at, busy=1, counter=at) for at in (121, 123)] == ["faulted"] * 2
+    assert (bench.folder / "kills").read_text() == (
+        "Xid 31 of GPU 0000:00:00.0, a program used memory that isn't its own\n"
+    )
+    (bench.folder / "cgroup/unit/cgroup.procs").write_text("8\n")
+    (bench.folder / "8.io").write_text("")
+    assert bench.look(130, invocation="two", restarts=1) == "ready"
+
+
+def test_a_link_between_cards_matters_to_who_has_several(bench: Bench) -> None:
+    bench.gpus("GPU-a")
+    bench.fault(LINK)
+    assert bench.look(121) == "ready"
+    bench.gpus("GPU-a", "GPU-b")
+    assert bench.look(123) == "faulted"
+
+
+def test_a_card_that_does_not_hold_is_no_reason_to_restart_even_a_hung_engine(bench: Bench) -> None:
+    bench.gpus("GPU-a", "GPU-b")
+    bench.look(100)
+    bench.fault(OFF_THE_BUS, MMU_FAULT)
+    assert [bench.look(at, code=0) for at in (121, 141)] == ["faulted"] * 2
+    assert (bench.told("seen"), bench.kills) == ("hung", 0)

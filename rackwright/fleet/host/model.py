@@ -14,6 +14,7 @@ from rackwright.roles.certificate.settings import Settings as Certificate
 from rackwright.roles.cuda.settings import Settings as Cuda
 from rackwright.roles.firewall.settings import Settings as Firewall
 from rackwright.roles.gateway.settings import Settings as Gateway
+from rackwright.roles.gpu_faults.settings import Settings as GpuFaults
 from rackwright.roles.host_proxy.settings import Settings as HostProxy
 from rackwright.roles.layout.settings import Settings as Layout
 from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
@@ -62,6 +63,7 @@ class HostModel:
     probes: tuple[Probe, ...]
     host_proxy: HostProxy | None
     gateway: Gateway | None
+    gpu_faults: GpuFaults | None = None
     vip: Vip | None = None
     backup: Backup | None = None
     credentials: Credentials = Credentials()

@@ -8,6 +8,7 @@ from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.fleet.host.model import InstalledRuntime
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.ports import port_of
+from rackwright.roles.gpu_faults.settings import Settings as GpuFaults
 from rackwright.roles.host_proxy.settings import Proxied
 from rackwright.roles.host_proxy.settings import Settings as HostProxy
 from rackwright.roles.model_store.settings import Settings as ModelStore
@@ -28,6 +29,7 @@ class Serving:
     runtimes: tuple[InstalledRuntime, ...] = ()
     replicas: tuple[ReplicaUnit, ...] = ()
     probes: tuple[Probe, ...] = ()
+    gpu_faults: GpuFaults | None = None
     host_proxy: HostProxy | None = None
 
 
@@ -43,6 +45,7 @@ def serving_of(fleet: Fleet, lock: Lock, host: str) -> Serving:
         runtimes=_runtimes(fleet, lock, replicas),
         replicas=units,
         probes=tuple(_probe(fleet, lock, replica, unit) for replica, unit in placed),
+        gpu_faults=GpuFaults() if any(replica.gpus for replica in replicas) else None,
         host_proxy=_host_proxy(fleet, host, tuple(_proxied(fleet, lock, replica, unit) for replica, unit in placed)),
     )
 
@@ -101,6 +104,7 @@ def _probe(fleet: Fleet, lock: Lock, replica: Replica, unit: ReplicaUnit) -> Pro
         counter=model.runtime.counter,
         busy=model.runtime.busy,
         agent_port=_agent_port(lock, replica),
+        gpus_file=unit.gpus_file if replica.gpus else None,
     )
 
 
