@@ -208,7 +208,7 @@ def test_a_busy_engine_whose_counter_stands_still_is_killed_once(bench: Bench) -
     assert bench.look(102, busy=1, counter=7) == "busy"
     assert bench.look(111, busy=1, counter=7) == "busy"
     assert bench.look(112, busy=1, counter=7) == "hung"
-    assert bench.told("reason") == "it has requests, and its counter stands still within 10 s"
+    assert bench.told("reason") == "it has requests, and its counter has stood still for 10 s"
     assert bench.look(130, busy=1, counter=7) == "hung"
     assert bench.kills == 1
     bench.look(140, code=503, invocation="two")

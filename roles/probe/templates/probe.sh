@@ -27,19 +27,19 @@ case $code in
   200)
     answered=1 counter=$(sum "$moves")
     if [ "$(sum "$busy")" -gt 0 ]; then
-      seen=busy why='it has requests, and its counter stands still' # One that was idle has its whole deadline, too.
+      seen=busy why='it has requests, and its counter has stood still' # One that was idle has its whole deadline, too.
       if [ "$counter" != "$last_counter" ] || [ "$last_seen" = ready ]; then moved=$(uptime); fi
     elif [ "$last_seen" = ready ] && [ $(($(uptime) - moved)) -lt "$idle" ]; then seen=ready
     elif engine -m "$deadline" -f -o /dev/null -H 'Content-Type: application/json' -d "$body" http://engine/v1/completions; then
       seen=ready spent=0 moved=$(uptime)
     else # Work may have come in between; then the counter moves.
-      look; last_counter=$counter counter=$(sum "$moves") why='it is idle, and no token comes back'
+      look; last_counter=$counter counter=$(sum "$moves") why='it is idle, and no token has come back'
       [ "$counter" = "$last_counter" ] || seen=busy moved=$(uptime)
     fi ;;
   # A model takes minutes to load, and some engines open no socket before.
-  *) if [ "$answered" = 1 ] && [ "$code" != 503 ]; then why='it answers nothing'; else loads; fi ;;
+  *) if [ "$answered" = 1 ] && [ "$code" != 503 ]; then why='it has answered nothing'; else loads; fi ;;
 esac
-[ "$seen" = stopped ] || [ $(($(uptime) - moved)) -lt "$deadline" ] || seen=hung reason="$why within $deadline s"
+[ "$seen" = stopped ] || [ $(($(uptime) - moved)) -lt "$deadline" ] || seen=hung reason="$why for $deadline s"
 state=$seen first=$spent unfit=$(/bin/sh "${0%.probe}.unfit" "$seen") || unfit=''
 [ -z "$unfit" ] || state=faulted reason=${unfit#* }
 case $state:$unfit in hung:* | faulted:restart*) spent=1 ;; esac
