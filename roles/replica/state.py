@@ -71,6 +71,11 @@ class ReplicaState:
         said = [text for text in (self.reason, self.crash) if text]
         return None if self.serves else "; ".join(said) or None
 
+    @property
+    def said(self) -> str:
+        """The probe's state, with what keeps it from serving."""
+        return f"{self.probe}: {self.why}" if self.why else self.probe
+
 
 def parse(output: str) -> tuple[ReplicaState, ...]:
     """Given what COMMAND printed, return the host's replicas in the order of their names."""

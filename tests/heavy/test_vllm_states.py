@@ -1,4 +1,4 @@
-"""Five states of a replica of vLLM, made to happen on a lab host and seen at a gateway; each test builds on the last."""
+"""Five states of a replica of vLLM, on a lab host and seen at a gateway; each test builds on the last."""
 
 from __future__ import annotations
 
