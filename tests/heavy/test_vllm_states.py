@@ -53,6 +53,8 @@ def lab() -> Iterator[Lab]:
 @pytest.fixture(scope="module")
 def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Operator:
     lab.exec("gpu1", "echo /opt/python3.11/lib >/etc/ld.so.conf.d/python3.11.conf && ldconfig")
+    # Containers get 64 MiB, a machine half its memory.
+    lab.exec("gpu1", "mount -o remount,size=1g /dev/shm")
     plug_in(lab, "gpu1", "blackwell")
     model = _MODEL.format(folder=vllm.ensure(lambda _: None).model, runtime=runtime(_ON_CPU))
     site = vllm_operator(tmp_path_factory.mktemp("site"), lab.fleet(), model)

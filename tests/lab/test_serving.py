@@ -11,6 +11,7 @@ from shlex import quote
 import pytest
 
 from rackwright.lab import artefacts
+from rackwright.launch import Engine
 from rackwright.roles.layout.settings import Settings as Layout
 from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
 from rackwright.roles.model_store.settings import Settings as ModelStore
@@ -70,14 +71,19 @@ class Serving:
             model="assistant",
             user="rw-assistant",
             command=(),
-            readable=(RUNTIME.folder, folder),
+            readable=(folder,),
             mount=self.store.root,
             stop_seconds=30,
         )
-        command = RUNTIME.command(
-            model=f"{folder}/model.gguf", socket=bare.socket, names=("assistant", "other"), context=1024, gpus=0
+        engine = Engine(
+            model=f"{folder}/model.gguf",
+            socket=bare.socket,
+            names=("assistant", "other"),
+            context=1024,
+            gpus=0,
+            stop_seconds=bare.stop_seconds,
         )
-        return bare.model_copy(update={"command": command})
+        return bare.launched(RUNTIME.launch(engine))
 
     def deploy(self) -> None:
         from rackwright.roles.layout.role import layout
