@@ -7,6 +7,7 @@ from pyinfra.context import host
 from rackwright.fleet.host.model import HostModel, InstalledRuntime
 from rackwright.roles.bond.role import bond
 from rackwright.roles.certificate.role import certificate
+from rackwright.roles.gpu_faults.role import gpu_faults
 from rackwright.roles.host_proxy.role import host_proxy
 from rackwright.roles.llama_cpp.role import llama_cpp
 from rackwright.roles.model_store.role import model_store
@@ -30,6 +31,8 @@ def serve() -> None:
         replica(settings=unit, gpus=gpus)
     for together in model.bonds:
         bond(settings=together)
+    if model.gpu_faults:
+        gpu_faults(settings=model.gpu_faults)
     for watch in model.probes:
         probe(settings=watch)
     if model.host_proxy is None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from rackwright.roles.bond.settings import Settings
+from rackwright.roles.bond.settings import BONDS, Settings
 
-STATES = "/run/rackwright-bond"
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -15,7 +14,7 @@ def bond(settings: Settings) -> str:
     """Return the script that looks at the other members once, and starts the engine anew where it must."""
     values = {
         "unit": settings.unit,
-        "file": f"{STATES}/{settings.replica}",
+        "file": f"{BONDS}/{settings.replica}",
         "leads": "yes" if settings.first else "no",
         "peers": " ".join(f"{peer.name}={peer.url}" for peer in settings.peers),
     }
@@ -24,7 +23,7 @@ def bond(settings: Settings) -> str:
 
 def word(settings: Settings) -> str:
     """Return the script that tells another member how the engine here is."""
-    return _script("word", settings, {"unit": settings.unit, "file": f"{STATES}/{settings.replica}"})
+    return _script("word", settings, {"unit": settings.unit, "file": f"{BONDS}/{settings.replica}"})
 
 
 def _script(kind: str, settings: Settings, values: dict[str, str]) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from rackwright.roles.replica.settings import ReplicaName
 from rackwright.values import AddressField, Frozen, Line, Name, Port
 
+BONDS = "/run/rackwright-bond"
+"""A file a replica: how its other members are."""
+
 
 class Peer(Frozen):
     """One member, as the others reach it."""

@@ -53,6 +53,7 @@ def _host(
         replicas=serving.replicas,
         probes=serving.probes,
         bonds=serving.bonds,
+        gpu_faults=serving.gpu_faults,
         host_proxy=serving.host_proxy,
         gateway=gateway,
         vip=vip,

@@ -41,6 +41,12 @@ def bond_of(fleet: Fleet, lock: Lock, replica: Replica, host: str, unit: str) ->
     )
 
 
+def between_hint(lock: Lock, replica: Replica) -> str:
+    """Return what to look at where the engines of a replica don't find each other: they say nothing themselves."""
+    ports = f"{rendezvous_port(lock, replica)} and {EPHEMERAL[0]}-{EPHEMERAL[1]}"
+    return f"are TCP {ports} open between {' and '.join(replica.members)} in their fabric network?"
+
+
 def openings_between(fleet: Fleet, lock: Lock, host: str) -> Iterator[Opening]:
     """Yield what members of this host's replicas may reach here, on their own network."""
     for replica in fleet.parts_on(host):

@@ -16,6 +16,7 @@ from rackwright.roles.certificate.settings import Settings as Certificate
 from rackwright.roles.cuda.settings import Settings as Cuda
 from rackwright.roles.firewall.settings import Settings as Firewall
 from rackwright.roles.gateway.settings import Settings as Gateway
+from rackwright.roles.gpu_faults.settings import Settings as GpuFaults
 from rackwright.roles.host_proxy.settings import Settings as HostProxy
 from rackwright.roles.layout.settings import Settings as Layout
 from rackwright.roles.model_store.settings import Settings as ModelStore
@@ -68,6 +69,7 @@ class HostModel:
     gateway: Gateway | None
     bonds: tuple[Bond, ...] = ()
     """Of the replicas over several hosts that have a part here."""
+    gpu_faults: GpuFaults | None = None
     vip: Vip | None = None
     backup: Backup | None = None
     credentials: Credentials = Credentials()

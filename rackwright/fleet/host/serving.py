@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rackwright.fleet.fleet import Fleet, Replica
-from rackwright.fleet.host.members import bond_of, member_of
+from rackwright.fleet.host.members import between_hint, bond_of, member_of
 from rackwright.fleet.host.model import InstalledRuntime
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.ports import port_of
 from rackwright.launch import Engine
+from rackwright.roles.bond.settings import BONDS
 from rackwright.roles.bond.settings import Settings as Bond
+from rackwright.roles.gpu_faults.settings import Settings as GpuFaults
 from rackwright.roles.host_proxy.settings import Proxied
 from rackwright.roles.host_proxy.settings import Settings as HostProxy
 from rackwright.roles.model_store.settings import Settings as ModelStore
@@ -32,6 +34,7 @@ class Serving:
     replicas: tuple[ReplicaUnit, ...] = ()
     probes: tuple[Probe, ...] = ()
     bonds: tuple[Bond, ...] = ()
+    gpu_faults: GpuFaults | None = None
     host_proxy: HostProxy | None = None
 
 
@@ -52,6 +55,7 @@ def serving_of(fleet: Fleet, lock: Lock, host: str) -> Serving:
             for replica, unit in zip(parts, units, strict=True)
             if replica.members
         ),
+        gpu_faults=GpuFaults() if any(replica.gpus for replica in parts) else None,
         host_proxy=_host_proxy(fleet, host, tuple(_proxied(fleet, lock, *one) for one in answering)),
     )
 
@@ -116,6 +120,9 @@ def _probe(fleet: Fleet, lock: Lock, replica: Replica, unit: ReplicaUnit) -> Pro
         counter=model.runtime.counter,
         busy=model.runtime.busy,
         agent_port=_agent_port(lock, replica),
+        bond_file=f"{BONDS}/{replica.name}" if replica.members else None,
+        hint=between_hint(lock, replica) if replica.members else None,
+        gpus_file=unit.gpus_file if replica.gpus else None,
     )
 
 
