@@ -232,7 +232,9 @@ def test_a_member_that_comes_back_from_a_reboot_makes_all_start_anew(members: Me
 def test_what_a_stranger_answers_starts_nothing_and_writes_nothing_of_its_own(members: Members) -> None:
     members.start("b")
     before = members.engines()
-    (members.folder / "a" / "word").write_text("printf 'first=;engine=$(reboot)\\nreason=\\nseen=x\\n'; yes\n")
+    (members.folder / "a" / "word").write_text(
+        "printf 'rackwright engine=$(reboot) first=x\\nreason=\\nseen=x\\n'; yes\n"
+    )
     members.look("b")
     assert members.engines() == before
     assert members.told("b", "seen") == before[1]
