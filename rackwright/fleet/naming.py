@@ -17,7 +17,9 @@ def hosts_named(fleet: Fleet, names: tuple[str, ...]) -> tuple[str, ...]:
 def replicas_named(fleet: Fleet, name: str) -> tuple[Replica, ...]:
     """Given HOST/MODEL@N, MODEL@N, a host or a model, return its replicas. Raise UsageError if it names none."""
     found = tuple(
-        replica for replica in fleet.replicas if name in (replica.address, replica.name, replica.host, replica.model)
+        replica
+        for replica in fleet.replicas
+        if name in (replica.address, replica.name, *replica.hosts, replica.model)
     )
     if not found:
         known = [replica.address for replica in fleet.replicas] + list(fleet.hosts) + list(fleet.file.models)
