@@ -61,6 +61,11 @@ PrivateDevices=yes
 DevicePolicy=closed
 """
 
+# Several processes share memory: in their own, gone with the last of them however they end.
+_SHARED_MEMORY = """\
+TemporaryFileSystem=/dev/shm:mode=1777
+"""
+
 # What compiles looks at the processor in /proc, and runs what it wrote.
 _NO_COMPILER = """\
 ProcSubset=pid
@@ -127,6 +132,12 @@ def _condition(settings: Settings) -> str:
     return waits + (f"ConditionPathExists={settings.gpus_file}\n" if settings.gpus else "")
 
 
+def _memory(settings: Settings) -> str:
+    if settings.reach is not Reach.NOTHING:
+        return _SHARED_MEMORY
+    return "" if settings.gpus else _NO_COMPILER
+
+
 def _cache(settings: Settings) -> str:
     return f"CacheDirectory={settings.runtime_directory}\nCacheDirectoryMode=0700\n" if settings.compiles else ""
 
@@ -145,7 +156,7 @@ def _sandbox(settings: Settings) -> str:
     writable = [f"/run/{settings.runtime_directory}", *([settings.cache] if settings.compiles else [])]
     common = _SANDBOX.format(mount=settings.mount, writable=" ".join(writable), readable=" ".join(readable))
     devices = _GPU if settings.gpus else _NO_GPU
-    return _NETWORK[settings.reach] + common + devices + ("" if settings.gpus or settings.compiles else _NO_COMPILER)
+    return _NETWORK[settings.reach] + common + devices + _memory(settings)
 
 
 def _word(text: str) -> str:
