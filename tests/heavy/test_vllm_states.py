@@ -13,9 +13,8 @@ from rackwright.lab import vllm
 from rackwright.lab.hosts import Lab
 from tests.hardware.outputs import output
 from tests.hardware.recorded import OFF_THE_BUS
-from tests.heavy.vllm_fleet import runtime, vllm_operator
+from tests.heavy.vllm_fleet import runtime, vllm_lab, vllm_operator
 from tests.lab.kernel_log import kernel_says, know_gpu
-from tests.lab.labs import fresh_lab
 from tests.lab.operator import Operator
 from tests.lab.patience import until_out
 from tests.lab.plugged import plug_in
@@ -45,16 +44,12 @@ _ASK = (
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    made = vllm.ensure(lambda _: None)
-    with fresh_lab("vllm-states", "gate1", "gpu1", volumes=made.mounts) as lab:
+    with vllm_lab("vllm-states", "gate1", "gpu1") as lab:
         yield lab
 
 
 @pytest.fixture(scope="module")
 def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Operator:
-    lab.exec("gpu1", "echo /opt/python3.11/lib >/etc/ld.so.conf.d/python3.11.conf && ldconfig")
-    # Containers get 64 MiB, a machine half its memory.
-    lab.exec("gpu1", "mount -o remount,size=1g /dev/shm")
     plug_in(lab, "gpu1", "blackwell")
     model = _MODEL.format(folder=vllm.ensure(lambda _: None).model, runtime=runtime(_ON_CPU))
     site = vllm_operator(tmp_path_factory.mktemp("site"), lab.fleet(), model)
