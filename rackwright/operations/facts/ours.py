@@ -25,7 +25,7 @@ class OurUnits(_Names):
 
 
 class OurFiles(_Names):
-    """Return every script of a probe, folder of a proxy, file of a certificate, of backups, of GPUs' faults or the driver.
+    """Return every script of a probe, folder of a proxy, file of a certificate, backups, GPUs' faults or the driver.
 
     What else stands there is one of a kind and always wanted, or not ours.
     """
