@@ -41,6 +41,7 @@ def loading(settings: Settings) -> str:
         "stall": str(settings.stall_seconds),
         "longest": str(settings.longest_load_seconds),
         "least": str(settings.stall_seconds // 100),
+        "hint": f"; {settings.hint}" if settings.hint else "",
     }
     return _script("loading", settings, values)
 
@@ -53,6 +54,7 @@ def unfit(settings: Settings) -> str:
         "most": str(settings.most_restarts),
         "gpus": settings.gpus_file or "",
         "faults": GPU_FAULTS,
+        "bond": settings.bond_file or "",
     }
     return _script("unfit", settings, values)
 

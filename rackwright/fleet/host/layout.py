@@ -51,6 +51,8 @@ def _units(
         yield replica.unit
     for probe in serving.probes:
         yield from probe.units
+    for bond in serving.bonds:
+        yield from bond.units
     if serving.gpu_faults:
         yield from GPU_FAULTS_UNITS
     if serving.host_proxy:
@@ -70,6 +72,8 @@ def _files(
 ) -> Iterator[str]:
     for probe in serving.probes:
         yield from probe.scripts.values()
+    for bond in serving.bonds:
+        yield from bond.scripts.values()
     if serving.gpu_faults:
         yield from GPU_FAULTS_FILES
     if serving.host_proxy:

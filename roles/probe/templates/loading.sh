@@ -16,4 +16,4 @@ if [ $((work - mark)) -ge "$least" ] || [ "$work" -lt "$mark" ]; then mark=$work
 printf '%s=%s\n' invocation "$1" began "$began" looked "$now" moved "$moved" mark "$mark" >"$file.new"
 mv -f "$file.new" "$file"
 if [ $((now - began)) -ge "$longest" ]; then echo "it has been loading for $longest s"
-elif [ $((now - moved)) -ge "$stall" ]; then echo "it loads, and has neither computed nor read for $stall s"; fi
+elif [ $((now - moved)) -ge "$stall" ]; then echo "it loads, and has neither computed nor read for $stall s$hint"; fi

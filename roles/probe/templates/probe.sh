@@ -41,7 +41,7 @@ case $code in
 esac
 [ "$seen" = stopped ] || [ $(($(uptime) - moved)) -lt "$deadline" ] || seen=hung reason="$why for $deadline s"
 state=$seen first=$spent unfit=$(/bin/sh "${0%.probe}.unfit" "$seen") || unfit=''
-[ -z "$unfit" ] || state=faulted reason=${unfit#* }
+case $seen:$unfit in *:) ;; loading:wait*) reason=${unfit#* } ;; *) state=faulted reason=${unfit#* } ;; esac
 case $state:$unfit in hung:* | faulted:restart*) spent=1 ;; esac
 [ "$state" = "$last_state" ] || since=$(date +%s)
 printf '%s=%s\n' state "$state" reason "$reason" since "$since" seen "$seen" counter "$counter" moved "$moved" \

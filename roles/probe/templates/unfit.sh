@@ -1,6 +1,7 @@
 # Usage: unfit SEEN, which is what the probe saw of the engine now. Prints why the replica must not serve, whatever its
 # engine answers, and nothing where it may: a verb and the reason.
-# leave: somebody has to do something. restart: a new start of the engine is the cure, and is tried once.
+# leave: somebody has to do something. restart: a new start of the engine is the cure, and is tried once. wait: others
+# have to come, which a load waits for.
 # Each source is a function that prints such a line or nothing; the first line counts.
 set -eu; umask 022; ready_at=0; begun=0
 ActiveState=''; ControlGroup=''; NRestarts=0; ExecMainStartTimestampMonotonic=0
@@ -38,4 +39,11 @@ stays_down() {
   esac
 }
 
-{ cards; stays_down; } | head -n 1
+# The replica's other members, as its bond saw them in a moment.
+members() {
+  [ -n "$bond" ] || return 0
+  if [ $(($(date +%s) - $(stat -c %Y "$bond" 2>/dev/null || echo 0))) -gt 30 ]; then echo "wait nobody looks at its other members"
+  else sed -n 's/^reason=\(..*\)/wait \1/p' "$bond"; fi
+}
+
+{ cards; members; stays_down; } | head -n 1
