@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import ssl
 import threading
 from collections.abc import Mapping
@@ -43,6 +44,8 @@ class StandInHub:
         self.tokens: list[str | None] = []
         self.head = True
         """Whether HEAD is allowed."""
+        self.ranges = True
+        """Whether parts of files are given."""
         self.cut = 0
         """Bytes that bodies end too early."""
         self.redirect: str | None = None
@@ -122,8 +125,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _content(self, content: bytes | None) -> None:
         if content is None:
             self._send(404, b"")
-        elif self.headers.get("Range") == "bytes=0-0":
-            self._send(206, content[:1], {"Content-Range": f"bytes 0-0/{len(content)}"})
+        elif self.hub.ranges and (asked := re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))):
+            first, last = int(asked[1]), min(int(asked[2]), len(content) - 1)
+            self._send(206, content[first : last + 1], {"Content-Range": f"bytes {first}-{last}/{len(content)}"})
         else:
             self._send(200, content)
 

@@ -15,6 +15,8 @@ from rackwright.shape.source import ShapeError, Source, exactly
 
 LIMIT = 100 * 10**6
 """Bytes of a header; the format's own library refuses longer ones."""
+FIRST = 256 * 2**10
+"""Bytes that are read at once at first: the whole header of most files."""
 TENSORS = 500_000
 NESTED = 16
 """Levels; a header has three."""
@@ -32,10 +34,13 @@ class Tensor:
 
 def read_safetensors(source: Source) -> tuple[Tensor, ...]:
     """Return the tensors of one file. Raise ShapeError if it is none."""
-    length = int.from_bytes(exactly(source, 0, 8), "little")
+    begin = exactly(source, 0, min(source.size, FIRST))
+    length = int.from_bytes(begin[:8], "little")
     if not 2 <= length <= min(LIMIT, source.size - 8):
         raise ShapeError(f"has a header of {length} bytes, so it is no safetensors file")
-    header = parse_object(exactly(source, 8, length))
+    if missing := 8 + length - len(begin):
+        begin += exactly(source, len(begin), missing) if missing > 0 else b""
+    header = parse_object(begin[8 : 8 + length])
     if len(header) > TENSORS:
         raise ShapeError(f"names {len(header)} tensors; no model has more than {TENSORS}")
     return tuple(_tensors(header, source.size - 8 - length))
