@@ -78,6 +78,8 @@ class Asked:
     """vLLM without CUDA graphs."""
     prefixes: bool = True
     """Whether vLLM keeps states of prefixes for reuse."""
+    uncertain: str | None = None
+    """Why these settings aren't understood here well enough to tell; None: they are."""
     full_windows: bool = False
     """Whether layers with a window keep all tokens nevertheless (vLLM's --disable-hybrid-kv-cache-manager, llama.cpp's
     --swa-full)."""

@@ -39,8 +39,7 @@ def memory_that_fits(fit: Fit) -> int | None:
     """Return the bytes of GPU or host memory with which it would fit as it is asked for; None: not known, or none."""
     if fit.cache is None or fit.refused:
         return None
-    need = fit.weights + fit.overhead + (fit.cache if fit.asked.cache is None else max(fit.cache, fit.asked.cache))
-    return -(-need * fit.room.memory // max(fit.budget, 1))
+    return -(-fit.taken * fit.room.memory // max(fit.budget, 1))
 
 
 def _candidates(fit: Fit) -> Iterator[Change]:

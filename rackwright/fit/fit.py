@@ -46,8 +46,8 @@ class Fit:
 
     @property
     def unknown(self) -> str | None:
-        """Why its cache isn't known; None: it is."""
-        return self.shape.unknown
+        """Why nobody can tell whether it fits; None: somebody can."""
+        return self.shape.unknown or self.asked.uncertain
 
     @property
     def cache_room(self) -> int:
@@ -64,6 +64,12 @@ class Fit:
     def left(self) -> int | None:
         """What stays free of the budget; below zero: what is missing."""
         return None if self.cache is None else self.cache_room - self.cache
+
+    @property
+    def taken(self) -> int:
+        """What it takes in all, as far as that is known."""
+        cache = self.cache or 0
+        return self.weights + self.overhead + (cache if self.asked.cache is None else max(cache, self.asked.cache))
 
     @property
     def refused(self) -> str | None:

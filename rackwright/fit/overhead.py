@@ -40,5 +40,5 @@ def overhead(shape: ModelShape, asked: Asked, room: Room) -> int:
 def _activations(shape: ModelShape, asked: Asked, room: Room) -> int:
     """The larger of two moments: all tokens of a batch in a layer, or one token of each request at the output."""
     tokens = pool.batch_of(asked, room)
-    layer = tokens * 2 * (6 * shape.hidden + 4 * shape.intermediate // asked.widths.tensor)
+    layer = tokens * 2 * ((6 + shape.used) * shape.hidden + 4 * shape.intermediate // asked.widths.tensor)
     return max(layer, asked.parallel * shape.vocabulary * SAMPLER)

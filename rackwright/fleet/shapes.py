@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -45,6 +45,11 @@ def shape_of(files: Iterable[File], web: Web, token: Secret | None) -> ModelShap
         return read_shape(sources)
     except (OSError, RackwrightError):
         return None
+
+
+def read_remote(files: Mapping[str, tuple[str, int]], web: Web, token: Secret | None) -> ModelShape:
+    """Given path → URL and bytes of a model's files, return its shape. Raise RackwrightError if a server gives none."""
+    return read_shape({path: WebSource(web, url, size, token) for path, (url, size) in files.items()})
 
 
 def _source(file: File, web: Web, token: Secret | None) -> Source:

@@ -17,12 +17,13 @@ LIMIT = 4 * 2**20
 
 _NESTED = ("text_config", "llm_config", "language_config")
 """Where a model of several kinds of input has its language model."""
-_EMBEDDING = re.compile(r"(^|\.)(embed_tokens|word_embeddings|tok_embeddings|wte|embeddings?_?in)\.weight$|^backbone\.embeddings\.weight$")
+_EMBEDDING = re.compile(r"(^|\.)(embed_tokens|word_embeddings|tok_embeddings|wte|embed_in)\.weight$|^backbone\.embeddings\.")
 _HEAD = re.compile(r"(^|\.)(lm_head|embed_out|output)\.weight$")
 _GROUPED = re.compile(r"\.(k_proj|v_proj)\.")
 _REPLICATED = re.compile(r"norm|\.(q_a_proj|kv_a_proj_with_mqa|gate|router)\.")
 _VISION = re.compile(r"vision|visual|audio|multi_modal_projector|mm_projector")
 _LAYER = re.compile(r"(?:^|\.)layers\.(\d{1,6})\.")
+_USED = ("num_experts_per_tok", "num_experts_per_token", "experts_per_token", "top_k_experts")
 _PACKED = ("I32", "U8", "I8", "U32", "F4")
 
 
@@ -47,6 +48,7 @@ def shape_of(config: bytes, tensors: Iterable[Tensor]) -> ModelShape:
         vocabulary=text.number("vocab_size", otherwise=0),
         context=text.maybe("max_position_embeddings"),
         experts=text.number("num_local_experts", "num_experts", "n_routed_experts", otherwise=0),
+        used=text.number(*_USED, otherwise=0),
         tied=not weights.head,
         type=text.text("dtype") or text.text("torch_dtype") or "bfloat16",
         quantization=_quantization(top, text),
@@ -111,7 +113,7 @@ def _parameters(tensors: Iterable[Tensor], weights: Weights) -> int | None:
 
 
 def _intermediate(text: Values) -> int:
-    experts = text.number("num_experts_per_tok", otherwise=0) * text.number("moe_intermediate_size", otherwise=0)
+    experts = text.number(*_USED, otherwise=0) * text.number("moe_intermediate_size", otherwise=0)
     return max(text.number("intermediate_size", otherwise=0), experts)
 
 

@@ -52,6 +52,7 @@ def shape_of_gguf(parts: Sequence[Gguf]) -> ModelShape:
         vocabulary=_vocabulary(values, parts[0].lengths),
         context=values.maybe("context_length"),
         experts=values.number("expert_count", otherwise=0),
+        used=values.number("expert_used_count", otherwise=0),
         tied=not weights.head,
         type="float16",
         quantization=_quantization(weights),

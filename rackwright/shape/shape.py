@@ -91,6 +91,8 @@ class ModelShape(Stored):
     context: Count | None = None
     """Tokens it was trained for; None: not told."""
     experts: Annotated[Count, Field(exclude_if=_falsy)] = 0
+    used: Annotated[Count, Field(exclude_if=_falsy)] = 0
+    """Experts that one token goes through."""
     tied: bool = False
     """Whether the embedding is the output layer, too."""
     type: str = "bfloat16"
