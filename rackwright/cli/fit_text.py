@@ -51,7 +51,7 @@ def _block(one: Placed) -> Iterator[str]:
 
 def _runs(fit: Fit) -> str:
     where = f"{counted(fit.room.gpus, 'GPU')} of {size(fit.room.memory)}" if fit.room.gpus else "the processor"
-    memory = "" if fit.room.gpus else f", {size(fit.room.memory)} of memory"
+    memory = "" if fit.room.gpus else f", {size(fit.room.memory)} of memory for it"
     share = f", {fit.asked.share:.0%} of it" if fit.budget != fit.room.memory else ""
     return f"{fit.asked.engine} on {where}{memory}{share}"
 
@@ -64,18 +64,18 @@ def _weights(fit: Fit) -> str:
 
 def _cache(fit: Fit) -> Iterator[str]:
     each, token = fit.per_request or 0, fit.per_token or 0
-    asked = fit.asked
+    asked, each_gpu = fit.asked, ", on each GPU" if fit.room.gpus > 1 else ""
     yield f"  {'cache':<9} {size(fit.cache or 0):>9}  of {size(max(fit.cache_room, 0))} that are left for it"
-    yield f"  {'a request':<9} {size(each):>9}  of {asked.context} tokens; {token} bytes each further token"
+    yield f"  {'a request':<9} {size(each):>9}  of {asked.context} tokens; {token} bytes each further token{each_gpu}"
     trained = f", trained for {fit.shape.context}" if fit.shape.context else ""
     yield f"  {'context':<9} {asked.context:>9}  asked; {fit.longest} at most for one request alone{trained}"
     yield f"  {'requests':<9} {asked.parallel:>9}  asked; {_requests(fit)}"
 
 
 def _requests(fit: Fit) -> str:
-    many = f"{fit.requests} have room for {fit.asked.context} tokens each at once"
+    many = f"room for {fit.requests} at once, each of {fit.asked.context} tokens"
     waits = fit.asked.engine == "vllm" and (fit.requests or 0) < fit.asked.parallel
-    return f"{many}, longer ones wait for others" if waits and fit.fits else many
+    return f"{many}; where they are as long, further ones wait" if waits and fit.fits else many
 
 
 def _ways_out(fit: Fit) -> Iterator[str]:
@@ -83,7 +83,8 @@ def _ways_out(fit: Fit) -> Iterator[str]:
         return
     yield from (change.what for change in changes(fit))
     if memory := memory_that_fits(fit):
-        yield f"{'GPUs' if fit.room.gpus else 'a host'} with {size(memory)} of memory, as it is asked for"
+        where = "on each GPU" if fit.room.gpus else "for it on the host"
+        yield f"{size(memory)} of memory {where}, and all else as it is asked for"
 
 
 def as_document(placed: Sequence[Placed], unreachable: Mapping[str, str]) -> dict[str, Json]:

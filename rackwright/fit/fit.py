@@ -87,6 +87,12 @@ class Fit:
         return None if self.left is None else self.left >= 0
 
     @property
+    def close(self) -> bool:
+        """Whether it doesn't fit by so little that the estimate of the overhead may be wrong by as much."""
+        missing = self.overhead if self.left is None else -self.left
+        return self.fits is False and not self.refused and missing <= self.overhead // 2
+
+    @property
     def per_token(self) -> int | None:
         """What a further token of a long request takes: windows that are full and states don't grow."""
         if self.unknown:
