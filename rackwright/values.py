@@ -355,15 +355,3 @@ class Target:
     """The fleet's own pins; ~/.ssh/known_hosts is read after it."""
     sudo_password: Secret | None = field(default=None, repr=False)
     """None: sudo without a password."""
-
-
-@dataclass(frozen=True)
-class Widths:
-    """How a replica's GPUs share its work; their product is how many it has."""
-
-    tensor: int = 1
-    """Each layer is cut into so many parts."""
-    pipeline: int = 1
-    """The layers are dealt out to so many stages."""
-    data: int = 1
-    """So many whole copies answer side by side."""

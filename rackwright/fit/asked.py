@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from rackwright.values import Widths
+from rackwright.launch import Widths
 
 Engine = Literal["vllm", "llama_cpp"]
 

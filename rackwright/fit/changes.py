@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from rackwright.fit.asked import Room
 from rackwright.fit.fit import SHORTEST, STEP, Fit
 from rackwright.fit.weights import weights_per_gpu
-from rackwright.values import Widths
+from rackwright.launch import Widths
 
 _WIDER = (2, 4, 8, 16)
 

@@ -13,7 +13,7 @@ from rackwright.fit.published import PUBLISHED, Published
 from rackwright.shape.config import shape_of
 from rackwright.shape.safetensors import Tensor
 from rackwright.shape.shape import ModelShape
-from rackwright.values import Widths
+from rackwright.launch import Widths
 
 CONTEXT = 8192
 """Tokens that a request must have room for at least, for a model to count as served."""

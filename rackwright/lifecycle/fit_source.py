@@ -9,7 +9,7 @@ from rackwright.errors import FleetError, Problem, RackwrightError, UsageError
 from rackwright.fit.asked import Asked, Engine
 from rackwright.fleet.source import FileSource, HubSource, WebSource, parse_source
 from rackwright.shape.shape import ModelShape
-from rackwright.values import Widths
+from rackwright.launch import Widths
 
 if TYPE_CHECKING:
     from rackwright.fleet.fleet import Fleet
