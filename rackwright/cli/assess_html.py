@@ -27,4 +27,6 @@ def as_html(found: Assessment, when: datetime) -> str:
         finalize=lambda value: safe(value) if isinstance(value, str) else value,
     )
     page = environment.get_template("assess.html")
-    return page.render(found=found, groups=GROUPS, headline=headline, place=place, totals=totals(found), when=stamp(when))
+    return page.render(
+        found=found, groups=GROUPS, headline=headline, place=place, totals=totals(found), when=stamp(when)
+    )

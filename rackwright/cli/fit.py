@@ -42,7 +42,9 @@ def _size(_: click.Context, option: click.Parameter, value: str | None) -> int |
 
 @click.command(cls=Command)
 @click.argument("models", nargs=-1, metavar="[MODEL]...")
-@click.option("--gpu", metavar="CARD|SIZE", callback=_card, help='A GPU like "H100 80GB", or its memory; asks no host.')
+@click.option(
+    "--gpu", metavar="CARD|SIZE", callback=_card, help='A GPU like "H100 80GB", or its memory; asks no host.'
+)
 @click.option("--ram", metavar="SIZE", callback=_size, help="Memory of a host without GPUs; asks no host.")
 @click.option("--context", "tokens", metavar="TOKENS", type=click.IntRange(128), help="Of one request.")
 @click.option("--parallel", metavar="N", type=click.IntRange(1), help="Requests that must have room at once.")
@@ -62,18 +64,19 @@ def fit(
     gpus: int | None,
     runtime: Engine | None,
 ) -> int:
-    """Tell whether models fit where they are placed, and what would make them fit.
+    """Tell whether models fit where they are placed.
 
-    Weights, cache and overhead of each GPU, the largest context, and how many requests have room at once; from the
-    lock and from what the hosts are made of. Exit code 12 when one doesn't fit.
+    And what would make them fit: weights, cache and overhead of each GPU, the largest context, and how many requests
+    have room at once; by the lock and by what the hosts are made of. Exit code 12 when one doesn't fit.
     """
     from rackwright.lifecycle.fit import Overrides
 
     if source is None and (gpus is not None or runtime):
         raise UsageError("--gpus and --runtime go with --source", should="the fleet file says both of its models")
     overrides = Overrides(tokens, parallel)
+    unreachable: dict[str, str] = {}
     if source is not None:
-        placed, unreachable = _of_source(context, source, models, gpu, ram, gpus, runtime, overrides), {}
+        placed = _of_source(context, source, models, gpu, ram, gpus, runtime, overrides)
     else:
         placed, unreachable = _of_fleet(context, models, gpu, ram, overrides)
     from rackwright.cli.fit_text import as_document, as_text
@@ -102,7 +105,9 @@ def _of_source(
     many = gpus if gpus is not None else int(gpu is not None)
     memory = gpu if many else ram and max(ram - SYSTEM, 0)
     if models or memory is None:
-        raise UsageError("--source is one model, and its place isn't known", should="give --gpu, or --ram, and no MODEL")
+        raise UsageError(
+            "--source is one model, and its place isn't known", should="give --gpu, or --ram, and no MODEL"
+        )
     shape, engine = shape_of_source(source, context.fleet if context.path.exists() else None, runtime)
     asked = asked_of_source(shape, engine, gpus=many, context=overrides.context, parallel=overrides.parallel)
     found = Fit(shape, asked, Room(memory, many))

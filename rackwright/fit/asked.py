@@ -49,6 +49,9 @@ class Room:
         return self.gpus == 0
 
 
+ALONE = Widths()
+
+
 @dataclass(frozen=True)
 class Asked:
     """How one replica is to run."""
@@ -61,7 +64,7 @@ class Asked:
     whole: int | None = None
     """How many of them must have room for all of `context` at the same time. None: what the engine insists on; for
     llama.cpp all, for vLLM one: it lets the others wait."""
-    widths: Widths = Widths()
+    widths: Widths = ALONE
     share: float = 0.9
     """Of a GPU's memory that vLLM takes."""
     cache: int | None = None
@@ -81,8 +84,8 @@ class Asked:
     uncertain: str | None = None
     """Why these settings aren't understood here well enough to tell; None: they are."""
     full_windows: bool = False
-    """Whether layers with a window keep all tokens nevertheless (vLLM's --disable-hybrid-kv-cache-manager, llama.cpp's
-    --swa-full)."""
+    """Whether layers with a window keep all tokens nevertheless: vLLM's --disable-hybrid-kv-cache-manager,
+    llama.cpp's --swa-full."""
 
     @property
     def must_hold(self) -> int:

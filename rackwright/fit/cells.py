@@ -23,9 +23,7 @@ def batch_of(asked: Asked, room: Room) -> int:
 def need(shape: ModelShape, asked: Asked, room: Room, context: int, sequences: int) -> int:
     """Return the bytes on the GPU that has the most: whole layers are dealt out to them."""
     gpus = max(room.gpus, 1)
-    return sum(
-        -(-layers.count // gpus) * _layer(layers, asked, room, context) * sequences for layers in shape.layers
-    )
+    return sum(-(-layers.count // gpus) * _layer(layers, asked, room, context) * sequences for layers in shape.layers)
 
 
 def token_size(layers: Layers, asked: Asked) -> float:

@@ -20,7 +20,7 @@ class Change:
     fit: Fit
     """How it fits then."""
     loss: int
-    """0: half of what was asked for and more is left · 1: the model, its cache or its place changes · 2: less is left."""
+    """0: at least half of what was asked for is left · 1: the model, its cache or its place changes · 2: less is left."""
 
 
 def changes(fit: Fit) -> tuple[Change, ...]:

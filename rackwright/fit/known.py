@@ -10,17 +10,17 @@ from functools import cache
 from rackwright.fit.asked import Asked, Room
 from rackwright.fit.fit import Fit
 from rackwright.fit.published import PUBLISHED, Published
+from rackwright.launch import Widths
 from rackwright.shape.config import shape_of
 from rackwright.shape.safetensors import Tensor
 from rackwright.shape.shape import ModelShape
-from rackwright.launch import Widths
 
 CONTEXT = 8192
 """Tokens that a request must have room for at least, for a model to count as served."""
 PARALLEL = 64
 _BITS = {"bf16": 16.0, "fp8": 8.0, "4-bit": 4.15625}
-"""A parameter of all but the vocabulary, which stays in 16 bits; 4-bit: AWQ or GPTQ in groups of 128, each with a scale
-of 16 bits and a zero point of 4."""
+"""A parameter of all but the vocabulary, which stays in 16 bits; 4-bit: AWQ or GPTQ in groups of 128, each with a
+scale of 16 bits and a zero point of 4."""
 Q4_K_M = 4.85
 """Bits a parameter of a GGUF file of that name, all in all (llama.cpp, tools/quantize/README.md: 4.89 for Llama 3.1
 8B, 4.83 for 70B)."""
@@ -122,7 +122,10 @@ def _tensors(one: Published, bits: float) -> tuple[Tensor, ...]:
     ends = {"model.embed_tokens.weight": table} | ({} if tied else {"lm_head.weight": table})
     return (
         *(Tensor(name, "BF16", count, 2 * count) for name, count in ends.items()),
-        *(Tensor(name, "BF16" if bits == 16 else "packed", count, round(count * size)) for name, count in parts.items()),
+        *(
+            Tensor(name, "BF16" if bits == 16 else "packed", count, round(count * size))
+            for name, count in parts.items()
+        ),
     )
 
 

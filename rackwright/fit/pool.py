@@ -70,7 +70,7 @@ def pool_of(shape: ModelShape, asked: Asked, room: Room) -> Pool | None:
     base = tuple(_group(layers, asked, room) for layers in shape.layers if layers.kind != "none" and layers.count)
     if not base:
         return None
-    groups = _dealt(_alike(_aligned(_joined(base), room)))
+    groups = _dealt(_alike(_aligned(_joined(base))))
     return Pool(groups, max(group.layers * group.page for group in groups), _in_flight(asked, room))
 
 
@@ -137,7 +137,7 @@ def _joined(groups: Sequence[Group]) -> tuple[Group, ...]:
     return tuple(replace(group, layers=count) for group, count in counts.items())
 
 
-def _aligned(groups: tuple[Group, ...], room: Room) -> tuple[Group, ...]:
+def _aligned(groups: tuple[Group, ...]) -> tuple[Group, ...]:
     """Beside states, blocks of attention become as long as it takes to be as large as a state, which is padded."""
     largest = max((group.page for group in groups if group.kind == "state"), default=0)
     attention = next((group for group in groups if group.kind != "state"), None)
@@ -172,7 +172,7 @@ def _of_one_kind(groups: Sequence[Group]) -> bool:
 
 
 def _dealt(groups: tuple[Group, ...]) -> tuple[Group, ...]:
-    """Groups get the same number of layers, that of the smallest kind; or of the largest, where it isn't much more."""
+    """Groups get the same number of layers: that of the smallest kind, or of the largest where it isn't much more."""
     if len(groups) == 1:
         return groups
     if _of_one_kind(groups):
@@ -181,6 +181,4 @@ def _dealt(groups: tuple[Group, ...]) -> tuple[Group, ...]:
         return (replace(groups[0], layers=1, page=whole),)
     fewest, most = min(group.layers for group in groups), max(group.layers for group in groups)
     size = most if most < fewest * 1.5 else fewest
-    return tuple(
-        replace(group, layers=size) for group in groups for _ in range(-(-group.layers // size))
-    )
+    return tuple(replace(group, layers=size) for group in groups for _ in range(-(-group.layers // size)))

@@ -37,7 +37,7 @@ def _llama_cpp(shape: ModelShape, room: Room) -> int:
 
 def _vllm(shape: ModelShape, asked: Asked) -> int:
     """Vocabulary, attention and networks are cut by the tensor width; norms and routers aren't, and each GPU has keys
-    and values of at least one head (vllm/model_executor/layers/linear.py, QKVParallelLinear; vocab_parallel_embedding).
+    and values of at least one head (vllm/model_executor/layers/linear.py: QKVParallelLinear).
     The first stage of a pipeline has the embedding, the last the output."""
     loaded, tensor, stages = _loaded(shape, asked), asked.widths.tensor, asked.widths.pipeline
     ends = loaded.embedding + loaded.head
@@ -58,14 +58,14 @@ def _stage(size: int, depth: int, stages: int) -> int:
 
 
 def _loaded(shape: ModelShape, asked: Asked) -> Weights:
-    """The weights as vLLM has them: wide numbers become those it computes with, and `--quantization` makes all but the
-    vocabulary smaller."""
+    """The weights as vLLM has them: wide numbers become those it computes with, and `--quantization` makes all but
+    the vocabulary smaller."""
     weights = shape.weights
     wide = sum(weights.stored.get(kind, 0) for kind in _WIDE)
     narrowed = 1.0
     if weights.total and wide > weights.total / 2:
         narrowed = number_size(asked.type) / 4.0
-    factor = narrowed * _made_smaller(shape, asked, narrowed)
+    factor = narrowed * _made_smaller(shape, asked)
     ends = weights.embedding + weights.head
     return Weights(
         total=round((weights.total - ends) * factor) + round(ends * narrowed),
@@ -77,7 +77,7 @@ def _loaded(shape: ModelShape, asked: Asked) -> Weights:
     )
 
 
-def _made_smaller(shape: ModelShape, asked: Asked, narrowed: float) -> float:
+def _made_smaller(shape: ModelShape, asked: Asked) -> float:
     size = _QUANTIZED.get(asked.quantization or "")
     if size is None or shape.quantization:
         return 1.0

@@ -48,7 +48,7 @@ def shape_of(files: Iterable[File], web: Web, token: Secret | None) -> ModelShap
 
 
 def read_remote(files: Mapping[str, tuple[str, int]], web: Web, token: Secret | None) -> ModelShape:
-    """Given path → URL and bytes of a model's files, return its shape. Raise RackwrightError if a server gives none."""
+    """Given path → URL and bytes of a model's files, return its shape. Raise RackwrightError without an answer."""
     return read_shape({path: WebSource(web, url, size, token) for path, (url, size) in files.items()})
 
 

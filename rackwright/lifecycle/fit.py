@@ -75,7 +75,7 @@ def ask(remote: Remote, hosts: tuple[str, ...]) -> tuple[dict[str, Memory], dict
 
 
 def memory_of(hardware: Hardware) -> Memory:
-    """Return the memory of a host's GPUs, where a driver tells, and its own. MIG is cut, so such a card isn't taken."""
+    """Return the memory of a host's GPUs, where a driver tells, and its own. A card that MIG cut is none of them."""
     cards = hardware.report.gpus if hardware.report else ()
     return Memory(min((card.memory for card in cards if not card.mig), default=None), hardware.memory or None)
 
@@ -83,7 +83,7 @@ def memory_of(hardware: Hardware) -> Memory:
 def fit_fleet(
     fleet: Fleet, lock: Lock, memories: Mapping[str, Memory], *, overrides: Overrides = AS_WRITTEN
 ) -> tuple[Placed, ...]:
-    """Given hosts with their memory, return how each of their replicas fits; alike ones once, in the fleet's order."""
+    """Given hosts with their memory, return how their replicas fit: alike ones once, in the fleet's order."""
     found: list[Placed] = []
     for host, memory in memories.items():
         for placed in fit_host(fleet, lock, host, memory, overrides=overrides):

@@ -91,7 +91,9 @@ def _why(placed: Placed) -> str:
     if fit.refused:
         return fit.refused
     takes = f"{size(fit.weights)} of weights, about {size(fit.overhead)} beside them"
-    cache = f", {size(fit.cache)} of cache for {fit.asked.must_hold} x {fit.asked.context} tokens" if fit.cache else ""
+    cache = (
+        f", {size(fit.cache)} of cache for {fit.asked.must_hold} x {fit.asked.context} tokens" if fit.cache else ""
+    )
     where = "each GPU gives" if placed.gpus else "the host has for it"
     return f"{takes}{cache}; {where} {size(fit.budget)}"
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from rackwright.errors import FleetError, Problem, RackwrightError, UsageError
 from rackwright.fit.asked import Asked, Engine
 from rackwright.fleet.source import FileSource, HubSource, WebSource, parse_source
-from rackwright.shape.shape import ModelShape
 from rackwright.launch import Widths
+from rackwright.shape.shape import ModelShape
 
 if TYPE_CHECKING:
     from rackwright.fleet.fleet import Fleet
@@ -44,7 +44,7 @@ def shape_of_source(written: str, fleet: Fleet | None, engine: Engine | None) ->
 def asked_of_source(
     shape: ModelShape, engine: Engine, *, gpus: int, context: int | None, parallel: int | None
 ) -> Asked:
-    """Return what is asked of it, where nothing else is said: 8192 tokens a request, or as many as it is trained for."""
+    """Return what is asked of it; where nothing is said 8192 tokens a request, or as many as it is trained for."""
     devices = max(gpus, 1)
     return Asked(
         engine,

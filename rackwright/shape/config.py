@@ -17,7 +17,9 @@ LIMIT = 4 * 2**20
 
 _NESTED = ("text_config", "llm_config", "language_config")
 """Where a model of several kinds of input has its language model."""
-_EMBEDDING = re.compile(r"(^|\.)(embed_tokens|word_embeddings|tok_embeddings|wte|embed_in)\.weight$|^backbone\.embeddings\.")
+_EMBEDDING = re.compile(
+    r"(^|\.)(embed_tokens|word_embeddings|tok_embeddings|wte|embed_in)\.weight$|^backbone\.embeddings\."
+)
 _HEAD = re.compile(r"(^|\.)(lm_head|embed_out|output)\.weight$")
 _GROUPED = re.compile(r"\.(k_proj|v_proj)\.")
 _REPLICATED = re.compile(r"norm|\.(q_a_proj|kv_a_proj_with_mqa|gate|router)\.")

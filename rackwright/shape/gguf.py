@@ -180,6 +180,6 @@ def _tensor(reader: _Reader) -> Tensor:
     reader.skip(8)
     elements = prod(dimensions)
     if kind not in _BLOCKS or elements >= 2**53:
-        raise ShapeError(f"has the tensor {ascii(name[:80])} of a type ({kind}) or size that isn't known here")
+        raise ShapeError(f"has the tensor {name[:80]!a} of a type ({kind}) or size that isn't known here")
     called, block, size = _BLOCKS[kind]
     return Tensor(name, called, elements, -(-elements // block) * size)

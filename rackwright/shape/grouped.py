@@ -19,7 +19,9 @@ def head_dimension(text: Values) -> int:
     return text.number("hidden_size") // heads
 
 
-def grouped(text: Values, kinds: Sequence[Kind], *, key: int | None = None, heads: int | None = None) -> tuple[Layers, ...]:
+def grouped(
+    text: Values, kinds: Sequence[Kind], *, key: int | None = None, heads: int | None = None
+) -> tuple[Layers, ...]:
     """Return the layers of these kinds, each with the same heads."""
     dimension = key or head_dimension(text)
     many = heads or text.number("num_key_value_heads", "num_kv_heads", otherwise=text.number("num_attention_heads"))

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from rackwright.shape.config import LIMIT, shape_of
 from rackwright.shape.gguf import read_gguf
 from rackwright.shape.gguf_shape import shape_of_gguf
-from rackwright.shape.safetensors import read_safetensors
+from rackwright.shape.safetensors import Tensor, read_safetensors
 from rackwright.shape.shape import ModelShape, Weights
 from rackwright.shape.source import ShapeError, Source, exactly
 
@@ -58,7 +58,7 @@ def _gguf(files: Mapping[str, Source], paths: list[str]) -> ModelShape:
 def _safetensors(files: Mapping[str, Source], paths: list[str]) -> ModelShape:
     if not paths:
         raise ShapeError("it has no weights")
-    tensors = []
+    tensors: list[Tensor] = []
     for path in paths:
         try:
             tensors += read_safetensors(files[path])

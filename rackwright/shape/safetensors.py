@@ -18,6 +18,7 @@ LIMIT = 100 * 10**6
 FIRST = 256 * 2**10
 """Bytes that are read at once at first: the whole header of most files."""
 TENSORS = 500_000
+DIMENSIONS = 16
 NESTED = 16
 """Levels; a header has three."""
 
@@ -76,19 +77,23 @@ def _tensors(header: dict[str, object], room: int) -> Iterator[Tensor]:
         if name == "__metadata__":
             continue
         fields = told if isinstance(told, dict) else {}
-        kind, offsets, dimensions = fields.get("dtype"), fields.get("data_offsets"), fields.get("shape")
-        if not (isinstance(kind, str) and _numbers(offsets, 2) and _numbers(dimensions)):
-            raise ShapeError("has a header that describes its tensors otherwise than the format does")
+        kind, offsets, dimensions = fields.get("dtype"), _numbers(fields.get("data_offsets")), fields.get("shape")
+        if not isinstance(kind, str) or len(offsets) != 2:
+            raise _strange()
         first, end = offsets
         if not first <= end <= room:
             raise ShapeError("has a tensor that ends outside the file")
-        yield Tensor(name, kind[:24], prod(dimensions), end - first)
+        yield Tensor(name, kind[:24], prod(_numbers(dimensions)), end - first)
 
 
-def _numbers(value: object, count: int | None = None) -> bool:
-    return (
-        isinstance(value, list)
-        and len(value) <= 16
-        and count in (None, len(value))
-        and all(isinstance(number, int) and 0 <= number < 2**53 for number in value)
-    )
+def _numbers(value: object) -> list[int]:
+    """Return a short list of numbers. Raise ShapeError if it is none."""
+    if not isinstance(value, list) or len(value) > DIMENSIONS:
+        raise _strange()
+    if not all(isinstance(number, int) and 0 <= number < 2**53 for number in value):
+        raise _strange()
+    return [int(number) for number in value]
+
+
+def _strange() -> ShapeError:
+    return ShapeError("has a header that describes its tensors otherwise than the format does")

@@ -21,7 +21,7 @@ Tokens = Annotated[int, Field(ge=1, le=2**31)]
 
 
 class State(Stored):
-    """What a layer without a cache that grows keeps of one sequence: a convolution's last inputs, a recurrent state."""
+    """What a layer whose cache doesn't grow keeps of one sequence: a convolution's last inputs, a recurrent state."""
 
     channels: Count = 0
     """Of the convolution; they are divided by the tensor width."""

@@ -1,4 +1,4 @@
-"""Tiny models of many architectures, as their config.json says it: small enough that vLLM loads dummy weights for each.
+"""Tiny models of many architectures, as their config.json has them: vLLM loads dummy weights for each in seconds.
 
 The proportions that decide about the cache are real: few key heads, windows, latents, states.
 """
