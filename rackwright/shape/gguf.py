@@ -20,9 +20,9 @@ Value = Scalar | tuple[Scalar, ...]
 CHUNK = 2**20
 """Bytes that are read at once at first; then twice as many each time, up to `LONGEST`."""
 LONGEST = 8 * 2**20
-LIMIT = 256 * 2**20
+LIMIT = 64 * 2**20
 """Bytes of a header: a large vocabulary takes about 16 MB."""
-KEYS = 10_000
+KEYS = 1000
 STRING = 2**20
 """Bytes of a string that is read; chat templates have some kB."""
 KEPT = 4096
