@@ -14,6 +14,7 @@ import re
 import ssl
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from urllib.parse import unquote, urlsplit
@@ -46,6 +47,10 @@ class StandInHub:
         """Whether HEAD is allowed."""
         self.ranges = True
         """Whether parts of files are given."""
+        self.generous = False
+        """Whether a part is followed by all the rest."""
+        self.sent = 0
+        """Bytes of bodies."""
         self.cut = 0
         """Bytes that bodies end too early."""
         self.redirect: str | None = None
@@ -127,7 +132,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(404, b"")
         elif self.hub.ranges and (asked := re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))):
             first, last = int(asked[1]), min(int(asked[2]), len(content) - 1)
-            self._send(206, content[first : last + 1], {"Content-Range": f"bytes {first}-{last}/{len(content)}"})
+            part = content[first:] if self.hub.generous else content[first : last + 1]
+            self._send(206, part, {"Content-Range": f"bytes {first}-{last}/{len(content)}"})
         else:
             self._send(200, content)
 
@@ -138,7 +144,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(body[: len(body) - self.hub.cut] if status == 200 else body)
+            self._write(body[: len(body) - self.hub.cut] if status == 200 else body)
+
+    def _write(self, body: bytes) -> None:
+        # One who wants no more of it hangs up.
+        with suppress(ConnectionError):
+            for first in range(0, len(body), 2**16):
+                self.wfile.write(body[first : first + 2**16])
+                self.hub.sent += min(2**16, len(body) - first)
 
     def log_message(self, format: str, *args: object) -> None:
         pass

@@ -20,7 +20,7 @@ class Change:
     fit: Fit
     """How it fits then."""
     loss: int
-    """0: at least half of what was asked for is left · 1: the model, its cache or its place changes · 2: less is left."""
+    """0: half of what was asked for is left, or more · 1: model, cache or place change · 2: less is left."""
 
 
 def changes(fit: Fit) -> tuple[Change, ...]:
@@ -43,6 +43,7 @@ def memory_that_fits(fit: Fit) -> int | None:
 
 
 def _candidates(fit: Fit) -> Iterator[Change]:
+    yield from _larger_cache(fit)
     yield from _fewer(fit)
     yield from _shorter(fit)
     yield from _smaller_cache(fit)
@@ -76,6 +77,14 @@ def _shorter(fit: Fit) -> Iterator[Change]:
     if low * STEP >= SHORTEST:
         loss = 0 if low * STEP * 2 >= asked else 2
         yield Change(f"context: {low * STEP} instead of {asked}", _with_context(fit, low * STEP), loss)
+
+
+def _larger_cache(fit: Fit) -> Iterator[Change]:
+    """Where the cache is said outright, and what is said is too little."""
+    said, need = fit.asked.cache, fit.cache
+    if said is not None and need is not None and need > said:
+        changed = replace(fit, asked=replace(fit.asked, cache=need))
+        yield Change(f"cache: {-(-need // 2**20)}MiB instead of {said // 2**20}MiB", changed, 0)
 
 
 def _with_context(fit: Fit, context: int) -> Fit:

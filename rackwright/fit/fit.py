@@ -116,6 +116,8 @@ class Fit:
         if self.unknown:
             return None
         most = self.shape.context or LONGEST
+        if self._holds(most):
+            return most
         low, high = 0, most // STEP
         while low < high:
             middle = -(-(low + high) // 2)

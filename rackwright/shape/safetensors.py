@@ -14,8 +14,8 @@ from math import prod
 from rackwright.shape.source import ShapeError, Source, exactly
 
 LIMIT = 10 * 2**20
-"""Bytes of a header: about 80,000 tensors, and what they may grow to in memory stays within some hundred MB. The format
-allows ten times as many."""
+"""Bytes of a header: about 80,000 tensors, and what they may grow to in memory stays within some hundred MB. The
+format allows ten times as many."""
 FIRST = 256 * 2**10
 """Bytes that are read at once at first: the whole header of most files."""
 TENSORS = 100_000

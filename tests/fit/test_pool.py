@@ -63,7 +63,9 @@ def test_blocks_are_taken_whole():
     assert need(Asked("vllm", context=4097)) == (4096 + 128) * 128 * 1024
 
 
-@pytest.mark.parametrize(("kind", "size"), [("fp8", 1), ("fp8_e5m2", 1), ("auto", 2), ("bfloat16", 2), ("float32", 4)])
+@pytest.mark.parametrize(
+    ("kind", "size"), [("fp8", 1), ("fp8_e5m2", 1), ("auto", 2), ("bfloat16", 2), ("float32", 4)]
+)
 def test_types_of_the_cache(kind: str, size: int):
     assert need(Asked("vllm", context=4096, key_type=kind)) == 4096 * 64 * 1024 * size
 

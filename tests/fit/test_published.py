@@ -66,7 +66,7 @@ def per_token(shape: ModelShape, *, windows: bool = False) -> int | None:
         (published("Llama-3.1-70B"), 320 * 1024),
         (published("Qwen3-8B"), 144 * 1024),
         (published("Qwen3-32B"), 256 * 1024),
-        # vllm, issue 21348: on each of four GPUs, with one head of four, 8.11 GiB held 178,880 tokens: 1.2 % more each.
+        # vllm, issue 21348: on each of four GPUs, one head each, 8.11 GiB held 178,880 tokens: 1.2 % more.
         (published("Qwen3-235B-A22B"), 4 * 48_128),
         (published("Mistral-Small-24B"), 160 * 1024),
         (of_config(MISTRAL_7B), 128 * 1024),

@@ -25,7 +25,10 @@ def safetensors(tensors: Mapping[str, tuple[str, Sequence[int]]]) -> bytes:
 
 
 def gguf(
-    metadata: Mapping[str, object], tensors: Mapping[str, tuple[int, Sequence[int]]] | None = None, *, version: int = 3
+    metadata: Mapping[str, object],
+    tensors: Mapping[str, tuple[int, Sequence[int]]] | None = None,
+    *,
+    version: int = 3,
 ) -> bytes:
     """Given metadata, and name → number of a type and dimensions, return a file's header."""
     tensors = tensors or {}

@@ -58,7 +58,11 @@ def test_without_shared_heads_each_has_its_own():
         ({"model_type": "cohere2", "sliding_window": 4096, "sliding_window_pattern": 4}, {"sliding": 3, "full": 1}),
         ({"model_type": "gpt_oss", "sliding_window": 128}, {"sliding": 2, "full": 2}),
         (
-            {"model_type": "llama", "sliding_window": 9, "layer_types": ["full_attention"] * 3 + ["sliding_attention"]},
+            {
+                "model_type": "llama",
+                "sliding_window": 9,
+                "layer_types": ["full_attention"] * 3 + ["sliding_attention"],
+            },
             {"full": 3, "sliding": 1},
         ),
         ({"model_type": "llama4_text", "attention_chunk_size": 8192}, {"chunked": 3, "full": 1}),

@@ -22,7 +22,7 @@ def test_what_is_no_number_is_told(value: object):
 
 
 def test_what_is_missing_is_named():
-    with pytest.raises(ShapeError, match="doesn't say p.heads"):
+    with pytest.raises(ShapeError, match=r"doesn't say p\.heads"):
         VALUES.number("heads")
 
 
