@@ -127,8 +127,9 @@ def _doubt(shape: ModelShape | None, memory: int | None, replica: Replica) -> st
     if shape is None:
         return "the lock has no shape of it; rackwright lock reads it"
     if memory is None:
-        of = "the memory of its GPUs isn't known before a driver runs" if replica.gpus else "its memory isn't known"
-        return f"{of}; rackwright fit --gpu tells for a card"
+        if replica.gpus:
+            return "the memory of its GPUs isn't known before a driver runs; rackwright fit --gpu tells for a card"
+        return "the host's memory isn't known; rackwright fit --ram tells for a size"
     return None
 
 
