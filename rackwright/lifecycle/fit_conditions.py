@@ -94,8 +94,8 @@ def _why(placed: Placed) -> str:
     cache = (
         f", {size(fit.cache)} of cache for {fit.asked.must_hold} x {fit.asked.context} tokens" if fit.cache else ""
     )
-    where = "each GPU gives" if placed.gpus else "the host has for it"
-    return f"{takes}{cache}; {where} {size(fit.budget)}"
+    gives = f"each GPU gives {size(fit.budget)}" if placed.gpus else f"the host has {size(fit.budget)} for it"
+    return f"{takes}{cache}; {gives}"
 
 
 def _should(placed: Placed) -> str | None:
