@@ -18,6 +18,8 @@ from rackwright.lab import artefacts, paths
 VERSION = "0.32.0"
 PYTHON = "/opt/python3.11/bin/python3.11"
 """Where hosts have the interpreter that is mounted into them."""
+SETUP = "echo /opt/python3.11/lib >/etc/ld.so.conf.d/python3.11.conf && ldconfig"
+"""What root does on such a host: the interpreter may have been built with its library apart."""
 _HERE = Path(__file__).parent
 _TEMPLATE = 1
 """Raised when what is made here changes without its requirements."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rackwright.lab import artefacts, vllm
-from rackwright.lab.fleet_file import BASELINE
-from rackwright.lab.hosts import LabFleet
+from rackwright.lab.fleet_file import BASELINE, DOMAIN
+from rackwright.lab.hosts import Lab, LabFleet
+from tests.lab.labs import fresh_lab
 from tests.lab.operator import Operator
 
 RUNTIME = """\
@@ -23,10 +26,19 @@ hosts:
 {hosts}
 models:
 {models}
-gateway: {{on: [gate1], domain: llm.lab.internal}}
+gateway: {{on: [gate1], domain: {domain}}}
 firewall: {{admin_from: [{controller}/32], clients_from: [{subnet}]}}
 rollout: {{max_unavailable: 1, drain: 30s, soak: 2s}}
 """
+
+
+@contextmanager
+def vllm_lab(name: str, *hosts: str) -> Iterator[Lab]:
+    """A lab whose hosts have the interpreter that vLLM's wheels are for."""
+    with fresh_lab(name, *hosts, volumes=vllm.ensure(lambda _: None).mounts) as lab:
+        for host in hosts:
+            lab.exec(host, vllm.SETUP)
+        yield lab
 
 
 def runtime(more: str = "") -> str:
@@ -53,6 +65,7 @@ def vllm_operator(folder: Path, fleet: LabFleet, models: str) -> Operator:
             baseline=BASELINE,
             hosts="\n".join(f"  {host}: {{address: {address}}}" for host, address in fleet.hosts.items()),
             models=models,
+            domain=DOMAIN,
             controller=fleet.controller,
             subnet=fleet.subnet,
         )
