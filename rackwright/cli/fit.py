@@ -128,7 +128,8 @@ def _of_fleet(
     lock = read_lock(fleet.beside("lock"))
     require_match(fleet, lock)
     wanted = set(models or fleet.file.models)
-    hosts = tuple(dict.fromkeys(replica.host for replica in fleet.replicas if replica.model in wanted))
+    placed_on = (replica.hosts for replica in fleet.replicas if replica.model in wanted)
+    hosts = tuple(dict.fromkeys(host for several in placed_on for host in several))
     memories, unreachable = _memories(context, hosts, gpu, ram)
     placed = fit_fleet(fleet, lock, memories, overrides=overrides)
     return tuple(one for one in placed if one.model in wanted), unreachable

@@ -42,7 +42,7 @@ class Room:
     memory: int
     """Bytes of one of its GPUs; of the host's memory that it may take, where it has none."""
     gpus: int = 1
-    """0: it runs on the host's processor."""
+    """On each of its hosts; 0: it runs on the processor."""
 
     @property
     def on_cpu(self) -> bool:

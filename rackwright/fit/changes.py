@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from rackwright.fit.asked import Room
 from rackwright.fit.fit import SHORTEST, STEP, Fit
 from rackwright.fit.weights import weights_per_gpu
-from rackwright.launch import Widths
 
 _WIDER = (2, 4, 8, 16)
 
@@ -105,7 +104,7 @@ def _wider(fit: Fit, *, all_of_them: bool = False) -> Iterator[Change]:
     """The smallest number of GPUs with which it fits, or every number."""
     now = fit.room.gpus
     for gpus in _WIDER if now else ():
-        if gpus <= now:
+        if gpus <= now or gpus % now:
             continue
         widened = _over(fit, gpus)
         if widened is not None and (all_of_them or widened.fits):
@@ -115,11 +114,12 @@ def _wider(fit: Fit, *, all_of_them: bool = False) -> Iterator[Change]:
 
 
 def _over(fit: Fit, gpus: int) -> Fit | None:
-    """The same over so many GPUs of one host; None: its heads can't be divided so."""
+    """The same with so many GPUs on each of its hosts; None: its heads can't be divided so."""
     room = Room(fit.room.memory, gpus)
     if fit.asked.engine == "llama_cpp":
         return replace(fit, room=room)
-    widened = replace(fit, room=room, asked=replace(fit.asked, widths=Widths(tensor=gpus)))
+    widths = replace(fit.asked.widths, tensor=fit.asked.widths.tensor * gpus // fit.room.gpus)
+    widened = replace(fit, room=room, asked=replace(fit.asked, widths=widths))
     return None if widened.refused else widened
 
 

@@ -52,7 +52,7 @@ class Placed:
     replicas: tuple[str, ...]
     """Their addresses, HOST/MODEL@N."""
     gpus: int
-    """Of each; 0: they run on the processor."""
+    """Of each, on each of its hosts; 0: they run on the processor."""
     fit: Fit | None
     """None: it can't be told, see `doubt`."""
     doubt: str | None = None
@@ -91,7 +91,8 @@ def fit_fleet(
             if alike is None:
                 found.append(placed)
             else:
-                found[found.index(alike)] = replace(alike, replicas=alike.replicas + placed.replicas)
+                both = dict.fromkeys((*alike.replicas, *placed.replicas))
+                found[found.index(alike)] = replace(alike, replicas=tuple(both))
     order = list(fleet.file.models)
     return tuple(sorted(found, key=lambda placed: order.index(placed.model)))
 
@@ -99,9 +100,12 @@ def fit_fleet(
 def fit_host(
     fleet: Fleet, lock: Lock, host: str, memory: Memory, *, overrides: Overrides = AS_WRITTEN
 ) -> Iterator[Placed]:
-    """Yield how each replica on this host fits. Those on the processor share its memory, in the fleet's order."""
+    """Yield how each replica on this host fits, or its part of one over several hosts.
+
+    Those on the processor share its memory, in the fleet's order.
+    """
     left = max(memory.ram - SYSTEM, 0) if memory.ram is not None else None
-    for replica in fleet.replicas_on(host):
+    for replica in fleet.parts_on(host):
         room = memory.gpu if replica.gpus else left
         placed = _placed(fleet, lock, replica, room, overrides)
         yield placed
@@ -120,7 +124,13 @@ def _placed(fleet: Fleet, lock: Lock, replica: Replica, memory: int | None, over
 
 def _asked(fleet: Fleet, replica: Replica, overrides: Overrides) -> Asked:
     model = fleet.file.models[replica.model]
-    return asked_of(model, gpus=replica.gpus, context=overrides.context, parallel=overrides.parallel)
+    return asked_of(
+        model,
+        gpus=replica.gpus,
+        hosts=len(replica.hosts),
+        context=overrides.context,
+        parallel=overrides.parallel,
+    )
 
 
 def _doubt(shape: ModelShape | None, memory: int | None, replica: Replica) -> str | None:

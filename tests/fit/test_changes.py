@@ -8,6 +8,7 @@ import pytest
 from rackwright.fit.asked import Asked, Room
 from rackwright.fit.changes import changes, memory_that_fits
 from rackwright.fit.fit import Fit
+from rackwright.launch import Widths
 from rackwright.shape.shape import Weights
 from tests.fit.shapes import GIB, plain
 
@@ -67,6 +68,13 @@ def test_more_gpus_are_as_few_as_it_takes():
     assert "gpus: 2 instead of 1" in whats(found)
     assert not any("gpus: 4" in what for what in whats(found))
     assert not any("gpus" in what for what in whats(fit(LLAMA_CPP, Room(12 * GIB, 0))))
+
+
+def test_more_gpus_on_each_of_several_hosts_keep_its_stages():
+    over = replace(VLLM, widths=Widths(tensor=1, pipeline=2))
+    (wider,) = [one for one in changes(fit(over, Room(12 * GIB))) if one.what.startswith("gpus")]
+    assert wider.what == "gpus: 2 instead of 1"
+    assert wider.fit.asked.widths == Widths(tensor=2, pipeline=2)
 
 
 def test_gpus_that_heads_do_not_divide_by_are_not_offered():

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from rackwright.lab.hosts import Lab, LabFleet
@@ -16,12 +13,12 @@ HUGE = 16_000_000
 
 
 @pytest.fixture(scope="module")
-def too_large(lab_fleet: LabFleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+def too_large(lab_fleet: LabFleet, tmp_path_factory: pytest.TempPathFactory) -> Operator:
     made = operator(tmp_path_factory.mktemp("fit"), lab_fleet)
     written = made.path.read_text()
     (context,) = [line.strip() for line in written.splitlines() if line.strip().startswith("context:")]
     made.edit(context, f"context: {HUGE}")
-    yield made
+    return made
 
 
 def test_apply_and_plan_refuse_it_with_what_would_fit(too_large: Operator, lab: Lab):

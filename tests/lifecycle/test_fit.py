@@ -67,6 +67,21 @@ def test_replicas_that_are_alike_are_told_once(tmp_path: Path):
     assert one.fit.fits
 
 
+def test_a_replica_over_several_hosts_has_a_part_on_each(tmp_path: Path):
+    fleet = fleet_of(tmp_path, 2, gpu2=["other@1"])
+    over = replace(fleet.replicas[0], members=("gpu1", "gpu2"))
+    fleet = replace(fleet, replicas=(over,))
+    memories = {"gpu1": Memory(24 * GIB, None), "gpu2": Memory(24 * GIB, None)}
+    (placed,) = fit_fleet(fleet, lock_of(fleet, plain()), memories)
+    assert (placed.replicas, placed.gpus) == (("gpu1/assistant@1",), 2)
+    assert placed.fit
+    assert (placed.fit.asked.widths.tensor, placed.fit.asked.widths.pipeline) == (2, 2)
+    one, two = fit_fleet(fleet, lock_of(fleet, plain()), {**memories, "gpu2": Memory(8 * GIB, None)})
+    assert one.fit
+    assert two.fit
+    assert (one.fit.room.memory, two.fit.room.memory) == (24 * GIB, 8 * GIB)
+
+
 def test_replicas_on_the_processor_share_its_memory(tmp_path: Path):
     fleet = fleet_of(tmp_path, 0, 0, runtime=LLAMA_CPP)
     lock = lock_of(fleet, plain())

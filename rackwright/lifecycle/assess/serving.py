@@ -24,6 +24,7 @@ class Wanted:
 
     model: str
     gpus: int
+    """On each of its hosts."""
     asked: Asked
     shape: ModelShape | None
     """None: there is no lock yet, or it has none."""
@@ -49,11 +50,11 @@ def wanted_of(fleet: Fleet, lock: Lock | None, host: str) -> tuple[Wanted, ...]:
 
 def _wanted(fleet: Fleet, lock: Lock | None, host: str, name: str) -> Wanted:
     replicas = fleet.replicas_of(name)
-    here = [replica for replica in replicas if replica.host == host]
-    gpus = (here or replicas)[0].gpus
+    here = [replica for replica in replicas if host in replica.hosts]
+    one = (here or replicas)[0]
     locked = lock.models.get(name) if lock else None
-    asked = asked_of(fleet.file.models[name], gpus=gpus)
-    return Wanted(name, gpus, asked, locked.shape if locked else None, bool(here))
+    asked = asked_of(fleet.file.models[name], gpus=one.gpus, hosts=len(one.hosts))
+    return Wanted(name, one.gpus, asked, locked.shape if locked else None, bool(here))
 
 
 def verdicts(wanted: tuple[Wanted, ...], hardware: Hardware) -> Iterator[Verdict]:
