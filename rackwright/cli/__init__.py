@@ -14,6 +14,7 @@ COMMANDS = {
     "trust": "Show the hosts' SSH keys and pin them.",
     "lock": "Resolve models, runtimes, drivers and ports into the lock.",
     "check": "Check fleet file, lock and hosts, changing nothing.",
+    "fit": "Tell whether models fit where they are placed.",
     "assess": "Tell what hosts have and lack, before anything is installed.",
     "plan": "Show what apply would change.",
     "apply": "Bring the hosts to what fleet file and lock say.",
