@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from rackwright.fleet.sections.forms import Hosts
+from rackwright.fleet.sections.objectives import Objectives
 from rackwright.fleet.source import Source
 from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
 from rackwright.values import Frozen, ServedName
@@ -28,3 +29,5 @@ class Model(Frozen):
     """What clients may ask for."""
     context: Annotated[int, Field(ge=128, le=16_777_216)]
     """Tokens that one request may use, prompt and answer together."""
+    objectives: Objectives | None = None
+    """What its service must keep to: tried by `verify --full` and `bench`."""
