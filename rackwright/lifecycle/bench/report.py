@@ -67,8 +67,8 @@ class _Report(Stored):
 def parse_report(text: str, load: Load) -> Step:
     """Given guidellm's report (0.8) of this load, return the step. Raise RackwrightError if it is none.
 
-    Each request's times are guidellm's own; percentiles are ours, all by one rule (`spread`): guidellm weighs the time
-    per token by tokens, and would so count the requests more than once.
+    Each request's times are guidellm's own; percentiles are ours, all by one rule (`spread`): guidellm weighs the
+    time per token by tokens, and would so count a request more than once.
     """
     try:
         found = _Report.model_validate_json(text).benchmarks[0]
@@ -119,8 +119,8 @@ def rank(percent: int, count: int) -> int:
 def _interval(percent: int, ordered: Sequence[float]) -> tuple[float, float] | None:
     """Return where the percentile lies with at least CHANCE, by order statistics alone, whatever the distribution
     (Hahn and Meeker, Statistical Intervals, 5.2); None if there are too few to tell."""
-    share, count = percent / 100, len(ordered)
-    chances = [math.comb(count, k) * share**k * (1 - share) ** (count - k) for k in range(count + 1)]
+    count = len(ordered)
+    chances = [_binomial(k, count, percent / 100) for k in range(count + 1)]
     below, low = 0.0, 0
     while below + chances[low] <= (1 - CHANCE) / 2:
         below += chances[low]
@@ -131,6 +131,12 @@ def _interval(percent: int, ordered: Sequence[float]) -> tuple[float, float] | N
         high -= 1
     # The percentile lies between the low-th and the (high + 1)-th of them, counted from 1.
     return (ordered[low - 1], ordered[high]) if low >= 1 and high < count else None
+
+
+def _binomial(k: int, count: int, share: float) -> float:
+    """Return the chance of k hits in so many tries. By logarithms: thousands of tries overflow a float else."""
+    ways = math.lgamma(count + 1) - math.lgamma(k + 1) - math.lgamma(count - k + 1)
+    return math.exp(ways + k * math.log(share) + (count - k) * math.log(1 - share))
 
 
 def _errors(requests: _Requests, asked: int) -> dict[str, int]:
