@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from rackwright.lifecycle.bench import Benched
 from rackwright.lifecycle.bench.compare import Comparison, Difference
+from rackwright.lifecycle.bench.knee import behind
 from rackwright.lifecycle.bench.verdicts import seconds
 from rackwright.report.words import safe
 from rackwright.state.bench import Bench, Spread, Step
@@ -47,6 +48,8 @@ def sent_briefly(step: Step) -> str:
 def remarks(step: Step) -> Iterator[str]:
     """Say what stands against the figures of a step."""
     yield from step.remarks
+    if step.answered and (reason := behind(step)):
+        yield reason
     if step.answered and step.answered < 100:
         yield f"the p99 of {step.answered} requests is the slowest of them"
 

@@ -36,6 +36,7 @@ _END = "\x1e"
 class Spread(Stored):
     """How one figure was spread over the requests that were answered, in seconds."""
 
+    least: float
     p50: float
     p90: float
     p95: float

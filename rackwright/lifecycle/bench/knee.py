@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from rackwright.state.bench import Step
 
+KEPT_UP = 0.8
+"""A service keeps up if it answered this share at least of what it would have without any waiting."""
 GROWTH = 0.25
 """A higher rate is worth it if throughput grew by this share at least of what the rate grew by."""
 CLOSE = 1.25
@@ -48,17 +50,28 @@ def _sorted_out(steps: Sequence[Step], judge: Judge) -> tuple[Step | None, Step 
     """Return the highest good step below all bad ones, the lowest bad one, and what is bad about it."""
     good: Step | None = None
     for step in sorted(steps, key=lambda step: step.rate):
-        reason = judge(step) or _stalled(good, step)
+        reason = judge(step) or behind(step) or _stalled(good, step)
         if reason:
             return good, step, reason
         good = step
     return good, None, ""
 
 
+def behind(step: Step) -> str | None:
+    """Say that the service fell behind the rate, or None.
+
+    Without waiting the last request would be answered as fast as the fastest one: so long after the first was sent.
+    """
+    if step.latency is None:
+        return "nothing was answered"
+    without_waiting = step.requests / ((step.requests - 1) / step.rate + step.latency.least)
+    if step.requests_per_second >= KEPT_UP * without_waiting:
+        return None
+    return f"the service fell behind: {step.requests_per_second:.2f} a second were answered of {without_waiting:.2f}"
+
+
 def _stalled(before: Step | None, step: Step) -> str | None:
     """Say that throughput no longer grows, or None: judged against the next lower rate."""
-    if not step.answered:
-        return "nothing was answered"
     if before is None:
         return None
     wanted = before.requests_per_second * (1 + GROWTH * (step.rate / before.rate - 1))

@@ -103,6 +103,7 @@ def spread(values: Iterable[float]) -> Spread | None:
     at = {f"p{percent}": ordered[rank(percent, len(ordered)) - 1] for percent in PERCENTILES}
     intervals = {f"p{percent}": _interval(percent, ordered) for percent in PERCENTILES}
     return Spread(
+        least=ordered[0],
         p50=at["p50"],
         p90=at["p90"],
         p95=at["p95"],

@@ -59,9 +59,9 @@ def ensure(packages: Packages, say: Callable[[str], None], *, cache: Path | None
     folder = (cache or _cache()) / _name()
     folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     tool, ready = Tool(folder / "bin" / "python"), folder / "ready"
-    with _locked(folder.with_suffix(".lock")):
+    with _locked(folder.with_name(f"{folder.name}.lock")):
         if not ready.exists():
-            say(f"installing {tool.name} into {folder} (once; half a gigabyte)")
+            say(f"installing {tool.name} into {folder} (once; 650 MB)")
             shutil.rmtree(folder, ignore_errors=True)
             _make(folder, packages)
             ready.touch()
