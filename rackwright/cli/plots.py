@@ -43,7 +43,7 @@ class Plot:
     @property
     def line(self) -> str:
         """As an SVG polyline's points."""
-        return " ".join(f"{dot.x:.1f},{dot.y:.1f}" for dot in self.dots)
+        return " ".join(f"{dot.x},{dot.y}" for dot in self.dots)
 
 
 def over_rate(
@@ -79,8 +79,8 @@ def steps(highest: float) -> tuple[float, ...]:
 
 
 def _x(rate: float, ticks: Sequence[float]) -> float:
-    return LEFT + (WIDTH - LEFT - RIGHT) * rate / ticks[-1]
+    return round(LEFT + (WIDTH - LEFT - RIGHT) * rate / ticks[-1], 1)
 
 
 def _y(value: float, ticks: Sequence[float]) -> float:
-    return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * value / ticks[-1]
+    return round(HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * value / ticks[-1], 1)

@@ -99,27 +99,31 @@ def measure(tool: Tool, way: Way, name: str, load: Load, words: int) -> Step:
 def _run(tool: Tool, order: str, folder: str, load: Load) -> None:
     # -I: what stands beside the driver, or in the environment, is not taken for a module that it imports.
     command, timeout = [str(tool.python), "-I", str(DRIVER)], seconds_of(load)
-    pipe = subprocess.PIPE
-    # A session of its own: so its worker processes end with it, however it ends.
-    with subprocess.Popen(
-        command,
-        stdin=pipe,
-        stdout=subprocess.DEVNULL,
-        stderr=pipe,
-        text=True,
-        cwd=folder,
-        env=_environment(load),
-        start_new_session=True,
-    ) as process:
+    # What it says goes to a file: a pipe's end waits for every worker process that holds it. And a session of its own:
+    # so they end with it, however it ends.
+    with (
+        Path(folder, "said").open("w+", encoding="utf-8", errors="replace") as said,
+        subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            text=True,
+            cwd=folder,
+            env=_environment(load),
+            start_new_session=True,
+        ) as process,
+    ):
         try:
-            _, said = process.communicate(order, timeout=timeout)
+            process.communicate(order, timeout=timeout)
         except subprocess.TimeoutExpired:
             raise RackwrightError(f"did not end within {timeout:.0f} s", where=tool.name) from None
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+        said.seek(0)
+        last = "\n    ".join(said.read().strip().splitlines()[-4:])
     if process.returncode:
-        last = "\n    ".join(said.strip().splitlines()[-4:])
         raise RackwrightError(f"failed:\n    {last}", where=tool.name)
 
 
