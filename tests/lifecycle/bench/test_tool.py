@@ -12,7 +12,7 @@ from rackwright.route import DIRECT, Route
 from tests.fleet.fleets import make_fleet
 
 LIST = REQUIREMENTS.read_text()
-NAMED = re.findall(r"^([a-z0-9._-]+)==(\S+)(.*(?:\\\n.*)*)", LIST, re.MULTILINE)
+NAMED = re.findall(r"^([a-z0-9._-]+)==(\S+)((?:.|\n(?= ))*)", LIST, re.MULTILINE)
 
 
 def test_every_package_is_named_by_version_and_hash():
