@@ -144,7 +144,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 @pytest.mark.parametrize(
     ("words", "load"),
     [
-        ([], (1, 60, 256, 64)),
+        ([], (1, 100, 256, 64)),
         (["--rate", "2.5", "--seconds", "10"], (2.5, 25, 256, 64)),
         (["--requests", "7", "--prompt-tokens", "9", "--answer-tokens", "3"], (1, 7, 9, 3)),
     ],

@@ -44,7 +44,7 @@ def loaded(folder: Path, objectives: str):
 
 def test_the_load_has_defaults(tmp_path):
     assert loaded(tmp_path, "{ttft_p95: 2s, errors: 1%}") == Objectives.model_construct(
-        ttft_p95=2000, errors=0.01, rate=1, requests=60, prompt_tokens=256, answer_tokens=64
+        ttft_p95=2000, errors=0.01, rate=1, requests=100, prompt_tokens=256, answer_tokens=64
     )
 
 

@@ -49,7 +49,7 @@ class Objectives(Frozen):
     """Share of requests that may fail."""
     rate: Annotated[float, Field(gt=0, le=10_000)] = 1
     """Requests a second, one after the other at even distances, under which the objectives must hold."""
-    requests: Annotated[int, Field(ge=20, le=100_000)] = 60
+    requests: Annotated[int, Field(ge=20, le=100_000)] = 100
     """How many are sent; by fewer than 20 the 95th of 100 can't be told."""
     prompt_tokens: Annotated[int, Field(ge=1, le=1_000_000)] = 256
     """Of each request, nearly: every model counts otherwise."""
