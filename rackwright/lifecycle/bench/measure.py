@@ -99,7 +99,7 @@ def measure(tool: Tool, way: Way, name: str, load: Load, words: int) -> Step:
 def _run(tool: Tool, order: str, folder: str, load: Load) -> None:
     # -I: what stands beside the driver, or in the environment, is not taken for a module that it imports.
     command, timeout = [str(tool.python), "-I", str(DRIVER)], seconds_of(load)
-    # What it says goes to a file: a pipe's end waits for every worker process that holds it. And a session of its own:
+    # What it says goes to a file: a pipe's end waits for each of its workers that holds it. And a session of its own:
     # so they end with it, however it ends.
     with (
         Path(folder, "said").open("w+", encoding="utf-8", errors="replace") as said,
