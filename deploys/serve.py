@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pyinfra.context import host
 
-from rackwright.fleet.host.model import HostModel
+from rackwright.fleet.host.model import HostModel, InstalledRuntime
 from rackwright.roles.certificate.role import certificate
 from rackwright.roles.host_proxy.role import host_proxy
 from rackwright.roles.llama_cpp.role import llama_cpp
 from rackwright.roles.model_store.role import model_store
 from rackwright.roles.probe.role import probe
 from rackwright.roles.replica.role import gpus_of, replica
+from rackwright.roles.vllm.role import vllm
+from rackwright.roles.vllm.settings import Settings as Vllm
+from rackwright.route import Route
 
 
 def serve() -> None:
@@ -19,7 +22,7 @@ def serve() -> None:
     if model.host_proxy is None or model.model_store is None:
         return
     for runtime in model.runtimes:
-        llama_cpp(settings=runtime.settings, files=runtime.lock.files, route=model.site.route)
+        _runtime(runtime, model.site.route)
     model_store(settings=model.model_store, route=model.site.route, token=model.credentials.hub_token)
     gpus = gpus_of(model.replicas)
     for unit in model.replicas:
@@ -30,3 +33,11 @@ def serve() -> None:
         if issued.name == model.host_proxy.certificate:
             certificate(settings=issued, issuer=model.credentials.issuer)
     host_proxy(settings=model.host_proxy)
+
+
+def _runtime(runtime: InstalledRuntime, route: Route) -> None:
+    settings, lock = runtime.settings, runtime.lock
+    if isinstance(settings, Vllm):
+        vllm(settings=settings, wheels=lock.files, digest=lock.digest, gpus=runtime.gpus, route=route)
+    else:
+        llama_cpp(settings=settings, files=lock.files, route=route)

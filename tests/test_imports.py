@@ -14,7 +14,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "rackwright"
 ORDER = (
     r"rackwright|rackwright\.errors|rackwright\._lean",
-    r"rackwright\.(values|route|ports|package_set)",
+    r"rackwright\.(values|route|ports|package_set|launch)",
     r"rackwright\.hardware",
     r"rackwright\.roles\.\w+\.settings",
     r"rackwright\.fleet\.(sections|public_key|source)",
@@ -35,7 +35,7 @@ ORDER = (
 """From the lowest layer to the highest; the first that a module's name fits is its layer."""
 LAB = ("rackwright", "rackwright.errors", "rackwright.values", "rackwright.lab")
 WITHOUT_PYINFRA = re.compile(
-    r"rackwright\.(errors|values|route|ports|package_set|hardware|fleet|fit|run|report|state|lab|roles\.\w+\.settings)\b"
+    r"rackwright\.(errors|values|route|ports|package_set|launch|hardware|fleet|fit|run|report|state|lab|roles\.\w+\.settings)\b"
 )
 
 

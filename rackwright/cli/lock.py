@@ -61,7 +61,7 @@ def _changed(old: dict[str, str], new: dict[str, str]) -> list[str]:
 
 def _digests(lock: Lock) -> dict[str, str]:
     models = {name: model.digest for name, model in lock.models.items()}
-    runtimes = {name: runtime.files[0].sha256 for name, runtime in lock.runtimes.items()}
+    runtimes = {name: runtime.digest for name, runtime in lock.runtimes.items()}
     drivers = {
         f"driver {driver.version} with kernel {driver.kernel} of {', '.join(driver.hosts)}": driver.set.digest
         for driver in lock.drivers.values()

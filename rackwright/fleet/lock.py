@@ -9,7 +9,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.sections.models import Runtime
 from rackwright.package_set import Package, PackageSet
+from rackwright.roles.vllm.settings import Settings as Vllm
 from rackwright.values import File, Name, Port, Sha256, Stored
 
 
@@ -31,13 +34,27 @@ class ModelLock(Stored):
 
 
 class RuntimeLock(Stored):
-    """A runtime's version, settled to the archive that holds it."""
+    """A runtime's version, settled to what it is made from: an archive, or wheels."""
 
     kind: str
     version: str
     build: str | None = None
     """The question: what the fleet file asks for."""
+    python: Annotated[str | None, Field(exclude_if=lambda python: python is None)] = None
+    """Of the question: the version of Python that wheels were chosen for."""
+    index: Annotated[str | None, Field(exclude_if=lambda index: index is None)] = None
+    """Of the question: the site's package index, if wheels came from there."""
     files: tuple[File, ...]
+
+    @property
+    def question(self) -> RuntimeLock:
+        """It without its answer."""
+        return self.model_copy(update={"files": ()})
+
+    @property
+    def digest(self) -> str:
+        """sha256 as `model_digest` makes it: the folder that is made from these files bears it."""
+        return model_digest(self.files)
 
 
 class DriverLock(Stored):
@@ -89,6 +106,19 @@ class Lock(Stored):
     """By what each answers (`DriverLock.name`). Without any, a lock from before there were any says the same."""
     ports: Mapping[Name, Mapping[str, Port]]
     """Host → replica (<model>@<n>) → port; given once, from 8100, never moved."""
+
+
+def runtime_question(fleet: Fleet, runtime: Runtime) -> RuntimeLock:
+    """Return what the fleet file asks of a runtime, without an answer."""
+    vllm = runtime if isinstance(runtime, Vllm) else None
+    return RuntimeLock(
+        kind=runtime.kind,
+        version=runtime.version,
+        build=runtime.build,
+        python=vllm.python_version if vllm else None,
+        index=fleet.file.site.package_index if vllm and not vllm.build else None,
+        files=(),
+    )
 
 
 def driver_of(lock: Lock, host: str) -> DriverLock | None:

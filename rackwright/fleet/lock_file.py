@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.lock import Lock, ModelLock, driver_of, model_digest
+from rackwright.fleet.lock import Lock, ModelLock, driver_of, model_digest, runtime_question
 from rackwright.fleet.source import HubSource, parse_source
 from rackwright.fleet.stored import read_stored, write_stored
 
@@ -78,11 +78,17 @@ def _runtimes(fleet: Fleet, lock: Lock) -> Iterator[tuple[str, str]]:
         locked = lock.runtimes.get(key)
         if locked is None:
             yield f"runtimes.{key}", "is in the fleet file only"
-        elif locked.build != runtime.build:
+            continue
+        question = runtime_question(fleet, runtime)
+        if locked.build != question.build:
             yield (
                 f"runtimes.{key}.build",
-                f"is {_build(locked.build)}, the fleet file asks for {_build(runtime.build)}",
+                f"is {_build(locked.build)}, the fleet file asks for {_build(question.build)}",
             )
+        elif locked.python != question.python:
+            yield f"runtimes.{key}.python", f"is {locked.python}, the fleet file asks for {question.python}"
+        elif locked.index != question.index:
+            yield f"runtimes.{key}.index", f"is {locked.index}, the fleet file's site.package_index {question.index}"
     for key in sorted(set(lock.runtimes) - set(asked)):
         yield f"runtimes.{key}", "is no longer in the fleet file"
 

@@ -5,29 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import PurePosixPath
 from types import MappingProxyType
-from urllib.parse import unquote, urlsplit
-
-from pydantic import ValidationError
 
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.hub import Hub
-from rackwright.fleet.local_files import local_file, local_model
+from rackwright.fleet.local_files import local_model
 from rackwright.fleet.lock import DriverLock, Lock, ModelLock, RuntimeLock, model_digest
 from rackwright.fleet.model_files import UnfitFiles, choose
 from rackwright.fleet.ports import assign_ports
+from rackwright.fleet.runtimes import Runtimes, pinned
 from rackwright.fleet.sections.models import Model
 from rackwright.fleet.site_files import route_from_here, site_files
 from rackwright.fleet.source import FileSource, HubSource, WebSource, parse_source
 from rackwright.fleet.web import Progress, Web, hub_endpoint, quiet
-from rackwright.roles.llama_cpp.settings import Settings as Runtime
 from rackwright.values import File
-
-ARCHIVE = 4 * 2**30
-"""Bytes that a runtime's archive may have at most."""
-RELEASES = "https://github.com/ggml-org/llama.cpp/releases/download"
 
 
 def resolve_lock(
@@ -70,11 +62,6 @@ def resolve_lock(
     )
 
 
-def default_build(runtime: Runtime) -> str:
-    """Return where the project's own Linux x64 build of a llama.cpp release is."""
-    return f"{RELEASES}/{runtime.version}/llama-{runtime.version}-bin-ubuntu-x64.tar.gz"
-
-
 @dataclass(frozen=True)
 class _Resolver:
     fleet: Fleet
@@ -110,11 +97,13 @@ class _Resolver:
 
     def runtimes(self) -> dict[str, RuntimeLock]:
         locked: dict[str, RuntimeLock] = {}
+        runtimes = Runtimes(self.fleet, lambda: self.web, self.upgrade)
         for name, model in self.fleet.file.models.items():
             runtime, where = model.runtime, f"{self.fleet.path} models.{name}.runtime"
             key = runtime.key
             if key not in locked:
-                locked[key] = self._runtime(key, runtime, where)
+                kept = self.previous.runtimes.get(key) if self.previous else None
+                locked[key] = runtimes.settle(runtime, kept, where)
             elif locked[key].build != runtime.build:
                 what = f"another build of {runtime.kind} {runtime.version} than another model names"
                 raise FleetError([Problem(f"{where}.build", what, "the same build, or another version")])
@@ -140,44 +129,9 @@ class _Resolver:
         if isinstance(source, FileSource):
             path = self.fleet.at(source.path)
             return None, local_model(path, where=where, loads=loads, on_progress=self.on_progress)
-        file = self._pinned(source, where)
+        file = pinned(self.web, source, where)
         try:
             choose({file.path: file.size}, None, loads)
         except UnfitFiles as error:
             raise FleetError([Problem(where, f"{source.url} {error}", error.should)]) from None
         return None, (file,)
-
-    def _runtime(self, key: str, runtime: Runtime, where: str) -> RuntimeLock:
-        kept = self.previous.runtimes.get(key) if self.previous else None
-        local = (runtime.build or "").startswith("file:")
-        if kept and kept.build == runtime.build and not (local and self.upgrade):
-            return kept
-        file = self._build(runtime, f"{where}.build")
-        return RuntimeLock(kind=runtime.kind, version=runtime.version, build=runtime.build, files=(file,))
-
-    def _build(self, runtime: Runtime, where: str) -> File:
-        if runtime.build is None:
-            url = default_build(runtime)
-            size, sha256 = self.web.digest(url, limit=ARCHIVE)
-            return File(path=_name(url), size=size, sha256=sha256, url=url)
-        try:
-            source = parse_source(runtime.build)
-        except ValueError:
-            source = None
-        if isinstance(source, WebSource):
-            return self._pinned(source, where)
-        if isinstance(source, FileSource):
-            path = self.fleet.at(source.path)
-            return local_file(path, path.name, where=where, on_progress=self.on_progress)
-        raise FleetError([Problem(where, "can't be used", "https://…#sha256=HEX or file:PATH")])
-
-    def _pinned(self, source: WebSource, where: str) -> File:
-        try:
-            size = self.web.size(source.url)
-            return File(path=_name(source.url), size=size, sha256=source.sha256, url=source.url)
-        except ValidationError:
-            raise FleetError([Problem(where, f"{source.url} names no file", "an address that ends in one")]) from None
-
-
-def _name(url: str) -> str:
-    return PurePosixPath(unquote(urlsplit(url).path)).name

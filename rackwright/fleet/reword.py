@@ -54,7 +54,11 @@ def _reword(schema: _Schema, root: AnyNode, errors: list[ErrorDetails], findings
     wrong: dict[int, tuple[Node, set[str]]] = {}
     for error in errors:
         node, missing = _located(root, error["loc"])
-        if error["type"] == "missing":
+        if error["type"] == "union_tag_invalid" and isinstance(node, Entries):
+            node = _tag(node, error)
+        if error["type"] == "union_tag_not_found":
+            findings.more(node, f"missing key {error.get('ctx', {}).get('discriminator')}")
+        elif error["type"] == "missing":
             findings.more(node, f"missing key '{missing}'")
         elif error["type"] == "extra_forbidden":
             keys = schema.keys(error["loc"][:-1])
@@ -85,6 +89,12 @@ def _located(root: AnyNode, loc: tuple[int | str, ...]) -> tuple[Node, str]:
         elif isinstance(node, Items) and isinstance(step, int) and step < len(node.items):
             node = node.items[step]
     return node, str(loc[-1]) if loc else ""
+
+
+def _tag(node: Entries, error: ErrorDetails) -> Node:
+    """Return what stands at the key by which the branches of a union are told apart."""
+    entry = node.entries.get(str(error.get("ctx", {}).get("discriminator", "")).strip("'"))
+    return entry.value if entry else node
 
 
 def _key(root: AnyNode, loc: tuple[int | str, ...]) -> Scalar | None:
@@ -118,6 +128,10 @@ def _phrase(error: ErrorDetails, node: Node) -> tuple[str, str | None]:
         return f"should be {expected}", did_you_mean(
             word, expected.replace("'", "").replace(" or ", ", ").split(", ")
         )
+    if kind == "union_tag_invalid":
+        expected = str(context["expected_tags"])
+        near = did_you_mean(str(context["tag"]), expected.replace("'", "").split(", "))
+        return f"should be {expected.replace(', ', ' or ')}", near
     if kind in ("greater_than_equal", "less_than_equal"):
         limit = f"at least {context['ge']}" if "ge" in context else f"at most {context['le']}"
         return f"should be {limit}{_unit(node)}", None

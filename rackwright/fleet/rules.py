@@ -19,6 +19,9 @@ MAX_REPLICAS = 99
 """Of all models, on one host."""
 
 
+_BUILDS = {"llama_cpp": (".gz", ".tgz", ".xz", ".zst", ".tar"), "vllm": (".txt",)}
+
+
 def check_rules(root: Entries, folder: Path, findings: Findings) -> None:
     """Add every problem of a resolved fleet file whose relative paths start at `folder`."""
     draft = Draft(root)
@@ -105,7 +108,7 @@ def _check_sources(root: Entries, folder: Path, findings: Findings) -> None:
     for _, model in root.maps("models"):
         _check_file(model.get("source"), folder, findings, MODEL_SUFFIXES)
         build = model.get("runtime", "build")
-        _check_file(build, folder, findings, (".gz", ".tgz", ".xz", ".zst", ".tar"))
+        _check_file(build, folder, findings, _BUILDS.get(_text(model.get("runtime", "kind")), ()))
         if isinstance(build, Scalar) and isinstance(_source(build), HubSource):
             findings.add(build, "a build doesn't come from a hub", "should be https://…#sha256=HEX or file:PATH")
     _check_path(root.get("gateway", "certificate", "certificate"), folder, findings)
@@ -154,6 +157,10 @@ def _check_people(root: Entries, findings: Findings) -> None:
                 findings.add(key, what, "each person has keys of their own, each once")
 
 
+def _text(node: AnyNode | None) -> str:
+    return node.text if isinstance(node, Scalar) and node.value is not None else ""
+
+
 def _source(node: AnyNode | None) -> object:
     try:
         return parse_source(node.value) if isinstance(node, Scalar) and isinstance(node.value, str) else None
@@ -185,16 +192,16 @@ def _check_exists(node: Scalar, text: str, folder: Path, findings: Findings) -> 
 
 def _check_runtimes(root: Entries, findings: Findings) -> None:
     """One version is one folder on a host: it can't have two builds."""
-    builds: dict[tuple[str, str], tuple[str, str | None]] = {}
+    builds: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {}
     for name, model in root.maps("models"):
-        kind, version, build = (model.get("runtime", key) for key in ("kind", "version", "build"))
+        kind, version = (model.get("runtime", key) for key in ("kind", "version"))
         if not (isinstance(kind, Scalar) and isinstance(version, Scalar)):
             continue
-        text = build.text if isinstance(build, Scalar) and build.value is not None else None
-        other, other_text = builds.setdefault((kind.text, version.text), (name, text))
-        if text != other_text:
+        build = tuple(_text(model.get("runtime", key)) for key in ("build", "python"))
+        other, other_build = builds.setdefault((kind.text, version.text), (name, build))
+        if build != other_build:
             findings.add(
-                build or version,
+                model.get("runtime", "build") or model.get("runtime", "python") or version,
                 f"model {other} has another build of the same version",
                 "give the build a version of its own",
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rackwright.lab import network, paths, podman
@@ -55,10 +56,10 @@ def claim_cache(host: str) -> str:
     return f"{host}-{number}"
 
 
-def create(lab: str, host: str, address: str, image: str) -> None:
+def create(lab: str, host: str, address: str, image: str, volumes: Sequence[str] = ()) -> None:
     """The host's container exists, not started."""
     slot = claim_cache(host)
-    mounts = []
+    mounts = [f"--volume={volume}" for volume in volumes]
     for folder, place in (("archives", "/var/cache/apt/archives"), ("lists", "/var/lib/apt/lists")):
         kept = paths.cache() / "apt" / slot / folder
         kept.mkdir(parents=True, exist_ok=True)

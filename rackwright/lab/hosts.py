@@ -32,6 +32,8 @@ class LabSpec:
     hosts: tuple[str, ...] = ("gate1", "gpu1", "gpu2")
     sudo_password: Secret | None = field(default=None, repr=False)
     """None: sudo asks for no password."""
+    volumes: tuple[str, ...] = ()
+    """Folders of this machine that hosts see, as podman's --volume reads them."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class Lab:
         self._make_key()
         with paths.locked("networks"):
             subnet = network.subnet_of(self.name) or network.create(self.name)
-            self._create_missing(names, subnet, tag)
+            self._create_missing(names, subnet, tag, spec.volumes)
         self._boot(names, spec, say)
         return self.fleet()
 
@@ -139,12 +141,12 @@ class Lab:
         address = self._addresses()[host]
         self._until(host, "sshd", lambda: _greets(address))
 
-    def _create_missing(self, names: list[str], subnet: IPv4Network, tag: str) -> None:
+    def _create_missing(self, names: list[str], subnet: IPv4Network, tag: str, volumes: tuple[str, ...]) -> None:
         there = self._addresses()
         free = (str(subnet[at]) for at in range(_FIRST_ADDRESS, 255) if str(subnet[at]) not in there.values())
         for host in names:
             if host not in there:
-                containers.create(self.name, host, next(free), tag)
+                containers.create(self.name, host, next(free), tag, volumes)
 
     def _boot(self, names: list[str], spec: LabSpec, say: Callable[[str], None]) -> None:
         states = containers.states(self.name)

@@ -12,7 +12,7 @@ from pyinfra.api.operation import operation
 from pyinfra.context import host
 
 from rackwright.operations.diffs import show
-from rackwright.operations.facts.stored import StoredFolder
+from rackwright.operations.facts.stored import Marker, StoredFolder
 from rackwright.route import Route
 from rackwright.values import File, Secret
 
@@ -24,6 +24,13 @@ FETCH = (Path(__file__).parent / "fetch.sh").read_text()
 def incoming(root: str) -> str:
     """Return the folder below `root` in which files arrive, each under its sha256."""
     return f"{root}/.incoming"
+
+
+def holds(folder: str, digest: str, kept: tuple[File, ...]) -> bool:
+    """Whether the folder was verified as this digest, and has exactly the files that it keeps as they came."""
+    if kept:
+        return host.get_fact(StoredFolder, path=folder).holds(digest, kept)
+    return host.get_fact(Marker, path=folder) == digest
 
 
 @operation()
@@ -44,17 +51,36 @@ def fetched(
     https: the host downloads, going on where an earlier run stopped, the token on curl's standard input. file: the
     controller sends. A wrong sha256 removes the copy and fails the operation, naming what was expected and found.
     """
-    found = host.get_fact(StoredFolder, path=folder)
-    if found.holds(digest, kept) if kept else found.digest == digest:
+    if holds(folder, digest, kept):
         return
     show(f"{what}: {file.size / 1e9:.3f} GB from {_shown(file.url)}\n")
-    folder_in = incoming(root)
-    into = f"{folder_in}/{file.sha256}"
-    yield StringCommand(f"install -d -m 0700 -o root -g root -- {shlex.quote(folder_in)}")
-    if file.url.startswith("file:"):
-        yield from _sent(what, file, into)
-    else:
-        yield _fetch(what, file, file.url, into, route.curl_options, token)
+    yield from _arriving(what, (file,), root, route, token)
+
+
+@operation()
+def all_fetched(
+    *, what: str, files: tuple[File, ...], root: str, folder: str, digest: str, route: Route
+) -> Generator[PyinfraCommand]:
+    """Afterwards each file's bytes are below `root` as by `fetched`: for many that a folder is made from."""
+    if holds(folder, digest, ()):
+        return
+    sources = sorted({_shown(file.url).rpartition("/")[0] for file in files})
+    show(f"{what}: {len(files)} files, {sum(file.size for file in files) / 1e9:.3f} GB\n")
+    show("".join(f"  from {source}\n" for source in sources[:3]) + ("  …\n" if len(sources) > 3 else ""))
+    yield from _arriving(what, files, root, route, None)
+
+
+def _arriving(
+    what: str, files: tuple[File, ...], root: str, route: Route, token: Secret | None
+) -> Generator[PyinfraCommand]:
+    folder = incoming(root)
+    yield StringCommand(f"install -d -m 0700 -o root -g root -- {shlex.quote(folder)}")
+    for file in files:
+        into, name = f"{folder}/{file.sha256}", what if len(files) == 1 else f"{what} {file.path}"
+        if file.url.startswith("file:"):
+            yield from _sent(name, file, into)
+        else:
+            yield _fetch(name, file, file.url, into, route.curl_options, token)
 
 
 def _sent(what: str, file: File, into: str) -> Generator[PyinfraCommand]:

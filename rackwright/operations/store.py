@@ -11,8 +11,8 @@ from pyinfra.api.operation import operation
 from pyinfra.context import host
 
 from rackwright.operations.diffs import show
-from rackwright.operations.download import incoming
-from rackwright.operations.facts.stored import FreeRoom, StoredFolder
+from rackwright.operations.download import holds, incoming
+from rackwright.operations.facts.stored import FreeRoom, Marker, StoredFolder
 from rackwright.values import File
 
 PLACE = (Path(__file__).parent / "place.sh").read_text()
@@ -29,8 +29,7 @@ def room_made(
 
     `kept`: the folder keeps the files themselves, else what they unpack to.
     """
-    found = host.get_fact(StoredFolder, path=folder)
-    if found.holds(digest, files) if kept else found.digest == digest:
+    if holds(folder, digest, files if kept else ()):
         return
     room = host.get_fact(FreeRoom, root=root)
     sizes = {file.sha256: file.size for file in files}
@@ -69,7 +68,7 @@ def unpacked(
 
     The program has run once with the arguments `proof`, before anything was put in place.
     """
-    if host.get_fact(StoredFolder, path=folder).digest == archive.sha256:
+    if host.get_fact(Marker, path=folder) == archive.sha256:
         return
     show(f"{folder}: {program} out of {archive.path}\n")
     source = f"{incoming(root)}/{archive.sha256}.verified"

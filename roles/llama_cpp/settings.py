@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from rackwright.values import Frozen, HostPath, Line, ServedName, Shape
+from rackwright.launch import Engine, Launch, Widths
+from rackwright.values import Frozen, Line, Shape
 
 ArgumentName = Annotated[
     str, Shape("[a-z][a-z0-9-]{0,48}", "should be the argument's long name without dashes in front, like flash-attn")
@@ -78,25 +79,33 @@ class Settings(Frozen):
         """Metrics whose sum is above zero while requests are in the engine."""
         return ("llamacpp:requests_processing", "llamacpp:requests_deferred")
 
-    def command(
-        self, *, model: HostPath, socket: HostPath, names: tuple[ServedName, ...], context: int, gpus: int
-    ) -> tuple[str, ...]:
-        """Return the argument vector of one replica that answers at `socket`, for `context` tokens a request.
+    def widths(self, gpus: int, hosts: int = 1) -> Widths:
+        """Given a replica's GPUs, return how work is spread over them: layers are dealt out, its default.
+
+        Raise ValueError for more than one host.
+        """
+        if hosts > 1:
+            raise ValueError("llama_cpp answers from one host; a replica over several needs the runtime vllm")
+        return Widths(pipeline=max(gpus, 1))
+
+    def launch(self, engine: Engine) -> Launch:
+        """Return the process of one engine.
 
         Tried with b10434: every name of a comma-separated alias is answered; the log has no prompts up to
         verbosity 3, and 2 leaves out its six lines a request. SIGTERM doesn't drain: requests in flight stand
         still and are cut after up to 30 s, so drain at the gateways first.
         """
-        command = [f"{self.folder}/llama-server", "--model", model, "--host", socket, "--alias", ",".join(names)]
-        command += ["--ctx-size", str(context * self.parallel), "--parallel", str(self.parallel)]
+        command = [f"{self.folder}/llama-server", "--model", engine.model, "--host", engine.socket]
+        command += ["--alias", ",".join(engine.names)]
+        command += ["--ctx-size", str(engine.context * self.parallel), "--parallel", str(self.parallel)]
         # Its default pool leaves /metrics hanging behind held requests.
         command += ["--threads-http", "64", "--metrics", "--no-slots", "--no-webui", "--offline"]
-        command += ["--log-verbosity", "2", "--n-gpu-layers", "999" if gpus else "0"]
-        if not gpus and "batch-size" not in self.args:
+        command += ["--log-verbosity", "2", "--n-gpu-layers", "999" if engine.gpus else "0"]
+        if not engine.gpus and "batch-size" not in self.args:
             # The probe's counter moves once a batch: a CPU needs too long for one of the default 2048 tokens.
             command += ["--batch-size", "256"]
         if self.threads:
             command += ["--threads", str(self.threads)]
         for name, value in sorted(self.args.items()):
             command += [] if value is False else [f"--{name}"] if value is True else [f"--{name}", str(value)]
-        return tuple(command)
+        return Launch(tuple(command), readable=(self.folder,))

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
+from rackwright.launch import Launch, Reach
 from rackwright.values import Frozen, HostPath, Line, Name
 
 ReplicaName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,23}@[1-9][0-9]{0,2}$")]
@@ -29,6 +30,21 @@ class Settings(Frozen):
     """Unit without which the engine isn't started: with GPUs the one that waits for them, if their driver is ours."""
     gpus: int = 0
     """How many GPUs the replica uses; 0 closes all devices to it."""
+    reach: Reach = Reach.NOTHING
+    compiles: bool = False
+    """Whether it makes machine code while it runs, and keeps what it made in a cache of its own."""
+
+    def launched(self, launch: Launch) -> Settings:
+        """Return them with the process that a runtime starts."""
+        home = {"HOME": self.cache} if launch.compiles else {}
+        update = {
+            "command": launch.command,
+            "environment": {**launch.environment, **home},
+            "readable": (*launch.readable, *self.readable),
+            "reach": launch.reach,
+            "compiles": launch.compiles,
+        }
+        return self.model_copy(update=update)
 
     @property
     def unit(self) -> str:
@@ -38,6 +54,11 @@ class Settings(Frozen):
     def runtime_directory(self) -> str:
         """Below /run; made by systemd at each start, group rackwright, so that no stale socket blocks a restart."""
         return f"rackwright/{self.name}"
+
+    @property
+    def cache(self) -> str:
+        """Where an engine keeps what it compiled, so that the next start is quicker."""
+        return f"/var/cache/{self.runtime_directory}"
 
     @property
     def socket(self) -> str:

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from rackwright.launch import Reach
 from rackwright.roles.replica.settings import Settings
 
 DRAIN_MARGIN = 30
 """Seconds that systemd waits beyond the longest drain before it kills an engine."""
 
-_SANDBOX = """\
+_NETWORK = {
+    Reach.NOTHING: """\
 # No way out: an empty network namespace, unix sockets only, and none of the host's sockets in sight.
 PrivateNetwork=yes
 RestrictAddressFamilies=AF_UNIX
 IPAddressDeny=any
+""",
+    Reach.LOOPBACK: """\
+# No way out: a network namespace of its own with nothing but a loopback, where its processes speak to one another.
+PrivateNetwork=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+IPAddressDeny=any
+IPAddressAllow=localhost
+""",
+}
+
+_SANDBOX = """\
 TemporaryFileSystem=/run:ro /var:ro /opt:ro /srv:ro {mount}:ro
-BindPaths=/run/{runtime_directory}
+BindPaths={writable}
 BindReadOnlyPaths={readable}
 InaccessiblePaths=-/etc/rackwright -/boot -/root
 
@@ -46,6 +59,15 @@ SystemCallErrorNumber=EPERM
 _NO_GPU = """\
 PrivateDevices=yes
 DevicePolicy=closed
+"""
+
+# Several processes share memory: in their own, gone with the last of them however they end.
+_SHARED_MEMORY = """\
+TemporaryFileSystem=/dev/shm:mode=1777
+"""
+
+# What compiles looks at the processor in /proc, and runs what it wrote.
+_NO_COMPILER = """\
 ProcSubset=pid
 MemoryDenyWriteExecute=yes
 """
@@ -82,7 +104,7 @@ Group=rackwright
 UMask=0007
 RuntimeDirectory={settings.runtime_directory}
 RuntimeDirectoryMode=0750
-ExecStartPre=+/bin/sh -c '{_record(settings)}'
+{_cache(settings)}ExecStartPre=+/bin/sh -c '{_record(settings)}'
 ExecStart={command}
 {environment}Restart=always
 RestartSec=2s
@@ -110,6 +132,16 @@ def _condition(settings: Settings) -> str:
     return waits + (f"ConditionPathExists={settings.gpus_file}\n" if settings.gpus else "")
 
 
+def _memory(settings: Settings) -> str:
+    if settings.reach is not Reach.NOTHING:
+        return _SHARED_MEMORY
+    return "" if settings.gpus else _NO_COMPILER
+
+
+def _cache(settings: Settings) -> str:
+    return f"CacheDirectory={settings.runtime_directory}\nCacheDirectoryMode=0700\n" if settings.compiles else ""
+
+
 def _record(settings: Settings) -> str:
     # Only the engine's own folder can be written from within its mount namespace, even by root. systemd makes it
     # anew for each start and no other engine sees it: no link can wait there.
@@ -121,10 +153,10 @@ def _sandbox(settings: Settings) -> str:
     readable = list(settings.readable)
     if settings.gpus:
         readable.append("-/run/nvidia-persistenced")
-    common = _SANDBOX.format(
-        mount=settings.mount, runtime_directory=settings.runtime_directory, readable=" ".join(readable)
-    )
-    return common + (_GPU if settings.gpus else _NO_GPU)
+    writable = [f"/run/{settings.runtime_directory}", *([settings.cache] if settings.compiles else [])]
+    common = _SANDBOX.format(mount=settings.mount, writable=" ".join(writable), readable=" ".join(readable))
+    devices = _GPU if settings.gpus else _NO_GPU
+    return _NETWORK[settings.reach] + common + devices + _memory(settings)
 
 
 def _word(text: str) -> str:

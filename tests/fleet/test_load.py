@@ -61,7 +61,7 @@ CASES = [
     ("context: 4096", "context: true", ["fleet.yml:13 models.assistant.context: should be a whole number"]),
     ("context: 4096", "context: 1", ["fleet.yml:13 models.assistant.context: should be at least 128"]),
     ("version: b1", "version: 1.10", ['fleet.yml:9 models.assistant.runtime.version: should be text; put it in quotes: "1.10"']),
-    ("kind: llama_cpp", "kind: llama-cpp", ["fleet.yml:9 models.assistant.runtime.kind: should be 'llama_cpp'; did you mean 'llama_cpp'?"]),
+    ("kind: llama_cpp", "kind: llama-cpp", ["fleet.yml:9 models.assistant.runtime.kind: should be 'llama_cpp' or 'vllm'; did you mean 'llama_cpp'?"]),
     ("names: [assistant]", "names: assistant", ["fleet.yml:12 models.assistant.names: should be a list; write [assistant]"]),
     ("context: 4096", "context:", ["fleet.yml:13 models.assistant.context: has no value; should be a whole number"]),
     ("fleet: acme", "fleet: acme\nrollout: {drain: 10x, soak: 2d, max_unavailable: 0}", [

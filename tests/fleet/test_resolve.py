@@ -12,11 +12,12 @@ import pytest
 
 from rackwright.errors import ExitCode, FleetError, RackwrightError
 from rackwright.fleet import hub as hub_module
-from rackwright.fleet import resolve, web
+from rackwright.fleet import runtimes, web
 from rackwright.fleet.hub import Hub
 from rackwright.fleet.lock import model_digest
 from rackwright.fleet.lock_file import mismatches, read_lock, write_lock
-from rackwright.fleet.resolve import default_build, resolve_lock
+from rackwright.fleet.resolve import resolve_lock
+from rackwright.fleet.runtimes import default_build
 from rackwright.fleet.source import HubSource
 from rackwright.fleet.web import Web, hub_endpoint
 from rackwright.route import Route
@@ -135,7 +136,7 @@ def test_another_hub_keeps_commit_and_bytes(tmp_path, hub, archive):
 
 
 def test_the_projects_own_build_is_read_once_to_be_hashed(tmp_path, hub, monkeypatch):
-    monkeypatch.setattr(resolve, "RELEASES", f"{hub.url}/moved")
+    monkeypatch.setattr(runtimes, "RELEASES", f"{hub.url}/moved")
     hub.plain["b1/llama-b1-bin-ubuntu-x64.tar.gz"] = b"release"
     fleet = fleet_at(tmp_path, hub, runtime={"kind": "llama_cpp", "version": "b1"})
     lock = resolve_lock(fleet, None)

@@ -10,12 +10,12 @@ from rackwright.lab.hosts import Lab, LabSpec
 
 
 @contextmanager
-def fresh_lab(name: str, *hosts: str) -> Iterator[Lab]:
+def fresh_lab(name: str, *hosts: str, volumes: tuple[str, ...] = ()) -> Iterator[Lab]:
     """The lab test-NAME with fresh hosts, gone afterwards. TEST_LABS tells apart who tests beside one another."""
     lab = Lab(f"test-{os.environ.get('TEST_LABS', '')}{name}")
     lab.down()
     try:
-        lab.up(LabSpec(hosts=hosts))
+        lab.up(LabSpec(hosts=hosts, volumes=volumes))
         yield lab
     finally:
         lab.down()

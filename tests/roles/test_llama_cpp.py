@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from rackwright.launch import Engine
 from rackwright.operations.facts.packages import InstalledPackages
-from rackwright.operations.facts.stored import FreeRoom, Room, Stored, StoredFolder
+from rackwright.operations.facts.stored import FreeRoom, Marker, Room
 from rackwright.roles.llama_cpp.role import llama_cpp
 from rackwright.roles.llama_cpp.settings import Settings
 from rackwright.route import Route
@@ -17,12 +18,12 @@ _PACKAGES = {InstalledPackages: ("libgomp1", "curl", "ca-certificates")}
 
 
 def test_an_installed_version_is_left_alone() -> None:
-    facts = {**_PACKAGES, StoredFolder: Stored("b" * 64, {"llama-server": 1})}
+    facts = {**_PACKAGES, Marker: "b" * 64}
     assert play(llama_cpp, facts=facts, settings=RUNTIME, files=(_ARCHIVE,), route=Route()).changed == []
 
 
 def test_a_missing_version_is_fetched_before_it_is_unpacked() -> None:
-    facts = {**_PACKAGES, StoredFolder: Stored(), FreeRoom: Room(free=10**12)}
+    facts = {**_PACKAGES, Marker: None, FreeRoom: Room(free=10**12)}
     changed = play(llama_cpp, facts=facts, settings=RUNTIME, files=(_ARCHIVE,), route=Route()).changed
     assert [name.split()[0] for name in changed] == ["Make", "Fetch", "Unpack"]
 
@@ -34,7 +35,8 @@ def test_arguments_that_open_the_engine_or_log_prompts_are_refused(name: str) ->
 
 
 def test_each_slot_gets_the_whole_context() -> None:
-    command = RUNTIME.command(model="/m.gguf", socket="/run/e.sock", names=("a", "b"), context=1000, gpus=0)
+    engine = Engine("/m.gguf", "/run/e.sock", names=("a", "b"), context=1000, gpus=0, stop_seconds=30)
+    command = RUNTIME.launch(engine).command
     assert command[command.index("--ctx-size") + 1] == "4000"
     assert command[command.index("--alias") + 1] == "a,b"
 

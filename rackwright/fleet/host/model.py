@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from rackwright.fleet.lock import RuntimeLock
 from rackwright.fleet.sections.baseline import Baseline
+from rackwright.fleet.sections.models import Runtime
 from rackwright.fleet.site_files import SiteFiles
 from rackwright.roles.backup.settings import Access
 from rackwright.roles.backup.settings import Settings as Backup
@@ -16,7 +17,6 @@ from rackwright.roles.firewall.settings import Settings as Firewall
 from rackwright.roles.gateway.settings import Settings as Gateway
 from rackwright.roles.host_proxy.settings import Settings as HostProxy
 from rackwright.roles.layout.settings import Settings as Layout
-from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
 from rackwright.roles.model_store.settings import Settings as ModelStore
 from rackwright.roles.nvidia_driver.settings import Settings as Driver
 from rackwright.roles.people.settings import Settings as People
@@ -29,8 +29,10 @@ from rackwright.values import Issued, Issuer, Network, Secret
 
 @dataclass(frozen=True)
 class InstalledRuntime:
-    settings: LlamaCpp
+    settings: Runtime
     lock: RuntimeLock
+    gpus: bool = False
+    """Whether an engine of it on this host uses any."""
 
 
 @dataclass(frozen=True)

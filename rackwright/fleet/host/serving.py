@@ -8,6 +8,7 @@ from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.fleet.host.model import InstalledRuntime
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.ports import port_of
+from rackwright.launch import Engine
 from rackwright.roles.host_proxy.settings import Proxied
 from rackwright.roles.host_proxy.settings import Settings as HostProxy
 from rackwright.roles.model_store.settings import Settings as ModelStore
@@ -60,9 +61,11 @@ def _model_store(fleet: Fleet, lock: Lock, host: str, replicas: tuple[Replica, .
 
 
 def _runtimes(fleet: Fleet, lock: Lock, replicas: tuple[Replica, ...]) -> tuple[InstalledRuntime, ...]:
-    runtimes = (fleet.file.models[replica.model].runtime for replica in replicas)
-    settings = {runtime.key: runtime for runtime in runtimes}
-    return tuple(InstalledRuntime(settings[key], lock.runtimes[key]) for key in settings)
+    settings = {
+        runtime.key: runtime for runtime in (fleet.file.models[replica.model].runtime for replica in replicas)
+    }
+    on_gpus = {fleet.file.models[replica.model].runtime.key for replica in replicas if replica.gpus}
+    return tuple(InstalledRuntime(settings[key], lock.runtimes[key], key in on_gpus) for key in settings)
 
 
 def _unit(fleet: Fleet, lock: Lock, replica: Replica) -> ReplicaUnit:
@@ -75,20 +78,23 @@ def _unit(fleet: Fleet, lock: Lock, replica: Replica) -> ReplicaUnit:
         model=replica.model,
         user=f"rw-{replica.model}",
         command=(),
-        readable=(model.runtime.folder, folder),
+        readable=(folder,),
         mount=root,
         stop_seconds=fleet.file.rollout.drain,
         after=GPUS_UNIT if replica.gpus and fleet.driver_of(replica.host) else None,
         gpus=replica.gpus,
     )
-    command = model.runtime.command(
-        model=f"{folder}/{locked.weights}",
-        socket=unit.socket,
-        names=model.names,
-        context=model.context,
-        gpus=replica.gpus,
+    launch = model.runtime.launch(
+        Engine(
+            model=f"{folder}/{locked.weights}".removesuffix("/."),
+            socket=unit.socket,
+            names=model.names,
+            context=model.context,
+            gpus=replica.gpus,
+            stop_seconds=unit.stop_seconds,
+        )
     )
-    return unit.model_copy(update={"command": command})
+    return unit.launched(launch)
 
 
 def _probe(fleet: Fleet, lock: Lock, replica: Replica, unit: ReplicaUnit) -> Probe:

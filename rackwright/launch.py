@@ -1,0 +1,92 @@
+"""How an engine is started: what a runtime needs to be told, and the process that follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from rackwright.values import Address, HostPath, Port, ServedName
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Over how many GPUs (or hosts without any) a replica's work is spread, in each way; their product is all."""
+
+    tensor: int = 1
+    """Each layer is cut into as many pieces."""
+    pipeline: int = 1
+    """The layers are dealt out to as many groups."""
+    data: int = 1
+    """As many whole copies share the requests."""
+
+    @property
+    def total(self) -> int:
+        return self.tensor * self.pipeline * self.data
+
+    def __str__(self) -> str:
+        return f"tensor {self.tensor}, pipeline {self.pipeline}, data {self.data}"
+
+
+@dataclass(frozen=True)
+class Member:
+    """One host's part in a replica over several."""
+
+    rank: int
+    """Its place among the hosts, from 0."""
+    addresses: tuple[Address, ...]
+    """Of all members in the fabric network, in their order."""
+    port: Port
+    """Where the first one waits for the others."""
+
+    @property
+    def own(self) -> Address:
+        return self.addresses[self.rank]
+
+    @property
+    def first(self) -> Address:
+        return self.addresses[0]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What a runtime is told of one engine."""
+
+    model: HostPath
+    """File or folder of the weights."""
+    socket: HostPath
+    """Where it answers; a member that isn't the first has none."""
+    names: tuple[ServedName, ...]
+    """What it answers to."""
+    context: int
+    """Tokens of one request."""
+    gpus: int
+    """On each of its hosts; 0 computes on the CPU."""
+    stop_seconds: int
+    """Longest time in which requests in flight may end when it is told to stop."""
+    member: Member | None = None
+    """None: it has its host for itself."""
+
+
+class Reach(StrEnum):
+    """Which network an engine has."""
+
+    NOTHING = "nothing"
+    """Unix sockets alone."""
+    LOOPBACK = "loopback"
+    """Its own, where its processes speak to one another."""
+    MEMBERS = "members"
+    """The host's, and by the packet filter nobody but the other members."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """The process of one engine."""
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    reach: Reach = Reach.NOTHING
+    readable: tuple[HostPath, ...] = ()
+    """Folders beyond the system and the weights that it reads."""
+    compiles: bool = False
+    """Whether it makes machine code while it runs, and keeps what it made in a cache of its own."""

@@ -1,0 +1,35 @@
+"""A Python program in a folder of its own, from wheels that were verified."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Generator
+from pathlib import Path
+
+from pyinfra.api.command import PyinfraCommand, StringCommand
+from pyinfra.api.operation import operation
+from pyinfra.context import host
+
+from rackwright.operations.diffs import show
+from rackwright.operations.download import incoming
+from rackwright.operations.facts.stored import Marker
+from rackwright.values import File
+
+INSTALL = (Path(__file__).parent / "wheels.sh").read_text()
+
+
+@operation()
+def wheels_installed(
+    *, python: str, wheels: tuple[File, ...], root: str, folder: str, digest: str, module: str
+) -> Generator[PyinfraCommand]:
+    """Afterwards `folder` is a virtual environment of that interpreter with exactly these wheels, read-only.
+
+    The modules were imported once, as nobody, before anything was put in place.
+    """
+    if host.get_fact(Marker, path=folder) == digest:
+        return
+    show(f"{folder}: {len(wheels)} wheels for {python}\n")
+    words = ["sh", "-c", INSTALL, "wheels", python, incoming(root), folder, digest, module]
+    for wheel in wheels:
+        words += [wheel.sha256, wheel.path]
+    yield StringCommand(shlex.join(words))

@@ -1,0 +1,1 @@
+"""vLLM as a runtime: its version, its wheels, and the command line of one replica."""

@@ -1,0 +1,67 @@
+"""Installs one version of vLLM beside the others."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from pyinfra.api.deploy import deploy
+
+from rackwright.operations.download import all_fetched
+from rackwright.operations.packages import installed
+from rackwright.operations.store import room_made
+from rackwright.operations.wheels import wheels_installed
+from rackwright.roles.vllm.settings import Settings
+from rackwright.route import Route
+from rackwright.values import File
+
+ROOT = "/opt/rackwright/runtimes"
+UNPACKED = 6
+"""Wheels take up to this many times their size once they are installed and compiled to bytecode."""
+
+
+@deploy("vllm")
+def vllm(*, settings: Settings, wheels: tuple[File, ...], digest: str, gpus: bool, route: Route) -> None:
+    """Afterwards vLLM stands in the version's folder, was imported once, and is read-only.
+
+    `wheels` are all that the lock names, `digest` tells them from others; `gpus`: engines here use some.
+    """
+    what, folder = f"vLLM {settings.version}", settings.folder
+    room = tuple(wheel.model_copy(update={"size": wheel.size * UNPACKED}) for wheel in wheels)
+    installed(name="Install what vLLM needs", packages=_packages(settings, gpus))
+    room_made(
+        name=f"Make sure that {what} has room",
+        what=what,
+        files=room,
+        root=ROOT,
+        folder=folder,
+        digest=digest,
+        kept=False,
+    )
+    all_fetched(
+        name=f"Fetch {what} ({len(wheels)} wheels, {sum(wheel.size for wheel in wheels) / 1e6:.0f} MB)",
+        what=what,
+        files=wheels,
+        root=ROOT,
+        folder=folder,
+        digest=digest,
+        route=route,
+    )
+    wheels_installed(
+        name=f"Install {what}",
+        python=settings.python,
+        wheels=wheels,
+        root=ROOT,
+        folder=folder,
+        digest=digest,
+        module="vllm.version, torch",
+    )
+
+
+def _packages(settings: Settings, gpus: bool) -> tuple[str, ...]:
+    needed = ["curl", "ca-certificates", "libnuma1"]
+    python = PurePosixPath(settings.python).name
+    if settings.interpreter is None:
+        needed.append(f"{python}-venv")
+        # Triton compiles what starts its kernels for this interpreter, at the first start of each.
+        needed += ["gcc", "libc6-dev", f"{python}-dev"] if gpus else []
+    return tuple(needed)

@@ -1,0 +1,263 @@
+"""vLLM as a runtime: its version, its wheels, and the command line of one replica."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from rackwright.launch import Engine, Launch, Member, Reach, Widths
+from rackwright.values import Frozen, HostPath, Line, Shape, Size
+
+ArgumentName = Annotated[
+    str,
+    Shape("[a-z][a-z0-9-]{1,48}", "should be the argument's long name without dashes in front, like block-size"),
+]
+VariableName = Annotated[str, Shape("[A-Z][A-Z0-9_]{0,63}", "should be the name of a variable, like VLLM_USE_V1")]
+Width = Annotated[int, Field(ge=1, le=1024)]
+
+OWNED = frozenset(
+    "host port uds root-path grpc grpc-port api-key ssl-keyfile ssl-certfile ssl-ca-certs ssl-cert-reqs ssl-ciphers "
+    "enable-ssl-refresh allow-credentials allowed-origins allowed-methods allowed-headers middleware "
+    "enable-offline-docs disable-fastapi-docs enable-scale-out tokens-only tool-server "
+    "model model-tag tokenizer revision tokenizer-revision code-revision hf-token hf-config-path download-dir "
+    "served-model-name trust-remote-code allowed-local-media-path allowed-media-domains "
+    "trust-request-chat-template trust-request-mm-kwargs enable-prompt-embeds enable-mm-embeds "
+    "max-model-len max-num-seqs gpu-memory-utilization device-memory-utilization kv-cache-memory-bytes "
+    "kv-cache-dtype quantization dtype enable-lora lora-modules max-lora-rank max-loras "
+    "tensor-parallel-size pipeline-parallel-size data-parallel-size data-parallel-size-local data-parallel-rank "
+    "data-parallel-start-rank data-parallel-address data-parallel-rpc-port data-parallel-backend "
+    "data-parallel-external-lb data-parallel-hybrid-lb data-parallel-multi-port-external-lb "
+    "data-parallel-supervisor-port api-server-count nnodes node-rank master-addr master-port headless device-ids "
+    "distributed-executor-backend shutdown-timeout config disable-log-stats aggregate-engine-logging "
+    "enable-log-requests enable-log-outputs enable-log-deltas max-log-len log-error-stack log-config-file "
+    "log-level logging-config uvicorn-log-level disable-uvicorn-access-log disable-access-log-for-endpoints "
+    "otlp-traces-endpoint collect-detailed-traces profiler-config kv-transfer-config kv-events-config "
+    "ec-transfer-config weight-transfer-config enable-sleep-mode".split()
+)
+"""Arguments that the tool sets itself, or that would open an engine, run code that came with a model, or write down
+prompts; `args` naming one is refused."""
+
+OWNED_VARIABLES = frozenset(
+    "HOME PATH LD_PRELOAD LD_LIBRARY_PATH PYTHONPATH PYTHONHOME CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER "
+    "VLLM_HOST_IP VLLM_PORT VLLM_API_KEY VLLM_CPU_KVCACHE_SPACE VLLM_SERVER_DEV_MODE VLLM_NO_USAGE_STATS "
+    "VLLM_DO_NOT_TRACK VLLM_PLUGINS VLLM_ALLOW_RUNTIME_LORA_UPDATING VLLM_DEBUG_LOG_API_SERVER_RESPONSE "
+    "VLLM_ALLOW_INSECURE_SERIALIZATION VLLM_TORCH_PROFILER_DIR VLLM_LOGGING_LEVEL VLLM_CACHE_ROOT "
+    "VLLM_CONFIG_ROOT GLOO_SOCKET_IFNAME NCCL_SOCKET_IFNAME HF_TOKEN HF_HUB_OFFLINE TRANSFORMERS_OFFLINE".split()
+)
+
+_CPU_CACHE = 4 * 2**30
+"""Bytes. A share of a host's memory, which is vLLM's own way, would be taken by each replica on it."""
+
+
+class Settings(Frozen):
+    kind: Literal["vllm"]
+    version: Annotated[
+        str, Shape("[0-9][A-Za-z0-9._-]{0,31}", "should be a release like 0.32.0: letters, digits and . _ - only")
+    ]
+    """Release of vLLM; versions stand side by side on a host."""
+    build: Line | None = None
+    """Where its wheels come from, as file:PATH: a folder that has all of them, or a requirements file; what the
+    package index has for the version when absent."""
+    python: HostPath = "/usr/bin/python3.13"
+    """The hosts' interpreter; its name ends in the version that wheels are chosen for."""
+    cuda: Annotated[str, Shape("[1-9][0-9]?[.][0-9]{1,2}", "should be a version in quotes, like '12.8'")] | None = (
+        None
+    )
+    """CUDA that its build was made with; none for a CPU build."""
+    parallel: Annotated[int, Field(ge=1, le=4096)] = 256
+    """Requests that one replica answers at a time; further ones wait in the gateway."""
+    tensor: Width | None = None
+    """GPUs over which each layer is cut."""
+    pipeline: Width | None = None
+    """Groups of GPUs to which the layers are dealt out."""
+    data: Width | None = None
+    """Whole copies within one replica."""
+    memory: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """Share of a GPU's memory that a replica takes, all in all."""
+    cache: Size | None = None
+    """Bytes of KV cache on each GPU, in place of what its share leaves; without GPUs 4 GiB when absent."""
+    kv_cache: Annotated[str, Shape("[a-z0-9_]{1,32}", "should be a type like auto, fp8 or bfloat16")] = "auto"
+    """Type of what the KV cache keeps."""
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    quantization: Annotated[str, Shape("[a-z0-9_-]{1,32}", "should be a method like fp8 or awq")] | None = None
+    """How weights are quantized while they are loaded; what the model's files say when absent."""
+    args: dict[ArgumentName, Line | int | float | bool] = {}
+    """Further arguments of vLLM's server by their long name without dashes; true gives --NAME, false --no-NAME."""
+    environment: dict[VariableName, Line] = {}
+    """Variables of the engine's environment; no secrets, for they stand in its unit."""
+
+    @field_validator("python")
+    @classmethod
+    def _tells_its_version(cls, python: str) -> str:
+        if not _python_version(python):
+            raise ValueError("should end in its version, like /usr/bin/python3.13")
+        return python
+
+    @field_validator("args")
+    @classmethod
+    def _not_owned(cls, args: dict[str, object]) -> dict[str, object]:
+        if owned := sorted(name for name in args if _is_owned(name)):
+            raise ValueError(f"{', '.join(owned)}: set by rackwright itself; leave it out of args")
+        return args
+
+    @field_validator("environment")
+    @classmethod
+    def _variables_not_owned(cls, environment: dict[str, str]) -> dict[str, str]:
+        if owned := sorted(OWNED_VARIABLES & set(environment)):
+            raise ValueError(f"{', '.join(owned)}: set by rackwright itself; leave it out of environment")
+        return environment
+
+    @property
+    def key(self) -> str:
+        """What tells it from other runtimes and versions, in the lock and on a host."""
+        return f"{self.kind}-{self.version}"
+
+    @property
+    def folder(self) -> str:
+        """Where this version lives on a host."""
+        return f"/opt/rackwright/runtimes/{self.key}"
+
+    @property
+    def python_version(self) -> str:
+        """Of the hosts' interpreter, like 3.13."""
+        return _python_version(self.python)
+
+    @property
+    def interpreter(self) -> HostPath | None:
+        """The folder of an interpreter that isn't the system's; None: it is."""
+        prefix = PurePosixPath(self.python).parent.parent
+        return None if prefix.is_relative_to("/usr") else str(prefix)
+
+    @property
+    def loads(self) -> tuple[str, ...]:
+        """Endings of the weights that it reads, the preferred first."""
+        return (".safetensors",)
+
+    @property
+    def slots(self) -> int:
+        return self.parallel
+
+    @property
+    def counter(self) -> str:
+        """Metric that moves while the engine works."""
+        return "vllm:iteration_tokens_total_count"
+
+    @property
+    def busy(self) -> tuple[str, ...]:
+        """Metrics whose sum is above zero while requests are in the engine."""
+        return ("vllm:num_requests_running", "vllm:num_requests_waiting")
+
+    def widths(self, gpus: int, hosts: int = 1) -> Widths:
+        """Given the GPUs on each of so many hosts, return how work is spread over them.
+
+        What isn't asked for follows: over several hosts layers are dealt out to hosts and cut within each.
+        Raise ValueError where they don't come out even.
+        """
+        total, data = max(gpus, 1) * hosts, self.data or 1
+        pipeline = self.pipeline or (total // (self.tensor * data) if self.tensor else hosts if data == 1 else 1)
+        widths = Widths(self.tensor or total // (pipeline * data), pipeline, data)
+        if widths.total != total:
+            raise ValueError(f"{widths} make {widths.total}, and there are {total}")
+        if data > 1 and hosts > 1 and data % hosts:
+            raise ValueError(f"data {data} doesn't come out even over {hosts} hosts")
+        return widths
+
+    def launch(self, engine: Engine) -> Launch:
+        """Return the process of one engine, or of one member of a replica over several hosts.
+
+        Tried with 0.32.0: every served name is answered; without --enable-log-requests the log has no prompts;
+        with --shutdown-timeout what is in flight at SIGTERM ends in that time, while new requests get 500.
+        """
+        return Launch(
+            command=(f"{self.folder}/bin/python", "-m", "vllm.entrypoints.openai.api_server", *self._words(engine)),
+            environment=self._environment(engine),
+            reach=Reach.MEMBERS if engine.member else Reach.LOOPBACK,
+            readable=tuple(path for path in (self.folder, self.interpreter) if path),
+            compiles=True,
+        )
+
+    def _words(self, engine: Engine) -> Iterator[str]:
+        member = engine.member
+        widths = self.widths(engine.gpus, len(member.addresses) if member else 1)
+        yield from ("--model", engine.model)
+        if member is None or member.rank == 0:
+            yield from ("--uds", engine.socket, "--served-model-name", *engine.names)
+        yield from ("--max-model-len", str(engine.context), "--max-num-seqs", str(self.parallel))
+        yield from ("--shutdown-timeout", str(engine.stop_seconds))
+        yield from ("--disable-fastapi-docs", "--disable-uvicorn-access-log", "--uvicorn-log-level", "warning")
+        yield from self._memory(engine.gpus)
+        yield from _spread(widths, member)
+        yield from () if engine.gpus else self._on_cpu(widths)
+        for name, value in sorted(self.args.items()):
+            flag = f"--no-{name}" if value is False else f"--{name}"
+            yield from (flag,) if isinstance(value, bool) else (flag, str(value))
+
+    def _memory(self, gpus: int) -> Iterator[str]:
+        cache = self.cache if gpus else self.cache or _CPU_CACHE
+        if cache:
+            yield from ("--kv-cache-memory-bytes", str(cache))
+        if gpus:
+            yield from ("--gpu-memory-utilization", str(self.memory))
+        yield from ("--kv-cache-dtype", self.kv_cache, "--dtype", self.dtype)
+        if self.quantization:
+            yield from ("--quantization", self.quantization)
+
+    def _on_cpu(self, widths: Widths) -> Iterator[str]:
+        if not {"enforce-eager", "compilation-config"} & set(self.args):
+            # Hosts have no C++ compiler; with a pipeline the CPU build's eager mode fails while it warms up.
+            piped = ("--compilation-config", json.dumps({"mode": 2, "backend": "eager"}))
+            yield from piped if widths.pipeline > 1 else ("--enforce-eager",)
+        if "max-num-batched-tokens" not in self.args:
+            # The probe's counter moves once a step: a CPU needs too long for one of the default thousands.
+            yield from ("--max-num-batched-tokens", str(max(256, self.parallel)))
+
+    def _environment(self, engine: Engine) -> dict[str, str]:
+        member = engine.member
+        fixed = {
+            "VLLM_NO_USAGE_STATS": "1",
+            "VLLM_DO_NOT_TRACK": "1",
+            "HF_HUB_OFFLINE": "1",
+            "VLLM_HOST_IP": str(member.own) if member else "127.0.0.1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONUNBUFFERED": "1",
+        }
+        if member is None:
+            fixed |= {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
+        elif not engine.gpus and self.widths(0, len(member.addresses)).tensor > 1:
+            # What the CPU build compiles for a cut layer needs a C++ compiler.
+            fixed["TORCHDYNAMO_DISABLE"] = "1"
+        return {**self.environment, **fixed}
+
+
+def _python_version(python: str) -> str:
+    name = PurePosixPath(python).name.removeprefix("python")
+    major, _, minor = name.partition(".")
+    return name if major == "3" and minor.isdecimal() else ""
+
+
+def _is_owned(name: str) -> bool:
+    """argparse takes the beginning of a long name for the name, and each switch has a --no-… beside it."""
+    name = name.removeprefix("no-")
+    return any(owned.startswith(name) for owned in OWNED)
+
+
+def _spread(widths: Widths, member: Member | None) -> Iterator[str]:
+    yield from ("--tensor-parallel-size", str(widths.tensor), "--pipeline-parallel-size", str(widths.pipeline))
+    if widths.data > 1:
+        yield from ("--data-parallel-size", str(widths.data), "--api-server-count", "1")
+    if member is None:
+        return
+    first = member.rank == 0
+    if widths.data > 1:
+        local = widths.data // len(member.addresses)
+        yield from ("--data-parallel-size-local", str(local), "--data-parallel-address", str(member.first))
+        yield from ("--data-parallel-rpc-port", str(member.port))
+        yield from () if first else ("--headless", "--data-parallel-start-rank", str(member.rank * local))
+        return
+    yield from ("--nnodes", str(len(member.addresses)), "--node-rank", str(member.rank))
+    yield from ("--master-addr", str(member.first), "--master-port", str(member.port))
+    yield from () if first else ("--headless",)

@@ -1,0 +1,160 @@
+"""vLLM for real: a fleet of vLLM and llama.cpp behind one gateway. The tests build on one another."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from rackwright.lab import artefacts, vllm
+from rackwright.lab.hosts import Lab
+from rackwright.lifecycle.asking import FromController, Request, Response, ask
+from rackwright.values import Secret
+from tests.heavy.vllm_fleet import DOMAIN, llama, runtime, vllm_lab, vllm_operator
+from tests.lab import exposure
+from tests.lab.engines import pid
+from tests.lab.operator import Operator
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.heavy
+UNIT = "rackwright-assistant@1"
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with vllm_lab("vllm", "gate1", "gpu1", "gpu2") as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Operator:
+    models = f"""\
+  assistant:
+    source: "file:{vllm.ensure(lambda _: None).model}"
+    runtime: {runtime()}
+    place: [{{on: [gpu1, gpu2], gpus: 0}}]
+    names: [assistant, gpt-4o-mini]
+    context: 2048
+  small:
+    source: "file:{artefacts.ensure(lambda _: None).model.path}"
+    runtime: {llama()}
+    place: [{{on: gpu1, gpus: 0}}]
+    names: [small]
+    context: 2048
+"""
+    site = vllm_operator(tmp_path_factory.mktemp("site"), lab.fleet(), models)
+    site("apply", "--yes", "--close-ports", timeout=900)
+    return site
+
+
+@pytest.fixture(scope="module")
+def key(site: Operator) -> str:
+    key: str = site("key", "add", "ci", "--owner", "tests", "--json").json["key"]
+    return key
+
+
+def request(site: Operator, lab: Lab, key: str, path: str, **body: object) -> Response:
+    asked = Request(lab.fleet().hosts["gate1"], DOMAIN, path, json.dumps(body), Secret(key))
+    (response,) = ask(FromController(), site.path.with_name("test.ca.crt").read_text(), (asked,))
+    return response
+
+
+def chat(site: Operator, lab: Lab, key: str, model: str, **more: object) -> Response:
+    messages = [{"role": "user", "content": "Name three colors."}]
+    body = {"model": model, "messages": messages, "max_tokens": 16, "temperature": 0, **more}
+    return request(site, lab, key, "/v1/chat/completions", **body)
+
+
+def test_every_model_answers_by_every_name_through_one_gateway(site: Operator, lab: Lab, key: str) -> None:
+    for name in ("assistant", "gpt-4o-mini", "small"):
+        answer = chat(site, lab, key, name)
+        assert answer.status == 200, answer.text
+        assert "Red" in answer.text
+
+
+def test_verify_proves_it_with_streams(site: Operator) -> None:
+    said = site("verify", "--json").json
+    assert said["failed"] == 0
+    assert {"assistant: a stream", "gpt-4o-mini: a completion", "small: a stream"} <= {
+        proof["what"] for proof in said["proofs"]
+    }
+
+
+def test_a_second_apply_changes_nothing(site: Operator) -> None:
+    said = site("apply", "--yes", "--json").json
+    assert (said["changed"], said["failed"], said["restarted"]) == (0, 0, [])
+
+
+def test_what_vllm_answers_without_a_key_is_closed_at_the_gateway(site: Operator, lab: Lab, key: str) -> None:
+    ask_inside = (
+        "curl -s -o /dev/null -w '%{http_code}' -H 'Content-Type: application/json' "
+        "--unix-socket /run/rackwright/assistant@1/engine.sock http://e"
+    )
+    body = """-d '{"model": "assistant", "prompt": "Hi", "max_tokens": 1}'"""
+    # The engine itself would answer there.
+    assert lab.exec("gpu1", f"{ask_inside}/invocations {body}").out == "200"
+    for path in ("/invocations", "/tokenize", "/v1/load_lora_adapter", "/inference/v1/generate", "/sleep"):
+        assert request(site, lab, key, path, model="assistant", prompt="Hi", max_tokens=1).status == 404
+
+
+def test_an_engine_has_a_loopback_and_nothing_else(site: Operator, lab: Lab) -> None:
+    inside = f"nsenter -t {pid(lab, 'gpu1')} -n"
+    assert lab.exec("gpu1", f"{inside} ip -o link | cut -d: -f2").out.split() == ["lo"]
+    outside = lab.exec("gpu1", "ss -Hltn").out
+    within = lab.exec("gpu1", f"{inside} ss -Hltn").out
+    assert within
+    assert not {line.split()[3] for line in within.splitlines()} & {line.split()[3] for line in outside.splitlines()}
+
+
+def test_the_sandbox_is_tight_by_systemds_own_measure(site: Operator, lab: Lab) -> None:
+    assert UNIT in exposure.measured(lab, "gpu1")
+    assert exposure.loose(lab, "gpu1") == {}
+
+
+def test_the_runtime_is_read_only_and_has_what_the_lock_names(site: Operator, lab: Lab) -> None:
+    folder = f"/opt/rackwright/runtimes/vllm-{vllm.VERSION}"
+    assert lab.exec("gpu1", f"find {folder} -perm /222 ! -type l | head -n 3").out == ""
+    assert lab.exec("gpu1", "ls /opt/rackwright/runtimes/.incoming").out == ""
+    names = lab.exec(
+        "gpu1", f"{folder}/bin/python -I -m importlib.metadata 2>/dev/null; ls {folder}/lib/python3.11"
+    ).out
+    assert "site-packages" in names
+    assert not lab.exec("gpu1", f"ls -d {folder}/lib/python3.11/site-packages/pip", check=False).out
+
+
+def test_the_log_has_no_prompt(site: Operator, lab: Lab) -> None:
+    assert "colors" not in lab.exec("gpu1", f"journalctl -o cat -u {UNIT}").out
+
+
+def test_what_is_in_flight_ends_before_the_engine_does(site: Operator, lab: Lab) -> None:
+    """`--shutdown-timeout` within `TimeoutStopSec`: a drained engine that is stopped finishes what it began."""
+    shown = lab.exec("gpu1", f"systemctl show -P TimeoutStopUSec {UNIT}").out.strip()
+    assert shown == "1min"
+    assert "--shutdown-timeout" in lab.exec("gpu1", f"systemctl cat {UNIT}").out
+    body = '{"model": "assistant", "prompt": "Once", "max_tokens": 150, "ignore_eos": true, "temperature": 0}'
+    lab.exec(
+        "gpu2",
+        "systemd-run --quiet --unit=asking --property=StandardOutput=file:/root/answer curl -s --max-time 60 "
+        f"-H Content-Type:application/json --unix-socket /run/rackwright/assistant@1/engine.sock -d '{body}' "
+        "http://e/v1/completions",
+    )
+    metrics = "curl -s --unix-socket /run/rackwright/assistant@1/engine.sock http://e/metrics"
+    wait_until(lambda: 'num_requests_running{engine="0",model_name="assistant"} 1.0' in lab.exec("gpu2", metrics).out)
+    lab.exec("gpu2", f"systemctl stop {UNIT}", timeout=90)
+    answer = json.loads(lab.exec("gpu2", "cat /root/answer").out)
+    assert answer["usage"]["completion_tokens"] == 150
+    site("apply", "--yes", timeout=600)
+
+
+def test_a_killed_engine_costs_what_was_in_flight_and_comes_back_by_itself(
+    site: Operator, lab: Lab, key: str
+) -> None:
+    before = pid(lab, "gpu1")
+    lab.exec("gpu1", f"kill -KILL {before}")
+    # The other replica goes on serving.
+    for _ in range(5):
+        assert chat(site, lab, key, "assistant").status == 200
+    wait_until(lambda: pid(lab, "gpu1") not in ("0", before))
+    wait_until(lambda: site.replicas()["gpu1/assistant@1"]["traffic"] == "yes", 240)
+    assert lab.exec("gpu1", "ls /dev/shm | grep -v '^sem' || true").out == ""
