@@ -72,13 +72,13 @@ def bench(
 
 def _measured(context: Context, wanted: Wanted) -> Benched:
     from rackwright.cli.bench_text import sent_briefly
-    from rackwright.lifecycle.bench import Told
+    from rackwright.lifecycle.bench import Listener
     from rackwright.lifecycle.bench import bench as measure
     from rackwright.lifecycle.site import open_site
     from rackwright.lifecycle.verify import choose_asker
 
     with open_site(context.fleet) as site:
-        told = Told(step=lambda step: context.note(sent_briefly(step)), say=context.note)
+        told = Listener(step=lambda step: context.note(sent_briefly(step)), say=context.note)
         return measure(site, choose_asker(site), wanted, told)
 
 

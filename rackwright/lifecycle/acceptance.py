@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from rackwright.errors import RackwrightError
 from rackwright.fleet.sections.models import Model
 from rackwright.lifecycle.asking import Asker
-from rackwright.lifecycle.bench import Told, Wanted, bench, load_of
+from rackwright.lifecycle.bench import Listener, Wanted, bench, load_of
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.verify import Proof
 
@@ -30,7 +30,7 @@ def _proofs(site: Site, asker: Asker, name: str, model: Model, say: Callable[[st
     under = f"{load.requests} requests, {load.rate:g} a second"
     say(f"{name}: {under}")
     try:
-        found = bench(site, asker, Wanted(name, load), Told(lambda _: None, say))
+        found = bench(site, asker, Wanted(name, load), Listener(lambda _: None, say))
     except RackwrightError as error:
         yield Proof(site.fleet.gateways[0], f"{name}: its objectives, by {under}", False, error.problems[0].what)
         return

@@ -17,7 +17,7 @@ from rackwright.lifecycle.asking import Asker
 from rackwright.lifecycle.bench.knee import MOST_STEPS, search
 from rackwright.lifecycle.bench.load import Load
 from rackwright.lifecycle.bench.measure import measure, seconds_of, words_of
-from rackwright.lifecycle.bench.tool import Tool, ensure, packages_of
+from rackwright.lifecycle.bench.tool import Tool, ensure, index_of
 from rackwright.lifecycle.bench.verdicts import Verdict, missed, verdicts
 from rackwright.lifecycle.bench.way import Way, replica_named, through_gateway, to_replica
 from rackwright.lifecycle.remember import note_act
@@ -41,7 +41,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Told:
+class Listener:
     """Who hears how it goes."""
 
     step: Callable[[Step], None]
@@ -98,32 +98,34 @@ def load_of(
     return load
 
 
-def bench(site: Site, asker: Asker, wanted: Wanted, told: Told) -> Benched:
+def bench(site: Site, asker: Asker, wanted: Wanted, listener: Listener) -> Benched:
     """Measure; afterwards the control host keeps what came of it. No key is left behind, and nothing is changed.
 
     Raise ProofError if nothing answers at all, RackwrightError if it can't be measured from here.
     """
     control = site.remote.connection(site.fleet.control[0])
     earlier = read_benches(control, wanted.model)
-    replicas = _replicas(site, wanted, told)
-    tool = ensure(packages_of(site.fleet), told.say)
+    replicas = _replicas(site, wanted, listener)
+    tool = ensure(index_of(site.fleet), listener.say)
     objectives = model_named(site.fleet, wanted.model).objectives
     with _way(site, asker, wanted) as way:
-        found = _measured(site, tool, way, wanted, objectives, told)
+        found = _measured(site, tool, way, wanted, objectives, listener)
     kept = _kept(site, tool, way, asker, wanted, replicas, found)
     write_bench(control, kept)
     note_act(site, control.name, run=kept.run, command="bench", what=_what(kept), outcome="kept")
     return Benched(kept, verdicts(kept.judged, objectives), earlier)
 
 
-def _replicas(site: Site, wanted: Wanted, told: Told) -> int:
+def _replicas(site: Site, wanted: Wanted, listener: Listener) -> int:
     """Return how many replicas take the load. Raise ProofError if none would."""
     states = site.gateways.servers()
     taking = [state.address for state in states.values() if state.model == wanted.model and state.takes_requests]
     if wanted.replica is None and not taking:
         raise ProofError("no replica takes requests", where=wanted.model, next="rackwright status")
     if wanted.replica in taking:
-        told.say(f"{wanted.replica} serves clients meanwhile; alone it is after: rackwright drain {wanted.replica}")
+        listener.say(
+            f"{wanted.replica} serves clients meanwhile; rackwright drain {wanted.replica} takes it out first"
+        )
     return 1 if wanted.replica else len(taking)
 
 
@@ -135,14 +137,14 @@ def _way(site: Site, asker: Asker, wanted: Wanted) -> AbstractContextManager[Way
 
 
 def _measured(
-    site: Site, tool: Tool, way: Way, wanted: Wanted, objectives: Objectives | None, told: Told
+    site: Site, tool: Tool, way: Way, wanted: Wanted, objectives: Objectives | None, listener: Listener
 ) -> _Measured:
     name = model_named(site.fleet, wanted.model).names[0]
     words = words_of(way, name, wanted.load)
 
     def one(rate: float) -> Step:
         step = measure(tool, way, name, wanted.load.at(rate), words)
-        told.step(step)
+        listener.step(step)
         return step
 
     steps = [one(wanted.load.rate)]

@@ -16,11 +16,11 @@ from pathlib import Path
 from rackwright.errors import RackwrightError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.site_files import route_from_here
+from rackwright.fleet.wheels import Index
 from rackwright.route import Route
 
 VERSION = "0.8.1"
 REQUIREMENTS = Path(__file__).with_name("guidellm.txt")
-_PUBLIC = "https://pypi.org/simple"
 _INSTALL_SECONDS = 1800
 
 
@@ -31,27 +31,12 @@ class Tool:
     name: str = f"guidellm {VERSION}"
 
 
-@dataclass(frozen=True)
-class Packages:
-    """Where the tool's packages come from."""
-
-    index: str | None
-    """None: what this machine's pip is set to."""
-    route: Route
-
-    @property
-    def pip_options(self) -> tuple[str, ...]:
-        index = ("--index-url", self.index) if self.index else ()
-        proxy = self.route.proxy_for(self.index or _PUBLIC)
-        trusted = ("--cert", self.route.ca_bundle) if self.route.ca_bundle else ()
-        return (*index, *(("--proxy", proxy) if proxy else ()), *trusted)
+def index_of(fleet: Fleet) -> Index:
+    """Return where the tool's packages come from."""
+    return Index(fleet.file.site.package_index, route_from_here(fleet))
 
 
-def packages_of(fleet: Fleet) -> Packages:
-    return Packages(fleet.file.site.package_index, route_from_here(fleet))
-
-
-def ensure(packages: Packages, say: Callable[[str], None], *, cache: Path | None = None) -> Tool:
+def ensure(index: Index, say: Callable[[str], None], *, cache: Path | None = None) -> Tool:
     """The tool is there afterwards, made of the packages that the list names by hash. Made once for each Python.
 
     Raise RackwrightError if it can't be made: what is half made is made anew the next time.
@@ -61,9 +46,9 @@ def ensure(packages: Packages, say: Callable[[str], None], *, cache: Path | None
     tool, ready = Tool(folder / "bin" / "python"), folder / "ready"
     with _locked(folder.with_name(f"{folder.name}.lock")):
         if not ready.exists():
-            say(f"installing {tool.name} into {folder} (once; 650 MB)")
+            say(f"installing {tool.name} into {folder} (once; 450 MB)")
             shutil.rmtree(folder, ignore_errors=True)
-            _make(folder, packages)
+            _make(folder, index)
             ready.touch()
     return tool
 
@@ -78,25 +63,36 @@ def _cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "rackwright" / "tools"
 
 
-def _make(folder: Path, packages: Packages) -> None:
-    _run(
-        [sys.executable, "-m", "venv", str(folder)],
-        "making its environment",
-        should="Python's venv should be there: on Debian and Ubuntu, apt install python3-venv",
-    )
-    command = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    command += ["--no-input", "--require-hashes", "--only-binary=:all:"]
+def _make(folder: Path, index: Index) -> None:
+    from uv import find_uv_bin
+
+    uv = [find_uv_bin(), "--quiet", "--no-config"]
+    _run([*uv, "venv", "--python", sys.executable, "--no-python-downloads", str(folder)], index)
+    command = [*uv, "pip", "install", "--python", str(folder / "bin" / "python"), "--require-hashes"]
     # Its metadata ask for torch, which the list leaves out on purpose.
-    command += ["--no-deps", "--requirement", str(REQUIREMENTS), *packages.pip_options]
-    should = "a package index should be in reach: site.package_index and site.proxy of the fleet file say which way"
-    _run(command, "installing it", should=should)
+    command += ["--only-binary", ":all:", "--no-deps", "--requirements", str(REQUIREMENTS)]
+    _run([*command, *(("--default-index", index.url) if index.url else ())], index)
 
 
-def _run(command: list[str], what: str, *, should: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_INSTALL_SECONDS)
+def _run(command: list[str], index: Index) -> None:
+    done = subprocess.run(
+        command,
+        env={**os.environ, **environment_of(index.route)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_INSTALL_SECONDS,
+    )
     if done.returncode:
         last = "\n    ".join((done.stderr or done.stdout).strip().splitlines()[-4:])
-        raise RackwrightError(f"{what} failed:\n    {last}", where=f"guidellm {VERSION}", should=should)
+        should = "a package index should be in reach: site.package_index and site.proxy of the fleet file say the way"
+        raise RackwrightError(f"can't be installed:\n    {last}", where=f"guidellm {VERSION}", should=should)
+
+
+def environment_of(route: Route) -> dict[str, str]:
+    """Return what tells uv the way out."""
+    proxied = {"ALL_PROXY": route.proxy, "NO_PROXY": ",".join(route.no_proxy)} if route.proxy else {}
+    return {**proxied, **({"SSL_CERT_FILE": route.ca_bundle} if route.ca_bundle else {})}
 
 
 @contextmanager

@@ -49,6 +49,12 @@ def test_the_knee_is_where_throughput_no_longer_grows():
     assert "throughput no longer grew" in found.why or "fell behind" in found.why
 
 
+def test_a_rate_that_brings_no_more_is_bad_though_it_was_nearly_kept_up_with():
+    found = search([step(4), step(4.75, per_second=4), step(8, per_second=4)], content)
+    assert (found.knee, found.next_rate) == (step(4), None)
+    assert found.why == "at 4.75 a second throughput no longer grew: 4.00 after 4.00"
+
+
 def test_without_a_good_rate_there_is_no_knee():
     assert search([step(1)], slow_above(0.5)) == Search(None, None, "already at 1 a second ttft_p95 is long at 1")
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 import rackwright
-from rackwright.lifecycle.bench.tool import REQUIREMENTS, VERSION, Packages, packages_of
+from rackwright.errors import RackwrightError
+from rackwright.fleet.wheels import Index
+from rackwright.lifecycle.bench.tool import REQUIREMENTS, VERSION, ensure, environment_of, index_of
 from rackwright.route import DIRECT, Route
 from tests.fleet.fleets import make_fleet
 
@@ -42,24 +44,32 @@ def test_the_tool_is_no_dependency_of_ours():
 
 
 @pytest.mark.parametrize(
-    ("packages", "options"),
+    ("route", "environment"),
     [
-        (Packages(None, DIRECT), ()),
-        (Packages("https://pypi.acme.internal/simple", DIRECT), ("--index-url", "https://pypi.acme.internal/simple")),
-        (Packages(None, Route(proxy="http://proxy:3128")), ("--proxy", "http://proxy:3128")),
+        (DIRECT, {}),
         (
-            Packages("https://pypi.acme.internal", Route(proxy="http://proxy:3128", no_proxy=("acme.internal",))),
-            ("--index-url", "https://pypi.acme.internal"),
+            Route(proxy="http://proxy:3128", no_proxy=("acme.internal", "10.0.0.0/8")),
+            {"ALL_PROXY": "http://proxy:3128", "NO_PROXY": "acme.internal,10.0.0.0/8"},
         ),
-        (Packages(None, Route(ca_bundle="/ca.pem")), ("--cert", "/ca.pem")),
+        (Route(ca_bundle="/ca.pem"), {"SSL_CERT_FILE": "/ca.pem"}),
     ],
 )
-def test_its_packages_come_the_way_that_the_fleet_file_says(packages, options):
-    assert packages.pip_options == options
+def test_its_packages_come_the_way_that_the_fleet_file_says(route, environment):
+    assert environment_of(route) == environment
 
 
 def test_the_way_is_that_of_the_fleet_files_site(tmp_path):
     site = {"package_index": "https://pypi.acme.internal/simple", "proxy": "http://proxy:3128"}
-    packages = packages_of(make_fleet(tmp_path / "site.yml", site=site))
-    assert packages.index == "https://pypi.acme.internal/simple"
-    assert packages.route.proxy == "http://proxy:3128"
+    index = index_of(make_fleet(tmp_path / "site.yml", site=site))
+    assert (index.url, index.route.proxy) == ("https://pypi.acme.internal/simple", "http://proxy:3128")
+
+
+def test_an_index_that_does_not_answer_is_named_and_nothing_half_made_is_taken(tmp_path):
+    nobody = Index("http://127.0.0.1:9/simple", DIRECT)
+    for _ in range(2):
+        with pytest.raises(
+            RackwrightError, match=r"(?s)guidellm 0\.8\.1: can't be installed:.*site\.package_index"
+        ) as error:
+            ensure(nobody, lambda _: None, cache=tmp_path)
+        assert "127.0.0.1:9" in str(error.value)
+    assert not list(tmp_path.glob("*/ready"))
