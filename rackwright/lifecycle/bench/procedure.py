@@ -19,7 +19,7 @@ from rackwright.lifecycle.bench.load import Load
 from rackwright.lifecycle.bench.measure import measure, seconds_of, words_of
 from rackwright.lifecycle.bench.tool import Tool, ensure, index_of
 from rackwright.lifecycle.bench.verdicts import Verdict, missed, verdicts
-from rackwright.lifecycle.bench.way import Way, replica_named, through_gateway, to_replica
+from rackwright.lifecycle.bench.way import Way, replica_named, require_controller, through_gateway, to_replica
 from rackwright.lifecycle.remember import note_act
 from rackwright.lifecycle.site import Site
 from rackwright.run import new_run_id
@@ -103,6 +103,8 @@ def bench(site: Site, asker: Asker, wanted: Wanted, listener: Listener) -> Bench
 
     Raise ProofError if nothing answers at all, RackwrightError if it can't be measured from here.
     """
+    if wanted.replica is None:
+        require_controller(asker)
     control = site.remote.connection(site.fleet.control[0])
     earlier = read_benches(control, wanted.model)
     replicas = _replicas(site, wanted, listener)

@@ -44,8 +44,7 @@ def through_gateway(site: Site, asker: Asker, *, seconds: int) -> Iterator[Way]:
 
     Raise RackwrightError where the load can't start from the controller.
     """
-    if not isinstance(asker, FromController):
-        raise _not_from_here(asker)
+    require_controller(asker)
     said, address = _entrance(site)
     domain = site.fleet.file.gateway.domain
     key, sha256 = new_key("bench")
@@ -68,8 +67,11 @@ def _entrance(site: Site) -> tuple[str, str]:
     return (f"vip {vip}", str(vip)) if vip else (f"gateway {gateway}", str(site.fleet.service(gateway)))
 
 
-def _not_from_here(asker: Asker) -> RackwrightError:
-    return RackwrightError(
+def require_controller(asker: Asker) -> None:
+    """Raise RackwrightError where clients stand elsewhere: the load starts from here."""
+    if isinstance(asker, FromController):
+        return
+    raise RackwrightError(
         f"the load would have to start from {asker.where}, and it starts from the controller only",
         where="bench",
         should="the controller should stand where clients do",
