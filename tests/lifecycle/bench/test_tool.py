@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import ast
 import re
 from pathlib import Path
 
@@ -29,12 +28,13 @@ def test_no_place_is_named_and_neither_torch_nor_what_it_brings():
 
 
 def test_nothing_of_ours_imports_the_tool_or_what_drives_it():
+    # By its text: CPython 3.11 keeps count of ast.parse's depth in one place (python/cpython#106905).
+    statement = re.compile(
+        r"^\s*(?:from|import)\s.*(?:\bguidellm\b|\bbench\.driver\b|\bbench import driver\b)", re.MULTILINE
+    )
+    assert statement.search("    from rackwright.lifecycle.bench.driver import main")
     for path in Path(rackwright.__file__).parent.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
-            module = getattr(node, "module", "") or ""
-            assert not [name for name in (module, *names) if name.startswith("guidellm")], path
-            assert not module.endswith("bench.driver"), path
+        assert statement.findall(path.read_text(encoding="utf-8")) == [], path
 
 
 def test_the_tool_is_no_dependency_of_ours():
