@@ -1,11 +1,13 @@
-"""A serving host: certificate, runtimes, weights, one engine and probe a replica, the proxy in front."""
+"""A serving host: runtimes, weights, one engine and probe a replica, certificate, the proxy in front."""
 
 from __future__ import annotations
 
 from pyinfra.context import host
 
 from rackwright.fleet.host.model import HostModel, InstalledRuntime
+from rackwright.roles.bond.role import bond
 from rackwright.roles.certificate.role import certificate
+from rackwright.roles.gpu_faults.role import gpu_faults
 from rackwright.roles.host_proxy.role import host_proxy
 from rackwright.roles.llama_cpp.role import llama_cpp
 from rackwright.roles.model_store.role import model_store
@@ -19,7 +21,7 @@ from rackwright.route import Route
 def serve() -> None:
     """Afterwards every replica of this host is installed and started; a running engine is never restarted."""
     model: HostModel = host.data.model
-    if model.host_proxy is None or model.model_store is None:
+    if model.model_store is None:
         return
     for runtime in model.runtimes:
         _runtime(runtime, model.site.route)
@@ -27,8 +29,14 @@ def serve() -> None:
     gpus = gpus_of(model.replicas)
     for unit in model.replicas:
         replica(settings=unit, gpus=gpus)
+    for together in model.bonds:
+        bond(settings=together)
+    if model.gpu_faults:
+        gpu_faults(settings=model.gpu_faults)
     for watch in model.probes:
         probe(settings=watch)
+    if model.host_proxy is None:
+        return
     for issued in model.certificates:
         if issued.name == model.host_proxy.certificate:
             certificate(settings=issued, issuer=model.credentials.issuer)

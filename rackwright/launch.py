@@ -28,6 +28,23 @@ class Widths:
         return f"tensor {self.tensor}, pipeline {self.pipeline}, data {self.data}"
 
 
+def even_widths(*, tensor: int | None, pipeline: int | None, data: int | None, gpus: int, hosts: int) -> Widths:
+    """Given what is asked for and the GPUs on each of so many hosts, return how work is spread over them.
+
+    What isn't asked for follows: over several hosts layers are dealt out to hosts and cut within each.
+    Raise ValueError where they don't come out even.
+    """
+    total, copies = max(gpus, 1) * hosts, data or 1
+    stages = pipeline or (total // (tensor * copies) if tensor else hosts if copies == 1 else 1)
+    widths = Widths(tensor or total // (stages * copies), stages, copies)
+    if widths.total != total:
+        there = f"{max(gpus, 1)} on each of {hosts} hosts" if hosts > 1 else f"{total}"
+        raise ValueError(f"{widths} make {widths.total}, and there are {there}; should be as many as the GPUs")
+    if copies > 1 and hosts > 1 and copies % hosts:
+        raise ValueError(f"data {copies} doesn't come out even over {hosts} hosts; should be a multiple of them")
+    return widths
+
+
 @dataclass(frozen=True)
 class Member:
     """One host's part in a replica over several."""
@@ -86,6 +103,8 @@ class Launch:
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     reach: Reach = Reach.NOTHING
+    member: Member | None = None
+    """Its place among the members that it reaches."""
     readable: tuple[HostPath, ...] = ()
     """Folders beyond the system and the weights that it reads."""
     compiles: bool = False

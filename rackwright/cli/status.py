@@ -81,7 +81,8 @@ def _text(found: Status) -> str:
     rows = [HEADER]
     for entry in found.replicas:
         flight = "-" if entry.in_flight is None else str(entry.in_flight)
-        rows.append((entry.replica, entry.state, entry.traffic, flight, entry.version, entry.pending or "-"))
+        state = f"{entry.state}: {entry.reason}" if entry.reason else entry.state
+        rows.append((entry.replica, state, entry.traffic, flight, entry.version, entry.pending or "-"))
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
     lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines += [f"host {host.host}: {host.state}" for host in found.hosts if host.state != "ok"]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from functools import cached_property
 
-from rackwright.fleet.nodes import AnyNode, Entries, Items, Scalar, texts
+from rackwright.fleet.nodes import AnyNode, Entries, Items, Scalar, all_texts, texts
 
 
 class Draft:
@@ -38,17 +38,24 @@ class Draft:
     @cached_property
     def serving(self) -> tuple[str, ...]:
         """Hosts on which a model is placed."""
-        return tuple(host for node in self._placements() for host in self.named(node))
+        return tuple(host for node in self.placed() for host in self.named(node))
 
     def named(self, node: AnyNode | None) -> tuple[str, ...]:
         """Given a group, a host or a list of them, return the hosts."""
-        names = [name.text for name in texts(node)]
+        names = [name.text for name in all_texts(node)]
         members = [[item.text for item in texts(self.group_nodes.get(name))] or [name] for name in names]
         return tuple(dict.fromkeys(host for some in members for host in some))
 
+    def placements(self) -> Iterator[tuple[Entries, Entries]]:
+        """Yield each model with each of its placements."""
+        for _, model in self.root.maps("models"):
+            place = model.get("place")
+            for placement in place.items if isinstance(place, Items) else ():
+                if isinstance(placement, Entries):
+                    yield model, placement
+
     def named_places(self) -> Iterator[AnyNode]:
-        """Yield every node that names hosts or groups, but for the groups themselves."""
-        yield from self._placements()
+        """Yield every node that names hosts or groups one by one, but for placements and the groups themselves."""
         for node in (self.root.get("gateway", "on"), self.root.get("control")):
             if node is not None:
                 yield node
@@ -74,13 +81,10 @@ class Draft:
         """Yield each of the sections `driver`."""
         yield from _one_or_more(self.root.get("driver"))
 
-    def _placements(self) -> Iterator[AnyNode]:
-        for _, model in self.root.maps("models"):
-            place = model.get("place")
-            for placement in place.items if isinstance(place, Items) else ():
-                on = placement.get("on") if isinstance(placement, Entries) else None
-                if on is not None:
-                    yield on
+    def placed(self) -> Iterator[AnyNode]:
+        for _, placement in self.placements():
+            if (on := placement.get("on")) is not None:
+                yield on
 
     def _below(self, key: str) -> dict[str, AnyNode]:
         node = self.root.get(key)

@@ -29,7 +29,15 @@ class Replica:
     number: int
     """Counted per host, from 1."""
     host: str
+    """Where it answers: the first of its hosts."""
     gpus: int
+    """On each of its hosts."""
+    members: tuple[str, ...] = ()
+    """All its hosts, where there are several."""
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        return self.members or (self.host,)
 
     @property
     def name(self) -> str:
@@ -123,10 +131,23 @@ class Fleet:
         return None
 
     def _has_gpus(self, host: str) -> bool:
-        return any(replica.gpus for replica in self.replicas_on(host))
+        return any(replica.gpus for replica in self.parts_on(host))
 
     def replicas_on(self, host: str) -> tuple[Replica, ...]:
+        """Return the replicas that answer on this host."""
         return tuple(replica for replica in self.replicas if replica.host == host)
+
+    def parts_on(self, host: str) -> tuple[Replica, ...]:
+        """Return the replicas that have an engine on this host, whether or not it is the one that answers."""
+        return tuple(replica for replica in self.replicas if host in replica.hosts)
+
+    def fabric(self, host: str) -> Address:
+        """Where the other members of a replica reach the host."""
+        return self.apart(host).fabric or self._address(host)
+
+    def _address(self, host: str) -> Address:
+        # Rules see to it that members have one that is no name.
+        return parse_address(self.file.hosts[host].address)
 
     def replicas_of(self, model: str) -> tuple[Replica, ...]:
         return tuple(replica for replica in self.replicas if replica.model == model)

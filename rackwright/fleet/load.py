@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from rackwright.errors import FleetError
@@ -13,6 +13,7 @@ from rackwright.fleet.nodes import Entries, Findings, leaves
 from rackwright.fleet.reword import validated
 from rackwright.fleet.rules import check_rules
 from rackwright.fleet.sections.hosts import Group, HostSettings
+from rackwright.fleet.sections.models import Placement
 
 
 def load_fleet(path: Path) -> Fleet:
@@ -48,11 +49,23 @@ def _replicas(file: FleetFile) -> tuple[Replica, ...]:
     for model, settings in file.models.items():
         counted: dict[str, int] = {}
         for placement in settings.place:
-            for host in file.named(placement.on):
-                for _ in range(placement.replicas if file.hosts[host].out is None else 0):
-                    counted[host] = counted.get(host, 0) + 1
-                    replicas.append(Replica(model, counted[host], host, placement.gpus))
+            for hosts in _placed(file, placement):
+                for _ in range(placement.replicas if all(file.hosts[host].out is None for host in hosts) else 0):
+                    # One name on all its hosts, so that logs and units speak of the same.
+                    number = 1 + max(counted.get(host, 0) for host in hosts)
+                    counted |= dict.fromkeys(hosts, number)
+                    members = hosts if len(hosts) > 1 else ()
+                    replicas.append(Replica(model, number, hosts[0], placement.gpus, members))
     return tuple(replicas)
+
+
+def _placed(file: FleetFile, placement: Placement) -> Iterator[tuple[str, ...]]:
+    """Yield the hosts of each replica of a placement."""
+    for entry in (placement.on,) if isinstance(placement.on, str) else placement.on:
+        if isinstance(entry, str):
+            yield from ((host,) for host in file.named(entry))
+        else:
+            yield file.named(entry)
 
 
 def _origins(resolved: Entries) -> Mapping[str, Mapping[str, str]]:

@@ -53,8 +53,8 @@ class RuntimeLock(Stored):
 
     @property
     def digest(self) -> str:
-        """sha256 as `model_digest` makes it: the folder that is made from these files bears it."""
-        return model_digest(self.files)
+        """An archive's sha256, or what `model_digest` makes of several files; their folder on a host bears it."""
+        return self.files[0].sha256 if len(self.files) == 1 else model_digest(self.files)
 
 
 class DriverLock(Stored):

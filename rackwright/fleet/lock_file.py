@@ -110,8 +110,9 @@ def _drivers(fleet: Fleet, lock: Lock) -> Iterator[tuple[str, str]]:
 
 def _ports(fleet: Fleet, lock: Lock) -> Iterator[tuple[str, str]]:
     for replica in fleet.replicas:
-        if replica.name not in lock.ports.get(replica.host, {}):
-            yield f"ports.{replica.host}", f"has no port for {replica.name}"
+        for host in replica.hosts:
+            if replica.name not in lock.ports.get(host, {}):
+                yield f"ports.{host}", f"has no port for {replica.name}"
 
 
 def _build(build: str | None) -> str:

@@ -123,6 +123,12 @@ def texts(node: AnyNode | None) -> Iterator[Scalar]:
             yield item
 
 
+def all_texts(node: AnyNode | None) -> Iterator[Scalar]:
+    """Yield the text scalars of a node as `texts` does, and of lists within it."""
+    for item in node.items if isinstance(node, Items) else (node,):
+        yield from texts(item)
+
+
 def moved(node: AnyNode, path: tuple[str, ...]) -> AnyNode:
     """Return a copy of a node that stands at another path."""
     if isinstance(node, Scalar):

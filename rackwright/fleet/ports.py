@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.fleet.lock import Lock
-from rackwright.ports import FIRST_PORT, LAST_PORT
+from rackwright.ports import FABRIC_OFFSET, FIRST_PORT, LAST_PORT, RENDEZVOUS_OFFSET
 
 
 def assign_ports(fleet: Fleet, previous: Lock | None) -> Mapping[str, Mapping[str, int]]:
@@ -18,7 +18,7 @@ def assign_ports(fleet: Fleet, previous: Lock | None) -> Mapping[str, Mapping[st
     ports: dict[str, dict[str, int]] = {}
     for host, settings in fleet.file.hosts.items():
         kept = dict(previous.ports.get(host, {})) if previous else {}
-        names = [replica.name for replica in fleet.replicas_on(host)]
+        names = [replica.name for replica in fleet.parts_on(host)]
         if settings.out is None:
             kept = {name: port for name, port in kept.items() if name in names}
         for name in names:
@@ -26,6 +26,16 @@ def assign_ports(fleet: Fleet, previous: Lock | None) -> Mapping[str, Mapping[st
         if kept:
             ports[host] = kept
     return ports
+
+
+def fabric_port(lock: Lock, replica: Replica, host: str) -> int:
+    """Return where, in the fabric network, this member tells the others how its engine is."""
+    return lock.ports[host][replica.name] + FABRIC_OFFSET
+
+
+def rendezvous_port(lock: Lock, replica: Replica) -> int:
+    """Return where, in the fabric network, the engine of the first member waits for the others."""
+    return port_of(lock, replica) + RENDEZVOUS_OFFSET
 
 
 def port_of(lock: Lock, replica: Replica) -> int:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from rackwright.fleet.draft import Draft
 from rackwright.fleet.network_rules import check_addresses, check_firewall, check_vip
-from rackwright.fleet.nodes import AnyNode, Entries, Findings, Items, Scalar, texts
+from rackwright.fleet.nodes import AnyNode, Entries, Findings, Items, Scalar, all_texts, texts
+from rackwright.fleet.placement_rules import check_placements
 from rackwright.fleet.reword import did_you_mean
 from rackwright.fleet.sections.objectives import Objectives
 from rackwright.fleet.source import FileSource, HubSource, parse_source
@@ -35,6 +36,7 @@ def check_rules(root: Entries, folder: Path, findings: Findings) -> None:
     _check_runtimes(root, findings)
     _check_replicas(draft, findings)
     _check_objectives(root, findings)
+    check_placements(draft, findings)
     check_addresses(draft, findings)
     check_firewall(draft, findings)
     check_vip(draft, findings)
@@ -52,15 +54,13 @@ def _check_names(draft: Draft, findings: Findings) -> None:
 def _check_references(draft: Draft, findings: Findings) -> None:
     known = [*draft.hosts, *draft.group_nodes]
     for node in draft.named_places():
-        if isinstance(node, Items):
-            for item in node.items:
-                if isinstance(item, Items):
-                    findings.add(
-                        item,
-                        "one replica over several hosts comes with the runtime vllm",
-                        "name hosts in one list: each carries its own replicas",
-                    )
-        for name in texts(node):
+        for item in node.items if isinstance(node, Items) else ():
+            if isinstance(item, Items):
+                findings.add(
+                    item, "is a list within a list", "only where a model is placed: one replica over its hosts"
+                )
+    for node in (*draft.placed(), *draft.named_places()):
+        for name in all_texts(node):
             _check_known(name, known, "host or group", findings)
 
 
@@ -230,14 +230,10 @@ def _whole(node: AnyNode | None) -> int | None:
 
 def _check_replicas(draft: Draft, findings: Findings) -> None:
     counted = dict.fromkeys(draft.hosts, 0)
-    for _, model in draft.root.maps("models"):
-        place = model.get("place")
-        for placement in place.items if isinstance(place, Items) else ():
-            if not isinstance(placement, Entries):
-                continue
-            replicas = placement.get("replicas")
-            number = replicas.value if isinstance(replicas, Scalar) and isinstance(replicas.value, int) else 1
-            for host in draft.named(placement.get("on")):
-                counted[host] = counted.get(host, 0) + number
-                if counted[host] > MAX_REPLICAS and number <= MAX_REPLICAS:
-                    findings.add(replicas or placement, f"more than {MAX_REPLICAS} replicas on {host}", "use fewer")
+    for _, placement in draft.placements():
+        replicas = placement.get("replicas")
+        number = replicas.value if isinstance(replicas, Scalar) and isinstance(replicas.value, int) else 1
+        for host in draft.named(placement.get("on")):
+            counted[host] = counted.get(host, 0) + number
+            if counted[host] > MAX_REPLICAS and number <= MAX_REPLICAS:
+                findings.add(replicas or placement, f"more than {MAX_REPLICAS} replicas on {host}", "use fewer")

@@ -37,6 +37,29 @@ class Meaning:
     next: str
 
 
+class Fault(StrEnum):
+    """What an Xid keeps from working."""
+
+    CARD = "card"
+    """The GPU, until it was reset or the host rebooted."""
+    LINK = "link"
+    """The GPU together with others, until then."""
+    ENGINE = "engine"
+    """The process it names, until it was started anew; the GPU is all right."""
+
+
+FAULTS = {
+    **dict.fromkeys((8, 13, 31, 32, 43, 69, 94), Fault.ENGINE),
+    **dict.fromkeys((46, 48, 54, 61, 62, 64, 79, 95, 109, 119, 120, 140, 143, 156, 158, 171, 172), Fault.CARD),
+    **dict.fromkeys((74, 136, 144, 145, 146, 147, 148, 149, 150), Fault.LINK),
+}
+"""Those that nothing goes on after, by number.
+
+NVIDIA's catalogue (see `meaning`) has an immediate action for each: RESTART_APP is ENGINE; RESET_GPU, RESTART_BM,
+CHECK_MECHANICALS and the workflows that end in them are CARD or LINK. What it says to ignore (63, 92, 121, 137, 157)
+or what only follows another one (45, 154) faults nothing. 43 is to be ignored, too, but its process has to end, which
+an engine that hasn't noticed doesn't."""
+
 _RESTART = "restart the engine that it names"
 _RESET = "drain the host, then reset the GPU (nvidia-smi --gpu-reset) or reboot"
 _REPLACE = "drain the host and reboot; if it comes again, have the GPU replaced"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from shlex import quote
 
 from rackwright.engine import Stopping
-from rackwright.errors import ProofError, RackwrightError
+from rackwright.errors import HostError, ProofError, RackwrightError
 from rackwright.fleet.fleet import Replica
 from rackwright.gateway import Gateways
 from rackwright.lifecycle.plan import Restart
@@ -15,8 +15,11 @@ from rackwright.lifecycle.rollout import Change, Phase, Rollout, Rules, SystemCl
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.talk import Talk
 from rackwright.lifecycle.traffic import GatewayTraffic
+from rackwright.remote import Remote
 from rackwright.roles.replica.proof import proof, proof_command
 from rackwright.roles.replica.settings import Settings as ReplicaUnit
+from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
+from rackwright.roles.replica.state import parse as parse_replicas
 from rackwright.state.holding import Held
 from rackwright.state.journal import Event
 
@@ -104,6 +107,7 @@ def settle(
             waited = ", ".join(reasons)
             raise RackwrightError(f"interrupted; not seen to answer yet: {waited}", next="rackwright status")
         if time.monotonic() > deadline:
+            reasons |= told_by_probes(site.remote, waiting.values())
             raise ProofError(
                 "\n  ".join(f"{address}: {reason}" for address, reason in reasons.items()),
                 should=f"every engine should answer within {START_SECONDS} s",
@@ -137,6 +141,22 @@ def _unsettled(
         talk.say(f"{address}: answers")
         del waiting[address]
     return {address: reasons.get(address, "no gateway sends to it yet") for address in waiting}
+
+
+def told_by_probes(remote: Remote, replicas: Iterable[Replica]) -> dict[str, str]:
+    """Return what the probes of those that don't serve say of them, by address."""
+    answers = remote.run_on(tuple({replica.host for replica in replicas}), REPLICAS_COMMAND)
+    states = {
+        f"{host}/{state.replica}": state
+        for host, answer in answers.items()
+        if not isinstance(answer, HostError)
+        for state in parse_replicas(answer.stdout)
+    }
+    return {
+        replica.address: states[replica.address].said
+        for replica in replicas
+        if replica.address in states and not states[replica.address].serves
+    }
 
 
 class _Journal:

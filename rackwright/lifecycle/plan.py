@@ -209,8 +209,10 @@ def restarts(site: Site, surveyed: Survey) -> Iterator[Restart]:
     """Return the engines that run with another unit or other GPUs than they should have, in the fleet's order."""
     gpus = {name: gpus_given(site.models[name].replicas, host) for name, host in surveyed.hosts.items()}
     for replica in site.fleet.replicas:
-        host = surveyed.hosts.get(replica.host)
-        if host and (why := _outdated(site, host, replica, gpus[replica.host])):
+        # The others follow the first member: it is the one that is restarted, and drained for it.
+        looked_at = [name for name in replica.hosts if name in surveyed.hosts and replica.host in surveyed.hosts]
+        reasons = (_outdated(site, name, surveyed.hosts[name], replica, gpus[name]) for name in looked_at)
+        if why := next(filter(None, reasons), None):
             yield Restart(replica, why)
 
 
@@ -221,10 +223,10 @@ def left_drained(site: Site, surveyed: Survey) -> Iterator[Replica]:
     yield from (replica for replica in site.fleet.replicas if replica.address in left and replica.host in site.models)
 
 
-def _outdated(site: Site, host: Surveyed, replica: Replica, gpus: Given) -> str | None:
+def _outdated(site: Site, name: str, host: Surveyed, replica: Replica, gpus: Given) -> str | None:
     state = host.replicas.get(replica.name)
     if state is None or state.active != "active" or state.started is None:
         return None
-    (settings,) = (unit for unit in site.models[replica.host].replicas if unit.name == replica.name)
+    (settings,) = (unit for unit in site.models[name].replicas if unit.name == replica.name)
     wanted = sha256(render(settings).encode()).hexdigest()
     return "it was started with other settings" if state.started != wanted else other_gpus(state, gpus)

@@ -113,7 +113,8 @@ def _askers(site: Site, host: str) -> Iterator[Asker]:
 def _ports(site: Site, told: str) -> tuple[int, ...]:
     ports = {*range(1, 1025), *NOTABLE}
     ports |= {port for host in site.lock.ports.values() for port in host.values()}
-    ports |= {opening.port for model in site.models.values() for opening in model.firewall.openings}
+    openings = [opening for model in site.models.values() for opening in model.firewall.openings]
+    ports |= {port for opening in openings for port in (opening.port, opening.last) if port}
     ports |= {found.port for found in parse_listening(told) if found.protocol == "tcp" and not found.is_loopback}
     ports |= set(forwarded(told))
     return tuple(sorted(ports))
@@ -146,7 +147,7 @@ def admits(settings: Settings, at: At, found: OpenPort) -> bool:
     source = ip_address(found.source)
     openings = [opening for opening in settings.admitted_at(at) if opening.protocol == "tcp"]
     return any(
-        opening.port == found.port and (not opening.sources or any(source in net for net in opening.sources))
+        found.port in opening.ports and (not opening.sources or any(source in net for net in opening.sources))
         for opening in openings
     )
 

@@ -43,7 +43,9 @@ class ReplicaStatus:
     model: str
     names: tuple[str, ...]
     state: str
-    """loading, ready, busy, hung, stopped; not installed; unreachable."""
+    """loading, ready, busy, hung, faulted, stopped; unknown; not installed; unreachable."""
+    reason: str | None
+    """What keeps it from serving, where somebody knows."""
     traffic: str
     """yes, no, drained with its reason, who and since when, or unknown."""
     in_flight: int | None
@@ -222,7 +224,8 @@ def _replica(
         replica=replica.address,
         model=replica.model,
         names=model.names,
-        state=f"{state}: {found.crash}" if found and found.crash and not found.serves else state,
+        state=state,
+        reason=found.why if found else None,
         traffic=_traffic(server),
         in_flight=server.in_flight if server else None,
         version=f"{model.runtime.kind} {model.runtime.version}, {site.lock.models[replica.model].digest[:16]}",

@@ -19,12 +19,16 @@ from rackwright.lifecycle.site import Site
 from rackwright.roles.backup.state import COMMAND as BACKUP_COMMAND
 from rackwright.roles.backup.state import ages
 from rackwright.roles.backup.state import parse as parse_backup
+from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
+from rackwright.roles.replica.state import ReplicaState
+from rackwright.roles.replica.state import parse as parse_replicas
 from rackwright.run import Outcome, Run
 from rackwright.state.formats import utc_now
 from rackwright.values import Secret
 
 KEY_SECONDS = 600
 QUESTION = "Name three colors."
+_SERVING = "its replicas are ready or busy"
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ def verify(site: Site, asker: Asker, tell: Callable[[Proof], None]) -> tuple[Pro
     note_lent_key(site, "verify")
     with site.gateways.temporary_key(sha256, id="verify", seconds=KEY_SECONDS):
         proofs = [*_told(_gateways(site, asker, key), tell)]
-    proofs += _told((*map(_scanned, scanning.result()), *_as_described(site), *_backups(site)), tell)
+    proofs += _told((*map(_scanned, scanning.result()), *_serving(site), *_as_described(site), *_backups(site)), tell)
     return tuple(proofs)
 
 
@@ -187,6 +191,22 @@ def _scanned(found: Scan) -> Proof:
     if found.surplus:
         return Proof(found.host, what, passed=False, found=f"open too: {', '.join(found.surplus)}")
     return Proof(found.host, what, passed=True, found=f"{seen}, of {found.tried} ports tried")
+
+
+def _serving(site: Site) -> Iterator[Proof]:
+    """Each host's replicas, as their probes find them."""
+    placed = {name: [unit.name for unit in model.replicas] for name, model in site.models.items() if model.replicas}
+    for name, answer in site.remote.run_on(placed, REPLICAS_COMMAND).items():
+        if isinstance(answer, HostError):
+            yield Proof(name, _SERVING, passed=False, found=answer.problems[0].what)
+        else:
+            yield Proof(name, _SERVING, *_all_serve(placed[name], parse_replicas(answer.stdout)))
+
+
+def _all_serve(names: Iterable[str], states: Iterable[ReplicaState]) -> tuple[bool, str]:
+    found = {state.replica: state for state in states}
+    passed = all(name in found and found[name].serves for name in names)
+    return passed, "; ".join(f"{name} {found[name].said if name in found else 'not installed'}" for name in names)
 
 
 def _backups(site: Site) -> Iterator[Proof]:

@@ -34,7 +34,7 @@ def closing(sockets: tuple[Socket, ...], filters: Filters, settings: Settings) -
 
     A port that stays open to some only counts as open; one that our table keeps shut already can't close.
     """
-    kept = {(opening.protocol, opening.port) for opening in settings.openings} | _ALWAYS_OPEN
+    kept = {(opening.protocol, port) for opening in settings.openings for port in opening.ports} | _ALWAYS_OPEN
     closes: dict[tuple[str, int], list[Socket]] = {}
     for socket in sockets:
         key = (socket.protocol, socket.port)
@@ -108,6 +108,6 @@ def _address(text: str) -> Address:
 
 
 def _admits(opening: Opening, port: int, address: Address) -> bool:
-    if (opening.protocol, opening.port) != ("tcp", port):
+    if opening.protocol != "tcp" or port not in opening.ports:
         return False
     return not opening.sources or any(address in network for network in opening.sources)

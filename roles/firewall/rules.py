@@ -44,7 +44,8 @@ def _openings(settings: Settings, at: At) -> list[str]:
 
 
 def _opening(opening: Opening) -> Iterator[str]:
-    verdict = f'{opening.protocol} dport {opening.port} accept comment "{_comment(opening.why)}"'
+    ports = f"{opening.port}-{opening.last}" if opening.last else opening.port
+    verdict = f'{opening.protocol} dport {ports} accept comment "{_comment(opening.why)}"'
     if not opening.sources:
         yield verdict
     for source in _sources(opening.sources):

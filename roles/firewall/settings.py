@@ -13,15 +13,21 @@ At = Literal["address", "service", "fabric"]
 
 
 class Opening(Frozen):
-    """One port that stands open, for whom, and on which of the host's networks."""
+    """One port, or those from one to another, that stand open: for whom, and on which of the host's networks."""
 
     port: Port
+    last: Port | None = None
+    """The last one of several."""
     protocol: Literal["tcp", "udp"] = "tcp"
     sources: tuple[NetworkField, ...] = ()
     """Networks that may connect; empty means anyone."""
     at: At | None = None
     """None: whatever address of the host is asked for."""
     why: Line
+
+    @property
+    def ports(self) -> range:
+        return range(self.port, (self.last or self.port) + 1)
 
 
 class Confined(Frozen):

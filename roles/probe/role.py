@@ -18,11 +18,11 @@ def probe(*, settings: Settings) -> None:
 
     Needs curl on the host.
     """
-    replica, rendered = settings.replica, (scripts.probe, scripts.evidence, scripts.agent)
-    for (kind, path), render in zip(settings.scripts.items(), rendered, strict=True):
+    replica = settings.replica
+    for kind, render in scripts.ALL.items():
         checked_file(
             name=f"Write the {kind} script of {replica}",
-            path=path,
+            path=settings.scripts[kind],
             content=render(settings),
             check=SYNTAX,
         )

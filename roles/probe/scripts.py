@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
+from rackwright.roles.gpu_faults.settings import FOLDER as GPU_FAULTS
 from rackwright.roles.probe.settings import Settings
 
 STATES = "/run/rackwright-state"
@@ -31,6 +33,32 @@ def probe(settings: Settings) -> str:
     return _script("probe", settings, values)
 
 
+def loading(settings: Settings) -> str:
+    """Return the script that tells a load that leads nowhere from one that takes long."""
+    values = {
+        "file": f"{STATES}/{settings.replica}.loading",
+        "unit": settings.unit,
+        "stall": str(settings.stall_seconds),
+        "longest": str(settings.longest_load_seconds),
+        "least": str(settings.stall_seconds // 100),
+        "hint": f"; {settings.hint}" if settings.hint else "",
+    }
+    return _script("loading", settings, values)
+
+
+def unfit(settings: Settings) -> str:
+    """Return the script that names what keeps the replica from serving whatever its engine answers."""
+    values = {
+        "file": f"{STATES}/{settings.replica}.unit",
+        "unit": settings.unit,
+        "most": str(settings.most_restarts),
+        "gpus": settings.gpus_file or "",
+        "faults": GPU_FAULTS,
+        "bond": settings.bond_file or "",
+    }
+    return _script("unfit", settings, values)
+
+
 def evidence(settings: Settings) -> str:
     """Return the script that keeps what tells why the engine hung, and kills it."""
     return _script("evidence", settings, {})
@@ -46,3 +74,13 @@ def _script(kind: str, settings: Settings, values: dict[str, str]) -> str:
     head = [f"#!/bin/sh\n# Made by rackwright: the {kind} of replica {settings.replica}.\n"]
     head += [f"{name}={shlex.quote(value)}\n" for name, value in values.items()]
     return "".join(head) + (_TEMPLATES / f"{kind}.sh").read_text()
+
+
+ALL: dict[str, Callable[[Settings], str]] = {
+    "probe": probe,
+    "loading": loading,
+    "unfit": unfit,
+    "evidence": evidence,
+    "agent": agent,
+}
+"""What renders each script, by kind."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 from rackwright.roles.replica.settings import ReplicaName
 from rackwright.values import Frozen, HostPath, Line, Port, ServedName
 
+KINDS = ("probe", "loading", "unfit", "evidence", "agent")
+"""Its scripts."""
+
 
 def stem(replica: str) -> str:
     """Return what the names of a replica's (<model>@<n>) probe units begin with."""
@@ -24,12 +27,26 @@ class Settings(Frozen):
     """Metrics whose sum is above zero while requests are in the engine."""
     agent_port: Port
     """Loopback port on which the host proxy asks for the state."""
+    gpus_file: HostPath | None = None
+    """The drop-in of the unit that names the replica's GPUs; None: it has none."""
+    bond_file: HostPath | None = None
+    """Where it stands how the replica's other members are; None: it has none."""
+    hint: Line | None = None
+    """What to look at where its load leads nowhere."""
     every_seconds: int = 2
     idle_seconds: int = 6
     """An idle engine is asked for a token this often: each costs it work."""
     deadline_seconds: int = 10
     """While busy the counter must move, while idle a one-token completion must come back, within this time.
     A host whose load is twice its cores or more gets up to three times as long."""
+
+    stall_seconds: int = 600
+    """An engine that loads and has computed for less than a hundredth of this time, and read next to nothing, leads
+    nowhere. Weights may take hours."""
+    longest_load_seconds: int = 6 * 3600
+    """Whatever it does: after this time a load counts as hung. 700 GB at 50 MB/s take four hours."""
+    most_restarts: int = 3
+    """Times that systemd has started the engine again, and it was never ready, after which it counts as faulted."""
 
     @property
     def _stem(self) -> str:
@@ -60,9 +77,9 @@ class Settings(Frozen):
     @property
     def scripts(self) -> dict[str, str]:
         """Path of each of its scripts, by kind."""
-        return {kind: f"{self.script}.{kind}" for kind in ("probe", "evidence", "agent")}
+        return {kind: f"{self.script}.{kind}" for kind in KINDS}
 
     @property
     def script(self) -> str:
-        """Path of its scripts, without .probe, .evidence and .agent."""
+        """Path of its scripts, without their kind."""
         return f"/etc/rackwright/{self.replica}"

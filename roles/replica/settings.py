@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import StringConstraints
 
 from rackwright.launch import Launch, Reach
-from rackwright.values import Frozen, HostPath, Line, Name
+from rackwright.values import AddressField, Frozen, HostPath, Line, Name
 
 ReplicaName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,23}@[1-9][0-9]{0,2}$")]
 """<model>@<n>, counted per host."""
@@ -31,6 +31,10 @@ class Settings(Frozen):
     gpus: int = 0
     """How many GPUs the replica uses; 0 closes all devices to it."""
     reach: Reach = Reach.NOTHING
+    fabric: AddressField | None = None
+    """The host's address in the members' network, for an engine that reaches them."""
+    members: tuple[AddressField, ...] = ()
+    """All of them, in that network."""
     compiles: bool = False
     """Whether it makes machine code while it runs, and keeps what it made in a cache of its own."""
 
@@ -42,6 +46,8 @@ class Settings(Frozen):
             "environment": {**launch.environment, **home},
             "readable": (*launch.readable, *self.readable),
             "reach": launch.reach,
+            "fabric": launch.member.own if launch.member else None,
+            "members": launch.member.addresses if launch.member else (),
             "compiles": launch.compiles,
         }
         return self.model_copy(update=update)
@@ -68,6 +74,11 @@ class Settings(Frozen):
     def started_digest(self) -> str:
         """Where the sha256 of the unit file stands that the running engine was started on."""
         return f"/run/rackwright/{self.name}/unit.sha256"
+
+    @property
+    def interface_file(self) -> str:
+        """Where the name of the interface stands that has the `fabric` address; found at each start."""
+        return f"/run/rackwright/{self.name}/interface.env"
 
     @property
     def gpus_file(self) -> str:

@@ -36,7 +36,7 @@ class ReplicaState:
     active: str
     """systemd's ActiveState: active, activating, deactivating, inactive, failed."""
     probe: str
-    """loading, ready, busy, hung or stopped; unknown before the probe's first look."""
+    """loading, ready, busy, hung, faulted or stopped; unknown before the probe's first look."""
     since: int | None
     """When the probe's state began, seconds since 1970."""
     started: str | None
@@ -53,6 +53,8 @@ class ReplicaState:
     """UUIDs that the running engine was started with."""
     held_digest: str | None = None
     """sha256 of the drop-in that the running engine was started with."""
+    reason: str | None = None
+    """Why the probe found it hung or faulted."""
 
     @property
     def outdated(self) -> bool:
@@ -62,6 +64,17 @@ class ReplicaState:
     @property
     def serves(self) -> bool:
         return self.active == "active" and self.probe in ("ready", "busy")
+
+    @property
+    def why(self) -> str | None:
+        """What keeps it from serving: the probe's reason, and why the engine ended last."""
+        said = [text for text in (self.reason, self.crash) if text]
+        return None if self.serves else "; ".join(said) or None
+
+    @property
+    def said(self) -> str:
+        """The probe's state, with what keeps it from serving."""
+        return f"{self.probe}: {self.why}" if self.why else self.probe
 
 
 def parse(output: str) -> tuple[ReplicaState, ...]:
@@ -94,6 +107,7 @@ def _state(told: dict[str, str]) -> ReplicaState:
         gpus=_uuids(told.get("gpus", "")),
         held=_uuids(told.get("held", "")),
         held_digest=told.get("held_digest") or None,
+        reason=told.get("reason") or None if probe in ("hung", "faulted") else None,
     )
 
 

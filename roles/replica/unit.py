@@ -22,6 +22,12 @@ RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
 IPAddressDeny=any
 IPAddressAllow=localhost
 """,
+    Reach.MEMBERS: """\
+# It reaches the replica's other members and nobody else; the packet filter says so by its user, too.
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+IPAddressDeny=any
+IPAddressAllow=localhost {members}
+""",
 }
 
 _SANDBOX = """\
@@ -105,7 +111,7 @@ UMask=0007
 RuntimeDirectory={settings.runtime_directory}
 RuntimeDirectoryMode=0750
 {_cache(settings)}ExecStartPre=+/bin/sh -c '{_record(settings)}'
-ExecStart={command}
+{_interface(settings)}ExecStart={command}
 {environment}Restart=always
 RestartSec=2s
 RestartSteps=5
@@ -138,6 +144,17 @@ def _memory(settings: Settings) -> str:
     return "" if settings.gpus else _NO_COMPILER
 
 
+def _interface(settings: Settings) -> str:
+    if settings.fabric is None:
+        return ""
+    # Left to themselves, gloo and NCCL take the interface of the host's name, or the first one.
+    find = f"set -- $$(ip -o address show to {settings.fabric})"
+    wrong = f'[ -n "$$2" ] || {{ echo no interface has {settings.fabric} >&2; exit 1; }}'
+    told = "; ".join(f"echo {name}=$$2" for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"))
+    command = f"{find}; {wrong}; {{ {told}; }} >{settings.interface_file}"
+    return f"ExecStartPre=+/bin/sh -c '{command}'\nEnvironmentFile=-{settings.interface_file}\n"
+
+
 def _cache(settings: Settings) -> str:
     return f"CacheDirectory={settings.runtime_directory}\nCacheDirectoryMode=0700\n" if settings.compiles else ""
 
@@ -156,7 +173,8 @@ def _sandbox(settings: Settings) -> str:
     writable = [f"/run/{settings.runtime_directory}", *([settings.cache] if settings.compiles else [])]
     common = _SANDBOX.format(mount=settings.mount, writable=" ".join(writable), readable=" ".join(readable))
     devices = _GPU if settings.gpus else _NO_GPU
-    return _NETWORK[settings.reach] + common + devices + _memory(settings)
+    network = _NETWORK[settings.reach].format(members=" ".join(map(str, settings.members)))
+    return network + common + devices + _memory(settings)
 
 
 def _word(text: str) -> str:

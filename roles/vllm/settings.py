@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from rackwright.launch import Engine, Launch, Member, Reach, Widths
+from rackwright.launch import Engine, Launch, Member, Reach, Widths, even_widths
 from rackwright.values import Frozen, HostPath, Line, Shape, Size
 
 ArgumentName = Annotated[
@@ -152,19 +152,8 @@ class Settings(Frozen):
         return ("vllm:num_requests_running", "vllm:num_requests_waiting")
 
     def widths(self, gpus: int, hosts: int = 1) -> Widths:
-        """Given the GPUs on each of so many hosts, return how work is spread over them.
-
-        What isn't asked for follows: over several hosts layers are dealt out to hosts and cut within each.
-        Raise ValueError where they don't come out even.
-        """
-        total, data = max(gpus, 1) * hosts, self.data or 1
-        pipeline = self.pipeline or (total // (self.tensor * data) if self.tensor else hosts if data == 1 else 1)
-        widths = Widths(self.tensor or total // (pipeline * data), pipeline, data)
-        if widths.total != total:
-            raise ValueError(f"{widths} make {widths.total}, and there are {total}")
-        if data > 1 and hosts > 1 and data % hosts:
-            raise ValueError(f"data {data} doesn't come out even over {hosts} hosts")
-        return widths
+        """Return how the work of a replica is spread. Raise ValueError where it doesn't come out even."""
+        return even_widths(tensor=self.tensor, pipeline=self.pipeline, data=self.data, gpus=gpus, hosts=hosts)
 
     def launch(self, engine: Engine) -> Launch:
         """Return the process of one engine, or of one member of a replica over several hosts.
@@ -176,6 +165,7 @@ class Settings(Frozen):
             command=(f"{self.folder}/bin/python", "-m", "vllm.entrypoints.openai.api_server", *self._words(engine)),
             environment=self._environment(engine),
             reach=Reach.MEMBERS if engine.member else Reach.LOOPBACK,
+            member=engine.member,
             readable=tuple(path for path in (self.folder, self.interpreter) if path),
             compiles=True,
         )

@@ -13,6 +13,8 @@ from rackwright.fleet.host.model import HostModel
 from rackwright.fleet.load import load_fleet
 from rackwright.roles.firewall.settings import At
 from rackwright.roles.gateway.configuration import haproxy_cfg
+from rackwright.roles.gpu_faults.settings import FILES as GPU_FAULTS_FILES
+from rackwright.roles.gpu_faults.settings import UNITS as GPU_FAULTS_UNITS
 from tests.wheel_plan import lock
 
 _FLEET = """
@@ -54,6 +56,17 @@ def test_each_network_of_a_host_has_its_own_ports(tmp_path: Any) -> None:
     assert open_at(models["gate1"], "address") == {22}
     assert open_at(models["gate1"], "service") == {443}
     assert str(models["gpu1"].firewall.fabric) == "10.40.0.11"
+
+
+def test_only_a_host_whose_replicas_have_gpus_watches_for_their_faults(tmp_path: Any) -> None:
+    without = composed(tmp_path)["gpu1"]
+    assert (without.gpu_faults, without.probes[0].gpus_file) == (None, None)
+    assert not set(without.layout.keep_units) & set(GPU_FAULTS_UNITS)
+    with_gpus = composed(tmp_path, _FLEET.replace("gpus: 0", "gpus: 1"))["gpu1"]
+    assert with_gpus.gpu_faults
+    assert with_gpus.probes[0].gpus_file == with_gpus.replicas[0].gpus_file
+    assert set(with_gpus.layout.keep_units) >= set(GPU_FAULTS_UNITS)
+    assert set(with_gpus.layout.keep_files) >= set(GPU_FAULTS_FILES)
 
 
 def test_one_network_for_all_has_all_ports(tmp_path: Any) -> None:

@@ -101,8 +101,8 @@ CASES = [
     ("fleet: acme", "fleet: acme\ngroups: {gpu1: [gpu2]}", ["fleet.yml:2 groups.gpu1: 'gpu1' is a host too; a group needs a name of its own"]),
     ("on: gpu1", "on: x-gpu", ["fleet.yml:11 models.assistant.place[0].on: 'x-gpu' is not a host or group; "
      "a key that begins with x- is free text and read by nobody"]),
-    ("on: gpu1", "on: [[gpu1, gpu2]]", ["fleet.yml:11 models.assistant.place[0].on[0]: one replica over several hosts comes with the "
-     "runtime vllm; name hosts in one list: each carries its own replicas"]),
+    ("on: gpu1", "on: [[gpu1, gpu2]]", ["fleet.yml:11 models.assistant.place[0].on[0]: llama_cpp answers from one host; "
+     "a replica over several hosts needs the runtime vllm"]),
     ("on: gpu1", "on: []", ["fleet.yml:11 models.assistant.place[0].on: is empty; should have at least one entry"]),
     ("gpu2: {", f"gpu{CYRILLIC_A}: {{", [
         f"fleet.yml:5 hosts.'gpu\\u0430': has the letter 'Cyrillic small letter a' (U+0430) in it; {NAME}"]),

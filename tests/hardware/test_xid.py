@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rackwright.hardware.xid import LONGEST, Cause, Xid, meaning, parse_xids
+from rackwright.hardware.xid import FAULTS, LONGEST, Cause, Fault, Xid, meaning, parse_xids
 from tests.hardware.outputs import output
 
 
@@ -57,3 +57,19 @@ def test_whose_fault_the_well_known_ones_are(cause: Cause, numbers: tuple[int, .
 def test_one_that_is_not_well_known_leads_to_the_catalogue():
     assert meaning(12345).what == "not a well-known one"
     assert "catalogue" in meaning(12345).next
+
+
+def test_each_that_faults_is_a_well_known_one():
+    assert [number for number in FAULTS if meaning(number) == meaning(12345)] == []
+
+
+def test_what_is_an_applications_fault_faults_no_card():
+    cards = {number for number, fault in FAULTS.items() if fault is not Fault.ENGINE}
+    assert {meaning(number).cause for number in cards} == {Cause.DRIVER, Cause.HARDWARE}
+    assert {13, 31, 43, 94}.isdisjoint(cards)
+    assert {48, 64, 79, 95, 119, 140} <= cards
+
+
+@pytest.mark.parametrize("number", [45, 63, 92, 154])
+def test_what_only_tells_of_something_faults_nothing(number: int):
+    assert number not in FAULTS

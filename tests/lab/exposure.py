@@ -12,6 +12,7 @@ LIMITS = {
     r"rackwright-host-proxy": 1.3,
     r"rackwright-backup(-check)?@[a-z][a-z0-9-]*": 2.1,
     r"rackwright-vip": 4.5,
+    r"rackwright-gpu-faults": 0.9,
     r"rackwright-[a-z0-9-]+@1": 0.5,
     r"rackwright-[a-z0-9-]+\.probe": 1.4,
     r"rackwright-[a-z0-9-]+\.agent@1": 1.1,

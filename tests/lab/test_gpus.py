@@ -7,14 +7,20 @@ from collections.abc import Iterator
 
 import pytest
 
+from rackwright.hardware.pci import address
 from rackwright.lab.hosts import Lab
 from tests.hardware.outputs import output
+from tests.hardware.recorded import OFF_THE_BUS
+from tests.lab import exposure
 from tests.lab.engines import pid
+from tests.lab.kernel_log import kernel_says, know_gpu
 from tests.lab.labs import fresh_lab
 from tests.lab.operator import Operator, operator
 from tests.lab.plugged import answer_as, plug_in, unplug_driver
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lab
+ADDRESSES = tuple(address(pci) for pci in re.findall(r'<gpu id="([^"]*)"', output("blackwell.xml")))
 FIRST, SECOND = re.findall(r"<uuid>(GPU-[^<]*)</uuid>", output("blackwell.xml"))
 OTHER = "GPU-0a0a0a0a-1111-2222-3333-444444444444"
 
@@ -68,6 +74,40 @@ def test_each_engine_gets_a_gpu_of_its_own_and_keeps_it(site: Operator, lab: Lab
     assert (again["changed"], again["restarted"]) == (0, [])
 
 
+def test_a_card_that_falls_off_the_bus_takes_its_replica_out_until_somebody_starts_it(
+    site: Operator, lab: Lab
+) -> None:
+    for pci, uuid in zip(ADDRESSES, (FIRST, SECOND), strict=True):
+        know_gpu(lab, "gpu1", pci, uuid)
+    before = pid(lab, "gpu1", unit(1))
+    kernel_says(lab, "gpu1", OFF_THE_BUS.replace("0000:44:00", ADDRESSES[0].removesuffix(".0")))
+    wait_until(lambda: site.replicas()["gpu1/assistant@1"]["traffic"] == "no", 30)
+    faulted, other = (site.replicas()[f"gpu1/assistant@{number}"] for number in (1, 2))
+    reason = f"Xid 79 of GPU {ADDRESSES[0]}, the GPU has fallen off the bus"
+    assert (faulted["state"], faulted["reason"]) == ("faulted", reason)
+    assert (other["state"], other["traffic"]) == ("ready", "yes")
+    assert f"faulted: {reason}" in site("status", check=None).out
+    assert pid(lab, "gpu1", unit(1)) == before
+    # What ends by itself has the same card when systemd starts it again.
+    lab.exec("gpu1", f"kill -KILL {before}")
+    wait_until(lambda: pid(lab, "gpu1", unit(1)) not in ("0", before))
+    assert site.replicas()["gpu1/assistant@1"]["state"] == "faulted"
+    lab.exec("gpu1", f"systemctl restart {unit(1)}")
+    wait_until(lambda: site.replicas()["gpu1/assistant@1"]["traffic"] == "yes")
+
+
+def test_an_engine_whose_work_a_card_broke_off_is_started_anew_with_evidence(site: Operator, lab: Lab) -> None:
+    before = pid(lab, "gpu1", unit(1))
+    card = ADDRESSES[0].removesuffix(".0")
+    kernel_says(lab, "gpu1", f"NVRM: Xid (PCI:{card}): 31, pid={before}, name=llama-server, Ch 00000008")
+    wait_until(lambda: pid(lab, "gpu1", unit(1)) not in ("0", before))
+    wait_until(lambda: site.replicas()["gpu1/assistant@1"]["traffic"] == "yes")
+    told = lab.exec("gpu1", "cat /var/lib/rackwright/evidence/*/state").out
+    assert f"reason=Xid 31 of GPU {ADDRESSES[0]}, a program used memory that isn't its own" in told
+    assert exposure.measured(lab, "gpu1")["rackwright-gpu-faults"] <= exposure.LIMITS["rackwright-gpu-faults"]
+    assert site("plan", "--check", "--json").json["changed"] == 0
+
+
 def test_a_card_that_was_replaced_restarts_its_engine_alone(site: Operator, lab: Lab) -> None:
     before = pid(lab, "gpu1", unit(2))
     answer_as(lab, "gpu1", output("blackwell.xml").replace(FIRST, OTHER))
@@ -100,3 +140,6 @@ def test_an_engine_that_needs_no_gpu_any_more_loses_its_drop_in(site: Operator, 
     site.edit("replicas: 2, gpus: 1", "replicas: 2, gpus: 0")
     site("apply", "--yes", timeout=600)
     assert [gpus(lab, number) for number in (1, 2)] == ["", ""]
+    assert not lab.exec(
+        "gpu1", "ls -d /etc/rackwright/gpu-faults* /etc/systemd/system/rackwright-gpu-*", check=False
+    ).out

@@ -230,6 +230,16 @@ def test_a_stopped_engine_is_out_of_the_gateway_within_30_seconds(site: Operator
     wait_until(lambda: site.replicas()["gpu1/assistant@1"]["traffic"] == "yes", 60)
 
 
+def test_a_hung_engine_is_out_of_the_gateway_within_30_seconds_and_back_by_itself(site: Operator, lab: Lab) -> None:
+    before = pid(lab, "gpu1")
+    lab.exec("gpu1", f"kill -STOP {before}")
+    wait_until(lambda: site.replicas()["gpu1/assistant@1"]["traffic"] == "no", 30)
+    wait_until(lambda: site.replicas()["gpu1/assistant@1"]["traffic"] == "yes")
+    assert pid(lab, "gpu1") != before
+    assert lab.exec("gpu1", "systemctl show -P NRestarts rackwright-assistant@1").out.strip() == "1"
+    assert "rackwright-assistant@1" in lab.exec("gpu1", "ls /var/lib/rackwright/evidence").out
+
+
 def test_what_the_fleet_no_longer_names_is_removed(site: Operator, lab: Lab) -> None:
     site.edit("on: [gpu1, gpu2]", "on: [gpu1]")
     assert "Remove units that the fleet no longer names" in site("plan").out

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from collections.abc import Iterator
+from shlex import quote
 
 import pytest
 
 from rackwright.lab import artefacts
+from rackwright.launch import Engine
 from rackwright.roles.layout.settings import Settings as Layout
 from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
 from rackwright.roles.model_store.settings import Settings as ModelStore
@@ -68,14 +71,19 @@ class Serving:
             model="assistant",
             user="rw-assistant",
             command=(),
-            readable=(RUNTIME.folder, folder),
+            readable=(folder,),
             mount=self.store.root,
             stop_seconds=30,
         )
-        command = RUNTIME.command(
-            model=f"{folder}/model.gguf", socket=bare.socket, names=("assistant", "other"), context=1024, gpus=0
+        engine = Engine(
+            model=f"{folder}/model.gguf",
+            socket=bare.socket,
+            names=("assistant", "other"),
+            context=1024,
+            gpus=0,
+            stop_seconds=bare.stop_seconds,
         )
-        return bare.model_copy(update={"command": command})
+        return bare.launched(RUNTIME.launch(engine))
 
     def deploy(self) -> None:
         from rackwright.roles.layout.role import layout
@@ -200,6 +208,26 @@ def test_an_engine_with_full_slots_and_a_queue_stays_up(ready: Serving) -> None:
     assert not ready.host.holds("ls /var/lib/rackwright/evidence/*")
 
 
+def test_an_engine_that_loads_for_longer_than_any_deadline_is_loading_and_left_alone(ready: Serving) -> None:
+    # Most of the time it stands still: as on a machine that is far too slow.
+    slow = f"""while pid=$(systemctl show -P MainPID {ready.replica.unit}); do
+kill -STOP $pid; sleep 2; kill -CONT $pid; sleep 0.02; done"""
+    ready.host.tell(f"systemd-run --quiet --collect --unit=slow sh -c {quote(slow)}")
+    ready.host.tell(f"systemctl restart {ready.replica.unit}")
+    pid = ready.host.tell(f"systemctl show -P MainPID {ready.replica.unit}")
+    state = ready.until("loading", 20)
+    end = time.monotonic() + 1.5 * ready.probe.deadline_seconds
+    while state.probe == "loading" and time.monotonic() < end:
+        state = ready.state()
+        assert ready.agent() == "down"
+    assert state.probe == "loading", state
+    ready.host.tell("systemctl stop slow")
+    ready.host.tell(f"kill -CONT {pid}")
+    ready.until("ready")
+    assert ready.host.tell(f"systemctl show -P MainPID {ready.replica.unit}") == pid
+    assert not ready.host.holds("ls /var/lib/rackwright/evidence/*")
+
+
 def test_a_hung_engine_is_taken_out_killed_once_with_evidence_and_returns(ready: Serving) -> None:
     pid = ready.host.tell(f"systemctl show -P MainPID {ready.replica.unit}")
     ready.host.tell(f"kill -STOP {pid}")
@@ -208,6 +236,7 @@ def test_a_hung_engine_is_taken_out_killed_once_with_evidence_and_returns(ready:
     ready.until("ready")
     assert ready.agent() == "up"
     assert ready.host.tell(f"systemctl show -P MainPID {ready.replica.unit}") != pid
+    assert ready.state().restarts == 1
     (folder,) = ready.host.tell("ls /var/lib/rackwright/evidence").splitlines()
     assert "State:\tT" in ready.host.tell(f"cat /var/lib/rackwright/evidence/{folder}/threads")
     assert ready.host.tell(f"ls /var/lib/rackwright/evidence/{folder}").split() == [
@@ -219,6 +248,19 @@ def test_a_killed_engine_comes_back_past_its_stale_socket(ready: Serving) -> Non
     pid = ready.host.tell(f"systemctl show -P MainPID {ready.replica.unit}")
     ready.host.tell(f"kill -KILL {pid}")
     wait_until(lambda: ready.host.tell(f"systemctl show -P MainPID {ready.replica.unit}") not in ("0", pid))
+    ready.until("ready")
+
+
+def test_an_engine_that_ends_again_and_again_is_faulted_until_it_is_ready(ready: Serving) -> None:
+    drop_in = f"/run/systemd/system/{ready.replica.unit}.d/broken.conf"
+    text = "[Service]\\nExecStart=\\nExecStart=/bin/false\\n"
+    ready.host.tell(f"mkdir -p $(dirname {drop_in}) && printf '{text}' >{drop_in} && systemctl daemon-reload")
+    ready.host.tell(f"systemctl restart {ready.replica.unit}")
+    faulted = ready.until("faulted")
+    assert re.fullmatch(r"it ended \d+ times before it was ready; exit-code, status 1", faulted.why or "")
+    assert ready.agent() == "down"
+    assert faulted.active == "activating"
+    ready.host.tell(f"rm {drop_in} && systemctl daemon-reload && systemctl restart {ready.replica.unit}")
     ready.until("ready")
 
 

@@ -1,7 +1,8 @@
 import pytest
 
 from rackwright.lifecycle.asking import Response
-from rackwright.lifecycle.verify import _judged, _no_http
+from rackwright.lifecycle.verify import _all_serve, _judged, _no_http
+from rackwright.roles.replica.state import parse
 from rackwright.run import Outcome, Run, Step
 
 
@@ -38,3 +39,13 @@ def test_a_host_is_as_described_if_nothing_would_change_and_nothing_stands_again
 
 def test_a_host_out_of_reach_proves_nothing() -> None:
     assert _judged(Run((), {"gpu1": "no route"}), "gpu1") == (False, "no route")
+
+
+def test_every_replica_of_a_host_must_serve_and_one_that_does_not_is_named_with_its_reason() -> None:
+    ready = "replica=a@1\nActiveState=active\nResult=success\nstate=ready\n"
+    busy = ready.replace("a@1", "a@2").replace("ready", "busy")
+    faulted = busy.replace("busy", "faulted\nreason=Xid 79 of GPU 0000:44:00.0, the GPU has fallen off the bus")
+    assert _all_serve(["a@1", "a@2"], parse(ready + busy)) == (True, "a@1 ready; a@2 busy")
+    said = "a@1 ready; a@2 faulted: Xid 79 of GPU 0000:44:00.0, the GPU has fallen off the bus"
+    assert _all_serve(["a@1", "a@2"], parse(ready + faulted)) == (False, said)
+    assert _all_serve(["a@1", "a@2"], parse(ready)) == (False, "a@1 ready; a@2 not installed")

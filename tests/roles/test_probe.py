@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from rackwright.roles.gpu_faults.settings import FOLDER as FAULTS
 from rackwright.roles.probe import scripts, units
 from rackwright.roles.probe.role import probe
 from tests.fakes import play
-from tests.roles.serving import PROBE
+from tests.roles import serving
 
-_ALL = (scripts.probe, scripts.evidence, scripts.agent)
+PROBE = serving.PROBE.model_copy(update={"gpus_file": serving.REPLICA.gpus_file})
+_ALL = tuple(scripts.ALL.values())
 
 
 @pytest.mark.parametrize("script", _ALL)
@@ -46,17 +48,25 @@ def test_the_role_writes_scripts_and_starts_timer_and_socket() -> None:
 
 
 class Bench:
-    """The probe script with stand-ins for systemctl, curl and the load; one look at a time."""
+    """The probe's scripts with stand-ins for systemctl, curl, /proc and the unit's cgroup; one look at a time."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.state = folder, folder / "state"
-        text = scripts.probe(PROBE).replace(f"{scripts.STATES}/{PROBE.replica}", str(self.state))
-        for path in ("uptime", "loadavg"):
-            text = text.replace(f"/proc/{path}", str(folder / path))
-        (folder / "x.probe").write_text(text)
-        (folder / "x.evidence").write_text(f"echo killed >>{folder}/kills\n")
+        for kind in ("probe", "loading", "unfit"):
+            text = scripts.ALL[kind](PROBE).replace(f"{scripts.STATES}/{PROBE.replica}", str(self.state))
+            for path in ("uptime", "loadavg"):
+                text = text.replace(f"/proc/{path}", f"{folder}/{path}")
+            text = text.replace("/proc/$pid/io", f"{folder}/$pid.io").replace("/sys/fs/cgroup", f"{folder}/cgroup")
+            text = text.replace(FAULTS, f"{folder}/faults").replace(str(PROBE.gpus_file), f"{folder}/gpus.conf")
+            (folder / f"x.{kind}").write_text(text)
+        (folder / "x.evidence").write_text(f'echo "$3" >>{folder}/kills\n')
+        (folder / "cgroup/unit").mkdir(parents=True)
+        (folder / "cgroup/unit/cgroup.procs").write_text("7\n")
+        (folder / "faults").mkdir()
         self._program(
-            "systemctl", f'case "$3" in InvocationID) cat {folder}/invocation;; *) cat {folder}/active;; esac'
+            "systemctl",
+            f"""[ "$2" = -P ] && exec cat "{folder}/$3"
+for name in $(echo "$3" | tr , ' '); do echo "$name=$(cat "{folder}/$name")"; done""",
         )
         self._program(
             "curl",
@@ -82,15 +92,43 @@ cat {folder}/code; [ "$(cat {folder}/code)" = 000 ] && exit 28; cp {folder}/page
         active: str = "active",
         invocation: str = "one",
         load: float = 0.5,
+        restarts: int = 0,
+        cpu: int = 0,
+        read: int = 0,
+        started: int = 50,
     ) -> str:
+        """Return the state that one look finds; `cpu` in seconds, `read` in MiB, `at` and `started` since boot."""
         page = f"llamacpp:n_decode_total {counter}\nllamacpp:requests_processing {busy}\n"
-        given = {"uptime": f"{at}.00 1", "loadavg": f"{load} 0 0", "active": active, "invocation": invocation}
-        given |= {"code": f"{code:03}", "completion": str(completion), "page": page}
+        given = {"uptime": f"{at}.00 1", "loadavg": f"{load} 0 0", "page": page}
+        given |= {
+            "ActiveState": active,
+            "InvocationID": invocation,
+            "NRestarts": f"{restarts}",
+            "ControlGroup": "/unit",
+        }
+        given |= {"ExecMainStartTimestampMonotonic": f"{started}000000"}
+        given |= {"code": f"{code:03}", "completion": str(completion)}
+        given |= {
+            "cgroup/unit/cpu.stat": f"usage_usec {cpu * 10**6}",
+            "7.io": f"rchar: 0\nread_bytes: {read * 2**20}",
+        }
         for name, text in given.items():
-            (self.folder / name).write_text(text)
+            (self.folder / name).write_text(f"{text}\n")
         environment = {**os.environ, "PATH": f"{self.folder}:{os.environ['PATH']}"}
         subprocess.run(["sh", str(self.folder / "x.probe")], env=environment, check=True)
-        return dict(line.split("=") for line in self.state.read_text().splitlines())["state"]
+        return self.told("state")
+
+    def told(self, key: str) -> str:
+        return dict(line.split("=", 1) for line in self.state.read_text().splitlines())[key]
+
+    def gpus(self, *uuids: str) -> None:
+        """The host has these, at 0000:00:00.0 and so on, and the replica gets the first two of them."""
+        known = "".join(f"0000:0{number}:00.0 {uuid}\n" for number, uuid in enumerate(uuids))
+        (self.folder / "faults/gpus").write_text(known)
+        (self.folder / "gpus.conf").write_text(f"[Service]\nEnvironment=CUDA_VISIBLE_DEVICES={','.join(uuids[:2])}\n")
+
+    def fault(self, *faults: str) -> None:
+        (self.folder / "faults/faults").write_text("".join(f"{fault}\n" for fault in faults))
 
     @property
     def kills(self) -> int:
@@ -103,10 +141,60 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
-def test_an_engine_loads_for_as_long_as_it_takes(bench: Bench) -> None:
-    assert [bench.look(at, code=code) for at, code in ((100, 0), (500, 503), (900, 0))] == ["loading"] * 3
-    assert bench.look(902) == "ready"
+def loads(bench: Bench, minutes: int, *, cpu: int = 0, read: int = 0) -> list[str]:
+    """The states of a load that is looked at twice a minute; `cpu` seconds and MiB `read` in each minute."""
+    looks = range(2 * minutes + 1)
+    return [bench.look(100 + 30 * n, code=503 * (n % 2), cpu=n * cpu // 2, read=n * read // 2) for n in looks]
+
+
+def test_an_engine_that_reads_or_computes_loads_for_as_long_as_it_takes(bench: Bench) -> None:
+    assert set(loads(bench, 60, cpu=1)) == {"loading"}
+    assert bench.look(5000) == "ready"
     assert bench.kills == 0
+
+
+def test_slow_weights_are_no_hang(bench: Bench) -> None:
+    assert set(loads(bench, 30, read=60)) == {"loading"}
+
+
+def test_a_load_that_does_nothing_for_ten_minutes_is_hung_and_killed_once(bench: Bench) -> None:
+    states = loads(bench, 12)
+    assert (states.index("hung"), set(states[20:])) == (20, {"hung"})
+    assert bench.told("reason") == "it loads, and has neither computed nor read for 600 s"
+    assert bench.kills == 1
+
+
+def test_a_load_without_an_end_gets_a_name(bench: Bench) -> None:
+    states = loads(bench, 6 * 60 + 1, cpu=60)
+    assert states.index("hung") == 6 * 60 * 2
+    assert bench.told("reason") == "it has been loading for 21600 s"
+
+
+def test_an_engine_that_loads_again_after_days_has_its_time_before_it(bench: Bench) -> None:
+    loads(bench, 5)
+    bench.look(500)
+    assert bench.look(500_000, code=503) == "loading"
+
+
+def test_an_engine_that_ends_again_and_again_before_it_is_ready_is_faulted(bench: Bench) -> None:
+    bench.look(100)
+    states = [bench.look(100 + n, active="activating", restarts=n) for n in (1, 2, 3, 4)]
+    assert states == ["loading", "loading", "faulted", "faulted"]
+    assert bench.told("reason") == "it ended 4 times before it was ready"
+    assert bench.look(120, code=503, restarts=4, invocation="five") == "faulted"
+    assert bench.look(130, restarts=4, invocation="five") == "ready"
+    assert bench.look(140, active="activating", restarts=5) == "loading"
+    assert bench.kills == 0
+
+
+def test_a_start_by_hand_gives_it_its_tries_again(bench: Bench) -> None:
+    assert bench.look(100, active="activating", restarts=3) == "faulted"
+    assert bench.look(110, code=0, restarts=0, invocation="two") == "loading"
+
+
+def test_a_failed_unit_is_faulted_and_a_stopped_one_is_not(bench: Bench) -> None:
+    assert bench.look(100, active="failed") == "faulted"
+    assert bench.look(102, active="inactive", restarts=9) == "stopped"
 
 
 def test_a_busy_engine_whose_counter_moves_is_up_for_ever(bench: Bench) -> None:
@@ -120,6 +208,7 @@ def test_a_busy_engine_whose_counter_stands_still_is_killed_once(bench: Bench) -
     assert bench.look(102, busy=1, counter=7) == "busy"
     assert bench.look(111, busy=1, counter=7) == "busy"
     assert bench.look(112, busy=1, counter=7) == "hung"
+    assert bench.told("reason") == "it has requests, and its counter has stood still for 10 s"
     assert bench.look(130, busy=1, counter=7) == "hung"
     assert bench.kills == 1
     bench.look(140, code=503, invocation="two")
@@ -170,7 +259,14 @@ def test_a_stopped_engine_is_stopped(bench: Bench) -> None:
 
 @pytest.mark.parametrize(
     ("state", "age", "answer"),
-    [("ready", 0, "up"), ("busy", 0, "up"), ("loading", 0, "down"), ("hung", 0, "down"), ("ready", 60, "down")],
+    [
+        ("ready", 0, "up"),
+        ("busy", 0, "up"),
+        ("loading", 0, "down"),
+        ("hung", 0, "down"),
+        ("faulted", 0, "down"),
+        ("ready", 60, "down"),
+    ],
 )
 def test_the_agent_says_up_for_fresh_ready_and_busy_alone(tmp_path: Path, state: str, age: int, answer: str) -> None:
     file = tmp_path / "state"
@@ -179,3 +275,54 @@ def test_the_agent_says_up_for_fresh_ready_and_busy_alone(tmp_path: Path, state:
     os.utime(file, (then, then))
     text = scripts.agent(PROBE).replace(f"{scripts.STATES}/{PROBE.replica}", str(file))
     assert subprocess.run(["sh", "-c", text], capture_output=True, text=True, check=True).stdout == f"{answer}\n"
+
+
+OFF_THE_BUS = "120 0000:01:00.0 card 0 79 the GPU has fallen off the bus"
+MMU_FAULT = "120 0000:00:00.0 engine 7 31 a program used memory that isn't its own"
+LINK = "120 0000:00:00.0 link 0 74 error of an NVLink"
+
+
+def test_a_card_that_does_not_hold_faults_its_replica_until_somebody_starts_the_engine(bench: Bench) -> None:
+    bench.gpus("GPU-a", "GPU-b", "GPU-c")
+    assert bench.look(110) == "ready"
+    bench.fault(OFF_THE_BUS)
+    assert bench.look(121, busy=1, counter=1) == "faulted"
+    assert bench.told("reason") == "Xid 79 of GPU 0000:01:00.0, the GPU has fallen off the bus"
+    # systemd started it again by itself: on the same card.
+    assert bench.look(130, invocation="two", restarts=1, started=125) == "faulted"
+    assert bench.look(140, invocation="three", restarts=0, started=135) == "ready"
+    assert bench.kills == 0
+
+
+def test_a_fault_of_another_replicas_card_is_none(bench: Bench) -> None:
+    bench.gpus("GPU-a", "GPU-b", "GPU-c")
+    bench.fault(OFF_THE_BUS.replace(":01:", ":02:"), MMU_FAULT.replace(" 7 ", " 8 "))
+    assert bench.look(121) == "ready"
+
+
+def test_an_engine_whose_work_was_broken_off_is_killed_once_with_evidence(bench: Bench) -> None:
+    bench.gpus("GPU-a")
+    bench.fault(MMU_FAULT)
+    assert [bench.look(at, busy=1, counter=at) for at in (121, 123)] == ["faulted"] * 2
+    assert (bench.folder / "kills").read_text() == (
+        "Xid 31 of GPU 0000:00:00.0, a program used memory that isn't its own\n"
+    )
+    (bench.folder / "cgroup/unit/cgroup.procs").write_text("8\n")
+    (bench.folder / "8.io").write_text("")
+    assert bench.look(130, invocation="two", restarts=1) == "ready"
+
+
+def test_a_link_between_cards_matters_to_who_has_several(bench: Bench) -> None:
+    bench.gpus("GPU-a")
+    bench.fault(LINK)
+    assert bench.look(121) == "ready"
+    bench.gpus("GPU-a", "GPU-b")
+    assert bench.look(123) == "faulted"
+
+
+def test_a_card_that_does_not_hold_is_no_reason_to_restart_even_a_hung_engine(bench: Bench) -> None:
+    bench.gpus("GPU-a", "GPU-b")
+    bench.look(100)
+    bench.fault(OFF_THE_BUS, MMU_FAULT)
+    assert [bench.look(at, code=0) for at in (121, 141)] == ["faulted"] * 2
+    assert (bench.told("seen"), bench.kills) == ("hung", 0)

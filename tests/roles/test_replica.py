@@ -162,6 +162,18 @@ def test_states_tell_the_outdated_the_crashed_and_the_stopped() -> None:
     assert (second.crash or "").startswith("illegal instruction")
 
 
+def test_a_state_says_what_keeps_the_replica_from_serving() -> None:
+    output = (
+        "replica=a@1\nActiveState=activating\nResult=exit-code\nExecMainStatus=1\nwanted=1\n"
+        "state=faulted\nreason=it ended 3 times before it was ready\n"
+    )
+    (faulted,) = parse(output)
+    assert (faulted.probe, faulted.serves) == ("faulted", False)
+    assert faulted.why == "it ended 3 times before it was ready; exit-code, status 1"
+    (ready,) = parse("replica=a@1\nActiveState=active\nResult=success\nwanted=1\nstate=ready\nreason=\n")
+    assert (ready.reason, ready.why) == (None, None)
+
+
 def test_a_host_without_replicas_has_no_states() -> None:
     assert parse("") == ()
 

@@ -52,6 +52,8 @@ def _host(
         runtimes=serving.runtimes,
         replicas=serving.replicas,
         probes=serving.probes,
+        bonds=serving.bonds,
+        gpu_faults=serving.gpu_faults,
         host_proxy=serving.host_proxy,
         gateway=gateway,
         vip=vip,

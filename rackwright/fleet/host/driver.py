@@ -14,7 +14,7 @@ def driver_settings(fleet: Fleet, lock: Lock, host: str) -> Settings | None:
     driver = fleet.driver_of(host, had=driver_of(lock, host) is not None)
     if driver is None or driver.manage == "no":
         return None
-    gpus = sum(replica.gpus for replica in fleet.replicas_on(host))
+    gpus = sum(replica.gpus for replica in fleet.parts_on(host))
     locked = driver_of(lock, host) if driver.installs else None
     if locked is None:
         return Settings(manage=driver.manage, gpus=gpus)

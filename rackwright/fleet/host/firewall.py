@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.host.members import confined_to_members, openings_between
 from rackwright.fleet.host.networks import networks_of
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.ports import port_of
@@ -23,6 +24,7 @@ def firewall_of(fleet: Fleet, lock: Lock, host: str, vip: Vip | None) -> Setting
         fabric=apart.fabric,
         vip=vip.address if vip else None,
         vrrp_from=vip.peers if vip else (),
+        confined=confined_to_members(fleet, host),
         ssh_port=fleet.file.hosts[host].ssh.port,
         existing=fleet.file.firewall.existing,
     )
@@ -33,6 +35,7 @@ def _openings(fleet: Fleet, lock: Lock, host: str) -> Iterator[Opening]:
     if host in fleet.gateways:
         yield from _to_gateway(fleet, host)
     yield from _to_replicas(fleet, lock, host)
+    yield from openings_between(fleet, lock, host)
     for rule in fleet.file.firewall.allow:
         if host in fleet.named(rule.on):
             yield _allowed(rule)

@@ -11,6 +11,8 @@ from rackwright.roles.certificate.settings import files as certificate_files
 from rackwright.roles.firewall.settings import UNIT as FIREWALL_UNIT
 from rackwright.roles.gateway.settings import FOLDER as GATEWAY
 from rackwright.roles.gateway.settings import Settings as Gateway
+from rackwright.roles.gpu_faults.settings import FILES as GPU_FAULTS_FILES
+from rackwright.roles.gpu_faults.settings import UNITS as GPU_FAULTS_UNITS
 from rackwright.roles.host_proxy.settings import FOLDER as HOST_PROXY
 from rackwright.roles.layout.settings import Settings
 from rackwright.roles.nvidia_driver.settings import FILES as DRIVER_FILES
@@ -49,6 +51,10 @@ def _units(
         yield replica.unit
     for probe in serving.probes:
         yield from probe.units
+    for bond in serving.bonds:
+        yield from bond.units
+    if serving.gpu_faults:
+        yield from GPU_FAULTS_UNITS
     if serving.host_proxy:
         yield from serving.host_proxy.units
     if gateway:
@@ -66,6 +72,10 @@ def _files(
 ) -> Iterator[str]:
     for probe in serving.probes:
         yield from probe.scripts.values()
+    for bond in serving.bonds:
+        yield from bond.scripts.values()
+    if serving.gpu_faults:
+        yield from GPU_FAULTS_FILES
     if serving.host_proxy:
         yield from (HOST_PROXY, *certificate_files(serving.host_proxy.certificate))
     if gateway:

@@ -11,10 +11,12 @@ from rackwright.fleet.sections.models import Runtime
 from rackwright.fleet.site_files import SiteFiles
 from rackwright.roles.backup.settings import Access
 from rackwright.roles.backup.settings import Settings as Backup
+from rackwright.roles.bond.settings import Settings as Bond
 from rackwright.roles.certificate.settings import Settings as Certificate
 from rackwright.roles.cuda.settings import Settings as Cuda
 from rackwright.roles.firewall.settings import Settings as Firewall
 from rackwright.roles.gateway.settings import Settings as Gateway
+from rackwright.roles.gpu_faults.settings import Settings as GpuFaults
 from rackwright.roles.host_proxy.settings import Settings as HostProxy
 from rackwright.roles.layout.settings import Settings as Layout
 from rackwright.roles.model_store.settings import Settings as ModelStore
@@ -62,8 +64,12 @@ class HostModel:
     runtimes: tuple[InstalledRuntime, ...]
     replicas: tuple[ReplicaUnit, ...]
     probes: tuple[Probe, ...]
+    """Of the replicas that answer here."""
     host_proxy: HostProxy | None
     gateway: Gateway | None
+    bonds: tuple[Bond, ...] = ()
+    """Of the replicas over several hosts that have a part here."""
+    gpu_faults: GpuFaults | None = None
     vip: Vip | None = None
     backup: Backup | None = None
     credentials: Credentials = Credentials()

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rackwright.fleet.fleet import Fleet, Replica
+from rackwright.fleet.host.members import between_hint, bond_of, member_of
 from rackwright.fleet.host.model import InstalledRuntime
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.ports import port_of
 from rackwright.launch import Engine
+from rackwright.roles.bond.settings import BONDS
+from rackwright.roles.bond.settings import Settings as Bond
+from rackwright.roles.gpu_faults.settings import Settings as GpuFaults
 from rackwright.roles.host_proxy.settings import Proxied
 from rackwright.roles.host_proxy.settings import Settings as HostProxy
 from rackwright.roles.model_store.settings import Settings as ModelStore
@@ -23,28 +27,36 @@ AGENT_PORT_OFFSET = 10_000
 
 @dataclass(frozen=True)
 class Serving:
-    """None or empty on a host without replicas."""
+    """None or empty on a host without engines."""
 
     model_store: ModelStore | None = None
     runtimes: tuple[InstalledRuntime, ...] = ()
     replicas: tuple[ReplicaUnit, ...] = ()
     probes: tuple[Probe, ...] = ()
+    bonds: tuple[Bond, ...] = ()
+    gpu_faults: GpuFaults | None = None
     host_proxy: HostProxy | None = None
 
 
 def serving_of(fleet: Fleet, lock: Lock, host: str) -> Serving:
     """Return what serves this host's replicas."""
-    replicas = fleet.replicas_on(host)
-    if not replicas:
+    parts = fleet.parts_on(host)
+    if not parts:
         return Serving()
-    units = tuple(_unit(fleet, lock, replica) for replica in replicas)
-    placed = tuple(zip(replicas, units, strict=True))
+    units = tuple(_unit(fleet, lock, replica, host) for replica in parts)
+    answering = tuple((replica, unit) for replica, unit in zip(parts, units, strict=True) if replica.host == host)
     return Serving(
-        model_store=_model_store(fleet, lock, host, replicas),
-        runtimes=_runtimes(fleet, lock, replicas),
+        model_store=_model_store(fleet, lock, host, parts),
+        runtimes=_runtimes(fleet, lock, parts),
         replicas=units,
-        probes=tuple(_probe(fleet, lock, replica, unit) for replica, unit in placed),
-        host_proxy=_host_proxy(fleet, host, tuple(_proxied(fleet, lock, replica, unit) for replica, unit in placed)),
+        probes=tuple(_probe(fleet, lock, replica, unit) for replica, unit in answering),
+        bonds=tuple(
+            bond_of(fleet, lock, replica, host, unit.unit)
+            for replica, unit in zip(parts, units, strict=True)
+            if replica.members
+        ),
+        gpu_faults=GpuFaults() if any(replica.gpus for replica in parts) else None,
+        host_proxy=_host_proxy(fleet, host, tuple(_proxied(fleet, lock, *one) for one in answering)),
     )
 
 
@@ -68,9 +80,9 @@ def _runtimes(fleet: Fleet, lock: Lock, replicas: tuple[Replica, ...]) -> tuple[
     return tuple(InstalledRuntime(settings[key], lock.runtimes[key], key in on_gpus) for key in settings)
 
 
-def _unit(fleet: Fleet, lock: Lock, replica: Replica) -> ReplicaUnit:
+def _unit(fleet: Fleet, lock: Lock, replica: Replica, host: str) -> ReplicaUnit:
     model = fleet.file.models[replica.model]
-    root = fleet.file.hosts[replica.host].models_at
+    root = fleet.file.hosts[host].models_at
     locked = lock.models[replica.model]
     folder = folder_of(root, replica.model, locked.digest)
     unit = ReplicaUnit(
@@ -81,7 +93,7 @@ def _unit(fleet: Fleet, lock: Lock, replica: Replica) -> ReplicaUnit:
         readable=(folder,),
         mount=root,
         stop_seconds=fleet.file.rollout.drain,
-        after=GPUS_UNIT if replica.gpus and fleet.driver_of(replica.host) else None,
+        after=GPUS_UNIT if replica.gpus and fleet.driver_of(host) else None,
         gpus=replica.gpus,
     )
     launch = model.runtime.launch(
@@ -92,6 +104,7 @@ def _unit(fleet: Fleet, lock: Lock, replica: Replica) -> ReplicaUnit:
             context=model.context,
             gpus=replica.gpus,
             stop_seconds=unit.stop_seconds,
+            member=member_of(fleet, lock, replica, host),
         )
     )
     return unit.launched(launch)
@@ -107,10 +120,15 @@ def _probe(fleet: Fleet, lock: Lock, replica: Replica, unit: ReplicaUnit) -> Pro
         counter=model.runtime.counter,
         busy=model.runtime.busy,
         agent_port=_agent_port(lock, replica),
+        bond_file=f"{BONDS}/{replica.name}" if replica.members else None,
+        hint=between_hint(lock, replica) if replica.members else None,
+        gpus_file=unit.gpus_file if replica.gpus else None,
     )
 
 
-def _host_proxy(fleet: Fleet, host: str, replicas: tuple[Proxied, ...]) -> HostProxy:
+def _host_proxy(fleet: Fleet, host: str, replicas: tuple[Proxied, ...]) -> HostProxy | None:
+    if not replicas:
+        return None
     return HostProxy(
         address=fleet.service(host),
         certificate="host-proxy",

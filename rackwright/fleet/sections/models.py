@@ -4,24 +4,38 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, Tag
 
-from rackwright.fleet.sections.forms import Hosts
+from rackwright.fleet.sections.forms import TEXT_OR_LIST
 from rackwright.fleet.sections.objectives import Objectives
 from rackwright.fleet.source import Source
 from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
 from rackwright.roles.vllm.settings import Settings as Vllm
-from rackwright.values import Frozen, ServedName
+from rackwright.values import Frozen, Name, ServedName
 
 Runtime = LlamaCpp | Vllm
 
 
+Members = Annotated[tuple[Name, ...], Field(min_length=1)]
+"""One replica over these hosts; the first is where it answers. A group is all of its hosts."""
+Places = Annotated[
+    Annotated[Name, Tag("text")]
+    | Annotated[
+        tuple[Annotated[Annotated[Name, Tag("text")] | Annotated[Members, Tag("list")], TEXT_OR_LIST], ...],
+        Field(min_length=1),
+        Tag("list"),
+    ],
+    TEXT_OR_LIST,
+]
+
+
 class Placement(Frozen):
-    on: Hosts
+    on: Places
+    """A group, a host, or a list of them; a list within it is one replica over several hosts."""
     replicas: Annotated[int, Field(ge=1, le=64)] = 1
     """On each of these hosts."""
     gpus: Annotated[int, Field(ge=0, le=64)] = 1
-    """For each replica; 0 serves on the CPU."""
+    """Of each replica, on each of its hosts; 0 serves on the CPU."""
 
 
 class Model(Frozen):

@@ -27,12 +27,12 @@ TIMEOUT = 120
 def expected_of(fleet: Fleet, host: str) -> Expected:
     """Return what the fleet file asks of a host; it needs no lock."""
     settings = fleet.file.hosts[host]
-    with_gpus = {replica.host for replica in fleet.replicas if replica.gpus}
+    with_gpus = {host for replica in fleet.replicas if replica.gpus for host in replica.hosts}
     return Expected(
         host=host,
         address=settings.address,
         models_at=settings.models_at,
-        gpus=sum(replica.gpus for replica in fleet.replicas_on(host)),
+        gpus=sum(replica.gpus for replica in fleet.parts_on(host)),
         debian_only=host in fleet.gateways or host in fleet.control,
         driver=_driver_of(fleet, host),
         one_of_several=len(with_gpus) > 1 and host in with_gpus,

@@ -21,7 +21,7 @@ nft -s list table inet rackwright 2>/dev/null || true
 
 _UNITS = {"ufw": "ufw", "firewalld": "firewalld", "docker": "Docker"}
 _CHAINS = {"ufw": ("ufw-",), "Docker": ("DOCKER",), "Kubernetes": ("KUBE-", "cali-", "CILIUM_")}
-_ADMITTED = re.compile(r"\b(tcp|udp) dport (\d+) accept\b")
+_ADMITTED = re.compile(r"\b(tcp|udp) dport (\d+)(?:-(\d+))? accept\b")
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,9 @@ def parse_filters(text: str) -> Filters:
         active.add(FORWARDING)
     if not any(line.startswith("table inet rackwright") for line in lines):
         return Filters(tuple(sorted(active)))
+    # What names a user is for what goes out.
+    rules = [found for line in lines if "skuid" not in line and (found := _ADMITTED.search(line))]
     return Filters(
-        tuple(sorted(active)), frozenset((found[1], int(found[2])) for found in map(_ADMITTED.search, lines) if found)
+        tuple(sorted(active)),
+        frozenset((rule[1], port) for rule in rules for port in range(int(rule[2]), int(rule[3] or rule[2]) + 1)),
     )

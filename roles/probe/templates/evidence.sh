@@ -1,19 +1,22 @@
-# Usage: evidence UNIT METRICS. Keeps what tells why an engine hung, then kills it: systemd starts it again. It
-# doesn't get the time that a drain takes: what hangs finishes nothing.
+# Usage: evidence UNIT METRICS REASON. Keeps what tells why an engine hung or lost its GPU, then kills all its processes:
+# systemd starts it again. It doesn't get the time that a drain takes: what hangs finishes nothing.
 set -u
 umask 077
-unit=$1 metrics=$2
-pid=$(systemctl show -P MainPID -- "$unit")
+unit=$1 metrics=$2 reason=$3
 kept=/var/lib/rackwright/evidence/$(date -u +%Y%m%dT%H%M%SZ)-${unit%.service}
 mkdir -p "$kept"
 journalctl -q --no-hostname -n 200 -u "$unit" >"$kept/journal" 2>&1
 systemctl show -- "$unit" >"$kept/unit" 2>&1
-cp "$metrics" "$kept/metrics"
+cp "$metrics" "$kept/metrics" 2>/dev/null
 { date +%s; cat /proc/uptime /proc/loadavg /proc/pressure/cpu "${metrics%.metrics}"; } >"$kept/state" 2>&1
-for task in /proc/"$pid"/task/*; do
-  echo "== ${task##*/}"
-  grep -E '^(Name|State|voluntary_ctxt|nonvoluntary_ctxt)' "$task/status"
-  for part in wchan syscall stack; do printf '%s: ' "$part"; cat "$task/$part" && echo; done
-done >"$kept/threads" 2>&1
-echo "$unit hung: evidence in $kept, killed for a new start" | systemd-cat -t rackwright -p warning
-systemctl kill --signal=KILL -- "$unit"
+# One engine may be several processes: server, core and workers.
+while read -r pid; do
+  echo "= $pid $(tr '\0' ' ' <"/proc/$pid/cmdline" | cut -c -200)"
+  for task in /proc/"$pid"/task/*; do
+    echo "== ${task##*/}"
+    grep -E '^(Name|State|voluntary_ctxt|nonvoluntary_ctxt)' "$task/status"
+    for part in wchan syscall stack; do printf '%s: ' "$part"; cat "$task/$part" && echo; done
+  done
+done <"/sys/fs/cgroup$(systemctl show -P ControlGroup -- "$unit")/cgroup.procs" >"$kept/threads" 2>&1
+echo "$unit: $reason: evidence in $kept, killed for a new start" | systemd-cat -t rackwright -p warning
+systemctl kill --kill-whom=all --signal=KILL -- "$unit"

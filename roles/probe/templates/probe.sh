@@ -1,49 +1,49 @@
 # The rule: while busy the counter must move, while idle a one-token completion must come back, both within the
-# deadline. A hung engine is killed once until it was ready again. Writes state=, since= and what the next look needs.
-set -eu; umask 022; state='' since=0 counter='' moved=0 invocation='' spent=0 answered=0
-# shellcheck disable=SC2034 # eval reads it
+# deadline. A hung engine is killed once until it was ready again. What .unfit names faults it, whatever it answers.
+# Writes state=, reason=, since= and what the next look needs.
+set -eu; umask 022; state='' since=0 seen='' counter='' moved=0 invocation='' spent=0 answered=0 reason='' why=''
 while IFS='=' read -r key value; do
-  case $key in state | since | counter | moved | invocation | spent | answered) eval "$key=\$value" ;; esac
+  case $key in state | since | seen | counter | moved | invocation | spent | answered) export "$key=$value" ;; esac
 done 2>/dev/null <"$file" || :
-last_state=$state last_invocation=$invocation last_counter=$counter
+last_state=$state last_seen=$seen last_invocation=$invocation last_counter=$counter
 uptime() { cut -d . -f 1 /proc/uptime; }
 engine() { curl -q -s --noproxy '*' --unix-socket "$socket" "$@"; }
 look() { code=$(engine -m 3 -o "$file.metrics" -w '%{http_code}' http://engine/metrics) || code=000; }
 sum() { awk -v names=" $1 " '{ name = $1; sub(/[{].*/, "", name) } index(names, " " name " ") { s += $NF }
   END { printf "%.0f", s }' "$file.metrics"; }
+loads() { seen=loading moved=$(uptime) reason=$(/bin/sh "${0%.probe}.loading" "$invocation"); [ -z "$reason" ] || seen=hung; }
 # Tried: with six times as much to run as there are cores, a healthy engine's counter stood still for seconds.
 deadline=$(awk -v d="$deadline" -v n="$(nproc)" '{ f = int($1 / 2 / n) + 1; print d * (f > 3 ? 3 : f) }' /proc/loadavg)
 invocation=$(systemctl show -P InvocationID -- "$unit")
 # An engine that was started anew has its whole deadline before it, and is not ready for what the last one was.
-[ "$invocation" = "$last_invocation" ] || answered=0 state=loading last_state='' moved=$(uptime)
+[ "$invocation" = "$last_invocation" ] || answered=0 seen=loading last_seen='' moved=$(uptime)
 case $(systemctl show -P ActiveState -- "$unit") in
   active) look ;;
-  activating | reloading) code=503 ;;
-  *) code=stopped ;;
+  activating | reloading) code='' seen=loading moved=$(uptime) ;;
+  *) code='' seen=stopped ;;
 esac
 case $code in
-  stopped) state=stopped ;;
-  503) state=loading moved=$(uptime) ;;
+  '') ;;
   200)
     answered=1 counter=$(sum "$moves")
     if [ "$(sum "$busy")" -gt 0 ]; then
-      state=busy # One that was idle and is given work has its whole deadline, too.
-      if [ "$counter" != "$last_counter" ] || [ "$last_state" = ready ]; then moved=$(uptime); fi
-    elif [ "$last_state" = ready ] && [ $(($(uptime) - moved)) -lt "$idle" ]; then state=ready
+      seen=busy why='it has requests, and its counter has stood still' # One that was idle has its whole deadline, too.
+      if [ "$counter" != "$last_counter" ] || [ "$last_seen" = ready ]; then moved=$(uptime); fi
+    elif [ "$last_seen" = ready ] && [ $(($(uptime) - moved)) -lt "$idle" ]; then seen=ready
     elif engine -m "$deadline" -f -o /dev/null -H 'Content-Type: application/json' -d "$body" http://engine/v1/completions; then
-      state=ready spent=0 moved=$(uptime)
+      seen=ready spent=0 moved=$(uptime)
     else # Work may have come in between; then the counter moves.
-      look
-      last_counter=$counter counter=$(sum "$moves")
-      [ "$counter" = "$last_counter" ] || state=busy moved=$(uptime)
+      look; last_counter=$counter counter=$(sum "$moves") why='it is idle, and no token has come back'
+      [ "$counter" = "$last_counter" ] || seen=busy moved=$(uptime)
     fi ;;
   # A model takes minutes to load, and some engines open no socket before.
-  *) [ "$answered" = 1 ] || state=loading moved=$(uptime) ;;
+  *) if [ "$answered" = 1 ] && [ "$code" != 503 ]; then why='it has answered nothing'; else loads; fi ;;
 esac
-[ "$state" = stopped ] || [ $(($(uptime) - moved)) -lt "$deadline" ] || state=hung
+[ "$seen" = stopped ] || [ $(($(uptime) - moved)) -lt "$deadline" ] || seen=hung reason="$why for $deadline s"
+state=$seen first=$spent unfit=$(/bin/sh "${0%.probe}.unfit" "$seen") || unfit=''
+case $seen:$unfit in *:) ;; loading:wait*) reason=${unfit#* } ;; *) state=faulted reason=${unfit#* } ;; esac
+case $state:$unfit in hung:* | faulted:restart*) spent=1 ;; esac
 [ "$state" = "$last_state" ] || since=$(date +%s)
-first=$spent; [ "$state" != hung ] || spent=1
-printf '%s=%s\n' state "$state" since "$since" counter "$counter" moved "$moved" invocation "$invocation" \
-  spent "$spent" answered "$answered" >"$file.new"
-mv -f "$file.new" "$file"
-[ "$first" = "$spent" ] || exec /bin/sh "${0%.probe}.evidence" "$unit" "$file.metrics"
+printf '%s=%s\n' state "$state" reason "$reason" since "$since" seen "$seen" counter "$counter" moved "$moved" \
+  invocation "$invocation" spent "$spent" answered "$answered" >"$file.new" && mv -f "$file.new" "$file"
+[ "$first" = "$spent" ] || exec /bin/sh "${0%.probe}.evidence" "$unit" "$file.metrics" "$reason"

@@ -1,0 +1,32 @@
+"""The bond's shell scripts: this member's values on top, then a fixed text."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from rackwright.roles.bond.settings import BONDS, Settings
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+def bond(settings: Settings) -> str:
+    """Return the script that looks at the other members once, and starts the engine anew where it must."""
+    values = {
+        "unit": settings.unit,
+        "file": f"{BONDS}/{settings.replica}",
+        "leads": "yes" if settings.first else "no",
+        "peers": " ".join(f"{peer.name}={peer.url}" for peer in settings.peers),
+    }
+    return _script("bond", settings, values)
+
+
+def word(settings: Settings) -> str:
+    """Return the script that tells another member how the engine here is."""
+    return _script("word", settings, {"unit": settings.unit, "file": f"{BONDS}/{settings.replica}"})
+
+
+def _script(kind: str, settings: Settings, values: dict[str, str]) -> str:
+    head = [f"#!/bin/sh\n# Made by rackwright: the {kind} of replica {settings.replica} on {settings.own.name}.\n"]
+    head += [f"{name}={shlex.quote(value)}\n" for name, value in values.items()]
+    return "".join(head) + (_TEMPLATES / f"{kind}.sh").read_text()

@@ -1,0 +1,70 @@
+"""What binds the members of a replica over several hosts: a lost one takes it out, and they start together."""
+
+from __future__ import annotations
+
+from rackwright.roles.replica.settings import ReplicaName
+from rackwright.values import AddressField, Frozen, Line, Name, Port
+
+BONDS = "/run/rackwright-bond"
+"""A file a replica: how its other members are."""
+
+
+class Peer(Frozen):
+    """One member, as the others reach it."""
+
+    name: Name
+    address: AddressField
+    """In the fabric network."""
+    port: Port
+    """Where it tells how its engine is."""
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.address}]" if self.address.version == 6 else str(self.address)
+        return f"{host}:{self.port}"
+
+
+class Settings(Frozen):
+    replica: ReplicaName
+    unit: Line
+    """Of the engine."""
+    own: Peer
+    first: bool
+    """Whether the replica answers on this host."""
+    peers: tuple[Peer, ...]
+    """Whom it looks at: the first member at all others, and each of them at the first."""
+    rendezvous: Port
+    """Where the first member's engine waits for the others."""
+    every_seconds: int = 2
+
+    @property
+    def _stem(self) -> str:
+        # As the probe's names: a socket with Accept=yes can't have an @ of its own.
+        return f"rackwright-{self.replica.replace('@', '-')}"
+
+    @property
+    def service(self) -> str:
+        return f"{self._stem}.bond.service"
+
+    @property
+    def timer(self) -> str:
+        return f"{self._stem}.bond.timer"
+
+    @property
+    def word_socket(self) -> str:
+        return f"{self._stem}.word.socket"
+
+    @property
+    def word(self) -> str:
+        """The template of which the socket starts one instance for each question."""
+        return f"{self._stem}.word@.service"
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Every systemd unit of this bond."""
+        return (self.service, self.timer, self.word_socket, self.word)
+
+    @property
+    def scripts(self) -> dict[str, str]:
+        """Path of each of its scripts, by kind."""
+        return {kind: f"/etc/rackwright/{self.replica}.{kind}" for kind in ("bond", "word")}

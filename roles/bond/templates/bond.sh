@@ -1,0 +1,45 @@
+# Engines of one replica start together or not at all: none of them notices by itself that another has gone.
+# The first member looks at the others: one that was started anew after it joined makes the first start anew, too.
+# The others look at the first: when it was started anew, they follow. Writes reason= for the probe: why the replica
+# can't serve now, or nothing.
+set -eu; umask 022; seen='' first='' joined='' last=''
+while IFS='=' read -r key value; do
+  case $key in seen | first | joined | last) export "$key=$value" ;; esac
+done 2>/dev/null <"$file" || :
+own=$(systemctl show -P InvocationID -- "$unit")
+[ "$(systemctl show -P ActiveState -- "$unit")" = active ] || own=''
+hear() { curl -q -s --noproxy '*' --connect-timeout 2 --max-time 3 "telnet://$1" </dev/null 2>/dev/null |
+  head -c 200 | head -n 1 | tr -dc 'a-z0-9= '; }
+say() { echo "$unit: $1" | systemd-cat -t rackwright -p warning; }
+part() { set -- " $1 " "$2"; case $1 in *" $2="*) set -- "${1##*" $2="}"; echo "${1%% *}" ;; esac; }
+anew() { # What has lost a member finishes nothing, so it gets no time for it.
+  say "$1: starts anew"
+  systemctl kill --kill-whom=all --signal=KILL -- "$unit" || :
+  systemctl restart --no-block -- "$unit"
+}
+new='' reason='' again=''
+[ "$own" = "$seen" ] || new=yes joined=''
+if [ "$leads" = yes ]; then
+  now=''
+  for peer in $peers; do
+    name=${peer%%=*} word=$(hear "${peer#*=}") known=$(part "$joined" "$name")
+    engine=$(part "$word" engine)
+    if [ -z "$word" ]; then reason="$name doesn't answer"
+    elif [ -z "$engine" ]; then reason="the engine on $name doesn't run"
+    elif [ -n "$known" ] && [ "$engine" != "$known" ]; then again="the engine on $name was started anew" reason=$again
+    elif [ "$(part "$word" first)" != "$own" ]; then reason="$name hasn't joined this start"
+    else known=$engine; fi
+    now="$now $name=$known"
+  done
+  joined=$now first=$own
+else
+  word=$(hear "${peers#*=}")
+  engine=$(part "$word" engine)
+  # It may have been started before the first one was heard: then it joins that one.
+  if [ "$new" = yes ] || [ -z "$first" ]; then first=$engine
+  elif [ -n "$engine" ] && [ "$engine" != "$first" ]; then again="${peers%%=*} was started anew" first=''; fi
+fi
+[ "$reason" = "$last" ] || [ -z "$reason" ] || say "$reason"
+printf '%s=%s\n' seen "$own" first "$first" joined "$joined" last "$reason" reason "$reason" >"$file.new"
+mv -f "$file.new" "$file"
+[ -z "$again" ] || [ -z "$own" ] || anew "$again"

@@ -1,0 +1,49 @@
+# Usage: unfit SEEN, which is what the probe saw of the engine now. Prints why the replica must not serve, whatever its
+# engine answers, and nothing where it may: a verb and the reason.
+# leave: somebody has to do something. restart: a new start of the engine is the cure, and is tried once. wait: others
+# have to come, which a load waits for.
+# Each source is a function that prints such a line or nothing; the first line counts.
+set -eu; umask 022; ready_at=0; begun=0
+ActiveState=''; ControlGroup=''; NRestarts=0; ExecMainStartTimestampMonotonic=0
+while IFS='=' read -r key value; do export "$key=$value"; done <<SHOWN
+$(systemctl show -p ActiveState,ControlGroup,NRestarts,ExecMainStartTimestampMonotonic -- "$unit")
+SHOWN
+# systemd counts its own restarts since somebody, or the boot, started the unit.
+read -r ready_at begun 2>/dev/null <"$file" || :
+case $1 in ready | busy) ready_at=$NRestarts ;; esac
+[ "$NRestarts" -ge "$ready_at" ] || ready_at=0
+[ "$NRestarts" -gt 0 ] || begun=$((ExecMainStartTimestampMonotonic / 1000000))
+echo "$ready_at $begun" >"$file"
+
+# A card that doesn't hold: until somebody has started the engine, who has reset it or rebooted the host before.
+# An engine whose work on a card was broken off: as long as the process lives.
+cards() {
+  uuids=$(sed -n 's/^Environment=CUDA_VISIBLE_DEVICES=//p' "$gpus" 2>/dev/null) || return 0
+  [ -s "$faults/gpus" ] && [ -s "$faults/faults" ] || return 0
+  pids=$(tr '\n' ' ' <"/sys/fs/cgroup$ControlGroup/cgroup.procs") || pids=''
+  awk -v uuids=",$uuids," -v begun="$begun" -v pids=" $pids" '
+    FNR == NR { if (index(uuids, "," $2 ",")) { mine[$1]; many++ } next }
+    !($2 in mine) { next }
+    $3 == "engine" ? !index(pids, " " $4 " ") : $1 < begun || ($3 == "link" && many < 2) { next }
+    { kind = $3; said = "Xid " $5 " of GPU " $2; sub(/^([^ ]+ ){5}/, ""); said = said ", " $0 }
+    kind != "engine" { print "leave " said; exit }
+    { restart = said }
+    END { if (restart) print "restart " restart }' "$faults/gpus" "$faults/faults" 
+}
+
+stays_down() {
+  case $ActiveState in
+    failed) echo "leave its unit failed" ;;
+    inactive | deactivating) ;;
+    *) [ $((NRestarts - ready_at)) -lt "$most" ] || echo "leave it ended $((NRestarts - ready_at)) times before it was ready" ;;
+  esac
+}
+
+# The replica's other members, as its bond saw them in a moment.
+members() {
+  [ -n "$bond" ] || return 0
+  if [ $(($(date +%s) - $(stat -c %Y "$bond" 2>/dev/null || echo 0))) -gt 30 ]; then echo "wait nobody looks at its other members"
+  else sed -n 's/^reason=\(..*\)/wait \1/p' "$bond"; fi
+}
+
+{ cards; members; stays_down; } | head -n 1
