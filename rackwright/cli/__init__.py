@@ -19,6 +19,7 @@ COMMANDS = {
     "plan": "Show what apply would change.",
     "apply": "Bring the hosts to what fleet file and lock say.",
     "verify": "Prove the service from where clients stand.",
+    "bench": "Put a constant load on a model's service and measure it.",
     "status": "Show models, replicas and what is pending.",
     "logs": "Show the logs of a replica or a host.",
     "restart": "Restart replicas one at a time, under traffic.",
