@@ -161,8 +161,9 @@ class Settings(Frozen):
         Tried with 0.32.0: every served name is answered; without --enable-log-requests the log has no prompts;
         with --shutdown-timeout what is in flight at SIGTERM ends in that time, while new requests get 500.
         """
+        The server's own module takes --headless and serves nonetheless, so that the command is `vllm serve`.
         return Launch(
-            command=(f"{self.folder}/bin/python", "-m", "vllm.entrypoints.openai.api_server", *self._words(engine)),
+            command=(f"{self.folder}/bin/python", "-m", "vllm.entrypoints.cli.main", "serve", *self._words(engine)),
             environment=self._environment(engine),
             reach=Reach.MEMBERS if engine.member else Reach.LOOPBACK,
             member=engine.member,
@@ -173,7 +174,7 @@ class Settings(Frozen):
     def _words(self, engine: Engine) -> Iterator[str]:
         member = engine.member
         widths = self.widths(engine.gpus, len(member.addresses) if member else 1)
-        yield from ("--model", engine.model)
+        yield engine.model
         if member is None or member.rank == 0:
             yield from ("--uds", engine.socket, "--served-model-name", *engine.names)
         yield from ("--max-model-len", str(engine.context), "--max-num-seqs", str(self.parallel))
@@ -238,10 +239,12 @@ def _is_owned(name: str) -> bool:
 def _spread(widths: Widths, member: Member | None) -> Iterator[str]:
     yield from ("--tensor-parallel-size", str(widths.tensor), "--pipeline-parallel-size", str(widths.pipeline))
     if widths.data > 1:
-        yield from ("--data-parallel-size", str(widths.data), "--api-server-count", "1")
+        yield from ("--data-parallel-size", str(widths.data))
+    first = member is None or member.rank == 0
+    if widths.data > 1 and first:
+        yield from ("--api-server-count", "1")
     if member is None:
         return
-    first = member.rank == 0
     if widths.data > 1:
         local = widths.data // len(member.addresses)
         yield from ("--data-parallel-size-local", str(local), "--data-parallel-address", str(member.first))
