@@ -48,7 +48,9 @@ def wheel(
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for path, text in every.items():
-            archive.writestr(zipfile.ZipInfo(path), text)
+            entry = zipfile.ZipInfo(path)
+            entry.external_attr = (0o755 if ".data/scripts/" in path else 0o644) << 16
+            archive.writestr(entry, text)
     return Wheel(f"{package}-{version}-{tag}.whl", packed.getvalue())
 
 
