@@ -36,14 +36,23 @@ class Hub:
         Raise FleetError if there is no such repository, revision or single model, RackwrightError if the hub
         can't be asked.
         """
+        commit, chosen = self._chosen(source, where, loads)
+        return commit, tuple(self._file(source, commit, item) for item in chosen)
+
+    def files(self, source: HubSource, *, where: str, loads: Sequence[str]) -> tuple[str, dict[str, int]]:
+        """Return the commit, and path → bytes of the files of that model. Raise as `settle` does."""
+        commit, chosen = self._chosen(source, where, loads)
+        return commit, {item.rfilename: item.size or 0 for item in chosen}
+
+    def _chosen(self, source: HubSource, where: str, loads: Sequence[str]) -> tuple[str, tuple[RepoSibling, ...]]:
         info = self._info(source, where)
-        commit, siblings = info.sha or "", {item.rfilename: item for item in info.siblings or ()}
+        siblings = {item.rfilename: item for item in info.siblings or ()}
         sizes = {path: item.size or 0 for path, item in siblings.items()}
         try:
             chosen = choose(sizes, source.glob, loads)
         except UnfitFiles as error:
             raise FleetError([Problem(where, f"{source.repository} {error}", error.should)]) from None
-        return commit, tuple(self._file(source, commit, siblings[path]) for path in chosen)
+        return info.sha or "", tuple(siblings[path] for path in chosen)
 
     def url(self, repository: str, commit: str, path: str) -> str:
         """Return where one file of one commit is fetched from."""

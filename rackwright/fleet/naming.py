@@ -16,9 +16,7 @@ def hosts_named(fleet: Fleet, names: tuple[str, ...]) -> tuple[str, ...]:
 
 def replicas_named(fleet: Fleet, name: str) -> tuple[Replica, ...]:
     """Given HOST/MODEL@N, MODEL@N, a host or a model, return its replicas. Raise UsageError if it names none."""
-    found = tuple(
-        replica for replica in fleet.replicas if name in (replica.address, replica.name, replica.host, replica.model)
-    )
+    found = tuple(one for one in fleet.replicas if name in (one.address, one.name, *one.hosts, one.model))
     if not found:
         known = [replica.address for replica in fleet.replicas] + list(fleet.hosts) + list(fleet.file.models)
         raise unknown(name, tuple(known), "replica, host or model in service")

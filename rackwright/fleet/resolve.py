@@ -16,6 +16,7 @@ from rackwright.fleet.model_files import UnfitFiles, choose
 from rackwright.fleet.ports import assign_ports
 from rackwright.fleet.runtimes import Runtimes, pinned
 from rackwright.fleet.sections.models import Model
+from rackwright.fleet.shapes import shape_of
 from rackwright.fleet.site_files import route_from_here, site_files
 from rackwright.fleet.source import FileSource, HubSource, WebSource, parse_source
 from rackwright.fleet.web import Progress, Web, hub_endpoint, quiet
@@ -91,9 +92,10 @@ class _Resolver:
         source = parse_source(asked.source)
         kept = self.previous.models.get(name) if self.previous else None
         if kept and kept.source == asked.source and (isinstance(source, WebSource) or not self.upgrade):
-            return self._rebased(source, kept)
+            return self._with_shape(source, self._rebased(source, kept))
         revision, files = self._answer(source, asked, f"{self.fleet.path} models.{name}.source")
-        return ModelLock(source=asked.source, revision=revision, digest=model_digest(files), files=files)
+        answer = ModelLock(source=asked.source, revision=revision, digest=model_digest(files), files=files)
+        return self._with_shape(source, answer)
 
     def runtimes(self) -> dict[str, RuntimeLock]:
         locked: dict[str, RuntimeLock] = {}
@@ -119,6 +121,13 @@ class _Resolver:
             for file in kept.files
         )
         return kept.model_copy(update={"files": files})
+
+    def _with_shape(self, source: object, answer: ModelLock) -> ModelLock:
+        """The same with its shape, also where an earlier lock had none."""
+        if answer.shape is not None:
+            return answer
+        token = self.hub.token if isinstance(source, HubSource) else None
+        return answer.model_copy(update={"shape": shape_of(answer.files, self.web, token)})
 
     def _answer(
         self, source: HubSource | WebSource | FileSource, asked: Model, where: str

@@ -198,7 +198,7 @@ def _due(planned: Plan, run: Run) -> tuple[Restart, ...]:
     """The restarts that were planned, on the hosts that went well; none after an interruption."""
     if run.interrupted:
         return ()
-    return tuple(restart for restart in planned.restarts if restart.replica.host not in run.failed_hosts)
+    return tuple(restart for restart in planned.restarts if not set(restart.replica.hosts) & set(run.failed_hosts))
 
 
 def _waited(work: _Work, run: Run, restarts: tuple[Restart, ...], put_off: tuple[PutOff, ...]) -> tuple[Replica, ...]:
@@ -207,7 +207,7 @@ def _waited(work: _Work, run: Run, restarts: tuple[Restart, ...], put_off: tuple
     for waiting in put_off:
         work.talk.say(f"{waiting.replica.address}: {waiting.why}")
     replicas = [replica for host in _going(work.site, run) for replica in work.site.fleet.replicas_on(host)]
-    return tuple(replica for replica in replicas if replica not in others)
+    return tuple(one for one in replicas if one not in others and not set(one.hosts) & set(run.failed_hosts))
 
 
 def _settle(work: _Work, run: Run, replicas: tuple[Replica, ...]) -> None:

@@ -12,6 +12,7 @@ from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Replica
 from rackwright.fleet.naming import unknown
 from rackwright.lifecycle.drains import MissingDrain, missing_drains
+from rackwright.lifecycle.fit_conditions import doubts, refuse_unfit
 from rackwright.lifecycle.gpus import PutOff, gpus_given, other_gpus, put_off, refuse_gpus
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.survey import Survey, Surveyed, survey
@@ -51,6 +52,8 @@ class Plan:
     first_snapshots: tuple[tuple[str, str], ...]
     """Host and repository of those that have none yet; made at the end of an apply."""
     surveyed: Survey
+    doubts: tuple[str, ...] = ()
+    """Models of which nobody can tell whether they fit."""
 
     @property
     def empty(self) -> bool:
@@ -81,6 +84,7 @@ def plan(site: Site, *, only: tuple[str, ...] = ()) -> Plan:
     refuse_bans(site, surveyed)
     refuse_driver(site, surveyed)
     refuse_gpus(site, surveyed)
+    refuse_unfit(site, surveyed)
     engines = "replica" in (only or ("replica",))
     restarting = tuple(restarts(site, surveyed)) if engines else ()
     return Plan(
@@ -92,6 +96,7 @@ def plan(site: Site, *, only: tuple[str, ...] = ()) -> Plan:
         drains=tuple(missing_drains(site, surveyed)),
         first_snapshots=tuple(first_snapshots(site, surveyed)) if "backup" in (only or ("backup",)) else (),
         surveyed=surveyed,
+        doubts=doubts(site, surveyed) if engines else (),
     )
 
 
@@ -209,8 +214,10 @@ def restarts(site: Site, surveyed: Survey) -> Iterator[Restart]:
     """Return the engines that run with another unit or other GPUs than they should have, in the fleet's order."""
     gpus = {name: gpus_given(site.models[name].replicas, host) for name, host in surveyed.hosts.items()}
     for replica in site.fleet.replicas:
-        host = surveyed.hosts.get(replica.host)
-        if host and (why := _outdated(site, host, replica, gpus[replica.host])):
+        # The others follow the first member: it is the one that is restarted, and drained for it.
+        looked_at = [name for name in replica.hosts if name in surveyed.hosts and replica.host in surveyed.hosts]
+        reasons = (_outdated(site, name, surveyed.hosts[name], replica, gpus[name]) for name in looked_at)
+        if why := next(filter(None, reasons), None):
             yield Restart(replica, why)
 
 
@@ -221,10 +228,10 @@ def left_drained(site: Site, surveyed: Survey) -> Iterator[Replica]:
     yield from (replica for replica in site.fleet.replicas if replica.address in left and replica.host in site.models)
 
 
-def _outdated(site: Site, host: Surveyed, replica: Replica, gpus: Given) -> str | None:
+def _outdated(site: Site, name: str, host: Surveyed, replica: Replica, gpus: Given) -> str | None:
     state = host.replicas.get(replica.name)
     if state is None or state.active != "active" or state.started is None:
         return None
-    (settings,) = (unit for unit in site.models[replica.host].replicas if unit.name == replica.name)
+    (settings,) = (unit for unit in site.models[name].replicas if unit.name == replica.name)
     wanted = sha256(render(settings).encode()).hexdigest()
     return "it was started with other settings" if state.started != wanted else other_gpus(state, gpus)

@@ -82,7 +82,7 @@ def reboot_all(site: Site, held: Held, hosts: Mapping[str, str], talk: Talk, *, 
 
 def needs_driver(site: Site, name: str) -> bool:
     """Whether engines of the host can't start without its driver."""
-    return any(replica.gpus for replica in site.fleet.replicas_on(name))
+    return any(replica.gpus for replica in site.fleet.parts_on(name))
 
 
 def hindrance(site: Site, name: str, *, allow_outage: bool) -> str | None:
@@ -115,7 +115,7 @@ def _serves(site: Site, name: str) -> str | None:
     if not _runs_engines(site, name):
         return None
     states = site.gateways.servers()
-    replicas = site.fleet.replicas_on(name)
+    replicas = site.fleet.parts_on(name)
     taken = [one.address for one in replicas if one.address in states and states[one.address].takes_requests]
     return f"serves {', '.join(taken)}, not rebooted; next: rackwright drain {name}" if taken else None
 

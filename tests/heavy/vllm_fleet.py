@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from rackwright.lab import artefacts, vllm
 from rackwright.lab.fleet_file import BASELINE, DOMAIN
@@ -17,6 +18,7 @@ RUNTIME = """\
 # Hosts share this machine's cores: each engine would bind the first of them.
 ENVIRONMENT = 'VLLM_CPU_OMP_THREADS_BIND: nobind, OMP_NUM_THREADS: "1"'
 
+_NONE: Mapping[str, str] = MappingProxyType({})
 _TEXT = """\
 fleet: {name}
 defaults:
@@ -54,7 +56,12 @@ def llama() -> str:
     return f'{{kind: llama_cpp, version: {artefacts.RELEASE}, build: "file:{made.runtime.path}", parallel: 2}}'
 
 
-def vllm_operator(folder: Path, fleet: LabFleet, models: str) -> Operator:
+def _host(name: str, address: str, fabric: Mapping[str, str]) -> str:
+    apart = f", fabric: {fabric[name]}" if name in fabric else ""
+    return f"  {name}: {{address: {address}{apart}}}"
+
+
+def vllm_operator(folder: Path, fleet: LabFleet, models: str, fabric: Mapping[str, str] = _NONE) -> Operator:
     """Given running lab hosts, gate1 among them, and the text of `models`, write and lock their fleet file."""
     path = folder / "test.yml"
     path.write_text(
@@ -63,7 +70,7 @@ def vllm_operator(folder: Path, fleet: LabFleet, models: str) -> Operator:
             user=fleet.user,
             key=fleet.key,
             baseline=BASELINE,
-            hosts="\n".join(f"  {host}: {{address: {address}}}" for host, address in fleet.hosts.items()),
+            hosts="\n".join(_host(name, address, fabric) for name, address in fleet.hosts.items()),
             models=models,
             domain=DOMAIN,
             controller=fleet.controller,

@@ -1,0 +1,163 @@
+"""One replica over two hosts, for real: it answers, and whatever happens to a member, it comes back whole by itself.
+
+The tests build on one another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from rackwright.lab import vllm
+from rackwright.lab.hosts import Lab
+from tests.heavy.vllm_fleet import runtime, vllm_lab, vllm_operator
+from tests.lab.engines import pid
+from tests.lab.operator import Operator
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.heavy
+REPLICA = "gpu1/assistant@1"
+UNIT = "rackwright-assistant@1"
+FABRIC = {"gpu1": "10.99.0.1", "gpu2": "10.99.0.2"}
+START = 300
+"""Seconds within which two engines find each other and load; this machine has two cores for all of it."""
+
+
+def models(source: str, more: str = "") -> str:
+    return f"""\
+  assistant:
+    source: "file:{source}"
+    runtime: {runtime(more)}
+    place: [{{on: [[gpu1, gpu2]], gpus: 0}}]
+    names: [assistant]
+    context: 1024
+"""
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with vllm_lab("members", "gate1", "gpu1", "gpu2") as lab:
+        for host, address in FABRIC.items():
+            # A network of the members' own, on the same cable.
+            lab.exec(host, f"ip address add {address}/24 dev eth0")
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Operator:
+    folder = tmp_path_factory.mktemp("site")
+    site = vllm_operator(folder, lab.fleet(), models(str(vllm.ensure(lambda _: None).model)), fabric=FABRIC)
+    site("apply", "--yes", "--close-ports", timeout=900)
+    return site
+
+
+def replica(site: Operator) -> dict[str, Any]:
+    return site.replicas()[REPLICA]
+
+
+def until_whole(site: Operator, lab: Lab) -> None:
+    """The gateway sends to it again, and it answers."""
+    wait_until(lambda: replica(site)["traffic"] == "yes", START)
+    assert site("verify", "--json").json["failed"] == 0
+
+
+def pids(lab: Lab) -> tuple[str, str]:
+    return pid(lab, "gpu1"), pid(lab, "gpu2")
+
+
+def reaches(lab: Lab, host: str, address: str, port: int, user: str = "root") -> bool:
+    ask = f"setpriv --reuid={user} --regid=nogroup --clear-groups timeout 3 bash -c '</dev/tcp/{address}/{port}'"
+    return lab.exec(host, ask, check=False).code == 0
+
+
+def test_two_hosts_answer_as_one_replica(site: Operator, lab: Lab) -> None:
+    assert list(site.replicas()) == [REPLICA]
+    assert replica(site)["state"] in ("ready", "busy")
+    assert site("verify", "--json").json["failed"] == 0
+    assert "--pipeline-parallel-size" in lab.exec("gpu2", f"systemctl cat {UNIT}").out
+
+
+def test_a_second_apply_changes_nothing(site: Operator) -> None:
+    said = site("apply", "--yes", "--json").json
+    assert (said["changed"], said["failed"], said["restarted"]) == (0, 0, [])
+
+
+def test_its_ports_are_open_to_members_alone_and_engines_reach_nobody_else(site: Operator, lab: Lab) -> None:
+    lab.exec("gate1", "ip address add 10.99.0.9/24 dev eth0")
+    assert reaches(lab, "gpu2", FABRIC["gpu1"], 28100)
+    assert not reaches(lab, "gate1", FABRIC["gpu1"], 28100)
+    gateway = lab.fleet().hosts["gate1"]
+    assert reaches(lab, "gpu1", gateway, 443)
+    assert not reaches(lab, "gpu1", gateway, 443, "rw-assistant")
+    assert reaches(lab, "gpu1", FABRIC["gpu2"], 28100, "rw-assistant")
+    assert site("verify", "--json").json["failed"] == 0
+
+
+def test_a_member_that_is_killed_takes_it_out_and_it_comes_back_whole(site: Operator, lab: Lab) -> None:
+    before = pids(lab)
+    lab.exec("gpu2", f"systemctl kill --kill-whom=all --signal=KILL {UNIT}")
+    wait_until(lambda: replica(site)["traffic"] == "no", 30)
+    until_whole(site, lab)
+    assert not set(before) & set(pids(lab))
+
+
+def test_a_member_that_is_stopped_is_named(site: Operator, lab: Lab) -> None:
+    lab.exec("gpu2", f"systemctl stop {UNIT}", timeout=90)
+    wait_until(lambda: replica(site)["traffic"] == "no", 30)
+    assert "the engine on gpu2 doesn't run" in str(replica(site))
+    lab.exec("gpu2", f"systemctl start {UNIT}")
+    until_whole(site, lab)
+
+
+def test_members_follow_a_first_one_that_is_restarted(site: Operator, lab: Lab) -> None:
+    before = pids(lab)
+    site("restart", REPLICA, "--yes", "--allow-outage", timeout=600)
+    until_whole(site, lab)
+    assert not set(before) & set(pids(lab))
+
+
+def test_a_hole_in_the_network_costs_no_engine(site: Operator, lab: Lab) -> None:
+    before = pids(lab)
+    lab.cut_network("gpu2")
+    wait_until(lambda: "gpu2 doesn't answer" in lab.exec("gpu1", "cat /run/rackwright-state/assistant@1").out, 30)
+    lab.mend_network("gpu2")
+    until_whole(site, lab)
+    assert pids(lab) == before
+
+
+def test_a_lost_host_is_named_and_joins_again(site: Operator, lab: Lab) -> None:
+    lab.kill("gpu2")
+    wait_until(lambda: replica(site)["traffic"] == "no", 30)
+    assert "gpu2 doesn't answer" in str(replica(site))
+    lab.start("gpu2")
+    lab.exec("gpu2", f"ip address add {FABRIC['gpu2']}/24 dev eth0 || true")
+    until_whole(site, lab)
+
+
+def test_a_start_that_finds_closed_ports_names_them(site: Operator, lab: Lab) -> None:
+    closed = f"ip saddr {FABRIC['gpu2']} tcp dport 32768-60999 drop"
+    lab.exec("gpu1", f"nft insert rule inet rackwright input {closed}")
+    lab.exec("gpu1", "sed -i 's/^stall=600/stall=30/' /etc/rackwright/assistant@1.loading")
+    lab.exec("gpu1", f"systemctl restart {UNIT}", timeout=90)
+    said = "are TCP 28600 and 32768-60999 open between gpu1 and gpu2"
+    wait_until(lambda: said in lab.exec("gpu1", "journalctl -o cat -t rackwright").out, START)
+    # Both are put right, by an apply as ever.
+    site("apply", "--yes", timeout=900)
+    until_whole(site, lab)
+
+
+@pytest.mark.parametrize("width", ["tensor: 2", "data: 2"])
+def test_it_answers_in_each_width(site: Operator, lab: Lab, width: str) -> None:
+    made = vllm.ensure(lambda _: None)
+    text = site.path.read_text()
+    before, _, rest = text.partition("models:\n")
+    after = rest[rest.index("gateway:") :]
+    # SmolLM2 has nine heads, which aren't cut evenly.
+    site.path.write_text(f"{before}models:\n{models(str(made.even), f', {width}')}{after}")
+    site("lock")
+    site("apply", "--yes", "--allow-outage", timeout=900)
+    assert site("verify", "--json").json["failed"] == 0
+    flag = f"--{width.partition(':')[0]}-parallel-size"
+    assert flag in lab.exec("gpu2", f"systemctl cat {UNIT}").out

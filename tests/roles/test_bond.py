@@ -1,0 +1,264 @@
+"""The bond's scripts, run for real: members whose systemd and network are stand-ins in a folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from ipaddress import ip_address
+from itertools import count
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rackwright.roles.bond import scripts, units
+from rackwright.roles.bond.role import bond
+from rackwright.roles.bond.settings import BONDS, Peer, Settings
+from tests.fakes import play
+
+_PEERS = {
+    name: Peer(name=name, address=ip_address(address), port=28100)
+    for name, address in {"a": "10.0.0.1", "b": "10.0.0.2", "ab": "fd00::3"}.items()
+}
+FIRST, *OTHERS = _PEERS
+
+
+def of(name: str) -> Settings:
+    """The settings of one member; the first of them leads."""
+    looks_at = [_PEERS[other] for other in OTHERS] if name == FIRST else [_PEERS[FIRST]]
+    return Settings(
+        replica="assistant@1",
+        unit="rackwright-assistant@1.service",
+        own=_PEERS[name],
+        first=name == FIRST,
+        peers=tuple(looks_at),
+        rendezvous=28600,
+    )
+
+
+@pytest.mark.parametrize("script", [scripts.bond, scripts.word])
+def test_scripts_stay_under_sixty_lines_and_shellcheck_finds_nothing(script: Callable[[Settings], str]) -> None:
+    text = script(of(FIRST))
+    assert len(text.splitlines()) < 60
+    done = subprocess.run(["shellcheck", "-s", "sh", "-"], input=text, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_look_every_two_seconds_meets_no_start_limit_and_reaches_its_peers_alone() -> None:
+    unit = units.service(of("b"))
+    assert "StartLimitIntervalSec=0" in unit
+    assert "IPAddressDeny=any\nIPAddressAllow=10.0.0.1\n" in unit
+    assert "ListenStream=[fd00::3]:28100\n" in units.word_socket(of("ab"))
+
+
+def test_the_role_writes_scripts_and_starts_timer_and_socket() -> None:
+    played = play(bond, settings=of(FIRST))
+    assert [name for name in played.operations if name.startswith("Start")] == [
+        "Start the bond's timer of assistant@1",
+        "Start the word's socket of assistant@1",
+    ]
+
+
+class Members:
+    """Three hosts. An engine's start is a number; a look is one run of a member's script."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.starts = count(1)
+        (folder / "bin").mkdir()
+        # A stand-in for systemctl: this member's engine as the test says; it notes what the script asks for.
+        self._program(
+            "systemctl",
+            'cd "$MEMBER"; case "$*" in *InvocationID*) cat engine ;; *ActiveState*) cat active ;;\n'
+            "kill*) echo killed >>acts ;; restart*) echo restart >>acts ;; esac",
+        )
+        # A stand-in for the network: who asks an address runs the word of whom it belongs to, unless a cable is out.
+        cases = "\n".join(f"*//'{peer.url}') to={name} ;;" for name, peer in _PEERS.items())
+        self._program(
+            "curl",
+            f"for word; do case $word in\n{cases}\nesac; done; cd {folder}\n"
+            '[ -e "$MEMBER/cut" ] || [ -e "$to/cut" ] || MEMBER=$PWD/$to exec sh "$to/word"',
+        )
+        self._program("systemd-cat", f"cat >>{folder}/log")
+        for name in _PEERS:
+            (folder / name).mkdir()
+            for kind, script in (("bond", scripts.bond), ("word", scripts.word)):
+                (folder / name / kind).write_text(script(of(name)).replace(BONDS, str(folder / name)))
+            self.start(name)
+
+    def _program(self, name: str, text: str) -> None:
+        path = self.folder / "bin" / name
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+
+    def start(self, name: str) -> None:
+        (self.folder / name / "engine").write_text(f"{next(self.starts):04}\n")
+        (self.folder / name / "active").write_text("active\n")
+
+    def stop(self, name: str) -> None:
+        (self.folder / name / "active").write_text("inactive\n")
+
+    def cut(self, name: str) -> None:
+        (self.folder / name / "cut").touch()
+
+    def mend(self, name: str) -> None:
+        (self.folder / name / "cut").unlink(missing_ok=True)
+
+    def look(self, *names: str) -> str:
+        """One look of these members, all when none is named, in turn; return why the replica can't serve."""
+        for name in names or _PEERS:
+            environment = os.environ | {"PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}"}
+            environment["MEMBER"] = str(self.folder / name)
+            subprocess.run(["sh", str(self.folder / name / "bond")], check=True, env=environment)
+            if self.acts(name):
+                (self.folder / name / "acts").unlink()
+                self.start(name)
+        return self.told(FIRST, "reason")
+
+    def acts(self, name: str) -> list[str]:
+        path = self.folder / name / "acts"
+        return path.read_text().split() if path.exists() else []
+
+    def told(self, name: str, key: str) -> str:
+        path = self.folder / name / "assistant@1"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return dict(line.split("=", 1) for line in lines).get(key, "")
+
+    def engine(self, name: str) -> str:
+        return (self.folder / name / "engine").read_text().strip()
+
+    def engines(self) -> list[str]:
+        return [self.engine(name) for name in _PEERS]
+
+    def whole(self) -> bool:
+        """Whether all engines run, and each joined the start of the first one that runs now."""
+        joined = all(self.told(name, "first") == self.engine(FIRST) for name in OTHERS)
+        known = self.told(FIRST, "joined").split() == [f"{name}={self.engine(name)}" for name in OTHERS]
+        return joined and known and self.told(FIRST, "reason") == ""
+
+
+@pytest.fixture
+def members(tmp_path: Path) -> Members:
+    members = Members(tmp_path)
+    members.look()
+    members.look()
+    assert members.whole()
+    return members
+
+
+@pytest.mark.parametrize("order", [("a", "b", "ab"), ("ab", "b", "a")])
+def test_members_join_whoever_is_started_first_and_nothing_is_started_twice(
+    tmp_path: Path, order: tuple[str, ...]
+) -> None:
+    members = Members(tmp_path)
+    before = members.engines()
+    members.look(*order)
+    members.look(*order)
+    assert members.whole()
+    assert members.engines() == before
+
+
+def test_a_whole_replica_is_left_alone(members: Members) -> None:
+    before = members.engines()
+    for _ in range(3):
+        assert members.look() == ""
+    assert members.engines() == before
+
+
+def test_a_member_whose_engine_was_started_anew_makes_all_start_anew(members: Members) -> None:
+    before = members.engines()
+    members.start("b")
+    assert members.look("b", "a") == "the engine on b was started anew"
+    assert members.engine("a") != before[0]
+    for _ in range(3):
+        members.look()
+    assert members.whole()
+    assert not set(members.engines()) & set(before)
+
+
+def test_a_first_engine_that_was_started_anew_is_followed(members: Members) -> None:
+    before = members.engines()
+    members.start("a")
+    assert members.look("a") in ("b hasn't joined this start", "ab hasn't joined this start")
+    for _ in range(3):
+        members.look()
+    assert members.whole()
+    assert not set(members.engines()) & set(before)
+
+
+def test_a_member_that_was_started_before_the_first_one_joins_it(members: Members) -> None:
+    members.stop("a")
+    members.start("b")
+    members.start("ab")
+    members.look()
+    before = members.engines()[1:]
+    members.start("a")
+    for _ in range(2):
+        members.look()
+    assert members.whole()
+    assert members.engines()[1:] == before
+
+
+def test_a_stopped_member_takes_the_replica_out_and_no_engine_is_killed_for_it(members: Members) -> None:
+    before = members.engines()
+    members.stop("ab")
+    assert members.look() == "the engine on ab doesn't run"
+    assert members.engines() == before
+
+
+def test_a_hole_in_the_network_takes_it_out_and_costs_no_engine(members: Members) -> None:
+    before = members.engines()
+    members.cut("b")
+    assert members.look() == "b doesn't answer"
+    members.mend("b")
+    assert members.look() == ""
+    assert members.engines() == before
+    assert "b doesn't answer" in (members.folder / "log").read_text()
+
+
+def test_a_member_that_comes_back_from_a_reboot_makes_all_start_anew(members: Members) -> None:
+    members.cut("ab")
+    members.look()
+    (members.folder / "ab" / "assistant@1").unlink()
+    members.start("ab")
+    members.mend("ab")
+    for _ in range(4):
+        members.look()
+    assert members.whole()
+
+
+def test_what_a_stranger_answers_starts_nothing_and_writes_nothing_of_its_own(members: Members) -> None:
+    members.start("b")
+    before = members.engines()
+    (members.folder / "a" / "word").write_text(
+        "printf 'rackwright engine=$(reboot) first=x\\nreason=\\nseen=x\\n'; yes\n"
+    )
+    members.look("b")
+    assert members.engines() == before
+    assert members.told("b", "seen") == before[1]
+    assert "$" not in members.told("b", "first")
+
+
+EVENTS = st.lists(
+    st.tuples(st.sampled_from(["start", "stop", "cut", "mend", "look"]), st.sampled_from(list(_PEERS))), max_size=8
+)
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(events=EVENTS)
+def test_whatever_happened_it_comes_back_whole_by_itself(
+    events: list[tuple[str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    members = Members(tmp_path_factory.mktemp("members"))
+    for event, name in events:
+        getattr(members, event)(name)
+    for name in _PEERS:
+        members.mend(name)
+        if (members.folder / name / "active").read_text() != "active\n":
+            members.start(name)
+    for _ in range(5):
+        members.look()
+    assert members.whole(), events
+    assert members.look() == ""
