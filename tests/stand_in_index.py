@@ -49,7 +49,7 @@ def wheel(
     with zipfile.ZipFile(packed, "w") as archive:
         for path, text in every.items():
             entry = zipfile.ZipInfo(path)
-            entry.external_attr = (0o755 if ".data/scripts/" in path else 0o644) << 16
+            entry.external_attr = (0o100755 if ".data/scripts/" in path else 0o100644) << 16
             archive.writestr(entry, text)
     return Wheel(f"{package}-{version}-{tag}.whl", packed.getvalue())
 
