@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from rackwright.errors import FleetError, Problem, RackwrightError
-from rackwright.fleet.model_files import UnfitFiles, choose
+from rackwright.fleet.model_files import Choice, UnfitFiles
 from rackwright.fleet.source import HubSource
 from rackwright.fleet.web import Web, unreachable
 from rackwright.values import File, Secret
@@ -30,17 +29,17 @@ class Hub:
     web: Web
     token: Secret | None = None
 
-    def settle(self, source: HubSource, *, where: str, loads: Sequence[str]) -> tuple[str, tuple[File, ...]]:
-        """Return the commit and the files of the one model that the source asks for.
+    def settle(self, source: HubSource, *, where: str, choice: Choice) -> tuple[str, tuple[File, ...]]:
+        """Return the commit that the source asks for, and the files of it that are chosen.
 
-        Raise FleetError if there is no such repository, revision or single model, RackwrightError if the hub
-        can't be asked.
+        Raise FleetError if there is no such repository or revision, or none of its files fit, RackwrightError if
+        the hub can't be asked.
         """
         info = self._info(source, where)
         commit, siblings = info.sha or "", {item.rfilename: item for item in info.siblings or ()}
         sizes = {path: item.size or 0 for path, item in siblings.items()}
         try:
-            chosen = choose(sizes, source.glob, loads)
+            chosen = choice(sizes)
         except UnfitFiles as error:
             raise FleetError([Problem(where, f"{source.repository} {error}", error.should)]) from None
         return commit, tuple(self._file(source, commit, siblings[path]) for path in chosen)

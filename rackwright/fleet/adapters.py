@@ -1,0 +1,53 @@
+"""LoRA adapters: which files of a repository or folder make up one, and the rank that it says it has.
+
+As PEFT saves them (huggingface.co/docs/peft, "Checkpoint format") and vLLM reads them: two files of fixed names.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, get_args
+
+from rackwright.fleet.model_files import UnfitFiles
+from rackwright.roles.vllm.settings import AdapterRank
+
+CONFIG = "adapter_config.json"
+CONFIG_LIMIT = 2**20
+"""Bytes."""
+_WEIGHTS = "adapter_model.safetensors"
+_PICKLES = ("adapter_model.bin", "adapter_model.pt")
+_SHOULD = f"{CONFIG} and {_WEIGHTS} at its top, as PEFT saves them"
+
+
+def choose_adapter(sizes: Mapping[str, int]) -> tuple[str, ...]:
+    """Given path → bytes of everything there is, return the files of the adapter. Raise UnfitFiles without them."""
+    missing = [name for name in (CONFIG, _WEIGHTS) if name not in sizes]
+    if not missing:
+        return CONFIG, _WEIGHTS
+    if _WEIGHTS in missing and any(name in sizes for name in _PICKLES):
+        raise UnfitFiles("has only pickled weights, which can run code when loaded", _SHOULD)
+    raise UnfitFiles(f"has no {' and no '.join(missing)}", _SHOULD)
+
+
+def rank_of(config: bytes) -> int:
+    """Given an adapter's configuration, return the greatest rank of its layers. Raise UnfitFiles if it says none."""
+    try:
+        asked = json.loads(config)
+        # Some layers may have a rank of their own.
+        ranks = [asked["r"], *(asked.get("rank_pattern") or {}).values()]
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
+        ranks = []
+    if not ranks or not all(_is_rank(rank) for rank in ranks):
+        raise UnfitFiles(f"is no LoRA adapter: {CONFIG} says no rank", "`r`, a whole number from 1 on")
+    return max(ranks)
+
+
+def fitting_rank(rank: int) -> int | None:
+    """Return the smallest `adapter_rank` that an adapter of this rank can be served with; None: there is none."""
+    known: tuple[int, ...] = get_args(AdapterRank)
+    return next((known_rank for known_rank in known if known_rank >= rank), None)
+
+
+def _is_rank(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
