@@ -5,12 +5,14 @@ As PEFT saves them (huggingface.co/docs/peft, "Checkpoint format") and vLLM read
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import get_args
+
+from pydantic import PositiveInt, ValidationError
 
 from rackwright.fleet.model_files import UnfitFiles
 from rackwright.roles.vllm.settings import AdapterRank
+from rackwright.values import Stored
 
 CONFIG = "adapter_config.json"
 CONFIG_LIMIT = 2**20
@@ -18,6 +20,12 @@ CONFIG_LIMIT = 2**20
 _WEIGHTS = "adapter_model.safetensors"
 _PICKLES = ("adapter_model.bin", "adapter_model.pt")
 _SHOULD = f"{CONFIG} and {_WEIGHTS} at its top, as PEFT saves them"
+
+
+class _Config(Stored):
+    r: PositiveInt
+    rank_pattern: dict[str, PositiveInt] | None = None
+    """Of layers that have another."""
 
 
 def choose_adapter(sizes: Mapping[str, int]) -> tuple[str, ...]:
@@ -33,21 +41,14 @@ def choose_adapter(sizes: Mapping[str, int]) -> tuple[str, ...]:
 def rank_of(config: bytes) -> int:
     """Given an adapter's configuration, return the greatest rank of its layers. Raise UnfitFiles if it says none."""
     try:
-        asked = json.loads(config)
-        # Some layers may have a rank of their own.
-        ranks = [asked["r"], *(asked.get("rank_pattern") or {}).values()]
-    except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
-        ranks = []
-    if not ranks or not all(_is_rank(rank) for rank in ranks):
-        raise UnfitFiles(f"is no LoRA adapter: {CONFIG} says no rank", "`r`, a whole number from 1 on")
-    return max(ranks)
+        asked = _Config.model_validate_json(config)
+    except ValidationError:
+        what = f"is no LoRA adapter: its {CONFIG} says no rank"
+        raise UnfitFiles(what, "`r` in it, a whole number from 1 on") from None
+    return max((asked.r, *(asked.rank_pattern or {}).values()))
 
 
 def fitting_rank(rank: int) -> int | None:
     """Return the smallest `adapter_rank` that an adapter of this rank can be served with; None: there is none."""
     known: tuple[int, ...] = get_args(AdapterRank)
     return next((known_rank for known_rank in known if known_rank >= rank), None)
-
-
-def _is_rank(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Fleet
@@ -70,7 +71,7 @@ class Sources:
         if file.size > limit:
             raise FleetError([Problem(where, f"{file.path} has more than {limit // 2**20} MiB")])
         try:
-            return Path.from_uri(file.url).read_bytes()
+            return Path(unquote(urlsplit(file.url).path)).read_bytes()
         except OSError as error:
             raise FleetError([Problem(where, f"{file.path} can't be read: {error.strerror}")]) from None
 

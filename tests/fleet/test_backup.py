@@ -69,7 +69,7 @@ LOCK = Lock(
     fleet="acme",
     models={
         "assistant": ModelLock(
-            source="",
+            source="file:m.gguf",
             digest="0123456789abcdef" * 4,
             files=(File(path="m.gguf", size=1, sha256="a" * 64, url="file:///m.gguf"),),
         )
@@ -118,13 +118,16 @@ def test_weights_are_saved_where_no_source_gives_them_back(tmp_path: Path) -> No
     assert own.sources[-1] == weights
     assert own.must[-1] == f"{weights}/.verified"
     for one, host in (
-        (fleet(tmp_path, DISK), "gpu1"),
         (fleet(tmp_path, DISK, source="file:m.gguf"), "gate1"),
         (fleet(tmp_path, DISK, source="file:m.gguf", models="no"), "gpu1"),
     ):
         settings = backup_of(one, LOCK, host)
         assert settings is not None
         assert weights not in settings.sources
+    model = LOCK.models["assistant"].model_copy(update={"source": "hf:acme/tiny"})
+    from_hub = backup_of(fleet(tmp_path, DISK), LOCK.model_copy(update={"models": {"assistant": model}}), "gpu1")
+    assert from_hub is not None
+    assert weights not in from_hub.sources
 
 
 def test_secrets_and_what_can_be_had_again_are_left_out(tmp_path: Path) -> None:
