@@ -19,7 +19,7 @@ CONFIG_LIMIT = 2**20
 """Bytes."""
 _WEIGHTS = "adapter_model.safetensors"
 _PICKLES = ("adapter_model.bin", "adapter_model.pt")
-_SHOULD = f"{CONFIG} and {_WEIGHTS} at its top, as PEFT saves them"
+_SHOULD = f"should have {CONFIG} and {_WEIGHTS} at its top, as PEFT saves them"
 
 
 class _Config(Stored):
@@ -44,7 +44,7 @@ def rank_of(config: bytes) -> int:
         asked = _Config.model_validate_json(config)
     except ValidationError:
         what = f"is no LoRA adapter: its {CONFIG} says no rank"
-        raise UnfitFiles(what, "`r` in it, a whole number from 1 on") from None
+        raise UnfitFiles(what, "should have `r` in it, a whole number from 1 on") from None
     return max((asked.r, *(asked.rank_pattern or {}).values()))
 
 

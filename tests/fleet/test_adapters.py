@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from rackwright.errors import FleetError, RackwrightError
 from rackwright.fleet.adapters import CONFIG_LIMIT, choose_adapter, fitting_rank, rank_of
@@ -13,10 +15,14 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.host.backup import backup_of
 from rackwright.fleet.host.compose import host_models
 from rackwright.fleet.host.model import HostModel
+from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock import Lock, model_digest
 from rackwright.fleet.lock_file import mismatches, read_lock, write_lock
 from rackwright.fleet.model_files import UnfitFiles
 from rackwright.fleet.resolve import resolve_lock
+from rackwright.fleet.source import FileSource, HubSource, parse_source
+from rackwright.launch import Adapter, Engine, Member
+from rackwright.roles.vllm.settings import Settings as Vllm
 from tests.fleet.fleets import make_fleet
 from tests.stand_in_hub import COMMIT, StandInHub
 
@@ -25,6 +31,7 @@ WEIGHTS = b"a" * 300
 CONFIG = json.dumps({"peft_type": "LORA", "r": 8}).encode()
 ADAPTER = {"README.md": b"read", "adapter_config.json": CONFIG, "adapter_model.safetensors": WEIGHTS}
 FILES = ["adapter_config.json", "adapter_model.safetensors"]
+LORA = ("--enable-lora", "--max-lora-rank", "16", "--max-loras", "1")
 
 
 @pytest.fixture
@@ -133,8 +140,8 @@ def test_a_rank_above_what_engines_are_told_is_refused_with_one_that_would_do(fo
     adapters = {"support": "file:support", "sql": "file:sql"}
     where = f"{folder}/site.yml models.assistant.runtime.adapters"
     assert refused(fleet_of(folder, adapters, rank=1)) == [
-        f"{where}.support: has rank 8, runtime.adapter_rank is 1; should be runtime.adapter_rank: 8",
-        f"{where}.sql: has rank 65, runtime.adapter_rank is 1; should be runtime.adapter_rank: 128",
+        f"{where}.support: has rank 8, runtime.adapter_rank is 1; write adapter_rank: 8",
+        f"{where}.sql: has rank 65, runtime.adapter_rank is 1; write adapter_rank: 128",
     ]
     kept = resolve_lock(fleet_of(folder), None)
     (folder / "support" / "adapter_config.json").unlink()
@@ -227,3 +234,116 @@ def test_an_adapter_that_no_hub_gives_back_is_saved(folder: Path) -> None:
     assert settings.sources[-2:] == tuple(
         f"/srv/models/assistant/{digest[:16]}" for digest in (model.digest, model.adapters["support"].digest)
     )
+
+
+def test_a_member_that_does_not_answer_reads_adapters_but_names_none() -> None:
+    adapters = (Adapter("support", "/srv/models/assistant/a"),)
+    settings = Vllm(kind="vllm", version="1.0")
+    addresses = (ip_address("10.0.0.1"), ip_address("10.0.0.2"))
+    lines = [
+        settings.launch(
+            Engine("/m", "/run/e.sock", ("a",), 512, 1, 60, Member(rank, addresses, 9000), adapters)
+        ).command
+        for rank in (0, 1)
+    ]
+    assert all(line[line.index("--enable-lora") :][:5] == LORA for line in lines)
+    assert ["support=/srv/models/assistant/a" in line for line in lines] == [True, False]
+    assert ["--lora-modules" in line for line in lines] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "name", ["lora-modules", "enable-lora", "no-enable-lora", "max-lora-rank", "max-loras", "lora-mod"]
+)
+def test_arguments_that_adapters_are_told_by_are_not_for_args(name: str) -> None:
+    with pytest.raises(ValidationError, match="set by rackwright itself"):
+        Vllm.model_validate({"kind": "vllm", "version": "1.0", "args": {name: "x"}})
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "https://a.b/c#sha256=" + "0" * 64,
+        "hf:a",
+        "hf:a/b#*.gguf",
+        "hf:../b",
+        "hf:a/..",
+        "hf:a/b@x/../y",
+        "file:",
+        "a/b",
+    ],
+)
+def test_a_source_that_is_no_repository_or_folder_is_refused(source: str) -> None:
+    with pytest.raises(ValidationError, match="should be hf:OWNER/REPO"):
+        Vllm.model_validate({"kind": "vllm", "version": "1.0", "adapters": {"a": source}})
+
+
+@pytest.mark.parametrize("source", ["hf:acme/a.b-c", "hf:acme/a@v1.0", "hf:acme/a@refs/pr/1", "file:a b", "file:/a"])
+def test_a_source_that_settings_take_is_one_that_the_lock_knows(source: str) -> None:
+    settings = Vllm.model_validate({"kind": "vllm", "version": "1.0", "adapters": {"a": source}})
+    assert isinstance(parse_source(settings.adapters["a"]), HubSource | FileSource)
+
+
+def loaded(folder: Path, adapters: str, names: str = "[assistant]", kind: str = "vllm") -> list[str]:
+    """Return the problems of a fleet file in that folder."""
+    path = folder / "site.yml"
+    path.write_text(
+        "fleet: acme\n"
+        "hosts: {gate1: {address: 10.0.0.9}, gpu1: {address: 10.0.0.10}}\n"
+        "models:\n"
+        "  assistant:\n"
+        "    source: hf:acme/tiny\n"
+        f"    runtime: {{kind: {kind}, version: '1.0', adapters: {adapters}}}\n"
+        "    place: [{on: gpu1}]\n"
+        f"    names: {names}\n"
+        "    context: 4096\n"
+        "gateway: {on: [gate1], domain: llm.acme.internal}\n"
+        "firewall: {admin_from: [10.0.0.0/24], clients_from: [10.0.0.0/8]}\n"
+    )
+    try:
+        load_fleet(path)
+    except FleetError as error:
+        return [str(problem).replace(str(folder), "") for problem in error.problems]
+    return []
+
+
+WHERE = "/site.yml:6 models.assistant.runtime.adapters"
+
+
+@pytest.mark.parametrize(
+    ("adapters", "names", "message"),
+    [
+        ("{support: file:support, x-note: mine}", "[assistant]", []),
+        (
+            "{assistant: file:support}",
+            "[assistant]",
+            [f"{WHERE}.assistant: the name 'assistant' stands twice; remove one of them"],
+        ),
+        (
+            "{support: file:nowhere}",
+            "[a]",
+            [f"{WHERE}.support: no such file: /nowhere; a relative path starts at the fleet file"],
+        ),
+        (
+            "{support: file:model/config.json}",
+            "[a]",
+            [f"{WHERE}.support: is a file; should be a folder, as PEFT saves an adapter"],
+        ),
+        ("{support: https://a.b/c}", "[a]", [f"{WHERE}.support: should be hf:OWNER/REPO[@REVISION] or file:FOLDER"]),
+        (
+            "{a b: file:support}",
+            "[a]",
+            [f"{WHERE}.'a b': should be a letter or digit, then letters, digits and . _ : / -, 96 at most"],
+        ),
+        (
+            "{support: file:support}, adapter_rank: 24",
+            "[a]",
+            ["/site.yml:6 models.assistant.runtime.adapter_rank: should be 1, 8, 16, 32, 64, 128, 256, 320 or 512"],
+        ),
+    ],
+)
+def test_a_mistake_is_named_with_its_place(folder: Path, adapters: str, names: str, message: list[str]) -> None:
+    assert loaded(folder, adapters, names) == message
+
+
+def test_llama_cpp_has_none(folder: Path) -> None:
+    assert "adapters" in loaded(folder, "{support: file:support}", kind="llama_cpp")[0]
