@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import ssl
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from urllib.parse import unquote, urlsplit
@@ -43,6 +45,12 @@ class StandInHub:
         self.tokens: list[str | None] = []
         self.head = True
         """Whether HEAD is allowed."""
+        self.ranges = True
+        """Whether parts of files are given."""
+        self.generous = False
+        """Whether a part is followed by all the rest."""
+        self.sent = 0
+        """Bytes of bodies."""
         self.cut = 0
         """Bytes that bodies end too early."""
         self.redirect: str | None = None
@@ -122,8 +130,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _content(self, content: bytes | None) -> None:
         if content is None:
             self._send(404, b"")
-        elif self.headers.get("Range") == "bytes=0-0":
-            self._send(206, content[:1], {"Content-Range": f"bytes 0-0/{len(content)}"})
+        elif self.hub.ranges and (asked := re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))):
+            first, last = int(asked[1]), min(int(asked[2]), len(content) - 1)
+            part = content[first:] if self.hub.generous else content[first : last + 1]
+            self._send(206, part, {"Content-Range": f"bytes {first}-{last}/{len(content)}"})
         else:
             self._send(200, content)
 
@@ -134,7 +144,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(body[: len(body) - self.hub.cut] if status == 200 else body)
+            self._write(body[: len(body) - self.hub.cut] if status == 200 else body)
+
+    def _write(self, body: bytes) -> None:
+        # One who wants no more of it hangs up.
+        with suppress(ConnectionError):
+            for first in range(0, len(body), 2**16):
+                self.wfile.write(body[first : first + 2**16])
+                self.hub.sent += min(2**16, len(body) - first)
 
     def log_message(self, format: str, *args: object) -> None:
         pass

@@ -13,6 +13,7 @@ from rackwright.cli.options import Command, common_options, limit_option, pass_c
 from rackwright.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from rackwright.fleet.lock import Lock
     from rackwright.lifecycle.assess import Assessed, Assessment
 
 
@@ -55,8 +56,17 @@ def _fleet(context: Context, limit: tuple[str, ...]) -> Assessment:
     from rackwright.remote import Remote
 
     names = hosts_named(context.fleet, limit)
+    lock = _lock(context)
     with Remote(targets(context.fleet, names)) as remote:
-        return ask(remote, {name: expected_of(context.fleet, name) for name in names})
+        return ask(remote, {name: expected_of(context.fleet, name, lock) for name in names})
+
+
+def _lock(context: Context) -> Lock | None:
+    """It knows the models' shapes; nothing is lost without one, or with one of another fleet file."""
+    from rackwright.fleet.lock_file import read_lock
+
+    path = context.fleet.beside("lock")
+    return read_lock(path) if path.exists() else None
 
 
 def _strangers(written: tuple[str, ...]) -> Assessment:
@@ -104,6 +114,8 @@ def _host(host: Assessed) -> dict[str, Json]:
         "figures": asdict(host.figures) if host.figures else None,
         "facts": facts,
         "missing": [asdict(missing) for missing in host.missing],
+        "models": [asdict(model) for model in host.models],
+        "well_known": [asdict(served) for served in host.known],
         "unreachable": host.unreachable,
     }
 

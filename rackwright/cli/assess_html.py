@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-from rackwright.cli.assess_text import headline, totals
+from rackwright.cli.assess_text import headline, place, totals
 from rackwright.lifecycle.assess.assessed import GROUPS, Assessment
 from rackwright.report.words import safe
 from rackwright.state.formats import stamp
@@ -27,4 +27,6 @@ def as_html(found: Assessment, when: datetime) -> str:
         finalize=lambda value: safe(value) if isinstance(value, str) else value,
     )
     page = environment.get_template("assess.html")
-    return page.render(found=found, groups=GROUPS, headline=headline, totals=totals(found), when=stamp(when))
+    return page.render(
+        found=found, groups=GROUPS, headline=headline, place=place, totals=totals(found), when=stamp(when)
+    )

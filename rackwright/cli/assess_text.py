@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 from textwrap import wrap
 
+from rackwright.fit.known import Served
 from rackwright.lifecycle.assess.assessed import GROUPS, Assessed, Assessment, Severity, Verdict
 from rackwright.report.words import counted, safe
 
@@ -38,8 +40,32 @@ def _block(host: Assessed) -> Iterator[str]:
     for group in GROUPS:
         if told := host.facts_of(group):
             line = f"  {group:<8} " + "; ".join(f"{fact.name}: {fact.value}" for fact in told)
-            yield from wrap(line, WIDTH, subsequent_indent=" " * 11, break_on_hyphens=False)
+            yield from _wrapped(line)
+    yield from _serves(host)
     for missing in host.missing:
         yield f"  {missing.severity.value.upper():<8} {missing.group}: {missing.what}"
         if missing.next:
             yield f"           next: {missing.next}"
+
+
+def _serves(host: Assessed) -> Iterator[str]:
+    """The fleet's models, then well-known ones, one a line."""
+    for model in host.models:
+        word = {True: "fits", False: "doesn't fit", None: "not known"}[model.fits]
+        yield from _wrapped(f"  {'serves':<8} {model.model}, {place(model.gpus)}: {word}, {model.why}")
+    for name, kinds in groupby(host.known, key=lambda served: served.name):
+        yield from _wrapped(f"  {'serves':<8} {name}: {'; '.join(map(capacity, kinds))}")
+
+
+def place(gpus: int) -> str:
+    return f"on {counted(gpus, 'GPU')}" if gpus else "on the processor"
+
+
+def capacity(served: Served) -> str:
+    """Return in which precision, on how many GPUs, and for how much."""
+    alone = f"{served.context} tokens alone"
+    return f"{served.precision} {place(served.gpus)}, {alone} or {served.requests} x 8192"
+
+
+def _wrapped(line: str) -> list[str]:
+    return wrap(line, WIDTH, subsequent_indent=" " * 11, break_on_hyphens=False)

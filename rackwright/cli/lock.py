@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -37,7 +38,13 @@ def lock(context: Context, upgrade: bool) -> None:
     changed = after != before
     if changed:
         write_lock(path, after)
-    document: Json = {"lock": str(path), "changed": changed, "models": _digests(after), "bytes": _bytes(after)}
+    document: Json = {
+        "lock": str(path),
+        "changed": changed,
+        "models": _digests(after),
+        "bytes": _bytes(after),
+        "unknown": dict(_unknown(after)),
+    }
     context.answer(document, _text(str(path), before, after))
 
 
@@ -49,9 +56,19 @@ def _text(path: str, before: Lock | None, after: Lock) -> str:
     old, new = (_digests(before) if before else {}), _digests(after)
     lines = [f"{name}: {old[name][:16] if name in old else 'new'} → {new[name][:16]}" for name in _changed(old, new)]
     lines += [f"{name}: no longer asked for" for name in old if name not in new]
+    lines += [f"{name}: rackwright fit can't tell whether it fits: {why}" for name, why in _unknown(after)]
     files = counted(len(_files(after)), "file")
     lines.append(f"{path} written: {counted(len(after.models), 'model')}, {files}, {size(_bytes(after))}")
     return "\n".join(lines)
+
+
+def _unknown(lock: Lock) -> Iterator[tuple[str, str]]:
+    """Models of which nobody knows how much memory they need, and why."""
+    for name, model in lock.models.items():
+        if model.shape is None:
+            yield name, "its files couldn't be read by parts"
+        elif model.shape.unknown:
+            yield name, model.shape.unknown
 
 
 def _changed(old: dict[str, str], new: dict[str, str]) -> list[str]:

@@ -50,6 +50,7 @@ def plan_document(planned: Plan) -> dict[str, Json]:
     drains = [{"gateway": drain.gateway, "replica": drain.replica.address} for drain in planned.drains]
     told: dict[str, Json] = {"closing": closing, "restarts": restarts, "returns": returns, "drains": drains}
     told |= {"put_off": [{"replica": waiting.replica.address, "why": waiting.why} for waiting in planned.put_off]}
+    told |= {"doubts": list(planned.doubts)}
     told |= {"first_snapshots": [{"host": host, "repository": name} for host, name in planned.first_snapshots]}
     return {**run, **_totals(run), **told}
 
@@ -73,6 +74,8 @@ def plan_view(planned: Plan) -> str:
     if planned.drains:
         listed = [f"  {drain.gateway}: {drain.replica.address}: {drain.record.reason}" for drain in planned.drains]
         parts.append("\n".join(["drained by hand, and a gateway doesn't know it; apply tells it:", *listed]))
+    if planned.doubts:
+        parts.append("\n".join(["nobody can tell whether these fit:", *(f"  {doubt}" for doubt in planned.doubts)]))
     if planned.first_snapshots:
         listed = [f"  {host}: to {repository}" for host, repository in planned.first_snapshots]
         parts.append("\n".join(["first snapshots, made at the end:", *listed]))

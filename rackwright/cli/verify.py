@@ -12,14 +12,16 @@ from rackwright.errors import ExitCode
 
 
 @click.command(cls=Command)
+@click.option("--full", is_flag=True, help="Try each model's objectives too, under their load.")
 @common_options
 @pass_context
-def verify(context: Context) -> int:
+def verify(context: Context, full: bool) -> int:
     """Prove the service from where clients stand.
 
     A completion and a stream through each gateway under each name, a wrong key and plain HTTP refused, the
     engines' ports closed to all but gateways, each host as its baseline says. Exit code 12 when one of these
-    isn't so. Its API key lives in the gateways' memory for this run only.
+    isn't so. Its API key lives in the gateways' memory for this run only. With --full each model that has objectives
+    in the fleet file is tried under the load that they name: minutes, in which clients wait with it.
     """
     hosts_needed()
     from rackwright.lifecycle.site import open_site
@@ -35,6 +37,10 @@ def verify(context: Context) -> int:
         if not context.json:
             click.echo(f"asked from {asker.where}")
         proofs = prove(site, asker, tell)
+        if full:
+            from rackwright.lifecycle.acceptance import accept
+
+            proofs += accept(site, asker, tell, context.note)
     failed = [proof for proof in proofs if not proof.passed]
     document = {
         "asked_from": asker.where,

@@ -35,14 +35,23 @@ class Hub:
         Raise FleetError if there is no such repository or revision, or none of its files fit, RackwrightError if
         the hub can't be asked.
         """
+        commit, chosen = self._chosen(source, where, choice)
+        return commit, tuple(self._file(source, commit, item) for item in chosen)
+
+    def files(self, source: HubSource, *, where: str, choice: Choice) -> tuple[str, dict[str, int]]:
+        """Return the commit, and path → bytes of the chosen files. Raise as `settle` does."""
+        commit, chosen = self._chosen(source, where, choice)
+        return commit, {item.rfilename: item.size or 0 for item in chosen}
+
+    def _chosen(self, source: HubSource, where: str, choice: Choice) -> tuple[str, tuple[RepoSibling, ...]]:
         info = self._info(source, where)
-        commit, siblings = info.sha or "", {item.rfilename: item for item in info.siblings or ()}
+        siblings = {item.rfilename: item for item in info.siblings or ()}
         sizes = {path: item.size or 0 for path, item in siblings.items()}
         try:
             chosen = choice(sizes)
         except UnfitFiles as error:
             raise FleetError([Problem(where, f"{source.repository} {error}", error.should)]) from None
-        return commit, tuple(self._file(source, commit, siblings[path]) for path in chosen)
+        return info.sha or "", tuple(siblings[path] for path in chosen)
 
     def url(self, repository: str, commit: str, path: str) -> str:
         """Return where one file of one commit is fetched from."""

@@ -13,6 +13,7 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.sections.models import Runtime
 from rackwright.package_set import Package, PackageSet
 from rackwright.roles.vllm.settings import Settings as Vllm
+from rackwright.shape.shape import ModelShape
 from rackwright.values import File, Name, Port, ServedName, Sha256, Stored
 
 
@@ -38,6 +39,8 @@ class AdapterLock(SourceLock):
 class ModelLock(SourceLock):
     """A model's source, settled to files, and what is served beside it."""
 
+    shape: Annotated[ModelShape | None, Field(exclude_if=lambda shape: shape is None)] = None
+    """What follows from the files for memory; None: an older lock, or they couldn't be read by parts."""
     adapters: Annotated[Mapping[ServedName, AdapterLock], Field(exclude_if=lambda adapters: not adapters)] = {}
 
     @property
@@ -71,8 +74,8 @@ class RuntimeLock(Stored):
 
     @property
     def digest(self) -> str:
-        """sha256 as `model_digest` makes it: the folder that is made from these files bears it."""
-        return model_digest(self.files)
+        """An archive's sha256, or what `model_digest` makes of several files; their folder on a host bears it."""
+        return self.files[0].sha256 if len(self.files) == 1 else model_digest(self.files)
 
 
 class DriverLock(Stored):
@@ -151,6 +154,10 @@ def model_digest(files: Iterable[File]) -> str:
 
 
 def lock_digest(lock: Lock) -> str:
-    """Return the sha256 of what the lock says; order, comments and keys of other versions don't count."""
-    content = json.dumps(lock.model_dump(mode="json", exclude_none=True), sort_keys=True, separators=(",", ":"))
+    """Return the sha256 of what the lock says; order, comments and keys of other versions don't count.
+
+    Nor do shapes: they follow from the files, and hosts run the same with them and without.
+    """
+    said = lock.model_dump(mode="json", exclude_none=True, exclude={"models": {"__all__": {"shape"}}})
+    content = json.dumps(said, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(content.encode()).hexdigest()

@@ -15,10 +15,12 @@ from rackwright.fleet.model_files import UnfitFiles, choose
 from rackwright.fleet.ports import assign_ports
 from rackwright.fleet.runtimes import Runtimes
 from rackwright.fleet.sections.models import Model
+from rackwright.fleet.shapes import shape_of
 from rackwright.fleet.site_files import site_files
 from rackwright.fleet.source import HubSource, parse_source
 from rackwright.fleet.sources import Sources
 from rackwright.fleet.web import Progress, quiet
+from rackwright.shape.shape import ModelShape
 from rackwright.values import File
 
 
@@ -80,8 +82,16 @@ class _Resolver:
             revision=revision,
             digest=model_digest(files),
             files=files,
+            shape=self._shape(source, files, kept),
             adapters=self._adapters(asked, kept.adapters if kept else {}, f"{where}.runtime.adapters"),
         )
+
+    def _shape(self, source: object, files: tuple[File, ...], kept: ModelLock | None) -> ModelShape | None:
+        """That of the lock so far while the files are the same, but where it had none."""
+        if kept and kept.shape is not None and kept.digest == model_digest(files):
+            return kept.shape
+        token = self.sources.hub.token if isinstance(source, HubSource) else None
+        return shape_of(files, self.sources.web, token)
 
     def _adapters(self, asked: Model, kept: Mapping[str, AdapterLock], where: str) -> dict[str, AdapterLock]:
         adapters: dict[str, AdapterLock] = {}

@@ -12,6 +12,7 @@ from rackwright.fleet.network_rules import check_addresses, check_firewall, chec
 from rackwright.fleet.nodes import AnyNode, Entries, Entry, Findings, Items, Scalar, all_texts, texts
 from rackwright.fleet.placement_rules import check_placements
 from rackwright.fleet.reword import did_you_mean
+from rackwright.fleet.sections.objectives import Objectives
 from rackwright.fleet.source import FileSource, HubSource, parse_source
 
 MODEL_SUFFIXES = (".safetensors", ".gguf")
@@ -34,6 +35,7 @@ def check_rules(root: Entries, folder: Path, findings: Findings) -> None:
     _check_drivers(draft, folder, findings)
     _check_runtimes(root, findings)
     _check_replicas(draft, findings)
+    _check_objectives(root, findings)
     check_placements(draft, findings)
     check_addresses(draft, findings)
     check_firewall(draft, findings)
@@ -218,6 +220,27 @@ def _check_runtimes(root: Entries, findings: Findings) -> None:
                 f"model {other} has another build of the same version",
                 "give the build a version of its own",
             )
+
+
+def _check_objectives(root: Entries, findings: Findings) -> None:
+    """A request that is tried must fit into the model's context."""
+    for _, model in root.maps("models"):
+        objectives, context = model.get("objectives"), _whole(model.get("context"))
+        if not isinstance(objectives, Entries) or context is None:
+            continue
+        tokens = sum(_tokens(objectives, key) for key in ("prompt_tokens", "answer_tokens"))
+        if tokens > context:
+            what = f"prompt_tokens and answer_tokens together are {tokens}, and context is {context}"
+            findings.add(objectives, what, "a request must fit into the context")
+
+
+def _tokens(objectives: Entries, key: str) -> int:
+    written = _whole(objectives.get(key))
+    return int(Objectives.model_fields[key].default) if written is None else written
+
+
+def _whole(node: AnyNode | None) -> int | None:
+    return node.value if isinstance(node, Scalar) and isinstance(node.value, int) else None
 
 
 def _check_replicas(draft: Draft, findings: Findings) -> None:

@@ -104,6 +104,19 @@ class Web:
         if total is not None and done != total:
             raise RackwrightError(f"ended after {done} of {total} bytes", where=url, next="rackwright lock")
 
+    def part(self, url: str, first: int, count: int, *, token: Secret | None = None) -> bytes:
+        """Return `count` bytes of a URL from `first` on. Raise RackwrightError if its server gives no parts."""
+        with self._open("GET", url, {"Range": f"bytes={first}-{first + count - 1}"}, token) as response:
+            self._require_ok(url, response)
+            if response.status_code != 206:
+                raise RackwrightError("its server gives no part of it", where=url, next="use another mirror")
+            content = bytearray()
+            for chunk in self._chunks(url, response):
+                content += chunk
+                if len(content) > count:
+                    raise RackwrightError("its server gives more than was asked for", where=url)
+        return bytes(content)
+
     def _proxies(self, url: str) -> dict[str, str] | None:
         """None: what this machine's environment says."""
         if self.route.proxy is None:

@@ -162,7 +162,17 @@ def _ask(fleet: Fleet, lock: Lock, models: dict[str, HostModel]) -> list[Conditi
     for name, answer in answers.items():
         local, controls = fleet.is_local(name), name in fleet.control
         conditions += _host(models[name], answer, now, asked[name], local=local, controls=controls)
+        conditions += _fit(fleet, lock, name, answer)
     return conditions
+
+
+def _fit(fleet: Fleet, lock: Lock, host: str, answer: object) -> Iterator[Condition]:
+    from rackwright.lifecycle.conditions import parse
+    from rackwright.lifecycle.fit_conditions import judge_fit
+
+    stdout = getattr(answer, "stdout", "")
+    if isinstance(stdout, str) and stdout:
+        yield from judge_fit(fleet, lock, host, parse(stdout).hardware)
 
 
 def _targets(fleet: Fleet, hosts: tuple[str, ...]) -> tuple[list[Target], list[Condition]]:

@@ -12,6 +12,7 @@ from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Replica
 from rackwright.fleet.naming import unknown
 from rackwright.lifecycle.drains import MissingDrain, missing_drains
+from rackwright.lifecycle.fit_conditions import doubts, refuse_unfit
 from rackwright.lifecycle.gpus import PutOff, gpus_given, other_gpus, put_off, refuse_gpus
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.survey import Survey, Surveyed, survey
@@ -51,6 +52,8 @@ class Plan:
     first_snapshots: tuple[tuple[str, str], ...]
     """Host and repository of those that have none yet; made at the end of an apply."""
     surveyed: Survey
+    doubts: tuple[str, ...] = ()
+    """Models of which nobody can tell whether they fit."""
 
     @property
     def empty(self) -> bool:
@@ -81,6 +84,7 @@ def plan(site: Site, *, only: tuple[str, ...] = ()) -> Plan:
     refuse_bans(site, surveyed)
     refuse_driver(site, surveyed)
     refuse_gpus(site, surveyed)
+    refuse_unfit(site, surveyed)
     engines = "replica" in (only or ("replica",))
     restarting = tuple(restarts(site, surveyed)) if engines else ()
     return Plan(
@@ -92,6 +96,7 @@ def plan(site: Site, *, only: tuple[str, ...] = ()) -> Plan:
         drains=tuple(missing_drains(site, surveyed)),
         first_snapshots=tuple(first_snapshots(site, surveyed)) if "backup" in (only or ("backup",)) else (),
         surveyed=surveyed,
+        doubts=doubts(site, surveyed) if engines else (),
     )
 
 

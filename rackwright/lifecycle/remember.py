@@ -11,7 +11,7 @@ from rackwright.fleet.lock import lock_digest
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.survey import Survey
 from rackwright.lifecycle.talk import Talk
-from rackwright.run import Run
+from rackwright.run import Run, new_run_id
 from rackwright.state.applied import applied_from, read_applied, stale_checkout, write_applied
 from rackwright.state.audit import Act, write_audit
 from rackwright.state.checkout import checkout
@@ -112,6 +112,15 @@ def note_act(site: Site, host: str, *, run: str, command: str, what: str, outcom
     """The host has in its audit log what was done there without a lease, if it can be reached."""
     act = Act(time=utc_now(), operator=site.operator.who, run=run, command=command, what=what, outcome=outcome)
     _try_to_write(site, host, act)
+
+
+def note_lent_key(site: Site, command: str) -> None:
+    """Each gateway that can be reached has in its audit log that the command lends itself an API key there."""
+    run, what = new_run_id(), "an API key in the gateway's memory, for this run"
+    site.remote.each(
+        site.fleet.gateways,
+        lambda name: note_act(site, name, run=run, command=command, what=what, outcome="lent"),
+    )
 
 
 def _try_to_write(site: Site, name: str, act: Act) -> None:

@@ -13,7 +13,7 @@ from rackwright.errors import HostError, RackwrightError
 from rackwright.fleet.keys import new_key
 from rackwright.lifecycle.asking import Asker, FromController, FromHost, Request, Response, ask, certificate_end
 from rackwright.lifecycle.ending import CERTIFICATE_DAYS, days
-from rackwright.lifecycle.remember import note_act
+from rackwright.lifecycle.remember import note_lent_key
 from rackwright.lifecycle.scan import Scan, scan
 from rackwright.lifecycle.site import Site
 from rackwright.roles.backup.state import COMMAND as BACKUP_COMMAND
@@ -22,7 +22,7 @@ from rackwright.roles.backup.state import parse as parse_backup
 from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
 from rackwright.roles.replica.state import ReplicaState
 from rackwright.roles.replica.state import parse as parse_replicas
-from rackwright.run import Outcome, Run, new_run_id
+from rackwright.run import Outcome, Run
 from rackwright.state.formats import utc_now
 from rackwright.values import Secret
 
@@ -57,7 +57,7 @@ def verify(site: Site, asker: Asker, tell: Callable[[Proof], None]) -> tuple[Pro
 
     scanning = Begun(lambda: scan(site))
     key, sha256 = new_key("verify")
-    _note_key(site)
+    note_lent_key(site, "verify")
     with site.gateways.temporary_key(sha256, id="verify", seconds=KEY_SECONDS):
         proofs = [*_told(_gateways(site, asker, key), tell)]
     proofs += _told((*map(_scanned, scanning.result()), *_serving(site), *_as_described(site), *_backups(site)), tell)
@@ -68,14 +68,6 @@ def _told(proofs: Iterable[Proof], tell: Callable[[Proof], None]) -> Iterator[Pr
     for proof in proofs:
         tell(proof)
         yield proof
-
-
-def _note_key(site: Site) -> None:
-    run, what = new_run_id(), "an API key in the gateway's memory, for this run"
-    site.remote.each(
-        site.fleet.gateways,
-        lambda name: note_act(site, name, run=run, command="verify", what=what, outcome="lent"),
-    )
 
 
 def choose_asker(site: Site) -> Asker:

@@ -4,6 +4,7 @@ import rackwright.remote._lean  # noqa: F401
 from rackwright.remote.ahead import Begun, import_gently
 from rackwright.remote.completed import CommandTimeout, Completed
 from rackwright.remote.connection import Connection, Counters
+from rackwright.remote.forward import forwarded
 from rackwright.remote.hosts import Remote
 from rackwright.remote.known_hosts import HostKey, pin
 from rackwright.remote.trust import jump_target, scan
@@ -16,6 +17,7 @@ __all__ = [
     "Counters",
     "HostKey",
     "Remote",
+    "forwarded",
     "import_gently",
     "jump_target",
     "pin",

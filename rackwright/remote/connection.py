@@ -13,7 +13,7 @@ from rackwright.errors import HostError
 from rackwright.remote import sudo as sudo_command
 from rackwright.remote.completed import Completed
 from rackwright.remote.jumps import Jumps
-from rackwright.remote.transport import OUTPUT_LIMIT, Transport
+from rackwright.remote.transport import OUTPUT_LIMIT, Pipe, Transport
 from rackwright.values import Target
 
 _CHUNK = 256 * 1024
@@ -112,6 +112,23 @@ class Connection:
     def get(self, path: str, *, limit: int = OUTPUT_LIMIT, timeout: float | None = 60) -> bytes:
         """Return a file's content, read as root. Raise HostError if it can't be read or is over `limit` bytes."""
         return self.run(f"cat -- {quote(path)}", timeout=timeout, limit=limit).check(f"reading {path}").stdout_bytes
+
+    def pipe(self, command: str) -> Pipe:
+        """Start a command as root and return its standard input and output as one stream; whoever asks closes it.
+
+        Raise HostError if the host can't be reached, sudo refuses, or no further one is started over this connection.
+        """
+        transport = self._opened()
+        self.counters.commands += 1
+        if transport.is_root:
+            return transport.pipe(sudo_command.plain(command))
+        if self.target.sudo_password is None:
+            return transport.pipe(sudo_command.as_root(command))
+        self._prove_password()
+        wrapped, prefix = sudo_command.as_root_with_password(command, self.target.sudo_password)
+        pipe = transport.pipe(wrapped)
+        pipe.sendall(prefix)
+        return pipe
 
     def close(self) -> None:
         if self._transport:

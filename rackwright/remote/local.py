@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -54,11 +55,44 @@ class LocalTransport:
             raise HostError(f"a command printed more than {limit} bytes", where=self._host)
         return Completed(max(status, -1), streams[0].content, streams[1].content, self._host)
 
+    def pipe(self, command: str) -> LocalPipe:
+        return LocalPipe(command)
+
     def alive(self) -> bool:
         return True
 
     def close(self) -> None:
         """Nothing is held open between commands."""
+
+
+class LocalPipe:
+    """A command of this machine: its standard input and output as one stream."""
+
+    def __init__(self, command: str) -> None:
+        ours, its = socket.socketpair()
+        with its:
+            self._process = subprocess.Popen(
+                ["/bin/sh", "-c", command],
+                stdin=its.fileno(),
+                stdout=its.fileno(),
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        self._stream = ours
+
+    def sendall(self, content: bytes) -> None:
+        self._stream.sendall(content)
+
+    def recv(self, size: int) -> bytes:
+        return self._stream.recv(size)
+
+    def shutdown_write(self) -> None:
+        self._stream.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        self._stream.close()
+        _kill(self._process)
+        self._process.wait()
 
 
 def _feed(pipe: IO[bytes], content: Iterable[bytes]) -> None:

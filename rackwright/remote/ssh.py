@@ -57,6 +57,12 @@ class SshTransport:
             raise HostError("the connection was lost while a command ran", where=self._host)
         return Completed(status, streams[0].content, streams[1].content, self._host)
 
+    def pipe(self, command: str) -> paramiko.Channel:
+        with _lost(self._host):
+            channel = self._ssh.open_session(timeout=LOGIN_SECONDS)
+            channel.exec_command(command)
+        return channel
+
     def alive(self) -> bool:
         return self._ssh.is_active()
 

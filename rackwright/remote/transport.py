@@ -15,6 +15,20 @@ STALL_SECONDS = 300
 """A host that takes no byte of what is sent for so long is given up."""
 
 
+class Pipe(Protocol):
+    """A command that runs: its standard input and output as one stream."""
+
+    def sendall(self, content: bytes, /) -> object: ...
+
+    def recv(self, size: int, /) -> bytes:
+        """Return what it printed next, at most so many bytes; none when it has ended."""
+
+    def shutdown_write(self) -> None:
+        """Its standard input ends."""
+
+    def close(self) -> None: ...
+
+
 class Transport(Protocol):
     is_root: bool
     login_key: str | None
@@ -26,6 +40,9 @@ class Transport(Protocol):
         Raise CommandTimeout after `timeout` seconds, HostError if the connection is lost or more than `limit`
         bytes are printed.
         """
+
+    def pipe(self, command: str) -> Pipe:
+        """Start the command in a shell. Raise HostError if the host starts no further one over this connection."""
 
     def alive(self) -> bool: ...
 

@@ -62,6 +62,14 @@ def test_the_document_has_what_programs_need(site: Any, found: list[Assessed]) -
     first, second, *_ = document["hosts"]
     assert (first["host"], first["verdict"], first["missing"][0]["severity"]) == ("gpu3", "not ready", "blocks")
     assert first["figures"]["gpu_memory"] == 160 * 10**9
+    assert first["well_known"][0] | {"context": 0, "requests": 0} == {
+        "name": "Llama-3.1-8B",
+        "precision": "bf16",
+        "gpus": 1,
+        "context": 0,
+        "requests": 0,
+    }
+    assert (first["models"], second["well_known"]) == ([], [])
     assert first["facts"]["driver"][0] == {"name": "version", "value": "580.95.05, for CUDA up to 13.0"}
     assert (second["figures"], second["unreachable"]) == (None, LOST.unreachable)
 

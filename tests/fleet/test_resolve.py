@@ -67,7 +67,10 @@ def test_a_branch_becomes_a_commit_and_its_gguf_a_url_with_size_and_sha256(tmp_p
     assert file.url == f"{hub.url}/acme/tiny/resolve/{COMMIT}/m.gguf"
     assert model.digest == model_digest(model.files)
     assert lock.ports == {"gpu1": {"assistant@1": 8100}}
-    assert hub.asked == ["GET /api/models/acme/tiny/revision/main?blobs=true"]
+    assert hub.asked == [
+        "GET /api/models/acme/tiny/revision/main?blobs=true",
+        f"GET /acme/tiny/resolve/{COMMIT}/m.gguf",
+    ]
     assert mismatches(fleet, lock) == ()
 
 

@@ -19,6 +19,7 @@ from tests.lab import exposure
 from tests.lab.engines import change_parallel, pid
 from tests.lab.labs import fresh_lab
 from tests.lab.operator import Operator, operator
+from tests.lab.patience import until_out
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lab
@@ -233,7 +234,7 @@ def test_a_stopped_engine_is_out_of_the_gateway_within_30_seconds(site: Operator
 def test_a_hung_engine_is_out_of_the_gateway_within_30_seconds_and_back_by_itself(site: Operator, lab: Lab) -> None:
     before = pid(lab, "gpu1")
     lab.exec("gpu1", f"kill -STOP {before}")
-    wait_until(lambda: site.replicas()["gpu1/assistant@1"]["traffic"] == "no", 30)
+    wait_until(lambda: site.replicas()["gpu1/assistant@1"]["traffic"] == "no", until_out(lab, "gpu1"))
     wait_until(lambda: site.replicas()["gpu1/assistant@1"]["traffic"] == "yes")
     assert pid(lab, "gpu1") != before
     assert lab.exec("gpu1", "systemctl show -P NRestarts rackwright-assistant@1").out.strip() == "1"

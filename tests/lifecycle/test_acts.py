@@ -8,7 +8,7 @@ import pytest
 
 from rackwright.errors import RackwrightError
 from rackwright.fleet.fleet import Replica
-from rackwright.lifecycle import apply, engines, remember, restart, verify
+from rackwright.lifecycle import apply, engines, remember, restart
 from rackwright.lifecycle.drains import MissingDrain
 from rackwright.lifecycle.leased import leased
 from rackwright.lifecycle.plan import Restart
@@ -155,5 +155,5 @@ def test_no_engine_is_restarted_while_a_gateway_that_failed_may_send_to_it(site,
 
 
 def test_verifys_own_key_is_an_act_on_each_gateway(site, acts):
-    verify._note_key(site)
+    remember.note_lent_key(site, "verify")
     assert acts == {"gate1": ["verify: an API key in the gateway's memory, for this run: lent"]}

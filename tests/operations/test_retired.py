@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 from rackwright.operations.facts.ours import OurFiles, OurUnits, OurUsers
 from rackwright.operations.retired import retired_files, retired_units, retired_users
+from rackwright.roles.gpu_faults.settings import FILES as GPU_FAULTS
 from tests.fakes import commands
+from tests.roles.serving import PROBE
 
 
 def units() -> None:
@@ -40,3 +45,13 @@ def test_files_that_do_not_belong_here_are_removed() -> None:
     assert commands(files, facts={OurFiles: ("/etc/rackwright/kept@1.probe",)}) == []
     found = ("/etc/rackwright/kept@1.probe", "/etc/rackwright/kept@10.probe")
     assert commands(files, facts={OurFiles: found}) == ["rm -rf -- /etc/rackwright/kept@10.probe"]
+
+
+def test_every_file_of_probes_and_gpu_faults_is_known_as_ours(tmp_path: Path) -> None:
+    files = (*PROBE.scripts.values(), *GPU_FAULTS)
+    for path in files:
+        (tmp_path / path.removeprefix("/")).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path.removeprefix("/")).write_text("")
+    command = OurFiles().command().replace("/etc/", f"{tmp_path}/etc/")
+    found = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True).stdout.split()
+    assert sorted(found) == sorted(f"{tmp_path}{path}" for path in files)

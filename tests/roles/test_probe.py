@@ -190,6 +190,9 @@ def test_an_engine_that_ends_again_and_again_before_it_is_ready_is_faulted(bench
 def test_a_start_by_hand_gives_it_its_tries_again(bench: Bench) -> None:
     assert bench.look(100, active="activating", restarts=3) == "faulted"
     assert bench.look(110, code=0, restarts=0, invocation="two") == "loading"
+    assert bench.look(120, restarts=5, invocation="seven") == "ready"
+    states = [bench.look(130 + n, active="activating", restarts=n, invocation="eight") for n in range(4)]
+    assert states == ["loading", "loading", "loading", "faulted"]
 
 
 def test_a_failed_unit_is_faulted_and_a_stopped_one_is_not(bench: Bench) -> None:

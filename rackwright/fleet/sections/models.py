@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field, Tag
 
 from rackwright.fleet.sections.forms import TEXT_OR_LIST
+from rackwright.fleet.sections.objectives import Objectives
 from rackwright.fleet.source import Source
 from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
 from rackwright.roles.vllm.settings import Settings as Vllm
@@ -46,6 +47,8 @@ class Model(Frozen):
     """What clients may ask for."""
     context: Annotated[int, Field(ge=128, le=16_777_216)]
     """Tokens that one request may use, prompt and answer together."""
+    objectives: Objectives | None = None
+    """What its service must keep to: tried by `verify --full` and `bench`."""
 
     @property
     def adapters(self) -> Mapping[str, str]:

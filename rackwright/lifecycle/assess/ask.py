@@ -9,12 +9,14 @@ from dataclasses import replace
 
 from rackwright.errors import HostError, HostKeyError, UsageError
 from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.lock import Lock
 from rackwright.fleet.sections.driver import Driver
 from rackwright.hardware.hardware import COMMAND, Hardware, parse_hardware
 from rackwright.lifecycle.assess.assessed import Assessed, Assessment
 from rackwright.lifecycle.assess.facts import facts, figures
 from rackwright.lifecycle.assess.machine import Machine, parse_machine, script
 from rackwright.lifecycle.assess.missing import Expected, missing
+from rackwright.lifecycle.assess.serving import verdicts, wanted_of, well_known
 from rackwright.remote import Remote
 from rackwright.remote.completed import Completed
 from rackwright.values import Target, host_address
@@ -24,8 +26,8 @@ TIMEOUT = 120
 """Seconds: nvidia-smi alone takes half a minute where eight GPUs aren't kept initialised."""
 
 
-def expected_of(fleet: Fleet, host: str) -> Expected:
-    """Return what the fleet file asks of a host; it needs no lock."""
+def expected_of(fleet: Fleet, host: str, lock: Lock | None = None) -> Expected:
+    """Return what the fleet file asks of a host; it needs no lock, but knows more with one."""
     settings = fleet.file.hosts[host]
     with_gpus = {host for replica in fleet.replicas if replica.gpus for host in replica.hosts}
     return Expected(
@@ -36,6 +38,7 @@ def expected_of(fleet: Fleet, host: str) -> Expected:
         debian_only=host in fleet.gateways or host in fleet.control,
         driver=_driver_of(fleet, host),
         one_of_several=len(with_gpus) > 1 and host in with_gpus,
+        models=wanted_of(fleet, lock, host),
     )
 
 
@@ -111,4 +114,6 @@ def judge(expected: Expected, hardware: Hardware, machine: Machine) -> Assessed:
         figures=figures(hardware, machine),
         facts=tuple(facts(hardware, machine, expected.models_at)),
         missing=missing(expected, hardware, machine),
+        models=tuple(verdicts(expected.models, hardware)),
+        known=well_known(expected.models, hardware, stranger=expected.gpus is None),
     )

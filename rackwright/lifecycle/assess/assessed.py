@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from rackwright.fit.known import Served
+from rackwright.lifecycle.assess.serving import Verdict as ModelVerdict
+
 Group = Literal["machine", "gpus", "driver", "memory", "disk", "network", "power"]
 GROUPS: tuple[Group, ...] = ("machine", "gpus", "driver", "memory", "disk", "network", "power")
 
@@ -73,6 +76,10 @@ class Assessed:
     facts: tuple[Fact, ...] = ()
     missing: tuple[Missing, ...] = ()
     """The worst first."""
+    models: tuple[ModelVerdict, ...] = ()
+    """Of the fleet: whether it can serve them."""
+    known: tuple[Served, ...] = ()
+    """Well-known models that it can serve."""
     unreachable: str | None = None
     """Why it couldn't be asked, and what to do."""
 

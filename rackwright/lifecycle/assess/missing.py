@@ -11,6 +11,7 @@ from rackwright.lifecycle.assess.assessed import Missing, Severity
 from rackwright.lifecycle.assess.facts import figures
 from rackwright.lifecycle.assess.gpus import driver_missing, gpus_missing
 from rackwright.lifecycle.assess.machine import Machine
+from rackwright.lifecycle.assess.serving import Wanted
 from rackwright.report.words import size
 
 SLOW_LINK = 10_000
@@ -38,6 +39,8 @@ class Expected:
     """What pins its key; None: `rackwright trust`."""
     one_of_several: bool = False
     """Whether other hosts with GPUs stand beside it."""
+    models: tuple[Wanted, ...] = ()
+    """Of the fleet, wherever they are placed."""
 
 
 def missing(expected: Expected, hardware: Hardware, machine: Machine) -> tuple[Missing, ...]:

@@ -25,7 +25,7 @@ class OurUnits(_Names):
 
 
 class OurFiles(_Names):
-    """Return every script of a probe, folder of a proxy, file of a certificate, of backups or of the driver.
+    """Return every script of a probe, folder of a proxy, file of a certificate, backups, GPUs' faults or the driver.
 
     What else stands there is one of a kind and always wanted, or not ours.
     """
@@ -33,11 +33,12 @@ class OurFiles(_Names):
     def command(self) -> str:
         return (
             "find /etc/rackwright -maxdepth 2 -regextype posix-extended "
-            "'(' -type f -regex '/etc/rackwright/[^/]+@[0-9]+[.](probe|evidence|agent)' "
+            "'(' -type f -regex '/etc/rackwright/[^/]+@[0-9]+[.](probe|loading|unfit|evidence|agent)' "
             "-o -type f -regex '/etc/rackwright/certificates/[^/]+[.](crt|key[.]cred)' "
             "-o -type f -regex '/etc/rackwright/backup/[^/]+' "
             "-o -type d -regex '/etc/rackwright/(gateway|host-proxy|vip|backup)' ')' -print 2>/dev/null; "
             "ls -d /etc/rackwright/boot-guard /etc/rackwright/boot-kernel /etc/rackwright/gpus-ready "
+            "/etc/rackwright/gpu-faults /etc/rackwright/gpu-faults.xids "
             "/etc/kernel/*.d/??-rackwright "
             "/etc/default/grub.d/zz-rackwright.cfg /etc/modprobe.d/rackwright-gpus.conf "
             "/etc/modules-load.d/rackwright-gpus.conf 2>/dev/null || true"

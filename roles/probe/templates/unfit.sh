@@ -28,7 +28,7 @@ cards() {
     { kind = $3; said = "Xid " $5 " of GPU " $2; sub(/^([^ ]+ ){5}/, ""); said = said ", " $0 }
     kind != "engine" { print "leave " said; exit }
     { restart = said }
-    END { if (restart) print "restart " restart }' "$faults/gpus" "$faults/faults" 
+    END { if (restart) print "restart " restart }' "$faults/gpus" "$faults/faults"
 }
 
 stays_down() {

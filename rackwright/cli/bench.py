@@ -1,0 +1,135 @@
+"""`rackwright bench`: load on a model's service, measured."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from rackwright.cli.context import Context, Json, hosts_needed
+from rackwright.cli.options import Command, common_options, pass_context
+from rackwright.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from rackwright.lifecycle.bench import Benched, Wanted
+    from rackwright.lifecycle.bench.compare import Comparison
+
+_COUNT = click.IntRange(1, 1_000_000)
+
+
+@click.command(cls=Command)
+@click.argument("model")
+@click.option("--replica", metavar="HOST/MODEL@N", help="This replica alone, over SSH; the gateway when absent.")
+@click.option("--rate", type=click.FloatRange(0, 10_000, min_open=True), help="Requests a second.")
+@click.option("--requests", type=_COUNT, help="How many are sent.")
+@click.option("--seconds", type=click.FloatRange(0, 86_400, min_open=True), help="Or for how long.")
+@click.option("--prompt-tokens", type=_COUNT, help="Of each prompt, nearly.")
+@click.option("--answer-tokens", type=_COUNT, help="Of each answer.")
+@click.option("--knee", is_flag=True, help="Raise the rate until objectives are missed or throughput stops growing.")
+@click.option("--compare", "compared", is_flag=True, help="Show the last one of other weights or runtime beside it.")
+@click.option("--history", is_flag=True, help="Show what is kept of the model, and measure nothing.")
+@click.option("--html", metavar="FILE", type=click.Path(path_type=Path), help="Write one page of it, too.")
+@common_options
+@pass_context
+def bench(
+    context: Context,
+    model: str,
+    replica: str | None,
+    rate: float | None,
+    requests: int | None,
+    seconds: float | None,
+    prompt_tokens: int | None,
+    answer_tokens: int | None,
+    knee: bool,
+    compared: bool,
+    history: bool,
+    html: Path | None,
+) -> int:
+    """Put a constant load on a model's service and measure it.
+
+    What isn't said is as the model's objectives say in the fleet file. The control host keeps the figures. Clients
+    who ask meanwhile wait with this load. Exit code 12 when an objective is missed, or nothing was answered.
+    """
+    if requests is not None and seconds is not None:
+        raise UsageError("--requests and --seconds both say how long", should="give one of them")
+    hosts_needed()
+    if history:
+        return _history(context, model)
+    from rackwright.lifecycle.bench import Wanted, load_of, model_named
+
+    load = load_of(
+        model_named(context.fleet, model),
+        rate=rate,
+        requests=requests,
+        seconds=seconds,
+        prompt_tokens=prompt_tokens,
+        answer_tokens=answer_tokens,
+    )
+    return _answer(context, _measured(context, Wanted(model, load, replica, knee)), compared=compared, html=html)
+
+
+def _measured(context: Context, wanted: Wanted) -> Benched:
+    from rackwright.cli.bench_text import sent_briefly
+    from rackwright.lifecycle.bench import Listener
+    from rackwright.lifecycle.bench import bench as measure
+    from rackwright.lifecycle.site import open_site
+    from rackwright.lifecycle.verify import choose_asker
+
+    with open_site(context.fleet) as site:
+        told = Listener(step=lambda step: context.note(sent_briefly(step)), say=context.note)
+        return measure(site, choose_asker(site), wanted, told)
+
+
+def _answer(context: Context, found: Benched, *, compared: bool, html: Path | None) -> int:
+    from rackwright.cli.bench_text import as_text
+    from rackwright.lifecycle.bench.compare import compare
+
+    beside = compare(found.bench, found.earlier) if compared else None
+    if compared and beside is None:
+        context.note("nothing is kept that this could be compared with")
+    if html:
+        _write(context, html, found, beside)
+    context.answer(_document(found, beside), as_text(found, beside))
+    return ExitCode.DONE if found.met else ExitCode.NOT_PROVEN
+
+
+def _write(context: Context, path: Path, found: Benched, beside: Comparison | None) -> None:
+    from rackwright.cli.bench_html import as_html
+
+    objectives = context.fleet.file.models[found.bench.model].objectives
+    new = path.with_name(f".{path.name}.new")
+    new.write_text(as_html(found, beside, objectives), encoding="utf-8")
+    new.replace(path)
+    context.note(f"written to {path}")
+
+
+def _document(found: Benched, beside: Comparison | None) -> dict[str, Json]:
+    return {
+        "bench": found.bench.model_dump(mode="json"),
+        "objectives": [asdict(verdict) for verdict in found.verdicts],
+        "met": found.met,
+        "comparison": _comparison(beside) if beside else None,
+    }
+
+
+def _comparison(beside: Comparison) -> dict[str, Json]:
+    return {
+        "run": beside.earlier.run,
+        "unlike": beside.unlike,
+        "differences": [asdict(difference) for difference in beside.differences],
+    }
+
+
+def _history(context: Context, model: str) -> int:
+    from rackwright.cli.bench_text import history
+    from rackwright.lifecycle.bench import model_named
+    from rackwright.lifecycle.lease import control_store
+    from rackwright.state.bench import read_benches
+
+    model_named(context.fleet, model)
+    with control_store(context.fleet) as (_, control):
+        kept = read_benches(control, model)
+    context.answer({"benches": [bench.model_dump(mode="json") for bench in kept]}, history(kept))
+    return ExitCode.DONE

@@ -1,0 +1,63 @@
+"""A measurement as one page that needs nothing beside it: for a browser, a mail or a printer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from rackwright.cli import bench_text, plots
+from rackwright.fleet.sections.objectives import Objectives
+from rackwright.lifecycle.bench import Benched
+from rackwright.lifecycle.bench.compare import Comparison
+from rackwright.lifecycle.bench.verdicts import seconds
+from rackwright.report.words import safe
+from rackwright.state.bench import Bench, Spread
+from rackwright.state.formats import stamp
+
+_FOLDER = Path(__file__).parent / "templates"
+
+
+def as_html(found: Benched, compared: Comparison | None, objectives: Objectives | None) -> str:
+    """Return the page; whatever came from elsewhere is escaped."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        finalize=lambda value: safe(value) if isinstance(value, str) else value,
+    )
+    return environment.get_template("bench.html").render(
+        found=found,
+        bench=found.bench,
+        compared=compared,
+        plots=tuple(_plots(found.bench, objectives)),
+        text=bench_text,
+        size=plots,
+        seconds=seconds,
+        when=stamp(found.bench.when),
+    )
+
+
+def _plots(bench: Bench, objectives: Objectives | None) -> Iterator[plots.Plot]:
+    """Yield each figure over the rate; the limits are the objectives'."""
+    throughput = [(step.rate, step.requests_per_second) for step in bench.steps]
+    tokens = [(step.rate, step.tokens_per_second) for step in bench.steps]
+    drawn = [
+        plots.over_rate("Throughput", "requests/s", throughput),
+        plots.over_rate("Throughput", "tokens/s", tokens),
+    ]
+    for figure, name in bench_text.FIGURES.items():
+        wanted: int | None = getattr(objectives, f"{figure}_p95", None)
+        limit = None if wanted is None else wanted / 1000
+        title = f"{name.capitalize()}, p95"
+        drawn.append(plots.over_rate(title, "s", _spread(bench, figure), wanted=limit))
+    yield from (plot for plot in drawn if plot)
+
+
+def _spread(bench: Bench, figure: str) -> list[tuple[float, float]]:
+    found: list[tuple[float, Spread | None]] = [(step.rate, getattr(step, figure)) for step in bench.steps]
+    return [(rate, spread.p95) for rate, spread in found if spread]

@@ -1,0 +1,151 @@
+"""Whether one replica of a model fits, figure by figure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from rackwright.fit import cells
+from rackwright.fit.asked import Asked, Room
+from rackwright.fit.overhead import overhead
+from rackwright.fit.pool import Pool, pool_of, token_size
+from rackwright.fit.weights import weights_per_gpu
+from rackwright.shape.shape import ModelShape
+
+LONGEST = 16_777_216
+"""Tokens; no fleet file asks for more."""
+SHORTEST = 128
+STEP = 256
+MOST = 65_536
+"""Requests at a time; more are told as so many."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Bytes are those of the GPU that needs the most, or of the host's memory where there is none."""
+
+    shape: ModelShape
+    asked: Asked
+    room: Room
+
+    @cached_property
+    def budget(self) -> int:
+        """What the engine may take: vLLM its share, unless its cache is said outright."""
+        if self.asked.engine == "vllm" and self.asked.cache is None:
+            return int(self.room.memory * self.asked.share)
+        return self.room.memory
+
+    @cached_property
+    def weights(self) -> int:
+        return weights_per_gpu(self.shape, self.asked, self.room)
+
+    @cached_property
+    def overhead(self) -> int:
+        """An estimate; see `overhead.py`."""
+        return overhead(self.shape, self.asked, self.room)
+
+    @property
+    def unknown(self) -> str | None:
+        """Why nobody can tell whether it fits; None: somebody can."""
+        return self.shape.unknown or self.asked.uncertain
+
+    @property
+    def cache_room(self) -> int:
+        """What is left for the cache; below zero, where weights and overhead alone are too large."""
+        left = self.budget - self.weights - self.overhead
+        return min(left, self.asked.cache) if self.asked.cache is not None else left
+
+    @cached_property
+    def cache(self) -> int | None:
+        """What must be there for the cache, at the context that is asked for; None: not known."""
+        return self.need(self.asked.context, self.asked.must_hold)
+
+    @property
+    def left(self) -> int | None:
+        """What stays free of the budget; below zero: what is missing."""
+        return None if self.cache is None else self.cache_room - self.cache
+
+    @property
+    def taken(self) -> int:
+        """What it takes in all, as far as that is known."""
+        cache = self.cache or 0
+        return self.weights + self.overhead + (cache if self.asked.cache is None else max(cache, self.asked.cache))
+
+    @property
+    def refused(self) -> str | None:
+        """Why the engine can't run so at all, whatever the memory; None: nothing is known against it."""
+        tensor = self.asked.widths.tensor
+        if self.shape.heads and self.shape.heads % tensor:
+            return f"its {self.shape.heads} attention heads can't be divided by tensor width {tensor}"
+        return None
+
+    @property
+    def fits(self) -> bool | None:
+        """None: nobody knows, since its cache isn't known; weights and overhead alone would fit."""
+        if self.refused or self.cache_room < 0:
+            return False
+        return None if self.left is None else self.left >= 0
+
+    @property
+    def close(self) -> bool:
+        """Whether it doesn't fit by so little that the estimate of the overhead may be wrong by as much."""
+        missing = self.overhead if self.left is None else -self.left
+        return self.fits is False and not self.refused and missing <= self.overhead // 2
+
+    @property
+    def per_token(self) -> int | None:
+        """What a further token of a long request takes: windows that are full and states don't grow."""
+        if self.unknown:
+            return None
+        stages = max(self.asked.widths.pipeline, 1)
+        if self.asked.engine == "llama_cpp":
+            stages = max(self.room.gpus, 1)
+        size = cells.token_size if self.asked.engine == "llama_cpp" else token_size
+        growing = ("full", "latent", *(("sliding", "chunked") if self.asked.full_windows else ()))
+        layers = (layers for layers in self.shape.layers if layers.kind in growing)
+        return round(sum(-(-each.count // stages) * size(each, self.asked) for each in layers))
+
+    @property
+    def per_request(self) -> int | None:
+        """What one request of the whole context takes."""
+        return self.need(self.asked.context, 1)
+
+    @cached_property
+    def longest(self) -> int | None:
+        """The largest context of one request alone, at most what the model was trained for; None: not known."""
+        if self.unknown:
+            return None
+        most = self.shape.context or LONGEST
+        if self._holds(most):
+            return most
+        low, high = 0, most // STEP
+        while low < high:
+            middle = -(-(low + high) // 2)
+            low, high = (middle, high) if self._holds(middle * STEP) else (low, middle - 1)
+        return min(low * STEP, most)
+
+    def _holds(self, context: int) -> bool:
+        need = self.need(context, 1)
+        return need is not None and need <= self.cache_room
+
+    @property
+    def requests(self) -> int | None:
+        """How many requests have room for the whole context at the same time; None: not known."""
+        each = self.per_request
+        if each is None or self.cache_room < 0:
+            return None if each is None else 0
+        if self._pool:
+            return int(min(self._pool.sequences(self.asked.context, self.cache_room), MOST))
+        return min(self.cache_room // each, MOST) if each else MOST
+
+    def need(self, context: int, requests: int) -> int | None:
+        """Return the bytes of cache that so many requests of so many tokens take; None: not known."""
+        if self.unknown:
+            return None
+        if self.asked.engine == "llama_cpp":
+            return cells.need(self.shape, self.asked, self.room, context, requests)
+        return self._pool.need(context, requests) if self._pool else 0
+
+    @cached_property
+    def _pool(self) -> Pool | None:
+        return pool_of(self.shape, self.asked, self.room) if self.asked.engine == "vllm" else None

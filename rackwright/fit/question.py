@@ -1,0 +1,103 @@
+"""From a model of the fleet file to what is asked of one of its replicas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from rackwright.fit.asked import TYPES, Asked
+from rackwright.fleet.sections.models import Model
+from rackwright.launch import Widths
+from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
+from rackwright.roles.vllm.settings import Settings as Vllm
+
+_LLAMA_CPP = frozenset(
+    "cpu-moe n-cpu-moe override-tensor split-mode tensor-split main-gpu no-kv-offload device fit model-draft mmproj "
+    "no-host no-op-offload kv-unified".split()
+)
+_VLLM = frozenset(
+    "cpu-offload-gb offload-backend speculative-config decode-context-parallel-size prefill-context-parallel-size "
+    "num-gpu-blocks-override kv-cache-dtype-skip-layers hf-overrides mamba-cache-mode mamba-cache-dtype "
+    "mamba-ssm-cache-dtype block-size enable-expert-parallel".split()
+)
+"""Arguments that move weights or cache, bring more of them, or change what a token takes: not counted here."""
+CPU_CACHE = 4 * 2**30
+"""Bytes that roles/vllm gives a replica without GPUs, where nothing is said."""
+
+
+def cpu_batch(parallel: int) -> int:
+    """Return the tokens at once that roles/vllm gives it."""
+    return max(256, parallel)
+
+
+def asked_of(
+    model: Model, *, gpus: int, hosts: int = 1, context: int | None = None, parallel: int | None = None
+) -> Asked:
+    """Return what is asked of a replica with so many GPUs on each of so many hosts.
+
+    `context` and `parallel` stand in for what the fleet file says; that many requests must then have room at once.
+    Raise ValueError where its widths don't come out even.
+    """
+    runtime, widths = model.runtime, model.runtime.widths(gpus, hosts)
+    if isinstance(runtime, Vllm):
+        asked = _vllm(runtime, model.context, widths, on_cpu=not gpus)
+    else:
+        asked = _llama_cpp(runtime, model.context, widths)
+    if context is not None:
+        asked = replace(asked, context=context)
+    return asked if parallel is None else replace(asked, parallel=parallel, whole=parallel)
+
+
+def _llama_cpp(runtime: LlamaCpp, context: int, widths: Widths) -> Asked:
+    args = runtime.args
+    key, value = (str(args.get(f"cache-type-{which}", "f16")) for which in "kv")
+    return Asked(
+        "llama_cpp",
+        context=context,
+        parallel=runtime.parallel,
+        widths=widths,
+        key_type=key,
+        value_type=value,
+        batch=min(_numbers(args, "ubatch-size", "batch-size"), default=None),
+        full_windows=args.get("swa-full") is True,
+        uncertain=_uncertain(args, _LLAMA_CPP, key, value),
+    )
+
+
+def _vllm(runtime: Vllm, context: int, widths: Widths, *, on_cpu: bool) -> Asked:
+    args = runtime.args
+    return Asked(
+        "vllm",
+        context=context,
+        parallel=runtime.parallel,
+        widths=widths,
+        share=runtime.memory,
+        cache=runtime.cache or (CPU_CACHE if on_cpu else None),
+        key_type=runtime.kv_cache,
+        value_type=runtime.kv_cache,
+        type=runtime.dtype,
+        quantization=runtime.quantization,
+        batch=min(_numbers(args, "max-num-batched-tokens"), default=cpu_batch(runtime.parallel) if on_cpu else None),
+        eager=on_cpu or args.get("enforce-eager") is True,
+        prefixes=args.get("enable-prefix-caching") is not False and args.get("no-enable-prefix-caching") is not True,
+        full_windows=args.get("disable-hybrid-kv-cache-manager") is True,
+        uncertain=_uncertain(args, _VLLM, runtime.kv_cache) or _adapted(runtime),
+    )
+
+
+def _adapted(runtime: Vllm) -> str | None:
+    return "what its adapters take isn't counted here" if runtime.adapters else None
+
+
+def _numbers(args: Mapping[str, object], *names: str) -> Iterable[int]:
+    written = (args.get(name) for name in names)
+    return [value for value in written if isinstance(value, int) and not isinstance(value, bool)]
+
+
+def _uncertain(args: Mapping[str, object], not_counted: frozenset[str], *types: str) -> str | None:
+    """Return why the settings aren't understood well enough; None: they are."""
+    if strange := sorted({kind for kind in types if kind != "auto" and kind.lower() not in TYPES}):
+        return f"how much a cache of type {', '.join(strange)} takes isn't known here"
+    if found := sorted(not_counted & set(args)):
+        return f"its args have {', '.join(found)}, which isn't counted here"
+    return None

@@ -1,0 +1,95 @@
+"""Which models a host can serve: the fleet's, and well-known ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rackwright.fit.asked import Asked, Room
+from rackwright.fit.changes import changes
+from rackwright.fit.fit import Fit
+from rackwright.fit.known import Served, served_by
+from rackwright.fit.question import asked_of
+from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.lock import Lock
+from rackwright.hardware.hardware import Hardware
+from rackwright.lifecycle.fit import SYSTEM, memory_of
+from rackwright.report.words import counted, size
+from rackwright.shape.shape import ModelShape
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A model of the fleet, as one of its replicas runs here, or where it is placed."""
+
+    model: str
+    gpus: int
+    """On each of its hosts."""
+    asked: Asked
+    shape: ModelShape | None
+    """None: there is no lock yet, or it has none."""
+    here: bool
+    """Whether it is placed on this host."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a host can serve a model of the fleet."""
+
+    model: str
+    gpus: int
+    fits: bool | None
+    """None: nobody can tell."""
+    why: str
+
+
+def wanted_of(fleet: Fleet, lock: Lock | None, host: str) -> tuple[Wanted, ...]:
+    """Return the fleet's models, each with as many GPUs as it has here, else where it is placed first."""
+    return tuple(_wanted(fleet, lock, host, name) for name in fleet.file.models if fleet.replicas_of(name))
+
+
+def _wanted(fleet: Fleet, lock: Lock | None, host: str, name: str) -> Wanted:
+    replicas = fleet.replicas_of(name)
+    here = [replica for replica in replicas if host in replica.hosts]
+    one = (here or replicas)[0]
+    locked = lock.models.get(name) if lock else None
+    asked = asked_of(fleet.file.models[name], gpus=one.gpus, hosts=len(one.hosts))
+    return Wanted(name, one.gpus, asked, locked.shape if locked else None, bool(here))
+
+
+def verdicts(wanted: tuple[Wanted, ...], hardware: Hardware) -> Iterator[Verdict]:
+    """Yield for each model whether the host can serve one replica of it."""
+    memory = memory_of(hardware)
+    cards = len(hardware.report.gpus) if hardware.report else len(hardware.nvidia)
+    for one in wanted:
+        if one.gpus > cards:
+            why = f"a replica needs {counted(one.gpus, 'GPU')}, and it has {cards}"
+            yield Verdict(one.model, one.gpus, False, why)
+            continue
+        room = memory.gpu if one.gpus else max((memory.ram or 0) - SYSTEM, 0)
+        yield _verdict(one, room)
+
+
+def _verdict(one: Wanted, room: int | None) -> Verdict:
+    if one.shape is None or room is None:
+        why = "no lock has its shape yet" if one.shape is None else "no driver tells the memory of the GPUs yet"
+        return Verdict(one.model, one.gpus, None, why)
+    fit = Fit(one.shape, one.asked, Room(room, one.gpus))
+    if fit.fits is None:
+        return Verdict(one.model, one.gpus, None, fit.unknown or "")
+    if fit.fits:
+        return Verdict(one.model, one.gpus, True, f"{size(fit.left or 0)} stay free of {size(fit.budget)}")
+    first = next((change.what for change in changes(fit)), "it needs more memory")
+    return Verdict(one.model, one.gpus, False, f"{fit.refused or 'too large'}; {first}")
+
+
+def well_known(wanted: tuple[Wanted, ...], hardware: Hardware, *, stranger: bool) -> tuple[Served, ...]:
+    """Return the well-known models that it can serve; none for a host that is there for other things."""
+    memory = memory_of(hardware)
+    cards = [card for card in hardware.report.gpus if not card.mig] if hardware.report else []
+    if cards:
+        return served_by(memory.gpu, len(cards), 0)
+    serves = stranger or any(one.here for one in wanted)
+    if hardware.nvidia or not serves:
+        return ()
+    return served_by(None, 0, max((memory.ram or 0) - SYSTEM, 0))

@@ -1,0 +1,102 @@
+"""A measurement beside an earlier one, honest about what is noise. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from rackwright.lifecycle.bench.knee import CLOSE
+from rackwright.state.bench import Bench, Spread
+
+_FIGURES = ("ttft", "tpot", "latency")
+_PERCENTILES = ("p50", "p95")
+
+
+class Told(StrEnum):
+    BETTER = "better"
+    WORSE = "worse"
+    NOISE = "within noise"
+    """The intervals in which the two lie meet."""
+    UNKNOWN = "too few requests to tell"
+
+
+@dataclass(frozen=True)
+class Difference:
+    figure: str
+    """Like "ttft p95"."""
+    unit: str
+    """s: seconds; /s: a second."""
+    before: float
+    after: float
+    told: Told
+
+
+@dataclass(frozen=True)
+class Comparison:
+    earlier: Bench
+    unlike: tuple[str, ...]
+    """What differs in how it was measured: with any of these the figures tell nothing of each other."""
+    differences: tuple[Difference, ...]
+
+
+def compare(now: Bench, earlier: Sequence[Bench]) -> Comparison | None:
+    """Given what was kept, oldest first, return how this one stands to an earlier one; None: there is none.
+
+    To the last of other weights or another runtime, measured alike if there is one; else to the last measured alike.
+    """
+    others = [bench for bench in earlier if bench.run != now.run]
+    changed = [bench for bench in others if (bench.digest, bench.runtime) != (now.digest, now.runtime)]
+    alike = [bench for bench in changed if not unlike(now, bench)]
+    found = (alike or changed or [bench for bench in others if not unlike(now, bench)])[-1:]
+    return _compared(now, found[0]) if found else None
+
+
+def unlike(now: Bench, then: Bench) -> tuple[str, ...]:
+    """Return what differs in how the two were measured."""
+    ways = [("knee", then.searched, now.searched), ("through", then.through, now.through)]
+    ways += [("replicas", then.replicas, now.replicas), ("asked from", then.asked_from, now.asked_from)]
+    ways += [("tool", then.tool, now.tool), ("prompt tokens", then.prompt_tokens, now.prompt_tokens)]
+    ways += [("answer tokens", then.answer_tokens, now.answer_tokens)]
+    if not now.searched:
+        ways.append(("rate", then.judged.rate, now.judged.rate))
+    return tuple(f"{name}: {before} then, {after} now" for name, before, after in ways if before != after)
+
+
+def _compared(now: Bench, then: Bench) -> Comparison:
+    differs = unlike(now, then)
+    return Comparison(then, differs, () if differs else tuple(_differences(now, then)))
+
+
+def _differences(now: Bench, then: Bench) -> Iterator[Difference]:
+    if now.searched:
+        # A knee is only as fine as the steps of the search.
+        before, after = then.judged, now.judged
+        yield _throughput("knee, requests", before.requests_per_second, after.requests_per_second)
+        yield _throughput("knee, tokens", before.tokens_per_second, after.tokens_per_second)
+        return
+    for figure in _FIGURES:
+        earlier: Spread | None = getattr(then.judged, figure)
+        later: Spread | None = getattr(now.judged, figure)
+        if earlier and later:
+            for percentile in _PERCENTILES:
+                yield _times(f"{figure} {percentile}", percentile, earlier, later)
+
+
+def _throughput(figure: str, before: float, after: float) -> Difference:
+    told = Told.NOISE if before / CLOSE < after < before * CLOSE else Told.BETTER if after > before else Told.WORSE
+    return Difference(figure, "/s", before, after, told)
+
+
+def _times(figure: str, percentile: str, then: Spread, now: Spread) -> Difference:
+    before, after = getattr(then, percentile), getattr(now, percentile)
+    intervals = then.between.get(percentile), now.between.get(percentile)
+    return Difference(figure, "s", before, after, _told(*intervals))
+
+
+def _told(then: tuple[float, float] | None, now: tuple[float, float] | None) -> Told:
+    if then is None or now is None:
+        return Told.UNKNOWN
+    if now[0] > then[1]:
+        return Told.WORSE
+    return Told.BETTER if now[1] < then[0] else Told.NOISE

@@ -1,0 +1,141 @@
+"""One constant rate, measured: guidellm runs as a process of its own and leaves its report."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from rackwright.errors import RackwrightError
+from rackwright.lifecycle.bench.load import PROBES, Load, Probed, prompt, words_for
+from rackwright.lifecycle.bench.report import parse_report
+from rackwright.lifecycle.bench.tool import Tool
+from rackwright.lifecycle.bench.way import Way, prompt_tokens
+from rackwright.state.bench import Step
+
+DRIVER = Path(__file__).with_name("driver.py")
+REST_SECONDS = 300
+"""How long answers may take on after the last request was sent; what isn't answered by then has failed."""
+START_SECONDS = 300
+"""For the tool to come up: it imports half a gigabyte, and this machine may be busy."""
+_PER_PROCESS = 50
+"""Requests a second that one process of the tool sends; its own lateness is among its remarks."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What `driver.py` is told."""
+
+    way: Way
+    name: str
+    """That clients ask for."""
+    load: Load
+    words: int
+    """Of each prompt."""
+    report: Path
+
+    def as_json(self) -> str:
+        way = {"address": self.way.address, "authority": self.way.authority, "socket": str(self.way.socket or "")}
+        return json.dumps({"way": way, "report": str(self.report), "spec": self._spec()})
+
+    def _spec(self) -> dict[str, object]:
+        """guidellm's own words (0.8, BenchmarkArgs)."""
+        load, count = self.load, self.load.requests
+        backend: dict[str, object] = {"kind": "openai_http", "target": self.way.base, "model": self.name}
+        # The gateway closes /health, and speaks HTTP/1.1.
+        backend |= {"verify": True, "http2": False, "validate_backend": False, "follow_redirects": False}
+        if self.way.key:
+            backend["api_key"] = self.way.key.reveal()
+        rows = {
+            "prompt": [prompt(self.words) for _ in range(count)],
+            "output_tokens_count": [load.answer_tokens] * count,
+        }
+        return {
+            "backend": backend,
+            "profile": {"kind": "constant", "rate": [load.rate]},
+            "constraints": [
+                {"kind": "max_requests", "count": count},
+                {"kind": "max_duration", "seconds": count / load.rate + REST_SECONDS},
+            ],
+            # It is asked for and never used: the engine counts the tokens.
+            "tokenizer": {"kind": "huggingface_auto", "model": "none"},
+            "data": [{"kind": "in_memory_dict", "data": rows}],
+            "outputs": [],
+            "metrics": {"kind": "generative", "sample_size": 0},
+        }
+
+
+def seconds_of(load: Load) -> float:
+    """Return how long one measurement takes at most."""
+    return START_SECONDS + load.requests / load.rate + REST_SECONDS
+
+
+def words_of(way: Way, name: str, load: Load) -> int:
+    """Return how many words make a prompt of the load, by two short questions; the engine is warm afterwards."""
+    short, long = (_probed(way, name, words) for words in PROBES)
+    return words_for(load.prompt_tokens, short, long)
+
+
+def _probed(way: Way, name: str, words: int) -> Probed:
+    messages = [{"role": "user", "content": prompt(words)}]
+    answer = way.probe(json.dumps({"model": name, "messages": messages, "max_tokens": 1}))
+    return Probed(words, prompt_tokens(answer, way.said))
+
+
+def measure(tool: Tool, way: Way, name: str, load: Load, words: int) -> Step:
+    """Send the load and return what came of it. Raise RackwrightError if the tool itself fails."""
+    with tempfile.TemporaryDirectory(prefix="rackwright-bench-") as folder:
+        report = Path(folder, "report.json")
+        order = Order(way, name, load, words, report)
+        _run(tool, order.as_json(), folder, load)
+        return parse_report(report.read_text(encoding="utf-8"), load)
+
+
+def _run(tool: Tool, order: str, folder: str, load: Load) -> None:
+    # -I: what stands beside the driver, or in the environment, is not taken for a module that it imports.
+    command, timeout = [str(tool.python), "-I", str(DRIVER)], seconds_of(load)
+    # What it says goes to a file: a pipe's end waits for each of its workers that holds it. And a session of its own:
+    # so they end with it, however it ends.
+    with (
+        Path(folder, "said").open("w+", encoding="utf-8", errors="replace") as said,
+        subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            text=True,
+            cwd=folder,
+            env=_environment(load),
+            start_new_session=True,
+        ) as process,
+    ):
+        try:
+            process.communicate(order, timeout=timeout)
+        except subprocess.TimeoutExpired:
+            raise RackwrightError(f"did not end within {timeout:.0f} s", where=tool.name) from None
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        said.seek(0)
+        last = "\n    ".join(said.read().strip().splitlines()[-4:])
+    if process.returncode:
+        raise RackwrightError(f"failed:\n    {last}", where=tool.name)
+
+
+def _environment(load: Load) -> dict[str, str]:
+    """Return what the tool is to see of ours: no proxy, no hub, nothing that steers Python."""
+    kept = {
+        name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR", "XDG_CACHE_HOME") if name in os.environ
+    }
+    processes = max(1, min((os.cpu_count() or 1) // 2, round(load.rate / _PER_PROCESS + 0.5)))
+    return kept | {
+        "GUIDELLM__MAX_WORKER_PROCESSES": str(processes),
+        "GUIDELLM__LOGGING__CONSOLE_LOG_LEVEL": "WARNING",
+        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+    }

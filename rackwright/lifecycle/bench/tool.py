@@ -1,0 +1,102 @@
+"""The tool that measures: guidellm, in an environment of its own below the cache folder, never in ours."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rackwright.errors import RackwrightError
+from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.site_files import route_from_here
+from rackwright.fleet.wheels import Index
+from rackwright.route import Route
+
+VERSION = "0.8.1"
+REQUIREMENTS = Path(__file__).with_name("guidellm.txt")
+_INSTALL_SECONDS = 1800
+
+
+@dataclass(frozen=True)
+class Tool:
+    python: Path
+    """Of its environment."""
+    name: str = f"guidellm {VERSION}"
+
+
+def index_of(fleet: Fleet) -> Index:
+    """Return where the tool's packages come from."""
+    return Index(fleet.file.site.package_index, route_from_here(fleet))
+
+
+def ensure(index: Index, say: Callable[[str], None], *, cache: Path | None = None) -> Tool:
+    """The tool is there afterwards, made of the packages that the list names by hash. Made once for each Python.
+
+    Raise RackwrightError if it can't be made: what is half made is made anew the next time.
+    """
+    folder = (cache or _cache()) / _name()
+    folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    tool, ready = Tool(folder / "bin" / "python"), folder / "ready"
+    with _locked(folder.with_name(f"{folder.name}.lock")):
+        if not ready.exists():
+            say(f"installing {tool.name} into {folder} (once; 450 MB)")
+            shutil.rmtree(folder, ignore_errors=True)
+            _make(folder, index)
+            ready.touch()
+    return tool
+
+
+def _name() -> str:
+    """What is made of another list, or by another Python, is another environment."""
+    made_of = f"{hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()} {sys.version} {sys.base_prefix}"
+    return f"guidellm-{VERSION}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}"
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "rackwright" / "tools"
+
+
+def _make(folder: Path, index: Index) -> None:
+    from uv import find_uv_bin
+
+    uv = [find_uv_bin(), "--quiet", "--no-config"]
+    _run([*uv, "venv", "--python", sys.executable, "--no-python-downloads", str(folder)], index)
+    command = [*uv, "pip", "install", "--python", str(folder / "bin" / "python"), "--require-hashes"]
+    # Its metadata ask for torch, which the list leaves out on purpose.
+    command += ["--only-binary", ":all:", "--no-deps", "--requirements", str(REQUIREMENTS)]
+    _run([*command, *(("--default-index", index.url) if index.url else ())], index)
+
+
+def _run(command: list[str], index: Index) -> None:
+    done = subprocess.run(
+        command,
+        env={**os.environ, **environment_of(index.route)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_INSTALL_SECONDS,
+    )
+    if done.returncode:
+        last = "\n    ".join((done.stderr or done.stdout).strip().splitlines()[-4:])
+        should = "a package index should be in reach: site.package_index and site.proxy of the fleet file say the way"
+        raise RackwrightError(f"can't be installed:\n    {last}", where=f"guidellm {VERSION}", should=should)
+
+
+def environment_of(route: Route) -> dict[str, str]:
+    """Return what tells uv the way out."""
+    proxied = {"ALL_PROXY": route.proxy, "NO_PROXY": ",".join(route.no_proxy)} if route.proxy else {}
+    return {**proxied, **({"SSL_CERT_FILE": route.ca_bundle} if route.ca_bundle else {})}
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

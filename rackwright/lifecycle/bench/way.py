@@ -1,0 +1,120 @@
+"""The way that a load takes: through a gateway as clients come, or to one replica's socket over SSH."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from shlex import quote
+
+from rackwright.errors import ProofError, RackwrightError, UsageError
+from rackwright.fleet.fleet import Replica
+from rackwright.fleet.keys import new_key
+from rackwright.fleet.targets import target
+from rackwright.lifecycle.asking import Asker, FromController, Request, ask
+from rackwright.lifecycle.engines import unit_of
+from rackwright.lifecycle.remember import note_lent_key
+from rackwright.lifecycle.site import Site
+from rackwright.values import Secret
+
+_PATH = "/v1/chat/completions"
+
+
+@dataclass(frozen=True)
+class Way:
+    said: str
+    """Like "gateway gate1"."""
+    base: str
+    """URL that the tool asks."""
+    probe: Callable[[str], str] = field(repr=False)
+    """Send one request's body and return the answer's. Raise ProofError if none came."""
+    key: Secret | None = None
+    address: str = ""
+    """Of the gateway, whatever its name resolves to here."""
+    authority: str = ""
+    """PEM of whom to trust."""
+    socket: Path | None = None
+
+
+@contextmanager
+def through_gateway(site: Site, asker: Asker, *, seconds: int) -> Iterator[Way]:
+    """A way that lasts for the block, under an API key that only the gateways' memory holds, for so long at most.
+
+    Raise RackwrightError where the load can't start from the controller.
+    """
+    require_controller(asker)
+    said, address = _entrance(site)
+    domain = site.fleet.file.gateway.domain
+    key, sha256 = new_key("bench")
+
+    def probe(body: str) -> str:
+        (response,) = ask(asker, site.trusted, (Request(address, domain, _PATH, body, key),))
+        if response.status != 200:
+            words = " ".join(response.body.split())[:200] or response.problem
+            raise _no_answer(said, f"HTTP {response.status} {words}")
+        return response.body
+
+    note_lent_key(site, "bench")
+    with site.gateways.temporary_key(sha256, id="bench", seconds=seconds):
+        yield Way(said, f"https://{domain}", probe, key, address, site.trusted)
+
+
+def _entrance(site: Site) -> tuple[str, str]:
+    """Return what clients would ask, with its address: the virtual one if there is one, else the first gateway."""
+    vip, gateway = site.fleet.file.gateway.vip, site.fleet.gateways[0]
+    return (f"vip {vip}", str(vip)) if vip else (f"gateway {gateway}", str(site.fleet.service(gateway)))
+
+
+def require_controller(asker: Asker) -> None:
+    """Raise RackwrightError where clients stand elsewhere: the load starts from here."""
+    if isinstance(asker, FromController):
+        return
+    raise RackwrightError(
+        f"the load would have to start from {asker.where}, and it starts from the controller only",
+        where="bench",
+        should="the controller should stand where clients do",
+        next="add its network to firewall.clients_from, then rackwright apply; or name a replica with --replica",
+    )
+
+
+@contextmanager
+def to_replica(site: Site, replica: Replica) -> Iterator[Way]:
+    """A way that lasts for the block: over SSH to the engine's own socket, past gateways and host proxy."""
+    from rackwright.remote import forwarded
+
+    said, socket = f"replica {replica.address}", unit_of(site, replica).socket
+    connection = site.remote.connection(replica.host)
+    words = f"curl -q -sS --noproxy '*' -m 120 --unix-socket {quote(socket)} -H 'Content-Type: application/json'"
+
+    def probe(body: str) -> str:
+        answer = connection.run(f"{words} --data @- http://engine{_PATH}", stdin=body, timeout=130)
+        if not answer.ok:
+            raise _no_answer(said, " ".join(answer.last_lines(1)))
+        return answer.stdout
+
+    with forwarded(target(site.fleet, replica.host), socket) as local:
+        yield Way(said, "http://engine", probe, socket=local)
+
+
+def _no_answer(said: str, words: str) -> ProofError:
+    return ProofError(f"doesn't answer: {words}", where=said, next="rackwright status")
+
+
+def prompt_tokens(answer: str, said: str) -> int:
+    """Given a completion, return how many tokens the engine counted for its prompt. Raise ProofError if it didn't."""
+    try:
+        return int(json.loads(answer)["usage"]["prompt_tokens"])
+    except (ValueError, LookupError, TypeError):
+        raise _no_answer(said, " ".join(answer.split())[:200] or "nothing") from None
+
+
+def replica_named(site: Site, model: str, written: str) -> Replica:
+    """Given HOST/MODEL@N, return that replica of the model. Raise UsageError if it has none of that name."""
+    replicas = site.fleet.replicas_of(model)
+    for replica in replicas:
+        if replica.address == written:
+            return replica
+    listed = ", ".join(replica.address for replica in replicas) or "none in service"
+    raise UsageError(f"{model} has no such replica", where=f"--replica {written}", should=f"there are: {listed}")

@@ -1,0 +1,147 @@
+"""Which models fit where they are placed: asked of the lock and of what the hosts are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from rackwright.errors import HostError
+from rackwright.fit.asked import Asked, Room
+from rackwright.fit.fit import Fit
+from rackwright.fit.question import asked_of
+from rackwright.fleet.fleet import Fleet, Replica
+from rackwright.fleet.lock import Lock
+from rackwright.hardware.hardware import COMMAND, Hardware, parse_hardware
+from rackwright.shape.shape import ModelShape
+
+if TYPE_CHECKING:
+    from rackwright.remote import Remote
+
+TIMEOUT = 120
+"""Seconds: nvidia-smi alone takes half a minute where eight GPUs aren't kept initialised."""
+SYSTEM = 10**9
+"""Bytes of a host's memory that its system and our own programs take."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes of one host; None: not known."""
+
+    gpu: int | None = None
+    """Of the smallest of its GPUs: any of them may become a replica's."""
+    ram: int | None = None
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What stands in for what the fleet file says; None: nothing."""
+
+    context: int | None = None
+    parallel: int | None = None
+
+
+AS_WRITTEN = Overrides()
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Replicas of one model that are alike: as many GPUs of the same memory each."""
+
+    model: str
+    replicas: tuple[str, ...]
+    """Their addresses, HOST/MODEL@N."""
+    gpus: int
+    """Of each, on each of its hosts; 0: they run on the processor."""
+    fit: Fit | None
+    """None: it can't be told, see `doubt`."""
+    doubt: str | None = None
+    """Why it can't be told whether they fit, with what would help; None: it can."""
+
+    def is_like(self, other: Placed) -> bool:
+        return replace(self, replicas=other.replicas) == other
+
+
+def ask(remote: Remote, hosts: tuple[str, ...]) -> tuple[dict[str, Memory], dict[str, str]]:
+    """Ask hosts what they are made of; return the memory of each, and why those that couldn't be asked couldn't."""
+    memories: dict[str, Memory] = {}
+    unreachable: dict[str, str] = {}
+    for name, answer in remote.run_on(hosts, dict.fromkeys(hosts, COMMAND), timeout=TIMEOUT).items():
+        if isinstance(answer, HostError):
+            unreachable[name] = str(replace(answer.problems[0], where=""))
+        else:
+            memories[name] = memory_of(parse_hardware(answer.stdout))
+    return memories, unreachable
+
+
+def memory_of(hardware: Hardware) -> Memory:
+    """Return the memory of a host's GPUs, where a driver tells, and its own. A card that MIG cut is none of them."""
+    cards = hardware.report.gpus if hardware.report else ()
+    return Memory(min((card.memory for card in cards if not card.mig), default=None), hardware.memory or None)
+
+
+def fit_fleet(
+    fleet: Fleet, lock: Lock, memories: Mapping[str, Memory], *, overrides: Overrides = AS_WRITTEN
+) -> tuple[Placed, ...]:
+    """Given hosts with their memory, return how their replicas fit: alike ones once, in the fleet's order."""
+    found: list[Placed] = []
+    for host, memory in memories.items():
+        for placed in fit_host(fleet, lock, host, memory, overrides=overrides):
+            alike = next((one for one in found if one.is_like(placed)), None)
+            if alike is None:
+                found.append(placed)
+            else:
+                both = dict.fromkeys((*alike.replicas, *placed.replicas))
+                found[found.index(alike)] = replace(alike, replicas=tuple(both))
+    order = list(fleet.file.models)
+    return tuple(sorted(found, key=lambda placed: order.index(placed.model)))
+
+
+def fit_host(
+    fleet: Fleet, lock: Lock, host: str, memory: Memory, *, overrides: Overrides = AS_WRITTEN
+) -> Iterator[Placed]:
+    """Yield how each replica on this host fits, or its part of one over several hosts.
+
+    Those on the processor share its memory, in the fleet's order.
+    """
+    left = max(memory.ram - SYSTEM, 0) if memory.ram is not None else None
+    for replica in fleet.parts_on(host):
+        room = memory.gpu if replica.gpus else left
+        placed = _placed(fleet, lock, replica, room, overrides)
+        yield placed
+        if left is not None and not replica.gpus and placed.fit:
+            left = max(left - placed.fit.taken, 0)
+
+
+def _placed(fleet: Fleet, lock: Lock, replica: Replica, memory: int | None, overrides: Overrides) -> Placed:
+    shape = lock.models[replica.model].shape if replica.model in lock.models else None
+    if doubt := _doubt(shape, memory, replica):
+        return Placed(replica.model, (replica.address,), replica.gpus, None, doubt)
+    asked = _asked(fleet, replica, overrides)
+    fit = Fit(shape, asked, Room(memory, replica.gpus)) if shape and memory is not None else None
+    return Placed(replica.model, (replica.address,), replica.gpus, fit, _unknown(fit))
+
+
+def _asked(fleet: Fleet, replica: Replica, overrides: Overrides) -> Asked:
+    model = fleet.file.models[replica.model]
+    return asked_of(
+        model,
+        gpus=replica.gpus,
+        hosts=len(replica.hosts),
+        context=overrides.context,
+        parallel=overrides.parallel,
+    )
+
+
+def _doubt(shape: ModelShape | None, memory: int | None, replica: Replica) -> str | None:
+    if shape is None:
+        return "the lock has no shape of it; rackwright lock reads it"
+    if memory is None:
+        if replica.gpus:
+            return "the memory of its GPUs isn't known before a driver runs; rackwright fit --gpu tells for a card"
+        return "the host's memory isn't known; rackwright fit --ram tells for a size"
+    return None
+
+
+def _unknown(fit: Fit | None) -> str | None:
+    return fit.unknown if fit and fit.fits is None else None

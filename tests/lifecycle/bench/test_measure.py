@@ -1,0 +1,107 @@
+"""A stand-in for the tool's Python notes what it was given; the tool itself runs in tests/heavy/test_bench.py."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rackwright.errors import ProofError, RackwrightError
+from rackwright.lifecycle.bench.load import PROBES, Load
+from rackwright.lifecycle.bench.measure import DRIVER, measure, words_of
+from rackwright.lifecycle.bench.tool import Tool
+from rackwright.lifecycle.bench.way import Way
+from rackwright.values import Secret
+from tests.waiting import wait_until
+
+KEY = "rw-bench-not-to-be-seen"
+LOAD = Load(4, 70, 42, 4)
+ANSWERED = Path(__file__).parent / "written" / "answered.json"
+
+
+def stand_in(folder: Path, then: str) -> Tool:
+    """A Python that keeps its words, its environment and what it is told, then does this; $report is where to."""
+    program = folder / "python"
+    program.write_text(
+        f"""#!/bin/sh
+echo "$@" >{folder}/words
+env >{folder}/environment
+cat >{folder}/told
+report=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["report"])' {folder}/told)
+{then}
+"""
+    )
+    program.chmod(0o755)
+    return Tool(program)
+
+
+def way() -> Way:
+    return Way("gateway gate1", "https://llm.acme.internal", str, Secret(KEY), "10.0.0.9", "PEM")
+
+
+def test_the_report_is_read_and_the_key_goes_by_standard_input_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy")
+    monkeypatch.setenv("PYTHONPATH", "/elsewhere")
+    monkeypatch.setenv("OPENAI_API_KEY", "somebody's")
+    step = measure(stand_in(tmp_path, f'cat {ANSWERED} >"$report"'), way(), "assistant", LOAD, 30)
+    assert (step.answered, step.rate) == (70, 4)
+    assert (tmp_path / "words").read_text().split() == ["-I", str(DRIVER)]
+    environment = (tmp_path / "environment").read_text()
+    assert KEY in (tmp_path / "told").read_text()
+    assert KEY not in environment
+    assert not {"HTTPS_PROXY", "PYTHONPATH", "OPENAI_API_KEY"} & {
+        line.split("=")[0] for line in environment.split("\n")
+    }
+    assert "HF_HUB_OFFLINE=1" in environment
+
+
+def test_the_tool_is_told_the_load_and_whom_to_trust(tmp_path):
+    measure(stand_in(tmp_path, f'cat {ANSWERED} >"$report"'), way(), "assistant", LOAD, 30)
+    told = json.loads((tmp_path / "told").read_text())
+    spec, rows = told["spec"], told["spec"]["data"][0]["data"]
+    assert told["way"] == {"address": "10.0.0.9", "authority": "PEM", "socket": ""}
+    assert spec["profile"] == {"kind": "constant", "rate": [4]}
+    assert spec["constraints"][0] == {"kind": "max_requests", "count": 70}
+    assert (spec["backend"]["target"], spec["backend"]["model"]) == ("https://llm.acme.internal", "assistant")
+    assert spec["backend"]["verify"] is True
+    assert rows["output_tokens_count"] == [4] * 70
+    assert {len(prompt.split()) for prompt in rows["prompt"]} == {30}
+    assert len(set(rows["prompt"])) == 70
+
+
+def test_a_tool_that_fails_is_named_with_its_last_words_and_no_key(tmp_path):
+    tool = stand_in(tmp_path, "echo 'No module named guidellm' >&2; exit 1")
+    with pytest.raises(RackwrightError, match=r"guidellm 0\.8\.1: failed:\n    No module named guidellm") as error:
+        measure(tool, way(), "assistant", LOAD, 30)
+    assert KEY not in str(error.value)
+
+
+def test_nothing_of_the_tool_goes_on_after_it(tmp_path):
+    tool = stand_in(tmp_path, f'sleep 1000 & echo $! >{tmp_path}/worker; cat {ANSWERED} >"$report"')
+    measure(tool, way(), "assistant", LOAD, 30)
+    worker = Path("/proc", (tmp_path / "worker").read_text().strip(), "stat")
+    wait_until(lambda: _ended(worker))
+
+
+def _ended(stat: Path) -> bool:
+    try:
+        return stat.read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def test_the_engine_itself_says_how_long_a_prompt_is():
+    def probe(body: str) -> str:
+        asked = json.loads(body)
+        assert (asked["model"], asked["max_tokens"]) == ("assistant", 1)
+        return json.dumps({"usage": {"prompt_tokens": 30 + 2 * len(asked["messages"][0]["content"].split())}})
+
+    assert words_of(Way("gateway gate1", "", probe), "assistant", Load(1, 1, 130, 1)) == 50
+    assert PROBES[0] < 50 < PROBES[1]
+
+
+@pytest.mark.parametrize("answer", ["", "{}", '{"error": "no"}', '{"usage": null}'])
+def test_an_answer_that_counts_nothing_proves_nothing(answer):
+    with pytest.raises(ProofError, match="gateway gate1: doesn't answer"):
+        words_of(Way("gateway gate1", "", lambda _: answer), "assistant", LOAD)
