@@ -66,6 +66,15 @@ class Member:
 
 
 @dataclass(frozen=True)
+class Adapter:
+    """What is served beside a model, from the same weights."""
+
+    name: ServedName
+    path: HostPath
+    """Its folder."""
+
+
+@dataclass(frozen=True)
 class Engine:
     """What a runtime is told of one engine."""
 
@@ -83,6 +92,12 @@ class Engine:
     """Longest time in which requests in flight may end when it is told to stop."""
     member: Member | None = None
     """None: it has its host for itself."""
+    adapters: tuple[Adapter, ...] = ()
+
+    @property
+    def answers(self) -> bool:
+        """Whether it is the one that requests come to."""
+        return self.member is None or self.member.rank == 0
 
 
 class Reach(StrEnum):

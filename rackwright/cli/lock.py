@@ -12,6 +12,7 @@ from rackwright.cli.options import Command, common_options, pass_context
 
 if TYPE_CHECKING:
     from rackwright.fleet.lock import Lock
+    from rackwright.values import File
 
 
 @click.command(cls=Command)
@@ -56,10 +57,8 @@ def _text(path: str, before: Lock | None, after: Lock) -> str:
     lines = [f"{name}: {old[name][:16] if name in old else 'new'} → {new[name][:16]}" for name in _changed(old, new)]
     lines += [f"{name}: no longer asked for" for name in old if name not in new]
     lines += [f"{name}: rackwright fit can't tell whether it fits: {why}" for name, why in _unknown(after)]
-    files = sum(len(model.files) for model in after.models.values())
-    lines.append(
-        f"{path} written: {counted(len(after.models), 'model')}, {counted(files, 'file')}, {size(_bytes(after))}"
-    )
+    files = counted(len(_files(after)), "file")
+    lines.append(f"{path} written: {counted(len(after.models), 'model')}, {files}, {size(_bytes(after))}")
     return "\n".join(lines)
 
 
@@ -78,13 +77,22 @@ def _changed(old: dict[str, str], new: dict[str, str]) -> list[str]:
 
 def _digests(lock: Lock) -> dict[str, str]:
     models = {name: model.digest for name, model in lock.models.items()}
+    adapters = {
+        f"adapter {served} of {name}": adapter.digest
+        for name, model in lock.models.items()
+        for served, adapter in model.adapters.items()
+    }
     runtimes = {name: runtime.digest for name, runtime in lock.runtimes.items()}
     drivers = {
         f"driver {driver.version} with kernel {driver.kernel} of {', '.join(driver.hosts)}": driver.set.digest
         for driver in lock.drivers.values()
     }
-    return models | runtimes | drivers
+    return models | adapters | runtimes | drivers
 
 
 def _bytes(lock: Lock) -> int:
-    return sum(file.size for model in lock.models.values() for file in model.files)
+    return sum(file.size for file in _files(lock))
+
+
+def _files(lock: Lock) -> list[File]:
+    return [file for model in lock.models.values() for one in model.whole for file in one.files]

@@ -81,8 +81,12 @@ def _vllm(runtime: Vllm, context: int, widths: Widths, *, on_cpu: bool) -> Asked
         eager=on_cpu or args.get("enforce-eager") is True,
         prefixes=args.get("enable-prefix-caching") is not False and args.get("no-enable-prefix-caching") is not True,
         full_windows=args.get("disable-hybrid-kv-cache-manager") is True,
-        uncertain=_uncertain(args, _VLLM, runtime.kv_cache),
+        uncertain=_uncertain(args, _VLLM, runtime.kv_cache) or _adapted(runtime),
     )
+
+
+def _adapted(runtime: Vllm) -> str | None:
+    return "what its adapters take isn't counted here" if runtime.adapters else None
 
 
 def _numbers(args: Mapping[str, object], *names: str) -> Iterable[int]:

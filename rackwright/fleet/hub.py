@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from rackwright.errors import FleetError, Problem, RackwrightError
-from rackwright.fleet.model_files import UnfitFiles, choose
+from rackwright.fleet.model_files import Choice, UnfitFiles
 from rackwright.fleet.source import HubSource
 from rackwright.fleet.web import Web, unreachable
 from rackwright.values import File, Secret
@@ -30,26 +29,26 @@ class Hub:
     web: Web
     token: Secret | None = None
 
-    def settle(self, source: HubSource, *, where: str, loads: Sequence[str]) -> tuple[str, tuple[File, ...]]:
-        """Return the commit and the files of the one model that the source asks for.
+    def settle(self, source: HubSource, *, where: str, choice: Choice) -> tuple[str, tuple[File, ...]]:
+        """Return the commit that the source asks for, and the files of it that are chosen.
 
-        Raise FleetError if there is no such repository, revision or single model, RackwrightError if the hub
-        can't be asked.
+        Raise FleetError if there is no such repository or revision, or none of its files fit, RackwrightError if
+        the hub can't be asked.
         """
-        commit, chosen = self._chosen(source, where, loads)
+        commit, chosen = self._chosen(source, where, choice)
         return commit, tuple(self._file(source, commit, item) for item in chosen)
 
-    def files(self, source: HubSource, *, where: str, loads: Sequence[str]) -> tuple[str, dict[str, int]]:
-        """Return the commit, and path → bytes of the files of that model. Raise as `settle` does."""
-        commit, chosen = self._chosen(source, where, loads)
+    def files(self, source: HubSource, *, where: str, choice: Choice) -> tuple[str, dict[str, int]]:
+        """Return the commit, and path → bytes of the chosen files. Raise as `settle` does."""
+        commit, chosen = self._chosen(source, where, choice)
         return commit, {item.rfilename: item.size or 0 for item in chosen}
 
-    def _chosen(self, source: HubSource, where: str, loads: Sequence[str]) -> tuple[str, tuple[RepoSibling, ...]]:
+    def _chosen(self, source: HubSource, where: str, choice: Choice) -> tuple[str, tuple[RepoSibling, ...]]:
         info = self._info(source, where)
         siblings = {item.rfilename: item for item in info.siblings or ()}
         sizes = {path: item.size or 0 for path, item in siblings.items()}
         try:
-            chosen = choose(sizes, source.glob, loads)
+            chosen = choice(sizes)
         except UnfitFiles as error:
             raise FleetError([Problem(where, f"{source.repository} {error}", error.should)]) from None
         return info.sha or "", tuple(siblings[path] for path in chosen)

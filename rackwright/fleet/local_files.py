@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from pathlib import Path
 
 from rackwright.errors import FleetError, Problem
-from rackwright.fleet.model_files import UnfitFiles, choose
+from rackwright.fleet.model_files import Choice, UnfitFiles
 from rackwright.fleet.web import CHUNK, Progress
 from rackwright.values import File
 
@@ -27,13 +26,13 @@ def local_file(path: Path, name: str, *, where: str, on_progress: Progress) -> F
     return File(path=name, size=done, sha256=hashed.hexdigest(), url=path.resolve().as_uri())
 
 
-def local_model(path: Path, *, where: str, loads: Sequence[str], on_progress: Progress) -> tuple[File, ...]:
-    """Given a GGUF file or a folder, return the files of the one model in it. Raise FleetError if there is none."""
+def local_model(path: Path, *, where: str, choice: Choice, on_progress: Progress) -> tuple[File, ...]:
+    """Given a file or a folder, return the files of it that are chosen. Raise FleetError if none fit."""
     folder = path if path.is_dir() else path.parent
     paths = sorted(item for item in folder.rglob("*") if item.is_file()) if path.is_dir() else [path]
     try:
         sizes = {str(item.relative_to(folder)): item.stat().st_size for item in paths}
-        chosen = choose(sizes, None, loads)
+        chosen = choice(sizes)
     except OSError as error:
         raise FleetError([Problem(where, f"{path} can't be read: {error.strerror}")]) from None
     except UnfitFiles as error:

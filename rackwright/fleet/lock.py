@@ -14,11 +14,11 @@ from rackwright.fleet.sections.models import Runtime
 from rackwright.package_set import Package, PackageSet
 from rackwright.roles.vllm.settings import Settings as Vllm
 from rackwright.shape.shape import ModelShape
-from rackwright.values import File, Name, Port, Sha256, Stored
+from rackwright.values import File, Name, Port, ServedName, Sha256, Stored
 
 
-class ModelLock(Stored):
-    """A model's source, settled to files."""
+class SourceLock(Stored):
+    """A source, settled to files."""
 
     source: str
     """The question: what the fleet file asks for."""
@@ -27,8 +27,26 @@ class ModelLock(Stored):
     digest: Sha256
     """sha256 of the sorted lines `sha256 size path`, each ended by a newline."""
     files: tuple[File, ...]
+
+
+class AdapterLock(SourceLock):
+    """A LoRA adapter's source, settled to files."""
+
+    rank: int
+    """The greatest of its layers."""
+
+
+class ModelLock(SourceLock):
+    """A model's source, settled to files, and what is served beside it."""
+
     shape: Annotated[ModelShape | None, Field(exclude_if=lambda shape: shape is None)] = None
     """What follows from the files for memory; None: an older lock, or they couldn't be read by parts."""
+    adapters: Annotated[Mapping[ServedName, AdapterLock], Field(exclude_if=lambda adapters: not adapters)] = {}
+
+    @property
+    def whole(self) -> tuple[SourceLock, ...]:
+        """It and its adapters, each digest once: all that a host stores."""
+        return tuple({one.digest: one for one in (self, *self.adapters.values())}.values())
 
     @property
     def weights(self) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.lock import Lock, ModelLock, driver_of, model_digest, runtime_question
+from rackwright.fleet.lock import Lock, ModelLock, SourceLock, driver_of, model_digest, runtime_question
+from rackwright.fleet.sections.models import Model
 from rackwright.fleet.source import HubSource, parse_source
 from rackwright.fleet.stored import read_stored, write_stored
 
@@ -21,8 +22,7 @@ def read_lock(path: Path) -> Lock:
     if not path.exists():
         raise FleetError([Problem(str(path), "no lock yet", next=RUN)])
     lock = read_stored(path, "lock", Lock, restore="git checkout -- the lock, or delete it; then rackwright lock")
-    wrong = [name for name, model in lock.models.items() if model.digest != model_digest(model.files)]
-    wrong = [f"models.{name}" for name in wrong]
+    wrong = [place for place, source in _sources(lock) if source.digest != model_digest(source.files)]
     wrong += [f"drivers.{name}" for name, driver in lock.drivers.items() if name != driver.name]
     if wrong:
         raise FleetError(
@@ -52,24 +52,48 @@ def mismatches(fleet: Fleet, lock: Lock) -> tuple[Problem, ...]:
     return tuple(Problem(f"{where} {place}", what, next=RUN) for place, what in dict.fromkeys(found))
 
 
-def hub_moved(hub: str, model: ModelLock) -> bool:
-    """Say whether a model locked from a hub has URLs of another hub than this."""
-    if not isinstance(parse_source(model.source), HubSource):
+def hub_moved(hub: str, locked: SourceLock) -> bool:
+    """Say whether what was locked from a hub has URLs of another hub than this."""
+    if not isinstance(parse_source(locked.source), HubSource):
         return False
-    return any(not file.url.startswith(f"{hub.rstrip('/')}/") for file in model.files)
+    return any(not file.url.startswith(f"{hub.rstrip('/')}/") for file in locked.files)
+
+
+def _sources(lock: Lock) -> Iterator[tuple[str, SourceLock]]:
+    """Yield what was settled to a digest, with its place."""
+    for name, model in lock.models.items():
+        yield f"models.{name}", model
+        for served, adapter in model.adapters.items():
+            yield f"models.{name}.adapters.{served}", adapter
 
 
 def _models(fleet: Fleet, lock: Lock) -> Iterator[tuple[str, str]]:
     for name, model in fleet.file.models.items():
         locked = lock.models.get(name)
-        if locked is None:
-            yield f"models.{name}", "is in the fleet file only"
-        elif locked.source != model.source:
-            yield f"models.{name}.source", f"is {locked.source}, the fleet file asks for {model.source}"
-        elif hub_moved(fleet.file.site.hub, locked):
-            yield f"models.{name}.files", f"are not from {fleet.file.site.hub}, the fleet file's site.hub"
+        yield from _source(f"models.{name}", model.source, locked, fleet.file.site.hub)
+        if locked is not None:
+            yield from _adapters(f"models.{name}.adapters", model, locked, fleet.file.site.hub)
     for name in sorted(set(lock.models) - set(fleet.file.models)):
         yield f"models.{name}", "is no longer in the fleet file"
+
+
+def _adapters(place: str, model: Model, locked: ModelLock, hub: str) -> Iterator[tuple[str, str]]:
+    for served, source in model.adapters.items():
+        adapter = locked.adapters.get(served)
+        yield from _source(f"{place}.{served}", source, adapter, hub)
+        if adapter and adapter.rank > model.adapter_rank:
+            yield f"{place}.{served}.rank", f"is {adapter.rank}, above the fleet file's {model.adapter_rank}"
+    for served in sorted(set(locked.adapters) - set(model.adapters)):
+        yield f"{place}.{served}", "is no longer in the fleet file"
+
+
+def _source(place: str, asked: str, locked: SourceLock | None, hub: str) -> Iterator[tuple[str, str]]:
+    if locked is None:
+        yield place, "is in the fleet file only"
+    elif locked.source != asked:
+        yield f"{place}.source", f"is {locked.source}, the fleet file asks for {asked}"
+    elif hub_moved(hub, locked):
+        yield f"{place}.files", f"are not from {hub}, the fleet file's site.hub"
 
 
 def _runtimes(fleet: Fleet, lock: Lock) -> Iterator[tuple[str, str]]:

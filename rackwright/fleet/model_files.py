@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
+Choice = Callable[[Mapping[str, int]], tuple[str, ...]]
+"""Given path → bytes of everything there is, returns the paths to take. Raises UnfitFiles."""
 WEIGHTS = (".gguf", ".safetensors")
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".h5", ".msgpack", ".npz")
 _BESIDE = (".json", ".jinja", ".tiktoken")

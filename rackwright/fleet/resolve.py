@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import partial
 from types import MappingProxyType
 
 from rackwright.errors import FleetError, Problem
+from rackwright.fleet.adapters import CONFIG, CONFIG_LIMIT, choose_adapter, fitting_rank, rank_of
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.hub import Hub
-from rackwright.fleet.local_files import local_model
-from rackwright.fleet.lock import DriverLock, Lock, ModelLock, RuntimeLock, model_digest
+from rackwright.fleet.lock import AdapterLock, DriverLock, Lock, ModelLock, RuntimeLock, model_digest
 from rackwright.fleet.model_files import UnfitFiles, choose
 from rackwright.fleet.ports import assign_ports
-from rackwright.fleet.runtimes import Runtimes, pinned
+from rackwright.fleet.runtimes import Runtimes
 from rackwright.fleet.sections.models import Model
 from rackwright.fleet.shapes import shape_of
-from rackwright.fleet.site_files import route_from_here, site_files
-from rackwright.fleet.source import FileSource, HubSource, WebSource, parse_source
-from rackwright.fleet.web import Progress, Web, hub_endpoint, quiet
+from rackwright.fleet.site_files import site_files
+from rackwright.fleet.source import HubSource, parse_source
+from rackwright.fleet.sources import Sources
+from rackwright.fleet.web import Progress, quiet
+from rackwright.shape.shape import ModelShape
 from rackwright.values import File
 
 
@@ -40,7 +41,7 @@ def resolve_lock(
     where a server can't be asked.
     """
     site_files(fleet)
-    resolver = _Resolver(fleet, previous, upgrade, on_progress)
+    resolver = _Resolver(fleet, previous, Sources(fleet, upgrade, on_progress))
     models: dict[str, ModelLock] = {}
     problems: list[Problem] = []
     for name in fleet.file.models:
@@ -67,39 +68,60 @@ def resolve_lock(
 class _Resolver:
     fleet: Fleet
     previous: Lock | None
-    upgrade: bool
-    on_progress: Progress
-
-    @cached_property
-    def web(self) -> Web:
-        return Web(route_from_here(self.fleet), self.on_progress)
-
-    @cached_property
-    def endpoint(self) -> str:
-        try:
-            return hub_endpoint(self.fleet.file.site.hub)
-        except ValueError as error:
-            raise FleetError([Problem(f"{self.fleet.path} site.hub", "can't be used", str(error))]) from None
-
-    @cached_property
-    def hub(self) -> Hub:
-        from rackwright.fleet.secrets import hub_token
-
-        return Hub(self.endpoint, self.web, hub_token(self.fleet))
+    sources: Sources
 
     def model(self, name: str) -> ModelLock:
-        asked = self.fleet.file.models[name]
-        source = parse_source(asked.source)
+        asked, where = self.fleet.file.models[name], f"{self.fleet.path} models.{name}"
         kept = self.previous.models.get(name) if self.previous else None
-        if kept and kept.source == asked.source and (isinstance(source, WebSource) or not self.upgrade):
-            return self._with_shape(source, self._rebased(source, kept))
-        revision, files = self._answer(source, asked, f"{self.fleet.path} models.{name}.source")
-        answer = ModelLock(source=asked.source, revision=revision, digest=model_digest(files), files=files)
-        return self._with_shape(source, answer)
+        source = parse_source(asked.source)
+        glob = source.glob if isinstance(source, HubSource) else None
+        choice = partial(choose, glob=glob, loads=asked.runtime.loads)
+        revision, files = self.sources.settle(asked.source, kept, choice, f"{where}.source")
+        return ModelLock(
+            source=asked.source,
+            revision=revision,
+            digest=model_digest(files),
+            files=files,
+            shape=self._shape(source, files, kept),
+            adapters=self._adapters(asked, kept.adapters if kept else {}, f"{where}.runtime.adapters"),
+        )
+
+    def _shape(self, source: object, files: tuple[File, ...], kept: ModelLock | None) -> ModelShape | None:
+        """That of the lock so far while the files are the same, but where it had none."""
+        if kept and kept.shape is not None and kept.digest == model_digest(files):
+            return kept.shape
+        token = self.sources.hub.token if isinstance(source, HubSource) else None
+        return shape_of(files, self.sources.web, token)
+
+    def _adapters(self, asked: Model, kept: Mapping[str, AdapterLock], where: str) -> dict[str, AdapterLock]:
+        adapters: dict[str, AdapterLock] = {}
+        problems: list[Problem] = []
+        for served, source in asked.adapters.items():
+            try:
+                adapters[served] = adapter = self._adapter(source, kept.get(served), f"{where}.{served}")
+                _require_rank(adapter.rank, asked.adapter_rank, f"{where}.{served}")
+            except FleetError as error:
+                problems += error.problems
+        if problems:
+            raise FleetError(problems)
+        return adapters
+
+    def _adapter(self, source: str, kept: AdapterLock | None, where: str) -> AdapterLock:
+        revision, files = self.sources.settle(source, kept, choose_adapter, where)
+        digest = model_digest(files)
+        rank = kept.rank if kept and kept.digest == digest else self._rank(source, files, where)
+        return AdapterLock(source=source, revision=revision, digest=digest, files=files, rank=rank)
+
+    def _rank(self, source: str, files: tuple[File, ...], where: str) -> int:
+        (config,) = (file for file in files if file.path == CONFIG)
+        try:
+            return rank_of(self.sources.content(config, CONFIG_LIMIT, where))
+        except UnfitFiles as error:
+            raise FleetError([Problem(where, f"{source} {error}", error.should)]) from None
 
     def runtimes(self) -> dict[str, RuntimeLock]:
         locked: dict[str, RuntimeLock] = {}
-        runtimes = Runtimes(self.fleet, lambda: self.web, self.upgrade)
+        runtimes = Runtimes(self.fleet, lambda: self.sources.web, self.sources.upgrade)
         for name, model in self.fleet.file.models.items():
             runtime, where = model.runtime, f"{self.fleet.path} models.{name}.runtime"
             key = runtime.key
@@ -111,36 +133,9 @@ class _Resolver:
                 raise FleetError([Problem(f"{where}.build", what, "the same build, or another version")])
         return locked
 
-    def _rebased(self, source: object, kept: ModelLock) -> ModelLock:
-        """The same commit and bytes, from the hub that the fleet file names now."""
-        if not isinstance(source, HubSource) or kept.revision is None:
-            return kept
-        hub = Hub(self.endpoint, self.web)
-        files = tuple(
-            file.model_copy(update={"url": hub.url(source.repository, kept.revision, file.path)})
-            for file in kept.files
-        )
-        return kept.model_copy(update={"files": files})
 
-    def _with_shape(self, source: object, answer: ModelLock) -> ModelLock:
-        """The same with its shape, also where an earlier lock had none."""
-        if answer.shape is not None:
-            return answer
-        token = self.hub.token if isinstance(source, HubSource) else None
-        return answer.model_copy(update={"shape": shape_of(answer.files, self.web, token)})
-
-    def _answer(
-        self, source: HubSource | WebSource | FileSource, asked: Model, where: str
-    ) -> tuple[str | None, tuple[File, ...]]:
-        loads = asked.runtime.loads
-        if isinstance(source, HubSource):
-            return self.hub.settle(source, where=where, loads=loads)
-        if isinstance(source, FileSource):
-            path = self.fleet.at(source.path)
-            return None, local_model(path, where=where, loads=loads, on_progress=self.on_progress)
-        file = pinned(self.web, source, where)
-        try:
-            choose({file.path: file.size}, None, loads)
-        except UnfitFiles as error:
-            raise FleetError([Problem(where, f"{source.url} {error}", error.should)]) from None
-        return None, (file,)
+def _require_rank(rank: int, most: int, where: str) -> None:
+    if rank > most:
+        fitting = fitting_rank(rank)
+        should = f"write adapter_rank: {fitting}" if fitting else "an adapter of a rank that vLLM serves"
+        raise FleetError([Problem(where, f"has rank {rank}, runtime.adapter_rank is {most}", should)])

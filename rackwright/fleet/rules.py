@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rackwright.fleet.draft import Draft
 from rackwright.fleet.network_rules import check_addresses, check_firewall, check_vip
-from rackwright.fleet.nodes import AnyNode, Entries, Findings, Items, Scalar, all_texts, texts
+from rackwright.fleet.nodes import AnyNode, Entries, Entry, Findings, Items, Scalar, all_texts, texts
 from rackwright.fleet.placement_rules import check_placements
 from rackwright.fleet.reword import did_you_mean
 from rackwright.fleet.sections.objectives import Objectives
@@ -90,7 +90,7 @@ def _check_in_service(draft: Draft, findings: Findings) -> None:
 def _check_served_names(root: Entries, findings: Findings) -> None:
     seen: dict[str, Scalar] = {}
     for _, model in root.maps("models"):
-        for name in texts(model.get("names")):
+        for name in (*texts(model.get("names")), *(adapter.key for adapter in _adapters(model))):
             first = seen.setdefault(name.text, name)
             if first is name:
                 continue
@@ -104,9 +104,19 @@ def _check_served_names(root: Entries, findings: Findings) -> None:
                 )
 
 
+def _adapters(model: Entries) -> tuple[Entry, ...]:
+    """Return a model's adapters, each served name with its source."""
+    below = model.get("runtime", "adapters")
+    return tuple(below.entries.values()) if isinstance(below, Entries) else ()
+
+
 def _check_sources(root: Entries, folder: Path, findings: Findings) -> None:
     for _, model in root.maps("models"):
         _check_file(model.get("source"), folder, findings, MODEL_SUFFIXES)
+        for adapter in _adapters(model):
+            path = _found(adapter.value, folder, findings)
+            if path and not path.is_dir():
+                findings.add(adapter.value, "is a file", "should be a folder, as PEFT saves an adapter")
         build = model.get("runtime", "build")
         _check_file(build, folder, findings, _BUILDS.get(_text(model.get("runtime", "kind")), ()))
         if isinstance(build, Scalar) and isinstance(_source(build), HubSource):
@@ -169,13 +179,18 @@ def _source(node: AnyNode | None) -> object:
 
 
 def _check_file(node: AnyNode | None, folder: Path, findings: Findings, suffixes: tuple[str, ...]) -> None:
-    source = _source(node)
-    if not isinstance(node, Scalar) or not isinstance(source, FileSource) or not source.path.isprintable():
-        return
-    path = _check_exists(node, source.path, folder, findings)
-    if path and path.is_file() and path.suffix.lower() not in suffixes:
+    path = _found(node, folder, findings)
+    if node and path and path.is_file() and path.suffix.lower() not in suffixes:
         kind = f"ends in '{path.suffix}'" if path.suffix else "has no suffix"
         findings.add(node, f"the file {kind}", f"should end in {' or '.join(suffixes)}")
+
+
+def _found(node: AnyNode | None, folder: Path, findings: Findings) -> Path | None:
+    """Return the file or folder that a source names; None: it names none, or none that is there."""
+    source = _source(node)
+    if not isinstance(node, Scalar) or not isinstance(source, FileSource) or not source.path.isprintable():
+        return None
+    return _check_exists(node, source.path, folder, findings)
 
 
 def _check_exists(node: Scalar, text: str, folder: Path, findings: Findings) -> Path | None:

@@ -78,20 +78,31 @@ class Web:
 
     def digest(self, url: str, *, limit: int, token: Secret | None = None) -> tuple[int, str]:
         """Read a URL once; return bytes and sha256. Raise RackwrightError on more than `limit` bytes or a failure."""
+        hashed, size = hashlib.sha256(), 0
+        for chunk in self._body(url, limit, token):
+            hashed.update(chunk)
+            size += len(chunk)
+        return size, hashed.hexdigest()
+
+    def content(self, url: str, *, limit: int, token: Secret | None = None) -> bytes:
+        """Return what is behind a URL. Raise RackwrightError on more than `limit` bytes or a failure."""
+        return b"".join(self._body(url, limit, token))
+
+    def _body(self, url: str, limit: int, token: Secret | None) -> Iterator[bytes]:
+        """Yield what is behind a URL, piece by piece, and say how far it is."""
         with self._open("GET", url, token=token) as response:
             self._require_ok(url, response)
             length = response.headers.get("Content-Length", "")
             total = int(length) if length.isdecimal() else None
-            hashed, done = hashlib.sha256(), 0
+            done = 0
             for chunk in self._chunks(url, response):
-                hashed.update(chunk)
                 done += len(chunk)
                 if done > limit:
                     raise RackwrightError(f"has more than {limit // 2**20} MiB", where=url)
                 self.on_progress(url.rsplit("/", 1)[-1], done, total)
+                yield chunk
         if total is not None and done != total:
             raise RackwrightError(f"ended after {done} of {total} bytes", where=url, next="rackwright lock")
-        return done, hashed.hexdigest()
 
     def part(self, url: str, first: int, count: int, *, token: Secret | None = None) -> bytes:
         """Return `count` bytes of a URL from `first` on. Raise RackwrightError if its server gives no parts."""

@@ -1,6 +1,7 @@
 """Writes the lab's model as safetensors, for vLLM. Run by the interpreter of the lab's vLLM, not by ours.
 
-Arguments: the GGUF file, the folder of the same model, the folder of one that is cut evenly by two.
+Arguments: the GGUF file, the folder of the same model, the folder of one that is cut evenly by two, the folder of a
+LoRA adapter of the first.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 
-def main(gguf: Path, model: Path, even: Path) -> None:
+def main(gguf: Path, model: Path, even: Path, adapter: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
     tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
     loaded = AutoModelForCausalLM.from_pretrained(str(gguf.parent), gguf_file=gguf.name, dtype=torch.bfloat16)
     write(loaded, tokenizer, model)
+    write_adapter(loaded.config, adapter)
     torch.manual_seed(0)
     # SmolLM2-135M has nine heads; tensor width 2 needs an even number. What it says is noise.
     shape = LlamaConfig(
@@ -50,5 +52,26 @@ def write(model: Any, tokenizer: Any, folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(config, indent=1, sort_keys=True))
 
 
+def write_adapter(config: Any, folder: Path) -> None:
+    """A LoRA adapter of random numbers, great enough that the model says noise with it: it shows that it is there."""
+    import torch
+    from safetensors.torch import save_file
+
+    rank, width, head = 8, config.hidden_size, config.hidden_size // config.num_attention_heads
+    outputs = {"q_proj": config.num_attention_heads * head, "v_proj": config.num_key_value_heads * head}
+    numbers = torch.Generator().manual_seed(0)
+    weights = {}
+    for layer in range(config.num_hidden_layers):
+        for name, output in outputs.items():
+            place = f"base_model.model.model.layers.{layer}.self_attn.{name}"
+            weights[f"{place}.lora_A.weight"] = torch.randn(rank, width, generator=numbers) / 10
+            weights[f"{place}.lora_B.weight"] = torch.randn(output, rank, generator=numbers) / 10
+    folder.mkdir(parents=True)
+    save_file(weights, str(folder / "adapter_model.safetensors"), metadata={"format": "pt"})
+    says = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": rank, "lora_alpha": 16, "bias": "none"}
+    says["target_modules"] = sorted(outputs)
+    (folder / "adapter_config.json").write_text(json.dumps(says, indent=1, sort_keys=True))
+
+
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:4]))
+    main(*map(Path, sys.argv[1:5]))

@@ -34,6 +34,8 @@ class VllmArtefacts:
     """SmolLM2-135M-Instruct, bfloat16: a folder as a hub's repository."""
     even: Path
     """A model of four heads that says noise, for what must be cut evenly."""
+    adapter: Path
+    """A LoRA adapter of the model, rank 8; with it the model says noise."""
     interpreter: Path
     """Prefix of a CPython 3.11 on this machine."""
 
@@ -54,7 +56,7 @@ def ensure(say: Callable[[str], None]) -> VllmArtefacts:
                 _make(folder / "made", interpreter, gguf.path, say)
                 (folder / "made").replace(root)
         _name_it(root / "wheels")
-    return VllmArtefacts(root / "wheels", root / "model", root / "even", interpreter)
+    return VllmArtefacts(root / "wheels", root / "model", root / "even", root / "adapter", interpreter)
 
 
 def _digest() -> str:
@@ -85,7 +87,7 @@ def _make(folder: Path, interpreter: Path, gguf: Path, say: Callable[[str], None
     own = str(folder / "venv" / "bin" / "python")
     install = [own, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-compile"]
     _run([*install, *map(str, [*wheels.glob("*.whl"), *extra.glob("*.whl")])])
-    _run([own, str(_HERE / "convert.py"), str(gguf), str(folder / "model"), str(folder / "even")])
+    _run([own, str(_HERE / "convert.py"), str(gguf), *(str(folder / name) for name in ("model", "even", "adapter"))])
     for name in ("venv", "extra"):
         shutil.rmtree(folder / name)
 

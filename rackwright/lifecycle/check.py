@@ -204,8 +204,10 @@ def _sources(model: HostModel) -> tuple[Asked, ...]:
 
 def _servers(fleet: Fleet, lock: Lock) -> tuple[Asked, ...]:
     """What weights and runtimes come from."""
-    hub = any(isinstance(parse_source(model.source), HubSource) for model in fleet.file.models.values())
-    locked = [file.url for model in lock.models.values() for file in model.files if not model.revision]
+    sources = [source for model in fleet.file.models.values() for source in (model.source, *model.adapters.values())]
+    hub = any(isinstance(parse_source(source), HubSource) for source in sources)
+    stored = [one for model in lock.models.values() for one in model.whole]
+    locked = [file.url for one in stored for file in one.files if not one.revision]
     locked += [file.url for runtime in lock.runtimes.values() for file in runtime.files]
     servers = {f"https://{urlsplit(url).netloc}" for url in locked if url.startswith("https:")}
     asked = [Asked(fleet.file.site.hub.rstrip("/"), "site.hub")] if hub else []

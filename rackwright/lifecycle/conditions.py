@@ -194,8 +194,9 @@ def _disk(host: str, store: ModelStore, answers: Answers) -> Condition:
 
 
 def _memory(model: HostModel, store: ModelStore, answers: Answers) -> Condition:
-    sizes = {entry.name: entry.size for entry in store.models}
-    need = sum(sizes[replica.model] for replica in model.replicas if replica.gpus == 0)
+    on_cpu = [replica.model for replica in model.replicas if replica.gpus == 0]
+    # A model's adapters are entries of its name, too.
+    need = sum(entry.size * on_cpu.count(entry.name) for entry in store.models)
     have = answers.number("memory")
     found = f"{have / 1e9:.1f} GB, {need / 1e9:.1f} GB of weights on the CPU"
     state = State.OK if have > need * 1.2 else State.FAILED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,6 +77,7 @@ def _remote(
     source: HubSource | WebSource, fleet: Fleet | None, where: str, loads: tuple[str, ...]
 ) -> tuple[ModelShape, tuple[str, ...]]:
     from rackwright.fleet.hub import Hub
+    from rackwright.fleet.model_files import choose
     from rackwright.fleet.secrets import hub_token
     from rackwright.fleet.sections.site import Site
     from rackwright.fleet.shapes import read_remote
@@ -89,6 +91,6 @@ def _remote(
         return read_remote({name: (source.url, web.size(source.url))}, web, None), (name,)
     token = hub_token(fleet) if fleet else None
     hub = Hub(hub_endpoint(fleet.file.site.hub if fleet else Site().hub), web, token)
-    commit, sizes = hub.files(source, where=where, loads=loads)
+    commit, sizes = hub.files(source, where=where, choice=partial(choose, glob=source.glob, loads=loads))
     found = {path: (hub.url(source.repository, commit, path), size) for path, size in sizes.items()}
     return read_remote(found, web, token), tuple(sizes)

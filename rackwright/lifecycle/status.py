@@ -223,7 +223,7 @@ def _replica(
     return ReplicaStatus(
         replica=replica.address,
         model=replica.model,
-        names=model.names,
+        names=model.served,
         state=state,
         reason=found.why if found else None,
         traffic=_traffic(server),

@@ -146,7 +146,7 @@ def _cases(site: Site, address: str, key: Secret) -> Iterator[_Case]:
 def _names(site: Site) -> Iterator[str]:
     """Yield every name that clients may ask for."""
     for model in site.fleet.file.models.values():
-        yield from model.names
+        yield from model.served
 
 
 def _completion(site: Site, address: str, name: str, key: Secret) -> _Case:

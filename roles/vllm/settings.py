@@ -10,13 +10,22 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from rackwright.launch import Engine, Launch, Member, Reach, Widths, even_widths
-from rackwright.values import Frozen, HostPath, Line, Shape, Size
+from rackwright.values import Frozen, HostPath, Line, ServedName, Shape, Size
 
 ArgumentName = Annotated[
     str,
     Shape("[a-z][a-z0-9-]{1,48}", "should be the argument's long name without dashes in front, like block-size"),
 ]
 VariableName = Annotated[str, Shape("[A-Z][A-Z0-9_]{0,63}", "should be the name of a variable, like VLLM_USE_V1")]
+AdapterSource = Annotated[
+    str,
+    Shape(
+        r"hf:[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*(@[A-Za-z0-9_][\w.-]*(/[A-Za-z0-9_][\w.-]*)*)?|file:.+",
+        "should be hf:OWNER/REPO[@REVISION] or file:FOLDER",
+    ),
+]
+AdapterRank = Literal[1, 8, 16, 32, 64, 128, 256, 320, 512]
+"""Those that vLLM has (vllm/config/lora.py)."""
 Width = Annotated[int, Field(ge=1, le=1024)]
 
 OWNED = frozenset(
@@ -88,6 +97,10 @@ class Settings(Frozen):
         None
     )
     """How weights are quantized while they are loaded; what the model's files say when absent."""
+    adapters: dict[ServedName, AdapterSource] = {}
+    """LoRA adapters by the names that clients ask for: what each is served from beside the model."""
+    adapter_rank: AdapterRank = 16
+    """The greatest rank that an adapter may have; each takes as much memory as one of it."""
     args: dict[ArgumentName, Line | int | float | bool] = {}
     """Further arguments of vLLM's server by their long name without dashes; true gives --NAME, false --no-NAME."""
     environment: dict[VariableName, Line] = {}
@@ -178,12 +191,13 @@ class Settings(Frozen):
         member = engine.member
         widths = self.widths(engine.gpus, len(member.addresses) if member else 1)
         yield engine.model
-        if member is None or member.rank == 0:
+        if engine.answers:
             yield from ("--uds", engine.socket, "--served-model-name", *engine.names)
         yield from ("--max-model-len", str(engine.context), "--max-num-seqs", str(self.parallel))
         yield from ("--shutdown-timeout", str(engine.stop_seconds))
         yield from ("--disable-fastapi-docs", "--disable-uvicorn-access-log", "--uvicorn-log-level", "warning")
         yield from self._memory(engine.gpus)
+        yield from self._adapted(engine)
         yield from _spread(widths, member)
         yield from () if engine.gpus else self._on_cpu(widths)
         for name, value in sorted(self.args.items()):
@@ -199,6 +213,15 @@ class Settings(Frozen):
         yield from ("--kv-cache-dtype", self.kv_cache, "--dtype", self.dtype)
         if self.quantization:
             yield from ("--quantization", self.quantization)
+
+    def _adapted(self, engine: Engine) -> Iterator[str]:
+        if not engine.adapters:
+            return
+        yield from ("--enable-lora", "--max-lora-rank", str(self.adapter_rank))
+        # Fewer would make requests for different adapters wait for one another.
+        yield from ("--max-loras", str(len(engine.adapters)))
+        if engine.answers:
+            yield from ("--lora-modules", *(f"{adapter.name}={adapter.path}" for adapter in engine.adapters))
 
     def _on_cpu(self, widths: Widths) -> Iterator[str]:
         if not {"enforce-eager", "compilation-config"} & set(self.args):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from rackwright.errors import FleetError, Problem
-from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, model_digest
+from rackwright.fleet.lock import AdapterLock, Lock, ModelLock, RuntimeLock, model_digest
 from rackwright.fleet.lock_file import read_lock
 from rackwright.lifecycle import lock as lifecycle
 from rackwright.values import File
@@ -59,6 +59,17 @@ def test_an_upgrade_shows_what_became_of_each_model(site, answers):
     old, new = (answer(digit).models["assistant"].digest[:16] for digit in "ab")
     assert f"assistant: {old} → {new}" in ran.stdout
     assert answers["asked"][-1][1] is True
+
+
+def test_an_adapter_is_told_beside_its_model_and_counts(site, answers):
+    lock = answer()
+    files = (File(path="adapter_model.safetensors", size=10**9, sha256="c" * 64, url="https://hub/a"),)
+    adapter = AdapterLock(source="hf:a/c", digest=model_digest(files), files=files, rank=8)
+    model = lock.models["assistant"].model_copy(update={"adapters": {"support": adapter}})
+    answers["lock"] = lock.model_copy(update={"models": {"assistant": model}})
+    lines = rackwright("-f", site, "lock").stdout.splitlines()
+    assert f"adapter support of assistant: new → {adapter.digest[:16]}" in lines
+    assert lines[-1].endswith("written: 1 model, 2 files, 6.0 GB")
 
 
 def test_json_has_the_digests_and_whether_anything_changed(site, answers):

@@ -39,6 +39,7 @@ def test_llama_cpp_with_args_that_change_the_cache():
 @pytest.mark.parametrize(
     ("kind", "runtime", "why"),
     [
+        ("vllm", {"adapters": {"a": "file:a"}}, "what its adapters take isn't counted here"),
         ("llama_cpp", {"args": {"n-cpu-moe": 4}}, "its args have n-cpu-moe, which isn't counted here"),
         ("llama_cpp", {"args": {"cache-type-k": "turbo4"}}, "a cache of type turbo4"),
         ("vllm", {"args": {"cpu-offload-gb": 4}}, "its args have cpu-offload-gb"),

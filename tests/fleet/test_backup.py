@@ -69,7 +69,7 @@ LOCK = Lock(
     fleet="acme",
     models={
         "assistant": ModelLock(
-            source="",
+            source="hf:acme/tiny",
             digest="0123456789abcdef" * 4,
             files=(File(path="m.gguf", size=1, sha256="a" * 64, url="file:///m.gguf"),),
         )
@@ -113,16 +113,18 @@ def test_a_rest_server_is_reached_as_the_site_says(tmp_path: Path) -> None:
 def test_weights_are_saved_where_no_source_gives_them_back(tmp_path: Path) -> None:
     (tmp_path / "m.gguf").touch()
     weights = "/srv/models/assistant/0123456789abcdef"
-    own = backup_of(fleet(tmp_path, DISK, source="file:m.gguf"), LOCK, "gpu1")
+    model = LOCK.models["assistant"].model_copy(update={"source": "file:m.gguf"})
+    lock = LOCK.model_copy(update={"models": {"assistant": model}})
+    own = backup_of(fleet(tmp_path, DISK, source="file:m.gguf"), lock, "gpu1")
     assert own is not None
     assert own.sources[-1] == weights
     assert own.must[-1] == f"{weights}/.verified"
-    for one, host in (
-        (fleet(tmp_path, DISK), "gpu1"),
-        (fleet(tmp_path, DISK, source="file:m.gguf"), "gate1"),
-        (fleet(tmp_path, DISK, source="file:m.gguf", models="no"), "gpu1"),
+    for one, locked, host in (
+        (fleet(tmp_path, DISK), LOCK, "gpu1"),
+        (fleet(tmp_path, DISK, source="file:m.gguf"), lock, "gate1"),
+        (fleet(tmp_path, DISK, source="file:m.gguf", models="no"), lock, "gpu1"),
     ):
-        settings = backup_of(one, LOCK, host)
+        settings = backup_of(one, locked, host)
         assert settings is not None
         assert weights not in settings.sources
 

@@ -6,6 +6,7 @@ import hashlib
 import logging
 import re
 import ssl
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from rackwright.fleet import runtimes, web
 from rackwright.fleet.hub import Hub
 from rackwright.fleet.lock import model_digest
 from rackwright.fleet.lock_file import mismatches, read_lock, write_lock
+from rackwright.fleet.model_files import choose
 from rackwright.fleet.resolve import resolve_lock
 from rackwright.fleet.runtimes import default_build
 from rackwright.fleet.source import HubSource
@@ -26,6 +28,8 @@ from tests.fleet.fleets import make_fleet
 from tests.gateway.certificates import Authority
 from tests.stand_in_hub import COMMIT, StandInHub
 
+GGUF = partial(choose, glob=None, loads=(".gguf",))
+SAFETENSORS = partial(choose, glob=None, loads=(".safetensors",))
 TINY = {"README.md": b"read", "config.json": b"{}", "m.gguf": b"GGUF" * 1000}
 WHOLE = {"model.safetensors": b"s" * 5000, "config.json": b'{"a": 1}', "tokenizer.json": b"{}", "x.bin": b"pickle"}
 
@@ -92,7 +96,7 @@ def test_a_file_of_the_controller_is_hashed_in_place(tmp_path, archive):
 
 
 def test_safetensors_come_with_small_files_that_are_fetched_to_be_hashed(hub):
-    commit, files = Hub(hub.url, Web()).settle(HubSource("acme/whole", "v1"), where="x", loads=(".safetensors",))
+    commit, files = Hub(hub.url, Web()).settle(HubSource("acme/whole", "v1"), where="x", choice=SAFETENSORS)
     assert commit == "1" * 40
     assert [(file.path, file.sha256) for file in files] == [
         (path, sha256(WHOLE[path])) for path in ("config.json", "model.safetensors", "tokenizer.json")
@@ -199,8 +203,8 @@ def test_a_token_goes_to_the_hub_and_into_no_log(hub, caplog):
     caplog.set_level(logging.DEBUG)
     hub.token = "hf_secret"
     with pytest.raises(FleetError, match="a private or gated one needs"):
-        Hub(hub.url, Web()).settle(HubSource("acme/whole"), where="x", loads=(".safetensors",))
-    Hub(hub.url, Web(), Secret("hf_secret")).settle(HubSource("acme/whole"), where="x", loads=(".safetensors",))
+        Hub(hub.url, Web()).settle(HubSource("acme/whole"), where="x", choice=SAFETENSORS)
+    Hub(hub.url, Web(), Secret("hf_secret")).settle(HubSource("acme/whole"), where="x", choice=SAFETENSORS)
     assert hub.tokens[1:] == ["Bearer hf_secret"] * 3
     assert "hf_secret" not in caplog.text
 
@@ -233,14 +237,14 @@ def test_what_an_operator_keeps_in_netrc_is_not_sent(hub, monkeypatch, tmp_path)
 @pytest.mark.parametrize("repository", ["acme/a--b", "acme/a..b"])
 def test_a_name_that_no_repository_can_have_is_named(hub, repository):
     with pytest.raises(FleetError, match=f"x: {re.escape(repository)} can't be a repository"):
-        Hub(hub.url, Web()).settle(HubSource(repository), where="x", loads=(".gguf",))
+        Hub(hub.url, Web()).settle(HubSource(repository), where="x", choice=GGUF)
     assert hub.asked == []
 
 
 def test_a_server_that_is_no_hub_is_named(hub):
     hub.commits["main"] = ""
     with pytest.raises(RackwrightError, match=r"127\.0\.0\.1: names no commit, so it is no model hub"):
-        Hub(hub.url, Web()).settle(HubSource("acme/tiny"), where="x", loads=(".gguf",))
+        Hub(hub.url, Web()).settle(HubSource("acme/tiny"), where="x", choice=GGUF)
 
 
 def test_a_download_that_ends_early_is_an_error(hub):
@@ -253,7 +257,7 @@ def test_a_download_that_ends_early_is_an_error(hub):
 def test_a_small_file_that_is_large_is_not_read_to_its_end(hub, monkeypatch):
     monkeypatch.setattr(hub_module, "SMALL", 4)
     with pytest.raises(RackwrightError, match="has more than"):
-        Hub(hub.url, Web()).settle(HubSource("acme/whole"), where="x", loads=(".safetensors",))
+        Hub(hub.url, Web()).settle(HubSource("acme/whole"), where="x", choice=SAFETENSORS)
 
 
 def test_an_unreachable_hub_is_named_with_what_to_check(tmp_path, archive):
@@ -271,7 +275,7 @@ def test_a_proxys_password_is_in_no_error_and_no_log(hub, caplog):
     with StandInHub({}) as gone:
         proxied = Route(proxy=gone.url.replace("http://", "http://user:pa55word@"))
     for ask in (
-        lambda web: Hub("https://hub.invalid", web).settle(HubSource("a/b"), where="x", loads=(".gguf",)),
+        lambda web: Hub("https://hub.invalid", web).settle(HubSource("a/b"), where="x", choice=GGUF),
         lambda web: web.size("https://hub.invalid/x"),
     ):
         with pytest.raises(RackwrightError) as caught:
@@ -291,10 +295,10 @@ def test_a_private_authority_is_trusted_where_the_site_names_it_and_nowhere_else
         url, source = f"{hub.url}/acme/tiny/resolve/main/config.json", HubSource("acme/tiny")
         trusting = Web(Route(ca_bundle=str(tmp_path / "ca.pem")))
         assert trusting.digest(url, limit=100) == (2, sha256(b"{}"))
-        assert Hub(hub.url, trusting).settle(source, where="x", loads=(".gguf",))[0] == COMMIT
+        assert Hub(hub.url, trusting).settle(source, where="x", choice=GGUF)[0] == COMMIT
         for ask in (
             lambda web: web.digest(url, limit=100),
-            lambda web: Hub(hub.url, web).settle(source, where="x", loads=(".gguf",)),
+            lambda web: Hub(hub.url, web).settle(source, where="x", choice=GGUF),
         ):
             with pytest.raises(RackwrightError, match="not trusted here\n  next: put its authority into") as caught:
                 ask(Web())
@@ -307,7 +311,7 @@ def test_past_the_sites_proxy_nothing_goes_through_the_environments(hub, monkeyp
         monkeypatch.setenv(variable, gone.url)
         route = Route(proxy=gone.url, no_proxy=("127.0.0.0/8",))
     assert Web(route).digest(f"{hub.url}/acme/tiny/resolve/main/config.json", limit=100)[0] == 2
-    assert Hub(hub.url, Web(route)).settle(HubSource("acme/tiny"), where="x", loads=(".gguf",))[0] == COMMIT
+    assert Hub(hub.url, Web(route)).settle(HubSource("acme/tiny"), where="x", choice=GGUF)[0] == COMMIT
 
 
 def test_a_bundle_that_is_not_good_is_named_before_anything_is_asked(tmp_path, hub, archive):

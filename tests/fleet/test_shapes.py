@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from rackwright.errors import RackwrightError
 from rackwright.fleet.lock import Lock, lock_digest
 from rackwright.fleet.lock_file import read_lock, write_lock
+from rackwright.fleet.model_files import choose
 from rackwright.fleet.resolve import resolve_lock
 from rackwright.fleet.shapes import shape_of
 from rackwright.fleet.web import Web
@@ -74,7 +76,9 @@ def test_a_hubs_safetensors_are_read_by_their_headers(hub):
     from rackwright.fleet.source import HubSource
 
     web = Web()
-    _, files = Hub(hub.url, web).settle(HubSource("acme/whole"), where="x", loads=(".safetensors",))
+    _, files = Hub(hub.url, web).settle(
+        HubSource("acme/whole"), where="x", choice=partial(choose, glob=None, loads=(".safetensors",))
+    )
     shape = shape_of(files, web, None)
     assert shape
     assert (shape.unknown, shape.weights.total, shape.weights.embedding) == (None, 2 * 262_144, 262_144)

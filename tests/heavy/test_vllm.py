@@ -29,10 +29,12 @@ def lab() -> Iterator[Lab]:
 
 @pytest.fixture(scope="module")
 def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Operator:
+    made = vllm.ensure(lambda _: None)
+    adapted = f', adapters: {{noise: "file:{made.adapter}"}}, adapter_rank: 8'
     models = f"""\
   assistant:
-    source: "file:{vllm.ensure(lambda _: None).model}"
-    runtime: {runtime()}
+    source: "file:{made.model}"
+    runtime: {runtime(adapted)}
     place: [{{on: [gpu1, gpu2], gpus: 0}}]
     names: [assistant, gpt-4o-mini]
     context: 2048
@@ -71,12 +73,15 @@ def test_every_model_answers_by_every_name_through_one_gateway(site: Operator, l
         answer = chat(site, lab, key, name)
         assert answer.status == 200, answer.text
         assert "Red" in answer.text
+    adapted = chat(site, lab, key, "noise")
+    assert adapted.status == 200, adapted.text
+    assert "Red" not in adapted.text
 
 
 def test_verify_proves_it_with_streams(site: Operator) -> None:
     said = site("verify", "--json").json
     assert said["failed"] == 0
-    assert {"assistant: a stream", "gpt-4o-mini: a completion", "small: a stream"} <= {
+    assert {"assistant: a stream", "noise: a stream", "gpt-4o-mini: a completion", "small: a stream"} <= {
         proof["what"] for proof in said["proofs"]
     }
 

@@ -20,6 +20,7 @@ from rackwright.roles.site.settings import Settings as Site
 from rackwright.route import Route
 from rackwright.values import File
 from tests.hardware.outputs import FOLDER, hardware
+from tests.roles.serving import REPLICA
 
 GATEWAY = Gateway(
     name="gate1",
@@ -123,6 +124,17 @@ def test_our_own_proxy_may_hold_the_port():
 
 def test_weights_that_are_stored_already_need_no_room():
     assert found(GOOD.replace("disk 900000000000", "disk 7000000000") + "stored " + "b" * 64)["disk"][0] is State.OK
+
+
+def test_a_models_adapter_needs_memory_beside_it_not_in_its_place():
+    adapter = StoredModel(
+        name="assistant",
+        digest="c" * 64,
+        files=(WEIGHTS.model_copy(update={"path": "a.safetensors", "size": 10**9}),),
+    )
+    store = STORE.model_copy(update={"models": (*STORE.models, adapter)})
+    state, said = found(GOOD, replace(HOST, model_store=store, replicas=(REPLICA, REPLICA)))["memory"]
+    assert (state, said) == (State.OK, "64.0 GB, 10.0 GB of weights on the CPU")
 
 
 def test_a_mirror_that_does_not_answer_is_named():

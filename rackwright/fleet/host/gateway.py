@@ -32,7 +32,7 @@ def _routed(fleet: Fleet, lock: Lock, model: str) -> RoutedModel:
     return RoutedModel(
         name=model,
         digest=lock.models[model].digest,
-        names=fleet.file.models[model].names,
+        names=fleet.file.models[model].served,
         servers=tuple(_server(fleet, lock, replica) for replica in fleet.replicas_of(model)),
     )
 

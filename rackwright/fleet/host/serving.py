@@ -9,7 +9,7 @@ from rackwright.fleet.host.members import between_hint, bond_of, member_of
 from rackwright.fleet.host.model import InstalledRuntime
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.ports import port_of
-from rackwright.launch import Engine
+from rackwright.launch import Adapter, Engine
 from rackwright.roles.bond.settings import BONDS
 from rackwright.roles.bond.settings import Settings as Bond
 from rackwright.roles.gpu_faults.settings import Settings as GpuFaults
@@ -65,8 +65,9 @@ def _model_store(fleet: Fleet, lock: Lock, host: str, replicas: tuple[Replica, .
     return ModelStore(
         root=fleet.file.hosts[host].models_at,
         models=tuple(
-            StoredModel(name=model, digest=lock.models[model].digest, files=lock.models[model].files)
+            StoredModel(name=model, digest=stored.digest, files=stored.files)
             for model in models
+            for stored in lock.models[model].whole
         ),
         hub=fleet.file.site.hub,
     )
@@ -85,12 +86,15 @@ def _unit(fleet: Fleet, lock: Lock, replica: Replica, host: str) -> ReplicaUnit:
     root = fleet.file.hosts[host].models_at
     locked = lock.models[replica.model]
     folder = folder_of(root, replica.model, locked.digest)
+    adapters = tuple(
+        Adapter(served, folder_of(root, replica.model, adapter.digest)) for served, adapter in locked.adapters.items()
+    )
     unit = ReplicaUnit(
         name=replica.name,
         model=replica.model,
         user=f"rw-{replica.model}",
         command=(),
-        readable=(folder,),
+        readable=(folder, *dict.fromkeys(adapter.path for adapter in adapters)),
         mount=root,
         stop_seconds=fleet.file.rollout.drain,
         after=GPUS_UNIT if replica.gpus and fleet.driver_of(host) else None,
@@ -105,6 +109,7 @@ def _unit(fleet: Fleet, lock: Lock, replica: Replica, host: str) -> ReplicaUnit:
             gpus=replica.gpus,
             stop_seconds=unit.stop_seconds,
             member=member_of(fleet, lock, replica, host),
+            adapters=adapters,
         )
     )
     return unit.launched(launch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field, Tag
@@ -48,3 +49,18 @@ class Model(Frozen):
     """Tokens that one request may use, prompt and answer together."""
     objectives: Objectives | None = None
     """What its service must keep to: tried by `verify --full` and `bench`."""
+
+    @property
+    def adapters(self) -> Mapping[str, str]:
+        """What is served beside it: served name → source."""
+        return self.runtime.adapters if isinstance(self.runtime, Vllm) else {}
+
+    @property
+    def adapter_rank(self) -> int:
+        """The greatest rank of an adapter; 0: its runtime has none."""
+        return self.runtime.adapter_rank if isinstance(self.runtime, Vllm) else 0
+
+    @property
+    def served(self) -> tuple[str, ...]:
+        """Every name that clients may ask for, its own first."""
+        return (*self.names, *self.adapters)

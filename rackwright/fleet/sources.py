@@ -1,0 +1,86 @@
+"""Answers what a source is: the commit and files behind hf:…, https://… or file:…"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from rackwright.errors import FleetError, Problem
+from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.hub import Hub
+from rackwright.fleet.local_files import local_model
+from rackwright.fleet.lock import SourceLock
+from rackwright.fleet.model_files import Choice, UnfitFiles
+from rackwright.fleet.runtimes import pinned
+from rackwright.fleet.site_files import route_from_here
+from rackwright.fleet.source import FileSource, HubSource, WebSource, parse_source
+from rackwright.fleet.web import Progress, Web, hub_endpoint
+from rackwright.values import File
+
+Settled = tuple[str | None, tuple[File, ...]]
+"""Commit of a hub repository, and the files."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    fleet: Fleet
+    upgrade: bool
+    on_progress: Progress
+
+    @cached_property
+    def web(self) -> Web:
+        return Web(route_from_here(self.fleet), self.on_progress)
+
+    @cached_property
+    def endpoint(self) -> str:
+        try:
+            return hub_endpoint(self.fleet.file.site.hub)
+        except ValueError as error:
+            raise FleetError([Problem(f"{self.fleet.path} site.hub", "can't be used", str(error))]) from None
+
+    @cached_property
+    def hub(self) -> Hub:
+        from rackwright.fleet.secrets import hub_token
+
+        return Hub(self.endpoint, self.web, hub_token(self.fleet))
+
+    def settle(self, text: str, kept: SourceLock | None, choice: Choice, where: str) -> Settled:
+        """Return the answer: that of `kept`, if the question is still the same. Raise FleetError where none fits."""
+        source = parse_source(text)
+        if kept and kept.source == text and (isinstance(source, WebSource) or not self.upgrade):
+            return kept.revision, self._rebased(source, kept)
+        if isinstance(source, HubSource):
+            return self.hub.settle(source, where=where, choice=choice)
+        if isinstance(source, FileSource):
+            path = self.fleet.at(source.path)
+            return None, local_model(path, where=where, choice=choice, on_progress=self.on_progress)
+        file = pinned(self.web, source, where)
+        try:
+            choice({file.path: file.size})
+        except UnfitFiles as error:
+            raise FleetError([Problem(where, f"{source.url} {error}", error.should)]) from None
+        return None, (file,)
+
+    def content(self, file: File, limit: int, where: str) -> bytes:
+        """Return a settled file's bytes. Raise FleetError or RackwrightError if it has more than the limit, or
+        can't be read."""
+        if not file.url.startswith("file:"):
+            return self.web.content(file.url, limit=limit, token=self.hub.token)
+        if file.size > limit:
+            raise FleetError([Problem(where, f"{file.path} has more than {limit // 2**20} MiB")])
+        try:
+            return Path(unquote(urlsplit(file.url).path)).read_bytes()
+        except OSError as error:
+            raise FleetError([Problem(where, f"{file.path} can't be read: {error.strerror}")]) from None
+
+    def _rebased(self, source: object, kept: SourceLock) -> tuple[File, ...]:
+        """The same commit and bytes, from the hub that the fleet file names now."""
+        if not isinstance(source, HubSource) or kept.revision is None:
+            return kept.files
+        hub = Hub(self.endpoint, self.web)
+        return tuple(
+            file.model_copy(update={"url": hub.url(source.repository, kept.revision, file.path)})
+            for file in kept.files
+        )
