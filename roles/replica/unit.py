@@ -147,8 +147,8 @@ def _memory(settings: Settings) -> str:
 def _interface(settings: Settings) -> str:
     if settings.fabric is None:
         return ""
-    # Left to themselves, gloo and NCCL take the interface of the host's name, or the first one; told of one, they take
-    # its first address. systemd makes one $ of two.
+    # Left to themselves, gloo and NCCL take the interface of the host's name, or the first one; told of one, they
+    # take its first address. systemd makes one $ of two.
     address, family = settings.fabric, "-6" if settings.fabric.version == 6 else "-4"
     steps = (
         f"set -- $$(ip -o address show to {address})",
