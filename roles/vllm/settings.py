@@ -50,6 +50,9 @@ OWNED = frozenset(
 """Arguments that the tool sets itself, or that would open an engine, run code that came with a model, or write down
 prompts; `args` naming one is refused."""
 
+_FREE = ("reasoning-parser",)
+"""Whole names that an owned one begins with."""
+
 OWNED_VARIABLES = frozenset(
     "HOME PATH LD_PRELOAD LD_AUDIT LD_LIBRARY_PATH PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED "
     "CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER VLLM_HOST_IP VLLM_PORT VLLM_API_KEY VLLM_CPU_KVCACHE_SPACE "
@@ -259,7 +262,7 @@ def _python_version(python: str) -> str:
 def _is_owned(name: str) -> bool:
     """argparse takes the beginning of a long name for the name, and each switch has a --no-… beside it."""
     name = name.removeprefix("no-")
-    return any(owned.startswith(name) for owned in OWNED)
+    return name not in _FREE and any(owned.startswith(name) for owned in OWNED)
 
 
 def _spread(widths: Widths, member: Member | None) -> Iterator[str]:
