@@ -62,8 +62,13 @@ OWNED_VARIABLES = frozenset(
     "VLLM_CONFIG_ROOT GLOO_SOCKET_IFNAME NCCL_SOCKET_IFNAME HF_TOKEN HF_HUB_OFFLINE TRANSFORMERS_OFFLINE".split()
 )
 
-_CPU_CACHE = 4 * 2**30
+CPU_CACHE = 4 * 2**30
 """Bytes. A share of a host's memory, which is vLLM's own way, would be taken by each replica on it."""
+
+
+def cpu_batch(parallel: int) -> int:
+    """Return the tokens that a replica without GPUs computes at once, where its `args` don't say."""
+    return max(256, parallel)
 
 
 class Settings(Frozen):
@@ -208,7 +213,7 @@ class Settings(Frozen):
             yield f"--{'no-' if value is False else ''}{name}" if isinstance(value, bool) else f"--{name}={value}"
 
     def _memory(self, gpus: int) -> Iterator[str]:
-        cache = self.cache if gpus else self.cache or _CPU_CACHE
+        cache = self.cache if gpus else self.cache or CPU_CACHE
         if cache:
             yield from ("--kv-cache-memory-bytes", str(cache))
         if gpus:
@@ -233,7 +238,7 @@ class Settings(Frozen):
             yield from piped if widths.pipeline > 1 else ("--enforce-eager",)
         if "max-num-batched-tokens" not in self.args:
             # The probe's counter moves once a step: a CPU needs too long for one of the default thousands.
-            yield from ("--max-num-batched-tokens", str(max(256, self.parallel)))
+            yield from ("--max-num-batched-tokens", str(cpu_batch(self.parallel)))
 
     def _environment(self, engine: Engine) -> dict[str, str]:
         member = engine.member
