@@ -18,7 +18,7 @@ quickstart: .venv/ready ## From nothing to a real answer on disposable hosts (ne
 
 test: lint types unit wheel-test molecule lab-test ## Everything: lint, types, unit tests, wheel, molecule, lab tests (needs root)
 
-test-heavy: .venv/ready ## What takes minutes: a virtual machine with its own kernel, large builds (needs root)
+test-heavy: .venv/ready ## What takes minutes: vLLM, a virtual machine with its own kernel, large builds (needs root)
 	@python -m pytest -m heavy -n 2 --dist loadfile
 
 test-fast: lint types unit ## The part without hosts, under 60 s
