@@ -143,11 +143,9 @@ class Fleet:
 
     def fabric(self, host: str) -> Address:
         """Where the other members of a replica reach the host."""
-        return self.apart(host).fabric or self._address(host)
-
-    def _address(self, host: str) -> Address:
-        # Rules see to it that members have one that is no name.
-        return parse_address(self.file.hosts[host].address)
+        settings = self.file.hosts[host]
+        # Rules see to it that members without one have an address that is no name.
+        return settings.fabric or parse_address(settings.address)
 
     def replicas_of(self, model: str) -> tuple[Replica, ...]:
         return tuple(replica for replica in self.replicas if replica.model == model)

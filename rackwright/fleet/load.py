@@ -50,12 +50,14 @@ def _replicas(file: FleetFile) -> tuple[Replica, ...]:
         counted: dict[str, int] = {}
         for placement in settings.place:
             for hosts in _placed(file, placement):
-                for _ in range(placement.replicas if all(file.hosts[host].out is None for host in hosts) else 0):
-                    # One name on all its hosts, so that logs and units speak of the same.
+                there = all(file.hosts[host].out is None for host in hosts)
+                for _ in range(placement.replicas):
+                    # One name on all its hosts, so that logs and units speak of the same; kept from others while one
+                    # of them is out, for these would be renamed.
                     number = 1 + max(counted.get(host, 0) for host in hosts)
                     counted |= dict.fromkeys(hosts, number)
                     members = hosts if len(hosts) > 1 else ()
-                    replicas.append(Replica(model, number, hosts[0], placement.gpus, members))
+                    replicas += [Replica(model, number, hosts[0], placement.gpus, members)] if there else []
     return tuple(replicas)
 
 

@@ -13,8 +13,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from pydantic import ValidationError
-
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.local_files import local_file
 from rackwright.fleet.web import Progress
@@ -24,6 +22,8 @@ from rackwright.values import File
 PLATFORM = "x86_64-manylinux_2_39"
 """Of the oldest system that hosts may have: Ubuntu 24.04 has glibc 2.39, Debian 13 has 2.41."""
 _SECONDS = 600
+_OTHER_INDEXES = ("UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_NO_INDEX")
+"""What uv would ask before the index it is told of, or in its place."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ def wheels_of_requirements(text: str, *, python: str, index: Index, where: str) 
         asked.write_text(text)
         _resolve(asked, answer, python, index, where)
         packages = tomllib.loads(answer.read_text()).get("packages", [])
-    wheels = tuple(_wheel(package, where) for package in packages)
-    hashes = set(re.findall(r"--hash=sha256:([0-9a-f]{64})", text))
+    hashes = frozenset(re.findall(r"--hash=sha256:([0-9a-f]{64})", text))
+    wheels = tuple(_wheel(package, hashes, where) for package in packages)
     if foreign := [wheel.path for wheel in wheels if hashes and wheel.sha256 not in hashes]:
         what = f"{', '.join(foreign[:3])}{', …' if len(foreign) > 3 else ''}: none of the hashes it names"
         raise FleetError([Problem(where, what, "a requirements file with the hashes of all, or of none")])
@@ -73,7 +73,7 @@ def _resolve(asked: Path, answer: Path, python: str, index: Index, where: str) -
     try:
         done = subprocess.run(
             [*command, f"--output-file={answer}", str(asked)],
-            env={**os.environ, **_environment(index.route)},
+            env=_environment(index),
             capture_output=True,
             text=True,
             check=False,
@@ -88,19 +88,22 @@ def _resolve(asked: Path, answer: Path, python: str, index: Index, where: str) -
         raise FleetError([Problem(where, what, "a version that the package index has as wheels for it")])
 
 
-def _environment(route: Route) -> dict[str, str]:
+def _environment(index: Index) -> dict[str, str]:
+    # The fleet file's index answers alike on every machine.
+    mine = {name: value for name, value in os.environ.items() if not (index.url and name in _OTHER_INDEXES)}
+    route = index.route
     proxied = {"ALL_PROXY": route.proxy, "NO_PROXY": ",".join(route.no_proxy)} if route.proxy else {}
-    return {**proxied, **({"SSL_CERT_FILE": route.ca_bundle} if route.ca_bundle else {})}
+    return {**mine, **proxied, **({"SSL_CERT_FILE": route.ca_bundle} if route.ca_bundle else {})}
 
 
-def _wheel(package: Mapping[str, Any], where: str) -> File:
-    """Return one wheel of a package, as PEP 751 has it: of several that fit, the one for this kind of machine."""
-    wheels = sorted(package.get("wheels", ()), key=_rank)
+def _wheel(package: Mapping[str, Any], hashes: frozenset[str], where: str) -> File:
+    """Return one wheel of a package, as PEP 751 has it: of several that fit one whose hash is named, then the one for
+    this kind of machine."""
     try:
-        chosen = wheels[-1]
+        chosen = max(package["wheels"], key=lambda wheel: (wheel["hashes"]["sha256"] in hashes, *_rank(wheel)))
         url = chosen["url"]
         return File(path=_name(url), size=chosen["size"], sha256=chosen["hashes"]["sha256"], url=url)
-    except (LookupError, ValidationError):
+    except (LookupError, ValueError):
         what = f"{package.get('name')} {package.get('version', '')} has no wheel with a size and a sha256"
         raise FleetError([Problem(where, what, "a package index that tells them, or a folder of wheels")]) from None
 

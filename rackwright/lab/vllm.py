@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,7 @@ def ensure(say: Callable[[str], None]) -> VllmArtefacts:
             with paths.scratch("vllm") as folder:
                 _make(folder / "made", interpreter, gguf.path, say)
                 (folder / "made").replace(root)
+        _name_it(root / "wheels")
     return VllmArtefacts(root / "wheels", root / "model", root / "even", root / "adapter", interpreter)
 
 
@@ -88,6 +90,24 @@ def _make(folder: Path, interpreter: Path, gguf: Path, say: Callable[[str], None
     _run([own, str(_HERE / "convert.py"), str(gguf), *(str(folder / name) for name in ("model", "even", "adapter"))])
     for name in ("venv", "extra"):
         shutil.rmtree(folder / name)
+
+
+def _name_it(wheels: Path) -> None:
+    """Afterwards a wheel without code says that vLLM is there: its command asks for it by that name alone."""
+    made = wheels / f"vllm-{VERSION}+cpu-py3-none-any.whl"
+    if made.exists():
+        return
+    about = f"vllm-{VERSION}+cpu.dist-info"
+    files = {
+        f"{about}/METADATA": f"Metadata-Version: 2.1\nName: vllm\nVersion: {VERSION}+cpu\n",
+        f"{about}/WHEEL": "Wheel-Version: 1.0\nGenerator: rackwright\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    files[f"{about}/RECORD"] = "".join(f"{name},,\n" for name in (*files, f"{about}/RECORD"))
+    with paths.scratch("vllm") as folder:
+        with zipfile.ZipFile(folder / made.name, "w") as wheel:
+            for name, text in files.items():
+                wheel.writestr(zipfile.ZipInfo(name), text)
+        (folder / made.name).replace(made)
 
 
 def _run(command: list[str]) -> str:

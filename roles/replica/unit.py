@@ -147,12 +147,17 @@ def _memory(settings: Settings) -> str:
 def _interface(settings: Settings) -> str:
     if settings.fabric is None:
         return ""
-    # Left to themselves, gloo and NCCL take the interface of the host's name, or the first one.
-    find = f"set -- $$(ip -o address show to {settings.fabric})"
-    wrong = f'[ -n "$$2" ] || {{ echo no interface has {settings.fabric} >&2; exit 1; }}'
-    told = "; ".join(f"echo {name}=$$2" for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"))
-    command = f"{find}; {wrong}; {{ {told}; }} >{settings.interface_file}"
-    return f"ExecStartPre=+/bin/sh -c '{command}'\nEnvironmentFile=-{settings.interface_file}\n"
+    # Left to themselves, gloo and NCCL take the interface of the host's name, or the first one; told of one, they
+    # take its first address. systemd makes one $ of two.
+    address, family = settings.fabric, "-6" if settings.fabric.version == 6 else "-4"
+    steps = (
+        f"set -- $$(ip -o address show to {address})",
+        f'[ -n "$$2" ] || {{ echo no interface has {address} >&2; exit 1; }}',
+        f"first=$$(ip -o {family} address show dev $$2 scope global | head -n 1)",
+        f'case $$first in *" {address}/"*) ;; *) echo $$2 has another address before {address} >&2; exit 1 ;; esac',
+        f'printf "%%s=$$2\\n" GLOO_SOCKET_IFNAME NCCL_SOCKET_IFNAME >{settings.interface_file}',
+    )
+    return f"ExecStartPre=+/bin/sh -c '{'; '.join(steps)}'\nEnvironmentFile=-{settings.interface_file}\n"
 
 
 def _cache(settings: Settings) -> str:

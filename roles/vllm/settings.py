@@ -29,17 +29,17 @@ AdapterRank = Literal[1, 8, 16, 32, 64, 128, 256, 320, 512]
 Width = Annotated[int, Field(ge=1, le=1024)]
 
 OWNED = frozenset(
-    "host port uds root-path grpc grpc-port api-key ssl-keyfile ssl-certfile ssl-ca-certs ssl-cert-reqs ssl-ciphers "
-    "enable-ssl-refresh allow-credentials allowed-origins allowed-methods allowed-headers middleware "
-    "enable-offline-docs disable-fastapi-docs enable-scale-out tokens-only tool-server "
-    "model model-tag tokenizer revision tokenizer-revision code-revision hf-token hf-config-path download-dir "
-    "served-model-name trust-remote-code allowed-local-media-path allowed-media-domains "
-    "trust-request-chat-template trust-request-mm-kwargs enable-prompt-embeds enable-mm-embeds "
-    "max-model-len max-num-seqs gpu-memory-utilization device-memory-utilization kv-cache-memory-bytes "
-    "kv-cache-dtype quantization dtype enable-lora lora-modules max-lora-rank max-loras "
-    "tensor-parallel-size pipeline-parallel-size data-parallel-size data-parallel-size-local data-parallel-rank "
-    "data-parallel-start-rank data-parallel-address data-parallel-rpc-port data-parallel-backend "
-    "data-parallel-external-lb data-parallel-hybrid-lb data-parallel-multi-port-external-lb "
+    "host port uds root-path grpc grpc-port api-key ssl-keyfile ssl-certfile ssl-ca-certs ssl-cert-reqs "
+    "ssl-ciphers enable-ssl-refresh allow-credentials allowed-origins allowed-methods allowed-headers middleware "
+    "enable-offline-docs disable-fastapi-docs enable-scale-out tokens-only tool-server tool-parser-plugin "
+    "reasoning-parser-plugin model tokenizer revision tokenizer-revision code-revision hf-token hf-config-path "
+    "download-dir served-model-name trust-remote-code allowed-local-media-path allowed-media-domains "
+    "trust-request-chat-template trust-request-mm-kwargs enable-prompt-embeds enable-mm-embeds max-model-len "
+    "max-num-seqs gpu-memory-utilization device-memory-utilization kv-cache-memory-bytes kv-cache-dtype "
+    "quantization dtype enable-lora lora-modules max-lora-rank max-loras tensor-parallel-size "
+    "pipeline-parallel-size prefill-context-parallel-size data-parallel-size data-parallel-size-local "
+    "data-parallel-rank data-parallel-start-rank data-parallel-address data-parallel-rpc-port "
+    "data-parallel-backend data-parallel-external-lb data-parallel-hybrid-lb data-parallel-multi-port-external-lb "
     "data-parallel-supervisor-port api-server-count nnodes node-rank master-addr master-port headless device-ids "
     "distributed-executor-backend shutdown-timeout config disable-log-stats aggregate-engine-logging "
     "enable-log-requests enable-log-outputs enable-log-deltas max-log-len log-error-stack log-config-file "
@@ -51,10 +51,11 @@ OWNED = frozenset(
 prompts; `args` naming one is refused."""
 
 OWNED_VARIABLES = frozenset(
-    "HOME PATH LD_PRELOAD LD_LIBRARY_PATH PYTHONPATH PYTHONHOME CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER "
-    "VLLM_HOST_IP VLLM_PORT VLLM_API_KEY VLLM_CPU_KVCACHE_SPACE VLLM_SERVER_DEV_MODE VLLM_NO_USAGE_STATS "
-    "VLLM_DO_NOT_TRACK VLLM_PLUGINS VLLM_ALLOW_RUNTIME_LORA_UPDATING VLLM_DEBUG_LOG_API_SERVER_RESPONSE "
-    "VLLM_ALLOW_INSECURE_SERIALIZATION VLLM_TORCH_PROFILER_DIR VLLM_LOGGING_LEVEL VLLM_CACHE_ROOT "
+    "HOME PATH LD_PRELOAD LD_AUDIT LD_LIBRARY_PATH PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED "
+    "CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER VLLM_HOST_IP VLLM_PORT VLLM_API_KEY VLLM_CPU_KVCACHE_SPACE "
+    "VLLM_SERVER_DEV_MODE VLLM_NO_USAGE_STATS VLLM_DO_NOT_TRACK VLLM_PLUGINS VLLM_ALLOW_RUNTIME_LORA_UPDATING "
+    "VLLM_DEBUG_LOG_API_SERVER_RESPONSE VLLM_ALLOW_INSECURE_SERIALIZATION VLLM_TORCH_PROFILER_DIR "
+    "VLLM_LOGGING_LEVEL VLLM_LOGGING_CONFIG_PATH VLLM_TRACE_FUNCTION VLLM_RUST_FRONTEND_PATH VLLM_CACHE_ROOT "
     "VLLM_CONFIG_ROOT GLOO_SOCKET_IFNAME NCCL_SOCKET_IFNAME HF_TOKEN HF_HUB_OFFLINE TRANSFORMERS_OFFLINE".split()
 )
 
@@ -92,7 +93,9 @@ class Settings(Frozen):
     kv_cache: Annotated[str, Shape("[a-z0-9_]{1,32}", "should be a type like auto, fp8 or bfloat16")] = "auto"
     """Type of what the KV cache keeps."""
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
-    quantization: Annotated[str, Shape("[a-z0-9_-]{1,32}", "should be a method like fp8 or awq")] | None = None
+    quantization: Annotated[str, Shape("[a-z0-9][a-z0-9_-]{0,31}", "should be a method like fp8 or awq")] | None = (
+        None
+    )
     """How weights are quantized while they are loaded; what the model's files say when absent."""
     adapters: dict[ServedName, AdapterSource] = {}
     """LoRA adapters by the names that clients ask for: what each is served from beside the model."""
@@ -171,11 +174,12 @@ class Settings(Frozen):
     def launch(self, engine: Engine) -> Launch:
         """Return the process of one engine, or of one member of a replica over several hosts.
 
+        The server's own module takes --headless and serves nonetheless, so that the command is `vllm serve`.
         Tried with 0.32.0: every served name is answered; without --enable-log-requests the log has no prompts;
         with --shutdown-timeout what is in flight at SIGTERM ends in that time, while new requests get 500.
         """
         return Launch(
-            command=(f"{self.folder}/bin/python", "-m", "vllm.entrypoints.openai.api_server", *self._words(engine)),
+            command=(f"{self.folder}/bin/python", "-m", "vllm.entrypoints.cli.main", "serve", *self._words(engine)),
             environment=self._environment(engine),
             reach=Reach.MEMBERS if engine.member else Reach.LOOPBACK,
             member=engine.member,
@@ -186,7 +190,7 @@ class Settings(Frozen):
     def _words(self, engine: Engine) -> Iterator[str]:
         member = engine.member
         widths = self.widths(engine.gpus, len(member.addresses) if member else 1)
-        yield from ("--model", engine.model)
+        yield engine.model
         if engine.answers:
             yield from ("--uds", engine.socket, "--served-model-name", *engine.names)
         yield from ("--max-model-len", str(engine.context), "--max-num-seqs", str(self.parallel))
@@ -197,8 +201,8 @@ class Settings(Frozen):
         yield from _spread(widths, member)
         yield from () if engine.gpus else self._on_cpu(widths)
         for name, value in sorted(self.args.items()):
-            flag = f"--no-{name}" if value is False else f"--{name}"
-            yield from (flag,) if isinstance(value, bool) else (flag, str(value))
+            # One word each: as a word of its own a value that begins with dashes would be an argument.
+            yield f"--{'no-' if value is False else ''}{name}" if isinstance(value, bool) else f"--{name}={value}"
 
     def _memory(self, gpus: int) -> Iterator[str]:
         cache = self.cache if gpus else self.cache or _CPU_CACHE
@@ -261,10 +265,12 @@ def _is_owned(name: str) -> bool:
 def _spread(widths: Widths, member: Member | None) -> Iterator[str]:
     yield from ("--tensor-parallel-size", str(widths.tensor), "--pipeline-parallel-size", str(widths.pipeline))
     if widths.data > 1:
-        yield from ("--data-parallel-size", str(widths.data), "--api-server-count", "1")
+        yield from ("--data-parallel-size", str(widths.data))
+    first = member is None or member.rank == 0
+    if widths.data > 1 and first:
+        yield from ("--api-server-count", "1")
     if member is None:
         return
-    first = member.rank == 0
     if widths.data > 1:
         local = widths.data // len(member.addresses)
         yield from ("--data-parallel-size-local", str(local), "--data-parallel-address", str(member.first))

@@ -148,3 +148,56 @@ def test_a_changed_question_is_named(tmp_path, changes, message):
     assert message in str(caught.value)
     assert all(problem.next == "rackwright lock" for problem in caught.value.problems)
     assert caught.value.exit_code == ExitCode.FLEET_INVALID
+
+
+OLD = """\
+format: lock/1
+fleet: acme
+models: {}
+runtimes:
+  llama_cpp-b1:
+    build: null
+    files:
+    - path: b1.tgz
+      sha256: '%s'
+      size: 9
+      url: https://example.org/b1.tgz
+    kind: llama_cpp
+    version: b1
+ports:
+  gpu1:
+    assistant@1: 8100
+""" % ("1" * 64)  # fmt: skip
+
+
+def test_a_lock_from_before_other_runtimes_answers_and_says_the_same(tmp_path):
+    path = tmp_path / "site.lock"
+    path.write_text(OLD)
+    lock = read_lock(path)
+    runtime = lock.runtimes["llama_cpp-b1"]
+    assert (runtime.python, runtime.index) == (None, None)
+    assert not any("runtimes" in str(problem) for problem in mismatches(make_fleet(tmp_path / "site.yml"), lock))
+    written = text_of(lock, tmp_path / "again").split("\n", 3)[-1]
+    assert "python" not in written
+    assert "index" not in written
+
+
+VLLM = {"kind": "vllm", "version": "0.32.0"}
+MOVED = {
+    "build": ({"build": "file:wheels"}, {}, "build: is the project's own, the fleet file asks for file:wheels"),
+    "python": ({"python": "/usr/bin/python3.12"}, {}, "python: is 3.13, the fleet file asks for 3.12"),
+    "index": (
+        {},
+        {"package_index": "https://b.lan"},
+        "index: is None, the fleet file's site.package_index https://b",
+    ),
+}
+
+
+@pytest.mark.parametrize(("runtime", "site", "message"), MOVED.values(), ids=MOVED)
+def test_what_wheels_were_chosen_for_is_part_of_the_question(tmp_path, runtime, site, message):
+    locked = RuntimeLock(kind="vllm", version="0.32.0", python="3.13", files=(FILE,))
+    lock = make_lock(runtimes={"vllm-0.32.0": locked})
+    assert mismatches(make_fleet(tmp_path / "site.yml", runtime=VLLM), lock) == ()
+    (problem,) = mismatches(make_fleet(tmp_path / "site.yml", runtime={**VLLM, **runtime}, site=site), lock)
+    assert f"runtimes.vllm-0.32.0.{message}" in str(problem)

@@ -40,9 +40,14 @@ def models(source: str, more: str = "") -> str:
 def lab() -> Iterator[Lab]:
     with vllm_lab("members", "gate1", "gpu1", "gpu2") as lab:
         for host, address in FABRIC.items():
-            # A network of the members' own, on the same cable.
-            lab.exec(host, f"ip address add {address}/24 dev eth0")
+            plug(lab, host, address)
         yield lab
+
+
+def plug(lab: Lab, host: str, address: str) -> None:
+    """A network of the members' own: an interface apart, on the same cable."""
+    made = "ip link add link eth0 name fabric0 type macvlan mode bridge && ip link set fabric0 up"
+    lab.exec(host, f"{made} && ip address add {address}/24 dev fabric0")
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +90,7 @@ def test_a_second_apply_changes_nothing(site: Operator) -> None:
 
 
 def test_its_ports_are_open_to_members_alone_and_engines_reach_nobody_else(site: Operator, lab: Lab) -> None:
-    lab.exec("gate1", "ip address add 10.99.0.9/24 dev eth0")
+    plug(lab, "gate1", "10.99.0.9")
     assert reaches(lab, "gpu2", FABRIC["gpu1"], 28100)
     assert not reaches(lab, "gate1", FABRIC["gpu1"], 28100)
     gateway = lab.fleet().hosts["gate1"]
@@ -132,7 +137,7 @@ def test_a_lost_host_is_named_and_joins_again(site: Operator, lab: Lab) -> None:
     wait_until(lambda: replica(site)["traffic"] == "no", 30)
     assert "gpu2 doesn't answer" in str(replica(site))
     lab.start("gpu2")
-    lab.exec("gpu2", f"ip address add {FABRIC['gpu2']}/24 dev eth0 || true")
+    plug(lab, "gpu2", FABRIC["gpu2"])
     until_whole(site, lab)
 
 

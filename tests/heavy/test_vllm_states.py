@@ -122,7 +122,7 @@ def test_an_engine_that_hangs_behind_a_healthy_server_is_out_and_started_once(si
     stopped = [part.splitlines()[0] for part in threads.split("\n= ") if "State:\tT" in part]
     assert stopped, threads[:2000]
     assert all("EngineCore" in process for process in stopped)
-    assert "api_server" in threads
+    assert "vllm.entrypoints.cli.main serve" in threads
 
 
 def test_a_killed_engine_takes_its_server_along_and_comes_back_whole(site: Operator, lab: Lab) -> None:

@@ -23,8 +23,10 @@ _SETTINGS = Settings(
         Opening(port=8100, sources=("10.30.0.10",), at="service", why="gateways"),
         Opening(port=9100, why="all"),
         Opening(port=53, protocol="udp", why="names"),
+        Opening(port=40000, last=40002, sources=("10.40.0.12",), at="fabric", why="members"),
     ),
     service="10.30.0.11",
+    fabric="10.40.0.11",
 )
 
 
@@ -37,6 +39,9 @@ _SETTINGS = Settings(
         (8100, "10.20.0.7", []),
         (9100, "fd00::1", ["address", "service", "fabric"]),
         (53, "10.20.0.7", []),
+        (40001, "10.40.0.12", ["fabric"]),
+        (40001, "10.40.0.13", []),
+        (40003, "10.40.0.12", []),
     ],
 )
 def test_what_the_fleet_file_opens_depends_on_network_and_source(

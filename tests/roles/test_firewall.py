@@ -302,3 +302,20 @@ def test_who_comes_by_the_service_address_is_told_before_ssh_shuts_there() -> No
     stranger = locks_out(_APART, "10.99.0.7", "10.30.0.11")
     assert stranger is not None
     assert stranger.where == "firewall.admin_from"
+
+
+def test_a_range_of_ports_is_one_rule_and_each_of_them_is_open() -> None:
+    opening = Opening(port=32768, last=60999, sources=("10.40.0.1/32",), at="fabric", why="members")
+    assert opened(opening.model_copy(update={"at": None})) == [
+        'ip saddr { 10.40.0.1/32 } tcp dport 32768-60999 accept comment "members"'
+    ]
+    assert [port in opening.ports for port in (32767, 32768, 60999, 61000)] == [False, True, True, False]
+    assert list(Opening(port=22, why="x").ports) == [22]
+
+
+def test_what_listens_within_a_range_that_opens_does_not_close() -> None:
+    settings = Settings(openings=(Opening(port=40000, last=40002, why="members"),))
+    sockets = tuple(Socket("tcp", "0.0.0.0", port, "x", port) for port in (40001, 40003))
+    assert [found for found in (40001, 40003) if str(found) in str(closing(sockets, Filters(()), settings))] == [
+        40003
+    ]

@@ -4,12 +4,16 @@ import json
 import shlex
 import subprocess
 from hashlib import sha256
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from rackwright.launch import Engine, Launch, Member, Reach
 from rackwright.operations.facts.hardware import GpuFiles, HostHardware
 from rackwright.operations.facts.path import Found, PathState
+from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
 from rackwright.roles.replica.gpus import Device, Given, render_gpus, uuids_in
 from rackwright.roles.replica.proof import proof, proof_command
 from rackwright.roles.replica.role import gpus_of, replica
@@ -200,3 +204,89 @@ def test_what_is_no_answer_proves_nothing(output: str) -> None:
 
 def test_an_answer_with_tokens_is_a_proof() -> None:
     assert proof('{"choices":[{"message":{"content":" Red. "}}],"usage":{"completion_tokens":3}}') == "Red."
+
+
+def launched(reach: Reach, **changes: Any) -> str:
+    member = Member(1, (ip_address("10.40.0.1"), ip_address("10.40.0.2")), 28600) if reach is Reach.MEMBERS else None
+    launch = Launch(("/opt/run",), {"A": "50% of $B"}, reach, member, ("/opt/python3.11",), compiles=True)
+    return render(REPLICA.model_copy(update=changes).launched(launch))
+
+
+def test_an_engine_has_the_network_that_its_runtime_needs_and_no_other() -> None:
+    nothing, alone, together = (launched(reach) for reach in (Reach.NOTHING, Reach.LOOPBACK, Reach.MEMBERS))
+    for unit in (nothing, alone, together):
+        assert "IPAddressDeny=any\n" in unit
+    assert "RestrictAddressFamilies=AF_UNIX\n" in nothing
+    assert "IPAddressAllow" not in nothing
+    for unit in (nothing, alone):
+        assert "PrivateNetwork=yes\n" in unit
+    assert "IPAddressAllow=localhost\n" in alone
+    assert "PrivateNetwork" not in together
+    assert "IPAddressAllow=localhost 10.40.0.1 10.40.0.2\n" in together
+
+
+def test_a_member_is_told_the_interface_of_its_own_address_at_each_start() -> None:
+    unit = launched(Reach.MEMBERS)
+    assert "address show to 10.40.0.2)" in unit
+    assert unit.index("ip -o address") < unit.index("EnvironmentFile=-/run/rackwright/assistant@1/interface.env\n")
+    assert unit.index("EnvironmentFile") < unit.index("ExecStart=")
+    assert "interface.env" not in launched(Reach.LOOPBACK)
+
+
+@pytest.mark.parametrize(("there", "written"), [("2: eth1    inet 10.40.0.2/24", "eth1"), ("", None)])
+def test_the_interface_is_the_one_that_has_the_address_or_the_start_fails(
+    tmp_path: Path, there: str, written: str | None
+) -> None:
+    line = next(line for line in launched(Reach.MEMBERS).splitlines() if "ip -o address" in line)
+    script = line.partition("/bin/sh -c '")[2].removesuffix("'").replace("$$", "$")
+    script = script.replace("/run/rackwright/assistant@1/", f"{tmp_path}/")
+    (tmp_path / "ip").write_text(f"#!/bin/sh\necho '{there}'\n")
+    (tmp_path / "ip").chmod(0o755)
+    done = subprocess.run(
+        ["sh", "-c", script], env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, capture_output=True, text=True, check=False
+    )
+    if written is None:
+        assert (done.returncode, done.stderr) == (1, "no interface has 10.40.0.2\n")
+    else:
+        expected = f"GLOO_SOCKET_IFNAME={written}\nNCCL_SOCKET_IFNAME={written}\n"
+        assert (tmp_path / "interface.env").read_text() == expected
+
+
+def test_what_compiles_has_a_cache_of_its_own_that_is_its_home() -> None:
+    unit = launched(Reach.LOOPBACK)
+    assert "CacheDirectory=rackwright/assistant@1\nCacheDirectoryMode=0700\n" in unit
+    assert 'Environment="HOME=/var/cache/rackwright/assistant@1"\n' in unit
+    assert "BindPaths=/run/rackwright/assistant@1 /var/cache/rackwright/assistant@1\n" in unit
+    assert "MemoryDenyWriteExecute" not in unit
+    assert "ProcSubset" not in unit
+    assert "MemoryDenyWriteExecute=yes\n" in render(REPLICA)
+    assert "CacheDirectory" not in render(REPLICA)
+
+
+def test_several_processes_share_memory_of_their_own() -> None:
+    for reach in (Reach.LOOPBACK, Reach.MEMBERS):
+        assert "TemporaryFileSystem=/dev/shm:mode=1777\n" in launched(reach)
+        assert "TemporaryFileSystem=/dev/shm:mode=1777\n" in launched(reach, gpus=1)
+    assert "/dev/shm" not in render(REPLICA)
+
+
+def test_systemd_expands_nothing_in_a_variable() -> None:
+    assert 'Environment="A=50%% of $$B"\n' in launched(Reach.LOOPBACK)
+
+
+def test_a_runtimes_folders_can_be_read_beside_the_weights() -> None:
+    assert f"BindReadOnlyPaths=/opt/python3.11 {' '.join(REPLICA.readable)}\n" in launched(Reach.LOOPBACK)
+
+
+@pytest.mark.parametrize("gpus", [0, 2])
+def test_an_upgrade_of_rackwright_calls_no_running_llama_cpp_outdated(gpus: int) -> None:
+    # The files were written by the release before there was another runtime.
+    folder = "/srv/models/assistant/dddddddddddddddd"
+    runtime = LlamaCpp(
+        kind="llama_cpp", version="b10434", threads=4, args={"flash-attn": "on", "mlock": True, "swa-full": False}
+    )
+    after = "rackwright-gpus.service" if gpus else None
+    unit = REPLICA.model_copy(update={"readable": (folder,), "gpus": gpus, "after": after})
+    engine = Engine(f"{folder}/m.gguf", unit.socket, ("assistant", "gpt-4o-mini"), 4096, gpus, unit.stop_seconds)
+    written = Path(__file__).parent / "units" / f"llama_cpp-{'gpus' if gpus else 'cpu'}.service"
+    assert render(unit.launched(runtime.launch(engine))) == written.read_text()

@@ -12,7 +12,7 @@ from rackwright.launch import Member
 from rackwright.ports import EPHEMERAL
 from rackwright.roles.bond.settings import Peer
 from rackwright.roles.bond.settings import Settings as Bond
-from rackwright.roles.firewall.settings import Confined, Opening
+from rackwright.roles.firewall.settings import At, Confined, Opening
 from rackwright.values import Network
 
 
@@ -53,12 +53,12 @@ def openings_between(fleet: Fleet, lock: Lock, host: str) -> Iterator[Opening]:
         others = _others(fleet, replica, host)
         if not others:
             continue
-        why = f"members of {replica.address}"
-        yield Opening(port=fabric_port(lock, replica, host), sources=others, at="fabric", why=why)
+        why, at = f"members of {replica.address}", _network(fleet, host)
+        yield Opening(port=fabric_port(lock, replica, host), sources=others, at=at, why=why)
         if replica.host == host:
-            yield Opening(port=rendezvous_port(lock, replica), sources=others, at="fabric", why=why)
+            yield Opening(port=rendezvous_port(lock, replica), sources=others, at=at, why=why)
         # Tried: gloo and vLLM ask for any port; without them nothing starts, and no line says why.
-        yield Opening(port=EPHEMERAL[0], last=EPHEMERAL[1], sources=others, at="fabric", why=why)
+        yield Opening(port=EPHEMERAL[0], last=EPHEMERAL[1], sources=others, at=at, why=why)
 
 
 def confined_to_members(fleet: Fleet, host: str) -> tuple[Confined, ...]:
@@ -72,6 +72,11 @@ def confined_to_members(fleet: Fleet, host: str) -> tuple[Confined, ...]:
         Confined(user=user, peers=tuple(fleet.fabric(name) for name in dict.fromkeys(names)))
         for user, names in peers.items()
     )
+
+
+def _network(fleet: Fleet, host: str) -> At:
+    """Return under which name the packet filter knows the network of this host's `fabric` address."""
+    return "service" if fleet.fabric(host) == fleet.apart(host).service else "fabric"
 
 
 def _others(fleet: Fleet, replica: Replica, host: str) -> tuple[Network, ...]:

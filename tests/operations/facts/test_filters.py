@@ -33,5 +33,14 @@ def test_what_our_table_admits_is_read_from_its_listing() -> None:
     assert parse_filters(printed).admitted == {("udp", 68), ("tcp", 22)}
 
 
+def test_a_range_is_each_of_its_ports_and_what_a_user_may_send_is_none() -> None:
+    printed = (
+        "table inet rackwright {\n"
+        '\t\tip saddr 10.40.0.1 tcp dport 40000-40002 accept comment "members"\n'
+        '\t\tmeta skuid "rw-a" oif "lo" tcp dport 8100 accept\n'
+    )
+    assert parse_filters(printed).admitted == {("tcp", port) for port in (40000, 40001, 40002)}
+
+
 def test_without_our_table_nothing_is_known_to_be_shut() -> None:
     assert parse_filters("chain input\n").admitted is None

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import zipfile
+from importlib.metadata import PathDistribution
+from pathlib import Path
+
+import pytest
+
+from rackwright.lab import vllm
+
+
+def test_the_lab_build_is_there_by_the_name_that_its_command_asks_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vllm.paths, "cache", lambda: tmp_path / "cache")
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    vllm._name_it(wheels)
+    (made,) = wheels.iterdir()
+    first = made.read_bytes()
+    with zipfile.ZipFile(made) as archive:
+        assert all(".dist-info/" in name for name in archive.namelist())
+        about = PathDistribution(zipfile.Path(archive, f"vllm-{vllm.VERSION}+cpu.dist-info/"))  # type: ignore[arg-type]
+        # vLLM takes the CPU for its platform by this ending.
+        assert (about.metadata["Name"], about.version) == ("vllm", f"{vllm.VERSION}+cpu")
+    made.unlink()
+    vllm._name_it(wheels)
+    assert made.read_bytes() == first

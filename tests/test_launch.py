@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+
+from rackwright.launch import Launch, Reach, Widths, even_widths
+
+EVEN = [
+    # (asked for, GPUs on each of how many hosts, what follows)
+    ({}, 0, 1, Widths(1, 1, 1)),
+    ({}, 8, 1, Widths(tensor=8)),
+    ({"tensor": 2}, 8, 1, Widths(tensor=2, pipeline=4)),
+    ({"pipeline": 2}, 8, 1, Widths(tensor=4, pipeline=2)),
+    ({"data": 4}, 8, 1, Widths(tensor=2, data=4)),
+    ({"tensor": 2, "data": 2}, 8, 1, Widths(tensor=2, pipeline=2, data=2)),
+    ({}, 0, 2, Widths(pipeline=2)),
+    ({}, 8, 2, Widths(tensor=8, pipeline=2)),
+    ({"tensor": 16}, 8, 2, Widths(tensor=16)),
+    ({"tensor": 2}, 0, 2, Widths(tensor=2)),
+    ({"pipeline": 4}, 8, 2, Widths(tensor=4, pipeline=4)),
+    ({"data": 2}, 8, 2, Widths(tensor=8, data=2)),
+    ({"data": 4}, 8, 2, Widths(tensor=4, data=4)),
+    ({"data": 2, "pipeline": 2}, 8, 2, Widths(tensor=4, pipeline=2, data=2)),
+]
+
+
+@pytest.mark.parametrize(("asked", "gpus", "hosts", "widths"), EVEN)
+def test_what_is_not_asked_for_follows_and_all_gpus_have_work(
+    asked: dict[str, int], gpus: int, hosts: int, widths: Widths
+) -> None:
+    found = even_widths(**{"tensor": None, "pipeline": None, "data": None, **asked}, gpus=gpus, hosts=hosts)
+    assert found == widths
+    assert found.total == max(gpus, 1) * hosts
+
+
+UNEVEN = [
+    ({"tensor": 3}, 8, 1, "tensor 3, pipeline 2, data 1 make 6, and there are 8; should be as many as the GPUs"),
+    ({"tensor": 2, "pipeline": 2}, 8, 1, "tensor 2, pipeline 2, data 1 make 4, and there are 8; "),
+    ({"tensor": 16}, 8, 1, "and there are 8; "),
+    ({"data": 3}, 8, 1, "tensor 2, pipeline 1, data 3 make 6, and there are 8; "),
+    ({"tensor": 2}, 0, 1, "and there are 1; "),
+    ({"tensor": 8, "pipeline": 1}, 8, 2, "make 8, and there are 8 on each of 2 hosts; "),
+    ({"data": 2}, 8, 4, "data 2 doesn't come out even over 4 hosts; should be a multiple of them"),
+    ({"data": 3}, 3, 2, "data 3 doesn't come out even over 2 hosts"),
+]
+
+
+@pytest.mark.parametrize(("asked", "gpus", "hosts", "said"), UNEVEN)
+def test_work_that_does_not_come_out_even_is_refused(asked: dict[str, int], gpus: int, hosts: int, said: str) -> None:
+    with pytest.raises(ValueError, match=r"make|even") as caught:
+        even_widths(**{"tensor": None, "pipeline": None, "data": None, **asked}, gpus=gpus, hosts=hosts)
+    assert said in str(caught.value)
+
+
+def test_an_engine_has_no_network_unless_its_runtime_says_so() -> None:
+    launch = Launch(("run",))
+    assert (launch.reach, launch.compiles, launch.member) == (Reach.NOTHING, False, None)
