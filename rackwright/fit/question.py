@@ -9,6 +9,7 @@ from rackwright.fit.asked import TYPES, Asked
 from rackwright.fleet.sections.models import Model
 from rackwright.launch import Widths
 from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
+from rackwright.roles.vllm.settings import CPU_CACHE, cpu_batch
 from rackwright.roles.vllm.settings import Settings as Vllm
 
 _LLAMA_CPP = frozenset(
@@ -21,13 +22,6 @@ _VLLM = frozenset(
     "mamba-ssm-cache-dtype block-size enable-expert-parallel".split()
 )
 """Arguments that move weights or cache, bring more of them, or change what a token takes: not counted here."""
-CPU_CACHE = 4 * 2**30
-"""Bytes that roles/vllm gives a replica without GPUs, where nothing is said."""
-
-
-def cpu_batch(parallel: int) -> int:
-    """Return the tokens at once that roles/vllm gives it."""
-    return max(256, parallel)
 
 
 def asked_of(

@@ -155,7 +155,7 @@ def _interface(settings: Settings) -> str:
         f'[ -n "$$2" ] || {{ echo no interface has {address} >&2; exit 1; }}',
         f"first=$$(ip -o {family} address show dev $$2 scope global | head -n 1)",
         f'case $$first in *" {address}/"*) ;; *) echo $$2 has another address before {address} >&2; exit 1 ;; esac',
-        f'printf "%%s=$$2\\n" GLOO_SOCKET_IFNAME NCCL_SOCKET_IFNAME >{settings.interface_file}',
+        f"{{ echo GLOO_SOCKET_IFNAME=$$2; echo NCCL_SOCKET_IFNAME=$$2; }} >{settings.interface_file}",
     )
     return f"ExecStartPre=+/bin/sh -c '{'; '.join(steps)}'\nEnvironmentFile=-{settings.interface_file}\n"
 

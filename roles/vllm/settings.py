@@ -50,6 +50,9 @@ OWNED = frozenset(
 """Arguments that the tool sets itself, or that would open an engine, run code that came with a model, or write down
 prompts; `args` naming one is refused."""
 
+_FREE = ("reasoning-parser",)
+"""Whole names that an owned one begins with."""
+
 OWNED_VARIABLES = frozenset(
     "HOME PATH LD_PRELOAD LD_AUDIT LD_LIBRARY_PATH PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED "
     "CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER VLLM_HOST_IP VLLM_PORT VLLM_API_KEY VLLM_CPU_KVCACHE_SPACE "
@@ -59,8 +62,13 @@ OWNED_VARIABLES = frozenset(
     "VLLM_CONFIG_ROOT GLOO_SOCKET_IFNAME NCCL_SOCKET_IFNAME HF_TOKEN HF_HUB_OFFLINE TRANSFORMERS_OFFLINE".split()
 )
 
-_CPU_CACHE = 4 * 2**30
+CPU_CACHE = 4 * 2**30
 """Bytes. A share of a host's memory, which is vLLM's own way, would be taken by each replica on it."""
+
+
+def cpu_batch(parallel: int) -> int:
+    """Return the tokens that a replica without GPUs computes at once, where its `args` don't say."""
+    return max(256, parallel)
 
 
 class Settings(Frozen):
@@ -205,7 +213,7 @@ class Settings(Frozen):
             yield f"--{'no-' if value is False else ''}{name}" if isinstance(value, bool) else f"--{name}={value}"
 
     def _memory(self, gpus: int) -> Iterator[str]:
-        cache = self.cache if gpus else self.cache or _CPU_CACHE
+        cache = self.cache if gpus else self.cache or CPU_CACHE
         if cache:
             yield from ("--kv-cache-memory-bytes", str(cache))
         if gpus:
@@ -230,7 +238,7 @@ class Settings(Frozen):
             yield from piped if widths.pipeline > 1 else ("--enforce-eager",)
         if "max-num-batched-tokens" not in self.args:
             # The probe's counter moves once a step: a CPU needs too long for one of the default thousands.
-            yield from ("--max-num-batched-tokens", str(max(256, self.parallel)))
+            yield from ("--max-num-batched-tokens", str(cpu_batch(self.parallel)))
 
     def _environment(self, engine: Engine) -> dict[str, str]:
         member = engine.member
@@ -259,7 +267,7 @@ def _python_version(python: str) -> str:
 def _is_owned(name: str) -> bool:
     """argparse takes the beginning of a long name for the name, and each switch has a --no-… beside it."""
     name = name.removeprefix("no-")
-    return any(owned.startswith(name) for owned in OWNED)
+    return name not in _FREE and any(owned.startswith(name) for owned in OWNED)
 
 
 def _spread(widths: Widths, member: Member | None) -> Iterator[str]:

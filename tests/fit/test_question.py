@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from rackwright.fit.asked import Asked
-from rackwright.fit.question import CPU_CACHE, asked_of, cpu_batch
+from rackwright.fit.question import asked_of
 from rackwright.fleet.sections.models import Model
 from rackwright.launch import Engine, Widths
+from rackwright.roles.vllm.settings import CPU_CACHE, cpu_batch
 
 
 def model(kind: str, **runtime: Any) -> Model:

@@ -238,7 +238,7 @@ def test_the_interface_is_the_one_that_has_the_address_or_the_start_fails(
     tmp_path: Path, there: str, written: str | None
 ) -> None:
     line = next(line for line in launched(Reach.MEMBERS).splitlines() if "ip -o address" in line)
-    script = line.partition("/bin/sh -c '")[2].removesuffix("'").replace("$$", "$")
+    script = line.partition("/bin/sh -c '")[2].removesuffix("'").replace("$$", "$").replace("%%", "%")
     script = script.replace("/run/rackwright/assistant@1/", f"{tmp_path}/")
     (tmp_path / "ip").write_text(f"#!/bin/sh\necho '{there}'\n")
     (tmp_path / "ip").chmod(0o755)

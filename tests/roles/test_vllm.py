@@ -294,3 +294,9 @@ def test_a_compiler_comes_with_gpus_and_an_interpreter_apart_brings_its_own_part
     for package in ("gcc", "libc6-dev", "python3.13-dev"):
         assert re.search(rf"\b{package}\b", asked(gpus=True))
     assert "python3" not in asked(gpus=True, python="/opt/python3.11/bin/python3.11")
+
+
+def test_a_whole_name_that_an_owned_one_begins_with_is_free() -> None:
+    assert Settings(kind="vllm", version="0.32.0", args={"reasoning-parser": "qwen3"}).args
+    with pytest.raises(ValidationError, match="set by rackwright itself"):
+        Settings(kind="vllm", version="0.32.0", args={"reasoning-parser-plug": "/tmp/x.py"})
