@@ -48,6 +48,8 @@ class Settings(Frozen):
     def _not_owned(cls, args: dict[str, object]) -> dict[str, object]:
         if owned := sorted(OWNED & set(args)):
             raise ValueError(f"{', '.join(owned)}: set by rackwright itself; leave it out of args")
+        if flags := sorted(name for name, value in args.items() if str(value).startswith("--")):
+            raise ValueError(f"{', '.join(flags)}: a value can't be an argument; write that one by its own name")
         return args
 
     @property

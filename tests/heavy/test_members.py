@@ -45,7 +45,8 @@ def lab() -> Iterator[Lab]:
 
 
 def plug(lab: Lab, host: str, address: str) -> None:
-    """A network of the members' own: an interface apart, on the same cable."""
+    """A network of the members' own: an interface apart, on the same cable. The host is no router between the two."""
+    lab.exec(host, "sysctl -q -w net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0")
     made = "ip link add link eth0 name fabric0 type macvlan mode bridge && ip link set fabric0 up"
     lab.exec(host, f"{made} && ip address add {address}/24 dev fabric0")
 

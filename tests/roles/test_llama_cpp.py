@@ -34,6 +34,12 @@ def test_arguments_that_open_the_engine_or_log_prompts_are_refused(name: str) ->
         Settings(kind="llama_cpp", version="b1", args={name: True})
 
 
+def test_a_value_cannot_be_an_argument() -> None:
+    assert Settings(kind="llama_cpp", version="b1", args={"seed": -1}).args
+    with pytest.raises(ValidationError, match="mlock: a value can't be an argument"):
+        Settings(kind="llama_cpp", version="b1", args={"mlock": "--verbose"})
+
+
 def test_each_slot_gets_the_whole_context() -> None:
     engine = Engine("/m.gguf", "/run/e.sock", names=("a", "b"), context=1000, gpus=0, stop_seconds=30)
     command = RUNTIME.launch(engine).command
