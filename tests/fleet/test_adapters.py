@@ -234,6 +234,12 @@ def test_an_adapter_that_no_hub_gives_back_is_saved(folder: Path) -> None:
     assert settings.sources[-2:] == tuple(
         f"/srv/models/assistant/{digest[:16]}" for digest in (model.digest, model.adapters["support"].digest)
     )
+    from_hub = {"assistant": model.model_copy(update={"source": "hf:acme/tiny"})}
+    settings = backup_of(fleet, lock.model_copy(update={"models": from_hub}), "gpu1")
+    assert settings is not None
+    assert [source for source in settings.sources if source.startswith("/srv/models")] == [
+        f"/srv/models/assistant/{model.adapters['support'].digest[:16]}"
+    ]
 
 
 def test_a_member_that_does_not_answer_reads_adapters_but_names_none() -> None:

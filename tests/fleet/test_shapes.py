@@ -102,6 +102,18 @@ def test_an_answer_of_an_older_lock_gets_its_shape_and_stays_as_it_is(tmp_path, 
     assert hub.asked == []
 
 
+def test_other_files_have_a_shape_of_their_own(tmp_path, hub):
+    fleet = fleet_of(tmp_path, hub, "hf:acme/tiny")
+    lock = resolve_lock(fleet, None)
+    other = gguf({"general.architecture": "llama", "llama.block_count": 3}, {"a": (0, (20,))})
+    hub.repositories["acme/tiny"] = {"m.gguf": other + b"w" * 2**24}
+    upgraded = resolve_lock(fleet, lock, upgrade=True)
+    assert (lock.models["assistant"].shape.weights.total, upgraded.models["assistant"].shape.weights.total) == (
+        40,
+        80,
+    )
+
+
 def test_a_server_that_gives_no_parts_leaves_it_out_and_is_asked_again(tmp_path, hub):
     hub.ranges = False
     fleet = fleet_of(tmp_path, hub, "hf:acme/tiny")
