@@ -110,7 +110,7 @@ def test_a_member_that_is_killed_takes_it_out_and_it_comes_back_whole(site: Oper
 
 
 def test_a_member_that_is_stopped_is_named(site: Operator, lab: Lab) -> None:
-    lab.exec("gpu2", f"systemctl stop {UNIT}", timeout=90)
+    lab.exec("gpu2", f"systemctl stop {UNIT}", timeout=160)
     wait_until(lambda: replica(site)["traffic"] == "no", 30)
     assert "the engine on gpu2 doesn't run" in str(replica(site))
     lab.exec("gpu2", f"systemctl start {UNIT}")
@@ -146,7 +146,7 @@ def test_a_start_that_finds_closed_ports_names_them(site: Operator, lab: Lab) ->
     closed = f"ip saddr {FABRIC['gpu2']} tcp dport 32768-60999 drop"
     lab.exec("gpu1", f"nft insert rule inet rackwright input {closed}")
     lab.exec("gpu1", "sed -i 's/^stall=600/stall=30/' /etc/rackwright/assistant@1.loading")
-    lab.exec("gpu1", f"systemctl restart {UNIT}", timeout=90)
+    lab.exec("gpu1", f"systemctl restart {UNIT}", timeout=160)
     said = "are TCP 28600 and 32768-60999 open between gpu1 and gpu2"
     wait_until(lambda: said in lab.exec("gpu1", "journalctl -o cat -t rackwright").out, START)
     # Both are put right, by an apply as ever.

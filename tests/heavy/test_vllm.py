@@ -122,10 +122,6 @@ def test_the_runtime_is_read_only_and_has_what_the_lock_names(site: Operator, la
     folder = f"/opt/rackwright/runtimes/vllm-{vllm.VERSION}"
     assert lab.exec("gpu1", f"find {folder} -perm /222 ! -type l | head -n 3").out == ""
     assert lab.exec("gpu1", "ls /opt/rackwright/runtimes/.incoming").out == ""
-    names = lab.exec(
-        "gpu1", f"{folder}/bin/python -I -m importlib.metadata 2>/dev/null; ls {folder}/lib/python3.11"
-    ).out
-    assert "site-packages" in names
     assert not lab.exec("gpu1", f"ls -d {folder}/lib/python3.11/site-packages/pip", check=False).out
 
 
@@ -136,26 +132,24 @@ def test_the_log_has_no_prompt(site: Operator, lab: Lab) -> None:
 def test_what_is_in_flight_ends_before_the_engine_does(site: Operator, lab: Lab) -> None:
     """`--shutdown-timeout` within `TimeoutStopSec`: a drained engine that is stopped finishes what it began."""
     shown = lab.exec("gpu1", f"systemctl show -P TimeoutStopUSec {UNIT}").out.strip()
-    assert shown == "1min"
+    assert shown == "2min 30s"
     assert "--shutdown-timeout" in lab.exec("gpu1", f"systemctl cat {UNIT}").out
-    body = '{"model": "assistant", "prompt": "Once", "max_tokens": 150, "ignore_eos": true, "temperature": 0}'
+    body = '{"model": "assistant", "prompt": "Once", "max_tokens": 100, "ignore_eos": true, "temperature": 0}'
     lab.exec(
         "gpu2",
-        "systemd-run --quiet --unit=asking --property=StandardOutput=file:/root/answer curl -s --max-time 60 "
+        "systemd-run --quiet --unit=asking --property=StandardOutput=file:/root/answer curl -s --max-time 140 "
         f"-H Content-Type:application/json --unix-socket /run/rackwright/assistant@1/engine.sock -d '{body}' "
         "http://e/v1/completions",
     )
     metrics = "curl -s --unix-socket /run/rackwright/assistant@1/engine.sock http://e/metrics"
     wait_until(lambda: 'num_requests_running{engine="0",model_name="assistant"} 1.0' in lab.exec("gpu2", metrics).out)
-    lab.exec("gpu2", f"systemctl stop {UNIT}", timeout=90)
+    lab.exec("gpu2", f"systemctl stop {UNIT}", timeout=160)
     answer = json.loads(lab.exec("gpu2", "cat /root/answer").out)
-    assert answer["usage"]["completion_tokens"] == 150
+    assert answer["usage"]["completion_tokens"] == 100
     site("apply", "--yes", timeout=600)
 
 
-def test_a_killed_engine_costs_what_was_in_flight_and_comes_back_by_itself(
-    site: Operator, lab: Lab, key: str
-) -> None:
+def test_a_killed_engine_comes_back_by_itself_and_the_other_serves(site: Operator, lab: Lab, key: str) -> None:
     before = pid(lab, "gpu1")
     lab.exec("gpu1", f"kill -KILL {before}")
     # The other replica goes on serving.

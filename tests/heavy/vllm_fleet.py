@@ -30,7 +30,7 @@ models:
 {models}
 gateway: {{on: [gate1], domain: {domain}}}
 firewall: {{admin_from: [{controller}/32], clients_from: [{subnet}]}}
-rollout: {{max_unavailable: 1, drain: 30s, soak: 2s}}
+rollout: {{max_unavailable: 1, drain: 2m, soak: 2s}}
 """
 
 
