@@ -195,7 +195,7 @@ def _scanned(found: Scan) -> Proof:
 
 def _serving(site: Site) -> Iterator[Proof]:
     """Each host's replicas, as their probes find them."""
-    placed = {name: [unit.name for unit in model.replicas] for name, model in site.models.items() if model.replicas}
+    placed = {name: [probe.replica for probe in model.probes] for name, model in site.models.items() if model.probes}
     for name, answer in site.remote.run_on(placed, REPLICAS_COMMAND).items():
         if isinstance(answer, HostError):
             yield Proof(name, _SERVING, passed=False, found=answer.problems[0].what)
