@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
+from rackwright.operations import look
+from rackwright.operations.look import NO_NETWORK, SANDBOX
 from rackwright.roles.bond.settings import Settings
 
-_COMMON = """\
-ProtectSystem=strict
-ProtectHome=yes
-ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
+_ALONE = """\
 ProtectProc=invisible
 ProcSubset=pid
-PrivateDevices=yes
-DevicePolicy=closed
 PrivateTmp=yes
-KeyringMode=private
-NoNewPrivileges=yes
 CapabilityBoundingSet=
-LockPersonality=yes
-MemoryDenyWriteExecute=yes
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
-SystemCallErrorNumber=EPERM
-LogLevelMax=notice
 """
 
 
@@ -51,42 +32,18 @@ TimeoutStartSec={10 + 5 * len(settings.peers)}
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
 IPAddressDeny=any
 IPAddressAllow={peers}
-{_COMMON}"""
+{_ALONE}{SANDBOX}"""
 
 
 def timer(settings: Settings) -> str:
-    return f"""\
-# Made by rackwright: when a member of replica {settings.replica} looks at the others.
-[Unit]
-Description=rackwright bond {settings.replica}
-
-[Timer]
-OnActiveSec=0
-OnUnitInactiveSec={settings.every_seconds}s
-AccuracySec=100ms
-
-[Install]
-WantedBy=timers.target
-"""
+    why = f"when a member of replica {settings.replica} looks at the others"
+    return look.timer(why, f"rackwright bond {settings.replica}", settings.every_seconds)
 
 
 def word_socket(settings: Settings) -> str:
-    return f"""\
-# Made by rackwright: where the other members of replica {settings.replica} ask how the engine here is.
-[Unit]
-Description=rackwright word {settings.replica}
-
-[Socket]
-ListenStream={settings.own.url}
-FreeBind=yes
-Accept=yes
-MaxConnections=16
-TriggerLimitIntervalSec=0
-PollLimitIntervalSec=0
-
-[Install]
-WantedBy=sockets.target
-"""
+    why = f"where the other members of replica {settings.replica} ask how the engine here is"
+    # The address may come later than the socket, at boot.
+    return look.asked_socket(why, f"rackwright word {settings.replica}", settings.own.url, "FreeBind=yes\n")
 
 
 def word(settings: Settings) -> str:
@@ -104,8 +61,5 @@ StandardOutput=socket
 StandardError=journal
 TimeoutStartSec=5
 RuntimeMaxSec=5
-PrivateNetwork=yes
-RestrictAddressFamilies=AF_UNIX
-IPAddressDeny=any
 UMask=0077
-{_COMMON}"""
+{NO_NETWORK}{_ALONE}{SANDBOX}"""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rackwright.operations import look
+from rackwright.operations.look import SANDBOX
 from rackwright.roles.gpu_faults.settings import SCRIPT, STEM, Settings
 
 
@@ -20,47 +22,15 @@ RuntimeDirectory={STEM}
 RuntimeDirectoryPreserve=yes
 TimeoutStartSec=60
 CapabilityBoundingSet=
-ProtectSystem=strict
-ProtectHome=yes
-ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
 ProtectProc=invisible
-PrivateDevices=yes
 PrivateIPC=yes
 PrivateNetwork=yes
 PrivateTmp=yes
-DevicePolicy=closed
 IPAddressDeny=any
-KeyringMode=private
-LockPersonality=yes
-MemoryDenyWriteExecute=yes
-NoNewPrivileges=yes
 RestrictAddressFamilies=none
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
-SystemCallErrorNumber=EPERM
-LogLevelMax=notice
-"""
+{SANDBOX}"""
 
 
 def timer(settings: Settings) -> str:
-    return f"""\
-# Made by rackwright: when the kernel's log is looked at for faults of GPUs.
-[Unit]
-Description=rackwright GPU faults
-
-[Timer]
-OnActiveSec=0
-OnUnitInactiveSec={settings.every_seconds}s
-AccuracySec=100ms
-
-[Install]
-WantedBy=timers.target
-"""
+    why = "when the kernel's log is looked at for faults of GPUs"
+    return look.timer(why, "rackwright GPU faults", settings.every_seconds)

@@ -2,35 +2,10 @@
 
 from __future__ import annotations
 
+from rackwright.operations import look
+from rackwright.operations.look import NO_NETWORK, SANDBOX
 from rackwright.roles.probe.scripts import LONGEST
 from rackwright.roles.probe.settings import Settings
-
-_COMMON = """\
-ProtectSystem=strict
-ProtectHome=yes
-ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-PrivateDevices=yes
-DevicePolicy=closed
-KeyringMode=private
-PrivateNetwork=yes
-RestrictAddressFamilies=AF_UNIX
-IPAddressDeny=any
-NoNewPrivileges=yes
-LockPersonality=yes
-MemoryDenyWriteExecute=yes
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
-SystemCallErrorNumber=EPERM
-LogLevelMax=notice
-"""
 
 
 def service(settings: Settings) -> str:
@@ -51,41 +26,17 @@ TimeoutStartSec={settings.deadline_seconds * LONGEST}
 CapabilityBoundingSet=CAP_SYS_PTRACE
 ReadWritePaths=/var/lib/rackwright
 PrivateTmp=yes
-{_COMMON}"""
+{NO_NETWORK}{SANDBOX}"""
 
 
 def timer(settings: Settings) -> str:
-    return f"""\
-# Made by rackwright: when the probe looks at replica {settings.replica}.
-[Unit]
-Description=rackwright probe {settings.replica}
-
-[Timer]
-OnActiveSec=0
-OnUnitInactiveSec={settings.every_seconds}s
-AccuracySec=100ms
-
-[Install]
-WantedBy=timers.target
-"""
+    why = f"when the probe looks at replica {settings.replica}"
+    return look.timer(why, f"rackwright probe {settings.replica}", settings.every_seconds)
 
 
 def agent_socket(settings: Settings) -> str:
-    return f"""\
-# Made by rackwright: where the host proxy asks for the state of replica {settings.replica}.
-[Unit]
-Description=rackwright agent {settings.replica}
-
-[Socket]
-ListenStream=127.0.0.1:{settings.agent_port}
-Accept=yes
-MaxConnections=16
-TriggerLimitIntervalSec=0
-PollLimitIntervalSec=0
-
-[Install]
-WantedBy=sockets.target
-"""
+    why = f"where the host proxy asks for the state of replica {settings.replica}"
+    return look.asked_socket(why, f"rackwright agent {settings.replica}", f"127.0.0.1:{settings.agent_port}")
 
 
 def agent(settings: Settings) -> str:
@@ -108,4 +59,4 @@ ProtectProc=invisible
 ProcSubset=pid
 PrivateIPC=yes
 UMask=0077
-{_COMMON}"""
+{NO_NETWORK}{SANDBOX}"""
