@@ -88,6 +88,12 @@ DeviceAllow=char-nvidia-uvm rw
 DeviceAllow=char-nvidia-caps rw
 """
 
+# GPUs of several hosts speak to one another over InfiniBand or RoCE, where there is some.
+_RDMA = """\
+DeviceAllow=char-infiniband_verbs rw
+DeviceAllow=/dev/infiniband/rdma_cm rw
+"""
+
 
 def render(settings: Settings) -> str:
     """Return the unit file of this replica. A running engine whose unit had another text is outdated."""
@@ -177,7 +183,7 @@ def _sandbox(settings: Settings) -> str:
         readable.append("-/run/nvidia-persistenced")
     writable = [f"/run/{settings.runtime_directory}", *([settings.cache] if settings.compiles else [])]
     common = _SANDBOX.format(mount=settings.mount, writable=" ".join(writable), readable=" ".join(readable))
-    devices = _GPU if settings.gpus else _NO_GPU
+    devices = _GPU + (_RDMA if settings.members else "") if settings.gpus else _NO_GPU
     network = _NETWORK[settings.reach].format(members=" ".join(map(str, settings.members)))
     return network + common + devices + _memory(settings)
 

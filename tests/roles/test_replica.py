@@ -290,3 +290,8 @@ def test_an_upgrade_of_rackwright_calls_no_running_llama_cpp_outdated(gpus: int)
     engine = Engine(f"{folder}/m.gguf", unit.socket, ("assistant", "gpt-4o-mini"), 4096, gpus, unit.stop_seconds)
     written = Path(__file__).parent / "units" / f"llama_cpp-{'gpus' if gpus else 'cpu'}.service"
     assert render(unit.launched(runtime.launch(engine))) == written.read_text()
+
+
+def test_members_with_gpus_alone_have_rdma() -> None:
+    assert "DeviceAllow=char-infiniband_verbs rw\n" in launched(Reach.MEMBERS, gpus=1)
+    assert "infiniband" not in launched(Reach.MEMBERS) + launched(Reach.LOOPBACK, gpus=1)
