@@ -21,11 +21,12 @@ def main(gguf: Path, model: Path, even: Path, adapter: Path) -> None:
     write(loaded, tokenizer, model)
     write_adapter(loaded.config, adapter)
     torch.manual_seed(0)
-    # SmolLM2-135M has nine heads; tensor width 2 needs an even number. What it says is noise.
+    # SmolLM2-135M has nine heads; tensor width 2 needs an even number, and vLLM on a CPU heads of 32 or more.
+    # What it says is noise.
     shape = LlamaConfig(
         vocab_size=loaded.config.vocab_size,
-        hidden_size=64,
-        intermediate_size=128,
+        hidden_size=256,
+        intermediate_size=512,
         num_hidden_layers=4,
         num_attention_heads=4,
         num_key_value_heads=2,
