@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator
 
 from pyinfra.api.command import PyinfraCommand, QuoteString, StringCommand
@@ -14,11 +15,14 @@ from rackwright.operations.unit import UNITS
 
 _LAST = (".service", ".slice", ".target")
 """Endings of what timers, sockets and paths start: stopped after them, or it is started again."""
+_REPLICA = re.compile(r"rackwright-([a-z0-9-]+@[0-9]+)\.service")
+_CACHES = "/var/cache/rackwright"
+"""Where engines keep what they compiled, by replica."""
 
 
 @operation()
 def retired_units(*, keep: tuple[str, ...]) -> Generator[PyinfraCommand]:
-    """Afterwards every rackwright-* unit file that isn't named in `keep` is stopped, disabled and gone."""
+    """Afterwards each rackwright-* unit file that isn't in `keep` is stopped, disabled and gone, with its cache."""
     gone = [unit for unit in host.get_fact(OurUnits) if unit not in keep]
     if not gone:
         return
@@ -27,6 +31,8 @@ def retired_units(*, keep: tuple[str, ...]) -> Generator[PyinfraCommand]:
     yield StringCommand("systemctl --quiet disable --now --", *(QuoteString(unit) for unit in gone))
     yield StringCommand("rm -f --", *(QuoteString(f"{UNITS}/{unit}") for unit in gone))
     yield StringCommand("rm -rf --", *(QuoteString(f"{UNITS}/{unit}.d") for unit in gone))
+    if caches := [f"{_CACHES}/{found[1]}" for unit in gone if (found := _REPLICA.fullmatch(unit))]:
+        yield StringCommand("rm -rf --", *(QuoteString(path) for path in caches))
     yield StringCommand("systemctl daemon-reload")
 
 

@@ -33,8 +33,6 @@ class Settings(Frozen):
     """Whether the replica answers on this host."""
     peers: tuple[Peer, ...]
     """Whom it looks at: the first member at all others, and each of them at the first."""
-    rendezvous: Port
-    """Where the first member's engine waits for the others."""
     every_seconds: int = 2
 
     @property

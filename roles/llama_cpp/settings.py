@@ -68,10 +68,6 @@ class Settings(Frozen):
         return (".gguf",)
 
     @property
-    def slots(self) -> int:
-        return self.parallel
-
-    @property
     def counter(self) -> str:
         """Metric that moves while the engine works."""
         return "llamacpp:n_decode_total"

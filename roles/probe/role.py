@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from pyinfra.api.deploy import deploy
 
-from rackwright.operations.file import checked_file
-from rackwright.operations.unit import UNITS, running, systemd_unit
+from rackwright.operations.looking import looking
 from rackwright.roles.probe import scripts, units
 from rackwright.roles.probe.settings import Settings
-
-SYNTAX = "sh -n {path}"
 
 
 @deploy("probe")
@@ -18,32 +15,13 @@ def probe(*, settings: Settings) -> None:
 
     Needs curl on the host.
     """
-    replica = settings.replica
-    for kind, render in scripts.ALL.items():
-        checked_file(
-            name=f"Write the {kind} script of {replica}",
-            path=settings.scripts[kind],
-            content=render(settings),
-            check=SYNTAX,
-        )
-    # systemd reads a template at each new instance, and knows no state of the template itself.
-    checked_file(
-        name=f"Write the answer's unit of {replica}", path=f"{UNITS}/{settings.agent}", content=units.agent(settings)
+    looking(
+        replica=settings.replica,
+        scripts={kind: (settings.scripts[kind], render(settings)) for kind, render in scripts.ALL.items()},
+        service=("probe's unit", settings.service, units.service(settings)),
+        answer=("answer's unit", settings.agent, units.agent(settings)),
+        started=(
+            ("timer", settings.timer, units.timer(settings)),
+            ("agent", settings.agent_socket, units.agent_socket(settings)),
+        ),
     )
-    systemd_unit(
-        name=f"Write the probe's unit of {replica}",
-        unit=settings.service,
-        content=units.service(settings),
-        enabled=None,
-    )
-    for kind, unit, content in (
-        ("timer", settings.timer, units.timer(settings)),
-        ("agent", settings.agent_socket, units.agent_socket(settings)),
-    ):
-        written = systemd_unit(name=f"Write the {kind} of {replica}", unit=unit, content=content)
-        running(
-            name=f"Start the {kind} of {replica}",
-            unit=unit,
-            restart_if=[written],
-            restart_files=(f"{UNITS}/{unit}",),
-        )

@@ -162,10 +162,6 @@ class Settings(Frozen):
         return (".safetensors",)
 
     @property
-    def slots(self) -> int:
-        return self.parallel
-
-    @property
     def counter(self) -> str:
         """Metric that moves while the engine works."""
         return "vllm:iteration_tokens_total_count"

@@ -37,6 +37,12 @@ def test_other_units_are_stopped_timers_before_what_they_start_and_removed() -> 
     ]
 
 
+def test_an_engine_that_is_removed_takes_its_cache_along() -> None:
+    found = ("rackwright-kept@1.service", "rackwright-old@2.service", "rackwright-old-2.probe.timer")
+    ran = commands(units, facts={OurUnits: found})
+    assert [command for command in ran if "/var/cache" in command] == ["rm -rf -- /var/cache/rackwright/old@2"]
+
+
 def test_users_that_do_not_belong_here_are_removed() -> None:
     assert commands(users, facts={OurUsers: ("rw-kept", "rw-old")}) == ["userdel -- rw-old"]
 

@@ -34,7 +34,6 @@ def of(name: str) -> Settings:
         own=_PEERS[name],
         first=name == FIRST,
         peers=tuple(looks_at),
-        rendezvous=28600,
     )
 
 

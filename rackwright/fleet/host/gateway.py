@@ -43,5 +43,5 @@ def _server(fleet: Fleet, lock: Lock, replica: Replica) -> Server:
         host=replica.host,
         address=fleet.service(replica.host),
         port=port_of(lock, replica),
-        slots=fleet.file.models[replica.model].runtime.slots,
+        slots=fleet.file.models[replica.model].runtime.parallel,
     )

@@ -37,7 +37,6 @@ def bond_of(fleet: Fleet, lock: Lock, replica: Replica, host: str, unit: str) ->
         first=replica.host == host,
         # The first one looks at all others, and they at it.
         peers=tuple(peers[name] for name in replica.members[1:]) if replica.host == host else (peers[replica.host],),
-        rendezvous=rendezvous_port(lock, replica),
     )
 
 

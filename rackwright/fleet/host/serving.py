@@ -149,7 +149,7 @@ def _proxied(fleet: Fleet, lock: Lock, replica: Replica, unit: ReplicaUnit) -> P
         port=port_of(lock, replica),
         socket=unit.socket,
         agent_port=_agent_port(lock, replica),
-        slots=fleet.file.models[replica.model].runtime.slots,
+        slots=fleet.file.models[replica.model].runtime.parallel,
     )
 
 
