@@ -139,3 +139,9 @@ def _content(command: FileUploadCommand) -> str:
     with get_file_io(command.src, "rb") as stream:
         content: bytes | str = stream.read()
     return content.decode(errors="replace") if isinstance(content, bytes) else content
+
+
+def systemctl(verb: str, unit: str) -> str:
+    """The command by which our operations have systemd do something to a unit, its journal told where it fails."""
+    journal = f"journalctl --quiet --no-pager --output=cat --lines=12 --unit={unit}"
+    return f"systemctl {verb} -- {unit} || {{ {journal} >&2; false; }}"

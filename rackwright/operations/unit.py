@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Generator, Sequence
 
 from pyinfra.api.command import PyinfraCommand, QuoteString, StringCommand
@@ -20,6 +21,8 @@ from rackwright.operations.file import write
 from rackwright.operations.notes import note
 
 UNITS = "/etc/systemd/system"
+_LAST_LINES = 12
+"""Of the journal of a unit that failed to start or reload."""
 
 
 @operation()
@@ -120,7 +123,9 @@ def _state(unit: str) -> Unit:
 
 
 def _systemctl(verb: str, unit: str) -> StringCommand:
-    return StringCommand("systemctl", verb, "--", QuoteString(unit))
+    # systemctl only says where to read why; whoever reads this at night is on another machine.
+    said = f"journalctl --quiet --no-pager --output=cat --lines={_LAST_LINES} --unit={shlex.quote(unit)}"
+    return StringCommand("systemctl", verb, "--", QuoteString(unit), "||", "{", said, ">&2;", "false;", "}")
 
 
 def _changed(operations: Sequence[OperationMeta]) -> bool:

@@ -117,6 +117,5 @@ def test_its_endpoint_answers_a_client_with_a_key(box: Box) -> None:
 def test_what_stops_its_engine_is_seen(box: Box) -> None:
     box.shell("sudo systemctl stop rackwright-assistant@1")
     proofs = box("verify", "--json", check=12).json["proofs"]
-    assert {proof["what"] for proof in proofs if not proof["passed"]} == {
-        f"{name}: a {kind}" for name in ("assistant", "gpt-4o-mini") for kind in ("completion", "stream")
-    }
+    endpoint = {f"{name}: a {kind}" for name in ("assistant", "gpt-4o-mini") for kind in ("completion", "stream")}
+    assert {proof["what"] for proof in proofs if not proof["passed"]} == {"its replicas are ready or busy", *endpoint}

@@ -8,7 +8,7 @@ from rackwright.operations.facts.path import Found, PathState
 from rackwright.operations.facts.unit import OurUnitStates, SystemUnitStates, Unit, UnitState, WrittenAt
 from rackwright.operations.file import checked_file
 from rackwright.operations.unit import adopted, running, stopped, systemd_unit
-from tests.fakes import Played, play
+from tests.fakes import Played, play, systemctl
 
 _TEXT = "[Service]\n"
 _FILES = ("/etc/a", "/etc/b")
@@ -62,7 +62,7 @@ def run(state: Unit, **more: object) -> Played:
 
 @pytest.mark.parametrize("state", ["inactive", "failed"])
 def test_a_unit_that_does_not_run_is_started_and_not_restarted(state: str) -> None:
-    assert run(Unit("loaded", state), restart_if="changed").commands == ["systemctl start -- a.service"]
+    assert run(Unit("loaded", state), restart_if="changed").commands == [systemctl("start", "a.service")]
 
 
 @pytest.mark.parametrize("state", ["active", "activating", "reloading"])
@@ -71,20 +71,20 @@ def test_a_unit_that_runs_or_starts_is_left(state: str) -> None:
 
 
 def test_what_changed_in_this_run_restarts_or_reloads() -> None:
-    assert run(Unit("loaded", "active"), restart_if="changed").commands == ["systemctl restart -- a.service"]
-    assert run(Unit("loaded", "active"), reload_if="changed").commands == ["systemctl reload -- a.service"]
+    assert run(Unit("loaded", "active"), restart_if="changed").commands == [systemctl("restart", "a.service")]
+    assert run(Unit("loaded", "active"), reload_if="changed").commands == [systemctl("reload", "a.service")]
     both = run(Unit("loaded", "active"), restart_if="changed", reload_if="changed")
-    assert both.commands == ["systemctl restart -- a.service"]
+    assert both.commands == [systemctl("restart", "a.service")]
 
 
 def test_what_an_earlier_run_wrote_and_never_told_restarts_or_reloads() -> None:
     before, after = 99.0, 101.0
     files = {"restart_files": ("/etc/a",), "reload_files": ("/etc/b",)}
     assert run(Unit("loaded", "active", started=before, changed=before), **files).commands == [
-        "systemctl restart -- a.service"
+        systemctl("restart", "a.service")
     ]
     assert run(Unit("loaded", "active", started=after, changed=before), **files).commands == [
-        "systemctl reload -- a.service"
+        systemctl("reload", "a.service")
     ]
     assert run(Unit("loaded", "active", started=after, changed=after), **files).commands == []
 
@@ -115,11 +115,11 @@ def adopt(state: Unit) -> Played:
     ("state", "commands"),
     [
         (Unit("loaded", "active", "enabled", started=200.0), []),
-        (Unit("loaded", "active", "enabled", started=50.0), ["systemctl restart -- auditd.service"]),
-        (Unit("loaded", "inactive", "enabled"), ["systemctl start -- auditd.service"]),
+        (Unit("loaded", "active", "enabled", started=50.0), [systemctl("restart", "auditd.service")]),
+        (Unit("loaded", "inactive", "enabled"), [systemctl("start", "auditd.service")]),
         (
             Unit("loaded", "inactive", "disabled"),
-            ["systemctl --quiet enable -- auditd.service", "systemctl start -- auditd.service"],
+            ["systemctl --quiet enable -- auditd.service", systemctl("start", "auditd.service")],
         ),
     ],
 )

@@ -7,7 +7,7 @@ from rackwright.operations.facts.packages import InstalledPackages
 from rackwright.operations.facts.unit import SystemUnitStates, Unit
 from rackwright.roles.apparmor.role import apparmor
 from rackwright.roles.apparmor.settings import Settings
-from tests.fakes import Played, play
+from tests.fakes import Played, play, systemctl
 
 _AT_WORK = Unit("loaded", "active", "enabled")
 
@@ -29,7 +29,7 @@ def test_where_it_is_at_work_nothing_is_touched() -> None:
 def test_profiles_are_loaded_now_and_at_boot() -> None:
     assert look(AppArmor("Y", 0), Unit("loaded", "inactive", "disabled")).commands == [
         "systemctl --quiet enable -- apparmor.service",
-        "systemctl start -- apparmor.service",
+        systemctl("start", "apparmor.service"),
     ]
 
 

@@ -12,7 +12,7 @@ from rackwright.operations.facts.unit import SystemUnitStates, Unit
 from rackwright.roles.auditd.role import auditd
 from rackwright.roles.auditd.rules import rules
 from rackwright.roles.auditd.settings import RULES, Settings
-from tests.fakes import Played, play
+from tests.fakes import Played, play, systemctl
 
 _RULES = rules(Settings())
 _KEY = _RULES[0].rpartition(" ")[2]
@@ -48,7 +48,7 @@ def test_rules_that_the_kernel_has_not_are_loaded(keys: tuple[str, ...]) -> None
 def test_a_daemon_that_stands_still_is_started_before_rules_are_loaded() -> None:
     still = Unit("loaded", "inactive", "enabled")
     commands = audited(Audit(True, True, False, ()), still).commands
-    assert commands == ["systemctl start -- auditd.service", _LOAD]
+    assert commands == [systemctl("start", "auditd.service"), _LOAD]
 
 
 def test_a_bare_host_gets_package_rules_and_daemon() -> None:

@@ -18,7 +18,7 @@ from rackwright.roles.backup.role import backup
 from rackwright.roles.backup.settings import PARTS, Access, Repository, Settings, is_old
 from rackwright.route import Route
 from rackwright.values import Secret
-from tests.fakes import commands, play
+from tests.fakes import commands, play, systemctl
 
 DISK = Repository(name="disk", url="/mnt/disk/gate1", mount="/mnt/disk")
 SSH = Repository(name="ssh", url="sftp:vault@10.0.0.5:/acme/gate1", known_hosts="10.0.0.5 ssh-ed25519 AAAA")
@@ -146,7 +146,7 @@ def test_a_timer_that_was_stopped_or_disabled_is_started_and_enabled() -> None:
     facts[OurUnitStates] = {unit: Unit("loaded", "inactive", "disabled") for unit in SETTINGS.units}
     made = commands(backup, settings=SETTINGS, access=ACCESS, facts=facts)
     assert "systemctl --quiet enable -- rackwright-backup@disk.timer" in made
-    assert "systemctl start -- rackwright-backup-check@web.timer" in made
+    assert systemctl("start", "rackwright-backup-check@web.timer") in made
     assert not [command for command in made if command.endswith(".service")]
 
 

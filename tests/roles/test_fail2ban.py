@@ -12,7 +12,7 @@ from rackwright.operations.facts.unit import SystemUnitStates, Unit, WrittenAt
 from rackwright.roles.fail2ban.bans import bans_us
 from rackwright.roles.fail2ban.role import UNIT, configuration, fail2ban
 from rackwright.roles.fail2ban.settings import JAIL, Settings
-from tests.fakes import play
+from tests.fakes import play, systemctl
 
 _SETTINGS = Settings(tries=3, within="5m", ban="2h")
 _NEVER = (ip_network("10.20.0.0/24"), ip_network("10.20.0.11/32"), ip_network("10.20.0.0/24"))
@@ -50,7 +50,7 @@ def test_the_jail_is_tried_within_the_whole_folder_before_it_takes_its_place() -
     assert played.uploads == {f"{JAIL}.rackwright-new": _TEXT}
     script = played.commands[1]
     assert script.index('fail2ban-client -c "$d" -t') < script.index("mv -fT")
-    assert played.commands[-1] == f"systemctl restart -- {UNIT}"
+    assert played.commands[-1] == systemctl("restart", UNIT)
 
 
 def test_a_second_run_changes_nothing() -> None:
@@ -62,7 +62,7 @@ def test_it_is_installed_without_starting_on_somebody_elses_settings() -> None:
     commands = play(fail2ban, facts=fresh, **_GIVEN).commands
     assert f"mask --runtime -- {UNIT}" in commands[0]
     assert "fail2ban python3-systemd" in commands[0]
-    assert commands[-1] == f"systemctl start -- {UNIT}"
+    assert commands[-1] == systemctl("start", UNIT)
 
 
 def test_one_that_somebody_masked_is_left_and_named() -> None:

@@ -17,7 +17,7 @@ from rackwright.roles.gateway.access_log import Access, error_log_format, log_fo
 from rackwright.roles.gateway.configuration import haproxy_cfg, keys_map, maps, models_json
 from rackwright.roles.gateway.role import gateway
 from rackwright.roles.gateway.settings import Key, Peer, RoutedModel, Server, Settings
-from tests.fakes import play
+from tests.fakes import play, systemctl
 from tests.gateway.certificates import Authority
 
 SETTINGS = Settings(
@@ -97,7 +97,7 @@ def test_haproxy_accepts_the_configuration(tmp_path: Path, address: str, peers: 
 
 def test_a_first_run_installs_and_starts_everything() -> None:
     played = play(gateway, settings=SETTINGS)
-    assert "systemctl start -- rackwright-gateway.service" in played.commands[-2]
+    assert systemctl("start", "rackwright-gateway.service") in played.commands[-2]
     assert played.commands[-1] == "/etc/rackwright/gateway/proxy load_keys"
     assert any("install --no-install-recommends -- haproxy socat" in command for command in played.commands)
     assert any("/etc/rackwright/gateway/proxy check" in command for command in played.commands)
@@ -142,7 +142,7 @@ def test_other_keys_are_loaded_without_a_reload() -> None:
 @pytest.mark.parametrize("name", ["haproxy.cfg", "models.json", "models.map"])
 def test_another_configuration_is_reloaded_and_never_restarted(name: str) -> None:
     played = play(gateway, settings=SETTINGS, facts=facts(**{name: "old\n"}))
-    assert played.commands[-1] == "systemctl reload -- rackwright-gateway.service"
+    assert played.commands[-1] == systemctl("reload", "rackwright-gateway.service")
     assert not any("restart" in command for command in played.commands)
 
 

@@ -9,7 +9,7 @@ from rackwright.operations.haproxy.paths import Paths
 from rackwright.roles.host_proxy.configuration import haproxy_cfg
 from rackwright.roles.host_proxy.role import host_proxy
 from rackwright.roles.host_proxy.settings import Proxied, Settings
-from tests.fakes import play
+from tests.fakes import play, systemctl
 from tests.gateway.certificates import Authority
 from tests.roles.test_gateway import accepted
 
@@ -47,7 +47,7 @@ def test_every_replica_admits_the_named_gateways_only() -> None:
 
 def test_a_first_run_starts_the_proxy_and_leaves_debians_alone() -> None:
     played = play(host_proxy, settings=settings())
-    assert played.commands[-1] == "systemctl start -- rackwright-host-proxy.service"
+    assert played.commands[-1] == systemctl("start", "rackwright-host-proxy.service")
     assert any("mask --runtime -- haproxy.service" in command for command in played.commands)
 
 

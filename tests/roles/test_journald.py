@@ -10,7 +10,7 @@ from rackwright.operations.facts.path import Existing, Found, PathState
 from rackwright.operations.facts.unit import SystemUnitStates, Unit, WrittenAt
 from rackwright.roles.journald.role import configuration, journald, limits
 from rackwright.roles.journald.settings import DROP_IN, RSYSLOG, Settings
-from tests.fakes import commands, play
+from tests.fakes import commands, play, systemctl
 
 _SETTINGS = Settings(max_use="500M", keep="30d")
 _TEXT = configuration(limits(_SETTINGS))
@@ -63,7 +63,7 @@ def test_the_journal_stands_on_disk_within_bounds() -> None:
 def test_new_limits_are_written_and_then_read() -> None:
     played = play(journald, settings=_SETTINGS, facts=facts(None, written=3.0) | {WrittenAt: {DROP_IN: 3.0}})
     assert played.uploads == {f"{DROP_IN}.rackwright-new": _TEXT}
-    assert played.commands[-1] == "systemctl restart -- systemd-journald.service"
+    assert played.commands[-1] == systemctl("restart", "systemd-journald.service")
 
 
 def test_a_second_run_changes_nothing() -> None:
@@ -72,7 +72,7 @@ def test_a_second_run_changes_nothing() -> None:
 
 def test_an_earlier_run_that_was_cut_off_before_the_restart_is_finished() -> None:
     late = facts(_TEXT, written=3.0)
-    assert commands(journald, settings=_SETTINGS, facts=late) == ["systemctl restart -- systemd-journald.service"]
+    assert commands(journald, settings=_SETTINGS, facts=late) == [systemctl("restart", "systemd-journald.service")]
 
 
 def test_what_is_not_managed_is_not_even_looked_at() -> None:

@@ -37,7 +37,7 @@ from rackwright.roles.nvidia_driver.settings import (
 )
 from rackwright.roles.nvidia_driver.settings import KERNEL as BOOT_KERNEL
 from rackwright.route import Route
-from tests.fakes import Played, play
+from tests.fakes import Played, play, systemctl
 
 OPERATIONS = Path(__file__).parents[2] / "rackwright/operations"
 NAMES = ("nvidia-kernel-open-dkms", "nvidia-driver-cuda", "nvidia-persistenced", "linux-image-6.12.117+deb13-amd64")
@@ -262,7 +262,7 @@ def test_the_fabric_manager_runs_only_where_there_is_a_fabric() -> None:
     commands = on(off, SETTINGS.model_copy(update={"fabric": True})).commands
     assert [command for command in commands if name in command] == [
         f"systemctl --quiet enable -- {name}",
-        f"systemctl start -- {name}",
+        systemctl("start", name),
     ]
 
 

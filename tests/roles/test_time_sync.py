@@ -8,7 +8,7 @@ from rackwright.operations.facts.path import Existing, PathState
 from rackwright.operations.facts.unit import SystemUnitStates, Unit
 from rackwright.roles.time_sync.role import time_sync
 from rackwright.roles.time_sync.settings import CHRONY, TIMESYNCD, Settings
-from tests.fakes import Played, play
+from tests.fakes import Played, play, systemctl
 
 RUNS, OFF = Unit("loaded", "active", "enabled"), Unit("loaded", "inactive", "disabled")
 ENABLED, MASKED, ABSENT = Unit("loaded", "inactive", "enabled"), Unit("masked", "inactive", "masked"), Unit()
@@ -54,7 +54,7 @@ def test_where_nobody_does_chrony_is_installed_and_only_then() -> None:
     assert "install" not in " ".join(sync({"systemd-timesyncd": OFF}).commands)
     assert sync({"systemd-timesyncd": OFF}).commands == [
         "systemctl --quiet enable -- systemd-timesyncd.service",
-        "systemctl start -- systemd-timesyncd.service",
+        systemctl("start", "systemd-timesyncd.service"),
     ]
 
 

@@ -16,7 +16,7 @@ from rackwright.operations.facts.unit import SystemUnitStates, Unit
 from rackwright.roles.updates.configuration import EXCLUDED, MARK, ORIGINS, SWITCHES, apt, needrestart
 from rackwright.roles.updates.role import updates
 from rackwright.roles.updates.settings import APT, NEEDRESTART, Settings
-from tests.fakes import play
+from tests.fakes import play, systemctl
 
 _ORIGINS = "Unattended-Upgrade::Origins-Pattern::"
 _TIMERS = ("apt-daily.timer", "apt-daily-upgrade.timer")
@@ -53,7 +53,7 @@ def test_the_settings_stand_before_the_packages_that_would_act_without_them() ->
     order = [f"upload {APT}", f"upload {NEEDRESTART}", "install --no-install-recommends -- unattended-upgrades needr"]
     text = "\n".join(played.commands)
     assert [text.index(step) for step in order] == sorted(text.index(step) for step in order)
-    assert played.commands[-2:] == [f"systemctl start -- {timer}" for timer in _TIMERS]
+    assert played.commands[-2:] == [systemctl("start", timer) for timer in _TIMERS]
 
 
 @pytest.mark.parametrize(
