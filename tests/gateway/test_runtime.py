@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from http.client import HTTPResponse
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 
 import pytest
@@ -216,6 +218,26 @@ def test_keys_written_to_the_file_are_loaded_into_every_worker_without_a_reload(
         file.write_text(before)
         stack.gateway.script("load_keys")
     assert ended_whole(stack, response)
+
+
+def test_a_worker_that_ends_while_keys_are_loaded_needs_none(stack: Stack) -> None:
+    response = held_stream(stack)
+    stack.gateway.reload()
+    old = stack.gateway.workers[1]
+    socat = Path(stack.gateway.paths.certificates, "bin", "socat")
+    socat.write_text(
+        "#!/bin/sh\nsaid=$(cat; echo .)\ncase $said in\n"
+        f"'@!{old} '*) kill -9 {old}; while [ -e /proc/{old}/exe ]; do :; done; exit 1 ;;\n"
+        f'*) printf %s "${{said%?}}" | {shutil.which("socat")} "$@" ;;\nesac\n'
+    )
+    socat.chmod(0o755)
+    try:
+        stack.gateway.script("load_keys")
+    finally:
+        socat.unlink()
+        with contextlib.suppress(OSError, HTTPException):
+            response.read()
+    assert old not in stack.gateway.workers
 
 
 def test_a_configuration_that_haproxy_refuses_changes_nothing(stack: Stack) -> None:
