@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePosixPath
+from typing import TypeVar
+
+from pydantic import ValidationError
 
 from rackwright.shape.config import LIMIT, shape_of
 from rackwright.shape.gguf import read_gguf
 from rackwright.shape.gguf_shape import shape_of_gguf
-from rackwright.shape.safetensors import Tensor, read_safetensors
+from rackwright.shape.safetensors import read_safetensors
 from rackwright.shape.shape import ModelShape, Weights
 from rackwright.shape.source import ShapeError, Source, exactly
 
 _Reader = Callable[[Mapping[str, Source], list[str]], ModelShape]
+_Header = TypeVar("_Header")
 
 
 def read_shape(files: Mapping[str, Source]) -> ModelShape:
@@ -42,28 +46,33 @@ def _read(files: Mapping[str, Source], paths: list[str], reader: _Reader) -> Mod
     try:
         return reader(files, paths)
     except ShapeError as error:
-        return unreadable({path: files[path] for path in paths}, str(error))
+        why = str(error)
+    except ValidationError as error:
+        why = f"its files tell of numbers that no model has: {_first(error)}"
+    return unreadable({path: files[path] for path in paths}, why)
+
+
+def _first(error: ValidationError) -> str:
+    told = error.errors(include_url=False)[0]
+    return f"{error.title} {'.'.join(map(str, told['loc']))} is {ascii(told['input'])[:60]}"
+
+
+def _headers(files: Mapping[str, Source], paths: list[str], read: Callable[[Source], _Header]) -> Iterator[_Header]:
+    for path in paths:
+        try:
+            yield read(files[path])
+        except ShapeError as error:
+            raise ShapeError(f"{path} {error}") from None
 
 
 def _gguf(files: Mapping[str, Source], paths: list[str]) -> ModelShape:
-    parts = []
-    for path in paths:
-        try:
-            parts.append(read_gguf(files[path]))
-        except ShapeError as error:
-            raise ShapeError(f"{path} {error}") from None
-    return shape_of_gguf(parts)
+    return shape_of_gguf(tuple(_headers(files, paths, read_gguf)))
 
 
 def _safetensors(files: Mapping[str, Source], paths: list[str]) -> ModelShape:
     if not paths:
         raise ShapeError("it has no weights")
-    tensors: list[Tensor] = []
-    for path in paths:
-        try:
-            tensors += read_safetensors(files[path])
-        except ShapeError as error:
-            raise ShapeError(f"{path} {error}") from None
+    tensors = [tensor for header in _headers(files, paths, read_safetensors) for tensor in header]
     config = str(PurePosixPath(paths[0]).parent / "config.json")
     if config not in files:
         raise ShapeError("it has no config.json")

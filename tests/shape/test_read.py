@@ -16,6 +16,15 @@ ONE = Bytes(safetensors({"model.embed_tokens.weight": ("BF16", (10, 10))}))
 TWO = Bytes(safetensors({"lm_head.weight": ("BF16", (10, 10))}))
 
 
+def _config(name: str, **changed: object) -> Bytes:
+    return Bytes(json.dumps(TINY[name] | changed).encode())
+
+
+def _gguf(window: int) -> Bytes:
+    told = {"block_count": 2, "embedding_length": 64, "attention.head_count": 2, "attention.sliding_window": window}
+    return Bytes(gguf({"general.architecture": "gemma2"} | {f"gemma2.{name}": value for name, value in told.items()}))
+
+
 def test_all_files_of_safetensors_count():
     shape = read_shape({"model-2.safetensors": TWO, "config.json": CONFIG, "model-1.safetensors": ONE})
     assert (shape.unknown, shape.weights.total, shape.weights.embedding, shape.weights.head) == (None, 400, 200, 200)
@@ -46,6 +55,15 @@ def test_a_file_on_disk_is_read_in_place(tmp_path: Path):
         ({"model.safetensors": ONE, "config.json": Bytes(b"", claims=2**40)}, "config.json is larger than 4 MiB"),
         ({"model.safetensors": Bytes(b"x" * 100), "config.json": CONFIG}, "model.safetensors has a header"),
         ({"config.json": CONFIG}, "no weights"),
+        (
+            {"model.safetensors": ONE, "config.json": _config("mistral-window", sliding_window=2**40)},
+            "numbers that no model has: Layers window is 1099511627776",
+        ),
+        (
+            {"model.safetensors": ONE, "config.json": _config("jamba", mamba_d_conv=0)},
+            "numbers that no model has: State taps is -1",
+        ),
+        ({"m.gguf": _gguf(2**32 - 1)}, "numbers that no model has: Layers window is 4294967295"),
     ],
 )
 def test_files_that_are_not_what_they_are_called_give_a_shape_that_says_so(files: dict[str, Bytes], why: str):
