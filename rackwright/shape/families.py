@@ -73,13 +73,19 @@ def _switched(text: Values) -> tuple[Layers, ...]:
 def _windowed(every: int) -> Callable[[Values], tuple[Layers, ...]]:
     def read(text: Values) -> tuple[Layers, ...]:
         depth = text.depth("num_hidden_layers")
-        step = text.number("sliding_window_pattern", "_sliding_window_pattern", otherwise=every) or every
-        kinds: list[Kind] = ["full" if (layer + 1) % step == 0 else "sliding" for layer in range(depth)]
-        if text.maybe("sliding_window") is None:
-            kinds = ["full"] * depth
-        return grouped(text, _listed(text, depth) or kinds)
+        if not text.maybe("sliding_window"):
+            return grouped(text, ["full"] * depth)
+        return grouped(text, _listed(text, depth) or _pattern(text, depth, every))
 
     return read
+
+
+def _pattern(text: Values, depth: int, every: int) -> list[Kind]:
+    """EXAONE 4 has a text like LLLG (local, global) where others have a number."""
+    if marks := text.text("sliding_window_pattern"):
+        return ["full" if marks[layer % len(marks)] == "G" else "sliding" for layer in range(depth)]
+    step = text.number("sliding_window_pattern", "_sliding_window_pattern", otherwise=every) or every
+    return ["full" if (layer + 1) % step == 0 else "sliding" for layer in range(depth)]
 
 
 _GEMMA3 = {
@@ -95,12 +101,6 @@ _GEMMA3 = {
 }
 DEFAULTS = {"gemma3_text": _GEMMA3}
 """What transformers takes where a published config.json leaves it out."""
-
-
-def _gemma2(text: Values) -> tuple[Layers, ...]:
-    depth = text.depth("num_hidden_layers")
-    kinds: list[Kind] = ["full" if layer % 2 else "sliding" for layer in range(depth)]
-    return grouped(text, _listed(text, depth) or kinds)
 
 
 def _llama4(text: Values) -> tuple[Layers, ...]:
@@ -125,6 +125,5 @@ _READERS: dict[str, Callable[[Values], tuple[Layers, ...]]] = {
     **{family: _windowed(every) for family, every in _EVERY.items()},
     **dict.fromkeys(_LATENT, _latent),
     **HYBRIDS,
-    "gemma2": _gemma2,
     "llama4_text": _llama4,
 }

@@ -57,6 +57,12 @@ def test_without_shared_heads_each_has_its_own():
         ({"model_type": "gemma3_text", "num_hidden_layers": 62, "sliding_window": 1024}, {"sliding": 52, "full": 10}),
         ({"model_type": "cohere2", "sliding_window": 4096, "sliding_window_pattern": 4}, {"sliding": 3, "full": 1}),
         ({"model_type": "gpt_oss", "sliding_window": 128}, {"sliding": 2, "full": 2}),
+        # LGAI-EXAONE/EXAONE-4.0-32B
+        (
+            {"model_type": "exaone4", "sliding_window": 4096, "sliding_window_pattern": "LLLG"},
+            {"sliding": 3, "full": 1},
+        ),
+        ({"model_type": "gemma3_text", "sliding_window": 0}, {"full": 4}),
         (
             {
                 "model_type": "llama",
