@@ -77,6 +77,10 @@ class Fit:
         tensor = self.asked.widths.tensor
         if self.shape.heads and self.shape.heads % tensor:
             return f"its {self.shape.heads} attention heads can't be divided by tensor width {tensor}"
+        # vllm/model_executor/layers/linear.py, QKVParallelLinear: whole heads a GPU, or one for several GPUs.
+        for heads in sorted({layers.heads for layers in self.shape.layers if layers.heads}):
+            if max(heads, tensor) % min(heads, tensor):
+                return f"its {heads} heads of keys and values can't be dealt out to tensor width {tensor}"
         return None
 
     @property

@@ -93,6 +93,15 @@ def test_heads_must_come_out_even():
     assert found.refused == "its 32 attention heads can't be divided by tensor width 3"
 
 
+@pytest.mark.parametrize(("tensor", "evenly"), [(2, True), (4, False), (5, True), (8, False), (20, True)])
+def test_heads_of_keys_must_come_out_even_too(tensor: int, evenly: bool):
+    """microsoft/phi-4 has 40 heads, and 10 of keys and values."""
+    layers = (Layers(kind="full", count=40, heads=10, key=128, value=128),)
+    found = fit(replace(VLLM, widths=Widths(tensor=tensor)), Room(80 * GIB, tensor), heads=40, layers=layers)
+    assert found.fits is evenly
+    assert ("10 heads of keys" in (found.refused or "")) is not evenly
+
+
 def test_states_cost_each_request_and_no_token():
     state = State(channels=8192, taps=3, recurrent=2**20, precision="float32")
     layers = (Layers(kind="full", count=4, heads=8, key=128, value=128), Layers(kind="state", count=28, state=state))
