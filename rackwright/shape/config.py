@@ -25,7 +25,7 @@ _GROUPED = re.compile(r"\.(k_proj|v_proj)\.")
 _REPLICATED = re.compile(r"norm|\.(q_a_proj|kv_a_proj_with_mqa|gate|router)\.")
 _VISION = re.compile(r"vision|visual|audio|multi_modal_projector|mm_projector")
 _LAYER = re.compile(r"(?:^|\.)layers\.(\d{1,6})\.")
-_USED = ("num_experts_per_tok", "num_experts_per_token", "experts_per_token", "top_k_experts")
+_USED = ("num_experts_per_tok", "num_experts_per_token", "experts_per_token", "top_k_experts", "moe_k")
 _PACKED = ("I32", "U8", "I8", "U32", "F4")
 
 
@@ -115,8 +115,10 @@ def _parameters(tensors: Iterable[Tensor], weights: Weights) -> int | None:
 
 
 def _intermediate(text: Values) -> int:
-    experts = text.number(*_USED, otherwise=0) * text.number("moe_intermediate_size", otherwise=0)
-    return max(text.number("intermediate_size", otherwise=0), experts)
+    """Where experts have no width of their own, like Mixtral's and gpt-oss', `intermediate_size` is one expert's."""
+    plain = text.number("intermediate_size", otherwise=0)
+    experts = text.number(*_USED, otherwise=0) * text.number("moe_intermediate_size", otherwise=plain)
+    return max(plain, experts)
 
 
 def _quantization(top: Mapping[str, object], text: Values) -> str | None:

@@ -203,6 +203,20 @@ def test_packed_weights_tell_no_number_of_parameters():
     assert (found.parameters, found.quantization, found.tied) == (None, "awq", True)
 
 
+@pytest.mark.parametrize(
+    ("config", "widest"),
+    [
+        ({"model_type": "llama", "intermediate_size": 100}, 100),
+        ({"model_type": "qwen3_moe", "intermediate_size": 100, "moe_intermediate_size": 30}, 240),
+        ({"model_type": "deepseek_v3", "intermediate_size": 900, "moe_intermediate_size": 30}, 900),
+        ({"model_type": "mixtral", "intermediate_size": 100}, 800),
+    ],
+)
+def test_all_experts_that_a_token_uses_count(config: dict[str, Any], widest: int):
+    used = {} if config["model_type"] == "llama" else {"num_experts_per_tok": 8}
+    assert shape({**BASE, **config, **used}).intermediate == widest
+
+
 @pytest.mark.parametrize("content", [b"", b"[]", b"{", b'{"a":' * 100])
 def test_what_is_no_config_is_told(content: bytes):
     with pytest.raises(ShapeError):
