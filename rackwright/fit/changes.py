@@ -35,10 +35,16 @@ def changes(fit: Fit) -> tuple[Change, ...]:
 
 
 def memory_that_fits(fit: Fit) -> int | None:
-    """Return the bytes of GPU or host memory with which it would fit as it is asked for; None: not known, or none."""
-    if fit.cache is None or fit.refused:
+    """Return the bytes of GPU or host memory with which it would fit as it is asked for; None: not known, or none.
+
+    On a larger card vLLM puts more through the model at once, so that what it takes is asked of that card again.
+    """
+    if fit.cache is None or fit.refused or fit.cache > (fit.asked.cache or fit.cache):
         return None
-    return -(-fit.taken * fit.room.memory // max(fit.budget, 1))
+    while not fit.fits:
+        needed = -(-fit.taken * fit.room.memory // max(fit.budget, 1))
+        fit = replace(fit, room=replace(fit.room, memory=max(needed, fit.room.memory) + 1))
+    return fit.room.memory
 
 
 def _candidates(fit: Fit) -> Iterator[Change]:

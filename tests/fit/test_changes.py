@@ -108,10 +108,23 @@ def test_a_cache_that_is_said_outright_and_too_small_is_made_larger():
 
 @pytest.mark.parametrize("asked", [VLLM, LLAMA_CPP, replace(VLLM, cache=16 * GIB)])
 def test_the_memory_that_is_named_is_what_it_takes(asked: Asked):
-    """vLLM's own estimates grow with the card, in steps: the memory stays within one of them here."""
     found = fit(asked, Room(20 * GIB))
     memory = memory_that_fits(found)
     assert memory
-    assert fit(asked, Room(memory + 1)).fits
+    assert fit(asked, Room(memory)).fits
     assert fit(asked, Room(memory - 10**6)).fits is False
     assert memory_that_fits(fit(asked, Room(20 * GIB), unknown="?", layers=())) is None
+
+
+def test_a_card_that_is_large_enough_to_take_larger_batches_needs_room_for_them():
+    """From 70 GiB on four times as many tokens go through the model at once."""
+    found = fit(replace(VLLM, context=32_768, whole=13), Room(20 * GIB))
+    memory = memory_that_fits(found)
+    assert memory
+    assert memory > 70 * GIB
+    assert fit(found.asked, Room(memory)).fits
+    assert fit(found.asked, Room(69 * GIB)).fits is False
+
+
+def test_no_memory_helps_where_the_cache_is_said_outright_and_too_small():
+    assert memory_that_fits(fit(replace(VLLM, context=8192, cache=GIB // 2), Room(24 * GIB))) is None
