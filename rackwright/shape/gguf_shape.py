@@ -6,6 +6,7 @@ where the file doesn't say, as llama.cpp b10434 loads them (src/llama-arch.cpp, 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
@@ -18,13 +19,15 @@ from rackwright.shape.values import Values
 
 _PLAIN = frozenset(
     "llama qwen2 qwen2moe qwen2vl qwen3 qwen3moe qwen3vl qwen3vlmoe gemma phi3 starcoder2 stablelm internlm2 "
-    "command-r olmo olmo2 olmoe granite granitemoe smollm3 glm4 glm4moe ernie4_5 ernie4_5-moe seed_oss apertus arcee "
+    "command-r olmo olmoe granite granitemoe smollm3 glm4 glm4moe ernie4_5 ernie4_5-moe seed_oss apertus arcee "
     "mistral3 minimax-m2 nemotron".split()
 )
 """All layers look at all tokens: llama.cpp reads no window for them."""
-_EVERY = {"gemma2": 2, "gemma3": 6, "cohere2": 4, "gpt-oss": 2, "exaone4": 4}
-"""Every n-th layer is a full one, the others have a window."""
+_EVERY = {"gemma2": 2, "gemma3": 6, "cohere2": 4, "gpt-oss": 2, "exaone4": 4, "olmo2": 4}
+"""Every n-th layer is a full one, the others have a window, where the file has one: Olmo 3 is an olmo2 that has."""
 _LATENT = frozenset(("deepseek2",))
+_SPECULATIVE = "nextn_predict_layers"
+_LAYER = re.compile(r"blk\.(\d{1,6})\.")
 
 
 def shape_of_gguf(parts: Sequence[Gguf]) -> ModelShape:
@@ -38,7 +41,7 @@ def shape_of_gguf(parts: Sequence[Gguf]) -> ModelShape:
         raise ShapeError("names no general.architecture")
     values = Values(metadata, prefix=f"{family}.")
     layers, unknown = _layers(family, values)
-    tensors = [tensor for part in parts for tensor in part.tensors]
+    tensors = [tensor for part in parts for tensor in part.tensors if not _left_out(tensor, values)]
     weights = _weights(tensors)
     return ModelShape(
         architecture=family,
@@ -94,6 +97,21 @@ def _layers(family: str, values: Values) -> tuple[tuple[Layers, ...], str | None
         return (), f"its metadata {error}"
 
 
+def _depth(values: Values) -> int:
+    """How many layers there are, without those for speculative decoding, which stand at the end (GLM 4.5)."""
+    depth = values.depth("block_count") - values.number(_SPECULATIVE, otherwise=0)
+    if depth <= 0:
+        raise ShapeError(f"has no layers but the {_SPECULATIVE}")
+    return depth
+
+
+def _left_out(tensor: Tensor, values: Values) -> bool:
+    """Layers for speculative decoding aren't loaded (TENSOR_SKIP)."""
+    layer = _LAYER.match(tensor.name)
+    depth, speculative = values.maybe("block_count"), values.maybe(_SPECULATIVE)
+    return bool(layer and depth and speculative and int(layer[1]) >= depth - speculative)
+
+
 def _each(values: Values, name: str, depth: int, *, otherwise: int | None = None) -> tuple[int, ...]:
     """One number for each layer: a list, or one number for all."""
     listed = values.numbers(name)
@@ -121,12 +139,12 @@ def _attention(values: Values, kinds: Sequence[Kind | None]) -> tuple[Layers, ..
 
 
 def _plain(values: Values) -> tuple[Layers, ...]:
-    return _attention(values, ["full"] * values.depth("block_count"))
+    return _attention(values, ["full"] * _depth(values))
 
 
 def _windowed(every: int) -> Callable[[Values], tuple[Layers, ...]]:
     def read(values: Values) -> tuple[Layers, ...]:
-        depth = values.depth("block_count")
+        depth = _depth(values)
         if not values.maybe("attention.sliding_window"):
             return _attention(values, ["full"] * depth)
         marks = values.numbers("attention.sliding_window_pattern")[:depth]
@@ -140,7 +158,7 @@ def _windowed(every: int) -> Callable[[Values], tuple[Layers, ...]]:
 
 def _latent(values: Values) -> tuple[Layers, ...]:
     """Converted since April 2025, it has one compressed key; before, keys and values of every head."""
-    depth = values.depth("block_count")
+    depth = _depth(values)
     if values.maybe("attention.key_length_mla") is None:
         return _attention(values, ["full"] * depth)
     return (Layers(kind="latent", count=depth, heads=1, key=values.number("attention.key_length")),)
@@ -170,7 +188,7 @@ def _mixed(state: Callable[[Values], State]) -> Callable[[Values], tuple[Layers,
     """Layers with heads of keys have attention; of the others, those without a network of their own a state."""
 
     def read(values: Values) -> tuple[Layers, ...]:
-        depth = values.depth("block_count")
+        depth = _depth(values)
         grouped = _each(values, "attention.head_count_kv", depth)
         network = _each(values, "feed_forward_length", depth, otherwise=0)
         # Nemotron-H alone has layers of a network and nothing else.
@@ -184,12 +202,12 @@ def _mixed(state: Callable[[Values], State]) -> Callable[[Values], tuple[Layers,
 
 
 def _falcon_h1(values: Values) -> tuple[Layers, ...]:
-    depth = values.depth("block_count")
+    depth = _depth(values)
     return (*_attention(values, ["full"] * depth), *of_states(depth, _ssm2(values)))
 
 
 def _delta_net(values: Values) -> tuple[Layers, ...]:
-    depth, every = values.depth("block_count"), values.number("full_attention_interval", otherwise=4) or 1
+    depth, every = _depth(values), values.number("full_attention_interval", otherwise=4) or 1
     kinds: list[Kind | None] = [None if (layer + 1) % every else "full" for layer in range(depth)]
     inner, heads = values.number("ssm.inner_size"), values.number("ssm.time_step_rank")
     state = delta_net(

@@ -48,6 +48,8 @@ def test_a_mistral_file_has_no_window_in_llama_cpp():
         ("gemma3", 13, [("sliding", 11, 2), ("full", 2, 2)]),
         ("cohere2", 8, [("sliding", 6, 2), ("full", 2, 2)]),
         ("gpt-oss", 24, [("sliding", 12, 2), ("full", 12, 2)]),
+        # allenai/Olmo-3-7B-Instruct, which the converter calls olmo2
+        ("olmo2", 32, [("sliding", 24, 2), ("full", 8, 2)]),
     ],
 )
 def test_windows_where_llama_cpp_has_them(family: str, depth: int, expected: list[tuple[str, int, int]]):
@@ -61,6 +63,13 @@ def test_a_file_may_say_which_layers_have_a_window():
     marks = [True, False, False, False]
     found = shape("gemma3", attention__sliding_window=256, attention__sliding_window_pattern=marks)
     assert kinds(found) == [("sliding", 1, 2), ("full", 3, 2)]
+
+
+def test_layers_for_speculative_decoding_are_left_out():
+    tensors = {"blk.3.ffn_norm.weight": (F32, (10,)), "blk.4.ffn_norm.weight": (F32, (1000,))}
+    found = shape("glm4moe", tensors, block_count=5, nextn_predict_layers=1)
+    assert (kinds(found), found.weights.total) == ([("full", 4, 2)], 40)
+    assert "no layers but" in (shape("glm4moe", nextn_predict_layers=4).unknown or "")
 
 
 def test_a_latent():
