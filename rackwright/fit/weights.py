@@ -19,11 +19,6 @@ def weights_per_gpu(shape: ModelShape, asked: Asked, room: Room) -> int:
     return _vllm(shape, asked)
 
 
-def host_weights(shape: ModelShape, asked: Asked, room: Room) -> int:
-    """Return the bytes that stay in the host's memory beside the GPUs: llama.cpp looks tokens up there."""
-    return shape.weights.embedding if asked.engine == "llama_cpp" and not room.on_cpu else 0
-
-
 def _llama_cpp(shape: ModelShape, room: Room) -> int:
     """With `-ngl 999` all layers and the output are on GPUs, whole layers on each; the table of input tokens stays on
     the host, and where it is the output, too, the GPU has a copy (src/llama-model.cpp, load_tensors)."""

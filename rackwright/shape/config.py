@@ -26,7 +26,6 @@ _REPLICATED = re.compile(r"norm|\.(q_a_proj|kv_a_proj_with_mqa|gate|router)\.")
 _VISION = re.compile(r"vision|visual|audio|multi_modal_projector|mm_projector")
 _LAYER = re.compile(r"(?:^|\.)layers\.(\d{1,6})\.")
 _USED = ("num_experts_per_tok", "num_experts_per_token", "experts_per_token", "top_k_experts", "moe_k")
-_PACKED = ("I32", "U8", "I8", "U32", "F4")
 
 
 def shape_of(config: bytes, tensors: Iterable[Tensor]) -> ModelShape:
@@ -36,22 +35,17 @@ def shape_of(config: bytes, tensors: Iterable[Tensor]) -> ModelShape:
     family = text.text("model_type") or Values(top).text("model_type")
     text = Values(DEFAULTS.get(family, {}) | dict(text.told))
     layers, unknown = _layers(family, text)
-    used = [tensor for tensor in tensors if not _left_out(tensor, text)]
-    weights = weights_of(used)
     return ModelShape(
         architecture=family or "unknown",
         unknown=unknown,
-        weights=weights,
-        parameters=_parameters(used, weights),
+        weights=weights_of(tensor for tensor in tensors if not _left_out(tensor, text)),
         layers=layers,
         hidden=text.number("hidden_size", otherwise=0),
         intermediate=_intermediate(text),
         heads=text.number("num_attention_heads", otherwise=0),
         vocabulary=text.number("vocab_size", otherwise=0),
         context=text.maybe("max_position_embeddings"),
-        experts=text.number("num_local_experts", "num_experts", "n_routed_experts", otherwise=0),
         used=text.number(*_USED, otherwise=0),
-        tied=not weights.head,
         type=text.text("dtype") or text.text("torch_dtype") or "bfloat16",
         quantization=_quantization(top, text),
     )
@@ -105,13 +99,6 @@ def _part(name: str) -> str | None:
         if pattern.search(name):
             return part
     return None
-
-
-def _parameters(tensors: Iterable[Tensor], weights: Weights) -> int | None:
-    packed = sum(weights.stored.get(kind, 0) for kind in _PACKED)
-    if packed * 100 > weights.total:
-        return None
-    return sum(tensor.elements for tensor in tensors)
 
 
 def _intermediate(text: Values) -> int:

@@ -78,8 +78,6 @@ class ModelShape(Stored):
     unknown: str | None = None
     """Why nobody knows how large its cache gets; None: `layers` say it."""
     weights: Weights
-    parameters: Count | None = None
-    """None: they are packed, and the files don't tell."""
     layers: Annotated[tuple[Layers, ...], Field(exclude_if=_falsy)] = ()
     hidden: Count = 0
     """Numbers in one token's vector."""
@@ -90,11 +88,8 @@ class ModelShape(Stored):
     vocabulary: Count = 0
     context: Count | None = None
     """Tokens it was trained for; None: not told."""
-    experts: Annotated[Count, Field(exclude_if=_falsy)] = 0
     used: Annotated[Count, Field(exclude_if=_falsy)] = 0
     """Experts that one token goes through."""
-    tied: bool = False
-    """Whether the embedding is the output layer, too."""
     type: str = "bfloat16"
     """Of the numbers that it computes with."""
     quantization: str | None = None

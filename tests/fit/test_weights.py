@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from rackwright.fit.asked import Asked, Room
-from rackwright.fit.weights import host_weights, weights_per_gpu
+from rackwright.fit.weights import weights_per_gpu
 from rackwright.launch import Widths
 from rackwright.shape.shape import Weights
 from tests.fit.shapes import GIB, plain
@@ -70,9 +70,7 @@ def test_what_is_quantized_already_stays():
 def test_llama_cpp_looks_tokens_up_on_the_host():
     shape = plain(**weights(1000, "Q4_K", embedding=100, head=120))
     assert weights_per_gpu(shape, LLAMA_CPP, Room(GIB, 1)) == 900
-    assert host_weights(shape, LLAMA_CPP, Room(GIB, 1)) == 100
     assert weights_per_gpu(shape, LLAMA_CPP, CPU) == 1000
-    assert host_weights(shape, LLAMA_CPP, CPU) == 0
 
 
 def test_where_the_embedding_is_the_output_a_gpu_has_a_copy():

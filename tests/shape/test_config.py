@@ -184,7 +184,6 @@ def test_weights_are_told_apart_by_what_an_engine_does_with_them():
     weights = found.weights
     assert (weights.total, weights.stored) == (1249, {"BF16": 1236, "F32": 13})
     assert (weights.embedding, weights.head, weights.grouped, weights.replicated) == (100, 101, 24, 17)
-    assert (found.parameters, found.tied) == (105, False)
 
 
 def test_layers_for_speculative_decoding_are_left_out():
@@ -197,10 +196,10 @@ def test_layers_for_speculative_decoding_are_left_out():
     assert found.weights.total == 10
 
 
-def test_packed_weights_tell_no_number_of_parameters():
+def test_weights_in_few_bits_are_named():
     config = {**BASE, "model_type": "llama", "quantization_config": {"quant_method": "awq", "bits": 4}}
     found = shape(config, Tensor("model.layers.0.mlp.qweight", "I32", 100, 400))
-    assert (found.parameters, found.quantization, found.tied) == (None, "awq", True)
+    assert (found.quantization, found.weights.stored, found.weights.head) == ("awq", {"I32": 400}, 0)
 
 
 @pytest.mark.parametrize(
