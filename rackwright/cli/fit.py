@@ -23,7 +23,7 @@ def _card(_: click.Context, option: click.Parameter, value: str | None) -> int |
     if value is None:
         return None
     try:
-        return parse_size(int(value) if value.isdigit() else value)
+        return parse_size(value)
     except ValueError:
         pass
     if memory := memory_of(value):
@@ -35,7 +35,7 @@ def _size(_: click.Context, option: click.Parameter, value: str | None) -> int |
     from rackwright.values import parse_size
 
     try:
-        return None if value is None else parse_size(int(value) if value.isdigit() else value)
+        return None if value is None else parse_size(value)
     except ValueError as error:
         raise click.BadParameter(str(error), param=option) from None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from rackwright.fit.asked import Room
 from rackwright.fit.fit import SHORTEST, STEP, Fit
@@ -52,6 +53,7 @@ def _candidates(fit: Fit) -> Iterator[Change]:
     yield from _fewer(fit)
     yield from _shorter(fit)
     yield from _smaller_cache(fit)
+    yield from _evened(fit)
     yield from _wider(fit)
     yield from _quantized(fit)
 
@@ -119,14 +121,24 @@ def _wider(fit: Fit, *, all_of_them: bool = False) -> Iterator[Change]:
                 return
 
 
+def _evened(fit: Fit) -> Iterator[Change]:
+    """Where its heads can't be dealt out to so many GPUs: the next fewer, and the next more, to which they can."""
+    now = fit.room.gpus
+    for several in (range(now - 1, 0, -1), range(now + 1, 2 * now)) if fit.refused else ():
+        fitting = (evened for gpus in several if (evened := _over(fit, gpus)) and evened.fits)
+        for evened in islice(fitting, 1):
+            yield Change(f"gpus: {evened.room.gpus} instead of {now}", evened, 1)
+
+
 def _over(fit: Fit, gpus: int) -> Fit | None:
-    """The same with so many GPUs on each of its hosts; None: its heads can't be divided so."""
+    """The same with so many GPUs on each of its hosts; None: it can't be dealt out so."""
     room = Room(fit.room.memory, gpus)
     if fit.asked.engine == "llama_cpp":
         return replace(fit, room=room)
-    widths = replace(fit.asked.widths, tensor=fit.asked.widths.tensor * gpus // fit.room.gpus)
+    tensor, left = divmod(fit.asked.widths.tensor * gpus, fit.room.gpus)
+    widths = replace(fit.asked.widths, tensor=tensor)
     widened = replace(fit, room=room, asked=replace(fit.asked, widths=widths))
-    return None if widened.refused else widened
+    return None if left or widened.refused else widened
 
 
 def _quantized(fit: Fit) -> Iterator[Change]:

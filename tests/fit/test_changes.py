@@ -81,6 +81,20 @@ def test_gpus_that_heads_do_not_divide_by_are_not_offered():
     assert not any("gpus" in what for what in whats(fit(VLLM, Room(24 * GIB), heads=7)))
 
 
+@pytest.mark.parametrize(
+    ("memory", "offered"),
+    [
+        (80 * GIB, ["gpus: 2 instead of 3", "gpus: 4 instead of 3"]),
+        (8 * GIB, ["gpus: 4 instead of 3"]),
+        (5 * GIB, []),
+    ],
+)
+def test_numbers_of_gpus_that_heads_divide_by_are_offered(memory: int, offered: list[str]):
+    found = fit(replace(VLLM, context=8192, widths=Widths(tensor=3)), Room(memory, 3))
+    assert found.refused
+    assert [what for what in whats(found) if "and" not in what] == offered
+
+
 def test_smaller_weights_are_offered_where_they_are_wide():
     tight = fit(replace(VLLM, context=8192), Room(12 * GIB))
     assert "quantization: fp8" in whats(tight)
