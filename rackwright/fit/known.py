@@ -103,7 +103,7 @@ def _shape(one: Published, bits: float) -> ModelShape:
 def _gguf(one: Published) -> ModelShape:
     """The same model as a GGUF file, for llama.cpp."""
     size = round(one.parameters * Q4_K_M / 8)
-    whole = (Tensor("model.layers.0.mlp.weight", "Q4_K", one.parameters, size),)
+    whole = (Tensor("model.layers.0.mlp.weight", "Q4_K", size),)
     return shape_of(json.dumps(dict(one.config)).encode(), whole)
 
 
@@ -121,11 +121,8 @@ def _tensors(one: Published, bits: float) -> tuple[Tensor, ...]:
     size = _bytes(one, bits, table * (1 if tied else 2) * 2)
     ends = {"model.embed_tokens.weight": table} | ({} if tied else {"lm_head.weight": table})
     return (
-        *(Tensor(name, "BF16", count, 2 * count) for name, count in ends.items()),
-        *(
-            Tensor(name, "BF16" if bits == 16 else "packed", count, round(count * size))
-            for name, count in parts.items()
-        ),
+        *(Tensor(name, "BF16", 2 * count) for name, count in ends.items()),
+        *(Tensor(name, "BF16" if bits == 16 else "packed", round(count * size)) for name, count in parts.items()),
     )
 
 

@@ -182,4 +182,4 @@ def _tensor(reader: _Reader) -> Tensor:
     if kind not in _BLOCKS or elements >= 2**53:
         raise ShapeError(f"has the tensor {name[:80]!a} of a type ({kind}) or size that isn't known here")
     called, block, size = _BLOCKS[kind]
-    return Tensor(name, called, elements, -(-elements // block) * size)
+    return Tensor(name, called, -(-elements // block) * size)

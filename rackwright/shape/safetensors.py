@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import prod
 
 from rackwright.shape.source import ShapeError, Source, exactly
 
@@ -19,7 +18,6 @@ format allows ten times as many."""
 FIRST = 256 * 2**10
 """Bytes that are read at once at first: the whole header of most files."""
 TENSORS = 100_000
-DIMENSIONS = 16
 NESTED = 16
 """Levels; a header has three."""
 
@@ -29,7 +27,6 @@ class Tensor:
     name: str
     type: str
     """As the file calls it, like BF16 or Q4_K."""
-    elements: int
     size: int
     """Bytes."""
 
@@ -78,23 +75,18 @@ def _tensors(header: dict[str, object], room: int) -> Iterator[Tensor]:
         if name == "__metadata__":
             continue
         fields = told if isinstance(told, dict) else {}
-        kind, offsets, dimensions = fields.get("dtype"), _numbers(fields.get("data_offsets")), fields.get("shape")
-        if not isinstance(kind, str) or len(offsets) != 2:
-            raise _strange()
+        kind, offsets = fields.get("dtype"), _offsets(fields.get("data_offsets"))
+        if not isinstance(kind, str) or offsets is None:
+            raise ShapeError("has a header that describes its tensors otherwise than the format does")
         first, end = offsets
         if not first <= end <= room:
             raise ShapeError("has a tensor that ends outside the file")
-        yield Tensor(name, kind[:24], prod(_numbers(dimensions)), end - first)
+        yield Tensor(name, kind[:24], end - first)
 
 
-def _numbers(value: object) -> list[int]:
-    """Return a short list of numbers. Raise ShapeError if it is none."""
-    if not isinstance(value, list) or len(value) > DIMENSIONS:
-        raise _strange()
-    if not all(isinstance(number, int) and 0 <= number < 2**53 for number in value):
-        raise _strange()
-    return [int(number) for number in value]
-
-
-def _strange() -> ShapeError:
-    return ShapeError("has a header that describes its tensors otherwise than the format does")
+def _offsets(value: object) -> tuple[int, int] | None:
+    """Where a tensor begins and ends; None: that isn't told."""
+    match value:
+        case [int(first), int(end)] if first >= 0:
+            return first, end
+    return None

@@ -165,7 +165,7 @@ def test_a_language_model_within_a_model_of_images():
     ],
 )
 def test_what_is_not_known_is_named_and_not_guessed(config: dict[str, Any], why: str):
-    found = shape(config, Tensor("model.a", "BF16", 5, 10))
+    found = shape(config, Tensor("model.a", "BF16", 10))
     assert why in (found.unknown or "")
     assert (found.layers, found.weights.total) == ((), 10)
 
@@ -173,13 +173,13 @@ def test_what_is_not_known_is_named_and_not_guessed(config: dict[str, Any], why:
 def test_weights_are_told_apart_by_what_an_engine_does_with_them():
     found = shape(
         {**BASE, "model_type": "llama"},
-        Tensor("model.embed_tokens.weight", "BF16", 50, 100),
-        Tensor("lm_head.weight", "BF16", 50, 101),
-        Tensor("model.layers.0.self_attn.q_proj.weight", "BF16", 1, 7),
-        Tensor("model.layers.0.self_attn.k_proj.weight", "BF16", 1, 11),
-        Tensor("model.layers.3.self_attn.v_proj.bias", "F32", 1, 13),
-        Tensor("model.layers.0.input_layernorm.weight", "BF16", 1, 17),
-        Tensor("vision_tower.layers.9.self_attn.k_proj.weight", "BF16", 1, 1000),
+        Tensor("model.embed_tokens.weight", "BF16", 100),
+        Tensor("lm_head.weight", "BF16", 101),
+        Tensor("model.layers.0.self_attn.q_proj.weight", "BF16", 7),
+        Tensor("model.layers.0.self_attn.k_proj.weight", "BF16", 11),
+        Tensor("model.layers.3.self_attn.v_proj.bias", "F32", 13),
+        Tensor("model.layers.0.input_layernorm.weight", "BF16", 17),
+        Tensor("vision_tower.layers.9.self_attn.k_proj.weight", "BF16", 1000),
     )
     weights = found.weights
     assert (weights.total, weights.stored) == (1249, {"BF16": 1236, "F32": 13})
@@ -189,16 +189,16 @@ def test_weights_are_told_apart_by_what_an_engine_does_with_them():
 def test_layers_for_speculative_decoding_are_left_out():
     found = shape(
         {**BASE, "model_type": "llama"},
-        Tensor("model.layers.3.mlp.weight", "BF16", 5, 10),
-        Tensor("model.layers.4.mlp.weight", "BF16", 500, 1000),
-        Tensor("mtp.fc.weight", "BF16", 500, 1000),
+        Tensor("model.layers.3.mlp.weight", "BF16", 10),
+        Tensor("model.layers.4.mlp.weight", "BF16", 1000),
+        Tensor("mtp.fc.weight", "BF16", 1000),
     )
     assert found.weights.total == 10
 
 
 def test_weights_in_few_bits_are_named():
     config = {**BASE, "model_type": "llama", "quantization_config": {"quant_method": "awq", "bits": 4}}
-    found = shape(config, Tensor("model.layers.0.mlp.qweight", "I32", 100, 400))
+    found = shape(config, Tensor("model.layers.0.mlp.qweight", "I32", 400))
     assert (found.quantization, found.weights.stored, found.weights.head) == ("awq", {"I32": 400}, 0)
 
 

@@ -13,9 +13,9 @@ from tests.shape.files import Bytes, safetensors
 def test_tensors_have_their_exact_bytes():
     content = safetensors({"a.weight": ("BF16", (3, 5)), "b.weight": ("I32", (2,)), "scale": ("F32", ())})
     assert read_safetensors(Bytes(content)) == (
-        Tensor("a.weight", "BF16", 15, 30),
-        Tensor("b.weight", "I32", 2, 8),
-        Tensor("scale", "F32", 1, 4),
+        Tensor("a.weight", "BF16", 30),
+        Tensor("b.weight", "I32", 8),
+        Tensor("scale", "F32", 4),
     )
 
 
@@ -49,9 +49,9 @@ def whole(header: object) -> bytes:
         (whole(b"[" * 100_000), "nested too deep"),
         (whole({"a": 1}), "otherwise than the format does"),
         (whole({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0]}}), "otherwise than the format does"),
-        (whole({"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}}), "otherwise than the format does"),
-        (whole({"a": {"dtype": "F32", "shape": [1.5], "data_offsets": [0, 4]}}), "otherwise than the format does"),
-        (whole({"a": {"dtype": "F32", "shape": [1] * 99, "data_offsets": [0, 4]}}), "otherwise than the format does"),
+        (whole({"a": {"dtype": "F32", "shape": [1], "data_offsets": [-4, 4]}}), "otherwise than the format does"),
+        (whole({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 1.5]}}), "otherwise than the format does"),
+        (whole({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 2, 4]}}), "otherwise than the format does"),
         (whole({"a": {"dtype": 4, "shape": [1], "data_offsets": [0, 4]}}), "otherwise than the format does"),
         (whole({"a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 0]}}), "ends outside the file"),
         (whole({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 2**50]}}), "ends outside the file"),
