@@ -260,6 +260,26 @@ def test_a_stopped_engine_is_stopped(bench: Bench) -> None:
     assert bench.look(100, active="inactive") == "stopped"
 
 
+@pytest.mark.parametrize(("journalctl", "complete"), [("echo said", True), ("kill -TERM $PPID", False)])
+def test_evidence_ends_with_the_kill_even_where_its_time_is_over(
+    tmp_path: Path, journalctl: str, complete: bool
+) -> None:
+    programs = {
+        "systemctl": f'echo "$*" >>{tmp_path}/asked',
+        "journalctl": journalctl,
+        "systemd-cat": "cat >/dev/null",
+    }
+    for name, text in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    text = scripts.evidence(PROBE).replace("/var/lib/rackwright", str(tmp_path))
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    ran = subprocess.run(["sh", "-c", text, "sh", "x.service", "no.metrics", "hung"], env=environment)
+    assert (tmp_path / "asked").read_text().splitlines()[-1] == "kill --kill-whom=all --signal=KILL -- x.service"
+    (kept,) = (tmp_path / "evidence").iterdir()
+    assert ((kept / "state").exists(), ran.returncode == 0) == (complete, complete)
+
+
 @pytest.mark.parametrize(
     ("state", "age", "answer"),
     [

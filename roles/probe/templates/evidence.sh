@@ -3,6 +3,9 @@
 set -u
 umask 077
 unit=$1 metrics=$2 reason=$3
+# An overloaded host may take longer for hundreds of threads than the probe has: what is missing then is evidence.
+trap 'systemctl kill --kill-whom=all --signal=KILL -- "$unit"' EXIT
+trap 'exit 1' TERM
 kept=/var/lib/rackwright/evidence/$(date -u +%Y%m%dT%H%M%SZ)-${unit%.service}
 mkdir -p "$kept"
 journalctl -q --no-hostname -n 200 -u "$unit" >"$kept/journal" 2>&1
@@ -19,4 +22,3 @@ while read -r pid; do
   done
 done <"/sys/fs/cgroup$(systemctl show -P ControlGroup -- "$unit")/cgroup.procs" >"$kept/threads" 2>&1
 echo "$unit: $reason: evidence in $kept, killed for a new start" | systemd-cat -t rackwright -p warning
-systemctl kill --kill-whom=all --signal=KILL -- "$unit"
