@@ -12,6 +12,7 @@ from rackwright.fit.known import Served, served_by
 from rackwright.fit.question import asked_of
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import Lock
+from rackwright.hardware.gpu import Gpu
 from rackwright.hardware.hardware import Hardware
 from rackwright.lifecycle.fit import SYSTEM, memory_of
 from rackwright.report.words import counted, size
@@ -60,7 +61,7 @@ def _wanted(fleet: Fleet, lock: Lock | None, host: str, name: str) -> Wanted:
 def verdicts(wanted: tuple[Wanted, ...], hardware: Hardware) -> Iterator[Verdict]:
     """Yield for each model whether the host can serve one replica of it."""
     memory = memory_of(hardware)
-    cards = len(hardware.report.gpus) if hardware.report else len(hardware.nvidia)
+    cards = len(_whole(hardware)) if hardware.report else len(hardware.nvidia)
     for one in wanted:
         if one.gpus > cards:
             why = f"a replica needs {counted(one.gpus, 'GPU')}, and it has {cards}"
@@ -86,10 +87,14 @@ def _verdict(one: Wanted, room: int | None) -> Verdict:
 def well_known(wanted: tuple[Wanted, ...], hardware: Hardware, *, stranger: bool) -> tuple[Served, ...]:
     """Return the well-known models that it can serve; none for a host that is there for other things."""
     memory = memory_of(hardware)
-    cards = [card for card in hardware.report.gpus if not card.mig] if hardware.report else []
-    if cards:
+    if cards := _whole(hardware):
         return served_by(memory.gpu, len(cards), 0)
     serves = stranger or any(one.here for one in wanted)
     if hardware.nvidia or not serves:
         return ()
     return served_by(None, 0, max((memory.ram or 0) - SYSTEM, 0))
+
+
+def _whole(hardware: Hardware) -> tuple[Gpu, ...]:
+    """Its cards that a driver answers for, but those that MIG cut."""
+    return tuple(card for card in hardware.report.gpus if not card.mig) if hardware.report else ()

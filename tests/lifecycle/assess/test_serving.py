@@ -81,8 +81,9 @@ def test_well_known_models_by_what_the_host_is_for():
     assert well_known((wanted(0),), without, stranger=False)
 
 
-def test_a_card_that_is_cut_serves_nothing_well_known():
+def test_a_card_that_is_cut_serves_nothing():
     cut = hardware(gpus=(gpu(0, mig=True), gpu(1)))
+    assert verdict(wanted(2), gpus=(gpu(0, mig=True), gpu(1))).why == "a replica needs 2 GPUs, and it has 1"
     assert max(one.gpus for one in well_known((), cut, stranger=False)) == 1
 
 
