@@ -81,6 +81,8 @@ class Asked:
     """vLLM without CUDA graphs."""
     prefixes: bool = True
     """Whether vLLM keeps states of prefixes for reuse."""
+    beyond: bool = False
+    """Whether vLLM was told to take contexts beyond what config.json allows."""
     uncertain: str | None = None
     """Why these settings aren't understood here well enough to tell; None: they are."""
     full_windows: bool = False

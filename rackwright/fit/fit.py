@@ -74,6 +74,18 @@ class Fit:
     @property
     def refused(self) -> str | None:
         """Why the engine can't run so at all, whatever the memory; None: nothing is known against it."""
+        return self._too_long or self._uneven
+
+    @property
+    def _too_long(self) -> str | None:
+        """llama.cpp gives each request what the model was trained for, and goes on."""
+        longest, asked = self.shape.context, self.asked
+        if asked.engine == "llama_cpp" or asked.beyond or not longest or asked.context <= longest:
+            return None
+        return f"it takes {longest} tokens at most, by its config.json, and context asks for {asked.context}"
+
+    @property
+    def _uneven(self) -> str | None:
         tensor = self.asked.widths.tensor
         if self.shape.heads and self.shape.heads % tensor:
             return f"its {self.shape.heads} attention heads can't be divided by tensor width {tensor}"

@@ -22,6 +22,8 @@ _VLLM = frozenset(
     "mamba-ssm-cache-dtype block-size enable-expert-parallel".split()
 )
 """Arguments that move weights or cache, bring more of them, or change what a token takes: not counted here."""
+_BEYOND = frozenset(("hf-overrides", "hf-config-path", "VLLM_ALLOW_LONG_MAX_MODEL_LEN"))
+"""Arguments and variables with which vLLM may take longer contexts than the model's config.json allows."""
 
 
 def asked_of(
@@ -75,6 +77,7 @@ def _vllm(runtime: Vllm, context: int, widths: Widths, *, on_cpu: bool) -> Asked
         eager=on_cpu or args.get("enforce-eager") is True,
         prefixes=args.get("enable-prefix-caching") is not False and args.get("no-enable-prefix-caching") is not True,
         full_windows=args.get("disable-hybrid-kv-cache-manager") is True,
+        beyond=bool(_BEYOND & {*args, *runtime.environment}),
         uncertain=_uncertain(args, _VLLM, runtime.kv_cache) or _adapted(runtime),
     )
 

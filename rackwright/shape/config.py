@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from rackwright.shape.families import DEFAULTS, layers_of
+from rackwright.shape.positions import longest_context
 from rackwright.shape.safetensors import Tensor, parse_object
 from rackwright.shape.shape import Layers, ModelShape, Weights
 from rackwright.shape.source import ShapeError
@@ -44,7 +45,7 @@ def shape_of(config: bytes, tensors: Iterable[Tensor]) -> ModelShape:
         intermediate=_intermediate(text),
         heads=text.number("num_attention_heads", otherwise=0),
         vocabulary=text.number("vocab_size", otherwise=0),
-        context=text.maybe("max_position_embeddings"),
+        context=longest_context(family, text),
         used=text.number(*_USED, otherwise=0),
         type=text.text("dtype") or text.text("torch_dtype") or "bfloat16",
         quantization=_quantization(top, text),

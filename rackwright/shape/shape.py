@@ -87,7 +87,7 @@ class ModelShape(Stored):
     """Of attention; a tensor width divides them."""
     vocabulary: Count = 0
     context: Count | None = None
-    """Tokens it was trained for; None: not told."""
+    """Tokens it was trained for, or is stretched to; None: not told."""
     used: Annotated[Count, Field(exclude_if=_falsy)] = 0
     """Experts that one token goes through."""
     type: str = "bfloat16"

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from rackwright.fit.asked import Asked, Room
+from rackwright.fit.changes import changes
 from rackwright.fit.fit import Fit
 from rackwright.launch import Widths
 from rackwright.shape.shape import Layers, State
@@ -91,6 +92,17 @@ def test_heads_must_come_out_even():
     found = fit(replace(VLLM, widths=Widths(tensor=3)), Room(80 * GIB, 3))
     assert found.fits is False
     assert found.refused == "its 32 attention heads can't be divided by tensor width 3"
+
+
+def test_vllm_starts_with_no_longer_context_than_the_model_has():
+    asked, roomy = replace(VLLM, context=131_073), Room(800 * GIB)
+    found = fit(asked, roomy)
+    assert found.fits is False
+    assert found.refused == "it takes 131072 tokens at most, by its config.json, and context asks for 131073"
+    assert [change.what for change in changes(found)] == ["context: 131072 instead of 131073"]
+    for fine in (replace(asked, context=131_072), replace(asked, beyond=True), replace(LLAMA_CPP, context=131_073)):
+        assert fit(fine, roomy).fits
+    assert fit(asked, roomy, context=None).fits
 
 
 @pytest.mark.parametrize(("tensor", "evenly"), [(2, True), (4, False), (5, True), (8, False), (20, True)])

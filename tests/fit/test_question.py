@@ -51,6 +51,12 @@ def test_what_is_not_counted_is_named(kind: str, runtime: dict[str, Any], why: s
     assert why in (asked(kind, **runtime).uncertain or "")
 
 
+def test_vllm_may_be_told_to_take_longer_contexts():
+    assert not asked("vllm").beyond
+    assert asked("vllm", args={"hf-overrides": "{}"}).beyond
+    assert asked("vllm", environment={"VLLM_ALLOW_LONG_MAX_MODEL_LEN": "1"}).beyond
+
+
 def test_vllm_as_it_stands():
     found = asked("vllm", gpus=4)
     assert (found.engine, found.parallel, found.must_hold, found.share, found.cache) == ("vllm", 256, 1, 0.9, None)

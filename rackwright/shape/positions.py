@@ -1,0 +1,40 @@
+"""The longest context that a config.json allows.
+
+As vLLM derives it (vllm/config/model.py, _get_and_verify_max_len), which starts with no longer one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rackwright.shape.values import Values
+
+_STRETCHED = ("su", "longrope", "llama3")
+"""Kinds of RoPE scaling with which `max_position_embeddings` has the stretched figure already."""
+_LARGEST = 1024
+
+
+def longest_context(family: str, text: Values) -> int | None:
+    """Return how many tokens; None: the config doesn't tell.
+
+    Cohere has `model_max_length` for it. Gemma 3 names a factor that is in its figure already.
+    """
+    trained = text.maybe("model_max_length", "max_position_embeddings")
+    if trained is None or family.startswith("gemma3"):
+        return trained
+    return max(trained, *(_stretched(rope, trained) for rope in _scalings(text)))
+
+
+def _scalings(text: Values) -> Iterator[Values]:
+    """One, or one for each kind of layer."""
+    scaling = text.within("rope_parameters") or text.within("rope_scaling") or Values({})
+    yield scaling
+    yield from (each for name in scaling.told if (each := scaling.within(name)))
+
+
+def _stretched(rope: Values, trained: int) -> int:
+    kind, factor = rope.text("rope_type") or rope.text("type"), rope.told.get("factor")
+    if kind in _STRETCHED or not isinstance(factor, int | float) or not 1 <= factor <= _LARGEST:
+        return trained
+    base = rope.number("original_max_position_embeddings", otherwise=trained) if kind == "yarn" else trained
+    return int(base * factor)
