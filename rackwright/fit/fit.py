@@ -10,7 +10,7 @@ from rackwright.fit.asked import Asked, Room
 from rackwright.fit.overhead import overhead
 from rackwright.fit.pool import Pool, pool_of, token_size
 from rackwright.fit.weights import weights_per_gpu
-from rackwright.shape.shape import ModelShape
+from rackwright.shape.shape import Layers, ModelShape
 
 LONGEST = 16_777_216
 """Tokens; no fleet file asks for more."""
@@ -117,9 +117,13 @@ class Fit:
         if self.asked.engine == "llama_cpp":
             stages = max(self.room.gpus, 1)
         size = cells.token_size if self.asked.engine == "llama_cpp" else token_size
-        growing = ("full", "latent", *(("sliding", "chunked") if self.asked.full_windows else ()))
-        layers = (layers for layers in self.shape.layers if layers.kind in growing)
+        layers = (layers for layers in self.shape.layers if self._grow(layers))
         return round(sum(-(-each.count // stages) * size(each, self.asked) for each in layers))
+
+    def _grow(self, layers: Layers) -> bool:
+        if layers.kind in ("state", "none"):
+            return False
+        return not layers.window or self.asked.full_windows or layers.window >= self.asked.context
 
     @property
     def per_request(self) -> int | None:

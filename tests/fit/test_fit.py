@@ -114,6 +114,15 @@ def test_heads_of_keys_must_come_out_even_too(tensor: int, evenly: bool):
     assert ("10 heads of keys" in (found.refused or "")) is not evenly
 
 
+@pytest.mark.parametrize(
+    ("window", "bytes_a_token"), [(4096, 0), (8191, 0), (8192, 128 * 1024), (262_144, 128 * 1024), (None, 128 * 1024)]
+)
+def test_a_window_that_no_request_fills_grows_with_each_token(window: int | None, bytes_a_token: int):
+    """microsoft/Phi-3.5-mini-instruct has a window of twice its context."""
+    layers = (Layers(kind="sliding", count=32, heads=8, key=128, value=128, window=window),)
+    assert fit(layers=layers).per_token == bytes_a_token
+
+
 def test_states_cost_each_request_and_no_token():
     state = State(channels=8192, taps=3, recurrent=2**20, precision="float32")
     layers = (Layers(kind="full", count=4, heads=8, key=128, value=128), Layers(kind="state", count=28, state=state))
