@@ -98,20 +98,17 @@ def _of_source(
     overrides: Overrides,
 ) -> tuple[Placed, ...]:
     from rackwright.fit.asked import Room
-    from rackwright.fit.fit import Fit
-    from rackwright.lifecycle.fit import SYSTEM, Placed
-    from rackwright.lifecycle.fit_source import asked_of_source, shape_of_source
+    from rackwright.lifecycle.fit import Memory
+    from rackwright.lifecycle.fit_source import fit_source
 
     many = gpus if gpus is not None else int(gpu is not None)
-    memory = gpu if many else ram and max(ram - SYSTEM, 0)
+    memory = gpu if many else Memory(ram=ram).for_engines
     if models or memory is None:
         raise UsageError(
             "--source is one model, and its place isn't known", should="give --gpu, or --ram, and no MODEL"
         )
-    shape, engine = shape_of_source(source, context.fleet if context.path.exists() else None, runtime)
-    asked = asked_of_source(shape, engine, gpus=many, context=overrides.context, parallel=overrides.parallel)
-    found = Fit(shape, asked, Room(memory, many))
-    return (Placed(source, (), many, found, found.unknown if found.fits is None else None),)
+    fleet = context.fleet if context.path.exists() else None
+    return (fit_source(source, fleet, runtime, room=Room(memory, many), overrides=overrides),)
 
 
 def _of_fleet(

@@ -32,6 +32,11 @@ class Memory:
     """Of the smallest of its GPUs: any of them may become a replica's."""
     ram: int | None = None
 
+    @property
+    def for_engines(self) -> int | None:
+        """What its system and our own programs leave of `ram`."""
+        return None if self.ram is None else max(self.ram - SYSTEM, 0)
+
 
 @dataclass(frozen=True)
 class Overrides:
@@ -86,15 +91,15 @@ def fit_fleet(
     """Given hosts with their memory, return how their replicas fit: alike ones once, in the fleet's order."""
     found: list[Placed] = []
     for host, memory in memories.items():
-        for placed in fit_host(fleet, lock, host, memory, overrides=overrides):
-            alike = next((one for one in found if one.is_like(placed)), None)
+        for here in fit_host(fleet, lock, host, memory, overrides=overrides):
+            alike = next((one for one in found if one.is_like(here)), None)
             if alike is None:
-                found.append(placed)
+                found.append(here)
             else:
-                both = dict.fromkeys((*alike.replicas, *placed.replicas))
+                both = dict.fromkeys((*alike.replicas, *here.replicas))
                 found[found.index(alike)] = replace(alike, replicas=tuple(both))
     order = list(fleet.file.models)
-    return tuple(sorted(found, key=lambda placed: order.index(placed.model)))
+    return tuple(sorted(found, key=lambda one: order.index(one.model)))
 
 
 def fit_host(
@@ -104,22 +109,25 @@ def fit_host(
 
     Those on the processor share its memory, in the fleet's order.
     """
-    left = max(memory.ram - SYSTEM, 0) if memory.ram is not None else None
+    left = memory.for_engines
     for replica in fleet.parts_on(host):
-        room = memory.gpu if replica.gpus else left
-        placed = _placed(fleet, lock, replica, room, overrides)
-        yield placed
-        if left is not None and not replica.gpus and placed.fit:
-            left = max(left - placed.fit.taken, 0)
+        found = _placed(fleet, lock, replica, memory.gpu if replica.gpus else left, overrides)
+        yield found
+        if left is not None and not replica.gpus and found.fit:
+            left = max(left - found.fit.taken, 0)
 
 
 def _placed(fleet: Fleet, lock: Lock, replica: Replica, memory: int | None, overrides: Overrides) -> Placed:
     shape = lock.models[replica.model].shape if replica.model in lock.models else None
-    if doubt := _doubt(shape, memory, replica):
-        return Placed(replica.model, (replica.address,), replica.gpus, None, doubt)
+    if shape is None or memory is None:
+        return Placed(replica.model, (replica.address,), replica.gpus, None, _doubt(shape, replica))
     asked = _asked(fleet, replica, overrides)
-    fit = Fit(shape, asked, Room(memory, replica.gpus)) if shape and memory is not None else None
-    return Placed(replica.model, (replica.address,), replica.gpus, fit, _unknown(fit))
+    return placed(replica.model, (replica.address,), replica.gpus, Fit(shape, asked, Room(memory, replica.gpus)))
+
+
+def placed(model: str, replicas: tuple[str, ...], gpus: int, fit: Fit) -> Placed:
+    """Return how these replicas fit."""
+    return Placed(model, replicas, gpus, fit, fit.unknown if fit.fits is None else None)
 
 
 def _asked(fleet: Fleet, replica: Replica, overrides: Overrides) -> Asked:
@@ -133,15 +141,10 @@ def _asked(fleet: Fleet, replica: Replica, overrides: Overrides) -> Asked:
     )
 
 
-def _doubt(shape: ModelShape | None, memory: int | None, replica: Replica) -> str | None:
+def _doubt(shape: ModelShape | None, replica: Replica) -> str:
+    """Why nobody can tell, of who has no shape or a place of no known memory."""
     if shape is None:
         return "the lock has no shape of it; rackwright lock reads it"
-    if memory is None:
-        if replica.gpus:
-            return "the memory of its GPUs isn't known before a driver runs; rackwright fit --gpu tells for a card"
-        return "the host's memory isn't known; rackwright fit --ram tells for a size"
-    return None
-
-
-def _unknown(fit: Fit | None) -> str | None:
-    return fit.unknown if fit and fit.fits is None else None
+    if replica.gpus:
+        return "the memory of its GPUs isn't known before a driver runs; rackwright fit --gpu tells for a card"
+    return "the host's memory isn't known; rackwright fit --ram tells for a size"

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rackwright.errors import FleetError, Problem, RackwrightError, UsageError
-from rackwright.fit.asked import Asked, Engine
+from rackwright.fit.asked import Asked, Engine, Room
+from rackwright.fit.fit import Fit
 from rackwright.fleet.source import FileSource, HubSource, WebSource, parse_source
 from rackwright.launch import Widths
+from rackwright.lifecycle.fit import Overrides, Placed, placed
 from rackwright.shape.shape import ModelShape
 
 if TYPE_CHECKING:
@@ -22,6 +24,15 @@ LOADS: dict[Engine | None, tuple[str, ...]] = {
 }
 CONTEXT = 8192
 PARALLEL: dict[Engine, int] = {"llama_cpp": 4, "vllm": 16}
+
+
+def fit_source(
+    written: str, fleet: Fleet | None, engine: Engine | None, *, room: Room, overrides: Overrides
+) -> Placed:
+    """Return how one replica of it fits there; see `shape_of_source` for what is raised."""
+    shape, engine = shape_of_source(written, fleet, engine)
+    asked = asked_of_source(shape, engine, gpus=room.gpus, context=overrides.context, parallel=overrides.parallel)
+    return placed(written, (), room.gpus, Fit(shape, asked, room))
 
 
 def shape_of_source(written: str, fleet: Fleet | None, engine: Engine | None) -> tuple[ModelShape, Engine]:

@@ -14,7 +14,7 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import Lock
 from rackwright.hardware.gpu import Gpu
 from rackwright.hardware.hardware import Hardware
-from rackwright.lifecycle.fit import SYSTEM, memory_of
+from rackwright.lifecycle.fit import memory_of
 from rackwright.report.words import counted, size
 from rackwright.shape.shape import ModelShape
 
@@ -67,7 +67,7 @@ def verdicts(wanted: tuple[Wanted, ...], hardware: Hardware) -> Iterator[Verdict
             why = f"a replica needs {counted(one.gpus, 'GPU')}, and it has {cards}"
             yield Verdict(one.model, one.gpus, False, why)
             continue
-        room = memory.gpu if one.gpus else max((memory.ram or 0) - SYSTEM, 0)
+        room = memory.gpu if one.gpus else memory.for_engines or 0
         yield _verdict(one, room)
 
 
@@ -92,7 +92,7 @@ def well_known(wanted: tuple[Wanted, ...], hardware: Hardware, *, stranger: bool
     serves = stranger or any(one.here for one in wanted)
     if hardware.nvidia or not serves:
         return ()
-    return served_by(None, 0, max((memory.ram or 0) - SYSTEM, 0))
+    return served_by(None, 0, memory.for_engines or 0)
 
 
 def _whole(hardware: Hardware) -> tuple[Gpu, ...]:
