@@ -80,8 +80,9 @@ def _verdict(one: Wanted, room: int | None) -> Verdict:
         return Verdict(one.model, one.gpus, None, fit.unknown or "")
     if fit.fits:
         return Verdict(one.model, one.gpus, True, f"{size(fit.left or 0)} stay free of {size(fit.budget)}")
-    first = next((change.what for change in changes(fit)), "it needs more memory")
-    return Verdict(one.model, one.gpus, False, f"{fit.refused or 'too large'}; {first}")
+    way_out = next((change.what for change in changes(fit)), None if fit.refused else "it needs more memory")
+    why = "; ".join(text for text in (fit.refused or "too large", way_out) if text)
+    return Verdict(one.model, one.gpus, False, why)
 
 
 def well_known(wanted: tuple[Wanted, ...], hardware: Hardware, *, stranger: bool) -> tuple[Served, ...]:

@@ -53,7 +53,12 @@ def test_more_gpus_than_there_are():
 
 def test_heads_that_do_not_come_out_even():
     found = verdict(wanted(3, widths=Widths(tensor=3)), count=3)
-    assert (found.fits, found.why.startswith("its 32 attention heads can't be divided")) == (False, True)
+    assert found.fits is False
+    assert found.why == "its 32 attention heads can't be divided by tensor width 3; gpus: 2 instead of 3"
+    alone = verdict(
+        wanted(2, shape=plain(heads=1), widths=Widths(tensor=2)), gpus=(gpu(0, memory=GIB), gpu(1, memory=GIB))
+    )
+    assert alone.why == "its 1 attention heads can't be divided by tensor width 2"
 
 
 def test_what_nobody_can_tell():
