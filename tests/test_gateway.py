@@ -79,7 +79,10 @@ class Interrupted:
 
 @pytest.mark.parametrize(
     ("by", "error", "words"),
-    [(KeyboardInterrupt(), KeyboardInterrupt, ""), (None, HostError, "gate2: telling key verify failed: no socket")],
+    [
+        (KeyboardInterrupt("halfway"), KeyboardInterrupt, "halfway"),
+        (None, HostError, "gate2: telling key verify failed: no socket"),
+    ],
 )
 def test_a_temporary_key_that_only_some_gateways_got_is_taken_back(
     by: BaseException | None, error: type[BaseException], words: str
