@@ -13,12 +13,13 @@ from pydantic import ValidationError
 
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.index import index_of
 from rackwright.fleet.local_files import local_file
 from rackwright.fleet.lock import RuntimeLock, runtime_question
 from rackwright.fleet.sections.models import Runtime
 from rackwright.fleet.source import FileSource, HubSource, WebSource, parse_source
 from rackwright.fleet.web import Web
-from rackwright.fleet.wheels import Index, wheels_of_folder, wheels_of_requirements
+from rackwright.fleet.wheels import wheels_of_folder, wheels_of_requirements
 from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
 from rackwright.roles.vllm.settings import Settings as Vllm
 from rackwright.values import File
@@ -68,7 +69,7 @@ class Runtimes:
 
     def _wheels(self, runtime: Vllm, where: str) -> tuple[File, ...]:
         web, place = self.web(), f"{where}.build" if runtime.build else f"{where}.version"
-        index = Index(self.fleet.file.site.package_index, web.route)
+        index = index_of(self.fleet)
         resolve = partial(wheels_of_requirements, python=runtime.python_version, index=index, where=place)
         source = _source(runtime.build) if runtime.build else None
         if runtime.build is None:

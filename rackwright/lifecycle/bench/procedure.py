@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from rackwright import __version__
 from rackwright.errors import ProofError, UsageError
 from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.index import index_of
 from rackwright.fleet.lock import lock_digest
 from rackwright.fleet.sections.models import Model
 from rackwright.fleet.sections.objectives import Objectives
@@ -17,7 +18,7 @@ from rackwright.lifecycle.asking import Asker
 from rackwright.lifecycle.bench.knee import MOST_STEPS, search
 from rackwright.lifecycle.bench.load import MOST_REQUESTS, Load
 from rackwright.lifecycle.bench.measure import measure, seconds_of, words_of
-from rackwright.lifecycle.bench.tool import Tool, ensure, index_of
+from rackwright.lifecycle.bench.tool import Tool, ensure
 from rackwright.lifecycle.bench.verdicts import Verdict, missed, verdicts
 from rackwright.lifecycle.bench.way import Way, replica_named, require_controller, through_gateway, to_replica
 from rackwright.lifecycle.remember import note_act
