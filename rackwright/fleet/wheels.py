@@ -6,13 +6,13 @@ import re
 import tempfile
 import tomllib
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.index import Index, run_uv
 from rackwright.fleet.local_files import local_file
+from rackwright.fleet.source import name_in
 from rackwright.fleet.web import Progress
 from rackwright.values import File
 
@@ -64,16 +64,12 @@ def _wheel(package: Mapping[str, Any], hashes: frozenset[str], where: str) -> Fi
     try:
         chosen = max(package["wheels"], key=lambda wheel: (wheel["hashes"]["sha256"] in hashes, *_rank(wheel)))
         url = chosen["url"]
-        return File(path=_name(url), size=chosen["size"], sha256=chosen["hashes"]["sha256"], url=url)
+        return File(path=name_in(url), size=chosen["size"], sha256=chosen["hashes"]["sha256"], url=url)
     except (LookupError, ValueError):
         what = f"{package.get('name')} {package.get('version', '')} has no wheel with a size and a sha256"
         raise FleetError([Problem(where, what, "a package index that tells them, or a folder of wheels")]) from None
 
 
 def _rank(wheel: Mapping[str, Any]) -> tuple[bool, str]:
-    name = _name(wheel["url"])
+    name = name_in(wheel["url"])
     return not name.endswith("-any.whl"), name
-
-
-def _name(url: str) -> str:
-    return PurePosixPath(unquote(urlsplit(url).path)).name

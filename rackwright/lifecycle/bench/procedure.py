@@ -27,7 +27,7 @@ from rackwright.run import new_run_id
 from rackwright.state.bench import Bench, Step, read_benches, write_bench
 from rackwright.state.formats import utc_now
 
-WITHOUT = Objectives(errors="0%")
+_WITHOUT = Objectives(errors="0%")
 """The load, where neither the command nor the fleet file says one."""
 
 
@@ -89,7 +89,7 @@ def load_of(
     answer_tokens: int | None = None,
 ) -> Load:
     """Return the load: what is said, else what the objectives say. Raise UsageError if it can't be."""
-    said = model.objectives or WITHOUT
+    said = model.objectives or _WITHOUT
     per_second = said.rate if rate is None else rate
     count = math.ceil(per_second * seconds) if seconds is not None else requests or said.requests
     if count > MOST_REQUESTS:
