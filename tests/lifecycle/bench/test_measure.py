@@ -102,10 +102,17 @@ def run(arguments):
     from rackwright.lifecycle.bench.measure import measure
     from rackwright.lifecycle.bench.tool import Tool
     from rackwright.lifecycle.bench.way import Way
+    from rackwright.remote import Remote
+    from rackwright.values import Target
+    remote = Remote([Target("gate1", "@local")])
+    remote.run_on(["gate1"], "true", sudo=False)
     try:
         measure(Tool(Path(arguments[0])), Way("gateway gate1", "", str), "assistant", Load(1, 1, 1, 1), 1)
     except KeyboardInterrupt:
         print("interrupted")
+    finally:
+        # As a key is removed.
+        remote.run_on(["gate1"], "cat >" + arguments[1], stdin="taken back", sudo=False)
     return 1
 
 
@@ -116,12 +123,12 @@ main(sys.argv[1:])
 
 
 @pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_whoever_ends_it_ends_the_tool_and_what_it_had_on_disk(tmp_path, told):
+def test_whoever_ends_it_ends_the_tool_and_gateways_can_be_told(tmp_path, told):
     kept = tmp_path / "kept"
     kept.mkdir()
     tool = stand_in(tmp_path, f"echo $$ >{tmp_path}/pid.new; mv {tmp_path}/pid.new {tmp_path}/pid; exec sleep 1000")
     with subprocess.Popen(
-        [sys.executable, "-c", MEASURED, str(tool.python)],
+        [sys.executable, "-c", MEASURED, str(tool.python), str(tmp_path / "gateway")],
         env={**os.environ, "TMPDIR": str(kept)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -133,6 +140,7 @@ def test_whoever_ends_it_ends_the_tool_and_what_it_had_on_disk(tmp_path, told):
         assert program.communicate(timeout=60) == ("interrupted\n", "")
     assert _ended(Path("/proc", (tmp_path / "pid").read_text().strip(), "stat"))
     assert list(kept.iterdir()) == []
+    assert (tmp_path / "gateway").read_text() == "taken back"
 
 
 def _ended(stat: Path) -> bool:
