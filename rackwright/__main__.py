@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -11,12 +12,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     # Python's collector looks at all that was imported again and again: a tenth of a short command's time.
     gc.set_threshold(100_000)
+    _unwind_when_told_to_end()
     from rackwright.cli.outcome import run
 
     code = run(sys.argv[1:] if arguments is None else list(arguments))
     # At its end Python looks at all of it several times more, only to forget it.
     gc.freeze()
     sys.exit(code)
+
+
+def _unwind_when_told_to_end() -> None:
+    """A cancelled job or a closed terminal leaves no more behind than Ctrl-C does; nohup's hangup stays ignored."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
 
 
 if __name__ == "__main__":

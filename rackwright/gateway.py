@@ -200,8 +200,9 @@ class Gateways:
         It expires by itself after `seconds`, should the end of the block not come.
         """
         key = Key(id=id, sha256=sha256, expires=datetime.now(UTC) + timedelta(seconds=seconds))
-        self.put_key(key, in_memory=True)
         try:
+            # Within: where it fails or is interrupted halfway, some workers have the key already.
+            self.put_key(key, in_memory=True)
             yield
         finally:
             self._run(_key(key) + _TELL_KEY + _known(wanted=False), f"removing key {id}")

@@ -5,8 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Annotated
 
-from rackwright.values import Address, HostPath, Port, ServedName
+from rackwright.values import Address, Frozen, HostPath, Port, ServedName, Shape
+
+RUNTIMES = "/opt/rackwright/runtimes"
+"""Where a host has its runtimes, one folder a version."""
+CudaVersion = Annotated[str, Shape("[1-9][0-9]?[.][0-9]{1,2}", "should be a version in quotes, like '12.8'")]
+
+
+class Versioned(Frozen):
+    """What every runtime's settings have, so that its versions stand side by side."""
+
+    kind: str
+    version: str
+
+    @property
+    def key(self) -> str:
+        """What tells it from other runtimes and versions, in the lock and on a host."""
+        return f"{self.kind}-{self.version}"
+
+    @property
+    def folder(self) -> str:
+        """Where this version lives on a host."""
+        return f"{RUNTIMES}/{self.key}"
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, Protocol
+from urllib.parse import unquote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -299,6 +300,11 @@ class File(Frozen):
     sha256: Sha256
     url: Line
     """https://… or file:///absolute/path on the controller."""
+
+    @property
+    def local(self) -> Path | None:
+        """Where it lies on the controller; None: it is fetched from elsewhere."""
+        return Path(unquote(urlsplit(self.url).path)) if self.url.startswith("file:") else None
 
 
 def plain(value: object) -> str:

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
-from rackwright.gateway import ServerState, merged, parse_states
+import pytest
+
+from rackwright.errors import HostError
+from rackwright.gateway import Gateways, ServerState, merged, parse_states
+from rackwright.remote import Completed, Remote
 
 ROW = "4 model.assistant 1 {server} 127.0.0.1 {up} {admin} 1 1 0 6 3 4 6 0 0 0 - 8100 - 1 0 - - 0"
 STAT = "# pxname,svname,qcur,qmax,scur,smax\nmodel.assistant,gpu1.assistant.1.8100,0,0,{scur},4\n"
@@ -54,3 +59,38 @@ def test_over_several_gateways_up_means_at_all_and_drained_at_one() -> None:
     assert (both.drained, both.in_flight, both.takes_requests) == (True, 5, False)
     missing = merged({"gate1": {up.address: up}, "gate2": {}})[up.address]
     assert not missing.takes_requests
+
+
+@dataclass
+class Interrupted:
+    """Gateways of which the first command is cut short, by whatever this is."""
+
+    by: BaseException | None
+    scripts: list[str] = field(default_factory=list)
+
+    def run_on(self, hosts: tuple[str, ...], command: str, *, stdin: str) -> dict[str, Any]:
+        self.scripts.append(stdin)
+        if len(self.scripts) > 1:
+            return {name: Completed(0) for name in hosts}
+        if self.by:
+            raise self.by
+        return {"gate1": Completed(0), "gate2": Completed(1, stderr_bytes=b"no socket")}
+
+
+@pytest.mark.parametrize(
+    ("by", "error", "words"),
+    [
+        (KeyboardInterrupt("halfway"), KeyboardInterrupt, "halfway"),
+        (None, HostError, "gate2: telling key verify failed: no socket"),
+    ],
+)
+def test_a_temporary_key_that_only_some_gateways_got_is_taken_back(
+    by: BaseException | None, error: type[BaseException], words: str
+) -> None:
+    remote = Interrupted(by)
+    with (
+        pytest.raises(error, match=words),
+        Gateways(cast(Remote, remote), ["gate1", "gate2"]).temporary_key("a" * 64),
+    ):
+        raise AssertionError("nobody may use it")
+    assert "! ask admin" in remote.scripts[1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -30,7 +31,9 @@ _COUNT = click.IntRange(1, 1_000_000)
 @click.option("--knee", is_flag=True, help="Raise the rate until objectives are missed or throughput stops growing.")
 @click.option("--compare", "compared", is_flag=True, help="Show the last one of other weights or runtime beside it.")
 @click.option("--history", is_flag=True, help="Show what is kept of the model, and measure nothing.")
-@click.option("--html", metavar="FILE", type=click.Path(path_type=Path), help="Write one page of it, too.")
+@click.option(
+    "--html", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write one page of it, too."
+)
 @common_options
 @pass_context
 def bench(
@@ -54,6 +57,10 @@ def bench(
     """
     if requests is not None and seconds is not None:
         raise UsageError("--requests and --seconds both say how long", should="give one of them")
+    if html and not html.parent.is_dir():
+        raise UsageError(
+            "its folder is not there", where=f"--html {html}", next=f"mkdir -p {quote(str(html.parent))}"
+        )
     hosts_needed()
     if history:
         return _history(context, model)
@@ -89,9 +96,9 @@ def _answer(context: Context, found: Benched, *, compared: bool, html: Path | No
     beside = compare(found.bench, found.earlier) if compared else None
     if compared and beside is None:
         context.note("nothing is kept that this could be compared with")
+    context.answer(_document(found, beside), as_text(found, beside))
     if html:
         _write(context, html, found, beside)
-    context.answer(_document(found, beside), as_text(found, beside))
     return ExitCode.DONE if found.met else ExitCode.NOT_PROVEN
 
 

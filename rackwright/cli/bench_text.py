@@ -18,13 +18,14 @@ _SEARCH = ("rate", "answered", "failed", "requests/s", "tokens/s", *(f"{name} p9
 
 
 def as_text(found: Benched, compared: Comparison | None) -> str:
-    lines = [headline(found.bench), *_steps(found.bench)]
+    """Return it for a terminal; whatever came from elsewhere is made harmless."""
+    lines = [_headline(found.bench), *_steps(found.bench)]
     lines += ["", *_objectives(found)] if found.verdicts else []
-    lines += ["", *comparison(compared)] if compared else []
+    lines += ["", *_comparison(compared)] if compared else []
     return "\n".join(map(safe, lines))
 
 
-def headline(bench: Bench) -> str:
+def _headline(bench: Bench) -> str:
     engines = f"{bench.replicas} replica{'s' if bench.replicas != 1 else ''}"
     what = f"{bench.model}: weights {bench.digest[:16]} by {bench.runtime}"
     return f"{what}, through {bench.through} with {engines}, from {bench.asked_from}, by {bench.tool}"
@@ -40,6 +41,7 @@ def sent(step: Step) -> str:
 
 
 def sent_briefly(step: Step) -> str:
+    """Say in a line, while others are still to come, what became of a rate."""
     return (
         f"{step.rate:g} a second: {step.requests_per_second:.2f} requests/s, {step.failed} of {step.requests} failed"
     )
@@ -92,7 +94,7 @@ def _objectives(found: Benched) -> Iterator[str]:
         yield f"{'ok  ' if verdict.met else 'MISS'} {verdict.objective}: {verdict.found}, wanted {verdict.wanted}"
 
 
-def comparison(compared: Comparison) -> Iterator[str]:
+def _comparison(compared: Comparison) -> Iterator[str]:
     then = compared.earlier
     yield f"beside {then.run}: weights {then.digest[:16]} by {then.runtime}, {stamp(then.when)}"
     for differs in compared.unlike:
@@ -105,6 +107,7 @@ def comparison(compared: Comparison) -> Iterator[str]:
 
 
 def figure(value: float, of: Difference) -> str:
+    """Return it with the unit of the difference."""
     return seconds(value) if of.unit == "s" else f"{value:.2f}{of.unit}"
 
 

@@ -1,4 +1,4 @@
-"""Ctrl-C asks a procedure to stop where nothing is left half done; a second one stops it at once."""
+"""Ctrl-C or SIGTERM asks a procedure to stop where nothing is left half done; a second one stops it at once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Stopping = Callable[[], bool]
 
 @contextmanager
 def stoppable(heard: Callable[[], None] = lambda: None) -> Iterator[Stopping]:
-    """Yield what tells whether Ctrl-C came during the block; the second one raises KeyboardInterrupt.
+    """Yield what tells whether Ctrl-C or SIGTERM came during the block; the second one raises KeyboardInterrupt.
 
     `heard` is called at the first, in the signal's handler. In any thread but the main one no signal arrives, and it
     always tells False.
@@ -30,8 +30,9 @@ def stoppable(heard: Callable[[], None] = lambda: None) -> Iterator[Stopping]:
     if threading.current_thread() is not threading.main_thread():
         yield asked.is_set
         return
-    before = signal.signal(signal.SIGINT, stop)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield asked.is_set
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -6,19 +6,19 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePosixPath
-from urllib.parse import unquote, urlsplit
+from pathlib import Path
 
 from pydantic import ValidationError
 
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.index import index_of
 from rackwright.fleet.local_files import local_file
 from rackwright.fleet.lock import RuntimeLock, runtime_question
 from rackwright.fleet.sections.models import Runtime
-from rackwright.fleet.source import FileSource, HubSource, WebSource, parse_source
+from rackwright.fleet.source import FileSource, HubSource, WebSource, name_in, parse_source
 from rackwright.fleet.web import Web
-from rackwright.fleet.wheels import Index, wheels_of_folder, wheels_of_requirements
+from rackwright.fleet.wheels import wheels_of_folder, wheels_of_requirements
 from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
 from rackwright.roles.vllm.settings import Settings as Vllm
 from rackwright.values import File
@@ -57,7 +57,7 @@ class Runtimes:
         if runtime.build is None:
             url = default_build(runtime)
             size, sha256 = web.digest(url, limit=ARCHIVE)
-            return File(path=_name(url), size=size, sha256=sha256, url=url)
+            return File(path=name_in(url), size=size, sha256=sha256, url=url)
         source = _source(runtime.build)
         if isinstance(source, WebSource):
             return pinned(web, source, where)
@@ -68,7 +68,7 @@ class Runtimes:
 
     def _wheels(self, runtime: Vllm, where: str) -> tuple[File, ...]:
         web, place = self.web(), f"{where}.build" if runtime.build else f"{where}.version"
-        index = Index(self.fleet.file.site.package_index, web.route)
+        index = index_of(self.fleet)
         resolve = partial(wheels_of_requirements, python=runtime.python_version, index=index, where=place)
         source = _source(runtime.build) if runtime.build else None
         if runtime.build is None:
@@ -91,7 +91,7 @@ class Runtimes:
 def pinned(web: Web, source: WebSource, where: str) -> File:
     """Given a URL with its sha256, return the file. Raise FleetError if it names none."""
     try:
-        return File(path=_name(source.url), size=web.size(source.url), sha256=source.sha256, url=source.url)
+        return File(path=name_in(source.url), size=web.size(source.url), sha256=source.sha256, url=source.url)
     except ValidationError:
         raise FleetError([Problem(where, f"{source.url} names no file", "an address that ends in one")]) from None
 
@@ -109,7 +109,3 @@ def _text(path: Path, where: str) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
         raise FleetError([Problem(where, f"{path} can't be read: {reason}")]) from None
-
-
-def _name(url: str) -> str:
-    return PurePosixPath(unquote(urlsplit(url).path)).name

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from rackwright.errors import RackwrightError
 from rackwright.fleet.web import Web
@@ -53,8 +51,8 @@ def read_remote(files: Mapping[str, tuple[str, int]], web: Web, token: Secret | 
 
 
 def _source(file: File, web: Web, token: Secret | None) -> Source:
-    if file.url.startswith("file:"):
-        return _LocalFile(Path(unquote(urlsplit(file.url).path)), file.size)
+    if file.local:
+        return _LocalFile(file.local, file.size)
     return WebSource(web, file.url, file.size, token)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Annotated
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator
 
@@ -46,6 +48,11 @@ def parse_source(text: str) -> HubSource | WebSource | FileSource:
     if text.startswith("file:") and len(text) > 5:
         return FileSource(text[5:])
     raise ValueError("should be hf:OWNER/REPO[@REVISION][#GLOB], https://…#sha256=HEX or file:PATH")
+
+
+def name_in(url: str) -> str:
+    """Return the name of the file that an address ends in; empty if it ends in none."""
+    return PurePosixPath(unquote(urlsplit(url).path)).name
 
 
 def _checked(text: str) -> str:

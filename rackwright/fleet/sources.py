@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Fleet
@@ -66,12 +64,12 @@ class Sources:
     def content(self, file: File, limit: int, where: str) -> bytes:
         """Return a settled file's bytes. Raise FleetError or RackwrightError if it has more than the limit, or
         can't be read."""
-        if not file.url.startswith("file:"):
+        if file.local is None:
             return self.web.content(file.url, limit=limit, token=self.hub.token)
         if file.size > limit:
             raise FleetError([Problem(where, f"{file.path} has more than {limit // 2**20} MiB")])
         try:
-            return Path(unquote(urlsplit(file.url).path)).read_bytes()
+            return file.local.read_bytes()
         except OSError as error:
             raise FleetError([Problem(where, f"{file.path} can't be read: {error.strerror}")]) from None
 

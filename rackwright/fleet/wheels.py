@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import tempfile
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from rackwright.errors import FleetError, Problem
+from rackwright.fleet.index import Index, run_uv
 from rackwright.fleet.local_files import local_file
+from rackwright.fleet.source import name_in
 from rackwright.fleet.web import Progress
-from rackwright.route import Route
 from rackwright.values import File
 
 PLATFORM = "x86_64-manylinux_2_39"
 """Of the oldest system that hosts may have: Ubuntu 24.04 has glibc 2.39, Debian 13 has 2.41."""
 _SECONDS = 600
-_OTHER_INDEXES = ("UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_NO_INDEX")
-"""What uv would ask before the index it is told of, or in its place."""
-
-
-@dataclass(frozen=True)
-class Index:
-    """Where packages are asked for, and how."""
-
-    url: str | None
-    """None: what this machine is set to, else PyPI."""
-    route: Route
 
 
 def wheels_of_folder(folder: Path, *, where: str, on_progress: Progress) -> tuple[File, ...]:
@@ -65,35 +51,11 @@ def wheels_of_requirements(text: str, *, python: str, index: Index, where: str) 
 
 
 def _resolve(asked: Path, answer: Path, python: str, index: Index, where: str) -> None:
-    from uv import find_uv_bin
-
-    command = [find_uv_bin(), "pip", "compile", "--quiet", "--no-config", "--no-header", "--format=pylock.toml"]
-    command += ["--only-binary=:all:", f"--python-version={python}", f"--python-platform={PLATFORM}"]
-    command += [f"--default-index={index.url}"] if index.url else []
-    try:
-        done = subprocess.run(
-            [*command, f"--output-file={answer}", str(asked)],
-            env=_environment(index),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_SECONDS,
-        )
-    except subprocess.TimeoutExpired:
-        what = f"the package index gave no answer in {_SECONDS} s"
-        raise FleetError([Problem(where, what, "a package index that this machine reaches")]) from None
-    if done.returncode:
-        said = "\n    ".join(line.strip() for line in done.stderr.strip().splitlines()[-8:])
+    words = ["pip", "compile", "--no-header", "--format=pylock.toml", "--only-binary=:all:"]
+    words += [f"--python-version={python}", f"--python-platform={PLATFORM}", f"--output-file={answer}", str(asked)]
+    if said := run_uv(words, index, seconds=_SECONDS):
         what = f"no wheels for Python {python}:\n    {said}"
         raise FleetError([Problem(where, what, "a version that the package index has as wheels for it")])
-
-
-def _environment(index: Index) -> dict[str, str]:
-    # The fleet file's index answers alike on every machine.
-    mine = {name: value for name, value in os.environ.items() if not (index.url and name in _OTHER_INDEXES)}
-    route = index.route
-    proxied = {"ALL_PROXY": route.proxy, "NO_PROXY": ",".join(route.no_proxy)} if route.proxy else {}
-    return {**mine, **proxied, **({"SSL_CERT_FILE": route.ca_bundle} if route.ca_bundle else {})}
 
 
 def _wheel(package: Mapping[str, Any], hashes: frozenset[str], where: str) -> File:
@@ -102,16 +64,12 @@ def _wheel(package: Mapping[str, Any], hashes: frozenset[str], where: str) -> Fi
     try:
         chosen = max(package["wheels"], key=lambda wheel: (wheel["hashes"]["sha256"] in hashes, *_rank(wheel)))
         url = chosen["url"]
-        return File(path=_name(url), size=chosen["size"], sha256=chosen["hashes"]["sha256"], url=url)
+        return File(path=name_in(url), size=chosen["size"], sha256=chosen["hashes"]["sha256"], url=url)
     except (LookupError, ValueError):
         what = f"{package.get('name')} {package.get('version', '')} has no wheel with a size and a sha256"
         raise FleetError([Problem(where, what, "a package index that tells them, or a folder of wheels")]) from None
 
 
 def _rank(wheel: Mapping[str, Any]) -> tuple[bool, str]:
-    name = _name(wheel["url"])
+    name = name_in(wheel["url"])
     return not name.endswith("-any.whl"), name
-
-
-def _name(url: str) -> str:
-    return PurePosixPath(unquote(urlsplit(url).path)).name

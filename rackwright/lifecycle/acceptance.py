@@ -26,15 +26,14 @@ def _proofs(site: Site, asker: Asker, name: str, model: Model, say: Callable[[st
     if model.objectives is None:
         say(f"{name} has no objectives in the fleet file: none are tried")
         return
-    load = load_of(model)
+    load, entrance = load_of(model), "vip" if site.fleet.file.gateway.vip else site.fleet.gateways[0]
     under = f"{load.requests} requests, {load.rate:g} a second"
     say(f"{name}: {under}")
     try:
         found = bench(site, asker, Wanted(name, load), Listener(lambda _: None, say))
     except RackwrightError as error:
-        yield Proof(site.fleet.gateways[0], f"{name}: its objectives, by {under}", False, error.problems[0].what)
+        yield Proof(entrance, f"{name}: its objectives, by {under}", False, error.problems[0].what)
         return
-    entrance = found.bench.through.rpartition(" ")[2]
     for verdict in found.verdicts:
         what = f"{name}: {verdict.objective} {verdict.wanted}, by {under}"
         yield Proof(entrance, what, verdict.met, verdict.found)

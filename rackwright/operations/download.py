@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Generator
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from pyinfra.api.command import FileUploadCommand, PyinfraCommand, StringCommand
 from pyinfra.api.operation import operation
@@ -77,14 +76,13 @@ def _arriving(
     yield StringCommand(f"install -d -m 0700 -o root -g root -- {shlex.quote(folder)}")
     for file in files:
         into, name = f"{folder}/{file.sha256}", what if len(files) == 1 else f"{what} {file.path}"
-        if file.url.startswith("file:"):
-            yield from _sent(name, file, into)
+        if file.local:
+            yield from _sent(name, file, file.local, into)
         else:
             yield _fetch(name, file, file.url, into, route.curl_options, token)
 
 
-def _sent(what: str, file: File, into: str) -> Generator[PyinfraCommand]:
-    source = Path(unquote(urlsplit(file.url).path))
+def _sent(what: str, file: File, source: Path, into: str) -> Generator[PyinfraCommand]:
     if wrong := _unfit(source, file.size):
         yield StringCommand(f"printf '%s\\n' {shlex.quote(f'{what}: {wrong}')} >&2; false")
         return

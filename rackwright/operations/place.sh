@@ -19,14 +19,7 @@ printf '%s\n' "$digest" > "$partial/.verified"
 chown -R root:root -- "$partial"
 find "$partial" -type f -exec chmod 0444 -- {} +
 find "$partial" -type d -exec chmod 0555 -- {} +
-sync -f -- "$partial"
-if [ -e "$folder" ]; then
-  # Not what it should be, but an engine may still have it open: its files live on until that engine ends.
-  rm -rf -- "$folder.damaged"
-  mv -T -- "$folder" "$folder.damaged"
-fi
-mv -T -- "$partial" "$folder"
-rm -rf -- "$folder.damaged"
+put_in_place "$partial" "$folder"
 for name in $names; do
   rm -f -- "$incoming/$name.verified" "$incoming/$name.lock"
 done

@@ -15,8 +15,14 @@ from rackwright.operations.download import holds, incoming
 from rackwright.operations.facts.stored import FreeRoom, Marker, StoredFolder
 from rackwright.values import File
 
-PLACE = (Path(__file__).parent / "place.sh").read_text()
-UNPACK = (Path(__file__).parent / "unpack.sh").read_text()
+
+def placing(name: str) -> str:
+    """Return the text of a script that puts a folder in place, with what all of them do at the end."""
+    folder = Path(__file__).parent
+    return (folder / "put_in_place.sh").read_text() + (folder / f"{name}.sh").read_text()
+
+
+PLACE, UNPACK = placing("place"), placing("unpack")
 MARGIN = 256 * 2**20
 """Bytes that stay free beyond the files."""
 

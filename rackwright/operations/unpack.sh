@@ -22,10 +22,5 @@ said=$(setpriv --reuid=nobody --regid=nogroup --clear-groups "$partial/$program"
   fail "$program $* exited $?: $(printf '%s' "$said" | tail -n 3)"
 printf '%s\n' "$digest" > "$partial/.verified"
 chmod -R a-w -- "$partial"
-sync -f -- "$partial"
-if [ -e "$folder" ]; then
-  rm -rf -- "$folder.damaged"
-  mv -T -- "$folder" "$folder.damaged"
-fi
-mv -T -- "$partial" "$folder"
-rm -rf -- "$folder.damaged" "$archive" "${archive%.verified}.lock"
+put_in_place "$partial" "$folder"
+rm -f -- "$archive" "${archive%.verified}.lock"

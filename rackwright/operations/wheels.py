@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Generator
-from pathlib import Path
 
 from pyinfra.api.command import PyinfraCommand, StringCommand
 from pyinfra.api.operation import operation
@@ -13,9 +12,10 @@ from pyinfra.context import host
 from rackwright.operations.diffs import show
 from rackwright.operations.download import incoming
 from rackwright.operations.facts.stored import Marker
+from rackwright.operations.store import placing
 from rackwright.values import File
 
-INSTALL = (Path(__file__).parent / "wheels.sh").read_text()
+INSTALL = placing("wheels")
 
 
 @operation()

@@ -33,13 +33,7 @@ said=$(cd / && setpriv --reuid=nobody --regid=nogroup --clear-groups \
   fail "$module can't be imported: $(printf '%s' "$said" | tail -n 3)"
 printf '%s\n' "$digest" >"$partial/.verified"
 chmod -R a-w -- "$partial"
-sync -f -- "$partial"
-if [ -e "$folder" ]; then
-  rm -rf -- "$folder.damaged"
-  mv -T -- "$folder" "$folder.damaged"
-fi
-mv -T -- "$partial" "$folder"
-rm -rf -- "$folder.damaged"
+put_in_place "$partial" "$folder"
 for name in $names; do
   rm -f -- "$incoming/$name.verified" "$incoming/$name.lock"
 done

@@ -26,7 +26,7 @@ ls | sort | head -n "-$4" | while IFS= read -r old; do rm -f -- "$old"; done
 _READ = """set -eu
 cd -- "$1/bench/$2" 2>/dev/null || exit 0
 for file in *.json; do
-    [ ! -f "$file" ] || { cat -- "$file"; printf '\\036'; }
+    [ ! -f "$file" ] || { printf '%s\\n' "$file"; cat -- "$file"; printf '\\036'; }
 done
 """
 _END = "\x1e"
@@ -140,5 +140,6 @@ def read_benches(shell: Shell, model: str, *, folder: str = FOLDER) -> tuple[Ben
 
 
 def _parsed(text: str, where: str) -> Iterator[Bench]:
-    for document in text.split(_END)[:-1]:
-        yield parse(Bench, "bench", document, where)
+    for written in text.split(_END)[:-1]:
+        name, _, document = written.partition("\n")
+        yield parse(Bench, "bench", document, f"{where}/{name}")

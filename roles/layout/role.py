@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
+
 from pyinfra.api.deploy import deploy
 
+from rackwright.launch import RUNTIMES
 from rackwright.operations.file import kept_file
 from rackwright.operations.folder import folder
 from rackwright.operations.retired import retired_files, retired_units, retired_users
@@ -14,7 +17,7 @@ GROUP = "rackwright"
 """May open engines' sockets: the host proxy and the probes."""
 RECORD = "/var/lib/rackwright"
 _FOLDERS = ("/etc/rackwright", "/etc/rackwright/certificates", RECORD)
-_RUNTIMES = ("/opt/rackwright", "/opt/rackwright/runtimes")
+_RUNTIMES = (str(PurePosixPath(RUNTIMES).parent), RUNTIMES)
 
 
 @deploy("layout")

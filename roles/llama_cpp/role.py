@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pyinfra.api.deploy import deploy
 
+from rackwright.launch import RUNTIMES
 from rackwright.operations.download import fetched
 from rackwright.operations.packages import installed
 from rackwright.operations.store import room_made, unpacked
@@ -11,7 +12,6 @@ from rackwright.roles.llama_cpp.settings import Settings
 from rackwright.route import Route
 from rackwright.values import File
 
-ROOT = "/opt/rackwright/runtimes"
 UNPACKED = 5
 """An archive's content takes up to this many times its size."""
 
@@ -30,7 +30,7 @@ def llama_cpp(*, settings: Settings, files: tuple[File, ...], route: Route) -> N
         name=f"Make sure that llama.cpp {settings.version} has room",
         what=f"llama.cpp {settings.version}",
         files=(room,),
-        root=ROOT,
+        root=RUNTIMES,
         folder=folder,
         digest=digest,
         kept=False,
@@ -39,7 +39,7 @@ def llama_cpp(*, settings: Settings, files: tuple[File, ...], route: Route) -> N
         name=f"Fetch llama.cpp {settings.version} ({archive.size / 1e6:.0f} MB)",
         what=f"llama.cpp {settings.version}",
         file=archive,
-        root=ROOT,
+        root=RUNTIMES,
         folder=folder,
         digest=digest,
         route=route,
@@ -47,7 +47,7 @@ def llama_cpp(*, settings: Settings, files: tuple[File, ...], route: Route) -> N
     unpacked(
         name=f"Unpack llama.cpp {settings.version}",
         archive=archive,
-        root=ROOT,
+        root=RUNTIMES,
         folder=folder,
         program="llama-server",
         proof=("--version",),

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from rackwright.launch import Engine, Launch, Widths
-from rackwright.values import Frozen, Line, Shape
+from rackwright.launch import CudaVersion, Engine, Launch, Versioned, Widths
+from rackwright.values import Line, Shape
 
 ArgumentName = Annotated[
     str, Shape("[a-z][a-z0-9-]{0,48}", "should be the argument's long name without dashes in front, like flash-attn")
@@ -24,7 +24,7 @@ OWNED = frozenset(
 refused."""
 
 
-class Settings(Frozen):
+class Settings(Versioned):
     kind: Literal["llama_cpp"]
     version: Annotated[
         str, Shape("[A-Za-z0-9][A-Za-z0-9._-]{0,31}", "should be letters, digits and . _ - only, like b10434")
@@ -32,9 +32,7 @@ class Settings(Frozen):
     """Release of llama.cpp, like b10434; versions stand side by side on a host."""
     build: Line | None = None
     """Archive of that release: https://…#sha256=HEX or file:PATH; the project's own Linux x64 build when absent."""
-    cuda: Annotated[str, Shape("[1-9][0-9]?[.][0-9]{1,2}", "should be a version in quotes, like '12.8'")] | None = (
-        None
-    )
+    cuda: CudaVersion | None = None
     """CUDA that its build was made with; none for a CPU build."""
     parallel: Annotated[int, Field(ge=1, le=256)] = 4
     """Requests that one replica answers at a time; further ones wait in the gateway."""
@@ -51,16 +49,6 @@ class Settings(Frozen):
         if flags := sorted(name for name, value in args.items() if str(value).startswith("--")):
             raise ValueError(f"{', '.join(flags)}: a value can't be an argument; write that one by its own name")
         return args
-
-    @property
-    def key(self) -> str:
-        """What tells it from other runtimes and versions, in the lock and on a host."""
-        return f"{self.kind}-{self.version}"
-
-    @property
-    def folder(self) -> str:
-        """Where this version lives on a host."""
-        return f"/opt/rackwright/runtimes/{self.key}"
 
     @property
     def loads(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 
 from pyinfra.api.deploy import deploy
 
+from rackwright.launch import RUNTIMES
 from rackwright.operations.download import all_fetched
 from rackwright.operations.packages import installed
 from rackwright.operations.store import room_made
@@ -14,7 +15,6 @@ from rackwright.roles.vllm.settings import Settings
 from rackwright.route import Route
 from rackwright.values import File
 
-ROOT = "/opt/rackwright/runtimes"
 UNPACKED = 6
 """Wheels take up to this many times their size once they are installed and compiled to bytecode."""
 
@@ -32,7 +32,7 @@ def vllm(*, settings: Settings, wheels: tuple[File, ...], digest: str, gpus: boo
         name=f"Make sure that {what} has room",
         what=what,
         files=room,
-        root=ROOT,
+        root=RUNTIMES,
         folder=folder,
         digest=digest,
         kept=False,
@@ -41,7 +41,7 @@ def vllm(*, settings: Settings, wheels: tuple[File, ...], digest: str, gpus: boo
         name=f"Fetch {what} ({len(wheels)} wheels, {sum(wheel.size for wheel in wheels) / 1e6:.0f} MB)",
         what=what,
         files=wheels,
-        root=ROOT,
+        root=RUNTIMES,
         folder=folder,
         digest=digest,
         route=route,
@@ -50,7 +50,7 @@ def vllm(*, settings: Settings, wheels: tuple[File, ...], digest: str, gpus: boo
         name=f"Install {what}",
         python=settings.python,
         wheels=wheels,
-        root=ROOT,
+        root=RUNTIMES,
         folder=folder,
         digest=digest,
         module="vllm.version, torch",

@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from rackwright.launch import Engine, Launch, Member, Reach, Widths, even_widths
-from rackwright.values import Frozen, HostPath, Line, ServedName, Shape, Size
+from rackwright.launch import CudaVersion, Engine, Launch, Member, Reach, Versioned, Widths, even_widths
+from rackwright.values import HostPath, Line, ServedName, Shape, Size
 
 ArgumentName = Annotated[
     str,
@@ -71,7 +71,7 @@ def cpu_batch(parallel: int) -> int:
     return max(256, parallel)
 
 
-class Settings(Frozen):
+class Settings(Versioned):
     kind: Literal["vllm"]
     version: Annotated[
         str, Shape("[0-9][A-Za-z0-9._-]{0,31}", "should be a release like 0.32.0: letters, digits and . _ - only")
@@ -82,9 +82,7 @@ class Settings(Frozen):
     package index has for the version when absent."""
     python: HostPath = "/usr/bin/python3.13"
     """The hosts' interpreter; its name ends in the version that wheels are chosen for."""
-    cuda: Annotated[str, Shape("[1-9][0-9]?[.][0-9]{1,2}", "should be a version in quotes, like '12.8'")] | None = (
-        None
-    )
+    cuda: CudaVersion | None = None
     """CUDA that its build was made with; none for a CPU build."""
     parallel: Annotated[int, Field(ge=1, le=4096)] = 256
     """Requests that one replica answers at a time; further ones wait in the gateway."""
@@ -134,16 +132,6 @@ class Settings(Frozen):
         if owned := sorted(OWNED_VARIABLES & set(environment)):
             raise ValueError(f"{', '.join(owned)}: set by rackwright itself; leave it out of environment")
         return environment
-
-    @property
-    def key(self) -> str:
-        """What tells it from other runtimes and versions, in the lock and on a host."""
-        return f"{self.kind}-{self.version}"
-
-    @property
-    def folder(self) -> str:
-        """Where this version lives on a host."""
-        return f"/opt/rackwright/runtimes/{self.key}"
 
     @property
     def python_version(self) -> str:

@@ -196,6 +196,14 @@ def test_the_document_has_what_programs_need(site: Path, measured: list[Any], tm
     assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")
 
 
+def test_a_page_that_can_not_be_written_costs_no_answer(site: Path, measured: list[Any], tmp_path: Path):
+    (tmp_path / ".page.html.new").mkdir()
+    ran = rackwright("-f", site, "bench", "assistant", "--html", tmp_path / "page.html")
+    assert ran.exit_code == 1
+    assert "1000 requests at 1 a second" in ran.stdout
+    assert ".page.html.new: Is a directory" in ran.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -206,6 +214,9 @@ def test_the_document_has_what_programs_need(site: Path, measured: list[Any], tm
             "40000 tokens of prompt and 64 of answer are more than the context",
         ),
         (["assistant", "--rate", "0"], "0.0 is not in the range"),
+        (["assistant", "--rate", "2", "--seconds", "86400"], "172800 requests are too many; 100000 at most"),
+        (["assistant", "--html", "/no such/page.html"], "--html /no such/page.html: its folder is not there"),
+        (["assistant", "--html", "/tmp"], "'/tmp' is a directory"),
     ],
 )
 def test_what_can_not_be_is_refused(site: Path, measured: list[Any], words, message):

@@ -228,10 +228,13 @@ def test_a_host_that_vanishes_in_the_middle_fails_at_that_step(hosts: Hosts) -> 
     assert (hosts.folder("c") / "last").exists()
 
 
-def test_ctrl_c_ends_after_the_running_operation(hosts: Hosts) -> None:
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_after_the_running_operation(hosts: Hosts, told: signal.Signals) -> None:
+    before = signal.getsignal(told)
+
     def interrupt(news: Progress) -> None:
         if (news.host, news.operation, news.step) == ("a", "First", None):
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), told)
 
     heard: list[bool] = []
     with stoppable(lambda: heard.append(True)) as stopping:
@@ -239,7 +242,7 @@ def test_ctrl_c_ends_after_the_running_operation(hosts: Hosts) -> None:
     assert heard == [True]
     assert outcomes(run, "a") == {"First": "changed", "Last": "not run"}
     assert run.interrupted
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(told) is before
 
 
 def test_a_second_ctrl_c_ends_at_once(hosts: Hosts) -> None:

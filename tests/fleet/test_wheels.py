@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from rackwright.errors import FleetError
+from rackwright.fleet.index import Index
 from rackwright.fleet.web import quiet
-from rackwright.fleet.wheels import Index, wheels_of_folder, wheels_of_requirements
+from rackwright.fleet.wheels import wheels_of_folder, wheels_of_requirements
 from rackwright.route import Route
 from rackwright.values import File
 from tests.stand_in_index import StandInIndex, Wheel, wheel

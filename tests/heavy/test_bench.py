@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from rackwright.lab.hosts import Lab
 from tests.lab.labs import fresh_lab
 from tests.lab.operator import Operator, operator
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
 LOAD = ("--rate", "1", "--requests", "20", "--prompt-tokens", "48", "--answer-tokens", "4")
@@ -71,13 +73,17 @@ def test_a_model_is_measured_through_the_gateway_and_its_key_shows_nowhere(site:
     assert "<svg" in page.read_text()
 
 
-def test_no_key_is_left_at_the_gateway(lab: Lab) -> None:
-    shown = lab.exec(
+def keys(lab: Lab) -> str:
+    """What the gateway has of keys, in its file and in its memory."""
+    return lab.exec(
         "gate1",
         "cat /etc/rackwright/gateway/keys.map; echo 'show map /etc/rackwright/gateway/keys.map' "
         "| socat - UNIX-CONNECT:/run/rackwright-gateway/admin.sock",
     ).out
-    assert "bench|" not in shown
+
+
+def test_no_key_is_left_at_the_gateway(lab: Lab) -> None:
+    assert "bench|" not in keys(lab)
 
 
 def test_it_is_kept_on_the_control_host_and_written_down(site: Operator, lab: Lab) -> None:
@@ -86,6 +92,19 @@ def test_it_is_kept_on_the_control_host_and_written_down(site: Operator, lab: La
     assert f"{kept['run']}.json" in lab.exec("gate1", "ls /var/lib/rackwright/bench/assistant").out
     acts = [act for act in site("audit", "--json").json["acts"] if act["command"] == "bench"]
     assert [act["outcome"] for act in acts] == ["lent", "kept"]
+
+
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+def test_whoever_ends_it_ends_its_load_and_removes_its_key(site: Operator, lab: Lab, told: signal.Signals) -> None:
+    tool = f"{site.environment['XDG_CACHE_HOME']}/rackwright/tools/"
+    running = site.start("bench", "assistant", "--rate", "0.1", "--requests", "100", "--answer-tokens", "4")
+    wait_until(lambda: any(tool in text and "bench/driver.py" in text for text in processes()), 300)
+    assert "bench|" in keys(lab)
+    running.send_signal(told)
+    assert running.communicate(timeout=120)[0].endswith("error: interrupted\n")
+    assert running.returncode == 1
+    assert "bench|" not in keys(lab)
+    assert not any(tool in text and "bench/driver.py" in text for text in processes())
 
 
 def test_a_replica_is_measured_past_the_gateway(site: Operator) -> None:

@@ -17,6 +17,7 @@ from tests.fleet.fleets import make_fleet
 from tests.lifecycle.bench.steps import bench, step
 
 OBJECTIVES = {"ttft_p95": "200ms", "errors": "0%", "rate": 2}
+OBJECTIVES_READ = Objectives.model_validate(OBJECTIVES)
 
 
 @dataclass
@@ -80,6 +81,15 @@ def test_without_objectives_nothing_is_measured(tmp_path):
         (),
         ["first has no objectives in the fleet file: none are tried"],
     )
+
+
+def test_what_clients_ask_is_named_as_the_other_proofs_name_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(acceptance, "bench", lambda *_: Benched(bench(), verdicts(step(1), OBJECTIVES_READ), ()))
+    tried = site(tmp_path, first=OBJECTIVES)
+    gateway = tried.fleet.file.gateway.model_copy(update={"vip": "10.0.0.250"})
+    object.__setattr__(tried.fleet.file, "gateway", gateway)
+    proofs, _ = accepted(tried)
+    assert {proof.host for proof in proofs} == {"vip"}
 
 
 @pytest.mark.parametrize("count", [1, 3])

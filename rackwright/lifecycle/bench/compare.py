@@ -54,13 +54,18 @@ def compare(now: Bench, earlier: Sequence[Bench]) -> Comparison | None:
 
 def unlike(now: Bench, then: Bench) -> tuple[str, ...]:
     """Return what differs in how the two were measured."""
-    ways = [("knee", then.searched, now.searched), ("through", then.through, now.through)]
+    ways: list[tuple[str, object, object]] = [("knee", _knee(then), _knee(now))]
+    ways += [("through", then.through, now.through)]
     ways += [("replicas", then.replicas, now.replicas), ("asked from", then.asked_from, now.asked_from)]
     ways += [("tool", then.tool, now.tool), ("prompt tokens", then.prompt_tokens, now.prompt_tokens)]
     ways += [("answer tokens", then.answer_tokens, now.answer_tokens)]
-    if not now.searched:
+    if not now.knee:
         ways.append(("rate", then.judged.rate, now.judged.rate))
     return tuple(f"{name}: {before} then, {after} now" for name, before, after in ways if before != after)
+
+
+def _knee(bench: Bench) -> str:
+    return "found" if bench.knee else "sought in vain" if bench.searched else "not sought"
 
 
 def _compared(now: Bench, then: Bench) -> Comparison:
@@ -69,7 +74,7 @@ def _compared(now: Bench, then: Bench) -> Comparison:
 
 
 def _differences(now: Bench, then: Bench) -> Iterator[Difference]:
-    if now.searched:
+    if now.knee:
         # A knee is only as fine as the steps of the search.
         before, after = then.judged, now.judged
         yield _throughput("knee, requests", before.requests_per_second, after.requests_per_second)

@@ -37,13 +37,19 @@ def search(steps: Sequence[Step], judge: Judge) -> Search:
     good, bad, why = _sorted_out(steps, judge)
     if good is None:
         return Search(None, None, f"already at {steps[0].rate:g} a second {why}")
-    if len(steps) >= MOST_STEPS:
-        return Search(good, None, why or f"{MOST_STEPS} rates were tried, all of them good")
+    if bad is None and len(steps) >= MOST_STEPS:
+        return Search(good, None, f"{MOST_STEPS} rates were tried, all of them good")
     if bad is None:
-        return Search(good, good.rate * 2, "")
-    if bad.rate / good.rate <= CLOSE:
-        return Search(good, None, f"at {bad.rate:g} a second {why}")
-    return Search(good, (good.rate * bad.rate) ** 0.5, f"at {bad.rate:g} a second {why}")
+        return Search(good, _readable(good.rate * 2), "")
+    why = f"at {bad.rate:g} a second {why}"
+    if len(steps) >= MOST_STEPS or bad.rate / good.rate <= CLOSE:
+        return Search(good, None, why)
+    return Search(good, _readable((good.rate * bad.rate) ** 0.5), why)
+
+
+def _readable(rate: float) -> float:
+    """In four digits, however small."""
+    return float(f"{rate:.4g}")
 
 
 def _sorted_out(steps: Sequence[Step], judge: Judge) -> tuple[Step | None, Step | None, str]:

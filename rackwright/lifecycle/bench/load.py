@@ -14,6 +14,8 @@ WORDS = tuple(
 """Frequent English words: most tokenizers have one token for each, with the space before it."""
 PROBES = (16, 80)
 """Words of the two prompts that show how many tokens a word is."""
+MOST_REQUESTS = 100_000
+"""Each has a prompt of its own, and all of them are in memory."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,9 @@ class Load:
     """Of each answer, exactly: engines are told to go on past an end."""
 
     def at(self, rate: float) -> Load:
-        """Return as long a load at another rate."""
+        """Return as long a load at another rate, as far as that many requests can be."""
         requests = max(1, math.ceil(self.requests / self.rate * rate))
-        return Load(rate, requests, self.prompt_tokens, self.answer_tokens)
+        return Load(rate, min(requests, MOST_REQUESTS), self.prompt_tokens, self.answer_tokens)
 
 
 @dataclass(frozen=True)

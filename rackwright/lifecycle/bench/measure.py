@@ -92,13 +92,13 @@ def measure(tool: Tool, way: Way, name: str, load: Load, words: int) -> Step:
     with tempfile.TemporaryDirectory(prefix="rackwright-bench-") as folder:
         report = Path(folder, "report.json")
         order = Order(way, name, load, words, report)
-        _run(tool, order.as_json(), folder, load)
+        _run(tool, order, folder)
         return parse_report(report.read_text(encoding="utf-8"), load)
 
 
-def _run(tool: Tool, order: str, folder: str, load: Load) -> None:
+def _run(tool: Tool, order: Order, folder: str) -> None:
     # -I: what stands beside the driver, or in the environment, is not taken for a module that it imports.
-    command, timeout = [str(tool.python), "-I", str(DRIVER)], seconds_of(load)
+    command, timeout = [str(tool.python), "-I", str(DRIVER)], seconds_of(order.load)
     # What it says goes to a file: a pipe's end waits for each of its workers that holds it. And a session of its own:
     # so they end with it, however it ends.
     with (
@@ -110,21 +110,26 @@ def _run(tool: Tool, order: str, folder: str, load: Load) -> None:
             stderr=said,
             text=True,
             cwd=folder,
-            env=_environment(load),
+            env=_environment(order.load),
             start_new_session=True,
         ) as process,
     ):
         try:
-            process.communicate(order, timeout=timeout)
+            process.communicate(order.as_json(), timeout=timeout)
         except subprocess.TimeoutExpired:
             raise RackwrightError(f"did not end within {timeout:.0f} s", where=tool.name) from None
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-        said.seek(0)
-        last = "\n    ".join(said.read().strip().splitlines()[-4:])
-    if process.returncode:
-        raise RackwrightError(f"failed:\n    {last}", where=tool.name)
+        if process.returncode:
+            said.seek(0)
+            raise RackwrightError(f"failed:\n    {_last_words(said.read(), order.way)}", where=tool.name)
+
+
+def _last_words(said: str, way: Way) -> str:
+    """What refuses an order quotes it."""
+    told = said.replace(way.key.reveal(), repr(way.key)) if way.key else said
+    return "\n    ".join(told.strip().splitlines()[-4:])
 
 
 def _environment(load: Load) -> dict[str, str]:

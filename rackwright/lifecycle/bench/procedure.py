@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from rackwright import __version__
 from rackwright.errors import ProofError, UsageError
 from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.index import index_of
 from rackwright.fleet.lock import lock_digest
 from rackwright.fleet.sections.models import Model
 from rackwright.fleet.sections.objectives import Objectives
 from rackwright.lifecycle.asking import Asker
 from rackwright.lifecycle.bench.knee import MOST_STEPS, search
-from rackwright.lifecycle.bench.load import Load
+from rackwright.lifecycle.bench.load import MOST_REQUESTS, Load
 from rackwright.lifecycle.bench.measure import measure, seconds_of, words_of
-from rackwright.lifecycle.bench.tool import Tool, ensure, index_of
+from rackwright.lifecycle.bench.tool import Tool, ensure
 from rackwright.lifecycle.bench.verdicts import Verdict, missed, verdicts
 from rackwright.lifecycle.bench.way import Way, replica_named, require_controller, through_gateway, to_replica
 from rackwright.lifecycle.remember import note_act
@@ -26,7 +27,7 @@ from rackwright.run import new_run_id
 from rackwright.state.bench import Bench, Step, read_benches, write_bench
 from rackwright.state.formats import utc_now
 
-WITHOUT = Objectives(errors="0%")
+_WITHOUT = Objectives(errors="0%")
 """The load, where neither the command nor the fleet file says one."""
 
 
@@ -87,10 +88,14 @@ def load_of(
     prompt_tokens: int | None = None,
     answer_tokens: int | None = None,
 ) -> Load:
-    """Return the load: what is said, else what the objectives say. Raise UsageError if the context is less."""
-    said = model.objectives or WITHOUT
+    """Return the load: what is said, else what the objectives say. Raise UsageError if it can't be."""
+    said = model.objectives or _WITHOUT
     per_second = said.rate if rate is None else rate
     count = math.ceil(per_second * seconds) if seconds is not None else requests or said.requests
+    if count > MOST_REQUESTS:
+        raise UsageError(
+            f"{count} requests are too many", should=f"{MOST_REQUESTS} at most: --requests, or --seconds"
+        )
     load = Load(per_second, max(1, count), prompt_tokens or said.prompt_tokens, answer_tokens or said.answer_tokens)
     if load.prompt_tokens + load.answer_tokens > model.context:
         what = f"{load.prompt_tokens} tokens of prompt and {load.answer_tokens} of answer are more than the context"
@@ -101,10 +106,14 @@ def load_of(
 def bench(site: Site, asker: Asker, wanted: Wanted, listener: Listener) -> Benched:
     """Measure; afterwards the control host keeps what came of it. No key is left behind, and nothing is changed.
 
-    Raise ProofError if nothing answers at all, RackwrightError if it can't be measured from here.
+    Raise ProofError if nothing answers at all, UsageError if the model has no such replica, RackwrightError if it
+    can't be measured from here.
     """
+    # Before half a gigabyte is installed for what can't be.
     if wanted.replica is None:
         require_controller(asker)
+    else:
+        replica_named(site, wanted.model, wanted.replica)
     control = site.remote.connection(site.fleet.control[0])
     earlier = read_benches(control, wanted.model)
     replicas = _replicas(site, wanted, listener)
@@ -153,7 +162,7 @@ def _measured(
     if not wanted.knee:
         return _Measured(tuple(steps))
     while (state := search(steps, lambda step: missed(step, objectives))).next_rate:
-        steps.append(one(round(state.next_rate, 3)))
+        steps.append(one(state.next_rate))
     return _Measured(tuple(steps), state.knee, state.why)
 
 

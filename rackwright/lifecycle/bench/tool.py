@@ -6,7 +6,6 @@ import fcntl
 import hashlib
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,10 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rackwright.errors import RackwrightError
-from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.site_files import route_from_here
-from rackwright.fleet.wheels import Index
-from rackwright.route import Route
+from rackwright.fleet.index import Index, run_uv
 
 VERSION = "0.8.1"
 REQUIREMENTS = Path(__file__).with_name("guidellm.txt")
@@ -29,11 +25,6 @@ class Tool:
     python: Path
     """Of its environment."""
     name: str = f"guidellm {VERSION}"
-
-
-def index_of(fleet: Fleet) -> Index:
-    """Return where the tool's packages come from."""
-    return Index(fleet.file.site.package_index, route_from_here(fleet))
 
 
 def ensure(index: Index, say: Callable[[str], None], *, cache: Path | None = None) -> Tool:
@@ -64,35 +55,16 @@ def _cache() -> Path:
 
 
 def _make(folder: Path, index: Index) -> None:
-    from uv import find_uv_bin
-
-    uv = [find_uv_bin(), "--quiet", "--no-config"]
-    _run([*uv, "venv", "--python", sys.executable, "--no-python-downloads", str(folder)], index)
-    command = [*uv, "pip", "install", "--python", str(folder / "bin" / "python"), "--require-hashes"]
+    python = folder / "bin" / "python"
+    install = ["pip", "install", f"--python={python}", "--require-hashes", "--only-binary=:all:"]
     # Its metadata ask for torch, which the list leaves out on purpose.
-    command += ["--only-binary", ":all:", "--no-deps", "--requirements", str(REQUIREMENTS)]
-    _run([*command, *(("--default-index", index.url) if index.url else ())], index)
-
-
-def _run(command: list[str], index: Index) -> None:
-    done = subprocess.run(
-        command,
-        env={**os.environ, **environment_of(index.route)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=_INSTALL_SECONDS,
-    )
-    if done.returncode:
-        last = "\n    ".join((done.stderr or done.stdout).strip().splitlines()[-4:])
-        should = "a package index should be in reach: site.package_index and site.proxy of the fleet file say the way"
-        raise RackwrightError(f"can't be installed:\n    {last}", where=f"guidellm {VERSION}", should=should)
-
-
-def environment_of(route: Route) -> dict[str, str]:
-    """Return what tells uv the way out."""
-    proxied = {"ALL_PROXY": route.proxy, "NO_PROXY": ",".join(route.no_proxy)} if route.proxy else {}
-    return {**proxied, **({"SSL_CERT_FILE": route.ca_bundle} if route.ca_bundle else {})}
+    install += ["--no-deps", f"--requirements={REQUIREMENTS}"]
+    for words in (["venv", f"--python={sys.executable}", "--no-python-downloads", str(folder)], install):
+        if said := run_uv(words, index, seconds=_INSTALL_SECONDS):
+            should = (
+                "a package index should be in reach: site.package_index and site.proxy of the fleet file say the way"
+            )
+            raise RackwrightError(f"can't be installed:\n    {said}", where=f"guidellm {VERSION}", should=should)
 
 
 @contextmanager

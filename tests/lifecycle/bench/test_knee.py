@@ -72,6 +72,18 @@ def test_it_ends_however_good_the_service_is():
     assert (found.knee.rate, found.why) == (2 ** (MOST_STEPS - 1), f"{MOST_STEPS} rates were tried, all of them good")
 
 
+@pytest.mark.parametrize(("good", "bad", "between"), [(1, 2, 1.414), (0.0001, 0.0003, 0.0001732), (1000, 3000, 1732)])
+def test_rates_between_have_four_digits_however_small(good, bad, between):
+    assert search([step(good), step(bad, per_second=good / 2)], content).next_rate == between
+
+
+def test_a_search_that_took_too_long_says_where_it_stands():
+    steps = [step(2**number) for number in range(MOST_STEPS - 1)]
+    found = search([*steps, step(4096, per_second=1)], content)
+    assert (found.knee, found.next_rate) == (steps[-1], None)
+    assert found.why.startswith("at 4096 a second the service fell behind")
+
+
 def test_a_good_step_above_a_bad_one_is_chance():
     assert search([step(1), step(2, per_second=1), step(4)], content).knee == step(1)
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rackwright.lifecycle.bench.load import PROBES, WORDS, Load, Probed, prompt, words_for
+from rackwright.lifecycle.bench.load import MOST_REQUESTS, PROBES, WORDS, Load, Probed, prompt, words_for
 
 
 @pytest.mark.parametrize(("each", "template"), [(1, 30), (1.4, 9), (3, 0)])
@@ -31,3 +31,4 @@ def test_no_two_prompts_begin_alike():
 def test_another_rate_lasts_as_long():
     assert Load(2, 60, 256, 64).at(5) == Load(5, 150, 256, 64)
     assert Load(2, 60, 256, 64).at(0.001).requests == 1
+    assert Load(1, 60, 256, 64).at(1_000_000) == Load(1_000_000, MOST_REQUESTS, 256, 64)

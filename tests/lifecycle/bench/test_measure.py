@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -71,10 +75,10 @@ def test_the_tool_is_told_the_load_and_whom_to_trust(tmp_path):
 
 
 def test_a_tool_that_fails_is_named_with_its_last_words_and_no_key(tmp_path):
-    tool = stand_in(tmp_path, "echo 'No module named guidellm' >&2; exit 1")
-    with pytest.raises(RackwrightError, match=r"guidellm 0\.8\.1: failed:\n    No module named guidellm") as error:
+    tool = stand_in(tmp_path, f"echo 'No module named guidellm' >&2; echo 'Bearer {KEY}' >&2; exit 1")
+    with pytest.raises(RackwrightError) as error:
         measure(tool, way(), "assistant", LOAD, 30)
-    assert KEY not in str(error.value)
+    assert str(error.value) == "guidellm 0.8.1: failed:\n    No module named guidellm\n    Bearer ***"
 
 
 def test_nothing_of_the_tool_goes_on_after_it(tmp_path):
@@ -82,6 +86,61 @@ def test_nothing_of_the_tool_goes_on_after_it(tmp_path):
     measure(tool, way(), "assistant", LOAD, 30)
     worker = Path("/proc", (tmp_path / "worker").read_text().strip(), "stat")
     wait_until(lambda: _ended(worker))
+
+
+MEASURED = """
+import sys
+from rackwright.cli import outcome
+from rackwright.__main__ import main
+
+
+def run(arguments):
+    from rackwright.cli.context import hosts_needed
+    hosts_needed()
+    from pathlib import Path
+    from rackwright.lifecycle.bench.load import Load
+    from rackwright.lifecycle.bench.measure import measure
+    from rackwright.lifecycle.bench.tool import Tool
+    from rackwright.lifecycle.bench.way import Way
+    from rackwright.remote import Remote
+    from rackwright.values import Target
+    remote = Remote([Target("gate1", "@local")])
+    remote.run_on(["gate1"], "true", sudo=False)
+    try:
+        measure(Tool(Path(arguments[0])), Way("gateway gate1", "", str), "assistant", Load(1, 1, 1, 1), 1)
+    except KeyboardInterrupt:
+        print("interrupted")
+    finally:
+        # As a key is removed.
+        remote.run_on(["gate1"], "cat >" + arguments[1], stdin="taken back", sudo=False)
+    return 1
+
+
+outcome.run = run
+main(sys.argv[1:])
+"""
+"""The program with a measurement for its command."""
+
+
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_whoever_ends_it_ends_the_tool_and_gateways_can_be_told(tmp_path, told):
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    tool = stand_in(tmp_path, f"echo $$ >{tmp_path}/pid.new; mv {tmp_path}/pid.new {tmp_path}/pid; exec sleep 1000")
+    with subprocess.Popen(
+        [sys.executable, "-c", MEASURED, str(tool.python), str(tmp_path / "gateway")],
+        env={**os.environ, "TMPDIR": str(kept)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as program:
+        wait_until((tmp_path / "pid").exists)
+        assert len(list(kept.iterdir())) == 1
+        program.send_signal(told)
+        assert program.communicate(timeout=60) == ("interrupted\n", "")
+    assert _ended(Path("/proc", (tmp_path / "pid").read_text().strip(), "stat"))
+    assert list(kept.iterdir()) == []
+    assert (tmp_path / "gateway").read_text() == "taken back"
 
 
 def _ended(stat: Path) -> bool:

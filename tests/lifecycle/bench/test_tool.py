@@ -7,10 +7,9 @@ import pytest
 
 import rackwright
 from rackwright.errors import RackwrightError
-from rackwright.fleet.wheels import Index
-from rackwright.lifecycle.bench.tool import REQUIREMENTS, VERSION, ensure, environment_of, index_of
-from rackwright.route import DIRECT, Route
-from tests.fleet.fleets import make_fleet
+from rackwright.fleet.index import Index
+from rackwright.lifecycle.bench.tool import REQUIREMENTS, VERSION, ensure
+from rackwright.route import DIRECT
 
 LIST = REQUIREMENTS.read_text()
 NAMED = re.findall(r"^([a-z0-9._-]+)==(\S+)((?:.|\n(?= ))*)", LIST, re.MULTILINE)
@@ -41,27 +40,6 @@ def test_the_tool_is_no_dependency_of_ours():
     project = Path(rackwright.__file__).parents[1]
     assert "guidellm" not in (project / "pyproject.toml").read_text()
     assert "guidellm" not in (project / "uv.lock").read_text()
-
-
-@pytest.mark.parametrize(
-    ("route", "environment"),
-    [
-        (DIRECT, {}),
-        (
-            Route(proxy="http://proxy:3128", no_proxy=("acme.internal", "10.0.0.0/8")),
-            {"ALL_PROXY": "http://proxy:3128", "NO_PROXY": "acme.internal,10.0.0.0/8"},
-        ),
-        (Route(ca_bundle="/ca.pem"), {"SSL_CERT_FILE": "/ca.pem"}),
-    ],
-)
-def test_its_packages_come_the_way_that_the_fleet_file_says(route, environment):
-    assert environment_of(route) == environment
-
-
-def test_the_way_is_that_of_the_fleet_files_site(tmp_path):
-    site = {"package_index": "https://pypi.acme.internal/simple", "proxy": "http://proxy:3128"}
-    index = index_of(make_fleet(tmp_path / "site.yml", site=site))
-    assert (index.url, index.route.proxy) == ("https://pypi.acme.internal/simple", "http://proxy:3128")
 
 
 def test_an_index_that_does_not_answer_is_named_and_nothing_half_made_is_taken(tmp_path):

@@ -1,0 +1,45 @@
+"""What is refused before anything is installed or asked; all of it runs in tests/heavy/test_bench.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import pytest
+
+from rackwright.errors import RackwrightError, UsageError
+from rackwright.lifecycle.asking import FromController, FromHost
+from rackwright.lifecycle.bench import Listener, Wanted, bench
+from rackwright.lifecycle.bench.load import Load
+from rackwright.lifecycle.site import Site
+from tests.fleet.fleets import make_fleet
+
+
+@dataclass
+class Unreachable:
+    """A site of which nothing but the fleet file may be looked at."""
+
+    fleet: Any
+
+
+@pytest.fixture
+def site(tmp_path) -> Site:
+    return cast(Site, Unreachable(make_fleet(tmp_path / "site.yml", replicas={"gpu1": ["assistant@1"]})))
+
+
+def said(text: str) -> None:
+    raise AssertionError(text)
+
+
+LISTENER = Listener(lambda _: None, said)
+
+
+def test_a_replica_that_there_is_none_of_is_named_at_once(site):
+    wanted = Wanted("assistant", Load(1, 1, 1, 1), replica="gpu9/assistant@1")
+    with pytest.raises(UsageError, match=r"no such replica; there are: gpu1/assistant@1"):
+        bench(site, FromController(), wanted, LISTENER)
+
+
+def test_a_load_that_can_not_start_here_is_refused_at_once(site):
+    with pytest.raises(RackwrightError, match="would have to start from host gpu1"):
+        bench(site, FromHost(site, "gpu1"), Wanted("assistant", Load(1, 1, 1, 1)), LISTENER)

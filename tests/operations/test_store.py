@@ -1,0 +1,88 @@
+"""place.sh and unpack.sh run for real, as root, with files of a few bytes: in folders of this test alone."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rackwright.operations.store import PLACE, UNPACK
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to root and runs as nobody")
+
+
+@pytest.fixture
+def root() -> Iterator[Path]:
+    # Below /tmp itself: nobody may not enter pytest's own folders.
+    with tempfile.TemporaryDirectory(prefix="rackwright-store-") as folder:
+        Path(folder).chmod(0o755)
+        Path(folder, ".incoming").mkdir()
+        yield Path(folder)
+
+
+def run(script: str, *words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["sh", "-c", script, "script", *map(str, words)], capture_output=True, text=True, check=False
+    )
+
+
+def arrived(root: Path, content: bytes) -> Path:
+    path = root / ".incoming" / "aa.verified"
+    path.write_bytes(content)
+    path.with_name("aa.lock").touch()
+    return path
+
+
+def archive(root: Path, program: str) -> Path:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        member = tarfile.TarInfo("llama-b1/server")
+        member.size, member.mode = len(program), 0o755
+        tar.addfile(member, io.BytesIO(program.encode()))
+    return arrived(root, packed.getvalue())
+
+
+def left(root: Path) -> list[str]:
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*"))
+
+
+def test_files_replace_what_stood_there_whole_and_read_only(root: Path) -> None:
+    for number in (1, 2):
+        arrived(root, b"weights %d" % number)
+        done = run(PLACE, root / ".incoming", root / "model", f"digest {number}", "aa", "part/one.gguf")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert (root / "model/part/one.gguf").read_text() == f"weights {number}"
+        assert (root / "model/.verified").read_text() == f"digest {number}\n"
+        assert left(root) == [".incoming", "model", "model/.verified", "model/part", "model/part/one.gguf"]
+    assert (root / "model/part/one.gguf").stat().st_mode & 0o777 == 0o444
+
+
+def test_an_archive_replaces_what_stood_there_once_its_program_has_run(root: Path) -> None:
+    for number in (1, 2):
+        found = archive(root, f"#!/bin/sh\necho {number}\n")
+        done = run(UNPACK, found, root / "llama", f"digest {number}", "server", "--version")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert (root / "llama/.verified").read_text() == f"digest {number}\n"
+        assert left(root) == [".incoming", "llama", "llama/.verified", "llama/server"]
+    assert (root / "llama/server").stat().st_mode & 0o777 == 0o555
+
+
+def test_a_program_that_does_not_run_leaves_what_stood_there(root: Path) -> None:
+    assert run(UNPACK, archive(root, "#!/bin/sh\n"), root / "llama", "1", "server").returncode == 0
+    done = run(UNPACK, archive(root, "#!/bin/sh\necho no GLIBC\nexit 7\n"), root / "llama", "2", "server")
+    assert (done.returncode, done.stderr) == (1, f"{root}/llama: server  exited 7: no GLIBC\n")
+    assert (root / "llama/.verified").read_text() == "1\n"
+    assert left(root) == [
+        ".incoming",
+        ".incoming/aa.lock",
+        ".incoming/aa.verified",
+        "llama",
+        "llama/.verified",
+        "llama/server",
+    ]
