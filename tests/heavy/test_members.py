@@ -15,6 +15,7 @@ from rackwright.lab.hosts import Lab
 from tests.heavy.vllm_fleet import QUICK, runtime, vllm_lab, vllm_operator
 from tests.lab.engines import pid
 from tests.lab.operator import Operator
+from tests.lab.patience import until_out
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.heavy
@@ -107,7 +108,7 @@ def test_its_ports_are_open_to_members_alone_and_engines_reach_nobody_else(site:
 def test_a_member_that_is_killed_takes_it_out_and_it_comes_back_whole(site: Operator, lab: Lab) -> None:
     before = pids(lab)
     lab.exec("gpu2", f"systemctl kill --kill-whom=all --signal=KILL {UNIT}")
-    wait_until(lambda: replica(site)["traffic"] == "no", 30)
+    wait_until(lambda: replica(site)["traffic"] == "no", until_out(lab, "gpu1"))
     until_whole(site, lab)
     assert not set(before) & set(pids(lab))
 
@@ -122,18 +123,21 @@ def test_members_follow_a_first_one_that_is_restarted(site: Operator, lab: Lab) 
 def test_a_hole_in_the_network_costs_no_engine(site: Operator, lab: Lab) -> None:
     before = pids(lab)
     lab.cut_network("gpu2")
-    wait_until(lambda: "gpu2 doesn't answer" in lab.exec("gpu1", "cat /run/rackwright-state/assistant@1").out, 30)
-    lab.mend_network("gpu2")
+    try:
+        told = "cat /run/rackwright-state/assistant@1"
+        wait_until(lambda: "gpu2 doesn't answer" in lab.exec("gpu1", told).out, until_out(lab, "gpu1"))
+    finally:
+        lab.mend_network("gpu2")
     until_whole(site, lab)
     assert pids(lab) == before
 
 
 def test_a_stopped_member_and_a_lost_host_are_named_and_join_again(site: Operator, lab: Lab) -> None:
     lab.exec("gpu2", f"systemctl stop {UNIT}", timeout=160)
-    wait_until(lambda: replica(site)["traffic"] == "no", 30)
+    wait_until(lambda: replica(site)["traffic"] == "no", until_out(lab, "gpu1"))
     assert "the engine on gpu2 doesn't run" in str(replica(site))
     lab.kill("gpu2")
-    wait_until(lambda: "gpu2 doesn't answer" in str(replica(site)), 30)
+    wait_until(lambda: "gpu2 doesn't answer" in str(replica(site)), until_out(lab, "gpu1"))
     lab.start("gpu2")
     plug(lab, "gpu2", FABRIC["gpu2"])
     until_whole(site, lab)
