@@ -12,7 +12,7 @@ import pytest
 
 from rackwright.lab import vllm
 from rackwright.lab.hosts import Lab
-from tests.heavy.vllm_fleet import QUICK, runtime, vllm_lab, vllm_operator
+from tests.heavy.vllm_fleet import runtime, vllm_lab, vllm_operator
 from tests.lab.engines import pid
 from tests.lab.operator import Operator
 from tests.lab.patience import until_out
@@ -30,7 +30,7 @@ def models(source: str, more: str = "") -> str:
     return f"""\
   assistant:
     source: "file:{source}"
-    runtime: {runtime(more + QUICK)}
+    runtime: {runtime(more)}
     place: [{{on: [[gpu1, gpu2]], gpus: 0}}]
     names: [assistant]
     context: 1024

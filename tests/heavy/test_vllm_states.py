@@ -13,7 +13,7 @@ from rackwright.lab import vllm
 from rackwright.lab.hosts import Lab
 from tests.hardware.outputs import output
 from tests.hardware.recorded import OFF_THE_BUS
-from tests.heavy.vllm_fleet import QUICK, runtime, vllm_lab, vllm_operator
+from tests.heavy.vllm_fleet import runtime, vllm_lab, vllm_operator
 from tests.lab.kernel_log import kernel_says, know_gpu
 from tests.lab.operator import Operator
 from tests.lab.patience import until_out
@@ -35,7 +35,7 @@ _MODEL = """\
     place: [{{on: gpu1, replicas: 1, gpus: 1}}]
     names: [assistant]
     context: 1024"""
-_ON_CPU = f", memory: 0.1{QUICK}"
+_ON_CPU = ", memory: 0.1, args: {enforce-eager: true, max-num-batched-tokens: 256}"
 _ASK = (
     f"curl -s -o /dev/null --unix-socket {SOCKET} -H 'Content-Type: application/json' "
     """-d '{"model":"assistant","prompt":"Once","max_tokens":900,"ignore_eos":true}' http://e/v1/completions"""

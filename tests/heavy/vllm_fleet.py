@@ -17,8 +17,6 @@ RUNTIME = """\
 {{kind: vllm, version: {version}, build: "file:{wheels}", python: {python}, parallel: 4, cache: 256MiB{more}}}"""
 # Hosts share this machine's cores: each engine would bind the first of them.
 ENVIRONMENT = 'VLLM_CPU_OMP_THREADS_BIND: nobind, OMP_NUM_THREADS: "1"'
-QUICK = ", args: {enforce-eager: true, max-num-batched-tokens: 256}"
-"""For a runtime whose engines start often: nothing is compiled."""
 
 _NONE: Mapping[str, str] = MappingProxyType({})
 _TEXT = """\
