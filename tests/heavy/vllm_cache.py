@@ -1,6 +1,6 @@
-"""Run by an interpreter that has vLLM, and by nothing else: how many tokens its cache has for one tiny model.
+"""Run by an interpreter that has vLLM, and by nothing else: how many tokens its cache has for tiny models.
 
-python vllm_cache.py CONFIG ARGUMENTS      both JSON; prints one line, RESULT and JSON
+python vllm_cache.py [[CONFIG, ARGUMENTS], …]      JSON; prints a line for each, RESULT and JSON, or why there is none
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ import json
 import os
 import sys
 import tempfile
+import traceback
 from pathlib import Path
+from typing import Any
 
 os.environ |= {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
@@ -21,19 +23,34 @@ os.environ |= {
 
 
 def main() -> None:
-    import vllm  # type: ignore[import-not-found]
+    # Imported once, which takes longer than a tiny model; each engine has a process of its own, as it wants.
+    import vllm  # type: ignore[import-not-found]  # noqa: F401
+
+    for config, arguments in json.loads(sys.argv[1]):
+        if child := os.fork():
+            os.waitpid(child, 0)
+            continue
+        try:
+            print("RESULT", json.dumps(measured(config, arguments)), flush=True)
+        except BaseException:
+            print("RESULT", json.dumps({"failed": traceback.format_exc()}), flush=True)
+        finally:
+            os._exit(0)
+
+
+def measured(config: dict[str, Any], arguments: dict[str, Any]) -> dict[str, Any]:
+    import vllm
 
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "config.json").write_text(sys.argv[1])
-        arguments = {"max_model_len": 8192, "max_num_seqs": 8, **json.loads(sys.argv[2])}
+        (Path(folder) / "config.json").write_text(json.dumps(config))
+        arguments = {"max_model_len": 8192, "max_num_seqs": 8, **arguments}
         llm = vllm.LLM(model=folder, load_format="dummy", skip_tokenizer_init=True, enforce_eager=True, **arguments)
-    config = llm.llm_engine.vllm_config
-    said = {
+    found = llm.llm_engine.vllm_config
+    return {
         "version": vllm.__version__,
-        "tokens": config.cache_config.kv_cache_size_tokens,
-        "batch": config.scheduler_config.max_num_batched_tokens,
+        "tokens": found.cache_config.kv_cache_size_tokens,
+        "batch": found.scheduler_config.max_num_batched_tokens,
     }
-    print("RESULT", json.dumps(said), flush=True)
 
 
 if __name__ == "__main__":
