@@ -23,7 +23,7 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.heavy
 UNIT = "rackwright-assistant@1.service"
 SOCKET = "/run/rackwright/assistant@1/engine.sock"
-MINUTES = 3
+MINUTES = 2
 """That it stays busy. Its deadline is 10 s, and three times that on an overloaded host."""
 LOAD = 600
 """Longest that vLLM may load here, in seconds."""
