@@ -67,7 +67,8 @@ def evidence(settings: Settings) -> str:
 def agent(settings: Settings) -> str:
     """Return the script that answers HAProxy's agent-check: `up` or `down`."""
     stale = str(settings.deadline_seconds * LONGEST)
-    return _script("agent", settings, {"file": f"{STATES}/{settings.replica}", "stale": stale})
+    values = {"file": f"{STATES}/{settings.replica}", "stale": stale, "bond": settings.bond_file or ""}
+    return _script("agent", settings, values)
 
 
 def _script(kind: str, settings: Settings, values: dict[str, str]) -> str:

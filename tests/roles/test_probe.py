@@ -300,6 +300,15 @@ def test_the_agent_says_up_for_fresh_ready_and_busy_alone(tmp_path: Path, state:
     assert subprocess.run(["sh", "-c", text], capture_output=True, text=True, check=True).stdout == f"{answer}\n"
 
 
+@pytest.mark.parametrize(("reason", "answer"), [("", "up"), ("gpu2 doesn't answer", "down")])
+def test_the_agent_takes_a_replica_out_whose_bond_misses_a_member(tmp_path: Path, reason: str, answer: str) -> None:
+    (tmp_path / "state").write_text("state=ready\n")
+    (tmp_path / "bond").write_text(f"seen=a\nreason={reason}\n")
+    bound = PROBE.model_copy(update={"bond_file": str(tmp_path / "bond")})
+    text = scripts.agent(bound).replace(f"{scripts.STATES}/{PROBE.replica}", str(tmp_path / "state"))
+    assert subprocess.run(["sh", "-c", text], capture_output=True, text=True, check=True).stdout == f"{answer}\n"
+
+
 OFF_THE_BUS = "120 0000:01:00.0 card 0 79 the GPU has fallen off the bus"
 MMU_FAULT = "120 0000:00:00.0 engine 7 31 a program used memory that isn't its own"
 LINK = "120 0000:00:00.0 link 0 74 error of an NVLink"
