@@ -130,6 +130,7 @@ def test_a_hole_in_the_network_costs_no_engine(site: Operator, lab: Lab) -> None
     lab.cut_network("gpu2")
     try:
         wait_until(lambda: answers(lab) == "down", 15)
+        wait_until(lambda: replica(site)["traffic"] == "no")
         # The probe's look that the hole surprised may take its whole deadline.
         wait_until(lambda: "gpu2 doesn't answer" in lab.exec("gpu1", "cat /run/rackwright-state/assistant@1").out)
     finally:
