@@ -1,36 +1,23 @@
-"""A measurement as one page that needs nothing beside it: for a browser, a mail or a printer."""
+"""A measurement as one page."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from rackwright.cli import bench_text, plots
+from rackwright.cli.page import page
 from rackwright.fleet.sections.objectives import Objectives
 from rackwright.lifecycle.bench import Benched
 from rackwright.lifecycle.bench.compare import Comparison
 from rackwright.lifecycle.bench.verdicts import seconds
-from rackwright.report.words import safe
 from rackwright.state.bench import Bench, Spread
 from rackwright.state.formats import stamp
-
-_FOLDER = Path(__file__).parent / "templates"
 
 
 def as_html(found: Benched, compared: Comparison | None, objectives: Objectives | None) -> str:
     """Return the page; whatever came from elsewhere is escaped."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_FOLDER),
-        undefined=jinja2.StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        finalize=lambda value: safe(value) if isinstance(value, str) else value,
-    )
-    return environment.get_template("bench.html").render(
+    return page(
+        "bench.html",
         found=found,
         bench=found.bench,
         compared=compared,

@@ -68,3 +68,26 @@ PollLimitIntervalSec=0
 [Install]
 WantedBy=sockets.target
 """
+
+
+def answer(why: str, description: str, command: str) -> str:
+    """Return the template of one answer, which root gives. Its connection is handed to it, and it can open none."""
+    return f"""\
+# Made by rackwright: {why}.
+[Unit]
+Description={description}
+CollectMode=inactive-or-failed
+
+[Service]
+ExecStart={command}
+StandardInput=socket
+StandardOutput=socket
+StandardError=journal
+TimeoutStartSec=5
+RuntimeMaxSec=5
+CapabilityBoundingSet=
+ProtectProc=invisible
+ProcSubset=pid
+PrivateIPC=yes
+UMask=0077
+{NO_NETWORK}{SANDBOX}"""

@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 from rackwright.operations import look
-from rackwright.operations.look import NO_NETWORK, SANDBOX
+from rackwright.operations.look import SANDBOX
 from rackwright.roles.bond.settings import Settings
-
-_ALONE = """\
-ProtectProc=invisible
-ProcSubset=pid
-PrivateTmp=yes
-CapabilityBoundingSet=
-"""
 
 
 def service(settings: Settings) -> str:
@@ -32,7 +25,11 @@ TimeoutStartSec={10 + 5 * len(settings.peers)}
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
 IPAddressDeny=any
 IPAddressAllow={peers}
-{_ALONE}{SANDBOX}"""
+ProtectProc=invisible
+ProcSubset=pid
+PrivateTmp=yes
+CapabilityBoundingSet=
+{SANDBOX}"""
 
 
 def timer(settings: Settings) -> str:
@@ -47,19 +44,5 @@ def word_socket(settings: Settings) -> str:
 
 
 def word(settings: Settings) -> str:
-    """One answer. Its connection is handed to it, and it can open none."""
-    return f"""\
-# Made by rackwright: one answer to another member of replica {settings.replica}.
-[Unit]
-Description=rackwright word {settings.replica}
-CollectMode=inactive-or-failed
-
-[Service]
-ExecStart=/bin/sh {settings.scripts["word"]}
-StandardInput=socket
-StandardOutput=socket
-StandardError=journal
-TimeoutStartSec=5
-RuntimeMaxSec=5
-UMask=0077
-{NO_NETWORK}{_ALONE}{SANDBOX}"""
+    what = f"one answer to another member of replica {settings.replica}"
+    return look.answer(what, f"rackwright word {settings.replica}", f"/bin/sh {settings.scripts['word']}")

@@ -40,23 +40,5 @@ def agent_socket(settings: Settings) -> str:
 
 
 def agent(settings: Settings) -> str:
-    """One answer. Its connection is handed to it, and it can open none."""
-    return f"""\
-# Made by rackwright: one answer on the state of replica {settings.replica}.
-[Unit]
-Description=rackwright agent {settings.replica}
-CollectMode=inactive-or-failed
-
-[Service]
-ExecStart=/bin/sh {settings.script}.agent
-StandardInput=socket
-StandardOutput=socket
-StandardError=journal
-TimeoutStartSec=5
-RuntimeMaxSec=5
-CapabilityBoundingSet=
-ProtectProc=invisible
-ProcSubset=pid
-PrivateIPC=yes
-UMask=0077
-{NO_NETWORK}{SANDBOX}"""
+    what = f"one answer on the state of replica {settings.replica}"
+    return look.answer(what, f"rackwright agent {settings.replica}", f"/bin/sh {settings.script}.agent")

@@ -1,0 +1,25 @@
+"""One page of HTML that needs nothing beside it: for a browser, a mail or a printer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rackwright.report.words import safe
+
+_FOLDER = Path(__file__).parent / "templates"
+
+
+def page(template: str, **values: object) -> str:
+    """Return the page; whatever came from elsewhere is escaped, and a name that isn't given is an error."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        finalize=lambda value: safe(value) if isinstance(value, str) else value,
+    )
+    return environment.get_template(template).render(values)
