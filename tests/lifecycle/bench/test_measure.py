@@ -89,7 +89,7 @@ def test_nothing_of_the_tool_goes_on_after_it(tmp_path):
 
 
 MEASURED = """
-import sys
+import signal, sys
 from rackwright.cli import outcome
 from rackwright.__main__ import main
 
@@ -117,6 +117,9 @@ def run(arguments):
 
 
 outcome.run = run
+# Whoever runs the tests may have them ignore a hangup, or Ctrl-C, as nohup does.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 main(sys.argv[1:])
 """
 """The program with a measurement for its command."""
@@ -137,7 +140,10 @@ def test_whoever_ends_it_ends_the_tool_and_gateways_can_be_told(tmp_path, told):
         wait_until((tmp_path / "pid").exists)
         assert len(list(kept.iterdir())) == 1
         program.send_signal(told)
-        assert program.communicate(timeout=60) == ("interrupted\n", "")
+        try:
+            assert program.communicate(timeout=60) == ("interrupted\n", "")
+        finally:
+            program.kill()
     assert _ended(Path("/proc", (tmp_path / "pid").read_text().strip(), "stat"))
     assert list(kept.iterdir()) == []
     assert (tmp_path / "gateway").read_text() == "taken back"
