@@ -21,7 +21,7 @@ test: lint types unit wheel-test molecule lab-test ## Everything: lint, types, u
 test-heavy: .venv/ready ## What takes minutes: vLLM, a virtual machine with its own kernel, large builds (needs root)
 	@python -m pytest -m heavy -n 2 --dist loadfile
 
-test-fast: lint types unit ## The part without hosts, under 60 s
+test-fast: lint types unit ## The part without hosts, two minutes
 
 lint: .venv/ready ## ruff: rules and format
 	@ruff check --quiet .
