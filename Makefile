@@ -8,7 +8,7 @@ export UV_PYTHON_DOWNLOADS := never
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-fast test-heavy lint types unit lab-test molecule wheel-test dist programs bench down clean
+.PHONY: help quickstart test test-fast test-heavy test-machines lint types unit lab-test molecule wheel-test dist programs bench down clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -18,8 +18,11 @@ quickstart: .venv/ready ## From nothing to a real answer on disposable hosts (ne
 
 test: lint types unit wheel-test molecule lab-test ## Everything: lint, types, unit tests, wheel, molecule, lab tests (needs root)
 
-test-heavy: .venv/ready ## What takes minutes: vLLM, a virtual machine with its own kernel, large builds (needs root)
-	@python -m pytest -m heavy -n 2 --dist loadfile
+test-heavy: .venv/ready ## What takes minutes: vLLM, large builds (needs root)
+	@python -m pytest -m "heavy and not machine" -n 2 --dist loadfile
+
+test-machines: .venv/ready ## On virtual machines with kernels of their own: minutes with KVM, half an hour without (needs root)
+	@python -m pytest -m machine -n 2 --dist loadfile
 
 test-fast: lint types unit ## The part without hosts, two minutes
 

@@ -15,7 +15,7 @@ from tests.lab.alone import alone
 from tests.lab.operator import Operator, Said
 from tests.stand_in_driver import FOLDER, Kernel, repository
 
-pytestmark = pytest.mark.heavy
+pytestmark = [pytest.mark.heavy, pytest.mark.machine]
 
 OLD, NEW = "580.95.05", "580.105.08"
 GARBAGE = Kernel("6.99.1-lab", resizes=3)

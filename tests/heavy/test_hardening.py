@@ -14,7 +14,7 @@ from rackwright.roles.sysctl.settings import Settings as Sysctl
 from tests.lab.alone import alone
 from tests.lab.operator import Operator
 
-pytestmark = pytest.mark.heavy
+pytestmark = [pytest.mark.heavy, pytest.mark.machine]
 _QEMU = "10.0.2.0/24"
 """Its own network: we come from there, as the machine sees it."""
 

@@ -10,7 +10,7 @@ import pytest
 from rackwright.errors import RackwrightError
 from rackwright.lab.vm import Vm
 
-pytestmark = pytest.mark.heavy
+pytestmark = [pytest.mark.heavy, pytest.mark.machine]
 
 # Its root stands nowhere: it gives up after a second, and the machine starts again.
 _BROKEN = """\

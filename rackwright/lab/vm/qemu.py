@@ -52,8 +52,13 @@ def accelerates(cpuinfo: str) -> bool:
     return "vmx" in flags or "svm" in flags
 
 
+def accelerated() -> bool:
+    """Whether this machine's processor runs machines, and not an emulator."""
+    return os.access("/dev/kvm", os.R_OK | os.W_OK) and accelerates(Path("/proc/cpuinfo").read_text())
+
+
 def _processor() -> list[str]:
-    if os.access("/dev/kvm", os.R_OK | os.W_OK) and accelerates(Path("/proc/cpuinfo").read_text()):
+    if accelerated():
         return ["-accel", "kvm", "-cpu", "host", "-smp", str(_CPUS)]
     # What a newer processor has costs an emulator time: longer page walks, modules for what nobody uses.
     return ["-accel", "tcg", "-cpu", "Nehalem", "-smp", str(_CPUS)]
