@@ -21,7 +21,7 @@ for f in rackwright-*@*.service; do
     echo "held=$(sed -n 's/^Environment=CUDA_VISIBLE_DEVICES=//p' "$held" | head -n 1)"
     echo "held_digest=$(sha256sum <"$held" | cut -d ' ' -f 1)"
   fi
-  cat "/run/rackwright-state/$r" 2>/dev/null
+  cat "/run/rackwright-state/$r" 2>/dev/null || :
 done
 """
 """For root, or started digests are missing. Prints `key=value` lines, `replica=` first of each block."""
