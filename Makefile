@@ -21,10 +21,10 @@ test: lint types unit wheel-test molecule lab-test ## Everything: lint, types, u
 test-heavy: .venv/ready ## What takes minutes: vLLM, large builds (needs root)
 	@python -m pytest -m "heavy and not machine" -n 2 --dist loadfile
 
-test-machines: .venv/ready ## On virtual machines with kernels of their own: minutes with KVM, half an hour without (needs root)
+test-machines: .venv/ready ## On virtual machines with kernels of their own; slow without KVM (needs root)
 	@python -m pytest -m machine -n 2 --dist loadfile
 
-test-fast: lint types unit ## The part without hosts, two minutes
+test-fast: lint types unit ## The part without hosts
 
 lint: .venv/ready ## ruff: rules and format
 	@ruff check --quiet .
