@@ -23,12 +23,10 @@ def serve() -> None:
     model: HostModel = host.data.model
     if model.model_store is None:
         return
-    for runtime in model.runtimes:
-        _runtime(runtime, model.site.route)
-    model_store(settings=model.model_store, route=model.site.route, token=model.credentials.hub_token)
+    beside()
     gpus = gpus_of(model.replicas)
     for unit in model.replicas:
-        replica(settings=unit, gpus=gpus)
+        replica(settings=unit, gpus=gpus, rolled=unit.name in model.rolled)
     for together in model.bonds:
         bond(settings=together)
     if model.gpu_faults:
@@ -41,6 +39,16 @@ def serve() -> None:
         if issued.name == model.host_proxy.certificate:
             certificate(settings=issued, issuer=model.credentials.issuer)
     host_proxy(settings=model.host_proxy)
+
+
+def beside() -> None:
+    """Afterwards runtimes and weights of this host's replicas are there, beside what runs; nothing uses them yet."""
+    model: HostModel = host.data.model
+    if model.model_store is None:
+        return
+    for runtime in model.runtimes:
+        _runtime(runtime, model.site.route)
+    model_store(settings=model.model_store, route=model.site.route, token=model.credentials.hub_token)
 
 
 def _runtime(runtime: InstalledRuntime, route: Route) -> None:

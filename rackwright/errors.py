@@ -15,8 +15,10 @@ RackwrightError
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from enum import IntEnum
+from typing import Self
 
 
 class ExitCode(IntEnum):
@@ -56,6 +58,15 @@ class RackwrightError(Exception):
     def __init__(self, what: str, *, where: str = "", should: str | None = None, next: str | None = None) -> None:
         self.problems: tuple[Problem, ...] = (Problem(where, what, should, next),)
         super().__init__(str(self.problems[0]))
+
+    def but(self, *, should: str, where: str = "", next: str | None = None) -> Self:
+        """Return the same error for someone who knows what became of it, and where it came from or what to do now."""
+        first, *rest = self.problems
+        known = replace(first, where=first.where or where, should=should, next=next or first.next)
+        other = copy(self)
+        other.problems = (known, *rest)
+        other.args = ("\n".join(str(problem) for problem in other.problems),)
+        return other
 
 
 class UsageError(RackwrightError):

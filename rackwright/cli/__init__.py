@@ -22,6 +22,8 @@ COMMANDS = {
     "bench": "Put a constant load on a model's service and measure it.",
     "status": "Show models, replicas and what is pending.",
     "logs": "Show the logs of a replica or a host.",
+    "runtime": "Update what engines are made of.",
+    "rollout": "Show, resume or abort the rollout that is open.",
     "restart": "Restart replicas one at a time, under traffic.",
     "drain": "Take a replica or a host out of the gateways.",
     "undrain": "Let a drained replica or host take requests again.",

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from rackwright.cli.context import Context, hosts_needed
-from rackwright.cli.options import Command, common_options, limit_option, pass_context, yes_option
+from rackwright.cli.options import (
+    Command,
+    allow_outage_option,
+    common_options,
+    limit_option,
+    pass_context,
+    yes_option,
+)
 from rackwright.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -19,7 +26,7 @@ if TYPE_CHECKING:
 @click.command(cls=Command)
 @click.option("--only", metavar="ROLE", multiple=True, help="Only this role; may be given several times.")
 @click.option("--close-ports", is_flag=True, help="Close ports that something listens on, without asking.")
-@click.option("--allow-outage", is_flag=True, help="Restart also the last healthy replica of a model.")
+@allow_outage_option
 @click.option("--reboot", is_flag=True, help="Reboot hosts whose new driver acts after that only, one at a time.")
 @yes_option
 @limit_option

@@ -88,6 +88,13 @@ def yes_option(function: Function) -> Function:
     return click.option("-y", "--yes", is_flag=True, help="Don't ask; for scripts.")(function)
 
 
+def allow_outage_option(function: Function) -> Function:
+    """Add --allow-outage as the keyword `allow_outage`."""
+    return click.option(
+        "--allow-outage", is_flag=True, help="Take also the last healthy replica of a model: a gap without service."
+    )(function)
+
+
 def limit_option(function: Function) -> Function:
     """Add --limit as the keyword `limit`, a tuple of hosts and groups as they were written."""
     return click.option(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import click
 
 from rackwright.cli.context import Context, hosts_needed
-from rackwright.cli.options import Command, common_options, pass_context, yes_option
+from rackwright.cli.options import Command, allow_outage_option, common_options, pass_context, yes_option
 
 
 @click.command(cls=Command)
 @click.argument("name", metavar="REPLICA|HOST|MODEL")
-@click.option("--allow-outage", is_flag=True, help="Restart also the last healthy replica of a model.")
+@allow_outage_option
 @yes_option
 @common_options
 @pass_context

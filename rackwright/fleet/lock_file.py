@@ -15,6 +15,8 @@ from rackwright.fleet.stored import read_stored, write_stored
 HEADER = """Written by `rackwright lock`: what should run, each answer beside its question.
 Commit it, don't edit it: change the fleet file and run `rackwright lock` again."""
 RUN = "rackwright lock"
+NEXT = "lock.next"
+"""Suffix of what a rollout leads to; it takes the lock's place when that has succeeded."""
 
 
 def read_lock(path: Path) -> Lock:

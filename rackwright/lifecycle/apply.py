@@ -10,7 +10,7 @@ from rackwright.errors import HostError, RackwrightError
 from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.backup import make_first
 from rackwright.lifecycle.drains import copy_drains
-from rackwright.lifecycle.engines import roll, settle
+from rackwright.lifecycle.engines import renewed, roll
 from rackwright.lifecycle.gpus import PutOff, still_put_off
 from rackwright.lifecycle.leased import leased
 from rackwright.lifecycle.plan import Plan, Restart, plan
@@ -23,6 +23,7 @@ from rackwright.lifecycle.remember import (
     refuse_stale_checkout,
     remember,
 )
+from rackwright.lifecycle.settle import settle
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.talk import Talk
 from rackwright.run import Outcome, Run
@@ -140,8 +141,19 @@ def _change(work: _Work, planned: Plan) -> Run:
         run += Run(unreachable=_driver_acts(work, run))
     _stage(work.site, work.talk, SERVICE)
     run += Run(unreachable=_drained_as_others(work, run, planned))
-    run = _then(work, run, service)
+    run = _then(_rolling(work, planned), run, service)
     return _then(work, run, retire)
+
+
+def _rolling(work: _Work, planned: Plan) -> _Work:
+    """Units of engines that restart are changed by the rollout, each in its turn."""
+    rolled = {
+        name: replace(
+            model, rolled=frozenset(one.replica.name for one in planned.restarts if name in one.replica.hosts)
+        )
+        for name, model in work.site.models.items()
+    }
+    return replace(work, site=replace(work.site, models=rolled))
 
 
 def _drained_as_others(work: _Work, run: Run, planned: Plan) -> dict[str, str]:
@@ -244,8 +256,9 @@ def _restart(work: _Work, run: Run, restarts: tuple[Restart, ...], restarted: li
         hosts = (replica.host, *work.site.fleet.gateways)
         note_leased_act(work.site, work.held, hosts, f"restart {replica.address}")
 
+    changes = [renewed(work.site, restart.replica, restart.why) for restart in restarts]
     outage = work.options.allow_outage
-    roll(work.site, work.held, restarts, work.talk, done, stopping=work.stopping, allow_outage=outage)
+    roll(work.site, work.held, changes, work.talk, done, stopping=work.stopping, allow_outage=outage)
 
 
 def _remember(site: Site, held: Held, options: Options, applied: Applied, planned: Plan, *, known: bool) -> None:

@@ -1,79 +1,118 @@
-"""Engines under change: restart them through the rollout, and wait for new ones until they answer."""
+"""Engines under change: what the rollout does to a replica, and how it knows that it answers."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Sequence
-from shlex import quote
+from collections.abc import Callable, Sequence
 
 from rackwright.engine import Stopping
-from rackwright.errors import HostError, ProofError, RackwrightError
+from rackwright.errors import ProofError
 from rackwright.fleet.fleet import Replica
-from rackwright.gateway import Gateways
-from rackwright.lifecycle.plan import Restart
-from rackwright.lifecycle.rollout import Change, Phase, Rollout, Rules, SystemClock
+from rackwright.lifecycle.changes import Act, Change, Phase, PutBack, Rules, SystemClock, nothing
+from rackwright.lifecycle.rollout import Rollout
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.talk import Talk
 from rackwright.lifecycle.traffic import GatewayTraffic
-from rackwright.remote import Remote
 from rackwright.roles.replica.proof import proof, proof_command
 from rackwright.roles.replica.settings import Settings as ReplicaUnit
 from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
 from rackwright.roles.replica.state import parse as parse_replicas
+from rackwright.roles.replica.switch import put_back_command, restart_command, take_command
+from rackwright.roles.replica.unit import render
 from rackwright.state.holding import Held
 from rackwright.state.journal import Event
 
 START_SECONDS = 600
 """Longest wait for an engine that was started, in seconds: large models load for minutes."""
+CRASHES = 3
+"""An engine that ended so often since it was started will not come up by waiting."""
 
 
 def roll(
     site: Site,
     held: Held,
-    restarts: Sequence[Restart],
+    changes: Sequence[Change],
     talk: Talk,
     done: Callable[[Replica], None] = lambda _: None,
     *,
     stopping: Stopping,
+    rollout: str | None = None,
     allow_outage: bool = False,
+    gap: int = 60,
 ) -> None:
-    """Restart each engine in turn: drained, restarted, proven by a real token, returned. `done` hears of each.
+    """Carry out the changes, one replica at a time, under traffic. `done` hears of each.
 
-    Raise RackwrightError or ProofError at the first that fails, or where it was stopped; what went before stays done.
+    `rollout` is the id in the journal: this run's own where it is absent. Raise as `Rollout.run` does.
     """
     file = site.fleet.file.rollout
-    rollout = Rollout(
+    made = Rollout(
         traffic=GatewayTraffic(site.gateways, held.lease.owner.who, f"{held.lease.owner.why} (run {held.run})"),
-        rules=Rules(file.max_unavailable, file.drain, file.soak, START_SECONDS, allow_outage),
+        rules=Rules(file.max_unavailable, file.drain, file.soak, file.start, allow_outage, gap),
         size=lambda model: len(site.fleet.replicas_of(model)),
-        journal=_Journal(held),
+        journal=_Journal(held, rollout or held.run),
         tell=lambda phase, replica, detail: talk.say(f"{replica.address}: {phase}: {detail}"),
         clock=SystemClock(),
         stopping=stopping,
     )
-    rollout.run([_restart(site, restart) for restart in restarts], lambda change: done(change.replica))
+    made.run(changes, lambda change: done(change.replica))
 
 
-def _restart(site: Site, restart: Restart) -> Change:
-    replica = restart.replica
-    unit = unit_of(site, replica)
-    connection = site.remote.connection(replica.host)
-    command = f"systemctl restart -- {quote(unit.unit)}"
+def restarted(site: Site, replica: Replica, why: str) -> Change:
+    """The engine anew, as it is."""
+    return Change(replica, why, act=_restarting(site, replica), prove=lambda: proving(site, replica))
+
+
+def renewed(site: Site, replica: Replica, why: str) -> Change:
+    """The engine as fleet file and lock say; what ran before is kept, and put back where it isn't proven."""
 
     def act() -> None:
-        connection.run(command, timeout=unit.stop_seconds + START_SECONDS).check("restarting the engine")
+        site.remote.each(_hosts(site, replica), lambda host: _take(site, replica, host))
+        restart()
 
+    restart = _restarting(site, replica)
     return Change(
-        replica=replica,
+        replica,
+        why,
         act=act,
-        prove=lambda: prove(site, replica),
-        why=restart.why,
+        prove=lambda: proving(site, replica),
+        put_back=PutBack(_putting_back(site, replica), lambda: answering(site, replica)),
     )
 
 
-def unit_of(site: Site, replica: Replica) -> ReplicaUnit:
-    (unit,) = (unit for unit in site.models[replica.host].replicas if unit.name == replica.name)
+def returned(site: Site, replica: Replica, why: str) -> Change:
+    """The engine is what it should be already: it only has to be proven and to take requests again."""
+    before = PutBack(_putting_back(site, replica), lambda: answering(site, replica))
+    return Change(replica, why, act=nothing, prove=lambda: proving(site, replica), put_back=before)
+
+
+def reverted(site: Site, replica: Replica, why: str) -> Change:
+    """The engine as it was before its last change."""
+    return Change(replica, why, act=_putting_back(site, replica), prove=lambda: answering(site, replica))
+
+
+def resumed(site: Site, replica: Replica, why: str) -> Change:
+    """The engine as it runs, whatever that is: it only has to answer and to take requests again."""
+    return Change(replica, why, act=nothing, prove=lambda: answering(site, replica))
+
+
+def unit_of(site: Site, replica: Replica, host: str | None = None) -> ReplicaUnit:
+    """Return the replica's unit on one of its hosts, on the first where none is named."""
+    (unit,) = (unit for unit in site.models[host or replica.host].replicas if unit.name == replica.name)
     return unit
+
+
+def proving(site: Site, replica: Replica) -> str | None:
+    """Return why the replica isn't what fleet file and lock say, with an answer to prove it, or None.
+
+    Raise ProofError where waiting won't help.
+    """
+    reason = prove(site, replica)
+    return _refuse_crashed(site, replica, reason) if reason else None
+
+
+def answering(site: Site, replica: Replica) -> str | None:
+    """Return why the replica doesn't answer, or None. Raise ProofError where waiting won't help."""
+    reason = prove(site, replica)
+    return _refuse_crashed(site, replica, reason) if reason else None
 
 
 def prove(site: Site, replica: Replica) -> str | None:
@@ -85,86 +124,69 @@ def prove(site: Site, replica: Replica) -> str | None:
     return " ".join((answer.stderr or answer.stdout or "no tokens came back").split())[:200]
 
 
-def settle(
-    site: Site,
-    gateways: Gateways,
-    talk: Talk,
-    replicas: Sequence[Replica],
-    stopping: Stopping,
-    returned: Callable[[str], None] = lambda _: None,
-) -> None:
-    """Return when each of these replicas has answered at its socket and every one of these gateways sends to it.
+def _hosts(site: Site, replica: Replica) -> tuple[str, ...]:
+    return tuple(host for host in replica.hosts if host in site.models)
 
-    Those that somebody drained by hand need only answer; those that a run drained and never returned are returned,
-    and `returned` hears of each.
-    Raise ProofError naming all that don't in time, RackwrightError naming all that haven't when it was stopped.
-    """
-    waiting = {replica.address: replica for replica in replicas}
-    proven: set[str] = set()
-    deadline = time.monotonic() + START_SECONDS
-    while reasons := _unsettled(site, gateways, talk, waiting, proven, returned):
-        if stopping():
-            waited = ", ".join(reasons)
-            raise RackwrightError(f"interrupted; not seen to answer yet: {waited}", next="rackwright status")
-        if time.monotonic() > deadline:
-            reasons |= told_by_probes(site.remote, waiting.values())
+
+def _take(site: Site, replica: Replica, host: str) -> None:
+    unit = unit_of(site, replica, host)
+    command = take_command(unit)
+    site.remote.connection(host).run(command, stdin=render(unit)).check("writing the engine's unit")
+
+
+def _putting_back(site: Site, replica: Replica) -> Act:
+    def put_back(host: str) -> None:
+        command = put_back_command(unit_of(site, replica, host))
+        site.remote.connection(host).run(command).check("putting the engine's unit back")
+
+    def act() -> None:
+        site.remote.each(_hosts(site, replica), put_back)
+        restart()
+
+    restart = _restarting(site, replica)
+    return act
+
+
+def _restarting(site: Site, replica: Replica) -> Act:
+    """Of several members the others follow the first."""
+    unit = unit_of(site, replica)
+
+    def act() -> None:
+        connection = site.remote.connection(replica.host)
+        connection.run(restart_command(unit), timeout=unit.stop_seconds + START_SECONDS).check("starting the engine")
+
+    return act
+
+
+def _refuse_crashed(site: Site, replica: Replica, reason: str) -> str:
+    """Return the reason, or what its host says of an engine that doesn't answer."""
+    told = site.remote.connection(replica.host).run(REPLICAS_COMMAND).stdout
+    for state in parse_replicas(told):
+        if state.replica == replica.name and state.restarts >= CRASHES:
             raise ProofError(
-                "\n  ".join(f"{address}: {reason}" for address, reason in reasons.items()),
-                should=f"every engine should answer within {START_SECONDS} s",
-                next=f"rackwright logs {next(iter(reasons))}",
+                f"its engine ended {state.restarts} times before it answered ({state.crash or 'without an error'}): "
+                + _last_words(site, replica),
+                where=replica.address,
             )
-        time.sleep(0.5)
+        if state.replica == replica.name and state.why:
+            return state.said
+    return reason
 
 
-def _unsettled(
-    site: Site,
-    gateways: Gateways,
-    talk: Talk,
-    waiting: dict[str, Replica],
-    proven: set[str],
-    returned: Callable[[str], None],
-) -> dict[str, str]:
-    """Return why each replica isn't settled, without those that are; `proven` grows by those that answer now."""
-    unproven = [address for address in waiting if address not in proven]
-    proofs = site.remote.each(unproven, lambda address: prove(site, waiting[address]))
-    reasons = {address: reason for address, reason in proofs.items() if reason is not None}
-    proven |= set(unproven) - set(reasons)
-    states = gateways.servers()
-    for address in [address for address in waiting if address in proven and address in states]:
-        if states[address].drained and not states[address].held:
-            gateways.ready(address)
-            returned(address)
-            talk.say(f"{address}: answers; it goes back to the gateways, whose run ended before that")
-    served = {address for address, state in states.items() if state.takes_requests or state.held}
-    served |= set() if gateways.hosts else proven
-    for address in [address for address in waiting if address in proven & served]:
-        talk.say(f"{address}: answers")
-        del waiting[address]
-    return {address: reasons.get(address, "no gateway sends to it yet") for address in waiting}
-
-
-def told_by_probes(remote: Remote, replicas: Iterable[Replica]) -> dict[str, str]:
-    """Return what the probes of those that don't serve say of them, by address."""
-    answers = remote.run_on(tuple({replica.host for replica in replicas}), REPLICAS_COMMAND)
-    states = {
-        f"{host}/{state.replica}": state
-        for host, answer in answers.items()
-        if not isinstance(answer, HostError)
-        for state in parse_replicas(answer.stdout)
-    }
-    return {
-        replica.address: states[replica.address].said
-        for replica in replicas
-        if replica.address in states and not states[replica.address].serves
-    }
+def _last_words(site: Site, replica: Replica) -> str:
+    command = f"journalctl --quiet --no-pager --output=cat --lines=40 --unit={unit_of(site, replica).unit}"
+    lines = site.remote.connection(replica.host).run(command).stdout.splitlines()
+    # systemd's own lines say that it ended, the engine's say why.
+    said = [line.strip() for line in lines if line.strip() and "rackwright-" not in line]
+    return "; ".join(said[-3:])[:400] or "it said nothing"
 
 
 class _Journal:
     """The rollout's journal, on the control host, under the lease."""
 
-    def __init__(self, held: Held) -> None:
-        self._held = held
+    def __init__(self, held: Held, rollout: str) -> None:
+        self._held, self._rollout = held, rollout
 
     def append(self, phase: Phase, replica: str, detail: str) -> None:
         event = Event.OUTCOME if phase is Phase.DONE else Event.INTENT
-        self._held.write(event, self._held.run, subject=replica, phase=phase, detail=detail)
+        self._held.write(event, self._rollout, subject=replica, phase=phase, detail=detail)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from pkgutil import iter_modules
 
 from rackwright import roles
@@ -23,7 +22,7 @@ from rackwright.roles.firewall.settings import Settings as Firewall
 from rackwright.roles.nvidia_driver.refusals import refusals as driver_refusals
 from rackwright.roles.people.refusals import refusals as people_refusals
 from rackwright.roles.replica.gpus import Given
-from rackwright.roles.replica.unit import render
+from rackwright.roles.replica.unit import unit_digest
 from rackwright.roles.sshd.lockout import locks_out as sshd_locks_out
 from rackwright.run import Run
 
@@ -233,5 +232,5 @@ def _outdated(site: Site, name: str, host: Surveyed, replica: Replica, gpus: Giv
     if state is None or state.active != "active" or state.started is None:
         return None
     (settings,) = (unit for unit in site.models[name].replicas if unit.name == replica.name)
-    wanted = sha256(render(settings).encode()).hexdigest()
-    return "it was started with other settings" if state.started != wanted else other_gpus(state, gpus)
+    current = state.started == unit_digest(settings)
+    return other_gpus(state, gpus) if current else "it was started with other settings"

@@ -1,93 +1,29 @@
 """One procedure for every change under traffic: gate, drain, act, prove, return, soak; one replica at a time.
 
-It knows the act and the proof only as values handed in, and traffic only through `Traffic`.
+It knows acts and proofs only as values handed in, and traffic only through `Traffic`. What fails is put back.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Protocol
 
-from rackwright.errors import ProofError, RackwrightError
+from rackwright.errors import LeasedError, ProofError, RackwrightError
 from rackwright.fleet.fleet import Replica
+from rackwright.lifecycle.changes import Change, Clock, Journal, Phase, Proof, PutBack, Rules, Traffic
 
 RETURN_SECONDS = 60
 """Longest wait until the gateways take a replica back."""
 STEADY_SECONDS = 6
 """How long they must see it healthy without a break. What they see is older than what is: an engine that restarted in
 a moment is still thought up from before, then found down, then up again (probe, agent and two checks: 5 s)."""
+LOOK_SECONDS = 0.5
+"""Between two looks at what is waited for."""
 
 
-class Phase(StrEnum):
-    GATE = "gate"
-    DRAIN = "drain"
-    ACT = "act"
-    PROVE = "prove"
-    RETURN = "return"
-    SOAK = "soak"
-    DONE = "done"
-
-
-class Traffic(Protocol):
-    """The gateways, as the rollout needs them."""
-
-    def healthy(self, model: str) -> set[str]:
-        """Return the addresses (HOST/MODEL@N) of the replicas that every gateway would send a request to."""
-
-    def held(self) -> set[str]:
-        """Return the addresses of replicas that somebody drained by hand."""
-
-    def drain(self, replica: Replica) -> None:
-        """No gateway sends new requests to the replica afterwards."""
-
-    def in_flight(self, replica: Replica) -> int:
-        """Return the replica's requests in flight over all gateways."""
-
-    def give_back(self, replica: Replica) -> None:
-        """Every gateway may send requests to the replica afterwards."""
-
-
-class Clock(Protocol):
-    def now(self) -> float: ...
-
-    def sleep(self, seconds: float) -> None: ...
-
-
-class SystemClock:
-    def now(self) -> float:
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
-
-
-@dataclass(frozen=True)
-class Change:
-    """What happens to one replica. `act` raises on failure; `prove` returns why it isn't proven, or None."""
-
-    replica: Replica
-    act: Callable[[], None]
-    prove: Callable[[], str | None]
-    why: str
-
-
-@dataclass(frozen=True)
-class Rules:
-    """From the fleet file's `rollout`; times in seconds."""
-
-    max_unavailable: int
-    drain: int
-    soak: int
-    prove: int = 600
-    allow_outage: bool = False
-
-
-class Journal(Protocol):
-    def append(self, phase: Phase, replica: str, detail: str) -> None:
-        """The line is on disk of the control host afterwards."""
+class Paused(RackwrightError):
+    """Nothing is wrong with what was changed, and it goes no further by itself; what was begun is whole."""
 
 
 @dataclass(frozen=True)
@@ -108,10 +44,10 @@ class Rollout:
         So does `stopping`: a replica that only drains goes back untouched, one that is changed already is proven and
         returned first, without its soak.
 
-        What failed before its return stays drained, with its reason; what fell out after it is not drained again:
-        the gateways leave it out by themselves and take it back when it is well.
-        Raise RackwrightError when the gate, the drain or the act fails or it was stopped, ProofError when a proof
-        fails.
+        What fails from the act on is put back, proven and returned; where it can't be, or has nothing to go back to,
+        it stays drained with the reason in the journal. What was drained by hand stays so in any case.
+        Raise Paused where the budget, requests in flight or the operator hold it up, ProofError where a proof fails,
+        RackwrightError where an act does, LeasedError at once when the lease has ended.
         """
         for index, change in enumerate(changes):
             if self.stopping() or not self._one(change):
@@ -120,84 +56,123 @@ class Rollout:
 
     def _one(self, change: Change) -> bool:
         """Return whether the change was made: all of it, or nothing."""
-        self._gate(change)
+        alone = self._gate(change)
+        change.check()
         held = change.replica.address in self.traffic.held()
-        self._drain(change)
-        if self.stopping():
-            self._leave(change, held=held)
-            return False
-        self._act(change)
-        self._prove(change)
-        if held:
-            self._enter(Phase.DONE, change, "stays drained: it was drained by hand before")
-            return True
-        self._return(change)
-        self._soak(change)
-        self._enter(Phase.DONE, change, change.why)
+        with self._gap(change) if alone else _no_gap():
+            if not self._drain(change, held=held):
+                return False
+            self._changed(change, held=held)
         return True
 
-    def _gate(self, change: Change) -> None:
+    def _gate(self, change: Change) -> bool:
+        """Return whether nothing else serves its model."""
         self._enter(Phase.GATE, change, change.why)
-        replica = change.replica
-        healthy = self.traffic.healthy(replica.model)
-        others = healthy - {replica.address}
-        if not others and not self.rules.allow_outage:
-            raise RackwrightError(
-                f"is the last healthy replica of {replica.model}: taking it would stop the service",
-                where=replica.address,
+        model = change.replica.model
+        others = self.traffic.healthy(model) - {change.replica.address}
+        if self.rules.allow_outage:
+            return not others
+        if not others:
+            raise Paused(
+                f"is the last healthy replica of {model}: taking it would stop the service",
+                where=change.replica.address,
                 should="bring another replica up first, or accept the gap",
                 next="the same command with --allow-outage",
             )
-        unavailable = self.size(replica.model) - len(others)
-        if unavailable > self.rules.max_unavailable and not self.rules.allow_outage:
-            raise RackwrightError(
-                f"{unavailable} of {self.size(replica.model)} replicas of {replica.model} would be unavailable",
-                where=replica.address,
+        if (unavailable := self.size(model) - len(others)) > self.rules.max_unavailable:
+            raise Paused(
+                f"{unavailable} of {self.size(model)} replicas of {model} would be unavailable",
+                where=change.replica.address,
                 should=f"rollout.max_unavailable is {self.rules.max_unavailable}",
                 next="rackwright status",
             )
+        return False
 
-    def _drain(self, change: Change) -> None:
+    @contextmanager
+    def _gap(self, change: Change) -> Iterator[None]:
+        self.traffic.gap(change.replica, self.rules.gap)
+        try:
+            yield
+        finally:
+            self.traffic.end_gap(change.replica)
+
+    def _drain(self, change: Change, *, held: bool) -> bool:
+        """Return whether it is empty; False: somebody wants to stop, and it serves as before."""
         self._enter(Phase.DRAIN, change, "no new requests")
-        self.traffic.drain(change.replica)
-        deadline = self.clock.now() + self.rules.drain
-        while not self.stopping() and (count := self.traffic.in_flight(change.replica)) > 0:
-            if self.clock.now() >= deadline:
-                raise RackwrightError(
-                    f"{count} requests still in flight after {self.rules.drain} s; paused, nothing was killed",
-                    where=change.replica.address,
-                    should="wait for them, or raise rollout.drain",
-                    next=f"rackwright undrain {change.replica.address}",
-                )
-            self.clock.sleep(0.5)
-
-    def _leave(self, change: Change, *, held: bool) -> None:
-        """It serves as before; what was drained by hand stays so."""
+        left = self._emptied(change)
+        if not left:
+            return True
         if not held:
             self.traffic.give_back(change.replica)
-        self._enter(Phase.DONE, change, "left as it was: interrupted")
+        if self.stopping():
+            self._enter(Phase.DONE, change, "left as it was: interrupted")
+            return False
+        self._enter(Phase.DONE, change, f"left as it was: {left} requests in flight")
+        raise Paused(
+            f"{left} requests still in flight after {self.rules.drain} s; paused, nothing was killed",
+            where=change.replica.address,
+            should="wait for them, or raise rollout.drain",
+            next="rackwright status",
+        )
 
-    def _act(self, change: Change) -> None:
-        self._enter(Phase.ACT, change, change.why)
-        change.act()
+    def _emptied(self, change: Change) -> int:
+        """Drain it; return how many requests are left in flight when it is empty, time is over or somebody stops."""
+        self.traffic.drain(change.replica)
+        deadline = self.clock.now() + self.rules.drain
+        while (left := self.traffic.in_flight(change.replica)) > 0:
+            if self.stopping() or self.clock.now() >= deadline:
+                break
+            self.clock.sleep(LOOK_SECONDS)
+        return left
 
-    def _prove(self, change: Change) -> None:
-        self._enter(Phase.PROVE, change, "a real answer at its socket")
+    def _changed(self, change: Change, *, held: bool) -> None:
+        """Change a replica that is drained, or put it back."""
+        try:
+            self._enter(Phase.ACT, change, change.why)
+            change.act()
+            self._enter(Phase.PROVE, change, "its own digest, and real tokens at its socket")
+            self._until_proven(change, change.prove)
+            if self._returned(change, held=held):
+                self._refuse_unserved(change)
+                self._soak(change)
+                self._enter(Phase.DONE, change, change.why)
+        except LeasedError:
+            # Whoever lost the lease changes nothing more.
+            raise
+        except RackwrightError as error:
+            raise self._failed(change, error, held=held) from None
+
+    def _until_proven(self, change: Change, prove: Proof) -> None:
         deadline = self.clock.now() + self.rules.prove
-        while (reason := change.prove()) is not None:
+        while (reason := prove()) is not None:
             if self.clock.now() >= deadline:
-                raise ProofError(
-                    f"not proven after {self.rules.prove} s: {reason}",
-                    where=change.replica.address,
-                    should="it stays drained; the others go on serving",
-                    next=f"rackwright logs {change.replica.address}",
-                )
-            self.clock.sleep(0.5)
+                raise ProofError(f"not proven after {self.rules.prove} s: {reason}", where=change.replica.address)
+            self.clock.sleep(LOOK_SECONDS)
 
-    def _return(self, change: Change) -> None:
+    def _returned(self, change: Change, *, held: bool) -> bool:
+        """Return whether the gateways send to it again, not: what was drained by hand stays so."""
+        if held or change.replica.address in self.traffic.held():
+            self._enter(Phase.DONE, change, f"{change.why}; stays drained: it was drained by hand")
+            return False
         self._enter(Phase.RETURN, change, "back at every gateway")
         self.traffic.give_back(change.replica)
-        self._until_healthy(change, "the gateways don't take it back")
+        self._until_healthy(change)
+        return True
+
+    def _until_healthy(self, change: Change) -> None:
+        began = steady = self.clock.now()
+        while self.clock.now() - steady < STEADY_SECONDS:
+            self.clock.sleep(LOOK_SECONDS)
+            if self._healthy(change):
+                continue
+            steady = self.clock.now()
+            if steady - began >= RETURN_SECONDS:
+                where = change.replica.address
+                raise ProofError("the gateways don't take it back", where=where, next="rackwright status")
+
+    def _refuse_unserved(self, change: Change) -> None:
+        if reason := change.serves():
+            raise ProofError(f"not proven through the gateways: {reason}", where=change.replica.address)
 
     def _soak(self, change: Change) -> None:
         self._enter(Phase.SOAK, change, f"{self.rules.soak} s under traffic")
@@ -207,24 +182,48 @@ class Rollout:
             if not self._healthy(change):
                 raise ProofError("fell out of the gateways while soaking", where=change.replica.address)
 
-    def _until_healthy(self, change: Change, otherwise: str) -> None:
-        began = steady = self.clock.now()
-        while self.clock.now() - steady < STEADY_SECONDS:
-            self.clock.sleep(0.5)
-            if self._healthy(change):
-                continue
-            steady = self.clock.now()
-            if steady - began >= RETURN_SECONDS:
-                raise ProofError(otherwise, where=change.replica.address, next="rackwright status")
-
     def _healthy(self, change: Change) -> bool:
         return change.replica.address in self.traffic.healthy(change.replica.model)
+
+    def _failed(self, change: Change, error: RackwrightError, *, held: bool) -> RackwrightError:
+        """Put it back if that can be; return the error with what became of the replica."""
+        if change.put_back is None:
+            return _then(change, error, "the others go on serving")
+        try:
+            self._put_back(change, change.put_back, _reason(error), held=held)
+        except LeasedError:
+            raise
+        except RackwrightError as second:
+            return _then(change, error, f"it could not be put back and stays drained: {_reason(second)}")
+        return _then(change, error, "what ran before was put back and serves")
+
+    def _put_back(self, change: Change, before: PutBack, reason: str, *, held: bool) -> None:
+        self._enter(Phase.PUT_BACK, change, reason)
+        if left := self._emptied(change):
+            raise RackwrightError(f"{left} requests are still in flight", where=change.replica.address)
+        before.act()
+        self._until_proven(change, before.prove)
+        if self._returned(change, held=held):
+            self._enter(Phase.DONE, change, f"put back: {reason}")
 
     def _enter(self, phase: Phase, change: Change, detail: str) -> None:
         self.journal.append(phase, change.replica.address, detail)
         self.tell(phase, change.replica, detail)
 
 
-def _stopped(done: Sequence[Change], left: Sequence[Change]) -> RackwrightError:
+@contextmanager
+def _no_gap() -> Iterator[None]:
+    yield
+
+
+def _reason(error: RackwrightError) -> str:
+    return error.problems[0].what
+
+
+def _then(change: Change, error: RackwrightError, became: str) -> RackwrightError:
+    return error.but(where=change.replica.address, should=became, next=f"rackwright logs {change.replica.address}")
+
+
+def _stopped(done: Sequence[Change], left: Sequence[Change]) -> Paused:
     names = [", ".join(change.replica.address for change in changes) or "none" for changes in (done, left)]
-    return RackwrightError(f"interrupted; done: {names[0]}; not begun: {names[1]}", next="rackwright status")
+    return Paused(f"interrupted; done: {names[0]}; not begun: {names[1]}", next="rackwright status")

@@ -62,17 +62,23 @@ class Site:
 
 @contextmanager
 def open_site(
-    fleet: Fleet, *, limit: tuple[str, ...] = (), progress: Callable[[Progress], None] | None = None
+    fleet: Fleet,
+    *,
+    limit: tuple[str, ...] = (),
+    progress: Callable[[Progress], None] | None = None,
+    lock: Lock | None = None,
 ) -> Iterator[Site]:
     """Connections open when first used and close at the block's end.
 
-    Raise FleetError if there is no lock that answers the fleet file, SecretError if a sudo password doesn't resolve.
+    `lock` is what should run, where it isn't NAME.lock. Raise FleetError if there is no lock that answers the fleet
+    file, SecretError if a sudo password doesn't resolve.
     """
     from rackwright.engine import Engine, QuestionMemory
     from rackwright.remote import Remote
 
-    lock = read_lock(fleet.beside("lock"))
-    require_match(fleet, lock)
+    if lock is None:
+        lock = read_lock(fleet.beside("lock"))
+        require_match(fleet, lock)
     names = hosts_named(fleet, limit)
     models = desired(fleet, lock)
     with Remote(targets(fleet)) as remote:

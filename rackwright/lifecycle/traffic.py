@@ -34,3 +34,7 @@ class GatewayTraffic:
 
     def give_back(self, replica: Replica) -> None:
         self.gateways.ready(replica.address)
+
+    def gap(self, replica: Replica, seconds: int) -> None: ...
+
+    def end_gap(self, replica: Replica) -> None: ...

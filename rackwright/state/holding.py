@@ -49,6 +49,11 @@ class Held:
                 self._lost = lost(None, self.lease.where)
         return self._lost is None
 
+    def keep(self, name: str, content: str) -> None:
+        """The control host has this document on disk afterwards. Raise LeasedError if the lease has ended."""
+        self.check()
+        self.store.keep(self.lease, name, content)
+
     @contextmanager
     def lasting(self, seconds: int) -> Iterator[None]:
         """The lease lasts this long without being renewed, while its own host is out of reach; then as ever.
@@ -113,7 +118,7 @@ def refuse_open_rollout(store: ControlStore) -> None:
     raise LeasedError(
         f"the rollout {opened.rollout} of {opened.operator} is open: {opened.detail}",
         should="it must be resumed or aborted before anything else changes",
-        next="rackwright status",
+        next="rackwright rollout status",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from datetime import datetime
 from enum import StrEnum
 
 from rackwright.state.formats import Moment, parse
@@ -53,6 +54,23 @@ def open_rollout(entries: Iterable[Entry]) -> Entry | None:
         elif entry.event is Event.CLOSED and opened and entry.rollout == opened.rollout:
             opened = None
     return opened
+
+
+def seconds_away(entries: Iterable[Entry], model: str) -> int | None:
+    """Return how long a replica of the model was away when one was changed last, in seconds; None: never yet.
+
+    From its act until it was proven: that is when gateways send to it again.
+    """
+    acted: dict[str, datetime] = {}
+    away: int | None = None
+    for entry in entries:
+        if f"/{model}@" not in entry.subject:
+            continue
+        if entry.phase == "act":
+            acted[entry.subject] = entry.time
+        elif entry.phase == "return" and entry.subject in acted:
+            away = round((entry.time - acted.pop(entry.subject)).total_seconds())
+    return away
 
 
 def _whole(line: str) -> bool:

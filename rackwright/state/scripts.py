@@ -100,3 +100,20 @@ READ = """set -eu
 cd -- "$1" 2>/dev/null || exit 0
 if [ -s journal ]; then cat journal; fi
 """
+
+# $2: token, $3: name, $4: how many of its kind stay; stdin: the content. Names of one kind sort by their time.
+KEEP = (
+    _LOCKED
+    + _MINE
+    + """
+replace "$3"
+ls | grep "^${3%%-*}-.*[.]json$" | sort | head -n "-$4" | while IFS= read -r old; do rm -f -- "$old"; done
+sync .
+echo "kept $now"
+"""
+)
+
+KEPT = """set -eu
+cd -- "$1" 2>/dev/null || exit 0
+if [ -s "$2" ]; then cat -- "$2"; fi
+"""

@@ -11,6 +11,9 @@ from rackwright.state.journal import Entry, parse_journal
 from rackwright.state.lease import SECONDS, Lease, Owner, damaged, leased, lost, parse_lease
 from rackwright.state.shell import FOLDER, Shell, call
 
+KEPT = 10
+"""Documents of one kind; older ones are removed."""
+
 
 class ControlStore(Protocol):
     """Lease and journal of a fleet, as every procedure sees them. Each method raises HostError if out of reach."""
@@ -35,6 +38,15 @@ class ControlStore(Protocol):
 
     def entries(self) -> tuple[Entry, ...]:
         """Return the whole journal, oldest first. Changes nothing."""
+
+    def keep(self, lease: Lease, name: str, content: str) -> None:
+        """The content is on disk under this name (KIND-TIME.json) afterwards; of a kind the last few are kept.
+
+        Raise LeasedError, writing nothing, if the lease has ended.
+        """
+
+    def kept(self, name: str) -> str | None:
+        """Return what is kept under the name, None if nothing is. Changes nothing."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +97,14 @@ class FileStore:
     def entries(self) -> tuple[Entry, ...]:
         text = call(self.shell, scripts.READ, self.folder, what="reading the journal")
         return parse_journal(text, self.shell.name)
+
+    def keep(self, lease: Lease, name: str, content: str) -> None:
+        verdict, now, lines = self._ask(scripts.KEEP, lease.token, name, KEPT, stdin=content, what=f"keeping {name}")
+        if verdict == "lost":
+            raise lost(parse_lease(lines, now, self.shell.name), self.shell.name)
+
+    def kept(self, name: str) -> str | None:
+        return call(self.shell, scripts.KEPT, self.folder, name, what=f"reading {name}") or None
 
     def _ask(
         self, script: str, *arguments: object, stdin: str | None = None, what: str

@@ -27,15 +27,17 @@ def gpus_of(replicas: tuple[Settings, ...]) -> Given:
 
 
 @deploy("replica")
-def replica(*, settings: Settings, gpus: Given | None = None) -> None:
+def replica(*, settings: Settings, gpus: Given | None = None, rolled: bool = False) -> None:
     """Afterwards the engine's unit is what it should be and runs; one that ran already goes on as it was started.
 
-    Whether it is outdated, `state.py` tells; the rollout restarts it. `gpus` is what `gpus_of` returned for all
-    replicas of the host; one that can't have its GPUs is installed and not started.
+    `rolled`: it runs with other settings, and the rollout changes its unit when its turn comes, so that until then
+    it comes back as it was from a crash or a reboot. `gpus` is what `gpus_of` returned for all replicas of the host;
+    one that can't have its GPUs is installed and not started.
     """
     name = settings.name
     system_user(name=f"Make the user of {name}", user=settings.user)
-    systemd_unit(name=f"Write the unit of {name}", unit=settings.unit, content=render(settings))
+    if not rolled:
+        systemd_unit(name=f"Write the unit of {name}", unit=settings.unit, content=render(settings))
     given_here = gpus or gpus_of((settings,))
     if why := given_here.without.get(name):
         put_off(name=f"Give {name} its GPUs", why=f"{name} {why}")

@@ -57,6 +57,10 @@ class Settings(Frozen):
         return f"rackwright-{self.name}.service"
 
     @property
+    def unit_file(self) -> str:
+        return f"/etc/systemd/system/{self.unit}"
+
+    @property
     def runtime_directory(self) -> str:
         """Below /run; made by systemd at each start, group rackwright, so that no stale socket blocks a restart."""
         return f"rackwright/{self.name}"
@@ -83,7 +87,7 @@ class Settings(Frozen):
     @property
     def gpus_file(self) -> str:
         """The drop-in of the unit that names the replica's GPUs; without it one that needs some isn't started."""
-        return f"/etc/systemd/system/{self.unit}.d/gpus.conf"
+        return f"{self.unit_file}.d/gpus.conf"
 
     @property
     def started_gpus(self) -> str:

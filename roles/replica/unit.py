@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 from rackwright.launch import Reach
 from rackwright.roles.replica.settings import Settings
 
@@ -138,6 +140,11 @@ WantedBy=multi-user.target
 """
 
 
+def unit_digest(settings: Settings) -> str:
+    """Return the sha256 of the unit file, as an engine that was started on it has it."""
+    return sha256(render(settings).encode()).hexdigest()
+
+
 def _condition(settings: Settings) -> str:
     waits = f"Requires={settings.after}\nAfter={settings.after}\n" if settings.after else ""
     # Without its drop-in an engine would take every GPU of the host.
@@ -173,7 +180,7 @@ def _cache(settings: Settings) -> str:
 def _record(settings: Settings) -> str:
     # Only the engine's own folder can be written from within its mount namespace, even by root. systemd makes it
     # anew for each start and no other engine sees it: no link can wait there.
-    unit = f"umask 022; sha256sum </etc/systemd/system/{settings.unit} >{settings.started_digest}"
+    unit = f"umask 022; sha256sum <{settings.unit_file} >{settings.started_digest}"
     return f"{unit} && cat <{settings.gpus_file} >{settings.started_gpus}" if settings.gpus else unit
 
 

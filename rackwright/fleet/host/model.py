@@ -80,3 +80,5 @@ class HostModel:
     cuda: Cuda | None = None
     never_shut_out: tuple[Network, ...] = ()
     """By fail2ban, whatever they do."""
+    rolled: frozenset[str] = frozenset()
+    """Replicas whose units a rollout changes, each in its turn."""

@@ -15,3 +15,6 @@ class Rollout(Frozen):
     drain: Annotated[Seconds, Field(le=86400)] = 600
     """Longest wait for requests in flight; then the rollout pauses, it never kills."""
     soak: Annotated[Seconds, Field(le=86400)] = 120
+    """How long a replica is watched under traffic before the next one is taken."""
+    start: Annotated[Seconds, Field(ge=1, le=86400)] = 600
+    """Longest wait for an engine that was started to answer; then what ran before is put back."""

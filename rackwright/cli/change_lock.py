@@ -1,0 +1,68 @@
+"""What the commands that lead from one lock to another share: the next lock, the question, the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import click
+
+from rackwright.cli.context import Context, hosts_needed
+
+if TYPE_CHECKING:
+    from rackwright.cli.talk import Talk
+    from rackwright.fleet.lock import Lock
+    from rackwright.fleet.web import Progress
+    from rackwright.lifecycle.update import Gap, Look
+
+Next = Callable[["Lock", "Progress"], "Lock"]
+"""From the lock as it is to the one that is asked for."""
+
+
+def change_lock(
+    context: Context, what: str, models: tuple[str, ...], find: Next, *, yes: bool, allow_outage: bool
+) -> None:
+    """Afterwards the models' replicas run by the lock that `find` returns, and it is NAME.lock; or it raises.
+
+    NAME.lock.next has it meanwhile.
+    """
+    hosts_needed()
+    from rackwright.cli.talk import Talk
+    from rackwright.fleet.lock_file import NEXT, read_lock, write_lock
+    from rackwright.lifecycle.site import open_site
+    from rackwright.lifecycle.update import Asked, update
+
+    fleet = context.fleet
+    before = read_lock(fleet.beside("lock"))
+    with Talk(quiet=context.json, yes=yes) as talk:
+        after = find(before, talk.transfer)
+        write_lock(fleet.beside(NEXT), after)
+
+        def ask(look: Look) -> None:
+            if not context.json:
+                click.echo(_text(before, after, models, look))
+            _agree_to_gaps(look.gaps, talk, agreed=allow_outage, ask=not yes)
+            talk.confirm("Update these replicas, one at a time?")
+
+        with open_site(fleet, progress=talk.on_step, lock=after) as site:
+            done = update(site, Asked(what, before, models, allow_outage or not yes), talk, ask)
+    names = [replica.address for replica in done]
+    document = {"what": what, "changed": names, "models": {name: after.models[name].digest for name in models}}
+    context.answer(document, f"{what}: {', '.join(names)}" if names else f"{what}: every replica runs that already")
+
+
+def _agree_to_gaps(gaps: tuple[Gap, ...], talk: Talk, *, agreed: bool, ask: bool) -> None:
+    """On a terminal the operator is asked; a script has to say --allow-outage."""
+    from rackwright.errors import RackwrightError
+
+    if not gaps or agreed:
+        return
+    said = "; ".join(gap.said for gap in gaps)
+    if ask:
+        talk.confirm(f"{said}. Accept that?")
+        return
+    raise RackwrightError(
+        said,
+        should="nothing else serves it meanwhile; gateways do what rollout.gap says",
+        next="the same command with --allow-outage",
+    )

@@ -1,0 +1,129 @@
+"""`rackwright rollout`: the one that is open, where it stands, the way on and the way back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from rackwright.cli.context import Context, Json, hosts_needed
+from rackwright.cli.options import Group, common_options, pass_context, yes_option
+
+if TYPE_CHECKING:
+    from rackwright.lifecycle.resume import Opened
+
+
+@click.group(cls=Group)
+def rollout() -> None:
+    """Show, resume or abort the rollout that is open.
+
+    One that was begun stays open until every replica runs the new version, or the old one again: whoever began it,
+    and from whichever machine. While it is open nothing else changes the fleet.
+    """
+
+
+@rollout.command()
+@common_options
+@pass_context
+def status(context: Context) -> None:
+    """Show the rollout that is open, and what its journal says. Asks the control host alone."""
+    hosts_needed()
+    from rackwright.lifecycle.resume import opened
+
+    found = opened(context.fleet)
+    context.answer({"rollout": _document(found)}, _text(found))
+
+
+@rollout.command()
+@yes_option
+@common_options
+@pass_context
+def resume(context: Context, yes: bool) -> None:
+    """Go on with it. What hosts run now counts, not what the journal believes.
+
+    The fleet file must be the one that it was begun with.
+    """
+    hosts_needed()
+    from rackwright.cli.talk import Talk
+    from rackwright.lifecycle.resume import required
+    from rackwright.lifecycle.resume import resume as carry_out
+    from rackwright.lifecycle.site import open_site
+
+    found = required(context.fleet).rollout
+    with (
+        Talk(quiet=context.json, yes=yes) as talk,
+        open_site(context.fleet, progress=talk.on_step, lock=found.after) as site,
+    ):
+        talk.confirm(f"Resume {found.what}, begun by {found.who}?")
+        done = [replica.address for replica in carry_out(site, found, talk)]
+    context.answer({"rollout": found.id, "what": found.what, "changed": done}, f"{found.what}: {', '.join(done)}")
+
+
+@rollout.command()
+@click.option("--reason", default="asked for", help="Why; written into the journal.")
+@click.option("--leave", is_flag=True, help="Close it and leave every replica as it is now.")
+@yes_option
+@common_options
+@pass_context
+def abort(context: Context, reason: str, leave: bool, yes: bool) -> None:
+    """Put back what ran before, replica by replica, and close it."""
+    hosts_needed()
+    from rackwright.cli.talk import Talk
+    from rackwright.lifecycle import resume as lifecycle
+    from rackwright.lifecycle.site import open_site
+
+    found = lifecycle.required(context.fleet).rollout
+    with (
+        Talk(quiet=context.json, yes=yes) as talk,
+        open_site(context.fleet, progress=talk.on_step, lock=found.after) as site,
+    ):
+        end = "leave every replica as it is now" if leave else "put back what ran before"
+        talk.confirm(f"Abort {found.what}, begun by {found.who}, and {end}?")
+        (lifecycle.leave if leave else lifecycle.abort)(site, found, talk, reason)
+    context.answer({"rollout": found.id, "what": found.what, "aborted": reason}, f"{found.what}: aborted")
+
+
+def _text(found: Opened | None) -> str:
+    from rackwright.state.formats import stamp
+
+    if found is None:
+        return "no rollout is open"
+    about = found.rollout
+    live = found.lease and found.lease.live
+    lines = [
+        f"{about.what}, begun by {about.who} at {stamp(about.when)} (rollout {about.id})",
+        f"{found.lease.owner.who} is at it now" if found.lease and live else "nobody is at it now",
+        *(
+            f"{stamp(entry.time)}  {entry.subject or '-'}  {entry.phase or entry.event}: {entry.detail}"
+            for entry in found.entries
+        ),
+    ]
+    return "\n".join([*lines, *([] if live else ["next: rackwright rollout resume, or rackwright rollout abort"])])
+
+
+def _document(found: Opened | None) -> Json:
+    from rackwright.state.formats import stamp
+
+    if found is None:
+        return None
+    about = found.rollout
+    return {
+        "id": about.id,
+        "what": about.what,
+        "who": about.who,
+        "when": stamp(about.when),
+        "models": list(about.models),
+        "lease": str(found.lease) if found.lease and found.lease.live else None,
+        "journal": [
+            {
+                "time": stamp(entry.time),
+                "operator": entry.operator,
+                "run": entry.run,
+                "event": str(entry.event),
+                "replica": entry.subject or None,
+                "phase": entry.phase or None,
+                "detail": entry.detail,
+            }
+            for entry in found.entries
+        ],
+    }

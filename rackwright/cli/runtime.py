@@ -1,0 +1,52 @@
+"""`rackwright runtime`: what engines are made of."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+
+from rackwright.cli.change_lock import change_lock
+from rackwright.cli.context import Context
+from rackwright.cli.options import Group, allow_outage_option, common_options, pass_context, yes_option
+from rackwright.errors import UsageError
+
+if TYPE_CHECKING:
+    from rackwright.fleet.fleet import Fleet
+    from rackwright.fleet.lock import Lock
+    from rackwright.fleet.web import Progress
+
+
+@click.group(cls=Group)
+def runtime() -> None:
+    """Update what engines are made of."""
+
+
+@runtime.command()
+@click.argument("kind", required=False, metavar="[KIND]")
+@allow_outage_option
+@yes_option
+@common_options
+@pass_context
+def update(context: Context, kind: str | None, allow_outage: bool, yes: bool) -> None:
+    """Bring engines to the runtimes that the fleet file asks for, of one KIND or of all, under traffic.
+
+    Change `version` or `build` in the fleet file first. The new runtime is installed beside the old one; then each
+    replica in turn is drained, restarted, proven and returned. What fails is put back, and the lock stays as it was.
+    """
+    models = context.fleet.file.models
+    chosen = tuple(name for name, model in models.items() if kind in (None, model.runtime.kind))
+    if not chosen:
+        known = ", ".join(sorted({model.runtime.kind for model in models.values()})) or "none"
+        raise UsageError(f"no model has a runtime of kind {kind}", should=f"one of {known}")
+    find = partial(_updated, context.fleet, kind)
+    change_lock(
+        context, " ".join(("runtime update", kind or "")).strip(), chosen, find, yes=yes, allow_outage=allow_outage
+    )
+
+
+def _updated(fleet: Fleet, kind: str | None, before: Lock, progress: Progress) -> Lock:
+    from rackwright.fleet.next_lock import updated_runtimes
+
+    return updated_runtimes(fleet, before, kind, on_progress=progress)

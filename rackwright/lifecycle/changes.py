@@ -1,0 +1,114 @@
+"""What a rollout is made of: the change of one replica, its phases and rules, and what it needs of gateways and time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from rackwright.fleet.fleet import Replica
+
+
+class Phase(StrEnum):
+    GATE = "gate"
+    DRAIN = "drain"
+    ACT = "act"
+    PROVE = "prove"
+    RETURN = "return"
+    SOAK = "soak"
+    PUT_BACK = "put back"
+    """Instead of what was left, after a failure."""
+    DONE = "done"
+
+
+class Traffic(Protocol):
+    """The gateways, as the rollout needs them."""
+
+    def healthy(self, model: str) -> set[str]:
+        """Return the addresses (HOST/MODEL@N) of the replicas that every gateway would send a request to."""
+
+    def held(self) -> set[str]:
+        """Return the addresses of replicas that somebody drained by hand."""
+
+    def drain(self, replica: Replica) -> None:
+        """No gateway sends new requests to the replica afterwards."""
+
+    def in_flight(self, replica: Replica) -> int:
+        """Return the replica's requests in flight over all gateways."""
+
+    def give_back(self, replica: Replica) -> None:
+        """Every gateway may send requests to the replica afterwards."""
+
+    def gap(self, replica: Replica, seconds: int) -> None:
+        """While nothing serves its model, gateways do what the fleet file says of a gap; it should last so long."""
+
+    def end_gap(self, replica: Replica) -> None:
+        """The gap is over, or given up."""
+
+
+class Clock(Protocol):
+    def now(self) -> float: ...
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+class SystemClock:
+    def now(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+Act = Callable[[], None]
+"""Raises RackwrightError where it can't be done."""
+Proof = Callable[[], str | None]
+"""Returns why it isn't proven yet, or None; raises ProofError where it never will be."""
+
+
+def nothing() -> None:
+    """Nothing to do, and nothing against it."""
+
+
+@dataclass(frozen=True)
+class PutBack:
+    """How what ran before runs again."""
+
+    act: Act
+    prove: Proof
+
+
+@dataclass(frozen=True)
+class Change:
+    """What happens to one replica."""
+
+    replica: Replica
+    why: str
+    act: Act
+    prove: Proof
+    check: Act = nothing
+    """Before it is drained: what must be right by then. Raises ProofError."""
+    serves: Proof = nothing
+    """Asked when it takes requests again, through the gateways."""
+    put_back: PutBack | None = None
+    """None: there is nothing to go back to."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """From the fleet file's `rollout`; times in seconds."""
+
+    max_unavailable: int
+    drain: int
+    soak: int
+    prove: int = 600
+    allow_outage: bool = False
+    gap: int = 60
+    """How long a model's only replica is expected to be away."""
+
+
+class Journal(Protocol):
+    def append(self, phase: Phase, replica: str, detail: str) -> None:
+        """The line is on disk of the control host afterwards. Raise LeasedError if the lease has ended."""

@@ -1,0 +1,202 @@
+"""A rollout from one lock to another while it is open: what is, what is left to do, the way on and the way back.
+
+Everything is decided by what hosts and gateways say now, never by what the journal believes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rackwright.engine import Stopping
+from rackwright.errors import LeasedError, RackwrightError
+from rackwright.fleet.fleet import Replica
+from rackwright.fleet.lock_file import NEXT
+from rackwright.lifecycle.changes import Change
+from rackwright.lifecycle.engines import renewed, resumed, returned, reverted, roll
+from rackwright.lifecycle.promote import promote
+from rackwright.lifecycle.remember import note_leased_act
+from rackwright.lifecycle.rollout import Paused
+from rackwright.lifecycle.site import Site
+from rackwright.lifecycle.survey import Survey, survey
+from rackwright.lifecycle.talk import Talk
+from rackwright.state.holding import Held
+from rackwright.state.journal import Event
+from rackwright.state.rollouts import Rollout
+
+RESUME = "rackwright rollout resume, or rackwright rollout abort"
+
+
+@dataclass(frozen=True)
+class Work:
+    """A rollout in somebody's hands. The site's lock is the one that it leads to."""
+
+    site: Site
+    held: Held
+    rollout: Rollout
+    talk: Talk
+    stopping: Stopping
+    gap: int = 60
+    """Seconds that a model's only replica is expected to be away."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One replica of an open rollout, as it is now."""
+
+    replica: Replica
+    changed: bool
+    """Its unit is the new one, on one of its hosts at least."""
+    whole: bool
+    """Its engine runs on the new unit, on all of them."""
+    drained: bool
+    """By a run, not by a person."""
+    unknown: str | None
+    """Why it can't be told."""
+
+
+def stand(work: Work) -> tuple[Standing, ...]:
+    """Ask all hosts; return every replica that the rollout is about, in the fleet's order."""
+    surveyed = survey(work.site)
+    drained = {
+        address for host in surveyed.hosts.values() for address, record in host.drains.items() if not record.by_hand
+    }
+    replicas = [one for one in work.site.fleet.replicas if one.model in work.rollout.models]
+    return tuple(_standing(work.rollout, surveyed, one, drained=one.address in drained) for one in replicas)
+
+
+def _standing(rollout: Rollout, surveyed: Survey, replica: Replica, *, drained: bool) -> Standing:
+    unknown = next(
+        (f"{host}: {surveyed.unreachable[host]}" for host in replica.hosts if host in surveyed.unreachable), None
+    )
+    seen = [
+        (surveyed.hosts[host].replicas.get(replica.name), rollout.units.get(f"{host}/{replica.name}"))
+        for host in replica.hosts
+        if host in surveyed.hosts
+    ]
+    return Standing(
+        replica,
+        changed=any(state and wanted in (state.wanted, state.started) for state, wanted in seen),
+        whole=all(
+            state and state.active == "active" and state.started == state.wanted == wanted for state, wanted in seen
+        ),
+        drained=drained,
+        unknown=unknown,
+    )
+
+
+def carry_on(work: Work) -> tuple[Replica, ...]:
+    """Afterwards every replica runs by the new lock and that is NAME.lock; return those that changed by now.
+
+    Where a replica fails it was put back, and so are those that changed before it: then the old lock stays, and the
+    rollout is closed. Raise the failure, saying what became of it. Raise Paused where it waits for the operator, who
+    then resumes or aborts it; if nothing was changed it is closed.
+    """
+    try:
+        done = _forward(work)
+    except Paused as error:
+        raise _paused(work, error) from None
+    except LeasedError:
+        raise
+    except RackwrightError as error:
+        raise _failed(work, error) from None
+    promote(work.site, work.held, work.rollout, work.talk)
+    _close(work, "done")
+    return done
+
+
+def _forward(work: Work) -> tuple[Replica, ...]:
+    standing = stand(work)
+    _refuse_unknown(standing)
+    due = _first_the_drained(one for one in standing if one.drained or not one.whole)
+    done: list[Replica] = [one.replica for one in standing if one not in due]
+    work.talk.say(f"{len(due)} of {len(standing)} replicas to change")
+    _roll(work, [_onward(work, one) for one in due], done)
+    return tuple(done)
+
+
+def _onward(work: Work, one: Standing) -> Change:
+    make = returned if one.whole else renewed
+    return make(work.site, one.replica, work.rollout.what)
+
+
+def take_back(work: Work, reason: str) -> None:
+    """Afterwards every replica runs what it ran before the rollout, and that is closed.
+
+    Raise RackwrightError naming what isn't back yet; then the rollout stays open.
+    """
+    standing = stand(work)
+    known = [one for one in standing if one.unknown is None]
+    due = _first_the_drained(one for one in reversed(known) if one.changed or one.drained)
+    _roll(work, [_backward(work, one, reason) for one in due], [])
+    _refuse_unknown(standing)
+    _close(work, f"aborted: {reason}")
+    work.site.fleet.beside(NEXT).unlink(missing_ok=True)
+
+
+def _backward(work: Work, one: Standing, reason: str) -> Change:
+    make = reverted if one.changed else resumed
+    return make(work.site, one.replica, f"back: {reason}")
+
+
+def _first_the_drained(standing: Iterator[Standing]) -> list[Standing]:
+    """They serve nobody: to change them costs nothing."""
+    return sorted(standing, key=lambda one: not one.drained)
+
+
+def _roll(work: Work, changes: Sequence[Change], done: list[Replica]) -> None:
+    def changed(replica: Replica) -> None:
+        done.append(replica)
+        hosts = (*replica.hosts, *work.site.fleet.gateways)
+        note_leased_act(work.site, work.held, hosts, f"{work.rollout.what}: {replica.address}")
+
+    roll(
+        work.site,
+        work.held,
+        changes,
+        work.talk,
+        changed,
+        stopping=work.stopping,
+        rollout=work.rollout.id,
+        allow_outage=work.rollout.allow_outage,
+        gap=work.gap,
+    )
+
+
+def _refuse_unknown(standing: Sequence[Standing]) -> None:
+    unknown = [f"{one.replica.address}: {one.unknown}" for one in standing if one.unknown]
+    if unknown:
+        raise Paused("not known what it runs:\n  " + "\n  ".join(unknown), next="rackwright status")
+
+
+def _paused(work: Work, error: Paused) -> RackwrightError:
+    """Return the error, knowing whether anything waits for the operator."""
+    standing = stand(work)
+    if any(one.changed or one.drained or one.unknown for one in standing):
+        return error.but(should=f"the rollout {work.rollout.id} stays open: {_text(error)}", next=RESUME)
+    _close(work, f"aborted, nothing was changed: {error.problems[0].what}")
+    return error
+
+
+def _text(error: RackwrightError) -> str:
+    return error.problems[0].should or "what was changed serves"
+
+
+def _failed(work: Work, error: RackwrightError) -> RackwrightError:
+    became = error.problems[0].should or ""
+    try:
+        take_back(work, error.problems[0].what)
+    except LeasedError:
+        raise
+    except RackwrightError as second:
+        still = (
+            f"{became}; not all were put back: {second.problems[0].what}; the rollout {work.rollout.id} stays open"
+        )
+        return error.but(should=still, next=RESUME)
+    back = "every replica runs what it ran before, and the lock is as it was"
+    return error.but(should=f"{became}; {back}")
+
+
+def _close(work: Work, how: str) -> None:
+    work.held.write(Event.CLOSED, work.rollout.id, detail=how)
+    work.talk.say(f"{work.rollout.what}: {how}")

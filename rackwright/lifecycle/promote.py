@@ -1,0 +1,33 @@
+"""What a rollout has proven becomes the lock."""
+
+from __future__ import annotations
+
+from rackwright.errors import HostsFailed
+from rackwright.fleet.lock_file import NEXT, write_lock
+from rackwright.lifecycle.remember import remember
+from rackwright.lifecycle.site import Site
+from rackwright.lifecycle.survey import survey
+from rackwright.lifecycle.talk import Talk
+from rackwright.state.holding import Held
+from rackwright.state.rollouts import Rollout
+
+
+def promote(site: Site, held: Held, rollout: Rollout, talk: Talk) -> None:
+    """Afterwards gateways tell of the new digests, NAME.lock is the new lock, and hosts and control hosts know it.
+
+    Done again it changes nothing more. Raise HostsFailed where a gateway can't be told: then the old lock stays.
+    """
+    from rackwright.deploys.gateway import gateway
+
+    hosts = {name: model for name, model in site.models.items() if model.gateway}
+    run = site.engine.apply(gateway, hosts)
+    if run.failed_hosts:
+        raise HostsFailed(
+            f"could not be told of the new version: {', '.join(run.failed_hosts)}",
+            should="every engine runs it already",
+            next="rackwright rollout resume",
+        )
+    write_lock(site.fleet.beside("lock"), rollout.after)
+    site.fleet.beside(NEXT).unlink(missing_ok=True)
+    talk.say(f"{site.fleet.beside('lock')} is the new lock: commit it")
+    remember(site, held, run, survey(site), known=False)

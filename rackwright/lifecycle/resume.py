@@ -1,0 +1,95 @@
+"""Go on with a rollout that somebody began and didn't end, or undo it: from any machine with the same fleet file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rackwright.engine import stoppable
+from rackwright.errors import LeasedError, UsageError
+from rackwright.fleet.fleet import Fleet, Replica
+from rackwright.lifecycle.lease import control_store
+from rackwright.lifecycle.leased import leased
+from rackwright.lifecycle.open_rollout import Work, carry_on, take_back
+from rackwright.lifecycle.site import Site
+from rackwright.lifecycle.talk import Talk
+from rackwright.lifecycle.update import files_digest
+from rackwright.state.holding import Held
+from rackwright.state.journal import Entry, Event, open_rollout
+from rackwright.state.lease import Lease
+from rackwright.state.rollouts import Rollout, kept_rollout
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A rollout that is open, as its control host has it."""
+
+    rollout: Rollout
+    entries: tuple[Entry, ...]
+    """Its lines of the journal."""
+    lease: Lease | None
+    """Live: somebody is at it now."""
+
+
+def opened(fleet: Fleet) -> Opened | None:
+    """Return the rollout that is open, None if there is none. Changes nothing."""
+    with control_store(fleet) as (store, _):
+        entries = store.entries()
+        begun = open_rollout(entries)
+        if begun is None:
+            return None
+        lines = tuple(entry for entry in entries if entry.rollout == begun.rollout)
+        return Opened(kept_rollout(store, begun.rollout), lines, store.show())
+
+
+def required(fleet: Fleet) -> Opened:
+    """Return the rollout that is open. Raise UsageError if there is none."""
+    found = opened(fleet)
+    if found is None:
+        raise UsageError("no rollout is open", should="there is nothing to resume or to abort")
+    return found
+
+
+def resume(site: Site, rollout: Rollout, talk: Talk) -> tuple[Replica, ...]:
+    """Afterwards it has ended as if nobody had interrupted it; return the replicas that run by the new lock.
+
+    The site's lock is the one that it leads to. Raise as `carry_on` does, and LeasedError if the fleet file isn't
+    the one that it was begun with.
+    """
+    _refuse_other_files(site.fleet, rollout)
+    with _taken(site, rollout, "resume", talk) as held, stoppable(talk.heard) as stopping:
+        return carry_on(Work(site, held, rollout, talk, stopping))
+
+
+def abort(site: Site, rollout: Rollout, talk: Talk, reason: str) -> None:
+    """Afterwards every replica runs what it ran before it, and it is closed. Raise as `take_back` does."""
+    with _taken(site, rollout, "abort", talk) as held, stoppable(talk.heard) as stopping:
+        take_back(Work(site, held, rollout, talk, stopping), reason)
+
+
+def leave(site: Site, rollout: Rollout, talk: Talk, reason: str) -> None:
+    """Afterwards it is closed, and every replica runs what it runs now."""
+    with _taken(site, rollout, "abort", talk) as held:
+        held.write(Event.CLOSED, rollout.id, detail=f"left as it was: {reason}")
+
+
+@contextmanager
+def _taken(site: Site, rollout: Rollout, verb: str, talk: Talk) -> Iterator[Held]:
+    with leased(site, f"rollout {verb}: {rollout.what}", talk, rollout=True) as held:
+        still = open_rollout(held.store.entries())
+        if still is None or still.rollout != rollout.id:
+            raise LeasedError(f"the rollout {rollout.id} was ended meanwhile", next="rackwright rollout status")
+        yield held
+
+
+def _refuse_other_files(fleet: Fleet, rollout: Rollout) -> None:
+    if files_digest(fleet) == rollout.files:
+        return
+    commit = f"git checkout {rollout.commit[:12]}" if rollout.commit else "the fleet file of whoever began it"
+    raise LeasedError(
+        f"this fleet file isn't the one that {rollout.who} began it with",
+        where=str(fleet.path),
+        should="what is half done must be ended as it was begun",
+        next=f"{commit}; or rackwright rollout abort",
+    )

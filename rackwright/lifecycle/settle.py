@@ -1,0 +1,91 @@
+"""Wait for engines that were started until they answer and the gateways send to them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from rackwright.engine import Stopping
+from rackwright.errors import HostError, ProofError, RackwrightError
+from rackwright.fleet.fleet import Replica
+from rackwright.gateway import Gateways
+from rackwright.lifecycle.engines import START_SECONDS, prove
+from rackwright.lifecycle.site import Site
+from rackwright.lifecycle.talk import Talk
+from rackwright.remote import Remote
+from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
+from rackwright.roles.replica.state import parse as parse_replicas
+
+
+def settle(
+    site: Site,
+    gateways: Gateways,
+    talk: Talk,
+    replicas: Sequence[Replica],
+    stopping: Stopping,
+    returned: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Return when each of these replicas has answered at its socket and every one of these gateways sends to it.
+
+    Those that somebody drained by hand need only answer; those that a run drained and never returned are returned,
+    and `returned` hears of each.
+    Raise ProofError naming all that don't in time, RackwrightError naming all that haven't when it was stopped.
+    """
+    waiting = {replica.address: replica for replica in replicas}
+    proven: set[str] = set()
+    deadline = time.monotonic() + START_SECONDS
+    while reasons := _unsettled(site, gateways, talk, waiting, proven, returned):
+        if stopping():
+            waited = ", ".join(reasons)
+            raise RackwrightError(f"interrupted; not seen to answer yet: {waited}", next="rackwright status")
+        if time.monotonic() > deadline:
+            reasons |= told_by_probes(site.remote, waiting.values())
+            raise ProofError(
+                "\n  ".join(f"{address}: {reason}" for address, reason in reasons.items()),
+                should=f"every engine should answer within {START_SECONDS} s",
+                next=f"rackwright logs {next(iter(reasons))}",
+            )
+        time.sleep(0.5)
+
+
+def _unsettled(
+    site: Site,
+    gateways: Gateways,
+    talk: Talk,
+    waiting: dict[str, Replica],
+    proven: set[str],
+    returned: Callable[[str], None],
+) -> dict[str, str]:
+    """Return why each replica isn't settled, without those that are; `proven` grows by those that answer now."""
+    unproven = [address for address in waiting if address not in proven]
+    proofs = site.remote.each(unproven, lambda address: prove(site, waiting[address]))
+    reasons = {address: reason for address, reason in proofs.items() if reason is not None}
+    proven |= set(unproven) - set(reasons)
+    states = gateways.servers()
+    for address in [address for address in waiting if address in proven and address in states]:
+        if states[address].drained and not states[address].held:
+            gateways.ready(address)
+            returned(address)
+            talk.say(f"{address}: answers; it goes back to the gateways, whose run ended before that")
+    served = {address for address, state in states.items() if state.takes_requests or state.held}
+    served |= set() if gateways.hosts else proven
+    for address in [address for address in waiting if address in proven & served]:
+        talk.say(f"{address}: answers")
+        del waiting[address]
+    return {address: reasons.get(address, "no gateway sends to it yet") for address in waiting}
+
+
+def told_by_probes(remote: Remote, replicas: Iterable[Replica]) -> dict[str, str]:
+    """Return what the probes of those that don't serve say of them, by address."""
+    answers = remote.run_on(tuple({replica.host for replica in replicas}), REPLICAS_COMMAND)
+    states = {
+        f"{host}/{state.replica}": state
+        for host, answer in answers.items()
+        if not isinstance(answer, HostError)
+        for state in parse_replicas(answer.stdout)
+    }
+    return {
+        replica.address: states[replica.address].said
+        for replica in replicas
+        if replica.address in states and not states[replica.address].serves
+    }

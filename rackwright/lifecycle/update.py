@@ -1,0 +1,205 @@
+"""Another version of what is served, under traffic: beside the old, then replica by replica, then the lock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+
+from rackwright.engine import Stopping, stoppable
+from rackwright.errors import HostsFailed, RackwrightError
+from rackwright.fleet.fleet import Fleet, Replica
+from rackwright.fleet.lock import Lock
+from rackwright.lifecycle.leased import leased
+from rackwright.lifecycle.open_rollout import Work, carry_on
+from rackwright.lifecycle.plan import Plan, plan
+from rackwright.lifecycle.remember import compared, refuse_stale_checkout
+from rackwright.lifecycle.site import Site
+from rackwright.lifecycle.talk import Talk
+from rackwright.roles.replica.unit import unit_digest
+from rackwright.run import Outcome, Run
+from rackwright.state.checkout import checkout
+from rackwright.state.formats import utc_now
+from rackwright.state.holding import Held
+from rackwright.state.journal import Event, seconds_away
+from rackwright.state.rollouts import Rollout, keep_rollout
+
+LOOK = "look at the hosts"
+STAGE = "put it beside what runs"
+ROLL = "change the replicas, one at a time"
+STAGES = (LOOK, STAGE, ROLL)
+_OURS = ("llama_cpp", "vllm", "model_store", "replica", "gateway")
+"""Roles whose steps an update makes."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """From this lock to that of the site."""
+
+    what: str
+    """The command, like `model update assistant`."""
+    before: Lock
+    models: tuple[str, ...]
+    allow_outage: bool = False
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A model with one replica: while that changes nothing else serves."""
+
+    model: str
+    seconds: int | None
+    """As it was measured last; None: never yet."""
+
+    @property
+    def said(self) -> str:
+        took = f"about {self.seconds} s, as last time" if self.seconds else "for how long was not measured yet"
+        return f"{self.model} has one replica and is away while that changes, {took}"
+
+
+@dataclass(frozen=True)
+class Look:
+    """What an update is about to do."""
+
+    replicas: tuple[Replica, ...]
+    gaps: tuple[Gap, ...]
+    plan: Plan
+
+
+def update(site: Site, asked: Asked, talk: Talk, confirm: Callable[[Look], None]) -> tuple[Replica, ...]:
+    """Afterwards the replicas of these models run by the site's lock, which is NAME.lock; return them.
+
+    `confirm` sees what is to be done and raises to stop. Weights and runtimes stand on every host before the first
+    replica is drained; what fails until then has changed nothing that serves. Raise as `carry_on` does, HostsFailed
+    where they can't be put there, LeasedError while somebody else is at work.
+    """
+    with leased(site, asked.what, talk) as held:
+        _stage(talk, LOOK)
+        look = _look(site, held, asked, talk)
+        if not look.replicas:
+            return ()
+        confirm(look)
+        with stoppable(talk.heard) as stopping:
+            _stage(talk, STAGE)
+            _beside(site, held, look, stopping)
+            _stage(talk, ROLL)
+            gap = max((gap.seconds or 60 for gap in look.gaps), default=60)
+            return carry_on(Work(site, held, _open(site, held, asked), talk, stopping, gap))
+
+
+def _stage(talk: Talk, stage: str) -> None:
+    index = STAGES.index(stage)
+    talk.stage(stage, index + 1, len(STAGES), STAGES[index + 1] if index + 1 < len(STAGES) else None)
+
+
+def _look(site: Site, held: Held, asked: Asked, talk: Talk) -> Look:
+    planned = plan(site)
+    refuse_stale_checkout(compared(site), talk)
+    _refuse_lost(planned)
+    _refuse_other_changes(planned)
+    replicas = [one for one in site.fleet.replicas if one.model in asked.models]
+    _refuse_absent(planned, replicas)
+    due = tuple(one for one in replicas if not _current(site, planned, one))
+    alone = dict.fromkeys(one.model for one in due if len(site.fleet.replicas_of(one.model)) == 1)
+    entries = site.store.entries() if alone else ()
+    gaps = tuple(Gap(model, seconds_away(entries, model)) for model in alone)
+    return Look(due, gaps, planned)
+
+
+def _refuse_lost(planned: Plan) -> None:
+    if planned.run.unreachable:
+        listed = [f"{name}: {why}" for name, why in planned.run.unreachable.items()]
+        raise HostsFailed(
+            "every host is needed, and these can't be reached:\n  " + "\n  ".join(listed),
+            should="bring them back, or say in the fleet file that they are out",
+            next="rackwright status",
+        )
+
+
+def _refuse_other_changes(planned: Plan) -> None:
+    """What an update doesn't make, an apply has to have made before: its rollout must be about one thing."""
+    steps = [step for step in planned.run.steps if step.outcome is Outcome.WOULD_CHANGE and step.role not in _OURS]
+    if steps:
+        listed = dict.fromkeys(f"{step.host}: {step.role}: {step.operation}" for step in steps)
+        raise RackwrightError(
+            "the fleet file has other changes that aren't applied yet:\n  " + "\n  ".join(list(listed)[:10]),
+            should="apply them first, or take them back",
+            next="rackwright plan",
+        )
+
+
+def _refuse_absent(planned: Plan, replicas: list[Replica]) -> None:
+    hosts = planned.surveyed.hosts
+    absent = [one.address for one in replicas if any(one.name not in hosts[host].replicas for host in one.hosts)]
+    if absent:
+        raise RackwrightError(
+            f"not installed yet: {', '.join(absent)}", should="there is nothing to update", next="rackwright apply"
+        )
+
+
+def _current(site: Site, planned: Plan, replica: Replica) -> bool:
+    """Whether its engine runs by the site's lock on all its hosts."""
+    states = [(host, planned.surveyed.hosts[host].replicas[replica.name]) for host in replica.hosts]
+    units = units_of(site, (replica,))
+    return all(
+        state.active == "active" and state.started == state.wanted == units[f"{host}/{replica.name}"]
+        for host, state in states
+    )
+
+
+def units_of(site: Site, replicas: tuple[Replica, ...]) -> Mapping[str, str]:
+    """Return HOST/MODEL@N, for each member → sha256 of its unit by the site's lock."""
+    names = {(host, one.name) for one in replicas for host in one.hosts}
+    return {
+        f"{host}/{unit.name}": unit_digest(unit)
+        for host, model in site.models.items()
+        for unit in model.replicas
+        if (host, unit.name) in names
+    }
+
+
+def files_digest(fleet: Fleet) -> str:
+    """Return the sha256 of the fleet file and what it extends."""
+    return sha256(b"\0".join(path.read_bytes() for path in fleet.sources)).hexdigest()
+
+
+def _beside(site: Site, held: Held, look: Look, stopping: Stopping) -> None:
+    from rackwright.deploys.serve import beside
+
+    held.check()
+    hosts = {host for one in look.replicas for host in one.hosts}
+    run = site.engine.apply(beside, {name: site.models[name] for name in sorted(hosts)}, stopping=stopping)
+    if run.interrupted:
+        raise RackwrightError("interrupted; nothing that serves was changed", next="the same command")
+    if run.failed_hosts:
+        raise _not_beside(run)
+
+
+def _not_beside(run: Run) -> HostsFailed:
+    failed = [f"{step.host}: {step.operation}: {'; '.join(step.output[-3:])}" for step in run.failures.steps]
+    failed += [f"{host}: {why}" for host, why in run.unreachable.items()]
+    return HostsFailed(
+        "could not be put beside what runs:\n  " + "\n  ".join(failed),
+        should="nothing that serves was changed",
+        next="the same command, when that is mended",
+    )
+
+
+def _open(site: Site, held: Held, asked: Asked) -> Rollout:
+    replicas = tuple(one for one in site.fleet.replicas if one.model in asked.models)
+    rollout = Rollout(
+        id=held.run,
+        what=asked.what,
+        who=held.lease.owner.who,
+        when=utc_now(),
+        models=asked.models,
+        allow_outage=asked.allow_outage,
+        units=units_of(site, replicas),
+        files=files_digest(site.fleet),
+        commit=checkout(site.fleet).commit,
+        before=asked.before,
+        after=site.lock,
+    )
+    keep_rollout(held, rollout)
+    held.write(Event.OPENED, rollout.id, detail=asked.what)
+    return rollout
