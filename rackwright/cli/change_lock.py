@@ -38,31 +38,43 @@ def change_lock(
         after = find(before, talk.transfer)
         write_lock(fleet.beside(NEXT), after)
 
-        def ask(look: Look) -> None:
+        def ask(look: Look) -> bool:
             if not context.json:
                 click.echo(_text(before, after, models, look))
-            _agree_to_gaps(look.gaps, talk, agreed=allow_outage, ask=not yes)
+            agreed = _agree_to_gaps(look.gaps, talk, agreed=allow_outage, ask=not yes)
             talk.confirm("Update these replicas, one at a time?")
+            return agreed
 
         with open_site(fleet, progress=talk.on_step, lock=after) as site:
-            done = update(site, Asked(what, before, models, allow_outage or not yes), talk, ask)
+            done = update(site, Asked(what, before, models), talk, ask)
     names = [replica.address for replica in done]
     document = {"what": what, "changed": names, "models": {name: after.models[name].digest for name in models}}
     context.answer(document, f"{what}: {', '.join(names)}" if names else f"{what}: every replica runs that already")
 
 
-def _agree_to_gaps(gaps: tuple[Gap, ...], talk: Talk, *, agreed: bool, ask: bool) -> None:
-    """On a terminal the operator is asked; a script has to say --allow-outage."""
+def _agree_to_gaps(gaps: tuple[Gap, ...], talk: Talk, *, agreed: bool, ask: bool) -> bool:
+    """Return whether an outage is accepted. On a terminal the operator is asked, a script has to say it."""
     from rackwright.errors import RackwrightError
 
     if not gaps or agreed:
-        return
+        return agreed
     said = "; ".join(gap.said for gap in gaps)
     if ask:
         talk.confirm(f"{said}. Accept that?")
-        return
+        return True
     raise RackwrightError(
         said,
         should="nothing else serves it meanwhile; gateways do what rollout.gap says",
         next="the same command with --allow-outage",
     )
+
+
+def _text(before: Lock, after: Lock, models: tuple[str, ...], look: Look) -> str:
+    lines = [
+        f"{name}: {before.models[name].digest[:16]} → {after.models[name].digest[:16]}"
+        for name in models
+        if before.models[name].digest != after.models[name].digest
+    ]
+    lines += [f"{key}: new" for key in after.runtimes if key not in before.runtimes]
+    lines.append(f"replicas: {', '.join(replica.address for replica in look.replicas)}")
+    return "\n".join(lines)

@@ -11,6 +11,7 @@ from rackwright.cli.options import Group, common_options, pass_context, yes_opti
 
 if TYPE_CHECKING:
     from rackwright.lifecycle.resume import Opened
+    from rackwright.state.journal import Entry
 
 
 @click.group(cls=Group)
@@ -93,12 +94,15 @@ def _text(found: Opened | None) -> str:
     lines = [
         f"{about.what}, begun by {about.who} at {stamp(about.when)} (rollout {about.id})",
         f"{found.lease.owner.who} is at it now" if found.lease and live else "nobody is at it now",
-        *(
-            f"{stamp(entry.time)}  {entry.subject or '-'}  {entry.phase or entry.event}: {entry.detail}"
-            for entry in found.entries
-        ),
+        *map(_line, found.entries),
     ]
     return "\n".join([*lines, *([] if live else ["next: rackwright rollout resume, or rackwright rollout abort"])])
+
+
+def _line(entry: Entry) -> str:
+    from rackwright.state.formats import stamp
+
+    return f"{stamp(entry.time)}  {entry.subject or '-'}  {entry.phase or entry.event}: {entry.detail}"
 
 
 def _document(found: Opened | None) -> Json:

@@ -40,10 +40,8 @@ def update(context: Context, kind: str | None, allow_outage: bool, yes: bool) ->
     if not chosen:
         known = ", ".join(sorted({model.runtime.kind for model in models.values()})) or "none"
         raise UsageError(f"no model has a runtime of kind {kind}", should=f"one of {known}")
-    find = partial(_updated, context.fleet, kind)
-    change_lock(
-        context, " ".join(("runtime update", kind or "")).strip(), chosen, find, yes=yes, allow_outage=allow_outage
-    )
+    find, what = partial(_updated, context.fleet, kind), f"runtime update {kind}" if kind else "runtime update"
+    change_lock(context, what, chosen, find, yes=yes, allow_outage=allow_outage)
 
 
 def _updated(fleet: Fleet, kind: str | None, before: Lock, progress: Progress) -> Lock:

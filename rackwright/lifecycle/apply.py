@@ -147,13 +147,12 @@ def _change(work: _Work, planned: Plan) -> Run:
 
 def _rolling(work: _Work, planned: Plan) -> _Work:
     """Units of engines that restart are changed by the rollout, each in its turn."""
-    rolled = {
-        name: replace(
-            model, rolled=frozenset(one.replica.name for one in planned.restarts if name in one.replica.hosts)
-        )
-        for name, model in work.site.models.items()
-    }
-    return replace(work, site=replace(work.site, models=rolled))
+    rolled: dict[str, set[str]] = {name: set() for name in work.site.models}
+    for restart in planned.restarts:
+        for name in set(restart.replica.hosts) & set(rolled):
+            rolled[name].add(restart.replica.name)
+    models = {name: replace(model, rolled=frozenset(rolled[name])) for name, model in work.site.models.items()}
+    return replace(work, site=replace(work.site, models=models))
 
 
 def _drained_as_others(work: _Work, run: Run, planned: Plan) -> dict[str, str]:

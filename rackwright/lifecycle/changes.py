@@ -1,4 +1,4 @@
-"""What a rollout is made of: the change of one replica, its phases and rules, and what it needs of gateways and time."""
+"""What a rollout is made of: the change of one replica, phases and rules, and what it needs of gateways and time."""
 
 from __future__ import annotations
 

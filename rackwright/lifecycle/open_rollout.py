@@ -66,9 +66,7 @@ def stand(work: Work) -> tuple[Standing, ...]:
 
 
 def _standing(rollout: Rollout, surveyed: Survey, replica: Replica, *, drained: bool) -> Standing:
-    unknown = next(
-        (f"{host}: {surveyed.unreachable[host]}" for host in replica.hosts if host in surveyed.unreachable), None
-    )
+    lost = [f"{host}: {surveyed.unreachable[host]}" for host in replica.hosts if host in surveyed.unreachable]
     seen = [
         (surveyed.hosts[host].replicas.get(replica.name), rollout.units.get(f"{host}/{replica.name}"))
         for host in replica.hosts
@@ -81,7 +79,7 @@ def _standing(rollout: Rollout, surveyed: Survey, replica: Replica, *, drained: 
             state and state.active == "active" and state.started == state.wanted == wanted for state, wanted in seen
         ),
         drained=drained,
-        unknown=unknown,
+        unknown="; ".join(lost) or None,
     )
 
 
@@ -189,10 +187,9 @@ def _failed(work: Work, error: RackwrightError) -> RackwrightError:
     except LeasedError:
         raise
     except RackwrightError as second:
-        still = (
-            f"{became}; not all were put back: {second.problems[0].what}; the rollout {work.rollout.id} stays open"
-        )
-        return error.but(should=still, next=RESUME)
+        why = second.problems[0].what
+        left = f"{became}; not all were put back: {why}; the rollout {work.rollout.id} stays open"
+        return error.but(should=left, next=RESUME)
     back = "every replica runs what it ran before, and the lock is as it was"
     return error.but(should=f"{became}; {back}")
 

@@ -40,7 +40,6 @@ class Asked:
     """The command, like `model update assistant`."""
     before: Lock
     models: tuple[str, ...]
-    allow_outage: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,25 +65,26 @@ class Look:
     plan: Plan
 
 
-def update(site: Site, asked: Asked, talk: Talk, confirm: Callable[[Look], None]) -> tuple[Replica, ...]:
+def update(site: Site, asked: Asked, talk: Talk, confirm: Callable[[Look], bool]) -> tuple[Replica, ...]:
     """Afterwards the replicas of these models run by the site's lock, which is NAME.lock; return them.
 
-    `confirm` sees what is to be done and raises to stop. Weights and runtimes stand on every host before the first
+    `confirm` sees what is to be done, raises to stop, and returns whether a model may be without service meanwhile.
+    Weights and runtimes stand on every host before the first
     replica is drained; what fails until then has changed nothing that serves. Raise as `carry_on` does, HostsFailed
     where they can't be put there, LeasedError while somebody else is at work.
     """
     with leased(site, asked.what, talk) as held:
         _stage(talk, LOOK)
-        look = _look(site, held, asked, talk)
+        look = _look(site, asked, talk)
         if not look.replicas:
             return ()
-        confirm(look)
+        outage = confirm(look)
         with stoppable(talk.heard) as stopping:
             _stage(talk, STAGE)
             _beside(site, held, look, stopping)
             _stage(talk, ROLL)
             gap = max((gap.seconds or 60 for gap in look.gaps), default=60)
-            return carry_on(Work(site, held, _open(site, held, asked), talk, stopping, gap))
+            return carry_on(Work(site, held, _open(site, held, asked, allow_outage=outage), talk, stopping, gap))
 
 
 def _stage(talk: Talk, stage: str) -> None:
@@ -92,7 +92,7 @@ def _stage(talk: Talk, stage: str) -> None:
     talk.stage(stage, index + 1, len(STAGES), STAGES[index + 1] if index + 1 < len(STAGES) else None)
 
 
-def _look(site: Site, held: Held, asked: Asked, talk: Talk) -> Look:
+def _look(site: Site, asked: Asked, talk: Talk) -> Look:
     planned = plan(site)
     refuse_stale_checkout(compared(site), talk)
     _refuse_lost(planned)
@@ -185,7 +185,7 @@ def _not_beside(run: Run) -> HostsFailed:
     )
 
 
-def _open(site: Site, held: Held, asked: Asked) -> Rollout:
+def _open(site: Site, held: Held, asked: Asked, *, allow_outage: bool) -> Rollout:
     replicas = tuple(one for one in site.fleet.replicas if one.model in asked.models)
     rollout = Rollout(
         id=held.run,
@@ -193,7 +193,7 @@ def _open(site: Site, held: Held, asked: Asked) -> Rollout:
         who=held.lease.owner.who,
         when=utc_now(),
         models=asked.models,
-        allow_outage=asked.allow_outage,
+        allow_outage=allow_outage,
         units=units_of(site, replicas),
         files=files_digest(site.fleet),
         commit=checkout(site.fleet).commit,
