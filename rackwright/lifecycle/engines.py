@@ -149,10 +149,9 @@ def _putting_back(site: Site, replica: Replica) -> Act:
 
 def _restarting(site: Site, replica: Replica) -> Act:
     """Of several members the others follow the first."""
-    unit = unit_of(site, replica)
 
     def act() -> None:
-        connection = site.remote.connection(replica.host)
+        unit, connection = unit_of(site, replica), site.remote.connection(replica.host)
         connection.run(restart_command(unit), timeout=unit.stop_seconds + START_SECONDS).check("starting the engine")
 
     return act

@@ -9,7 +9,7 @@ from rackwright.engine import Stopping
 from rackwright.errors import HostError, ProofError, RackwrightError
 from rackwright.fleet.fleet import Replica
 from rackwright.gateway import Gateways
-from rackwright.lifecycle.engines import START_SECONDS, prove
+from rackwright.lifecycle.engines import prove
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.talk import Talk
 from rackwright.remote import Remote
@@ -33,7 +33,8 @@ def settle(
     """
     waiting = {replica.address: replica for replica in replicas}
     proven: set[str] = set()
-    deadline = time.monotonic() + START_SECONDS
+    longest = site.fleet.file.rollout.start
+    deadline = time.monotonic() + longest
     while reasons := _unsettled(site, gateways, talk, waiting, proven, returned):
         if stopping():
             waited = ", ".join(reasons)
@@ -42,7 +43,7 @@ def settle(
             reasons |= told_by_probes(site.remote, waiting.values())
             raise ProofError(
                 "\n  ".join(f"{address}: {reason}" for address, reason in reasons.items()),
-                should=f"every engine should answer within {START_SECONDS} s",
+                should=f"every engine should answer within {longest} s",
                 next=f"rackwright logs {next(iter(reasons))}",
             )
         time.sleep(0.5)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from rackwright.fleet.fleet import Replica
-from rackwright.lifecycle.rollout import Change, Phase, Rollout, Rules
+from rackwright.lifecycle.changes import Change, Phase, PutBack, Rules
+from rackwright.lifecycle.rollout import Rollout
 
 
 @dataclass
@@ -29,6 +30,8 @@ class Gateways:
     drained: set[str] = field(default_factory=set)
     requests: dict[str, list[int]] = field(default_factory=dict)
     """What `in_flight` answers, one after another; the last stays."""
+    gaps: list[str] = field(default_factory=list)
+    """What was told of gaps."""
 
     def healthy(self, model: str) -> set[str]:
         return {name for name in self.up if f"/{model}@" in name} - self.drained - self.by_hand
@@ -45,6 +48,12 @@ class Gateways:
 
     def give_back(self, replica: Replica) -> None:
         self.drained.discard(replica.address)
+
+    def gap(self, replica: Replica, seconds: int) -> None:
+        self.gaps.append(f"{replica.model} {seconds}")
+
+    def end_gap(self, replica: Replica) -> None:
+        self.gaps.append(f"{replica.model} over")
 
 
 @dataclass
@@ -70,6 +79,12 @@ def rollout(
 
 
 def change(
-    replica: Replica, act: Callable[[], None] = lambda: None, prove: Callable[[], str | None] = lambda: None
+    replica: Replica,
+    act: Callable[[], None] = lambda: None,
+    prove: Callable[[], str | None] = lambda: None,
+    *,
+    check: Callable[[], None] = lambda: None,
+    serves: Callable[[], str | None] = lambda: None,
+    put_back: PutBack | None = None,
 ) -> Change:
-    return Change(replica, act, prove, "new settings")
+    return Change(replica, "new settings", act, prove, check, serves, put_back)

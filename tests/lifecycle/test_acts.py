@@ -8,7 +8,7 @@ import pytest
 
 from rackwright.errors import RackwrightError
 from rackwright.fleet.fleet import Replica
-from rackwright.lifecycle import apply, engines, remember, restart
+from rackwright.lifecycle import apply, remember, restart, settle
 from rackwright.lifecycle.drains import MissingDrain
 from rackwright.lifecycle.leased import leased
 from rackwright.lifecycle.plan import Restart
@@ -94,13 +94,13 @@ def test_each_engine_that_an_apply_restarts_is_written_when_it_is_done(site, act
 
 
 def test_what_an_apply_returns_to_the_gateways_is_written_there(site, acts, monkeypatch):
-    def settle(site, gateways, talk, replicas, stopping, returned):
+    def settled(site, gateways, talk, replicas, stopping, returned):
         for replica in replicas:
             returned(replica.address)
 
     site.models = {"gpu1": None}
     site.gateways = SimpleNamespace(only=lambda hosts: SimpleNamespace(hosts=tuple(hosts)))
-    monkeypatch.setattr(apply, "settle", settle)
+    monkeypatch.setattr(apply, "settle", settled)
     with leased(site, "apply", Talk()) as held:
         apply._settle(work(site, held), Run(), site.fleet.replicas)
     assert acts == {"gate1": ["apply: undrain gpu1/assistant@1: done"]}
@@ -132,17 +132,17 @@ def test_settling_tells_of_what_it_returned(site, monkeypatch):
         servers=lambda: {REPLICA.address: SimpleNamespace(**{"drained": False, **next(states)})},
         ready=lambda _: None,
     )
-    monkeypatch.setattr(engines, "prove", lambda *_: None)
+    monkeypatch.setattr(settle, "prove", lambda *_: None)
     told: list[str] = []
-    engines.settle(site, gateways, Talk(), (REPLICA,), lambda: False, told.append)
+    settle.settle(site, gateways, Talk(), (REPLICA,), lambda: False, told.append)
     assert told == [REPLICA.address]
 
 
 def test_where_every_gateway_failed_an_engine_need_only_answer(site, monkeypatch):
     answers = iter(("not yet", None))
-    monkeypatch.setattr(engines, "prove", lambda *_: next(answers))
-    monkeypatch.setattr(engines.time, "sleep", lambda _: None)
-    engines.settle(site, SimpleNamespace(hosts=(), servers=dict), Talk(), (REPLICA,), lambda: False)
+    monkeypatch.setattr(settle, "prove", lambda *_: next(answers))
+    monkeypatch.setattr(settle.time, "sleep", lambda _: None)
+    settle.settle(site, SimpleNamespace(hosts=(), servers=dict), Talk(), (REPLICA,), lambda: False)
     assert next(answers, "asked twice") == "asked twice"
 
 

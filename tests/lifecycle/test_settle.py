@@ -3,7 +3,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 from rackwright.errors import HostError
-from rackwright.lifecycle.engines import told_by_probes
+from rackwright.lifecycle.settle import told_by_probes
 from rackwright.remote.completed import Completed
 
 STATES = b"""\

@@ -1,0 +1,241 @@
+"""What a rollout does when a change fails: what ran before runs again, and says why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from rackwright.errors import HostError, LeasedError, ProofError, RackwrightError
+from rackwright.lifecycle.changes import PutBack, Rules
+from rackwright.lifecycle.rollout import Paused
+from tests.lifecycle.simulation import Gateways, change, replicas, rollout
+
+
+class Engine:
+    """One that runs the old version until it is told to change."""
+
+    def __init__(self, gateways: Gateways, address: str, *, new: str | None = None, old: str | None = None) -> None:
+        self.gateways, self.address = gateways, address
+        self.version = "old"
+        self.said = {"old": old, "new": new}
+
+    def take(self) -> None:
+        self.version = "new"
+        self.gateways.up.add(self.address)
+
+    def put_back(self) -> None:
+        self.version = "old"
+        self.gateways.up.add(self.address)
+
+    def prove(self) -> str | None:
+        return self.said[self.version]
+
+    @property
+    def back(self) -> PutBack:
+        return PutBack(self.put_back, self.prove)
+
+
+def test_what_is_not_proven_is_put_back_proven_and_returned():
+    one, two = replicas(2)
+    gateways = Gateways(up={one.address, two.address})
+    engine = Engine(gateways, one.address, new="HTTP 500")
+    run, journal = rollout(gateways, size=2)
+    with pytest.raises(ProofError, match=r"not proven after 20 s: HTTP 500; what ran before was put back and serves"):
+        run.run([change(one, engine.take, engine.prove, put_back=engine.back), change(two)])
+    assert engine.version == "old"
+    assert gateways.healthy("assistant") == {one.address, two.address}
+    phases = ("gate", "drain", "act", "prove", "put back", "return", "done")
+    assert journal.lines == [f"{one.address} {phase}" for phase in phases]
+
+
+@pytest.mark.parametrize("failure", [HostError("unreachable", where="gpu1"), RackwrightError("no such unit")])
+def test_an_act_that_fails_is_put_back_and_keeps_its_kind(failure: RackwrightError):
+    one, two = replicas(2)
+    gateways = Gateways(up={one.address, two.address})
+    engine = Engine(gateways, one.address)
+
+    def act() -> None:
+        engine.take()
+        raise failure
+
+    run, _ = rollout(gateways, size=2)
+    with pytest.raises(type(failure), match="what ran before was put back and serves") as caught:
+        run.run([change(one, act, engine.prove, put_back=engine.back)])
+    assert caught.value.problems[0].where == (failure.problems[0].where or one.address)
+    assert engine.version == "old"
+
+
+def test_what_can_not_be_put_back_stays_drained_and_both_reasons_are_told():
+    one, two = replicas(2)
+    gateways = Gateways(up={one.address, two.address})
+    engine = Engine(gateways, one.address, new="HTTP 500", old="HTTP 503")
+    run, journal = rollout(gateways, size=2)
+    with pytest.raises(ProofError) as caught:
+        run.run([change(one, engine.take, engine.prove, put_back=engine.back)])
+    (problem,) = caught.value.problems
+    assert problem.what == "not proven after 20 s: HTTP 500"
+    assert problem.should == "it could not be put back and stays drained: not proven after 20 s: HTTP 503"
+    assert gateways.drained == {one.address}
+    assert journal.lines[-1] == f"{one.address} put back"
+
+
+def test_one_that_the_gateways_never_take_is_put_back():
+    one, two = replicas(2)
+    gateways = Gateways(up={one.address, two.address})
+    engine = Engine(gateways, one.address)
+    run, _ = rollout(gateways, size=2)
+
+    def dead() -> None:
+        engine.take()
+        gateways.up.discard(one.address)
+
+    with pytest.raises(ProofError, match="the gateways don't take it back; what ran before was put back and serves"):
+        run.run([change(one, dead, engine.prove, put_back=engine.back)])
+    assert gateways.healthy("assistant") == {one.address, two.address}
+
+
+def test_what_is_not_proven_through_the_gateways_is_drained_again_and_put_back():
+    one, two = replicas(2)
+    gateways = Gateways(up={one.address, two.address})
+    engine, drained = Engine(gateways, one.address), []
+    back = PutBack(lambda: (drained.append(set(gateways.drained)), engine.put_back())[1], engine.prove)
+    run, _ = rollout(gateways, size=2)
+    with pytest.raises(ProofError, match="not proven through the gateways: HTTP 404; what ran before was put back"):
+        run.run([change(one, engine.take, engine.prove, serves=lambda: "HTTP 404", put_back=back)])
+    assert drained == [{one.address}]
+    assert engine.version == "old"
+    assert gateways.drained == set()
+
+
+def test_one_that_fails_under_traffic_is_not_put_back_over_requests_in_flight():
+    one, two = replicas(2)
+    gateways = Gateways(up={one.address, two.address}, requests={one.address: [0, 7]})
+    engine = Engine(gateways, one.address)
+    run, _ = rollout(gateways, size=2)
+    with pytest.raises(ProofError, match="could not be put back and stays drained: 7 requests are still in flight"):
+        run.run([change(one, engine.take, engine.prove, serves=lambda: "HTTP 500", put_back=engine.back)])
+    assert engine.version == "new"
+    assert gateways.drained == {one.address}
+
+
+def test_one_that_falls_out_while_soaking_is_put_back():
+    one, two = replicas(2)
+    gateways = Gateways(up={one.address, two.address})
+    engine = Engine(gateways, one.address)
+    run, journal = rollout(gateways, size=2)
+    looks: Callable[[str], set[str]] = gateways.healthy
+
+    def healthy(model: str) -> set[str]:
+        soaks = engine.version == "new" and f"{one.address} soak" in journal.lines
+        return looks(model) - ({one.address} if soaks else set())
+
+    gateways.healthy = healthy  # type: ignore[method-assign]
+    with pytest.raises(ProofError, match="fell out of the gateways while soaking; what ran before was put back"):
+        run.run([change(one, engine.take, engine.prove, put_back=engine.back)])
+    assert engine.version == "old"
+
+
+def test_weights_that_are_not_what_they_should_be_are_found_before_the_drain():
+    one, two = replicas(2)
+    gateways = Gateways(up={one.address, two.address})
+
+    def check() -> None:
+        raise ProofError("weights.gguf isn't what the lock says", where="gpu1")
+
+    run, journal = rollout(gateways, size=2)
+    with pytest.raises(ProofError, match="isn't what the lock says"):
+        run.run([change(one, check=check)])
+    assert journal.lines == [f"{one.address} gate"]
+    assert gateways.drained == set()
+
+
+def test_without_the_lease_nothing_is_put_back():
+    one, two = replicas(2)
+    gateways = Gateways(up={one.address, two.address})
+    engine = Engine(gateways, one.address)
+
+    def act() -> None:
+        engine.take()
+        raise LeasedError("this run's lease has ended")
+
+    run, journal = rollout(gateways, size=2)
+    with pytest.raises(LeasedError, match="this run's lease has ended"):
+        run.run([change(one, act, engine.prove, put_back=engine.back)])
+    assert engine.version == "new"
+    assert journal.lines[-1] == f"{one.address} act"
+
+
+def test_a_lease_that_ends_while_something_is_put_back_ends_that_too():
+    one, two = replicas(2)
+    gateways = Gateways(up={one.address, two.address})
+    engine = Engine(gateways, one.address, new="HTTP 500")
+
+    def put_back() -> None:
+        raise LeasedError("this run's lease has ended")
+
+    run, _ = rollout(gateways, size=2)
+    with pytest.raises(LeasedError):
+        run.run([change(one, engine.take, engine.prove, put_back=PutBack(put_back, engine.prove))])
+
+
+def test_what_was_drained_by_hand_is_put_back_and_stays_drained():
+    one, two = replicas(2)
+    gateways = Gateways(up={one.address, two.address}, by_hand={one.address})
+    engine = Engine(gateways, one.address, new="HTTP 500")
+    run, journal = rollout(gateways, size=2)
+    with pytest.raises(ProofError, match="what ran before was put back"):
+        run.run([change(one, engine.take, engine.prove, put_back=engine.back)])
+    assert engine.version == "old"
+    assert gateways.by_hand == {one.address}
+    assert one.address in gateways.drained
+    assert not any(line.endswith("return") for line in journal.lines)
+
+
+def test_what_somebody_drains_by_hand_while_it_changes_stays_drained():
+    one, two = replicas(2)
+    gateways = Gateways(up={one.address, two.address})
+    run, journal = rollout(gateways, size=2)
+    run.run([change(one, lambda: gateways.by_hand.add(one.address))])
+    assert journal.lines[-1] == f"{one.address} done"
+    assert one.address in gateways.drained
+
+
+def test_a_drain_that_does_not_end_gives_the_replica_back():
+    one, two = replicas(2)
+    gateways = Gateways(up={one.address, two.address}, requests={one.address: [2]})
+    run, journal = rollout(gateways, size=2)
+    with pytest.raises(Paused, match="2 requests still in flight after 10 s; paused, nothing was killed"):
+        run.run([change(one)])
+    assert gateways.drained == set()
+    assert journal.lines == [f"{one.address} {phase}" for phase in ("gate", "drain", "done")]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_models_only_replica_leaves_a_gap_that_the_gateways_know_of(fails: bool):
+    (one,) = replicas(1)
+    gateways = Gateways(up={one.address})
+    engine = Engine(gateways, one.address, new="HTTP 500" if fails else None)
+    told: list[list[str]] = []
+    rules = Rules(max_unavailable=1, drain=10, soak=0, prove=5, allow_outage=True, gap=33)
+    run, _ = rollout(gateways, size=1, rules=rules)
+
+    def take() -> None:
+        told.append(list(gateways.gaps))
+        engine.take()
+
+    try:
+        run.run([change(one, take, engine.prove, put_back=engine.back)])
+    except ProofError:
+        assert fails
+    assert told == [["assistant 33"]]
+    assert gateways.gaps == ["assistant 33", "assistant over"]
+
+
+def test_where_others_serve_there_is_no_gap():
+    one, two = replicas(2)
+    gateways = Gateways(up={one.address, two.address})
+    rules = Rules(max_unavailable=1, drain=10, soak=0, allow_outage=True)
+    run, _ = rollout(gateways, size=2, rules=rules)
+    run.run([change(one)])
+    assert gateways.gaps == []
