@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -15,6 +15,13 @@ from rackwright.package_set import Package, PackageSet
 from rackwright.roles.vllm.settings import Settings as Vllm
 from rackwright.shape.shape import ModelShape
 from rackwright.values import File, Name, Port, ServedName, Sha256, Stored
+
+if TYPE_CHECKING:
+    from pydantic.main import IncEx
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class SourceLock(Stored):
@@ -27,6 +34,8 @@ class SourceLock(Stored):
     digest: Sha256
     """sha256 of the sorted lines `sha256 size path`, each ended by a newline."""
     files: tuple[File, ...]
+    licence: Annotated[str | None, Field(exclude_if=_is_none)] = None
+    """By its model card, else by the fleet file, in lower case, several with commas between; None: not known."""
 
 
 class AdapterLock(SourceLock):
@@ -39,9 +48,18 @@ class AdapterLock(SourceLock):
 class ModelLock(SourceLock):
     """A model's source, settled to files, and what is served beside it."""
 
-    shape: Annotated[ModelShape | None, Field(exclude_if=lambda shape: shape is None)] = None
+    shape: Annotated[ModelShape | None, Field(exclude_if=_is_none)] = None
     """What follows from the files for memory; None: an older lock, or they couldn't be read by parts."""
+    template: Annotated[Sha256 | None, Field(exclude_if=_is_none)] = None
+    """sha256 of the chat template that its files bring, of nothing where they bring none; None: as of `shape`."""
+    previous: Annotated[ModelLock | None, Field(exclude_if=_is_none)] = None
+    """What the lock had before this digest; it has none of its own."""
     adapters: Annotated[Mapping[ServedName, AdapterLock], Field(exclude_if=lambda adapters: not adapters)] = {}
+
+    @property
+    def alone(self) -> ModelLock:
+        """It without what was before it."""
+        return self.model_copy(update={"previous": None})
 
     @property
     def whole(self) -> tuple[SourceLock, ...]:
@@ -61,9 +79,9 @@ class RuntimeLock(Stored):
     version: str
     build: str | None = None
     """The question: what the fleet file asks for."""
-    python: Annotated[str | None, Field(exclude_if=lambda python: python is None)] = None
+    python: Annotated[str | None, Field(exclude_if=_is_none)] = None
     """Of the question: the version of Python that wheels were chosen for."""
-    index: Annotated[str | None, Field(exclude_if=lambda index: index is None)] = None
+    index: Annotated[str | None, Field(exclude_if=_is_none)] = None
     """Of the question: the site's package index, if wheels came from there."""
     files: tuple[File, ...]
 
@@ -153,11 +171,24 @@ def model_digest(files: Iterable[File]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
+_BESIDE: IncEx = {
+    "models": {
+        "__all__": {
+            "shape": True,
+            "template": True,
+            "licence": True,
+            "previous": True,
+            "adapters": {"__all__": {"licence": True}},
+        }
+    }
+}
+
+
 def lock_digest(lock: Lock) -> str:
     """Return the sha256 of what the lock says; order, comments and keys of other versions don't count.
 
-    Nor do shapes: they follow from the files, and hosts run the same with them and without.
+    Nor do shapes, templates, licences and what was before: hosts run the same with them and without.
     """
-    said = lock.model_dump(mode="json", exclude_none=True, exclude={"models": {"__all__": {"shape"}}})
+    said = lock.model_dump(mode="json", exclude_none=True, exclude=_BESIDE)
     content = json.dumps(said, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(content.encode()).hexdigest()
