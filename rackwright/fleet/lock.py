@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -15,9 +15,6 @@ from rackwright.package_set import Package, PackageSet
 from rackwright.roles.vllm.settings import Settings as Vllm
 from rackwright.shape.shape import ModelShape
 from rackwright.values import File, Name, Port, ServedName, Sha256, Stored
-
-if TYPE_CHECKING:
-    from pydantic.main import IncEx
 
 
 def _is_none(value: object) -> bool:
@@ -60,6 +57,13 @@ class ModelLock(SourceLock):
     def alone(self) -> ModelLock:
         """It without what was before it."""
         return self.model_copy(update={"previous": None})
+
+    @property
+    def bare(self) -> ModelLock:
+        """What hosts run: without what is only known of it."""
+        adapters = {name: adapter.model_copy(update={"licence": None}) for name, adapter in self.adapters.items()}
+        known = dict.fromkeys(("shape", "template", "licence", "previous"))
+        return self.model_copy(update={**known, "adapters": adapters})
 
     @property
     def whole(self) -> tuple[SourceLock, ...]:
@@ -171,24 +175,12 @@ def model_digest(files: Iterable[File]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-_BESIDE: IncEx = {
-    "models": {
-        "__all__": {
-            "shape": True,
-            "template": True,
-            "licence": True,
-            "previous": True,
-            "adapters": {"__all__": {"licence": True}},
-        }
-    }
-}
-
-
 def lock_digest(lock: Lock) -> str:
     """Return the sha256 of what the lock says; order, comments and keys of other versions don't count.
 
     Nor do shapes, templates, licences and what was before: hosts run the same with them and without.
     """
-    said = lock.model_dump(mode="json", exclude_none=True, exclude=_BESIDE)
+    models = {name: model.bare for name, model in lock.models.items()}
+    said = lock.model_copy(update={"models": models}).model_dump(mode="json", exclude_none=True)
     content = json.dumps(said, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(content.encode()).hexdigest()
