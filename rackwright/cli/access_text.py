@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from rackwright.cli.table import table
 from rackwright.lifecycle.access import Account, Key, Review
 from rackwright.report.markdown import escaped
 from rackwright.report.words import counted, safe
@@ -15,8 +16,8 @@ _API_HEADER = ("API KEY", "OWNER", "MODELS", "CREATED", "EXPIRES")
 
 def as_text(found: Review) -> str:
     """Return a line for each key of each account, the API keys, and what isn't as the fleet file says."""
-    lines = [*_table((_HEADER, *_rows(found))), ""]
-    lines += [*_table((_API_HEADER, *_api_rows(found))), ""] if found.api_keys else ()
+    lines = [*table((_HEADER, *_rows(found))), ""]
+    lines += [*table((_API_HEADER, *_api_rows(found))), ""] if found.api_keys else ()
     lines += [f"{host}: couldn't be asked: {why}" for host, why in found.unreachable.items()]
     return safe("\n".join([*lines, *_findings(found)]))
 
@@ -61,12 +62,6 @@ def _api_rows(found: Review) -> Iterator[tuple[str, ...]]:
     for key in found.api_keys:
         expires = f"{key.expires:%Y-%m-%d}" if key.expires else "never"
         yield key.id, key.owner, ", ".join(key.models) or "all", f"{key.created:%Y-%m-%d}", expires
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 def _markdown_table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:

@@ -9,6 +9,7 @@ import click
 
 from rackwright.cli.context import Context, hosts_needed
 from rackwright.cli.options import Group, common_options, pass_context
+from rackwright.cli.table import table
 from rackwright.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -75,12 +76,10 @@ def list_(context: Context, hosts: tuple[str, ...], to: str | None) -> int:
         counted = "-" if one.files is None else str(one.files)
         total = "-" if one.bytes is None else size(one.bytes)
         rows.append((one.host, one.repository, one.id[:8], one.time, counted, total))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     for (host, repository), problem in problems.items():
         context.note(f"{host}: {repository}: {problem}")
     failed = [{"host": host, "repository": name, "problem": why} for (host, name), why in problems.items()]
-    context.answer({"snapshots": [asdict(one) for one in found], "failed": failed}, "\n".join(lines))
+    context.answer({"snapshots": [asdict(one) for one in found], "failed": failed}, "\n".join(table(rows)))
     return ExitCode.HOSTS_FAILED if problems else ExitCode.DONE
 
 

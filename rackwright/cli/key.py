@@ -8,6 +8,7 @@ import click
 
 from rackwright.cli.context import Context, Json, hosts_needed
 from rackwright.cli.options import Function, Group, common_options, confirm, pass_context, yes_option
+from rackwright.cli.table import table
 from rackwright.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -125,9 +126,7 @@ def list_(context: Context) -> None:
 
     keys = read_keys(context.fleet.beside("keys.yml"))
     rows = [("ID", "OWNER", "MODELS", "LIMITS", "CREATED", "EXPIRES"), *(_row(one) for one in keys)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    context.answer({"keys": [_document(one) for one in keys]}, "\n".join(lines) if keys else "no keys yet")
+    context.answer({"keys": [_document(one) for one in keys]}, "\n".join(table(rows)) if keys else "no keys yet")
 
 
 @key.command()

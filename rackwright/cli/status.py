@@ -10,6 +10,7 @@ import click
 
 from rackwright.cli.context import Context, hosts_needed
 from rackwright.cli.options import Command, common_options, limit_option, pass_context
+from rackwright.cli.table import table
 from rackwright.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -83,8 +84,7 @@ def _text(found: Status) -> str:
         flight = "-" if entry.in_flight is None else str(entry.in_flight)
         state = f"{entry.state}: {entry.reason}" if entry.reason else entry.state
         rows.append((entry.replica, state, entry.traffic, flight, entry.version, entry.pending or "-"))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
-    lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = list(table(rows))
     lines += [f"host {host.host}: {host.state}" for host in found.hosts if host.state != "ok"]
     lines += [f"host {host.host}: pending: {host.pending}" for host in found.hosts if host.pending]
     lines += [f"driver {host.host}: {host.driver}" for host in found.hosts if host.driver]

@@ -16,6 +16,7 @@ from rackwright.fleet.sections.firewall import Firewall
 from rackwright.fleet.sections.forms import MAPPING_OR_LIST
 from rackwright.fleet.sections.gateway import Gateway
 from rackwright.fleet.sections.hosts import Host
+from rackwright.fleet.sections.licences import Licence
 from rackwright.fleet.sections.models import Model
 from rackwright.fleet.sections.people import Person, PersonName
 from rackwright.fleet.sections.rollout import Rollout
@@ -50,6 +51,8 @@ class FleetFile(Frozen):
     authority: Authority = Authority.model_construct()
     hosts: Annotated[Mapping[Name, Host], Field(min_length=1)]
     groups: Mapping[Name, tuple[Name, ...]] = {}
+    licences: Annotated[tuple[Licence, ...], Field(min_length=1)] = ()
+    """Those that models and adapters may have, as model cards have them; any when absent."""
     models: Annotated[Mapping[Name, Model], Field(min_length=1)]
     driver: (
         Annotated[

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from rackwright.errors import FleetError, Problem, RackwrightError
+from rackwright.fleet.licences import licence_of_card
 from rackwright.fleet.model_files import Choice, UnfitFiles
 from rackwright.fleet.source import HubSource
 from rackwright.fleet.web import Web, unreachable
@@ -23,27 +24,44 @@ SMALL = 50 * 2**20
 
 
 @dataclass(frozen=True)
+class Settled:
+    """What a source is."""
+
+    revision: str | None
+    """Commit of a hub repository."""
+    files: tuple[File, ...]
+    licence: str | None = None
+    """By its model card; None: it has none, or that names none."""
+
+
+@dataclass(frozen=True)
 class Hub:
     endpoint: str
     """As `hub_endpoint` returns it."""
     web: Web
     token: Secret | None = None
 
-    def settle(self, source: HubSource, *, where: str, choice: Choice) -> tuple[str, tuple[File, ...]]:
-        """Return the commit that the source asks for, and the files of it that are chosen.
+    def settle(self, source: HubSource, *, where: str, choice: Choice) -> Settled:
+        """Return the commit that the source asks for, the files of it that are chosen, and the licence.
 
         Raise FleetError if there is no such repository or revision, or none of its files fit, RackwrightError if
         the hub can't be asked.
         """
-        commit, chosen = self._chosen(source, where, choice)
-        return commit, tuple(self._file(source, commit, item) for item in chosen)
+        info, chosen = self._chosen(source, where, choice)
+        commit = info.sha or ""
+        files = tuple(self._file(source, commit, item) for item in chosen)
+        return Settled(commit, files, licence_of_card(info.card_data))
+
+    def licence(self, source: HubSource, *, where: str) -> str | None:
+        """Return the licence by the model card; None: it names none. Raise as `settle` does."""
+        return licence_of_card(self._info(source, where).card_data)
 
     def files(self, source: HubSource, *, where: str, choice: Choice) -> tuple[str, dict[str, int]]:
         """Return the commit, and path → bytes of the chosen files. Raise as `settle` does."""
-        commit, chosen = self._chosen(source, where, choice)
-        return commit, {item.rfilename: item.size or 0 for item in chosen}
+        info, chosen = self._chosen(source, where, choice)
+        return info.sha or "", {item.rfilename: item.size or 0 for item in chosen}
 
-    def _chosen(self, source: HubSource, where: str, choice: Choice) -> tuple[str, tuple[RepoSibling, ...]]:
+    def _chosen(self, source: HubSource, where: str, choice: Choice) -> tuple[ModelInfo, tuple[RepoSibling, ...]]:
         info = self._info(source, where)
         siblings = {item.rfilename: item for item in info.siblings or ()}
         sizes = {path: item.size or 0 for path, item in siblings.items()}
@@ -51,7 +69,7 @@ class Hub:
             chosen = choice(sizes)
         except UnfitFiles as error:
             raise FleetError([Problem(where, f"{source.repository} {error}", error.should)]) from None
-        return info.sha or "", tuple(siblings[path] for path in chosen)
+        return info, tuple(siblings[path] for path in chosen)
 
     def url(self, repository: str, commit: str, path: str) -> str:
         """Return where one file of one commit is fetched from."""

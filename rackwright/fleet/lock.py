@@ -17,6 +17,10 @@ from rackwright.shape.shape import ModelShape
 from rackwright.values import File, Name, Port, ServedName, Sha256, Stored
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class SourceLock(Stored):
     """A source, settled to files."""
 
@@ -27,6 +31,8 @@ class SourceLock(Stored):
     digest: Sha256
     """sha256 of the sorted lines `sha256 size path`, each ended by a newline."""
     files: tuple[File, ...]
+    licence: Annotated[str | None, Field(exclude_if=_is_none)] = None
+    """By its model card, else by the fleet file, in lower case, several with commas between; None: not known."""
 
 
 class AdapterLock(SourceLock):
@@ -39,9 +45,25 @@ class AdapterLock(SourceLock):
 class ModelLock(SourceLock):
     """A model's source, settled to files, and what is served beside it."""
 
-    shape: Annotated[ModelShape | None, Field(exclude_if=lambda shape: shape is None)] = None
+    shape: Annotated[ModelShape | None, Field(exclude_if=_is_none)] = None
     """What follows from the files for memory; None: an older lock, or they couldn't be read by parts."""
+    template: Annotated[Sha256 | None, Field(exclude_if=_is_none)] = None
+    """sha256 of the chat template that its files bring, of nothing where they bring none; None: as of `shape`."""
+    previous: Annotated[ModelLock | None, Field(exclude_if=_is_none)] = None
+    """What the lock had before this digest; it has none of its own."""
     adapters: Annotated[Mapping[ServedName, AdapterLock], Field(exclude_if=lambda adapters: not adapters)] = {}
+
+    @property
+    def alone(self) -> ModelLock:
+        """It without what was before it."""
+        return self.model_copy(update={"previous": None})
+
+    @property
+    def bare(self) -> ModelLock:
+        """What hosts run: without what is only known of it."""
+        adapters = {name: adapter.model_copy(update={"licence": None}) for name, adapter in self.adapters.items()}
+        known = dict.fromkeys(("shape", "template", "licence", "previous"))
+        return self.model_copy(update={**known, "adapters": adapters})
 
     @property
     def whole(self) -> tuple[SourceLock, ...]:
@@ -61,9 +83,9 @@ class RuntimeLock(Stored):
     version: str
     build: str | None = None
     """The question: what the fleet file asks for."""
-    python: Annotated[str | None, Field(exclude_if=lambda python: python is None)] = None
+    python: Annotated[str | None, Field(exclude_if=_is_none)] = None
     """Of the question: the version of Python that wheels were chosen for."""
-    index: Annotated[str | None, Field(exclude_if=lambda index: index is None)] = None
+    index: Annotated[str | None, Field(exclude_if=_is_none)] = None
     """Of the question: the site's package index, if wheels came from there."""
     files: tuple[File, ...]
 
@@ -156,8 +178,9 @@ def model_digest(files: Iterable[File]) -> str:
 def lock_digest(lock: Lock) -> str:
     """Return the sha256 of what the lock says; order, comments and keys of other versions don't count.
 
-    Nor do shapes: they follow from the files, and hosts run the same with them and without.
+    Nor do shapes, templates, licences and what was before: hosts run the same with them and without.
     """
-    said = lock.model_dump(mode="json", exclude_none=True, exclude={"models": {"__all__": {"shape"}}})
+    models = {name: model.bare for name, model in lock.models.items()}
+    said = lock.model_copy(update={"models": models}).model_dump(mode="json", exclude_none=True)
     content = json.dumps(said, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(content.encode()).hexdigest()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.licences import is_allowed
 from rackwright.fleet.lock import Lock, ModelLock, SourceLock, driver_of, model_digest, runtime_question
 from rackwright.fleet.sections.models import Model
 from rackwright.fleet.source import HubSource, parse_source
@@ -18,6 +19,9 @@ RUN = "rackwright lock"
 NEXT = "lock.next"
 """Suffix of what a rollout leads to; it takes the lock's place when that has succeeded."""
 
+Place = tuple[str, ...]
+"""Keys in the lock, from the top."""
+
 
 def read_lock(path: Path) -> Lock:
     """Return the lock. Raise FleetError, with lines, if it is missing, malformed or of a newer format."""
@@ -26,6 +30,7 @@ def read_lock(path: Path) -> Lock:
     lock = read_stored(path, "lock", Lock, restore="git checkout -- the lock, or delete it; then rackwright lock")
     wrong = [place for place, source in _sources(lock) if source.digest != model_digest(source.files)]
     wrong += [f"drivers.{name}" for name, driver in lock.drivers.items() if name != driver.name]
+    wrong += [f"models.{name}.previous" for name, model in lock.models.items() if _is_chain(model)]
     if wrong:
         raise FleetError(
             Problem(f"{path} {place}", "digest doesn't fit its files: it was edited or merged", next=RUN)
@@ -39,19 +44,27 @@ def write_lock(path: Path, lock: Lock) -> None:
     write_stored(path, HEADER, lock)
 
 
-def require_match(fleet: Fleet, lock: Lock) -> None:
-    """Raise FleetError with every question of the fleet file that the lock doesn't answer."""
-    if problems := mismatches(fleet, lock):
+def require_match(fleet: Fleet, lock: Lock, *, besides: Collection[Place] = ()) -> None:
+    """Raise FleetError with every question of the fleet file that the lock doesn't answer; see `mismatches`."""
+    if problems := mismatches(fleet, lock, besides=besides):
         raise FleetError(problems)
 
 
-def mismatches(fleet: Fleet, lock: Lock) -> tuple[Problem, ...]:
-    """Return each question of the fleet file that changed since the lock was written; none: the lock answers it."""
+def mismatches(fleet: Fleet, lock: Lock, *, besides: Collection[Place] = ()) -> tuple[Problem, ...]:
+    """Return each question of the fleet file that changed since the lock was written; none: the lock answers it.
+
+    What stands at or below the places in `besides` is left out.
+    """
     where = str(fleet.beside("lock"))
     if lock.fleet != fleet.file.fleet:
         return (Problem(where, f"is of fleet {lock.fleet}, not {fleet.file.fleet}", next=RUN),)
     found = (*_models(fleet, lock), *_runtimes(fleet, lock), *_drivers(fleet, lock), *_ports(fleet, lock))
-    return tuple(Problem(f"{where} {place}", what, next=RUN) for place, what in dict.fromkeys(found))
+    left = [(place, what) for place, what in dict.fromkeys(found) if not _below(place, besides)]
+    return tuple(Problem(f"{where} {'.'.join(place)}", what, next=RUN) for place, what in left)
+
+
+def _below(place: Place, places: Collection[Place]) -> bool:
+    return any(place[: len(above)] == above for above in places)
 
 
 def hub_moved(hub: str, locked: SourceLock) -> bool:
@@ -64,81 +77,106 @@ def hub_moved(hub: str, locked: SourceLock) -> bool:
 def _sources(lock: Lock) -> Iterator[tuple[str, SourceLock]]:
     """Yield what was settled to a digest, with its place."""
     for name, model in lock.models.items():
-        yield f"models.{name}", model
-        for served, adapter in model.adapters.items():
-            yield f"models.{name}.adapters.{served}", adapter
+        yield from _sources_of(f"models.{name}", model)
+        if model.previous:
+            yield from _sources_of(f"models.{name}.previous", model.previous)
 
 
-def _models(fleet: Fleet, lock: Lock) -> Iterator[tuple[str, str]]:
+def _sources_of(place: str, model: ModelLock) -> Iterator[tuple[str, SourceLock]]:
+    yield place, model
+    for served, adapter in model.adapters.items():
+        yield f"{place}.adapters.{served}", adapter
+
+
+def _models(fleet: Fleet, lock: Lock) -> Iterator[tuple[Place, str]]:
     for name, model in fleet.file.models.items():
-        locked = lock.models.get(name)
-        yield from _source(f"models.{name}", model.source, locked, fleet.file.site.hub)
+        locked, place = lock.models.get(name), ("models", name)
+        yield from _source(place, model.source, locked, fleet)
         if locked is not None:
-            yield from _adapters(f"models.{name}.adapters", model, locked, fleet.file.site.hub)
+            yield from _said(place, model, locked)
+            yield from _adapters((*place, "adapters"), model, locked, fleet)
     for name in sorted(set(lock.models) - set(fleet.file.models)):
-        yield f"models.{name}", "is no longer in the fleet file"
+        yield ("models", name), "is no longer in the fleet file"
 
 
-def _adapters(place: str, model: Model, locked: ModelLock, hub: str) -> Iterator[tuple[str, str]]:
+def _adapters(place: Place, model: Model, locked: ModelLock, fleet: Fleet) -> Iterator[tuple[Place, str]]:
     for served, source in model.adapters.items():
         adapter = locked.adapters.get(served)
-        yield from _source(f"{place}.{served}", source, adapter, hub)
+        yield from _source((*place, served), source, adapter, fleet)
         if adapter and adapter.rank > model.adapter_rank:
-            yield f"{place}.{served}.rank", f"is {adapter.rank}, above the fleet file's {model.adapter_rank}"
+            yield (*place, served, "rank"), f"is {adapter.rank}, above the fleet file's {model.adapter_rank}"
     for served in sorted(set(locked.adapters) - set(model.adapters)):
-        yield f"{place}.{served}", "is no longer in the fleet file"
+        yield (*place, served), "is no longer in the fleet file"
 
 
-def _source(place: str, asked: str, locked: SourceLock | None, hub: str) -> Iterator[tuple[str, str]]:
+def _source(place: Place, asked: str, locked: SourceLock | None, fleet: Fleet) -> Iterator[tuple[Place, str]]:
+    hub, licences = fleet.file.site.hub, fleet.file.licences
     if locked is None:
         yield place, "is in the fleet file only"
-    elif locked.source != asked:
-        yield f"{place}.source", f"is {locked.source}, the fleet file asks for {asked}"
+        return
+    if locked.source != asked:
+        yield (*place, "source"), f"is {locked.source}, the fleet file asks for {asked}"
     elif hub_moved(hub, locked):
-        yield f"{place}.files", f"are not from {hub}, the fleet file's site.hub"
+        yield (*place, "files"), f"are not from {hub}, the fleet file's site.hub"
+    if locked.licence and not is_allowed(locked.licence, licences):
+        yield (*place, "licence"), f"is {locked.licence}, the fleet file's licences have {', '.join(licences)}"
 
 
-def _runtimes(fleet: Fleet, lock: Lock) -> Iterator[tuple[str, str]]:
+def _said(place: Place, model: Model, locked: ModelLock) -> Iterator[tuple[Place, str]]:
+    """What the fleet file says is of its own source; a lock from before there were licences has none to compare."""
+    said = model.licence if locked.source == model.source else None
+    if said and locked.licence and locked.licence != said:
+        yield (*place, "licence"), f"is {locked.licence}, the fleet file says {said}"
+
+
+def _is_chain(model: ModelLock) -> bool:
+    return model.previous is not None and model.previous.previous is not None
+
+
+def _runtimes(fleet: Fleet, lock: Lock) -> Iterator[tuple[Place, str]]:
     asked = {model.runtime.key: model.runtime for model in fleet.file.models.values()}
     for key, runtime in asked.items():
         locked = lock.runtimes.get(key)
         if locked is None:
-            yield f"runtimes.{key}", "is in the fleet file only"
+            yield ("runtimes", key), "is in the fleet file only"
             continue
         question = runtime_question(fleet, runtime)
         if locked.build != question.build:
             yield (
-                f"runtimes.{key}.build",
+                ("runtimes", key, "build"),
                 f"is {_build(locked.build)}, the fleet file asks for {_build(question.build)}",
             )
         elif locked.python != question.python:
-            yield f"runtimes.{key}.python", f"is {locked.python}, the fleet file asks for {question.python}"
+            yield ("runtimes", key, "python"), f"is {locked.python}, the fleet file asks for {question.python}"
         elif locked.index != question.index:
-            yield f"runtimes.{key}.index", f"is {locked.index}, the fleet file's site.package_index {question.index}"
+            yield (
+                ("runtimes", key, "index"),
+                f"is {locked.index}, the fleet file's site.package_index {question.index}",
+            )
     for key in sorted(set(lock.runtimes) - set(asked)):
-        yield f"runtimes.{key}", "is no longer in the fleet file"
+        yield ("runtimes", key), "is no longer in the fleet file"
 
 
-def _drivers(fleet: Fleet, lock: Lock) -> Iterator[tuple[str, str]]:
+def _drivers(fleet: Fleet, lock: Lock) -> Iterator[tuple[Place, str]]:
     for host in fleet.hosts:
         locked = driver_of(lock, host)
         driver = fleet.driver_of(host, had=locked is not None)
         if driver is None or not driver.installs:
             continue
         if locked is None:
-            yield "drivers", f"has none for {host}"
+            yield ("drivers",), f"has none for {host}"
         elif locked.question != driver.question:
             yield (
-                f"drivers.{locked.name}",
+                ("drivers", locked.name),
                 f"answers {locked.question}, the fleet file asks for {driver.question}",
             )
 
 
-def _ports(fleet: Fleet, lock: Lock) -> Iterator[tuple[str, str]]:
+def _ports(fleet: Fleet, lock: Lock) -> Iterator[tuple[Place, str]]:
     for replica in fleet.replicas:
         for host in replica.hosts:
             if replica.name not in lock.ports.get(host, {}):
-                yield f"ports.{host}", f"has no port for {replica.name}"
+                yield ("ports", host, replica.name), "is in the fleet file only"
 
 
 def _build(build: str | None) -> str:

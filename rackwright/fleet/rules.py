@@ -31,6 +31,7 @@ def check_rules(root: Entries, folder: Path, findings: Findings) -> None:
     _check_in_service(draft, findings)
     _check_served_names(root, findings)
     _check_sources(root, folder, findings)
+    _check_licences(root, findings)
     _check_site(draft, folder, findings)
     _check_drivers(draft, folder, findings)
     _check_runtimes(root, findings)
@@ -122,6 +123,14 @@ def _check_sources(root: Entries, folder: Path, findings: Findings) -> None:
         if isinstance(build, Scalar) and isinstance(_source(build), HubSource):
             findings.add(build, "a build doesn't come from a hub", "should be https://…#sha256=HEX or file:PATH")
     _check_path(root.get("gateway", "certificate", "certificate"), folder, findings)
+
+
+def _check_licences(root: Entries, findings: Findings) -> None:
+    allowed = {name.text.lower() for name in texts(root.get("licences"))}
+    for _, model in root.maps("models"):
+        said = model.get("licence")
+        if allowed and isinstance(said, Scalar) and said.text.lower() not in allowed:
+            findings.add(said, "is not among the licences that this file allows", "add it to licences")
 
 
 def _check_site(draft: Draft, folder: Path, findings: Findings) -> None:

@@ -40,13 +40,15 @@ class Runtimes:
     fleet: Fleet
     web: Callable[[], Web]
     """Made when it is first asked for."""
-    upgrade: bool
 
-    def settle(self, runtime: Runtime, kept: RuntimeLock | None, where: str) -> RuntimeLock:
-        """Return the answer: `kept`, if the question is still the same. Raise FleetError where there is none."""
+    def settle(self, runtime: Runtime, kept: RuntimeLock | None, where: str, *, anew: bool = False) -> RuntimeLock:
+        """Return the answer: `kept`, if the question is still the same. Raise FleetError where there is none.
+
+        `anew`: a build on this machine is read again all the same.
+        """
         question = runtime_question(self.fleet, runtime)
         local = (runtime.build or "").startswith("file:")
-        if kept and kept.question == question and not (local and self.upgrade):
+        if kept and kept.question == question and not (local and anew):
             return kept
         files = self._wheels(runtime, where) if isinstance(runtime, Vllm) else (self._archive(runtime, where),)
         return question.model_copy(update={"files": files})

@@ -1,4 +1,4 @@
-"""Shapes of models for the lock: from files on this machine, or by ranges from where the lock fetches them."""
+"""Shapes and chat templates of models for the lock: from files on this machine, or by ranges over the network."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rackwright.errors import RackwrightError
 from rackwright.fleet.web import Web
-from rackwright.shape.read import read_shape
+from rackwright.shape.read import Told, read_model, read_shape
 from rackwright.shape.shape import ModelShape
 from rackwright.shape.source import FileSource, Source
 from rackwright.values import File, Secret
@@ -31,8 +31,8 @@ class WebSource:
         return content
 
 
-def shape_of(files: Iterable[File], web: Web, token: Secret | None) -> ModelShape | None:
-    """Given a model's files, return its shape; the token goes only where it is given for.
+def told_by(files: Iterable[File], web: Web, token: Secret | None) -> Told | None:
+    """Given a model's files, return what they tell of it; the token goes only where it is given for.
 
     None: they can't be read now, so the lock does without and the next one tries again. Weights are never fetched.
     """
@@ -40,7 +40,7 @@ def shape_of(files: Iterable[File], web: Web, token: Secret | None) -> ModelShap
     if not all(_as_locked(source) for source in sources.values()):
         return None
     try:
-        return read_shape(sources)
+        return read_model(sources)
     except (OSError, RackwrightError):
         return None
 

@@ -20,6 +20,11 @@ class HubSource:
     repository: str
     revision: str = "main"
     glob: str | None = None
+    pinned: bool = False
+    """Whether the revision was written."""
+
+    def __str__(self) -> str:
+        return f"hf:{self.repository}@{self.revision}{f'#{self.glob}' if self.glob else ''}"
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ def parse_source(text: str) -> HubSource | WebSource | FileSource:
     if ".." in re.split(r"[/:@#]", text) and not text.startswith("file:"):
         raise ValueError("has .. in it; should name a repository, a revision or a URL in full")
     if match := re.fullmatch(r"hf:(\w[\w.-]*/\w[\w.-]*)(?:@(\w[\w./-]*))?(?:#([\w.*?/\[\]-]+))?", text, re.ASCII):
-        return HubSource(match[1], match[2] or "main", match[3])
+        return HubSource(match[1], match[2] or "main", match[3], pinned=bool(match[2]))
     if match := re.fullmatch(r"(https://[A-Za-z0-9._~:/?%=&+,@\[\]-]+)#sha256=([0-9a-f]{64})", text):
         return WebSource(match[1], match[2])
     if text.startswith("file:") and len(text) > 5:

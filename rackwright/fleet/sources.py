@@ -1,13 +1,14 @@
-"""Answers what a source is: the commit and files behind hf:…, https://… or file:…"""
+"""Answers what a source is: the commit, files and licence behind hf:…, https://… or file:…"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.hub import Hub
+from rackwright.fleet.hub import Hub, Settled
+from rackwright.fleet.licences import is_allowed
 from rackwright.fleet.local_files import local_model
 from rackwright.fleet.lock import SourceLock
 from rackwright.fleet.model_files import Choice, UnfitFiles
@@ -16,9 +17,6 @@ from rackwright.fleet.site_files import route_from_here
 from rackwright.fleet.source import FileSource, HubSource, WebSource, parse_source
 from rackwright.fleet.web import Progress, Web, hub_endpoint
 from rackwright.values import File
-
-Settled = tuple[str | None, tuple[File, ...]]
-"""Commit of a hub repository, and the files."""
 
 
 @dataclass(frozen=True)
@@ -44,22 +42,27 @@ class Sources:
 
         return Hub(self.endpoint, self.web, hub_token(self.fleet))
 
-    def settle(self, text: str, kept: SourceLock | None, choice: Choice, where: str) -> Settled:
-        """Return the answer: that of `kept`, if the question is still the same. Raise FleetError where none fits."""
+    def settle(
+        self, text: str, kept: SourceLock | None, choice: Choice, where: str, *, said: str | None = None
+    ) -> Settled:
+        """Return the answer: that of `kept`, if the question is still the same. Raise FleetError where none fits.
+
+        `said`: the licence by the fleet file; where that of `kept` is another one, or not allowed, it is asked again.
+        """
         source = parse_source(text)
         if kept and kept.source == text and (isinstance(source, WebSource) or not self.upgrade):
-            return kept.revision, self._rebased(source, kept)
+            return Settled(kept.revision, self._rebased(source, kept), self._licence(source, kept, said, where))
         if isinstance(source, HubSource):
             return self.hub.settle(source, where=where, choice=choice)
         if isinstance(source, FileSource):
             path = self.fleet.at(source.path)
-            return None, local_model(path, where=where, choice=choice, on_progress=self.on_progress)
+            return Settled(None, local_model(path, where=where, choice=choice, on_progress=self.on_progress))
         file = pinned(self.web, source, where)
         try:
             choice({file.path: file.size})
         except UnfitFiles as error:
             raise FleetError([Problem(where, f"{source.url} {error}", error.should)]) from None
-        return None, (file,)
+        return Settled(None, (file,))
 
     def content(self, file: File, limit: int, where: str) -> bytes:
         """Return a settled file's bytes. Raise FleetError or RackwrightError if it has more than the limit, or
@@ -72,6 +75,13 @@ class Sources:
             return file.local.read_bytes()
         except OSError as error:
             raise FleetError([Problem(where, f"{file.path} can't be read: {error.strerror}")]) from None
+
+    def _licence(self, source: object, kept: SourceLock, said: str | None, where: str) -> str | None:
+        if not isinstance(source, HubSource) or kept.revision is None:
+            return None
+        if kept.licence == said if said else is_allowed(kept.licence, self.fleet.file.licences):
+            return kept.licence
+        return self.hub.licence(replace(source, revision=kept.revision), where=where)
 
     def _rebased(self, source: object, kept: SourceLock) -> tuple[File, ...]:
         """The same commit and bytes, from the hub that the fleet file names now."""

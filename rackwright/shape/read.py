@@ -1,8 +1,9 @@
-"""A model's shape from its files."""
+"""A model's shape and chat template from its files."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TypeVar
 
@@ -13,14 +14,31 @@ from rackwright.shape.gguf import read_gguf
 from rackwright.shape.gguf_shape import shape_of_gguf
 from rackwright.shape.safetensors import read_safetensors
 from rackwright.shape.shape import ModelShape, Weights
-from rackwright.shape.source import ShapeError, Source, exactly
+from rackwright.shape.source import ShapeError, Source, whole
+from rackwright.shape.template import NONE, template_of_folder, template_of_gguf
 
-_Reader = Callable[[Mapping[str, Source], list[str]], ModelShape]
 _Header = TypeVar("_Header")
 
 
+@dataclass(frozen=True)
+class Told:
+    """What the files of a model tell of it."""
+
+    shape: ModelShape
+    template: str
+    """sha256 of the chat template, of nothing where they bring none."""
+
+
+_Reader = Callable[[Mapping[str, Source], list[str]], Told]
+
+
 def read_shape(files: Mapping[str, Source]) -> ModelShape:
-    """Given the files of one model by path, return its shape; only headers and config.json are read.
+    """Return the shape alone; see `read_model`."""
+    return read_model(files).shape
+
+
+def read_model(files: Mapping[str, Source]) -> Told:
+    """Given the files of one model by path, return what they tell; only headers, config and template are read.
 
     Files that aren't what their names say give a shape that tells so in `unknown`. Raise what a source raises.
     """
@@ -42,14 +60,14 @@ def _without_copies(paths: list[str]) -> list[str]:
     return plain or paths
 
 
-def _read(files: Mapping[str, Source], paths: list[str], reader: _Reader) -> ModelShape:
+def _read(files: Mapping[str, Source], paths: list[str], reader: _Reader) -> Told:
     try:
         return reader(files, paths)
     except ShapeError as error:
         why = str(error)
     except ValidationError as error:
         why = f"its files tell of numbers that no model has: {_first(error)}"
-    return unreadable({path: files[path] for path in paths}, why)
+    return Told(unreadable({path: files[path] for path in paths}, why), NONE)
 
 
 def _first(error: ValidationError) -> str:
@@ -65,24 +83,21 @@ def _headers(files: Mapping[str, Source], paths: list[str], read: Callable[[Sour
             raise ShapeError(f"{path} {error}") from None
 
 
-def _gguf(files: Mapping[str, Source], paths: list[str]) -> ModelShape:
-    return shape_of_gguf(tuple(_headers(files, paths, read_gguf)))
+def _gguf(files: Mapping[str, Source], paths: list[str]) -> Told:
+    headers = tuple(_headers(files, paths, read_gguf))
+    return Told(shape_of_gguf(headers), template_of_gguf(headers[0]))
 
 
-def _safetensors(files: Mapping[str, Source], paths: list[str]) -> ModelShape:
+def _safetensors(files: Mapping[str, Source], paths: list[str]) -> Told:
     if not paths:
         raise ShapeError("it has no weights")
     tensors = [tensor for header in _headers(files, paths, read_safetensors) for tensor in header]
-    config = str(PurePosixPath(paths[0]).parent / "config.json")
+    folder = PurePosixPath(paths[0]).parent
+    config = str(folder / "config.json")
     if config not in files:
         raise ShapeError("it has no config.json")
     try:
-        return shape_of(_whole(files[config]), tensors)
+        shape = shape_of(whole(files[config], LIMIT), tensors)
     except ShapeError as error:
         raise ShapeError(f"{config} {error}") from None
-
-
-def _whole(source: Source) -> bytes:
-    if source.size > LIMIT:
-        raise ShapeError(f"is larger than {LIMIT // 2**20} MiB")
-    return exactly(source, 0, source.size)
+    return Told(shape, template_of_folder(files, folder))

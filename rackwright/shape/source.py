@@ -43,3 +43,10 @@ def exactly(source: Source, first: int, count: int) -> bytes:
     if len(content) != count:
         raise ShapeError(f"ends after {first + len(content)} bytes, in the middle of its header")
     return content
+
+
+def whole(source: Source, limit: int) -> bytes:
+    """Return all bytes of a small file. Raise ShapeError where it has more than the limit, or ends before."""
+    if source.size > limit:
+        raise ShapeError(f"is larger than {limit // 2**20} MiB")
+    return exactly(source, 0, source.size)

@@ -11,7 +11,11 @@ for f in rackwright-*@*.service; do
   r=${f#rackwright-}; r=${r%.service}
   case ${r##*@} in '' | *[!0-9]*) continue ;; esac
   echo "replica=$r"
-  systemctl show -p ActiveState -p Result -p ExecMainStatus -p NRestarts -- "$f"
+  shown=$(systemctl show -p ActiveState -p Result -p ExecMainStatus -p NRestarts -p MainPID -- "$f")
+  echo "$shown"
+  mounts=/proc/$(echo "$shown" | sed -n 's/^MainPID=//p')/mountinfo
+  seen="s|.* /[^ ]*/${r%@*}/\([0-9a-f]\{16\}\) .*|\1|p"
+  echo "weights=$(sed -n "$seen" "$mounts" 2>/dev/null | sort -u | tr '\n' ' ')"
   echo "wanted=$(sha256sum <"$f" | cut -d ' ' -f 1)"
   started=/run/rackwright/$r/unit.sha256
   [ -L "$started" ] || echo "started=$(cut -d ' ' -f 1 "$started" 2>/dev/null)"
@@ -53,6 +57,8 @@ class ReplicaState:
     """UUIDs that the running engine was started with."""
     held_digest: str | None = None
     """sha256 of the drop-in that the running engine was started with."""
+    weights: tuple[str, ...] = ()
+    """First digits of the digests of what the running engine sees: its model and that one's adapters."""
     reason: str | None = None
     """Why the probe found it hung or faulted."""
 
@@ -107,6 +113,7 @@ def _state(told: dict[str, str]) -> ReplicaState:
         gpus=_uuids(told.get("gpus", "")),
         held=_uuids(told.get("held", "")),
         held_digest=told.get("held_digest") or None,
+        weights=tuple(told.get("weights", "").split()),
         reason=told.get("reason") or None if probe in ("hung", "faulted") else None,
     )
 

@@ -133,8 +133,11 @@ CHANGED = {
         {"runtime": {"kind": "llama_cpp", "version": "b1", "build": "file:x.tgz"}},
         "runtimes.llama_cpp-b1.build: is the project's own, the fleet file asks for file:x.tgz",
     ),
-    "port": ({"replicas": {"gpu1": ["assistant@1", "assistant@2"]}}, "ports.gpu1: has no port for assistant@2"),
-    "host": ({"replicas": {"gpu2": ["assistant@1"]}}, "ports.gpu2: has no port for assistant@1"),
+    "port": (
+        {"replicas": {"gpu1": ["assistant@1", "assistant@2"]}},
+        "ports.gpu1.assistant@2: is in the fleet file only",
+    ),
+    "host": ({"replicas": {"gpu2": ["assistant@1"]}}, "ports.gpu2.assistant@1: is in the fleet file only"),
     "fleet": ({"fleet": "other"}, "is of fleet acme, not other"),
     "hub": ({"site": {"hub": "https://mirror.lan"}}, "models.assistant.files: are not from https://mirror.lan"),
 }

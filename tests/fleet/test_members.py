@@ -62,7 +62,7 @@ def test_a_member_without_a_port_is_a_question_that_the_lock_does_not_answer(tmp
     assert mismatches(of, lock(of)) == ()
     less = {host: ports for host, ports in lock(of).ports.items() if host != "gpu3"}
     (problem,) = mismatches(of, lock(of).model_copy(update={"ports": less}))
-    assert "ports.gpu3: has no port for assistant@2" in str(problem)
+    assert "ports.gpu3.assistant@2: is in the fleet file only" in str(problem)
 
 
 def test_a_member_knows_its_place_all_addresses_and_where_the_first_waits(tmp_path: Path) -> None:

@@ -96,9 +96,9 @@ def test_a_file_of_the_controller_is_hashed_in_place(tmp_path, archive):
 
 
 def test_safetensors_come_with_small_files_that_are_fetched_to_be_hashed(hub):
-    commit, files = Hub(hub.url, Web()).settle(HubSource("acme/whole", "v1"), where="x", choice=SAFETENSORS)
-    assert commit == "1" * 40
-    assert [(file.path, file.sha256) for file in files] == [
+    found = Hub(hub.url, Web()).settle(HubSource("acme/whole", "v1"), where="x", choice=SAFETENSORS)
+    assert found.revision == "1" * 40
+    assert [(file.path, file.sha256) for file in found.files] == [
         (path, sha256(WHOLE[path])) for path in ("config.json", "model.safetensors", "tokenizer.json")
     ]
     assert not any("safetensors" in asked or "x.bin" in asked for asked in hub.asked)
@@ -295,7 +295,7 @@ def test_a_private_authority_is_trusted_where_the_site_names_it_and_nowhere_else
         url, source = f"{hub.url}/acme/tiny/resolve/main/config.json", HubSource("acme/tiny")
         trusting = Web(Route(ca_bundle=str(tmp_path / "ca.pem")))
         assert trusting.digest(url, limit=100) == (2, sha256(b"{}"))
-        assert Hub(hub.url, trusting).settle(source, where="x", choice=GGUF)[0] == COMMIT
+        assert Hub(hub.url, trusting).settle(source, where="x", choice=GGUF).revision == COMMIT
         for ask in (
             lambda web: web.digest(url, limit=100),
             lambda web: Hub(hub.url, web).settle(source, where="x", choice=GGUF),
@@ -311,7 +311,7 @@ def test_past_the_sites_proxy_nothing_goes_through_the_environments(hub, monkeyp
         monkeypatch.setenv(variable, gone.url)
         route = Route(proxy=gone.url, no_proxy=("127.0.0.0/8",))
     assert Web(route).digest(f"{hub.url}/acme/tiny/resolve/main/config.json", limit=100)[0] == 2
-    assert Hub(hub.url, Web(route)).settle(HubSource("acme/tiny"), where="x", choice=GGUF)[0] == COMMIT
+    assert Hub(hub.url, Web(route)).settle(HubSource("acme/tiny"), where="x", choice=GGUF).revision == COMMIT
 
 
 def test_a_bundle_that_is_not_good_is_named_before_anything_is_asked(tmp_path, hub, archive):

@@ -38,7 +38,9 @@ def fleet(tmp_path: Path, index: StandInIndex | None = None, **runtime: Any) -> 
 
 
 def settled(of: Fleet, kept: RuntimeLock | None = None, *, upgrade: bool = False) -> RuntimeLock:
-    return Runtimes(of, Web, upgrade).settle(of.file.models["assistant"].runtime, kept, "site.yml models.a.runtime")
+    return Runtimes(of, Web).settle(
+        of.file.models["assistant"].runtime, kept, "site.yml models.a.runtime", anew=upgrade
+    )
 
 
 def paths(lock: RuntimeLock) -> set[str]:

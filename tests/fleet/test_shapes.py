@@ -14,7 +14,7 @@ from rackwright.fleet.lock import Lock, lock_digest
 from rackwright.fleet.lock_file import read_lock, write_lock
 from rackwright.fleet.model_files import choose
 from rackwright.fleet.resolve import resolve_lock
-from rackwright.fleet.shapes import shape_of
+from rackwright.fleet.shapes import told_by
 from rackwright.fleet.web import Web
 from rackwright.route import Route
 from rackwright.values import Secret
@@ -60,7 +60,7 @@ def fleet_of(tmp_path: Path, hub: StandInHub | None, source: str, **sections: ob
 
 
 def without_shapes(lock: Lock) -> Lock:
-    models = {name: model.model_copy(update={"shape": None}) for name, model in lock.models.items()}
+    models = {name: model.model_copy(update={"shape": None, "template": None}) for name, model in lock.models.items()}
     return lock.model_copy(update={"models": models})
 
 
@@ -76,11 +76,12 @@ def test_a_hubs_safetensors_are_read_by_their_headers(hub):
     from rackwright.fleet.source import HubSource
 
     web = Web()
-    _, files = Hub(hub.url, web).settle(
+    found = Hub(hub.url, web).settle(
         HubSource("acme/whole"), where="x", choice=partial(choose, glob=None, loads=(".safetensors",))
     )
-    shape = shape_of(files, web, None)
-    assert shape
+    told = told_by(found.files, web, None)
+    assert told
+    shape = told.shape
     assert (shape.unknown, shape.weights.total, shape.weights.embedding) == (None, 2 * 262_144, 262_144)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field, Tag
 
 from rackwright.fleet.sections.forms import TEXT_OR_LIST
+from rackwright.fleet.sections.licences import Licence
 from rackwright.fleet.sections.objectives import Objectives
 from rackwright.fleet.source import Source
 from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
@@ -41,6 +42,8 @@ class Placement(Frozen):
 
 class Model(Frozen):
     source: Source
+    licence: Licence | None = None
+    """Where its model card says none, or it has no card; stands for its adapters without one, too."""
     runtime: Annotated[Runtime, Field(discriminator="kind")]
     place: Annotated[tuple[Placement, ...], Field(min_length=1)]
     names: Annotated[tuple[ServedName, ...], Field(min_length=1)]

@@ -1,0 +1,12 @@
+"""A table as plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+
+def table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    """Given rows of as many cells each, the heads first, yield a line for each, the columns below one another."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
