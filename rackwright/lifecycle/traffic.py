@@ -34,3 +34,11 @@ class GatewayTraffic:
 
     def give_back(self, replica: Replica) -> None:
         self.gateways.ready(replica.address)
+
+    def gap(self, replica: Replica, seconds: int) -> None:
+        """Within so many seconds the gateways hold or refuse requests for the replica's model while it is away."""
+        self.gateways.open_gap(replica.model, seconds)
+
+    def end_gap(self, replica: Replica) -> None:
+        """Requests for the replica's model go on as usual."""
+        self.gateways.close_gap(replica.model)

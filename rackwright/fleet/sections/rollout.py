@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from rackwright.roles.gateway.settings import Gap
 from rackwright.values import Frozen, Seconds
 
 
@@ -15,3 +16,5 @@ class Rollout(Frozen):
     drain: Annotated[Seconds, Field(le=86400)] = 600
     """Longest wait for requests in flight; then the rollout pauses, it never kills."""
     soak: Annotated[Seconds, Field(le=86400)] = 120
+    gap: Gap = "hold"
+    """What gateways do with requests for a model of which no replica can take any meanwhile."""
