@@ -97,7 +97,8 @@ _OPEN_GAP = """ends=$(($(date +%s) + {seconds}))
 write "$model $ends
 "
 for pid in $(workers); do put "$pid" "$gaps" "$model" "$ends"; done
-ask admin "get map $gaps $model" | grep -q "value=\"$ends\"" || {{ echo 'HAProxy did not take it: apply first' >&2; exit 1; }}
+ask admin "get map $gaps $model" | grep -q "value=\\"$ends\\"" ||
+    {{ echo 'HAProxy knows no gaps; apply first' >&2; exit 1; }}
 """
 
 _CLOSE_GAP = """write ''
