@@ -17,16 +17,21 @@ from pydantic import ValidationError
 from rackwright.errors import HostError
 from rackwright.operations.haproxy.paths import DRAINS, Paths
 from rackwright.remote import Completed, Remote
-from rackwright.roles.gateway.configuration import PATHS, key_entries
+from rackwright.roles.gateway.configuration import GAP_HEEDED_SECONDS, GAPS, PATHS, key_entries
 from rackwright.roles.gateway.settings import Key
 from rackwright.values import Stored
 
 _HELPERS = """set -eu
 umask 077
-run={run} drains={drains} keys={configuration}/keys.map
+run={run} drains={drains} keys={configuration}/keys.map gaps={configuration}/{gaps}
 ask() {{ printf '%s\\n' "$2" | socat -t 60 - "UNIX-CONNECT:$run/$1.sock"; }}
 workers() {{ ask master 'show proc' | awk '$2 == "worker" {{ print $1 }}'; }}
 tell() {{ for pid in $(workers); do ask master "@!$pid $1"; done; }}
+# PID MAP KEY VALUE. A second `add map` would make a second entry, and what is deleted first is missing for a moment.
+put() {{
+    case $(ask master "@!$1 get map $2 $3") in *found=yes*) verb=set ;; *) verb=add ;; esac
+    ask master "@!$1 $verb map $2 $3 $4" >/dev/null
+}}
 named() {{ ask admin "show servers state model.$1" | awk -v begin="$2." 'index($4, begin) == 1 {{ print $4 }}'; }}
 admin() {{ ask admin "show servers state model.$1" | awk -v server="$2" '$4 == server {{ print $7 }}'; }}
 """
@@ -72,16 +77,37 @@ chown root:haproxy "$keys.new"; chmod 0640 "$keys.new"; sync "$keys.new"; mv -f 
 ! $loaded || touch -r "$keys" "$run/keys.loaded"
 """
 
-# A second `add map` would make a second entry, and what is deleted first is refused for a moment.
 _TELL_KEY = """for pid in $(workers); do
-    printf '%s' "$lines" | while read -r name value; do
-        case $(ask master "@!$pid get map $keys $name") in *found=yes*) verb=set ;; *) verb=add ;; esac
-        ask master "@!$pid $verb map $keys $name $value" >/dev/null
-    done
+    printf '%s' "$lines" | while read -r name value; do put "$pid" "$keys" "$name" "$value"; done
     ask master "@!$pid show map $keys" | awk -v sha="$sha" 'index($2, sha) == 1 { print $2 }' |
         grep -vxF -e "$(printf '%s' "$lines" | cut -d ' ' -f 1)" |
         while read -r name; do ask master "@!$pid del map $keys $name" >/dev/null; done
 done
+"""
+
+# Written first: the next worker reads the file.
+_WRITE_GAP = """model={model}
+write() {{
+    {{ grep -v "^$model " "$gaps" 2>/dev/null || true; printf '%s' "$1"; }} | install -m 0644 /dev/stdin "$gaps.new"
+    sync "$gaps.new"; mv -f "$gaps.new" "$gaps"
+}}
+"""
+
+_OPEN_GAP = """ends=$(($(date +%s) + {seconds}))
+write "$model $ends
+"
+for pid in $(workers); do put "$pid" "$gaps" "$model" "$ends"; done
+ask admin "get map $gaps $model" | grep -q "value=\\"$ends\\"" ||
+    {{ echo 'HAProxy knows no gaps; apply first' >&2; exit 1; }}
+"""
+
+_CLOSE_GAP = """write ''
+tell "del map $gaps $model" >/dev/null
+! ask admin "get map $gaps $model" | grep -q 'found=yes'
+"""
+
+_GAPS = f"""ask admin "show map $gaps" |
+    awk -v since=$(($(date +%s) - {GAP_HEEDED_SECONDS})) 'NF == 3 && $3 > since {{ print $2, $3 }}'
 """
 
 _DRAINED, _RUNNING = 8, 2
@@ -140,7 +166,7 @@ class Gateways:
         self._remote = remote
         self._hosts = tuple(hosts)
         self._paths, self._drains = paths, drains
-        self._helpers = _HELPERS.format(run=paths.run, configuration=paths.configuration, drains=drains)
+        self._helpers = _HELPERS.format(run=paths.run, configuration=paths.configuration, drains=drains, gaps=GAPS)
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -180,6 +206,28 @@ class Gateways:
     def ready(self, address: str) -> None:
         """Afterwards every gateway may send requests to HOST/MODEL@N, and no record of a drain is left."""
         self._run(_READY.format(**_parts(address)), f"returning {address}")
+
+    def open_gap(self, model: str, seconds: int) -> None:
+        """Afterwards every worker expects the model to be without a replica for so many seconds from now on.
+
+        What is asked of it while it has none is held or refused as the fleet file says, also after a reload or a
+        restart. A gap that is open already gets this end. Ten minutes after its end one is heeded no more.
+        """
+        script = _WRITE_GAP.format(model=quote(model)) + _OPEN_GAP.format(seconds=int(seconds))
+        self._run(script, f"opening the gap of {model}")
+
+    def close_gap(self, model: str) -> None:
+        """Afterwards no worker expects a gap of the model, and requests that it still holds go on as usual."""
+        self._run(_WRITE_GAP.format(model=quote(model)) + _CLOSE_GAP, f"closing the gap of {model}")
+
+    def gaps(self) -> dict[str, datetime]:
+        """Return the models of which a gateway expects a gap, and when it should end, at the latest of them."""
+        ends: dict[str, datetime] = {}
+        for text in self._run(_GAPS, "asking for gaps").values():
+            for model, seconds in map(str.split, text.splitlines()):
+                end = datetime.fromtimestamp(int(seconds), UTC)
+                ends[model] = max(end, ends.get(model, end))
+        return ends
 
     def put_key(self, key: Key, *, in_memory: bool = False) -> None:
         """Afterwards every worker lets the key in as it says, and as nothing said before, with no moment between.

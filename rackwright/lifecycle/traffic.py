@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rackwright.errors import HostError
 from rackwright.fleet.fleet import Replica
 
 if TYPE_CHECKING:
@@ -35,6 +37,11 @@ class GatewayTraffic:
     def give_back(self, replica: Replica) -> None:
         self.gateways.ready(replica.address)
 
-    def gap(self, replica: Replica, seconds: int) -> None: ...
+    def gap(self, replica: Replica, seconds: int) -> None:
+        """Within so many seconds the gateways hold or refuse requests for the replica's model while it is away."""
+        self.gateways.open_gap(replica.model, seconds)
 
-    def end_gap(self, replica: Replica) -> None: ...
+    def end_gap(self, replica: Replica) -> None:
+        """Requests for the replica's model go on as usual, at once or where a gateway is out of reach by its end."""
+        with suppress(HostError):
+            self.gateways.close_gap(replica.model)

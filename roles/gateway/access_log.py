@@ -69,7 +69,7 @@ ENDS: dict[str, End] = {
     "P": "refused",
     "L2": "completed",
     "L4": "refused",
-    "L5": "gateway_error",
+    "L5": "refused",
     "R": "gateway_error",
     "I": "gateway_error",
     "K": "killed",

@@ -13,6 +13,11 @@ from rackwright.roles.gateway.settings import FOLDER, Key, Settings
 PATHS = Paths(configuration=FOLDER, run="/run/rackwright-gateway")
 TEMPLATES = Path(__file__).parent / "templates"
 BUFFER_BYTES = 1048576
+GAPS = "gaps.map"
+"""Name of the file of planned gaps, beside the configuration: model → expected end, Unix seconds. Not rendered:
+rackwright.gateway writes it."""
+GAP_HEEDED_SECONDS = 600
+"""So long after its expected end a gap still counts: one that a rollout left open must not last for ever."""
 
 
 def haproxy_cfg(settings: Settings, paths: Paths = PATHS) -> str:
@@ -23,6 +28,8 @@ def haproxy_cfg(settings: Settings, paths: Paths = PATHS) -> str:
         paths=paths,
         endpoint=endpoint,
         bufsize=BUFFER_BYTES,
+        gaps=GAPS,
+        gap_heeded_seconds=GAP_HEEDED_SECONDS,
         log_format=log_format(paths.configuration),
         error_log_format=error_log_format(),
     )
@@ -65,4 +72,5 @@ def maps(settings: Settings) -> dict[str, str]:
         "models.map": models_map(settings),
         "models.json": models_json(settings),
         "ends.map": ends_map(),
+        "gap.lua": (TEMPLATES / "gap.lua").read_text(),
     }

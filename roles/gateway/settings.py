@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 from rackwright.ports import PEERS_PORT
 from rackwright.roles.replica.settings import ReplicaName
 from rackwright.values import AddressField, Frozen, Line, Name, Port, ServedName, Sha256
 
 FOLDER = "/etc/rackwright/gateway"
+Gap = Literal["hold", "refuse"]
+"""What becomes of requests for a model in a planned gap: they wait within `queue_seconds`, or get 503 at once."""
 
 
 class Server(Frozen):
@@ -75,7 +78,8 @@ class Settings(Frozen):
     peers_port: Port = PEERS_PORT
     longest_answer_seconds: int = 3600
     queue_seconds: int = 60
-    """How long a request may wait for a free slot."""
+    """How long a request may wait for a free slot, and before that for the end of a planned gap."""
+    gap: Gap = "hold"
     connections: int = 4000
     """Clients connected at a time, idle ones too."""
 

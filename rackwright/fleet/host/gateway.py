@@ -25,6 +25,7 @@ def gateway_of(fleet: Fleet, lock: Lock, host: str, keys: tuple[Key, ...]) -> Se
         peers=tuple(Peer(name=name, address=fleet.service(name)) for name in fleet.gateways_beside(host)),
         longest_answer_seconds=asked.longest_answer,
         queue_seconds=asked.queue,
+        gap=fleet.file.rollout.gap,
     )
 
 

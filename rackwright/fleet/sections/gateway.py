@@ -24,5 +24,5 @@ class Gateway(Frozen):
     """One address for all gateways, in their service network: whichever of them answers has it."""
     certificate: OwnCertificate | None = None
     queue: Annotated[Seconds, Field(ge=1, le=3600)] = 60
-    """How long a request may wait for a free slot."""
+    """How long a request may wait for a free slot, or in a planned gap for a replica."""
     longest_answer: Annotated[Seconds, Field(ge=1, le=86400)] = 3600

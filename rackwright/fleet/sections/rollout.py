@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from rackwright.roles.gateway.settings import Gap
 from rackwright.values import Frozen, Seconds
 
 
@@ -18,3 +19,5 @@ class Rollout(Frozen):
     """How long a replica is watched under traffic before the next one is taken."""
     start: Annotated[Seconds, Field(ge=1, le=86400)] = 600
     """Longest wait for an engine that was started to answer; then what ran before is put back."""
+    gap: Gap = "hold"
+    """What gateways do with requests for a model of which no replica can take any meanwhile."""

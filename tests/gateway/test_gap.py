@@ -1,0 +1,234 @@
+"""A model whose only replica is away for a while, as planned: its requests wait, or are told when to come back."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.client import HTTPResponse
+
+import pytest
+
+from rackwright.gateway import Gateways
+from rackwright.roles.gateway.access_log import Access, parse_access
+from tests.gateway.stack import KEYS, Stack, eventually
+
+ASSISTANT = "gpu1/assistant@1"
+
+
+@pytest.fixture
+def gateways(stack: Stack) -> Iterator[Gateways]:
+    with stack.gateways() as gateways:
+        yield gateways
+        gateways.ready(ASSISTANT)
+        gateways.close_gap("assistant")
+        eventually(lambda: len(stack.gateway.workers) == 1)
+
+
+@pytest.fixture
+def pool(gateways: Gateways) -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor() as pool:
+        yield pool
+
+
+@contextmanager
+def reloaded(stack: Stack, **settings: object) -> Iterator[None]:
+    """Within the block the gateway has these settings."""
+    before = stack.settings
+    stack.write(before.model_copy(update=settings))
+    stack.gateway.reload()
+    yield
+    stack.write(before)
+    stack.gateway.reload()
+
+
+@pytest.fixture
+def refusing(stack: Stack) -> Iterator[None]:
+    with reloaded(stack, gap="refuse"):
+        yield
+
+
+@pytest.fixture
+def patient(stack: Stack) -> Iterator[None]:
+    with reloaded(stack, queue_seconds=30):
+        yield
+
+
+def take_away(gateways: Gateways, seconds: int = 30) -> None:
+    """As a rollout does with the only replica."""
+    gateways.open_gap("assistant", seconds)
+    gateways.drain(ASSISTANT, who="rollout", reason="update", by_hand=False)
+
+
+def held(stack: Stack, requests: int = 1) -> bool:
+    workers = stack.gateway.workers
+    shown = [stack.gateway.ask(f"@!{pid} show sess all", "master") for pid in workers]
+    return sum(text.count('current_rule="lua.gap"') for text in shown) == requests
+
+
+def hold(stack: Stack, pool: ThreadPoolExecutor, **request: bool | bytes) -> Future[HTTPResponse]:
+    """Send a request and return when the gateway holds it."""
+    response = pool.submit(lambda: stack.send(**request))  # type: ignore[arg-type]
+    eventually(lambda: held(stack))
+    return response
+
+
+def logged(stack: Stack, response: HTTPResponse) -> Access:
+    return stack.log.line(response.getheader("x-request-id") or "-")
+
+
+def code(response: HTTPResponse) -> str:
+    assert response.status == 503
+    return str(json.loads(response.read())["error"]["code"])
+
+
+def test_a_held_request_is_answered_when_the_replica_is_back(
+    stack: Stack, gateways: Gateways, pool: ThreadPoolExecutor
+) -> None:
+    take_away(gateways)
+    body = json.dumps({"messages": "x" * 900_000, "model": "assistant"}).encode()
+    response = hold(stack, pool, body=body)
+    gateways.ready(ASSISTANT)
+    answered = response.result()
+    assert (answered.status, stack.engines["assistant"].requests[0].body == body) == (200, True)
+    answered.read()
+    seen = logged(stack, answered)
+    assert (seen.end, seen.replica, bool(seen.queued_ms)) == ("completed", ASSISTANT, True)
+
+
+def test_a_held_stream_comes_whole_and_unbuffered(stack: Stack, gateways: Gateways, pool: ThreadPoolExecutor) -> None:
+    take_away(gateways)
+    engine = stack.engines["assistant"]
+    engine.hold = True
+    response = hold(stack, pool, stream=True)
+    gateways.ready(ASSISTANT)
+    assert response.result().readline() == b"data: 0\n"
+    engine.let_go(100)
+    assert response.result().read().endswith(b"data: 4\n\ndata: [DONE]\n\n")
+
+
+def test_many_are_held_and_none_fails(stack: Stack, gateways: Gateways) -> None:
+    take_away(gateways)
+    with ThreadPoolExecutor(40) as pool:
+        responses = [pool.submit(stack.send) for _ in range(40)]
+        eventually(lambda: held(stack, 40))
+        gateways.ready(ASSISTANT)
+        assert {response.result().status for response in responses} == {200}
+
+
+def test_held_for_too_long_it_is_told_when_to_come_back(stack: Stack, gateways: Gateways) -> None:
+    take_away(gateways)
+    response = stack.send()
+    assert 20 < int(response.getheader("retry-after") or 0) <= 30
+    assert code(response) == "model_updating"
+    seen = logged(stack, response)
+    assert (seen.end, seen.replica, seen.key) == ("refused", None, "good")
+    assert seen.queued_ms is not None
+    assert 2000 <= seen.queued_ms < 4000
+
+
+def test_past_its_end_a_gap_says_one_second(stack: Stack, gateways: Gateways, refusing: None) -> None:
+    take_away(gateways, seconds=-60)
+    response = stack.send()
+    assert (response.getheader("retry-after"), code(response)) == ("1", "model_updating")
+
+
+def test_refused_it_is_told_at_once_when_to_come_back(stack: Stack, gateways: Gateways, refusing: None) -> None:
+    take_away(gateways, seconds=300)
+    response = stack.send()
+    assert 290 < int(response.getheader("retry-after") or 0) <= 300
+    assert code(response) == "model_updating"
+    seen = logged(stack, response)
+    assert (seen.status, seen.end, seen.model, seen.replica) == (503, "refused", "assistant", None)
+    assert seen.queued_ms is None
+
+
+def test_nobody_else_waits(stack: Stack, gateways: Gateways, pool: ThreadPoolExecutor) -> None:
+    gateways.open_gap("assistant", 30)
+    assert stack.send().status == 200
+    take_away(gateways)
+    hold(stack, pool)
+    assert stack.send("coder").status == 200
+    assert stack.send(key="wrong").status == 401
+    assert stack.send("nothing").status == 404
+    assert stack.send(key="scoped").status == 403
+    assert held(stack)
+
+
+@pytest.mark.parametrize("end", ["closed", "forgotten"])
+def test_without_a_gap_no_replica_is_an_error_at_once(stack: Stack, gateways: Gateways, end: str) -> None:
+    take_away(gateways, seconds=-601 if end == "forgotten" else 30)
+    if end == "closed":
+        gateways.close_gap("assistant")
+    assert gateways.gaps() == {}
+    response = stack.send()
+    assert (response.getheader("retry-after"), code(response)) == ("5", "unavailable")
+    assert logged(stack, response).end == "server_error"
+
+
+def test_a_gap_that_is_closed_lets_go_of_what_waits(
+    stack: Stack, gateways: Gateways, pool: ThreadPoolExecutor
+) -> None:
+    take_away(gateways)
+    response = hold(stack, pool)
+    gateways.close_gap("assistant")
+    assert code(response.result()) == "unavailable"
+
+
+def test_the_request_of_a_client_that_left_reaches_no_engine(stack: Stack, gateways: Gateways) -> None:
+    take_away(gateways)
+    before = len(stack.log.lines)
+    connection = stack.connect()
+    connection.request("POST", "/v1/completions", json.dumps({"model": "assistant"}), {"api-key": KEYS["good"]})
+    eventually(lambda: held(stack))
+    connection.sock.shutdown(socket.SHUT_RDWR)
+    gateways.ready(ASSISTANT)
+    seen = parse_access(eventually(lambda: stack.log.lines[before:])[0])
+    assert (seen.end, seen.bytes) == ("client_aborted", 0)
+    assert not stack.engines["assistant"].requests
+
+
+def test_an_open_gap_outlives_a_reload_and_so_does_what_waits(
+    stack: Stack, gateways: Gateways, patient: None, pool: ThreadPoolExecutor
+) -> None:
+    take_away(gateways)
+    stack.agents["assistant"].state = "down"
+    eventually(lambda: not gateways.servers()[ASSISTANT].up)
+    before = hold(stack, pool)
+    stack.gateway.reload()
+    after = pool.submit(stack.send)
+    eventually(lambda: held(stack, 2))
+    stack.agents["assistant"].state = "up ready"
+    gateways.ready(ASSISTANT)
+    assert after.result().status == 200
+    # An old worker checks no server: it hears of the gap's end.
+    gateways.close_gap("assistant")
+    assert before.result().status == 200
+
+
+def test_every_worker_is_told_once(stack: Stack, gateways: Gateways) -> None:
+    stack.engines["assistant"].hold = True
+    stream = stack.send(stream=True)
+    stack.gateway.reload()
+    workers = stack.gateway.workers
+    assert len(workers) == 2
+
+    def known() -> list[list[str]]:
+        asked = f"show map {stack.gateway.paths.configuration}/gaps.map"
+        shown = [stack.gateway.ask(f"@!{pid} {asked}", "master") for pid in workers]
+        return [[line.split()[1] for line in text.splitlines() if len(line.split()) == 3] for text in shown]
+
+    for seconds in (60, 300):
+        gateways.open_gap("assistant", seconds)
+        assert known() == [["assistant"]] * 2
+    end = gateways.gaps()["assistant"]
+    assert timedelta(seconds=290) < end - datetime.now(UTC) <= timedelta(seconds=300)
+    for _ in range(2):
+        gateways.close_gap("assistant")
+        assert known() == [[], []]
+    stack.engines["assistant"].let_go(100)
+    assert stream.read().endswith(b"[DONE]\n\n")
+    stream._connection.close()  # type: ignore[attr-defined]
