@@ -22,6 +22,7 @@ COMMANDS = {
     "bench": "Put a constant load on a model's service and measure it.",
     "status": "Show models, replicas and what is pending.",
     "logs": "Show the logs of a replica or a host.",
+    "model": "Show, update, roll back and prune models.",
     "runtime": "Update what engines are made of.",
     "rollout": "Show, resume or abort the rollout that is open.",
     "restart": "Restart replicas one at a time, under traffic.",
