@@ -1,5 +1,7 @@
 """temporary"""
+
 import click
+
 from rackwright.cli.model_update import rollback, update
 from rackwright.cli.options import Group
 
