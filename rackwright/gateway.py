@@ -1,6 +1,7 @@
 """The gateways while they run: who is up, drained and busy, and keys, over HAProxy's sockets, one command a gateway.
 
-A reload leaves old workers behind that finish their answers: they count here, and are told everything too.
+A reload leaves old workers behind that finish their answers: they count here, and are told of keys and gaps too. Of
+servers HAProxy tells them nothing any more.
 """
 
 from __future__ import annotations

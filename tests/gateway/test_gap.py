@@ -189,7 +189,7 @@ def test_the_request_of_a_client_that_left_reaches_no_engine(stack: Stack, gatew
     connection.sock.shutdown(socket.SHUT_RDWR)
     gateways.ready(ASSISTANT)
     seen = parse_access(eventually(lambda: stack.log.lines[before:])[0])
-    assert (seen.end, seen.bytes) == ("client_aborted", 0)
+    assert (seen.end, seen.status, seen.bytes) == ("client_aborted", 0, 0)
     assert not stack.engines["assistant"].requests
 
 
