@@ -218,7 +218,10 @@ class Gateways:
         self._run(script, f"opening the gap of {model}")
 
     def close_gap(self, model: str) -> None:
-        """Afterwards no worker expects a gap of the model, and requests that it still holds go on as usual."""
+        """Afterwards no worker expects a gap of the model, and requests that it still holds go on as usual.
+
+        To be called after ready(): what an old worker holds only hears by this that a replica is back.
+        """
         self._run(_WRITE_GAP.format(model=quote(model)) + _CLOSE_GAP, f"closing the gap of {model}")
 
     def gaps(self) -> dict[str, datetime]:
