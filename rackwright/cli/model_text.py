@@ -28,7 +28,7 @@ def difference_text(found: Difference) -> Iterator[str]:
     yield f"{found.model}  {_pair(found.source, str)}"
     yield _line("revision", _pair(found.revision, _commit))
     yield _line("digest", _pair(found.digest, _short))
-    yield _line("size", f"{_pair(found.bytes, size)}; {size(found.fetched)} to fetch on each host")
+    yield _line("size", f"{_pair(found.bytes, size)}; {size(found.new)} of it new")
     yield _line("licence", _pair(found.licence, str))
     yield _line("template", _template(found.template))
     yield _line("weights", f"{_pair(found.weights, size)}, {_pair(found.types, str)}")

@@ -217,7 +217,7 @@ def test_a_diff_as_a_document_and_an_exit_code(fleet: Path):
     ran = rackwright("-f", fleet, "model", "diff", "assistant", "--to", "v2", "--check", "--json")
     assert ran.exit_code == 4
     document = ran.document
-    assert (document["differs"], document["beyond"], document["fetched"]) == (True, True, len(NEW))
+    assert (document["differs"], document["beyond"], document["new"]) == (True, True, len(NEW))
     assert document["bytes"] == {"before": len(OLD), "after": len(NEW)}
     assert document["files"] == [{"path": "m.gguf", "what": "changed", "bytes": document["bytes"]}]
     assert document["runtimes"] == []

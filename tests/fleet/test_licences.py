@@ -74,7 +74,10 @@ def refused(fleet: Fleet, previous: Lock | None = None) -> list[str]:
 
 def unlicensed(lock: Lock) -> Lock:
     """A lock of before there were licences."""
-    models = {name: model.model_copy(update={"licence": None}) for name, model in lock.models.items()}
+    models = {}
+    for name, model in lock.models.items():
+        adapters = {served: one.model_copy(update={"licence": None}) for served, one in model.adapters.items()}
+        models[name] = model.model_copy(update={"licence": None, "adapters": adapters})
     return lock.model_copy(update={"models": models})
 
 
@@ -145,6 +148,14 @@ def test_what_the_fleet_file_says_counts_where_there_is_no_card(tmp_path, hub, s
     assert hub.asked == []
 
 
+def test_another_word_counts_from_then_on(tmp_path, hub):
+    hub.cards.clear()
+    lock = resolve_lock(fleet_of(tmp_path, hub, said="mit"), None)
+    fleet = fleet_of(tmp_path, hub, said="apache-2.0")
+    assert len(mismatches(fleet, lock)) == 1
+    assert resolve_lock(fleet, lock).models["assistant"].licence == "apache-2.0"
+
+
 def test_a_word_that_was_taken_back_no_longer_counts(tmp_path, hub):
     lock = resolve_lock(fleet_of(tmp_path, hub, source="file:m.gguf", said="mit"), None)
     assert resolve_lock(fleet_of(tmp_path, hub, source="file:m.gguf"), lock).models["assistant"].licence is None
@@ -188,6 +199,7 @@ def test_adapters_have_licences_too(tmp_path, hub):
     assert "models.assistant.runtime.adapters.sql: hf:acme/lora has the licence cc-by-nc-4.0" in told
     lock = resolve_lock(with_adapter(tmp_path, hub), None)
     assert lock.models["assistant"].adapters["sql"].licence == "cc-by-nc-4.0"
+    assert lock_digest(lock) == lock_digest(unlicensed(lock))
     (problem,) = mismatches(with_adapter(tmp_path, hub, "apache-2.0"), lock)
     assert "models.assistant.adapters.sql.licence: is cc-by-nc-4.0" in str(problem)
 

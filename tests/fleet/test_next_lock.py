@@ -161,6 +161,13 @@ def test_a_model_takes_its_new_source_runtime_and_ports_with_it(tmp_path, hub):
     assert "site.lock ports.gpu1.assistant@2: is in the fleet file only" in refused(more, lock, "coder")[0]
 
 
+def test_a_runtime_that_the_model_alone_had_leaves_with_it(tmp_path, hub):
+    alone = {"gpu1": ["assistant@1"]}
+    lock = resolve_lock(fleet_of(tmp_path, hub, replicas=alone), None)
+    after = updated_model(fleet_of(tmp_path, hub, "b2", replicas=alone), lock, "assistant")
+    assert list(after.runtimes) == ["llama_cpp-b2"]
+
+
 def test_nothing_else_may_differ_and_nobody_is_asked_before(tmp_path, hub):
     lock = resolve_lock(fleet_of(tmp_path, hub), None)
     changed = of_two(tmp_path, hub, source="hf:acme/other")
@@ -248,13 +255,25 @@ def test_there_and_back_again_asks_nobody(tmp_path, hub):
 
 
 def test_a_rollback_may_lead_behind_a_change_of_the_fleet_file(tmp_path, hub):
-    lock = resolve_lock(fleet_of(tmp_path, hub), None)
+    lock = resolve_lock(of_two(tmp_path, hub, licence="mit"), None)
     hub.repositories["acme/other"] = NEW
-    fleet = of_two(tmp_path, hub, source="hf:acme/other")
+    fleet = of_two(tmp_path, hub, source="hf:acme/other", licence="apache-2.0")
     after = updated_model(fleet, lock, "assistant")
     back = rolled_back(fleet, after, "assistant")
     assert back.models["assistant"].source == "hf:acme/tiny"
     assert len(mismatches(fleet, back)) == 1
+
+
+def test_a_rollback_may_lead_back_to_another_hub_and_the_plain_lock_moves_it(tmp_path, hub):
+    lock = resolve_lock(fleet_of(tmp_path, hub), None)
+    hub.commits["main"] = V2
+    after = updated_model(fleet_of(tmp_path, hub), lock, "assistant")
+    mirror = make_fleet(tmp_path / "site.yml", site={"hub": "http://10.9.9.9"}, runtime=runtime("b1"), replicas=NAMES)
+    hub.asked.clear()
+    back = rolled_back(mirror, resolve_lock(mirror, after), "assistant")
+    assert len(mismatches(mirror, back)) == 1
+    assert mismatches(mirror, resolve_lock(mirror, back)) == ()
+    assert hub.asked == []
 
 
 def test_a_rollback_to_a_licence_that_is_not_allowed_is_refused(tmp_path, hub):

@@ -51,7 +51,7 @@ def test_files_are_told_that_come_go_and_change_and_what_must_be_fetched():
         ("added", "moved.safetensors", Pair(None, 500)),
         ("removed", "old.json", Pair(5, None)),
     ]
-    assert (found.bytes, found.fetched) == (Pair(515, 1211), 711)
+    assert (found.bytes, found.new) == (Pair(515, 1211), 711)
     assert found.digest == Pair(BEFORE.digest, AFTER.digest)
     assert found.licence == Pair(None, "mit")
     assert found.differs
@@ -59,12 +59,12 @@ def test_files_are_told_that_come_go_and_change_and_what_must_be_fetched():
 
 def test_the_same_files_are_no_difference_whatever_their_commit():
     found = of(BEFORE, BEFORE.model_copy(update={"revision": "c" * 40, "template": "d" * 64}))
-    assert (found.differs, found.files, found.fetched, found.revision.changed) == (False, (), 0, True)
+    assert (found.differs, found.files, found.new, found.revision.changed) == (False, (), 0, True)
 
 
 def test_without_an_entry_so_far_all_is_new():
     found = of(None, BEFORE)
-    assert (found.fetched, found.bytes, found.digest.before) == (515, Pair(None, 515), None)
+    assert (found.new, found.bytes, found.digest.before) == (515, Pair(None, 515), None)
     assert {change.what for change in found.files} == {"added"}
 
 
@@ -73,7 +73,7 @@ def test_adapters_files_count():
     adapter = AdapterLock(source="hf:acme/sql", digest=model_digest(files), files=files, rank=8)
     found = of(BEFORE, BEFORE.model_copy(update={"adapters": {"acme/sql": adapter}}))
     assert [(change.what, change.path) for change in found.files] == [("added", "acme/sql/adapter_model.safetensors")]
-    assert (found.fetched, found.differs, found.digest.changed) == (30, True, False)
+    assert (found.new, found.differs, found.digest.changed) == (30, True, False)
 
 
 def test_shapes_tell_weights_types_and_the_longest_context():
