@@ -98,7 +98,7 @@ def carry_on(work: Work) -> tuple[Replica, ...]:
         raise
     except RackwrightError as error:
         raise _failed(work, error) from None
-    promote(work.site, work.held, work.rollout, work.talk)
+    promote(work.site, work.held, work.talk)
     _close(work, "done")
     return done
 
