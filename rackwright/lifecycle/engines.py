@@ -11,13 +11,13 @@ from rackwright.errors import HostError, ProofError, RackwrightError
 from rackwright.fleet.fleet import Replica
 from rackwright.gateway import Gateways
 from rackwright.lifecycle.plan import Restart
+from rackwright.lifecycle.proof import prove
 from rackwright.lifecycle.rollout import Change, Phase, Rollout, Rules, SystemClock
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.talk import Talk
 from rackwright.lifecycle.traffic import GatewayTraffic
+from rackwright.lifecycle.units import unit_of
 from rackwright.remote import Remote
-from rackwright.roles.replica.proof import proof, proof_command
-from rackwright.roles.replica.settings import Settings as ReplicaUnit
 from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
 from rackwright.roles.replica.state import parse as parse_replicas
 from rackwright.state.holding import Held
@@ -51,10 +51,10 @@ def roll(
         clock=SystemClock(),
         stopping=stopping,
     )
-    rollout.run([_restart(site, restart) for restart in restarts], lambda change: done(change.replica))
+    rollout.run([_restart(site, restart, held.run) for restart in restarts], lambda change: done(change.replica))
 
 
-def _restart(site: Site, restart: Restart) -> Change:
+def _restart(site: Site, restart: Restart, run: str) -> Change:
     replica = restart.replica
     unit = unit_of(site, replica)
     connection = site.remote.connection(replica.host)
@@ -66,23 +66,9 @@ def _restart(site: Site, restart: Restart) -> Change:
     return Change(
         replica=replica,
         act=act,
-        prove=lambda: prove(site, replica),
+        prove=lambda: prove(site, replica, run=run),
         why=restart.why,
     )
-
-
-def unit_of(site: Site, replica: Replica) -> ReplicaUnit:
-    (unit,) = (unit for unit in site.models[replica.host].replicas if unit.name == replica.name)
-    return unit
-
-
-def prove(site: Site, replica: Replica) -> str | None:
-    """Ask the replica for a real token at its socket; return why it isn't proven, or None."""
-    name = site.fleet.file.models[replica.model].names[0]
-    answer = site.remote.connection(replica.host).run(proof_command(unit_of(site, replica), name), timeout=90)
-    if proof(answer.stdout):
-        return None
-    return " ".join((answer.stderr or answer.stdout or "no tokens came back").split())[:200]
 
 
 def settle(
