@@ -37,7 +37,7 @@ _SAID = {
 
 
 def whole_weights(site: Site, replica: Replica) -> str | None:
-    """Return None if every stored file of the replica's model and adapters is what the lock says, on each of its hosts.
+    """Return None if every stored file of the replica's model and adapters is as the lock says, on all of its hosts.
 
     Else which isn't, naming host and file. Every byte is read: minutes for large models, while the engine serves.
     Raise HostError if a host can't be asked.
