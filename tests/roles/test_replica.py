@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import json
 import os
-import shlex
 import subprocess
 from hashlib import sha256
 from ipaddress import ip_address
@@ -16,7 +14,6 @@ from rackwright.operations.facts.hardware import GpuFiles, HostHardware
 from rackwright.operations.facts.path import Found, PathState
 from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
 from rackwright.roles.replica.gpus import Device, Given, render_gpus, uuids_in
-from rackwright.roles.replica.proof import proof, proof_command
 from rackwright.roles.replica.role import gpus_of, replica
 from rackwright.roles.replica.state import COMMAND as STATES
 from rackwright.roles.replica.state import parse
@@ -213,30 +210,6 @@ def test_a_state_says_what_keeps_the_replica_from_serving() -> None:
 
 def test_a_host_without_replicas_has_no_states() -> None:
     assert parse("") == ()
-
-
-def test_a_served_name_stays_one_word_of_the_proof() -> None:
-    words = shlex.split(proof_command(REPLICA, "it's"))
-    assert json.loads(words[words.index("--data") + 1])["model"] == "it's"
-
-
-@pytest.mark.parametrize(
-    "output",
-    [
-        "",
-        "no",
-        "[]",
-        "{}",
-        '{"choices": []}',
-        '{"choices":[{"message":{"content":" "}}],"usage":{"completion_tokens":3}}',
-    ],
-)
-def test_what_is_no_answer_proves_nothing(output: str) -> None:
-    assert proof(output) is None
-
-
-def test_an_answer_with_tokens_is_a_proof() -> None:
-    assert proof('{"choices":[{"message":{"content":" Red. "}}],"usage":{"completion_tokens":3}}') == "Red."
 
 
 def launched(reach: Reach, **changes: Any) -> str:
