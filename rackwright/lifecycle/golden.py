@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import threading
+from functools import cache
+
 from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.site import Site
 from rackwright.roles.replica.answer import PROMPT_VERSION, Answer
 from rackwright.state.formats import utc_now
 from rackwright.state.golden import Golden, Kind, keep_golden, read_golden
+
+
+@cache
+def _one_at_a_time() -> threading.Lock:
+    """Many replicas may be proven at once, and sshd lets ten sessions over one connection to the control host.
+
+    Made when first used: by then gevent has made locks its own.
+    """
+    return threading.Lock()
 
 
 def kind_of(site: Site, replica: Replica) -> Kind:
@@ -33,8 +45,9 @@ def recorded_or_new(site: Site, replica: Replica, answer: Answer, *, run: str | 
     Without a run nothing is recorded; None: nothing is kept then.
     """
     kind, control = kind_of(site, replica), site.remote.connection(site.fleet.control[0])
-    if run is None:
-        return read_golden(control, kind)
-    who = site.operator.who
-    golden = Golden(kind=kind, answer=answer, replica=replica.address, run=run, when=utc_now(), who=who)
-    return keep_golden(control, golden)
+    with _one_at_a_time():
+        if run is None:
+            return read_golden(control, kind)
+        who = site.operator.who
+        golden = Golden(kind=kind, answer=answer, replica=replica.address, run=run, when=utc_now(), who=who)
+        return keep_golden(control, golden)

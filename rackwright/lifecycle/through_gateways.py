@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from shlex import quote
@@ -20,7 +20,8 @@ from rackwright.values import Secret
 
 TRIES = 8
 """At each gateway: the others may be the ones that answer."""
-_KEY_SECONDS = 600
+_KEY_SECONDS = TRIES * 2 * 120
+"""The longest that one gateway may take: two requests a try, two minutes each."""
 
 # $1: alternatives of request ids, $2: how many. A line is written when its request has ended, and is in the journal a
 # moment later: five seconds are waited for it. From the newest back: a busy gateway's log is long.
@@ -51,7 +52,7 @@ def through_gateways(site: Site, replica: Replica, *, say: Callable[[str], None]
         return None
     key, sha256 = new_key("proof")
     note_lent_key(site, "proof")
-    with site.gateways.temporary_key(sha256, id="proof", seconds=_KEY_SECONDS):
+    with site.gateways.temporary_key(sha256, id="proof", seconds=_KEY_SECONDS * len(site.fleet.gateways)):
         asked = _Asked(site, replica, key)
         reasons = (_through(asked, gateway, say) for gateway in site.fleet.gateways)
         return next((reason for reason in reasons if reason), None)
@@ -59,22 +60,28 @@ def through_gateways(site: Site, replica: Replica, *, say: Callable[[str], None]
 
 def _through(asked: _Asked, gateway: str, say: Callable[[str], None]) -> str | None:
     asker, left = _asker(asked.site, gateway), _cases(asked, gateway)
+    by: Mapping[str, str | None] = {}
     for _ in range(TRIES):
         responses = ask(asker, asked.site.trusted, tuple(case.request for case in left))
         by = _answered_by(asked.site, gateway, responses)
-        for case, response in zip(left, responses, strict=True):
-            passed, found = case.judge(response)
-            if not passed:
-                return f"{gateway}: {case.what}: {found}{_from(by.get(response.request))}"
-        left = tuple(
-            case
-            for case, response in zip(left, responses, strict=True)
-            if by.get(response.request) != asked.replica.address
-        )
+        answers = tuple(zip(left, responses, strict=True))
+        if reason := _wrong(answers, by):
+            return f"{gateway}: {reason}"
+        left = tuple(case for case, response in answers if by.get(response.request) != asked.replica.address)
         if not left:
             return None
-    what = " and ".join(case.what.partition(": ")[2] for case in left)
-    say(f"{gateway}: {what}: others answered, {TRIES} times")
+    who = "others answered" if by else "the access log doesn't tell who answered"
+    say(f"{gateway}: {' and '.join(case.what.partition(': ')[2] for case in left)}: {who}, {TRIES} times")
+    return None
+
+
+def _wrong(answers: Iterable[tuple[Case, Response]], by: Mapping[str, str | None]) -> str | None:
+    """Return the first answer that isn't one, and whose it is."""
+    for case, response in answers:
+        passed, found = case.judge(response)
+        if not passed:
+            replica = by.get(response.request)
+            return f"{case.what}: {found}{f' (from {replica})' if replica else ''}"
     return None
 
 
@@ -82,10 +89,6 @@ def _cases(asked: _Asked, gateway: str) -> tuple[Case, ...]:
     address = str(asked.site.fleet.service(gateway))
     name = asked.site.fleet.file.models[asked.replica.model].names[0]
     return tuple(make(asked.site, address, name, asked.key) for make in (completion, stream))
-
-
-def _from(address: str | None) -> str:
-    return f" (from {address})" if address else ""
 
 
 def _asker(site: Site, gateway: str) -> Asker:

@@ -150,19 +150,23 @@ def _all_serve(names: Iterable[str], states: Iterable[ReplicaState]) -> tuple[bo
 
 def _as_locked(site: Site) -> Iterator[Proof]:
     """Each replica runs what the lock says, and answers as it did; nothing is recorded."""
-    replicas = {replica.address: replica for replica in site.fleet.replicas}
-    for address, judged in site.remote.each(replicas, lambda address: _proven(site, replicas[address])).items():
-        replica = replicas[address]
-        yield Proof(replica.host, f"{replica.name} runs what the lock says and answers as recorded", *judged)
+
+    def prove_all(host: str) -> list[Proof]:
+        return [_proven(site, replica) for replica in site.fleet.replicas_on(host)]
+
+    hosts = [name for name in site.models if site.fleet.replicas_on(name)]
+    for proofs in site.remote.each(hosts, prove_all).values():
+        yield from proofs
 
 
-def _proven(site: Site, replica: Replica) -> tuple[bool, str]:
+def _proven(site: Site, replica: Replica) -> Proof:
     remarks: list[str] = []
     try:
         reason = prove(site, replica, say=remarks.append)
     except (HostError, ProofError) as error:
         reason = error.problems[0].what
-    return reason is None, reason or "; ".join(remarks) or "so it does"
+    what = f"{replica.name} runs what the lock says and answers as recorded"
+    return Proof(replica.host, what, passed=reason is None, found=reason or "; ".join(remarks) or "so it does")
 
 
 def _backups(site: Site) -> Iterator[Proof]:

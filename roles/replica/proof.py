@@ -13,10 +13,11 @@ from rackwright.roles.replica.settings import Settings
 # write to its runtime directory: no link there is followed.
 _LOOK = """unit=$1 started=$2
 shift 2
-systemctl show -p ActiveState -p MainPID -- "$unit"
+shown=$(systemctl show -p ActiveState -p MainPID -- "$unit")
+printf '%s\\n' "$shown"
 [ -L "$started" ] || echo "started=$(cut -d ' ' -f 1 -- "$started" 2>/dev/null)"
 for folder in "$@"; do printf 'marker=%s %s\\n' "$(head -n 1 -- "$folder/.verified" 2>/dev/null)" "$folder"; done
-pid=$(systemctl show -P MainPID -- "$unit")
+pid=$(printf '%s\\n' "$shown" | sed -n 's/^MainPID=//p')
 case $pid in '' | 0) exit 0 ;; esac
 echo "program=$(readlink -- "/proc/$pid/exe")"
 tr '\\0' '\\n' <"/proc/$pid/cmdline" | sed 's/^/word=/'

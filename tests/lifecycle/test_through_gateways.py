@@ -101,6 +101,14 @@ def test_where_others_always_answer_it_is_said(gateway: Gateway) -> None:
     assert gateway.said == [f"gate1: a stream: others answered, {TRIES} times"]
 
 
+def test_where_the_log_is_silent_that_is_said(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_FIND", "true\n")
+    assert gateway.prove() is None
+    assert gateway.said == [
+        f"gate1: a completion and a stream: the access log doesn't tell who answered, {TRIES} times"
+    ]
+
+
 def test_a_bad_answer_is_told_with_who_gave_it(gateway: Gateway) -> None:
     gateway.broken = "gpu1/assistant@1"
     assert gateway.prove() == "gate1: assistant: a completion: HTTP 503  no (from gpu1/assistant@1)"

@@ -76,7 +76,7 @@ def test_of_an_engine_without_tokens_the_words_count(told: Any) -> None:
 
 
 def test_of_two_tokens_with_one_text_the_likelier_counts_and_what_has_no_figure_does_not() -> None:
-    top = [{"token": "a", "logprob": -3}, {"token": "a", "logprob": -1}, {"token": "b", "logprob": None}]
+    top = [{"token": "a", "logprob": -1}, {"token": "a", "logprob": -3}, {"token": "b", "logprob": None}]
     told = {"choices": [{"text": "a", "logprobs": {"content": [{"token": "a", "top_logprobs": top}]}}]}
     found = parse_answer(json.dumps(told))
     assert found is not None

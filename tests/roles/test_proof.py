@@ -17,8 +17,6 @@ from tests.roles.serving import REPLICA
 from tests.stand_in_engine import stand_in_engine
 
 SYSTEMCTL = """#!/bin/sh
-[ "$3" = MainPID ] && { echo "$PID"; exit; }
-[ "$2" != -P ] || { echo "$PID"; exit; }
 echo "ActiveState=$ACTIVE"; echo "MainPID=$PID"
 """
 
