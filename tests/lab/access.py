@@ -8,7 +8,7 @@ from rackwright.lab.hosts import Lab
 from rackwright.roles.gateway.access_log import Access, parse_access
 from tests.lab.load.sample import Sample
 
-_LOG = "journalctl --sync; journalctl -q -t rackwright-access -o cat"
+_LOG = "journalctl --sync; journalctl -q -t rackwright-access -p info..info -o cat"
 
 
 def accesses(lab: Lab, gateways: Iterable[str], key: str) -> dict[str | None, Access]:

@@ -56,9 +56,9 @@ class Load:
         self._process.stdin.flush()
 
     def wait_running(self) -> None:
-        """A first request was answered."""
+        """A first long stream has ended: some are always in flight from then on."""
         assert self._process.stdout is not None
-        assert self._process.stdout.readline() == "running\n", "the load ended before its first answer"
+        assert self._process.stdout.readline() == "running\n", "the load ended before a long stream did"
 
     def stop(self) -> Counted:
         """It asks no more; return when all that is in flight has ended."""
@@ -78,7 +78,7 @@ class Load:
 
 @contextmanager
 def loaded(plan: Plan) -> Iterator[Load]:
-    """The load runs, its first request answered; gone at the block's end, however it ends."""
+    """The load runs, long streams in flight; gone at the block's end, however it ends."""
     load = Load(plan)
     try:
         load.wait_running()

@@ -1,8 +1,8 @@
 """A load on a fleet's gateways, in a process of its own that gevent never touches.
 
 The first line of standard input is a Plan as JSON, the key in it: arguments are seen by all. It prints `running` when
-the first request was answered, and at the end what it counted, as JSON. It ends when it has asked all, or when
-standard input ends: then it asks no more, and waits for what is in flight.
+a first long stream has ended, for then some are always in flight, and at the end what it counted, as JSON. It ends
+when it has asked all, or when standard input ends: then it asks no more, and waits for what is in flight.
 
     python -m tests.lab.load <plan.json
 """
@@ -52,7 +52,7 @@ async def loaded(plan: Plan, out: TextIO) -> list[Sample]:
 
     async def one(asking: Client, request: Request) -> None:
         sample = await ask(asking, request)
-        if not samples:
+        if request.kind is Kind.LONG and not any(one.kind is Kind.LONG for one in samples):
             print("running", flush=True)
         samples.append(sample)
         print(written(sample), file=out, flush=True)
