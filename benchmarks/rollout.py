@@ -65,12 +65,12 @@ def new_runtime(fleet: BenchFleet, number: int) -> None:
 
 
 def reload(fleet: BenchFleet) -> None:
-    """Both proxies anew, a few times."""
-    for _ in range(5):
+    """All proxies anew, again and again."""
+    for _ in range(20):
         for host in fleet.hosts.hosts:
             unit = "rackwright-gateway" if host == GATEWAY else "rackwright-host-proxy"
             fleet.lab.exec(host, f"systemctl reload {unit}")
-        time.sleep(5)
+        time.sleep(1)
 
 
 CHANGES = {

@@ -59,10 +59,8 @@ $root/$1
 "*) echo "$1: is used now, so it stays" >&2; return 1 ;; esac
   marked "$1" || { echo "$1: has lost its marker, so it stays" >&2; return 1; }
   # The marker goes last: what is interrupted is found again.
-  find "$1" -mindepth 1 ! -path "$1/MARKER" -delete
-  rm -f -- "$1/MARKER"
-  rmdir -- "$1"
-  rmdir --ignore-fail-on-non-empty -- "${1%/*}"
+  find "$1" -mindepth 1 ! -path "$1/MARKER" -delete && rm -f -- "$1/MARKER" && rmdir -- "$1" &&
+    rmdir --ignore-fail-on-non-empty -- "${1%/*}"
 }
 arriving() {
   name=${1%.verified}

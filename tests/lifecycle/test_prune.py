@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -149,16 +149,26 @@ def test_a_model_that_others_placed_by_our_rules_under_another_name_is_left(tmp_
     assert folder.exists()
 
 
+@contextmanager
+def running(*words: str, stdin: IO[str] | int = subprocess.PIPE) -> Iterator[None]:
+    """A process that has begun, as it has said."""
+    with subprocess.Popen(words, stdin=stdin, stdout=subprocess.PIPE) as engine:
+        try:
+            assert engine.stdout is not None
+            assert engine.stdout.readline()
+            yield
+        finally:
+            engine.kill()
+
+
 def test_what_an_engine_runs_with_stays(tmp_path, audited):
     folder = placed(tmp_path, "assistant", OLD)
-    words = ["sh", "-c", "read -r _", "engine", "--model", str(folder / "model.gguf")]
-    with subprocess.Popen(words, stdin=subprocess.PIPE) as engine:
+    with running("sh", "-c", "echo; read -r _", "engine", "--model", str(folder / "model.gguf")):
         assert pruned(site_of(tmp_path)) == Pruned()
         # Nor does it go where it was begun between the look and the act.
         answer = LocalShell().run(command(REMOVE, tmp_path, f"assistant/{OLD[:16]}"))
         assert (answer.exit_status, answer.stdout) == (1, "")
         assert answer.stderr.strip() == f"assistant/{OLD[:16]}: is used now, so it stays"
-        engine.kill()
     assert folder.exists()
     assert len(pruned(site_of(tmp_path)).removed["gpu1"]) == 1
 
@@ -166,13 +176,8 @@ def test_what_an_engine_runs_with_stays(tmp_path, audited):
 def test_what_an_engine_has_mapped_stays(tmp_path, audited):
     folder = placed(tmp_path, "assistant", OLD)
     script = "import mmap, signal; held = mmap.mmap(0, 0, prot=mmap.PROT_READ); print(1, flush=True); signal.pause()"
-    with (folder / "model.gguf").open() as weights:
-        words = [sys.executable, "-c", script]
-        with subprocess.Popen(words, stdin=weights, stdout=subprocess.PIPE) as engine:
-            assert engine.stdout is not None
-            engine.stdout.readline()
-            assert pruned(site_of(tmp_path)) == Pruned()
-            engine.kill()
+    with (folder / "model.gguf").open() as weights, running(sys.executable, "-c", script, stdin=weights):
+        assert pruned(site_of(tmp_path)) == Pruned()
     assert folder.exists()
 
 
@@ -259,6 +264,13 @@ def test_an_interrupted_removal_is_found_again(tmp_path, audited):
     (folder / "model.gguf").unlink()
     assert len(pruned(site_of(tmp_path)).removed["gpu1"]) == 1
     assert not folder.exists()
+
+
+def test_a_removal_that_fails_says_so_and_leaves_the_marker(tmp_path):
+    folder = placed(tmp_path, "assistant", OLD)
+    answer = LocalShell().run(command(f"find() {{ return 1; }}\n{REMOVE}", tmp_path, f"assistant/{OLD[:16]}"))
+    assert (answer.exit_status, answer.stdout) == (1, "")
+    assert (folder / ".verified").exists()
 
 
 def source(digest: str, file: str) -> SimpleNamespace:
