@@ -5,12 +5,13 @@ Small counts; benchmarks/rollout.py has the large ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from rackwright.lab.hosts import Lab
+from rackwright.roles.gateway.access_log import Access
 from tests.lab.access import accesses, lost_by
 from tests.lab.engines import pid
 from tests.lab.labs import fresh_lab
@@ -57,23 +58,38 @@ def plan(site: Operator, lab: Lab, key: str, tmp_path: Path) -> Plan:
     )
 
 
-# Each change that goes through the rollout has its test here: what it does, under the same load.
-def test_a_restart_of_every_engine_loses_no_request(site: Operator, lab: Lab, plan: Plan) -> None:
-    before = [pid(lab, host) for host in SERVING]
+def unharmed(lab: Lab, plan: Plan, change: Callable[[], object]) -> dict[str | None, Access]:
+    """Make the change under load; fail if a request was lost, by its client or by the gateways' log, else return the
+    log of the load's requests."""
     known = accesses(lab, GATEWAYS, "load")
     with loaded(plan) as load:
-        site("restart", "assistant", "--yes")
+        change()
         counted = load.stop()
-    log = accesses(lab, GATEWAYS, "load")
-    new = {request: access for request, access in log.items() if request not in known}
-    assert not set(before) & {pid(lab, host) for host in SERVING}
-    assert lost_by(new, load.samples) == []
+    log = {request: access for request, access in accesses(lab, GATEWAYS, "load").items() if request not in known}
+    assert lost_by(log, load.samples) == []
     assert counted.whole == counted.asked >= LEAST
     assert counted.long >= LEAST / 9
-    assert {access.replica for access in new.values()} == {f"{host}/assistant@1" for host in SERVING}
+    return log
 
 
-def test_the_load_sees_what_a_restart_by_hand_loses(site: Operator, lab: Lab, plan: Plan) -> None:
+# Each change under traffic has its test here: what it does, and what is so afterwards.
+def test_a_restart_of_every_engine_loses_no_request(site: Operator, lab: Lab, plan: Plan) -> None:
+    before = [pid(lab, host) for host in SERVING]
+    log = unharmed(lab, plan, lambda: site("restart", "assistant", "--yes"))
+    assert not set(before) & {pid(lab, host) for host in SERVING}
+    assert {access.replica for access in log.values()} == {f"{host}/assistant@1" for host in SERVING}
+
+
+def test_reloads_of_all_proxies_lose_no_request(lab: Lab, plan: Plan) -> None:
+    def reload() -> None:
+        for _ in range(20):
+            lab.exec("gate1", "systemctl reload rackwright-gateway")
+            lab.exec("gpu1", "systemctl reload rackwright-host-proxy")
+
+    unharmed(lab, plan, reload)
+
+
+def test_the_load_sees_what_a_restart_by_hand_loses(lab: Lab, plan: Plan) -> None:
     with loaded(plan) as load:
         lab.exec("gpu1", "systemctl restart rackwright-assistant@1")
         counted = load.stop()
