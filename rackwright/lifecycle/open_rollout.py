@@ -104,6 +104,7 @@ def carry_on(work: Work) -> tuple[Replica, ...]:
         raise _failed(work, error) from None
     promote(work.site, work.held, work.talk)
     _close(work, "done")
+    work.talk.say(f"{work.rollout.what}: done")
     return done
 
 
@@ -133,6 +134,7 @@ def take_back(work: Work, reason: str) -> None:
     _roll(work, [_backward(work, one, reason) for one in due], [])
     _refuse_unknown(standing)
     _close(work, f"aborted: {reason}")
+    work.talk.say(f"{work.rollout.what}: aborted")
     work.site.fleet.beside(NEXT).unlink(missing_ok=True)
 
 
@@ -200,4 +202,3 @@ def _failed(work: Work, error: RackwrightError) -> RackwrightError:
 
 def _close(work: Work, how: str) -> None:
     work.held.write(Event.CLOSED, work.rollout.id, detail=how)
-    work.talk.say(f"{work.rollout.what}: {how}")

@@ -204,7 +204,7 @@ class Rollout:
         before.act()
         self._until_proven(change, before.prove)
         if self._returned(change, held=held):
-            self._enter(Phase.DONE, change, f"put back: {reason}")
+            self._enter(Phase.DONE, change, "what ran before serves again")
 
     def _enter(self, phase: Phase, change: Change, detail: str) -> None:
         self.journal.append(phase, change.replica.address, detail)
