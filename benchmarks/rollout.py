@@ -158,12 +158,13 @@ def last_end(replica: str, at: float, log: Iterable[Access]) -> float:
 
 
 def line(began: float, sample: Sample) -> str:
-    """A sample as raw/ keeps it: when, how long, its first token, kind, connection, tokens, engine, failure."""
+    """A sample as raw/ keeps it: when, how long, its first token, kind, connection, tokens, what served it (the last
+    four letters of its name), failure."""
     connection = "kept" if sample.kept_alive else "new"
     first = "-" if sample.first is None else f"{sample.first:.3f}"
     kind = sample.kind.replace(" ", "-")
     start = f"{sample.began - began:.3f} {sample.seconds:.3f} {first} {kind} {connection}"
-    return f"{start} {sample.tokens} {sample.fingerprint} {sample.failure or 'whole'}"
+    return f"{start} {sample.tokens} {(sample.fingerprint or '-')[-4:]} {sample.failure or 'whole'}"
 
 
 def raw(rounds: list[Round]) -> list[dict[str, object]]:
