@@ -188,7 +188,7 @@ def plan_of(fleet: BenchFleet, folder: Path, options: argparse.Namespace) -> Pla
         authority=str(fleet.path.with_suffix(".ca.crt")),
         key=key,
         samples=str(folder / "samples.jsonl"),
-        rate=options.rate,
+        rate=options.rate or (0.5 if options.real else 60),
     )
     if options.real:
         # A third are long streams, and a CPU that computes for all of them.
@@ -216,7 +216,7 @@ def main() -> int:
     parser.add_argument("changes", nargs="*", metavar="change", help=", ".join(CHANGES))
     parser.add_argument("--replicas", type=int, default=2)
     parser.add_argument("--least", type=int, default=5000, help="requests that each change must have been under")
-    parser.add_argument("--rate", type=float, default=60, help="requests a second")
+    parser.add_argument("--rate", type=float, help="requests a second; 60, or 0.5 of the real engine")
     parser.add_argument("--real", action="store_true", help="the real engine, at a rate that this machine can take")
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
