@@ -32,8 +32,9 @@ def runtime() -> None:
 def update(context: Context, kind: str | None, allow_outage: bool, yes: bool) -> None:
     """Bring engines to the runtimes that the fleet file asks for, of one KIND or of all, under traffic.
 
-    Change `version` or `build` in the fleet file first. The new runtime is installed beside the old one; then each
-    replica in turn is drained, restarted, proven and returned. What fails is put back, and the lock stays as it was.
+    Change `version` in the fleet file first; another build needs another version. The new runtime is installed
+    beside the old one; then each replica in turn is drained, restarted, proven and returned. What fails is put
+    back, and the lock stays as it was.
     """
     models = context.fleet.file.models
     chosen = tuple(name for name, model in models.items() if kind in (None, model.runtime.kind))
