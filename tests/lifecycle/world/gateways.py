@@ -54,7 +54,7 @@ class SimulatedGateways:
             self._note(gate, f"end of gap {model}")
 
     def _note(self, gate: Gate, what: str) -> None:
-        self.world.changes.append(f"{self.process.who}: {gate.name}: {what}")
+        self.world.changed(self.process, f"{gate.name}: {what}")
 
     def _each(self) -> Iterator[Gate]:
         """Yield those that can be reached; then raise HostError if there were others."""

@@ -67,8 +67,8 @@ class SimulatedConnection:
             case ["sh", "-c", _, "put back", unit, _, new]:
                 return self._put_back(host, _name(unit), new)
             case ["systemctl", "restart", "--", unit]:
-                self._note(f"restart {unit}")
                 self.world.restart(host, _name(unit))
+                self._note(f"restart {unit}")
                 return self._said()
             case ["curl", *_, "http://engine/v1/chat/completions"]:
                 (socket,) = (word for word in words if word.endswith("/engine.sock"))
@@ -80,20 +80,20 @@ class SimulatedConnection:
 
     def _take(self, host: Host, name: str, stdin: str | bytes | None) -> Completed:
         assert isinstance(stdin, str)
-        self._note(f"take {name}")
         if host.full:
             return self._failed("No space left on device")
         host.engines[name].take(stdin)
+        self._note(f"take {name}")
         return self._said()
 
     def _put_back(self, host: Host, name: str, new: str) -> Completed:
+        if not host.engines[name].put_back(new):
+            return self._failed("nothing is kept of what ran before")
         self._note(f"put back {name}")
-        if host.engines[name].put_back(new):
-            return self._said()
-        return self._failed("nothing is kept of what ran before")
+        return self._said()
 
     def _note(self, what: str) -> None:
-        self.world.changes.append(f"{self.process.who}: {self.name}: {what}")
+        self.world.changed(self.process, f"{self.name}: {what}")
 
     def _said(self, text: str = "") -> Completed:
         return Completed(0, text.encode(), b"", self.name)

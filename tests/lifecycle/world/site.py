@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.fleet.lock import Lock, ModelLock, model_digest
-from rackwright.fleet.lock_file import read_lock, write_lock
+from rackwright.fleet.lock_file import NEXT, read_lock, write_lock
 from rackwright.lifecycle import engines, open_rollout, promote, restart, resume, update
 from rackwright.lifecycle.remember import Compared
 from rackwright.lifecycle.survey import Survey
@@ -198,6 +198,7 @@ class Desk:
         """From NAME.lock to these versions."""
         before = self.lock
         after = make_lock(self.world.fleet, {**versions(before), **asked})
+        write_lock(self.world.fleet.beside(NEXT), after)
         site = self._site(after, allow_outage=allow_outage)
         with self._at_work(site):
             update.update(site, update.Asked("update", before, tuple(asked)), Quiet(), lambda _: allow_outage)

@@ -33,8 +33,11 @@ class Control:
     fault: Callable[[int, bool], None] = lambda number, written: None
     """Called before and after each write, with its number from 1; raises to fail it."""
 
-    def tick(self, now: float, unrenewed: bool) -> None:
-        if self.owner and not unrenewed and self.expires > now - SECONDS:
+    holder: Process | None = None
+
+    def tick(self, now: float) -> None:
+        """Who works renews the lease; a dead or a sleeping one doesn't."""
+        if self.owner and self.holder and self.holder.renews:
             self.expires = now + SECONDS
 
     def lease(self, now: float) -> Lease | None:
@@ -55,7 +58,9 @@ class MemoryStore:
         previous = control.lease(now)
         if previous and previous.live:
             raise leased(previous)
-        control.token, control.owner, control.since, control.expires = control.token + 1, owner, now, now + SECONDS
+        control.token += 1
+        control.owner, control.since, control.expires = owner, now, now + SECONDS
+        control.holder = self.process
         lease = control.lease(now)
         assert lease
         return replace(lease, previous=previous)

@@ -23,9 +23,13 @@ class Process:
 
     who: str
     dead: bool = False
-    stale: bool = False
-    """Its lease is not renewed: the machine sleeps."""
+    asleep: bool = False
+    """Its machine sleeps: nothing renews its lease."""
     allow_outage: bool = False
+
+    @property
+    def renews(self) -> bool:
+        return not (self.dead or self.asleep)
 
     def breathe(self) -> None:
         """Before it touches anything: a dead one doesn't."""
@@ -81,6 +85,8 @@ class World:
     """What happens at the next ticks, one at each."""
     changes: list[str] = field(default_factory=list)
     """What operators did to hosts and gateways."""
+    fault: Callable[[int], None] = lambda number: None
+    """Called after each of them, with its number from 1; raises to fail it."""
 
     def clock(self) -> Clock:
         return Clock(self, self.process)
@@ -98,7 +104,7 @@ class World:
         for host in self.hosts.values():
             for engine in host.engines.values() if host.up else ():
                 engine.tick(self.now)
-        self.control.tick(self.now, self.process.dead or self.process.stale)
+        self.control.tick(self.now)
         self.look()
         self.check()
 
@@ -113,6 +119,10 @@ class World:
         engines = self.engines(replica)
         whole = all(self.hosts[host].reachable for host in replica.hosts)
         return whole and all(one.answers(self.now) for one in engines) and len({one.started for one in engines}) == 1
+
+    def changed(self, process: Process, what: str) -> None:
+        self.changes.append(f"{process.who}: {what}")
+        self.fault(len(self.changes))
 
     def in_flight(self, address: str) -> int:
         return int(self.requests.get(address, 0.0) > self.now)
