@@ -45,7 +45,7 @@ def test_what_is_not_proven_is_put_back_proven_and_returned():
         run.run([change(one, engine.take, engine.prove, put_back=engine.back), change(two)])
     assert engine.version == "old"
     assert gateways.healthy("assistant") == {one.address, two.address}
-    phases = ("gate", "drain", "act", "prove", "put back", "return", "done")
+    phases = ("gate", "drain", "act", "prove", "put back", "act", "return", "done")
     assert journal.lines == [f"{one.address} {phase}" for phase in phases]
 
 
@@ -77,7 +77,8 @@ def test_what_can_not_be_put_back_stays_drained_and_both_reasons_are_told():
     assert problem.what == "not proven after 20 s: HTTP 500"
     assert problem.should == "it could not be put back and stays drained: not proven after 20 s: HTTP 503"
     assert gateways.drained == {one.address}
-    assert journal.lines[-1] == f"{one.address} put back"
+    assert journal.lines[-1] == f"{one.address} done"
+    assert journal.details[-1] == "could not be put back: not proven after 20 s: HTTP 503"
 
 
 def test_one_that_the_gateways_never_take_is_put_back():
@@ -208,7 +209,7 @@ def test_a_drain_that_does_not_end_gives_the_replica_back():
     with pytest.raises(Paused, match="2 requests still in flight after 10 s; paused, nothing was killed"):
         run.run([change(one)])
     assert gateways.drained == set()
-    assert journal.lines == [f"{one.address} {phase}" for phase in ("gate", "drain", "done")]
+    assert journal.lines == [f"{one.address} {phase}" for phase in ("gate", "drain", "return", "done")]
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -80,6 +80,7 @@ def test_a_failed_proof_stops_the_run_and_leaves_the_replica_drained():
         run.run([change(one, prove=lambda: "HTTP 500"), change(two)])
     assert gateways.drained == {one.address}
     assert not any(line.startswith(two.address) for line in journal.lines)
+    assert journal.details[-1] == "failed: not proven after 20 s: HTTP 500"
 
 
 def test_what_was_drained_by_hand_stays_drained():
@@ -148,7 +149,7 @@ def test_ctrl_c_during_a_drain_gives_the_replica_back_untouched():
         run.run([change(one, act=lambda: acted.append(1)), change(two)])
     assert acted == []
     assert gateways.drained == set()
-    assert journal.lines == [f"{one.address} {phase}" for phase in ("gate", "drain", "done")]
+    assert journal.lines == [f"{one.address} {phase}" for phase in ("gate", "drain", "return", "done")]
 
 
 def test_ctrl_c_leaves_what_was_drained_by_hand_drained():

@@ -6,6 +6,7 @@ import json
 import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeVar
 
 from rackwright.remote.completed import Completed
@@ -14,6 +15,7 @@ from tests.lifecycle.world.engines import Engine, Host, digest
 from tests.lifecycle.world.world import Process, World
 
 Result = TypeVar("Result")
+split = cache(shlex.split)
 _ANSWER = json.dumps({"choices": [{"message": {"content": "red"}}], "usage": {"completion_tokens": 3}})
 
 
@@ -57,7 +59,7 @@ class SimulatedConnection:
             return self._said("".join(_told(engine, self.world.now) for engine in host.engines.values()))
         if "audit.log" in command:
             return self._said()
-        return self._act(host, shlex.split(command), stdin)
+        return self._act(host, split(command), stdin)
 
     def _act(self, host: Host, words: list[str], stdin: str | bytes | None) -> Completed:
         match words:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -166,6 +167,7 @@ def models_of(fleet: Fleet, lock: Lock) -> dict[str, Any]:
     return models | {name: SimpleNamespace(gateway=True, replicas=()) for name in fleet.gateways}
 
 
+@cache
 def _unit(replica: Replica, version: str) -> ReplicaUnit:
     return ReplicaUnit(
         name=replica.name,
