@@ -12,6 +12,7 @@ from typing import Any
 
 from benchmarks.measure import Ran, environment, whole
 from rackwright.lab import artefacts, fleet_file
+from rackwright.lab.artefacts import Artefacts
 from rackwright.lab.hosts import Lab, LabFleet, LabSpec
 
 LAB = "bench"
@@ -37,6 +38,8 @@ backup:
 class BenchFleet:
     lab: Lab
     hosts: LabFleet
+    served: Artefacts | None = None
+    """In place of the lab's real model and runtime."""
 
     @property
     def folder(self) -> Path:
@@ -60,7 +63,7 @@ class BenchFleet:
 
     def write(self, reached: Mapping[str, str] | None = None) -> None:
         """The fleet file and its lock stand; `reached` are other addresses for the controller to use, by host."""
-        lab = fleet_file.fleet_text(self.hosts, artefacts.ensure(lambda _: None))
+        lab = fleet_file.fleet_text(self.hosts, self.served or artefacts.ensure(lambda _: None))
         text = lab.replace(fleet_file.BASELINE, fleet_file.WHOLE_BASELINE)
         assert text != lab
         keys = {line.split()[0]: line.partition(" ")[2] for line in self.hosts.known_hosts.read_text().splitlines()}
@@ -82,6 +85,13 @@ class BenchFleet:
     def __call__(self, *words: str, cache: Path | None = None, expect: int = 0) -> Ran:
         return whole(self.argv(*words), self.environment(cache), expect=expect)
 
+    def edit(self, old: str, new: str) -> None:
+        """The fleet file says something else, and the lock answers it."""
+        text = self.path.read_text()
+        assert old in text, old
+        self.path.write_text(text.replace(old, new))
+        self("lock")
+
     def satisfy(self) -> None:
         """An apply finds nothing to change any more."""
         self("apply", "--yes", "--close-ports")
@@ -92,20 +102,25 @@ class BenchFleet:
 
 
 @contextmanager
-def bench_fleet(hosts: tuple[str, ...], *, keep: bool, fresh: bool = False) -> Iterator[BenchFleet]:
-    """The lab has these hosts, reused or new, and a fleet file; afterwards it is gone unless kept."""
+def bench_fleet(
+    hosts: tuple[str, ...], *, keep: bool, fresh: bool = False, served: Artefacts | None = None
+) -> Iterator[BenchFleet]:
+    """The lab has these hosts, reused or new, and a fleet file; afterwards it is gone unless kept.
+
+    `served`: a model and a runtime in place of the lab's real ones.
+    """
     lab = Lab(LAB)
     if fresh:
         lab.down()
     try:
-        yield grown(lab, hosts)
+        yield grown(lab, hosts, served)
     finally:
         if not keep:
             lab.down()
 
 
-def grown(lab: Lab, hosts: tuple[str, ...]) -> BenchFleet:
+def grown(lab: Lab, hosts: tuple[str, ...], served: Artefacts | None = None) -> BenchFleet:
     """The lab has these hosts too."""
-    fleet = BenchFleet(lab, lab.up(LabSpec(hosts=hosts), say=print))
+    fleet = BenchFleet(lab, lab.up(LabSpec(hosts=hosts), say=print), served)
     fleet.write()
     return fleet

@@ -1,6 +1,7 @@
 """The gateways while they run: who is up, drained and busy, and keys, over HAProxy's sockets, one command a gateway.
 
-A reload leaves old workers behind that finish their answers: they count here, and are told everything too.
+A reload leaves old workers behind that finish their answers: they count here, and are told of keys and gaps too. Of
+servers HAProxy tells them nothing any more.
 """
 
 from __future__ import annotations
@@ -217,7 +218,10 @@ class Gateways:
         self._run(script, f"opening the gap of {model}")
 
     def close_gap(self, model: str) -> None:
-        """Afterwards no worker expects a gap of the model, and requests that it still holds go on as usual."""
+        """Afterwards no worker expects a gap of the model, and requests that it still holds go on as usual.
+
+        To be called after ready(): what an old worker holds only hears by this that a replica is back.
+        """
         self._run(_WRITE_GAP.format(model=quote(model)) + _CLOSE_GAP, f"closing the gap of {model}")
 
     def gaps(self) -> dict[str, datetime]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from rackwright.values import Address, Frozen, HostPath, Port, ServedName, Shape
 
@@ -19,6 +20,16 @@ class Versioned(Frozen):
 
     kind: str
     version: str
+
+    answers_alike: ClassVar[frozenset[str]] = frozenset()
+    """Settings that change no answer: how fast and how many come, and what is kept in memory for them."""
+
+    @property
+    def answering(self) -> tuple[str, ...]:
+        """What may change an answer beyond kind, version and build: settings that were given, as NAME=JSON."""
+        told = self.model_dump(mode="json", exclude_defaults=True)
+        left = self.answers_alike | {"kind", "version", "build"}
+        return tuple(f"{name}={json.dumps(told[name], sort_keys=True)}" for name in sorted(told) if name not in left)
 
     @property
     def key(self) -> str:

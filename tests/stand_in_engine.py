@@ -148,7 +148,19 @@ class _Handler(BaseHTTPRequestHandler):
 _COMPLETION = json.dumps(
     {
         "object": "chat.completion",
-        "choices": [{"index": 0, "message": {"role": "assistant", "content": "Red."}, "finish_reason": "stop"}],
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": "Red."},
+                "finish_reason": "stop",
+                "logprobs": {
+                    "content": [
+                        {"token": "Red", "logprob": -0.1, "top_logprobs": [{"token": "Red", "logprob": -0.1}]},
+                        {"token": ".", "logprob": -0.2, "top_logprobs": [{"token": ".", "logprob": -0.2}]},
+                    ]
+                },
+            }
+        ],
         "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10},
     }
 ).encode()

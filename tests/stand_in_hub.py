@@ -39,6 +39,11 @@ class StandInHub:
         """When set, nothing is answered without it."""
         self.address, self.tls = address, tls
         self.commits = {"main": COMMIT, "v1": "1" * 40}
+        """Branch or tag → commit."""
+        self.at: dict[tuple[str, str], Mapping[str, bytes]] = {}
+        """OWNER/NAME and commit → files, where they are others than the repository's."""
+        self.cards: dict[str, object] = {}
+        """OWNER/NAME → the head of its model card; one without has no card."""
         self.plain: dict[str, bytes] = {}
         self.asked: list[str] = []
         """METHOD PATH of every request."""
@@ -81,11 +86,15 @@ class StandInHub:
 
     def describe(self, repository: str, revision: str) -> dict[str, object] | None:
         """What GET /api/models/OWNER/NAME/revision/REVISION?blobs=true answers."""
-        files = self.repositories.get(repository)
-        if files is None or revision not in self.commits:
+        commit = revision if revision in self.commits.values() else self.commits.get(revision)
+        if repository not in self.repositories or commit is None:
             return None
-        siblings = [_sibling(path, content) for path, content in files.items()]
-        return {"id": repository, "modelId": repository, "sha": self.commits[revision], "siblings": siblings}
+        siblings = [_sibling(path, content) for path, content in self.files(repository, commit).items()]
+        described = {"id": repository, "modelId": repository, "sha": commit, "siblings": siblings}
+        return described | ({"cardData": self.cards[repository]} if repository in self.cards else {})
+
+    def files(self, repository: str, commit: str) -> Mapping[str, bytes]:
+        return self.at.get((repository, commit)) or self.repositories.get(repository, {})
 
 
 def _sibling(path: str, content: bytes) -> dict[str, object]:
@@ -125,7 +134,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(302, b"", {"Location": hub.redirect})
         else:
             repository, _, rest = path.strip("/").partition("/resolve/")
-            self._content(hub.repositories.get(repository, {}).get(rest.partition("/")[2]))
+            commit, _, path = rest.partition("/")
+            self._content(hub.files(repository, commit).get(path))
 
     def _content(self, content: bytes | None) -> None:
         if content is None:

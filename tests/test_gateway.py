@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
@@ -59,6 +60,37 @@ def test_over_several_gateways_up_means_at_all_and_drained_at_one() -> None:
     assert (both.drained, both.in_flight, both.takes_requests) == (True, 5, False)
     missing = merged({"gate1": {up.address: up}, "gate2": {}})[up.address]
     assert not missing.takes_requests
+
+
+@dataclass
+class Telling:
+    """Gateways that answer each command with this."""
+
+    answers: dict[str, Completed]
+
+    def run_on(self, hosts: tuple[str, ...], command: str, *, stdin: str) -> dict[str, Completed]:
+        return self.answers
+
+
+def gateways_that_say(**answers: Completed) -> Gateways:
+    return Gateways(cast(Remote, Telling(answers)), list(answers))
+
+
+def test_a_gap_ends_when_the_last_gateway_says_so() -> None:
+    gateways = gateways_that_say(
+        gate1=Completed(0, stdout_bytes=b"assistant 1795684381\n"),
+        gate2=Completed(0, stdout_bytes=b"assistant 1795684380\ncoder 60\n"),
+    )
+    assert gateways.gaps() == {
+        "assistant": datetime.fromtimestamp(1795684381, UTC),
+        "coder": datetime(1970, 1, 1, 0, 1, tzinfo=UTC),
+    }
+
+
+def test_a_gateway_that_does_not_take_a_gap_is_named() -> None:
+    gateways = gateways_that_say(gate1=Completed(0), gate2=Completed(1, stderr_bytes=b"HAProxy knows no gaps"))
+    with pytest.raises(HostError, match=r"^gate2: opening the gap of assistant failed: HAProxy knows no gaps"):
+        gateways.open_gap("assistant", 60)
 
 
 @dataclass

@@ -3,6 +3,8 @@ from __future__ import annotations
 import pytest
 
 from rackwright.launch import Launch, Reach, Widths, even_widths
+from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
+from rackwright.roles.vllm.settings import Settings as Vllm
 
 EVEN = [
     # (asked for, GPUs on each of how many hosts, what follows)
@@ -54,3 +56,15 @@ def test_work_that_does_not_come_out_even_is_refused(asked: dict[str, int], gpus
 def test_an_engine_has_no_network_unless_its_runtime_says_so() -> None:
     launch = Launch(("run",))
     assert (launch.reach, launch.compiles, launch.member) == (Reach.NOTHING, False, None)
+
+
+@pytest.mark.parametrize("runtime", [LlamaCpp, Vllm])
+def test_settings_that_change_no_answer_are_settings(runtime: type[LlamaCpp] | type[Vllm]) -> None:
+    assert runtime.answers_alike <= set(runtime.model_fields)
+
+
+def test_what_may_change_an_answer_is_told_and_what_is_not_given_is_not() -> None:
+    plain = Vllm(kind="vllm", version="0.32.0", parallel=8, memory=0.5, tensor=2, build="file:wheels")
+    assert plain.answering == ()
+    other = plain.model_copy(update={"kv_cache": "fp8", "environment": {"VLLM_USE_V1": "1"}})
+    assert other.answering == ('environment={"VLLM_USE_V1": "1"}', 'kv_cache="fp8"')

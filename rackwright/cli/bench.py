@@ -79,10 +79,10 @@ def bench(
 
 def _measured(context: Context, wanted: Wanted) -> Benched:
     from rackwright.cli.bench_text import sent_briefly
+    from rackwright.lifecycle.asker import choose_asker
     from rackwright.lifecycle.bench import Listener
     from rackwright.lifecycle.bench import bench as measure
     from rackwright.lifecycle.site import open_site
-    from rackwright.lifecycle.verify import choose_asker
 
     with open_site(context.fleet) as site:
         told = Listener(step=lambda step: context.note(sent_briefly(step)), say=context.note)

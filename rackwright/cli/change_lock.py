@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rackwright.cli.talk import Talk
     from rackwright.fleet.lock import Lock
     from rackwright.fleet.web import Progress
+    from rackwright.lifecycle.differences import Difference
     from rackwright.lifecycle.update import Gap, Look
 
 Next = Callable[["Lock", "Progress"], "Lock"]
@@ -28,7 +29,8 @@ def change_lock(
     """
     hosts_needed()
     from rackwright.cli.talk import Talk
-    from rackwright.fleet.lock_file import NEXT, read_lock, write_lock
+    from rackwright.fleet.lock_file import NEXT, mismatches, read_lock, write_lock
+    from rackwright.lifecycle.differences import difference
     from rackwright.lifecycle.site import open_site
     from rackwright.lifecycle.update import Asked, update
 
@@ -37,16 +39,20 @@ def change_lock(
     with Talk(quiet=context.json, yes=yes) as talk:
         after = find(before, talk.transfer)
         write_lock(fleet.beside(NEXT), after)
+        found = tuple(difference(fleet, before.models[name], after.models[name], name) for name in models)
 
         def ask(look: Look) -> bool:
             if not context.json:
-                click.echo(_text(before, after, models, look))
+                click.echo(_text(found, before, after, look))
             agreed = _agree_to_gaps(look.gaps, talk, agreed=allow_outage, ask=not yes)
             talk.confirm("Update these replicas, one at a time?")
             return agreed
 
         with open_site(fleet, progress=talk.on_step, lock=after) as site:
             done = update(site, Asked(what, before, models), talk, ask)
+    for problem in mismatches(fleet, after):
+        context.note(f"{problem.where}: {problem.what}: write that there too, or the next apply refuses")
+    fleet.beside(NEXT).unlink(missing_ok=True)
     names = [replica.address for replica in done]
     document = {"what": what, "changed": names, "models": {name: after.models[name].digest for name in models}}
     context.answer(document, f"{what}: {', '.join(names)}" if names else f"{what}: every replica runs that already")
@@ -69,12 +75,11 @@ def _agree_to_gaps(gaps: tuple[Gap, ...], talk: Talk, *, agreed: bool, ask: bool
     )
 
 
-def _text(before: Lock, after: Lock, models: tuple[str, ...], look: Look) -> str:
-    lines = [
-        f"{name}: {before.models[name].digest[:16]} → {after.models[name].digest[:16]}"
-        for name in models
-        if before.models[name].digest != after.models[name].digest
-    ]
-    lines += [f"{key}: new" for key in after.runtimes if key not in before.runtimes]
+def _text(found: tuple[Difference, ...], before: Lock, after: Lock, look: Look) -> str:
+    from rackwright.cli.model_text import difference_text
+
+    lines = [line for one in found if one.differs for line in difference_text(one)]
+    lines += [f"runtime {key}, new" for key in after.runtimes if after.runtimes[key] != before.runtimes.get(key)]
+    lines += look.plan.doubts or ("it fits where it is placed",)
     lines.append(f"replicas: {', '.join(replica.address for replica in look.replicas)}")
     return "\n".join(lines)

@@ -91,7 +91,7 @@ def _digests(lock: Lock) -> dict[str, str]:
 
 
 def _bytes(lock: Lock) -> int:
-    return sum(file.size for file in _files(lock))
+    return sum(model.bytes for model in lock.models.values())
 
 
 def _files(lock: Lock) -> list[File]:

@@ -1,13 +1,91 @@
-"""temporary"""
+"""`rackwright model`: what models are, and what an update would make of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import click
+
+from rackwright.cli.context import Context, Json
+from rackwright.cli.model_diff import diff
+from rackwright.cli.model_prune import prune
+from rackwright.cli.model_show import show
 from rackwright.cli.model_update import rollback, update
-from rackwright.cli.options import Group
+from rackwright.cli.options import Group, common_options, pass_context
+from rackwright.cli.table import table
+
+if TYPE_CHECKING:
+    from rackwright.fleet.fleet import Fleet
+    from rackwright.fleet.lock import Lock, ModelLock
+
+HEADER = ("MODEL", "SOURCE", "REVISION", "DIGEST", "SIZE", "LICENCE", "RUNTIME", "REPLICAS", "PREVIOUS")
 
 
 @click.group(cls=Group)
 def model() -> None:
-    """Show, update, roll back and prune models."""
+    """Show, update, roll back and prune models.
+
+    What the lock has of each, what an update would change, and what its replicas run.
+    """
 
 
-model.add_command(update)
-model.add_command(rollback)
+@model.command(name="list")
+@common_options
+@pass_context
+def list_(context: Context) -> None:
+    """List the models by fleet file and lock; asks no host."""
+    from rackwright.fleet.lock_file import read_lock
+
+    fleet = context.fleet
+    path = fleet.beside("lock")
+    lock = read_lock(path) if path.exists() else None
+    locked = {name: lock.models.get(name) if lock else None for name in fleet.file.models}
+    rows = [HEADER, *(_row(fleet, name, entry) for name, entry in locked.items())]
+    lines = [*table(rows), *_left(fleet, lock)]
+    documents = [_document(fleet, name, entry) for name, entry in locked.items()]
+    context.answer({"models": documents}, "\n".join(lines))
+
+
+def _row(fleet: Fleet, name: str, entry: ModelLock | None) -> tuple[str, ...]:
+    from rackwright.report.words import size
+
+    asked = fleet.file.models[name]
+    runtime, replicas = f"{asked.runtime.kind} {asked.runtime.version}", str(len(fleet.replicas_of(name)))
+    if entry is None:
+        return name, asked.source, "-", "not locked", "-", asked.licence or "-", runtime, replicas, "-"
+    previous = entry.previous.digest[:16] if entry.previous else "-"
+    about = ((entry.revision or "-")[:7], entry.digest[:16], size(entry.bytes), entry.licence or "-")
+    return name, entry.source, *about, runtime, replicas, previous
+
+
+def _left(fleet: Fleet, lock: Lock | None) -> list[str]:
+    """What the lock has beyond the fleet file, or where it answers another question."""
+    models = lock.models if lock else {}
+    gone = [f"{name}: in the lock only; next: rackwright lock" for name in models if name not in fleet.file.models]
+    asked = {name: one.source for name, one in fleet.file.models.items() if name in models}
+    other = [
+        f"{name}: the fleet file asks for {source}; next: rackwright lock"
+        for name, source in asked.items()
+        if models[name].source != source
+    ]
+    return gone + other
+
+
+def _document(fleet: Fleet, name: str, entry: ModelLock | None) -> dict[str, Json]:
+    asked = fleet.file.models[name]
+    return {
+        "model": name,
+        "source": entry.source if entry else asked.source,
+        "revision": entry.revision if entry else None,
+        "digest": entry.digest if entry else None,
+        "bytes": entry.bytes if entry else None,
+        "licence": entry.licence if entry else asked.licence,
+        "runtime": asked.runtime.kind,
+        "version": asked.runtime.version,
+        "replicas": len(fleet.replicas_of(name)),
+        "previous": entry.previous.digest if entry and entry.previous else None,
+    }
+
+
+for _command in (show, diff, update, rollback, prune):
+    model.add_command(_command)

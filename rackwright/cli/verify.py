@@ -24,8 +24,9 @@ def verify(context: Context, full: bool) -> int:
     in the fleet file is tried under the load that they name: minutes, in which clients wait with it.
     """
     hosts_needed()
+    from rackwright.lifecycle.asker import choose_asker
     from rackwright.lifecycle.site import open_site
-    from rackwright.lifecycle.verify import Proof, choose_asker
+    from rackwright.lifecycle.verify import Proof
     from rackwright.lifecycle.verify import verify as prove
 
     def tell(proof: Proof) -> None:

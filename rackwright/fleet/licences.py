@@ -48,20 +48,19 @@ def refused_licences(fleet: Fleet, models: Mapping[str, ModelLock]) -> Iterator[
     """Yield a problem for each model and adapter whose licence isn't known, or none that the fleet file allows."""
     for name, model in models.items():
         place = f"models.{name}"
-        yield from _refused(fleet, model, fleet.file.models[name].licence, f"{place}.source", place)
+        yield from _refused(fleet, model, f"{place}.source", place)
         for served, adapter in model.adapters.items():
-            said = fleet.file.models[name].licence
-            yield from _refused(fleet, adapter, said, f"{place}.runtime.adapters.{served}", place)
+            yield from _refused(fleet, adapter, f"{place}.runtime.adapters.{served}", place)
 
 
-def _refused(fleet: Fleet, locked: SourceLock, said: str | None, place: str, model: str) -> Iterator[Problem]:
+def _refused(fleet: Fleet, locked: SourceLock, place: str, model: str) -> Iterator[Problem]:
     if is_allowed(locked.licence, fleet.file.licences):
         return
     if locked.licence is None:
         what, should = f"the licence of {locked.source} isn't known: {_why(fleet, locked)}", f"write {model}.licence"
     else:
-        origin = f"{model}.licence" if locked.licence == said else _card_of(fleet)
-        what = f"{locked.source} has the licence {locked.licence}, by {origin}"
+        # What the fleet file itself says of a model is among those that it allows: see rules.py.
+        what = f"{locked.source} has the licence {locked.licence}, by {_card_of(fleet)}"
         should = f"licences has {', '.join(fleet.file.licences)}; add it there"
     yield Problem(f"{fleet.path} {place}", what, f"{should}, or choose another source", "rackwright lock")
 

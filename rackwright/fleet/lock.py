@@ -71,6 +71,11 @@ class ModelLock(SourceLock):
         return tuple({one.digest: one for one in (self, *self.adapters.values())}.values())
 
     @property
+    def bytes(self) -> int:
+        """Of all that a host stores of it."""
+        return sum(file.size for one in self.whole for file in one.files)
+
+    @property
     def weights(self) -> str:
         """Path of what an engine is pointed at: the (first) GGUF file, or "." for a folder of safetensors."""
         return next((file.path for file in self.files if file.path.endswith(".gguf")), ".")

@@ -28,13 +28,9 @@ def read_lock(path: Path) -> Lock:
     if not path.exists():
         raise FleetError([Problem(str(path), "no lock yet", next=RUN)])
     lock = read_stored(path, "lock", Lock, restore="git checkout -- the lock, or delete it; then rackwright lock")
-    wrong = [place for place, source in _sources(lock) if source.digest != model_digest(source.files)]
-    wrong += [f"drivers.{name}" for name, driver in lock.drivers.items() if name != driver.name]
-    wrong += [f"models.{name}.previous" for name, model in lock.models.items() if _is_chain(model)]
-    if wrong:
+    if wrong := tuple(_edited(lock)):
         raise FleetError(
-            Problem(f"{path} {place}", "digest doesn't fit its files: it was edited or merged", next=RUN)
-            for place in wrong
+            Problem(f"{path} {place}", f"{what}: it was edited or merged", next=RUN) for place, what in wrong
         )
     return lock
 
@@ -72,6 +68,19 @@ def hub_moved(hub: str, locked: SourceLock) -> bool:
     if not isinstance(parse_source(locked.source), HubSource):
         return False
     return any(not file.url.startswith(f"{hub.rstrip('/')}/") for file in locked.files)
+
+
+def _edited(lock: Lock) -> Iterator[tuple[str, str]]:
+    """Yield each place whose parts don't go together, and why."""
+    for place, source in _sources(lock):
+        if source.digest != model_digest(source.files):
+            yield place, "digest doesn't fit its files"
+    for name, model in lock.models.items():
+        if model.previous and model.previous.previous:
+            yield f"models.{name}.previous", "has a previous entry of its own"
+    for name, driver in lock.drivers.items():
+        if name != driver.name:
+            yield f"drivers.{name}", "digest doesn't fit its files"
 
 
 def _sources(lock: Lock) -> Iterator[tuple[str, SourceLock]]:
@@ -127,10 +136,6 @@ def _said(place: Place, model: Model, locked: ModelLock) -> Iterator[tuple[Place
     said = model.licence if locked.source == model.source else None
     if said and locked.licence and locked.licence != said:
         yield (*place, "licence"), f"is {locked.licence}, the fleet file says {said}"
-
-
-def _is_chain(model: ModelLock) -> bool:
-    return model.previous is not None and model.previous.previous is not None
 
 
 def _runtimes(fleet: Fleet, lock: Lock) -> Iterator[tuple[Place, str]]:

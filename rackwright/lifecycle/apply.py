@@ -10,7 +10,7 @@ from rackwright.errors import HostError, RackwrightError
 from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.backup import make_first
 from rackwright.lifecycle.drains import copy_drains
-from rackwright.lifecycle.engines import renewed, roll
+from rackwright.lifecycle.engines import Engines, roll
 from rackwright.lifecycle.gpus import PutOff, still_put_off
 from rackwright.lifecycle.leased import leased
 from rackwright.lifecycle.plan import Plan, Restart, plan
@@ -255,7 +255,8 @@ def _restart(work: _Work, run: Run, restarts: tuple[Restart, ...], restarted: li
         hosts = (replica.host, *work.site.fleet.gateways)
         note_leased_act(work.site, work.held, hosts, f"restart {replica.address}")
 
-    changes = [renewed(work.site, restart.replica, restart.why) for restart in restarts]
+    engines = Engines(work.site, work.held, work.talk)
+    changes = [engines.renewed(restart.replica, restart.why) for restart in restarts]
     outage = work.options.allow_outage
     roll(work.site, work.held, changes, work.talk, done, stopping=work.stopping, allow_outage=outage)
 

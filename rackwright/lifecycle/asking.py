@@ -45,6 +45,8 @@ class Response:
     problem: str
     exit_code: int = 0
     """Of curl."""
+    request: str = ""
+    """The gateway's id of it, under which its access log has the request; "": none was told."""
 
     @property
     def unheard(self) -> bool:
@@ -111,7 +113,7 @@ def ask(asker: Asker, authority: str, requests: tuple[Request, ...]) -> tuple[Re
     for request in requests:
         script += _curl(request, mark)
     output = asker.shell("\n".join(script) + "\n", sum(request.seconds for request in requests) + 30)
-    found = re.findall(rf"(.*?)\n{mark} (\d+) ([\d.]+) (\d+) (.*?)\n", output, re.DOTALL)
+    found = re.findall(rf"(.*?)\n{mark} (\d+) ([\d.]+) (\d+) id=(\S*) (.*?)\n", output, re.DOTALL)
     if len(found) != len(requests):
         raise RackwrightError(
             f"{len(found)} of {len(requests)} requests came to an end",
@@ -119,7 +121,8 @@ def ask(asker: Asker, authority: str, requests: tuple[Request, ...]) -> tuple[Re
             should="curl should be installed there",
         )
     return tuple(
-        Response(int(status), body, float(time), problem, int(code)) for body, status, time, code, problem in found
+        Response(int(status), body, float(time), problem, int(code), request)
+        for body, status, time, code, request, problem in found
     )
 
 
@@ -143,6 +146,7 @@ def _trusting(authority: str, mark: str) -> list[str]:
 
 
 def _curl(request: Request, mark: str) -> list[str]:
+    told = "%{http_code} %{time_total} %{exitcode} id=%header{x-request-id} %{errormsg}"
     options = [
         f'url = "{request.scheme}://{request.domain}:{request.port}{request.path}"',
         f'resolve = "{request.domain}:{request.port}:{bracketed(request.address)}"',
@@ -150,7 +154,7 @@ def _curl(request: Request, mark: str) -> list[str]:
         "connect-timeout = 5",
         "silent",
         'noproxy = "*"',
-        f'write-out = "\\n{mark} %{{http_code}} %{{time_total}} %{{exitcode}} %{{errormsg}}\\n"',
+        f'write-out = "\\n{mark} {told}\\n"',
     ]
     if request.key:
         options.append(f'header = "Authorization: Bearer {request.key.reveal()}"')

@@ -55,8 +55,8 @@ class Difference:
     """Of the model and its adapters, in the order of their paths; those that stay left out."""
     bytes: Pair[int]
     """Of all files, adapters with them."""
-    fetched: int
-    """Bytes of the files whose content wasn't there before: what each host must get."""
+    new: int
+    """Bytes of the files whose content wasn't there before."""
     licence: Pair[str]
     template: Pair[str]
     """sha256 of the chat template, of nothing where there is none; None: an older lock doesn't say."""
@@ -92,7 +92,7 @@ def difference(fleet: Fleet, before: ModelLock | None, after: ModelLock, name: s
         digest=Pair(before.digest if before else None, after.digest),
         files=tuple(_changes(old, new)),
         bytes=Pair(_size(old) if before else None, _size(new)),
-        fetched=_fetched(old, new),
+        new=_new(old, new),
         licence=Pair(before.licence if before else None, after.licence),
         template=Pair(before.template if before else None, after.template),
         weights=_of_shapes(before, after, lambda shape: shape.weights.total),
@@ -126,7 +126,7 @@ def _size(files: Mapping[str, File]) -> int:
     return sum(file.size for file in files.values())
 
 
-def _fetched(old: Mapping[str, File], new: Mapping[str, File]) -> int:
+def _new(old: Mapping[str, File], new: Mapping[str, File]) -> int:
     there = {file.sha256 for file in old.values()}
     return sum({file.sha256: file.size for file in new.values() if file.sha256 not in there}.values())
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from rackwright.engine import Stopping
 from rackwright.errors import ProofError
 from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.changes import Act, Change, Phase, PutBack, Rules, SystemClock, nothing
+from rackwright.lifecycle.proof import answers, prove
 from rackwright.lifecycle.rollout import Rollout
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.talk import Talk
+from rackwright.lifecycle.through_gateways import through_gateways
 from rackwright.lifecycle.traffic import GatewayTraffic
-from rackwright.roles.replica.proof import proof, proof_command
-from rackwright.roles.replica.settings import Settings as ReplicaUnit
+from rackwright.lifecycle.units import hosts_of, unit_of
+from rackwright.lifecycle.weights import whole_weights
 from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
 from rackwright.roles.replica.state import parse as parse_replicas
 from rackwright.roles.replica.switch import put_back_command, restart_command, take_command
@@ -56,115 +59,87 @@ def roll(
     made.run(changes, lambda change: done(change.replica))
 
 
-def restarted(site: Site, replica: Replica, why: str) -> Change:
-    """The engine anew, as it is."""
-    return Change(replica, why, act=_restarting(site, replica), prove=lambda: proving(site, replica))
+@dataclass(frozen=True)
+class Engines:
+    """What can happen to engines of a site, under one lease."""
+
+    site: Site
+    held: Held
+    talk: Talk
+
+    def restarted(self, replica: Replica, why: str) -> Change:
+        """The engine anew, as it is."""
+        return self._proven(replica, why, self._start(replica))
+
+    def renewed(self, replica: Replica, why: str) -> Change:
+        """The engine as fleet file and lock say; what ran before is kept, and put back where it isn't proven."""
+
+        def act() -> None:
+            self.site.remote.each(hosts_of(self.site, replica), lambda host: _take(self.site, replica, host))
+            self._start(replica)()
+
+        change = self._proven(replica, why, act)
+        return replace(change, check=lambda: self._check_weights(replica), put_back=self._back(replica))
+
+    def returned(self, replica: Replica, why: str) -> Change:
+        """The engine is what it should be already: it only has to be proven and to take requests again."""
+        return replace(self._proven(replica, why, nothing), put_back=self._back(replica))
+
+    def reverted(self, replica: Replica, why: str) -> Change:
+        """The engine as it was before its last change."""
+        back = self._back(replica)
+        return Change(replica, why, act=back.act, prove=back.prove)
+
+    def answering(self, replica: Replica, why: str) -> Change:
+        """The engine as it runs, whatever that is: it only has to answer and to take requests again."""
+        return Change(replica, why, act=nothing, prove=self._back(replica).prove)
+
+    def _proven(self, replica: Replica, why: str, act: Act) -> Change:
+        site, say = self.site, self._said(replica)
+        return Change(
+            replica,
+            why,
+            act=act,
+            prove=lambda: _unless_crashed(site, replica, prove(site, replica, run=self.held.run, say=say)),
+            serves=lambda: through_gateways(site, replica, say=say),
+        )
+
+    def _back(self, replica: Replica) -> PutBack:
+        def act() -> None:
+            self.site.remote.each(hosts_of(self.site, replica), lambda host: _put_back(self.site, replica, host))
+            self._start(replica)()
+
+        return PutBack(act, lambda: _unless_crashed(self.site, replica, answers(self.site, replica)))
+
+    def _start(self, replica: Replica) -> Act:
+        """Of several members the others follow the first."""
+
+        def act() -> None:
+            unit, connection = unit_of(self.site, replica), self.site.remote.connection(replica.host)
+            seconds = unit.stop_seconds + START_SECONDS
+            connection.run(restart_command(unit), timeout=seconds).check("starting the engine")
+
+        return act
+
+    def _check_weights(self, replica: Replica) -> None:
+        if wrong := whole_weights(self.site, replica):
+            raise ProofError(wrong, where=replica.address)
+
+    def _said(self, replica: Replica) -> Callable[[str], None]:
+        return lambda text: self.talk.say(f"{replica.address}: {text}")
 
 
-def renewed(site: Site, replica: Replica, why: str) -> Change:
-    """The engine as fleet file and lock say; what ran before is kept, and put back where it isn't proven."""
+def _unless_crashed(site: Site, replica: Replica, reason: str | None) -> str | None:
+    """Return the reason, or what its host says of an engine that doesn't answer.
 
-    def act() -> None:
-        site.remote.each(_hosts(site, replica), lambda host: _take(site, replica, host))
-        restart()
-
-    restart = _restarting(site, replica)
-    return Change(
-        replica,
-        why,
-        act=act,
-        prove=lambda: proving(site, replica),
-        put_back=PutBack(_putting_back(site, replica), lambda: answering(site, replica)),
-    )
-
-
-def returned(site: Site, replica: Replica, why: str) -> Change:
-    """The engine is what it should be already: it only has to be proven and to take requests again."""
-    before = PutBack(_putting_back(site, replica), lambda: answering(site, replica))
-    return Change(replica, why, act=nothing, prove=lambda: proving(site, replica), put_back=before)
-
-
-def reverted(site: Site, replica: Replica, why: str) -> Change:
-    """The engine as it was before its last change."""
-    return Change(replica, why, act=_putting_back(site, replica), prove=lambda: answering(site, replica))
-
-
-def resumed(site: Site, replica: Replica, why: str) -> Change:
-    """The engine as it runs, whatever that is: it only has to answer and to take requests again."""
-    return Change(replica, why, act=nothing, prove=lambda: answering(site, replica))
-
-
-def unit_of(site: Site, replica: Replica, host: str | None = None) -> ReplicaUnit:
-    """Return the replica's unit on one of its hosts, on the first where none is named."""
-    (unit,) = (unit for unit in site.models[host or replica.host].replicas if unit.name == replica.name)
-    return unit
-
-
-def proving(site: Site, replica: Replica) -> str | None:
-    """Return why the replica isn't what fleet file and lock say, with an answer to prove it, or None.
-
-    Raise ProofError where waiting won't help.
+    Raise ProofError where it will not come up by waiting.
     """
-    reason = prove(site, replica)
-    return _refuse_crashed(site, replica, reason) if reason else None
-
-
-def answering(site: Site, replica: Replica) -> str | None:
-    """Return why the replica doesn't answer, or None. Raise ProofError where waiting won't help."""
-    reason = prove(site, replica)
-    return _refuse_crashed(site, replica, reason) if reason else None
-
-
-def prove(site: Site, replica: Replica) -> str | None:
-    """Ask the replica for a real token at its socket; return why it isn't proven, or None."""
-    name = site.fleet.file.models[replica.model].names[0]
-    answer = site.remote.connection(replica.host).run(proof_command(unit_of(site, replica), name), timeout=90)
-    if proof(answer.stdout):
+    if reason is None:
         return None
-    return " ".join((answer.stderr or answer.stdout or "no tokens came back").split())[:200]
-
-
-def _hosts(site: Site, replica: Replica) -> tuple[str, ...]:
-    return tuple(host for host in replica.hosts if host in site.models)
-
-
-def _take(site: Site, replica: Replica, host: str) -> None:
-    unit = unit_of(site, replica, host)
-    command = take_command(unit)
-    site.remote.connection(host).run(command, stdin=render(unit)).check("writing the engine's unit")
-
-
-def _putting_back(site: Site, replica: Replica) -> Act:
-    def put_back(host: str) -> None:
-        command = put_back_command(unit_of(site, replica, host))
-        site.remote.connection(host).run(command).check("putting the engine's unit back")
-
-    def act() -> None:
-        site.remote.each(_hosts(site, replica), put_back)
-        restart()
-
-    restart = _restarting(site, replica)
-    return act
-
-
-def _restarting(site: Site, replica: Replica) -> Act:
-    """Of several members the others follow the first."""
-
-    def act() -> None:
-        unit, connection = unit_of(site, replica), site.remote.connection(replica.host)
-        connection.run(restart_command(unit), timeout=unit.stop_seconds + START_SECONDS).check("starting the engine")
-
-    return act
-
-
-def _refuse_crashed(site: Site, replica: Replica, reason: str) -> str:
-    """Return the reason, or what its host says of an engine that doesn't answer."""
-    told = site.remote.connection(replica.host).run(REPLICAS_COMMAND).stdout
-    for state in parse_replicas(told):
+    for state in parse_replicas(site.remote.connection(replica.host).run(REPLICAS_COMMAND).stdout):
         if state.replica == replica.name and state.restarts >= CRASHES:
             raise ProofError(
-                f"its engine ended {state.restarts} times before it answered ({state.crash or 'without an error'}): "
-                + _last_words(site, replica),
+                f"its engine ended {state.restarts} times before it answered: {_last_words(site, replica)}",
                 where=replica.address,
             )
         if state.replica == replica.name and state.why:
@@ -178,6 +153,17 @@ def _last_words(site: Site, replica: Replica) -> str:
     # systemd's own lines say that it ended, the engine's say why.
     said = [line.strip() for line in lines if line.strip() and "rackwright-" not in line]
     return "; ".join(said[-3:])[:400] or "it said nothing"
+
+
+def _take(site: Site, replica: Replica, host: str) -> None:
+    unit = unit_of(site, replica, host)
+    command = take_command(unit)
+    site.remote.connection(host).run(command, stdin=render(unit)).check("writing the engine's unit")
+
+
+def _put_back(site: Site, replica: Replica, host: str) -> None:
+    command = put_back_command(unit_of(site, replica, host))
+    site.remote.connection(host).run(command).check("putting the engine's unit back")
 
 
 class _Journal:

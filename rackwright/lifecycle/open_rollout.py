@@ -13,7 +13,7 @@ from rackwright.errors import LeasedError, RackwrightError
 from rackwright.fleet.fleet import Replica
 from rackwright.fleet.lock_file import NEXT
 from rackwright.lifecycle.changes import Change
-from rackwright.lifecycle.engines import renewed, resumed, returned, reverted, roll
+from rackwright.lifecycle.engines import Engines, roll
 from rackwright.lifecycle.promote import promote
 from rackwright.lifecycle.remember import note_leased_act
 from rackwright.lifecycle.rollout import Paused
@@ -38,6 +38,10 @@ class Work:
     stopping: Stopping
     gap: int = 60
     """Seconds that a model's only replica is expected to be away."""
+
+    @property
+    def engines(self) -> Engines:
+        return Engines(self.site, self.held, self.talk)
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ def carry_on(work: Work) -> tuple[Replica, ...]:
         raise
     except RackwrightError as error:
         raise _failed(work, error) from None
-    promote(work.site, work.held, work.rollout, work.talk)
+    promote(work.site, work.held, work.talk)
     _close(work, "done")
     return done
 
@@ -114,8 +118,8 @@ def _forward(work: Work) -> tuple[Replica, ...]:
 
 
 def _onward(work: Work, one: Standing) -> Change:
-    make = returned if one.whole else renewed
-    return make(work.site, one.replica, work.rollout.what)
+    make = work.engines.returned if one.whole else work.engines.renewed
+    return make(one.replica, work.rollout.what)
 
 
 def take_back(work: Work, reason: str) -> None:
@@ -133,8 +137,8 @@ def take_back(work: Work, reason: str) -> None:
 
 
 def _backward(work: Work, one: Standing, reason: str) -> Change:
-    make = reverted if one.changed else resumed
-    return make(work.site, one.replica, f"back: {reason}")
+    make = work.engines.reverted if one.changed else work.engines.answering
+    return make(one.replica, f"back: {reason}")
 
 
 def _first_the_drained(standing: Iterator[Standing]) -> list[Standing]:

@@ -9,11 +9,10 @@ from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.survey import survey
 from rackwright.lifecycle.talk import Talk
 from rackwright.state.holding import Held
-from rackwright.state.rollouts import Rollout
 
 
-def promote(site: Site, held: Held, rollout: Rollout, talk: Talk) -> None:
-    """Afterwards gateways tell of the new digests, NAME.lock is the new lock, and hosts and control hosts know it.
+def promote(site: Site, held: Held, talk: Talk) -> None:
+    """Afterwards gateways tell of the site's digests, NAME.lock is its lock, and hosts and control hosts know it.
 
     Done again it changes nothing more. Raise HostsFailed where a gateway can't be told: then the old lock stays.
     """
@@ -27,7 +26,7 @@ def promote(site: Site, held: Held, rollout: Rollout, talk: Talk) -> None:
             should="every engine runs it already",
             next="rackwright rollout resume",
         )
-    write_lock(site.fleet.beside("lock"), rollout.after)
+    write_lock(site.fleet.beside("lock"), site.lock)
     site.fleet.beside(NEXT).unlink(missing_ok=True)
     talk.say(f"{site.fleet.beside('lock')} is the new lock: commit it")
     remember(site, held, run, survey(site), known=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rackwright.engine import stoppable
 from rackwright.errors import UsageError
 from rackwright.fleet.fleet import Replica
-from rackwright.lifecycle.engines import restarted, roll
+from rackwright.lifecycle.engines import Engines, roll
 from rackwright.lifecycle.leased import leased
 from rackwright.lifecycle.remember import audited
 from rackwright.lifecycle.site import Site
@@ -23,10 +23,10 @@ def restart(site: Site, replicas: tuple[Replica, ...], talk: Talk, *, allow_outa
     names = ", ".join(replica.address for replica in replicas)
     # The gateways too: each engine is drained and returned there.
     hosts = (*(replica.host for replica in replicas), *site.fleet.gateways)
-    changes = [restarted(site, replica, "asked for") for replica in replicas]
     with (
         leased(site, f"restart {names}", talk) as held,
         stoppable(talk.heard) as stopping,
         audited(site, held, hosts, f"restart {names}"),
     ):
+        changes = [Engines(site, held, talk).restarted(replica, "asked for") for replica in replicas]
         roll(site, held, changes, talk, stopping=stopping, allow_outage=allow_outage)

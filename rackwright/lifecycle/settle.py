@@ -9,7 +9,7 @@ from rackwright.engine import Stopping
 from rackwright.errors import HostError, ProofError, RackwrightError
 from rackwright.fleet.fleet import Replica
 from rackwright.gateway import Gateways
-from rackwright.lifecycle.engines import prove
+from rackwright.lifecycle.proof import prove
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.talk import Talk
 from rackwright.remote import Remote

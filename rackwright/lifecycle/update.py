@@ -13,6 +13,7 @@ from rackwright.fleet.lock import Lock
 from rackwright.lifecycle.leased import leased
 from rackwright.lifecycle.open_rollout import Work, carry_on
 from rackwright.lifecycle.plan import Plan, plan
+from rackwright.lifecycle.promote import promote
 from rackwright.lifecycle.remember import compared, refuse_stale_checkout
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.talk import Talk
@@ -77,6 +78,9 @@ def update(site: Site, asked: Asked, talk: Talk, confirm: Callable[[Look], bool]
         _stage(talk, LOOK)
         look = _look(site, asked, talk)
         if not look.replicas:
+            # A commit may change files that nobody serves.
+            if asked.before != site.lock:
+                promote(site, held, talk)
             return ()
         outage = confirm(look)
         with stoppable(talk.heard) as stopping:

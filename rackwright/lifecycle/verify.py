@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import socket
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import ip_address
 
-from rackwright.errors import HostError, RackwrightError
+from rackwright.errors import HostError, ProofError
+from rackwright.fleet.fleet import Replica
 from rackwright.fleet.keys import new_key
-from rackwright.lifecycle.asking import Asker, FromController, FromHost, Request, Response, ask, certificate_end
+from rackwright.lifecycle.asking import Asker, Request, Response, ask, certificate_end
 from rackwright.lifecycle.ending import CERTIFICATE_DAYS, days
+from rackwright.lifecycle.proof import prove
+from rackwright.lifecycle.questions import Case, completion, stream, unexpected
 from rackwright.lifecycle.remember import note_lent_key
 from rackwright.lifecycle.scan import Scan, scan
 from rackwright.lifecycle.site import Site
@@ -27,7 +27,6 @@ from rackwright.state.formats import utc_now
 from rackwright.values import Secret
 
 KEY_SECONDS = 600
-QUESTION = "Name three colors."
 _SERVING = "its replicas are ready or busy"
 
 
@@ -39,13 +38,6 @@ class Proof:
     what: str
     passed: bool
     found: str
-
-
-@dataclass(frozen=True)
-class _Case:
-    what: str
-    request: Request
-    judge: Callable[[Response], tuple[bool, str]]
 
 
 def verify(site: Site, asker: Asker, tell: Callable[[Proof], None]) -> tuple[Proof, ...]:
@@ -60,7 +52,16 @@ def verify(site: Site, asker: Asker, tell: Callable[[Proof], None]) -> tuple[Pro
     note_lent_key(site, "verify")
     with site.gateways.temporary_key(sha256, id="verify", seconds=KEY_SECONDS):
         proofs = [*_told(_gateways(site, asker, key), tell)]
-    proofs += _told((*map(_scanned, scanning.result()), *_serving(site), *_as_described(site), *_backups(site)), tell)
+    proofs += _told(
+        (
+            *map(_scanned, scanning.result()),
+            *_serving(site),
+            *_as_locked(site),
+            *_as_described(site),
+            *_backups(site),
+        ),
+        tell,
+    )
     return tuple(proofs)
 
 
@@ -70,49 +71,15 @@ def _told(proofs: Iterable[Proof], tell: Callable[[Proof], None]) -> Iterator[Pr
         yield proof
 
 
-def choose_asker(site: Site) -> Asker:
-    """Return the controller if clients may stand there, else a host of the fleet that is no gateway."""
-    gateway = site.fleet.gateways[0]
-    if site.fleet.is_local(gateway):
-        return FromController("this machine itself, which its packet filter lets through")
-    own = _own_address(str(site.fleet.service(gateway)))
-    if own and any(ip_address(own) in network for network in site.fleet.file.firewall.clients_from):
-        return FromController()
-    others = _no_gateways(site)
-    if not others:
-        raise RackwrightError(
-            f"the controller ({own or 'no route'}) is not in clients_from, and every host is a gateway",
-            where="verify",
-            should="a client's place to ask from",
-            next="add the controller's network to firewall.clients_from, then rackwright apply",
-        )
-    return FromHost(site, others[0], "the controller is not in clients_from")
-
-
-def _no_gateways(site: Site) -> list[str]:
-    return [name for name in site.fleet.hosts if name not in site.fleet.gateways and name in site.models]
-
-
-def _own_address(towards: str) -> str | None:
-    """Which address the controller would use: connecting a datagram socket asks the routes and sends nothing."""
-    family = socket.AF_INET6 if ":" in towards else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect((towards, 443))
-        except OSError:
-            return None
-        return str(probe.getsockname()[0])
-
-
 def _gateways(site: Site, asker: Asker, key: Secret) -> Iterator[Proof]:
     for gateway in site.fleet.gateways:
         yield from _proofs(site, asker, gateway, tuple(_cases(site, str(site.fleet.service(gateway)), key)))
         yield _lasting(site, asker, gateway)
     if vip := site.fleet.file.gateway.vip:
-        yield from _proofs(site, asker, "vip", (_completion(site, str(vip), next(iter(_names(site))), key),))
+        yield from _proofs(site, asker, "vip", (completion(site, str(vip), next(iter(_names(site))), key),))
 
 
-def _proofs(site: Site, asker: Asker, gateway: str, cases: tuple[_Case, ...]) -> Iterator[Proof]:
+def _proofs(site: Site, asker: Asker, gateway: str, cases: tuple[Case, ...]) -> Iterator[Proof]:
     responses = ask(asker, site.trusted, tuple(case.request for case in cases))
     for case, response in zip(cases, responses, strict=True):
         passed, found = case.judge(response)
@@ -130,17 +97,16 @@ def _lasting(site: Site, asker: Asker, gateway: str) -> Proof:
     return Proof(gateway, what, passed, f"until {ends:%Y-%m-%d}, {days(ends - now)}")
 
 
-def _cases(site: Site, address: str, key: Secret) -> Iterator[_Case]:
+def _cases(site: Site, address: str, key: Secret) -> Iterator[Case]:
     domain = site.fleet.file.gateway.domain
     for name in _names(site):
-        yield _completion(site, address, name, key)
-        stream = Request(address, domain, "/v1/chat/completions", _body(name, stream=True), key)
-        yield _Case(f"{name}: a stream", stream, _streamed)
+        yield completion(site, address, name, key)
+        yield stream(site, address, name, key)
     wrong, _ = new_key("verify")
-    yield _Case("a wrong key is refused", Request(address, domain, key=wrong), _refused)
+    yield Case("a wrong key is refused", Request(address, domain, key=wrong), _refused)
     plain = Request(address, domain, scheme="http", seconds=10)
-    yield _Case("plain HTTP is refused", plain, _no_http)
-    yield _Case("port 80 is closed", Request(address, domain, scheme="http", port=80, seconds=3), _no_http)
+    yield Case("plain HTTP is refused", plain, _no_http)
+    yield Case("port 80 is closed", Request(address, domain, scheme="http", port=80, seconds=3), _no_http)
 
 
 def _names(site: Site) -> Iterator[str]:
@@ -149,40 +115,13 @@ def _names(site: Site) -> Iterator[str]:
         yield from model.served
 
 
-def _completion(site: Site, address: str, name: str, key: Secret) -> _Case:
-    request = Request(address, site.fleet.file.gateway.domain, "/v1/chat/completions", _body(name), key)
-    return _Case(f"{name}: a completion", request, _answered)
-
-
-def _body(name: str, *, stream: bool = False) -> str:
-    message = {"role": "user", "content": QUESTION}
-    return json.dumps({"model": name, "messages": [message], "max_tokens": 32, "temperature": 0, "stream": stream})
-
-
-def _answered(response: Response) -> tuple[bool, str]:
-    text = " ".join(response.text.split())
-    if response.status == 200 and text:
-        return True, f"{text[:60]!r} in {response.seconds:.2f} s"
-    return False, _unexpected(response)
-
-
-def _streamed(response: Response) -> tuple[bool, str]:
-    if response.status == 200 and response.text and response.whole_stream:
-        return True, f"{response.body.count('data: {')} chunks in {response.seconds:.2f} s"
-    return False, _unexpected(response)
-
-
 def _refused(response: Response) -> tuple[bool, str]:
-    return response.status == 401, _unexpected(response) if response.status != 401 else "401"
+    return response.status == 401, unexpected(response) if response.status != 401 else "401"
 
 
 def _no_http(response: Response) -> tuple[bool, str]:
     refused = response.status >= 400 or response.unheard
     return refused, f"HTTP {response.status}" if response.status else response.problem or "no connection"
-
-
-def _unexpected(response: Response) -> str:
-    return f"HTTP {response.status} {response.problem} {' '.join(response.body.split())[:200]}".strip()
 
 
 def _scanned(found: Scan) -> Proof:
@@ -207,6 +146,27 @@ def _all_serve(names: Iterable[str], states: Iterable[ReplicaState]) -> tuple[bo
     found = {state.replica: state for state in states}
     passed = all(name in found and found[name].serves for name in names)
     return passed, "; ".join(f"{name} {found[name].said if name in found else 'not installed'}" for name in names)
+
+
+def _as_locked(site: Site) -> Iterator[Proof]:
+    """Each replica runs what the lock says, and answers as it did; nothing is recorded."""
+
+    def prove_all(host: str) -> list[Proof]:
+        return [_proven(site, replica) for replica in site.fleet.replicas_on(host)]
+
+    hosts = [name for name in site.models if site.fleet.replicas_on(name)]
+    for proofs in site.remote.each(hosts, prove_all).values():
+        yield from proofs
+
+
+def _proven(site: Site, replica: Replica) -> Proof:
+    remarks: list[str] = []
+    try:
+        reason = prove(site, replica, say=remarks.append)
+    except (HostError, ProofError) as error:
+        reason = error.problems[0].what
+    what = f"{replica.name} runs what the lock says and answers as recorded"
+    return Proof(replica.host, what, passed=reason is None, found=reason or "; ".join(remarks) or "so it does")
 
 
 def _backups(site: Site) -> Iterator[Proof]:

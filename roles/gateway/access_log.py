@@ -21,6 +21,11 @@ def _not_reached(value: object) -> object:
 Milliseconds = Annotated[int | None, BeforeValidator(_not_reached)]
 """None: the request never came so far (HAProxy writes -1 for a total that never began)."""
 
+
+def _not_sent(value: object) -> object:
+    return 0 if value == -1 else value
+
+
 End = Literal["completed", "client_aborted", "refused", "timeout", "server_error", "killed", "gateway_error"]
 
 
@@ -44,8 +49,8 @@ class Access(Stored):
     """At most 128 characters."""
     stream: bool | None
     """What the client asked for; None: it didn't say."""
-    status: int
-    """0: nothing was answered."""
+    status: Annotated[int, BeforeValidator(_not_sent)]
+    """0: nothing was answered (HAProxy writes -1 where it had not asked an engine yet)."""
     end: End
     bytes: int
     """Sent to the client, headers included."""

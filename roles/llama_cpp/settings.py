@@ -25,6 +25,8 @@ refused."""
 
 
 class Settings(Versioned):
+    answers_alike = frozenset({"cuda", "parallel", "threads"})
+
     kind: Literal["llama_cpp"]
     version: Annotated[
         str, Shape("[A-Za-z0-9][A-Za-z0-9._-]{0,31}", "should be letters, digits and . _ - only, like b10434")

@@ -1,39 +1,85 @@
-"""The proof that an engine answers: a real completion at its own socket."""
+"""The proof of one engine, asked in one command: what runs, on which files, and what it answers at its own socket."""
 
 from __future__ import annotations
 
-import json
 import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
+from rackwright.roles.replica.answer import Answer, body, parse_answer
 from rackwright.roles.replica.settings import Settings
 
-_TOKENS = 16
+# $1: unit; $2: where the running engine's digest stands; then the folders that it should run from. The engine may
+# write to its runtime directory: no link there is followed.
+_LOOK = """unit=$1 started=$2
+shift 2
+shown=$(systemctl show -p ActiveState -p MainPID -- "$unit")
+printf '%s\\n' "$shown"
+[ -L "$started" ] || echo "started=$(cut -d ' ' -f 1 -- "$started" 2>/dev/null)"
+for folder in "$@"; do printf 'marker=%s %s\\n' "$(head -n 1 -- "$folder/.verified" 2>/dev/null)" "$folder"; done
+pid=$(printf '%s\\n' "$shown" | sed -n 's/^MainPID=//p')
+case $pid in '' | 0) exit 0 ;; esac
+echo "program=$(readlink -- "/proc/$pid/exe")"
+tr '\\0' '\\n' <"/proc/$pid/cmdline" | sed 's/^/word=/'
+"""
+_ANSWER = "answer:"
 
 
-def proof_command(settings: Settings, served_name: str, *, seconds: int = 60) -> str:
-    """Return the shell command, for root or a member of group rackwright, whose output `proof` reads."""
-    body = json.dumps(
-        {
-            "model": served_name,
-            "messages": [{"role": "user", "content": "Name three colors."}],
-            "max_tokens": _TOKENS,
-            "temperature": 0,
-        }
-    )
+@dataclass(frozen=True)
+class Seen:
+    """One engine, as its host shows it."""
+
+    active: str
+    """systemd's ActiveState."""
+    runs: bool
+    started: str | None
+    """sha256 of the unit file that it was started on."""
+    program: str
+    """File of its process; one that was removed since ends in " (deleted)"."""
+    command: tuple[str, ...]
+    """Words of its process."""
+    markers: Mapping[str, str]
+    """Folder → digest that it was verified as; "": none."""
+    answer: Answer | None
+    said: str
+    """What came in place of an answer."""
+
+
+def proof_command(settings: Settings, folders: Iterable[str], served_name: str | None, *, seconds: int = 60) -> str:
+    """Return the shell command, for root, whose output `parse` reads. Without a served name nothing is asked."""
+    words = (settings.unit, settings.started_digest, *folders)
+    look = f"set -- {shlex.join(words)}\n{_LOOK}"
+    return look if served_name is None else f"{look}echo {_ANSWER}\n{ask_command(settings, served_name, seconds)}\n"
+
+
+def ask_command(settings: Settings, served_name: str, seconds: int = 60) -> str:
+    """Return the shell command, for root or a member of group rackwright, that prints the golden answer as JSON."""
     words = ["curl", "-q", "--silent", "--show-error", "--noproxy", "*", "--max-time", str(seconds)]
-    words += ["--unix-socket", settings.socket, "--header", "Content-Type: application/json", "--data", body]
-    return shlex.join([*words, "http://engine/v1/chat/completions"])
+    words += ["--unix-socket", settings.socket, "--header", "Content-Type: application/json"]
+    return shlex.join([*words, "--data", body(served_name), "http://engine/v1/completions"])
 
 
-def proof(output: str) -> str | None:
-    """Given what the command printed, return the answer's text, or None: no tokens came back."""
-    try:
-        answer = json.loads(output)
-        message = answer["choices"][0]["message"]
-        tokens = answer["usage"]["completion_tokens"]
-    except (ValueError, LookupError, TypeError):
-        return None
-    text = message.get("content") or message.get("reasoning_content") if isinstance(message, dict) else None
-    if not isinstance(text, str) or not text.strip() or not isinstance(tokens, int) or tokens < 1:
-        return None
-    return text.strip()
+def parse(output: str, said: str = "") -> Seen:
+    """Given what the command printed, and what it said besides, return what was seen."""
+    look, _, answer = output.partition(f"\n{_ANSWER}\n")
+    told: dict[str, str] = {}
+    markers: dict[str, str] = {}
+    command: list[str] = []
+    for key, _, value in (line.partition("=") for line in look.splitlines()):
+        if key == "word":
+            command.append(value)
+        elif key == "marker":
+            digest, _, folder = value.partition(" ")
+            markers[folder] = digest
+        else:
+            told[key] = value
+    return Seen(
+        active=told.get("ActiveState", "inactive"),
+        runs=told.get("MainPID", "0") != "0",
+        started=told.get("started") or None,
+        program=told.get("program", ""),
+        command=tuple(command),
+        markers=markers,
+        answer=parse_answer(answer),
+        said=" ".join((said or answer).split())[:200],
+    )

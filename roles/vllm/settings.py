@@ -72,6 +72,10 @@ def cpu_batch(parallel: int) -> int:
 
 
 class Settings(Versioned):
+    answers_alike = frozenset(
+        "python cuda parallel tensor pipeline data memory cache adapters adapter_rank".split(),
+    )
+
     kind: Literal["vllm"]
     version: Annotated[
         str, Shape("[0-9][A-Za-z0-9._-]{0,31}", "should be a release like 0.32.0: letters, digits and . _ - only")

@@ -12,9 +12,9 @@ import pytest
 from rackwright.cli.bench_html import as_html
 from rackwright.cli.bench_text import as_text, history
 from rackwright.fleet.sections.objectives import Objectives
+from rackwright.lifecycle import asker
 from rackwright.lifecycle import bench as library
 from rackwright.lifecycle import site as sites
-from rackwright.lifecycle import verify
 from rackwright.lifecycle.bench import Benched
 from rackwright.lifecycle.bench.compare import compare
 from rackwright.lifecycle.bench.verdicts import verdicts
@@ -136,7 +136,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         return asked[0]
 
     monkeypatch.setattr(sites, "open_site", open_site)
-    monkeypatch.setattr(verify, "choose_asker", lambda site: None)
+    monkeypatch.setattr(asker, "choose_asker", lambda site: None)
     monkeypatch.setattr(library, "bench", measure)
     return asked
 

@@ -29,8 +29,9 @@ LOCK = Lock(
 )
 
 
-def models(*gateways: str) -> dict[str, HostModel]:
-    fleet = make_fleet(Path("site.yml"), hosts=HOSTS, gateway={"on": gateways, "domain": "llm.acme.internal"})
+def models(*gateways: str, **sections: object) -> dict[str, HostModel]:
+    gateway = {"on": gateways, "domain": "llm.acme.internal"}
+    fleet = make_fleet(Path("site.yml"), hosts=HOSTS, gateway=gateway, **sections)
     key = Key(id="ci", sha256="a" * 64, expires=datetime(2030, 1, 1, tzinfo=UTC), requests_per_minute=5)
     return host_models(fleet, LOCK, (key,))
 
@@ -58,3 +59,10 @@ def test_a_gateway_alone_opens_nothing_for_it() -> None:
     found = models("gate1")["gate1"]
     assert found.gateway is not None
     assert (found.gateway.peers, admitted(found)) == ((), [])
+
+
+def test_a_gateway_does_in_a_planned_gap_what_the_rollout_says() -> None:
+    held, refused = models("gate1")["gate1"].gateway, models("gate1", rollout={"gap": "refuse"})["gate1"].gateway
+    assert held is not None
+    assert refused is not None
+    assert (held.gap, refused.gap) == ("hold", "refuse")

@@ -64,8 +64,9 @@ CASES = [
     ("kind: llama_cpp", "kind: llama-cpp", ["fleet.yml:9 models.assistant.runtime.kind: should be 'llama_cpp' or 'vllm'; did you mean 'llama_cpp'?"]),
     ("names: [assistant]", "names: assistant", ["fleet.yml:12 models.assistant.names: should be a list; write [assistant]"]),
     ("context: 4096", "context:", ["fleet.yml:13 models.assistant.context: has no value; should be a whole number"]),
-    ("fleet: acme", "fleet: acme\nrollout: {drain: 10x, soak: 2d, max_unavailable: 0}", [
+    ("fleet: acme", "fleet: acme\nrollout: {drain: 10x, soak: 2d, max_unavailable: 0, gap: wait}", [
         "fleet.yml:2 rollout.drain: should be a duration like 30s, 10m, 2h or 1d",
+        "fleet.yml:2 rollout.gap: should be 'hold' or 'refuse'",
         "fleet.yml:2 rollout.max_unavailable: should be at least 1",
         "fleet.yml:2 rollout.soak: should be at most 86400 seconds",
     ]),

@@ -111,6 +111,30 @@ def test_an_edited_digest_is_noticed(tmp_path):
         read_lock(path)
 
 
+def with_previous(previous: ModelLock) -> Lock:
+    model = make_lock().models["assistant"].model_copy(update={"previous": previous})
+    return make_lock(models={"assistant": model})
+
+
+def test_an_edited_digest_of_what_was_before_is_noticed(tmp_path):
+    before = FILE.model_copy(update={"size": 7})
+    previous = ModelLock(source="hf:acme/tiny", digest=model_digest([before]), files=(before,))
+    path = tmp_path / "site.lock"
+    text = text_of(with_previous(previous), path)
+    assert read_lock(path) == with_previous(previous)
+    path.write_text(text.replace("size: 7", "size: 8"))
+    with pytest.raises(FleetError, match=r"models\.assistant\.previous: digest doesn't fit its files"):
+        read_lock(path)
+
+
+def test_what_was_before_has_nothing_before_it(tmp_path):
+    write_lock(
+        tmp_path / "site.lock", with_previous(with_previous(make_lock().models["assistant"]).models["assistant"])
+    )
+    with pytest.raises(FleetError, match=r"models\.assistant\.previous: has a previous entry of its own"):
+        read_lock(tmp_path / "site.lock")
+
+
 def test_a_folder_that_is_not_there_is_a_clear_error_and_leaves_nothing(tmp_path):
     with pytest.raises(RackwrightError, match="can't be written: No such file or directory"):
         write_lock(tmp_path / "none" / "site.lock", make_lock())

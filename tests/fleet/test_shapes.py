@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from functools import partial
@@ -23,16 +24,14 @@ from tests.fleet.fleets import make_fleet
 from tests.shape.files import gguf, safetensors
 from tests.stand_in_hub import COMMIT, StandInHub
 
-GGUF = gguf(
-    {
-        "general.architecture": "llama",
-        "llama.block_count": 2,
-        "llama.embedding_length": 64,
-        "llama.attention.head_count": 4,
-        "tokenizer.ggml.tokens": [f"word-{number}" for number in range(1000)],
-    },
-    {"a": (0, (10,))},
-)
+TOLD = {
+    "general.architecture": "llama",
+    "llama.block_count": 2,
+    "llama.embedding_length": 64,
+    "llama.attention.head_count": 4,
+    "tokenizer.ggml.tokens": [f"word-{number}" for number in range(1000)],
+}
+GGUF = gguf(TOLD, {"a": (0, (10,))})
 WHOLE = {
     "config.json": json.dumps(TINY["llama"]).encode(),
     "model-1.safetensors": safetensors({"model.embed_tokens.weight": ("BF16", (512, 256))}),
@@ -98,6 +97,30 @@ def test_an_answer_of_an_older_lock_gets_its_shape_and_stays_as_it_is(tmp_path, 
     hub.asked.clear()
     assert resolve_lock(fleet, without_shapes(lock)) == lock
     assert hub.asked == [f"GET /acme/tiny/resolve/{COMMIT}/m.gguf"]
+    hub.asked.clear()
+    assert resolve_lock(fleet, lock) == lock
+    assert hub.asked == []
+
+
+def test_the_chat_template_of_the_files_is_read_with_their_shape(tmp_path, hub):
+    hub.repositories["acme/tiny"] = {"m.gguf": gguf({**TOLD, "tokenizer.chat_template": "{{ messages }}"})}
+    fleet = fleet_of(tmp_path, hub, "hf:acme/tiny")
+    lock = resolve_lock(fleet, None)
+    model = lock.models["assistant"]
+    assert model.template == hashlib.sha256(b"{{ messages }}").hexdigest()
+    # One that has a shape already keeps it.
+    shape = model.shape.model_copy(update={"hidden": 5})
+    old = lock.model_copy(
+        update={"models": {"assistant": model.model_copy(update={"shape": shape, "template": None})}}
+    )
+    again = resolve_lock(fleet, old).models["assistant"]
+    assert (again.template, again.shape) == (model.template, shape)
+
+
+def test_a_model_without_a_template_is_not_asked_again(tmp_path, hub):
+    fleet = fleet_of(tmp_path, hub, "hf:acme/tiny")
+    lock = resolve_lock(fleet, None)
+    assert lock.models["assistant"].template == hashlib.sha256().hexdigest()
     hub.asked.clear()
     assert resolve_lock(fleet, lock) == lock
     assert hub.asked == []

@@ -180,9 +180,10 @@ class Stack:
         stream: bool = False,
     ) -> HTTPResponse:
         content = json.dumps({"messages": [], "stream": stream, "model": model}).encode() if body is None else body
-        authorization = {"authorization": f"Bearer {KEYS[key]}"} if key else {}
+        # A connection that is kept would keep the worker that has it.
+        sent = {"connection": "close", **({"authorization": f"Bearer {KEYS[key]}"} if key else {}), **(headers or {})}
         connection = self.connect()
-        connection.request(method, path, content if method == "POST" else None, {**authorization, **(headers or {})})
+        connection.request(method, path, content if method == "POST" else None, sent)
         response = connection.getresponse()
         response._connection = connection  # type: ignore[attr-defined]
         return response

@@ -54,7 +54,7 @@ def test_the_list_of_models_is_completed(stack: Stack) -> None:
 def test_a_client_that_leaves_is_named(stack: Stack) -> None:
     engine = stack.engines["assistant"]
     engine.hold = True
-    response = stack.send(stream=True)
+    response = stack.send(stream=True, headers={"connection": "keep-alive"})
     response.readline()
     response._connection.sock.shutdown(socket.SHUT_RDWR)  # type: ignore[attr-defined]
     seen = line(stack, response.getheader("x-request-id"))

@@ -176,6 +176,8 @@ def test_a_gap_that_is_closed_lets_go_of_what_waits(
     response = hold(stack, pool)
     gateways.close_gap("assistant")
     assert code(response.result()) == "unavailable"
+    stack.gateway.reload()
+    assert gateways.gaps() == {}
 
 
 def test_the_request_of_a_client_that_left_reaches_no_engine(stack: Stack, gateways: Gateways) -> None:
@@ -187,7 +189,7 @@ def test_the_request_of_a_client_that_left_reaches_no_engine(stack: Stack, gatew
     connection.sock.shutdown(socket.SHUT_RDWR)
     gateways.ready(ASSISTANT)
     seen = parse_access(eventually(lambda: stack.log.lines[before:])[0])
-    assert (seen.end, seen.bytes) == ("client_aborted", 0)
+    assert (seen.end, seen.status, seen.bytes) == ("client_aborted", 0, 0)
     assert not stack.engines["assistant"].requests
 
 

@@ -171,7 +171,7 @@ def test_a_stream_is_not_buffered(stack: Stack) -> None:
 def test_a_client_that_leaves_frees_its_engine(stack: Stack) -> None:
     engine = stack.engines["assistant"]
     engine.hold = True
-    response = stack.send(stream=True)
+    response = stack.send(stream=True, headers={"connection": "keep-alive"})
     response.readline()
     response._connection.sock.shutdown(socket.SHUT_RDWR)  # type: ignore[attr-defined]
     response._connection.close()  # type: ignore[attr-defined]

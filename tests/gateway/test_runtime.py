@@ -81,6 +81,19 @@ def test_a_stream_stays_whole_and_counted_over_reloads(stack: Stack, gateways: G
     eventually(lambda: len(stack.gateway.workers) == 1)
 
 
+def test_a_kept_connection_takes_one_more_request_after_a_reload(stack: Stack) -> None:
+    with contextlib.closing(stack.connect()) as kept:
+        for closes in (None, "close"):
+            before = stack.gateway.workers
+            kept.request("GET", "/v1/models", headers={"authorization": f"Bearer {KEYS['good']}"})
+            response = kept.getresponse()
+            response.read()
+            assert (response.status, response.headers["connection"]) == (200, closes)
+            stack.gateway.reload()
+            assert kept.sock is None or set(before) < set(stack.gateway.workers)
+    eventually(lambda: len(stack.gateway.workers) == 1)
+
+
 def test_a_drain_outlives_a_reload_even_without_a_record(stack: Stack, gateways: Gateways) -> None:
     stack.gateway.ask(f"set server model.assistant/{stack.servers['assistant']} state drain")
     stack.gateway.reload()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rackwright.lab import artefacts, fleet_file
+from rackwright.lab.artefacts import Artefacts
 from rackwright.lab.hosts import LabFleet
 
 
@@ -61,10 +62,13 @@ class Operator:
         return {entry["replica"]: entry for entry in self("status", "--json", check=None).json["replicas"]}
 
 
-def operator(folder: Path, fleet: LabFleet) -> Operator:
-    """Given running lab hosts, write and lock their fleet file, with short rollout times."""
+def operator(folder: Path, fleet: LabFleet, served: Artefacts | None = None) -> Operator:
+    """Given running lab hosts, write and lock their fleet file, with short rollout times.
+
+    `served`: a model and a runtime in place of the lab's real ones.
+    """
     path = folder / "test.yml"
-    fleet_file.write(path, fleet, artefacts.ensure(lambda _: None))
+    fleet_file.write(path, fleet, served or artefacts.ensure(lambda _: None))
     (fleet.key.parent / "written").unlink()
     made = Operator(path)
     made("lock")

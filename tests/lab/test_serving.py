@@ -17,7 +17,8 @@ from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
 from rackwright.roles.model_store.settings import Settings as ModelStore
 from rackwright.roles.model_store.settings import StoredModel
 from rackwright.roles.probe.settings import Settings as Probe
-from rackwright.roles.replica.proof import proof, proof_command
+from rackwright.roles.replica.answer import parse_answer
+from rackwright.roles.replica.proof import ask_command
 from rackwright.roles.replica.settings import Settings as Replica
 from rackwright.roles.replica.state import COMMAND, ReplicaState, parse
 from rackwright.route import Route
@@ -128,9 +129,9 @@ def ready(serving: Serving) -> Serving:
 
 
 def test_an_apply_brings_an_engine_that_answers_and_the_next_changes_nothing(ready: Serving) -> None:
-    answer = ready.host.tell(proof_command(ready.replica, "assistant"))
-    assert proof(answer), answer
-    assert proof(ready.host.tell(proof_command(ready.replica, "other")))
+    answer = ready.host.tell(ask_command(ready.replica, "assistant"))
+    assert parse_answer(answer), answer
+    assert parse_answer(ready.host.tell(ask_command(ready.replica, "other")))
     assert ready.agent() == "up"
     assert not ready.state().outdated
     assert ready.host.plan(ready.deploy).changes == 0
@@ -171,8 +172,8 @@ def test_only_the_group_of_the_host_proxy_reaches_the_socket(ready: Serving) -> 
 
 
 def test_the_log_has_no_prompt(ready: Serving) -> None:
-    ready.host.tell(proof_command(ready.replica, "assistant"))
-    assert "colors" not in ready.host.tell(f"journalctl -o cat -u {ready.replica.unit}")
+    ready.host.tell(ask_command(ready.replica, "assistant"))
+    assert "rainbow" not in ready.host.tell(f"journalctl -o cat -u {ready.replica.unit}")
 
 
 def test_a_changed_unit_never_restarts_a_running_engine_but_shows_as_outdated(ready: Serving) -> None:

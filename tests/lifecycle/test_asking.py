@@ -3,6 +3,9 @@ from __future__ import annotations
 import json
 import socket
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+from typing import ClassVar
 
 import pytest
 
@@ -56,3 +59,32 @@ def test_a_stream_counts_only_to_its_end():
     whole = Response(200, f"{cut.body}\ndata: [DONE]\n", 0.1, "")
     assert (cut.text, cut.whole_stream) == ("Red.", False)
     assert (whole.text, whole.whole_stream) == ("Red.", True)
+
+
+class Answers(BaseHTTPRequestHandler):
+    """Tells the id of the first request, and none of later ones."""
+
+    ids: ClassVar = ["93ac796a-1cc3"]
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        if self.ids:
+            self.send_header("x-request-id", self.ids.pop())
+        self.send_header("content-length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nobody reads it."""
+
+
+def test_an_answer_has_the_gateways_id_of_its_request_where_it_tells_one():
+    with HTTPServer(("127.0.0.1", 0), Answers) as server:
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        request = Request("127.0.0.1", "llm.example", port=server.server_port, scheme="http")
+        found = ask(FromController(), "", (request, request))
+        server.shutdown()
+    assert [(response.status, response.body, response.request) for response in found] == [
+        (200, "{}", "93ac796a-1cc3"),
+        (200, "{}", ""),
+    ]

@@ -139,7 +139,7 @@ def test_other_keys_are_loaded_without_a_reload() -> None:
     assert played.changed == ["Write the keys' hashes", "Have every worker know the keys"]
 
 
-@pytest.mark.parametrize("name", ["haproxy.cfg", "models.json", "models.map"])
+@pytest.mark.parametrize("name", ["haproxy.cfg", "models.json", "models.map", "gap.lua"])
 def test_another_configuration_is_reloaded_and_never_restarted(name: str) -> None:
     played = play(gateway, settings=SETTINGS, facts=facts(**{name: "old\n"}))
     assert played.commands[-1] == systemctl("reload", "rackwright-gateway.service")

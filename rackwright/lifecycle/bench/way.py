@@ -14,9 +14,9 @@ from rackwright.fleet.fleet import Replica
 from rackwright.fleet.keys import new_key
 from rackwright.fleet.targets import target
 from rackwright.lifecycle.asking import Asker, FromController, Request, ask
-from rackwright.lifecycle.engines import unit_of
 from rackwright.lifecycle.remember import note_lent_key
 from rackwright.lifecycle.site import Site
+from rackwright.lifecycle.units import unit_of
 from rackwright.values import Secret
 
 _PATH = "/v1/chat/completions"

@@ -1,0 +1,247 @@
+"""What clients lose while a fleet changes, and how much longer it takes than it has to.
+
+A constant load on the gateways by the openai library (tests/lab/load), each request judged by its client and looked
+for in the gateways' log, while one command changes two or three serving hosts. The engine is a paced stand-in
+(tests/lab/paced) that loads for ten seconds, or the real llama-server with --real. Target: no request lost; the
+command takes at most 1.2 times the sum of drain, load and proof of each replica.
+
+    python -m benchmarks.rollout [restart] [reload] [update] [rollback] [runtime] [broken]
+                                 [--replicas 2] [--least 5000] [--rate 60] [--real] [--keep]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from benchmarks.fleet import GATEWAY, BenchFleet, bench_fleet
+from benchmarks.measure import keep
+from rackwright.roles.gateway.access_log import Access
+from tests.lab.access import accesses, lost_by
+from tests.lab.load import Plan, loaded
+from tests.lab.load.sample import Kind, Sample, counted
+from tests.lab.paced import model, paced, runtime
+
+TARGET = 1.2
+LOAD, PACE = 10.0, 0.05
+PROOF_TOKENS = 16
+# A lab that was kept knows the key of the last run.
+KEY = f"load-{os.getpid()}"
+RELEASES = ("b10434", "b10435")
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is done under the load."""
+
+    words: tuple[str, ...] = ()
+    """The command; none: `by_hand`."""
+    prepare: Callable[[BenchFleet, int], None] = lambda _fleet, _round: None
+    """Before the load, each round."""
+    by_hand: Callable[[BenchFleet], None] | None = None
+    exits: int = 0
+
+
+def new_model(fleet: BenchFleet, number: int, words: str = "") -> None:
+    """The fleet's source has other bytes."""
+    assert fleet.served is not None
+    model(fleet.served.model.path, words, padding=number + 1)
+
+
+def new_runtime(fleet: BenchFleet, number: int) -> None:
+    """The fleet file names another release."""
+    assert fleet.served is not None
+    old, new = RELEASES[number % 2], RELEASES[(number + 1) % 2]
+    runtime(fleet.served.runtime.path, f"load={LOAD} pace={PACE}", new)
+    text = fleet.path.read_text()
+    fleet.path.write_text(text.replace(f"version: {old}", f"version: {new}"))
+
+
+def reload(fleet: BenchFleet) -> None:
+    """All proxies anew, again and again."""
+    for _ in range(20):
+        for host in fleet.hosts.hosts:
+            unit = "rackwright-gateway" if host == GATEWAY else "rackwright-host-proxy"
+            fleet.lab.exec(host, f"systemctl reload {unit}")
+        time.sleep(1)
+
+
+CHANGES = {
+    "restart": Change(("restart", "assistant", "--yes")),
+    "reload": Change(by_hand=reload),
+    "update": Change(("model", "update", "assistant", "--yes"), new_model),
+    "rollback": Change(("model", "rollback", "assistant", "--yes")),
+    "runtime": Change(("runtime", "update", "--yes"), new_runtime),
+    "broken": Change(
+        ("model", "update", "assistant", "--yes"),
+        lambda fleet, number: new_model(fleet, number, "fault=refuse"),
+        exits=12,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Round:
+    """One change under load."""
+
+    began: float
+    """Seconds since 1970."""
+    seconds: float
+    unavoidable: float
+    """Sum of each replica's drain, load and proof; 0 where none was changed, or it isn't known."""
+    steps: tuple[tuple[float, str], ...]
+    """Seconds from its beginning, and what the command said then."""
+    samples: tuple[Sample, ...]
+    lost: tuple[str, ...]
+
+    @property
+    def during(self) -> tuple[Sample, ...]:
+        """Requests that were under way at some time of the change."""
+        end = self.began + self.seconds
+        return tuple(one for one in self.samples if one.began < end and one.began + one.seconds > self.began)
+
+
+def told(fleet: BenchFleet, change: Change) -> tuple[tuple[float, str], ...]:
+    """Make the change; return when the command said what."""
+    if change.by_hand:
+        change.by_hand(fleet)
+        return ()
+    began, steps = time.time(), []
+    process = subprocess.Popen(
+        fleet.argv(*change.words),
+        env=fleet.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        steps.append((round(time.time() - began, 3), line.rstrip()))
+    assert process.wait() == change.exits, "\n".join(line for _, line in steps[-20:])
+    return tuple(steps)
+
+
+def measure(fleet: BenchFleet, change: Change, plan: Plan) -> Round:
+    log_before = accesses(fleet.lab, (GATEWAY,), KEY)
+    with loaded(plan) as load:
+        began = time.time()
+        steps = told(fleet, change)
+        seconds = time.time() - began
+        load.stop()
+        samples = load.samples
+    log = {key: one for key, one in accesses(fleet.lab, (GATEWAY,), KEY).items() if key not in log_before}
+    # How long a real engine loads isn't known beforehand.
+    least = unavoidable(began, steps, log.values()) if plan.exact else 0.0
+    return Round(began, seconds, least, steps, samples, tuple(lost_by(log, samples)))
+
+
+def unavoidable(began: float, steps: Iterable[tuple[float, str]], log: Collection[Access]) -> float:
+    """Return the sum of each drained replica's drain, load and proof: a drain is over when the last of the requests
+    that the replica had is."""
+    drains = [(text.partition(":")[0], began + at) for at, text in steps if ": drain: " in text]
+    return sum(last_end(replica, at, log) - at + LOAD + PROOF_TOKENS * PACE for replica, at in drains)
+
+
+def last_end(replica: str, at: float, log: Iterable[Access]) -> float:
+    """Return when the last of the requests ended that the replica had at this time."""
+    began = ((one.time.timestamp(), one) for one in log if one.replica == replica)
+    return max([at, *(begun + (one.total_ms or 0) / 1000 for begun, one in began if begun <= at)])
+
+
+def line(began: float, sample: Sample) -> str:
+    """A sample as raw/ keeps it: when, how long, its first token, kind, connection, tokens, engine, failure."""
+    connection = "kept" if sample.kept_alive else "new"
+    first = "-" if sample.first is None else f"{sample.first:.3f}"
+    kind = sample.kind.replace(" ", "-")
+    start = f"{sample.began - began:.3f} {sample.seconds:.3f} {first} {kind} {connection}"
+    return f"{start} {sample.tokens} {sample.fingerprint} {sample.failure or 'whole'}"
+
+
+def raw(rounds: list[Round]) -> list[dict[str, object]]:
+    return [
+        {
+            "seconds": one.seconds,
+            "unavoidable": one.unavoidable,
+            "counted": asdict(counted(one.during)),
+            "lost": one.lost,
+            "steps": [f"{at:.3f} {text}" for at, text in one.steps],
+            "samples": [line(one.began, sample) for sample in one.samples],
+        }
+        for one in rounds
+    ]
+
+
+def plan_of(fleet: BenchFleet, folder: Path, options: argparse.Namespace) -> Plan:
+    key = json.loads(fleet("--json", "key", "add", KEY, "--owner", "bench").out)["key"]
+    plan = Plan(
+        gateways=(fleet.hosts.hosts[GATEWAY],),
+        authority=str(fleet.path.with_suffix(".ca.crt")),
+        key=key,
+        samples=str(folder / "samples.jsonl"),
+        rate=options.rate,
+    )
+    if options.real:
+        # A third are long streams, and a CPU that computes for all of them.
+        return replace(plan, rhythm="lsc", exact=False, long_tokens=60)
+    return plan
+
+
+def show(name: str, rounds: list[Round]) -> bool:
+    """Print what came of it; return whether the targets were met."""
+    during = [sample for one in rounds for sample in one.during]
+    asked, lost = len(during), sum(len(one.lost) for one in rounds)
+    long = sum(sample.kind is Kind.LONG for sample in during)
+    seconds, unavoidable = (sum(getattr(one, what) for one in rounds) for what in ("seconds", "unavoidable"))
+    print(f"{name:9} {len(rounds)} rounds, {asked} requests during them, {long} long streams: {lost} lost")
+    for text in [text for one in rounds for text in one.lost][:10]:
+        print(f"          {text}")
+    if not unavoidable:
+        return not lost
+    print(f"          {seconds:.1f} s, {seconds / unavoidable:.2f} times the unavoidable {unavoidable:.1f} s")
+    return not lost and seconds <= TARGET * unavoidable
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("changes", nargs="*", metavar="change", help=", ".join(CHANGES))
+    parser.add_argument("--replicas", type=int, default=2)
+    parser.add_argument("--least", type=int, default=5000, help="requests that each change must have been under")
+    parser.add_argument("--rate", type=float, default=60, help="requests a second")
+    parser.add_argument("--real", action="store_true", help="the real engine, at a rate that this machine can take")
+    parser.add_argument("--keep", action="store_true")
+    options = parser.parse_args()
+    names = options.changes or list(CHANGES)
+    if unknown := set(names) - set(CHANGES):
+        parser.error(f"{', '.join(sorted(unknown))}: should be among {', '.join(CHANGES)}")
+    hosts = (GATEWAY, *(f"gpu{number + 1}" for number in range(options.replicas)))
+    met = True
+    with tempfile.TemporaryDirectory(prefix="rw-rollout-") as text:
+        folder = Path(text)
+        served = None if options.real else paced(folder, f"load={LOAD} pace={PACE}")
+        with bench_fleet(hosts, keep=options.keep, served=served) as fleet:
+            fleet.edit("parallel: 2", "parallel: 8" if options.real else "parallel: 128")
+            fleet.satisfy()
+            plan = plan_of(fleet, folder, options)
+            for name in names:
+                rounds: list[Round] = []
+                while sum(len(one.during) for one in rounds) < options.least:
+                    CHANGES[name].prepare(fleet, len(rounds))
+                    rounds.append(measure(fleet, CHANGES[name], plan))
+                    print(f"  {rounds[-1].seconds:.1f} s, {len(rounds[-1].during)} requests", file=sys.stderr)
+                engine = "real" if options.real else "paced"
+                keep(f"rollout_{name}_{options.replicas}_{engine}", raw(rounds))
+                met = show(f"{name}", rounds) and met
+    return 0 if met else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

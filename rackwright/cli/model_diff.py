@@ -1,0 +1,36 @@
+"""`rackwright model diff`: what an update would change."""
+
+from __future__ import annotations
+
+import click
+
+from rackwright.cli.context import Context
+from rackwright.cli.options import Command, common_options, pass_context
+from rackwright.errors import ExitCode
+
+
+@click.command(cls=Command)
+@click.argument("name")
+@click.option("--to", metavar="REVISION", help="A branch, tag or commit of its hub repository.")
+@click.option("--check", is_flag=True, help="Exit code 4 when something would change.")
+@common_options
+@pass_context
+def diff(context: Context, name: str, to: str | None, check: bool) -> int:
+    """Show what an update of a model would change; changes nothing.
+
+    Asks where the model comes from, and no host. What its source is now, or at REVISION, against the lock.
+    """
+    from rackwright.cli.model_text import difference_document, difference_text
+    from rackwright.fleet.lock_file import read_lock
+    from rackwright.fleet.next_lock import updated_model
+    from rackwright.lifecycle.differences import difference
+    from rackwright.report.live import Live
+
+    lock = read_lock(context.fleet.beside("lock"))
+    with Live(quiet=context.json) as live:
+        after = updated_model(context.fleet, lock, name, to=to, on_progress=live.transfer)
+    found = difference(context.fleet, lock.models[name], after.models[name], name)
+    runtimes = tuple(key for key in after.runtimes if after.runtimes[key] != lock.runtimes.get(key))
+    document = {**difference_document(found), "runtimes": list(runtimes)}
+    context.answer(document, "\n".join([*difference_text(found), *(f"  runtime    {key}, new" for key in runtimes)]))
+    return ExitCode.CHANGES_PENDING if check and (found.differs or runtimes) else ExitCode.DONE

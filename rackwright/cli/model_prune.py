@@ -1,0 +1,54 @@
+"""`rackwright model prune`: weights that nothing needs any more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from rackwright.cli.context import Context, Json, hosts_needed
+from rackwright.cli.options import Command, common_options, limit_option, pass_context, yes_option
+from rackwright.errors import ExitCode
+
+if TYPE_CHECKING:
+    from rackwright.lifecycle.prune import Pruned
+
+
+@click.command(cls=Command)
+@limit_option
+@click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
+@yes_option
+@common_options
+@pass_context
+def prune(context: Context, limit: tuple[str, ...], dry_run: bool, yes: bool) -> int:
+    """Remove weights that nothing needs any more.
+
+    What the lock names, what came before it and what an engine uses stays. Exit code 3 when a host has more left
+    than it should.
+    """
+    hosts_needed()
+    from rackwright.cli.talk import Talk
+    from rackwright.lifecycle.prune import needed
+    from rackwright.lifecycle.prune import prune as carry_out
+    from rackwright.lifecycle.site import open_site
+    from rackwright.report.words import safe, size
+
+    with Talk(quiet=context.json, yes=yes) as talk, open_site(context.fleet, limit=limit) as site:
+        pruned = carry_out(site, needed(site), talk, rehearsed=dry_run)
+    for host, problem in pruned.problems.items():
+        context.note(safe(f"{host}: {problem}"))
+    verb = "would be removed" if dry_run else "removed"
+    text = f"{verb}: {size(pruned.bytes)}" if pruned.removed else "nothing to remove"
+    context.answer(_document(pruned, dry_run=dry_run), text)
+    return ExitCode.HOSTS_FAILED if pruned.problems else ExitCode.DONE
+
+
+def _document(pruned: Pruned, *, dry_run: bool) -> dict[str, Json]:
+    removed: list[Json] = [
+        {"host": host, "model": one.model, "digest": one.digest, "bytes": one.bytes, "age_seconds": one.age}
+        for host, some in pruned.removed.items()
+        for one in some
+    ]
+    left: list[Json] = [{"host": host, "folder": folder} for host, some in pruned.strange.items() for folder in some]
+    failed: list[Json] = [{"host": host, "problem": problem} for host, problem in pruned.problems.items()]
+    return {"dry_run": dry_run, "removed": removed, "left": left, "failed": failed}

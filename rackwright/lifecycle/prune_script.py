@@ -1,0 +1,137 @@
+"""What a host has of weights, what its processes use of them, and how they are removed: two scripts for root.
+
+$1 is the folder of the host's models; weights lie at NAME/<first 16 digits of the digest>, marked as the operation
+that placed them leaves them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rackwright.operations.download import MARKER
+
+# Command lines, mapped files and units: what an engine has open stays, and so does what its next start reads.
+# grep's own command line has no digits that would fit.
+_USED = r"""
+used() {
+  { cat /proc/[0-9]*/cmdline | tr '\0' '\n'; cat /proc/[0-9]*/maps
+    cat /etc/systemd/system/rackwright-*@*.service /run/systemd/system/rackwright-*@*.service
+  } 2>/dev/null | grep -aoE '/[^ ":=]*/[a-z][a-z0-9-]*/[0-9a-f]{16}' | sort -u
+}
+marked() { [ "$(head -c 16 -- "$1/MARKER" 2>/dev/null)" = "${1##*/}" ]; }
+""".replace("MARKER", MARKER)
+
+LOOK = (
+    _USED
+    + r"""
+cd -- "$1" 2>/dev/null || exit 0
+date '+now %s'
+used | sed 's/^/used /'
+for f in */*/; do
+  f=${f%/}
+  [ -d "$f" ] && [ ! -L "$f" ] || continue
+  if ! marked "$f"; then printf 'strange %s\n' "$(printf %s "$f" | tr '[:cntrl:]' '?')"
+  else echo "weights $(du -sb -- "$f" | cut -f 1) $(stat -c %Y -- "$f/MARKER") $f"; fi
+done
+for f in .incoming/*; do
+  [ -f "$f" ] || continue
+  case $f in *.lock) ;; *) echo "arriving $(stat -c '%s %Y' -- "$f") ${f#.incoming/}" ;; esac
+done
+""".replace("MARKER", MARKER)
+)
+"""Changes nothing. Prints lines of `now`, `used`, `weights`, `strange` and `arriving`; none without the folder."""
+
+REMOVE = (
+    _USED
+    + r"""
+set -eu
+cd -- "$1"
+root=$1 status=0
+shift
+now_used=$(used)
+weights() {
+  case "
+$now_used
+" in *"
+$root/$1
+"*) echo "$1: is used now, so it stays" >&2; return 1 ;; esac
+  marked "$1" || { echo "$1: has lost its marker, so it stays" >&2; return 1; }
+  # The marker goes last: what is interrupted is found again.
+  find "$1" -mindepth 1 ! -path "$1/MARKER" -delete && rm -f -- "$1/MARKER" && rmdir -- "$1" &&
+    rmdir --ignore-fail-on-non-empty -- "${1%/*}"
+}
+arriving() {
+  name=${1%.verified}
+  exec 9>"$name.lock"
+  flock -n 9 || { echo "$1: is being fetched, so it stays" >&2; return 1; }
+  rm -f -- "$1" "$name.lock"
+}
+for f; do
+  case $f in .incoming/*) kind=arriving ;; *) kind=weights ;; esac
+  if $kind "$f"; then echo "removed $f"; else status=1; fi
+done
+exit $status
+""".replace("MARKER", MARKER)
+)
+"""$2 and so on: what to remove, as LOOK named it. Prints `removed` lines; fails where something stays."""
+
+_WEIGHTS = re.compile(r"([a-z][a-z0-9-]*)/([0-9a-f]{16})")
+_ARRIVING = re.compile(r"([0-9a-f]{64})(\.verified)?")
+INCOMING = ".incoming"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One model's folder, or a file on its way, that we placed."""
+
+    path: str
+    """Below the folder of models."""
+    model: str | None
+    """None: a file on its way, of whatever model."""
+    digest: str
+    """First 16 digits of the model's, or all 64 of the file's."""
+    bytes: int
+    age: int
+    """Seconds since it was placed, or since the last of it arrived."""
+    used: bool
+    """By a process or a unit of the host."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one host has."""
+
+    weights: tuple[Weights, ...] = ()
+    strange: tuple[str, ...] = ()
+    """Folders where weights lie that we didn't place, or not whole."""
+
+
+def parse(output: str, root: str) -> Found:
+    """Given what LOOK printed of the folder `root`, return it."""
+    lines = [line.partition(" ")[::2] for line in output.splitlines()]
+    now = next((int(rest) for word, rest in lines if word == "now"), 0)
+    used = {rest for word, rest in lines if word == "used"}
+    weights: list[Weights] = []
+    strange = [rest for word, rest in lines if word == "strange"]
+    for word, rest in lines:
+        if word in ("weights", "arriving"):
+            size, placed, path = rest.split(" ", 2)
+            one = _weights(word, path, int(size), now - int(placed), used=f"{root}/{path}" in used)
+            weights += [one] if one else []
+            strange += [] if one else [path]
+    return Found(tuple(weights), tuple(strange))
+
+
+def _weights(word: str, path: str, size: int, age: int, *, used: bool) -> Weights | None:
+    if word == "arriving":
+        file = _ARRIVING.fullmatch(path)
+        return Weights(f"{INCOMING}/{path}", None, file[1], size, age, used=False) if file else None
+    folder = _WEIGHTS.fullmatch(path)
+    return Weights(path, folder[1], folder[2], size, age, used) if folder else None
+
+
+def removed(output: str) -> Iterator[str]:
+    """Given what REMOVE printed, return the paths that are gone."""
+    return (line.removeprefix("removed ") for line in output.splitlines() if line.startswith("removed "))

@@ -1,0 +1,54 @@
+"""What the replicas of a model run now: asked of their hosts, by the weights that each engine sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from rackwright.errors import HostError
+from rackwright.fleet.fleet import Fleet, Replica
+from rackwright.fleet.targets import targets
+from rackwright.remote import Remote
+from rackwright.remote.completed import Completed
+from rackwright.roles.replica.state import COMMAND, ReplicaState, parse
+
+TIMEOUT = 60
+"""Seconds."""
+
+
+@dataclass(frozen=True)
+class Running:
+    replica: str
+    """HOST/MODEL@N."""
+    state: str | None
+    """As the probe says it, with its reason; None: not installed yet, or its host doesn't answer."""
+    weights: tuple[str, ...] = ()
+    """First digits of the digests that its engine sees, adapters' with them."""
+    unreachable: str | None = None
+    """Why its host doesn't answer."""
+
+
+def running(fleet: Fleet, model: str) -> tuple[Running, ...]:
+    """Ask the hosts where the model's replicas answer; changes nothing.
+
+    Raise SecretError if a sudo password doesn't resolve.
+    """
+    replicas = fleet.replicas_of(model)
+    hosts = tuple(dict.fromkeys(replica.host for replica in replicas))
+    if not hosts:
+        return ()
+    with Remote(targets(fleet, hosts)) as remote:
+        answers = remote.run_on(hosts, dict.fromkeys(hosts, COMMAND), timeout=TIMEOUT)
+    return tuple(_running(replica, answers[replica.host]) for replica in replicas)
+
+
+def _running(replica: Replica, answer: Completed | HostError) -> Running:
+    if isinstance(answer, HostError):
+        return Running(replica.address, None, unreachable=str(replace(answer.problems[0], where="")))
+    for state in _of(replica, answer):
+        return Running(replica.address, state.said, state.weights)
+    return Running(replica.address, None)
+
+
+def _of(replica: Replica, answer: Completed) -> Iterator[ReplicaState]:
+    return (state for state in parse(answer.stdout) if state.replica == replica.name)

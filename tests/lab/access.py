@@ -1,0 +1,34 @@
+"""What the gateways' own log says of the requests of one key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rackwright.lab.hosts import Lab
+from rackwright.roles.gateway.access_log import Access, parse_access
+from tests.lab.load.sample import Sample
+
+_LOG = "journalctl --sync; journalctl -q -t rackwright-access -p info..info -o cat"
+
+
+def accesses(lab: Lab, gateways: Iterable[str], key: str) -> dict[str | None, Access]:
+    """Return the requests of this key that the gateways have logged, by id."""
+    lines = [line for gateway in gateways for line in lab.exec(gateway, _LOG).out.splitlines()]
+    told = (parse_access(line) for line in lines)
+    return {access.request: access for access in told if access.key == key}
+
+
+def lost_by(log: dict[str | None, Access], samples: Iterable[Sample]) -> list[str]:
+    """Return what differs between the clients' count and the gateways' log: every request was answered in both."""
+    samples = list(samples)
+    lost = [f"client: {sample.failure} {sample.detail} {sample.request}" for sample in samples if sample.failure]
+    seen = {sample.request for sample in samples}
+    lost += [
+        f"not in the log: {sample.request}" for sample in samples if not sample.failure and sample.request not in log
+    ]
+    lost += [
+        f"log: {access.status} {access.end} {access.replica} {request}"
+        for request, access in log.items()
+        if request in seen and (access.status, access.end) != (200, "completed")
+    ]
+    return lost + [f"no client knows of it: {request}" for request in log.keys() - seen]

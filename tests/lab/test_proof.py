@@ -1,0 +1,165 @@
+"""A replica's proof on real hosts, with a real model: what it takes for right, and what it finds wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from rackwright.errors import ProofError
+from rackwright.fleet.load import load_fleet
+from rackwright.lab.hosts import Lab
+from rackwright.lifecycle.golden import kind_of
+from rackwright.lifecycle.proof import prove
+from rackwright.lifecycle.site import Site, open_site
+from rackwright.lifecycle.through_gateways import through_gateways
+from rackwright.lifecycle.units import unit_of
+from rackwright.lifecycle.weights import whole_weights
+from rackwright.roles.replica.answer import By
+from rackwright.state.golden import golden_path, read_golden
+from tests.lab.labs import fresh_lab
+from tests.lab.operator import Operator, operator
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.lab
+UNIT = "rackwright-assistant@1"
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with fresh_lab("proof", "gate1", "gpu1", "gpu2") as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def applied(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Operator:
+    made = operator(tmp_path_factory.mktemp("site"), lab.fleet())
+    made("apply", "--yes")
+    return made
+
+
+@pytest.fixture
+def site(applied: Operator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, applied.environment[name])
+    with open_site(load_fleet(applied.path)) as site:
+        yield site
+
+
+def weights(site: Site) -> str:
+    unit = unit_of(site, site.fleet.replicas[0])
+    return unit.command[unit.command.index("--model") + 1]
+
+
+def restart(lab: Lab, host: str = "gpu1") -> None:
+    lab.exec(host, f"systemctl daemon-reload; systemctl restart {UNIT}")
+
+
+def proven(site: Site, *, number: int = 0) -> None:
+    wait_until(lambda: prove(site, site.fleet.replicas[number]) is None, 60)
+
+
+def test_the_first_answer_is_recorded_and_the_next_engine_is_held_to_it(site: Site, lab: Lab) -> None:
+    first, second = site.fleet.replicas
+    said: list[str] = []
+    assert prove(site, first, say=said.append) is None
+    assert said == ["no answer of its kind is recorded yet"]
+    assert prove(site, first, run="run-1", say=said.append) is None
+    assert re.fullmatch(r"its answer is the first of its kind, and recorded: '.*orange.*'", said[1])
+    golden = read_golden(site.remote.connection("gate1"), kind_of(site, first))
+    assert golden is not None
+    assert (golden.replica, golden.run, golden.answer.by) == (first.address, "run-1", By.TOKENS)
+    assert len(golden.answer.tokens) == 16
+    assert lab.exec("gate1", f"stat -c '%a %U' {golden_path(golden.kind)}").out.split() == ["644", "root"]
+    for replica in (first, second):
+        assert prove(site, replica, run="run-2", say=said.append) is None
+    assert len(said) == 2
+    assert read_golden(site.remote.connection("gate1"), golden.kind) == golden
+
+
+def test_an_engine_that_starts_is_not_proven_yet_and_not_refused(site: Site, lab: Lab) -> None:
+    lab.exec("gpu1", f"systemctl stop {UNIT}")
+    assert prove(site, site.fleet.replicas[0]) == "its unit is inactive"
+    lab.exec("gpu1", f"systemctl start {UNIT}")
+    proven(site)
+
+
+def test_a_returned_replica_answers_through_the_gateway(site: Site) -> None:
+    said: list[str] = []
+    for replica in site.fleet.replicas:
+        wait_until(lambda: all(state.takes_requests for state in site.gateways.servers().values()), 60)
+        assert through_gateways(site, replica, say=said.append) is None
+    assert said == []
+
+
+def test_one_that_is_drained_is_said_not_to_be_the_one_that_answers(site: Site) -> None:
+    said: list[str] = []
+    first = site.fleet.replicas[0]
+    site.gateways.drain(first.address, who="tests", reason="try")
+    assert through_gateways(site, first, say=said.append) is None
+    site.gateways.ready(first.address)
+    assert said == ["gate1: a completion and a stream: others answered, 8 times"]
+
+
+def test_a_flipped_bit_and_a_file_too_many_are_found_in_the_stored_weights(site: Site, lab: Lab) -> None:
+    replica, path = site.fleet.replicas[1], weights(site)
+    assert whole_weights(site, replica) is None
+    flip = (
+        f"python3 -c \"f = open('{path}', 'r+b'); f.seek(70000000); b = f.read(1)[0]; f.seek(70000000); "
+        'f.write(bytes([b ^ 1]))"'
+    )
+    lab.exec("gpu2", flip)
+    extra = path.rpartition("/")[0] + "/generation_config.json"
+    lab.exec("gpu2", f"touch {extra}")
+    assert whole_weights(site, replica) == f"gpu2: {path} isn't what the lock says; {extra} isn't in the lock"
+    lab.exec("gpu2", f"{flip}; rm {extra}")
+    assert whole_weights(site, replica) is None
+
+
+def test_other_weights_under_the_same_name_are_refused_by_the_process(site: Site, lab: Lab) -> None:
+    path, drop_in = weights(site), f"/etc/systemd/system/{UNIT}.service.d/own.conf"
+    other = path.rpartition("/")[0] + "/other.gguf"
+    lab.exec("gpu1", f"cp {path} {other}; mkdir -p {drop_in.rpartition('/')[0]}")
+    own = "sed -n '/^ExecStart=/,/[^\\\\]$/p' /etc/systemd/system/" + UNIT + ".service"
+    lab.exec("gpu1", f"{{ echo '[Service]'; echo ExecStart=; {own} | sed 's|{path}|{other}|'; }} >{drop_in}")
+    restart(lab)
+    with pytest.raises(ProofError) as refused:
+        wait_until(lambda: prove(site, site.fleet.replicas[0]) is None, 60)
+    lab.exec("gpu1", f"rm -f {drop_in} {other}")
+    restart(lab)
+    proven(site)
+    assert f"gpu1/assistant@1: it runs {other} in place of {path}" in str(refused.value)
+
+
+def test_another_unit_is_not_proven_and_is_waited_for(site: Site, lab: Lab) -> None:
+    unit = f"/etc/systemd/system/{UNIT}.service"
+    lab.exec("gpu1", f"cp {unit} /root/unit; sed -i 's/LimitCORE=0/LimitCORE=1/' {unit}")
+    restart(lab)
+    wanted = "it runs on another unit than the fleet and its lock ask for"
+    wait_until(lambda: prove(site, site.fleet.replicas[0]) == wanted, 60)
+    lab.exec("gpu1", f"cp /root/unit {unit}")
+    restart(lab)
+    proven(site)
+
+
+def test_weights_that_went_bad_under_their_name_are_refused_by_the_answer(site: Site, lab: Lab) -> None:
+    path = weights(site)
+    lab.exec("gpu1", f"cp {path} /root/weights; dd if=/dev/urandom of={path} bs=1M seek=40 count=8 conv=notrunc")
+    restart(lab)
+    with pytest.raises(ProofError) as refused:
+        wait_until(lambda: prove(site, site.fleet.replicas[0]) is None, 60)
+    lab.exec("gpu1", f"dd if=/root/weights of={path} conv=notrunc")
+    restart(lab)
+    proven(site)
+    assert re.search(r"answers '.*' where '.*orange.*' is recorded \(.*, gpu1/assistant@1\); ", str(refused.value))
+    assert "differs from token" in str(refused.value)
+
+
+def test_verify_says_that_replicas_run_what_the_lock_says(applied: Operator, site: Site) -> None:
+    wait_until(lambda: all(state.takes_requests for state in site.gateways.servers().values()), 60)
+    said = applied("verify", "--json").json
+    what = "assistant@1 runs what the lock says and answers as recorded"
+    found = {proof["host"]: proof["found"] for proof in said["proofs"] if proof["what"] == what}
+    assert found == {"gpu1": "so it does", "gpu2": "so it does"}
+    assert said["failed"] == 0

@@ -1,0 +1,97 @@
+"""Changes under traffic, before a paced stand-in for the engine: no request is lost, by the clients and by the log.
+
+Small counts; benchmarks/rollout.py has the large ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from rackwright.lab.hosts import Lab
+from rackwright.roles.gateway.access_log import Access
+from tests.lab.access import accesses, lost_by
+from tests.lab.engines import pid
+from tests.lab.labs import fresh_lab
+from tests.lab.load import Plan, loaded
+from tests.lab.operator import Operator, operator
+from tests.lab.paced import paced
+
+pytestmark = pytest.mark.lab
+GATEWAYS = ("gate1",)
+SERVING = ("gpu1", "gpu2")
+LEAST = 200
+"""Requests that a change must have been under."""
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with fresh_lab("under-load", *GATEWAYS, *SERVING) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Operator:
+    folder = tmp_path_factory.mktemp("site")
+    site = operator(folder, lab.fleet(), paced(folder / "paced", "load=1 pace=0.05"))
+    # Half of them must do for all: long streams are in flight beside one another.
+    site.edit("parallel: 2", "parallel: 64")
+    site("apply", "--yes", "--close-ports")
+    return site
+
+
+@pytest.fixture(scope="module")
+def key(site: Operator) -> str:
+    return str(site("key", "add", "load", "--owner", "tests", "--json").json["key"])
+
+
+@pytest.fixture
+def plan(site: Operator, lab: Lab, key: str, tmp_path: Path) -> Plan:
+    addresses = lab.fleet().hosts
+    return Plan(
+        gateways=tuple(addresses[gateway] for gateway in GATEWAYS),
+        authority=str(site.path.with_name("test.ca.crt")),
+        key=key,
+        samples=str(tmp_path / "samples.jsonl"),
+    )
+
+
+def unharmed(lab: Lab, plan: Plan, change: Callable[[], object]) -> dict[str | None, Access]:
+    """Make the change under load; fail if a request was lost, by its client or by the gateways' log, else return the
+    log of the load's requests."""
+    known = accesses(lab, GATEWAYS, "load")
+    with loaded(plan) as load:
+        change()
+        counted = load.stop()
+    log = {request: access for request, access in accesses(lab, GATEWAYS, "load").items() if request not in known}
+    assert lost_by(log, load.samples) == []
+    assert counted.whole == counted.asked >= LEAST
+    assert counted.long >= LEAST / 9
+    return log
+
+
+# Each change under traffic has its test here: what it does, and what is so afterwards.
+def test_a_restart_of_every_engine_loses_no_request(site: Operator, lab: Lab, plan: Plan) -> None:
+    before = [pid(lab, host) for host in SERVING]
+    log = unharmed(lab, plan, lambda: site("restart", "assistant", "--yes"))
+    assert not set(before) & {pid(lab, host) for host in SERVING}
+    assert {access.replica for access in log.values()} == {f"{host}/assistant@1" for host in SERVING}
+
+
+def test_reloads_of_all_proxies_lose_no_request(lab: Lab, plan: Plan) -> None:
+    def reload() -> None:
+        for _ in range(20):
+            lab.exec("gate1", "systemctl reload rackwright-gateway")
+            lab.exec("gpu1", "systemctl reload rackwright-host-proxy")
+
+    unharmed(lab, plan, reload)
+
+
+def test_the_load_sees_what_a_restart_by_hand_loses(lab: Lab, plan: Plan) -> None:
+    with loaded(plan) as load:
+        lab.exec("gpu1", "systemctl restart rackwright-assistant@1")
+        counted = load.stop()
+    assert counted.lost > 0
+    assert set(counted.failures) <= {"broken stream", "status 502", "status 503"}

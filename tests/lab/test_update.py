@@ -1,0 +1,132 @@
+"""New models under traffic: a good update, a bad one, the way back, and a controller that dies. They build on one
+another."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rackwright.lab.hosts import Lab
+from tests.lab.engines import pid
+from tests.lab.labs import fresh_lab
+from tests.lab.operator import Operator, operator
+from tests.lab.test_interrupted import interrupted, kill_when
+from tests.lab.versions import Versions
+
+pytestmark = pytest.mark.lab
+HOSTS = ("gpu1", "gpu2")
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with fresh_lab("update", "gate1", *HOSTS) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Operator:
+    return operator(tmp_path_factory.mktemp("site"), lab.fleet())
+
+
+@pytest.fixture(scope="module")
+def model(site: Operator) -> Versions:
+    versions = Versions(site)
+    site("lock")
+    site("apply", "--yes")
+    return versions
+
+
+def running(lab: Lab) -> set[str]:
+    """First digits of the digests that the engines run."""
+    show = "tr '\\0' '\\n' </proc/$(systemctl show -p MainPID --value rackwright-assistant@1)/cmdline"
+    return {lab.exec(host, f"{show} | grep ^/srv/models/").out.split("/")[4] for host in HOSTS}
+
+
+def stored(lab: Lab, host: str) -> set[str]:
+    return set(lab.exec(host, "ls /srv/models/assistant").out.split())
+
+
+def all_serve(site: Operator) -> bool:
+    return {entry["traffic"] for entry in site.replicas().values()} == {"yes"}
+
+
+def test_a_good_update_changes_every_replica_and_the_lock(site: Operator, model: Versions, lab: Lab) -> None:
+    old = model.digest
+    model.good("two")
+    said = site("model", "update", "assistant", "--yes", "--json").json
+    assert said["changed"] == ["gpu1/assistant@1", "gpu2/assistant@1"]
+    assert model.digest != old
+    assert running(lab) == {model.digest[:16]}
+    assert model.locked["previous"]["digest"] == old
+    assert stored(lab, "gpu1") == {old[:16], model.digest[:16]}
+    assert not site.path.with_name("test.lock.next").exists()
+    assert "no rollout is open" in site("rollout", "status").out
+    assert site("plan", "--json").json["changed"] == 0
+    assert all_serve(site)
+
+
+def test_what_runs_already_is_left_alone(site: Operator, model: Versions, lab: Lab) -> None:
+    engines = [pid(lab, host) for host in HOSTS]
+    assert site("model", "update", "assistant", "--yes", "--json").json["changed"] == []
+    assert [pid(lab, host) for host in HOSTS] == engines
+
+
+def test_a_build_that_does_not_start_ends_with_the_old_one_serving(site: Operator, model: Versions, lab: Lab) -> None:
+    old, untouched = model.locked, pid(lab, "gpu2")
+    model.cut_short()
+    said = site("model", "update", "assistant", "--yes", check=12)
+    assert "gpu1/assistant@1: its engine ended" in said.err
+    assert "failed to load model" in said.err
+    assert "every replica runs what it ran before, and the lock is as it was" in said.err
+    assert model.locked == old
+    assert running(lab) == {model.digest[:16]}
+    assert pid(lab, "gpu2") == untouched
+    assert all_serve(site)
+    assert "no rollout is open" in site("rollout", "status").out
+
+
+def test_a_controller_that_died_is_resumed_on_another_machine(
+    site: Operator, model: Versions, lab: Lab, tmp_path: Path
+) -> None:
+    model.good("three")
+    elsewhere = Operator(Path(shutil.copytree(site.path.parent, tmp_path / "elsewhere")) / site.path.name)
+    kill_when(site.start("model", "update", "assistant", "--yes"), "gpu2/assistant@1: act")
+    assert "a rollout is open" not in site("apply", "--yes", check=11).err
+    assert "the fleet is leased by" in site("rollout", "resume", "--yes", check=11).err
+    site("lease", "break", "--yes", "--reason", "its laptop died")
+    refused = site("apply", "--yes", check=11).err
+    assert "model update assistant" in refused
+    assert "it must be resumed or aborted before anything else changes" in refused
+    assert "nobody is at it now" in site("rollout", "status").out
+    elsewhere("rollout", "resume", "--yes")
+    there = Versions.__new__(Versions)
+    there.site = elsewhere
+    assert running(lab) == {there.digest[:16]}
+    assert there.digest != model.digest
+    assert all_serve(elsewhere)
+    shutil.copy(elsewhere.path.with_name("test.lock"), site.path.with_name("test.lock"))
+    assert site("plan", "--json").json["changed"] == 0
+
+
+def test_ctrl_c_leaves_it_open_and_abort_puts_back_what_ran_before(site: Operator, model: Versions, lab: Lab) -> None:
+    old = model.locked
+    model.good("four")
+    said = interrupted(site.start("model", "update", "assistant", "--yes"), at="gpu1/assistant@1: act")
+    assert "stays open" in said
+    assert len(running(lab)) == 2
+    site("rollout", "abort", "--yes")
+    assert running(lab) == {old["digest"][:16]}
+    assert model.locked == old
+    assert all_serve(site)
+
+
+def test_the_way_back_needs_nothing_but_the_hosts(site: Operator, model: Versions, lab: Lab) -> None:
+    newer, older = model.digest, model.locked["previous"]["digest"]
+    model.cut_short()
+    site("model", "rollback", "assistant", "--yes")
+    assert running(lab) == {older[:16]}
+    assert (model.digest, model.locked["previous"]["digest"]) == (older, newer)
+    assert all_serve(site)

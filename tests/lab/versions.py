@@ -1,0 +1,59 @@
+"""Versions of a lab's model and runtime, good and bad ones, as an operator's fleet file names them."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+from typing import Any
+
+from rackwright.lab import artefacts
+from tests.lab.operator import Operator
+
+_GGUF_MAGIC = b"GGUF"
+
+
+class Versions:
+    """The fleet's one model, in a file of the test that becomes another version when it is told to."""
+
+    def __init__(self, site: Operator) -> None:
+        self.site = site
+        self.file = site.path.with_name("model.gguf")
+        self._good = artefacts.ensure(lambda _: None).model.path
+        self.file.write_bytes(self._good.read_bytes())
+        text = site.path.read_text()
+        site.path.write_text(text.replace(f"file:{self._good}", "file:model.gguf"))
+
+    def good(self, name: str) -> None:
+        """The same model under another digest: readers of GGUF don't look behind its last tensor."""
+        self.file.write_bytes(self._good.read_bytes() + name.encode())
+
+    def cut_short(self) -> None:
+        """One that no engine loads: its last tensors are missing."""
+        content = self._good.read_bytes()
+        assert content.startswith(_GGUF_MAGIC)
+        self.file.write_bytes(content[: len(content) // 2])
+
+    @property
+    def locked(self) -> dict[str, Any]:
+        """The model's entry in the lock."""
+        from ruamel.yaml import YAML
+
+        lock = YAML(typ="safe").load(self.site.path.with_name("test.lock"))
+        entry: dict[str, Any] = lock["models"]["assistant"]
+        return entry
+
+    @property
+    def digest(self) -> str:
+        return str(self.locked["digest"])
+
+
+def runtime_that(folder: Path, script: str) -> Path:
+    """Return an archive whose llama-server tells its version and does nothing else but what the script says."""
+    path = folder / "runtime.tar.gz"
+    program = f'#!/bin/sh\n[ "$1" != --version ] || {{ echo version: 1; exit; }}\n{script}\n'.encode()
+    with tarfile.open(path, "w:gz") as archive:
+        member = tarfile.TarInfo("build/llama-server")
+        member.size, member.mode = len(program), 0o755
+        archive.addfile(member, io.BytesIO(program))
+    return path

@@ -1,0 +1,291 @@
+"""Weights that nothing needs, found and removed by real shells in a folder of this machine."""
+
+from __future__ import annotations
+
+import fcntl
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import IO, Any
+
+import pytest
+
+from rackwright.errors import FleetError, LeasedError, RackwrightError
+from rackwright.lifecycle import prune as pruning
+from rackwright.lifecycle.prune import Keep, Pruned, needed, prune
+from rackwright.lifecycle.prune_script import LOOK, REMOVE, parse
+from rackwright.state.shell import command
+from tests.shells import LocalShell
+
+OLD, NOW, LEFT = "a" * 64, "b" * 64, "c" * 64
+KEEP = Keep(frozenset({NOW}), frozenset({"f" * 64}))
+
+
+def placed(root: Path, model: str, digest: str, marker: str | None = None) -> Path:
+    """A folder as place.sh leaves it."""
+    folder = root / model / digest[:16]
+    (folder / "parts").mkdir(parents=True)
+    for path in ("model.gguf", "parts/config.json"):
+        (folder / path).write_text("weights")
+        (folder / path).chmod(0o444)
+    (folder / ".verified").write_text(f"{marker or digest}\n")
+    for part in (folder / "parts", folder):
+        part.chmod(0o555)
+    return folder
+
+
+def arrived(root: Path, sha256: str, suffix: str = "") -> Path:
+    (root / ".incoming").mkdir(exist_ok=True)
+    path = root / ".incoming" / f"{sha256}{suffix}"
+    path.write_text("some of it")
+    return path
+
+
+class Talk:
+    def __init__(self, agrees: bool = True) -> None:
+        self.said: list[str] = []
+        self.agrees = agrees
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def confirm(self, question: str) -> None:
+        self.said.append(question)
+        if not self.agrees:
+            raise RackwrightError("not confirmed, nothing was changed")
+
+
+class Remote:
+    def __init__(self, shells: dict[str, LocalShell]) -> None:
+        self.shells = shells
+
+    def connection(self, host: str) -> LocalShell:
+        return self.shells[host]
+
+    def run_on(self, names: Any, commands: dict[str, str], *, timeout: float) -> dict[str, object]:
+        return {name: self._run(name, commands[name]) for name in names}
+
+    def _run(self, name: str, words: str) -> object:
+        try:
+            return self.shells[name].run(words)
+        except RackwrightError as error:
+            return error
+
+    def each(self, names: Any, work: Any) -> dict[str, object]:
+        return {name: work(name) for name in names}
+
+
+@pytest.fixture
+def audited(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, str]]:
+    lines: list[tuple[str, str, str]] = []
+
+    @contextmanager
+    def leased(site: object, why: str, talk: object) -> Iterator[SimpleNamespace]:
+        yield SimpleNamespace(check=lambda: None)
+
+    def note(site: object, held: object, hosts: tuple[str, ...], what: str, outcome: str = "done") -> None:
+        lines.extend((host, what, outcome) for host in hosts)
+
+    monkeypatch.setattr(pruning, "leased", leased)
+    monkeypatch.setattr(pruning, "note_leased_act", note)
+    monkeypatch.setattr(pruning, "compared", lambda site: SimpleNamespace(difference=None))
+    return lines
+
+
+def site_of(*roots: Path, gone: tuple[str, ...] = ()) -> Any:
+    names = {f"gpu{number + 1}": root for number, root in enumerate(roots)}
+    hosts = {name: SimpleNamespace(models_at=str(root)) for name, root in names.items()}
+    shells = {name: LocalShell(name, gone=name in gone) for name in names}
+    file = SimpleNamespace(hosts=hosts)
+    return SimpleNamespace(models=dict.fromkeys(names), remote=Remote(shells), fleet=SimpleNamespace(file=file))
+
+
+def pruned(site: Any, talk: Talk | None = None, **more: bool) -> Pruned:
+    return prune(site, KEEP, talk or Talk(), **more)
+
+
+def test_what_nothing_needs_goes_and_the_rest_stays(tmp_path, audited):
+    gone, kept = placed(tmp_path, "assistant", OLD), placed(tmp_path, "assistant", NOW)
+    last = placed(tmp_path, "retired", LEFT)
+    talk = Talk()
+    done = pruned(site_of(tmp_path), talk)
+    assert [(one.model, one.digest) for one in done.removed["gpu1"]] == [
+        ("assistant", "a" * 16),
+        ("retired", "c" * 16),
+    ]
+    assert not gone.exists()
+    assert not last.parent.exists()
+    assert (kept / "parts/config.json").read_text() == "weights"
+    assert audited == [("gpu1", f"removed assistant/{'a' * 16}, retired/{'c' * 16}", "done")]
+    assert talk.said[0].startswith(f"gpu1: assistant {'a' * 16}, ")
+    assert talk.said[-1] == "Remove 2 of these?"
+    assert done.bytes > 0
+    assert pruned(site_of(tmp_path)) == Pruned()
+
+
+def test_a_folder_without_our_marker_is_named_and_left(tmp_path, audited):
+    other, torn = placed(tmp_path, "assistant", OLD, marker=LEFT), tmp_path / "assistant" / f"{OLD[:16]}.partial"
+    torn.mkdir()
+    (tmp_path / "backups" / "of a\nperson").mkdir(parents=True)
+    talk = Talk()
+    done = pruned(site_of(tmp_path), talk)
+    assert done.removed == {}
+    assert set(done.strange["gpu1"]) == {
+        f"assistant/{OLD[:16]}",
+        f"assistant/{OLD[:16]}.partial",
+        "backups/of a?person",
+    }
+    assert other.exists()
+    assert torn.exists()
+    assert len([line for line in talk.said if "isn't marked as ours: it stays" in line]) == 3
+
+
+def test_a_model_that_others_placed_by_our_rules_under_another_name_is_left(tmp_path, audited):
+    folder = placed(tmp_path, "Assistant", OLD)
+    assert pruned(site_of(tmp_path)).strange == {"gpu1": (f"Assistant/{OLD[:16]}",)}
+    assert folder.exists()
+
+
+@contextmanager
+def running(*words: str, stdin: IO[str] | int = subprocess.PIPE) -> Iterator[None]:
+    """A process that has begun, as it has said."""
+    with subprocess.Popen(words, stdin=stdin, stdout=subprocess.PIPE) as engine:
+        try:
+            assert engine.stdout is not None
+            assert engine.stdout.readline()
+            yield
+        finally:
+            engine.kill()
+
+
+def test_what_an_engine_runs_with_stays(tmp_path, audited):
+    folder = placed(tmp_path, "assistant", OLD)
+    with running("sh", "-c", "echo; read -r _", "engine", "--model", str(folder / "model.gguf")):
+        assert pruned(site_of(tmp_path)) == Pruned()
+        # Nor does it go where it was begun between the look and the act.
+        answer = LocalShell().run(command(REMOVE, tmp_path, f"assistant/{OLD[:16]}"))
+        assert (answer.exit_status, answer.stdout) == (1, "")
+        assert answer.stderr.strip() == f"assistant/{OLD[:16]}: is used now, so it stays"
+    assert folder.exists()
+    assert len(pruned(site_of(tmp_path)).removed["gpu1"]) == 1
+
+
+def test_what_an_engine_has_mapped_stays(tmp_path, audited):
+    folder = placed(tmp_path, "assistant", OLD)
+    script = "import mmap, signal; held = mmap.mmap(0, 0, prot=mmap.PROT_READ); print(1, flush=True); signal.pause()"
+    with (folder / "model.gguf").open() as weights, running(sys.executable, "-c", script, stdin=weights):
+        assert pruned(site_of(tmp_path)) == Pruned()
+    assert folder.exists()
+
+
+def test_what_a_unit_names_stays_whether_it_runs_or_not(tmp_path):
+    root, units = tmp_path / "models", tmp_path / "units"
+    folder = placed(root, "assistant", OLD)
+    units.mkdir()
+    look = command(LOOK.replace("/etc/systemd/system", str(units)), root)
+
+    def used() -> bool:
+        (weights,) = parse(LocalShell().run(look).stdout, str(root)).weights
+        return weights.used
+
+    assert not used()
+    (units / "rackwright-assistant@1.service").write_text(f'ExecStart="llama-server" \\\n  "{folder}/model.gguf"\n')
+    assert used()
+    (units / "rackwright-assistant@1.service").write_text(f"BindReadOnlyPaths=/opt/x {folder}\n")
+    assert used()
+
+
+def test_files_on_their_way_go_unless_a_lock_needs_them_or_they_are_being_fetched(tmp_path, audited):
+    unneeded, half, wanted = (
+        arrived(tmp_path, "d" * 64, ".verified"),
+        arrived(tmp_path, "e" * 64),
+        arrived(tmp_path, "f" * 64),
+    )
+    arrived(tmp_path, "d" * 64, ".lock")
+    lock = arrived(tmp_path, "e" * 64, ".lock")
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        done = pruned(site_of(tmp_path))
+        assert [one.digest for one in done.removed["gpu1"]] == ["d" * 64]
+        assert done.problems == {"gpu1": f".incoming/{'e' * 64}: is being fetched, so it stays"}
+    assert not unneeded.exists()
+    assert half.exists()
+    assert wanted.exists()
+    assert audited[0][2].startswith("failed: ")
+    assert [one.digest for one in pruned(site_of(tmp_path)).removed["gpu1"]] == ["e" * 64]
+    assert sorted(path.name for path in (tmp_path / ".incoming").iterdir()) == ["f" * 64]
+
+
+def test_a_rehearsal_removes_nothing_and_asks_nothing(tmp_path, audited):
+    folder = placed(tmp_path, "assistant", OLD)
+    talk = Talk(agrees=False)
+    assert len(pruned(site_of(tmp_path), talk, rehearsed=True).removed["gpu1"]) == 1
+    assert folder.exists()
+    assert audited == []
+
+
+def test_nothing_goes_unless_the_operator_agrees(tmp_path, audited):
+    folder = placed(tmp_path, "assistant", OLD)
+    with pytest.raises(RackwrightError, match="not confirmed"):
+        pruned(site_of(tmp_path), Talk(agrees=False))
+    assert folder.exists()
+
+
+def test_a_host_out_of_reach_is_named_and_the_others_are_pruned(tmp_path, audited):
+    for name in ("one", "two"):
+        placed(tmp_path / name, "assistant", OLD)
+    done = pruned(site_of(tmp_path / "one", tmp_path / "two", gone=("gpu1",)))
+    assert done.problems == {"gpu1": "unreachable"}
+    assert list(done.removed) == ["gpu2"]
+
+
+def test_a_host_without_weights_has_none(tmp_path, audited):
+    assert pruned(site_of(tmp_path / "nothing")) == Pruned()
+
+
+def test_files_older_than_what_was_applied_remove_nothing(tmp_path, audited, monkeypatch):
+    folder = placed(tmp_path, "assistant", OLD)
+
+    def stale(site: object) -> None:
+        raise LeasedError("this checkout lacks the commit")
+
+    monkeypatch.setattr(pruning, "compared", stale)
+    with pytest.raises(LeasedError):
+        pruned(site_of(tmp_path))
+    assert folder.exists()
+
+
+def test_an_interrupted_removal_is_found_again(tmp_path, audited):
+    folder = placed(tmp_path, "assistant", OLD)
+    folder.chmod(0o755)
+    (folder / "model.gguf").unlink()
+    assert len(pruned(site_of(tmp_path)).removed["gpu1"]) == 1
+    assert not folder.exists()
+
+
+def test_a_removal_that_fails_says_so_and_leaves_the_marker(tmp_path):
+    folder = placed(tmp_path, "assistant", OLD)
+    answer = LocalShell().run(command(f"find() {{ return 1; }}\n{REMOVE}", tmp_path, f"assistant/{OLD[:16]}"))
+    assert (answer.exit_status, answer.stdout) == (1, "")
+    assert (folder / ".verified").exists()
+
+
+def source(digest: str, file: str) -> SimpleNamespace:
+    return SimpleNamespace(digest=digest, files=(SimpleNamespace(sha256=file),))
+
+
+def test_a_lock_needs_its_models_their_adapters_and_what_the_next_lock_names(tmp_path, monkeypatch):
+    def lock(*sources: SimpleNamespace) -> SimpleNamespace:
+        return SimpleNamespace(models={"assistant": SimpleNamespace(whole=sources)})
+
+    fleet = SimpleNamespace(beside=lambda suffix: tmp_path / f"site.{suffix}")
+    site: Any = SimpleNamespace(lock=lock(source(NOW, "1"), source(OLD, "2")), fleet=fleet)
+    assert needed(site) == Keep(frozenset({NOW, OLD}), frozenset({"1", "2"}))
+    (tmp_path / "site.lock.next").write_text("no lock")
+    with pytest.raises(FleetError):
+        needed(site)
+    monkeypatch.setattr(pruning, "read_lock", lambda path: lock(source(LEFT, "3")))
+    assert needed(site) == Keep(frozenset({NOW, OLD, LEFT}), frozenset({"1", "2", "3"}))

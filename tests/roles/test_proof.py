@@ -1,0 +1,124 @@
+"""The command of a proof, run by a real shell beside a real process and a stand-in for an engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rackwright.roles.replica.proof import Seen, ask_command, parse, proof_command
+from rackwright.roles.replica.settings import Settings
+from tests.roles.serving import REPLICA
+from tests.stand_in_engine import stand_in_engine
+
+SYSTEMCTL = """#!/bin/sh
+echo "ActiveState=$ACTIVE"; echo "MainPID=$PID"
+"""
+
+
+class Here(Settings):
+    """A replica whose runtime directory is a folder of the test."""
+
+    run: str
+
+    @property
+    def socket(self) -> str:
+        return f"{self.run}/engine.sock"
+
+    @property
+    def started_digest(self) -> str:
+        return f"{self.run}/unit.sha256"
+
+
+@pytest.fixture
+def process() -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(["sleep", "60"]) as running:
+        yield running
+        running.kill()
+
+
+def look(settings: Settings, folder: Path, name: str | None, *, pid: int, active: str = "active") -> Seen:
+    systemctl = folder / "bin/systemctl"
+    systemctl.parent.mkdir(exist_ok=True)
+    systemctl.write_text(SYSTEMCTL)
+    systemctl.chmod(0o755)
+    environment = os.environ | {"PATH": f"{systemctl.parent}:{os.environ['PATH']}", "PID": str(pid), "ACTIVE": active}
+    command = proof_command(settings, (f"{folder}/run time", f"{folder}/none"), name)
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=environment, timeout=30)
+    return parse(done.stdout, done.stderr)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Here:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run time").mkdir()
+    (tmp_path / "run time/.verified").write_text("d" * 64 + "\n")
+    (tmp_path / "run/unit.sha256").write_text("a" * 64 + "  -\n")
+    return Here(run=f"{tmp_path}/run", **REPLICA.model_dump())
+
+
+def test_a_running_engine_shows_its_process_its_unit_its_folders_and_answers(
+    settings: Here, tmp_path: Path, process: subprocess.Popen[bytes]
+) -> None:
+    with stand_in_engine(Path(settings.socket)) as engine:
+        seen = look(settings, tmp_path, "it's", pid=process.pid)
+    assert (seen.active, seen.runs, seen.started) == ("active", True, "a" * 64)
+    assert seen.command == ("sleep", "60")
+    assert Path(seen.program).is_absolute()
+    assert seen.markers == {f"{tmp_path}/run time": "d" * 64, f"{tmp_path}/none": ""}
+    assert seen.answer is not None
+    assert [token.text for token in seen.answer.tokens] == ["Red", "."]
+    (asked,) = engine.requests
+    assert (asked.target, json.loads(asked.body)["model"]) == ("/v1/completions", "it's")
+
+
+def test_one_that_does_not_run_is_not_asked(settings: Here, tmp_path: Path) -> None:
+    with stand_in_engine(Path(settings.socket)) as engine:
+        seen = look(settings, tmp_path, "assistant", pid=0, active="activating")
+    assert (seen.active, seen.runs, seen.command, seen.answer) == ("activating", False, (), None)
+    assert engine.requests == []
+
+
+def test_a_member_that_does_not_answer_is_not_asked(
+    settings: Here, tmp_path: Path, process: subprocess.Popen[bytes]
+) -> None:
+    with stand_in_engine(Path(settings.socket)) as engine:
+        assert look(settings, tmp_path, None, pid=process.pid).command == ("sleep", "60")
+    assert engine.requests == []
+
+
+def test_without_a_socket_the_reason_is_curls(
+    settings: Here, tmp_path: Path, process: subprocess.Popen[bytes]
+) -> None:
+    seen = look(settings, tmp_path, "assistant", pid=process.pid)
+    assert (seen.runs, seen.answer) == (True, None)
+    assert "curl: (7)" in seen.said
+
+
+def test_an_engine_that_loads_says_so_in_place_of_an_answer(
+    settings: Here, tmp_path: Path, process: subprocess.Popen[bytes]
+) -> None:
+    with stand_in_engine(Path(settings.socket)) as engine:
+        engine.answer = b'{"error": {"message":\n "Loading model"}}'
+        seen = look(settings, tmp_path, "assistant", pid=process.pid)
+    assert (seen.answer, seen.said) == (None, '{"error": {"message": "Loading model"}}')
+
+
+def test_a_link_that_an_engine_put_in_its_folder_is_not_followed(
+    settings: Here, tmp_path: Path, process: subprocess.Popen[bytes]
+) -> None:
+    started = Path(settings.started_digest)
+    (tmp_path / "elsewhere").write_text("b" * 64 + "  -\n")
+    started.unlink()
+    started.symlink_to(tmp_path / "elsewhere")
+    assert look(settings, tmp_path, None, pid=process.pid).started is None
+
+
+def test_a_served_name_stays_one_word_of_the_question() -> None:
+    words = shlex.split(ask_command(REPLICA, "it's"))
+    assert json.loads(words[words.index("--data") + 1])["model"] == "it's"
