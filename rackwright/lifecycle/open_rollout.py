@@ -1,6 +1,7 @@
 """A rollout from one lock to another while it is open: what is, what is left to do, the way on and the way back.
 
-Everything is decided by what hosts and gateways say now, never by what the journal believes.
+Everything is decided by what hosts and gateways say now, never by what the journal believes; but for one thing: from
+the moment that the new lock takes the old one's place there is no way back.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.survey import Survey, survey
 from rackwright.lifecycle.talk import Talk
 from rackwright.state.holding import Held
-from rackwright.state.journal import Event
+from rackwright.state.journal import PROMOTE, Event, promoting
 from rackwright.state.rollouts import Rollout
 
 RESUME = "rackwright rollout resume, or rackwright rollout abort"
@@ -55,6 +56,8 @@ class Standing:
     """Its engine runs on the new unit, on all of them."""
     drained: bool
     """By a run, not by a person."""
+    serves: bool
+    """Its probe finds that it answers."""
     unknown: str | None
     """Why it can't be told."""
 
@@ -83,8 +86,15 @@ def _standing(rollout: Rollout, surveyed: Survey, replica: Replica, *, drained: 
             state and state.active == "active" and state.started == state.wanted == wanted for state, wanted in seen
         ),
         drained=drained,
+        serves=_serves(surveyed, replica),
         unknown="; ".join(lost) or None,
     )
+
+
+def _serves(surveyed: Survey, replica: Replica) -> bool:
+    host = surveyed.hosts.get(replica.host)
+    state = host.replicas.get(replica.name) if host else None
+    return state is not None and state.serves
 
 
 def carry_on(work: Work) -> tuple[Replica, ...]:
@@ -102,6 +112,7 @@ def carry_on(work: Work) -> tuple[Replica, ...]:
         raise
     except RackwrightError as error:
         raise _failed(work, error) from None
+    work.held.write(Event.INTENT, work.rollout.id, phase=PROMOTE, detail="every replica runs by the new lock")
     promote(work.site, work.held, work.talk)
     _close(work, "done")
     return done
@@ -110,7 +121,7 @@ def carry_on(work: Work) -> tuple[Replica, ...]:
 def _forward(work: Work) -> tuple[Replica, ...]:
     standing = stand(work)
     _refuse_unknown(standing)
-    due = _first_the_drained(one for one in standing if one.drained or not one.whole)
+    due = _first_the_idle(one for one in standing if one.drained or not (one.whole and one.serves))
     done: list[Replica] = [one.replica for one in standing if one not in due]
     work.talk.say(f"{len(due)} of {len(standing)} replicas to change")
     _roll(work, [_onward(work, one) for one in due], done)
@@ -125,15 +136,15 @@ def _onward(work: Work, one: Standing) -> Change:
 def take_back(work: Work, reason: str) -> None:
     """Afterwards every replica runs what it ran before the rollout, and that is closed.
 
-    Raise RackwrightError naming what isn't back yet; then the rollout stays open.
+    Raise RackwrightError naming what isn't back yet, or where there is no way back; then the rollout stays open.
     """
+    _refuse_promoting(work)
     standing = stand(work)
     known = [one for one in standing if one.unknown is None]
-    due = _first_the_drained(one for one in reversed(known) if one.changed or one.drained)
+    due = _first_the_idle(one for one in reversed(known) if one.changed or one.drained)
     _roll(work, [_backward(work, one, reason) for one in due], [])
     _refuse_unknown(standing)
     _close(work, f"aborted: {reason}")
-    work.site.fleet.beside(NEXT).unlink(missing_ok=True)
 
 
 def _backward(work: Work, one: Standing, reason: str) -> Change:
@@ -141,9 +152,18 @@ def _backward(work: Work, one: Standing, reason: str) -> Change:
     return make(one.replica, f"back: {reason}")
 
 
-def _first_the_drained(standing: Iterator[Standing]) -> list[Standing]:
+def _refuse_promoting(work: Work) -> None:
+    if promoting(work.held.store.entries(), work.rollout.id):
+        raise RackwrightError(
+            "every replica was proven, and the new lock was taking the old one's place: there is no way back",
+            should="it can only be ended as it was begun",
+            next="rackwright rollout resume, then rackwright model rollback",
+        )
+
+
+def _first_the_idle(standing: Iterator[Standing]) -> list[Standing]:
     """They serve nobody: to change them costs nothing."""
-    return sorted(standing, key=lambda one: not one.drained)
+    return sorted(standing, key=lambda one: one.serves and not one.drained)
 
 
 def _roll(work: Work, changes: Sequence[Change], done: list[Replica]) -> None:
@@ -199,5 +219,6 @@ def _failed(work: Work, error: RackwrightError) -> RackwrightError:
 
 
 def _close(work: Work, how: str) -> None:
+    work.site.fleet.beside(NEXT).unlink(missing_ok=True)
     work.held.write(Event.CLOSED, work.rollout.id, detail=how)
     work.talk.say(f"{work.rollout.what}: {how}")

@@ -57,7 +57,6 @@ class Rollout:
     def _one(self, change: Change) -> bool:
         """Return whether the change was made: all of it, or nothing."""
         alone = self._gate(change)
-        change.check()
         held = change.replica.address in self.traffic.held()
         with self._gap(change) if alone else _no_gap():
             if not self._drain(change, held=held):
@@ -68,6 +67,8 @@ class Rollout:
     def _gate(self, change: Change) -> bool:
         """Return whether nothing else serves its model. One that serves nobody itself costs nothing."""
         self._enter(Phase.GATE, change, change.why)
+        # First: it may take minutes, in which others fall out.
+        change.check()
         model = change.replica.model
         healthy = self.traffic.healthy(model)
         others = healthy - {change.replica.address}

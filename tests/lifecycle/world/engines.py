@@ -46,19 +46,28 @@ class Engine:
     """By version; one that isn't named is good."""
     restarts: int = 0
     since: float = -1000.0
+    broken: str | None = None
+    """Text on which it ended."""
     starts: int = 0
     """By hand, ever."""
 
     def start(self, now: float) -> None:
-        self.started, self.since, self.restarts = self.unit, now, 0
-        if self._behaviour is Behaviour.REFUSES:
-            self.started = None
+        self.restarts = 0
+        self._run(now)
 
     def tick(self, now: float) -> None:
+        """systemd tries again and again, on the unit as it stands by then."""
         if self.started and self._behaviour is Behaviour.DIES and now - self.since > LIVES:
-            self.started = None
+            self.started, self.broken = None, self.started
         if self.started is None:
             self.restarts += 1
+            if self.unit != self.broken:
+                self._run(now)
+
+    def _run(self, now: float) -> None:
+        self.started, self.broken, self.since = self.unit, None, now
+        if self._behaviour is Behaviour.REFUSES:
+            self.started, self.broken = None, self.unit
 
     def answers(self, now: float) -> bool:
         good = self.started is not None and self._behaviour is not Behaviour.MUTE

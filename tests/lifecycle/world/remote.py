@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from tests.lifecycle.world.world import Process, World
 
 Result = TypeVar("Result")
 split = cache(shlex.split)
-_ANSWER = json.dumps({"choices": [{"message": {"content": "red"}}], "usage": {"completion_tokens": 3}})
 
 
 @dataclass(frozen=True)
@@ -72,10 +70,6 @@ class SimulatedConnection:
                 self.world.restart(host, _name(unit))
                 self._note(f"restart {unit}")
                 return self._said()
-            case ["curl", *_, "http://engine/v1/chat/completions"]:
-                (socket,) = (word for word in words if word.endswith("/engine.sock"))
-                up = self.world.up(self.world.replica(f"{host.name}/{socket.split('/')[-2]}"))
-                return self._said(_ANSWER) if up else self._failed("no answer")
             case ["journalctl", *_]:
                 return self._said("the weights are broken\n")
         raise AssertionError(f"unknown command: {words}")

@@ -17,6 +17,7 @@ from rackwright.fleet.lock_file import NEXT, read_lock, write_lock
 from rackwright.lifecycle import engines, open_rollout, promote, restart, resume, update
 from rackwright.lifecycle.remember import Compared
 from rackwright.lifecycle.survey import Survey
+from rackwright.lifecycle.units import hosts_of, unit_of
 from rackwright.roles.replica.settings import Settings as ReplicaUnit
 from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
 from rackwright.roles.replica.state import parse as parse_replicas
@@ -255,7 +256,8 @@ class Desk:
 def seams(world: World) -> Iterator[None]:
     """What real hosts, pyinfra, git or time would answer, the simulated fleet does.
 
-    `survey` asks each host for its replicas alone; `plan` finds no other changes; `compared` finds the operator's files
+    `survey` asks each host for its replicas alone; `prove`, `answers` and `through_gateways` know what answers, and
+    `whole_weights` takes two seconds; `plan` finds no other changes; `compared` finds the operator's files
     to be those that were applied; `remember` notes the lock; `checkout` knows no commit.
     """
 
@@ -265,6 +267,10 @@ def seams(world: World) -> Iterator[None]:
 
     with (
         patch.object(engines, "SystemClock", world.clock),
+        patch.object(engines, "prove", proved),
+        patch.object(engines, "answers", answered),
+        patch.object(engines, "through_gateways", through_gateways),
+        patch.object(engines, "whole_weights", whole_weights),
         patch.object(open_rollout, "survey", surveyed),
         patch.object(promote, "survey", surveyed),
         patch.object(promote, "remember", remembered),
@@ -290,6 +296,31 @@ def surveyed(site: SimulatedSite) -> Survey:
         else:
             unreachable[name] = "unreachable"
     return Survey(hosts, unreachable)
+
+
+def proved(site: SimulatedSite, replica: Replica, **_: object) -> str | None:
+    for host in hosts_of(site, replica):
+        started = site.world.reach(host, site.process).engines[replica.name].started
+        if started != render(unit_of(site, replica, host)):
+            return f"{host}: not started on the unit that it should run on"
+    return answered(site, replica)
+
+
+def answered(site: SimulatedSite, replica: Replica) -> str | None:
+    site.world.reach(replica.host, site.process)
+    return None if site.world.up(replica) else "no tokens came back"
+
+
+def through_gateways(site: SimulatedSite, replica: Replica, **_: object) -> str | None:
+    state = site.gateways.servers()[replica.address]
+    return None if site.world.up(replica) and state.takes_requests else "503"
+
+
+def whole_weights(site: SimulatedSite, replica: Replica) -> str | None:
+    for host in hosts_of(site, replica):
+        site.world.reach(host, site.process)
+    site.world.clock().sleep(2.0)
+    return None
 
 
 def planned(site: SimulatedSite) -> SimpleNamespace:
