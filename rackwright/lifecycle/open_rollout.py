@@ -205,17 +205,17 @@ def _text(error: RackwrightError) -> str:
 
 
 def _failed(work: Work, error: RackwrightError) -> RackwrightError:
-    became = error.problems[0].should or ""
+    became = f"{error.problems[0].should}; " if error.problems[0].should else ""
     try:
         take_back(work, error.problems[0].what)
     except LeasedError:
         raise
     except RackwrightError as second:
         why = second.problems[0].what
-        left = f"{became}; not all were put back: {why}; the rollout {work.rollout.id} stays open"
+        left = f"{became}not all were put back: {why}; the rollout {work.rollout.id} stays open"
         return error.but(should=left, next=RESUME)
     back = "every replica runs what it ran before, and the lock is as it was"
-    return error.but(should=f"{became}; {back}")
+    return error.but(should=f"{became}{back}")
 
 
 def _close(work: Work, how: str) -> None:

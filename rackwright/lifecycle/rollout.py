@@ -112,7 +112,13 @@ class Rollout:
     def _drain(self, change: Change, *, held: bool) -> bool:
         """Return whether it is empty; False: somebody wants to stop, and it serves as before."""
         self._enter(Phase.DRAIN, change, "no new requests")
-        left = self._emptied(change)
+        try:
+            left = self._emptied(change)
+        except HostError as error:
+            # Some gateways may have drained it.
+            with suppress(HostError):
+                self._leave(change, _reason(error), held=held)
+            raise
         if not left:
             return True
         stopped = self.stopping()

@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.fleet.lock import Lock, ModelLock, model_digest
-from rackwright.fleet.lock_file import NEXT, read_lock, write_lock
+from rackwright.fleet.lock_file import NEXT
 from rackwright.lifecycle import engines, open_rollout, promote, restart, resume, update
 from rackwright.lifecycle.remember import Compared
 from rackwright.lifecycle.survey import Survey
@@ -151,6 +151,11 @@ def make_lock(fleet: Fleet, asked: Mapping[str, str]) -> Lock:
     return Lock(fleet="acme", models=models, runtimes={}, ports=ports)
 
 
+def write_lock(path: Path, lock: Lock) -> None:
+    """As lock_file's, in JSON: a tenth of the time."""
+    path.write_text(lock.model_dump_json())
+
+
 def versions(lock: Lock) -> dict[str, str]:
     return {name: str(model.revision) for name, model in lock.models.items()}
 
@@ -191,7 +196,7 @@ class Desk:
     @property
     def lock(self) -> Lock:
         """NAME.lock."""
-        return read_lock(self.world.fleet.beside("lock"))
+        return Lock.model_validate_json(self.world.fleet.beside("lock").read_text())
 
     @property
     def opened(self) -> Entry | None:
@@ -258,7 +263,7 @@ def seams(world: World) -> Iterator[None]:
 
     `survey` asks each host for its replicas alone; `prove`, `answers` and `through_gateways` know what answers, and
     `whole_weights` takes two seconds; `plan` finds no other changes; `compared` finds the operator's files
-    to be those that were applied; `remember` notes the lock; `checkout` knows no commit.
+    to be those that were applied; `remember` notes the lock; `checkout` knows no commit; locks are written as JSON.
     """
 
     def remembered(site: SimulatedSite, *_: object, **__: object) -> None:
@@ -274,6 +279,7 @@ def seams(world: World) -> Iterator[None]:
         patch.object(open_rollout, "survey", surveyed),
         patch.object(promote, "survey", surveyed),
         patch.object(promote, "remember", remembered),
+        patch.object(promote, "write_lock", write_lock),
         patch.object(update, "plan", planned),
         patch.object(update, "compared", lambda _: Compared(True, None)),
         patch.object(update, "checkout", lambda _: SimpleNamespace(commit=None)),
