@@ -69,15 +69,17 @@ class Rollout:
         self._enter(Phase.GATE, change, change.why)
         # First: it may take minutes, in which others fall out.
         change.check()
-        model = change.replica.model
-        healthy = self.traffic.healthy(model)
-        others = healthy - {change.replica.address}
+        return not self._others(change)
+
+    def _others(self, change: Change) -> int:
+        """Return how many others serve its model. Raise Paused where to take it too would cost more than is allowed."""
+        healthy = self.traffic.healthy(change.replica.model)
+        others = len(healthy - {change.replica.address})
         if change.replica.address in healthy:
-            self._refuse_costly(change, len(others))
-        return not others
+            self._refuse_costly(change, others)
+        return others
 
     def _refuse_costly(self, change: Change, others: int) -> None:
-        """Given how many others serve, raise Paused where to take this one too would cost more than is allowed."""
         model = change.replica.model
         if not others:
             if self.rules.allow_outage:
@@ -217,6 +219,9 @@ class Rollout:
             self._put_back(change, change.put_back, _reason(error), held=held)
         except LeasedError:
             raise
+        except Paused as second:
+            self._note(change, f"not put back: {_reason(second)}")
+            return _then(change, error, f"it was not put back and serves: {_reason(second)}")
         except RackwrightError as second:
             self._note(change, f"could not be put back: {_reason(second)}")
             return _then(change, error, f"it could not be put back and stays drained: {_reason(second)}")
@@ -224,6 +229,8 @@ class Rollout:
 
     def _put_back(self, change: Change, before: PutBack, reason: str, *, held: bool) -> None:
         self._enter(Phase.PUT_BACK, change, reason)
+        # It may have been returned already, and others have fallen out since.
+        self._others(change)
         if left := self._emptied(change):
             raise RackwrightError(f"{left} requests are still in flight", where=change.replica.address)
         # It may have taken long: written again, for whoever lost the lease meanwhile changes nothing more.
