@@ -7,7 +7,7 @@ the moment that the new lock takes the old one's place there is no way back.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rackwright.engine import Stopping
 from rackwright.errors import LeasedError, RackwrightError
@@ -51,7 +51,7 @@ class Standing:
 
     replica: Replica
     changed: bool
-    """Its unit is the new one, on one of its hosts at least."""
+    """The rollout made its unit the new one, on one of its hosts at least."""
     whole: bool
     """Its engine runs on the new unit, on all of them."""
     drained: bool
@@ -81,7 +81,8 @@ def _standing(rollout: Rollout, surveyed: Survey, replica: Replica, *, drained: 
     ]
     return Standing(
         replica,
-        changed=any(state and wanted in (state.wanted, state.started) for state, wanted in seen),
+        changed=replica.address in rollout.taken
+        and any(state and wanted in (state.wanted, state.started) for state, wanted in seen),
         whole=all(
             state and state.active == "active" and state.started == state.wanted == wanted for state, wanted in seen
         ),
@@ -130,7 +131,8 @@ def _forward(work: Work) -> tuple[Replica, ...]:
 
 def _onward(work: Work, one: Standing) -> Change:
     make = work.engines.returned if one.whole else work.engines.renewed
-    return make(one.replica, work.rollout.what)
+    change = make(one.replica, work.rollout.what)
+    return change if one.replica.address in work.rollout.taken else replace(change, put_back=None)
 
 
 def take_back(work: Work, reason: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from rackwright.errors import HostError, LeasedError, ProofError, RackwrightError
-from rackwright.lifecycle.changes import PutBack, Rules
+from rackwright.lifecycle.changes import Phase, PutBack, Rules
 from rackwright.lifecycle.rollout import Paused
 from tests.lifecycle.simulation import Gateways, change, replicas, rollout
 
@@ -178,6 +178,54 @@ def test_a_lease_that_ends_while_something_is_put_back_ends_that_too():
     run, _ = rollout(gateways, size=2)
     with pytest.raises(LeasedError):
         run.run([change(one, engine.take, engine.prove, put_back=PutBack(put_back, engine.prove))])
+
+
+def test_what_serves_is_not_put_back_where_that_would_cost_too_much():
+    one, two = replicas(2)
+    gateways = Gateways(up={one.address, two.address})
+    engine = Engine(gateways, one.address)
+
+    def serves() -> str:
+        gateways.up.discard(two.address)
+        return "HTTP 404"
+
+    run, journal = rollout(gateways, size=2)
+    with pytest.raises(ProofError, match="it was not put back and serves: is the last healthy replica"):
+        run.run([change(one, engine.take, engine.prove, serves=serves, put_back=engine.back)])
+    assert gateways.healthy("assistant") == {one.address}
+    assert journal.details[-1].startswith("not put back: is the last healthy replica")
+
+
+def test_whoever_lost_the_lease_does_not_end_the_next_ones_gap():
+    (one,) = replicas(1)
+    gateways = Gateways(up={one.address})
+    rules = Rules(max_unavailable=1, drain=10, soak=0, allow_outage=True)
+    run, _ = rollout(gateways, size=1, rules=rules)
+
+    def lost() -> None:
+        raise LeasedError("this run's lease has ended")
+
+    with pytest.raises(LeasedError):
+        run.run([change(one, lost)])
+    assert gateways.gaps == ["assistant 60"]
+
+
+def test_whoever_loses_the_lease_while_requests_end_puts_nothing_back():
+    one, two = replicas(2)
+    gateways = Gateways(up={one.address, two.address}, requests={one.address: [0, 3, 0]})
+    engine = Engine(gateways, one.address)
+    run, journal = rollout(gateways, size=2)
+    write = journal.append
+
+    def fenced(phase: Phase, replica: str, detail: str) -> None:
+        if f"{one.address} put back" in journal.lines:
+            raise LeasedError("this run's lease has ended")
+        write(phase, replica, detail)
+
+    journal.append = fenced  # type: ignore[method-assign]
+    with pytest.raises(LeasedError):
+        run.run([change(one, engine.take, engine.prove, serves=lambda: "HTTP 500", put_back=engine.back)])
+    assert engine.version == "new"
 
 
 def test_what_was_drained_by_hand_is_put_back_and_stays_drained():

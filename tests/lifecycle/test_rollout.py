@@ -4,8 +4,8 @@ from itertools import count
 
 import pytest
 
-from rackwright.errors import ProofError, RackwrightError
-from rackwright.lifecycle.changes import Phase, Rules
+from rackwright.errors import HostError, ProofError, RackwrightError
+from rackwright.lifecycle.changes import Phase, Rules, SystemClock
 from rackwright.lifecycle.rollout import STEADY_SECONDS
 from tests.lifecycle.simulation import Gateways, change, replicas, rollout
 
@@ -168,3 +168,50 @@ def test_ctrl_c_in_the_last_soak_is_no_failure():
     run, journal = rollout(gateways, size=2, stopping=lambda journal: f"{two.address} soak" in journal.lines)
     run.run([change(one), change(two)])
     assert journal.lines[-2:] == [f"{two.address} soak", f"{two.address} done"]
+
+
+def test_an_accepted_outage_is_of_the_last_replica_and_leaves_the_budget_as_it_is():
+    one, two, _three = replicas(3)
+    rules = Rules(max_unavailable=1, drain=10, soak=0, allow_outage=True)
+    run, _ = rollout(Gateways(up={one.address, two.address}), size=3, rules=rules)
+    with pytest.raises(RackwrightError, match="2 of 3 replicas of assistant would be unavailable"):
+        run.run([change(one)])
+
+
+def test_what_serves_nobody_is_changed_whatever_else_is_down():
+    one, two, _three = replicas(3)
+    gateways = Gateways(up={two.address})
+    run, _ = rollout(gateways, size=3)
+    run.run([change(one, act=lambda: gateways.up.add(one.address))])
+    assert one.address in gateways.healthy("assistant")
+
+
+def test_the_gate_looks_after_what_must_be_right_before():
+    one, two = replicas(2)
+    gateways = Gateways(up={one.address, two.address})
+    run, _ = rollout(gateways, size=2)
+    with pytest.raises(RackwrightError, match="is the last healthy replica"):
+        run.run([change(one, check=lambda: gateways.up.discard(two.address))])
+    assert gateways.drained == set()
+
+
+def test_one_that_only_some_gateways_drained_is_given_back():
+    one, two = replicas(2)
+    gateways = Gateways(up={one.address, two.address})
+
+    def lost(replica: object) -> int:
+        raise HostError("gate2: unreachable")
+
+    gateways.in_flight = lost  # type: ignore[method-assign]
+    run, journal = rollout(gateways, size=2)
+    with pytest.raises(HostError, match="gate2: unreachable"):
+        run.run([change(one)])
+    assert gateways.drained == set()
+    assert journal.details[-1] == "left as it was: gate2: unreachable"
+
+
+def test_the_systems_clock_goes_on():
+    clock = SystemClock()
+    began = clock.now()
+    clock.sleep(0)
+    assert clock.now() >= began
