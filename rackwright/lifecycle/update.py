@@ -88,7 +88,9 @@ def update(site: Site, asked: Asked, talk: Talk, confirm: Callable[[Look], bool]
             _beside(site, held, look, stopping)
             _stage(talk, ROLL)
             gap = max((gap.seconds or 60 for gap in look.gaps), default=60)
-            return carry_on(Work(site, held, _open(site, held, asked, look, allow_outage=outage), talk, stopping, gap))
+            return carry_on(
+                Work(site, held, _open(site, held, asked, look, allow_outage=outage), talk, stopping, gap)
+            )
 
 
 def _stage(talk: Talk, stage: str) -> None:

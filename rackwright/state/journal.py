@@ -10,7 +10,6 @@ from enum import StrEnum
 from rackwright.state.formats import Moment, parse
 from rackwright.values import Stored
 
-
 PROMOTE = "promote"
 """The phase in which what every replica runs becomes the lock: from then on there is no way back."""
 

@@ -89,7 +89,9 @@ def test_a_pause_after_something_was_changed_leaves_it_open(world: World) -> Non
 def test_a_host_that_is_lost_meanwhile_holds_it_up_and_what_is_known_is_taken_back(world: World) -> None:
     killed(world, TOOK_ONE)
     world.hosts["gpu2"].cut = True
-    with pytest.raises(Paused, match=r"not known what it runs:\n  gpu2/assistant@1: gpu2: unreachable; the rollout .*"):
+    with pytest.raises(
+        Paused, match=r"not known what it runs:\n  gpu2/assistant@1: gpu2: unreachable; the rollout .*"
+    ):
         Desk(world, "ben").resume()
     with pytest.raises(Paused, match="not known what it runs"):
         Desk(world, "ben").abort()
@@ -103,7 +105,9 @@ def test_a_host_that_is_lost_meanwhile_holds_it_up_and_what_is_known_is_taken_ba
 def test_what_can_not_be_put_back_leaves_it_open_and_says_so(world: World) -> None:
     engine = world.hosts["gpu2"].engines["assistant@1"]
     engine.faults.update({"v1": Behaviour.MUTE, "v2": Behaviour.MUTE})
-    with pytest.raises(ProofError, match="could not be put back and stays drained.*not all were put back.*stays open"):
+    with pytest.raises(
+        ProofError, match="could not be put back and stays drained.*not all were put back.*stays open"
+    ):
         update(world)
     assert world.gates["gate1"].drained == {TWO}
     assert any(entry.detail.startswith("could not be put back: ") for entry in world.control.journal)

@@ -19,7 +19,9 @@ BEGAN = datetime(2026, 11, 26, 9, 0, tzinfo=UTC)
 ONE = "gpu1/assistant@1"
 
 
-def entry(event: Event = Event.INTENT, after: int = 0, rollout: str = "r1", subject: str = ONE, phase: str = "") -> Entry:
+def entry(
+    event: Event = Event.INTENT, after: int = 0, rollout: str = "r1", subject: str = ONE, phase: str = ""
+) -> Entry:
     return Entry(
         time=BEGAN + timedelta(seconds=after),
         rollout=rollout,

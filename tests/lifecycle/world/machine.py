@@ -19,7 +19,9 @@ from tests.lifecycle.world.world import Killed, World
 MODELS = ("chat", "code", "embed")
 HOSTS = tuple(f"gpu{number}" for number in range(1, 6))
 ACCIDENTS = tuple(
-    "crash, boot, cut, join, full, room, cut gateway, join gateway, drain, drain unrecorded, undrain, ask, answer".split(", ")
+    "crash, boot, cut, join, full, room, cut gateway, join gateway, drain, drain unrecorded, undrain, ask, answer".split(
+        ", "
+    )
 )
 
 fleets = st.fixed_dictionaries(
@@ -38,7 +40,11 @@ troubles = st.dictionaries(st.integers(0, 60), accidents, max_size=3)
 faults = st.one_of(
     st.none(),
     st.builds(
-        Fault, st.integers(1, 40), written=st.booleans(), change=st.booleans(), dies=st.sampled_from((True, True, False))
+        Fault,
+        st.integers(1, 40),
+        written=st.booleans(),
+        change=st.booleans(),
+        dies=st.sampled_from((True, True, False)),
     ),
 )
 behaviours = st.dictionaries(numbers, st.sampled_from(Behaviour), max_size=2)
@@ -168,7 +174,9 @@ class RolloutMachine(RuleBasedStateMachine):
         for host in self.world.hosts.values():
             for engine in host.engines.values():
                 model = engine.address.partition("/")[2].partition("@")[0]
-                assert version_of(engine.unit) == locked[model], f"{engine.address} on {host.name}, no rollout is open"
+                assert version_of(engine.unit) == locked[model], (
+                    f"{engine.address} on {host.name}, no rollout is open"
+                )
                 assert engine.started in (None, engine.unit), f"{engine.address} was not restarted"
         assert self.drained_by_runs <= self.left, "left drained by a rollout that is closed"
         self.left &= self.drained_by_runs

@@ -144,9 +144,7 @@ def make_lock(fleet: Fleet, asked: Mapping[str, str]) -> Lock:
     for model in dict.fromkeys(one.model for one in fleet.replicas):
         version = asked.get(model, OLD)
         files = (File(path="m.gguf", size=1, sha256=f"{int(version[1:]):064x}", url="https://hub/m"),)
-        models[model] = ModelLock(
-            source="hf:acme/tiny", revision=version, digest=model_digest(files), files=files
-        )
+        models[model] = ModelLock(source="hf:acme/tiny", revision=version, digest=model_digest(files), files=files)
     ports = {host: {} for host in fleet.file.hosts}
     return Lock(fleet="acme", models=models, runtimes={}, ports=ports)
 
