@@ -69,11 +69,13 @@ def stand(work: Work) -> tuple[Standing, ...]:
         address for host in surveyed.hosts.values() for address, record in host.drains.items() if not record.by_hand
     }
     replicas = [one for one in work.site.fleet.replicas if one.model in work.rollout.models]
-    return tuple(_standing(work.rollout, surveyed, one, drained=one.address in drained) for one in replicas)
+    return tuple(_standing(work, surveyed, one, drained=one.address in drained) for one in replicas)
 
 
-def _standing(rollout: Rollout, surveyed: Survey, replica: Replica, *, drained: bool) -> Standing:
-    lost = [f"{host}: {surveyed.unreachable[host]}" for host in replica.hosts if host in surveyed.unreachable]
+def _standing(work: Work, surveyed: Survey, replica: Replica, *, drained: bool) -> Standing:
+    # Without its gateways nobody knows whether a run left it drained.
+    rollout, asked = work.rollout, (*replica.hosts, *work.site.fleet.gateways)
+    lost = [f"{host}: {surveyed.unreachable[host]}" for host in asked if host in surveyed.unreachable]
     seen = [
         (surveyed.hosts[host].replicas.get(replica.name), rollout.units.get(f"{host}/{replica.name}"))
         for host in replica.hosts
@@ -190,7 +192,9 @@ def _roll(work: Work, changes: Sequence[Change], done: list[Replica]) -> None:
 def _refuse_unknown(standing: Sequence[Standing]) -> None:
     unknown = [f"{one.replica.address}: {one.unknown}" for one in standing if one.unknown]
     if unknown:
-        raise Paused("not known what it runs:\n  " + "\n  ".join(unknown), next="rackwright status")
+        raise Paused(
+            "not known what it runs, or whether it is drained:\n  " + "\n  ".join(unknown), next="rackwright status"
+        )
 
 
 def _paused(work: Work, error: Paused) -> RackwrightError:

@@ -72,7 +72,7 @@ class Rollout:
         return not self._others(change)
 
     def _others(self, change: Change) -> int:
-        """Return how many others serve its model. Raise Paused where taking it too would cost more than is allowed."""
+        """Return how many others serve its model. Raise Paused where taking it too would cost too much."""
         healthy = self.traffic.healthy(change.replica.model)
         others = len(healthy - {change.replica.address})
         if change.replica.address in healthy:

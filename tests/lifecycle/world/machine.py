@@ -19,9 +19,7 @@ from tests.lifecycle.world.world import Killed, World
 MODELS = ("chat", "code", "embed")
 HOSTS = tuple(f"gpu{number}" for number in range(1, 6))
 ACCIDENTS = tuple(
-    "crash, boot, cut, join, full, room, cut gateway, join gateway, drain, drain unrecorded, undrain, ask, answer".split(
-        ", "
-    )
+    "crash,boot,cut,join,full,room,cut gateway,join gateway,drain,drain unrecorded,undrain,ask,answer".split(",")
 )
 
 fleets = st.fixed_dictionaries(
