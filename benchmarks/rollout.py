@@ -2,7 +2,7 @@
 
 A constant load on the gateways by the openai library (tests/lab/load), each request judged by its client and looked
 for in the gateways' log, while one command changes two or three serving hosts. The engine is a paced stand-in
-(tests/lab/paced) that loads for ten seconds, or the real llama-server with --real. Target: no request lost; the
+(tests/lab/paced) that loads for half a minute, or the real llama-server with --real. Target: no request lost; the
 command takes at most 1.2 times the sum of drain, load and proof of each replica.
 
     python -m benchmarks.rollout [restart] [reload] [update] [rollback] [runtime] [broken]
@@ -31,7 +31,7 @@ from tests.lab.load.sample import Kind, Sample, counted
 from tests.lab.paced import model, paced, runtime
 
 TARGET = 1.2
-LOAD, PACE = 10.0, 0.05
+LOAD, PACE = 30.0, 0.05
 PROOF_TOKENS = 16
 # A lab that was kept knows the key of the last run.
 KEY = f"load-{os.getpid()}"
@@ -158,12 +158,13 @@ def last_end(replica: str, at: float, log: Iterable[Access]) -> float:
 
 
 def line(began: float, sample: Sample) -> str:
-    """A sample as raw/ keeps it: when, how long, its first token, kind, connection, tokens, engine, failure."""
+    """A sample as raw/ keeps it: when, how long, its first token, kind, connection, tokens, what served it (the last
+    four letters of its name), failure."""
     connection = "kept" if sample.kept_alive else "new"
     first = "-" if sample.first is None else f"{sample.first:.3f}"
     kind = sample.kind.replace(" ", "-")
     start = f"{sample.began - began:.3f} {sample.seconds:.3f} {first} {kind} {connection}"
-    return f"{start} {sample.tokens} {sample.fingerprint} {sample.failure or 'whole'}"
+    return f"{start} {sample.tokens} {(sample.fingerprint or '-')[-4:]} {sample.failure or 'whole'}"
 
 
 def raw(rounds: list[Round]) -> list[dict[str, object]]:
@@ -187,7 +188,7 @@ def plan_of(fleet: BenchFleet, folder: Path, options: argparse.Namespace) -> Pla
         authority=str(fleet.path.with_suffix(".ca.crt")),
         key=key,
         samples=str(folder / "samples.jsonl"),
-        rate=options.rate,
+        rate=options.rate or (0.5 if options.real else 60),
     )
     if options.real:
         # A third are long streams, and a CPU that computes for all of them.
@@ -215,7 +216,7 @@ def main() -> int:
     parser.add_argument("changes", nargs="*", metavar="change", help=", ".join(CHANGES))
     parser.add_argument("--replicas", type=int, default=2)
     parser.add_argument("--least", type=int, default=5000, help="requests that each change must have been under")
-    parser.add_argument("--rate", type=float, default=60, help="requests a second")
+    parser.add_argument("--rate", type=float, help="requests a second; 60, or 0.5 of the real engine")
     parser.add_argument("--real", action="store_true", help="the real engine, at a rate that this machine can take")
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
@@ -229,6 +230,7 @@ def main() -> int:
         served = None if options.real else paced(folder, f"load={LOAD} pace={PACE}")
         with bench_fleet(hosts, keep=options.keep, served=served) as fleet:
             fleet.edit("parallel: 2", "parallel: 8" if options.real else "parallel: 128")
+            fleet.edit("soak: 2s", "soak: 0s")
             fleet.satisfy()
             plan = plan_of(fleet, folder, options)
             for name in names:

@@ -28,13 +28,12 @@ def prune(context: Context, limit: tuple[str, ...], dry_run: bool, yes: bool) ->
     """
     hosts_needed()
     from rackwright.cli.talk import Talk
-    from rackwright.lifecycle.prune import needed
     from rackwright.lifecycle.prune import prune as carry_out
     from rackwright.lifecycle.site import open_site
     from rackwright.report.words import safe, size
 
     with Talk(quiet=context.json, yes=yes) as talk, open_site(context.fleet, limit=limit) as site:
-        pruned = carry_out(site, needed(site), talk, rehearsed=dry_run)
+        pruned = carry_out(site, talk, rehearsed=dry_run)
     for host, problem in pruned.problems.items():
         context.note(safe(f"{host}: {problem}"))
     verb = "would be removed" if dry_run else "removed"

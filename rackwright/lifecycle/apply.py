@@ -235,7 +235,7 @@ def _settle(work: _Work, run: Run, replicas: tuple[Replica, ...]) -> None:
         note_leased_act(work.site, work.held, gateways.hosts, f"undrain {address}")
 
     gateways = work.site.gateways.only(name for name in work.site.fleet.gateways if name not in run.failed_hosts)
-    settle(work.site, gateways, work.talk, replicas, work.stopping, returned)
+    settle(work.site, gateways, work.talk, replicas, work.stopping, returned, run=work.held.run)
 
 
 def _restart(work: _Work, run: Run, restarts: tuple[Restart, ...], restarted: list[Replica]) -> None:

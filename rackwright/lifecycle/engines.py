@@ -17,7 +17,9 @@ from rackwright.lifecycle.through_gateways import through_gateways
 from rackwright.lifecycle.traffic import GatewayTraffic
 from rackwright.lifecycle.units import hosts_of, unit_of
 from rackwright.lifecycle.weights import whole_weights
+from rackwright.roles.probe.now import look_command, state_of
 from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
+from rackwright.roles.replica.state import SERVING
 from rackwright.roles.replica.state import parse as parse_replicas
 from rackwright.roles.replica.switch import put_back_command, restart_command, take_command
 from rackwright.roles.replica.unit import render
@@ -100,7 +102,7 @@ class Engines:
             replica,
             why,
             act=act,
-            prove=lambda: _unless_crashed(site, replica, prove(site, replica, run=self.held.run, say=say)),
+            prove=lambda: _seen(site, replica, prove(site, replica, run=self.held.run, say=say)),
             serves=lambda: through_gateways(site, replica, say=say),
         )
 
@@ -109,7 +111,7 @@ class Engines:
             self.site.remote.each(hosts_of(self.site, replica), lambda host: _put_back(self.site, replica, host))
             self._start(replica)()
 
-        return PutBack(act, lambda: _unless_crashed(self.site, replica, answers(self.site, replica)))
+        return PutBack(act, lambda: _seen(self.site, replica, answers(self.site, replica)))
 
     def _start(self, replica: Replica) -> Act:
         """Of several members the others follow the first."""
@@ -129,13 +131,15 @@ class Engines:
         return lambda text: self.talk.say(f"{replica.address}: {text}")
 
 
-def _unless_crashed(site: Site, replica: Replica, reason: str | None) -> str | None:
-    """Return the reason, or what its host says of an engine that doesn't answer.
+def _seen(site: Site, replica: Replica, reason: str | None) -> str | None:
+    """Return why its probe, by which gateways go, doesn't find an engine well that has been proven (no reason).
 
-    Raise ProofError where it will not come up by waiting.
+    Else the reason, or what its host says of it. Raise ProofError where it will not come up by waiting.
     """
     if reason is None:
-        return None
+        (probe,) = (one for one in site.models[replica.host].probes if one.replica == replica.name)
+        told = state_of(site.remote.connection(replica.host).run(look_command(probe)).stdout)
+        return None if told in SERVING else f"its probe says {told}"
     for state in parse_replicas(site.remote.connection(replica.host).run(REPLICAS_COMMAND).stdout):
         if state.replica == replica.name and state.restarts >= CRASHES:
             raise ProofError(

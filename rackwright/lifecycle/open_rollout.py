@@ -118,6 +118,7 @@ def carry_on(work: Work) -> tuple[Replica, ...]:
     work.held.write(Event.INTENT, work.rollout.id, phase=PROMOTE, detail="every replica runs by the new lock")
     promote(work.site, work.held, work.talk)
     _close(work, "done")
+    work.talk.say(f"{work.rollout.what}: done")
     return done
 
 
@@ -149,6 +150,7 @@ def take_back(work: Work, reason: str) -> None:
     _roll(work, [_backward(work, one, reason) for one in due], [])
     _refuse_unknown(standing)
     _close(work, f"aborted: {reason}")
+    work.talk.say(f"{work.rollout.what}: aborted")
 
 
 def _backward(work: Work, one: Standing, reason: str) -> Change:
@@ -227,4 +229,3 @@ def _failed(work: Work, error: RackwrightError) -> RackwrightError:
 def _close(work: Work, how: str) -> None:
     work.site.fleet.beside(NEXT).unlink(missing_ok=True)
     work.held.write(Event.CLOSED, work.rollout.id, detail=how)
-    work.talk.say(f"{work.rollout.what}: {how}")

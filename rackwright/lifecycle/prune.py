@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rackwright.errors import HostError
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.lock_file import read_lock
 from rackwright.lifecycle.leased import leased
 from rackwright.lifecycle.prune_script import LOOK, REMOVE, Found, Weights, parse, removed
-from rackwright.lifecycle.remember import compared, note_leased_act
+from rackwright.lifecycle.remember import note_leased_act
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.talk import Talk
 from rackwright.report.words import counted, duration, safe, size
+from rackwright.state.applied import read_applied
 from rackwright.state.shell import command
 
 SECONDS = 600
@@ -53,16 +55,18 @@ class Pruned:
 
 
 def needed(site: Site) -> Keep:
-    """Return what the lock needs, and the next one if a rollout left one.
+    """Return what the lock needs, the next one if a rollout left one, and the one that was applied last.
 
-    Raise FleetError if the next one can't be read.
+    A checkout may be older than what a colleague applied. Raise FleetError if a lock can't be read.
     """
-    return needed_by(site.lock, *_next(site.fleet.beside("lock.next")))
+    return needed_by(site.lock, *_next(site.fleet.beside("lock.next")), *_applied(site))
 
 
 def needed_by(*locks: Lock) -> Keep:
-    """Return what any of these locks needs."""
-    sources = [source for lock in locks for model in lock.models.values() for source in model.whole]
+    """Return what any of these locks needs, and what came before it: there must be a way back."""
+    models = [model for lock in locks for model in lock.models.values()]
+    kept = [*models, *(model.previous for model in models if model.previous)]
+    sources = [source for model in kept for source in model.whole]
     return Keep(
         frozenset(source.digest for source in sources),
         frozenset(file.sha256 for source in sources for file in source.files),
@@ -73,15 +77,26 @@ def _next(path: Path) -> Iterable[Lock]:
     return (read_lock(path),) if path.exists() else ()
 
 
-def prune(site: Site, keep: Keep, talk: Talk, *, rehearsed: bool = False) -> Pruned:
-    """Afterwards the site's hosts have no weights of ours but those to keep and those in use; audited on each.
+def _applied(site: Site) -> Iterable[Lock]:
+    applied = read_applied(site.remote.connection(site.fleet.control[0]))
+    content = applied and applied.files.get(str(Path(applied.about.fleet_file).with_suffix(".lock")))
+    if not content:
+        return ()
+    with TemporaryDirectory(prefix="rackwright-") as folder:
+        path = Path(folder, "applied.lock")
+        path.write_bytes(content)
+        return (read_lock(path),)
+
+
+def prune(site: Site, talk: Talk, *, rehearsed: bool = False) -> Pruned:
+    """Afterwards the site's hosts have no weights of ours but those needed and those in use; audited on each.
 
     `rehearsed`: nothing is removed. A host out of reach, or one where something stays, is among the problems.
-    Raise LeasedError if another operator is at work, a rollout is open, or these files are older than what was
-    applied last; RackwrightError if the operator doesn't agree.
+    Raise LeasedError if another operator is at work or a rollout is open, FleetError if a lock can't be read,
+    RackwrightError if the operator doesn't agree.
     """
     with leased(site, "model prune", talk) as held:
-        _refuse_other_files(site, talk)
+        keep = needed(site)
         found, problems = _look(site)
         unneeded = {host: tuple(one for one in has.weights if not keep.needs(one)) for host, has in found.items()}
         unneeded = {host: some for host, some in unneeded.items() if some}
@@ -101,13 +116,6 @@ def prune(site: Site, keep: Keep, talk: Talk, *, rehearsed: bool = False) -> Pru
         done = site.remote.each(unneeded, remove)
     problems |= {host: problem for host, (_, problem) in done.items() if problem}
     return Pruned({host: gone for host, (gone, _) in done.items() if gone}, strange, problems)
-
-
-def _refuse_other_files(site: Site, talk: Talk) -> None:
-    """An older lock doesn't name what a newer one needs."""
-    if difference := compared(site).difference:
-        talk.say(difference)
-        talk.confirm("These files differ from what was applied last, and git can't tell which is newer. Go by them?")
 
 
 def _look(site: Site) -> tuple[dict[str, Found], dict[str, str]]:

@@ -15,9 +15,9 @@ from rackwright.lifecycle.changes import Change, Clock, Journal, Phase, Proof, P
 
 RETURN_SECONDS = 60
 """Longest wait until the gateways take a replica back."""
-STEADY_SECONDS = 6
+STEADY_SECONDS = 3
 """How long they must see it healthy without a break. What they see is older than what is: an engine that restarted in
-a moment is still thought up from before, then found down, then up again (probe, agent and two checks: 5 s)."""
+a moment may be thought up from before, then found down, then up again (agent and two checks, each every second)."""
 LOOK_SECONDS = 0.5
 """Between two looks at what is waited for."""
 
@@ -238,7 +238,7 @@ class Rollout:
         before.act()
         self._until_proven(change, before.prove)
         if self._returned(change, held=held):
-            self._enter(Phase.DONE, change, f"put back: {reason}")
+            self._enter(Phase.DONE, change, "what ran before serves again")
 
     def _note(self, change: Change, outcome: str) -> None:
         # A control host out of reach must not hide how the change went.

@@ -24,18 +24,20 @@ def settle(
     replicas: Sequence[Replica],
     stopping: Stopping,
     returned: Callable[[str], None] = lambda _: None,
+    *,
+    run: str | None = None,
 ) -> None:
-    """Return when each of these replicas has answered at its socket and every one of these gateways sends to it.
+    """Return when each of these replicas is proven at its socket and every one of these gateways sends to it.
 
-    Those that somebody drained by hand need only answer; those that a run drained and never returned are returned,
-    and `returned` hears of each.
+    Those that somebody drained by hand need only be proven; those that a run drained and never returned are returned,
+    and `returned` hears of each. The first answer of its kind is recorded by `run`.
     Raise ProofError naming all that don't in time, RackwrightError naming all that haven't when it was stopped.
     """
     waiting = {replica.address: replica for replica in replicas}
     proven: set[str] = set()
     longest = site.fleet.file.rollout.start
     deadline = time.monotonic() + longest
-    while reasons := _unsettled(site, gateways, talk, waiting, proven, returned):
+    while reasons := _unsettled(site, gateways, talk, waiting, proven, returned, run):
         if stopping():
             waited = ", ".join(reasons)
             raise RackwrightError(f"interrupted; not seen to answer yet: {waited}", next="rackwright status")
@@ -56,10 +58,11 @@ def _unsettled(
     waiting: dict[str, Replica],
     proven: set[str],
     returned: Callable[[str], None],
+    run: str | None,
 ) -> dict[str, str]:
     """Return why each replica isn't settled, without those that are; `proven` grows by those that answer now."""
     unproven = [address for address in waiting if address not in proven]
-    proofs = site.remote.each(unproven, lambda address: prove(site, waiting[address]))
+    proofs = site.remote.each(unproven, lambda address: prove(site, waiting[address], run=run))
     reasons = {address: reason for address, reason in proofs.items() if reason is not None}
     proven |= set(unproven) - set(reasons)
     states = gateways.servers()

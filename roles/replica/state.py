@@ -30,6 +30,8 @@ done
 """
 """For root, or started digests are missing. Prints `key=value` lines, `replica=` first of each block."""
 _ILLEGAL_INSTRUCTION = 4
+SERVING = ("ready", "busy")
+"""The probe's states in which an engine gets requests."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class ReplicaState:
 
     @property
     def serves(self) -> bool:
-        return self.active == "active" and self.probe in ("ready", "busy")
+        return self.active == "active" and self.probe in SERVING
 
     @property
     def why(self) -> str | None:
@@ -98,7 +100,7 @@ def parse(output: str) -> tuple[ReplicaState, ...]:
 def _state(told: dict[str, str]) -> ReplicaState:
     active = told.get("ActiveState", "inactive")
     probe = told.get("state", "unknown")
-    if active not in ("active", "reloading") and probe in ("ready", "busy"):
+    if active not in ("active", "reloading") and probe in SERVING:
         # The probe's last look is older than the engine's end.
         probe = "stopped"
     return ReplicaState(

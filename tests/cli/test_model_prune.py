@@ -25,12 +25,11 @@ def found(monkeypatch):
         def open_site(fleet, **_):
             yield SimpleNamespace()
 
-        def carry_out(site, keep, talk, *, rehearsed: bool):
+        def carry_out(site, talk, *, rehearsed: bool):
             asked.append(rehearsed)
             return pruned
 
         monkeypatch.setattr(sites, "open_site", open_site)
-        monkeypatch.setattr(procedure, "needed", lambda site: None)
         monkeypatch.setattr(procedure, "prune", carry_out)
         return asked
 

@@ -94,7 +94,7 @@ def test_each_engine_that_an_apply_restarts_is_written_when_it_is_done(site, act
 
 
 def test_what_an_apply_returns_to_the_gateways_is_written_there(site, acts, monkeypatch):
-    def settled(site, gateways, talk, replicas, stopping, returned):
+    def settled(site, gateways, talk, replicas, stopping, returned, run):
         for replica in replicas:
             returned(replica.address)
 
@@ -132,7 +132,7 @@ def test_settling_tells_of_what_it_returned(site, monkeypatch):
         servers=lambda: {REPLICA.address: SimpleNamespace(**{"drained": False, **next(states)})},
         ready=lambda _: None,
     )
-    monkeypatch.setattr(settle, "prove", lambda *_: None)
+    monkeypatch.setattr(settle, "prove", lambda *_, **__: None)
     told: list[str] = []
     settle.settle(site, gateways, Talk(), (REPLICA,), lambda: False, told.append)
     assert told == [REPLICA.address]
@@ -140,7 +140,7 @@ def test_settling_tells_of_what_it_returned(site, monkeypatch):
 
 def test_where_every_gateway_failed_an_engine_need_only_answer(site, monkeypatch):
     answers = iter(("not yet", None))
-    monkeypatch.setattr(settle, "prove", lambda *_: next(answers))
+    monkeypatch.setattr(settle, "prove", lambda *_, **__: next(answers))
     monkeypatch.setattr(settle.time, "sleep", lambda _: None)
     settle.settle(site, SimpleNamespace(hosts=(), servers=dict), Talk(), (REPLICA,), lambda: False)
     assert next(answers, "asked twice") == "asked twice"

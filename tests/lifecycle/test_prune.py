@@ -7,17 +7,21 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any
 
 import pytest
 
-from rackwright.errors import FleetError, LeasedError, RackwrightError
+from rackwright.errors import FleetError, Problem, RackwrightError
+from rackwright.fleet.lock import Lock, ModelLock, model_digest
+from rackwright.fleet.lock_file import write_lock
 from rackwright.lifecycle import prune as pruning
-from rackwright.lifecycle.prune import Keep, Pruned, needed, prune
+from rackwright.lifecycle.prune import Keep, Pruned, needed, needed_by, prune
 from rackwright.lifecycle.prune_script import LOOK, REMOVE, parse
 from rackwright.state.shell import command
+from rackwright.values import File
 from tests.shells import LocalShell
 
 OLD, NOW, LEFT = "a" * 64, "b" * 64, "c" * 64
@@ -91,7 +95,7 @@ def audited(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, str]]:
 
     monkeypatch.setattr(pruning, "leased", leased)
     monkeypatch.setattr(pruning, "note_leased_act", note)
-    monkeypatch.setattr(pruning, "compared", lambda site: SimpleNamespace(difference=None))
+    monkeypatch.setattr(pruning, "needed", lambda site: KEEP)
     return lines
 
 
@@ -104,7 +108,7 @@ def site_of(*roots: Path, gone: tuple[str, ...] = ()) -> Any:
 
 
 def pruned(site: Any, talk: Talk | None = None, **more: bool) -> Pruned:
-    return prune(site, KEEP, talk or Talk(), **more)
+    return prune(site, talk or Talk(), **more)
 
 
 def test_what_nothing_needs_goes_and_the_rest_stays(tmp_path, audited):
@@ -246,14 +250,14 @@ def test_a_host_without_weights_has_none(tmp_path, audited):
     assert pruned(site_of(tmp_path / "nothing")) == Pruned()
 
 
-def test_files_older_than_what_was_applied_remove_nothing(tmp_path, audited, monkeypatch):
+def test_nothing_goes_where_it_isnt_clear_what_is_needed(tmp_path, audited, monkeypatch):
     folder = placed(tmp_path, "assistant", OLD)
 
-    def stale(site: object) -> None:
-        raise LeasedError("this checkout lacks the commit")
+    def unclear(site: object) -> Keep:
+        raise FleetError([Problem("site.lock.next", "is of a newer format")])
 
-    monkeypatch.setattr(pruning, "compared", stale)
-    with pytest.raises(LeasedError):
+    monkeypatch.setattr(pruning, "needed", unclear)
+    with pytest.raises(FleetError):
         pruned(site_of(tmp_path))
     assert folder.exists()
 
@@ -273,19 +277,31 @@ def test_a_removal_that_fails_says_so_and_leaves_the_marker(tmp_path):
     assert (folder / ".verified").exists()
 
 
-def source(digest: str, file: str) -> SimpleNamespace:
-    return SimpleNamespace(digest=digest, files=(SimpleNamespace(sha256=file),))
+def lock_of(**files: str) -> Lock:
+    """Given model → what its file has, return a lock of it."""
+    models = {}
+    for name, content in files.items():
+        kept = (File(path="m.gguf", size=1, sha256=sha256(content.encode()).hexdigest(), url="file:m.gguf"),)
+        models[name] = ModelLock(source="file:m.gguf", digest=model_digest(kept), files=kept)
+    return Lock(fleet="acme", models=models, runtimes={}, ports={})
 
 
-def test_a_lock_needs_its_models_their_adapters_and_what_the_next_lock_names(tmp_path, monkeypatch):
-    def lock(*sources: SimpleNamespace) -> SimpleNamespace:
-        return SimpleNamespace(models={"assistant": SimpleNamespace(whole=sources)})
-
-    fleet = SimpleNamespace(beside=lambda suffix: tmp_path / f"site.{suffix}")
-    site: Any = SimpleNamespace(lock=lock(source(NOW, "1"), source(OLD, "2")), fleet=fleet)
-    assert needed(site) == Keep(frozenset({NOW, OLD}), frozenset({"1", "2"}))
+def test_what_is_needed_stands_in_the_lock_in_the_next_and_in_the_one_that_was_applied_last(tmp_path, monkeypatch):
+    now, following, colleagues = lock_of(assistant="now"), lock_of(assistant="next"), lock_of(coder="a colleague's")
+    applied = None
+    monkeypatch.setattr(pruning, "read_applied", lambda shell: applied)
+    fleet = SimpleNamespace(beside=lambda suffix: tmp_path / f"site.{suffix}", control=("gate1",))
+    site: Any = SimpleNamespace(lock=now, fleet=fleet, remote=SimpleNamespace(connection=lambda host: None))
+    assert needed(site) == needed_by(now)
+    write_lock(tmp_path / "site.lock.next", following)
+    assert needed(site) == needed_by(now, following)
+    write_lock(tmp_path / "applied", colleagues)
+    files = {"fleets/site.lock": (tmp_path / "applied").read_bytes()}
+    applied = SimpleNamespace(about=SimpleNamespace(fleet_file="fleets/site.yml"), files=files)
+    assert needed(site) == needed_by(now, following, colleagues)
+    assert needed(site).digests == {lock.models[name].digest for lock in (now, following) for name in lock.models} | {
+        colleagues.models["coder"].digest
+    }
     (tmp_path / "site.lock.next").write_text("no lock")
     with pytest.raises(FleetError):
         needed(site)
-    monkeypatch.setattr(pruning, "read_lock", lambda path: lock(source(LEFT, "3")))
-    assert needed(site) == Keep(frozenset({NOW, OLD, LEFT}), frozenset({"1", "2", "3"}))
