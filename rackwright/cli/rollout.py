@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rackwright.cli.context import Context, Json, hosts_needed
-from rackwright.cli.options import Group, common_options, pass_context, yes_option
+from rackwright.cli.options import Group, common_options, confirm, pass_context, yes_option
 
 if TYPE_CHECKING:
     from rackwright.lifecycle.resume import Opened
@@ -69,19 +69,34 @@ def resume(context: Context, yes: bool) -> None:
 def abort(context: Context, reason: str, leave: bool, yes: bool) -> None:
     """Put back what ran before, replica by replica, and close it."""
     hosts_needed()
+    rollout, what = (_left if leave else _taken_back)(context, reason, yes)
+    context.answer({"rollout": rollout, "what": what, "aborted": reason}, f"{what}: aborted")
+
+
+def _taken_back(context: Context, reason: str, yes: bool) -> tuple[str, str]:
+    """Return the id of the rollout that is undone, and what it was."""
     from rackwright.cli.talk import Talk
-    from rackwright.lifecycle import resume as lifecycle
+    from rackwright.lifecycle.resume import abort, required
     from rackwright.lifecycle.site import open_site
 
-    found = lifecycle.required(context.fleet).rollout
+    found = required(context.fleet).rollout
     with (
         Talk(quiet=context.json, yes=yes) as talk,
         open_site(context.fleet, progress=talk.on_step, lock=found.after) as site,
     ):
-        end = "leave every replica as it is now" if leave else "put back what ran before"
-        talk.confirm(f"Abort {found.what}, begun by {found.who}, and {end}?")
-        (lifecycle.leave if leave else lifecycle.abort)(site, found, talk, reason)
-    context.answer({"rollout": found.id, "what": found.what, "aborted": reason}, f"{found.what}: aborted")
+        talk.confirm(f"Abort {found.what}, begun by {found.who}, and put back what ran before?")
+        abort(site, found, talk, reason)
+    return found.id, found.what
+
+
+def _left(context: Context, reason: str, yes: bool) -> tuple[str, str]:
+    """Return the id of the rollout that is left as it is, and what it was."""
+    from rackwright.lifecycle.resume import begun, leave
+
+    found = begun(context.fleet)
+    confirm(f"Abort {found.detail}, begun by {found.operator}, and leave every replica as it is now?", yes=yes)
+    leave(context.fleet, found, reason)
+    return found.rollout, found.detail
 
 
 def _text(found: Opened | None) -> str:

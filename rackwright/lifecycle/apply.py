@@ -9,6 +9,7 @@ from rackwright.engine import Stopping, stoppable
 from rackwright.errors import HostError, RackwrightError
 from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.backup import make_first
+from rackwright.lifecycle.changes import Change
 from rackwright.lifecycle.drains import copy_drains
 from rackwright.lifecycle.engines import Engines, roll
 from rackwright.lifecycle.gpus import PutOff, still_put_off
@@ -256,9 +257,14 @@ def _restart(work: _Work, run: Run, restarts: tuple[Restart, ...], restarted: li
         note_leased_act(work.site, work.held, hosts, f"restart {replica.address}")
 
     engines = Engines(work.site, work.held, work.talk)
-    changes = [engines.renewed(restart.replica, restart.why) for restart in restarts]
+    changes = [_change_of(engines, restart) for restart in restarts]
     outage = work.options.allow_outage
     roll(work.site, work.held, changes, work.talk, done, stopping=work.stopping, allow_outage=outage)
+
+
+def _change_of(engines: Engines, restart: Restart) -> Change:
+    change = engines.renewed(restart.replica, restart.why)
+    return change if restart.rewritten else replace(change, put_back=None)
 
 
 def _remember(site: Site, held: Held, options: Options, applied: Applied, planned: Plan, *, known: bool) -> None:

@@ -15,6 +15,7 @@ from rackwright.lifecycle.fit_conditions import doubts, refuse_unfit
 from rackwright.lifecycle.gpus import PutOff, gpus_given, other_gpus, put_off, refuse_gpus
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.survey import Survey, Surveyed, survey
+from rackwright.lifecycle.units import unit_of
 from rackwright.roles.backup.settings import OLDEST_RESTIC
 from rackwright.roles.fail2ban.bans import bans_us
 from rackwright.roles.firewall.closing import Closing, closing, locks_out, refusals
@@ -33,6 +34,8 @@ class Restart:
 
     replica: Replica
     why: str
+    rewritten: bool = True
+    """Its unit becomes another. Else it has nothing to go back to: what is kept of it is of an earlier change."""
 
 
 @dataclass(frozen=True)
@@ -217,7 +220,9 @@ def restarts(site: Site, surveyed: Survey) -> Iterator[Restart]:
         looked_at = [name for name in replica.hosts if name in surveyed.hosts and replica.host in surveyed.hosts]
         reasons = (_outdated(site, name, surveyed.hosts[name], replica, gpus[name]) for name in looked_at)
         if why := next(filter(None, reasons), None):
-            yield Restart(replica, why)
+            yield Restart(
+                replica, why, any(_rewritten(site, name, surveyed.hosts[name], replica) for name in looked_at)
+            )
 
 
 def left_drained(site: Site, surveyed: Survey) -> Iterator[Replica]:
@@ -231,6 +236,10 @@ def _outdated(site: Site, name: str, host: Surveyed, replica: Replica, gpus: Giv
     state = host.replicas.get(replica.name)
     if state is None or state.active != "active" or state.started is None:
         return None
-    (settings,) = (unit for unit in site.models[name].replicas if unit.name == replica.name)
-    current = state.started == unit_digest(settings)
+    current = state.started == unit_digest(unit_of(site, replica, name))
     return other_gpus(state, gpus) if current else "it was started with other settings"
+
+
+def _rewritten(site: Site, name: str, host: Surveyed, replica: Replica) -> bool:
+    state = host.replicas.get(replica.name)
+    return state is None or state.wanted != unit_digest(unit_of(site, replica, name))

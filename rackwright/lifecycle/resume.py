@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NoReturn
 
 from rackwright.engine import stoppable
 from rackwright.errors import LeasedError, UsageError
@@ -15,7 +16,10 @@ from rackwright.lifecycle.open_rollout import Work, carry_on, take_back
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.talk import Talk
 from rackwright.lifecycle.update import files_digest
-from rackwright.state.holding import Held
+from rackwright.lifecycle.who import operator_of
+from rackwright.state.audit import Act, write_audit
+from rackwright.state.formats import utc_now
+from rackwright.state.holding import Held, hold, owner
 from rackwright.state.journal import Entry, Event, open_rollout
 from rackwright.state.lease import Lease
 from rackwright.state.rollouts import Rollout, kept_rollout
@@ -45,10 +49,17 @@ def opened(fleet: Fleet) -> Opened | None:
 
 def required(fleet: Fleet) -> Opened:
     """Return the rollout that is open. Raise UsageError if there is none."""
-    found = opened(fleet)
-    if found is None:
-        raise UsageError("no rollout is open", should="there is nothing to resume or to abort")
-    return found
+    return opened(fleet) or _refuse_none()
+
+
+def begun(fleet: Fleet) -> Entry:
+    """Return the entry that opened it, also where nothing else is kept of it. Raise UsageError if none is open."""
+    with control_store(fleet) as (store, _):
+        return open_rollout(store.entries()) or _refuse_none()
+
+
+def _refuse_none() -> NoReturn:
+    raise UsageError("no rollout is open", should="there is nothing to resume or to abort")
 
 
 def resume(site: Site, rollout: Rollout, talk: Talk) -> tuple[Replica, ...]:
@@ -68,19 +79,41 @@ def abort(site: Site, rollout: Rollout, talk: Talk, reason: str) -> None:
         take_back(Work(site, held, rollout, talk, stopping), reason)
 
 
-def leave(site: Site, rollout: Rollout, talk: Talk, reason: str) -> None:
-    """Afterwards it is closed, and every replica runs what it runs now."""
-    with _taken(site, rollout, "abort", talk) as held:
-        held.write(Event.CLOSED, rollout.id, detail=f"left as it was: {reason}")
+def leave(fleet: Fleet, begun: Entry, reason: str) -> None:
+    """Afterwards it is closed, every replica runs what it runs now, and the control host's audit log says so.
+
+    It needs the journal alone: neither what else is kept of the rollout nor any other host. Raise LeasedError while
+    somebody is at it, or if it was ended meanwhile.
+    """
+    operator = operator_of(fleet)
+    with (
+        control_store(fleet) as (store, shell),
+        hold(store, owner(operator.who, operator.machine, f"rollout abort: {begun.detail}")) as held,
+    ):
+        _refuse_ended(held, begun.rollout)
+        held.write(Event.CLOSED, begun.rollout, detail=f"left as it was: {reason}")
+        act = Act(
+            time=utc_now(),
+            operator=operator.who,
+            run=held.run,
+            command=held.lease.owner.why,
+            what=f"left the rollout {begun.rollout} as it was; reason: {reason}",
+            outcome="done",
+        )
+        write_audit(shell, act)
 
 
 @contextmanager
 def _taken(site: Site, rollout: Rollout, verb: str, talk: Talk) -> Iterator[Held]:
     with leased(site, f"rollout {verb}: {rollout.what}", talk, rollout=True) as held:
-        still = open_rollout(held.store.entries())
-        if still is None or still.rollout != rollout.id:
-            raise LeasedError(f"the rollout {rollout.id} was ended meanwhile", next="rackwright rollout status")
+        _refuse_ended(held, rollout.id)
         yield held
+
+
+def _refuse_ended(held: Held, rollout: str) -> None:
+    still = open_rollout(held.store.entries())
+    if still is None or still.rollout != rollout:
+        raise LeasedError(f"the rollout {rollout} was ended meanwhile", next="rackwright rollout status")
 
 
 def _refuse_other_files(fleet: Fleet, rollout: Rollout) -> None:

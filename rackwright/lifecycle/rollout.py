@@ -61,7 +61,7 @@ class Rollout:
         with self._gap(change) if alone else _no_gap():
             if not self._drain(change, held=held):
                 return False
-            self._changed(change, held=held)
+            self._changed(change, held=held, alone=alone)
         return True
 
     def _gate(self, change: Change) -> bool:
@@ -150,10 +150,13 @@ class Rollout:
             self.clock.sleep(LOOK_SECONDS)
         return left
 
-    def _changed(self, change: Change, *, held: bool) -> None:
+    def _changed(self, change: Change, *, held: bool, alone: bool) -> None:
         """Change a replica that is drained, or put it back."""
         try:
             self._enter(Phase.ACT, change, change.why)
+            if alone:
+                # Its requests may have taken minutes to end: clients are told of the rest.
+                self.traffic.gap(change.replica, self.rules.gap)
             change.act()
             self._enter(Phase.PROVE, change, "its own digest, and real tokens at its socket")
             self._until_proven(change, change.prove)

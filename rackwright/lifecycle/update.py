@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -102,7 +102,7 @@ def _look(site: Site, asked: Asked, talk: Talk) -> Look:
     planned = plan(site)
     refuse_stale_checkout(compared(site), talk)
     _refuse_lost(planned)
-    _refuse_other_changes(planned)
+    _refuse_other_changes(planned, _other_engines(site, planned, asked.models))
     replicas = [one for one in site.fleet.replicas if one.model in asked.models]
     _refuse_absent(planned, replicas)
     due = tuple(one for one in replicas if not _current(site, planned, one))
@@ -122,16 +122,26 @@ def _refuse_lost(planned: Plan) -> None:
         )
 
 
-def _refuse_other_changes(planned: Plan) -> None:
+def _refuse_other_changes(planned: Plan, engines: Iterable[str]) -> None:
     """What an update doesn't make, an apply has to have made before: its rollout must be about one thing."""
     steps = [step for step in planned.run.steps if step.outcome is Outcome.WOULD_CHANGE and step.role not in _OURS]
-    if steps:
-        listed = dict.fromkeys(f"{step.host}: {step.role}: {step.operation}" for step in steps)
+    listed = [*dict.fromkeys(f"{step.host}: {step.role}: {step.operation}" for step in steps), *engines]
+    if listed:
         raise RackwrightError(
-            "the fleet file has other changes that aren't applied yet:\n  " + "\n  ".join(list(listed)[:10]),
+            "the fleet file has other changes that aren't applied yet:\n  " + "\n  ".join(listed[:10]),
             should="apply them first, or take them back",
             next="rackwright plan",
         )
+
+
+def _other_engines(site: Site, planned: Plan, models: tuple[str, ...]) -> Iterator[str]:
+    """Yield those of other models that wait for an apply: gateways would be told of what they don't serve yet."""
+    others = tuple(one for one in site.fleet.replicas if one.model not in models)
+    for unit, digest in units_of(site, others).items():
+        host, _, name = unit.partition("/")
+        state = planned.surveyed.hosts[host].replicas.get(name)
+        if state is None or state.wanted != digest:
+            yield f"{unit}: its engine's settings"
 
 
 def _refuse_absent(planned: Plan, replicas: list[Replica]) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
-from pathlib import Path
 from typing import Any
 
 from rackwright.lab import artefacts
@@ -46,14 +43,3 @@ class Versions:
     @property
     def digest(self) -> str:
         return str(self.locked["digest"])
-
-
-def runtime_that(folder: Path, script: str) -> Path:
-    """Return an archive whose llama-server tells its version and does nothing else but what the script says."""
-    path = folder / "runtime.tar.gz"
-    program = f'#!/bin/sh\n[ "$1" != --version ] || {{ echo version: 1; exit; }}\n{script}\n'.encode()
-    with tarfile.open(path, "w:gz") as archive:
-        member = tarfile.TarInfo("build/llama-server")
-        member.size, member.mode = len(program), 0o755
-        archive.addfile(member, io.BytesIO(program))
-    return path

@@ -93,6 +93,16 @@ def test_each_engine_that_an_apply_restarts_is_written_when_it_is_done(site, act
     assert acts == {host: ["apply: restart gpu1/assistant@1: done"] for host in ("gpu1", "gate1")}
 
 
+def test_only_an_engine_whose_unit_becomes_another_is_put_back_by_an_apply(site, acts, monkeypatch):
+    """What is kept of one that only gets other GPUs is what it ran before its last update."""
+    made = []
+    monkeypatch.setattr(apply, "roll", lambda site, held, changes, *_, **__: made.extend(changes))
+    restarts = (Restart(REPLICA, "other settings"), Restart(REPLICA, "other GPUs", rewritten=False))
+    with leased(site, "apply", Talk()) as held:
+        apply._restart(work(site, held), Run(), restarts, [])
+    assert [change.put_back is not None for change in made] == [True, False]
+
+
 def test_what_an_apply_returns_to_the_gateways_is_written_there(site, acts, monkeypatch):
     def settled(site, gateways, talk, replicas, stopping, returned, run):
         for replica in replicas:

@@ -84,6 +84,14 @@ def test_an_engine_that_runs_with_other_gpus_restarts_and_says_which(tmp_path: P
     assert why(one, gone) == {"assistant@1": "its GPUs changed: GPU-0 instead of GPU-1"}
 
 
+def test_an_engine_that_restarts_with_other_gpus_alone_has_no_other_unit_to_go_back_to(tmp_path: Path) -> None:
+    one = site(tmp_path, 1)
+    moved = running(one, 1, 1, held=(0,))
+    told = replace(moved, started="0" * 64, wanted="0" * 64)
+    assert [restart.rewritten for restart in restarts(one, survey(TWO, moved))] == [False]
+    assert [restart.rewritten for restart in restarts(one, survey(TWO, told))] == [True]
+
+
 def test_an_engine_next_to_whose_gpus_other_processors_stand_restarts(tmp_path: Path) -> None:
     one = site(tmp_path, 1)
     assert why(one, survey(hardware(gpu(0), gpu(1)), running(one, 1, 0))) == {

@@ -8,7 +8,7 @@ import pytest
 
 from rackwright.errors import HostError, LeasedError, ProofError, RackwrightError
 from rackwright.lifecycle.changes import Phase, PutBack, Rules
-from rackwright.lifecycle.rollout import Paused
+from rackwright.lifecycle.rollout import LOOK_SECONDS, Paused
 from tests.lifecycle.simulation import Gateways, change, replicas, rollout
 
 
@@ -277,8 +277,19 @@ def test_a_models_only_replica_leaves_a_gap_that_the_gateways_know_of(fails: boo
         run.run([change(one, take, engine.prove, put_back=engine.back)])
     except ProofError:
         assert fails
-    assert told == [["assistant 33"]]
-    assert gateways.gaps == ["assistant 33", "assistant over"]
+    assert told == [["assistant 33", "assistant 33"]]
+    assert gateways.gaps == ["assistant 33", "assistant 33", "assistant over"]
+
+
+def test_what_is_expected_of_a_gap_counts_from_when_the_last_request_has_ended():
+    (one,) = replicas(1)
+    gateways = Gateways(up={one.address}, requests={one.address: [1, 1, 1, 0]})
+    rules = Rules(max_unavailable=1, drain=10, soak=0, allow_outage=True)
+    run, _ = rollout(gateways, size=1, rules=rules)
+    told: list[float] = []
+    gateways.gap = lambda *_: told.append(run.clock.now())
+    run.run([change(one)])
+    assert told == [0.0, 3 * LOOK_SECONDS]
 
 
 def test_where_others_serve_there_is_no_gap():

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+import pytest
+
+from rackwright.lifecycle import resume
+from rackwright.state.audit import write_audit
+from rackwright.state.holding import Held
+from rackwright.state.journal import Event
+from rackwright.state.lease import Owner
+from rackwright.state.store import FileStore
+from tests.cli.command_line import rackwright
+from tests.shells import LocalShell
+
+BEN = Owner(who="ben@desk", machine="desk", why="model update assistant", run="20261125T040501Z-ffff")
+
+
+@pytest.fixture
+def store(monkeypatch, tmp_path):
+    """The control host's folders, under tmp_path."""
+    store = FileStore(LocalShell(), str(tmp_path / "control"))
+
+    @contextmanager
+    def control_store(fleet):
+        yield store, store.shell
+
+    monkeypatch.setattr(resume, "control_store", control_store)
+    monkeypatch.setattr(
+        resume, "write_audit", lambda shell, act: write_audit(shell, act, folder=str(tmp_path / "var"))
+    )
+    return store
+
+
+def begin(store):
+    """Open a rollout of which nothing is kept but its journal; return Ben's lease."""
+    lease = store.acquire(BEN)
+    Held(store, lease).write(Event.OPENED, BEN.run, detail=BEN.why)
+    return lease
+
+
+def test_one_of_which_nothing_is_kept_can_be_left_as_the_error_says(site, store, tmp_path):
+    store.release(begin(store))
+    lost = rackwright("-f", site, "rollout", "abort", "-y")
+    assert f"nothing is kept of the rollout {BEN.run}" in lost.stderr
+    assert "next: rackwright rollout abort --leave" in lost.stderr
+    done = rackwright("-f", site, "rollout", "abort", "--leave", "-y", "--reason", "disk died")
+    assert done.stdout == "model update assistant: aborted\n"
+    assert rackwright("-f", site, "rollout", "status").stdout == "no rollout is open\n"
+    assert store.entries()[-1].detail == "left as it was: disk died"
+    assert f"left the rollout {BEN.run} as it was; reason: disk died" in (tmp_path / "var/audit.log").read_text()
+
+
+def test_nobody_leaves_one_that_somebody_is_at(site, store):
+    begin(store)
+    done = rackwright("-f", site, "rollout", "abort", "--leave", "-y")
+    assert (done.exit_code, store.entries()[-1].event) == (11, Event.OPENED)
+
+
+def test_where_none_is_open_there_is_nothing_to_leave(site, store):
+    done = rackwright("-f", site, "rollout", "abort", "--leave", "-y")
+    assert (done.exit_code, "no rollout is open" in done.stderr) == (2, True)
