@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from rackwright.engine import Stopping
-from rackwright.errors import ProofError
+from rackwright.errors import ProofError, RackwrightError
 from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.changes import Act, Change, Phase, PutBack, Rules, SystemClock, nothing
 from rackwright.lifecycle.proof import answers, prove
@@ -22,7 +22,7 @@ from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
 from rackwright.roles.replica.state import SERVING
 from rackwright.roles.replica.state import parse as parse_replicas
 from rackwright.roles.replica.switch import put_back_command, restart_command, take_command
-from rackwright.roles.replica.unit import render
+from rackwright.roles.replica.unit import render, unit_digest
 from rackwright.state.holding import Held
 from rackwright.state.journal import Event
 
@@ -70,8 +70,9 @@ class Engines:
     talk: Talk
 
     def restarted(self, replica: Replica, why: str) -> Change:
-        """The engine anew, as it is."""
-        return self._proven(replica, why, self._start(replica))
+        """The engine anew, as it is; that must be what fleet file and lock say."""
+        change = self._proven(replica, why, self._start(replica))
+        return replace(change, check=lambda: self._check_unit(replica))
 
     def renewed(self, replica: Replica, why: str) -> Change:
         """The engine as fleet file and lock say; what ran before is kept, and put back where it isn't proven."""
@@ -122,6 +123,17 @@ class Engines:
             connection.run(restart_command(unit), timeout=seconds).check("starting the engine")
 
         return act
+
+    def _check_unit(self, replica: Replica) -> None:
+        told = self.site.remote.connection(replica.host).run(REPLICAS_COMMAND).stdout
+        wanted = unit_digest(unit_of(self.site, replica))
+        if any(state.replica == replica.name and state.wanted != wanted for state in parse_replicas(told)):
+            raise RackwrightError(
+                "fleet file and lock ask for another unit than it has: a restart would not bring it",
+                where=replica.address,
+                should="what isn't applied yet changes with an apply, which restarts it",
+                next="rackwright apply",
+            )
 
     def _check_weights(self, replica: Replica) -> None:
         if wrong := whole_weights(self.site, replica):

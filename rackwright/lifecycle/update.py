@@ -101,6 +101,7 @@ def _stage(talk: Talk, stage: str) -> None:
 def _look(site: Site, asked: Asked, talk: Talk) -> Look:
     planned = plan(site)
     refuse_stale_checkout(compared(site), talk)
+    _refuse_same_version(asked.before, site.lock)
     _refuse_lost(planned)
     _refuse_other_changes(planned, _other_engines(site, planned, asked.models))
     replicas = [one for one in site.fleet.replicas if one.model in asked.models]
@@ -110,6 +111,17 @@ def _look(site: Site, asked: Asked, talk: Talk) -> Look:
     entries = site.store.entries() if alone else ()
     gaps = tuple(Gap(model, seconds_away(entries, model)) for model in alone)
     return Look(due, gaps, planned)
+
+
+def _refuse_same_version(before: Lock, after: Lock) -> None:
+    """Versions stand side by side in folders of their names: under one name there can't be two."""
+    both = sorted(before.runtimes.keys() & after.runtimes.keys())
+    if changed := [key for key in both if before.runtimes[key].digest != after.runtimes[key].digest]:
+        raise RackwrightError(
+            f"another build under the same version: {', '.join(changed)}",
+            should="what runs would be replaced under its engines",
+            next="give the new build a version of its own in the fleet file",
+        )
 
 
 def _refuse_lost(planned: Plan) -> None:
