@@ -51,3 +51,17 @@ def test_another_model_whose_engines_wait_for_an_apply_is_refused(monkeypatch: p
     assert look(site, monkeypatch, (), units) == ()
     with pytest.raises(RackwrightError, match=r"aren't applied yet:\n  gpu2/assistant@1: its engine's settings;"):
         look(site, monkeypatch, (), units | {"gpu2/assistant@1": OLD})
+
+
+def test_another_build_under_the_same_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be unpacked over the one that runs."""
+    site = site_of({})
+    (key, runtime), *_ = site.lock.runtimes.items()
+    (file, *others) = runtime.files
+    other = runtime.model_copy(update={"files": (file.model_copy(update={"sha256": "f" * 64}), *others)})
+    before = site.lock.model_copy(update={"runtimes": {**site.lock.runtimes, key: other}})
+    planned = SimpleNamespace(run=Run(), surveyed=Survey({}, {}))
+    monkeypatch.setattr(update, "plan", lambda _: planned)
+    monkeypatch.setattr(update, "compared", lambda _: Compared(True, None))
+    with pytest.raises(RackwrightError, match=f"another build under the same version: {key}; "):
+        update._look(site, Asked("runtime update", before, ("assistant",)), None)  # type: ignore[arg-type]

@@ -1,0 +1,37 @@
+"""What the rollout does to engines, as far as it is decided before a host is touched."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from rackwright.errors import RackwrightError
+from rackwright.lifecycle.engines import Engines
+from rackwright.lifecycle.units import unit_of
+from rackwright.remote.completed import Completed
+from rackwright.roles.replica.unit import unit_digest
+from tests.lifecycle.proving import site_of
+
+
+def engines(unit: str) -> Engines:
+    """Given the sha256 of the unit that stands on every host."""
+    told = f"replica=assistant@1\nActiveState=active\nwanted={unit}\n".encode()
+    site: Any = site_of({})
+    host = SimpleNamespace(run=lambda *_, **__: Completed(0, told, b"", "gpu1"))
+    site.remote.connection = lambda name: host
+    return Engines(site, SimpleNamespace(run="r1"), SimpleNamespace(say=print))  # type: ignore[arg-type]
+
+
+def test_what_is_not_applied_yet_is_not_restarted() -> None:
+    made = engines("0" * 64)
+    replica = made.site.fleet.replicas[0]
+    with pytest.raises(RackwrightError, match="fleet file and lock ask for another unit than it has"):
+        made.restarted(replica, "asked for").check()
+
+
+def test_what_is_applied_may_be_restarted() -> None:
+    site: Any = site_of({})
+    replica = site.fleet.replicas[0]
+    engines(unit_digest(unit_of(site, replica))).restarted(replica, "asked for").check()
