@@ -7,8 +7,10 @@ SYNC = "$$(.ci/uv)" sync --quiet --locked --inexact --python "$$(command -v $(PY
 export UV_PYTHON_DOWNLOADS := never
 export PATH := $(BIN):$(PATH)
 
+COVERING = $(addprefix tests/lifecycle/test_,rollout.py put_back.py open_rollout.py fenced.py) tests/state/test_journal.py
+
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-fast test-heavy test-machines lint types unit lab-test molecule wheel-test dist programs bench down clean
+.PHONY: help quickstart test test-fast test-heavy test-machines lint types unit coverage lab-test molecule wheel-test dist programs bench down clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -16,7 +18,7 @@ help: ## List the targets
 quickstart: .venv/ready ## From nothing to a real answer on disposable hosts (needs root)
 	@python -m rackwright.lab.quickstart
 
-test: lint types unit wheel-test molecule lab-test ## Everything: lint, types, unit tests, wheel, molecule, lab tests (needs root)
+test: lint types unit coverage wheel-test molecule lab-test ## Everything: lint, types, unit tests, wheel, molecule, lab tests (needs root)
 
 test-heavy: .venv/ready ## What takes minutes: vLLM, large builds (needs root)
 	@python -m pytest -m "heavy and not machine" -n 2 --dist loadfile
@@ -35,6 +37,11 @@ types: .venv/ready ## mypy, strict
 
 unit: .venv/ready programs ## Tests without hosts
 	@python -m pytest -m "not lab and not heavy" -n 2 --dist loadfile
+
+coverage: .venv/ready ## Rollouts and their journal: every line and branch is tested (pyproject.toml names the files)
+	@mkdir -p .coverage
+	@python -m coverage run -m pytest $(COVERING)
+	@python -m coverage report
 
 lab-test: .venv/ready ## Tests on disposable hosts (needs root)
 	@python -m pytest -m "lab and not heavy" -n 2 --dist loadfile
@@ -67,7 +74,7 @@ down: .venv/ready ## Remove the quick start's lab; downloads stay
 
 clean: ## Remove the lab, its image and downloads, .venv and all caches of this folder
 	@[ ! -x $(BIN)/python ] || $(BIN)/python -m rackwright.lab.clean
-	@rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/ready: pyproject.toml uv.lock

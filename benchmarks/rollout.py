@@ -2,7 +2,7 @@
 
 A constant load on the gateways by the openai library (tests/lab/load), each request judged by its client and looked
 for in the gateways' log, while one command changes two or three serving hosts. The engine is a paced stand-in
-(tests/lab/paced) that loads for ten seconds, or the real llama-server with --real. Target: no request lost; the
+(tests/lab/paced) that loads for half a minute, or the real llama-server with --real. Target: no request lost; the
 command takes at most 1.2 times the sum of drain, load and proof of each replica.
 
     python -m benchmarks.rollout [restart] [reload] [update] [rollback] [runtime] [broken]
@@ -31,7 +31,7 @@ from tests.lab.load.sample import Kind, Sample, counted
 from tests.lab.paced import model, paced, runtime
 
 TARGET = 1.2
-LOAD, PACE = 10.0, 0.05
+LOAD, PACE = 30.0, 0.05
 PROOF_TOKENS = 16
 # A lab that was kept knows the key of the last run.
 KEY = f"load-{os.getpid()}"
@@ -230,6 +230,7 @@ def main() -> int:
         served = None if options.real else paced(folder, f"load={LOAD} pace={PACE}")
         with bench_fleet(hosts, keep=options.keep, served=served) as fleet:
             fleet.edit("parallel: 2", "parallel: 8" if options.real else "parallel: 128")
+            fleet.edit("soak: 2s", "soak: 0s")
             fleet.satisfy()
             plan = plan_of(fleet, folder, options)
             for name in names:

@@ -48,7 +48,7 @@ DRAINS_COMMAND = f"drains={DRAINS}\n{_SHOW_DRAINS}"
 
 _DRAIN = """server=$(named {model} {begin})
 [ -n "$server" ] || {{ echo 'this gateway has no such server' >&2; exit 1; }}
-if {keep} || [ ! -e "$drains/$server" ]; then
+if {keep} || {{ [ ! -e "$drains/$server" ] && [ $(( $(admin {model} "$server") & 8 )) -eq 0 ]; }}; then
     printf '%s\\n' {record} >"$drains/.new"; sync "$drains/.new"; mv -f "$drains/.new" "$drains/$server"
 fi
 tell "set server model.{model}/$server state drain" >/dev/null
@@ -190,7 +190,7 @@ class Gateways:
     def drain(self, address: str, *, who: str, reason: str, by_hand: bool = True) -> None:
         """Afterwards no gateway sends new requests to HOST/MODEL@N, also after a reload or a reboot.
 
-        A drain that isn't by hand leaves the record of an earlier one as it is.
+        A drain that isn't by hand leaves an earlier one as it is: its record, or that it has none.
         """
         record = DrainRecord(who=who, reason=reason, by_hand=by_hand, time=datetime.now(UTC))
         values = {"keep": "true" if by_hand else "false", "record": quote(record.model_dump_json())}

@@ -1,12 +1,13 @@
 """A rollout from one lock to another while it is open: what is, what is left to do, the way on and the way back.
 
-Everything is decided by what hosts and gateways say now, never by what the journal believes.
+Everything is decided by what hosts and gateways say now, never by what the journal believes; but for one thing: from
+the moment that the new lock takes the old one's place there is no way back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rackwright.engine import Stopping
 from rackwright.errors import LeasedError, RackwrightError
@@ -21,7 +22,7 @@ from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.survey import Survey, survey
 from rackwright.lifecycle.talk import Talk
 from rackwright.state.holding import Held
-from rackwright.state.journal import Event
+from rackwright.state.journal import PROMOTE, Event, promoting
 from rackwright.state.rollouts import Rollout
 
 RESUME = "rackwright rollout resume, or rackwright rollout abort"
@@ -50,11 +51,13 @@ class Standing:
 
     replica: Replica
     changed: bool
-    """Its unit is the new one, on one of its hosts at least."""
+    """The rollout made its unit the new one, on one of its hosts at least."""
     whole: bool
     """Its engine runs on the new unit, on all of them."""
     drained: bool
     """By a run, not by a person."""
+    serves: bool
+    """Its probe finds that it answers."""
     unknown: str | None
     """Why it can't be told."""
 
@@ -66,11 +69,13 @@ def stand(work: Work) -> tuple[Standing, ...]:
         address for host in surveyed.hosts.values() for address, record in host.drains.items() if not record.by_hand
     }
     replicas = [one for one in work.site.fleet.replicas if one.model in work.rollout.models]
-    return tuple(_standing(work.rollout, surveyed, one, drained=one.address in drained) for one in replicas)
+    return tuple(_standing(work, surveyed, one, drained=one.address in drained) for one in replicas)
 
 
-def _standing(rollout: Rollout, surveyed: Survey, replica: Replica, *, drained: bool) -> Standing:
-    lost = [f"{host}: {surveyed.unreachable[host]}" for host in replica.hosts if host in surveyed.unreachable]
+def _standing(work: Work, surveyed: Survey, replica: Replica, *, drained: bool) -> Standing:
+    # Without its gateways nobody knows whether a run left it drained.
+    rollout, asked = work.rollout, (*replica.hosts, *work.site.fleet.gateways)
+    lost = [f"{host}: {surveyed.unreachable[host]}" for host in asked if host in surveyed.unreachable]
     seen = [
         (surveyed.hosts[host].replicas.get(replica.name), rollout.units.get(f"{host}/{replica.name}"))
         for host in replica.hosts
@@ -78,13 +83,21 @@ def _standing(rollout: Rollout, surveyed: Survey, replica: Replica, *, drained: 
     ]
     return Standing(
         replica,
-        changed=any(state and wanted in (state.wanted, state.started) for state, wanted in seen),
+        changed=replica.address in rollout.taken
+        and any(state and wanted in (state.wanted, state.started) for state, wanted in seen),
         whole=all(
             state and state.active == "active" and state.started == state.wanted == wanted for state, wanted in seen
         ),
         drained=drained,
+        serves=_serves(surveyed, replica),
         unknown="; ".join(lost) or None,
     )
+
+
+def _serves(surveyed: Survey, replica: Replica) -> bool:
+    host = surveyed.hosts.get(replica.host)
+    state = host.replicas.get(replica.name) if host else None
+    return state is not None and state.serves
 
 
 def carry_on(work: Work) -> tuple[Replica, ...]:
@@ -102,6 +115,7 @@ def carry_on(work: Work) -> tuple[Replica, ...]:
         raise
     except RackwrightError as error:
         raise _failed(work, error) from None
+    work.held.write(Event.INTENT, work.rollout.id, phase=PROMOTE, detail="every replica runs by the new lock")
     promote(work.site, work.held, work.talk)
     _close(work, "done")
     work.talk.say(f"{work.rollout.what}: done")
@@ -111,7 +125,7 @@ def carry_on(work: Work) -> tuple[Replica, ...]:
 def _forward(work: Work) -> tuple[Replica, ...]:
     standing = stand(work)
     _refuse_unknown(standing)
-    due = _first_the_drained(one for one in standing if one.drained or not one.whole)
+    due = _first_the_idle(one for one in standing if one.drained or not (one.whole and one.serves))
     done: list[Replica] = [one.replica for one in standing if one not in due]
     work.talk.say(f"{len(due)} of {len(standing)} replicas to change")
     _roll(work, [_onward(work, one) for one in due], done)
@@ -120,22 +134,23 @@ def _forward(work: Work) -> tuple[Replica, ...]:
 
 def _onward(work: Work, one: Standing) -> Change:
     make = work.engines.returned if one.whole else work.engines.renewed
-    return make(one.replica, work.rollout.what)
+    change = make(one.replica, work.rollout.what)
+    return change if one.replica.address in work.rollout.taken else replace(change, put_back=None)
 
 
 def take_back(work: Work, reason: str) -> None:
     """Afterwards every replica runs what it ran before the rollout, and that is closed.
 
-    Raise RackwrightError naming what isn't back yet; then the rollout stays open.
+    Raise RackwrightError naming what isn't back yet, or where there is no way back; then the rollout stays open.
     """
+    _refuse_promoting(work)
     standing = stand(work)
     known = [one for one in standing if one.unknown is None]
-    due = _first_the_drained(one for one in reversed(known) if one.changed or one.drained)
+    due = _first_the_idle(one for one in reversed(known) if one.changed or one.drained)
     _roll(work, [_backward(work, one, reason) for one in due], [])
     _refuse_unknown(standing)
     _close(work, f"aborted: {reason}")
     work.talk.say(f"{work.rollout.what}: aborted")
-    work.site.fleet.beside(NEXT).unlink(missing_ok=True)
 
 
 def _backward(work: Work, one: Standing, reason: str) -> Change:
@@ -143,9 +158,18 @@ def _backward(work: Work, one: Standing, reason: str) -> Change:
     return make(one.replica, f"back: {reason}")
 
 
-def _first_the_drained(standing: Iterator[Standing]) -> list[Standing]:
+def _refuse_promoting(work: Work) -> None:
+    if promoting(work.held.store.entries(), work.rollout.id):
+        raise RackwrightError(
+            "every replica was proven, and the new lock was taking the old one's place: there is no way back",
+            should="it can only be ended as it was begun",
+            next="rackwright rollout resume, then rackwright model rollback",
+        )
+
+
+def _first_the_idle(standing: Iterator[Standing]) -> list[Standing]:
     """They serve nobody: to change them costs nothing."""
-    return sorted(standing, key=lambda one: not one.drained)
+    return sorted(standing, key=lambda one: one.serves and not one.drained)
 
 
 def _roll(work: Work, changes: Sequence[Change], done: list[Replica]) -> None:
@@ -170,7 +194,9 @@ def _roll(work: Work, changes: Sequence[Change], done: list[Replica]) -> None:
 def _refuse_unknown(standing: Sequence[Standing]) -> None:
     unknown = [f"{one.replica.address}: {one.unknown}" for one in standing if one.unknown]
     if unknown:
-        raise Paused("not known what it runs:\n  " + "\n  ".join(unknown), next="rackwright status")
+        raise Paused(
+            "not known what it runs, or whether it is drained:\n  " + "\n  ".join(unknown), next="rackwright status"
+        )
 
 
 def _paused(work: Work, error: Paused) -> RackwrightError:
@@ -187,18 +213,19 @@ def _text(error: RackwrightError) -> str:
 
 
 def _failed(work: Work, error: RackwrightError) -> RackwrightError:
-    became = error.problems[0].should or ""
+    became = f"{error.problems[0].should}; " if error.problems[0].should else ""
     try:
         take_back(work, error.problems[0].what)
     except LeasedError:
         raise
     except RackwrightError as second:
         why = second.problems[0].what
-        left = f"{became}; not all were put back: {why}; the rollout {work.rollout.id} stays open"
+        left = f"{became}not all were put back: {why}; the rollout {work.rollout.id} stays open"
         return error.but(should=left, next=RESUME)
     back = "every replica runs what it ran before, and the lock is as it was"
-    return error.but(should=f"{became}; {back}")
+    return error.but(should=f"{became}{back}")
 
 
 def _close(work: Work, how: str) -> None:
+    work.site.fleet.beside(NEXT).unlink(missing_ok=True)
     work.held.write(Event.CLOSED, work.rollout.id, detail=how)

@@ -63,8 +63,10 @@ def needed(site: Site) -> Keep:
 
 
 def needed_by(*locks: Lock) -> Keep:
-    """Return what any of these locks needs."""
-    sources = [source for lock in locks for model in lock.models.values() for source in model.whole]
+    """Return what any of these locks needs, and what came before it: there must be a way back."""
+    models = [model for lock in locks for model in lock.models.values()]
+    kept = [*models, *(model.previous for model in models if model.previous)]
+    sources = [source for model in kept for source in model.whole]
     return Keep(
         frozenset(source.digest for source in sources),
         frozenset(file.sha256 for source in sources for file in source.files),

@@ -6,10 +6,10 @@ It knows acts and proofs only as values handed in, and traffic only through `Tra
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from rackwright.errors import LeasedError, ProofError, RackwrightError
+from rackwright.errors import HostError, LeasedError, ProofError, RackwrightError
 from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.changes import Change, Clock, Journal, Phase, Proof, PutBack, Rules, Traffic
 
@@ -57,7 +57,6 @@ class Rollout:
     def _one(self, change: Change) -> bool:
         """Return whether the change was made: all of it, or nothing."""
         alone = self._gate(change)
-        change.check()
         held = change.replica.address in self.traffic.held()
         with self._gap(change) if alone else _no_gap():
             if not self._drain(change, held=held):
@@ -66,54 +65,80 @@ class Rollout:
         return True
 
     def _gate(self, change: Change) -> bool:
-        """Return whether nothing else serves its model."""
+        """Return whether nothing else serves its model. One that serves nobody itself costs nothing."""
         self._enter(Phase.GATE, change, change.why)
+        # First: it may take minutes, in which others fall out.
+        change.check()
+        return not self._others(change)
+
+    def _others(self, change: Change) -> int:
+        """Return how many others serve its model. Raise Paused where taking it too would cost too much."""
+        healthy = self.traffic.healthy(change.replica.model)
+        others = len(healthy - {change.replica.address})
+        if change.replica.address in healthy:
+            self._refuse_costly(change, others)
+        return others
+
+    def _refuse_costly(self, change: Change, others: int) -> None:
         model = change.replica.model
-        others = self.traffic.healthy(model) - {change.replica.address}
-        if self.rules.allow_outage:
-            return not others
         if not others:
+            if self.rules.allow_outage:
+                return
             raise Paused(
                 f"is the last healthy replica of {model}: taking it would stop the service",
                 where=change.replica.address,
                 should="bring another replica up first, or accept the gap",
                 next="the same command with --allow-outage",
             )
-        if (unavailable := self.size(model) - len(others)) > self.rules.max_unavailable:
+        if (unavailable := self.size(model) - others) > self.rules.max_unavailable:
             raise Paused(
                 f"{unavailable} of {self.size(model)} replicas of {model} would be unavailable",
                 where=change.replica.address,
                 should=f"rollout.max_unavailable is {self.rules.max_unavailable}",
                 next="rackwright status",
             )
-        return False
 
     @contextmanager
     def _gap(self, change: Change) -> Iterator[None]:
         self.traffic.gap(change.replica, self.rules.gap)
         try:
             yield
-        finally:
+        except LeasedError:
+            # It is the gap of whoever has the lease now.
+            raise
+        except BaseException:
             self.traffic.end_gap(change.replica)
+            raise
+        self.traffic.end_gap(change.replica)
 
     def _drain(self, change: Change, *, held: bool) -> bool:
         """Return whether it is empty; False: somebody wants to stop, and it serves as before."""
         self._enter(Phase.DRAIN, change, "no new requests")
-        left = self._emptied(change)
+        try:
+            left = self._emptied(change)
+        except HostError as error:
+            # Some gateways may have drained it.
+            with suppress(HostError):
+                self._leave(change, _reason(error), held=held)
+            raise
         if not left:
             return True
-        if not held:
-            self.traffic.give_back(change.replica)
-        if self.stopping():
-            self._enter(Phase.DONE, change, "left as it was: interrupted")
+        stopped = self.stopping()
+        self._leave(change, "interrupted" if stopped else f"{left} requests in flight", held=held)
+        if stopped:
             return False
-        self._enter(Phase.DONE, change, f"left as it was: {left} requests in flight")
         raise Paused(
             f"{left} requests still in flight after {self.rules.drain} s; paused, nothing was killed",
             where=change.replica.address,
             should="wait for them, or raise rollout.drain",
             next="rackwright status",
         )
+
+    def _leave(self, change: Change, why: str, *, held: bool) -> None:
+        if not held:
+            self._enter(Phase.RETURN, change, why)
+            self.traffic.give_back(change.replica)
+        self._enter(Phase.DONE, change, f"left as it was: {why}")
 
     def _emptied(self, change: Change) -> int:
         """Drain it; return how many requests are left in flight when it is empty, time is over or somebody stops."""
@@ -191,23 +216,37 @@ class Rollout:
     def _failed(self, change: Change, error: RackwrightError, *, held: bool) -> RackwrightError:
         """Put it back if that can be; return the error with what became of the replica."""
         if change.put_back is None:
+            self._note(change, f"failed: {_reason(error)}")
             return _then(change, error, "the others go on serving")
         try:
             self._put_back(change, change.put_back, _reason(error), held=held)
         except LeasedError:
             raise
+        except Paused as second:
+            self._note(change, f"not put back: {_reason(second)}")
+            return _then(change, error, f"it was not put back and serves: {_reason(second)}")
         except RackwrightError as second:
+            self._note(change, f"could not be put back: {_reason(second)}")
             return _then(change, error, f"it could not be put back and stays drained: {_reason(second)}")
         return _then(change, error, "what ran before was put back and serves")
 
     def _put_back(self, change: Change, before: PutBack, reason: str, *, held: bool) -> None:
         self._enter(Phase.PUT_BACK, change, reason)
+        # It may have been returned already, and others have fallen out since.
+        self._others(change)
         if left := self._emptied(change):
             raise RackwrightError(f"{left} requests are still in flight", where=change.replica.address)
+        # It may have taken long: written again, for whoever lost the lease meanwhile changes nothing more.
+        self._enter(Phase.ACT, change, "what ran before")
         before.act()
         self._until_proven(change, before.prove)
         if self._returned(change, held=held):
             self._enter(Phase.DONE, change, "what ran before serves again")
+
+    def _note(self, change: Change, outcome: str) -> None:
+        # A control host out of reach must not hide how the change went.
+        with suppress(HostError):
+            self._enter(Phase.DONE, change, outcome)
 
     def _enter(self, phase: Phase, change: Change, detail: str) -> None:
         self.journal.append(phase, change.replica.address, detail)

@@ -88,7 +88,9 @@ def update(site: Site, asked: Asked, talk: Talk, confirm: Callable[[Look], bool]
             _beside(site, held, look, stopping)
             _stage(talk, ROLL)
             gap = max((gap.seconds or 60 for gap in look.gaps), default=60)
-            return carry_on(Work(site, held, _open(site, held, asked, allow_outage=outage), talk, stopping, gap))
+            return carry_on(
+                Work(site, held, _open(site, held, asked, look, allow_outage=outage), talk, stopping, gap)
+            )
 
 
 def _stage(talk: Talk, stage: str) -> None:
@@ -161,6 +163,13 @@ def _current(site: Site, planned: Plan, replica: Replica) -> bool:
     )
 
 
+def _written(site: Site, planned: Plan, replica: Replica) -> bool:
+    """Whether its unit is that of the site's lock already, on all its hosts, whatever runs."""
+    units = units_of(site, (replica,))
+    states = {host: planned.surveyed.hosts[host].replicas[replica.name] for host in replica.hosts}
+    return all(state.wanted == units[f"{host}/{replica.name}"] for host, state in states.items())
+
+
 def units_of(site: Site, replicas: tuple[Replica, ...]) -> Mapping[str, str]:
     """Return HOST/MODEL@N, for each member → sha256 of its unit by the site's lock."""
     names = {(host, one.name) for one in replicas for host in one.hosts}
@@ -199,7 +208,7 @@ def _not_beside(run: Run) -> HostsFailed:
     )
 
 
-def _open(site: Site, held: Held, asked: Asked, *, allow_outage: bool) -> Rollout:
+def _open(site: Site, held: Held, asked: Asked, look: Look, *, allow_outage: bool) -> Rollout:
     replicas = tuple(one for one in site.fleet.replicas if one.model in asked.models)
     rollout = Rollout(
         id=held.run,
@@ -209,6 +218,7 @@ def _open(site: Site, held: Held, asked: Asked, *, allow_outage: bool) -> Rollou
         models=asked.models,
         allow_outage=allow_outage,
         units=units_of(site, replicas),
+        taken=tuple(one.address for one in look.replicas if not _written(site, look.plan, one)),
         files=files_digest(site.fleet),
         commit=checkout(site.fleet).commit,
         before=asked.before,

@@ -10,6 +10,9 @@ from enum import StrEnum
 from rackwright.state.formats import Moment, parse
 from rackwright.values import Stored
 
+PROMOTE = "promote"
+"""The phase in which what every replica runs becomes the lock: from then on there is no way back."""
+
 
 class Event(StrEnum):
     OPENED = "opened"
@@ -56,6 +59,11 @@ def open_rollout(entries: Iterable[Entry]) -> Entry | None:
     return opened
 
 
+def promoting(entries: Iterable[Entry], rollout: str) -> bool:
+    """Return whether the new lock of this rollout had begun to take the old one's place."""
+    return any(entry.rollout == rollout and entry.phase == PROMOTE for entry in entries)
+
+
 def seconds_away(entries: Iterable[Entry], model: str) -> int | None:
     """Return how long a replica of the model was away when one was changed last, in seconds; None: never yet.
 
@@ -68,6 +76,9 @@ def seconds_away(entries: Iterable[Entry], model: str) -> int | None:
             continue
         if entry.phase == "act":
             acted[entry.subject] = entry.time
+        elif entry.phase == "drain":
+            # Its act before, if any, never came to an end.
+            acted.pop(entry.subject, None)
         elif entry.phase == "return" and entry.subject in acted:
             away = round((entry.time - acted.pop(entry.subject)).total_seconds())
     return away

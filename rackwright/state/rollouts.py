@@ -27,6 +27,8 @@ class Rollout(Stored):
     allow_outage: bool = False
     units: Mapping[str, Sha256]
     """HOST/MODEL@N, each member's too → sha256 of the unit that it gets."""
+    taken: tuple[str, ...]
+    """HOST/MODEL@N of the replicas whose units were others when it was opened: only they can go back."""
     files: Sha256
     """Digest of the fleet file and what it extends."""
     commit: str | None = None

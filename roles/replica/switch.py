@@ -5,14 +5,16 @@ from __future__ import annotations
 import shlex
 
 from rackwright.roles.replica.settings import Settings
+from rackwright.roles.replica.unit import unit_digest
 
 BEFORE = "/var/lib/rackwright/before"
 """Folder on each host: by unit, the text that ran before its last change."""
 
-# A text that never ran is nothing to go back to.
+# A text that never ran is nothing to go back to. What runs still, or was just put back, stays kept.
 _TAKE = """set -eu
 umask 022
 unit=$1 before=$2 started=$3
+digest() { sha256sum <"$1" | cut -c 1-64; }
 cat >"$unit.new"
 sync "$unit.new"
 if cmp -s "$unit.new" "$unit"; then
@@ -20,11 +22,13 @@ if cmp -s "$unit.new" "$unit"; then
   exit
 fi
 install -d -m 0755 -- "${before%/*}"
-if [ ! -s "$started" ] || [ "$(sha256sum <"$unit" | cut -c 1-64)" = "$(cut -c 1-64 "$started")" ]; then
+runs=''
+[ ! -s "$started" ] || runs=$(cut -c 1-64 "$started")
+if [ -z "$runs" ] || [ "$(digest "$unit")" = "$runs" ]; then
   cp -- "$unit" "$before.new"
   sync "$before.new"
   mv -fT -- "$before.new" "$before"
-else
+elif [ -s "$before" ] && [ "$(digest "$before")" != "$runs" ] && ! cmp -s "$unit" "$before"; then
   rm -f -- "$before"
 fi
 mv -fT -- "$unit.new" "$unit"
@@ -32,11 +36,12 @@ sync "${before%/*}" "${unit%/*}"
 systemctl daemon-reload
 """
 
+# A unit that isn't the new one was never taken, or is put back already: then what is kept is from an earlier change.
 _PUT_BACK = """set -eu
 umask 022
-unit=$1 before=$2
+unit=$1 before=$2 new=$3
+[ "$(sha256sum <"$unit" | cut -c 1-64)" = "$new" ] || exit 0
 [ -s "$before" ] || { echo 'nothing is kept of what ran before' >&2; exit 1; }
-cmp -s "$before" "$unit" && exit
 cp -- "$before" "$unit.new"
 sync "$unit.new"
 mv -fT -- "$unit.new" "$unit"
@@ -54,8 +59,13 @@ def take_command(settings: Settings) -> str:
 
 
 def put_back_command(settings: Settings) -> str:
-    """Return the command after which the unit is what ran before its last change. It fails where nothing is kept."""
-    return shlex.join(("sh", "-c", _PUT_BACK, "put back", settings.unit_file, _before(settings)))
+    """Return the command after which the unit is what ran before it was taken for these settings.
+
+    One that isn't as these settings say stays as it is. It fails where nothing is kept.
+    """
+    return shlex.join(
+        ("sh", "-c", _PUT_BACK, "put back", settings.unit_file, _before(settings), unit_digest(settings))
+    )
 
 
 def restart_command(settings: Settings) -> str:

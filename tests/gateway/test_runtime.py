@@ -163,6 +163,14 @@ def test_a_recorded_drain_outlives_a_start_and_a_later_one_does_not_take_it_over
     assert gateways.servers()[ASSISTANT].record is None
 
 
+def test_a_drain_without_a_record_stays_a_persons_when_a_run_drains_too(stack: Stack, gateways: Gateways) -> None:
+    stack.gateway.ask(f"set server model.assistant/{stack.servers['assistant']} state drain")
+    gateways.drain(ASSISTANT, who="rollout", reason="update", by_hand=False)
+    state = gateways.servers()[ASSISTANT]
+    assert (state.record, state.held) == (None, True)
+    gateways.ready(ASSISTANT)
+
+
 def test_a_replica_that_a_gateway_does_not_have_is_an_error(gateways: Gateways) -> None:
     with pytest.raises(HostError, match=r"gate1: draining gpu9/assistant@1 failed: .*no such server"):
         gateways.drain("gpu9/assistant@1", who="ada", reason="x")

@@ -59,8 +59,10 @@ class Gateways:
 @dataclass
 class Recorder:
     lines: list[str] = field(default_factory=list)
+    details: list[str] = field(default_factory=list)
 
     def append(self, phase: Phase, replica: str, detail: str) -> None:
+        self.details.append(detail)
         self.lines.append(f"{replica} {phase}")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from rackwright.errors import HostError, LeasedError, ProofError, RackwrightError
-from rackwright.lifecycle.changes import PutBack, Rules
+from rackwright.lifecycle.changes import Phase, PutBack, Rules
 from rackwright.lifecycle.rollout import LOOK_SECONDS, Paused
 from tests.lifecycle.simulation import Gateways, change, replicas, rollout
 
@@ -45,7 +45,7 @@ def test_what_is_not_proven_is_put_back_proven_and_returned():
         run.run([change(one, engine.take, engine.prove, put_back=engine.back), change(two)])
     assert engine.version == "old"
     assert gateways.healthy("assistant") == {one.address, two.address}
-    phases = ("gate", "drain", "act", "prove", "put back", "return", "done")
+    phases = ("gate", "drain", "act", "prove", "put back", "act", "return", "done")
     assert journal.lines == [f"{one.address} {phase}" for phase in phases]
 
 
@@ -77,7 +77,8 @@ def test_what_can_not_be_put_back_stays_drained_and_both_reasons_are_told():
     assert problem.what == "not proven after 20 s: HTTP 500"
     assert problem.should == "it could not be put back and stays drained: not proven after 20 s: HTTP 503"
     assert gateways.drained == {one.address}
-    assert journal.lines[-1] == f"{one.address} put back"
+    assert journal.lines[-1] == f"{one.address} done"
+    assert journal.details[-1] == "could not be put back: not proven after 20 s: HTTP 503"
 
 
 def test_one_that_the_gateways_never_take_is_put_back():
@@ -179,6 +180,54 @@ def test_a_lease_that_ends_while_something_is_put_back_ends_that_too():
         run.run([change(one, engine.take, engine.prove, put_back=PutBack(put_back, engine.prove))])
 
 
+def test_what_serves_is_not_put_back_where_that_would_cost_too_much():
+    one, two = replicas(2)
+    gateways = Gateways(up={one.address, two.address})
+    engine = Engine(gateways, one.address)
+
+    def serves() -> str:
+        gateways.up.discard(two.address)
+        return "HTTP 404"
+
+    run, journal = rollout(gateways, size=2)
+    with pytest.raises(ProofError, match="it was not put back and serves: is the last healthy replica"):
+        run.run([change(one, engine.take, engine.prove, serves=serves, put_back=engine.back)])
+    assert gateways.healthy("assistant") == {one.address}
+    assert journal.details[-1].startswith("not put back: is the last healthy replica")
+
+
+def test_whoever_lost_the_lease_does_not_end_the_next_ones_gap():
+    (one,) = replicas(1)
+    gateways = Gateways(up={one.address})
+    rules = Rules(max_unavailable=1, drain=10, soak=0, allow_outage=True)
+    run, _ = rollout(gateways, size=1, rules=rules)
+
+    def lost() -> None:
+        raise LeasedError("this run's lease has ended")
+
+    with pytest.raises(LeasedError):
+        run.run([change(one, lost)])
+    assert "assistant over" not in gateways.gaps
+
+
+def test_whoever_loses_the_lease_while_requests_end_puts_nothing_back():
+    one, two = replicas(2)
+    gateways = Gateways(up={one.address, two.address}, requests={one.address: [0, 3, 0]})
+    engine = Engine(gateways, one.address)
+    run, journal = rollout(gateways, size=2)
+    write = journal.append
+
+    def fenced(phase: Phase, replica: str, detail: str) -> None:
+        if f"{one.address} put back" in journal.lines:
+            raise LeasedError("this run's lease has ended")
+        write(phase, replica, detail)
+
+    journal.append = fenced  # type: ignore[method-assign]
+    with pytest.raises(LeasedError):
+        run.run([change(one, engine.take, engine.prove, serves=lambda: "HTTP 500", put_back=engine.back)])
+    assert engine.version == "new"
+
+
 def test_what_was_drained_by_hand_is_put_back_and_stays_drained():
     one, two = replicas(2)
     gateways = Gateways(up={one.address, two.address}, by_hand={one.address})
@@ -208,7 +257,7 @@ def test_a_drain_that_does_not_end_gives_the_replica_back():
     with pytest.raises(Paused, match="2 requests still in flight after 10 s; paused, nothing was killed"):
         run.run([change(one)])
     assert gateways.drained == set()
-    assert journal.lines == [f"{one.address} {phase}" for phase in ("gate", "drain", "done")]
+    assert journal.lines == [f"{one.address} {phase}" for phase in ("gate", "drain", "return", "done")]
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -4,8 +4,8 @@ from itertools import count
 
 import pytest
 
-from rackwright.errors import ProofError, RackwrightError
-from rackwright.lifecycle.changes import Phase, Rules
+from rackwright.errors import HostError, ProofError, RackwrightError
+from rackwright.lifecycle.changes import Phase, Rules, SystemClock
 from rackwright.lifecycle.rollout import STEADY_SECONDS
 from tests.lifecycle.simulation import Gateways, change, replicas, rollout
 
@@ -80,6 +80,7 @@ def test_a_failed_proof_stops_the_run_and_leaves_the_replica_drained():
         run.run([change(one, prove=lambda: "HTTP 500"), change(two)])
     assert gateways.drained == {one.address}
     assert not any(line.startswith(two.address) for line in journal.lines)
+    assert journal.details[-1] == "failed: not proven after 20 s: HTTP 500"
 
 
 def test_what_was_drained_by_hand_stays_drained():
@@ -148,7 +149,7 @@ def test_ctrl_c_during_a_drain_gives_the_replica_back_untouched():
         run.run([change(one, act=lambda: acted.append(1)), change(two)])
     assert acted == []
     assert gateways.drained == set()
-    assert journal.lines == [f"{one.address} {phase}" for phase in ("gate", "drain", "done")]
+    assert journal.lines == [f"{one.address} {phase}" for phase in ("gate", "drain", "return", "done")]
 
 
 def test_ctrl_c_leaves_what_was_drained_by_hand_drained():
@@ -167,3 +168,50 @@ def test_ctrl_c_in_the_last_soak_is_no_failure():
     run, journal = rollout(gateways, size=2, stopping=lambda journal: f"{two.address} soak" in journal.lines)
     run.run([change(one), change(two)])
     assert journal.lines[-2:] == [f"{two.address} soak", f"{two.address} done"]
+
+
+def test_an_accepted_outage_is_of_the_last_replica_and_leaves_the_budget_as_it_is():
+    one, two, _three = replicas(3)
+    rules = Rules(max_unavailable=1, drain=10, soak=0, allow_outage=True)
+    run, _ = rollout(Gateways(up={one.address, two.address}), size=3, rules=rules)
+    with pytest.raises(RackwrightError, match="2 of 3 replicas of assistant would be unavailable"):
+        run.run([change(one)])
+
+
+def test_what_serves_nobody_is_changed_whatever_else_is_down():
+    one, two, _three = replicas(3)
+    gateways = Gateways(up={two.address})
+    run, _ = rollout(gateways, size=3)
+    run.run([change(one, act=lambda: gateways.up.add(one.address))])
+    assert one.address in gateways.healthy("assistant")
+
+
+def test_the_gate_looks_after_what_must_be_right_before():
+    one, two = replicas(2)
+    gateways = Gateways(up={one.address, two.address})
+    run, _ = rollout(gateways, size=2)
+    with pytest.raises(RackwrightError, match="is the last healthy replica"):
+        run.run([change(one, check=lambda: gateways.up.discard(two.address))])
+    assert gateways.drained == set()
+
+
+def test_one_that_only_some_gateways_drained_is_given_back():
+    one, two = replicas(2)
+    gateways = Gateways(up={one.address, two.address})
+
+    def lost(replica: object) -> int:
+        raise HostError("gate2: unreachable")
+
+    gateways.in_flight = lost  # type: ignore[method-assign]
+    run, journal = rollout(gateways, size=2)
+    with pytest.raises(HostError, match="gate2: unreachable"):
+        run.run([change(one)])
+    assert gateways.drained == set()
+    assert journal.details[-1] == "left as it was: gate2: unreachable"
+
+
+def test_the_systems_clock_goes_on():
+    clock = SystemClock()
+    began = clock.now()
+    clock.sleep(0)
+    assert clock.now() >= began

@@ -5,11 +5,13 @@ Small counts; benchmarks/rollout.py has the large ones.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from rackwright.lab.artefacts import RELEASE
 from rackwright.lab.hosts import Lab
 from rackwright.roles.gateway.access_log import Access
 from tests.lab.access import accesses, lost_by
@@ -17,11 +19,12 @@ from tests.lab.engines import pid
 from tests.lab.labs import fresh_lab
 from tests.lab.load import Plan, loaded
 from tests.lab.operator import Operator, operator
-from tests.lab.paced import paced
+from tests.lab.paced import model, paced, runtime
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.heavy]
 GATEWAYS = ("gate1",)
 SERVING = ("gpu1", "gpu2")
+PACED = "load=1 pace=0.05"
 LEAST = 200
 """Requests that a change must have been under."""
 
@@ -35,9 +38,10 @@ def lab() -> Iterator[Lab]:
 @pytest.fixture(scope="module")
 def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Operator:
     folder = tmp_path_factory.mktemp("site")
-    site = operator(folder, lab.fleet(), paced(folder / "paced", "load=1 pace=0.05"))
+    site = operator(folder, lab.fleet(), paced(folder / "paced", PACED))
     # Half of them must do for all: long streams are in flight beside one another.
     site.edit("parallel: 2", "parallel: 64")
+    site.edit("soak: 2s", "soak: 0s, start: 15s")
     site("apply", "--yes", "--close-ports")
     return site
 
@@ -77,7 +81,63 @@ def test_a_restart_of_every_engine_loses_no_request(site: Operator, lab: Lab, pl
     before = [pid(lab, host) for host in SERVING]
     log = unharmed(lab, plan, lambda: site("restart", "assistant", "--yes"))
     assert not set(before) & {pid(lab, host) for host in SERVING}
-    assert {access.replica for access in log.values()} == {f"{host}/assistant@1" for host in SERVING}
+    assert answered_by(log) == {f"{host}/assistant@1" for host in SERVING}
+
+
+def answered_by(log: dict[str | None, Access]) -> set[str | None]:
+    return {access.replica for access in log.values()}
+
+
+def versions(lab: Lab) -> set[str]:
+    """What the hosts' engines were started with: folder of the runtime and of the weights."""
+    show = "tr '\\0' ' ' </proc/$(systemctl show -P MainPID rackwright-assistant@1)/cmdline"
+    return {" ".join(re.findall(r"/(?:srv/models|opt/rackwright)/\S+", lab.exec(host, show).out)) for host in SERVING}
+
+
+def weights(site: Operator) -> Path:
+    """The file that the fleet file names."""
+    return site.path.parent / "paced" / "assistant.gguf"
+
+
+def test_an_update_loses_no_request(site: Operator, lab: Lab, plan: Plan) -> None:
+    before = versions(lab)
+    model(weights(site), padding=1)
+    unharmed(lab, plan, lambda: site("model", "update", "assistant", "--yes"))
+    assert len(versions(lab)) == 1
+    assert not versions(lab) & before
+
+
+def test_a_rollback_loses_no_request(site: Operator, lab: Lab, plan: Plan) -> None:
+    before = versions(lab)
+    unharmed(lab, plan, lambda: site("model", "rollback", "assistant", "--yes"))
+    assert len(versions(lab)) == 1
+    assert not versions(lab) & before
+
+
+def test_an_update_whose_new_engine_refuses_to_start_loses_no_request(site: Operator, lab: Lab, plan: Plan) -> None:
+    before = versions(lab)
+    model(weights(site), "fault=refuse", padding=2)
+    unharmed(lab, plan, lambda: site("model", "update", "assistant", "--yes", check=12))
+    assert versions(lab) == before
+    model(weights(site), padding=1)
+
+
+def test_an_update_whose_new_engine_hangs_loses_no_request(site: Operator, lab: Lab, plan: Plan) -> None:
+    before = versions(lab)
+    model(weights(site), "fault=hang", padding=3)
+    unharmed(lab, plan, lambda: site("model", "update", "assistant", "--yes", check=12))
+    assert versions(lab) == before
+    model(weights(site), padding=1)
+
+
+def test_an_update_of_the_runtime_loses_no_request(site: Operator, lab: Lab, plan: Plan) -> None:
+    before = versions(lab)
+    model(weights(site))
+    runtime(site.path.parent / "paced" / f"llama-{RELEASE}.tar.gz", PACED, "b10435")
+    site.path.write_text(site.path.read_text().replace(f"version: {RELEASE}", "version: b10435"))
+    unharmed(lab, plan, lambda: site("runtime", "update", "--yes"))
+    assert len(versions(lab)) == 1
+    assert not versions(lab) & before
 
 
 def test_reloads_of_all_proxies_lose_no_request(lab: Lab, plan: Plan) -> None:

@@ -1,0 +1,188 @@
+"""The tool is killed, or loses its control host, at every moment of a rollout; somebody else ends what was begun."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from rackwright.errors import RackwrightError
+from rackwright.fleet.lock_file import NEXT
+from rackwright.state.journal import promoting
+from tests.lifecycle.world.engines import Behaviour
+from tests.lifecycle.world.faults import Fault, counted, failing
+from tests.lifecycle.world.site import OLD, Desk, make_world, running, versions
+from tests.lifecycle.world.world import Killed, World
+
+NEW = "v2"
+
+
+def nothing(desk: Desk) -> None:
+    """Begin as it is."""
+
+
+def update(desk: Desk) -> None:
+    desk.update({"assistant": NEW})
+
+
+def half_done(desk: Desk) -> None:
+    """Killed when the second engine has just taken its new unit."""
+    with failing(desk.world, Fault(6, change=True)), pytest.raises(Killed):
+        update(desk)
+    assert "take" in desk.world.changes[-1]
+    later(desk.world)
+
+
+def half_rolled_back(desk: Desk) -> None:
+    """All on NEW, then killed halfway on the way back to OLD."""
+    update(desk)
+    with failing(desk.world, Fault(6, change=True)), pytest.raises(Killed):
+        desk.update({"assistant": OLD})
+    later(desk.world)
+
+
+@dataclass(frozen=True)
+class Case:
+    run: Callable[[Desk], None]
+    """What is killed."""
+    before: Callable[[Desk], None] = nothing
+    refuses: str | None = None
+    """The replica whose new engine won't start."""
+    by_hand: str | None = None
+
+
+CASES = {
+    "a good update": Case(update),
+    "an update that the first refuses": Case(update, refuses="gpu1/assistant@1"),
+    "an update that the second refuses": Case(update, refuses="gpu2/assistant@1"),
+    "an abort": Case(Desk.abort, before=half_done),
+    "a resume": Case(Desk.resume, before=half_done),
+    "a resume that the second refuses": Case(Desk.resume, before=half_done, refuses="gpu2/assistant@1"),
+    "a rollback, resumed": Case(Desk.resume, before=half_rolled_back),
+    "a rollback, aborted": Case(Desk.abort, before=half_rolled_back),
+    "an update with one drained by hand": Case(update, by_hand="gpu2/assistant@1"),
+}
+
+
+def world_of(folder: Path, case: Case, size: int) -> World:
+    faults = {case.refuses: {NEW: Behaviour.REFUSES}} if case.refuses else {}
+    hosts = {f"gpu{number}": ["assistant@1"] for number in range(1, size + 1)}
+    world = make_world(folder, hosts, faults=faults, max_unavailable=size - 1)
+    case.before(Desk(world))
+    if case.by_hand:
+        Desk(world, "carla").drain(case.by_hand)
+    return world
+
+
+class Beginning:
+    """One world, as often as it is asked for."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._lock = world.fleet.beside("lock").read_bytes()
+
+    def world(self) -> World:
+        self._world.fleet.beside("lock").write_bytes(self._lock)
+        self._world.fleet.beside(NEXT).unlink(missing_ok=True)
+        return deepcopy(self._world, {id(self._world.fleet): self._world.fleet})
+
+
+def later(world: World) -> None:
+    """So long that the lease of whoever was killed has expired."""
+    for _ in range(7):
+        world.advance(10.0)
+
+
+def ended(act: Callable[[], None]) -> bool:
+    """Return whether it went well; a failure that the tool tells of is no surprise here."""
+    try:
+        act()
+    except (Killed, RackwrightError):
+        return False
+    return True
+
+
+def starts(world: World) -> dict[str, int]:
+    return {engine.address: engine.starts for host in world.hosts.values() for engine in host.engines.values()}
+
+
+def assert_settled(world: World) -> str:
+    """All is as it should be when no rollout is open; return the version that runs."""
+    desk = Desk(world)
+    (version,) = versions(desk.lock).values()
+    assert desk.opened is None
+    assert set(running(world).values()) == {version}
+    assert (world.told, world.applied) == ({"assistant": version}, {"assistant": version})
+    for gate in world.gates.values():
+        assert gate.drained == world.by_hand
+        assert set(gate.records) == world.by_hand
+    assert world.healthy("assistant") == {one.address for one in world.fleet.replicas} - world.by_hand
+    return version
+
+
+def end(world: World, way: Callable[[Desk], None]) -> None:
+    """Another operator ends what is open, and asks again where the control host failed."""
+    desk: Desk = Desk(world, "ben")
+    told: RackwrightError | None = None
+    for _ in range(3):
+        later(world)
+        if desk.opened is None:
+            return
+        try:
+            way(desk)
+        except RackwrightError as error:
+            told = error
+    if told and desk.opened:
+        raise told
+
+
+@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_whenever_it_ends_somebody_else_ends_it_well(tmp_path: Path, case: Case, size: int) -> None:
+    if case.by_hand and size == 2:
+        pytest.skip("the other one is the last")
+    begin = Beginning(world_of(tmp_path, case, size))
+    world = begin.world()
+    with counted(world) as faults:
+        ended(lambda: case.run(Desk(world)))
+    expected, needed = assert_settled(world), starts(world)
+    for fault in faults:
+        for way in (Desk.resume, Desk.abort)[: 1 + fault.dies]:
+            try:
+                killed(begin.world(), case, fault, way, expected, needed)
+            except (AssertionError, RackwrightError) as error:
+                raise AssertionError(f"{fault}, then {way.__name__}: {error}") from error
+
+
+def assert_no_more(counted: dict[str, int], most: dict[str, int]) -> None:
+    assert {name for name, count in counted.items() if count > most[name]} == set(), (counted, most)
+
+
+def killed(
+    world: World, case: Case, fault: Fault, way: Callable[[Desk], None], expected: str, needed: dict[str, int]
+) -> None:
+    old = versions(Desk(world).lock)["assistant"]
+    with failing(world, fault):
+        ended(lambda: case.run(Desk(world)))
+    opened, at_end = Desk(world).opened, starts(world)
+    promoted = opened is not None and promoting(world.control.journal, opened.rollout)
+    if promoted and way is Desk.abort:
+        with pytest.raises(RackwrightError, match="there is no way back"):
+            end(world, way)
+        way = Desk.resume
+    end(world, way)
+    version = assert_settled(world)
+    if opened is None or not fault.dies:
+        return
+    assert not world.fleet.beside(NEXT).exists()
+    if way is Desk.abort:
+        assert version == old
+        assert_no_more(starts(world), {name: count + 2 for name, count in at_end.items()})
+    elif case.run is not Desk.abort:
+        assert version == expected
+        # One that is refused is tried again: whoever resumes it may have mended what was wrong.
+        again = at_end if case.refuses else dict.fromkeys(at_end, 1)
+        assert_no_more(starts(world), {name: count + again[name] for name, count in needed.items()})

@@ -1,0 +1,123 @@
+"""Engines of simulated hosts: their unit's texts, the process, and how a version behaves."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from hashlib import sha256
+
+LOADS = 1.0
+"""Seconds from an engine's start to its first answer."""
+LIVES = 8.0
+"""Seconds that one answers which dies then: longer than until it is returned, shorter than until it has soaked."""
+
+
+class Behaviour(StrEnum):
+    GOOD = "good"
+    REFUSES = "ends as soon as it is started"
+    MUTE = "runs and never answers"
+    DIES = "answers, and then ends as soon as it is started"
+
+
+def digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
+
+
+def version_of(text: str) -> str:
+    found = re.search(r'"--version" \\\n  "(\w+)"', text)
+    assert found, text
+    return found[1]
+
+
+@dataclass
+class Engine:
+    """One engine on one host."""
+
+    address: str
+    """HOST/MODEL@N of its replica."""
+    unit: str
+    """Text of the unit file as it stands."""
+    started: str | None
+    """Text that the process was started on; None: none runs."""
+    before: str | None = None
+    """What is kept of the text that ran before."""
+    faults: dict[str, Behaviour] = field(default_factory=dict)
+    """By version; one that isn't named is good."""
+    restarts: int = 0
+    since: float = -1000.0
+    broken: str | None = None
+    """Text on which it ended."""
+    starts: int = 0
+    """By hand, ever."""
+
+    def start(self, now: float) -> None:
+        self.restarts = 0
+        self._run(now)
+
+    def tick(self, now: float) -> None:
+        """systemd tries again and again, on the unit as it stands by then."""
+        if self.started and self._behaviour is Behaviour.DIES and now - self.since > LIVES:
+            self.started, self.broken = None, self.started
+        if self.started is None:
+            self.restarts += 1
+            if self.unit != self.broken:
+                self._run(now)
+
+    def _run(self, now: float) -> None:
+        self.started, self.broken, self.since = self.unit, None, now
+        if self._behaviour is Behaviour.REFUSES:
+            self.started, self.broken = None, self.unit
+
+    def answers(self, now: float) -> bool:
+        good = self.started is not None and self._behaviour is not Behaviour.MUTE
+        return good and now - self.since >= LOADS
+
+    @property
+    def _behaviour(self) -> Behaviour:
+        return self.faults.get(version_of(self.started or self.unit), Behaviour.GOOD)
+
+    def take(self, text: str) -> None:
+        """As roles/replica/switch.py's script does (tests/roles/test_switch.py runs both)."""
+        if text == self.unit:
+            return
+        if self.started in (None, self.unit):
+            self.before = self.unit
+        elif self.before not in (self.started, self.unit):
+            self.before = None
+        self.unit = text
+
+    def put_back(self, new: str) -> bool:
+        """Given the digest of what was taken, return whether what ran before stands there."""
+        if digest(self.unit) != new:
+            return True
+        if self.before is None:
+            return False
+        self.unit = self.before
+        return True
+
+
+@dataclass
+class Host:
+    name: str
+    engines: dict[str, Engine] = field(default_factory=dict)
+    """By MODEL@N."""
+    up: bool = True
+    cut: bool = False
+    """Nobody reaches it; its engines run on."""
+    full: bool = False
+    """No file can be written."""
+
+    @property
+    def reachable(self) -> bool:
+        return self.up and not self.cut
+
+    def crash(self) -> None:
+        self.up = False
+        for engine in self.engines.values():
+            engine.started = None
+
+    def boot(self, now: float) -> None:
+        self.up = True
+        for engine in self.engines.values():
+            engine.start(now)

@@ -1,0 +1,84 @@
+"""Simulated gateways, with the interface of rackwright.gateway.Gateways."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from rackwright.errors import HostError
+from rackwright.gateway import DrainRecord, ServerState, merged
+from tests.lifecycle.world.world import Gate, Process, World
+
+
+@dataclass(frozen=True)
+class SimulatedGateways:
+    world: World
+    process: Process
+    hosts: tuple[str, ...]
+
+    def only(self, hosts: Iterable[str]) -> SimulatedGateways:
+        return SimulatedGateways(self.world, self.process, tuple(hosts))
+
+    def servers(self) -> dict[str, ServerState]:
+        return merged({gate.name: self._states(gate) for gate in self._each()})
+
+    def in_flight(self, address: str) -> int:
+        return self.servers()[address].in_flight
+
+    def drain(self, address: str, *, who: str, reason: str, by_hand: bool = True) -> None:
+        self.process.breathe()
+        if not by_hand:
+            self.world.refuse_over_budget(address, self.process)
+        record = DrainRecord(who=who, reason=reason, by_hand=by_hand, time=datetime.now(UTC))
+        for gate in self._each():
+            if by_hand or address not in gate.drained:
+                gate.records[address] = record
+            gate.drained.add(address)
+            self._note(gate, f"drain {address}")
+
+    def ready(self, address: str) -> None:
+        for gate in self._each():
+            gate.records.pop(address, None)
+            gate.drained.discard(address)
+            self._note(gate, f"ready {address}")
+
+    def open_gap(self, model: str, seconds: int) -> None:
+        for gate in self._each():
+            gate.gaps.add(model)
+            self._note(gate, f"gap {model}")
+
+    def close_gap(self, model: str) -> None:
+        for gate in self._each():
+            gate.gaps.discard(model)
+            self._note(gate, f"end of gap {model}")
+
+    def _note(self, gate: Gate, what: str) -> None:
+        self.world.changed(self.process, f"{gate.name}: {what}")
+
+    def _each(self) -> Iterator[Gate]:
+        """Yield those that can be reached; then raise HostError if there were others."""
+        self.process.breathe()
+        lost = []
+        for name in self.hosts:
+            gate = self.world.gates[name]
+            if gate.reachable:
+                yield gate
+            else:
+                lost.append(name)
+        if lost:
+            raise HostError("; ".join(f"{name}: unreachable" for name in lost), next="rackwright status")
+
+    def _states(self, gate: Gate) -> dict[str, ServerState]:
+        first = gate.name == self.hosts[0]
+        return {
+            one.address: ServerState(
+                host=one.host,
+                replica=one.name,
+                drained=one.address in gate.drained,
+                up=one.address in self.world.seen,
+                in_flight=self.world.in_flight(one.address) if first else 0,
+                record=gate.records.get(one.address),
+            )
+            for one in self.world.fleet.replicas
+        }

@@ -1,0 +1,247 @@
+"""A stateful machine: operators, admins and accidents in any order, on random fleets."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from rackwright.errors import RackwrightError
+from tests.lifecycle.world.engines import Behaviour, version_of
+from tests.lifecycle.world.faults import Fault, failing
+from tests.lifecycle.world.site import Desk, make_world, versions
+from tests.lifecycle.world.world import Killed, World
+
+MODELS = ("chat", "code", "embed")
+HOSTS = tuple(f"gpu{number}" for number in range(1, 6))
+ACCIDENTS = tuple(
+    "crash,boot,cut,join,full,room,cut gateway,join gateway,drain,drain unrecorded,undrain,ask,answer".split(",")
+)
+
+fleets = st.fixed_dictionaries(
+    {
+        "sizes": st.lists(st.integers(1, 5), min_size=1, max_size=3),
+        "budget": st.integers(1, 2),
+        "gateways": st.integers(1, 2),
+        "joined": st.booleans(),
+    }
+)
+numbers = st.integers(0, 99)
+accidents = st.tuples(st.sampled_from(ACCIDENTS), numbers)
+"""What, and to which of those that it can happen to."""
+troubles = st.dictionaries(st.integers(0, 60), accidents, max_size=3)
+"""At which tick of a run."""
+faults = st.one_of(
+    st.none(),
+    st.builds(
+        Fault,
+        st.integers(1, 40),
+        written=st.booleans(),
+        change=st.booleans(),
+        dies=st.sampled_from((True, True, False)),
+    ),
+)
+behaviours = st.dictionaries(numbers, st.sampled_from(Behaviour), max_size=2)
+"""Of the new version, by replica."""
+
+
+def abort_without_traffic(desk: Desk) -> None:
+    """A model's only replica that was changed while an admin kept it drained is taken back in the same way."""
+    for replica in desk.world.fleet.replicas:
+        desk.drain(replica.address)
+    try:
+        desk.abort()
+    finally:
+        for replica in desk.world.fleet.replicas:
+            desk.undrain(replica.address)
+
+
+class RolloutMachine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="rollout-machine-"))
+        self.world: World
+        self.versions = 1
+        self.begun = 0
+        """Runs of the tool."""
+        self.left: set[str] = set()
+        """Replicas that a restart left drained: no rollout is there to return them."""
+
+    @initialize(fleet=fleets)
+    def begin(self, fleet: dict[str, object]) -> None:
+        sizes = dict(zip(MODELS, fleet["sizes"], strict=False))  # type: ignore[call-overload]
+        placed = {
+            host: names
+            for place, host in enumerate(HOSTS)
+            if (names := [f"{model}@1" for model, size in sizes.items() if place < size])
+        }
+        members = {f"gpu1/{MODELS[0]}@1": ("gpu1", "gpu6")} if fleet["joined"] else {}
+        self.world = make_world(
+            self.folder, placed, members=members, gateways=fleet["gateways"], max_unavailable=fleet["budget"]
+        )
+
+    def teardown(self) -> None:
+        try:
+            if hasattr(self, "world"):
+                self.mend()
+                self.finish()
+        finally:
+            shutil.rmtree(self.folder)
+
+    # What operators do.
+
+    @precondition(lambda self: not self.open)
+    @rule(models=numbers, behaviours=behaviours, outage=st.booleans(), troubles=troubles, fault=faults)
+    def update(self, models: int, behaviours: dict[int, Behaviour], outage: bool, troubles, fault) -> None:
+        self.versions += 1
+        version = f"v{self.versions}"
+        for number, behaviour in behaviours.items():
+            self.fault(number, version, behaviour)
+        asked = dict.fromkeys(self.some_models(models), version)
+        self.run(lambda desk: desk.update(asked, allow_outage=outage), troubles, fault)
+
+    @precondition(lambda self: not self.open and self.versions > 1)
+    @rule(models=numbers, back=numbers, outage=st.booleans(), troubles=troubles, fault=faults)
+    def rollback(self, models: int, back: int, outage: bool, troubles, fault) -> None:
+        asked = dict.fromkeys(self.some_models(models), f"v{1 + back % self.versions}")
+        self.run(lambda desk: desk.update(asked, allow_outage=outage), troubles, fault)
+
+    @precondition(lambda self: not self.open)
+    @rule(first=numbers, count=st.integers(1, 3), troubles=troubles, fault=faults)
+    def restart(self, first: int, count: int, troubles, fault) -> None:
+        replicas = self.world.fleet.replicas
+        start = first % len(replicas)
+        self.run(lambda desk: desk.restart(replicas[start : start + count]), troubles, fault)
+        self.left |= self.drained_by_runs
+
+    @precondition(lambda self: self.open)
+    @rule(troubles=troubles, fault=faults)
+    def resume(self, troubles, fault) -> None:
+        self.run(Desk.resume, troubles, fault)
+
+    @precondition(lambda self: self.open)
+    @rule(troubles=troubles, fault=faults)
+    def abort(self, troubles, fault) -> None:
+        self.run(Desk.abort, troubles, fault)
+
+    # What happens besides.
+
+    @rule(accident=accidents)
+    def happen(self, accident: tuple[str, int]) -> None:
+        what, number = accident
+        world, hosts, replicas = self.world, list(self.world.hosts.values()), self.world.fleet.replicas
+        gates = list(world.gates.values())
+        host, replica = hosts[number % len(hosts)], replicas[number % len(replicas)].address
+        if what == "crash" and host.up:
+            host.crash()
+        elif what == "boot" and not host.up:
+            host.boot(world.now)
+        elif what in ("cut", "join"):
+            host.cut = what == "cut"
+        elif what in ("full", "room"):
+            host.full = what == "full"
+        elif what in ("cut gateway", "join gateway"):
+            gates[number % len(gates)].reachable = what == "join gateway"
+        elif not all(gate.reachable for gate in gates) and "drain" in what:
+            return
+        elif what in ("drain", "drain unrecorded") and replica not in world.by_hand:
+            Desk(world, "carla").drain(replica, recorded=what == "drain")
+        elif what == "undrain" and replica in world.by_hand:
+            Desk(world, "carla").undrain(replica)
+        elif what == "ask" and replica in world.healthy(replica.partition("/")[2].partition("@")[0]):
+            world.requests[replica] = world.now + number
+        elif what == "answer":
+            world.requests.pop(replica, None)
+
+    @rule(seconds=st.integers(1, 20))
+    def wait(self, seconds: int) -> None:
+        self.world.advance(seconds)
+
+    # What must hold whenever nobody is at work; the world itself looks at every tick.
+
+    @invariant()
+    def settled(self) -> None:
+        if not hasattr(self, "world") or self.open:
+            return
+        locked = versions(Desk(self.world).lock)
+        assert (self.world.told, self.world.applied) == (locked, locked)
+        for host in self.world.hosts.values():
+            for engine in host.engines.values():
+                model = engine.address.partition("/")[2].partition("@")[0]
+                assert version_of(engine.unit) == locked[model], (
+                    f"{engine.address} on {host.name}, no rollout is open"
+                )
+                assert engine.started in (None, engine.unit), f"{engine.address} was not restarted"
+        assert self.drained_by_runs <= self.left, "left drained by a rollout that is closed"
+        self.left &= self.drained_by_runs
+        told = {entry.subject for entry in self.world.control.journal}
+        assert self.left <= told, "left drained without a line in the journal"
+
+    # Helpers.
+
+    @property
+    def open(self) -> bool:
+        return hasattr(self, "world") and Desk(self.world).opened is not None
+
+    @property
+    def drained_by_runs(self) -> set[str]:
+        gates = self.world.gates.values()
+        return set().union(*(gate.drained for gate in gates)) - self.world.by_hand
+
+    def some_models(self, number: int) -> list[str]:
+        models = list(dict.fromkeys(one.model for one in self.world.fleet.replicas))
+        chosen = [model for place, model in enumerate(models) if number >> place & 1]
+        return chosen or models[:1]
+
+    def fault(self, number: int, version: str, behaviour: Behaviour) -> None:
+        replica = self.world.fleet.replicas[number % len(self.world.fleet.replicas)]
+        for engine in self.world.engines(replica):
+            engine.faults[version] = behaviour
+
+    def run(self, act: Callable[[Desk], None], troubles: dict[int, tuple[str, int]], fault: Fault | None) -> None:
+        def trouble(tick: int) -> Callable[[], None]:
+            return lambda: self.happen(troubles[tick]) if tick in troubles else None
+
+        self.begun += 1
+        self.world.surprises = [trouble(tick) for tick in range(max(troubles, default=-1) + 1)]
+        try:
+            with failing(self.world, fault):
+                act(Desk(self.world))
+        except (Killed, RackwrightError):
+            pass
+        self.world.surprises = []
+        for _ in range(7):
+            self.world.advance(10.0)
+
+    def mend(self) -> None:
+        """All is well again, but for what a rollout left."""
+        for host in self.world.hosts.values():
+            host.cut = host.full = False
+            for engine in host.engines.values():
+                engine.faults.clear()
+                engine.broken = None
+            if not host.up:
+                host.boot(self.world.now)
+        for gate in self.world.gates.values():
+            gate.reachable = True
+        for address in sorted(self.world.by_hand):
+            Desk(self.world, "carla").undrain(address)
+        self.world.requests.clear()
+        self.world.advance(5.0)
+        self.world.advance(5.0)
+
+    def finish(self) -> None:
+        desk = Desk(self.world, "ben")
+        told: list[str] = []
+        for way in (Desk.resume, Desk.abort, abort_without_traffic):
+            if desk.opened:
+                try:
+                    way(desk)
+                except RackwrightError as error:
+                    told.append(str(error))
+        assert desk.opened is None, f"it stays open though all is well: {told}"
+        self.settled()

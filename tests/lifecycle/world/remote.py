@@ -1,0 +1,118 @@
+"""Connections to simulated hosts: they understand what the tool sends, and nothing else."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import TypeVar
+
+from rackwright.remote.completed import Completed
+from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
+from tests.lifecycle.world.engines import Engine, Host, digest
+from tests.lifecycle.world.world import Process, World
+
+Result = TypeVar("Result")
+split = cache(shlex.split)
+
+
+@dataclass(frozen=True)
+class SimulatedRemote:
+    world: World
+    process: Process
+
+    def connection(self, name: str) -> SimulatedConnection:
+        return SimulatedConnection(self.world, self.process, name)
+
+    def each(self, names: Iterable[str], work: Callable[[str], Result]) -> dict[str, Result]:
+        """As the real one: all are begun, then the first failure is raised."""
+        done: dict[str, Result] = {}
+        failed: Exception | None = None
+        for name in dict.fromkeys(names):
+            try:
+                done[name] = work(name)
+            except Exception as error:
+                failed = failed or error
+        if failed:
+            raise failed
+        return done
+
+
+@dataclass(frozen=True)
+class SimulatedConnection:
+    world: World
+    process: Process
+    name: str
+
+    def run(
+        self, command: str, *, stdin: str | bytes | None = None, sudo: bool = True, timeout: float | None = 60
+    ) -> Completed:
+        if self.name in self.world.gates:
+            assert "audit.log" in command, command
+            self.process.breathe()
+            return self._said()
+        host = self.world.reach(self.name, self.process)
+        if command == REPLICAS_COMMAND:
+            return self._said("".join(_told(engine, self.world.now) for engine in host.engines.values()))
+        if "audit.log" in command:
+            return self._said()
+        return self._act(host, split(command), stdin)
+
+    def _act(self, host: Host, words: list[str], stdin: str | bytes | None) -> Completed:
+        match words:
+            case ["sh", "-c", _, "take", unit, before, started]:
+                assert before.endswith(_name(unit)) or started
+                return self._take(host, _name(unit), stdin)
+            case ["sh", "-c", _, "put back", unit, _, new]:
+                return self._put_back(host, _name(unit), new)
+            case ["systemctl", "restart", "--", unit]:
+                self.world.restart(host, _name(unit))
+                self._note(f"restart {unit}")
+                return self._said()
+            case ["journalctl", *_]:
+                return self._said("the weights are broken\n")
+        raise AssertionError(f"unknown command: {words}")
+
+    def _take(self, host: Host, name: str, stdin: str | bytes | None) -> Completed:
+        assert isinstance(stdin, str)
+        if host.full:
+            return self._failed("No space left on device")
+        host.engines[name].take(stdin)
+        self._note(f"take {name}")
+        return self._said()
+
+    def _put_back(self, host: Host, name: str, new: str) -> Completed:
+        if not host.engines[name].put_back(new):
+            return self._failed("nothing is kept of what ran before")
+        self._note(f"put back {name}")
+        return self._said()
+
+    def _note(self, what: str) -> None:
+        self.world.changed(self.process, f"{self.name}: {what}")
+
+    def _said(self, text: str = "") -> Completed:
+        return Completed(0, text.encode(), b"", self.name)
+
+    def _failed(self, text: str) -> Completed:
+        return Completed(1, b"", text.encode(), self.name)
+
+
+def _name(unit: str) -> str:
+    """Given a unit or its file, return MODEL@N."""
+    return unit.rpartition("/")[2].removeprefix("rackwright-").removesuffix(".service")
+
+
+def _told(engine: Engine, now: float) -> str:
+    """What REPLICAS_COMMAND prints of it."""
+    lines = {
+        "replica": engine.address.partition("/")[2],
+        "ActiveState": "active" if engine.started else "activating",
+        "Result": "success" if engine.started else "exit-code",
+        "ExecMainStatus": "0" if engine.started else "1",
+        "NRestarts": str(engine.restarts),
+        "wanted": digest(engine.unit),
+        "started": digest(engine.started) if engine.started else "",
+        "state": "ready" if engine.answers(now) else "loading",
+    }
+    return "".join(f"{key}={value}\n" for key, value in lines.items())

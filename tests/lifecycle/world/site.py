@@ -1,0 +1,341 @@
+"""The tool's procedures on a simulated fleet, and the few seams at which it is let in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+from rackwright.fleet.fleet import Fleet, Replica
+from rackwright.fleet.lock import Lock, ModelLock, model_digest
+from rackwright.fleet.lock_file import NEXT
+from rackwright.lifecycle import engines, open_rollout, promote, restart, resume, update
+from rackwright.lifecycle.remember import Compared
+from rackwright.lifecycle.survey import Survey
+from rackwright.lifecycle.units import hosts_of, unit_of
+from rackwright.roles.replica.settings import Settings as ReplicaUnit
+from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
+from rackwright.roles.replica.state import parse as parse_replicas
+from rackwright.roles.replica.unit import render
+from rackwright.run import Run
+from rackwright.state.journal import Entry
+from rackwright.state.journal import open_rollout as opened_in
+from rackwright.state.operator import Operator
+from rackwright.state.rollouts import Rollout, kept_rollout
+from rackwright.values import File
+from tests.fleet.fleets import make_fleet
+from tests.lifecycle.world.engines import Behaviour, Engine, Host, version_of
+from tests.lifecycle.world.gateways import SimulatedGateways
+from tests.lifecycle.world.remote import SimulatedRemote
+from tests.lifecycle.world.store import MemoryStore
+from tests.lifecycle.world.world import Gate, Process, World
+
+OLD, NEW = "v1", "v2"
+ROLLOUT = {"max_unavailable": 1, "drain": "5s", "soak": "3s", "start": "5s"}
+
+
+class Quiet:
+    """A Talk."""
+
+    def stage(self, what: str, number: int, of: int, then: str | None = None) -> None: ...
+
+    def say(self, text: str) -> None: ...
+
+    def heard(self) -> None: ...
+
+    def confirm(self, question: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class SimulatedSite:
+    """As lifecycle/site.py's Site, to the procedures."""
+
+    world: World
+    process: Process
+    lock: Lock
+
+    @property
+    def fleet(self) -> Fleet:
+        return self.world.fleet
+
+    @property
+    def models(self) -> dict[str, Any]:
+        return models_of(self.world.fleet, self.lock)
+
+    @property
+    def remote(self) -> SimulatedRemote:
+        return SimulatedRemote(self.world, self.process)
+
+    @property
+    def gateways(self) -> SimulatedGateways:
+        return SimulatedGateways(self.world, self.process, self.fleet.gateways)
+
+    @property
+    def store(self) -> MemoryStore:
+        return MemoryStore(self.world, self.process)
+
+    @property
+    def operator(self) -> Operator:
+        return Operator(self.process.who, "laptop")
+
+    @property
+    def engine(self) -> SimpleNamespace:
+        return SimpleNamespace(apply=self._apply)
+
+    def _apply(self, deploy: object, hosts: Mapping[str, Any], *, stopping: object = None) -> Run:
+        """Stands in for pyinfra: weights and runtimes are put there, or gateways told of versions."""
+        self.process.breathe()
+        gates = [self.world.gates[name] for name in hosts if name in self.world.gates]
+        lost = {gate.name: "unreachable" for gate in gates if not gate.reachable}
+        lost |= {name: "unreachable" for name in hosts if name not in self.world.gates and not self._reached(name)}
+        if gates and not lost:
+            self.world.told = versions(self.lock)
+        return Run(unreachable=lost)
+
+    def _reached(self, name: str) -> bool:
+        return self.world.hosts[name].reachable
+
+
+def make_world(
+    folder: Path,
+    placed: Mapping[str, list[str]],
+    *,
+    members: Mapping[str, tuple[str, ...]] | None = None,
+    gateways: int = 1,
+    faults: Mapping[str, Mapping[str, Behaviour]] | None = None,
+    **rollout: object,
+) -> World:
+    """Given host → replicas, all on OLD; `members` by HOST/MODEL@N; `faults` by that and version."""
+    gates = [f"gate{number}" for number in range(1, gateways + 1)]
+    joined = {name: ["joined@1"] for names in (members or {}).values() for name in names if name not in placed}
+    hosts = {**placed, **joined}
+    made = make_fleet(folder / "site.yml", replicas=hosts, rollout={**ROLLOUT, **rollout})
+    file = made.file.model_copy(update={"gateway": made.file.gateway.model_copy(update={"on": tuple(gates)})})
+    file = file.model_copy(
+        update={"hosts": {**file.hosts, **dict.fromkeys(gates, file.hosts["gate1"])}, "control": ("gate1",)}
+    )
+    replicas = tuple(
+        replace(one, members=(members or {}).get(one.address, ())) for one in made.replicas if one.host in placed
+    )
+    (folder / "site.yml").write_text("fleet: acme\n")
+    fleet = replace(made, file=file, replicas=replicas)
+    lock = make_lock(fleet, {})
+    write_lock(fleet.beside("lock"), lock)
+    world = World(fleet, {name: Host(name) for name in hosts}, {name: Gate(name) for name in gates})
+    for name, model in models_of(fleet, lock).items():
+        for unit in model.replicas:
+            replica = next(one for one in replicas if one.name == unit.name and name in one.hosts)
+            engine = Engine(replica.address, render(unit), render(unit))
+            engine.faults.update((faults or {}).get(replica.address, {}))
+            world.hosts[name].engines[unit.name] = engine
+    world.told = world.applied = versions(lock)
+    world.look()
+    return world
+
+
+def make_lock(fleet: Fleet, asked: Mapping[str, str]) -> Lock:
+    """Return a lock with these versions by model; OLD where none is named."""
+    models = {}
+    for model in dict.fromkeys(one.model for one in fleet.replicas):
+        version = asked.get(model, OLD)
+        files = (File(path="m.gguf", size=1, sha256=f"{int(version[1:]):064x}", url="https://hub/m"),)
+        models[model] = ModelLock(source="hf:acme/tiny", revision=version, digest=model_digest(files), files=files)
+    ports = {host: {} for host in fleet.file.hosts}
+    return Lock(fleet="acme", models=models, runtimes={}, ports=ports)
+
+
+def write_lock(path: Path, lock: Lock) -> None:
+    """As lock_file's, in JSON: a tenth of the time."""
+    path.write_text(lock.model_dump_json())
+
+
+def versions(lock: Lock) -> dict[str, str]:
+    return {name: str(model.revision) for name, model in lock.models.items()}
+
+
+def models_of(fleet: Fleet, lock: Lock) -> dict[str, Any]:
+    """Stand in for HostModel: what the procedures read of it."""
+    asked = versions(lock)
+    hosts = dict.fromkeys(host for one in fleet.replicas for host in one.hosts)
+    models = {
+        host: SimpleNamespace(
+            gateway=None, replicas=tuple(_unit(one, asked[one.model]) for one in fleet.parts_on(host))
+        )
+        for host in hosts
+    }
+    return models | {name: SimpleNamespace(gateway=True, replicas=()) for name in fleet.gateways}
+
+
+@cache
+def _unit(replica: Replica, version: str) -> ReplicaUnit:
+    return ReplicaUnit(
+        name=replica.name,
+        model=replica.model,
+        user=f"rw-{replica.model}",
+        command=("engine", "--version", version),
+        readable=(),
+        mount="/data/models",
+        stop_seconds=5,
+    )
+
+
+@dataclass
+class Desk:
+    """An operator at work on the fleet. What the tool raises goes through."""
+
+    world: World
+    who: str = "anna"
+
+    @property
+    def lock(self) -> Lock:
+        """NAME.lock."""
+        return Lock.model_validate_json(self.world.fleet.beside("lock").read_text())
+
+    @property
+    def opened(self) -> Entry | None:
+        return opened_in(self.world.control.journal)
+
+    def update(self, asked: Mapping[str, str], *, allow_outage: bool = False) -> None:
+        """From NAME.lock to these versions."""
+        before = self.lock
+        after = make_lock(self.world.fleet, {**versions(before), **asked})
+        write_lock(self.world.fleet.beside(NEXT), after)
+        site = self._site(after, allow_outage=allow_outage)
+        with self._at_work(site):
+            update.update(site, update.Asked("update", before, tuple(asked)), Quiet(), lambda _: allow_outage)
+
+    def resume(self) -> None:
+        rollout = self._rollout()
+        site = self._site(rollout.after, allow_outage=rollout.allow_outage)
+        with self._at_work(site):
+            resume.resume(site, rollout, Quiet())
+
+    def abort(self) -> None:
+        rollout = self._rollout()
+        site = self._site(rollout.after, allow_outage=rollout.allow_outage)
+        with self._at_work(site):
+            resume.abort(site, rollout, Quiet(), "asked for")
+
+    def restart(self, replicas: tuple[Replica, ...]) -> None:
+        site = self._site(self.lock)
+        with self._at_work(site):
+            restart.restart(site, replicas, Quiet())
+
+    def drain(self, address: str, *, recorded: bool = True) -> None:
+        """By hand at the gateways; without a record as at HAProxy's socket."""
+        self._gateways().drain(address, who=self.who, reason="looks odd")
+        if not recorded:
+            for gate in self.world.gates.values():
+                gate.records.pop(address)
+        self.world.by_hand.add(address)
+
+    def undrain(self, address: str) -> None:
+        self.world.by_hand.discard(address)
+        self._gateways().ready(address)
+
+    def _gateways(self) -> SimulatedGateways:
+        return SimulatedGateways(self.world, Process(self.who), self.world.fleet.gateways)
+
+    def _rollout(self) -> Rollout:
+        opened = self.opened
+        assert opened
+        return kept_rollout(MemoryStore(self.world, Process(self.who)), opened.rollout)
+
+    def _site(self, lock: Lock, *, allow_outage: bool = False) -> SimulatedSite:
+        return SimulatedSite(self.world, Process(self.who, allow_outage=allow_outage), lock)
+
+    @contextmanager
+    def _at_work(self, site: SimulatedSite) -> Iterator[None]:
+        with self.world.at_work(site.process), seams(self.world):
+            yield
+
+
+@contextmanager
+def seams(world: World) -> Iterator[None]:
+    """What real hosts, pyinfra, git or time would answer, the simulated fleet does.
+
+    `survey` asks each host for its replicas alone; `prove`, `answers` and `through_gateways` know what answers, and
+    `whole_weights` takes two seconds; `plan` finds no other changes; `compared` finds the operator's files
+    to be those that were applied; `remember` notes the lock; `checkout` knows no commit; locks are written as JSON.
+    """
+
+    def remembered(site: SimulatedSite, *_: object, **__: object) -> None:
+        site.process.breathe()
+        world.applied = versions(site.lock)
+
+    with (
+        patch.object(engines, "SystemClock", world.clock),
+        patch.object(engines, "prove", proved),
+        patch.object(engines, "answers", answered),
+        patch.object(engines, "through_gateways", through_gateways),
+        patch.object(engines, "whole_weights", whole_weights),
+        patch.object(open_rollout, "survey", surveyed),
+        patch.object(promote, "survey", surveyed),
+        patch.object(promote, "remember", remembered),
+        patch.object(promote, "write_lock", write_lock),
+        patch.object(update, "plan", planned),
+        patch.object(update, "compared", lambda _: Compared(True, None)),
+        patch.object(update, "checkout", lambda _: SimpleNamespace(commit=None)),
+    ):
+        yield
+
+
+def surveyed(site: SimulatedSite) -> Survey:
+    hosts: dict[str, Any] = {}
+    unreachable: dict[str, str] = {}
+    for name in site.models:
+        if gate := site.world.gates.get(name):
+            if gate.reachable:
+                hosts[name] = SimpleNamespace(replicas={}, drains=dict(gate.records))
+            else:
+                unreachable[name] = "unreachable"
+        elif site.world.hosts[name].reachable:
+            told = parse_replicas(site.remote.connection(name).run(REPLICAS_COMMAND).stdout)
+            hosts[name] = SimpleNamespace(replicas={state.replica: state for state in told}, drains={})
+        else:
+            unreachable[name] = "unreachable"
+    return Survey(hosts, unreachable)
+
+
+def proved(site: SimulatedSite, replica: Replica, **_: object) -> str | None:
+    for host in hosts_of(site, replica):
+        started = site.world.reach(host, site.process).engines[replica.name].started
+        if started != render(unit_of(site, replica, host)):
+            return f"{host}: not started on the unit that it should run on"
+    return answered(site, replica)
+
+
+def answered(site: SimulatedSite, replica: Replica) -> str | None:
+    site.world.reach(replica.host, site.process)
+    return None if site.world.up(replica) else "no tokens came back"
+
+
+def through_gateways(site: SimulatedSite, replica: Replica, **_: object) -> str | None:
+    state = site.gateways.servers()[replica.address]
+    return None if site.world.up(replica) and state.takes_requests else "503"
+
+
+def whole_weights(site: SimulatedSite, replica: Replica) -> str | None:
+    for host in hosts_of(site, replica):
+        site.world.reach(host, site.process)
+    site.world.clock().sleep(2.0)
+    return None
+
+
+def planned(site: SimulatedSite) -> SimpleNamespace:
+    found = surveyed(site)
+    return SimpleNamespace(run=Run(unreachable=dict(found.unreachable)), surveyed=found)
+
+
+def running(world: World) -> dict[str, str | None]:
+    """Return what version each engine runs, by HOST MODEL@N."""
+    return {
+        f"{host.name} {name}": version_of(engine.started) if engine.started else None
+        for host in world.hosts.values()
+        for name, engine in host.engines.items()
+    }

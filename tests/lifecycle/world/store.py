@@ -1,0 +1,111 @@
+"""Lease and journal of a simulated fleet, with a writer that can be made to fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from rackwright.state.journal import Entry
+from rackwright.state.lease import SECONDS, Lease, Owner, leased, lost
+
+if TYPE_CHECKING:
+    from tests.lifecycle.world.world import Process, World
+
+
+def moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(int(seconds), UTC)
+
+
+@dataclass
+class Control:
+    """What stands on the control host."""
+
+    token: int = 0
+    owner: Owner | None = None
+    since: float = 0.0
+    expires: float = 0.0
+    journal: list[Entry] = field(default_factory=list)
+    documents: dict[str, str] = field(default_factory=dict)
+    writes: int = 0
+    """Lines of the journal and documents, that somebody wanted written."""
+    fault: Callable[[int, bool], None] = lambda number, written: None
+    """Called before and after each write, with its number from 1; raises to fail it."""
+
+    holder: Process | None = None
+
+    def tick(self, now: float) -> None:
+        """Who works renews the lease; a dead or a sleeping one doesn't."""
+        if self.owner and self.holder and self.holder.renews:
+            self.expires = now + SECONDS
+
+    def lease(self, now: float) -> Lease | None:
+        if self.owner is None:
+            return None
+        return Lease(self.owner, self.token, moment(self.since), moment(self.expires), moment(now), "gate1")
+
+
+@dataclass(frozen=True)
+class MemoryStore:
+    """A ControlStore, as one process sees it."""
+
+    world: World
+    process: Process
+
+    def acquire(self, owner: Owner) -> Lease:
+        control, now = self._control(), self.world.now
+        previous = control.lease(now)
+        if previous and previous.live:
+            raise leased(previous)
+        control.token += 1
+        control.owner, control.since, control.expires = owner, now, now + SECONDS
+        control.holder = self.process
+        lease = control.lease(now)
+        assert lease
+        return replace(lease, previous=previous)
+
+    def renew(self, lease: Lease, seconds: int | None = None) -> Lease:
+        self._refuse_lost(lease)
+        return lease
+
+    def release(self, lease: Lease) -> None:
+        control = self._control()
+        if control.token == lease.token:
+            control.owner = None
+
+    def show(self) -> Lease | None:
+        return self._control().lease(self.world.now)
+
+    def break_(self, lease: Lease) -> None:
+        self._control().owner = None
+
+    def append(self, lease: Lease, entry: Entry) -> None:
+        self._write(lease, lambda control: control.journal.append(entry))
+
+    def entries(self) -> tuple[Entry, ...]:
+        return tuple(self._control().journal)
+
+    def keep(self, lease: Lease, name: str, content: str) -> None:
+        self._write(lease, lambda control: control.documents.update({name: content}))
+
+    def kept(self, name: str) -> str | None:
+        return self._control().documents.get(name)
+
+    def _write(self, lease: Lease, write: Callable[[Control], None]) -> None:
+        control = self._control()
+        control.writes += 1
+        number = control.writes
+        control.fault(number, False)
+        self._refuse_lost(lease)
+        write(control)
+        control.fault(number, True)
+
+    def _refuse_lost(self, lease: Lease) -> None:
+        control = self._control()
+        if control.owner is None or control.token != lease.token or control.expires <= self.world.now:
+            raise lost(control.lease(self.world.now), "gate1")
+
+    def _control(self) -> Control:
+        self.process.breathe()
+        return self.world.control

@@ -1,0 +1,181 @@
+"""All of a simulated fleet at one time, and what must hold of it at every moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from rackwright.errors import HostError
+from rackwright.fleet.fleet import Fleet, Replica
+from rackwright.gateway import DrainRecord
+from tests.lifecycle.world.engines import Engine, Host
+from tests.lifecycle.world.store import Control
+
+
+class Killed(BaseException):
+    """The tool's process is gone."""
+
+
+@dataclass
+class Process:
+    """One run of the tool by one operator."""
+
+    who: str
+    dead: bool = False
+    asleep: bool = False
+    """Its machine sleeps: nothing renews its lease."""
+    allow_outage: bool = False
+
+    @property
+    def renews(self) -> bool:
+        return not (self.dead or self.asleep)
+
+    def breathe(self) -> None:
+        """Before it touches anything: a dead one doesn't."""
+        if self.dead:
+            raise Killed
+
+
+@dataclass
+class Gate:
+    """One gateway."""
+
+    name: str
+    drained: set[str] = field(default_factory=set)
+    records: dict[str, DrainRecord] = field(default_factory=dict)
+    gaps: set[str] = field(default_factory=set)
+    reachable: bool = True
+
+
+@dataclass
+class Clock:
+    world: World
+    process: Process
+
+    def now(self) -> float:
+        return self.world.now
+
+    def sleep(self, seconds: float) -> None:
+        self.process.breathe()
+        self.world.advance(seconds)
+        self.process.breathe()
+
+
+@dataclass
+class World:
+    fleet: Fleet
+    hosts: dict[str, Host]
+    gates: dict[str, Gate]
+    control: Control = field(default_factory=Control)
+    now: float = 1_000_000.0
+    process: Process = field(default_factory=lambda: Process("nobody"))
+    """Which runs now."""
+    seen: set[str] = field(default_factory=set)
+    """Replicas that the gateways found up at their last look."""
+    requests: dict[str, float] = field(default_factory=dict)
+    """Replica → when its requests in flight end."""
+    by_hand: set[str] = field(default_factory=set)
+    """Replicas that an admin keeps drained."""
+    told: dict[str, str] = field(default_factory=dict)
+    """Model → the version that gateways tell of."""
+    applied: dict[str, str] = field(default_factory=dict)
+    """Model → the version that the control hosts keep as applied last."""
+    surprises: list[Callable[[], None]] = field(default_factory=list)
+    """What happens at the next ticks, one at each."""
+    changes: list[str] = field(default_factory=list)
+    """What operators did to hosts and gateways."""
+    fault: Callable[[int], None] = lambda number: None
+    """Called after each of them, with its number from 1; raises to fail it."""
+
+    def clock(self) -> Clock:
+        return Clock(self, self.process)
+
+    def replica(self, address: str) -> Replica:
+        return next(one for one in self.fleet.replicas if one.address == address)
+
+    def engines(self, replica: Replica) -> list[Engine]:
+        return [self.hosts[host].engines[replica.name] for host in replica.hosts]
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+        if self.surprises:
+            self.surprises.pop(0)()
+        for host in self.hosts.values():
+            for engine in host.engines.values() if host.up else ():
+                engine.tick(self.now)
+        self.control.tick(self.now)
+        self.look()
+        self.check()
+
+    def look(self) -> None:
+        self.seen = {one.address for one in self.fleet.replicas if self.up(one)}
+        for one in self.fleet.replicas:
+            if any(engine.started is None for engine in self.engines(one)):
+                self.requests.pop(one.address, None)
+
+    def up(self, replica: Replica) -> bool:
+        """Whether its engines answer, all on one version, and can be reached."""
+        engines = self.engines(replica)
+        whole = all(self.hosts[host].reachable for host in replica.hosts)
+        return whole and all(one.answers(self.now) for one in engines) and len({one.started for one in engines}) == 1
+
+    def changed(self, process: Process, what: str) -> None:
+        self.changes.append(f"{process.who}: {what}")
+        if process is self.process:
+            self.fault(len(self.changes))
+
+    def in_flight(self, address: str) -> int:
+        return int(self.requests.get(address, 0.0) > self.now)
+
+    def healthy(self, model: str) -> set[str]:
+        drained = set().union(*(gate.drained for gate in self.gates.values()))
+        return {name for name in self.seen - drained if f"/{model}@" in name}
+
+    def restart(self, host: Host, name: str) -> None:
+        """All members follow the first."""
+        replica = self.replica(f"{host.name}/{name}")
+        assert all(replica.address in gate.drained for gate in self.gates.values()), "restarted under traffic"
+        assert not self.in_flight(replica.address), "requests in flight were killed"
+        for member in replica.hosts:
+            if self.hosts[member].up:
+                engine = self.hosts[member].engines[name]
+                engine.start(self.now)
+                engine.starts += 1
+        self.look()
+
+    def refuse_over_budget(self, address: str, process: Process) -> None:
+        """What a rollout is about to take from traffic may be taken."""
+        model = self.replica(address).model
+        healthy = self.healthy(model)
+        if address not in healthy:
+            return
+        others = len(healthy - {address})
+        assert others or process.allow_outage, f"{address} was the last healthy replica"
+        gone = len(self.fleet.replicas_of(model)) - others
+        budget = self.fleet.file.rollout.max_unavailable
+        assert gone <= budget or not others, f"{address} was taken: {gone} unavailable, the budget is {budget}"
+
+    def check(self) -> None:
+        """An admin's drain is never undone."""
+        for address in self.by_hand:
+            for gate in self.gates.values():
+                record = gate.records.get(address)
+                assert address in gate.drained, f"{address} was drained by hand and isn't any more"
+                assert record is None or record.by_hand, f"{address} was drained by hand, its record says by a run"
+
+    @contextmanager
+    def at_work(self, process: Process) -> Iterator[None]:
+        before, self.process = self.process, process
+        try:
+            yield
+        finally:
+            self.process = before
+
+    def reach(self, name: str, process: Process) -> Host:
+        """Return the host. Raise HostError where it can't be reached."""
+        process.breathe()
+        host = self.hosts[name]
+        if not host.reachable:
+            raise HostError("unreachable", where=name)
+        return host
