@@ -155,7 +155,7 @@ def test_a_lease_that_ends_while_it_is_taken_back_ends_that(world: World) -> Non
     world.hosts["gpu1"].engines["assistant@1"].faults["v2"] = Behaviour.REFUSES
 
     def lose(number: int, written: bool) -> None:
-        if world.control.journal and world.control.journal[-1].detail.startswith("put back"):
+        if world.control.journal and world.control.journal[-1].detail.startswith("what ran before serves"):
             world.control.token += 1
 
     world.control.fault = lose

@@ -70,6 +70,8 @@ class SimulatedConnection:
                 self.world.restart(host, _name(unit))
                 self._note(f"restart {unit}")
                 return self._said()
+            case ["probe", name]:
+                return self._said("ready" if host.engines[name].answers(self.world.now) else "loading")
             case ["journalctl", *_]:
                 return self._said("the weights are broken\n")
         raise AssertionError(f"unknown command: {words}")

@@ -164,7 +164,9 @@ def models_of(fleet: Fleet, lock: Lock) -> dict[str, Any]:
     hosts = dict.fromkeys(host for one in fleet.replicas for host in one.hosts)
     models = {
         host: SimpleNamespace(
-            gateway=None, replicas=tuple(_unit(one, asked[one.model]) for one in fleet.parts_on(host))
+            gateway=None,
+            replicas=tuple(_unit(one, asked[one.model]) for one in fleet.parts_on(host)),
+            probes=tuple(SimpleNamespace(replica=one.name) for one in fleet.replicas_on(host)),
         )
         for host in hosts
     }
@@ -259,7 +261,8 @@ class Desk:
 def seams(world: World) -> Iterator[None]:
     """What real hosts, pyinfra, git or time would answer, the simulated fleet does.
 
-    `survey` asks each host for its replicas alone; `prove`, `answers` and `through_gateways` know what answers, and
+    `survey` asks each host for its replicas alone; `prove`, `answers`, `through_gateways` and a probe's
+    look know what answers, and
     `whole_weights` takes two seconds; `plan` finds no other changes; `compared` finds the operator's files
     to be those that were applied; `remember` notes the lock; `checkout` knows no commit; locks are written as JSON.
     """
@@ -273,6 +276,8 @@ def seams(world: World) -> Iterator[None]:
         patch.object(engines, "prove", proved),
         patch.object(engines, "answers", answered),
         patch.object(engines, "through_gateways", through_gateways),
+        patch.object(engines, "look_command", lambda probe: f"probe {probe.replica}"),
+        patch.object(engines, "state_of", str),
         patch.object(engines, "whole_weights", whole_weights),
         patch.object(open_rollout, "survey", surveyed),
         patch.object(promote, "survey", surveyed),
