@@ -60,14 +60,14 @@ def take_command(settings: Settings) -> str:
     return shlex.join(("sh", "-c", _TAKE, "take", settings.unit_file, _before(settings), settings.started_digest))
 
 
-def put_back_command(settings: Settings) -> str:
-    """Return the command after which the unit is what ran before it was taken for these settings.
+def put_back_command(settings: Settings, taken: str | None = None) -> str:
+    """Return the command after which the unit is what ran before it was taken.
 
-    One that isn't as these settings say stays as it is. It fails where nothing is kept.
+    `taken` is the sha256 of what it became by that; of the unit by these settings where it is absent. A unit that
+    isn't that one stays as it is. It fails where nothing is kept.
     """
-    return shlex.join(
-        ("sh", "-c", _PUT_BACK, "put back", settings.unit_file, _before(settings), unit_digest(settings))
-    )
+    new = taken or unit_digest(settings)
+    return shlex.join(("sh", "-c", _PUT_BACK, "put back", settings.unit_file, _before(settings), new))
 
 
 def restart_command(settings: Settings) -> str:

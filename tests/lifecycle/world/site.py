@@ -217,9 +217,10 @@ class Desk:
         with self._at_work(site):
             resume.resume(site, rollout, Quiet())
 
-    def abort(self) -> None:
+    def abort(self, lock: Lock | None = None) -> None:
+        """`lock`: one by which units have other texts, as by another fleet file."""
         rollout = self._rollout()
-        site = self._site(rollout.after, allow_outage=rollout.allow_outage)
+        site = self._site(lock or rollout.after, allow_outage=rollout.allow_outage)
         with self._at_work(site):
             resume.abort(site, rollout, Quiet(), "asked for")
 
