@@ -178,6 +178,19 @@ def test_a_replica_over_two_hosts_is_taken_back_on_both(tmp_path: Path) -> None:
     assert world.healthy("assistant") == {ONE, TWO}
 
 
+def test_an_abort_that_can_not_end_says_that_it_can_be_left(world: World) -> None:
+    """One that was dead from the beginning answers on no version."""
+    for engine in world.engines(world.replica(TWO)):
+        engine.faults.update(dict.fromkeys(("v1", "v2"), Behaviour.REFUSES))
+        engine.started, engine.broken = None, engine.unit
+    world.look()
+    with pytest.raises(ProofError, match="stays open"):
+        update(world)
+    with pytest.raises(ProofError, match=r"stays open\n  next: .*; or rackwright rollout abort --leave"):
+        Desk(world).abort()
+    assert Desk(world).opened
+
+
 def test_it_is_taken_back_also_by_another_fleet_file(world: World) -> None:
     """Whose engines have other settings: what stands there is known by what the rollout wrote."""
     killed(world, TOOK_ONE)
