@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import click
 
 from rackwright.cli.context import Context, Json, hosts_needed
-from rackwright.cli.options import Group, common_options, confirm, pass_context, yes_option
+from rackwright.cli.options import Group, allow_outage_option, common_options, confirm, pass_context, yes_option
 
 if TYPE_CHECKING:
     from rackwright.lifecycle.resume import Opened
     from rackwright.state.journal import Entry
+    from rackwright.state.rollouts import Rollout
 
 
 @click.group(cls=Group)
@@ -36,10 +37,11 @@ def status(context: Context) -> None:
 
 
 @rollout.command()
+@allow_outage_option
 @yes_option
 @common_options
 @pass_context
-def resume(context: Context, yes: bool) -> None:
+def resume(context: Context, allow_outage: bool, yes: bool) -> None:
     """Go on with it. What hosts run now counts, not what the journal believes.
 
     The fleet file must be the one that it was begun with.
@@ -50,7 +52,7 @@ def resume(context: Context, yes: bool) -> None:
     from rackwright.lifecycle.resume import resume as carry_out
     from rackwright.lifecycle.site import open_site
 
-    found = required(context.fleet).rollout
+    found = _agreed(required(context.fleet).rollout, allow_outage)
     with (
         Talk(quiet=context.json, yes=yes) as talk,
         open_site(context.fleet, progress=talk.on_step, lock=found.after) as site,
@@ -63,23 +65,24 @@ def resume(context: Context, yes: bool) -> None:
 @rollout.command()
 @click.option("--reason", default="asked for", help="Why; written into the journal.")
 @click.option("--leave", is_flag=True, help="Close it and leave every replica as it is now.")
+@allow_outage_option
 @yes_option
 @common_options
 @pass_context
-def abort(context: Context, reason: str, leave: bool, yes: bool) -> None:
+def abort(context: Context, reason: str, leave: bool, allow_outage: bool, yes: bool) -> None:
     """Put back what ran before, replica by replica, and close it."""
     hosts_needed()
-    rollout, what = (_left if leave else _taken_back)(context, reason, yes)
+    rollout, what = _left(context, reason, yes) if leave else _taken_back(context, reason, allow_outage, yes)
     context.answer({"rollout": rollout, "what": what, "aborted": reason}, f"{what}: aborted")
 
 
-def _taken_back(context: Context, reason: str, yes: bool) -> tuple[str, str]:
+def _taken_back(context: Context, reason: str, allow_outage: bool, yes: bool) -> tuple[str, str]:
     """Return the id of the rollout that is undone, and what it was."""
     from rackwright.cli.talk import Talk
     from rackwright.lifecycle.resume import abort, required
     from rackwright.lifecycle.site import open_site
 
-    found = required(context.fleet).rollout
+    found = _agreed(required(context.fleet).rollout, allow_outage)
     with (
         Talk(quiet=context.json, yes=yes) as talk,
         open_site(context.fleet, progress=talk.on_step, lock=found.after) as site,
@@ -97,6 +100,11 @@ def _left(context: Context, reason: str, yes: bool) -> tuple[str, str]:
     confirm(f"Abort {found.detail}, begun by {found.operator}, and leave every replica as it is now?", yes=yes)
     leave(context.fleet, found, reason)
     return found.rollout, found.detail
+
+
+def _agreed(found: Rollout, allow_outage: bool) -> Rollout:
+    """What was agreed to when it was begun holds on; what was not can be, for this command."""
+    return found.model_copy(update={"allow_outage": found.allow_outage or allow_outage})
 
 
 def _text(found: Opened | None) -> str:
