@@ -32,6 +32,12 @@ def service() -> None:
     backup()
 
 
+def told() -> None:
+    """Afterwards who tells of what is served, or saves it, goes by the host's model; engines are left alone."""
+    gateway()
+    backup()
+
+
 # pyinfra executes this file without a module name; imported, it only defines.
 if __name__ == "builtins":
     site()

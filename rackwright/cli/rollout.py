@@ -12,6 +12,7 @@ from rackwright.cli.options import Group, allow_outage_option, common_options, c
 if TYPE_CHECKING:
     from rackwright.lifecycle.resume import Opened
     from rackwright.state.journal import Entry
+    from rackwright.state.rollouts import Rollout
 
 
 @click.group(cls=Group)
@@ -51,7 +52,7 @@ def resume(context: Context, allow_outage: bool, yes: bool) -> None:
     from rackwright.lifecycle.resume import resume as carry_out
     from rackwright.lifecycle.site import open_site
 
-    found = required(context.fleet).rollout.allowing(outage=allow_outage)
+    found = _agreed(required(context.fleet).rollout, allow_outage)
     with (
         Talk(quiet=context.json, yes=yes) as talk,
         open_site(context.fleet, progress=talk.on_step, lock=found.after) as site,
@@ -71,18 +72,17 @@ def resume(context: Context, allow_outage: bool, yes: bool) -> None:
 def abort(context: Context, reason: str, leave: bool, allow_outage: bool, yes: bool) -> None:
     """Put back what ran before, replica by replica, and close it."""
     hosts_needed()
-    ended = _left(context, reason, yes=yes) if leave else _taken_back(context, reason, yes=yes, outage=allow_outage)
-    rollout, what = ended
+    rollout, what = _left(context, reason, yes) if leave else _taken_back(context, reason, allow_outage, yes)
     context.answer({"rollout": rollout, "what": what, "aborted": reason}, f"{what}: aborted")
 
 
-def _taken_back(context: Context, reason: str, *, yes: bool, outage: bool) -> tuple[str, str]:
+def _taken_back(context: Context, reason: str, allow_outage: bool, yes: bool) -> tuple[str, str]:
     """Return the id of the rollout that is undone, and what it was."""
     from rackwright.cli.talk import Talk
     from rackwright.lifecycle.resume import abort, required
     from rackwright.lifecycle.site import open_site
 
-    found = required(context.fleet).rollout.allowing(outage=outage)
+    found = _agreed(required(context.fleet).rollout, allow_outage)
     with (
         Talk(quiet=context.json, yes=yes) as talk,
         open_site(context.fleet, progress=talk.on_step, lock=found.after) as site,
@@ -92,7 +92,7 @@ def _taken_back(context: Context, reason: str, *, yes: bool, outage: bool) -> tu
     return found.id, found.what
 
 
-def _left(context: Context, reason: str, *, yes: bool) -> tuple[str, str]:
+def _left(context: Context, reason: str, yes: bool) -> tuple[str, str]:
     """Return the id of the rollout that is left as it is, and what it was."""
     from rackwright.lifecycle.resume import begun, leave
 
@@ -100,6 +100,11 @@ def _left(context: Context, reason: str, *, yes: bool) -> tuple[str, str]:
     confirm(f"Abort {found.detail}, begun by {found.operator}, and leave every replica as it is now?", yes=yes)
     leave(context.fleet, found, reason)
     return found.rollout, found.detail
+
+
+def _agreed(found: Rollout, allow_outage: bool) -> Rollout:
+    """What was agreed to when it was begun holds on; what was not can be, for this command."""
+    return found.model_copy(update={"allow_outage": found.allow_outage or allow_outage})
 
 
 def _text(found: Opened | None) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from rackwright.engine import Stopping
 from rackwright.errors import ProofError, RackwrightError
@@ -68,6 +68,8 @@ class Engines:
     site: Site
     held: Held
     talk: Talk
+    taken: Mapping[str, str] = field(default_factory=dict)
+    """HOST/MODEL@N, each member's too → sha256 of the unit that it was given; absent: as the site says."""
 
     def restarted(self, replica: Replica, why: str) -> Change:
         """The engine anew, as it is; that must be what fleet file and lock say."""
@@ -108,8 +110,11 @@ class Engines:
         )
 
     def _back(self, replica: Replica) -> PutBack:
+        def back(host: str) -> None:
+            _put_back(self.site, replica, host, self.taken.get(f"{host}/{replica.name}"))
+
         def act() -> None:
-            self.site.remote.each(hosts_of(self.site, replica), lambda host: _put_back(self.site, replica, host))
+            self.site.remote.each(hosts_of(self.site, replica), back)
             self._start(replica)()
 
         return PutBack(act, lambda: _seen(self.site, replica, answers(self.site, replica)))
@@ -177,8 +182,8 @@ def _take(site: Site, replica: Replica, host: str) -> None:
     site.remote.connection(host).run(command, stdin=render(unit)).check("writing the engine's unit")
 
 
-def _put_back(site: Site, replica: Replica, host: str) -> None:
-    command = put_back_command(unit_of(site, replica, host))
+def _put_back(site: Site, replica: Replica, host: str, taken: str | None) -> None:
+    command = put_back_command(unit_of(site, replica, host), taken)
     site.remote.connection(host).run(command).check("putting the engine's unit back")
 
 

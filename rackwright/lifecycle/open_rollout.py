@@ -42,7 +42,7 @@ class Work:
 
     @property
     def engines(self) -> Engines:
-        return Engines(self.site, self.held, self.talk)
+        return Engines(self.site, self.held, self.talk, self.rollout.units)
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,14 @@ from rackwright.state.holding import Held
 
 
 def promote(site: Site, held: Held, talk: Talk) -> None:
-    """Afterwards gateways tell of the site's digests, NAME.lock is its lock, and hosts and control hosts know it.
+    """Afterwards gateways and backups go by the site's digests, NAME.lock is its lock, and all hosts know it.
 
-    Done again it changes nothing more. Raise HostsFailed where a gateway can't be told: then the old lock stays.
+    Done again it changes nothing more. Raise HostsFailed where one can't be told: then the old lock stays.
     """
-    from rackwright.deploys.gateway import gateway
+    from rackwright.deploys.site import told
 
-    hosts = {name: model for name, model in site.models.items() if model.gateway}
-    run = site.engine.apply(gateway, hosts)
+    hosts = {name: model for name, model in site.models.items() if model.gateway or model.backup}
+    run = site.engine.apply(told, hosts)
     if run.failed_hosts:
         raise HostsFailed(
             f"could not be told of the new version: {', '.join(run.failed_hosts)}",

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from rackwright.engine import stoppable
-from rackwright.errors import LeasedError, UsageError
+from rackwright.errors import HostError, LeasedError, ProofError, RackwrightError, UsageError
 from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.lifecycle.lease import control_store
 from rackwright.lifecycle.leased import leased
 from rackwright.lifecycle.open_rollout import Work, carry_on, take_back
+from rackwright.lifecycle.rollout import Paused
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.talk import Talk
 from rackwright.lifecycle.update import files_digest
@@ -76,7 +77,10 @@ def resume(site: Site, rollout: Rollout, talk: Talk) -> tuple[Replica, ...]:
 def abort(site: Site, rollout: Rollout, talk: Talk, reason: str) -> None:
     """Afterwards every replica runs what it ran before it, and it is closed. Raise as `take_back` does."""
     with _taken(site, rollout, "abort", talk) as held, stoppable(talk.heard) as stopping:
-        take_back(Work(site, held, rollout, talk, stopping), reason)
+        try:
+            take_back(Work(site, held, rollout, talk, stopping), reason)
+        except (HostError, ProofError, Paused) as error:
+            raise _still_open(error, rollout) from None
 
 
 def leave(fleet: Fleet, begun: Entry, reason: str) -> None:
@@ -114,6 +118,16 @@ def _refuse_ended(held: Held, rollout: str) -> None:
     still = open_rollout(held.store.entries())
     if still is None or still.rollout != rollout:
         raise LeasedError(f"the rollout {rollout} was ended meanwhile", next="rackwright rollout status")
+
+
+def _still_open(error: RackwrightError, rollout: Rollout) -> RackwrightError:
+    """An engine that was dead before never answers: whoever knows that can leave it as it is."""
+    first = error.problems[0]
+    became = f"{first.should}; " if first.should else ""
+    mend = f"{first.next}; " if first.next else ""
+    return error.but(
+        should=f"{became}the rollout {rollout.id} stays open", next=f"{mend}or rackwright rollout abort --leave"
+    )
 
 
 def _refuse_other_files(fleet: Fleet, rollout: Rollout) -> None:

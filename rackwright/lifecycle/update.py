@@ -29,7 +29,7 @@ LOOK = "look at the hosts"
 STAGE = "put it beside what runs"
 ROLL = "change the replicas, one at a time"
 STAGES = (LOOK, STAGE, ROLL)
-_OURS = ("llama_cpp", "vllm", "model_store", "replica", "gateway")
+_OURS = ("llama_cpp", "vllm", "model_store", "replica", "gateway", "backup")
 """Roles whose steps an update makes."""
 
 

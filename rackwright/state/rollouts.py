@@ -36,10 +36,6 @@ class Rollout(Stored):
     before: Lock
     after: Lock
 
-    def allowing(self, *, outage: bool) -> Rollout:
-        """Return it with a gap accepted that wasn't when it was begun."""
-        return self.model_copy(update={"allow_outage": self.allow_outage or outage})
-
 
 def keep_rollout(held: Held, rollout: Rollout) -> None:
     """The control host keeps it afterwards, on disk. Raise LeasedError if the lease has ended."""

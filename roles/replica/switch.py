@@ -10,7 +10,8 @@ from rackwright.roles.replica.unit import unit_digest
 BEFORE = "/var/lib/rackwright/before"
 """Folder on each host: by unit, the text that ran before its last change."""
 
-# A text that never ran is nothing to go back to. What runs still, or was just put back, stays kept.
+# A text that never ran is nothing to go back to. What runs still, or was just put back, stays kept. systemd reads the
+# units anew also where nothing is to be done: the connection may have broken between that and a first time.
 _TAKE = """set -eu
 umask 022
 unit=$1 before=$2 started=$3
@@ -19,6 +20,7 @@ cat >"$unit.new"
 sync "$unit.new"
 if cmp -s "$unit.new" "$unit"; then
   rm -f -- "$unit.new"
+  systemctl daemon-reload
   exit
 fi
 install -d -m 0755 -- "${before%/*}"
@@ -40,7 +42,7 @@ systemctl daemon-reload
 _PUT_BACK = """set -eu
 umask 022
 unit=$1 before=$2 new=$3
-[ "$(sha256sum <"$unit" | cut -c 1-64)" = "$new" ] || exit 0
+[ "$(sha256sum <"$unit" | cut -c 1-64)" = "$new" ] || { systemctl daemon-reload; exit; }
 [ -s "$before" ] || { echo 'nothing is kept of what ran before' >&2; exit 1; }
 cp -- "$before" "$unit.new"
 sync "$unit.new"
@@ -58,14 +60,14 @@ def take_command(settings: Settings) -> str:
     return shlex.join(("sh", "-c", _TAKE, "take", settings.unit_file, _before(settings), settings.started_digest))
 
 
-def put_back_command(settings: Settings) -> str:
-    """Return the command after which the unit is what ran before it was taken for these settings.
+def put_back_command(settings: Settings, taken: str | None = None) -> str:
+    """Return the command after which the unit is what ran before it was taken.
 
-    One that isn't as these settings say stays as it is. It fails where nothing is kept.
+    `taken` is the sha256 of what it became by that; of the unit by these settings where it is absent. A unit that
+    isn't that one stays as it is. It fails where nothing is kept.
     """
-    return shlex.join(
-        ("sh", "-c", _PUT_BACK, "put back", settings.unit_file, _before(settings), unit_digest(settings))
-    )
+    new = taken or unit_digest(settings)
+    return shlex.join(("sh", "-c", _PUT_BACK, "put back", settings.unit_file, _before(settings), new))
 
 
 def restart_command(settings: Settings) -> str:

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
 
 import pytest
 
 from rackwright.lifecycle import resume
+from rackwright.lifecycle import site as site_module
 from rackwright.state.audit import write_audit
 from rackwright.state.holding import Held
 from rackwright.state.journal import Event
 from rackwright.state.lease import Owner
+from rackwright.state.rollouts import Rollout
 from rackwright.state.store import FileStore
 from tests.cli.command_line import rackwright
 from tests.shells import LocalShell
@@ -49,6 +52,28 @@ def test_one_of_which_nothing_is_kept_can_be_left_as_the_error_says(site, store,
     assert rackwright("-f", site, "rollout", "status").stdout == "no rollout is open\n"
     assert store.entries()[-1].detail == "left as it was: disk died"
     assert f"left the rollout {BEN.run} as it was; reason: disk died" in (tmp_path / "var/audit.log").read_text()
+
+
+@pytest.mark.parametrize("verb", ["resume", "abort"])
+@pytest.mark.parametrize(
+    ("begun", "words", "agreed"), [(False, (), False), (False, ("--allow-outage",), True), (True, (), True)]
+)
+def test_an_outage_can_be_agreed_to_when_it_is_ended(site, monkeypatch, verb, begun, words, agreed):
+    """A pause at the last healthy replica tells to run the same command with --allow-outage."""
+    rollout = Rollout.model_construct(
+        id="r7", what="model update assistant", who="ben", allow_outage=begun, after=None
+    )
+    done = []
+
+    def carry_out(site, rollout, *_):
+        done.append(rollout.allow_outage)
+        return ()
+
+    monkeypatch.setattr(resume, "required", lambda _: SimpleNamespace(rollout=rollout))
+    monkeypatch.setattr(resume, verb, carry_out)
+    monkeypatch.setattr(site_module, "open_site", lambda *_, **__: nullcontext())
+    assert rackwright("-f", site, "rollout", verb, "-y", *words).exit_code == 0
+    assert done == [agreed]
 
 
 def test_nobody_leaves_one_that_somebody_is_at(site, store):

@@ -12,7 +12,7 @@ from rackwright.fleet.lock_file import NEXT
 from rackwright.lifecycle.rollout import Paused
 from tests.lifecycle.world.engines import Behaviour
 from tests.lifecycle.world.faults import Fault, failing
-from tests.lifecycle.world.site import Desk, make_world, running, versions
+from tests.lifecycle.world.site import Desk, make_lock, make_world, running, versions
 from tests.lifecycle.world.world import Killed, World
 
 ONE, TWO = "gpu1/assistant@1", "gpu2/assistant@1"
@@ -176,6 +176,26 @@ def test_a_replica_over_two_hosts_is_taken_back_on_both(tmp_path: Path) -> None:
     Desk(world, "ben").abort()
     assert on(world) == {"v2"}
     assert world.healthy("assistant") == {ONE, TWO}
+
+
+def test_an_abort_that_can_not_end_says_that_it_can_be_left(world: World) -> None:
+    """One that was dead from the beginning answers on no version."""
+    for engine in world.engines(world.replica(TWO)):
+        engine.faults.update(dict.fromkeys(("v1", "v2"), Behaviour.REFUSES))
+        engine.started, engine.broken = None, engine.unit
+    world.look()
+    with pytest.raises(ProofError, match="stays open"):
+        update(world)
+    with pytest.raises(ProofError, match=r"stays open\n  next: .*; or rackwright rollout abort --leave"):
+        Desk(world).abort()
+    assert Desk(world).opened
+
+
+def test_it_is_taken_back_also_by_another_fleet_file(world: World) -> None:
+    """Whose engines have other settings: what stands there is known by what the rollout wrote."""
+    killed(world, TOOK_ONE)
+    Desk(world, "ben").abort(make_lock(world.fleet, {"assistant": "v9"}))
+    assert on(world) == {"v1"}
 
 
 def test_what_ran_the_new_version_already_is_not_taken_back(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ class RealUnit:
     def __post_init__(self) -> None:
         for name in ("systemd", "before", "run", "bin"):
             (self.folder / name).mkdir(parents=True)
-        (self.folder / "bin/systemctl").write_text("#!/bin/sh\n")
+        (self.folder / "bin/systemctl").write_text(f'#!/bin/sh\necho "$@" >>{self.folder}/said\n')
         (self.folder / "bin/systemctl").chmod(0o755)
         self.unit.write_text(render(settings("v1")))
         self.restart()
@@ -55,6 +55,11 @@ class RealUnit:
     @property
     def started(self) -> Path:
         return self.folder / "run/unit.sha256"
+
+    @property
+    def said(self) -> list[str]:
+        """What systemd was told."""
+        return (self.folder / "said").read_text().splitlines()
 
     def restart(self) -> None:
         self.started.write_text(f"{unit_digest(settings(self.version))}  -\n")
@@ -154,3 +159,12 @@ def test_what_never_ran_is_nothing_to_go_back_to(unit: RealUnit) -> None:
     assert take(unit, "v1")
     assert not put_back(unit, "v1")
     assert unit.version == "v1"
+
+
+def test_systemd_reads_the_unit_also_if_the_connection_broke_before_it_did(unit: RealUnit) -> None:
+    """Else the engine would be restarted on the old unit, and record the digest of the new one."""
+    assert take(unit, "v2")
+    assert take(unit, "v2")
+    assert put_back(unit, "v2")
+    assert put_back(unit, "v2")
+    assert unit.said == ["daemon-reload"] * 4

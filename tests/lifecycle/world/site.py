@@ -165,12 +165,13 @@ def models_of(fleet: Fleet, lock: Lock) -> dict[str, Any]:
     models = {
         host: SimpleNamespace(
             gateway=None,
+            backup=None,
             replicas=tuple(_unit(one, asked[one.model]) for one in fleet.parts_on(host)),
             probes=tuple(SimpleNamespace(replica=one.name) for one in fleet.replicas_on(host)),
         )
         for host in hosts
     }
-    return models | {name: SimpleNamespace(gateway=True, replicas=()) for name in fleet.gateways}
+    return models | {name: SimpleNamespace(gateway=True, backup=None, replicas=()) for name in fleet.gateways}
 
 
 @cache
@@ -217,9 +218,10 @@ class Desk:
         with self._at_work(site):
             resume.resume(site, rollout, Quiet())
 
-    def abort(self) -> None:
+    def abort(self, lock: Lock | None = None) -> None:
+        """`lock`: one by which units have other texts, as by another fleet file."""
         rollout = self._rollout()
-        site = self._site(rollout.after, allow_outage=rollout.allow_outage)
+        site = self._site(lock or rollout.after, allow_outage=rollout.allow_outage)
         with self._at_work(site):
             resume.abort(site, rollout, Quiet(), "asked for")
 
