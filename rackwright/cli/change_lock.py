@@ -38,7 +38,6 @@ def change_lock(
     before = read_lock(fleet.beside("lock"))
     with Talk(quiet=context.json, yes=yes) as talk:
         after = find(before, talk.transfer)
-        write_lock(fleet.beside(NEXT), after)
         found = tuple(difference(fleet, before.models[name], after.models[name], name) for name in models)
 
         def ask(look: Look) -> bool:
@@ -46,6 +45,7 @@ def change_lock(
                 click.echo(_text(found, before, after, look))
             agreed = _agree_to_gaps(look.gaps, talk, agreed=allow_outage, ask=not yes)
             talk.confirm("Update these replicas, one at a time?")
+            write_lock(fleet.beside(NEXT), after)
             return agreed
 
         with open_site(fleet, progress=talk.on_step, lock=after) as site:

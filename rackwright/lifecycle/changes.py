@@ -10,6 +10,9 @@ from typing import Protocol
 
 from rackwright.fleet.fleet import Replica
 
+GAP_SECONDS = 60
+"""How long a replica is expected to be away of which nobody has seen one change."""
+
 
 class Phase(StrEnum):
     GATE = "gate"
@@ -94,6 +97,8 @@ class Change:
     """Asked when it takes requests again, through the gateways."""
     put_back: PutBack | None = None
     """None: there is nothing to go back to."""
+    idle: bool = False
+    """It served nobody before, and need not afterwards: it is changed and neither proven nor watched."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +110,8 @@ class Rules:
     soak: int
     prove: int = 600
     allow_outage: bool = False
-    gap: int = 60
-    """How long a model's only replica is expected to be away."""
+    gap: Callable[[str], int] = lambda _: GAP_SECONDS
+    """Model → how long its only replica is expected to be away."""
 
 
 class Journal(Protocol):

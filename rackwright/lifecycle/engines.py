@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from rackwright.engine import Stopping
 from rackwright.errors import ProofError, RackwrightError
 from rackwright.fleet.fleet import Replica
-from rackwright.lifecycle.changes import Act, Change, Phase, PutBack, Rules, SystemClock, nothing
+from rackwright.lifecycle.changes import GAP_SECONDS, Act, Change, Phase, PutBack, Rules, SystemClock, nothing
 from rackwright.lifecycle.proof import answers, prove
 from rackwright.lifecycle.rollout import Rollout
 from rackwright.lifecycle.site import Site
@@ -24,10 +24,12 @@ from rackwright.roles.replica.state import parse as parse_replicas
 from rackwright.roles.replica.switch import put_back_command, restart_command, take_command
 from rackwright.roles.replica.unit import render, unit_digest
 from rackwright.state.holding import Held
-from rackwright.state.journal import Event
+from rackwright.state.journal import Event, seconds_away
 
 START_SECONDS = 600
 """Longest wait for an engine that was started, in seconds: large models load for minutes."""
+LOOK_SECONDS = 180
+"""Longest time that two looks of a probe take on a host with too much to do."""
 CRASHES = 3
 """An engine that ended so often since it was started will not come up by waiting."""
 
@@ -42,13 +44,16 @@ def roll(
     stopping: Stopping,
     rollout: str | None = None,
     allow_outage: bool = False,
-    gap: int = 60,
 ) -> None:
     """Carry out the changes, one replica at a time, under traffic. `done` hears of each.
 
     `rollout` is the id in the journal: this run's own where it is absent. Raise as `Rollout.run` does.
     """
     file = site.fleet.file.rollout
+
+    def gap(model: str) -> int:
+        return seconds_away(held.store.entries(), model) or GAP_SECONDS
+
     made = Rollout(
         traffic=GatewayTraffic(site.gateways, held.lease.owner.who, f"{held.lease.owner.why} (run {held.run})"),
         rules=Rules(file.max_unavailable, file.drain, file.soak, file.start, allow_outage, gap),
@@ -155,7 +160,7 @@ def _seen(site: Site, replica: Replica, reason: str | None) -> str | None:
     """
     if reason is None:
         (probe,) = (one for one in site.models[replica.host].probes if one.replica == replica.name)
-        told = state_of(site.remote.connection(replica.host).run(look_command(probe)).stdout)
+        told = state_of(site.remote.connection(replica.host).run(look_command(probe), timeout=LOOK_SECONDS).stdout)
         return None if told in SERVING else f"its probe says {told}"
     for state in parse_replicas(site.remote.connection(replica.host).run(REPLICAS_COMMAND).stdout):
         if state.replica == replica.name and state.restarts >= CRASHES:

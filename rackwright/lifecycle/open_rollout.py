@@ -37,8 +37,6 @@ class Work:
     rollout: Rollout
     talk: Talk
     stopping: Stopping
-    gap: int = 60
-    """Seconds that a model's only replica is expected to be away."""
 
     @property
     def engines(self) -> Engines:
@@ -101,7 +99,7 @@ def _serves(surveyed: Survey, replica: Replica) -> bool:
 
 
 def carry_on(work: Work) -> tuple[Replica, ...]:
-    """Afterwards every replica runs by the new lock and that is NAME.lock; return those that changed by now.
+    """Afterwards every replica runs by the new lock and that is NAME.lock; return those that were changed for it.
 
     Where a replica fails it was put back, and so are those that changed before it: then the old lock stays, and the
     rollout is closed. Raise the failure, saying what became of it. Raise Paused where it waits for the operator, who
@@ -119,7 +117,7 @@ def carry_on(work: Work) -> tuple[Replica, ...]:
     promote(work.site, work.held, work.talk)
     _close(work, "done")
     work.talk.say(f"{work.rollout.what}: done")
-    return done
+    return tuple(one for one in done if one.address in work.rollout.due)
 
 
 def _forward(work: Work) -> tuple[Replica, ...]:
@@ -144,6 +142,7 @@ def take_back(work: Work, reason: str) -> None:
     Raise RackwrightError naming what isn't back yet, or where there is no way back; then the rollout stays open.
     """
     _refuse_promoting(work)
+    _tell_of_others(work)
     standing = stand(work)
     known = [one for one in standing if one.unknown is None]
     due = _first_the_idle(one for one in reversed(known) if one.changed or one.drained)
@@ -153,9 +152,17 @@ def take_back(work: Work, reason: str) -> None:
     work.talk.say(f"{work.rollout.what}: aborted")
 
 
+def _tell_of_others(work: Work) -> None:
+    """A fleet file that lost a host since may end it; what it doesn't know is said."""
+    known = {f"{host}/{one.name}" for one in work.site.fleet.replicas for host in one.hosts}
+    if others := sorted(set(work.rollout.units) - known):
+        work.talk.say(f"not in this fleet file, left as they are: {', '.join(others)}")
+
+
 def _backward(work: Work, one: Standing, reason: str) -> Change:
     make = work.engines.reverted if one.changed else work.engines.answering
-    return make(one.replica, f"back: {reason}")
+    change = make(one.replica, f"back: {reason}")
+    return replace(change, idle=one.replica.address in work.rollout.idle and not one.serves)
 
 
 def _refuse_promoting(work: Work) -> None:
@@ -187,7 +194,6 @@ def _roll(work: Work, changes: Sequence[Change], done: list[Replica]) -> None:
         stopping=work.stopping,
         rollout=work.rollout.id,
         allow_outage=work.rollout.allow_outage,
-        gap=work.gap,
     )
 
 
@@ -195,7 +201,8 @@ def _refuse_unknown(standing: Sequence[Standing]) -> None:
     unknown = [f"{one.replica.address}: {one.unknown}" for one in standing if one.unknown]
     if unknown:
         raise Paused(
-            "not known what it runs, or whether it is drained:\n  " + "\n  ".join(unknown), next="rackwright status"
+            "not known what it runs, or whether it is drained:\n  " + "\n  ".join(unknown),
+            next="rackwright rollout status",
         )
 
 

@@ -100,7 +100,7 @@ class Rollout:
 
     @contextmanager
     def _gap(self, change: Change) -> Iterator[None]:
-        self.traffic.gap(change.replica, self.rules.gap)
+        self.traffic.gap(change.replica, self.rules.gap(change.replica.model))
         try:
             yield
         except LeasedError:
@@ -156,8 +156,11 @@ class Rollout:
             self._enter(Phase.ACT, change, change.why)
             if alone:
                 # Its requests may have taken minutes to end: clients are told of the rest.
-                self.traffic.gap(change.replica, self.rules.gap)
+                self.traffic.gap(change.replica, self.rules.gap(change.replica.model))
             change.act()
+            if change.idle:
+                self._end_idle(change, held=held)
+                return
             self._enter(Phase.PROVE, change, "its own digest, and real tokens at its socket")
             self._until_proven(change, change.prove)
             if self._returned(change, held=held):
@@ -169,6 +172,12 @@ class Rollout:
             raise
         except RackwrightError as error:
             raise self._failed(change, error, held=held) from None
+
+    def _end_idle(self, change: Change, *, held: bool) -> None:
+        if not held:
+            self._enter(Phase.RETURN, change, "as it was: it served nobody")
+            self.traffic.give_back(change.replica)
+        self._enter(Phase.DONE, change, "as it was: it served nobody")
 
     def _until_proven(self, change: Change, prove: Proof) -> None:
         deadline = self.clock.now() + self.rules.prove

@@ -64,15 +64,17 @@ class Look:
     replicas: tuple[Replica, ...]
     gaps: tuple[Gap, ...]
     plan: Plan
+    files: str
+    """Digest of the fleet file as it is now: it may be edited while weights are fetched."""
 
 
 def update(site: Site, asked: Asked, talk: Talk, confirm: Callable[[Look], bool]) -> tuple[Replica, ...]:
     """Afterwards the replicas of these models run by the site's lock, which is NAME.lock; return them.
 
     `confirm` sees what is to be done, raises to stop, and returns whether a model may be without service meanwhile.
-    Weights and runtimes stand on every host before the first
-    replica is drained; what fails until then has changed nothing that serves. Raise as `carry_on` does, HostsFailed
-    where they can't be put there, LeasedError while somebody else is at work.
+    Weights and runtimes stand on every host before the first replica is drained; what fails until then has changed
+    nothing that serves. Raise as `carry_on` does, HostsFailed where they can't be put there, LeasedError while
+    somebody else is at work.
     """
     with leased(site, asked.what, talk) as held:
         _stage(talk, LOOK)
@@ -87,10 +89,7 @@ def update(site: Site, asked: Asked, talk: Talk, confirm: Callable[[Look], bool]
             _stage(talk, STAGE)
             _beside(site, held, look, stopping)
             _stage(talk, ROLL)
-            gap = max((gap.seconds or 60 for gap in look.gaps), default=60)
-            return carry_on(
-                Work(site, held, _open(site, held, asked, look, allow_outage=outage), talk, stopping, gap)
-            )
+            return carry_on(Work(site, held, _open(site, held, asked, look, allow_outage=outage), talk, stopping))
 
 
 def _stage(talk: Talk, stage: str) -> None:
@@ -110,7 +109,7 @@ def _look(site: Site, asked: Asked, talk: Talk) -> Look:
     alone = dict.fromkeys(one.model for one in due if len(site.fleet.replicas_of(one.model)) == 1)
     entries = site.store.entries() if alone else ()
     gaps = tuple(Gap(model, seconds_away(entries, model)) for model in alone)
-    return Look(due, gaps, planned)
+    return Look(due, gaps, planned, files_digest(site.fleet))
 
 
 def _refuse_same_version(before: Lock, after: Lock) -> None:
@@ -154,6 +153,10 @@ def _other_engines(site: Site, planned: Plan, models: tuple[str, ...]) -> Iterat
         state = planned.surveyed.hosts[host].replicas.get(name)
         if state is None or state.wanted != digest:
             yield f"{unit}: its engine's settings"
+
+
+def _serves(planned: Plan, replica: Replica) -> bool:
+    return planned.surveyed.hosts[replica.host].replicas[replica.name].serves
 
 
 def _refuse_absent(planned: Plan, replicas: list[Replica]) -> None:
@@ -230,8 +233,10 @@ def _open(site: Site, held: Held, asked: Asked, look: Look, *, allow_outage: boo
         models=asked.models,
         allow_outage=allow_outage,
         units=units_of(site, replicas),
+        due=tuple(one.address for one in look.replicas),
         taken=tuple(one.address for one in look.replicas if not _written(site, look.plan, one)),
-        files=files_digest(site.fleet),
+        idle=tuple(one.address for one in look.replicas if not _serves(look.plan, one)),
+        files=look.files,
         commit=checkout(site.fleet).commit,
         before=asked.before,
         after=site.lock,

@@ -27,8 +27,12 @@ class Rollout(Stored):
     allow_outage: bool = False
     units: Mapping[str, Sha256]
     """HOST/MODEL@N, each member's too → sha256 of the unit that it gets."""
+    due: tuple[str, ...]
+    """HOST/MODEL@N of the replicas that didn't run by the new lock when it was opened."""
     taken: tuple[str, ...]
     """HOST/MODEL@N of the replicas whose units were others when it was opened: only they can go back."""
+    idle: tuple[str, ...] = ()
+    """HOST/MODEL@N of those that served nobody when it was opened: going back they need not either."""
     files: Sha256
     """Digest of the fleet file and what it extends."""
     commit: str | None = None

@@ -88,5 +88,6 @@ def change(
     check: Callable[[], None] = lambda: None,
     serves: Callable[[], str | None] = lambda: None,
     put_back: PutBack | None = None,
+    idle: bool = False,
 ) -> Change:
-    return Change(replica, "new settings", act, prove, check, serves, put_back)
+    return Change(replica, "new settings", act, prove, check, serves, put_back, idle)

@@ -266,7 +266,7 @@ def test_a_models_only_replica_leaves_a_gap_that_the_gateways_know_of(fails: boo
     gateways = Gateways(up={one.address})
     engine = Engine(gateways, one.address, new="HTTP 500" if fails else None)
     told: list[list[str]] = []
-    rules = Rules(max_unavailable=1, drain=10, soak=0, prove=5, allow_outage=True, gap=33)
+    rules = Rules(max_unavailable=1, drain=10, soak=0, prove=5, allow_outage=True, gap=lambda _: 33)
     run, _ = rollout(gateways, size=1, rules=rules)
 
     def take() -> None:
@@ -299,3 +299,24 @@ def test_where_others_serve_there_is_no_gap():
     run, _ = rollout(gateways, size=2, rules=rules)
     run.run([change(one)])
     assert gateways.gaps == []
+
+
+def test_one_that_served_nobody_before_goes_back_without_a_proof():
+    one, two = replicas(2)
+    gateways = Gateways(up={two.address})
+    acted = []
+    run, journal = rollout(gateways, size=2)
+    dead = change(one, lambda: acted.append(1), lambda: "it is dead", idle=True)
+    run.run([dead])
+    assert acted == [1]
+    assert gateways.drained == set()
+    assert journal.lines == [f"{one.address} {phase}" for phase in ("gate", "drain", "act", "return", "done")]
+
+
+def test_one_that_served_nobody_for_it_was_drained_by_hand_stays_drained():
+    one, two = replicas(2)
+    gateways = Gateways(up={two.address}, by_hand={one.address})
+    run, journal = rollout(gateways, size=2)
+    run.run([change(one, idle=True)])
+    assert gateways.drained == {one.address}
+    assert journal.lines[-2:] == [f"{one.address} act", f"{one.address} done"]
