@@ -135,7 +135,7 @@ class Rollout:
         )
 
     def _leave(self, change: Change, why: str, *, held: bool) -> None:
-        if not held:
+        if not (held or change.replica.address in self.traffic.held()):
             self._enter(Phase.RETURN, change, why)
             self.traffic.give_back(change.replica)
         self._enter(Phase.DONE, change, f"left as it was: {why}")

@@ -5,6 +5,7 @@ from itertools import count
 import pytest
 
 from rackwright.errors import HostError, ProofError, RackwrightError
+from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.changes import Phase, Rules, SystemClock
 from rackwright.lifecycle.rollout import STEADY_SECONDS
 from tests.lifecycle.simulation import Gateways, change, replicas, rollout
@@ -208,6 +209,22 @@ def test_one_that_only_some_gateways_drained_is_given_back():
         run.run([change(one)])
     assert gateways.drained == set()
     assert journal.details[-1] == "left as it was: gate2: unreachable"
+
+
+def test_what_somebody_drains_by_hand_while_requests_end_stays_drained():
+    one, two = replicas(2)
+    gateways = Gateways(up={one.address, two.address}, requests={one.address: [2]})
+    run, _ = rollout(gateways, size=2)
+    drain = gateways.drain
+
+    def drained(replica: Replica) -> None:
+        drain(replica)
+        gateways.by_hand.add(replica.address)
+
+    gateways.drain = drained  # type: ignore[method-assign]
+    with pytest.raises(RackwrightError, match="2 requests still in flight"):
+        run.run([change(one)])
+    assert gateways.drained == {one.address}
 
 
 def test_the_systems_clock_goes_on():
