@@ -229,8 +229,7 @@ def _failed(work: Work, error: RackwrightError) -> RackwrightError:
         why = second.problems[0].what
         left = f"{became}not all were put back: {why}; the rollout {work.rollout.id} stays open"
         return error.but(should=left, next=RESUME)
-    back = "every replica runs what it ran before, and the lock is as it was"
-    return error.but(should=f"{became}{back}")
+    return error.but(should="every replica runs what it ran before, and the lock is as it was")
 
 
 def _close(work: Work, how: str) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rackwright.errors import HostsFailed, LeasedError, ProofError, RackwrightError
 from rackwright.fleet.lock_file import NEXT
+from rackwright.lifecycle import update as procedure
 from rackwright.lifecycle.rollout import Paused
-from tests.lifecycle.world.engines import Behaviour
+from tests.lifecycle.world.engines import Behaviour, Engine
 from tests.lifecycle.world.faults import Fault, failing
 from tests.lifecycle.world.site import Desk, make_lock, make_world, running, versions
 from tests.lifecycle.world.world import Killed, World
@@ -100,9 +102,20 @@ def test_a_host_that_is_lost_meanwhile_holds_it_up_and_what_is_known_is_taken_ba
     assert on(world) == {"v1"}
 
 
-def test_what_can_not_be_put_back_leaves_it_open_and_says_so(world: World) -> None:
-    engine = world.hosts["gpu2"].engines["assistant@1"]
-    engine.faults.update({"v1": Behaviour.MUTE, "v2": Behaviour.MUTE})
+def breaks_for_good(world: World, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """The engine of gpu2 serves until the rollout is opened, and answers on no version afterwards."""
+    engine, open_it = world.hosts["gpu2"].engines["assistant@1"], procedure._open
+
+    def opened(*words: Any, **options: Any) -> Any:
+        engine.faults.update(dict.fromkeys(("v1", "v2"), Behaviour.MUTE))
+        return open_it(*words, **options)
+
+    monkeypatch.setattr(procedure, "_open", opened)
+    return engine
+
+
+def test_what_can_not_be_put_back_leaves_it_open_and_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = breaks_for_good(world, monkeypatch)
     with pytest.raises(ProofError, match=r"could not be put back and stays drained.*not all were put back"):
         update(world)
     assert world.gates["gate1"].drained == {TWO}
@@ -178,12 +191,20 @@ def test_a_replica_over_two_hosts_is_taken_back_on_both(tmp_path: Path) -> None:
     assert world.healthy("assistant") == {ONE, TWO}
 
 
-def test_an_abort_that_can_not_end_says_that_it_can_be_left(world: World) -> None:
-    """One that was dead from the beginning answers on no version."""
+def test_one_that_was_dead_from_the_beginning_does_not_keep_it_open(world: World) -> None:
+    """It answers on no version: it goes back as it was, and nobody waits for it."""
     for engine in world.engines(world.replica(TWO)):
         engine.faults.update(dict.fromkeys(("v1", "v2"), Behaviour.REFUSES))
         engine.started, engine.broken = None, engine.unit
     world.look()
+    with pytest.raises(ProofError, match="every replica runs what it ran before"):
+        update(world)
+    assert not Desk(world).opened
+    assert world.gates["gate1"].drained == set()
+
+
+def test_an_abort_that_can_not_end_says_that_it_can_be_left(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    breaks_for_good(world, monkeypatch)
     with pytest.raises(ProofError, match="stays open"):
         update(world)
     with pytest.raises(ProofError, match=r"stays open\n  next: .*; or rackwright rollout abort --leave"):
@@ -214,7 +235,7 @@ def test_one_that_ran_the_new_version_already_and_fails_is_not_put_back(tmp_path
     engine = world.hosts["gpu1"].engines["chat@1"]
     engine.faults["v2"], engine.started, engine.broken = Behaviour.REFUSES, None, engine.unit
     world.look()
-    with pytest.raises(ProofError, match="the others go on serving"):
+    with pytest.raises(ProofError, match="every replica runs what it ran before"):
         Desk(world).update({"chat": "v2", "code": "v2"})
     assert "v2" in engine.unit
 

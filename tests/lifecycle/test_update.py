@@ -39,6 +39,7 @@ def state(unit: str) -> ReplicaState:
 
 def test_every_engine_that_runs_on_another_unit_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
     site = site_of({})
+    monkeypatch.setattr(update, "files_digest", lambda _: "0" * 64)
     units = dict(update.units_of(site, site.fleet.replicas))
     assert look(site, monkeypatch, ("assistant",), units) == ()
     assert look(site, monkeypatch, ("assistant",), units | {"gpu2/assistant@1": OLD}) == ("gpu2/assistant@1",)
@@ -47,6 +48,7 @@ def test_every_engine_that_runs_on_another_unit_is_due(monkeypatch: pytest.Monke
 def test_another_model_whose_engines_wait_for_an_apply_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its new names, say: the gateways would be told of them at the end, and no engine serves them."""
     site = site_of({})
+    monkeypatch.setattr(update, "files_digest", lambda _: "0" * 64)
     units = dict(update.units_of(site, site.fleet.replicas))
     assert look(site, monkeypatch, (), units) == ()
     with pytest.raises(RackwrightError, match=r"aren't applied yet:\n  gpu2/assistant@1: its engine's settings;"):
