@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from rackwright.lifecycle import update as procedure
 from rackwright.lifecycle.rollout import Paused
 from tests.lifecycle.world.engines import Behaviour, Engine
 from tests.lifecycle.world.faults import Fault, failing
-from tests.lifecycle.world.site import Desk, make_lock, make_world, running, versions
+from tests.lifecycle.world.site import Desk, Quiet, make_lock, make_world, running, versions
 from tests.lifecycle.world.world import Killed, World
 
 ONE, TWO = "gpu1/assistant@1", "gpu2/assistant@1"
@@ -253,3 +254,13 @@ def test_a_gateway_that_is_lost_with_a_drain_leaves_it_open(world: World) -> Non
     world.gates["gate1"].reachable = True
     Desk(world, "ben").abort()
     assert world.gates["gate1"].drained == set()
+
+
+def test_an_abort_says_which_replicas_its_fleet_file_lacks(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A colleague took the host out of it since."""
+    killed(world, TOOK_ONE)
+    said: list[str] = []
+    monkeypatch.setattr(Quiet, "say", lambda _, text: said.append(text))
+    world.fleet = replace(world.fleet, replicas=tuple(one for one in world.fleet.replicas if one.host == "gpu1"))
+    Desk(world, "ben").abort()
+    assert f"not in this fleet file, left as they are: {TWO}" in said
