@@ -1,0 +1,92 @@
+"""A controller that is killed at a write to the control host; somebody else ends what it began, from another machine.
+
+Some of the writes, all with EVERY_KILL=1 in the environment (a quarter of an hour); tests/lifecycle/test_kills.py has
+all of them on a simulated fleet.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rackwright.lab.hosts import Lab
+from tests.lab.labs import fresh_lab
+from tests.lab.operator import Operator, operator
+from tests.lab.test_update import HOSTS, all_serve, running
+from tests.lab.versions import Versions
+
+pytestmark = [pytest.mark.lab, pytest.mark.heavy]
+ROOT = Path(__file__).parents[2]
+OPENED, PROMOTED, LAST = 2, 17, 18
+"""Writes: both locks (1); opened; for each replica gate, drain, act, prove, return, soak, done; promote; closed."""
+SOME = [
+    ("after", 1, None),
+    ("after", OPENED, "resume"),
+    ("after", 4, "abort"),
+    ("before", 5, "resume"),
+    ("after", 6, "abort"),
+    ("after", 12, "resume"),
+    ("before", LAST, "resume"),
+]
+EVERY = [
+    (moment, number, None if number + (moment == "after") <= OPENED else verb)
+    for number in range(1, LAST + 1)
+    for moment, verb in (("before", "resume"), ("after", "abort" if number < PROMOTED else "resume"))
+    if (moment, number) != ("after", LAST)
+]
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with fresh_lab("kills", "gate1", *HOSTS) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def model(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Versions:
+    site = operator(tmp_path_factory.mktemp("site"), lab.fleet())
+    site.edit("soak: 2s", "soak: 0s")
+    versions = Versions(site)
+    site("lock")
+    site("apply", "--yes")
+    return versions
+
+
+def killed(site: Operator, moment: str, number: int) -> None:
+    words = ("-f", str(site.path), "model", "update", "assistant", "--yes")
+    argv = [sys.executable, "-m", "tests.lab.killed", moment, str(number), *words]
+    done = subprocess.run(argv, capture_output=True, text=True, cwd=ROOT, env=site.environment, timeout=300)
+    assert done.returncode == -9, done.stderr
+    site("lease", "break", "--yes", "--reason", "its machine lost power")
+
+
+def elsewhere(site: Operator, folder: Path) -> Operator:
+    """Another machine: what git has there of the fleet's folder."""
+    return Operator(
+        Path(shutil.copytree(site.path.parent, folder, ignore=shutil.ignore_patterns("*.next"))) / site.path.name
+    )
+
+
+@pytest.mark.parametrize(("moment", "number", "verb"), EVERY if os.environ.get("EVERY_KILL") else SOME)
+def test_it_is_ended_by_somebody_else(
+    model: Versions, lab: Lab, tmp_path: Path, moment: str, number: int, verb: str | None
+) -> None:
+    site, before = model.site, model.digest
+    model.good(f"{moment} {number}")
+    killed(site, moment, number)
+    if verb is None:
+        assert "no rollout is open" in site("rollout", "status").out
+    else:
+        other = elsewhere(site, tmp_path / "elsewhere")
+        other("rollout", verb, "--yes")
+        shutil.copy(other.path.with_name("test.lock"), site.path.with_name("test.lock"))
+    assert (model.digest == before) == (verb != "resume")
+    assert running(lab) == {model.digest[:16]}
+    assert all_serve(site)
+    assert "no rollout is open" in site("rollout", "status").out
