@@ -88,10 +88,14 @@ def answered_by(log: dict[str | None, Access]) -> set[str | None]:
     return {access.replica for access in log.values()}
 
 
-def versions(lab: Lab) -> set[str]:
-    """What the hosts' engines were started with: folder of the runtime and of the weights."""
+def versions_on(lab: Lab, host: str) -> str:
+    """What its engine was started with: folder of the runtime and of the weights."""
     show = "tr '\\0' ' ' </proc/$(systemctl show -P MainPID rackwright-assistant@1)/cmdline"
-    return {" ".join(re.findall(r"/(?:srv/models|opt/rackwright)/\S+", lab.exec(host, show).out)) for host in SERVING}
+    return " ".join(re.findall(r"/(?:srv/models|opt/rackwright)/\S+", lab.exec(host, show).out))
+
+
+def versions(lab: Lab) -> set[str]:
+    return {versions_on(lab, host) for host in SERVING}
 
 
 def weights(site: Operator) -> Path:
@@ -155,3 +159,17 @@ def test_the_load_sees_what_a_restart_by_hand_loses(lab: Lab, plan: Plan) -> Non
         counted = load.stop()
     assert counted.lost > 0
     assert set(counted.failures) <= {"broken stream", "status 502", "status 503"}
+
+
+def test_requests_wait_while_a_models_only_replica_changes(site: Operator, lab: Lab, plan: Plan) -> None:
+    site.edit("on: [gpu1, gpu2]", "on: [gpu1]")
+    site("apply", "--yes")
+    before = versions_on(lab, "gpu1")
+    model(weights(site), padding=4)
+    refused = site("model", "update", "assistant", "--yes", check=1).err
+    assert "assistant has one replica and is away while that changes" in refused
+    assert "the same command with --allow-outage" in refused
+    log = unharmed(lab, plan, lambda: site("model", "update", "assistant", "--yes", "--allow-outage"))
+    assert versions_on(lab, "gpu1") != before
+    assert answered_by(log) == {"gpu1/assistant@1"}
+    assert max(access.queued_ms or 0 for access in log.values()) > 1000
