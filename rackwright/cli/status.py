@@ -56,6 +56,7 @@ def _show(context: Context, site: Site, *, clear: bool) -> Status:
         "gpus": [asdict(gpu) for gpu in found.gpus],
         "backups": [asdict(backup) for backup in found.backups],
         "lease": str(found.lease) if found.lease else None,
+        "rollout": found.rollout.detail if found.rollout else None,
         "notes": list(found.notes),
         "warnings": list(found.warnings),
         "healthy": found.healthy,
@@ -92,4 +93,7 @@ def _text(found: Status) -> str:
     lines += _backups(found)
     if found.lease:
         lines.append(f"{'leased by' if found.lease.live else 'expired lease of'} {found.lease}")
+    if found.rollout:
+        opened = found.rollout
+        lines.append(f"rollout open: {opened.detail}, begun by {opened.operator}; next: rackwright rollout status")
     return "\n".join([*lines, *found.notes, *(f"warning: {text}" for text in found.warnings)])

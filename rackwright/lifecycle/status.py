@@ -20,6 +20,7 @@ from rackwright.lifecycle.survey import Survey, survey
 from rackwright.roles.certificate.ends import COMMAND as CERTIFICATES_COMMAND
 from rackwright.roles.certificate.ends import parse as parse_ends
 from rackwright.state.formats import stamp, utc_now
+from rackwright.state.journal import Entry, open_rollout
 from rackwright.state.lease import Lease
 
 
@@ -97,6 +98,8 @@ class Status:
     warnings: tuple[str, ...]
     """API keys and certificates that end soon, and what is wrong with hosts' hardware, with what to do."""
     gpus: tuple[GpuStatus, ...] = ()
+    rollout: Entry | None = None
+    """That opened the one that is open."""
 
     @property
     def healthy(self) -> bool:
@@ -120,6 +123,7 @@ def status(site: Site) -> Status:
     restarting = {restart.replica for restart in restarts(site, surveyed)}
     pending = {waiting.replica.address: waiting.why for waiting in put_off(site, surveyed, restarting)}
     pending |= {replica.address: "restart" for replica in restarting}
+    lease, rollout = _at_work(site, notes)
     return Status(
         hosts=tuple(
             _host(site, surveyed, name, _days(ends.get(name, {}), now))
@@ -132,7 +136,8 @@ def status(site: Site) -> Status:
             if _looked_at(site, replica.host)
         ),
         backups=tuple(_backups(site, surveyed)),
-        lease=_lease(site, notes),
+        lease=lease,
+        rollout=rollout,
         notes=tuple(notes),
         warnings=(*_warnings(site, ends, now), *_hardware_warnings(surveyed)),
         gpus=tuple(gpu for name, host in surveyed.hosts.items() for gpu in gpu_statuses(name, host.hardware)),
@@ -175,12 +180,13 @@ def _servers(site: Site, notes: list[str]) -> Mapping[str, ServerState]:
         return {}
 
 
-def _lease(site: Site, notes: list[str]) -> Lease | None:
+def _at_work(site: Site, notes: list[str]) -> tuple[Lease | None, Entry | None]:
+    """Return who has the lease, and the rollout that is open."""
     try:
-        return site.store.show()
+        return site.store.show(), open_rollout(site.store.entries())
     except HostError as error:
         notes.append(f"lease: {error.problems[0].what}")
-        return None
+        return None, None
 
 
 def _host(site: Site, surveyed: Survey, name: str, certificates: Mapping[str, int]) -> HostStatus:

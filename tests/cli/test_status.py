@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from rackwright.cli.status import _text
 from rackwright.lifecycle.gpu_status import driver_of, gpu_statuses
 from rackwright.lifecycle.status import HostStatus, Status
+from rackwright.state.journal import Entry, Event
 from tests.hardware.outputs import hardware
 
 
@@ -22,3 +25,13 @@ def test_gpus_and_their_driver_stand_below_the_replicas():
     assert lines[3] == "gpu gpu1/1: NVIDIA H100 80GB HBM3, 79.6 GiB (12.3 used), 31 °C, 72 of 700 W, ok"
     assert lines[6].endswith("31 °C, 72 of 700 W, PCI Express has 8 of 16 lanes")
     assert len(lines) == 10
+
+
+def test_an_open_rollout_is_named_with_what_to_do():
+    moment = datetime(2026, 11, 26, tzinfo=UTC)
+    opened = Entry(
+        time=moment, rollout="r1", run="r1", operator="anna", event=Event.OPENED, detail="model update assistant"
+    )
+    found = Status(hosts=(), replicas=(), backups=(), lease=None, notes=(), warnings=(), rollout=opened)
+    said = "rollout open: model update assistant, begun by anna; next: rackwright rollout status"
+    assert _text(found).splitlines()[-1] == said
