@@ -40,10 +40,10 @@ def change_lock(
         after = find(before, talk.transfer)
         found = tuple(difference(fleet, before.models[name], after.models[name], name) for name in models)
 
-        def ask(look: Look) -> bool:
+        def ask(look: Look) -> tuple[str, ...]:
             if not context.json:
                 click.echo(_text(found, before, after, look))
-            agreed = _agree_to_gaps(look.gaps, talk, agreed=allow_outage, ask=not yes)
+            agreed = models if allow_outage else _agree_to_gaps(look.gaps, talk, ask=not yes)
             talk.confirm("Update these replicas, one at a time?")
             write_lock(fleet.beside(NEXT), after)
             return agreed
@@ -58,16 +58,16 @@ def change_lock(
     context.answer(document, f"{what}: {', '.join(names)}" if names else f"{what}: every replica runs that already")
 
 
-def _agree_to_gaps(gaps: tuple[Gap, ...], talk: Talk, *, agreed: bool, ask: bool) -> bool:
-    """Return whether an outage is accepted. On a terminal the operator is asked, a script has to say it."""
+def _agree_to_gaps(gaps: tuple[Gap, ...], talk: Talk, *, ask: bool) -> tuple[str, ...]:
+    """Return the models that may be away. On a terminal the operator is asked, a script has to say it."""
     from rackwright.errors import RackwrightError
 
-    if not gaps or agreed:
-        return agreed
+    if not gaps:
+        return ()
     said = "; ".join(gap.said for gap in gaps)
     if ask:
         talk.confirm(f"{said}. Accept that?")
-        return True
+        return tuple(gap.model for gap in gaps)
     raise RackwrightError(
         said,
         should="nothing else serves it meanwhile; gateways do what rollout.gap says",

@@ -104,7 +104,7 @@ def _left(context: Context, reason: str, yes: bool) -> tuple[str, str]:
 
 def _agreed(found: Rollout, allow_outage: bool) -> Rollout:
     """What was agreed to when it was begun holds on; what was not can be, for this command."""
-    return found.model_copy(update={"allow_outage": found.allow_outage or allow_outage})
+    return found.model_copy(update={"outages": found.models}) if allow_outage else found
 
 
 def _text(found: Opened | None) -> str:

@@ -258,8 +258,8 @@ def _restart(work: _Work, run: Run, restarts: tuple[Restart, ...], restarted: li
 
     engines = Engines(work.site, work.held, work.talk)
     changes = [_change_of(engines, restart) for restart in restarts]
-    outage = work.options.allow_outage
-    roll(work.site, work.held, changes, work.talk, done, stopping=work.stopping, allow_outage=outage)
+    outages = work.site.fleet.file.models if work.options.allow_outage else ()
+    roll(work.site, work.held, changes, work.talk, done, stopping=work.stopping, outages=outages)
 
 
 def _change_of(engines: Engines, restart: Restart) -> Change:

@@ -109,7 +109,8 @@ class Rules:
     drain: int
     soak: int
     prove: int = 600
-    allow_outage: bool = False
+    outages: frozenset[str] = frozenset()
+    """Models of which the last healthy replica may be taken, too."""
     gap: Callable[[str], int] = lambda _: GAP_SECONDS
     """Model → how long its only replica is expected to be away."""
 

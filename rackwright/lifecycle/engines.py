@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from rackwright.engine import Stopping
@@ -43,11 +43,12 @@ def roll(
     *,
     stopping: Stopping,
     rollout: str | None = None,
-    allow_outage: bool = False,
+    outages: Iterable[str] = (),
 ) -> None:
     """Carry out the changes, one replica at a time, under traffic. `done` hears of each.
 
-    `rollout` is the id in the journal: this run's own where it is absent. Raise as `Rollout.run` does.
+    `rollout` is the id in the journal: this run's own where it is absent. `outages`: models of which the last healthy
+    replica may be taken, too. Raise as `Rollout.run` does.
     """
     file = site.fleet.file.rollout
 
@@ -56,7 +57,7 @@ def roll(
 
     made = Rollout(
         traffic=GatewayTraffic(site.gateways, held.lease.owner.who, f"{held.lease.owner.why} (run {held.run})"),
-        rules=Rules(file.max_unavailable, file.drain, file.soak, file.start, allow_outage, gap),
+        rules=Rules(file.max_unavailable, file.drain, file.soak, file.start, frozenset(outages), gap),
         size=lambda model: len(site.fleet.replicas_of(model)),
         journal=_Journal(held, rollout or held.run),
         tell=lambda phase, replica, detail: talk.say(f"{replica.address}: {phase}: {detail}"),

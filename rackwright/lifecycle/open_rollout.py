@@ -193,7 +193,7 @@ def _roll(work: Work, changes: Sequence[Change], done: list[Replica]) -> None:
         changed,
         stopping=work.stopping,
         rollout=work.rollout.id,
-        allow_outage=work.rollout.allow_outage,
+        outages=work.rollout.outages,
     )
 
 

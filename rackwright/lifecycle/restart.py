@@ -28,5 +28,6 @@ def restart(site: Site, replicas: tuple[Replica, ...], talk: Talk, *, allow_outa
         stoppable(talk.heard) as stopping,
         audited(site, held, hosts, f"restart {names}"),
     ):
+        outages = site.fleet.file.models if allow_outage else ()
         changes = [Engines(site, held, talk).restarted(replica, "asked for") for replica in replicas]
-        roll(site, held, changes, talk, stopping=stopping, allow_outage=allow_outage)
+        roll(site, held, changes, talk, stopping=stopping, outages=outages)

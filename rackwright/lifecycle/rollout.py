@@ -82,7 +82,7 @@ class Rollout:
     def _refuse_costly(self, change: Change, others: int) -> None:
         model = change.replica.model
         if not others:
-            if self.rules.allow_outage:
+            if model in self.rules.outages:
                 return
             raise Paused(
                 f"is the last healthy replica of {model}: taking it would stop the service",

@@ -68,10 +68,10 @@ class Look:
     """Digest of the fleet file as it is now: it may be edited while weights are fetched."""
 
 
-def update(site: Site, asked: Asked, talk: Talk, confirm: Callable[[Look], bool]) -> tuple[Replica, ...]:
+def update(site: Site, asked: Asked, talk: Talk, confirm: Callable[[Look], tuple[str, ...]]) -> tuple[Replica, ...]:
     """Afterwards the replicas of these models run by the site's lock, which is NAME.lock; return them.
 
-    `confirm` sees what is to be done, raises to stop, and returns whether a model may be without service meanwhile.
+    `confirm` sees what is to be done, raises to stop, and returns the models that may be without service meanwhile.
     Weights and runtimes stand on every host before the first replica is drained; what fails until then has changed
     nothing that serves. Raise as `carry_on` does, HostsFailed where they can't be put there, LeasedError while
     somebody else is at work.
@@ -84,12 +84,12 @@ def update(site: Site, asked: Asked, talk: Talk, confirm: Callable[[Look], bool]
             if asked.before != site.lock:
                 promote(site, held, talk)
             return ()
-        outage = confirm(look)
+        outages = confirm(look)
         with stoppable(talk.heard) as stopping:
             _stage(talk, STAGE)
             _beside(site, held, look, stopping)
             _stage(talk, ROLL)
-            return carry_on(Work(site, held, _open(site, held, asked, look, allow_outage=outage), talk, stopping))
+            return carry_on(Work(site, held, _open(site, held, asked, look, outages), talk, stopping))
 
 
 def _stage(talk: Talk, stage: str) -> None:
@@ -223,7 +223,7 @@ def _not_beside(run: Run) -> HostsFailed:
     )
 
 
-def _open(site: Site, held: Held, asked: Asked, look: Look, *, allow_outage: bool) -> Rollout:
+def _open(site: Site, held: Held, asked: Asked, look: Look, outages: tuple[str, ...]) -> Rollout:
     replicas = tuple(one for one in site.fleet.replicas if one.model in asked.models)
     rollout = Rollout(
         id=held.run,
@@ -231,7 +231,7 @@ def _open(site: Site, held: Held, asked: Asked, look: Look, *, allow_outage: boo
         who=held.lease.owner.who,
         when=utc_now(),
         models=asked.models,
-        allow_outage=allow_outage,
+        outages=outages,
         units=units_of(site, replicas),
         due=tuple(one.address for one in look.replicas),
         taken=tuple(one.address for one in look.replicas if not _written(site, look.plan, one)),

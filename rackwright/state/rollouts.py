@@ -24,7 +24,8 @@ class Rollout(Stored):
     when: Moment
     models: tuple[Name, ...]
     """Whose engines it changes."""
-    allow_outage: bool = False
+    outages: tuple[Name, ...] = ()
+    """Models that may be without service meanwhile."""
     units: Mapping[str, Sha256]
     """HOST/MODEL@N, each member's too → sha256 of the unit that it gets."""
     due: tuple[str, ...]

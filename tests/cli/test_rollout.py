@@ -54,19 +54,22 @@ def test_one_of_which_nothing_is_kept_can_be_left_as_the_error_says(site, store,
     assert f"left the rollout {BEN.run} as it was; reason: disk died" in (tmp_path / "var/audit.log").read_text()
 
 
+MODELS = ("assistant",)
+
+
 @pytest.mark.parametrize("verb", ["resume", "abort"])
 @pytest.mark.parametrize(
-    ("begun", "words", "agreed"), [(False, (), False), (False, ("--allow-outage",), True), (True, (), True)]
+    ("begun", "words", "agreed"), [((), (), ()), ((), ("--allow-outage",), MODELS), (MODELS, (), MODELS)]
 )
 def test_an_outage_can_be_agreed_to_when_it_is_ended(site, monkeypatch, verb, begun, words, agreed):
     """A pause at the last healthy replica tells to run the same command with --allow-outage."""
     rollout = Rollout.model_construct(
-        id="r7", what="model update assistant", who="ben", allow_outage=begun, after=None
+        id="r7", what="model update assistant", who="ben", models=MODELS, outages=begun, after=None
     )
     done = []
 
     def carry_out(site, rollout, *_):
-        done.append(rollout.allow_outage)
+        done.append(rollout.outages)
         return ()
 
     monkeypatch.setattr(resume, "required", lambda _: SimpleNamespace(rollout=rollout))

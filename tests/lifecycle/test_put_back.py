@@ -199,7 +199,7 @@ def test_what_serves_is_not_put_back_where_that_would_cost_too_much():
 def test_whoever_lost_the_lease_does_not_end_the_next_ones_gap():
     (one,) = replicas(1)
     gateways = Gateways(up={one.address})
-    rules = Rules(max_unavailable=1, drain=10, soak=0, allow_outage=True)
+    rules = Rules(max_unavailable=1, drain=10, soak=0, outages=frozenset({"assistant"}))
     run, _ = rollout(gateways, size=1, rules=rules)
 
     def lost() -> None:
@@ -266,7 +266,7 @@ def test_a_models_only_replica_leaves_a_gap_that_the_gateways_know_of(fails: boo
     gateways = Gateways(up={one.address})
     engine = Engine(gateways, one.address, new="HTTP 500" if fails else None)
     told: list[list[str]] = []
-    rules = Rules(max_unavailable=1, drain=10, soak=0, prove=5, allow_outage=True, gap=lambda _: 33)
+    rules = Rules(max_unavailable=1, drain=10, soak=0, prove=5, outages=frozenset({"assistant"}), gap=lambda _: 33)
     run, _ = rollout(gateways, size=1, rules=rules)
 
     def take() -> None:
@@ -284,7 +284,7 @@ def test_a_models_only_replica_leaves_a_gap_that_the_gateways_know_of(fails: boo
 def test_what_is_expected_of_a_gap_counts_from_when_the_last_request_has_ended():
     (one,) = replicas(1)
     gateways = Gateways(up={one.address}, requests={one.address: [1, 1, 1, 0]})
-    rules = Rules(max_unavailable=1, drain=10, soak=0, allow_outage=True)
+    rules = Rules(max_unavailable=1, drain=10, soak=0, outages=frozenset({"assistant"}))
     run, _ = rollout(gateways, size=1, rules=rules)
     told: list[float] = []
     gateways.gap = lambda *_: told.append(run.clock.now())
@@ -295,7 +295,7 @@ def test_what_is_expected_of_a_gap_counts_from_when_the_last_request_has_ended()
 def test_where_others_serve_there_is_no_gap():
     one, two = replicas(2)
     gateways = Gateways(up={one.address, two.address})
-    rules = Rules(max_unavailable=1, drain=10, soak=0, allow_outage=True)
+    rules = Rules(max_unavailable=1, drain=10, soak=0, outages=frozenset({"assistant"}))
     run, _ = rollout(gateways, size=2, rules=rules)
     run.run([change(one)])
     assert gateways.gaps == []

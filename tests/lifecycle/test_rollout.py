@@ -52,7 +52,7 @@ def test_the_last_healthy_replica_is_not_taken():
 
 def test_the_last_healthy_replica_is_taken_when_the_outage_is_accepted():
     (one,) = replicas(1)
-    rules = Rules(max_unavailable=1, drain=10, soak=0, allow_outage=True)
+    rules = Rules(max_unavailable=1, drain=10, soak=0, outages=frozenset({"assistant"}))
     run, journal = rollout(Gateways(up={one.address}), size=1, rules=rules)
     run.run([change(one)])
     assert journal.lines[-1] == f"{one.address} done"
@@ -173,7 +173,7 @@ def test_ctrl_c_in_the_last_soak_is_no_failure():
 
 def test_an_accepted_outage_is_of_the_last_replica_and_leaves_the_budget_as_it_is():
     one, two, _three = replicas(3)
-    rules = Rules(max_unavailable=1, drain=10, soak=0, allow_outage=True)
+    rules = Rules(max_unavailable=1, drain=10, soak=0, outages=frozenset({"assistant"}))
     run, _ = rollout(Gateways(up={one.address, two.address}), size=3, rules=rules)
     with pytest.raises(RackwrightError, match="2 of 3 replicas of assistant would be unavailable"):
         run.run([change(one)])
@@ -232,3 +232,12 @@ def test_the_systems_clock_goes_on():
     began = clock.now()
     clock.sleep(0)
     assert clock.now() >= began
+
+
+def test_an_outage_that_is_accepted_is_of_one_model():
+    one, two = replicas(2)
+    gateways = Gateways(up={one.address})
+    rules = Rules(max_unavailable=2, drain=10, soak=0, outages=frozenset({"other"}))
+    run, _ = rollout(gateways, size=2, rules=rules)
+    with pytest.raises(RackwrightError, match="is the last healthy replica of assistant"):
+        run.run([change(one), change(two)])

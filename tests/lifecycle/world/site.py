@@ -210,18 +210,23 @@ class Desk:
         write_lock(self.world.fleet.beside(NEXT), after)
         site = self._site(after, allow_outage=allow_outage)
         with self._at_work(site):
-            update.update(site, update.Asked("update", before, tuple(asked)), Quiet(), lambda _: allow_outage)
+            update.update(
+                site,
+                update.Asked("update", before, tuple(asked)),
+                Quiet(),
+                lambda _: tuple(asked) if allow_outage else (),
+            )
 
     def resume(self) -> None:
         rollout = self._rollout()
-        site = self._site(rollout.after, allow_outage=rollout.allow_outage)
+        site = self._site(rollout.after, allow_outage=bool(rollout.outages))
         with self._at_work(site):
             resume.resume(site, rollout, Quiet())
 
     def abort(self, lock: Lock | None = None) -> None:
         """`lock`: one by which units have other texts, as by another fleet file."""
         rollout = self._rollout()
-        site = self._site(lock or rollout.after, allow_outage=rollout.allow_outage)
+        site = self._site(lock or rollout.after, allow_outage=bool(rollout.outages))
         with self._at_work(site):
             resume.abort(site, rollout, Quiet(), "asked for")
 
