@@ -47,8 +47,10 @@ def stored_for(site: Site, replica: Replica, host: str) -> dict[str, StoredModel
 
 def not_yet(identity: Identity, seen: Seen) -> str | None:
     """Return why the engine can't be judged now, or None."""
-    if not seen.runs:
+    if not seen.runs or seen.active != "active":
         return f"its unit is {seen.active}"
+    if not seen.command:
+        return "its process has just ended"
     if seen.started is None:
         return "it doesn't say which unit it was started on"
     return None if seen.started == identity.unit else "it runs on another unit than the fleet and its lock ask for"

@@ -37,6 +37,8 @@ def test_one_that_is_so_is_nothing_else() -> None:
     ("other", "reason"),
     [
         (seen(runs=False, active="activating"), "its unit is activating"),
+        (seen(active="activating", program="/usr/lib/systemd/systemd-executor"), "its unit is activating"),
+        (seen(command=(), program=""), "its process has just ended"),
         (seen(started=None), "it doesn't say which unit it was started on"),
         (seen(started="f" * 64), "it runs on another unit than the fleet and its lock ask for"),
     ],
