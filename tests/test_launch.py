@@ -68,3 +68,8 @@ def test_what_may_change_an_answer_is_told_and_what_is_not_given_is_not() -> Non
     assert plain.answering == ()
     other = plain.model_copy(update={"kv_cache": "fp8", "environment": {"VLLM_USE_V1": "1"}})
     assert other.answering == ('environment={"VLLM_USE_V1": "1"}', 'kv_cache="fp8"')
+
+
+def test_vllm_on_a_cpu_is_not_asked_for_the_chances_of_tokens():
+    made = Vllm(kind="vllm", version="0.32.0")
+    assert (made.tells_tokens(0), made.tells_tokens(2)) == (False, True)

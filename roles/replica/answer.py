@@ -53,22 +53,20 @@ class Compared:
     """How they differ; None: they don't."""
 
 
-def body(served_name: str) -> str:
-    """Return the request, JSON for /v1/completions of vLLM and llama-server."""
-    return json.dumps(
-        {
-            "model": served_name,
-            "prompt": PROMPT,
-            "max_tokens": TOKENS,
-            "temperature": 0,
-            "seed": 0,
-            "logprobs": CANDIDATES,
-            # Some models have nothing to add to a sentence, and end.
-            "ignore_eos": True,
-            # llama-server: what it kept of an earlier prompt was computed in other batches.
-            "cache_prompt": False,
-        }
-    )
+def body(served_name: str, *, tokens: bool = True) -> str:
+    """Return the request, JSON for /v1/completions of vLLM and llama-server; `tokens`: each with its chance."""
+    request = {
+        "model": served_name,
+        "prompt": PROMPT,
+        "max_tokens": TOKENS,
+        "temperature": 0,
+        "seed": 0,
+        # Some models have nothing to add to a sentence, and end.
+        "ignore_eos": True,
+        # llama-server: what it kept of an earlier prompt was computed in other batches.
+        "cache_prompt": False,
+    }
+    return json.dumps(request | {"logprobs": CANDIDATES} if tokens else request)
 
 
 def parse_answer(output: str) -> Answer | None:

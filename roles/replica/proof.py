@@ -45,18 +45,22 @@ class Seen:
     """What came in place of an answer."""
 
 
-def proof_command(settings: Settings, folders: Iterable[str], served_name: str | None, *, seconds: int = 60) -> str:
+def proof_command(
+    settings: Settings, folders: Iterable[str], served_name: str | None, *, seconds: int = 60, tokens: bool = True
+) -> str:
     """Return the shell command, for root, whose output `parse` reads. Without a served name nothing is asked."""
     words = (settings.unit, settings.started_digest, *folders)
     look = f"set -- {shlex.join(words)}\n{_LOOK}"
-    return look if served_name is None else f"{look}echo {_ANSWER}\n{ask_command(settings, served_name, seconds)}\n"
+    if served_name is None:
+        return look
+    return f"{look}echo {_ANSWER}\n{ask_command(settings, served_name, seconds, tokens=tokens)}\n"
 
 
-def ask_command(settings: Settings, served_name: str, seconds: int = 60) -> str:
+def ask_command(settings: Settings, served_name: str, seconds: int = 60, *, tokens: bool = True) -> str:
     """Return the shell command, for root or a member of group rackwright, that prints the golden answer as JSON."""
     words = ["curl", "-q", "--silent", "--show-error", "--noproxy", "*", "--max-time", str(seconds)]
     words += ["--unix-socket", settings.socket, "--header", "Content-Type: application/json"]
-    return shlex.join([*words, "--data", body(served_name), "http://engine/v1/completions"])
+    return shlex.join([*words, "--data", body(served_name, tokens=tokens), "http://engine/v1/completions"])
 
 
 def parse(output: str, said: str = "") -> Seen:

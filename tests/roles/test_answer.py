@@ -139,3 +139,8 @@ def test_words_are_compared_as_tokens_are_and_have_no_near_ties() -> None:
     assert compare(words("a b"), words("a c")) == Compared(False, said)
     assert compare(words("a b"), answer("a", " b")).same
     assert compare(words("a b"), answer("a", " c")).same is False
+
+
+def test_an_engine_that_can_not_tell_tokens_is_not_asked_for_them():
+    assert "logprobs" in json.loads(body("assistant"))
+    assert "logprobs" not in json.loads(body("assistant", tokens=False))
