@@ -27,9 +27,6 @@ OPENED, PROMOTED, LAST = 2, 17, 18
 """Writes: both locks (1); opened; for each replica gate, drain, act, prove, return, soak, done; promote; closed."""
 SOME = [
     ("after", 1, None),
-    ("after", OPENED, "resume"),
-    ("after", 4, "abort"),
-    ("before", 5, "resume"),
     ("after", 6, "abort"),
     ("after", 12, "resume"),
     ("before", LAST, "resume"),
