@@ -14,7 +14,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "rackwright"
 ORDER = (
     r"rackwright|rackwright\.errors|rackwright\._lean",
-    r"rackwright\.(values|route|ports|package_set|launch)",
+    r"rackwright\.(values|route|ports|package_set|launch|stopping)",
     r"rackwright\.hardware",
     r"rackwright\.shape",
     r"rackwright\.roles\.\w+\.settings",
@@ -36,7 +36,7 @@ ORDER = (
 """From the lowest layer to the highest; the first that a module's name fits is its layer."""
 LAB = ("rackwright", "rackwright.errors", "rackwright.values", "rackwright.lab")
 WITHOUT_PYINFRA = re.compile(
-    r"rackwright\.(errors|values|route|ports|package_set|launch|hardware|shape|fleet|fit|run|report|state|lab|roles\.\w+\.settings)\b"
+    r"rackwright\.(errors|values|route|ports|package_set|launch|stopping|hardware|shape|fleet|fit|run|report|state|lab|roles\.\w+\.settings)\b"
 )
 
 

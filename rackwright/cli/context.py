@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -48,11 +49,13 @@ class Context:
 def hosts_needed() -> None:
     """Make sockets and threads cooperative. Called before anything that reaches hosts is imported."""
     from gevent import events, monkey
-    from gevent.hub import Hub
+
+    from rackwright.stopping import interrupt
 
     if not monkey.is_module_patched("socket"):
         # A dozen times gevent would look through all installed packages for plugins.
         events.notify_and_call_entry_points = events.notify
         monkey.patch_all()
-        # Ctrl-C is no error that gevent should print a traceback of.
-        Hub.NOT_ERROR = (*Hub.NOT_ERROR, KeyboardInterrupt)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.default_int_handler:
+                signal.signal(number, interrupt)

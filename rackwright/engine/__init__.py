@@ -9,6 +9,5 @@ A deploy is a function without arguments that reads its host's model from `pyinf
 from rackwright.engine.engine import Engine
 from rackwright.engine.progress import Progress
 from rackwright.engine.questions import QuestionMemory
-from rackwright.engine.stopping import Stopping, stoppable
 
-__all__ = ["Engine", "Progress", "QuestionMemory", "Stopping", "stoppable"]
+__all__ = ["Engine", "Progress", "QuestionMemory"]

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from rackwright.engine.progress import Listener
 from rackwright.engine.questions import QuestionMemory, Questions
-from rackwright.engine.stopping import Stopping
 from rackwright.remote import Begun, Remote, import_gently
 from rackwright.run import Run
+from rackwright.stopping import Stopping
 
 if TYPE_CHECKING:
     from rackwright.engine.host import HostRun

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from rackwright.engine import Stopping, stoppable
 from rackwright.errors import HostError, RackwrightError
 from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.backup import make_first
@@ -29,6 +28,7 @@ from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.talk import Talk
 from rackwright.run import Outcome, Run
 from rackwright.state.holding import Held
+from rackwright.stopping import Stopping, stoppable
 
 LOOK = "look at the hosts"
 ENTRY = "folders, packet filter and sshd"

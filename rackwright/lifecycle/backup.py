@@ -14,7 +14,6 @@ from functools import partial
 from shlex import quote
 from typing import Literal
 
-from rackwright.engine import Stopping, stoppable
 from rackwright.errors import HostError, HostsFailed, Problem, RackwrightError, UsageError
 from rackwright.lifecycle.remember import note_act
 from rackwright.lifecycle.site import Site
@@ -23,6 +22,7 @@ from rackwright.report.words import duration, size
 from rackwright.roles.backup.settings import FOLDER, Repository
 from rackwright.roles.backup.state import COMMAND, RepositoryState, parse
 from rackwright.run import new_run_id
+from rackwright.stopping import Stopping, stoppable
 
 Verb = Literal["run", "check"]
 WORDS: Mapping[Verb, str] = {"run": "snapshot", "check": "check"}

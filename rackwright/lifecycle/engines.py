@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from rackwright.engine import Stopping
 from rackwright.errors import ProofError, RackwrightError
 from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.changes import GAP_SECONDS, Act, Change, Phase, PutBack, Rules, SystemClock, nothing
@@ -25,6 +24,7 @@ from rackwright.roles.replica.switch import put_back_command, restart_command, t
 from rackwright.roles.replica.unit import render, unit_digest
 from rackwright.state.holding import Held
 from rackwright.state.journal import Event, seconds_away
+from rackwright.stopping import Stopping
 
 START_SECONDS = 600
 """Longest wait for an engine that was started, in seconds: large models load for minutes."""

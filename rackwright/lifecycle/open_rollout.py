@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from rackwright.engine import Stopping
 from rackwright.errors import LeasedError, RackwrightError
 from rackwright.fleet.fleet import Replica
 from rackwright.fleet.lock_file import NEXT
@@ -24,6 +23,7 @@ from rackwright.lifecycle.talk import Talk
 from rackwright.state.holding import Held
 from rackwright.state.journal import PROMOTE, Event, promoting
 from rackwright.state.rollouts import Rollout
+from rackwright.stopping import Stopping
 
 RESUME = "rackwright rollout resume, or rackwright rollout abort"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from rackwright.engine import stoppable
 from rackwright.errors import UsageError
 from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.engines import Engines, roll
@@ -10,6 +9,7 @@ from rackwright.lifecycle.leased import leased
 from rackwright.lifecycle.remember import audited
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.talk import Talk
+from rackwright.stopping import stoppable
 
 
 def restart(site: Site, replicas: tuple[Replica, ...], talk: Talk, *, allow_outage: bool = False) -> None:

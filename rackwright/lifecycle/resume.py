@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NoReturn
 
-from rackwright.engine import stoppable
 from rackwright.errors import HostError, LeasedError, ProofError, RackwrightError, UsageError
 from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.lifecycle.lease import control_store
@@ -24,6 +23,7 @@ from rackwright.state.holding import Held, hold, owner
 from rackwright.state.journal import Entry, Event, open_rollout
 from rackwright.state.lease import Lease
 from rackwright.state.rollouts import Rollout, kept_rollout
+from rackwright.stopping import stoppable
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from rackwright.engine import Stopping
 from rackwright.errors import HostError, ProofError, RackwrightError
 from rackwright.fleet.fleet import Replica
 from rackwright.gateway import Gateways
@@ -15,6 +14,7 @@ from rackwright.lifecycle.talk import Talk
 from rackwright.remote import Remote
 from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
 from rackwright.roles.replica.state import parse as parse_replicas
+from rackwright.stopping import Stopping
 
 
 def settle(

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
-from rackwright.engine import Stopping, stoppable
 from rackwright.errors import HostsFailed, RackwrightError
 from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.fleet.lock import Lock
@@ -24,6 +23,7 @@ from rackwright.state.formats import utc_now
 from rackwright.state.holding import Held
 from rackwright.state.journal import Event, seconds_away
 from rackwright.state.rollouts import Rollout, keep_rollout
+from rackwright.stopping import Stopping, stoppable
 
 LOOK = "look at the hosts"
 STAGE = "put it beside what runs"

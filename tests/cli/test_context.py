@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.cli.command_line import rackwright
 from tests.waiting import wait_until
 
@@ -46,6 +48,30 @@ def test_ctrl_c_while_everything_waits_prints_no_traceback():
         wait_until(lambda: state(program.pid) == "S", 10)
         program.send_signal(signal.SIGINT)
         assert program.communicate(timeout=60) == ("interrupted\n", "")
+
+
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_command_and_not_the_connection_that_is_at_work(told):
+    code = (
+        "import signal\n"
+        "from rackwright.__main__ import _unwind_when_told_to_end\n"
+        "from rackwright.cli.context import hosts_needed\n"
+        "_unwind_when_told_to_end(); hosts_needed()\n"
+        "import os, threading, time\n"
+        "def read():\n"
+        f"    os.kill(os.getpid(), {int(told)})\n"
+        "    time.sleep(1)\n"
+        "    print('still reads')\n"
+        "reader = threading.Thread(target=read)\n"
+        "reader.start()\n"
+        "try:\n"
+        "    time.sleep(30)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('interrupted')\n"
+        "reader.join()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.stdout, done.stderr) == ("interrupted\nstill reads\n", "")
 
 
 def state(pid: int) -> str:

@@ -12,8 +12,9 @@ from pyinfra.context import host
 from pyinfra.facts.files import File
 from pyinfra.operations import files, python, server
 
-from rackwright.engine import Engine, Progress, QuestionMemory, stoppable
+from rackwright.engine import Engine, Progress, QuestionMemory
 from rackwright.run import Outcome, Run
+from rackwright.stopping import stoppable
 from tests.engine.conftest import Hosts
 from tests.engine.site import site
 

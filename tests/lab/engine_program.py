@@ -19,8 +19,9 @@ from pathlib import Path
 from pyinfra.api.deploy import deploy
 from pyinfra.operations import files, server
 
-from rackwright.engine import Engine, Progress, stoppable
+from rackwright.engine import Engine, Progress
 from rackwright.remote import Remote
+from rackwright.stopping import stoppable
 from rackwright.values import Target
 
 

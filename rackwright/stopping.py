@@ -21,9 +21,10 @@ def stoppable(heard: Callable[[], None] = lambda: None) -> Iterator[Stopping]:
     """
     asked = threading.Event()
 
-    def stop(_number: int, _frame: FrameType | None) -> None:
+    def stop(number: int, frame: FrameType | None) -> None:
         if asked.is_set():
-            raise KeyboardInterrupt
+            interrupt(number, frame)
+            return
         asked.set()
         heard()
 
@@ -36,3 +37,17 @@ def stoppable(heard: Callable[[], None] = lambda: None) -> Iterator[Stopping]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def interrupt(_number: int, _frame: FrameType | None) -> None:
+    """Raise KeyboardInterrupt in the main greenlet; a signal handler.
+
+    A handler runs in whichever greenlet is at work. In a connection's reader it would end that, and the command would
+    say that it lost the host.
+    """
+    import gevent
+
+    hub = gevent.get_hub()
+    if gevent.getcurrent() is hub.parent:
+        raise KeyboardInterrupt
+    hub.loop.run_callback(hub.parent.throw, KeyboardInterrupt)
