@@ -32,7 +32,8 @@ from tests.lab.paced import model, paced, runtime
 
 TARGET = 1.2
 LOAD, PACE = 30.0, 0.05
-PROOF_TOKENS = 16
+PROOF_TOKENS = 3 * 16
+"""At the socket, and twice through the gateway."""
 # A lab that was kept knows the key of the last run.
 KEY = f"load-{os.getpid()}"
 RELEASES = ("b10434", "b10435")

@@ -246,12 +246,16 @@ class Gateways:
         self._run(_key(key) + _WRITE_KEYS + _TELL_KEY + _known(wanted=False), f"removing key {key.id}")
 
     @contextmanager
-    def temporary_key(self, sha256: str, *, id: str = "verify", seconds: int = 600) -> Iterator[None]:
+    def temporary_key(
+        self, sha256: str, *, id: str = "verify", seconds: int = 600, server: str = ""
+    ) -> Iterator[None]:
         """Within the block the key with this SHA-256 is let in to all models; in the gateways' memory only.
 
-        It expires by itself after `seconds`, should the end of the block not come.
+        It expires by itself after `seconds`, should the end of the block not come. With `server`, HAProxy's name of
+        one, it reaches that one only, drained or not.
         """
-        key = Key(id=id, sha256=sha256, expires=datetime.now(UTC) + timedelta(seconds=seconds))
+        expires = datetime.now(UTC) + timedelta(seconds=seconds)
+        key = Key(id=id, sha256=sha256, expires=expires, server=server)
         try:
             # Within: where it fails or is interrupted halfway, some workers have the key already.
             self.put_key(key, in_memory=True)

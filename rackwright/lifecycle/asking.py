@@ -45,8 +45,8 @@ class Response:
     problem: str
     exit_code: int = 0
     """Of curl."""
-    request: str = ""
-    """The gateway's id of it, under which its access log has the request; "": none was told."""
+    replica: str = ""
+    """HOST/MODEL@N that had it last, as gateways tell whoever proves one; "": none was told."""
 
     @property
     def unheard(self) -> bool:
@@ -113,7 +113,7 @@ def ask(asker: Asker, authority: str, requests: tuple[Request, ...]) -> tuple[Re
     for request in requests:
         script += _curl(request, mark)
     output = asker.shell("\n".join(script) + "\n", sum(request.seconds for request in requests) + 30)
-    found = re.findall(rf"(.*?)\n{mark} (\d+) ([\d.]+) (\d+) id=(\S*) (.*?)\n", output, re.DOTALL)
+    found = re.findall(rf"(.*?)\n{mark} (\d+) ([\d.]+) (\d+) replica=(\S*) (.*?)\n", output, re.DOTALL)
     if len(found) != len(requests):
         raise RackwrightError(
             f"{len(found)} of {len(requests)} requests came to an end",
@@ -121,8 +121,8 @@ def ask(asker: Asker, authority: str, requests: tuple[Request, ...]) -> tuple[Re
             should="curl should be installed there",
         )
     return tuple(
-        Response(int(status), body, float(time), problem, int(code), request)
-        for body, status, time, code, request, problem in found
+        Response(int(status), body, float(time), problem, int(code), replica.strip('"'))
+        for body, status, time, code, replica, problem in found
     )
 
 
@@ -146,7 +146,7 @@ def _trusting(authority: str, mark: str) -> list[str]:
 
 
 def _curl(request: Request, mark: str) -> list[str]:
-    told = "%{http_code} %{time_total} %{exitcode} id=%header{x-request-id} %{errormsg}"
+    told = "%{http_code} %{time_total} %{exitcode} replica=%header{x-rackwright-replica} %{errormsg}"
     options = [
         f'url = "{request.scheme}://{request.domain}:{request.port}{request.path}"',
         f'resolve = "{request.domain}:{request.port}:{bracketed(request.address)}"',

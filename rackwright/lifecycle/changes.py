@@ -77,10 +77,11 @@ def nothing() -> None:
 
 @dataclass(frozen=True)
 class PutBack:
-    """How what ran before runs again."""
+    """How what ran before runs again, and is proven as a change is."""
 
     act: Act
     prove: Proof
+    serves: Proof = nothing
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class Change:
     check: Act = nothing
     """Before it is drained: what must be right by then. Raises ProofError."""
     serves: Proof = nothing
-    """Asked when it takes requests again, through the gateways."""
+    """Asked then, through the gateways: they answer those who prove it while it is still drained."""
     put_back: PutBack | None = None
     """None: there is nothing to go back to."""
     idle: bool = False

@@ -99,11 +99,12 @@ class Engines:
     def reverted(self, replica: Replica, why: str) -> Change:
         """The engine as it was before its last change."""
         back = self._back(replica)
-        return Change(replica, why, act=back.act, prove=back.prove)
+        return Change(replica, why, act=back.act, prove=back.prove, serves=back.serves)
 
     def answering(self, replica: Replica, why: str) -> Change:
         """The engine as it runs, whatever that is: it only has to answer and to take requests again."""
-        return Change(replica, why, act=nothing, prove=self._back(replica).prove)
+        back = self._back(replica)
+        return Change(replica, why, act=nothing, prove=back.prove, serves=back.serves)
 
     def _proven(self, replica: Replica, why: str, act: Act) -> Change:
         site, say = self.site, self._said(replica)
@@ -112,7 +113,7 @@ class Engines:
             why,
             act=act,
             prove=lambda: _seen(site, replica, prove(site, replica, run=self.held.run, say=say)),
-            serves=lambda: through_gateways(site, replica, say=say),
+            serves=lambda: through_gateways(site, replica),
         )
 
     def _back(self, replica: Replica) -> PutBack:
@@ -123,7 +124,11 @@ class Engines:
             self.site.remote.each(hosts_of(self.site, replica), back)
             self._start(replica)()
 
-        return PutBack(act, lambda: _seen(self.site, replica, answers(self.site, replica)))
+        return PutBack(
+            act,
+            prove=lambda: _seen(self.site, replica, answers(self.site, replica)),
+            serves=lambda: through_gateways(self.site, replica),
+        )
 
     def _start(self, replica: Replica) -> Act:
         """Of several members the others follow the first."""

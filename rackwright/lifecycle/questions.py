@@ -41,7 +41,7 @@ def unexpected(response: Response) -> str:
 
 def _body(name: str, *, stream: bool = False) -> str:
     message = {"role": "user", "content": _QUESTION}
-    return json.dumps({"model": name, "messages": [message], "max_tokens": 32, "temperature": 0, "stream": stream})
+    return json.dumps({"model": name, "messages": [message], "max_tokens": 16, "temperature": 0, "stream": stream})
 
 
 def _answered(response: Response) -> tuple[bool, str]:

@@ -14,10 +14,7 @@ from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.changes import Change, Clock, Journal, Phase, Proof, PutBack, Rules, Traffic
 
 RETURN_SECONDS = 60
-"""Longest wait until the gateways take a replica back."""
-STEADY_SECONDS = 3
-"""How long they must see it healthy without a break. What they see is older than what is: an engine that restarted in
-a moment may be thought up from before, then found down, then up again (agent and two checks, each every second)."""
+"""Longest wait until what answers at its socket answers through the gateways, and until they take it back."""
 LOOK_SECONDS = 0.5
 """Between two looks at what is waited for."""
 
@@ -161,10 +158,9 @@ class Rollout:
             if change.idle:
                 self._end_idle(change, held=held)
                 return
-            self._enter(Phase.PROVE, change, "its own digest, and real tokens at its socket")
-            self._until_proven(change, change.prove)
-            if self._returned(change, held=held):
-                self._refuse_unserved(change)
+            self._enter(Phase.PROVE, change, "real tokens at its socket, then through every gateway")
+            self._until_proven(change, change.prove, self.rules.prove)
+            if self._returned(change, change.serves, held=held):
                 self._soak(change)
                 self._enter(Phase.DONE, change, change.why)
         except LeasedError:
@@ -179,15 +175,21 @@ class Rollout:
             self.traffic.give_back(change.replica)
         self._enter(Phase.DONE, change, "as it was: it served nobody")
 
-    def _until_proven(self, change: Change, prove: Proof) -> None:
-        deadline = self.clock.now() + self.rules.prove
+    def _until_proven(self, change: Change, prove: Proof, seconds: int) -> None:
+        deadline = self.clock.now() + seconds
         while (reason := prove()) is not None:
             if self.clock.now() >= deadline:
-                raise ProofError(f"not proven after {self.rules.prove} s: {reason}", where=change.replica.address)
+                raise ProofError(f"not proven after {seconds} s: {reason}", where=change.replica.address)
             self.clock.sleep(LOOK_SECONDS)
 
-    def _returned(self, change: Change, *, held: bool) -> bool:
-        """Return whether the gateways send to it again, not: what was drained by hand stays so."""
+    def _returned(self, change: Change, serves: Proof, *, held: bool) -> bool:
+        """Return whether the gateways send to it again, not: what was drained by hand stays so.
+
+        A request of ours through each gateway comes first. Once it is answered, neither gateway nor host proxy may
+        still have to find out that the engine was away: what they see is older than what is, by seconds.
+        """
+        if not held:
+            self._until_proven(change, serves, RETURN_SECONDS)
         if held or change.replica.address in self.traffic.held():
             self._enter(Phase.DONE, change, f"{change.why}; stays drained: it was drained by hand")
             return False
@@ -197,19 +199,12 @@ class Rollout:
         return True
 
     def _until_healthy(self, change: Change) -> None:
-        began = steady = self.clock.now()
-        while self.clock.now() - steady < STEADY_SECONDS:
-            self.clock.sleep(LOOK_SECONDS)
-            if self._healthy(change):
-                continue
-            steady = self.clock.now()
-            if steady - began >= RETURN_SECONDS:
+        deadline = self.clock.now() + RETURN_SECONDS
+        while not self._healthy(change):
+            if self.clock.now() >= deadline:
                 where = change.replica.address
                 raise ProofError("the gateways don't take it back", where=where, next="rackwright status")
-
-    def _refuse_unserved(self, change: Change) -> None:
-        if reason := change.serves():
-            raise ProofError(f"not proven through the gateways: {reason}", where=change.replica.address)
+            self.clock.sleep(LOOK_SECONDS)
 
     def _soak(self, change: Change) -> None:
         self._enter(Phase.SOAK, change, f"{self.rules.soak} s under traffic")
@@ -248,8 +243,8 @@ class Rollout:
         # It may have taken long: written again, for whoever lost the lease meanwhile changes nothing more.
         self._enter(Phase.ACT, change, "what ran before")
         before.act()
-        self._until_proven(change, before.prove)
-        if self._returned(change, held=held):
+        self._until_proven(change, before.prove, self.rules.prove)
+        if self._returned(change, before.serves, held=held):
             self._enter(Phase.DONE, change, "what ran before serves again")
 
     def _note(self, change: Change, outcome: str) -> None:

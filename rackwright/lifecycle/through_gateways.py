@@ -1,109 +1,64 @@
-"""A replica proven through the gateways: a completion and a stream at each, until it is the one that answers."""
+"""A replica proven through the gateways, drained or not: by a completion and a stream that it answers at each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
-from shlex import quote
+from functools import partial
 
-from rackwright.errors import RackwrightError
+from rackwright.errors import ProofError
 from rackwright.fleet.fleet import Replica
+from rackwright.fleet.host.gateway import server_of
 from rackwright.fleet.keys import new_key
-from rackwright.lifecycle.asker import choose_asker
-from rackwright.lifecycle.asking import Asker, FromHost, Response, ask
-from rackwright.lifecycle.questions import Case, completion, stream
+from rackwright.lifecycle.asking import FromHost, Response, ask
+from rackwright.lifecycle.questions import Case, completion, stream, unexpected
 from rackwright.lifecycle.remember import note_lent_key
 from rackwright.lifecycle.site import Site
-from rackwright.roles.gateway.access_log import TAG, parse_access
 from rackwright.values import Secret
 
-TRIES = 8
-"""At each gateway: the others may be the ones that answer."""
-_KEY_SECONDS = TRIES * 2 * 120
-"""The longest that one gateway may take: two requests a try, two minutes each."""
-
-# $1: alternatives of request ids, $2: how many. A line is written when its request has ended, and is in the journal a
-# moment later: five seconds are waited for it. From the newest back: a busy gateway's log is long.
-_FIND = f"""for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25; do
-  lines=$(journalctl -q --no-pager -o cat -t {TAG} --since -15min -r -n "$2" -g "$1" 2>/dev/null)
-  [ "$(printf '%s\\n' "$lines" | grep -c .)" -lt "$2" ] || break
-  sleep 0.2
-done
-printf '%s\\n' "$lines"
-"""
+_KEY_SECONDS = 300
+"""Longer than two requests take, two minutes each at most."""
+_AWAY = (0, 502, 503, 504)
+"""Who answers this may find the engine in a moment: no answer, and what a proxy says of one."""
 
 
-@dataclass(frozen=True)
-class _Asked:
-    site: Site
-    replica: Replica
-    key: Secret
+def through_gateways(site: Site, replica: Replica) -> str | None:
+    """Return None when the replica has answered a completion and a stream through every gateway, else why not yet.
 
-
-def through_gateways(site: Site, replica: Replica, *, say: Callable[[str], None] = lambda _: None) -> str | None:
-    """Return None when every gateway has answered as it should, else which didn't, and what came.
-
-    Each is asked for a completion and a stream of the replica's model until this replica has answered both, at most
-    `TRIES` times; where others always answered `say` is told so. The API key is in the gateways' memory, for now.
-    Raise HostError if a gateway can't be asked.
+    Each gateway host asks itself, under an API key that only the gateways' memory holds and that reaches this replica
+    only, even while it is drained. Raise ProofError where an answer is none and waiting doesn't help, HostError if a
+    gateway can't be asked.
     """
     if not site.fleet.gateways:
         return None
+    state = site.gateways.servers().get(replica.address)
+    if state is None or not state.up:
+        return "the gateways don't find it up"
     key, sha256 = new_key("proof")
+    server = server_of(site.fleet, site.lock, replica).name
     note_lent_key(site, "proof")
-    with site.gateways.temporary_key(sha256, id="proof", seconds=_KEY_SECONDS * len(site.fleet.gateways)):
-        asked = _Asked(site, replica, key)
-        reasons = (_through(asked, gateway, say) for gateway in site.fleet.gateways)
-        return next((reason for reason in reasons if reason), None)
+    with site.gateways.temporary_key(sha256, id="proof", seconds=_KEY_SECONDS, server=server):
+        told = site.remote.each(site.fleet.gateways, partial(_through, site, replica, key))
+    return "; ".join(f"{gateway}: {reason}" for gateway, reason in told.items() if reason) or None
 
 
-def _through(asked: _Asked, gateway: str, say: Callable[[str], None]) -> str | None:
-    asker, left = _asker(asked.site, gateway), _cases(asked, gateway)
-    by: Mapping[str, str | None] = {}
-    for _ in range(TRIES):
-        responses = ask(asker, asked.site.trusted, tuple(case.request for case in left))
-        by = _answered_by(asked.site, gateway, responses)
-        answers = tuple(zip(left, responses, strict=True))
-        if reason := _wrong(answers, by):
-            return f"{gateway}: {reason}"
-        left = tuple(case for case, response in answers if by.get(response.request) != asked.replica.address)
-        if not left:
-            return None
-    who = "others answered" if by else "the access log doesn't tell who answered"
-    say(f"{gateway}: {' and '.join(case.what.partition(': ')[2] for case in left)}: {who}, {TRIES} times")
-    return None
-
-
-def _wrong(answers: Iterable[tuple[Case, Response]], by: Mapping[str, str | None]) -> str | None:
-    """Return the first answer that isn't one, and whose it is."""
-    for case, response in answers:
+def _through(site: Site, replica: Replica, key: Secret, gateway: str) -> str | None:
+    cases, asker = _cases(site, replica, key, gateway), FromHost(site, gateway)
+    for case, response in zip(cases, ask(asker, site.trusted, tuple(case.request for case in cases)), strict=True):
         passed, found = case.judge(response)
+        if response.replica != replica.address or response.status in _AWAY:
+            return _not_yet(case, response)
         if not passed:
-            replica = by.get(response.request)
-            return f"{case.what}: {found}{f' (from {replica})' if replica else ''}"
+            raise ProofError(f"{gateway}: {case.what}: {found}", where=replica.address)
     return None
 
 
-def _cases(asked: _Asked, gateway: str) -> tuple[Case, ...]:
-    address = str(asked.site.fleet.service(gateway))
-    name = asked.site.fleet.file.models[asked.replica.model].names[0]
-    return tuple(make(asked.site, address, name, asked.key) for make in (completion, stream))
+def _not_yet(case: Case, response: Response) -> str:
+    if response.status != 200:
+        return f"{case.what}: {unexpected(response)}"
+    if response.replica:
+        return f"{case.what}: {response.replica} answered in its place"
+    return f"{case.what}: the gateway doesn't tell who answered; rackwright apply brings that"
 
 
-def _asker(site: Site, gateway: str) -> Asker:
-    """Where clients may stand; if that is nowhere within reach, the gateway itself."""
-    with suppress(RackwrightError):
-        return choose_asker(site)
-    return FromHost(site, gateway, "clients stand where nothing of ours does")
-
-
-def _answered_by(site: Site, gateway: str, responses: tuple[Response, ...]) -> Mapping[str, str | None]:
-    """Return which replica (HOST/MODEL@N) answered each request, by the gateway's access log."""
-    ids = [response.request for response in responses if response.request]
-    if not ids:
-        return {}
-    command = f"set -- {quote('|'.join(ids))} {len(ids)}\n{_FIND}"
-    told = site.remote.connection(gateway).run(command).check("reading the access log").stdout
-    lines = (parse_access(line) for line in told.splitlines() if line)
-    return {line.request: line.replica for line in lines if line.request}
+def _cases(site: Site, replica: Replica, key: Secret, gateway: str) -> tuple[Case, ...]:
+    address, name = str(site.fleet.service(gateway)), site.fleet.file.models[replica.model].names[0]
+    return tuple(make(site, address, name, key) for make in (completion, stream))

@@ -48,6 +48,8 @@ class Key(Frozen):
     """Over all gateways; 0: as many as it likes."""
     concurrency: int = 0
     """Requests at a time, at each gateway; 0: as many as it likes."""
+    server: str = ""
+    """HAProxy's name of the only server that it reaches, even a drained one; "": whichever has the model."""
 
 
 class Peer(Frozen):

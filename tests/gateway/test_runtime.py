@@ -189,6 +189,27 @@ def test_a_temporary_key_expires_by_itself(stack: Stack, gateways: Gateways) -> 
         assert stack.send(key="wrong").status == 401
 
 
+def test_a_key_for_one_server_reaches_it_drained_and_alone_and_is_told_so(stack: Stack, gateways: Gateways) -> None:
+    gateways.drain(ASSISTANT, who="rollout", reason="update", by_hand=False)
+    gateways.open_gap("assistant", 60)
+    with gateways.temporary_key(digest(KEYS["wrong"]), server=stack.servers["assistant"]):
+        answer = stack.send(key="wrong")
+        assert (answer.status, answer.getheader("x-rackwright-replica")) == (200, f'"{ASSISTANT}"')
+        assert stack.send("coder", key="wrong").getheader("x-rackwright-replica") == '"gpu1/coder@1"'
+    gateways.close_gap("assistant")
+    assert stack.send().status == 503
+    gateways.ready(ASSISTANT)
+    answer = stack.send()
+    assert (answer.status, answer.getheader("x-rackwright-replica")) == (200, None)
+
+
+def test_a_key_for_one_server_does_not_reach_it_once_it_is_down(stack: Stack, gateways: Gateways) -> None:
+    stack.agents["assistant"].state = "down"
+    eventually(lambda: stack.down(stack.servers["assistant"]))
+    with gateways.temporary_key(digest(KEYS["wrong"]), server=stack.servers["assistant"]):
+        assert stack.send(key="wrong").status == 503
+
+
 def test_an_added_key_outlives_a_reload_and_a_removed_one_is_gone(stack: Stack, gateways: Gateways) -> None:
     file = Path(stack.gateway.paths.configuration, "keys.map")
     before = file.read_text()

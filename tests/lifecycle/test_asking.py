@@ -62,14 +62,14 @@ def test_a_stream_counts_only_to_its_end():
 
 
 class Answers(BaseHTTPRequestHandler):
-    """Tells the id of the first request, and none of later ones."""
+    """Tells whoever answered the first request, and nobody of later ones."""
 
-    ids: ClassVar = ["93ac796a-1cc3"]
+    replicas: ClassVar = ['"gpu1/assistant@1"']
 
     def do_GET(self) -> None:
         self.send_response(200)
-        if self.ids:
-            self.send_header("x-request-id", self.ids.pop())
+        if self.replicas:
+            self.send_header("x-rackwright-replica", self.replicas.pop())
         self.send_header("content-length", "2")
         self.end_headers()
         self.wfile.write(b"{}")
@@ -78,13 +78,13 @@ class Answers(BaseHTTPRequestHandler):
         """Nobody reads it."""
 
 
-def test_an_answer_has_the_gateways_id_of_its_request_where_it_tells_one():
+def test_an_answer_has_who_gave_it_where_the_gateway_tells():
     with HTTPServer(("127.0.0.1", 0), Answers) as server:
         Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         request = Request("127.0.0.1", "llm.example", port=server.server_port, scheme="http")
         found = ask(FromController(), "", (request, request))
         server.shutdown()
-    assert [(response.status, response.body, response.request) for response in found] == [
-        (200, "{}", "93ac796a-1cc3"),
+    assert [(response.status, response.body, response.replica) for response in found] == [
+        (200, "{}", "gpu1/assistant@1"),
         (200, "{}", ""),
     ]

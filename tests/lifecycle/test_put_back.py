@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 
 import pytest
 
 from rackwright.errors import HostError, LeasedError, ProofError, RackwrightError
 from rackwright.lifecycle.changes import Phase, PutBack, Rules
 from rackwright.lifecycle.rollout import LOOK_SECONDS, Paused
-from tests.lifecycle.simulation import Gateways, change, replicas, rollout
+from tests.lifecycle.simulation import Gateways, Recorder, change, replicas, rollout
 
 
 class Engine:
@@ -96,26 +97,53 @@ def test_one_that_the_gateways_never_take_is_put_back():
     assert gateways.healthy("assistant") == {one.address, two.address}
 
 
-def test_what_is_not_proven_through_the_gateways_is_drained_again_and_put_back():
+def test_what_is_not_proven_through_the_gateways_is_put_back_before_a_client_has_it():
     one, two = replicas(2)
     gateways = Gateways(up={one.address, two.address})
-    engine, drained = Engine(gateways, one.address), []
-    back = PutBack(lambda: (drained.append(set(gateways.drained)), engine.put_back())[1], engine.prove)
-    run, _ = rollout(gateways, size=2)
-    with pytest.raises(ProofError, match="not proven through the gateways: HTTP 404; what ran before was put back"):
-        run.run([change(one, engine.take, engine.prove, serves=lambda: "HTTP 404", put_back=back)])
-    assert drained == [{one.address}]
+    engine = Engine(gateways, one.address)
+    run, journal = rollout(gateways, size=2)
+    with pytest.raises(ProofError, match="not proven after 60 s: HTTP 404; what ran before was put back"):
+        run.run([change(one, engine.take, engine.prove, serves=lambda: "HTTP 404", put_back=engine.back)])
+    assert journal.lines.count(f"{one.address} return") == 1
     assert engine.version == "old"
     assert gateways.drained == set()
+
+
+def test_what_was_put_back_is_proven_through_the_gateways_too():
+    one, two = replicas(2)
+    gateways = Gateways(up={one.address, two.address})
+    engine = Engine(gateways, one.address, new="HTTP 500")
+    back = PutBack(engine.put_back, engine.prove, serves=lambda: "HTTP 404")
+    run, _ = rollout(gateways, size=2)
+    with pytest.raises(ProofError, match="could not be put back and stays drained: not proven after 60 s: HTTP 404"):
+        run.run([change(one, engine.take, engine.prove, put_back=back)])
+    assert gateways.drained == {one.address}
+
+
+def falls_out_soaking(
+    gateways: Gateways, engine: Engine, journal: Recorder, then: Callable[[], None] = lambda: None
+) -> None:
+    """At the second look of its soak the gateways see it down, once; `then` happens."""
+    truly, looks = gateways.healthy, count()
+
+    def healthy(model: str) -> set[str]:
+        soaks = engine.version == "new" and f"{engine.address} soak" in journal.lines
+        if not soaks or next(looks) != 1:
+            return truly(model)
+        then()
+        return truly(model) - {engine.address}
+
+    gateways.healthy = healthy  # type: ignore[method-assign]
 
 
 def test_one_that_fails_under_traffic_is_not_put_back_over_requests_in_flight():
     one, two = replicas(2)
     gateways = Gateways(up={one.address, two.address}, requests={one.address: [0, 7]})
     engine = Engine(gateways, one.address)
-    run, _ = rollout(gateways, size=2)
+    run, journal = rollout(gateways, size=2)
+    falls_out_soaking(gateways, engine, journal)
     with pytest.raises(ProofError, match="could not be put back and stays drained: 7 requests are still in flight"):
-        run.run([change(one, engine.take, engine.prove, serves=lambda: "HTTP 500", put_back=engine.back)])
+        run.run([change(one, engine.take, engine.prove, put_back=engine.back)])
     assert engine.version == "new"
     assert gateways.drained == {one.address}
 
@@ -125,13 +153,7 @@ def test_one_that_falls_out_while_soaking_is_put_back():
     gateways = Gateways(up={one.address, two.address})
     engine = Engine(gateways, one.address)
     run, journal = rollout(gateways, size=2)
-    looks: Callable[[str], set[str]] = gateways.healthy
-
-    def healthy(model: str) -> set[str]:
-        soaks = engine.version == "new" and f"{one.address} soak" in journal.lines
-        return looks(model) - ({one.address} if soaks else set())
-
-    gateways.healthy = healthy  # type: ignore[method-assign]
+    falls_out_soaking(gateways, engine, journal)
     with pytest.raises(ProofError, match="fell out of the gateways while soaking; what ran before was put back"):
         run.run([change(one, engine.take, engine.prove, put_back=engine.back)])
     assert engine.version == "old"
@@ -184,14 +206,10 @@ def test_what_serves_is_not_put_back_where_that_would_cost_too_much():
     one, two = replicas(2)
     gateways = Gateways(up={one.address, two.address})
     engine = Engine(gateways, one.address)
-
-    def serves() -> str:
-        gateways.up.discard(two.address)
-        return "HTTP 404"
-
     run, journal = rollout(gateways, size=2)
+    falls_out_soaking(gateways, engine, journal, lambda: gateways.up.discard(two.address))
     with pytest.raises(ProofError, match="it was not put back and serves: is the last healthy replica"):
-        run.run([change(one, engine.take, engine.prove, serves=serves, put_back=engine.back)])
+        run.run([change(one, engine.take, engine.prove, put_back=engine.back)])
     assert gateways.healthy("assistant") == {one.address}
     assert journal.details[-1].startswith("not put back: is the last healthy replica")
 

@@ -7,7 +7,6 @@ import pytest
 from rackwright.errors import HostError, ProofError, RackwrightError
 from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.changes import Phase, Rules, SystemClock
-from rackwright.lifecycle.rollout import STEADY_SECONDS
 from tests.lifecycle.simulation import Gateways, change, replicas, rollout
 
 WELL = [phase for phase in Phase if phase is not Phase.PUT_BACK]
@@ -106,8 +105,8 @@ def test_a_replica_that_falls_out_while_soaking_stops_the_run():
     one, two = replicas(2)
     gateways = Gateways(up={one.address, two.address})
     run, _ = rollout(gateways, size=2)
-    # One look at the gate, two a second until it stands steady; then it soaks.
-    healthy_but(gateways, one.address, range(2 + 2 * STEADY_SECONDS, 100))
+    # One look at the gate, one at its return; then it soaks.
+    healthy_but(gateways, one.address, range(2, 100))
     with pytest.raises(ProofError, match="fell out of the gateways while soaking"):
         run.run([change(one)])
 
@@ -116,18 +115,41 @@ def test_gateways_that_find_a_restart_late_are_waited_for():
     one, two = replicas(2)
     gateways = Gateways(up={one.address, two.address})
     run, journal = rollout(gateways, size=2)
-    healthy_but(gateways, one.address, range(4, 9))
+    healthy_but(gateways, one.address, range(1, 9))
     run.run([change(one)])
     assert journal.lines[-1] == f"{one.address} done"
 
 
-def test_a_replica_that_never_stands_steady_is_not_returned():
+def test_a_replica_that_the_gateways_never_find_healthy_is_not_returned():
     one, two = replicas(2)
     gateways = Gateways(up={one.address, two.address})
     run, _ = rollout(gateways, size=2)
-    healthy_but(gateways, one.address, range(1, 1000, 3))
+    healthy_but(gateways, one.address, range(1, 1000))
     with pytest.raises(ProofError, match="the gateways don't take it back"):
         run.run([change(one)])
+
+
+def test_a_replica_is_drained_until_it_answers_through_the_gateways():
+    one, two = replicas(2)
+    gateways, seen = Gateways(up={one.address, two.address}), []
+    run, journal = rollout(gateways, size=2)
+
+    def serves() -> str | None:
+        seen.append(one.address in gateways.drained)
+        return "503" if len(seen) < 3 else None
+
+    run.run([change(one, serves=serves)])
+    assert seen == [True, True, True]
+    assert journal.lines[-1] == f"{one.address} done"
+
+
+def test_what_was_drained_by_hand_is_not_asked_through_the_gateways():
+    """Whoever has taken it out altogether would have it fail."""
+    one, two = replicas(2)
+    gateways = Gateways(up={one.address, two.address}, by_hand={one.address})
+    run, journal = rollout(gateways, size=2)
+    run.run([change(one, serves=lambda: "503")])
+    assert journal.details[-1] == "new settings; stays drained: it was drained by hand"
 
 
 @pytest.mark.parametrize("phase", [Phase.ACT, Phase.PROVE, Phase.RETURN, Phase.SOAK])

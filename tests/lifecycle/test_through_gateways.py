@@ -1,4 +1,4 @@
-"""Which replica answered, by the access log of a gateway: real scripts, stand-ins for journal and clients."""
+"""What counts as a proof through the gateways: a stand-in for what they answer."""
 
 from __future__ import annotations
 
@@ -11,69 +11,52 @@ from typing import Any
 
 import pytest
 
+from rackwright.errors import ProofError
 from rackwright.lifecycle import through_gateways as module
 from rackwright.lifecycle.asking import FromHost, Request, Response
-from rackwright.lifecycle.through_gateways import TRIES, through_gateways
+from rackwright.lifecycle.through_gateways import through_gateways
 from tests.lifecycle.proving import Moved, site_of
 
-JOURNALCTL = """#!/bin/sh
-while [ $# -gt 0 ]; do case $1 in -g) pattern=$2 ;; -n) count=$2 ;; esac; shift; done
-tac "$LINES_OF_JOURNAL" | grep -E -e "$pattern" | head -n "$count"
-"""
 MESSAGE = {"message": {"role": "assistant", "content": "Red"}, "finish_reason": "stop"}
 CHUNK = {"delta": {"content": "Red"}, "finish_reason": "stop"}
 COMPLETION = json.dumps({"choices": [MESSAGE]})
 STREAM = f"data: {json.dumps({'choices': [CHUNK]})}\n\ndata: [DONE]\n\n"
 
 
-def access(request: str, replica: str | None) -> str:
-    told = {"format": "access/1", "time": "2026-11-25T04:28:12.656Z", "request": request, "key": "proof"}
-    told |= {"model": "assistant", "replica": replica, "digest": None, "path": "/v1/chat/completions"}
-    told |= {"stream": None, "status": 200, "end": "completed", "bytes": 1, "queued_ms": 0}
-    return json.dumps(told | {"first_byte_ms": 1, "total_ms": 1, "prompt_tokens": 1, "completion_tokens": 1})
-
-
 class Gateway:
-    """A stand-in: requests are answered by these replicas in turn, the last one for ever."""
+    """A stand-in for gate1: what it sees of gpu1/assistant@1, and who answers what."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.site = site_of({"gate1": Moved("gate1", folder=folder)})
-        self.site.trusted, self.site.gateways = "PEM", SimpleNamespace(temporary_key=self.lend)
-        self.by = ["gpu1/assistant@1"]
+        self.site.trusted, self.site.gateways = "PEM", self
+        self.by, self.status, self.stream, self.up = "gpu1/assistant@1", 200, STREAM, True
         self.asked: list[str] = []
-        self.lent = False
-        self.broken: str | None = None
-        self.said: list[str] = []
-        self.lines = folder / "lines"
-        self.lines.touch()
-        (folder / "journalctl").write_text(JOURNALCTL)
-        (folder / "journalctl").chmod(0o755)
-        monkeypatch.setenv("PATH", str(folder), prepend=":")
-        monkeypatch.setenv("LINES_OF_JOURNAL", str(self.lines))
+        self.lent: list[str] = []
         monkeypatch.setattr(module, "ask", self.ask)
 
-    @contextmanager
-    def lend(self, sha256: str, *, id: str, seconds: int) -> Iterator[None]:
-        self.lent = True
-        yield
-        self.lent = False
+    def servers(self) -> dict[str, Any]:
+        return {"gpu1/assistant@1": SimpleNamespace(up=self.up)}
 
-    def ask(self, asker: object, authority: str, requests: tuple[Request, ...]) -> tuple[Response, ...]:
-        assert self.lent
+    @contextmanager
+    def temporary_key(self, sha256: str, *, id: str, seconds: int, server: str) -> Iterator[None]:
+        self.lent.append(server)
+        yield
+        self.lent.pop()
+
+    def ask(self, asker: FromHost, authority: str, requests: tuple[Request, ...]) -> tuple[Response, ...]:
+        assert self.lent == ["gpu1.assistant.1.8100"]
+        assert (asker.host, authority) == ("gate1", "PEM")
         return tuple(self.answer(json.loads(request.body or "{}")["stream"]) for request in requests)
 
     def answer(self, stream: bool) -> Response:
-        number = f"request-{len(self.asked)}-"
         self.asked.append("stream" if stream else "completion")
-        replica = self.by.pop(0) if len(self.by) > 1 else self.by[0]
-        with self.lines.open("a") as lines:
-            print(access(number, replica), file=lines)
-        if self.broken == replica:
-            return Response(503, "no", 0.1, "", 0, number)
-        return Response(200, STREAM if stream else COMPLETION, 0.1, "", 0, number)
+        body = (self.stream if stream else COMPLETION) if self.status == 200 else "no"
+        return Response(self.status, body, 0.1, "", 0, self.by)
 
     def prove(self) -> str | None:
-        return through_gateways(self.site, self.site.fleet.replicas[0], say=self.said.append)
+        told = through_gateways(self.site, self.site.fleet.replicas[0])
+        assert self.lent == []
+        return told
 
 
 @pytest.fixture
@@ -81,51 +64,49 @@ def gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gateway:
     return Gateway(tmp_path, monkeypatch)
 
 
-def test_a_replica_that_answers_at_once_is_asked_once_for_each(gateway: Gateway) -> None:
+def test_a_completion_and_a_stream_of_its_own_prove_it(gateway: Gateway) -> None:
     assert gateway.prove() is None
     assert gateway.asked == ["completion", "stream"]
-    assert (gateway.said, gateway.lent) == ([], False)
 
 
-def test_what_another_answered_is_asked_again_and_nothing_else(gateway: Gateway) -> None:
-    gateway.by = ["gpu1/assistant@1", "gpu2/assistant@1", "gpu2/assistant@1", "gpu1/assistant@1"]
-    assert gateway.prove() is None
-    assert gateway.asked == ["completion", "stream", "stream", "stream"]
-    assert gateway.said == []
+def test_one_that_a_gateway_does_not_find_up_is_not_asked(gateway: Gateway) -> None:
+    gateway.up = False
+    assert gateway.prove() == "the gateways don't find it up"
+    assert gateway.asked == []
 
 
-def test_where_others_always_answer_it_is_said(gateway: Gateway) -> None:
-    gateway.by = ["gpu1/assistant@1", "gpu2/assistant@1"]
-    assert gateway.prove() is None
-    assert len(gateway.asked) == 1 + TRIES
-    assert gateway.said == [f"gate1: a stream: others answered, {TRIES} times"]
+def test_what_another_answered_proves_nothing(gateway: Gateway) -> None:
+    gateway.by = "gpu2/assistant@1"
+    assert gateway.prove() == "gate1: assistant: a completion: gpu2/assistant@1 answered in its place"
 
 
-def test_where_the_log_is_silent_that_is_said(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_FIND", "true\n")
-    assert gateway.prove() is None
-    assert gateway.said == [
-        f"gate1: a completion and a stream: the access log doesn't tell who answered, {TRIES} times"
-    ]
+def test_gateways_that_do_not_tell_who_answered_prove_nothing(gateway: Gateway) -> None:
+    gateway.by = ""
+    told = gateway.prove()
+    assert (
+        told == "gate1: assistant: a completion: the gateway doesn't tell who answered; rackwright apply brings that"
+    )
 
 
-def test_a_bad_answer_is_told_with_who_gave_it(gateway: Gateway) -> None:
-    gateway.broken = "gpu1/assistant@1"
-    assert gateway.prove() == "gate1: assistant: a completion: HTTP 503  no (from gpu1/assistant@1)"
-    assert gateway.lent is False
+@pytest.mark.parametrize("status", [0, 502, 503, 504])
+def test_what_a_proxy_answers_for_it_is_waited_for(gateway: Gateway, status: int) -> None:
+    gateway.status = status
+    assert gateway.prove() == f"gate1: assistant: a completion: HTTP {status}  no"
 
 
-def test_where_clients_stand_nowhere_within_reach_the_gateway_asks_itself() -> None:
-    site = site_of({}, firewall={"admin_from": ["10.0.0.0/8"], "clients_from": ["198.51.100.0/24"]})
-    asker = module._asker(site, "gate1")
-    assert isinstance(asker, FromHost)
-    assert asker.host == "gpu1"
-    site.models = {}
-    asker = module._asker(site, "gate1")
-    assert isinstance(asker, FromHost)
-    assert asker.host == "gate1"
+def test_a_bad_answer_of_its_own_ends_it(gateway: Gateway) -> None:
+    gateway.status = 500
+    with pytest.raises(ProofError, match="gpu1/assistant@1: gate1: assistant: a completion: HTTP 500  no"):
+        gateway.prove()
+
+
+def test_a_stream_that_is_cut_ends_it(gateway: Gateway) -> None:
+    gateway.stream = STREAM.partition("data: [DONE]")[0]
+    with pytest.raises(ProofError, match="gate1: assistant: a stream: HTTP 200"):
+        gateway.prove()
 
 
 def test_without_gateways_nothing_is_asked() -> None:
     site: Any = SimpleNamespace(fleet=SimpleNamespace(gateways=()))
-    assert through_gateways(site, None) is None
+    replica: Any = None
+    assert through_gateways(site, replica) is None

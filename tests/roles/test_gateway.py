@@ -99,7 +99,7 @@ def test_a_first_run_installs_and_starts_everything() -> None:
     played = play(gateway, settings=SETTINGS)
     assert systemctl("start", "rackwright-gateway.service") in played.commands[-2]
     assert played.commands[-1] == "/etc/rackwright/gateway/proxy load_keys"
-    assert any("install --no-install-recommends -- haproxy socat" in command for command in played.commands)
+    assert any("install --no-install-recommends -- haproxy socat curl" in command for command in played.commands)
     assert any("/etc/rackwright/gateway/proxy check" in command for command in played.commands)
 
 
@@ -107,7 +107,7 @@ def facts(**changed: object) -> dict[object, object]:
     """A host that has it all, but for what is given by path."""
     uploads = play(gateway, settings=SETTINGS).uploads
     answers: dict[object, object] = {
-        InstalledPackages: frozenset({"haproxy", "socat"}),
+        InstalledPackages: frozenset({"haproxy", "socat", "curl"}),
         OurUnitStates: {"rackwright-gateway.service": Unit(load="loaded", active="active", file="enabled")},
         KeysLoaded: True,
     }

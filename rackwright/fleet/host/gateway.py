@@ -34,11 +34,12 @@ def _routed(fleet: Fleet, lock: Lock, model: str) -> RoutedModel:
         name=model,
         digest=lock.models[model].digest,
         names=fleet.file.models[model].served,
-        servers=tuple(_server(fleet, lock, replica) for replica in fleet.replicas_of(model)),
+        servers=tuple(server_of(fleet, lock, replica) for replica in fleet.replicas_of(model)),
     )
 
 
-def _server(fleet: Fleet, lock: Lock, replica: Replica) -> Server:
+def server_of(fleet: Fleet, lock: Lock, replica: Replica) -> Server:
+    """Return the replica as gateways see it."""
     return Server(
         replica=replica.name,
         host=replica.host,

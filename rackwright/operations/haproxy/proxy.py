@@ -60,7 +60,9 @@ def proxy_running(proxy: Proxy, *, haproxy_cfg: str, files: Mapping[str, str], k
     started by installing the package, and is left alone where the package was there before.
     """
     unit, paths = f"{proxy.unit}.service", proxy.paths
-    installed(name="Install HAProxy and socat", packages=("haproxy", "socat"), unstarted=("haproxy.service",))
+    installed(
+        name="Install HAProxy, socat and curl", packages=("haproxy", "socat", "curl"), unstarted=("haproxy.service",)
+    )
     folder(name="Make the proxy's folder", path=paths.configuration)
     if proxy.drains:
         folder(name="Make the folder of drains", path=proxy.drains)

@@ -9,7 +9,7 @@ from hashlib import sha256
 
 LOADS = 1.0
 """Seconds from an engine's start to its first answer."""
-LIVES = 5.0
+LIVES = 4.0
 """Seconds that one answers which dies then: longer than until it is returned, shorter than until it has soaked."""
 
 

@@ -36,7 +36,7 @@ from tests.lifecycle.world.store import MemoryStore
 from tests.lifecycle.world.world import Gate, Process, World
 
 OLD, NEW = "v1", "v2"
-ROLLOUT = {"max_unavailable": 1, "drain": "5s", "soak": "3s", "start": "5s"}
+ROLLOUT = {"max_unavailable": 1, "drain": "5s", "soak": "6s", "start": "5s"}
 
 
 class Quiet:
@@ -327,9 +327,9 @@ def answered(site: SimulatedSite, replica: Replica) -> str | None:
     return None if site.world.up(replica) else "no tokens came back"
 
 
-def through_gateways(site: SimulatedSite, replica: Replica, **_: object) -> str | None:
+def through_gateways(site: SimulatedSite, replica: Replica) -> str | None:
     state = site.gateways.servers()[replica.address]
-    return None if site.world.up(replica) and state.takes_requests else "503"
+    return None if site.world.up(replica) and state.up else "503"
 
 
 def whole_weights(site: SimulatedSite, replica: Replica) -> str | None:
