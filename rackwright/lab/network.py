@@ -59,8 +59,8 @@ def subnet_of(lab: str) -> IPv4Network | None:
 def create(lab: str) -> IPv4Network:
     """Make the lab's network; return its subnet. The caller holds the lock on networks."""
     routes = Path("/proc/net/route").read_text()
-    names = podman.lines("network", "ls", "--quiet")
-    taken = routed_networks(routes) + _subnets(podman.run("network", "inspect", *names).out)
+    # One command: a network that is listed may be gone before it could be inspected.
+    taken = routed_networks(routes) + _subnets(podman.run("network", "ls", "--format=json").out)
     subnet = choose_subnet(lab, taken)
     podman.run(
         *("network", "create", "--driver=bridge", "--disable-dns", f"--subnet={subnet}"),
