@@ -97,8 +97,9 @@ class Rollout:
 
     @contextmanager
     def _gap(self, change: Change) -> Iterator[None]:
-        self.traffic.gap(change.replica, self.rules.gap(change.replica.model))
         try:
+            # Within: where it fails, some gateways may have heard of it.
+            self.traffic.gap(change.replica, self.rules.gap(change.replica.model))
             yield
         except LeasedError:
             # It is the gap of whoever has the lease now.

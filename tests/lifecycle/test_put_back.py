@@ -310,6 +310,22 @@ def test_what_is_expected_of_a_gap_counts_from_when_the_last_request_has_ended()
     assert told == [0.0, 3 * LOOK_SECONDS]
 
 
+def test_a_gap_of_which_only_some_gateways_heard_is_ended():
+    (one,) = replicas(1)
+    gateways = Gateways(up={one.address})
+    rules = Rules(max_unavailable=1, drain=10, soak=0, outages=frozenset({"assistant"}))
+    run, journal = rollout(gateways, size=1, rules=rules)
+
+    def gap(*_: object) -> None:
+        raise HostError("unreachable", where="gate2")
+
+    gateways.gap = gap  # type: ignore[method-assign]
+    with pytest.raises(HostError):
+        run.run([change(one)])
+    assert gateways.gaps == ["assistant over"]
+    assert journal.lines == [f"{one.address} gate"]
+
+
 def test_where_others_serve_there_is_no_gap():
     one, two = replicas(2)
     gateways = Gateways(up={one.address, two.address})
