@@ -15,7 +15,7 @@ from rackwright.lifecycle.changes import Change, Clock, Journal, Phase, Proof, P
 
 RETURN_SECONDS = 60
 """Longest wait until what answers at its socket answers through the gateways, and until they take it back."""
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 0.25
 """Between two looks at what is waited for."""
 
 
