@@ -38,8 +38,7 @@ backup:
 class BenchFleet:
     lab: Lab
     hosts: LabFleet
-    served: Artefacts | None = None
-    """In place of the lab's real model and runtime."""
+    served: Artefacts
 
     @property
     def folder(self) -> Path:
@@ -63,7 +62,7 @@ class BenchFleet:
 
     def write(self, reached: Mapping[str, str] | None = None) -> None:
         """The fleet file and its lock stand; `reached` are other addresses for the controller to use, by host."""
-        lab = fleet_file.fleet_text(self.hosts, self.served or artefacts.ensure(lambda _: None))
+        lab = fleet_file.fleet_text(self.hosts, self.served)
         text = lab.replace(fleet_file.BASELINE, fleet_file.WHOLE_BASELINE)
         assert text != lab
         keys = {line.split()[0]: line.partition(" ")[2] for line in self.hosts.known_hosts.read_text().splitlines()}
@@ -121,6 +120,6 @@ def bench_fleet(
 
 def grown(lab: Lab, hosts: tuple[str, ...], served: Artefacts | None = None) -> BenchFleet:
     """The lab has these hosts too."""
-    fleet = BenchFleet(lab, lab.up(LabSpec(hosts=hosts), say=print), served)
+    fleet = BenchFleet(lab, lab.up(LabSpec(hosts=hosts), say=print), served or artefacts.ensure(lambda _: None))
     fleet.write()
     return fleet

@@ -24,6 +24,8 @@ from pathlib import Path
 
 from benchmarks.fleet import GATEWAY, BenchFleet, bench_fleet
 from benchmarks.measure import keep
+from rackwright.lab import artefacts
+from rackwright.lab.artefacts import Artefacts
 from rackwright.roles.gateway.access_log import Access
 from tests.lab.access import accesses, lost_by
 from tests.lab.load import Plan, loaded
@@ -52,14 +54,23 @@ class Change:
 
 
 def new_model(fleet: BenchFleet, number: int, words: str = "") -> None:
-    """The fleet's source has other bytes."""
-    assert fleet.served is not None
-    model(fleet.served.model.path, words, padding=number + 1)
+    """The fleet's source has other bytes: behind its last tensor where it is the real one."""
+    path = fleet.served.model.path
+    if fleet.served.runtime == artefacts.ensure(lambda _: None).runtime:
+        path.write_bytes(artefacts.ensure(lambda _: None).model.path.read_bytes() + bytes(number + 1))
+    else:
+        model(path, words, padding=number + 1)
+
+
+def one_before(fleet: BenchFleet, _number: int) -> None:
+    """The lock knows a version to go back to."""
+    if "previous:" not in fleet.path.with_suffix(".lock").read_text():
+        new_model(fleet, 0)
+        fleet("model", "update", "assistant", "--yes")
 
 
 def new_runtime(fleet: BenchFleet, number: int) -> None:
     """The fleet file names another release."""
-    assert fleet.served is not None
     old, new = RELEASES[number % 2], RELEASES[(number + 1) % 2]
     runtime(fleet.served.runtime.path, f"load={LOAD} pace={PACE}", new)
     text = fleet.path.read_text()
@@ -79,7 +90,7 @@ CHANGES = {
     "restart": Change(("restart", "assistant", "--yes")),
     "reload": Change(by_hand=reload),
     "update": Change(("model", "update", "assistant", "--yes"), new_model),
-    "rollback": Change(("model", "rollback", "assistant", "--yes")),
+    "rollback": Change(("model", "rollback", "assistant", "--yes"), one_before),
     "runtime": Change(("runtime", "update", "--yes"), new_runtime),
     "broken": Change(
         ("model", "update", "assistant", "--yes"),
@@ -182,6 +193,14 @@ def raw(rounds: list[Round]) -> list[dict[str, object]]:
     ]
 
 
+def real(folder: Path) -> Artefacts:
+    """The lab's own model, in a file that may change, and its own runtime."""
+    made = artefacts.ensure(lambda _: None)
+    own = folder / "model.gguf"
+    own.write_bytes(made.model.path.read_bytes())
+    return replace(made, model=replace(made.model, path=own))
+
+
 def plan_of(fleet: BenchFleet, folder: Path, options: argparse.Namespace) -> Plan:
     key = json.loads(fleet("--json", "key", "add", KEY, "--owner", "bench").out)["key"]
     plan = Plan(
@@ -228,7 +247,7 @@ def main() -> int:
     met = True
     with tempfile.TemporaryDirectory(prefix="rw-rollout-") as text:
         folder = Path(text)
-        served = None if options.real else paced(folder, f"load={LOAD} pace={PACE}")
+        served = real(folder) if options.real else paced(folder, f"load={LOAD} pace={PACE}")
         with bench_fleet(hosts, keep=options.keep, served=served) as fleet:
             fleet.edit("parallel: 2", "parallel: 8" if options.real else "parallel: 128")
             fleet.edit("soak: 2s", "soak: 0s")

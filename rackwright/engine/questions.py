@@ -157,7 +157,8 @@ class QuestionMemory:
         self._folder = folder or cache / "rackwright" / "questions"
 
     def recall(self, deploy: str, host: str, model: object) -> tuple[str, ...]:
-        """Return what the last plan asked this host; failing that, the host with other settings, or a sibling."""
+        """Return what the last plan asked this host; failing that, the host with other settings, a sibling, or the host
+        by another deploy: what is asked in vain costs less than what is asked apart."""
         for path in self._candidates(deploy, host, model):
             try:
                 stored = json.loads(path.read_text(encoding="utf-8"))
@@ -169,7 +170,7 @@ class QuestionMemory:
 
     def remember(self, deploy: str, host: str, model: object, questions: Iterable[str]) -> None:
         """Store the questions for the next plan. A disk that is full or read-only costs only the speed."""
-        folder = self._folder / _digest(self._scope, deploy)
+        folder = self._folder / _digest(self._scope) / _digest(deploy)
         content = json.dumps({"format": _FORMAT, "questions": list(questions)})
         with suppress(OSError):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -180,9 +181,10 @@ class QuestionMemory:
                 old.unlink(missing_ok=True)
 
     def _candidates(self, deploy: str, host: str, model: object) -> list[Path]:
-        folder = self._folder / _digest(self._scope, deploy)
-        own = f"{_digest(host)}-*.json"
-        return [folder / self._file(host, model), *self._newest(folder, own), *self._newest(folder, "*.json")]
+        all_deploys = self._folder / _digest(self._scope)
+        folder, own = all_deploys / _digest(deploy), f"{_digest(host)}-*.json"
+        siblings, others = self._newest(folder, "*.json"), self._newest(all_deploys, f"*/{own}")
+        return [folder / self._file(host, model), *self._newest(folder, own), *siblings, *others]
 
     @staticmethod
     def _file(host: str, model: object) -> str:

@@ -32,10 +32,18 @@ def test_a_new_host_is_asked_what_a_sibling_was(tmp_path: Path) -> None:
     assert memory.recall("site", "gpu2", None) == ("a",)
 
 
-def test_another_deploy_or_version_of_the_tool_knows_nothing(tmp_path: Path) -> None:
+def test_another_version_of_the_tool_knows_nothing(tmp_path: Path) -> None:
     QuestionMemory("v1", tmp_path).remember("site", "gpu1", None, ["a"])
-    assert QuestionMemory("v1", tmp_path).recall("backup", "gpu1", None) == ()
     assert QuestionMemory("v2", tmp_path).recall("site", "gpu1", None) == ()
+
+
+def test_a_deploys_first_run_asks_the_host_what_another_one_did(tmp_path: Path) -> None:
+    memory = QuestionMemory("v1", tmp_path)
+    memory.remember("site", "gpu1", None, ["a"])
+    assert memory.recall("told", "gpu1", None) == ("a",)
+    assert memory.recall("told", "gpu2", None) == ()
+    memory.remember("told", "gpu2", None, ["sibling's"])
+    assert memory.recall("told", "gpu1", None) == ("sibling's",)
 
 
 def test_files_are_for_their_owner_only_and_hold_questions_only(tmp_path: Path) -> None:
