@@ -157,8 +157,8 @@ class QuestionMemory:
         self._folder = folder or cache / "rackwright" / "questions"
 
     def recall(self, deploy: str, host: str, model: object) -> tuple[str, ...]:
-        """Return what the last plan asked this host; failing that, the host with other settings, a sibling, or the host
-        by another deploy: what is asked in vain costs less than what is asked apart."""
+        """Return what the last plan asked this host; else the host with other settings, a sibling, or the host by
+        another deploy: what is asked in vain costs less than what is asked apart."""
         for path in self._candidates(deploy, host, model):
             try:
                 stored = json.loads(path.read_text(encoding="utf-8"))
