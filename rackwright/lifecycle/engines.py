@@ -16,6 +16,7 @@ from rackwright.lifecycle.through_gateways import through_gateways
 from rackwright.lifecycle.traffic import GatewayTraffic
 from rackwright.lifecycle.units import hosts_of, unit_of
 from rackwright.lifecycle.weights import whole_weights
+from rackwright.roles.host_proxy.now import works_command
 from rackwright.roles.probe.now import look_command, state_of
 from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
 from rackwright.roles.replica.state import SERVING
@@ -165,9 +166,7 @@ def _seen(site: Site, replica: Replica, reason: str | None) -> str | None:
     Else the reason, or what its host says of it. Raise ProofError where it will not come up by waiting.
     """
     if reason is None:
-        (probe,) = (one for one in site.models[replica.host].probes if one.replica == replica.name)
-        told = state_of(site.remote.connection(replica.host).run(look_command(probe), timeout=LOOK_SECONDS).stdout)
-        return None if told in SERVING else f"its probe says {told}"
+        return _heard(site, replica)
     for state in parse_replicas(site.remote.connection(replica.host).run(REPLICAS_COMMAND).stdout):
         if state.replica == replica.name and state.restarts >= CRASHES:
             raise ProofError(
@@ -177,6 +176,17 @@ def _seen(site: Site, replica: Replica, reason: str | None) -> str | None:
         if state.replica == replica.name and state.why:
             return state.said
     return reason
+
+
+def _heard(site: Site, replica: Replica) -> str | None:
+    """Have its probe look now, and its host proxy go by that now: gateways ask both in seconds of their own."""
+    (probe,) = (one for one in site.models[replica.host].probes if one.replica == replica.name)
+    connection = site.remote.connection(replica.host)
+    told = state_of(connection.run(look_command(probe), timeout=LOOK_SECONDS).stdout)
+    if told not in SERVING:
+        return f"its probe says {told}"
+    connection.run(works_command(replica.name)).check("telling the host proxy that the engine works")
+    return None
 
 
 def _last_words(site: Site, replica: Replica) -> str:

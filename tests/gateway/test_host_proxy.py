@@ -5,10 +5,12 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from rackwright.roles.host_proxy.now import works_command
 from tests.gateway.stack import Stack, eventually
 
 
@@ -61,3 +63,15 @@ def test_an_answer_under_way_goes_on_when_the_probe_says_down(stack: Stack) -> N
     eventually(lambda: stack.down(stack.servers["assistant"]))
     engine.let_go(engine.chunks)
     assert response.read().endswith(b"[DONE]\n\n")
+
+
+def test_the_host_proxy_goes_at_once_by_what_it_is_told_of_an_engine(stack: Stack) -> None:
+    certificate, agent = stack.folder / "gateway-client", stack.agents["assistant"]
+    agent.state = "down"
+    eventually(lambda: ask(stack, certificate) == 503)
+    # No state: only what it is told counts.
+    agent.state = ""
+    subprocess.run(["sh", "-c", works_command("assistant@1", stack.host_proxy.paths)], check=True)
+    assert ask(stack, certificate) == 200
+    agent.state = "down"
+    eventually(lambda: ask(stack, certificate) == 503)
