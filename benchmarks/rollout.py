@@ -262,7 +262,8 @@ def main() -> int:
                     rounds.append(measure(fleet, CHANGES[name], plan))
                     print(f"  {rounds[-1].seconds:.1f} s, {len(rounds[-1].during)} requests", file=sys.stderr)
                 engine = "real" if options.real else "paced"
-                keep(f"rollout_{name}_{options.replicas}_{engine}", raw(rounds))
+                at = f"_{options.rate:g}" if options.rate else ""
+                keep(f"rollout_{name}_{options.replicas}_{engine}{at}", raw(rounds))
                 met = show(f"{name}", rounds) and met
     return 0 if met else 1
 
