@@ -64,8 +64,8 @@ wheel-test: dist ## The wheel built from the sdist, installed elsewhere, runs an
 	cd /; "$$folder/venv/bin/rackwright" --help >/dev/null; \
 	PYTHONPATH="$$folder" "$$folder/venv/bin/python" -m tests.wheel_plan
 
-bench: .venv/ready-molecule programs ## Measure every figure of the README against its peer (needs root; the better part of an hour)
-	@missed=''; for name in startup gateway_overhead first_token growth apply_vs_ansible; do \
+bench: .venv/ready-molecule programs ## Measure every figure of the README against its peer (needs root; an hour and a half)
+	@missed=''; for name in startup gateway_overhead first_token growth apply_vs_ansible rollout; do \
 	python -m "benchmarks.$$name" || missed="$$missed $$name"; done; \
 	[ -z "$$missed" ] || { echo "a target was missed:$$missed"; exit 1; }
 
