@@ -99,4 +99,5 @@ def test_gateways_get_expired_keys_too_and_never_more_than_the_hash():
         "expires": expired.expires,
         "requests_per_minute": 0,
         "concurrency": 0,
+        "server": "",
     }
