@@ -179,13 +179,18 @@ def _seen(site: Site, replica: Replica, reason: str | None) -> str | None:
 
 
 def _heard(site: Site, replica: Replica) -> str | None:
-    """Have its probe look now, and its host proxy go by that now: gateways ask both in seconds of their own."""
-    (probe,) = (one for one in site.models[replica.host].probes if one.replica == replica.name)
-    connection = site.remote.connection(replica.host)
+    """Have its probe look now, and its host proxy, if there is one, go by that now and not when it next asks.
+
+    Whether that was heard, the proof through the gateways shows.
+    """
+    model, connection = site.models[replica.host], site.remote.connection(replica.host)
+    (probe,) = (one for one in model.probes if one.replica == replica.name)
     told = state_of(connection.run(look_command(probe), timeout=LOOK_SECONDS).stdout)
     if told not in SERVING:
         return f"its probe says {told}"
-    connection.run(works_command(replica.name)).check("telling the host proxy that the engine works")
+    for proxied in model.host_proxy.replicas if model.host_proxy else ():
+        if proxied.replica == replica.name:
+            connection.run(works_command(proxied))
     return None
 
 

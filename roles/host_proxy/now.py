@@ -6,10 +6,10 @@ from shlex import quote
 
 from rackwright.operations.haproxy.paths import Paths
 from rackwright.roles.host_proxy.configuration import PATHS
+from rackwright.roles.host_proxy.settings import Proxied
 
 
-def works_command(replica: str, paths: Paths = PATHS) -> str:
-    """Return the command, for root, after which the host proxy sends to the engine of MODEL@N, until its agent says
-    otherwise."""
-    tell = f"set server engine.{replica.replace('@', '.')}/engine agent up"
+def works_command(proxied: Proxied, paths: Paths = PATHS) -> str:
+    """Return the command, for root, after which the host proxy sends to this engine, until its agent says otherwise."""
+    tell = f"set server {proxied.backend}/engine agent up"
     return f"printf '%s\\n' {quote(tell)} | socat -T 5 - {quote(f'UNIX-CONNECT:{paths.run}/admin.sock')}"

@@ -17,6 +17,16 @@ class Proxied(Frozen):
     slots: int
     """Requests the engine takes at a time."""
 
+    @property
+    def frontend(self) -> str:
+        """HAProxy's name of where gateways come in."""
+        return f"replica.{self.replica.replace('@', '.')}"
+
+    @property
+    def backend(self) -> str:
+        """HAProxy's name of what the frontend sends to."""
+        return f"engine.{self.replica.replace('@', '.')}"
+
 
 class Settings(Frozen):
     address: AddressField

@@ -71,7 +71,7 @@ def test_the_host_proxy_goes_at_once_by_what_it_is_told_of_an_engine(stack: Stac
     eventually(lambda: ask(stack, certificate) == 503)
     # No state: only what it is told counts.
     agent.state = ""
-    subprocess.run(["sh", "-c", works_command("assistant@1", stack.host_proxy.paths)], check=True)
+    subprocess.run(["sh", "-c", works_command(stack.proxied.replicas[0], stack.host_proxy.paths)], check=True)
     assert ask(stack, certificate) == 200
     agent.state = "down"
     eventually(lambda: ask(stack, certificate) == 503)

@@ -36,7 +36,7 @@ from tests.lifecycle.world.store import MemoryStore
 from tests.lifecycle.world.world import Gate, Process, World
 
 OLD, NEW = "v1", "v2"
-ROLLOUT = {"max_unavailable": 1, "drain": "5s", "soak": "6s", "start": "5s"}
+ROLLOUT = {"max_unavailable": 1, "drain": "5s", "soak": "12s", "start": "5s"}
 
 
 class Quiet:
@@ -168,10 +168,15 @@ def models_of(fleet: Fleet, lock: Lock) -> dict[str, Any]:
             backup=None,
             replicas=tuple(_unit(one, asked[one.model]) for one in fleet.parts_on(host)),
             probes=tuple(SimpleNamespace(replica=one.name) for one in fleet.replicas_on(host)),
+            host_proxy=SimpleNamespace(replicas=tuple(_proxied(one) for one in fleet.replicas_on(host))),
         )
         for host in hosts
     }
     return models | {name: SimpleNamespace(gateway=True, backup=None, replicas=()) for name in fleet.gateways}
+
+
+def _proxied(replica: Replica) -> Any:
+    return SimpleNamespace(replica=replica.name, backend=f"engine.{replica.model}.{replica.number}")
 
 
 @cache
