@@ -15,7 +15,7 @@ import re
 import secrets
 import tempfile
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -180,11 +180,13 @@ class QuestionMemory:
             for old in self._newest(folder, "*.json")[_KEPT_FILES:]:
                 old.unlink(missing_ok=True)
 
-    def _candidates(self, deploy: str, host: str, model: object) -> list[Path]:
+    def _candidates(self, deploy: str, host: str, model: object) -> Iterator[Path]:
         all_deploys = self._folder / _digest(self._scope)
         folder, own = all_deploys / _digest(deploy), f"{_digest(host)}-*.json"
-        siblings, others = self._newest(folder, "*.json"), self._newest(all_deploys, f"*/{own}")
-        return [folder / self._file(host, model), *self._newest(folder, own), *siblings, *others]
+        yield folder / self._file(host, model)
+        yield from self._newest(folder, own)
+        yield from self._newest(folder, "*.json")
+        yield from self._newest(all_deploys, f"*/{own}")
 
     @staticmethod
     def _file(host: str, model: object) -> str:
