@@ -38,7 +38,7 @@ def ticks(world: World, case: Case) -> int:
 def test_who_was_overtaken_changes_nothing_more(tmp_path: Path, name: str, way: Callable[[Desk], None]) -> None:
     begin = Beginning(world_of(tmp_path, CASES[name], 2))
     count = ticks(begin.world(), CASES[name])
-    assert count > 12
+    assert count > 20
     for tick in range(count):
         assert overtaken(begin.world(), CASES[name], way, tick), f"tick {tick} of {count}"
 
