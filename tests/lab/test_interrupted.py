@@ -78,6 +78,22 @@ def test_a_second_operator_is_refused_by_name(site: Operator) -> None:
     assert first.wait(timeout=120) == 0
 
 
+def test_of_sixteen_controllers_at_once_one_wins(site: Operator) -> None:
+    site.edit("soak: 2s", "soak: 10m")
+    started = [site.start("restart", "gpu1/assistant@1", "--yes") for _ in range(16)]
+    # The winner soaks until all others have ended.
+    wait_until(lambda: sum(one.poll() is not None for one in started) == 15, 240)
+    (winner,) = (one for one in started if one.poll() is None)
+    winner.send_signal(signal.SIGINT)
+    said = {one: one.communicate(timeout=60)[0] for one in started}
+    site.edit("soak: 10m", "soak: 2s")
+    assert winner.returncode == 0, said[winner]
+    assert [one.returncode for one in started if one is not winner] == [11] * 15
+    assert all("the fleet is leased by" in said[one] for one in started if one is not winner)
+    assert "gpu1/assistant@1: done: asked for" in said[winner]
+    assert site.replicas()["gpu1/assistant@1"]["traffic"] == "yes"
+
+
 def test_an_apply_killed_while_it_changes_hosts_is_finished_by_the_next(site: Operator, lab: Lab) -> None:
     parallel = change_parallel(site)
     kill_when(site.start("apply", "--yes"), "+ gpu")
