@@ -252,7 +252,7 @@ class Gateways:
         """Within the block the key with this SHA-256 is let in to all models; in the gateways' memory only.
 
         It expires by itself after `seconds`, should the end of the block not come. With `server`, HAProxy's name of
-        one, it reaches that one only, drained or not.
+        one, that one is asked, drained or not, unless it is down; answers name who gave them.
         """
         expires = datetime.now(UTC) + timedelta(seconds=seconds)
         key = Key(id=id, sha256=sha256, expires=expires, server=server)

@@ -121,7 +121,7 @@ def ask(asker: Asker, authority: str, requests: tuple[Request, ...]) -> tuple[Re
             should="curl should be installed there",
         )
     return tuple(
-        Response(int(status), body, float(time), problem, int(code), replica.strip('"'))
+        Response(int(status), body, float(time), problem, int(code), replica)
         for body, status, time, code, replica, problem in found
     )
 

@@ -23,9 +23,9 @@ _AWAY = (0, 502, 503, 504)
 def through_gateways(site: Site, replica: Replica) -> str | None:
     """Return None when the replica has answered a completion and a stream through every gateway, else why not yet.
 
-    Each gateway host asks itself, under an API key that only the gateways' memory holds and that reaches this replica
-    only, even while it is drained. Raise ProofError where an answer is none and waiting doesn't help, HostError if a
-    gateway can't be asked.
+    Each gateway host asks itself, under an API key that only the gateways' memory holds and by which they ask this
+    replica, even while it is drained. Raise ProofError where an answer is none and waiting doesn't help, HostError
+    if a gateway can't be asked.
     """
     if not site.fleet.gateways:
         return None

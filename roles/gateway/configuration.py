@@ -37,7 +37,7 @@ def haproxy_cfg(settings: Settings, paths: Paths = PATHS) -> str:
 
 def key_entries(key: Key) -> tuple[tuple[str, str], ...]:
     """Return the key's entries: SHA-256 → id|expiry|all or listed|requests per minute|concurrency, and |server if it
-    reaches one only; SHA-256/MODEL for each listed model."""
+    asks for one; SHA-256/MODEL for each listed model."""
     expiry = int(key.expires.timestamp()) if key.expires else 0
     scope = "listed" if key.models else "all"
     entry = f"{key.id}|{expiry}|{scope}|{key.requests_per_minute}|{key.concurrency}"

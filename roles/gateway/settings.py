@@ -49,7 +49,7 @@ class Key(Frozen):
     concurrency: int = 0
     """Requests at a time, at each gateway; 0: as many as it likes."""
     server: str = ""
-    """HAProxy's name of the only server that it reaches, even a drained one; "": whichever has the model."""
+    """HAProxy's name of the server that it asks, a drained one too, and no other unless that is down; "": any."""
 
 
 class Peer(Frozen):

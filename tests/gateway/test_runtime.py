@@ -194,8 +194,8 @@ def test_a_key_for_one_server_reaches_it_drained_and_alone_and_is_told_so(stack:
     gateways.open_gap("assistant", 60)
     with gateways.temporary_key(digest(KEYS["wrong"]), server=stack.servers["assistant"]):
         answer = stack.send(key="wrong")
-        assert (answer.status, answer.getheader("x-rackwright-replica")) == (200, f'"{ASSISTANT}"')
-        assert stack.send("coder", key="wrong").getheader("x-rackwright-replica") == '"gpu1/coder@1"'
+        assert (answer.status, answer.getheader("x-rackwright-replica")) == (200, ASSISTANT)
+        assert stack.send("coder", key="wrong").getheader("x-rackwright-replica") == "gpu1/coder@1"
     gateways.close_gap("assistant")
     assert stack.send().status == 503
     gateways.ready(ASSISTANT)

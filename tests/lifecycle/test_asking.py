@@ -64,7 +64,7 @@ def test_a_stream_counts_only_to_its_end():
 class Answers(BaseHTTPRequestHandler):
     """Tells whoever answered the first request, and nobody of later ones."""
 
-    replicas: ClassVar = ['"gpu1/assistant@1"']
+    replicas: ClassVar = ["gpu1/assistant@1"]
 
     def do_GET(self) -> None:
         self.send_response(200)
