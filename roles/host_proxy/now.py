@@ -10,6 +10,6 @@ from rackwright.roles.host_proxy.settings import Proxied
 
 
 def works_command(proxied: Proxied, paths: Paths = PATHS) -> str:
-    """Return the command, for root, after which the host proxy sends to this engine, until its agent says otherwise."""
+    """Return root's command after which the host proxy sends to this engine, until its agent says otherwise."""
     tell = f"set server {proxied.backend}/engine agent up"
     return f"printf '%s\\n' {quote(tell)} | socat -T 5 - {quote(f'UNIX-CONNECT:{paths.run}/admin.sock')}"
