@@ -75,6 +75,23 @@ def test_a_signal_ends_the_command_and_not_the_connection_that_is_at_work(told):
     assert (done.stdout, done.stderr) == ("interrupted\nstill reads\n", "")
 
 
+def test_a_signal_ends_the_command_where_it_waits_and_not_in_the_middle_of_taking_a_lock():
+    code = (
+        "from rackwright.cli.context import hosts_needed\n"
+        "hosts_needed()\n"
+        "import os, signal, threading\n"
+        "try:\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    print('goes on')\n"
+        "    threading.Event().wait(30)\n"
+        "    print('never heard')\n"
+        "except KeyboardInterrupt:\n"
+        "    print('interrupted')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.stdout, done.stderr) == ("goes on\ninterrupted\n", "")
+
+
 def state(pid: int) -> str:
     """S while a process sleeps (proc(5))."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
