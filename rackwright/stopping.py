@@ -42,9 +42,9 @@ def stoppable(heard: Callable[[], None] = lambda: None) -> Iterator[Stopping]:
 def interrupt(_number: int, _frame: FrameType | None) -> None:
     """Raise KeyboardInterrupt in the main greenlet, when it next waits; a signal handler.
 
-    A handler runs in whichever greenlet is at work, between any two instructions. In a connection's reader it would end
-    that, and the command would say that it lost the host. Within a lock's own code, which gevent has in Python, it
-    would leave the lock taken for ever, and what ends the command would wait for it.
+    A handler runs in whichever greenlet is at work, between any two instructions. In a connection's reader it would
+    end that, and the command would say that it lost the host. Within a lock's own code, which gevent has in Python,
+    it would leave the lock taken for ever, and what ends the command would wait for it.
     """
     import gevent
     from gevent import monkey
