@@ -191,7 +191,9 @@ def test_the_request_of_a_client_that_left_reaches_no_engine(stack: Stack, gatew
     # Another test's line may come only now.
     (line,) = eventually(lambda: [line for line in stack.log.lines[before:] if '"/v1/completions"' in line])
     seen = parse_access(line)
-    assert (seen.end, seen.status, seen.bytes) == ("client_aborted", 0, 0)
+    assert seen.end == "client_aborted"
+    # HAProxy sees it leave before it has chosen a server, or (to nobody, 400) while it still connects to one.
+    assert seen.status in (0, 400)
     assert not stack.engines["assistant"].requests
 
 
