@@ -54,6 +54,8 @@ def test_ctrl_c_while_everything_waits_prints_no_traceback():
 def test_a_signal_ends_the_command_and_not_the_connection_that_is_at_work(told):
     code = (
         "import signal\n"
+        # What runs the tests may ignore it (nohup), and so would this.
+        f"signal.signal({int(told)}, signal.default_int_handler)\n"
         "from rackwright.__main__ import _unwind_when_told_to_end\n"
         "from rackwright.cli.context import hosts_needed\n"
         "_unwind_when_told_to_end(); hosts_needed()\n"
