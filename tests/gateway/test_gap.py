@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.client import HTTPResponse
+from http.client import HTTPConnection, HTTPResponse
 
 import pytest
 
@@ -74,6 +74,19 @@ def hold(stack: Stack, pool: ThreadPoolExecutor, **request: bool | bytes) -> Fut
     response = pool.submit(lambda: stack.send(**request))  # type: ignore[arg-type]
     eventually(lambda: held(stack))
     return response
+
+
+def ask_and_keep(stack: Stack) -> HTTPConnection:
+    """Send a request whose answer nobody reads."""
+    connection = stack.connect()
+    connection.request("POST", "/v1/completions", json.dumps({"model": "assistant"}), {"api-key": KEYS["good"]})
+    return connection
+
+
+def last_completion(stack: Stack, before: int) -> Access:
+    """The log's only line of such a request since it had so many lines: another test's may come only now."""
+    (line,) = eventually(lambda: [line for line in stack.log.lines[before:] if '"/v1/completions"' in line])
+    return parse_access(line)
 
 
 def logged(stack: Stack, response: HTTPResponse) -> Access:
@@ -180,21 +193,39 @@ def test_a_gap_that_is_closed_lets_go_of_what_waits(
     assert gateways.gaps() == {}
 
 
-def test_the_request_of_a_client_that_left_reaches_no_engine(stack: Stack, gateways: Gateways) -> None:
+def test_the_request_of_a_client_that_left_keeps_no_engine_busy(stack: Stack, gateways: Gateways) -> None:
     take_away(gateways)
+    engine = stack.engines["assistant"]
+    engine.hold = True
     before = len(stack.log.lines)
-    connection = stack.connect()
-    connection.request("POST", "/v1/completions", json.dumps({"model": "assistant"}), {"api-key": KEYS["good"]})
+    connection = ask_and_keep(stack)
     eventually(lambda: held(stack))
     connection.sock.shutdown(socket.SHUT_RDWR)
     gateways.ready(ASSISTANT)
-    # Another test's line may come only now.
-    (line,) = eventually(lambda: [line for line in stack.log.lines[before:] if '"/v1/completions"' in line])
-    seen = parse_access(line)
+    seen = last_completion(stack, before)
     assert seen.end == "client_aborted"
-    # HAProxy sees it leave before it has chosen a server, or (to nobody, 400) while it still connects to one.
-    assert seen.status in (0, 400)
-    assert not stack.engines["assistant"].requests
+    # HAProxy looks at its client only when it lets it go: nearly always before it has a connection to the engine.
+    assert (seen.status, seen.bytes > 0) in ((0, False), (400, True))
+    if seen.status == 0:
+        assert not engine.requests
+    elif engine.requests:
+        eventually(lambda: (engine.let_go(), engine.gone.is_set())[1])
+
+
+def test_a_client_that_leaves_once_its_request_was_let_go_frees_the_engine(stack: Stack, gateways: Gateways) -> None:
+    take_away(gateways)
+    engine = stack.engines["assistant"]
+    engine.hold = True
+    before = len(stack.log.lines)
+    connection = ask_and_keep(stack)
+    eventually(lambda: held(stack))
+    gateways.ready(ASSISTANT)
+    eventually(lambda: engine.requests)
+    connection.sock.shutdown(socket.SHUT_RDWR)
+    seen = last_completion(stack, before)
+    # HAProxy's own error, to nobody.
+    assert (seen.end, seen.status, seen.replica) == ("client_aborted", 400, ASSISTANT)
+    eventually(lambda: (engine.let_go(), engine.gone.is_set())[1])
 
 
 def test_an_open_gap_outlives_a_reload_and_so_does_what_waits(
