@@ -64,7 +64,7 @@ wheel-test: dist ## The wheel built from the sdist, installed elsewhere, runs an
 	cd /; "$$folder/venv/bin/rackwright" --help >/dev/null; \
 	PYTHONPATH="$$folder" "$$folder/venv/bin/python" -m tests.wheel_plan
 
-bench: .venv/ready-molecule programs ## Measure every figure of the README against its peer (needs root; an hour and a half)
+bench: .venv/ready-molecule programs ## Measure the README's figures against their peers (needs root; an hour and a half)
 	@missed=''; for name in startup gateway_overhead first_token growth apply_vs_ansible rollout; do \
 	python -m "benchmarks.$$name" || missed="$$missed $$name"; done; \
 	[ -z "$$missed" ] || { echo "a target was missed:$$missed"; exit 1; }
