@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from rackwright.errors import ProofError
+from rackwright.fleet.fleet import Replica
 from rackwright.fleet.load import load_fleet
 from rackwright.lab.hosts import Lab
 from rackwright.lifecycle.golden import kind_of
@@ -61,6 +62,11 @@ def proven(site: Site, *, number: int = 0) -> None:
     wait_until(lambda: prove(site, site.fleet.replicas[number]) is None, 60)
 
 
+def proven_through_gateways(site: Site, replica: Replica) -> None:
+    """The gateways hear only after their next checks that an engine is gone or back: they say "not yet" till then."""
+    wait_until(lambda: through_gateways(site, replica) is None, 60)
+
+
 def test_the_first_answer_is_recorded_and_the_next_engine_is_held_to_it(site: Site, lab: Lab) -> None:
     first, second = site.fleet.replicas
     said: list[str] = []
@@ -88,21 +94,23 @@ def test_an_engine_that_starts_is_not_proven_yet_and_not_refused(site: Site, lab
 
 
 def test_a_returned_replica_answers_through_the_gateway(site: Site) -> None:
-    wait_until(lambda: all(state.takes_requests for state in site.gateways.servers().values()), 60)
     for replica in site.fleet.replicas:
-        assert through_gateways(site, replica) is None
+        proven_through_gateways(site, replica)
 
 
 def test_one_that_is_drained_answers_whoever_proves_it_and_one_that_is_down_does_not(site: Site, lab: Lab) -> None:
     first = site.fleet.replicas[0]
+    proven_through_gateways(site, first)
     site.gateways.drain(first.address, who="tests", reason="try")
-    assert through_gateways(site, first) is None
-    lab.exec("gpu1", f"systemctl stop {UNIT}")
-    wait_until(lambda: not site.gateways.servers()[first.address].up, 30)
-    assert through_gateways(site, first) == "the gateways don't find it up"
-    lab.exec("gpu1", f"systemctl start {UNIT}")
-    wait_until(lambda: through_gateways(site, first) is None, 60)
-    site.gateways.ready(first.address)
+    try:
+        assert through_gateways(site, first) is None
+        lab.exec("gpu1", f"systemctl stop {UNIT}")
+        wait_until(lambda: not site.gateways.servers()[first.address].up, 30)
+        assert through_gateways(site, first) == "the gateways don't find it up"
+        lab.exec("gpu1", f"systemctl start {UNIT}")
+        proven_through_gateways(site, first)
+    finally:
+        site.gateways.ready(first.address)
     log = accesses(lab, ("gate1",), "proof").values()
     assert {line.replica for line in log} == {replica.address for replica in site.fleet.replicas}
 
@@ -162,7 +170,8 @@ def test_weights_that_went_bad_under_their_name_are_refused_by_the_answer(site: 
 
 
 def test_verify_says_that_replicas_run_what_the_lock_says(applied: Operator, site: Site) -> None:
-    wait_until(lambda: all(state.takes_requests for state in site.gateways.servers().values()), 60)
+    for replica in site.fleet.replicas:
+        proven_through_gateways(site, replica)
     said = applied("verify", "--json").json
     what = "assistant@1 runs what the lock says and answers as recorded"
     found = {proof["host"]: proof["found"] for proof in said["proofs"] if proof["what"] == what}
