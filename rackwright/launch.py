@@ -24,8 +24,9 @@ class Versioned(Frozen):
     answers_alike: ClassVar[frozenset[str]] = frozenset()
     """Settings that change no answer: how fast and how many come, and what is kept in memory for them."""
 
-    def tells_tokens(self, gpus: int) -> bool:
-        """Whether an engine with so many GPUs can be asked for each token's chance."""
+    @property
+    def tells_tokens(self) -> bool:
+        """Whether the engine can be asked for each token's chance."""
         return True
 
     @property

@@ -57,7 +57,7 @@ def _look(site: Site, replica: Replica, host: str) -> _Looked:
     """One command on the host; only where the replica answers it is asked anything."""
     identity = identity_of(site, replica, host)
     name = site.fleet.file.models[replica.model].names[0] if host == replica.host else None
-    tokens = site.fleet.file.models[replica.model].runtime.tells_tokens(replica.gpus)
+    tokens = site.fleet.file.models[replica.model].runtime.tells_tokens
     command = proof_command(unit_of(site, replica, host), identity.folders, name, tokens=tokens)
     done = site.remote.connection(host).run(command, timeout=90)
     return _Looked(identity, parse(done.stdout, done.stderr))

@@ -167,10 +167,11 @@ class Settings(Versioned):
         """Return how the work of a replica is spread. Raise ValueError where it doesn't come out even."""
         return even_widths(tensor=self.tensor, pipeline=self.pipeline, data=self.data, gpus=gpus, hosts=hosts)
 
-    def tells_tokens(self, gpus: int) -> bool:
+    @property
+    def tells_tokens(self) -> bool:
         """What computes chances is compiled when they are first asked for; on a host without a C++ compiler that ends
-        the CPU build's engine (tried with 0.32.0)."""
-        return gpus > 0
+        the CPU build's engine, whether the host has GPUs or not (tried with 0.32.0)."""
+        return self.cuda is not None
 
     def launch(self, engine: Engine) -> Launch:
         """Return the process of one engine, or of one member of a replica over several hosts.
