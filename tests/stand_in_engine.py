@@ -40,6 +40,11 @@ class StandInEngine:
     def let_go(self, steps: int = 1) -> None:
         self.steps.release(steps)
 
+    def is_left(self) -> bool:
+        """Whether a client that was being answered is gone, as the next thing it is told shows."""
+        self.let_go()
+        return self.gone.is_set()
+
     def wait(self) -> None:
         if self.hold:
             assert self.steps.acquire(timeout=30), "nobody let the stand-in go on"

@@ -76,10 +76,13 @@ def hold(stack: Stack, pool: ThreadPoolExecutor, **request: bool | bytes) -> Fut
     return response
 
 
-def ask_and_keep(stack: Stack) -> HTTPConnection:
-    """Send a request whose answer nobody reads."""
+def held_and_unread(stack: Stack, gateways: Gateways) -> HTTPConnection:
+    """Send a request that the gateway holds, to an engine that will not end its answer; nobody reads that."""
+    take_away(gateways)
+    stack.engines["assistant"].hold = True
     connection = stack.connect()
     connection.request("POST", "/v1/completions", json.dumps({"model": "assistant"}), {"api-key": KEYS["good"]})
+    eventually(lambda: held(stack))
     return connection
 
 
@@ -194,12 +197,8 @@ def test_a_gap_that_is_closed_lets_go_of_what_waits(
 
 
 def test_the_request_of_a_client_that_left_keeps_no_engine_busy(stack: Stack, gateways: Gateways) -> None:
-    take_away(gateways)
-    engine = stack.engines["assistant"]
-    engine.hold = True
-    before = len(stack.log.lines)
-    connection = ask_and_keep(stack)
-    eventually(lambda: held(stack))
+    engine, before = stack.engines["assistant"], len(stack.log.lines)
+    connection = held_and_unread(stack, gateways)
     connection.sock.shutdown(socket.SHUT_RDWR)
     gateways.ready(ASSISTANT)
     seen = last_completion(stack, before)
@@ -209,23 +208,19 @@ def test_the_request_of_a_client_that_left_keeps_no_engine_busy(stack: Stack, ga
     if seen.status == 0:
         assert not engine.requests
     elif engine.requests:
-        eventually(lambda: (engine.let_go(), engine.gone.is_set())[1])
+        eventually(engine.is_left)
 
 
 def test_a_client_that_leaves_once_its_request_was_let_go_frees_the_engine(stack: Stack, gateways: Gateways) -> None:
-    take_away(gateways)
-    engine = stack.engines["assistant"]
-    engine.hold = True
-    before = len(stack.log.lines)
-    connection = ask_and_keep(stack)
-    eventually(lambda: held(stack))
+    engine, before = stack.engines["assistant"], len(stack.log.lines)
+    connection = held_and_unread(stack, gateways)
     gateways.ready(ASSISTANT)
     eventually(lambda: engine.requests)
     connection.sock.shutdown(socket.SHUT_RDWR)
     seen = last_completion(stack, before)
     # HAProxy's own error, to nobody.
     assert (seen.end, seen.status, seen.replica) == ("client_aborted", 400, ASSISTANT)
-    eventually(lambda: (engine.let_go(), engine.gone.is_set())[1])
+    eventually(engine.is_left)
 
 
 def test_an_open_gap_outlives_a_reload_and_so_does_what_waits(

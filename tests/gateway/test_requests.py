@@ -176,7 +176,7 @@ def test_a_client_that_leaves_frees_its_engine(stack: Stack) -> None:
     response._connection.sock.shutdown(socket.SHUT_RDWR)  # type: ignore[attr-defined]
     response._connection.close()  # type: ignore[attr-defined]
     response.close()
-    eventually(lambda: (engine.let_go(), engine.gone.is_set())[1])
+    eventually(engine.is_left)
 
 
 def test_plain_http_is_refused(stack: Stack) -> None:

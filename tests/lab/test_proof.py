@@ -67,6 +67,12 @@ def proven_through_gateways(site: Site, replica: Replica) -> None:
     wait_until(lambda: through_gateways(site, replica) is None, 60)
 
 
+def all_returned(site: Site) -> None:
+    for replica in site.fleet.replicas:
+        proven_through_gateways(site, replica)
+    wait_until(lambda: all(state.takes_requests for state in site.gateways.servers().values()), 60)
+
+
 def test_the_first_answer_is_recorded_and_the_next_engine_is_held_to_it(site: Site, lab: Lab) -> None:
     first, second = site.fleet.replicas
     said: list[str] = []
@@ -94,8 +100,7 @@ def test_an_engine_that_starts_is_not_proven_yet_and_not_refused(site: Site, lab
 
 
 def test_a_returned_replica_answers_through_the_gateway(site: Site) -> None:
-    for replica in site.fleet.replicas:
-        proven_through_gateways(site, replica)
+    all_returned(site)
 
 
 def test_one_that_is_drained_answers_whoever_proves_it_and_one_that_is_down_does_not(site: Site, lab: Lab) -> None:
@@ -170,8 +175,7 @@ def test_weights_that_went_bad_under_their_name_are_refused_by_the_answer(site: 
 
 
 def test_verify_says_that_replicas_run_what_the_lock_says(applied: Operator, site: Site) -> None:
-    for replica in site.fleet.replicas:
-        proven_through_gateways(site, replica)
+    all_returned(site)
     said = applied("verify", "--json").json
     what = "assistant@1 runs what the lock says and answers as recorded"
     found = {proof["host"]: proof["found"] for proof in said["proofs"] if proof["what"] == what}
