@@ -5,6 +5,8 @@ PYTHON ?= python3
 BIN := $(CURDIR)/.venv/bin
 SYNC = "$$(.ci/uv)" sync --quiet --locked --inexact --python "$$(command -v $(PYTHON))"
 export UV_PYTHON_DOWNLOADS := never
+# Every command that a test starts would else compile all that it imports again.
+unexport PYTHONDONTWRITEBYTECODE
 export PATH := $(BIN):$(PATH)
 
 COVERING = $(addprefix tests/lifecycle/test_,rollout.py put_back.py open_rollout.py fenced.py) tests/state/test_journal.py
@@ -21,7 +23,7 @@ quickstart: .venv/ready ## From nothing to a real answer on disposable hosts (ne
 test: lint types unit coverage wheel-test molecule lab-test ## Everything: lint, types, unit tests, wheel, molecule, lab tests (needs root)
 
 test-heavy: .venv/ready ## What takes minutes: vLLM, large builds (needs root)
-	@python -m pytest -m "heavy and not machine" -n 2 --dist loadfile
+	@python -m pytest -m "heavy and not machine" -n 2 --dist loadfile --no-loadscope-reorder
 
 test-machines: .venv/ready ## On virtual machines with kernels of their own; slow without KVM (needs root)
 	@python -m pytest -m machine -n 2 --dist loadfile

@@ -86,9 +86,11 @@ def start(lab: str, host: str, state: str) -> None:
 
 def remove(lab: str) -> None:
     """No container of the lab is left, nor what it wrote."""
-    names = podman.lines("ps", "--all", "--quiet", "--filter", f"label=rackwright.lab={lab}")
-    if names:
-        podman.run("rm", "--force", "--time=0", "--volumes", *names)
+    for last in (False, True):
+        names = podman.lines("ps", "--all", "--quiet", "--filter", f"label=rackwright.lab={lab}")
+        if names:
+            # Of one whose monitor was killed the first try only learns that.
+            podman.run("rm", "--force", "--time=0", "--volumes", *names, check=last)
 
 
 def link_on_controller(lab: str, host: str) -> str:

@@ -22,7 +22,7 @@ PYTHON = "/opt/python3.11/bin/python3.11"
 SETUP = "echo /opt/python3.11/lib >/etc/ld.so.conf.d/python3.11.conf && ldconfig"
 """What root does on such a host: the interpreter may have been built with its library apart."""
 _HERE = Path(__file__).parent
-_TEMPLATE = 1
+_TEMPLATE = 2
 """Raised when what is made here changes without its requirements."""
 
 
@@ -38,6 +38,8 @@ class VllmArtefacts:
     """A LoRA adapter of the model, rank 8; with it the model says noise."""
     interpreter: Path
     """Prefix of a CPython 3.11 on this machine."""
+    python: Path
+    """An interpreter that has all of the wheels, on this machine."""
 
     @property
     def mounts(self) -> tuple[str, ...]:
@@ -56,7 +58,14 @@ def ensure(say: Callable[[str], None]) -> VllmArtefacts:
                 _make(folder / "made", interpreter, gguf.path, say)
                 (folder / "made").replace(root)
         _name_it(root / "wheels")
-    return VllmArtefacts(root / "wheels", root / "model", root / "even", root / "adapter", interpreter)
+    return VllmArtefacts(
+        wheelhouse=root / "wheels",
+        model=root / "model",
+        even=root / "even",
+        adapter=root / "adapter",
+        interpreter=interpreter,
+        python=root / "venv" / "bin" / "python",
+    )
 
 
 def _digest() -> str:
@@ -88,8 +97,7 @@ def _make(folder: Path, interpreter: Path, gguf: Path, say: Callable[[str], None
     install = [own, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-compile"]
     _run([*install, *map(str, [*wheels.glob("*.whl"), *extra.glob("*.whl")])])
     _run([own, str(_HERE / "convert.py"), str(gguf), *(str(folder / name) for name in ("model", "even", "adapter"))])
-    for name in ("venv", "extra"):
-        shutil.rmtree(folder / name)
+    shutil.rmtree(extra)
 
 
 def _name_it(wheels: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.heavy]
 LOAD = ("--rate", "1", "--requests", "20", "--prompt-tokens", "48", "--answer-tokens", "4")
 EASY = (
     "{ttft_p95: 100m, tpot_p95: 100m, latency_p95: 100m, errors: 50%, "
-    "rate: 0.5, requests: 20, prompt_tokens: 40, answer_tokens: 2}"
+    "rate: 1, requests: 20, prompt_tokens: 40, answer_tokens: 2}"
 )
 LONG = 1800
 """Limit in seconds: other tests have this machine too."""
@@ -50,11 +52,18 @@ def processes() -> Iterator[str]:
                 continue
 
 
+def ended(process: subprocess.Popen[str]) -> bool:
+    """Whether it has ended, waiting a little for it: looking is work, and what is looked at has this machine, too."""
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(0.2)
+    return process.returncode is not None
+
+
 def test_a_model_is_measured_through_the_gateway_and_its_key_shows_nowhere(site: Operator, tmp_path: Path) -> None:
     page, out = tmp_path / "page.html", tmp_path / "out.json"
     running = site.start("bench", "assistant", *LOAD, "--json", "--html", str(page))
     seen, leaks = False, []
-    while running.poll() is None:
+    while not ended(running):
         for text in processes():
             seen = seen or "bench/driver.py" in text
             leaks += [text] if "rw-bench-" in text else []
@@ -121,7 +130,7 @@ def test_a_replica_is_measured_past_the_gateway(site: Operator) -> None:
 def test_verify_full_holds_the_service_to_its_objectives(site: Operator) -> None:
     site.edit("    context: 2048", f"    objectives: {EASY}\n    context: 2048")
     met = site("verify", "--full", "--json", timeout=LONG).json
-    tried = [proof for proof in met["proofs"] if "by 20 requests, 0.5 a second" in proof["what"]]
+    tried = [proof for proof in met["proofs"] if "by 20 requests, 1 a second" in proof["what"]]
     assert [proof["what"].split(": ")[1].split()[0] for proof in tried] == [
         "ttft_p95",
         "tpot_p95",

@@ -1,7 +1,6 @@
 """What vLLM says of its cache, measured again: tests/fit/vllm_said.py has what it said.
 
-With TEST_VLLM_PYTHON, an interpreter that has vLLM's CPU build, all of it; else one of a kind, by an interpreter that
-is made from the lab's wheels.
+With TEST_VLLM_PYTHON, an interpreter that has vLLM's CPU build, all of it; else one of a kind, by the lab's.
 """
 
 from __future__ import annotations
@@ -27,15 +26,8 @@ MEASURED = [said for said in SAID if said.tensor == 1 and (GIVEN or str(said) in
 
 
 @pytest.fixture(scope="module")
-def python(tmp_path_factory: pytest.TempPathFactory) -> str:
-    if GIVEN:
-        return GIVEN
-    made = vllm.ensure(print)
-    own = tmp_path_factory.mktemp("vllm") / "venv"
-    subprocess.run([made.interpreter / "bin" / "python3.11", "-m", "venv", own], check=True)
-    install = [own / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-compile"]
-    subprocess.run([*install, *made.wheelhouse.glob("*.whl")], check=True)
-    return str(own / "bin" / "python")
+def python() -> str:
+    return GIVEN or str(vllm.ensure(print).python)
 
 
 @pytest.fixture(scope="module")

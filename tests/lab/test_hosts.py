@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from rackwright.errors import HostError
-from rackwright.lab import containers
+from rackwright.lab import containers, podman
 from rackwright.lab.hosts import Lab, LabFleet, LabSpec, list_labs
 
 pytestmark = pytest.mark.lab
@@ -135,3 +138,12 @@ def test_down_removes_one_lab_and_no_other(lab: Lab) -> None:
     assert containers.states(other.name) == {}
     assert not other.folder.exists()
     assert lab.exec("gate1", "true").code == 0
+
+
+def test_down_removes_a_host_whose_monitor_was_killed(lab: Lab) -> None:
+    other = Lab(f"{lab.name}-other")
+    other.up(LabSpec(hosts=("only",)))
+    named = podman.run("inspect", "--format", "{{.ConmonPidFile}}", containers.name_of(other.name, "only")).out
+    os.kill(int(Path(named.strip()).read_text()), signal.SIGKILL)
+    other.down()
+    assert containers.states(other.name) == {}
