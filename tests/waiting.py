@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-MINUTES = 120
-"""Who waits longer than that (seconds) waits for something that stays, and needs not see it at once."""
+_LONG = 120
+"""Who may wait longer than that (seconds) waits for something that stays, and need not see it at once."""
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 60) -> float:
@@ -16,6 +16,6 @@ def wait_until(holds: Callable[[], bool], seconds: float = 60) -> float:
         now = time.monotonic()
         assert now - started < seconds, f"not within {seconds} s"
         # Asking is work, too: what is waited for has this machine for as long again, or longer.
-        time.sleep(max(0.2, (now - asked) * (4 if seconds > MINUTES else 1)))
+        time.sleep(max(0.2, (now - asked) * (4 if seconds > _LONG else 1)))
         asked = time.monotonic()
     return time.monotonic() - started

@@ -86,11 +86,11 @@ def start(lab: str, host: str, state: str) -> None:
 
 def remove(lab: str) -> None:
     """No container of the lab is left, nor what it wrote."""
-    for last in (False, True):
-        names = podman.lines("ps", "--all", "--quiet", "--filter", f"label=rackwright.lab={lab}")
-        if names:
-            # Of one whose monitor was killed the first try only learns that.
-            podman.run("rm", "--force", "--time=0", "--volumes", *names, check=last)
+    names = podman.lines("ps", "--all", "--quiet", "--filter", f"label=rackwright.lab={lab}")
+    remove = ("rm", "--force", "--ignore", "--time=0", "--volumes", *names)
+    if names and podman.run(*remove, check=False).code:
+        # Of one whose monitor was killed the first try only learns that.
+        podman.run(*remove)
 
 
 def link_on_controller(lab: str, host: str) -> str:

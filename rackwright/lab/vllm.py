@@ -39,7 +39,7 @@ class VllmArtefacts:
     interpreter: Path
     """Prefix of a CPython 3.11 on this machine."""
     python: Path
-    """An interpreter that has all of the wheels, on this machine."""
+    """An interpreter that has all of the wheels, on this machine. Its other programs name where it was made."""
 
     @property
     def mounts(self) -> tuple[str, ...]:
