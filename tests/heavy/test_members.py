@@ -5,6 +5,7 @@ The tests build on one another.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -83,6 +84,12 @@ def answers(lab: Lab) -> str:
     return lab.exec("gpu1", "socat -T 3 - TCP:127.0.0.1:18100 </dev/null").out.strip()
 
 
+def tries(lab: Lab) -> int:
+    """How often TCP has doubled its time until it sends again what the engine on gpu1 sent into the hole."""
+    told = lab.exec("gpu1", "ss -tnoiH state established dst 10.99.0.2").out
+    return max((int(times) for times in re.findall(r"backoff:(\d+)", told)), default=0)
+
+
 def reaches(lab: Lab, host: str, address: str, port: int, user: str = "root") -> bool:
     ask = f"setpriv --reuid={user} --regid=nogroup --clear-groups timeout 3 bash -c '</dev/tcp/{address}/{port}'"
     return lab.exec(host, ask, check=False).code == 0
@@ -138,6 +145,8 @@ def test_a_hole_in_the_network_costs_no_engine(site: Operator, lab: Lab) -> None
         wait_until(lambda: replica(site)["traffic"] == "no")
         # The probe's look that the hole surprised may take its whole deadline.
         wait_until(lambda: "gpu2 doesn't answer" in lab.exec("gpu1", "cat /run/rackwright-state/assistant@1").out)
+        # From here on an engine's next try to send is later than the deadline of the probe.
+        wait_until(lambda: tries(lab) >= 6)
     finally:
         lab.mend_network("gpu2")
     until_whole(site, lab)

@@ -67,6 +67,7 @@ class Members:
         self.folder = folder
         self.starts = count(1)
         (folder / "bin").mkdir()
+        self.at(100)
         # A stand-in for systemctl: this member's engine as the test says; it notes what the script asks for.
         self._program(
             "systemctl",
@@ -84,7 +85,8 @@ class Members:
         for name in _PEERS:
             (folder / name).mkdir()
             for kind, script in (("bond", scripts.bond), ("word", scripts.word)):
-                (folder / name / kind).write_text(script(of(name)).replace(BONDS, str(folder / name)))
+                text = script(of(name)).replace(BONDS, str(folder / name)).replace("/proc/uptime", f"{folder}/uptime")
+                (folder / name / kind).write_text(text)
             self.start(name)
 
     def _program(self, name: str, text: str) -> None:
@@ -104,6 +106,10 @@ class Members:
 
     def mend(self, name: str) -> None:
         (self.folder / name / "cut").unlink(missing_ok=True)
+
+    def at(self, seconds: int) -> None:
+        """It is so long since all three have booted."""
+        (self.folder / "uptime").write_text(f"{seconds}.00 1\n")
 
     def look(self, *names: str) -> str:
         """One look of these members, all when none is named, in turn; return why the replica can't serve."""
@@ -215,6 +221,33 @@ def test_a_hole_in_the_network_takes_it_out_and_costs_no_engine(members: Members
     assert members.look() == ""
     assert members.engines() == before
     assert "b doesn't answer" in (members.folder / "log").read_text()
+
+
+@pytest.mark.parametrize(("lasted", "spared"), [(0, 15), (40, 55), (600, 135)])
+def test_after_a_hole_an_engine_is_spared_for_as_long_as_tcp_may_wait(
+    members: Members, lasted: int, spared: int
+) -> None:
+    assert members.told("a", "spare") == "0"
+    members.cut("b")
+    members.look()
+    members.at(100 + lasted)
+    members.look()
+    members.mend("b")
+    members.at(200 + lasted)
+    members.look()
+    assert int(members.told("a", "spare")) - (100 + lasted) == spared
+    members.cut("b")
+    members.look()
+    assert int(members.told("a", "spare")) - (200 + lasted) == 15
+
+
+def test_an_engine_that_was_started_anew_has_lost_nothing_in_an_older_hole(members: Members) -> None:
+    members.cut("b")
+    members.look()
+    members.mend("b")
+    members.start("a")
+    members.look()
+    assert members.told("a", "spare") == "0"
 
 
 def test_a_member_that_comes_back_from_a_reboot_makes_all_start_anew(members: Members) -> None:

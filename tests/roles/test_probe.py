@@ -121,6 +121,11 @@ cat {folder}/code; [ "$(cat {folder}/code)" = 000 ] && exit 28; cp {folder}/page
     def told(self, key: str) -> str:
         return dict(line.split("=", 1) for line in self.state.read_text().splitlines())[key]
 
+    def bind(self) -> None:
+        """The replica has members on other hosts: what its bond saw of them is in `bond`."""
+        path = self.folder / "x.unfit"
+        path.write_text(path.read_text().replace("bond=''", f"bond={self.folder}/bond"))
+
     def gpus(self, *uuids: str) -> None:
         """The host has these, at 0000:00:00.0 and so on, and the replica gets the first two of them."""
         known = "".join(f"0000:0{number}:00.0 {uuid}\n" for number, uuid in enumerate(uuids))
@@ -307,6 +312,34 @@ def test_the_agent_takes_a_replica_out_whose_bond_misses_a_member(tmp_path: Path
     bound = PROBE.model_copy(update={"bond_file": str(tmp_path / "bond")})
     text = scripts.agent(bound).replace(f"{scripts.STATES}/{PROBE.replica}", str(tmp_path / "state"))
     assert subprocess.run(["sh", "-c", text], capture_output=True, text=True, check=True).stdout == f"{answer}\n"
+
+
+def bound(bench: Bench, reason: str, *, spare: int) -> None:
+    (bench.folder / "bond").write_text(f"reason={reason}\nspare={spare}\n")
+
+
+def test_an_engine_stuck_in_a_hole_of_the_network_is_spared_until_tcp_has_sent_again(bench: Bench) -> None:
+    bench.bind()
+    bound(bench, "", spare=0)
+    bench.look(100)
+    bound(bench, "gpu2 doesn't answer", spare=130)
+    assert bench.look(115, completion=28) == "faulted"
+    assert bench.told("reason") == "gpu2 doesn't answer"
+    bound(bench, "", spare=140)
+    assert [bench.look(at, completion=28) for at in (121, 139)] == ["faulted"] * 2
+    assert bench.told("reason") == "its engine waits for what a hole in the network took"
+    assert bench.kills == 0
+    assert bench.look(140, completion=28) == "hung"
+    assert bench.kills == 1
+
+
+def test_an_engine_that_goes_on_after_a_hole_is_up_at_once(bench: Bench) -> None:
+    bench.bind()
+    bound(bench, "", spare=140)
+    bench.look(100)
+    assert bench.look(112, completion=28) == "faulted"
+    assert bench.look(114) == "ready"
+    assert bench.kills == 0
 
 
 OFF_THE_BUS = "120 0000:01:00.0 card 0 79 the GPU has fallen off the bus"

@@ -3,8 +3,7 @@
 # leave: somebody has to do something. restart: a new start of the engine is the cure, and is tried once. wait: others
 # have to come, which a load waits for.
 # Each source is a function that prints such a line or nothing; the first line counts.
-set -eu; umask 022; ready_at=0; begun=0
-ActiveState=''; ControlGroup=''; NRestarts=0; ExecMainStartTimestampMonotonic=0
+set -eu; umask 022; ready_at=0 begun=0 ActiveState='' ControlGroup='' NRestarts=0 ExecMainStartTimestampMonotonic=0
 while IFS='=' read -r key value; do export "$key=$value"; done <<SHOWN
 $(systemctl show -p ActiveState,ControlGroup,NRestarts,ExecMainStartTimestampMonotonic -- "$unit")
 SHOWN
@@ -39,11 +38,14 @@ stays_down() {
   esac
 }
 
-# The replica's other members, as its bond saw them in a moment.
+# The replica's other members, as its bond saw them in a moment; `spare` is until when one that lost some may be stuck.
 members() {
   [ -n "$bond" ] || return 0
-  if [ $(($(date +%s) - $(stat -c %Y "$bond" 2>/dev/null || echo 0))) -gt 30 ]; then echo "wait nobody looks at its other members"
-  else sed -n 's/^reason=\(..*\)/wait \1/p' "$bond"; fi
+  age=$(($(date +%s) - $(stat -c %Y "$bond" 2>/dev/null || echo 0)))
+  [ "$age" -le 30 ] || { echo "wait nobody looks at its other members"; return; }
+  awk -F = -v seen="$1" -v now="$(cut -d . -f 1 /proc/uptime)" '{ said[$1] = $2 } END {
+    stuck = seen == "hung" && now + 0 < said["spare"] + 0 ? "its engine waits for what a hole in the network took" : ""
+    if (said["reason"] stuck) print "wait " (said["reason"] ? said["reason"] : stuck) }' "$bond"
 }
 
-{ cards; members; stays_down; } | head -n 1
+{ cards; members "$1"; stays_down; } | head -n 1
