@@ -1,0 +1,109 @@
+"""What a verdict says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Word(StrEnum):
+    PASS = "PASS"  # noqa: S105 (no password)
+    """Whatever the true difference is, it is within the threshold."""
+    FAIL = "FAIL"
+    """Whatever the true difference is, it lies beyond the threshold and beyond the noise."""
+    INCONCLUSIVE = "INCONCLUSIVE"
+    """Neither can be said yet."""
+
+
+class Figure(StrEnum):
+    """What is compared, in the order in which it is told."""
+
+    ERRORS = "errors"
+    TTFT_MEDIAN = "time to first token, median"
+    TTFT_P95 = "time to first token, p95"
+    TPOT_MEDIAN = "time per token, median"
+    TPOT_P95 = "time per token, p95"
+    GOLDEN_TTFT = "time to first token, golden"
+    GOLDEN_TPOT = "time per token, golden"
+    FORMATS = "valid formats"
+    GOLDEN = "golden score"
+
+    @property
+    def is_ratio(self) -> bool:
+        """Whether the candidate's figure is divided by the running version's; else theirs are shares, subtracted."""
+        return self not in (Figure.ERRORS, Figure.FORMATS, Figure.GOLDEN)
+
+    @property
+    def rise_is_worse(self) -> bool:
+        return self not in (Figure.FORMATS, Figure.GOLDEN)
+
+    @property
+    def of(self) -> str:
+        """What is counted: the plural of what more is needed of."""
+        return "requests" if self in _OF_TRAFFIC else "prompts"
+
+
+_OF_TRAFFIC = (Figure.ERRORS, Figure.TTFT_MEDIAN, Figure.TTFT_P95, Figure.TPOT_MEDIAN, Figure.TPOT_P95)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Where the true difference lies, with a stated chance."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Side:
+    """One version's own figure."""
+
+    count: int
+    """Requests or prompts that it is from."""
+    clusters: int
+    """Conversations of these requests; of prompts, as many as there are prompts."""
+    value: float | None
+    """A share (0 to 1) or seconds; None: there was nothing to take it from."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One figure of both versions. A difference is the candidate's: its ratio to the running version's, or its share
+    less the running version's."""
+
+    figure: Figure
+    word: Word
+    why: str
+    """One sentence."""
+    running: Side
+    candidate: Side
+    threshold: float
+    """The difference at which it becomes too bad, in the measure of `estimate`: 1.25, 0.01 or -0.05."""
+    estimate: float | None = None
+    """The difference that was seen; None: too little was."""
+    interval: Interval | None = None
+    """Where the true one lies with 95 of 100 chances: what a PASS is judged by."""
+    wide: Interval | None = None
+    """The same, widened for the number of comparisons (and of looks): what a FAIL is judged by."""
+    noise: float | None = None
+    """The noise floor: the same difference, of the running version to itself; None: too little for it."""
+    needed: int | None = None
+    """Of an INCONCLUSIVE one: about how many of the candidate's requests, or of prompts, would decide; None: nobody
+    can say."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    word: Word
+    why: str
+    """One sentence, for someone who has been woken."""
+    comparisons: tuple[Comparison, ...]
+    """Those that were made, in the order of Figure."""
+    not_compared: tuple[str, ...] = ()
+    """What there was nothing to compare of, and why, a sentence each."""
+    golden_digest: str | None = None
+    """sha256 of the golden set; None: there was none."""
+
+    def of(self, word: Word) -> tuple[Comparison, ...]:
+        """Return the comparisons that ended so."""
+        return tuple(comparison for comparison in self.comparisons if comparison.word is word)
