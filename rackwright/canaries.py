@@ -24,6 +24,11 @@ tell "del map $canaries "{model} >/dev/null
 ! ask admin "get map $canaries "{model} | grep -q 'found=yes'
 """
 
+# Within the scripts that drain and return $server: by then it takes nothing, or as much as any other.
+UNSHARE = """! grep -qsF "|$server|" "$canaries" ||
+    {{ note "$canaries" {model} ''; tell "del map $canaries "{model} >/dev/null; }}
+"""
+
 SHOW_CANARIES = """echo '== canaries'; ask admin "show map $canaries" |
     awk -v now=$(date +%s) 'NF == 3 { split($3, part, "|"); if (part[3] > now) print $3 }'
 """

@@ -20,6 +20,7 @@ from rackwright.canaries import (
     END_CANARY,
     SET_CANARY,
     SHOW_CANARIES,
+    UNSHARE,
     CanaryShare,
     parse_canaries,
     parts_of,
@@ -63,26 +64,33 @@ _SHOW_DRAINS = """for file in "$drains"/*; do [ ! -f "$file" ] || { echo "== dra
 DRAINS_COMMAND = f"drains={DRAINS}\n{_SHOW_DRAINS}"
 """What a gateway keeps of its drains, without asking HAProxy."""
 
-_DRAIN = """server=$(named {model} {begin})
+_DRAIN = (
+    """server=$(named {model} {begin})
 [ -n "$server" ] || {{ echo 'this gateway has no such server' >&2; exit 1; }}
-if {keep} || {{ [ ! -e "$drains/$server" ] && [ $(( $(admin {model} "$server") & 8 )) -eq 0 ]; }}; then
+"""
+    + UNSHARE
+    + """if {keep} || {{ [ ! -e "$drains/$server" ] && [ $(( $(admin {model} "$server") & 8 )) -eq 0 ]; }}; then
     printf '%s\\n' {record} >"$drains/.new"; sync "$drains/.new"; mv -f "$drains/.new" "$drains/$server"
 fi
 tell "set server model.{model}/$server state drain" >/dev/null
 [ $(( $(admin {model} "$server") & 8 )) -ne 0 ] || {{ echo 'HAProxy did not drain it' >&2; exit 1; }}
 """
+)
 
 _COPY_DRAIN = """install -d -m 0755 -- "$drains"
 printf '%s\\n' {record} >"$drains/.new"; sync "$drains/.new"; mv -f "$drains/.new" "$drains"/{server}
 [ ! -S "$run/master.sock" ] || tell "set server model.{model}/{server} state drain" >/dev/null
 """
 
-_READY = """server=$(named {model} {begin})
+_READY = (
+    """server=$(named {model} {begin})
 [ -n "$server" ] || {{ echo 'this gateway has no such server' >&2; exit 1; }}
 rm -f "$drains/$server"
 tell "set server model.{model}/$server state ready" >/dev/null
 [ $(( $(admin {model} "$server") & 9 )) -eq 0 ] || {{ echo 'HAProxy did not take it back' >&2; exit 1; }}
 """
+    + UNSHARE
+)
 
 _KEY = """sha={sha256} lines={lines}
 exec 9>"$run/keys.lock"; flock 9
@@ -202,7 +210,8 @@ class Gateways:
         return state.in_flight if state else 0
 
     def drain(self, address: str, *, who: str, reason: str, by_hand: bool = True) -> None:
-        """Afterwards no gateway sends new requests to HOST/MODEL@N, also after a reload or a reboot.
+        """Afterwards no gateway sends new requests to HOST/MODEL@N, nor a canary's share, also after a reload or a
+        reboot.
 
         A drain that isn't by hand leaves an earlier one as it is: its record, or that it has none.
         """
@@ -219,7 +228,7 @@ class Gateways:
         self._run(script, f"draining {address}")
 
     def ready(self, address: str) -> None:
-        """Afterwards every gateway may send requests to HOST/MODEL@N, and no record of a drain is left."""
+        """Afterwards every gateway may send requests to HOST/MODEL@N; no record of a drain is left, nor a share."""
         self._run(_READY.format(**_parts(address)), f"returning {address}")
 
     def open_gap(self, model: str, seconds: int) -> None:

@@ -9,10 +9,10 @@ from typing import NoReturn
 
 from rackwright.errors import HostError, LeasedError, ProofError, RackwrightError, UsageError
 from rackwright.fleet.fleet import Fleet, Replica
+from rackwright.lifecycle.changes import Paused
 from rackwright.lifecycle.lease import control_store
 from rackwright.lifecycle.leased import leased
 from rackwright.lifecycle.open_rollout import Work, carry_on, take_back
-from rackwright.lifecycle.rollout import Paused
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.talk import Talk
 from rackwright.lifecycle.update import files_digest

@@ -9,6 +9,7 @@ from hashlib import sha256
 from rackwright.errors import HostsFailed, RackwrightError
 from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.fleet.lock import Lock
+from rackwright.lifecycle.canary.choose import canaries_of
 from rackwright.lifecycle.leased import leased
 from rackwright.lifecycle.open_rollout import Work, carry_on
 from rackwright.lifecycle.plan import Plan, plan
@@ -41,6 +42,8 @@ class Asked:
     """The command, like `model update assistant`."""
     before: Lock
     models: tuple[str, ...]
+    canary: bool = True
+    """Whether models that have a canary by the fleet file are tried on one first."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ class Look:
     replicas: tuple[Replica, ...]
     gaps: tuple[Gap, ...]
     plan: Plan
+    canaries: tuple[str, ...]
+    """Models of which the first replica is tried."""
     files: str
     """Digest of the fleet file as it is now: it may be edited while weights are fetched."""
 
@@ -109,7 +114,8 @@ def _look(site: Site, asked: Asked, talk: Talk) -> Look:
     alone = dict.fromkeys(one.model for one in due if len(site.fleet.replicas_of(one.model)) == 1)
     entries = site.store.entries() if alone else ()
     gaps = tuple(Gap(model, seconds_away(entries, model)) for model in alone)
-    return Look(due, gaps, planned, files_digest(site.fleet))
+    canaries = canaries_of(site, {one.model for one in due}) if asked.canary else ()
+    return Look(due, gaps, planned, canaries, files_digest(site.fleet))
 
 
 def _refuse_same_version(before: Lock, after: Lock) -> None:
@@ -235,6 +241,7 @@ def _open(site: Site, held: Held, asked: Asked, look: Look, outages: tuple[str, 
         units=units_of(site, replicas),
         due=tuple(one.address for one in look.replicas),
         taken=tuple(one.address for one in look.replicas if not _written(site, look.plan, one)),
+        canaries=look.canaries,
         idle=tuple(one.address for one in look.replicas if not _serves(look.plan, one)),
         files=look.files,
         commit=checkout(site.fleet).commit,

@@ -48,11 +48,12 @@ def test_thresholds_are_shares(tmp_path):
         ("{hold: 0s}", "hold: should be at least 1 seconds"),
         ("{thresholds: {errors: 0%}}", "thresholds.errors: input should be greater than 0"),
         ("{thresholds: {ttft: 5%}}", "thresholds.ttft: unknown key; did you mean 'ttft_p95'?"),
+        ("{hold: 1h, limit: 30m}", "limit is shorter than hold; a step must be able to end before it is given up"),
         ("{shares: [5]}", "shares: unknown key; did you mean 'share'?"),
     ],
 )  # fmt: skip
 def test_problems_are_named(tmp_path, canary, message):
     with pytest.raises(FleetError) as error:
         loaded(tmp_path, canary)
-    found = [str(problem).partition(" models.assistant.canary.")[2] for problem in error.value.problems]
+    found = [str(problem).partition(" models.assistant.canary")[2].lstrip(".: ") for problem in error.value.problems]
     assert found == [message]

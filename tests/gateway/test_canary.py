@@ -157,7 +157,7 @@ def test_texts_are_dealt_out_one_by_one_and_vectors_by_client(
     assert len(set(seen)) == kinds
 
 
-@pytest.mark.parametrize("end", ["ended", "none", "unrenewed"])
+@pytest.mark.parametrize("end", ["ended", "none", "unrenewed", "drained"])
 def test_without_a_share_the_canary_gets_nothing(tried: Tried, end: str) -> None:
     tried.give(100, rollout=end)
     assert tried.ask(opening(1)).replica == CANARY
@@ -165,11 +165,21 @@ def test_without_a_share_the_canary_gets_nothing(tried: Tried, end: str) -> None
         tried.gateways.end_canary("assistant")
     elif end == "none":
         tried.give(0, rollout=end)
+    elif end == "drained":
+        tried.gateways.drain(CANARY, who="ada", reason="looks odd")
     else:
         tried.give(100, rollout=end, seconds=0)
     for turns in (opening(2), going_on(1)):
         seen = tried.ask(turns)
         assert (seen.replica, seen.canary, seen.digest) == (RUNNING, None, DIGEST)
+
+
+def test_what_is_returned_takes_its_part_and_no_share(tried: Tried) -> None:
+    tried.give(1, rollout="returned")
+    tried.gateways.ready(CANARY)
+    assert tried.gateways.servers()[CANARY].canary is None
+    assert {tried.ask(opening(number)).replica for number in range(8)} == {RUNNING, CANARY}
+    assert "assistant" not in Path(tried.stack.gateway.paths.configuration, "canaries.map").read_text()
 
 
 def test_who_is_at_work_sees_what_it_gets(tried: Tried) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from rackwright.fleet.sections.objectives import Share
 from rackwright.values import ControllerPath, Frozen, Seconds
@@ -49,3 +49,9 @@ class Canary(Frozen):
     golden: ControllerPath | None = None
     """The operator's questions with the answers that they should have, JSON Lines."""
     thresholds: Thresholds = Thresholds.model_construct()
+
+    @model_validator(mode="after")
+    def _can_end(self) -> Canary:
+        if self.limit < self.hold:
+            raise ValueError("limit is shorter than hold; a step must be able to end before it is given up")
+        return self
