@@ -56,8 +56,8 @@ def _fails(candidate: Version) -> int:
 def _word(found: Evidence) -> Word:
     """Return what the product says, resampled thoroughly only where that can turn it into a FAIL.
 
-    An interval holds its estimate: what was seen within the threshold doesn't fail, whatever the resamples. Errors and
-    the golden set aren't resampled.
+    An interval holds its estimate: what was seen within the threshold doesn't fail, whatever the resamples.
+    Errors and the golden set aren't resampled.
     """
     quick = decide(found, resamples=2)
     others = [one for one in quick.of(Word.FAIL) if one.figure not in RESAMPLED]
