@@ -1,12 +1,14 @@
 """Whether a new version of a model may take the place of the running one: PASS, FAIL or INCONCLUSIVE. Pure."""
 
+from rackwright.verdict.decide import decide
 from rackwright.verdict.inputs import Answer, Evidence, GoldenAnswers, Pair, Request, Traffic
-from rackwright.verdict.result import Comparison, Figure, Interval, Side, Verdict, Word
+from rackwright.verdict.result import Comparison, Difference, Figure, Interval, Side, Verdict, Word
 from rackwright.verdict.thresholds import Thresholds
 
 __all__ = [
     "Answer",
     "Comparison",
+    "Difference",
     "Evidence",
     "Figure",
     "GoldenAnswers",
@@ -18,4 +20,5 @@ __all__ = [
     "Traffic",
     "Verdict",
     "Word",
+    "decide",
 ]

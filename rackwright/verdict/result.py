@@ -67,9 +67,22 @@ class Side:
 
 
 @dataclass(frozen=True)
+class Difference:
+    """Of one figure between both versions: the candidate's in times the running version's or, of shares, less it."""
+
+    estimate: float
+    """The one that was seen."""
+    interval: Interval
+    """Where the true one lies, with the verdict's `chance`: what a PASS is judged by."""
+    wide: Interval
+    """The same with the verdict's `wide_chance`: what a FAIL is judged by."""
+    noise: float | None
+    """The noise floor: the same difference, of the running version to itself, at least 1 or 0; None: not known."""
+
+
+@dataclass(frozen=True)
 class Comparison:
-    """One figure of both versions. A difference is the candidate's: its ratio to the running version's, or its share
-    less the running version's."""
+    """One figure of both versions, judged."""
 
     figure: Figure
     word: Word
@@ -78,15 +91,9 @@ class Comparison:
     running: Side
     candidate: Side
     threshold: float
-    """The difference at which it becomes too bad, in the measure of `estimate`: 1.25, 0.01 or -0.05."""
-    estimate: float | None = None
-    """The difference that was seen; None: too little was."""
-    interval: Interval | None = None
-    """Where the true one lies with 95 of 100 chances: what a PASS is judged by."""
-    wide: Interval | None = None
-    """The same, widened for the number of comparisons (and of looks): what a FAIL is judged by."""
-    noise: float | None = None
-    """The noise floor: the same difference, of the running version to itself; None: too little for it."""
+    """The difference at which it becomes too bad: a ratio like 1.25, or a share like 0.01 or -0.05."""
+    difference: Difference | None
+    """None: too little is known."""
     needed: int | None = None
     """Of an INCONCLUSIVE one: about how many of the candidate's requests, or of prompts, would decide; None: nobody
     can say."""
@@ -99,6 +106,10 @@ class Verdict:
     """One sentence, for someone who has been woken."""
     comparisons: tuple[Comparison, ...]
     """Those that were made, in the order of Figure."""
+    chance: float
+    """That an interval holds the true difference: 0.95, more where there are several looks at the same data."""
+    wide_chance: float
+    """That a wide one does: so much that all of them do with `chance`."""
     not_compared: tuple[str, ...] = ()
     """What there was nothing to compare of, and why, a sentence each."""
     golden_digest: str | None = None

@@ -24,7 +24,7 @@ class Thresholds:
     """By which the time per output token may rise, of the running version's."""
     tpot_p95: float = 0.50
     """So for the slow ones."""
-    formats: float = 0.02
+    formats: float = 0.05
     """Share of prompts with a format by which valid answers may fall: a client can't read the others."""
     golden: float = 0.05
     """Share of prompts by which passed checks may fall."""

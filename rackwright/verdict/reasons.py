@@ -1,0 +1,35 @@
+"""Why a comparison came out as it did, in one sentence."""
+
+from __future__ import annotations
+
+from rackwright.verdict.result import Difference, Figure
+from rackwright.verdict.words import difference, interval, size
+
+
+def passes(figure: Figure, found: Difference, threshold: float) -> str:
+    between = interval(figure, found.interval)
+    return f"{_seen(figure, found)} (surely {between}), within {difference(figure, threshold)}"
+
+
+def fails(figure: Figure, found: Difference, threshold: float) -> str:
+    beyond = f"beyond {difference(figure, threshold)}"
+    if found.noise is not None:
+        beyond += f" and the noise of {size(figure, found.noise)}"
+    return f"{_seen(figure, found)} (surely {interval(figure, found.wide)}), {beyond}"
+
+
+def is_noise(figure: Figure, found: Difference, threshold: float) -> str:
+    noise = "" if found.noise is None else size(figure, found.noise)
+    beyond = f"{_seen(figure, found)}, beyond {difference(figure, threshold)}"
+    return f"{beyond}, but the running version differs from itself by {noise}"
+
+
+def is_open(figure: Figure, found: Difference, threshold: float, needed: int | None, count: int) -> str:
+    between = f"anywhere in {interval(figure, found.interval)}, with {difference(figure, threshold)} in between"
+    enough = f"about {needed} would tell" if needed else "it lies too near to say how many would tell"
+    return f"{_seen(figure, found)}, but {between}: {count} {figure.of} are too few, {enough}"
+
+
+def _seen(figure: Figure, found: Difference) -> str:
+    shown = difference(figure, found.estimate)
+    return f"{shown} the running version's" if figure.is_ratio else f"{shown} against the running version"
