@@ -8,8 +8,9 @@ from functools import partial
 
 from rackwright.errors import RackwrightError
 from rackwright.fleet.fleet import Replica
+from rackwright.fleet.golden_set import GoldenSet
 from rackwright.fleet.sections.canary import Canary
-from rackwright.lifecycle.canary.asked import AskedGolden
+from rackwright.lifecycle.canary.asked import Questions, golden_set_of
 from rackwright.lifecycle.canary.keep import Keeper
 from rackwright.lifecycle.canary.logs import AccessLogs
 from rackwright.lifecycle.canary.trial import Tried
@@ -60,8 +61,7 @@ class Canaries:
         return tuple(one for one in others if one.address not in new)
 
     def _tried(self, canary: Replica, beside: tuple[Replica, ...], progress: Progress | None) -> Tried:
-        rules = rules_of(self.site, canary.model)
-        golden = AskedGolden.read(self.site, canary.model)
+        rules, golden = rules_of(self.site, canary.model), golden_set_of(self.site.fleet, canary.model)
         keeper = Keeper(self.site, self.held, self.talk, self.rollout, canary, golden.digest if golden else None)
         clock = SystemClock()
         step = progress.step if progress and progress.replica == canary.address else 0
@@ -77,13 +77,14 @@ class Canaries:
             first=min(step, len(rules.share) - 1),
         )
 
-    def _watch(self, canary: Replica, beside: tuple[Replica, ...], golden: AskedGolden | None, enter: Enter) -> Watch:
+    def _watch(self, canary: Replica, beside: tuple[Replica, ...], golden: GoldenSet | None, enter: Enter) -> Watch:
         """Ask the golden set of both before any client's conversation goes to the canary."""
         answers = None
         if golden:
             running = self._serving(canary, beside)[0]
-            enter(f"{len(golden)} questions of the golden set, of {canary.address} and {running.address}")
-            answers = golden.answers(running, canary, self.stopping)
+            enter(f"{len(golden.prompts)} questions of the golden set, to it and to {running.address}")
+            asked = Questions(self.site, golden, canary.model, self.stopping, self.held.check)
+            answers = asked.answers(running, canary)
         logs = AccessLogs(self.site, canary.model)
         logs.begin()
         return Watch(self.site, canary, logs, answers, SystemClock())
@@ -111,9 +112,7 @@ def canaries_of(site: Site, models: Collection[str]) -> tuple[str, ...]:
     Raise RackwrightError where one has no second replica to compare it with, FleetError where a golden set can't be
     read.
     """
-    with_one = tuple(
-        name for name in site.fleet.file.models if name in models and site.fleet.file.models[name].canary
-    )
+    with_one = tuple(name for name, model in site.fleet.file.models.items() if name in models and model.canary)
     if alone := [name for name in with_one if len(site.fleet.replicas_of(name)) == 1]:
         raise RackwrightError(
             f"{', '.join(alone)}: has a canary in the fleet file, and one replica",
@@ -121,7 +120,7 @@ def canaries_of(site: Site, models: Collection[str]) -> tuple[str, ...]:
             next="the same command with --no-canary; or remove `canary` from the fleet file",
         )
     for name in with_one:
-        AskedGolden.read(site, name)
+        golden_set_of(site.fleet, name)
     return with_one
 
 

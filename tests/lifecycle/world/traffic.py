@@ -76,10 +76,10 @@ def verdict_on(evidence: Evidence, rules: Canary) -> Verdict:
     """Stands in for the statistics: by errors alone, and undecided below 40 requests."""
     candidate, running = evidence.candidate, evidence.running
     if _failed(candidate) > _failed(running) + 0.1:
-        return Verdict(Word.FAIL, "errors rise", ())
+        return Verdict(Word.FAIL, "errors rise", (), 0.95, 0.95)
     if len(candidate.requests) < 40:
-        return Verdict(Word.INCONCLUSIVE, f"{len(candidate.requests)} requests", ())
-    return Verdict(Word.PASS, "no errors", ())
+        return Verdict(Word.INCONCLUSIVE, f"{len(candidate.requests)} requests", (), 0.95, 0.95)
+    return Verdict(Word.PASS, "no errors", (), 0.95, 0.95)
 
 
 def _failed(traffic: Traffic) -> float:
