@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
-from rackwright.errors import HostError, LeasedError, ProofError
+from rackwright.errors import HostError, LeasedError, ProofError, RackwrightError
 from rackwright.fleet.fleet import Replica
 from rackwright.fleet.sections.canary import Canary
 from rackwright.lifecycle.canary.judging import verdict_on
@@ -14,8 +14,9 @@ from rackwright.lifecycle.canary.keep import Keeper
 from rackwright.lifecycle.canary.steps import Moment, Next, following, is_due, is_hopeless
 from rackwright.lifecycle.canary.watch import Watch
 from rackwright.lifecycle.changes import Act, Change, Clock, Enter, Paused, Undecided
+from rackwright.state.canaries import Outcome
 from rackwright.stopping import Stopping
-from rackwright.verdict import Verdict, Word
+from rackwright.verdict import Verdict
 
 LOOK_SECONDS = 10
 """Between two looks at the gateways, at most."""
@@ -40,16 +41,24 @@ class Tried:
     """Index of the step to begin with: an earlier run may have come so far."""
 
     def run(self, enter: Enter) -> None:
-        """Return when it has passed; it has its last share still. Else it has none.
+        """Return when it has passed; it has its last share still. Else it has none, and its report says why.
 
         Raise ProofError where it failed, Undecided where nobody can tell, Paused where the operator stops.
         """
-        with self._share_ends_with_it():
-            watch = self.watch(enter)
-            verdict = None
-            for number in range(self.first, len(self.rules.share)):
-                verdict = self._step(number, watch, enter)
-            self.keeper.passed(watch.share, verdict)
+        watch = self.watch(enter)
+        try:
+            with self._share_ends_with_it():
+                self._steps(watch, enter)
+        except ProofError as error:
+            raise self._reported("FAIL", watch, error) from None
+        except Undecided as error:
+            raise self._reported("INCONCLUSIVE", watch, error) from None
+
+    def _steps(self, watch: Watch, enter: Enter) -> None:
+        verdict = None
+        for number in range(self.first, len(self.rules.share)):
+            verdict = self._step(number, watch, enter)
+        self.keeper.passed(watch.share, verdict)
 
     @contextmanager
     def _share_ends_with_it(self) -> Iterator[None]:
@@ -74,13 +83,13 @@ class Tried:
         while True:
             self._wait()
             watch.look(digest=self.digest, run=self.keeper.run)
-            verdict, next = self._judged(watch, step)
+            next = self._judged(watch, step)
             if next is Next.BACK:
-                raise self._failed(watch, verdict)
+                raise ProofError(step.verdict.why if step.verdict else "most requests fail, and the others' don't")
             if next is Next.PAUSE:
-                raise self._undecided(watch, step, verdict)
+                raise Undecided(self._open(watch, step), should="the others have all of the traffic")
             if next is not Next.WAIT:
-                return verdict
+                return step.verdict
 
     def _wait(self) -> None:
         self.clock.sleep(min(LOOK_SECONDS, self.rules.hold / 5))
@@ -88,33 +97,29 @@ class Tried:
         if self.stopping():
             raise Paused("interrupted; the canary gets no more traffic", where=self.replica.address)
 
-    def _judged(self, watch: Watch, step: _Step) -> tuple[Verdict | None, Next]:
+    def _judged(self, watch: Watch, step: _Step) -> Next:
         evidence, requests = watch.evidence(), watch.candidate.count - step.before
-        moment = Moment(step.last, self.clock.now() - step.begun, requests)
         if is_hopeless(evidence.running, evidence.candidate):
-            return None, Next.BACK
+            return Next.BACK
+        moment = Moment(step.last, self.clock.now() - step.begun, requests)
         if not is_due(self.rules, moment, step.judged):
-            return step.verdict, following(self.rules, moment)
+            return following(self.rules, moment)
         step.judged = (*step.judged, requests)
         step.verdict = verdict_on(evidence, self.rules)
         self.keeper.judged(watch.share, step.verdict)
-        return step.verdict, following(self.rules, step.with_word(moment))
+        return following(self.rules, replace(moment, word=step.verdict.word))
 
-    def _failed(self, watch: Watch, verdict: Verdict | None) -> ProofError:
-        why = verdict.why if verdict else "the canary fails most requests, and the others don't"
-        self.keeper.ended("FAIL", watch.share, why, verdict)
-        return ProofError(f"FAIL: {why}", where=self.replica.address, next=self._report)
+    def _open(self, watch: Watch, step: _Step) -> str:
+        if step.verdict:
+            return step.verdict.why
+        return f"{watch.candidate.count - step.before} requests in {self.rules.limit} s, of {self.rules.min_requests}"
 
-    def _undecided(self, watch: Watch, step: _Step, verdict: Verdict | None) -> Undecided:
-        requests = watch.candidate.count - step.before
-        why = verdict.why if verdict else f"{requests} requests in {self.rules.limit} s, of {self.rules.min_requests}"
-        self.keeper.ended("INCONCLUSIVE", watch.share, why, verdict)
-        should = "the canary gets no traffic, the others have all of it"
-        return Undecided(f"INCONCLUSIVE: {why}", where=self.replica.address, should=should, next=self._report)
-
-    @property
-    def _report(self) -> str:
-        return f"rackwright model verdict {self.replica.model}"
+    def _reported(self, outcome: Outcome, watch: Watch, error: RackwrightError) -> RackwrightError:
+        """By now it has no traffic any more."""
+        first, report = error.problems[0], f"rackwright model verdict {self.replica.model}"
+        self.keeper.ended(outcome, watch.share, first.what, verdict_on(watch.evidence(), self.rules))
+        where = self.replica.address
+        return type(error)(f"{outcome}: {first.what}", where=where, should=first.should, next=report)
 
 
 def with_trial(change: Change, tried: Tried) -> Change:
@@ -136,7 +141,3 @@ class _Step:
     judged: tuple[int, ...] = ()
     """Its requests in this step, each time that a verdict was asked for."""
     verdict: Verdict | None = None
-
-    def with_word(self, moment: Moment) -> Moment:
-        word: Word | None = self.verdict.word if self.verdict else None
-        return Moment(moment.last, moment.lasted, moment.requests, word)

@@ -79,7 +79,7 @@ def test_each_step_lasts_as_long_as_it_is_held(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [2, 3])
 def test_what_fails_goes_back_by_itself(tmp_path: Path, size: int) -> None:
     world = make(tmp_path, size=size, gpu1=Behaviour.FAILS_CLIENTS)
-    with pytest.raises(ProofError, match="FAIL: the canary fails most requests") as error:
+    with pytest.raises(ProofError, match="FAIL: most requests fail, and the others' don't") as error:
         update(world)
     assert error.value.exit_code == ExitCode.NOT_PROVEN
     assert error.value.problems[0].next == "rackwright model verdict assistant"
