@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, JsonValue, StringConstraints, model_validator
 
 from rackwright.fleet.json_schema import Expression, Json, Schema
 from rackwright.values import Frozen, Line
@@ -91,6 +91,11 @@ class Prompt(Frozen):
         if wanted and wanted.name not in names:
             raise ValueError(f"its check wants a call of {wanted.name}; tools should have it")
         return self
+
+    @property
+    def request(self) -> dict[str, JsonValue]:
+        """What a chat completion's body has of it: messages, and tools if there are any, as they were written."""
+        return self.model_dump(mode="json", include={"messages", "tools"}, exclude_unset=True)
 
 
 @dataclass(frozen=True)

@@ -11,4 +11,5 @@ def too_few(running: int, candidate: int, least: int = LEAST, what: str = "conve
     fewest = min(running, candidate)
     if fewest >= least:
         return None
-    return f"{'the candidate' if candidate == fewest else 'the running version'} has {fewest} {what} of {least}"
+    who = "the candidate" if candidate == fewest else "the running version"
+    return f"{who} has {fewest} {what} of the {least} that it takes"

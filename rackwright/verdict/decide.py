@@ -102,6 +102,5 @@ def _why(comparisons: Sequence[Comparison]) -> str:
     if word is Word.PASS:
         return f"all {len(comparisons)} comparisons lie within their thresholds"
     first, *others = [comparison for comparison in comparisons if comparison.word is word]
-    verb = "fails" if word is Word.FAIL else "is open"
-    more = f"; so {'do' if word is Word.FAIL else 'are'} {', '.join(one.figure for one in others)}" if others else ""
-    return f"{first.figure} {verb}: {first.why}{more}"
+    also = f"; so {'are' if others[1:] else 'is'} {', '.join(one.figure for one in others)}" if others else ""
+    return f"{first.figure} {'is too bad' if word is Word.FAIL else 'is open'}: {first.why}{also}"

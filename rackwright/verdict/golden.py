@@ -83,7 +83,7 @@ def _side(share: Share) -> Side:
 
 
 def _too_little(count: int, what: str) -> TooLittle:
-    return TooLittle(f"there are {count} {what} of {LEAST}", LEAST)
+    return TooLittle(f"there are {count} {what} of the {LEAST} that it takes", LEAST)
 
 
 def _table(pairs: Sequence[Pair], hit: Callable[[Answer], bool | None]) -> PairedShares:

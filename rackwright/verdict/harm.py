@@ -49,15 +49,16 @@ class Harm:
 def harm(figure: Figure, found: Difference, threshold: float) -> Harm:
     """Return what a comparison is judged by."""
     return Harm(
-        seen=_of(figure, found.estimate),
-        least=min(_of(figure, found.wide.low), _of(figure, found.wide.high)),
-        most=max(_of(figure, found.interval.low), _of(figure, found.interval.high)),
-        allowed=_of(figure, threshold),
+        seen=on_scale(figure, found.estimate),
+        least=min(on_scale(figure, found.wide.low), on_scale(figure, found.wide.high)),
+        most=max(on_scale(figure, found.interval.low), on_scale(figure, found.interval.high)),
+        allowed=on_scale(figure, threshold),
         noise=0.0 if found.noise is None else math.log(found.noise) if figure.is_ratio else found.noise,
     )
 
 
-def _of(figure: Figure, value: float) -> float:
+def on_scale(figure: Figure, value: float) -> float:
+    """Return a difference as harm: 0 is none, a threshold is above it."""
     if figure.is_ratio:
         return math.log(value)
     return value if figure.rise_is_worse else -value

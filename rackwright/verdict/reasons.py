@@ -1,4 +1,4 @@
-"""Why a comparison came out as it did, in one sentence."""
+"""Why a comparison came out as it did, in one sentence: what was seen, and in brackets where the truth lies."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from rackwright.verdict.words import difference, interval, size
 
 
 def passes(figure: Figure, found: Difference, threshold: float) -> str:
-    between = interval(figure, found.interval)
-    return f"{_seen(figure, found)} (surely {between}), within {difference(figure, threshold)}"
+    return f"{_seen(figure, found)} ({interval(figure, found.interval)}), within {difference(figure, threshold)}"
 
 
 def fails(figure: Figure, found: Difference, threshold: float) -> str:
     beyond = f"beyond {difference(figure, threshold)}"
     if found.noise is not None:
         beyond += f" and the noise of {size(figure, found.noise)}"
-    return f"{_seen(figure, found)} (surely {interval(figure, found.wide)}), {beyond}"
+    return f"{_seen(figure, found)} ({interval(figure, found.wide)}), {beyond}"
 
 
 def is_noise(figure: Figure, found: Difference, threshold: float) -> str:

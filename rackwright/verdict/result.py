@@ -19,12 +19,12 @@ class Figure(StrEnum):
     """What is compared, in the order in which it is told."""
 
     ERRORS = "errors"
-    TTFT_MEDIAN = "time to first token, median"
-    TTFT_P95 = "time to first token, p95"
-    TPOT_MEDIAN = "time per token, median"
-    TPOT_P95 = "time per token, p95"
-    GOLDEN_TTFT = "time to first token, golden"
-    GOLDEN_TPOT = "time per token, golden"
+    TTFT_MEDIAN = "median time to first token"
+    TTFT_P95 = "p95 of time to first token"
+    TPOT_MEDIAN = "median time per token"
+    TPOT_P95 = "p95 of time per token"
+    GOLDEN_TTFT = "golden time to first token"
+    GOLDEN_TPOT = "golden time per token"
     FORMATS = "valid formats"
     GOLDEN = "golden score"
 

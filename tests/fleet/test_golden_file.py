@@ -48,6 +48,18 @@ def test_every_kind_of_check_is_read_in_order(tmp_path):
     assert found.prompts[4].check.model_dump(exclude_unset=True, mode="json") == checks[4]
 
 
+def test_what_is_asked_is_what_was_written(tmp_path):
+    call = {"id": "1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+    messages = [
+        {"role": "user", "content": [{"type": "text", "text": "?"}]},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "1", "content": "rain"},
+    ]
+    [first, second] = read(tmp_path, line("a", messages=messages, tools=[WEATHER]), line("b")).prompts
+    assert first.request == {"messages": messages, "tools": [WEATHER]}
+    assert second.request == {"messages": ASKED}
+
+
 def test_its_digest_is_the_files(tmp_path):
     found = read(tmp_path, line())
     assert found.digest == hashlib.sha256((tmp_path / "prompts.jsonl").read_bytes()).hexdigest()

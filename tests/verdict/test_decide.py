@@ -58,7 +58,7 @@ def test_what_is_worse_fails_and_nothing_else(candidate, figures):
     assert found.word is Word.FAIL
     assert {comparison.figure for comparison in found.of(Word.FAIL)} == figures
     first = next(figure for figure in Figure if figure in figures)
-    assert found.why.startswith(f"{first} fails: ")
+    assert found.why.startswith(f"{first} is too bad: ")
 
 
 def test_little_is_inconclusive_and_says_what_is_missing():
@@ -76,7 +76,9 @@ def test_little_is_inconclusive_and_says_what_is_missing():
         Figure.FORMATS: 20,
         Figure.GOLDEN: 20,
     }
-    assert found.why.startswith("errors is open: too little is known: the candidate has 10 conversations of 20")
+    assert found.why.startswith(
+        "errors is open: too little is known: the candidate has 10 conversations of the 20 that it takes"
+    )
 
 
 def test_nothing_at_all_is_inconclusive():
