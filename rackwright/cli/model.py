@@ -11,6 +11,7 @@ from rackwright.cli.model_diff import diff
 from rackwright.cli.model_prune import prune
 from rackwright.cli.model_show import show
 from rackwright.cli.model_update import rollback, update
+from rackwright.cli.model_verdict import verdict
 from rackwright.cli.options import Group, common_options, pass_context
 from rackwright.cli.table import table
 
@@ -25,7 +26,7 @@ HEADER = ("MODEL", "SOURCE", "REVISION", "DIGEST", "SIZE", "LICENCE", "RUNTIME",
 def model() -> None:
     """Show, update, roll back and prune models.
 
-    What the lock has of each, what an update would change, and what its replicas run.
+    What the lock has of each, what an update would change, what its replicas run, and what became of canaries.
     """
 
 
@@ -87,5 +88,5 @@ def _document(fleet: Fleet, name: str, entry: ModelLock | None) -> dict[str, Jso
     }
 
 
-for _command in (show, diff, update, rollback, prune):
+for _command in (show, diff, update, rollback, verdict, prune):
     model.add_command(_command)

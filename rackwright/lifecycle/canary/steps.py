@@ -39,7 +39,8 @@ class Moment:
 
 def looks(rules: Canary) -> int:
     """Return how often at most a verdict is asked for: each look gets its share of the chance to err."""
-    return len(rules.share) + RELOOKS + 1
+    golden = 1 if rules.golden else 0
+    return golden + len(rules.share) + RELOOKS + 1
 
 
 def is_due(rules: Canary, moment: Moment, judged: tuple[int, ...]) -> bool:

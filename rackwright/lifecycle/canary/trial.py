@@ -16,7 +16,7 @@ from rackwright.lifecycle.canary.watch import Watch
 from rackwright.lifecycle.changes import Act, Change, Clock, Enter, Paused, Undecided
 from rackwright.state.canaries import Outcome
 from rackwright.stopping import Stopping
-from rackwright.verdict import Verdict
+from rackwright.verdict import Verdict, Word
 
 LOOK_SECONDS = 10
 """Between two looks at the gateways, at most."""
@@ -55,10 +55,22 @@ class Tried:
             raise self._reported("INCONCLUSIVE", watch, error) from None
 
     def _steps(self, watch: Watch, enter: Enter) -> None:
+        self._ask_golden(watch)
         verdict = None
         for number in range(self.first, len(self.rules.share)):
             verdict = self._step(number, watch, enter)
         self.keeper.passed(watch.share, verdict)
+
+    def _ask_golden(self, watch: Watch) -> None:
+        """What the operator's own questions show already, no client has to. They don't grow while clients ask."""
+        if watch.golden is None:
+            return
+        verdict = verdict_on(watch.evidence(), self.rules)
+        if verdict.word is Word.FAIL:
+            raise ProofError(verdict.why)
+        for comparison in verdict.of(Word.INCONCLUSIVE):
+            if comparison.figure.of == "prompts":
+                raise Undecided(f"{comparison.figure}: {comparison.why}", should="no client met the new version")
 
     @contextmanager
     def _share_ends_with_it(self) -> Iterator[None]:
