@@ -29,6 +29,10 @@ UNSHARE = """! grep -qsF "|$server|" "$canaries" ||
     {{ note "$canaries" {model} ''; tell "del map $canaries "{model} >/dev/null; }}
 """
 
+CHECK_CANARIES = """! ask admin "show map $canaries" | grep -q '^Unknown map' ||
+    { echo 'HAProxy knows no canaries; apply first' >&2; exit 1; }
+"""
+
 SHOW_CANARIES = """echo '== canaries'; ask admin "show map $canaries" |
     awk -v now=$(date +%s) 'NF == 3 { split($3, part, "|"); if (part[3] > now) print $3 }'
 """

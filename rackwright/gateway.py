@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from rackwright.canaries import (
     CANARY_SECONDS,
+    CHECK_CANARIES,
     END_CANARY,
     SET_CANARY,
     SHOW_CANARIES,
@@ -271,6 +272,10 @@ class Gateways:
         values = {"parts": parts_of(percent), "seconds": int(seconds), "digest": quote(digest)}
         script = SET_CANARY.format(**_parts(address), **values, rollout=quote(rollout))
         self._run(script, f"giving {address} its share")
+
+    def check_canaries(self) -> None:
+        """Return if every gateway could give a canary its share: one that an older version wrote knows none."""
+        self._run(CHECK_CANARIES, "asking for canaries")
 
     def end_canary(self, model: str) -> None:
         """Afterwards no worker sends anything to a canary of the model."""

@@ -8,6 +8,7 @@ import click
 
 from rackwright.cli.context import Context, Json
 from rackwright.cli.model_diff import diff
+from rackwright.cli.model_golden import golden
 from rackwright.cli.model_prune import prune
 from rackwright.cli.model_show import show
 from rackwright.cli.model_update import rollback, update
@@ -88,5 +89,5 @@ def _document(fleet: Fleet, name: str, entry: ModelLock | None) -> dict[str, Jso
     }
 
 
-for _command in (show, diff, update, rollback, verdict, prune):
+for _command in (show, diff, update, rollback, verdict, prune, golden):
     model.add_command(_command)

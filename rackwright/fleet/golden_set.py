@@ -73,6 +73,11 @@ class Check(Frozen):
         """The name of the one that is set."""
         return next(iter(self.model_fields_set), "exact")
 
+    @property
+    def has_format(self) -> bool:
+        """Whether it tells if an answer's format is valid."""
+        return self.kind in ("json_schema", "tool_call")
+
 
 class Prompt(Frozen):
     """One line of the file."""

@@ -39,7 +39,8 @@ def judge(measured: Measured, thresholds: Thresholds) -> Comparison:
         elif judged.is_noise:
             word, why = Word.INCONCLUSIVE, reasons.is_noise(figure, found, threshold)
         else:
-            needed = judged.needed(measured.candidate.count)
-            word, why = Word.INCONCLUSIVE, reasons.is_open(figure, found, threshold, needed, measured.candidate.count)
+            count, needed = measured.candidate.count, judged.needed(measured.candidate.count)
+            between = found.interval if judged.seen < judged.allowed else found.wide
+            word, why = Word.INCONCLUSIVE, reasons.is_open(figure, found, threshold, between, count, needed)
     difference = None if isinstance(found, TooLittle) else found
     return Comparison(figure, word, why, measured.running, measured.candidate, threshold, difference, needed)

@@ -98,8 +98,9 @@ def interval_of(estimate: float, logarithms: Floats, chance: float, *, widened: 
     import numpy as np
 
     middle, tail = math.log(estimate), (1 - chance) / 2
-    low, high = (float(end) for end in np.quantile(logarithms, (tail, 1 - tail)))
-    return Interval(*(math.exp(middle + widened * (end - middle)) for end in (min(low, middle), max(high, middle))))
+    ends = (float(end) for end in np.quantile(logarithms, (tail, 1 - tail)))
+    low, high = (math.exp(middle + widened * (end - middle)) for end in ends)
+    return Interval(min(low, estimate), max(high, estimate))
 
 
 def median_interval(ratios: Sequence[float], chance: float) -> Interval | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rackwright.verdict.result import Difference, Figure
+from rackwright.verdict.result import Difference, Figure, Interval
 from rackwright.verdict.words import difference, interval, size
 
 
@@ -23,10 +23,13 @@ def is_noise(figure: Figure, found: Difference, threshold: float) -> str:
     return f"{beyond}, but the running version differs from itself by {noise}"
 
 
-def is_open(figure: Figure, found: Difference, threshold: float, needed: int | None, count: int) -> str:
-    between = f"anywhere in {interval(figure, found.interval)}, with {difference(figure, threshold)} in between"
+def is_open(
+    figure: Figure, found: Difference, threshold: float, between: Interval, count: int, needed: int | None
+) -> str:
+    """`between`: the interval that has the threshold in it, and that more data would narrow."""
+    where = f"anywhere in {interval(figure, between)}, with {difference(figure, threshold)} in between"
     enough = f"about {needed} would tell" if needed else "it lies too near to say how many would tell"
-    return f"{_seen(figure, found)}, but {between}: {count} {figure.of} are too few, {enough}"
+    return f"{_seen(figure, found)}, but {where}: {count} {figure.of} are too few, {enough}"
 
 
 def _seen(figure: Figure, found: Difference) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,7 +14,9 @@ from hypothesis import strategies as st
 from rackwright.errors import FleetError
 from rackwright.fleet import golden_file
 from rackwright.fleet.golden_file import read_golden_set
+from rackwright.fleet.golden_set import Check
 
+PAGE = Path(__file__).parents[2] / "docs/golden-set.md"
 ASKED = [{"role": "user", "content": "What is the capital of France?"}]
 WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
 
@@ -176,3 +180,15 @@ def test_whatever_stands_in_a_line_only_problems_come_of_it(tmp_path_factory, fo
     path.write_text(json.dumps(found))
     with pytest.raises(FleetError):
         read_golden_set(path)
+
+
+def test_the_example_of_the_docs_is_one(tmp_path):
+    [example] = re.findall(r"^```json\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    checks = [prompt.check.kind for prompt in read(tmp_path, *example.splitlines()).prompts]
+    assert sorted(checks) == sorted(Check.model_fields)
+
+
+def test_the_errors_that_the_docs_show_are_what_is_said(tmp_path):
+    lines = [line("one", chek={}), line("two"), line("three", check={"exact": "a", "contains": "b"}), line("one")]
+    shown = re.findall(r"^error: (prompts\.jsonl:.*)$", PAGE.read_text(), re.MULTILINE)
+    assert shown == problems(tmp_path, *lines)

@@ -241,6 +241,22 @@ def test_a_replica_that_no_gateway_knows_gets_no_share(tried: Tried) -> None:
         tried.gateways.set_canary("gpu9/assistant@1", 5, digest=NEW, rollout=ROLLOUT)
 
 
+def test_a_gateway_of_before_canaries_says_so(tried: Tried, own: Stack) -> None:
+    tried.gateways.check_canaries()
+    before = Path(own.gateway.paths.configuration, "haproxy.cfg")
+    text = before.read_text()
+    before.write_text("\n".join(line for line in text.splitlines() if "txn.canary" not in line) + "\n")
+    own.gateway.reload()
+    try:
+        with pytest.raises(HostError, match="HAProxy knows no canaries; apply first"):
+            tried.gateways.check_canaries()
+        with pytest.raises(HostError, match="HAProxy knows no canaries; apply first"):
+            tried.give(5)
+    finally:
+        before.write_text(text)
+        own.gateway.reload()
+
+
 def test_other_models_notice_nothing(tried: Tried) -> None:
     tried.give(100)
     seen = tried.send({"model": "coder", "messages": [{"role": "user", "content": "x"}]})

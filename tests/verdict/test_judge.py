@@ -57,8 +57,9 @@ def test_a_pass_is_judged_by_the_plain_interval_and_a_fail_by_the_wide_one():
     within = Measured(Figure.TTFT_MEDIAN, SIDE, SIDE, Difference(1.0, plain, wide, None))
     assert judge(within, Thresholds()).word is Word.PASS
     plain, wide = Interval(1.3, 2.0), Interval(1.2, 2.2)
-    beyond = Measured(Figure.TTFT_MEDIAN, SIDE, SIDE, Difference(1.6, plain, wide, None))
-    assert judge(beyond, Thresholds()).word is Word.INCONCLUSIVE
+    beyond = judge(Measured(Figure.TTFT_MEDIAN, SIDE, SIDE, Difference(1.6, plain, wide, None)), Thresholds())
+    assert beyond.word is Word.INCONCLUSIVE
+    assert "anywhere in 1.20 to 2.20, with 1.25 times in between" in beyond.why
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,8 @@ class Canaries:
         return Watch(self.site, canary, logs, answers, SystemClock())
 
     def _refuse_alone(self, canary: Replica, beside: tuple[Replica, ...]) -> None:
-        """Raise Paused where no other serves with the version before."""
+        """Raise Paused where no other serves with the version before, HostError where a gateway knows no canaries."""
+        self.site.gateways.check_canaries()
         self._serving(canary, beside)
 
     def _serving(self, canary: Replica, beside: tuple[Replica, ...]) -> list[Replica]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from rackwright.canaries import CANARY_SECONDS
 from rackwright.errors import HostError, ProofError
 from rackwright.fleet.fleet import Replica
-from rackwright.lifecycle.canary.evidence import Seen, requests_of
+from rackwright.lifecycle.canary.evidence import Seen, requests_of, traffic_of
 from rackwright.lifecycle.canary.logs import AccessLogs
 from rackwright.lifecycle.changes import Clock, Undecided
 from rackwright.lifecycle.site import Site
@@ -60,7 +60,8 @@ class Watch:
                 ) from None
 
     def evidence(self) -> Evidence:
-        return Evidence(self.running.traffic, self.candidate.traffic, self.golden)
+        running, candidate = traffic_of(self.running, self.candidate)
+        return Evidence(running, candidate, self.golden)
 
     def _add(self, lines: list[Access]) -> None:
         for side, to_canary in ((self.running, False), (self.candidate, True)):

@@ -66,6 +66,9 @@ class SimulatedGateways:
             gate.shares[model] = Share(address, percent, self.world.now + seconds)
             self._note(gate, f"share {percent:g} {address}")
 
+    def check_canaries(self) -> None:
+        list(self._each())
+
     def end_canary(self, model: str) -> None:
         for gate in self._each():
             gate.shares.pop(model, None)
