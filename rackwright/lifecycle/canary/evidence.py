@@ -12,7 +12,8 @@ _FAULTS = ("timeout", "server_error", "gateway_error", "killed")
 """Ends that are no client's fault."""
 MOST = 20_000
 """Requests of one version that are judged: more of them tell nothing new."""
-_STREAMS = 20
+_TOKENS = 200
+"""Answers with a known time per token of which the 95th of 100 is known, too."""
 _CONVERSATIONS = 10_000
 """Numbers that the access log has for them."""
 
@@ -22,8 +23,8 @@ class Told:
     """What a line tells of a request."""
 
     request: Request
-    whole: float | None = None
-    """Seconds to the first byte of an answer that came in one piece; None: it was a stream, or none came."""
+    """The time to its first token is that to the first byte of its answer."""
+    streamed: bool
 
 
 @dataclass
@@ -35,14 +36,18 @@ class Seen:
     _kept: list[Told] = field(default_factory=list)
     _every: int = 1
 
-    @property
-    def streams(self) -> int:
-        """Answers of which the time to the first token is known."""
-        return sum(told.request.ttft is not None for told in self._kept)
+    def answers(self, *, streamed: bool) -> int:
+        return sum(told.streamed is streamed and told.request.ttft is not None for told in self._kept)
 
-    def traffic(self, *, whole: bool) -> Traffic:
-        """Return what is kept. `whole`: an answer's first byte stands for its first token where it was no stream."""
-        return Traffic(tuple(_with_whole(told) if whole else told.request for told in self._kept))
+    @property
+    def with_tokens(self) -> int:
+        return sum(told.request.tpot is not None for told in self._kept)
+
+    def traffic(self, *, streams: bool, tokens: bool) -> Traffic:
+        """Return what is kept, with the times to the first token of streams or of the others, and maybe per token."""
+        return Traffic(
+            tuple(_without(told, ttft=told.streamed is not streams, tpot=not tokens) for told in self._kept)
+        )
 
     def add(self, found: Iterable[Told]) -> None:
         for told in found:
@@ -60,14 +65,18 @@ class Seen:
 
 
 def traffic_of(running: Seen, candidate: Seen) -> tuple[Traffic, Traffic]:
-    """Return both versions' traffic, so that times to the first token are alike: of streams alone, where both have
-    enough of them."""
-    whole = min(running.streams, candidate.streams) < _STREAMS
-    return running.traffic(whole=whole), candidate.traffic(whole=whole)
+    """Return both versions' traffic with the times of one kind of answers: an answer in one piece has its first byte
+    when a stream has its last. Of a few that aren't streams nobody waits to know the time per token."""
+    sides = (running, candidate)
+    streamed, others = (sum(side.answers(streamed=kind) for side in sides) for kind in (True, False))
+    streams = streamed >= others
+    tokens = not streams or min(side.with_tokens for side in sides) >= _TOKENS
+    return running.traffic(streams=streams, tokens=tokens), candidate.traffic(streams=streams, tokens=tokens)
 
 
-def _with_whole(told: Told) -> Request:
-    return told.request if told.request.ttft is not None else replace(told.request, ttft=told.whole)
+def _without(told: Told, *, ttft: bool, tpot: bool) -> Request:
+    request = replace(told.request, ttft=None) if ttft else told.request
+    return replace(request, tpot=None) if tpot else request
 
 
 def requests_of(lines: Iterable[Access], canary: str, *, to_canary: bool) -> Iterator[Told]:
@@ -88,11 +97,9 @@ def _request(line: Access, *, failed_over: bool) -> Told:
     """A canary that another replica had to stand in for failed the request, however it was answered."""
     conversation = str(line.conversation)
     if failed_over or line.end in _FAULTS or line.status >= 500:
-        return Told(Request(conversation, error=True))
-    # Only a stream's first byte is its first token.
+        return Told(Request(conversation, error=True), streamed=bool(line.stream))
     first = None if line.first_byte_ms is None else _seconds(line.first_byte_ms, line)
-    request = Request(conversation, error=False, ttft=first if line.stream else None, tpot=_each_token(line))
-    return Told(request, whole=None if line.stream else first)
+    return Told(Request(conversation, error=False, ttft=first, tpot=_each_token(line)), streamed=bool(line.stream))
 
 
 def _each_token(line: Access) -> float | None:

@@ -22,23 +22,33 @@ def test_a_streams_first_byte_is_its_first_token_without_the_wait_for_a_slot():
     assert of() == [Request("7", error=False, ttft=0.2, tpot=None)]
 
 
-def test_a_whole_answer_tells_the_time_per_token():
-    assert of(stream=False, completion_tokens=10) == [Request("7", error=False, ttft=None, tpot=0.1)]
-    assert of(stream=None, completion_tokens=0) == [Request("7", error=False)]
+def test_an_answer_in_one_piece_tells_the_time_per_token():
+    assert of(stream=False, completion_tokens=10) == [Request("7", error=False, ttft=0.2, tpot=0.1)]
+    assert of(stream=None, completion_tokens=0) == [Request("7", error=False, ttft=0.2)]
 
 
-def seen(*streamed: bool) -> Seen:
+def seen(*, streams: int, others: int) -> Seen:
     made = Seen()
-    for number, stream in enumerate(streamed):
+    for number in range(streams + others):
+        stream = number < streams
         made.add(told(stream=stream, conversation=number, completion_tokens=None if stream else 10))
     return made
 
 
-@pytest.mark.parametrize(("streams", "known"), [(20, 20), (19, 30), (0, 30)])
-def test_first_tokens_are_of_streams_where_there_are_enough_and_else_of_all(streams, known):
-    sides = traffic_of(seen(*[True] * 30), seen(*[True] * streams, *[False] * (30 - streams)))
-    assert sum(one.ttft is not None for one in sides[1].requests) == known
-    assert {one.ttft for one in sides[1].requests if one.ttft} == {0.2}
+@pytest.mark.parametrize(
+    ("streams", "others", "first", "tokens"),
+    [(30, 0, 30, 0), (30, 20, 30, 0), (20, 30, 30, 30), (0, 30, 30, 30), (250, 200, 250, 200), (250, 199, 250, 0)],
+)
+def test_times_are_of_what_most_answers_are(streams, others, first, tokens):
+    running = seen(streams=streams * 4, others=others * 4)
+    requests = traffic_of(running, seen(streams=streams, others=others))[1].requests
+    assert sum(one.ttft is not None for one in requests) == first
+    assert sum(one.tpot is not None for one in requests) == tokens
+
+
+def test_both_versions_have_the_same_kind():
+    for traffic in traffic_of(seen(streams=10, others=90), seen(streams=30, others=10)):
+        assert all((one.ttft is None) == (one.tpot is None) for one in traffic.requests)
 
 
 def test_lines_belong_to_the_side_that_they_were_dealt_to():
@@ -86,7 +96,9 @@ def test_times_are_never_none_at_all():
 
 
 def some(conversations: int, each: int) -> list[Told]:
-    return [Told(Request(str(name), error=False)) for name in range(conversations) for _ in range(each)]
+    return [
+        Told(Request(str(name), error=False), streamed=True) for name in range(conversations) for _ in range(each)
+    ]
 
 
 def test_of_too_many_whole_conversations_are_left_out_and_all_are_counted(monkeypatch):
@@ -94,7 +106,7 @@ def test_of_too_many_whole_conversations_are_left_out_and_all_are_counted(monkey
     seen = Seen()
     for request in some(90, 3):
         seen.add([request])
-    kept = seen.traffic(whole=False).requests
+    kept = seen.traffic(streams=True, tokens=True).requests
     assert seen.count == 270
     assert 25 <= len(kept) <= 100
     assert {[one.conversation for one in kept].count(name) for name in {one.conversation for one in kept}} == {3}
@@ -103,6 +115,6 @@ def test_of_too_many_whole_conversations_are_left_out_and_all_are_counted(monkey
 def test_of_one_endless_conversation_the_last_requests_stay(monkeypatch):
     monkeypatch.setattr(evidence, "MOST", 100)
     seen = Seen()
-    seen.add([Told(Request("0", error=number < 500)) for number in range(600)])
+    seen.add([Told(Request("0", error=number < 500), streamed=True) for number in range(600)])
     assert seen.count == 600
-    assert [one.error for one in seen.traffic(whole=False).requests] == [False] * 100
+    assert [one.error for one in seen.traffic(streams=True, tokens=True).requests] == [False] * 100
