@@ -22,7 +22,7 @@ from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
 GATEWAYS = ("gate1", "gate2")
-WORDS = "red blue green black white yellow brown pink gray gold silver violet".split()
+WORDS = "red blue green black white yellow brown pink gray gold".split()
 WIDE = "errors: 20%, ttft_median: 100%, ttft_p95: 100%, tpot_median: 100%, tpot_p95: 100%, golden: 30%"
 """Two cores serve two engines, clients and whatever else goes on: times say little, but for what is far slower."""
 
@@ -89,7 +89,7 @@ def plan(site: Operator, lab: Lab, key: str, tmp_path: Path) -> Plan:
         authority=str(site.path.with_name("test.ca.crt")),
         key=key,
         samples=str(tmp_path / "samples.jsonl"),
-        rate=3,
+        rate=4,
         tokens=3,
         long_tokens=6,
         rhythm="sslsscsss",
