@@ -45,7 +45,7 @@ class Kind:
     least: float = 0.0
     most: float = 1.0
     size: Size = LITTLE
-    thresholds: Thresholds = Thresholds()
+    thresholds: Thresholds | None = None
 
 
 KINDS = (
