@@ -9,9 +9,8 @@ from dataclasses import dataclass
 class Thresholds:
     """Each is the most by which the candidate may be worse. None of them asks for it to be better.
 
-    The defaults are what most services get over, and half of what a wrong build does: one that is twice as slow, or
-    lacks layers, lies far beyond them; two builds of one precision lie far within. docs/verdict.md says why each is
-    what it is.
+    The defaults lie between what two builds of one precision differ by, a few hundredths and a point or two, and what a
+    wrong build does: twice the time, or tens of points. docs/verdict.md says why each is what it is.
     """
 
     errors: float = 0.01
