@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def _lines(data: bytes, name: str) -> list[str]:
 def _node_of(file: str, number: int, line: str, findings: Findings) -> AnyNode | None:
     place = Node(file, number, ())
     try:
-        found = json.loads(line, object_pairs_hook=_Object, parse_constant=_no_number)
+        found = json.loads(line, object_pairs_hook=_Object, parse_float=_finite, parse_constant=_no_number)
         node = _node(found, file, number, ())
     except json.JSONDecodeError as error:
         findings.add(place, f"is no JSON: {error.msg} at character {error.pos + 1}", "one object on each line")
@@ -76,6 +77,12 @@ def _node_of(file: str, number: int, line: str, findings: Findings) -> AnyNode |
 
 class _Object(list[tuple[str, object]]):
     """An object's pairs as they are written: of two with one key, JSON readers drop one."""
+
+
+def _finite(text: str) -> float:
+    if math.isinf(number := float(text)):
+        raise ValueError(f"has {text[:40]}, which is beyond all bounds")
+    return number
 
 
 def _no_number(text: str) -> object:

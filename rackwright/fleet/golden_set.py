@@ -58,7 +58,7 @@ class Check(Frozen):
     regex: Expression | None = None
     """Matches somewhere in the answer; `^` and `$` tie it to its ends."""
     json_schema: Schema | None = None
-    """The whole answer is JSON that this schema allows (Draft 2020-12 unless its $schema says otherwise)."""
+    """The whole answer is JSON that this schema allows (Draft 2020-12, or 2019-09 or 7 by its $schema)."""
     tool_call: WantedCall | None = None
     """The answer is this one call and no other."""
 

@@ -18,6 +18,9 @@ def check_schema(schema: Json) -> Json:
     from referencing.exceptions import Unresolvable
     from referencing.jsonschema import DRAFT202012
 
+    draft = schema.get("$schema", Draft202012Validator.META_SCHEMA["$schema"])
+    if not isinstance(draft, str) or draft.rstrip("#") not in _drafts():
+        raise ValueError(f"is of a draft that isn't known; $schema should be one of {', '.join(_drafts())}")
     try:
         validator_for(schema, default=Draft202012Validator).check_schema(dict(schema))
     except SchemaError as error:
@@ -32,6 +35,13 @@ def check_schema(schema: Json) -> Json:
             except Unresolvable:
                 raise ValueError(f"refers to {text}, which doesn't stand in it") from None
     return schema
+
+
+def _drafts() -> tuple[str, ...]:
+    from jsonschema import validators
+
+    known = (validators.Draft202012Validator, validators.Draft201909Validator, validators.Draft7Validator)
+    return tuple(str(draft.META_SCHEMA["$schema"]).rstrip("#") for draft in known)
 
 
 def check_regex(text: str) -> str:

@@ -58,7 +58,8 @@ def _parts(evidence: Evidence, resamples: int) -> Iterator[_Part]:
     for name, (figure, _) in _TIMES.items():
         # Every answer has a first byte: where nothing tells of one, that is for want of data.
         if name == "ttft" or times.has(name, running, candidate):
-            yield _Part(2, partial(times.slower, name, running, candidate, resamples=resamples))
+            slower = partial(times.slower, name, running, candidate, resamples=resamples)
+            yield _Part(len(times.FIGURES[name]), slower)
         if answers and golden.has_times(name, answers):
             yield _Part(1, partial(_golden_times, figure, name, evidence))
     if answers:

@@ -25,6 +25,8 @@ def allows(schema: Json, answer: JsonValue) -> str | None:
         error = best_match(_validator(schema).iter_errors(answer))
     except RecursionError:
         return "is nested too deep"
+    except OverflowError:
+        return "has a number beyond all bounds"
     except TimeoutError:
         return f"a pattern of its schema took longer than {PATTERN_SECONDS:g} s"
     return f"breaks {'/'.join(map(str, error.absolute_schema_path))} of its schema" if error else None

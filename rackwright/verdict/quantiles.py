@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from rackwright.verdict.result import Interval
@@ -104,11 +105,18 @@ def interval_of(estimate: float, logarithms: Floats, chance: float, *, widened: 
 
 
 def median_interval(ratios: Sequence[float], chance: float) -> Interval | None:
-    """Return where the median of such ratios lies, whatever their distribution (Conover, Practical Nonparametric
-    Statistics, 3.2); None: there are too few."""
+    """Return where the median of such ratios lies, whatever their distribution; None: there are too few."""
+    ranks, ordered = _ranks(len(ratios), chance), sorted(ratios)
+    return Interval(ordered[ranks[0] - 1], ordered[ranks[1] - 1]) if ranks else None
+
+
+@cache
+def _ranks(count: int, chance: float) -> tuple[int, int] | None:
+    """Return between which two of so many, by rank from 1, the median lies: Conover, Practical Nonparametric
+    Statistics, 3.2."""
     from scipy import stats
 
     # Its stubs have a number here; it is a pair.
-    found: object = stats.quantile_test(ratios, p=0.5).confidence_interval(chance)
+    found: object = stats.quantile_test(range(1, count + 1), p=0.5).confidence_interval(chance)
     low, high = (float(end) for end in found) if isinstance(found, tuple) else (math.nan, math.nan)
-    return Interval(low, high) if math.isfinite(low) and math.isfinite(high) else None
+    return (int(low), int(high)) if math.isfinite(low) and math.isfinite(high) else None

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 class Thresholds:
     """Each is the most by which the candidate may be worse. None of them asks for it to be better.
 
-    The defaults are what most services get over, and half of what a wrong build does: one that is twice as slow, or
-    lacks layers, lies far beyond them; two builds of one precision lie far within. docs/verdict.md says why each is
-    what it is.
+    The defaults lie between what two builds of one precision differ by, a few hundredths and a point or two, and what
+    a wrong build does: twice the time, or tens of points. docs/verdict.md says why each is what it is.
     """
 
     errors: float = 0.01
@@ -31,9 +30,9 @@ class Thresholds:
 
     def __post_init__(self) -> None:
         """Raise ValueError if one could never be broken, or would ask for better."""
-        for name, most in (("errors", 1), ("formats", 1), ("golden", 1)):
-            if not 0 < getattr(self, name) < most:
-                raise ValueError(f"{name} should be a share above 0 and below {most}")
+        for name in ("errors", "formats", "golden"):
+            if not 0 < getattr(self, name) < 1:
+                raise ValueError(f"{name} should be a share above 0 and below 1")
         for name in ("ttft_median", "ttft_p95", "tpot_median", "tpot_p95"):
             if not 0 < getattr(self, name) <= 100:
                 raise ValueError(f"{name} should be above 0 and at most 100")

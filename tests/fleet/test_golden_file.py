@@ -92,6 +92,7 @@ def test_all_problems_are_told_at_once_each_at_its_line(tmp_path):
     [
         ("[]", 'is no object; should be like {"id": …, "messages": […], "check": {…}}'),
         ('{"id": NaN}', "has NaN, which is no JSON; one object on each line"),
+        ('{"id": 1e999}', "has 1e999, which is beyond all bounds; one object on each line"),
         ('{"id": "a", "id": "b"}', "has the key 'id' twice; one object on each line"),
         ("[" * 5000, "is nested too deep; one object on each line"),
         ('{"a":' * 70 + "1" + "}" * 70, "is nested deeper than 64 levels; one object on each line"),
@@ -101,6 +102,13 @@ def test_a_line_that_is_no_plain_object_is_refused(tmp_path, text, problem):
     assert problems(tmp_path, line(), text) == [f"prompts.jsonl:2: {problem}"]
 
 
+DRAFTS = (
+    "is of a draft that isn't known; $schema should be one of https://json-schema.org/draft/2020-12/schema, "
+    "https://json-schema.org/draft/2019-09/schema, http://json-schema.org/draft-07/schema"
+)
+
+
+@pytest.mark.filterwarnings("ignore:Possible nested set")
 @pytest.mark.parametrize(
     ("more", "problem"),
     [
@@ -121,6 +129,8 @@ def test_a_line_that_is_no_plain_object_is_refused(tmp_path, text, problem):
             {"check": {"json_schema": {"type": "objekt"}}},
             " check.json_schema: is no JSON Schema: $.type: 'objekt' is not valid under any of the given schemas",
         ),
+        ({"check": {"json_schema": {"$schema": 7}}}, f" check.json_schema: {DRAFTS}"),
+        ({"check": {"json_schema": {"$schema": "https://example.com/a"}}}, f" check.json_schema: {DRAFTS}"),
         (
             {"check": {"json_schema": {"$ref": "https://example.com/schema.json"}}},
             " check.json_schema: refers to https://example.com/schema.json, which doesn't stand in it",

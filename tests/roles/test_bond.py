@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -52,6 +53,12 @@ def test_a_look_every_two_seconds_meets_no_start_limit_and_reaches_its_peers_alo
     assert "ListenStream=[fd00::3]:28100\n" in units.word_socket(of("ab"))
 
 
+@pytest.mark.parametrize("script", [scripts.bond, scripts.word])
+def test_scripts_read_of_proc_what_their_sandbox_shows(script: Callable[[Settings], str]) -> None:
+    assert "ProcSubset=pid" in units.service(of(FIRST))
+    assert set(re.findall(r"/proc/[a-z]+", script(of(FIRST)))) <= {"/proc/self"}
+
+
 def test_the_role_writes_scripts_and_starts_timer_and_socket() -> None:
     played = play(bond, settings=of(FIRST))
     assert [name for name in played.operations if name.startswith("Start")] == [
@@ -85,8 +92,8 @@ class Members:
         for name in _PEERS:
             (folder / name).mkdir()
             for kind, script in (("bond", scripts.bond), ("word", scripts.word)):
-                text = script(of(name)).replace(BONDS, str(folder / name)).replace("/proc/uptime", f"{folder}/uptime")
-                (folder / name / kind).write_text(text)
+                text = script(of(name)).replace("/proc/self/stat", f"{folder}/stat")
+                (folder / name / kind).write_text(text.replace(BONDS, str(folder / name)))
             self.start(name)
 
     def _program(self, name: str, text: str) -> None:
@@ -109,7 +116,7 @@ class Members:
 
     def at(self, seconds: int) -> None:
         """It is so long since all three have booted."""
-        (self.folder / "uptime").write_text(f"{seconds}.00 1\n")
+        (self.folder / "stat").write_text(f"7 (cut) {'x ' * 19}{seconds}00 x\n")
 
     def look(self, *names: str) -> str:
         """One look of these members, all when none is named, in turn; return why the replica can't serve."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rackwright.verdict import Answer, Evidence, GoldenAnswers, Pair, Request, Traffic
+from rackwright.verdict import Answer, Evidence, GoldenAnswers, Pair, Request, Thresholds, Traffic
 
 Generator = np.random.Generator
 
@@ -37,6 +37,11 @@ class Size:
 
 
 EQUAL = Version()
+EDGE = Version(errors=0.014, slowness=1.25, score=EQUAL.score - 0.05 / 0.9, formats=EQUAL.formats - 0.05)
+"""As bad as is just allowed, in everything. Five points of answers that pass are 0.05 / 0.9 of `score`: one in twenty
+comes out otherwise."""
+AT_EDGE = Thresholds(ttft_p95=0.25, tpot_p95=0.25)
+"""What EDGE is at the edge of: its slow requests are no slower than its others."""
 USUAL = Size()
 
 

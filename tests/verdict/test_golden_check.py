@@ -129,6 +129,18 @@ def test_an_answer_that_is_nested_too_deep_for_its_schema_is_not_valid():
     assert found == Score(False, False, "is nested too deep")
 
 
+@pytest.mark.parametrize("text", ["1e999", "-1e999", "1" * 400])
+def test_a_number_beyond_all_bounds_is_not_valid(text):
+    found = score(prompt(json_schema={"multipleOf": 0.1}), Said(text))
+    assert found == Score(False, False, "has a number beyond all bounds")
+
+
+def test_older_drafts_are_understood():
+    older = {"$schema": "http://json-schema.org/draft-07/schema#", "dependencies": {"a": ["b"]}}
+    assert score(prompt(json_schema=older), Said('{"a": 1, "b": 2}')).passed
+    assert score(prompt(json_schema=older), Said('{"a": 1}')).reason == "breaks dependencies of its schema"
+
+
 CHECKS = [
     {"exact": "a"},
     {"regex": "a+"},
