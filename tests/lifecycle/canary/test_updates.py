@@ -5,11 +5,14 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
-from rackwright.errors import ExitCode, HostError, ProofError, RackwrightError
+from rackwright.errors import ExitCode, FleetError, HostError, ProofError, RackwrightError
 from rackwright.fleet.sections.canary import Canary
+from rackwright.fleet.text import refuse
+from rackwright.lifecycle import resume
 from rackwright.lifecycle.changes import Paused, Undecided
 from tests.lifecycle.world.engines import Behaviour
 from tests.lifecycle.world.site import Desk, make_world, running, versions
@@ -128,6 +131,20 @@ def test_what_is_undecided_is_tried_again_by_who_resumes(tmp_path: Path) -> None
     Desk(world, "ben").resume()
     assert on(world) == {"v2"}
     assert world.verdicts[-1].outcome == "PASS"
+
+
+def test_who_lacks_the_golden_set_resumes_nothing(tmp_path: Path) -> None:
+    """On another machine it would fail amid the rollout, and all would be put back."""
+    world = make(tmp_path)
+    undecided(world)
+    before = len(world.changes)
+    with (
+        patch.object(resume, "golden_set_of", lambda fleet, model: refuse(f"{model}.jsonl", "no such file")),
+        pytest.raises(FleetError, match=r"assistant\.jsonl: no such file"),
+    ):
+        Desk(world, "ben").resume()
+    assert world.changes[before:] == []
+    assert Desk(world).opened is not None
 
 
 def test_what_is_undecided_goes_back_by_who_aborts(tmp_path: Path) -> None:
