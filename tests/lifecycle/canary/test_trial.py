@@ -250,6 +250,13 @@ def test_one_that_falls_out_fails():
     assert bench.gateways.told[-1] == "end"
 
 
+def test_one_look_at_which_it_is_down_is_no_fall():
+    bench = Bench()
+    bench.keeper.held.check = lambda: setattr(bench.gateways, "up", not 20 <= bench.clock.now() < 30)
+    bench.run()
+    assert bench.keeper.told[-1] == "passed with PASS"
+
+
 @pytest.mark.parametrize(("away", "ends"), [(range(20, 140), False), (range(20, 10_000), True)])
 def test_gateways_that_are_away_are_waited_for_as_long_as_the_share_lasts_without_them(away, ends):
     bench = Bench()
