@@ -20,7 +20,9 @@ help: ## List the targets
 quickstart: .venv/ready ## From nothing to a real answer on disposable hosts (needs root)
 	@python -m rackwright.lab.quickstart
 
-test: lint types unit coverage wheel-test molecule lab-test ## Everything: lint, types, unit tests, wheel, molecule, lab tests (needs root)
+test: .venv/ready-molecule programs ## Everything: lint, types, unit tests, wheel, molecule, lab tests (needs root)
+	@$(MAKE) --no-print-directory -j2 --output-sync=target lint types coverage wheel-test molecule
+	@$(MAKE) --no-print-directory unit lab-test
 
 test-heavy: .venv/ready ## What takes minutes: vLLM, large builds (needs root)
 	@python -m pytest -m "heavy and not machine" -n 2 --dist loadfile --no-loadscope-reorder
