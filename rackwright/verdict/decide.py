@@ -76,7 +76,7 @@ def _golden_times(figure: Figure, name: times.Name, evidence: Evidence, at: Chan
 def _left_out(evidence: Evidence) -> Iterator[str]:
     answers = evidence.golden
     if not times.has("tpot", evidence.running, evidence.candidate):
-        yield "time per token of live traffic: no request tells how many tokens its answer had"
+        yield "time per token of live traffic: too few answers tell how many tokens they had"
     if not answers:
         yield "golden score, valid formats and times of the golden set: there is no golden set"
         return

@@ -99,7 +99,7 @@ def test_times_per_token_that_nobody_knows_are_left_out_and_named():
     found = judged(without(seen(EQUAL), "tpot"))
     assert not {Figure.TPOT_MEDIAN, Figure.TPOT_P95, Figure.GOLDEN_TPOT} & {one.figure for one in found.comparisons}
     assert found.not_compared == (
-        "time per token of live traffic: no request tells how many tokens its answer had",
+        "time per token of live traffic: too few answers tell how many tokens they had",
         "time per token of the golden set: no prompt has it of both versions",
     )
 
