@@ -47,7 +47,7 @@ def test_a_rate_is_bits_on_paper_and_bytes_within(written: str, bytes_a_second: 
 
 @pytest.mark.parametrize("written", ["400", 400, "400MB", "400 Mbit", "-1Mbit"])
 def test_what_is_no_rate_is_refused(written: object) -> None:
-    with pytest.raises(ValueError, match="should be a rate like 400Mbit or 2.5Gbit, a second"):
+    with pytest.raises(ValueError, match=r"should be a rate like 400Mbit or 2\.5Gbit, a second"):
         parse_rate(written)
 
 

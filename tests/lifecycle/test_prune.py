@@ -103,10 +103,8 @@ def audited(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, str]]:
 
 def site_of(*roots: Path, gone: tuple[str, ...] = (), shared: Literal["yes", "no"] = "no") -> Any:
     names = {f"gpu{number + 1}": root for number, root in enumerate(roots)}
-    hosts = {
-        name: SimpleNamespace(store=Store.model_construct(path=str(root), shared=shared))
-        for name, root in names.items()
-    }
+    stores = {name: Store.model_construct(path=str(root), shared=shared) for name, root in names.items()}
+    hosts = {name: SimpleNamespace(store=store) for name, store in stores.items()}
     shells = {name: LocalShell(name, gone=name in gone) for name in names}
     file = SimpleNamespace(hosts=hosts)
     fleet = SimpleNamespace(file=file, hosts=tuple(names))
