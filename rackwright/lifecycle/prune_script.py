@@ -46,7 +46,7 @@ for f in ARRIVING/*/; do
 done
 """.replace("MARKER", MARKER).replace("ARRIVING", ARRIVING)
 )
-"""Changes nothing. Prints lines of `now`, `used`, `weights`, `strange`, `arriving`, `staged`; none without the folder."""
+"""Changes nothing. Prints lines of `now`, `used`, `weights`, `strange`, `arriving` and `staged`; none without it."""
 
 REMOVE = (
     _USED
