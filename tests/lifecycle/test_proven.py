@@ -53,6 +53,7 @@ def test_an_open_rollout_there_is_waited_for(control: Moved, tmp_path: Path) -> 
     opened = Entry(
         time=utc_now(), rollout="x1", run="x1", operator="ben", event=Event.OPENED, detail="model update assistant"
     )
-    (tmp_path / "journal").write_text(opened.line())
+    (tmp_path / "control").mkdir()
+    (tmp_path / "control" / "journal").write_text(opened.line())
     with pytest.raises(LeasedError, match="x1 of ben is open: model update assistant"):
         recorded(site.fleet, site.lock, "assistant", control)

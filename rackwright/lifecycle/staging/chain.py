@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from itertools import pairwise
 
 BEYOND = 3
 """So many earlier hosts may be asked when the one before sends nothing; then the first of all."""
@@ -29,16 +30,25 @@ def before(order: Sequence[str], host: str) -> tuple[str, ...]:
     return (*near, *(one for one in earlier[-1:] if one not in near))
 
 
-def overtaken(order: Sequence[str], arrived: Mapping[str, int], total: int) -> tuple[str, ...]:
-    """Given how many bytes each host has, return the order with whoever holds up others behind all of them.
+def gaps(order: Sequence[str], arrived: Mapping[str, int]) -> dict[str, int]:
+    """Given how many bytes each host has, return by how many each is behind the one before it, but for the first two.
 
-    A host holds up others when it is far behind the one before it and somebody behind it isn't whole. The one after
-    the first is never: the first has all from the beginning, so being behind it says nothing.
+    The first has all from the beginning, so being behind it says nothing.
+    """
+    return {host: arrived[earlier] - arrived[host] for earlier, host in pairwise(order[1:])}
+
+
+def overtaken(
+    order: Sequence[str], arrived: Mapping[str, int], total: int, gaps_before: Mapping[str, int]
+) -> tuple[str, ...]:
+    """Return the order with whoever holds up others behind all of them.
+
+    A host holds up others when it has fallen far behind the one before it since this order began, as `gaps_before`
+    has it, and somebody behind it isn't whole.
     """
     lag = max(LEAST_LAG, LAG * total)
-    for place in range(2, len(order) - 1):
-        earlier, host = order[place - 1], order[place]
-        behind = arrived[earlier] - arrived[host] > lag
-        if behind and any(arrived[later] < total for later in order[place + 1 :]):
-            return (*order[:place], *order[place + 1 :], host)
+    for host, gap in gaps(order, arrived).items():
+        after = order[order.index(host) + 1 :]
+        if gap - gaps_before.get(host, 0) > lag and any(arrived[later] < total for later in after):
+            return (*(one for one in order if one != host), host)
     return tuple(order)

@@ -11,7 +11,7 @@ from rackwright.errors import HostError
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.staging import unit
 from rackwright.lifecycle.staging.batch import Batch
-from rackwright.lifecycle.staging.chain import before, overtaken
+from rackwright.lifecycle.staging.chain import before, gaps, overtaken
 from rackwright.lifecycle.talk import Talk
 from rackwright.roles.staging.settings import Settings
 from rackwright.stopping import Stopping
@@ -31,6 +31,8 @@ class Course:
     order: tuple[str, ...]
     settings: dict[str, Settings]
     arrived: dict[str, int] = field(default_factory=dict)
+    gaps_before: dict[str, int] = field(default_factory=dict)
+    """When this order began."""
     done: dict[str, float] = field(default_factory=dict)
     """Host → seconds that it took."""
     failed: dict[str, str] = field(default_factory=dict)
@@ -47,7 +49,7 @@ def follow(site: Site, course: Course, talk: Talk, stopping: Stopping, clock: Ca
     """Return when every host is done or has failed, as the course then says, or when it was stopped."""
     begun = clock()
     course.arrived = dict.fromkeys(course.order, 0) | {course.order[0]: course.batch.bytes}
-    site.remote.each(course.order[1:], lambda host: _follow(site, course, talk, stopping, clock, begun, host))
+    site.remote.each(course.open, lambda host: _follow(site, course, talk, stopping, clock, begun, host))
 
 
 def _follow(
@@ -95,11 +97,11 @@ def _hopeless(course: Course, status: unit.Status, still: float) -> str | None:
 
 def _let_others_pass(site: Site, course: Course) -> None:
     """Whoever is slow goes to the end; those that move up are told whom to ask."""
-    order = overtaken(course.order, course.arrived, course.batch.bytes)
+    order = overtaken(course.order, course.arrived, course.batch.bytes, course.gaps_before)
     if order == course.order:
         return
     earlier = {host: course.peers(host) for host in course.open}
-    course.order = order
+    course.order, course.gaps_before = order, gaps(order, course.arrived)
     for host in course.open:
         if course.peers(host) != earlier[host]:
             with suppress(HostError):

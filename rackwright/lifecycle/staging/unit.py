@@ -104,9 +104,8 @@ arriving=$1 place=$2 folder=$3 digest=$4
 shift 4
 chown -R root:root -- "$arriving"
 for word; do
-  case $word in *[!0-9a-f]*) continue ;; esac
-  [ "${{#word}}" -eq 64 ] && [ ! -e "$arriving/$word.verified" ] || continue
-  [ ! -e "$arriving/$word" ] || mv -T -- "$arriving/$word" "$arriving/$word.verified"
+  case $word in */*) continue ;; esac
+  [ ! -f "$arriving/$word" ] || mv -T -- "$arriving/$word" "$arriving/$word.verified"
 done
 empty=e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
 [ -e "$arriving/$empty.verified" ] || : >"$arriving/$empty.verified"
