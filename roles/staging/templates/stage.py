@@ -98,7 +98,9 @@ def main() -> None:
     status = Status()
     try:
         status.tell("making" if plan.first else "waiting")
-        torrent = first_torrent(plan) if plan.first else lt.torrent_info(str(RUN / "torrent"))
+        if plan.first and not (RUN / "torrent").exists():
+            make_torrent(plan)
+        torrent = lt.torrent_info(str(RUN / "torrent"))
         Staging(plan, status, torrent).run()
     except Failed as error:
         status.tell("failed", why=str(error))
@@ -130,7 +132,7 @@ def piece_size(total: int) -> int:
     return size
 
 
-def first_torrent(plan: Plan) -> lt.torrent_info:
+def make_torrent(plan: Plan) -> None:
     """Make the torrent from the files that this host has, and leave it for the others."""
     storage = lt.file_storage()
     for name, size in plan.files.items():
@@ -138,13 +140,12 @@ def first_torrent(plan: Plan) -> lt.torrent_info:
     made = lt.create_torrent(storage, piece_size(storage.total_size()), lt.create_torrent.v1_only)
     made.set_root_cert((RUN / "ca.pem").read_text())
     made.set_priv(True)
-    # libtorrent looks for the torrent's name in the folder; ours has the files themselves.
+    # libtorrent looks for a folder of the torrent's name; ours has the files themselves.
     link = RUN / plan.torrent
+    link.unlink(missing_ok=True)
     link.symlink_to(plan.folder)
     lt.set_piece_hashes(made, str(RUN))
-    content = lt.bencode(made.generate())
-    replace(RUN / "torrent", content)
-    return lt.torrent_info(lt.bdecode(content))
+    replace(RUN / "torrent", lt.bencode(made.generate()))
 
 
 class Staging:
