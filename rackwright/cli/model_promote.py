@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     "source",
     metavar="FILE",
     required=True,
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=click.Path(path_type=Path),
     help="The fleet file of the site where it is proven.",
 )
 @allow_outage_option
