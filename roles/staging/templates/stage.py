@@ -273,7 +273,7 @@ class Peers:
     def __init__(self, handle: lt.torrent_handle) -> None:
         self.handle = handle
         self.listed: list[tuple[str, int]] = []
-        self.read_at, self.asked, self.bytes, self.bytes_at, self.called_at = 0, 1, 0, time.monotonic(), 0.0
+        self.read_at, self.asked, self.bytes, self.bytes_at, self.called_at = -1, 1, 0, time.monotonic(), 0.0
 
     def look(self, now: float, state: lt.torrent_status) -> None:
         if state.is_seeding:
