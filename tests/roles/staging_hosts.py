@@ -45,6 +45,7 @@ class Chain:
     idle: int = 30
     net: int = 0
     """Third number of the addresses: so that tests run beside one another."""
+    name: str = NAME
     authority: Authority = field(default_factory=Authority)
     processes: dict[int, subprocess.Popen[str]] = field(default_factory=dict)
 
@@ -58,16 +59,21 @@ class Chain:
         return self.folder / f"data{number}"
 
     def start(
-        self, number: int, *, name: str = NAME, issuer: Authority | None = None, peers: tuple[int, ...] | None = None
+        self,
+        number: int,
+        *,
+        name: str | None = None,
+        issuer: Authority | None = None,
+        peers: tuple[int, ...] | None = None,
     ) -> None:
         run, data = self.run_folder(number), self.data(number)
         for path in (run, data):
             path.mkdir(exist_ok=True)
-        certificate, key = (issuer or self.authority).issue(name)
+        certificate, key = (issuer or self.authority).issue(name or self.name)
         asked = range(number - 1, -1, -1) if peers is None else peers
         plan = {
             "what": "assistant 0011223344556677",
-            "torrent": NAME,
+            "torrent": self.name,
             "folder": str(data),
             "address": self.address(number),
             "port": PORT,
@@ -83,6 +89,8 @@ class Chain:
         }
         for file, text in written.items():
             (run / file).write_text(text)
+            # As tar leaves them.
+            os.utime(run / file, (0, 0))
         if number == 0:
             for digest, content in self.files.items():
                 (data / digest).write_bytes(content)

@@ -68,12 +68,19 @@ def test_a_cap_holds_on_private_addresses(chain: Make) -> None:
     assert time.monotonic() - began > 1.5
 
 
-def test_one_that_was_killed_goes_on_from_what_it_had(chain: Make) -> None:
+@pytest.mark.parametrize("again", ["by itself", "in another staging"])
+def test_one_that_was_killed_goes_on_from_what_it_had(chain: Make, again: str) -> None:
     hosts = chain(24 * MEGABYTE, rate=6 * MEGABYTE)
     hosts.start(1)
     wait_until(lambda: hosts.status(1)["bytes"] > 10 * MEGABYTE)
     hosts.kill(1)
     (hosts.run_folder(1) / "status.json").unlink()
+    if again == "in another staging":
+        hosts.kill(0)
+        (hosts.run_folder(0) / "torrent").unlink()
+        hosts.name = "staging-0011223344556677-other"
+        hosts.start(0)
+        wait_until(hosts.made)
     hosts.start(1)
     wait_until(lambda: hosts.status(1)["bytes"] > 0)
     # More than a second's worth at once: it was there.

@@ -102,7 +102,7 @@ def main() -> None:
             make_torrent(plan)
         torrent = lt.torrent_info(str(RUN / "torrent"))
         Staging(plan, status, torrent).run()
-    except Failed as error:
+    except (Failed, OSError, RuntimeError) as error:
         status.tell("failed", why=str(error))
         sys.exit(f"{plan.what}: {error}")
 
@@ -164,11 +164,12 @@ class Staging:
         self.known: tuple[bytes, int] | None = None
 
     def _parameters(self, torrent: lt.torrent_info) -> lt.add_torrent_params:
-        kept = self.folder / "resume"
         parameters = lt.add_torrent_params()
+        kept = self.folder / "resume"
         if kept.exists():
+            # Of another staging of the same files: what was had then counts, not the torrent's name.
             with suppress(RuntimeError):
-                parameters = lt.read_resume_data(kept.read_bytes())
+                parameters.have_pieces = lt.read_resume_data(kept.read_bytes()).have_pieces
         if self.plan.first:
             parameters.flags = lt.torrent_flags.seed_mode
         else:
