@@ -3,7 +3,9 @@ the one before."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from typing import Any, cast
 
 import pytest
 
@@ -63,6 +65,17 @@ def arriving(lab: Lab, host: str) -> int:
     return int(lab.exec(host, look).out.strip() or 0)
 
 
+def resumed(site: Operator, lab: Lab, host: str, least: int) -> dict[str, Any]:
+    """Run the update again and return what was staged; the host has so many bytes from its first word on."""
+    command = site.start("model", "update", "assistant", "--yes", "--json")
+    wait_until(lambda: arriving(lab, host) > 0)
+    assert arriving(lab, host) > least
+    said, _ = command.communicate(timeout=300)
+    assert command.returncode == 0, said
+    (staged,) = json.loads(said)["staged"]
+    return cast("dict[str, Any]", staged)
+
+
 def next_digest(site: Operator) -> str:
     from ruamel.yaml import YAML
 
@@ -110,10 +123,8 @@ def test_a_host_that_dies_is_named_and_what_it_had_is_kept_for_the_next_time(
     assert digest in lab.exec("gpu3", f"cat /srv/models/assistant/{digest[:16]}/.verified").out
     assert left(lab, "gpu3") == ""
     lab.start("gpu2")
-    (staged,) = site("model", "update", "assistant", "--yes", "--json", timeout=300).json["staged"]
+    staged = resumed(site, lab, "gpu2", 20_000_000)
     assert (list(staged["seconds"]), staged["failed"]) == (["gpu2"], {})
-    # A third and more was there.
-    assert staged["seconds"]["gpu2"] < 9
     assert stored(lab, "gpu2", model)
     assert left(lab, "gpu2") == ""
 
@@ -130,9 +141,8 @@ def test_a_unit_that_is_killed_goes_on_and_so_does_one_whose_controller_died(
     # Nobody watches, and it goes on.
     wait_until(lambda: arriving(lab, "gpu3") > 60_000_000)
     site("lease", "break", "--yes", "--reason", "its controller died")
-    (staged,) = site("model", "update", "assistant", "--yes", "--json", timeout=300).json["staged"]
+    staged = resumed(site, lab, "gpu3", 50_000_000)
     assert (sorted(staged["seconds"]), staged["failed"]) == (["gpu2", "gpu3"], {})
-    assert max(staged["seconds"].values()) < 9
     for host in HOSTS:
         assert stored(lab, host, model)
         assert left(lab, host) == ""
