@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rackwright.cli.context import Context, hosts_needed
+from rackwright.cli.staged import staged_documents
 
 if TYPE_CHECKING:
     from rackwright.cli.talk import Talk
@@ -55,8 +56,13 @@ def change_lock(
     for problem in mismatches(fleet, after):
         context.note(f"{problem.where}: {problem.what}: write that there too, or the next apply refuses")
     fleet.beside(NEXT).unlink(missing_ok=True)
-    names = [replica.address for replica in done]
-    document = {"what": what, "changed": names, "models": {name: after.models[name].digest for name in models}}
+    names = [replica.address for replica in done.replicas]
+    document = {
+        "what": what,
+        "changed": names,
+        "models": {name: after.models[name].digest for name in models},
+        "staged": staged_documents(done.staged),
+    }
     context.answer(document, f"{what}: {', '.join(names)}" if names else f"{what}: every replica runs that already")
 
 

@@ -51,6 +51,8 @@ class Quiet:
 
     def heard(self) -> None: ...
 
+    def arriving(self, host: str, what: str, done: int, total: int, rate: int) -> None: ...
+
     def confirm(self, question: str) -> None: ...
 
 
@@ -173,6 +175,8 @@ def models_of(fleet: Fleet, lock: Lock) -> dict[str, Any]:
     hosts = dict.fromkeys(host for one in fleet.replicas for host in one.hosts)
     models = {
         host: SimpleNamespace(
+            staging=None,
+            model_store=None,
             gateway=None,
             backup=None,
             replicas=tuple(_unit(one, asked[one.model]) for one in fleet.parts_on(host)),
