@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rackwright.errors import HostError
 from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.talk import Talk
@@ -73,7 +74,11 @@ class Keeper:
             golden=self.golden,
             verdict=verdict,
         )
-        write_verdict(self.site.remote.connection(self.site.fleet.control[0]), told)
+        try:
+            write_verdict(self.site.remote.connection(self.site.fleet.control[0]), told)
+        except HostError as error:
+            # What was found out holds without its report, too.
+            self.talk.say(f"{self.replica.address}: its report could not be kept: {error.problems[0]}")
 
     def _keep(self, progress: Progress) -> None:
         earlier = kept_trial(self.held.store, self.rollout.id)
