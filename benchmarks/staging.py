@@ -181,7 +181,10 @@ def main() -> int:
             runs.append(measured(hosts, parts, options.link))
             print({name: round(seconds, 1) for name, seconds in runs[-1].items()}, flush=True)
         peaks = memory(parts, options.megabytes)
-    keep("staging", {"megabytes": options.megabytes, "mbit": options.link, "seconds": runs, "peak_mb": peaks})
+    keep(
+        "_".join(("staging", *options.parts)),
+        {"megabytes": options.megabytes, "mbit": options.link, "seconds": runs, "peak_mb": peaks},
+    )
     return told(runs, peaks)
 
 

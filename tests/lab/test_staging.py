@@ -25,6 +25,8 @@ RATE = "staging: {rate: 80Mbit}\n"
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     shared = tmp_path_factory.mktemp("shared")
+    # Engines run as users of their own.
+    shared.chmod(0o755)
     with fresh_lab("staging", "gate1", *HOSTS, volumes=(f"{shared}:/data",)) as lab:
         yield lab
 
