@@ -70,9 +70,9 @@ def test_a_cap_holds_on_private_addresses(chain: Make) -> None:
 
 @pytest.mark.parametrize("again", ["by itself", "in another staging"])
 def test_one_that_was_killed_goes_on_from_what_it_had(chain: Make, again: str) -> None:
-    hosts = chain(24 * MEGABYTE, rate=6 * MEGABYTE)
+    hosts = chain(30 * MEGABYTE, rate=6 * MEGABYTE)
     hosts.start(1)
-    wait_until(lambda: hosts.status(1)["bytes"] > 10 * MEGABYTE)
+    wait_until(lambda: hosts.status(1)["bytes"] > 20 * MEGABYTE)
     hosts.kill(1)
     (hosts.run_folder(1) / "status.json").unlink()
     if again == "in another staging":
@@ -83,8 +83,8 @@ def test_one_that_was_killed_goes_on_from_what_it_had(chain: Make, again: str) -
         wait_until(hosts.made)
     hosts.start(1)
     wait_until(lambda: hosts.status(1)["bytes"] > 0)
-    # More than a second's worth at once: it was there.
-    assert hosts.status(1)["bytes"] > 7 * MEGABYTE
+    # More than a second's worth at once: it was there. What came in the last moments may not have been kept.
+    assert hosts.status(1)["bytes"] > 9 * MEGABYTE
     wait_until(lambda: hosts.state(1) == "done")
     assert hosts.whole(1)
 
