@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -169,10 +170,12 @@ def test_one_that_is_far_slower_fails_by_what_clients_see(
     site: Operator, model: Versions, lab: Lab, plan: Plan
 ) -> None:
     old = model.digest
-    say(site, canary(share="[50]"))
+    say(site, canary(share="[50]", thresholds="errors: 20%, ttft_median: 100%, ttft_p95: 100%"))
     becomes(model, "F32")
+    # Five times the bytes for each token; a prompt takes it hardly longer. So answers are long, and in one piece.
+    long = replace(plan, rhythm="ccclccccc", tokens=12, rate=2)
     said = []
-    log = unharmed(lab, plan, lambda: said.append(site("model", "update", "assistant", "--yes", check=12)))
+    log = unharmed(lab, long, lambda: said.append(site("model", "update", "assistant", "--yes", check=12)))
     assert "FAIL: " in said[0].err
     assert any(access.canary for access in log)
     back(site, model, lab, old)
