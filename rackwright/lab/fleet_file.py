@@ -51,6 +51,7 @@ models:
       version: {release}
       build: "file:{runtime}"
       parallel: 2
+      threads: 1                         # all hosts share this machine's cores, and idle threads would spin
     place:
       - {{on: [{serving}], replicas: 1, gpus: 0}}
     names: [assistant, gpt-4o-mini]      # what clients may ask for

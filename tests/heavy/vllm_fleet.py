@@ -53,7 +53,8 @@ def runtime(more: str = "") -> str:
 def llama() -> str:
     """Return a runtime of llama.cpp."""
     made = artefacts.ensure(lambda _: None)
-    return f'{{kind: llama_cpp, version: {artefacts.RELEASE}, build: "file:{made.runtime.path}", parallel: 2}}'
+    said = f'kind: llama_cpp, version: {artefacts.RELEASE}, build: "file:{made.runtime.path}"'
+    return f"{{{said}, parallel: 2, threads: 1}}"
 
 
 def _host(name: str, address: str, fabric: Mapping[str, str]) -> str:
