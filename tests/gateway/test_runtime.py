@@ -262,6 +262,25 @@ def test_keys_written_to_the_file_are_loaded_into_every_worker_without_a_reload(
     assert ended_whole(stack, response)
 
 
+@contextlib.contextmanager
+def worker_asked(stack: Stack, pid: int, answer: str) -> Iterator[None]:
+    """Whoever asks this worker gets what the shell's words `answer` do; of sleep nothing is left."""
+    programs = Path(stack.gateway.paths.certificates, "bin")
+    socat, sleep = programs / "socat", programs / "sleep"
+    socat.write_text(
+        f"#!/bin/sh\nsaid=$(cat; echo .)\ncase $said in\n'@!{pid} '*) {answer} ;;\n"
+        f'*) printf %s "${{said%?}}" | {shutil.which("socat")} "$@" ;;\nesac\n'
+    )
+    sleep.write_text("#!/bin/sh\n")
+    for program in (socat, sleep):
+        program.chmod(0o755)
+    try:
+        yield
+    finally:
+        socat.unlink()
+        sleep.unlink()
+
+
 @pytest.mark.parametrize("silences", [0, 2])
 def test_a_worker_that_ends_while_keys_are_loaded_needs_none(stack: Stack, tmp_path: Path, silences: int) -> None:
     """At once, or after it was asked in vain: what ends answers nobody, and may take a while."""
@@ -269,21 +288,28 @@ def test_a_worker_that_ends_while_keys_are_loaded_needs_none(stack: Stack, tmp_p
     stack.gateway.reload()
     old = stack.gateway.workers[1]
     asked = tmp_path / "asked"
-    socat = Path(stack.gateway.paths.certificates, "bin", "socat")
-    socat.write_text(
-        "#!/bin/sh\nsaid=$(cat; echo .)\ncase $said in\n"
-        f"'@!{old} '*) echo >>{asked}; [ $(wc -l <{asked}) -gt {silences} ] || exit 0\n"
-        f"kill -9 {old}; while [ -e /proc/{old}/exe ]; do :; done; exit 1 ;;\n"
-        f'*) printf %s "${{said%?}}" | {shutil.which("socat")} "$@" ;;\nesac\n'
+    ends = (
+        f"echo >>{asked}; [ $(wc -l <{asked}) -gt {silences} ] || exit 0\n"
+        f"kill -9 {old}; while [ -e /proc/{old}/exe ]; do :; done; exit 1"
     )
-    socat.chmod(0o755)
     try:
-        stack.gateway.script("load_keys")
+        with worker_asked(stack, old, ends):
+            stack.gateway.script("load_keys")
     finally:
-        socat.unlink()
         with contextlib.suppress(OSError, HTTPException):
             response.read()
     assert old not in stack.gateway.workers
+
+
+def test_a_worker_that_stays_and_takes_no_keys_is_named(stack: Stack, capfd: pytest.CaptureFixture[str]) -> None:
+    response = held_stream(stack)
+    stack.gateway.reload()
+    old = stack.gateway.workers[1]
+    with worker_asked(stack, old, "exit 0"), pytest.raises(Exception, match="exit status 1"):
+        stack.gateway.script("load_keys")
+    assert f"worker {old} doesn't take the keys" in capfd.readouterr().err
+    stack.gateway.script("load_keys")
+    assert ended_whole(stack, response)
 
 
 def test_a_configuration_that_haproxy_refuses_changes_nothing(stack: Stack) -> None:

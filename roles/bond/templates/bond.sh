@@ -34,7 +34,8 @@ if [ "$leads" = yes ]; then
   joined=$now first=$own
   # The sandbox shows nothing of /proc but processes: this one began so many hundredths of a second after the boot.
   up=$(($(cut -d ' ' -f 22 /proc/self/stat) / 100))
-  # TCP tries again within as long as it has been trying, two minutes at most (TCP_RTO_MAX).
+  # TCP tries again within as long as it has been trying, two minutes at most (TCP_RTO_MAX). Fifteen seconds more: a look
+  # notices a hole late, and the engine's answer takes its time.
   if [ -z "$lost" ]; then gone=0
   else [ "$gone" -gt 0 ] || gone=$up
     lasted=$((up - gone)); spare=$((up + 15 + (lasted < 120 ? lasted : 120))); fi
