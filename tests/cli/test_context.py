@@ -10,6 +10,9 @@ import pytest
 from tests.cli.command_line import rackwright
 from tests.waiting import wait_until
 
+HEEDS_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+"""What runs the tests may ignore it (nohup, a shell's background), and so would what they start."""
+
 
 def test_hosts_needed_makes_sockets_cooperative_once():
     code = (
@@ -29,7 +32,7 @@ def test_a_fleet_file_that_is_missing_is_named(tmp_path):
 
 
 def test_ctrl_c_while_everything_waits_prints_no_traceback():
-    code = (
+    code = HEEDS_CTRL_C + (
         "from rackwright.cli.context import hosts_needed\n"
         "hosts_needed()\n"
         "import threading, time\n"
@@ -77,7 +80,7 @@ def test_a_signal_ends_the_command_and_not_the_connection_that_is_at_work(told):
 
 
 def test_a_signal_ends_the_command_where_it_waits_and_not_in_the_middle_of_taking_a_lock():
-    code = (
+    code = HEEDS_CTRL_C + (
         "from rackwright.cli.context import hosts_needed\n"
         "hosts_needed()\n"
         "import os, signal, threading\n"
