@@ -39,6 +39,7 @@ def main() -> None:
 
 
 def measured(config: dict[str, Any], arguments: dict[str, Any]) -> dict[str, Any]:
+    import torch  # type: ignore[import-not-found]
     import vllm
 
     with tempfile.TemporaryDirectory() as folder:
@@ -48,6 +49,7 @@ def measured(config: dict[str, Any], arguments: dict[str, Any]) -> dict[str, Any
     found = llm.llm_engine.vllm_config
     return {
         "version": vllm.__version__,
+        "amx": torch.cpu._is_amx_tile_supported(),
         "tokens": found.cache_config.kv_cache_size_tokens,
         "batch": found.scheduler_config.max_num_batched_tokens,
     }
