@@ -32,6 +32,12 @@ class Said:
         """Tokens at once that vLLM chose for it."""
         return 4096 * self.tensor
 
+    def on(self, *, amx: bool) -> tuple[int, int]:
+        """Return what it said on a processor with or without AMX: tokens, and tokens at once."""
+        if self.without_amx is None or amx:
+            return self.tokens, self.batch
+        return self.without_amx, CONTEXT
+
     @property
     def asked(self) -> Asked:
         return Asked(

@@ -15,7 +15,7 @@ import pytest
 
 from rackwright.lab import vllm
 from tests.fit.tiny import TINY
-from tests.fit.vllm_said import CONTEXT, SAID, Said
+from tests.fit.vllm_said import SAID, Said
 
 pytestmark = pytest.mark.heavy
 GIVEN = os.environ.get("TEST_VLLM_PYTHON")
@@ -51,6 +51,4 @@ def test_vllm_still_says_what_it_said(found: dict[str, dict[str, Any]], said: Sa
     now = found[str(said)]
     assert "failed" not in now, now["failed"]
     record_property(f"vLLM {now['version']}, tokens of {said}", now["tokens"])
-    simple = said.without_amx is not None and not now["amx"]
-    expected = (said.without_amx, CONTEXT) if simple else (said.tokens, said.batch)
-    assert (now["tokens"], now["batch"]) == expected
+    assert (now["tokens"], now["batch"]) == said.on(amx=now["amx"])
