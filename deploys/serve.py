@@ -13,6 +13,7 @@ from rackwright.roles.llama_cpp.role import llama_cpp
 from rackwright.roles.model_store.role import model_store
 from rackwright.roles.probe.role import probe
 from rackwright.roles.replica.role import gpus_of, replica
+from rackwright.roles.staging.role import staging
 from rackwright.roles.vllm.role import vllm
 from rackwright.roles.vllm.settings import Settings as Vllm
 from rackwright.route import Route
@@ -46,9 +47,24 @@ def beside() -> None:
     model: HostModel = host.data.model
     if model.model_store is None:
         return
+    ready_to_stage()
     for runtime in model.runtimes:
         _runtime(runtime, model.site.route)
-    model_store(settings=model.model_store, route=model.site.route, token=model.credentials.hub_token)
+    weights()
+
+
+def ready_to_stage() -> None:
+    """Afterwards the host can take weights from others and pass them on."""
+    model: HostModel = host.data.model
+    if model.staging:
+        staging()
+
+
+def weights() -> None:
+    """Afterwards the weights of this host's replicas are there, fetched where they aren't."""
+    model: HostModel = host.data.model
+    if model.model_store:
+        model_store(settings=model.model_store, route=model.site.route, token=model.credentials.hub_token)
 
 
 def _runtime(runtime: InstalledRuntime, route: Route) -> None:

@@ -15,16 +15,28 @@ from shlex import quote
 
 from pydantic import ValidationError
 
+from rackwright.canaries import (
+    CANARY_SECONDS,
+    CHECK_CANARIES,
+    END_CANARY,
+    SET_CANARY,
+    SHOW_CANARIES,
+    UNSHARE,
+    CanaryShare,
+    parse_canaries,
+    parts_of,
+)
 from rackwright.errors import HostError
 from rackwright.operations.haproxy.paths import DRAINS, Paths
 from rackwright.remote import Completed, Remote
-from rackwright.roles.gateway.configuration import GAP_HEEDED_SECONDS, GAPS, PATHS, key_entries
+from rackwright.roles.gateway.configuration import CANARIES, GAP_HEEDED_SECONDS, GAPS, PATHS, key_entries
 from rackwright.roles.gateway.settings import Key
 from rackwright.values import Stored
 
 _HELPERS = """set -eu
 umask 077
-run={run} drains={drains} keys={configuration}/keys.map gaps={configuration}/{gaps}
+run={run} drains={drains} keys={configuration}/keys.map
+gaps={configuration}/{gaps} canaries={configuration}/{canaries}
 ask() {{ printf '%s\\n' "$2" | socat -t 60 - "UNIX-CONNECT:$run/$1.sock"; }}
 workers() {{ ask master 'show proc' | awk '$2 == "worker" {{ print $1 }}'; }}
 tell() {{ for pid in $(workers); do ask master "@!$pid $1"; done; }}
@@ -33,6 +45,12 @@ put() {{
     case $(ask master "@!$1 get map $2 $3") in *found=yes*) verb=set ;; *) verb=add ;; esac
     ask master "@!$1 $verb map $2 $3 $4" >/dev/null
 }}
+# FILE MODEL VALUE: on disk; without a value the file says nothing of the model.
+note() {{
+    {{ grep -v "^$2 " "$1" 2>/dev/null || true; [ -z "$3" ] || printf '%s %s\\n' "$2" "$3"; }} |
+        install -m 0644 /dev/stdin "$1.new"
+    sync "$1.new"; mv -f "$1.new" "$1"
+}}
 named() {{ ask admin "show servers state model.$1" | awk -v begin="$2." 'index($4, begin) == 1 {{ print $4 }}'; }}
 admin() {{ ask admin "show servers state model.$1" | awk -v server="$2" '$4 == server {{ print $7 }}'; }}
 """
@@ -40,32 +58,40 @@ admin() {{ ask admin "show servers state model.$1" | awk -v server="$2" '$4 == s
 _STATES = """echo '== servers'; ask admin 'show servers state'
 for pid in $(workers); do echo '== stat'; ask master "@!$pid show stat -1 4 -1"; done
 """
+_STATES += SHOW_CANARIES
 
 _SHOW_DRAINS = """for file in "$drains"/*; do [ ! -f "$file" ] || { echo "== drain ${file##*/}"; cat "$file"; }; done
 """
 DRAINS_COMMAND = f"drains={DRAINS}\n{_SHOW_DRAINS}"
 """What a gateway keeps of its drains, without asking HAProxy."""
 
-_DRAIN = """server=$(named {model} {begin})
+_DRAIN = (
+    """server=$(named {model} {begin})
 [ -n "$server" ] || {{ echo 'this gateway has no such server' >&2; exit 1; }}
-if {keep} || {{ [ ! -e "$drains/$server" ] && [ $(( $(admin {model} "$server") & 8 )) -eq 0 ]; }}; then
+"""
+    + UNSHARE
+    + """if {keep} || {{ [ ! -e "$drains/$server" ] && [ $(( $(admin {model} "$server") & 8 )) -eq 0 ]; }}; then
     printf '%s\\n' {record} >"$drains/.new"; sync "$drains/.new"; mv -f "$drains/.new" "$drains/$server"
 fi
 tell "set server model.{model}/$server state drain" >/dev/null
 [ $(( $(admin {model} "$server") & 8 )) -ne 0 ] || {{ echo 'HAProxy did not drain it' >&2; exit 1; }}
 """
+)
 
 _COPY_DRAIN = """install -d -m 0755 -- "$drains"
 printf '%s\\n' {record} >"$drains/.new"; sync "$drains/.new"; mv -f "$drains/.new" "$drains"/{server}
 [ ! -S "$run/master.sock" ] || tell "set server model.{model}/{server} state drain" >/dev/null
 """
 
-_READY = """server=$(named {model} {begin})
+_READY = (
+    """server=$(named {model} {begin})
 [ -n "$server" ] || {{ echo 'this gateway has no such server' >&2; exit 1; }}
 rm -f "$drains/$server"
 tell "set server model.{model}/$server state ready" >/dev/null
 [ $(( $(admin {model} "$server") & 9 )) -eq 0 ] || {{ echo 'HAProxy did not take it back' >&2; exit 1; }}
 """
+    + UNSHARE
+)
 
 _KEY = """sha={sha256} lines={lines}
 exec 9>"$run/keys.lock"; flock 9
@@ -87,22 +113,15 @@ done
 """
 
 # Written first: the next worker reads the file.
-_WRITE_GAP = """model={model}
-write() {{
-    {{ grep -v "^$model " "$gaps" 2>/dev/null || true; printf '%s' "$1"; }} | install -m 0644 /dev/stdin "$gaps.new"
-    sync "$gaps.new"; mv -f "$gaps.new" "$gaps"
-}}
-"""
-
-_OPEN_GAP = """ends=$(($(date +%s) + {seconds}))
-write "$model $ends
-"
+_OPEN_GAP = """model={model} ends=$(($(date +%s) + {seconds}))
+note "$gaps" "$model" "$ends"
 for pid in $(workers); do put "$pid" "$gaps" "$model" "$ends"; done
 ask admin "get map $gaps $model" | grep -q "value=\\"$ends\\"" ||
     {{ echo 'HAProxy knows no gaps; apply first' >&2; exit 1; }}
 """
 
-_CLOSE_GAP = """write ''
+_CLOSE_GAP = """model={model}
+note "$gaps" "$model" ''
 tell "del map $gaps $model" >/dev/null
 ! ask admin "get map $gaps $model" | grep -q 'found=yes'
 """
@@ -140,6 +159,8 @@ class ServerState:
     in_flight: int
     """Requests, over all gateways and all their workers."""
     record: DrainRecord | None
+    canary: CanaryShare | None = None
+    """What it gets as a canary, drained as it is; the most that a gateway gives it."""
 
     @property
     def address(self) -> str:
@@ -167,7 +188,9 @@ class Gateways:
         self._remote = remote
         self._hosts = tuple(hosts)
         self._paths, self._drains = paths, drains
-        self._helpers = _HELPERS.format(run=paths.run, configuration=paths.configuration, drains=drains, gaps=GAPS)
+        self._helpers = _HELPERS.format(
+            run=paths.run, configuration=paths.configuration, drains=drains, gaps=GAPS, canaries=CANARIES
+        )
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -188,7 +211,8 @@ class Gateways:
         return state.in_flight if state else 0
 
     def drain(self, address: str, *, who: str, reason: str, by_hand: bool = True) -> None:
-        """Afterwards no gateway sends new requests to HOST/MODEL@N, also after a reload or a reboot.
+        """Afterwards no gateway sends new requests to HOST/MODEL@N, nor a canary's share, also after a reload or a
+        reboot.
 
         A drain that isn't by hand leaves an earlier one as it is: its record, or that it has none.
         """
@@ -205,7 +229,7 @@ class Gateways:
         self._run(script, f"draining {address}")
 
     def ready(self, address: str) -> None:
-        """Afterwards every gateway may send requests to HOST/MODEL@N, and no record of a drain is left."""
+        """Afterwards every gateway may send requests to HOST/MODEL@N; no record of a drain is left, nor a share."""
         self._run(_READY.format(**_parts(address)), f"returning {address}")
 
     def open_gap(self, model: str, seconds: int) -> None:
@@ -214,7 +238,7 @@ class Gateways:
         What is asked of it while it has none is held or refused as the fleet file says, also after a reload or a
         restart. A gap that is open already gets this end. Ten minutes after its end one is heeded no more.
         """
-        script = _WRITE_GAP.format(model=quote(model)) + _OPEN_GAP.format(seconds=int(seconds))
+        script = _OPEN_GAP.format(model=quote(model), seconds=int(seconds))
         self._run(script, f"opening the gap of {model}")
 
     def close_gap(self, model: str) -> None:
@@ -222,7 +246,7 @@ class Gateways:
 
         To be called after ready(): what an old worker holds only hears by this that a replica is back.
         """
-        self._run(_WRITE_GAP.format(model=quote(model)) + _CLOSE_GAP, f"closing the gap of {model}")
+        self._run(_CLOSE_GAP.format(model=quote(model)), f"closing the gap of {model}")
 
     def gaps(self) -> dict[str, datetime]:
         """Return the models of which a gateway expects a gap, and when it should end, at the latest of them."""
@@ -232,6 +256,30 @@ class Gateways:
                 end = datetime.fromtimestamp(int(seconds), UTC)
                 ends[model] = max(end, ends.get(model, end))
         return ends
+
+    def set_canary(
+        self, address: str, percent: float, *, digest: str, rollout: str, seconds: int = CANARY_SECONDS
+    ) -> None:
+        """Afterwards every worker sends this share of its model's conversations that begin to HOST/MODEL@N, drained
+        or not, unless it is down: for so many seconds from now, also after a reload or a restart.
+
+        One conversation stays with one version. `digest` stands in the access log of what goes there; each `rollout`
+        deals out conversations anew. A share that is there already gets this size and end; 0 is as `end_canary`.
+        """
+        if not percent:
+            self.end_canary(address.partition("/")[2].partition("@")[0])
+            return
+        values = {"parts": parts_of(percent), "seconds": int(seconds), "digest": quote(digest)}
+        script = SET_CANARY.format(**_parts(address), **values, rollout=quote(rollout))
+        self._run(script, f"giving {address} its share")
+
+    def check_canaries(self) -> None:
+        """Return if every gateway could give a canary its share: one that an older version wrote knows none."""
+        self._run(CHECK_CANARIES, "asking for canaries")
+
+    def end_canary(self, model: str) -> None:
+        """Afterwards no worker sends anything to a canary of the model."""
+        self._run(END_CANARY.format(model=quote(model)), f"ending the canary of {model}")
 
     def put_key(self, key: Key, *, in_memory: bool = False) -> None:
         """Afterwards every worker lets the key in as it says, and as nothing said before, with no moment between.
@@ -276,6 +324,7 @@ def parse_states(text: str) -> dict[str, ServerState]:
     """Given what the states' script printed, return one gateway's servers by HOST/MODEL@N."""
     busy: dict[str, int] = {}
     records: dict[str, DrainRecord] = {}
+    canaries: dict[str, CanaryShare] = {}
     rows: list[list[str]] = []
     for title, body in _sections(text):
         if title == "servers":
@@ -283,9 +332,11 @@ def parse_states(text: str) -> dict[str, ServerState]:
         elif title == "stat":
             for row in csv.DictReader(body.removeprefix("# ").splitlines()):
                 busy[row["svname"]] = busy.get(row["svname"], 0) + int(row["scur"])
+        elif title == "canaries":
+            canaries = dict(parse_canaries(body))
         elif record := _record(body):
             records[title.removeprefix("drain ")] = record
-    states = (_state(row[3], int(row[5]), int(row[6]), busy.get(row[3], 0), records.get(row[3])) for row in rows)
+    states = (_state(row, busy.get(row[3], 0), records.get(row[3]), canaries.get(row[3])) for row in rows)
     return {state.address: state for state in states}
 
 
@@ -304,6 +355,7 @@ def merged(gateways: Mapping[str, Mapping[str, ServerState]]) -> dict[str, Serve
             record=min(
                 (state.record for state in seen if state.record), key=lambda told: not told.by_hand, default=None
             ),
+            canary=max((state.canary for state in seen if state.canary), key=lambda one: one.percent, default=None),
         )
     return states
 
@@ -332,10 +384,11 @@ def _record(body: str) -> DrainRecord | None:
         return None
 
 
-def _state(server: str, operational: int, admin: int, in_flight: int, record: DrainRecord | None) -> ServerState:
-    host, model, number, _ = server.split(".")
+def _state(row: list[str], in_flight: int, record: DrainRecord | None, canary: CanaryShare | None) -> ServerState:
+    host, model, number, _ = row[3].split(".")
+    operational, admin = int(row[5]), int(row[6])
     up = operational == _RUNNING and not admin & ~_DRAINED
-    return ServerState(host, f"{model}@{number}", bool(admin & _DRAINED), up, in_flight, record)
+    return ServerState(host, f"{model}@{number}", bool(admin & _DRAINED), up, in_flight, record, canary)
 
 
 def _parts(address: str) -> dict[str, str]:

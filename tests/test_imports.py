@@ -21,6 +21,7 @@ ORDER = (
     r"rackwright\.fleet\.(sections|public_key|source)",
     r"rackwright\.fleet",
     r"rackwright\.fit",
+    r"rackwright\.verdict",
     r"rackwright\.operations",
     r"rackwright\.roles",
     r"rackwright\.deploys",
@@ -28,7 +29,7 @@ ORDER = (
     r"rackwright\.remote",
     r"rackwright\.engine",
     r"rackwright\.state",
-    r"rackwright\.gateway",
+    r"rackwright\.(gateway|canaries)",
     r"rackwright\.report",
     r"rackwright\.lifecycle",
     r"rackwright\.cli|rackwright\.__main__",
@@ -36,7 +37,7 @@ ORDER = (
 """From the lowest layer to the highest; the first that a module's name fits is its layer."""
 LAB = ("rackwright", "rackwright.errors", "rackwright.values", "rackwright.lab")
 WITHOUT_PYINFRA = re.compile(
-    r"rackwright\.(errors|values|route|ports|package_set|launch|stopping|hardware|shape|fleet|fit|run|report|state|lab|roles\.\w+\.settings)\b"
+    r"rackwright\.(errors|values|route|ports|package_set|launch|stopping|hardware|shape|fleet|fit|verdict|run|report|state|lab|roles\.\w+\.settings)\b"
 )
 
 

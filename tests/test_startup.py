@@ -61,3 +61,8 @@ def test_pydantics_search_for_plugins_is_a_stand_in_and_nobody_elses(loaded):
 @pytest.mark.parametrize("module", ["report", "state.store", "run"])
 def test_reports_and_state_import_nothing_heavy(module):
     assert not imported(f"import rackwright.{module}") & set(REPORT_HEAVY)
+
+
+@pytest.mark.parametrize("module", ["verdict", "verdict.golden_check", "fleet.golden_file", "report.verdict_text"])
+def test_statistics_and_schemas_are_imported_where_they_are_used(module):
+    assert not imported(f"import rackwright.{module}") & {"jsonschema", "numpy", "referencing", "regex", "scipy"}

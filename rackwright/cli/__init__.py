@@ -27,7 +27,7 @@ COMMANDS = {
     "restart": "Restart replicas one at a time, under traffic.",
     "drain": "Take a replica or a host out of the gateways.",
     "undrain": "Let a drained replica or host take requests again.",
-    "model": "Show, update, roll back and prune models.",
+    "model": "Show, update, promote, roll back and prune models.",
     "backup": "Make, check and list the hosts' snapshots.",
     "key": "Add, list, edit and revoke API keys.",
     "ca": "Show what clients must trust.",

@@ -15,12 +15,13 @@ from rackwright.cli.options import (
     pass_context,
     yes_option,
 )
+from rackwright.cli.staged import staged_documents
 from rackwright.errors import ExitCode
 
 if TYPE_CHECKING:
     from rackwright.cli.talk import Talk
+    from rackwright.lifecycle.apply import Applied
     from rackwright.lifecycle.plan import Plan
-    from rackwright.run import Run
 
 
 @click.command(cls=Command)
@@ -67,7 +68,7 @@ def apply(
         open_site(context.fleet, limit=limit, progress=talk.on_step) as site,
     ):
         applied = carry_out(site, Options(only, allow_outage=allow_outage, reboot=reboot), talk, ask)
-    _answer(context, applied.run, [replica.address for replica in applied.restarted])
+    _answer(context, applied)
     if applied.failure:
         raise applied.failure
     if applied.run.interrupted:
@@ -85,11 +86,17 @@ def _agree_to_close(planned: Plan, talk: Talk, *, agreed: bool, ask: bool) -> No
     refuse_closing(planned, agreed=agreed)
 
 
-def _answer(context: Context, run: Run, restarted: list[str]) -> None:
+def _answer(context: Context, applied: Applied) -> None:
     from rackwright.report import apply_text, document
 
-    answer = document(run)
+    restarted = [replica.address for replica in applied.restarted]
+    answer = document(applied.run)
     totals = answer["totals"]
-    document_ = {**answer, **(totals if isinstance(totals, dict) else {}), "restarted": restarted}
-    text = apply_text(run)
+    document_ = {
+        **answer,
+        **(totals if isinstance(totals, dict) else {}),
+        "restarted": restarted,
+        "staged": staged_documents(applied.staged),
+    }
+    text = apply_text(applied.run)
     context.answer(document_, f"{text}\nrestarted: {', '.join(restarted)}" if restarted else text)

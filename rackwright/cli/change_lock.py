@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import click
 
 from rackwright.cli.context import Context, hosts_needed
+from rackwright.cli.staged import staged_documents
 
 if TYPE_CHECKING:
     from rackwright.cli.talk import Talk
+    from rackwright.fleet.fleet import Fleet
     from rackwright.fleet.lock import Lock
+    from rackwright.fleet.sections.canary import Canary
     from rackwright.fleet.web import Progress
     from rackwright.lifecycle.differences import Difference
     from rackwright.lifecycle.update import Gap, Look
@@ -21,7 +24,7 @@ Next = Callable[["Lock", "Progress"], "Lock"]
 
 
 def change_lock(
-    context: Context, what: str, models: tuple[str, ...], find: Next, *, yes: bool, allow_outage: bool
+    context: Context, what: str, models: tuple[str, ...], find: Next, *, yes: bool, allow_outage: bool, canary: bool
 ) -> None:
     """Afterwards the models' replicas run by the lock that `find` returns, and it is NAME.lock; or it raises.
 
@@ -42,19 +45,24 @@ def change_lock(
 
         def ask(look: Look) -> tuple[str, ...]:
             if not context.json:
-                click.echo(_text(found, before, after, look))
+                click.echo(_text(fleet, found, before, after, look))
             agreed = models if allow_outage else _agree_to_gaps(look.gaps, talk, ask=not yes)
             talk.confirm("Update these replicas, one at a time?")
             write_lock(fleet.beside(NEXT), after)
             return agreed
 
         with open_site(fleet, progress=talk.on_step, lock=after) as site:
-            done = update(site, Asked(what, before, models), talk, ask)
+            done = update(site, Asked(what, before, models, canary), talk, ask)
     for problem in mismatches(fleet, after):
         context.note(f"{problem.where}: {problem.what}: write that there too, or the next apply refuses")
     fleet.beside(NEXT).unlink(missing_ok=True)
-    names = [replica.address for replica in done]
-    document = {"what": what, "changed": names, "models": {name: after.models[name].digest for name in models}}
+    names = [replica.address for replica in done.replicas]
+    document = {
+        "what": what,
+        "changed": names,
+        "models": {name: after.models[name].digest for name in models},
+        "staged": staged_documents(done.staged),
+    }
     context.answer(document, f"{what}: {', '.join(names)}" if names else f"{what}: every replica runs that already")
 
 
@@ -75,11 +83,25 @@ def _agree_to_gaps(gaps: tuple[Gap, ...], talk: Talk, *, ask: bool) -> tuple[str
     )
 
 
-def _text(found: tuple[Difference, ...], before: Lock, after: Lock, look: Look) -> str:
+def _text(fleet: Fleet, found: tuple[Difference, ...], before: Lock, after: Lock, look: Look) -> str:
     from rackwright.cli.model_text import difference_text
 
     lines = [line for one in found if one.differs for line in difference_text(one)]
     lines += [f"runtime {key}, new" for key in after.runtimes if after.runtimes[key] != before.runtimes.get(key)]
     lines += look.plan.doubts or ("it fits where it is placed",)
     lines.append(f"replicas: {', '.join(replica.address for replica in look.replicas)}")
+    lines += [f"canary of {name}: {_tried(canary)}" for name, canary in _canaries(fleet, look)]
     return "\n".join(lines)
+
+
+def _canaries(fleet: Fleet, look: Look) -> Iterator[tuple[str, Canary]]:
+    for name in look.canaries:
+        if canary := fleet.file.models[name].canary:
+            yield name, canary
+
+
+def _tried(canary: Canary) -> str:
+    steps = ", then ".join(f"{share:g} %" for share in canary.share)
+    least = f"each for {canary.hold} s and {canary.min_requests} requests at least"
+    golden = f"first the golden set {canary.golden}; then " if canary.golden else ""
+    return f"{golden}{steps} of the conversations that begin, {least}"

@@ -8,9 +8,12 @@ import click
 
 from rackwright.cli.context import Context, Json
 from rackwright.cli.model_diff import diff
+from rackwright.cli.model_golden import golden
+from rackwright.cli.model_promote import promote
 from rackwright.cli.model_prune import prune
 from rackwright.cli.model_show import show
 from rackwright.cli.model_update import rollback, update
+from rackwright.cli.model_verdict import verdict
 from rackwright.cli.options import Group, common_options, pass_context
 from rackwright.cli.table import table
 
@@ -23,9 +26,9 @@ HEADER = ("MODEL", "SOURCE", "REVISION", "DIGEST", "SIZE", "LICENCE", "RUNTIME",
 
 @click.group(cls=Group)
 def model() -> None:
-    """Show, update, roll back and prune models.
+    """Show, update, promote, roll back and prune models.
 
-    What the lock has of each, what an update would change, and what its replicas run.
+    What the lock has of each, what an update would change, what its replicas run, and what became of canaries.
     """
 
 
@@ -87,5 +90,5 @@ def _document(fleet: Fleet, name: str, entry: ModelLock | None) -> dict[str, Jso
     }
 
 
-for _command in (show, diff, update, rollback, prune):
+for _command in (show, diff, update, promote, rollback, verdict, prune, golden):
     model.add_command(_command)

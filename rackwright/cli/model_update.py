@@ -9,7 +9,14 @@ import click
 
 from rackwright.cli.change_lock import change_lock
 from rackwright.cli.context import Context
-from rackwright.cli.options import Command, allow_outage_option, common_options, pass_context, yes_option
+from rackwright.cli.options import (
+    Command,
+    allow_outage_option,
+    common_options,
+    no_canary_option,
+    pass_context,
+    yes_option,
+)
 
 if TYPE_CHECKING:
     from rackwright.fleet.fleet import Fleet
@@ -20,19 +27,21 @@ if TYPE_CHECKING:
 @click.command(cls=Command)
 @click.argument("name")
 @click.option("--to", metavar="REVISION", help="This commit, tag or branch of its repository instead.")
+@no_canary_option
 @allow_outage_option
 @yes_option
 @common_options
 @pass_context
-def update(context: Context, name: str, to: str | None, allow_outage: bool, yes: bool) -> None:
+def update(context: Context, name: str, to: str | None, canary: bool, allow_outage: bool, yes: bool) -> None:
     """Bring the model NAME to what its source has now, under traffic.
 
     Shows what changes and asks. The new weights are put beside the old ones on every host first; then each replica in
     turn is drained, restarted, proven and returned. What fails is put back, and the lock stays as it was. When all
-    of it has succeeded the new lock is the lock: commit it.
+    of it has succeeded the new lock is the lock: commit it. Where the fleet file has a canary, the first replica has
+    to stand its test before the others follow. Exit code 12 when it fails, or nobody can tell.
     """
     find = partial(_updated, context.fleet, name, to)
-    change_lock(context, f"model update {name}", (name,), find, yes=yes, allow_outage=allow_outage)
+    change_lock(context, f"model update {name}", (name,), find, yes=yes, allow_outage=allow_outage, canary=canary)
 
 
 @click.command(cls=Command)
@@ -44,10 +53,12 @@ def update(context: Context, name: str, to: str | None, allow_outage: bool, yes:
 def rollback(context: Context, name: str, allow_outage: bool, yes: bool) -> None:
     """Bring the model NAME back to what it was before its last update, under traffic.
 
-    Its weights are still on the hosts: nothing is downloaded. Done again, it is undone.
+    Its weights are still on the hosts: nothing is downloaded. Done again, it is undone. No canary is tried: what ran
+    before is known.
     """
     find = partial(_rolled_back, context.fleet, name)
-    change_lock(context, f"model rollback {name}", (name,), find, yes=yes, allow_outage=allow_outage)
+    what = f"model rollback {name}"
+    change_lock(context, what, (name,), find, yes=yes, allow_outage=allow_outage, canary=False)
 
 
 def _updated(fleet: Fleet, name: str, to: str | None, before: Lock, progress: Progress) -> Lock:

@@ -95,6 +95,13 @@ def allow_outage_option(function: Function) -> Function:
     )(function)
 
 
+def no_canary_option(function: Function) -> Function:
+    """Add --no-canary as the keyword `canary`."""
+    return click.option(
+        "--no-canary", "canary", is_flag=True, default=True, flag_value=False, help="Try it on no canary first."
+    )(function)
+
+
 def limit_option(function: Function) -> Function:
     """Add --limit as the keyword `limit`, a tuple of hosts and groups as they were written."""
     return click.option(

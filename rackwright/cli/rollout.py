@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 import click
 
 from rackwright.cli.context import Context, Json, hosts_needed
-from rackwright.cli.options import Group, allow_outage_option, common_options, confirm, pass_context, yes_option
+from rackwright.cli.options import (
+    Group,
+    allow_outage_option,
+    common_options,
+    confirm,
+    no_canary_option,
+    pass_context,
+    yes_option,
+)
 
 if TYPE_CHECKING:
     from rackwright.lifecycle.resume import Opened
@@ -37,14 +45,16 @@ def status(context: Context) -> None:
 
 
 @rollout.command()
+@no_canary_option
 @allow_outage_option
 @yes_option
 @common_options
 @pass_context
-def resume(context: Context, allow_outage: bool, yes: bool) -> None:
+def resume(context: Context, canary: bool, allow_outage: bool, yes: bool) -> None:
     """Go on with it. What hosts run now counts, not what the journal believes.
 
-    The fleet file must be the one that it was begun with.
+    The fleet file must be the one that it was begun with. A canary goes on with the step that it had reached; without
+    one, the verdict is yours.
     """
     hosts_needed()
     from rackwright.cli.talk import Talk
@@ -53,6 +63,7 @@ def resume(context: Context, allow_outage: bool, yes: bool) -> None:
     from rackwright.lifecycle.site import open_site
 
     found = _agreed(required(context.fleet).rollout, allow_outage)
+    found = found if canary else found.model_copy(update={"canaries": ()})
     with (
         Talk(quiet=context.json, yes=yes) as talk,
         open_site(context.fleet, progress=talk.on_step, lock=found.after) as site,

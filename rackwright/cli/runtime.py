@@ -9,7 +9,14 @@ import click
 
 from rackwright.cli.change_lock import change_lock
 from rackwright.cli.context import Context
-from rackwright.cli.options import Group, allow_outage_option, common_options, pass_context, yes_option
+from rackwright.cli.options import (
+    Group,
+    allow_outage_option,
+    common_options,
+    no_canary_option,
+    pass_context,
+    yes_option,
+)
 from rackwright.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,16 +32,17 @@ def runtime() -> None:
 
 @runtime.command()
 @click.argument("kind", required=False, metavar="[KIND]")
+@no_canary_option
 @allow_outage_option
 @yes_option
 @common_options
 @pass_context
-def update(context: Context, kind: str | None, allow_outage: bool, yes: bool) -> None:
+def update(context: Context, kind: str | None, canary: bool, allow_outage: bool, yes: bool) -> None:
     """Bring engines to the runtimes that the fleet file asks for, of one KIND or of all, under traffic.
 
     Change `version` in the fleet file first; another build needs another version. The new runtime is installed
     beside the old one; then each replica in turn is drained, restarted, proven and returned. What fails is put
-    back, and the lock stays as it was.
+    back, and the lock stays as it was. Models with a canary in the fleet file are tried on one first.
     """
     models = context.fleet.file.models
     chosen = tuple(name for name, model in models.items() if kind in (None, model.runtime.kind))
@@ -42,7 +50,7 @@ def update(context: Context, kind: str | None, allow_outage: bool, yes: bool) ->
         known = ", ".join(sorted({model.runtime.kind for model in models.values()})) or "none"
         raise UsageError(f"no model has a runtime of kind {kind}", should=f"one of {known}")
     find, what = partial(_updated, context.fleet, kind), f"runtime update {kind}" if kind else "runtime update"
-    change_lock(context, what, chosen, find, yes=yes, allow_outage=allow_outage)
+    change_lock(context, what, chosen, find, yes=yes, allow_outage=allow_outage, canary=canary)
 
 
 def _updated(fleet: Fleet, kind: str | None, before: Lock, progress: Progress) -> Lock:

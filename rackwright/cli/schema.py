@@ -1,4 +1,4 @@
-"""`rackwright schema`: the fleet file's JSON Schema."""
+"""`rackwright schema`: the JSON Schemas of the files that people write."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from rackwright.cli.options import Command, json_option
 
 
 @click.command(cls=Command)
+@click.option("--golden", is_flag=True, help="Of a line of a golden set, in place of the fleet file's.")
 @json_option
-def schema() -> None:
+def schema(golden: bool) -> None:
     """Print the fleet file's JSON Schema for editors.
 
     With the first line `# yaml-language-server: $schema=…` in the fleet file, an editor completes and checks it.
     """
-    from rackwright.fleet.schema import json_schema
+    from rackwright.fleet.schema import golden_schema, json_schema
 
-    click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    click.echo(json.dumps(golden_schema() if golden else json_schema(), indent=2, ensure_ascii=False))

@@ -21,6 +21,7 @@ from rackwright.fleet.sections.models import Model
 from rackwright.fleet.sections.people import Person, PersonName
 from rackwright.fleet.sections.rollout import Rollout
 from rackwright.fleet.sections.site import Site
+from rackwright.fleet.sections.staging import Staging
 from rackwright.values import Frozen, Name
 
 
@@ -67,6 +68,8 @@ class FleetFile(Frozen):
     rollout: Rollout = Rollout.model_construct()
     backup: Backup | None = None
     """What every host saves of itself, where to and when."""
+    staging: Staging | None = None
+    """How weights go from host to host; every host fetches for itself when absent."""
     people: Mapping[PersonName, Person] = {}
     """Who may log in to the hosts."""
     control: tuple[Name, ...] = ()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TypeVar
 
 from rackwright.errors import FleetError, Problem, RackwrightError, UsageError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.licences import refused_licences
-from rackwright.fleet.lock import Lock, ModelLock
-from rackwright.fleet.lock_file import Place, require_match
+from rackwright.fleet.lock import Lock, ModelLock, SourceLock
+from rackwright.fleet.lock_file import Place, mismatches, require_match
 from rackwright.fleet.naming import unknown
 from rackwright.fleet.ports import assign_ports
 from rackwright.fleet.resolve import kinds
@@ -18,6 +19,8 @@ from rackwright.fleet.site_files import site_files
 from rackwright.fleet.source import HubSource, parse_source
 from rackwright.fleet.sources import Sources
 from rackwright.fleet.web import Progress, quiet
+
+S = TypeVar("S", bound=SourceLock)
 
 
 def updated_model(
@@ -31,7 +34,7 @@ def updated_model(
     isn't allowed; UsageError if the source has no revision to choose, SecretError without the hub's token,
     RackwrightError where a server can't be asked.
     """
-    _require_locked(fleet, lock, name)
+    require_model(fleet, lock, name)
     source = _at(fleet, name, to) if to else None
     require_match(fleet, lock, besides=(("models", name), *_runtimes_of(fleet, lock, name), *_ports_of(fleet, name)))
     site_files(fleet)
@@ -69,7 +72,7 @@ def rolled_back(fleet: Fleet, lock: Lock, name: str) -> Lock:
     The entry may then answer another source than the fleet file's. Raise RackwrightError if there is no previous one,
     FleetError if the fleet file differs from this lock in anything else.
     """
-    _require_locked(fleet, lock, name)
+    require_model(fleet, lock, name)
     now = lock.models[name]
     if now.previous is None:
         what, hint = "has nothing before it to go back to", f"rackwright model show {name}"
@@ -80,11 +83,60 @@ def rolled_back(fleet: Fleet, lock: Lock, name: str) -> Lock:
     return back
 
 
+def promoted_model(fleet: Fleet, lock: Lock, name: str, other: Lock, *, hub: str) -> Lock:
+    """Return the lock with this model's entry as another fleet's lock has it; asks nobody.
+
+    What that fleet got from its `hub`, this one gets from its own: the bytes are settled. Raise FleetError, all
+    reasons at once, if the entry doesn't answer this fleet file, was proven with another runtime, or has a licence
+    that isn't allowed here.
+    """
+    require_model(fleet, lock, name)
+    now = lock.models[name]
+    entry = _from_hub(other.models[name].alone, hub, fleet.file.site.hub)
+    previous = now.alone if now.digest != entry.digest else now.previous
+    after = _with_model(lock, name, entry.model_copy(update={"previous": previous}))
+    problems = (
+        *(replace(problem, next=None) for problem in mismatches(fleet, after)),
+        *_other_runtime(fleet, lock, name, other),
+        *refused_licences(fleet, {name: entry}),
+    )
+    if problems:
+        raise FleetError(problems)
+    return after
+
+
+def _other_runtime(fleet: Fleet, lock: Lock, name: str, other: Lock) -> Iterator[Problem]:
+    """What was proven with one engine isn't with another."""
+    key = fleet.file.models[name].runtime.key
+    here, there = lock.runtimes.get(key), other.runtimes.get(key)
+    where = f"{fleet.path} models.{name}.runtime"
+    if there is None:
+        yield Problem(where, f"is {key}, and it was proven with another", "take the runtime there, or prove it there")
+    elif here and here.digest != there.digest:
+        yield Problem(
+            where, f"is another build of {key} than it was proven with", "take the same build at both sites"
+        )
+
+
+def _from_hub(entry: ModelLock, there: str, here: str) -> ModelLock:
+    def moved(url: str) -> str:
+        below = f"{there.rstrip('/')}/"
+        return f"{here.rstrip('/')}/{url.removeprefix(below)}" if url.startswith(below) else url
+
+    def of(source: S) -> S:
+        files = tuple(file.model_copy(update={"url": moved(file.url)}) for file in source.files)
+        return source.model_copy(update={"files": files})
+
+    adapters = {served: of(adapter) for served, adapter in entry.adapters.items()}
+    return of(entry).model_copy(update={"adapters": adapters})
+
+
 def _with_model(lock: Lock, name: str, entry: ModelLock) -> Lock:
     return lock.model_copy(update={"models": {**lock.models, name: entry}})
 
 
-def _require_locked(fleet: Fleet, lock: Lock, name: str) -> None:
+def require_model(fleet: Fleet, lock: Lock, name: str) -> None:
+    """Raise UsageError or FleetError unless fleet file and lock have the model."""
     if name not in fleet.file.models:
         raise unknown(name, tuple(fleet.file.models), "model")
     if name not in lock.models:

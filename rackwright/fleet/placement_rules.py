@@ -36,13 +36,14 @@ def _check_members(draft: Draft, model: Entries, placement: Entries, item: Items
         _check_widths(model, placement, len(hosts), findings)
     for host in hosts:
         settings = draft.hosts.get(host)
-        if isinstance(settings, Entries) and not _reached(settings):
+        if isinstance(settings, Entries) and not reached(settings):
             findings.add(
                 item, f"{host} has no address that other members reach", f"give hosts.{host} a fabric: address"
             )
 
 
-def _reached(host: Entries) -> bool:
+def reached(host: Entries) -> bool:
+    """Whether other hosts have an address of it, in the fabric network or its own."""
     fabric, address = host.get("fabric"), host.get("address")
     return fabric is not None or (isinstance(address, Scalar) and _is_address(address.text))
 

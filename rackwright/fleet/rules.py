@@ -14,6 +14,7 @@ from rackwright.fleet.placement_rules import check_placements
 from rackwright.fleet.reword import did_you_mean
 from rackwright.fleet.sections.objectives import Objectives
 from rackwright.fleet.source import FileSource, HubSource, parse_source
+from rackwright.fleet.staging_rules import check_staging
 
 MODEL_SUFFIXES = (".safetensors", ".gguf")
 MAX_REPLICAS = 99
@@ -41,6 +42,7 @@ def check_rules(root: Entries, folder: Path, findings: Findings) -> None:
     check_addresses(draft, findings)
     check_firewall(draft, findings)
     check_vip(draft, findings)
+    check_staging(draft, findings)
     _check_people(root, findings)
 
 

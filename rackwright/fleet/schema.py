@@ -1,4 +1,4 @@
-"""JSON Schema of the fleet file as people write it, for editors."""
+"""JSON Schemas of the fleet file and of a golden set as people write them, for editors."""
 
 from __future__ import annotations
 
@@ -12,24 +12,19 @@ from typing import get_args, get_origin
 from pydantic.json_schema import models_json_schema
 
 from rackwright.fleet.fleet_file import FleetFile
+from rackwright.fleet.golden_set import Prompt
 from rackwright.fleet.sections.hosts import Group, HostSettings
 from rackwright.values import Frozen
 
 Schema = dict[str, object]
+_DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def json_schema() -> Schema:
     """Return the JSON Schema (2020-12) of a fleet file: with defaults, groups' settings, extends and free x- keys.
 
     A key that may come from a base file is still asked for where the same mapping has others; `check` decides."""
-    models = list(dict.fromkeys([*_models(FleetFile), *_models(HostSettings), *_models(Group)]))
-    # All at once: every role's settings are called Settings, and only so does each get a name of its own.
-    references, written = models_json_schema([(model, "validation") for model in models])
-    definitions = _part(written, "$defs")
-    for model in models:
-        _describe(model, _part(definitions, _name(references[model, "validation"])))
-    file = definitions.pop(_name(references[FleetFile, "validation"]))
-    schema: Schema = {**(file if isinstance(file, dict) else {}), "$defs": definitions}
+    schema = _described(FleetFile, HostSettings, Group)
     properties = _part(schema, "properties")
     lists = _part(properties, "groups")
     lists["patternProperties"] = {
@@ -40,7 +35,24 @@ def json_schema() -> Schema:
     properties["extends"] = {"type": "string", "minLength": 1, "description": "A file that this one is merged over."}
     schema["anyOf"] = [{"required": ["extends"]}, {"required": schema.pop("required")}]
     _free_keys(schema)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    return {"$schema": _DRAFT, **schema}
+
+
+def golden_schema() -> Schema:
+    """Return the JSON Schema (2020-12) of one line of a golden set."""
+    return {"$schema": _DRAFT, **_described(Prompt)}
+
+
+def _described(file: type[Frozen], *also: type[Frozen]) -> Schema:
+    """Return the schema of the first model, with all models at or below any of them as its definitions."""
+    models = list(dict.fromkeys(found for model in (file, *also) for found in _models(model)))
+    # All at once: every role's settings are called Settings, and only so does each get a name of its own.
+    references, written = models_json_schema([(model, "validation") for model in models])
+    definitions = _part(written, "$defs")
+    for model in models:
+        _describe(model, _part(definitions, _name(references[model, "validation"])))
+    top = definitions.pop(_name(references[file, "validation"]))
+    return {**(top if isinstance(top, dict) else {}), "$defs": definitions}
 
 
 def _name(reference: Schema) -> str:

@@ -25,6 +25,7 @@ from rackwright.lifecycle.remember import (
 )
 from rackwright.lifecycle.settle import settle
 from rackwright.lifecycle.site import Site
+from rackwright.lifecycle.staging import Ahead, Staged, is_needed, put_ahead
 from rackwright.lifecycle.talk import Talk
 from rackwright.run import Outcome, Run
 from rackwright.state.holding import Held
@@ -34,12 +35,13 @@ LOOK = "look at the hosts"
 ENTRY = "folders, packet filter and sshd"
 HOSTS = "the hosts themselves"
 GPUS = "GPUs: driver and kernel"
+WEIGHTS = "weights, from host to host"
 SERVICE = "engines and gateways"
 SETTLE = "wait until every engine answers"
 RESTART = "restart engines, one at a time"
 SAVE = "first snapshots"
-STAGES = (LOOK, ENTRY, HOSTS, GPUS, SERVICE, SETTLE, RESTART, SAVE)
-"""GPUs only where the fleet file says something of drivers."""
+STAGES = (LOOK, ENTRY, HOSTS, GPUS, WEIGHTS, SERVICE, SETTLE, RESTART, SAVE)
+"""GPUs only where the fleet file says something of drivers, weights where hosts get them from one another."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Options:
 class Applied:
     run: Run
     restarted: tuple[Replica, ...] = ()
+    staged: tuple[Staged, ...] = ()
     failure: RackwrightError | None = None
     """Why the engines were not all brought to answer, or not all restarted."""
 
@@ -100,14 +103,15 @@ def apply(site: Site, options: Options, talk: Talk, confirm: Callable[[Plan], No
 
 
 def _stage(site: Site, talk: Talk, stage: str) -> None:
-    stages = tuple(one for one in STAGES if one is not GPUS or site.fleet.file.drivers)
+    left_out = {GPUS: not site.fleet.file.drivers, WEIGHTS: not is_needed(site, site.models)}
+    stages = tuple(one for one in STAGES if not left_out.get(one))
     if stage in stages:
         index = stages.index(stage)
         talk.stage(stage, index + 1, len(stages), stages[index + 1] if index + 1 < len(stages) else None)
 
 
 def _carry_out(work: _Work, planned: Plan) -> Applied:
-    run = _change(work, planned)
+    run, staged = _change(work, planned)
     restarted: list[Replica] = []
     try:
         with failure_audited(work.site, work.held, run):
@@ -118,11 +122,11 @@ def _carry_out(work: _Work, planned: Plan) -> Applied:
             if crowded := tuple(waiting.replica for waiting in put_off if waiting.until_restarts):
                 _settle(work, run, crowded)
     except RackwrightError as error:
-        return Applied(run, tuple(restarted), error)
-    return Applied(run, tuple(restarted))
+        return Applied(run, tuple(restarted), staged, error)
+    return Applied(run, tuple(restarted), staged)
 
 
-def _change(work: _Work, planned: Plan) -> Run:
+def _change(work: _Work, planned: Plan) -> tuple[Run, tuple[Staged, ...]]:
     """Change the hosts whose plan is whole; the others are not tried again."""
     from rackwright.deploys.baseline import baseline, entry
     from rackwright.deploys.confirm import confirm
@@ -140,10 +144,28 @@ def _change(work: _Work, planned: Plan) -> Run:
         _stage(work.site, work.talk, GPUS)
         run = _then(work, run, gpu)
         run += Run(unreachable=_driver_acts(work, run))
+    ahead = _put_ahead(work, run)
+    run += ahead.run
     _stage(work.site, work.talk, SERVICE)
     run += Run(unreachable=_drained_as_others(work, run, planned))
     run = _then(_rolling(work, planned), run, service)
-    return _then(work, run, retire)
+    return _then(work, run, retire), ahead.staged
+
+
+def _put_ahead(work: _Work, run: Run) -> Ahead:
+    """Weights go to where others get them from, unless only other roles were asked for."""
+    going = _going(work.site, run)
+    asked = "model_store" in (work.options.only or ("model_store",))
+    if run.interrupted or not asked or not is_needed(work.site, going):
+        return Ahead()
+    _stage(work.site, work.talk, WEIGHTS)
+
+    def change(deploy: Callable[[], None], hosts: tuple[str, ...]) -> Run:
+        work.held.check()
+        models = {name: work.site.models[name] for name in hosts}
+        return work.site.engine.apply(deploy, models, stopping=work.stopping)
+
+    return put_ahead(work.site, going, work.talk, work.stopping, change)
 
 
 def _rolling(work: _Work, planned: Plan) -> _Work:

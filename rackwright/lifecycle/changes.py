@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from rackwright.errors import ExitCode, RackwrightError
 from rackwright.fleet.fleet import Replica
 
 GAP_SECONDS = 60
@@ -19,11 +20,23 @@ class Phase(StrEnum):
     DRAIN = "drain"
     ACT = "act"
     PROVE = "prove"
+    CANARY = "canary"
+    """Of a change that is tried: a part of the traffic, while it is still drained for the rest."""
     RETURN = "return"
     SOAK = "soak"
     PUT_BACK = "put back"
     """Instead of what was left, after a failure."""
     DONE = "done"
+
+
+class Paused(RackwrightError):
+    """Nothing is wrong with what was changed, and it goes no further by itself; what was begun is whole."""
+
+
+class Undecided(Paused):
+    """A trial that nobody can tell the end of: the replica stays as it was changed, and drained."""
+
+    exit_code = ExitCode.NOT_PROVEN
 
 
 class Traffic(Protocol):
@@ -71,8 +84,18 @@ Proof = Callable[[], str | None]
 """Returns why it isn't proven yet, or None; raises ProofError where it never will be."""
 
 
+Enter = Callable[[str], None]
+"""Writes down what is about to be tried."""
+Trial = Callable[[Enter], None]
+"""Returns where it was passed; raises ProofError where it failed, Undecided where nobody can tell."""
+
+
 def nothing() -> None:
     """Nothing to do, and nothing against it."""
+
+
+def untried(_: Enter) -> None:
+    """It needs no trial."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +123,8 @@ class Change:
     """None: there is nothing to go back to."""
     idle: bool = False
     """It served nobody before, and need not afterwards: it is changed and neither proven nor watched."""
+    trial: Trial = untried
+    """Before it is returned. Whoever is drained by hand isn't tried."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from functools import cache
 
-from rackwright.fleet.fleet import Replica
+from rackwright.fleet.fleet import Fleet, Replica
+from rackwright.fleet.lock import Lock
 from rackwright.lifecycle.site import Site
 from rackwright.roles.replica.answer import PROMPT_VERSION, Answer
 from rackwright.state.formats import utc_now
@@ -22,17 +23,22 @@ def _one_at_a_time() -> threading.Lock:
 
 
 def kind_of(site: Site, replica: Replica) -> Kind:
+    """Return what the replica of a site shares with those that must answer as it does."""
+    return kind_by(site.fleet, site.lock, replica)
+
+
+def kind_by(fleet: Fleet, lock: Lock, replica: Replica) -> Kind:
     """Return what the replica shares with those that must answer as it does.
 
     How many it answers at a time, over how many GPUs, with how much context and memory: that changes no answer but
     by rounding, and isn't part of it.
     """
-    runtime = site.fleet.file.models[replica.model].runtime
+    runtime = fleet.file.models[replica.model].runtime
     return Kind(
         model=replica.model,
-        digest=site.lock.models[replica.model].digest,
+        digest=lock.models[replica.model].digest,
         runtime=runtime.key,
-        build=site.lock.runtimes[runtime.key].digest,
+        build=lock.runtimes[runtime.key].digest,
         processor="gpu" if replica.gpus else "cpu",
         settings=runtime.answering,
         prompt=PROMPT_VERSION,

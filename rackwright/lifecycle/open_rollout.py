@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from rackwright.errors import LeasedError, RackwrightError
 from rackwright.fleet.fleet import Replica
 from rackwright.fleet.lock_file import NEXT
-from rackwright.lifecycle.changes import Change
+from rackwright.lifecycle.canary.choose import Canaries
+from rackwright.lifecycle.canary.trial import Tried, with_trial
+from rackwright.lifecycle.changes import Change, Paused, Undecided
 from rackwright.lifecycle.engines import Engines, roll
 from rackwright.lifecycle.promote import promote
 from rackwright.lifecycle.remember import note_leased_act
-from rackwright.lifecycle.rollout import Paused
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.survey import Survey, survey
 from rackwright.lifecycle.talk import Talk
@@ -41,6 +42,10 @@ class Work:
     @property
     def engines(self) -> Engines:
         return Engines(self.site, self.held, self.talk, self.rollout.units)
+
+    @property
+    def canaries(self) -> Canaries:
+        return Canaries(self.site, self.held, self.talk, self.rollout, self.stopping)
 
 
 @dataclass(frozen=True)
@@ -126,14 +131,17 @@ def _forward(work: Work) -> tuple[Replica, ...]:
     due = _first_the_idle(one for one in standing if one.drained or not (one.whole and one.serves))
     done: list[Replica] = [one.replica for one in standing if one not in due]
     work.talk.say(f"{len(due)} of {len(standing)} replicas to change")
-    _roll(work, [_onward(work, one) for one in due], done)
+    tried = work.canaries.of([one.replica for one in due], [one.address for one in done])
+    _roll(work, [_onward(work, one, tried.get(one.replica.address)) for one in due], done)
     return tuple(done)
 
 
-def _onward(work: Work, one: Standing) -> Change:
+def _onward(work: Work, one: Standing, tried: Tried | None) -> Change:
     make = work.engines.returned if one.whole else work.engines.renewed
     change = make(one.replica, work.rollout.what)
-    return change if one.replica.address in work.rollout.taken else replace(change, put_back=None)
+    if one.replica.address not in work.rollout.taken:
+        change = replace(change, put_back=None)
+    return with_trial(change, tried) if tried else change
 
 
 def take_back(work: Work, reason: str) -> None:
@@ -210,7 +218,9 @@ def _paused(work: Work, error: Paused) -> RackwrightError:
     """Return the error, knowing whether anything waits for the operator."""
     standing = stand(work)
     if any(one.changed or one.drained or one.unknown for one in standing):
-        return error.but(should=f"the rollout {work.rollout.id} stays open: {_text(error)}", next=RESUME)
+        left = f"the rollout {work.rollout.id} stays open: {_text(error)}"
+        first = error.problems[0].next if isinstance(error, Undecided) else None
+        return error.but(should=left, next=f"{first}; then {RESUME}" if first else RESUME)
     _close(work, f"aborted, nothing was changed: {error.problems[0].what}")
     return error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -33,8 +33,8 @@ class Keep:
     """sha256 of each of their files: one that has arrived is worth keeping."""
 
     def needs(self, weights: Weights) -> bool:
-        if weights.model is None:
-            return weights.digest in self.files
+        if weights.digest in self.files:
+            return True
         return weights.used or any(digest.startswith(weights.digest) for digest in self.digests)
 
 
@@ -98,6 +98,7 @@ def prune(site: Site, talk: Talk, *, rehearsed: bool = False) -> Pruned:
     with leased(site, "model prune", talk) as held:
         keep = needed(site)
         found, problems = _look(site)
+        found = {host: _alone(site, host, found, talk) for host in found}
         unneeded = {host: tuple(one for one in has.weights if not keep.needs(one)) for host, has in found.items()}
         unneeded = {host: some for host, some in unneeded.items() if some}
         strange = {host: has.strange for host, has in found.items() if has.strange}
@@ -133,6 +134,21 @@ def _look(site: Site) -> tuple[dict[str, Found], dict[str, str]]:
     return found, problems
 
 
+def _alone(site: Site, host: str, found: Mapping[str, Found], talk: Talk) -> Found:
+    """Return what this host has and no other has to remove: of a shared folder, who uses what is asked of all."""
+    store, hosts = site.fleet.file.hosts[host].store, site.fleet.file.hosts
+    if store.shared == "no":
+        return found[host]
+    sharing = [name for name in site.fleet.hosts if hosts[name].store == store]
+    if missed := [name for name in sharing if name not in found]:
+        talk.say(f"{host}: {store.path} is shared with {', '.join(missed)}, which is not looked at: all there stays")
+        return Found()
+    if host != sharing[0]:
+        return Found()
+    used = {one.path for name in sharing for one in found[name].weights if one.used}
+    return replace(found[host], weights=tuple(replace(one, used=one.path in used) for one in found[host].weights))
+
+
 def _remove(site: Site, host: str, unneeded: tuple[Weights, ...]) -> tuple[tuple[Weights, ...], str | None]:
     """Return what is gone, and why something isn't."""
     words = command(REMOVE, _root(site, host), *(one.path for one in unneeded))
@@ -146,7 +162,7 @@ def _remove(site: Site, host: str, unneeded: tuple[Weights, ...]) -> tuple[tuple
 
 
 def _root(site: Site, host: str) -> str:
-    return site.fleet.file.hosts[host].models_at
+    return site.fleet.file.hosts[host].store.path
 
 
 def _show(

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rackwright.operations.download import MARKER
+from rackwright.roles.staging.settings import ARRIVING, UNIT
 
 # Command lines, mapped files and units: what an engine has open stays, and so does what its next start reads.
 # grep's own command line has no digits that would fit.
@@ -39,9 +40,13 @@ for f in .incoming/*; do
   [ -f "$f" ] || continue
   case $f in *.lock) ;; *) echo "arriving $(stat -c '%s %Y' -- "$f") ${f#.incoming/}" ;; esac
 done
-""".replace("MARKER", MARKER)
+for f in ARRIVING/*/; do
+  f=${f%/}
+  [ ! -d "$f" ] || echo "staged $(du -s -B1 -- "$f" | cut -f 1) $(stat -c %Y -- "$f") $f"
+done
+""".replace("MARKER", MARKER).replace("ARRIVING", ARRIVING)
 )
-"""Changes nothing. Prints lines of `now`, `used`, `weights`, `strange` and `arriving`; none without the folder."""
+"""Changes nothing. Prints lines of `now`, `used`, `weights`, `strange`, `arriving` and `staged`; none without it."""
 
 REMOVE = (
     _USED
@@ -68,16 +73,23 @@ arriving() {
   flock -n 9 || { echo "$1: is being fetched, so it stays" >&2; return 1; }
   rm -f -- "$1" "$name.lock"
 }
+staged() {
+  ! systemctl is-active -q UNIT || { echo "$1: is arriving from another host, so it stays" >&2; return 1; }
+  rm -rf -- "$1"
+}
 for f; do
-  case $f in .incoming/*) kind=arriving ;; *) kind=weights ;; esac
+  case $f in .incoming/*) kind=arriving ;; ARRIVING/*) kind=staged ;; *) kind=weights ;; esac
   if $kind "$f"; then echo "removed $f"; else status=1; fi
 done
 exit $status
 """.replace("MARKER", MARKER)
+    .replace("ARRIVING", ARRIVING)
+    .replace("UNIT", UNIT)
 )
 """$2 and so on: what to remove, as LOOK named it. Prints `removed` lines; fails where something stays."""
 
 _WEIGHTS = re.compile(r"([a-z][a-z0-9-]*)/([0-9a-f]{16})")
+_STAGED = re.compile(rf"{re.escape(ARRIVING)}/([0-9a-f]{{16}})")
 _ARRIVING = re.compile(r"([0-9a-f]{64})(\.verified)?")
 INCOMING = ".incoming"
 
@@ -89,7 +101,7 @@ class Weights:
     path: str
     """Below the folder of models."""
     model: str | None
-    """None: a file on its way, of whatever model."""
+    """None: what is on its way, a file or, from another host, a model."""
     digest: str
     """First 16 digits of the model's, or all 64 of the file's."""
     bytes: int
@@ -116,7 +128,7 @@ def parse(output: str, root: str) -> Found:
     weights: list[Weights] = []
     strange = [rest for word, rest in lines if word == "strange"]
     for word, rest in lines:
-        if word in ("weights", "arriving"):
+        if word in ("weights", "arriving", "staged"):
             size, placed, path = rest.split(" ", 2)
             one = _weights(word, path, int(size), now - int(placed), used=f"{root}/{path}" in used)
             weights += [one] if one else []
@@ -128,6 +140,9 @@ def _weights(word: str, path: str, size: int, age: int, *, used: bool) -> Weight
     if word == "arriving":
         file = _ARRIVING.fullmatch(path)
         return Weights(f"{INCOMING}/{path}", None, file[1], size, age, used=False) if file else None
+    if word == "staged":
+        part = _STAGED.fullmatch(path)
+        return Weights(path, None, part[1], size, age, used=False) if part else None
     folder = _WEIGHTS.fullmatch(path)
     return Weights(path, folder[1], folder[2], size, age, used) if folder else None
 

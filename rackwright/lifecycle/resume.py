@@ -9,10 +9,11 @@ from typing import NoReturn
 
 from rackwright.errors import HostError, LeasedError, ProofError, RackwrightError, UsageError
 from rackwright.fleet.fleet import Fleet, Replica
+from rackwright.lifecycle.canary.asked import golden_set_of
+from rackwright.lifecycle.changes import Paused
 from rackwright.lifecycle.lease import control_store
 from rackwright.lifecycle.leased import leased
 from rackwright.lifecycle.open_rollout import Work, carry_on, take_back
-from rackwright.lifecycle.rollout import Paused
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.talk import Talk
 from rackwright.lifecycle.update import files_digest
@@ -67,9 +68,11 @@ def resume(site: Site, rollout: Rollout, talk: Talk) -> tuple[Replica, ...]:
     """Afterwards it has ended as if nobody had interrupted it; return the replicas that run by the new lock.
 
     The site's lock is the one that it leads to. Raise as `carry_on` does, and LeasedError if the fleet file isn't
-    the one that it was begun with.
+    the one that it was begun with, FleetError if a canary's golden set can't be read here.
     """
     _refuse_other_files(site.fleet, rollout)
+    for model in rollout.canaries:
+        golden_set_of(site.fleet, model)
     with _taken(site, rollout, "resume", talk) as held, stoppable(talk.heard) as stopping:
         return carry_on(Work(site, held, rollout, talk, stopping))
 

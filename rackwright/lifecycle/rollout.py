@@ -11,16 +11,24 @@ from dataclasses import dataclass
 
 from rackwright.errors import HostError, LeasedError, ProofError, RackwrightError
 from rackwright.fleet.fleet import Replica
-from rackwright.lifecycle.changes import Change, Clock, Journal, Phase, Proof, PutBack, Rules, Traffic
+from rackwright.lifecycle.changes import (
+    Change,
+    Clock,
+    Journal,
+    Paused,
+    Phase,
+    Proof,
+    PutBack,
+    Rules,
+    Traffic,
+    Trial,
+    untried,
+)
 
 RETURN_SECONDS = 60
 """Longest wait until what answers at its socket answers through the gateways, and until they take it back."""
 LOOK_SECONDS = 0.25
 """Between two looks at what is waited for."""
-
-
-class Paused(RackwrightError):
-    """Nothing is wrong with what was changed, and it goes no further by itself; what was begun is whole."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,8 @@ class Rollout:
         What fails from the act on is put back, proven and returned; where it can't be, or has nothing to go back to,
         it stays drained with the reason in the journal. What was drained by hand stays so in any case.
         Raise Paused where the budget, requests in flight or the operator hold it up, ProofError where a proof fails,
-        RackwrightError where an act does, LeasedError at once when the lease has ended.
+        RackwrightError where an act does, LeasedError at once when the lease has ended; Undecided where a trial ends
+        so: that replica stays drained as it was changed.
         """
         for index, change in enumerate(changes):
             if self.stopping() or not self._one(change):
@@ -161,11 +170,14 @@ class Rollout:
                 return
             self._enter(Phase.PROVE, change, "real tokens at its socket, then through every gateway")
             self._until_proven(change, change.prove, self.rules.prove)
-            if self._returned(change, change.serves, held=held):
+            if self._returned(change, change.serves, held=held, trial=change.trial):
                 self._soak(change)
                 self._enter(Phase.DONE, change, change.why)
         except LeasedError:
             # Whoever lost the lease changes nothing more.
+            raise
+        except Paused as error:
+            self._note(change, f"stays drained, as it was changed: {_reason(error)}")
             raise
         except RackwrightError as error:
             raise self._failed(change, error, held=held) from None
@@ -183,7 +195,7 @@ class Rollout:
                 raise ProofError(f"not proven after {seconds} s: {reason}", where=change.replica.address)
             self.clock.sleep(LOOK_SECONDS)
 
-    def _returned(self, change: Change, serves: Proof, *, held: bool) -> bool:
+    def _returned(self, change: Change, serves: Proof, *, held: bool, trial: Trial = untried) -> bool:
         """Return whether the gateways send to it again, not: what was drained by hand stays so.
 
         A request of ours through each gateway comes first. Once it is answered, neither gateway nor host proxy may
@@ -194,6 +206,7 @@ class Rollout:
         if held or change.replica.address in self.traffic.held():
             self._enter(Phase.DONE, change, f"{change.why}; stays drained: it was drained by hand")
             return False
+        trial(lambda detail: self._enter(Phase.CANARY, change, detail))
         self._enter(Phase.RETURN, change, "back at every gateway")
         self.traffic.give_back(change.replica)
         self._until_healthy(change)
@@ -268,7 +281,8 @@ def _reason(error: RackwrightError) -> str:
 
 
 def _then(change: Change, error: RackwrightError, became: str) -> RackwrightError:
-    return error.but(where=change.replica.address, should=became, next=f"rackwright logs {change.replica.address}")
+    where, first = change.replica.address, error.problems[0]
+    return error.but(where=where, should=became, next=first.next or f"rackwright logs {where}")
 
 
 def _stopped(done: Sequence[Change], left: Sequence[Change]) -> Paused:

@@ -48,7 +48,7 @@ class ReplicaStatus:
     reason: str | None
     """What keeps it from serving, where somebody knows."""
     traffic: str
-    """yes, no, drained with its reason, who and since when, or unknown."""
+    """yes, no, drained with its reason, who and since when, and what it gets as a canary; or unknown."""
     in_flight: int | None
     version: str
     """Runtime and first digits of the model's digest, as the lock has them."""
@@ -56,6 +56,8 @@ class ReplicaStatus:
     """What an apply would do to it."""
     drained: Drained | None = None
     """None: it isn't, or nobody wrote down why."""
+    canary: float | None = None
+    """Per cent of the conversations that begin, which it gets while it is drained for the rest; None: it is none."""
 
 
 @dataclass(frozen=True)
@@ -237,6 +239,7 @@ def _replica(
         version=f"{model.runtime.kind} {model.runtime.version}, {site.lock.models[replica.model].digest[:16]}",
         pending=pending or (None if found or host is None else "install"),
         drained=_drained(server),
+        canary=server.canary.percent if server and server.canary else None,
     )
 
 
@@ -247,7 +250,9 @@ def _traffic(server: ServerState | None) -> str:
         record = server.record
         if record is None:
             return "drained"
-        return f"drained: {record.reason} ({record.who.partition(' ')[0]}, since {record.time:%Y-%m-%d %H:%M} UTC)"
+        since = f"{record.who.partition(' ')[0]}, since {record.time:%Y-%m-%d %H:%M} UTC"
+        share = f"; canary: {server.canary.percent:g} % of the conversations" if server.canary else ""
+        return f"drained: {record.reason} ({since}){share}"
     return "yes" if server.up else "no"
 
 

@@ -17,3 +17,6 @@ class Talk(Protocol):
 
     def confirm(self, question: str) -> None:
         """Return when the operator agrees. Raise RackwrightError if not."""
+
+    def arriving(self, host: str, what: str, done: int, total: int, rate: int) -> None:
+        """So many bytes of what a host gets from another have arrived, at so many a second."""

@@ -9,12 +9,14 @@ from hashlib import sha256
 from rackwright.errors import HostsFailed, RackwrightError
 from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.fleet.lock import Lock
+from rackwright.lifecycle.canary.choose import canaries_of
 from rackwright.lifecycle.leased import leased
 from rackwright.lifecycle.open_rollout import Work, carry_on
 from rackwright.lifecycle.plan import Plan, plan
 from rackwright.lifecycle.promote import promote
 from rackwright.lifecycle.remember import compared, refuse_stale_checkout
 from rackwright.lifecycle.site import Site
+from rackwright.lifecycle.staging import Ahead, Staged, is_needed, put_ahead
 from rackwright.lifecycle.talk import Talk
 from rackwright.roles.replica.unit import unit_digest
 from rackwright.run import Outcome, Run
@@ -29,7 +31,7 @@ LOOK = "look at the hosts"
 STAGE = "put it beside what runs"
 ROLL = "change the replicas, one at a time"
 STAGES = (LOOK, STAGE, ROLL)
-_OURS = ("llama_cpp", "vllm", "model_store", "replica", "gateway", "backup")
+_OURS = ("llama_cpp", "vllm", "model_store", "staging", "replica", "gateway", "backup")
 """Roles whose steps an update makes."""
 
 
@@ -41,6 +43,8 @@ class Asked:
     """The command, like `model update assistant`."""
     before: Lock
     models: tuple[str, ...]
+    canary: bool = True
+    """Whether models that have a canary by the fleet file are tried on one first."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +68,22 @@ class Look:
     replicas: tuple[Replica, ...]
     gaps: tuple[Gap, ...]
     plan: Plan
+    canaries: tuple[str, ...]
+    """Models of which the first replica is tried."""
     files: str
     """Digest of the fleet file as it is now: it may be edited while weights are fetched."""
 
 
-def update(site: Site, asked: Asked, talk: Talk, confirm: Callable[[Look], tuple[str, ...]]) -> tuple[Replica, ...]:
-    """Afterwards the replicas of these models run by the site's lock, which is NAME.lock; return them.
+@dataclass(frozen=True)
+class Updated:
+    """What came of it."""
+
+    replicas: tuple[Replica, ...] = ()
+    staged: tuple[Staged, ...] = ()
+
+
+def update(site: Site, asked: Asked, talk: Talk, confirm: Callable[[Look], tuple[str, ...]]) -> Updated:
+    """Afterwards the replicas of these models run by the site's lock, which is NAME.lock; return which were changed.
 
     `confirm` sees what is to be done, raises to stop, and returns the models that may be without service meanwhile.
     Weights and runtimes stand on every host before the first replica is drained; what fails until then has changed
@@ -83,13 +97,14 @@ def update(site: Site, asked: Asked, talk: Talk, confirm: Callable[[Look], tuple
             # A commit may change files that nobody serves.
             if asked.before != site.lock:
                 promote(site, held, talk)
-            return ()
+            return Updated()
         outages = confirm(look)
         with stoppable(talk.heard) as stopping:
             _stage(talk, STAGE)
-            _beside(site, held, look, stopping)
+            staged = _beside(site, held, look, talk, stopping)
             _stage(talk, ROLL)
-            return carry_on(Work(site, held, _open(site, held, asked, look, outages), talk, stopping))
+            changed = carry_on(Work(site, held, _open(site, held, asked, look, outages), talk, stopping))
+            return Updated(changed, staged)
 
 
 def _stage(talk: Talk, stage: str) -> None:
@@ -109,7 +124,8 @@ def _look(site: Site, asked: Asked, talk: Talk) -> Look:
     alone = dict.fromkeys(one.model for one in due if len(site.fleet.replicas_of(one.model)) == 1)
     entries = site.store.entries() if alone else ()
     gaps = tuple(Gap(model, seconds_away(entries, model)) for model in alone)
-    return Look(due, gaps, planned, files_digest(site.fleet))
+    canaries = canaries_of(site, {one.model for one in due}) if asked.canary else ()
+    return Look(due, gaps, planned, canaries, files_digest(site.fleet))
 
 
 def _refuse_same_version(before: Lock, after: Lock) -> None:
@@ -201,16 +217,24 @@ def files_digest(fleet: Fleet) -> str:
     return sha256(b"\0".join(path.read_bytes() for path in fleet.sources)).hexdigest()
 
 
-def _beside(site: Site, held: Held, look: Look, stopping: Stopping) -> None:
+def _beside(site: Site, held: Held, look: Look, talk: Talk, stopping: Stopping) -> tuple[Staged, ...]:
     from rackwright.deploys.serve import beside
 
-    held.check()
-    hosts = {host for one in look.replicas for host in one.hosts}
-    run = site.engine.apply(beside, {name: site.models[name] for name in sorted(hosts)}, stopping=stopping)
-    if run.interrupted:
+    hosts = tuple(sorted({host for one in look.replicas for host in one.hosts}))
+
+    def change(deploy: Callable[[], None], names: tuple[str, ...]) -> Run:
+        held.check()
+        return site.engine.apply(deploy, {name: site.models[name] for name in names}, stopping=stopping)
+
+    ahead = put_ahead(site, hosts, talk, stopping, change) if is_needed(site, hosts) else Ahead()
+    # Whoever lacks something still fetches it for itself, and is named where that fails, too.
+    left = tuple(host for host in hosts if host not in ahead.run.failed_hosts)
+    run = ahead.run if ahead.run.interrupted or stopping() else ahead.run + change(beside, left)
+    if run.interrupted or stopping():
         raise RackwrightError("interrupted; nothing that serves was changed", next="the same command")
     if run.failed_hosts:
         raise _not_beside(run)
+    return ahead.staged
 
 
 def _not_beside(run: Run) -> HostsFailed:
@@ -235,6 +259,7 @@ def _open(site: Site, held: Held, asked: Asked, look: Look, outages: tuple[str, 
         units=units_of(site, replicas),
         due=tuple(one.address for one in look.replicas),
         taken=tuple(one.address for one in look.replicas if not _written(site, look.plan, one)),
+        canaries=look.canaries,
         idle=tuple(one.address for one in look.replicas if not _serves(look.plan, one)),
         files=look.files,
         commit=checkout(site.fleet).commit,

@@ -47,7 +47,7 @@ def retired_files(*, keep: tuple[str, ...]) -> Generator[PyinfraCommand]:
 
 @operation()
 def retired_users(*, keep: tuple[str, ...]) -> Generator[PyinfraCommand]:
-    """Afterwards every rw-* user of ours that isn't named in `keep` is gone; its files stay, owned by a number."""
+    """Afterwards every user of ours that isn't named in `keep` is gone; its files stay, owned by a number."""
     gone = [user for user in host.get_fact(OurUsers) if user not in keep]
     if gone:
         show("\n".join(f"- {user}" for user in gone))

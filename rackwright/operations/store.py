@@ -23,6 +23,9 @@ def placing(name: str) -> str:
 
 
 PLACE, UNPACK = placing("place"), placing("unpack")
+READ = (Path(__file__).parent / "read.sh").read_text()
+READ_HERE = "/var/lib/rackwright/read"
+"""Notes of the digests that this host has read where another one wrote them."""
 MARGIN = 256 * 2**20
 """Bytes that stay free beyond the files."""
 
@@ -79,3 +82,22 @@ def unpacked(
     show(f"{folder}: {program} out of {archive.path}\n")
     source = f"{incoming(root)}/{archive.sha256}.verified"
     yield StringCommand(shlex.join(("sh", "-c", UNPACK, "unpack", source, folder, archive.sha256, program, *proof)))
+
+
+@operation()
+def read_here(
+    *, what: str, files: tuple[File, ...], folder: str, digest: str, writer: str
+) -> Generator[PyinfraCommand]:
+    """Afterwards this host has read every file of a folder that another one writes, and each was as it should be.
+
+    Fails, naming each file that isn't, where the folder isn't there or not whole yet.
+    """
+    note = f"{READ_HERE}/{digest[:16]}"
+    whole = host.get_fact(StoredFolder, path=folder).holds(digest, files)
+    if whole and host.get_fact(Marker, path=note) == digest:
+        return
+    show(f"{what}: {len(files)} files, {sum(file.size for file in files) / 1e9:.3f} GB in {folder}, by {writer}\n")
+    words = ["sh", "-c", READ, "read", what, folder, digest, writer, note]
+    for file in files:
+        words += [file.sha256, file.path]
+    yield StringCommand(shlex.join(words))

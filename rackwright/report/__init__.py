@@ -1,4 +1,4 @@
-"""A Run as people and programs read it: text, JSON, Markdown; and what a command shows while it works."""
+"""A Run and a verdict as people and programs read them: text, JSON, Markdown; and what a command shows meanwhile."""
 
 from rackwright.report.document import document
 from rackwright.report.live import Live

@@ -75,6 +75,13 @@ class Live:
         """Show bytes that the controller itself reads or downloads."""
         self.on_step(Progress("controller", "reading", what, 1, 1, None, done, total or 0))
 
+    def arriving(self, host: str, what: str, done: int, total: int, rate: int) -> None:
+        """Show bytes that a host gets from another, their rate, and the time left at that."""
+        text = f"{size(done)} of {size(total)}, {size(rate)}/s"
+        if 0 < done < total and rate:
+            text += f", {duration((total - done) / rate)} left"
+        self._display.host(Progress(host, "staging", what, 1, 1, None, done, total), text)
+
     def pause(self) -> None:
         """Take away what moves, so that a question can be asked. The next news brings it back."""
         self._display.close()

@@ -67,7 +67,7 @@ def promoting(entries: Iterable[Entry], rollout: str) -> bool:
 def seconds_away(entries: Iterable[Entry], model: str) -> int | None:
     """Return how long a replica of the model was away when one was changed last, in seconds; None: never yet.
 
-    From its act until it was proven: that is when gateways send to it again.
+    From its act until it was proven: that is when gateways send to it again, if only a part of the traffic.
     """
     acted: dict[str, datetime] = {}
     away: int | None = None
@@ -79,7 +79,7 @@ def seconds_away(entries: Iterable[Entry], model: str) -> int | None:
         elif entry.phase == "drain":
             # Its act before, if any, never came to an end.
             acted.pop(entry.subject, None)
-        elif entry.phase == "return" and entry.subject in acted:
+        elif entry.phase in ("return", "canary") and entry.subject in acted:
             away = round((entry.time - acted.pop(entry.subject)).total_seconds())
     return away
 

@@ -34,6 +34,8 @@ class Rollout(Stored):
     """HOST/MODEL@N of the replicas whose units were others when it was opened: only they can go back."""
     idle: tuple[str, ...] = ()
     """HOST/MODEL@N of those that served nobody when it was opened: going back they need not either."""
+    canaries: tuple[Name, ...] = ()
+    """Models of which the first replica is tried before the others follow."""
     files: Sha256
     """Digest of the fleet file and what it extends."""
     commit: str | None = None

@@ -44,7 +44,7 @@ class Access(Stored):
     replica: str | None
     """HOST/MODEL@N that had it last; None: it reached none."""
     digest: str | None
-    """Of the model, as the gateway was told."""
+    """Of the model, as the gateway was told; where `canary` is true, of the canary's version."""
     path: str | None
     """At most 128 characters."""
     stream: bool | None
@@ -61,6 +61,10 @@ class Access(Stored):
     prompt_tokens: int | None
     """As the engine counted; None: it didn't, or the answer was a stream or above 1 MiB."""
     completion_tokens: int | None
+    canary: bool | None = None
+    """Whether its conversation goes to the canary; None: there is none, or it had begun before."""
+    conversation: int | None = None
+    """0 to 9999, where `canary` is known: the same for all requests of one conversation, and for some others."""
 
 
 _LINE = TypeAdapter(Access)
@@ -120,6 +124,8 @@ def log_format(folder: str) -> str:
         "total_ms": "%Ta",
         "prompt_tokens": "%[var(txn.json.prompt_tokens,null)]",
         "completion_tokens": "%[var(txn.json.completion_tokens,null)]",
+        "canary": "%[var(txn.json.canary,null)]",
+        "conversation": "%[var(txn.json.conversation,null)]",
     }
     return _json(items)
 

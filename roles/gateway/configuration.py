@@ -18,6 +18,8 @@ GAPS = "gaps.map"
 rackwright.gateway writes it."""
 GAP_HEEDED_SECONDS = 600
 """So long after its expected end a gap still counts: one that a rollout left open must not last for ever."""
+CANARIES = "canaries.map"
+"""Name of the file of canaries beside it: model → share and where to. Not rendered either."""
 
 
 def haproxy_cfg(settings: Settings, paths: Paths = PATHS) -> str:
@@ -30,6 +32,7 @@ def haproxy_cfg(settings: Settings, paths: Paths = PATHS) -> str:
         bufsize=BUFFER_BYTES,
         gaps=GAPS,
         gap_heeded_seconds=GAP_HEEDED_SECONDS,
+        canaries=CANARIES,
         log_format=log_format(paths.configuration),
         error_log_format=error_log_format(),
     )

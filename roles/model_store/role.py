@@ -6,7 +6,7 @@ from pyinfra.api.deploy import deploy
 
 from rackwright.operations.download import fetched
 from rackwright.operations.packages import installed
-from rackwright.operations.store import placed, room_made
+from rackwright.operations.store import placed, read_here, room_made
 from rackwright.roles.model_store.settings import Settings, StoredModel
 from rackwright.route import Route
 from rackwright.values import Secret
@@ -16,11 +16,27 @@ from rackwright.values import Secret
 def model_store(*, settings: Settings, route: Route, token: Secret | None = None) -> None:
     """Afterwards each model's folder is whole, verified and read-only; the folders of earlier versions stay.
 
-    The token goes only to the hub that the settings name.
+    The token goes only to the hub that the settings name. Of a folder that another host writes nothing is changed: it
+    is read through once.
     """
+    if settings.writer:
+        for model in settings.models:
+            _read(settings, model, settings.writer)
+        return
     installed(name="Install what fetches weights", packages=("curl", "ca-certificates"))
     for model in settings.models:
         _stored(settings, model, route, token)
+
+
+def _read(settings: Settings, model: StoredModel, writer: str) -> None:
+    read_here(
+        name=f"Read {model.name} {model.digest[:16]} through, as {writer} put it there",
+        what=model.name,
+        files=model.files,
+        folder=settings.folder(model),
+        digest=model.digest,
+        writer=writer,
+    )
 
 
 def _stored(settings: Settings, model: StoredModel, route: Route, token: Secret | None) -> None:

@@ -55,6 +55,8 @@ def folder_of(root: str, name: str, digest: str) -> str:
 class Settings(Frozen):
     root: HostPath = "/srv/models"
     models: tuple[StoredModel, ...]
+    writer: Name | None = None
+    """The host that writes the folder, where several share it; None: this one does."""
     hub: Line = "https://huggingface.co"
     """Only URLs below it get the hub's token."""
 

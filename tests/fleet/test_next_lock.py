@@ -11,7 +11,7 @@ from rackwright.errors import FleetError, RackwrightError, UsageError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import Lock, lock_digest
 from rackwright.fleet.lock_file import mismatches, read_lock, write_lock
-from rackwright.fleet.next_lock import rolled_back, updated_model, updated_runtimes
+from rackwright.fleet.next_lock import promoted_model, rolled_back, updated_model, updated_runtimes
 from rackwright.fleet.resolve import resolve_lock
 from tests.fleet.fleets import make_fleet
 from tests.stand_in_hub import COMMIT, StandInHub
@@ -296,3 +296,57 @@ def test_without_one_before_there_is_no_way_back(tmp_path, hub):
         f"{tmp_path}/site.lock models.assistant: has nothing before it to go back to\n"
         "  next: rackwright model show assistant"
     )
+
+
+def two_sites(tmp_path: Path, hub: StandInHub, **other: Any) -> tuple[Fleet, Lock, Lock]:
+    """A fleet, its lock, and the lock of another site whose hub has gone on."""
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+        for archive in ("b1.tar.gz", "b2.tar.gz"):
+            (tmp_path / name / archive).write_bytes(archive.encode())
+    fleet = fleet_of(tmp_path / "here", hub)
+    lock = resolve_lock(fleet, None)
+    hub.commits["main"] = V2
+    return fleet, lock, resolve_lock(fleet_of(tmp_path / "there", hub, **other), None)
+
+
+def test_what_another_site_has_takes_its_place_and_all_else_stays(tmp_path, hub):
+    fleet, lock, other = two_sites(tmp_path, hub)
+    after = promoted_model(fleet, lock, "assistant", other, hub=hub.url)
+    assert after.models["assistant"].alone == other.models["assistant"].alone
+    assert after.models["assistant"].previous == lock.models["assistant"]
+    assert after.model_copy(update={"models": lock.models}) == lock
+    assert after.models["coder"] == lock.models["coder"]
+    again = promoted_model(fleet, after, "assistant", other, hub=hub.url)
+    assert again == after
+
+
+def test_the_same_bytes_come_from_the_own_hub(tmp_path, hub):
+    fleet, lock, other = two_sites(tmp_path, hub)
+    far = "https://far.acme.internal"
+    moved = other.model_dump_json().replace(hub.url, far)
+    after = promoted_model(fleet, lock, "assistant", Lock.model_validate_json(moved), hub=f"{far}/")
+    assert after.models["assistant"].files == other.models["assistant"].files
+
+
+def test_what_does_not_answer_this_fleet_file_is_refused_with_every_reason(tmp_path, hub):
+    fleet, lock, other = two_sites(tmp_path, hub, version="b2")
+    entry = other.models["assistant"].model_copy(update={"source": "hf:acme/other", "licence": "gpl-3.0"})
+    other = other.model_copy(update={"models": {**other.models, "assistant": entry}})
+    file = fleet.file.model_copy(update={"licences": ("mit",)})
+    with pytest.raises(FleetError) as refused:
+        promoted_model(Fleet(fleet.path, file, fleet.replicas, fleet.sources, {}), lock, "assistant", other, hub="")
+    told = "\n".join(str(problem) for problem in refused.value.problems)
+    assert "models.assistant.source: is hf:acme/other, the fleet file asks for hf:acme/tiny" in told
+    assert "models.assistant.runtime: is llama_cpp-b1, and it was proven with another" in told
+    assert "gpl-3.0" in told
+    assert "next:" not in told.splitlines()[0]
+
+
+def test_another_build_of_the_same_runtime_is_refused(tmp_path, hub):
+    fleet, lock, other = two_sites(tmp_path, hub)
+    (key, runtime), *_ = other.runtimes.items()
+    file = runtime.files[0].model_copy(update={"sha256": "f" * 64})
+    other = other.model_copy(update={"runtimes": {key: runtime.model_copy(update={"files": (file,)})}})
+    with pytest.raises(FleetError, match="is another build of llama_cpp-b1 than it was proven with"):
+        promoted_model(fleet, lock, "assistant", other, hub=hub.url)

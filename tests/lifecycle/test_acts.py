@@ -52,6 +52,7 @@ def site(tmp_path):
         remote=remote,
         store=FileStore(LocalShell(), str(tmp_path / "control")),
         operator=Operator("anna@vm (SHA256:abc)", "vm"),
+        models={},
     )
 
 
@@ -108,7 +109,7 @@ def test_what_an_apply_returns_to_the_gateways_is_written_there(site, acts, monk
         for replica in replicas:
             returned(replica.address)
 
-    site.models = {"gpu1": None}
+    site.models = {"gpu1": SimpleNamespace(staging=None, model_store=None)}
     site.gateways = SimpleNamespace(only=lambda hosts: SimpleNamespace(hosts=tuple(hosts)))
     monkeypatch.setattr(apply, "settle", settled)
     with leased(site, "apply", Talk()) as held:

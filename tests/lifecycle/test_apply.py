@@ -34,7 +34,7 @@ def order(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def restarted(work: object, run: Run, restarts: tuple[Restart, ...], done: list[Replica]) -> None:
         happened.append("restart " + " ".join(restart.replica.name for restart in restarts))
 
-    monkeypatch.setattr(apply, "_change", lambda work, planned: Run())
+    monkeypatch.setattr(apply, "_change", lambda work, planned: (Run(), ()))
     monkeypatch.setattr(apply, "_settle", settled)
     monkeypatch.setattr(apply, "_restart", restarted)
     monkeypatch.setattr(apply, "still_put_off", lambda site, before, hosts: before if "gpu1" in hosts else ())

@@ -11,6 +11,7 @@ import pytest
 
 from rackwright.errors import RackwrightError
 from rackwright.fleet.lock_file import NEXT
+from rackwright.fleet.sections.canary import Canary
 from rackwright.state.journal import promoting
 from tests.lifecycle.world.engines import Behaviour
 from tests.lifecycle.world.faults import Fault, counted, failing
@@ -18,6 +19,9 @@ from tests.lifecycle.world.site import OLD, Desk, make_world, running, versions
 from tests.lifecycle.world.world import Killed, World
 
 NEW = "v2"
+
+
+CANARY = Canary(share=(10, 50), hold=2, min_requests=20, limit=60)
 
 
 def nothing(desk: Desk) -> None:
@@ -44,6 +48,14 @@ def half_rolled_back(desk: Desk) -> None:
     later(desk.world)
 
 
+def half_tried(desk: Desk) -> None:
+    """Killed when the canary has just got its second share."""
+    with failing(desk.world, Fault(5, change=True)), pytest.raises(Killed):
+        update(desk)
+    assert "share 50" in desk.world.changes[-1]
+    later(desk.world)
+
+
 @dataclass(frozen=True)
 class Case:
     run: Callable[[Desk], None]
@@ -51,6 +63,9 @@ class Case:
     before: Callable[[Desk], None] = nothing
     refuses: str | None = None
     """The replica whose new engine won't start."""
+    fails: str | None = None
+    """The replica whose new engine fails clients, as a canary shows."""
+    canary: Canary | None = None
     by_hand: str | None = None
 
 
@@ -64,13 +79,18 @@ CASES = {
     "a rollback, resumed": Case(Desk.resume, before=half_rolled_back),
     "a rollback, aborted": Case(Desk.abort, before=half_rolled_back),
     "an update with one drained by hand": Case(update, by_hand="gpu2/assistant@1"),
+    "an update with a canary": Case(update, canary=CANARY),
+    "an update whose canary fails": Case(update, canary=CANARY, fails="gpu1/assistant@1"),
+    "a resume with a canary": Case(Desk.resume, canary=CANARY, before=half_tried),
+    "an abort of a canary": Case(Desk.abort, canary=CANARY, before=half_tried),
 }
 
 
 def world_of(folder: Path, case: Case, size: int) -> World:
     faults = {case.refuses: {NEW: Behaviour.REFUSES}} if case.refuses else {}
+    faults |= {case.fails: {NEW: Behaviour.FAILS_CLIENTS}} if case.fails else {}
     hosts = {f"gpu{number}": ["assistant@1"] for number in range(1, size + 1)}
-    world = make_world(folder, hosts, faults=faults, max_unavailable=size - 1)
+    world = make_world(folder, hosts, faults=faults, canary=case.canary, max_unavailable=size - 1)
     case.before(Desk(world))
     if case.by_hand:
         Desk(world, "carla").drain(case.by_hand)
@@ -119,6 +139,7 @@ def assert_settled(world: World) -> str:
     for gate in world.gates.values():
         assert gate.drained == world.by_hand
         assert set(gate.records) == world.by_hand
+    assert world.shared() == set()
     assert world.healthy("assistant") == {one.address for one in world.fleet.replicas} - world.by_hand
     return version
 
@@ -184,5 +205,5 @@ def killed(
     elif case.run is not Desk.abort:
         assert version == expected
         # One that is refused is tried again: whoever resumes it may have mended what was wrong.
-        again = at_end if case.refuses else dict.fromkeys(at_end, 1)
+        again = at_end if case.refuses or case.fails else dict.fromkeys(at_end, 1)
         assert_no_more(starts(world), {name: count + again[name] for name, count in needed.items()})

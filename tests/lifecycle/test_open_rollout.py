@@ -12,7 +12,7 @@ import pytest
 from rackwright.errors import HostsFailed, LeasedError, ProofError, RackwrightError
 from rackwright.fleet.lock_file import NEXT
 from rackwright.lifecycle import update as procedure
-from rackwright.lifecycle.rollout import Paused
+from rackwright.lifecycle.changes import Paused
 from tests.lifecycle.world.engines import Behaviour, Engine
 from tests.lifecycle.world.faults import Fault, failing
 from tests.lifecycle.world.site import Desk, Quiet, make_lock, make_world, running, versions

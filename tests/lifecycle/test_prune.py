@@ -7,19 +7,21 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import pytest
 
 from rackwright.errors import FleetError, Problem, RackwrightError
 from rackwright.fleet.lock import Lock, ModelLock, model_digest
 from rackwright.fleet.lock_file import write_lock
+from rackwright.fleet.sections.hosts import Store
 from rackwright.lifecycle import prune as pruning
 from rackwright.lifecycle.prune import Keep, Pruned, needed, needed_by, prune
-from rackwright.lifecycle.prune_script import LOOK, REMOVE, parse
+from rackwright.lifecycle.prune_script import LOOK, REMOVE, Found, parse
 from rackwright.state.shell import command
 from rackwright.values import File
 from tests.shells import LocalShell
@@ -99,12 +101,14 @@ def audited(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, str]]:
     return lines
 
 
-def site_of(*roots: Path, gone: tuple[str, ...] = ()) -> Any:
+def site_of(*roots: Path, gone: tuple[str, ...] = (), shared: Literal["yes", "no"] = "no") -> Any:
     names = {f"gpu{number + 1}": root for number, root in enumerate(roots)}
-    hosts = {name: SimpleNamespace(models_at=str(root)) for name, root in names.items()}
+    stores = {name: Store.model_construct(path=str(root), shared=shared) for name, root in names.items()}
+    hosts = {name: SimpleNamespace(store=store) for name, store in stores.items()}
     shells = {name: LocalShell(name, gone=name in gone) for name in names}
     file = SimpleNamespace(hosts=hosts)
-    return SimpleNamespace(models=dict.fromkeys(names), remote=Remote(shells), fleet=SimpleNamespace(file=file))
+    fleet = SimpleNamespace(file=file, hosts=tuple(names))
+    return SimpleNamespace(models=dict.fromkeys(names), remote=Remote(shells), fleet=fleet)
 
 
 def pruned(site: Any, talk: Talk | None = None, **more: bool) -> Pruned:
@@ -305,3 +309,38 @@ def test_what_is_needed_stands_in_the_lock_in_the_next_and_in_the_one_that_was_a
     (tmp_path / "site.lock.next").write_text("no lock")
     with pytest.raises(FleetError):
         needed(site)
+
+
+def test_of_a_shared_folder_what_any_host_uses_stays_and_one_host_removes(tmp_path, audited, monkeypatch):
+    gone, used = placed(tmp_path, "assistant", OLD), placed(tmp_path, "assistant", "5" * 64)
+    site = site_of(tmp_path, tmp_path, shared="yes")
+    real = pruning.parse
+
+    def parse(output: str, root: str) -> Found:
+        found = real(output, root)
+        users = [replace(one, used=one.digest == "5" * 16 and bool(looked)) for one in found.weights]
+        looked.append(root)
+        return replace(found, weights=tuple(users))
+
+    looked: list[str] = []
+    monkeypatch.setattr(pruning, "parse", parse)
+    result = pruned(site)
+    assert list(result.removed) == ["gpu1"]
+    assert (gone.exists(), used.exists()) == (False, True)
+
+
+def test_a_shared_folder_is_left_alone_while_one_of_its_hosts_is_not_looked_at(tmp_path, audited):
+    kept = placed(tmp_path, "assistant", OLD)
+    result = pruned(site_of(tmp_path, tmp_path, shared="yes", gone=("gpu2",)))
+    assert result.removed == {}
+    assert kept.exists()
+
+
+def test_what_came_in_part_from_another_host_goes_when_no_lock_has_it(tmp_path, audited):
+    for digest in (OLD, NOW):
+        part = tmp_path / ".staging" / digest[:16]
+        part.mkdir(parents=True)
+        (part / "a").write_text("half")
+    (one,) = pruned(site_of(tmp_path)).removed["gpu1"]
+    assert one.path == f".staging/{OLD[:16]}"
+    assert [path.name for path in (tmp_path / ".staging").iterdir()] == [NOW[:16]]

@@ -148,11 +148,12 @@ def site(*, gateways: tuple[str, ...] = ("gate1",), local: str | None = None, ve
     replicas = tuple(Replica("assistant", 1, name, 8) for name in HOSTS)
     fleet = Fleet(made.path, made.file, replicas, made.sources, {})
     engine = SimpleNamespace(unit="rackwright-assistant@1.service")
+    none = {"cuda": None, "staging": None, "model_store": None}
     models = {
-        name: SimpleNamespace(driver=SimpleNamespace(version=version, kernel=None), cuda=None, replicas=(engine,))
+        name: SimpleNamespace(driver=SimpleNamespace(version=version, kernel=None), replicas=(engine,), **none)
         for name in HOSTS
     }
-    models["gate1"] = SimpleNamespace(driver=None, cuda=None, replicas=())
+    models["gate1"] = SimpleNamespace(driver=None, replicas=(), **none)
     return Site(fleet, {name: Host(name) for name in ("gate1", *HOSTS)}, models)
 
 

@@ -9,7 +9,7 @@ from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.changes import Phase, Rules, SystemClock
 from tests.lifecycle.simulation import Gateways, change, replicas, rollout
 
-WELL = [phase for phase in Phase if phase is not Phase.PUT_BACK]
+WELL = [phase for phase in Phase if phase not in (Phase.CANARY, Phase.PUT_BACK)]
 """The phases of a change that goes well."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rackwright.operations.store import PLACE, UNPACK
+from rackwright.operations.store import PLACE, READ, UNPACK
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to root and runs as nobody")
 
@@ -86,3 +87,32 @@ def test_a_program_that_does_not_run_leaves_what_stood_there(root: Path) -> None
         "llama/.verified",
         "llama/server",
     ]
+
+
+def read(root: Path, *pairs: object) -> subprocess.CompletedProcess[str]:
+    return run(READ, "assistant", root / "model", "digest", "gpu1", root / "note", *pairs)
+
+
+def test_what_another_host_wrote_is_noted_when_every_byte_of_it_was_read_here(root: Path) -> None:
+    arrived(root, b"weights")
+    run(PLACE, root / ".incoming", root / "model", "digest", "aa", "part/one.gguf")
+    good = hashlib.sha256(b"weights").hexdigest()
+    assert read(root, good, "part/one.gguf").returncode == 0
+    assert (root / "note" / ".verified").read_text() == "digest\n"
+
+
+def test_what_differs_where_it_is_read_is_named_and_not_noted(root: Path) -> None:
+    arrived(root, b"weights")
+    run(PLACE, root / ".incoming", root / "model", "digest", "aa", "part/one.gguf")
+    good, wrong = hashlib.sha256(b"weights").hexdigest(), "f" * 64
+    done = read(root, wrong, "part/one.gguf", good, "missing.gguf")
+    assert done.returncode == 1
+    assert f"part/one.gguf ({good}, should be {wrong})" in done.stderr
+    assert "missing.gguf (" in done.stderr
+    assert not (root / "note").exists()
+
+
+def test_a_folder_that_is_not_there_yet_names_who_should_write_it(root: Path) -> None:
+    done = read(root)
+    assert done.returncode == 1
+    assert "isn't there, or not whole; should be put there by gpu1, for the folder is shared" in done.stderr

@@ -76,3 +76,14 @@ def test_there_are_lines_where_there_is_no_terminal():
 def test_sizes_and_durations_read_well():
     assert [size(count) for count in (0, 999, 1500, 3.2e9, 4e12)] == ["0 B", "999 B", "1.5 kB", "3.2 GB", "4.0 TB"]
     assert [duration(seconds) for seconds in (8.2, 200, 7500)] == ["8 s", "3 min 20 s", "2 h 5 min"]
+
+
+def test_what_arrives_from_another_host_tells_bytes_rate_and_the_time_left() -> None:
+    stream = io.StringIO()
+    with Live(stream=stream) as live:
+        for done in (0, 4_000_000, 4_100_000, 10_000_000):
+            live.arriving("gpu2", "assistant dd", done, 10_000_000, 500_000)
+    assert stream.getvalue().splitlines() == [
+        "  gpu2 staging: assistant dd: 4.0 MB of 10.0 MB, 500.0 kB/s, 12 s left",
+        "  gpu2 staging: assistant dd: 10.0 MB of 10.0 MB, 500.0 kB/s",
+    ]

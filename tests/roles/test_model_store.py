@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from rackwright.operations.facts.packages import InstalledPackages
-from rackwright.operations.facts.stored import FreeRoom, Room, Stored, StoredFolder
+from rackwright.operations.facts.stored import FreeRoom, Marker, Room, Stored, StoredFolder
 from rackwright.roles.model_store.role import model_store
 from rackwright.roles.model_store.settings import StoredModel
 from rackwright.route import Route
@@ -58,3 +58,16 @@ def test_too_little_space_is_told_in_gigabytes_before_anything_is_fetched() -> N
 def test_what_can_run_code_on_load_is_refused(path: str) -> None:
     with pytest.raises(ValidationError, match="should be safetensors, GGUF or a text"):
         StoredModel(name="a", digest="d" * 64, files=(WEIGHTS.model_copy(update={"path": path}),))
+
+
+def test_a_folder_that_another_host_writes_is_read_through_once_and_not_changed() -> None:
+    settings = STORE.model_copy(update={"writer": "gpu1"})
+    played = play(model_store, facts={StoredFolder: Stored(), Marker: None}, settings=settings, route=Route())
+    assert played.changed == ["Read assistant dddddddddddddddd through, as gpu1 put it there"]
+    (command,) = played.commands
+    assert command.startswith("sh -c ")
+    assert "/srv/models/assistant/dddddddddddddddd" in command
+    whole = {StoredFolder: Stored(MODEL.digest, {"m.gguf": 10}), Marker: MODEL.digest}
+    assert play(model_store, facts=whole, settings=settings, route=Route()).changed == []
+    never_read = {**whole, Marker: None}
+    assert play(model_store, facts=never_read, settings=settings, route=Route()).changed == played.changed

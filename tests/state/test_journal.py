@@ -64,6 +64,12 @@ def test_a_replica_was_away_from_its_act_until_it_was_returned() -> None:
     assert seconds_away(lines, "other") is None
 
 
+def test_a_canary_is_back_for_a_part_of_the_traffic() -> None:
+    """Its trial may take hours: that is no gap."""
+    lines = [entry(after=5, phase="act"), entry(after=38, phase="canary"), entry(after=3600, phase="canary")]
+    assert seconds_away([*lines, entry(after=9000, phase="return")], "assistant") == 33
+
+
 def test_an_act_that_was_cut_short_is_not_measured() -> None:
     """Killed after its act; what was resumed found nothing to do there, and gave another back untouched."""
     lines = [entry(phase="act"), entry(after=900, phase="drain"), entry(after=901, phase="return")]

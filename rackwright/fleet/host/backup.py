@@ -49,7 +49,7 @@ def backup_of(fleet: Fleet, lock: Lock, host: str) -> Settings | None:
 def _weights(fleet: Fleet, lock: Lock, host: str) -> list[str]:
     """Return the folders of this host's models that no source can give back."""
     return [
-        folder_of(fleet.file.hosts[host].models_at, model, stored.digest)
+        folder_of(fleet.file.hosts[host].store.path, model, stored.digest)
         for model in dict.fromkeys(replica.model for replica in fleet.replicas_on(host))
         for stored in lock.models[model].whole
         if isinstance(parse_source(stored.source), FileSource)

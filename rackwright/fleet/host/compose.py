@@ -16,6 +16,7 @@ from rackwright.fleet.host.networks import never_shut_out
 from rackwright.fleet.host.people import people_of
 from rackwright.fleet.host.serving import serving_of
 from rackwright.fleet.host.site import site_of
+from rackwright.fleet.host.staging import staging_of
 from rackwright.fleet.host.vip import vip_of
 from rackwright.fleet.lock import Lock
 from rackwright.roles.gateway.settings import Key
@@ -38,10 +39,11 @@ def _host(
     gateway = gateway_of(fleet, lock, name, keys)
     vip = vip_of(fleet, name)
     backup = backup_of(fleet, lock, name)
+    staging = staging_of(fleet, name)
     driver = driver_settings(fleet, lock, name)
     return HostModel(
         name=name,
-        layout=layout_of(fleet, name, serving, gateway, vip, backup, driver),
+        layout=layout_of(fleet, name, serving, gateway, vip, backup, driver, staging),
         site=site_of(fleet, name, credentials.site_files),
         firewall=firewall_of(fleet, lock, name, vip),
         baseline=updates_beside(driver, fleet.file.hosts[name].baseline.decided()),
@@ -59,6 +61,7 @@ def _host(
         vip=vip,
         backup=backup,
         driver=driver,
+        staging=staging,
         cuda=cuda_of(fleet, lock, name),
         credentials=credentials,
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.host.members import confined_to_members, openings_between
 from rackwright.fleet.host.networks import networks_of
+from rackwright.fleet.host.staging import openings_to_staging
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.ports import port_of
 from rackwright.fleet.sections.firewall import Allow
@@ -36,6 +37,7 @@ def _openings(fleet: Fleet, lock: Lock, host: str) -> Iterator[Opening]:
         yield from _to_gateway(fleet, host)
     yield from _to_replicas(fleet, lock, host)
     yield from openings_between(fleet, lock, host)
+    yield from openings_to_staging(fleet, host)
     for rule in fleet.file.firewall.allow:
         if host in fleet.named(rule.on):
             yield _allowed(rule)

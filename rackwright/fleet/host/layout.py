@@ -18,6 +18,9 @@ from rackwright.roles.layout.settings import Settings
 from rackwright.roles.nvidia_driver.settings import FILES as DRIVER_FILES
 from rackwright.roles.nvidia_driver.settings import UNIT as DRIVER_UNIT
 from rackwright.roles.nvidia_driver.settings import Settings as Driver
+from rackwright.roles.staging.settings import FOLDER as STAGING
+from rackwright.roles.staging.settings import USER as STAGING_USER
+from rackwright.roles.staging.settings import Settings as Staging
 from rackwright.roles.vip.settings import FOLDER as VIP
 from rackwright.roles.vip.settings import UNIT as VIP_UNIT
 from rackwright.roles.vip.settings import Settings as Vip
@@ -31,6 +34,7 @@ def layout_of(
     vip: Vip | None,
     backup: Backup | None,
     driver: Driver | None,
+    staging: Staging | None,
 ) -> Settings:
     """Given what runs on this host, return the units, files and users that belong there."""
     return Settings(
@@ -38,9 +42,13 @@ def layout_of(
         host=host,
         serves=bool(serving.replicas),
         keep_units=tuple(sorted(_units(serving, gateway, vip, backup, driver))),
-        keep_files=tuple(sorted(_files(serving, gateway, vip, backup, driver))),
-        keep_users=tuple(sorted({replica.user for replica in serving.replicas})),
+        keep_files=tuple(sorted(_files(serving, gateway, vip, backup, driver, staging))),
+        keep_users=_users(serving, staging),
     )
+
+
+def _users(serving: Serving, staging: Staging | None) -> tuple[str, ...]:
+    return tuple(sorted({*(replica.user for replica in serving.replicas), *([STAGING_USER] if staging else [])}))
 
 
 def _units(
@@ -68,7 +76,12 @@ def _units(
 
 
 def _files(
-    serving: Serving, gateway: Gateway | None, vip: Vip | None, backup: Backup | None, driver: Driver | None
+    serving: Serving,
+    gateway: Gateway | None,
+    vip: Vip | None,
+    backup: Backup | None,
+    driver: Driver | None,
+    staging: Staging | None,
 ) -> Iterator[str]:
     for probe in serving.probes:
         yield from probe.scripts.values()
@@ -88,3 +101,5 @@ def _files(
         yield from backup.files
     if driver:
         yield from DRIVER_FILES
+    if staging:
+        yield STAGING

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from ipaddress import ip_network
 
 from rackwright.fleet.fleet import Fleet, Replica
+from rackwright.fleet.host.networks import network_of_fabric
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.ports import fabric_port, rendezvous_port
 from rackwright.launch import Member
 from rackwright.ports import EPHEMERAL
 from rackwright.roles.bond.settings import Peer
 from rackwright.roles.bond.settings import Settings as Bond
-from rackwright.roles.firewall.settings import At, Confined, Opening
+from rackwright.roles.firewall.settings import Confined, Opening
 from rackwright.values import Network
 
 
@@ -52,7 +53,7 @@ def openings_between(fleet: Fleet, lock: Lock, host: str) -> Iterator[Opening]:
         others = _others(fleet, replica, host)
         if not others:
             continue
-        why, at = f"members of {replica.address}", _network(fleet, host)
+        why, at = f"members of {replica.address}", network_of_fabric(fleet, host)
         yield Opening(port=fabric_port(lock, replica, host), sources=others, at=at, why=why)
         if replica.host == host:
             yield Opening(port=rendezvous_port(lock, replica), sources=others, at=at, why=why)
@@ -71,11 +72,6 @@ def confined_to_members(fleet: Fleet, host: str) -> tuple[Confined, ...]:
         Confined(user=user, peers=tuple(fleet.fabric(name) for name in dict.fromkeys(names)))
         for user, names in peers.items()
     )
-
-
-def _network(fleet: Fleet, host: str) -> At:
-    """Return under which name the packet filter knows the network of this host's `fabric` address."""
-    return "service" if fleet.fabric(host) == fleet.apart(host).service else "fabric"
 
 
 def _others(fleet: Fleet, replica: Replica, host: str) -> tuple[Network, ...]:

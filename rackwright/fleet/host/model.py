@@ -25,6 +25,7 @@ from rackwright.roles.people.settings import Settings as People
 from rackwright.roles.probe.settings import Settings as Probe
 from rackwright.roles.replica.settings import Settings as ReplicaUnit
 from rackwright.roles.site.settings import Settings as Site
+from rackwright.roles.staging.settings import Settings as Staging
 from rackwright.roles.vip.settings import Settings as Vip
 from rackwright.values import Issued, Issuer, Network, Secret
 
@@ -78,6 +79,8 @@ class HostModel:
     driver: Driver | None = None
     """None: the host has no GPUs, or its driver is its own business."""
     cuda: Cuda | None = None
+    staging: Staging | None = None
+    """None: it has no part when weights go from host to host."""
     never_shut_out: tuple[Network, ...] = ()
     """By fail2ban, whatever they do."""
     rolled: frozenset[str] = frozenset()

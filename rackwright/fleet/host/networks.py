@@ -5,12 +5,18 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 from rackwright.fleet.fleet import Fleet
+from rackwright.roles.firewall.settings import At
 from rackwright.values import Network
 
 
 def networks_of(fleet: Fleet, hosts: tuple[str, ...]) -> tuple[Network, ...]:
     """Return each host's service address as a network."""
     return tuple(ip_network(fleet.service(host)) for host in hosts)
+
+
+def network_of_fabric(fleet: Fleet, host: str) -> At:
+    """Return under which name the packet filter knows the network of this host's `fabric` address."""
+    return "service" if fleet.fabric(host) == fleet.apart(host).service else "fabric"
 
 
 def never_shut_out(fleet: Fleet, host: str) -> tuple[Network, ...]:

@@ -63,7 +63,8 @@ def serving_of(fleet: Fleet, lock: Lock, host: str) -> Serving:
 def _model_store(fleet: Fleet, lock: Lock, host: str, replicas: tuple[Replica, ...]) -> ModelStore:
     models = dict.fromkeys(replica.model for replica in replicas)
     return ModelStore(
-        root=fleet.file.hosts[host].models_at,
+        root=fleet.file.hosts[host].store.path,
+        writer=writer_of(fleet, host),
         models=tuple(
             StoredModel(name=model, digest=stored.digest, files=stored.files)
             for model in models
@@ -71,6 +72,16 @@ def _model_store(fleet: Fleet, lock: Lock, host: str, replicas: tuple[Replica, .
         ),
         hub=fleet.file.site.hub,
     )
+
+
+def writer_of(fleet: Fleet, host: str) -> str | None:
+    """Return who writes the folder of models that this host shares: the first that serves from it. None: it does."""
+    store = fleet.file.hosts[host].store
+    if store.shared == "no":
+        return None
+    sharing = (name for name in fleet.hosts if fleet.file.hosts[name].store == store and fleet.parts_on(name))
+    first = next(sharing, host)
+    return None if first == host else first
 
 
 def _runtimes(fleet: Fleet, lock: Lock, replicas: tuple[Replica, ...]) -> tuple[InstalledRuntime, ...]:
@@ -83,7 +94,7 @@ def _runtimes(fleet: Fleet, lock: Lock, replicas: tuple[Replica, ...]) -> tuple[
 
 def _unit(fleet: Fleet, lock: Lock, replica: Replica, host: str) -> ReplicaUnit:
     model = fleet.file.models[replica.model]
-    root = fleet.file.hosts[host].models_at
+    root = fleet.file.hosts[host].store.path
     locked = lock.models[replica.model]
     folder = folder_of(root, replica.model, locked.digest)
     adapters = tuple(

@@ -16,6 +16,7 @@ from rackwright.values import (
     HostAddress,
     HostPath,
     Machine,
+    Manage,
     Name,
     Port,
     Reason,
@@ -55,13 +56,30 @@ class Sudo(Frozen):
     """When absent, sudo must not ask for one."""
 
 
+ModelsPath = Annotated[HostPath, AfterValidator(_models_path)]
+
+
+class Store(Frozen):
+    path: ModelsPath
+    shared: Manage = "no"
+    """Whether hosts with the same path see the same folder: one of them writes there, each reads it through."""
+
+
 class HostSettings(Frozen):
     """What `defaults`, a group and a host can each set; the later wins."""
 
     ssh: Ssh = Ssh.model_construct()
     sudo: Sudo = Sudo.model_construct()
-    models_at: Annotated[HostPath, AfterValidator(_models_path)] = "/srv/models"
+    models_at: Annotated[Annotated[Store, Tag("mapping")] | Annotated[ModelsPath, Tag("text")], TEXT_OR_MAPPING] = (
+        "/srv/models"
+    )
     baseline: Baseline = Baseline.model_construct()
+
+    @property
+    def store(self) -> Store:
+        """Where its models are, whichever way that is written."""
+        written = self.models_at
+        return written if isinstance(written, Store) else Store.model_construct(path=written)
 
 
 class Group(HostSettings):

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, Tag
 
+from rackwright.fleet.sections.canary import Canary
 from rackwright.fleet.sections.forms import TEXT_OR_LIST
 from rackwright.fleet.sections.licences import Licence
 from rackwright.fleet.sections.objectives import Objectives
@@ -52,6 +53,8 @@ class Model(Frozen):
     """Tokens that one request may use, prompt and answer together."""
     objectives: Objectives | None = None
     """What its service must keep to: tried by `verify --full` and `bench`."""
+    canary: Canary | None = None
+    """An update's first replica has to stand the test of a part of the traffic before the others follow."""
 
     @property
     def adapters(self) -> Mapping[str, str]:

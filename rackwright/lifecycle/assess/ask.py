@@ -33,7 +33,7 @@ def expected_of(fleet: Fleet, host: str, lock: Lock | None = None) -> Expected:
     return Expected(
         host=host,
         address=settings.address,
-        models_at=settings.models_at,
+        models_at=settings.store.path,
         gpus=sum(replica.gpus for replica in fleet.parts_on(host)),
         debian_only=host in fleet.gateways or host in fleet.control,
         driver=_driver_of(fleet, host),

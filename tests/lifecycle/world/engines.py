@@ -18,6 +18,7 @@ class Behaviour(StrEnum):
     REFUSES = "ends as soon as it is started"
     MUTE = "runs and never answers"
     DIES = "answers, and then ends as soon as it is started"
+    FAILS_CLIENTS = "answers whoever proves it, and no client"
 
 
 def digest(text: str) -> str:
@@ -57,7 +58,7 @@ class Engine:
 
     def tick(self, now: float) -> None:
         """systemd tries again and again, on the unit as it stands by then."""
-        if self.started and self._behaviour is Behaviour.DIES and now - self.since > LIVES:
+        if self.started and self.behaviour is Behaviour.DIES and now - self.since > LIVES:
             self.started, self.broken = None, self.started
         if self.started is None:
             self.restarts += 1
@@ -66,15 +67,15 @@ class Engine:
 
     def _run(self, now: float) -> None:
         self.started, self.broken, self.since = self.unit, None, now
-        if self._behaviour is Behaviour.REFUSES:
+        if self.behaviour is Behaviour.REFUSES:
             self.started, self.broken = None, self.unit
 
     def answers(self, now: float) -> bool:
-        good = self.started is not None and self._behaviour is not Behaviour.MUTE
+        good = self.started is not None and self.behaviour is not Behaviour.MUTE
         return good and now - self.since >= LOADS
 
     @property
-    def _behaviour(self) -> Behaviour:
+    def behaviour(self) -> Behaviour:
         return self.faults.get(version_of(self.started or self.unit), Behaviour.GOOD)
 
     def take(self, text: str) -> None:

@@ -6,8 +6,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from rackwright.canaries import CanaryShare
 from rackwright.errors import HostError
 from rackwright.gateway import DrainRecord, ServerState, merged
+from tests.lifecycle.world.store import moment
+from tests.lifecycle.world.traffic import LIVE_SECONDS, Share
 from tests.lifecycle.world.world import Gate, Process, World
 
 
@@ -35,12 +38,14 @@ class SimulatedGateways:
             if by_hand or address not in gate.drained:
                 gate.records[address] = record
             gate.drained.add(address)
+            gate.unshare(address)
             self._note(gate, f"drain {address}")
 
     def ready(self, address: str) -> None:
         for gate in self._each():
             gate.records.pop(address, None)
             gate.drained.discard(address)
+            gate.unshare(address)
             self._note(gate, f"ready {address}")
 
     def open_gap(self, model: str, seconds: int) -> None:
@@ -52,6 +57,22 @@ class SimulatedGateways:
         for gate in self._each():
             gate.gaps.discard(model)
             self._note(gate, f"end of gap {model}")
+
+    def set_canary(
+        self, address: str, percent: float, *, digest: str, rollout: str, seconds: int = LIVE_SECONDS
+    ) -> None:
+        model = self.world.replica(address).model
+        for gate in self._each():
+            gate.shares[model] = Share(address, percent, self.world.now + seconds)
+            self._note(gate, f"share {percent:g} {address}")
+
+    def check_canaries(self) -> None:
+        list(self._each())
+
+    def end_canary(self, model: str) -> None:
+        for gate in self._each():
+            gate.shares.pop(model, None)
+            self._note(gate, f"end of share {model}")
 
     def _note(self, gate: Gate, what: str) -> None:
         self.world.changed(self.process, f"{gate.name}: {what}")
@@ -79,6 +100,13 @@ class SimulatedGateways:
                 up=one.address in self.world.seen,
                 in_flight=self.world.in_flight(one.address) if first else 0,
                 record=gate.records.get(one.address),
+                canary=_canary(gate.share(one.model, self.world.now), one.address),
             )
             for one in self.world.fleet.replicas
         }
+
+
+def _canary(share: Share | None, address: str) -> CanaryShare | None:
+    if share is None or share.address != address:
+        return None
+    return CanaryShare(share.percent, moment(share.until), "run")

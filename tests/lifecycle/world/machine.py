@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from rackwright.errors import RackwrightError
+from rackwright.fleet.sections.canary import Canary
 from tests.lifecycle.world.engines import Behaviour, version_of
 from tests.lifecycle.world.faults import Fault, failing
 from tests.lifecycle.world.site import Desk, make_world, versions
@@ -18,6 +19,7 @@ from tests.lifecycle.world.world import Killed, World
 
 MODELS = ("chat", "code", "embed")
 HOSTS = tuple(f"gpu{number}" for number in range(1, 6))
+CANARY = Canary(share=(10, 50), hold=2, min_requests=20, limit=60)
 ACCIDENTS = tuple(
     "crash,boot,cut,join,full,room,cut gateway,join gateway,drain,drain unrecorded,undrain,ask,answer".split(",")
 )
@@ -28,6 +30,7 @@ fleets = st.fixed_dictionaries(
         "budget": st.integers(1, 2),
         "gateways": st.integers(1, 2),
         "joined": st.booleans(),
+        "canary": st.booleans(),
     }
 )
 numbers = st.integers(0, 99)
@@ -81,7 +84,12 @@ class RolloutMachine(RuleBasedStateMachine):
         }
         members = {f"gpu1/{MODELS[0]}@1": ("gpu1", "gpu6")} if fleet["joined"] else {}
         self.world = make_world(
-            self.folder, placed, members=members, gateways=fleet["gateways"], max_unavailable=fleet["budget"]
+            self.folder,
+            placed,
+            members=members,
+            gateways=fleet["gateways"],
+            canary=CANARY if fleet["canary"] else None,
+            max_unavailable=fleet["budget"],
         )
 
     def teardown(self) -> None:
@@ -95,20 +103,29 @@ class RolloutMachine(RuleBasedStateMachine):
     # What operators do.
 
     @precondition(lambda self: not self.open)
-    @rule(models=numbers, behaviours=behaviours, outage=st.booleans(), troubles=troubles, fault=faults)
-    def update(self, models: int, behaviours: dict[int, Behaviour], outage: bool, troubles, fault) -> None:
+    @rule(
+        models=numbers,
+        behaviours=behaviours,
+        outage=st.booleans(),
+        canary=st.sampled_from((True, True, False)),
+        troubles=troubles,
+        fault=faults,
+    )
+    def update(
+        self, models: int, behaviours: dict[int, Behaviour], outage: bool, canary: bool, troubles, fault
+    ) -> None:
         self.versions += 1
         version = f"v{self.versions}"
         for number, behaviour in behaviours.items():
             self.fault(number, version, behaviour)
         asked = dict.fromkeys(self.some_models(models), version)
-        self.run(lambda desk: desk.update(asked, allow_outage=outage), troubles, fault)
+        self.run(lambda desk: desk.update(asked, allow_outage=outage, canary=canary), troubles, fault)
 
     @precondition(lambda self: not self.open and self.versions > 1)
     @rule(models=numbers, back=numbers, outage=st.booleans(), troubles=troubles, fault=faults)
     def rollback(self, models: int, back: int, outage: bool, troubles, fault) -> None:
         asked = dict.fromkeys(self.some_models(models), f"v{1 + back % self.versions}")
-        self.run(lambda desk: desk.update(asked, allow_outage=outage), troubles, fault)
+        self.run(lambda desk: desk.update(asked, allow_outage=outage, canary=False), troubles, fault)
 
     @precondition(lambda self: not self.open)
     @rule(first=numbers, count=st.integers(1, 3), troubles=troubles, fault=faults)
@@ -176,6 +193,7 @@ class RolloutMachine(RuleBasedStateMachine):
                     f"{engine.address} on {host.name}, no rollout is open"
                 )
                 assert engine.started in (None, engine.unit), f"{engine.address} was not restarted"
+        assert self.world.shared() == set(), "a canary has a share, and no rollout is open"
         assert self.drained_by_runs <= self.left, "left drained by a rollout that is closed"
         self.left &= self.drained_by_runs
         told = {entry.subject for entry in self.world.control.journal}

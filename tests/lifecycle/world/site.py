@@ -14,7 +14,9 @@ from unittest.mock import patch
 from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.fleet.lock import Lock, ModelLock, model_digest
 from rackwright.fleet.lock_file import NEXT
+from rackwright.fleet.sections.canary import Canary
 from rackwright.lifecycle import engines, open_rollout, promote, restart, resume, update
+from rackwright.lifecycle.canary import choose, keep, trial
 from rackwright.lifecycle.remember import Compared
 from rackwright.lifecycle.survey import Survey
 from rackwright.lifecycle.units import hosts_of, unit_of
@@ -33,6 +35,7 @@ from tests.lifecycle.world.engines import Behaviour, Engine, Host, version_of
 from tests.lifecycle.world.gateways import SimulatedGateways
 from tests.lifecycle.world.remote import SimulatedRemote
 from tests.lifecycle.world.store import MemoryStore
+from tests.lifecycle.world.traffic import SimulatedLogs, verdict_on
 from tests.lifecycle.world.world import Gate, Process, World
 
 OLD, NEW = "v1", "v2"
@@ -47,6 +50,8 @@ class Quiet:
     def say(self, text: str) -> None: ...
 
     def heard(self) -> None: ...
+
+    def arriving(self, host: str, what: str, done: int, total: int, rate: int) -> None: ...
 
     def confirm(self, question: str) -> None: ...
 
@@ -108,16 +113,22 @@ def make_world(
     members: Mapping[str, tuple[str, ...]] | None = None,
     gateways: int = 1,
     faults: Mapping[str, Mapping[str, Behaviour]] | None = None,
+    canary: Canary | None = None,
     **rollout: object,
 ) -> World:
-    """Given host → replicas, all on OLD; `members` by HOST/MODEL@N; `faults` by that and version."""
+    """Given host → replicas, all on OLD, each model with this canary; `members` by HOST/MODEL@N; `faults` by that and
+    version."""
     gates = [f"gate{number}" for number in range(1, gateways + 1)]
     joined = {name: ["joined@1"] for names in (members or {}).values() for name in names if name not in placed}
     hosts = {**placed, **joined}
     made = make_fleet(folder / "site.yml", replicas=hosts, rollout={**ROLLOUT, **rollout})
     file = made.file.model_copy(update={"gateway": made.file.gateway.model_copy(update={"on": tuple(gates)})})
     file = file.model_copy(
-        update={"hosts": {**file.hosts, **dict.fromkeys(gates, file.hosts["gate1"])}, "control": ("gate1",)}
+        update={
+            "models": {name: model.model_copy(update={"canary": canary}) for name, model in file.models.items()},
+            "hosts": {**file.hosts, **dict.fromkeys(gates, file.hosts["gate1"])},
+            "control": ("gate1",),
+        }
     )
     replicas = tuple(
         replace(one, members=(members or {}).get(one.address, ())) for one in made.replicas if one.host in placed
@@ -164,6 +175,8 @@ def models_of(fleet: Fleet, lock: Lock) -> dict[str, Any]:
     hosts = dict.fromkeys(host for one in fleet.replicas for host in one.hosts)
     models = {
         host: SimpleNamespace(
+            staging=None,
+            model_store=None,
             gateway=None,
             backup=None,
             replicas=tuple(_unit(one, asked[one.model]) for one in fleet.parts_on(host)),
@@ -208,7 +221,7 @@ class Desk:
     def opened(self) -> Entry | None:
         return opened_in(self.world.control.journal)
 
-    def update(self, asked: Mapping[str, str], *, allow_outage: bool = False) -> None:
+    def update(self, asked: Mapping[str, str], *, allow_outage: bool = False, canary: bool = True) -> None:
         """From NAME.lock to these versions."""
         before = self.lock
         after = make_lock(self.world.fleet, {**versions(before), **asked})
@@ -217,13 +230,14 @@ class Desk:
         with self._at_work(site):
             update.update(
                 site,
-                update.Asked("update", before, tuple(asked)),
+                update.Asked("update", before, tuple(asked), canary=canary),
                 Quiet(),
                 lambda _: tuple(asked) if allow_outage else (),
             )
 
-    def resume(self) -> None:
+    def resume(self, *, canary: bool = True) -> None:
         rollout = self._rollout()
+        rollout = rollout if canary else rollout.model_copy(update={"canaries": ()})
         site = self._site(rollout.after, allow_outage=bool(rollout.outages))
         with self._at_work(site):
             resume.resume(site, rollout, Quiet())
@@ -273,6 +287,7 @@ class Desk:
 def seams(world: World) -> Iterator[None]:
     """What real hosts, pyinfra, git or time would answer, the simulated fleet does.
 
+    Access logs have the simulated clients' requests, and the verdict on them is a simple one.
     `survey` asks each host for its replicas alone; `prove`, `answers`, `through_gateways` and a probe's
     look know what answers, and
     `whole_weights` takes two seconds; `plan` finds no other changes; `compared` finds the operator's files
@@ -285,6 +300,10 @@ def seams(world: World) -> Iterator[None]:
 
     with (
         patch.object(engines, "SystemClock", world.clock),
+        patch.object(choose, "SystemClock", world.clock),
+        patch.object(choose, "AccessLogs", SimulatedLogs),
+        patch.object(trial, "verdict_on", verdict_on),
+        patch.object(keep, "write_verdict", lambda shell, told: world.verdicts.append(told)),
         patch.object(engines, "prove", proved),
         patch.object(engines, "answers", answered),
         patch.object(engines, "through_gateways", through_gateways),

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from rackwright.errors import HostError
 from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.gateway import DrainRecord
-from tests.lifecycle.world.engines import Engine, Host
+from rackwright.state.canaries import CanaryVerdict
+from tests.lifecycle.world.engines import Behaviour, Engine, Host
 from tests.lifecycle.world.store import Control
+from tests.lifecycle.world.traffic import Share
 
 
 class Killed(BaseException):
@@ -46,6 +48,15 @@ class Gate:
     records: dict[str, DrainRecord] = field(default_factory=dict)
     gaps: set[str] = field(default_factory=set)
     reachable: bool = True
+    shares: dict[str, Share] = field(default_factory=dict)
+    """By model."""
+
+    def share(self, model: str, now: float) -> Share | None:
+        share = self.shares.get(model)
+        return share if share and share.until > now else None
+
+    def unshare(self, address: str) -> None:
+        self.shares = {model: share for model, share in self.shares.items() if share.address != address}
 
 
 @dataclass
@@ -81,6 +92,10 @@ class World:
     """Model → the version that gateways tell of."""
     applied: dict[str, str] = field(default_factory=dict)
     """Model → the version that the control hosts keep as applied last."""
+    busy: float = 1.0
+    """How much clients ask, of what they ask else."""
+    verdicts: list[CanaryVerdict] = field(default_factory=list)
+    """That the control host keeps."""
     surprises: list[Callable[[], None]] = field(default_factory=list)
     """What happens at the next ticks, one at each."""
     changes: list[str] = field(default_factory=list)
@@ -156,8 +171,20 @@ class World:
         budget = self.fleet.file.rollout.max_unavailable
         assert gone <= budget or not others, f"{address} was taken: {gone} unavailable, the budget is {budget}"
 
+    def fails_clients(self, address: str) -> bool:
+        return any(engine.behaviour is Behaviour.FAILS_CLIENTS for engine in self.engines(self.replica(address)))
+
+    def shared(self) -> set[str]:
+        """Return the canaries that get a share at a gateway."""
+        shares = [gate.share(model, self.now) for gate in self.gates.values() for model in gate.shares]
+        return {share.address for share in shares if share}
+
     def check(self) -> None:
-        """An admin's drain is never undone."""
+        """A canary is drained for the rest, and there is one of a model at most. An admin's drain is never undone."""
+        for address in self.shared():
+            assert all(address in gate.drained for gate in self.gates.values()), f"{address} is a canary, not drained"
+        assert not self.shared() & self.by_hand, "drained by hand, and it has a share"
+        assert len({address.partition("/")[2].partition("@")[0] for address in self.shared()}) == len(self.shared())
         for address in self.by_hand:
             for gate in self.gates.values():
                 record = gate.records.get(address)

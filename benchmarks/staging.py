@@ -1,0 +1,209 @@
+"""Weights to four hosts: how many times as long as to one, with every host well and with one that isn't.
+
+A first host and four others, each link shaped both ways (tc tbf). Base is rsync over ssh to one host, and the
+same bytes hashed there. Beside it, in the same run: rsync to one after another and to all at once, and our
+staging: all well, one host off at 40 %, one at a quarter of the rate, one whose process is killed at half.
+Seconds are from the beginning, starting of units included, until every host that is well had all bytes,
+hashed. `memory` is what the controller's process takes for 100 MB and for all of it.
+
+Targets: ≤ 1.15 times one host; ≤ 1.3 with a dead one; the others ≤ 1.4 with a slow one.
+
+    python -m benchmarks.staging [rsync] [well] [dead] [slow] [killed] [memory] [--runs 1] [--megabytes 1000]
+                                 [--link 200] [--keep]
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+from benchmarks.measure import environment, keep, whole
+from benchmarks.staging_hosts import FIRST, FOLDER, HOSTS, KEY, Shaped, shaped_hosts
+
+BARS = {"well": 1.15, "dead": 1.3, "slow": 1.4}
+DEAD, SLOW, KILLED = "gpu2", "gpu3", "gpu2"
+PARTS = ("rsync", "well", "dead", "slow", "killed", "memory")
+
+
+@dataclass
+class Listener:
+    """Notes when each host had all of it; does something once, when a host has so large a share."""
+
+    host: str = ""
+    share: float = 2
+    at: Callable[[], object] | None = None
+    began: float = field(default_factory=time.monotonic)
+    arrived: dict[str, float] = field(default_factory=dict)
+
+    def say(self, text: str) -> None:
+        host, _, said = text.partition(": ")
+        if said.endswith("has arrived"):
+            self.arrived[host] = time.monotonic() - self.began
+
+    def arriving(self, host: str, what: str, done: int, total: int, rate: int) -> None:
+        del what, rate
+        if self.at and host == self.host and done >= self.share * total:
+            act, self.at = self.at, None
+            act()
+
+
+def rsync(hosts: Shaped, to: str) -> None:
+    """The files are on the host afterwards, and hashed there."""
+    address = hosts.fleet.hosts[to]
+    ssh = f"ssh -i {KEY} -o StrictHostKeyChecking=no -o Compression=no"
+    hosts.lab.exec(FIRST, f"rsync -r --whole-file -e '{ssh}' {FOLDER}/ ops@{address}:bench/", timeout=3600)
+    hosts.lab.exec(to, "cd /home/ops/bench && sha256sum part-*", timeout=600)
+
+
+def one(hosts: Shaped) -> float:
+    return timed(hosts, lambda: rsync(hosts, HOSTS[0]))
+
+
+def one_after_another(hosts: Shaped) -> float:
+    return timed(hosts, lambda: [rsync(hosts, host) for host in HOSTS])
+
+
+def all_at_once(hosts: Shaped) -> float:
+    def run() -> None:
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda host: rsync(hosts, host), HOSTS))
+
+    return timed(hosts, run)
+
+
+def timed(hosts: Shaped, work: Callable[[], object]) -> float:
+    hosts.forget()
+    began = time.monotonic()
+    work()
+    return time.monotonic() - began
+
+
+def staged(hosts: Shaped, listener: Listener | None = None, *, besides: str = "") -> float:
+    """Return seconds until each host, but for one, had the files, hashed."""
+    from rackwright.lifecycle.staging.stage import stage
+    from rackwright.remote import Remote
+
+    hosts.forget()
+    listener = listener or Listener()
+    with tempfile.TemporaryDirectory() as folder, Remote(hosts.targets()) as remote:
+        for host in hosts.fleet.hosts:
+            remote.connection(host).open()
+        site = hosts.site(remote, Path(folder), HOSTS)
+        listener.began = time.monotonic()
+        (done,) = stage(site, site.models, listener, lambda: False, lambda _: False)  # type: ignore[arg-type]
+    well = [host for host in HOSTS if host != besides]
+    assert not set(well) & set(done.failed), done.failed
+    assert all(hosts.whole(host) for host in well)
+    return max(listener.arrived[host] for host in well)
+
+
+def dead(hosts: Shaped, link: float) -> float:
+    listener = Listener(DEAD, 0.4, lambda: hosts.lab.kill(DEAD))
+    try:
+        return staged(hosts, listener, besides=DEAD)
+    finally:
+        hosts.lab.start(DEAD)
+        hosts.shape(DEAD, link)
+
+
+def slow(hosts: Shaped, link: float) -> float:
+    hosts.shape(SLOW, link / 4)
+    try:
+        return staged(hosts, besides=SLOW)
+    finally:
+        hosts.shape(SLOW, link)
+
+
+def killed(hosts: Shaped) -> float:
+    kill = "systemctl kill --signal=KILL rackwright-staging.service"
+    return staged(hosts, Listener(KILLED, 0.5, lambda: hosts.lab.exec(KILLED, kill)))
+
+
+def measured(hosts: Shaped, parts: list[str], link: float) -> dict[str, float]:
+    """Seconds of each part, base first."""
+    found = {"one": one(hosts)}
+    if "rsync" in parts:
+        found |= {"rsync one after another": one_after_another(hosts), "rsync all at once": all_at_once(hosts)}
+    works: dict[str, Callable[[], float]] = {
+        "well": lambda: staged(hosts),
+        "dead": lambda: dead(hosts, link),
+        "slow": lambda: slow(hosts, link),
+        "killed": lambda: killed(hosts),
+    }
+    return found | {name: work() for name, work in works.items() if name in parts}
+
+
+def memory(parts: list[str], megabytes: int) -> dict[str, float]:
+    """Peak of a controller's process of its own that stages so much, in MB."""
+    if "memory" not in parts:
+        return {}
+    import sys
+
+    found = {}
+    for size in (100, megabytes):
+        words = [sys.executable, "-m", "benchmarks.staging", "well", "--megabytes", str(size), "--only-peak"]
+        found[f"{size} MB"] = float(whole(words, environment()).out.split()[-1])
+    return found
+
+
+def asked() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--megabytes", type=int, default=1000)
+    parser.add_argument("--link", type=float, default=200, metavar="MBIT")
+    parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--only-peak", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    return options
+
+
+def main() -> int:
+    options = asked()
+    parts = options.parts or list(PARTS)
+    if options.only_peak:
+        with shaped_hosts(options.megabytes, options.link, keep=True) as hosts:
+            staged(hosts)
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        return 0
+    with shaped_hosts(options.megabytes, options.link, keep=options.keep) as hosts:
+        runs = []
+        for _ in range(options.runs):
+            runs.append(measured(hosts, parts, options.link))
+            print({name: round(seconds, 1) for name, seconds in runs[-1].items()}, flush=True)
+        peaks = memory(parts, options.megabytes)
+    keep(
+        "_".join(("staging", *options.parts)),
+        {"megabytes": options.megabytes, "mbit": options.link, "seconds": runs, "peak_mb": peaks},
+    )
+    return told(runs, peaks)
+
+
+def told(runs: list[dict[str, float]], peaks: dict[str, float]) -> int:
+    """Print medians and ratios to one host; return 1 if a target is missed."""
+    missed = 0
+    for name in runs[0]:
+        ratio = median(run[name] / run["one"] for run in runs)
+        bar = BARS.get(name)
+        missed += bar is not None and ratio > bar
+        target = f"  target {bar}{' MISSED' if ratio > bar else ''}" if bar else ""
+        print(f"{name:24} {median(run[name] for run in runs):7.1f} s  {ratio:5.2f} times one host{target}")
+    for name, peak in peaks.items():
+        print(f"controller, {name:12} {peak:7.0f} MB")
+    return int(missed > 0)
+
+
+if __name__ == "__main__":
+    from gevent import monkey
+
+    monkey.patch_all()
+    raise SystemExit(main())

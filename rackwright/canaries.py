@@ -1,0 +1,63 @@
+"""The share of a model's conversations that goes to its canary, as gateways keep it while they run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+CANARY_SECONDS = 300
+"""A share that nobody renews for so long goes to nobody: whoever watched the canary is gone."""
+
+# Written first: the next worker reads the file.
+SET_CANARY = """server=$(named {model} {begin})
+[ -n "$server" ] || {{ echo 'this gateway has no such server' >&2; exit 1; }}
+value="{parts}|$server|$(($(date +%s) + {seconds}))|"{digest}"|"{rollout}
+note "$canaries" {model} "$value"
+for pid in $(workers); do put "$pid" "$canaries" {model} "$value"; done
+ask admin "get map $canaries "{model} | grep -qF "value=\\"$value\\"" ||
+    {{ echo 'HAProxy knows no canaries; apply first' >&2; exit 1; }}
+"""
+
+END_CANARY = """note "$canaries" {model} ''
+tell "del map $canaries "{model} >/dev/null
+! ask admin "get map $canaries "{model} | grep -q 'found=yes'
+"""
+
+# Within the scripts that drain and return $server: by then it takes nothing, or as much as any other.
+UNSHARE = """! grep -qsF "|$server|" "$canaries" ||
+    {{ note "$canaries" {model} ''; tell "del map $canaries "{model} >/dev/null; }}
+"""
+
+CHECK_CANARIES = """! ask admin "show map $canaries" | grep -q '^Unknown map' ||
+    { echo 'HAProxy knows no canaries; apply first' >&2; exit 1; }
+"""
+
+SHOW_CANARIES = """echo '== canaries'; ask admin "show map $canaries" |
+    awk -v now=$(date +%s) 'NF == 3 { split($3, part, "|"); if (part[3] > now) print $3 }'
+"""
+_WHOLE = 100
+"""The map counts in 1/100 %."""
+
+
+@dataclass(frozen=True)
+class CanaryShare:
+    """What a canary gets."""
+
+    percent: float
+    """Of the conversations that begin."""
+    until: datetime
+    """When it ends, unless it is renewed."""
+    rollout: str
+
+
+def parts_of(percent: float) -> int:
+    """Return the share as the map has it."""
+    return round(percent * _WHOLE)
+
+
+def parse_canaries(body: str) -> Iterator[tuple[str, CanaryShare]]:
+    """Given what SHOW_CANARIES printed, yield HAProxy's name of each canary's server and what it gets."""
+    for line in body.splitlines():
+        parts, server, until, _, rollout = line.split("|")
+        yield server, CanaryShare(int(parts) / _WHOLE, datetime.fromtimestamp(int(until), UTC), rollout)

@@ -1,0 +1,35 @@
+"""`rackwright model golden`: whether a golden set's file is valid, and what is in it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import click
+
+from rackwright.cli.context import Context
+from rackwright.cli.options import Command, json_option, pass_context
+
+
+@click.command(cls=Command)
+@click.argument("file", type=click.Path(path_type=Path))
+@json_option
+@pass_context
+def golden(context: Context, file: Path) -> None:
+    """Check a golden set: FILE has a prompt with its check on each line. Asks no model and reads no fleet file."""
+    from rackwright.fleet.golden_file import read_golden_set
+    from rackwright.report.words import counted
+
+    found = read_golden_set(file)
+    checks = Counter(prompt.check.kind for prompt in found.prompts)
+    with_format = sum(prompt.check.has_format for prompt in found.prompts)
+    kinds = ", ".join(f"{count} {kind}" for kind, count in checks.most_common())
+    document = {
+        "file": str(file),
+        "digest": found.digest,
+        "prompts": len(found.prompts),
+        "checks": dict(checks.most_common()),
+        "with_format": with_format,
+    }
+    told = f"{counted(len(found.prompts), 'prompt')} ({kinds}), {with_format} with a format; sha256 {found.digest}"
+    context.answer(document, f"{file}: {told}")

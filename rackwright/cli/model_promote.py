@@ -1,0 +1,61 @@
+"""`rackwright model promote`: what another fleet has proven of a model becomes this fleet's."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from rackwright.cli.change_lock import change_lock
+from rackwright.cli.context import Context
+from rackwright.cli.options import (
+    Command,
+    allow_outage_option,
+    common_options,
+    no_canary_option,
+    pass_context,
+    yes_option,
+)
+
+if TYPE_CHECKING:
+    from rackwright.fleet.fleet import Fleet
+    from rackwright.fleet.lock import Lock
+    from rackwright.fleet.web import Progress
+
+
+@click.command(cls=Command)
+@click.argument("name")
+@click.option(
+    "--from",
+    "source",
+    metavar="FILE",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The fleet file of the site where it is proven.",
+)
+@no_canary_option
+@allow_outage_option
+@yes_option
+@common_options
+@pass_context
+def promote(context: Context, name: str, source: Path, canary: bool, allow_outage: bool, yes: bool) -> None:
+    """Bring the model NAME to what another fleet has proven, under traffic.
+
+    Takes the entry of that fleet's lock, if its control host has recorded that an engine answered with it, and goes
+    on as `model update` does: shows what changes, asks, tries a canary where there is one, and the new lock is the
+    lock when all replicas run it. Nothing is changed at the other site.
+    """
+    find = partial(_promoted, context.fleet, name, source)
+    what = f"model promote {name} --from {source.name}"
+    change_lock(context, what, (name,), find, yes=yes, allow_outage=allow_outage, canary=canary)
+
+
+def _promoted(fleet: Fleet, name: str, source: Path, before: Lock, _: Progress) -> Lock:
+    from rackwright.fleet.next_lock import promoted_model, require_model
+    from rackwright.lifecycle.proven import proven_by
+
+    require_model(fleet, before, name)
+    proven = proven_by(source, name)
+    return promoted_model(fleet, before, name, proven.lock, hub=proven.fleet.file.site.hub)

@@ -1,0 +1,96 @@
+"""`rackwright model verdict`: what became of a model's canaries, and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING
+
+import click
+
+from rackwright.cli.context import Context, Json, hosts_needed
+from rackwright.cli.options import Command, common_options, pass_context
+from rackwright.errors import UsageError
+
+if TYPE_CHECKING:
+    from rackwright.state.canaries import CanaryVerdict
+
+
+@click.command(cls=Command)
+@click.argument("name")
+@click.option("--all", "every", is_flag=True, help="List all that are kept, instead of the last one.")
+@click.option(
+    "--html", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write one page of it, too."
+)
+@common_options
+@pass_context
+def verdict(context: Context, name: str, every: bool, html: Path | None) -> None:
+    """Show the report on the last canary of the model NAME. Asks the control host alone."""
+    if html and not html.parent.is_dir():
+        raise UsageError(
+            "its folder is not there", where=f"--html {html}", next=f"mkdir -p {quote(str(html.parent))}"
+        )
+    if html and every:
+        raise UsageError("--html writes one report, and --all lists them", should="give one of them")
+    hosts_needed()
+    from rackwright.lifecycle.canary.kept import canary_verdicts
+
+    kept = canary_verdicts(context.fleet, name)
+    if every:
+        context.answer({"canaries": [_document(one) for one in kept]}, "\n".join(map(_line, kept)) or _none(name))
+        return
+    last = kept[-1] if kept else None
+    context.answer({"canary": _document(last) if last else None}, _text(last) if last else _none(name))
+    if last and html:
+        _write(context, html, last)
+
+
+def _none(name: str) -> str:
+    return f"{name} has had no canary"
+
+
+def _line(one: CanaryVerdict) -> str:
+    from rackwright.report.words import safe
+
+    return f"{_when(one)}  {one.outcome}  {one.before[:16]} → {one.after[:16]}  {safe(one.why)}"
+
+
+def _about(one: CanaryVerdict) -> str:
+    golden = f", golden set {one.golden[:16]}" if one.golden else ""
+    went = "is open" if one.outcome == "open" else f"ended with {one.outcome}"
+    return (
+        f"{one.what}: the canary {one.replica} {went} at {one.share:g} % of the conversations "
+        f"({one.before[:16]} → {one.after[:16]}{golden}; {one.who}, {_when(one)}): {one.why}"
+    )
+
+
+def _when(one: CanaryVerdict) -> str:
+    from rackwright.state.formats import stamp
+
+    return stamp(one.when)
+
+
+def _text(one: CanaryVerdict) -> str:
+    from rackwright.report.verdict_text import verdict_text
+    from rackwright.report.words import safe
+
+    return verdict_text(one.verdict, _about(one)) if one.verdict else safe(_about(one))
+
+
+def _document(one: CanaryVerdict) -> dict[str, Json]:
+    from rackwright.report.verdict_document import verdict_document
+
+    document: dict[str, Json] = one.model_dump(mode="json", exclude={"verdict"})
+    return {**document, "verdict": verdict_document(one.verdict) if one.verdict else None}
+
+
+def _write(context: Context, path: Path, one: CanaryVerdict) -> None:
+    from rackwright.cli.verdict_html import as_html
+
+    if one.verdict is None:
+        context.note("there is no verdict yet, so there is no page")
+        return
+    new = path.with_name(f".{path.name}.new")
+    new.write_text(as_html(one.verdict, _about(one)), encoding="utf-8")
+    new.replace(path)
+    context.note(f"written to {path}")

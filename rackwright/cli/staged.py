@@ -1,0 +1,26 @@
+"""What went from host to host, as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from rackwright.cli.context import Json
+
+if TYPE_CHECKING:
+    from rackwright.lifecycle.staging import Staged
+
+
+def staged_documents(staged: Iterable[Staged]) -> list[Json]:
+    """Return one document for each model that was staged."""
+    return [
+        {
+            "model": one.model,
+            "digest": one.digest,
+            "bytes": one.bytes,
+            "from": one.first,
+            "seconds": {host: round(seconds, 1) for host, seconds in one.seconds.items()},
+            "failed": dict(one.failed),
+        }
+        for one in staged
+    ]

@@ -1,0 +1,133 @@
+"""Which replica of a rollout is a model's canary."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from rackwright.errors import RackwrightError
+from rackwright.fleet.fleet import Replica
+from rackwright.fleet.golden_set import GoldenSet
+from rackwright.fleet.sections.canary import Canary
+from rackwright.lifecycle.canary.asked import Questions, golden_set_of
+from rackwright.lifecycle.canary.keep import Keeper
+from rackwright.lifecycle.canary.logs import AccessLogs
+from rackwright.lifecycle.canary.trial import Tried
+from rackwright.lifecycle.canary.watch import Watch
+from rackwright.lifecycle.changes import Enter, Paused, SystemClock
+from rackwright.lifecycle.site import Site
+from rackwright.lifecycle.talk import Talk
+from rackwright.state.canaries import Progress, kept_trial
+from rackwright.state.holding import Held
+from rackwright.state.rollouts import Rollout
+from rackwright.stopping import Stopping
+
+
+@dataclass(frozen=True)
+class Canaries:
+    """Those of one rollout, in one run of the tool."""
+
+    site: Site
+    held: Held
+    talk: Talk
+    rollout: Rollout
+    stopping: Stopping
+
+    def of(self, due: Sequence[Replica], new: Collection[str]) -> Mapping[str, Tried]:
+        """Return the canary of each model that still needs one, by HOST/MODEL@N.
+
+        `due` are the replicas to change, in their order; `new` runs the new version already. What somebody drained by
+        hand is none. Raise FleetError where a golden set can't be read.
+        """
+        if not self.rollout.canaries:
+            return {}
+        progress, held = kept_trial(self.held.store, self.rollout.id).models, self._drained_by_hand()
+        chosen: dict[str, Replica] = {}
+        for one in due:
+            passed = one.model in progress and progress[one.model].passed
+            if one.model in self.rollout.canaries and not passed and one.address not in held:
+                chosen.setdefault(one.model, one)
+        return {
+            one.address: self._tried(one, self._beside(one, new), progress.get(model))
+            for model, one in chosen.items()
+        }
+
+    def _drained_by_hand(self) -> set[str]:
+        return {state.address for state in self.site.gateways.servers().values() if state.held}
+
+    def _beside(self, canary: Replica, new: Collection[str]) -> tuple[Replica, ...]:
+        others = [one for one in self.site.fleet.replicas_of(canary.model) if one != canary]
+        return tuple(one for one in others if one.address not in new)
+
+    def _tried(self, canary: Replica, beside: tuple[Replica, ...], progress: Progress | None) -> Tried:
+        rules, golden = rules_of(self.site, canary.model), golden_set_of(self.site.fleet, canary.model)
+        keeper = Keeper(self.site, self.held, self.talk, self.rollout, canary, golden.digest if golden else None)
+        clock = SystemClock()
+        step = progress.step if progress and progress.replica == canary.address else 0
+        return Tried(
+            replica=canary,
+            rules=rules,
+            digest=self.rollout.after.models[canary.model].digest,
+            watch=partial(self._watch, canary, beside, golden),
+            ready=partial(self._refuse_alone, canary, beside),
+            keeper=keeper,
+            clock=clock,
+            stopping=self.stopping,
+            first=min(step, len(rules.share) - 1),
+        )
+
+    def _watch(self, canary: Replica, beside: tuple[Replica, ...], golden: GoldenSet | None, enter: Enter) -> Watch:
+        """Ask the golden set of both before any client's conversation goes to the canary."""
+        answers = None
+        if golden:
+            running = self._serving(canary, beside)[0]
+            enter(f"{len(golden.prompts)} questions of the golden set, to it and to {running.address}")
+            asked = Questions(self.site, golden, canary.model, self.stopping, self.held.check)
+            answers = asked.answers(running, canary)
+        logs = AccessLogs(self.site, canary.model)
+        logs.begin()
+        return Watch(self.site, canary, logs, answers, SystemClock())
+
+    def _refuse_alone(self, canary: Replica, beside: tuple[Replica, ...]) -> None:
+        """Raise Paused where no other serves with the version before, HostError where a gateway knows no canaries."""
+        self.site.gateways.check_canaries()
+        self._serving(canary, beside)
+
+    def _serving(self, canary: Replica, beside: tuple[Replica, ...]) -> list[Replica]:
+        states = self.site.gateways.servers()
+        serving = [one for one in beside if one.address in states and states[one.address].takes_requests]
+        if not serving:
+            raise Paused(
+                "a canary needs another replica that serves with the version before, and there is none",
+                where=canary.address,
+                should="without one nothing tells whether the new version is as good",
+                next="rackwright status; or the same command with --no-canary",
+            )
+        return serving
+
+
+def canaries_of(site: Site, models: Collection[str]) -> tuple[str, ...]:
+    """Return those of the models that have a canary by the fleet file.
+
+    Raise RackwrightError where one has no second replica to compare it with, FleetError where a golden set can't be
+    read.
+    """
+    with_one = tuple(name for name, model in site.fleet.file.models.items() if name in models and model.canary)
+    if alone := [name for name in with_one if len(site.fleet.replicas_of(name)) == 1]:
+        raise RackwrightError(
+            f"{', '.join(alone)}: has a canary in the fleet file, and one replica",
+            should="a canary is compared with a replica that runs the version before",
+            next="the same command with --no-canary; or remove `canary` from the fleet file",
+        )
+    for name in with_one:
+        golden_set_of(site.fleet, name)
+    return with_one
+
+
+def rules_of(site: Site, model: str) -> Canary:
+    """Return what the fleet file says of the model's canary, which it has."""
+    rules = site.fleet.file.models[model].canary
+    if rules is None:
+        raise RackwrightError(f"{model} has no canary in the fleet file", next="rackwright rollout abort")
+    return rules

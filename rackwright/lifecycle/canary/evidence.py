@@ -1,0 +1,115 @@
+"""What the gateways' access log tells of both versions. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+from rackwright.roles.gateway.access_log import Access
+from rackwright.verdict import Request, Traffic
+
+_FAULTS = ("timeout", "server_error", "gateway_error", "killed")
+"""Ends that are no client's fault."""
+MOST = 20_000
+"""Requests of one version that are judged: more of them tell nothing new."""
+_TOKENS = 200
+"""Answers with a known time per token of which the 95th of 100 is known, too."""
+_CONVERSATIONS = 10_000
+"""Numbers that the access log has for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a line tells of a request."""
+
+    request: Request
+    """The time to its first token is that to the first byte of its answer."""
+    streamed: bool
+
+
+@dataclass
+class Seen:
+    """One version's requests, as they come. Of too many, every second conversation is kept, then every fourth …"""
+
+    count: int = 0
+    """Of all."""
+    _kept: list[Told] = field(default_factory=list)
+    _every: int = 1
+
+    def answers(self, *, streamed: bool) -> int:
+        return sum(told.streamed is streamed and told.request.ttft is not None for told in self._kept)
+
+    @property
+    def with_tokens(self) -> int:
+        return sum(told.request.tpot is not None for told in self._kept)
+
+    def traffic(self, *, streams: bool, tokens: bool) -> Traffic:
+        """Return what is kept, with the times to the first token of streams or of the others, and maybe per token."""
+        return Traffic(
+            tuple(_without(told, ttft=told.streamed is not streams, tpot=not tokens) for told in self._kept)
+        )
+
+    def add(self, found: Iterable[Told]) -> None:
+        for told in found:
+            self.count += 1
+            self._keep([told])
+        while len(self._kept) > MOST and self._every < _CONVERSATIONS:
+            self._every *= 2
+            kept, self._kept = self._kept, []
+            self._keep(kept)
+        # Of one conversation alone, the last ones.
+        del self._kept[:-MOST]
+
+    def _keep(self, found: Iterable[Told]) -> None:
+        self._kept += [told for told in found if int(told.request.conversation) % self._every == 0]
+
+
+def traffic_of(running: Seen, candidate: Seen) -> tuple[Traffic, Traffic]:
+    """Return both versions' traffic with the times of one kind of answers: an answer in one piece has its first byte
+    when a stream has its last. Of a few that aren't streams nobody waits to know the time per token."""
+    sides = (running, candidate)
+    streamed, others = (sum(side.answers(streamed=kind) for side in sides) for kind in (True, False))
+    streams = streamed >= others
+    tokens = not streams or min(side.with_tokens for side in sides) >= _TOKENS
+    return running.traffic(streams=streams, tokens=tokens), candidate.traffic(streams=streams, tokens=tokens)
+
+
+def _without(told: Told, *, ttft: bool, tpot: bool) -> Request:
+    request = replace(told.request, ttft=None) if ttft else told.request
+    return replace(request, tpot=None) if tpot else request
+
+
+def requests_of(lines: Iterable[Access], canary: str, *, to_canary: bool) -> Iterator[Told]:
+    """Given lines of the log, yield the requests of conversations that the running version answers, or the canary
+    (HOST/MODEL@N). What the client did wrong or gave up tells nothing of a version."""
+    for line in lines:
+        if line.canary is to_canary and _counts(line):
+            yield _request(line, failed_over=to_canary and line.replica != canary)
+
+
+def _counts(line: Access) -> bool:
+    if line.end in ("client_aborted", "refused"):
+        return False
+    return line.end in _FAULTS or not 400 <= line.status < 500
+
+
+def _request(line: Access, *, failed_over: bool) -> Told:
+    """A canary that another replica had to stand in for failed the request, however it was answered."""
+    conversation = str(line.conversation)
+    if failed_over or line.end in _FAULTS or line.status >= 500:
+        return Told(Request(conversation, error=True), streamed=bool(line.stream))
+    first = None if line.first_byte_ms is None else _seconds(line.first_byte_ms, line)
+    return Told(Request(conversation, error=False, ttft=first, tpot=_each_token(line)), streamed=bool(line.stream))
+
+
+def _each_token(line: Access) -> float | None:
+    """Of an answer in one piece, with the prompt's part in it: nobody counts the tokens of streams."""
+    if not line.completion_tokens or line.total_ms is None:
+        return None
+    return _seconds(line.total_ms, line) / line.completion_tokens
+
+
+def _seconds(milliseconds: int, line: Access) -> float:
+    """Without the wait for a slot, which tells of how much there was to do."""
+    # The log's clocks may differ by a millisecond.
+    return max(milliseconds - (line.queued_ms or 0), 1) / 1000

@@ -1,0 +1,75 @@
+"""The gateways' access logs, read on as they grow: only lines of conversations that were dealt out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from shlex import quote
+
+from rackwright.errors import HostError
+from rackwright.lifecycle.site import Site
+from rackwright.roles.gateway.access_log import TAG, Access, parse_access
+
+_CURSOR = "-- cursor: "
+TIMEOUT = 60
+"""Seconds."""
+
+
+@dataclass
+class AccessLogs:
+    """Of all gateways, from the first call of `begin` on."""
+
+    site: Site
+    model: str
+    _after: dict[str, str] = field(default_factory=dict)
+    """Gateway → journalctl's option."""
+
+    def begin(self) -> None:
+        """What is written from now on is read. Raise HostError where a gateway can't be asked its time."""
+        for gateway, done in self._run(dict.fromkeys(self.site.fleet.gateways, "date +%s")).items():
+            self._after[gateway] = f"--since=@{int(done)}"
+
+    def read(self) -> list[Access]:
+        """Return what has come since. Raise HostError naming the gateways that could not be read: nothing is lost."""
+        commands = {gateway: read_command(self.model, after) for gateway, after in self._after.items()}
+        lines: list[Access] = []
+        for gateway, told in self._run(commands).items():
+            found, cursor = parse_lines(told)
+            lines += found
+            self._after[gateway] = f"--after-cursor={cursor}" if cursor else self._after[gateway]
+        return lines
+
+    def _run(self, commands: dict[str, str]) -> dict[str, str]:
+        done = self.site.remote.run_on(tuple(commands), commands, timeout=TIMEOUT)
+        told: dict[str, str] = {}
+        failed: list[str] = []
+        for gateway, result in done.items():
+            if isinstance(result, HostError):
+                failed.append(str(result.problems[0]))
+            else:
+                told[gateway] = result.check("reading the access log").stdout
+        if failed:
+            raise HostError("; ".join(failed), next="rackwright status")
+        return told
+
+
+def read_command(model: str, after: str) -> str:
+    """Return the shell command that prints the lines of the model's conversations, and where the log ended."""
+    wanted = rf'^{_CURSOR}|"model":"{model}",.*"canary":(true|false)'
+    journal = f"journalctl --quiet --no-pager --output=cat --show-cursor -t {TAG} -p info..info {quote(after)}"
+    return f"{journal} | grep -E {quote(wanted)} || true"
+
+
+def parse_lines(told: str) -> tuple[list[Access], str | None]:
+    """Given what the command printed, return the lines, and the cursor of the last; None: there was nothing new."""
+    cursor = re.findall(rf"^{_CURSOR}(\S+)$", told, re.MULTILINE)
+    return list(_lines(told)), cursor[-1] if cursor else None
+
+
+def _lines(told: str) -> Iterator[Access]:
+    for line in told.splitlines():
+        # journald may cut one short.
+        with suppress(ValueError):
+            yield parse_access(line)

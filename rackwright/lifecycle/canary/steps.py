@@ -1,0 +1,90 @@
+"""What becomes of a canary at one moment. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from rackwright.fleet.sections.canary import Canary
+from rackwright.verdict import Traffic, Word
+
+RELOOKS = 2
+"""How often the last step is judged again when what is known of it has doubled; and once more at its end."""
+_HOPELESS_REQUESTS = 20
+_FAILED, _FINE = 0.5, 0.1
+
+
+class Next(StrEnum):
+    WAIT = "wait"
+    GROW = "grow"
+    """Nothing speaks against it: the next step brings more to judge by."""
+    BACK = "back"
+    PAUSE = "pause"
+    ON = "on"
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One step, as it stands."""
+
+    last: bool
+    """Whether it is the last step."""
+    lasted: float
+    """Seconds."""
+    requests: int
+    """That the canary had in it."""
+    word: Word | None = None
+    """Of the verdict on all that is known; None: not judged, or not again."""
+
+
+def looks(rules: Canary) -> int:
+    """Return how often at most a verdict is asked for: each look gets its share of the chance to err."""
+    golden = 1 if rules.golden else 0
+    return golden + len(rules.share) + RELOOKS + 1
+
+
+def is_due(rules: Canary, moment: Moment, judged: tuple[int, ...]) -> bool:
+    """Return whether to ask for a verdict, given how many requests the canary had at each that this step had.
+
+    At the step's end; in the last step again when that has doubled, a few times, and when time is over.
+    """
+    if not judged:
+        return _complete(rules, moment)
+    if not moment.last:
+        return False
+    over = moment.lasted >= rules.limit
+    return over or (len(judged) <= RELOOKS and moment.requests >= 2 * judged[-1])
+
+
+def following(rules: Canary, moment: Moment) -> Next:
+    """Return what comes next.
+
+    | time and requests | verdict | a step before the last | the last step |
+    |---|---|---|---|
+    | any | FAIL | back | back |
+    | not enough | none | wait; pause when time is over | wait; pause when time is over |
+    | enough | PASS | grow | on |
+    | enough | INCONCLUSIVE, none | grow | wait; pause when time is over |
+    """
+    if moment.word is Word.FAIL:
+        return Next.BACK
+    if _complete(rules, moment):
+        if not moment.last:
+            return Next.GROW
+        if moment.word is Word.PASS:
+            return Next.ON
+    return Next.PAUSE if moment.lasted >= rules.limit else Next.WAIT
+
+
+def is_hopeless(running: Traffic, candidate: Traffic) -> bool:
+    """Return whether the canary fails most of what it is asked, and the running version hardly anything: then nobody
+    waits for a step's end. Of 20 requests that fail with a chance of 10 %, 11 do so once in a million times."""
+    return len(candidate.requests) >= _HOPELESS_REQUESTS and _failed(candidate) > _FAILED and _failed(running) < _FINE
+
+
+def _failed(traffic: Traffic) -> float:
+    return sum(request.error for request in traffic.requests) / len(traffic.requests) if traffic.requests else 0.0
+
+
+def _complete(rules: Canary, moment: Moment) -> bool:
+    return moment.lasted >= rules.hold and moment.requests >= rules.min_requests

@@ -1,0 +1,67 @@
+"""What must be on one host before others have it: weights that go from host to host, folders that several share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from rackwright.lifecycle.site import Site
+from rackwright.lifecycle.staging.stage import Staged, stage
+from rackwright.lifecycle.talk import Talk
+from rackwright.run import Run
+from rackwright.stopping import Stopping
+
+Deploy = Callable[[], None]
+Change = Callable[[Deploy, tuple[str, ...]], Run]
+"""Have these hosts changed by a deploy."""
+
+
+@dataclass(frozen=True)
+class Ahead:
+    run: Run = field(default_factory=Run)
+    staged: tuple[Staged, ...] = ()
+
+
+def is_needed(site: Site, hosts: Iterable[str]) -> bool:
+    """Whether any of these hosts gets weights by another one."""
+    return any(site.models[host].staging or _reads(site, host) for host in hosts)
+
+
+def put_ahead(site: Site, hosts: Iterable[str], talk: Talk, stopping: Stopping, change: Change) -> Ahead:
+    """Afterwards weights are where other hosts get or read them from, and those that are staged where they belong.
+
+    What could not be staged is not in the run: each host that lacks it has still to fetch it for itself.
+    """
+    from rackwright.deploys.serve import ready_to_stage, weights
+
+    going = _Going(tuple(hosts), change)
+    going.change(ready_to_stage, [host for host in going.hosts if site.models[host].staging])
+
+    def fetch(host: str) -> bool:
+        going.change(weights, [host])
+        return host in going.hosts
+
+    staged = stage(site, going.hosts, talk, stopping, fetch)
+    writers = {store.writer for host in going.hosts if (store := site.models[host].model_store)}
+    going.change(weights, [host for host in going.hosts if host in writers])
+    return Ahead(going.run, staged)
+
+
+class _Going:
+    """The hosts that have gone well so far."""
+
+    def __init__(self, hosts: tuple[str, ...], change: Change) -> None:
+        self._all, self._change, self.run = hosts, change, Run()
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        return tuple(host for host in self._all if host not in self.run.failed_hosts)
+
+    def change(self, deploy: Deploy, hosts: list[str]) -> None:
+        if hosts and not self.run.interrupted:
+            self.run += self._change(deploy, tuple(hosts))
+
+
+def _reads(site: Site, host: str) -> bool:
+    store = site.models[host].model_store
+    return store is not None and store.writer is not None

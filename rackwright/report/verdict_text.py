@@ -1,0 +1,60 @@
+"""A verdict as lines of text, for someone who has been woken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import click
+
+from rackwright.report.words import safe
+from rackwright.verdict import Comparison, Verdict, Word
+from rackwright.verdict import words as said
+
+COLOURS = {Word.PASS: "green", Word.FAIL: "red", Word.INCONCLUSIVE: "yellow"}
+HEADS = ("", "figure", "running", "candidate", "difference", "lies in", "too bad from", "noise", "counted")
+
+
+def verdict_text(verdict: Verdict, about: str) -> str:
+    """Return the word with its reason, a line for each comparison, and why those that didn't pass did not.
+
+    `about`: what was compared with what, in a line.
+    """
+    lines = [safe(about), click.style(f"{verdict.word}: {safe(verdict.why)}", COLOURS[verdict.word], bold=True), ""]
+    lines += _table(verdict.comparisons)
+    lines += ["", *(f"note: {safe(note)}" for note in notes(verdict))]
+    return "\n".join(lines)
+
+
+def cells(comparison: Comparison) -> tuple[str, ...]:
+    """Return a comparison's figures as people read them, in the order of HEADS; "-" for what isn't known."""
+    figure, found = comparison.figure, comparison.difference
+    sides = comparison.running, comparison.candidate
+    return (
+        comparison.word,
+        figure,
+        *(said.value(figure, side.value) for side in sides),
+        said.difference(figure, found.estimate) if found else "-",
+        said.interval(figure, found.interval) if found else "-",
+        said.difference(figure, comparison.threshold),
+        "-" if found is None or found.noise is None else said.size(figure, found.noise),
+        " / ".join(str(side.count) for side in sides),
+    )
+
+
+def notes(verdict: Verdict) -> Iterator[str]:
+    """Yield why comparisons didn't pass, what wasn't compared, and how sure all of it is."""
+    for word in (Word.FAIL, Word.INCONCLUSIVE):
+        yield from (f"{one.figure}: {one.why}" for one in verdict.of(word))
+    yield from (f"not compared: {what}" for what in verdict.not_compared)
+    plain, wide = (f"{chance * 100:.4g} of 100 chances" for chance in (verdict.chance, verdict.wide_chance))
+    yield f"each difference lies in its interval with {plain}; a FAIL is judged by a wider one, with {wide}"
+
+
+def _table(comparisons: Sequence[Comparison]) -> Iterator[str]:
+    rows = [HEADS, *map(cells, comparisons)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for number, row in enumerate(rows):
+        texts = [f"{cell:<{width}}" for cell, width in zip(row[:2], widths, strict=False)]
+        figures = [f"{cell:>{width}}" for cell, width in zip(row[2:], widths[2:], strict=True)]
+        line = "  ".join([*texts, *figures])
+        yield click.style(line, COLOURS[comparisons[number - 1].word]) if number else line

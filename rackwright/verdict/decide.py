@@ -1,0 +1,107 @@
+"""The verdict: every comparison that can be made, each judged, and one word over all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from rackwright.verdict import golden, times
+from rackwright.verdict.errors import errors
+from rackwright.verdict.inputs import Evidence
+from rackwright.verdict.judge import judge
+from rackwright.verdict.measured import Chances, Measured, chances
+from rackwright.verdict.quantiles import RESAMPLES
+from rackwright.verdict.result import Comparison, Figure, Verdict, Word
+from rackwright.verdict.thresholds import Thresholds
+
+_TIMES: dict[times.Name, tuple[Figure, str]] = {
+    "ttft": (Figure.GOLDEN_TTFT, "time to first token"),
+    "tpot": (Figure.GOLDEN_TPOT, "time per token"),
+}
+"""Each time's figure of the golden set, and what it is called."""
+
+
+def decide(
+    evidence: Evidence, thresholds: Thresholds | None = None, *, looks: int = 1, resamples: int = RESAMPLES
+) -> Verdict:
+    """Return whether the candidate may take the running version's place: FAIL if any comparison fails, PASS if all
+    pass.
+
+    `looks`: how often at most a verdict is asked for on these data as they grow; each look gets its share of the
+    chance to err. The same evidence always gives the same verdict.
+    """
+    parts = tuple(_parts(evidence, resamples))
+    at = chances(sum(part.comparisons for part in parts), looks)
+    measured = [one for part in parts for one in part.measure(at)]
+    comparisons = sorted((judge(one, thresholds or Thresholds()) for one in measured), key=_place)
+    return Verdict(
+        word=_word(comparisons),
+        why=_why(comparisons),
+        comparisons=tuple(comparisons),
+        chance=at.plain,
+        wide_chance=at.wide,
+        not_compared=tuple(_left_out(evidence)),
+        golden_digest=evidence.golden.digest if evidence.golden else None,
+    )
+
+
+@dataclass(frozen=True)
+class _Part:
+    comparisons: int
+    measure: Callable[[Chances], Iterable[Measured]]
+
+
+def _parts(evidence: Evidence, resamples: int) -> Iterator[_Part]:
+    running, candidate, answers = evidence.running, evidence.candidate, evidence.golden
+    yield _Part(1, lambda at: [errors(running, candidate, at)])
+    for name, (figure, _) in _TIMES.items():
+        # Every answer has a first byte: where nothing tells of one, that is for want of data.
+        if name == "ttft" or times.has(name, running, candidate):
+            slower = partial(times.slower, name, running, candidate, resamples=resamples)
+            yield _Part(len(times.FIGURES[name]), slower)
+        if answers and golden.has_times(name, answers):
+            yield _Part(1, partial(_golden_times, figure, name, evidence))
+    if answers:
+        yield _Part(1, lambda at: [golden.score(answers, at)])
+        if golden.has_formats(answers):
+            yield _Part(1, lambda at: [golden.formats(answers, at)])
+
+
+def _golden_times(figure: Figure, name: times.Name, evidence: Evidence, at: Chances) -> Iterator[Measured]:
+    if evidence.golden:
+        yield golden.slower(figure, name, evidence.golden, at)
+
+
+def _left_out(evidence: Evidence) -> Iterator[str]:
+    answers = evidence.golden
+    if not times.has("tpot", evidence.running, evidence.candidate):
+        yield "time per token of live traffic: too few answers tell how many tokens they had"
+    if not answers:
+        yield "golden score, valid formats and times of the golden set: there is no golden set"
+        return
+    for name, (_, called) in _TIMES.items():
+        if not golden.has_times(name, answers):
+            yield f"{called} of the golden set: no prompt has it of both versions"
+    if not golden.has_formats(answers):
+        yield "valid formats: no check of the golden set asks for a format"
+
+
+def _place(comparison: Comparison) -> int:
+    return list(Figure).index(comparison.figure)
+
+
+def _word(comparisons: Sequence[Comparison]) -> Word:
+    found = {comparison.word for comparison in comparisons}
+    if Word.FAIL in found:
+        return Word.FAIL
+    return Word.INCONCLUSIVE if Word.INCONCLUSIVE in found else Word.PASS
+
+
+def _why(comparisons: Sequence[Comparison]) -> str:
+    word = _word(comparisons)
+    if word is Word.PASS:
+        return f"all {len(comparisons)} comparisons lie within their thresholds"
+    first, *others = [comparison for comparison in comparisons if comparison.word is word]
+    also = f"; so {'are' if others[1:] else 'is'} {', '.join(one.figure for one in others)}" if others else ""
+    return f"{first.figure} {'is too bad' if word is Word.FAIL else 'is open'}: {first.why}{also}"

@@ -1,0 +1,125 @@
+"""Whether an answer passes the check of its prompt."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rackwright.fleet.golden_set import Prompt, WantedCall
+from rackwright.fleet.json_schema import Json
+from rackwright.verdict.json_schema import allows
+
+REGEX_SECONDS = 1.0
+"""For one answer: an expression that tries every way through a long text could take years."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A tool's call, as the engine answered it."""
+
+    name: str
+    arguments: str
+    """JSON, or what the model wrote in its place."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """One answer."""
+
+    text: str = ""
+    calls: tuple[Call, ...] = ()
+
+
+@dataclass(frozen=True)
+class Score:
+    passed: bool
+    valid: bool | None
+    """Whether its format is valid; None: the check asks for none."""
+    reason: str = ""
+    """Why it didn't pass; never the answer itself."""
+
+
+def score(prompt: Prompt, said: Said) -> Score:
+    """Return what the prompt's check says of an answer. Whatever the answer is, nothing is raised."""
+    check, text = prompt.check, said.text.strip()
+    if check.exact is not None:
+        return _plain(text == check.exact.strip(), "is another text")
+    if check.contains is not None:
+        return _plain(check.contains in said.text, "lacks the text")
+    if check.regex is not None:
+        return _matching(check.regex, said.text)
+    if check.json_schema is not None:
+        reason = _not_json(text) or allows(check.json_schema, json.loads(text))
+        return Score(not reason, not reason, reason or "")
+    return _called(prompt, check.tool_call, said.calls)
+
+
+def _plain(passed: bool, reason: str) -> Score:
+    return Score(passed, None, "" if passed else reason)
+
+
+def _matching(pattern: str, text: str) -> Score:
+    import regex
+
+    try:
+        return _plain(regex.search(pattern, text, timeout=REGEX_SECONDS) is not None, "doesn't match")
+    except TimeoutError:
+        return _plain(False, f"the expression took longer than {REGEX_SECONDS:g} s")
+
+
+def _not_json(text: str) -> str | None:
+    try:
+        json.loads(text, parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        return "is no JSON"
+    return None
+
+
+def _no_number(text: str) -> object:
+    raise ValueError(text)
+
+
+def _called(prompt: Prompt, wanted: WantedCall | None, calls: tuple[Call, ...]) -> Score:
+    """Return what came of the calls: a format is valid if each call is one that the prompt's tools allow."""
+    if not calls:
+        return Score(False, False, "calls no tool")
+    parameters = {tool.function.name: tool.function.parameters for tool in prompt.tools}
+    for call in calls:
+        if reason := _invalid(call, parameters):
+            return Score(False, False, reason)
+    reason = _unwanted(wanted, calls) if wanted else None
+    return Score(not reason, True, reason or "")
+
+
+def _invalid(call: Call, parameters: Mapping[str, Json | None]) -> str | None:
+    if call.name not in parameters:
+        return "calls a tool that isn't there"
+    if _not_json(call.arguments):
+        return f"calls {call.name} with arguments that are no JSON"
+    arguments, schema = json.loads(call.arguments), parameters[call.name]
+    if not isinstance(arguments, dict):
+        return f"calls {call.name} with arguments that are no object"
+    reason = allows(schema, arguments) if schema is not None else None
+    return f"calls {call.name} with arguments of another form: {reason}" if reason else None
+
+
+def _unwanted(wanted: WantedCall, calls: tuple[Call, ...]) -> str | None:
+    if len(calls) > 1:
+        return f"calls {len(calls)} tools"
+    if calls[0].name != wanted.name:
+        return f"calls {calls[0].name}"
+    if wanted.arguments is not None and not _same(wanted.arguments, json.loads(calls[0].arguments)):
+        return f"calls {wanted.name} with other arguments"
+    return None
+
+
+def _same(one: object, other: object) -> bool:
+    """Whether two values are the same JSON: true is no 1, and 1.0 is 1."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_same(value, other[key]) for key, value in one.items())
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return one == other

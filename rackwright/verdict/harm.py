@@ -1,0 +1,70 @@
+"""A difference on a scale on which more is worse and distances add up: logarithms of ratios, and shares."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from rackwright.verdict.result import Difference, Figure
+
+_MOST_NEEDED = 1_000_000
+
+
+@dataclass(frozen=True)
+class Harm:
+    """By its wide interval `least` to FAIL, by its interval `most` to PASS."""
+
+    seen: float
+    least: float
+    most: float
+    allowed: float
+    noise: float
+
+    @property
+    def fails(self) -> bool:
+        return self.least > max(self.allowed, self.noise)
+
+    @property
+    def passes(self) -> bool:
+        return self.most < self.allowed
+
+    @property
+    def is_noise(self) -> bool:
+        """Whether it would fail but for the noise floor."""
+        return self.allowed < self.least <= self.noise
+
+    def needed(self, count: int) -> int | None:
+        """Given how many it is from, return about how many it takes until the interval lies on one side.
+
+        It narrows with the root of the count. None: it lies too near the edge to say.
+        """
+        if self.seen < self.allowed:
+            half, room = self.most - self.seen, self.allowed - self.seen
+        else:
+            half, room = self.seen - self.least, self.seen - max(self.allowed, self.noise)
+        needed = count * (half / room) ** 2 if room > 0 else math.inf
+        return _rounded_up(needed) if needed <= _MOST_NEEDED else None
+
+
+def harm(figure: Figure, found: Difference, threshold: float) -> Harm:
+    """Return what a comparison is judged by."""
+    return Harm(
+        seen=on_scale(figure, found.estimate),
+        least=min(on_scale(figure, found.wide.low), on_scale(figure, found.wide.high)),
+        most=max(on_scale(figure, found.interval.low), on_scale(figure, found.interval.high)),
+        allowed=on_scale(figure, threshold),
+        noise=0.0 if found.noise is None else math.log(found.noise) if figure.is_ratio else found.noise,
+    )
+
+
+def on_scale(figure: Figure, value: float) -> float:
+    """Return a difference as harm: 0 is none, a threshold is above it."""
+    if figure.is_ratio:
+        return math.log(value)
+    return value if figure.rise_is_worse else -value
+
+
+def _rounded_up(number: float) -> int:
+    """To two digits: it is an estimate."""
+    step: int = 10 ** max(0, math.floor(math.log10(number)) - 1)
+    return math.ceil(number / step) * step

@@ -1,0 +1,37 @@
+"""Why a comparison came out as it did, in one sentence: what was seen, and in brackets where the truth lies."""
+
+from __future__ import annotations
+
+from rackwright.verdict.result import Difference, Figure, Interval
+from rackwright.verdict.words import difference, interval, size
+
+
+def passes(figure: Figure, found: Difference, threshold: float) -> str:
+    return f"{_seen(figure, found)} ({interval(figure, found.interval)}), within {difference(figure, threshold)}"
+
+
+def fails(figure: Figure, found: Difference, threshold: float) -> str:
+    beyond = f"beyond {difference(figure, threshold)}"
+    if found.noise is not None:
+        beyond += f" and the noise of {size(figure, found.noise)}"
+    return f"{_seen(figure, found)} ({interval(figure, found.wide)}), {beyond}"
+
+
+def is_noise(figure: Figure, found: Difference, threshold: float) -> str:
+    noise = "" if found.noise is None else size(figure, found.noise)
+    beyond = f"{_seen(figure, found)}, beyond {difference(figure, threshold)}"
+    return f"{beyond}, but the running version differs from itself by {noise}"
+
+
+def is_open(
+    figure: Figure, found: Difference, threshold: float, between: Interval, count: int, needed: int | None
+) -> str:
+    """`between`: the interval that has the threshold in it, and that more data would narrow."""
+    where = f"anywhere in {interval(figure, between)}, with {difference(figure, threshold)} in between"
+    enough = f"about {needed} would tell" if needed else "it lies too near to say how many would tell"
+    return f"{_seen(figure, found)}, but {where}: {count} {figure.of} are too few, {enough}"
+
+
+def _seen(figure: Figure, found: Difference) -> str:
+    shown = difference(figure, found.estimate)
+    return f"{shown} the running version's" if figure.is_ratio else f"{shown} against the running version"

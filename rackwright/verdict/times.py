@@ -1,0 +1,77 @@
+"""Whether the candidate is slower for its clients: quantiles of their times, conversation by conversation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from rackwright.verdict.conversations import too_few
+from rackwright.verdict.inputs import Request, Traffic
+from rackwright.verdict.measured import Chances, Measured, TooLittle
+from rackwright.verdict.quantiles import Times, interval_of, quantile, ratios, times
+from rackwright.verdict.result import Difference, Figure, Side
+
+if TYPE_CHECKING:
+    from rackwright.verdict.quantiles import Floats
+
+Name = Literal["ttft", "tpot"]
+FIGURES: dict[Name, dict[Figure, float]] = {
+    "ttft": {Figure.TTFT_MEDIAN: 0.5, Figure.TTFT_P95: 0.95},
+    "tpot": {Figure.TPOT_MEDIAN: 0.5, Figure.TPOT_P95: 0.95},
+}
+"""Each figure of a time and its quantile."""
+BEYOND = 10
+"""Requests of each side that have to lie beyond a quantile: it takes 20 for a median and 200 for a p95."""
+_SHORTEST = 1e-6
+"""Seconds that stand for none: the access log counts whole milliseconds."""
+
+
+def slower(name: Name, running: Traffic, candidate: Traffic, at: Chances, resamples: int) -> Iterator[Measured]:
+    """Yield how many times as long the candidate's quantiles of this time are."""
+    first, second = _times(running.requests, name), _times(candidate.requests, name)
+    short = {share: _short(share, first, second) for share in FIGURES[name].values()}
+    whole = [share for share in short if not short[share]]
+    drawn = dict(zip(whole, ratios(first, second, whole, resamples), strict=True)) if whole else {}
+    for figure, share in FIGURES[name].items():
+        found = short[share] or _difference(first, second, share, drawn[share], at, _noise(first, share))
+        yield Measured(figure, _side(first, share), _side(second, share), found)
+
+
+def _difference(first: Times, second: Times, share: float, drawn: Floats, at: Chances, noise: float) -> Difference:
+    estimate = quantile(second, share) / quantile(first, share)
+    wide = interval_of(estimate, drawn, at.plain, widened=at.wide_z / at.plain_z)
+    return Difference(estimate, interval_of(estimate, drawn, at.plain), wide, noise)
+
+
+def has(name: Name, *sides: Traffic) -> bool:
+    """Whether any request tells this time."""
+    return any(getattr(request, name) is not None for side in sides for request in side.requests)
+
+
+def _times(requests: Sequence[Request], name: Name) -> Times:
+    known: list[tuple[float | None, str]]
+    known = [(getattr(request, name), request.conversation) for request in requests if not request.error]
+    found = [(max(value, _SHORTEST), conversation) for value, conversation in known if value is not None]
+    return times([value for value, _ in found], [conversation for _, conversation in found])
+
+
+def _side(found: Times, share: float) -> Side:
+    count = len(found.values)
+    return Side(count, found.conversations, quantile(found, share) if count else None)
+
+
+def _least(share: float) -> int:
+    return math.ceil(BEYOND / (1 - share) - 1e-9)
+
+
+def _short(share: float, first: Times, second: Times) -> TooLittle | None:
+    requests = too_few(len(first.values), len(second.values), _least(share), "requests with a known time")
+    why = requests or too_few(first.conversations, second.conversations)
+    return TooLittle(why, _least(share)) if why else None
+
+
+def _noise(running: Times, share: float) -> float:
+    """Return how many times one half of the running version's conversations has the other half's quantile."""
+    one, other = (quantile(half, share) for half in running.halves())
+    return max(one / other, other / one)

@@ -1,0 +1,28 @@
+"""Have a host ready to take weights from other hosts, and to pass them on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pyinfra.api.deploy import deploy
+
+from rackwright.operations.file import checked_file
+from rackwright.operations.folder import folder
+from rackwright.operations.packages import installed
+from rackwright.operations.user import system_user
+from rackwright.roles.staging.settings import FOLDER, PROGRAM, USER
+
+
+@deploy("staging")
+def staging() -> None:
+    """Afterwards libtorrent, a user and our program are there; nothing runs."""
+    installed(name="Install libtorrent", packages=("python3-libtorrent",))
+    system_user(name=f"Make the user {USER}", user=USER)
+    folder(name="Make the folder of staging", path=FOLDER)
+    program = (Path(__file__).parent / "templates" / "stage.py").read_text(encoding="utf-8")
+    checked_file(
+        name=f"Write {PROGRAM}",
+        path=PROGRAM,
+        content=program,
+        check="python3 -c 'import ast, sys; ast.parse(open(sys.argv[1]).read())' {path}",
+    )

@@ -1,0 +1,26 @@
+"""One host's part when weights go from host to host."""
+
+from __future__ import annotations
+
+from rackwright.values import AddressField, Frozen, Port
+
+FOLDER = "/etc/rackwright/staging"
+PROGRAM = f"{FOLDER}/stage.py"
+UNIT = "rackwright-staging.service"
+"""Transient: it is there for the time of one staging."""
+RUN = "/run/rackwright-staging"
+"""The unit's runtime folder: systemd removes it with all that is in it, key and certificate too."""
+USER = "rw_staging"
+"""No model's user is called so."""
+ARRIVING = ".staging"
+"""Below the folder of models: what has arrived and isn't whole, one folder a model."""
+
+
+class Settings(Frozen):
+    address: AddressField
+    """The host's own in the fabric network."""
+    port: Port
+    rate: int | None = None
+    """Bytes a second that it sends and receives at most."""
+    peers: tuple[AddressField, ...]
+    """Of the hosts that serve what it serves."""

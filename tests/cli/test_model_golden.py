@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import hashlib
+
+from tests.cli.command_line import rackwright
+
+GOOD = '{"id": "a", "messages": [{"role": "user", "content": "?"}], "check": {"exact": "b"}}\n'
+SHAPED = '{"id": "c", "messages": [{"role": "user", "content": "?"}], "check": {"json_schema": {"type": "object"}}}\n'
+
+
+def test_a_golden_set_is_told_without_a_fleet(tmp_path):
+    path = tmp_path / "prompts.jsonl"
+    path.write_text(GOOD + SHAPED)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    ran = rackwright("model", "golden", path)
+    assert ran.exit_code == 0
+    assert ran.stdout == f"{path}: 2 prompts (1 exact, 1 json_schema), 1 with a format; sha256 {digest}\n"
+    assert rackwright("model", "golden", path, "--json").document == {
+        "file": str(path),
+        "digest": digest,
+        "prompts": 2,
+        "checks": {"exact": 1, "json_schema": 1},
+        "with_format": 1,
+    }
+
+
+def test_every_problem_is_told_and_the_command_ends_with_10(tmp_path):
+    path = tmp_path / "prompts.jsonl"
+    path.write_text(GOOD + GOOD + "[]\n")
+    ran = rackwright("model", "golden", path)
+    assert ran.exit_code == 10
+    assert f"error: {path}:2 id: is the id of line 1 too" in ran.stderr
+    assert f"error: {path}:3: is no object" in ran.stderr

@@ -1,0 +1,69 @@
+"""What `model promote` refuses before it asks a host; a process of its own, for it makes sockets cooperative."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rackwright.fleet.load import load_fleet
+from rackwright.fleet.lock_file import write_lock
+from rackwright.fleet.resolve import resolve_lock
+
+FLEET = """
+fleet: NAME
+hosts:
+  gate1: {address: 192.0.2.9}
+  gpu1: {address: 192.0.2.10}
+models:
+  MODEL:
+    source: file:m.gguf
+    runtime: {kind: llama_cpp, version: b1, build: "file:llama.tar.gz"}
+    place: [{on: gpu1, gpus: 0}]
+    names: [assistant]
+    context: 4096
+gateway: {on: [gate1], domain: llm.acme.internal}
+firewall: {admin_from: [192.0.2.0/24], clients_from: [10.0.0.0/8]}
+"""
+
+
+def site(folder: Path, name: str, model: str = "assistant", *, locked: bool = True) -> Path:
+    path = folder / f"{name}.yml"
+    path.write_text(FLEET.replace("NAME", name).replace("MODEL", model))
+    (folder / "llama.tar.gz").write_bytes(b"x")
+    (folder / "m.gguf").write_bytes(b"GGUF")
+    if locked:
+        fleet = load_fleet(path)
+        write_lock(fleet.beside("lock"), resolve_lock(fleet, None))
+    return path
+
+
+def promote(here: Path, there: Path, name: str = "assistant") -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-m", "rackwright", "-f", str(here), "model", "promote", name, "--from", str(there)]
+    return subprocess.run([*words, "--yes"], capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("other", "code", "said"),
+    [
+        ({"model": "helper"}, 2, "assistant: no model of that name; there are helper"),
+        ({"locked": False}, 10, "staging.lock"),
+    ],
+)
+def test_what_the_other_site_does_not_have_is_told(
+    tmp_path: Path, other: dict[str, bool | str], code: int, said: str
+) -> None:
+    here = site(tmp_path, "production")
+    done = promote(here, site(tmp_path, "staging", **other))  # type: ignore[arg-type]
+    assert (done.returncode, said in done.stderr) == (code, True), done.stderr
+
+
+def test_a_model_that_this_site_does_not_have_and_a_file_that_is_not_there_are_told(tmp_path: Path) -> None:
+    here = site(tmp_path, "production")
+    done = promote(here, here, "asistant")
+    assert (done.returncode, "did you mean assistant?" in done.stderr) == (2, True), done.stderr
+    done = promote(here, tmp_path / "nowhere.yml")
+    assert (done.returncode, "nowhere.yml" in done.stderr) == (10, True), done.stderr
+    assert "Traceback" not in done.stderr

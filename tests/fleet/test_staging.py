@@ -1,0 +1,138 @@
+"""What `staging` and shared folders of models make of each host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rackwright.errors import FleetError
+from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.host.compose import host_models
+from rackwright.fleet.host.model import HostModel
+from rackwright.fleet.load import load_fleet
+from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, model_digest
+from rackwright.fleet.ports import assign_ports
+from rackwright.fleet.sections.staging import parse_rate
+from rackwright.roles.firewall.rules import rules
+from rackwright.values import File
+from tests.fleet.test_load import GOOD
+
+PLACED = GOOD.replace("on: gpu1", "on: [gpu1, gpu2]")
+STAGED = f"{PLACED}staging: {{rate: 400Mbit}}\n"
+FILE = File(path="m.gguf", size=1, sha256="1" * 64, url="https://huggingface.co/acme/tiny/resolve/c/m.gguf")
+
+
+def fleet(tmp_path: Path, text: str) -> Fleet:
+    path = tmp_path / "fleet.yml"
+    path.write_text(text)
+    return load_fleet(path)
+
+
+def models(tmp_path: Path, text: str = STAGED) -> dict[str, HostModel]:
+    of = fleet(tmp_path, text)
+    lock = Lock(
+        fleet="acme",
+        models={"assistant": ModelLock(source="hf:acme/tiny", digest=model_digest([FILE]), files=(FILE,))},
+        runtimes={"llama_cpp-b1": RuntimeLock(kind="llama_cpp", version="b1", files=(FILE,))},
+        ports=assign_ports(of, None),
+    )
+    return dict(host_models(of, lock))
+
+
+@pytest.mark.parametrize(("written", "bytes_a_second"), [("400Mbit", 50_000_000), ("2.5Gbit", 312_500_000)])
+def test_a_rate_is_bits_on_paper_and_bytes_within(written: str, bytes_a_second: int) -> None:
+    assert parse_rate(written) == bytes_a_second
+
+
+@pytest.mark.parametrize("written", ["400", 400, "400MB", "400 Mbit", "-1Mbit"])
+def test_what_is_no_rate_is_refused(written: object) -> None:
+    with pytest.raises(ValueError, match=r"should be a rate like 400Mbit or 2\.5Gbit, a second"):
+        parse_rate(written)
+
+
+def test_each_serving_host_has_a_part_and_the_gateway_none(tmp_path: Path) -> None:
+    found = models(tmp_path)
+    assert found["gate1"].staging is None
+    part = found["gpu1"].staging
+    assert part is not None
+    assert (str(part.address), part.port, part.rate) == ("10.0.0.11", 8301, 50_000_000)
+    assert [str(peer) for peer in part.peers] == ["10.0.0.12"]
+    assert "rw_staging" in found["gpu1"].layout.keep_users
+    assert "/etc/rackwright/staging" in found["gpu1"].layout.keep_files
+
+
+def test_without_the_section_or_anyone_to_share_with_there_is_no_part_and_no_port(tmp_path: Path) -> None:
+    for text in (PLACED, f"{GOOD}staging: {{}}\n"):
+        host = models(tmp_path, text)["gpu1"]
+        assert host.staging is None
+        assert all(opening.port != 8301 for opening in host.firewall.openings)
+        assert "/etc/rackwright/staging" not in host.layout.keep_files
+
+
+def test_the_port_is_open_to_the_other_serving_hosts_in_the_fabric_network_alone(tmp_path: Path) -> None:
+    text = STAGED.replace("10.0.0.11}", "10.0.0.11, fabric: 10.40.0.11}").replace(
+        "10.0.0.12}", "10.0.0.12, fabric: 10.40.0.12}"
+    )
+    filtered = rules(models(tmp_path, text)["gpu1"].firewall)
+    (line,) = (line.strip() for line in filtered.splitlines() if "8301" in line)
+    assert line == 'ip saddr { 10.40.0.12/32 } tcp dport 8301 accept comment "weights from host to host"'
+    assert filtered.index("chain fabric {") < filtered.index(line) < filtered.index("chain input {")
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ("staging: {from: gpu9}", "staging.from: unknown host 'gpu9'; did you mean 'gpu2'?"),
+        ("staging: {from: gate1}", "staging.from: no model is placed on gate1; name a host that serves"),
+        ("staging: {port: 8100}", "staging.port: ports 8100 to 8299 are the replicas'; choose another port"),
+        ("staging: {port: 8300}", "staging.port: port 8300 is the gateways'; choose another port"),
+        ("staging: {port: 22}", "staging.port: port 22 is sshd's on gpu1; choose another port"),
+        ("staging: {rate: 400}", "staging.rate: should be a rate like 400Mbit or 2.5Gbit, a second"),
+        ("staging: {rate: 0.5Mbit}", "staging.rate: "),
+        ("staging: {form: gpu1}", "staging.form: unknown key; did you mean 'from'?"),
+    ],
+)
+def test_what_is_wrong_in_the_section_is_told(tmp_path: Path, section: str, said: str) -> None:
+    with pytest.raises(FleetError) as refused:
+        fleet(tmp_path, f"{PLACED}{section}\n")
+    assert said in str(refused.value)
+
+
+def test_a_host_that_others_cannot_reach_and_one_that_is_out_are_refused(tmp_path: Path) -> None:
+    unreached = STAGED.replace("address: 10.0.0.12", "address: gpu2.acme.internal, service: 10.0.0.12")
+    with pytest.raises(FleetError, match=r"gpu2 has no address that other hosts reach; give hosts\.gpu2 a fabric"):
+        fleet(tmp_path, unreached)
+    out = PLACED.replace("10.0.0.12}", "10.0.0.12, out: broken}") + "staging: {from: gpu2}\n"
+    with pytest.raises(FleetError, match=r"staging\.from: gpu2 is out of service; name a host in service"):
+        fleet(tmp_path, out)
+
+
+def test_a_port_that_the_firewall_allows_to_others_is_refused(tmp_path: Path) -> None:
+    allowed = STAGED.replace(
+        "clients_from: [10.0.0.0/8]",
+        "clients_from: [10.0.0.0/8], allow: [{on: gpu1, from: 10.9.0.1, port: 8301, why: mine}]",
+    )
+    with pytest.raises(FleetError, match="port 8301 is that of staging on gpu1; staging says who reaches it"):
+        fleet(tmp_path, allowed)
+
+
+def test_one_host_writes_a_shared_folder_and_the_others_read(tmp_path: Path) -> None:
+    shared = f"{PLACED}defaults: {{models_at: {{path: /data/models, shared: yes}}}}\n"
+    found = models(tmp_path, shared)
+    stores = {host: found[host].model_store for host in ("gpu1", "gpu2")}
+    assert {host: (store.root, store.writer) for host, store in stores.items() if store} == {
+        "gpu1": ("/data/models", None),
+        "gpu2": ("/data/models", "gpu1"),
+    }
+
+
+def test_folders_of_their_own_have_no_other_writer(tmp_path: Path) -> None:
+    apart = f"{PLACED}defaults: {{models_at: {{path: /data/models}}}}\n"
+    assert [host.model_store.writer for host in models(tmp_path, apart).values() if host.model_store] == [None, None]
+
+
+@pytest.mark.parametrize("path", ["/etc/models", "models"])
+def test_the_path_of_a_shared_folder_is_checked_as_any(tmp_path: Path, path: str) -> None:
+    with pytest.raises(FleetError, match=r"defaults\.models_at\.path: "):
+        fleet(tmp_path, f"{PLACED}defaults: {{models_at: {{path: {path}, shared: yes}}}}\n")

@@ -1,0 +1,82 @@
+"""Other builds of the lab's model, made by the lab's own llama.cpp: as good, doubtful, broken, slow.
+
+Its library quantizes as llama-quantize does. Builds are kept in the lab's cache.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+from rackwright.lab import artefacts, paths
+
+CUT = tuple(range(10, 16))
+"""A fifth of the layers."""
+KINDS: dict[str, tuple[int, tuple[int, ...]]] = {"Q8_0": (7, ()), "Q2_K": (10, ()), "F32": (0, ()), "cut": (7, CUT)}
+"""A build's name → `llama_ftype` of llama.h, and the layers that it lacks."""
+
+
+def build(name: str) -> Path:
+    """Return the build's file, made now if it isn't there."""
+    path = paths.cache() / "models" / f"SmolLM2-135M-Instruct.{name}.gguf"
+    with paths.locked("quantized"):
+        if not path.exists():
+            made = artefacts.ensure(lambda _: None)
+            with paths.scratch("quantized") as folder:
+                with tarfile.open(made.runtime.path) as archive:
+                    archive.extractall(folder, filter="data")
+                (library,) = folder.glob("*/libllama.so")
+                # In a process of its own: the library ends its process where it doesn't like a file.
+                command = [
+                    sys.executable,
+                    "-m",
+                    __name__,
+                    str(library),
+                    str(made.model.path),
+                    str(folder / "made"),
+                    name,
+                ]
+                subprocess.run(command, check=True, capture_output=True, cwd=Path(__file__).parents[2])
+                (folder / "made").replace(path)
+    return path
+
+
+class Parameters(ctypes.Structure):
+    """`llama_model_quantize_params` of llama.h, and room for what a later release may add to it."""
+
+    _fields_ = (
+        ("nthread", ctypes.c_int32),
+        ("ftype", ctypes.c_int),
+        ("output_tensor_type", ctypes.c_int),
+        ("token_embedding_type", ctypes.c_int),
+        ("allow_requantize", ctypes.c_bool),
+        ("quantize_output_tensor", ctypes.c_bool),
+        ("only_copy", ctypes.c_bool),
+        ("pure", ctypes.c_bool),
+        ("keep_split", ctypes.c_bool),
+        ("dry_run", ctypes.c_bool),
+        ("imatrix", ctypes.c_void_p),
+        ("kv_overrides", ctypes.c_void_p),
+        ("tt_overrides", ctypes.c_void_p),
+        ("prune_layers", ctypes.POINTER(ctypes.c_int32)),
+        ("room", ctypes.c_size_t * 8),
+    )
+
+
+def quantize(library: str, source: str, made: str, name: str) -> int:
+    """`made` is this build of `source` if the result is 0."""
+    llama = ctypes.CDLL(library)
+    llama.llama_model_quantize_default_params.restype = Parameters
+    parameters = llama.llama_model_quantize_default_params()
+    parameters.ftype, pruned = KINDS[name]
+    parameters.allow_requantize = True
+    if pruned:
+        parameters.prune_layers = (ctypes.c_int32 * (len(pruned) + 1))(*pruned, -1)
+    return int(llama.llama_model_quantize(source.encode(), made.encode(), ctypes.byref(parameters)))
+
+
+if __name__ == "__main__":
+    raise SystemExit(quantize(*sys.argv[1:]))

@@ -1,0 +1,198 @@
+"""Canaries on real hosts, with real builds of one model: as good, broken, slow, doubtful. Each builds on the last."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rackwright.lab.hosts import Lab
+from tests.heavy.quantized import build
+from tests.lab.access import accesses, lost_by
+from tests.lab.labs import fresh_lab
+from tests.lab.load import Plan, loaded
+from tests.lab.operator import Operator, operator
+from tests.lab.test_update import HOSTS, all_serve, running
+from tests.lab.versions import Versions
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.lab, pytest.mark.heavy]
+GATEWAYS = ("gate1", "gate2")
+WORDS = "red blue green black white yellow brown pink gray gold".split()
+WIDE = "errors: 20%, ttft_median: 100%, ttft_p95: 100%, tpot_median: 100%, tpot_p95: 100%"
+"""Two cores serve two engines, clients and whatever else goes on: times say little, but for what is far slower."""
+
+
+def canary(*, golden: str | None = None, thresholds: str = WIDE, **said: object) -> str:
+    asked = {"share": "[20, 50]", "hold": "10s", "min_requests": 20, "limit": "3m", **said}
+    asked |= {"golden": golden} if golden else {}
+    listed = ", ".join(f"{key}: {value}" for key, value in asked.items())
+    return f"    canary: {{{listed}, thresholds: {{{thresholds}}}}}\n"
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with fresh_lab("canary", *GATEWAYS, *HOSTS) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Operator:
+    made = operator(tmp_path_factory.mktemp("site"), lab.fleet())
+    text = made.path.read_text().replace("on: [gate1]", "on: [gate1, gate2]", 1)
+    made.path.write_text(text.replace("soak: 2s", "soak: 0s"))
+    golden_set(made.path.with_name("prompts.jsonl"))
+    return made
+
+
+@pytest.fixture(scope="module")
+def model(site: Operator) -> Versions:
+    versions = Versions(site)
+    site("lock")
+    site("apply", "--yes")
+    return versions
+
+
+def golden_set(path: Path) -> None:
+    """What this small model can do: say a word again."""
+    prompts = [
+        {
+            "id": f"again-{word}",
+            "messages": [{"role": "user", "content": f"Repeat this word three times: {word}"}],
+            "check": {"contains": word},
+        }
+        for word in WORDS
+    ]
+    prompts += [{**one, "id": f"{one['id']}-2", "messages": [_loud(one)]} for one in prompts]
+    path.write_text("".join(json.dumps(one) + "\n" for one in prompts))
+
+
+def _loud(prompt: dict[str, Any]) -> dict[str, str]:
+    return {"role": "user", "content": f"{prompt['messages'][0]['content']}. Only that word."}
+
+
+@pytest.fixture(scope="module")
+def key(site: Operator, model: Versions) -> str:
+    return str(site("key", "add", "load", "--owner", "tests", "--json").json["key"])
+
+
+@pytest.fixture
+def plan(site: Operator, lab: Lab, key: str, tmp_path: Path) -> Plan:
+    addresses = lab.fleet().hosts
+    return Plan(
+        gateways=tuple(addresses[gateway] for gateway in GATEWAYS),
+        authority=str(site.path.with_name("test.ca.crt")),
+        key=key,
+        samples=str(tmp_path / "samples.jsonl"),
+        rate=4,
+        tokens=3,
+        long_tokens=6,
+        rhythm="sslsscsss",
+        exact=False,
+    )
+
+
+def say(site: Operator, text: str) -> None:
+    """The fleet file has this canary."""
+    lines = [line for line in site.path.read_text().splitlines(keepends=True) if not line.startswith("    canary:")]
+    at = next(number for number, line in enumerate(lines) if line.startswith("    context:"))
+    site.path.write_text("".join([*lines[:at], text, *lines[at:]]))
+
+
+def becomes(model: Versions, name: str) -> None:
+    shutil.copy(build(name), model.file)
+
+
+def unharmed(lab: Lab, plan: Plan, change: Callable[[], object]) -> list[Any]:
+    """Make the change under load: no request is lost. Return the log of the load's requests."""
+    known = accesses(lab, GATEWAYS, "load")
+    with loaded(plan) as load:
+        change()
+        load.stop()
+    log = {request: access for request, access in accesses(lab, GATEWAYS, "load").items() if request not in known}
+    assert lost_by(log, load.samples) == []
+    return list(log.values())
+
+
+def test_an_equal_build_passes_and_all_replicas_follow(site: Operator, model: Versions, lab: Lab, plan: Plan) -> None:
+    old = model.digest
+    # The 95th of 100 is known from 200 requests on.
+    rules = {"share": "[40, 50]", "min_requests": 120, "limit": "5m"}
+    say(site, canary(golden="prompts.jsonl", thresholds=f"{WIDE}, golden: 30%", **rules))
+    becomes(model, "Q8_0")
+    log = unharmed(lab, plan, lambda: site("model", "update", "assistant", "--yes", timeout=500))
+    assert model.digest != old
+    assert running(lab) == {model.digest[:16]}
+    tried = [access for access in log if access.canary]
+    assert len(tried) >= 240
+    assert {(access.replica, access.digest) for access in tried} == {("gpu1/assistant@1", model.digest)}
+    assert {access.replica for access in log if access.canary is False} == {"gpu2/assistant@1"}
+    report = site("model", "verdict", "assistant", "--json").json["canary"]
+    assert (report["outcome"], report["before"], report["after"]) == ("PASS", old, model.digest)
+    page = site.path.with_name("verdict.html")
+    said = site("model", "verdict", "assistant", "--html", str(page)).out
+    assert "ended with PASS at 50 % of the conversations" in said
+    assert "<svg" in page.read_text()
+    wait_until(lambda: all_serve(site))
+
+
+def back(site: Operator, model: Versions, lab: Lab, old: str) -> None:
+    """Afterwards, and by itself, everything is as it was."""
+    assert model.digest == old
+    assert running(lab) == {old[:16]}
+    assert "no rollout is open" in site("rollout", "status").out
+    wait_until(lambda: all_serve(site))
+    assert all(entry["canary"] is None for entry in site.replicas().values())
+
+
+def test_one_with_layers_cut_fails_before_a_client_meets_it(
+    site: Operator, model: Versions, lab: Lab, plan: Plan
+) -> None:
+    old = model.digest
+    say(site, canary(golden="prompts.jsonl"))
+    becomes(model, "cut")
+    said = []
+    log = unharmed(lab, plan, lambda: said.append(site("model", "update", "assistant", "--yes", check=12)))
+    assert "FAIL: " in said[0].err
+    assert "golden score" in said[0].err
+    assert "rackwright model verdict assistant" in said[0].err
+    assert not any(access.canary for access in log)
+    back(site, model, lab, old)
+
+
+def test_one_that_is_far_slower_fails_by_what_clients_see(
+    site: Operator, model: Versions, lab: Lab, plan: Plan
+) -> None:
+    old = model.digest
+    say(site, canary(share="[50]", thresholds="errors: 20%, ttft_median: 100%, ttft_p95: 100%"))
+    becomes(model, "F32")
+    # Five times the bytes for each token; a prompt takes it hardly longer. So answers are long, and in one piece.
+    long = replace(plan, rhythm="ccclccccc", tokens=12, rate=2)
+    said = []
+    log = unharmed(lab, long, lambda: said.append(site("model", "update", "assistant", "--yes", check=12)))
+    assert "FAIL: " in said[0].err
+    assert any(access.canary for access in log)
+    back(site, model, lab, old)
+
+
+def test_a_doubtful_one_pauses_with_the_old_version_at_full_weight(
+    site: Operator, model: Versions, lab: Lab, plan: Plan
+) -> None:
+    old = model.digest
+    say(site, canary(share="[20]", thresholds="errors: 1%", limit="20s"))
+    becomes(model, "Q2_K")
+    said = []
+    unharmed(lab, plan, lambda: said.append(site("model", "update", "assistant", "--yes", check=12)))
+    assert "INCONCLUSIVE: " in said[0].err
+    assert "stays open" in said[0].err
+    replicas = site.replicas()
+    assert replicas["gpu1/assistant@1"]["traffic"].startswith("drained")
+    assert (replicas["gpu1/assistant@1"]["canary"], replicas["gpu2/assistant@1"]["traffic"]) == (None, "yes")
+    assert site("model", "verdict", "assistant", "--json").json["canary"]["outcome"] == "INCONCLUSIVE"
+    site("rollout", "abort", "--yes")
+    back(site, model, lab, old)

@@ -1,0 +1,120 @@
+"""What a line of the access log says of a version."""
+
+from __future__ import annotations
+
+import pytest
+
+from rackwright.lifecycle.canary import evidence
+from rackwright.lifecycle.canary.evidence import Seen, Told, requests_of, traffic_of
+from rackwright.verdict import Request
+from tests.lifecycle.canary.lines import CANARY, line
+
+
+def told(**said: object) -> list[Told]:
+    return list(requests_of([line(**said)], CANARY, to_canary=bool(said.get("canary", True))))
+
+
+def of(**said: object) -> list[Request]:
+    return [one.request for one in told(**said)]
+
+
+def test_a_streams_first_byte_is_its_first_token_without_the_wait_for_a_slot():
+    assert of() == [Request("7", error=False, ttft=0.2, tpot=None)]
+
+
+def test_an_answer_in_one_piece_tells_the_time_per_token():
+    assert of(stream=False, completion_tokens=10) == [Request("7", error=False, ttft=0.2, tpot=0.1)]
+    assert of(stream=None, completion_tokens=0) == [Request("7", error=False, ttft=0.2)]
+
+
+def seen(*, streams: int, others: int) -> Seen:
+    made = Seen()
+    for number in range(streams + others):
+        stream = number < streams
+        made.add(told(stream=stream, conversation=number, completion_tokens=None if stream else 10))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("streams", "others", "first", "tokens"),
+    [(30, 0, 30, 0), (30, 20, 30, 0), (20, 30, 30, 30), (0, 30, 30, 30), (250, 200, 250, 200), (250, 199, 250, 0)],
+)
+def test_times_are_of_what_most_answers_are(streams, others, first, tokens):
+    running = seen(streams=streams * 4, others=others * 4)
+    requests = traffic_of(running, seen(streams=streams, others=others))[1].requests
+    assert sum(one.ttft is not None for one in requests) == first
+    assert sum(one.tpot is not None for one in requests) == tokens
+
+
+def test_both_versions_have_the_same_kind():
+    for traffic in traffic_of(seen(streams=10, others=90), seen(streams=30, others=10)):
+        assert all((one.ttft is None) == (one.tpot is None) for one in traffic.requests)
+
+
+def test_lines_belong_to_the_side_that_they_were_dealt_to():
+    lines = [line(), line(canary=False, replica="gpu2/assistant@1"), line(canary=None, conversation=None)]
+    for side in (True, False):
+        assert len(list(requests_of(lines, CANARY, to_canary=side))) == 1
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"status": 500},
+        {"status": 503, "end": "server_error", "replica": None},
+        {"status": 200, "end": "timeout"},
+        {"status": 200, "end": "killed"},
+        {"status": 400, "end": "gateway_error"},
+        {"replica": "gpu2/assistant@1"},
+        {"replica": None, "status": 503},
+    ],
+)
+def test_what_the_service_failed_is_an_error(said):
+    assert of(**said) == [Request("7", error=True)]
+
+
+def test_who_stood_in_for_the_running_version_failed_nothing():
+    assert of(canary=False, replica="gpu3/assistant@1") == [Request("7", error=False, ttft=0.2)]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"end": "client_aborted"},
+        {"end": "client_aborted", "status": 400},
+        {"end": "refused", "status": 429, "replica": None},
+        {"status": 400},
+        {"status": 422},
+    ],
+)
+def test_what_the_client_did_is_no_request(said):
+    assert of(**said) == []
+
+
+def test_times_are_never_none_at_all():
+    assert of(queued_ms=250) == [Request("7", error=False, ttft=0.001)]
+
+
+def some(conversations: int, each: int) -> list[Told]:
+    return [
+        Told(Request(str(name), error=False), streamed=True) for name in range(conversations) for _ in range(each)
+    ]
+
+
+def test_of_too_many_whole_conversations_are_left_out_and_all_are_counted(monkeypatch):
+    monkeypatch.setattr(evidence, "MOST", 100)
+    seen = Seen()
+    for request in some(90, 3):
+        seen.add([request])
+    kept = seen.traffic(streams=True, tokens=True).requests
+    assert seen.count == 270
+    assert 25 <= len(kept) <= 100
+    assert {[one.conversation for one in kept].count(name) for name in {one.conversation for one in kept}} == {3}
+
+
+def test_of_one_endless_conversation_the_last_requests_stay(monkeypatch):
+    monkeypatch.setattr(evidence, "MOST", 100)
+    seen = Seen()
+    seen.add([Told(Request("0", error=number < 500), streamed=True) for number in range(600)])
+    assert seen.count == 600
+    assert [one.error for one in seen.traffic(streams=True, tokens=True).requests] == [False] * 100

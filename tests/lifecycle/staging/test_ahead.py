@@ -1,0 +1,64 @@
+"""What is put on one host before the others, and in which order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rackwright.deploys.serve import ready_to_stage, weights
+from rackwright.lifecycle.staging import ahead
+from rackwright.lifecycle.staging.ahead import is_needed, put_ahead
+from rackwright.roles.model_store.settings import Settings as ModelStore
+from rackwright.run import Run
+from tests.lifecycle.staging.hosts import MODEL, Talk, World
+
+OWN, READS = ModelStore(models=(MODEL,)), ModelStore(models=(MODEL,), writer="a")
+
+
+def changes(
+    site: Any, monkeypatch: pytest.MonkeyPatch, *, failing: tuple[str, ...] = ()
+) -> tuple[list[tuple[str, ...]], Run]:
+    """Return what was changed on whom, in order, and the run; staging itself asks the host `a` to fetch."""
+    done: list[tuple[str, ...]] = []
+
+    def change(deploy: Any, hosts: tuple[str, ...]) -> Run:
+        done.append(({ready_to_stage: "ready", weights: "weights"}[deploy], *hosts))
+        return Run(unreachable={host: "gone" for host in hosts if host in failing})
+
+    def stage(site: Any, hosts: tuple[str, ...], talk: object, stopping: object, fetch: Any) -> tuple[()]:
+        done.append(("stage", *hosts))
+        assert fetch("a") is ("a" not in failing)
+        return ()
+
+    monkeypatch.setattr(ahead, "stage", stage)
+    found = put_ahead(site, site.models, Talk(), lambda: False, change)  # type: ignore[arg-type]
+    return done, found.run
+
+
+def world(**stores: ModelStore) -> Any:
+    return World(dict.fromkeys(stores), {}).site(**stores)  # type: ignore[arg-type]
+
+
+def test_hosts_are_made_ready_then_weights_go_round_then_who_writes_for_others_has_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done, run = changes(world(a=OWN, b=READS, c=OWN), monkeypatch)
+    assert done == [("ready", "a", "b", "c"), ("stage", "a", "b", "c"), ("weights", "a"), ("weights", "a")]
+    assert run.failed_hosts == ()
+
+
+def test_who_failed_is_in_the_run_and_takes_no_further_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    done, run = changes(world(a=OWN, b=OWN), monkeypatch, failing=("a",))
+    assert done == [("ready", "a", "b"), ("stage", "b"), ("weights", "a")]
+    assert run.failed_hosts == ("a",)
+
+
+def test_it_is_needed_where_a_host_gets_weights_by_another_alone() -> None:
+    site = world(a=OWN, b=OWN)
+    assert is_needed(site, ("a",))
+    for model in site.models.values():
+        model.staging = None
+    assert not is_needed(site, ("a", "b"))
+    site.models["b"].model_store = READS
+    assert is_needed(site, ("a", "b"))

@@ -1,0 +1,86 @@
+"""Clients of a simulated fleet that has a canary: what its gateways' logs would have, and a simple verdict on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rackwright.fleet.sections.canary import Canary
+from rackwright.roles.gateway.access_log import Access
+from rackwright.verdict import Evidence, Traffic, Verdict, Word
+
+if TYPE_CHECKING:
+    from tests.lifecycle.world.site import SimulatedSite
+
+RATE = 4.0
+"""Requests a second, each a conversation of its own."""
+LIVE_SECONDS = 300
+"""How long a share lasts that nobody renews."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one gateway gives a canary."""
+
+    address: str
+    percent: float
+    until: float
+
+
+@dataclass
+class SimulatedLogs:
+    """As lifecycle/canary/logs.py's AccessLogs."""
+
+    site: SimulatedSite
+    model: str
+    _read: float = 0.0
+
+    def begin(self) -> None:
+        self._reach()
+        self._read = self.site.world.now
+
+    def read(self) -> list[Access]:
+        self._reach()
+        world = self.site.world
+        requests = int((world.now - self._read) * RATE * world.busy)
+        self._read = world.now
+        share = next((one for gate in world.gates.values() if (one := gate.share(self.model, world.now))), None)
+        if share is None:
+            return []
+        canary = int(requests * share.percent / 100 + 0.999)
+        failing = world.fails_clients(share.address)
+        return [_line(number, share.address, failed=failing) for number in range(canary)] + [
+            _line(number, None, failed=False) for number in range(requests - canary)
+        ]
+
+    def _reach(self) -> None:
+        list(self.site.gateways.servers())
+
+
+def _line(number: int, canary: str | None, *, failed: bool) -> Access:
+    return Access.model_construct(
+        canary=canary is not None,
+        replica=canary,
+        conversation=number,
+        status=500 if failed else 200,
+        end="completed",
+        stream=True,
+        first_byte_ms=100,
+        total_ms=200,
+        queued_ms=0,
+        completion_tokens=None,
+    )
+
+
+def verdict_on(evidence: Evidence, rules: Canary) -> Verdict:
+    """Stands in for the statistics: by errors alone, and undecided below 40 requests."""
+    candidate, running = evidence.candidate, evidence.running
+    if _failed(candidate) > _failed(running) + 0.1:
+        return Verdict(Word.FAIL, "errors rise", (), 0.95, 0.95)
+    if len(candidate.requests) < 40:
+        return Verdict(Word.INCONCLUSIVE, f"{len(candidate.requests)} requests", (), 0.95, 0.95)
+    return Verdict(Word.PASS, "no errors", (), 0.95, 0.95)
+
+
+def _failed(traffic: Traffic) -> float:
+    return sum(one.error for one in traffic.requests) / max(1, len(traffic.requests))

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import click
+
+from rackwright.report.verdict_text import verdict_text
+from tests.verdict.verdicts import PASSED, VERDICT
+
+
+def test_the_text_begins_with_the_word_and_the_reason_and_has_every_figure():
+    assert click.unstyle(verdict_text(VERDICT, "assistant: 93ab… beside 5f1c…")).splitlines() == [
+        "assistant: 93ab… beside 5f1c…",
+        "FAIL: median time to first token is too bad: it is slow",
+        "",
+        "              figure                      running  candidate   difference       lies in  too bad from"
+        "       noise     counted",
+        "FAIL          median time to first token   296 ms     570 ms   1.93 times  1.60 to 2.30    1.25 times"
+        "  1.03 times  1200 / 396",
+        "INCONCLUSIVE  p95 of time per token       48.2 ms          -            -             -    1.50 times"
+        "           -    1200 / 0",
+        "PASS          golden score                 86.00%     85.20%  -0.8 points  -4.0 to +2.4   -5.0 points"
+        "  0.4 points   250 / 250",
+        "",
+        "note: median time to first token: it is slow",
+        "note: p95 of time per token: too little is known",
+        "note: not compared: valid formats: no check asks for one",
+        "note: each difference lies in its interval with 95 of 100 chances; a FAIL is judged by a wider one, with "
+        "98.33 of 100 chances",
+    ]
+
+
+def test_what_came_from_elsewhere_steers_no_terminal():
+    evil = replace(VERDICT, why="\x1b[2Jgone", not_compared=("\x1b[2Jgone",))
+    assert "\x1b[2J" not in verdict_text(evil, "\x1b[2Jgone")
+
+
+def test_a_difference_that_rounds_to_nothing_has_no_minus():
+    assert PASSED.difference is not None
+    tiny = replace(PASSED, difference=replace(PASSED.difference, estimate=-0.0001))
+    assert "+0.0 points" in verdict_text(replace(VERDICT, comparisons=(tiny,)), "x")

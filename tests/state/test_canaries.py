@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rackwright.errors import RackwrightError
+from rackwright.state import canaries as kept
+from rackwright.state.canaries import (
+    CanaryVerdict,
+    Progress,
+    Trial,
+    keep_trial,
+    kept_trial,
+    read_verdicts,
+    write_verdict,
+)
+from rackwright.state.formats import utc_now
+from rackwright.state.holding import hold, owner
+from rackwright.state.store import FileStore
+from rackwright.verdict.decide import decide
+from tests.shells import LocalShell
+from tests.verdict.simulated import EQUAL, Size, evidence
+
+ROLLOUT = "20261127T031500Z-a1b2"
+
+
+def verdict(**said: Any) -> CanaryVerdict:
+    seen = evidence(np.random.default_rng(1), EQUAL, size=Size(40, 20, 30))
+    told = {
+        "run": ROLLOUT,
+        "rollout": ROLLOUT,
+        "what": "model update assistant",
+        "when": utc_now(),
+        "who": "ada",
+        "model": "assistant",
+        "replica": "gpu1/assistant@1",
+        "before": "a" * 64,
+        "after": "b" * 64,
+        "share": 25,
+        "outcome": "PASS",
+        "why": "all is well",
+        "verdict": decide(seen),
+    }
+    return CanaryVerdict(**{**told, **said})
+
+
+def test_verdicts_come_back_whole_in_the_order_of_time(tmp_path):
+    folder = str(tmp_path / "rack wright")
+    first, second = verdict(), verdict(run="20261128T010214Z-0000", outcome="FAIL", verdict=None, golden="f" * 64)
+    for one in (second, first):
+        write_verdict(LocalShell(), one, folder=folder)
+    assert read_verdicts(LocalShell(), "assistant", folder=folder) == (first, second)
+    assert read_verdicts(LocalShell(), "other", folder=folder) == ()
+    assert [path.name for path in Path(folder, "canaries/assistant").iterdir() if path.name.startswith(".")] == []
+
+
+def test_what_a_run_says_last_of_its_canary_stands(tmp_path):
+    for outcome in ("open", "INCONCLUSIVE"):
+        write_verdict(LocalShell(), verdict(outcome=outcome), folder=str(tmp_path))
+    assert [one.outcome for one in read_verdicts(LocalShell(), "assistant", folder=str(tmp_path))] == ["INCONCLUSIVE"]
+
+
+def test_the_oldest_go_when_there_are_too_many(tmp_path, monkeypatch):
+    monkeypatch.setattr(kept, "KEPT", 2)
+    for number in range(4):
+        write_verdict(LocalShell(), verdict(run=f"r{number}", verdict=None), folder=str(tmp_path))
+    assert [one.run for one in read_verdicts(LocalShell(), "assistant", folder=str(tmp_path))] == ["r2", "r3"]
+
+
+def test_one_of_a_newer_rackwright_is_refused(tmp_path):
+    write_verdict(LocalShell(), verdict(), folder=str(tmp_path))
+    (path,) = (tmp_path / "canaries/assistant").iterdir()
+    path.write_text(path.read_text().replace("canary/1", "canary/2"))
+    with pytest.raises(RackwrightError, match=r"was written by a newer rackwright \(canary/2\)"):
+        read_verdicts(LocalShell(), "assistant", folder=str(tmp_path))
+
+
+def test_how_far_it_is_stands_on_the_control_host(tmp_path):
+    store = FileStore(LocalShell(), folder=str(tmp_path))
+    assert kept_trial(store, ROLLOUT) == Trial(rollout=ROLLOUT)
+    with hold(store, owner("ada", "laptop", "update")) as held:
+        models = {"assistant": Progress(replica="gpu1/assistant@1", step=1)}
+        keep_trial(held, Trial(rollout=ROLLOUT, models=models))
+    assert kept_trial(store, ROLLOUT).models == models
+    assert kept_trial(store, "20261126T031500Z-ffff").models == {}

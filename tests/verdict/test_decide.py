@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+
+from rackwright.verdict import Evidence, Figure, Thresholds, Traffic, Word, decide
+from tests.verdict.simulated import EQUAL, Size, Version, evidence, traffic
+
+MUCH = Size(running=1200, candidate=900, prompts=800)
+
+
+def seen(candidate: Version, size: Size = MUCH, seed: int = 3) -> Evidence:
+    return evidence(np.random.default_rng(seed), candidate, size=size)
+
+
+judged = partial(decide, resamples=300)
+
+
+def without(found: Evidence, *names: str) -> Evidence:
+    """No request and no answer tells these times."""
+    nothing = dict.fromkeys(names)
+    sides = (Traffic(tuple(replace(one, **nothing) for one in side.requests)) for side in _sides(found))
+    golden = found.golden
+    assert golden is not None
+    pairs, again = (
+        tuple(replace(pair, candidate=replace(pair.candidate, **nothing)) for pair in asked)
+        for asked in (golden.pairs, golden.again)
+    )
+    return Evidence(*sides, replace(golden, pairs=pairs, again=again))
+
+
+def _sides(found: Evidence) -> tuple[Traffic, Traffic]:
+    return found.running, found.candidate
+
+
+def test_an_equal_candidate_passes_where_much_was_seen():
+    found = judged(seen(EQUAL))
+    assert found.word is Word.PASS, found.why
+    assert [comparison.figure for comparison in found.comparisons] == list(Figure)
+    assert found.why == "all 9 comparisons lie within their thresholds"
+    assert found.not_compared == ()
+
+
+@pytest.mark.parametrize(
+    ("candidate", "figures"),
+    [
+        (Version(errors=0.08), {Figure.ERRORS}),
+        (Version(slowness=2), {figure for figure in Figure if figure.is_ratio}),
+        (Version(formats=0.8), {Figure.FORMATS}),
+        (Version(score=0.7), {Figure.GOLDEN}),
+    ],
+)
+def test_what_is_worse_fails_and_nothing_else(candidate, figures):
+    found = judged(seen(candidate))
+    assert found.word is Word.FAIL
+    assert {comparison.figure for comparison in found.of(Word.FAIL)} == figures
+    first = next(figure for figure in Figure if figure in figures)
+    assert found.why.startswith(f"{first} is too bad: ")
+
+
+def test_little_is_inconclusive_and_says_what_is_missing():
+    found = judged(seen(EQUAL, Size(running=200, candidate=10, prompts=15)))
+    assert found.word is Word.INCONCLUSIVE
+    assert {comparison.word for comparison in found.comparisons} == {Word.INCONCLUSIVE}
+    assert {comparison.figure: comparison.needed for comparison in found.comparisons} == {
+        Figure.ERRORS: None,
+        Figure.TTFT_MEDIAN: 20,
+        Figure.TTFT_P95: 200,
+        Figure.TPOT_MEDIAN: 20,
+        Figure.TPOT_P95: 200,
+        Figure.GOLDEN_TTFT: 20,
+        Figure.GOLDEN_TPOT: 20,
+        Figure.FORMATS: 20,
+        Figure.GOLDEN: 20,
+    }
+    assert found.why.startswith(
+        "errors is open: too little is known: the candidate has 10 conversations of the 20 that it takes"
+    )
+
+
+def test_nothing_at_all_is_inconclusive():
+    found = judged(Evidence(Traffic(), Traffic()))
+    assert found.word is Word.INCONCLUSIVE
+    assert [comparison.figure for comparison in found.comparisons] == list(Figure)[:3]
+    assert [comparison.running.value for comparison in found.comparisons] == [None] * 3
+
+
+def test_no_golden_set_leaves_live_traffic_and_says_so():
+    found = judged(replace(seen(EQUAL), golden=None))
+    assert [comparison.figure for comparison in found.comparisons] == list(Figure)[:5]
+    assert found.not_compared == ("golden score, valid formats and times of the golden set: there is no golden set",)
+    assert found.golden_digest is None
+
+
+def test_times_per_token_that_nobody_knows_are_left_out_and_named():
+    found = judged(without(seen(EQUAL), "tpot"))
+    assert not {Figure.TPOT_MEDIAN, Figure.TPOT_P95, Figure.GOLDEN_TPOT} & {one.figure for one in found.comparisons}
+    assert found.not_compared == (
+        "time per token of live traffic: too few answers tell how many tokens they had",
+        "time per token of the golden set: no prompt has it of both versions",
+    )
+
+
+def test_times_to_the_first_token_that_nobody_knows_are_no_pass():
+    found = judged(without(seen(EQUAL), "ttft"))
+    assert found.word is Word.INCONCLUSIVE
+    assert {comparison.figure for comparison in found.of(Word.INCONCLUSIVE)} >= {Figure.TTFT_MEDIAN, Figure.TTFT_P95}
+
+
+def test_times_that_one_side_alone_tells_are_no_pass():
+    whole = seen(EQUAL)
+    found = judged(replace(whole, candidate=without(whole, "tpot").candidate))
+    assert {comparison.figure for comparison in found.of(Word.INCONCLUSIVE)} == {Figure.TPOT_MEDIAN, Figure.TPOT_P95}
+
+
+def test_a_set_whose_checks_ask_for_no_format_is_said_to():
+    whole = seen(EQUAL)
+    assert whole.golden is not None
+    plain = tuple(replace(pair, running=replace(pair.running, valid=None)) for pair in whole.golden.pairs)
+    found = judged(replace(whole, golden=replace(whole.golden, pairs=plain)))
+    assert Figure.FORMATS not in {comparison.figure for comparison in found.comparisons}
+    assert found.not_compared == ("valid formats: no check of the golden set asks for a format",)
+
+
+def test_the_same_evidence_gives_the_same_verdict():
+    assert judged(seen(Version(slowness=1.2))) == judged(seen(Version(slowness=1.2)))
+
+
+def test_more_looks_make_every_interval_wider():
+    once, often = judged(seen(EQUAL)), judged(seen(EQUAL), looks=10)
+    assert (once.chance, often.chance) == pytest.approx((0.95, 0.995))
+    assert often.wide_chance > once.wide_chance
+    for one, other in zip(once.comparisons, often.comparisons, strict=True):
+        assert one.difference is not None
+        assert other.difference is not None
+        assert _width(other.difference.interval) > _width(one.difference.interval)
+        assert _width(other.difference.wide) > _width(one.difference.wide)
+
+
+def _width(interval):
+    return interval.high - interval.low
+
+
+def test_thresholds_are_the_operators():
+    slower = seen(Version(slowness=1.6))
+    assert judged(slower).word is Word.FAIL
+    patient = Thresholds(ttft_median=1.0, ttft_p95=1.5, tpot_median=1.0, tpot_p95=1.0)
+    assert judged(slower, patient).word is Word.PASS
+
+
+def test_one_client_whose_every_request_fails_does_not_fail_the_candidate():
+    rng = np.random.default_rng(5)
+    running, candidate = traffic(rng, Version(errors=0), 400), traffic(rng, Version(errors=0), 100)
+    poisoned = tuple(replace(candidate.requests[0], conversation="poison", error=True) for _ in range(30))
+    found = judged(Evidence(running, Traffic((*candidate.requests, *poisoned))))
+    errors = found.comparisons[0]
+    assert errors.difference is not None
+    assert errors.difference.estimate > 0.05
+    assert errors.word is Word.INCONCLUSIVE

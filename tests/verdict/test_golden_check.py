@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rackwright.fleet.golden_set import Prompt
+from rackwright.verdict import golden_check, json_schema
+from rackwright.verdict.golden_check import Call, Said, Score, score
+
+PERSON = {
+    "type": "object",
+    "properties": {"name": {"type": "string", "pattern": "^[A-Z]"}, "age": {"type": "integer"}},
+    "required": ["name", "age"],
+    "additionalProperties": False,
+}
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "number"}}},
+    },
+}
+CLOCK = {"type": "function", "function": {"name": "clock"}}
+
+
+def prompt(**check: object) -> Prompt:
+    messages = [{"role": "user", "content": "?"}]
+    return Prompt.model_validate({"id": "p", "messages": messages, "tools": [WEATHER, CLOCK], "check": check})
+
+
+@pytest.mark.parametrize(
+    ("check", "text", "passed", "reason"),
+    [
+        ({"exact": "Paris"}, " Paris\n", True, ""),
+        ({"exact": "Paris"}, "paris", False, "is another text"),
+        ({"contains": "Paris"}, "It is Paris.", True, ""),
+        ({"contains": "Paris"}, "It is Rome.", False, "lacks the text"),
+        ({"regex": r"\bPar.s\b"}, "It is Paris.", True, ""),
+        ({"regex": "^Paris$"}, "It is Paris.", False, "doesn't match"),
+        ({"regex": "(?i)^paris$"}, "PARIS", True, ""),
+    ],
+)
+def test_a_text_passes_or_not_and_has_no_format(check, text, passed, reason):
+    assert score(prompt(**check), Said(text)) == Score(passed, None, reason)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('{"name": "Ada", "age": 36}', ""),
+        (' {"age": 36, "name": "Ada"}\n', ""),
+        ('```json\n{"name": "Ada", "age": 36}\n```', "is no JSON"),
+        ("", "is no JSON"),
+        ('{"name": "Ada", "age": NaN}', "is no JSON"),
+        ("[" * 100_000, "is no JSON"),
+        ('{"name": "Ada", "age": "36"}', "breaks properties/age/type of its schema"),
+        ('{"name": "ada", "age": 36}', "breaks properties/name/pattern of its schema"),
+        ('{"name": "Ada"}', "breaks required of its schema"),
+        ('{"name": "Ada", "age": 36, "secret": 1}', "breaks additionalProperties of its schema"),
+    ],
+)
+def test_json_is_valid_and_passed_by_its_schema_or_neither(text, reason):
+    assert score(prompt(json_schema=PERSON), Said(text)) == Score(not reason, not reason, reason)
+
+
+@pytest.mark.parametrize(
+    ("calls", "passed", "valid", "reason"),
+    [
+        ([("weather", '{"days": 3, "city": "Paris"}')], True, True, ""),
+        ([("weather", '{"days": 3.0, "city": "Paris"}')], True, True, ""),
+        ([], False, False, "calls no tool"),
+        ([("wether", "{}")], False, False, "calls a tool that isn't there"),
+        ([("weather", "{")], False, False, "calls weather with arguments that are no JSON"),
+        ([("weather", "[]")], False, False, "calls weather with arguments that are no object"),
+        (
+            [("weather", '{"days": "3"}')],
+            False,
+            False,
+            "calls weather with arguments of another form: breaks properties/days/type of its schema",
+        ),
+        ([("clock", "{}")], False, True, "calls clock"),
+        ([("weather", '{"city": "Rome", "days": 3}')], False, True, "calls weather with other arguments"),
+        ([("weather", '{"city": "Paris"}')], False, True, "calls weather with other arguments"),
+        ([("clock", "{}"), ("weather", '{"city": "Paris", "days": 3}')], False, True, "calls 2 tools"),
+    ],
+)
+def test_a_call_has_a_valid_format_and_is_the_wanted_one(calls, passed, valid, reason):
+    wanted = prompt(tool_call={"name": "weather", "arguments": {"city": "Paris", "days": 3}})
+    assert score(wanted, Said(calls=tuple(Call(*call) for call in calls))) == Score(passed, valid, reason)
+
+
+def test_without_arguments_any_that_the_tool_allows_will_do():
+    wanted = prompt(tool_call={"name": "weather"})
+    assert score(wanted, Said(calls=(Call("weather", '{"city": "Rome"}'),))).passed
+    assert not score(wanted, Said(calls=(Call("weather", '{"city": 1}'),))).passed
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (1, 1.0, True),
+        (True, 1, False),
+        (0, False, False),
+        (None, False, False),
+        ([1], [1, 2], False),
+        ({"a": []}, {"a": []}, True),
+    ],
+)
+def test_arguments_are_the_same_as_json_has_it(one, other, same):
+    wanted = prompt(tool_call={"name": "clock", "arguments": {"x": one}})
+    assert score(wanted, Said(calls=(Call("clock", json.dumps({"x": other})),))).passed is same
+
+
+def test_an_expression_that_tries_for_ever_is_ended(monkeypatch):
+    monkeypatch.setattr(golden_check, "REGEX_SECONDS", 0.05)
+    monkeypatch.setattr(json_schema, "PATTERN_SECONDS", 0.05)
+    endless, text = r"(?:a|aa|aaa)+(?=b)(?<=c)$", "a" * 60
+    assert score(prompt(regex=endless), Said(text)).reason == "the expression took longer than 0.05 s"
+    found = score(prompt(json_schema={"pattern": endless}), Said(json.dumps(text)))
+    assert (found.valid, found.reason) == (False, "a pattern of its schema took longer than 0.05 s")
+
+
+def test_an_answer_that_is_nested_too_deep_for_its_schema_is_not_valid():
+    deep = {"$defs": {"a": {"items": {"$ref": "#/$defs/a"}}}, "$ref": "#/$defs/a"}
+    found = score(prompt(json_schema=deep), Said("[" * 900 + "]" * 900))
+    assert found == Score(False, False, "is nested too deep")
+
+
+@pytest.mark.parametrize("text", ["1e999", "-1e999", "1" * 400])
+def test_a_number_beyond_all_bounds_is_not_valid(text):
+    found = score(prompt(json_schema={"multipleOf": 0.1}), Said(text))
+    assert found == Score(False, False, "has a number beyond all bounds")
+
+
+def test_older_drafts_are_understood():
+    older = {"$schema": "http://json-schema.org/draft-07/schema#", "dependencies": {"a": ["b"]}}
+    assert score(prompt(json_schema=older), Said('{"a": 1, "b": 2}')).passed
+    assert score(prompt(json_schema=older), Said('{"a": 1}')).reason == "breaks dependencies of its schema"
+
+
+CHECKS = [
+    {"exact": "a"},
+    {"regex": "a+"},
+    {"json_schema": PERSON},
+    {"tool_call": {"name": "weather", "arguments": {}}},
+]
+ANSWERS = st.text(max_size=20) | st.dictionaries(st.sampled_from(["name", "age", "x"]), st.integers()).map(json.dumps)
+
+
+@settings(max_examples=40)
+@given(st.sampled_from(CHECKS), ANSWERS, st.lists(st.tuples(st.sampled_from(["weather", "no"]), ANSWERS), max_size=2))
+def test_whatever_an_answer_is_nothing_is_raised_and_what_passes_is_valid(check, text, calls):
+    found = score(prompt(**check), Said(text, tuple(Call(*call) for call in calls)))
+    assert bool(found.reason) is not found.passed
+    assert found.valid or found.valid is None or not found.passed
