@@ -10,7 +10,17 @@ import pytest
 from rackwright.lab.vm import Vm
 from tests.heavy.machines import fresh_vm
 
-_FIRST = ("members", "under_load", "update_failures", "update_kills", "vip", "vllm_states", "vllm", "driver_builds")
+_FIRST = (
+    "members",
+    "under_load",
+    "canary",
+    "update_failures",
+    "update_kills",
+    "vip",
+    "vllm_states",
+    "vllm",
+    "driver_builds",
+)
 """Files that begin before the others, in this order (`--no-loadscope-reorder`): the longest first, beside it what
 waits more than it computes, and at the end nothing long that leaves a worker alone."""
 

@@ -1,6 +1,6 @@
-"""Other builds of the lab's model, made by the lab's own llama.cpp: as good, doubtful, broken, slow.
+"""Other builds of the lab's model: as good, doubtful, broken, slow. They are kept in the lab's cache.
 
-Its library quantizes as llama-quantize does. Builds are kept in the lab's cache.
+The lab's own llama.cpp makes all but the slow one: its library quantizes as llama-quantize does.
 """
 
 from __future__ import annotations
@@ -12,36 +12,36 @@ import tarfile
 from pathlib import Path
 
 from rackwright.lab import artefacts, paths
+from tests.heavy.deeper import deepen
 
 CUT = tuple(range(10, 16))
 """A fifth of the layers."""
-KINDS: dict[str, tuple[int, tuple[int, ...]]] = {"Q8_0": (7, ()), "Q2_K": (10, ()), "F32": (0, ()), "cut": (7, CUT)}
+KINDS: dict[str, tuple[int, tuple[int, ...]]] = {"Q8_0": (7, ()), "Q2_K": (10, ()), "cut": (7, CUT)}
 """A build's name → `llama_ftype` of llama.h, and the layers that it lacks."""
 
 
 def build(name: str) -> Path:
-    """Return the build's file, made now if it isn't there."""
+    """Return the build's file, made now if it isn't there: one of KINDS, or `slow`."""
     path = paths.cache() / "models" / f"SmolLM2-135M-Instruct.{name}.gguf"
-    with paths.locked("quantized"):
+    with paths.locked("builds"):
         if not path.exists():
             made = artefacts.ensure(lambda _: None)
-            with paths.scratch("quantized") as folder:
-                with tarfile.open(made.runtime.path) as archive:
-                    archive.extractall(folder, filter="data")
-                (library,) = folder.glob("*/libllama.so")
-                # In a process of its own: the library ends its process where it doesn't like a file.
-                command = [
-                    sys.executable,
-                    "-m",
-                    __name__,
-                    str(library),
-                    str(made.model.path),
-                    str(folder / "made"),
-                    name,
-                ]
-                subprocess.run(command, check=True, capture_output=True, cwd=Path(__file__).parents[2])
+            with paths.scratch("builds") as folder:
+                if name == "slow":
+                    deepen(made.model.path, folder / "made")
+                else:
+                    _quantized(made.runtime.path, made.model.path, folder, name)
                 (folder / "made").replace(path)
     return path
+
+
+def _quantized(runtime: Path, model: Path, folder: Path, name: str) -> None:
+    with tarfile.open(runtime) as archive:
+        archive.extractall(folder, filter="data")
+    (library,) = folder.glob("*/libllama.so")
+    # In a process of its own: the library ends its process where it doesn't like a file.
+    command = [sys.executable, "-m", __name__, str(library), str(model), str(folder / "made"), name]
+    subprocess.run(command, check=True, capture_output=True, cwd=Path(__file__).parents[2])
 
 
 class Parameters(ctypes.Structure):
