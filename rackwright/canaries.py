@@ -12,6 +12,7 @@ CANARY_SECONDS = 300
 # Written first: the next worker reads the file.
 SET_CANARY = """server=$(named {model} {begin})
 [ -n "$server" ] || {{ echo 'this gateway has no such server' >&2; exit 1; }}
+! grep -qs '"by_hand":true' "$drains/$server" || {{ echo 'somebody drained it by hand' >&2; exit 1; }}
 value="{parts}|$server|$(($(date +%s) + {seconds}))|"{digest}"|"{rollout}
 note "$canaries" {model} "$value"
 for pid in $(workers); do put "$pid" "$canaries" {model} "$value"; done

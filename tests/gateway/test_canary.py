@@ -122,6 +122,24 @@ def test_clients_with_one_instruction_are_told_apart_by_their_first_message(trie
     assert [tried.ask([("system", "be brief"), *going_on(number)]).canary for number in range(20)] == seen
 
 
+@pytest.mark.parametrize("turns", [[("user", "你好 {}")], [("system", "be brief"), ("user", "Привет {}")]])
+def test_who_can_t_be_told_apart_stays_unless_the_client_says_which_conversation_it_is(
+    tried: Tried, turns: Turns
+) -> None:
+    """HAProxy reads no text with \\uXXXX beyond Latin-1, which is how some clients write all that isn't English."""
+    tried.give(100, rollout="escaped")
+    seen = [tried.ask([(role, text.format(number)) for role, text in turns]) for number in range(3)]
+    assert [(one.canary, one.conversation, one.replica) for one in seen] == [(None, None, RUNNING)] * 3
+    assert tried.ask(turns, conversation="talk-1").canary is True
+
+
+def test_what_somebody_drained_by_hand_gets_no_share(tried: Tried) -> None:
+    tried.gateways.drain(CANARY, who="carla", reason="looks odd")
+    with pytest.raises(HostError, match="somebody drained it by hand"):
+        tried.give(30)
+    assert tried.gateways.servers()[CANARY].canary is None
+
+
 def test_each_rollout_deals_out_anew(tried: Tried) -> None:
     dealt = []
     for rollout in ("one", "two"):
