@@ -26,6 +26,7 @@ from rackwright.state.journal import PROMOTE, Event, promoting
 from rackwright.state.rollouts import Rollout
 from rackwright.stopping import Stopping
 
+_STAYS = "ran the new version before and stays drained; rackwright apply brings back what the lock says"
 RESUME = "rackwright rollout resume, or rackwright rollout abort"
 
 
@@ -144,20 +145,30 @@ def _onward(work: Work, one: Standing, tried: Tried | None) -> Change:
     return with_trial(change, tried) if tried else change
 
 
-def take_back(work: Work, reason: str) -> None:
+def take_back(work: Work, reason: str) -> tuple[Replica, ...]:
     """Afterwards every replica runs what it ran before the rollout, and that is closed.
 
-    Raise RackwrightError naming what isn't back yet, or where there is no way back; then the rollout stays open.
+    Return those that stay drained: they ran the new version before, and no canary of it has passed. Raise
+    RackwrightError naming what isn't back yet, or where there is no way back; then the rollout stays open.
     """
     _refuse_promoting(work)
     _tell_of_others(work)
     standing = stand(work)
     known = [one for one in standing if one.unknown is None]
-    due = _first_the_idle(one for one in reversed(known) if one.changed or one.drained)
+    left = _untried(work, known)
+    due = _first_the_idle(one for one in reversed(known) if one not in left and (one.changed or one.drained))
     _roll(work, [_backward(work, one, reason) for one in due], [])
     _refuse_unknown(standing)
     _close(work, f"aborted: {reason}")
+    for one in left:
+        work.talk.say(f"{one.replica.address}: {_STAYS}")
     work.talk.say(f"{work.rollout.what}: aborted")
+    return tuple(one.replica for one in left)
+
+
+def _untried(work: Work, standing: Sequence[Standing]) -> list[Standing]:
+    untried = work.canaries.untried()
+    return [one for one in standing if one.drained and one.whole and not one.changed and one.replica.model in untried]
 
 
 def _tell_of_others(work: Work) -> None:
@@ -232,14 +243,15 @@ def _text(error: RackwrightError) -> str:
 def _failed(work: Work, error: RackwrightError) -> RackwrightError:
     became = f"{error.problems[0].should}; " if error.problems[0].should else ""
     try:
-        take_back(work, error.problems[0].what)
+        left = take_back(work, error.problems[0].what)
     except LeasedError:
         raise
     except RackwrightError as second:
         why = second.problems[0].what
-        left = f"{became}not all were put back: {why}; the rollout {work.rollout.id} stays open"
-        return error.but(should=left, next=RESUME)
-    return error.but(should="every replica runs what it ran before, and the lock is as it was")
+        became = f"{became}not all were put back: {why}; the rollout {work.rollout.id} stays open"
+        return error.but(should=became, next=RESUME)
+    drained = "".join(f"; {one.address} {_STAYS}" for one in left)
+    return error.but(should=f"every replica runs what it ran before, and the lock is as it was{drained}")
 
 
 def _close(work: Work, how: str) -> None:

@@ -19,6 +19,7 @@ from rackwright.lifecycle.talk import Talk
 from rackwright.lifecycle.update import files_digest
 from rackwright.lifecycle.who import operator_of
 from rackwright.state.audit import Act, write_audit
+from rackwright.state.canaries import kept_trial
 from rackwright.state.formats import utc_now
 from rackwright.state.holding import Held, hold, owner
 from rackwright.state.journal import Entry, Event, open_rollout
@@ -71,8 +72,10 @@ def resume(site: Site, rollout: Rollout, talk: Talk) -> tuple[Replica, ...]:
     the one that it was begun with, FleetError if a canary's golden set can't be read here.
     """
     _refuse_other_files(site.fleet, rollout)
+    progress = kept_trial(site.store, rollout.id).models
     for model in rollout.canaries:
-        golden_set_of(site.fleet, model)
+        if model not in progress or not progress[model].passed:
+            golden_set_of(site.fleet, model)
     with _taken(site, rollout, "resume", talk) as held, stoppable(talk.heard) as stopping:
         return carry_on(Work(site, held, rollout, talk, stopping))
 

@@ -12,7 +12,8 @@ from rackwright.state.store import ControlStore
 from rackwright.values import Name, Sha256, Stored
 from rackwright.verdict import Verdict
 
-Outcome = Literal["open", "PASS", "FAIL", "INCONCLUSIVE"]
+Outcome = Literal["open", "PASS", "FAIL", "INCONCLUSIVE", "left"]
+"""open: it goes on; left: whoever tried it was stopped or cut off before it came to an end."""
 KEPT = 100
 """Verdicts on one model; older ones are removed."""
 
@@ -76,7 +77,6 @@ class CanaryVerdict(Stored):
     share: float
     """Per cent of the conversations that it had at last."""
     outcome: Outcome
-    """open: it goes on."""
     why: str
     golden: Sha256 | None = None
     """Digest of the golden set; None: there was none."""

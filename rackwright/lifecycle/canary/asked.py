@@ -9,11 +9,12 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError
 
+from rackwright.errors import ProofError
 from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.fleet.golden_file import read_golden_set
 from rackwright.fleet.golden_set import GoldenSet, Prompt
 from rackwright.lifecycle.canary.engines_asked import Reply, ask_engine
-from rackwright.lifecycle.changes import Paused
+from rackwright.lifecycle.changes import Clock, Paused, Undecided
 from rackwright.lifecycle.site import Site
 from rackwright.stopping import Stopping
 from rackwright.values import Stored
@@ -22,8 +23,9 @@ from rackwright.verdict.golden_check import Call, Said, score
 
 MAX_TOKENS = 512
 """Of an answer: one that goes on and on ends there, on both sides."""
-AT_A_TIME = 10
+AT_A_TIME = 4
 """Questions in one command: between two of them the operator may stop."""
+_NO_CLIENT = "no client met the new version"
 
 
 def golden_set_of(fleet: Fleet, model: str) -> GoldenSet | None:
@@ -39,33 +41,55 @@ class Questions:
     site: Site
     golden: GoldenSet
     model: str
+    limit: float
+    """Seconds that all of it may take."""
+    clock: Clock
     stopping: Stopping
     check: Callable[[], None]
     """Raises LeasedError where the lease has ended."""
+    tell: Callable[[str], None]
+    """Says how far it is."""
 
     def answers(self, running: Replica, canary: Replica) -> GoldenAnswers:
-        """Ask both at once, then the running one again. Raise Paused where the operator stops, HostError where a host
-        can't be asked. An engine that gives no answer didn't pass."""
+        """Ask both at once, then the running one again. An engine that gives no answer didn't pass.
+
+        Raise ProofError where the canary answers nothing, Undecided where time is over, Paused where the operator
+        stops, HostError where a host can't be asked.
+        """
         pairs: list[Pair] = []
         again: list[Pair] = []
+        begun = self.clock.now()
         for prompts in _batches(self.golden.prompts):
+            if self.clock.now() - begun > self.limit:
+                raise Undecided(f"{self._so_far(pairs)} were answered in {self.limit:g} s", should=_NO_CLIENT)
             first, other = self._ask_both(running, canary, prompts)
             pairs += map(_pair, prompts, first, other)
             again += map(_pair, prompts, first, self._ask(running, prompts))
+            self.tell(f"{canary.address}: {self._so_far(pairs)}")
         return GoldenAnswers(self.golden.digest, tuple(pairs), tuple(again))
+
+    def _so_far(self, pairs: Sequence[Pair]) -> str:
+        return f"{len(pairs)} of {len(self.golden.prompts)} questions"
 
     def _ask_both(self, running: Replica, canary: Replica, prompts: Sequence[Prompt]) -> tuple[list[Answer], ...]:
         both = {one.address: one for one in (running, canary)}
-        told = self.site.remote.each(both, lambda address: self._ask(both[address], prompts))
-        return told[running.address], told[canary.address]
+        told = self.site.remote.each(both, lambda address: self._replies(both[address], prompts))
+        silent = [not any(reply.status == 200 for reply in told[one.address]) for one in (running, canary)]
+        if silent == [False, True]:
+            raise ProofError(
+                f"it answered none of {len(prompts)} questions, and {running.address} did", should=_NO_CLIENT
+            )
+        return tuple(_answers(prompts, told[one.address]) for one in (running, canary))
 
     def _ask(self, replica: Replica, prompts: Sequence[Prompt]) -> list[Answer]:
+        return _answers(prompts, self._replies(replica, prompts))
+
+    def _replies(self, replica: Replica, prompts: Sequence[Prompt]) -> list[Reply]:
         self.check()
         if self.stopping():
             raise Paused("interrupted; the canary had no traffic", where=replica.address)
         name = self.site.fleet.file.models[self.model].names[0]
-        replies = ask_engine(self.site, replica, [body_of(prompt, name) for prompt in prompts])
-        return [answer_of(prompt, reply) for prompt, reply in zip(prompts, replies, strict=True)]
+        return ask_engine(self.site, replica, [body_of(prompt, name) for prompt in prompts])
 
 
 def body_of(prompt: Prompt, name: str) -> str:
@@ -117,6 +141,10 @@ class _Usage(Stored):
 class _Completion(Stored):
     choices: Annotated[tuple[_Choice, ...], Field(min_length=1)]
     usage: _Usage | None = None
+
+
+def _answers(prompts: Sequence[Prompt], replies: Sequence[Reply]) -> list[Answer]:
+    return [answer_of(prompt, reply) for prompt, reply in zip(prompts, replies, strict=True)]
 
 
 def _pair(prompt: Prompt, running: Answer, candidate: Answer) -> Pair:

@@ -40,18 +40,26 @@ class Canaries:
         `due` are the replicas to change, in their order; `new` runs the new version already. What somebody drained by
         hand is none. Raise FleetError where a golden set can't be read.
         """
-        if not self.rollout.canaries:
+        if not (untried := self.untried()):
             return {}
         progress, held = kept_trial(self.held.store, self.rollout.id).models, self._drained_by_hand()
         chosen: dict[str, Replica] = {}
         for one in due:
-            passed = one.model in progress and progress[one.model].passed
-            if one.model in self.rollout.canaries and not passed and one.address not in held:
+            if one.model in untried and one.address not in held:
                 chosen.setdefault(one.model, one)
         return {
             one.address: self._tried(one, self._beside(one, new), progress.get(model))
             for model, one in chosen.items()
         }
+
+    def untried(self) -> frozenset[str]:
+        """Return the models whose canary hasn't passed."""
+        if not self.rollout.canaries:
+            return frozenset()
+        progress = kept_trial(self.held.store, self.rollout.id).models
+        return frozenset(
+            model for model in self.rollout.canaries if model not in progress or not progress[model].passed
+        )
 
     def _drained_by_hand(self) -> set[str]:
         return {state.address for state in self.site.gateways.servers().values() if state.held}
@@ -68,7 +76,6 @@ class Canaries:
         return Tried(
             replica=canary,
             rules=rules,
-            digest=self.rollout.after.models[canary.model].digest,
             watch=partial(self._watch, canary, beside, golden),
             ready=partial(self._refuse_alone, canary, beside),
             keeper=keeper,
@@ -83,11 +90,24 @@ class Canaries:
         if golden:
             running = self._serving(canary, beside)[0]
             enter(f"{len(golden.prompts)} questions of the golden set, to it and to {running.address}")
-            asked = Questions(self.site, golden, canary.model, self.stopping, self.held.check)
-            answers = asked.answers(running, canary)
+            answers = self._asked(golden, canary).answers(running, canary)
         logs = AccessLogs(self.site, canary.model)
         logs.begin()
-        return Watch(self.site, canary, logs, answers, SystemClock())
+        return Watch(
+            self.site,
+            canary,
+            frozenset(one.address for one in beside),
+            self.rollout.after.models[canary.model].digest,
+            self.held.run,
+            logs,
+            answers,
+            SystemClock(),
+        )
+
+    def _asked(self, golden: GoldenSet, canary: Replica) -> Questions:
+        limit = rules_of(self.site, canary.model).limit
+        check, tell = self.held.check, self.talk.say
+        return Questions(self.site, golden, canary.model, limit, SystemClock(), self.stopping, check, tell)
 
     def _refuse_alone(self, canary: Replica, beside: tuple[Replica, ...]) -> None:
         """Raise Paused where no other serves with the version before, HostError where a gateway knows no canaries."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
+from rackwright.canaries import parts_of
 from rackwright.roles.gateway.access_log import Access
 from rackwright.verdict import Request, Traffic
 
@@ -79,23 +80,40 @@ def _without(told: Told, *, ttft: bool, tpot: bool) -> Request:
     return replace(request, tpot=None) if tpot else request
 
 
-def requests_of(lines: Iterable[Access], canary: str, *, to_canary: bool) -> Iterator[Told]:
-    """Given lines of the log, yield the requests of conversations that the running version answers, or the canary
-    (HOST/MODEL@N). What the client did wrong or gave up tells nothing of a version."""
+def asked_of_canary(lines: Iterable[Access], canary: str) -> Iterator[Told]:
+    """Given lines of the log, yield the requests of conversations that the canary (HOST/MODEL@N) answers. What the
+    client did wrong tells nothing of a version, nor what it gave up amid the answer."""
     for line in lines:
-        if line.canary is to_canary and _counts(line):
-            yield _request(line, failed_over=to_canary and line.replica != canary)
+        if line.canary and _counts(line):
+            yield _request(line, failed_over=line.replica != canary)
+
+
+def asked_of_running(lines: Iterable[Access], beside: Collection[str], share: float) -> Iterator[Told]:
+    """Yield those that replicas with the version before (`beside`) answer, or nobody.
+
+    Of the conversations whose number is the canary's share of per cent by now, those that go on began when it had
+    less: older ones than the canary has.
+    """
+    for line in lines:
+        older = line.conversation is not None and line.conversation < parts_of(share)
+        if line.canary is False and not older and (line.replica is None or line.replica in beside) and _counts(line):
+            yield _request(line, failed_over=False)
 
 
 def _counts(line: Access) -> bool:
-    if line.end in ("client_aborted", "refused"):
-        return False
-    return line.end in _FAULTS or not 400 <= line.status < 500
+    if line.end == "client_aborted":
+        # Of one that waits for a slot still, no version has had it.
+        return line.first_byte_ms is None and None not in (line.replica, line.queued_ms, line.total_ms)
+    return line.end in _FAULTS or not (line.end == "refused" or 400 <= line.status < 500)
 
 
 def _request(line: Access, *, failed_over: bool) -> Told:
     """A canary that another replica had to stand in for failed the request, however it was answered."""
     conversation = str(line.conversation)
+    if line.end == "client_aborted" and line.total_ms is not None:
+        # It waited so long, and would have had to for longer.
+        waited = Request(conversation, error=False, ttft=_seconds(line.total_ms, line))
+        return Told(waited, streamed=bool(line.stream))
     if failed_over or line.end in _FAULTS or line.status >= 500:
         return Told(Request(conversation, error=True), streamed=bool(line.stream))
     first = None if line.first_byte_ms is None else _seconds(line.first_byte_ms, line)

@@ -53,7 +53,8 @@ class Keeper:
         self.talk.say(f"{self.replica.address}: at {share:g} %: {verdict.word}: {verdict.why}")
         self._write("open", share, verdict.why, verdict)
 
-    def ended(self, outcome: Outcome, share: float, why: str, verdict: Verdict | None) -> None:
+    def ended(self, outcome: Outcome, share: float, why: str, verdict: Verdict | None = None) -> None:
+        """It has no share any more. Without a verdict: nothing was seen of it."""
         self._write(outcome, share, why, verdict)
 
     def _write(self, outcome: Outcome, share: float, why: str, verdict: Verdict | None) -> None:

@@ -13,6 +13,7 @@ from rackwright.lifecycle.site import Site
 from rackwright.roles.gateway.access_log import TAG, Access, parse_access
 
 _CURSOR = "-- cursor: "
+_WHOLE = "-- whole"
 TIMEOUT = 60
 """Seconds."""
 
@@ -36,6 +37,8 @@ class AccessLogs:
         commands = {gateway: read_command(self.model, after) for gateway, after in self._after.items()}
         lines: list[Access] = []
         for gateway, told in self._run(commands).items():
+            if _WHOLE not in told:
+                raise HostError("journalctl failed", where=gateway, next=f"rackwright logs {gateway}")
             found, cursor = parse_lines(told)
             lines += found
             self._after[gateway] = f"--after-cursor={cursor}" if cursor else self._after[gateway]
@@ -57,9 +60,9 @@ class AccessLogs:
 
 def read_command(model: str, after: str) -> str:
     """Return the shell command that prints the lines of the model's conversations, and where the log ended."""
-    wanted = rf'^{_CURSOR}|"model":"{model}",.*"canary":(true|false)'
+    wanted = rf'^{_CURSOR}|^{_WHOLE}|"model":"{model}",.*"canary":(true|false)'
     journal = f"journalctl --quiet --no-pager --output=cat --show-cursor -t {TAG} -p info..info {quote(after)}"
-    return f"{journal} | grep -E {quote(wanted)} || true"
+    return f"{{ {journal} && echo {quote(_WHOLE)}; }} | grep -E {quote(wanted)} || true"
 
 
 def parse_lines(told: str) -> tuple[list[Access], str | None]:

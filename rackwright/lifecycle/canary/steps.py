@@ -10,7 +10,7 @@ from rackwright.verdict import Traffic, Word
 
 RELOOKS = 2
 """How often the last step is judged again when what is known of it has doubled; and once more at its end."""
-_HOPELESS_REQUESTS = 20
+_HOPELESS_CONVERSATIONS = 20
 _FAILED, _FINE = 0.5, 0.1
 
 
@@ -77,13 +77,24 @@ def following(rules: Canary, moment: Moment) -> Next:
 
 
 def is_hopeless(running: Traffic, candidate: Traffic) -> bool:
-    """Return whether the canary fails most of what it is asked, and the running version hardly anything: then nobody
-    waits for a step's end. Of 20 requests that fail with a chance of 10 %, 11 do so once in a million times."""
-    return len(candidate.requests) >= _HOPELESS_REQUESTS and _failed(candidate) > _FAILED and _failed(running) < _FINE
+    """Return whether the canary fails most conversations, and the running version hardly any: then nobody waits for a
+    step's end. Of 20 conversations that fail with a chance of 10 %, 11 do so once in a million times."""
+    tried, others = _failed(candidate), _failed(running)
+    if len(tried) < _HOPELESS_CONVERSATIONS or not others:
+        return False
+    return _share(tried) > _FAILED and _share(others) < _FINE
 
 
-def _failed(traffic: Traffic) -> float:
-    return sum(request.error for request in traffic.requests) / len(traffic.requests) if traffic.requests else 0.0
+def _failed(traffic: Traffic) -> dict[str, bool]:
+    """Conversation → whether a request of it failed."""
+    failed: dict[str, bool] = {}
+    for request in traffic.requests:
+        failed[request.conversation] = failed.get(request.conversation, False) or request.error
+    return failed
+
+
+def _share(failed: dict[str, bool]) -> float:
+    return sum(failed.values()) / len(failed)
 
 
 def _complete(rules: Canary, moment: Moment) -> bool:

@@ -28,8 +28,6 @@ class Tried:
 
     replica: Replica
     rules: Canary
-    digest: str
-    """Of its weights."""
     ready: Act
     """Before it is drained. Raises Paused where it couldn't be tried."""
     watch: Callable[[Enter], Watch]
@@ -43,16 +41,23 @@ class Tried:
     def run(self, enter: Enter) -> None:
         """Return when it has passed; it has its last share still. Else it has none, and its report says why.
 
-        Raise ProofError where it failed, Undecided where nobody can tell, Paused where the operator stops.
+        Raise ProofError where it failed, Undecided where nobody can tell, Paused where the operator stops, HostError
+        where a host can't be asked.
         """
-        watch = self.watch(enter)
+        seen: list[Watch] = []
         try:
             with self._share_ends_with_it():
-                self._steps(watch, enter)
+                seen.append(self.watch(enter))
+                self._steps(seen[0], enter)
+        except LeasedError:
+            raise
         except ProofError as error:
-            raise self._reported("FAIL", watch, error) from None
+            raise self._reported("FAIL", error, *seen) from None
         except Undecided as error:
-            raise self._reported("INCONCLUSIVE", watch, error) from None
+            raise self._reported("INCONCLUSIVE", error, *seen) from None
+        except RackwrightError as error:
+            self._ended("left", error, *seen)
+            raise
 
     def _steps(self, watch: Watch, enter: Enter) -> None:
         self._ask_golden(watch)
@@ -90,11 +95,12 @@ class Tried:
         percent, rules = self.rules.share[number], self.rules
         enter(f"{percent:g} % of the conversations, for {rules.hold} s and {rules.min_requests} requests at least")
         self.keeper.reached(number)
-        watch.give(percent, digest=self.digest, run=self.keeper.run)
-        step = _Step(begun=self.clock.now(), before=watch.candidate.count, last=number == len(rules.share) - 1)
+        watch.begin(percent)
+        watch.look()
+        step = _Step(begun=self.clock.now(), last=number == len(rules.share) - 1)
         while True:
             self._wait()
-            watch.look(digest=self.digest, run=self.keeper.run)
+            watch.look()
             next = self._judged(watch, step)
             if next is Next.BACK:
                 raise ProofError(step.verdict.why if step.verdict else "most requests fail, and the others' don't")
@@ -110,7 +116,7 @@ class Tried:
             raise Paused("interrupted; the canary gets no more traffic", where=self.replica.address)
 
     def _judged(self, watch: Watch, step: _Step) -> Next:
-        evidence, requests = watch.evidence(), watch.candidate.count - step.before
+        evidence, requests = watch.evidence(), watch.candidate.count
         if is_hopeless(evidence.running, evidence.candidate):
             return Next.BACK
         moment = Moment(step.last, self.clock.now() - step.begun, requests)
@@ -124,14 +130,20 @@ class Tried:
     def _open(self, watch: Watch, step: _Step) -> str:
         if step.verdict:
             return step.verdict.why
-        return f"{watch.candidate.count - step.before} requests in {self.rules.limit} s, of {self.rules.min_requests}"
+        return f"{watch.candidate.count} requests in {self.rules.limit} s, of {self.rules.min_requests}"
 
-    def _reported(self, outcome: Outcome, watch: Watch, error: RackwrightError) -> RackwrightError:
+    def _reported(self, outcome: Outcome, error: RackwrightError, *seen: Watch) -> RackwrightError:
         """By now it has no traffic any more."""
+        self._ended(outcome, error, *seen)
         first, report = error.problems[0], f"rackwright model verdict {self.replica.model}"
-        self.keeper.ended(outcome, watch.share, first.what, verdict_on(watch.evidence(), self.rules))
         where = self.replica.address
         return type(error)(f"{outcome}: {first.what}", where=where, should=first.should, next=report)
+
+    def _ended(self, outcome: Outcome, error: RackwrightError, *seen: Watch) -> None:
+        """Nothing was seen where the questions before came to no end."""
+        verdicts = [verdict_on(watch.evidence(), self.rules) for watch in seen]
+        share = max((watch.share for watch in seen), default=0.0)
+        self.keeper.ended(outcome, share, error.problems[0].what, *verdicts)
 
 
 def with_trial(change: Change, tried: Tried) -> Change:
@@ -147,8 +159,6 @@ def with_trial(change: Change, tried: Tried) -> Change:
 @dataclass
 class _Step:
     begun: float
-    before: int
-    """The canary's requests before it."""
     last: bool
     judged: tuple[int, ...] = ()
     """Its requests in this step, each time that a verdict was asked for."""

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from rackwright.canaries import CANARY_SECONDS
 from rackwright.errors import HostError, ProofError
 from rackwright.fleet.fleet import Replica
-from rackwright.lifecycle.canary.evidence import Seen, requests_of, traffic_of
+from rackwright.lifecycle.canary.evidence import Seen, asked_of_canary, asked_of_running, traffic_of
 from rackwright.lifecycle.canary.logs import AccessLogs
 from rackwright.lifecycle.changes import Clock, Undecided
 from rackwright.lifecycle.site import Site
-from rackwright.roles.gateway.access_log import Access
 from rackwright.verdict import Evidence, GoldenAnswers
 
 PATIENCE_SECONDS = CANARY_SECONDS // 2
@@ -24,36 +23,43 @@ class Watch:
 
     site: Site
     replica: Replica
+    beside: frozenset[str]
+    """HOST/MODEL@N of those that run the version before."""
+    digest: str
+    """Of the canary's weights."""
+    run: str
     logs: AccessLogs
     golden: GoldenAnswers | None
     clock: Clock
     share: float = 0.0
-    """Per cent that it has now."""
+    """Per cent that it should have now."""
     running: Seen = field(default_factory=Seen)
+    """What was asked while it had this share: by day clients ask otherwise than by night, and both see the same."""
     candidate: Seen = field(default_factory=Seen)
     _given: float = 0.0
-    """When gateways were told of it last."""
+    """What gateways were told last."""
+    _given_at: float = 0.0
     _seen: float = 0.0
     """When all of them were asked last."""
-    _down: bool = False
-    """Whether a gateway found it down at the last look."""
+    _missing: frozenset[str] = frozenset()
+    """What the last look found missing."""
 
-    def give(self, percent: float, *, digest: str, run: str) -> None:
-        """The canary has this share at every gateway afterwards, until it is given again or ended."""
-        self.site.gateways.set_canary(self.replica.address, percent, digest=digest, rollout=run)
+    def begin(self, percent: float) -> None:
+        """From the next look on the canary has this share at every gateway, until it is ended; nothing is known of it
+        yet."""
         self.share = percent
-        self._given = self._seen = self.clock.now()
+        self.running, self.candidate = Seen(), Seen()
+        self._seen = self.clock.now()
 
-    def look(self, *, digest: str, run: str) -> None:
+    def look(self) -> None:
         """Afterwards all is known that gateways know. A gateway that is away for a moment is waited for.
 
         Raise ProofError where the canary fell out, Undecided where it can't be tried any longer.
         """
         try:
             self._refuse_gone()
-            self._add(self.logs.read())
-            if self.clock.now() - self._given >= CANARY_SECONDS / 5:
-                self.give(self.share, digest=digest, run=run)
+            self._read()
+            self._give()
             self._seen = self.clock.now()
         except HostError as error:
             if self.clock.now() - self._seen >= PATIENCE_SECONDS:
@@ -65,18 +71,31 @@ class Watch:
         running, candidate = traffic_of(self.running, self.candidate)
         return Evidence(running, candidate, self.golden)
 
-    def _add(self, lines: list[Access]) -> None:
-        for side, to_canary in ((self.running, False), (self.candidate, True)):
-            side.add(requests_of(lines, self.replica.address, to_canary=to_canary))
+    def _read(self) -> None:
+        lines = self.logs.read()
+        # What came before has the mix of another share.
+        if self._given == self.share:
+            self.candidate.add(asked_of_canary(lines, self.replica.address))
+            self.running.add(asked_of_running(lines, self.beside, self.share))
+
+    def _give(self) -> None:
+        now = self.clock.now()
+        if self._given == self.share and now - self._given_at < CANARY_SECONDS / 5:
+            return
+        self.site.gateways.set_canary(self.replica.address, self.share, digest=self.digest, rollout=self.run)
+        self._given, self._given_at = self.share, now
 
     def _refuse_gone(self) -> None:
         states, address = self.site.gateways.servers(), self.replica.address
         state = states.get(address)
-        was_down, self._down = self._down, state is None or not state.up
-        # Once may be a check that came late; what others had to answer meanwhile is counted as its errors.
-        if was_down and self._down:
-            raise ProofError("fell out of the gateways while it was the canary", where=address)
         if state and state.held:
             raise Undecided("somebody drained the canary by hand", where=address)
-        if not any(one.model == self.replica.model and one.takes_requests for one in states.values()):
+        missing = {"canary"} if state is None or not state.up else set()
+        if not any(one in states and states[one].takes_requests for one in self.beside):
+            missing.add("others")
+        # Once may be a check that came late; what others had to answer meanwhile is counted as its errors.
+        twice, self._missing = self._missing & missing, frozenset(missing)
+        if "canary" in twice:
+            raise ProofError("fell out of the gateways while it was the canary", where=address)
+        if "others" in twice:
             raise Undecided("nothing else serves that it could be compared with", where=address)

@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 
-from rackwright.errors import HostError, LeasedError, RackwrightError
+from rackwright.errors import HostError, LeasedError, ProofError, RackwrightError
 from rackwright.fleet.golden_set import GoldenSet, Prompt
 from rackwright.lifecycle.canary import engines_asked
 from rackwright.lifecycle.canary.asked import Questions, answer_of, body_of, said_in
 from rackwright.lifecycle.canary.engines_asked import Reply, ask_engine, ask_script
-from rackwright.lifecycle.changes import Paused
+from rackwright.lifecycle.changes import Paused, Undecided, nothing
 from rackwright.remote.completed import Completed
 from tests.fleet.fleets import make_fleet
+from tests.lifecycle.simulation import Clock
 from tests.shells import LocalShell
 from tests.stand_in_engine import StandInEngine, stand_in_engine
 
@@ -61,7 +62,8 @@ def site(tmp_path: Path, engine: StandInEngine, monkeypatch: pytest.MonkeyPatch)
 
 def questions(site: Any, *prompts: Prompt, **said: Any) -> Questions:
     golden = GoldenSet(prompts, "f" * 64)
-    return Questions(site, golden, "assistant", said.get("stopping", lambda: False), said.get("check", lambda: None))
+    stopping, check, tell = (said.get("stopping", lambda: False), said.get("check", nothing), said.get("tell", len))
+    return Questions(site, golden, "assistant", said.get("limit", 60), Clock(), stopping, check, tell)
 
 
 def test_both_are_asked_and_the_running_one_twice(site, engine):
@@ -95,6 +97,29 @@ def test_who_gives_no_answer_did_not_pass(site, engine):
     assert (pair.running.passed, pair.running.tpot) == (False, None)
 
 
+def test_a_canary_that_answers_nothing_is_not_asked_on_and_on(site, engine, monkeypatch):
+    running, canary = site.fleet.replicas
+    sockets = {running.host: str(engine.socket), canary.host: "/nowhere.sock"}
+    monkeypatch.setattr(engines_asked, "unit_of", lambda _, one: SimpleNamespace(socket=sockets[one.host]))
+    asked = questions(site, *(prompt(f"p{n}") for n in range(30)))
+    with pytest.raises(ProofError, match="it answered none of 4 questions, and gpu1/assistant@1 did"):
+        asked.answers(running, canary)
+
+
+def test_questions_have_their_time_and_it_is_said_how_far_they_are(site, engine):
+    said: list[str] = []
+    prompts = [prompt(f"p{n}") for n in range(30)]
+
+    def slower(text: str) -> None:
+        said.append(text)
+        asked.clock.sleep(40)
+
+    asked = questions(site, *prompts, limit=60, tell=slower)
+    with pytest.raises(Undecided, match="8 of 30 questions were answered in 60 s"):
+        asked.answers(*site.fleet.replicas)
+    assert said == ["gpu2/assistant@1: 4 of 30 questions", "gpu2/assistant@1: 8 of 30 questions"]
+
+
 def test_an_engine_that_is_gone_is_no_answer(site, engine, monkeypatch):
     monkeypatch.setattr(engines_asked, "unit_of", lambda *_: SimpleNamespace(socket="/nowhere.sock"))
     assert [reply.status for reply in ask_engine(site, site.fleet.replicas[0], ["{}"])] == [0]
@@ -113,10 +138,10 @@ def test_a_host_without_curl_is_named(site, monkeypatch):
 
 
 def test_between_two_batches_the_operator_may_stop(site, engine):
-    asked = questions(site, *(prompt(f"p{n}") for n in range(30)), stopping=lambda: len(engine.requests) >= 30)
+    asked = questions(site, *(prompt(f"p{n}") for n in range(30)), stopping=lambda: len(engine.requests) >= 12)
     with pytest.raises(Paused, match="interrupted; the canary had no traffic"):
         asked.answers(*site.fleet.replicas)
-    assert len(engine.requests) == 30
+    assert len(engine.requests) == 12
 
 
 def test_who_lost_the_lease_asks_nothing(site, engine):

@@ -5,13 +5,18 @@ from __future__ import annotations
 import pytest
 
 from rackwright.lifecycle.canary import evidence
-from rackwright.lifecycle.canary.evidence import Seen, Told, requests_of, traffic_of
+from rackwright.lifecycle.canary.evidence import Seen, Told, asked_of_canary, asked_of_running, traffic_of
 from rackwright.verdict import Request
 from tests.lifecycle.canary.lines import CANARY, line
 
+BESIDE = {"gpu2/assistant@1", "gpu3/assistant@1"}
+
 
 def told(**said: object) -> list[Told]:
-    return list(requests_of([line(**said)], CANARY, to_canary=bool(said.get("canary", True))))
+    lines = [line(**said)]
+    if said.get("canary", True):
+        return list(asked_of_canary(lines, CANARY))
+    return list(asked_of_running(lines, BESIDE, 0))
 
 
 def of(**said: object) -> list[Request]:
@@ -53,8 +58,26 @@ def test_both_versions_have_the_same_kind():
 
 def test_lines_belong_to_the_side_that_they_were_dealt_to():
     lines = [line(), line(canary=False, replica="gpu2/assistant@1"), line(canary=None, conversation=None)]
-    for side in (True, False):
-        assert len(list(requests_of(lines, CANARY, to_canary=side))) == 1
+    assert len(list(asked_of_canary(lines, CANARY))) == 1
+    assert len(list(asked_of_running(lines, BESIDE, 0))) == 1
+
+
+def test_who_runs_the_new_version_already_is_nobody_to_compare_with():
+    assert of(canary=False, replica="gpu4/assistant@1") == []
+    assert of(canary=False, replica=None, status=503) == [Request("7", error=True)]
+
+
+def test_conversations_that_are_older_than_any_of_the_canary_are_left_out():
+    """They began when it had less."""
+    lines = [line(canary=False, replica="gpu2/assistant@1", conversation=number) for number in (499, 500)]
+    assert [one.request.conversation for one in asked_of_running(lines, BESIDE, 5)] == ["500"]
+
+
+def test_who_left_before_the_first_byte_has_waited_so_long():
+    left = {"end": "client_aborted", "first_byte_ms": None, "total_ms": 60_050}
+    assert of(**left) == [Request("7", error=False, ttft=60.0)]
+    assert of(**left, queued_ms=None) == []
+    assert of(**left, replica=None) == []
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,12 @@ def test_of_a_gateway_that_was_away_nothing_is_lost_nor_read_twice(gateways, log
     assert sorted(one.conversation for one in logs.read() if one.conversation) == [1, 2]
 
 
+def test_a_log_that_can_not_be_read_is_not_an_empty_one(gateways, logs):
+    (gateways["gate1"].folder / "journalctl").write_text("#!/bin/sh\nexit 1\n")
+    with pytest.raises(HostError, match="gate1: journalctl failed"):
+        logs.read()
+
+
 def test_a_line_that_was_cut_short_is_left_out():
     lines, cursor = parse_lines(json.dumps(WRITTEN) + '\n{"format":"access/1","ti\n-- cursor: s=1;i=2\n')
     assert (len(lines), cursor) == (1, "s=1;i=2")

@@ -94,9 +94,11 @@ def failing(failed: int, of: int) -> Traffic:
         (failing(0, 100), failing(10, 20), False),
         (failing(0, 100), failing(19, 19), False),
         (failing(10, 100), failing(20, 20), False),
-        (failing(0, 0), failing(20, 20), True),
+        (failing(0, 0), failing(20, 20), False),
+        (failing(0, 100), Traffic((*[Request("a", error=True)] * 11, *failing(0, 10).requests)), False),
+        (failing(0, 100), Traffic(failing(11, 20).requests * 2), True),
         (failing(0, 100), failing(0, 0), False),
     ],
 )
-def test_what_fails_most_requests_is_hopeless_where_the_others_do_not(running, candidate, hopeless):
+def test_what_fails_most_conversations_is_hopeless_where_the_others_do_not(running, candidate, hopeless):
     assert is_hopeless(running, candidate) is hopeless

@@ -36,6 +36,7 @@ class Gateways:
     told: list[str] = field(default_factory=list)
     share: float = 0.0
     up: bool = True
+    other_up: bool = True
     away: bool = False
 
     def set_canary(self, address: str, percent: float, *, digest: str, rollout: str) -> None:
@@ -52,7 +53,7 @@ class Gateways:
             raise HostError("unreachable", where="gate1")
         return {
             CANARY: ServerState("gpu1", "assistant@1", True, self.up, 0, SimpleNamespace(by_hand=False)),  # type: ignore[arg-type]
-            OTHER: ServerState("gpu2", "assistant@1", False, True, 0, None),
+            OTHER: ServerState("gpu2", "assistant@1", False, self.other_up, 0, None),
         }
 
 
@@ -64,6 +65,8 @@ class Logs:
     clock: Clock
     candidate: Version
     rate: float = RATE
+    pace: Callable[[float], float] = lambda now: 1.0
+    """How much longer all takes, whichever version answers."""
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(7))
     since: float = 0.0
 
@@ -74,8 +77,9 @@ class Logs:
 
     def _line(self, canary: bool) -> Access:
         version = self.candidate if canary else EQUAL
-        first = 300 * version.slowness * np.exp(self.rng.normal(0, 0.4))
-        each = 30 * version.slowness * np.exp(self.rng.normal(0, 0.25))
+        slowness = version.slowness * self.pace(self.clock.now())
+        first = 300 * slowness * np.exp(self.rng.normal(0, 0.4))
+        each = 30 * slowness * np.exp(self.rng.normal(0, 0.25))
         streamed = bool(self.rng.random() < 0.5)
         return line(
             canary=canary,
@@ -108,8 +112,8 @@ class Keeper:
     def passed(self, share: float, verdict: Any) -> None:
         self.told.append(f"passed with {verdict.word}")
 
-    def ended(self, outcome: str, share: float, why: str, verdict: Any) -> None:
-        self.told.append(f"{outcome}, {verdict.word}")
+    def ended(self, outcome: str, share: float, why: str, verdict: Any = None) -> None:
+        self.told.append(f"{outcome}, {verdict.word if verdict else None}")
 
 
 @dataclass
@@ -122,6 +126,7 @@ class Bench:
     rate: float = RATE
     stopping: Callable[[], bool] = lambda: False
     first: int = 0
+    pace: Callable[[float], float] = lambda now: 1.0
 
     def __post_init__(self) -> None:
         self.clock, self.gateways = Clock(), Gateways()
@@ -130,13 +135,12 @@ class Bench:
 
     def run(self) -> None:
         replica = Replica("assistant", 1, "gpu1", 0)
-        logs: Any = Logs(self.gateways, self.clock, self.candidate, self.rate)
+        logs: Any = Logs(self.gateways, self.clock, self.candidate, self.rate, self.pace)
         keeper: Any = self.keeper
-        watch = Watch(self.site, replica, logs, self.golden, self.clock)
+        watch = Watch(self.site, replica, frozenset({OTHER}), "e" * 64, "run", logs, self.golden, self.clock)
         tried = Tried(
             replica,
             self.rules,
-            "e" * 64,
             ready=lambda: None,
             watch=lambda enter: watch,
             keeper=keeper,
@@ -153,6 +157,26 @@ def test_an_equal_one_passes():
     assert bench.keeper.told[-1] == "passed with PASS"
     assert list(dict.fromkeys(bench.gateways.told)) == ["25 %", "50 %"]
     assert bench.entered[0] == "25 % of the conversations, for 60 s and 60 requests at least"
+
+
+def busier_after(seconds: float, times: float) -> Callable[[float], float]:
+    return lambda now: times if now > seconds else 1.0
+
+
+STEEP = RULES.model_copy(update={"share": (5.0, 50.0), "hold": 240, "min_requests": 20, "limit": 2000})
+
+
+def test_an_hour_that_is_slower_for_everybody_is_no_fault_of_the_canary():
+    """It has most of its requests in the last step, and the others have not."""
+    bench = Bench(rules=STEEP, pace=busier_after(300, 2.0))
+    bench.run()
+    assert bench.keeper.told[-1] == "passed with PASS"
+
+
+def test_an_hour_that_is_faster_for_everybody_hides_no_slow_canary():
+    bench = Bench(Version(slowness=1.6), rules=STEEP, pace=busier_after(300, 0.5))
+    with pytest.raises(ProofError, match="FAIL: median time to first token"):
+        bench.run()
 
 
 def test_one_that_is_twice_as_slow_fails_at_its_first_step():
@@ -240,6 +264,7 @@ def test_who_stops_it_leaves_no_share():
         bench.run()
     assert not isinstance(error.value, Undecided)
     assert bench.gateways.told == ["25 %", "end"]
+    assert bench.keeper.told[-1] == "left, INCONCLUSIVE"
 
 
 def test_one_that_falls_out_fails():
@@ -257,7 +282,37 @@ def test_one_look_at_which_it_is_down_is_no_fall():
     assert bench.keeper.told[-1] == "passed with PASS"
 
 
-@pytest.mark.parametrize(("away", "ends"), [(range(20, 140), False), (range(20, 10_000), True)])
+def test_one_look_at_which_nothing_else_serves_ends_nothing():
+    bench = Bench()
+    bench.keeper.held.check = lambda: setattr(bench.gateways, "other_up", not 20 <= bench.clock.now() < 30)
+    bench.run()
+    assert bench.keeper.told[-1] == "passed with PASS"
+
+
+def test_what_came_before_a_share_counts_for_none():
+    bench = Bench()
+    logs: Any = SimpleNamespace(read=lambda: [line(), line(canary=False, replica=OTHER, conversation=9000)])
+    watch = Watch(
+        bench.site,
+        Replica("assistant", 1, "gpu1", 0),
+        frozenset({OTHER}),
+        "e" * 64,
+        "run",
+        logs,
+        None,
+        bench.clock,
+    )
+    for share in (25, 50):
+        watch.begin(share)
+        watch.look()
+        assert (watch.running.count, watch.candidate.count) == (0, 0)
+        watch.look()
+        assert (watch.running.count, watch.candidate.count) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("away", "ends"), [(range(20, 140), False), (range(60, 130), False), (range(20, 10_000), True)]
+)
 def test_gateways_that_are_away_are_waited_for_as_long_as_the_share_lasts_without_them(away, ends):
     bench = Bench()
     bench.keeper.held.check = lambda: setattr(bench.gateways, "away", int(bench.clock.now()) in away)

@@ -94,6 +94,20 @@ def test_what_fails_goes_back_by_itself(tmp_path: Path, size: int) -> None:
     assert [told.outcome for told in world.verdicts] == ["FAIL"]
 
 
+def test_one_that_ran_the_new_version_before_is_not_returned_when_that_fails(tmp_path: Path) -> None:
+    """What an abort left drained, say."""
+    world = make(tmp_path)
+    undecided(world)
+    Desk(world).leave()
+    assert running(world)["gpu1 assistant@1"] == "v2"
+    world.hosts["gpu1"].engines["assistant@1"].faults["v2"] = Behaviour.FAILS_CLIENTS
+    with pytest.raises(ProofError, match="FAIL: most requests fail") as error:
+        update(world)
+    assert world.healthy("assistant") == {TWO, THREE}
+    assert f"{ONE} ran the new version before and stays drained; rackwright apply" in str(error.value)
+    assert Desk(world).opened is None
+
+
 def test_the_share_ends_before_what_ran_before_is_put_back(tmp_path: Path) -> None:
     world = make(tmp_path, gpu1=Behaviour.FAILS_CLIENTS)
     with pytest.raises(ProofError):

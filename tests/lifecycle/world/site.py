@@ -17,6 +17,7 @@ from rackwright.fleet.lock_file import NEXT
 from rackwright.fleet.sections.canary import Canary
 from rackwright.lifecycle import engines, open_rollout, promote, restart, resume, update
 from rackwright.lifecycle.canary import choose, keep, trial
+from rackwright.lifecycle.leased import leased
 from rackwright.lifecycle.remember import Compared
 from rackwright.lifecycle.survey import Survey
 from rackwright.lifecycle.units import hosts_of, unit_of
@@ -25,7 +26,7 @@ from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
 from rackwright.roles.replica.state import parse as parse_replicas
 from rackwright.roles.replica.unit import render
 from rackwright.run import Run
-from rackwright.state.journal import Entry
+from rackwright.state.journal import Entry, Event
 from rackwright.state.journal import open_rollout as opened_in
 from rackwright.state.operator import Operator
 from rackwright.state.rollouts import Rollout, kept_rollout
@@ -248,6 +249,13 @@ class Desk:
         site = self._site(lock or rollout.after, allow_outage=bool(rollout.outages))
         with self._at_work(site):
             resume.abort(site, rollout, Quiet(), "asked for")
+
+    def leave(self) -> None:
+        """As `rollout abort --leave`: it is closed, and every replica runs what it runs now."""
+        rollout = self._rollout()
+        site = self._site(rollout.after)
+        with self._at_work(site), leased(site, "abort", Quiet(), rollout=True) as held:
+            held.write(Event.CLOSED, rollout.id, detail="left as it was")
 
     def restart(self, replicas: tuple[Replica, ...]) -> None:
         site = self._site(self.lock)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rackwright.canaries import parts_of
 from rackwright.fleet.sections.canary import Canary
 from rackwright.roles.gateway.access_log import Access
 from rackwright.verdict import Evidence, Traffic, Verdict, Word
@@ -34,6 +35,7 @@ class SimulatedLogs:
     site: SimulatedSite
     model: str
     _read: float = 0.0
+    _asked: int = 0
 
     def begin(self) -> None:
         self._reach()
@@ -48,9 +50,11 @@ class SimulatedLogs:
         if share is None:
             return []
         canary = int(requests * share.percent / 100 + 0.999)
-        failing = world.fails_clients(share.address)
-        return [_line(number, share.address, failed=failing) for number in range(canary)] + [
-            _line(number, None, failed=False) for number in range(requests - canary)
+        failing, parts = world.fails_clients(share.address), parts_of(share.percent)
+        numbers = range(self._asked, self._asked + requests)
+        self._asked += requests
+        return [_line(number % parts, share.address, failed=failing) for number in numbers[:canary]] + [
+            _line(parts + number % (10_000 - parts), None, failed=False) for number in numbers[canary:]
         ]
 
     def _reach(self) -> None:
@@ -73,11 +77,11 @@ def _line(number: int, canary: str | None, *, failed: bool) -> Access:
 
 
 def verdict_on(evidence: Evidence, rules: Canary) -> Verdict:
-    """Stands in for the statistics: by errors alone, and undecided below 40 requests."""
+    """Stands in for the statistics: by errors alone, and undecided below 20 requests."""
     candidate, running = evidence.candidate, evidence.running
     if _failed(candidate) > _failed(running) + 0.1:
         return Verdict(Word.FAIL, "errors rise", (), 0.95, 0.95)
-    if len(candidate.requests) < 40:
+    if len(candidate.requests) < 20:
         return Verdict(Word.INCONCLUSIVE, f"{len(candidate.requests)} requests", (), 0.95, 0.95)
     return Verdict(Word.PASS, "no errors", (), 0.95, 0.95)
 
