@@ -57,11 +57,17 @@ def _line(one: CanaryVerdict) -> str:
 
 def _about(one: CanaryVerdict) -> str:
     golden = f", golden set {one.golden[:16]}" if one.golden else ""
-    went = "is open" if one.outcome == "open" else f"ended with {one.outcome}"
     return (
-        f"{one.what}: the canary {one.replica} {went} at {one.share:g} % of the conversations "
-        f"({one.before[:16]} → {one.after[:16]}{golden}; {one.who}, {_when(one)}): {one.why}"
+        f"{one.what}: the canary {one.replica} {_went(one)} at {one.share:g} % of the conversations "
+        f"({one.before[:16]} → {one.after[:16]}{golden}; {one.who}, {_when(one)})"
     )
+
+
+def _went(one: CanaryVerdict) -> str:
+    if one.outcome == "open":
+        # Whoever watched it may have been killed since.
+        return "was open when it was looked at last,"
+    return "was left" if one.outcome == "left" else f"ended with {one.outcome}"
 
 
 def _when(one: CanaryVerdict) -> str:
@@ -71,10 +77,12 @@ def _when(one: CanaryVerdict) -> str:
 
 
 def _text(one: CanaryVerdict) -> str:
-    from rackwright.report.verdict_text import verdict_text
+    from rackwright.report.verdict_text import Ended, verdict_text
     from rackwright.report.words import safe
 
-    return verdict_text(one.verdict, _about(one)) if one.verdict else safe(_about(one))
+    if one.verdict is None:
+        return safe(f"{_about(one)}\n{one.outcome}: {one.why}")
+    return verdict_text(one.verdict, _about(one), Ended(one.outcome, one.why))
 
 
 def _document(one: CanaryVerdict) -> dict[str, Json]:
@@ -86,11 +94,12 @@ def _document(one: CanaryVerdict) -> dict[str, Json]:
 
 def _write(context: Context, path: Path, one: CanaryVerdict) -> None:
     from rackwright.cli.verdict_html import as_html
+    from rackwright.report.verdict_text import Ended
 
     if one.verdict is None:
         context.note("there is no verdict yet, so there is no page")
         return
     new = path.with_name(f".{path.name}.new")
-    new.write_text(as_html(one.verdict, _about(one)), encoding="utf-8")
+    new.write_text(as_html(one.verdict, _about(one), Ended(one.outcome, one.why)), encoding="utf-8")
     new.replace(path)
     context.note(f"written to {path}")

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from rackwright.cli import verdict_plots
 from rackwright.cli.page import page
-from rackwright.report.verdict_text import HEADS, cells, notes
+from rackwright.report.verdict_text import HEADS, Ended, cells, notes
 from rackwright.verdict import Verdict
 from rackwright.verdict import words as said
 
 
-def as_html(verdict: Verdict, about: str) -> str:
-    """Return the page; whatever came from elsewhere is escaped. `about`: what was compared with what, in a line."""
+def as_html(verdict: Verdict, about: str, ended: Ended | None = None) -> str:
+    """Return the page; whatever came from elsewhere is escaped. `about`: what was compared with what, in a line;
+    `ended`: by the verdict, when absent."""
+    ended = ended or Ended(verdict.word, verdict.why)
     plots = tuple(plot for plot in map(verdict_plots.plot_of, verdict.comparisons) if plot)
     return page(
         "verdict.html",
         about=about,
-        verdict=verdict,
+        ended=ended,
+        compared=Ended(verdict.word, verdict.why) if ended.differs(verdict) else None,
         heads=HEADS,
         rows=tuple(map(cells, verdict.comparisons)),
         notes=tuple(notes(verdict)),

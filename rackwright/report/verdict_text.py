@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import click
 
@@ -10,19 +11,37 @@ from rackwright.report.words import safe
 from rackwright.verdict import Comparison, Verdict, Word
 from rackwright.verdict import words as said
 
-COLOURS = {Word.PASS: "green", Word.FAIL: "red", Word.INCONCLUSIVE: "yellow"}
+COLOURS: dict[str, str] = {Word.PASS: "green", Word.FAIL: "red", Word.INCONCLUSIVE: "yellow"}
 HEADS = ("", "figure", "running", "candidate", "difference", "lies in", "too bad from", "noise", "counted")
 
 
-def verdict_text(verdict: Verdict, about: str) -> str:
+@dataclass(frozen=True)
+class Ended:
+    """What became of what was judged. That need not be by the comparisons: it may have fallen out amid them."""
+
+    word: str
+    why: str
+
+    def differs(self, verdict: Verdict) -> bool:
+        return (self.word, self.why) != (verdict.word, verdict.why)
+
+
+def verdict_text(verdict: Verdict, about: str, ended: Ended | None = None) -> str:
     """Return the word with its reason, a line for each comparison, and why those that didn't pass did not.
 
-    `about`: what was compared with what, in a line.
+    `about`: what was compared with what, in a line. `ended`: by the verdict, when absent.
     """
-    lines = [safe(about), click.style(f"{verdict.word}: {safe(verdict.why)}", COLOURS[verdict.word], bold=True), ""]
-    lines += _table(verdict.comparisons)
+    ended = ended or Ended(verdict.word, verdict.why)
+    lines = [safe(about), _said(ended)]
+    if ended.differs(verdict):
+        lines.append(f"the comparisons alone: {_said(Ended(verdict.word, verdict.why))}")
+    lines += ["", *_table(verdict.comparisons)]
     lines += ["", *(f"note: {safe(note)}" for note in notes(verdict))]
     return "\n".join(lines)
+
+
+def _said(ended: Ended) -> str:
+    return click.style(f"{ended.word}: {safe(ended.why)}", COLOURS.get(ended.word), bold=True)
 
 
 def cells(comparison: Comparison) -> tuple[str, ...]:

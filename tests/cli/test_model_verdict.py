@@ -54,10 +54,21 @@ def test_the_last_report_is_shown(site, keep):
 def test_one_that_is_open_or_without_a_verdict_is_told(site, keep):
     keep(verdict(outcome="open", verdict=None, why="errors are few"))
     text = rackwright("model", "verdict", "assistant", "-f", site).stdout
-    assert "is open at 25 % of the conversations" in text
+    assert "was open when it was looked at last, at 25 % of the conversations" in text
+    assert "open: errors are few" in text
     ran = rackwright("model", "verdict", "assistant", "-f", site, "--html", site.with_name("page.html"))
     assert "there is no verdict yet" in ran.stderr
     assert not site.with_name("page.html").exists()
+
+
+def test_what_became_of_it_stands_first_whatever_the_comparisons_say(site, keep):
+    keep(verdict(outcome="FAIL", why="fell out of the gateways"))
+    page = site.with_name("page.html")
+    text = rackwright("model", "verdict", "assistant", "-f", site, "--html", page).stdout
+    assert "\nFAIL: fell out of the gateways\nthe comparisons alone: " in text
+    assert "<h1>FAIL</h1>" in page.read_text()
+    assert "<title>FAIL: " in page.read_text()
+    assert "The comparisons alone: " in page.read_text()
 
 
 def test_all_of_them_are_listed(site, keep):
