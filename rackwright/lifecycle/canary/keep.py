@@ -8,6 +8,7 @@ from rackwright.errors import HostError
 from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.talk import Talk
+from rackwright.report.verdict_text import Ended, verdict_text
 from rackwright.state.canaries import (
     CanaryVerdict,
     Outcome,
@@ -54,8 +55,11 @@ class Keeper:
         self._write("open", share, verdict.why, verdict)
 
     def ended(self, outcome: Outcome, share: float, why: str, verdict: Verdict | None = None) -> None:
-        """It has no share any more. Without a verdict: nothing was seen of it."""
+        """It has no share any more; the operator sees its report. Without a verdict: nothing was seen of it."""
         self._write(outcome, share, why, verdict)
+        if verdict and outcome != "left":
+            about = f"{self.replica.address}: the report on the canary, at {share:g} % of the conversations"
+            self.talk.say(verdict_text(verdict, about, Ended(outcome, why)))
 
     def _write(self, outcome: Outcome, share: float, why: str, verdict: Verdict | None) -> None:
         self.held.check()

@@ -18,6 +18,7 @@ from rackwright.state.holding import Held, hold, owner
 from rackwright.state.store import FileStore
 from rackwright.verdict import Verdict, Word
 from tests.shells import LocalShell
+from tests.verdict.verdicts import VERDICT
 
 ROLLOUT = "20261127T031500Z-a1b2"
 PASSED = Verdict(Word.PASS, "all is well", (), 0.95, 0.99)
@@ -74,7 +75,18 @@ def test_a_report_that_can_not_be_kept_changes_no_outcome(held, monkeypatch):
     monkeypatch.setattr(keep, "write_verdict", away)
     said: list[str] = []
     keeper(held, said=said).ended("FAIL", 5, "errors rise", PASSED)
-    assert said == ["gpu1/assistant@1: its report could not be kept: gate1: unreachable"]
+    assert said[0] == "gpu1/assistant@1: its report could not be kept: gate1: unreachable"
+
+
+def test_whoever_waits_for_it_sees_its_report(held, written):
+    said: list[str] = []
+    keeper(held, said=said).ended("FAIL", 5, "it fell out", VERDICT)
+    (shown,) = said
+    assert shown.splitlines()[0] == "gpu1/assistant@1: the report on the canary, at 5 % of the conversations"
+    assert "FAIL: it fell out" in shown
+    assert "median time to first token   296 ms     570 ms   1.93 times" in shown
+    keeper(held, said=said).ended("left", 5, "interrupted", VERDICT)
+    assert len(said) == 1
 
 
 def test_who_lost_the_lease_writes_nothing(held, written):
