@@ -8,6 +8,8 @@ from typing import Annotated
 from pydantic import AfterValidator, JsonValue, StringConstraints
 
 Json = Mapping[str, JsonValue]
+TRIAL_SECONDS = 1.0
+"""Of an expression on no text at all, before a model's answers are tried."""
 
 
 def check_schema(schema: Json) -> Json:
@@ -45,13 +47,19 @@ def _drafts() -> tuple[str, ...]:
 
 
 def check_regex(text: str) -> str:
-    """Raise ValueError if it is no regular expression."""
+    """Raise ValueError if it is no regular expression, or can't even be tried on a short text."""
     import regex
 
     try:
-        regex.compile(text)
+        expression = regex.compile(text)
+        for tried in ("", "a"):
+            expression.search(tried, timeout=TRIAL_SECONDS)
     except regex.error as error:
         raise ValueError(f"is no regular expression: {error}") from None
+    except RecursionError:
+        raise ValueError("is nested too deep for a regular expression") from None
+    except (TimeoutError, MemoryError):
+        raise ValueError("is a regular expression that doesn't end on the text 'a'") from None
     return text
 
 

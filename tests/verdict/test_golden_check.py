@@ -123,6 +123,13 @@ def test_an_expression_that_tries_for_ever_is_ended(monkeypatch):
     assert (found.valid, found.reason) == (False, "a pattern of its schema took longer than 0.05 s")
 
 
+def test_an_expression_that_takes_too_much_memory_does_not_pass(monkeypatch):
+    monkeypatch.setattr(golden_check, "REGEX_SECONDS", 60)
+    # On a text of one letter it ends, so it is read.
+    found = score(prompt(regex="^.?$|(?R)"), Said("no"))
+    assert found == Score(False, None, "the expression took too much memory")
+
+
 def test_an_answer_that_is_nested_too_deep_for_its_schema_is_not_valid():
     deep = {"$defs": {"a": {"items": {"$ref": "#/$defs/a"}}}, "$ref": "#/$defs/a"}
     found = score(prompt(json_schema=deep), Said("[" * 900 + "]" * 900))
