@@ -158,6 +158,42 @@ DRAFTS = (
             {"check": {"json_schema": {"patternProperties": {"[": {}}}}},
             " check.json_schema: is no JSON Schema: $.patternProperties: '[' is not a 'regex'",
         ),
+        (
+            {"check": {"json_schema": {"patternProperties": {"^(a+)+$": {}}}}},
+            " check.json_schema: has patternProperties; should name its properties, or limit them by propertyNames",
+        ),
+        (
+            {"check": {"json_schema": {"patternProperties": {"(" * 3000 + ")" * 3000: {}}}}},
+            " check.json_schema: has an expression that is nested too deep, or repeats too often",
+        ),
+        (
+            {"check": {"json_schema": {"type": "object", "$ref": "#/type"}}},
+            " check.json_schema: refers to #/type, which is no schema",
+        ),
+        (
+            {"check": {"json_schema": {"required": ["a"], "$ref": "#/required"}}},
+            " check.json_schema: refers to #/required, which is no schema",
+        ),
+        (
+            {"check": {"json_schema": {"maximum": 1, "$ref": "#/maximum/a"}}},
+            " check.json_schema: refers to #/maximum/a, which doesn't stand in it",
+        ),
+        (
+            {"check": {"json_schema": {"const": {"type": 7}, "items": {"$ref": "#/const"}}}},
+            " check.json_schema: is no JSON Schema: $.type: 7 is not valid under any of the given schemas",
+        ),
+        (
+            {"check": {"json_schema": {"$defs": {"a": {"$id": "in", "$ref": "#/$defs/b"}, "b": {}}}}},
+            " check.json_schema: has $id in a part of it; should have it at its top only",
+        ),
+        (
+            {"check": {"json_schema": {"items": {"$schema": "http://json-schema.org/draft-07/schema#"}}}},
+            " check.json_schema: has $schema in a part of it; should have it at its top only",
+        ),
+        (
+            {"check": {"json_schema": {"allOf": [{"$ref": "#"}]}}},
+            " check.json_schema: refers to itself without an end",
+        ),
         ({"check": {"tool_call": {"name": "weather"}}}, ": its check wants a call of weather; tools should have it"),
     ],
 )
