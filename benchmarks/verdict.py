@@ -23,11 +23,15 @@ from statistics import median
 import numpy as np
 
 from benchmarks.measure import environment, keep, whole
+from rackwright.fleet.sections.canary import Canary
+from rackwright.lifecycle.canary.steps import looks
 from rackwright.verdict import Thresholds, Word, decide
 from tests.verdict.simulated import AT_EDGE, EDGE, EQUAL, Size, Version, evidence
 
 LIMIT = 5.0
 """Seconds."""
+LOOKS = looks(Canary(golden="prompts.jsonl"))
+"""Of a canary with a golden set, and else as it is by default."""
 LARGE = Size(running=3000, candidate=345, prompts=500)
 """Ten thousand requests."""
 LITTLE = Size(running=150, candidate=100, prompts=150)
@@ -88,7 +92,7 @@ def measure_error(pairs: int) -> bool:
 def _words(kind: Kind, pairs: int) -> Counter[Word]:
     rng = np.random.default_rng(11)
     found = (evidence(rng, kind.candidate, size=kind.size) for _ in range(pairs))
-    words = Counter(decide(one, kind.thresholds).word for one in found)
+    words = Counter(decide(one, kind.thresholds, looks=LOOKS).word for one in found)
     print(f"{kind.name}: {', '.join(f'{words[word]} {word}' for word in Word)}", flush=True)
     return words
 

@@ -18,6 +18,7 @@ from rackwright.cli.options import Command, json_option, pass_context
 def golden(context: Context, file: Path) -> None:
     """Check a golden set: FILE has a prompt with its check on each line. Asks no model and reads no fleet file."""
     from rackwright.fleet.golden_file import read_golden_set
+    from rackwright.fleet.golden_set import LEAST
     from rackwright.report.words import counted
 
     found = read_golden_set(file)
@@ -32,4 +33,6 @@ def golden(context: Context, file: Path) -> None:
         "with_format": with_format,
     }
     told = f"{counted(len(found.prompts), 'prompt')} ({kinds}), {with_format} with a format; sha256 {found.digest}"
+    if with_format < LEAST:
+        told += f"\nvalid formats are not compared: {with_format} of the {LEAST} prompts that it takes"
     context.answer(document, f"{file}: {told}")

@@ -8,8 +8,8 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from rackwright.errors import FleetError
-from rackwright.fleet.golden_set import GoldenSet, Prompt
+from rackwright.errors import FleetError, Problem
+from rackwright.fleet.golden_set import LEAST, GoldenSet, Prompt
 from rackwright.fleet.nodes import AnyNode, Entries, Entry, Findings, Items, Node, Scalar, Value
 from rackwright.fleet.reword import validated
 from rackwright.fleet.text import refuse
@@ -32,9 +32,15 @@ def read_golden_set(path: Path) -> GoldenSet:
     nodes = [_node_of(name, number, line, findings) for number, line in lines]
     prompts = [validated(Prompt, node, findings) for node in nodes if node]
     _find_doubles([node for node in nodes if node], findings)
-    if problems := findings.problems((name,)):
+    if problems := findings.problems((name,)) + _too_few(name, len(lines)):
         raise FleetError(problems)
     return GoldenSet(tuple(prompt for prompt in prompts if prompt), hashlib.sha256(data).hexdigest())
+
+
+def _too_few(name: str, count: int) -> tuple[Problem, ...]:
+    if count >= LEAST:
+        return ()
+    return (Problem(name, f"has {count} prompt{'' if count == 1 else 's'}", f"a golden set has at least {LEAST}"),)
 
 
 def _bytes(path: Path) -> bytes:

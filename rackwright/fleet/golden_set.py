@@ -10,6 +10,8 @@ from pydantic import Field, JsonValue, StringConstraints, model_validator
 from rackwright.fleet.json_schema import Expression, Json, Schema
 from rackwright.values import Frozen, Line
 
+LEAST = 20
+"""Prompts of a set, and of those that ask for a format: fewer tell too little of those that weren't asked."""
 Text = Annotated[str, StringConstraints(min_length=1)]
 
 

@@ -3,38 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, JsonValue, StringConstraints
 
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
+    from jsonschema.protocols import Validator
+
 Json = Mapping[str, JsonValue]
+PATTERN_SECONDS = 1.0
+"""For one text: an expression that tries every way through a long one could take years."""
+_TRIED: tuple[JsonValue, ...] = (None, True, 0, "", "a", [], {})
 
 
 def check_schema(schema: Json) -> Json:
-    """Raise ValueError if it is no JSON Schema, or refers to what doesn't stand in it: nothing is ever fetched."""
-    from jsonschema import Draft202012Validator, SchemaError
-    from jsonschema.validators import validator_for
-    from referencing import Registry
-    from referencing.exceptions import Unresolvable
-    from referencing.jsonschema import DRAFT202012
+    """Raise ValueError if it is no JSON Schema, refers to what doesn't stand in it, or can't be held against a value.
 
-    draft = schema.get("$schema", Draft202012Validator.META_SCHEMA["$schema"])
+    Nothing is ever fetched, and all of it is of one draft.
+    """
+    draft = schema.get("$schema", _drafts()[0])
     if not isinstance(draft, str) or draft.rstrip("#") not in _drafts():
         raise ValueError(f"is of a draft that isn't known; $schema should be one of {', '.join(_drafts())}")
-    try:
-        validator_for(schema, default=Draft202012Validator).check_schema(dict(schema))
-    except SchemaError as error:
-        raise ValueError(f"is no JSON Schema: {error.json_path}: {error.message[:200]}") from None
-    resolver = Registry().with_resource("", DRAFT202012.create_resource(schema)).resolver()
-    for key, text in _texts(schema):
-        if key == "pattern":
-            check_regex(text)
-        if key in ("$ref", "$dynamicRef"):
-            try:
-                resolver.lookup(text)
-            except Unresolvable:
-                raise ValueError(f"refers to {text}, which doesn't stand in it") from None
+    _check_form(schema, schema)
+    _check_keywords(schema)
+    _check_references(schema, draft)
+    _try(schema)
     return schema
+
+
+def validator_of(schema: Json) -> Validator:
+    """Return what holds values against a checked schema. Of a pattern that takes too long, it raises TimeoutError."""
+    from jsonschema import Draft202012Validator, validators
+    from referencing import Registry
+
+    drafted = validators.validator_for(schema, default=Draft202012Validator)
+    made: type[Validator] = validators.extend(drafted, {"pattern": _pattern})  # type: ignore[no-untyped-call]
+    # Where a reference leads to the whole schema, jsonschema would go on with its own class for this $schema.
+    return made({key: below for key, below in schema.items() if key != "$schema"}, registry=Registry())
+
+
+def check_regex(text: str) -> str:
+    """Raise ValueError if it is no regular expression, or can't even be tried on a short text."""
+    import regex
+
+    try:
+        expression = regex.compile(text)
+        for tried in ("", "a"):
+            expression.search(tried, timeout=PATTERN_SECONDS)
+    except regex.error as error:
+        raise ValueError(f"is no regular expression: {error}") from None
+    except RecursionError:
+        raise ValueError("is nested too deep for a regular expression") from None
+    except (TimeoutError, MemoryError):
+        raise ValueError("is a regular expression that doesn't end on the text 'a'") from None
+    return text
 
 
 def _drafts() -> tuple[str, ...]:
@@ -44,27 +67,80 @@ def _drafts() -> tuple[str, ...]:
     return tuple(str(draft.META_SCHEMA["$schema"]).rstrip("#") for draft in known)
 
 
-def check_regex(text: str) -> str:
-    """Raise ValueError if it is no regular expression."""
-    import regex
+def _check_form(schema: Json, part: Json) -> None:
+    """Raise ValueError if a part of a schema is none of the draft that the whole is of."""
+    from jsonschema import Draft202012Validator, SchemaError
+    from jsonschema.validators import validator_for
 
     try:
-        regex.compile(text)
-    except regex.error as error:
-        raise ValueError(f"is no regular expression: {error}") from None
-    return text
+        validator_for(schema, default=Draft202012Validator).check_schema(dict(part))
+    except SchemaError as error:
+        raise ValueError(f"is no JSON Schema: {error.json_path}: {error.message[:200]}") from None
+    except (RecursionError, OverflowError):
+        raise ValueError("has an expression that is nested too deep, or repeats too often") from None
 
 
-def _texts(part: JsonValue | Json) -> Iterator[tuple[str, str]]:
-    """Yield every key that has a text, at or below a part of a JSON Schema."""
+def _check_keywords(schema: Json) -> None:
+    for part in _objects(schema):
+        if "patternProperties" in part:
+            # jsonschema tries its expressions without a limit of time, on keys that a model chose.
+            raise ValueError("has patternProperties; should name its properties, or limit them by propertyNames")
+        for key in ("$id", "$schema"):
+            if part is not schema and isinstance(part.get(key), str):
+                raise ValueError(f"has {key} in a part of it; should have it at its top only")
+        if isinstance(pattern := part.get("pattern"), str):
+            check_regex(pattern)
+
+
+def _check_references(schema: Json, draft: str) -> None:
+    from referencing import Registry
+    from referencing.exceptions import Unresolvable
+    from referencing.jsonschema import specification_with
+
+    resource = specification_with(draft).create_resource(schema)
+    resolver = Registry().with_resource("", resource).resolver()
+    for text in (part[key] for part in _objects(schema) for key in ("$ref", "$dynamicRef") if key in part):
+        if not isinstance(text, str):
+            continue
+        try:
+            found = resolver.lookup(text).contents
+        except (Unresolvable, ValueError, TypeError):
+            raise ValueError(f"refers to {text}, which doesn't stand in it") from None
+        if isinstance(found, Mapping):
+            _check_form(schema, found)
+        elif not isinstance(found, bool):
+            raise ValueError(f"refers to {text}, which is no schema")
+
+
+def _try(schema: Json) -> None:
+    """What the checks before it can't see, such as references that lead to each other for ever."""
+    validator = validator_of(schema)
+    for value in _TRIED:
+        try:
+            list(validator.iter_errors(value))
+        except RecursionError:
+            raise ValueError("refers to itself without an end") from None
+        except Exception as error:
+            raise ValueError(f"can't be held against {value!r} ({type(error).__name__})") from None
+
+
+def _objects(part: JsonValue | Json) -> Iterator[Json]:
+    """Yield every object at or below a part of a JSON Schema."""
     if isinstance(part, Mapping):
-        for key, below in part.items():
-            if isinstance(below, str):
-                yield key, below
-            yield from _texts(below)
-    elif isinstance(part, list):
-        for below in part:
-            yield from _texts(below)
+        yield part
+    if isinstance(part, Mapping | list):
+        for below in part.values() if isinstance(part, Mapping) else part:
+            yield from _objects(below)
+
+
+def _pattern(validator: Validator, pattern: str, answer: object, schema: Json) -> Iterator[ValidationError]:
+    """Stands in for jsonschema's own, which knows no limit of time."""
+    import regex
+    from jsonschema import ValidationError
+
+    del validator, schema
+    if isinstance(answer, str) and not regex.search(pattern, answer, timeout=PATTERN_SECONDS):
+        yield ValidationError("doesn't match")
 
 
 Expression = Annotated[str, StringConstraints(min_length=1), AfterValidator(check_regex)]

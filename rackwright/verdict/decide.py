@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from rackwright.fleet.golden_set import LEAST
 from rackwright.verdict import golden, times
 from rackwright.verdict.errors import errors
 from rackwright.verdict.inputs import Evidence
@@ -31,10 +32,11 @@ def decide(
     `looks`: how often at most a verdict is asked for on these data as they grow; each look gets its share of the
     chance to err. The same evidence always gives the same verdict.
     """
-    parts = tuple(_parts(evidence, resamples))
+    allowed = thresholds or Thresholds()
+    parts = tuple(_parts(evidence, allowed, resamples))
     at = chances(sum(part.comparisons for part in parts), looks)
     measured = [one for part in parts for one in part.measure(at)]
-    comparisons = sorted((judge(one, thresholds or Thresholds()) for one in measured), key=_place)
+    comparisons = sorted((judge(one, allowed) for one in measured), key=_place)
     return Verdict(
         word=_word(comparisons),
         why=_why(comparisons),
@@ -52,7 +54,7 @@ class _Part:
     measure: Callable[[Chances], Iterable[Measured]]
 
 
-def _parts(evidence: Evidence, resamples: int) -> Iterator[_Part]:
+def _parts(evidence: Evidence, allowed: Thresholds, resamples: int) -> Iterator[_Part]:
     running, candidate, answers = evidence.running, evidence.candidate, evidence.golden
     yield _Part(1, lambda at: [errors(running, candidate, at)])
     for name, (figure, _) in _TIMES.items():
@@ -63,9 +65,9 @@ def _parts(evidence: Evidence, resamples: int) -> Iterator[_Part]:
         if answers and golden.has_times(name, answers):
             yield _Part(1, partial(_golden_times, figure, name, evidence))
     if answers:
-        yield _Part(1, lambda at: [golden.score(answers, at)])
-        if golden.has_formats(answers):
-            yield _Part(1, lambda at: [golden.formats(answers, at)])
+        yield _Part(1, lambda at: [golden.score(answers, at, allowed.golden)])
+        if golden.with_format(answers) >= LEAST:
+            yield _Part(1, lambda at: [golden.formats(answers, at, allowed.formats)])
 
 
 def _golden_times(figure: Figure, name: times.Name, evidence: Evidence, at: Chances) -> Iterator[Measured]:
@@ -83,8 +85,9 @@ def _left_out(evidence: Evidence) -> Iterator[str]:
     for name, (_, called) in _TIMES.items():
         if not golden.has_times(name, answers):
             yield f"{called} of the golden set: no prompt has it of both versions"
-    if not golden.has_formats(answers):
-        yield "valid formats: no check of the golden set asks for a format"
+    if (count := golden.with_format(answers)) < LEAST:
+        asking = f"{count} prompts ask for a format, of the {LEAST} that it takes"
+        yield f"valid formats: {asking if count else 'no check of the golden set asks for a format'}"
 
 
 def _place(comparison: Comparison) -> int:

@@ -6,28 +6,27 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+from rackwright.fleet.golden_set import LEAST
 from rackwright.verdict.inputs import Answer, GoldenAnswers, Pair
 from rackwright.verdict.measured import Chances, Measured, TooLittle
-from rackwright.verdict.proportions import PairedShares, Share, paired_difference
+from rackwright.verdict.proportions import PairedShares, Share, paired_difference, wilson
 from rackwright.verdict.quantiles import median_interval
 from rackwright.verdict.result import Difference, Figure, Side
 
-LEAST = 20
-"""Prompts: fewer tell too little of those that weren't asked."""
+
+def score(golden: GoldenAnswers, at: Chances, allowed: float) -> Measured:
+    """Return by how much the share of passed checks changed; `allowed` is the fall that is just allowed."""
+    return _changed(Figure.GOLDEN, golden, _passed, at, allowed)
 
 
-def score(golden: GoldenAnswers, at: Chances) -> Measured:
-    """Return by how much the share of passed checks changed."""
-    return _changed(Figure.GOLDEN, golden, lambda answer: answer.passed, at)
-
-
-def formats(golden: GoldenAnswers, at: Chances) -> Measured:
+def formats(golden: GoldenAnswers, at: Chances, allowed: float) -> Measured:
     """Return by how much the share of valid formats changed, of the prompts that ask for one."""
-    return _changed(Figure.FORMATS, golden, lambda answer: answer.valid, at)
+    return _changed(Figure.FORMATS, golden, _valid, at, allowed)
 
 
-def has_formats(golden: GoldenAnswers) -> bool:
-    return any(pair.running.valid is not None and pair.candidate.valid is not None for pair in golden.pairs)
+def with_format(golden: GoldenAnswers) -> int:
+    """Return how many prompts ask for a format."""
+    return _table(golden.pairs, _valid).tries
 
 
 def slower(figure: Figure, name: Literal["ttft", "tpot"], golden: GoldenAnswers, at: Chances) -> Measured:
@@ -62,12 +61,24 @@ def _times(pairs: Sequence[Pair], name: str) -> list[tuple[float, float]]:
     return [(one, other) for one, other in both if one and other]
 
 
-def _changed(figure: Figure, golden: GoldenAnswers, hit: Callable[[Answer], bool | None], at: Chances) -> Measured:
+def _passed(answer: Answer) -> bool:
+    return answer.passed
+
+
+def _valid(answer: Answer) -> bool | None:
+    return answer.valid
+
+
+def _changed(
+    figure: Figure, golden: GoldenAnswers, hit: Callable[[Answer], bool | None], at: Chances, allowed: float
+) -> Measured:
     found, again = _table(golden.pairs, hit), _table(golden.again, hit)
     count = found.tries
     running, candidate = (_side(share) for share in (found.first, found.second))
     if count < LEAST:
         return Measured(figure, running, candidate, _too_little(count, "prompts"))
+    if _is_blind(found, at, allowed):
+        return Measured(figure, running, candidate, TooLittle(_blind(figure, found.first, allowed)))
     difference = Difference(
         estimate=found.second.value - found.first.value,
         interval=paired_difference(found, at.plain_z),
@@ -75,6 +86,23 @@ def _changed(figure: Figure, golden: GoldenAnswers, hit: Callable[[Answer], bool
         noise=abs(again.second.value - again.first.value) if again.tries else None,
     )
     return Measured(figure, running, candidate, difference)
+
+
+def _is_blind(found: PairedShares, at: Chances, allowed: float) -> bool:
+    """Whether a candidate could lose all that the running version passes, and may still not have lost too much.
+
+    No share falls further than to nothing: one that isn't surely larger than the fall that is allowed tells of no
+    candidate that it is too bad, so it tells of none that it is good.
+    """
+    return wilson(found.first, at.plain_z).low <= allowed
+
+
+def _blind(figure: Figure, running: Share, allowed: float) -> str:
+    are = "have a valid format" if figure is Figure.FORMATS else "pass"
+    return (
+        f"{running.hits:g} of the running version's {running.tries:g} answers {are}: even the loss of them all isn't "
+        f"surely beyond {allowed * 100:g} points, so they tell nothing of either version"
+    )
 
 
 def _side(share: Share) -> Side:

@@ -66,6 +66,8 @@ def _matching(pattern: str, text: str) -> Score:
         return _plain(regex.search(pattern, text, timeout=REGEX_SECONDS) is not None, "doesn't match")
     except TimeoutError:
         return _plain(False, f"the expression took longer than {REGEX_SECONDS:g} s")
+    except (MemoryError, RecursionError):
+        return _plain(False, "the expression took too much memory")
 
 
 def _not_json(text: str) -> str | None:

@@ -23,6 +23,12 @@ def test_what_the_fleet_file_says_is_read(tmp_path):
     assert canary.golden == "p.jsonl"
 
 
+def test_a_small_share_may_be_the_first(tmp_path):
+    canary = loaded(tmp_path, "{share: [0.1, 1]}")
+    assert canary is not None
+    assert canary.share == (0.1, 1)
+
+
 def test_all_of_it_has_defaults(tmp_path):
     canary = loaded(tmp_path, "{}")
     assert canary is not None
@@ -44,6 +50,8 @@ def test_thresholds_are_shares(tmp_path):
         ("{share: [5, 5]}", "share: should grow from step to step, like [5, 25]"),
         ("{share: [5, 60]}", "share[1]: should be at most 50.0"),
         ("{share: [0]}", "share[0]: should be at least 0.1"),
+        ("{share: [0.1]}", "share: ends below 1 per cent, which never tells enough; should end at that or above"),
+        ("{share: [0.1, 0.9]}", "share: ends below 1 per cent, which never tells enough; should end at that or above"),
         ("{min_requests: 3}", "min_requests: should be at least 20"),
         ("{hold: 0s}", "hold: should be at least 1 seconds"),
         ("{thresholds: {errors: 0%}}", "thresholds.errors: input should be greater than 0"),

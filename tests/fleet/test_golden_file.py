@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -25,15 +27,19 @@ def line(name: str = "capital", **more: object) -> str:
     return json.dumps({"id": name, "messages": ASKED, "check": {"exact": "Paris"}} | more)
 
 
-def read(tmp_path, *lines: str):
+FURTHER = tuple(line(f"further{number}") for number in range(20))
+"""As many as a golden set has at least."""
+
+
+def read(tmp_path, *lines: str, further: Sequence[str] = FURTHER):
     path = tmp_path / "prompts.jsonl"
-    path.write_text("\n".join(lines) + "\n")
+    path.write_text("\n".join((*lines, *further)) + "\n")
     return read_golden_set(path)
 
 
-def problems(tmp_path, *lines: str) -> list[str]:
+def problems(tmp_path, *lines: str, further: Sequence[str] = FURTHER) -> list[str]:
     with pytest.raises(FleetError) as raised:
-        read(tmp_path, *lines)
+        read(tmp_path, *lines, further=further)
     return [str(problem).replace(f"{tmp_path}/", "") for problem in raised.value.problems]
 
 
@@ -47,8 +53,8 @@ def test_every_kind_of_check_is_read_in_order(tmp_path):
     ]
     lines = [line(f"p{number}", check=check, tools=[WEATHER]) for number, check in enumerate(checks)]
     found = read(tmp_path, lines[0], "", *lines[1:])
-    assert [prompt.id for prompt in found.prompts] == ["p0", "p1", "p2", "p3", "p4"]
-    assert [prompt.check.kind for prompt in found.prompts] == [next(iter(check)) for check in checks]
+    assert [prompt.id for prompt in found.prompts[:5]] == ["p0", "p1", "p2", "p3", "p4"]
+    assert [prompt.check.kind for prompt in found.prompts[:5]] == [next(iter(check)) for check in checks]
     assert found.prompts[4].check.model_dump(exclude_unset=True, mode="json") == checks[4]
 
 
@@ -59,7 +65,7 @@ def test_what_is_asked_is_what_was_written(tmp_path):
         {"role": "assistant", "content": None, "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "1", "content": "rain"},
     ]
-    [first, second] = read(tmp_path, line("a", messages=messages, tools=[WEATHER]), line("b")).prompts
+    first, second, *_ = read(tmp_path, line("a", messages=messages, tools=[WEATHER]), line("b")).prompts
     assert first.request == {"messages": messages, "tools": [WEATHER]}
     assert second.request == {"messages": ASKED}
 
@@ -126,6 +132,11 @@ DRAFTS = (
         ),
         ({"check": {"regex": "("}}, " check.regex: is no regular expression: missing ) at position 1"),
         (
+            {"check": {"regex": "(" * 3000 + ")" * 3000}},
+            " check.regex: is nested too deep for a regular expression",
+        ),
+        ({"check": {"regex": "(?R)"}}, " check.regex: is a regular expression that doesn't end on the text 'a'"),
+        (
             {"check": {"json_schema": {"type": "objekt"}}},
             " check.json_schema: is no JSON Schema: $.type: 'objekt' is not valid under any of the given schemas",
         ),
@@ -147,6 +158,42 @@ DRAFTS = (
             {"check": {"json_schema": {"patternProperties": {"[": {}}}}},
             " check.json_schema: is no JSON Schema: $.patternProperties: '[' is not a 'regex'",
         ),
+        (
+            {"check": {"json_schema": {"patternProperties": {"^(a+)+$": {}}}}},
+            " check.json_schema: has patternProperties; should name its properties, or limit them by propertyNames",
+        ),
+        (
+            {"check": {"json_schema": {"patternProperties": {"(" * 3000 + ")" * 3000: {}}}}},
+            " check.json_schema: has an expression that is nested too deep, or repeats too often",
+        ),
+        (
+            {"check": {"json_schema": {"type": "object", "$ref": "#/type"}}},
+            " check.json_schema: refers to #/type, which is no schema",
+        ),
+        (
+            {"check": {"json_schema": {"required": ["a"], "$ref": "#/required"}}},
+            " check.json_schema: refers to #/required, which is no schema",
+        ),
+        (
+            {"check": {"json_schema": {"maximum": 1, "$ref": "#/maximum/a"}}},
+            " check.json_schema: refers to #/maximum/a, which doesn't stand in it",
+        ),
+        (
+            {"check": {"json_schema": {"const": {"type": 7}, "items": {"$ref": "#/const"}}}},
+            " check.json_schema: is no JSON Schema: $.type: 7 is not valid under any of the given schemas",
+        ),
+        (
+            {"check": {"json_schema": {"$defs": {"a": {"$id": "in", "$ref": "#/$defs/b"}, "b": {}}}}},
+            " check.json_schema: has $id in a part of it; should have it at its top only",
+        ),
+        (
+            {"check": {"json_schema": {"items": {"$schema": "http://json-schema.org/draft-07/schema#"}}}},
+            " check.json_schema: has $schema in a part of it; should have it at its top only",
+        ),
+        (
+            {"check": {"json_schema": {"allOf": [{"$ref": "#"}]}}},
+            " check.json_schema: refers to itself without an end",
+        ),
         ({"check": {"tool_call": {"name": "weather"}}}, ": its check wants a call of weather; tools should have it"),
     ],
 )
@@ -159,7 +206,7 @@ def test_a_file_that_is_none_is_refused(tmp_path):
         read_golden_set(tmp_path / "none.jsonl")
     with pytest.raises(FleetError, match="no such file"):
         read_golden_set(tmp_path)
-    assert problems(tmp_path, "", "") == [
+    assert problems(tmp_path, "", "", further=()) == [
         "prompts.jsonl: is empty; should have a prompt on each line\n"
         "  next: rackwright schema --golden, for what a line may have"
     ]
@@ -171,30 +218,44 @@ def test_a_file_that_is_none_is_refused(tmp_path):
 def test_a_file_that_is_too_large_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(golden_file, "MOST", 2)
     assert problems(tmp_path, line("a"), line("b"), line("c")) == [
-        "prompts.jsonl: has 3 prompts; a golden set has at most 2"
+        "prompts.jsonl: has 23 prompts; a golden set has at most 2"
     ]
     monkeypatch.setattr(golden_file, "MAX_BYTES", 20)
     assert problems(tmp_path, line()) == ["prompts.jsonl: is too large (0.0 MB); at most 0 MB"]
 
 
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.text(max_size=5),
-    lambda below: st.lists(below, max_size=3) | st.dictionaries(st.sampled_from(["id", "check", "a"]), below),
-    max_leaves=8,
+@pytest.mark.parametrize(("count", "has"), [(1, "has 1 prompt"), (19, "has 19 prompts")])
+def test_a_set_that_is_too_small_is_refused(tmp_path, count, has):
+    assert problems(tmp_path, further=FURTHER[:count]) == [f"prompts.jsonl: {has}; a golden set has at least 20"]
+    assert len(read(tmp_path).prompts) == 20
+
+
+def test_that_it_is_too_small_is_told_with_all_else(tmp_path):
+    assert problems(tmp_path, line(id=7), further=()) == [
+        'prompts.jsonl:1 id: should be text; put it in quotes: "7"',
+        "prompts.jsonl: has 1 prompt; a golden set has at least 20",
+    ]
+
+
+SAFE = {"id": "a", "messages": ASKED, "check": {"exact": "Paris"}}
+ODD = (
+    *(None, True, 0, -1.5, math.nan, math.inf, "", "a\0", "(", [], {}, [[]], [None], {"": 1}, {"id": {"id": []}}),
+    *({"exact": 1}, {"contains": ["a"]}, {"regex": "(" * 3000}, {"json_schema": {"$ref": "#"}}, {"tool_call": {}}),
+    *([{"role": "user"}], [{"role": "user", "content": [1]}], [{"type": "function", "function": {"name": ""}}]),
 )
 
 
-@given(st.dictionaries(st.sampled_from(["id", "messages", "tools", "check", "other"]), VALUES))
+@given(st.dictionaries(st.sampled_from([*SAFE, "tools", "other"]), st.sampled_from(ODD), min_size=1))
 def test_whatever_stands_in_a_line_only_problems_come_of_it(tmp_path_factory, found):
     path = tmp_path_factory.getbasetemp() / "fuzz.jsonl"
-    path.write_text(json.dumps(found))
+    path.write_text(json.dumps(SAFE | found))
     with pytest.raises(FleetError):
         read_golden_set(path)
 
 
 def test_the_example_of_the_docs_is_one(tmp_path):
     [example] = re.findall(r"^```json\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-    checks = [prompt.check.kind for prompt in read(tmp_path, *example.splitlines()).prompts]
+    checks = [prompt.check.kind for prompt in read(tmp_path, *example.splitlines()).prompts[:5]]
     assert sorted(checks) == sorted(Check.model_fields)
 
 

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from rackwright.verdict import Evidence, Figure, Thresholds, Traffic, Word, decide
+from rackwright.verdict import Answer, Evidence, Figure, Thresholds, Traffic, Word, decide
 from tests.verdict.simulated import EQUAL, Size, Version, evidence, traffic
 
 MUCH = Size(running=1200, candidate=900, prompts=800)
@@ -73,7 +73,6 @@ def test_little_is_inconclusive_and_says_what_is_missing():
         Figure.TPOT_P95: 200,
         Figure.GOLDEN_TTFT: 20,
         Figure.GOLDEN_TPOT: 20,
-        Figure.FORMATS: 20,
         Figure.GOLDEN: 20,
     }
     assert found.why.startswith(
@@ -123,6 +122,60 @@ def test_a_set_whose_checks_ask_for_no_format_is_said_to():
     found = judged(replace(whole, golden=replace(whole.golden, pairs=plain)))
     assert Figure.FORMATS not in {comparison.figure for comparison in found.comparisons}
     assert found.not_compared == ("valid formats: no check of the golden set asks for a format",)
+
+
+def test_formats_that_few_prompts_ask_for_are_left_out_and_named():
+    found = judged(seen(EQUAL, replace(MUCH, prompts=38)))
+    assert Figure.FORMATS not in {comparison.figure for comparison in found.comparisons}
+    assert found.not_compared == ("valid formats: 19 prompts ask for a format, of the 20 that it takes",)
+    assert Figure.FORMATS in {one.figure for one in judged(seen(EQUAL, replace(MUCH, prompts=40))).comparisons}
+
+
+def scored(found: Evidence, running: int, candidate: int) -> Evidence:
+    """So many prompts are passed by each."""
+    golden = found.golden
+    assert golden is not None
+    pairs = (
+        replace(
+            pair,
+            running=_passing(pair.running, number < running),
+            candidate=_passing(pair.candidate, number < candidate),
+        )
+        for number, pair in enumerate(golden.pairs)
+    )
+    return replace(found, golden=replace(golden, pairs=tuple(pairs)))
+
+
+def _passing(answer: Answer, passes: bool) -> Answer:
+    return replace(answer, passed=passes, valid=None if answer.valid is None else passes)
+
+
+def test_a_golden_set_that_the_running_version_hardly_passes_tells_nothing():
+    found = judged(scored(seen(EQUAL), 0, 0))
+    assert found.word is Word.INCONCLUSIVE
+    assert {one.figure: (one.why, one.needed) for one in found.of(Word.INCONCLUSIVE)} == {
+        Figure.FORMATS: (
+            "too little is known: 0 of the running version's 400 answers have a valid format: even the loss of them "
+            "all isn't surely beyond 5 points, so they tell nothing of either version",
+            None,
+        ),
+        Figure.GOLDEN: (
+            "too little is known: 0 of the running version's 800 answers pass: even the loss of them all isn't "
+            "surely beyond 5 points, so they tell nothing of either version",
+            None,
+        ),
+    }
+
+
+@pytest.mark.parametrize(("passed", "word"), [(52, Word.INCONCLUSIVE), (53, Word.PASS)])
+def test_what_it_passes_must_surely_be_more_than_may_be_lost(passed, word):
+    # Of 800, Wilson's lower limit lies above 5 % from 53 on.
+    score = judged(scored(seen(EQUAL), passed, passed)).comparisons[-1]
+    assert (score.figure, score.word) == (Figure.GOLDEN, word)
+
+
+def test_a_candidate_that_loses_all_of_little_fails():
+    assert judged(scored(seen(EQUAL), 100, 0)).word is Word.FAIL
 
 
 def test_the_same_evidence_gives_the_same_verdict():

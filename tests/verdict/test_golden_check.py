@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rackwright.fleet import json_schema
 from rackwright.fleet.golden_set import Prompt
-from rackwright.verdict import golden_check, json_schema
+from rackwright.verdict import golden_check
 from rackwright.verdict.golden_check import Call, Said, Score, score
+from rackwright.verdict.json_schema import allows
 
 PERSON = {
     "type": "object",
@@ -123,6 +125,13 @@ def test_an_expression_that_tries_for_ever_is_ended(monkeypatch):
     assert (found.valid, found.reason) == (False, "a pattern of its schema took longer than 0.05 s")
 
 
+def test_an_expression_that_takes_too_much_memory_does_not_pass(monkeypatch):
+    monkeypatch.setattr(golden_check, "REGEX_SECONDS", 60)
+    # On a text of one letter it ends, so it is read.
+    found = score(prompt(regex="^.?$|(?R)"), Said("no"))
+    assert found == Score(False, None, "the expression took too much memory")
+
+
 def test_an_answer_that_is_nested_too_deep_for_its_schema_is_not_valid():
     deep = {"$defs": {"a": {"items": {"$ref": "#/$defs/a"}}}, "$ref": "#/$defs/a"}
     found = score(prompt(json_schema=deep), Said("[" * 900 + "]" * 900))
@@ -133,6 +142,25 @@ def test_an_answer_that_is_nested_too_deep_for_its_schema_is_not_valid():
 def test_a_number_beyond_all_bounds_is_not_valid(text):
     found = score(prompt(json_schema={"multipleOf": 0.1}), Said(text))
     assert found == Score(False, False, "has a number beyond all bounds")
+
+
+@pytest.mark.parametrize(
+    "draft", ["https://json-schema.org/draft/2020-12/schema", "http://json-schema.org/draft-07/schema#"]
+)
+def test_a_pattern_is_ended_also_where_a_reference_leads_back_to_the_whole_schema(monkeypatch, draft):
+    monkeypatch.setattr(json_schema, "PATTERN_SECONDS", 0.05)
+    whole = {"$schema": draft, "items": {"$ref": "#"}, "pattern": r"(?:a|aa|aaa)+(?=b)(?<=c)$"}
+    assert score(prompt(json_schema=whole), Said(json.dumps(["a" * 26]))).reason.startswith(
+        "a pattern of its schema took"
+    )
+
+
+def test_what_a_schema_stumbles_over_only_in_an_answer_is_not_valid():
+    # Neither would be read.
+    unknown = {"properties": {"a": {"type": "thing"}}}
+    assert allows(unknown, {"a": 1}) == "can't be held against its schema (UnknownType)"
+    lost = {"properties": {"a": {"$ref": "#/$defs/lost"}}}
+    assert allows(lost, {"a": 1}) == "can't be held against its schema (_WrappedReferencingError)"
 
 
 def test_older_drafts_are_understood():
