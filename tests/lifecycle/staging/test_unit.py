@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import os
+import pwd
 import subprocess
 import tarfile
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -14,7 +17,7 @@ from typing import Any, cast
 import pytest
 
 from rackwright.errors import HostError
-from rackwright.lifecycle.staging import batch, unit
+from rackwright.lifecycle.staging import batch, scripts, unit
 from rackwright.lifecycle.staging.batch import Batch, Has, parse
 from rackwright.lifecycle.staging.unit import Part, Status
 from rackwright.remote.completed import Completed
@@ -34,20 +37,23 @@ class Host:
 
     folder: Path
     name: str = "gpu1"
-    active: bool = False
+    user: str = USER
 
     def __post_init__(self) -> None:
-        programs = self.folder / "bin"
-        programs.mkdir()
+        (self.folder / "bin").mkdir()
         said = f'echo "$0 $*" >>{self.folder}/asked'
         for name, text in {
             "systemctl": f'{said}\ncase "$1" in is-active) [ -e {self.folder}/active ] ;; esac',
             "systemd-run": f"{said}\n[ ! -e {self.folder}/broken ]",
             "journalctl": "echo 'assistant: disk full'",
             "chown": said,
+            "setpriv": 'while [ "${1#--}" != "$1" ]; do shift; done\nexec "$@"',
         }.items():
-            (programs / name).write_text(f"#!/bin/sh\n{text}\n")
-            (programs / name).chmod(0o755)
+            self.bin(name).write_text(f"#!/bin/sh\n{text}\n")
+            self.bin(name).chmod(0o755)
+
+    def bin(self, name: str) -> Path:
+        return self.folder / "bin" / name
 
     @property
     def asked(self) -> str:
@@ -56,7 +62,7 @@ class Host:
 
     def run(self, text: str, *, stdin: str | bytes | None = None, **_: Any) -> Completed:
         content = stdin.encode() if isinstance(stdin, str) else stdin or b""
-        moved = text.replace(RUN, str(self.folder / "run"))
+        moved = text.replace(RUN, str(self.folder / "run")).replace(USER, self.user)
         environment = os.environ | {"PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}"}
         done = subprocess.run(["sh", "-c", moved], input=content, capture_output=True, env=environment)
         return Completed(done.returncode, done.stdout, done.stderr, self.name)
@@ -104,11 +110,12 @@ def arrive(host: Host) -> None:
 
 SCRIPTS = {
     "look": batch.LOOK,
-    "start": unit._START,
-    "status": unit._LOOK,
-    "peers": unit._PEERS,
-    "finish": unit._FINISH,
-    "clean": unit._CLEAN,
+    "start": scripts.START,
+    "status": scripts.LOOK,
+    "torrent": scripts.TORRENT,
+    "peers": scripts.PEERS,
+    "finish": scripts.FINISH,
+    "clean": scripts.CLEAN,
 }
 
 
@@ -234,6 +241,41 @@ def test_other_peers_are_named_in_one_step(host: Host) -> None:
     unit.ask_others(shell(host), (settings_of(4),))
     assert (host.folder / "run" / "peers.json").read_text() == '[["10.0.0.5", 8301]]'
     assert [path.name for path in (host.folder / "run").iterdir()] == ["peers.json"]
+
+
+@pytest.fixture
+def unit_folder() -> Iterator[Host]:
+    """A host whose runtime folder is daemon's, and on which root acts as daemon where it would as the unit's user."""
+    # Below /tmp itself: daemon may not enter pytest's own folders.
+    with tempfile.TemporaryDirectory(prefix="rackwright-unit-") as folder:
+        Path(folder).chmod(0o755)
+        host = Host(Path(folder), user="daemon")
+        host.bin("setpriv").unlink()
+        (host.folder / "active").touch()
+        run = host.folder / "run"
+        run.mkdir(mode=0o700)
+        os.chown(run, *pwd.getpwnam("daemon")[2:4])
+        yield host
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="acts as daemon")
+def test_root_follows_no_link_that_a_unit_planted(unit_folder: Host) -> None:
+    secret, run = unit_folder.folder / "shadow", unit_folder.folder / "run"
+    secret.write_text('{"state": "root\'s alone"}')
+    secret.chmod(0o600)
+    for name in ("status.json", "torrent", ".peers.json"):
+        (run / name).symlink_to(secret)
+    assert unit.look(shell(unit_folder)) == Status()
+    assert unit.torrent_of(shell(unit_folder)) is None
+    with pytest.raises(HostError, match="naming other peers failed"):
+        unit.ask_others(shell(unit_folder), (settings_of(4),))
+    assert (secret.read_text(), secret.stat().st_uid) == ('{"state": "root\'s alone"}', 0)
+    assert "chown" not in unit_folder.asked
+    for name in ("status.json", "torrent", ".peers.json"):
+        (run / name).unlink()
+    unit.ask_others(shell(unit_folder), (settings_of(4),))
+    written = (run / "peers.json").stat()
+    assert (written.st_uid, written.st_mode & 0o777) == (run.stat().st_uid, 0o600)
 
 
 def test_what_a_host_has_is_seen_and_what_is_of_no_more_use_goes(host: Host) -> None:
