@@ -193,9 +193,16 @@ def test_whoever_is_slow_goes_behind_and_those_that_move_up_are_told(monkeypatch
     assert world.asked["c"] == ["10.0.0.4", "10.0.0.2", "10.0.0.1"]
 
 
+def test_two_models_of_the_same_files_are_staged_each_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = ModelStore(models=(MODEL, MODEL.model_copy(update={"name": "coder"})))
+    world = World(dict.fromkeys("ab", NOTHING), {"b": [DONE]})
+    staged, _ = run(world, monkeypatch, a=both, b=both)
+    assert [one.model for one in staged] == ["assistant", "coder"]
+
+
 def test_who_only_reads_a_shared_folder_takes_no_part(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World({"a": WHOLE, "b": NOTHING, "c": NOTHING}, {"b": [DONE]})
-    reader = ModelStore(models=(MODEL,), writer="b")
+    reader = ModelStore(models=(MODEL.model_copy(update={"writer": "b"}),))
     (staged,), _ = run(world, monkeypatch, c=reader)
     assert world.started == ["a", "b"]
     assert staged.failed == {}
