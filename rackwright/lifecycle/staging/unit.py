@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from rackwright.errors import HostError
 from rackwright.lifecycle.staging import scripts
 from rackwright.lifecycle.staging.batch import Batch
-from rackwright.operations.store import PLACE
+from rackwright.operations.store import MARGIN, PLACE
 from rackwright.remote import Connection
 from rackwright.roles.staging.settings import PROGRAM, UNIT, USER, Settings
 from rackwright.state.shell import command
@@ -94,7 +94,8 @@ def start(shell: Connection, part: Part) -> None:
     batch, host = part.batch, part.host
     words = [word for file in _contents(batch) for word in file]
     folder = batch.folder(host) if part.first else ""
-    arguments = (batch.roots[host], batch.arriving(host), folder, *words, "--", *_systemd_run(part))
+    where = (batch.roots[host], batch.arriving(host), folder, f"{batch.folder(host)}.partial")
+    arguments = (*where, *words, "--", *_systemd_run(part))
     done = shell.run(command(scripts.START, *arguments), stdin=_packed(part), timeout=120)
     done.check(f"starting to stage {batch.what}")
 
@@ -130,6 +131,12 @@ def stop(shell: Connection) -> None:
 def clean(shell: Connection, batch: Batch) -> None:
     """Afterwards the unit is gone, and what had arrived, or was linked to be passed on."""
     shell.run(command(scripts.CLEAN, batch.arriving(shell.name)), timeout=60).check("ending the staging")
+
+
+def give_up(shell: Connection, batch: Batch) -> None:
+    """As by `stop`, but what has arrived goes where the host could not fetch the files for itself beside it."""
+    needed = str(batch.bytes + MARGIN)
+    shell.run(command(scripts.GIVE_UP, batch.arriving(shell.name), needed), timeout=60).check("ending the staging")
 
 
 def place(shell: Connection, batch: Batch) -> None:

@@ -123,13 +123,13 @@ def test_a_short_loss_of_the_connection_is_none(monkeypatch: pytest.MonkeyPatch)
         (Status("failed", why="sha256 is x, should be y"), "sha256 is x, should be y"),
     ],
 )
-def test_what_a_unit_ended_with_is_told_and_what_arrived_stays(
+def test_what_a_unit_ended_with_is_told_and_room_is_made_for_its_own_fetch(
     monkeypatch: pytest.MonkeyPatch, told: Status, why: str
 ) -> None:
     world, talk = World({"a": WHOLE, "b": NOTHING}, {"b": [HALF, told]}), Talk()
     (staged,), _ = run(world, monkeypatch, talk)
     assert staged.failed == {"b": why}
-    assert world.ended == {"a": "clean", "b": "stop"}
+    assert world.ended == {"a": "clean", "b": "give_up"}
     assert f"b: assistant dddddddddddddddd didn't arrive: {why}" in talk.said
 
 

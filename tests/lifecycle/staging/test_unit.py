@@ -43,7 +43,8 @@ class Host:
         (self.folder / "bin").mkdir()
         said = f'echo "$0 $*" >>{self.folder}/asked'
         for name, text in {
-            "systemctl": f'{said}\ncase "$1" in is-active) [ -e {self.folder}/active ] ;; esac',
+            "systemctl": f'{said}\ncase "$1" in is-active) [ -e {self.folder}/active ] ;;\n'
+            f"show) [ ! -e {self.folder}/active ] || echo active ;; esac",
             "systemd-run": f"{said}\n[ ! -e {self.folder}/broken ]",
             "journalctl": "echo 'assistant: disk full'",
             "chown": said,
@@ -116,6 +117,7 @@ SCRIPTS = {
     "peers": scripts.PEERS,
     "finish": scripts.FINISH,
     "clean": scripts.CLEAN,
+    "give up": scripts.GIVE_UP,
 }
 
 
@@ -202,6 +204,112 @@ def test_a_placing_that_was_cut_off_is_done_again(host: Host) -> None:
     (arriving / name).rename(arriving / f"{name}.verified")
     unit.place(shell(host), of)
     assert (Path(of.folder(host.name)) / "m.gguf").read_bytes() == b"weights"
+
+
+def test_one_that_was_cut_off_and_has_to_begin_anew_goes_on_from_what_it_had(host: Host) -> None:
+    of = batch_of(host)
+    arrive(host)
+    arriving = Path(of.arriving(host.name))
+    name = sha256(b"weights").hexdigest()
+    (arriving / name).chmod(0o444)
+    (arriving / name).rename(arriving / f"{name}.verified")
+    partial = Path(f"{of.folder(host.name)}.partial")
+    partial.mkdir(parents=True)
+    (partial / "m.gguf").hardlink_to(arriving / f"{name}.verified")
+    unit.start(shell(host), part_of(host, first=False))
+    assert (arriving / name).read_bytes() == b"weights"
+    assert (arriving / name).stat().st_mode & 0o777 == 0o644
+    assert f"chown -R {USER}:{USER} -- {arriving}" in host.asked
+    assert not (arriving / f"{name}.verified").exists()
+    assert not partial.exists()
+
+
+def test_nothing_that_is_linked_from_elsewhere_is_given_to_the_unit_s_user(host: Host) -> None:
+    of = batch_of(host)
+    arrive(host)
+    arriving, other = Path(of.arriving(host.name)), host.folder / "served"
+    other.write_bytes(b"served")
+    (arriving / "hard").hardlink_to(other)
+    (arriving / "soft").symlink_to(other)
+    (arriving / "folder").mkdir()
+    unit.start(shell(host), part_of(host, first=False))
+    assert {path.name for path in arriving.iterdir()} == {*of.files, "resume"}
+    assert other.read_bytes() == b"served"
+
+
+def test_what_the_first_host_serves_stays_root_s(host: Host) -> None:
+    folder = Path(batch_of(host).folder(host.name))
+    for path, content in CONTENT.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+    unit.start(shell(host), part_of(host, first=True))
+    arriving = batch_of(host).arriving(host.name)
+    assert f"chown {USER}:{USER} -- {arriving}" in host.asked
+    assert f"chown -R {USER}:{USER} -- {arriving}" not in host.asked
+
+
+def test_links_that_a_unit_left_are_neither_followed_nor_put_in_place(host: Host) -> None:
+    of = batch_of(host)
+    arrive(host)
+    arriving, elsewhere = Path(of.arriving(host.name)), host.folder / "elsewhere"
+    (arriving / f"{sha256(b'').hexdigest()}.verified").symlink_to(elsewhere)
+    unit.place(shell(host), of)
+    assert not elsewhere.exists()
+    assert not (Path(of.folder(host.name)) / "empty.txt").is_symlink()
+    other = replace(of, model=of.model.model_copy(update={"digest": "e" * 64}))
+    Path(other.arriving(host.name)).mkdir(parents=True)
+    (host.folder / "shadow").write_text("root's alone")
+    for name in of.files:
+        (Path(other.arriving(host.name)) / name).symlink_to(host.folder / "shadow")
+    with pytest.raises(HostError, match="in place failed"):
+        unit.place(shell(host), other)
+    assert not Path(other.folder(host.name)).exists()
+
+
+def test_a_file_that_has_no_bytes_has_none(host: Host) -> None:
+    arrive(host)
+    (Path(batch_of(host).arriving(host.name)) / f"{sha256(b'').hexdigest()}.verified").write_bytes(b"the unit's")
+    unit.place(shell(host), batch_of(host))
+    assert (Path(batch_of(host).folder(host.name)) / "empty.txt").read_bytes() == b""
+
+
+def test_nothing_is_taken_from_a_unit_that_does_not_end_and_none_begins_beside_it(host: Host) -> None:
+    arrive(host)
+    (host.folder / "active").touch()
+    with pytest.raises(HostError, match=f"in place failed .*\n.*{UNIT} does not end"):
+        unit.place(shell(host), batch_of(host))
+    with pytest.raises(HostError, match=f"{UNIT} does not end"):
+        unit.start(shell(host), part_of(host, first=False))
+    assert not Path(batch_of(host).folder(host.name)).exists()
+
+
+def test_what_a_download_had_fetched_of_it_goes_when_it_is_whole(host: Host) -> None:
+    arrive(host)
+    incoming = host.folder / "models" / ".incoming"
+    incoming.mkdir()
+    name = sha256(b"weights").hexdigest()
+    for path in (name, f"{name}.lock", f"{sha256(b'{}').hexdigest()}.verified", "f" * 64):
+        (incoming / path).touch()
+    unit.place(shell(host), batch_of(host))
+    assert [path.name for path in incoming.iterdir()] == ["f" * 64]
+
+
+def test_no_key_stays_that_a_start_cut_off_left(host: Host) -> None:
+    for end in (unit.stop, lambda shell: unit.clean(shell, batch_of(host))):
+        (host.folder / "run").mkdir()
+        (host.folder / "run" / "key.pem").touch()
+        end(shell(host))
+        assert not (host.folder / "run").exists()
+
+
+@pytest.mark.parametrize(("free", "stays"), [("268435465", True), ("268435464", False), ("-", True)])
+def test_what_arrived_goes_where_the_host_could_not_fetch_all_beside_it(host: Host, free: str, stays: bool) -> None:
+    """The files have 9 bytes, and 256 MiB stay free."""
+    arrive(host)
+    host.bin("df").write_text(f"#!/bin/sh\necho Avail\necho ' {free}'\n")
+    host.bin("df").chmod(0o755)
+    unit.give_up(shell(host), batch_of(host))
+    assert Path(batch_of(host).arriving(host.name)).exists() is stays
 
 
 def test_a_file_that_is_missing_puts_nothing_in_place(host: Host) -> None:
