@@ -91,6 +91,7 @@ def _move(site: Site, course: Course, talk: Talk, stopping: Stopping) -> None:
         course.failed |= dict.fromkeys(course.order[1:], "no certificate")
         return
     try:
+        talk.say(f"{first}: reading {course.batch.bytes / 1e9:.2f} GB")
         torrent = _begin(site, parts[first], stopping)
         if torrent is None:
             return

@@ -13,6 +13,7 @@ from rackwright.lifecycle.staging import scripts
 from rackwright.lifecycle.staging.batch import Batch
 from rackwright.operations.store import MARGIN, PLACE
 from rackwright.remote import Connection
+from rackwright.report.words import safe
 from rackwright.roles.staging.settings import PROGRAM, UNIT, USER, Settings
 from rackwright.state.shell import command
 from rackwright.values import Issued
@@ -105,17 +106,22 @@ def look(shell: Connection) -> Status:
     told = shell.run(scripts.LOOK, timeout=10).check("looking at the staging").stdout
     if told.startswith("ended"):
         why = " ".join(told.splitlines()[1:]) or "its unit has ended"
-        return Status("ended", why=why)
+        return Status("ended", why=safe(why))
+    return _parsed(told)
+
+
+def _parsed(told: str) -> Status:
+    """What a unit wrote may be anything: what says nothing is as if it hadn't begun."""
     try:
         said = json.loads(told or "{}")
-    except ValueError:
+        return Status(
+            str(said.get("state", "starting")),
+            int(said.get("bytes", 0)),
+            int(said.get("rate", 0)),
+            safe(str(said.get("why", ""))),
+        )
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return Status()
-    return Status(
-        str(said.get("state", "starting")),
-        int(said.get("bytes", 0)),
-        int(said.get("rate", 0)),
-        str(said.get("why", "")),
-    )
 
 
 def ask_others(shell: Connection, peers: tuple[Settings, ...]) -> None:

@@ -48,6 +48,7 @@ def test_one_host_fetches_and_the_others_get_it_from_host_to_host(monkeypatch: p
     assert staged.seconds == {"b": 1, "c": 3}
     assert world.ended == {"a": "clean", "b": "place", "c": "place"}
     assert ("b", FILE.size // 2, FILE.size, 10_000_000) in talk.seen
+    assert talk.said.count("a: reading 0.10 GB") == 1
 
 
 def test_every_host_has_a_certificate_of_its_own_for_this_staging_alone(monkeypatch: pytest.MonkeyPatch) -> None:

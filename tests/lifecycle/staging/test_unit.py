@@ -332,6 +332,22 @@ def test_status_is_what_the_unit_wrote_and_why_it_ended_what_its_journal_says(ho
     assert unit.look(shell(host)) == Status("ended", why="assistant: disk full")
 
 
+@pytest.mark.parametrize(
+    "written",
+    ["", "{", "[1]", "5", "null", '{"bytes": null}', '{"bytes": "x"}', '{"bytes": {}}', '{"rate": 1e999}', "[" * 9000],
+)
+def test_whatever_a_unit_writes_for_a_status_ends_nothing(host: Host, written: str) -> None:
+    (host.folder / "run").mkdir()
+    (host.folder / "run" / "status.json").write_text(written)
+    assert unit.look(shell(host)) == Status()
+
+
+def test_a_unit_writes_nothing_to_the_terminal_but_text(host: Host) -> None:
+    (host.folder / "run").mkdir()
+    (host.folder / "run" / "status.json").write_text('{"state": "failed", "why": "\\u001b[2Jdisk full"}')
+    assert unit.look(shell(host)).why == "disk full"
+
+
 def test_the_torrent_is_waited_for_while_the_unit_runs(host: Host) -> None:
     (host.folder / "active").touch()
     assert unit.torrent_of(shell(host)) is None
