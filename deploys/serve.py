@@ -67,6 +67,13 @@ def weights() -> None:
         model_store(settings=model.model_store, route=model.site.route, token=model.credentials.hub_token)
 
 
+def own_weights() -> None:
+    """Afterwards those are there that this host writes: what it reads another one may only be about to write."""
+    model: HostModel = host.data.model
+    if model.model_store:
+        model_store(settings=model.model_store.own, route=model.site.route, token=model.credentials.hub_token)
+
+
 def _runtime(runtime: InstalledRuntime, route: Route) -> None:
     settings, lock = runtime.settings, runtime.lock
     if isinstance(settings, Vllm):

@@ -83,9 +83,10 @@ def rolled_back(fleet: Fleet, lock: Lock, name: str) -> Lock:
     return back
 
 
-def promoted_model(fleet: Fleet, lock: Lock, name: str, other: Lock, *, hub: str) -> Lock:
+def promoted_model(fleet: Fleet, lock: Lock, name: str, other: Lock, *, hub: str, runtime: str, build: str) -> Lock:
     """Return the lock with this model's entry as another fleet's lock has it; asks nobody.
 
+    `runtime` and `build`, the digest of what it is made from, are those of the engine that proved the model there.
     What that fleet got from its `hub`, this one gets from its own: the bytes are settled. Raise FleetError, all
     reasons at once, if the entry doesn't answer this fleet file, was proven with another runtime, or has a licence
     that isn't allowed here.
@@ -97,7 +98,7 @@ def promoted_model(fleet: Fleet, lock: Lock, name: str, other: Lock, *, hub: str
     after = _with_model(lock, name, entry.model_copy(update={"previous": previous}))
     problems = (
         *(replace(problem, next=None) for problem in mismatches(fleet, after)),
-        *_other_runtime(fleet, lock, name, other),
+        *_other_runtime(fleet, lock, name, runtime, build),
         *refused_licences(fleet, {name: entry}),
     )
     if problems:
@@ -105,14 +106,15 @@ def promoted_model(fleet: Fleet, lock: Lock, name: str, other: Lock, *, hub: str
     return after
 
 
-def _other_runtime(fleet: Fleet, lock: Lock, name: str, other: Lock) -> Iterator[Problem]:
-    """What was proven with one engine isn't with another."""
+def _other_runtime(fleet: Fleet, lock: Lock, name: str, runtime: str, build: str) -> Iterator[Problem]:
+    """What was proven with one engine isn't with another, whatever else that fleet has."""
     key = fleet.file.models[name].runtime.key
-    here, there = lock.runtimes.get(key), other.runtimes.get(key)
-    where = f"{fleet.path} models.{name}.runtime"
-    if there is None:
-        yield Problem(where, f"is {key}, and it was proven with another", "take the runtime there, or prove it there")
-    elif here and here.digest != there.digest:
+    here, where = lock.runtimes.get(key), f"{fleet.path} models.{name}.runtime"
+    if key != runtime:
+        yield Problem(
+            where, f"is {key}, and it was proven with {runtime}", "take the runtime there, or prove it there"
+        )
+    elif here and here.digest != build:
         yield Problem(
             where, f"is another build of {key} than it was proven with", "take the same build at both sites"
         )

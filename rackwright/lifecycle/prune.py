@@ -143,7 +143,8 @@ def _alone(site: Site, host: str, found: Mapping[str, Found], talk: Talk) -> Fou
     if missed := [name for name in sharing if name not in found]:
         talk.say(f"{host}: {store.path} is shared with {', '.join(missed)}, which is not looked at: all there stays")
         return Found()
-    if host != sharing[0]:
+    # One that doesn't serve, a gateway, say, may not even have mounted it.
+    if host != next((name for name in sharing if site.fleet.parts_on(name)), sharing[0]):
         return Found()
     used = {one.path for name in sharing for one in found[name].weights if one.used}
     return replace(found[host], weights=tuple(replace(one, used=one.path in used) for one in found[host].weights))

@@ -220,7 +220,7 @@ def files_digest(fleet: Fleet) -> str:
 def _beside(site: Site, held: Held, look: Look, talk: Talk, stopping: Stopping) -> tuple[Staged, ...]:
     from rackwright.deploys.serve import beside
 
-    hosts = tuple(sorted({host for one in look.replicas for host in one.hosts}))
+    hosts = _hosts(site, look.replicas)
 
     def change(deploy: Callable[[], None], names: tuple[str, ...]) -> Run:
         held.check()
@@ -235,6 +235,12 @@ def _beside(site: Site, held: Held, look: Look, talk: Talk, stopping: Stopping) 
     if run.failed_hosts:
         raise _not_beside(run)
     return ahead.staged
+
+
+def _hosts(site: Site, replicas: Iterable[Replica]) -> tuple[str, ...]:
+    """In the fleet file's order, in which weights are passed on."""
+    changed = {host for one in replicas for host in one.hosts}
+    return tuple(host for host in site.fleet.hosts if host in changed)
 
 
 def _not_beside(run: Run) -> HostsFailed:

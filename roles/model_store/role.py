@@ -16,16 +16,16 @@ from rackwright.values import Secret
 def model_store(*, settings: Settings, route: Route, token: Secret | None = None) -> None:
     """Afterwards each model's folder is whole, verified and read-only; the folders of earlier versions stay.
 
-    The token goes only to the hub that the settings name. Of a folder that another host writes nothing is changed: it
+    The token goes only to the hub that the settings name. Of a model that another host writes nothing is changed: it
     is read through once.
     """
-    if settings.writer:
-        for model in settings.models:
-            _read(settings, model, settings.writer)
-        return
-    installed(name="Install what fetches weights", packages=("curl", "ca-certificates"))
+    if settings.own.models:
+        installed(name="Install what fetches weights", packages=("curl", "ca-certificates"))
     for model in settings.models:
-        _stored(settings, model, route, token)
+        if model.writer:
+            _read(settings, model, model.writer)
+        else:
+            _stored(settings, model, route, token)
 
 
 def _read(settings: Settings, model: StoredModel, writer: str) -> None:

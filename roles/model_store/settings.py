@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
+from typing import Self
 
 from pydantic import field_validator
 
@@ -33,6 +34,8 @@ class StoredModel(Frozen):
     name: Name
     digest: Sha256
     files: tuple[File, ...]
+    writer: Name | None = None
+    """The host that writes it, where several share the folder of models; None: this one does."""
 
     @field_validator("files")
     @classmethod
@@ -55,10 +58,13 @@ def folder_of(root: str, name: str, digest: str) -> str:
 class Settings(Frozen):
     root: HostPath = "/srv/models"
     models: tuple[StoredModel, ...]
-    writer: Name | None = None
-    """The host that writes the folder, where several share it; None: this one does."""
     hub: Line = "https://huggingface.co"
     """Only URLs below it get the hub's token."""
+
+    @property
+    def own(self) -> Self:
+        """With the models that this host writes."""
+        return self.model_copy(update={"models": tuple(model for model in self.models if model.writer is None)})
 
     def folder(self, model: StoredModel) -> str:
         return folder_of(self.root, model.name, model.digest)

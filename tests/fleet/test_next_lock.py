@@ -310,14 +310,20 @@ def two_sites(tmp_path: Path, hub: StandInHub, **other: Any) -> tuple[Fleet, Loc
     return fleet, lock, resolve_lock(fleet_of(tmp_path / "there", hub, **other), None)
 
 
+def promoted(fleet: Fleet, lock: Lock, other: Lock, hub: str, key: str = "llama_cpp-b1") -> Lock:
+    """The assistant as it was proven at the other site with this runtime of its lock."""
+    build = other.runtimes[key].digest
+    return promoted_model(fleet, lock, "assistant", other, hub=hub, runtime=key, build=build)
+
+
 def test_what_another_site_has_takes_its_place_and_all_else_stays(tmp_path, hub):
     fleet, lock, other = two_sites(tmp_path, hub)
-    after = promoted_model(fleet, lock, "assistant", other, hub=hub.url)
+    after = promoted(fleet, lock, other, hub.url)
     assert after.models["assistant"].alone == other.models["assistant"].alone
     assert after.models["assistant"].previous == lock.models["assistant"]
     assert after.model_copy(update={"models": lock.models}) == lock
     assert after.models["coder"] == lock.models["coder"]
-    again = promoted_model(fleet, after, "assistant", other, hub=hub.url)
+    again = promoted(fleet, after, other, hub.url)
     assert again == after
 
 
@@ -325,7 +331,7 @@ def test_the_same_bytes_come_from_the_own_hub(tmp_path, hub):
     fleet, lock, other = two_sites(tmp_path, hub)
     far = "https://far.acme.internal"
     moved = other.model_dump_json().replace(hub.url, far)
-    after = promoted_model(fleet, lock, "assistant", Lock.model_validate_json(moved), hub=f"{far}/")
+    after = promoted(fleet, lock, Lock.model_validate_json(moved), f"{far}/")
     assert after.models["assistant"].files == other.models["assistant"].files
 
 
@@ -335,10 +341,10 @@ def test_what_does_not_answer_this_fleet_file_is_refused_with_every_reason(tmp_p
     other = other.model_copy(update={"models": {**other.models, "assistant": entry}})
     file = fleet.file.model_copy(update={"licences": ("mit",)})
     with pytest.raises(FleetError) as refused:
-        promoted_model(Fleet(fleet.path, file, fleet.replicas, fleet.sources, {}), lock, "assistant", other, hub="")
+        promoted(Fleet(fleet.path, file, fleet.replicas, fleet.sources, {}), lock, other, "", "llama_cpp-b2")
     told = "\n".join(str(problem) for problem in refused.value.problems)
     assert "models.assistant.source: is hf:acme/other, the fleet file asks for hf:acme/tiny" in told
-    assert "models.assistant.runtime: is llama_cpp-b1, and it was proven with another" in told
+    assert "models.assistant.runtime: is llama_cpp-b1, and it was proven with llama_cpp-b2" in told
     assert "gpl-3.0" in told
     assert "next:" not in told.splitlines()[0]
 
@@ -349,4 +355,12 @@ def test_another_build_of_the_same_runtime_is_refused(tmp_path, hub):
     file = runtime.files[0].model_copy(update={"sha256": "f" * 64})
     other = other.model_copy(update={"runtimes": {key: runtime.model_copy(update={"files": (file,)})}})
     with pytest.raises(FleetError, match="is another build of llama_cpp-b1 than it was proven with"):
-        promoted_model(fleet, lock, "assistant", other, hub=hub.url)
+        promoted(fleet, lock, other, hub.url)
+
+
+def test_a_runtime_that_the_other_site_has_for_another_model_alone_proves_nothing(tmp_path, hub):
+    fleet, lock, other = two_sites(tmp_path, hub)
+    proven_with = other.runtimes["llama_cpp-b1"].model_copy(update={"version": "b2"})
+    other = other.model_copy(update={"runtimes": {**other.runtimes, "llama_cpp-b2": proven_with}})
+    with pytest.raises(FleetError, match="is llama_cpp-b1, and it was proven with llama_cpp-b2"):
+        promoted(fleet, lock, other, hub.url, "llama_cpp-b2")

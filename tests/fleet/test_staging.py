@@ -31,13 +31,20 @@ def fleet(tmp_path: Path, text: str) -> Fleet:
 
 def models(tmp_path: Path, text: str = STAGED) -> dict[str, HostModel]:
     of = fleet(tmp_path, text)
+    entry = ModelLock(source="hf:acme/tiny", digest=model_digest([FILE]), files=(FILE,))
     lock = Lock(
         fleet="acme",
-        models={"assistant": ModelLock(source="hf:acme/tiny", digest=model_digest([FILE]), files=(FILE,))},
+        models=dict.fromkeys(of.file.models, entry),
         runtimes={"llama_cpp-b1": RuntimeLock(kind="llama_cpp", version="b1", files=(FILE,))},
         ports=assign_ports(of, None),
     )
     return dict(host_models(of, lock))
+
+
+def writers(found: dict[str, HostModel]) -> dict[str, dict[str, str | None]]:
+    """Host → model → who writes it there."""
+    stores = {name: host.model_store for name, host in found.items() if host.model_store}
+    return {name: {model.name: model.writer for model in store.models} for name, store in stores.items()}
 
 
 @pytest.mark.parametrize(("written", "bytes_a_second"), [("400Mbit", 50_000_000), ("2.5Gbit", 312_500_000)])
@@ -120,16 +127,32 @@ def test_a_port_that_the_firewall_allows_to_others_is_refused(tmp_path: Path) ->
 def test_one_host_writes_a_shared_folder_and_the_others_read(tmp_path: Path) -> None:
     shared = f"{PLACED}defaults: {{models_at: {{path: /data/models, shared: yes}}}}\n"
     found = models(tmp_path, shared)
-    stores = {host: found[host].model_store for host in ("gpu1", "gpu2")}
-    assert {host: (store.root, store.writer) for host, store in stores.items() if store} == {
-        "gpu1": ("/data/models", None),
-        "gpu2": ("/data/models", "gpu1"),
+    assert {host: store.root for host in ("gpu1", "gpu2") if (store := found[host].model_store)} == {
+        "gpu1": "/data/models",
+        "gpu2": "/data/models",
     }
+    assert writers(found) == {"gpu1": {"assistant": None}, "gpu2": {"assistant": "gpu1"}}
+
+
+def test_each_model_of_a_shared_folder_is_written_by_a_host_that_serves_it(tmp_path: Path) -> None:
+    coder = "  coder:\n" + PLACED.partition("  assistant:\n")[2].partition("gateway:")[0]
+    coder = coder.replace("[gpu1, gpu2]", "[gpu2, gpu3]").replace("[assistant]", "[coder]")
+    shared = f"{PLACED}defaults: {{models_at: {{path: /data/models, shared: yes}}}}\n"
+    shared = shared.replace("gateway:", f"{coder}gateway:")
+    third = "  gpu2: {address: 10.0.0.12}\n  gpu3: {address: 10.0.0.13}\n"
+    shared = shared.replace("  gpu2: {address: 10.0.0.12}\n", third)
+    assert writers(models(tmp_path, shared)) == {
+        "gpu1": {"assistant": None},
+        "gpu2": {"assistant": "gpu1", "coder": None},
+        "gpu3": {"coder": "gpu2"},
+    }
+    out = shared.replace("10.0.0.11}", "10.0.0.11, out: broken}")
+    assert writers(models(tmp_path, out))["gpu2"] == {"assistant": None, "coder": None}
 
 
 def test_folders_of_their_own_have_no_other_writer(tmp_path: Path) -> None:
     apart = f"{PLACED}defaults: {{models_at: {{path: /data/models}}}}\n"
-    assert [host.model_store.writer for host in models(tmp_path, apart).values() if host.model_store] == [None, None]
+    assert writers(models(tmp_path, apart)) == {"gpu1": {"assistant": None}, "gpu2": {"assistant": None}}
 
 
 @pytest.mark.parametrize("path", ["/etc/models", "models"])

@@ -84,6 +84,16 @@ class Remote:
         return {name: work(name) for name in names}
 
 
+class Elsewhere:
+    """A host's shell that has another folder where others have a shared one."""
+
+    def __init__(self, shell: LocalShell, theirs: str, own: str) -> None:
+        self.shell, self.theirs, self.own = shell, theirs, own
+
+    def run(self, words: str, **more: Any) -> object:
+        return self.shell.run(words.replace(self.theirs, self.own), **more)
+
+
 @pytest.fixture
 def audited(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, str]]:
     lines: list[tuple[str, str, str]] = []
@@ -101,13 +111,16 @@ def audited(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, str]]:
     return lines
 
 
-def site_of(*roots: Path, gone: tuple[str, ...] = (), shared: Literal["yes", "no"] = "no") -> Any:
+def site_of(
+    *roots: Path, gone: tuple[str, ...] = (), shared: Literal["yes", "no"] = "no", idle: tuple[str, ...] = ()
+) -> Any:
+    """`idle`: hosts that serve no model."""
     names = {f"gpu{number + 1}": root for number, root in enumerate(roots)}
     stores = {name: Store.model_construct(path=str(root), shared=shared) for name, root in names.items()}
     hosts = {name: SimpleNamespace(store=store) for name, store in stores.items()}
     shells = {name: LocalShell(name, gone=name in gone) for name in names}
     file = SimpleNamespace(hosts=hosts)
-    fleet = SimpleNamespace(file=file, hosts=tuple(names))
+    fleet = SimpleNamespace(file=file, hosts=tuple(names), parts_on=lambda name: () if name in idle else (name,))
     return SimpleNamespace(models=dict.fromkeys(names), remote=Remote(shells), fleet=fleet)
 
 
@@ -327,6 +340,16 @@ def test_of_a_shared_folder_what_any_host_uses_stays_and_one_host_removes(tmp_pa
     result = pruned(site)
     assert list(result.removed) == ["gpu1"]
     assert (gone.exists(), used.exists()) == (False, True)
+
+
+def test_of_a_shared_folder_one_removes_that_serves_from_it(tmp_path, audited):
+    """The first is a gateway that hasn't mounted it: there the folder has nothing."""
+    gone, nothing = placed(tmp_path, "assistant", OLD), tmp_path / "unmounted"
+    site = site_of(tmp_path, tmp_path, shared="yes", idle=("gpu1",))
+    gateway = site.remote.shells["gpu1"]
+    site.remote.shells["gpu1"] = Elsewhere(gateway, str(tmp_path), str(nothing))
+    assert list(pruned(site).removed) == ["gpu2"]
+    assert not gone.exists()
 
 
 def test_a_shared_folder_is_left_alone_while_one_of_its_hosts_is_not_looked_at(tmp_path, audited):

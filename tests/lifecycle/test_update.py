@@ -55,6 +55,12 @@ def test_another_model_whose_engines_wait_for_an_apply_is_refused(monkeypatch: p
         look(site, monkeypatch, (), units | {"gpu2/assistant@1": OLD})
 
 
+def test_hosts_stand_in_the_fleet_file_s_order() -> None:
+    site: Any = SimpleNamespace(fleet=SimpleNamespace(hosts=("gate1", "gpu10", "gpu9", "gpu1")))
+    replicas: Any = [SimpleNamespace(hosts=("gpu1", "gpu9")), SimpleNamespace(hosts=("gpu10",))]
+    assert update._hosts(site, replicas) == ("gpu10", "gpu9", "gpu1")
+
+
 def test_another_build_under_the_same_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """It would be unpacked over the one that runs."""
     site = site_of({})

@@ -61,7 +61,7 @@ def test_what_can_run_code_on_load_is_refused(path: str) -> None:
 
 
 def test_a_folder_that_another_host_writes_is_read_through_once_and_not_changed() -> None:
-    settings = STORE.model_copy(update={"writer": "gpu1"})
+    settings = STORE.model_copy(update={"models": (MODEL.model_copy(update={"writer": "gpu1"}),)})
     played = play(model_store, facts={StoredFolder: Stored(), Marker: None}, settings=settings, route=Route())
     assert played.changed == ["Read assistant dddddddddddddddd through, as gpu1 put it there"]
     (command,) = played.commands

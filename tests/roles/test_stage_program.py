@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import runpy
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from tests.roles.staging_hosts import PORT, Authority, Chain, contents
+from tests.roles.staging_hosts import PORT, PROGRAM, Authority, Chain, contents
 from tests.waiting import wait_until
 
 pytest.importorskip("libtorrent")
@@ -130,3 +133,38 @@ def test_it_ends_by_itself_when_nothing_comes_or_goes_any_more(chain: Make) -> N
     assert hosts.processes[1].returncode == 1
     assert "nothing has arrived for 2 s" in said
     assert hosts.processes[0].wait(timeout=60) == 0
+
+
+def test_a_torrent_of_other_files_than_the_plan_s_is_refused(chain: Make) -> None:
+    hosts = chain(MEGABYTE)
+    hosts.files = contents(MEGABYTE)
+    hosts.start(1)
+    _, said = hosts.processes[1].communicate(timeout=60)
+    assert "the torrent has other files than the lock" in said
+    assert hosts.state(1) == "failed"
+
+
+def test_checking_what_arrived_before_is_no_standstill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seconds of it want gigabytes: so the session is a stand-in, which checks a little at each look."""
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    program = runpy.run_path(str(PROGRAM))
+    state: Any = Counted(progress_ppm=0)
+    staging = program["Staging"].__new__(program["Staging"])
+    staging.plan, staging.folder = SimpleNamespace(idle=0, first=False), tmp_path
+    staging.moved, staging.moved_at, staging.saved_at, staging.saving = (), 0.0, 0.0, True
+    staging.hashes = SimpleNamespace(wrong="", read=0, whole=0, size=0, all_right=False)
+    staging.handle = SimpleNamespace(status=lambda: state)
+    staging.peers = SimpleNamespace(look=lambda *_: None)
+    staging.status = SimpleNamespace(tell=lambda *_, **__: None)
+    for progress in (1, 2, 3):
+        state.progress_ppm = progress
+        staging._look()
+    with pytest.raises(program["Failed"], match="nothing has arrived for 0 s"):
+        staging._look()
+
+
+class Counted(SimpleNamespace):
+    """A session's state in which all counts but those given are 0."""
+
+    def __getattr__(self, name: str) -> int:
+        return 0

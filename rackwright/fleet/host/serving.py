@@ -64,9 +64,8 @@ def _model_store(fleet: Fleet, lock: Lock, host: str, replicas: tuple[Replica, .
     models = dict.fromkeys(replica.model for replica in replicas)
     return ModelStore(
         root=fleet.file.hosts[host].store.path,
-        writer=writer_of(fleet, host),
         models=tuple(
-            StoredModel(name=model, digest=stored.digest, files=stored.files)
+            StoredModel(name=model, digest=stored.digest, files=stored.files, writer=writer_of(fleet, host, model))
             for model in models
             for stored in lock.models[model].whole
         ),
@@ -74,13 +73,17 @@ def _model_store(fleet: Fleet, lock: Lock, host: str, replicas: tuple[Replica, .
     )
 
 
-def writer_of(fleet: Fleet, host: str) -> str | None:
-    """Return who writes the folder of models that this host shares: the first that serves from it. None: it does."""
+def writer_of(fleet: Fleet, host: str, model: str) -> str | None:
+    """Return who writes this model where the host shares its folder of models; None: it does itself.
+
+    It is the first in service that shares the folder and serves the model: whoever changes the model has it among its
+    hosts.
+    """
     store = fleet.file.hosts[host].store
     if store.shared == "no":
         return None
-    sharing = (name for name in fleet.hosts if fleet.file.hosts[name].store == store and fleet.parts_on(name))
-    first = next(sharing, host)
+    serving = {name for replica in fleet.replicas_of(model) for name in replica.hosts}
+    first = next((name for name in fleet.hosts if name in serving and fleet.file.hosts[name].store == store), host)
     return None if first == host else first
 
 

@@ -24,7 +24,7 @@ class Ahead:
 
 def is_needed(site: Site, hosts: Iterable[str]) -> bool:
     """Whether any of these hosts gets weights by another one."""
-    return any(site.models[host].staging or _reads(site, host) for host in hosts)
+    return any(site.models[host].staging or _writers(site, host) for host in hosts)
 
 
 def put_ahead(site: Site, hosts: Iterable[str], talk: Talk, stopping: Stopping, change: Change) -> Ahead:
@@ -32,18 +32,18 @@ def put_ahead(site: Site, hosts: Iterable[str], talk: Talk, stopping: Stopping, 
 
     What could not be staged is not in the run: each host that lacks it has still to fetch it for itself.
     """
-    from rackwright.deploys.serve import ready_to_stage, weights
+    from rackwright.deploys.serve import own_weights, ready_to_stage
 
     going = _Going(tuple(hosts), change)
     going.change(ready_to_stage, [host for host in going.hosts if site.models[host].staging])
 
     def fetch(host: str) -> bool:
-        going.change(weights, [host])
+        going.change(own_weights, [host])
         return host in going.hosts
 
     staged = stage(site, going.hosts, talk, stopping, fetch)
-    writers = {store.writer for host in going.hosts if (store := site.models[host].model_store)}
-    going.change(weights, [host for host in going.hosts if host in writers])
+    writers = {writer for host in going.hosts for writer in _writers(site, host)}
+    going.change(own_weights, [host for host in going.hosts if host in writers])
     return Ahead(going.run, staged)
 
 
@@ -62,6 +62,7 @@ class _Going:
             self.run += self._change(deploy, tuple(hosts))
 
 
-def _reads(site: Site, host: str) -> bool:
+def _writers(site: Site, host: str) -> set[str]:
+    """The other hosts that write what this one reads."""
     store = site.models[host].model_store
-    return store is not None and store.writer is not None
+    return {model.writer for model in store.models if model.writer} if store else set()

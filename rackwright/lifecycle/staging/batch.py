@@ -74,16 +74,18 @@ class Has:
 
 def batches(site: Site, hosts: Iterable[str]) -> Iterator[Batch]:
     """Yield each model that several of these hosts should have, where weights go from host to host."""
-    roots: dict[str, dict[str, str]] = {}
-    models: dict[str, StoredModel] = {}
+    roots: dict[tuple[str, str], dict[str, str]] = {}
+    models: dict[tuple[str, str], StoredModel] = {}
     for host in hosts:
         model = site.models[host]
-        if model.staging is None or model.model_store is None or model.model_store.writer:
+        if model.staging is None or model.model_store is None:
             continue
-        for stored in model.model_store.models:
-            models[stored.digest] = stored
-            roots.setdefault(stored.digest, {})[host] = model.model_store.root
-    yield from (Batch(models[digest], where) for digest, where in roots.items() if len(where) > 1)
+        for stored in model.model_store.own.models:
+            # Two models of the same files have a folder each.
+            key = stored.name, stored.digest
+            models[key] = stored
+            roots.setdefault(key, {})[host] = model.model_store.root
+    yield from (Batch(models[key], where) for key, where in roots.items() if len(where) > 1)
 
 
 def look(site: Site, batch: Batch) -> dict[str, Has | HostError]:

@@ -91,6 +91,7 @@ def _move(site: Site, course: Course, talk: Talk, stopping: Stopping) -> None:
         course.failed |= dict.fromkeys(course.order[1:], "no certificate")
         return
     try:
+        talk.say(f"{first}: reading {course.batch.bytes / 1e9:.2f} GB")
         torrent = _begin(site, parts[first], stopping)
         if torrent is None:
             return
@@ -101,7 +102,7 @@ def _move(site: Site, course: Course, talk: Talk, stopping: Stopping) -> None:
         course.failed |= dict.fromkeys(course.open, why)
         talk.say(f"{course.batch.what}: {why}; each host fetches for itself")
     finally:
-        _end(site, course)
+        _end(site, course, stopping)
 
 
 def _part(site: Site, course: Course, name: str, host: str) -> Part:
@@ -144,8 +145,11 @@ def _join(site: Site, course: Course, parts: dict[str, Part], torrent: bytes, ta
     site.remote.each(course.order[1:], join)
 
 
-def _end(site: Site, course: Course) -> None:
-    """Every unit that can be reached is ended; what is whole is put in place, what isn't stays for the next time."""
+def _end(site: Site, course: Course, stopping: Stopping) -> None:
+    """Every unit that can be reached is ended; what is whole is put in place, what isn't stays for the next time.
+
+    But not where a host has to fetch for itself now and has no room for both.
+    """
 
     def end(host: str) -> None:
         shell = site.remote.connection(host)
@@ -154,8 +158,10 @@ def _end(site: Site, course: Course) -> None:
                 unit.clean(shell, course.batch)
             elif host in course.done:
                 unit.place(shell, course.batch)
-            else:
+            elif stopping():
                 unit.stop(shell)
+            else:
+                unit.give_up(shell, course.batch)
         except RackwrightError as error:
             if host in course.done:
                 del course.done[host]

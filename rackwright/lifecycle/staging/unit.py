@@ -7,13 +7,14 @@ import json
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from shlex import join
 
 from rackwright.errors import HostError
+from rackwright.lifecycle.staging import scripts
 from rackwright.lifecycle.staging.batch import Batch
-from rackwright.operations.store import PLACE
+from rackwright.operations.store import MARGIN, PLACE
 from rackwright.remote import Connection
-from rackwright.roles.staging.settings import PROGRAM, RUN, UNIT, USER, Settings
+from rackwright.report.words import safe
+from rackwright.roles.staging.settings import PROGRAM, UNIT, USER, Settings
 from rackwright.state.shell import command
 from rackwright.values import Issued
 
@@ -58,65 +59,6 @@ _PROPERTIES = (
     "SystemCallErrorNumber=EPERM",
     "IPAddressDeny=any",
 )
-# $1: folder of models, $2: where files arrive, $3: the model's folder, if it is whole, else empty; then sha256 and
-# path of each file, up to --; then what systemd-run is given. Standard input: the runtime folder as tar.
-_START = f"""set -eu
-umask 077
-systemctl stop -q {UNIT} 2>/dev/null || true
-systemctl reset-failed -q {UNIT} 2>/dev/null || true
-models=$1 arriving=$2 folder=$3
-shift 3
-[ -d "$models" ] || install -d -m 0755 -- "$models"
-[ -d "$models/.staging" ] || install -d -m 0755 -- "$models/.staging"
-[ -z "$folder" ] || rm -rf -- "$arriving"
-[ -d "$arriving" ] || install -d -m 0700 -- "$arriving"
-while [ "$1" != -- ]; do
-  # The first host passes on what it serves: by links, which its unit can read and not change.
-  [ -z "$folder" ] || [ -e "$arriving/$1" ] || ln -- "$folder/$2" "$arriving/$1"
-  shift 2
-done
-shift
-chown {USER}:{USER} -- "$arriving"
-trap 'rm -rf -- {RUN}' EXIT
-rm -rf -- {RUN}
-mkdir -m 0700 -- {RUN}
-tar -x --no-same-owner -f - -C {RUN}
-chown -R {USER}:{USER} -- {RUN}
-systemd-run "$@"
-trap - EXIT
-"""
-_LOOK = f"""cat {RUN}/status.json 2>/dev/null && exit 0
-systemctl is-active -q {UNIT} && exit 0
-echo ended
-journalctl -q --no-hostname -o cat -n 3 -u {UNIT} -t python3 2>/dev/null || true
-"""
-_PEERS = f"""set -eu
-umask 077
-cat >{RUN}/.peers.json
-chown {USER}:{USER} -- {RUN}/.peers.json
-mv -fT -- {RUN}/.peers.json {RUN}/peers.json
-"""
-_STOP = f"systemctl stop -q {UNIT} 2>/dev/null || true; systemctl reset-failed -q {UNIT} 2>/dev/null || true\n"
-# $1: where files arrived, $2: PLACE, $3: the model's folder, $4: its digest; then sha256 and path of each file.
-_FINISH = f"""set -eu
-{_STOP}
-arriving=$1 place=$2 folder=$3 digest=$4
-shift 4
-chown -R root:root -- "$arriving"
-for word; do
-  case $word in */*) continue ;; esac
-  [ ! -f "$arriving/$word" ] || mv -T -- "$arriving/$word" "$arriving/$word.verified"
-done
-empty=e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
-[ -e "$arriving/$empty.verified" ] || : >"$arriving/$empty.verified"
-sh -c "$place" place "$arriving" "$folder" "$digest" "$@"
-rm -rf -- "$arriving"
-rmdir --ignore-fail-on-non-empty -- "${{arriving%/*}}"
-"""
-_CLEAN = f"""{_STOP}
-rm -rf -- "$1"
-rmdir --ignore-fail-on-non-empty -- "${{1%/*}}" 2>/dev/null || true
-"""
 
 
 @dataclass(frozen=True)
@@ -153,42 +95,54 @@ def start(shell: Connection, part: Part) -> None:
     batch, host = part.batch, part.host
     words = [word for file in _contents(batch) for word in file]
     folder = batch.folder(host) if part.first else ""
-    arguments = (batch.roots[host], batch.arriving(host), folder, *words, "--", *_systemd_run(part))
-    done = shell.run(command(_START, *arguments), stdin=_packed(part), timeout=120)
+    where = (batch.roots[host], batch.arriving(host), folder, f"{batch.folder(host)}.partial")
+    arguments = (*where, *words, "--", *_systemd_run(part))
+    done = shell.run(command(scripts.START, *arguments), stdin=_packed(part), timeout=120)
     done.check(f"starting to stage {batch.what}")
 
 
 def look(shell: Connection) -> Status:
     """Return how far the host is. Raise HostError if it can't be asked."""
-    told = shell.run(_LOOK, timeout=10).check("looking at the staging").stdout
+    told = shell.run(scripts.LOOK, timeout=10).check("looking at the staging").stdout
     if told.startswith("ended"):
         why = " ".join(told.splitlines()[1:]) or "its unit has ended"
-        return Status("ended", why=why)
+        return Status("ended", why=safe(why))
+    return _parsed(told)
+
+
+def _parsed(told: str) -> Status:
+    """What a unit wrote may be anything: what says nothing is as if it hadn't begun."""
     try:
         said = json.loads(told or "{}")
-    except ValueError:
+        return Status(
+            str(said.get("state", "starting")),
+            int(said.get("bytes", 0)),
+            int(said.get("rate", 0)),
+            safe(str(said.get("why", ""))),
+        )
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return Status()
-    return Status(
-        str(said.get("state", "starting")),
-        int(said.get("bytes", 0)),
-        int(said.get("rate", 0)),
-        str(said.get("why", "")),
-    )
 
 
 def ask_others(shell: Connection, peers: tuple[Settings, ...]) -> None:
     """Have the host ask these from now on."""
-    shell.run(_PEERS, stdin=_peers(peers), timeout=10).check("naming other peers")
+    shell.run(scripts.PEERS, stdin=_peers(peers), timeout=10).check("naming other peers")
 
 
 def stop(shell: Connection) -> None:
     """Afterwards the unit is gone, with key and certificate; what has arrived stays."""
-    shell.run(_STOP, timeout=60).check("ending the staging")
+    shell.run(scripts.STOP, timeout=60).check("ending the staging")
 
 
 def clean(shell: Connection, batch: Batch) -> None:
     """Afterwards the unit is gone, and what had arrived, or was linked to be passed on."""
-    shell.run(command(_CLEAN, batch.arriving(shell.name)), timeout=60).check("ending the staging")
+    shell.run(command(scripts.CLEAN, batch.arriving(shell.name)), timeout=60).check("ending the staging")
+
+
+def give_up(shell: Connection, batch: Batch) -> None:
+    """As by `stop`, but what has arrived goes where the host could not fetch the files for itself beside it."""
+    needed = str(batch.bytes + MARGIN)
+    shell.run(command(scripts.GIVE_UP, batch.arriving(shell.name), needed), timeout=60).check("ending the staging")
 
 
 def place(shell: Connection, batch: Batch) -> None:
@@ -196,7 +150,7 @@ def place(shell: Connection, batch: Batch) -> None:
     words = [word for file in batch.model.files for word in (file.sha256, file.path)]
     folder = batch.folder(shell.name)
     arguments = (batch.arriving(shell.name), PLACE, folder, batch.model.digest, *words)
-    shell.run(command(_FINISH, *arguments), timeout=600).check(f"putting {batch.what} in place")
+    shell.run(command(scripts.FINISH, *arguments), timeout=600).check(f"putting {batch.what} in place")
 
 
 def _contents(batch: Batch) -> list[tuple[str, str]]:
@@ -251,7 +205,7 @@ def _tar(files: Mapping[str, bytes]) -> bytes:
 
 def torrent_of(shell: Connection) -> bytes | None:
     """Return the torrent that the first host has made; None: not yet. Raise HostError if its unit has ended."""
-    done = shell.run(f"cat {RUN}/torrent 2>/dev/null || {{ {join(('systemctl', 'is-active', '-q', UNIT))}; }}")
+    done = shell.run(scripts.TORRENT, timeout=60)
     if done.stdout_bytes:
         return done.stdout_bytes
     if not done.ok:

@@ -101,6 +101,7 @@ def main() -> None:
         if plan.first and not (RUN / "torrent").exists():
             make_torrent(plan)
         torrent = lt.torrent_info(str(RUN / "torrent"))
+        refuse_other_files(plan, torrent)
         Staging(plan, status, torrent).run()
     except (Failed, OSError, RuntimeError) as error:
         status.tell("failed", why=str(error))
@@ -148,6 +149,14 @@ def make_torrent(plan: Plan) -> None:
     replace(RUN / "torrent", lt.bencode(made.generate()))
 
 
+def refuse_other_files(plan: Plan, torrent: lt.torrent_info) -> None:
+    """Raise Failed unless the torrent, which another host made, has the plan's files in its order, and no more."""
+    files = torrent.files()
+    found = [(Path(files.file_path(index)).name, files.file_size(index)) for index in range(files.num_files())]
+    if found != list(plan.files.items()):
+        raise Failed("the torrent has other files than the lock")
+
+
 class Staging:
     def __init__(self, plan: Plan, status: Status, torrent: lt.torrent_info) -> None:
         self.plan, self.status, self.torrent = plan, status, torrent
@@ -159,7 +168,8 @@ class Staging:
         self.handle.resume()
         self.peers = Peers(self.handle)
         self.hashes = Hashes(plan, self.folder)
-        self.moved, self.moved_at = -1, time.monotonic()
+        self.moved: tuple[int, ...] = ()
+        self.moved_at = time.monotonic()
         self.saved_at, self.saving = 0.0, False
         self.known: tuple[bytes, int] | None = None
 
@@ -206,7 +216,8 @@ class Staging:
             # A resume that promised too much after a power cut, or a disk that fails: the next run begins anew.
             (self.folder / "resume").unlink(missing_ok=True)
             raise Failed(self.hashes.wrong)
-        moved = state.total_payload_download + state.total_payload_upload + self.hashes.read
+        # What arrived before is checked first where nothing says what of it is right: that takes its time, too.
+        moved = state.total_payload_download, state.total_payload_upload, self.hashes.read, state.progress_ppm
         if moved != self.moved:
             self.moved, self.moved_at = moved, now
         if now - self.moved_at > self.plan.idle:

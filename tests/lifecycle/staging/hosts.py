@@ -120,7 +120,7 @@ class World:
         monkeypatch.setattr(unit, "torrent_of", lambda shell: b"torrent")
         monkeypatch.setattr(unit, "look", self.look)
         monkeypatch.setattr(unit, "ask_others", self.ask_others)
-        for how in ("stop", "clean", "place"):
+        for how in ("stop", "clean", "place", "give_up"):
             monkeypatch.setattr(unit, how, self.end(how))
         clock = SimpleNamespace(sleep=self.sleep, monotonic=lambda: self.seconds)
         monkeypatch.setattr(follow, "time", clock)

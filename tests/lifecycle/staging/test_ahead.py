@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
-from rackwright.deploys.serve import ready_to_stage, weights
+from rackwright.deploys.serve import own_weights, ready_to_stage
 from rackwright.lifecycle.staging import ahead
 from rackwright.lifecycle.staging.ahead import is_needed, put_ahead
 from rackwright.roles.model_store.settings import Settings as ModelStore
 from rackwright.run import Run
 from tests.lifecycle.staging.hosts import MODEL, Talk, World
 
-OWN, READS = ModelStore(models=(MODEL,)), ModelStore(models=(MODEL,), writer="a")
+OWN = ModelStore(models=(MODEL,))
+READS = ModelStore(models=(MODEL.model_copy(update={"writer": "a"}),))
 
 
 def changes(
@@ -23,7 +24,7 @@ def changes(
     done: list[tuple[str, ...]] = []
 
     def change(deploy: Any, hosts: tuple[str, ...]) -> Run:
-        done.append(({ready_to_stage: "ready", weights: "weights"}[deploy], *hosts))
+        done.append(({ready_to_stage: "ready", own_weights: "own weights"}[deploy], *hosts))
         return Run(unreachable={host: "gone" for host in hosts if host in failing})
 
     def stage(site: Any, hosts: tuple[str, ...], talk: object, stopping: object, fetch: Any) -> tuple[()]:
@@ -44,13 +45,13 @@ def test_hosts_are_made_ready_then_weights_go_round_then_who_writes_for_others_h
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     done, run = changes(world(a=OWN, b=READS, c=OWN), monkeypatch)
-    assert done == [("ready", "a", "b", "c"), ("stage", "a", "b", "c"), ("weights", "a"), ("weights", "a")]
+    assert done == [("ready", "a", "b", "c"), ("stage", "a", "b", "c"), ("own weights", "a"), ("own weights", "a")]
     assert run.failed_hosts == ()
 
 
 def test_who_failed_is_in_the_run_and_takes_no_further_part(monkeypatch: pytest.MonkeyPatch) -> None:
     done, run = changes(world(a=OWN, b=OWN), monkeypatch, failing=("a",))
-    assert done == [("ready", "a", "b"), ("stage", "b"), ("weights", "a")]
+    assert done == [("ready", "a", "b"), ("stage", "b"), ("own weights", "a")]
     assert run.failed_hosts == ("a",)
 
 
@@ -62,3 +63,14 @@ def test_it_is_needed_where_a_host_gets_weights_by_another_alone() -> None:
     assert not is_needed(site, ("a", "b"))
     site.models["b"].model_store = READS
     assert is_needed(site, ("a", "b"))
+
+
+def test_each_that_writes_for_others_has_it_before_they_read_and_none_of_them_reads_yet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    coder = MODEL.model_copy(update={"name": "coder"})
+    one = ModelStore(models=(MODEL, coder.model_copy(update={"writer": "b"})))
+    two = ModelStore(models=(MODEL.model_copy(update={"writer": "a"}), coder))
+    done, _ = changes(world(a=one, b=two), monkeypatch)
+    assert done[-1] == ("own weights", "a", "b")
+    assert (one.own.models, two.own.models) == ((MODEL,), (coder,))

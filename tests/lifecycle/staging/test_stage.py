@@ -48,6 +48,7 @@ def test_one_host_fetches_and_the_others_get_it_from_host_to_host(monkeypatch: p
     assert staged.seconds == {"b": 1, "c": 3}
     assert world.ended == {"a": "clean", "b": "place", "c": "place"}
     assert ("b", FILE.size // 2, FILE.size, 10_000_000) in talk.seen
+    assert talk.said.count("a: reading 0.10 GB") == 1
 
 
 def test_every_host_has_a_certificate_of_its_own_for_this_staging_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,13 +124,13 @@ def test_a_short_loss_of_the_connection_is_none(monkeypatch: pytest.MonkeyPatch)
         (Status("failed", why="sha256 is x, should be y"), "sha256 is x, should be y"),
     ],
 )
-def test_what_a_unit_ended_with_is_told_and_what_arrived_stays(
+def test_what_a_unit_ended_with_is_told_and_room_is_made_for_its_own_fetch(
     monkeypatch: pytest.MonkeyPatch, told: Status, why: str
 ) -> None:
     world, talk = World({"a": WHOLE, "b": NOTHING}, {"b": [HALF, told]}), Talk()
     (staged,), _ = run(world, monkeypatch, talk)
     assert staged.failed == {"b": why}
-    assert world.ended == {"a": "clean", "b": "stop"}
+    assert world.ended == {"a": "clean", "b": "give_up"}
     assert f"b: assistant dddddddddddddddd didn't arrive: {why}" in talk.said
 
 
@@ -193,9 +194,16 @@ def test_whoever_is_slow_goes_behind_and_those_that_move_up_are_told(monkeypatch
     assert world.asked["c"] == ["10.0.0.4", "10.0.0.2", "10.0.0.1"]
 
 
+def test_two_models_of_the_same_files_are_staged_each_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = ModelStore(models=(MODEL, MODEL.model_copy(update={"name": "coder"})))
+    world = World(dict.fromkeys("ab", NOTHING), {"b": [DONE]})
+    staged, _ = run(world, monkeypatch, a=both, b=both)
+    assert [one.model for one in staged] == ["assistant", "coder"]
+
+
 def test_who_only_reads_a_shared_folder_takes_no_part(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World({"a": WHOLE, "b": NOTHING, "c": NOTHING}, {"b": [DONE]})
-    reader = ModelStore(models=(MODEL,), writer="b")
+    reader = ModelStore(models=(MODEL.model_copy(update={"writer": "b"}),))
     (staged,), _ = run(world, monkeypatch, c=reader)
     assert world.started == ["a", "b"]
     assert staged.failed == {}

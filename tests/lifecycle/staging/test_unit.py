@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import os
+import pwd
 import subprocess
 import tarfile
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -14,7 +17,7 @@ from typing import Any, cast
 import pytest
 
 from rackwright.errors import HostError
-from rackwright.lifecycle.staging import batch, unit
+from rackwright.lifecycle.staging import batch, scripts, unit
 from rackwright.lifecycle.staging.batch import Batch, Has, parse
 from rackwright.lifecycle.staging.unit import Part, Status
 from rackwright.remote.completed import Completed
@@ -34,20 +37,24 @@ class Host:
 
     folder: Path
     name: str = "gpu1"
-    active: bool = False
+    user: str = USER
 
     def __post_init__(self) -> None:
-        programs = self.folder / "bin"
-        programs.mkdir()
+        (self.folder / "bin").mkdir()
         said = f'echo "$0 $*" >>{self.folder}/asked'
         for name, text in {
-            "systemctl": f'{said}\ncase "$1" in is-active) [ -e {self.folder}/active ] ;; esac',
+            "systemctl": f'{said}\ncase "$1" in is-active) [ -e {self.folder}/active ] ;;\n'
+            f"show) [ ! -e {self.folder}/active ] || echo active ;; esac",
             "systemd-run": f"{said}\n[ ! -e {self.folder}/broken ]",
             "journalctl": "echo 'assistant: disk full'",
             "chown": said,
+            "setpriv": 'while [ "${1#--}" != "$1" ]; do shift; done\nexec "$@"',
         }.items():
-            (programs / name).write_text(f"#!/bin/sh\n{text}\n")
-            (programs / name).chmod(0o755)
+            self.bin(name).write_text(f"#!/bin/sh\n{text}\n")
+            self.bin(name).chmod(0o755)
+
+    def bin(self, name: str) -> Path:
+        return self.folder / "bin" / name
 
     @property
     def asked(self) -> str:
@@ -56,7 +63,7 @@ class Host:
 
     def run(self, text: str, *, stdin: str | bytes | None = None, **_: Any) -> Completed:
         content = stdin.encode() if isinstance(stdin, str) else stdin or b""
-        moved = text.replace(RUN, str(self.folder / "run"))
+        moved = text.replace(RUN, str(self.folder / "run")).replace(USER, self.user)
         environment = os.environ | {"PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}"}
         done = subprocess.run(["sh", "-c", moved], input=content, capture_output=True, env=environment)
         return Completed(done.returncode, done.stdout, done.stderr, self.name)
@@ -104,11 +111,13 @@ def arrive(host: Host) -> None:
 
 SCRIPTS = {
     "look": batch.LOOK,
-    "start": unit._START,
-    "status": unit._LOOK,
-    "peers": unit._PEERS,
-    "finish": unit._FINISH,
-    "clean": unit._CLEAN,
+    "start": scripts.START,
+    "status": scripts.LOOK,
+    "torrent": scripts.TORRENT,
+    "peers": scripts.PEERS,
+    "finish": scripts.FINISH,
+    "clean": scripts.CLEAN,
+    "give up": scripts.GIVE_UP,
 }
 
 
@@ -197,6 +206,112 @@ def test_a_placing_that_was_cut_off_is_done_again(host: Host) -> None:
     assert (Path(of.folder(host.name)) / "m.gguf").read_bytes() == b"weights"
 
 
+def test_one_that_was_cut_off_and_has_to_begin_anew_goes_on_from_what_it_had(host: Host) -> None:
+    of = batch_of(host)
+    arrive(host)
+    arriving = Path(of.arriving(host.name))
+    name = sha256(b"weights").hexdigest()
+    (arriving / name).chmod(0o444)
+    (arriving / name).rename(arriving / f"{name}.verified")
+    partial = Path(f"{of.folder(host.name)}.partial")
+    partial.mkdir(parents=True)
+    (partial / "m.gguf").hardlink_to(arriving / f"{name}.verified")
+    unit.start(shell(host), part_of(host, first=False))
+    assert (arriving / name).read_bytes() == b"weights"
+    assert (arriving / name).stat().st_mode & 0o777 == 0o644
+    assert f"chown -R {USER}:{USER} -- {arriving}" in host.asked
+    assert not (arriving / f"{name}.verified").exists()
+    assert not partial.exists()
+
+
+def test_nothing_that_is_linked_from_elsewhere_is_given_to_the_unit_s_user(host: Host) -> None:
+    of = batch_of(host)
+    arrive(host)
+    arriving, other = Path(of.arriving(host.name)), host.folder / "served"
+    other.write_bytes(b"served")
+    (arriving / "hard").hardlink_to(other)
+    (arriving / "soft").symlink_to(other)
+    (arriving / "folder").mkdir()
+    unit.start(shell(host), part_of(host, first=False))
+    assert {path.name for path in arriving.iterdir()} == {*of.files, "resume"}
+    assert other.read_bytes() == b"served"
+
+
+def test_what_the_first_host_serves_stays_root_s(host: Host) -> None:
+    folder = Path(batch_of(host).folder(host.name))
+    for path, content in CONTENT.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+    unit.start(shell(host), part_of(host, first=True))
+    arriving = batch_of(host).arriving(host.name)
+    assert f"chown {USER}:{USER} -- {arriving}" in host.asked
+    assert f"chown -R {USER}:{USER} -- {arriving}" not in host.asked
+
+
+def test_links_that_a_unit_left_are_neither_followed_nor_put_in_place(host: Host) -> None:
+    of = batch_of(host)
+    arrive(host)
+    arriving, elsewhere = Path(of.arriving(host.name)), host.folder / "elsewhere"
+    (arriving / f"{sha256(b'').hexdigest()}.verified").symlink_to(elsewhere)
+    unit.place(shell(host), of)
+    assert not elsewhere.exists()
+    assert not (Path(of.folder(host.name)) / "empty.txt").is_symlink()
+    other = replace(of, model=of.model.model_copy(update={"digest": "e" * 64}))
+    Path(other.arriving(host.name)).mkdir(parents=True)
+    (host.folder / "shadow").write_text("root's alone")
+    for name in of.files:
+        (Path(other.arriving(host.name)) / name).symlink_to(host.folder / "shadow")
+    with pytest.raises(HostError, match="in place failed"):
+        unit.place(shell(host), other)
+    assert not Path(other.folder(host.name)).exists()
+
+
+def test_a_file_that_has_no_bytes_has_none(host: Host) -> None:
+    arrive(host)
+    (Path(batch_of(host).arriving(host.name)) / f"{sha256(b'').hexdigest()}.verified").write_bytes(b"the unit's")
+    unit.place(shell(host), batch_of(host))
+    assert (Path(batch_of(host).folder(host.name)) / "empty.txt").read_bytes() == b""
+
+
+def test_nothing_is_taken_from_a_unit_that_does_not_end_and_none_begins_beside_it(host: Host) -> None:
+    arrive(host)
+    (host.folder / "active").touch()
+    with pytest.raises(HostError, match=f"in place failed .*\n.*{UNIT} does not end"):
+        unit.place(shell(host), batch_of(host))
+    with pytest.raises(HostError, match=f"{UNIT} does not end"):
+        unit.start(shell(host), part_of(host, first=False))
+    assert not Path(batch_of(host).folder(host.name)).exists()
+
+
+def test_what_a_download_had_fetched_of_it_goes_when_it_is_whole(host: Host) -> None:
+    arrive(host)
+    incoming = host.folder / "models" / ".incoming"
+    incoming.mkdir()
+    name = sha256(b"weights").hexdigest()
+    for path in (name, f"{name}.lock", f"{sha256(b'{}').hexdigest()}.verified", "f" * 64):
+        (incoming / path).touch()
+    unit.place(shell(host), batch_of(host))
+    assert [path.name for path in incoming.iterdir()] == ["f" * 64]
+
+
+def test_no_key_stays_that_a_start_cut_off_left(host: Host) -> None:
+    for end in (unit.stop, lambda shell: unit.clean(shell, batch_of(host))):
+        (host.folder / "run").mkdir()
+        (host.folder / "run" / "key.pem").touch()
+        end(shell(host))
+        assert not (host.folder / "run").exists()
+
+
+@pytest.mark.parametrize(("free", "stays"), [("268435465", True), ("268435464", False), ("-", True)])
+def test_what_arrived_goes_where_the_host_could_not_fetch_all_beside_it(host: Host, free: str, stays: bool) -> None:
+    """The files have 9 bytes, and 256 MiB stay free."""
+    arrive(host)
+    host.bin("df").write_text(f"#!/bin/sh\necho Avail\necho ' {free}'\n")
+    host.bin("df").chmod(0o755)
+    unit.give_up(shell(host), batch_of(host))
+    assert Path(batch_of(host).arriving(host.name)).exists() is stays
+
+
 def test_a_file_that_is_missing_puts_nothing_in_place(host: Host) -> None:
     arrive(host)
     of = batch_of(host)
@@ -217,6 +332,22 @@ def test_status_is_what_the_unit_wrote_and_why_it_ended_what_its_journal_says(ho
     assert unit.look(shell(host)) == Status("ended", why="assistant: disk full")
 
 
+@pytest.mark.parametrize(
+    "written",
+    ["", "{", "[1]", "5", "null", '{"bytes": null}', '{"bytes": "x"}', '{"bytes": {}}', '{"rate": 1e999}', "[" * 9000],
+)
+def test_whatever_a_unit_writes_for_a_status_ends_nothing(host: Host, written: str) -> None:
+    (host.folder / "run").mkdir()
+    (host.folder / "run" / "status.json").write_text(written)
+    assert unit.look(shell(host)) == Status()
+
+
+def test_a_unit_writes_nothing_to_the_terminal_but_text(host: Host) -> None:
+    (host.folder / "run").mkdir()
+    (host.folder / "run" / "status.json").write_text('{"state": "failed", "why": "\\u001b[2Jdisk full"}')
+    assert unit.look(shell(host)).why == "disk full"
+
+
 def test_the_torrent_is_waited_for_while_the_unit_runs(host: Host) -> None:
     (host.folder / "active").touch()
     assert unit.torrent_of(shell(host)) is None
@@ -234,6 +365,41 @@ def test_other_peers_are_named_in_one_step(host: Host) -> None:
     unit.ask_others(shell(host), (settings_of(4),))
     assert (host.folder / "run" / "peers.json").read_text() == '[["10.0.0.5", 8301]]'
     assert [path.name for path in (host.folder / "run").iterdir()] == ["peers.json"]
+
+
+@pytest.fixture
+def unit_folder() -> Iterator[Host]:
+    """A host whose runtime folder is daemon's, and on which root acts as daemon where it would as the unit's user."""
+    # Below /tmp itself: daemon may not enter pytest's own folders.
+    with tempfile.TemporaryDirectory(prefix="rackwright-unit-") as folder:
+        Path(folder).chmod(0o755)
+        host = Host(Path(folder), user="daemon")
+        host.bin("setpriv").unlink()
+        (host.folder / "active").touch()
+        run = host.folder / "run"
+        run.mkdir(mode=0o700)
+        os.chown(run, *pwd.getpwnam("daemon")[2:4])
+        yield host
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="acts as daemon")
+def test_root_follows_no_link_that_a_unit_planted(unit_folder: Host) -> None:
+    secret, run = unit_folder.folder / "shadow", unit_folder.folder / "run"
+    secret.write_text('{"state": "root\'s alone"}')
+    secret.chmod(0o600)
+    for name in ("status.json", "torrent", ".peers.json"):
+        (run / name).symlink_to(secret)
+    assert unit.look(shell(unit_folder)) == Status()
+    assert unit.torrent_of(shell(unit_folder)) is None
+    with pytest.raises(HostError, match="naming other peers failed"):
+        unit.ask_others(shell(unit_folder), (settings_of(4),))
+    assert (secret.read_text(), secret.stat().st_uid) == ('{"state": "root\'s alone"}', 0)
+    assert "chown" not in unit_folder.asked
+    for name in ("status.json", "torrent", ".peers.json"):
+        (run / name).unlink()
+    unit.ask_others(shell(unit_folder), (settings_of(4),))
+    written = (run / "peers.json").stat()
+    assert (written.st_uid, written.st_mode & 0o777) == (run.stat().st_uid, 0o600)
 
 
 def test_what_a_host_has_is_seen_and_what_is_of_no_more_use_goes(host: Host) -> None:
