@@ -88,6 +88,8 @@ class Prompt(Frozen):
     """Names it in reports; of its own in the file."""
     messages: Annotated[tuple[Message, ...], Field(min_length=1)]
     tools: tuple[Tool, ...] = ()
+    max_tokens: Annotated[int, Field(ge=1, le=16_384)] = 512
+    """Where its answer ends, on both sides."""
     check: Check
 
     @model_validator(mode="after")
@@ -102,7 +104,8 @@ class Prompt(Frozen):
     @property
     def request(self) -> dict[str, JsonValue]:
         """What a chat completion's body has of it: messages, and tools if there are any, as they were written."""
-        return self.model_dump(mode="json", include={"messages", "tools"}, exclude_unset=True)
+        asked = self.model_dump(mode="json", include={"messages", "tools"}, exclude_unset=True)
+        return {**asked, "max_tokens": self.max_tokens}
 
 
 @dataclass(frozen=True)

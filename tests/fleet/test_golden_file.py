@@ -66,8 +66,8 @@ def test_what_is_asked_is_what_was_written(tmp_path):
         {"role": "tool", "tool_call_id": "1", "content": "rain"},
     ]
     first, second, *_ = read(tmp_path, line("a", messages=messages, tools=[WEATHER]), line("b")).prompts
-    assert first.request == {"messages": messages, "tools": [WEATHER]}
-    assert second.request == {"messages": ASKED}
+    assert first.request == {"messages": messages, "tools": [WEATHER], "max_tokens": 512}
+    assert second.request == {"messages": ASKED, "max_tokens": 512}
 
 
 def test_its_digest_is_the_files(tmp_path):

@@ -65,6 +65,7 @@ def golden_set(path: Path) -> None:
         {
             "id": f"again-{word}",
             "messages": [{"role": "user", "content": f"Repeat this word three times: {word}"}],
+            "max_tokens": 24,
             "check": {"contains": word},
         }
         for word in WORDS
@@ -170,7 +171,8 @@ def test_one_that_is_twice_as_slow_fails_by_what_clients_see(
     site: Operator, model: Versions, lab: Lab, plan: Plan
 ) -> None:
     old = model.digest
-    say(site, canary(share="[50]", min_requests=40, thresholds="errors: 20%, ttft_median: 40%, ttft_p95: 100%"))
+    slower = "errors: 20%, ttft_median: 40%, ttft_p95: 100%, tpot_median: 100%, golden: 30%"
+    say(site, canary(golden="prompts.jsonl", share="[50]", min_requests=40, thresholds=slower))
     becomes(model, "slow")
     # In one piece, so that their first byte is their last.
     pieces = replace(plan, rhythm="ccclccccc", rate=2)

@@ -21,8 +21,6 @@ from rackwright.values import Stored
 from rackwright.verdict import Answer, GoldenAnswers, Pair
 from rackwright.verdict.golden_check import Call, Said, score
 
-MAX_TOKENS = 512
-"""Of an answer: one that goes on and on ends there, on both sides."""
 AT_A_TIME = 4
 """Questions in one command: between two of them the operator may stop."""
 _NO_CLIENT = "no client met the new version"
@@ -94,8 +92,7 @@ class Questions:
 
 def body_of(prompt: Prompt, name: str) -> str:
     """Return the chat completion that asks it, of a served name."""
-    asked = prompt.model_dump(mode="json", exclude_unset=True, include={"messages", "tools"})
-    return json.dumps({**asked, "model": name, "temperature": 0, "max_tokens": MAX_TOKENS, "stream": False})
+    return json.dumps({**prompt.request, "model": name, "temperature": 0, "stream": False})
 
 
 def answer_of(prompt: Prompt, reply: Reply) -> Answer:

@@ -182,3 +182,4 @@ def test_a_question_is_sent_as_it_is_written():
     sent = json.loads(body_of(prompt(messages=messages, tools=[TOOL]), "assistant"))
     assert (sent["messages"], sent["tools"]) == (messages, [TOOL])
     assert "tools" not in json.loads(body_of(prompt(), "assistant"))
+    assert json.loads(body_of(prompt(max_tokens=8), "assistant"))["max_tokens"] == 8

@@ -334,7 +334,18 @@ def test_status_is_what_the_unit_wrote_and_why_it_ended_what_its_journal_says(ho
 
 @pytest.mark.parametrize(
     "written",
-    ["", "{", "[1]", "5", "null", '{"bytes": null}', '{"bytes": "x"}', '{"bytes": {}}', '{"rate": 1e999}', "[" * 9000],
+    [
+        "",
+        "{",
+        "[1]",
+        "5",
+        "null",
+        '{"bytes": null}',
+        '{"bytes": "x"}',
+        '{"bytes": {}}',
+        '{"rate": 1e999}',
+        "[" * 9000,
+    ],
 )
 def test_whatever_a_unit_writes_for_a_status_ends_nothing(host: Host, written: str) -> None:
     (host.folder / "run").mkdir()
