@@ -23,7 +23,7 @@ class Ended:
     why: str
 
     def differs(self, verdict: Verdict) -> bool:
-        return (self.word, self.why) != (verdict.word, verdict.why)
+        return self.why != verdict.why
 
 
 def verdict_text(verdict: Verdict, about: str, ended: Ended | None = None) -> str:
