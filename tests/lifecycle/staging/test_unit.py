@@ -310,6 +310,7 @@ def test_what_arrived_goes_where_the_host_could_not_fetch_all_beside_it(host: Ho
     host.bin("df").chmod(0o755)
     unit.give_up(shell(host), batch_of(host))
     assert Path(batch_of(host).arriving(host.name)).exists() is stays
+    assert (host.folder / "models" / ".staging").exists() is stays
 
 
 def test_a_file_that_is_missing_puts_nothing_in_place(host: Host) -> None:
