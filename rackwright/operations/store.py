@@ -12,7 +12,7 @@ from pyinfra.context import host
 
 from rackwright.operations.diffs import show
 from rackwright.operations.download import holds, incoming
-from rackwright.operations.facts.stored import FreeRoom, Marker, StoredFolder
+from rackwright.operations.facts.stored import FreeRoom, Marker, ReadThrough, StoredFolder
 from rackwright.values import File
 
 
@@ -25,22 +25,38 @@ def placing(name: str) -> str:
 PLACE, UNPACK = placing("place"), placing("unpack")
 READ = (Path(__file__).parent / "read.sh").read_text()
 READ_HERE = "/var/lib/rackwright/read"
-"""Notes of the digests that this host has read where another one wrote them."""
+"""Notes of the folders that this host has read where another one wrote them."""
 MARGIN = 256 * 2**20
 """Bytes that stay free beyond the files."""
 
 
+def unmounted(root: str) -> str:
+    """Return what is wrong where a shared folder is the host's own."""
+    return f"{root} is on the host's own disk, should be mounted: the fleet file says that hosts share it"
+
+
 @operation()
 def room_made(
-    *, what: str, files: tuple[File, ...], root: str, folder: str, digest: str, kept: bool = True
+    *,
+    what: str,
+    files: tuple[File, ...],
+    root: str,
+    folder: str,
+    digest: str,
+    kept: bool = True,
+    shared: bool = False,
 ) -> Generator[PyinfraCommand]:
     """Afterwards `root` is there with space for what is still missing of these files, or the operation failed.
 
-    `kept`: the folder keeps the files themselves, else what they unpack to.
+    `kept`: the folder keeps the files themselves, else what they unpack to. `shared`: other hosts see it, too, so it
+    has to be mounted.
     """
     if holds(folder, digest, files if kept else ()):
         return
     room = host.get_fact(FreeRoom, root=root)
+    if shared and not room.mounted:
+        yield StringCommand(f"printf '%s\\n' {shlex.quote(f'{what}: {unmounted(root)}')} >&2; false")
+        return
     sizes = {file.sha256: file.size for file in files}
     missing = sum(max(0, size - room.arrived.get(sha256, 0)) for sha256, size in sizes.items())
     if room.free is not None and room.free < missing + MARGIN:
@@ -86,18 +102,18 @@ def unpacked(
 
 @operation()
 def read_here(
-    *, what: str, files: tuple[File, ...], folder: str, digest: str, writer: str
+    *, what: str, files: tuple[File, ...], root: str, folder: str, digest: str, writer: str
 ) -> Generator[PyinfraCommand]:
     """Afterwards this host has read every file of a folder that another one writes, and each was as it should be.
 
-    Fails, naming each file that isn't, where the folder isn't there or not whole yet.
+    Fails, naming each file that isn't, where the folder isn't mounted, isn't there or not whole yet.
     """
-    note = f"{READ_HERE}/{digest[:16]}"
+    note = f"{READ_HERE}/{what}/{digest[:16]}"
     whole = host.get_fact(StoredFolder, path=folder).holds(digest, files)
-    if whole and host.get_fact(Marker, path=note) == digest:
+    if whole and host.get_fact(ReadThrough, note=note, folder=folder, digest=digest):
         return
     show(f"{what}: {len(files)} files, {sum(file.size for file in files) / 1e9:.3f} GB in {folder}, by {writer}\n")
-    words = ["sh", "-c", READ, "read", what, folder, digest, writer, note]
+    words = ["sh", "-c", READ, "read", what, folder, digest, writer, note, unmounted(root)]
     for file in files:
         words += [file.sha256, file.path]
     yield StringCommand(shlex.join(words))

@@ -33,6 +33,7 @@ def _read(settings: Settings, model: StoredModel, writer: str) -> None:
         name=f"Read {model.name} {model.digest[:16]} through, as {writer} put it there",
         what=model.name,
         files=model.files,
+        root=settings.root,
         folder=settings.folder(model),
         digest=model.digest,
         writer=writer,
@@ -42,7 +43,15 @@ def _read(settings: Settings, model: StoredModel, writer: str) -> None:
 def _stored(settings: Settings, model: StoredModel, route: Route, token: Secret | None) -> None:
     root, folder, digest = settings.root, settings.folder(model), model.digest
     files, what = model.files, model.name
-    room_made(name=f"Make sure that {what} has room", what=what, files=files, root=root, folder=folder, digest=digest)
+    room_made(
+        name=f"Make sure that {what} has room",
+        what=what,
+        files=files,
+        root=root,
+        folder=folder,
+        digest=digest,
+        shared=settings.shared,
+    )
     for file in {file.sha256: file for file in files}.values():
         fetched(
             name=f"Fetch {what} {file.path} ({file.size / 1e6:.0f} MB)",

@@ -57,6 +57,8 @@ def folder_of(root: str, name: str, digest: str) -> str:
 
 class Settings(Frozen):
     root: HostPath = "/srv/models"
+    shared: bool = False
+    """Whether other hosts see the same folder, which is mounted then."""
     models: tuple[StoredModel, ...]
     hub: Line = "https://huggingface.co"
     """Only URLs below it get the hub's token."""

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from rackwright.cli.model_promote import _promoted
+from rackwright.errors import FleetError
 from rackwright.fleet.load import load_fleet
-from rackwright.fleet.lock_file import write_lock
+from rackwright.fleet.lock_file import read_lock, write_lock
 from rackwright.fleet.resolve import resolve_lock
+from rackwright.fleet.web import quiet
+from rackwright.lifecycle import proven
 
 FLEET = """
 fleet: NAME
@@ -67,3 +73,24 @@ def test_a_model_that_this_site_does_not_have_and_a_file_that_is_not_there_are_t
     done = promote(here, tmp_path / "nowhere.yml")
     assert (done.returncode, "nowhere.yml" in done.stderr) == (10, True), done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("by", "said"),
+    [
+        ({}, None),
+        ({"runtime": "llama_cpp-b2"}, "is llama_cpp-b1, and it was proven with llama_cpp-b2"),
+        ({"build": "f" * 64}, "is another build of llama_cpp-b1 than it was proven with"),
+    ],
+)
+def test_what_counts_is_the_engine_that_answered_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: dict[str, str], said: str | None
+) -> None:
+    fleet, there = (load_fleet(site(tmp_path, name)) for name in ("production", "staging"))
+    lock = read_lock(there.beside("lock"))
+    kind = {"runtime": "llama_cpp-b1", "build": lock.runtimes["llama_cpp-b1"].digest} | by
+    found = SimpleNamespace(fleet=there, lock=lock, golden=SimpleNamespace(kind=SimpleNamespace(**kind)))
+    monkeypatch.setattr(proven, "proven_by", lambda path, name: found)
+    before = read_lock(fleet.beside("lock"))
+    with pytest.raises(FleetError, match=said) if said else nullcontext():
+        assert _promoted(fleet, "assistant", there.path, before, quiet) == before

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from rackwright.operations.facts.stored import ReadThrough
 from rackwright.operations.store import PLACE, READ, UNPACK
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to root and runs as nobody")
@@ -89,8 +90,17 @@ def test_a_program_that_does_not_run_leaves_what_stood_there(root: Path) -> None
     ]
 
 
-def read(root: Path, *pairs: object) -> subprocess.CompletedProcess[str]:
-    return run(READ, "assistant", root / "model", "digest", "gpu1", root / "note", *pairs)
+def read(root: Path, *pairs: object, device: int = 2) -> subprocess.CompletedProcess[str]:
+    """`device`: of the folder, as stat tells it; the system's is 1."""
+    of = f'"-c %d -- /") echo 1 ;; "-c %d "*) echo {device} ;;'
+    script = f'stat() {{ case "$*" in {of} *) command stat "$@" ;; esac; }}\n{READ}'
+    return run(script, "assistant", root / "model", "digest", "gpu1", root / "note", "should be mounted", *pairs)
+
+
+def was_read(root: Path, digest: str = "digest") -> bool:
+    command = ReadThrough().command(str(root / "note"), str(root / "model"), digest)
+    printed = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True).stdout
+    return ReadThrough().process(printed.splitlines())
 
 
 def test_what_another_host_wrote_is_noted_when_every_byte_of_it_was_read_here(root: Path) -> None:
@@ -98,7 +108,32 @@ def test_what_another_host_wrote_is_noted_when_every_byte_of_it_was_read_here(ro
     run(PLACE, root / ".incoming", root / "model", "digest", "aa", "part/one.gguf")
     good = hashlib.sha256(b"weights").hexdigest()
     assert read(root, good, "part/one.gguf").returncode == 0
-    assert (root / "note" / ".verified").read_text() == "digest\n"
+    assert was_read(root)
+    assert not was_read(root, "another")
+
+
+def test_a_folder_that_was_put_there_again_or_is_another_has_to_be_read_again(root: Path) -> None:
+    for _ in range(2):
+        arrived(root, b"weights")
+        run(PLACE, root / ".incoming", root / "model", "digest", "aa", "part/one.gguf")
+        assert not was_read(root)
+        assert read(root).returncode == 0
+        assert was_read(root)
+    (root / "model").rename(root / "other")
+    (root / "model").symlink_to("other")
+    assert was_read(root)
+    (root / "moved").mkdir()
+    (root / "note").rename(root / "moved" / "note")
+    (root / "other").rename(root / "moved" / "model")
+    assert not was_read(root / "moved")
+
+
+def test_the_host_s_own_disk_is_read_by_nobody_as_shared(root: Path) -> None:
+    arrived(root, b"weights")
+    run(PLACE, root / ".incoming", root / "model", "digest", "aa", "part/one.gguf")
+    done = read(root, device=1)
+    assert (done.returncode, done.stderr) == (1, "assistant: should be mounted\n")
+    assert not (root / "note").exists()
 
 
 def test_what_differs_where_it_is_read_is_named_and_not_noted(root: Path) -> None:
@@ -108,7 +143,7 @@ def test_what_differs_where_it_is_read_is_named_and_not_noted(root: Path) -> Non
     done = read(root, wrong, "part/one.gguf", good, "missing.gguf")
     assert done.returncode == 1
     assert f"part/one.gguf ({good}, should be {wrong})" in done.stderr
-    assert "missing.gguf (" in done.stderr
+    assert " missing.gguf (isn't there)" in done.stderr
     assert not (root / "note").exists()
 
 
@@ -116,3 +151,10 @@ def test_a_folder_that_is_not_there_yet_names_who_should_write_it(root: Path) ->
     done = read(root)
     assert done.returncode == 1
     assert "isn't there, or not whole; should be put there by gpu1, for the folder is shared" in done.stderr
+    assert "If gpu1 is away, say so in the fleet file (out: REASON)" in done.stderr
+
+
+def test_what_reads_through_is_short_and_shellcheck_finds_nothing() -> None:
+    assert len(READ.splitlines()) < 60
+    checked = subprocess.run(["shellcheck", "-s", "sh", "-"], input=READ, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from rackwright.operations.facts.packages import InstalledPackages
-from rackwright.operations.facts.stored import FreeRoom, Marker, Room, Stored, StoredFolder
+from rackwright.operations.facts.stored import FreeRoom, ReadThrough, Room, Stored, StoredFolder
 from rackwright.roles.model_store.role import model_store
 from rackwright.roles.model_store.settings import StoredModel
 from rackwright.route import Route
@@ -54,6 +54,16 @@ def test_too_little_space_is_told_in_gigabytes_before_anything_is_fetched() -> N
         )
 
 
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_shared_folder_that_is_not_mounted_is_not_written(shared: bool) -> None:
+    facts = {StoredFolder: Stored(), FreeRoom: Room(free=10**12, mounted=False)}
+    settings = STORE.model_copy(update={"shared": shared})
+    commands = play(model_store, facts=facts, settings=settings, route=Route()).commands
+    told = [command for command in commands if "on the host'\"'\"'s own disk, should be mounted" in command]
+    assert bool(told) is shared
+    assert all(command.endswith(">&2; false") for command in told)
+
+
 @pytest.mark.parametrize("path", ["model.bin", "model.pt", "a.pkl", "x.ckpt", "code.py", "m.gguf.zip"])
 def test_what_can_run_code_on_load_is_refused(path: str) -> None:
     with pytest.raises(ValidationError, match="should be safetensors, GGUF or a text"):
@@ -62,12 +72,12 @@ def test_what_can_run_code_on_load_is_refused(path: str) -> None:
 
 def test_a_folder_that_another_host_writes_is_read_through_once_and_not_changed() -> None:
     settings = STORE.model_copy(update={"models": (MODEL.model_copy(update={"writer": "gpu1"}),)})
-    played = play(model_store, facts={StoredFolder: Stored(), Marker: None}, settings=settings, route=Route())
+    played = play(model_store, facts={StoredFolder: Stored(), ReadThrough: False}, settings=settings, route=Route())
     assert played.changed == ["Read assistant dddddddddddddddd through, as gpu1 put it there"]
     (command,) = played.commands
     assert command.startswith("sh -c ")
     assert "/srv/models/assistant/dddddddddddddddd" in command
-    whole = {StoredFolder: Stored(MODEL.digest, {"m.gguf": 10}), Marker: MODEL.digest}
+    whole = {StoredFolder: Stored(MODEL.digest, {"m.gguf": 10}), ReadThrough: True}
     assert play(model_store, facts=whole, settings=settings, route=Route()).changed == []
-    never_read = {**whole, Marker: None}
+    never_read = {**whole, ReadThrough: False}
     assert play(model_store, facts=never_read, settings=settings, route=Route()).changed == played.changed

@@ -61,9 +61,10 @@ def serving_of(fleet: Fleet, lock: Lock, host: str) -> Serving:
 
 
 def _model_store(fleet: Fleet, lock: Lock, host: str, replicas: tuple[Replica, ...]) -> ModelStore:
-    models = dict.fromkeys(replica.model for replica in replicas)
+    models, store = dict.fromkeys(replica.model for replica in replicas), fleet.file.hosts[host].store
     return ModelStore(
-        root=fleet.file.hosts[host].store.path,
+        root=store.path,
+        shared=store.shared != "no",
         models=tuple(
             StoredModel(name=model, digest=stored.digest, files=stored.files, writer=writer_of(fleet, host, model))
             for model in models

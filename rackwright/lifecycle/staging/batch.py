@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rackwright.errors import HostError
 from rackwright.lifecycle.site import Site
 from rackwright.operations.download import MARKER
-from rackwright.operations.store import MARGIN
+from rackwright.operations.store import MARGIN, unmounted
 from rackwright.roles.model_store.settings import StoredModel, folder_of
 from rackwright.roles.staging.settings import ARRIVING, UNIT
 from rackwright.state.shell import command
@@ -22,6 +22,7 @@ if [ "$(cat "$2/{MARKER}" 2>/dev/null)" = "$3" ]; then
 fi
 d=$1; while [ ! -d "$d" ]; do d=$(dirname -- "$d"); done
 echo "free $(df -B1 --output=avail -- "$d" | tail -n 1 | tr -d ' ')"
+[ "$(stat -c %d -- "$d")" != "$(stat -c %d -- /)" ] || echo unmounted
 echo "arrived $(du -s -B1 -- "$4" 2>/dev/null | cut -f 1)"
 """
 
@@ -33,6 +34,8 @@ class Batch:
     model: StoredModel
     roots: Mapping[str, str]
     """Host → its folder of models."""
+    shared: frozenset[str] = frozenset()
+    """Hosts whose folder others see, too: it has to be mounted."""
 
     @property
     def what(self) -> str:
@@ -63,11 +66,17 @@ class Has:
     free: int | None = None
     """Bytes where its models are; None: df had no answer."""
     arrived: int = 0
+    mounted: bool = True
+    """Whether its folder of models is on another file system than the system itself."""
 
-    def lacks_room(self, batch: Batch) -> str | None:
-        """Return why the rest of the batch doesn't fit there, or None."""
+    def refuses(self, batch: Batch, host: str) -> str | None:
+        """Return why the rest of the batch can't arrive there, or None."""
+        if self.whole:
+            return None
+        if host in batch.shared and not self.mounted:
+            return unmounted(batch.roots[host])
         missing = max(0, batch.bytes - self.arrived)
-        if self.whole or self.free is None or self.free >= missing + MARGIN:
+        if self.free is None or self.free >= missing + MARGIN:
             return None
         return f"has {self.free / 1e9:.2f} GB free, should have {(missing + MARGIN) / 1e9:.2f} GB"
 
@@ -85,7 +94,8 @@ def batches(site: Site, hosts: Iterable[str]) -> Iterator[Batch]:
             key = stored.name, stored.digest
             models[key] = stored
             roots.setdefault(key, {})[host] = model.model_store.root
-    yield from (Batch(models[key], where) for key, where in roots.items() if len(where) > 1)
+    shared = frozenset(host for host, model in site.models.items() if model.model_store and model.model_store.shared)
+    yield from (Batch(models[key], where, shared) for key, where in roots.items() if len(where) > 1)
 
 
 def look(site: Site, batch: Batch) -> dict[str, Has | HostError]:
@@ -104,4 +114,9 @@ def parse(output: str) -> Has:
     """Given what LOOK printed, return it."""
     told = dict(line.partition(" ")[::2] for line in output.splitlines())
     free, arrived = told.get("free", ""), told.get("arrived", "")
-    return Has("whole" in told, int(free) if free.isdigit() else None, int(arrived) if arrived.isdigit() else 0)
+    return Has(
+        whole="whole" in told,
+        free=int(free) if free.isdigit() else None,
+        arrived=int(arrived) if arrived.isdigit() else 0,
+        mounted="unmounted" not in told,
+    )

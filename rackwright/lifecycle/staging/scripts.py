@@ -98,4 +98,5 @@ case $free in
   '' | *[!0-9]*) ;;
   *) [ "$free" -ge "$2" ] || rm -rf -- "$1" ;;
 esac
+rmdir --ignore-fail-on-non-empty -- "${{1%/*}}" 2>/dev/null || true
 """

@@ -59,7 +59,7 @@ def _stage(site: Site, batch: Batch, talk: Talk, stopping: Stopping, fetch: Fetc
     whole = [host for host, one in has.items() if one.whole]
     lacking = [host for host, one in has.items() if not one.whole]
     lost = {host: one.problems[0].what for host, one in found.items() if isinstance(one, HostError)}
-    lost |= {host: why for host in lacking if (why := has[host].lacks_room(batch))}
+    lost |= {host: why for host in lacking if (why := has[host].refuses(batch, host))}
     lacking = [host for host in lacking if host not in lost]
     if not lacking or len(whole) + len(lacking) < 2:
         return None

@@ -61,6 +61,8 @@ class Room:
     """Bytes free for root where the folder is, or will be made; None: df had no answer."""
     arrived: dict[str, int] = field(default_factory=dict)
     """Bytes by file name of what is on its way."""
+    mounted: bool = True
+    """Whether it is, or will be, on another file system than the system itself."""
 
 
 class FreeRoom(FactBase[Room]):
@@ -70,6 +72,7 @@ class FreeRoom(FactBase[Room]):
         return (
             f'd={shlex.quote(root)}; r=$d; while [ ! -d "$d" ]; do d=$(dirname -- "$d"); done; '
             "printf 'free %s\\n' \"$(df -B1 --output=avail -- \"$d\" | tail -n 1 | tr -d ' ')\"; "
+            '[ "$(stat -c %d -- "$d")" != "$(stat -c %d -- /)" ] || echo "unmounted -"; '
             "[ ! -d \"$r/.incoming\" ] || find \"$r/.incoming\" -type f ! -name '*.lock' -printf '%s %f\\n'"
         )
 
@@ -78,8 +81,24 @@ class FreeRoom(FactBase[Room]):
         return Room()
 
     def process(self, output: list[str]) -> Room:
-        free = output[0].partition(" ")[2].strip()
-        arrived = {
-            name.removesuffix(".verified"): int(size) for size, _, name in (x.partition(" ") for x in output[1:])
-        }
-        return Room(int(free) if free.isdigit() else None, arrived)
+        told = [line.partition(" ")[::2] for line in output]
+        free = told[0][1].strip()
+        arrived = {name.removesuffix(".verified"): int(size) for size, name in told[1:] if size != "unmounted"}
+        return Room(int(free) if free.isdigit() else None, arrived, mounted=("unmounted", "-") not in told)
+
+
+class ReadThrough(FactBase[bool]):
+    """Given a note of read.sh, a folder and its digest, return whether that folder as it is now was read through."""
+
+    def command(self, note: str, folder: str, digest: str) -> str:
+        return (
+            f'f={shlex.quote(folder)}; [ "$(cat {shlex.quote(f"{note}/.verified")} 2>/dev/null)" = '
+            f'"{digest} $(stat -c \'%i %Y\' -- "$f/.verified" 2>/dev/null) $f" ] && echo yes || true'
+        )
+
+    @staticmethod
+    def default() -> bool:
+        return False
+
+    def process(self, output: list[str]) -> bool:
+        return output == ["yes"]

@@ -201,6 +201,13 @@ def test_two_models_of_the_same_files_are_staged_each_for_itself(monkeypatch: py
     assert [one.model for one in staged] == ["assistant", "coder"]
 
 
+def test_a_writer_whose_shared_folder_is_not_mounted_takes_no_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World({"a": WHOLE, "b": replace(NOTHING, mounted=False), "c": NOTHING}, {"c": [DONE]})
+    (staged,), _ = run(world, monkeypatch, b=ModelStore(models=(MODEL,), shared=True))
+    assert list(staged.failed) == ["b"]
+    assert "should be mounted" in staged.failed["b"]
+
+
 def test_who_only_reads_a_shared_folder_takes_no_part(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World({"a": WHOLE, "b": NOTHING, "c": NOTHING}, {"b": [DONE]})
     reader = ModelStore(models=(MODEL.model_copy(update={"writer": "b"}),))

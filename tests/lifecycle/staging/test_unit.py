@@ -310,6 +310,7 @@ def test_what_arrived_goes_where_the_host_could_not_fetch_all_beside_it(host: Ho
     host.bin("df").chmod(0o755)
     unit.give_up(shell(host), batch_of(host))
     assert Path(batch_of(host).arriving(host.name)).exists() is stays
+    assert (host.folder / "models" / ".staging").exists() is stays
 
 
 def test_a_file_that_is_missing_puts_nothing_in_place(host: Host) -> None:
@@ -334,18 +335,7 @@ def test_status_is_what_the_unit_wrote_and_why_it_ended_what_its_journal_says(ho
 
 @pytest.mark.parametrize(
     "written",
-    [
-        "",
-        "{",
-        "[1]",
-        "5",
-        "null",
-        '{"bytes": null}',
-        '{"bytes": "x"}',
-        '{"bytes": {}}',
-        '{"rate": 1e999}',
-        "[" * 9000,
-    ],
+    ["", "{", "[1]", "null", '{"bytes": null}', '{"bytes": "x"}', '{"bytes": {}}', '{"rate": 1e999}', "[" * 9999],
 )
 def test_whatever_a_unit_writes_for_a_status_ends_nothing(host: Host, written: str) -> None:
     (host.folder / "run").mkdir()
@@ -423,13 +413,34 @@ def test_what_a_host_has_is_seen_and_what_is_of_no_more_use_goes(host: Host) -> 
     assert found.arrived > 0
     unit.place(shell(host), of)
     arrive(host)
-    assert replace(parse(host.run(look).stdout), free=1) == Has(whole=True, free=1, arrived=0)
+    assert replace(parse(host.run(look).stdout), free=1, mounted=True) == Has(whole=True, free=1)
     assert not Path(of.arriving(host.name)).exists()
 
 
 def test_a_host_needs_room_for_what_has_not_arrived_yet(host: Host) -> None:
     of = batch_of(host)
-    assert Has(free=None).lacks_room(of) is None
-    assert Has(free=256 * 2**20 + 9).lacks_room(of) is None
-    assert Has(free=256 * 2**20 + 8).lacks_room(of) == "has 0.27 GB free, should have 0.27 GB"
-    assert Has(free=256 * 2**20, arrived=9).lacks_room(of) is None
+    assert Has(free=None).refuses(of, host.name) is None
+    assert Has(free=256 * 2**20 + 9).refuses(of, host.name) is None
+    assert Has(free=256 * 2**20 + 8).refuses(of, host.name) == "has 0.27 GB free, should have 0.27 GB"
+    assert Has(free=256 * 2**20, arrived=9).refuses(of, host.name) is None
+
+
+def test_nothing_arrives_in_a_shared_folder_that_is_not_mounted(host: Host) -> None:
+    of = batch_of(host)
+    shared = replace(of, shared=frozenset({host.name}))
+    own = Has(mounted=False)
+    assert own.refuses(of, host.name) is None
+    assert own.refuses(shared, host.name) == (
+        f"{of.roots[host.name]} is on the host's own disk, should be mounted: the fleet file says that hosts share it"
+    )
+    assert replace(own, whole=True).refuses(shared, host.name) is None
+    assert replace(own, mounted=True).refuses(shared, host.name) is None
+
+
+@pytest.mark.parametrize("mounted", [True, False])
+def test_it_is_seen_where_files_would_arrive(host: Host, mounted: bool) -> None:
+    of = batch_of(host)
+    host.bin("stat").write_text(f'#!/bin/sh\ncase "$*" in *" /") echo 1 ;; *) echo {2 if mounted else 1} ;; esac\n')
+    host.bin("stat").chmod(0o755)
+    look = command(batch.LOOK, of.roots[host.name], of.folder(host.name), DIGEST, of.arriving(host.name))
+    assert parse(host.run(look).stdout).mounted is mounted

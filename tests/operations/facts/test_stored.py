@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rackwright.operations.facts.stored import Marker
+from rackwright.operations.facts.stored import FreeRoom, Marker
 
 
 def asked(folder: Path) -> str | None:
@@ -25,3 +25,17 @@ def test_a_folder_says_what_it_was_verified_as(tmp_path: Path, written: str) -> 
 def test_a_folder_without_a_marker_was_not_verified(tmp_path: Path) -> None:
     assert asked(tmp_path) is None
     assert asked(tmp_path / "none") is None
+
+
+@pytest.mark.parametrize("mounted", [True, False])
+def test_room_is_where_the_folder_is_or_will_be_and_of_the_system_s_own_disk_or_not(
+    tmp_path: Path, mounted: bool
+) -> None:
+    (tmp_path / ".incoming").mkdir()
+    (tmp_path / ".incoming" / "aa.verified").write_bytes(b"12")
+    stat = f'stat() {{ case "$*" in *" /") echo 1 ;; *) echo {2 if mounted else 1} ;; esac; }}\n'
+    command = stat + FreeRoom().command(str(tmp_path))
+    printed = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True).stdout
+    room = FreeRoom().process(printed.splitlines())
+    assert (room.arrived, room.mounted) == ({"aa": 2}, mounted)
+    assert room.free
