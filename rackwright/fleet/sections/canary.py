@@ -9,7 +9,6 @@ from pydantic import AfterValidator, Field, model_validator
 from rackwright.fleet.sections.objectives import Share
 from rackwright.values import ControllerPath, Frozen, Seconds
 
-
 LEAST_AT_LAST = 1
 """Per cent: conversations are told apart by one of 10,000 numbers, and a verdict takes 20 of them at least."""
 
@@ -18,7 +17,7 @@ def _growing(shares: tuple[float, ...]) -> tuple[float, ...]:
     if list(shares) != sorted(set(shares)):
         raise ValueError("should grow from step to step, like [5, 25]")
     if shares[-1] < LEAST_AT_LAST:
-        raise ValueError(f"ends below {LEAST_AT_LAST} per cent, which never tells enough; should end at that or above")
+        raise ValueError(f"ends below {LEAST_AT_LAST} per cent, which never tells enough; should end there or above")
     return shares
 
 
