@@ -3,17 +3,21 @@
 `time`: the verdict of 10,000 requests and 500 golden pairs, each run a process of its own: importing scipy is in it,
 simulating the traffic isn't. Target: 5 s, the median of runs; its ratio to that is printed.
 
-`error`: simulated pairs of each kind, with all of the product's resamples. Targets: at most 5 % FAIL of equal
-candidates, and of those that are as bad as is just allowed in all nine comparisons at once; at least 98 % FAIL of
-those that are twice as slow, and of those that lack layers; at least 80 % PASS of equal ones of which much was seen.
+`error`: simulated pairs of each kind, with all of the product's resamples and as many looks as a canary with a golden
+set has. Targets: at most 5 % FAIL of equal candidates, and of those that are as bad as is just allowed in all nine
+comparisons at once; at least 98 % FAIL of those that are twice as slow, and of those that lack layers; at least 80 %
+PASS of equal ones of which much was seen.
 
-    python -m benchmarks.verdict [time] [error] [--runs 7] [--pairs 1000]
+`takes`: of how many requests and prompts an equal candidate passes; docs/verdict.md has them.
+
+    python -m benchmarks.verdict [time] [error] [takes] [--runs 7] [--pairs 1000]
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections import Counter
@@ -23,20 +27,20 @@ from statistics import median
 import numpy as np
 
 from benchmarks.measure import environment, keep, whole
-from rackwright.fleet.sections.canary import Canary
-from rackwright.lifecycle.canary.steps import looks
-from rackwright.verdict import Thresholds, Word, decide
+from rackwright.verdict import Comparison, Thresholds, Word, decide
+from rackwright.verdict.harm import harm
 from tests.verdict.simulated import AT_EDGE, EDGE, EQUAL, Size, Version, evidence
+from tests.verdict.takes import LOOKS, takes
 
 LIMIT = 5.0
 """Seconds."""
-LOOKS = looks(Canary(golden="prompts.jsonl"))
-"""Of a canary with a golden set, and else as it is by default."""
 LARGE = Size(running=3000, candidate=345, prompts=500)
 """Ten thousand requests."""
 LITTLE = Size(running=150, candidate=100, prompts=150)
 """Three hundred requests of the candidate."""
 MUCH = Size(running=1200, candidate=900, prompts=600)
+SEEN = Size(running=1200, candidate=400, prompts=600)
+"""As where the share is 25 %."""
 
 
 @dataclass(frozen=True)
@@ -97,16 +101,39 @@ def _words(kind: Kind, pairs: int) -> Counter[Word]:
     return words
 
 
+def measure_takes() -> None:
+    """Print how much it takes that a canary passes which is seen to be exactly as good as the running version."""
+    print(f"a canary with a golden set, {LOOKS} looks")
+    requests, failing, prompts, turning = takes()
+    print(f"errors: {requests} requests, {failing} where one in a hundred fails")
+    print(f"golden score, valid formats: {prompts} prompts, {turning} where one in ten comes out otherwise")
+    rng = np.random.default_rng(17)
+    found = [decide(evidence(rng, EQUAL, size=SEEN), looks=LOOKS).comparisons for _ in range(20)]
+    for same in zip(*found, strict=True):
+        if same[0].figure.is_ratio:
+            print(f"{same[0].figure}, simulated: {median(map(_would_take, same)):.0f} {same[0].figure.of}")
+
+
+def _would_take(found: Comparison) -> float:
+    """Return from how many it would pass, were the difference that is seen none: intervals narrow with the root."""
+    if found.difference is None:
+        return math.inf
+    seen = harm(found.figure, found.difference, found.threshold)
+    return found.candidate.count * ((seen.most - seen.seen) / seen.allowed) ** 2
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("parts", nargs="*", help="of time, error; by default both")
+    parser.add_argument("parts", nargs="*", help="of time, error, takes; by default all")
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--pairs", type=int, default=1000)
     options = parser.parse_args()
     if options.parts == ["one"]:
         one()
         return 0
-    parts = options.parts or ["time", "error"]
+    parts = options.parts or ["time", "error", "takes"]
+    if "takes" in parts:
+        measure_takes()
     met = ["time" not in parts or measure_time(options.runs), "error" not in parts or measure_error(options.pairs)]
     return 0 if all(met) else 1
 

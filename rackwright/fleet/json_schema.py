@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, JsonValue, StringConstraints
@@ -11,9 +12,14 @@ if TYPE_CHECKING:
     from jsonschema import ValidationError
     from jsonschema.protocols import Validator
 
+    Keyword = Callable[[Validator, str, object, "Json"], Iterator[ValidationError] | None]
+
 Json = Mapping[str, JsonValue]
 PATTERN_SECONDS = 1.0
 """For one text: an expression that tries every way through a long one could take years."""
+DEEPEST = 64
+"""References that lead from one to the next: jsonschema has some ten frames of Python's thousand for each."""
+_REFERENCES = {"$ref", "$dynamicRef", "$recursiveRef"}
 _TRIED: tuple[JsonValue, ...] = (None, True, 0, "", "a", [], {})
 
 
@@ -33,14 +39,33 @@ def check_schema(schema: Json) -> Json:
 
 
 def validator_of(schema: Json) -> Validator:
-    """Return what holds values against a checked schema. Of a pattern that takes too long, it raises TimeoutError."""
+    """Return what holds values against a checked schema."""
     from jsonschema import Draft202012Validator, validators
     from referencing import Registry
 
     drafted = validators.validator_for(schema, default=Draft202012Validator)
-    made: type[Validator] = validators.extend(drafted, {"pattern": _pattern})  # type: ignore[no-untyped-call]
+    references = {key: own for key, own in drafted.VALIDATORS.items() if key in _REFERENCES}
+    ours = _counted(references) | {"pattern": _pattern}
+    made: type[Validator] = validators.extend(drafted, ours)  # type: ignore[no-untyped-call]
     # Where a reference leads to the whole schema, jsonschema would go on with its own class for this $schema.
     return made({key: below for key, below in schema.items() if key != "$schema"}, registry=Registry())
+
+
+def breach(validator: Validator, value: JsonValue) -> ValidationError | None:
+    """Return what tells best why the value isn't allowed; None: it is.
+
+    Raise RecursionError where references lead too deep, TimeoutError where a pattern takes too long.
+    """
+    from jsonschema.exceptions import best_match
+
+    try:
+        found: ValidationError | None = best_match(validator.iter_errors(value))
+    except BaseException as raised:
+        # Where the stack ends in its Rust, that panics: with what is no Exception, and can't be imported.
+        if type(raised).__name__ == "PanicException":
+            raise RecursionError from None
+        raise
+    return found
 
 
 def check_regex(text: str) -> str:
@@ -117,7 +142,7 @@ def _try(schema: Json) -> None:
     validator = validator_of(schema)
     for value in _TRIED:
         try:
-            list(validator.iter_errors(value))
+            breach(validator, value)
         except RecursionError:
             raise ValueError("refers to itself without an end") from None
         except Exception as error:
@@ -131,6 +156,23 @@ def _objects(part: JsonValue | Json) -> Iterator[Json]:
     if isinstance(part, Mapping | list):
         for below in part.values() if isinstance(part, Mapping) else part:
             yield from _objects(below)
+
+
+def _counted(keywords: Mapping[str, Keyword]) -> dict[str, Keyword]:
+    """Return keywords that follow references no deeper into one another than DEEPEST."""
+    deep = 0
+
+    def counted(own: Keyword, validator: Validator, to: str, value: object, part: Json) -> Iterator[ValidationError]:
+        nonlocal deep
+        deep += 1
+        try:
+            if deep > DEEPEST:
+                raise RecursionError
+            yield from own(validator, to, value, part) or ()
+        finally:
+            deep -= 1
+
+    return {key: partial(counted, own) for key, own in keywords.items()}
 
 
 def _pattern(validator: Validator, pattern: str, answer: object, schema: Json) -> Iterator[ValidationError]:

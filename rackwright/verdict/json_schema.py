@@ -10,10 +10,8 @@ from rackwright.fleet.json_schema import Json
 
 def allows(schema: Json, answer: JsonValue) -> str | None:
     """Return None if the schema allows the answer, else which part of the schema doesn't. Nothing is raised."""
-    from jsonschema.exceptions import best_match
-
     try:
-        error = best_match(json_schema.validator_of(schema).iter_errors(answer))
+        error = json_schema.breach(json_schema.validator_of(schema), answer)
     except RecursionError:
         return "is nested too deep"
     except OverflowError:

@@ -123,7 +123,7 @@ def unharmed(lab: Lab, plan: Plan, change: Callable[[], object]) -> list[Any]:
 
 def test_an_equal_build_passes_and_all_replicas_follow(site: Operator, model: Versions, lab: Lab, plan: Plan) -> None:
     old = model.digest
-    # The 95th of 100 is known from 200 requests on: the last step is judged again when it has twice as many, and again.
+    # The 95th of 100 is known from 200 requests on: the last step is judged again at twice as many, and again.
     rules = {"share": "[40, 50]", "min_requests": 60, "limit": "4m"}
     say(site, canary(golden="prompts.jsonl", thresholds=f"{WIDE}, golden: 30%", **rules))
     becomes(model, "Q8_0")

@@ -11,6 +11,7 @@ import numpy as np
 from rackwright.report.verdict_text import verdict_text
 from rackwright.verdict import Thresholds, decide
 from tests.verdict.simulated import Version, evidence
+from tests.verdict.takes import takes
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -25,6 +26,13 @@ def test_the_example_of_the_docs_is_a_simulated_verdict():
 def _but_for_digits(text: str) -> str:
     """Another release of numpy or scipy may draw other random numbers."""
     return re.sub(r"[\s\d.+-]+", "#", text.strip())
+
+
+def test_the_docs_say_how_much_a_pass_takes():
+    page = (DOCS / "verdict.md").read_text()
+    rows = re.findall(r"^\| (?:errors|golden score, valid formats) .* from (\d.*) \|$", page, re.MULTILINE)
+    told = [int(number.replace(",", "")) for row in rows for number in re.findall(r"\d[\d,]*", row)]
+    assert tuple(told) == takes()
 
 
 def test_the_docs_name_the_thresholds_that_there_are():

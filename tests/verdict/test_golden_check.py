@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
@@ -136,6 +137,23 @@ def test_an_answer_that_is_nested_too_deep_for_its_schema_is_not_valid():
     deep = {"$defs": {"a": {"items": {"$ref": "#/$defs/a"}}}, "$ref": "#/$defs/a"}
     found = score(prompt(json_schema=deep), Said("[" * 900 + "]" * 900))
     assert found == Score(False, False, "is nested too deep")
+
+
+@pytest.mark.parametrize(("levels", "reason"), [(60, None), (70, "is nested too deep")])
+def test_references_lead_so_deep_and_no_deeper(levels, reason):
+    assert allows({"items": {"$ref": "#"}}, json.loads("[" * levels + "]" * levels)) == reason
+
+
+def test_an_end_of_the_stack_within_what_is_rust_is_no_panic():
+    schema = json.loads('{"if": {"type": "array"}, "items": {"$dynamicRef": "#"}}')
+    answer = json.loads("[" * 60 + "]" * 60)
+
+    def allowed(frames: int) -> str | None:
+        return allowed(frames - 1) if frames else allows(schema, answer)
+
+    for frames in range(500, 800):
+        with suppress(RecursionError):
+            assert allowed(frames) in (None, "is nested too deep")
 
 
 @pytest.mark.parametrize("text", ["1e999", "-1e999", "1" * 400])

@@ -17,9 +17,7 @@ def _growing(shares: tuple[float, ...]) -> tuple[float, ...]:
     if list(shares) != sorted(set(shares)):
         raise ValueError("should grow from step to step, like [5, 25]")
     if shares[-1] < LEAST_AT_LAST:
-        raise ValueError(
-            f"ends below {LEAST_AT_LAST} per cent, which never tells enough; should end at that or above"
-        )
+        raise ValueError(f"ends below {LEAST_AT_LAST} per cent, which never tells enough; should end there or above")
     return shares
 
 
