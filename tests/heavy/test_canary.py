@@ -59,23 +59,27 @@ def model(site: Operator) -> Versions:
     return versions
 
 
+ASKED = (
+    "Repeat this word three times: {}",
+    "Repeat this word three times: {}. Only that word.",
+    "Say {} and nothing else.",
+    "Write the word {} twice.",
+)
+"""What this small model can do, more often than not."""
+
+
 def golden_set(path: Path) -> None:
-    """What this small model can do: say a word again."""
     prompts = [
         {
-            "id": f"again-{word}",
-            "messages": [{"role": "user", "content": f"Repeat this word three times: {word}"}],
-            "max_tokens": 24,
+            "id": f"{number}-{word}",
+            "messages": [{"role": "user", "content": asked.format(word)}],
+            "max_tokens": 16,
             "check": {"contains": word},
         }
+        for number, asked in enumerate(ASKED)
         for word in WORDS
     ]
-    prompts += [{**one, "id": f"{one['id']}-2", "messages": [_loud(one)]} for one in prompts]
     path.write_text("".join(json.dumps(one) + "\n" for one in prompts))
-
-
-def _loud(prompt: dict[str, Any]) -> dict[str, str]:
-    return {"role": "user", "content": f"{prompt['messages'][0]['content']}. Only that word."}
 
 
 @pytest.fixture(scope="module")
