@@ -40,7 +40,7 @@ def verdict(context: Context, name: str, every: bool, html: Path | None) -> None
         context.answer({"canaries": [_document(one) for one in kept]}, "\n".join(map(_line, kept)) or _none(name))
         return
     last = kept[-1] if kept else None
-    context.answer({"canary": _document(last) if last else None}, _text(last) if last else _none(name))
+    context.answer({"canary": _document(last) if last else None}, report_on(last) if last else _none(name))
     if last and html:
         _write(context, html, last)
 
@@ -76,7 +76,8 @@ def _when(one: CanaryVerdict) -> str:
     return stamp(one.when)
 
 
-def _text(one: CanaryVerdict) -> str:
+def report_on(one: CanaryVerdict) -> str:
+    """Return the report as text."""
     from rackwright.report.verdict_text import Ended, verdict_text
     from rackwright.report.words import safe
 
