@@ -2,35 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-from rackwright.state.formats import Moment, parse
-from rackwright.state.shell import FOLDER, Shell, call
+from rackwright.state.formats import Moment
+from rackwright.state.series import Series
+from rackwright.state.shell import FOLDER, Shell
 from rackwright.values import Stored
-
-KEPT = 100
-"""Measurements of one model; older ones are removed."""
-
-# A run's id begins with its UTC time: their order is the order of time.
-_WRITE = """set -eu
-umask 022
-mkdir -p -- "$1/bench/$2"
-cd -- "$1/bench/$2"
-trap 'rm -f -- ".$3.$$"' EXIT
-cat >".$3.$$"
-sync ".$3.$$"
-mv -fT -- ".$3.$$" "$3.json"
-sync .
-ls | sort | head -n "-$4" | while IFS= read -r old; do rm -f -- "$old"; done
-"""
-_READ = """set -eu
-cd -- "$1/bench/$2" 2>/dev/null || exit 0
-for file in *.json; do
-    [ ! -f "$file" ] || { printf '%s\\n' "$file"; cat -- "$file"; printf '\\036'; }
-done
-"""
-_END = "\x1e"
-"""RECORD SEPARATOR: stands in no JSON text (RFC 7464)."""
 
 
 class Spread(Stored):
@@ -127,19 +104,14 @@ class Bench(Stored):
         return self.knee or self.steps[0]
 
 
+_SERIES = Series("bench", Bench, "bench", "measurements")
+
+
 def write_bench(shell: Shell, bench: Bench, *, folder: str = FOLDER) -> None:
-    """The control host keeps it afterwards, on disk. Raise HostError if it can't be written."""
-    content = bench.model_dump_json(indent=1) + "\n"
-    call(shell, _WRITE, folder, bench.model, bench.run, KEPT, stdin=content, what="keeping the measurement")
+    """The control host keeps it afterwards. Raise as `Series.write`."""
+    _SERIES.write(shell, bench, folder)
 
 
 def read_benches(shell: Shell, model: str, *, folder: str = FOLDER) -> tuple[Bench, ...]:
-    """Return what is kept of the model, oldest first. Raise RackwrightError if one is newer or damaged."""
-    text = call(shell, _READ, folder, model, what="reading measurements")
-    return tuple(_parsed(text, f"{shell.name}: {folder}/bench/{model}"))
-
-
-def _parsed(text: str, where: str) -> Iterator[Bench]:
-    for written in text.split(_END)[:-1]:
-        name, _, document = written.partition("\n")
-        yield parse(Bench, "bench", document, f"{where}/{name}")
+    """Return what is kept of the model, oldest first. Raise as `Series.read`."""
+    return _SERIES.read(shell, model, folder)

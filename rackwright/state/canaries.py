@@ -2,41 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 from rackwright.state.formats import Moment, parse
 from rackwright.state.holding import Held
-from rackwright.state.shell import FOLDER, Shell, call
+from rackwright.state.series import Series
+from rackwright.state.shell import FOLDER, Shell
 from rackwright.state.store import ControlStore
 from rackwright.values import Name, Sha256, Stored
 from rackwright.verdict import Verdict
 
 Outcome = Literal["open", "PASS", "FAIL", "INCONCLUSIVE", "left"]
 """open: it goes on; left: whoever tried it was stopped or cut off before it came to an end."""
-KEPT = 100
-"""Verdicts on one model; older ones are removed."""
-
-# A run's id begins with its UTC time: their order is the order of time.
-_WRITE = """set -eu
-umask 022
-mkdir -p -- "$1/canaries/$2"
-cd -- "$1/canaries/$2"
-trap 'rm -f -- ".$3.$$"' EXIT
-cat >".$3.$$"
-sync ".$3.$$"
-mv -fT -- ".$3.$$" "$3.json"
-sync .
-ls | sort | head -n "-$4" | while IFS= read -r old; do rm -f -- "$old"; done
-"""
-_READ = """set -eu
-cd -- "$1/canaries/$2" 2>/dev/null || exit 0
-for file in *.json; do
-    [ ! -f "$file" ] || { printf '%s\\n' "$file"; cat -- "$file"; printf '\\036'; }
-done
-"""
-_END = "\x1e"
-"""RECORD SEPARATOR: stands in no JSON text (RFC 7464)."""
 
 
 class Progress(Stored):
@@ -95,22 +73,17 @@ def kept_trial(store: ControlStore, rollout: str) -> Trial:
     return parse(Trial, "trial", text, f"rollout {rollout}") if text else Trial(rollout=rollout)
 
 
+_SERIES = Series("canaries", CanaryVerdict, "canary", "verdicts")
+
+
 def write_verdict(shell: Shell, verdict: CanaryVerdict, *, folder: str = FOLDER) -> None:
-    """The control host keeps it afterwards, on disk, in place of what this run wrote of it before."""
-    content = verdict.model_dump_json(indent=1) + "\n"
-    call(shell, _WRITE, folder, verdict.model, verdict.run, KEPT, stdin=content, what="keeping the verdict")
+    """The control host keeps it afterwards, in place of what this run wrote of it before. Raise as `Series.write`."""
+    _SERIES.write(shell, verdict, folder)
 
 
 def read_verdicts(shell: Shell, model: str, *, folder: str = FOLDER) -> tuple[CanaryVerdict, ...]:
-    """Return what is kept of the model's canaries, oldest first. Raise RackwrightError if one is newer or damaged."""
-    text = call(shell, _READ, folder, model, what="reading verdicts")
-    return tuple(_parsed(text, f"{shell.name}: {folder}/canaries/{model}"))
-
-
-def _parsed(text: str, where: str) -> Iterator[CanaryVerdict]:
-    for written in text.split(_END)[:-1]:
-        name, _, document = written.partition("\n")
-        yield parse(CanaryVerdict, "canary", document, f"{where}/{name}")
+    """Return what is kept of the model's canaries, oldest first. Raise as `Series.read`."""
+    return _SERIES.read(shell, model, folder)
 
 
 def _name(rollout: str) -> str:

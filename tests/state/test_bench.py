@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rackwright.errors import RackwrightError
-from rackwright.state import bench as kept
+from rackwright.state import series
 from rackwright.state.bench import read_benches, write_bench
 from tests.lifecycle.bench.steps import bench, step
 from tests.shells import LocalShell
@@ -27,7 +27,7 @@ def test_of_a_model_that_was_never_measured_nothing_is_kept(tmp_path):
 
 
 def test_the_oldest_go_when_there_are_too_many(tmp_path, monkeypatch):
-    monkeypatch.setattr(kept, "KEPT", 2)
+    monkeypatch.setattr(series, "KEPT", 2)
     for number in range(4):
         write_bench(LocalShell(), bench(run=f"r{number}"), folder=str(tmp_path))
     assert [found.run for found in read_benches(LocalShell(), "assistant", folder=str(tmp_path))] == ["r2", "r3"]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rackwright.errors import RackwrightError
-from rackwright.state import canaries as kept
+from rackwright.state import series
 from rackwright.state.canaries import (
     CanaryVerdict,
     Progress,
@@ -64,7 +64,7 @@ def test_what_a_run_says_last_of_its_canary_stands(tmp_path):
 
 
 def test_the_oldest_go_when_there_are_too_many(tmp_path, monkeypatch):
-    monkeypatch.setattr(kept, "KEPT", 2)
+    monkeypatch.setattr(series, "KEPT", 2)
     for number in range(4):
         write_verdict(LocalShell(), verdict(run=f"r{number}", verdict=None), folder=str(tmp_path))
     assert [one.run for one in read_verdicts(LocalShell(), "assistant", folder=str(tmp_path))] == ["r2", "r3"]

@@ -1,0 +1,80 @@
+"""Documents of a model that a control host keeps, one of each run: measurements, verdicts on canaries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from rackwright.state.formats import parse
+from rackwright.state.shell import Shell, call
+from rackwright.values import Stored
+
+KEPT = 100
+"""Of one model; older ones are removed."""
+
+# A run's id begins with its UTC time: their order is the order of time.
+_WRITE = """set -eu
+umask 022
+mkdir -p -- "$1/$2/$3"
+cd -- "$1/$2/$3"
+trap 'rm -f -- ".$4.$$"' EXIT
+cat >".$4.$$"
+sync ".$4.$$"
+mv -fT -- ".$4.$$" "$4.json"
+sync .
+ls | sort | head -n "-$5" | while IFS= read -r old; do rm -f -- "$old"; done
+"""
+_READ = """set -eu
+cd -- "$1/$2/$3" 2>/dev/null || exit 0
+for file in *.json; do
+    [ ! -f "$file" ] || { printf '%s\\n' "$file"; cat -- "$file"; printf '\\036'; }
+done
+"""
+_END = "\x1e"
+"""RECORD SEPARATOR: stands in no JSON text (RFC 7464)."""
+
+
+class OfRun(Protocol):
+    """What any of them tells."""
+
+    @property
+    def model(self) -> str: ...
+
+    @property
+    def run(self) -> str: ...
+
+    def model_dump_json(self, *, indent: int) -> str: ...
+
+
+Document = TypeVar("Document", bound=Stored)
+
+
+@dataclass(frozen=True)
+class Series(Generic[Document]):
+    """Those of one kind."""
+
+    name: str
+    """Of their folder below the control host's."""
+    kind: type[Document]
+    format: str
+    """Without its number."""
+    what: str
+    """They are, in words."""
+
+    def write(self, shell: Shell, document: OfRun, folder: str) -> None:
+        """The control host keeps it afterwards, on disk, in place of what its run wrote before. Raise HostError if it
+        can't be written."""
+        content = document.model_dump_json(indent=1) + "\n"
+        words = (folder, self.name, document.model, document.run, KEPT)
+        call(shell, _WRITE, *words, stdin=content, what=f"keeping {self.what}")
+
+    def read(self, shell: Shell, model: str, folder: str) -> tuple[Document, ...]:
+        """Return what is kept of the model, oldest first. Raise RackwrightError if one is newer or damaged."""
+        text = call(shell, _READ, folder, self.name, model, what=f"reading {self.what}")
+        return tuple(self._parsed(text, f"{shell.name}: {folder}/{self.name}/{model}"))
+
+    def _parsed(self, text: str, where: str) -> Iterator[Document]:
+        for written in text.split(_END)[:-1]:
+            name, _, document = written.partition("\n")
+            yield parse(self.kind, self.format, document, f"{where}/{name}")
