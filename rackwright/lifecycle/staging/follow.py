@@ -17,6 +17,8 @@ from rackwright.roles.staging.settings import Settings
 from rackwright.stopping import Stopping
 
 POLL_SECONDS = 1.0
+SOON_SECONDS = 0.25
+"""Between two looks where the end is near: nobody waits for a look."""
 LOST_SECONDS = 30
 """A host that couldn't be asked for so long is given up: the others are not held up by it."""
 STILL_SECONDS = 60
@@ -79,7 +81,8 @@ def _follow(
             _failed(course, talk, host, why)
             return
         _let_others_pass(site, course)
-        time.sleep(POLL_SECONDS)
+        near = status.bytes + 2 * POLL_SECONDS * status.rate >= batch.bytes
+        time.sleep(SOON_SECONDS if near else POLL_SECONDS)
 
 
 def _failed(course: Course, talk: Talk, host: str, why: str) -> None:

@@ -22,6 +22,7 @@ import libtorrent as lt
 
 RUN = Path(os.environ["RUNTIME_DIRECTORY"])
 TICK_SECONDS = 0.25
+"""Between two looks at what has come, at most."""
 STALL_SECONDS = 3
 """Without a byte for so long, the next earlier host is asked as well."""
 RESUME_SECONDS = 0.5
@@ -197,7 +198,7 @@ class Staging:
         while True:
             self._alerts()
             self._look()
-            time.sleep(TICK_SECONDS)
+            self.session.wait_for_alert(round(TICK_SECONDS * 1000))
 
     def _alerts(self) -> None:
         for alert in self.session.pop_alerts():
@@ -239,7 +240,7 @@ class Staging:
         self.saving = False
         if self.known:
             resume, pieces = self.known
-            self.hashes.whole = min(pieces * self.torrent.piece_length(), self.torrent.total_size())
+            self.hashes.grow(min(pieces * self.torrent.piece_length(), self.torrent.total_size()))
             replace(self.folder / "resume", resume)
 
     def _word(self, state: lt.torrent_status) -> str:
@@ -317,8 +318,14 @@ class Hashes:
         self.read, self.wrong, self.all_right = 0, "", False
         self.whole = 0
         """Bytes from the beginning of the first file without a gap, on disk."""
+        self.grown = threading.Event()
         if not plan.first:
             threading.Thread(target=self._hash_all, daemon=True).start()
+
+    def grow(self, whole: int) -> None:
+        """So much can be hashed."""
+        self.whole = whole
+        self.grown.set()
 
     def _hash_all(self) -> None:
         try:
@@ -337,7 +344,8 @@ class Hashes:
         while done < size:
             until = min(size, done + self.whole - self.read)
             if until <= done:
-                time.sleep(TICK_SECONDS)
+                self.grown.wait()
+                self.grown.clear()
                 continue
             # Without a buffer, which would keep what stood there before the bytes arrived.
             stream = stream or (self.folder / name).open("rb", buffering=0)
