@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import runpy
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -100,6 +101,30 @@ def test_a_host_that_dies_does_not_cut_the_chain(chain: Make) -> None:
     hosts.kill(1)
     wait_until(lambda: hosts.state(2) == "done")
     assert hosts.whole(2)
+
+
+def asks(hosts: Chain, number: int) -> set[int]:
+    """Which hosts it is connected to at their port."""
+    told = subprocess.run(["ss", "-Htn", "state", "established"], capture_output=True, text=True, check=True).stdout
+    pairs = [line.split()[-2:] for line in told.splitlines()]
+    ours = hosts.address(number)
+    return {
+        other
+        for other in range(5)
+        if any(f"{ours}:" in here and there == f"{hosts.address(other)}:{PORT}" for here, there in pairs)
+    }
+
+
+def test_who_had_to_ask_an_earlier_one_leaves_it_alone_when_the_nearest_is_there_again(chain: Make) -> None:
+    """Else all would share the first one's line to the end."""
+    hosts = chain(60 * MEGABYTE, rate=4 * MEGABYTE)
+    hosts.start(2)
+    wait_until(lambda: asks(hosts, 2) == {0})
+    hosts.start(1)
+    wait_until(lambda: asks(hosts, 2) == {1})
+    assert hosts.state(2) != "done"
+    wait_until(lambda: hosts.status(2)["bytes"] > 12 * MEGABYTE)
+    assert asks(hosts, 2) == {1}
 
 
 def test_what_lies_on_the_disk_is_hashed_whatever_the_resume_data_says(chain: Make) -> None:

@@ -27,7 +27,7 @@ _PROPERTIES = (
     # Killed, it goes on from what it has; ended in any other way, nothing of it stays.
     "RuntimeDirectoryPreserve=restart",
     "Restart=on-abnormal",
-    "RestartSec=1",
+    "RestartSec=100ms",
     "StartLimitIntervalSec=600",
     "StartLimitBurst=20",
     "TimeoutStopSec=10",

@@ -25,6 +25,8 @@ TICK_SECONDS = 0.25
 """Between two looks at what has come, at most."""
 STALL_SECONDS = 3
 """Without a byte for so long, the next earlier host is asked as well."""
+NEARLY = 0.1
+"""Share of all bytes by which the host before us may be behind us when it alone is asked again."""
 RESUME_SECONDS = 0.5
 # ffdhe2048 of RFC 7919: libtorrent wants a file of these, whatever TLS agrees on.
 DH = """-----BEGIN DH PARAMETERS-----
@@ -167,7 +169,7 @@ class Staging:
         (RUN / "dh.pem").write_text(DH)
         self.handle.set_ssl_certificate(*(str(RUN / f"{name}.pem") for name in ("certificate", "key", "dh")))
         self.handle.resume()
-        self.peers = Peers(self.handle)
+        self.peers = Peers(self.session, self.handle)
         self.hashes = Hashes(plan, self.folder)
         self.moved: tuple[int, ...] = ()
         self.moved_at = time.monotonic()
@@ -185,7 +187,7 @@ class Staging:
             parameters.flags = lt.torrent_flags.seed_mode
         else:
             parameters.flags = lt.torrent_flags.sequential_download
-        parameters.flags |= lt.torrent_flags.paused | lt.torrent_flags.disable_dht
+        parameters.flags |= lt.torrent_flags.paused | lt.torrent_flags.disable_dht | lt.torrent_flags.apply_ip_filter
         parameters.flags |= lt.torrent_flags.disable_lsd | lt.torrent_flags.disable_pex
         parameters.ti = torrent
         parameters.save_path = str(self.folder)
@@ -281,12 +283,16 @@ def session(plan: Plan) -> lt.session:
 
 
 class Peers:
-    """The host before us in the chain; when nothing comes from it, those before it as well."""
+    """The host before us in the chain; when nothing comes from it, those before it as well, until it is there again.
 
-    def __init__(self, handle: lt.torrent_handle) -> None:
-        self.handle = handle
+    Who asks an earlier one shares its line with those between: so it is done no longer than it must be.
+    """
+
+    def __init__(self, session: lt.session, handle: lt.torrent_handle) -> None:
+        self.session, self.handle = session, handle
         self.listed: list[tuple[str, int]] = []
         self.read_at, self.asked, self.bytes, self.bytes_at, self.called_at = -1, 1, 0, time.monotonic(), 0.0
+        self.patience, self.back_at = STALL_SECONDS, 0.0
 
     def look(self, now: float, state: lt.torrent_status) -> None:
         if state.is_seeding:
@@ -295,7 +301,12 @@ class Peers:
         if state.total_payload_download != self.bytes:
             self.bytes, self.bytes_at = state.total_payload_download, now
         elif now - self.bytes_at > STALL_SECONDS and self.asked < len(self.listed):
-            self.asked, self.bytes_at = self.asked + 1, now
+            self.bytes_at, self.back_at = now, now + self.patience
+            self._ask(self.asked + 1)
+        if self.asked > 1 and now > self.back_at and self._nearest_has_as_much(state):
+            # If that was too early, the next time is later.
+            self.patience, self.bytes_at = 2 * self.patience, now
+            self._ask(1)
         if now - self.called_at >= 1 or not state.num_peers:
             self.called_at = now
             for peer in self.listed[: self.asked]:
@@ -306,7 +317,21 @@ class Peers:
         if changed != self.read_at:
             self.read_at = changed
             self.listed = [(address, port) for address, port in json.loads((RUN / "peers.json").read_text())]
-            self.asked = 1
+            self._ask(1)
+
+    def _ask(self, so_many: int) -> None:
+        """A connection to one that isn't asked ends: libtorrent ends those to addresses that are filtered out."""
+        self.asked = so_many
+        others = lt.ip_filter()
+        for address, _ in self.listed[so_many:]:
+            others.add_rule(address, address, 1)
+        self.session.set_ip_filter(others)
+
+    def _nearest_has_as_much(self, state: lt.torrent_status) -> bool:
+        nearest = self.listed[0][0]
+        return any(
+            peer.ip[0] == nearest and peer.progress > state.progress - NEARLY for peer in self.handle.get_peer_info()
+        )
 
 
 class Hashes:
