@@ -9,7 +9,7 @@ export UV_PYTHON_DOWNLOADS := never
 unexport PYTHONDONTWRITEBYTECODE
 export PATH := $(BIN):$(PATH)
 
-COVERING = $(addprefix tests/lifecycle/test_,rollout.py put_back.py open_rollout.py fenced.py) tests/state/test_journal.py
+COVERING = $(addprefix tests/lifecycle/test_,rollout.py put_back.py open_rollout.py fenced.py) tests/lifecycle/canary/test_updates.py tests/state/test_journal.py
 
 .DEFAULT_GOAL := help
 .PHONY: help quickstart test test-fast test-heavy test-machines lint types unit coverage lab-test molecule wheel-test dist programs bench down clean

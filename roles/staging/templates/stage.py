@@ -25,8 +25,8 @@ TICK_SECONDS = 0.25
 """Between two looks at what has come, at most."""
 STALL_SECONDS = 3
 """Without a byte for so long, the next earlier host is asked as well."""
-NEARLY = 0.1
-"""Share of all bytes by which the host before us may be behind us when it alone is asked again."""
+PATIENCE_SECONDS = 30
+"""At most so long an earlier host is asked although the nearest is there again, where that was too early before."""
 RESUME_SECONDS = 0.5
 # ffdhe2048 of RFC 7919: libtorrent wants a file of these, whatever TLS agrees on.
 DH = """-----BEGIN DH PARAMETERS-----
@@ -303,9 +303,9 @@ class Peers:
         elif now - self.bytes_at > STALL_SECONDS and self.asked < len(self.listed):
             self.bytes_at, self.back_at = now, now + self.patience
             self._ask(self.asked + 1)
-        if self.asked > 1 and now > self.back_at and self._nearest_has_as_much(state):
+        if self.asked > 1 and now > self.back_at and self._nearest_is_with_us(state):
             # If that was too early, the next time is later.
-            self.patience, self.bytes_at = 2 * self.patience, now
+            self.patience, self.bytes_at = min(2 * self.patience, PATIENCE_SECONDS), now
             self._ask(1)
         if now - self.called_at >= 1 or not state.num_peers:
             self.called_at = now
@@ -327,10 +327,12 @@ class Peers:
             others.add_rule(address, address, 1)
         self.session.set_ip_filter(others)
 
-    def _nearest_has_as_much(self, state: lt.torrent_status) -> bool:
-        nearest = self.listed[0][0]
+    def _nearest_is_with_us(self, state: lt.torrent_status) -> bool:
+        """What it lacks of what we have comes in a second: asked alone, it lets nobody wait."""
+        nearest, enough = self.listed[0][0], state.total_wanted_done - state.download_payload_rate
         return any(
-            peer.ip[0] == nearest and peer.progress > state.progress - NEARLY for peer in self.handle.get_peer_info()
+            peer.ip[0] == nearest and peer.progress * state.total_wanted >= enough
+            for peer in self.handle.get_peer_info()
         )
 
 
