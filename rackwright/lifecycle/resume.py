@@ -72,10 +72,8 @@ def resume(site: Site, rollout: Rollout, talk: Talk) -> tuple[Replica, ...]:
     the one that it was begun with, FleetError if a canary's golden set can't be read here.
     """
     _refuse_other_files(site.fleet, rollout)
-    progress = kept_trial(site.store, rollout.id).models
-    for model in rollout.canaries:
-        if model not in progress or not progress[model].passed:
-            golden_set_of(site.fleet, model)
+    for model in sorted(kept_trial(site.store, rollout.id).untried(rollout.canaries)):
+        golden_set_of(site.fleet, model)
     with _taken(site, rollout, "resume", talk) as held, stoppable(talk.heard) as stopping:
         return carry_on(Work(site, held, rollout, talk, stopping))
 

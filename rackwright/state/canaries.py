@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from rackwright.state.formats import Moment, parse
@@ -33,6 +33,10 @@ class Trial(Stored):
     format: str = "trial/1"
     rollout: str
     models: Mapping[Name, Progress] = {}
+
+    def untried(self, models: Iterable[str]) -> frozenset[str]:
+        """Return those of the models whose canary hasn't passed."""
+        return frozenset(name for name in models if name not in self.models or not self.models[name].passed)
 
 
 class CanaryVerdict(Stored):

@@ -18,7 +18,7 @@ from rackwright.lifecycle.canary.watch import Watch
 from rackwright.lifecycle.changes import Enter, Paused, SystemClock
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.talk import Talk
-from rackwright.state.canaries import Progress, kept_trial
+from rackwright.state.canaries import Progress, Trial, kept_trial
 from rackwright.state.holding import Held
 from rackwright.state.rollouts import Rollout
 from rackwright.stopping import Stopping
@@ -40,26 +40,28 @@ class Canaries:
         `due` are the replicas to change, in their order; `new` runs the new version already. What somebody drained by
         hand is none. Raise FleetError where a golden set can't be read.
         """
-        if not (untried := self.untried()):
+        trial = self._trial()
+        if not (untried := trial.untried(self.rollout.canaries)):
             return {}
-        progress, held = kept_trial(self.held.store, self.rollout.id).models, self._drained_by_hand()
+        held = self._drained_by_hand()
         chosen: dict[str, Replica] = {}
         for one in due:
             if one.model in untried and one.address not in held:
                 chosen.setdefault(one.model, one)
         return {
-            one.address: self._tried(one, self._beside(one, new), progress.get(model))
+            one.address: self._tried(one, self._beside(one, new), trial.models.get(model))
             for model, one in chosen.items()
         }
 
     def untried(self) -> frozenset[str]:
         """Return the models whose canary hasn't passed."""
+        return self._trial().untried(self.rollout.canaries)
+
+    def _trial(self) -> Trial:
+        """Without canaries nobody is asked."""
         if not self.rollout.canaries:
-            return frozenset()
-        progress = kept_trial(self.held.store, self.rollout.id).models
-        return frozenset(
-            model for model in self.rollout.canaries if model not in progress or not progress[model].passed
-        )
+            return Trial(rollout=self.rollout.id)
+        return kept_trial(self.held.store, self.rollout.id)
 
     def _drained_by_hand(self) -> set[str]:
         return {state.address for state in self.site.gateways.servers().values() if state.held}
