@@ -12,7 +12,7 @@ import tarfile
 from pathlib import Path
 
 from rackwright.lab import artefacts, paths
-from tests.heavy.deeper import deepen
+from tests.heavy.deeper import DEPTH, deepen
 
 CUT = tuple(range(10, 16))
 """A fifth of the layers."""
@@ -22,7 +22,8 @@ KINDS: dict[str, tuple[int, tuple[int, ...]]] = {"Q8_0": (7, ()), "Q2_K": (10, (
 
 def build(name: str) -> Path:
     """Return the build's file, made now if it isn't there: one of KINDS, or `slow`."""
-    path = paths.cache() / "models" / f"SmolLM2-135M-Instruct.{name}.gguf"
+    kept = f"{DEPTH}-layers" if name == "slow" else name
+    path = paths.cache() / "models" / f"SmolLM2-135M-Instruct.{kept}.gguf"
     with paths.locked("builds"):
         if not path.exists():
             made = artefacts.ensure(lambda _: None)
