@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from rackwright.fleet.golden_set import LEAST
@@ -27,7 +27,7 @@ def decide(
     evidence: Evidence, thresholds: Thresholds | None = None, *, looks: int = 1, resamples: int = RESAMPLES
 ) -> Verdict:
     """Return whether the candidate may take the running version's place: FAIL if any comparison fails, PASS if all
-    pass.
+    that decide pass.
 
     `looks`: how often at most a verdict is asked for on these data as they grow; each look gets its share of the
     chance to err. The same evidence always gives the same verdict.
@@ -36,7 +36,8 @@ def decide(
     parts = tuple(_parts(evidence, allowed, resamples))
     at = chances(sum(part.comparisons for part in parts), looks)
     measured = [one for part in parts for one in part.measure(at)]
-    comparisons = sorted((judge(one, allowed) for one in measured), key=_place)
+    figures = {one.figure for one in measured}
+    comparisons = sorted((_left_to_clients(judge(one, allowed), figures) for one in measured), key=_place)
     return Verdict(
         word=_word(comparisons),
         why=_why(comparisons),
@@ -90,12 +91,21 @@ def _left_out(evidence: Evidence) -> Iterator[str]:
         yield f"valid formats: {asking if count else 'no check of the golden set asks for a format'}"
 
 
+def _left_to_clients(comparison: Comparison, figures: set[Figure]) -> Comparison:
+    """The golden set is asked of a candidate that serves nobody: that shows whether it is far slower, and hardly
+    whether it is as fast. Clients' requests do, where they tell that time."""
+    told = {figure for name, (figure, _) in _TIMES.items() if figures & times.FIGURES[name].keys()}
+    if comparison.word is not Word.INCONCLUSIVE or comparison.figure not in told:
+        return comparison
+    return replace(comparison, decides=False, why=f"{comparison.why}; the times of clients' requests decide")
+
+
 def _place(comparison: Comparison) -> int:
     return list(Figure).index(comparison.figure)
 
 
 def _word(comparisons: Sequence[Comparison]) -> Word:
-    found = {comparison.word for comparison in comparisons}
+    found = {comparison.word for comparison in comparisons if comparison.decides}
     if Word.FAIL in found:
         return Word.FAIL
     return Word.INCONCLUSIVE if Word.INCONCLUSIVE in found else Word.PASS
@@ -103,8 +113,10 @@ def _word(comparisons: Sequence[Comparison]) -> Word:
 
 def _why(comparisons: Sequence[Comparison]) -> str:
     word = _word(comparisons)
+    deciding = [comparison for comparison in comparisons if comparison.decides]
     if word is Word.PASS:
-        return f"all {len(comparisons)} comparisons lie within their thresholds"
-    first, *others = [comparison for comparison in comparisons if comparison.word is word]
+        which = " that decide" if len(deciding) < len(comparisons) else ""
+        return f"all {len(deciding)} comparisons{which} lie within their thresholds"
+    first, *others = [comparison for comparison in deciding if comparison.word is word]
     also = f"; so {'are' if others[1:] else 'is'} {', '.join(one.figure for one in others)}" if others else ""
     return f"{first.figure} {'is too bad' if word is Word.FAIL else 'is open'}: {first.why}{also}"

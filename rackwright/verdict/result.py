@@ -97,6 +97,8 @@ class Comparison:
     needed: int | None = None
     """Of an INCONCLUSIVE one: about how many of the candidate's requests, or of prompts, would decide; None: nobody
     can say."""
+    decides: bool = True
+    """False: the golden set leaves a time open that clients' requests tell, and theirs decides."""
 
 
 @dataclass(frozen=True)

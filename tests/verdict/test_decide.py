@@ -115,6 +115,49 @@ def test_times_that_one_side_alone_tells_are_no_pass():
     assert {comparison.figure for comparison in found.of(Word.INCONCLUSIVE)} == {Figure.TPOT_MEDIAN, Figure.TPOT_P95}
 
 
+def with_times(found: Evidence, *slowness: float) -> Evidence:
+    """The candidate takes so many times as long for one prompt and the next, in turn."""
+    golden = found.golden
+    assert golden is not None
+    pairs = (
+        replace(
+            pair,
+            candidate=replace(
+                pair.running, ttft=_longer(pair.running.ttft, times), tpot=_longer(pair.running.tpot, times)
+            ),
+        )
+        for pair, times in zip(golden.pairs, slowness * len(golden.pairs), strict=False)
+    )
+    return replace(found, golden=replace(golden, pairs=tuple(pairs)))
+
+
+def _longer(time: float | None, times: float) -> float | None:
+    return None if time is None else time * times
+
+
+def test_a_time_that_the_golden_set_leaves_open_is_left_to_clients():
+    found = judged(with_times(seen(EQUAL), 1.1, 1.4))
+    assert found.word is Word.PASS, found.why
+    assert found.why == "all 7 comparisons that decide lie within their thresholds"
+    times = found.of(Word.INCONCLUSIVE)
+    assert [(one.figure, one.decides) for one in times] == [(Figure.GOLDEN_TTFT, False), (Figure.GOLDEN_TPOT, False)]
+    assert all(one.why.endswith("; the times of clients' requests decide") for one in times)
+
+
+def test_a_time_that_clients_don_t_tell_is_decided_by_the_golden_set():
+    whole = with_times(seen(EQUAL), 1.1, 1.4)
+    found = judged(replace(without(whole, "tpot"), golden=whole.golden))
+    assert found.word is Word.INCONCLUSIVE
+    assert found.why.startswith("golden time per token is open: ")
+    assert [one.figure for one in found.comparisons if not one.decides] == [Figure.GOLDEN_TTFT]
+
+
+def test_a_golden_set_that_takes_far_longer_fails_whatever_clients_see():
+    found = judged(with_times(seen(EQUAL), 1.6))
+    assert {one.figure for one in found.of(Word.FAIL)} == {Figure.GOLDEN_TTFT, Figure.GOLDEN_TPOT}
+    assert found.word is Word.FAIL
+
+
 def test_a_set_whose_checks_ask_for_no_format_is_said_to():
     whole = seen(EQUAL)
     assert whole.golden is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -231,6 +231,21 @@ def test_an_equal_one_passes_with_its_golden_set():
     thresholds = Thresholds(errors="3%", formats="10%", golden="10%")
     bench = Bench(
         golden=answers(EQUAL), rules=RULES.model_copy(update={"golden": "p.jsonl", "thresholds": thresholds})
+    )
+    bench.run()
+    assert bench.keeper.told[-1] == "passed with PASS"
+
+
+def test_times_that_the_golden_set_leaves_open_clients_decide():
+    whole = answers(EQUAL)
+    slower = (
+        replace(pair, candidate=replace(pair.candidate, ttft=(pair.running.ttft or 1) * times, tpot=None))
+        for pair, times in zip(whole.pairs, (1.1, 1.4) * 125, strict=True)
+    )
+    thresholds = Thresholds(errors="3%", formats="10%", golden="10%")
+    bench = Bench(
+        golden=replace(whole, pairs=tuple(slower)),
+        rules=RULES.model_copy(update={"golden": "p.jsonl", "thresholds": thresholds}),
     )
     bench.run()
     assert bench.keeper.told[-1] == "passed with PASS"
