@@ -29,7 +29,7 @@ ORDER = (
     r"rackwright\.remote",
     r"rackwright\.engine",
     r"rackwright\.state",
-    r"rackwright\.(gateway|canaries)",
+    r"rackwright\.gateway",
     r"rackwright\.report",
     r"rackwright\.lifecycle",
     r"rackwright\.cli|rackwright\.__main__",

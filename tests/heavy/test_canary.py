@@ -26,7 +26,7 @@ from tests.waiting import wait_until
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
 GATEWAYS = ("gate1", "gate2")
 WORDS = "red blue green black white yellow brown pink gray gold".split()
-WIDE = "errors: 20%, ttft_median: 100%, ttft_p95: 100%, tpot_median: 100%, tpot_p95: 100%"
+WIDE = "errors: 20%, ttft_median: 100%, ttft_p95: 200%, tpot_median: 100%, tpot_p95: 200%"
 """Two cores serve two engines, clients and whatever else goes on: times say little, but for what is far slower."""
 
 

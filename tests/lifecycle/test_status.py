@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from rackwright.canaries import CanaryShare
-from rackwright.gateway import DrainRecord, ServerState
+from rackwright.gateway import CanaryShare, DrainRecord, ServerState
 from rackwright.lifecycle.status import _traffic
 
 MOMENT = datetime(2026, 11, 27, 3, 15, tzinfo=UTC)

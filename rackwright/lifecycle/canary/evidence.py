@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from rackwright.canaries import parts_of
+from rackwright.gateway import parts_of
 from rackwright.roles.gateway.access_log import Access
 from rackwright.verdict import Request, Traffic
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from rackwright.canaries import CANARY_SECONDS
 from rackwright.errors import HostError, ProofError
 from rackwright.fleet.fleet import Replica
+from rackwright.gateway import CANARY_SECONDS
 from rackwright.lifecycle.canary.evidence import Seen, asked_of_canary, asked_of_running, traffic_of
 from rackwright.lifecycle.canary.logs import AccessLogs
 from rackwright.lifecycle.changes import Clock, Undecided

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from rackwright.canaries import CanaryShare
 from rackwright.errors import HostError
-from rackwright.gateway import DrainRecord, ServerState, merged
+from rackwright.gateway import CanaryShare, DrainRecord, ServerState, merged
 from tests.lifecycle.world.store import moment
 from tests.lifecycle.world.traffic import LIVE_SECONDS, Share
 from tests.lifecycle.world.world import Gate, Process, World

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rackwright.canaries import parts_of
 from rackwright.fleet.sections.canary import Canary
+from rackwright.gateway import parts_of
 from rackwright.roles.gateway.access_log import Access
 from rackwright.verdict import Evidence, Traffic, Verdict, Word
 

@@ -1,0 +1,196 @@
+"""The gateways while they run: who is up, drained and busy, and keys, over HAProxy's sockets, one command a gateway.
+
+A reload leaves old workers behind that finish their answers: they count here, and are told of keys and gaps too. Of
+servers HAProxy tells them nothing any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from shlex import quote
+
+from rackwright.errors import HostError
+from rackwright.gateway.canaries import CANARY_SECONDS, CHECK_CANARIES, END_CANARY, SET_CANARY, parts_of
+from rackwright.gateway.scripts import (
+    CLOSE_GAP,
+    COPY_DRAIN,
+    DRAIN,
+    HELPERS,
+    KEY,
+    OPEN_GAP,
+    READY,
+    SHOW_DRAINS,
+    SHOW_GAPS,
+    STATES,
+    TELL_KEY,
+    WRITE_KEYS,
+)
+from rackwright.gateway.states import DrainRecord, ServerState, merged, parse_states
+from rackwright.operations.haproxy.paths import DRAINS, Paths
+from rackwright.remote import Completed, Remote
+from rackwright.roles.gateway.configuration import CANARIES, GAPS, PATHS, key_entries
+from rackwright.roles.gateway.settings import Key
+
+
+class Gateways:
+    """All gateways of a fleet at once. Each method raises HostError, naming the gateways that didn't do it."""
+
+    def __init__(self, remote: Remote, hosts: Iterable[str], *, paths: Paths = PATHS, drains: str = DRAINS) -> None:
+        self._remote = remote
+        self._hosts = tuple(hosts)
+        self._paths, self._drains = paths, drains
+        self._helpers = HELPERS.format(
+            run=paths.run, configuration=paths.configuration, drains=drains, gaps=GAPS, canaries=CANARIES
+        )
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        return self._hosts
+
+    def only(self, hosts: Iterable[str]) -> Gateways:
+        """Return these of them."""
+        return Gateways(self._remote, hosts, paths=self._paths, drains=self._drains)
+
+    def servers(self) -> dict[str, ServerState]:
+        """Return every replica that a gateway knows, by HOST/MODEL@N."""
+        told = self._run(STATES + SHOW_DRAINS, "asking for states")
+        return merged({name: parse_states(text) for name, text in told.items()})
+
+    def in_flight(self, address: str) -> int:
+        """Given HOST/MODEL@N, return its requests over all gateways and workers."""
+        state = self.servers().get(address)
+        return state.in_flight if state else 0
+
+    def drain(self, address: str, *, who: str, reason: str, by_hand: bool = True) -> None:
+        """Afterwards no gateway sends new requests to HOST/MODEL@N, nor a canary's share, also after a reload or a
+        reboot.
+
+        A drain that isn't by hand leaves an earlier one as it is: its record, or that it has none.
+        """
+        record = DrainRecord(who=who, reason=reason, by_hand=by_hand, time=datetime.now(UTC))
+        values = {"keep": "true" if by_hand else "false", "record": quote(record.model_dump_json())}
+        self._run(DRAIN.format(**_parts(address), **values), f"draining {address}")
+
+    def copy_drain(self, address: str, port: int, record: DrainRecord) -> None:
+        """Afterwards the gateways have this drain of HOST/MODEL@N, which another has: one that doesn't run yet never
+        sends there, not even as it starts."""
+        parts = _parts(address)
+        server = quote(f"{parts['begin']}.{port}")
+        script = COPY_DRAIN.format(model=parts["model"], server=server, record=quote(record.model_dump_json()))
+        self._run(script, f"draining {address}")
+
+    def ready(self, address: str) -> None:
+        """Afterwards every gateway may send requests to HOST/MODEL@N; no record of a drain is left, nor a share."""
+        self._run(READY.format(**_parts(address)), f"returning {address}")
+
+    def open_gap(self, model: str, seconds: int) -> None:
+        """Afterwards every worker expects the model to be without a replica for so many seconds from now on.
+
+        What is asked of it while it has none is held or refused as the fleet file says, also after a reload or a
+        restart. A gap that is open already gets this end. Ten minutes after its end one is heeded no more.
+        """
+        script = OPEN_GAP.format(model=quote(model), seconds=int(seconds))
+        self._run(script, f"opening the gap of {model}")
+
+    def close_gap(self, model: str) -> None:
+        """Afterwards no worker expects a gap of the model, and requests that it still holds go on as usual.
+
+        To be called after ready(): what an old worker holds only hears by this that a replica is back.
+        """
+        self._run(CLOSE_GAP.format(model=quote(model)), f"closing the gap of {model}")
+
+    def gaps(self) -> dict[str, datetime]:
+        """Return the models of which a gateway expects a gap, and when it should end, at the latest of them."""
+        ends: dict[str, datetime] = {}
+        for text in self._run(SHOW_GAPS, "asking for gaps").values():
+            for model, seconds in map(str.split, text.splitlines()):
+                end = datetime.fromtimestamp(int(seconds), UTC)
+                ends[model] = max(end, ends.get(model, end))
+        return ends
+
+    def set_canary(
+        self, address: str, percent: float, *, digest: str, rollout: str, seconds: int = CANARY_SECONDS
+    ) -> None:
+        """Afterwards every worker sends this share of its model's conversations that begin to HOST/MODEL@N, drained
+        or not, unless it is down: for so many seconds from now, also after a reload or a restart.
+
+        One conversation stays with one version. `digest` stands in the access log of what goes there; each `rollout`
+        deals out conversations anew. A share that is there already gets this size and end; 0 is as `end_canary`.
+        """
+        if not percent:
+            self.end_canary(address.partition("/")[2].partition("@")[0])
+            return
+        values = {"parts": parts_of(percent), "seconds": int(seconds), "digest": quote(digest)}
+        script = SET_CANARY.format(**_parts(address), **values, rollout=quote(rollout))
+        self._run(script, f"giving {address} its share")
+
+    def check_canaries(self) -> None:
+        """Return if every gateway could give a canary its share: one that an older version wrote knows none."""
+        self._run(CHECK_CANARIES, "asking for canaries")
+
+    def end_canary(self, model: str) -> None:
+        """Afterwards no worker sends anything to a canary of the model."""
+        self._run(END_CANARY.format(model=quote(model)), f"ending the canary of {model}")
+
+    def put_key(self, key: Key, *, in_memory: bool = False) -> None:
+        """Afterwards every worker lets the key in as it says, and as nothing said before, with no moment between.
+
+        `in_memory`: until the gateway next loads its keys.
+        """
+        written = "" if in_memory else WRITE_KEYS
+        self._run(_key(key, key_entries(key)) + written + TELL_KEY + _known(wanted=True), f"telling key {key.id}")
+
+    def remove_key(self, key: Key) -> None:
+        """Afterwards no worker lets the key in, an old one with open connections neither."""
+        self._run(_key(key) + WRITE_KEYS + TELL_KEY + _known(wanted=False), f"removing key {key.id}")
+
+    @contextmanager
+    def temporary_key(
+        self, sha256: str, *, id: str = "verify", seconds: int = 600, server: str = ""
+    ) -> Iterator[None]:
+        """Within the block the key with this SHA-256 is let in to all models; in the gateways' memory only.
+
+        It expires by itself after `seconds`, should the end of the block not come. With `server`, HAProxy's name of
+        one, that one is asked, drained or not, unless it is down; answers name who gave them.
+        """
+        expires = datetime.now(UTC) + timedelta(seconds=seconds)
+        key = Key(id=id, sha256=sha256, expires=expires, server=server)
+        try:
+            # Within: where it fails or is interrupted halfway, some workers have the key already.
+            self.put_key(key, in_memory=True)
+            yield
+        finally:
+            self._run(_key(key) + TELL_KEY + _known(wanted=False), f"removing key {id}")
+
+    def _run(self, script: str, what: str) -> dict[str, str]:
+        """Run the script on every gateway; return what each printed."""
+        done = self._remote.run_on(self._hosts, "sh -s", stdin=self._helpers + script)
+        failures = [reason for name, result in done.items() if (reason := _failure(name, result, what))]
+        if failures:
+            raise HostError("; ".join(failures), next="rackwright status")
+        return {name: result.stdout for name, result in done.items() if isinstance(result, Completed)}
+
+
+def _parts(address: str) -> dict[str, str]:
+    host, _, replica = address.partition("/")
+    model, _, number = replica.partition("@")
+    return {"model": quote(model), "begin": quote(f"{host}.{model}.{number}")}
+
+
+def _key(key: Key, entries: tuple[tuple[str, str], ...] = ()) -> str:
+    """Its own entry comes last: by then the models that it lists are there."""
+    lines = "".join(f"{name} {value}\n" for name, value in reversed(entries))
+    return KEY.format(sha256=key.sha256, lines=quote(lines))
+
+
+def _known(*, wanted: bool) -> str:
+    test = "" if wanted else "! "
+    return f'{test}ask admin "get map $keys $sha" | grep -q "found=yes"\n'
+
+
+def _failure(name: str, result: Completed | HostError, what: str) -> str | None:
+    if isinstance(result, HostError):
+        return str(result)
+    return None if result.ok else f"{name}: {what} failed: {' '.join(result.last_lines(2)) or result.exit_status}"

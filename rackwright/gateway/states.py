@@ -1,0 +1,134 @@
+"""What a gateway's answers say of its servers, one gateway's and over all. Pure."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from rackwright.gateway.canaries import CanaryShare, parse_canaries
+from rackwright.values import Stored
+
+_DRAINED, _RUNNING = 8, 2
+"""srv_admin_state's bit FDRAIN, srv_op_state's SRV_ST_RUNNING (management guide, `show servers state`)."""
+
+
+class DrainRecord(Stored):
+    """Why a replica is drained. It stands on the gateway: a drain outlives reloads and reboots."""
+
+    format: str = "drain/1"
+    who: str
+    reason: str
+    by_hand: bool
+    """Whether a person drained it; what a person drained, only a person returns."""
+    time: datetime
+
+
+@dataclass(frozen=True)
+class ServerState:
+    """One replica, over all gateways."""
+
+    host: str
+    replica: str
+    """MODEL@N."""
+    drained: bool
+    """At one gateway at least."""
+    up: bool
+    """At every gateway."""
+    in_flight: int
+    """Requests, over all gateways and all their workers."""
+    record: DrainRecord | None
+    canary: CanaryShare | None = None
+    """What it gets as a canary, drained as it is; the most that a gateway gives it."""
+
+    @property
+    def address(self) -> str:
+        return f"{self.host}/{self.replica}"
+
+    @property
+    def model(self) -> str:
+        return self.replica.partition("@")[0]
+
+    @property
+    def takes_requests(self) -> bool:
+        """Every gateway would send it a request."""
+        return self.up and not self.drained
+
+    @property
+    def held(self) -> bool:
+        """A person drained it: with a record that says so, or at the socket without any."""
+        return self.drained and (self.record is None or self.record.by_hand)
+
+
+def parse_states(text: str) -> dict[str, ServerState]:
+    """Given what the states' script printed, return one gateway's servers by HOST/MODEL@N."""
+    busy: dict[str, int] = {}
+    records: dict[str, DrainRecord] = {}
+    canaries: dict[str, CanaryShare] = {}
+    rows: list[list[str]] = []
+    for title, body in _sections(text):
+        if title == "servers":
+            rows = [line.split() for line in body.splitlines() if " model." in line]
+        elif title == "stat":
+            for row in csv.DictReader(body.removeprefix("# ").splitlines()):
+                busy[row["svname"]] = busy.get(row["svname"], 0) + int(row["scur"])
+        elif title == "canaries":
+            canaries = dict(parse_canaries(body))
+        elif record := _record(body):
+            records[title.removeprefix("drain ")] = record
+    states = (_state(row, busy.get(row[3], 0), records.get(row[3]), canaries.get(row[3])) for row in rows)
+    return {state.address: state for state in states}
+
+
+def merged(gateways: Mapping[str, Mapping[str, ServerState]]) -> dict[str, ServerState]:
+    """Given each gateway's servers, return them over all: up where every gateway says so, drained where one does."""
+    states: dict[str, ServerState] = {}
+    for address in sorted({address for servers in gateways.values() for address in servers}):
+        seen = [servers[address] for servers in gateways.values() if address in servers]
+        states[address] = ServerState(
+            host=seen[0].host,
+            replica=seen[0].replica,
+            drained=any(state.drained for state in seen),
+            up=len(seen) == len(gateways) and all(state.up for state in seen),
+            in_flight=sum(state.in_flight for state in seen),
+            # What one gateway knows to be by hand is so.
+            record=min(
+                (state.record for state in seen if state.record), key=lambda told: not told.by_hand, default=None
+            ),
+            canary=max((state.canary for state in seen if state.canary), key=lambda one: one.percent, default=None),
+        )
+    return states
+
+
+def _sections(text: str) -> Iterator[tuple[str, str]]:
+    for section in f"\n{text}".split("\n== ")[1:]:
+        title, _, body = section.partition("\n")
+        yield title, body
+
+
+def parse_drains(text: str) -> dict[str, DrainRecord]:
+    """Given what DRAINS_COMMAND printed on a gateway, return its drains by HOST/MODEL@N."""
+    found = {title.removeprefix("drain "): _record(body) for title, body in _sections(text)}
+    return {_address(server): record for server, record in found.items() if record}
+
+
+def _address(server: str) -> str:
+    host, model, number, _ = server.split(".")
+    return f"{host}/{model}@{number}"
+
+
+def _record(body: str) -> DrainRecord | None:
+    try:
+        return DrainRecord.model_validate_json(body)
+    except ValidationError:
+        return None
+
+
+def _state(row: list[str], in_flight: int, record: DrainRecord | None, canary: CanaryShare | None) -> ServerState:
+    host, model, number, _ = row[3].split(".")
+    operational, admin = int(row[5]), int(row[6])
+    up = operational == _RUNNING and not admin & ~_DRAINED
+    return ServerState(host, f"{model}@{number}", bool(admin & _DRAINED), up, in_flight, record, canary)
