@@ -33,6 +33,7 @@ def test_the_document_is_plain_json_with_its_format_first():
             "noise": 1.03,
         },
         "needed": None,
+        "decides": True,
     }
 
 
