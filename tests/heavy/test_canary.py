@@ -26,7 +26,7 @@ from tests.waiting import wait_until
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
 GATEWAYS = ("gate1", "gate2")
 WORDS = "red blue green black white yellow brown pink gray gold".split()
-WIDE = "errors: 20%, ttft_median: 100%, ttft_p95: 200%, tpot_median: 100%, tpot_p95: 200%"
+WIDE = "errors: 20%, ttft_median: 100%, ttft_p95: 100%, tpot_median: 100%, tpot_p95: 100%"
 """Two cores serve two engines, clients and whatever else goes on: times say little, but for what is far slower."""
 
 
@@ -188,14 +188,15 @@ def test_one_that_is_more_than_twice_as_slow_fails_by_what_clients_see(
     site: Operator, model: Versions, lab: Lab, plan: Plan
 ) -> None:
     old = model.digest
-    slower = "errors: 20%, ttft_median: 25%, ttft_p95: 50%, tpot_median: 400%, golden: 30%"
-    say(site, canary(golden="prompts.jsonl", share="[50]", min_requests=40, limit="5m", thresholds=slower))
+    slower = WIDE.replace("ttft_median: 100%", "ttft_median: 25%")
+    # Without a golden set, whose times could tell before any client did.
+    say(site, canary(share="[50]", min_requests=40, limit="5m", thresholds=slower))
     becomes(model, "slow")
     # In one piece, so that their first byte is their last, and long enough that the engine has most of the time.
     pieces = replace(plan, rhythm="ccclccccc", rate=1.5, tokens=8, long_tokens=12)
     log, told = refused(site, lab, pieces)
     assert "FAIL: " in told, told
-    assert "median time to first token" in told, told
+    assert re.search(r"FAIL +median time to first token", told), told
     assert any(access.canary for access in log)
     back(site, model, lab, old)
 
