@@ -11,7 +11,7 @@ from rackwright.fleet.sections.objectives import Objectives, parse_milliseconds,
 from tests.fleet.test_load import GOOD
 
 TIME = "should be a time like 100ms, 1.5s or 2m"
-SHARE = "should be a share like 0%, 0.5% or 1%"
+SHARE = "should be a share from 0% to 100%, like 0.5%"
 
 
 @pytest.mark.parametrize(("text", "milliseconds"), [("100ms", 100), ("1.5s", 1500), ("2s", 2000), ("1m", 60_000)])

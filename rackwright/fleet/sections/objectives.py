@@ -25,7 +25,7 @@ def parse_share(value: object) -> float:
     match = re.fullmatch(r"(\d{1,3}(?:\.\d{1,3})?)%", value) if isinstance(value, str) else None
     share = float(match[1]) / 100 if match else 2
     if share > 1:
-        raise ValueError("should be a share like 0%, 0.5% or 1%")
+        raise ValueError("should be a share from 0% to 100%, like 0.5%")
     return share
 
 
