@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
@@ -15,7 +15,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from rackwright.errors import HostError, UsageError
-from rackwright.lab import containers, image, network, paths, podman, programs
+from rackwright.lab import containers, copies, image, network, paths, podman, programs
 from rackwright.lab.podman import Done
 from rackwright.values import Name, Secret
 
@@ -34,6 +34,8 @@ class LabSpec:
     """None: sudo asks for no password."""
     volumes: tuple[str, ...] = ()
     """Folders of this machine that hosts see, as podman's --volume reads them."""
+    images: Mapping[str, str] = field(default_factory=dict)
+    """The image that a host starts from, by host. A host that isn't named here starts from the bare one."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Lab:
         self._make_key()
         with paths.locked("networks"):
             subnet = network.subnet_of(self.name) or network.create(self.name)
-            self._create_missing(names, subnet, tag, spec.volumes)
+            self._create_missing(names, subnet, {host: spec.images.get(host, tag) for host in names}, spec.volumes)
         self._boot(names, spec, say)
         return self.fleet()
 
@@ -111,6 +113,12 @@ class Lab:
         podman.run("kill", "--signal=KILL", containers.name_of(self.name, host), check=False)
         podman.run("stop", "--time=0", containers.name_of(self.name, host))
 
+    def copy(self, host: str, tag: str) -> None:
+        """The image `tag` is this host without its identity; the host is off and of no further use."""
+        self.exec(host, copies.FORGET)
+        self.kill(host)
+        copies.commit(containers.name_of(self.name, host), tag)
+
     def start(self, host: str) -> None:
         """The host runs and answers on SSH again."""
         containers.start(self.name, host, containers.states(self.name)[host])
@@ -141,12 +149,14 @@ class Lab:
         address = self._addresses()[host]
         self._until(host, "sshd", lambda: _greets(address))
 
-    def _create_missing(self, names: list[str], subnet: IPv4Network, tag: str, volumes: tuple[str, ...]) -> None:
+    def _create_missing(
+        self, names: list[str], subnet: IPv4Network, images: Mapping[str, str], volumes: tuple[str, ...]
+    ) -> None:
         there = self._addresses()
         free = (str(subnet[at]) for at in range(_FIRST_ADDRESS, 255) if str(subnet[at]) not in there.values())
         for host in names:
             if host not in there:
-                containers.create(self.name, host, next(free), tag, volumes)
+                containers.create(self.name, host, next(free), images[host], volumes)
 
     def _boot(self, names: list[str], spec: LabSpec, say: Callable[[str], None]) -> None:
         states = containers.states(self.name)

@@ -103,7 +103,8 @@ def _run(
     elif _changed(restart_if) or _written_since(state.started, restart_files):
         yield _systemctl("restart", unit)
     elif _changed(reload_if) or _written_since(state.changed, reload_files):
-        yield _systemctl("reload", unit)
+        # systemd reloads nothing that starts, or that failed and is about to start again.
+        yield _systemctl("restart" if state.active == "activating" else "reload", unit)
 
 
 @operation()

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from rackwright.lab.hosts import Lab, LabSpec
 
 
 @contextmanager
-def fresh_lab(name: str, *hosts: str, volumes: tuple[str, ...] = ()) -> Iterator[Lab]:
+def fresh_lab(
+    name: str, *hosts: str, volumes: tuple[str, ...] = (), images: Mapping[str, str] | None = None
+) -> Iterator[Lab]:
     """The lab test-NAME with fresh hosts, gone afterwards. TEST_LABS tells apart who tests beside one another."""
     lab = Lab(f"test-{os.environ.get('TEST_LABS', '')}{name}")
     lab.down()
     try:
-        lab.up(LabSpec(hosts=hosts, volumes=volumes))
+        lab.up(LabSpec(hosts=hosts, volumes=volumes, images=images or {}))
         yield lab
     finally:
         lab.down()

@@ -10,6 +10,7 @@ from rackwright.run import Outcome
 from rackwright.values import Secret
 from tests.lab.deployed import LabHost
 from tests.lab.labs import fresh_lab
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lab
 
@@ -20,6 +21,14 @@ Type=notify
 ExecStart=/usr/bin/sleep {seconds}
 ExecReload=/usr/bin/true
 TimeoutStartSec=infinity
+[Install]
+WantedBy=multi-user.target
+"""
+_FAILS = """[Service]
+ExecStart=/bin/sh -c 'grep -q right /etc/read-by-fails && exec sleep infinity'
+ExecReload=/usr/bin/true
+Restart=on-failure
+RestartSec=1h
 [Install]
 WantedBy=multi-user.target
 """
@@ -137,6 +146,26 @@ def test_what_was_reloaded_since_its_file_changed_is_not_reloaded_again(host: La
     host.tell("touch /etc/read-by-it")
     twice(host, deploy)
     assert host.tell("systemctl show -p ExecMainPID rackwright-reads.service") == started
+
+
+def test_a_unit_that_fails_again_and_again_runs_once_the_file_that_it_reads_is_right(host: LabHost) -> None:
+    def reading(word: str) -> Callable[[], None]:
+        def deploy() -> None:
+            from rackwright.operations.file import checked_file
+            from rackwright.operations.unit import running, systemd_unit
+
+            unit = "rackwright-fails.service"
+            written = checked_file(name="Write", path="/etc/read-by-fails", content=f"{word}\n")
+            systemd_unit(name="Unit", unit=unit, content=_FAILS)
+            running(name="Run", unit=unit, reload_if=[written], reload_files=("/etc/read-by-fails",))
+
+        return deploy
+
+    host.applied(reading("wrong"))
+    wait_until(lambda: host.tell("systemctl show -P SubState rackwright-fails.service") == "auto-restart")
+    twice(host, reading("right"))
+    assert host.tell("systemctl show -P SubState rackwright-fails.service") == "running"
+    host.tell("systemctl stop rackwright-fails.service")
 
 
 def test_a_unit_that_systemd_cannot_read_never_takes_its_place(host: LabHost) -> None:

@@ -77,6 +77,11 @@ def test_what_changed_in_this_run_restarts_or_reloads() -> None:
     assert both.commands == [systemctl("restart", "a.service")]
 
 
+def test_what_still_starts_or_fails_again_and_again_is_restarted_in_place_of_a_reload() -> None:
+    assert run(Unit("loaded", "activating"), reload_if="changed").commands == [systemctl("restart", "a.service")]
+    assert run(Unit("loaded", "activating"), reload_if="same").commands == []
+
+
 def test_what_an_earlier_run_wrote_and_never_told_restarts_or_reloads() -> None:
     before, after = 99.0, 101.0
     files = {"restart_files": ("/etc/a",), "reload_files": ("/etc/b",)}

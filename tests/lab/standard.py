@@ -1,0 +1,70 @@
+"""The standard fleet: a gateway and a serving host that one apply brought up, kept as images.
+
+A lab whose tests begin with a fleet that serves starts from copies of them. Its own apply then changes what is its own:
+addresses, certificates, host keys.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rackwright.lab import artefacts, copies, image, paths
+from rackwright.lab.hosts import Lab
+from tests.lab.labs import fresh_lab
+from tests.lab.operator import operator
+
+HOSTS = ("gate1", "gpu1")
+_ROOT = Path(__file__).parents[2]
+_RECIPE = (
+    *("roles", "deploys", "rackwright/fleet", "rackwright/operations", "rackwright/lab"),
+    *("tests/lab/standard.py", "tests/lab/operator.py"),
+)
+"""What decides how a host is after an apply of the standard fleet, beside the bare image, the model and the runtime."""
+
+
+@contextmanager
+def standard_lab(name: str, *hosts: str, volumes: tuple[str, ...] = ()) -> Iterator[Lab]:
+    """The lab test-NAME with copies of the standard fleet's hosts, gone afterwards."""
+    with fresh_lab(name, *hosts, volumes=volumes, images=_images(hosts)) as lab:
+        yield lab
+
+
+def _images(hosts: Iterable[str]) -> dict[str, str]:
+    """Return each host's image: the gateway's for one whose name begins like a gateway's, else the serving host's."""
+    tags = _ensure()
+    return {host: tags["gate1" if host.startswith("gate") else "gpu1"] for host in hosts}
+
+
+def _ensure() -> dict[str, str]:
+    digest = _digest()
+    tags = {host: copies.tag_of(host, digest) for host in HOSTS}
+    with paths.locked("standard"):
+        if not copies.exist([*tags.values()]):
+            _make(tags)
+            copies.remove_others(digest)
+    return tags
+
+
+def _make(tags: dict[str, str]) -> None:
+    with fresh_lab("standard", *HOSTS) as lab, tempfile.TemporaryDirectory() as folder:
+        operator(Path(folder), lab.fleet())("apply", "--yes")
+        for host, tag in tags.items():
+            lab.copy(host, tag)
+
+
+def _digest() -> str:
+    hashed = hashlib.sha256(f"{image.current().digest} {artefacts.RELEASE} {artefacts.MODEL_SHA256}".encode())
+    for path in _files():
+        hashed.update(f"\0{path.relative_to(_ROOT)}\0".encode() + path.read_bytes())
+    return hashed.hexdigest()[:12]
+
+
+def _files() -> Iterator[Path]:
+    for name in _RECIPE:
+        path = _ROOT / name
+        found = [path] if path.is_file() else sorted(path.rglob("*"))
+        yield from (one for one in found if one.is_file() and "__pycache__" not in one.parts)
