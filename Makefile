@@ -10,8 +10,8 @@ unexport PYTHONDONTWRITEBYTECODE
 export PATH := $(BIN):$(PATH)
 
 COVERING = $(addprefix tests/lifecycle/test_,rollout.py put_back.py open_rollout.py fenced.py) tests/lifecycle/canary/test_updates.py tests/state/test_journal.py
-# By file.
-WORKERS = -n 2 --dist loadfile
+# By file, in the order of tests/durations.json.
+WORKERS = -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help quickstart test test-fast test-heavy test-machines lint types unit coverage lab-test test-times molecule wheel-test dist programs bench down clean
