@@ -15,7 +15,7 @@ from tests.times.recorder import take
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-    item.user_properties.append((f"{PHASE}{call.when}", f"{call.start:.3f} {call.stop:.3f}"))
+    item.user_properties.append((f"{PHASE}{call.when}", f"{call.start:.6f} {call.stop:.6f}"))
     if call.when == "teardown":
         item.user_properties.append((WORKER, os.environ.get("PYTEST_XDIST_WORKER", "alone")))
         item.user_properties.extend((f"{SPENT}{kind}", f"{seconds:.3f}") for kind, seconds in take().items())

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.times import durations
 from tests.times.junit import Case, Suite
 
@@ -17,7 +19,7 @@ def test_the_longest_file_comes_first() -> None:
 
 
 def test_tests_of_a_file_stay_together_and_in_order() -> None:
-    items = ("tests/a.py::z", "tests/b.py::x", "tests/a.py::y", "tests/b.py::a")
+    items = ("tests/a.py::z", "tests/b.py::x", "tests/b.py::a", "tests/a.py::y")
     assert _ordered(*items) == ["tests/a.py::z", "tests/a.py::y", "tests/b.py::x", "tests/b.py::a"]
     assert _ordered(*items, b=9) == ["tests/b.py::x", "tests/b.py::a", "tests/a.py::z", "tests/a.py::y"]
 
@@ -52,6 +54,12 @@ def test_of_a_file_that_two_runs_measured_the_longer_time_is_kept(tmp_path: Path
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     durations.save({"tests/b.py": 8, "tests/a.py": 9}, tmp_path / "durations.json")
     assert durations.load(tmp_path / "durations.json") == {"tests/a.py": 9, "tests/b.py": 8}
+
+
+def test_a_record_of_another_format_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "durations.json").write_text('{"format": "durations/2", "seconds": {}}')
+    with pytest.raises(AssertionError, match="durations/2"):
+        durations.load(tmp_path / "durations.json")
 
 
 def _suite(*files: tuple[str, float]) -> Suite:

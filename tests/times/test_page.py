@@ -72,6 +72,13 @@ def test_a_test_that_fails_twice_counts_once(tmp_path: Path) -> None:
     assert [case.seconds for case in read(tmp_path / "unit.xml").cases] == [8]
 
 
+def test_an_error_outside_of_files_does_not_hide_the_rest(tmp_path: Path) -> None:
+    error = '<testcase classname="pytest" name="internal" time="0"><error /></testcase>'
+    (tmp_path / "unit.xml").write_text(_HEAD + error + _CASES[0] + "</testsuite></testsuites>")
+    files = figures.by_file(read(tmp_path / "unit.xml"))
+    assert [file.name for file in files] == ["tests/lab/test_apply.py", "pytest.py"]
+
+
 def test_the_page_names_all_of_it(suite: Suite) -> None:
     text = _shown(suite)
     assert "lab: 4 tests, 130 s" in text
