@@ -53,7 +53,7 @@ lab-test: .venv/ready ## Tests on disposable hosts (needs root)
 	@python -m pytest -m "lab and not heavy" $(WORKERS) --junitxml=.junit/lab.xml
 
 test-times: .venv/ready ## Where the time of the last test runs went
-	@python -m tests.times .junit/*.xml
+	@python -m tests.times $(wildcard .junit/*.xml)
 
 molecule: .venv/ready-molecule ## The default molecule scenario (needs root)
 	@[ ! -d molecule/default ] || molecule test --scenario-name default
