@@ -15,7 +15,7 @@ _WIDTH = 140
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.times", description=__doc__)
-    parser.add_argument("junit", nargs="+", type=Path, help="junit files of whole runs")
+    parser.add_argument("junit", nargs="+", type=Path, metavar="FILE.xml", help="junit files of whole runs")
     parser.add_argument("--record", action="store_true", help="keep each file's seconds in tests/durations.json")
     words = parser.parse_args()
     suites = [read(path) for path in words.junit]
