@@ -10,9 +10,11 @@ unexport PYTHONDONTWRITEBYTECODE
 export PATH := $(BIN):$(PATH)
 
 COVERING = $(addprefix tests/lifecycle/test_,rollout.py put_back.py open_rollout.py fenced.py) tests/lifecycle/canary/test_updates.py tests/state/test_journal.py
+# By file, in the order of tests/durations.json.
+WORKERS = -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-fast test-heavy test-machines lint types unit coverage lab-test molecule wheel-test dist programs bench down clean
+.PHONY: help quickstart test test-fast test-heavy test-machines lint types unit coverage lab-test test-times molecule wheel-test dist programs bench down clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -25,10 +27,10 @@ test: .venv/ready-molecule programs ## Everything: lint, types, unit tests, whee
 	@$(MAKE) --no-print-directory unit lab-test
 
 test-heavy: .venv/ready ## What takes minutes: vLLM, large builds (needs root)
-	@python -m pytest -m "heavy and not machine" -n 2 --dist loadfile --no-loadscope-reorder
+	@python -m pytest -m "heavy and not machine" $(WORKERS) --junitxml=.junit/heavy.xml
 
 test-machines: .venv/ready ## On virtual machines with kernels of their own; slow without KVM (needs root)
-	@python -m pytest -m machine -n 2 --dist loadfile
+	@python -m pytest -m machine $(WORKERS) --junitxml=.junit/machines.xml
 
 test-fast: lint types unit ## The part without hosts
 
@@ -40,7 +42,7 @@ types: .venv/ready ## mypy, strict
 	@mypy
 
 unit: .venv/ready programs ## Tests without hosts
-	@python -m pytest -m "not lab and not heavy" -n 2 --dist loadfile
+	@python -m pytest -m "not lab and not heavy" $(WORKERS) --junitxml=.junit/unit.xml
 
 coverage: .venv/ready ## Rollouts and their journal: every line and branch is tested (pyproject.toml names the files)
 	@mkdir -p .coverage
@@ -48,7 +50,10 @@ coverage: .venv/ready ## Rollouts and their journal: every line and branch is te
 	@python -m coverage report
 
 lab-test: .venv/ready ## Tests on disposable hosts (needs root)
-	@python -m pytest -m "lab and not heavy" -n 2 --dist loadfile
+	@python -m pytest -m "lab and not heavy" $(WORKERS) --junitxml=.junit/lab.xml
+
+test-times: .venv/ready ## Where the time of the last test runs went
+	@python -m tests.times $(wildcard .junit/*.xml)
 
 molecule: .venv/ready-molecule ## The default molecule scenario (needs root)
 	@[ ! -d molecule/default ] || molecule test --scenario-name default
@@ -78,7 +83,7 @@ down: .venv/ready ## Remove the quick start's lab; downloads stay
 
 clean: ## Remove the lab, its image and downloads, .venv and all caches of this folder
 	@[ ! -x $(BIN)/python ] || $(BIN)/python -m rackwright.lab.clean
-	@rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	@rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .junit
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/ready: pyproject.toml uv.lock

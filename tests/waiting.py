@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from tests.times.recorder import spent
+
 _LONG = 120
 """Who may wait longer than that (seconds) waits for something that stays, and need not see it at once."""
 
 
+@spent("waits for a condition")
 def wait_until(holds: Callable[[], bool], seconds: float = 60) -> float:
     """Return after how many seconds it held. Fail if it never did."""
     started = asked = time.monotonic()

@@ -21,8 +21,8 @@ _FIRST = (
     "vllm",
     "driver_builds",
 )
-"""Files that begin before the others, in this order (`--no-loadscope-reorder`): the longest first, beside it what
-waits more than it computes, and at the end nothing long that leaves a worker alone."""
+"""The order of files that have no recorded duration: the longest first, beside it what waits more than it computes,
+and at the end nothing long that leaves a worker alone."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

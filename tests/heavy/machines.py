@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rackwright.lab.vm import Vm
+from tests.times.recorder import spent
 
 
 @contextmanager
@@ -14,7 +15,8 @@ def fresh_vm(folder: Path) -> Iterator[Vm]:
     """A Debian that has just booted for the first time, from a disk of its own."""
     vm = Vm(folder)
     try:
-        vm.up(print)
+        with spent("boots"):
+            vm.up(print)
         yield vm
     finally:
         vm.down()

@@ -10,13 +10,7 @@ import pytest
 from rackwright.lab.hosts import Lab, LabFleet
 from tests.lab.labs import fresh_lab
 
-_LONGEST = ("test_backup", "test_interrupted", "test_life")
 HOSTS = ("gate1", "gpu1", "gpu2", "spare1")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files begin first."""
-    items.sort(key=lambda item: not any(name in item.nodeid for name in _LONGEST))
 
 
 @pytest.fixture(scope="session")

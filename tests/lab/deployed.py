@@ -10,6 +10,7 @@ from rackwright.lab.hosts import Lab, LabFleet
 from rackwright.remote import Remote
 from rackwright.run import Run
 from rackwright.values import Target
+from tests.times.recorder import spent
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,12 @@ class LabHost:
         fleet = self.fleet
         return Target(self.name, self.address, user=fleet.user, key=fleet.key, known_hosts=fleet.known_hosts)
 
+    @spent("deploy, planned")
     def plan(self, deploy: Callable[[], object]) -> Run:
         with Remote([self.target()]) as remote:
             return Engine(remote).plan(deploy, {self.name: None})
 
+    @spent("deploy, applied")
     def apply(self, deploy: Callable[[], object]) -> Run:
         """Each call comes over a fresh connection."""
         with Remote([self.target()]) as remote:

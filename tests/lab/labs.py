@@ -7,6 +7,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from rackwright.lab.hosts import Lab, LabSpec
+from tests.times.recorder import spent
+
+
+class TimedLab(Lab):
+    """A lab whose boots, removal and commands are recorded."""
+
+    up = spent("boots")(Lab.up)
+    start = spent("boots")(Lab.start)
+    reboot = spent("boots")(Lab.reboot)
+    down = spent("removal of hosts")(Lab.down)
+    exec = spent("commands on hosts")(Lab.exec)
 
 
 @contextmanager
@@ -14,7 +25,7 @@ def fresh_lab(
     name: str, *hosts: str, volumes: tuple[str, ...] = (), images: Mapping[str, str] | None = None
 ) -> Iterator[Lab]:
     """The lab test-NAME with fresh hosts, gone afterwards. TEST_LABS tells apart who tests beside one another."""
-    lab = Lab(f"test-{os.environ.get('TEST_LABS', '')}{name}")
+    lab = TimedLab(f"test-{os.environ.get('TEST_LABS', '')}{name}")
     lab.down()
     try:
         lab.up(LabSpec(hosts=hosts, volumes=volumes, images=images or {}))

@@ -13,6 +13,9 @@ from typing import Any
 from rackwright.lab import artefacts, fleet_file
 from rackwright.lab.artefacts import Artefacts
 from rackwright.lab.hosts import LabFleet
+from tests.times.recorder import spent
+
+_GROUPS = ("model", "rollout", "runtime")
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,10 @@ class Operator:
     """The fleet file."""
 
     def __call__(self, *words: str, check: int | None = 0, timeout: float = 300) -> Said:
-        done = subprocess.run(
-            self.argv(*words), capture_output=True, text=True, timeout=timeout, env=self.environment
-        )
+        with spent(f"rackwright {' '.join(words[: 2 if words[0] in _GROUPS else 1])}"):
+            done = subprocess.run(
+                self.argv(*words), capture_output=True, text=True, timeout=timeout, env=self.environment
+            )
         assert check is None or done.returncode == check, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return Said(done.returncode, done.stdout, done.stderr)
 

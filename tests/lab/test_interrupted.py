@@ -13,6 +13,7 @@ from rackwright.lab.hosts import Lab
 from tests.lab.engines import change_parallel, pid
 from tests.lab.labs import fresh_lab
 from tests.lab.operator import Operator, operator
+from tests.times.recorder import spent
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lab
@@ -35,6 +36,7 @@ def site(bare: Operator) -> Operator:
     return bare
 
 
+@spent("rackwright, interrupted")
 def interrupted(process: subprocess.Popen[str], at: str) -> str:
     """Ctrl-C when it prints `at`: it exits 1. Return what it says from there on."""
     read_until(process, at)
@@ -45,6 +47,7 @@ def interrupted(process: subprocess.Popen[str], at: str) -> str:
     return said
 
 
+@spent("rackwright, interrupted")
 def kill_when(process: subprocess.Popen[str], text: str) -> None:
     """SIGKILL it as soon as it prints the text."""
     read_until(process, text)
