@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from rackwright.lab.hosts import Lab
-from tests.lab.labs import fresh_lab
 from tests.lab.operator import Operator, operator
+from tests.lab.standard import standard_lab
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
@@ -29,7 +29,7 @@ LONG = 1800
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    with fresh_lab("bench", "gate1", "gpu1") as lab:
+    with standard_lab("bench", "gate1", "gpu1") as lab:
         yield lab
 
 

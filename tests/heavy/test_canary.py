@@ -16,9 +16,9 @@ from rackwright.lab.hosts import Lab
 from rackwright.roles.gateway.access_log import Access
 from tests.heavy.builds import build
 from tests.lab.access import accesses, lost_by
-from tests.lab.labs import fresh_lab
 from tests.lab.load import Plan, loaded
 from tests.lab.operator import Operator, Said, operator
+from tests.lab.standard import standard_lab
 from tests.lab.test_update import HOSTS, all_serve, running
 from tests.lab.versions import Versions
 from tests.waiting import wait_until
@@ -39,7 +39,7 @@ def canary(*, golden: str | None = None, thresholds: str = WIDE, **said: object)
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    with fresh_lab("canary", *GATEWAYS, *HOSTS) as lab:
+    with standard_lab("canary", *GATEWAYS, *HOSTS) as lab:
         yield lab
 
 

@@ -16,10 +16,10 @@ from rackwright.lab.hosts import Lab
 from rackwright.roles.gateway.access_log import Access
 from tests.lab.access import accesses, lost_by
 from tests.lab.engines import pid
-from tests.lab.labs import fresh_lab
 from tests.lab.load import Plan, loaded
 from tests.lab.operator import Operator, operator
 from tests.lab.paced import model, paced, runtime
+from tests.lab.standard import standard_lab
 
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
 GATEWAYS = ("gate1",)
@@ -31,7 +31,7 @@ LEAST = 200
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    with fresh_lab("under-load", *GATEWAYS, *SERVING) as lab:
+    with standard_lab("under-load", *GATEWAYS, *SERVING) as lab:
         yield lab
 
 

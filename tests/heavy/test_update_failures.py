@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from rackwright.lab.hosts import Lab
-from tests.lab.labs import fresh_lab
 from tests.lab.operator import Operator, operator
+from tests.lab.standard import standard_lab
 from tests.lab.test_interrupted import read_until
 from tests.lab.test_update import HOSTS, all_serve, running
 from tests.lab.versions import Versions
@@ -29,7 +29,7 @@ LARGE_AGAIN = "umount -R /srv/models && umount -R /small && rmdir /small"
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    with fresh_lab("failures", "gate1", *HOSTS) as lab:
+    with standard_lab("failures", "gate1", *HOSTS) as lab:
         yield lab
 
 

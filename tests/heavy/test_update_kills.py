@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from rackwright.lab.hosts import Lab
-from tests.lab.labs import fresh_lab
 from tests.lab.operator import Operator, operator
+from tests.lab.standard import standard_lab
 from tests.lab.test_update import HOSTS, all_serve, running
 from tests.lab.versions import Versions
 
@@ -41,7 +41,7 @@ EVERY = [
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    with fresh_lab("kills", "gate1", *HOSTS) as lab:
+    with standard_lab("kills", "gate1", *HOSTS) as lab:
         yield lab
 
 

@@ -10,8 +10,8 @@ from rackwright.lab.hosts import Lab
 from rackwright.lifecycle.asking import FromController, Request, ask
 from rackwright.values import Secret
 from tests.lab import exposure
-from tests.lab.labs import fresh_lab
 from tests.lab.operator import Operator, operator
+from tests.lab.standard import standard_lab
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
@@ -20,7 +20,7 @@ GATEWAYS = ("gate1", "gate2")
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    with fresh_lab("vip", *GATEWAYS, "gpu1") as lab:
+    with standard_lab("vip", *GATEWAYS, "gpu1") as lab:
         yield lab
 
 

@@ -1,7 +1,7 @@
 """The standard fleet: a gateway and a serving host that one apply brought up, kept as images.
 
-A lab whose tests begin with a fleet that serves starts from copies of them. Its own apply then changes what is its own:
-addresses, certificates, host keys.
+A lab whose tests begin with a fleet that serves starts from copies of them. Its own apply then changes what no two
+fleets share: addresses, certificates, keys. tests/lab/test_copies.py proves that nothing else differs.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from rackwright.lab import artefacts, copies, image, paths
 from rackwright.lab.hosts import Lab
 from tests.lab.labs import fresh_lab
 from tests.lab.operator import operator
+from tests.times.recorder import spent
 
 HOSTS = ("gate1", "gpu1")
 _ROOT = Path(__file__).parents[2]
@@ -23,19 +24,20 @@ _RECIPE = (
     *("roles", "deploys", "rackwright/fleet", "rackwright/operations", "rackwright/lab"),
     *("tests/lab/standard.py", "tests/lab/operator.py"),
 )
-"""What decides how a host is after an apply of the standard fleet, beside the bare image, the model and the runtime."""
+"""With the bare image, the model and the runtime, this decides how a host is after an apply of the standard fleet."""
 
 
 @contextmanager
-def standard_lab(name: str, *hosts: str, volumes: tuple[str, ...] = ()) -> Iterator[Lab]:
-    """The lab test-NAME with copies of the standard fleet's hosts, gone afterwards."""
-    with fresh_lab(name, *hosts, volumes=volumes, images=_images(hosts)) as lab:
+def standard_lab(name: str, *hosts: str, bare: tuple[str, ...] = ()) -> Iterator[Lab]:
+    """The lab test-NAME, gone afterwards: copies of the standard fleet's hosts, and hosts that are `bare`."""
+    with fresh_lab(name, *hosts, images=_images(host for host in hosts if host not in bare)) as lab:
         yield lab
 
 
 def _images(hosts: Iterable[str]) -> dict[str, str]:
     """Return each host's image: the gateway's for one whose name begins like a gateway's, else the serving host's."""
-    tags = _ensure()
+    with spent("copies of applied hosts"):
+        tags = _ensure()
     return {host: tags["gate1" if host.startswith("gate") else "gpu1"] for host in hosts}
 
 

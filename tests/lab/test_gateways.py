@@ -15,8 +15,8 @@ from rackwright.fleet.certificates import issue, load_key
 from rackwright.lab.fleet_file import DOMAIN
 from rackwright.lab.hosts import Lab
 from rackwright.values import Secret
-from tests.lab.labs import fresh_lab
 from tests.lab.operator import Operator, operator
+from tests.lab.standard import standard_lab
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lab
@@ -27,7 +27,7 @@ ENGINE = "systemctl show -p MainPID,ActiveEnterTimestampMonotonic rackwright-ass
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    with fresh_lab("gateways", "gate1", "gate2", "gpu1") as lab:
+    with standard_lab("gateways", "gate1", "gate2", "gpu1") as lab:
         yield lab
 
 

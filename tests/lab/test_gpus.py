@@ -14,9 +14,9 @@ from tests.hardware.recorded import OFF_THE_BUS
 from tests.lab import exposure
 from tests.lab.engines import pid
 from tests.lab.kernel_log import kernel_says, know_gpu
-from tests.lab.labs import fresh_lab
 from tests.lab.operator import Operator, operator
 from tests.lab.plugged import answer_as, plug_in, unplug_driver
+from tests.lab.standard import standard_lab
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lab
@@ -27,7 +27,7 @@ OTHER = "GPU-0a0a0a0a-1111-2222-3333-444444444444"
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    with fresh_lab("gpus", "gate1", "gpu1") as lab:
+    with standard_lab("gpus", "gate1", "gpu1", bare=("gpu1",)) as lab:
         yield lab
 
 

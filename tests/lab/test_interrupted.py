@@ -11,8 +11,8 @@ import pytest
 
 from rackwright.lab.hosts import Lab
 from tests.lab.engines import change_parallel, pid
-from tests.lab.labs import fresh_lab
 from tests.lab.operator import Operator, operator
+from tests.lab.standard import standard_lab
 from tests.times.recorder import spent
 from tests.waiting import wait_until
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.lab
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    with fresh_lab("interrupted", "gate1", "gpu1", "gpu2") as lab:
+    with standard_lab("interrupted", "gate1", "gpu1", "gpu2", bare=("gate1",)) as lab:
         yield lab
 
 

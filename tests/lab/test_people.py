@@ -15,8 +15,8 @@ from rackwright.errors import HostError
 from rackwright.lab.hosts import Lab, LabFleet
 from rackwright.remote import Completed, Connection
 from rackwright.values import Target
-from tests.lab.labs import fresh_lab
 from tests.lab.operator import Operator, Said, operator
+from tests.lab.standard import standard_lab
 
 pytestmark = pytest.mark.lab
 
@@ -74,7 +74,7 @@ class House:
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with fresh_lab("people", "gate1", "gpu1") as lab:
+    with standard_lab("people", "gate1", "gpu1") as lab:
         fleet = lab.fleet()
         yield House(operator(tmp_path_factory.mktemp("site"), fleet), lab, fleet)
 

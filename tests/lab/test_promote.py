@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from rackwright.lab.hosts import Lab
-from tests.lab.labs import fresh_lab
 from tests.lab.operator import Operator, operator
+from tests.lab.standard import standard_lab
 from tests.lab.versions import Versions
 
 pytestmark = pytest.mark.lab
@@ -22,7 +22,7 @@ KEPT = "cd /var/lib/rackwright && find . -type f -exec sha256sum {} + | sort"
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    with fresh_lab("promote", *(host for hosts in SITES.values() for host in hosts)) as lab:
+    with standard_lab("promote", *(host for hosts in SITES.values() for host in hosts)) as lab:
         yield lab
 
 

@@ -20,8 +20,8 @@ from rackwright.lifecycle.weights import whole_weights
 from rackwright.roles.replica.answer import By
 from rackwright.state.golden import golden_path, read_golden
 from tests.lab.access import accesses
-from tests.lab.labs import fresh_lab
 from tests.lab.operator import Operator, operator
+from tests.lab.standard import standard_lab
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lab
@@ -30,7 +30,7 @@ UNIT = "rackwright-assistant@1"
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    with fresh_lab("proof", "gate1", "gpu1", "gpu2") as lab:
+    with standard_lab("proof", "gate1", "gpu1", "gpu2") as lab:
         yield lab
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from rackwright.lab.hosts import Lab
 from tests.lab.engines import pid
-from tests.lab.labs import fresh_lab
 from tests.lab.operator import Operator, operator
+from tests.lab.standard import standard_lab
 from tests.lab.test_interrupted import interrupted, kill_when
 from tests.lab.versions import Versions
 
@@ -22,7 +22,7 @@ HOSTS = ("gpu1", "gpu2")
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    with fresh_lab("update", "gate1", *HOSTS) as lab:
+    with standard_lab("update", "gate1", *HOSTS) as lab:
         yield lab
 
 
