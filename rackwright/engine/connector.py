@@ -16,6 +16,7 @@ from pyinfra.connectors.base import BaseConnector
 from pyinfra.connectors.util import CommandOutput, OutputLine, make_unix_command
 
 from rackwright.engine import shortcuts
+from rackwright.engine.ahead import Ahead
 from rackwright.engine.questions import Questions
 from rackwright.errors import HostError
 from rackwright.remote import CommandTimeout, Completed, Connection
@@ -33,8 +34,11 @@ class Link:
     questions: Questions
     question_seconds: float
     operation_seconds: float
+    ahead: Ahead
     live: bool = False
-    """False in the read-only stage, whose questions go through `questions`."""
+    """False in the read-only stage, whose questions go through `questions`; then they go through `ahead`."""
+    asking: bool = False
+    """A fact is being gathered: what runs is a question."""
     last_words: tuple[str, ...] = ()
     """Of the command that failed last."""
     on_bytes: Callable[[int, int], None] = field(default=lambda _sent, _total: None)
@@ -78,7 +82,13 @@ class Connector(BaseConnector):
     def _completed(self, text: str, secret: bool, arguments: dict[str, Any]) -> Completed:
         link, stdin = self._link, _stdin(arguments.get("_stdin"))
         if not link.live and stdin is None:
+            if self.host.current_op_hash and not secret:
+                link.ahead.foresee(self.host.current_op_hash, text)
             return link.questions.ask(text, arguments.get("_timeout") or link.question_seconds, secret=secret)
+        if link.asking and (answer := link.ahead.answer(text)):
+            return answer
+        if not link.asking:
+            link.ahead.forget()
         return link.connection.run(text, stdin=stdin, timeout=arguments.get("_timeout") or link.operation_seconds)
 
     def put_file(
@@ -91,6 +101,7 @@ class Connector(BaseConnector):
         **arguments: Any,
     ) -> bool:
         """Write the file as root in one step, born 0600. Raise HostError if the host is lost or can't write it."""
+        self._link.ahead.forget()
         with get_file_io(cast(Any, filename_or_io), "rb") as content:
             self._link.connection.put(
                 cast("IO[bytes]", content),
@@ -115,11 +126,23 @@ class Connector(BaseConnector):
         return True
 
 
+class AskedHost(Host):
+    """A host whose link knows a question from a change."""
+
+    def get_fact(self, *arguments: Any, **options: Any) -> Any:
+        link = cast(Link, self.connector_data[LINK])
+        before, link.asking = link.asking, True
+        try:
+            return super().get_fact(*arguments, **options)
+        finally:
+            link.asking = before
+
+
 class OneHost(Inventory):
     """pyinfra's inventory of a single host, reached through our connector."""
 
     def make_hosts_and_groups(self, names: list[str], groups: object) -> None:
-        self.hosts = {name: Host(name, inventory=self, groups=[], connector_cls=Connector) for name in names}
+        self.hosts = {name: AskedHost(name, inventory=self, groups=[], connector_cls=Connector) for name in names}
         shortcuts.install()
         for host in self.hosts.values():
             shortcuts.simplify(host)

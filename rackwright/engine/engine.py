@@ -79,12 +79,15 @@ class Engine:
         asking = {host: Begun(of_host.ask_ahead) for host, of_host in questions.items()}
         # pyinfra takes a third of a second to import: the hosts look for their answers meanwhile.
         import_gently("pyinfra.api", "rackwright.engine.host")
+        from rackwright.engine.ahead import Ahead
         from rackwright.engine.connector import Link
         from rackwright.engine.host import HostRun
 
         def prepare(host: str) -> HostRun:
             connection, model = self._remote.connection(host), hosts[host]
-            link = Link(connection, questions[host], self._question_seconds, self._operation_seconds)
+            link = Link(
+                connection, questions[host], self._question_seconds, self._operation_seconds, Ahead(connection)
+            )
             part = HostRun(link, model, self._on_step, only=only)
             part.prepare(deploy, connect=asking[host].result)
             if self._memory and part.prepared:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from pyinfra.api.config import Config
@@ -119,7 +119,16 @@ class HostRun:
                     self._meta(operation).set_complete(True, [], CommandOutput([]))
                 else:
                     touched = True
+                    self._link.ahead.begin(operation.key, self._until_next_change(number - 1))
                     goes_on = self._run(operation, number)
+
+    def _until_next_change(self, place: int) -> Iterator[str]:
+        """The operations after the one at `place` whose questions it doesn't make stale."""
+        for at, operation in enumerate(self._operations[place:]):
+            if at:
+                yield operation.key
+            if operation.changes:
+                return
 
     def withhold(self) -> None:
         """Nothing is executed: what would have changed is not run."""

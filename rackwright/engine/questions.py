@@ -2,7 +2,7 @@
 
 A plan asks each host the same small, read-only questions as the last plan did. What was asked is remembered (never
 what was answered) and sent ahead as one script; a question that the script foresaw is answered from it, any other
-is asked as usual. Used in the read-only stage alone.
+is asked as usual. `Questions` serves the read-only stage alone, `ask_together` any.
 """
 
 from __future__ import annotations
@@ -82,22 +82,25 @@ class Questions:
     def _foreseen_answers(self) -> dict[str, Completed]:
         with self._asking:
             if self._answers is None:
-                self._answers = self._ask_all()
+                self._answers = ask_together(self._connection, self._foreseen)
             return self._answers
 
-    def _ask_all(self) -> dict[str, Completed]:
-        if not self._foreseen:
-            return {}
-        batch = Batch.of(self._foreseen)
-        try:
-            reply = self._connection.run("exec sh -s", stdin=batch.script, timeout=BATCH_SECONDS, limit=BATCH_LIMIT)
-            return dict(zip(self._foreseen, batch.answers(reply), strict=True))
-        except HostError as error:
-            reason = error.problems[0].what
-        except GarbledBatch as error:
-            reason = str(error)
-        log.warning("%s: %d questions are asked one by one: %s", self._connection.name, len(self._foreseen), reason)
+
+def ask_together(connection: Asks, questions: Iterable[str]) -> dict[str, Completed]:
+    """Return the answers of distinct questions by question; none where the batch fails, and they are asked singly."""
+    asked = tuple(questions)
+    if not asked:
         return {}
+    batch = Batch.of(asked)
+    try:
+        reply = connection.run("exec sh -s", stdin=batch.script, timeout=BATCH_SECONDS, limit=BATCH_LIMIT)
+        return dict(zip(asked, batch.answers(reply), strict=True))
+    except HostError as error:
+        reason = error.problems[0].what
+    except GarbledBatch as error:
+        reason = str(error)
+    log.warning("%s: %d questions are asked one by one: %s", connection.name, len(asked), reason)
+    return {}
 
 
 class GarbledBatch(Exception):

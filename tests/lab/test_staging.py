@@ -48,7 +48,7 @@ def model(site: Operator) -> Versions:
 def stored(lab: Lab, host: str, model: Versions) -> bool:
     """Whether the host has this version, read-only and marked."""
     folder = f"/srv/models/assistant/{model.digest[:16]}"
-    look = f"stat -c %U:%a {folder}/model.gguf && cat {folder}/.verified"
+    look = f"stat -c %U:%a {folder}/{model.file.name} && cat {folder}/.verified"
     return lab.exec(host, look, check=False).out.split() == ["root:444", model.digest]
 
 

@@ -15,11 +15,12 @@ class Versions:
 
     def __init__(self, site: Operator) -> None:
         self.site = site
-        self.file = site.path.with_name("model.gguf")
         self._good = artefacts.ensure(lambda _: None).model.path
+        # Under the same name it has the same digest, and copies of applied hosts have it already.
+        self.file = site.path.with_name(self._good.name)
         self.file.write_bytes(self._good.read_bytes())
         text = site.path.read_text()
-        site.path.write_text(text.replace(f"file:{self._good}", "file:model.gguf"))
+        site.path.write_text(text.replace(f"file:{self._good}", f"file:{self.file.name}"))
 
     def good(self, name: str) -> None:
         """The same model under another digest: readers of GGUF don't look behind its last tensor."""
