@@ -87,6 +87,13 @@ def test_the_report_goes_where_the_makefile_says(root: Path):
     assert found is not None
 
 
+def test_a_report_of_an_earlier_run_is_not_taken_for_this_one(root: Path, monkeypatch: pytest.MonkeyPatch):
+    ran(root, "good", words=("--junitxml=kept.xml",))
+    (root / "passed.json").unlink()
+    monkeypatch.setattr(run, "run", lambda *_: 1)
+    assert ran(root, "good", words=("--junitxml=kept.xml",)) == (1, None)
+
+
 @pytest.mark.parametrize(
     ("said", "expected"),
     [("a" * 40, None), (None, "RECORD needs BASE"), ("f" * 40, "BASE is HEAD"), ("0" * 40, "older than")],

@@ -10,15 +10,20 @@ from tests.heavy.need.files import HeavyFile
 from tests.heavy.need.record import RECORD
 from tests.import_graph import MODULES, ROOT, TESTS, imported_by, target
 
-COMMON = tuple(
-    f"rackwright.{name}"
-    for name in (
-        "_lean cli engine errors fleet launch operations package_set ports remote "
-        "report route run state stopping values"
-    ).split()
+COMMON = (
+    "tests.times",
+    *(
+        f"rackwright.{name}"
+        for name in (
+            "_lean cli engine errors fleet launch operations package_set ports remote "
+            "report route run state stopping values"
+        ).split()
+    ),
 )
 """What nearly everything imports: a change of it would touch every test. `make test` runs it on real hosts at each
 landing, so it touches only the heavy tests that declare it. The same holds for scripts in these folders."""
+FIGURES = (RECORD, "tests/durations.json")
+"""These say when tests run, not what becomes of them."""
 
 _PATHS = {
     path.resolve().relative_to(ROOT.resolve()).as_posix(): name
@@ -39,7 +44,7 @@ def touching(file: HeavyFile, changed: Collection[str]) -> list[str]:
         owner = None if path.endswith(".py") else _owner(path)
         return owner in reached or owner in folders
 
-    return sorted(path for path in changed if path != RECORD and touches(path))
+    return sorted(path for path in changed if path not in FIGURES and touches(path))
 
 
 @cache
