@@ -26,6 +26,12 @@ def test_what_a_change_touches_runs_and_a_share_of_the_rest():
     assert 0 < len(chosen) < len(NAMES) / 2
 
 
+def test_the_share_is_of_those_that_are_not_touched():
+    chosen = running({"docs/update.md"})
+    touched = next(iter(chosen))
+    assert len(running({f"tests/heavy/{touched}"})) == len(chosen) + 1
+
+
 def test_a_change_of_docs_runs_only_those_whose_turn_it_is():
     assert set(running({"docs/update.md", "README.md"}).values()) == {"its turn"}
 

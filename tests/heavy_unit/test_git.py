@@ -79,6 +79,13 @@ def test_a_folder_inside_another_repository_is_none_of_its_own(root: Path):
     assert git.commit("HEAD", root / "unpacked") is None
 
 
+def test_what_git_fails_to_list_is_not_known(root: Path):
+    base = tell(root, "rev-parse", "HEAD")
+    (root / ".git" / "index").write_bytes(b"damaged")
+    assert git.commit(base, root) == base
+    assert git.changed_since(base, root) is None
+
+
 def test_only_a_changed_recipe_of_heavy_tests_counts(root: Path):
     base = tell(root, "rev-parse", "HEAD")
     write(root / "Makefile", "test-heavy:\n\trun\nother:\n\tanother thing\n")

@@ -18,6 +18,7 @@ MADE = {
     "bad": "def test_one(): pass\ndef test_two(): assert False\n",
     "skips": "import pytest\ndef test_one(): pass\ndef test_two(): pytest.skip('not here')\n",
     "teardown": "import pytest\n@pytest.fixture\ndef up():\n    yield\n    assert False\ndef test_one(up): pass\n",
+    "cut_off": "def test_one(): pass\ndef test_two(): raise KeyboardInterrupt\n",
     "broken": "import nothing_of_that_name\n",
 }
 
@@ -66,12 +67,20 @@ def test_two_workers_record_the_same(root: Path):
 
 
 @pytest.mark.parametrize(
-    ("names", "words"), [(("good", "broken"), ()), (("good",), ("-k", "nothing"))], ids=["broken", "none"]
+    ("names", "words"),
+    [(("good", "broken"), ()), (("cut_off",), ()), (("good",), ("-k", "nothing"))],
+    ids=["broken", "cut off", "none"],
 )
 def test_a_run_that_did_not_come_to_its_end_records_nothing(root: Path, names, words):
     code, found = ran(root, *names, words=words)
     assert code not in (0, 1)
     assert found is None
+
+
+def test_the_first_failure_does_not_end_a_run(root: Path):
+    _, found = ran(root, "bad", "good", words=("-x",))
+    assert found is not None
+    assert "test_good.py" in found.passed
 
 
 def test_options_from_outside_leave_nothing_out(root: Path, monkeypatch: pytest.MonkeyPatch):
