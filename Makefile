@@ -9,15 +9,16 @@ export UV_PYTHON_DOWNLOADS := never
 unexport PYTHONDONTWRITEBYTECODE
 export PATH := $(BIN):$(PATH)
 
+HEAVY = python -m tests.heavy.need $(if $(BASE),--base "$(BASE)") $(if $(RECORD),--record) $(FILES)
 COVERING = $(addprefix tests/lifecycle/test_,rollout.py put_back.py open_rollout.py fenced.py) tests/lifecycle/canary/test_updates.py tests/state/test_journal.py
 # By file, in the order of tests/durations.json.
 WORKERS = -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-fast test-heavy test-machines lint types unit coverage lab-test test-times molecule wheel-test dist programs bench down clean
+.PHONY: help quickstart test test-fast test-heavy test-heavy-all test-machines lint types unit coverage lab-test test-times molecule wheel-test dist programs bench down clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
 
 quickstart: .venv/ready ## From nothing to a real answer on disposable hosts (needs root)
 	@python -m rackwright.lab.quickstart
@@ -26,11 +27,14 @@ test: .venv/ready-molecule programs ## Everything: lint, types, unit tests, whee
 	@$(MAKE) --no-print-directory -j2 --output-sync=target lint types coverage wheel-test molecule
 	@$(MAKE) --no-print-directory unit lab-test
 
-test-heavy: .venv/ready ## What takes minutes: vLLM, large builds (needs root)
-	@python -m pytest -m "heavy and not machine" $(WORKERS) --junitxml=.junit/heavy.xml
+test-heavy: .venv/ready ## Heavy tests that the change touches, and a fifth of the rest (root; BASE=, RECORD=1, FILES=)
+	@$(HEAVY) -- $(WORKERS) --junitxml=.junit/heavy.xml
 
-test-machines: .venv/ready ## On virtual machines with kernels of their own; slow without KVM (needs root)
-	@python -m pytest -m machine $(WORKERS) --junitxml=.junit/machines.xml
+test-heavy-all: .venv/ready ## All heavy tests but those on virtual machines: before a release (root; BASE=, RECORD=1)
+	@$(HEAVY) --all -- $(WORKERS) --junitxml=.junit/heavy.xml
+
+test-machines: .venv/ready ## The same choice on virtual machines; slow without KVM (root; ALL=1, BASE=, RECORD=1)
+	@$(HEAVY) --machines $(if $(ALL),--all) -- $(WORKERS) --junitxml=.junit/machines.xml
 
 test-fast: lint types unit ## The part without hosts
 

@@ -1,17 +1,14 @@
-"""Imports go one way. Read with ast, so that an import inside a function counts as well."""
+"""Imports go one way."""
 
 from __future__ import annotations
 
-import ast
 import re
-from collections.abc import Iterator
-from functools import cache
 from graphlib import TopologicalSorter
-from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[1] / "rackwright"
+from tests.import_graph import MODULES, imported_by, imports, target
+
 ORDER = (
     r"rackwright|rackwright\.errors|rackwright\._lean",
     r"rackwright\.(values|route|ports|package_set|launch|stopping)",
@@ -41,52 +38,11 @@ WITHOUT_PYINFRA = re.compile(
 )
 
 
-def _files() -> Iterator[Path]:
-    for path in (PACKAGE, PACKAGE / "roles", PACKAGE / "deploys"):
-        for found in sorted(path.resolve().rglob("*.py")):
-            yield PACKAGE / path.name / found.relative_to(path.resolve()) if path != PACKAGE else found
-
-
-def name_of(path: Path) -> str:
-    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-MODULES = {name_of(path): path for path in _files()}
-
-
-def imports(source: str, module: str, *, is_package: bool = False) -> Iterator[str]:
-    """Given a module's source and name, return the full names that it imports, anywhere in it."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                parts = module.split(".")
-                above = parts[: len(parts) - node.level + is_package]
-                base = ".".join([*above, base] if base else above)
-            yield from (f"{base}.{alias.name}" for alias in node.names)
-
-
 def layer(module: str) -> int | None:
     for number, pattern in enumerate(ORDER):
         if re.fullmatch(pattern, module) or (number and re.match(rf"(?:{pattern})(?:\.|$)", module)):
             return number
     return None
-
-
-def target(imported: str) -> str:
-    """`from rackwright.run import Run` is an import of rackwright.run."""
-    while imported not in MODULES and "." in imported:
-        imported = imported.rpartition(".")[0]
-    return imported
-
-
-@cache
-def imported_by(module: str) -> tuple[str, ...]:
-    path = MODULES[module]
-    return tuple(imports(path.read_text(encoding="utf-8"), module, is_package=path.name == "__init__.py"))
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if not module.startswith("rackwright.lab")])

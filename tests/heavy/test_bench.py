@@ -18,6 +18,15 @@ from tests.lab.standard import standard_lab
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
+COVERS = (
+    "rackwright/cli/bench.py",
+    "rackwright/cli/bench_html.py",
+    "rackwright/cli/bench_text.py",
+    "rackwright/cli/templates/bench.html",
+    "rackwright/lifecycle/bench",
+    "rackwright/remote/forward.py",
+    "rackwright/state/bench.py",
+)
 LOAD = ("--rate", "1", "--requests", "20", "--prompt-tokens", "48", "--answer-tokens", "4")
 EASY = (
     "{ttft_p95: 100m, tpot_p95: 100m, latency_p95: 100m, errors: 50%, "

@@ -24,6 +24,21 @@ from tests.lab.versions import Versions
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
+COVERS = (
+    "rackwright/cli/model_verdict.py",
+    "rackwright/cli/verdict_html.py",
+    "rackwright/gateway",
+    "rackwright/lifecycle/canary",
+    "rackwright/lifecycle/changes.py",
+    "rackwright/lifecycle/engines.py",
+    "rackwright/lifecycle/open_rollout.py",
+    "rackwright/lifecycle/rollout.py",
+    "rackwright/lifecycle/update.py",
+    "rackwright/report",
+    "rackwright/state/canaries.py",
+    "rackwright/verdict",
+    "roles/gateway",
+)
 GATEWAYS = ("gate1", "gate2")
 WORDS = "red blue green black white yellow brown pink gray gold".split()
 WIDE = "errors: 20%, ttft_median: 100%, ttft_p95: 100%, tpot_median: 100%, tpot_p95: 100%"

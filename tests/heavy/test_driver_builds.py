@@ -20,6 +20,16 @@ from tests.lab.labs import fresh_lab
 from tests.lab.operator import Operator, Said
 
 pytestmark = pytest.mark.heavy
+COVERS = (
+    "deploys/gpu.py",
+    "rackwright/fleet/host/driver.py",
+    "rackwright/lifecycle/drivers.py",
+    "rackwright/operations/driver.py",
+    "rackwright/operations/driver_install.sh",
+    "rackwright/operations/package_set.py",
+    "rackwright/package_set.py",
+    "roles/nvidia_driver",
+)
 
 KERNEL = "linux-image-6.12.117+deb13-amd64"
 FAILS, BUILDS = ("550", "open", "550.163.01"), ("535", "proprietary", "535.274.02")

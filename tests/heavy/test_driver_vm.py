@@ -16,6 +16,18 @@ from tests.lab.operator import Operator, Said
 from tests.stand_in_driver import FOLDER, Kernel, repository
 
 pytestmark = [pytest.mark.heavy, pytest.mark.machine]
+COVERS = (
+    "deploys/gpu.py",
+    "rackwright/fleet/host/driver.py",
+    "rackwright/lifecycle/drivers.py",
+    "rackwright/lifecycle/reboot.py",
+    "rackwright/operations/driver.py",
+    "rackwright/operations/driver_install.sh",
+    "rackwright/operations/kernel.py",
+    "rackwright/operations/package_set.py",
+    "rackwright/package_set.py",
+    "roles/nvidia_driver",
+)
 
 OLD, NEW = "580.95.05", "580.105.08"
 GARBAGE = Kernel("6.99.1-lab", resizes=3)

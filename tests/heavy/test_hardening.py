@@ -15,6 +15,19 @@ from tests.lab.alone import alone
 from tests.lab.operator import Operator
 
 pytestmark = [pytest.mark.heavy, pytest.mark.machine]
+COVERS = (
+    "deploys/baseline.py",
+    "deploys/confirm.py",
+    "roles/apparmor",
+    "roles/auditd",
+    "roles/fail2ban",
+    "roles/firewall",
+    "roles/journald",
+    "roles/sshd",
+    "roles/sysctl",
+    "roles/time_sync",
+    "roles/updates",
+)
 _QEMU = "10.0.2.0/24"
 """Its own network: we come from there, as the machine sees it."""
 

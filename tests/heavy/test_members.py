@@ -20,6 +20,14 @@ from tests.lab.patience import until_out
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.heavy
+COVERS = (
+    "rackwright/fleet/host/members.py",
+    "roles/bond",
+    "roles/firewall",
+    "roles/probe",
+    "roles/replica",
+    "roles/vllm",
+)
 REPLICA = "gpu1/assistant@1"
 UNIT = "rackwright-assistant@1"
 FABRIC = {"gpu1": "10.99.0.1", "gpu2": "10.99.0.2"}

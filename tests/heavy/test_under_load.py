@@ -22,6 +22,21 @@ from tests.lab.paced import model, paced, runtime
 from tests.lab.standard import standard_lab
 
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
+COVERS = (
+    "rackwright/gateway",
+    "rackwright/lifecycle/changes.py",
+    "rackwright/lifecycle/engines.py",
+    "rackwright/lifecycle/open_rollout.py",
+    "rackwright/lifecycle/restart.py",
+    "rackwright/lifecycle/rollout.py",
+    "rackwright/lifecycle/through_gateways.py",
+    "rackwright/lifecycle/traffic.py",
+    "rackwright/lifecycle/update.py",
+    "rackwright/operations/haproxy",
+    "roles/gateway",
+    "roles/host_proxy",
+    "roles/replica",
+)
 GATEWAYS = ("gate1",)
 SERVING = ("gpu1", "gpu2")
 PACED = "load=1 pace=0.05"

@@ -15,6 +15,25 @@ from tests.lab.versions import Versions
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
+COVERS = (
+    "rackwright/lifecycle/changes.py",
+    "rackwright/lifecycle/engines.py",
+    "rackwright/lifecycle/identity.py",
+    "rackwright/lifecycle/open_rollout.py",
+    "rackwright/lifecycle/proof.py",
+    "rackwright/lifecycle/resume.py",
+    "rackwright/lifecycle/rollout.py",
+    "rackwright/lifecycle/update.py",
+    "rackwright/lifecycle/weights.py",
+    "rackwright/operations/place.sh",
+    "rackwright/operations/put_in_place.sh",
+    "rackwright/operations/store.py",
+    "rackwright/state/holding.py",
+    "rackwright/state/lease.py",
+    "rackwright/state/rollouts.py",
+    "roles/model_store",
+    "roles/replica",
+)
 CONTROLLERS = 16
 SMALL_DISK = """set -e
 mkdir /small

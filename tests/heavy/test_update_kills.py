@@ -22,6 +22,18 @@ from tests.lab.test_update import HOSTS, all_serve, running
 from tests.lab.versions import Versions
 
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
+COVERS = (
+    "rackwright/lifecycle/changes.py",
+    "rackwright/lifecycle/engines.py",
+    "rackwright/lifecycle/open_rollout.py",
+    "rackwright/lifecycle/resume.py",
+    "rackwright/lifecycle/rollout.py",
+    "rackwright/lifecycle/update.py",
+    "rackwright/state/journal.py",
+    "rackwright/state/lease.py",
+    "rackwright/state/rollouts.py",
+    "rackwright/state/store.py",
+)
 ROOT = Path(__file__).parents[2]
 OPENED, PROMOTED, LAST = 2, 17, 18
 """Writes: both locks (1); opened; for each replica gate, drain, act, prove, return, soak, done; promote; closed."""

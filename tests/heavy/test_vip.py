@@ -15,6 +15,11 @@ from tests.lab.standard import standard_lab
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
+COVERS = (
+    "deploys/gateway.py",
+    "rackwright/fleet/host/vip.py",
+    "roles/vip",
+)
 GATEWAYS = ("gate1", "gate2")
 
 

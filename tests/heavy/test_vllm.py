@@ -18,6 +18,17 @@ from tests.lab.operator import Operator
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.heavy
+COVERS = (
+    "deploys/serve.py",
+    "rackwright/fleet/adapters.py",
+    "rackwright/launch.py",
+    "rackwright/operations/wheels.py",
+    "rackwright/operations/wheels.sh",
+    "roles/gateway",
+    "roles/host_proxy",
+    "roles/replica",
+    "roles/vllm",
+)
 UNIT = "rackwright-assistant@1"
 
 

@@ -18,6 +18,11 @@ from tests.fit.tiny import TINY
 from tests.fit.vllm_said import SAID, Said
 
 pytestmark = pytest.mark.heavy
+COVERS = (
+    "rackwright/fit",
+    "rackwright/shape",
+    "tests/heavy/vllm_cache.py",
+)
 GIVEN = os.environ.get("TEST_VLLM_PYTHON")
 KINDS = {"llama", "gemma3", "deepseek-v3", "qwen3-next"}
 """Grouped, windows, latent, hybrid."""

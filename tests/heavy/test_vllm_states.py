@@ -21,6 +21,16 @@ from tests.lab.plugged import plug_in
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.heavy
+COVERS = (
+    "rackwright/gateway/states.py",
+    "rackwright/lifecycle/conditions.py",
+    "rackwright/lifecycle/gpu_conditions.py",
+    "rackwright/lifecycle/status.py",
+    "roles/gpu_faults",
+    "roles/probe",
+    "roles/replica",
+    "roles/vllm",
+)
 UNIT = "rackwright-assistant@1.service"
 SOCKET = "/run/rackwright/assistant@1/engine.sock"
 MINUTES = 2

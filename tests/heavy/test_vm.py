@@ -11,6 +11,7 @@ from rackwright.errors import RackwrightError
 from rackwright.lab.vm import Vm
 
 pytestmark = [pytest.mark.heavy, pytest.mark.machine]
+COVERS = ("rackwright/lab/vm",)
 
 # Its root stands nowhere: it gives up after a second, and the machine starts again.
 _BROKEN = """\
