@@ -19,7 +19,9 @@ MORE = Size(running=150, candidate=100, prompts=100)
 RESAMPLES = 400
 
 
-def words(seed: int, count: int, candidate: Version, size: Size, thresholds: Thresholds | None = None) -> Counter[Word]:
+def words(
+    seed: int, count: int, candidate: Version, size: Size, thresholds: Thresholds | None = None
+) -> Counter[Word]:
     rng = np.random.default_rng(seed)
     pairs = (evidence(rng, candidate, size=size) for _ in range(count))
     return Counter(decide(pair, thresholds, resamples=RESAMPLES).word for pair in pairs)
