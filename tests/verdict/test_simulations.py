@@ -1,6 +1,6 @@
 """How often a verdict is wrong, over pairs of versions whose truth is known.
 
-A small sample with recorded seeds and few resamples. benchmarks/verdict.py has a thousand pairs of each kind, with all
+A small sample with recorded seeds and few resamples. benchmarks/verdict.py has a thousand pairs of each kind and all
 resamples.
 """
 
