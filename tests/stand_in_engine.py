@@ -47,7 +47,7 @@ class StandInEngine:
 
     def wait(self) -> None:
         if self.hold:
-            assert self.steps.acquire(timeout=30), "nobody let the stand-in go on"
+            assert self.steps.acquire(timeout=120), "nobody let the stand-in go on"
 
 
 @contextmanager

@@ -127,7 +127,7 @@ class Running:
 
     def ask(self, command: str, socket_name: str = "admin") -> str:
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(20)
+            connection.settimeout(60)
             connection.connect(f"{self.paths.run}/{socket_name}.sock")
             connection.sendall(command.encode() + b"\n")
             connection.shutdown(socket.SHUT_WR)
@@ -190,7 +190,7 @@ class Stack:
         cfg = gateway_files.haproxy_cfg(settings, self.gateway.paths)
         (folder / "haproxy.cfg").write_text(asking_sooner(cfg) if self.sooner else cfg)
 
-    def connect(self, timeout: float = 20) -> HTTPSConnection:
+    def connect(self, timeout: float = 60) -> HTTPSConnection:
         trusted = ssl.create_default_context(cadata=self.authority.pem)
         return HTTPSConnection("127.0.0.1", self.settings.port, context=trusted, timeout=timeout)
 

@@ -109,7 +109,7 @@ def test_a_queue_that_is_too_slow_is_a_timeout_and_told_in_milliseconds(stack: S
 
 def test_what_is_no_request_is_still_a_line(stack: Stack) -> None:
     before = len(stack.log.lines)
-    with socket.create_connection(("127.0.0.1", stack.settings.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", stack.settings.port), timeout=60) as connection:
         connection.sendall(b"no TLS at all\r\n\r\n")
         connection.recv(100)
 

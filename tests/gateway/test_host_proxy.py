@@ -20,7 +20,7 @@ def ask(stack: Stack, certificate: Path | None, path: str = "/ready") -> int:
     context = ssl.create_default_context(cadata=stack.authority.pem)
     if certificate:
         context.load_cert_chain(f"{certificate}.crt", f"{certificate}.key.cred")
-    connection = http.client.HTTPSConnection("127.0.0.1", stack.proxied.replicas[0].port, context=context, timeout=10)
+    connection = http.client.HTTPSConnection("127.0.0.1", stack.proxied.replicas[0].port, context=context, timeout=60)
     connection.request("GET", path)
     return connection.getresponse().status
 

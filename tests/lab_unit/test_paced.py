@@ -36,7 +36,7 @@ def engine(folder: Path, words: str = "", of_model: str = "", parallel: int = 2)
     try:
         transport = httpx2.HTTPTransport(uds=str(socket))
         wait_until(lambda: socket.exists() or process.poll() is not None)
-        with httpx2.Client(transport=transport, base_url="http://engine", timeout=5) as client:
+        with httpx2.Client(transport=transport, base_url="http://engine", timeout=60) as client:
             yield client
     finally:
         process.terminate()

@@ -10,7 +10,6 @@ TestRollouts = RolloutMachine.TestCase
 TestRollouts.settings = settings(
     max_examples=60,
     stateful_step_count=10,
-    deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=list(HealthCheck),

@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rackwright.roles.bond import scripts, units
@@ -285,7 +285,7 @@ EVENTS = st.lists(
 )
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12)
 @given(events=EVENTS)
 def test_whatever_happened_it_comes_back_whole_by_itself(
     events: list[tuple[str, str]], tmp_path_factory: pytest.TempPathFactory
