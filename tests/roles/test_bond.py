@@ -78,7 +78,8 @@ class Members:
         # A stand-in for systemctl: this member's engine as the test says; it notes what the script asks for.
         self._program(
             "systemctl",
-            'cd "$MEMBER"; case "$*" in *InvocationID*) cat engine ;; *ActiveState*) cat active ;;\n'
+            'cd "$MEMBER"; case "$*" in *InvocationID*) read -r value <engine; echo "$value" ;;\n'
+            '*ActiveState*) read -r value <active; echo "$value" ;;\n'
             "kill*) echo killed >>acts ;; restart*) echo restart >>acts ;; esac",
         )
         # A stand-in for the network: who asks an address runs the word of whom it belongs to, unless a cable is out.
