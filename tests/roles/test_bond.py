@@ -286,7 +286,7 @@ EVENTS = st.lists(
 )
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(events=EVENTS)
 def test_whatever_happened_it_comes_back_whole_by_itself(
     events: list[tuple[str, str]], tmp_path_factory: pytest.TempPathFactory
