@@ -50,7 +50,7 @@ GATEWAY_CHECKS = "check inter 1s fastinter 300ms downinter 500ms fall 2 rise 2"
 AGENT_CHECKS = "agent-inter 1s"
 """As often as a host's HAProxy asks."""
 SOONER = {
-    GATEWAY_CHECKS: "check inter 200ms fastinter 60ms downinter 100ms fall 2 rise 2",
+    GATEWAY_CHECKS: "check inter 400ms fastinter 60ms downinter 100ms fall 2 rise 2",
     AGENT_CHECKS: "agent-inter 100ms",
 }
 
