@@ -99,7 +99,7 @@ def measure(requests: int) -> dict[str, list[float]]:
     """Return the samples of both, in milliseconds."""
     samples: dict[str, list[float]] = {"bare": [], "gateway": []}
     with ExitStack() as opened:
-        stack = opened.enter_context(running_stack(responder))
+        stack = opened.enter_context(running_stack(responder, sooner=False))
         port = free_port()
         opened.enter_context(haproxy(bare(stack, port)))
         connections = {"bare": connection(stack, port), "gateway": connection(stack, stack.settings.port)}

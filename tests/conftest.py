@@ -1,13 +1,18 @@
-"""The longest files begin first. Figures that tests note (`record_property`) stand at the end of a run."""
+"""Settings of all tests, the longest files first. Figures that tests note (`record_property`) end a run's output."""
 
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.times import durations
 from tests.times.properties import is_timing
 
 pytest_plugins = ["tests.times.plugin"]
+
+# No limit of time: a busy machine would exceed it. What fails is printed so that it can be run again elsewhere.
+settings.register_profile("tests", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 
 @pytest.hookimpl(trylast=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -47,7 +47,7 @@ class StandInEngine:
 
     def wait(self) -> None:
         if self.hold:
-            assert self.steps.acquire(timeout=30), "nobody let the stand-in go on"
+            assert self.steps.acquire(timeout=120), "nobody let the stand-in go on"
 
 
 @contextmanager
@@ -78,7 +78,9 @@ class StandInAgent:
 
         class Handler(BaseRequestHandler):
             def handle(self) -> None:
-                self.request.sendall(agent.state.encode() + b"\n")
+                # Whoever asked may have been told to end meanwhile.
+                with suppress(ConnectionError):
+                    self.request.sendall(agent.state.encode() + b"\n")
 
         self._server = _TcpServer(("127.0.0.1", 0), Handler)
         self.port = int(self._server.server_address[1])

@@ -19,6 +19,6 @@ def wait_until(holds: Callable[[], bool], seconds: float = 60) -> float:
         now = time.monotonic()
         assert now - started < seconds, f"not within {seconds} s"
         # Asking is work, too: what is waited for has this machine for as long again, or longer.
-        time.sleep(max(0.2, (now - asked) * (4 if seconds > _LONG else 1)))
+        time.sleep(max(0.05, (now - asked) * (4 if seconds > _LONG else 1)))
         asked = time.monotonic()
     return time.monotonic() - started

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import tempfile
 import tomllib
 from collections.abc import Mapping
@@ -52,7 +53,9 @@ def wheels_of_requirements(text: str, *, python: str, index: Index, where: str) 
 
 def _resolve(asked: Path, answer: Path, python: str, index: Index, where: str) -> None:
     words = ["pip", "compile", "--no-header", "--format=pylock.toml", "--only-binary=:all:"]
-    words += [f"--python-version={python}", f"--python-platform={PLATFORM}", f"--output-file={answer}", str(asked)]
+    # Nothing is built: any interpreter will do, and this one need not be looked for.
+    words += [f"--python={sys.executable}", f"--python-version={python}", f"--python-platform={PLATFORM}"]
+    words += [f"--output-file={answer}", str(asked)]
     if said := run_uv(words, index, seconds=_SECONDS):
         what = f"no wheels for Python {python}:\n    {said}"
         raise FleetError([Problem(where, what, "a version that the package index has as wheels for it")])

@@ -48,7 +48,7 @@ def site(folder: Path, name: str, model: str = "assistant", *, locked: bool = Tr
 
 def promote(here: Path, there: Path, name: str = "assistant") -> subprocess.CompletedProcess[str]:
     words = [sys.executable, "-m", "rackwright", "-f", str(here), "model", "promote", name, "--from", str(there)]
-    return subprocess.run([*words, "--yes"], capture_output=True, text=True, timeout=60)
+    return subprocess.run([*words, "--yes"], capture_output=True, text=True, timeout=120)
 
 
 @pytest.mark.parametrize(

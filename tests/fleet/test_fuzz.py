@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rackwright.errors import FleetError, Problem
@@ -35,20 +35,20 @@ def problems_of(path: Path) -> tuple[Problem, ...]:
     return ()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_refused_without_a_traceback(data):
     loads_or_says_why(data)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(TOKENS, max_size=30))
 @example([b"*a", b"\xe2\x80\xae"])
 def test_any_yaml_tokens_are_refused_without_a_traceback(tokens):
     loads_or_says_why(b"".join(tokens))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @example([(SHORT.index(b"gpu-nodes"), 0, b"\xe2\x80\xae")])
 @given(st.lists(st.tuples(st.integers(0, len(SHORT)), st.integers(0, 30), TOKENS), min_size=1, max_size=4))
 def test_any_change_of_the_example_loads_or_is_refused(changes):

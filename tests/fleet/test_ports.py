@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rackwright.fleet.lock import Lock
@@ -33,7 +33,6 @@ def test_a_host_that_is_out_keeps_its_ports(tmp_path):
 NAMES = st.lists(st.sampled_from([f"{model}@{n}" for model in "abc" for n in (1, 2, 3)]), unique=True, min_size=1)
 
 
-@settings(deadline=None)
 @given(first=NAMES, second=NAMES)
 def test_no_port_moves_and_none_is_given_twice(tmp_path_factory, first, second):
     path = tmp_path_factory.getbasetemp() / "f.yml"

@@ -22,6 +22,7 @@ from hashlib import sha256
 from http.client import HTTPResponse, HTTPSConnection
 from ipaddress import ip_address
 from pathlib import Path
+from random import choice
 from typing import TypeVar
 
 from rackwright.gateway import Gateways
@@ -43,15 +44,32 @@ Value = TypeVar("Value")
 
 KEYS = {name: f"rw-{name}-" + name[0] * 43 for name in ("good", "expired", "scoped", "wrong", "limited")}
 DIGEST = "d" * 64
+FREE_PORTS = range(12_000, 32_000)
+"""Below those that the kernel gives to connections: a port that was free stays so until it is listened at."""
+GATEWAY_CHECKS = "check inter 1s fastinter 300ms downinter 500ms fall 2 rise 2"
+AGENT_CHECKS = "agent-inter 1s"
+"""As often as a host's HAProxy asks."""
+SOONER = {
+    GATEWAY_CHECKS: "check inter 400ms fastinter 60ms downinter 100ms fall 2 rise 2",
+    AGENT_CHECKS: "agent-inter 100ms",
+}
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    while True:
+        port = choice(FREE_PORTS)  # noqa: S311 (no secret)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
-def eventually(check: Callable[[], Value], seconds: float = 15) -> Value:
+def asking_sooner(configuration: str) -> str:
+    """Return a configuration whose checks come more often, so that a test waits less for what they find."""
+    for usual, sooner in SOONER.items():
+        configuration = configuration.replace(usual, sooner)
+    return configuration
+
+
+def eventually(check: Callable[[], Value], seconds: float = 60) -> Value:
     """Return the first truthy value of `check`. Fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while not (value := check()):
@@ -109,7 +127,7 @@ class Running:
 
     def ask(self, command: str, socket_name: str = "admin") -> str:
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(20)
+            connection.settimeout(60)
             connection.connect(f"{self.paths.run}/{socket_name}.sock")
             connection.sendall(command.encode() + b"\n")
             connection.shutdown(socket.SHUT_WR)
@@ -122,7 +140,7 @@ class Running:
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(10)
+        self.process.wait(60)
 
 
 class LogSink:
@@ -159,6 +177,8 @@ class Stack:
     log: LogSink
     engines: dict[str, StandInEngine]
     agents: dict[str, StandInAgent]
+    sooner: bool
+    """Whether checks come more often than at a host."""
 
     def write(self, settings: Gateway) -> None:
         """Put the gateway's files in place, as the role does."""
@@ -167,9 +187,10 @@ class Stack:
         for name, content in gateway_files.maps(settings).items():
             (folder / name).write_text(content)
         (folder / "keys.map").write_text(gateway_files.keys_map(settings))
-        (folder / "haproxy.cfg").write_text(gateway_files.haproxy_cfg(settings, self.gateway.paths))
+        cfg = gateway_files.haproxy_cfg(settings, self.gateway.paths)
+        (folder / "haproxy.cfg").write_text(asking_sooner(cfg) if self.sooner else cfg)
 
-    def connect(self, timeout: float = 20) -> HTTPSConnection:
+    def connect(self, timeout: float = 60) -> HTTPSConnection:
         trusted = ssl.create_default_context(cadata=self.authority.pem)
         return HTTPSConnection("127.0.0.1", self.settings.port, context=trusted, timeout=timeout)
 
@@ -234,7 +255,7 @@ class Stack:
 
 @contextmanager
 def running_stack(
-    serve: Callable[[Path], AbstractContextManager[StandInEngine]] = stand_in_engine,
+    serve: Callable[[Path], AbstractContextManager[StandInEngine]] = stand_in_engine, *, sooner: bool = True
 ) -> Iterator[Stack]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rw-")))
@@ -248,10 +269,11 @@ def running_stack(
         proxied = _proxied(folder, agents)
         log = LogSink(folder / "log")
         stack.callback(log.close)
-        running = Stack(folder, authority, _gateway(proxied), proxied, gateway, host_proxy, log, engines, agents)
+        settings = _gateway(proxied)
+        running = Stack(folder, authority, settings, proxied, gateway, host_proxy, log, engines, agents, sooner)
         running.write(running.settings)
         cfg = host_proxy_files.haproxy_cfg(proxied, host_proxy.paths)
-        Path(host_proxy.paths.configuration, "haproxy.cfg").write_text(cfg)
+        Path(host_proxy.paths.configuration, "haproxy.cfg").write_text(asking_sooner(cfg) if sooner else cfg)
         for proxy in (host_proxy, gateway):
             proxy.start()
             stack.callback(proxy.stop)

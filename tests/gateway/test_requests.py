@@ -180,7 +180,7 @@ def test_a_client_that_leaves_frees_its_engine(stack: Stack) -> None:
 
 
 def test_plain_http_is_refused(stack: Stack) -> None:
-    with socket.create_connection(("127.0.0.1", stack.settings.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", stack.settings.port), timeout=60) as connection:
         connection.sendall(b"GET /v1/models HTTP/1.1\r\nhost: llm.lab\r\n\r\n")
         assert not connection.recv(100).startswith(b"HTTP")
 
@@ -189,13 +189,13 @@ def test_plain_http_is_refused(stack: Stack) -> None:
 def test_http_2_and_old_tls_are_not_offered(stack: Stack) -> None:
     context = ssl.create_default_context(cadata=stack.authority.pem)
     context.set_alpn_protocols(["h2", "http/1.1"])
-    with socket.create_connection(("127.0.0.1", stack.settings.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", stack.settings.port), timeout=60) as connection:
         wrapped = context.wrap_socket(connection, server_hostname="llm.lab")
         assert wrapped.selected_alpn_protocol() == "http/1.1"
     context.minimum_version = ssl.TLSVersion.TLSv1
     context.maximum_version = ssl.TLSVersion.TLSv1_1
     with (
-        socket.create_connection(("127.0.0.1", stack.settings.port), timeout=10) as connection,
+        socket.create_connection(("127.0.0.1", stack.settings.port), timeout=60) as connection,
         pytest.raises(ssl.SSLError),
     ):
         context.wrap_socket(connection, server_hostname="llm.lab")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rackwright.hardware.command import MOST_XIDS, PATIENCE
@@ -110,7 +110,6 @@ def test_a_process_cannot_begin_a_part():
     assert parse_hardware(printed(smi=f"{named}rc 0\n")).loaded is None
 
 
-@settings(deadline=None)
 @given(
     st.text()
     | st.text(alphabet="mark0-9 \n<>/gpufactslspcisysmi:.[]").map(lambda text: printed(facts=text, sys=text))
@@ -121,7 +120,6 @@ def test_garbage_gives_empty_fields(text: str):
     assert found.report is None
 
 
-@settings(deadline=None)
 @given(machine=st.sampled_from(("h100", "v100", "mismatch")), data=st.data())
 def test_an_answer_that_was_cut_off_or_spoilt_is_read_as_far_as_it_goes(machine: str, data: st.DataObject):
     smi = output("mismatch.txt") if machine == "mismatch" else output(f"{machine}.xml")
@@ -134,7 +132,7 @@ def test_an_answer_that_was_cut_off_or_spoilt_is_read_as_far_as_it_goes(machine:
 
 def _run(path: Path, *, programs: str = "/usr/sbin:/usr/bin:/sbin:/bin") -> Hardware:
     environment = {"PATH": f"{path}:{programs}"}
-    done = subprocess.run(["/bin/sh", "-c", COMMAND], capture_output=True, text=True, env=environment, timeout=60)
+    done = subprocess.run(["/bin/sh", "-c", COMMAND], capture_output=True, text=True, env=environment, timeout=120)
     assert (done.stderr, done.returncode) == ("", 0)
     return parse_hardware(done.stdout)
 
@@ -168,7 +166,7 @@ def test_names_of_processes_and_the_clocks_stay_on_the_host(tmp_path: Path):
         capture_output=True,
         text=True,
         env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
-        timeout=60,
+        timeout=120,
     )
     assert "<process_name>" in output("h100.xml")
     assert "<process_name>" not in done.stdout
@@ -214,9 +212,9 @@ def test_one_xid_by_the_thousand_pushes_no_other_out(tmp_path: Path):
 
 
 def test_a_driver_that_is_hung_holds_up_nothing(tmp_path: Path):
-    _program(tmp_path)("nvidia-smi", "trap '' TERM; sleep 20")
+    _program(tmp_path)("nvidia-smi", "trap '' TERM; exec sleep 300")
     quick = COMMAND.replace(f"timeout {PATIENCE} ", "timeout 0.2 ")
     assert quick != COMMAND
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
-    done = subprocess.run(["/bin/sh", "-c", quick], capture_output=True, text=True, env=environment, timeout=10)
+    done = subprocess.run(["/bin/sh", "-c", quick], capture_output=True, text=True, env=environment, timeout=120)
     assert parse_hardware(done.stdout).smi_error == f"gave no answer within {PATIENCE} seconds"

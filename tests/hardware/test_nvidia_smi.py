@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rackwright.hardware.gpu import Gpu, Link, MemoryHealth, Power
@@ -135,7 +135,6 @@ def test_what_is_no_report_is_refused_in_words(text: str, says: str):
         parse_nvidia_smi(text)
 
 
-@settings(deadline=None)
 @given(machine=st.sampled_from(MACHINES), data=st.data())
 def test_a_damaged_report_is_read_or_refused_but_breaks_nothing(machine: str, data: st.DataObject):
     text = output(f"{machine}.xml")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +23,29 @@ from tests.waiting import wait_until
 BODY = {"model": "assistant", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 3}
 
 
+def listens(path: Path) -> bool:
+    """The file is there a moment before anybody listens."""
+    with suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(path))
+        return True
+    return False
+
+
 @contextmanager
 def engine(folder: Path, words: str = "", of_model: str = "", parallel: int = 2) -> Iterator[httpx2.Client]:
     """The program as it comes out of the archive."""
     weights = model(folder / "d1ge57" / "model.gguf", of_model)
     with tarfile.open(runtime(folder / "llama.tar.gz", words).path) as archive:
         archive.extractall(folder, filter="data")
-    socket = folder / "engine.sock"
-    socket.unlink(missing_ok=True)
+    path = folder / "engine.sock"
+    path.unlink(missing_ok=True)
     argv = [sys.executable, str(folder / "llama-b10434" / "llama-server"), "--model", str(weights.path)]
-    argv += ["--host", str(socket), "--alias", "assistant,other", "--parallel", str(parallel), "--metrics"]
+    argv += ["--host", str(path), "--alias", "assistant,other", "--parallel", str(parallel), "--metrics"]
     process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
     try:
-        transport = httpx2.HTTPTransport(uds=str(socket))
-        wait_until(lambda: socket.exists() or process.poll() is not None)
-        with httpx2.Client(transport=transport, base_url="http://engine", timeout=5) as client:
+        transport = httpx2.HTTPTransport(uds=str(path))
+        wait_until(lambda: listens(path) or process.poll() is not None)
+        with httpx2.Client(transport=transport, base_url="http://engine", timeout=60) as client:
             yield client
     finally:
         process.terminate()

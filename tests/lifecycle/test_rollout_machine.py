@@ -1,4 +1,4 @@
-"""Some hundred random histories of a fleet; benchmarks/rollout_machine.py runs ten thousand."""
+"""Sixty random histories of a fleet; benchmarks/rollout_machine.py runs ten thousand."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from tests.lifecycle.world.machine import RolloutMachine
 
 TestRollouts = RolloutMachine.TestCase
 TestRollouts.settings = settings(
-    max_examples=150,
+    max_examples=60,
     stateful_step_count=10,
-    deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=list(HealthCheck),

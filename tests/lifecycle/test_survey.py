@@ -11,7 +11,12 @@ from tests.hardware.outputs import FOLDER, hardware
 
 def seen_from(shell: str, **environment: str) -> str:
     done = subprocess.run(
-        ["sh", "-c", shell], capture_output=True, text=True, timeout=20, check=True, env={**os.environ, **environment}
+        ["sh", "-c", shell],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+        env={**os.environ, **environment},
     )
     return done.stdout
 

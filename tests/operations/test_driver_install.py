@@ -54,7 +54,7 @@ class Machine:
             ["sh", "-c", text, "install", f"{self.root}/set", NEW, *leaving],
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=120,
             env=environment,
         )
         return done.returncode, done.stderr

@@ -7,10 +7,12 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from random import randrange
 from typing import Any
 
 from rackwright.fleet import certificates
@@ -18,6 +20,7 @@ from rackwright.values import Secret
 
 PROGRAM = Path(__file__).parents[2] / "roles" / "staging" / "templates" / "stage.py"
 PORT = 18301
+MEGABYTE = 10**6
 NAME = "staging-0011223344556677-89ab"
 
 
@@ -43,14 +46,14 @@ class Chain:
     files: dict[str, bytes]
     rate: int = 0
     idle: int = 30
-    net: int = 0
-    """Third number of the addresses: so that tests run beside one another."""
+    net: str = field(default_factory=lambda: f"127.{randrange(64, 192)}.{randrange(256)}")  # noqa: S311 (no secret)
+    """Of the addresses: random, so that tests run beside one another."""
     name: str = NAME
     authority: Authority = field(default_factory=Authority)
     processes: dict[int, subprocess.Popen[str]] = field(default_factory=dict)
 
     def address(self, number: int) -> str:
-        return f"127.83.{self.net}.{number + 1}"
+        return f"{self.net}.{number + 1}"
 
     def run_folder(self, number: int) -> Path:
         return self.folder / f"run{number}"
@@ -127,7 +130,11 @@ class Chain:
         for process in self.processes.values():
             process.terminate()
         for process in self.processes.values():
-            process.communicate(timeout=30)
+            process.communicate(timeout=120)
+
+
+Make = Callable[..., Chain]
+"""Given sizes of files, and more fields of a Chain, starts host number 0 and returns when it has made the torrent."""
 
 
 def contents(*sizes: int) -> dict[str, bytes]:

@@ -69,7 +69,7 @@ class Machine:
             text = text.replace(path, f"{self.root}{path}")
         environment = {**os.environ, "PATH": f"{self.root}/bin:{os.environ['PATH']}"}
         return subprocess.run(
-            ["sh", "-s", "--", *arguments], input=text, capture_output=True, text=True, timeout=20, env=environment
+            ["sh", "-s", "--", *arguments], input=text, capture_output=True, text=True, timeout=120, env=environment
         )
 
     @property

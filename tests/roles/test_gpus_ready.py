@@ -39,7 +39,7 @@ exit {status}
         input=text,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=120,
         env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"},
     )
     return done, len((folder / "asked").read_text().splitlines())

@@ -64,7 +64,7 @@ ASKED = Asked("580", "open", "linux-image-amd64")
 def sh(text: str, *, path: Path | None = None, arguments: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, **({"PATH": f"{path}:{os.environ['PATH']}"} if path else {})}
     return subprocess.run(
-        ["sh", "-s", "--", *arguments], input=text, capture_output=True, text=True, timeout=20, env=environment
+        ["sh", "-s", "--", *arguments], input=text, capture_output=True, text=True, timeout=120, env=environment
     )
 
 

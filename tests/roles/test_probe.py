@@ -11,6 +11,7 @@ import pytest
 from rackwright.roles.gpu_faults.settings import FOLDER as FAULTS
 from rackwright.roles.probe import scripts, units
 from rackwright.roles.probe.role import probe
+from rackwright.roles.probe.settings import Settings
 from tests.fakes import play
 from tests.roles import serving
 
@@ -50,10 +51,10 @@ def test_the_role_writes_scripts_and_starts_timer_and_socket() -> None:
 class Bench:
     """The probe's scripts with stand-ins for systemctl, curl, /proc and the unit's cgroup; one look at a time."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settings: Settings) -> None:
         self.folder, self.state = folder, folder / "state"
         for kind in ("probe", "loading", "unfit"):
-            text = scripts.ALL[kind](PROBE).replace(f"{scripts.STATES}/{PROBE.replica}", str(self.state))
+            text = scripts.ALL[kind](settings).replace(f"{scripts.STATES}/{PROBE.replica}", str(self.state))
             for path in ("uptime", "loadavg"):
                 text = text.replace(f"/proc/{path}", f"{folder}/{path}")
             text = text.replace("/proc/$pid/io", f"{folder}/$pid.io").replace("/sys/fs/cgroup", f"{folder}/cgroup")
@@ -63,16 +64,18 @@ class Bench:
         (folder / "cgroup/unit").mkdir(parents=True)
         (folder / "cgroup/unit/cgroup.procs").write_text("7\n")
         (folder / "faults").mkdir()
+        # Of built-in commands alone: each look asks them several times.
         self._program(
             "systemctl",
-            f"""[ "$2" = -P ] && exec cat "{folder}/$3"
-for name in $(echo "$3" | tr , ' '); do echo "$name=$(cat "{folder}/$name")"; done""",
+            f"""[ "$2" != -P ] || {{ read -r value <"{folder}/$3"; echo "$value"; exit; }}
+IFS=,; for name in $3; do read -r value <"{folder}/$name"; echo "$name=$value"; done""",
         )
         self._program(
             "curl",
             f"""while [ $# -gt 0 ]; do case $1 in -o) out=$2;; -d) ask=1;; esac; shift; done
-[ -z "$ask" ] || exit "$(cat {folder}/completion)"
-cat {folder}/code; [ "$(cat {folder}/code)" = 000 ] && exit 28; cp {folder}/page "$out" """,
+read -r completion <{folder}/completion; [ -z "$ask" ] || exit "$completion"
+read -r code <{folder}/code; echo "$code"; [ "$code" != 000 ] || exit 28
+while read -r line; do echo "$line"; done <{folder}/page >"$out" """,
         )
         self._program("nproc", "echo 2")
 
@@ -143,7 +146,16 @@ cat {folder}/code; [ "$(cat {folder}/code)" = 000 ] && exit 28; cp {folder}/page
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path)
+    return Bench(tmp_path, PROBE)
+
+
+SHORT = PROBE.model_copy(update={"stall_seconds": 300, "longest_load_seconds": 480})
+
+
+@pytest.fixture
+def short(tmp_path: Path) -> Bench:
+    """With shorter limits for a load: looks come no less often, and each costs a test time."""
+    return Bench(tmp_path, SHORT)
 
 
 def loads(bench: Bench, minutes: int, *, cpu: int = 0, read: int = 0) -> list[str]:
@@ -152,27 +164,34 @@ def loads(bench: Bench, minutes: int, *, cpu: int = 0, read: int = 0) -> list[st
     return [bench.look(100 + 30 * n, code=503 * (n % 2), cpu=n * cpu // 2, read=n * read // 2) for n in looks]
 
 
-def test_an_engine_that_reads_or_computes_loads_for_as_long_as_it_takes(bench: Bench) -> None:
-    assert set(loads(bench, 60, cpu=1)) == {"loading"}
-    assert bench.look(5000) == "ready"
+def test_a_load_may_take_six_hours_and_do_nothing_for_ten_minutes() -> None:
+    head = scripts.loading(PROBE).splitlines()
+    assert {"longest=21600", "stall=600", "least=6"} <= set(head)
+
+
+def test_an_engine_that_reads_or_computes_loads_for_as_long_as_it_takes(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, PROBE.model_copy(update={"stall_seconds": 300}))
+    assert set(loads(bench, 12, cpu=1)) == {"loading"}
+    assert bench.look(900) == "ready"
     assert bench.kills == 0
 
 
-def test_slow_weights_are_no_hang(bench: Bench) -> None:
-    assert set(loads(bench, 30, read=60)) == {"loading"}
+def test_slow_weights_are_no_hang(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, PROBE.model_copy(update={"stall_seconds": 120}))
+    assert set(loads(bench, 6, read=60)) == {"loading"}
 
 
-def test_a_load_that_does_nothing_for_ten_minutes_is_hung_and_killed_once(bench: Bench) -> None:
-    states = loads(bench, 12)
-    assert (states.index("hung"), set(states[20:])) == (20, {"hung"})
-    assert bench.told("reason") == "it loads, and has neither computed nor read for 600 s"
-    assert bench.kills == 1
+def test_a_load_that_does_nothing_is_hung_and_killed_once(short: Bench) -> None:
+    states = loads(short, 6)
+    assert (states.index("hung"), set(states[10:])) == (10, {"hung"})
+    assert short.told("reason") == "it loads, and has neither computed nor read for 300 s"
+    assert short.kills == 1
 
 
-def test_a_load_without_an_end_gets_a_name(bench: Bench) -> None:
-    states = loads(bench, 6 * 60 + 1, cpu=60)
-    assert states.index("hung") == 6 * 60 * 2
-    assert bench.told("reason") == "it has been loading for 21600 s"
+def test_a_load_without_an_end_gets_a_name(short: Bench) -> None:
+    states = loads(short, 9, cpu=60)
+    assert states.index("hung") == 16
+    assert short.told("reason") == "it has been loading for 480 s"
 
 
 def test_an_engine_that_loads_again_after_days_has_its_time_before_it(bench: Bench) -> None:

@@ -49,7 +49,7 @@ def look(settings: Settings, folder: Path, name: str | None, *, pid: int, active
     systemctl.chmod(0o755)
     environment = os.environ | {"PATH": f"{systemctl.parent}:{os.environ['PATH']}", "PID": str(pid), "ACTIVE": active}
     command = proof_command(settings, (f"{folder}/run time", f"{folder}/none"), name)
-    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=environment, timeout=30)
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=environment, timeout=120)
     return parse(done.stdout, done.stderr)
 
 

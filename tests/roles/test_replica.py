@@ -143,7 +143,7 @@ def test_files_that_name_gpus_are_read_from_plain_files_alone(tmp_path: Path) ->
     (units / "gpus.conf").write_text("[Service]\nEnvironment=CUDA_VISIBLE_DEVICES=GPU-0\n")
     (run / "gpus.conf").symlink_to(units / "gpus.conf")
     command = GpuFiles().command().replace("/etc/", f"{tmp_path}/etc/").replace("/run/", f"{tmp_path}/run/")
-    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True, timeout=10)
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True, timeout=120)
     read = GpuFiles().process(done.stdout.splitlines())
     assert {path: uuids_in(text) for path, text in read.items()} == {f"{units}/gpus.conf": ("GPU-0",)}
 
@@ -189,7 +189,7 @@ def test_states_tell_which_weights_an_engine_sees(tmp_path: Path, monkeypatch: p
     script = STATES
     for path, here in moved.items():
         script = script.replace(path, here)
-    done = subprocess.run(["sh", "-euc", script], capture_output=True, text=True, check=True, timeout=10)
+    done = subprocess.run(["sh", "-euc", script], capture_output=True, text=True, check=True, timeout=120)
     assert done.stderr == ""
     runs, waits = parse(done.stdout)
     assert (runs.replica, runs.active, runs.weights) == ("a@1", "active", ("0123456789abcdef", "fedcba9876543210"))

@@ -4,38 +4,17 @@ from __future__ import annotations
 
 import json
 import runpy
-import subprocess
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.roles.staging_hosts import PORT, PROGRAM, Authority, Chain, contents
+from tests.roles.staging_hosts import MEGABYTE, PORT, PROGRAM, Authority, Make, contents
 from tests.waiting import wait_until
 
 pytest.importorskip("libtorrent")
-MEGABYTE = 10**6
-Make = Callable[..., Chain]
-
-
-@pytest.fixture
-def chain(tmp_path: Path, worker_id: str) -> Iterator[Make]:
-    chains: list[Chain] = []
-
-    def make(*sizes: int, **more: int) -> Chain:
-        number = sum(map(ord, worker_id)) % 200
-        made = Chain(tmp_path, contents(*sizes), net=number, **more)
-        chains.append(made)
-        made.start(0)
-        wait_until(made.made)
-        return made
-
-    yield make
-    for one in chains:
-        one.end()
 
 
 def test_files_arrive_whole_at_every_host_each_from_the_one_before(chain: Make) -> None:
@@ -64,67 +43,12 @@ def test_who_has_no_certificate_of_this_staging_gets_no_byte(chain: Make, wrong:
 
 
 def test_a_cap_holds_on_private_addresses(chain: Make) -> None:
-    """Six seconds' worth; without the cap it takes one or two."""
-    hosts = chain(24 * MEGABYTE, rate=4 * MEGABYTE)
+    """Four seconds' worth; without the cap it takes one or two."""
+    hosts = chain(16 * MEGABYTE, rate=4 * MEGABYTE)
     began = time.monotonic()
     hosts.start(1)
     wait_until(lambda: hosts.state(1) == "done")
-    assert time.monotonic() - began > 5
-
-
-@pytest.mark.parametrize("again", ["by itself", "in another staging"])
-def test_one_that_was_killed_goes_on_from_what_it_had(chain: Make, again: str) -> None:
-    hosts = chain(30 * MEGABYTE, rate=6 * MEGABYTE)
-    hosts.start(1)
-    wait_until(lambda: hosts.status(1)["bytes"] > 20 * MEGABYTE)
-    hosts.kill(1)
-    (hosts.run_folder(1) / "status.json").unlink()
-    if again == "in another staging":
-        hosts.kill(0)
-        (hosts.run_folder(0) / "torrent").unlink()
-        hosts.name = "staging-0011223344556677-other"
-        hosts.start(0)
-        wait_until(hosts.made)
-    hosts.start(1)
-    wait_until(lambda: hosts.status(1)["bytes"] > 0)
-    # More than a second's worth at once: it was there. What came in the last moments may not have been kept.
-    assert hosts.status(1)["bytes"] > 9 * MEGABYTE
-    wait_until(lambda: hosts.state(1) == "done")
-    assert hosts.whole(1)
-
-
-def test_a_host_that_dies_does_not_cut_the_chain(chain: Make) -> None:
-    hosts = chain(24 * MEGABYTE, rate=6 * MEGABYTE)
-    hosts.start(1)
-    hosts.start(2)
-    wait_until(lambda: hosts.status(2)["bytes"] > 4 * MEGABYTE)
-    hosts.kill(1)
-    wait_until(lambda: hosts.state(2) == "done")
-    assert hosts.whole(2)
-
-
-def asks(hosts: Chain, number: int) -> set[int]:
-    """Which hosts it is connected to at their port."""
-    told = subprocess.run(["ss", "-Htn", "state", "established"], capture_output=True, text=True, check=True).stdout
-    pairs = [line.split()[-2:] for line in told.splitlines()]
-    ours = hosts.address(number)
-    return {
-        other
-        for other in range(5)
-        if any(f"{ours}:" in here and there == f"{hosts.address(other)}:{PORT}" for here, there in pairs)
-    }
-
-
-def test_who_had_to_ask_an_earlier_one_leaves_it_alone_when_the_nearest_is_there_again(chain: Make) -> None:
-    """Else all would share the first one's line to the end."""
-    hosts = chain(60 * MEGABYTE, rate=4 * MEGABYTE)
-    hosts.start(2)
-    wait_until(lambda: asks(hosts, 2) == {0})
-    hosts.start(1)
-    wait_until(lambda: asks(hosts, 2) == {1})
-    assert hosts.state(2) != "done"
-    wait_until(lambda: hosts.status(2)["bytes"] > 12 * MEGABYTE)
-    assert asks(hosts, 2) == {1}
+    assert time.monotonic() - began > 3
 
 
 def test_what_lies_on_the_disk_is_hashed_whatever_the_resume_data_says(chain: Make) -> None:
@@ -138,7 +62,7 @@ def test_what_lies_on_the_disk_is_hashed_whatever_the_resume_data_says(chain: Ma
         file.seek(MEGABYTE)
         file.write(b"damaged")
     hosts.start(1)
-    _, said = hosts.processes[1].communicate(timeout=60)
+    _, said = hosts.processes[1].communicate(timeout=120)
     assert f"should be {digest}" in said
     assert not (hosts.data(1) / "resume").exists()
 
@@ -154,17 +78,17 @@ def test_it_asks_whom_it_is_told_to_while_it_runs(chain: Make) -> None:
 def test_it_ends_by_itself_when_nothing_comes_or_goes_any_more(chain: Make) -> None:
     hosts = chain(MEGABYTE, idle=2)
     hosts.start(1, peers=(7,))
-    _, said = hosts.processes[1].communicate(timeout=60)
+    _, said = hosts.processes[1].communicate(timeout=120)
     assert hosts.processes[1].returncode == 1
     assert "nothing has arrived for 2 s" in said
-    assert hosts.processes[0].wait(timeout=60) == 0
+    assert hosts.processes[0].wait(timeout=120) == 0
 
 
 def test_a_torrent_of_other_files_than_the_plan_s_is_refused(chain: Make) -> None:
     hosts = chain(MEGABYTE)
     hosts.files = contents(MEGABYTE)
     hosts.start(1)
-    _, said = hosts.processes[1].communicate(timeout=60)
+    _, said = hosts.processes[1].communicate(timeout=120)
     assert "the torrent has other files than the lock" in said
     assert hosts.state(1) == "failed"
 

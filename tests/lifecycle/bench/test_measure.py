@@ -141,7 +141,7 @@ def test_whoever_ends_it_ends_the_tool_and_gateways_can_be_told(tmp_path, told):
         assert len(list(kept.iterdir())) == 1
         program.send_signal(told)
         try:
-            assert program.communicate(timeout=60) == ("interrupted\n", "")
+            assert program.communicate(timeout=120) == ("interrupted\n", "")
         finally:
             program.kill()
     assert _ended(Path("/proc", (tmp_path / "pid").read_text().strip(), "stat"))

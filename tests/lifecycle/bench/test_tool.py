@@ -42,7 +42,8 @@ def test_the_tool_is_no_dependency_of_ours():
     assert "guidellm" not in (project / "uv.lock").read_text()
 
 
-def test_an_index_that_does_not_answer_is_named_and_nothing_half_made_is_taken(tmp_path):
+def test_an_index_that_does_not_answer_is_named_and_nothing_half_made_is_taken(tmp_path, monkeypatch):
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
     nobody = Index("http://127.0.0.1:9/simple", DIRECT)
     for _ in range(2):
         with pytest.raises(
