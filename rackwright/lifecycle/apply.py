@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from rackwright.errors import HostError, RackwrightError
+from rackwright.errors import RackwrightError
 from rackwright.fleet.fleet import Replica
+from rackwright.lifecycle.admission import shut_out
 from rackwright.lifecycle.backup import make_first
 from rackwright.lifecycle.changes import Change
 from rackwright.lifecycle.drains import copy_drains
@@ -136,7 +137,7 @@ def _change(work: _Work, planned: Plan) -> tuple[Run, tuple[Staged, ...]]:
 
     _stage(work.site, work.talk, ENTRY)
     run = _then(work, planned.run.failures, entry)
-    run += Run(unreachable=_fresh_connections(work.site, _going(work.site, run)))
+    run += Run(unreachable=shut_out(work.site.remote, _going(work.site, run)))
     run = _then(work, run, confirm)
     _stage(work.site, work.talk, HOSTS)
     run = _then(work, run, baseline)
@@ -306,18 +307,6 @@ def _saved(site: Site, applied: Applied, planned: Plan, talk: Talk) -> Applied:
         return applied
     _stage(site, talk, SAVE)
     return replace(applied, failure=make_first(site, going, talk))
-
-
-def _fresh_connections(site: Site, hosts: tuple[str, ...]) -> dict[str, str]:
-    """Prove that each host still lets us in: a new connection, not the one that stood before its rules changed."""
-    for name in hosts:
-        site.remote.connection(name).close()
-    answers = site.remote.run_on(hosts, "true")
-    return {
-        name: f"{answer.problems[0].what}; what was changed of packet filter and sshd comes back by itself"
-        for name, answer in answers.items()
-        if isinstance(answer, HostError)
-    }
 
 
 def refuse_closing(planned: Plan, *, agreed: bool) -> None:

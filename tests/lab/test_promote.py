@@ -22,7 +22,7 @@ KEPT = "cd /var/lib/rackwright && find . -type f -exec sha256sum {} + | sort"
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    with standard_lab("promote", *(host for hosts in SITES.values() for host in hosts)) as lab:
+    with standard_lab("promote", *(host for hosts in SITES.values() for host in hosts), bare=("gpu1",)) as lab:
         yield lab
 
 

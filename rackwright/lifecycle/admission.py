@@ -1,0 +1,36 @@
+"""Whether hosts still let us in after their packet filter or sshd changed."""
+
+from __future__ import annotations
+
+import time
+
+from rackwright.errors import HostError
+from rackwright.remote import Remote
+
+_SECONDS = 10
+"""sshd listens to nobody while it reads its configuration again. The old rules return after a minute."""
+_POLL_SECONDS = 0.2
+
+
+def shut_out(remote: Remote, hosts: tuple[str, ...], seconds: float = _SECONDS) -> dict[str, str]:
+    """Given hosts, return why a new connection doesn't get in, by host; a host that lets us in within `seconds` isn't
+    named.
+
+    The connections that stood before prove nothing: they are closed.
+    """
+    end = time.monotonic() + seconds
+    errors = _errors(remote, hosts)
+    while errors and time.monotonic() < end:
+        time.sleep(_POLL_SECONDS)
+        errors = _errors(remote, tuple(errors))
+    return {
+        name: f"{error.problems[0].what}; what was changed of packet filter and sshd comes back by itself"
+        for name, error in errors.items()
+    }
+
+
+def _errors(remote: Remote, hosts: tuple[str, ...]) -> dict[str, HostError]:
+    for name in hosts:
+        remote.connection(name).close()
+    answers = remote.run_on(hosts, "true")
+    return {name: answer for name, answer in answers.items() if isinstance(answer, HostError)}
