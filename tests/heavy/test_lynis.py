@@ -14,7 +14,18 @@ from tests.lab.alone import alone
 from tests.lab.deployed import LabHost
 from tests.lab.labs import fresh_lab
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.heavy]
+COVERS = (
+    "deploys/baseline.py",
+    "roles/apparmor",
+    "roles/auditd",
+    "roles/fail2ban",
+    "roles/firewall",
+    "roles/journald",
+    "roles/sshd",
+    "roles/sysctl",
+    "roles/updates",
+)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,14 @@ from tests.lab.operator import Operator, operator
 from tests.lab.versions import Versions
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.heavy]
+COVERS = (
+    "rackwright/lifecycle/staging",
+    "rackwright/fleet/host/staging.py",
+    "rackwright/operations/store.py",
+    "roles/staging",
+    "roles/model_store",
+)
 HOSTS = ("gpu1", "gpu2", "gpu3")
 RATE = "staging: {rate: 80Mbit}\n"
 """Ten megabytes a second: ten seconds for a model."""

@@ -23,7 +23,21 @@ from tests.lab.operator import Operator
 from tests.stand_in_driver import FOLDER, TOOLS, Kernel, repository
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.heavy]
+COVERS = (
+    "deploys/gpu.py",
+    "rackwright/fleet/host/driver.py",
+    "rackwright/fleet/sections/driver.py",
+    "rackwright/lifecycle/drivers.py",
+    "rackwright/lifecycle/reboot.py",
+    "rackwright/operations/driver.py",
+    "rackwright/operations/driver_install.sh",
+    "rackwright/operations/facts/found_driver.py",
+    "rackwright/operations/package_set.py",
+    "rackwright/package_set.py",
+    "roles/nvidia_driver",
+    "roles/cuda",
+)
 
 OLD, NEW = "580.95.05", "580.105.08"
 BUILDS, BREAKS = Kernel("6.12.1-lab"), Kernel("6.12.2-lab", resizes=3)
