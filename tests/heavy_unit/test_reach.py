@@ -22,7 +22,9 @@ ALL = {file.name.removeprefix("test_").removesuffix(".py") for file in heavy_fil
         pytest.param("roles/vip/templates/gone.j2", {"vip"}, id="a template that was removed"),
         pytest.param("roles/vip/gone.py", {"vip"}, id="a module that was removed"),
         pytest.param(
-            "rackwright/operations/driver_install.sh", {"driver_builds", "driver_vm"}, id="a script that is covered"
+            "rackwright/operations/driver_install.sh",
+            {"driver", "driver_builds", "driver_vm"},
+            id="a script that is covered",
         ),
         pytest.param("rackwright/verdict/judge.py", {"canary"}, id="a covered module"),
         pytest.param("rackwright/lifecycle/bench/guidellm.txt", {"bench"}, id="a list of wheels in a covered folder"),
