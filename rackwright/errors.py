@@ -3,7 +3,8 @@
 RackwrightError
 ├── UsageError        2   the command line asks for something that can't be
 ├── HostError         3   one host: unreachable, unknown host key, a command failed
-│   └── HostKeyError  3   the host's key is not the pinned one
+│   ├── HostKeyError  3   the host's key is not the pinned one
+│   └── NotListening  3   nobody listens at the host's SSH port
 ├── HostsFailed       3   some hosts failed; the others went on
 ├── ChangesPending    4   `plan --check` found something to change
 ├── FleetError       10   fleet file, lock or keys file not valid; carries every problem
@@ -80,6 +81,10 @@ class HostError(RackwrightError):
 
 
 class HostKeyError(HostError):
+    pass
+
+
+class NotListening(HostError):
     pass
 
 

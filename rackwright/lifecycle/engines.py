@@ -33,6 +33,8 @@ LOOK_SECONDS = 180
 """Longest time that two looks of a probe take on a host with too much to do."""
 CRASHES = 3
 """An engine that ended so often since it was started will not come up by waiting."""
+_ENDED = ".service: Main process exited"
+"""systemd says so of each process of a unit that ended."""
 
 
 def roll(
@@ -195,8 +197,15 @@ def _heard(site: Site, replica: Replica) -> str | None:
 
 
 def _last_words(site: Site, replica: Replica) -> str:
-    command = f"journalctl --quiet --no-pager --output=cat --lines=40 --unit={unit_of(site, replica).unit}"
-    lines = site.remote.connection(replica.host).run(command).stdout.splitlines()
+    command = f"journalctl --quiet --no-pager --output=cat --lines=200 --unit={unit_of(site, replica).unit}"
+    return last_words(site.remote.connection(replica.host).run(command).stdout.splitlines())
+
+
+def last_words(journal: list[str]) -> str:
+    """Given the lines of an engine's unit, return what the engine said before it ended last."""
+    ends = [number for number, line in enumerate(journal) if _ENDED in line]
+    # systemd may have started it again, and its first words say nothing of why the last one ended.
+    lines = journal[: ends[-1]] if ends else journal
     # systemd's own lines say that it ended, the engine's say why.
     said = [line.strip() for line in lines if line.strip() and "rackwright-" not in line]
     return "; ".join(said[-3:])[:400] or "it said nothing"

@@ -12,7 +12,7 @@ from dataclasses import replace
 import paramiko
 from paramiko.pkey import UnknownKeyType
 
-from rackwright.errors import HostError
+from rackwright.errors import HostError, NotListening
 from rackwright.remote import known_hosts, login
 from rackwright.remote.completed import CommandTimeout, Completed
 from rackwright.remote.jumps import Jumps
@@ -24,6 +24,8 @@ LOGIN_SECONDS = 20
 _KEEPALIVE_SECONDS = 10
 _LOSS_SECONDS = 40
 _ATTEMPTS = 4
+_CONNECT_FAILED = 2
+"""SSH_OPEN_CONNECT_FAILED of RFC 4254: a jump host was refused, or got no answer."""
 
 
 class SshTransport:
@@ -76,7 +78,9 @@ class SshTransport:
         try:
             return self._ssh.open_channel("direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=CONNECT_SECONDS)
         except (paramiko.SSHException, OSError) as error:
-            raise HostError(f"can't reach {address} port {port}: {error}", where=self._host) from error
+            failed = isinstance(error, paramiko.ChannelException) and error.code == _CONNECT_FAILED
+            kind = NotListening if failed else HostError
+            raise kind(f"can't reach {address} port {port}: {error}", where=self._host) from error
 
 
 def jump_target(target: Target, jump: Jump) -> Target:
@@ -104,7 +108,8 @@ def reach(target: Target, jump: SshTransport | None) -> socket.socket | paramiko
         raise HostError(f"the address {target.address} can't be resolved", where=target.name) from error
     except OSError as error:
         reason = "no answer" if isinstance(error, TimeoutError) else (error.strerror or str(error)).lower()
-        raise HostError(f"unreachable at {target.address} port {target.port}: {reason}", where=target.name) from error
+        kind = NotListening if isinstance(error, ConnectionRefusedError) else HostError
+        raise kind(f"unreachable at {target.address} port {target.port}: {reason}", where=target.name) from error
     # paramiko leaves Nagle's algorithm on: 40 ms for every command.
     stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):

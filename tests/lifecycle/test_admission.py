@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from rackwright.errors import HostError
+from rackwright.errors import HostError, NotListening
 from rackwright.lifecycle.admission import shut_out
 from rackwright.remote import Remote
 from rackwright.remote.local import LocalTransport
@@ -15,14 +15,14 @@ class Sshd(LocalTransport):
         self.is_root = True
 
 
-def remote_of(**refusals: int) -> tuple[Remote, list[str]]:
-    """Hosts that refuse so many logins after the first, and the logins that they saw."""
+def remote_of(kind: type[HostError] = NotListening, **refusals: int) -> tuple[Remote, list[str]]:
+    """Hosts that refuse so many connections after the first, and the connections that they saw."""
     logins: list[str] = []
 
     def login(target: Target) -> Sshd:
         logins.append(target.name)
         if 1 < logins.count(target.name) <= 1 + refusals[target.name]:
-            raise HostError(REFUSED, where=target.name)
+            raise kind(REFUSED, where=target.name)
         return Sshd(target.name)
 
     remote = Remote([Target(name, "@local") for name in refusals], transport=login)
@@ -48,3 +48,9 @@ def test_a_host_that_lets_nobody_in_is_named_with_the_reason() -> None:
     assert shut_out(remote, ("one", "two"), seconds=0.5) == {
         "two": f"{REFUSED}; what was changed of packet filter and sshd comes back by itself"
     }
+
+
+def test_a_login_that_was_refused_is_not_tried_again() -> None:
+    remote, logins = remote_of(HostError, one=1, two=0)
+    assert [*shut_out(remote, ("one", "two"))] == ["one"]
+    assert logins.count("one") == 2

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rackwright.errors import RackwrightError
-from rackwright.lifecycle.engines import Engines
+from rackwright.lifecycle.engines import Engines, last_words
 from rackwright.lifecycle.units import unit_of
 from rackwright.remote.completed import Completed
 from rackwright.roles.replica.unit import unit_digest
@@ -35,3 +35,16 @@ def test_what_is_applied_may_be_restarted() -> None:
     site: Any = site_of({})
     replica = site.fleet.replicas[0]
     engines(unit_digest(unit_of(site, replica))).restarted(replica, "asked for").check()
+
+
+def test_an_engine_s_last_words_are_those_before_it_ended() -> None:
+    first = ["rackwright-assistant@1.service: Starting", "load: reading", "load: failed to load model", "exiting"]
+    ended = [
+        "rackwright-assistant@1.service: Main process exited, code=exited, status=1/FAILURE",
+        "rackwright-assistant@1.service: Failed with result 'exit-code'.",
+    ]
+    assert last_words([*first, *ended]) == "load: reading; load: failed to load model; exiting"
+    again = ["Started rackwright-assistant@1.service", "build: 1", "system: 2", "--------"]
+    assert last_words([*first, *ended, *again]) == "load: reading; load: failed to load model; exiting"
+    assert last_words(first) == "load: reading; load: failed to load model; exiting"
+    assert last_words(ended) == last_words([]) == "it said nothing"
