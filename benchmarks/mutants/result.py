@@ -1,0 +1,72 @@
+"""What the tests said of each mutant, kept in benchmarks/raw/mutants.json, and the score."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from benchmarks.measure import RAW
+from benchmarks.mutants.explained import explained
+from benchmarks.mutants.targets import SEED, TARGETS, Target
+from benchmarks.mutants.trial import Tried
+
+FILE = RAW / "mutants.json"
+LEAST = 0.9
+"""Of the mutants that change anything, the part that unit tests must kill."""
+
+Row = Mapping[str, object]
+
+
+def read(path: Path = FILE) -> dict[str, list[Row]]:
+    return json.loads(path.read_text())["targets"] if path.exists() else {}
+
+
+def write(target: Target, done: Sequence[Tried], path: Path = FILE) -> None:
+    """Afterwards the file has this target's mutants as they were tried now; the other targets' stay."""
+    rows = [
+        {
+            "module": one.mutation.module,
+            "line": one.mutation.line,
+            "kind": one.mutation.kind,
+            "was": one.mutation.was,
+            "becomes": one.mutation.becomes,
+            "outcome": one.outcome,
+            "by": one.by,
+        }
+        for one in done
+    ]
+    results = read(path) | {target.name: rows}
+    ordered = {known.name: results[known.name] for known in TARGETS if known.name in results}
+    path.write_text(json.dumps({"seed": SEED, "targets": ordered}, indent=1) + "\n")
+
+
+def survivors(results: Mapping[str, Sequence[Row]]) -> list[Row]:
+    return [row for rows in results.values() for row in rows if row["outcome"] == "survived"]
+
+
+def reason(row: Row) -> str | None:
+    return explained().get((str(row["module"]), str(row["was"]), str(row["becomes"])))
+
+
+def score(rows: Sequence[Row]) -> float:
+    """Return which part was killed of those that aren't the same program."""
+    left = [row for row in rows if row["outcome"] == "survived" and not (reason(row) or "").startswith("equivalent")]
+    killed = [row for row in rows if row["outcome"] != "survived"]
+    return len(killed) / max(1, len(killed) + len(left))
+
+
+def missed(results: Mapping[str, Sequence[Row]]) -> bool:
+    rows = [row for some in results.values() for row in some]
+    return score(rows) < LEAST or any(reason(row) is None for row in survivors(results))
+
+
+def show(results: Mapping[str, Sequence[Row]]) -> None:
+    print(f"{'':14}{'mutants':>8}{'killed':>8}{'survived':>10}{'score':>8}")
+    everything = [row for rows in results.values() for row in rows]
+    for name, rows in [*results.items(), ("all", everything)]:
+        left = sum(row["outcome"] == "survived" for row in rows)
+        print(f"{name:14}{len(rows):8}{len(rows) - left:8}{left:10}{score(rows):8.1%}")
+    for row in survivors(results):
+        print(f"{row['module']}:{row['line']} {row['kind']}\n  - {row['was']}\n  + {row['becomes']}")
+        print(f"  {reason(row) or 'NOT EXPLAINED'}")
