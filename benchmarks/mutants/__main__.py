@@ -10,8 +10,10 @@ A survivor has a line in `explained.tsv`. Exits 1 where less than 90 % are kille
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 
+from benchmarks.mutants.fork import warm
 from benchmarks.mutants.mutation import Mutation
 from benchmarks.mutants.named import named
 from benchmarks.mutants.result import missed, read, show, write
@@ -25,6 +27,8 @@ def main() -> int:
     parser.add_argument("target", nargs="*", choices=[[], *(target.name for target in TARGETS)])
     parser.add_argument("--list", action="store_true", help="show the mutants without running a test")
     wanted = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    warm()
     for target in TARGETS:
         if not wanted.target or target.name in wanted.target:
             mutants = [*named(ROOT, target), *sample(ROOT, target)]
@@ -47,7 +51,7 @@ def _list(mutants: list[Mutation]) -> None:
 def _run(target: Target, mutants: list[Mutation]) -> list[Tried]:
     done: list[Tried] = []
     with copied() as copy:
-        seconds = 3 * seconds_unchanged(copy, target) + 20
+        seconds = 2 * seconds_unchanged(copy, target) + 15
         for one in mutants:
             done.append(tried(copy, target, one, seconds))
             print(

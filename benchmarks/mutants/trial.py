@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,15 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from cosmic_ray.testing import run_tests
-from cosmic_ray.work_item import TestOutcome
-
+from benchmarks.mutants.fork import in_fork
 from benchmarks.mutants.mutation import Mutation
 from benchmarks.mutants.targets import Target
 
 ROOT = Path(__file__).parents[2]
-_TESTS = (sys.executable, "-m", "pytest", "-x", "--tb=line", "-p", "no:cacheprovider", "-m", "not lab and not heavy")
-_FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
+_OPTIONS = ("-x", "--tb=line", "-p", "no:cacheprovider", "-m", "not lab and not heavy")
+_FAILED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,7 @@ class Tried:
 
 @contextmanager
 def copied() -> Iterator[Path]:
-    """Yield a copy of what Git knows or would add here. Within the block it is the working directory."""
+    """Yield a copy of what Git knows or would add here; it is gone after the block."""
     listed = subprocess.run(
         ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"),
         cwd=ROOT,
@@ -48,26 +45,15 @@ def copied() -> Iterator[Path]:
             if name and os.path.lexists(ROOT / name):
                 Path(folder, name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, Path(folder, name), follow_symlinks=False)
-        before = Path.cwd()
-        os.chdir(folder)
-        try:
-            yield Path(folder)
-        finally:
-            os.chdir(before)
-
-
-def environment(copy: Path) -> dict[str, str]:
-    """The copy is what is imported, by tests and by what they start."""
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return kept | {"PYTHONPATH": str(copy)}
+        yield Path(folder)
 
 
 def seconds_unchanged(copy: Path, target: Target) -> float:
     """Return how long the tests take on the product as it is. Fail if they don't pass."""
     began = time.monotonic()
     # It also leaves the bytecode that no mutant's run writes.
-    done = subprocess.run((*_TESTS, *target.tests), cwd=copy, env=environment(copy), capture_output=True, text=True)
-    assert done.returncode == 0, f"the tests of {target.name} fail without a mutant\n{done.stdout[-3000:]}"
+    status, output = in_fork(copy, (*_OPTIONS, *target.tests), seconds=1800, bytecode=True)
+    assert status == 0, f"the tests of {target.name} fail without a mutant\n{output[-3000:]}"
     return time.monotonic() - began
 
 
@@ -75,13 +61,12 @@ def tried(copy: Path, target: Target, mutation: Mutation, seconds: float) -> Tri
     """Return what the tests said of the mutant; the copy is as it was."""
     path = copy / mutation.module
     before = path.read_bytes()
-    os.environ["PYTHONPATH"] = str(copy)
     try:
         path.write_text(mutation.text)
-        outcome, output = run_tests(" ".join((*_TESTS[:-1], repr(_TESTS[-1]), *target.tests)), seconds)
+        status, output = in_fork(copy, (*_OPTIONS, *target.tests), seconds=seconds)
     finally:
         path.write_bytes(before)
-    if outcome is TestOutcome.SURVIVED:
+    if status == 0:
         return Tried(mutation, "survived", "")
     failed = _FAILED.search(output)
-    return Tried(mutation, "timeout" if output == "timeout" else "killed", failed[1] if failed else "")
+    return Tried(mutation, "timeout" if status is None else "killed", failed[1] if failed else "")

@@ -136,6 +136,18 @@ def test_an_engine_that_died_unwatched_is_not_promoted(world: World) -> None:
     assert versions(Desk(world).lock) == {"assistant": "v1"}
 
 
+def test_an_engine_that_is_dead_is_started_again_by_whoever_resumes(world: World) -> None:
+    """Killed in the last soak. What its start noted is still there, and says the new unit."""
+    killed(world, Fault(8, change=True))
+    engine = world.hosts["gpu2"].engines["assistant@1"]
+    engine.dead, starts = True, engine.starts
+    world.look()
+    Desk(world, "ben").resume()
+    assert engine.starts == starts + 1
+    assert on(world) == {"v2"}
+    assert versions(Desk(world).lock) == {"assistant": "v2"}
+
+
 def test_once_the_lock_is_being_promoted_there_is_no_way_back(world: World) -> None:
     world.gates["gate1"].reachable = True
     at_end = [event.phase for event in world.control.journal]
