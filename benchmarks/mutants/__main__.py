@@ -4,7 +4,7 @@ Each mutant is one small change of the product in a copy of this checkout. The t
 `targets.py` should fail. Which mutants are tried is drawn with a seed. Those of `named.py` are tried each time.
 A survivor has a line in `explained.tsv`. Exits 1 where less than 90 % are killed, or a survivor is not explained.
 
-    python -m benchmarks.mutants [TARGET …] [--list]
+    python -m benchmarks.mutants [TARGET …] [--again] [--list]
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sys
 from benchmarks.mutants.fork import warm
 from benchmarks.mutants.mutation import Mutation
 from benchmarks.mutants.named import named
-from benchmarks.mutants.result import missed, read, show, write
+from benchmarks.mutants.result import again, missed, read, show, write
 from benchmarks.mutants.sample import sample
 from benchmarks.mutants.targets import TARGETS, Target
 from benchmarks.mutants.trial import ROOT, Tried, copied, seconds_unchanged, tried
@@ -25,6 +25,7 @@ from benchmarks.mutants.trial import ROOT, Tried, copied, seconds_unchanged, tri
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("target", nargs="*", choices=[[], *(target.name for target in TARGETS)])
+    parser.add_argument("--again", action="store_true", help="only those that survived last time, and new ones")
     parser.add_argument("--list", action="store_true", help="show the mutants without running a test")
     wanted = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -35,7 +36,8 @@ def main() -> int:
             if wanted.list:
                 _list(mutants)
             else:
-                write(target, _run(target, mutants))
+                due, kept = again(target, mutants) if wanted.again else (mutants, [])
+                write(target, sorted([*kept, *_run(target, due)], key=_place))
     if wanted.list:
         return 0
     results = read()
@@ -48,8 +50,14 @@ def _list(mutants: list[Mutation]) -> None:
         print(f"{one.module}:{one.line} {one.kind}: {one.was!r} -> {one.becomes!r}")
 
 
+def _place(one: Tried) -> tuple[str, int, str]:
+    return one.mutation.module, one.mutation.line, one.mutation.kind
+
+
 def _run(target: Target, mutants: list[Mutation]) -> list[Tried]:
     done: list[Tried] = []
+    if not mutants:
+        return done
     with copied() as copy:
         seconds = 2 * seconds_unchanged(copy, target) + 15
         for one in mutants:

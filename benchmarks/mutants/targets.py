@@ -26,8 +26,16 @@ def _under(folder: str, names: str) -> tuple[str, ...]:
 _ROLLOUT_TESTS = _under("tests/lifecycle", "test_rollout.py test_put_back.py test_open_rollout.py test_fenced.py")
 
 TARGETS = (
-    Target("rollout", _under("rackwright/lifecycle", "rollout.py changes.py"), _ROLLOUT_TESTS, 45),
-    Target("open_rollout", ("rackwright/lifecycle/open_rollout.py",), _ROLLOUT_TESTS[::-1], 35),
+    Target("rollout", _under("rackwright/lifecycle", "rollout.py changes.py"), _ROLLOUT_TESTS, 35),
+    Target(
+        "open_rollout",
+        ("rackwright/lifecycle/open_rollout.py",),
+        (
+            *_under("tests/lifecycle", "test_standing.py test_open_rollout.py test_put_back.py test_fenced.py"),
+            "tests/lifecycle/canary/test_updates.py",
+        ),
+        35,
+    ),
     Target(
         "store",
         _under("rackwright/state", "store.py scripts.py lease.py holding.py"),
@@ -39,7 +47,7 @@ TARGETS = (
         "prune",
         _under("rackwright/lifecycle", "prune.py prune_script.py"),
         ("tests/lifecycle/test_prune.py", "tests/cli/test_model_prune.py"),
-        45,
+        40,
     ),
     Target(
         "drains",
@@ -51,13 +59,13 @@ TARGETS = (
         "keys",
         ("rackwright/fleet/keys.py", "rackwright/lifecycle/keys.py"),
         ("tests/fleet/test_keys.py", "tests/lifecycle/test_keys.py", "tests/cli/test_key.py"),
-        40,
+        30,
     ),
     Target(
         "gateway",
         _under("rackwright/gateway", "scripts.py gateways.py states.py"),
         _under("tests/gateway", "test_states.py test_runtime.py test_gap.py"),
-        45,
+        35,
     ),
     Target(
         "download",
@@ -71,7 +79,7 @@ TARGETS = (
             *_under("tests/operations", "facts/test_stored.py test_download.py test_store.py"),
             "tests/roles/test_model_store.py",
         ),
-        55,
+        40,
     ),
     Target(
         "verdict",
@@ -85,6 +93,6 @@ TARGETS = (
             "test_judge.py test_words.py test_proportions.py test_quantiles.py test_decide.py test_example.py "
             "test_golden_check.py test_any_evidence.py",
         ),
-        55,
+        35,
     ),
 )

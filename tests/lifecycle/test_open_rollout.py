@@ -80,6 +80,35 @@ def test_a_pause_before_anything_was_changed_closes_it(world: World) -> None:
     assert not world.fleet.beside(NEXT).exists()
 
 
+def test_a_pause_leaves_it_open_while_it_is_not_known_whether_anything_was_changed(world: World) -> None:
+    world.requests[ONE] = world.now + 1000
+
+    def cut() -> None:
+        world.hosts["gpu2"].cut = True
+
+    at_tick(world, 4, cut)
+    with pytest.raises(Paused, match=r"1 requests still in flight after 5 s(.|\n)*stays open"):
+        update(world)
+    assert Desk(world).opened
+
+
+def test_who_was_changed_is_returned_and_the_end_is_said(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(Quiet, "say", lambda _, text: said.append(text))
+    changed: list[str] = []
+    real = procedure.carry_on
+
+    def carry_on(work: Any) -> Any:
+        done = real(work)
+        changed.extend(one.address for one in done)
+        return done
+
+    monkeypatch.setattr(procedure, "carry_on", carry_on)
+    update(world)
+    assert sorted(changed) == [ONE, TWO]
+    assert said[-1] == "update: done"
+
+
 def test_a_pause_after_something_was_changed_leaves_it_open(world: World) -> None:
     world.requests[TWO] = world.now + 1000
     with pytest.raises(Paused, match=r"the rollout .* stays open: wait for them, or raise rollout.drain"):

@@ -417,3 +417,17 @@ def test_the_lease_is_checked_before_each_host_removes(tmp_path, audited, monkey
     with pytest.raises(LeasedError):
         pruned(site_of(tmp_path / "one", tmp_path / "two"))
     assert [folder.exists() for folder in folders] == [False, True]
+
+
+def test_a_host_that_is_lost_after_the_look_is_named_and_its_weights_stay(tmp_path, audited):
+    folder = placed(tmp_path, "assistant", OLD)
+    site = site_of(tmp_path)
+
+    class Leaving(Talk):
+        def confirm(self, question: str) -> None:
+            site.remote.shells["gpu1"].gone = True
+
+    result = pruned(site, Leaving())
+    assert (result.removed, result.problems) == ({}, {"gpu1": "unreachable"})
+    assert audited == [("gpu1", "removed nothing", "failed: unreachable")]
+    assert folder.exists()

@@ -70,6 +70,16 @@ def test_a_lease_that_was_broken_stops_every_further_change(store):
     assert store.entries() == ()
 
 
+def test_a_lease_that_was_lost_is_not_renewed_again(store):
+    with hold(store, ANNA, every=0.001) as held:
+        (renewer,) = [thread for thread in threading.enumerate() if thread.name == "lease"]
+        store.break_(store.show())
+        renewer.join(60)
+        assert not renewer.is_alive()
+        with pytest.raises(LeasedError):
+            held.check()
+
+
 def test_a_short_loss_of_the_control_host_keeps_the_lease_and_a_long_one_ends_it(store, monkeypatch):
     with hold(store, ANNA) as held:
         store.shell.gone = True

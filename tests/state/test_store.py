@@ -297,9 +297,10 @@ def test_a_newer_lease_is_neither_read_nor_overwritten(store):
 
 def test_a_damaged_lease_says_what_to_do(store):
     store.acquire(ANNA)
-    Path(store.folder, "lease").write_text("lease/1 3 1 1\n")
-    with pytest.raises(RackwrightError, match="lease file is damaged"):
-        store.show()
+    for damaged in ("lease/1 3 1 1\n", "lease/1 3 1 1 1\n{}\n", "lease/1 3 x 1\n{}\n"):
+        Path(store.folder, "lease").write_text(damaged)
+        with pytest.raises(RackwrightError, match="lease file is damaged"):
+            store.show()
 
 
 def test_a_killed_holder_leaves_a_lease_that_expires(store):
