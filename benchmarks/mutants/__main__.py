@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+from collections.abc import Iterator
 
 from benchmarks.mutants.fork import warm
 from benchmarks.mutants.mutation import Mutation
@@ -19,7 +20,7 @@ from benchmarks.mutants.named import named
 from benchmarks.mutants.result import again, missed, read, show, write
 from benchmarks.mutants.sample import sample
 from benchmarks.mutants.targets import TARGETS, Target
-from benchmarks.mutants.trial import ROOT, Tried, copied, seconds_unchanged, tried
+from benchmarks.mutants.trial import ROOT, Tried, copied, limits_of, tried
 
 
 def main() -> int:
@@ -36,13 +37,10 @@ def main() -> int:
             if wanted.list:
                 _list(mutants)
             else:
-                due, kept = again(target, mutants) if wanted.again else (mutants, [])
-                write(target, sorted([*kept, *_run(target, due)], key=_place))
-    if wanted.list:
-        return 0
+                _try(target, mutants, again_only=wanted.again)
     results = read()
     show(results)
-    return 1 if missed(results) else 0
+    return 0 if wanted.list or not missed(results) else 1
 
 
 def _list(mutants: list[Mutation]) -> None:
@@ -50,22 +48,23 @@ def _list(mutants: list[Mutation]) -> None:
         print(f"{one.module}:{one.line} {one.kind}: {one.was!r} -> {one.becomes!r}")
 
 
-def _place(one: Tried) -> tuple[str, int, str]:
-    return one.mutation.module, one.mutation.line, one.mutation.kind
+def _try(target: Target, mutants: list[Mutation], *, again_only: bool) -> None:
+    """Each result is kept at once: whoever interrupts a run goes on with --again."""
+    due, kept = again(target, mutants) if again_only else (mutants, [])
+    for one in _run(target, due):
+        kept.append(one)
+        write(target, sorted(kept, key=lambda one: (one.mutation.module, one.mutation.line, one.mutation.kind)))
 
 
-def _run(target: Target, mutants: list[Mutation]) -> list[Tried]:
-    done: list[Tried] = []
+def _run(target: Target, mutants: list[Mutation]) -> Iterator[Tried]:
     if not mutants:
-        return done
+        return
     with copied() as copy:
-        seconds = 2 * seconds_unchanged(copy, target) + 15
+        limits = limits_of(copy, target)
         for one in mutants:
-            done.append(tried(copy, target, one, seconds))
-            print(
-                f"{done[-1].outcome:8} {one.module}:{one.line} {one.kind} {one.becomes!r} {done[-1].by}", flush=True
-            )
-    return done
+            done = tried(copy, target, one, limits)
+            print(f"{done.outcome:8} {one.module}:{one.line} {one.kind} {one.becomes!r} {done.by}", flush=True)
+            yield done
 
 
 if __name__ == "__main__":

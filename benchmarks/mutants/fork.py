@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import math
 import os
+import resource
 import signal
 import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -29,33 +32,48 @@ def warm() -> None:
         importlib.import_module(name)
 
 
-def in_fork(
-    copy: Path, arguments: Sequence[str], *, seconds: float, bytecode: bool = False
-) -> tuple[int | None, str]:
-    """Run pytest on a copy of the checkout; return its status, None: it took too long, and what it printed."""
+@dataclass(frozen=True)
+class Limits:
+    cpu: int
+    """Seconds that the child may compute: a loop without an end is one on a busy machine, too."""
+    wall: float
+    """Seconds until the end of a child that waits for what never comes."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    status: int | None
+    """pytest's; None: it took too long."""
+    output: str
+    cpu: float
+
+
+def in_fork(copy: Path, arguments: Sequence[str], limits: Limits, *, bytecode: bool = False) -> Ended:
+    """Run pytest on a copy of the checkout; return what came of it."""
     with tempfile.TemporaryFile() as output:
         child = os.fork()
         if child == 0:
+            resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu, limits.cpu))
             _run(copy, arguments, output.fileno(), bytecode=bytecode)
         try:
-            status = _ended(child, time.monotonic() + seconds)
+            status, cpu = _waited(child, time.monotonic() + limits.wall)
         finally:
             # What a test has started ends with it.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child, signal.SIGKILL)
         output.seek(0)
-        return status, output.read().decode(errors="replace")
+        return Ended(status, output.read().decode(errors="replace"), cpu)
 
 
-def _ended(child: int, deadline: float) -> int | None:
+def _waited(child: int, deadline: float) -> tuple[int | None, float]:
     while True:
-        found, status = os.waitpid(child, os.WNOHANG)
+        found, status, used = os.wait4(child, os.WNOHANG)
         if found:
-            return os.waitstatus_to_exitcode(status)
+            code = os.waitstatus_to_exitcode(status)
+            return None if code < 0 else code, used.ru_utime + used.ru_stime
         if time.monotonic() > deadline:
-            os.killpg(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            return None
+            os.kill(child, signal.SIGKILL)
+            deadline = math.inf
         time.sleep(_LOOK_SECONDS)
 
 

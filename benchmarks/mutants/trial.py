@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.mutants.fork import in_fork
+from benchmarks.mutants.fork import Limits, in_fork
 from benchmarks.mutants.mutation import Mutation
 from benchmarks.mutants.targets import Target
 
@@ -48,25 +48,25 @@ def copied() -> Iterator[Path]:
         yield Path(folder)
 
 
-def seconds_unchanged(copy: Path, target: Target) -> float:
-    """Return how long the tests take on the product as it is. Fail if they don't pass."""
+def limits_of(copy: Path, target: Target) -> Limits:
+    """Return how long the tests may take, by what they take on the product as it is. Fail if they don't pass."""
     began = time.monotonic()
     # It also leaves the bytecode that no mutant's run writes.
-    status, output = in_fork(copy, (*_OPTIONS, *target.tests), seconds=1800, bytecode=True)
-    assert status == 0, f"the tests of {target.name} fail without a mutant\n{output[-3000:]}"
-    return time.monotonic() - began
+    ended = in_fork(copy, (*_OPTIONS, *target.tests), Limits(600, 1800), bytecode=True)
+    assert ended.status == 0, f"the tests of {target.name} fail without a mutant\n{ended.output[-3000:]}"
+    return Limits(10 + round(2 * ended.cpu), 30 + 3 * (time.monotonic() - began))
 
 
-def tried(copy: Path, target: Target, mutation: Mutation, seconds: float) -> Tried:
+def tried(copy: Path, target: Target, mutation: Mutation, limits: Limits) -> Tried:
     """Return what the tests said of the mutant; the copy is as it was."""
     path = copy / mutation.module
     before = path.read_bytes()
     try:
         path.write_text(mutation.text)
-        status, output = in_fork(copy, (*_OPTIONS, *target.tests), seconds=seconds)
+        ended = in_fork(copy, (*_OPTIONS, *target.tests), limits)
     finally:
         path.write_bytes(before)
-    if status == 0:
+    if ended.status == 0:
         return Tried(mutation, "survived", "")
-    failed = _FAILED.search(output)
-    return Tried(mutation, "timeout" if status is None else "killed", failed[1] if failed else "")
+    failed = _FAILED.search(ended.output)
+    return Tried(mutation, "timeout" if ended.status is None else "killed", failed[1] if failed else "")
