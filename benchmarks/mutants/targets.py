@@ -64,7 +64,7 @@ TARGETS = (
     Target(
         "gateway",
         _under("rackwright/gateway", "scripts.py gateways.py states.py"),
-        _under("tests/gateway", "test_states.py test_runtime.py test_gap.py"),
+        _under("tests/gateway", "test_states.py test_told.py test_runtime.py test_gap.py"),
         35,
     ),
     Target(
@@ -76,7 +76,7 @@ TARGETS = (
             *_under("roles/model_store", "role.py settings.py"),
         ),
         (
-            *_under("tests/operations", "facts/test_stored.py test_download.py test_store.py"),
+            *_under("tests/operations", "facts/test_stored.py test_fetch.py test_download.py test_store.py"),
             "tests/roles/test_model_store.py",
         ),
         40,

@@ -355,9 +355,24 @@ def test_of_a_shared_folder_one_removes_that_serves_from_it(tmp_path, audited):
 
 def test_a_shared_folder_is_left_alone_while_one_of_its_hosts_is_not_looked_at(tmp_path, audited):
     kept = placed(tmp_path, "assistant", OLD)
-    result = pruned(site_of(tmp_path, tmp_path, shared="yes", gone=("gpu2",)))
+    talk = Talk()
+    result = pruned(site_of(tmp_path, tmp_path, shared="yes", gone=("gpu2",)), talk)
     assert result.removed == {}
     assert kept.exists()
+    assert talk.said == [f"gpu1: {tmp_path} is shared with gpu2, which is not looked at: all there stays"]
+
+
+def test_of_a_shared_folder_from_which_nobody_serves_the_first_removes(tmp_path, audited):
+    gone = placed(tmp_path, "assistant", OLD)
+    assert list(pruned(site_of(tmp_path, tmp_path, shared="yes", idle=("gpu1", "gpu2"))).removed) == ["gpu1"]
+    assert not gone.exists()
+
+
+def test_what_any_of_several_locks_needs_is_needed(tmp_path, audited, monkeypatch):
+    monkeypatch.setattr(pruning, "needed", lambda site: Keep(frozenset({NOW, LEFT}), frozenset()))
+    for digest in (OLD, NOW, LEFT):
+        placed(tmp_path, "assistant", digest)
+    assert [one.digest for one in pruned(site_of(tmp_path)).removed["gpu1"]] == [OLD[:16]]
 
 
 def test_what_came_in_part_from_another_host_goes_when_no_lock_has_it(tmp_path, audited):
