@@ -23,7 +23,9 @@ def _under(folder: str, names: str) -> tuple[str, ...]:
     return tuple(f"{folder}/{name}" for name in names.split())
 
 
-_ROLLOUT_TESTS = _under("tests/lifecycle", "test_rollout.py test_put_back.py test_open_rollout.py test_fenced.py")
+_ROLLOUT_TESTS = _under(
+    "tests/lifecycle", "test_changes.py test_rollout.py test_put_back.py test_open_rollout.py test_fenced.py"
+)
 
 TARGETS = (
     Target("rollout", _under("rackwright/lifecycle", "rollout.py changes.py"), _ROLLOUT_TESTS, 35),

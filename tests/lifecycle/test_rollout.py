@@ -252,6 +252,21 @@ def test_one_that_only_some_gateways_drained_is_given_back():
     assert journal.details[-1] == "left as it was: gate2: unreachable"
 
 
+def test_what_its_admin_returned_while_requests_end_is_not_returned_once_more():
+    one, two = replicas(2)
+
+    class Returned(Gateways):
+        def in_flight(self, replica: Replica) -> int:
+            self.by_hand.clear()
+            return 2
+
+    gateways = Returned(up={one.address, two.address}, by_hand={one.address})
+    run, journal = rollout(gateways, size=2)
+    with pytest.raises(RackwrightError, match="2 requests still in flight"):
+        run.run([change(one)])
+    assert journal.lines == [f"{one.address} {phase}" for phase in (Phase.GATE, Phase.DRAIN, Phase.DONE)]
+
+
 def test_what_somebody_drains_by_hand_while_requests_end_stays_drained():
     one, two = replicas(2)
     gateways = Gateways(up={one.address, two.address}, requests={one.address: [2]})

@@ -184,6 +184,7 @@ def test_where_nothing_was_written_nothing_is_read_wherever_the_shell_stands(sto
     monkeypatch.chdir(tmp_path)
     for name in ("lease", "journal", "plan-1.json"):
         Path(name).write_text("lease/1 1 1 1\nof somebody else\n")
+    Path("journal").write_text(entry().line())
     assert (store.show(), store.entries(), store.kept("plan-1.json")) == (None, (), None)
 
 
