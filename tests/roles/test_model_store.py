@@ -106,3 +106,12 @@ def test_what_has_arrived_is_put_in_place_by_its_digest() -> None:
     assert list(played.diffs.values())[-1] == (
         "assistant: 1 files, 0.000 GB in /srv/models/assistant/dddddddddddddddd\n"
     )
+
+
+def test_one_file_is_told_by_its_model_and_path() -> None:
+    (words,) = (
+        shlex.split(command)
+        for command in play(model_store, facts=_MISSING, settings=STORE, route=Route()).commands
+        if WEIGHTS.url in command
+    )
+    assert words[4] == "assistant m.gguf"
