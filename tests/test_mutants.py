@@ -13,6 +13,7 @@ from benchmarks.mutants.explained import explained
 from benchmarks.mutants.named import NAMED, named
 from benchmarks.mutants.operators import DropOperand, NegateFilter, RemoveStatement, SwapFunction
 from benchmarks.mutants.python import python_mutants
+from benchmarks.mutants.result import missed, read, survivors
 from benchmarks.mutants.sample import sample
 from benchmarks.mutants.shell import shell_mutants
 from benchmarks.mutants.targets import TARGETS
@@ -71,3 +72,10 @@ def test_each_lab_test_that_an_explanation_names_is_there():
             path, _, name = reason.removeprefix("lab: ").split(": ")[0].partition("::")
             names = {node.name for node in ast.walk(ast.parse((ROOT / path).read_text())) if hasattr(node, "name")}
             assert name in names, reason
+
+
+def test_the_recorded_run_met_its_target_and_each_survivor_is_explained():
+    results = read()
+    assert set(results) == {target.name for target in TARGETS}
+    assert not missed(results)
+    assert {(row["module"], row["was"], row["becomes"]) for row in survivors(results)} == set(explained())

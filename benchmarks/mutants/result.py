@@ -27,10 +27,13 @@ def row_of(one: Mutation) -> Row:
     return {"module": one.module, "line": one.line, "kind": one.kind, "was": one.was, "becomes": one.becomes}
 
 
+def tried_row(one: Tried) -> Row:
+    return {**row_of(one.mutation), "outcome": one.outcome, "by": one.by}
+
+
 def write(target: Target, done: Sequence[Tried], path: Path = FILE) -> None:
     """Afterwards the file has this target's mutants as they were tried now; the other targets' stay."""
-    rows = [{**row_of(one.mutation), "outcome": one.outcome, "by": one.by} for one in done]
-    results = read(path) | {target.name: rows}
+    results = read(path) | {target.name: [tried_row(one) for one in done]}
     ordered = {known.name: results[known.name] for known in TARGETS if known.name in results}
     path.write_text(json.dumps({"seed": SEED, "targets": ordered}, indent=1) + "\n")
 
