@@ -10,9 +10,11 @@ unexport PYTHONDONTWRITEBYTECODE
 export PATH := $(BIN):$(PATH)
 
 HEAVY = python -m tests.heavy.need $(if $(BASE),--base "$(BASE)") $(if $(RECORD),--record) $(FILES)
-COVERING = $(addprefix tests/lifecycle/test_,rollout.py put_back.py open_rollout.py fenced.py) tests/lifecycle/canary/test_updates.py tests/state/test_journal.py
 # By file, in the order of tests/durations.json.
 WORKERS = -n 2 --dist loadfile --no-loadscope-reorder
+# The tests that cover what pyproject.toml names under [tool.coverage.run].
+COVERING = $(patsubst %,tests/lifecycle/test_%.py,changes drain drains fenced keys open_rollout prune put_back rollout standing) \
+	tests/lifecycle/canary/test_updates.py tests/cli/test_key.py tests/engine tests/fleet/test_keys.py tests/state
 
 .DEFAULT_GOAL := help
 .PHONY: help quickstart test test-fast test-heavy test-heavy-all test-machines lint types unit coverage lab-test test-times molecule wheel-test dist programs bench down clean
@@ -48,7 +50,7 @@ types: .venv/ready ## mypy, strict
 unit: .venv/ready programs ## Tests without hosts
 	@python -m pytest -m "not lab and not heavy" $(WORKERS) --junitxml=.junit/unit.xml
 
-coverage: .venv/ready ## Rollouts and their journal: every line and branch is tested (pyproject.toml names the files)
+coverage: .venv/ready ## Rollouts, runner, state, prune, keys, drains: unit tests run every line and branch
 	@mkdir -p .coverage
 	@python -m coverage run -m pytest $(COVERING)
 	@python -m coverage report

@@ -13,6 +13,7 @@ from pyinfra.facts.files import File
 from pyinfra.operations import files, python, server
 
 from rackwright.engine import Engine, Progress, QuestionMemory
+from rackwright.errors import RackwrightError
 from rackwright.run import Outcome, Run
 from rackwright.stopping import stoppable
 from tests.engine.conftest import Hosts
@@ -63,6 +64,21 @@ def test_a_restart_counts_only_where_its_condition_would_hold(hosts: Hosts) -> N
         "Write the configuration",
         "Restart",
     ]
+
+
+def test_a_condition_that_only_the_run_can_answer_counts_as_a_change(hosts: Hosts) -> None:
+    @deploy("asks")
+    def asks(*, disk: str) -> None:
+        said = server.shell(name="Say", commands=["echo hello"])
+        server.shell(name="Answer", commands=[f"touch {disk}/answered"], _if=lambda: said.stdout == "hello")
+
+    def all_of_it() -> None:
+        asks(disk=host.data.model["disk"])
+
+    run = Engine(hosts.remote).plan(all_of_it, hosts.models)
+    assert outcomes(run, "a") == {"Say": "would change", "Answer": "would change"}
+    Engine(hosts.remote).apply(all_of_it, hosts.models)
+    assert (hosts.folder("a") / "answered").exists()
 
 
 def _satisfied(_: Hosts) -> None:
@@ -156,12 +172,21 @@ def _breaks(*, live: bool) -> Iterator[str]:
     yield "true"
 
 
+@operation()
+def _refuses() -> Iterator[str]:
+    if host.get_fact(File, path=f"{host.data.model['disk']}/first") is not None:
+        raise RackwrightError("is not what it should be", where="gpu1", should="another one")
+    yield "true"
+
+
 @deploy("trouble")
 def _trouble(*, kind: str) -> None:
     disk = host.data.model["disk"]
     files.file(name="First", path=f"{disk}/first")
     if kind == "command":
         server.shell(name="Bad", commands=["echo working; echo why >&2; exit 3"])
+    elif kind == "ours":
+        _refuses(name="Bad")
     elif kind == "live":
         _breaks(name="Bad", live=True)
     elif kind == "prepare":
@@ -182,6 +207,7 @@ def trouble() -> None:
     [
         ("command", ("working", "why")),
         ("live", ("KeyError: 'no such thing'",)),
+        ("ours", ("gpu1: is not what it should be; another one",)),
         ("slow", ("no end after 0.3 s",)),
     ],
 )

@@ -69,6 +69,15 @@ def test_a_folder_that_cannot_be_written_costs_only_the_speed(tmp_path: Path) ->
     assert memory.recall("site", "gpu1", None) == ()
 
 
+def test_a_file_that_another_process_removes_meanwhile_counts_as_none(tmp_path: Path) -> None:
+    memory = QuestionMemory("v1", tmp_path)
+    memory.remember("site", "gpu1", None, ["a"])
+    (file,) = tmp_path.rglob("*.json")
+    file.unlink()
+    file.symlink_to(tmp_path / "gone")
+    assert memory.recall("site", "gpu2", None) == ()
+
+
 def test_the_memory_stays_small(tmp_path: Path) -> None:
     memory = QuestionMemory("v1", tmp_path)
     for number in range(300):

@@ -5,9 +5,10 @@ import re
 from datetime import UTC, datetime
 
 import pytest
+from pydantic import ValidationError
 
 from rackwright.errors import FleetError, UsageError
-from rackwright.fleet.keys import ApiKey, add, as_gateway_keys, new_key, read_keys, revoke, write_keys
+from rackwright.fleet.keys import MOST, ApiKey, add, as_gateway_keys, new_key, read_keys, revoke, write_keys
 
 CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -101,3 +102,13 @@ def test_gateways_get_expired_keys_too_and_never_more_than_the_hash():
         "concurrency": 0,
         "server": "",
     }
+
+
+@pytest.mark.parametrize("limit", ["requests_per_minute", "concurrency"])
+def test_a_limit_is_one_or_more_and_none_is_said_as_nothing_to_gateways(limit):
+    (key,) = as_gateway_keys((make("a", **{limit: 1}),))
+    assert getattr(key, limit) == 1
+    assert (key.requests_per_minute, key.concurrency).count(0) == 1
+    for wrong in (0, MOST + 1):
+        with pytest.raises(ValidationError):
+            make("a", **{limit: wrong})

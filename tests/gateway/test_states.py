@@ -8,6 +8,7 @@ import pytest
 
 from rackwright.errors import HostError
 from rackwright.gateway import Gateways, ServerState, merged, parse_states
+from rackwright.gateway.states import parse_drains
 from rackwright.remote import Completed, Remote
 
 ROW = "4 model.assistant 1 {server} 127.0.0.1 {up} {admin} 1 1 0 6 3 4 6 0 0 0 - 8100 - 1 0 - - 0"
@@ -126,3 +127,11 @@ def test_a_temporary_key_that_only_some_gateways_got_is_taken_back(
     ):
         raise AssertionError("nobody may use it")
     assert "! ask admin" in remote.scripts[1]
+
+
+def test_drains_are_those_whose_records_can_be_read() -> None:
+    text = f"== drain gpu1.assistant.1.8100\n{RECORD}\n== drain gpu2.assistant.2.8101\n{{\n"
+    found = parse_drains(text)
+    assert list(found) == ["gpu1/assistant@1"]
+    assert found["gpu1/assistant@1"].who == "ada"
+    assert parse_drains("") == {}

@@ -80,6 +80,35 @@ def test_a_pause_before_anything_was_changed_closes_it(world: World) -> None:
     assert not world.fleet.beside(NEXT).exists()
 
 
+def test_a_pause_leaves_it_open_while_it_is_not_known_whether_anything_was_changed(world: World) -> None:
+    world.requests[ONE] = world.now + 1000
+
+    def cut() -> None:
+        world.hosts["gpu2"].cut = True
+
+    at_tick(world, 4, cut)
+    with pytest.raises(Paused, match=r"1 requests still in flight after 5 s(.|\n)*stays open"):
+        update(world)
+    assert Desk(world).opened
+
+
+def test_who_was_changed_is_returned_and_the_end_is_said(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(Quiet, "say", lambda _, text: said.append(text))
+    changed: list[str] = []
+    real = procedure.carry_on
+
+    def carry_on(work: Any) -> Any:
+        done = real(work)
+        changed.extend(one.address for one in done)
+        return done
+
+    monkeypatch.setattr(procedure, "carry_on", carry_on)
+    update(world)
+    assert sorted(changed) == [ONE, TWO]
+    assert said[-1] == "update: done"
+
+
 def test_a_pause_after_something_was_changed_leaves_it_open(world: World) -> None:
     world.requests[TWO] = world.now + 1000
     with pytest.raises(Paused, match=r"the rollout .* stays open: wait for them, or raise rollout.drain"):
@@ -134,6 +163,18 @@ def test_an_engine_that_died_unwatched_is_not_promoted(world: World) -> None:
         Desk(world, "ben").resume()
     assert on(world) == {"v1"}
     assert versions(Desk(world).lock) == {"assistant": "v1"}
+
+
+def test_an_engine_that_is_dead_is_started_again_by_whoever_resumes(world: World) -> None:
+    """Killed in the last soak. What its start noted is still there, and says the new unit."""
+    killed(world, Fault(8, change=True))
+    engine = world.hosts["gpu2"].engines["assistant@1"]
+    engine.dead, starts = True, engine.starts
+    world.look()
+    Desk(world, "ben").resume()
+    assert engine.starts == starts + 1
+    assert on(world) == {"v2"}
+    assert versions(Desk(world).lock) == {"assistant": "v2"}
 
 
 def test_once_the_lock_is_being_promoted_there_is_no_way_back(world: World) -> None:

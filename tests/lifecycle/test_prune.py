@@ -15,13 +15,14 @@ from typing import IO, Any, Literal
 
 import pytest
 
-from rackwright.errors import FleetError, Problem, RackwrightError
+from rackwright.errors import FleetError, LeasedError, Problem, RackwrightError
 from rackwright.fleet.lock import Lock, ModelLock, model_digest
 from rackwright.fleet.lock_file import write_lock
 from rackwright.fleet.sections.hosts import Store
 from rackwright.lifecycle import prune as pruning
 from rackwright.lifecycle.prune import Keep, Pruned, needed, needed_by, prune
 from rackwright.lifecycle.prune_script import LOOK, REMOVE, Found, parse
+from rackwright.roles.staging.settings import UNIT
 from rackwright.state.shell import command
 from rackwright.values import File
 from tests.shells import LocalShell
@@ -354,9 +355,24 @@ def test_of_a_shared_folder_one_removes_that_serves_from_it(tmp_path, audited):
 
 def test_a_shared_folder_is_left_alone_while_one_of_its_hosts_is_not_looked_at(tmp_path, audited):
     kept = placed(tmp_path, "assistant", OLD)
-    result = pruned(site_of(tmp_path, tmp_path, shared="yes", gone=("gpu2",)))
+    talk = Talk()
+    result = pruned(site_of(tmp_path, tmp_path, shared="yes", gone=("gpu2",)), talk)
     assert result.removed == {}
     assert kept.exists()
+    assert talk.said == [f"gpu1: {tmp_path} is shared with gpu2, which is not looked at: all there stays"]
+
+
+def test_of_a_shared_folder_from_which_nobody_serves_the_first_removes(tmp_path, audited):
+    gone = placed(tmp_path, "assistant", OLD)
+    assert list(pruned(site_of(tmp_path, tmp_path, shared="yes", idle=("gpu1", "gpu2"))).removed) == ["gpu1"]
+    assert not gone.exists()
+
+
+def test_what_any_of_several_locks_needs_is_needed(tmp_path, audited, monkeypatch):
+    monkeypatch.setattr(pruning, "needed", lambda site: Keep(frozenset({NOW, LEFT}), frozenset()))
+    for digest in (OLD, NOW, LEFT):
+        placed(tmp_path, "assistant", digest)
+    assert [one.digest for one in pruned(site_of(tmp_path)).removed["gpu1"]] == [OLD[:16]]
 
 
 def test_what_came_in_part_from_another_host_goes_when_no_lock_has_it(tmp_path, audited):
@@ -367,3 +383,66 @@ def test_what_came_in_part_from_another_host_goes_when_no_lock_has_it(tmp_path, 
     (one,) = pruned(site_of(tmp_path)).removed["gpu1"]
     assert one.path == f".staging/{OLD[:16]}"
     assert [path.name for path in (tmp_path / ".staging").iterdir()] == [NOW[:16]]
+
+
+def test_what_lost_its_marker_after_the_look_stays(tmp_path):
+    folder = placed(tmp_path, "assistant", OLD, marker=LEFT)
+    answer = LocalShell().run(command(REMOVE, tmp_path, f"assistant/{OLD[:16]}"))
+    assert (answer.exit_status, answer.stdout) == (1, "")
+    assert answer.stderr.strip() == f"assistant/{OLD[:16]}: has lost its marker, so it stays"
+    assert (folder / "model.gguf").exists()
+
+
+@pytest.mark.parametrize("active", [True, False])
+def test_what_is_arriving_from_another_host_stays_until_that_has_ended(tmp_path, active):
+    part = tmp_path / ".staging" / OLD[:16]
+    part.mkdir(parents=True)
+    (part / "a").write_text("half")
+    asked = tmp_path / "asked"
+    systemctl = f'systemctl() {{ echo "$@" >"{asked}"; return {0 if active else 3}; }}\n'
+    answer = LocalShell().run(command(systemctl + REMOVE, tmp_path, f".staging/{OLD[:16]}"))
+    assert asked.read_text() == f"is-active -q {UNIT}\n"
+    assert (answer.ok, part.exists()) == (not active, active)
+
+
+def test_the_version_before_is_needed_for_the_way_back():
+    lock = lock_of(assistant="now")
+    (now,) = lock.models.values()
+    (before,) = lock_of(assistant="before").models.values()
+    keep = needed_by(lock.model_copy(update={"models": {"assistant": now.model_copy(update={"previous": before})}}))
+    assert keep.digests == {now.digest, before.digest}
+    assert keep.files == {now.files[0].sha256, before.files[0].sha256}
+
+
+def test_the_lease_is_checked_before_each_host_removes(tmp_path, audited, monkeypatch):
+    folders = [placed(tmp_path / name, "assistant", OLD) for name in ("one", "two")]
+    lost = LeasedError("this run's lease has ended")
+
+    @contextmanager
+    def leased(site: object, why: str, talk: object) -> Iterator[SimpleNamespace]:
+        checks = iter([None, lost])
+
+        def check() -> None:
+            if error := next(checks):
+                raise error
+
+        yield SimpleNamespace(check=check)
+
+    monkeypatch.setattr(pruning, "leased", leased)
+    with pytest.raises(LeasedError):
+        pruned(site_of(tmp_path / "one", tmp_path / "two"))
+    assert [folder.exists() for folder in folders] == [False, True]
+
+
+def test_a_host_that_is_lost_after_the_look_is_named_and_its_weights_stay(tmp_path, audited):
+    folder = placed(tmp_path, "assistant", OLD)
+    site = site_of(tmp_path)
+
+    class Leaving(Talk):
+        def confirm(self, question: str) -> None:
+            site.remote.shells["gpu1"].gone = True
+
+    result = pruned(site, Leaving())
+    assert (result.removed, result.problems) == ({}, {"gpu1": "unreachable"})
+    assert audited == [("gpu1", "removed nothing", "failed: unreachable")]
+    assert folder.exists()

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 
 import pytest
 
 from rackwright.errors import HostError, ProofError, RackwrightError
 from rackwright.fleet.fleet import Replica
-from rackwright.lifecycle.changes import Phase, Rules, SystemClock
+from rackwright.lifecycle.changes import Phase, PutBack, Rules, SystemClock, Undecided
 from tests.lifecycle.simulation import Gateways, change, replicas, rollout
 
 WELL = [phase for phase in Phase if phase not in (Phase.CANARY, Phase.PUT_BACK)]
@@ -38,6 +39,24 @@ def test_a_drain_that_does_not_end_pauses_and_kills_nothing():
     with pytest.raises(RackwrightError, match="2 requests still in flight after 10 s; paused, nothing was killed"):
         run.run([change(one, act=lambda: acted.append(1))])
     assert acted == []
+
+
+def test_a_trial_that_stays_undecided_ends_the_run_and_leaves_that_replica_drained():
+    one, two = replicas(2)
+    gateways = Gateways(up={one.address, two.address})
+    run, journal = rollout(gateways, size=2)
+    done = []
+
+    def undecided(enter):
+        enter("5 % of the traffic")
+        raise Undecided("too little was seen")
+
+    first = replace(change(one, put_back=PutBack(lambda: None, lambda: None)), trial=undecided)
+    with pytest.raises(Undecided, match="too little was seen"):
+        run.run([first, change(two)], done.append)
+    assert done == []
+    assert gateways.drained == {one.address}
+    assert journal.lines[-2:] == [f"{one.address} canary", f"{one.address} done"]
 
 
 def test_the_last_healthy_replica_is_not_taken():
@@ -231,6 +250,21 @@ def test_one_that_only_some_gateways_drained_is_given_back():
         run.run([change(one)])
     assert gateways.drained == set()
     assert journal.details[-1] == "left as it was: gate2: unreachable"
+
+
+def test_what_its_admin_returned_while_requests_end_is_not_returned_once_more():
+    one, two = replicas(2)
+
+    class Returned(Gateways):
+        def in_flight(self, replica: Replica) -> int:
+            self.by_hand.clear()
+            return 2
+
+    gateways = Returned(up={one.address, two.address}, by_hand={one.address})
+    run, journal = rollout(gateways, size=2)
+    with pytest.raises(RackwrightError, match="2 requests still in flight"):
+        run.run([change(one)])
+    assert journal.lines == [f"{one.address} {phase}" for phase in (Phase.GATE, Phase.DRAIN, Phase.DONE)]
 
 
 def test_what_somebody_drains_by_hand_while_requests_end_stays_drained():

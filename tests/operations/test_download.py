@@ -4,7 +4,8 @@ import shlex
 from pathlib import Path
 
 from rackwright.operations.download import all_fetched
-from rackwright.operations.facts.stored import Marker
+from rackwright.operations.facts.stored import FreeRoom, Marker, Room, Stored, StoredFolder
+from rackwright.operations.store import room_made
 from rackwright.route import Route
 from rackwright.values import File
 from tests.fakes import Played, play
@@ -56,10 +57,29 @@ def test_each_file_is_fetched_or_sent_and_checked_by_its_own_size_and_hash(tmp_p
 
 def test_a_plan_names_where_they_come_from_and_nothing_signed() -> None:
     (shown,) = fetched(None).diffs.values()
-    assert "4 files" in shown
+    assert "4 files, 0.000 GB" in shown
     assert "https://index.lab/x\n" in shown
     assert "signed" not in shown
     assert shown.count("from ") == 3
     assert "…" in shown
     (shown,) = fetched(None, *FILES[:2]).diffs.values()
     assert "…" not in shown
+
+
+def test_a_file_that_the_controller_lacks_is_told_and_not_sent(tmp_path: Path) -> None:
+    there = FILES[0].model_copy(update={"url": (tmp_path / "a.whl").as_uri()})
+    for content, wrong in ((None, "is not there on the controller"), (b"four", "has 4 bytes on the controller")):
+        if content:
+            (tmp_path / "a.whl").write_bytes(content)
+        commands = fetched(None, there).commands
+        assert commands[-1].endswith(">&2; false")
+        assert wrong in commands[-1]
+        assert not [one for one in commands if one.startswith("upload")]
+
+
+def test_a_folder_of_the_hosts_own_need_not_be_mounted() -> None:
+    def role() -> None:
+        room_made(name="Room", what="vLLM", files=FILES, root="/opt/r", folder="/opt/r/vllm-1", digest="e" * 64)
+
+    facts = {FreeRoom: Room(free=10**12, mounted=False), StoredFolder: Stored()}
+    assert play(role, facts=facts).commands == ["[ -d /opt/r ] || install -d -m 0755 -o root -g root -- /opt/r"]

@@ -65,6 +65,17 @@ def test_files_replace_what_stood_there_whole_and_read_only(root: Path) -> None:
     assert (root / "model/part/one.gguf").stat().st_mode & 0o777 == 0o444
 
 
+def test_what_an_interrupted_run_left_is_not_put_in_place(root: Path) -> None:
+    partial = root / "model.partial" / "part"
+    partial.mkdir(parents=True)
+    for name in ("one.gguf", "stray.gguf"):
+        (partial / name).write_text("half")
+    arrived(root, b"weights")
+    assert run(PLACE, root / ".incoming", root / "model", "digest", "aa", "part/one.gguf").returncode == 0
+    assert left(root) == [".incoming", "model", "model/.verified", "model/part", "model/part/one.gguf"]
+    assert (root / "model/part/one.gguf").read_text() == "weights"
+
+
 def test_an_archive_replaces_what_stood_there_once_its_program_has_run(root: Path) -> None:
     for number in (1, 2):
         found = archive(root, f"#!/bin/sh\necho {number}\n")

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import re
+import shlex
+
 import pytest
 from pydantic import ValidationError
 
@@ -12,6 +15,7 @@ from rackwright.values import Secret
 from tests.fakes import play
 from tests.roles.serving import MODEL, STORE, WEIGHTS
 
+_NO_ROOM = re.compile("has 0.00 GB free, should have 0.27 GB: 0.00 GB are still to come, 0.27 GB stay free")
 _MISSING = {StoredFolder: Stored(), FreeRoom: Room(free=10**12)}
 
 
@@ -24,7 +28,7 @@ def test_a_whole_model_is_left_alone() -> None:
 def test_a_folder_with_a_file_of_another_size_is_fetched_anew() -> None:
     facts = {**_MISSING, StoredFolder: Stored(MODEL.digest, {"m.gguf": 9})}
     assert any(
-        "Fetch assistant m.gguf" in name
+        "Fetch assistant m.gguf (0 MB)" in name
         for name in play(model_store, facts=facts, settings=STORE, route=Route()).changed
     )
 
@@ -48,7 +52,7 @@ def test_too_little_space_is_told_in_gigabytes_before_anything_is_fetched() -> N
         play(
             model_store,
             facts={StoredFolder: Stored(), FreeRoom: Room(free=10)},
-            answers={"GB free": {"stdout": [], "stderr": [], "success": False}},
+            answers={_NO_ROOM: {"stdout": [], "stderr": [], "success": False}},
             settings=STORE,
             route=Route(),
         )
@@ -57,7 +61,7 @@ def test_too_little_space_is_told_in_gigabytes_before_anything_is_fetched() -> N
 @pytest.mark.parametrize("shared", [True, False])
 def test_a_shared_folder_that_is_not_mounted_is_not_written(shared: bool) -> None:
     facts = {StoredFolder: Stored(), FreeRoom: Room(free=10**12, mounted=False)}
-    settings = STORE.model_copy(update={"shared": shared})
+    settings = STORE.model_copy(update={"shared": True}) if shared else STORE
     commands = play(model_store, facts=facts, settings=settings, route=Route()).commands
     told = [command for command in commands if "on the host'\"'\"'s own disk, should be mounted" in command]
     assert bool(told) is shared
@@ -76,8 +80,38 @@ def test_a_folder_that_another_host_writes_is_read_through_once_and_not_changed(
     assert played.changed == ["Read assistant dddddddddddddddd through, as gpu1 put it there"]
     (command,) = played.commands
     assert command.startswith("sh -c ")
-    assert "/srv/models/assistant/dddddddddddddddd" in command
+    words = shlex.split(command)
+    assert words[4:7] == ["assistant", "/srv/models/assistant/dddddddddddddddd", MODEL.digest]
+    assert words[7:9] == ["gpu1", "/var/lib/rackwright/read/assistant/dddddddddddddddd"]
+    assert words[10:] == [WEIGHTS.sha256, "m.gguf"]
+    assert list(played.diffs.values()) == [
+        "assistant: 1 files, 0.000 GB in /srv/models/assistant/dddddddddddddddd, by gpu1\n"
+    ]
     whole = {StoredFolder: Stored(MODEL.digest, {"m.gguf": 10}), ReadThrough: True}
     assert play(model_store, facts=whole, settings=settings, route=Route()).changed == []
     never_read = {**whole, ReadThrough: False}
     assert play(model_store, facts=never_read, settings=settings, route=Route()).changed == played.changed
+
+
+def test_what_has_arrived_is_put_in_place_by_its_digest() -> None:
+    played = play(model_store, facts=_MISSING, settings=STORE, route=Route())
+    words = shlex.split(played.commands[-1])
+    assert words[4:] == [
+        "/srv/models/.incoming",
+        "/srv/models/assistant/dddddddddddddddd",
+        MODEL.digest,
+        WEIGHTS.sha256,
+        "m.gguf",
+    ]
+    assert list(played.diffs.values())[-1] == (
+        "assistant: 1 files, 0.000 GB in /srv/models/assistant/dddddddddddddddd\n"
+    )
+
+
+def test_one_file_is_told_by_its_model_and_path() -> None:
+    (words,) = (
+        shlex.split(command)
+        for command in play(model_store, facts=_MISSING, settings=STORE, route=Route()).commands
+        if WEIGHTS.url in command
+    )
+    assert words[4] == "assistant m.gguf"

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from rackwright.errors import HostError, LeasedError, RackwrightError
-from rackwright.state.applied import applied_from, difference, read_applied, stale_checkout, write_applied
+from rackwright.state.applied import _unpacked, applied_from, difference, read_applied, stale_checkout, write_applied
 from rackwright.state.checkout import Checkout, checkout
 from tests.shells import LocalShell
 
@@ -207,3 +207,16 @@ def test_a_file_that_git_ignores_counts_as_without_git(kept):
     (folder / ".gitignore").write_text("lab.yml\n")
     (folder / "lab.yml").write_text("fleet: lab\n")
     assert checkout(FilesOnly(folder / "lab.yml")).commit is None
+
+
+def test_an_applied_fleet_that_is_damaged_is_named(site: FilesOnly, tmp_path: Path) -> None:
+    with pytest.raises(RackwrightError, match="the applied fleet is damaged"):
+        _unpacked(b"not a tar archive", "gate1")
+
+
+def test_where_there_is_no_git_nothing_is_known_of_the_checkout(
+    kept: FilesOnly, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert checkout(kept).commit
+    monkeypatch.setenv("PATH", "")
+    assert checkout(kept).commit is None

@@ -49,3 +49,10 @@ def test_one_of_a_newer_rackwright_is_refused_and_unknown_keys_are_not(tmp_path)
 def test_what_is_judged_is_the_knee_or_the_only_step():
     assert bench(step(1)).judged == step(1)
     assert bench(step(1), step(2), knee=step(2), searched=True).judged == step(2)
+
+
+def test_of_a_steps_requests_the_share_that_failed_is_told():
+    assert step(2, errors={"HTTP 503": 1, "timeout": 2}).failed == 3
+    failed = step(2, errors={"HTTP 503": 1})
+    assert failed.error_share == 1 / failed.requests
+    assert step(2).model_copy(update={"requests": 0}).error_share == 0.0

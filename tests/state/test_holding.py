@@ -46,16 +46,17 @@ def test_a_second_operator_is_refused_and_the_first_goes_on(store):
     assert len(store.entries()) == 1
 
 
-def test_the_lease_is_renewed_in_the_background(store):
-    renewed = threading.Event()
+def test_the_lease_is_renewed_in_the_background_again_and_again(store):
+    renewals = threading.Semaphore(0)
 
     class Watched(FileStore):
         def renew(self, lease):
-            renewed.set()
+            renewals.release()
             return super().renew(lease)
 
     with hold(Watched(store.shell, store.folder), ANNA, every=0.001):
-        assert renewed.wait(60)
+        for _ in range(3):
+            assert renewals.acquire(timeout=60)
 
 
 def test_a_lease_that_was_broken_stops_every_further_change(store):
@@ -67,6 +68,16 @@ def test_a_lease_that_was_broken_stops_every_further_change(store):
         with pytest.raises(LeasedError):
             held.write(Event.INTENT, "r1")
     assert store.entries() == ()
+
+
+def test_a_lease_that_was_lost_is_not_renewed_again(store):
+    with hold(store, ANNA, every=0.001) as held:
+        (renewer,) = [thread for thread in threading.enumerate() if thread.name == "lease"]
+        store.break_(store.show())
+        renewer.join(60)
+        assert not renewer.is_alive()
+        with pytest.raises(LeasedError):
+            held.check()
 
 
 def test_a_short_loss_of_the_control_host_keeps_the_lease_and_a_long_one_ends_it(store, monkeypatch):

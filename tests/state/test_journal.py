@@ -49,6 +49,7 @@ def test_a_rollout_is_open_until_it_is_closed_itself() -> None:
     assert open_rollout(()) is None
     assert open_rollout((entry(Event.CLOSED), opened, entry())) == opened
     assert open_rollout((opened, entry(Event.CLOSED, rollout="r1"))) == opened
+    assert open_rollout((opened, entry(rollout="r2"), entry(Event.OUTCOME, rollout="r2"))) == opened
     assert open_rollout((opened, entry(Event.CLOSED, rollout="r2"))) is None
 
 
@@ -59,7 +60,9 @@ def test_one_that_is_being_promoted_is_known_by_its_own_line() -> None:
 
 
 def test_a_replica_was_away_from_its_act_until_it_was_returned() -> None:
-    lines = [entry(phase="drain"), entry(after=5, phase="act"), entry(after=38, phase="return")]
+    other = entry(after=6, subject="gpu1/other@1", phase="gate")
+    lines = [entry(phase="drain"), entry(after=5, phase="act"), other]
+    lines += [entry(after=20, phase="prove"), entry(after=38, phase="return")]
     assert seconds_away(lines, "assistant") == 33
     assert seconds_away(lines, "other") is None
 

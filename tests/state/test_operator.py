@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import getpass
 import subprocess
 
 from rackwright.state.operator import fingerprint_of, operator
@@ -19,3 +20,11 @@ def test_an_operator_without_a_key_file_is_user_and_machine(tmp_path):
     for key in (tmp_path / "id.pub", tmp_path / "none"):
         assert fingerprint_of(key) is None
     assert operator().who.endswith(f"@{operator().machine}")
+
+
+def test_an_operator_whom_the_machine_does_not_know_is_unknown(monkeypatch):
+    def unknown():
+        raise KeyError("getpwuid(): uid not found: 4711")
+
+    monkeypatch.setattr(getpass, "getuser", unknown)
+    assert operator().who == f"unknown@{operator().machine}"

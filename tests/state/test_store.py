@@ -2,17 +2,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rackwright.errors import HostError, LeasedError, RackwrightError
+from rackwright.remote.completed import Completed
 from rackwright.state.journal import Entry, Event, open_rollout
 from rackwright.state.lease import Owner
-from rackwright.state.store import FileStore
+from rackwright.state.store import KEPT, FileStore
 from tests.shells import LocalShell
 
 ANNA = Owner(who="anna@laptop", machine="laptop", why="apply", run="20261125T040500Z-1a2b")
@@ -128,6 +131,111 @@ def test_breaking_a_lease_that_changed_hands_breaks_nothing(store):
     assert store.show().owner == BEN
 
 
+def test_the_token_grows_also_when_its_file_is_lost(store):
+    for _ in range(3):
+        store.release(store.acquire(ANNA))
+    lost = store.acquire(ANNA)
+    Path(store.folder, "token").unlink()
+    expire(store)
+    assert store.acquire(BEN).token > lost.token
+    with pytest.raises(LeasedError):
+        store.append(lost, entry())
+
+
+def test_a_lease_ends_in_the_second_that_it_lasts_until(store):
+    over = replace(store, seconds=0).acquire(ANNA)
+    assert not over.live
+    assert store.acquire(BEN).previous.owner == ANNA
+
+
+def test_of_an_expired_lease_no_time_is_left(store):
+    store.acquire(ANNA)
+    expire(store)
+    shown = store.show()
+    assert (shown.live, shown.seconds_left) == (False, 0)
+
+
+class Prefixed(LocalShell):
+    """Runs these words before each script."""
+
+    words = ""
+
+    def run(self, command: str, **more: Any) -> Completed:
+        return super().run(f"{self.words}\n{command}", **more)
+
+
+def test_who_does_not_get_the_lock_changes_nothing(store):
+    lease = store.acquire(ANNA)
+    shell = Prefixed()
+    shell.words = "flock() { return 1; }"
+    with pytest.raises(HostError, match="the lease file stayed locked for 20 s"):
+        replace(store, shell=shell).release(lease)
+    assert store.show().owner == ANNA
+
+
+def test_an_answer_that_is_none_is_an_error_and_no_lease(store):
+    shell = Prefixed()
+    shell.words = "echo welcome"
+    with pytest.raises(RackwrightError, match="gate1: unexpected answer about the lease: welcome"):
+        replace(store, shell=shell).acquire(ANNA)
+
+
+def test_where_nothing_was_written_nothing_is_read_wherever_the_shell_stands(store, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    for name in ("lease", "journal", "plan-1.json"):
+        Path(name).write_text("lease/1 1 1 1\nof somebody else\n")
+    Path("journal").write_text(entry().line())
+    assert (store.show(), store.entries(), store.kept("plan-1.json")) == (None, (), None)
+
+
+def test_what_is_kept_comes_back_and_of_a_kind_the_last_few_stay(store):
+    lease = store.acquire(ANNA)
+    names = [f"plan-{number:02}.json" for number in range(KEPT + 2)]
+    store.keep(lease, "rollout-00.json", "another kind")
+    for name in names:
+        store.keep(lease, name, f"of {name}")
+    assert [store.kept(name) for name in names] == [None, None, *(f"of {name}" for name in names[2:])]
+    assert store.kept("rollout-00.json") == "another kind"
+    expire(store)
+    with pytest.raises(LeasedError):
+        store.keep(lease, names[-1], "too late")
+    assert store.kept(names[-1]) == f"of {names[-1]}"
+
+
+class Watched(LocalShell):
+    """Notes what a script syncs, renames and removes, in this order."""
+
+    def run(self, command: str, **more: Any) -> Completed:
+        noted = "".join(
+            f'{name}() {{ for word; do :; done; echo "{name} $word" >&8; command {name} "$@"; }}\n'
+            for name in ("sync", "mv", "rm")
+        )
+        with tempfile.NamedTemporaryFile("r") as notes:
+            done = super().run(f"exec 8>{notes.name}\n{noted}{command}", **more)
+            self.commands[-1:] = notes.read().splitlines()
+        return done
+
+
+def test_each_file_is_on_disk_before_it_takes_the_old_ones_place_and_its_name_afterwards(tmp_path):
+    shell = Watched()
+    store = FileStore(shell, str(tmp_path))
+    lease = store.acquire(ANNA)
+    replaced = ["sync lease.new", "mv lease", "sync ."]
+    assert shell.commands == ["sync token.new", "mv token", "sync .", *replaced]
+    shell.commands.clear()
+    store.renew(lease)
+    assert shell.commands == replaced
+    shell.commands.clear()
+    store.keep(lease, "plan-1.json", "{}")
+    assert shell.commands == ["sync plan-1.json.new", "mv plan-1.json", "sync .", "sync ."]
+    shell.commands.clear()
+    store.append(lease, entry())
+    assert shell.commands == ["sync ."]
+    shell.commands.clear()
+    store.release(lease)
+    assert shell.commands == ["rm lease", "sync ."]
+
+
 def test_sixteen_contenders_have_one_winner(store):
     def contend(number: int) -> str:
         owner = ANNA.model_copy(update={"who": f"contender {number}"})
@@ -190,9 +298,10 @@ def test_a_newer_lease_is_neither_read_nor_overwritten(store):
 
 def test_a_damaged_lease_says_what_to_do(store):
     store.acquire(ANNA)
-    Path(store.folder, "lease").write_text("lease/1 3 1 1\n")
-    with pytest.raises(RackwrightError, match="lease file is damaged"):
-        store.show()
+    for damaged in ("lease/1 3 1 1\n", "lease/1 3 1 1 1\n{}\n", "lease/1 3 x 1\n{}\n"):
+        Path(store.folder, "lease").write_text(damaged)
+        with pytest.raises(RackwrightError, match="lease file is damaged"):
+            store.show()
 
 
 def test_a_killed_holder_leaves_a_lease_that_expires(store):

@@ -229,11 +229,26 @@ def test_more_looks_make_every_interval_wider():
     once, often = judged(seen(EQUAL)), judged(seen(EQUAL), looks=10)
     assert (once.chance, often.chance) == pytest.approx((0.95, 0.995))
     assert often.wide_chance > once.wide_chance
+    assert once.wide_chance == pytest.approx(1 - 0.05 / len(Figure))
     for one, other in zip(once.comparisons, often.comparisons, strict=True):
         assert one.difference is not None
         assert other.difference is not None
         assert _width(other.difference.interval) > _width(one.difference.interval)
         assert _width(other.difference.wide) > _width(one.difference.wide)
+
+
+def test_each_comparison_that_is_made_gets_an_equal_part_of_the_chance_to_err():
+    live = judged(replace(seen(EQUAL), golden=None))
+    assert live.wide_chance == pytest.approx(1 - 0.05 / len(live.comparisons))
+    assert len(live.comparisons) == 5
+
+
+def test_times_of_zero_are_times():
+    """The access log counts whole milliseconds."""
+    found = seen(EQUAL)
+    sides = [Traffic(tuple(replace(one, ttft=0.0) for one in side.requests)) for side in _sides(found)]
+    told = {one.figure: one.difference for one in judged(Evidence(*sides, found.golden)).comparisons}
+    assert told[Figure.TTFT_MEDIAN].estimate == 1.0
 
 
 def _width(interval):

@@ -30,6 +30,13 @@ def test_of_five_no_interval_of_a_median_can_be_told():
     assert median_interval([1.0, 2.0, 3.0, 4.0, 5.0], 0.95) is None
 
 
+def test_halves_are_every_other_conversation_and_the_rest():
+    whole = times([4.0, 1.0, 3.0, 2.0, 5.0], ["a", "b", "a", "c", "b"])
+    first, second = whole.halves()
+    assert (first.values.tolist(), first.clusters.tolist(), first.conversations) == ([2.0, 3.0, 4.0], [1, 0, 0], 2)
+    assert (second.values.tolist(), second.clusters.tolist(), second.conversations) == ([1.0, 5.0], [0, 0], 1)
+
+
 def test_the_same_times_give_the_same_resamples():
     first, second = lone([1.0, 2.0, 3.0, 4.0]), lone([2.0, 3.0, 5.0])
     assert (ratios(first, second, [0.5, 0.9], 50) == ratios(first, second, [0.5, 0.9], 50)).all()

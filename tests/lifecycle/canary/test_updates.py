@@ -15,7 +15,7 @@ from rackwright.fleet.text import refuse
 from rackwright.lifecycle import resume
 from rackwright.lifecycle.changes import Paused, Undecided
 from tests.lifecycle.world.engines import Behaviour
-from tests.lifecycle.world.site import Desk, make_world, running, versions
+from tests.lifecycle.world.site import Desk, Quiet, make_world, running, versions
 from tests.lifecycle.world.world import World
 
 ONE, TWO, THREE = (f"gpu{number}/assistant@1" for number in (1, 2, 3))
@@ -94,9 +94,13 @@ def test_what_fails_goes_back_by_itself(tmp_path: Path, size: int) -> None:
     assert [told.outcome for told in world.verdicts] == ["FAIL"]
 
 
-def test_one_that_ran_the_new_version_before_is_not_returned_when_that_fails(tmp_path: Path) -> None:
+def test_one_that_ran_the_new_version_before_is_not_returned_when_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What an abort left drained, say."""
     world = make(tmp_path)
+    said: list[str] = []
+    monkeypatch.setattr(Quiet, "say", lambda _, text: said.append(text))
     undecided(world)
     Desk(world).leave()
     assert running(world)["gpu1 assistant@1"] == "v2"
@@ -105,6 +109,7 @@ def test_one_that_ran_the_new_version_before_is_not_returned_when_that_fails(tmp
         update(world)
     assert world.healthy("assistant") == {TWO, THREE}
     assert f"{ONE} ran the new version before and stays drained; rackwright apply" in str(error.value)
+    assert said[-2].startswith(f"{ONE}: ran the new version before and stays drained; rackwright apply")
     assert Desk(world).opened is None
 
 

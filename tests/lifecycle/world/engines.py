@@ -51,9 +51,11 @@ class Engine:
     """Text on which it ended."""
     starts: int = 0
     """By hand, ever."""
+    dead: bool = False
+    """Its process is gone, and systemd starts it no more; what the start noted is still there."""
 
     def start(self, now: float) -> None:
-        self.restarts = 0
+        self.restarts, self.dead = 0, False
         self._run(now)
 
     def tick(self, now: float) -> None:
@@ -71,7 +73,7 @@ class Engine:
             self.started, self.broken = None, self.unit
 
     def answers(self, now: float) -> bool:
-        good = self.started is not None and self.behaviour is not Behaviour.MUTE
+        good = self.started is not None and not self.dead and self.behaviour is not Behaviour.MUTE
         return good and now - self.since >= LOADS
 
     @property

@@ -110,9 +110,10 @@ def _name(unit: str) -> str:
 
 def _told(engine: Engine, now: float) -> str:
     """What REPLICAS_COMMAND prints of it."""
+    without = "failed" if engine.dead else "activating"
     lines = {
         "replica": engine.address.partition("/")[2],
-        "ActiveState": "active" if engine.started else "activating",
+        "ActiveState": "active" if engine.started and not engine.dead else without,
         "Result": "success" if engine.started else "exit-code",
         "ExecMainStatus": "0" if engine.started else "1",
         "NRestarts": str(engine.restarts),

@@ -1,0 +1,72 @@
+"""Mutants that are tried each time: mistakes that would lose a request, a file or a secret."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.mutants.mutation import Mutation, mutation
+from benchmarks.mutants.targets import Target
+
+_LIFECYCLE, _STATE, _GATEWAY = "rackwright/lifecycle", "rackwright/state", "rackwright/gateway"
+
+# (module, what it does wrong, text that stands there once, what stands there instead)
+NAMED = (
+    (f"{_LIFECYCLE}/open_rollout.py", "a dead engine counts as whole", 'state.active == "active" and ', ""),
+    (
+        f"{_LIFECYCLE}/open_rollout.py",
+        "closes with an unknown replica",
+        "    _refuse_unknown(standing)\n    _close(",
+        "    _close(",
+    ),
+    (
+        f"{_LIFECYCLE}/open_rollout.py",
+        "goes on with an unknown replica",
+        "    _refuse_unknown(standing)\n    due",
+        "    due",
+    ),
+    (f"{_STATE}/scripts.py", "the token goes back", 'if [ "$next" -lt "$token" ]; then next=$token; fi\n', ""),
+    (f"{_STATE}/scripts.py", "no sync before the rename", 'sync "$1.new"; ', ""),
+    (f"{_STATE}/scripts.py", "no sync after the rename", '"$1"; sync .; }', '"$1"; }'),
+    (f"{_STATE}/scripts.py", "state is world-readable", "umask 077\n", ""),
+    (
+        f"{_LIFECYCLE}/prune.py",
+        "the previous version goes",
+        "*(model.previous for model in models if model.previous)",
+        "",
+    ),
+    (f"{_LIFECYCLE}/prune.py", "the lease is not checked", "            held.check()\n", ""),
+    (
+        f"{_LIFECYCLE}/prune_script.py",
+        "what has no marker goes",
+        """  marked "$1" || { echo "$1: has lost its marker, so it stays" >&2; return 1; }\n""",
+        "",
+    ),
+    (
+        f"{_LIFECYCLE}/prune_script.py",
+        "what is arriving from another host goes",
+        """  ! systemctl is-active -q UNIT || """
+        """{ echo "$1: is arriving from another host, so it stays" >&2; return 1; }\n""",
+        "",
+    ),
+    (
+        f"{_GATEWAY}/scripts.py",
+        "a drain isn't verified",
+        """[ $(( $(admin {model} "$server") & 8 )) -ne 0 ] || {{ echo 'HAProxy did not drain it' >&2; exit 1; }}\n""",
+        "",
+    ),
+    (f"{_GATEWAY}/scripts.py", "keys are world-readable", 'chmod 0640 "$keys.new"', 'chmod 0644 "$keys.new"'),
+    (f"{_GATEWAY}/scripts.py", "keys are world-readable until then", "umask 077\n", ""),
+)
+
+
+def named(root: Path, target: Target) -> list[Mutation]:
+    """Return the target's named mutants. Fail where the text that one changes isn't there exactly once."""
+    found = []
+    for module, wrong, was, becomes in NAMED:
+        if module in target.modules:
+            before = (root / module).read_text()
+            assert before.count(was) == 1, f"{module} has {before.count(was)} times: {was}"
+            one = mutation(module, f"named: {wrong}", before, before.replace(was, becomes))
+            assert one is not None
+            found.append(one)
+    return found

@@ -1,0 +1,100 @@
+"""Which modules are mutated, which unit tests should notice, and how many mutants of each group are tried."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SEED = 29
+"""Of the sample. Another seed tries other mutants."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Modules that are mutated together, as the same tests are theirs."""
+
+    name: str
+    modules: tuple[str, ...]
+    tests: tuple[str, ...]
+    """In the order in which they run: fast ones first."""
+    mutants: int
+
+
+def _under(folder: str, names: str) -> tuple[str, ...]:
+    return tuple(f"{folder}/{name}" for name in names.split())
+
+
+_ROLLOUT_TESTS = _under(
+    "tests/lifecycle", "test_changes.py test_rollout.py test_put_back.py test_open_rollout.py test_fenced.py"
+)
+
+TARGETS = (
+    Target("rollout", _under("rackwright/lifecycle", "rollout.py changes.py"), _ROLLOUT_TESTS, 35),
+    Target(
+        "open_rollout",
+        ("rackwright/lifecycle/open_rollout.py",),
+        (
+            *_under("tests/lifecycle", "test_standing.py test_open_rollout.py test_put_back.py test_fenced.py"),
+            "tests/lifecycle/canary/test_updates.py",
+        ),
+        35,
+    ),
+    Target(
+        "store",
+        _under("rackwright/state", "store.py scripts.py lease.py holding.py"),
+        _under("tests/state", "test_holding.py test_store.py"),
+        50,
+    ),
+    Target("journal", ("rackwright/state/journal.py",), ("tests/state/test_journal.py",), 15),
+    Target(
+        "prune",
+        _under("rackwright/lifecycle", "prune.py prune_script.py"),
+        ("tests/lifecycle/test_prune.py", "tests/cli/test_model_prune.py"),
+        40,
+    ),
+    Target(
+        "drains",
+        _under("rackwright/lifecycle", "drains.py drain.py"),
+        ("tests/lifecycle/test_drains.py", "tests/lifecycle/test_drain.py"),
+        25,
+    ),
+    Target(
+        "keys",
+        ("rackwright/fleet/keys.py", "rackwright/lifecycle/keys.py"),
+        ("tests/fleet/test_keys.py", "tests/lifecycle/test_keys.py", "tests/cli/test_key.py"),
+        30,
+    ),
+    Target(
+        "gateway",
+        _under("rackwright/gateway", "scripts.py gateways.py states.py"),
+        _under("tests/gateway", "test_states.py test_told.py test_runtime.py test_gap.py"),
+        35,
+    ),
+    Target(
+        "download",
+        (
+            *_under(
+                "rackwright/operations", "download.py store.py fetch.sh place.sh put_in_place.sh read.sh unpack.sh"
+            ),
+            *_under("roles/model_store", "role.py settings.py"),
+        ),
+        (
+            *_under("tests/operations", "facts/test_stored.py test_fetch.py test_download.py test_store.py"),
+            "tests/roles/test_model_store.py",
+        ),
+        40,
+    ),
+    Target(
+        "verdict",
+        _under(
+            "rackwright/verdict",
+            "conversations.py decide.py errors.py golden.py golden_check.py harm.py inputs.py judge.py measured.py "
+            "proportions.py quantiles.py reasons.py thresholds.py times.py words.py",
+        ),
+        _under(
+            "tests/verdict",
+            "test_judge.py test_words.py test_proportions.py test_quantiles.py test_decide.py test_example.py "
+            "test_golden_check.py test_any_evidence.py",
+        ),
+        35,
+    ),
+)

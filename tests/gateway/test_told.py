@@ -1,0 +1,147 @@
+"""What HAProxy was told and didn't do is an error; what a gateway keeps of keys is for HAProxy alone."""
+
+from __future__ import annotations
+
+import grp
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from rackwright.errors import HostError
+from rackwright.gateway import Gateways
+from rackwright.roles.gateway.settings import Key
+from tests.gateway.stack import KEYS, Stack, digest
+
+ASSISTANT, UNKNOWN = "gpu1/assistant@1", "gpu9/assistant@1"
+KEY = Key(id="late", sha256=digest(KEYS["wrong"]))
+
+
+@pytest.fixture
+def gateways(stack: Stack) -> Iterator[Gateways]:
+    with stack.gateways() as gateways:
+        yield gateways
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Put a shell script in front of a program; in it $real is that program."""
+    programs = os.environ["PATH"]
+    monkeypatch.setenv("PATH", f"{tmp_path}:{programs}")
+
+    def put(name: str, script: str) -> None:
+        path = tmp_path / name
+        path.write_text(f"#!/bin/sh\nreal={shutil.which(name, path=programs)}\n{script}\n")
+        path.chmod(0o755)
+
+    return put
+
+
+def deaf_to(words: str) -> str:
+    """HAProxy answers, but what has these words doesn't reach it."""
+    return f"""said=$(cat)\ncase $said in *'{words}'*) ;; *) printf '%s\\n' "$said" | "$real" "$@" ;; esac"""
+
+
+@pytest.mark.parametrize(
+    ("deaf", "act", "wrong"),
+    [
+        ("state drain", lambda told: told.drain(ASSISTANT, who="ada", reason="fan"), "HAProxy did not drain it"),
+        ("state ready", lambda told: told.ready(ASSISTANT), "HAProxy did not take it back"),
+        ("add map", lambda told: told.open_gap("assistant", 60), "HAProxy knows no gaps"),
+        ("del map", lambda told: told.close_gap("assistant"), "closing the gap of assistant failed"),
+        ("add map", lambda told: told.put_key(KEY, in_memory=True), "telling key late failed"),
+        ("del map", lambda told: told.remove_key(KEY), "removing key late failed"),
+    ],
+    ids=["drain", "ready", "open gap", "close gap", "put key", "remove key"],
+)
+def test_what_haproxy_did_not_do_is_an_error(
+    gateways: Gateways,
+    program: Callable[[str, str], None],
+    deaf: str,
+    act: Callable[[Gateways], None],
+    wrong: str,
+) -> None:
+    if deaf == "state ready":
+        gateways.drain(ASSISTANT, who="ada", reason="fan")
+    if deaf == "del map":
+        gateways.open_gap("assistant", 60)
+        gateways.put_key(KEY, in_memory=True)
+    program("socat", deaf_to(deaf))
+    with pytest.raises(HostError, match=wrong):
+        act(gateways)
+    program("socat", 'exec "$real" "$@"')
+    gateways.ready(ASSISTANT)
+    gateways.close_gap("assistant")
+    gateways.remove_key(KEY)
+
+
+def test_keys_are_for_haproxy_alone_at_every_moment(
+    stack: Stack, gateways: Gateways, program: Callable[[str, str], None], tmp_path: Path
+) -> None:
+    seen = tmp_path / "seen"
+    for name in ("chown", "chmod", "mv"):
+        program(name, f"""for last; do :; done\nstat -c %a -- "$last" >>{seen}\nexec "$real" "$@\"""")
+    gateways.put_key(KEY)
+    file = Path(stack.gateway.paths.configuration, "keys.map").stat()
+    gateways.remove_key(KEY)
+    assert file.st_mode & 0o777 == 0o640
+    assert (file.st_uid, grp.getgrgid(file.st_gid).gr_name) == (0, "haproxy")
+    assert not [mode for mode in seen.read_text().split() if mode[-1] != "0"]
+
+
+def test_a_replica_that_no_gateway_has_is_neither_drained_nor_returned(stack: Stack, gateways: Gateways) -> None:
+    for act in (lambda: gateways.drain(UNKNOWN, who="ada", reason="x"), lambda: gateways.ready(UNKNOWN)):
+        with pytest.raises(HostError, match=r"failed: this gateway has no such server\n"):
+            act()
+    assert not [path for path in (stack.folder / "drains").iterdir() if not path.name.startswith("gpu1.")]
+
+
+def test_what_is_kept_is_on_disk_before_it_takes_the_old_ones_place(
+    stack: Stack, gateways: Gateways, program: Callable[[str, str], None], tmp_path: Path
+) -> None:
+    seen = tmp_path / "seen"
+    for name in ("sync", "mv"):
+        program(name, f"""for last; do :; done\necho "{name} ${{last##*/}}" >>{seen}\nexec "$real" "$@\"""")
+
+    def noted(act: Callable[[], None]) -> list[str]:
+        seen.write_text("")
+        act()
+        return seen.read_text().splitlines()
+
+    server = stack.servers["assistant"]
+    assert noted(lambda: gateways.drain(ASSISTANT, who="ada", reason="x")) == ["sync .new", f"mv {server}"]
+    assert noted(lambda: gateways.open_gap("assistant", 60)) == ["sync gaps.map.new", "mv gaps.map"]
+    assert noted(lambda: gateways.put_key(KEY)) == ["sync keys.map.new", "mv keys.map"]
+    gateways.ready(ASSISTANT)
+    gateways.close_gap("assistant")
+    gateways.remove_key(KEY)
+
+
+def test_one_key_at_a_time_is_written(
+    stack: Stack, gateways: Gateways, program: Callable[[str, str], None], tmp_path: Path
+) -> None:
+    seen = tmp_path / "seen"
+    program("flock", f"""echo "$@ $(readlink /proc/$$/fd/9)" >>{seen}\nexec "$real" "$@\"""")
+    gateways.put_key(KEY)
+    gateways.remove_key(KEY)
+    assert seen.read_text().splitlines() == [f"9 {stack.gateway.paths.run}/keys.lock"] * 2
+
+
+@pytest.mark.parametrize("loaded", [True, False])
+def test_keys_that_an_apply_has_not_loaded_yet_are_still_to_be_loaded(
+    stack: Stack, gateways: Gateways, loaded: bool
+) -> None:
+    file, stamp = Path(stack.gateway.paths.configuration, "keys.map"), Path(stack.gateway.paths.run, "keys.loaded")
+    stamp.touch()
+    written = file.stat()
+    os.utime(stamp, ns=(written.st_atime_ns, written.st_mtime_ns - (0 if loaded else 10**9)))
+    gateways.put_key(KEY)
+    assert (stamp.stat().st_mtime_ns == file.stat().st_mtime_ns) is loaded
+    gateways.remove_key(KEY)
+
+
+def test_a_share_of_nothing_only_ends_the_canarys(gateways: Gateways, program: Callable[[str, str], None]) -> None:
+    program("socat", deaf_to("add map"))
+    gateways.set_canary(ASSISTANT, 0, digest="d", rollout="r")
