@@ -12,35 +12,44 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from benchmarks.text_mutants.mutants import Mutant, sampled
 from benchmarks.text_mutants.roles import ROLES, Role
-from benchmarks.text_mutants.score import explained, shown
+from benchmarks.text_mutants.score import scores, shown
 from benchmarks.text_mutants.trial import copy_of, killed_by
 
 ROOT = Path(__file__).parents[2]
 RAW = ROOT / "benchmarks/raw/text_mutants.json"
 SEED = 29
 TARGET = 0.9
+Key = tuple[str, int, str, str]
+"""File, line, old and new text."""
 
 
 def main() -> None:
     # A copy of the tree goes also when somebody ends this.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     asked = _asked()
-    raw = json.loads(RAW.read_text()) if RAW.exists() else {"mutants": []}
+    tried = json.loads(RAW.read_text())["mutants"] if RAW.exists() else []
     roles = {role.name: role for role in ROLES}
-    chosen = [roles[name] for name in asked.roles or roles]
     with copy_of(ROOT) as copy:
-        for role in chosen:
-            kept = [told for told in raw["mutants"] if told["role"] != role.name]
-            raw["mutants"] = kept + _tried(copy, role, asked.seed, raw["mutants"] if asked.again else None)
-            raw |= {"seed": asked.seed, "cores": os.cpu_count(), "load": os.getloadavg()[0]}
-            RAW.write_text(json.dumps(raw, indent=1) + "\n")
-    print(shown(raw["mutants"]))
-    sys.exit(0 if all(score >= TARGET for score in explained(raw["mutants"]).values()) else 1)
+        for name in asked.roles or roles:
+            known = {_key(told): told for told in tried if asked.again and told["killed_by"]}
+            tried = [told for told in tried if told["role"] != name]
+            for told in _tried(copy, roles[name], asked.seed, known):
+                tried.append(told)
+                _write(tried, asked.seed)
+    print(shown(tried))
+    sys.exit(0 if all(score >= TARGET for score in scores(tried).values()) else 1)
+
+
+def _write(tried: list[dict[str, Any]], seed: int) -> None:
+    raw = {"seed": seed, "cores": os.cpu_count(), "load": os.getloadavg()[0], "mutants": tried}
+    RAW.write_text(json.dumps(raw, indent=1) + "\n")
 
 
 def _asked() -> argparse.Namespace:
@@ -51,15 +60,17 @@ def _asked() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _tried(copy: Path, role: Role, seed: int, last: list[dict[str, object]] | None) -> list[dict[str, object]]:
-    """Return what became of each mutant of a role, as the raw file has it."""
-    if failed := killed_by(copy, None, role.tests):
+def _tried(copy: Path, role: Role, seed: int, known: dict[Key, dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield what becomes of each mutant of a role, first of those that are known."""
+    chosen = sampled(copy, role, seed)
+    yield from (known[_key(asdict(mutant))] for mutant in chosen if _key(asdict(mutant)) in known)
+    due = [mutant for mutant in chosen if _key(asdict(mutant)) not in known]
+    if due and (failed := killed_by(copy, None, role.tests)):
         sys.exit(f"{role.name}: without a mutant {failed} fails")
-    killed = {_key(told): told for told in last or [] if told["killed_by"]}
-    return [killed.get(_key(asdict(mutant))) or _trial(copy, role, mutant) for mutant in sampled(copy, role, seed)]
+    yield from (_trial(copy, role, mutant) for mutant in due)
 
 
-def _trial(copy: Path, role: Role, mutant: Mutant) -> dict[str, object]:
+def _trial(copy: Path, role: Role, mutant: Mutant) -> dict[str, Any]:
     began = time.monotonic()
     killer = killed_by(copy, mutant, role.tests)
     word = f"killed by {killer}" if killer else "SURVIVED"
@@ -67,7 +78,7 @@ def _trial(copy: Path, role: Role, mutant: Mutant) -> dict[str, object]:
     return asdict(mutant) | {"killed_by": killer}
 
 
-def _key(told: dict[str, object]) -> tuple[object, ...]:
+def _key(told: dict[str, Any]) -> Key:
     return told["file"], told["line"], told["old"], told["new"]
 
 

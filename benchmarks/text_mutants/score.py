@@ -16,7 +16,7 @@ def explanations() -> dict[tuple[str, str, str], str]:
     return {(told["file"], told["old"], told["new"]): told["why"] for told in json.loads(EXPLAINED.read_text())}
 
 
-def explained(tried: list[dict[str, str]]) -> dict[str, float]:
+def scores(tried: list[dict[str, str]]) -> dict[str, float]:
     """Return, by role, the share that unit tests killed."""
     every = Counter(told["role"] for told in tried)
     killed = Counter(told["role"] for told in tried if told["killed_by"])
@@ -26,8 +26,8 @@ def explained(tried: list[dict[str, str]]) -> dict[str, float]:
 def shown(tried: list[dict[str, str]]) -> str:
     """Return the table of scores, and each survivor with its explanation."""
     every, known = Counter(told["role"] for told in tried), explanations()
-    scores = explained(tried)
-    lines = [f"{role:12} {count:4} mutants  {scores[role]:6.1%} killed" for role, count in every.items()]
+    score = scores(tried)
+    lines = [f"{role:12} {count:4} mutants  {score[role]:6.1%} killed" for role, count in every.items()]
     for told in tried:
         if not told["killed_by"]:
             why = known.get((told["file"], told["old"].strip(), told["new"].strip()), "NOT EXPLAINED")

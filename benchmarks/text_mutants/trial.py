@@ -91,7 +91,10 @@ def _failed(copy: Path, tests: tuple[str, ...]) -> str:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid or 0, signal.SIGKILL)
         process.join()
-    return str(mine.recv()) if mine.poll() else "no tests ran"
+    try:
+        return str(mine.recv())
+    except EOFError:
+        return "they ended early"
 
 
 def _tests(told: Connection, copy: str, tests: tuple[str, ...]) -> None:
