@@ -113,6 +113,13 @@ def _tests(told: Connection, copy: str, tests: tuple[str, ...]) -> None:
 class _FirstFailure:
     name = ""
 
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Iterator[None]:
+        """Keep the order asked for: what fails fastest comes first, not what takes longest."""
+        asked = list(items)
+        yield
+        items[:] = asked
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed and not self.name:
             self.name = report.nodeid
