@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import socket
 import threading
@@ -15,6 +16,12 @@ from tests.gateway.stack import DIGEST, KEYS, Stack, eventually
 def line(stack: Stack, response_id: str | None) -> Access:
     assert response_id
     return stack.log.line(response_id)
+
+
+def clients(stack: Stack, column: str) -> int:
+    """What HAProxy counts of its clients' connections."""
+    rows = csv.DictReader(stack.gateway.ask("show stat").removeprefix("# ").splitlines())
+    return next(int(row[column]) for row in rows if (row["pxname"], row["svname"]) == ("clients", "FRONTEND"))
 
 
 def test_a_completed_request_has_all_fields(stack: Stack) -> None:
@@ -44,6 +51,15 @@ def test_a_refused_request_names_what_is_known(stack: Stack) -> None:
     assert (expired.status, expired.end, expired.key) == (401, "refused", "expired")
     scoped = line(stack, stack.send(key="scoped").getheader("x-request-id"))
     assert (scoped.status, scoped.end, scoped.model, scoped.replica) == (403, "refused", "assistant", None)
+
+
+def test_who_connects_and_asks_nothing_leaves_no_line(stack: Stack) -> None:
+    before, open_now, taken = len(stack.log.lines), clients(stack, "scur"), clients(stack, "conn_tot")
+    with socket.create_connection(("127.0.0.1", stack.settings.port)):
+        eventually(lambda: clients(stack, "conn_tot") > taken)
+    eventually(lambda: clients(stack, "scur") <= open_now)
+    line(stack, stack.send().getheader("x-request-id"))
+    assert len(stack.log.lines) == before + 1
 
 
 def test_the_list_of_models_is_completed(stack: Stack) -> None:

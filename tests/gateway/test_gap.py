@@ -40,9 +40,11 @@ def reloaded(stack: Stack, **settings: object) -> Iterator[None]:
     before = stack.settings
     stack.write(before.model_copy(update=settings))
     stack.gateway.reload()
-    yield
-    stack.write(before)
-    stack.gateway.reload()
+    try:
+        yield
+    finally:
+        stack.write(before)
+        stack.gateway.reload()
 
 
 @pytest.fixture

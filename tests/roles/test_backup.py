@@ -161,8 +161,9 @@ class Bench:
         settings = SETTINGS.model_copy(
             update={"sources": (str(self.source),), "must": (f"{self.source}/file",), "exclude": ("*.cred",)}
         )
-        plain = repository.model_copy(update={"mount": None})
-        for path, text in {**scripts.FIXED, f"/{self.name}.values": scripts.values(settings, plain)}.items():
+        if repository.mount:
+            (folder / f"{self.name}.mounted").touch()
+        for path, text in {**scripts.FIXED, f"/{self.name}.values": scripts.values(settings, repository)}.items():
             moved = text.replace("/etc/rackwright/backup", str(folder)).replace(
                 "/var/lib/rackwright/backup", str(folder)
             )
@@ -203,6 +204,7 @@ exit "$(cat "$verb.$n.code" 2>/dev/null || echo 0)"
         environment = {**os.environ, **places, "PATH": f"{self.folder}:{os.environ['PATH']}"}
         command = ["sh", str(self.folder / f"{verb}.sh"), self.name]
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        self.stderr = done.stderr
         state: dict[str, str] = json.loads((self.folder / f"{self.name}.json").read_text())
         assert (done.returncode != 0) == (f"{verb}_failed" in state), done.stderr
         return state

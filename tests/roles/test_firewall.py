@@ -75,6 +75,28 @@ def test_only_our_table_is_replaced() -> None:
     ) + _RULES.count("table is")
 
 
+def test_at_boot_the_rules_come_before_the_network_and_after_debians_own_and_follow_these() -> None:
+    unit = (Path(role.__file__).parent / "templates" / UNIT).read_text()
+    said = dict(line.split("=", 1) for line in unit.splitlines() if "=" in line and not line.startswith("#"))
+    load = "/usr/sbin/nft -f /etc/rackwright/firewall.nft"
+    wanted = {
+        "DefaultDependencies": "no",
+        "Wants": "network-pre.target",
+        "Before": "network-pre.target shutdown.target",
+        "Conflicts": "shutdown.target",
+        "After": "local-fs.target nftables.service",
+        "PartOf": "nftables.service",
+        "ReloadPropagatedFrom": "nftables.service",
+        "Type": "oneshot",
+        # Inactive, it wouldn't follow.
+        "RemainAfterExit": "yes",
+        "ExecStart": load,
+        "ExecReload": load,
+        "WantedBy": "sysinit.target",
+    }
+    assert {name: said.get(name) for name in wanted} == wanted
+
+
 def test_each_opening_names_its_sources_and_its_reason() -> None:
     assert opened(Opening(port=443, sources=("10.0.0.0/8", "fd00::/8"), why="clients")) == [
         'ip saddr { 10.0.0.0/8 } tcp dport 443 accept comment "clients"',

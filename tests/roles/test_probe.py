@@ -72,7 +72,8 @@ IFS=,; for name in $3; do read -r value <"{folder}/$name"; echo "$name=$value"; 
         )
         self._program(
             "curl",
-            f"""while [ $# -gt 0 ]; do case $1 in -o) out=$2;; -d) ask=1;; esac; shift; done
+            f"""echo "$*" >>{folder}/asked
+while [ $# -gt 0 ]; do case $1 in -o) out=$2;; -d) ask=1;; esac; shift; done
 read -r completion <{folder}/completion; [ -z "$ask" ] || exit "$completion"
 read -r code <{folder}/code; echo "$code"; [ "$code" != 000 ] || exit 28
 while read -r line; do echo "$line"; done <{folder}/page >"$out" """,

@@ -1,0 +1,96 @@
+"""Which texts belong to a role, and which unit tests should notice when one of them is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Role:
+    name: str
+    texts: tuple[str, ...]
+    """Patterns below the repository's root."""
+    tests: tuple[str, ...]
+    """In the order in which they run: the first failure kills the mutant."""
+    sample: int
+    """Most mutants that are tried."""
+
+
+_GATEWAY = ("tests/roles/test_gateway.py", "tests/roles/test_proxy_limits.py")
+
+ROLES = (
+    Role(
+        "firewall",
+        ("roles/firewall/templates/*", "roles/firewall/rules.py", "roles/firewall/role.py"),
+        ("tests/roles/test_firewall.py", "tests/roles/test_firewall_packets.py", "tests/roles/test_sandboxes.py"),
+        50,
+    ),
+    Role(
+        "host_proxy",
+        ("roles/host_proxy/templates/*", "roles/host_proxy/now.py", "roles/host_proxy/configuration.py"),
+        (
+            "tests/roles/test_host_proxy.py",
+            "tests/roles/test_proxy_limits.py",
+            "tests/gateway/test_host_proxy.py",
+            "tests/gateway/test_requests.py",
+        ),
+        30,
+    ),
+    Role(
+        "probe",
+        ("roles/probe/templates/*", "roles/probe/scripts.py", "roles/probe/units.py", "roles/probe/now.py"),
+        (
+            "tests/roles/test_sandboxes.py",
+            "tests/roles/test_probe_evidence.py",
+            "tests/roles/test_probe.py",
+            "tests/roles/test_probe_looks.py",
+        ),
+        40,
+    ),
+    Role(
+        "backup",
+        ("roles/backup/templates/*", "roles/backup/scripts.py", "roles/backup/units.py"),
+        (
+            "tests/roles/test_sandboxes.py",
+            "tests/roles/test_backup_mount.py",
+            "tests/roles/test_backup_scripts.py",
+            "tests/roles/test_backup.py",
+            "tests/roles/test_backup_state.py",
+        ),
+        40,
+    ),
+    Role(
+        "gateway",
+        ("roles/gateway/templates/haproxy.cfg.j2", "roles/gateway/configuration.py"),
+        (
+            *_GATEWAY,
+            "tests/gateway/test_requests.py",
+            "tests/gateway/test_engines.py",
+            "tests/gateway/test_impostors.py",
+            "tests/gateway/test_access_log.py",
+            "tests/gateway/test_limits.py",
+            "tests/gateway/test_runtime.py",
+            "tests/gateway/test_peers.py",
+            "tests/gateway/test_gap.py",
+        ),
+        45,
+    ),
+    Role("gap", ("roles/gateway/templates/gap.lua",), (*_GATEWAY, "tests/gateway/test_gap.py"), 10),
+    Role("canary", ("roles/gateway/templates/canary.cfg.j2",), (*_GATEWAY, "tests/gateway/test_canary.py"), 15),
+    Role(
+        "proxies",
+        ("rackwright/operations/haproxy/templates/*",),
+        (
+            *_GATEWAY,
+            "tests/roles/test_host_proxy.py",
+            "tests/roles/test_sandboxes.py",
+            "tests/roles/test_proxy_units.py",
+            "tests/gateway/test_tls.py",
+            "tests/gateway/test_reload.py",
+            "tests/gateway/test_requests.py",
+            "tests/gateway/test_host_proxy.py",
+            "tests/gateway/test_runtime.py",
+        ),
+        30,
+    ),
+)

@@ -1,0 +1,73 @@
+"""A stand-in for a host proxy that a gateway is sent to: it fails as a test says, and counts what it is asked."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+
+@dataclass
+class StandInProxy:
+    """`failures` says, for each request in turn, what goes wrong: a status, or 0 for no answer at all."""
+
+    failures: list[int] = field(default_factory=list)
+    asked: int = 0
+    """Requests, without the gateway's own checks."""
+    port: int = 0
+
+
+@contextmanager
+def stand_in_proxy(certificate: Path) -> Iterator[StandInProxy]:
+    """Within the block it listens with this certificate (CERTIFICATE.crt and .key.cred)."""
+    proxy = StandInProxy()
+
+    class Handler(_Handler):
+        stand_in = proxy
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(f"{certificate}.crt", f"{certificate}.key.cred")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    proxy.port = server.server_port
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    try:
+        yield proxy
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    stand_in: StandInProxy
+
+    def do_GET(self) -> None:
+        self._answer(200)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.stand_in.asked += 1
+        failure = self.stand_in.failures.pop(0) if self.stand_in.failures else 200
+        if failure:
+            self._answer(failure)
+        self.close_connection = not failure
+
+    def _answer(self, status: int) -> None:
+        self.send_response(status)
+        self.send_header("content-length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+    def handle(self) -> None:
+        try:
+            super().handle()
+        except (OSError, ssl.SSLError):
+            """A gateway that doesn't trust us goes away."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        """The tests look at `asked`."""

@@ -1,0 +1,50 @@
+"""What root's script does for a proxy that runs."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.gateway.stack import Stack
+
+
+def test_checking_a_configuration_leaves_no_keys_behind(stack: Stack) -> None:
+    configuration = f"{stack.gateway.paths.configuration}/haproxy.cfg"
+    stack.gateway.script("check", configuration)
+    broken = stack.folder / "broken.cfg"
+    broken.write_text(Path(configuration).read_text() + "no such word\n")
+    with pytest.raises(subprocess.CalledProcessError):
+        stack.gateway.script("check", str(broken))
+    assert not list(Path("/run").glob("gateway-check.*"))
+
+
+def test_keys_and_states_are_the_proxys_alone(stack: Stack) -> None:
+    stack.gateway.reload()
+    run = Path(stack.gateway.paths.run)
+    for path in (run / "gateway.pem", run / "gateway-client.pem", run / "servers.state"):
+        assert (path.owner(), path.stat().st_mode & 0o777) == ("haproxy", 0o600)
+
+
+def test_keys_count_as_loaded_that_are_as_old_as_their_file(stack: Stack) -> None:
+    keys = Path(stack.gateway.paths.configuration, "keys.map")
+    stack.gateway.reload()
+    assert Path(stack.gateway.paths.run, "keys.loaded").stat().st_mtime_ns == keys.stat().st_mtime_ns
+
+
+def test_a_reload_that_fails_says_so_and_the_old_worker_goes_on(stack: Stack) -> None:
+    (before,) = stack.gateway.workers
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        settings = stack.settings
+        stack.write(settings.model_copy(update={"port": taken.getsockname()[1]}))
+        try:
+            with pytest.raises(subprocess.CalledProcessError):
+                stack.gateway.reload()
+        finally:
+            stack.write(settings)
+    assert before in stack.gateway.workers
+    assert stack.send().status == 200

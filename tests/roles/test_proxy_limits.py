@@ -1,0 +1,99 @@
+"""How long and how much the proxies wait for, hold and remember: each number that their configurations have."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+
+from rackwright.roles.gateway import configuration as gateway
+from rackwright.roles.host_proxy import configuration as host_proxy
+from tests.roles.test_gateway import SETTINGS
+from tests.roles.test_host_proxy import settings
+
+LIMITED = SETTINGS.model_copy(
+    update={"longest_answer_seconds": 1000, "queue_seconds": 70, "connections": 123, "vip": ip_address("10.20.0.9")}
+)
+GATEWAY = gateway.haproxy_cfg(LIMITED)
+HOST_PROXY = host_proxy.haproxy_cfg(settings().model_copy(update={"longest_answer_seconds": 1000}))
+
+
+def said(configuration: str, word: str) -> dict[str, str]:
+    """What each line that begins with this word says, by its second word."""
+    lines = (line.split() for line in configuration.splitlines())
+    return {words[1]: " ".join(words[2:]) for words in lines if words[:1] == [word] and len(words) > 1}
+
+
+def test_a_gateway_waits_so_long_and_no_longer() -> None:
+    assert said(GATEWAY, "timeout") == {
+        "connect": "3s",
+        "check": "2s",
+        "http-request": "15s",
+        "http-keep-alive": "75s",
+        "client": "1000s",
+        "server": "1000s",
+        "queue": "70s",
+    }
+
+
+def test_a_host_proxy_waits_so_long_and_no_longer() -> None:
+    assert said(HOST_PROXY, "timeout") == {
+        "connect": "5s",
+        "http-request": "30s",
+        "http-keep-alive": "120s",
+        "client": "1000s",
+        "server": "1000s",
+        "queue": "60s",
+    }
+
+
+def test_an_old_worker_lives_as_long_as_any_request_of_its_own_may_take() -> None:
+    # Held in a gap, queued, answered.
+    assert [*said(GATEWAY, "hard-stop-after")] == [f"{70 + 70 + 1000 + 60}s"]
+    assert [*said(HOST_PROXY, "hard-stop-after")] == [f"{1000 + 60}s"]
+
+
+def test_so_many_connections_are_taken_at_a_time() -> None:
+    assert [*said(GATEWAY, "maxconn")] == ["123"]
+    # Four for each of two replicas' eight slots, and those of checks.
+    assert [*said(HOST_PROXY, "maxconn")] == [f"{64 + 4 * 16}"]
+
+
+def test_an_engine_gets_as_many_requests_as_it_has_slots() -> None:
+    assert re.findall(r"^ +server gpu\S+ .* maxconn (\d+)$", GATEWAY, re.MULTILINE) == ["4", "64"]
+    assert re.findall(r"^ +server engine .* maxconn (\d+)$", HOST_PROXY, re.MULTILINE) == ["8", "8"]
+
+
+def test_an_engine_is_looked_at_every_second_and_faster_when_that_changes() -> None:
+    checked = "check inter 1s fastinter 300ms downinter 500ms fall 2 rise 2"
+    assert GATEWAY.count(checked) == GATEWAY.count("default-server ssl verify required") == 2
+    assert HOST_PROXY.count("agent-inter 1s") == 2
+
+
+def test_what_is_remembered_of_requests_has_room_and_an_end() -> None:
+    assert said(GATEWAY, "table") == {
+        "requests.gate1": "type string len 40 size 100k expire 2m store gpc(1)",
+        "canary": "type string len 24 size 100k expire 24h store gpc(1)",
+        "running": "type string len 24 size 100k expire 24h store gpc(1)",
+    }
+    assert said(GATEWAY, "stick-table") == {"type": "string len 32 size 100k expire 2h store conn_cur"}
+
+
+def test_tokens_are_passed_on_at_once_and_who_left_is_not_answered() -> None:
+    for configuration in (GATEWAY, HOST_PROXY):
+        assert {"http-no-delay", "abortonclose"} <= said(configuration, "option").keys()
+
+
+def test_only_the_host_itself_may_speak_to_the_proxies_and_their_log_is_one() -> None:
+    for configuration in (GATEWAY, HOST_PROXY):
+        assert said(configuration, "stats")["socket"].endswith(".sock mode 600 level admin expose-fd listeners")
+        assert said(configuration, "log")["/dev/log"].startswith(
+            ("len 4096 format local local0", "format local local0")
+        )
+        assert said(configuration, "load-server-state-from-file") == {"global": ""}
+
+
+def test_clients_find_a_gateway_at_its_own_and_at_the_virtual_address() -> None:
+    binds = said(GATEWAY.partition("peers gateways")[0], "bind")
+    tls = "ssl crt /run/rackwright-gateway/gateway.pem alpn http/1.1"
+    # The virtual address may be another gateway's as yet.
+    assert binds == {"10.20.0.10:443": tls, "10.20.0.9:443": f"transparent {tls}"}

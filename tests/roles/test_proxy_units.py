@@ -1,0 +1,52 @@
+"""The units of both proxies: who they run as, what they begin with and how they end."""
+
+from __future__ import annotations
+
+import pytest
+
+from rackwright.roles.gateway.role import gateway
+from rackwright.roles.host_proxy.role import host_proxy
+from tests.fakes import play
+from tests.roles.test_gateway import SETTINGS
+from tests.roles.test_host_proxy import settings
+
+GATEWAY = play(gateway, settings=SETTINGS).uploads["/etc/systemd/system/rackwright-gateway.service.rackwright-new"]
+HOST_PROXY = play(host_proxy, settings=settings()).uploads[
+    "/etc/systemd/system/rackwright-host-proxy.service.rackwright-new"
+]
+
+
+@pytest.mark.parametrize(("name", "text"), [("gateway", GATEWAY), ("host-proxy", HOST_PROXY)])
+def test_a_proxy_runs_as_nobody_special_starts_again_for_ever_and_lets_answers_end(name: str, text: str) -> None:
+    run, script = f"/run/rackwright-{name}", f"/etc/rackwright/{name}"
+    assert {
+        "Wants=network-online.target",
+        "After=network-online.target nss-lookup.target",
+        "StartLimitIntervalSec=0",
+        "Type=notify",
+        "User=haproxy",
+        "Group=haproxy",
+        f"RuntimeDirectory=rackwright-{name}",
+        "RuntimeDirectoryMode=0750",
+        f"ExecStartPre=+{script}/proxy keys {run}",
+        f"ExecStart=/usr/sbin/haproxy -Ws -f {script}/haproxy.cfg -S {run}/master.sock,mode,600",
+        f"ExecReload=+{script}/proxy reload",
+        "KillMode=mixed",
+        "KillSignal=SIGUSR1",
+        "TimeoutStopSec=60",
+        "Restart=always",
+        "RestartSec=1",
+        "LimitNOFILE=65536",
+        # A core has keys in it.
+        "LimitCORE=0",
+        "LogRateLimitIntervalSec=0",
+        "WantedBy=multi-user.target",
+    } <= {*text.splitlines()}
+
+
+def test_only_a_gateway_has_drains_to_take_up_and_ports_below_1024() -> None:
+    drains = "ExecStartPost=+/etc/rackwright/gateway/proxy drains"
+    assert [drains in text.splitlines() for text in (GATEWAY, HOST_PROXY)] == [True, False]
+    for kind in ("AmbientCapabilities", "CapabilityBoundingSet"):
+        assert f"{kind}=CAP_NET_BIND_SERVICE" in GATEWAY.splitlines()
+        assert f"{kind}=" in HOST_PROXY.splitlines()

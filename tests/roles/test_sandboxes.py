@@ -1,0 +1,78 @@
+"""What systemd itself finds open in our units' sandboxes: what each needs, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from rackwright.roles.backup import units as backup
+from rackwright.roles.firewall import role as firewall
+from rackwright.roles.probe import units as probe
+from tests.roles.test_backup import DISK, WEB
+from tests.roles.test_probe import PROBE
+from tests.roles.test_proxy_units import GATEWAY, HOST_PROXY
+
+FIREWALL = (Path(firewall.__file__).parent / "templates/rackwright-firewall.service").read_text()
+ROOT = {"UserOrDynamicUser", "PrivateUsers", "DeviceAllow"}
+"""Root it is, with the devices of PrivateDevices."""
+SHOWN = {"ProtectProc", "ProcSubset"}
+"""It sees other processes."""
+LOOKS = ROOT | {
+    "RootDirectoryOrRootImage",
+    "RestrictAddressFamilies_AF_UNIX",
+    "SystemCallFilter_privileged",
+    "SystemCallFilter_resources",
+}
+SAVES = (ROOT | SHOWN | LOOKS) - {"SystemCallFilter_resources"}
+READS = {"CapabilityBoundingSet_CAP_DAC_FOWNER_IPC_OWNER", "IPAddressDeny"}
+SERVES = {
+    "RootDirectoryOrRootImage",
+    "MemoryDenyWriteExecute",
+    "RestrictAddressFamilies_AF_UNIX",
+    "RestrictAddressFamilies_AF_INET_INET6",
+    "PrivateNetwork",
+    "PrivateUsers",
+    "DeviceAllow",
+    "IPAddressDeny",
+}
+BINDS = {"AmbientCapabilities", "CapabilityBoundingSet_CAP_NET_BIND_SERVICE_BROADCAST_RAW"}
+NETLINK = "RestrictAddressFamilies_AF_NETLINK"
+NETWORK = {"PrivateNetwork", NETLINK, "RestrictAddressFamilies_AF_INET_INET6"}
+
+
+@pytest.mark.parametrize(
+    ("unit", "text", "needs"),
+    [
+        ("firewall", FIREWALL, ROOT | {NETLINK, "CapabilityBoundingSet_CAP_NET_ADMIN", "PrivateNetwork"}),
+        ("probe", probe.service(PROBE), LOOKS | SHOWN | {"CapabilityBoundingSet_CAP_SYS_PTRACE", "UMask"}),
+        ("agent@", probe.agent(PROBE), LOOKS | {"PrivateTmp"}),
+        ("gateway", GATEWAY, SERVES | BINDS),
+        ("host-proxy", HOST_PROXY, SERVES | {"SupplementaryGroups"}),
+        ("backup", backup.service(DISK, "run"), SAVES | READS),
+        ("check", backup.service(WEB, "check"), SAVES | READS | NETWORK),
+    ],
+)
+def test_a_unit_may_do_what_it_needs_and_nothing_else(tmp_path: Path, unit: str, text: str, needs: set[str]) -> None:
+    path = tmp_path / f"{unit}.service"
+    path.write_text(text)
+    command = ["systemd-analyze", "security", "--offline=true", "--json=short", "--no-pager", str(path)]
+    judged = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    found = {
+        one["json_field"].rstrip(")") for one in judged if not one["set"] and one["exposure"] not in (None, "0.0")
+    }
+    assert found == needs
+
+
+@pytest.mark.parametrize(
+    "text",
+    [FIREWALL, probe.service(PROBE), probe.agent(PROBE), backup.service(DISK, "run"), backup.service(WEB, "run")],
+)
+def test_what_systemd_weighs_too_little_or_not_at_all_is_closed_too(text: str) -> None:
+    lines = text.splitlines()
+    assert {"ProtectSystem=strict", "ProtectHome=yes", "KeyringMode=private"} <= {*lines}
+    assert {"SystemCallFilter=@system-service", "SystemCallArchitectures=native"} <= {*lines}
+    # A program that does more than it may is told so, not killed.
+    assert "SystemCallErrorNumber=EPERM" in lines
