@@ -4,8 +4,8 @@ Each mutant is one small change of the product in a copy of this checkout. The t
 `targets.py` should fail. Which mutants are tried is drawn with a seed. Those of `named.py` are tried each time.
 A survivor has a line in `explained.tsv`. Exits 1 where less than 90 % are killed, or a survivor is not explained.
 
-With `--seed` other mutants are tried, as many as `--each` says of each target. That shows how much the recorded sample
-flatters: tests were written for its survivors. Its result is printed and not kept.
+With `--seed` other mutants are tried, `--each` of each target. Tests were written for the recorded sample's
+survivors, so only other mutants estimate what goes unnoticed. The result is printed and not kept.
 
     python -m benchmarks.mutants [TARGET …] [--again] [--list] [--seed 30] [--each 6]
 """

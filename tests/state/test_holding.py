@@ -105,6 +105,15 @@ def test_a_lease_lasts_while_its_own_host_boots_and_is_renewed_as_ever_afterward
         held.write(Event.INTENT, "r1")
 
 
+def test_a_lease_that_was_lost_is_not_made_to_last(store):
+    with hold(store, ANNA) as held:
+        store.break_(store.show())
+        assert not held.renew()
+        store.shell.gone = True
+        with pytest.raises(LeasedError), held.lasting(1800):
+            raise AssertionError
+
+
 def test_a_host_that_doesnt_come_back_keeps_the_lease_no_longer_than_it_lasts(store):
     with hold(store, ANNA) as held:
         with held.lasting(1800):

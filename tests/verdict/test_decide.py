@@ -271,3 +271,17 @@ def test_one_client_whose_every_request_fails_does_not_fail_the_candidate():
     assert errors.difference is not None
     assert errors.difference.estimate > 0.05
     assert errors.word is Word.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("faster", [1.0, 0.5, 2.0])
+def test_the_noise_of_a_time_is_how_far_the_running_version_is_from_itself_either_way(faster):
+    found = seen(EQUAL)
+    assert found.golden is not None
+    again = tuple(
+        replace(pair, running=replace(pair.running, ttft=1.0), candidate=replace(pair.candidate, ttft=faster))
+        for pair in found.golden.again
+    )
+    told = judged(replace(found, golden=replace(found.golden, again=again)))
+    (difference,) = (one.difference for one in told.comparisons if one.figure is Figure.GOLDEN_TTFT)
+    assert difference is not None
+    assert difference.noise == max(faster, 1 / faster)
