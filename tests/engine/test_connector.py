@@ -11,6 +11,7 @@ from pyinfra.api.exceptions import ConnectError
 from pyinfra.api.state import State
 from pyinfra.context import ctx_host, ctx_state
 
+from rackwright.engine.ahead import Ahead
 from rackwright.engine.connector import LINK, Connector, Link, OneHost, shell
 from rackwright.engine.contexts import current
 from rackwright.engine.questions import Questions
@@ -37,7 +38,7 @@ def connector(transport: Scripted) -> Iterator[Connector]:
         inventory = OneHost((["gpu1"], {}))
         state = State(inventory, Config())
         host = inventory.get_host("gpu1")
-        host.connector_data[LINK] = Link(connection, Questions(connection, ()), 1, 1, live=True)
+        host.connector_data[LINK] = Link(connection, Questions(connection, ()), 1, 1, Ahead(connection), live=True)
         yield Connector(state, host)
 
 
