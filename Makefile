@@ -11,7 +11,8 @@ export PATH := $(BIN):$(PATH)
 
 HEAVY = python -m tests.heavy.need $(if $(BASE),--base "$(BASE)") $(if $(RECORD),--record) $(FILES)
 # By file, in the order of tests/durations.json.
-WORKERS = -n 2 --dist loadfile --no-loadscope-reorder
+WORKERS = -n 2 $(BY_FILE)
+BY_FILE = --dist loadfile --no-loadscope-reorder
 # The tests that cover what pyproject.toml names under [tool.coverage.run].
 COVERING = $(patsubst %,tests/lifecycle/test_%.py,changes drain drains fenced keys open_rollout prune put_back rollout standing) \
 	tests/lifecycle/canary/test_updates.py tests/cli/test_key.py tests/engine tests/fleet/test_keys.py tests/state
@@ -48,7 +49,7 @@ types: .venv/ready ## mypy, strict
 	@mypy
 
 unit: .venv/ready programs ## Tests without hosts
-	@python -m pytest -m "not lab and not heavy" $(addprefix --ignore=,$(COVERED)) $(WORKERS) -n 4 --junitxml=.junit/unit.xml
+	@python -m pytest -m "not lab and not heavy" $(addprefix --ignore=,$(COVERED)) -n 4 $(BY_FILE) --junitxml=.junit/unit.xml
 
 mutants: .venv/ready programs ## Do unit tests notice a wrong line? Hours on two cores (benchmarks/README.md)
 	@nice -n 19 python -m benchmarks.mutants
@@ -56,7 +57,7 @@ mutants: .venv/ready programs ## Do unit tests notice a wrong line? Hours on two
 
 coverage: .venv/ready ## Rollouts, runner, state, prune, keys, drains: unit tests run every line and branch
 	@mkdir -p .coverage
-	@python -m coverage run -m pytest $(COVERING)
+	@python -m coverage run -m pytest $(COVERING) --junitxml=.junit/coverage.xml
 	@python -m coverage report
 
 lab-test: .venv/ready ## Tests on disposable hosts (needs root)

@@ -17,11 +17,13 @@ from rackwright.remote import Completed
 class Ahead:
     """The questions of one host's operations, and the answers that nothing has made stale."""
 
-    def __init__(self, connection: Asks) -> None:
-        self._connection = connection
+    def __init__(self, connection: Asks, seconds: float) -> None:
+        """`seconds`: the longest that a host may take to answer."""
+        self._connection, self._seconds = connection, seconds
         self._questions: dict[str, dict[str, None]] = {}
         self._answers: dict[str, Completed] = {}
         self._used: set[str] = set()
+        self._failed = False
 
     def foresee(self, operation: str, question: str) -> None:
         """The operation asked this in the plan."""
@@ -30,21 +32,24 @@ class Ahead:
     def begin(self, operation: str, following: Iterable[str]) -> None:
         """The operation runs next: its questions have answers afterwards, and so do those of the `following` ones."""
         self._used.clear()
-        if self._questions.get(operation, {}).keys() <= self._answers.keys():
+        if self._failed or self._questions.get(operation, {}).keys() <= self._answers.keys():
             return
         foreseen = [question for one in (operation, *following) for question in self._questions.get(one, {})]
-        self._answers = ask_together(self._connection, dict.fromkeys(foreseen))
+        self._answers = ask_together(self._connection, dict.fromkeys(foreseen), self._seconds)
+        # A question that hangs would hold up each operation before the one that asks it.
+        self._failed = not self._answers
 
     def answer(self, question: str) -> Completed | None:
         """Return the host's answer, or None: then the host must be asked.
 
-        That holds for whatever an operation asks twice: it waits for another answer.
+        A question that an operation repeats isn't answered from here either: the operation waits for a new answer.
         """
         if question in self._used:
+            self.forget()
             return None
         self._used.add(question)
         return self._answers.get(question)
 
     def forget(self) -> None:
         """Something may have changed."""
-        self._answers = {}
+        self._answers, self._failed = {}, False

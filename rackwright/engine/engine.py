@@ -85,9 +85,8 @@ class Engine:
 
         def prepare(host: str) -> HostRun:
             connection, model = self._remote.connection(host), hosts[host]
-            link = Link(
-                connection, questions[host], self._question_seconds, self._operation_seconds, Ahead(connection)
-            )
+            ahead = Ahead(connection, self._question_seconds)
+            link = Link(connection, questions[host], self._question_seconds, self._operation_seconds, ahead)
             part = HostRun(link, model, self._on_step, only=only)
             part.prepare(deploy, connect=asking[host].result)
             if self._memory and part.prepared:

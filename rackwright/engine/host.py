@@ -119,7 +119,6 @@ class HostRun:
                     self._meta(operation).set_complete(True, [], CommandOutput([]))
                 else:
                     touched = True
-                    self._link.ahead.begin(operation.key, self._until_next_change(number - 1))
                     goes_on = self._run(operation, number)
 
     def _until_next_change(self, place: int) -> Iterator[str]:
@@ -144,6 +143,7 @@ class HostRun:
         self._link.on_bytes = lambda sent, total: self._tell(operation, number, sent=sent, total=total)
         error: Exception | None = None
         try:
+            self._link.ahead.begin(operation.key, self._until_next_change(number - 1))
             goes_on = run_host_op(self._state, self._host, operation.key)
         except Exception as raised:
             # pyinfra would end the run of every host.

@@ -86,14 +86,14 @@ class Questions:
             return self._answers
 
 
-def ask_together(connection: Asks, questions: Iterable[str]) -> dict[str, Completed]:
+def ask_together(connection: Asks, questions: Iterable[str], seconds: float = BATCH_SECONDS) -> dict[str, Completed]:
     """Return the answers of distinct questions by question; none where the batch fails, and they are asked singly."""
     asked = tuple(questions)
     if not asked:
         return {}
     batch = Batch.of(asked)
     try:
-        reply = connection.run("exec sh -s", stdin=batch.script, timeout=BATCH_SECONDS, limit=BATCH_LIMIT)
+        reply = connection.run("exec sh -s", stdin=batch.script, timeout=seconds, limit=BATCH_LIMIT)
         return dict(zip(asked, batch.answers(reply), strict=True))
     except HostError as error:
         reason = error.problems[0].what

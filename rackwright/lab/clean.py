@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from rackwright.errors import RackwrightError
-from rackwright.lab import cgroups, fleet_file, image, paths, programs
+from rackwright.lab import cgroups, copies, fleet_file, image, paths, programs
 from rackwright.lab.hosts import Lab, list_labs
 
 
@@ -24,6 +24,7 @@ def main() -> int:
     if others:
         print(f"image and downloads stay: in use by {', '.join(others)}")
         return 0
+    copies.remove_all()
     image.remove_all()
     shutil.rmtree(paths.cache(), ignore_errors=True)
     shutil.rmtree(paths.labs(), ignore_errors=True)

@@ -37,8 +37,17 @@ def commit(container: str, tag: str) -> None:
     podman.run("commit", "--quiet", container, tag, timeout=_COMMIT_SECONDS)
 
 
-def remove_others(digest: str) -> None:
-    """No image is left of another digest, unless a container uses it."""
-    for tag in podman.lines("images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", f"reference={REPOSITORY}"):
-        if not tag.endswith(f"-{digest}"):
-            podman.run("image", "rm", tag, check=False)
+def remove_old() -> None:
+    """No copy is left that was made over a day ago, unless a container uses it: other checkouts have theirs."""
+    _remove("--filter", "until=24h")
+
+
+def remove_all() -> None:
+    """No copy is left that nothing uses."""
+    _remove()
+
+
+def _remove(*filters: str) -> None:
+    listed = ("images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", f"reference={REPOSITORY}", *filters)
+    for tag in podman.lines(*listed):
+        podman.run("image", "rm", tag, check=False)

@@ -7,7 +7,7 @@ import time
 from rackwright.errors import HostError, NotListening
 from rackwright.remote import Remote
 
-_SECONDS = 10
+_SECONDS = 5
 """sshd doesn't listen while it reads its configuration again. The old rules return after a minute."""
 _POLL_SECONDS = 0.2
 

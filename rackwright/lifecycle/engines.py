@@ -197,12 +197,12 @@ def _heard(site: Site, replica: Replica) -> str | None:
 
 
 def _last_words(site: Site, replica: Replica) -> str:
-    command = f"journalctl --quiet --no-pager --output=cat --lines=200 --unit={unit_of(site, replica).unit}"
+    command = f"journalctl --quiet --no-pager --output=cat --lines=2000 --unit={unit_of(site, replica).unit}"
     return last_words(site.remote.connection(replica.host).run(command).stdout.splitlines())
 
 
 def last_words(journal: list[str]) -> str:
-    """Given the lines of an engine's unit, return what the engine said before it ended last."""
+    """Given the lines of an engine's unit, return what the engine said before it last ended."""
     ends = [number for number, line in enumerate(journal) if _ENDED in line]
     # systemd may have started it again, and its first words say nothing of why the last one ended.
     lines = journal[: ends[-1]] if ends else journal

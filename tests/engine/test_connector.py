@@ -38,7 +38,7 @@ def connector(transport: Scripted) -> Iterator[Connector]:
         inventory = OneHost((["gpu1"], {}))
         state = State(inventory, Config())
         host = inventory.get_host("gpu1")
-        host.connector_data[LINK] = Link(connection, Questions(connection, ()), 1, 1, Ahead(connection), live=True)
+        host.connector_data[LINK] = Link(connection, Questions(connection, ()), 1, 1, Ahead(connection, 1), live=True)
         yield Connector(state, host)
 
 

@@ -47,7 +47,7 @@ def _ensure() -> dict[str, str]:
     with paths.locked("standard"):
         if not copies.exist([*tags.values()]):
             _make(tags)
-            copies.remove_others(digest)
+            copies.remove_old()
     return tags
 
 

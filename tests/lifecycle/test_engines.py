@@ -37,7 +37,7 @@ def test_what_is_applied_may_be_restarted() -> None:
     engines(unit_digest(unit_of(site, replica))).restarted(replica, "asked for").check()
 
 
-def test_an_engine_s_last_words_are_those_before_it_ended() -> None:
+def test_an_engines_last_words_are_those_before_it_ended() -> None:
     first = ["rackwright-assistant@1.service: Starting", "load: reading", "load: failed to load model", "exiting"]
     ended = [
         "rackwright-assistant@1.service: Main process exited, code=exited, status=1/FAILURE",

@@ -16,13 +16,15 @@ RECIPES = "Makefile (test-heavy)"
 DECIDING = (
     RECIPES,
     ".ci/run",
+    "pyproject.toml",
     "rackwright/deploys",
     "rackwright/roles",
     "tests/heavy/need",
     "tests/import_graph.py",
     "uv.lock",
 )
-"""Whoever changes these runs all: the selection itself, CI, the links to roles and deploys, and every library."""
+"""Whoever changes these runs all: the selection itself, CI, pytest's settings, the links to roles and deploys, and
+every library."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.heavy.need.record import RECORD
 from tests.import_graph import ROOT
 
-_RECIPES = re.compile(r"^(?:HEAVY\b|test-(?:heavy|machines)).*\n(?:\t.*\n)*", re.MULTILINE)
+_RECIPES = re.compile(r"^(?:(?:HEAVY|WORKERS|BY_FILE)\b|test-(?:heavy|machines)).*\n(?:\t.*\n)*", re.MULTILINE)
 
 
 def commit(name: str, root: Path = ROOT) -> str | None:
