@@ -66,7 +66,7 @@ def test_ci_runs_heavy_tests_by_need_and_nothing_else_does():
     ci = (ROOT / ".ci" / "run").read_text().splitlines()
     assert ci[-1] == "make --no-print-directory test-heavy"
     assert "    make --no-print-directory test-machines" in ci
-    heavy, recipe_of_heavy, _, machines = git.recipes((ROOT / "Makefile").read_text())
+    heavy, _workers, _by_file, recipe_of_heavy, _, machines = git.recipes((ROOT / "Makefile").read_text())
     assert heavy.startswith("HEAVY = python -m tests.heavy.need ")
     assert recipe_of_heavy.splitlines()[1].startswith("\t@$(HEAVY) -- ")
     assert machines.splitlines()[1].startswith("\t@$(HEAVY) --machines ")
