@@ -15,6 +15,8 @@ rm -f /etc/rackwright/firewall.nft
 rm -rf /etc/rackwright/certificates /var/lib/rackwright/* /home/ops/.ssh/authorized_keys
 rm -f /etc/ssh/ssh_host_* /var/lib/systemd/credential.secret /var/lib/systemd/random-seed
 find / -xdev -name '*.cred' -delete
+# apt's lists are no part of the image: a copy reads them again.
+rm -f /var/lib/apt/periodic/update-success-stamp
 grep -v 127.0.1.1 /etc/hosts >/tmp/hosts
 cat /tmp/hosts >/etc/hosts
 rm -rf /tmp/hosts /var/log/journal/*
