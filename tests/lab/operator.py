@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -44,7 +45,12 @@ class Operator:
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            self.argv(*words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self.environment
+            self.argv(*words),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=self.environment,
+            preexec_fn=_at_a_terminal,
         )
 
     def argv(self, *words: str) -> list[str]:
@@ -77,3 +83,8 @@ def operator(folder: Path, fleet: LabFleet, served: Artefacts | None = None) -> 
     made = Operator(path)
     made("lock")
     return made
+
+
+def _at_a_terminal() -> None:
+    # A suite that a shell runs in the background ignores Ctrl-C, and so would every command that it starts.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
