@@ -19,6 +19,9 @@ _FIRST = (
     "vip",
     "vllm_states",
     "vllm",
+    "driver",
+    "staging",
+    "bench",
     "driver_builds",
 )
 """The order of files that have no recorded duration: the longest first, beside it what waits more than it computes,
