@@ -1,7 +1,7 @@
 """Mutants of templates and scripts: `python -m benchmarks.text_mutants [ROLE] … [--seed N] [--again]`.
 
 The tests run over a copy of this tree, one mutant at a time; this tree isn't touched. `--again` tries only those that
-survived the last time.
+survived the last time. The result of another seed is printed and not kept.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ def main() -> None:
     # A copy of the tree goes also when somebody ends this.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     asked = _asked()
-    tried = json.loads(RAW.read_text())["mutants"] if RAW.exists() else []
+    kept = asked.seed == SEED
+    tried = json.loads(RAW.read_text())["mutants"] if kept and RAW.exists() else []
     roles = {role.name: role for role in ROLES}
     with copy_of(ROOT) as copy:
         for name in asked.roles or roles:
@@ -42,13 +43,14 @@ def main() -> None:
             tried = [told for told in tried if told["role"] != name]
             for told in _tried(copy, roles[name], asked.seed, known):
                 tried.append(told)
-                _write(tried, asked.seed)
+                if kept:
+                    _write(tried)
     print(shown(tried))
     sys.exit(0 if all(score >= TARGET for score in scores(tried).values()) else 1)
 
 
-def _write(tried: list[dict[str, Any]], seed: int) -> None:
-    raw = {"seed": seed, "cores": os.cpu_count(), "load": os.getloadavg()[0], "mutants": tried}
+def _write(tried: list[dict[str, Any]]) -> None:
+    raw = {"seed": SEED, "cores": os.cpu_count(), "load": os.getloadavg()[0], "mutants": tried}
     RAW.write_text(json.dumps(raw, indent=1) + "\n")
 
 

@@ -45,7 +45,7 @@ ROLES = (
             "tests/roles/test_probe.py",
             "tests/roles/test_probe_looks.py",
         ),
-        40,
+        34,
     ),
     Role(
         "backup",
@@ -72,11 +72,13 @@ ROLES = (
             "tests/gateway/test_runtime.py",
             "tests/gateway/test_peers.py",
             "tests/gateway/test_gap.py",
+            "tests/gateway/test_reload.py",
+            "tests/gateway/test_canary.py",
         ),
         45,
     ),
-    Role("gap", ("roles/gateway/templates/gap.lua",), (*_GATEWAY, "tests/gateway/test_gap.py"), 10),
-    Role("canary", ("roles/gateway/templates/canary.cfg.j2",), (*_GATEWAY, "tests/gateway/test_canary.py"), 15),
+    Role("gap", ("roles/gateway/templates/gap.lua",), (*_GATEWAY, "tests/gateway/test_gap.py"), 8),
+    Role("canary", ("roles/gateway/templates/canary.cfg.j2",), (*_GATEWAY, "tests/gateway/test_canary.py"), 14),
     Role(
         "proxies",
         ("rackwright/operations/haproxy/templates/*",),
@@ -91,6 +93,6 @@ ROLES = (
             "tests/gateway/test_host_proxy.py",
             "tests/gateway/test_runtime.py",
         ),
-        30,
+        24,
     ),
 )

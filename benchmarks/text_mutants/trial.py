@@ -53,7 +53,7 @@ def copy_of(root: Path) -> Iterator[Path]:
 def killed_by(copy: Path, mutant: Mutant | None, tests: tuple[str, ...]) -> str:
     """Return the first test that fails over this mutant, or over the copy as it is; "" if none does."""
     if mutant is None:
-        return _failed(copy, tests)
+        return _confirmed(copy, tests)
     path = copy / mutant.file
     before = path.read_bytes()
     try:

@@ -97,6 +97,17 @@ def test_a_share_of_the_conversations_goes_to_the_canary_and_nothing_else(tried:
     assert all(one.conversation is not None and (one.conversation < 3000) is one.canary for one in seen)
 
 
+def test_a_share_ends_between_two_buckets(tried: Tried) -> None:
+    tried.give(50, rollout="edge")
+    bucket = tried.ask(opening(1)).conversation
+    assert bucket
+    for share, to_canary in ((bucket, False), (bucket + 1, True)):
+        for table in ("canary", "running"):
+            tried.stack.gateway.ask(f"clear table gateways/{table}")
+        tried.give(share / 100, rollout="edge")
+        assert tried.ask(opening(1)).canary is to_canary
+
+
 def test_a_conversation_keeps_its_version_while_the_share_grows(tried: Tried) -> None:
     tried.give(30, rollout="grows")
     began = [tried.ask(opening(number)).canary for number in range(30)]

@@ -28,10 +28,19 @@ def test_keys_and_states_are_the_proxys_alone(stack: Stack) -> None:
         assert (path.owner(), path.stat().st_mode & 0o777) == ("haproxy", 0o600)
 
 
-def test_keys_count_as_loaded_that_are_as_old_as_their_file(stack: Stack) -> None:
-    keys = Path(stack.gateway.paths.configuration, "keys.map")
-    stack.gateway.reload()
-    assert Path(stack.gateway.paths.run, "keys.loaded").stat().st_mtime_ns == keys.stat().st_mtime_ns
+def test_only_root_speaks_to_a_proxy_on_its_own_host(stack: Stack) -> None:
+    for proxy, names in ((stack.gateway, ("admin", "master", "peers")), (stack.host_proxy, ("admin", "master"))):
+        for name in names:
+            assert Path(proxy.paths.run, f"{name}.sock").stat().st_mode & 0o7777 == 0o600, name
+
+
+@pytest.mark.parametrize("verb", ["reload", "drains"])
+def test_keys_count_as_loaded_that_are_as_old_as_their_file(stack: Stack, verb: str) -> None:
+    keys, loaded = Path(stack.gateway.paths.configuration, "keys.map"), Path(stack.gateway.paths.run, "keys.loaded")
+    written = keys.stat().st_mtime_ns
+    loaded.unlink(missing_ok=True)
+    stack.gateway.script(verb)
+    assert (keys.stat().st_mtime_ns, loaded.stat().st_mtime_ns) == (written, written)
 
 
 def test_a_reload_that_fails_says_so_and_the_old_worker_goes_on(stack: Stack) -> None:

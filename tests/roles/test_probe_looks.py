@@ -79,6 +79,7 @@ def test_a_host_without_known_cards_or_faults_has_none_that_count(bench: Bench) 
     bench.fault(MMU_FAULT)
     (bench.folder / "faults/gpus").unlink()
     assert bench.look(121) == "ready"
+    assert bench.look(123, active="failed") == "faulted"
 
 
 def test_the_units_look_at_once_and_every_two_seconds_and_answer_on_loopback_alone() -> None:

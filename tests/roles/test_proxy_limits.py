@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from ipaddress import ip_address
 
@@ -97,3 +98,23 @@ def test_clients_find_a_gateway_at_its_own_and_at_the_virtual_address() -> None:
     tls = "ssl crt /run/rackwright-gateway/gateway.pem alpn http/1.1"
     # The virtual address may be another gateway's as yet.
     assert binds == {"10.20.0.10:443": tls, "10.20.0.9:443": f"transparent {tls}"}
+
+
+def test_what_goes_wrong_on_the_way_is_said_as_openai_says_it() -> None:
+    codes = {
+        "400": "bad_request",
+        "408": "request_timeout",
+        "500": "internal_error",
+        "502": "bad_gateway",
+        "503": "unavailable",
+        "504": "timeout",
+    }
+    pattern = (
+        r"^ +http-error status (\d+) content-type application/json string '(.*?)' hdr cache-control no-store(.*)$"
+    )
+    for configuration in (GATEWAY, HOST_PROXY):
+        errors = re.findall(pattern, configuration, re.MULTILINE)
+        assert {status: json.loads(body)["error"]["code"] for status, body, _ in errors} == codes
+        assert {status: more for status, _, more in errors if more} == {"503": " hdr retry-after 5"}
+        kinds = {status: json.loads(body)["error"]["type"] for status, body, _ in errors}
+        assert [status for status in kinds if kinds[status] == "invalid_request_error"] == ["400", "408"]
