@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from rackwright.errors import HostError, ProofError
 from rackwright.fleet.fleet import Replica
@@ -72,18 +73,29 @@ def _told(proofs: Iterable[Proof], tell: Callable[[Proof], None]) -> Iterator[Pr
 
 
 def _gateways(site: Site, asker: Asker, key: Secret) -> Iterator[Proof]:
-    for gateway in site.fleet.gateways:
-        yield from _proofs(site, asker, gateway, tuple(_cases(site, str(site.fleet.service(gateway)), key)))
-        yield _lasting(site, asker, gateway)
+    """Each gateway's proofs, and the virtual address's; they are all asked at the same time."""
+    from rackwright.remote import Begun
+
+    begun = [Begun(part) for gateway in site.fleet.gateways for part in _of_gateway(site, asker, gateway, key)]
     if vip := site.fleet.file.gateway.vip:
-        yield from _proofs(site, asker, "vip", (completion(site, str(vip), next(iter(_names(site))), key),))
+        answers = (completion(site, str(vip), next(iter(_names(site))), key),)
+        begun.append(Begun(partial(_proofs, site, asker, "vip", answers)))
+    for part in begun:
+        yield from part.result()
 
 
-def _proofs(site: Site, asker: Asker, gateway: str, cases: tuple[Case, ...]) -> Iterator[Proof]:
+def _of_gateway(site: Site, asker: Asker, gateway: str, key: Secret) -> Iterator[Callable[[], tuple[Proof, ...]]]:
+    """A closed port is a part of its own, for behind a packet filter it is waited for."""
+    address = str(site.fleet.service(gateway))
+    for cases in (_cases(site, address, key), _closed(site, address)):
+        yield partial(_proofs, site, asker, gateway, tuple(cases))
+    yield lambda: (_lasting(site, asker, gateway),)
+
+
+def _proofs(site: Site, asker: Asker, gateway: str, cases: tuple[Case, ...]) -> tuple[Proof, ...]:
     responses = ask(asker, site.trusted, tuple(case.request for case in cases))
-    for case, response in zip(cases, responses, strict=True):
-        passed, found = case.judge(response)
-        yield Proof(gateway, case.what, passed, found)
+    judged = ((case.what, *case.judge(response)) for case, response in zip(cases, responses, strict=True))
+    return tuple(Proof(gateway, *proof) for proof in judged)
 
 
 def _lasting(site: Site, asker: Asker, gateway: str) -> Proof:
@@ -106,6 +118,10 @@ def _cases(site: Site, address: str, key: Secret) -> Iterator[Case]:
     yield Case("a wrong key is refused", Request(address, domain, key=wrong), _refused)
     plain = Request(address, domain, scheme="http", seconds=10)
     yield Case("plain HTTP is refused", plain, _no_http)
+
+
+def _closed(site: Site, address: str) -> Iterator[Case]:
+    domain = site.fleet.file.gateway.domain
     yield Case("port 80 is closed", Request(address, domain, scheme="http", port=80, seconds=3), _no_http)
 
 

@@ -65,9 +65,7 @@ def _handler(source: Source) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    key, certificate = tmp_path / "key.pem", tmp_path / "crt.pem"
+def self_signed(key: Path, certificate: Path) -> None:
     subprocess.run(
         [
             *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
@@ -77,6 +75,12 @@ def server(tmp_path: Path) -> Iterator[Server]:
         check=True,
         capture_output=True,
     )
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    key, certificate = tmp_path / "key.pem", tmp_path / "crt.pem"
+    self_signed(key, certificate)
     source = Source()
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), _handler(source))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -148,10 +152,24 @@ def test_the_token_goes_as_a_header_and_stands_in_no_argument(server: Server, fo
     assert server.source.asked == [(None, "Bearer hf_secret")]
 
 
-def test_plain_http_and_an_unknown_authority_are_refused(server: Server, folder: Path) -> None:
-    assert server.fetch(folder, url=server.url.replace("https", "http")).returncode == 1
+def test_plain_http_is_refused_at_once(server: Server, folder: Path) -> None:
+    done = server.fetch(folder, url=server.url.replace("https", "http"))
+    refused_at_once(done, server)
+
+
+@pytest.mark.parametrize("authority", ["another", "none"])
+def test_an_unknown_authority_is_refused_at_once(
+    server: Server, folder: Path, tmp_path: Path, authority: str
+) -> None:
     server.certificate.write_text("")
-    assert server.fetch(folder).returncode == 1
+    if authority == "another":
+        self_signed(tmp_path / "another.key", server.certificate)
+    refused_at_once(server.fetch(folder), server)
+
+
+def refused_at_once(done: subprocess.CompletedProcess[str], server: Server) -> None:
+    assert done.returncode == 1
+    assert done.stderr.count("curl: (") == 1, done.stderr
     assert server.source.asked == []
 
 

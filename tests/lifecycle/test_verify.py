@@ -1,9 +1,19 @@
+import re
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
+from gevent.event import Event
 
 from rackwright.lifecycle.asking import Response
-from rackwright.lifecycle.verify import _all_serve, _judged, _no_http
+from rackwright.lifecycle.site import Site
+from rackwright.lifecycle.verify import _all_serve, _gateways, _judged, _no_http
 from rackwright.roles.replica.state import parse
 from rackwright.run import Outcome, Run, Step
+from rackwright.values import Secret
+
+WHAT = ("m: a completion", "m: a stream", "a wrong key is refused", "plain HTTP is refused", "port 80 is closed")
+LASTS = "its certificate lasts 30 days and more"
 
 
 @pytest.mark.parametrize(
@@ -49,3 +59,30 @@ def test_every_replica_of_a_host_must_serve_and_one_that_does_not_is_named_with_
     said = "a@1 ready; a@2 faulted: Xid 79 of GPU 0000:44:00.0, the GPU has fallen off the bus"
     assert _all_serve(["a@1", "a@2"], parse(ready + faulted)) == (False, said)
     assert _all_serve(["a@1", "a@2"], parse(ready)) == (False, "a@1 ready; a@2 not installed")
+
+
+class Together:
+    """Answers nothing until `count` scripts have begun."""
+
+    where = "the test"
+
+    def __init__(self, count: int) -> None:
+        self.missing, self.all_begun = count, Event()
+
+    def shell(self, script: str, timeout: float) -> str:
+        self.missing -= 1
+        if not self.missing:
+            self.all_begun.set()
+        assert self.all_begun.wait(10), f"{self.missing} more should have begun"
+        marks = re.findall(r"\\n([0-9a-f]{32}) ", script)
+        return "".join(f"\n{mark} 401 0.1 0 replica= \n" for mark in marks)
+
+
+def test_gateways_and_closed_ports_are_asked_at_the_same_time_and_told_in_order() -> None:
+    models = {"m": SimpleNamespace(served=("m",))}
+    file = SimpleNamespace(gateway=SimpleNamespace(domain="llm.test", vip="10.0.0.9"), models=models)
+    fleet = SimpleNamespace(file=file, gateways=("gate1", "gate2"), service=lambda gateway: f"10.0.0.{gateway[-1]}")
+    site = cast(Site, SimpleNamespace(fleet=fleet, trusted="PEM"))
+    proofs = [*_gateways(site, Together(7), Secret("k"))]
+    told = [(gateway, what) for gateway in ("gate1", "gate2") for what in (*WHAT, LASTS)]
+    assert [(proof.host, proof.what) for proof in proofs] == [*told, ("vip", "m: a completion")]
