@@ -61,7 +61,7 @@ coverage: .venv/ready ## Rollouts, runner, state, prune, keys, drains: unit test
 	@python -m coverage report
 
 lab-test: .venv/ready ## Tests on disposable hosts (needs root)
-	@python -m pytest -m "lab and not heavy" $(WORKERS) --junitxml=.junit/lab.xml
+	@python -m pytest -m "lab and not heavy" -n 3 $(BY_FILE) --junitxml=.junit/lab.xml
 
 test-times: .venv/ready ## Where the time of the last test runs went
 	@python -m tests.times $(wildcard .junit/*.xml)
