@@ -260,7 +260,7 @@ def main() -> int:
         served = real(folder) if options.real else paced(folder, f"load={LOAD} pace={PACE}")
         with bench_fleet(hosts, keep=options.keep, served=served) as fleet:
             fleet.edit("parallel: 2", "parallel: 8" if options.real else "parallel: 128")
-            fleet.edit("soak: 1s", "soak: 0s")
+            fleet.edit("soak: 2s", "soak: 0s")
             fleet.satisfy()
             plan = plan_of(fleet, folder, options)
             for name in names:

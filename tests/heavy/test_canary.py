@@ -62,7 +62,7 @@ def lab() -> Iterator[Lab]:
 def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Operator:
     made = operator(tmp_path_factory.mktemp("site"), lab.fleet())
     text = made.path.read_text().replace("on: [gate1]", "on: [gate1, gate2]", 1)
-    made.path.write_text(text.replace("soak: 1s", "soak: 0s"))
+    made.path.write_text(text.replace("soak: 2s", "soak: 0s"))
     golden_set(made.path.with_name("prompts.jsonl"))
     return made
 

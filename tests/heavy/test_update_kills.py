@@ -60,7 +60,7 @@ def lab() -> Iterator[Lab]:
 @pytest.fixture(scope="module")
 def model(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Versions:
     site = operator(tmp_path_factory.mktemp("site"), lab.fleet())
-    site.edit("soak: 1s", "soak: 0s")
+    site.edit("soak: 2s", "soak: 0s")
     versions = Versions(site)
     site("lock")
     site("apply", "--yes")

@@ -32,7 +32,7 @@ models:
     context: 512
 gateway: {{on: [closed], domain: llm.lab.internal}}
 firewall: {{admin_from: [{controller}/32], clients_from: [{subnet}]}}
-rollout: {{drain: 30s, soak: 1s}}
+rollout: {{drain: 30s, soak: 2s}}
 """
 _SITE = """site:
   hub: {hub}
