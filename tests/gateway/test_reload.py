@@ -44,7 +44,8 @@ def test_keys_count_as_loaded_that_are_as_old_as_their_file(stack: Stack, verb: 
 
 
 def test_a_reload_that_fails_says_so_and_the_old_worker_goes_on(stack: Stack) -> None:
-    (before,) = stack.gateway.workers
+    # An older one may still end requests of an earlier test.
+    before = stack.gateway.workers[0]
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

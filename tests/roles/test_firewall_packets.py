@@ -172,3 +172,10 @@ def test_new_rules_take_the_place_of_the_old_ones() -> None:
         for port in (22, 23):
             walled.load(rules(Settings(openings=(Opening(port=port, why="only this"),))))
         assert [port for port in (22, 23) if walled.passes(tcp(port), ADMIN, ADDRESS)] == [23]
+
+
+def test_an_answer_without_ports_counts_as_sent_to_none() -> None:
+    with walled_host() as walled:
+        walled.load(rules(SETTINGS))
+        assert walled.passes(icmp(8), ADMIN, ADDRESS)
+        assert walled.sent() == []

@@ -57,9 +57,10 @@ table inet observer {
   chain before { type filter hook prerouting priority -500; add @arrived { ether saddr }; }
   chain after { type filter hook input priority 500; iif "in" add @passed { ether saddr }; }
   chain onward { type filter hook forward priority 500; add @passed { ether saddr }; }
-  chain out { type filter hook output priority 500; add @left { th sport . th dport }; }
+  chain out { type filter hook output priority 500; meta l4proto { tcp, udp } add @left { th sport . th dport }; }
 }
 """
+"""What has no ports, ICMP above all, has a checksum in their place."""
 
 
 class Walled:
@@ -110,9 +111,11 @@ class Walled:
 
     def sources_of(self, port: int) -> list[int]:
         """Return the ports from which something has left for this one."""
-        return [
-            source for source, target in (element["concat"] for element in self._elements("left")) if target == port
-        ]
+        return [source for source, target in self.sent() if target == port]
+
+    def sent(self) -> list[tuple[int, int]]:
+        """Return source and destination port of what has left the host."""
+        return [(source, target) for source, target in (element["concat"] for element in self._elements("left"))]
 
     @contextmanager
     def listening(self, port: int, *, user: str) -> Iterator[None]:
