@@ -39,6 +39,7 @@ from rackwright.roles.host_proxy.settings import Settings as HostProxy
 from rackwright.values import Target
 from tests.gateway.certificates import Authority
 from tests.stand_in_engine import StandInAgent, StandInEngine, stand_in_engine
+from tests.waiting import LONG
 
 Value = TypeVar("Value")
 
@@ -69,7 +70,7 @@ def asking_sooner(configuration: str) -> str:
     return configuration
 
 
-def eventually(check: Callable[[], Value], seconds: float = 60) -> Value:
+def eventually(check: Callable[[], Value], seconds: float = LONG) -> Value:
     """Return the first truthy value of `check`. Fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while not (value := check()):

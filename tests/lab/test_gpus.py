@@ -81,7 +81,7 @@ def test_a_card_that_falls_off_the_bus_takes_its_replica_out_until_somebody_star
         know_gpu(lab, "gpu1", pci, uuid)
     before = pid(lab, "gpu1", unit(1))
     kernel_says(lab, "gpu1", OFF_THE_BUS.replace("0000:44:00", ADDRESSES[0].removesuffix(".0")))
-    wait_until(lambda: site.replicas()["gpu1/assistant@1"]["traffic"] == "no", 30)
+    wait_until(lambda: site.replicas()["gpu1/assistant@1"]["traffic"] == "no")
     faulted, other = (site.replicas()[f"gpu1/assistant@{number}"] for number in (1, 2))
     reason = f"Xid 79 of GPU {ADDRESSES[0]}, the GPU has fallen off the bus"
     assert (faulted["state"], faulted["reason"]) == ("faulted", reason)

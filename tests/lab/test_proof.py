@@ -59,18 +59,18 @@ def restart(lab: Lab, host: str = "gpu1") -> None:
 
 
 def proven(site: Site, *, number: int = 0) -> None:
-    wait_until(lambda: prove(site, site.fleet.replicas[number]) is None, 60)
+    wait_until(lambda: prove(site, site.fleet.replicas[number]) is None)
 
 
 def proven_through_gateways(site: Site, replica: Replica) -> None:
     """The gateways hear only after their next checks that an engine is gone or back: they say "not yet" till then."""
-    wait_until(lambda: through_gateways(site, replica) is None, 60)
+    wait_until(lambda: through_gateways(site, replica) is None)
 
 
 def all_returned(site: Site) -> None:
     for replica in site.fleet.replicas:
         proven_through_gateways(site, replica)
-    wait_until(lambda: all(state.takes_requests for state in site.gateways.servers().values()), 60)
+    wait_until(lambda: all(state.takes_requests for state in site.gateways.servers().values()))
 
 
 def test_the_first_answer_is_recorded_and_the_next_engine_is_held_to_it(site: Site, lab: Lab) -> None:
@@ -110,7 +110,7 @@ def test_one_that_is_drained_answers_whoever_proves_it_and_one_that_is_down_does
     try:
         assert through_gateways(site, first) is None
         lab.exec("gpu1", f"systemctl stop {UNIT}")
-        wait_until(lambda: not site.gateways.servers()[first.address].up, 30)
+        wait_until(lambda: not site.gateways.servers()[first.address].up)
         assert through_gateways(site, first) == "the gateways don't find it up"
         lab.exec("gpu1", f"systemctl start {UNIT}")
         proven_through_gateways(site, first)
@@ -143,7 +143,7 @@ def test_other_weights_under_the_same_name_are_refused_by_the_process(site: Site
     lab.exec("gpu1", f"{{ echo '[Service]'; echo ExecStart=; {own} | sed 's|{path}|{other}|'; }} >{drop_in}")
     restart(lab)
     with pytest.raises(ProofError) as refused:
-        wait_until(lambda: prove(site, site.fleet.replicas[0]) is None, 60)
+        wait_until(lambda: prove(site, site.fleet.replicas[0]) is None)
     lab.exec("gpu1", f"rm -f {drop_in} {other}")
     restart(lab)
     proven(site)
@@ -155,7 +155,7 @@ def test_another_unit_is_not_proven_and_is_waited_for(site: Site, lab: Lab) -> N
     lab.exec("gpu1", f"cp {unit} /root/unit; sed -i 's/LimitCORE=0/LimitCORE=1/' {unit}")
     restart(lab)
     wanted = "it runs on another unit than the fleet and its lock ask for"
-    wait_until(lambda: prove(site, site.fleet.replicas[0]) == wanted, 60)
+    wait_until(lambda: prove(site, site.fleet.replicas[0]) == wanted)
     lab.exec("gpu1", f"cp /root/unit {unit}")
     restart(lab)
     proven(site)
@@ -166,7 +166,7 @@ def test_weights_that_went_bad_under_their_name_are_refused_by_the_answer(site: 
     lab.exec("gpu1", f"cp {path} /root/weights; dd if=/dev/urandom of={path} bs=1M seek=40 count=8 conv=notrunc")
     restart(lab)
     with pytest.raises(ProofError) as refused:
-        wait_until(lambda: prove(site, site.fleet.replicas[0]) is None, 60)
+        wait_until(lambda: prove(site, site.fleet.replicas[0]) is None)
     lab.exec("gpu1", f"dd if=/root/weights of={path} conv=notrunc")
     restart(lab)
     proven(site)

@@ -273,8 +273,8 @@ def test_an_engine_that_ends_again_and_again_is_faulted_until_it_is_ready(ready:
 
 def test_a_stopped_engine_is_down_and_stays_so_until_an_apply(ready: Serving) -> None:
     ready.host.tell(f"systemctl stop {ready.replica.unit}")
-    ready.until("stopped", 20)
-    wait_until(lambda: ready.agent() == "down", 20)
+    ready.until("stopped")
+    wait_until(lambda: ready.agent() == "down")
     ready.host.applied(ready.deploy)
     ready.until("ready")
 

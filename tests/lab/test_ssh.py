@@ -187,7 +187,7 @@ def test_a_key_in_the_agent_logs_in(gpu1: Target, tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("SSH_AUTH_SOCK", str(socket))
     agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(socket)], stdout=subprocess.DEVNULL)
     try:
-        wait_until(socket.exists, 10)
+        wait_until(socket.exists)
         with pytest.raises(HostError, match="there is no SSH key to log in with"):
             Connection(replace(gpu1, key=None)).run("true")
         subprocess.run(["ssh-add", "-q", str(gpu1.key)], check=True)
