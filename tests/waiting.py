@@ -7,21 +7,18 @@ from collections.abc import Callable
 
 from tests.times.recorder import spent
 
-LONG = 120
-"""Seconds: enough for what takes a few, on a machine that is busy with much else.
-
-Who may wait longer than that waits for something that stays, and need not see it at once.
-"""
+_LONG = 120
+"""Who may wait longer than that (seconds) waits for something that stays, and need not see it at once."""
 
 
 @spent("waits for a condition")
-def wait_until(holds: Callable[[], bool], seconds: float = LONG) -> float:
+def wait_until(holds: Callable[[], bool], seconds: float = 60) -> float:
     """Return after how many seconds it held. Fail if it never did."""
     started = asked = time.monotonic()
     while not holds():
         now = time.monotonic()
         assert now - started < seconds, f"not within {seconds} s"
         # Asking is work, too: what is waited for has this machine for as long again, or longer.
-        time.sleep(max(0.05, (now - asked) * (4 if seconds > LONG else 1)))
+        time.sleep(max(0.05, (now - asked) * (4 if seconds > _LONG else 1)))
         asked = time.monotonic()
     return time.monotonic() - started

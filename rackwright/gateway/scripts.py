@@ -12,11 +12,15 @@ run={run} drains={drains} keys={configuration}/keys.map
 gaps={configuration}/{gaps} canaries={configuration}/{canaries}
 ask() {{ printf '%s\\n' "$2" | socat -t 60 - "UNIX-CONNECT:$run/$1.sock"; }}
 workers() {{ ask master 'show proc' | awk '$2 == "worker" {{ print $1 }}'; }}
-tell() {{ for pid in $(workers); do ask master "@!$pid $1"; done; }}
+# PID COMMAND. HAProxy's master may neither answer nor hang up when it is asked for a worker that is gone.
+worker() {{
+    [ ! -e "/proc/$1/exe" ] || printf '@!%s %s\n' "$1" "$2" | socat -t 20 - "UNIX-CONNECT:$run/master.sock"
+}}
+tell() {{ for pid in $(workers); do worker "$pid" "$1"; done; }}
 # PID MAP KEY VALUE. A second `add map` would make a second entry, and what is deleted first is missing for a moment.
 put() {{
-    case $(ask master "@!$1 get map $2 $3") in *found=yes*) verb=set ;; *) verb=add ;; esac
-    ask master "@!$1 $verb map $2 $3 $4" >/dev/null
+    case $(worker "$1" "get map $2 $3") in *found=yes*) verb=set ;; *) verb=add ;; esac
+    worker "$1" "$verb map $2 $3 $4" >/dev/null
 }}
 # FILE MODEL VALUE: on disk; without a value the file says nothing of the model.
 note() {{
@@ -29,7 +33,7 @@ admin() {{ ask admin "show servers state model.$1" | awk -v server="$2" '$4 == s
 """
 
 STATES = """echo '== servers'; ask admin 'show servers state'
-for pid in $(workers); do echo '== stat'; ask master "@!$pid show stat -1 4 -1"; done
+for pid in $(workers); do echo '== stat'; worker "$pid" 'show stat -1 4 -1'; done
 """
 STATES += SHOW_CANARIES
 
@@ -79,9 +83,9 @@ chown root:haproxy "$keys.new"; chmod 0640 "$keys.new"; sync "$keys.new"; mv -f 
 
 TELL_KEY = """for pid in $(workers); do
     printf '%s' "$lines" | while read -r name value; do put "$pid" "$keys" "$name" "$value"; done
-    ask master "@!$pid show map $keys" | awk -v sha="$sha" 'index($2, sha) == 1 { print $2 }' |
+    worker "$pid" "show map $keys" | awk -v sha="$sha" 'index($2, sha) == 1 { print $2 }' |
         grep -vxF -e "$(printf '%s' "$lines" | cut -d ' ' -f 1)" |
-        while read -r name; do ask master "@!$pid del map $keys $name" >/dev/null; done
+        while read -r name; do worker "$pid" "del map $keys $name" >/dev/null; done
 done
 """
 

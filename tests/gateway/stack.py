@@ -39,7 +39,6 @@ from rackwright.roles.host_proxy.settings import Settings as HostProxy
 from rackwright.values import Target
 from tests.gateway.certificates import Authority
 from tests.stand_in_engine import StandInAgent, StandInEngine, stand_in_engine
-from tests.waiting import LONG
 
 Value = TypeVar("Value")
 
@@ -70,7 +69,7 @@ def asking_sooner(configuration: str) -> str:
     return configuration
 
 
-def eventually(check: Callable[[], Value], seconds: float = LONG) -> Value:
+def eventually(check: Callable[[], Value], seconds: float = 60) -> Value:
     """Return the first truthy value of `check`. Fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while not (value := check()):

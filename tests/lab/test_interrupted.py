@@ -152,7 +152,7 @@ def test_ctrl_c_in_a_rollout_ends_with_the_replica_that_is_being_restarted(site:
 
 def test_ctrl_c_while_an_engine_is_awaited_names_it_and_it_comes_all_the_same(site: Operator, lab: Lab) -> None:
     lab.exec("gpu2", "systemctl stop rackwright-assistant@1")
-    wait_until(lambda: site.replicas()["gpu2/assistant@1"]["traffic"] == "no")
+    wait_until(lambda: site.replicas()["gpu2/assistant@1"]["traffic"] == "no", 30)
     # It starts again, and the gateway can't see that.
     lab.exec(
         "gate1",
@@ -163,7 +163,7 @@ def test_ctrl_c_while_an_engine_is_awaited_names_it_and_it_comes_all_the_same(si
     lab.exec("gate1", "nft delete table inet blind")
     assert "error: interrupted; not seen to answer yet: gpu2/assistant@1" in said
     assert site("lease", "show", "--json").json["lease"] is None
-    wait_until(lambda: site.replicas()["gpu2/assistant@1"]["traffic"] == "yes")
+    wait_until(lambda: site.replicas()["gpu2/assistant@1"]["traffic"] == "yes", 60)
     assert site("apply", "--yes", "--json").json["changed"] == 0
 
 

@@ -235,7 +235,7 @@ def test_a_hung_engine_is_out_of_the_gateway_within_30_seconds_and_back_by_itsel
     before = pid(lab, "gpu1")
     lab.exec("gpu1", f"kill -STOP {before}")
     wait_until(lambda: site.replicas()["gpu1/assistant@1"]["traffic"] == "no", until_out(lab, "gpu1"))
-    wait_until(lambda: site.replicas()["gpu1/assistant@1"]["traffic"] == "yes")
+    wait_until(lambda: site.replicas()["gpu1/assistant@1"]["traffic"] == "yes", 120)
     assert pid(lab, "gpu1") != before
     assert lab.exec("gpu1", "systemctl show -P NRestarts rackwright-assistant@1").out.strip() == "1"
     assert "rackwright-assistant@1" in lab.exec("gpu1", "ls /var/lib/rackwright/evidence").out

@@ -25,7 +25,7 @@ from rackwright.route import Route
 from rackwright.values import File
 from tests.lab.deployed import LabHost
 from tests.lab.labs import fresh_lab
-from tests.waiting import LONG, wait_until
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lab
 
@@ -108,7 +108,7 @@ class Serving:
     def agent(self) -> str:
         return self.host.tell(f"curl -s --max-time 5 telnet://127.0.0.1:{PORT} </dev/null || true")
 
-    def until(self, wanted: str, seconds: float = LONG) -> ReplicaState:
+    def until(self, wanted: str, seconds: float = 120) -> ReplicaState:
         """The probe's state once it is the wanted one."""
         wait_until(lambda: self.state().probe == wanted, seconds)
         return self.state()
