@@ -49,20 +49,15 @@ def verify(site: Site, asker: Asker, tell: Callable[[Proof], None]) -> tuple[Pro
     from rackwright.remote import Begun
 
     scanning = Begun(lambda: scan(site))
+    # Behind a packet filter a closed port answers nothing for seconds.
+    closed = [Begun(partial(_closed, site, asker, gateway)) for gateway in site.fleet.gateways]
     key, sha256 = new_key("verify")
     note_lent_key(site, "verify")
     with site.gateways.temporary_key(sha256, id="verify", seconds=KEY_SECONDS):
         proofs = [*_told(_gateways(site, asker, key), tell)]
-    proofs += _told(
-        (
-            *map(_scanned, scanning.result()),
-            *_serving(site),
-            *_as_locked(site),
-            *_as_described(site),
-            *_backups(site),
-        ),
-        tell,
-    )
+    rest = (*_serving(site), *_as_locked(site), *_as_described(site), *_backups(site))
+    seen = (*(proof for port in closed for proof in port.result()), *map(_scanned, scanning.result()))
+    proofs += _told((*seen, *rest), tell)
     return tuple(proofs)
 
 
@@ -73,23 +68,20 @@ def _told(proofs: Iterable[Proof], tell: Callable[[Proof], None]) -> Iterator[Pr
 
 
 def _gateways(site: Site, asker: Asker, key: Secret) -> Iterator[Proof]:
-    """Each gateway's proofs, and the virtual address's; they are all asked at the same time."""
+    """Each gateway's proofs, and the virtual address's; all are asked at the same time."""
     from rackwright.remote import Begun
 
-    begun = [Begun(part) for gateway in site.fleet.gateways for part in _of_gateway(site, asker, gateway, key)]
+    begun = [Begun(partial(_of_gateway, site, asker, gateway, key)) for gateway in site.fleet.gateways]
     if vip := site.fleet.file.gateway.vip:
-        answers = (completion(site, str(vip), next(iter(_names(site))), key),)
-        begun.append(Begun(partial(_proofs, site, asker, "vip", answers)))
-    for part in begun:
-        yield from part.result()
+        cases = (completion(site, str(vip), next(iter(_names(site))), key),)
+        begun.append(Begun(partial(_proofs, site, asker, "vip", cases)))
+    for proofs in begun:
+        yield from proofs.result()
 
 
-def _of_gateway(site: Site, asker: Asker, gateway: str, key: Secret) -> Iterator[Callable[[], tuple[Proof, ...]]]:
-    """A closed port is a part of its own, for behind a packet filter it is waited for."""
-    address = str(site.fleet.service(gateway))
-    for cases in (_cases(site, address, key), _closed(site, address)):
-        yield partial(_proofs, site, asker, gateway, tuple(cases))
-    yield lambda: (_lasting(site, asker, gateway),)
+def _of_gateway(site: Site, asker: Asker, gateway: str, key: Secret) -> tuple[Proof, ...]:
+    cases = tuple(_cases(site, str(site.fleet.service(gateway)), key))
+    return (*_proofs(site, asker, gateway, cases), _lasting(site, asker, gateway))
 
 
 def _proofs(site: Site, asker: Asker, gateway: str, cases: tuple[Case, ...]) -> tuple[Proof, ...]:
@@ -120,9 +112,10 @@ def _cases(site: Site, address: str, key: Secret) -> Iterator[Case]:
     yield Case("plain HTTP is refused", plain, _no_http)
 
 
-def _closed(site: Site, address: str) -> Iterator[Case]:
-    domain = site.fleet.file.gateway.domain
-    yield Case("port 80 is closed", Request(address, domain, scheme="http", port=80, seconds=3), _no_http)
+def _closed(site: Site, asker: Asker, gateway: str) -> tuple[Proof, ...]:
+    address, domain = str(site.fleet.service(gateway)), site.fleet.file.gateway.domain
+    request = Request(address, domain, scheme="http", port=80, seconds=3)
+    return _proofs(site, asker, gateway, (Case("port 80 is closed", request, _no_http),))
 
 
 def _names(site: Site) -> Iterator[str]:

@@ -12,8 +12,10 @@ from rackwright.roles.replica.state import parse
 from rackwright.run import Outcome, Run, Step
 from rackwright.values import Secret
 
-WHAT = ("m: a completion", "m: a stream", "a wrong key is refused", "plain HTTP is refused", "port 80 is closed")
-LASTS = "its certificate lasts 30 days and more"
+WHAT = (
+    *("m: a completion", "m: a stream", "a wrong key is refused", "plain HTTP is refused"),
+    "its certificate lasts 30 days and more",
+)
 
 
 @pytest.mark.parametrize(
@@ -71,18 +73,18 @@ class Together:
 
     def shell(self, script: str, timeout: float) -> str:
         self.missing -= 1
-        if not self.missing:
+        if self.missing <= 0:
             self.all_begun.set()
         assert self.all_begun.wait(10), f"{self.missing} more should have begun"
         marks = re.findall(r"\\n([0-9a-f]{32}) ", script)
         return "".join(f"\n{mark} 401 0.1 0 replica= \n" for mark in marks)
 
 
-def test_gateways_and_closed_ports_are_asked_at_the_same_time_and_told_in_order() -> None:
+def test_all_gateways_are_asked_at_the_same_time_and_told_in_order() -> None:
     models = {"m": SimpleNamespace(served=("m",))}
     file = SimpleNamespace(gateway=SimpleNamespace(domain="llm.test", vip="10.0.0.9"), models=models)
     fleet = SimpleNamespace(file=file, gateways=("gate1", "gate2"), service=lambda gateway: f"10.0.0.{gateway[-1]}")
     site = cast(Site, SimpleNamespace(fleet=fleet, trusted="PEM"))
-    proofs = [*_gateways(site, Together(7), Secret("k"))]
-    told = [(gateway, what) for gateway in ("gate1", "gate2") for what in (*WHAT, LASTS)]
+    proofs = [*_gateways(site, Together(3), Secret("k"))]
+    told = [(gateway, what) for gateway in ("gate1", "gate2") for what in WHAT]
     assert [(proof.host, proof.what) for proof in proofs] == [*told, ("vip", "m: a completion")]
