@@ -12,9 +12,9 @@ run={run} drains={drains} keys={configuration}/keys.map
 gaps={configuration}/{gaps} canaries={configuration}/{canaries}
 ask() {{ printf '%s\\n' "$2" | socat -t 60 - "UNIX-CONNECT:$run/$1.sock"; }}
 workers() {{ ask master 'show proc' | awk '$2 == "worker" {{ print $1 }}'; }}
-# PID COMMAND. HAProxy's master may neither answer nor hang up when it is asked for a worker that is gone.
+# PID COMMAND. A worker that is gone isn't asked: HAProxy's master sometimes keeps the connection open then.
 worker() {{
-    [ ! -e "/proc/$1/exe" ] || printf '@!%s %s\n' "$1" "$2" | socat -t 20 - "UNIX-CONNECT:$run/master.sock"
+    [ ! -e "/proc/$1/exe" ] || printf '@!%s %s\\n' "$1" "$2" | socat -t 20 - "UNIX-CONNECT:$run/master.sock"
 }}
 tell() {{ for pid in $(workers); do worker "$pid" "$1"; done; }}
 # PID MAP KEY VALUE. A second `add map` would make a second entry, and what is deleted first is missing for a moment.

@@ -42,7 +42,7 @@ def told(asked: Path, command: str) -> str:
     "command", [f"worker {GONE} 'show info'", f"put {GONE} keys.map key value", "tell 'show info'"]
 )
 def test_one_that_is_gone_is_not_asked(asked: Path, command: str) -> None:
-    """HAProxy 3.0.11: its master says that it can't find it, and in one of some hundred times doesn't hang up."""
+    """The master of HAProxy 3.0.11 says that it can't find it, and sometimes keeps the connection open after that."""
     assert told(asked, f"{command}\necho went on") == "went on\n"
     assert "@!" not in asked.read_text()
 

@@ -60,7 +60,7 @@ table inet observer {
   chain out { type filter hook output priority 500; meta l4proto { tcp, udp } add @left { th sport . th dport }; }
 }
 """
-"""What has no ports, ICMP above all, has a checksum in their place."""
+"""Only TCP and UDP have ports: `th dport` of an ICMP packet is its checksum."""
 
 
 class Walled:
