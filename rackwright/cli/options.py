@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click import termui
 
+from rackwright.cli.answers import read_answer
 from rackwright.cli.context import Context
 from rackwright.errors import ExitCode, RackwrightError, UsageError
 
@@ -43,6 +45,9 @@ class Group(click.Group):
 
     command_class = Command
 
+
+# click's own place for another `input`.
+termui.visible_prompt_func = read_answer
 
 pass_context = click.make_pass_decorator(Context, ensure=True)
 """Hands a command the Context as its first argument."""

@@ -13,7 +13,7 @@ from rackwright.lifecycle.changes import Change
 from rackwright.lifecycle.drains import copy_drains
 from rackwright.lifecycle.engines import Engines, roll
 from rackwright.lifecycle.gpus import PutOff, still_put_off
-from rackwright.lifecycle.leased import leased
+from rackwright.lifecycle.leased import apply_leased, leased
 from rackwright.lifecycle.plan import Plan, Restart, plan
 from rackwright.lifecycle.reboot import needs_driver, pending, reboot_all, refuse_swap
 from rackwright.lifecycle.remember import (
@@ -162,9 +162,7 @@ def _put_ahead(work: _Work, run: Run) -> Ahead:
     _stage(work.site, work.talk, WEIGHTS)
 
     def change(deploy: Callable[[], None], hosts: tuple[str, ...]) -> Run:
-        work.held.check()
-        models = {name: work.site.models[name] for name in hosts}
-        return work.site.engine.apply(deploy, models, stopping=work.stopping)
+        return apply_leased(work.site, work.held, deploy, hosts, stopping=work.stopping)
 
     return put_ahead(work.site, going, work.talk, work.stopping, change)
 
@@ -220,9 +218,9 @@ def _then(work: _Work, run: Run, deploy: Callable[[], None]) -> Run:
     """The next run, on the hosts that have not failed; none after an interruption."""
     if run.interrupted:
         return run
-    work.held.check()
-    going = {name: work.site.models[name] for name in _going(work.site, run)}
-    return run + work.site.engine.apply(deploy, going, only=work.options.only, stopping=work.stopping)
+    going, only = _going(work.site, run), work.options.only
+    with failure_audited(work.site, work.held, run):
+        return run + apply_leased(work.site, work.held, deploy, going, stopping=work.stopping, only=only)
 
 
 def _going(site: Site, run: Run) -> tuple[str, ...]:
@@ -259,7 +257,7 @@ def _settle(work: _Work, run: Run, replicas: tuple[Replica, ...]) -> None:
         note_leased_act(work.site, work.held, gateways.hosts, f"undrain {address}")
 
     gateways = work.site.gateways.only(name for name in work.site.fleet.gateways if name not in run.failed_hosts)
-    settle(work.site, gateways, work.talk, replicas, work.stopping, returned, run=work.held.run)
+    settle(work.site, work.held, gateways, work.talk, replicas, work.stopping, returned)
 
 
 def _restart(work: _Work, run: Run, restarts: tuple[Restart, ...], restarted: list[Replica]) -> None:

@@ -15,14 +15,17 @@ def drain(site: Site, replicas: tuple[Replica, ...], talk: Talk, *, reason: str,
 
     Raise RackwrightError if a model would be left without a healthy replica, unless `allow_outage`.
     """
-    _refuse_outage(site, replicas, allow_outage=allow_outage)
     names = ", ".join(replica.address for replica in replicas)
     act = f"drain {names}"
-    with leased(site, act, talk) as held, audited(site, held, site.fleet.gateways, f"{act}: {reason}"):
-        for replica in replicas:
-            site.gateways.drain(replica.address, who=site.operator.who, reason=reason)
-            in_flight = site.gateways.in_flight(replica.address)
-            talk.say(f"{replica.address}: drained, {in_flight} requests still in flight")
+    with leased(site, act, talk) as held:
+        # Under the lease: another drain could take the replica that this one leaves.
+        _refuse_outage(site, replicas, allow_outage=allow_outage)
+        with audited(site, held, site.fleet.gateways, f"{act}: {reason}"):
+            for replica in replicas:
+                held.check()
+                site.gateways.drain(replica.address, who=site.operator.who, reason=reason)
+                in_flight = site.gateways.in_flight(replica.address)
+                talk.say(f"{replica.address}: drained, {in_flight} requests still in flight")
 
 
 def undrain(site: Site, replicas: tuple[Replica, ...], talk: Talk) -> None:
@@ -31,6 +34,7 @@ def undrain(site: Site, replicas: tuple[Replica, ...], talk: Talk) -> None:
     act = f"undrain {names}"
     with leased(site, act, talk) as held, audited(site, held, site.fleet.gateways, act):
         for replica in replicas:
+            held.check()
             site.gateways.ready(replica.address)
             talk.say(f"{replica.address}: takes requests again")
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from rackwright.lifecycle.remember import note_leased_act
+from rackwright.lifecycle.remember import failure_audited, note_leased_act
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.talk import Talk
+from rackwright.run import Run
 from rackwright.state.holding import Held, hold, owner, refuse_open_rollout
+from rackwright.stopping import Stopping
 
 
 @contextmanager
@@ -25,3 +27,26 @@ def leased(site: Site, why: str, talk: Talk, *, rollout: bool = False) -> Iterat
         if not rollout:
             refuse_open_rollout(site.store)
         yield held
+
+
+def apply_leased(
+    site: Site,
+    held: Held,
+    deploy: Callable[[], None],
+    hosts: Iterable[str],
+    *,
+    stopping: Stopping = lambda: False,
+    only: tuple[str, ...] = (),
+) -> Run:
+    """Make the deploy's changes on these hosts while the lease holds.
+
+    Raise LeasedError if it is lost, before the first operation or between two. What was changed until then is in the
+    hosts' audit logs.
+    """
+    held.check()
+    models = {name: site.models[name] for name in hosts}
+    run = site.engine.apply(deploy, models, only=only, stopping=lambda: stopping() or not held.holds())
+    if not held.holds():
+        with failure_audited(site, held, run):
+            held.check()
+    return run

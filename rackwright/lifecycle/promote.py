@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rackwright.errors import HostsFailed
 from rackwright.fleet.lock_file import NEXT, write_lock
+from rackwright.lifecycle.leased import apply_leased
 from rackwright.lifecycle.remember import remember
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.survey import survey
@@ -18,8 +19,8 @@ def promote(site: Site, held: Held, talk: Talk) -> None:
     """
     from rackwright.deploys.site import told
 
-    hosts = {name: model for name, model in site.models.items() if model.gateway or model.backup}
-    run = site.engine.apply(told, hosts)
+    hosts = [name for name, model in site.models.items() if model.gateway or model.backup]
+    run = apply_leased(site, held, told, hosts)
     if run.failed_hosts:
         raise HostsFailed(
             f"could not be told of the new version: {', '.join(run.failed_hosts)}",

@@ -14,30 +14,31 @@ from rackwright.lifecycle.talk import Talk
 from rackwright.remote import Remote
 from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
 from rackwright.roles.replica.state import parse as parse_replicas
+from rackwright.state.holding import Held
 from rackwright.stopping import Stopping
 
 
 def settle(
     site: Site,
+    held: Held,
     gateways: Gateways,
     talk: Talk,
     replicas: Sequence[Replica],
     stopping: Stopping,
     returned: Callable[[str], None] = lambda _: None,
-    *,
-    run: str | None = None,
 ) -> None:
     """Return when each of these replicas is proven at its socket and every one of these gateways sends to it.
 
     Those that somebody drained by hand need only be proven; those that a run drained and never returned are returned,
-    and `returned` hears of each. The first answer of its kind is recorded by `run`.
-    Raise ProofError naming all that don't in time, RackwrightError naming all that haven't when it was stopped.
+    and `returned` hears of each. The first answer of its kind is recorded by this run.
+    Raise ProofError naming all that don't in time, RackwrightError naming all that haven't when it was stopped,
+    LeasedError where one would be returned and the lease is lost.
     """
     waiting = {replica.address: replica for replica in replicas}
     proven: set[str] = set()
     longest = site.fleet.file.rollout.start
     deadline = time.monotonic() + longest
-    while reasons := _unsettled(site, gateways, talk, waiting, proven, returned, run):
+    while reasons := _unsettled(site, held, gateways, talk, waiting, proven, returned):
         if stopping():
             waited = ", ".join(reasons)
             raise RackwrightError(f"interrupted; not seen to answer yet: {waited}", next="rackwright status")
@@ -53,21 +54,22 @@ def settle(
 
 def _unsettled(
     site: Site,
+    held: Held,
     gateways: Gateways,
     talk: Talk,
     waiting: dict[str, Replica],
     proven: set[str],
     returned: Callable[[str], None],
-    run: str | None,
 ) -> dict[str, str]:
     """Return why each replica isn't settled, without those that are; `proven` grows by those that answer now."""
     unproven = [address for address in waiting if address not in proven]
-    proofs = site.remote.each(unproven, lambda address: prove(site, waiting[address], run=run))
+    proofs = site.remote.each(unproven, lambda address: prove(site, waiting[address], run=held.run))
     reasons = {address: reason for address, reason in proofs.items() if reason is not None}
     proven |= set(unproven) - set(reasons)
     states = gateways.servers()
     for address in [address for address in waiting if address in proven and address in states]:
         if states[address].drained and not states[address].held:
+            held.check()
             gateways.ready(address)
             returned(address)
             talk.say(f"{address}: answers; it goes back to the gateways, whose run ended before that")

@@ -10,7 +10,7 @@ from rackwright.errors import HostsFailed, RackwrightError
 from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.fleet.lock import Lock
 from rackwright.lifecycle.canary.choose import canaries_of
-from rackwright.lifecycle.leased import leased
+from rackwright.lifecycle.leased import apply_leased, leased
 from rackwright.lifecycle.open_rollout import Work, carry_on
 from rackwright.lifecycle.plan import Plan, plan
 from rackwright.lifecycle.promote import promote
@@ -223,8 +223,7 @@ def _beside(site: Site, held: Held, look: Look, talk: Talk, stopping: Stopping) 
     hosts = _hosts(site, look.replicas)
 
     def change(deploy: Callable[[], None], names: tuple[str, ...]) -> Run:
-        held.check()
-        return site.engine.apply(deploy, {name: site.models[name] for name in names}, stopping=stopping)
+        return apply_leased(site, held, deploy, names, stopping=stopping)
 
     ahead = put_ahead(site, hosts, talk, stopping, change) if is_needed(site, hosts) else Ahead()
     # Whoever lacks something still fetches it for itself, and is named where that fails, too.

@@ -14,44 +14,72 @@ from rackwright.state.journal import Entry, Event, open_rollout
 from rackwright.state.lease import RENEW_SECONDS, SECONDS, Lease, Owner, lost
 from rackwright.state.store import ControlStore
 
+FRESH_SECONDS = 2.0
+"""A lease that was renewed within this time isn't asked for again before a change."""
+
+
+def now() -> float:
+    """Return seconds of a clock that goes on while this machine is suspended."""
+    # macOS has no CLOCK_BOOTTIME; there CLOCK_MONOTONIC goes on.
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
 
 class Held:
-    """A lease in use, and the journal that it gives the right to write."""
+    """A lease in use, and the journal that it gives the right to write.
 
-    def __init__(self, store: ControlStore, lease: Lease) -> None:
+    `asked` is when the control host was asked for it, by `now`: from then on it lasts a minute at least.
+    """
+
+    def __init__(self, store: ControlStore, lease: Lease, asked: float) -> None:
         self.store = store
         self.lease = lease
         self._lost: LeasedError | None = None
-        self._good_until = time.monotonic() + SECONDS
+        self._renewed = asked
+        self._good_until = asked + SECONDS
         self._lasts = False
 
     @property
     def run(self) -> str:
         return self.lease.owner.run
 
+    def holds(self) -> bool:
+        """Return whether the lease holds, by what is known here. To be called before each operation."""
+        return self._lost is None and now() < self._good_until
+
     def check(self) -> None:
-        """Raise LeasedError if the lease was lost under way. To be called before each change."""
+        """Ask the control host, and raise LeasedError if the lease was lost. To be called before each change.
+
+        A control host out of reach is forgiven while the lease holds by what is known here.
+        """
+        if self._lost is None and now() - self._renewed > FRESH_SECONDS:
+            self.renew()
+        self._refuse_lost()
+
+    def _refuse_lost(self) -> None:
+        """Where the control host asks for the lease itself, it needs no question of its own before."""
+        if self._lost is None and not self.holds():
+            self._lost = lost(None, self.lease.where)
         if self._lost:
             raise self._lost
 
     def renew(self) -> bool:
         """Renew it and return whether it still holds. A host out of reach is tried again for a minute."""
-        asked = time.monotonic()
         if self._lasts:
             return True
+        asked = now()
         try:
             self.lease = self.store.renew(self.lease)
-            self._good_until = asked + SECONDS
+            self._renewed, self._good_until = asked, asked + SECONDS
         except LeasedError as error:
             self._lost = error
         except HostError:
-            if time.monotonic() > self._good_until:
+            if not self.holds():
                 self._lost = lost(None, self.lease.where)
         return self._lost is None
 
     def keep(self, name: str, content: str) -> None:
         """The control host has this document on disk afterwards. Raise LeasedError if the lease has ended."""
-        self.check()
+        self._refuse_lost()
         self.store.keep(self.lease, name, content)
 
     @contextmanager
@@ -61,8 +89,9 @@ class Held:
         Raise LeasedError or HostError where it can't be made to, before the block.
         """
         self.check()
+        asked = now()
         self.lease, self._lasts = self.store.renew(self.lease, seconds), True
-        self._good_until = time.monotonic() + seconds
+        self._good_until = asked + seconds
         try:
             yield
         finally:
@@ -71,7 +100,7 @@ class Held:
 
     def write(self, event: Event, rollout: str, *, subject: str = "", phase: str = "", detail: str = "") -> None:
         """The journal's line is on disk afterwards. Raise LeasedError if the lease has ended."""
-        self.check()
+        self._refuse_lost()
         self.store.append(
             self.lease,
             Entry(
@@ -90,7 +119,8 @@ class Held:
 @contextmanager
 def hold(store: ControlStore, owner: Owner, *, every: float = RENEW_SECONDS) -> Iterator[Held]:
     """Take the lease and keep it until the block ends, however it ends. Raise LeasedError if one is live."""
-    held = Held(store, store.acquire(owner))
+    asked = now()
+    held = Held(store, store.acquire(owner), asked)
     ended = threading.Event()
     renewer = threading.Thread(target=_keep, args=(held, ended, every), name="lease", daemon=True)
     renewer.start()

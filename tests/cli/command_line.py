@@ -7,6 +7,7 @@ import json
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from tempfile import TemporaryFile
 from typing import Any
 
 from rackwright.cli.outcome import run
@@ -30,10 +31,13 @@ class Ran:
 def rackwright(*arguments: object, answers: str = "") -> Ran:
     """Run the command line in this process; `answers` is what is typed on standard input."""
     stdout, stderr, stdin = io.StringIO(), io.StringIO(), sys.stdin
-    sys.stdin = io.StringIO(answers)
-    try:
-        with redirect_stdout(stdout), redirect_stderr(stderr):
-            code = run([str(argument) for argument in arguments])
-    finally:
-        sys.stdin = stdin
+    with TemporaryFile("w+") as typed:
+        typed.write(answers)
+        typed.seek(0)
+        sys.stdin = typed
+        try:
+            with redirect_stdout(stdout), redirect_stderr(stderr):
+                code = run([str(argument) for argument in arguments])
+        finally:
+            sys.stdin = stdin
     return Ran(code, stdout.getvalue(), stderr.getvalue())

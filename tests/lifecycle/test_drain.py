@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rackwright.errors import RackwrightError
+from rackwright.errors import LeasedError, RackwrightError
 from rackwright.gateway import ServerState
 from rackwright.lifecycle import drain as procedure
 from rackwright.lifecycle.drain import drain, undrain
@@ -44,12 +44,18 @@ class Gateways:
 
 
 class Desk:
-    """An operator's site, and what is said, held and written down there."""
+    """An operator's site, and what is said, held and written down there. `before`: what happens before its lease."""
 
     def __init__(self, gateways: Gateways) -> None:
         self.gateways, self.fleet = gateways, FLEET
         self.operator = SimpleNamespace(who="ada")
         self.lines: list[str] = []
+        self.before: Callable[[], None] = lambda: None
+        self.lost = False
+
+    def check(self) -> None:
+        if self.lost:
+            raise LeasedError("this run's lease has ended")
 
     def say(self, text: str) -> None:
         self.lines.append(text)
@@ -60,13 +66,14 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
     made = Desk(Gateways())
 
     @contextmanager
-    def leased(site: Any, act: str, talk: Any) -> Iterator[str]:
+    def leased(site: Any, act: str, talk: Any) -> Iterator[Desk]:
+        made.before()
         made.lines.append(f"lease: {act}")
-        yield "held"
+        yield made
 
     @contextmanager
-    def audited(site: Any, held: str, hosts: tuple[str, ...], what: str) -> Iterator[None]:
-        assert held == "held"
+    def audited(site: Any, held: Desk, hosts: tuple[str, ...], what: str) -> Iterator[None]:
+        assert held is made
         yield
         made.lines.append(f"{' '.join(hosts)}: {what}")
 
@@ -81,6 +88,11 @@ def take(desk: Desk, *addresses: str, allow_outage: bool = False) -> None:
     drain(site, replicas, site, reason="fan", allow_outage=allow_outage)
 
 
+def let_back_in(desk: Desk, *addresses: str) -> None:
+    site: Any = desk
+    undrain(site, tuple(REPLICAS[address] for address in addresses), site)
+
+
 def test_a_drain_is_told_under_the_lease_said_and_audited(desk: Desk) -> None:
     take(desk, CHAT1)
     assert desk.gateways.told == [("drain", CHAT1, "ada", "fan")]
@@ -92,8 +104,7 @@ def test_a_drain_is_told_under_the_lease_said_and_audited(desk: Desk) -> None:
 
 
 def test_replicas_are_let_back_in_under_the_lease_said_and_audited(desk: Desk) -> None:
-    site: Any = desk
-    undrain(site, (REPLICAS[CHAT1], REPLICAS[CODE]), site)
+    let_back_in(desk, CHAT1, CODE)
     assert desk.gateways.told == [("ready", CHAT1), ("ready", CODE)]
     assert desk.lines == [
         f"lease: undrain {CHAT1}, {CODE}",
@@ -116,7 +127,7 @@ def test_the_last_healthy_replica_is_drained_only_if_the_gap_is_accepted(
         RackwrightError, match=rf"{model} would be left without a healthy replica(.|\n)*--allow-outage"
     ):
         take(desk, *addresses)
-    assert (desk.gateways.told, desk.lines) == ([], [])
+    assert (desk.gateways.told, desk.lines) == ([], [f"lease: drain {', '.join(addresses)}"])
     take(desk, *addresses, allow_outage=True)
     assert [told[1] for told in desk.gateways.told] == list(addresses)
 
@@ -125,3 +136,18 @@ def test_one_that_serves_nobody_is_drained_although_no_other_serves(desk: Desk) 
     desk.gateways.out = (CHAT1, CHAT2)
     take(desk, CHAT1)
     assert [told[1] for told in desk.gateways.told] == [CHAT1]
+
+
+def test_what_another_operator_drained_before_the_lease_was_taken_counts(desk: Desk) -> None:
+    desk.before = lambda: setattr(desk.gateways, "out", (CHAT2,))
+    with pytest.raises(RackwrightError, match="chat would be left without a healthy replica"):
+        take(desk, CHAT1)
+    assert desk.gateways.told == []
+
+
+@pytest.mark.parametrize("act", [take, let_back_in])
+def test_whose_lease_is_lost_drains_and_returns_nothing_more(desk: Desk, act: Callable[..., None]) -> None:
+    desk.lost = True
+    with pytest.raises(LeasedError):
+        act(desk, CHAT1)
+    assert desk.gateways.told == []

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -144,3 +145,80 @@ def test_an_unreachable_control_host_is_an_error_of_that_host(store):
     store.shell.gone = True
     with pytest.raises(HostError, match="gate1: unreachable"), hold(store, ANNA):
         raise AssertionError
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    class Clock:
+        time = 1000.0
+
+    monkeypatch.setattr(holding, "now", lambda: Clock.time)
+    return Clock
+
+
+def test_the_control_host_is_asked_before_a_change_unless_it_was_just_asked(store, clock):
+    with hold(store, ANNA) as held:
+        store.break_(store.show())
+        held.check()
+        clock.time += holding.FRESH_SECONDS + 0.1
+        with pytest.raises(LeasedError, match="lease has ended"):
+            held.check()
+
+
+def test_who_was_away_for_longer_than_a_lease_asks_before_the_next_change(store, clock):
+    with hold(store, ANNA) as held:
+        clock.time += 3600
+        assert not held.holds()
+        held.check()
+        assert held.holds(), "nobody took it meanwhile"
+        clock.time += 3600
+        store.break_(store.show())
+        ben = store.acquire(ANNA.model_copy(update={"who": "ben"}))
+        with pytest.raises(LeasedError, match="it is held by ben"):
+            held.check()
+        assert store.show().token == ben.token
+
+
+def test_a_lease_ends_here_when_its_time_is_over_whatever_a_renewal_that_hangs_may_say(store, clock):
+    with hold(store, ANNA) as held:
+        clock.time += 59
+        assert held.holds()
+        clock.time += 1
+        assert not held.holds()
+        with pytest.raises(LeasedError):
+            held.write(Event.INTENT, "r1")
+        assert store.entries() == ()
+
+
+def test_a_control_host_out_of_reach_is_forgiven_for_as_long_as_the_lease_lasts(store, clock):
+    with hold(store, ANNA) as held:
+        store.shell.gone = True
+        clock.time += 59
+        held.check()
+        clock.time += 1
+        with pytest.raises(LeasedError):
+            held.check()
+
+
+def test_time_counts_from_when_the_control_host_was_asked(store, clock):
+    class Slow(FileStore):
+        def acquire(self, owner):
+            clock.time += 50
+            return super().acquire(owner)
+
+        def renew(self, lease, seconds=None):
+            clock.time += 50
+            return super().renew(lease, seconds)
+
+    with hold(Slow(store.shell, store.folder), ANNA) as held:
+        clock.time += 11
+        assert not held.holds()
+        assert held.renew()
+        clock.time += 9
+        assert held.holds()
+        clock.time += 2
+        assert not held.holds()
+
+
+def test_the_clock_goes_on_while_the_machine_is_suspended():
+    assert abs(holding.now() - time.clock_gettime(time.CLOCK_BOOTTIME)) < 1

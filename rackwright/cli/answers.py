@@ -1,0 +1,31 @@
+"""Read an operator's answer while everything else goes on: the lease is renewed, and hosts are listened to."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+MAX_BYTES = 4096
+"""Of one answer; a longer one is cut off."""
+
+
+def read_answer(prompt: str = "") -> str:
+    """Return the next line of standard input without its end. Raise EOFError if there is none.
+
+    Python's own `input` would block the thread, and every greenlet with it. Bytes are taken one at a time, so that
+    what follows the line stays where the next question finds it.
+    """
+    from gevent.socket import wait_read
+
+    sys.stderr.write(prompt)
+    sys.stderr.flush()
+    descriptor, line = sys.stdin.fileno(), bytearray()
+    while True:
+        wait_read(descriptor)
+        byte = os.read(descriptor, 1)
+        if not byte and not line:
+            raise EOFError
+        if byte in (b"", b"\n"):
+            return line.decode(errors="replace").rstrip("\r")
+        if len(line) < MAX_BYTES:
+            line += byte
