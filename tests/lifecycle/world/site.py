@@ -93,7 +93,7 @@ class SimulatedSite:
     def engine(self) -> SimpleNamespace:
         return SimpleNamespace(apply=self._apply)
 
-    def _apply(self, deploy: object, hosts: Mapping[str, Any], *, stopping: object = None) -> Run:
+    def _apply(self, deploy: object, hosts: Mapping[str, Any], *, only: object = (), stopping: object = None) -> Run:
         """Stands in for pyinfra: weights and runtimes are put there, or gateways told of versions."""
         self.process.breathe()
         gates = [self.world.gates[name] for name in hosts if name in self.world.gates]
