@@ -6,13 +6,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from rackwright.errors import RackwrightError
+from rackwright.errors import LeasedError, RackwrightError
 from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle import apply, remember, restart, settle
 from rackwright.lifecycle.drains import MissingDrain
 from rackwright.lifecycle.leased import leased
 from rackwright.lifecycle.plan import Restart
 from rackwright.run import Run
+from rackwright.state import holding
 from rackwright.state.lease import Owner
 from rackwright.state.operator import Operator
 from rackwright.state.store import FileStore
@@ -105,7 +106,7 @@ def test_only_an_engine_whose_unit_becomes_another_is_put_back_by_an_apply(site,
 
 
 def test_what_an_apply_returns_to_the_gateways_is_written_there(site, acts, monkeypatch):
-    def settled(site, gateways, talk, replicas, stopping, returned, run):
+    def settled(site, held, gateways, talk, replicas, stopping, returned):
         for replica in replicas:
             returned(replica.address)
 
@@ -145,15 +146,31 @@ def test_settling_tells_of_what_it_returned(site, monkeypatch):
     )
     monkeypatch.setattr(settle, "prove", lambda *_, **__: None)
     told: list[str] = []
-    settle.settle(site, gateways, Talk(), (REPLICA,), lambda: False, told.append)
+    with leased(site, "apply", Talk()) as held:
+        settle.settle(site, held, gateways, Talk(), (REPLICA,), lambda: False, told.append)
     assert told == [REPLICA.address]
+
+
+def test_settling_returns_nothing_without_the_lease(site, monkeypatch):
+    gateways = SimpleNamespace(
+        hosts=("gate1",),
+        servers=lambda: {REPLICA.address: SimpleNamespace(drained=True, held=False, takes_requests=False)},
+        ready=lambda _: pytest.fail("it is returned"),
+    )
+    monkeypatch.setattr(settle, "prove", lambda *_, **__: None)
+    monkeypatch.setattr(holding, "FRESH_SECONDS", 0)
+    with leased(site, "apply", Talk()) as held:
+        site.store.break_(site.store.show())
+        with pytest.raises(LeasedError):
+            settle.settle(site, held, gateways, Talk(), (REPLICA,), lambda: False)
 
 
 def test_where_every_gateway_failed_an_engine_need_only_answer(site, monkeypatch):
     answers = iter(("not yet", None))
     monkeypatch.setattr(settle, "prove", lambda *_, **__: next(answers))
     monkeypatch.setattr(settle.time, "sleep", lambda _: None)
-    settle.settle(site, SimpleNamespace(hosts=(), servers=dict), Talk(), (REPLICA,), lambda: False)
+    with leased(site, "apply", Talk()) as held:
+        settle.settle(site, held, SimpleNamespace(hosts=(), servers=dict), Talk(), (REPLICA,), lambda: False)
     assert next(answers, "asked twice") == "asked twice"
 
 
