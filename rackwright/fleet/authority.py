@@ -72,13 +72,22 @@ class Authority:
     def issue(self, names: tuple[str, ...], *, client: bool, days: int) -> Issued:
         """Return a new certificate for these DNS names and addresses; the first one also makes the authority.
 
-        Raise SecretError, naming the certificate that was due, if the key isn't here or is another authority's.
+        Raise SecretError, naming the certificate that was due, if the key isn't here or is another authority's;
+        RackwrightError if the authority has ended.
         """
         with self._lock:
             key = self._key(names[0])
             pem = self.authority_pem or self._certify(key)
         self._require_pair(key, pem, names[0])
-        return certificates.issue(pem, key, names, client=client, days=days, now=self.clock())
+        try:
+            return certificates.issue(pem, key, names, client=client, days=days, now=self.clock())
+        except ValueError as error:
+            raise RackwrightError(
+                f"{error}, and a certificate for {names[0]} is due",
+                where=str(self.certificate_file),
+                should="the fleet needs a new authority: docs/ca.md, A lost authority key",
+                next=f"take {self.certificate_file.name} away, then rackwright apply",
+            ) from None
 
     def _key(self, due: str) -> Key:
         source = self.key_source

@@ -49,7 +49,7 @@ def self_signed(key: Key, name: str, now: datetime) -> str:
     from cryptography import x509
 
     subject = _subject(name)
-    builder = _builder(subject, subject, key.public_key(), key, now, AUTHORITY_DAYS)
+    builder = _builder(subject, subject, key.public_key(), key, now, now - BACKDATED + timedelta(days=AUTHORITY_DAYS))
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     builder = builder.add_extension(_usage(signs_certificates=True), critical=True)
     return _signed(builder, key)
@@ -60,17 +60,19 @@ def issue(
 ) -> Issued:
     """Return a new certificate for DNS names and addresses, with its key; the first is its common name.
 
-    Valid for `days`, 365 at most, and never longer than the authority.
+    Valid for `days`, 365 at most, and never longer than the authority. Raise ValueError if that has ended.
     """
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.x509.oid import ExtendedKeyUsageOID
 
     signer = x509.load_pem_x509_certificate(authority.encode())
-    days = min(days, LONGEST_DAYS, (signer.not_valid_after_utc - now).days)
+    if signer.not_valid_after_utc <= now:
+        raise ValueError(f"the authority ended on {signer.not_valid_after_utc:%Y-%m-%d}")
+    end = min(now - BACKDATED + timedelta(days=min(days, LONGEST_DAYS)), signer.not_valid_after_utc)
     key = ec.generate_private_key(ec.SECP256R1())
     usages = [ExtendedKeyUsageOID.SERVER_AUTH] + ([ExtendedKeyUsageOID.CLIENT_AUTH] if client else [])
-    builder = _builder(_subject(names[0]), signer.subject, key.public_key(), authority_key, now, days)
+    builder = _builder(_subject(names[0]), signer.subject, key.public_key(), authority_key, now, end)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     builder = builder.add_extension(_usage(signs_certificates=False), critical=True)
     builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
@@ -84,7 +86,7 @@ def certificate_due(
     """Given the certificate that a host has, return why it needs a new one, or None.
 
     It needs one that is there, for exactly these names, of this authority (None: of no matter whom), for clients if
-    asked, and not in the last third of its life.
+    asked, and not in the last third of its life, unless it ends with its authority: a new one would, too.
     """
     from cryptography import x509
 
@@ -101,7 +103,9 @@ def certificate_due(
     if authority_certificate is not None and not _is_of(found, authority_certificate):
         return "it is of another authority"
     life = found.not_valid_after_utc - found.not_valid_before_utc
-    if now > found.not_valid_before_utc + life * 2 / 3:
+    if now >= found.not_valid_after_utc or (
+        now > found.not_valid_before_utc + life * 2 / 3 and not _lasts_as_long(found, authority_certificate)
+    ):
         return f"it ends on {found.not_valid_after_utc:%Y-%m-%d}"
     return None
 
@@ -114,16 +118,15 @@ def is_key_of(key: Key, certificate: str) -> bool:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, public: PublicKey, signer: Key, now: datetime, days: int
+    subject: x509.Name, issuer: x509.Name, public: PublicKey, signer: Key, now: datetime, end: datetime
 ) -> x509.CertificateBuilder:
     from cryptography import x509
 
-    start = now - BACKDATED
     return (
         x509.CertificateBuilder(subject_name=subject, issuer_name=issuer, public_key=public)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(start)
-        .not_valid_after(start + timedelta(days=days))
+        .not_valid_before(now - BACKDATED)
+        .not_valid_after(end)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
     )
@@ -200,6 +203,14 @@ def _is_for_clients(certificate: x509.Certificate) -> bool:
     except x509.ExtensionNotFound:
         return False
     return ExtendedKeyUsageOID.CLIENT_AUTH in extension.value
+
+
+def _lasts_as_long(certificate: x509.Certificate, authority: str | None) -> bool:
+    from cryptography import x509
+
+    if authority is None:
+        return False
+    return certificate.not_valid_after_utc >= x509.load_pem_x509_certificate(authority.encode()).not_valid_after_utc
 
 
 def _is_of(certificate: x509.Certificate, authority: str) -> bool:

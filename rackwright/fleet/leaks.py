@@ -11,7 +11,7 @@ _LOOKS = {
     "an API key": r"(?<![A-Za-z0-9])sk-[A-Za-z0-9_-]{20,}",
     "an access key": r"(?<![A-Za-z0-9])(?:AKIA[A-Z0-9]{16}|gh[pousr]_[A-Za-z0-9]{30,}|glpat-[A-Za-z0-9_-]{20,})",
     "an age identity": r"AGE-SECRET-KEY-1[A-Z0-9]{20,}",
-    "a URL's password": r"[a-z][a-z0-9+.-]*://[^\s/@:]*:[^\s/@]+@",
+    "a URL's password": r"[a-z][a-z0-9+.-]{0,40}://[^\s/@:]*:[^\s/@]+@",
 }
 _PATTERNS = {name: re.compile(pattern) for name, pattern in _LOOKS.items()}
 

@@ -58,7 +58,8 @@ class Response:
         """The answer's text, from a completion or the joined chunks of a stream."""
         if not self.body.startswith("data:"):
             return "".join(_content(self.body))
-        return "".join(part for line in self.body.splitlines() for part in _content(line.removeprefix("data:")))
+        # Only a newline ends a line: JSON may hold what splitlines() takes for another end.
+        return "".join(part for line in self.body.split("\n") for part in _content(line.removeprefix("data:")))
 
     @property
     def whole_stream(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -38,6 +39,9 @@ sudo takes the variable from its command, so the processes above are asked; one 
 search."""
 OUR_PROCESSES_COMMAND = "grep -ls '/rackwright-[^/]*[.]service' /proc/[0-9]*/cgroup"
 RECORD_COMMAND = "cat /var/lib/rackwright/record.json 2>/dev/null"
+
+_SIGNALED = 128
+"""A shell's exit status from there on: a signal ended the command."""
 
 # Ours are asked for twice: one that ends or begins while ss looks is known all the same.
 _PARTS = {
@@ -104,17 +108,27 @@ def survey(site: Site) -> Survey:
     for name, answer in answers.items():
         if isinstance(answer, HostError):
             unreachable[name] = str(replace(answer.problems[0], where=""))
+        elif missing := _missing(answer.stdout, mark):
+            unreachable[name] = f"the look at it broke off at: {missing}"
         else:
             hosts[name] = _surveyed(answer.stdout, mark)
     return Survey(hosts, unreachable)
 
 
 def _script(mark: str, people: tuple[str, ...]) -> str:
-    return f"\necho {mark}\n".join(f"(\n{part}\n)" for part in (*_PARTS.values(), people_command(people)))
+    """Each part is followed by a line of its exit status and the mark, whether its own last line has an end or not."""
+    return "".join(f"(\n{part}\n); printf '\\n%s {mark}\\n' $?\n" for part in (*_PARTS.values(), people_command(people)))
+
+
+def _missing(output: str, mark: str) -> str | None:
+    """Return the first part that isn't there whole: a host of which nothing is known is no empty host."""
+    statuses = re.findall(rf"\n(\d+) {mark}\n", output)
+    ends = zip_longest((*_PARTS, "people"), map(int, statuses), fillvalue=_SIGNALED)
+    return next((str(name) for name, status in ends if status >= _SIGNALED), None)
 
 
 def _surveyed(output: str, mark: str) -> Surveyed:
-    told = dict(zip_longest((*_PARTS, "people"), output.split(f"{mark}\n"), fillvalue=""))
+    told = dict(zip((*_PARTS, "people"), re.split(rf"\n\d+ {mark}\n", output), strict=False))
     ours = (told["ours before"] + told["ours after"]).splitlines()
     our_pids = {int(line.split("/")[2]) for line in ours if line}
     ends = told["connected"].split()

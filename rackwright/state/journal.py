@@ -45,7 +45,8 @@ def parse_journal(text: str, where: str) -> tuple[Entry, ...]:
 
     A line that a crash tore is left out: its writer never heard that it was written, so it never acted on it.
     """
-    return tuple(parse(Entry, "journal", line, f"{where}: journal") for line in text.splitlines() if _whole(line))
+    # Only a newline ends a line: splitlines() knows more ends, which stand within a JSON string as they are.
+    return tuple(parse(Entry, "journal", line, f"{where}: journal") for line in text.split("\n") if _whole(line))
 
 
 def open_rollout(entries: Iterable[Entry]) -> Entry | None:

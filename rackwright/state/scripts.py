@@ -101,13 +101,14 @@ cd -- "$1" 2>/dev/null || exit 0
 if [ -s journal ]; then cat journal; fi
 """
 
-# $2: token, $3: name, $4: how many of its kind stay; stdin: the content. Names of one kind sort by their time.
+# $2: token, $3: name, $4: how many of its kind stay; stdin: the content. Names of one kind sort by their time. By a
+# controller's clock: where that is behind, the new one stays all the same.
 KEEP = (
     _LOCKED
     + _MINE
     + """
 replace "$3"
-ls | grep "^${3%%-*}-.*[.]json$" | sort | head -n "-$4" | while IFS= read -r old; do rm -f -- "$old"; done
+ls | grep "^${3%%-*}-.*[.]json$" | grep -vxF -e "$3" | sort | head -n "-$(($4 - 1))" | while IFS= read -r old; do rm -f -- "$old"; done
 sync .
 echo "kept $now"
 """

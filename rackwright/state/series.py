@@ -13,7 +13,7 @@ from rackwright.values import Stored
 KEPT = 100
 """Of one model; older ones are removed."""
 
-# A run's id begins with its UTC time: their order is the order of time.
+# A run's id begins with its UTC time, by a controller's clock: where that is behind, the new one stays all the same.
 _WRITE = """set -eu
 umask 022
 mkdir -p -- "$1/$2/$3"
@@ -23,7 +23,7 @@ cat >".$4.$$"
 sync ".$4.$$"
 mv -fT -- ".$4.$$" "$4.json"
 sync .
-ls | sort | head -n "-$5" | while IFS= read -r old; do rm -f -- "$old"; done
+ls | grep -vxF -e "$4.json" | sort | head -n "-$(($5 - 1))" | while IFS= read -r old; do rm -f -- "$old"; done
 """
 _READ = """set -eu
 cd -- "$1/$2/$3" 2>/dev/null || exit 0

@@ -112,7 +112,8 @@ class FileStore:
         return self._parsed(call(self.shell, script, self.folder, *arguments, stdin=stdin, what=what))
 
     def _parsed(self, output: str) -> tuple[str, int, list[str]]:
-        first, *lines = output.splitlines()
+        # Not splitlines(): an owner's JSON may hold what that takes for the end of a line.
+        first, *lines = output.removesuffix("\n").split("\n")
         verdict, _, now = first.partition(" ")
         if not now.isdigit():
             raise RackwrightError(f"unexpected answer about the lease: {first}", where=self.shell.name)

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import os
+import re
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from rackwright.errors import SecretError
+from rackwright.errors import RackwrightError, SecretError
 from rackwright.fleet.authority import Authority, authority_of, key_file
 from rackwright.fleet.certificates import certificate_due, new_key
 from rackwright.values import Issuer, Secret
@@ -96,6 +99,17 @@ def test_the_key_of_another_authority_is_refused(authority):
     authority.key_source.write_text(new_key().reveal())
     with pytest.raises(SecretError, match="the authority's key is another one's, and a certificate for gpu2 is due"):
         authority.issue(("gpu2",), client=False, days=90)
+
+
+def test_an_authority_that_has_ended_is_named_with_what_to_do(authority):
+    authority.issue(("gpu1",), client=False, days=30)
+    late = replace(authority, clock=lambda: authority.clock() + timedelta(days=3653))
+    with pytest.raises(RackwrightError) as caught:
+        late.issue(("gpu2",), client=False, days=30)
+    (problem,) = caught.value.problems
+    assert re.fullmatch(r"the authority ended on \d{4}-\d\d-\d\d, and a certificate for gpu2 is due", problem.what)
+    assert problem.where == str(authority.certificate_file)
+    assert problem.next == f"take {authority.certificate_file.name} away, then rackwright apply"
 
 
 def test_a_referenced_key_is_read_only_when_something_is_issued(tmp_path, monkeypatch):

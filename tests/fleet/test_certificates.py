@@ -75,6 +75,21 @@ def test_a_certificate_does_not_outlive_its_authority():
     assert parsed(issued(now=late)).not_valid_after_utc <= authority.not_valid_after_utc
 
 
+@pytest.mark.parametrize("left", [timedelta(days=20), timedelta(days=1), timedelta(hours=12), timedelta(seconds=1)])
+def test_in_its_last_days_an_authority_issues_what_ends_with_it_and_is_not_due_again(left):
+    end = x509.load_pem_x509_certificate(AUTHORITY.encode()).not_valid_after_utc
+    found = issued(now=end - left)
+    assert parsed(found).not_valid_after_utc == end
+    assert due(found.certificate_pem, now=end - left / 2) is None
+    assert due(found.certificate_pem, now=end) == f"it ends on {end:%Y-%m-%d}"
+
+
+def test_an_authority_that_has_ended_issues_nothing():
+    end = x509.load_pem_x509_certificate(AUTHORITY.encode()).not_valid_after_utc
+    with pytest.raises(ValueError, match=f"the authority ended on {end:%Y-%m-%d}"):
+        issued(now=end)
+
+
 def test_a_fresh_certificate_is_not_due():
     assert due(issued().certificate_pem) is None
     assert due(issued(client=True).certificate_pem, client=True) is None

@@ -61,6 +61,11 @@ def test_a_stream_counts_only_to_its_end():
     assert (whole.text, whole.whole_stream) == ("Red.", True)
 
 
+def test_a_stream_is_read_whole_whatever_stands_in_it():
+    chunk = json.dumps({"choices": [{"delta": {"content": "a\u2028b\x85c"}}]}, ensure_ascii=False)
+    assert Response(200, f"data: {chunk}\r\n\r\ndata: [DONE]\r\n", 0.1, "").text == "a\u2028b\x85c"
+
+
 class Answers(BaseHTTPRequestHandler):
     """Tells whoever answered the first request, and nobody of later ones."""
 

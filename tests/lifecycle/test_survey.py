@@ -4,8 +4,14 @@ import os
 import subprocess
 from pathlib import Path
 from shlex import quote
+from types import SimpleNamespace
+from typing import cast
 
-from rackwright.lifecycle.survey import CONNECTED_COMMAND, _script, _surveyed
+import pytest
+
+from rackwright.lifecycle.site import Site
+from rackwright.lifecycle.survey import CONNECTED_COMMAND, Survey, _script, _surveyed, survey
+from rackwright.remote.completed import Completed
 from tests.hardware.outputs import FOLDER, hardware
 
 
@@ -40,3 +46,47 @@ def test_the_hardware_comes_with_the_survey_and_moves_no_other_part(tmp_path: Pa
     assert surveyed.hardware.report == hardware("h100").report
     assert surveyed.hardware.memory > 0
     assert "root" in surveyed.people.by_name
+
+
+class Remote:
+    """Runs the look here; `killed_after`: so many of its parts are printed, then its shell is gone."""
+
+    def __init__(self, killed_after: int | None = None, **environment: str) -> None:
+        self.killed_after, self.environment = killed_after, environment
+
+    def run_on(self, names: tuple[str, ...], commands: dict[str, str]) -> dict[str, Completed]:
+        return {name: self.run(commands[name]) for name in names}
+
+    def run(self, command: str) -> Completed:
+        if self.killed_after is not None:
+            parts = command.split(" $?\n")
+            command = " $?\n".join([*parts[: self.killed_after], ""]) + "kill -KILL $$\n"
+        done = subprocess.run(
+            ["sh", "-c", command], capture_output=True, timeout=120, env={**os.environ, **self.environment}, check=False
+        )
+        return Completed(done.returncode, done.stdout, done.stderr, "gate1")
+
+
+def surveyed(remote: Remote) -> Survey:
+    models = {"gate1": SimpleNamespace(people=SimpleNamespace(names=("root",)))}
+    return survey(cast(Site, SimpleNamespace(models=models, remote=remote)))
+
+
+def test_a_host_that_was_looked_at_to_the_end_is_known():
+    found = surveyed(Remote())
+    assert (found.unreachable, set(found.hosts)) == ({}, {"gate1"})
+
+
+@pytest.mark.parametrize(
+    ("parts", "missing"), [(0, "ours before"), (4, "replicas"), (7, "drains"), (11, "people")]
+)
+def test_a_look_that_was_killed_midway_is_not_taken_for_a_host_that_has_nothing(parts, missing):
+    found = surveyed(Remote(killed_after=parts))
+    assert (found.unreachable, found.hosts) == ({"gate1": f"the look at it broke off at: {missing}"}, {})
+
+
+def test_nor_is_one_of_which_a_part_was_killed(tmp_path: Path):
+    (tmp_path / "ss").write_text("#!/bin/sh\nkill -KILL $PPID\n")
+    (tmp_path / "ss").chmod(0o755)
+    found = surveyed(Remote(PATH=f"{tmp_path}:{os.environ['PATH']}"))
+    assert found.unreachable == {"gate1": "the look at it broke off at: listening"}

@@ -33,6 +33,14 @@ def test_the_oldest_go_when_there_are_too_many(tmp_path, monkeypatch):
     assert [found.run for found in read_benches(LocalShell(), "assistant", folder=str(tmp_path))] == ["r2", "r3"]
 
 
+def test_what_a_controller_writes_whose_clock_is_behind_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr(series, "KEPT", 2)
+    for run in ("20261126T010214Z-ffff", "20261127T010214Z-ffff", "20260101T000000Z-ffff"):
+        write_bench(LocalShell(), bench(run=run), folder=str(tmp_path))
+    kept = read_benches(LocalShell(), "assistant", folder=str(tmp_path))
+    assert [found.run for found in kept] == ["20260101T000000Z-ffff", "20261127T010214Z-ffff"]
+
+
 def test_one_of_a_newer_rackwright_is_refused_and_unknown_keys_are_not(tmp_path):
     write_bench(LocalShell(), bench(), folder=str(tmp_path))
     (path,) = (tmp_path / "bench/assistant").iterdir()

@@ -29,7 +29,7 @@ def store(tmp_path: Path) -> FileStore:
 
 def expire(store: FileStore) -> None:
     lease = Path(store.folder, "lease")
-    header, owner = lease.read_text().splitlines()
+    header, owner = lease.read_text().split("\n", 1)
     words = header.split()
     lease.write_text(" ".join([*words[:3], "1000"]) + f"\n{owner}\n")
 
@@ -202,6 +202,17 @@ def test_what_is_kept_comes_back_and_of_a_kind_the_last_few_stay(store):
     assert store.kept(names[-1]) == f"of {names[-1]}"
 
 
+def test_what_a_controller_keeps_whose_clock_is_behind_stays(store):
+    lease = store.acquire(ANNA)
+    for day in range(10, 10 + KEPT):
+        store.keep(lease, f"rollout-202611{day}T000000Z-aaaa.json", "of a clock that is right")
+    late = "rollout-20260101T000000Z-bbbb.json"
+    store.keep(lease, late, "the open one")
+    assert store.kept(late) == "the open one"
+    assert store.kept("rollout-20261110T000000Z-aaaa.json") is None
+    assert store.kept("rollout-20261111T000000Z-aaaa.json") is not None
+
+
 class Watched(LocalShell):
     """Notes what a script syncs, renames and removes, in this order."""
 
@@ -321,3 +332,12 @@ def test_a_rollout_is_open_until_it_is_closed():
     assert open_rollout(done) == opened
     assert open_rollout([*done, entry(Event.CLOSED, "r2")]) is None
     assert open_rollout([]) is None
+
+
+@pytest.mark.parametrize("end", ["\u2028", "\u2029", "\x85"])
+def test_a_command_that_holds_what_unicode_calls_an_end_damages_no_lease(store: FileStore, end: str) -> None:
+    anna = ANNA.model_copy(update={"why": f"drain gpu1: see ticket{end}4711"})
+    lease = store.acquire(anna)
+    assert store.renew(lease).owner == anna
+    expire(store)
+    assert store.acquire(BEN).previous.owner == anna

@@ -72,7 +72,7 @@ def parse_lines(told: str) -> tuple[list[Access], str | None]:
 
 
 def _lines(told: str) -> Iterator[Access]:
-    for line in told.splitlines():
+    for line in told.split("\n"):
         # journald may cut one short.
         with suppress(ValueError):
             yield parse_access(line)
