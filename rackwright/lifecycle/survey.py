@@ -116,8 +116,9 @@ def survey(site: Site) -> Survey:
 
 
 def _script(mark: str, people: tuple[str, ...]) -> str:
-    """Each part is followed by a line of its exit status and the mark, whether its own last line has an end or not."""
-    return "".join(f"(\n{part}\n); printf '\\n%s {mark}\\n' $?\n" for part in (*_PARTS.values(), people_command(people)))
+    """Each part is followed by a line of its exit status and the mark, even if its own last line has no end."""
+    parts = (*_PARTS.values(), people_command(people))
+    return "".join(f"(\n{part}\n); printf '\\n%s {mark}\\n' $?\n" for part in parts)
 
 
 def _missing(output: str, mark: str) -> str | None:

@@ -30,7 +30,12 @@ def test_time_grows_no_faster_than_the_text(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["https://anna:secret@hub", "1http://anna:secret@hub", "see restic+https://:secret@hub/x", "x" * 99 + "s3://a:b@c"],
+    [
+        "https://anna:secret@hub",
+        "1http://anna:secret@hub",
+        "see restic+https://:secret@hub/x",
+        "x" * 99 + "s3://a:b@c",
+    ],
 )
 def test_a_password_in_a_url_is_found_whatever_stands_before_it(text):
     assert looks_like(text) == "a URL's password"

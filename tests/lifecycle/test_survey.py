@@ -62,7 +62,11 @@ class Remote:
             parts = command.split(" $?\n")
             command = " $?\n".join([*parts[: self.killed_after], ""]) + "kill -KILL $$\n"
         done = subprocess.run(
-            ["sh", "-c", command], capture_output=True, timeout=120, env={**os.environ, **self.environment}, check=False
+            ["sh", "-c", command],
+            capture_output=True,
+            timeout=120,
+            env={**os.environ, **self.environment},
+            check=False,
         )
         return Completed(done.returncode, done.stdout, done.stderr, "gate1")
 
@@ -77,9 +81,7 @@ def test_a_host_that_was_looked_at_to_the_end_is_known():
     assert (found.unreachable, set(found.hosts)) == ({}, {"gate1"})
 
 
-@pytest.mark.parametrize(
-    ("parts", "missing"), [(0, "ours before"), (4, "replicas"), (7, "drains"), (11, "people")]
-)
+@pytest.mark.parametrize(("parts", "missing"), [(0, "ours before"), (4, "replicas"), (7, "drains"), (11, "people")])
 def test_a_look_that_was_killed_midway_is_not_taken_for_a_host_that_has_nothing(parts, missing):
     found = surveyed(Remote(killed_after=parts))
     assert (found.unreachable, found.hosts) == ({"gate1": f"the look at it broke off at: {missing}"}, {})
