@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 
 from rackwright.errors import HostError, RackwrightError
 from rackwright.fleet.lock import lock_digest
@@ -63,10 +64,27 @@ def remember(site: Site, held: Held, run: Run, surveyed: Survey, *, known: bool)
         if digest not in surveyed.hosts[name].record or run.totals(name).changed:
             write_record(shell, record)
             write_audit(shell, _act(held, run, name))
-        if not known and name in site.fleet.control:
-            write_applied(shell, applied_from(checkout(site.fleet), who=record.who, run=held.run, when=record.when))
 
     site.remote.each([name for name in done if name in surveyed.hosts], write)
+    if not known:
+        _keep_applied(site, held, record.when, [name for name in site.fleet.control if name not in run.failed_hosts])
+
+
+def _keep_applied(site: Site, held: Held, when: datetime, hosts: list[str]) -> None:
+    """Control hosts have the applied fleet, whether the work was limited to others or not.
+
+    The one that has the lease can be reached; another that can't learns of it by the next apply.
+    """
+    applied = applied_from(checkout(site.fleet), who=held.lease.owner.who, run=held.run, when=when)
+
+    def keep(name: str) -> None:
+        try:
+            write_applied(site.remote.connection(name), applied)
+        except HostError:
+            if name in site.models or name == site.fleet.control[0]:
+                raise
+
+    site.remote.each(hosts, keep)
 
 
 def note_changes(site: Site, held: Held, run: Run, hosts: Iterable[str], then: str = "") -> None:

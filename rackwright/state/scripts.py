@@ -108,7 +108,8 @@ KEEP = (
     + _MINE
     + """
 replace "$3"
-ls | grep "^${3%%-*}-.*[.]json$" | grep -vxF -e "$3" | sort | head -n "-$(($4 - 1))" | while IFS= read -r old; do rm -f -- "$old"; done
+ls | grep "^${3%%-*}-.*[.]json$" | grep -vxF -e "$3" | sort | head -n "-$(($4 - 1))" |
+    while IFS= read -r old; do rm -f -- "$old"; done
 sync .
 echo "kept $now"
 """
