@@ -22,6 +22,10 @@ CANARIES = "canaries.map"
 """Name of the file of canaries beside it: model → share and where to. Not rendered either."""
 
 
+REPLACED = "replaced.map"
+"""Name of an empty file beside it: a worker in whose memory it has an entry was replaced."""
+
+
 def haproxy_cfg(settings: Settings, paths: Paths = PATHS) -> str:
     return render(
         TEMPLATES,
@@ -33,6 +37,7 @@ def haproxy_cfg(settings: Settings, paths: Paths = PATHS) -> str:
         gaps=GAPS,
         gap_heeded_seconds=GAP_HEEDED_SECONDS,
         canaries=CANARIES,
+        replaced=REPLACED,
         log_format=log_format(paths.configuration),
         error_log_format=error_log_format(),
     )
@@ -77,5 +82,6 @@ def maps(settings: Settings) -> dict[str, str]:
         "models.map": models_map(settings),
         "models.json": models_json(settings),
         "ends.map": ends_map(),
+        REPLACED: "",
         "gap.lua": (TEMPLATES / "gap.lua").read_text(),
     }

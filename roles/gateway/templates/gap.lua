@@ -1,7 +1,8 @@
 -- Rendered by rackwright: what becomes of a request while its model has a planned gap and none of its servers is usable.
--- Arguments: the map of gaps (model → their expected ends, Unix seconds), seconds after which one is heeded no more.
-local file, forgotten = ...
-local gaps = Map.new(file, Map._str)
+-- Arguments: the map of gaps (model → their expected ends, Unix seconds), seconds after which one is heeded no more, the
+-- map that tells a worker that it was replaced.
+local file, forgotten, successors = ...
+local gaps, replaced = Map.new(file, Map._str), Map.new(successors, Map._str)
 
 local function milliseconds()
     local now = core.now()
@@ -15,26 +16,18 @@ local function remaining(model)
     return left and left > -forgotten and math.max(1, left) or nil
 end
 
--- An old worker checks no server any more, and takes no word of one at its sockets: that a gap has ended is all it hears.
-local function revive(model)
-    if core.get_info().Stopping ~= 1 then return end
-    for _, server in pairs(core.backends["model." .. model].servers) do
-        server:set_ready()
-        server:check_force_up()
-    end
-end
-
 -- Wait so many seconds at most for a server, or the gap's end. Afterwards txn.held has the milliseconds waited, and
--- txn.retry_after, where no server is usable yet, the seconds until one should be.
+-- txn.retry_after, where no server is usable yet, the seconds until one should be. In a worker that was replaced
+-- meanwhile txn.passed is set: it checks no server any more, and the next one waits in its place.
 core.register_action("gap", { "http-req" }, function(txn, longest)
     local model, began, held = txn:get_var("txn.model"), milliseconds(), 0
-    local left = remaining(model)
+    local servers, left = core.backends["model." .. model], remaining(model)
     if not left then return end
-    while left and held < longest * 1000 and txn.f:nbsrv() == 0 do
+    while left and held < longest * 1000 and servers:get_srv_act() == 0 do
         core.msleep(100)
+        if replaced:lookup("replaced") then return txn:set_var("txn.passed", "yes") end
         left, held = remaining(model), milliseconds() - began
     end
     txn:set_var("txn.held", held)
-    if txn.f:nbsrv() > 0 then return end
-    if left then txn:set_var("txn.retry_after", left) else revive(model) end
+    if left and servers:get_srv_act() == 0 then txn:set_var("txn.retry_after", left) end
 end, 1)
