@@ -19,7 +19,6 @@ from rackwright.cli.staged import staged_documents
 from rackwright.errors import ExitCode
 
 if TYPE_CHECKING:
-    from rackwright.cli.talk import Talk
     from rackwright.lifecycle.apply import Applied
     from rackwright.lifecycle.plan import Plan
 
@@ -57,33 +56,22 @@ def apply(
 
     refuse_unknown_roles(only)
 
-    def ask(planned: Plan) -> None:
+    def show(planned: Plan) -> None:
         if not context.json:
             click.echo(plan_view(planned))
-        _agree_to_close(planned, talk, agreed=close_ports, ask=not yes)
-        talk.confirm("Apply this?")
 
+    options = Options(only, close_ports=close_ports, allow_outage=allow_outage, reboot=reboot)
     with (
         Talk(quiet=context.json, yes=yes) as talk,
         open_site(context.fleet, limit=limit, progress=talk.on_step) as site,
     ):
-        applied = carry_out(site, Options(only, allow_outage=allow_outage, reboot=reboot), talk, ask)
+        applied = carry_out(site, options, talk, show)
     _answer(context, applied)
     if applied.failure:
         raise applied.failure
     if applied.run.interrupted:
         return ExitCode.FAILED
     return ExitCode.HOSTS_FAILED if applied.run.failed_hosts else ExitCode.DONE
-
-
-def _agree_to_close(planned: Plan, talk: Talk, *, agreed: bool, ask: bool) -> None:
-    """On a terminal the operator is asked; a script has to say --close-ports."""
-    from rackwright.lifecycle.apply import refuse_closing
-
-    if ask and planned.closing and not agreed:
-        talk.confirm("Ports that something listens on would close. Close them?")
-        return
-    refuse_closing(planned, agreed=agreed)
 
 
 def _answer(context: Context, applied: Applied) -> None:

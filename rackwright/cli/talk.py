@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rackwright.cli.options import confirm
+from rackwright.errors import RackwrightError
 from rackwright.report import Live
 
 
@@ -11,8 +12,10 @@ class Talk(Live):
 
     def __init__(self, *, quiet: bool, yes: bool) -> None:
         super().__init__(quiet=quiet)
-        self._yes = yes
+        self._quiet, self._yes = quiet, yes
 
-    def confirm(self, question: str) -> None:
+    def confirm(self, question: str, *, refusal: RackwrightError | None = None) -> None:
         self.pause()
+        if refusal and (self._yes or self._quiet):
+            raise refusal
         confirm(question, yes=self._yes)

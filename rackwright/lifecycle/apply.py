@@ -49,6 +49,8 @@ STAGES = (LOOK, ENTRY, HOSTS, GPUS, WEIGHTS, SERVICE, SETTLE, RESTART, SAVE)
 class Options:
     only: tuple[str, ...] = ()
     """Roles; empty means all."""
+    close_ports: bool = False
+    """Whether ports close on which something listens."""
     allow_outage: bool = False
     reboot: bool = False
     """Whether hosts reboot whose new driver acts after that only."""
@@ -74,11 +76,11 @@ class _Work:
     stopping: Stopping
 
 
-def apply(site: Site, options: Options, talk: Talk, confirm: Callable[[Plan], None]) -> Applied:
+def apply(site: Site, options: Options, talk: Talk, show: Callable[[Plan], None]) -> Applied:
     """Afterwards the hosts are what the fleet file and the lock say, or what comes back says what is missing.
 
-    `confirm` sees the plan before anything changes and raises to stop. From there on Ctrl-C stops where nothing is
-    left half done. Raise LeasedError while another operator is at work, or holds the lease in the end.
+    `show` gets the plan, and the operator is asked before anything changes. From there on Ctrl-C stops where nothing
+    is left half done. Raise LeasedError while another operator is at work, or holds the lease in the end.
     """
     from rackwright.remote import Begun
 
@@ -96,7 +98,9 @@ def apply(site: Site, options: Options, talk: Talk, confirm: Callable[[Plan], No
             refuse_swap(site, planned, reboot=options.reboot, allow_outage=options.allow_outage)
             for name, why in waiting.items():
                 talk.say(f"{name}: will reboot: {why}")
-            confirm(planned)
+            show(planned)
+            _agree_to_close(planned, options, talk)
+            talk.confirm("Apply this?")
             with stoppable(talk.heard) as stopping:
                 applied = _carry_out(_Work(site, held, options, talk, stopping), planned)
         _remember(site, held, options, applied, planned, known=known)
@@ -307,13 +311,14 @@ def _saved(site: Site, applied: Applied, planned: Plan, talk: Talk) -> Applied:
     return replace(applied, failure=make_first(site, going, talk))
 
 
-def refuse_closing(planned: Plan, *, agreed: bool) -> None:
-    """Raise RackwrightError naming each socket that would close, unless the operator has agreed."""
-    if agreed or not planned.closing:
+def _agree_to_close(planned: Plan, options: Options, talk: Talk) -> None:
+    """--yes doesn't agree to close a port on which something listens."""
+    if options.close_ports or not planned.closing:
         return
     listed = [f"{name}: {socket}" for name, sockets in planned.closing.items() for socket in sockets]
-    raise RackwrightError(
+    refusal = RackwrightError(
         "these ports would close:\n  " + "\n  ".join(listed),
         should="keep them with firewall.allow in the fleet file, or agree to close them",
         next="rackwright apply --close-ports",
     )
+    talk.confirm("Ports that something listens on would close. Close them?", refusal=refusal)

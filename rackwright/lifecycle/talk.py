@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from rackwright.errors import RackwrightError
+
 
 class Talk(Protocol):
     def stage(self, what: str, number: int, of: int, then: str | None = None) -> None:
@@ -15,8 +17,12 @@ class Talk(Protocol):
     def heard(self) -> None:
         """Ctrl-C came: say so at once. Called in a signal's handler."""
 
-    def confirm(self, question: str) -> None:
-        """Return when the operator agrees. Raise RackwrightError if not."""
+    def confirm(self, question: str, *, refusal: RackwrightError | None = None) -> None:
+        """Return when the operator agrees. Raise RackwrightError if not.
+
+        `refusal` stands for what --yes doesn't agree to: it is raised where nobody is asked, and its `next` names the
+        option that agrees.
+        """
 
     def arriving(self, host: str, what: str, done: int, total: int, rate: int) -> None:
         """So many bytes of what a host gets from another have arrived, at so many a second."""

@@ -8,7 +8,7 @@ import pytest
 from rackwright.lifecycle import resume
 from rackwright.lifecycle import site as site_module
 from rackwright.state.audit import write_audit
-from rackwright.state.holding import Held
+from rackwright.state.holding import Held, now
 from rackwright.state.journal import Event
 from rackwright.state.lease import Owner
 from rackwright.state.rollouts import Rollout
@@ -38,7 +38,7 @@ def store(monkeypatch, tmp_path):
 def begin(store):
     """Open a rollout of which nothing is kept but its journal; return Ben's lease."""
     lease = store.acquire(BEN)
-    Held(store, lease).write(Event.OPENED, BEN.run, detail=BEN.why)
+    Held(store, lease, now()).write(Event.OPENED, BEN.run, detail=BEN.why)
     return lease
 
 

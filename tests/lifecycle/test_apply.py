@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from rackwright.errors import RackwrightError
 from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle import apply
 from rackwright.lifecycle.gpus import PutOff
@@ -63,3 +65,38 @@ def test_who_needs_gpus_of_one_that_restarts_is_waited_for_after_it(
     said = carried_out(PutOff(CROWDED, "crowded", until_restarts=True), PutOff(WITHOUT, "no driver", False))
     assert said == ["gpu1/assistant@3: crowded", "gpu1/assistant@4: no driver"]
     assert order == ["settle assistant@2", "restart assistant@1", "settle assistant@3"]
+
+
+class Asked(Talk):
+    """An operator who agrees to all that they are asked, or one who isn't there: --yes."""
+
+    def __init__(self, *, there: bool) -> None:
+        super().__init__()
+        self.there = there
+
+    def confirm(self, question: str, *, refusal: RackwrightError | None = None) -> None:
+        if refusal and not self.there:
+            raise refusal
+        self.said.append(question)
+
+
+CLOSING = cast("Plan", SimpleNamespace(closing={"gpu1": ("nginx (812) at 0.0.0.0:80",)}))
+NOTHING = cast("Plan", SimpleNamespace(closing={}))
+
+
+def test_a_port_that_would_close_is_asked_about_and_yes_is_no_answer() -> None:
+    with pytest.raises(RackwrightError) as caught:
+        apply._agree_to_close(CLOSING, apply.Options(), cast("Any", Asked(there=False)))
+    assert str(caught.value).splitlines() == [
+        "these ports would close:",
+        "  gpu1: nginx (812) at 0.0.0.0:80; keep them with firewall.allow in the fleet file, or agree to close them",
+        "  next: rackwright apply --close-ports",
+    ]
+    apply._agree_to_close(CLOSING, apply.Options(), cast("Any", talk := Asked(there=True)))
+    assert talk.said == ["Ports that something listens on would close. Close them?"]
+
+
+@pytest.mark.parametrize(("planned", "agreed"), [(CLOSING, True), (NOTHING, False)])
+def test_who_agreed_before_or_closes_nothing_is_not_asked(planned: Plan, *, agreed: bool) -> None:
+    apply._agree_to_close(planned, apply.Options(close_ports=agreed), cast("Any", talk := Asked(there=True)))
+    assert talk.said == []

@@ -59,7 +59,7 @@ class Talk:
     def say(self, text: str) -> None:
         self.said.append(text)
 
-    def confirm(self, question: str) -> None:
+    def confirm(self, question: str, *, refusal: RackwrightError | None = None) -> None:
         self.said.append(question)
         if not self.agrees:
             raise RackwrightError("not confirmed, nothing was changed")
@@ -439,7 +439,7 @@ def test_a_host_that_is_lost_after_the_look_is_named_and_its_weights_stay(tmp_pa
     site = site_of(tmp_path)
 
     class Leaving(Talk):
-        def confirm(self, question: str) -> None:
+        def confirm(self, question: str, *, refusal: RackwrightError | None = None) -> None:
             site.remote.shells["gpu1"].gone = True
 
     result = pruned(site, Leaving())

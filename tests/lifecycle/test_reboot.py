@@ -119,7 +119,7 @@ class Talk:
     def say(self, text: str) -> None:
         self.said.append(text)
 
-    def stage(self, *_: object) -> None:
+    def stage(self, *_: object, **__: object) -> None:
         pass
 
     heard = confirm = stage
@@ -320,6 +320,7 @@ def planned(*names: str, loaded: str | None = OLD, active: str = "active", role:
         for name in HOSTS
     }
     return SimpleNamespace(
+        closing={},
         run=Run(tuple(Step(name, role, step, Outcome.WOULD_CHANGE) for name in names)),
         surveyed=SimpleNamespace(hosts=surveyed),
         empty=not names,
