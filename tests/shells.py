@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from rackwright.errors import HostError
 from rackwright.remote.completed import Completed
+from rackwright.state.shell import FOLDER
+from rackwright.values import Target
+
+Result = TypeVar("Result")
 
 
 @dataclass
@@ -24,3 +30,54 @@ class LocalShell:
         content = stdin.encode() if isinstance(stdin, str) else stdin or b""
         done = subprocess.run(["sh", "-c", command], input=content, capture_output=True, timeout=timeout, check=False)
         return Completed(done.returncode, done.stdout, done.stderr, self.name)
+
+
+@dataclass
+class FolderShell(LocalShell):
+    """A host whose /var/lib/rackwright is a folder of its own."""
+
+    var: str = ""
+
+    def open(self) -> None:
+        if self.gone:
+            raise HostError("unreachable", where=self.name)
+
+    def run(
+        self, command: str, *, stdin: str | bytes | None = None, sudo: bool = True, timeout: float | None = 60
+    ) -> Completed:
+        return super().run(command.replace(FOLDER, self.var), stdin=stdin, sudo=sudo, timeout=timeout)
+
+    @property
+    def login_key(self) -> None:
+        """It has no SSH."""
+
+
+@dataclass(frozen=True)
+class FolderHosts:
+    """Stands in for rackwright.remote.Remote: each host is a FolderShell."""
+
+    shells: Mapping[str, FolderShell]
+
+    def __call__(self, targets: Iterable[Target]) -> FolderHosts:
+        """As Remote's constructor."""
+        return FolderHosts({target.name: self.shells[target.name] for target in targets})
+
+    def connection(self, name: str) -> FolderShell:
+        return self.shells[name]
+
+    def run_on(self, names: Iterable[str], command: str) -> dict[str, Completed | HostError]:
+        def run(name: str) -> Completed | HostError:
+            try:
+                return self.shells[name].run(command)
+            except HostError as error:
+                return error
+
+        return self.each(names, run)
+
+    def each(self, names: Iterable[str], work: Callable[[str], Result]) -> dict[str, Result]:
+        return {name: work(name) for name in names}
+
+    def __enter__(self) -> FolderHosts:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...

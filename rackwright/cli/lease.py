@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.group(cls=Group)
 def lease() -> None:
-    """Show or break the lease on the fleet.
+    """Show, break or move the lease on the fleet.
 
     One operator at a time changes a fleet. A lease lasts a minute, is renewed while its owner works, and ends by
     itself when the owner is gone.
@@ -56,6 +56,31 @@ def break_(context: Context, reason: str, yes: bool) -> None:
         confirm("Break this lease?", yes=yes)
         break_lease(context.fleet, store, shell, found, reason)
     context.answer({"broken": _document(found)}, f"the lease of {found.owner.who} is broken")
+
+
+@lease.command()
+@click.option("--former-gone", is_flag=True, help="Go on though the former control host can't be reached.")
+@yes_option
+@common_options
+@pass_context
+def move(context: Context, former_gone: bool, yes: bool) -> None:
+    """Move lease and journal to the control host that the fleet file names, with all else that the former one kept.
+
+    Refused while somebody is at work or a rollout is open. Needed after `control:` or the first gateway has changed.
+    """
+    hosts_needed()
+    from rackwright.cli.talk import Talk
+    from rackwright.lifecycle.move_control import move_control
+
+    with Talk(quiet=context.json, yes=yes) as talk:
+        moved = move_control(context.fleet, talk, former_gone=former_gone)
+    host = context.fleet.control[0]
+    if moved is None:
+        context.answer({"control_host": host, "former": None, "copied": False}, f"{host} is the control host already")
+        return
+    kept = "with what it kept" if moved.copied else "without what it kept"
+    document: Json = {"control_host": host, "former": moved.former, "copied": moved.copied}
+    context.answer(document, f"{host} is the control host now, instead of {moved.former}, {kept}")
 
 
 def _text(found: Lease | None, opened: Entry | None) -> str:

@@ -70,7 +70,8 @@ class Fleet:
 
     @property
     def control(self) -> tuple[str, ...]:
-        return self.named(self.file.control) or self.gateways[:1]
+        """Hosts in service that keep the applied files; the first is the control host, with lease and journal."""
+        return tuple(name for name in self.named(self.file.control) if name in self.hosts) or self.gateways[:1]
 
     @property
     def gateways(self) -> tuple[str, ...]:

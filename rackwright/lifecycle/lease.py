@@ -7,9 +7,11 @@ from contextlib import contextmanager
 
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.targets import target
+from rackwright.lifecycle.control import refuse_moved
 from rackwright.lifecycle.who import operator_of
 from rackwright.run import new_run_id
 from rackwright.state.audit import Act, write_audit
+from rackwright.state.control import read_control
 from rackwright.state.formats import utc_now
 from rackwright.state.lease import Lease
 from rackwright.state.shell import Shell
@@ -18,11 +20,16 @@ from rackwright.state.store import ControlStore, FileStore
 
 @contextmanager
 def control_store(fleet: Fleet) -> Iterator[tuple[ControlStore, Shell]]:
-    """Lease and journal of the fleet, and the control host that keeps them, while the block lasts."""
+    """Lease and journal of the fleet, and the control host that keeps them, while the block lasts.
+
+    Raise LeasedError if that host says that another is the control host.
+    """
     from rackwright.remote import Remote
 
-    with Remote((target(fleet, fleet.control[0]),)) as remote:
-        connection = remote.connection(fleet.control[0])
+    host = fleet.control[0]
+    with Remote((target(fleet, host),)) as remote:
+        connection = remote.connection(host)
+        refuse_moved(fleet, read_control(connection))
         yield FileStore(connection), connection
 
 

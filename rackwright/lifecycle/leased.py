@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
+from rackwright.lifecycle.control import keep_control, told_control
 from rackwright.lifecycle.remember import failure_audited, note_leased_act
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.talk import Talk
@@ -17,15 +18,20 @@ from rackwright.stopping import Stopping
 def leased(site: Site, why: str, talk: Talk, *, rollout: bool = False) -> Iterator[Held]:
     """Hold the lease during the block. Raise LeasedError if another operator holds it.
 
-    Also if a rollout is open, but for whoever ends that: `rollout`.
+    Also if the fleet file makes another host the control host than it was, or a rollout is open, but for whoever ends
+    that: `rollout`.
     """
+    from rackwright.remote import Begun
+
     with hold(site.store, owner(site.operator.who, site.operator.machine, why)) as held:
+        asking = Begun(lambda: told_control(site.remote, site.fleet))
         if held.lease.previous:
             taken = f"took over an expired lease: {held.lease.previous}"
             talk.say(taken)
             note_leased_act(site, held, site.fleet.control[:1], taken)
         if not rollout:
             refuse_open_rollout(site.store)
+        keep_control(site.remote, site.fleet, held, asking.result(), talk)
         yield held
 
 

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from rackwright.errors import HostError
+from rackwright.errors import HostError, LeasedError
 from rackwright.fleet.fleet import Replica
 from rackwright.fleet.keys import read_keys
 from rackwright.fleet.lock import lock_digest
 from rackwright.gateway import ServerState
+from rackwright.lifecycle.control import refuse_moved
 from rackwright.lifecycle.ending import ending_certificates, ending_keys
 from rackwright.lifecycle.gpu_status import GpuStatus, driver_of, gpu_statuses, host_warnings
 from rackwright.lifecycle.gpus import put_off
@@ -19,6 +20,7 @@ from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.survey import Survey, survey
 from rackwright.roles.certificate.ends import COMMAND as CERTIFICATES_COMMAND
 from rackwright.roles.certificate.ends import parse as parse_ends
+from rackwright.state.control import read_control
 from rackwright.state.formats import stamp, utc_now
 from rackwright.state.journal import Entry, open_rollout
 from rackwright.state.lease import Lease
@@ -185,8 +187,9 @@ def _servers(site: Site, notes: list[str]) -> Mapping[str, ServerState]:
 def _at_work(site: Site, notes: list[str]) -> tuple[Lease | None, Entry | None]:
     """Return who has the lease, and the rollout that is open."""
     try:
+        refuse_moved(site.fleet, read_control(site.remote.connection(site.fleet.control[0])))
         return site.store.show(), open_rollout(site.store.entries())
-    except HostError as error:
+    except (HostError, LeasedError) as error:
         notes.append(f"lease: {error.problems[0].what}")
         return None, None
 

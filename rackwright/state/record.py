@@ -8,7 +8,8 @@ from rackwright.state.formats import Moment, parse
 from rackwright.state.shell import FOLDER, Shell, call
 from rackwright.values import Stored
 
-_WRITE = """set -eu
+# $1: folder, $2: name of the file.
+WRITE = """set -eu
 umask 022
 mkdir -p -- "$1"
 cd -- "$1"
@@ -18,7 +19,7 @@ sync "$2.$$"
 mv -fT -- "$2.$$" "$2"
 sync .
 """
-_READ = """set -eu
+READ = """set -eu
 cd -- "$1" 2>/dev/null || exit 0
 if [ -s "$2" ]; then cat -- "$2"; fi
 """
@@ -38,10 +39,10 @@ class Record(Stored):
 def write_record(shell: Shell, record: Record, *, folder: str = FOLDER) -> None:
     """The host's record.json is this one afterwards, on disk. Raise HostError if it can't be written."""
     content = record.model_dump_json(indent=1) + "\n"
-    call(shell, _WRITE, folder, "record.json", stdin=content, what="writing the record")
+    call(shell, WRITE, folder, "record.json", stdin=content, what="writing the record")
 
 
 def read_record(shell: Shell, *, folder: str = FOLDER) -> Record | None:
     """Return the host's record, None if there is none. Raise RackwrightError if it is newer or damaged."""
-    text = call(shell, _READ, folder, "record.json", what="reading the record")
+    text = call(shell, READ, folder, "record.json", what="reading the record")
     return parse(Record, "record", text, f"{shell.name}: {folder}/record.json") if text else None

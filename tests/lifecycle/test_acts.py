@@ -9,6 +9,7 @@ import pytest
 from rackwright.errors import LeasedError, RackwrightError
 from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle import apply, remember, restart, settle
+from rackwright.lifecycle import leased as leasing
 from rackwright.lifecycle.drains import MissingDrain
 from rackwright.lifecycle.leased import leased
 from rackwright.lifecycle.plan import Restart
@@ -44,7 +45,9 @@ def acts(monkeypatch):
 
 
 @pytest.fixture
-def site(tmp_path):
+def site(tmp_path, monkeypatch):
+    monkeypatch.setattr(leasing, "told_control", lambda *_: None)
+    monkeypatch.setattr(leasing, "keep_control", lambda *_: None)
     remote = SimpleNamespace(
         connection=lambda name: name, each=lambda names, work: {name: work(name) for name in dict.fromkeys(names)}
     )

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
 
+from rackwright.errors import HostError
 from rackwright.remote.completed import Completed
 from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
+from rackwright.state import control
 from tests.lifecycle.world.engines import Engine, Host, digest
-from tests.lifecycle.world.world import Process, World
+from tests.lifecycle.world.world import Gate, Process, World
 
 Result = TypeVar("Result")
 split = cache(shlex.split)
@@ -24,6 +26,15 @@ class SimulatedRemote:
 
     def connection(self, name: str) -> SimulatedConnection:
         return SimulatedConnection(self.world, self.process, name)
+
+    def run_on(self, names: Iterable[str], command: str) -> dict[str, Completed | HostError]:
+        def run(name: str) -> Completed | HostError:
+            try:
+                return self.connection(name).run(command)
+            except HostError as error:
+                return error
+
+        return self.each(names, run)
 
     def each(self, names: Iterable[str], work: Callable[[str], Result]) -> dict[str, Result]:
         """As the real one: all are begun, then the first failure is raised."""
@@ -48,14 +59,13 @@ class SimulatedConnection:
     def run(
         self, command: str, *, stdin: str | bytes | None = None, sudo: bool = True, timeout: float | None = 60
     ) -> Completed:
-        if self.name in self.world.gates:
-            assert "audit.log" in command, command
+        if gate := self.world.gates.get(self.name):
             self.process.breathe()
-            return self._said()
+            return self._said(_record(gate, command, stdin))
         host = self.world.reach(self.name, self.process)
         if command == REPLICAS_COMMAND:
             return self._said("".join(_told(engine, self.world.now) for engine in host.engines.values()))
-        if "audit.log" in command:
+        if "audit.log" in command or control.NAME in command:
             return self._said()
         return self._act(host, split(command), stdin)
 
@@ -101,6 +111,17 @@ class SimulatedConnection:
 
     def _failed(self, text: str) -> Completed:
         return Completed(1, b"", text.encode(), self.name)
+
+
+def _record(gate: Gate, command: str, stdin: str | bytes | None) -> str:
+    """A gateway keeps audit lines, and which is the control host. The first can be reached also when it sends nothing."""
+    if "audit.log" in command:
+        return ""
+    assert control.NAME in command, command
+    if stdin is None:
+        return gate.control
+    gate.control = str(stdin)
+    return ""
 
 
 def _name(unit: str) -> str:

@@ -50,6 +50,8 @@ class Gate:
     reachable: bool = True
     shares: dict[str, Share] = field(default_factory=dict)
     """By model."""
+    control: str = ""
+    """Its record of the control host."""
 
     def share(self, model: str, now: float) -> Share | None:
         share = self.shares.get(model)

@@ -1,0 +1,83 @@
+"""Which host is the control host: a record on every gateway and control host, so that it never moves unnoticed."""
+
+from __future__ import annotations
+
+from rackwright.state.formats import Moment, parse
+from rackwright.state.record import READ, WRITE
+from rackwright.state.shell import FOLDER, Shell, call, command
+from rackwright.values import Stored
+
+NAME = "control-host.json"
+
+# Another's journal stays beside: nobody needs to read it, and nothing is lost. The greater token counts, so that no
+# lease that was given out here before is ever taken for a new one.
+_RECEIVE = """set -eu
+umask 077
+mkdir -p -- "$1/control"
+cd -- "$1"
+exec 9>control/lock
+flock -w 20 9
+rm -rf moved
+mkdir moved
+tar -x -z --no-same-owner -f - -C moved
+token() { cat "$1" 2>/dev/null || echo 0; }
+here=$(token control/token)
+[ "$here" -le "$(token moved/control/token)" ] || echo "$here" >moved/control/token
+find moved -exec sync -- {} +
+[ ! -e control/journal ] || mv -fT control/journal control/journal.before
+[ ! -d moved/fleet ] || rm -rf fleet fleet.old
+cp -a moved/. .
+sync .
+rm -rf moved
+"""
+_SEND = """set -eu
+cd -- "$1"
+set --
+for one in control/journal control/token control/*.json fleet golden bench canaries; do
+    [ ! -e "$one" ] || set -- "$@" "$one"
+done
+[ $# -eq 0 ] || tar -c -z -f - -- "$@"
+"""
+
+
+class ControlRecord(Stored):
+    """Who keeps lease and journal, as a host knows it."""
+
+    format: str = "control-host/1"
+    host: str
+    number: int
+    """Grows with each move: of two records the greater one counts."""
+    since: Moment
+    who: str
+    """The operator who moved it there, or began the fleet."""
+
+
+def read_command(folder: str = FOLDER) -> str:
+    """Return a command that prints a host's record, nothing if it has none."""
+    return command(READ, folder, NAME)
+
+
+def parse_control(text: str, where: str) -> ControlRecord | None:
+    """Given what it printed, return the record. Raise RackwrightError if it is newer or damaged."""
+    return parse(ControlRecord, "control-host", text, f"{where}: {FOLDER}/{NAME}") if text else None
+
+
+def read_control(shell: Shell, *, folder: str = FOLDER) -> ControlRecord | None:
+    """Return the host's record, None if it has none. Raise HostError if it can't be asked."""
+    return parse_control(call(shell, READ, folder, NAME, what="reading the record of the control host"), shell.name)
+
+
+def write_control(shell: Shell, record: ControlRecord, *, folder: str = FOLDER) -> None:
+    """The host has this record afterwards, on disk. Raise HostError if it can't be written."""
+    content = record.model_dump_json(indent=1) + "\n"
+    call(shell, WRITE, folder, NAME, stdin=content, what="recording the control host")
+
+
+def copy_state(source: Shell, target: Shell, *, folder: str = FOLDER) -> None:
+    """Afterwards the target has what the source keeps as control host: journal, applied fleet, answers, measurements.
+
+    All but the lease. Raise HostError if one can't read or write it.
+    """
+    packed = source.run(command(_SEND, folder)).check("reading what the control host keeps").stdout_bytes
+    if packed:
+        target.run(command(_RECEIVE, folder), stdin=packed).check("keeping what the control host kept")

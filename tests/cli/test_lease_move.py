@@ -1,0 +1,251 @@
+"""The control host moves when an operator moves it. Hosts are folders of this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from rackwright.errors import LeasedError
+from rackwright.fleet.load import load_fleet
+from rackwright.lifecycle import leased as leasing
+from rackwright.lifecycle.leased import leased
+from rackwright.state.applied import About, Applied, read_applied, write_applied
+from rackwright.state.audit import read_audit
+from rackwright.state.control import read_control
+from rackwright.state.formats import utc_now
+from rackwright.state.holding import Held, hold
+from rackwright.state.journal import Event, open_rollout
+from rackwright.state.lease import Owner
+from rackwright.state.operator import Operator
+from rackwright.state.store import FileStore
+from tests.cli.command_line import Ran, rackwright
+from tests.shells import FolderHosts, FolderShell
+
+BEN = Owner(who="ben@desk", machine="desk", why="apply", run="20261125T040501Z-ffff")
+FLEET = """fleet: acme
+hosts:
+  gate1: {{address: 10.20.0.10{out}}}
+  gate2: {{address: 10.20.0.12}}
+  gpu1:  {{address: 10.20.0.11}}
+models:
+  assistant:
+    source: hf:Qwen/Qwen3-8B-GGUF#*Q4_K_M.gguf
+    runtime: {{kind: llama_cpp, version: b10434}}
+    place: [{{on: [gpu1], replicas: 1, gpus: 0}}]
+    names: [assistant]
+    context: 2048
+gateway:  {{on: [{gateways}], domain: llm.acme.internal}}
+firewall: {{admin_from: [10.20.0.0/24], clients_from: [10.0.0.0/8]}}
+{more}
+"""
+AS_IT_WAS = {"out": "", "gateways": "gate1, gate2", "more": ""}
+OUT = {"out": ", out: power supply"}
+TURNED = {"gateways": "gate2, gate1"}
+FIRST_OF_CONTROL_OUT = {**OUT, "more": "control: [gate1, gate2]"}
+ON_GPU1 = {"more": "control: [gpu1]"}
+
+
+class Fleet:
+    """A fleet file, and hosts that can be out of reach."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "site.yml"
+        self.write()
+        self.hosts = {}
+        for name in ("gate1", "gate2", "gpu1"):
+            (folder / name).mkdir()
+            self.hosts[name] = FolderShell(name=name, var=str(folder / name))
+        self.said: list[str] = []
+
+    def write(self, **changed: str) -> None:
+        self.path.write_text(FLEET.format(**{**AS_IT_WAS, **changed}))
+
+    @contextmanager
+    def work(self, *, rollout: bool = False) -> Iterator[Held]:
+        """Someone works under the lease, by the fleet file that there is."""
+        fleet = load_fleet(self.path)
+        remote = FolderHosts({name: self.hosts[name] for name in fleet.hosts})
+        site = SimpleNamespace(
+            fleet=fleet,
+            remote=remote,
+            operator=Operator("anna@laptop", "laptop"),
+            store=FileStore(remote.connection(fleet.control[0])),
+        )
+        with leased(site, "apply", self, rollout=rollout) as held:
+            yield held
+
+    def store(self, name: str) -> FileStore:
+        return FileStore(self.hosts[name])
+
+    def records(self) -> dict[str, str | None]:
+        found = {name: read_control(shell) for name, shell in self.hosts.items()}
+        return {name: record.host if record else None for name, record in found.items()}
+
+    def move(self, *options: str, answers: str = "") -> Ran:
+        return rackwright("-f", self.path, "lease", "move", *options, answers=answers)
+
+    # A Talk.
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
+    fleet = Fleet(tmp_path)
+    monkeypatch.setattr("rackwright.remote.Remote", FolderHosts(fleet.hosts))
+    monkeypatch.setattr("rackwright.remote.Begun", lambda work: SimpleNamespace(result=work))
+    monkeypatch.setattr(leasing, "note_leased_act", lambda *_: None)
+    with fleet.work():
+        pass
+    return fleet
+
+
+def test_every_gateway_and_control_host_knows_the_control_host(fleet: Fleet) -> None:
+    assert fleet.records() == {"gate1": "gate1", "gate2": "gate1", "gpu1": None}
+
+
+@pytest.mark.parametrize("changed", [OUT, TURNED, FIRST_OF_CONTROL_OUT, ON_GPU1])
+def test_a_fleet_file_that_moves_it_is_refused(fleet: Fleet, changed: dict[str, str]) -> None:
+    fleet.write(**changed)
+    with pytest.raises(LeasedError) as error, fleet.work():
+        raise AssertionError
+    assert "gate1 is the control host" in str(error.value)
+    assert "rackwright lease move" in str(error.value)
+    assert fleet.records()["gate2"] == "gate1"
+
+
+@pytest.mark.parametrize("changed", [TURNED, ON_GPU1])
+def test_moved_it_has_what_the_former_one_kept(fleet: Fleet, changed: dict[str, str]) -> None:
+    applied = Applied(About(fleet_file="site.yml", who="anna", run="r", when=utc_now()), {"site.yml": b"x"})
+    write_applied(fleet.hosts["gate1"], applied)
+    with fleet.work() as held:
+        held.write(Event.OPENED, "r7", detail="model update assistant")
+        held.write(Event.CLOSED, "r7")
+        held.keep("rollout-r7.json", "{}")
+        token = held.lease.token
+    fleet.write(**changed)
+    moved = fleet.move("--yes", "--json")
+    host = load_fleet(fleet.path).control[0]
+    assert moved.document == {"control_host": host, "former": "gate1", "copied": True}
+    store = fleet.store(host)
+    assert [entry.rollout for entry in store.entries()] == ["r7", "r7"]
+    assert store.kept("rollout-r7.json") == "{}"
+    assert read_applied(fleet.hosts[host]) == applied
+    assert [act.command for act in read_audit(fleet.hosts["gate1"]).acts] == [f"lease move from gate1 to {host}"]
+    assert {fleet.records()["gate1"], fleet.records()["gate2"], fleet.records()[host]} == {host}
+    with fleet.work() as held:
+        assert held.lease.token > token
+
+
+def test_after_the_move_an_older_fleet_file_is_refused(fleet: Fleet) -> None:
+    fleet.write(**TURNED)
+    fleet.move("--yes")
+    fleet.write()
+    with pytest.raises(LeasedError, match="gate2 is the control host"), fleet.work():
+        raise AssertionError
+    shown = rackwright("-f", fleet.path, "lease", "show")
+    assert (shown.exit_code, "gate2 is the control host" in shown.stderr) == (11, True)
+
+
+def test_moving_asks(fleet: Fleet) -> None:
+    fleet.write(**TURNED)
+    ran = fleet.move(answers="n\n")
+    assert (ran.exit_code, "Move lease and journal from gate1 to gate2?" in ran.stderr) == (1, True)
+    assert fleet.records()["gate2"] == "gate1"
+
+
+def test_nothing_is_moved_that_is_there(fleet: Fleet) -> None:
+    ran = fleet.move("--json")
+    assert ran.document == {"control_host": "gate1", "former": None, "copied": False}
+
+
+def test_while_somebody_is_at_work_it_stays(fleet: Fleet) -> None:
+    fleet.write(**TURNED)
+    with hold(fleet.store("gate1"), BEN):
+        ran = fleet.move("--yes")
+    assert (ran.exit_code, "ben@desk" in ran.stderr) == (11, True)
+    assert fleet.records()["gate2"] == "gate1"
+
+
+def test_with_an_open_rollout_it_stays(fleet: Fleet) -> None:
+    with fleet.work() as held:
+        held.write(Event.OPENED, "r7", detail="model update assistant")
+    fleet.write(**OUT)
+    ran = fleet.move("--yes", "--former-gone")
+    assert (ran.exit_code, "r7" in ran.stderr) == (11, True)
+    assert "name gate1 first in control:" in ran.stderr
+
+
+def test_a_former_one_out_of_reach_is_asked_about(fleet: Fleet) -> None:
+    fleet.hosts["gate1"].gone = True
+    fleet.write(**OUT)
+    refused = fleet.move("--yes")
+    assert (refused.exit_code, "--former-gone" in refused.stderr) == (3, True)
+    asked = fleet.move(answers="y\nn\n")
+    assert "Is gate1 out of use, and nobody at work?" in asked.stderr
+    assert read_control(fleet.hosts["gate2"]).host == "gate1"
+    moved = fleet.move("--yes", "--former-gone", "--json")
+    assert moved.document == {"control_host": "gate2", "former": "gate1", "copied": False}
+    with fleet.work():
+        pass
+
+
+def test_a_rollout_that_a_lost_control_host_had_open_is_closed_when_it_comes_back(fleet: Fleet) -> None:
+    with fleet.work() as held:
+        held.write(Event.OPENED, "r7", detail="model update assistant")
+    fleet.hosts["gate1"].gone = True
+    fleet.write(**OUT)
+    fleet.move("--yes", "--former-gone")
+    fleet.hosts["gate1"].gone = False
+    fleet.write(**TURNED)
+    with fleet.work():
+        pass
+    assert open_rollout(fleet.store("gate1").entries()) is None
+    assert "r7" in fleet.said[-1]
+    assert fleet.records()["gate1"] == "gate2"
+    fleet.write()
+    with pytest.raises(LeasedError, match="gate2 is the control host"), fleet.work():
+        raise AssertionError
+
+
+def test_whoever_works_by_the_lost_ones_lease_is_heeded_when_it_comes_back(fleet: Fleet) -> None:
+    fleet.hosts["gate1"].gone = True
+    fleet.write(**OUT)
+    fleet.move("--yes", "--former-gone")
+    fleet.hosts["gate1"].gone = False
+    fleet.write(**TURNED)
+    with hold(fleet.store("gate1"), BEN), pytest.raises(LeasedError, match="ben@desk"), fleet.work():
+        raise AssertionError
+
+
+def test_moved_back_it_goes_on_with_the_journal_that_counts(fleet: Fleet, tmp_path: Path) -> None:
+    with fleet.work() as held:
+        held.write(Event.OPENED, "r7", detail="model update assistant")
+    fleet.hosts["gate1"].gone = True
+    fleet.write(**OUT)
+    fleet.move("--yes", "--former-gone")
+    with fleet.work() as held:
+        held.write(Event.OPENED, "r8", detail="model update assistant")
+        held.write(Event.CLOSED, "r8")
+    fleet.hosts["gate1"].gone = False
+    fleet.write()
+    assert fleet.move("--yes").exit_code == 0
+    assert [entry.rollout for entry in fleet.store("gate1").entries()] == ["r8", "r8"]
+    assert "r7" in (tmp_path / "gate1" / "control" / "journal.before").read_text()
+
+
+def test_a_lost_one_that_must_be_the_control_host_again_says_what_it_had_open(fleet: Fleet) -> None:
+    with fleet.work() as held:
+        held.write(Event.OPENED, "r7", detail="model update assistant")
+    fleet.hosts["gate1"].gone = True
+    fleet.write(**{**OUT, "more": "control: [gpu1, gate2]"})
+    fleet.move("--yes", "--former-gone")
+    fleet.hosts["gate1"].gone, fleet.hosts["gpu1"].gone = False, True
+    fleet.write()
+    ran = fleet.move("--yes", "--former-gone")
+    assert "gate1 has the rollout r7 (model update assistant) open" in ran.stderr
