@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from rackwright.errors import HostError
 from rackwright.remote.completed import Completed
+from rackwright.roles.gateway.settings import FOLDER as GATEWAY
 from rackwright.state.shell import FOLDER
 from rackwright.values import Target
 
@@ -34,7 +35,7 @@ class LocalShell:
 
 @dataclass
 class FolderShell(LocalShell):
-    """A host whose /var/lib/rackwright is a folder of its own."""
+    """A host whose /var/lib/rackwright is a folder of its own, and its gateway's files a folder below."""
 
     var: str = ""
 
@@ -45,7 +46,8 @@ class FolderShell(LocalShell):
     def run(
         self, command: str, *, stdin: str | bytes | None = None, sudo: bool = True, timeout: float | None = 60
     ) -> Completed:
-        return super().run(command.replace(FOLDER, self.var), stdin=stdin, sudo=sudo, timeout=timeout)
+        command = command.replace(FOLDER, self.var).replace(GATEWAY, f"{self.var}/gateway")
+        return super().run(command, stdin=stdin, sudo=sudo, timeout=timeout)
 
     @property
     def login_key(self) -> None:

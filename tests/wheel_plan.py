@@ -54,7 +54,7 @@ def main() -> None:
     assert Path.cwd() == Path("/")
     assert "site-packages" in rackwright.__file__, rackwright.__file__
     of = fleet()
-    for name, model in host_models(of, lock(of), (), Credentials()).items():
+    for name, model in host_models(of, lock(of), credentials=Credentials()).items():
         planned = play(site, model=model)
         assert len(planned.changed) > 10, planned
         print(f"{name}: {len(planned.operations)} operations, {len(planned.changed)} would change")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.group(cls=Group)
 def key() -> None:
-    """Add, list, edit and revoke API keys.
+    """Add, list, edit, revoke and pull API keys.
 
     NAME.keys.yml beside the fleet file keeps each key's owner and SHA-256, never the key. Commit it.
     """
@@ -104,7 +104,8 @@ def edit(
     Exit code 3 when a gateway could not be told and goes on as before.
     """
     hosts_needed()
-    from rackwright.lifecycle.keys import Terms, edit_key, may
+    from rackwright.fleet.keys import may
+    from rackwright.lifecycle.keys import Terms, edit_key
 
     if models and all_models:
         raise UsageError("--model and --all-models", should="one of them")
@@ -149,6 +150,22 @@ def revoke(context: Context, id: str, later: bool, yes: bool) -> int:
     told = _told(context, found, "revoke", later=later)
     context.answer({"revoked": _document(found), "gateways": told}, f"{found.id} of {found.owner} is revoked")
     return _code(told)
+
+
+@key.command()
+@common_options
+@pass_context
+def pull(context: Context) -> None:
+    """Write down which keys were added, changed or revoked with another copy of the keys file.
+
+    The gateways are asked. Use it where an apply is refused for that, and git has no newer file.
+    """
+    hosts_needed()
+    from rackwright.lifecycle.keys import pull_keys
+
+    pulled = pull_keys(context.fleet)
+    document: Json = {"pulled": [{**_document(one.key), "revoked": one.revoked, "who": one.who} for one in pulled]}
+    context.answer(document, "\n".join(map(str, pulled)) or "the keys file knows every key")
 
 
 def _told(context: Context, key: ApiKey, verb: Verb, *, later: bool) -> Mapping[str, str | None]:

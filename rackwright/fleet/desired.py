@@ -6,8 +6,9 @@ from rackwright.fleet.authority import authority_of
 from rackwright.fleet.backup_access import access_of
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.host.compose import host_models
+from rackwright.fleet.host.gateway import Keys
 from rackwright.fleet.host.model import Credentials, HostModel
-from rackwright.fleet.keys import as_gateway_keys, read_keys
+from rackwright.fleet.keys import as_gateway_keys, as_revoked, read_keys_file
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.own_certificate import own_certificate_of
 from rackwright.fleet.secrets import hub_token
@@ -23,4 +24,6 @@ def desired(fleet: Fleet, lock: Lock) -> dict[str, HostModel]:
         backup=access_of(fleet),
         site_files=site_files(fleet),
     )
-    return host_models(fleet, lock, as_gateway_keys(read_keys(fleet.beside("keys.yml"))), credentials)
+    file = read_keys_file(fleet.beside("keys.yml"))
+    keys = Keys(as_gateway_keys(file.keys), as_revoked(file.revoked))
+    return host_models(fleet, lock, keys, credentials)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,6 +14,7 @@ from pydantic import AwareDatetime, BeforeValidator, Field
 from rackwright.errors import FleetError, Problem, UsageError
 from rackwright.fleet.stored import read_stored, write_stored
 from rackwright.roles.gateway.settings import Key as GatewayKey
+from rackwright.roles.gateway.settings import RevokedKey as RevokedGatewayKey
 from rackwright.values import Line, Name, Secret, Sha256, Stored
 
 HEADER = """API keys of this fleet: the keys' SHA-256, never the keys. Commit it.
@@ -47,19 +48,53 @@ class ApiKey(Stored):
     sha256: Sha256
     """Of the whole key, rw-<id>-<43 base64url>."""
     created: Time
+    changed: Time | None = None
+    """None: it is as it was created."""
+
+    @property
+    def version(self) -> int:
+        """Unix seconds of its last change: of two descriptions of a key the one with the greater counts."""
+        return int((self.changed or self.created).timestamp())
+
+    def next_change(self, now: datetime) -> datetime:
+        """Return the time of a change that is made now: after the last one, whatever the clock says."""
+        return max(now, (self.changed or self.created) + timedelta(seconds=1))
 
 
-class _KeysFile(Stored):
+class RevokedKey(Stored):
+    """One that was taken back. It stays in the file: no older file brings it back."""
+
+    id: Name
+    owner: Line
+    sha256: Sha256
+    revoked: Time
+
+
+class KeysFile(Stored):
     format: Literal["keys/1"] = "keys/1"
     keys: tuple[ApiKey, ...] = ()
+    """By id."""
+    revoked: tuple[RevokedKey, ...] = ()
 
 
 def read_keys(path: Path) -> tuple[ApiKey, ...]:
-    """Return the keys by id; no file, no keys. Raise FleetError, with lines, if it is not valid."""
+    """Return the keys by id. Raise as `read_keys_file`."""
+    return read_keys_file(path).keys
+
+
+def read_keys_file(path: Path) -> KeysFile:
+    """Return what the file says; no file, no keys. Raise FleetError, with lines, if it is not valid."""
     if not path.exists():
-        return ()
-    keys = read_stored(path, "keys", _KeysFile, restore=f"git log -p {path.name}").keys
+        return KeysFile()
+    file = read_stored(path, "keys", KeysFile, restore=f"git log -p {path.name}")
+    keys = file.keys
     problems = []
+    both = {key.sha256 for key in file.revoked}
+    problems += [
+        Problem(f"{path} keys", f"{key.id} stands among the revoked, too", "a revoked key can't come back")
+        for key in keys
+        if key.sha256 in both
+    ]
     for what, counts in (("id", Counter(key.id for key in keys)), ("sha256", Counter(key.sha256 for key in keys))):
         problems += [
             Problem(f"{path} keys", f"{what} {value} stands there {count} times", "give each key once")
@@ -68,12 +103,13 @@ def read_keys(path: Path) -> tuple[ApiKey, ...]:
         ]
     if problems:
         raise FleetError(problems)
-    return _by_id(keys)
+    return KeysFile(keys=_by_id(keys), revoked=file.revoked)
 
 
-def write_keys(path: Path, keys: tuple[ApiKey, ...]) -> None:
+def write_keys(path: Path, keys: tuple[ApiKey, ...], revoked: tuple[RevokedKey, ...] = ()) -> None:
     """Afterwards the file has these keys, or is as it was. Raise RackwrightError if it can't be written."""
-    write_stored(path, HEADER, _KeysFile(keys=_by_id(keys)))
+    ordered = tuple(sorted(revoked, key=lambda key: (key.revoked, key.id)))
+    write_stored(path, HEADER, KeysFile(keys=_by_id(keys), revoked=ordered))
 
 
 def new_key(id: str) -> tuple[Secret, str]:
@@ -117,9 +153,28 @@ def as_gateway_keys(keys: tuple[ApiKey, ...]) -> tuple[GatewayKey, ...]:
             expires=key.expires,
             requests_per_minute=key.requests_per_minute or 0,
             concurrency=key.concurrency or 0,
+            version=key.version,
+            about=f"{key.id} of {key.owner}: {may(key)}",
         )
         for key in _by_id(keys)
     )
+
+
+def as_revoked(keys: tuple[RevokedKey, ...]) -> tuple[RevokedGatewayKey, ...]:
+    """Return the keys that gateways never let in again."""
+    return tuple(
+        RevokedGatewayKey(sha256=key.sha256, about=f"{key.id} of {key.owner}: revoked {key.revoked:%Y-%m-%d}")
+        for key in keys
+    )
+
+
+def may(key: ApiKey) -> str:
+    """Say in words what the key may do."""
+    rate = f"{key.requests_per_minute} requests a minute" if key.requests_per_minute else ""
+    running = f"{key.concurrency} at a time" if key.concurrency else ""
+    until = f"until {key.expires:%Y-%m-%d %H:%M} UTC" if key.expires else ""
+    models = ", ".join(key.models) or "all models"
+    return "; ".join(part for part in (models, rate, running, until) if part)
 
 
 def _by_id(keys: tuple[ApiKey, ...]) -> tuple[ApiKey, ...]:

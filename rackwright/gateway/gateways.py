@@ -21,16 +21,17 @@ from rackwright.gateway.scripts import (
     KEY,
     OPEN_GAP,
     READY,
+    REFUSE_REVOKED,
     SHOW_DRAINS,
     SHOW_GAPS,
     STATES,
     TELL_KEY,
-    WRITE_KEYS,
+    WRITE_KEY,
 )
 from rackwright.gateway.states import DrainRecord, ServerState, merged, parse_states
 from rackwright.operations.haproxy.paths import DRAINS, Paths
 from rackwright.remote import Completed, Remote
-from rackwright.roles.gateway.configuration import CANARIES, GAPS, PATHS, key_entries
+from rackwright.roles.gateway.configuration import CANARIES, GAPS, PATHS, key_entries, key_lines, revoked_line
 from rackwright.roles.gateway.settings import Key
 
 
@@ -134,17 +135,28 @@ class Gateways:
         """Afterwards no worker sends anything to a canary of the model."""
         self._run(END_CANARY.format(model=quote(model)), f"ending the canary of {model}")
 
-    def put_key(self, key: Key, *, in_memory: bool = False) -> None:
+    def put_key(self, key: Key, *, note: str) -> None:
         """Afterwards every worker lets the key in as it says, and as nothing said before, with no moment between.
 
-        `in_memory`: until the gateway next loads its keys.
+        `note`: one line that the gateway keeps with it. One that was revoked is refused.
         """
-        written = "" if in_memory else WRITE_KEYS
-        self._run(_key(key, key_entries(key)) + written + TELL_KEY + _known(wanted=True), f"telling key {key.id}")
+        script = KEY.format(sha256=key.sha256, lines="''") + REFUSE_REVOKED
+        script += WRITE_KEY.format(told=quote(key_lines(key) + _noted(key, str(key.version), note)))
+        self._run(script + TELL_KEY + _known(wanted=True), f"telling key {key.id}")
 
-    def remove_key(self, key: Key) -> None:
-        """Afterwards no worker lets the key in, an old one with open connections neither."""
-        self._run(_key(key) + WRITE_KEYS + TELL_KEY + _known(wanted=False), f"removing key {key.id}")
+    def remove_key(self, key: Key, *, note: str) -> None:
+        """Afterwards no worker lets the key in, an old one with open connections neither, and none ever will."""
+        told = revoked_line(key.sha256, key.about) + _noted(key, "revoked", note)
+        script = KEY.format(sha256=key.sha256, lines="''") + WRITE_KEY.format(told=quote(told))
+        self._run(script + TELL_KEY + _known(wanted=False), f"removing key {key.id}")
+
+    def lend_key(self, key: Key) -> None:
+        """Afterwards every worker lets the key in as it says, until the gateway next loads its keys."""
+        self._run(_in_memory(key, key_entries(key)) + TELL_KEY + _known(wanted=True), f"telling key {key.id}")
+
+    def take_back_key(self, key: Key) -> None:
+        """Afterwards no worker lets in a key that was lent."""
+        self._run(_in_memory(key) + TELL_KEY + _known(wanted=False), f"removing key {key.id}")
 
     @contextmanager
     def temporary_key(
@@ -159,10 +171,10 @@ class Gateways:
         key = Key(id=id, sha256=sha256, expires=expires, server=server)
         try:
             # Within: where it fails or is interrupted halfway, some workers have the key already.
-            self.put_key(key, in_memory=True)
+            self.lend_key(key)
             yield
         finally:
-            self._run(_key(key) + TELL_KEY + _known(wanted=False), f"removing key {id}")
+            self.take_back_key(key)
 
     def _run(self, script: str, what: str) -> dict[str, str]:
         """Run the script on every gateway; return what each printed."""
@@ -179,8 +191,12 @@ def _parts(address: str) -> dict[str, str]:
     return {"model": quote(model), "begin": quote(f"{host}.{model}.{number}")}
 
 
-def _key(key: Key, entries: tuple[tuple[str, str], ...] = ()) -> str:
-    """Its own entry comes last: by then the models that it lists are there."""
+def _noted(key: Key, version: str, note: str) -> str:
+    return f"{key.sha256} {version} @ {note}\n"
+
+
+def _in_memory(key: Key, entries: tuple[tuple[str, str], ...] = ()) -> str:
+    """Until the gateway next loads its keys. Its own entry comes last: by then the models that it lists are there."""
     lines = "".join(f"{name} {value}\n" for name, value in reversed(entries))
     return KEY.format(sha256=key.sha256, lines=quote(lines))
 

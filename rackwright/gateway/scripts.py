@@ -8,7 +8,7 @@ from rackwright.roles.gateway.configuration import GAP_HEEDED_SECONDS
 
 HELPERS = """set -eu
 umask 077
-run={run} drains={drains} keys={configuration}/keys.map
+run={run} drains={drains} configuration={configuration} keys={configuration}/keys.map
 gaps={configuration}/{gaps} canaries={configuration}/{canaries}
 ask() {{ printf '%s\\n' "$2" | socat -t 60 - "UNIX-CONNECT:$run/$1.sock"; }}
 workers() {{ ask master 'show proc' | awk '$2 == "worker" {{ print $1 }}'; }}
@@ -71,14 +71,26 @@ tell "set server model.{model}/$server state ready" >/dev/null
 )
 
 KEY = """sha={sha256} lines={lines}
-exec 9>"$run/keys.lock"; flock 9
+exec 9>"$configuration/keys.lock"; flock 9
 """
 
-# What an apply has written and not loaded yet must still be loaded: then the stamp stays the older one.
-WRITE_KEYS = """loaded=false; [ "$keys" -nt "$run/keys.loaded" ] || [ "$keys" -ot "$run/keys.loaded" ] || loaded=true
-{ grep -v "^$sha[ /]" "$keys" || true; printf '%s' "$lines"; } | LC_ALL=C sort >"$keys.new"
-chown root:haproxy "$keys.new"; chmod 0640 "$keys.new"; sync "$keys.new"; mv -f "$keys.new" "$keys"
+# What an apply has written and not loaded yet must still be loaded: then the stamp stays the older one. A reload
+# and an apply make the map of the two files, too: what is told here outlasts both.
+WRITE_KEY = """[ -e "$configuration/keys.applied" ] ||
+    {{ echo 'this gateway keeps no keys yet; apply first' >&2; exit 1; }}
+loaded=false; [ "$keys" -nt "$run/keys.loaded" ] || [ "$keys" -ot "$run/keys.loaded" ] || loaded=true
+{{ grep -v "^$sha " "$configuration/keys.told" || true; printf '%s' {told}; }} 2>/dev/null |
+    install -m 0600 /dev/stdin "$configuration/keys.told.new"
+sync "$configuration/keys.told.new"; mv -f "$configuration/keys.told.new" "$configuration/keys.told"
+"$configuration/api-keys" merge
+lines=$(grep "^$sha[ /]" "$keys" | LC_ALL=C sort -r || true)
+[ -z "$lines" ] || lines="$lines
+"
 ! $loaded || touch -r "$keys" "$run/keys.loaded"
+"""
+
+REFUSE_REVOKED = """! grep -qs "^$sha revoked" "$configuration/keys.applied" "$configuration/keys.told" ||
+    { echo 'this key was revoked' >&2; exit 1; }
 """
 
 TELL_KEY = """for pid in $(workers); do

@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
-from rackwright.errors import HostError, UsageError
+from rackwright.errors import HostError, LeasedError, UsageError
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.keys import ApiKey, add, as_gateway_keys, new_key, read_keys, replaced, revoke, write_keys
+from rackwright.fleet.keys import (
+    ApiKey,
+    RevokedKey,
+    add,
+    as_gateway_keys,
+    may,
+    new_key,
+    read_keys,
+    read_keys_file,
+    replaced,
+    revoke,
+    write_keys,
+)
 from rackwright.fleet.targets import targets
 from rackwright.lifecycle.who import operator_of
 from rackwright.run import new_run_id
 from rackwright.state.audit import Act, write_audit
 from rackwright.state.formats import utc_now
 from rackwright.state.operator import Operator
+from rackwright.state.told_keys import NEWS_COMMAND, ToldKey, parse_told, told_line, unknown_to, with_told
 from rackwright.values import Secret, parse_duration
+
+if TYPE_CHECKING:
+    from rackwright.remote import Remote
 
 Verb = Literal["add", "edit", "revoke"]
 _DONE: dict[Verb, str] = {"add": "added", "edit": "changed", "revoke": "revoked"}
@@ -59,11 +76,11 @@ def add_key(fleet: Fleet, id: str, terms: Terms) -> tuple[ApiKey, Secret]:
     Raise UsageError, writing nothing, if the id is taken or not a name, or the terms are none that can be.
     """
     path = fleet.beside("keys.yml")
-    keys = read_keys(path)
+    file = read_keys_file(path)
     created = utc_now()
     text, sha256 = new_key(id)
     key = _checked({"id": id, "sha256": sha256, "created": created} | terms.fields(fleet, created))
-    write_keys(path, add(keys, key))
+    write_keys(path, add(file.keys, key), file.revoked)
     return key, text
 
 
@@ -72,9 +89,10 @@ def edit_key(fleet: Fleet, id: str, terms: Terms) -> ApiKey:
 
     Raise UsageError, writing nothing, if there is none of this id, or the terms are none that can be.
     """
-    path = fleet.beside("keys.yml")
-    key = _checked(find_key(fleet, id).model_dump() | terms.fields(fleet, utc_now()))
-    write_keys(path, replaced(read_keys(path), key))
+    path, now = fleet.beside("keys.yml"), utc_now()
+    file, found = read_keys_file(path), find_key(fleet, id)
+    key = _checked(found.model_dump() | terms.fields(fleet, now) | {"changed": found.next_change(now)})
+    write_keys(path, replaced(file.keys, key), file.revoked)
     return key
 
 
@@ -93,9 +111,11 @@ def find_key(fleet: Fleet, id: str) -> ApiKey:
 
 
 def revoke_key(fleet: Fleet, id: str) -> None:
-    """The keys file is without this key afterwards. Raise UsageError if there is none."""
-    path = fleet.beside("keys.yml")
-    write_keys(path, revoke(read_keys(path), id))
+    """The keys file has this key among the revoked afterwards. Raise UsageError if there is none."""
+    path, found = fleet.beside("keys.yml"), find_key(fleet, id)
+    file = read_keys_file(path)
+    gone = RevokedKey(id=found.id, owner=found.owner, sha256=found.sha256, revoked=utc_now())
+    write_keys(path, revoke(file.keys, id), (*file.revoked, gone))
 
 
 def tell_gateways(fleet: Fleet, key: ApiKey, verb: Verb) -> dict[str, str | None]:
@@ -112,14 +132,16 @@ def tell_gateways(fleet: Fleet, key: ApiKey, verb: Verb) -> dict[str, str | None
     with Remote(targets(fleet, fleet.gateways)) as remote:
 
         def tell(name: str) -> str | None:
-            gateway = Gateways(remote, (name,))
+            gateway, connection = Gateways(remote, (name,)), remote.connection(name)
             try:
+                connection.open()
+                operator = operator_of(fleet, connection)
+                note = told_line(key, who=operator.who, when=utc_now(), revoked=verb == "revoke")
                 if verb == "revoke":
-                    gateway.remove_key(entry)
+                    gateway.remove_key(entry, note=note)
                 else:
-                    gateway.put_key(entry)
-                connection = remote.connection(name)
-                write_audit(connection, _act(operator_of(fleet, connection), key, run, verb))
+                    gateway.put_key(entry, note=note)
+                write_audit(connection, _act(operator, key, run, verb))
             except HostError as error:
                 return error.problems[0].what
             return None
@@ -127,18 +149,52 @@ def tell_gateways(fleet: Fleet, key: ApiKey, verb: Verb) -> dict[str, str | None
         return remote.each(fleet.gateways, tell)
 
 
+def told_keys(remote: Remote, gateways: tuple[str, ...]) -> tuple[ToldKey, ...]:
+    """Return what these gateways, as far as they can be reached, were told of keys since the last apply."""
+    answers = remote.run_on(gateways, NEWS_COMMAND)
+    return tuple(
+        one
+        for name, answer in answers.items()
+        if not isinstance(answer, HostError)
+        for one in parse_told(answer.check("reading what was told of API keys").stdout, name)
+    )
+
+
+def refuse_unknown_keys(fleet: Fleet, told: Iterable[ToldKey]) -> None:
+    """Raise LeasedError if gateways know API keys that the keys file doesn't know yet, or not as they are."""
+    path = fleet.beside("keys.yml")
+    unknown = unknown_to(read_keys_file(path), told)
+    if unknown:
+        raise LeasedError(
+            "the API keys were changed with another copy of this file:\n  " + "\n  ".join(map(str, unknown)),
+            where=str(path),
+            should="applying it would undo that",
+            next="git pull; or rackwright key pull, which writes it down here",
+        )
+
+
+def pull_keys(fleet: Fleet) -> tuple[ToldKey, ...]:
+    """Afterwards the keys file knows what gateways were told of keys with other copies of it; return what it didn't.
+
+    Raise HostError, writing nothing, if a gateway can't be asked.
+    """
+    from rackwright.remote import Remote
+
+    path = fleet.beside("keys.yml")
+    with Remote(targets(fleet, fleet.gateways)) as remote:
+        for name in fleet.gateways:
+            remote.connection(name).open()
+        file = read_keys_file(path)
+        unknown = unknown_to(file, told_keys(remote, fleet.gateways))
+    if unknown:
+        pulled = with_told(file, unknown)
+        write_keys(path, pulled.keys, pulled.revoked)
+    return unknown
+
+
 def _act(operator: Operator, key: ApiKey, run: str, verb: Verb) -> Act:
     what = f"{_DONE[verb]} API key {key.id} of {key.owner}{'' if verb == 'revoke' else f': {may(key)}'}"
     return Act(time=utc_now(), operator=operator.who, run=run, command=f"key {verb}", what=what, outcome="done")
-
-
-def may(key: ApiKey) -> str:
-    """Say in words what the key may do."""
-    rate = f"{key.requests_per_minute} requests a minute" if key.requests_per_minute else ""
-    running = f"{key.concurrency} at a time" if key.concurrency else ""
-    until = f"until {key.expires:%Y-%m-%d %H:%M} UTC" if key.expires else ""
-    models = ", ".join(key.models) or "all models"
-    return "; ".join(part for part in (models, rate, running, until) if part)
 
 
 def _expiry(text: str, now: datetime) -> datetime:

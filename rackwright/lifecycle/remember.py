@@ -9,6 +9,7 @@ from datetime import datetime
 
 from rackwright.errors import HostError, RackwrightError
 from rackwright.fleet.lock import lock_digest
+from rackwright.lifecycle.keys import refuse_unknown_keys, told_keys
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.survey import Survey
 from rackwright.lifecycle.talk import Talk
@@ -35,8 +36,12 @@ def compared(site: Site) -> Compared:
 
     Raise LeasedError if they would undo a colleague's work, HostError if the control host can't be asked.
     """
+    from rackwright.remote import Begun
+
+    asking = Begun(lambda: told_keys(site.remote, site.fleet.gateways))
     applied = read_applied(site.remote.connection(site.fleet.control[0]))
     local = checkout(site.fleet)
+    refuse_unknown_keys(site.fleet, asking.result())
     return Compared(applied is not None and applied.files == local.files, stale_checkout(applied, local))
 
 

@@ -54,9 +54,23 @@ def key_entries(key: Key) -> tuple[tuple[str, str], ...]:
     return ((key.sha256, entry), *((f"{key.sha256}/{model}", "yes") for model in key.models))
 
 
-def keys_map(settings: Settings) -> str:
-    entries = [entry for key in settings.keys for entry in key_entries(key)]
-    return "".join(f"{name} {value}\n" for name, value in sorted(entries))
+def key_lines(key: Key) -> str:
+    """Return what the gateway's files of keys say of it: a line `SHA-256 VERSION NAME VALUE` for each entry of
+    keys.map, and one with # for whoever reads it."""
+    head = f"{key.sha256} {key.version}"
+    entries = "".join(f"{head} {name} {value}\n" for name, value in key_entries(key))
+    return f"{head} # {key.about}\n{entries}"
+
+
+def revoked_line(sha256: str, about: str) -> str:
+    return f"{sha256} revoked # {about}\n"
+
+
+def applied_keys(settings: Settings) -> str:
+    """Return the keys as the keys file has them. What a gateway was told since counts where it is newer."""
+    lines = [key_lines(key) for key in settings.keys]
+    lines += [revoked_line(key.sha256, key.about) for key in settings.revoked]
+    return "".join(sorted(lines))
 
 
 def models_map(settings: Settings) -> str:

@@ -6,7 +6,7 @@ from pyinfra.api.deploy import deploy
 
 from rackwright.operations.haproxy.paths import DRAINS
 from rackwright.operations.haproxy.proxy import Proxy, proxy_running
-from rackwright.roles.gateway.configuration import PATHS, haproxy_cfg, keys_map, maps
+from rackwright.roles.gateway.configuration import PATHS, applied_keys, haproxy_cfg, maps
 from rackwright.roles.gateway.settings import Settings
 
 
@@ -21,4 +21,4 @@ def gateway(*, settings: Settings) -> None:
         capabilities="CAP_NET_BIND_SERVICE",
         drains=DRAINS,
     )
-    proxy_running(proxy, haproxy_cfg=haproxy_cfg(settings), files=maps(settings), keys_map=keys_map(settings))
+    proxy_running(proxy, haproxy_cfg=haproxy_cfg(settings), files=maps(settings), keys=applied_keys(settings))

@@ -50,6 +50,17 @@ class Key(Frozen):
     """Requests at a time, at each gateway; 0: as many as it likes."""
     server: str = ""
     """HAProxy's name of the server that it asks, a drained one too, and no other unless that is down; "": any."""
+    version: int = 0
+    """Of two descriptions of a key the one with the greater counts."""
+    about: Line = "a key of a run"
+    """Whose it is and what it may do, in words."""
+
+
+class RevokedKey(Frozen):
+    """An API key that no gateway ever lets in again."""
+
+    sha256: Sha256
+    about: Line
 
 
 class Peer(Frozen):
@@ -75,6 +86,7 @@ class Settings(Frozen):
     """Name of the certificate role's files shown to host proxies and to other gateways."""
     models: tuple[RoutedModel, ...]
     keys: tuple[Key, ...]
+    revoked: tuple[RevokedKey, ...] = ()
     peers: tuple[Peer, ...] = ()
     """The fleet's other gateways."""
     peers_port: Port = PEERS_PORT

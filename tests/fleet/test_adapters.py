@@ -62,7 +62,7 @@ def refused(fleet: Fleet, previous: Lock | None = None) -> list[str]:
 
 
 def hosts(fleet: Fleet) -> dict[str, HostModel]:
-    return host_models(fleet, resolve_lock(fleet, None), ())
+    return host_models(fleet, resolve_lock(fleet, None))
 
 
 def test_an_adapter_of_a_folder_is_locked_to_its_two_files_and_its_rank(folder: Path) -> None:

@@ -7,6 +7,7 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 from rackwright.fleet.host.compose import host_models
+from rackwright.fleet.host.gateway import Keys
 from rackwright.fleet.host.model import HostModel
 from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, model_digest
 from rackwright.ports import PEERS_PORT
@@ -33,7 +34,7 @@ def models(*gateways: str, **sections: object) -> dict[str, HostModel]:
     gateway = {"on": gateways, "domain": "llm.acme.internal"}
     fleet = make_fleet(Path("site.yml"), hosts=HOSTS, gateway=gateway, **sections)
     key = Key(id="ci", sha256="a" * 64, expires=datetime(2030, 1, 1, tzinfo=UTC), requests_per_minute=5)
-    return host_models(fleet, LOCK, (key,))
+    return host_models(fleet, LOCK, Keys((key,)))
 
 
 def admitted(model: HostModel) -> list[object]:

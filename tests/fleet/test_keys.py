@@ -2,13 +2,25 @@ from __future__ import annotations
 
 import hashlib
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from pydantic import ValidationError
 
 from rackwright.errors import FleetError, UsageError
-from rackwright.fleet.keys import MOST, ApiKey, add, as_gateway_keys, new_key, read_keys, revoke, write_keys
+from rackwright.fleet.keys import (
+    MOST,
+    ApiKey,
+    RevokedKey,
+    add,
+    as_gateway_keys,
+    as_revoked,
+    new_key,
+    read_keys,
+    read_keys_file,
+    revoke,
+    write_keys,
+)
 
 CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -70,6 +82,33 @@ def test_two_keys_with_one_id_are_refused(tmp_path):
         read_keys(path)
 
 
+def test_a_key_that_is_given_and_revoked_is_refused(tmp_path):
+    path = tmp_path / "site.keys.yml"
+    gone = RevokedKey(id="a", owner="Team A", sha256=make("a").sha256, revoked=CREATED)
+    write_keys(path, (make("a"),), (gone,))
+    with pytest.raises(FleetError, match="a stands among the revoked, too; a revoked key can't come back"):
+        read_keys(path)
+
+
+def test_revoked_keys_are_read_back_in_their_order(tmp_path):
+    path = tmp_path / "site.keys.yml"
+    late, soon = (
+        RevokedKey(id=id, owner="Team A", sha256=make(id).sha256, revoked=CREATED + timedelta(days=days))
+        for id, days in (("a", 2), ("b", 1))
+    )
+    write_keys(path, (), (late, soon))
+    assert read_keys_file(path).revoked == (soon, late)
+    assert [key.about for key in as_revoked((soon,))] == ["b of Team A: revoked 2026-01-03"]
+
+
+def test_a_change_counts_more_than_the_one_before_it_whatever_the_clock_says():
+    key = make("a")
+    assert key.version == int(CREATED.timestamp())
+    changed = make("a", changed=key.next_change(CREATED - timedelta(days=1)))
+    assert changed.version == key.version + 1
+    assert changed.next_change(CREATED + timedelta(days=1)) == CREATED + timedelta(days=1)
+
+
 def test_a_key_is_added_once():
     keys = add((make("b"),), make("a"))
     assert [key.id for key in keys] == ["a", "b"]
@@ -101,6 +140,8 @@ def test_gateways_get_expired_keys_too_and_never_more_than_the_hash():
         "requests_per_minute": 0,
         "concurrency": 0,
         "server": "",
+        "version": int(CREATED.timestamp()),
+        "about": "old of Team A: assistant; until 2020-01-01 00:00 UTC",
     }
 
 

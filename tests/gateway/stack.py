@@ -107,6 +107,17 @@ class Running:
         rows = [line.split() for line in self.ask("show proc", "master").splitlines()]
         return [int(row[0]) for row in rows if len(row) > 1 and row[1] == "worker"]
 
+    def merge_keys(self) -> None:
+        """keys.map is what the script makes of it afterwards, as after an apply's writing."""
+        Path(self.proxy.keys_script).write_text(self.proxy.keys_text())
+        subprocess.run(["sh", self.proxy.keys_script, "alone", "merge"], check=True, timeout=60)
+        Path(self.proxy.keys_script).chmod(0o755)
+
+    def forget_keys(self) -> None:
+        """What it was told of keys since the apply, and that some were revoked."""
+        Path(self.paths.configuration, "keys.told").unlink()
+        self.script("load_keys")
+
     def start(self) -> None:
         Path(self.proxy.script).write_text(self.proxy.script_text())
         Path(self.proxy.script).chmod(0o755)
@@ -186,7 +197,8 @@ class Stack:
         folder = Path(self.gateway.paths.configuration)
         for name, content in gateway_files.maps(settings).items():
             (folder / name).write_text(content)
-        (folder / "keys.map").write_text(gateway_files.keys_map(settings))
+        (folder / "keys.applied").write_text(gateway_files.applied_keys(settings))
+        self.gateway.merge_keys()
         cfg = gateway_files.haproxy_cfg(settings, self.gateway.paths)
         (folder / "haproxy.cfg").write_text(asking_sooner(cfg) if self.sooner else cfg)
 

@@ -24,7 +24,7 @@ NUMBER = count()
 def gateways(stack: Stack) -> Iterator[Gateways]:
     with stack.gateways() as gateways:
         yield gateways
-        gateways.remove_key(Key(id="limited", sha256=LIMITED))
+        stack.gateway.forget_keys()
 
 
 def limited(**limits: object) -> Key:
@@ -54,7 +54,7 @@ def test_a_key_makes_so_many_requests_in_a_minute_and_is_told_when_the_next_begi
     stack: Stack, gateways: Gateways
 ) -> None:
     def work() -> None:
-        gateways.put_key(limited(requests_per_minute=3))
+        gateways.put_key(limited(requests_per_minute=3), note="{}")
         assert [stack.send(key="limited").status for _ in range(3)] == [200, 200, 200]
         refused = stack.send(key="limited")
         wait = int(refused.getheader("retry-after") or 0)
@@ -67,7 +67,7 @@ def test_a_key_makes_so_many_requests_in_a_minute_and_is_told_when_the_next_begi
 
 def test_what_is_refused_is_not_counted(stack: Stack, gateways: Gateways) -> None:
     def work() -> None:
-        gateways.put_key(limited(requests_per_minute=2))
+        gateways.put_key(limited(requests_per_minute=2), note="{}")
         assert stack.send(key="limited", path="/v1/models", method="GET").status == 200
         assert stack.send(key="limited", path="/nowhere").status == 404
         assert [stack.send(key="limited").status for _ in range(4)] == [200, 200, 429, 429]
@@ -77,7 +77,7 @@ def test_what_is_refused_is_not_counted(stack: Stack, gateways: Gateways) -> Non
 
 def test_a_refused_request_is_logged_with_its_key(stack: Stack, gateways: Gateways) -> None:
     key = limited(requests_per_minute=1)
-    gateways.put_key(key)
+    gateways.put_key(key, note="{}")
     # Two are answered where a minute ends between them.
     response = next(sent for sent in (stack.send(key="limited") for _ in range(3)) if sent.status != 200)
     seen = stack.log.line(response.getheader("x-request-id") or "-")
@@ -87,7 +87,7 @@ def test_a_refused_request_is_logged_with_its_key(stack: Stack, gateways: Gatewa
 def test_a_reload_goes_on_counting(stack: Stack, gateways: Gateways) -> None:
     def work() -> None:
         key = limited(requests_per_minute=2)
-        gateways.put_key(key)
+        gateways.put_key(key, note="{}")
         assert [stack.send(key="limited").status for _ in range(2)] == [200, 200]
         worker = stack.gateway.workers[0]
         stack.gateway.reload()
@@ -99,7 +99,7 @@ def test_a_reload_goes_on_counting(stack: Stack, gateways: Gateways) -> None:
 
 
 def test_streams_count_while_they_run(stack: Stack, gateways: Gateways) -> None:
-    gateways.put_key(limited(concurrency=2))
+    gateways.put_key(limited(concurrency=2), note="{}")
     engine = stack.engines["assistant"]
     engine.hold = True
     running = [stack.send(key="limited", stream=True) for _ in range(2)]
@@ -115,7 +115,7 @@ def test_streams_count_while_they_run(stack: Stack, gateways: Gateways) -> None:
 
 
 def test_a_client_that_leaves_makes_room(stack: Stack, gateways: Gateways) -> None:
-    gateways.put_key(limited(concurrency=1))
+    gateways.put_key(limited(concurrency=1), note="{}")
     engine = stack.engines["assistant"]
     engine.hold = True
     response = stack.send(key="limited", stream=True)
@@ -129,11 +129,11 @@ def test_a_client_that_leaves_makes_room(stack: Stack, gateways: Gateways) -> No
 def test_another_limit_and_other_models_act_at_once_and_without_a_reload(stack: Stack, gateways: Gateways) -> None:
     workers = stack.gateway.workers
     key = limited(models=("assistant",))
-    gateways.put_key(key)
+    gateways.put_key(key, note="{}")
     assert [stack.send(model, key="limited").status for model in ("assistant", "coder")] == [200, 403]
-    gateways.put_key(key.model_copy(update={"models": ("coder",)}))
+    gateways.put_key(key.model_copy(update={"models": ("coder",)}), note="{}")
     assert [stack.send(model, key="limited").status for model in ("assistant", "coder")] == [403, 200]
-    gateways.put_key(key.model_copy(update={"models": (), "concurrency": 1}))
+    gateways.put_key(key.model_copy(update={"models": (), "concurrency": 1}), note="{}")
     assert [stack.send(model, key="limited").status for model in ("assistant", "coder")] == [200, 200]
     shown = stack.gateway.ask(f"show map {stack.gateway.paths.configuration}/keys.map")
     assert [line.split()[2] for line in shown.splitlines() if LIMITED in line] == [f"{key.id}|0|all|0|1"]
@@ -142,9 +142,9 @@ def test_another_limit_and_other_models_act_at_once_and_without_a_reload(stack: 
 
 def test_a_key_that_is_edited_is_let_in_all_the_while(stack: Stack, gateways: Gateways) -> None:
     key = limited(models=("coder",))
-    gateways.put_key(key)
+    gateways.put_key(key, note="{}")
     with ThreadPoolExecutor() as pool:
-        editing = pool.submit(lambda: [gateways.put_key(key) for _ in range(5)])
+        editing = pool.submit(lambda: [gateways.put_key(key, note="{}") for _ in range(5)])
         seen = {stack.send("coder", key="limited").status}
         while not editing.done():
             seen.add(stack.send("coder", key="limited").status)
@@ -154,12 +154,12 @@ def test_a_key_that_is_edited_is_let_in_all_the_while(stack: Stack, gateways: Ga
 
 def test_a_key_ends_at_its_moment_and_its_stream_goes_on(stack: Stack, gateways: Gateways) -> None:
     key = limited(expires=datetime.now(UTC) + timedelta(hours=1))
-    gateways.put_key(key)
+    gateways.put_key(key, note="{}")
     engine = stack.engines["assistant"]
     engine.hold = True
     response = stack.send(key="limited", stream=True)
     assert response.readline() == b"data: 0\n"
-    gateways.put_key(key.model_copy(update={"expires": datetime.now(UTC) + timedelta(seconds=2)}))
+    gateways.put_key(key.model_copy(update={"expires": datetime.now(UTC) + timedelta(seconds=2)}), note="{}")
     eventually(lambda: stack.send("coder", key="limited").status == 401)
     engine.hold = False
     engine.let_go(100)
@@ -168,12 +168,12 @@ def test_a_key_ends_at_its_moment_and_its_stream_goes_on(stack: Stack, gateways:
 
 def test_a_revoked_keys_stream_goes_on_and_its_next_request_is_refused(stack: Stack, gateways: Gateways) -> None:
     key = limited()
-    gateways.put_key(key)
+    gateways.put_key(key, note="{}")
     engine = stack.engines["assistant"]
     engine.hold = True
     response = stack.send(key="limited", stream=True)
     assert response.readline() == b"data: 0\n"
-    gateways.remove_key(key)
+    gateways.remove_key(key, note="{}")
     engine.hold = False
     engine.let_go(100)
     assert response.read().endswith(b"[DONE]\n\n")

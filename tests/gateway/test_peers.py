@@ -25,7 +25,7 @@ class Pair:
 
     def put(self, key: Key) -> None:
         for gateways in self.keys:
-            gateways.put_key(key)
+            gateways.put_key(key, note="{}")
 
     def seen_by(self, stack: Stack, name: str, key: Key, number: int) -> bool:
         """Whether this gateway knows that the other let the key in so often."""

@@ -85,10 +85,10 @@ def test_a_key_that_is_revoked_after_a_reload_opens_nothing(
     pair: Stack, gateways: Gateways, kept: list[HTTPSConnection]
 ) -> None:
     key = Key(id="limited", sha256=digest(KEYS["limited"]))
-    gateways.put_key(key)
+    gateways.put_key(key, note="{}")
     assert ask_status(kept[0], "limited") == 200
     pair.gateway.reload()
-    gateways.remove_key(key)
+    gateways.remove_key(key, note="{}")
     assert [ask_status(connection, "limited") for connection in kept] == [401] * KEPT
 
 

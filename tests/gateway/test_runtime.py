@@ -215,15 +215,18 @@ def test_an_added_key_outlives_a_reload_and_a_removed_one_is_gone(stack: Stack, 
     before = file.read_text()
     key = Key(id="late", sha256=digest(KEYS["wrong"]), models=("assistant",))
     for _ in range(2):
-        gateways.put_key(key)
+        gateways.put_key(key, note="{}")
     assert (stack.send(key="wrong").status, stack.send("coder", key="wrong").status) == (200, 403)
     stack.gateway.reload()
     assert stack.send(key="wrong").status == 200
-    gateways.remove_key(key)
+    gateways.remove_key(key, note="{}")
     assert stack.send(key="wrong").status == 401
     stack.gateway.reload()
     assert stack.send(key="wrong").status == 401
     assert file.read_text() == before
+    with pytest.raises(HostError, match="this key was revoked"):
+        gateways.put_key(key, note="{}")
+    stack.gateway.forget_keys()
 
 
 def test_an_old_worker_does_not_honour_a_revoked_key(stack: Stack, gateways: Gateways) -> None:
@@ -233,12 +236,12 @@ def test_an_old_worker_does_not_honour_a_revoked_key(stack: Stack, gateways: Gat
     good = Key(id="good", sha256=digest(KEYS["good"]))
     asked = f"@!{old} get map {stack.gateway.paths.configuration}/keys.map {good.sha256}"
     assert "found=yes" in stack.gateway.ask(asked, "master")
-    gateways.remove_key(good)
+    gateways.remove_key(good, note="{}")
     try:
         assert "found=no" in stack.gateway.ask(asked, "master")
         assert stack.send().status == 401
     finally:
-        gateways.put_key(good)
+        stack.gateway.forget_keys()
         assert ended_whole(stack, response)
 
 
@@ -247,8 +250,9 @@ def test_keys_written_to_the_file_are_loaded_into_every_worker_without_a_reload(
     stack.gateway.reload()
     workers = stack.gateway.workers
     file = Path(stack.gateway.paths.configuration, "keys.map")
-    before = file.read_text()
-    file.write_text(f"{digest(KEYS['wrong'])} late|0|all\n")
+    applied = file.with_name("keys.applied")
+    before = applied.read_text()
+    applied.write_text(f"{digest(KEYS['wrong'])} 1 {digest(KEYS['wrong'])} late|0|all\n")
     stack.gateway.script("load_keys")
     try:
         assert (stack.send("coder", key="wrong").status, stack.send("coder").status) == (200, 401)
@@ -257,7 +261,7 @@ def test_keys_written_to_the_file_are_loaded_into_every_worker_without_a_reload(
             assert [line.split()[1] for line in shown.splitlines() if line.strip()] == [digest(KEYS["wrong"])]
         assert stack.gateway.workers == workers
     finally:
-        file.write_text(before)
+        applied.write_text(before)
         stack.gateway.script("load_keys")
     assert ended_whole(stack, response)
 

@@ -51,8 +51,8 @@ def deaf_to(words: str) -> str:
         ("state ready", lambda told: told.ready(ASSISTANT), "HAProxy did not take it back"),
         ("add map", lambda told: told.open_gap("assistant", 60), "HAProxy knows no gaps"),
         ("del map", lambda told: told.close_gap("assistant"), "closing the gap of assistant failed"),
-        ("add map", lambda told: told.put_key(KEY, in_memory=True), "telling key late failed"),
-        ("del map", lambda told: told.remove_key(KEY), "removing key late failed"),
+        ("add map", lambda told: told.lend_key(KEY), "telling key late failed"),
+        ("del map", lambda told: told.take_back_key(KEY), "removing key late failed"),
     ],
     ids=["drain", "ready", "open gap", "close gap", "put key", "remove key"],
 )
@@ -67,14 +67,14 @@ def test_what_haproxy_did_not_do_is_an_error(
         gateways.drain(ASSISTANT, who="ada", reason="fan")
     if deaf == "del map":
         gateways.open_gap("assistant", 60)
-        gateways.put_key(KEY, in_memory=True)
+        gateways.lend_key(KEY)
     program("socat", deaf_to(deaf))
     with pytest.raises(HostError, match=wrong):
         act(gateways)
     program("socat", 'exec "$real" "$@"')
     gateways.ready(ASSISTANT)
     gateways.close_gap("assistant")
-    gateways.remove_key(KEY)
+    gateways.take_back_key(KEY)
 
 
 def test_keys_are_for_haproxy_alone_at_every_moment(
@@ -83,9 +83,10 @@ def test_keys_are_for_haproxy_alone_at_every_moment(
     seen = tmp_path / "seen"
     for name in ("chown", "chmod", "mv"):
         program(name, f"""for last; do :; done\nstat -c %a -- "$last" >>{seen}\nexec "$real" "$@\"""")
-    gateways.put_key(KEY)
+    gateways.put_key(KEY, note="{}")
     file = Path(stack.gateway.paths.configuration, "keys.map").stat()
-    gateways.remove_key(KEY)
+    gateways.remove_key(KEY, note="{}")
+    stack.gateway.forget_keys()
     assert file.st_mode & 0o777 == 0o640
     assert (file.st_uid, grp.getgrgid(file.st_gid).gr_name) == (0, "haproxy")
     assert not [mode for mode in seen.read_text().split() if mode[-1] != "0"]
@@ -113,10 +114,11 @@ def test_what_is_kept_is_on_disk_before_it_takes_the_old_ones_place(
     server = stack.servers["assistant"]
     assert noted(lambda: gateways.drain(ASSISTANT, who="ada", reason="x")) == ["sync .new", f"mv {server}"]
     assert noted(lambda: gateways.open_gap("assistant", 60)) == ["sync gaps.map.new", "mv gaps.map"]
-    assert noted(lambda: gateways.put_key(KEY)) == ["sync keys.map.new", "mv keys.map"]
+    written = ["sync keys.told.new", "mv keys.told", "sync keys.map.new", "mv keys.map"]
+    assert noted(lambda: gateways.put_key(KEY, note="{}")) == written
     gateways.ready(ASSISTANT)
     gateways.close_gap("assistant")
-    gateways.remove_key(KEY)
+    stack.gateway.forget_keys()
 
 
 def test_one_key_at_a_time_is_written(
@@ -124,9 +126,10 @@ def test_one_key_at_a_time_is_written(
 ) -> None:
     seen = tmp_path / "seen"
     program("flock", f"""echo "$@ $(readlink /proc/$$/fd/9)" >>{seen}\nexec "$real" "$@\"""")
-    gateways.put_key(KEY)
-    gateways.remove_key(KEY)
-    assert seen.read_text().splitlines() == [f"9 {stack.gateway.paths.run}/keys.lock"] * 2
+    gateways.put_key(KEY, note="{}")
+    gateways.remove_key(KEY, note="{}")
+    stack.gateway.forget_keys()
+    assert seen.read_text().splitlines() == [f"9 {stack.gateway.paths.configuration}/keys.lock"] * 3
 
 
 @pytest.mark.parametrize("loaded", [True, False])
@@ -137,9 +140,9 @@ def test_keys_that_an_apply_has_not_loaded_yet_are_still_to_be_loaded(
     stamp.touch()
     written = file.stat()
     os.utime(stamp, ns=(written.st_atime_ns, written.st_mtime_ns - (0 if loaded else 10**9)))
-    gateways.put_key(KEY)
+    gateways.put_key(KEY, note="{}")
     assert (stamp.stat().st_mtime_ns == file.stat().st_mtime_ns) is loaded
-    gateways.remove_key(KEY)
+    stack.gateway.forget_keys()
 
 
 def test_a_share_of_nothing_only_ends_the_canarys(gateways: Gateways, program: Callable[[str, str], None]) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from rackwright import remote
 from rackwright.errors import HostError
-from rackwright.fleet.keys import ApiKey, read_keys
+from rackwright.fleet.keys import ApiKey, read_keys_file
 from rackwright.lifecycle.keys import Terms, add_key, edit_key, find_key, revoke_key, tell_gateways
 from rackwright.remote.completed import Completed
 from tests.fleet.fleets import make_fleet
@@ -91,6 +91,12 @@ def test_a_key_is_written_found_and_revoked(fleet):
     assert (key.expires - key.created).total_seconds() == 12 * 3600
     assert find_key(fleet, "anna") == key
     edited = edit_key(fleet, "anna", Terms(concurrency=3, expires="never"))
-    assert edited == find_key(fleet, "anna") == key.model_copy(update={"concurrency": 3, "expires": None})
+    assert edited == find_key(fleet, "anna")
+    assert edited.changed > key.created
+    assert edited.model_copy(update={"changed": None}) == key.model_copy(update={"concurrency": 3, "expires": None})
     revoke_key(fleet, "anna")
-    assert read_keys(fleet.beside("keys.yml")) == ()
+    file = read_keys_file(fleet.beside("keys.yml"))
+    assert file.keys == ()
+    assert [(gone.id, gone.owner, gone.sha256) for gone in file.revoked] == [("anna", "Anna", key.sha256)]
+    add_key(fleet, "anna", Terms(owner="Anna"))
+    assert read_keys_file(fleet.beside("keys.yml")).revoked == file.revoked

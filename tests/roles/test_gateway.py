@@ -11,12 +11,12 @@ import pytest
 from rackwright.operations.facts.packages import InstalledPackages
 from rackwright.operations.facts.path import Found, PathState
 from rackwright.operations.facts.unit import OurUnitStates, Unit
-from rackwright.operations.haproxy.keys import KeysLoaded
+from rackwright.operations.haproxy.keys import KeysLoaded, KeysMerged
 from rackwright.operations.haproxy.paths import Paths
 from rackwright.roles.gateway.access_log import Access, error_log_format, log_format, parse_access
-from rackwright.roles.gateway.configuration import haproxy_cfg, keys_map, maps, models_json
+from rackwright.roles.gateway.configuration import applied_keys, haproxy_cfg, maps, models_json
 from rackwright.roles.gateway.role import gateway
-from rackwright.roles.gateway.settings import Key, Peer, RoutedModel, Server, Settings
+from rackwright.roles.gateway.settings import Key, Peer, RevokedKey, RoutedModel, Server, Settings
 from tests.fakes import play, systemctl
 from tests.gateway.certificates import Authority
 
@@ -42,6 +42,8 @@ SETTINGS = Settings(
         Key(
             id="b",
             sha256="b" * 64,
+            version=7,
+            about="b of team: assistant, idle",
             models=("assistant", "idle"),
             expires=datetime(2030, 1, 1, tzinfo=UTC),
             requests_per_minute=60,
@@ -90,7 +92,7 @@ def test_haproxy_accepts_the_configuration(tmp_path: Path, address: str, peers: 
         (tmp_path / f"{name}.pem").write_text(
             (tmp_path / f"{name}.crt").read_text() + (tmp_path / f"{name}.key.cred").read_text()
         )
-    for name, content in {**maps(settings), "keys.map": keys_map(settings)}.items():
+    for name, content in {**maps(settings), "keys.map": ""}.items():
         (tmp_path / name).write_text(content)
     accepted(haproxy_cfg(settings, paths), tmp_path)
 
@@ -99,6 +101,8 @@ def test_a_first_run_installs_and_starts_everything() -> None:
     played = play(gateway, settings=SETTINGS)
     assert systemctl("start", "rackwright-gateway.service") in played.commands[-2]
     assert played.commands[-1] == "/etc/rackwright/gateway/proxy load_keys"
+    merged = played.commands.index("/etc/rackwright/gateway/api-keys alone merge")
+    assert merged < played.commands.index(played.commands[-2])
     assert any("install --no-install-recommends -- haproxy socat curl" in command for command in played.commands)
     assert any("/etc/rackwright/gateway/proxy check" in command for command in played.commands)
 
@@ -110,16 +114,16 @@ def facts(**changed: object) -> dict[object, object]:
         InstalledPackages: frozenset({"haproxy", "socat", "curl"}),
         OurUnitStates: {"rackwright-gateway.service": Unit(load="loaded", active="active", file="enabled")},
         KeysLoaded: True,
+        KeysMerged: True,
     }
     for path in ("/etc/rackwright/gateway", "/var/lib/rackwright/drains"):
         answers[(PathState, path)] = Found("directory", 0o755, "root", "root")
     for path, text in uploads.items():
         final = path.removesuffix(".rackwright-new")
         name = final.rsplit("/", 1)[-1]
-        mode = {"proxy": 0o755, "keys.map": 0o640}.get(name, 0o644)
+        mode = {"proxy": 0o755, "api-keys": 0o755, "keys.applied": 0o600}.get(name, 0o644)
         content = str(changed.get(name, text)).encode()
-        group = "haproxy" if name == "keys.map" else "root"
-        found = Found("regular file", mode, "root", group, _sha256(content), content)
+        found = Found("regular file", mode, "root", "root", _sha256(content), content)
         answers[(PathState, final)] = found
     return answers
 
@@ -134,9 +138,17 @@ def test_a_second_run_changes_nothing() -> None:
     assert play(gateway, settings=SETTINGS, facts=facts()).commands == []
 
 
+KEYS_CHANGED = ["Write the keys' hashes", "Merge them with what was told since", "Have every worker know the keys"]
+
+
 def test_other_keys_are_loaded_without_a_reload() -> None:
-    played = play(gateway, settings=SETTINGS, facts=facts(**{"keys.map": "old\n"}))
-    assert played.changed == ["Write the keys' hashes", "Have every worker know the keys"]
+    played = play(gateway, settings=SETTINGS, facts=facts(**{"keys.applied": "old\n"}))
+    assert played.changed == KEYS_CHANGED
+
+
+@pytest.mark.parametrize(("fact", "changed"), [(KeysMerged, KEYS_CHANGED[1:]), (KeysLoaded, KEYS_CHANGED[2:])])
+def test_keys_that_are_not_as_they_should_be_are_merged_and_loaded(fact: object, changed: list[str]) -> None:
+    assert play(gateway, settings=SETTINGS, facts={**facts(), fact: False}).changed == changed
 
 
 @pytest.mark.parametrize("name", ["haproxy.cfg", "models.json", "models.map", "gap.lua"])
@@ -146,9 +158,26 @@ def test_another_configuration_is_reloaded_and_never_restarted(name: str) -> Non
     assert not any("restart" in command for command in played.commands)
 
 
-def test_keys_are_written_by_hash_with_expiry_and_scope() -> None:
-    a, b = "a" * 64, "b" * 64
-    assert keys_map(SETTINGS) == (f"{a} a|0|all|0|0\n{b} b|1893456000|listed|60|2\n{b}/assistant yes\n{b}/idle yes\n")
+def test_keys_are_written_by_hash_with_version_expiry_and_scope() -> None:
+    a, b, c = "a" * 64, "b" * 64, "c" * 64
+    settings = SETTINGS.model_copy(update={"revoked": (RevokedKey(sha256=c, about="c of team: revoked"),)})
+    assert applied_keys(settings).splitlines() == [
+        f"{a} 0 # a key of a run",
+        f"{a} 0 {a} a|0|all|0|0",
+        f"{b} 7 # b of team: assistant, idle",
+        f"{b} 7 {b} b|1893456000|listed|60|2",
+        f"{b} 7 {b}/assistant yes",
+        f"{b} 7 {b}/idle yes",
+        f"{c} revoked # c of team: revoked",
+    ]
+
+
+def test_a_plan_tells_keys_by_id_and_owner() -> None:
+    before = f"{'a' * 64} 0 # leaked of ci: all models\n{'a' * 64} 0 {'a' * 64} leaked|0|all|0|0\n"
+    diff = play(gateway, settings=SETTINGS, facts=facts(**{"keys.applied": before})).diffs["Write the keys' hashes"]
+    assert "-leaked of ci: all models" in diff
+    assert "+b of team: assistant, idle" in diff
+    assert "a" * 64 not in diff
 
 
 def test_all_served_names_are_listed() -> None:

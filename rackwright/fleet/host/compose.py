@@ -9,7 +9,7 @@ from rackwright.fleet.host.backup import backup_of
 from rackwright.fleet.host.certificates import certificates_of
 from rackwright.fleet.host.driver import cuda_of, driver_settings, updates_beside
 from rackwright.fleet.host.firewall import firewall_of
-from rackwright.fleet.host.gateway import gateway_of
+from rackwright.fleet.host.gateway import Keys, gateway_of
 from rackwright.fleet.host.layout import layout_of
 from rackwright.fleet.host.model import Credentials, HostModel
 from rackwright.fleet.host.networks import never_shut_out
@@ -19,22 +19,20 @@ from rackwright.fleet.host.site import site_of
 from rackwright.fleet.host.staging import staging_of
 from rackwright.fleet.host.vip import vip_of
 from rackwright.fleet.lock import Lock
-from rackwright.roles.gateway.settings import Key
 
 _NONE = Credentials()
+_NO_KEYS = Keys()
 
 
 def host_models(
-    fleet: Fleet, lock: Lock, keys: tuple[Key, ...] = (), credentials: Credentials = _NONE
+    fleet: Fleet, lock: Lock, keys: Keys = _NO_KEYS, credentials: Credentials = _NONE
 ) -> dict[str, HostModel]:
     """Given a fleet and a lock that answers it, return each host in service with its model."""
     today = datetime.now(UTC).date()
     return {name: _host(fleet, lock, keys, credentials, today, name) for name in fleet.hosts}
 
 
-def _host(
-    fleet: Fleet, lock: Lock, keys: tuple[Key, ...], credentials: Credentials, today: date, name: str
-) -> HostModel:
+def _host(fleet: Fleet, lock: Lock, keys: Keys, credentials: Credentials, today: date, name: str) -> HostModel:
     serving = serving_of(fleet, lock, name)
     gateway = gateway_of(fleet, lock, name, keys)
     vip = vip_of(fleet, name)

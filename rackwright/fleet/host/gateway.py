@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.ports import port_of
-from rackwright.roles.gateway.settings import Key, Peer, RoutedModel, Server, Settings
+from rackwright.roles.gateway.settings import Key, Peer, RevokedKey, RoutedModel, Server, Settings
 
 
-def gateway_of(fleet: Fleet, lock: Lock, host: str, keys: tuple[Key, ...]) -> Settings | None:
+@dataclass(frozen=True)
+class Keys:
+    """API keys as gateways take them."""
+
+    given: tuple[Key, ...] = ()
+    revoked: tuple[RevokedKey, ...] = ()
+
+
+def gateway_of(fleet: Fleet, lock: Lock, host: str, keys: Keys) -> Settings | None:
     """Return what this gateway routes where and for whom; None: the host is none."""
     if host not in fleet.gateways:
         return None
@@ -21,7 +31,8 @@ def gateway_of(fleet: Fleet, lock: Lock, host: str, keys: tuple[Key, ...]) -> Se
         certificate="gateway",
         client_certificate="gateway-client",
         models=tuple(_routed(fleet, lock, model) for model in fleet.file.models),
-        keys=keys,
+        keys=keys.given,
+        revoked=keys.revoked,
         peers=tuple(Peer(name=name, address=fleet.service(name)) for name in fleet.gateways_beside(host)),
         longest_answer_seconds=asked.longest_answer,
         queue_seconds=asked.queue,

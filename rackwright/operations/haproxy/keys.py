@@ -4,13 +4,31 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Generator
+from hashlib import sha256
 
 from pyinfra.api.command import PyinfraCommand, QuoteString, StringCommand
 from pyinfra.api.facts import FactBase
 from pyinfra.api.operation import OperationMeta, operation
 from pyinfra.context import host
 
+from rackwright.operations.diffs import show, unified
+from rackwright.operations.facts.path import Found, PathState
+from rackwright.operations.file import write
 from rackwright.operations.haproxy.paths import Paths
+
+
+class KeysMerged(FactBase[bool]):
+    """Given the script of a proxy's keys, return whether keys.map is what it should be."""
+
+    def command(self, script: str) -> str:
+        return f"{shlex.quote(script)} are_merged 2>/dev/null && echo yes || echo no"
+
+    @staticmethod
+    def default() -> bool:
+        return False
+
+    def process(self, output: list[str]) -> bool:
+        return output == ["yes"]
 
 
 class KeysLoaded(FactBase[bool]):
@@ -26,6 +44,36 @@ class KeysLoaded(FactBase[bool]):
 
     def process(self, output: list[str]) -> bool:
         return output == ["yes"]
+
+
+@operation()
+def keys_applied(*, path: str, content: str) -> Generator[PyinfraCommand]:
+    """Afterwards the file has the keys that the keys file has. The diff tells them by id and owner."""
+    found = host.get_fact(PathState, path=path, unless=sha256(content.encode()).hexdigest())
+    steps = list(write(path=path, content=content, mode="0600", secret=True))
+    if steps:
+        show(_difference(found, content))
+    yield from steps
+
+
+def _difference(found: Found | None, content: str) -> str:
+    if found and found.content is None:
+        return "API keys differ"
+    before = _told(found.content.decode(errors="replace")) if found and found.content is not None else None
+    return unified("API keys", before, _told(content)) or "entries of the same API keys differ"
+
+
+def _told(content: str) -> str:
+    """Given a file of keys, return its lines for people."""
+    return "\n".join(sorted(line.partition(" # ")[2] for line in content.splitlines() if " # " in line))
+
+
+@operation()
+def keys_merged(*, script: str, written: tuple[OperationMeta, ...]) -> Generator[PyinfraCommand]:
+    """Afterwards keys.map has of each key what is newer: as it was applied, or as this proxy was told since."""
+    changed = any(one.did_change() if one.is_complete() else one.will_change for one in written)
+    if changed or not host.get_fact(KeysMerged, script=script):
+        yield StringCommand(QuoteString(script), "alone merge")
 
 
 @operation()

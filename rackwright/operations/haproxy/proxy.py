@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pyinfra.api.operation import OperationMeta
+
 from rackwright.operations.file import checked_file
 from rackwright.operations.folder import folder
-from rackwright.operations.haproxy.keys import keys_loaded
+from rackwright.operations.haproxy.keys import keys_applied, keys_loaded, keys_merged
 from rackwright.operations.haproxy.paths import Paths
 from rackwright.operations.haproxy.rendering import render
 from rackwright.operations.packages import installed
@@ -41,6 +43,13 @@ class Proxy:
         values = {"unit": self.unit, "paths": self.paths, "names": self.certificates, "drains": self.drains}
         return render(_TEMPLATES, "proxy.sh.j2", **values)
 
+    @property
+    def keys_script(self) -> str:
+        return f"{self.paths.configuration}/api-keys"
+
+    def keys_text(self) -> str:
+        return render(_TEMPLATES, "api-keys.sh.j2", paths=self.paths)
+
     def unit_text(self) -> str:
         return render(
             _TEMPLATES,
@@ -53,7 +62,7 @@ class Proxy:
         )
 
 
-def proxy_running(proxy: Proxy, *, haproxy_cfg: str, files: Mapping[str, str], keys_map: str | None = None) -> None:
+def proxy_running(proxy: Proxy, *, haproxy_cfg: str, files: Mapping[str, str], keys: str | None = None) -> None:
     """Afterwards the proxy runs on these files. A change reloads it: answers under way go on to their end.
 
     A changed unit file acts at the next start, because a restart would cut answers. Debian's haproxy.service isn't
@@ -77,17 +86,7 @@ def proxy_running(proxy: Proxy, *, haproxy_cfg: str, files: Mapping[str, str], k
         checked_file(name=f"Write {name}", path=f"{paths.configuration}/{name}", content=content)
         for name, content in files.items()
     ]
-    keys = (
-        checked_file(
-            name="Write the keys' hashes",
-            path=f"{paths.configuration}/keys.map",
-            content=keys_map,
-            mode="0640",
-            group="haproxy",
-        )
-        if keys_map is not None
-        else None
-    )
+    merged = _keys(proxy, keys) if keys is not None else None
     configuration = checked_file(
         name="Write HAProxy's configuration",
         path=f"{paths.configuration}/haproxy.cfg",
@@ -99,5 +98,22 @@ def proxy_running(proxy: Proxy, *, haproxy_cfg: str, files: Mapping[str, str], k
     for name in proxy.certificates:
         read += [f"{paths.certificates}/{name}{suffix}" for suffix in (".crt", ".ca.crt", ".key.cred")]
     running(name=f"Run {unit}", unit=unit, reload_if=[script, *written, configuration], reload_files=tuple(read))
-    if keys:
-        keys_loaded(name="Have every worker know the keys", script=proxy.script, paths=paths, written=keys)
+    if merged:
+        keys_loaded(name="Have every worker know the keys", script=proxy.script, paths=paths, written=merged)
+
+
+def _keys(proxy: Proxy, content: str) -> OperationMeta:
+    """Before HAProxy starts for the first time: it reads keys.map."""
+    script = checked_file(
+        name="Write the keys' script",
+        path=proxy.keys_script,
+        content=proxy.keys_text(),
+        mode="0755",
+        check="sh -n {path}",
+    )
+    applied = keys_applied(
+        name="Write the keys' hashes", path=f"{proxy.paths.configuration}/keys.applied", content=content
+    )
+    return keys_merged(
+        name="Merge them with what was told since", script=proxy.keys_script, written=(script, applied)
+    )

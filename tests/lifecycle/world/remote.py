@@ -114,7 +114,7 @@ class SimulatedConnection:
 
 
 def _record(gate: Gate, command: str, stdin: str | bytes | None) -> str:
-    """A gateway keeps audit lines, and which is the control host. The first can be reached also when it sends nothing."""
+    """A gateway keeps audit lines, and which is the control host: both can be asked also when it sends nothing."""
     if "audit.log" in command:
         return ""
     assert control.NAME in command, command

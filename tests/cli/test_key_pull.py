@@ -1,0 +1,152 @@
+"""Two operators, each with a copy of the keys file, and what the gateways know of both. Hosts are folders here."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from rackwright.errors import LeasedError
+from rackwright.fleet.keys import ApiKey, as_gateway_keys, read_keys, read_keys_file, write_keys
+from rackwright.fleet.load import load_fleet
+from rackwright.lifecycle.keys import Terms, add_key, edit_key, revoke_key
+from rackwright.lifecycle.remember import compared
+from rackwright.roles.gateway.configuration import key_lines, revoked_line
+from rackwright.state.formats import utc_now
+from rackwright.state.told_keys import told_line
+from tests.cli.command_line import rackwright
+from tests.cli.test_lease_move import AS_IT_WAS, FLEET
+from tests.shells import FolderHosts, FolderShell
+
+GATEWAYS = ("gate1", "gate2")
+
+
+class Desks:
+    """Anna's copy of the fleet's files, Ben's, and two gateways that applied what both began with."""
+
+    def __init__(self, folder: Path) -> None:
+        self.hosts = {}
+        for name in (*GATEWAYS, "gpu1"):
+            (folder / name / "gateway").mkdir(parents=True)
+            self.hosts[name] = FolderShell(name=name, var=str(folder / name))
+        self.anna, self.ben = folder / "anna" / "site.yml", folder / "ben" / "site.yml"
+        self.anna.parent.mkdir()
+        self.anna.write_text(FLEET.format(**AS_IT_WAS))
+        add_key(load_fleet(self.anna), "leaked", Terms(owner="ci"))
+        shutil.copytree(self.anna.parent, self.ben.parent)
+        for name in GATEWAYS:
+            self.gateway(name).joinpath("keys.applied").write_text("".join(map(lines, self.keys(self.anna))))
+
+    def gateway(self, name: str) -> Path:
+        return Path(self.hosts[name].var) / "gateway"
+
+    def keys(self, path: Path) -> tuple[ApiKey, ...]:
+        return read_keys(load_fleet(path).beside("keys.yml"))
+
+    def tell(self, key: ApiKey, *, revoked: bool = False, gateways: tuple[str, ...] = GATEWAYS) -> None:
+        """What the gateways keep when Ben's command has told them."""
+        note = told_line(key, who="ben@desk", when=utc_now(), revoked=revoked)
+        (entry,) = as_gateway_keys((key,))
+        said = revoked_line(entry.sha256, entry.about) if revoked else key_lines(entry)
+        for name in gateways:
+            with self.gateway(name).joinpath("keys.told").open("a") as file:
+                file.write(f"{said}{key.sha256} {'revoked' if revoked else key.version} @ {note}\n")
+
+    def apply(self, path: Path) -> None:
+        """As far as an apply looks whether these files may be applied."""
+        fleet = load_fleet(path)
+        compared(SimpleNamespace(fleet=fleet, remote=FolderHosts(self.hosts)))
+
+    def refused(self, path: Path) -> str:
+        with pytest.raises(LeasedError) as caught:
+            self.apply(path)
+        return str(caught.value)
+
+
+def lines(key: ApiKey) -> str:
+    return "".join(map(key_lines, as_gateway_keys((key,))))
+
+
+@pytest.fixture
+def desks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desks:
+    desks = Desks(tmp_path)
+    monkeypatch.setattr("rackwright.remote.Remote", FolderHosts(desks.hosts))
+    monkeypatch.setattr("rackwright.remote.Begun", lambda work: SimpleNamespace(result=work))
+    return desks
+
+
+def test_an_older_copy_that_brings_a_revoked_key_back_is_refused(desks: Desks) -> None:
+    (leaked,) = desks.keys(desks.ben)
+    revoke_key(load_fleet(desks.ben), "leaked")
+    desks.tell(leaked, revoked=True)
+    said = desks.refused(desks.anna)
+    assert "leaked of ci was revoked by ben@desk" in said
+    assert "rackwright key pull" in said
+    desks.apply(desks.ben)
+
+
+def test_an_older_copy_that_drops_a_new_key_is_refused(desks: Desks) -> None:
+    added, _ = add_key(load_fleet(desks.ben), "fresh", Terms(owner="batch"))
+    desks.tell(added)
+    assert "fresh of batch was added by ben@desk" in desks.refused(desks.anna)
+    desks.apply(desks.ben)
+
+
+def test_an_older_copy_that_takes_a_change_back_is_refused(desks: Desks) -> None:
+    desks.tell(edit_key(load_fleet(desks.ben), "leaked", Terms(concurrency=4)))
+    assert "leaked of ci was changed by ben@desk" in desks.refused(desks.anna)
+    desks.apply(desks.ben)
+
+
+def test_one_gateway_that_knows_is_enough(desks: Desks) -> None:
+    (leaked,) = desks.keys(desks.ben)
+    desks.tell(leaked, revoked=True, gateways=("gate2",))
+    desks.hosts["gpu1"].gone = True
+    assert "leaked" in desks.refused(desks.anna)
+
+
+def test_what_waits_to_be_applied_is_no_older_copy(desks: Desks) -> None:
+    for act in (
+        lambda fleet: edit_key(fleet, "leaked", Terms(concurrency=2)),
+        lambda fleet: add_key(fleet, "late", Terms(owner="batch")),
+        lambda fleet: revoke_key(fleet, "leaked"),
+    ):
+        act(load_fleet(desks.anna))
+        desks.apply(desks.anna)
+
+
+def test_pulled_the_copy_is_as_the_other_and_may_be_applied(desks: Desks) -> None:
+    (leaked,) = desks.keys(desks.ben)
+    added, _ = add_key(load_fleet(desks.ben), "fresh", Terms(owner="batch"))
+    revoke_key(load_fleet(desks.ben), "leaked")
+    desks.tell(added)
+    desks.tell(leaked, revoked=True)
+    ran = rackwright("-f", desks.anna, "key", "pull")
+    assert ran.exit_code == 0, ran.stderr
+    assert ran.stdout.splitlines()[0].startswith("fresh of batch was added by ben@desk at ")
+    assert ran.stdout.splitlines()[1].startswith("leaked of ci was revoked by ben@desk at ")
+    files = [read_keys_file(load_fleet(path).beside("keys.yml")) for path in (desks.anna, desks.ben)]
+    assert [[key.id for key in file.keys] for file in files] == [["fresh"], ["fresh"]]
+    assert [[key.sha256 for key in file.revoked] for file in files] == [[leaked.sha256]] * 2
+    desks.apply(desks.anna)
+    again = rackwright("-f", desks.anna, "key", "pull", "--json")
+    assert again.document == {"pulled": []}
+
+
+def test_nothing_is_pulled_while_a_gateway_can_not_be_asked(desks: Desks) -> None:
+    (leaked,) = desks.keys(desks.ben)
+    desks.tell(leaked, revoked=True)
+    desks.hosts["gate2"].gone = True
+    ran = rackwright("-f", desks.anna, "key", "pull")
+    assert (ran.exit_code, "gate2" in ran.stderr) == (3, True)
+    assert [key.id for key in desks.keys(desks.anna)] == ["leaked"]
+
+
+def test_two_who_gave_one_id_are_told(desks: Desks) -> None:
+    write_keys(load_fleet(desks.ben).beside("keys.yml"), ())
+    other, _ = add_key(load_fleet(desks.ben), "leaked", Terms(owner="ben"))
+    desks.tell(other)
+    ran = rackwright("-f", desks.anna, "key", "pull")
+    assert (ran.exit_code, "somebody else gave a key this id, too" in ran.stderr) == (2, True)
