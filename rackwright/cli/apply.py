@@ -12,6 +12,7 @@ from rackwright.cli.options import (
     allow_outage_option,
     common_options,
     limit_option,
+    not_stale_option,
     pass_context,
     yes_option,
 )
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 @click.option("--close-ports", is_flag=True, help="Close ports that something listens on, without asking.")
 @allow_outage_option
 @click.option("--reboot", is_flag=True, help="Reboot hosts whose new driver acts after that only, one at a time.")
+@not_stale_option
 @yes_option
 @limit_option
 @common_options
@@ -38,6 +40,7 @@ def apply(
     close_ports: bool,
     allow_outage: bool,
     reboot: bool,
+    not_stale: bool,
     yes: bool,
     limit: tuple[str, ...],
 ) -> int:
@@ -60,7 +63,7 @@ def apply(
         if not context.json:
             click.echo(plan_view(planned))
 
-    options = Options(only, close_ports=close_ports, allow_outage=allow_outage, reboot=reboot)
+    options = Options(only, close_ports, allow_outage, reboot, not_stale)
     with (
         Talk(quiet=context.json, yes=yes) as talk,
         open_site(context.fleet, limit=limit, progress=talk.on_step) as site,

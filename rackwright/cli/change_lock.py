@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -23,9 +24,17 @@ Next = Callable[["Lock", "Progress"], "Lock"]
 """From the lock as it is to the one that is asked for."""
 
 
-def change_lock(
-    context: Context, what: str, models: tuple[str, ...], find: Next, *, yes: bool, allow_outage: bool, canary: bool
-) -> None:
+@dataclass(frozen=True)
+class Agreed:
+    """What the operator has agreed to before they are asked."""
+
+    yes: bool
+    allow_outage: bool
+    not_stale: bool
+    canary: bool = True
+
+
+def change_lock(context: Context, what: str, models: tuple[str, ...], find: Next, agreed: Agreed) -> None:
     """Afterwards the models' replicas run by the lock that `find` returns, and it is NAME.lock; or it raises.
 
     NAME.lock.next has it meanwhile.
@@ -39,20 +48,20 @@ def change_lock(
 
     fleet = context.fleet
     before = read_lock(fleet.beside("lock"))
-    with Talk(quiet=context.json, yes=yes) as talk:
+    with Talk(quiet=context.json, yes=agreed.yes) as talk:
         after = find(before, talk.transfer)
         found = tuple(difference(fleet, before.models[name], after.models[name], name) for name in models)
 
         def ask(look: Look) -> tuple[str, ...]:
             if not context.json:
                 click.echo(_text(fleet, found, before, after, look))
-            agreed = models if allow_outage else _agree_to_gaps(look.gaps, talk, ask=not yes)
+            outages = models if agreed.allow_outage else _agree_to_gaps(look.gaps, talk, ask=not agreed.yes)
             talk.confirm("Update these replicas, one at a time?")
             write_lock(fleet.beside(NEXT), after)
-            return agreed
+            return outages
 
         with open_site(fleet, progress=talk.on_step, lock=after) as site:
-            done = update(site, Asked(what, before, models, canary), talk, ask)
+            done = update(site, Asked(what, before, models, agreed.canary, agreed.not_stale), talk, ask)
     for problem in mismatches(fleet, after):
         context.note(f"{problem.where}: {problem.what}: write that there too, or the next apply refuses")
     fleet.beside(NEXT).unlink(missing_ok=True)

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rackwright.cli.change_lock import change_lock
+from rackwright.cli.change_lock import Agreed, change_lock
 from rackwright.cli.context import Context
 from rackwright.cli.options import (
     Command,
-    allow_outage_option,
+    change_options,
     common_options,
     no_canary_option,
     pass_context,
-    yes_option,
 )
 
 if TYPE_CHECKING:
@@ -36,11 +35,10 @@ if TYPE_CHECKING:
     help="The fleet file of the site where it is proven.",
 )
 @no_canary_option
-@allow_outage_option
-@yes_option
+@change_options
 @common_options
 @pass_context
-def promote(context: Context, name: str, source: Path, canary: bool, allow_outage: bool, yes: bool) -> None:
+def promote(context: Context, /, name: str, source: Path, **agreed: bool) -> None:
     """Bring the model NAME to what another fleet has proven, under traffic.
 
     Takes the entry of that fleet's lock, if its control host has recorded that an engine answered with it, and goes
@@ -49,7 +47,7 @@ def promote(context: Context, name: str, source: Path, canary: bool, allow_outag
     """
     find = partial(_promoted, context.fleet, name, source)
     what = f"model promote {name} --from {source.name}"
-    change_lock(context, what, (name,), find, yes=yes, allow_outage=allow_outage, canary=canary)
+    change_lock(context, what, (name,), find, Agreed(**agreed))
 
 
 def _promoted(fleet: Fleet, name: str, source: Path, before: Lock, _: Progress) -> Lock:

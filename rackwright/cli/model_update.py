@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rackwright.cli.change_lock import change_lock
+from rackwright.cli.change_lock import Agreed, change_lock
 from rackwright.cli.context import Context
 from rackwright.cli.options import (
     Command,
-    allow_outage_option,
+    change_options,
     common_options,
     no_canary_option,
     pass_context,
-    yes_option,
 )
 
 if TYPE_CHECKING:
@@ -28,11 +27,10 @@ if TYPE_CHECKING:
 @click.argument("name")
 @click.option("--to", metavar="REVISION", help="This commit, tag or branch of its repository instead.")
 @no_canary_option
-@allow_outage_option
-@yes_option
+@change_options
 @common_options
 @pass_context
-def update(context: Context, name: str, to: str | None, canary: bool, allow_outage: bool, yes: bool) -> None:
+def update(context: Context, /, name: str, to: str | None, **agreed: bool) -> None:
     """Bring the model NAME to what its source has now, under traffic.
 
     Shows what changes and asks. The new weights are put beside the old ones on every host first; then each replica in
@@ -41,16 +39,15 @@ def update(context: Context, name: str, to: str | None, canary: bool, allow_outa
     to stand its test before the others follow. Exit code 12 when it fails, or nobody can tell.
     """
     find = partial(_updated, context.fleet, name, to)
-    change_lock(context, f"model update {name}", (name,), find, yes=yes, allow_outage=allow_outage, canary=canary)
+    change_lock(context, f"model update {name}", (name,), find, Agreed(**agreed))
 
 
 @click.command(cls=Command)
 @click.argument("name")
-@allow_outage_option
-@yes_option
+@change_options
 @common_options
 @pass_context
-def rollback(context: Context, name: str, allow_outage: bool, yes: bool) -> None:
+def rollback(context: Context, /, name: str, **agreed: bool) -> None:
     """Bring the model NAME back to what it was before its last update, under traffic.
 
     Its weights are still on the hosts: nothing is downloaded. Done again, it is undone. No canary is tried: what ran
@@ -58,7 +55,7 @@ def rollback(context: Context, name: str, allow_outage: bool, yes: bool) -> None
     """
     find = partial(_rolled_back, context.fleet, name)
     what = f"model rollback {name}"
-    change_lock(context, what, (name,), find, yes=yes, allow_outage=allow_outage, canary=False)
+    change_lock(context, what, (name,), find, Agreed(**agreed, canary=False))
 
 
 def _updated(fleet: Fleet, name: str, to: str | None, before: Lock, progress: Progress) -> Lock:

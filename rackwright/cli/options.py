@@ -100,6 +100,18 @@ def allow_outage_option(function: Function) -> Function:
     )(function)
 
 
+def not_stale_option(function: Function) -> Function:
+    """Add --not-stale as the keyword `not_stale`."""
+    return click.option(
+        "--not-stale", is_flag=True, help="These files are newer than what was applied last, if git can't tell."
+    )(function)
+
+
+def change_options(function: Function) -> Function:
+    """Add what a command that changes the lock may be told beforehand: `allow_outage`, `not_stale`, `yes`."""
+    return allow_outage_option(not_stale_option(yes_option(function)))
+
+
 def no_canary_option(function: Function) -> Function:
     """Add --no-canary as the keyword `canary`."""
     return click.option(

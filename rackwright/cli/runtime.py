@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rackwright.cli.change_lock import change_lock
+from rackwright.cli.change_lock import Agreed, change_lock
 from rackwright.cli.context import Context
 from rackwright.cli.options import (
     Group,
-    allow_outage_option,
+    change_options,
     common_options,
     no_canary_option,
     pass_context,
-    yes_option,
 )
 from rackwright.errors import UsageError
 
@@ -33,11 +32,10 @@ def runtime() -> None:
 @runtime.command()
 @click.argument("kind", required=False, metavar="[KIND]")
 @no_canary_option
-@allow_outage_option
-@yes_option
+@change_options
 @common_options
 @pass_context
-def update(context: Context, kind: str | None, canary: bool, allow_outage: bool, yes: bool) -> None:
+def update(context: Context, /, kind: str | None, **agreed: bool) -> None:
     """Bring engines to the runtimes that the fleet file asks for, of one KIND or of all, under traffic.
 
     Change `version` in the fleet file first; another build needs another version. The new runtime is installed
@@ -50,7 +48,7 @@ def update(context: Context, kind: str | None, canary: bool, allow_outage: bool,
         known = ", ".join(sorted({model.runtime.kind for model in models.values()})) or "none"
         raise UsageError(f"no model has a runtime of kind {kind}", should=f"one of {known}")
     find, what = partial(_updated, context.fleet, kind), f"runtime update {kind}" if kind else "runtime update"
-    change_lock(context, what, chosen, find, yes=yes, allow_outage=allow_outage, canary=canary)
+    change_lock(context, what, chosen, find, Agreed(**agreed))
 
 
 def _updated(fleet: Fleet, kind: str | None, before: Lock, progress: Progress) -> Lock:

@@ -54,6 +54,8 @@ class Options:
     allow_outage: bool = False
     reboot: bool = False
     """Whether hosts reboot whose new driver acts after that only."""
+    not_stale: bool = False
+    """Whether files are applied of which git can't tell that they are newer than those that were applied last."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def apply(site: Site, options: Options, talk: Talk, show: Callable[[Plan], None]
         _stage(site, talk, LOOK)
         comparing = Begun(lambda: compared(site))
         planned = plan(site, only=options.only)
-        known = refuse_stale_checkout(comparing.result(), talk)
+        known = refuse_stale_checkout(comparing.result(), talk, not_stale=options.not_stale)
         # What an earlier apply installed may be all that waits.
         waiting = pending(site, site.models, kernels=True).waiting if options.reboot else {}
         if planned.empty and not waiting:

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from rackwright.errors import HostError, RackwrightError
+from rackwright.errors import HostError, LeasedError, RackwrightError
 from rackwright.fleet.lock import lock_digest
 from rackwright.lifecycle.keys import refuse_unknown_keys, told_keys
 from rackwright.lifecycle.site import Site
@@ -18,6 +18,7 @@ from rackwright.state.applied import applied_from, read_applied, stale_checkout,
 from rackwright.state.audit import Act, write_audit
 from rackwright.state.checkout import checkout
 from rackwright.state.formats import utc_now
+from rackwright.state.from_here import last_applied_from, note_applied_from
 from rackwright.state.holding import Held
 from rackwright.state.record import Record, write_record
 
@@ -27,8 +28,10 @@ class Compared:
     """The operator's files beside those that were applied last."""
 
     same: bool
-    difference: str | None
-    """To be agreed to, where git can't tell which is newer."""
+    difference: str | None = None
+    """To be agreed to, where nobody can tell which is newer."""
+    who: str = ""
+    """Who applied last."""
 
 
 def compared(site: Site) -> Compared:
@@ -42,14 +45,30 @@ def compared(site: Site) -> Compared:
     applied = read_applied(site.remote.connection(site.fleet.control[0]))
     local = checkout(site.fleet)
     refuse_unknown_keys(site.fleet, asking.result())
-    return Compared(applied is not None and applied.files == local.files, stale_checkout(applied, local))
+    difference = stale_checkout(applied, local)
+    if applied is None:
+        return Compared(same=False)
+    # What was applied last went out from here: what is here now was edited since.
+    ours = applied.about.run == last_applied_from(site.fleet.path)
+    return Compared(applied.files == local.files, None if ours else difference, applied.about.who)
 
 
-def refuse_stale_checkout(found: Compared, talk: Talk) -> bool:
-    """Return whether these files are what was applied last. Raise RackwrightError if the operator doesn't agree."""
-    if found.difference:
+def refuse_stale_checkout(found: Compared, talk: Talk, *, not_stale: bool) -> bool:
+    """Return whether these files are what was applied last.
+
+    Raise LeasedError unless the operator agrees to files that could be older: --yes doesn't, `not_stale` does.
+    """
+    if found.difference and not not_stale:
         talk.say(found.difference)
-        talk.confirm("These files differ from what was applied last, and git can't tell which is newer. Apply them?")
+        refusal = LeasedError(
+            f"these files differ from what {found.who} applied last, and git can't tell which are newer",
+            should="older ones would undo that work",
+            next="if they are newer: the same command with --not-stale",
+        )
+        talk.confirm(
+            "These files differ from what was applied last, and git can't tell which are newer. Apply them?",
+            refusal=refusal,
+        )
     return found.same
 
 
@@ -90,6 +109,7 @@ def _keep_applied(site: Site, held: Held, when: datetime, hosts: list[str]) -> N
                 raise
 
     site.remote.each(hosts, keep)
+    note_applied_from(site.fleet.path, held.run)
 
 
 def note_changes(site: Site, held: Held, run: Run, hosts: Iterable[str], then: str = "") -> None:

@@ -45,6 +45,8 @@ class Asked:
     models: tuple[str, ...]
     canary: bool = True
     """Whether models that have a canary by the fleet file are tried on one first."""
+    not_stale: bool = False
+    """As of an apply's options."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def _stage(talk: Talk, stage: str) -> None:
 
 def _look(site: Site, asked: Asked, talk: Talk) -> Look:
     planned = plan(site)
-    refuse_stale_checkout(compared(site), talk)
+    refuse_stale_checkout(compared(site), talk, not_stale=asked.not_stale)
     _refuse_same_version(asked.before, site.lock)
     _refuse_lost(planned)
     _refuse_other_changes(planned, _other_engines(site, planned, asked.models))

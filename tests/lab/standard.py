@@ -54,6 +54,8 @@ def _ensure() -> dict[str, str]:
 def _make(tags: dict[str, str]) -> None:
     with fresh_lab("standard", *HOSTS) as lab, tempfile.TemporaryDirectory() as folder:
         operator(Path(folder), lab.fleet())("apply", "--yes")
+        # Another fleet's files would have to be agreed to.
+        lab.exec("gate1", "rm -r /var/lib/rackwright/fleet")
         for host, tag in tags.items():
             lab.copy(host, tag)
 

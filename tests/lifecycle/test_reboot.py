@@ -371,7 +371,7 @@ def applied(monkeypatch: pytest.MonkeyPatch, made: Site, **options: Any) -> tupl
     monkeypatch.setattr(applying, "leased", leased)
     monkeypatch.setattr(applying, "compared", lambda site: None)
     monkeypatch.setattr(applying, "plan", lambda site, only: planned())
-    monkeypatch.setattr(applying, "refuse_stale_checkout", lambda *_: True)
+    monkeypatch.setattr(applying, "refuse_stale_checkout", lambda *_, **__: True)
     monkeypatch.setattr(applying, "_remember", lambda *_, **__: None)
     monkeypatch.setattr(applying, "_saved", lambda site, applied, *_: applied)
     monkeypatch.setattr(applying, "_carry_out", lambda *_: carried.append(1) or Applied(Run()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,13 +19,14 @@ class Site:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *models: str, gone: tuple[str, ...] = ()) -> None:
         self.models, self.gone = dict.fromkeys(models), gone
         self.lock = SimpleNamespace(models={}, runtimes={})
-        self.fleet = SimpleNamespace(control=("gate1", "gate2"))
+        self.fleet = SimpleNamespace(control=("gate1", "gate2"), path=Path("site.yml"))
         self.remote = self
         self.recorded: list[str] = []
         self.applied: list[str] = []
         monkeypatch.setattr(module, "write_record", lambda host, record: self.recorded.append(host))
         monkeypatch.setattr(module, "write_applied", lambda host, applied: self.applied.append(host))
         monkeypatch.setattr(module, "write_audit", lambda host, act: None)
+        monkeypatch.setattr(module, "note_applied_from", lambda path, run: None)
         monkeypatch.setattr(module, "checkout", lambda fleet: None)
         monkeypatch.setattr(module, "applied_from", lambda *_, **__: None)
         monkeypatch.setattr(module, "lock_digest", lambda lock: "d" * 64)

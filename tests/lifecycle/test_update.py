@@ -28,7 +28,7 @@ def look(
     }
     planned = SimpleNamespace(run=Run(), surveyed=Survey(hosts, {}))  # type: ignore[arg-type]
     monkeypatch.setattr(update, "plan", lambda _: planned)
-    monkeypatch.setattr(update, "compared", lambda _: Compared(True, None))
+    monkeypatch.setattr(update, "compared", lambda _: Compared(same=True))
     found = update._look(site, Asked("model update", site.lock, models), None)  # type: ignore[arg-type]
     return tuple(one.address for one in found.replicas)
 
@@ -70,6 +70,6 @@ def test_another_build_under_the_same_version_is_refused(monkeypatch: pytest.Mon
     before = site.lock.model_copy(update={"runtimes": {**site.lock.runtimes, key: other}})
     planned = SimpleNamespace(run=Run(), surveyed=Survey({}, {}))
     monkeypatch.setattr(update, "plan", lambda _: planned)
-    monkeypatch.setattr(update, "compared", lambda _: Compared(True, None))
+    monkeypatch.setattr(update, "compared", lambda _: Compared(same=True))
     with pytest.raises(RackwrightError, match=f"another build under the same version: {key}; "):
         update._look(site, Asked("runtime update", before, ("assistant",)), None)  # type: ignore[arg-type]

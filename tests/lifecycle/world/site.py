@@ -323,7 +323,7 @@ def seams(world: World) -> Iterator[None]:
         patch.object(promote, "remember", remembered),
         patch.object(promote, "write_lock", write_lock),
         patch.object(update, "plan", planned),
-        patch.object(update, "compared", lambda _: Compared(True, None)),
+        patch.object(update, "compared", lambda _: Compared(same=True)),
         patch.object(update, "checkout", lambda _: SimpleNamespace(commit=None)),
     ):
         yield

@@ -1,0 +1,104 @@
+"""Files of which git can't tell whether they are newer than what was applied last. Hosts are folders here."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from rackwright.cli.talk import Talk
+from rackwright.errors import LeasedError
+from rackwright.fleet.load import load_fleet
+from rackwright.lifecycle.remember import _keep_applied, compared, refuse_stale_checkout
+from rackwright.state.formats import utc_now
+from tests.cli.test_lease_move import AS_IT_WAS, FLEET
+from tests.shells import FolderHosts, FolderShell
+
+
+class Desk:
+    """A fleet file without git, and what its operator does with it."""
+
+    def __init__(self, path: Path, hosts: dict[str, FolderShell]) -> None:
+        self.path, self.remote = path, FolderHosts(hosts)
+
+    @property
+    def site(self) -> Any:
+        return SimpleNamespace(fleet=load_fleet(self.path), remote=self.remote, models={})
+
+    def apply(self, run: str) -> None:
+        """As far as what it leaves on the control host and here."""
+        held: Any = SimpleNamespace(run=run, lease=SimpleNamespace(owner=SimpleNamespace(who="anna@laptop")))
+        _keep_applied(self.site, held, utc_now(), ["gate1"])
+
+    def edit(self, client: str) -> None:
+        self.path.write_text(self.path.read_text().replace("clients_from: [", f"clients_from: [{client}, "))
+
+    def look(self, *, yes: bool = True, not_stale: bool = False) -> bool:
+        with Talk(quiet=False, yes=yes) as talk:
+            return refuse_stale_checkout(compared(self.site), talk, not_stale=not_stale)
+
+
+@pytest.fixture
+def desks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Desk, Desk]:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("rackwright.remote.Begun", lambda work: SimpleNamespace(result=work))
+    hosts = {}
+    for name in ("gate1", "gate2", "gpu1"):
+        (tmp_path / name).mkdir()
+        hosts[name] = FolderShell(name=name, var=str(tmp_path / name))
+    first = tmp_path / "anna" / "site.yml"
+    first.parent.mkdir()
+    first.write_text(FLEET.format(**AS_IT_WAS))
+    shutil.copytree(first.parent, tmp_path / "ben")
+    return Desk(first, hosts), Desk(tmp_path / "ben" / "site.yml", hosts)
+
+
+def test_what_was_edited_since_it_was_applied_from_here_is_newer(desks: tuple[Desk, Desk]) -> None:
+    anna, _ = desks
+    anna.apply("r1")
+    assert anna.look()
+    anna.edit("10.1.0.0/16")
+    assert not anna.look()
+
+
+def test_yes_is_no_answer_to_which_is_newer(desks: tuple[Desk, Desk], capsys: pytest.CaptureFixture[str]) -> None:
+    anna, ben = desks
+    ben.edit("10.2.0.0/16")
+    ben.apply("r1")
+    with pytest.raises(LeasedError) as caught:
+        anna.look()
+    assert "differ from what anna@laptop applied last" in str(caught.value)
+    assert "--not-stale" in str(caught.value)
+    assert "10.2.0.0/16" in capsys.readouterr().err
+    assert not anna.look(not_stale=True)
+
+
+def test_a_colleagues_apply_in_between_is_asked_about(desks: tuple[Desk, Desk]) -> None:
+    anna, ben = desks
+    anna.apply("r1")
+    ben.edit("10.2.0.0/16")
+    ben.apply("r2")
+    anna.edit("10.1.0.0/16")
+    with pytest.raises(LeasedError):
+        anna.look()
+
+
+def test_another_copy_on_the_same_machine_is_another(desks: tuple[Desk, Desk]) -> None:
+    anna, ben = desks
+    anna.apply("r1")
+    ben.edit("10.2.0.0/16")
+    with pytest.raises(LeasedError):
+        ben.look()
+
+
+def test_a_cache_that_is_gone_only_asks(desks: tuple[Desk, Desk], tmp_path: Path) -> None:
+    anna, _ = desks
+    anna.apply("r1")
+    shutil.rmtree(tmp_path / "cache")
+    assert anna.look()
+    anna.edit("10.1.0.0/16")
+    with pytest.raises(LeasedError):
+        anna.look()
