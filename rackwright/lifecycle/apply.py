@@ -10,6 +10,7 @@ from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.admission import shut_out
 from rackwright.lifecycle.backup import make_first
 from rackwright.lifecycle.changes import Change
+from rackwright.lifecycle.control import refuse_moved
 from rackwright.lifecycle.drains import copy_drains
 from rackwright.lifecycle.engines import Engines, roll
 from rackwright.lifecycle.gpus import PutOff, still_put_off
@@ -91,6 +92,7 @@ def apply(site: Site, options: Options, talk: Talk, show: Callable[[Plan], None]
         _stage(site, talk, LOOK)
         comparing = Begun(lambda: compared(site))
         planned = plan(site, only=options.only)
+        refuse_moved(site.fleet, planned.surveyed.control)
         known = refuse_stale_checkout(comparing.result(), talk, not_stale=options.not_stale)
         # What an earlier apply installed may be all that waits.
         waiting = pending(site, site.models, kernels=True).waiting if options.reboot else {}

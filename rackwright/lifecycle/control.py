@@ -31,7 +31,12 @@ class Told:
     @property
     def latest(self) -> ControlRecord | None:
         """The record that counts; None: nobody has one."""
-        return max(filter(None, self.records.values()), key=lambda record: record.number, default=None)
+        return latest(self.records.values())
+
+
+def latest(records: Iterable[ControlRecord | None]) -> ControlRecord | None:
+    """Return the record that counts of several hosts', None if none has one."""
+    return max(filter(None, records), key=lambda record: record.number, default=None)
 
 
 def keepers(fleet: Fleet) -> tuple[str, ...]:
@@ -58,16 +63,16 @@ def _told(remote: Remote, hosts: Iterable[str]) -> Told:
     )
 
 
-def refuse_moved(fleet: Fleet, latest: ControlRecord | None) -> None:
+def refuse_moved(fleet: Fleet, record: ControlRecord | None) -> None:
     """Raise LeasedError if the fleet file makes another host the control host than the record says."""
-    if latest is None or latest.host == fleet.control[0]:
+    if record is None or record.host == fleet.control[0]:
         return
     raise LeasedError(
-        f"{latest.host} is the control host, since {stamp(latest.since)} ({latest.who});"
+        f"{record.host} is the control host, since {stamp(record.since)} ({record.who});"
         f" by this fleet file it is {fleet.control[0]}",
         where=str(fleet.path),
         should="while lease and journal are at two places, two operators can be at work and a rollout is forgotten",
-        next=f"git pull if a colleague moved it; else name {latest.host} first in control:, or rackwright lease move",
+        next=f"git pull if a colleague moved it; else name {record.host} first in control:, or rackwright lease move",
     )
 
 

@@ -17,6 +17,7 @@ from rackwright.run import Run, new_run_id
 from rackwright.state.applied import applied_from, read_applied, stale_checkout, write_applied
 from rackwright.state.audit import Act, write_audit
 from rackwright.state.checkout import checkout
+from rackwright.state.control import write_control
 from rackwright.state.formats import utc_now
 from rackwright.state.from_here import last_applied_from, note_applied_from
 from rackwright.state.holding import Held
@@ -82,12 +83,15 @@ def remember(site: Site, held: Held, run: Run, surveyed: Survey, *, known: bool)
     digest = lock_digest(site.lock)
     record = Record(lock=digest, versions=_versions(site), when=utc_now(), who=held.lease.owner.who, run=held.run)
     done = [name for name in site.models if name not in run.failed_hosts]
+    control = surveyed.control
 
     def write(name: str) -> None:
         shell = site.remote.connection(name)
         if digest not in surveyed.hosts[name].record or run.totals(name).changed:
             write_record(shell, record)
             write_audit(shell, _act(held, run, name))
+        if control and control != surveyed.hosts[name].control:
+            write_control(shell, control)
 
     site.remote.each([name for name in done if name in surveyed.hosts], write)
     if not known:

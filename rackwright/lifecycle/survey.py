@@ -12,6 +12,7 @@ from rackwright.errors import HostError
 from rackwright.gateway import DRAINS_COMMAND, DrainRecord, parse_drains
 from rackwright.hardware.hardware import COMMAND as HARDWARE_COMMAND
 from rackwright.hardware.hardware import Hardware, parse_hardware
+from rackwright.lifecycle.control import latest
 from rackwright.lifecycle.site import Site
 from rackwright.operations.facts.filters import FILTERS_COMMAND, Filters, parse_filters
 from rackwright.operations.facts.found_driver import FOUND_DRIVER_COMMAND, FoundDriver, parse_found_driver
@@ -23,6 +24,7 @@ from rackwright.roles.backup.state import parse as parse_backup
 from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
 from rackwright.roles.replica.state import ReplicaState
 from rackwright.roles.replica.state import parse as parse_replicas
+from rackwright.state.control import ControlRecord, parse_control, read_command
 
 CONNECTED_COMMAND = """p=$$
 while [ "${p:-1}" -gt 1 ]; do
@@ -56,6 +58,7 @@ _PARTS = {
     "backup": BACKUP_COMMAND,
     "driver": FOUND_DRIVER_COMMAND,
     "hardware": HARDWARE_COMMAND,
+    "control": read_command(),
 }
 
 
@@ -89,6 +92,8 @@ class Surveyed:
     people: Accounts
     """Users of the names in the fleet file, and whom we let in before."""
     hardware: Hardware = field(default_factory=Hardware)
+    control: ControlRecord | None = None
+    """Which host is the control host, as this one knows it."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,11 @@ class Survey:
     hosts: Mapping[str, Surveyed]
     unreachable: Mapping[str, str]
     """Host → why."""
+
+    @property
+    def control(self) -> ControlRecord | None:
+        """The newest record of the control host that a host has."""
+        return latest(host.control for host in self.hosts.values())
 
 
 def survey(site: Site) -> Survey:
@@ -111,7 +121,7 @@ def survey(site: Site) -> Survey:
         elif missing := _missing(answer.stdout, mark):
             unreachable[name] = f"the look at it broke off at: {missing}"
         else:
-            hosts[name] = _surveyed(answer.stdout, mark)
+            hosts[name] = _surveyed(answer.stdout, mark, name)
     return Survey(hosts, unreachable)
 
 
@@ -128,7 +138,7 @@ def _missing(output: str, mark: str) -> str | None:
     return next((str(name) for name, status in ends if status >= _SIGNALED), None)
 
 
-def _surveyed(output: str, mark: str) -> Surveyed:
+def _surveyed(output: str, mark: str, name: str) -> Surveyed:
     told = dict(zip((*_PARTS, "people"), re.split(rf"\n\d+ {mark}\n", output), strict=False))
     ours = (told["ours before"] + told["ours after"]).splitlines()
     our_pids = {int(line.split("/")[2]) for line in ours if line}
@@ -144,4 +154,5 @@ def _surveyed(output: str, mark: str) -> Surveyed:
         driver=parse_found_driver(told["driver"]),
         people=parse_people(told["people"].splitlines()),
         hardware=parse_hardware(told["hardware"]),
+        control=parse_control(told["control"].strip(), name),
     )

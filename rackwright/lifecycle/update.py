@@ -10,6 +10,7 @@ from rackwright.errors import HostsFailed, RackwrightError
 from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.fleet.lock import Lock
 from rackwright.lifecycle.canary.choose import canaries_of
+from rackwright.lifecycle.control import refuse_moved
 from rackwright.lifecycle.leased import apply_leased, leased
 from rackwright.lifecycle.open_rollout import Work, carry_on
 from rackwright.lifecycle.plan import Plan, plan
@@ -116,6 +117,7 @@ def _stage(talk: Talk, stage: str) -> None:
 
 def _look(site: Site, asked: Asked, talk: Talk) -> Look:
     planned = plan(site)
+    refuse_moved(site.fleet, planned.surveyed.control)
     refuse_stale_checkout(compared(site), talk, not_stale=asked.not_stale)
     _refuse_same_version(asked.before, site.lock)
     _refuse_lost(planned)

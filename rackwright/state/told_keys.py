@@ -60,9 +60,10 @@ def unknown_to(file: KeysFile, told: Iterable[ToldKey]) -> tuple[ToldKey, ...]:
 def _is_news(file: KeysFile, told: ToldKey) -> bool:
     if any(key.sha256 == told.key.sha256 for key in file.revoked):
         return False
-    ours = next((key for key in file.keys if key.sha256 == told.key.sha256), None)
     if told.revoked:
-        return ours is not None
+        # A gateway that didn't hear of it must be told, also of a key that this copy never had.
+        return True
+    ours = next((key for key in file.keys if key.sha256 == told.key.sha256), None)
     return ours is None or told.key.version > ours.version
 
 

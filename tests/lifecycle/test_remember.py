@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,9 @@ import pytest
 from rackwright.errors import HostError
 from rackwright.lifecycle import remember as module
 from rackwright.run import Outcome, Run, Step
+from rackwright.state.control import ControlRecord
+
+RECORD = ControlRecord(host="gate1", number=2, since=datetime(2026, 11, 28, tzinfo=UTC), who="anna")
 
 
 class Site:
@@ -23,6 +27,9 @@ class Site:
         self.remote = self
         self.recorded: list[str] = []
         self.applied: list[str] = []
+        self.known: dict[str, ControlRecord] = {}
+        self.told: list[str] = []
+        monkeypatch.setattr(module, "write_control", lambda host, record: self.told.append(host))
         monkeypatch.setattr(module, "write_record", lambda host, record: self.recorded.append(host))
         monkeypatch.setattr(module, "write_applied", lambda host, applied: self.applied.append(host))
         monkeypatch.setattr(module, "write_audit", lambda host, act: None)
@@ -42,7 +49,8 @@ class Site:
     def remember(self, *, failed: tuple[str, ...] = (), known: bool = False) -> None:
         steps = [Step(name, "replica", "Run it", Outcome.CHANGED) for name in self.models]
         steps += [Step(name, "replica", "Run it", Outcome.FAILED) for name in failed]
-        surveyed = SimpleNamespace(hosts={name: SimpleNamespace(record="") for name in self.models})
+        hosts = {name: SimpleNamespace(record="", control=self.known.get(name)) for name in self.models}
+        surveyed = SimpleNamespace(hosts=hosts, control=RECORD)
         owner = SimpleNamespace(who="anna", why="apply")
         held: Any = SimpleNamespace(lease=SimpleNamespace(owner=owner), run="20261128T000000Z-aaaa")
         site: Any = self
@@ -54,6 +62,13 @@ def test_every_control_host_has_what_was_applied(monkeypatch):
     site = Site(monkeypatch, "gate1", "gate2", "gpu1")
     site.remember()
     assert (site.recorded, site.applied) == (["gate1", "gate2", "gpu1"], ["gate1", "gate2"])
+
+
+def test_every_host_knows_the_control_host(monkeypatch):
+    site = Site(monkeypatch, "gate1", "gpu1", "gpu2")
+    site.known = {"gate1": RECORD, "gpu2": RECORD.model_copy(update={"number": 1})}
+    site.remember()
+    assert site.told == ["gpu1", "gpu2"]
 
 
 def test_also_when_the_apply_was_limited_to_others(monkeypatch):

@@ -42,7 +42,7 @@ def test_the_hardware_comes_with_the_survey_and_moves_no_other_part(tmp_path: Pa
     (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\ncat {FOLDER}/h100.xml\n")
     (tmp_path / "nvidia-smi").chmod(0o755)
     output = seen_from(_script("mark", ("root",)), PATH=f"{tmp_path}:{os.environ['PATH']}")
-    surveyed = _surveyed(output, "mark")
+    surveyed = _surveyed(output, "mark", "gpu1")
     assert surveyed.hardware.report == hardware("h100").report
     assert surveyed.hardware.memory > 0
     assert "root" in surveyed.people.by_name
@@ -81,7 +81,9 @@ def test_a_host_that_was_looked_at_to_the_end_is_known():
     assert (found.unreachable, set(found.hosts)) == ({}, {"gate1"})
 
 
-@pytest.mark.parametrize(("parts", "missing"), [(0, "ours before"), (4, "replicas"), (7, "drains"), (11, "people")])
+@pytest.mark.parametrize(
+    ("parts", "missing"), [(0, "ours before"), (4, "replicas"), (7, "drains"), (11, "control"), (12, "people")]
+)
 def test_a_look_that_was_killed_midway_is_not_taken_for_a_host_that_has_nothing(parts, missing):
     found = surveyed(Remote(killed_after=parts))
     assert (found.unreachable, found.hosts) == ({"gate1": f"the look at it broke off at: {missing}"}, {})

@@ -24,7 +24,8 @@ def look(
 ) -> tuple[str, ...]:
     """Given what units stand on the hosts, return the replicas that an update of these models would change."""
     hosts = {
-        name.partition("/")[0]: SimpleNamespace(replicas={"assistant@1": state(unit)}) for name, unit in units.items()
+        name.partition("/")[0]: SimpleNamespace(replicas={"assistant@1": state(unit)}, control=None)
+        for name, unit in units.items()
     }
     planned = SimpleNamespace(run=Run(), surveyed=Survey(hosts, {}))  # type: ignore[arg-type]
     monkeypatch.setattr(update, "plan", lambda _: planned)

@@ -47,7 +47,7 @@ CI, EDITED = key("ci"), key("ci", changed=LATER, concurrency=4)
         (KeysFile(keys=(EDITED,)), told(CI), None),
         (KeysFile(revoked=(revoked(CI),)), told(CI), None),
         (KeysFile(revoked=(revoked(CI),)), told(CI, revoked=True), None),
-        (KeysFile(), told(CI, revoked=True), None),
+        (KeysFile(), told(CI, revoked=True), "ci of team was revoked by ben@desk at 2026-11-02T10:00:00Z"),
     ],
     ids="added changed revoked same newer-here revoked-here both never-had".split(),
 )

@@ -82,7 +82,7 @@ class SimulatedGateways:
         lost = []
         for name in self.hosts:
             gate = self.world.gates[name]
-            if gate.reachable:
+            if gate.sends:
                 yield gate
             else:
                 lost.append(name)

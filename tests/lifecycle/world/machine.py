@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from hypothesis import strategies as st
@@ -12,6 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from rackwright.errors import RackwrightError
 from rackwright.fleet.sections.canary import Canary
+from rackwright.state.control import parse_control
+from rackwright.state.journal import open_rollout
 from tests.lifecycle.world.engines import Behaviour, version_of
 from tests.lifecycle.world.faults import Fault, failing
 from tests.lifecycle.world.site import Desk, make_world, versions
@@ -21,7 +24,10 @@ MODELS = ("chat", "code", "embed")
 HOSTS = tuple(f"gpu{number}" for number in range(1, 6))
 CANARY = Canary(share=(10, 50), hold=2, min_requests=20, limit=60)
 ACCIDENTS = tuple(
-    "crash,boot,cut,join,full,room,cut gateway,join gateway,drain,drain unrecorded,undrain,ask,answer".split(",")
+    (
+        "crash,boot,cut,join,full,room,cut gateway,join gateway,lose gateway,find gateway,"
+        "drain,drain unrecorded,undrain,ask,answer,reload,kept,suspend,suspend,suspend"
+    ).split(",")
 )
 
 fleets = st.fixed_dictionaries(
@@ -48,6 +54,10 @@ faults = st.one_of(
         dies=st.sampled_from((True, True, False)),
     ),
 )
+files = st.sampled_from(("gate1", "gate1", "gate1", "gate2"))
+"""By which fleet file an operator works: the control host that it names, as far as that is a gateway."""
+reads = st.sampled_from((0.0, 0.0, 30.0, 90.0, 300.0))
+"""Seconds until a question is answered."""
 behaviours = st.dictionaries(numbers, st.sampled_from(Behaviour), max_size=2)
 """Of the new version, by replica."""
 
@@ -108,32 +118,41 @@ class RolloutMachine(RuleBasedStateMachine):
         behaviours=behaviours,
         outage=st.booleans(),
         canary=st.sampled_from((True, True, False)),
+        file=files,
+        reads=reads,
         troubles=troubles,
         fault=faults,
     )
     def update(
-        self, models: int, behaviours: dict[int, Behaviour], outage: bool, canary: bool, troubles, fault
+        self, models: int, behaviours: dict[int, Behaviour], outage: bool, canary: bool, file, reads, troubles, fault
     ) -> None:
         self.versions += 1
         version = f"v{self.versions}"
         for number, behaviour in behaviours.items():
             self.fault(number, version, behaviour)
         asked = dict.fromkeys(self.some_models(models), version)
-        self.run(lambda desk: desk.update(asked, allow_outage=outage, canary=canary), troubles, fault)
+        self.run(
+            lambda desk: desk.update(asked, allow_outage=outage, canary=canary), troubles, fault, file, reads=reads
+        )
 
     @precondition(lambda self: not self.open and self.versions > 1)
-    @rule(models=numbers, back=numbers, outage=st.booleans(), troubles=troubles, fault=faults)
-    def rollback(self, models: int, back: int, outage: bool, troubles, fault) -> None:
+    @rule(models=numbers, back=numbers, outage=st.booleans(), file=files, troubles=troubles, fault=faults)
+    def rollback(self, models: int, back: int, outage: bool, file, troubles, fault) -> None:
         asked = dict.fromkeys(self.some_models(models), f"v{1 + back % self.versions}")
-        self.run(lambda desk: desk.update(asked, allow_outage=outage, canary=False), troubles, fault)
+        self.run(lambda desk: desk.update(asked, allow_outage=outage, canary=False), troubles, fault, file)
 
-    @precondition(lambda self: not self.open)
-    @rule(first=numbers, count=st.integers(1, 3), troubles=troubles, fault=faults)
-    def restart(self, first: int, count: int, troubles, fault) -> None:
+    @rule(first=numbers, count=st.integers(1, 3), file=files, troubles=troubles, fault=faults)
+    def restart(self, first: int, count: int, file, troubles, fault) -> None:
         replicas = self.world.fleet.replicas
         start = first % len(replicas)
-        self.run(lambda desk: desk.restart(replicas[start : start + count]), troubles, fault)
-        self.left |= self.drained_by_runs
+        self.run(lambda desk: desk.restart(replicas[start : start + count]), troubles, fault, file)
+        if not self.open:
+            self.left |= self.drained_by_runs
+
+    @rule(file=files, gone=st.booleans(), troubles=troubles, fault=faults)
+    def move(self, file: str, gone: bool, troubles, fault) -> None:
+        """An operator gives up a rollout that is open on a lost control host; here nobody does."""
+        self.run(lambda desk: desk.move(former_gone=gone and not self.open), troubles, fault, file)
 
     @precondition(lambda self: self.open)
     @rule(troubles=troubles, fault=faults)
@@ -163,7 +182,7 @@ class RolloutMachine(RuleBasedStateMachine):
             host.full = what == "full"
         elif what in ("cut gateway", "join gateway"):
             gates[number % len(gates)].reachable = what == "join gateway"
-        elif not all(gate.reachable for gate in gates) and "drain" in what:
+        elif not all(gate.sends for gate in gates) and "drain" in what:
             return
         elif what in ("drain", "drain unrecorded") and replica not in world.by_hand:
             Desk(world, "carla").drain(replica, recorded=what == "drain")
@@ -173,6 +192,34 @@ class RolloutMachine(RuleBasedStateMachine):
             world.requests[replica] = world.now + number
         elif what == "answer":
             world.requests.pop(replica, None)
+        elif what in ("lose gateway", "find gateway"):
+            gates[number % len(gates)].lost = what == "lose gateway"
+        elif what == "reload":
+            gates[number % len(gates)].reload()
+        elif what == "kept":
+            world.kept(gates[number % len(gates)], replica.partition("/")[2].partition("@")[0])
+        elif what == "suspend":
+            self.suspend(number)
+
+    def suspend(self, number: int) -> None:
+        """Whoever is at work sleeps with their laptop; a colleague may take the lease meanwhile."""
+        process = self.world.process
+        process.asleep = process.slept = True
+        for _ in range(number % 12):
+            self.world.advance(10.0)
+        if number % 2:
+            with suppress(RackwrightError):
+                self.overtake(self.desk("carla"), number)
+        process.asleep = False
+
+    def overtake(self, desk: Desk, number: int) -> None:
+        if desk.opened is None:
+            desk.restart(self.world.fleet.replicas[:1])
+            self.left |= self.drained_by_runs
+        elif number % 4 == 1:
+            desk.resume()
+        else:
+            desk.abort()
 
     @rule(seconds=st.integers(1, 20))
     def wait(self, seconds: int) -> None:
@@ -182,7 +229,11 @@ class RolloutMachine(RuleBasedStateMachine):
 
     @invariant()
     def settled(self) -> None:
-        if not hasattr(self, "world") or self.open:
+        if not hasattr(self, "world"):
+            return
+        opened = [control.host for control in self.world.controls if open_rollout(control.journal)]
+        assert opened in ([], [self.control]), f"rollouts are open on {opened}, not {self.control} alone"
+        if self.open:
             return
         locked = versions(Desk(self.world).lock)
         assert (self.world.told, self.world.applied) == (locked, locked)
@@ -196,14 +247,23 @@ class RolloutMachine(RuleBasedStateMachine):
         assert self.world.shared() == set(), "a canary has a share, and no rollout is open"
         assert self.drained_by_runs <= self.left, "left drained by a rollout that is closed"
         self.left &= self.drained_by_runs
-        told = {entry.subject for entry in self.world.control.journal}
+        told = {entry.subject for control in self.world.controls for entry in control.journal}
         assert self.left <= told, "left drained without a line in the journal"
 
     # Helpers.
 
     @property
     def open(self) -> bool:
-        return hasattr(self, "world") and Desk(self.world).opened is not None
+        return hasattr(self, "world") and self.desk("").opened is not None
+
+    @property
+    def control(self) -> str:
+        """The control host, by the records of it."""
+        records = [parse_control(gate.control, gate.name) for gate in self.world.gates.values()]
+        return max((record.number, record.host) for record in records if record)[1] if any(records) else "gate1"
+
+    def desk(self, who: str) -> Desk:
+        return Desk(self.world, who, self.control)
 
     @property
     def drained_by_runs(self) -> set[str]:
@@ -220,7 +280,17 @@ class RolloutMachine(RuleBasedStateMachine):
         for engine in self.world.engines(replica):
             engine.faults[version] = behaviour
 
-    def run(self, act: Callable[[Desk], None], troubles: dict[int, tuple[str, int]], fault: Fault | None) -> None:
+    def run(
+        self,
+        act: Callable[[Desk], None],
+        troubles: dict[int, tuple[str, int]],
+        fault: Fault | None,
+        file: str = "",
+        *,
+        reads: float = 0.0,
+    ) -> None:
+        """By the fleet file that names this control host; by the one that counts where it is none."""
+
         def trouble(tick: int) -> Callable[[], None]:
             return lambda: self.happen(troubles[tick]) if tick in troubles else None
 
@@ -228,7 +298,7 @@ class RolloutMachine(RuleBasedStateMachine):
         self.world.surprises = [trouble(tick) for tick in range(max(troubles, default=-1) + 1)]
         try:
             with failing(self.world, fault):
-                act(Desk(self.world))
+                act(Desk(self.world, control=file if file in self.world.gates else self.control, reads=reads))
         except (Killed, RackwrightError):
             pass
         self.world.surprises = []
@@ -245,7 +315,7 @@ class RolloutMachine(RuleBasedStateMachine):
             if not host.up:
                 host.boot(self.world.now)
         for gate in self.world.gates.values():
-            gate.reachable = True
+            gate.reachable, gate.lost = True, False
         for address in sorted(self.world.by_hand):
             Desk(self.world, "carla").undrain(address)
         self.world.requests.clear()
@@ -253,7 +323,7 @@ class RolloutMachine(RuleBasedStateMachine):
         self.world.advance(5.0)
 
     def finish(self) -> None:
-        desk = Desk(self.world, "ben")
+        desk = self.desk("ben")
         told: list[str] = []
         for way in (Desk.resume, Desk.abort, abort_without_traffic):
             if desk.opened:

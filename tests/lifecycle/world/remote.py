@@ -24,6 +24,11 @@ class SimulatedRemote:
     world: World
     process: Process
 
+    def __enter__(self) -> SimulatedRemote:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
     def connection(self, name: str) -> SimulatedConnection:
         return SimulatedConnection(self.world, self.process, name)
 
@@ -56,11 +61,17 @@ class SimulatedConnection:
     process: Process
     name: str
 
+    def open(self) -> None:
+        self.process.breathe()
+        gate = self.world.gates.get(self.name)
+        if gate and gate.lost:
+            raise HostError("unreachable", where=self.name)
+
     def run(
         self, command: str, *, stdin: str | bytes | None = None, sudo: bool = True, timeout: float | None = 60
     ) -> Completed:
         if gate := self.world.gates.get(self.name):
-            self.process.breathe()
+            self.open()
             return self._said(_record(gate, command, stdin))
         host = self.world.reach(self.name, self.process)
         if command == REPLICAS_COMMAND:

@@ -15,7 +15,7 @@ from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.fleet.lock import Lock, ModelLock, model_digest
 from rackwright.fleet.lock_file import NEXT
 from rackwright.fleet.sections.canary import Canary
-from rackwright.lifecycle import engines, open_rollout, promote, restart, resume, update
+from rackwright.lifecycle import control, engines, move_control, open_rollout, promote, restart, resume, update
 from rackwright.lifecycle.canary import choose, keep, trial
 from rackwright.lifecycle.leased import leased
 from rackwright.lifecycle.remember import Compared
@@ -26,16 +26,20 @@ from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
 from rackwright.roles.replica.state import parse as parse_replicas
 from rackwright.roles.replica.unit import render
 from rackwright.run import Run
+from rackwright.state import holding
+from rackwright.state.control import ControlRecord, parse_control
 from rackwright.state.journal import Entry, Event
 from rackwright.state.journal import open_rollout as opened_in
 from rackwright.state.operator import Operator
 from rackwright.state.rollouts import Rollout, kept_rollout
+from rackwright.stopping import Stopping
 from rackwright.values import File
 from tests.fleet.fleets import make_fleet
 from tests.lifecycle.world.engines import Behaviour, Engine, Host, version_of
 from tests.lifecycle.world.gateways import SimulatedGateways
+from tests.lifecycle.world.prompt import answer_late
 from tests.lifecycle.world.remote import SimulatedRemote
-from tests.lifecycle.world.store import MemoryStore
+from tests.lifecycle.world.store import MemoryStore, moment
 from tests.lifecycle.world.traffic import SimulatedLogs, verdict_on
 from tests.lifecycle.world.world import Gate, Process, World
 
@@ -64,10 +68,8 @@ class SimulatedSite:
     world: World
     process: Process
     lock: Lock
-
-    @property
-    def fleet(self) -> Fleet:
-        return self.world.fleet
+    fleet: Fleet
+    """By the operator's own fleet file."""
 
     @property
     def models(self) -> dict[str, Any]:
@@ -83,7 +85,7 @@ class SimulatedSite:
 
     @property
     def store(self) -> MemoryStore:
-        return MemoryStore(self.world, self.process)
+        return MemoryStore(self.world, self.process, self.fleet.control[0])
 
     @property
     def operator(self) -> Operator:
@@ -93,13 +95,22 @@ class SimulatedSite:
     def engine(self) -> SimpleNamespace:
         return SimpleNamespace(apply=self._apply)
 
-    def _apply(self, deploy: object, hosts: Mapping[str, Any], *, only: object = (), stopping: object = None) -> Run:
+    def _apply(
+        self, deploy: object, hosts: Mapping[str, Any], *, only: object = (), stopping: Stopping = lambda: False
+    ) -> Run:
         """Stands in for pyinfra: weights and runtimes are put there, or gateways told of versions."""
-        self.process.breathe()
+        for name in hosts:
+            self.process.breathe()
+            self.world.advance(1.0)
+            if stopping():
+                return Run(interrupted=True)
+            self.world.refuse_unleased(self.process, f"{name}: an operation")
         gates = [self.world.gates[name] for name in hosts if name in self.world.gates]
-        lost = {gate.name: "unreachable" for gate in gates if not gate.reachable}
+        lost = {gate.name: "unreachable" for gate in gates if not gate.sends}
         lost |= {name: "unreachable" for name in hosts if name not in self.world.gates and not self._reached(name)}
         if gates and not lost:
+            for gate in gates:
+                gate.reload()
             self.world.told = versions(self.lock)
         return Run(unreachable=lost)
 
@@ -138,7 +149,8 @@ def make_world(
     fleet = replace(made, file=file, replicas=replicas)
     lock = make_lock(fleet, {})
     write_lock(fleet.beside("lock"), lock)
-    world = World(fleet, {name: Host(name) for name in hosts}, {name: Gate(name) for name in gates})
+    record = ControlRecord(host="gate1", number=1, since=moment(0), who="anna").model_dump_json()
+    world = World(fleet, {name: Host(name) for name in hosts}, {name: Gate(name, control=record) for name in gates})
     for name, model in models_of(fleet, lock).items():
         for unit in model.replicas:
             replica = next(one for one in replicas if one.name == unit.name and name in one.hosts)
@@ -212,6 +224,10 @@ class Desk:
 
     world: World
     who: str = "anna"
+    control: str = "gate1"
+    """The control host by their fleet file."""
+    reads: float = 0.0
+    """Seconds that they take before they answer a question."""
 
     @property
     def lock(self) -> Lock:
@@ -220,7 +236,7 @@ class Desk:
 
     @property
     def opened(self) -> Entry | None:
-        return opened_in(self.world.control.journal)
+        return opened_in(self.world.control_of(self.control).journal)
 
     def update(self, asked: Mapping[str, str], *, allow_outage: bool = False, canary: bool = True) -> None:
         """From NAME.lock to these versions."""
@@ -233,7 +249,7 @@ class Desk:
                 site,
                 update.Asked("update", before, tuple(asked), canary=canary),
                 Quiet(),
-                lambda _: tuple(asked) if allow_outage else (),
+                lambda _: self._asked(site.process, tuple(asked) if allow_outage else ()),
             )
 
     def resume(self, *, canary: bool = True) -> None:
@@ -275,20 +291,59 @@ class Desk:
         self._gateways().ready(address)
 
     def _gateways(self) -> SimulatedGateways:
-        return SimulatedGateways(self.world, Process(self.who), self.world.fleet.gateways)
+        return SimulatedGateways(self.world, Process(self.who, by_hand=True), self.world.fleet.gateways)
 
     def _rollout(self) -> Rollout:
         opened = self.opened
         assert opened
-        return kept_rollout(MemoryStore(self.world, Process(self.who)), opened.rollout)
+        return kept_rollout(MemoryStore(self.world, Process(self.who), self.control), opened.rollout)
 
     def _site(self, lock: Lock, *, allow_outage: bool = False) -> SimulatedSite:
-        return SimulatedSite(self.world, Process(self.who, allow_outage=allow_outage), lock)
+        process = Process(self.who, allow_outage=allow_outage)
+        return SimulatedSite(self.world, process, lock, self._fleet())
+
+    def _fleet(self) -> Fleet:
+        fleet = self.world.fleet
+        return replace(fleet, file=fleet.file.model_copy(update={"control": (self.control,)}))
+
+    def _asked(self, process: Process, outages: tuple[str, ...]) -> tuple[str, ...]:
+        if self.reads:
+            answer_late(self.world, process, self.reads)
+        return outages
+
+    def move(self, *, former_gone: bool = False) -> None:
+        """As `lease move`."""
+        site = self._site(self.lock)
+        with self._at_work(site), moving(site):
+            move_control.move_control(site.fleet, Quiet(), former_gone=former_gone)
 
     @contextmanager
     def _at_work(self, site: SimulatedSite) -> Iterator[None]:
-        with self.world.at_work(site.process), seams(self.world):
-            yield
+        try:
+            with self.world.at_work(site.process), seams(self.world):
+                yield
+        finally:
+            site.process.ended = True
+
+
+@contextmanager
+def moving(site: SimulatedSite) -> Iterator[None]:
+    """Control hosts, as `move_control` reaches and copies them."""
+    world, process = site.world, site.process
+
+    def copied(source: Any, target: Any) -> None:
+        process.breathe()
+        kept, place = world.control_of(source.name), world.control_of(target.name)
+        place.journal, place.documents = [*kept.journal], {**kept.documents}
+        place.token = max(place.token, kept.token)
+
+    with (
+        patch("rackwright.remote.Remote", lambda targets: site.remote),
+        patch.object(move_control, "FileStore", lambda shell: MemoryStore(world, process, shell.name)),
+        patch.object(move_control, "copy_state", copied),
+        patch.object(move_control, "operator_of", lambda *_: site.operator),
+    ):
+        yield
 
 
 @contextmanager
@@ -307,6 +362,8 @@ def seams(world: World) -> Iterator[None]:
         world.applied = versions(site.lock)
 
     with (
+        patch.object(holding, "now", lambda: world.now),
+        patch.object(control, "FileStore", lambda shell: MemoryStore(world, world.process, shell.name)),
         patch.object(engines, "SystemClock", world.clock),
         patch.object(choose, "SystemClock", world.clock),
         patch.object(choose, "AccessLogs", SimulatedLogs),
@@ -334,13 +391,15 @@ def surveyed(site: SimulatedSite) -> Survey:
     unreachable: dict[str, str] = {}
     for name in site.models:
         if gate := site.world.gates.get(name):
-            if gate.reachable:
-                hosts[name] = SimpleNamespace(replicas={}, drains=dict(gate.records))
+            if gate.sends:
+                hosts[name] = SimpleNamespace(
+                    replicas={}, drains=dict(gate.records), control=parse_control(gate.control, name)
+                )
             else:
                 unreachable[name] = "unreachable"
         elif site.world.hosts[name].reachable:
             told = parse_replicas(site.remote.connection(name).run(REPLICAS_COMMAND).stdout)
-            hosts[name] = SimpleNamespace(replicas={state.replica: state for state in told}, drains={})
+            hosts[name] = SimpleNamespace(replicas={state.replica: state for state in told}, drains={}, control=None)
         else:
             unreachable[name] = "unreachable"
     return Survey(hosts, unreachable)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from rackwright.errors import HostError
 from rackwright.state.journal import Entry
 from rackwright.state.lease import SECONDS, Lease, Owner, leased, lost
 
@@ -35,15 +36,23 @@ class Control:
 
     holder: Process | None = None
 
+    host: str = "gate1"
+
     def tick(self, now: float) -> None:
-        """Who works renews the lease; a dead or a sleeping one doesn't."""
-        if self.owner and self.holder and self.holder.renews:
+        """Who works renews the lease; a dead or a sleeping one doesn't, and one that has ended can't be renewed."""
+        if self.live(now) and self.holder and self.holder.renews:
             self.expires = now + SECONDS
+
+    def live(self, now: float) -> bool:
+        return self.owner is not None and self.expires > now
+
+    def held_by(self, process: Process, now: float) -> bool:
+        return self.holder is process and self.live(now)
 
     def lease(self, now: float) -> Lease | None:
         if self.owner is None:
             return None
-        return Lease(self.owner, self.token, moment(self.since), moment(self.expires), moment(now), "gate1")
+        return Lease(self.owner, self.token, moment(self.since), moment(self.expires), moment(now), self.host)
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,7 @@ class MemoryStore:
 
     world: World
     process: Process
+    host: str = "gate1"
 
     def acquire(self, owner: Owner) -> Lease:
         control, now = self._control(), self.world.now
@@ -67,6 +77,8 @@ class MemoryStore:
 
     def renew(self, lease: Lease, seconds: int | None = None) -> Lease:
         self._refuse_lost(lease)
+        control = self._control()
+        control.expires = self.world.now + (seconds or SECONDS)
         return lease
 
     def release(self, lease: Lease) -> None:
@@ -104,8 +116,10 @@ class MemoryStore:
     def _refuse_lost(self, lease: Lease) -> None:
         control = self._control()
         if control.owner is None or control.token != lease.token or control.expires <= self.world.now:
-            raise lost(control.lease(self.world.now), "gate1")
+            raise lost(control.lease(self.world.now), self.host)
 
     def _control(self) -> Control:
         self.process.breathe()
-        return self.world.control
+        if (gate := self.world.gates.get(self.host)) and gate.lost:
+            raise HostError("unreachable", where=self.host)
+        return self.world.control_of(self.host)

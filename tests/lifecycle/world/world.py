@@ -9,10 +9,19 @@ from dataclasses import dataclass, field
 from rackwright.errors import HostError
 from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.gateway import DrainRecord
+from rackwright.roles.gateway.configuration import TEMPLATES
 from rackwright.state.canaries import CanaryVerdict
 from tests.lifecycle.world.engines import Behaviour, Engine, Host
 from tests.lifecycle.world.store import Control
 from tests.lifecycle.world.traffic import Share
+
+
+def old_workers_pass_on() -> bool:
+    """Whether HAProxy is configured so that a worker that was replaced passes on what it still gets.
+
+    tests/gateway/test_replaced.py proves with real workers that it does then.
+    """
+    return "use_backend next if passed" in (TEMPLATES / "haproxy.cfg.j2").read_text()
 
 
 class Killed(BaseException):
@@ -27,11 +36,16 @@ class Process:
     dead: bool = False
     asleep: bool = False
     """Its machine sleeps: nothing renews its lease."""
+    slept: bool = False
+    """It did so once."""
+    ended: bool = False
     allow_outage: bool = False
+    by_hand: bool = False
+    """It works at the gateways themselves, without the tool."""
 
     @property
     def renews(self) -> bool:
-        return not (self.dead or self.asleep)
+        return not (self.dead or self.asleep or self.ended)
 
     def breathe(self) -> None:
         """Before it touches anything: a dead one doesn't."""
@@ -52,6 +66,17 @@ class Gate:
     """By model."""
     control: str = ""
     """Its record of the control host."""
+    lost: bool = False
+    """The host is gone, and what it keeps as a control host with it."""
+    old: list[set[str]] = field(default_factory=list)
+    """Of each worker that was replaced and has clients yet: what was drained when it was replaced."""
+
+    @property
+    def sends(self) -> bool:
+        return self.reachable and not self.lost
+
+    def reload(self) -> None:
+        self.old.append(set(self.drained))
 
     def share(self, model: str, now: float) -> Share | None:
         share = self.shares.get(model)
@@ -81,6 +106,9 @@ class World:
     hosts: dict[str, Host]
     gates: dict[str, Gate]
     control: Control = field(default_factory=Control)
+    """Of gate1."""
+    others: dict[str, Control] = field(default_factory=dict)
+    """Of other hosts that were the control host once, or that somebody takes for it."""
     now: float = 1_000_000.0
     process: Process = field(default_factory=lambda: Process("nobody"))
     """Which runs now."""
@@ -108,6 +136,13 @@ class World:
     def clock(self) -> Clock:
         return Clock(self, self.process)
 
+    def control_of(self, host: str) -> Control:
+        return self.control if host == "gate1" else self.others.setdefault(host, Control(host=host))
+
+    @property
+    def controls(self) -> tuple[Control, ...]:
+        return self.control, *self.others.values()
+
     def replica(self, address: str) -> Replica:
         return next(one for one in self.fleet.replicas if one.address == address)
 
@@ -121,7 +156,8 @@ class World:
         for host in self.hosts.values():
             for engine in host.engines.values() if host.up else ():
                 engine.tick(self.now)
-        self.control.tick(self.now)
+        for control in self.controls:
+            control.tick(self.now)
         self.look()
         self.check()
 
@@ -138,9 +174,21 @@ class World:
         return whole and all(one.answers(self.now) for one in engines) and len({one.started for one in engines}) == 1
 
     def changed(self, process: Process, what: str) -> None:
+        self.refuse_unleased(process, what)
         self.changes.append(f"{process.who}: {what}")
         if process is self.process:
             self.fault(len(self.changes))
+
+    def kept(self, gate: Gate, model: str) -> None:
+        """A client whose connection an old worker keeps asks for a model."""
+        for drained in gate.old:
+            view = gate.drained if old_workers_pass_on() else drained
+            sent = sorted(name for name in self.seen - view if f"/{model}@" in name)
+            assert not sent or sent[0] not in gate.drained, f"an old worker sends a request to {sent[0]}, drained"
+
+    def refuse_unleased(self, process: Process, what: str) -> None:
+        held = any(control.held_by(process, self.now) for control in self.controls)
+        assert held or process.by_hand, f"{process.who} changes something without a lease: {what}"
 
     def in_flight(self, address: str) -> int:
         return int(self.requests.get(address, 0.0) > self.now)
@@ -185,6 +233,8 @@ class World:
         """A canary is drained for the rest, and there is one of a model at most. An admin's drain is never undone."""
         for address in self.shared():
             assert all(address in gate.drained for gate in self.gates.values()), f"{address} is a canary, not drained"
+        live = [control.host for control in self.controls if control.live(self.now)]
+        assert len(live) <= 1, f"two leases live at a time, on {' and '.join(live)}"
         assert not self.shared() & self.by_hand, "drained by hand, and it has a share"
         assert len({address.partition("/")[2].partition("@")[0] for address in self.shared()}) == len(self.shared())
         for address in self.by_hand:

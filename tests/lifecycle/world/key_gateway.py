@@ -1,0 +1,84 @@
+"""A gateway's files of keys in a folder, changed by the real scripts. A program stands in for socat and HAProxy."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rackwright.errors import HostError
+from rackwright.gateway import Gateways
+from rackwright.operations.haproxy.paths import Paths
+from rackwright.operations.haproxy.proxy import Proxy
+from rackwright.remote.completed import Completed
+from rackwright.roles.gateway.settings import FOLDER
+
+# It has no worker to be told, and knows what its file has.
+_SOCAT = """#!/bin/sh
+read -r verb what map name
+case "$verb $what" in
+    'get map') if grep -q "^$name " "$map"; then echo found=yes; else echo found=no; fi ;;
+esac
+"""
+
+
+@dataclass
+class KeyGateway:
+    name: str
+    folder: Path
+    gone: bool = False
+
+    def __post_init__(self) -> None:
+        (self.folder / "bin").mkdir(parents=True)
+        for name, text in {"bin/socat": _SOCAT, "api-keys": self.proxy.keys_text()}.items():
+            (self.folder / name).write_text(text)
+            (self.folder / name).chmod(0o755)
+        (self.folder / "keys.applied").touch()
+
+    @property
+    def paths(self) -> Paths:
+        return Paths(configuration=str(self.folder), run=str(self.folder))
+
+    @property
+    def proxy(self) -> Proxy:
+        return Proxy("gateway", "test", self.paths, ())
+
+    def run(self, command: str, stdin: str = "") -> Completed:
+        if self.gone:
+            raise HostError("unreachable", where=self.name)
+        environment = os.environ | {"PATH": f"{self.folder}/bin:{os.environ['PATH']}"}
+        words = ["sh", "-c", command.replace(FOLDER, str(self.folder))]
+        done = subprocess.run(words, input=stdin.encode(), capture_output=True, env=environment, check=False)
+        return Completed(done.returncode, done.stdout, done.stderr, self.name)
+
+    def apply(self, content: str) -> None:
+        """As the role does."""
+        (self.folder / "keys.applied").write_text(content)
+        self.run(f"{self.proxy.keys_script} alone merge").check("merging keys")
+
+    @property
+    def lets_in(self) -> dict[str, str]:
+        """Name → value of keys.map."""
+        file = self.folder / "keys.map"
+        return dict(line.split(" ", 1) for line in file.read_text().splitlines()) if file.exists() else {}
+
+
+@dataclass(frozen=True)
+class KeyGateways:
+    """Stands in for rackwright.remote.Remote."""
+
+    gateways: dict[str, KeyGateway]
+
+    def run_on(self, names: Iterable[str], command: str, *, stdin: str = "") -> dict[str, Completed | HostError]:
+        answers: dict[str, Completed | HostError] = {}
+        for name in names:
+            try:
+                answers[name] = self.gateways[name].run(command, stdin)
+            except HostError as error:
+                answers[name] = error
+        return answers
+
+    def told(self, name: str) -> Gateways:
+        return Gateways(self, (name,), paths=self.gateways[name].paths)  # type: ignore[arg-type]
