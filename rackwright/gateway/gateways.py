@@ -17,7 +17,6 @@ from rackwright.gateway.scripts import (
     CLOSE_GAP,
     COPY_DRAIN,
     DRAIN,
-    HELPERS,
     KEY,
     OPEN_GAP,
     READY,
@@ -26,11 +25,12 @@ from rackwright.gateway.scripts import (
     STATES,
     TELL_KEY,
     WRITE_KEYS,
+    helpers,
 )
 from rackwright.gateway.states import DrainRecord, ServerState, merged, parse_states
 from rackwright.operations.haproxy.paths import DRAINS, Paths
 from rackwright.remote import Completed, Remote
-from rackwright.roles.gateway.configuration import CANARIES, GAPS, PATHS, key_entries
+from rackwright.roles.gateway.configuration import PATHS, key_entries
 from rackwright.roles.gateway.settings import Key
 
 
@@ -41,9 +41,7 @@ class Gateways:
         self._remote = remote
         self._hosts = tuple(hosts)
         self._paths, self._drains = paths, drains
-        self._helpers = HELPERS.format(
-            run=paths.run, configuration=paths.configuration, drains=drains, gaps=GAPS, canaries=CANARIES
-        )
+        self._helpers = helpers(paths, drains)
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -140,11 +138,11 @@ class Gateways:
         `in_memory`: until the gateway next loads its keys.
         """
         written = "" if in_memory else WRITE_KEYS
-        self._run(_key(key, key_entries(key)) + written + TELL_KEY + _known(wanted=True), f"telling key {key.id}")
+        self._run(_key(key, key_entries(key)) + written + TELL_KEY + _known(key, wanted=True), f"telling key {key.id}")
 
     def remove_key(self, key: Key) -> None:
         """Afterwards no worker lets the key in, an old one with open connections neither."""
-        self._run(_key(key) + WRITE_KEYS + TELL_KEY + _known(wanted=False), f"removing key {key.id}")
+        self._run(_key(key) + WRITE_KEYS + TELL_KEY + _known(key, wanted=False), f"removing key {key.id}")
 
     @contextmanager
     def temporary_key(
@@ -162,7 +160,7 @@ class Gateways:
             self.put_key(key, in_memory=True)
             yield
         finally:
-            self._run(_key(key) + TELL_KEY + _known(wanted=False), f"removing key {id}")
+            self._run(_key(key) + TELL_KEY + _known(key, wanted=False), f"removing key {id}")
 
     def _run(self, script: str, what: str) -> dict[str, str]:
         """Run the script on every gateway; return what each printed."""
@@ -185,9 +183,8 @@ def _key(key: Key, entries: tuple[tuple[str, str], ...] = ()) -> str:
     return KEY.format(sha256=key.sha256, lines=quote(lines))
 
 
-def _known(*, wanted: bool) -> str:
-    test = "" if wanted else "! "
-    return f'{test}ask admin "get map $keys $sha" | grep -q "found=yes"\n'
+def _known(key: Key, *, wanted: bool) -> str:
+    return f'knows "$keys" "$sha" {quote(key_entries(key)[0][1])}\n' if wanted else 'knows_no "$keys" "$sha"\n'
 
 
 def _failure(name: str, result: Completed | HostError, what: str) -> str | None:

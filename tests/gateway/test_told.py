@@ -39,9 +39,9 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, s
     return put
 
 
-def deaf_to(words: str) -> str:
-    """HAProxy answers, but what has these words doesn't reach it."""
-    return f"""said=$(cat)\ncase $said in *'{words}'*) ;; *) printf '%s\\n' "$said" | "$real" "$@" ;; esac"""
+def deaf_to(words: str, answer: str = "") -> str:
+    """What has these words doesn't reach HAProxy: it is answered in its place, as if it had, or with `answer`."""
+    return f"""said=$(cat)\ncase $said in *'{words}'*) echo '{answer}' ;; *) printf '%s\\n' "$said" | "$real" "$@" ;; esac"""
 
 
 @pytest.mark.parametrize(
@@ -49,10 +49,10 @@ def deaf_to(words: str) -> str:
     [
         ("state drain", lambda told: told.drain(ASSISTANT, who="ada", reason="fan"), "HAProxy did not drain it"),
         ("state ready", lambda told: told.ready(ASSISTANT), "HAProxy did not take it back"),
-        ("add map", lambda told: told.open_gap("assistant", 60), "HAProxy knows no gaps"),
-        ("del map", lambda told: told.close_gap("assistant"), "closing the gap of assistant failed"),
-        ("add map", lambda told: told.put_key(KEY, in_memory=True), "telling key late failed"),
-        ("del map", lambda told: told.remove_key(KEY), "removing key late failed"),
+        ("add map", lambda told: told.open_gap("assistant", 60), "told 'get map .*gaps.map assistant'.* found=no"),
+        ("del map", lambda told: told.close_gap("assistant"), "closing the gap of assistant failed: .* found=yes"),
+        ("add map", lambda told: told.put_key(KEY, in_memory=True), "telling key late failed: .* found=no"),
+        ("del map", lambda told: told.remove_key(KEY), "removing key late failed: .* found=yes"),
     ],
     ids=["drain", "ready", "open gap", "close gap", "put key", "remove key"],
 )
@@ -126,7 +126,7 @@ def test_one_key_at_a_time_is_written(
     program("flock", f"""echo "$@ $(readlink /proc/$$/fd/9)" >>{seen}\nexec "$real" "$@\"""")
     gateways.put_key(KEY)
     gateways.remove_key(KEY)
-    assert seen.read_text().splitlines() == [f"9 {stack.gateway.paths.run}/keys.lock"] * 2
+    assert seen.read_text().splitlines() == [f"-w 45 9 {stack.gateway.paths.configuration}"] * 2
 
 
 @pytest.mark.parametrize("loaded", [True, False])
