@@ -8,7 +8,7 @@ lock() {
 
 # [new|old]: process ids.
 workers() {
-    processes=$(ask master 'show proc')
+    processes=$(ask master 'show proc') || processes=
     case $processes in *' worker '*) ;; *) echo "HAProxy's master names no worker" >&2; exit 1 ;; esac
     printf '%s\n' "$processes" | awk -v asked="${1:-}" '/^#/ { group = /^# old/ ? "old" : "new" }
         $2 == "worker" && (asked == "" || asked == group) { print $1 }'
