@@ -138,7 +138,9 @@ class Gateways:
         `in_memory`: until the gateway next loads its keys.
         """
         written = "" if in_memory else WRITE_KEYS
-        self._run(_key(key, key_entries(key)) + written + TELL_KEY + _known(key, wanted=True), f"telling key {key.id}")
+        self._run(
+            _key(key, key_entries(key)) + written + TELL_KEY + _known(key, wanted=True), f"telling key {key.id}"
+        )
 
     def remove_key(self, key: Key) -> None:
         """Afterwards no worker lets the key in, an old one with open connections neither."""

@@ -37,7 +37,7 @@ admin_state() {
     rows=$(servers "$1") || exit 1
     printf '%s\n' "$rows" | awk -v server="$2" '$4 == server { print $7; found = 1 } END { exit !found }'
 }
-# drain|ready MODEL SERVER [PATTERN]: where requests still wait for a slot or are tried again, too. PATTERN as in `tell`.
+# drain|ready MODEL SERVER [PATTERN]: also where requests wait for a slot or are tried again. PATTERN as in `tell`.
 set_server() {
     each new tell "set server model.$2/$3 state $1" "${4:-}"
     each old pass_on

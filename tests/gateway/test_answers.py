@@ -1,12 +1,11 @@
-"""Whatever a gateway's HAProxy is told and asked: an answer that isn't the expected one is an error that names who gave
-it; a worker that ends meanwhile is none."""
+"""An answer of HAProxy's that isn't the expected one is an error that names who gave it; a worker that ends meanwhile
+is none."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import shutil
-import signal
 from collections.abc import Callable, Iterator
 from http.client import HTTPException
 from pathlib import Path
@@ -95,7 +94,7 @@ def test_another_answer_of_an_old_worker_is_an_error_that_names_it(
 def test_another_answer_of_the_admin_socket_is_an_error(gateways: Gateways, tmp_path: Path, act: str) -> None:
     with (
         answered(tmp_path, "/admin.sock", "echo 'Something odd'; echo"),
-        pytest.raises(HostError, match="HAProxy's worker admin, told '.*Something odd"),
+        pytest.raises(HostError, match=r"HAProxy's worker admin, told '.*Something odd"),
     ):
         ACTS[act](gateways)
 
@@ -125,9 +124,7 @@ def test_a_worker_that_ends_meanwhile_is_none(gateways: Gateways, old: int, tmp_
 
 @pytest.mark.parametrize("act", OF_WORKERS)
 @pytest.mark.parametrize("answer", ["exit 1", "exit 0", "echo '# workers'; echo"], ids=["fails", "none", "nobody"])
-def test_a_master_that_names_no_worker_is_an_error(
-    gateways: Gateways, tmp_path: Path, act: str, answer: str
-) -> None:
+def test_a_master_that_names_no_worker_is_an_error(gateways: Gateways, tmp_path: Path, act: str, answer: str) -> None:
     with (
         answered(tmp_path, "'show proc'", answer),
         pytest.raises(HostError, match="HAProxy's master names no worker"),
@@ -175,7 +172,7 @@ def test_a_gateway_that_runs_on_an_earlier_versions_files_knows_no_gaps_and_says
 
 def test_what_waits_for_a_reload_is_told_afterwards(stack: Stack, gateways: Gateways, tmp_path: Path) -> None:
     """Each act takes the lock that a reload holds, and gives up where that doesn't end."""
-    (tmp_path / "flock").write_text(f'#!/bin/sh\nreadlink /proc/$$/fd/9 >>{tmp_path}/locked\nexec false\n')
+    (tmp_path / "flock").write_text(f"#!/bin/sh\nreadlink /proc/$$/fd/9 >>{tmp_path}/locked\nexec false\n")
     (tmp_path / "flock").chmod(0o755)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")

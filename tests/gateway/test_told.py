@@ -39,9 +39,9 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, s
     return put
 
 
-def deaf_to(words: str, answer: str = "") -> str:
-    """What has these words doesn't reach HAProxy: it is answered in its place, as if it had, or with `answer`."""
-    return f"""said=$(cat)\ncase $said in *'{words}'*) echo '{answer}' ;; *) printf '%s\\n' "$said" | "$real" "$@" ;; esac"""
+def deaf_to(words: str) -> str:
+    """What has these words doesn't reach HAProxy; it is answered as if it had."""
+    return f"""said=$(cat)\ncase $said in *'{words}'*) echo ;; *) printf '%s\\n' "$said" | "$real" "$@" ;; esac"""
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,13 @@ def told(asked: Path, command: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "command", [f"worker {GONE} 'show info'", f"tell {GONE} 'show info'", f"put {GONE} keys.map key value", "each '' tell 'show info'"]
+    "command",
+    [
+        f"worker {GONE} 'show info'",
+        f"tell {GONE} 'show info'",
+        f"put {GONE} keys.map key value",
+        "each '' tell 'show info'",
+    ],
 )
 def test_one_that_is_gone_is_not_asked(asked: Path, command: str) -> None:
     """The master of HAProxy 3.0.11 says that it can't find it, and sometimes keeps the connection open after that."""
