@@ -1,7 +1,7 @@
 """The gateways while they run: who is up, drained and busy, and keys, over HAProxy's sockets, one command a gateway.
 
-A reload leaves old workers behind that finish their answers: they count here, and are told of keys and gaps too. Of
-servers HAProxy tells them nothing any more.
+A reload leaves old workers behind that finish their answers: they count here, and are told whatever the new one is.
+Each answer of HAProxy's is checked; one that isn't the expected one is an error that names the worker.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ class Gateways:
         return state.in_flight if state else 0
 
     def drain(self, address: str, *, who: str, reason: str, by_hand: bool = True) -> None:
-        """Afterwards no gateway sends new requests to HOST/MODEL@N, nor a canary's share, also after a reload or a
-        reboot.
+        """Afterwards no worker of a gateway sends HOST/MODEL@N a new request, or a canary's share, not after a
+        reload or a reboot either.
 
         A drain that isn't by hand leaves an earlier one as it is: its record, or that it has none.
         """
@@ -95,7 +95,7 @@ class Gateways:
     def close_gap(self, model: str) -> None:
         """Afterwards no worker expects a gap of the model, and requests that it still holds go on as usual.
 
-        To be called after ready(): what an old worker holds only hears by this that a replica is back.
+        To be called after ready(): what is held finds no replica before.
         """
         self._run(CLOSE_GAP.format(model=quote(model)), f"closing the gap of {model}")
 

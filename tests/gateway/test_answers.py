@@ -94,7 +94,7 @@ def test_another_answer_of_an_old_worker_is_an_error_that_names_it(
 def test_another_answer_of_the_admin_socket_is_an_error(gateways: Gateways, tmp_path: Path, act: str) -> None:
     with (
         answered(tmp_path, "/admin.sock", "echo 'Something odd'; echo"),
-        pytest.raises(HostError, match=r"HAProxy's worker admin, told '.*Something odd"),
+        pytest.raises(HostError, match=r"failed: HAProxy, told '.*Something odd"),
     ):
         ACTS[act](gateways)
 

@@ -51,7 +51,9 @@ unexpected() {
         [ "$1" = admin ] || ! workers old | grep -qx "$1" || return 0
         said="$said (it runs on other files: apply first)" ;;
     esac
-    printf "HAProxy's worker %s, told '%.100s', answers: %s\n" "$1" "${2%%
+    who="HAProxy's worker $1"
+    [ "$1" != admin ] || who=HAProxy
+    printf "%s, told '%.100s', answers: %s\n" "$who" "${2%%
 *}" "${said%.}" |
         LC_ALL=C tr -c '[:print:]' ' ' | cut -c 1-300 >&2
     exit 1
