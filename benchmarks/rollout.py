@@ -45,6 +45,9 @@ PROOF_TOKENS = 3 * 16
 KEY = f"load-{os.getpid()}"
 RELEASES = ("b10434", "b10435")
 RELOAD_SECONDS = 2.0
+# No divisor in common with the load's rhythm: each kind comes over each connection. At the usual rate one is idle for
+# three seconds between two requests, so that an old worker still has many when a drain follows a reload.
+KEPT = 100
 Steps = tuple[tuple[float, str], ...]
 """Seconds from a change's beginning, and what was said then."""
 
@@ -61,6 +64,8 @@ class Change:
     exits: int = 0
     reloads: bool = False
     """Whether the gateway is reloaded all the while."""
+    kept: int = 1
+    """Clients that keep their connections, asked in turn."""
 
 
 def new_model(fleet: BenchFleet, number: int, words: str = "") -> None:
@@ -130,8 +135,8 @@ def reloading(fleet: BenchFleet, *, wanted: bool) -> Iterator[None]:
 
 CHANGES = {
     "restart": Change(("restart", "assistant", "--yes")),
-    "reloads": Change(("restart", "assistant", "--yes"), reloads=True),
-    "drain": Change(by_hand=drain),
+    "reloads": Change(("restart", "assistant", "--yes"), reloads=True, kept=KEPT),
+    "drain": Change(by_hand=drain, kept=KEPT),
     "reload": Change(by_hand=reload),
     "update": Change(("model", "update", "assistant", "--yes"), new_model),
     "rollback": Change(("model", "rollback", "assistant", "--yes"), one_before),
@@ -189,7 +194,7 @@ def told(fleet: BenchFleet, change: Change) -> Steps:
 
 def measure(fleet: BenchFleet, change: Change, plan: Plan) -> Round:
     log_before = accesses(fleet.lab, (GATEWAY,), KEY)
-    with loaded(plan) as load:
+    with loaded(replace(plan, kept=change.kept)) as load:
         began = time.time()
         with reloading(fleet, wanted=change.reloads):
             steps = told(fleet, change)
