@@ -36,9 +36,10 @@ answer() {
         case $said in "
 ." | *"
 
-.") said=${said%??} said=${said%?}; return 0 ;; esac
+.") said=${said%??}; said=${said%?}; return 0 ;; esac
         # One whose last request ended answers nobody, and may take a while to be gone.
-        [ "$1" != admin ] && [ $((answer_tries -= 1)) -gt 0 ] && [ "$(date +%s)" -lt "$answer_until" ] || unexpected "$1" "$2"
+        [ "$1" != admin ] && [ $((answer_tries -= 1)) -gt 0 ] && [ "$(date +%s)" -lt "$answer_until" ] ||
+            unexpected "$1" "$2"
         sleep 0.2
     done
     return 1
