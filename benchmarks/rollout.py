@@ -3,9 +3,10 @@
 A constant load on the gateways by the openai library (tests/lab/load), each request judged by its client and looked
 for in the gateways' log, while one command changes two or three serving hosts. The engine is a paced stand-in
 (tests/lab/paced) that loads for half a minute, or the real llama-server with --real. Target: no request lost; the
-command takes at most 1.2 times the sum of drain, load and proof of each replica.
+command takes at most 1.2 times the sum of drain, load and proof of each replica. `reloads` and `drain` reload the
+gateway meanwhile, again and again, while clients keep their connections: no request may reach a drained replica.
 
-    python -m benchmarks.rollout [restart] [reload] [update] [rollback] [runtime] [broken]
+    python -m benchmarks.rollout [restart] [reloads] [drain] [reload] [update] [rollback] [runtime] [broken]
                                  [--replicas 2] [--least 5000] [--rate 60] [--real] [--keep]
 """
 
@@ -17,8 +18,11 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -28,7 +32,7 @@ from benchmarks.measure import keep
 from rackwright.lab import artefacts
 from rackwright.lab.artefacts import Artefacts
 from rackwright.roles.gateway.access_log import Access
-from tests.lab.access import accesses, lost_by
+from tests.lab.access import Drained, accesses, lost_by, reached
 from tests.lab.load import Plan, loaded
 from tests.lab.load.sample import Kind, Sample, counted
 from tests.lab.paced import model, paced, runtime
@@ -40,6 +44,12 @@ PROOF_TOKENS = 3 * 16
 # A lab that was kept knows the key of the last run.
 KEY = f"load-{os.getpid()}"
 RELEASES = ("b10434", "b10435")
+RELOAD_SECONDS = 2.0
+# No divisor in common with the load's rhythm: each kind comes over each connection. At the usual rate one is idle for
+# three seconds between two requests, so that an old worker still has many when a drain follows a reload.
+KEPT = 100
+Steps = tuple[tuple[float, str], ...]
+"""Seconds from a change's beginning, and what was said then."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +60,12 @@ class Change:
     """The command; none: `by_hand`."""
     prepare: Callable[[BenchFleet, int], None] = lambda _fleet, _round: None
     """Before the load, each round."""
-    by_hand: Callable[[BenchFleet], None] | None = None
+    by_hand: Callable[[BenchFleet], Steps] | None = None
     exits: int = 0
+    reloads: bool = False
+    """Whether the gateway is reloaded all the while."""
+    kept: int = 1
+    """Clients that keep their connections, asked in turn."""
 
 
 def new_model(fleet: BenchFleet, number: int, words: str = "") -> None:
@@ -78,17 +92,51 @@ def new_runtime(fleet: BenchFleet, number: int) -> None:
     fleet.path.write_text(text.replace(f"version: {old}", f"version: {new}"))
 
 
-def reload(fleet: BenchFleet) -> None:
+def reload(fleet: BenchFleet) -> Steps:
     """All proxies anew, again and again."""
     for _ in range(20):
         for host in fleet.hosts.hosts:
             unit = "rackwright-gateway" if host == GATEWAY else "rackwright-host-proxy"
             fleet.lab.exec(host, f"systemctl reload {unit}")
         time.sleep(1)
+    return ()
+
+
+def drain(fleet: BenchFleet) -> Steps:
+    """Each replica in turn is drained just after a reload, while kept connections are still the old worker's."""
+    began, steps = time.time(), []
+    for replica in [f"{host}/assistant@1" for host in fleet.hosts.hosts if host != GATEWAY] * 3:
+        fleet.lab.exec(GATEWAY, "systemctl reload rackwright-gateway")
+        fleet("drain", replica, "--reason", "bench", "--yes")
+        steps.append((time.time() - began, f"{replica}: act: drained"))
+        time.sleep(5)
+        steps.append((time.time() - began, f"{replica}: return: undrained"))
+        fleet("undrain", replica)
+    return tuple(steps)
+
+
+@contextmanager
+def reloading(fleet: BenchFleet, *, wanted: bool) -> Iterator[None]:
+    """Within the block the gateway is reloaded all the while."""
+    over = threading.Event()
+
+    def again() -> None:
+        while wanted and not over.wait(RELOAD_SECONDS):
+            fleet.lab.exec(GATEWAY, "systemctl reload rackwright-gateway")
+
+    with ThreadPoolExecutor(1) as pool:
+        reloads = pool.submit(again)
+        try:
+            yield
+        finally:
+            over.set()
+            reloads.result()
 
 
 CHANGES = {
     "restart": Change(("restart", "assistant", "--yes")),
+    "reloads": Change(("restart", "assistant", "--yes"), reloads=True, kept=KEPT),
+    "drain": Change(by_hand=drain, kept=KEPT),
     "reload": Change(by_hand=reload),
     "update": Change(("model", "update", "assistant", "--yes"), new_model),
     "rollback": Change(("model", "rollback", "assistant", "--yes"), one_before),
@@ -110,10 +158,12 @@ class Round:
     seconds: float
     unavoidable: float
     """Sum of each replica's drain, load and proof; 0 where none was changed, or it isn't known."""
-    steps: tuple[tuple[float, str], ...]
-    """Seconds from its beginning, and what the command said then."""
+    steps: Steps
     samples: tuple[Sample, ...]
     lost: tuple[str, ...]
+    """Those too that reached a drained replica."""
+    kept: int
+    """Requests over kept connections that began while a replica was drained."""
 
     @property
     def during(self) -> tuple[Sample, ...]:
@@ -122,11 +172,10 @@ class Round:
         return tuple(one for one in self.samples if one.began < end and one.began + one.seconds > self.began)
 
 
-def told(fleet: BenchFleet, change: Change) -> tuple[tuple[float, str], ...]:
+def told(fleet: BenchFleet, change: Change) -> Steps:
     """Make the change; return when the command said what."""
     if change.by_hand:
-        change.by_hand(fleet)
-        return ()
+        return change.by_hand(fleet)
     began, steps = time.time(), []
     process = subprocess.Popen(
         fleet.argv(*change.words),
@@ -145,16 +194,32 @@ def told(fleet: BenchFleet, change: Change) -> tuple[tuple[float, str], ...]:
 
 def measure(fleet: BenchFleet, change: Change, plan: Plan) -> Round:
     log_before = accesses(fleet.lab, (GATEWAY,), KEY)
-    with loaded(plan) as load:
+    with loaded(replace(plan, kept=change.kept)) as load:
         began = time.time()
-        steps = told(fleet, change)
+        with reloading(fleet, wanted=change.reloads):
+            steps = told(fleet, change)
         seconds = time.time() - began
         load.stop()
         samples = load.samples
     log = {key: one for key, one in accesses(fleet.lab, (GATEWAY,), KEY).items() if key not in log_before}
     # How long a real engine loads isn't known beforehand, nor how long a bad one is waited for.
     least = unavoidable(began, steps, log.values()) if plan.exact and not change.exits else 0.0
-    return Round(began, seconds, least, steps, samples, tuple(lost_by(log, samples)))
+    empty = list(drained(began, steps))
+    lost = (*lost_by(log, samples), *reached(log.values(), empty))
+    kept = sum(one.kept_alive and any(it.since < one.began < it.until for it in empty) for one in samples)
+    return Round(began, seconds, least, steps, samples, lost, kept)
+
+
+def drained(began: float, steps: Iterable[tuple[float, str]]) -> Iterator[Drained]:
+    """Yield when replicas were drained and empty: each from its act to its return."""
+    since: dict[str, float] = {}
+    for at, text in steps:
+        replica, _, step = text.partition(": ")
+        if step.startswith("act: "):
+            since.setdefault(replica, began + at)
+        elif step.startswith("return: ") and replica in since:
+            yield Drained(replica, since.pop(replica), began + at)
+    yield from (Drained(replica, at) for replica, at in since.items())
 
 
 def unavoidable(began: float, steps: Iterable[tuple[float, str]], log: Collection[Access]) -> float:
@@ -187,6 +252,7 @@ def raw(rounds: list[Round]) -> list[dict[str, object]]:
             "unavoidable": one.unavoidable,
             "counted": asdict(counted(one.during)),
             "lost": one.lost,
+            "kept_while_drained": one.kept,
             "steps": [f"{at:.3f} {text}" for at, text in one.steps],
             "samples": [line(one.began, sample) for sample in one.samples],
         }
@@ -229,7 +295,9 @@ def show(name: str, rounds: list[Round]) -> bool:
     during = [sample for one in rounds for sample in one.during]
     asked, lost = len(during), sum(len(one.lost) for one in rounds)
     long = sum(sample.kind is Kind.LONG for sample in during)
+    kept = sum(one.kept for one in rounds)
     print(f"{name:9} {len(rounds)} rounds, {asked} requests during them, {long} long streams: {lost} lost")
+    print(f"          {kept} of them over kept connections while a replica was drained")
     for text in [text for one in rounds for text in one.lost][:10]:
         print(f"          {text}")
     if not all(one.unavoidable for one in rounds):

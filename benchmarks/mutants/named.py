@@ -51,7 +51,7 @@ NAMED = (
     (
         f"{_GATEWAY}/scripts.py",
         "a drain isn't verified",
-        """[ $(( $(admin {model} "$server") & 8 )) -ne 0 ] || {{ echo 'HAProxy did not drain it' >&2; exit 1; }}\n""",
+        """[ $((state & 8)) -ne 0 ] || {{ echo 'HAProxy did not drain it' >&2; exit 1; }}\n""",
         "",
     ),
     (f"{_GATEWAY}/scripts.py", "keys are world-readable", 'chmod 0640 "$keys.new"', 'chmod 0644 "$keys.new"'),

@@ -10,31 +10,35 @@ CANARY_SECONDS = 300
 """A share that nobody renews for so long goes to nobody: whoever watched the canary is gone."""
 
 # Written first: the next worker reads the file.
-SET_CANARY = """server=$(named {model} {begin})
+SET_CANARY = """lock
+server=$(named {model} {begin})
 [ -n "$server" ] || {{ echo 'this gateway has no such server' >&2; exit 1; }}
 ! grep -qs '"by_hand":true' "$drains/$server" || {{ echo 'somebody drained it by hand' >&2; exit 1; }}
 value="{parts}|$server|$(($(date +%s) + {seconds}))|"{digest}"|"{rollout}
 note "$canaries" {model} "$value"
-for pid in $(workers); do put "$pid" "$canaries" {model} "$value"; done
-ask admin "get map $canaries "{model} | grep -qF "value=\\"$value\\"" ||
-    {{ echo 'HAProxy knows no canaries; apply first' >&2; exit 1; }}
+each '' put "$canaries" {model} "$value"
+knows "$canaries" {model} "$value"
 """
 
-END_CANARY = """note "$canaries" {model} ''
-tell "del map $canaries "{model} >/dev/null
-! ask admin "get map $canaries "{model} | grep -q 'found=yes'
+_END = """note "$canaries" {model} ''
+each '' tell "del map $canaries "{model} 'Key not found.'
+"""
+END_CANARY = f"""lock
+{_END}knows_no "$canaries" {{model}}
 """
 
 # Within the scripts that drain and return $server: by then it takes nothing, or as much as any other.
-UNSHARE = """! grep -qsF "|$server|" "$canaries" ||
-    {{ note "$canaries" {model} ''; tell "del map $canaries "{model} >/dev/null; }}
+UNSHARE = f"""! grep -qsF "|$server|" "$canaries" || {{{{
+{_END}}}}}
 """
 
-CHECK_CANARIES = """! ask admin "show map $canaries" | grep -q '^Unknown map' ||
-    { echo 'HAProxy knows no canaries; apply first' >&2; exit 1; }
+CHECK_CANARIES = """answer admin "show map $canaries"
+case $said in '' | 0x*) ;; *) unexpected admin "show map $canaries" ;; esac
 """
 
-SHOW_CANARIES = """echo '== canaries'; ask admin "show map $canaries" |
+SHOW_CANARIES = """echo '== canaries'
+found=$(entries "$canaries")
+printf '%s\n' "$found" |
     awk -v now=$(date +%s) 'NF == 3 { split($3, part, "|"); if (part[3] > now) print $3 }'
 """
 _WHOLE = 100

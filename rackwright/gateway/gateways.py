@@ -1,7 +1,7 @@
 """The gateways while they run: who is up, drained and busy, and keys, over HAProxy's sockets, one command a gateway.
 
-A reload leaves old workers behind that finish their answers: they count here, and are told of keys and gaps too. Of
-servers HAProxy tells them nothing any more.
+A reload leaves old workers behind that finish their answers: they count here, and are told whatever the new one is.
+Each answer of HAProxy's is checked; one that isn't the expected one is an error that names the worker.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from rackwright.gateway.scripts import (
     CLOSE_GAP,
     COPY_DRAIN,
     DRAIN,
-    HELPERS,
     KEY,
     OPEN_GAP,
     READY,
@@ -27,11 +26,12 @@ from rackwright.gateway.scripts import (
     STATES,
     TELL_KEY,
     WRITE_KEY,
+    helpers,
 )
 from rackwright.gateway.states import DrainRecord, ServerState, merged, parse_states
 from rackwright.operations.haproxy.paths import DRAINS, Paths
 from rackwright.remote import Completed, Remote
-from rackwright.roles.gateway.configuration import CANARIES, GAPS, PATHS, key_entries, key_lines, revoked_line
+from rackwright.roles.gateway.configuration import PATHS, key_entries, key_lines, revoked_line
 from rackwright.roles.gateway.settings import Key
 
 
@@ -42,9 +42,7 @@ class Gateways:
         self._remote = remote
         self._hosts = tuple(hosts)
         self._paths, self._drains = paths, drains
-        self._helpers = HELPERS.format(
-            run=paths.run, configuration=paths.configuration, drains=drains, gaps=GAPS, canaries=CANARIES
-        )
+        self._helpers = helpers(paths, drains)
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -65,8 +63,8 @@ class Gateways:
         return state.in_flight if state else 0
 
     def drain(self, address: str, *, who: str, reason: str, by_hand: bool = True) -> None:
-        """Afterwards no gateway sends new requests to HOST/MODEL@N, nor a canary's share, also after a reload or a
-        reboot.
+        """Afterwards no worker of a gateway sends HOST/MODEL@N a new request, or a canary's share, not after a
+        reload or a reboot either.
 
         A drain that isn't by hand leaves an earlier one as it is: its record, or that it has none.
         """
@@ -98,7 +96,7 @@ class Gateways:
     def close_gap(self, model: str) -> None:
         """Afterwards no worker expects a gap of the model, and requests that it still holds go on as usual.
 
-        To be called after ready(): what an old worker holds only hears by this that a replica is back.
+        To be called after ready(): what is held finds no replica before.
         """
         self._run(CLOSE_GAP.format(model=quote(model)), f"closing the gap of {model}")
 
@@ -142,21 +140,22 @@ class Gateways:
         """
         script = KEY.format(sha256=key.sha256, lines="''") + REFUSE_REVOKED
         script += WRITE_KEY.format(told=quote(key_lines(key) + _noted(key, str(key.version), note)))
-        self._run(script + TELL_KEY + _known(wanted=True), f"telling key {key.id}")
+        self._run(script + TELL_KEY + _known(key, wanted=True), f"telling key {key.id}")
 
     def remove_key(self, key: Key, *, note: str) -> None:
         """Afterwards no worker lets the key in, an old one with open connections neither, and none ever will."""
         told = revoked_line(key.sha256, key.about) + _noted(key, "revoked", note)
         script = KEY.format(sha256=key.sha256, lines="''") + WRITE_KEY.format(told=quote(told))
-        self._run(script + TELL_KEY + _known(wanted=False), f"removing key {key.id}")
+        self._run(script + TELL_KEY + _known(key, wanted=False), f"removing key {key.id}")
 
     def lend_key(self, key: Key) -> None:
         """Afterwards every worker lets the key in as it says, until the gateway next loads its keys."""
-        self._run(_in_memory(key, key_entries(key)) + TELL_KEY + _known(wanted=True), f"telling key {key.id}")
+        script = _in_memory(key, key_entries(key)) + TELL_KEY + _known(key, wanted=True)
+        self._run(script, f"telling key {key.id}")
 
     def take_back_key(self, key: Key) -> None:
         """Afterwards no worker lets in a key that was lent."""
-        self._run(_in_memory(key) + TELL_KEY + _known(wanted=False), f"removing key {key.id}")
+        self._run(_in_memory(key) + TELL_KEY + _known(key, wanted=False), f"removing key {key.id}")
 
     @contextmanager
     def temporary_key(
@@ -201,9 +200,8 @@ def _in_memory(key: Key, entries: tuple[tuple[str, str], ...] = ()) -> str:
     return KEY.format(sha256=key.sha256, lines=quote(lines))
 
 
-def _known(*, wanted: bool) -> str:
-    test = "" if wanted else "! "
-    return f'{test}ask admin "get map $keys $sha" | grep -q "found=yes"\n'
+def _known(key: Key, *, wanted: bool) -> str:
+    return f'knows "$keys" "$sha" {quote(key_entries(key)[0][1])}\n' if wanted else 'knows_no "$keys" "$sha"\n'
 
 
 def _failure(name: str, result: Completed | HostError, what: str) -> str | None:

@@ -3,37 +3,80 @@
 from __future__ import annotations
 
 from rackwright.gateway.canaries import SHOW_CANARIES, UNSHARE
-from rackwright.operations.haproxy.paths import DRAINS
-from rackwright.roles.gateway.configuration import GAP_HEEDED_SECONDS
+from rackwright.operations.haproxy.paths import DRAINS, WORKERS, Paths
+from rackwright.roles.gateway.configuration import CANARIES, GAP_HEEDED_SECONDS, GAPS
 
-HELPERS = """set -eu
+_PLACES = """set -eu
 umask 077
 run={run} drains={drains} configuration={configuration} keys={configuration}/keys.map
 gaps={configuration}/{gaps} canaries={configuration}/{canaries}
-ask() {{ printf '%s\\n' "$2" | socat -t 60 - "UNIX-CONNECT:$run/$1.sock"; }}
-workers() {{ ask master 'show proc' | awk '$2 == "worker" {{ print $1 }}'; }}
-# PID COMMAND. A worker that is gone isn't asked: HAProxy's master sometimes keeps the connection open then.
-worker() {{
-    [ ! -e "/proc/$1/exe" ] || printf '@!%s %s\\n' "$1" "$2" | socat -t 20 - "UNIX-CONNECT:$run/master.sock"
-}}
-tell() {{ for pid in $(workers); do worker "$pid" "$1"; done; }}
-# PID MAP KEY VALUE. A second `add map` would make a second entry, and what is deleted first is missing for a moment.
-put() {{
-    case $(worker "$1" "get map $2 $3") in *found=yes*) verb=set ;; *) verb=add ;; esac
-    worker "$1" "$verb map $2 $3 $4" >/dev/null
-}}
+"""
+_HELPERS = r"""
 # FILE MODEL VALUE: on disk; without a value the file says nothing of the model.
-note() {{
-    {{ grep -v "^$2 " "$1" 2>/dev/null || true; [ -z "$3" ] || printf '%s %s\\n' "$2" "$3"; }} |
+note() {
+    { grep -v "^$2 " "$1" 2>/dev/null || true; [ -z "$3" ] || printf '%s %s\n' "$2" "$3"; } |
         install -m 0644 /dev/stdin "$1.new"
     sync "$1.new"; mv -f "$1.new" "$1"
-}}
-named() {{ ask admin "show servers state model.$1" | awk -v begin="$2." 'index($4, begin) == 1 {{ print $4 }}'; }}
-admin() {{ ask admin "show servers state model.$1" | awk -v server="$2" '$4 == server {{ print $7 }}'; }}
+}
+# MODEL: its servers in the worker that takes new connections; none where that knows no such model.
+servers() {
+    answer admin "show servers state model.$1"
+    case $said in
+        '1
+# be_id '*) printf '%s\n' "$said" ;;
+        "Can't find backend.") ;;
+        *) unexpected admin "show servers state model.$1" ;;
+    esac
+}
+named() {
+    rows=$(servers "$1") || exit 1
+    printf '%s\n' "$rows" | awk -v begin="$2." 'index($4, begin) == 1 { print $4 }'
+}
+# MODEL SERVER: its srv_admin_state.
+admin_state() {
+    rows=$(servers "$1") || exit 1
+    printf '%s\n' "$rows" | awk -v server="$2" '$4 == server { print $7; found = 1 } END { exit !found }'
+}
+# drain|ready MODEL SERVER [PATTERN]: also where requests wait for a slot or are tried again. PATTERN as in `tell`.
+set_server() {
+    each new tell "set server model.$2/$3 state $1" "${4:-}"
+    each old pass_on
+    each old tell "replaced $1 model.$2 $3" 'no such server'
+}
+# MAP: its entries in the worker that takes new connections. One that an earlier version wrote has no such map.
+entries() {
+    answer admin "show map $1"
+    case $said in '' | 'Unknown map '*) ;; 0x*) printf '%s\n' "$said" ;; *) unexpected admin "show map $1" ;; esac
+}
+# MAP KEY VALUE: that worker has it so.
+knows() {
+    answer admin "get map $1 $2"
+    case $said in *"value=\"$3\""*) ;; *) unexpected admin "get map $1 $2" ;; esac
+}
+# MAP KEY: that worker has none.
+knows_no() {
+    answer admin "get map $1 $2"
+    case $said in *found=no*) ;; *) unexpected admin "get map $1 $2" ;; esac
+}
 """
 
-STATES = """echo '== servers'; ask admin 'show servers state'
-for pid in $(workers); do echo '== stat'; worker "$pid" 'show stat -1 4 -1'; done
+
+def helpers(paths: Paths, drains: str) -> str:
+    """Return what each of the scripts begins with."""
+    places = _PLACES.format(
+        run=paths.run, configuration=paths.configuration, drains=drains, gaps=GAPS, canaries=CANARIES
+    )
+    return places + WORKERS.read_text() + _HELPERS
+
+
+STATES = """show_stat() {
+    answer "$1" 'show stat -1 4 -1' || return 0
+    case $said in '# pxname,svname,'*) printf '== stat\n%s\n' "$said" ;; *) unexpected "$1" 'show stat' ;; esac
+}
+answer admin 'show servers state'
+case $said in '1
+# be_id '*) printf '== servers\n%s\n' "$said" ;; *) unexpected admin 'show servers state' ;; esac
+each '' show_stat
 """
 STATES += SHOW_CANARIES
 
@@ -43,35 +86,40 @@ DRAINS_COMMAND = f"drains={DRAINS}\n{SHOW_DRAINS}"
 """What a gateway keeps of its drains, without asking HAProxy."""
 
 DRAIN = (
-    """server=$(named {model} {begin})
+    """lock
+server=$(named {model} {begin})
 [ -n "$server" ] || {{ echo 'this gateway has no such server' >&2; exit 1; }}
 """
     + UNSHARE
-    + """if {keep} || {{ [ ! -e "$drains/$server" ] && [ $(( $(admin {model} "$server") & 8 )) -eq 0 ]; }}; then
+    + """state=$(admin_state {model} "$server")
+if {keep} || {{ [ ! -e "$drains/$server" ] && [ $((state & 8)) -eq 0 ]; }}; then
     printf '%s\\n' {record} >"$drains/.new"; sync "$drains/.new"; mv -f "$drains/.new" "$drains/$server"
 fi
-tell "set server model.{model}/$server state drain" >/dev/null
-[ $(( $(admin {model} "$server") & 8 )) -ne 0 ] || {{ echo 'HAProxy did not drain it' >&2; exit 1; }}
+set_server drain {model} "$server"
+state=$(admin_state {model} "$server")
+[ $((state & 8)) -ne 0 ] || {{ echo 'HAProxy did not drain it' >&2; exit 1; }}
 """
 )
 
 COPY_DRAIN = """install -d -m 0755 -- "$drains"
 printf '%s\\n' {record} >"$drains/.new"; sync "$drains/.new"; mv -f "$drains/.new" "$drains"/{server}
-[ ! -S "$run/master.sock" ] || tell "set server model.{model}/{server} state drain" >/dev/null
+[ ! -S "$run/master.sock" ] || {{ lock; set_server drain {model} {server} 'No such *'; }}
 """
 
 READY = (
-    """server=$(named {model} {begin})
+    """lock
+server=$(named {model} {begin})
 [ -n "$server" ] || {{ echo 'this gateway has no such server' >&2; exit 1; }}
 rm -f "$drains/$server"
-tell "set server model.{model}/$server state ready" >/dev/null
-[ $(( $(admin {model} "$server") & 9 )) -eq 0 ] || {{ echo 'HAProxy did not take it back' >&2; exit 1; }}
+set_server ready {model} "$server"
+state=$(admin_state {model} "$server")
+[ $((state & 9)) -eq 0 ] || {{ echo 'HAProxy did not take it back' >&2; exit 1; }}
 """
     + UNSHARE
 )
 
 KEY = """sha={sha256} lines={lines}
-exec 9>"$configuration/keys.lock"; flock 9
+lock
 """
 
 # What an apply has written and not loaded yet must still be loaded: then the stamp stays the older one. A reload
@@ -93,28 +141,33 @@ REFUSE_REVOKED = """! grep -qs "^$sha revoked" "$configuration/keys.applied" "$c
     { echo 'this key was revoked' >&2; exit 1; }
 """
 
-TELL_KEY = """for pid in $(workers); do
-    printf '%s' "$lines" | while read -r name value; do put "$pid" "$keys" "$name" "$value"; done
-    worker "$pid" "show map $keys" | awk -v sha="$sha" 'index($2, sha) == 1 { print $2 }' |
+TELL_KEY = r"""tell_key() {
+    printf '%s' "$lines" | while read -r name value; do put "$1" "$keys" "$name" "$value"; done || exit 1
+    answer "$1" "show map $keys" || return 0
+    case $said in '' | 0x*) ;; *) unexpected "$1" "show map $keys"; return 0 ;; esac
+    printf '%s\n' "$said" | awk -v sha="$sha" 'index($2, sha) == 1 { print $2 }' |
         grep -vxF -e "$(printf '%s' "$lines" | cut -d ' ' -f 1)" |
-        while read -r name; do worker "$pid" "del map $keys $name" >/dev/null; done
-done
+        while read -r name; do tell "$1" "del map $keys $name" 'Key not found.'; done || exit 1
+}
+each '' tell_key
 """
 
 # Written first: the next worker reads the file.
-OPEN_GAP = """model={model} ends=$(($(date +%s) + {seconds}))
+OPEN_GAP = """lock
+model={model} ends=$(($(date +%s) + {seconds}))
 note "$gaps" "$model" "$ends"
-for pid in $(workers); do put "$pid" "$gaps" "$model" "$ends"; done
-ask admin "get map $gaps $model" | grep -q "value=\\"$ends\\"" ||
-    {{ echo 'HAProxy knows no gaps; apply first' >&2; exit 1; }}
+each '' put "$gaps" "$model" "$ends"
+knows "$gaps" "$model" "$ends"
 """
 
-CLOSE_GAP = """model={model}
+CLOSE_GAP = """lock
+model={model}
 note "$gaps" "$model" ''
-tell "del map $gaps $model" >/dev/null
-! ask admin "get map $gaps $model" | grep -q 'found=yes'
+each '' tell "del map $gaps $model" 'Key not found.'
+knows_no "$gaps" "$model"
 """
 
-SHOW_GAPS = f"""ask admin "show map $gaps" |
+SHOW_GAPS = f"""found=$(entries "$gaps")
+printf '%s\n' "$found" |
     awk -v since=$(($(date +%s) - {GAP_HEEDED_SECONDS})) 'NF == 3 && $3 > since {{ print $2, $3 }}'
 """

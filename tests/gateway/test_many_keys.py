@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.stack import Stack, running_stack
+from rackwright.roles.gateway.settings import Key
+from tests.gateway.stack import KEYS, Stack, digest, running_stack
+from tests.gateway.test_runtime import ended_whole, held_stream
 
 MANY = 50_000
 
@@ -33,8 +35,12 @@ def entries(count: int, *, listed: bool) -> str:
 
 
 def known(stack: Stack, file: Path) -> int:
-    shown = stack.gateway.ask(f"show map {file.with_name('keys.map')}")
-    return sum(bool(line.strip()) for line in shown.splitlines())
+    return len(shown(stack.gateway.ask(f"show map {file.with_name('keys.map')}")))
+
+
+def shown(answer: str) -> list[str]:
+    """Return each entry's key."""
+    return [line.split()[1] for line in answer.splitlines() if line.strip()]
 
 
 def count_of(text: str) -> int:
@@ -65,5 +71,32 @@ def test_a_file_that_is_not_taken_whole_leaves_the_keys_that_were_known(crowded:
         stack.gateway.script("load_keys")
     assert stack.send().status == 200
     assert known(stack, file) == count_of(few)
+    file.write_text(few)
+    stack.gateway.script("load_keys")
+
+
+def test_one_among_many_is_added_narrowed_and_revoked_in_every_worker(crowded: tuple[Stack, Path, str]) -> None:
+    stack, file, few = crowded
+    file.write_text(few + entries(MANY, listed=False))
+    response = held_stream(stack)
+    stack.gateway.reload()
+    sha256 = digest(KEYS["wrong"])
+
+    def opens() -> list[list[str]]:
+        """What each worker has of the key; all of them have all others."""
+        map = file.with_name("keys.map")
+        told = [shown(stack.gateway.ask(f"@!{pid} show map {map}", "master")) for pid in stack.gateway.workers]
+        assert [len(set(one)) for one in told] == [len(one) for one in told] == [map.read_text().count("\n")] * 2
+        return [sorted(name.removeprefix(sha256) for name in one if name.startswith(sha256)) for one in told]
+
+    with stack.gateways() as gateways:
+        gateways.put_key(Key(id="late", sha256=sha256, models=("assistant", "coder")), note="{}")
+        assert opens() == [["", "/assistant", "/coder"]] * 2
+        gateways.put_key(Key(id="late", sha256=sha256, models=("coder",)), note="{}")
+        assert opens() == [["", "/coder"]] * 2
+        gateways.remove_key(Key(id="late", sha256=sha256), note="{}")
+        assert opens() == [[], []]
+    assert ended_whole(stack, response)
+    stack.gateway.forget_keys()
     file.write_text(few)
     stack.gateway.script("load_keys")

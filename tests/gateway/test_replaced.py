@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
+import socket
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.client import HTTPSConnection
+from http.client import HTTPConnection, HTTPSConnection
+from pathlib import Path
 
 import pytest
 
 from rackwright.gateway import Gateways
+from rackwright.roles.gateway.access_log import Access
 from rackwright.roles.gateway.settings import Key
 from tests.gateway.stack import KEYS, Stack, digest, eventually, running_stack
 from tests.gateway.test_canary import with_two_replicas
@@ -34,12 +39,18 @@ def pair() -> Iterator[Stack]:
 @pytest.fixture
 def gateways(pair: Stack) -> Iterator[Gateways]:
     with pair.gateways() as gateways:
+        for engine in pair.engines.values():
+            engine.steps = threading.Semaphore(0)
         for address in (FIRST, SECOND):
             gateways.ready(address)
         eventually(lambda: all(state.up for state in gateways.servers().values()))
         eventually(lambda: len(pair.gateway.workers) == 1)
         yield gateways
         gateways.close_gap("assistant")
+        gateways.end_canary("assistant")
+        for engine in pair.engines.values():
+            engine.hold = False
+            engine.let_go(100)
 
 
 @pytest.fixture
@@ -54,11 +65,16 @@ def kept(pair: Stack, gateways: Gateways) -> Iterator[list[HTTPSConnection]]:
 
 
 def ask(stack: Stack, connection: HTTPSConnection, key: str = "good") -> tuple[int, str | None]:
-    body = json.dumps({"model": "assistant", "messages": []})
+    seen = ask_and_log(stack, connection, key)
+    return seen.status, seen.replica
+
+
+def ask_and_log(stack: Stack, connection: HTTPSConnection, key: str = "good") -> Access:
+    body = json.dumps({"model": "assistant", "messages": [{"role": "user", "content": "hello"}]})
     connection.request("POST", "/v1/chat/completions", body, {"authorization": f"Bearer {KEYS[key]}"})
     response = connection.getresponse()
     response.read()
-    return response.status, stack.log.line(response.getheader("x-request-id") or "-").replica
+    return stack.log.line(response.getheader("x-request-id") or "-")
 
 
 @pytest.mark.parametrize("by_hand", [True, False])
@@ -90,6 +106,7 @@ def test_a_key_that_is_revoked_after_a_reload_opens_nothing(
     pair.gateway.reload()
     gateways.remove_key(key, note="{}")
     assert [ask_status(connection, "limited") for connection in kept] == [401] * KEPT
+    pair.gateway.forget_keys()
 
 
 def ask_status(connection: HTTPSConnection, key: str) -> int:
@@ -136,12 +153,155 @@ def test_held_requests_go_to_no_replica_that_is_drained_by_hand(pair: Stack, gat
         assert Counter(one.result() for one in asked) == {(200, FIRST): 8}
 
 
+def test_a_held_request_counts_once_and_its_time_of_waiting_goes_on(pair: Stack, gateways: Gateways) -> None:
+    gateways.put_key(Key(id="limited", sha256=digest(KEYS["limited"]), requests_per_minute=1), note="{}")
+    for address in (FIRST, SECOND):
+        gateways.drain(address, who="run", reason="update", by_hand=False)
+    gateways.open_gap("assistant", 60)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask_and_log, pair, pair.connect(), "limited")
+        eventually(lambda: looks(pair) > 20)
+        pair.gateway.reload()
+        eventually(lambda: looks(pair))
+        gateways.ready(FIRST)
+        seen = asked.result()
+    pair.gateway.forget_keys()
+    assert (seen.status, seen.replica) == (200, FIRST)
+    # Ten looks, each a tenth of a second later: the next worker's own time is a fraction of that.
+    assert (seen.queued_ms or 0) >= 1000
+
+
+def looks(stack: Stack) -> int:
+    """How often the one request has woken that the newest worker holds."""
+    found = [part for part in stack.gateway.ask("show sess all").split("\n0x") if 'current_rule="lua.gap"' in part]
+    return int(re.findall(r" task=\S+ \(.*? calls=(\d+)", found[0])[0]) if found else 0
+
+
+def test_what_comes_slowly_while_its_worker_is_replaced_is_passed_on(pair: Stack, gateways: Gateways) -> None:
+    before = pair.settings
+    assistant, coder = before.models
+    body = json.dumps({"model": "newer", "messages": ["x" * 1000]}).encode()
+    connection = pair.connect()
+    connection.putrequest("POST", "/v1/chat/completions")
+    connection.putheader("authorization", f"Bearer {KEYS['good']}")
+    connection.putheader("content-length", str(len(body)))
+    connection.endheaders(body[:500])
+    eventually(lambda: 'current_rule="wait-for-body"' in pair.gateway.ask("show sess all"))
+    renamed = assistant.model_copy(update={"names": (*assistant.names, "newer")})
+    pair.write(before.model_copy(update={"models": (renamed, coder)}))
+    pair.gateway.reload()
+    pair.write(before)
+    connection.send(body[500:])
+    assert connection.getresponse().status == 200
+    connection.close()
+    pair.gateway.reload()
+
+
+def test_what_waits_for_a_slot_in_an_old_worker_goes_to_no_drained_replica(
+    pair: Stack, gateways: Gateways, kept: list[HTTPSConnection]
+) -> None:
+    for engine in pair.engines.values():
+        engine.hold = True
+    slots = sum(server.slots for server in pair.settings.models[0].servers)
+    with ThreadPoolExecutor(KEPT) as pool:
+        asked = [pool.submit(ask, pair, connection) for connection in kept]
+        eventually(lambda: sum(len(engine.requests) for engine in pair.engines.values()) >= slots + KEPT)
+        pair.gateway.reload()
+        gateways.drain(FIRST, who="run", reason="update", by_hand=False)
+        before = len(pair.engines["assistant"].requests)
+        pair.engines["assistant"].let_go(100)
+        eventually(lambda: gateways.in_flight(FIRST) == 0)
+        pair.engines["coder"].let_go(100)
+        assert Counter(one.result()[0] for one in asked) == {200: KEPT}
+    assert len(pair.engines["assistant"].requests) == before
+
+
+def test_a_stream_that_is_passed_on_comes_chunk_by_chunk(
+    pair: Stack, gateways: Gateways, kept: list[HTTPSConnection]
+) -> None:
+    pair.gateway.reload()
+    gateways.drain(SECOND, who="ada", reason="update", by_hand=True)
+    pair.engines["assistant"].hold = True
+    body = json.dumps({"model": "assistant", "messages": [], "stream": True})
+    kept[0].request("POST", "/v1/chat/completions", body, {"authorization": f"Bearer {KEYS['good']}"})
+    response = kept[0].getresponse()
+    assert response.readline() == b"data: 0\n"
+    assert gateways.in_flight(FIRST) == 1
+    pair.engines["assistant"].let_go(100)
+    assert response.read().endswith(b"[DONE]\n\n")
+
+
+def test_a_canary_of_after_a_reload_gets_its_share_of_them(
+    pair: Stack, gateways: Gateways, kept: list[HTTPSConnection]
+) -> None:
+    pair.gateway.reload()
+    gateways.drain(SECOND, who="rollout", reason="update", by_hand=False)
+    gateways.set_canary(SECOND, 100, digest="e" * 64, rollout="20261127T031500Z-a1b2")
+    assert Counter(ask(pair, connection) for connection in kept) == {(200, SECOND): KEPT}
+
+
+def test_a_keys_requests_at_a_time_hold_for_them(
+    pair: Stack, gateways: Gateways, kept: list[HTTPSConnection]
+) -> None:
+    gateways.put_key(Key(id="limited", sha256=digest(KEYS["limited"]), concurrency=1), note="{}")
+    pair.gateway.reload()
+    for engine in pair.engines.values():
+        engine.hold = True
+    stream = pair.send(key="limited", stream=True)
+    assert stream.readline() == b"data: 0\n"
+    assert ask(pair, kept[0], "limited")[0] == 429
+    pair.gateway.forget_keys()
+
+
+def test_a_worker_that_nobody_told_that_it_was_replaced_hears_it_with_a_drain(
+    pair: Stack, gateways: Gateways, kept: list[HTTPSConnection]
+) -> None:
+    """Somebody reloaded HAProxy by hand, or a reload failed halfway."""
+    pair.gateway.ask("reload", "master")
+    _, old = pair.gateway.workers
+    asked = f"@!{old} get map {pair.gateway.paths.configuration}/replaced.map replaced"
+    assert "found=no" in pair.gateway.ask(asked, "master")
+    gateways.drain(FIRST, who="ada", reason="update", by_hand=True)
+    assert "found=yes" in pair.gateway.ask(asked, "master")
+    assert Counter(ask(pair, connection) for connection in kept) == {(200, SECOND): KEPT}
+
+
+def test_one_that_reaches_no_next_one_is_answered_and_logged(
+    pair: Stack, gateways: Gateways, kept: list[HTTPSConnection]
+) -> None:
+    pair.gateway.reload()
+    there = Path(pair.gateway.paths.run, "next.sock")
+    away = there.rename(there.with_name("away.sock"))
+    try:
+        kept[0].request("GET", "/v1/models", headers={"authorization": f"Bearer {KEYS['good']}"})
+        response = kept[0].getresponse()
+        response.read()
+        seen = pair.log.line(response.getheader("x-request-id") or "-")
+    finally:
+        away.rename(there)
+    assert (response.status, seen.status, seen.end) == (503, 503, "server_error")
+
+
+def test_a_client_cant_speak_as_an_old_worker_does(pair: Stack, gateways: Gateways) -> None:
+    assert Path(pair.gateway.paths.run, "next.sock").stat().st_mode & 0o7777 == 0o600
+    connection = HTTPConnection("127.0.0.1", pair.settings.port, timeout=60)
+    connection.connect()
+    connection.sock.sendall(b"PROXY TCP4 10.9.9.9 10.9.9.9 1 2\r\nGET /v1/models HTTP/1.1\r\n\r\n")
+    assert connection.sock.recv(1000) == b""
+
+
 def test_where_there_is_no_next_one_it_answers_itself() -> None:
     with running_stack() as stack:
         connection = stack.connect()
         ask(stack, connection)
         stack.gateway.process.send_signal(signal.SIGUSR1)
+        eventually(lambda: not listening(stack))
         assert ask(stack, connection) == (200, FIRST)
         stack.gateway.process.wait(60)
         # What the stack ends it with.
         stack.gateway.start()
+
+
+def listening(stack: Stack) -> bool:
+    with socket.socket() as connection:
+        return connection.connect_ex(("127.0.0.1", stack.settings.port)) == 0

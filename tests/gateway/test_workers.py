@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rackwright.gateway.scripts import HELPERS
+from rackwright.gateway.scripts import helpers
+from rackwright.operations.haproxy.paths import Paths
 from tests.gateway.stack import Stack
 
 GONE = "4194305"
@@ -21,7 +22,7 @@ def asked(tmp_path: Path) -> Path:
     log, program = tmp_path / "asked", tmp_path / "bin" / "socat"
     log.touch()
     program.parent.mkdir()
-    program.write_text(f"#!/bin/sh\ntee -a {log} | sed -n 's/^show proc$/{GONE} worker/p'\n")
+    program.write_text(f"#!/bin/sh\ntee -a {log} | sed -n 's/^show proc$/{GONE} worker 0/p'\n")
     program.chmod(0o755)
     return log
 
@@ -33,13 +34,18 @@ def run(asked: Path, *argv: str, script: str | None = None) -> str:
 
 
 def told(asked: Path, command: str) -> str:
-    folder = asked.parent
-    names = {"run": folder, "drains": folder, "configuration": folder, "gaps": "gaps.map", "canaries": "canaries.map"}
-    return run(asked, "sh", "-s", script=HELPERS.format(**names) + command)
+    folder = str(asked.parent)
+    return run(asked, "sh", "-s", script=helpers(Paths(folder, folder), folder) + command)
 
 
 @pytest.mark.parametrize(
-    "command", [f"worker {GONE} 'show info'", f"put {GONE} keys.map key value", "tell 'show info'"]
+    "command",
+    [
+        f"worker {GONE} 'show info'",
+        f"tell {GONE} 'show info'",
+        f"put {GONE} keys.map key value",
+        "each '' tell 'show info'",
+    ],
 )
 def test_one_that_is_gone_is_not_asked(asked: Path, command: str) -> None:
     """The master of HAProxy 3.0.11 says that it can't find it, and sometimes keeps the connection open after that."""

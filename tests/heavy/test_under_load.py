@@ -6,7 +6,9 @@ Small counts; benchmarks/rollout.py has the large ones.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,12 +16,14 @@ import pytest
 from rackwright.lab.artefacts import RELEASE
 from rackwright.lab.hosts import Lab
 from rackwright.roles.gateway.access_log import Access
-from tests.lab.access import accesses, lost_by
+from tests.lab.access import Drained, accesses, lost_by, reached
 from tests.lab.engines import pid
 from tests.lab.load import Plan, loaded
+from tests.lab.load.sample import read
 from tests.lab.operator import Operator, operator
 from tests.lab.paced import model, paced, runtime
 from tests.lab.standard import standard_lab
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
 COVERS = (
@@ -166,6 +170,27 @@ def test_reloads_of_all_proxies_lose_no_request(lab: Lab, plan: Plan) -> None:
             lab.exec("gpu1", "systemctl reload rackwright-host-proxy")
 
     unharmed(lab, plan, reload)
+
+
+def test_a_drain_after_a_reload_holds_for_connections_that_clients_keep(site: Operator, lab: Lab, plan: Plan) -> None:
+    drained: list[Drained] = []
+
+    def change() -> None:
+        for host in SERVING * 2:
+            lab.exec("gate1", "systemctl reload rackwright-gateway")
+            site("drain", host, "--reason", "test", "--yes")
+            since = time.time()
+            wait_until(lambda since=since: over_kept(plan, since) >= 20)  # type: ignore[misc]
+            drained.append(Drained(f"{host}/assistant@1", since, time.time()))
+            site("undrain", host)
+
+    log = unharmed(lab, replace(plan, kept=50), change)
+    assert reached(log.values(), drained) == []
+
+
+def over_kept(plan: Plan, since: float) -> int:
+    """How many requests have begun since then over connections that clients keep, and ended."""
+    return sum(one.kept_alive and one.began > since for one in read(Path(plan.samples)))
 
 
 def test_the_load_sees_what_a_restart_by_hand_loses(lab: Lab, plan: Plan) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 
 from rackwright.lab.hosts import Lab
 from rackwright.roles.gateway.access_log import Access, parse_access
@@ -32,3 +33,26 @@ def lost_by(log: dict[str | None, Access], samples: Iterable[Sample]) -> list[st
         if request in seen and (access.status, access.end) != (200, "completed")
     ]
     return lost + [f"no client knows of it: {request}" for request in log.keys() - seen]
+
+
+@dataclass(frozen=True)
+class Drained:
+    """A time during which no gateway should have sent a replica anything new: seconds since 1970."""
+
+    replica: str
+    since: float
+    until: float = float("inf")
+
+
+def reached(log: Collection[Access], drained: Iterable[Drained]) -> list[str]:
+    """Return the requests that a gateway sent to a replica while that was drained."""
+    return [
+        f"reached {one.replica} while it was drained: {access.request}"
+        for one in drained
+        for access in log
+        if access.replica == one.replica and one.since < _sent(access) < one.until
+    ]
+
+
+def _sent(access: Access) -> float:
+    return access.time.timestamp() + (access.queued_ms or 0) / 1000

@@ -115,4 +115,4 @@ def test_what_is_as_it_should_be_is_not_written_again(folder: Folder) -> None:
 
 
 def test_one_at_a_time_changes_them(folder: Folder) -> None:
-    assert folder("alone", "flock", "-n", str(folder.path / "keys.lock"), "true") == 1
+    assert folder("alone", "flock", "-n", str(folder.path), "true") == 1

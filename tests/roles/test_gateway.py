@@ -12,7 +12,7 @@ from rackwright.operations.facts.packages import InstalledPackages
 from rackwright.operations.facts.path import Found, PathState
 from rackwright.operations.facts.unit import OurUnitStates, Unit
 from rackwright.operations.haproxy.keys import KeysLoaded, KeysMerged
-from rackwright.operations.haproxy.paths import Paths
+from rackwright.operations.haproxy.paths import WORKERS, Paths
 from rackwright.roles.gateway.access_log import Access, error_log_format, log_format, parse_access
 from rackwright.roles.gateway.configuration import applied_keys, haproxy_cfg, maps, models_json
 from rackwright.roles.gateway.role import gateway
@@ -190,7 +190,9 @@ def test_all_served_names_are_listed() -> None:
 
 def test_scripts_stay_short() -> None:
     uploads = play(gateway, settings=SETTINGS).uploads
-    assert len(uploads["/etc/rackwright/gateway/proxy.rackwright-new"].splitlines()) < 100
+    shared = len(WORKERS.read_text().splitlines())
+    assert shared < 90
+    assert len(uploads["/etc/rackwright/gateway/proxy.rackwright-new"].splitlines()) < 80 + shared
 
 
 def test_a_line_is_read_as_it_was_meant() -> None:

@@ -25,7 +25,10 @@ def said(configuration: str, word: str) -> dict[str, str]:
 
 
 def test_a_gateway_waits_so_long_and_no_longer() -> None:
-    assert said(GATEWAY, "timeout") == {
+    head, _, tail = GATEWAY.partition("backend next")
+    # The next worker may hold a request and have it wait for a slot before it answers.
+    assert said(tail, "timeout") == {"server": f"{70 + 70 + 1000}s"}
+    assert said(head, "timeout") == {
         "connect": "3s",
         "check": "2s",
         "http-request": "15s",
@@ -48,8 +51,9 @@ def test_a_host_proxy_waits_so_long_and_no_longer() -> None:
 
 
 def test_an_old_worker_lives_as_long_as_any_request_of_its_own_may_take() -> None:
-    # Held in a gap, queued, answered.
-    assert [*said(GATEWAY, "hard-stop-after")] == [f"{70 + 70 + 1000 + 60}s"]
+    # Kept idle, its head, its body, held in a gap, queued, answered.
+    (stop,) = said(GATEWAY, "hard-stop-after")
+    assert 75 + 15 + 60 + 70 + 70 + 1000 < int(stop.removesuffix("s")) <= 75 + 15 + 60 + 70 + 70 + 1000 + 60
     assert [*said(HOST_PROXY, "hard-stop-after")] == [f"{1000 + 60}s"]
 
 

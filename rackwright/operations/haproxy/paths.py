@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import IPv6Address
+from pathlib import Path
 
 from rackwright.values import Address
 
 DRAINS = "/var/lib/rackwright/drains"
 """One file per drained server, named as the server: what is drained by hand stays drained over a reboot."""
+
+WORKERS = Path(__file__).parent / "templates" / "workers.sh"
+"""Shell functions that ask and tell HAProxy's workers. They need $run and $configuration."""
 
 
 @dataclass(frozen=True)

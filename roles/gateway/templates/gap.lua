@@ -4,6 +4,22 @@
 local file, forgotten, successors = ...
 local gaps, replaced = Map.new(file, Map._str), Map.new(successors, Map._str)
 
+-- HAProxy changes no server of a worker that was replaced, where requests still wait for a slot or are tried again.
+-- Says nothing where it is done.
+core.register_cli({ "replaced" }, "replaced drain|ready BACKEND SERVER", function(applet, _, state, backend, name)
+    local servers = core.backends[backend] and core.backends[backend].servers
+    local server = servers and servers[name]
+    if not server then
+        applet:send("no such server\n")
+    elseif state == "drain" then
+        server:set_drain()
+    elseif state == "ready" then
+        server:set_ready()
+    else
+        applet:send("drain or ready\n")
+    end
+end)
+
 local function milliseconds()
     local now = core.now()
     return now.sec * 1000 + now.usec // 1000
@@ -16,16 +32,16 @@ local function remaining(model)
     return left and left > -forgotten and math.max(1, left) or nil
 end
 
--- Wait so many seconds at most for a server, or the gap's end. Afterwards txn.held has the milliseconds waited, and
--- txn.retry_after, where no server is usable yet, the seconds until one should be. In a worker that was replaced
--- meanwhile txn.passed is set: it checks no server any more, and the next one waits in its place.
+-- Wait so many seconds at most for a server, or the gap's end. txn.held has the milliseconds waited, before and
+-- afterwards; afterwards txn.retry_after has, where no server is usable yet, the seconds until one should be. A worker
+-- that was replaced waits no more: it checks no server, and the next one waits in its place.
 core.register_action("gap", { "http-req" }, function(txn, longest)
-    local model, began, held = txn:get_var("txn.model"), milliseconds(), 0
+    local model, held = txn:get_var("txn.model"), txn:get_var("txn.held")
+    local began = milliseconds() - held
     local servers, left = core.backends["model." .. model], remaining(model)
     if not left then return end
-    while left and held < longest * 1000 and servers:get_srv_act() == 0 do
+    while left and held < longest * 1000 and servers:get_srv_act() == 0 and not replaced:lookup("replaced") do
         core.msleep(100)
-        if replaced:lookup("replaced") then return txn:set_var("txn.passed", "yes") end
         left, held = remaining(model), milliseconds() - began
     end
     txn:set_var("txn.held", held)

@@ -34,6 +34,8 @@ class Plan:
     rhythm: str = "cscclccsc"
     """Of the kinds: c completion, s stream, l long stream. An odd number of them, so that each kind comes over each
     connection: of those there are two for each gateway."""
+    kept: int = 1
+    """Clients of each gateway that keep their connections, asked in turn: many are idle for long in between."""
     most: int = 100_000
     exact: bool = True
     """Each token comes as a chunk of its own, as from the paced stand-in."""

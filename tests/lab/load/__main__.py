@@ -30,6 +30,7 @@ def clients(plan: Plan) -> Iterator[Client]:
     authority = Path(plan.authority).read_text()
     made = [
         client(address, authority, plan.key, kept_alive=kept_alive, exact=plan.exact)
+        for _ in range(plan.kept)
         for kept_alive in (True, False)
         for address in plan.gateways
     ]

@@ -16,6 +16,8 @@ from tests.lab.load.sample import Kind, Sample
 MODEL = "assistant"
 TIMEOUT = 120
 """Seconds between two bytes of an answer."""
+KEPT_SECONDS = 60
+"""A connection that is kept may be idle for so long: less than the gateway lets it be."""
 
 
 class NotWhole(Exception):
@@ -46,7 +48,8 @@ class Client:
 
 def client(address: str, authority: str, key: str, *, kept_alive: bool, exact: bool) -> Client:
     """Ask a gateway over kept connections, or over a new one for each request."""
-    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None if kept_alive else 0)
+    kept = None if kept_alive else 0
+    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=kept, keepalive_expiry=KEPT_SECONDS)
     http = openai.DefaultAsyncHttpxClient(verify=_trusting(authority), limits=limits, trust_env=False)
     library = openai.AsyncOpenAI(
         base_url=f"https://{address}/v1", api_key=key, max_retries=0, timeout=TIMEOUT, http_client=http

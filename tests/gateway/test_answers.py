@@ -1,0 +1,188 @@
+"""An answer of HAProxy's that isn't the expected one is an error that names who gave it; a worker that ends meanwhile
+is none."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from http.client import HTTPException
+from pathlib import Path
+
+import pytest
+
+from rackwright.errors import HostError
+from rackwright.gateway import Gateways
+from rackwright.roles.gateway.settings import Key
+from tests.gateway.stack import KEYS, Stack, alive, digest, eventually
+from tests.gateway.test_runtime import ended_whole, held_stream
+
+ASSISTANT = "gpu1/assistant@1"
+KEY = Key(id="late", sha256=digest(KEYS["wrong"]))
+ACTS: dict[str, Callable[[Gateways], object]] = {
+    "drain": lambda told: told.drain(ASSISTANT, who="ada", reason="fan"),
+    "ready": lambda told: told.ready(ASSISTANT),
+    "open gap": lambda told: told.open_gap("assistant", 60),
+    "close gap": lambda told: told.close_gap("assistant"),
+    "gaps": lambda told: told.gaps(),
+    "give share": lambda told: told.set_canary(ASSISTANT, 5, digest="d", rollout="r"),
+    "end share": lambda told: told.end_canary("assistant"),
+    "check canaries": lambda told: told.check_canaries(),
+    "put key": lambda told: told.put_key(KEY, note="{}"),
+    "remove key": lambda told: told.remove_key(KEY, note="{}"),
+    "servers": lambda told: told.servers(),
+}
+OF_WORKERS = [name for name in ACTS if name not in ("gaps", "check canaries")]
+
+
+@pytest.fixture
+def gateways(stack: Stack) -> Iterator[Gateways]:
+    with stack.gateways() as gateways:
+        yield gateways
+        gateways.ready(ASSISTANT)
+        gateways.close_gap("assistant")
+        gateways.end_canary("assistant")
+        stack.gateway.forget_keys()
+        eventually(lambda: len(stack.gateway.workers) == 1)
+
+
+@pytest.fixture
+def old(stack: Stack, gateways: Gateways) -> Iterator[int]:
+    """A worker that was replaced, and ends an answer."""
+    response = held_stream(stack)
+    stack.gateway.reload()
+    (pid,) = stack.gateway.workers[1:]
+    yield pid
+    if alive(pid):
+        assert ended_whole(stack, response)
+    else:
+        with contextlib.suppress(OSError, HTTPException):
+            response.read()
+
+
+@contextlib.contextmanager
+def answered(folder: Path, asked: str, answer: str) -> Iterator[None]:
+    """Within the block the shell's words `answer` do what HAProxy would where the socket or the command is this; of
+    sleep nothing is left."""
+    programs = os.environ["PATH"]
+    socat = f"""#!/bin/sh
+said=$(cat; echo .)
+case "$* $said" in *{asked}*) {answer} ;; *) printf %s "${{said%?}}" | {shutil.which("socat")} "$@" ;; esac
+"""
+    for name, text in (("socat", socat), ("sleep", "#!/bin/sh\n")):
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{folder}:{programs}")
+        yield
+
+
+@pytest.mark.parametrize("act", OF_WORKERS)
+def test_another_answer_of_an_old_worker_is_an_error_that_names_it(
+    gateways: Gateways, old: int, tmp_path: Path, act: str
+) -> None:
+    odd = rf"printf 'Something\033[31m odd\n{'x' * 1000}\n\n'"
+    with answered(tmp_path, f"'@!{old} '", odd), pytest.raises(HostError) as caught:
+        ACTS[act](gateways)
+    assert f"HAProxy's worker {old}, told '" in str(caught.value)
+    assert "answers: Something [31m odd xxx" in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_another_answer_of_the_admin_socket_is_an_error(gateways: Gateways, tmp_path: Path, act: str) -> None:
+    with (
+        answered(tmp_path, "/admin.sock", "echo 'Something odd'; echo"),
+        pytest.raises(HostError, match=r"failed: HAProxy, told '.*Something odd"),
+    ):
+        ACTS[act](gateways)
+
+
+@pytest.mark.parametrize("act", OF_WORKERS)
+@pytest.mark.parametrize("answer", ["", "printf 'half of an'"], ids=["none", "half"])
+def test_no_whole_answer_is_an_error(gateways: Gateways, old: int, tmp_path: Path, act: str, answer: str) -> None:
+    with (
+        answered(tmp_path, f"'@!{old} '", answer),
+        pytest.raises(HostError, match=f"HAProxy's worker {old}, told '"),
+    ):
+        ACTS[act](gateways)
+
+
+@pytest.mark.parametrize("act", OF_WORKERS)
+def test_a_worker_that_ends_meanwhile_is_none(gateways: Gateways, old: int, tmp_path: Path, act: str) -> None:
+    """It answers nobody twice, then it is gone."""
+    asked = tmp_path / "asked"
+    ends = (
+        f"echo >>{asked}; [ $(wc -l <{asked}) -gt 2 ] || exit 0\n"
+        f"kill -9 {old}; while [ -e /proc/{old}/exe ]; do :; done; exit 1"
+    )
+    with answered(tmp_path, f"'@!{old} '", ends):
+        ACTS[act](gateways)
+    assert not alive(old)
+
+
+@pytest.mark.parametrize("act", OF_WORKERS)
+@pytest.mark.parametrize("answer", ["exit 1", "exit 0", "echo '# workers'; echo"], ids=["fails", "none", "nobody"])
+def test_a_master_that_names_no_worker_is_an_error(gateways: Gateways, tmp_path: Path, act: str, answer: str) -> None:
+    with (
+        answered(tmp_path, "'show proc'", answer),
+        pytest.raises(HostError, match="HAProxy's master names no worker"),
+    ):
+        ACTS[act](gateways)
+
+
+def test_a_worker_that_an_earlier_version_started_is_left_to_end(
+    stack: Stack, gateways: Gateways, tmp_path: Path
+) -> None:
+    """It has neither the map nor the command by which it would pass on."""
+    folder = Path(stack.gateway.paths.configuration)
+    now = {name: (folder / name).read_text() for name in ("haproxy.cfg", "gap.lua")}
+    (folder / "haproxy.cfg").write_text(
+        now["haproxy.cfg"].replace("replaced.map", "ends.map").replace("/gaps.map", "/other.map")
+    )
+    (folder / "gap.lua").write_text(now["gap.lua"].replace('{ "replaced" }', '{ "other" }'))
+    stack.gateway.reload()
+    eventually(lambda: len(stack.gateway.workers) == 1)
+    response = held_stream(stack)
+    for name, text in now.items():
+        (folder / name).write_text(text)
+    stack.gateway.reload()
+    assert len(stack.gateway.workers) == 2
+    for act in ACTS.values():
+        act(gateways)
+    assert ended_whole(stack, response)
+
+
+def test_a_gateway_that_runs_on_an_earlier_versions_files_knows_no_gaps_and_says_so_when_told(
+    stack: Stack, gateways: Gateways
+) -> None:
+    file = Path(stack.gateway.paths.configuration, "haproxy.cfg")
+    now = file.read_text()
+    file.write_text(now.replace("/gaps.map", "/other.map"))
+    stack.gateway.reload()
+    try:
+        assert gateways.gaps() == {}
+        with pytest.raises(HostError, match=r"Unknown map identifier.*\(it runs on other files: apply first\)"):
+            gateways.open_gap("assistant", 60)
+    finally:
+        file.write_text(now)
+        stack.gateway.reload()
+
+
+def test_what_waits_for_a_reload_is_told_afterwards(stack: Stack, gateways: Gateways, tmp_path: Path) -> None:
+    """Each act takes the lock that a reload holds, and gives up where that doesn't end."""
+    (tmp_path / "flock").write_text(f"#!/bin/sh\nreadlink /proc/$$/fd/9 >>{tmp_path}/locked\nexec false\n")
+    (tmp_path / "flock").chmod(0o755)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+        for act in OF_WORKERS:
+            if act != "servers":
+                with pytest.raises(HostError, match="another command is telling HAProxy something"):
+                    ACTS[act](gateways)
+        with pytest.raises(Exception, match="exit status 1"):
+            stack.gateway.reload()
+        with pytest.raises(Exception, match="exit status 1"):
+            stack.gateway.script("load_keys")
+    locked = (tmp_path / "locked").read_text().split()
+    assert locked == [stack.gateway.paths.configuration] * (len(OF_WORKERS) + 1)
