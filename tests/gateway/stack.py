@@ -110,7 +110,7 @@ class Running:
     def start(self) -> None:
         Path(self.proxy.script).write_text(self.proxy.script_text())
         Path(self.proxy.script).chmod(0o755)
-        self.script("keys", self.paths.run)
+        self.script("start") if self.proxy.drains else self.script("keys", self.paths.run)
         self.script("check", f"{self.paths.configuration}/haproxy.cfg")
         arguments = ["haproxy", "-W", "-f", f"{self.paths.configuration}/haproxy.cfg"]
         with Path(self.paths.run, "stderr").open("ab") as stderr:
