@@ -280,7 +280,7 @@ def test_a_stopped_engine_is_down_and_stays_so_until_an_apply(ready: Serving) ->
 
 def test_a_state_that_nobody_renews_counts_as_down(ready: Serving) -> None:
     ready.host.tell(
-        f"systemctl stop {ready.probe.timer} {ready.probe.service} && touch -d '-1 hour' /run/rackwright-state/{NAME}"
+        f"systemctl stop {ready.probe.timer} {ready.probe.service} && sed -i s/^looked=.*/looked=-3600/ /run/rackwright-state/{NAME}"
     )
     assert ready.agent() == "down"
     ready.host.applied(ready.deploy)
