@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from shlex import quote
 
 from rackwright.errors import HostError
@@ -140,7 +140,7 @@ class Gateways:
         `in_memory`: until the gateway next loads its keys.
         """
         written = "" if in_memory else WRITE_KEYS
-        self._run(_key(key, key_entries(key)) + written + TELL_KEY + _known(wanted=True), f"telling key {key.id}")
+        self._run(_key(key, _lines(key)) + written + TELL_KEY + _known(wanted=True), f"telling key {key.id}")
 
     def remove_key(self, key: Key) -> None:
         """Afterwards no worker lets the key in, an old one with open connections neither."""
@@ -152,14 +152,14 @@ class Gateways:
     ) -> Iterator[None]:
         """Within the block the key with this SHA-256 is let in to all models; in the gateways' memory only.
 
-        It expires by itself after `seconds`, should the end of the block not come. With `server`, HAProxy's name of
-        one, that one is asked, drained or not, unless it is down; answers name who gave them.
+        It expires by itself after `seconds`, by each gateway's own clock, should the end of the block not come. With
+        `server`, HAProxy's name of one, that one is asked, drained or not, unless it is down; answers name who gave
+        them.
         """
-        expires = datetime.now(UTC) + timedelta(seconds=seconds)
-        key = Key(id=id, sha256=sha256, expires=expires, server=server)
+        key = Key(id=id, sha256=sha256, server=server)
         try:
             # Within: where it fails or is interrupted halfway, some workers have the key already.
-            self.put_key(key, in_memory=True)
+            self._run(_key(key, _lasting(key, seconds)) + TELL_KEY + _known(wanted=True), f"telling key {id}")
             yield
         finally:
             self._run(_key(key) + TELL_KEY + _known(wanted=False), f"removing key {id}")
@@ -179,10 +179,21 @@ def _parts(address: str) -> dict[str, str]:
     return {"model": quote(model), "begin": quote(f"{host}.{model}.{number}")}
 
 
-def _key(key: Key, entries: tuple[tuple[str, str], ...] = ()) -> str:
-    """Its own entry comes last: by then the models that it lists are there."""
-    lines = "".join(f"{name} {value}\n" for name, value in reversed(entries))
-    return KEY.format(sha256=key.sha256, lines=quote(lines))
+def _key(key: Key, lines: str = "''") -> str:
+    return KEY.format(sha256=key.sha256, lines=lines)
+
+
+def _lines(key: Key) -> str:
+    """Its entries, for a shell. Its own comes last: by then the models that it lists are there."""
+    return quote("".join(f"{name} {value}\n" for name, value in reversed(key_entries(key))))
+
+
+def _lasting(key: Key, seconds: int) -> str:
+    """The entry of a key for all models, for a shell that puts in when it expires: so many seconds from there on."""
+    ((name, value),) = key_entries(key)
+    id, _, rest = value.split("|", 2)
+    before, after = quote(f"{name} {id}|"), quote(f"|{rest}\n")
+    return f'{before}"$(($(date +%s) + {int(seconds)}))"{after}'
 
 
 def _known(*, wanted: bool) -> str:
