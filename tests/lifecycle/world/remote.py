@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
 
+from rackwright.errors import together
 from rackwright.remote.completed import Completed
 from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
 from tests.lifecycle.world.engines import Engine, Host, digest
@@ -26,16 +27,16 @@ class SimulatedRemote:
         return SimulatedConnection(self.world, self.process, name)
 
     def each(self, names: Iterable[str], work: Callable[[str], Result]) -> dict[str, Result]:
-        """As the real one: all are begun, then the first failure is raised."""
+        """As the real one: all come to their end, then what failed is raised."""
         done: dict[str, Result] = {}
-        failed: Exception | None = None
+        failed: list[Exception] = []
         for name in dict.fromkeys(names):
             try:
                 done[name] = work(name)
             except Exception as error:
-                failed = failed or error
+                failed.append(error)
         if failed:
-            raise failed
+            raise together(failed)
         return done
 
 
