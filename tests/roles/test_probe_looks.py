@@ -63,7 +63,9 @@ def test_a_load_that_nobody_looked_at_for_a_minute_has_its_time_anew(tmp_path: P
 
 
 @pytest.mark.parametrize(("age", "state"), [(20, "ready"), (40, "faulted")])
-@pytest.mark.parametrize("stepped", [None, 0, 3600, -3600], ids=["older bond", "", "clock went back", "clock went on"])
+@pytest.mark.parametrize(
+    "stepped", [None, 0, 3600, -3600], ids=["older bond", "", "clock went back", "clock went on"]
+)
 def test_a_bond_that_nobody_renews_takes_its_replica_out(
     bench: Bench, age: int, state: str, stepped: int | None
 ) -> None:
