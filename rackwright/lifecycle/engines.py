@@ -155,7 +155,8 @@ class Engines:
         connection.run(restart_command(unit, act), timeout=seconds).check("starting the engine")
 
     def _check_unit(self, replica: Replica) -> None:
-        told = self.site.remote.connection(replica.host).run(REPLICAS_COMMAND).stdout
+        looked = self.site.remote.connection(replica.host).run(REPLICAS_COMMAND)
+        told = looked.check("looking at the engine").stdout
         wanted = unit_digest(unit_of(self.site, replica))
         if any(state.replica == replica.name and state.wanted != wanted for state in parse_replicas(told)):
             raise RackwrightError(

@@ -55,12 +55,16 @@ class Remote:
         sudo: bool = True,
         timeout: float | None = 60,
     ) -> dict[str, Completed | HostError]:
-        """Run one command, or each host's own, on all hosts in parallel; return what came of it by host."""
+        """Run one command, or each host's own, on all hosts in parallel; return what came of it by host.
+
+        Of one that a signal ended, a HostError came: what it printed isn't all that it would have.
+        """
 
         def run(name: str) -> Completed | HostError:
             text = command if isinstance(command, str) else command[name]
             try:
-                return self.connection(name).run(text, stdin=stdin, sudo=sudo, timeout=timeout)
+                done = self.connection(name).run(text, stdin=stdin, sudo=sudo, timeout=timeout)
+                return done.whole("a command of ours")
             except HostError as error:
                 return error
 
