@@ -87,9 +87,9 @@ cat lease
 JOURNAL_KEPT = 2**20
 """Bytes at the journal's end that stay when it has grown to twice as many and is trimmed."""
 
-# Prints the journal's last lines, and before them all of rollouts that may be open: `open_rollout` decides which is. So a
-# line that a crash tore may open one and close none. Within a string of JSON a quote has a backslash before it, so that no
-# text looks like a field. By one descriptor: a trim between the two passes leaves this file as it is.
+# Prints the journal's last lines, and before them all of rollouts that may be open: `open_rollout` decides which is.
+# So a line that a crash tore may open one and close none. Within a string of JSON a quote has a backslash before it:
+# no text looks like a field. By one descriptor: a trim between the two passes leaves this file as it is.
 _WANTED = f"""
 wanted() {{ LC_ALL=C awk -v kept={JOURNAL_KEPT} '
 function rollout() {{ return match($0, /"rollout" *: *"[^"]*"/) ? substr($0, RSTART, RLENGTH) : "" }}

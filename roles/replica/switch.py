@@ -14,8 +14,8 @@ BEFORE = "/var/lib/rackwright/before"
 ACTS = "/run/rackwright-acts"
 """Folder on each host: by unit, the act that may change it now. A boot ends what was under way, and empties it."""
 
-# A command that we gave up may still run over there, or begin late: nobody here can end it. So each act first takes the
-# place of the one before, which then changes nothing more; while that one is under way, it waits.
+# A command that we gave up may still run over there, or begin late: nobody here can end it. So each act first takes
+# the place of the one before, which then changes nothing more; while that one is under way, it waits.
 _ALONE = """
 exec 9>>"$acts"
 flock -w 45 9 || { echo 'an earlier act on this engine has not ended yet' >&2; exit 1; }

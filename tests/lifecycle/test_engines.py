@@ -16,7 +16,7 @@ from tests.lifecycle.proving import site_of
 
 
 def engines(unit: str, status: int = 0) -> Engines:
-    """Given the sha256 of the unit that stands on every host; with a status: who looks for it is ended before that."""
+    """Given the sha256 of the unit that stands on every host; with a status, the look ends before that."""
     told = b"" if status else f"replica=assistant@1\nActiveState=active\nwanted={unit}\n".encode()
     site: Any = site_of({})
     host = SimpleNamespace(run=lambda *_, **__: Completed(status, told, b"", "gpu1"))
