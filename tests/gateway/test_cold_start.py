@@ -88,3 +88,21 @@ def test_a_server_that_comes_with_a_reload_is_drained_as_it_comes(stack: Stack, 
     finally:
         stack.write(settings)
         stack.gateway.reload()
+
+
+def test_a_drained_server_that_is_down_is_down_after_a_reload_too(stack: Stack, drains: Path) -> None:
+    """What the old worker knows of it comes first: of two lines on a server HAProxy goes by the first."""
+    server = stack.servers["assistant"]
+    with stack.gateways() as gateways:
+        gateways.drain("gpu1/assistant@1", who="ada", reason="fan")
+        stack.agents["assistant"].state = "down"
+        eventually(lambda: not gateways.servers()["gpu1/assistant@1"].up)
+        before = set(stack.gateway.workers)
+        stack.gateway.reload()
+        assert set(stack.gateway.workers[:1]).isdisjoint(before)
+        known = Path(stack.gateway.paths.run, "servers.state").read_text().splitlines()
+        rows = [row.split() for row in known if f" {server} " in row]
+        assert (rows[0][5], int(rows[0][6])) == ("0", DRAINED)
+        assert is_drained(stack, server)
+        stack.agents["assistant"].state = "up ready"
+        gateways.ready("gpu1/assistant@1")
