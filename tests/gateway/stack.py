@@ -122,7 +122,8 @@ class Running:
     def answers(self) -> bool:
         assert self.process.poll() is None, Path(self.paths.run, "stderr").read_text()
         with contextlib.suppress(OSError):
-            return "Uptime" in self.ask("show info")
+            # One that was started again has its master's old socket until the master listens.
+            return "Uptime" in self.ask("show info") and bool(self.workers)
         return False
 
     def ask(self, command: str, socket_name: str = "admin") -> str:
