@@ -15,7 +15,7 @@ RackwrightError
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -64,9 +64,16 @@ class RackwrightError(Exception):
         """Return the same error for someone who knows what became of it, and where it came from or what to do now."""
         first, *rest = self.problems
         known = replace(first, where=first.where or where, should=should, next=next or first.next)
+        return self._of((known, *rest))
+
+    def with_problems(self, others: Iterable[Problem]) -> Self:
+        """Return the same error with these problems after its own, each once."""
+        return self._of(tuple(dict.fromkeys((*self.problems, *others))))
+
+    def _of(self, problems: tuple[Problem, ...]) -> Self:
         other = copy(self)
-        other.problems = (known, *rest)
-        other.args = ("\n".join(str(problem) for problem in other.problems),)
+        other.problems = problems
+        other.args = ("\n".join(map(str, problems)),)
         return other
 
 
@@ -116,3 +123,16 @@ class LeasedError(RackwrightError):
 
 class ProofError(RackwrightError):
     exit_code = ExitCode.NOT_PROVEN
+
+
+def together(errors: Sequence[Exception]) -> Exception:
+    """Given what work for several hosts raised, return one error with all their problems, each once.
+
+    It is a LeasedError where one of them is, else what the first one is; an error that isn't ours comes before all.
+    """
+    ours = [error for error in errors if isinstance(error, RackwrightError)]
+    if len(ours) < len(errors):
+        return next(error for error in errors if not isinstance(error, RackwrightError))
+    first = next((error for error in ours if isinstance(error, LeasedError)), ours[0])
+    others = (problem for error in ours for problem in error.problems)
+    return first.with_problems(others) if len(ours) > 1 else first

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from shlex import quote
 
 from rackwright.errors import HostError
@@ -140,22 +140,23 @@ class Gateways:
         """
         script = KEY.format(sha256=key.sha256, lines="''") + REFUSE_REVOKED
         script += WRITE_KEY.format(told=quote(key_lines(key) + _noted(key, str(key.version), note)))
-        self._run(script + TELL_KEY + _known(key, wanted=True), f"telling key {key.id}")
+        self._run(script + TELL_KEY + _known(wanted=True), f"telling key {key.id}")
 
     def remove_key(self, key: Key, *, note: str) -> None:
         """Afterwards no worker lets the key in, an old one with open connections neither, and none ever will."""
         told = revoked_line(key.sha256, key.about) + _noted(key, "revoked", note)
         script = KEY.format(sha256=key.sha256, lines="''") + WRITE_KEY.format(told=quote(told))
-        self._run(script + TELL_KEY + _known(key, wanted=False), f"removing key {key.id}")
+        self._run(script + TELL_KEY + _known(wanted=False), f"removing key {key.id}")
 
-    def lend_key(self, key: Key) -> None:
-        """Afterwards every worker lets the key in as it says, until the gateway next loads its keys."""
-        script = _in_memory(key, key_entries(key)) + TELL_KEY + _known(key, wanted=True)
+    def lend_key(self, key: Key, *, seconds: int) -> None:
+        """Afterwards every worker lets the key in to all models, for so long by the gateway's own clock, or until the
+        gateway next loads its keys."""
+        script = _in_memory(key, _lasting(key, seconds)) + TELL_KEY + _known(wanted=True)
         self._run(script, f"telling key {key.id}")
 
     def take_back_key(self, key: Key) -> None:
         """Afterwards no worker lets in a key that was lent."""
-        self._run(_in_memory(key) + TELL_KEY + _known(key, wanted=False), f"removing key {key.id}")
+        self._run(_in_memory(key) + TELL_KEY + _known(wanted=False), f"removing key {key.id}")
 
     @contextmanager
     def temporary_key(
@@ -163,14 +164,14 @@ class Gateways:
     ) -> Iterator[None]:
         """Within the block the key with this SHA-256 is let in to all models; in the gateways' memory only.
 
-        It expires by itself after `seconds`, should the end of the block not come. With `server`, HAProxy's name of
-        one, that one is asked, drained or not, unless it is down; answers name who gave them.
+        It expires by itself after `seconds`, by each gateway's own clock, should the end of the block not come. With
+        `server`, HAProxy's name of one, that one is asked, drained or not, unless it is down; answers name who gave
+        them.
         """
-        expires = datetime.now(UTC) + timedelta(seconds=seconds)
-        key = Key(id=id, sha256=sha256, expires=expires, server=server)
+        key = Key(id=id, sha256=sha256, server=server)
         try:
             # Within: where it fails or is interrupted halfway, some workers have the key already.
-            self.lend_key(key)
+            self.lend_key(key, seconds=seconds)
             yield
         finally:
             self.take_back_key(key)
@@ -194,14 +195,23 @@ def _noted(key: Key, version: str, note: str) -> str:
     return f"{key.sha256} {version} @ {note}\n"
 
 
-def _in_memory(key: Key, entries: tuple[tuple[str, str], ...] = ()) -> str:
-    """Until the gateway next loads its keys. Its own entry comes last: by then the models that it lists are there."""
-    lines = "".join(f"{name} {value}\n" for name, value in reversed(entries))
-    return KEY.format(sha256=key.sha256, lines=quote(lines))
+def _in_memory(key: Key, lines: str = "''") -> str:
+    """Until the gateway next loads its keys. `lines` for a shell."""
+    return KEY.format(sha256=key.sha256, lines=lines)
 
 
-def _known(key: Key, *, wanted: bool) -> str:
-    return f'knows "$keys" "$sha" {quote(key_entries(key)[0][1])}\n' if wanted else 'knows_no "$keys" "$sha"\n'
+def _lasting(key: Key, seconds: int) -> str:
+    """The entry of a key for all models, for a shell that puts in when it expires: so many seconds from there on."""
+    ((name, value),) = key_entries(key)
+    id, _, rest = value.split("|", 2)
+    before, after = quote(f"{name} {id}|"), quote(f"|{rest}\n")
+    return f'{before}"$(($(date +%s) + {int(seconds)}))"{after}'
+
+
+def _known(*, wanted: bool) -> str:
+    """Its own entry is the last of $lines."""
+    value = """"$(printf '%s' "$lines" | awk 'END { print $2 }')\""""
+    return f'knows "$keys" "$sha" {value}\n' if wanted else 'knows_no "$keys" "$sha"\n'
 
 
 def _failure(name: str, result: Completed | HostError, what: str) -> str | None:

@@ -148,7 +148,7 @@ def _names(fleet: Fleet) -> Iterator[Condition]:
 
 def _ask(fleet: Fleet, lock: Lock, models: dict[str, HostModel]) -> list[Condition]:
     from rackwright.lifecycle.conditions import script
-    from rackwright.remote import Remote
+    from rackwright.remote import Remote, checked
 
     servers = _servers(fleet, lock)
     reached, conditions = _targets(fleet, tuple(models))
@@ -157,7 +157,7 @@ def _ask(fleet: Fleet, lock: Lock, models: dict[str, HostModel]) -> list[Conditi
         scripts = {name: script(model, asked[name]) for name, model in models.items()}
         # Each host has the same; it is too long for a command.
         bundle = next(iter(models.values())).site.ca_bundle if models else None
-        answers = remote.run_on(remote.names, scripts, stdin=bundle)
+        answers = checked(remote.run_on(remote.names, scripts, stdin=bundle), "asking for its conditions")
     now = time.time()
     for name, answer in answers.items():
         local, controls = fleet.is_local(name), name in fleet.control

@@ -77,7 +77,8 @@ def script(model: HostModel, asked: tuple[Asked, ...] = ()) -> str:
     if model.certificates:
         lines.append(f"({CERTIFICATES_COMMAND}) | sed 's/^/certificate /'")
     lines += _questions(model, asked)
-    return "\n".join(lines)
+    # It ends well whatever it found.
+    return "\n".join([*lines, ":"])
 
 
 def _questions(model: HostModel, asked: tuple[Asked, ...]) -> Iterator[str]:

@@ -19,7 +19,7 @@ from rackwright.fleet.targets import targets
 from rackwright.hardware.command import COMMAND as HARDWARE_COMMAND
 from rackwright.hardware.generation import Generation, generation_of, modules_for, newest_branch, oldest_branch
 from rackwright.hardware.hardware import Hardware, parse_hardware
-from rackwright.remote import Remote
+from rackwright.remote import Remote, checked
 from rackwright.roles.nvidia_driver.layouts import Modules, Need
 from rackwright.roles.nvidia_driver.repository import FINGERPRINTS, Repository, repository_of
 from rackwright.roles.nvidia_driver.resolve import COMPONENTS, Asked, Resolved, Sources, parse, script
@@ -127,7 +127,8 @@ def _grouped(kinds: Mapping[str, Kind]) -> dict[Kind, tuple[str, ...]]:
 
 def _kinds(asking: _Asking, drivers: Mapping[str, Driver]) -> dict[str, Kind]:
     mark = secrets.token_hex(16)
-    answers = asking.remote.run_on(drivers, f"(\n{_KERNEL_COMMAND}\n)\necho {mark}\n(\n{HARDWARE_COMMAND}\n)")
+    asked = asking.remote.run_on(drivers, f"(\n{_KERNEL_COMMAND}\n)\necho {mark}\n(\n{HARDWARE_COMMAND}\n)")
+    answers = checked(asked, "asking for the hardware")
     kinds: dict[str, Kind] = {}
     problems: list[Problem] = []
     for name, answer in answers.items():

@@ -21,7 +21,13 @@ from rackwright.roles.probe.now import look_command, state_of
 from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
 from rackwright.roles.replica.state import SERVING
 from rackwright.roles.replica.state import parse as parse_replicas
-from rackwright.roles.replica.switch import put_back_command, restart_command, take_command
+from rackwright.roles.replica.switch import (
+    begin_command,
+    new_act,
+    put_back_command,
+    restart_command,
+    take_command,
+)
 from rackwright.roles.replica.unit import render, unit_digest
 from rackwright.state.holding import Held
 from rackwright.state.journal import Event, seconds_away
@@ -82,15 +88,22 @@ class Engines:
 
     def restarted(self, replica: Replica, why: str) -> Change:
         """The engine anew, as it is; that must be what fleet file and lock say."""
-        change = self._proven(replica, why, self._start(replica))
+
+        def act() -> None:
+            name = new_act()
+            _begin(self.site, replica, replica.host, name)
+            self._start(replica, name)
+
+        change = self._proven(replica, why, act)
         return replace(change, check=lambda: self._check_unit(replica))
 
     def renewed(self, replica: Replica, why: str) -> Change:
         """The engine as fleet file and lock say; what ran before is kept, and put back where it isn't proven."""
 
         def act() -> None:
-            self.site.remote.each(hosts_of(self.site, replica), lambda host: _take(self.site, replica, host))
-            self._start(replica)()
+            name = new_act()
+            self.site.remote.each(hosts_of(self.site, replica), lambda host: _take(self.site, replica, host, name))
+            self._start(replica, name)
 
         change = self._proven(replica, why, act)
         return replace(change, check=lambda: self._check_weights(replica), put_back=self._back(replica))
@@ -120,12 +133,14 @@ class Engines:
         )
 
     def _back(self, replica: Replica) -> PutBack:
-        def back(host: str) -> None:
-            _put_back(self.site, replica, host, self.taken.get(f"{host}/{replica.name}"))
-
         def act() -> None:
+            name = new_act()
+
+            def back(host: str) -> None:
+                _put_back(self.site, replica, host, name, self.taken.get(f"{host}/{replica.name}"))
+
             self.site.remote.each(hosts_of(self.site, replica), back)
-            self._start(replica)()
+            self._start(replica, name)
 
         return PutBack(
             act,
@@ -133,18 +148,15 @@ class Engines:
             serves=lambda: through_gateways(self.site, replica),
         )
 
-    def _start(self, replica: Replica) -> Act:
+    def _start(self, replica: Replica, act: str) -> None:
         """Of several members the others follow the first."""
-
-        def act() -> None:
-            unit, connection = unit_of(self.site, replica), self.site.remote.connection(replica.host)
-            seconds = unit.stop_seconds + START_SECONDS
-            connection.run(restart_command(unit), timeout=seconds).check("starting the engine")
-
-        return act
+        unit, connection = unit_of(self.site, replica), self.site.remote.connection(replica.host)
+        seconds = unit.stop_seconds + START_SECONDS
+        connection.run(restart_command(unit, act), timeout=seconds).check("starting the engine")
 
     def _check_unit(self, replica: Replica) -> None:
-        told = self.site.remote.connection(replica.host).run(REPLICAS_COMMAND).stdout
+        looked = self.site.remote.connection(replica.host).run(REPLICAS_COMMAND)
+        told = looked.check("looking at the engine").stdout
         wanted = unit_digest(unit_of(self.site, replica))
         if any(state.replica == replica.name and state.wanted != wanted for state in parse_replicas(told)):
             raise RackwrightError(
@@ -211,14 +223,22 @@ def last_words(journal: list[str]) -> str:
     return "; ".join(said[-3:])[:400] or "it said nothing"
 
 
-def _take(site: Site, replica: Replica, host: str) -> None:
+def _begin(site: Site, replica: Replica, host: str, act: str) -> None:
+    """An act before it that this machine has given up changes nothing more."""
+    command = begin_command(unit_of(site, replica, host), act)
+    site.remote.connection(host).run(command).check("changing the engine")
+
+
+def _take(site: Site, replica: Replica, host: str, act: str) -> None:
+    _begin(site, replica, host, act)
     unit = unit_of(site, replica, host)
-    command = take_command(unit)
+    command = take_command(unit, act)
     site.remote.connection(host).run(command, stdin=render(unit)).check("writing the engine's unit")
 
 
-def _put_back(site: Site, replica: Replica, host: str, taken: str | None) -> None:
-    command = put_back_command(unit_of(site, replica, host), taken)
+def _put_back(site: Site, replica: Replica, host: str, act: str, taken: str | None) -> None:
+    _begin(site, replica, host, act)
+    command = put_back_command(unit_of(site, replica, host), act, taken)
     site.remote.connection(host).run(command).check("putting the engine's unit back")
 
 

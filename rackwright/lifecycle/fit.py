@@ -69,9 +69,12 @@ class Placed:
 
 def ask(remote: Remote, hosts: tuple[str, ...]) -> tuple[dict[str, Memory], dict[str, str]]:
     """Ask hosts what they are made of; return the memory of each, and why those that couldn't be asked couldn't."""
+    from rackwright.remote import checked
+
     memories: dict[str, Memory] = {}
     unreachable: dict[str, str] = {}
-    for name, answer in remote.run_on(hosts, dict.fromkeys(hosts, COMMAND), timeout=TIMEOUT).items():
+    asked = remote.run_on(hosts, dict.fromkeys(hosts, COMMAND), timeout=TIMEOUT)
+    for name, answer in checked(asked, "asking for the hardware").items():
         if isinstance(answer, HostError):
             unreachable[name] = str(replace(answer.problems[0], where=""))
         else:

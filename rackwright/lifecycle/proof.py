@@ -12,7 +12,7 @@ from rackwright.lifecycle.identity import Identity, identity_of, not_yet, otherw
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.units import hosts_of, unit_of
 from rackwright.roles.replica.answer import Answer, compare
-from rackwright.roles.replica.proof import Seen, parse, proof_command
+from rackwright.roles.replica.proof import CUT_OFF, Seen, parse, proof_command
 from rackwright.state.golden import Golden, golden_path
 
 
@@ -60,7 +60,8 @@ def _look(site: Site, replica: Replica, host: str) -> _Looked:
     tokens = site.fleet.file.models[replica.model].runtime.tells_tokens
     command = proof_command(unit_of(site, replica, host), identity.folders, name, tokens=tokens)
     done = site.remote.connection(host).run(command, timeout=90)
-    return _Looked(identity, parse(done.stdout, done.stderr))
+    # What a look that was cut off doesn't show may be as it should: that is no proof of anything.
+    return _Looked(identity, CUT_OFF if done.killed else parse(done.stdout, done.stderr))
 
 
 def _require_identity(replica: Replica, looked: dict[str, _Looked]) -> None:

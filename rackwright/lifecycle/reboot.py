@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 
 from rackwright.errors import HostError, RackwrightError
@@ -13,6 +13,7 @@ from rackwright.lifecycle.plan import Plan
 from rackwright.lifecycle.remember import note_leased_act
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.talk import Talk
+from rackwright.remote.completed import Completed
 from rackwright.roles.nvidia_driver.settings import INSTALL
 from rackwright.run import Outcome
 from rackwright.state.holding import Held
@@ -23,6 +24,7 @@ _PENDING_COMMAND = """cat /sys/module/nvidia/version 2>/dev/null || echo none
 k=$(uname -r); if [ -e "/boot/vmlinuz-$k" ]; then echo "$k"; else echo none; fi
 cat /proc/sys/kernel/random/boot_id; stat -c %Y.%i /proc/1; cut -d ' ' -f 22 /proc/1/stat"""
 """Versions of the module and of the machine's own kernel; which boot this is: in a container PID 1 tells."""
+_BOOT_LINES = 3
 _REBOOT_COMMAND = "systemd-run --quiet --collect --on-active=1 systemctl reboot"
 
 
@@ -97,7 +99,7 @@ def _rebooted(site: Site, held: Held, name: str, why: str, talk: Talk, *, allow_
     try:
         if reason := hindrance(site, name, allow_outage=allow_outage):
             return reason
-        before = site.remote.connection(name).run(_PENDING_COMMAND).stdout.splitlines()[2:]
+        before = _boot(site.remote.connection(name).run(_PENDING_COMMAND))
     except HostError as error:
         return f"not rebooted: {error.problems[0].what}"
     talk.say(f"{name}: reboots: {why}")
@@ -134,14 +136,19 @@ def _reboot(site: Site, name: str, before: list[str]) -> str | None:
     while True:
         time.sleep(1)
         connection.close()
-        try:
-            now = connection.run(_PENDING_COMMAND, timeout=10).stdout
-        except HostError:
-            now = ""
-        if len(now.splitlines()) > 2 and now.splitlines()[2:] != before:
-            return _after(site, name)
+        with suppress(HostError):
+            if _boot(connection.run(_PENDING_COMMAND, timeout=10)) != before:
+                return _after(site, name)
         if time.monotonic() > deadline:
             return f"did not come back within {BOOT_SECONDS} s of its reboot; look at its console"
+
+
+def _boot(told: Completed) -> list[str]:
+    """Return which boot this is. Raise HostError where that wasn't told to the end: a host that goes down kills."""
+    lines = told.check("asking which boot this is").stdout.splitlines()[2:]
+    if len(lines) != _BOOT_LINES:
+        raise HostError("doesn't tell which boot this is", where=told.host)
+    return lines
 
 
 def _after(site: Site, name: str) -> str | None:

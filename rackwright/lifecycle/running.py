@@ -9,7 +9,7 @@ from rackwright.errors import HostError
 from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.fleet.targets import targets
 from rackwright.remote import Remote
-from rackwright.remote.completed import Completed
+from rackwright.remote.completed import Completed, checked
 from rackwright.roles.replica.state import COMMAND, ReplicaState, parse
 
 TIMEOUT = 60
@@ -38,7 +38,8 @@ def running(fleet: Fleet, model: str) -> tuple[Running, ...]:
     if not hosts:
         return ()
     with Remote(targets(fleet, hosts)) as remote:
-        answers = remote.run_on(hosts, dict.fromkeys(hosts, COMMAND), timeout=TIMEOUT)
+        asked = remote.run_on(hosts, dict.fromkeys(hosts, COMMAND), timeout=TIMEOUT)
+    answers = checked(asked, "looking at the replicas")
     return tuple(_running(replica, answers[replica.host]) for replica in replicas)
 
 

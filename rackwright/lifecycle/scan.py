@@ -13,6 +13,7 @@ from rackwright.lifecycle.asking import Asker, FromController, FromHost
 from rackwright.lifecycle.ports import OpenPort, open_ports
 from rackwright.lifecycle.site import Site
 from rackwright.operations.facts.listening import LISTENING_COMMAND, Socket, parse_listening
+from rackwright.remote.completed import checked
 from rackwright.roles.firewall.settings import At, Settings
 
 FORWARDED_COMMAND = "{ nft list ruleset; iptables-legacy -t nat -S; } 2>/dev/null | grep -iE 'dnat|redirect' || true"
@@ -78,7 +79,8 @@ def scan(site: Site) -> tuple[Scan, ...]:
 def _told(site: Site) -> dict[str, str]:
     """Return what each host says of itself."""
     told = {}
-    for name, answer in site.remote.run_on(tuple(site.models), f"{LISTENING_COMMAND}; {FORWARDED_COMMAND}").items():
+    asked = site.remote.run_on(tuple(site.models), f"{LISTENING_COMMAND} && {{ {FORWARDED_COMMAND}; }}")
+    for name, answer in checked(asked, "asking what listens").items():
         if isinstance(answer, HostError):
             raise answer
         told[name] = answer.stdout

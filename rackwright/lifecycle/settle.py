@@ -11,7 +11,7 @@ from rackwright.gateway import Gateways
 from rackwright.lifecycle.proof import prove
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.talk import Talk
-from rackwright.remote import Remote
+from rackwright.remote import Remote, checked
 from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
 from rackwright.roles.replica.state import parse as parse_replicas
 from rackwright.state.holding import Held
@@ -83,7 +83,8 @@ def _unsettled(
 
 def told_by_probes(remote: Remote, replicas: Iterable[Replica]) -> dict[str, str]:
     """Return what the probes of those that don't serve say of them, by address."""
-    answers = remote.run_on(tuple({replica.host for replica in replicas}), REPLICAS_COMMAND)
+    asked = remote.run_on(tuple({replica.host for replica in replicas}), REPLICAS_COMMAND)
+    answers = checked(asked, "looking at the replicas")
     states = {
         f"{host}/{state.replica}": state
         for host, answer in answers.items()

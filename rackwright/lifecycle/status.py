@@ -18,6 +18,7 @@ from rackwright.lifecycle.gpus import put_off
 from rackwright.lifecycle.plan import restarts
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.survey import Survey, survey
+from rackwright.remote.completed import checked
 from rackwright.roles.certificate.ends import COMMAND as CERTIFICATES_COMMAND
 from rackwright.roles.certificate.ends import parse as parse_ends
 from rackwright.state.control import read_control
@@ -150,7 +151,7 @@ def status(site: Site) -> Status:
 
 def _certificate_ends(site: Site, surveyed: Survey) -> dict[str, dict[str, datetime | None]]:
     """Return each host's certificates; one that doesn't answer now is named in the survey or by the next look."""
-    answers = site.remote.run_on(tuple(surveyed.hosts), CERTIFICATES_COMMAND)
+    answers = checked(site.remote.run_on(tuple(surveyed.hosts), CERTIFICATES_COMMAND), "asking for certificates")
     return {name: parse_ends(answer.stdout) for name, answer in answers.items() if not isinstance(answer, HostError)}
 
 

@@ -17,6 +17,7 @@ from rackwright.lifecycle.questions import Case, completion, stream, unexpected
 from rackwright.lifecycle.remember import note_lent_key
 from rackwright.lifecycle.scan import Scan, scan
 from rackwright.lifecycle.site import Site
+from rackwright.remote.completed import checked
 from rackwright.roles.backup.state import COMMAND as BACKUP_COMMAND
 from rackwright.roles.backup.state import ages
 from rackwright.roles.backup.state import parse as parse_backup
@@ -144,7 +145,7 @@ def _scanned(found: Scan) -> Proof:
 def _serving(site: Site) -> Iterator[Proof]:
     """Each host's replicas, as their probes find them."""
     placed = {name: [probe.replica for probe in model.probes] for name, model in site.models.items() if model.probes}
-    for name, answer in site.remote.run_on(placed, REPLICAS_COMMAND).items():
+    for name, answer in checked(site.remote.run_on(placed, REPLICAS_COMMAND), "looking at its replicas").items():
         if isinstance(answer, HostError):
             yield Proof(name, _SERVING, passed=False, found=answer.problems[0].what)
         else:
@@ -181,7 +182,7 @@ def _proven(site: Site, replica: Replica) -> Proof:
 def _backups(site: Site) -> Iterator[Proof]:
     """Each host's backups, by what it remembers of them: no repository is asked."""
     saved = {name: model.backup for name, model in site.models.items() if model.backup}
-    for name, answer in site.remote.run_on(saved, BACKUP_COMMAND).items():
+    for name, answer in checked(site.remote.run_on(saved, BACKUP_COMMAND), "asking for its backups").items():
         for repository in saved[name].repositories:
             what = f"it is saved to {repository.name}"
             if isinstance(answer, HostError):

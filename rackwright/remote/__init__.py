@@ -2,7 +2,7 @@
 
 import rackwright.remote._lean  # noqa: F401
 from rackwright.remote.ahead import Begun, import_gently
-from rackwright.remote.completed import CommandTimeout, Completed
+from rackwright.remote.completed import CommandTimeout, Completed, checked
 from rackwright.remote.connection import Connection, Counters
 from rackwright.remote.forward import forwarded
 from rackwright.remote.hosts import Remote
@@ -17,6 +17,7 @@ __all__ = [
     "Counters",
     "HostKey",
     "Remote",
+    "checked",
     "forwarded",
     "import_gently",
     "jump_target",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 from typing import TypeVar
 
-from rackwright.errors import HostError, UsageError
+from rackwright.errors import HostError, UsageError, together
 from rackwright.remote.ahead import Begun
 from rackwright.remote.completed import Completed
 from rackwright.remote.connection import Connection, Counters, open_transport
@@ -54,28 +55,39 @@ class Remote:
         sudo: bool = True,
         timeout: float | None = 60,
     ) -> dict[str, Completed | HostError]:
-        """Run one command, or each host's own, on all hosts in parallel; return what came of it by host."""
+        """Run one command, or each host's own, on all hosts in parallel; return what came of it by host.
+
+        Of one that a signal ended, a HostError came: what it printed isn't all that it would have.
+        """
 
         def run(name: str) -> Completed | HostError:
             text = command if isinstance(command, str) else command[name]
             try:
-                return self.connection(name).run(text, stdin=stdin, sudo=sudo, timeout=timeout)
+                done = self.connection(name).run(text, stdin=stdin, sudo=sudo, timeout=timeout)
+                return done.whole("a command of ours")
             except HostError as error:
                 return error
 
         return self.each(names, run)
 
     def each(self, names: Iterable[str], work: Callable[[str], Result]) -> dict[str, Result]:
-        """Do the work for every host in parallel and return what it returned, by host. Raise what it raised."""
+        """Do the work for every host in parallel and return what it returned, by host, when all have ended.
+
+        Raise what it raised; of several errors, one with all their problems (`together`).
+        """
         from gevent.pool import Pool
 
         ordered = list(dict.fromkeys(names))
         pool = Pool(PARALLEL)
-        greenlets = [pool.spawn(work, name) for name in ordered]
+        # What another host does goes on: killed here, its command would run on over there, unseen.
+        greenlets = [pool.spawn(_outcome, work, name) for name in ordered]
         try:
-            return {name: greenlet.get() for name, greenlet in zip(ordered, greenlets, strict=True)}
+            done = {name: greenlet.get() for name, greenlet in zip(ordered, greenlets, strict=True)}
         finally:
             pool.kill()
+        if errors := [one.error for one in done.values() if isinstance(one, _Failed)]:
+            raise together(errors)
+        return {name: one for name, one in done.items() if not isinstance(one, _Failed)}
 
     def open_ahead(self, names: Iterable[str]) -> None:
         """Begin to connect to these hosts. One out of reach is left to whoever wants to talk to it."""
@@ -94,6 +106,18 @@ class Remote:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+@dataclass(frozen=True)
+class _Failed:
+    error: Exception
+
+
+def _outcome(work: Callable[[str], Result], name: str) -> Result | _Failed:
+    try:
+        return work(name)
+    except Exception as error:
+        return _Failed(error)
 
 
 def _try_to_open(connection: Connection) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rackwright.errors import Problem, RackwrightError
@@ -19,8 +20,17 @@ if [ -s audit.log ] && [ -n "$(tail -c 1 audit.log)" ]; then echo >&9; fi
 cat >&9
 sync audit.log .
 """
-_READ = """set -eu
-if [ -e "$1/audit.log" ]; then cat -- "$1/audit.log"; fi
+READ_BYTES = 32 * 2**20
+"""Bytes at the log's end that are read at once. Nothing is ever removed from it by us."""
+_LEFT_OUT = "left out "
+# $2: how many bytes. Of a longer log the first line says how many lines come before the others.
+_READ = f"""set -eu
+[ -e "$1/audit.log" ] || exit 0
+cd -- "$1"
+before=$(($(stat -c %s audit.log) - $2))
+[ "$before" -gt 0 ] || exec cat audit.log
+echo "{_LEFT_OUT}$(($(head -c "$before" audit.log | wc -l) + 1))"
+tail -c "$2" audit.log | tail -n +2
 """
 
 
@@ -40,7 +50,7 @@ class AuditLog:
 
     acts: tuple[Act, ...] = ()
     damaged: tuple[Problem, ...] = ()
-    """Each line that is no act, or one of a newer format."""
+    """Each line that is no act, or one of a newer format, and those that were not read."""
 
 
 def write_audit(shell: Shell, act: Act, *, folder: str = FOLDER) -> None:
@@ -49,19 +59,31 @@ def write_audit(shell: Shell, act: Act, *, folder: str = FOLDER) -> None:
 
 
 def read_audit(shell: Shell, *, folder: str = FOLDER) -> AuditLog:
-    """Return the whole log in its own order; none is an empty one. Raise HostError if it can't be read.
+    """Return the log in its own order; none is an empty one. Raise HostError if it can't be read.
 
-    Read as the login user where that may (group adm: an auditor), else as root.
+    Read as the login user where that may (group adm: an auditor), else as root. Of one that is longer than
+    READ_BYTES the last lines are there, and `damaged` says how many aren't.
     """
-    script = command(_READ, folder)
+    script = command(_READ, folder, READ_BYTES)
     read = shell.run(script, sudo=False)
     text = (read if read.ok else shell.run(script)).check("reading the audit log").stdout
+    where = f"{shell.name}: {folder}/audit.log"
+    # Only a newline ends a line: splitlines() knows more ends, which stand within a JSON string as they are.
+    lines = text.removesuffix("\n").split("\n") if text else []
+    if not lines or not lines[0].startswith(_LEFT_OUT):
+        return _parsed(lines, where)
+    before = int(lines[0].removeprefix(_LEFT_OUT))
+    log = _parsed(lines[1:], where, before)
+    older = Problem(where, f"is long: its first {before} lines were not read", next="read them on the host")
+    return AuditLog(log.acts, (older, *log.damaged))
+
+
+def _parsed(lines: Iterable[str], where: str, before: int = 0) -> AuditLog:
     acts: list[Act] = []
     damaged: list[Problem] = []
-    # Only a newline ends a line: splitlines() knows more ends, which stand within a JSON string as they are.
-    for number, line in enumerate(text.removesuffix("\n").split("\n") if text else (), 1):
+    for number, line in enumerate(lines, before + 1):
         try:
-            acts.append(parse(Act, "audit", line, f"{shell.name}: {folder}/audit.log:{number}"))
+            acts.append(parse(Act, "audit", line, f"{where}:{number}"))
         except RackwrightError as error:
             damaged += error.problems
     return AuditLog(tuple(acts), tuple(damaged))

@@ -84,22 +84,53 @@ cat lease
 """
 )
 
-# $2: token; stdin: lines. A line that a crash tore is ended first, so that ours starts on its own.
+JOURNAL_KEPT = 2**20
+"""Bytes at the journal's end that stay when it has grown to twice as many and is trimmed."""
+
+# Prints the journal's last lines, and before them all of rollouts that may be open: `open_rollout` decides which is.
+# So a line that a crash tore may open one and close none. Within a string of JSON a quote has a backslash before it:
+# no text looks like a field. By one descriptor: a trim between the two passes leaves this file as it is.
+_WANTED = f"""
+wanted() {{ LC_ALL=C awk -v kept={JOURNAL_KEPT} '
+function rollout() {{ return match($0, /"rollout" *: *"[^"]*"/) ? substr($0, RSTART, RLENGTH) : "" }}
+NR == FNR {{
+  size += length($0) + 1
+  if (/"event" *: *"opened"/) open[rollout()]
+  else if (/"event" *: *"closed".*[^\\\\]"}}$/) delete open[rollout()]
+  next
+}}
+{{ size -= length($0) + 1; if (size < kept || (rollout() in open)) print }}
+' /proc/self/fd/3 /proc/self/fd/3 3<journal; }}
+"""
+
+# $2: token; stdin: lines. A line that a crash tore is ended first, so that ours starts on its own. By the time it is
+# trimmed they are written: where that fails, the journal is as long as it was.
 APPEND = (
     _LOCKED
     + _MINE
-    + """
+    + _WANTED
+    + f"""
 if [ -s journal ] && [ -n "$(tail -c 1 journal)" ]; then echo >>journal; fi
 cat >>journal
 sync journal .
+size=$(stat -c %s journal)
+trim() {{
+  wanted >journal.new && [ "$size" -gt $((2 * $(stat -c %s journal.new))) ] &&
+    sync journal.new && mv -fT -- journal.new journal && sync .
+}}
+[ "$size" -le {2 * JOURNAL_KEPT} ] || trim || rm -f -- journal.new || :
 echo "written $now"
 """
 )
 
-READ = """set -eu
+READ = (
+    """set -eu
 cd -- "$1" 2>/dev/null || exit 0
-if [ -s journal ]; then cat journal; fi
+[ -s journal ] || exit 0
 """
+    + _WANTED
+    + "wanted\n"
+)
 
 # $2: token, $3: name, $4: how many of its kind stay; stdin: the content. Names of one kind sort by their time. By a
 # controller's clock: where that is behind, the new one stays all the same.

@@ -13,6 +13,8 @@ from rackwright.roles.backup.settings import Repository as RepositorySettings
 
 DAY = 86400
 SNAPSHOTS_EVERY, CHECKS_EVERY = DAY, 7 * DAY
+SLACK = 3600
+"""Seconds that a clock may be set back without an alarm."""
 LATE = 1.5
 """Intervals after which an age is an alarm."""
 _PROPERTIES = "Id,ActiveState,SubState,UnitFileState,Result"
@@ -71,6 +73,9 @@ class RepositoryState:
         checked = self.known_age if self.check_age is None else self.check_age
         if checked is not None and checked > LATE * CHECKS_EVERY:
             yield f"no good check for {age(checked)}"
+        for what, of_last in (("snapshot", self.snapshot_age), ("check", self.check_age)):
+            if of_last is not None and of_last < -SLACK:
+                yield f"the last good {what} is dated {age(-of_last)} from now: this host's clock went back"
         yield from self.failures
         yield from (f"{timer} is dead" for timer in self.dead)
 

@@ -45,6 +45,11 @@ class Seen:
     """What came in place of an answer."""
 
 
+_CUT_OFF = "the look at it was cut off"
+CUT_OFF = Seen(f"not known: {_CUT_OFF}", False, None, "", (), {}, None, _CUT_OFF)
+"""What is seen by a look that a signal ended."""
+
+
 def proof_command(
     settings: Settings, folders: Iterable[str], served_name: str | None, *, seconds: int = 60, tokens: bool = True
 ) -> str:

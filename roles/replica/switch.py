@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shlex
 
 from rackwright.roles.replica.settings import Settings
@@ -10,9 +11,34 @@ from rackwright.roles.replica.unit import unit_digest
 BEFORE = "/var/lib/rackwright/before"
 """Folder on each host: by unit, the text that ran before its last change."""
 
+ACTS = "/run/rackwright-acts"
+"""Folder on each host: by unit, the act that may change it now. A boot ends what was under way, and empties it."""
+
+# A command that we gave up may still run over there, or begin late: nobody here can end it. So each act first takes
+# the place of the one before, which then changes nothing more; while that one is under way, it waits.
+_ALONE = """
+exec 9>>"$acts"
+flock -w 45 9 || { echo 'an earlier act on this engine has not ended yet' >&2; exit 1; }
+"""
+_BEGIN = f"""set -eu
+umask 077
+acts=$1
+mkdir -p -- "${{acts%/*}}"
+{_ALONE}
+printf '%s\\n' "$2" >"$acts"
+"""
+_FENCE = f"""set -eu
+acts=$1 act=$2
+shift 2
+{_ALONE}
+[ "$(cat "$acts")" = "$act" ] || {{ echo 'a later act on this engine has begun' >&2; exit 1; }}
+"""
+
 # A text that never ran is nothing to go back to. What runs still, or was just put back, stays kept. systemd reads the
 # units anew also where nothing is to be done: the connection may have broken between that and a first time.
-_TAKE = """set -eu
+_TAKE = (
+    _FENCE
+    + """
 umask 022
 unit=$1 before=$2 started=$3
 digest() { sha256sum <"$1" | cut -c 1-64; }
@@ -37,9 +63,12 @@ mv -fT -- "$unit.new" "$unit"
 sync "${before%/*}" "${unit%/*}"
 systemctl daemon-reload
 """
+)
 
 # A unit that isn't the new one was never taken, or is put back already: then what is kept is from an earlier change.
-_PUT_BACK = """set -eu
+_PUT_BACK = (
+    _FENCE
+    + """
 umask 022
 unit=$1 before=$2 new=$3
 [ "$(sha256sum <"$unit" | cut -c 1-64)" = "$new" ] || { systemctl daemon-reload; exit; }
@@ -50,29 +79,50 @@ mv -fT -- "$unit.new" "$unit"
 sync "${unit%/*}"
 systemctl daemon-reload
 """
+)
+
+# A start may take long, and whoever comes after it may start the engine anew meanwhile: it holds nobody up.
+_RESTART = _FENCE + 'exec 9>&-\nexec systemctl restart -- "$1"\n'
 
 
-def take_command(settings: Settings) -> str:
+def new_act() -> str:
+    """Return a name for one act."""
+    return secrets.token_hex(8)
+
+
+def begin_command(settings: Settings, act: str) -> str:
+    """Return the command after which this act alone may change the unit: of those before it none is under way, and
+    none that is late changes anything. It fails where one takes longer than we wait."""
+    return shlex.join(("sh", "-c", _BEGIN, "begin", _acts(settings), act))
+
+
+def take_command(settings: Settings, act: str) -> str:
     """Return the command after which the unit is what came on standard input; what ran until now is kept.
 
-    Done again it changes nothing. A running engine goes on as it was started.
+    Done again it changes nothing. A running engine goes on as it was started. So for those below: it fails, changing
+    nothing, unless the act was begun, and no other since.
     """
-    return shlex.join(("sh", "-c", _TAKE, "take", settings.unit_file, _before(settings), settings.started_digest))
+    words = (_acts(settings), act, settings.unit_file, _before(settings), settings.started_digest)
+    return shlex.join(("sh", "-c", _TAKE, "take", *words))
 
 
-def put_back_command(settings: Settings, taken: str | None = None) -> str:
+def put_back_command(settings: Settings, act: str, taken: str | None = None) -> str:
     """Return the command after which the unit is what ran before it was taken.
 
     `taken` is the sha256 of what it became by that; of the unit by these settings where it is absent. A unit that
     isn't that one stays as it is. It fails where nothing is kept.
     """
-    new = taken or unit_digest(settings)
-    return shlex.join(("sh", "-c", _PUT_BACK, "put back", settings.unit_file, _before(settings), new))
+    words = (_acts(settings), act, settings.unit_file, _before(settings), taken or unit_digest(settings))
+    return shlex.join(("sh", "-c", _PUT_BACK, "put back", *words))
 
 
-def restart_command(settings: Settings) -> str:
+def restart_command(settings: Settings, act: str) -> str:
     """Return the command after which the engine was started anew."""
-    return shlex.join(("systemctl", "restart", "--", settings.unit))
+    return shlex.join(("sh", "-c", _RESTART, "restart", _acts(settings), act, settings.unit))
+
+
+def _acts(settings: Settings) -> str:
+    return f"{ACTS}/{settings.unit}"
 
 
 def _before(settings: Settings) -> str:

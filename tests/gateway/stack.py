@@ -121,7 +121,7 @@ class Running:
     def start(self) -> None:
         Path(self.proxy.script).write_text(self.proxy.script_text())
         Path(self.proxy.script).chmod(0o755)
-        self.script("keys", self.paths.run)
+        self.script("start") if self.proxy.drains else self.script("keys", self.paths.run)
         self.script("check", f"{self.paths.configuration}/haproxy.cfg")
         arguments = ["haproxy", "-W", "-f", f"{self.paths.configuration}/haproxy.cfg"]
         with Path(self.paths.run, "stderr").open("ab") as stderr:
@@ -133,7 +133,8 @@ class Running:
     def answers(self) -> bool:
         assert self.process.poll() is None, Path(self.paths.run, "stderr").read_text()
         with contextlib.suppress(OSError):
-            return "Uptime" in self.ask("show info")
+            # One that was started again has its master's old socket until the master listens.
+            return "Uptime" in self.ask("show info") and bool(self.workers)
         return False
 
     def ask(self, command: str, socket_name: str = "admin") -> str:

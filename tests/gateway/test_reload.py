@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,6 +22,61 @@ def test_checking_a_configuration_leaves_no_keys_behind(stack: Stack) -> None:
     with pytest.raises(subprocess.CalledProcessError):
         stack.gateway.script("check", str(broken))
     assert not list(Path("/run").glob("gateway-check.*"))
+
+
+@contextmanager
+def _mute(stack: Stack, said: bytes | None, name: str = "admin") -> Iterator[None]:
+    """Nobody listens at the socket, or somebody who says just this."""
+    path = Path(stack.gateway.paths.run, f"{name}.sock")
+    aside = path.rename(path.with_suffix(".aside"))
+    with socket.socket(socket.AF_UNIX) as listener:
+        if said is not None:
+            listener.bind(str(path))
+            listener.listen()
+            threading.Thread(target=_answer_once, args=(listener, said), daemon=True).start()
+        try:
+            yield
+        finally:
+            aside.rename(path)
+
+
+def _answer_once(listener: socket.socket, said: bytes) -> None:
+    connection, _ = listener.accept()
+    with connection:
+        connection.recv(65536)
+        connection.sendall(said)
+
+
+def _broken_off(stack: Stack) -> bytes:
+    return stack.gateway.ask("show servers state").encode()[:-2]
+
+
+@pytest.mark.parametrize("told", [lambda _: None, lambda _: b"", _broken_off], ids=["nobody", "nothing", "a part"])
+def test_a_reload_that_does_not_hear_how_servers_are_changes_nothing(
+    stack: Stack, told: Callable[[Stack], bytes | None]
+) -> None:
+    """Without states the new worker would send to every server, down or drained."""
+    stack.gateway.reload()
+    states = Path(stack.gateway.paths.run, "servers.state")
+    before, workers = states.read_text(), stack.gateway.workers
+    assert "gpu1.assistant" in before
+    with _mute(stack, told(stack)), pytest.raises(subprocess.CalledProcessError):
+        stack.gateway.reload()
+    assert states.read_text() == before
+    assert set(stack.gateway.workers) <= set(workers)
+    stack.gateway.reload()
+
+
+@pytest.mark.parametrize("said", [None, b""], ids=["nobody", "nothing"])
+def test_keys_that_no_worker_was_told_of_do_not_count_as_loaded(stack: Stack, said: bytes | None) -> None:
+    loaded = Path(stack.gateway.paths.run, "keys.loaded")
+    stack.gateway.script("load_keys")
+    loaded.unlink()
+    with _mute(stack, said, "master"), pytest.raises(subprocess.CalledProcessError):
+        stack.gateway.script("load_keys")
+    assert not loaded.exists()
+    stack.gateway.script("load_keys")
+    assert loaded.exists()
 
 
 def test_keys_and_states_are_the_proxys_alone(stack: Stack) -> None:

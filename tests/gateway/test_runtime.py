@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, tzinfo
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
+from typing import Self
 
 import pytest
 
 from rackwright.errors import HostError
 from rackwright.gateway import DrainRecord, Gateways, ServerState, merged
+from rackwright.gateway import gateways as gateways_module
 from rackwright.operations.haproxy.paths import Paths
 from rackwright.remote import Remote
 from rackwright.roles.gateway.settings import Key
@@ -182,6 +185,26 @@ def test_a_temporary_key_is_let_in_within_its_block_only(stack: Stack, gateways:
         assert stack.send(key="wrong").status == 200
         assert Path(stack.gateway.paths.configuration, "keys.map").read_text() == keys
     assert stack.send(key="wrong").status == 401
+
+
+@pytest.mark.parametrize("minutes", [-6, 6])
+def test_a_temporary_key_lasts_by_the_gateways_clock(
+    stack: Stack, gateways: Gateways, monkeypatch: pytest.MonkeyPatch, minutes: int
+) -> None:
+    """A controller whose clock is behind issued keys that had expired, one that is ahead keys that stayed."""
+
+    class Controllers(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return super().now(tz) + timedelta(minutes=minutes)
+
+    monkeypatch.setattr(gateways_module, "datetime", Controllers)
+    with gateways.temporary_key(digest(KEYS["wrong"]), seconds=300):
+        file = f"{stack.gateway.paths.configuration}/keys.map"
+        entry = stack.gateway.ask(f"get map {file} {digest(KEYS['wrong'])}")
+        expires = int(entry.split('value="')[1].split("|")[1])
+        assert 0 < expires - time.time() <= 300
+        assert stack.send(key="wrong").status == 200
 
 
 def test_a_temporary_key_expires_by_itself(stack: Stack, gateways: Gateways) -> None:

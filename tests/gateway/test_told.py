@@ -51,7 +51,7 @@ def deaf_to(words: str) -> str:
         ("state ready", lambda told: told.ready(ASSISTANT), "HAProxy did not take it back"),
         ("add map", lambda told: told.open_gap("assistant", 60), "told 'get map .*gaps.map assistant'.* found=no"),
         ("del map", lambda told: told.close_gap("assistant"), "closing the gap of assistant failed: .* found=yes"),
-        ("add map", lambda told: told.lend_key(KEY), "telling key late failed: .* found=no"),
+        ("add map", lambda told: told.lend_key(KEY, seconds=600), "telling key late failed: .* found=no"),
         ("del map", lambda told: told.take_back_key(KEY), "removing key late failed: .* found=yes"),
     ],
     ids=["drain", "ready", "open gap", "close gap", "put key", "remove key"],
@@ -67,7 +67,7 @@ def test_what_haproxy_did_not_do_is_an_error(
         gateways.drain(ASSISTANT, who="ada", reason="fan")
     if deaf == "del map":
         gateways.open_gap("assistant", 60)
-        gateways.lend_key(KEY)
+        gateways.lend_key(KEY, seconds=600)
     program("socat", deaf_to(deaf))
     with pytest.raises(HostError, match=wrong):
         act(gateways)

@@ -279,9 +279,8 @@ def test_a_stopped_engine_is_down_and_stays_so_until_an_apply(ready: Serving) ->
 
 
 def test_a_state_that_nobody_renews_counts_as_down(ready: Serving) -> None:
-    ready.host.tell(
-        f"systemctl stop {ready.probe.timer} {ready.probe.service} && touch -d '-1 hour' /run/rackwright-state/{NAME}"
-    )
+    older = f"sed -i s/^looked=.*/looked=-3600/ /run/rackwright-state/{NAME}"
+    ready.host.tell(f"systemctl stop {ready.probe.timer} {ready.probe.service} && {older}")
     assert ready.agent() == "down"
     ready.host.applied(ready.deploy)
     wait_until(lambda: ready.agent() == "up")

@@ -13,7 +13,7 @@ from rackwright.errors import HostsFailed, LeasedError, ProofError, RackwrightEr
 from rackwright.fleet.lock_file import NEXT
 from rackwright.lifecycle import update as procedure
 from rackwright.lifecycle.changes import Paused
-from tests.lifecycle.world.engines import Behaviour, Engine
+from tests.lifecycle.world.engines import Behaviour, Engine, version_of
 from tests.lifecycle.world.faults import Fault, failing
 from tests.lifecycle.world.site import Desk, Quiet, make_lock, make_world, running, versions
 from tests.lifecycle.world.world import Killed, World
@@ -69,6 +69,19 @@ def test_what_could_not_be_written_is_not_put_back_to_an_earlier_version(world: 
     with pytest.raises(RackwrightError, match="No space left"):
         Desk(world).update({"assistant": "v3"})
     assert on(world) == {"v2"}
+    assert Desk(world).opened is None
+
+
+@pytest.mark.parametrize("act", ["take", "restart"])
+def test_an_act_that_was_given_up_and_comes_after_its_put_back_changes_nothing(world: World, act: str) -> None:
+    host = world.hosts["gpu1"]
+    host.slow = act
+    with pytest.raises(RackwrightError, match="no end after 60 s"):
+        update(world)
+    assert host.late
+    assert on(world) == {"v1"}
+    assert {version_of(engine.unit) for one in world.hosts.values() for engine in one.engines.values()} == {"v1"}
+    assert host.engines["assistant@1"].starts == 1
     assert Desk(world).opened is None
 
 

@@ -9,7 +9,7 @@ import pytest
 from rackwright.errors import ProofError
 from rackwright.lifecycle.golden import kind_of
 from rackwright.lifecycle.identity import identity_of
-from rackwright.lifecycle.proof import prove
+from rackwright.lifecycle.proof import answers, prove
 from rackwright.remote.completed import Completed
 from rackwright.state.golden import golden_path, read_golden
 from tests.lifecycle.proving import Moved, Told, over_both, shown, site_of
@@ -106,6 +106,16 @@ def test_without_an_answer_there_is_a_reason_and_nothing_recorded(
 def test_one_that_does_not_run_is_waited_for(proving: Proving) -> None:
     proving.shows("gpu1", completion("orange"), MainPID="0", ActiveState="activating")
     assert proving.prove(run="r1") == "its unit is activating"
+
+
+@pytest.mark.parametrize("status", [-1, 137])
+def test_a_look_that_was_cut_off_proves_nothing_and_refutes_nothing(proving: Proving, status: int) -> None:
+    """Its first lines alone read as an engine that runs from folders which nobody ever verified."""
+    unit = identity_of(proving.site, proving.first, "gpu1").unit
+    half = f"ActiveState=active\nMainPID=7\nstarted={unit}\n"
+    proving.site.remote.by_name["gpu1"] = Told(Completed(status, half.encode(), b"", "gpu1"))
+    assert proving.prove(run="r1") == "its unit is not known: the look at it was cut off"
+    assert answers(proving.site, proving.first) == "the look at it was cut off"
 
 
 def test_another_process_under_the_right_unit_is_refused_before_its_answer_counts(proving: Proving) -> None:

@@ -43,13 +43,19 @@ class Host:
     """How many more questions it answers before it goes down."""
     down: int = 0
     """For how many more questions it is away."""
+    kills: int = 0
+    """So many answers break off where it says which boot this is."""
+    kills_on_its_way_down: int = 0
 
     def run(self, command: str, *, timeout: float | None = 60) -> Completed:
         if self.gone:
             raise HostError("unreachable", where=self.name)
         if "systemctl reboot" in command:
-            self.leaving = 2
+            self.leaving, self.kills = 2, self.kills_on_its_way_down
             return Completed(0)
+        if self.kills and "/sys/module/nvidia/version" in command:
+            self.kills -= 1
+            return Completed(143, f"{self.loaded}\n6.12.117\nboot-{self.boots}\n".encode(), b"", self.name)
         if self.leaving:
             before = self._state()
             self.leaving -= 1
@@ -203,6 +209,22 @@ def test_a_question_that_failed_is_no_answer(monkeypatch: pytest.MonkeyPatch) ->
 
 
 # Who is rebooted.
+
+
+def test_a_host_that_does_not_say_which_boot_this_is_is_not_rebooted(acts: list[Any]) -> None:
+    """Whatever it said then would be another boot."""
+    made = site()
+    made.hosts["gpu1"].kills = 1
+    reason = rebooted(made, "gpu1")["gpu1"]
+    assert reason.startswith("not rebooted: asking which boot this is was ended by a signal")
+    assert (made.hosts["gpu1"].boots, acts) == (0, [])
+
+
+def test_what_a_host_says_as_it_goes_down_is_no_sign_that_it_is_back() -> None:
+    made = site()
+    made.hosts["gpu1"].kills_on_its_way_down = 2
+    assert rebooted(made, "gpu1") == {}
+    assert (made.hosts["gpu1"].boots, made.hosts["gpu1"].loaded) == (1, NEW)
 
 
 def test_hosts_reboot_one_after_another_and_each_comes_back_with_its_driver(acts: list[Any]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rackwright.errors import HostError, UsageError
-from rackwright.remote import CommandTimeout, Completed, Connection, Remote
+from rackwright.remote import CommandTimeout, Completed, Connection, Remote, checked
 from rackwright.remote.transport import OUTPUT_LIMIT
 from rackwright.values import Target
 
@@ -108,6 +108,30 @@ def test_each_host_gets_its_own_command_and_errors_stay_apart() -> None:
     assert isinstance(got["a"], Completed)
     assert got["a"].stdout == "A\n"
     assert isinstance(got["b"], CommandTimeout)
+
+
+@pytest.mark.parametrize("command", ["kill -KILL $$", "sh -c 'kill -TERM $$'"], ids=["it", "what it ran last"])
+def test_a_command_that_a_signal_ended_says_nothing_of_its_host(command: str) -> None:
+    """Taken for an empty answer it would read as: no drains, no replicas, nothing that listens."""
+    with Remote([Target("a", "@local")]) as remote:
+        got = remote.run_on(["a"], f"echo half; {command}", sudo=False)["a"]
+    assert isinstance(got, HostError)
+    assert str(got).startswith("a: a command of ours was ended by a signal")
+
+
+@pytest.mark.parametrize("status", [1, 127, 128, 193, 255])
+def test_a_command_that_failed_by_itself_is_for_its_caller_to_judge(status: int) -> None:
+    with Remote([Target("a", "@local")]) as remote:
+        got = remote.run_on(["a"], f"echo A; exit {status}", sudo=False)["a"]
+    assert isinstance(got, Completed)
+    assert (got.exit_status, got.stdout, got.killed) == (status, "A\n", False)
+
+
+def test_where_a_command_should_end_well_one_that_failed_is_an_error() -> None:
+    lost = HostError("unreachable", where="c")
+    got = checked({"a": Completed(0, b"A"), "b": Completed(1, b"", b"no sudo", "b"), "c": lost}, "looking")
+    assert (got["a"], got["c"]) == (Completed(0, b"A"), lost)
+    assert str(got["b"]) == "b: looking failed with exit status 1\n    no sudo"
 
 
 def test_an_unknown_host_is_named_with_those_there_are() -> None:

@@ -63,14 +63,29 @@ def test_a_load_that_nobody_looked_at_for_a_minute_has_its_time_anew(tmp_path: P
 
 
 @pytest.mark.parametrize(("age", "state"), [(20, "ready"), (40, "faulted")])
-def test_a_bond_that_nobody_renews_takes_its_replica_out(bench: Bench, age: int, state: str) -> None:
+@pytest.mark.parametrize(
+    "stepped", [None, 0, 3600, -3600], ids=["older bond", "", "clock went back", "clock went on"]
+)
+def test_a_bond_that_nobody_renews_takes_its_replica_out(
+    bench: Bench, age: int, state: str, stepped: int | None
+) -> None:
+    """Also where the clock was set since; of what an older bond wrote, its file's time tells."""
     bench.bind()
     bound(bench, "", spare=0)
-    then = time.time() - age
-    os.utime(bench.folder / "bond", (then, then))
+    file = bench.folder / "bond"
+    if stepped is not None:
+        file.write_text(f"{file.read_text()}looked={100 - age}\n")
+    then = time.time() - age + (stepped or 0)
+    os.utime(file, (then, then))
     assert bench.look(100) == state
     if state == "faulted":
         assert bench.told("reason") == "nobody looks at its other members"
+
+
+def test_a_bond_that_never_looked_takes_its_replica_out(bench: Bench) -> None:
+    bench.bind()
+    assert bench.look(100) == "faulted"
+    assert bench.told("reason") == "nobody looks at its other members"
 
 
 def test_a_host_without_known_cards_or_faults_has_none_that_count(bench: Bench) -> None:

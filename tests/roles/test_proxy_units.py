@@ -28,7 +28,6 @@ def test_a_proxy_runs_as_nobody_special_starts_again_for_ever_and_lets_answers_e
         "Group=haproxy",
         f"RuntimeDirectory=rackwright-{name}",
         "RuntimeDirectoryMode=0750",
-        f"ExecStartPre=+{script}/proxy keys {run}",
         f"ExecStart=/usr/sbin/haproxy -Ws -f {script}/haproxy.cfg -S {run}/master.sock,mode,600",
         f"ExecReload=+{script}/proxy reload",
         "KillMode=mixed",
@@ -45,8 +44,11 @@ def test_a_proxy_runs_as_nobody_special_starts_again_for_ever_and_lets_answers_e
 
 
 def test_only_a_gateway_has_drains_to_take_up_and_ports_below_1024() -> None:
-    drains = "ExecStartPost=+/etc/rackwright/gateway/proxy drains"
-    assert [drains in text.splitlines() for text in (GATEWAY, HOST_PROXY)] == [True, False]
+    script = "/etc/rackwright/gateway/proxy"
+    drains = {f"ExecStartPre=+{script} start", f"ExecStartPost=+{script} drains"}
+    assert [drains & {*text.splitlines()} for text in (GATEWAY, HOST_PROXY)] == [drains, set()]
+    keys = "ExecStartPre=+/etc/rackwright/host-proxy/proxy keys /run/rackwright-host-proxy"
+    assert keys in HOST_PROXY.splitlines()
     for kind in ("AmbientCapabilities", "CapabilityBoundingSet"):
         assert f"{kind}=CAP_NET_BIND_SERVICE" in GATEWAY.splitlines()
         assert f"{kind}=" in HOST_PROXY.splitlines()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import subprocess
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -11,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from rackwright.roles.replica.settings import Settings
-from rackwright.roles.replica.switch import put_back_command, take_command
+from rackwright.roles.replica.switch import begin_command, put_back_command, restart_command, take_command
 from rackwright.roles.replica.unit import render, unit_digest
 from tests.lifecycle.world.engines import Engine
 
@@ -57,6 +60,10 @@ class RealUnit:
         return self.folder / "run/unit.sha256"
 
     @property
+    def acts(self) -> Path:
+        return self.folder / "acts/unit"
+
+    @property
     def said(self) -> list[str]:
         """What systemd was told."""
         return (self.folder / "said").read_text().splitlines()
@@ -68,25 +75,36 @@ class RealUnit:
     def version(self) -> str:
         return next(version for version in ("v1", "v2", "v3") if self.unit.read_text() == render(settings(version)))
 
-    def run(self, command: str, stdin: str = "") -> bool:
+    def begun(self, command: str, stdin: str = "") -> subprocess.Popen[str]:
+        """The command under way; it has all of its input."""
         words = shlex.split(command)
         moved = {
             settings("v1").unit_file: str(self.unit),
             f"/var/lib/rackwright/before/{settings('v1').unit}": str(self.before),
+            f"/run/rackwright-acts/{settings('v1').unit}": str(self.acts),
             settings("v1").started_digest: str(self.started),
         }
         environment = {"PATH": f"{self.folder}/bin:/usr/bin:/bin"}
-        done = subprocess.run([moved.get(word, word) for word in words], input=stdin, text=True, env=environment)
-        return done.returncode == 0
+        process = subprocess.Popen(
+            [moved.get(word, word) for word in words], stdin=subprocess.PIPE, text=True, env=environment
+        )
+        assert process.stdin
+        # What is refused reads nothing.
+        with contextlib.suppress(BrokenPipeError), process.stdin:
+            process.stdin.write(stdin)
+        return process
+
+    def run(self, command: str, stdin: str = "") -> bool:
+        return self.begun(command, stdin).wait() == 0
 
 
 def act(real: RealUnit, simulated: Engine, what: str) -> None:
     verb, _, version = what.rpartition(" ")
     if verb == "take":
-        assert real.run(take_command(settings(version)), render(settings(version)))
+        assert take(real, version)
         simulated.take(render(settings(version)))
     elif verb == "put back":
-        said = real.run(put_back_command(settings(version)))
+        said = put_back(real, version)
         assert said == simulated.put_back(unit_digest(settings(version)))
     elif what == "restart":
         real.restart()
@@ -113,11 +131,13 @@ def unit(tmp_path: Path) -> RealUnit:
 
 
 def take(unit: RealUnit, version: str) -> bool:
-    return unit.run(take_command(settings(version)), render(settings(version)))
+    assert unit.run(begin_command(settings(version), "take"))
+    return unit.run(take_command(settings(version), "take"), render(settings(version)))
 
 
 def put_back(unit: RealUnit, version: str) -> bool:
-    return unit.run(put_back_command(settings(version)))
+    assert unit.run(begin_command(settings(version), "back"))
+    return unit.run(put_back_command(settings(version), "back"))
 
 
 def test_what_ran_before_is_put_back_as_often_as_one_likes(unit: RealUnit) -> None:
@@ -168,3 +188,82 @@ def test_systemd_reads_the_unit_also_if_the_connection_broke_before_it_did(unit:
     assert put_back(unit, "v2")
     assert put_back(unit, "v2")
     assert unit.said == ["daemon-reload"] * 4
+
+
+@pytest.fixture
+def slow(unit: RealUnit) -> Iterator[Path]:
+    """The disk stands still from the first sync until this file is there."""
+    goes_on, held = unit.folder / "goes-on", unit.folder / "held"
+    sync = unit.folder / "bin/sync"
+    sync.write_text(f"#!/bin/sh\n>{held}\nuntil [ -e {goes_on} ]; do /usr/bin/sleep 0.01; done\n")
+    sync.chmod(0o755)
+    yield goes_on
+    goes_on.touch()
+
+
+def under_way(unit: RealUnit) -> subprocess.Popen[str]:
+    """An act that writes v2, and that its controller has given up."""
+    assert unit.run(begin_command(settings("v2"), "take"))
+    late = unit.begun(take_command(settings("v2"), "take"), render(settings("v2")))
+    until(lambda: (unit.folder / "held").exists())
+    return late
+
+
+def waits_for(file: Path) -> bool:
+    """Whether a process waits for the lock on it."""
+    locks = Path("/proc/locks").read_text().splitlines()
+    return any(" -> " in line and f":{file.stat().st_ino} " in line for line in locks)
+
+
+def until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_put_back_waits_for_the_act_that_is_still_under_way(unit: RealUnit, slow: Path) -> None:
+    """Else it finds nothing to put back, and the act then writes what nobody has proven."""
+    late = under_way(unit)
+    begin = unit.begun(begin_command(settings("v2"), "back"))
+    until(lambda: waits_for(unit.acts) or begin.poll() is not None)
+    assert begin.poll() is None
+    slow.touch()
+    assert (late.wait(), begin.wait()) == (0, 0)
+    assert unit.version == "v2"
+    assert unit.run(put_back_command(settings("v2"), "back"))
+    assert unit.version == "v1"
+
+
+@pytest.mark.parametrize("late", ["take", "put back", "restart"])
+def test_an_act_that_comes_after_a_later_one_changes_nothing(unit: RealUnit, late: str) -> None:
+    commands = {
+        "take": take_command(settings("v3"), "late"),
+        "put back": put_back_command(settings("v2"), "late"),
+        "restart": restart_command(settings("v2"), "late"),
+    }
+    assert unit.run(begin_command(settings("v3"), "late"))
+    assert take(unit, "v2")
+    said = unit.said
+    assert not unit.run(commands[late], render(settings("v3")))
+    assert (unit.version, unit.said) == ("v2", said)
+
+
+def test_an_act_that_was_never_begun_changes_nothing(unit: RealUnit) -> None:
+    """After a reboot, say."""
+    assert not unit.run(take_command(settings("v2"), "take"), render(settings("v2")))
+    assert unit.version == "v1"
+
+
+def test_a_start_that_takes_long_holds_up_no_later_act(unit: RealUnit) -> None:
+    goes_on = unit.folder / "goes-on"
+    systemctl = unit.folder / "bin/systemctl"
+    systemctl.write_text(f'#!/bin/sh\necho "$@" >>{unit.folder}/said\nuntil [ -e {goes_on} ]; do sleep 0.01; done\n')
+    assert unit.run(begin_command(settings("v2"), "start"))
+    start = unit.begun(restart_command(settings("v2"), "start"))
+    until((unit.folder / "said").exists)
+    assert unit.run(begin_command(settings("v2"), "back"))
+    assert start.poll() is None
+    goes_on.touch()
+    assert start.wait() == 0
+    assert unit.said == [f"restart -- {settings('v2').unit}"]

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from rackwright.errors import HostError
+from rackwright.state import audit
 from rackwright.state.audit import Act, AuditLog, read_audit, write_audit
 from tests.shells import LocalShell
 
@@ -74,3 +75,22 @@ def test_a_log_that_cannot_be_read_is_an_error_of_the_host(tmp_path):
     (tmp_path / "audit.log").mkdir()
     with pytest.raises(HostError, match="reading the audit log failed"):
         read_audit(LocalShell(), folder=str(tmp_path))
+
+
+@pytest.mark.parametrize("cut", range(0, 40, 3))
+def test_of_a_log_that_is_too_long_for_one_answer_the_last_lines_are_read_and_the_others_counted(
+    tmp_path, monkeypatch, cut
+):
+    for run in ("r1", "r2", "r3", "r4"):
+        write_audit(LocalShell(), act(run), folder=str(tmp_path))
+    log = tmp_path / "audit.log"
+    line = len(log.read_bytes()) // 4
+    with log.open("a") as damage:
+        damage.write("no act\n")
+    monkeypatch.setattr(audit, "READ_BYTES", 2 * line + len("no act\n") - 1 - cut)
+    found = read_audit(LocalShell(), folder=str(tmp_path))
+    assert found.acts == (act("r4"),)
+    assert [str(problem).partition("\n")[0] for problem in found.damaged] == [
+        f"gate1: {log}: is long: its first 3 lines were not read",
+        f"gate1: {log}:5: is damaged: Invalid JSON: expected ident at line 1 column 2; one audit/1",
+    ]

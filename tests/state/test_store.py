@@ -13,8 +13,10 @@ import pytest
 
 from rackwright.errors import HostError, LeasedError, RackwrightError
 from rackwright.remote.completed import Completed
-from rackwright.state.journal import Entry, Event, open_rollout
+from rackwright.state.journal import Entry, Event, open_rollout, parse_journal
 from rackwright.state.lease import Owner
+from rackwright.state.scripts import JOURNAL_KEPT, READ
+from rackwright.state.shell import command
 from rackwright.state.store import KEPT, FileStore
 from tests.shells import LocalShell
 
@@ -243,6 +245,10 @@ def test_each_file_is_on_disk_before_it_takes_the_old_ones_place_and_its_name_af
     store.append(lease, entry())
     assert shell.commands == ["sync ."]
     shell.commands.clear()
+    grown(store)
+    store.append(lease, entry())
+    assert shell.commands == ["sync .", "sync journal.new", "mv journal", "sync ."]
+    shell.commands.clear()
     store.release(lease)
     assert shell.commands == ["rm lease", "sync ."]
 
@@ -284,6 +290,84 @@ def test_a_torn_line_is_left_out_and_the_next_one_stands_alone(store):
     assert len(store.entries()) == 1
     store.append(lease, entry(Event.OUTCOME))
     assert [one.event for one in store.entries()] == [Event.INTENT, Event.OUTCOME]
+
+
+def grown(store: FileStore, *lines: Entry) -> Path:
+    """A journal that is long enough to be trimmed at the next line; these are its first."""
+    journal = Path(store.folder, "journal")
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    old = entry(rollout="old", detail="x" * 1000).line()
+    text = "".join(one.line() for one in lines) + old * (2 * JOURNAL_KEPT // len(old) + 1)
+    journal.write_text(text)
+    return journal
+
+
+def test_a_journal_does_not_grow_for_ever_and_its_last_lines_stay(store: FileStore) -> None:
+    lease = store.acquire(ANNA)
+    journal = grown(store)
+    for number in range(20):
+        store.append(lease, entry(detail=f"{number}"))
+    assert journal.stat().st_size <= JOURNAL_KEPT + 30_000
+    assert [one.detail for one in store.entries()[-21:]] == ["x" * 1000, *map(str, range(20))]
+    assert sorted(path.name for path in journal.parent.iterdir()) == ["journal", "lease", "lock", "token"]
+
+
+OPENED = entry(Event.OPENED, "open", detail='one, "event":"closed"}')
+CLOSED = entry(Event.CLOSED, "open", detail="it")
+TORN = entry(Event.CLOSED, "open", detail='{"a":"b"} and more').line().partition(" and more")[0]
+
+
+def test_all_lines_of_the_open_rollout_stay(store: FileStore) -> None:
+    lease = store.acquire(ANNA)
+    opened = (OPENED, entry(rollout="open"), entry(rollout="other"), entry(rollout="open"))
+    before = (entry(Event.OPENED, "done"), entry(rollout="done"), entry(Event.CLOSED, "done"))
+    grown(store, *before, *opened)
+    store.append(lease, entry(rollout="open", detail="last"))
+    entries = store.entries()
+    assert [one for one in entries if one.rollout == "open"] == [opened[0], opened[1], opened[3], entries[-1]]
+    assert open_rollout(entries) == OPENED
+    assert not [one for one in entries if one.rollout in ("done", "other")]
+    store.append(lease, CLOSED)
+    assert open_rollout(store.entries()) is None
+
+
+def test_a_torn_line_closes_no_rollout(store: FileStore) -> None:
+    """Its writer never heard that it was written: the rollout is open, and its lines stay."""
+    lease = store.acquire(ANNA)
+    journal = grown(store, OPENED)
+    journal.write_text(OPENED.line() + TORN + "\n" + journal.read_text().removeprefix(OPENED.line()))
+    store.append(lease, entry())
+    assert open_rollout(store.entries()) == OPENED
+
+
+def test_a_journal_that_is_longer_than_a_command_may_print_is_read(store: FileStore) -> None:
+    """One that grew before journals were trimmed."""
+    grown(store, OPENED)
+    read = LocalShell().run(command(READ, store.folder))
+    assert len(read.stdout_bytes) <= JOURNAL_KEPT + 3000
+    assert open_rollout(store.entries()) == OPENED
+
+
+@pytest.mark.parametrize("cut", range(0, len(CLOSED.line()) - 1, 7))
+def test_a_journal_says_the_same_before_and_after_it_is_trimmed(store: FileStore, cut: int) -> None:
+    """Torn anywhere."""
+    lease = store.acquire(ANNA)
+    journal = grown(store, OPENED)
+    torn = CLOSED.line()[: len(CLOSED.line()) - 1 - cut]
+    journal.write_text(OPENED.line() + torn + "\n" + journal.read_text().removeprefix(OPENED.line()))
+    expected = open_rollout(parse_journal(journal.read_text(), "gate1"))
+    store.append(lease, entry())
+    assert open_rollout(parse_journal(journal.read_text(), "gate1")) == open_rollout(store.entries()) == expected
+
+
+def test_a_journal_that_can_not_be_trimmed_has_the_new_line_all_the_same(store: FileStore) -> None:
+    lease = store.acquire(ANNA)
+    journal = grown(store, OPENED)
+    Path(f"{journal}.new").mkdir()
+    size = journal.stat().st_size
+    store.append(lease, entry(detail="last"))
+    assert journal.stat().st_size > size
+    assert store.entries()[-1].detail == "last"
 
 
 def test_a_newer_journal_is_refused_and_unknown_keys_are_ignored(store):

@@ -18,7 +18,7 @@ from rackwright.lifecycle.assess.machine import Machine, parse_machine, script
 from rackwright.lifecycle.assess.missing import Expected, missing
 from rackwright.lifecycle.assess.serving import verdicts, wanted_of, well_known
 from rackwright.remote import Remote
-from rackwright.remote.completed import Completed
+from rackwright.remote.completed import Completed, checked
 from rackwright.values import Target, host_address
 
 _USER = "[A-Za-z_][A-Za-z0-9_.-]{0,31}"
@@ -92,7 +92,7 @@ def assess(remote: Remote, expected: Mapping[str, Expected]) -> Assessment:
     """Ask all hosts of `expected`, by name, over these connections; change nothing."""
     mark = secrets.token_hex(16)
     scripts = {name: f"(\n{COMMAND}\n)\necho {mark}\n{script(host.models_at)}" for name, host in expected.items()}
-    answers = remote.run_on(tuple(expected), scripts, timeout=TIMEOUT)
+    answers = checked(remote.run_on(tuple(expected), scripts, timeout=TIMEOUT), "looking at the machine")
     return Assessment.of(tuple(_assessed(expected[name], answer, mark) for name, answer in answers.items()))
 
 

@@ -9,6 +9,7 @@ from rackwright.errors import HostError
 from rackwright.lifecycle.site import Site
 from rackwright.operations.download import MARKER
 from rackwright.operations.store import MARGIN, unmounted
+from rackwright.remote.completed import checked
 from rackwright.roles.model_store.settings import StoredModel, folder_of
 from rackwright.roles.staging.settings import ARRIVING, UNIT
 from rackwright.state.shell import command
@@ -104,7 +105,7 @@ def look(site: Site, batch: Batch) -> dict[str, Has | HostError]:
         host: command(LOOK, root, batch.folder(host), batch.model.digest, batch.arriving(host))
         for host, root in batch.roots.items()
     }
-    answers = site.remote.run_on(asked, asked)
+    answers = checked(site.remote.run_on(asked, asked), "looking for weights")
     return {
         host: answer if isinstance(answer, HostError) else parse(answer.stdout) for host, answer in answers.items()
     }

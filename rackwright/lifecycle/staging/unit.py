@@ -206,8 +206,6 @@ def _tar(files: Mapping[str, bytes]) -> bytes:
 def torrent_of(shell: Connection) -> bytes | None:
     """Return the torrent that the first host has made; None: not yet. Raise HostError if its unit has ended."""
     done = shell.run(scripts.TORRENT, timeout=60)
-    if done.stdout_bytes:
-        return done.stdout_bytes
     if not done.ok:
         raise HostError(f"the staging has ended: {look(shell).why}", where=shell.name)
-    return None
+    return done.stdout_bytes or None

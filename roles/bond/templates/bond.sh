@@ -1,7 +1,7 @@
 # Engines of one replica start together or not at all: none of them notices by itself that another has gone.
 # The first member looks at the others: one that was started anew after it joined makes the first start anew, too.
 # The others look at the first: when it was started anew, they follow. Writes reason= for the probe: why the replica
-# can't serve now, or nothing; and spare=, until when (uptime) what a hole in the network took may not have been sent again.
+# can't serve now, or nothing; by uptime, looked= and spare=, until when what a hole took may not have been sent again.
 set -eu; umask 022; seen='' first='' joined='' last='' gone=0 spare=0
 while IFS='=' read -r key value; do
   case $key in seen | first | joined | last | gone | spare) export "$key=$value" ;; esac
@@ -18,6 +18,8 @@ anew() { # What has lost a member finishes nothing, so it gets no time for it.
   systemctl restart --no-block -- "$unit"
 }
 new='' reason='' again='' lost=''
+# The sandbox shows nothing of /proc but processes: this one began so many hundredths of a second after the boot.
+up=$(($(cut -d ' ' -f 22 /proc/self/stat) / 100))
 [ "$own" = "$seen" ] || new=yes joined='' spare=0
 if [ "$leads" = yes ]; then
   now=''
@@ -32,8 +34,6 @@ if [ "$leads" = yes ]; then
     now="$now $name=$known"
   done
   joined=$now first=$own
-  # The sandbox shows nothing of /proc but processes: this one began so many hundredths of a second after the boot.
-  up=$(($(cut -d ' ' -f 22 /proc/self/stat) / 100))
   # TCP tries again within as long as it has been trying, two minutes at most (TCP_RTO_MAX). Fifteen seconds more: a look
   # notices a hole late, and the engine's answer takes its time.
   if [ -z "$lost" ]; then gone=0
@@ -48,6 +48,6 @@ else
 fi
 [ "$reason" = "$last" ] || [ -z "$reason" ] || say "$reason"
 printf '%s=%s\n' seen "$own" first "$first" joined "$joined" last "$reason" reason "$reason" \
-  gone "$gone" spare "$spare" >"$file.new"
+  gone "$gone" spare "$spare" looked "$up" >"$file.new"
 mv -f "$file.new" "$file"
 [ -z "$again" ] || [ -z "$own" ] || anew "$again"

@@ -1,6 +1,6 @@
 # The rule: while busy the counter must move, while idle a one-token completion must come back, both within the
 # deadline. A hung engine is killed once until it was ready again. What .unfit names faults it, whatever it answers.
-# Writes state=, reason=, since= and what the next look needs.
+# Writes state=, reason=, since=, looked= (uptime) and what the next look needs.
 set -eu; umask 022; state='' since=0 seen='' counter='' moved=0 invocation='' spent=0 answered=0 reason='' why=''
 while IFS='=' read -r key value; do
   case $key in state | since | seen | counter | moved | invocation | spent | answered) export "$key=$value" ;; esac
@@ -45,5 +45,5 @@ case $seen:$unfit in *:) ;; loading:wait*) reason=${unfit#* } ;; *) state=faulte
 case $state:$unfit in hung:* | faulted:restart*) spent=1 ;; esac
 [ "$state" = "$last_state" ] || since=$(date +%s)
 printf '%s=%s\n' state "$state" reason "$reason" since "$since" seen "$seen" counter "$counter" moved "$moved" \
-  invocation "$invocation" spent "$spent" answered "$answered" >"$file.new" && mv -f "$file.new" "$file"
+  invocation "$invocation" spent "$spent" answered "$answered" looked "$(uptime)" >"$file.new" && mv -f "$file.new" "$file"
 [ "$first" = "$spent" ] || exec /bin/sh "${0%.probe}.evidence" "$unit" "$file.metrics" "$reason"

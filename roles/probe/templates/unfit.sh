@@ -40,10 +40,10 @@ stays_down() {
 
 # The replica's other members, as its bond saw them in a moment; `spare` is until when one that lost some may be stuck.
 members() {
-  [ -n "$bond" ] || return 0
-  age=$(($(date +%s) - $(stat -c %Y "$bond" 2>/dev/null || echo 0)))
-  [ "$age" -le 30 ] || { echo "wait nobody looks at its other members"; return; }
-  awk -F = -v seen="$1" -v now="$(cut -d . -f 1 /proc/uptime)" '{ said[$1] = $2 } END {
+  [ -f "$bond" ] || { [ -z "$bond" ] || echo "wait nobody looks at its other members"; return; }
+  old=$(($(date +%s) - $(stat -c %Y "$bond"))) # Of what an older bond wrote.
+  awk -F = -v seen="$1" -v now="$(cut -d . -f 1 /proc/uptime)" -v old="$old" '{ said[$1] = $2 } END {
+    if ((("looked" in said) ? now - said["looked"] : old) > 30) said["reason"] = "nobody looks at its other members"
     stuck = seen == "hung" && now + 0 < said["spare"] + 0 ? "its engine waits for what a hole in the network took" : ""
     if (said["reason"] stuck) print "wait " (said["reason"] ? said["reason"] : stuck) }' "$bond"
 }

@@ -51,6 +51,8 @@ class Engine:
     """Text on which it ended."""
     starts: int = 0
     """By hand, ever."""
+    act: str = ""
+    """That may change it now."""
     dead: bool = False
     """Its process is gone, and systemd starts it no more; what the start noted is still there."""
 
@@ -110,6 +112,10 @@ class Host:
     """Nobody reaches it; its engines run on."""
     full: bool = False
     """No file can be written."""
+    slow: str | None = None
+    """An act (take, restart) that comes to an end only when what ran before has been put back."""
+    late: tuple[list[str], str | bytes | None] | None = None
+    """That act."""
 
     @property
     def reachable(self) -> bool:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
 
-from rackwright.errors import HostError
-from rackwright.remote.completed import Completed
+from rackwright.errors import HostError, together
+from rackwright.remote.completed import CommandTimeout, Completed
 from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
 from rackwright.state import control
 from tests.lifecycle.world.engines import Engine, Host, digest
@@ -42,16 +42,16 @@ class SimulatedRemote:
         return self.each(names, run)
 
     def each(self, names: Iterable[str], work: Callable[[str], Result]) -> dict[str, Result]:
-        """As the real one: all are begun, then the first failure is raised."""
+        """As the real one: all come to their end, then what failed is raised."""
         done: dict[str, Result] = {}
-        failed: Exception | None = None
+        failed: list[Exception] = []
         for name in dict.fromkeys(names):
             try:
                 done[name] = work(name)
             except Exception as error:
-                failed = failed or error
+                failed.append(error)
         if failed:
-            raise failed
+            raise together(failed)
         return done
 
 
@@ -78,16 +78,28 @@ class SimulatedConnection:
             return self._said("".join(_told(engine, self.world.now) for engine in host.engines.values()))
         if "audit.log" in command or control.NAME in command:
             return self._said()
-        return self._act(host, split(command), stdin)
+        words = split(command)
+        if host.slow in words:
+            host.late, host.slow = (words, stdin), None
+            raise CommandTimeout("no end after 60 s", where=self.name)
+        done = self._act(host, words, stdin)
+        if host.late and "put back" in words:
+            self._act(host, *host.late)
+        return done
 
     def _act(self, host: Host, words: list[str], stdin: str | bytes | None) -> Completed:
         match words:
-            case ["sh", "-c", _, "take", unit, before, started]:
+            case ["sh", "-c", _, "begin", acts, act]:
+                host.engines[_name(acts)].act = act
+                return self._said()
+            case ["sh", "-c", _, _, acts, act, *_] if host.engines[_name(acts)].act != act:
+                return self._failed("a later act on this engine has begun")
+            case ["sh", "-c", _, "take", _, _, unit, before, started]:
                 assert before.endswith(_name(unit)) or started
                 return self._take(host, _name(unit), stdin)
-            case ["sh", "-c", _, "put back", unit, _, new]:
+            case ["sh", "-c", _, "put back", _, _, unit, _, new]:
                 return self._put_back(host, _name(unit), new)
-            case ["systemctl", "restart", "--", unit]:
+            case ["sh", "-c", _, "restart", _, _, unit]:
                 self.world.restart(host, _name(unit))
                 self._note(f"restart {unit}")
                 return self._said()
