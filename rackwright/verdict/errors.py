@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
@@ -21,6 +22,11 @@ def errors(running: Traffic, candidate: Traffic, at: Chances) -> Measured:
         return Measured(Figure.ERRORS, _side(first), _side(second), TooLittle(short))
     grown = partial(_difference, first, second, at)
     return Measured(Figure.ERRORS, _side(first), _side(second), grown(1.0), grown)
+
+
+def fewest(allowed: float, at: Chances) -> int:
+    """Return of how many conversations a candidate may PASS, at the least: all have as many requests, and none fails."""
+    return math.ceil(math.log((1 - at.plain) / 2) / math.log(1 - allowed) + 1e-9)
 
 
 def _difference(first: Clustered, second: Clustered, at: Chances, times: float) -> Difference:

@@ -70,6 +70,11 @@ def _side(found: Times, share: float) -> Side:
     return Side(count, found.conversations, quantile(found, share) if count else None)
 
 
+def fewest() -> int:
+    """Return of how many conversations a candidate may PASS, at the least."""
+    return max(_least(share) for share in FIGURES["ttft"].values())
+
+
 def _least(share: float) -> int:
     return math.ceil(BEYOND / (1 - share) - 1e-9)
 

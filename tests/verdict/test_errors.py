@@ -8,7 +8,7 @@ from math import comb
 import pytest
 
 from rackwright.verdict import Comparison, Request, Thresholds, Traffic, Word
-from rackwright.verdict.errors import errors
+from rackwright.verdict.errors import errors, fewest
 from rackwright.verdict.judge import judge
 from rackwright.verdict.measured import ERROR, chances
 
@@ -80,6 +80,18 @@ def test_a_lone_error_of_the_running_version_does_not_vouch_for_conversations_of
 def test_conversations_that_are_many_pass():
     assert judged(traffic(1200, 3), traffic(400, 3)).word is Word.PASS
     assert judged(traffic(1800, 3), traffic(600, 3), looks=6).word is Word.PASS
+
+
+@pytest.mark.parametrize("looks", [1, 6])
+@pytest.mark.parametrize("allowed", [0.005, 0.01, 0.03])
+def test_the_fewest_that_pass_are_known_beforehand(allowed, looks):
+    at = chances(5, looks)
+    least = fewest(allowed, at)
+    words = [
+        judge(errors(traffic(3 * count), traffic(count), at), Thresholds(errors=allowed)).word
+        for count in (least - 1, least)
+    ]
+    assert words == [Word.INCONCLUSIVE, Word.PASS]
 
 
 def test_lone_errors_in_many_conversations_pass():
