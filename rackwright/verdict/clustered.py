@@ -51,8 +51,9 @@ class Clustered:
 def _of_mean(parts: Sequence[float], most: float, count: float, each: float, chance: float) -> Interval:
     """Return where the mean of `count` values from 0 to `most` lies, of which these, falling, are above 0.
 
-    The mean is the sum of its layers: each drop between two values, times the share of values that reach above it. That
-    share has exact limits: Clopper and Pearson, Biometrika 26 (1934), 404-413. `each`: how often each value is there.
+    The mean is the sum of its layers: each drop between two values, times the share of values that reach above it.
+    That share has exact limits: Clopper and Pearson, Biometrika 26 (1934), 404-413. `each`: how often each value is
+    there.
     """
     import numpy as np
     from scipy import special
@@ -63,4 +64,3 @@ def _of_mean(parts: Sequence[float], most: float, count: float, each: float, cha
     low = np.where(reach > 0, special.betaincinv(np.maximum(reach, 1), count - reach + 1, tail), 0)
     high = np.where(reach < count, special.betaincinv(reach + 1, np.maximum(count - reach, 1), 1 - tail), 1)
     return Interval(float(drops @ low), min(1.0, float(drops @ high)))
-

@@ -25,7 +25,7 @@ def errors(running: Traffic, candidate: Traffic, at: Chances) -> Measured:
 
 
 def fewest(allowed: float, at: Chances) -> int:
-    """Return of how many conversations a candidate may PASS, at the least: all have as many requests, and none fails."""
+    """Return of how many conversations a candidate may PASS, at the least: all are as long, and none fails."""
     return math.ceil(math.log((1 - at.plain) / 2) / math.log(1 - allowed) + 1e-9)
 
 

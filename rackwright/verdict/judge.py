@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rackwright.verdict import reasons
 from rackwright.verdict.harm import harm
-from rackwright.verdict.needed import how_many
 from rackwright.verdict.measured import Measured, TooLittle
+from rackwright.verdict.needed import how_many
 from rackwright.verdict.result import Comparison, Figure, Word
 from rackwright.verdict.thresholds import Thresholds
 

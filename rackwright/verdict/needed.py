@@ -13,8 +13,8 @@ _MOST = 1_000_000
 
 
 def how_many(measured: Measured, found: Difference, threshold: float) -> int | None:
-    """Return of about how many conversations of the candidate, or prompts, this would be PASS or FAIL, if all else were
-    as it is. None: it lies too near the edge to say."""
+    """Return of about how many conversations of the candidate, or prompts, this would be PASS or FAIL, if all else
+    were as it is. None: it lies too near the edge to say."""
     count = measured.candidate.clusters
     if grown := measured.grown:
         return _tried(lambda times: harm(measured.figure, grown(times), threshold), count)

@@ -55,8 +55,10 @@ def wilson(share: Share, z: float) -> Interval:
 
 
 def difference(first: float, one: Interval, second: float, other: Interval, correlation: float = 0.0) -> Interval:
-    """Return where second - first lies, given where each of them does (`one`, `other`): their distances to either side
-    are squared and added. Zou and Donner, Statistics in Medicine 27 (2008), 1693-1702."""
+    """Return where second - first lies, given where each of them does (`one`, `other`).
+
+    Their distances to either side are squared and added: Zou and Donner, Statistics in Medicine 27 (2008), 1693-1702.
+    """
     down = _joined(second - other.low, one.high - first, correlation)
     up = _joined(other.high - second, first - one.low, correlation)
     between = second - first

@@ -22,7 +22,7 @@ FIGURES: dict[Name, dict[Figure, float]] = {
 }
 """Each figure of a time and its quantile."""
 BEYOND = 10
-"""Conversations of each side beyond a quantile, were each alike in itself: it takes 20 for a median, 200 for a p95."""
+"""Conversations of each side beyond a quantile, if each is alike in itself: a median takes 20, a p95 200."""
 _SHORTEST = 1e-6
 """Seconds that stand for none: the access log counts whole milliseconds."""
 

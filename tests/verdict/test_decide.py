@@ -76,7 +76,7 @@ def test_little_is_inconclusive_and_says_what_is_missing():
         Figure.GOLDEN: 20,
     }
     assert found.why.startswith(
-        "errors is open: too little is known: the candidate has 10 conversations of the 20 that it takes at the least"
+        "errors is open: too little is known: not enough conversations of the candidate: 10 of at least 20"
     )
 
 

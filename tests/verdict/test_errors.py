@@ -18,9 +18,7 @@ ALLOWED = Thresholds().errors
 def traffic(conversations: int, each: int = 1, failing: int = 0) -> Traffic:
     """So many conversations fail, each with its every request."""
     return Traffic(
-        tuple(
-            Request(str(number), error=number < failing) for number in range(conversations) for _ in range(each)
-        )
+        tuple(Request(str(number), error=number < failing) for number in range(conversations) for _ in range(each))
     )
 
 
@@ -54,7 +52,15 @@ def chance_of(word: Word, rate: float, conversations: int, each: int, running: T
 
 @pytest.mark.parametrize(
     ("conversations", "each", "rate"),
-    [(20, 50, 0.03), (20, 50, 0.05), (30, 40, 0.03), (40, 30, 0.03), (40, 10, 0.03), (100, 10, 0.03), (200, 10, 0.03)],
+    [
+        (20, 50, 0.03),
+        (20, 50, 0.05),
+        (30, 40, 0.03),
+        (40, 30, 0.03),
+        (40, 10, 0.03),
+        (100, 10, 0.03),
+        (200, 10, 0.03),
+    ],
 )
 def test_requests_of_a_few_conversations_don_t_pass_a_candidate_that_fails_whole_ones(conversations, each, rate):
     running = traffic(max(conversations, 60), each)

@@ -36,8 +36,8 @@ def test_many_requests_of_few_conversations_tell_no_p95(conversations, each):
     rng = np.random.default_rng(3)
     found = p95(traffic(rng, 300, each), traffic(rng, conversations, each))
     assert (found.word, found.needed) == (Word.INCONCLUSIVE, 200)
-    which = f"{conversations} conversations with a known time of the 200 that it takes at the least"
-    assert found.why == f"too little is known: the candidate has {which}"
+    short = f"not enough conversations with a known time of the candidate: {conversations} of at least 200"
+    assert found.why == f"too little is known: {short}"
 
 
 @pytest.mark.parametrize("conversations", [200, 300])

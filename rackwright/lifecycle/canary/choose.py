@@ -156,8 +156,8 @@ def _refuse_hopeless(model: str, rules: Canary) -> None:
     told_apart, takes = parts_of(rules.share[-1]), fewest_conversations(rules)
     if told_apart < takes:
         raise RackwrightError(
-            f"{model}: gateways tell {told_apart} conversations apart at {rules.share[-1]:g} %, and the canary's verdict "
-            f"takes {takes} at the least",
+            f"{model}: gateways tell {told_apart} conversations apart at {rules.share[-1]:g} %, and the canary's "
+            f"verdict takes {takes} at the least",
             should=f"the last share should be {ceil(takes / 100)} % or more, or the threshold of errors wider",
             next="change `canary` in the fleet file; or the same command with --no-canary",
         )

@@ -11,6 +11,8 @@ from rackwright.verdict import Traffic, Verdict, Word
 RELOOKS = 2
 """How often the last step is judged again when enough more of it is known; and once more at its end."""
 _LEAST_GROWTH, _MOST_GROWTH = 2.0, 16.0
+_MARGIN = 1.1
+"""For what is a little different than the verdict expects, and for conversations that are told apart by numbers."""
 _HOPELESS_CONVERSATIONS = 20
 _FAILED, _FINE = 0.5, 0.1
 
@@ -59,10 +61,12 @@ def is_due(rules: Canary, moment: Moment, judged: tuple[int, ...], growth: float
 
 
 def growth_for(verdict: Verdict) -> float:
-    """Return how many times as much should be known before it is judged again: as much as the verdict says it takes,
-    twice as much at the least. From little that is a guess, so it isn't trusted beyond sixteen times."""
+    """Return how many times as much should be known before it is judged again: a little more than the verdict says it
+    takes, twice as much at the least. From little that is a guess, so it isn't trusted beyond sixteen times."""
     open_ones = [one for one in verdict.of(Word.INCONCLUSIVE) if one.decides and one.figure.of == "conversations"]
-    wanted = [one.needed / one.candidate.clusters for one in open_ones if one.needed and one.candidate.clusters]
+    wanted = [
+        _MARGIN * one.needed / one.candidate.clusters for one in open_ones if one.needed and one.candidate.clusters
+    ]
     return min(_MOST_GROWTH, max([_LEAST_GROWTH, *wanted]))
 
 
