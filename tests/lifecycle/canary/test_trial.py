@@ -159,6 +159,14 @@ def test_an_equal_one_passes():
     assert bench.entered[0] == "25 % of the conversations, for 60 s and 60 requests at least"
 
 
+def test_it_is_judged_again_when_it_has_as_many_as_the_verdict_takes_long_before_its_limit():
+    bench = Bench(rules=RULES.model_copy(update={"share": (50.0,), "limit": 6000}))
+    bench.run()
+    assert bench.keeper.told[:2] == ["step 0", "50 %: INCONCLUSIVE"]
+    assert bench.keeper.told[-1] == "passed with PASS"
+    assert bench.clock.now() < 1000
+
+
 def busier_after(seconds: float, times: float) -> Callable[[float], float]:
     return lambda now: times if now > seconds else 1.0
 
