@@ -12,4 +12,4 @@ def too_few(running: int, candidate: int, least: int = LEAST, what: str = "conve
     if fewest >= least:
         return None
     who = "the candidate" if candidate == fewest else "the running version"
-    return f"{who} has {fewest} {what} of the {least} that it takes"
+    return f"not enough {what} of {who}: {fewest} of at least {least}"

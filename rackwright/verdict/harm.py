@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from rackwright.verdict.result import Difference, Figure
 
-_MOST_NEEDED = 1_000_000
-
 
 @dataclass(frozen=True)
 class Harm:
@@ -33,18 +31,6 @@ class Harm:
         """Whether it would fail but for the noise floor."""
         return self.allowed < self.least <= self.noise
 
-    def needed(self, count: int) -> int | None:
-        """Given how many it is from, return about how many it takes until the interval lies on one side.
-
-        It narrows with the root of the count. None: it lies too near the edge to say.
-        """
-        if self.seen < self.allowed:
-            half, room = self.most - self.seen, self.allowed - self.seen
-        else:
-            half, room = self.seen - self.least, self.seen - max(self.allowed, self.noise)
-        needed = count * (half / room) ** 2 if room > 0 else math.inf
-        return _rounded_up(needed) if needed <= _MOST_NEEDED else None
-
 
 def harm(figure: Figure, found: Difference, threshold: float) -> Harm:
     """Return what a comparison is judged by."""
@@ -62,9 +48,3 @@ def on_scale(figure: Figure, value: float) -> float:
     if figure.is_ratio:
         return math.log(value)
     return value if figure.rise_is_worse else -value
-
-
-def _rounded_up(number: float) -> int:
-    """To two digits: it is an estimate."""
-    step: int = 10 ** max(0, math.floor(math.log10(number)) - 1)
-    return math.ceil(number / step) * step

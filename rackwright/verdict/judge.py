@@ -5,6 +5,7 @@ from __future__ import annotations
 from rackwright.verdict import reasons
 from rackwright.verdict.harm import harm
 from rackwright.verdict.measured import Measured, TooLittle
+from rackwright.verdict.needed import how_many
 from rackwright.verdict.result import Comparison, Figure, Word
 from rackwright.verdict.thresholds import Thresholds
 
@@ -39,7 +40,7 @@ def judge(measured: Measured, thresholds: Thresholds) -> Comparison:
         elif judged.is_noise:
             word, why = Word.INCONCLUSIVE, reasons.is_noise(figure, found, threshold)
         else:
-            count, needed = measured.candidate.count, judged.needed(measured.candidate.count)
+            count, needed = measured.candidate.clusters, how_many(measured, found, threshold)
             between = found.interval if judged.seen < judged.allowed else found.wide
             word, why = Word.INCONCLUSIVE, reasons.is_open(figure, found, threshold, between, count, needed)
     difference = None if isinstance(found, TooLittle) else found

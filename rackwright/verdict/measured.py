@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -42,7 +43,7 @@ class TooLittle:
 
     why: str
     needed: int | None = None
-    """Requests of the candidate, or prompts, from which there would be one."""
+    """Conversations of the candidate, or prompts, from which there would be one."""
 
 
 @dataclass(frozen=True)
@@ -51,3 +52,5 @@ class Measured:
     running: Side
     candidate: Side
     found: Difference | TooLittle
+    grown: Callable[[float], Difference] | None = None
+    """What would be found if there were so many times as much like this; None: intervals narrow with the root."""

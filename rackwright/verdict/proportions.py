@@ -6,7 +6,6 @@ Positive differences are the second side's.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rackwright.verdict.result import Interval
@@ -14,10 +13,10 @@ from rackwright.verdict.result import Interval
 
 @dataclass(frozen=True)
 class Share:
-    """Hits among tries; of clustered ones the counts that as many independent ones would have."""
+    """Hits among tries."""
 
-    hits: float
-    tries: float
+    hits: int
+    tries: int
 
     @property
     def value(self) -> float:
@@ -55,22 +54,21 @@ def wilson(share: Share, z: float) -> Interval:
     return Interval(max(0.0, (middle - half) / whole), min(1.0, (middle + half) / whole))
 
 
-def difference(first: Share, second: Share, z: float) -> Interval:
-    """Return where second - first lies: Newcombe, Statistics in Medicine 17 (1998), 873-890, method 10."""
-    return _square_and_add(first, second, 0.0, z)
+def difference(first: float, one: Interval, second: float, other: Interval, correlation: float = 0.0) -> Interval:
+    """Return where second - first lies, given where each of them does (`one`, `other`).
+
+    Their distances to either side are squared and added: Zou and Donner, Statistics in Medicine 27 (2008), 1693-1702.
+    """
+    down = _joined(second - other.low, one.high - first, correlation)
+    up = _joined(other.high - second, first - one.low, correlation)
+    between = second - first
+    return Interval(max(-1.0, between - down), min(1.0, between + up))
 
 
 def paired_difference(pairs: PairedShares, z: float) -> Interval:
     """Return where second - first lies: Newcombe, Statistics in Medicine 17 (1998), 2635-2650, method 10."""
-    return _square_and_add(pairs.first, pairs.second, _correlation(pairs), z)
-
-
-def _square_and_add(first: Share, second: Share, correlation: float, z: float) -> Interval:
-    one, other = wilson(first, z), wilson(second, z)
-    down = _joined(second.value - other.low, one.high - first.value, correlation)
-    up = _joined(other.high - second.value, first.value - one.low, correlation)
-    between = second.value - first.value
-    return Interval(max(-1.0, between - down), min(1.0, between + up))
+    first, second = pairs.first, pairs.second
+    return difference(first.value, wilson(first, z), second.value, wilson(second, z), _correlation(pairs))
 
 
 def _joined(one: float, other: float, correlation: float) -> float:
@@ -87,18 +85,3 @@ def _correlation(pairs: PairedShares) -> float:
     product = pairs.both * pairs.neither - pairs.first_only * pairs.second_only
     corrected = max(product - pairs.tries / 2, 0) if product > 0 else product
     return corrected / math.sqrt(margins)
-
-
-def design_effect(hits: Sequence[int], tries: Sequence[int]) -> float | None:
-    """Given hits and tries of each cluster, return how many times the share's variance is that of independent tries.
-
-    At least 1: Rao and Scott, Biometrics 48 (1992), 577-585. None: it can't be told, of one cluster, or where none or
-    all were hits.
-    """
-    clusters, count = len(tries), sum(tries)
-    share = sum(hits) / count if count else 0.0
-    if clusters < 2 or not 0 < share < 1:
-        return None
-    residuals = sum((hit - tried * share) ** 2 for hit, tried in zip(hits, tries, strict=True))
-    variance = clusters / (clusters - 1) * residuals / count**2
-    return max(1.0, count * variance / (share * (1 - share)))

@@ -28,8 +28,8 @@ def is_open(
 ) -> str:
     """`between`: the interval that has the threshold in it, and that more data would narrow."""
     where = f"anywhere in {interval(figure, between)}, with {difference(figure, threshold)} in between"
-    enough = f"about {needed} would tell" if needed else "it lies too near to say how many would tell"
-    return f"{_seen(figure, found)}, but {where}: {count} {figure.of} are too few, {enough}"
+    enough = f"{count} of about {needed}" if needed else f"{count}, and nobody can say how many it takes"
+    return f"{_seen(figure, found)}, but {where}; not enough {figure.of}: {enough}"
 
 
 def _seen(figure: Figure, found: Difference) -> str:

@@ -40,7 +40,7 @@ class Figure(StrEnum):
     @property
     def of(self) -> str:
         """What is counted: the plural of what more is needed of."""
-        return "requests" if self in _OF_TRAFFIC else "prompts"
+        return "conversations" if self in _OF_TRAFFIC else "prompts"
 
 
 _OF_TRAFFIC = (Figure.ERRORS, Figure.TTFT_MEDIAN, Figure.TTFT_P95, Figure.TPOT_MEDIAN, Figure.TPOT_P95)
@@ -95,8 +95,8 @@ class Comparison:
     difference: Difference | None
     """None: too little is known."""
     needed: int | None = None
-    """Of an INCONCLUSIVE one: about how many of the candidate's requests, or of prompts, would decide; None: nobody
-    can say."""
+    """Of an INCONCLUSIVE one: about how many of the candidate's conversations, or of prompts, would decide; None:
+    nobody can say."""
     decides: bool = True
     """False: the golden set leaves a time open that clients' requests tell, and theirs decides."""
 

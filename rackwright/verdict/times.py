@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from rackwright.verdict.conversations import too_few
 from rackwright.verdict.inputs import Request, Traffic
 from rackwright.verdict.measured import Chances, Measured, TooLittle
-from rackwright.verdict.quantiles import Times, interval_of, quantile, ratios, times
+from rackwright.verdict.quantiles import Times, interval_of, quantile, ratios, students_z, times
 from rackwright.verdict.result import Difference, Figure, Side
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ FIGURES: dict[Name, dict[Figure, float]] = {
 }
 """Each figure of a time and its quantile."""
 BEYOND = 10
-"""Requests of each side that have to lie beyond a quantile: it takes 20 for a median and 200 for a p95."""
+"""Conversations of each side beyond a quantile, if each is alike in itself: a median takes 20, a p95 200."""
 _SHORTEST = 1e-6
 """Seconds that stand for none: the access log counts whole milliseconds."""
 
@@ -39,9 +39,18 @@ def slower(name: Name, running: Traffic, candidate: Traffic, at: Chances, resamp
 
 
 def _difference(first: Times, second: Times, share: float, drawn: Floats, at: Chances, noise: float) -> Difference:
-    estimate = quantile(second, share) / quantile(first, share)
-    wide = interval_of(estimate, drawn, at.plain, widened=at.wide_z / at.plain_z)
-    return Difference(estimate, interval_of(estimate, drawn, at.plain), wide, noise)
+    estimate, tails = quantile(second, share) / quantile(first, share), _beyond(first, second, share)
+    plain, wide = (
+        interval_of(estimate, drawn, at.plain, widened=students_z(chance, tails - 1) / at.plain_z)
+        for chance in (at.plain, at.wide)
+    )
+    return Difference(estimate, plain, wide, noise)
+
+
+def _beyond(first: Times, second: Times, share: float) -> float:
+    """Return how many conversations lie beyond the quantile where each is alike in itself: what resamples know of
+    a quantile's spread they know from these."""
+    return min(first.conversations, second.conversations) * (1 - share)
 
 
 def has(name: Name, *sides: Traffic) -> bool:
@@ -61,14 +70,19 @@ def _side(found: Times, share: float) -> Side:
     return Side(count, found.conversations, quantile(found, share) if count else None)
 
 
+def fewest() -> int:
+    """Return of how many conversations a candidate may PASS, at the least."""
+    return max(_least(share) for share in FIGURES["ttft"].values())
+
+
 def _least(share: float) -> int:
     return math.ceil(BEYOND / (1 - share) - 1e-9)
 
 
 def _short(share: float, first: Times, second: Times) -> TooLittle | None:
-    requests = too_few(len(first.values), len(second.values), _least(share), "requests with a known time")
-    why = requests or too_few(first.conversations, second.conversations)
-    return TooLittle(why, _least(share)) if why else None
+    least = _least(share)
+    why = too_few(first.conversations, second.conversations, least, "conversations with a known time")
+    return TooLittle(why, least) if why else None
 
 
 def _noise(running: Times, share: float) -> float:

@@ -23,6 +23,8 @@ class Version:
     """Share of prompts that it answers as the check wants."""
     formats: float = 0.99
     """Share of valid formats."""
+    broken: float = 0.0
+    """Share of conversations of which every request fails, beside `errors`."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,9 @@ class Size:
 
     running: int = 400
     candidate: int = 130
-    """Conversations; of three requests, on the average."""
+    """Conversations."""
+    each: int = 3
+    """Requests of a conversation, on the average."""
     prompts: int = 250
     """Half of which ask for a format."""
 
@@ -47,19 +51,21 @@ USUAL = Size()
 
 def evidence(rng: Generator, candidate: Version, running: Version = EQUAL, size: Size = USUAL) -> Evidence:
     return Evidence(
-        running=traffic(rng, running, size.running),
-        candidate=traffic(rng, candidate, size.candidate),
+        running=traffic(rng, running, size.running, size.each),
+        candidate=traffic(rng, candidate, size.candidate, size.each),
         golden=golden(rng, running, candidate, size.prompts),
     )
 
 
-def traffic(rng: Generator, version: Version, conversations: int) -> Traffic:
+def traffic(rng: Generator, version: Version, conversations: int, each: int = 3) -> Traffic:
     """The requests of one conversation have a prompt of their own length and a client with luck of its own."""
-    of = np.repeat(np.arange(conversations), rng.geometric(1 / 3, conversations))
+    of = np.repeat(np.arange(conversations), rng.geometric(1 / each, conversations))
     unlucky = rng.integers(0, 2, conversations)[of] * 2 * version.errors
     failed = rng.random(len(of)) < unlucky
     ttft = 0.3 * version.slowness * np.exp(rng.normal(0, 0.5, conversations)[of] + rng.normal(0, 0.4, len(of)))
     tpot = 0.03 * version.slowness * np.exp(rng.normal(0, 0.2, conversations)[of] + rng.normal(0, 0.2, len(of)))
+    if version.broken:
+        failed |= rng.random(conversations)[of] < version.broken
     rows = zip(of.tolist(), failed.tolist(), ttft.round(3).tolist(), tpot.round(5).tolist(), strict=True)
     return Traffic(tuple(Request(f"c{name}", bad, *((None, None) if bad else times)) for name, bad, *times in rows))
 

@@ -18,12 +18,17 @@ LOOKS = looks(Canary(golden="prompts.jsonl"))
 AT = chances(len(Figure), LOOKS)
 
 
-def takes() -> tuple[int, int, int, int]:
-    """Return how many requests of the candidate it takes without an error, and where one in a hundred fails; how many
-    prompts where all pass, and where one answer in ten comes out otherwise."""
+LENGTHS = (1, 1, 1, 1, 2, 2, 3, 4, 6, 9)
+"""Requests of ten conversations: a few are much longer, as where each goes on with a chance of two in three."""
+
+
+def takes() -> tuple[int, int, int, int, int]:
+    """Return how many conversations of the candidate it takes without an error, all as long or not, and where one
+    request in a hundred fails; how many prompts where all pass, and where one answer in ten comes out otherwise."""
     return (
         _least(10, _without_errors),
-        _least(100, _with_errors),
+        _least(10, _of_unlike_lengths),
+        _least(10, _with_errors),
         _least(5, _all_pass),
         _least(20, _some_turn),
     )
@@ -39,16 +44,27 @@ def _passes(measured: Measured) -> bool:
 
 
 def _without_errors(count: int) -> Measured:
-    return errors(_requests(3 * count, 0), _requests(count, 0), AT)
+    return _errors(count, (1,), failing=False)
+
+
+def _of_unlike_lengths(count: int) -> Measured:
+    return _errors(count, LENGTHS, failing=False)
 
 
 def _with_errors(count: int) -> Measured:
-    return errors(_requests(3 * count, 3 * count // 100), _requests(count, count // 100), AT)
+    return _errors(count, LENGTHS, failing=True)
 
 
-def _requests(count: int, failed: int) -> Traffic:
-    """Each a conversation of its own; the running version has three times as many, as where the share is 25 %."""
-    return Traffic(tuple(Request(str(number), number < failed) for number in range(count)))
+def _errors(count: int, lengths: Sequence[int], *, failing: bool) -> Measured:
+    """The running version has three times as many, as where the share is 25 %."""
+    running, candidate = (_traffic(conversations, lengths, failing=failing) for conversations in (3 * count, count))
+    return errors(running, candidate, AT)
+
+
+def _traffic(conversations: int, lengths: Sequence[int], *, failing: bool) -> Traffic:
+    """Maybe one request in a hundred fails."""
+    of = [number for number in range(conversations) for _ in range(lengths[number % len(lengths)])]
+    return Traffic(tuple(Request(str(number), failing and place % 100 == 99) for place, number in enumerate(of)))
 
 
 def _all_pass(count: int) -> Measured:

@@ -9,7 +9,7 @@ import pytest
 from rackwright.verdict import Answer, Evidence, Figure, Thresholds, Traffic, Word, decide
 from tests.verdict.simulated import EQUAL, Size, Version, evidence, traffic
 
-MUCH = Size(running=1200, candidate=900, prompts=800)
+MUCH = Size(running=1600, candidate=1200, prompts=800)
 
 
 def seen(candidate: Version, size: Size = MUCH, seed: int = 3) -> Evidence:
@@ -76,7 +76,7 @@ def test_little_is_inconclusive_and_says_what_is_missing():
         Figure.GOLDEN: 20,
     }
     assert found.why.startswith(
-        "errors is open: too little is known: the candidate has 10 conversations of the 20 that it takes"
+        "errors is open: too little is known: not enough conversations of the candidate: 10 of at least 20"
     )
 
 

@@ -69,16 +69,17 @@ def test_a_pass_is_judged_by_the_plain_interval_and_a_fail_by_the_wide_one():
     ("estimate", "low", "high", "needed"),
     [
         # The upper half is twice as wide as there is room to the threshold: four times as many.
-        (0.0, -0.02, 0.02, 1600),
+        (0.0, -0.02, 0.02, 400),
         # The lower half is half as wide again as the way back to the threshold; rounded up to two digits.
-        (0.03, 0.0, 0.06, 910),
+        (0.03, 0.0, 0.06, 230),
         (0.01, -0.01, 0.03, None),
     ],
 )
 def test_what_is_open_says_how_many_would_tell(estimate, low, high, needed):
     found = judged(Figure.ERRORS, estimate, low, high)
     assert (found.word, found.needed) == (Word.INCONCLUSIVE, needed)
-    assert (f"about {needed} would tell" if needed else "too near") in found.why
+    enough = f"100 of about {needed}" if needed else "100, and nobody can say how many it takes"
+    assert found.why.endswith(f"with +1.0 points in between; not enough conversations: {enough}")
 
 
 def test_too_little_is_never_a_pass():

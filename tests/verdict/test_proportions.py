@@ -8,16 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rackwright.verdict import Interval
 from rackwright.verdict.proportions import (
     PairedShares,
     Share,
-    design_effect,
     difference,
     paired_difference,
     wilson,
 )
 
 Z95 = NormalDist().inv_cdf(0.975)
+
+
+def unpaired(first: Share, second: Share, z: float) -> Interval:
+    return difference(first.value, wilson(first, z), second.value, wilson(second, z))
 
 
 @pytest.mark.parametrize(
@@ -36,7 +40,7 @@ def test_wilson_is_newcombes_table_1(hits, tries, low, high):
 )
 def test_the_difference_is_newcombes(more, less, low, high):
     # Newcombe, Statistics in Medicine 17 (1998), 873-890, Table II, contrasts (a) and (b), method 10.
-    found = difference(Share(*less), Share(*more), Z95)
+    found = unpaired(Share(*less), Share(*more), Z95)
     assert (found.low, found.high) == pytest.approx((low, high), abs=5e-5)
 
 
@@ -56,31 +60,11 @@ def test_the_paired_difference_is_newcombes(table, low, high):
     assert (found.low, found.high) == pytest.approx((low, high), abs=5e-5)
 
 
-CONTROL = "13/13 12/12 9/9 9/9 8/8 8/8 12/13 11/12 9/10 9/10 8/9 11/13 4/5 5/7 7/10 7/10"
-TREATED = "12/12 11/11 10/10 9/9 10/11 9/10 9/10 8/9 8/9 4/5 7/9 4/7 5/10 3/6 3/10 0/7"
-
-
-@pytest.mark.parametrize(("litters", "effect"), [(CONTROL, 1.232495), (TREATED, 3.952861)])
-def test_the_design_effect_is_rao_and_scotts(litters, effect):
-    # Weil's rats, Rao and Scott, Biometrics 48 (1992), Table 1; to these digits in R's package PF, rsb().
-    hits, tries = zip(*(map(int, litter.split("/")) for litter in litters.split()), strict=True)
-    assert design_effect(hits, tries) == pytest.approx(effect, abs=5e-7)
-
-
-@pytest.mark.parametrize(("hits", "tries"), [((), ()), ((1,), (3,)), ((0, 0), (3, 4)), ((3, 4), (3, 4))])
-def test_without_a_spread_there_is_no_design_effect(hits, tries):
-    assert design_effect(hits, tries) is None
-
-
-def test_clusters_that_are_too_regular_to_be_true_give_no_more_than_independent_tries():
-    assert design_effect((1, 1, 1, 1), (2, 2, 2, 2)) == 1
-
-
 @given(st.integers(0, 50), st.integers(0, 50), st.integers(0, 50), st.integers(0, 50), st.floats(1, 5))
 def test_every_interval_holds_what_was_seen_and_widens(both, first, second, neither, z):
     table = PairedShares(both, first, second, neither + 1)
     seen = table.second.value - table.first.value
-    for interval in (paired_difference, lambda pairs, z: difference(pairs.first, pairs.second, z)):
+    for interval in (paired_difference, lambda pairs, z: unpaired(pairs.first, pairs.second, z)):
         near, far = interval(table, z), interval(table, z * 1.5)
         assert far.low <= near.low <= seen + 1e-9
         assert seen - 1e-9 <= near.high <= far.high

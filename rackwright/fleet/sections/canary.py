@@ -10,7 +10,8 @@ from rackwright.fleet.sections.objectives import Share
 from rackwright.values import ControllerPath, Frozen, Seconds
 
 LEAST_AT_LAST = 1
-"""Per cent: conversations are told apart by one of 10,000 numbers, and a verdict takes 20 of them at least."""
+"""Per cent: conversations are told apart by one of 10,000 numbers. How many a verdict takes hangs on thresholds, so
+an update tells before it begins."""
 
 
 def _growing(shares: tuple[float, ...]) -> tuple[float, ...]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import ceil
 
 from rackwright.errors import RackwrightError
 from rackwright.fleet.fleet import Replica
 from rackwright.fleet.golden_set import GoldenSet
 from rackwright.fleet.sections.canary import Canary
+from rackwright.gateway import parts_of
 from rackwright.lifecycle.canary.asked import Questions, golden_set_of
+from rackwright.lifecycle.canary.judging import fewest_conversations
 from rackwright.lifecycle.canary.keep import Keeper
 from rackwright.lifecycle.canary.logs import AccessLogs
 from rackwright.lifecycle.canary.trial import Tried
@@ -132,8 +135,8 @@ class Canaries:
 def canaries_of(site: Site, models: Collection[str]) -> tuple[str, ...]:
     """Return those of the models that have a canary by the fleet file.
 
-    Raise RackwrightError where one has no second replica to compare it with, FleetError where a golden set can't be
-    read.
+    Raise RackwrightError where one has no second replica to compare it with or a share that is too small for any
+    verdict, FleetError where a golden set can't be read.
     """
     with_one = tuple(name for name, model in site.fleet.file.models.items() if name in models and model.canary)
     if alone := [name for name in with_one if len(site.fleet.replicas_of(name)) == 1]:
@@ -143,8 +146,21 @@ def canaries_of(site: Site, models: Collection[str]) -> tuple[str, ...]:
             next="the same command with --no-canary; or remove `canary` from the fleet file",
         )
     for name in with_one:
+        _refuse_hopeless(name, rules_of(site, name))
         golden_set_of(site.fleet, name)
     return with_one
+
+
+def _refuse_hopeless(model: str, rules: Canary) -> None:
+    """Raise RackwrightError where no canary could pass, however long clients ask."""
+    told_apart, takes = parts_of(rules.share[-1]), fewest_conversations(rules)
+    if told_apart < takes:
+        raise RackwrightError(
+            f"{model}: gateways tell {told_apart} conversations apart at {rules.share[-1]:g} %, and the canary's "
+            f"verdict takes {takes} at the least",
+            should=f"the last share should be {ceil(takes / 100)} % or more, or the threshold of errors wider",
+            next="change `canary` in the fleet file; or the same command with --no-canary",
+        )
 
 
 def rules_of(site: Site, model: str) -> Canary:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from random import Random
 
 from rackwright.gateway import parts_of
 from rackwright.roles.gateway.access_log import Access
@@ -14,9 +15,7 @@ _FAULTS = ("timeout", "server_error", "gateway_error", "killed")
 MOST = 20_000
 """Requests of one version that are judged: more of them tell nothing new."""
 _TOKENS = 200
-"""Answers with a known time per token of which the 95th of 100 is known, too."""
-_CONVERSATIONS = 10_000
-"""Numbers that the access log has for them."""
+"""Conversations with a known time per token of which the 95th of 100 is known, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +29,25 @@ class Told:
 
 @dataclass
 class Seen:
-    """One version's requests, as they come. Of too many, every second conversation is kept, then every fourth …"""
+    """One version's requests, as they come. Of too many every second one is kept, by lot, then every fourth …
+
+    That leaves nearly all conversations, which count for more than their requests.
+    """
 
     count: int = 0
     """Of all."""
     _kept: list[Told] = field(default_factory=list)
-    _every: int = 1
+    _share: float = 1.0
+    """Of all requests, that is kept."""
+    _lots: Random = field(default_factory=lambda: Random(20261128))  # noqa: S311 (no secret)
 
     def answers(self, *, streamed: bool) -> int:
         return sum(told.streamed is streamed and told.request.ttft is not None for told in self._kept)
 
     @property
     def with_tokens(self) -> int:
-        return sum(told.request.tpot is not None for told in self._kept)
+        """Conversations with a known time per token."""
+        return len({told.request.conversation for told in self._kept if told.request.tpot is not None})
 
     def traffic(self, *, streams: bool, tokens: bool) -> Traffic:
         """Return what is kept, with the times to the first token of streams or of the others, and maybe per token."""
@@ -53,16 +58,13 @@ class Seen:
     def add(self, found: Iterable[Told]) -> None:
         for told in found:
             self.count += 1
-            self._keep([told])
-        while len(self._kept) > MOST and self._every < _CONVERSATIONS:
-            self._every *= 2
-            kept, self._kept = self._kept, []
-            self._keep(kept)
-        # Of one conversation alone, the last ones.
-        del self._kept[:-MOST]
+            self._kept += self._drawn([told], self._share)
+        while len(self._kept) > MOST:
+            self._share /= 2
+            self._kept = self._drawn(self._kept, 0.5)
 
-    def _keep(self, found: Iterable[Told]) -> None:
-        self._kept += [told for told in found if int(told.request.conversation) % self._every == 0]
+    def _drawn(self, found: Iterable[Told], share: float) -> list[Told]:
+        return [told for told in found if self._lots.random() < share]
 
 
 def traffic_of(running: Seen, candidate: Seen) -> tuple[Traffic, Traffic]:

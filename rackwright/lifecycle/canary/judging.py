@@ -15,6 +15,14 @@ def verdict_on(evidence: Evidence, rules: Canary) -> Verdict:
     return decide(evidence, thresholds_of(rules), looks=looks(rules))
 
 
+def fewest_conversations(rules: Canary) -> int:
+    """Return how many the canary must have for a PASS, at the least."""
+    from rackwright.verdict import errors, times
+    from rackwright.verdict.measured import chances
+
+    return max(times.fewest(), errors.fewest(thresholds_of(rules).errors, chances(1, looks(rules))))
+
+
 def thresholds_of(rules: Canary) -> Thresholds:
     """Return the fleet file's thresholds, with what is built in for those that it leaves out."""
     return Thresholds(**rules.thresholds.model_dump(exclude_none=True))

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from rackwright.fleet.sections.canary import Canary
-from rackwright.verdict import Traffic, Word
+from rackwright.verdict import Traffic, Verdict, Word
 
 RELOOKS = 2
-"""How often the last step is judged again when what is known of it has doubled; and once more at its end."""
+"""How often the last step is judged again when enough more of it is known; and once more at its end."""
+_LEAST_GROWTH, _MOST_GROWTH = 2.0, 16.0
+_MARGIN = 1.1
+"""For what is a little different than the verdict expects, and for conversations that are told apart by numbers."""
 _HOPELESS_CONVERSATIONS = 20
 _FAILED, _FINE = 0.5, 0.1
 
@@ -43,17 +46,28 @@ def looks(rules: Canary) -> int:
     return golden + len(rules.share) + RELOOKS + 1
 
 
-def is_due(rules: Canary, moment: Moment, judged: tuple[int, ...]) -> bool:
+def is_due(rules: Canary, moment: Moment, judged: tuple[int, ...], growth: float = _LEAST_GROWTH) -> bool:
     """Return whether to ask for a verdict, given how many requests the canary had at each that this step had.
 
-    At the step's end; in the last step again when that has doubled, a few times, and when time is over.
+    At the step's end; in the last step again when it has had `growth` times as many, a few times, and when time is
+    over.
     """
     if not judged:
         return _complete(rules, moment)
     if not moment.last:
         return False
     over = moment.lasted >= rules.limit
-    return over or (len(judged) <= RELOOKS and moment.requests >= 2 * judged[-1])
+    return over or (len(judged) <= RELOOKS and moment.requests >= growth * judged[-1])
+
+
+def growth_for(verdict: Verdict) -> float:
+    """Return how many times as much should be known before it is judged again: a little more than the verdict says it
+    takes, twice as much at the least. From little that is a guess, so it isn't trusted beyond sixteen times."""
+    open_ones = [one for one in verdict.of(Word.INCONCLUSIVE) if one.decides and one.figure.of == "conversations"]
+    wanted = [
+        _MARGIN * one.needed / one.candidate.clusters for one in open_ones if one.needed and one.candidate.clusters
+    ]
+    return min(_MOST_GROWTH, max([_LEAST_GROWTH, *wanted]))
 
 
 def following(rules: Canary, moment: Moment) -> Next:

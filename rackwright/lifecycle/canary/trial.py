@@ -11,7 +11,7 @@ from rackwright.fleet.fleet import Replica
 from rackwright.fleet.sections.canary import Canary
 from rackwright.lifecycle.canary.judging import verdict_on
 from rackwright.lifecycle.canary.keep import Keeper
-from rackwright.lifecycle.canary.steps import Moment, Next, following, is_due, is_hopeless
+from rackwright.lifecycle.canary.steps import Moment, Next, following, growth_for, is_due, is_hopeless
 from rackwright.lifecycle.canary.watch import Watch
 from rackwright.lifecycle.changes import Act, Change, Clock, Enter, Paused, Undecided
 from rackwright.state.canaries import Outcome
@@ -121,7 +121,8 @@ class Tried:
         if is_hopeless(evidence.running, evidence.candidate):
             return Next.BACK
         moment = Moment(step.last, self.clock.now() - step.begun, requests)
-        if not is_due(self.rules, moment, step.judged):
+        growth = growth_for(step.verdict) if step.verdict else 1.0
+        if not is_due(self.rules, moment, step.judged, growth):
             return following(self.rules, moment)
         step.judged = (*step.judged, requests)
         step.verdict = verdict_on(evidence, self.rules)

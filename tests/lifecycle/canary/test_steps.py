@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from rackwright.fleet.sections.canary import Canary
-from rackwright.lifecycle.canary.steps import RELOOKS, Moment, Next, following, is_due, is_hopeless, looks
-from rackwright.verdict import Request, Traffic, Word
+from rackwright.lifecycle.canary.steps import RELOOKS, Moment, Next, following, growth_for, is_due, is_hopeless, looks
+from rackwright.verdict import Comparison, Figure, Request, Side, Traffic, Verdict, Word
 
 RULES = Canary(share=(5, 25), hold=600, min_requests=200, limit=7200)
 NOTHING, HELD, OVER = 10, 600, 7200
@@ -55,6 +57,34 @@ def test_the_last_step_is_judged_again_when_its_requests_have_doubled():
     assert not is_due(RULES, Moment(False, 900, 400), (200,))
     assert not is_due(RULES, Moment(True, 900, 9000), (200, 400, 800))
     assert is_due(RULES, Moment(True, OVER, 801), (200, 400, 800))
+
+
+def test_the_last_step_is_judged_again_when_it_has_what_the_verdict_says_it_takes():
+    assert not is_due(RULES, Moment(True, 900, 999), (200,), 5.0)
+    assert is_due(RULES, Moment(True, 900, 1000), (200,), 5.0)
+    assert is_due(RULES, Moment(True, OVER, 201), (200,), 5.0)
+
+
+def open_on(figure: Figure, needed: int | None, *, decides: bool = True) -> Comparison:
+    side = Side(300, 100, 0.0)
+    return Comparison(figure, Word.INCONCLUSIVE, "", side, side, 0.01, None, needed, decides)
+
+
+@pytest.mark.parametrize(
+    ("comparisons", "growth"),
+    [
+        ((open_on(Figure.ERRORS, 900), open_on(Figure.TTFT_P95, 200)), 9.9),
+        ((open_on(Figure.ERRORS, 110),), 2),
+        ((open_on(Figure.ERRORS, None),), 2),
+        ((open_on(Figure.ERRORS, 90_000),), 16),
+        ((open_on(Figure.GOLDEN, 900),), 2),
+        ((open_on(Figure.TPOT_P95, 900, decides=False),), 2),
+        ((replace(open_on(Figure.ERRORS, 900), word=Word.PASS),), 2),
+        ((replace(open_on(Figure.ERRORS, 20), candidate=Side(0, 0, None)),), 2),
+    ],
+)
+def test_a_verdict_says_how_much_more_it_takes(comparisons, growth):
+    assert growth_for(Verdict(Word.INCONCLUSIVE, "", comparisons, 0.95, 0.99)) == pytest.approx(growth)
 
 
 def judged(rules: Canary, growth: int) -> int:

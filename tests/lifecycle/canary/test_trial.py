@@ -14,7 +14,7 @@ from rackwright.errors import HostError, LeasedError, ProofError
 from rackwright.fleet.fleet import Replica
 from rackwright.fleet.sections.canary import Canary, Thresholds
 from rackwright.gateway import ServerState
-from rackwright.lifecycle.canary.judging import thresholds_of
+from rackwright.lifecycle.canary.judging import fewest_conversations, thresholds_of
 from rackwright.lifecycle.canary.trial import Tried
 from rackwright.lifecycle.canary.watch import Watch
 from rackwright.lifecycle.changes import Paused, Undecided
@@ -157,6 +157,14 @@ def test_an_equal_one_passes():
     assert bench.keeper.told[-1] == "passed with PASS"
     assert list(dict.fromkeys(bench.gateways.told)) == ["25 %", "50 %"]
     assert bench.entered[0] == "25 % of the conversations, for 60 s and 60 requests at least"
+
+
+def test_it_is_judged_again_when_it_has_as_many_as_the_verdict_takes_long_before_its_limit():
+    bench = Bench(rules=RULES.model_copy(update={"share": (50.0,), "limit": 6000}))
+    bench.run()
+    assert bench.keeper.told[:2] == ["step 0", "50 %: INCONCLUSIVE"]
+    assert bench.keeper.told[-1] == "passed with PASS"
+    assert bench.clock.now() < 1000
 
 
 def busier_after(seconds: float, times: float) -> Callable[[float], float]:
@@ -355,6 +363,11 @@ def test_the_fleet_files_thresholds_are_the_verdicts():
     thresholds = thresholds_of(rules)
     assert (thresholds.errors, thresholds.ttft_p95) == (0.03, 0.8)
     assert thresholds.tpot_median == thresholds_of(RULES).tpot_median
+
+
+def test_a_verdict_takes_as_many_conversations_as_its_errors_and_its_p95_do():
+    assert fewest_conversations(Canary(golden="p.jsonl")) == 546
+    assert fewest_conversations(Canary(thresholds=Thresholds(errors="10%"))) == 200
 
 
 def test_every_threshold_of_the_verdict_can_be_set():

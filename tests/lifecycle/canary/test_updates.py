@@ -261,7 +261,7 @@ def test_a_gateway_that_is_away_for_a_moment_is_waited_for(tmp_path: Path) -> No
 
 
 def test_a_gateway_that_stays_away_ends_it(tmp_path: Path) -> None:
-    world = make(tmp_path, gateways=2, rules=Canary(share=(5,), hold=400, min_requests=20, limit=800))
+    world = make(tmp_path, gateways=2, rules=Canary(share=(10,), hold=400, min_requests=20, limit=800))
     at(world, has_share(world), lambda: setattr(world.gates["gate2"], "reachable", False))
     with pytest.raises((Undecided, HostError), match="gateways can't be asked: gate2: unreachable"):
         update(world)
@@ -303,6 +303,19 @@ def test_a_model_with_one_replica_is_refused_before_anything_changes(tmp_path: P
     world = make(tmp_path, size=1)
     with pytest.raises(RackwrightError, match="assistant: has a canary in the fleet file, and one replica"):
         update(world, allow_outage=True)
+    assert world.changes == []
+    assert world.control.journal == []
+
+
+def test_a_share_of_which_no_verdict_could_come_is_refused_before_anything_changes(tmp_path: Path) -> None:
+    world = make(tmp_path, rules=Canary(share=(1, 5)))
+    with pytest.raises(RackwrightError) as error:
+        update(world)
+    (told,) = error.value.problems
+    assert told.what == (
+        "assistant: gateways tell 500 conversations apart at 5 %, and the canary's verdict takes 528 at the least"
+    )
+    assert told.should == "the last share should be 6 % or more, or the threshold of errors wider"
     assert world.changes == []
     assert world.control.journal == []
 

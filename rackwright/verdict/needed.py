@@ -1,0 +1,54 @@
+"""How much more of the same would decide what is open."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from rackwright.verdict.harm import Harm, harm
+from rackwright.verdict.measured import Measured
+from rackwright.verdict.result import Difference
+
+_MOST = 1_000_000
+
+
+def how_many(measured: Measured, found: Difference, threshold: float) -> int | None:
+    """Return of about how many conversations of the candidate, or prompts, this would be PASS or FAIL, if all else
+    were as it is. None: it lies too near the edge to say."""
+    count = measured.candidate.clusters
+    if grown := measured.grown:
+        return _tried(lambda times: harm(measured.figure, grown(times), threshold), count)
+    return _by_the_root(harm(measured.figure, found, threshold), count)
+
+
+def _by_the_root(found: Harm, count: int) -> int | None:
+    """An interval narrows with the root of the count."""
+    if found.seen < found.allowed:
+        half, room = found.most - found.seen, found.allowed - found.seen
+    else:
+        half, room = found.seen - found.least, found.seen - max(found.allowed, found.noise)
+    needed = count * (half / room) ** 2 if room > 0 else math.inf
+    return _rounded_up(needed) if needed <= _MOST else None
+
+
+def _tried(grown: Callable[[float], Harm], count: int) -> int | None:
+    """One that decides is found by doubling, the least of them by halving."""
+    low = high = 1.0
+    while not _decides(grown(high)):
+        low, high = high, high * 2
+        if high * count > _MOST:
+            return None
+    while high > low * 1.001:
+        middle = (low + high) / 2
+        low, high = (low, middle) if _decides(grown(middle)) else (middle, high)
+    return _rounded_up(high * count)
+
+
+def _decides(found: Harm) -> bool:
+    return found.passes or found.fails
+
+
+def _rounded_up(number: float) -> int:
+    """To two digits: it is an estimate."""
+    step: int = 10 ** max(0, math.floor(math.log10(number)) - 1)
+    return math.ceil(number / step) * step
