@@ -3,8 +3,8 @@
 Whole processes, from start to exit, in alternating order. Printed are medians, and the medians of the pairs' ratios:
 of wall clock, and of CPU time (user and system, of the process and its children), which depends little on what else
 the machine does. Targets: wall clock ≥ 50 times on one serving host (five pairs), ≥ 100 on eight hosts (three pairs);
-our CPU time ≤ 0.4 s on one host. Beside it one host at 20 ms round trip, an apply that remembers no questions, and how
-many commands and bytes either side needs.
+our CPU time ≤ 0.4 s on one host. Beside it one host at 20 ms round trip, an apply that remembers no questions, and
+how many commands and bytes either side needs.
 
     python -m benchmarks.apply_vs_ansible [--pairs 5] [--pairs-of-eight 3] [--keep] [one|far|eight …]
 """
