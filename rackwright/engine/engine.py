@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
@@ -21,6 +22,9 @@ OPERATION_SECONDS = 1800
 
 _IMPORTED = ("jinja2", "typeguard", "pyinfra.api", "rackwright.engine.host")
 """What a run needs: pyinfra, after two that it imports. Others get their turn in between."""
+
+# By typeguard pyinfra checks arguments; it would look through all installed packages for plugins.
+os.environ.setdefault("TYPEGUARD_DISABLE_PLUGIN_AUTOLOAD", "1")
 
 Deploy = Callable[[], object]
 
