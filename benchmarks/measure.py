@@ -22,7 +22,7 @@ class Cost:
 
     seconds: float
     cpu: float
-    """Seconds of user and system time on this machine."""
+    """Seconds of user and system time on this machine, of the process and of all that it waited for."""
     peak_mb: float
     """Largest resident size of the process or one of its children."""
 
@@ -65,12 +65,24 @@ class Pairs:
     @property
     def ratio(self) -> float:
         """Median over the pairs of how many times as long theirs took."""
-        return statistics.median(
-            theirs.seconds / ours.seconds for ours, theirs in zip(self.ours, self.theirs, strict=True)
-        )
+        return self._ratio(lambda cost: cost.seconds)
+
+    @property
+    def cpu_ratio(self) -> float:
+        """Median over the pairs of how many times as much CPU time theirs took: it depends little on neighbors."""
+        return self._ratio(lambda cost: cost.cpu)
+
+    def _ratio(self, of: Callable[[Cost], float]) -> float:
+        return statistics.median(of(theirs) / of(ours) for ours, theirs in zip(self.ours, self.theirs, strict=True))
 
     def raw(self) -> dict[str, object]:
-        return {"ours": [asdict(cost) for cost in self.ours], "theirs": [asdict(cost) for cost in self.theirs]}
+        """Return the samples and both ratios."""
+        return {
+            "ours": [asdict(cost) for cost in self.ours],
+            "theirs": [asdict(cost) for cost in self.theirs],
+            "ratio": self.ratio,
+            "cpu_ratio": self.cpu_ratio,
+        }
 
 
 def pairs(count: int, ours: Callable[[], Cost], theirs: Callable[[], Cost]) -> Pairs:

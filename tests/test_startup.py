@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from tests.needless import NEEDLESS
+
 HEAVY = (
     "cryptography",
     "gevent",
@@ -18,13 +20,36 @@ HEAVY = (
     "ruamel",
 )
 REPORT_HEAVY = ("gevent", "paramiko", "pyinfra", "requests", "rich")
+# Of an apply whose plan comes out empty; what would ask hosts is replaced.
+SATISFIED = """
+from contextlib import nullcontext
+from types import SimpleNamespace
+from unittest.mock import Mock, patch
+from rackwright.lifecycle import apply
+from rackwright.lifecycle.applying import Options
+from rackwright.run import Run
+nothing = SimpleNamespace(empty=True, run=Run(), first_snapshots=(), surveyed=None)
+site = Mock(models={})
+with patch.multiple(
+    apply, leased=lambda *_: nullcontext(), compared=Mock(), remember=Mock(), refuse_stale_checkout=Mock(),
+    plan=lambda *_, **__: nothing,
+):
+    assert apply.apply(site, Options(), Mock(), Mock()).run == Run()
+"""
+
+
+def modules_after(code: str) -> set[str]:
+    """Return all modules that a fresh Python imported for the code."""
+    script = (
+        f"import sys\ntry:\n    exec({code!r})\nexcept SystemExit:\n    pass\nprint(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(done.stderr.split())
 
 
 def imported(code: str) -> set[str]:
-    """Return the top names of all modules that a fresh Python imported for the code."""
-    script = f"import sys\ntry:\n    {code}\nexcept SystemExit:\n    pass\nprint(*sys.modules, file=sys.stderr)"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    return {name.partition(".")[0] for name in done.stderr.split()}
+    """Return their top names."""
+    return {name.partition(".")[0] for name in modules_after(code)}
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["nosuch"], ["check", "--help"]])
@@ -35,11 +60,9 @@ def test_help_imports_nothing_heavy(arguments):
 
 
 def test_help_imports_no_command():
-    script = "from rackwright.__main__ import main; main(['--help'])"
-    code = f"import sys\ntry:\n    {script}\nexcept SystemExit:\n    pass\nprint(*sys.modules, file=sys.stderr)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    ours = {name for name in done.stderr.split() if name.startswith("rackwright.cli.")}
-    assert ours == {"rackwright.cli.context", "rackwright.cli.options", "rackwright.cli.outcome"}
+    modules = modules_after("from rackwright.__main__ import main; main(['--help'])")
+    ours = {name.removeprefix("rackwright.cli.") for name in modules if name.startswith("rackwright.cli.")}
+    assert ours == {"answers", "context", "options", "outcome"}
 
 
 @pytest.mark.parametrize("loaded", [False, True])
@@ -66,3 +89,15 @@ def test_reports_and_state_import_nothing_heavy(module):
 @pytest.mark.parametrize("module", ["verdict", "verdict.golden_check", "fleet.golden_file", "report.verdict_text"])
 def test_statistics_and_schemas_are_imported_where_they_are_used(module):
     assert not imported(f"import rackwright.{module}") & {"jsonschema", "numpy", "referencing", "regex", "scipy"}
+
+
+@pytest.mark.parametrize("module", ["apply", "plan", "status", "survey"])
+def test_hosts_are_asked_before_anything_heavy_is_imported(module):
+    """pyinfra and paramiko are imported while the hosts look for their answers, jinja2 by what reads them."""
+    assert not imported(f"import rackwright.lifecycle.{module}") & (set(HEAVY) - {"pydantic"})
+
+
+def test_an_apply_imports_what_changes_hosts_only_when_something_is_to_change():
+    modules = modules_after(SATISFIED)
+    assert "rackwright.lifecycle.apply" in modules
+    assert not modules & NEEDLESS

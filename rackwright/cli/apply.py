@@ -20,7 +20,7 @@ from rackwright.cli.staged import staged_documents
 from rackwright.errors import ExitCode
 
 if TYPE_CHECKING:
-    from rackwright.lifecycle.apply import Applied
+    from rackwright.lifecycle.applying import Applied
     from rackwright.lifecycle.plan import Plan
 
 
@@ -52,8 +52,8 @@ def apply(
     hosts_needed()
     from rackwright.cli.plan import plan_view
     from rackwright.cli.talk import Talk
-    from rackwright.lifecycle.apply import Options
     from rackwright.lifecycle.apply import apply as carry_out
+    from rackwright.lifecycle.applying import Options
     from rackwright.lifecycle.plan import refuse_unknown_roles
     from rackwright.lifecycle.site import open_site
 

@@ -70,14 +70,17 @@ class Questions:
         self._foreseen_answers()
 
     def ask(self, question: str, timeout: float, *, secret: bool = False) -> Completed:
-        """Return the answer to a shell command that only reads. A secret one is neither foreseen nor remembered.
+        """Return the answer to a shell command that only reads: the same each time, for nothing changes meanwhile.
 
-        Raise HostError if the host can't be asked.
+        A secret one is asked anew, and neither foreseen nor remembered. Raise HostError if the host can't be asked.
         """
         if secret:
             return self._connection.run(question, timeout=timeout)
         self.asked[question] = None
-        return self._foreseen_answers().get(question) or self._connection.run(question, timeout=timeout)
+        answers = self._foreseen_answers()
+        if question not in answers:
+            answers[question] = self._connection.run(question, timeout=timeout)
+        return answers[question]
 
     def _foreseen_answers(self) -> dict[str, Completed]:
         with self._asking:

@@ -17,7 +17,8 @@ from rackwright.lifecycle.plan import Plan, plan
 from rackwright.lifecycle.promote import promote
 from rackwright.lifecycle.remember import compared, refuse_stale_checkout
 from rackwright.lifecycle.site import Site
-from rackwright.lifecycle.staging import Ahead, Staged, is_needed, put_ahead
+from rackwright.lifecycle.staging import Ahead, Staged, put_ahead
+from rackwright.lifecycle.supply import is_supplied
 from rackwright.lifecycle.talk import Talk
 from rackwright.roles.replica.unit import unit_digest
 from rackwright.run import Outcome, Run
@@ -229,7 +230,7 @@ def _beside(site: Site, held: Held, look: Look, talk: Talk, stopping: Stopping) 
     def change(deploy: Callable[[], None], names: tuple[str, ...]) -> Run:
         return apply_leased(site, held, deploy, names, stopping=stopping)
 
-    ahead = put_ahead(site, hosts, talk, stopping, change) if is_needed(site, hosts) else Ahead()
+    ahead = put_ahead(site, hosts, talk, stopping, change) if is_supplied(site, hosts) else Ahead()
     # Whoever lacks something still fetches it for itself, and is named where that fails, too.
     left = tuple(host for host in hosts if host not in ahead.run.failed_hosts)
     run = ahead.run if ahead.run.interrupted or stopping() else ahead.run + change(beside, left)

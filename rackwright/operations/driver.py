@@ -11,8 +11,7 @@ from pyinfra.context import host
 
 from rackwright.operations.diffs import show
 from rackwright.operations.facts.boot_guard import BootGuard
-from rackwright.operations.facts.driver import RunningDriver
-from rackwright.operations.facts.found_driver import FoundDriverFact
+from rackwright.operations.facts.driver import FoundDriverFact, RunningDriver
 from rackwright.operations.facts.unit import UnitState
 from rackwright.operations.notes import note
 from rackwright.operations.own_file import own_file_commands

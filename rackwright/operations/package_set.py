@@ -14,7 +14,7 @@ from pyinfra.context import host
 from rackwright.operations.diffs import show
 from rackwright.operations.download import FETCH, incoming
 from rackwright.operations.facts.boot_guard import BootGuard
-from rackwright.operations.facts.found_driver import FoundDriverFact
+from rackwright.operations.facts.driver import FoundDriverFact
 from rackwright.operations.facts.package_sets import PackageSets
 from rackwright.operations.facts.packages import InstalledPackages
 from rackwright.operations.facts.path import PathState

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from rackwright.operations.facts.shown import shown_units
 from rackwright.roles.backup.settings import STATE, is_old
@@ -178,8 +178,10 @@ def age(seconds: int) -> str:
 
 def _age(moment: str | None, now: int) -> int | None:
     try:
-        then = datetime.strptime(moment or "", "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        then = datetime.fromisoformat(moment or "")
     except ValueError:
+        return None
+    if then.tzinfo is None:
         return None
     return now - int(then.timestamp())
 

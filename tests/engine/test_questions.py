@@ -94,6 +94,16 @@ def test_an_unforeseen_question_is_asked_as_usual_and_remembered() -> None:
     assert list(questions.asked) == ["echo new"]
 
 
+@pytest.mark.parametrize("foreseen", [(), ("echo a",)])
+def test_an_unforeseen_question_that_comes_again_is_answered_as_before(foreseen: tuple[str, ...]) -> None:
+    """Nothing changes in the read-only stage, and many operations ask for the same."""
+    link = Noting()
+    questions = Questions(link, foreseen)
+    assert [questions.ask("echo b", 60).stdout for _ in range(2)] == ["b\n", "b\n"]
+    assert [questions.ask("false", 60).exit_status for _ in range(2)] == [1, 1]
+    assert [asked for asked in link.asked if asked != "exec sh -s"] == ["echo b", "false"]
+
+
 def test_a_question_with_a_secret_is_neither_batched_nor_remembered() -> None:
     link = Noting()
     questions = Questions(link, ["echo hunter2"])

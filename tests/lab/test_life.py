@@ -20,6 +20,7 @@ from tests.lab.engines import change_parallel, pid
 from tests.lab.labs import fresh_lab
 from tests.lab.operator import Operator, operator
 from tests.lab.patience import until_out
+from tests.needless import NEEDLESS
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lab
@@ -105,6 +106,18 @@ def test_a_second_apply_changes_nothing_on_every_host(site: Operator) -> None:
     assert (said["changed"], said["failed"], said["skipped"]) == (0, 0, 0)
     assert all(host["changed"] == 0 for host in said["hosts"].values())
     assert site("plan", "--check").code == 0
+
+
+def test_an_apply_that_finds_nothing_to_change_imports_only_what_it_needs(site: Operator) -> None:
+    python, *words = site.argv("apply", "--yes")
+    argv = [python, "-X", "importtime", *words]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True, env=site.environment)
+    lines = (line for line in done.stderr.splitlines() if line.startswith("import time:"))
+    imported = [line.rpartition("|")[2].strip() for line in lines]
+    assert not NEEDLESS & set(imported)
+    # The hosts have been asked before pyinfra, which reads their answers, is imported.
+    connects, reads, decides = map(imported.index, ("rackwright.remote.ssh", "pyinfra", "rackwright.deploys.site"))
+    assert connects < reads < decides
 
 
 def test_each_service_is_held_to_its_exposure_by_systemds_own_measure(site: Operator, lab: Lab) -> None:

@@ -8,8 +8,9 @@ import pytest
 
 from rackwright.errors import LeasedError, RackwrightError
 from rackwright.fleet.fleet import Replica
-from rackwright.lifecycle import apply, remember, restart, settle
+from rackwright.lifecycle import carry_out, remember, restart, settle
 from rackwright.lifecycle import leased as leasing
+from rackwright.lifecycle.applying import Options
 from rackwright.lifecycle.drains import MissingDrain
 from rackwright.lifecycle.leased import leased
 from rackwright.lifecycle.plan import Restart
@@ -80,8 +81,8 @@ def test_a_restart_is_written_on_the_engines_host_and_on_the_gateways_that_drain
     assert acts == {"gpu1": [line], "gate1": [line]}
 
 
-def work(site, held) -> apply._Work:
-    return apply._Work(site, held, apply.Options(), Talk(), stopping=lambda: False)
+def work(site, held) -> carry_out.Work:
+    return carry_out.Work(site, held, Options(), Talk(), stopping=lambda: False)
 
 
 def test_each_engine_that_an_apply_restarts_is_written_when_it_is_done(site, acts, monkeypatch):
@@ -90,10 +91,10 @@ def test_each_engine_that_an_apply_restarts_is_written_when_it_is_done(site, act
             done(one.replica)
         raise RuntimeError("the next one fails")
 
-    monkeypatch.setattr(apply, "roll", roll)
+    monkeypatch.setattr(carry_out, "roll", roll)
     restarted: list[Replica] = []
     with leased(site, "apply", Talk()) as held, pytest.raises(RuntimeError):
-        apply._restart(work(site, held), Run(), (Restart(REPLICA, "why"),), restarted)
+        carry_out._restart(work(site, held), Run(), (Restart(REPLICA, "why"),), restarted)
     assert restarted == [REPLICA]
     assert acts == {host: ["apply: restart gpu1/assistant@1: done"] for host in ("gpu1", "gate1")}
 
@@ -101,10 +102,10 @@ def test_each_engine_that_an_apply_restarts_is_written_when_it_is_done(site, act
 def test_only_an_engine_whose_unit_becomes_another_is_put_back_by_an_apply(site, acts, monkeypatch):
     """What is kept of one that only gets other GPUs is what it ran before its last update."""
     made = []
-    monkeypatch.setattr(apply, "roll", lambda site, held, changes, *_, **__: made.extend(changes))
+    monkeypatch.setattr(carry_out, "roll", lambda site, held, changes, *_, **__: made.extend(changes))
     restarts = (Restart(REPLICA, "other settings"), Restart(REPLICA, "other GPUs", rewritten=False))
     with leased(site, "apply", Talk()) as held:
-        apply._restart(work(site, held), Run(), restarts, [])
+        carry_out._restart(work(site, held), Run(), restarts, [])
     assert [change.put_back is not None for change in made] == [True, False]
 
 
@@ -115,27 +116,27 @@ def test_what_an_apply_returns_to_the_gateways_is_written_there(site, acts, monk
 
     site.models = {"gpu1": SimpleNamespace(staging=None, model_store=None)}
     site.gateways = SimpleNamespace(only=lambda hosts: SimpleNamespace(hosts=tuple(hosts)))
-    monkeypatch.setattr(apply, "settle", settled)
+    monkeypatch.setattr(carry_out, "settle", settled)
     with leased(site, "apply", Talk()) as held:
-        apply._settle(work(site, held), Run(), site.fleet.replicas)
+        carry_out._settle(work(site, held), Run(), site.fleet.replicas)
     assert acts == {"gate1": ["apply: undrain gpu1/assistant@1: done"]}
 
 
 def test_a_drain_that_a_gateway_did_not_know_is_written_there_once_it_was_told(site, acts, monkeypatch):
-    monkeypatch.setattr(apply, "copy_drains", lambda site, missing: {"gate2": "disk full"})
+    monkeypatch.setattr(carry_out, "copy_drains", lambda site, missing: {"gate2": "disk full"})
     site.models = {"gate1": None, "gate2": None}
     record = SimpleNamespace(reason="fan")
     planned = SimpleNamespace(drains=[MissingDrain(name, REPLICA, record) for name in ("gate1", "gate2")])
     with leased(site, "apply", Talk()) as held:
-        assert apply._drained_as_others(work(site, held), Run(), planned) == {"gate2": "disk full"}
+        assert carry_out._drained_as_others(work(site, held), Run(), planned) == {"gate2": "disk full"}
     assert acts == {"gate1": ["apply: drain gpu1/assistant@1: fan: done"]}
 
 
 def test_without_the_role_of_engines_none_is_waited_for(site, monkeypatch):
-    monkeypatch.setattr(apply, "settle", lambda *_: pytest.fail("it waits"))
+    monkeypatch.setattr(carry_out, "settle", lambda *_: pytest.fail("it waits"))
     site.models = {"gpu1": None}
     with leased(site, "apply", Talk()) as held:
-        apply._settle(apply._Work(site, held, apply.Options(("people",)), Talk(), lambda: False), Run(), ())
+        carry_out._settle(carry_out.Work(site, held, Options(("people",)), Talk(), lambda: False), Run(), ())
 
 
 def test_settling_tells_of_what_it_returned(site, monkeypatch):
@@ -178,10 +179,10 @@ def test_where_every_gateway_failed_an_engine_need_only_answer(site, monkeypatch
 
 
 def test_no_engine_is_restarted_while_a_gateway_that_failed_may_send_to_it(site, monkeypatch):
-    monkeypatch.setattr(apply, "roll", lambda *_, **__: pytest.fail("it restarts"))
+    monkeypatch.setattr(carry_out, "roll", lambda *_, **__: pytest.fail("it restarts"))
     run = Run(unreachable={"gate1": "no route"})
     with leased(site, "apply", Talk()) as held, pytest.raises(RackwrightError) as caught:
-        apply._restart(work(site, held), run, (Restart(REPLICA, "why"),), [])
+        carry_out._restart(work(site, held), run, (Restart(REPLICA, "why"),), [])
     assert caught.value.problems[0].what == "not restarted, for gate1 failed: gpu1/assistant@1"
 
 

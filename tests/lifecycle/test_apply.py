@@ -9,7 +9,8 @@ import pytest
 
 from rackwright.errors import RackwrightError
 from rackwright.fleet.fleet import Replica
-from rackwright.lifecycle import apply
+from rackwright.lifecycle import apply, carry_out
+from rackwright.lifecycle.applying import Options
 from rackwright.lifecycle.gpus import PutOff
 from rackwright.lifecycle.plan import Plan, Restart
 from rackwright.run import Run
@@ -36,10 +37,10 @@ def order(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def restarted(work: object, run: Run, restarts: tuple[Restart, ...], done: list[Replica]) -> None:
         happened.append("restart " + " ".join(restart.replica.name for restart in restarts))
 
-    monkeypatch.setattr(apply, "_change", lambda work, planned: (Run(), ()))
-    monkeypatch.setattr(apply, "_settle", settled)
-    monkeypatch.setattr(apply, "_restart", restarted)
-    monkeypatch.setattr(apply, "still_put_off", lambda site, before, hosts: before if "gpu1" in hosts else ())
+    monkeypatch.setattr(carry_out, "_change", lambda work, planned: (Run(), ()))
+    monkeypatch.setattr(carry_out, "_settle", settled)
+    monkeypatch.setattr(carry_out, "_restart", restarted)
+    monkeypatch.setattr(carry_out, "still_put_off", lambda site, before, hosts: before if "gpu1" in hosts else ())
     return happened
 
 
@@ -48,9 +49,9 @@ def carried_out(*put_off: PutOff) -> list[str]:
     fleet = type("Fleet", (), {"replicas_on": lambda _, host: (OLD, NEW, CROWDED, WITHOUT)})()
     site = type("Site", (), {"fleet": fleet, "models": {"gpu1": None}})()
     talk = Talk()
-    work = apply._Work(cast("Any", site), cast("Any", None), apply.Options(), cast("Any", talk), lambda: False)
+    work = carry_out.Work(cast("Any", site), cast("Any", None), Options(), cast("Any", talk), lambda: False)
     planned = cast("Plan", type("Plan", (), {"restarts": (Restart(OLD, "other"),), "put_off": put_off})())
-    apply._carry_out(work, planned)
+    carry_out.carry_out(work, planned)
     return talk.said
 
 
@@ -86,17 +87,17 @@ NOTHING = cast("Plan", SimpleNamespace(closing={}))
 
 def test_a_port_that_would_close_is_asked_about_and_yes_is_no_answer() -> None:
     with pytest.raises(RackwrightError) as caught:
-        apply._agree_to_close(CLOSING, apply.Options(), cast("Any", Asked(there=False)))
+        apply._agree_to_close(CLOSING, Options(), cast("Any", Asked(there=False)))
     assert str(caught.value).splitlines() == [
         "these ports would close:",
         "  gpu1: nginx (812) at 0.0.0.0:80; keep them with firewall.allow in the fleet file, or agree to close them",
         "  next: rackwright apply --close-ports",
     ]
-    apply._agree_to_close(CLOSING, apply.Options(), cast("Any", talk := Asked(there=True)))
+    apply._agree_to_close(CLOSING, Options(), cast("Any", talk := Asked(there=True)))
     assert talk.said == ["Ports that something listens on would close. Close them?"]
 
 
 @pytest.mark.parametrize(("planned", "agreed"), [(CLOSING, True), (NOTHING, False)])
 def test_who_agreed_before_or_closes_nothing_is_not_asked(planned: Plan, *, agreed: bool) -> None:
-    apply._agree_to_close(planned, apply.Options(close_ports=agreed), cast("Any", talk := Asked(there=True)))
+    apply._agree_to_close(planned, Options(close_ports=agreed), cast("Any", talk := Asked(there=True)))
     assert talk.said == []

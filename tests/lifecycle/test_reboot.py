@@ -13,9 +13,8 @@ import pytest
 
 from rackwright.errors import HostError, RackwrightError
 from rackwright.fleet.fleet import Fleet, Replica
-from rackwright.lifecycle import apply as applying
-from rackwright.lifecycle import reboot
-from rackwright.lifecycle.apply import Applied, Options
+from rackwright.lifecycle import apply, carry_out, reboot
+from rackwright.lifecycle.applying import Applied, Options
 from rackwright.lifecycle.reboot import pending, reboot_all, refuse_swap
 from rackwright.operations.facts.found_driver import FoundDriver
 from rackwright.remote import Completed
@@ -105,6 +104,10 @@ class Site:
             return found
 
         return SimpleNamespace(connection=self.hosts.__getitem__, run_on=run_on, open_ahead=lambda names: None)
+
+    @property
+    def engine(self) -> SimpleNamespace:
+        return SimpleNamespace(import_ahead=lambda *_: None)
 
     @property
     def gateways(self) -> SimpleNamespace:
@@ -313,7 +316,7 @@ def test_a_lost_lease_reboots_nothing() -> None:
 
 def drivers_act(made: Site, **options: Any) -> dict[str, str]:
     work = SimpleNamespace(site=made, held=HELD, options=Options(**options), talk=Talk())
-    return applying._driver_acts(work, Run())
+    return carry_out._driver_acts(work, Run())
 
 
 def test_without_reboot_a_host_whose_engines_need_the_driver_goes_no_further() -> None:
@@ -390,15 +393,15 @@ def applied(monkeypatch: pytest.MonkeyPatch, made: Site, **options: Any) -> tupl
     def leased(*_: object) -> Iterator[object]:
         yield HELD
 
-    monkeypatch.setattr(applying, "leased", leased)
-    monkeypatch.setattr(applying, "compared", lambda site: None)
-    monkeypatch.setattr(applying, "plan", lambda site, only: planned())
-    monkeypatch.setattr(applying, "refuse_stale_checkout", lambda *_, **__: True)
-    monkeypatch.setattr(applying, "_remember", lambda *_, **__: None)
-    monkeypatch.setattr(applying, "_saved", lambda site, applied, *_: applied)
-    monkeypatch.setattr(applying, "_carry_out", lambda *_: carried.append(1) or Applied(Run()))
+    monkeypatch.setattr(apply, "leased", leased)
+    monkeypatch.setattr(apply, "compared", lambda site: None)
+    monkeypatch.setattr(apply, "plan", lambda site, only: planned())
+    monkeypatch.setattr(apply, "refuse_stale_checkout", lambda *_, **__: True)
+    monkeypatch.setattr(apply, "_remember", lambda *_, **__: None)
+    monkeypatch.setattr(apply, "_saved", lambda site, applied, *_: applied)
+    monkeypatch.setattr(apply, "_carry_out", lambda *_: carried.append(1) or Applied(Run()))
     talk = Talk()
-    applying.apply(made, Options(**options), talk, lambda plan: None)
+    apply.apply(made, Options(**options), talk, lambda plan: None)
     return talk, bool(carried)
 
 

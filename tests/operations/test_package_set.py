@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from rackwright.operations.facts.boot_guard import BootGuard
-from rackwright.operations.facts.found_driver import FoundDriver, FoundDriverFact, parse_found_driver, upstream
+from rackwright.operations.facts.driver import FoundDriverFact
+from rackwright.operations.facts.found_driver import FoundDriver, parse_found_driver, upstream
 from rackwright.operations.facts.package_sets import KeptSets, PackageSets
 from rackwright.operations.facts.packages import Installed, InstalledPackages
 from rackwright.operations.facts.path import Found, PathState

@@ -13,8 +13,8 @@ import pytest
 from rackwright.hardware.hardware import Hardware
 from rackwright.hardware.pci import PciDevice
 from rackwright.operations.facts.boot_guard import BootGuard
-from rackwright.operations.facts.driver import Running, RunningDriver
-from rackwright.operations.facts.found_driver import FoundDriver, FoundDriverFact, parse_found_driver
+from rackwright.operations.facts.driver import FoundDriverFact, Running, RunningDriver
+from rackwright.operations.facts.found_driver import FoundDriver, parse_found_driver
 from rackwright.operations.facts.package_sets import KeptSets, PackageSets
 from rackwright.operations.facts.packages import Installed, InstalledPackages
 from rackwright.operations.facts.path import Found, PathState

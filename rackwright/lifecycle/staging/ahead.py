@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.staging.stage import Staged, stage
+from rackwright.lifecycle.supply import writers
 from rackwright.lifecycle.talk import Talk
 from rackwright.run import Run
 from rackwright.stopping import Stopping
@@ -20,11 +21,6 @@ Change = Callable[[Deploy, tuple[str, ...]], Run]
 class Ahead:
     run: Run = field(default_factory=Run)
     staged: tuple[Staged, ...] = ()
-
-
-def is_needed(site: Site, hosts: Iterable[str]) -> bool:
-    """Whether any of these hosts gets weights by another one."""
-    return any(site.models[host].staging or _writers(site, host) for host in hosts)
 
 
 def put_ahead(site: Site, hosts: Iterable[str], talk: Talk, stopping: Stopping, change: Change) -> Ahead:
@@ -42,8 +38,8 @@ def put_ahead(site: Site, hosts: Iterable[str], talk: Talk, stopping: Stopping, 
         return host in going.hosts
 
     staged = stage(site, going.hosts, talk, stopping, fetch)
-    writers = {writer for host in going.hosts for writer in _writers(site, host)}
-    going.change(own_weights, [host for host in going.hosts if host in writers])
+    writing = {writer for host in going.hosts for writer in writers(site, host)}
+    going.change(own_weights, [host for host in going.hosts if host in writing])
     return Ahead(going.run, staged)
 
 
@@ -60,9 +56,3 @@ class _Going:
     def change(self, deploy: Deploy, hosts: list[str]) -> None:
         if hosts and not self.run.interrupted:
             self.run += self._change(deploy, tuple(hosts))
-
-
-def _writers(site: Site, host: str) -> set[str]:
-    """The other hosts that write what this one reads."""
-    store = site.models[host].model_store
-    return {model.writer for model in store.models if model.writer} if store else set()

@@ -1,4 +1,4 @@
-"""What the running kernel has of the driver."""
+"""The driver that a host has, and what the running kernel has of it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pyinfra.api.facts import FactBase
 
+from rackwright.operations.facts.found_driver import FOUND_DRIVER_COMMAND, FoundDriver, parse_found_driver
 from rackwright.roles.nvidia_driver.settings import MODPROBE
 
 
@@ -48,3 +49,17 @@ class RunningDriver(FactBase[Running]):
         told = {key: value for key, _, value in (line.partition(" ") for line in output)}
         loadable, nouveau, early, rdma = (word in told for word in ("loadable", "nouveau", "nouveau_early", "rdma"))
         return Running(told.get("loaded") or None, loadable, nouveau, early, rdma, told.get("kernel") or None)
+
+
+class FoundDriverFact(FactBase[FoundDriver]):
+    """Return the driver that the host has."""
+
+    def command(self) -> str:
+        return FOUND_DRIVER_COMMAND
+
+    @staticmethod
+    def default() -> FoundDriver:
+        return FoundDriver()
+
+    def process(self, output: list[str]) -> FoundDriver:
+        return parse_found_driver("\n".join(output))

@@ -1,11 +1,9 @@
-"""The driver that a host has already, and whose it is."""
+"""The driver that a host has already, and whose it is. Without pyinfra: asked over a plain connection as well."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-
-from pyinfra.api.facts import FactBase
 
 from rackwright.package_set import ROOT
 
@@ -88,20 +86,6 @@ def parse_found_driver(output: str) -> FoundDriver:
         elif key != "package":
             told[key] = value
     return FoundDriver(tuple(packages), told.get("run"), "dgx" in told, told.get("loaded"), told.get("ours"))
-
-
-class FoundDriverFact(FactBase[FoundDriver]):
-    """Return the driver that the host has."""
-
-    def command(self) -> str:
-        return FOUND_DRIVER_COMMAND
-
-    @staticmethod
-    def default() -> FoundDriver:
-        return FoundDriver()
-
-    def process(self, output: list[str]) -> FoundDriver:
-        return parse_found_driver("\n".join(output))
 
 
 def upstream(version: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pyinfra.api.facts import FactBase
 
@@ -27,5 +29,11 @@ class InstalledPackages(FactBase[dict[str, Installed]]):
         return {}
 
     def process(self, output: list[str]) -> dict[str, Installed]:
-        told = (line.split() for line in output if line.startswith("installed "))
-        return {name: Installed(version, want == "hold") for _, want, name, version, _ in told}
+        return dict(_installed(tuple(output)))
+
+
+# A dozen operations get the same answer, of hundreds of lines.
+@lru_cache(maxsize=2)
+def _installed(output: tuple[str, ...]) -> Mapping[str, Installed]:
+    told = (line.split() for line in output if line.startswith("installed "))
+    return {name: Installed(version, want == "hold") for _, want, name, version, _ in told}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from pyinfra.api.facts import FactBase
 
@@ -91,7 +93,7 @@ class OurUnitStates(FactBase[dict[str, Unit]]):
         return {}
 
     def process(self, output: list[str]) -> dict[str, Unit]:
-        return {unit: _unit(told) for unit, told in shown_units(output).items()}
+        return dict(_units(tuple(output)))
 
 
 class SystemUnitStates(FactBase[dict[str, Unit]]):
@@ -105,7 +107,13 @@ class SystemUnitStates(FactBase[dict[str, Unit]]):
         return {}
 
     def process(self, output: list[str]) -> dict[str, Unit]:
-        return {unit: _unit(told) for unit, told in shown_units(output).items()}
+        return dict(_units(tuple(output)))
+
+
+# Each operation on a unit gets the same answer.
+@lru_cache(maxsize=4)
+def _units(output: tuple[str, ...]) -> Mapping[str, Unit]:
+    return {unit: _unit(told) for unit, told in shown_units(output).items()}
 
 
 def _unit(told: dict[str, str]) -> Unit:
@@ -122,9 +130,9 @@ def _unit(told: dict[str, str]) -> Unit:
 
 def _seconds(timestamp: str) -> float | None:
     """Given "Wed 2026-11-25 08:59:12.345678 UTC", return seconds since 1970; None for anything else."""
+    moment, _, zone = timestamp.partition(" ")[2].rpartition(" ")
     with suppress(ValueError):
-        moment = datetime.strptime(timestamp.partition(" ")[2], "%Y-%m-%d %H:%M:%S.%f UTC")
-        return moment.replace(tzinfo=UTC).timestamp()
+        return datetime.fromisoformat(moment).replace(tzinfo=UTC).timestamp() if zone == "UTC" else None
     return None
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from rackwright.deploys.serve import own_weights, ready_to_stage
 from rackwright.lifecycle.staging import ahead
-from rackwright.lifecycle.staging.ahead import is_needed, put_ahead
+from rackwright.lifecycle.staging.ahead import put_ahead
+from rackwright.lifecycle.supply import is_supplied
 from rackwright.roles.model_store.settings import Settings as ModelStore
 from rackwright.run import Run
 from tests.lifecycle.staging.hosts import MODEL, Talk, World
@@ -55,14 +56,14 @@ def test_who_failed_is_in_the_run_and_takes_no_further_part(monkeypatch: pytest.
     assert run.failed_hosts == ("a",)
 
 
-def test_it_is_needed_where_a_host_gets_weights_by_another_alone() -> None:
+def test_a_host_is_supplied_where_it_gets_weights_by_another_alone() -> None:
     site = world(a=OWN, b=OWN)
-    assert is_needed(site, ("a",))
+    assert is_supplied(site, ("a",))
     for model in site.models.values():
         model.staging = None
-    assert not is_needed(site, ("a", "b"))
+    assert not is_supplied(site, ("a", "b"))
     site.models["b"].model_store = READS
-    assert is_needed(site, ("a", "b"))
+    assert is_supplied(site, ("a", "b"))
 
 
 def test_each_that_writes_for_others_has_it_before_they_read_and_none_of_them_reads_yet(

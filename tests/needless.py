@@ -1,0 +1,15 @@
+"""What an apply doesn't import that finds every host as it should be: most of its time would go there."""
+
+_ONLY_FOR_CHANGES = ("backup", "carry_out", "engines", "reboot", "rollout", "settle", "staging")
+NEEDLESS = frozenset(
+    (
+        *(f"rackwright.lifecycle.{name}" for name in _ONLY_FOR_CHANGES),
+        "huggingface_hub",
+        "jsonschema",
+        "numpy",
+        "regex",
+        "requests",
+        "rich",
+        "scipy",
+    )
+)
