@@ -28,7 +28,7 @@ from unittest.mock import Mock, patch
 from rackwright.lifecycle import apply
 from rackwright.lifecycle.applying import Options
 from rackwright.run import Run
-nothing = SimpleNamespace(empty=True, run=Run(), first_snapshots=(), surveyed=None)
+nothing = SimpleNamespace(empty=True, run=Run(), first_snapshots=(), surveyed=SimpleNamespace(control=None))
 site = Mock(models={})
 with patch.multiple(
     apply, leased=lambda *_: nullcontext(), compared=Mock(), remember=Mock(), refuse_stale_checkout=Mock(),

@@ -29,11 +29,11 @@ COMMANDS = {
     "undrain": "Let a drained replica or host take requests again.",
     "model": "Show, update, promote, roll back and prune models.",
     "backup": "Make, check and list the hosts' snapshots.",
-    "key": "Add, list, edit and revoke API keys.",
+    "key": "Add, list, edit, revoke and pull API keys.",
     "ca": "Show what clients must trust.",
     "audit": "Show who did what on the hosts, and when.",
     "access": "Show who gets in to the hosts, and by which keys.",
-    "lease": "Show or break the lease on the fleet.",
+    "lease": "Show, break or move the lease on the fleet.",
     "schema": "Print the fleet file's JSON Schema for editors.",
     "lab": "Start, list and remove disposable hosts to try things on.",
 }

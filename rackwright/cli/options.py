@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 import click
 from click import termui
 
-from rackwright.cli.answers import read_answer
 from rackwright.cli.context import Context
 from rackwright.errors import ExitCode, RackwrightError, UsageError
 
@@ -46,8 +45,14 @@ class Group(click.Group):
     command_class = Command
 
 
+def _read_answer(prompt: str = "") -> str:
+    from rackwright.cli.answers import read_answer
+
+    return read_answer(prompt)
+
+
 # click's own place for another `input`.
-termui.visible_prompt_func = read_answer
+termui.visible_prompt_func = _read_answer
 
 pass_context = click.make_pass_decorator(Context, ensure=True)
 """Hands a command the Context as its first argument."""

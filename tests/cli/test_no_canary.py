@@ -26,7 +26,7 @@ from tests.cli.command_line import rackwright
 def test_updates_do_unless_they_are_told_otherwise(site, monkeypatch, words, tried):
     told = []
     for module in (model_update, runtime):
-        monkeypatch.setattr(module, "change_lock", lambda *_, **said: told.append(said["canary"]))
+        monkeypatch.setattr(module, "change_lock", lambda *said: told.append(said[-1].canary))
     assert rackwright(*words, "--yes", "-f", site).exit_code == 0
     assert told == [tried]
 

@@ -61,7 +61,9 @@ def running(site: Site, number: int, *gpus: int, held: tuple[int, ...] | None = 
 
 def survey(seen: Hardware, *states: ReplicaState) -> Survey:
     host: Surveyed = replace(
-        _surveyed(12 * "\n0 mark\n", "mark"), hardware=seen, replicas={state.replica: state for state in states}
+        _surveyed(13 * "\n0 mark\n", "mark", "gpu1"),
+        hardware=seen,
+        replicas={state.replica: state for state in states},
     )
     return Survey({"gpu1": host}, {})
 
