@@ -116,7 +116,7 @@ def test_an_apply_that_finds_nothing_to_change_imports_only_what_it_needs(site: 
     imported = [line.rpartition("|")[2].strip() for line in lines]
     assert not NEEDLESS & set(imported)
     # The hosts have been asked before pyinfra, which reads their answers, is imported.
-    connects, reads, decides = map(imported.index, ("rackwright.remote.ssh", "pyinfra", "rackwright.deploys.site"))
+    connects, reads, decides = map(imported.index, ("rackwright.remote.ssh", "pyinfra.api", "rackwright.deploys.site"))
     assert connects < reads < decides
 
 
