@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import TYPE_CHECKING
 
 from rackwright.engine.progress import Listener
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
 QUESTION_SECONDS = 60
 OPERATION_SECONDS = 1800
 """Where an operation sets no `_timeout`."""
-
-_IMPORTED = ("jinja2", "typeguard", "pyinfra.api", "rackwright.engine.host")
-"""What a run needs: pyinfra, after two that it imports. Others get their turn in between."""
 
 # By typeguard pyinfra checks arguments; it would look through all installed packages for plugins.
 os.environ.setdefault("TYPEGUARD_DISABLE_PLUGIN_AUTOLOAD", "1")
@@ -46,10 +42,6 @@ class Engine:
         self._on_step = on_step
         self._question_seconds = question_seconds
         self._operation_seconds = operation_seconds
-
-    def import_ahead(self, *deploys: str) -> None:
-        """Begin to import what the first run needs, with these modules of deploys, while hosts are waited for."""
-        Begun(partial(import_gently, *_IMPORTED, *deploys))
 
     def plan(
         self, deploy: Deploy, hosts: Mapping[str, object], *, name: str | None = None, only: tuple[str, ...] = ()
@@ -90,7 +82,7 @@ class Engine:
         questions = {host: self._questions(title, host, model) for host, model in hosts.items()}
         asking = {host: Begun(of_host.ask_ahead) for host, of_host in questions.items()}
         # It takes a while: the hosts look for their answers meanwhile.
-        import_gently(*_IMPORTED)
+        import_gently("pyinfra.api", "rackwright.engine.host")
         from rackwright.engine.ahead import Ahead
         from rackwright.engine.connector import Link
         from rackwright.engine.host import HostRun

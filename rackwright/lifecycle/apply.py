@@ -28,7 +28,6 @@ def apply(site: Site, options: Options, talk: Talk, show: Callable[[Plan], None]
     from rackwright.remote import Begun
 
     site.remote.open_ahead(site.models)
-    site.engine.import_ahead("rackwright.deploys.site")
     with leased(site, "apply", talk) as held:
         begin(site, talk, LOOK)
         comparing = Begun(lambda: compared(site))

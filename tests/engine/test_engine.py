@@ -2,11 +2,9 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import gevent
 import pytest
 from pyinfra.api.deploy import deploy
 from pyinfra.api.operation import operation
@@ -346,15 +344,3 @@ def test_what_stands_satisfied_before_the_first_change_is_not_asked_again(hosts:
     assert outcomes(run, "a")["Write the page"] == "changed"
     assert outcomes(run, "a")["Write the configuration"] == "unchanged"
     assert not [command for command in hosts.shells["a"].commands if "web/conf" in command]
-
-
-def test_what_a_run_needs_is_imported_while_others_wait(
-    hosts: Hosts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "needed_later.py").touch()
-    monkeypatch.syspath_prepend(str(tmp_path))
-    Engine(hosts.remote).import_ahead("needed_later")
-    assert "needed_later" not in sys.modules
-    with gevent.Timeout(60):
-        while "needed_later" not in sys.modules:
-            gevent.sleep(0.001)

@@ -106,10 +106,6 @@ class Site:
         return SimpleNamespace(connection=self.hosts.__getitem__, run_on=run_on, open_ahead=lambda names: None)
 
     @property
-    def engine(self) -> SimpleNamespace:
-        return SimpleNamespace(import_ahead=lambda *_: None)
-
-    @property
     def gateways(self) -> SimpleNamespace:
         def servers() -> dict[str, SimpleNamespace]:
             if not self.gateways_answer:
