@@ -62,7 +62,7 @@ def test_help_imports_nothing_heavy(arguments):
 def test_help_imports_no_command():
     modules = modules_after("from rackwright.__main__ import main; main(['--help'])")
     ours = {name.removeprefix("rackwright.cli.") for name in modules if name.startswith("rackwright.cli.")}
-    assert ours == {"answers", "context", "options", "outcome"}
+    assert ours == {"context", "options", "outcome"}
 
 
 @pytest.mark.parametrize("loaded", [False, True])

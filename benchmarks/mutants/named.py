@@ -54,8 +54,7 @@ NAMED = (
         """[ $((state & 8)) -ne 0 ] || {{ echo 'HAProxy did not drain it' >&2; exit 1; }}\n""",
         "",
     ),
-    (f"{_GATEWAY}/scripts.py", "keys are world-readable", 'chmod 0640 "$keys.new"', 'chmod 0644 "$keys.new"'),
-    (f"{_GATEWAY}/scripts.py", "keys are world-readable until then", "umask 077\n", ""),
+    (f"{_GATEWAY}/scripts.py", "what was told of keys is world-readable", "install -m 0600", "install -m 0644"),
 )
 
 

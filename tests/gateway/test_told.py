@@ -84,10 +84,10 @@ def test_keys_are_for_haproxy_alone_at_every_moment(
     for name in ("chown", "chmod", "mv"):
         program(name, f"""for last; do :; done\nstat -c %a -- "$last" >>{seen}\nexec "$real" "$@\"""")
     gateways.put_key(KEY, note="{}")
-    file = Path(stack.gateway.paths.configuration, "keys.map").stat()
+    file, told = (Path(stack.gateway.paths.configuration, name).stat() for name in ("keys.map", "keys.told"))
     gateways.remove_key(KEY, note="{}")
     stack.gateway.forget_keys()
-    assert file.st_mode & 0o777 == 0o640
+    assert (file.st_mode & 0o777, told.st_mode & 0o777) == (0o640, 0o600)
     assert (file.st_uid, grp.getgrgid(file.st_gid).gr_name) == (0, "haproxy")
     assert not [mode for mode in seen.read_text().split() if mode[-1] != "0"]
 

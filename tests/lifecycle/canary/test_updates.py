@@ -322,7 +322,13 @@ def test_a_share_of_which_no_verdict_could_come_is_refused_before_anything_chang
 
 def test_a_share_that_nobody_watches_ends_by_itself(tmp_path: Path) -> None:
     world = make(tmp_path)
-    at(world, has_share(world), lambda: setattr(world.process, "asleep", True))
+
+    def sleep() -> None:
+        world.process.asleep = True
+        for _ in range(7):
+            world.advance(10.0)
+
+    at(world, has_share(world), sleep)
     with pytest.raises(RackwrightError):
         update(world)
     for _ in range(31):

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+from rackwright.errors import UsageError
 from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.fleet.lock import Lock, ModelLock, model_digest
 from rackwright.fleet.lock_file import NEXT
@@ -295,7 +296,8 @@ class Desk:
 
     def _rollout(self) -> Rollout:
         opened = self.opened
-        assert opened
+        if opened is None:
+            raise UsageError("no rollout is open")
         return kept_rollout(MemoryStore(self.world, Process(self.who), self.control), opened.rollout)
 
     def _site(self, lock: Lock, *, allow_outage: bool = False) -> SimulatedSite:
