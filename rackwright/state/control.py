@@ -9,8 +9,8 @@ from rackwright.values import Stored
 
 NAME = "control-host.json"
 
-# Another's journal stays beside: nobody needs to read it, and nothing is lost. The greater token counts, so that no
-# lease that was given out here before is ever taken for a new one.
+# What another host sends is bounded, and neither a link nor a device. The journal that was here stays beside: nothing
+# is lost. The greater token counts, so that no lease that was given out here before is ever taken for a new one.
 _RECEIVE = """set -eu
 umask 077
 mkdir -p -- "$1/control"
@@ -18,17 +18,20 @@ cd -- "$1"
 exec 9>control/lock
 flock -w 20 9
 rm -rf moved
+trap 'rm -rf moved' EXIT
 mkdir moved
-tar -x -z --no-same-owner -f - -C moved
+gzip -dc | head -c 536870912 | tar -x --no-same-owner -f - -C moved
+[ -z "$(find moved ! -type f ! -type d)" ] || { echo 'it sent something that is no file' >&2; exit 65; }
 token() { cat "$1" 2>/dev/null || echo 0; }
 here=$(token control/token)
 [ "$here" -le "$(token moved/control/token)" ] || echo "$here" >moved/control/token
 find moved -exec sync -- {} +
 [ ! -e control/journal ] || mv -fT control/journal control/journal.before
 [ ! -d moved/fleet ] || rm -rf fleet fleet.old
-cp -a moved/. .
+for one in control fleet golden bench canaries; do
+    [ ! -d "moved/$one" ] || cp -a "moved/$one" .
+done
 sync .
-rm -rf moved
 """
 _SEND = """set -eu
 cd -- "$1"

@@ -75,6 +75,16 @@ def test_a_file_that_is_not_taken_whole_leaves_the_keys_that_were_known(crowded:
     stack.gateway.script("load_keys")
 
 
+def test_none_at_all_are_as_many_as_any(crowded: tuple[Stack, Path, str]) -> None:
+    stack, file, few = crowded
+    file.write_text("")
+    stack.gateway.script("load_keys")
+    assert stack.send().status == 401
+    file.write_text(few)
+    stack.gateway.script("load_keys")
+    assert stack.send().status == 200
+
+
 def test_one_among_many_is_added_narrowed_and_revoked_in_every_worker(crowded: tuple[Stack, Path, str]) -> None:
     stack, file, few = crowded
     file.write_text(few + entries(MANY, listed=False))

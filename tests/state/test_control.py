@@ -1,0 +1,95 @@
+"""What a control host hands on to the next: real scripts, in folders."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from rackwright.errors import HostError, RackwrightError
+from rackwright.state.control import ControlRecord, copy_state, parse_control, read_control, write_control
+from tests.shells import FolderShell
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> FolderShell:
+    return made(tmp_path / "gate1")
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> FolderShell:
+    return made(tmp_path / "gate2")
+
+
+def made(folder: Path) -> FolderShell:
+    (folder / "control").mkdir(parents=True)
+    return FolderShell(name=folder.name, var=str(folder))
+
+
+def put(shell: FolderShell, name: str, text: str) -> None:
+    path = Path(shell.var, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def kept(shell: FolderShell) -> dict[str, str]:
+    folder = Path(shell.var)
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != "lock")
+    return {str(path.relative_to(folder)): path.read_text() for path in files}
+
+
+@pytest.mark.parametrize(("before", "here", "after"), [("7", "3", "7"), ("3", "7", "7"), ("3", None, "3")])
+def test_tokens_never_go_back(
+    source: FolderShell, target: FolderShell, before: str, here: str | None, after: str
+) -> None:
+    put(source, "control/token", before + "\n")
+    if here:
+        put(target, "control/token", here + "\n")
+    copy_state(source, target)
+    assert kept(target)["control/token"] == after + "\n"
+
+
+def test_what_belongs_to_the_fleet_goes_along_and_what_is_the_hosts_own_stays(
+    source: FolderShell, target: FolderShell
+) -> None:
+    own = {"record.json": "1", "audit.log": "1", "drains/gpu1": "1", "control/lease": "1"}
+    fleets = {"control/journal": "j", "control/rollout-1.json": "{}", "fleet/site.yml": "f", "golden/a/b.json": "{}"}
+    for name, text in {**own, **fleets, "control/token": "1\n"}.items():
+        put(source, name, text)
+    put(target, "control/journal", "older")
+    put(target, "fleet/gone.yml", "older")
+    put(target, "audit.log", "its own")
+    copy_state(source, target)
+    assert kept(target) == {
+        **fleets,
+        "control/token": "1\n",
+        "control/journal.before": "older",
+        "audit.log": "its own",
+    }
+
+
+def test_nothing_kept_is_nothing_to_copy(source: FolderShell, target: FolderShell) -> None:
+    copy_state(source, target)
+    assert kept(target) == {}
+
+
+def test_a_link_is_not_taken(source: FolderShell, target: FolderShell, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    Path(source.var, "golden").symlink_to(tmp_path / "elsewhere")
+    put(source, "control/journal", "j")
+    with pytest.raises(HostError, match="it sent something that is no file"):
+        copy_state(source, target)
+    assert kept(target) == {}
+
+
+def test_a_record_is_read_back(source: FolderShell) -> None:
+    record = ControlRecord(host="gate1", number=3, since=datetime(2026, 11, 28, tzinfo=UTC), who="anna")
+    assert read_control(source) is None
+    write_control(source, record)
+    assert read_control(source) == record
+
+
+def test_a_newer_record_is_refused() -> None:
+    with pytest.raises(RackwrightError, match="newer rackwright"):
+        parse_control('{"format": "control-host/2"}', "gate1")
