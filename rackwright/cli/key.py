@@ -14,7 +14,7 @@ from rackwright.errors import ExitCode, UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from rackwright.fleet.keys import ApiKey
+    from rackwright.fleet.keys import ApiKey, RevokedKey
     from rackwright.lifecycle.keys import Verb
 
 
@@ -146,8 +146,7 @@ def revoke(context: Context, id: str, later: bool, yes: bool) -> int:
 
     found = find_key(context.fleet, id)
     confirm(f"Revoke {found.id} of {found.owner}?", yes=yes)
-    revoke_key(context.fleet, id)
-    told = _told(context, found, "revoke", later=later)
+    told = _told(context, found, "revoke", revoke_key(context.fleet, id), later=later)
     context.answer({"revoked": _document(found), "gateways": told}, f"{found.id} of {found.owner} is revoked")
     return _code(told)
 
@@ -168,11 +167,13 @@ def pull(context: Context) -> None:
     context.answer(document, "\n".join(map(str, pulled)) or "the keys file knows every key")
 
 
-def _told(context: Context, key: ApiKey, verb: Verb, *, later: bool) -> Mapping[str, str | None]:
+def _told(
+    context: Context, key: ApiKey, verb: Verb, gone: RevokedKey | None = None, *, later: bool
+) -> Mapping[str, str | None]:
     """Tell the gateways, and say on standard error what they don't know; with --json the document says it."""
     from rackwright.lifecycle.keys import tell_gateways
 
-    told = {} if later else tell_gateways(context.fleet, key, verb)
+    told = {} if later else tell_gateways(context.fleet, key, verb, gone)
     missed = {host: problem for host, problem in told.items() if problem}
     for host, problem in missed.items():
         context.note(f"{host} was not told: {problem}")

@@ -32,7 +32,7 @@ from rackwright.gateway.states import DrainRecord, ServerState, merged, parse_st
 from rackwright.operations.haproxy.paths import DRAINS, Paths
 from rackwright.remote import Completed, Remote
 from rackwright.roles.gateway.configuration import PATHS, key_entries, key_lines, revoked_line
-from rackwright.roles.gateway.settings import Key
+from rackwright.roles.gateway.settings import Key, RevokedKey
 
 
 class Gateways:
@@ -139,14 +139,14 @@ class Gateways:
         `note`: one line that the gateway keeps with it. One that was revoked is refused.
         """
         script = KEY.format(sha256=key.sha256, lines="''") + REFUSE_REVOKED
-        script += WRITE_KEY.format(told=quote(key_lines(key) + _noted(key, str(key.version), note)))
+        script += WRITE_KEY.format(told=quote(key_lines(key) + _noted(key.sha256, str(key.version), note)))
         self._run(script + TELL_KEY + _known(wanted=True), f"telling key {key.id}")
 
-    def remove_key(self, key: Key, *, note: str) -> None:
+    def remove_key(self, key: RevokedKey, *, note: str) -> None:
         """Afterwards no worker lets the key in, an old one with open connections neither, and none ever will."""
-        told = revoked_line(key.sha256, key.about) + _noted(key, "revoked", note)
+        told = revoked_line(key) + _noted(key.sha256, "revoked", note)
         script = KEY.format(sha256=key.sha256, lines="''") + WRITE_KEY.format(told=quote(told))
-        self._run(script + TELL_KEY + _known(wanted=False), f"removing key {key.id}")
+        self._run(script + TELL_KEY + _known(wanted=False), f"removing key {key.about}")
 
     def lend_key(self, key: Key, *, seconds: int) -> None:
         """Afterwards every worker lets the key in to all models, for so long by the gateway's own clock, or until the
@@ -191,8 +191,8 @@ def _parts(address: str) -> dict[str, str]:
     return {"model": quote(model), "begin": quote(f"{host}.{model}.{number}")}
 
 
-def _noted(key: Key, version: str, note: str) -> str:
-    return f"{key.sha256} {version} @ {note}\n"
+def _noted(sha256: str, version: str, note: str) -> str:
+    return f"{sha256} {version} @ {note}\n"
 
 
 def _in_memory(key: Key, lines: str = "''") -> str:

@@ -17,6 +17,7 @@ from rackwright.fleet.keys import (
     RevokedKey,
     add,
     as_gateway_keys,
+    as_revoked,
     may,
     new_key,
     read_keys,
@@ -110,17 +111,18 @@ def find_key(fleet: Fleet, id: str) -> ApiKey:
     return next(key for key in keys if key not in rest)
 
 
-def revoke_key(fleet: Fleet, id: str) -> None:
-    """The keys file has this key among the revoked afterwards. Raise UsageError if there is none."""
+def revoke_key(fleet: Fleet, id: str) -> RevokedKey:
+    """Return the key as the keys file has it among the revoked afterwards. Raise UsageError if there is none."""
     path, found = fleet.beside("keys.yml"), find_key(fleet, id)
     file = read_keys_file(path)
     gone = RevokedKey(id=found.id, owner=found.owner, sha256=found.sha256, revoked=utc_now())
     write_keys(path, revoke(file.keys, id), (*file.revoked, gone))
+    return gone
 
 
-def tell_gateways(fleet: Fleet, key: ApiKey, verb: Verb) -> dict[str, str | None]:
-    """Each gateway lets the key in as it says from now on, or no longer; return why one could not be told, None where
-    it was.
+def tell_gateways(fleet: Fleet, key: ApiKey, verb: Verb, gone: RevokedKey | None = None) -> dict[str, str | None]:
+    """Each gateway lets the key in as it says from now on, or, with `gone`, no longer; return why one could not be
+    told, None where it was.
 
     No lease is asked for: a key must be refusable also while another operator is at work.
     """
@@ -136,9 +138,9 @@ def tell_gateways(fleet: Fleet, key: ApiKey, verb: Verb) -> dict[str, str | None
             try:
                 connection.open()
                 operator = operator_of(fleet, connection)
-                note = told_line(key, who=operator.who, when=utc_now(), revoked=verb == "revoke")
-                if verb == "revoke":
-                    gateway.remove_key(entry, note=note)
+                note = told_line(key, who=operator.who, when=utc_now(), revoked=gone is not None)
+                if gone:
+                    gateway.remove_key(*as_revoked((gone,)), note=note)
                 else:
                     gateway.put_key(entry, note=note)
                 write_audit(connection, _act(operator, key, run, verb))

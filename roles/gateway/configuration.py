@@ -8,7 +8,7 @@ from pathlib import Path
 from rackwright.operations.haproxy.paths import Paths, endpoint
 from rackwright.operations.haproxy.rendering import render
 from rackwright.roles.gateway.access_log import ENDS, error_log_format, log_format
-from rackwright.roles.gateway.settings import FOLDER, Key, Settings
+from rackwright.roles.gateway.settings import FOLDER, Key, RevokedKey, Settings
 
 PATHS = Paths(configuration=FOLDER, run="/run/rackwright-gateway")
 TEMPLATES = Path(__file__).parent / "templates"
@@ -62,14 +62,14 @@ def key_lines(key: Key) -> str:
     return f"{head} # {key.about}\n{entries}"
 
 
-def revoked_line(sha256: str, about: str) -> str:
-    return f"{sha256} revoked # {about}\n"
+def revoked_line(key: RevokedKey) -> str:
+    return f"{key.sha256} revoked # {key.about}\n"
 
 
 def applied_keys(settings: Settings) -> str:
     """Return the keys as the keys file has them. What a gateway was told since counts where it is newer."""
-    lines = [key_lines(key) for key in settings.keys]
-    lines += [revoked_line(key.sha256, key.about) for key in settings.revoked]
+    lines = [line for key in settings.keys for line in key_lines(key).splitlines(keepends=True)]
+    lines += [revoked_line(key) for key in settings.revoked]
     return "".join(sorted(lines))
 
 

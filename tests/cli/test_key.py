@@ -14,7 +14,8 @@ def told(monkeypatch):
     """What the gateways were told, with the answer that each gives."""
     calls, answers = [], {"gate1": None}
 
-    def tell(fleet, key, verb):
+    def tell(fleet, key, verb, gone):
+        assert (gone is not None) == (verb == "revoke")
         calls.append((key.id, verb))
         return answers
 

@@ -14,6 +14,7 @@ from rackwright.fleet.load import load_fleet
 from rackwright.lifecycle.keys import Terms, add_key, edit_key, revoke_key
 from rackwright.lifecycle.remember import compared
 from rackwright.roles.gateway.configuration import key_lines, revoked_line
+from rackwright.roles.gateway.settings import RevokedKey
 from rackwright.state.formats import utc_now
 from rackwright.state.told_keys import told_line
 from tests.cli.command_line import rackwright
@@ -49,7 +50,7 @@ class Desks:
         """What the gateways keep when Ben's command has told them."""
         note = told_line(key, who="ben@desk", when=utc_now(), revoked=revoked)
         (entry,) = as_gateway_keys((key,))
-        said = revoked_line(entry.sha256, entry.about) if revoked else key_lines(entry)
+        said = revoked_line(RevokedKey(sha256=entry.sha256, about=entry.about)) if revoked else key_lines(entry)
         for name in gateways:
             with self.gateway(name).joinpath("keys.told").open("a") as file:
                 file.write(f"{said}{key.sha256} {'revoked' if revoked else key.version} @ {note}\n")

@@ -31,7 +31,7 @@ from rackwright.operations.haproxy.proxy import Proxy
 from rackwright.remote import Remote
 from rackwright.roles.gateway import configuration as gateway_files
 from rackwright.roles.gateway.access_log import Access, parse_access
-from rackwright.roles.gateway.settings import Key, Peer, RoutedModel, Server
+from rackwright.roles.gateway.settings import Key, Peer, RevokedKey, RoutedModel, Server
 from rackwright.roles.gateway.settings import Settings as Gateway
 from rackwright.roles.host_proxy import configuration as host_proxy_files
 from rackwright.roles.host_proxy.settings import Proxied
@@ -76,6 +76,11 @@ def eventually(check: Callable[[], Value], seconds: float = 60) -> Value:
         assert time.monotonic() < deadline, f"still {value!r} after {seconds} s"
         time.sleep(0.02)
     return value
+
+
+def gone(key: Key) -> RevokedKey:
+    """The key as it is when it was revoked."""
+    return RevokedKey(sha256=key.sha256, about=f"{key.id} of team: revoked")
 
 
 def digest(key: str) -> str:

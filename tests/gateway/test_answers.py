@@ -15,7 +15,7 @@ import pytest
 from rackwright.errors import HostError
 from rackwright.gateway import Gateways
 from rackwright.roles.gateway.settings import Key
-from tests.gateway.stack import KEYS, Stack, alive, digest, eventually
+from tests.gateway.stack import KEYS, Stack, alive, digest, eventually, gone
 from tests.gateway.test_runtime import ended_whole, held_stream
 
 ASSISTANT = "gpu1/assistant@1"
@@ -30,7 +30,7 @@ ACTS: dict[str, Callable[[Gateways], object]] = {
     "end share": lambda told: told.end_canary("assistant"),
     "check canaries": lambda told: told.check_canaries(),
     "put key": lambda told: told.put_key(KEY, note="{}"),
-    "remove key": lambda told: told.remove_key(KEY, note="{}"),
+    "remove key": lambda told: told.remove_key(gone(KEY), note="{}"),
     "servers": lambda told: told.servers(),
 }
 OF_WORKERS = [name for name in ACTS if name not in ("gaps", "check canaries")]

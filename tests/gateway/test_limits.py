@@ -14,7 +14,7 @@ import pytest
 
 from rackwright.gateway import Gateways
 from rackwright.roles.gateway.settings import Key
-from tests.gateway.stack import KEYS, Stack, digest, eventually
+from tests.gateway.stack import KEYS, Stack, digest, eventually, gone
 
 LIMITED = digest(KEYS["limited"])
 NUMBER = count()
@@ -173,7 +173,7 @@ def test_a_revoked_keys_stream_goes_on_and_its_next_request_is_refused(stack: St
     engine.hold = True
     response = stack.send(key="limited", stream=True)
     assert response.readline() == b"data: 0\n"
-    gateways.remove_key(key, note="{}")
+    gateways.remove_key(gone(key), note="{}")
     engine.hold = False
     engine.let_go(100)
     assert response.read().endswith(b"[DONE]\n\n")

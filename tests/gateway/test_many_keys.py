@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rackwright.roles.gateway.settings import Key
-from tests.gateway.stack import KEYS, Stack, digest, running_stack
+from tests.gateway.stack import KEYS, Stack, digest, gone, running_stack
 from tests.gateway.test_runtime import ended_whole, held_stream
 
 MANY = 50_000
@@ -104,7 +104,7 @@ def test_one_among_many_is_added_narrowed_and_revoked_in_every_worker(crowded: t
         assert opens() == [["", "/assistant", "/coder"]] * 2
         gateways.put_key(Key(id="late", sha256=sha256, models=("coder",)), note="{}")
         assert opens() == [["", "/coder"]] * 2
-        gateways.remove_key(Key(id="late", sha256=sha256), note="{}")
+        gateways.remove_key(gone(Key(id="late", sha256=sha256)), note="{}")
         assert opens() == [[], []]
     assert ended_whole(stack, response)
     stack.gateway.forget_keys()

@@ -18,7 +18,7 @@ import pytest
 from rackwright.gateway import Gateways
 from rackwright.roles.gateway.access_log import Access
 from rackwright.roles.gateway.settings import Key
-from tests.gateway.stack import KEYS, Stack, digest, eventually, running_stack
+from tests.gateway.stack import KEYS, Stack, digest, eventually, gone, running_stack
 from tests.gateway.test_canary import with_two_replicas
 from tests.gateway.test_gap import held
 
@@ -104,7 +104,7 @@ def test_a_key_that_is_revoked_after_a_reload_opens_nothing(
     gateways.put_key(key, note="{}")
     assert ask_status(kept[0], "limited") == 200
     pair.gateway.reload()
-    gateways.remove_key(key, note="{}")
+    gateways.remove_key(gone(key), note="{}")
     assert [ask_status(connection, "limited") for connection in kept] == [401] * KEPT
     pair.gateway.forget_keys()
 

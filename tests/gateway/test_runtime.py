@@ -20,7 +20,7 @@ from rackwright.operations.haproxy.paths import Paths
 from rackwright.remote import Remote
 from rackwright.roles.gateway.settings import Key
 from rackwright.values import Target
-from tests.gateway.stack import KEYS, Stack, digest, eventually
+from tests.gateway.stack import KEYS, Stack, digest, eventually, gone
 
 ASSISTANT = "gpu1/assistant@1"
 
@@ -242,7 +242,7 @@ def test_an_added_key_outlives_a_reload_and_a_removed_one_is_gone(stack: Stack, 
     assert (stack.send(key="wrong").status, stack.send("coder", key="wrong").status) == (200, 403)
     stack.gateway.reload()
     assert stack.send(key="wrong").status == 200
-    gateways.remove_key(key, note="{}")
+    gateways.remove_key(gone(key), note="{}")
     assert stack.send(key="wrong").status == 401
     stack.gateway.reload()
     assert stack.send(key="wrong").status == 401
@@ -259,7 +259,7 @@ def test_an_old_worker_does_not_honour_a_revoked_key(stack: Stack, gateways: Gat
     good = Key(id="good", sha256=digest(KEYS["good"]))
     asked = f"@!{old} get map {stack.gateway.paths.configuration}/keys.map {good.sha256}"
     assert "found=yes" in stack.gateway.ask(asked, "master")
-    gateways.remove_key(good, note="{}")
+    gateways.remove_key(gone(good), note="{}")
     try:
         assert "found=no" in stack.gateway.ask(asked, "master")
         assert stack.send().status == 401

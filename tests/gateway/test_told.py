@@ -13,7 +13,7 @@ import pytest
 from rackwright.errors import HostError
 from rackwright.gateway import Gateways
 from rackwright.roles.gateway.settings import Key
-from tests.gateway.stack import KEYS, Stack, digest
+from tests.gateway.stack import KEYS, Stack, digest, gone
 
 ASSISTANT, UNKNOWN = "gpu1/assistant@1", "gpu9/assistant@1"
 KEY = Key(id="late", sha256=digest(KEYS["wrong"]))
@@ -85,7 +85,7 @@ def test_keys_are_for_haproxy_alone_at_every_moment(
         program(name, f"""for last; do :; done\nstat -c %a -- "$last" >>{seen}\nexec "$real" "$@\"""")
     gateways.put_key(KEY, note="{}")
     file, told = (Path(stack.gateway.paths.configuration, name).stat() for name in ("keys.map", "keys.told"))
-    gateways.remove_key(KEY, note="{}")
+    gateways.remove_key(gone(KEY), note="{}")
     stack.gateway.forget_keys()
     assert (file.st_mode & 0o777, told.st_mode & 0o777) == (0o640, 0o600)
     assert (file.st_uid, grp.getgrgid(file.st_gid).gr_name) == (0, "haproxy")
@@ -127,7 +127,7 @@ def test_one_key_at_a_time_is_written(
     seen = tmp_path / "seen"
     program("flock", f"""echo "$@ $(readlink /proc/$$/fd/9)" >>{seen}\nexec "$real" "$@\"""")
     gateways.put_key(KEY, note="{}")
-    gateways.remove_key(KEY, note="{}")
+    gateways.remove_key(gone(KEY), note="{}")
     stack.gateway.forget_keys()
     assert seen.read_text().splitlines() == [f"-w 45 9 {stack.gateway.paths.configuration}"] * 3
 

@@ -161,7 +161,7 @@ def test_a_revoked_key_is_refused_after_an_apply_that_restarts_and_reloads_nothi
     before = serving.host.tell(workers)
     serving.keys = ["later"]
     try:
-        assert serving.host.applied(serving.deploy).changes == 2
+        assert serving.host.applied(serving.deploy).changes == 3
         assert (serving.ask("good"), serving.ask("later")) == (401, 200)
     finally:
         serving.keys = ["good"]

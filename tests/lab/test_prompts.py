@@ -35,7 +35,7 @@ GAP = "Accept that? [y/N]: "
 UPDATE = "Update these replicas, one at a time? [y/N]: "
 PRUNE = "Remove 1 of these? [y/N]: "
 MOVE = "Move lease and journal from gate1 to gpu1? [y/N]: "
-ALLOW = "  allow:\n    - {port: 9100, from: [10.0.0.0/8]}\n"
+ALLOW = "  allow:\n    - {on: [gpu1], port: 9100, from: [10.0.0.0/8], why: a test listens}\n"
 UNNEEDED = "/srv/models/assistant/0123456789abcdef"
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from rackwright import remote
 from rackwright.errors import HostError
-from rackwright.fleet.keys import ApiKey, read_keys_file
+from rackwright.fleet.keys import ApiKey, RevokedKey, read_keys_file
 from rackwright.lifecycle.keys import Terms, add_key, edit_key, find_key, revoke_key, tell_gateways
 from rackwright.remote.completed import Completed
 from tests.fleet.fleets import make_fleet
@@ -72,7 +72,8 @@ def test_every_gateway_is_told_and_notes_it_in_its_audit_log(fleet, hosts):
 
 
 def test_a_revoked_key_is_taken_out_of_every_gateway(fleet, hosts):
-    tell_gateways(fleet, KEY, "revoke")
+    gone = RevokedKey(id=KEY.id, owner=KEY.owner, sha256=KEY.sha256, revoked=KEY.created)
+    tell_gateways(fleet, KEY, "revoke", gone)
     told = [stdin for _, command, stdin in hosts.ran if "sh -s" in command]
     assert len(told) == 2
     assert all(f"sha={'a' * 64} lines=''" in script for script in told)

@@ -10,9 +10,10 @@ import pytest
 from rackwright.operations.haproxy.paths import Paths
 from rackwright.operations.haproxy.proxy import Proxy
 from rackwright.roles.gateway.configuration import key_entries, key_lines, revoked_line
-from rackwright.roles.gateway.settings import Key
+from rackwright.roles.gateway.settings import Key, RevokedKey
 
 CI, BATCH = "a" * 64, "b" * 64
+NOTE = f"{CI} 10 @ {{}}\n"
 
 
 class Folder:
@@ -46,7 +47,7 @@ def key(sha256: str = CI, version: int = 10, **terms: object) -> Key:
 
 
 def gone(sha256: str = CI) -> str:
-    return revoked_line(sha256, "ci of team: revoked")
+    return revoked_line(RevokedKey(sha256=sha256, about="ci of team: revoked"))
 
 
 def entries(*keys: Key) -> dict[str, str]:
@@ -78,6 +79,29 @@ def test_of_each_key_what_is_newer_counts(
 ) -> None:
     assert folder.merged(applied, told) == expected
     assert folder("are_merged") == 0
+
+
+@pytest.mark.parametrize(
+    ("applied", "told", "file"),
+    [
+        (key_lines(key()), key_lines(key(BATCH)) + NOTE, key_lines(key()) + key_lines(key(BATCH))),
+        (
+            key_lines(key()),
+            key_lines(key(version=11, models=("b", "a"))),
+            key_lines(key(version=11, models=("b", "a"))),
+        ),
+        (key_lines(key()), gone() + NOTE, gone()),
+        ("", "", ""),
+    ],
+    ids="added changed revoked none".split(),
+)
+def test_whoever_was_told_of_it_all_knows_what_the_keys_file_says(
+    folder: Folder, applied: str, told: str, file: str
+) -> None:
+    """Then an apply has nothing to write. Within each key the lines are in the order of their bytes."""
+    folder.merged(applied, told)
+    known = subprocess.run(["sh", folder.script, "known"], capture_output=True, text=True, check=True).stdout
+    assert known == "".join(sorted(file.splitlines(keepends=True)))
 
 
 def test_a_key_that_was_revoked_by_an_apply_stays_so_when_an_older_file_is_applied(folder: Folder) -> None:

@@ -11,7 +11,7 @@ import pytest
 from rackwright.operations.facts.packages import InstalledPackages
 from rackwright.operations.facts.path import Found, PathState
 from rackwright.operations.facts.unit import OurUnitStates, Unit
-from rackwright.operations.haproxy.keys import KeysLoaded, KeysMerged
+from rackwright.operations.haproxy.keys import KeysLoaded, KeysMerged, Known, KnownKeys
 from rackwright.operations.haproxy.paths import WORKERS, Paths
 from rackwright.roles.gateway.access_log import Access, error_log_format, log_format, parse_access
 from rackwright.roles.gateway.configuration import applied_keys, haproxy_cfg, maps, models_json
@@ -115,6 +115,7 @@ def facts(**changed: object) -> dict[object, object]:
         OurUnitStates: {"rackwright-gateway.service": Unit(load="loaded", active="active", file="enabled")},
         KeysLoaded: True,
         KeysMerged: True,
+        KnownKeys: None,
     }
     for path in ("/etc/rackwright/gateway", "/var/lib/rackwright/drains"):
         answers[(PathState, path)] = Found("directory", 0o755, "root", "root")
@@ -172,9 +173,16 @@ def test_keys_are_written_by_hash_with_version_expiry_and_scope() -> None:
     ]
 
 
+def test_a_gateway_that_was_told_of_all_keys_has_nothing_to_be_written() -> None:
+    known = {KnownKeys: Known(_sha256(applied_keys(SETTINGS).encode()), None)}
+    assert play(gateway, settings=SETTINGS, facts={**facts(**{"keys.applied": "old\n"}), **known}).changed == []
+
+
 def test_a_plan_tells_keys_by_id_and_owner() -> None:
     before = f"{'a' * 64} 0 # leaked of ci: all models\n{'a' * 64} 0 {'a' * 64} leaked|0|all|0|0\n"
-    diff = play(gateway, settings=SETTINGS, facts=facts(**{"keys.applied": before})).diffs["Write the keys' hashes"]
+    known = {KnownKeys: Known("0" * 64, before)}
+    played = play(gateway, settings=SETTINGS, facts={**facts(**{"keys.applied": before}), **known})
+    diff = played.diffs["Write the keys' hashes"]
     assert "-leaked of ci: all models" in diff
     assert "+b of team: assistant, idle" in diff
     assert "a" * 64 not in diff

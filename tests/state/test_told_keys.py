@@ -13,6 +13,7 @@ from rackwright.errors import UsageError
 from rackwright.fleet.keys import ApiKey, KeysFile, RevokedKey, as_gateway_keys
 from rackwright.roles.gateway.configuration import key_lines, revoked_line
 from rackwright.roles.gateway.settings import FOLDER
+from rackwright.roles.gateway.settings import RevokedKey as GoneAtGateway
 from rackwright.state.told_keys import NEWS_COMMAND, ToldKey, parse_told, told_line, unknown_to, with_told
 
 THEN = datetime(2026, 11, 1, 10, 0, tzinfo=UTC)
@@ -89,7 +90,7 @@ def news_of(folder: Path, applied: str | None, told: str | None) -> tuple[ToldKe
 
 def lines(one: ApiKey, *, gone: bool = False) -> str:
     (entry,) = as_gateway_keys((one,))
-    return revoked_line(entry.sha256, entry.about) if gone else key_lines(entry)
+    return revoked_line(GoneAtGateway(sha256=entry.sha256, about=entry.about)) if gone else key_lines(entry)
 
 
 def noted(one: ApiKey, *, gone: bool = False) -> str:

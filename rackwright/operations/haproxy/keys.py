@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Generator
+from dataclasses import dataclass
 from hashlib import sha256
 
 from pyinfra.api.command import PyinfraCommand, QuoteString, StringCommand
@@ -12,7 +13,7 @@ from pyinfra.api.operation import OperationMeta, operation
 from pyinfra.context import host
 
 from rackwright.operations.diffs import show, unified
-from rackwright.operations.facts.path import Found, PathState
+from rackwright.operations.facts.path import CONTENT_LIMIT
 from rackwright.operations.file import write
 from rackwright.operations.haproxy.paths import Paths
 
@@ -31,6 +32,29 @@ class KeysMerged(FactBase[bool]):
         return output == ["yes"]
 
 
+@dataclass(frozen=True)
+class Known:
+    """What a proxy knows of keys, as a file of keys says it."""
+
+    sha256: str
+    text: str | None
+    """None: it is too long to be shown."""
+
+
+class KnownKeys(FactBase[Known | None]):
+    """Given the script of a proxy's keys, return what was applied and told since; None: nothing was ever applied."""
+
+    def command(self, script: str) -> str:
+        known = f"k=$({shlex.quote(script)} known 2>/dev/null)"
+        shown = f'[ "${{#k}}" -gt {CONTENT_LIMIT} ] || printf "%s\n" "$k"'
+        return f'if {known}; then printf "%s\n" "$k" | sha256sum; {shown}; fi'
+
+    def process(self, output: list[str]) -> Known | None:
+        if not output:
+            return None
+        return Known(output[0].split()[0], "\n".join(output[1:]) if len(output) > 1 else None)
+
+
 class KeysLoaded(FactBase[bool]):
     """Given keys.map and the stamp that its last loading left, return whether it was loaded since it was written."""
 
@@ -47,19 +71,24 @@ class KeysLoaded(FactBase[bool]):
 
 
 @operation()
-def keys_applied(*, path: str, content: str) -> Generator[PyinfraCommand]:
-    """Afterwards the file has the keys that the keys file has. The diff tells them by id and owner."""
-    found = host.get_fact(PathState, path=path, unless=sha256(content.encode()).hexdigest())
+def keys_applied(*, script: str, path: str, content: str) -> Generator[PyinfraCommand]:
+    """Afterwards the proxy knows the keys that the keys file has. The diff tells them by id and owner.
+
+    Where it was told of all that is new by then, the file stays as it was.
+    """
+    known = host.get_fact(KnownKeys, script=script)
+    if known and known.sha256 == sha256(f"{content.removesuffix(chr(10))}\n".encode()).hexdigest():
+        return
     steps = list(write(path=path, content=content, mode="0600", secret=True))
     if steps:
-        show(_difference(found, content))
+        show(_difference(known, content))
     yield from steps
 
 
-def _difference(found: Found | None, content: str) -> str:
-    if found and found.content is None:
+def _difference(known: Known | None, content: str) -> str:
+    if known and known.text is None:
         return "API keys differ"
-    before = _told(found.content.decode(errors="replace")) if found and found.content is not None else None
+    before = _told(known.text) if known and known.text is not None else None
     return unified("API keys", before, _told(content)) or "entries of the same API keys differ"
 
 

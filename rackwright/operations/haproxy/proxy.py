@@ -112,7 +112,10 @@ def _keys(proxy: Proxy, content: str) -> OperationMeta:
         check="sh -n {path}",
     )
     applied = keys_applied(
-        name="Write the keys' hashes", path=f"{proxy.paths.configuration}/keys.applied", content=content
+        name="Write the keys' hashes",
+        script=proxy.keys_script,
+        path=f"{proxy.paths.configuration}/keys.applied",
+        content=content,
     )
     return keys_merged(
         name="Merge them with what was told since", script=proxy.keys_script, written=(script, applied)

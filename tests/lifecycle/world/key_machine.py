@@ -94,7 +94,7 @@ class KeyMachine(RuleBasedStateMachine):
             left = tuple(one for one in file.keys if one.id != key.id)
             self.write(who, KeysFile(keys=left, revoked=(*file.revoked, gone)))
             if not later:
-                self.tell(who, key, revoked=True)
+                self.tell(who, key, gone)
 
     @rule(who=OPERATORS)
     def git_pull(self, who: str) -> None:
@@ -133,7 +133,7 @@ class KeyMachine(RuleBasedStateMachine):
         file, self.applying = self.applying, None
         assert file
         lines = [key_lines(key) for key in as_gateway_keys(file.keys)]
-        lines += [revoked_line(key.sha256, key.about) for key in as_revoked(file.revoked)]
+        lines += [revoked_line(key) for key in as_revoked(file.revoked)]
         for name, gateway in self.gateways.items():
             if not gateway.gone:
                 gateway.apply("".join(lines))
@@ -184,20 +184,20 @@ class KeyMachine(RuleBasedStateMachine):
         keys = self.file(who).keys
         return keys[number % len(keys)] if keys else None
 
-    def tell(self, who: str, key: ApiKey, *, revoked: bool = False) -> None:
+    def tell(self, who: str, key: ApiKey, gone: RevokedKey | None = None) -> None:
         self.undisturbed = False
         (entry,) = as_gateway_keys((key,))
-        note = told_line(key, who=who, when=self.now, revoked=revoked)
+        note = told_line(key, who=who, when=self.now, revoked=gone is not None)
         for name in GATEWAYS:
             told = self.remote.told(name)
             try:
-                if revoked:
-                    told.remove_key(entry, note=note)
+                if gone:
+                    told.remove_key(*as_revoked((gone,)), note=note)
                 else:
                     told.put_key(entry, note=note)
             except HostError:
                 continue
-            self.hear(name, key.sha256, None if revoked else key)
+            self.hear(name, key.sha256, None if gone else key)
 
     def hear(self, name: str, sha256: str, key: ApiKey | None) -> None:
         heard = self.heard[name]
