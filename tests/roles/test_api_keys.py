@@ -104,6 +104,14 @@ def test_whoever_was_told_of_it_all_knows_what_the_keys_file_says(
     assert known == "".join(sorted(file.splitlines(keepends=True)))
 
 
+def test_before_the_first_apply_nothing_is_known(folder: Folder) -> None:
+    """Not: that there are no keys. A fleet without any must be told so, too."""
+    assert folder("known") == 1
+    assert not (folder.path / "keys.map").exists()
+    assert folder.merged("") == {}
+    assert folder("known") == 0
+
+
 def test_a_key_that_was_revoked_by_an_apply_stays_so_when_an_older_file_is_applied(folder: Folder) -> None:
     assert folder.merged(gone()) == {}
     assert folder.merged(key_lines(key(version=99))) == {}
