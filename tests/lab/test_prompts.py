@@ -29,13 +29,12 @@ from rackwright.__main__ import main
 main()
 """
 STALE = "git can't tell which are newer. Apply them? [y/N]: "
-CLOSING = "Close them? [y/N]: "
 APPLY = "Apply this? [y/N]: "
 GAP = "Accept that? [y/N]: "
 UPDATE = "Update these replicas, one at a time? [y/N]: "
 PRUNE = "Remove 1 of these? [y/N]: "
 MOVE = "Move lease and journal from gate1 to gpu1? [y/N]: "
-ALLOW = "  allow:\n    - {on: [gpu1], port: 9100, from: [10.0.0.0/8], why: a test listens}\n"
+ALLOW = "  allow:\n    - {on: [gpu1], port: 9100, from: [10.0.0.0/8], why: metrics}\n"
 UNNEEDED = "/srv/models/assistant/0123456789abcdef"
 
 
@@ -91,12 +90,11 @@ def lease(lab: Lab) -> tuple[int, int, int]:
 def test_apply(site: Operator, model: Versions, lab: Lab) -> None:
     site.edit("  admin_from:", ALLOW + "  admin_from:")
     site("apply", "--yes")
-    lab.exec("gpu1", "systemd-run --unit=listener --service-type=exec python3 -m http.server 9100")
     site.edit(ALLOW, "")
     # Another machine of the same operator doesn't know that what was applied came from it.
     shutil.rmtree(site.path.parent / "cache" / "rackwright" / "applied")
     with asked(site, "apply") as terminal:
-        for question in (STALE, CLOSING, APPLY):
+        for question in (STALE, APPLY):
             answer_late(site, lab, terminal, question)
         assert terminal.end() == 0, terminal.shown
     assert site("plan", "--json").json["changed"] == 0
