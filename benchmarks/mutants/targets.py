@@ -66,7 +66,7 @@ TARGETS = (
     Target(
         "gateway",
         _under("rackwright/gateway", "scripts.py gateways.py states.py"),
-        _under("tests/gateway", "test_states.py test_told.py test_runtime.py test_gap.py"),
+        _under("tests/gateway", "test_states.py test_told.py test_runtime.py test_gap.py test_answers.py"),
         35,
     ),
     Target(

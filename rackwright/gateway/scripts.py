@@ -131,7 +131,7 @@ loaded=false; [ "$keys" -nt "$run/keys.loaded" ] || [ "$keys" -ot "$run/keys.loa
     install -m 0600 /dev/stdin "$configuration/keys.told.new"
 sync "$configuration/keys.told.new"; mv -f "$configuration/keys.told.new" "$configuration/keys.told"
 "$configuration/api-keys" merge
-lines=$(grep "^$sha[ /]" "$keys" | LC_ALL=C sort -r || true)
+lines=$(grep "^$sha[ /]" "$keys" | LC_ALL=C sort -r)
 [ -z "$lines" ] || lines="$lines
 "
 ! $loaded || touch -r "$keys" "$run/keys.loaded"

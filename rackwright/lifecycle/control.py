@@ -47,9 +47,10 @@ def keepers(fleet: Fleet) -> tuple[str, ...]:
 def told_control(remote: Remote, fleet: Fleet) -> Told:
     """Return what gateways and control hosts say; what all hosts say, where none of those has a record."""
     told = _told(remote, keepers(fleet))
-    return (
-        told if told.latest else Told({**told.records, **_told(remote, set(fleet.hosts) - set(told.records)).records})
-    )
+    if told.latest:
+        return told
+    others = _told(remote, [name for name in fleet.hosts if name not in told.records])
+    return Told({**told.records, **others.records})
 
 
 def _told(remote: Remote, hosts: Iterable[str]) -> Told:

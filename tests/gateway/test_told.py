@@ -145,6 +145,35 @@ def test_keys_that_an_apply_has_not_loaded_yet_are_still_to_be_loaded(
     stack.gateway.forget_keys()
 
 
+def test_where_no_apply_has_put_keys_none_is_told(stack: Stack, gateways: Gateways) -> None:
+    """Its map would be made of this key alone."""
+    folder = Path(stack.gateway.paths.configuration)
+    before = (folder / "keys.map").read_text()
+    (folder / "keys.applied").rename(folder / "aside")
+    try:
+        with pytest.raises(HostError, match="this gateway keeps no keys yet; apply first"):
+            gateways.put_key(KEY, note="{}")
+    finally:
+        (folder / "aside").rename(folder / "keys.applied")
+    assert (folder / "keys.map").read_text() == before
+    assert "late" not in (folder / "keys.told").read_text()
+
+
+def test_why_a_drain_is_there_root_alone_reads(stack: Stack, gateways: Gateways) -> None:
+    gateways.drain(ASSISTANT, who="ada", reason="fan")
+    (record,) = (stack.folder / "drains").glob("gpu1.assistant.*")
+    assert record.stat().st_mode & 0o777 == 0o600
+    gateways.ready(ASSISTANT)
+
+
+def test_the_last_words_of_a_gateway_that_fails_are_told(
+    gateways: Gateways, program: Callable[[str, str], None]
+) -> None:
+    program("flock", "printf 'one\\ntwo\\n' >&2; exit 1")
+    with pytest.raises(HostError, match="failed: two another command is telling HAProxy something\n"):
+        gateways.open_gap("assistant", 60)
+
+
 def test_a_share_of_nothing_only_ends_the_canarys(gateways: Gateways, program: Callable[[str, str], None]) -> None:
     program("socat", deaf_to("add map"))
     gateways.set_canary(ASSISTANT, 0, digest="d", rollout="r")
