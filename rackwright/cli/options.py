@@ -108,7 +108,9 @@ def allow_outage_option(function: Function) -> Function:
 def not_stale_option(function: Function) -> Function:
     """Add --not-stale as the keyword `not_stale`."""
     return click.option(
-        "--not-stale", is_flag=True, help="These files are newer than what was applied last, if git can't tell."
+        "--not-stale",
+        is_flag=True,
+        help="Go on where git can't tell which files are newer, these or those applied last.",
     )(function)
 
 

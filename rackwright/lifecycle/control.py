@@ -40,7 +40,7 @@ def latest(records: Iterable[ControlRecord | None]) -> ControlRecord | None:
 
 
 def keepers(fleet: Fleet) -> tuple[str, ...]:
-    """Return the hosts that have the record, the control host first."""
+    """Return the hosts that each command asks for the record, the control host first."""
     return tuple(dict.fromkeys((*fleet.control, *fleet.gateways)))
 
 

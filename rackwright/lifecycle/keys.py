@@ -170,7 +170,7 @@ def refuse_unknown_keys(fleet: Fleet, told: Iterable[ToldKey]) -> None:
         raise LeasedError(
             "the API keys were changed with another copy of this file:\n  " + "\n  ".join(map(str, unknown)),
             where=str(path),
-            should="applying it would undo that",
+            should="this copy should know of that before it is applied",
             next="git pull; or rackwright key pull, which writes it down here",
         )
 

@@ -99,7 +99,7 @@ def _agree_without(latest: ControlRecord, talk: Talk, former_gone: bool) -> None
     refusal = HostError(
         unknown,
         where=latest.host,
-        should="it should be reached, or be gone",
+        should="it should be reachable, or out of use",
         next="rackwright lease move --former-gone",
     )
     talk.say(f"{latest.host}: {unknown}")

@@ -21,7 +21,6 @@ from rackwright.lifecycle.survey import Survey, survey
 from rackwright.remote.completed import checked
 from rackwright.roles.certificate.ends import COMMAND as CERTIFICATES_COMMAND
 from rackwright.roles.certificate.ends import parse as parse_ends
-from rackwright.state.control import read_control
 from rackwright.state.formats import stamp, utc_now
 from rackwright.state.journal import Entry, open_rollout
 from rackwright.state.lease import Lease
@@ -128,7 +127,7 @@ def status(site: Site) -> Status:
     restarting = {restart.replica for restart in restarts(site, surveyed)}
     pending = {waiting.replica.address: waiting.why for waiting in put_off(site, surveyed, restarting)}
     pending |= {replica.address: "restart" for replica in restarting}
-    lease, rollout = _at_work(site, notes)
+    lease, rollout = _at_work(site, surveyed, notes)
     return Status(
         hosts=tuple(
             _host(site, surveyed, name, _days(ends.get(name, {}), now))
@@ -185,10 +184,10 @@ def _servers(site: Site, notes: list[str]) -> Mapping[str, ServerState]:
         return {}
 
 
-def _at_work(site: Site, notes: list[str]) -> tuple[Lease | None, Entry | None]:
+def _at_work(site: Site, surveyed: Survey, notes: list[str]) -> tuple[Lease | None, Entry | None]:
     """Return who has the lease, and the rollout that is open."""
     try:
-        refuse_moved(site.fleet, read_control(site.remote.connection(site.fleet.control[0])))
+        refuse_moved(site.fleet, surveyed.control)
         return site.store.show(), open_rollout(site.store.entries())
     except (HostError, LeasedError) as error:
         notes.append(f"lease: {error.problems[0].what}")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -102,6 +104,25 @@ def test_a_gateway_that_is_away_is_named_and_gets_the_revocation_at_the_next_app
     assert status(site, lab, "gate2", other) == 200
     site("apply", "--yes")
     assert [status(site, lab, "gate2", each) for each in (other, key)] == [401, 200]
+
+
+def test_an_older_copy_of_the_keys_file_undoes_nothing(site: Operator, lab: Lab, key: str, tmp_path: Path) -> None:
+    leaked = site("key", "add", "leaked", "--owner", "tests", "--json").json["key"]
+    older = Operator(Path(shutil.copytree(site.path.parent, tmp_path / "copy")) / site.path.name)
+    site("key", "revoke", "leaked", "--yes")
+    fresh = site("key", "add", "fresh", "--owner", "tests", "--json").json["key"]
+    assert site("plan", "--json").json["changed"] == 0
+    refused = older("apply", "--yes", check=11).err
+    assert "leaked of tests was revoked by" in refused
+    assert "fresh of tests was added by" in refused
+    older("key", "pull")
+    # Nor does git know this copy, and --yes doesn't say that it is newer.
+    assert "next: if they are newer: the same command with --not-stale" in older("apply", "--yes", check=11).err
+    assert older("apply", "--yes", "--not-stale", "--json").json["changed"] == 0
+    assert [status(site, lab, gate, each) for gate in ("gate1", "gate2") for each in (leaked, fresh)] == [
+        401,
+        200,
+    ] * 2
 
 
 def test_a_stream_outlives_reloads_of_both_proxies(site: Operator, lab: Lab, key: str) -> None:

@@ -75,13 +75,7 @@ def proxy_running(proxy: Proxy, *, haproxy_cfg: str, files: Mapping[str, str], k
     folder(name="Make the proxy's folder", path=paths.configuration)
     if proxy.drains:
         folder(name="Make the folder of drains", path=proxy.drains)
-    script = checked_file(
-        name="Write the proxy's script",
-        path=proxy.script,
-        content=proxy.script_text(),
-        mode="0755",
-        check="sh -n {path}",
-    )
+    script = _script("Write the proxy's script", proxy.script, proxy.script_text())
     written = [
         checked_file(name=f"Write {name}", path=f"{paths.configuration}/{name}", content=content)
         for name, content in files.items()
@@ -102,15 +96,13 @@ def proxy_running(proxy: Proxy, *, haproxy_cfg: str, files: Mapping[str, str], k
         keys_loaded(name="Have every worker know the keys", script=proxy.script, paths=paths, written=merged)
 
 
+def _script(name: str, path: str, content: str) -> OperationMeta:
+    return checked_file(name=name, path=path, content=content, mode="0755", check="sh -n {path}")
+
+
 def _keys(proxy: Proxy, content: str) -> OperationMeta:
     """Before HAProxy starts for the first time: it reads keys.map."""
-    script = checked_file(
-        name="Write the keys' script",
-        path=proxy.keys_script,
-        content=proxy.keys_text(),
-        mode="0755",
-        check="sh -n {path}",
-    )
+    script = _script("Write the keys' script", proxy.keys_script, proxy.keys_text())
     applied = keys_applied(
         name="Write the keys' hashes",
         script=proxy.keys_script,
