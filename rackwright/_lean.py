@@ -1,31 +1,42 @@
-"""pydantic without its search for plugins: it would read all installed packages, and import e-mail and zip for that.
+"""Imports without what we don't use of them, and pydantic without its search for plugins.
 
-Its loader is imported here with a stand-in in place of `importlib.metadata`: a twelfth of a short command's time.
+pydantic would read all installed packages, and import e-mail and zip for that: a twelfth of a short command's time.
 """
 
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from types import ModuleType
 
-import pydantic.plugin  # noqa: F401  what it needs is imported with the real one.
 
-_SEARCH = "importlib.metadata"
+@contextmanager
+def standing_in(**modules: dict[str, object]) -> Iterator[None]:
+    """Within the block an import of these modules (`__` for a dot) gets what is given here in place of the real ones.
+
+    Afterwards the real ones are imported as ever. What the block imports must use none of it, or only what is given.
+    """
+    names = {name.replace("__", "."): content for name, content in modules.items()}
+    real = {name: sys.modules[name] for name in names if name in sys.modules}
+    for name, content in names.items():
+        sys.modules[name] = ModuleType(name)
+        vars(sys.modules[name]).update(content)
+    try:
+        # A release that asks for more only starts slower: it is imported again, with the real ones.
+        with suppress(ImportError):
+            yield
+    finally:
+        for name in names:
+            del sys.modules[name]
+        sys.modules.update(real)
 
 
 def _none(**_: object) -> tuple[()]:
     return ()
 
 
-_stand_in = ModuleType(_SEARCH)
-vars(_stand_in).update(entry_points=_none, distributions=_none)
-_real = sys.modules.get(_SEARCH)
-sys.modules[_SEARCH] = _stand_in
-# A pydantic that has its loader elsewhere only starts slower.
-with suppress(ImportError):
+import_module("pydantic.plugin")
+with standing_in(importlib__metadata={"entry_points": _none, "distributions": _none}):
     import_module("pydantic.plugin._loader")
-del sys.modules[_SEARCH]
-if _real:
-    sys.modules[_SEARCH] = _real

@@ -11,7 +11,7 @@ from tests.import_graph import MODULES, imported_by, imports, target
 
 ORDER = (
     r"rackwright|rackwright\.errors|rackwright\._lean",
-    r"rackwright\.(values|route|ports|package_set|launch|stopping)",
+    r"rackwright\.(cache|values|route|ports|package_set|launch|stopping)",
     r"rackwright\.hardware",
     r"rackwright\.shape",
     r"rackwright\.roles\.\w+\.settings",
@@ -34,7 +34,7 @@ ORDER = (
 """From the lowest layer to the highest; the first that a module's name fits is its layer."""
 LAB = ("rackwright", "rackwright.errors", "rackwright.values", "rackwright.lab")
 WITHOUT_PYINFRA = re.compile(
-    r"rackwright\.(errors|values|route|ports|package_set|launch|stopping|hardware|shape|fleet|fit|verdict|run|report|state|lab|roles\.\w+\.settings)\b"
+    r"rackwright\.(errors|cache|values|route|ports|package_set|launch|stopping|hardware|shape|fleet|fit|verdict|run|report|state|lab|roles\.\w+\.settings)\b"
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -55,7 +56,10 @@ def hosts_needed() -> None:
     if not monkey.is_module_patched("socket"):
         # A dozen times gevent would look through all installed packages for plugins.
         events.notify_and_call_entry_points = events.notify
+        # It would look for locks that are held among all objects there are. Here none is.
+        gc.freeze()
         monkey.patch_all()
+        gc.unfreeze()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is signal.default_int_handler:
                 signal.signal(number, interrupt)

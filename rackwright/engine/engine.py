@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
 QUESTION_SECONDS = 60
 OPERATION_SECONDS = 1800
 """Where an operation sets no `_timeout`."""
-
-# By typeguard pyinfra checks arguments; it would look through all installed packages for plugins.
-os.environ.setdefault("TYPEGUARD_DISABLE_PLUGIN_AUTOLOAD", "1")
 
 Deploy = Callable[[], object]
 
@@ -82,7 +78,7 @@ class Engine:
         questions = {host: self._questions(title, host, model) for host, model in hosts.items()}
         asking = {host: Begun(of_host.ask_ahead) for host, of_host in questions.items()}
         # It takes a while: the hosts look for their answers meanwhile.
-        import_gently("pyinfra.api", "rackwright.engine.host")
+        import_gently("rackwright.engine._lean", "pyinfra.api", "rackwright.engine.host")
         from rackwright.engine.ahead import Ahead
         from rackwright.engine.connector import Link
         from rackwright.engine.host import HostRun

@@ -23,7 +23,9 @@ from shlex import quote
 from typing import Protocol
 
 from rackwright import __version__
+from rackwright.cache import cache_folder
 from rackwright.errors import HostError
+from rackwright.operations.path_questions import ManyPaths
 from rackwright.remote import Completed
 
 BATCH_LIMIT = 32 * 2**20
@@ -92,6 +94,24 @@ class Questions:
 def ask_together(connection: Asks, questions: Iterable[str], seconds: float = BATCH_SECONDS) -> dict[str, Completed]:
     """Return the answers of distinct questions by question; none where the batch fails, and they are asked singly."""
     asked = tuple(questions)
+    paths = ManyPaths.among(asked)
+    if not paths.commands:
+        return _in_one_batch(connection, asked, seconds)
+    others = (question for question in asked if question not in paths.commands)
+    answers = _in_one_batch(connection, (*others, paths.command), seconds)
+    of_paths = answers.pop(paths.command, None)
+    return answers | _taken_apart(paths, of_paths) if of_paths and of_paths.ok else answers
+
+
+def _taken_apart(paths: ManyPaths, answer: Completed) -> dict[str, Completed]:
+    texts = paths.answers(answer.stdout_bytes.decode(errors="surrogateescape"))
+    return {
+        command: Completed(0, text.encode(errors="surrogateescape"), host=answer.host)
+        for command, text in texts.items()
+    }
+
+
+def _in_one_batch(connection: Asks, asked: tuple[str, ...], seconds: float) -> dict[str, Completed]:
     if not asked:
         return {}
     batch = Batch.of(asked)
@@ -159,8 +179,7 @@ class QuestionMemory:
     def __init__(self, scope: str | None = None, folder: Path | None = None) -> None:
         """`scope` names what produces the questions, by default this tool's version and the text of its roles."""
         self._scope = scope or _sources()
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-        self._folder = folder or cache / "rackwright" / "questions"
+        self._folder = folder or cache_folder("questions")
 
     def recall(self, deploy: str, host: str, model: object) -> tuple[str, ...]:
         """Return what the last plan asked this host; else the host with other settings, a sibling, or the host by
@@ -214,8 +233,11 @@ def _sources() -> str:
     package = Path(__file__).parent.parent
     digest = hashlib.sha256(__version__.encode())
     for folder in ("roles", "deploys", "operations"):
-        for path in sorted((package / folder).rglob("*.py")):
-            digest.update(str(path).encode() + b"\0" + path.read_bytes())
+        for place, _, names in sorted(os.walk(package / folder)):
+            for name in sorted(names):
+                if name.endswith(".py"):
+                    about = Path(place, name).stat()
+                    digest.update(f"{place}/{name} {about.st_size} {about.st_mtime_ns}\n".encode())
     return digest.hexdigest()
 
 

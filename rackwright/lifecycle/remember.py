@@ -49,9 +49,12 @@ def compared(site: Site) -> Compared:
     difference = stale_checkout(applied, local)
     if applied is None:
         return Compared(same=False)
-    # What was applied last went out from here: what is here now was edited since.
+    same = applied.files == local.files
+    # What was applied last went out from here, or was seen here: what is here now was edited since.
     ours = applied.about.run == last_applied_from(site.fleet.path)
-    return Compared(applied.files == local.files, None if ours else difference, applied.about.who)
+    if same and not ours:
+        note_applied_from(site.fleet.path, applied.about.run)
+    return Compared(same, None if ours else difference, applied.about.who)
 
 
 def refuse_stale_checkout(found: Compared, talk: Talk, *, not_stale: bool) -> bool:
@@ -113,7 +116,9 @@ def _keep_applied(site: Site, held: Held, when: datetime, hosts: list[str]) -> N
                 raise
 
     site.remote.each(hosts, keep)
-    note_applied_from(site.fleet.path, held.run)
+    # The next comparison is with what the first control host keeps: where it failed, that is an earlier run.
+    if site.fleet.control[0] in hosts:
+        note_applied_from(site.fleet.path, held.run)
 
 
 def note_changes(site: Site, held: Held, run: Run, hosts: Iterable[str], then: str = "") -> None:

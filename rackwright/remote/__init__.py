@@ -1,6 +1,5 @@
 """Commands and files on hosts, over SSH or on this machine. The only package that uses paramiko."""
 
-import rackwright.remote._lean  # noqa: F401
 from rackwright.remote.ahead import Begun, import_gently
 from rackwright.remote.completed import CommandTimeout, Completed, checked
 from rackwright.remote.connection import Connection, Counters

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
-
-import paramiko
-from paramiko.pkey import UnknownKeyType
+from typing import Any
 
 from rackwright.errors import HostError, HostKeyError
+from rackwright.remote._paramiko import paramiko
 from rackwright.remote.known_hosts import HostKey, Pins
 from rackwright.values import Target
 
@@ -61,6 +60,7 @@ def log_in(
             banner_timeout=timeout,
             auth_timeout=timeout,
             channel_timeout=timeout,
+            transport_factory=_transport,
         )
     except paramiko.BadHostKeyException as error:
         raise _changed(target, error) from error
@@ -74,6 +74,14 @@ def log_in(
                 should="ssh.key in the fleet file should name one, or ssh-agent should hold one",
             ) from error
         raise NoGreeting(f"no SSH with {target.address} port {target.port}: {error}", where=target.name) from error
+
+
+def _transport(*arguments: Any, **options: Any) -> paramiko.Transport:
+    transport = paramiko.Transport(*arguments, **options)
+    security = transport.get_security_options()
+    # AES-GCM first: paramiko compares the checksums of other ciphers in Python, byte by byte.
+    security.ciphers = tuple(sorted(security.ciphers, key=lambda name: "gcm" not in name))
+    return transport
 
 
 def key_of(transport: paramiko.Transport) -> str | None:
@@ -96,7 +104,7 @@ def _given_key(target: Target) -> paramiko.PKey | None:
                 next=f"ssh-add {path}",
             ) from error  # fmt: skip
         key = held
-    except (OSError, ValueError, paramiko.SSHException, UnknownKeyType) as error:
+    except (OSError, ValueError, paramiko.SSHException, paramiko.pkey.UnknownKeyType) as error:
         raise HostError(f"the SSH key {path} can't be read: {error}", where=target.name) from error
     certificate = target.certificate or path.with_name(f"{path.name}-cert.pub")
     if target.certificate or certificate.exists():

@@ -9,11 +9,9 @@ import time
 from collections.abc import Iterable
 from dataclasses import replace
 
-import paramiko
-from paramiko.pkey import UnknownKeyType
-
 from rackwright.errors import HostError, NotListening
 from rackwright.remote import known_hosts, login
+from rackwright.remote._paramiko import paramiko
 from rackwright.remote.completed import CommandTimeout, Completed
 from rackwright.remote.jumps import Jumps
 from rackwright.remote.transport import STALL_SECONDS, Collected
@@ -133,7 +131,7 @@ def _connect_once(target: Target, jump: SshTransport | None) -> paramiko.SSHClie
     pins = known_hosts.lookup(target)
     client = paramiko.SSHClient()
     for key in pins.keys:
-        with contextlib.suppress(paramiko.SSHException, UnknownKeyType):
+        with contextlib.suppress(paramiko.SSHException, paramiko.pkey.UnknownKeyType):
             client.get_host_keys().add(
                 known_hosts.host_name(target), key.type, paramiko.PKey.from_type_string(key.type, key.blob)
             )

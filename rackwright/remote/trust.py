@@ -15,9 +15,8 @@ def scan(target: Target) -> HostKey:
     """
     if target.address == "@local":
         raise HostError("is this machine: there is no host key to pin", where=target.name)
-    import paramiko
-
     from rackwright.remote import ssh
+    from rackwright.remote._paramiko import paramiko
     from rackwright.remote.login import host_key
 
     jumps = Jumps()

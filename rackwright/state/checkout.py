@@ -12,6 +12,8 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.public_files import TRUSTED, WRITTEN, named_files
 
 ELSEWHERE = "elsewhere"
+_STATUS = ("--porcelain=v2", "--branch", "--untracked-files=all", "--ignored")
+_HEAD, _NO_COMMIT = "# branch.oid ", "(initial)"
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,16 @@ def _there(paths: Iterable[Path]) -> list[Path]:
 
 def _kept(paths: list[Path]) -> tuple[str | None, bool]:
     """Given files, the fleet file first, return git's HEAD, and whether one of them differs from it."""
-    folder = paths[0].parent
-    if _git(folder, "ls-files", "--error-unmatch", "--", str(paths[0])) is None:
+    named = (str(path) for path in paths)
+    said = _git(paths[0].parent, "status", "-z", *_STATUS, "--", *named)
+    entries = [entry for entry in (said or "").split("\0") if entry]
+    # A file that git doesn't keep is named from the top of the working tree.
+    strange = [entry[2:] for entry in entries if entry.startswith(("? ", "! "))]
+    if said is None or any(str(paths[0]).endswith(f"/{name}") for name in strange):
         return None, False
-    commit = _git(folder, "rev-parse", "--verify", "HEAD")
-    changed = _git(folder, "status", "--porcelain", "--ignored", "--", *map(str, paths))
-    return commit, changed != ""
+    commit = next(entry.removeprefix(_HEAD) for entry in entries if entry.startswith(_HEAD))
+    changed = any(not entry.startswith("# ") for entry in entries)
+    return None if commit == _NO_COMMIT else commit, changed
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Which apply went out last from a fleet file on this machine: what was edited since then is newer."""
+"""Which apply a fleet file on this machine equaled last: what was edited since then is newer."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
+from rackwright.cache import cache_folder
 from rackwright.fleet.stored import replace_file
 
 
@@ -27,5 +28,4 @@ def last_applied_from(fleet_file: Path) -> str | None:
 
 
 def _path(fleet_file: Path) -> Path:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    return cache / "rackwright" / "applied" / sha256(os.fsencode(fleet_file.resolve())).hexdigest()
+    return cache_folder("applied") / sha256(os.fsencode(fleet_file.resolve())).hexdigest()

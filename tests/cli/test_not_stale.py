@@ -86,6 +86,14 @@ def test_a_colleagues_apply_in_between_is_asked_about(desks: tuple[Desk, Desk]) 
         anna.look()
 
 
+def test_a_copy_that_equals_what_was_applied_is_as_new(desks: tuple[Desk, Desk]) -> None:
+    anna, ben = desks
+    anna.apply("r1")
+    assert ben.look()
+    ben.edit("10.2.0.0/16")
+    assert not ben.look()
+
+
 def test_another_copy_on_the_same_machine_is_another(desks: tuple[Desk, Desk]) -> None:
     anna, ben = desks
     anna.apply("r1")
@@ -98,7 +106,6 @@ def test_a_cache_that_is_gone_only_asks(desks: tuple[Desk, Desk], tmp_path: Path
     anna, _ = desks
     anna.apply("r1")
     shutil.rmtree(tmp_path / "cache")
-    assert anna.look()
     anna.edit("10.1.0.0/16")
     with pytest.raises(LeasedError):
         anna.look()

@@ -29,11 +29,12 @@ class Site:
         self.applied: list[str] = []
         self.known: dict[str, ControlRecord] = {}
         self.told: list[str] = []
+        self.went_out_from_here: list[str] = []
         monkeypatch.setattr(module, "write_control", lambda host, record: self.told.append(host))
         monkeypatch.setattr(module, "write_record", lambda host, record: self.recorded.append(host))
         monkeypatch.setattr(module, "write_applied", lambda host, applied: self.applied.append(host))
         monkeypatch.setattr(module, "write_audit", lambda host, act: None)
-        monkeypatch.setattr(module, "note_applied_from", lambda path, run: None)
+        monkeypatch.setattr(module, "note_applied_from", lambda path, run: self.went_out_from_here.append(run))
         monkeypatch.setattr(module, "checkout", lambda fleet: None)
         monkeypatch.setattr(module, "applied_from", lambda *_, **__: None)
         monkeypatch.setattr(module, "lock_digest", lambda lock: "d" * 64)
@@ -93,3 +94,9 @@ def test_the_one_that_has_the_lease_must_be_told(monkeypatch):
     site = Site(monkeypatch, "gpu1", gone=("gate1",))
     with pytest.raises(HostError):
         site.remember()
+
+
+def test_an_apply_that_the_control_host_does_not_keep_is_not_the_one_that_went_out_last_from_here(monkeypatch):
+    site = Site(monkeypatch, "gate1")
+    site.remember(failed=("gate1", "gate2"))
+    assert (site.applied, site.went_out_from_here) == ([], [])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from rackwright.cache import cache_folder
 from rackwright.errors import RackwrightError
 from rackwright.fleet.index import Index, run_uv
 
@@ -32,7 +32,7 @@ def ensure(index: Index, say: Callable[[str], None], *, cache: Path | None = Non
 
     Raise RackwrightError if it can't be made: what is half made is made anew the next time.
     """
-    folder = (cache or _cache()) / _name()
+    folder = (cache or cache_folder("tools")) / _name()
     folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     tool, ready = Tool(folder / "bin" / "python"), folder / "ready"
     with _locked(folder.with_name(f"{folder.name}.lock")):
@@ -48,10 +48,6 @@ def _name() -> str:
     """What is made of another list, or by another Python, is another environment."""
     made_of = f"{hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()} {sys.version} {sys.base_prefix}"
     return f"guidellm-{VERSION}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}"
-
-
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "rackwright" / "tools"
 
 
 def _make(folder: Path, index: Index) -> None:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from pyinfra.api.facts import FactBase
 
-CONTENT_LIMIT = 200_000
-"""Bytes: the content of a larger file isn't read for a diff."""
+from rackwright.operations.path_questions import PathQuestion
 
 
 @dataclass(frozen=True)
@@ -35,15 +34,8 @@ class PathState(FactBase[Found | None]):
     The content of a file is read unless its sha256 is `unless`; without that it isn't read at all.
     """
 
-    # Each process costs the host more than the rest: two for a file as it should be, one for a folder.
     def command(self, path: str, unless: str | None = None) -> str:
-        longer = f'[ "${{s##*|}}" -gt {CONTENT_LIMIT} ]'
-        read = f'; [ "${{h%% *}}" = {shlex.quote(unless)} ] || {longer} || base64 -w 0 -- "$f"' if unless else ""
-        return (
-            f"f={shlex.quote(path)}; export LC_ALL=C; "
-            'if [ -e "$f" ] || [ -L "$f" ]; then s=$(stat -c "%F|%a|%U|%G|%s" -- "$f") && echo "$s" && '
-            'if [ -f "$f" ] && [ ! -L "$f" ]; then h=$(sha256sum <"$f") && echo "$h"' + read + "; fi; fi"
-        )
+        return PathQuestion(path, unless).command
 
     def process(self, output: list[str]) -> Found | None:
         kind, mode, user, group, _ = output[0].split("|")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rackwright import __version__
+from rackwright.cache import cache_folder
+
 if TYPE_CHECKING:
-    from jinja2 import Environment
+    from jinja2 import BytecodeCache, Environment
+    from jinja2.bccache import Bucket
 
 _HERE = Path(__file__).parent / "templates"
 
@@ -25,9 +30,28 @@ def _environment(folder: Path) -> Environment:
 
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader([folder, _HERE]),
+        bytecode_cache=_compiled(),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 — configuration files, not HTML
     )
+
+
+def _compiled() -> BytecodeCache | None:
+    """Where templates are kept as compiled: to compile them takes longer than to fill them in."""
+    from jinja2 import FileSystemBytecodeCache
+
+    class Kept(FileSystemBytecodeCache):
+        def dump_bytecode(self, bucket: Bucket) -> None:
+            # A disk that is full costs only the speed.
+            with suppress(OSError):
+                super().dump_bytecode(bucket)
+
+    folder = cache_folder("templates")
+    with suppress(OSError):
+        # What stands there is run: nobody else may write to it.
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return Kept(str(folder), f"{__version__}-%s")
+    return None

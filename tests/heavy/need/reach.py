@@ -15,7 +15,7 @@ COMMON = (
     *(
         f"rackwright.{name}"
         for name in (
-            "_lean cli engine errors fleet launch operations package_set ports remote "
+            "_lean cache cli engine errors fleet launch operations package_set ports remote "
             "report route run state stopping values"
         ).split()
     ),

@@ -4,7 +4,8 @@ import hashlib
 import subprocess
 from pathlib import Path
 
-from rackwright.operations.facts.path import CONTENT_LIMIT, Existing, Found, PathState
+from rackwright.operations.facts.path import Existing, Found, PathState
+from rackwright.operations.path_questions import CONTENT_LIMIT
 
 OTHER = hashlib.sha256(b"other").hexdigest()
 

@@ -1,0 +1,11 @@
+"""Where this machine keeps what may be deleted at any time."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def cache_folder(name: str) -> Path:
+    """Return the folder of this name under ~/.cache/rackwright, which needn't exist."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "rackwright" / name

@@ -1,0 +1,97 @@
+"""What a plan asks of a host's paths: how one question reads, and how many of them are asked by two processes.
+
+Each process costs a host more than the rest: asked singly, a plan's fifty paths take half of its time there.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+CONTENT_LIMIT = 200_000
+"""Bytes: the content of a larger file isn't read for a diff."""
+
+_FORMAT = "%F|%a|%U|%G|%s"
+# Of these characters none ends a line or a field, and sha256sum escapes none.
+_PLAIN = re.compile(r"/[\w./@:+,-]+", re.ASCII)
+_UNLESS = re.compile(r'"\$\{h%% \*\}" = (\w+) \]')
+
+
+@dataclass(frozen=True)
+class PathQuestion:
+    """What stands at the path; the content of a file too, unless its sha256 is `unless` or none is given."""
+
+    path: str
+    unless: str | None = None
+
+    @property
+    def command(self) -> str:
+        """It prints nothing where nothing stands. Else a line with kind, mode, user, group and size, of a file a line
+        with its sha256, and its content in Base64."""
+        longer = f'[ "${{s##*|}}" -gt {CONTENT_LIMIT} ]'
+        same = f'[ "${{h%% *}}" = {shlex.quote(self.unless or "")} ]'
+        read = f'; {same} || {longer} || base64 -w 0 -- "$f"' if self.unless else ""
+        return (
+            f"f={shlex.quote(self.path)}; export LC_ALL=C; "
+            f'if [ -e "$f" ] || [ -L "$f" ]; then s=$(stat -c "{_FORMAT}" -- "$f") && echo "$s" && '
+            'if [ -f "$f" ] && [ ! -L "$f" ]; then h=$(sha256sum <"$f") && echo "$h"' + read + "; fi; fi"
+        )
+
+
+@dataclass(frozen=True)
+class ManyPaths:
+    """Questions of paths that are asked together."""
+
+    questions: tuple[PathQuestion, ...]
+
+    @cached_property
+    def commands(self) -> frozenset[str]:
+        """What each of them reads when it is asked singly."""
+        return frozenset(question.command for question in self.questions)
+
+    @staticmethod
+    def among(commands: Iterable[str]) -> ManyPaths:
+        """Return those of the commands that ask for a path whose name has no special characters."""
+        found = (_read(command) for command in commands)
+        return ManyPaths(tuple(question for question in found if question))
+
+    @property
+    def command(self) -> str:
+        """It prints a line for each path where something stands, then the sums of the files."""
+        paths = " ".join(dict.fromkeys(question.path for question in self.questions))
+        return (
+            f"export LC_ALL=C; set -- {paths}; stat -c '{_FORMAT}|%n' -- \"$@\" 2>/dev/null; echo; "
+            'for f in "$@"; do shift; if [ -f "$f" ] && [ ! -L "$f" ]; then set -- "$@" "$f"; fi; done; '
+            '[ $# = 0 ] || sha256sum -- "$@" 2>/dev/null; true'
+        )
+
+    def answers(self, output: str) -> Mapping[str, str]:
+        """Return by command what each question would have printed.
+
+        Missing are those that must be asked singly: of a file whose content is wanted, or that couldn't be read.
+        """
+        states, _, sums = output.partition("\n\n")
+        stands = {path: state for state, _, path in (line.rpartition("|") for line in states.splitlines())}
+        hashed = {path: sha256 for sha256, _, path in (line.partition("  ") for line in sums.splitlines())}
+        said = {question.command: _said(question, stands, hashed) for question in self.questions}
+        return {command: text for command, text in said.items() if text is not None}
+
+
+def _said(question: PathQuestion, stands: Mapping[str, str], hashed: Mapping[str, str]) -> str | None:
+    state, sha256 = stands.get(question.path), hashed.get(question.path)
+    if state is None:
+        return ""
+    if not state.startswith("regular"):
+        return f"{state}\n"
+    return f"{state}\n{sha256}  -\n" if sha256 and question.unless in (None, sha256) else None
+
+
+def _read(command: str) -> PathQuestion | None:
+    """Return the question that reads exactly like this."""
+    name, _, rest = command.removeprefix("f=").partition(";")
+    unless = _UNLESS.search(rest)
+    question = PathQuestion(name, unless[1] if unless else None)
+    return question if _PLAIN.fullmatch(name) and question.command == command else None
