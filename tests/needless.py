@@ -4,12 +4,18 @@ _ONLY_FOR_CHANGES = ("backup", "carry_out", "engines", "reboot", "rollout", "set
 NEEDLESS = frozenset(
     (
         *(f"rackwright.lifecycle.{name}" for name in _ONLY_FOR_CHANGES),
+        "asyncio",
         "huggingface_hub",
+        "importlib.metadata",
         "jsonschema",
         "numpy",
+        "packaging",
         "regex",
         "requests",
         "rich",
         "scipy",
+        "ssl",
+        "typeguard",
+        "unittest",
     )
 )

@@ -24,17 +24,18 @@ REPORT_HEAVY = ("gevent", "paramiko", "pyinfra", "requests", "rich")
 SATISFIED = """
 from contextlib import nullcontext
 from types import SimpleNamespace
-from unittest.mock import Mock, patch
 from rackwright.lifecycle import apply
 from rackwright.lifecycle.applying import Options
 from rackwright.run import Run
 nothing = SimpleNamespace(empty=True, run=Run(), first_snapshots=(), surveyed=SimpleNamespace(control=None))
-site = Mock(models={})
-with patch.multiple(
-    apply, leased=lambda *_: nullcontext(), compared=Mock(), remember=Mock(), refuse_stale_checkout=Mock(),
-    plan=lambda *_, **__: nothing,
-):
-    assert apply.apply(site, Options(), Mock(), Mock()).run == Run()
+class Any:
+    models = {}
+    def __getattr__(self, name): return Any()
+    def __call__(self, *_, **__): return Any()
+for name in ("compared", "remember", "refuse_stale_checkout", "refuse_moved"):
+    setattr(apply, name, Any())
+apply.leased, apply.plan = lambda *_: nullcontext(), lambda *_, **__: nothing
+assert apply.apply(Any(), Options(), Any(), Any()).run == Run()
 """
 
 

@@ -13,6 +13,7 @@ from rackwright.cli.options import (
     common_options,
     limit_option,
     not_stale_option,
+    only_option,
     pass_context,
     yes_option,
 )
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command)
-@click.option("--only", metavar="ROLE", multiple=True, help="Only this role; may be given several times.")
+@only_option
 @click.option("--close-ports", is_flag=True, help="Close ports that something listens on, without asking.")
 @allow_outage_option
 @click.option("--reboot", is_flag=True, help="Reboot hosts whose new driver acts after that only, one at a time.")
@@ -52,23 +53,21 @@ def apply(
     hosts_needed()
     from rackwright.cli.plan import plan_view
     from rackwright.cli.talk import Talk
-    from rackwright.lifecycle.apply import apply as carry_out
-    from rackwright.lifecycle.applying import Options
-    from rackwright.lifecycle.plan import refuse_unknown_roles
     from rackwright.lifecycle.site import open_site
-
-    refuse_unknown_roles(only)
 
     def show(planned: Plan) -> None:
         if not context.json:
             click.echo(plan_view(planned))
 
-    options = Options(only, close_ports, allow_outage, reboot, not_stale)
     with (
         Talk(quiet=context.json, yes=yes) as talk,
         open_site(context.fleet, limit=limit, progress=talk.on_step) as site,
     ):
-        applied = carry_out(site, options, talk, show)
+        site.connect_ahead()
+        from rackwright.lifecycle.apply import apply as carry_out
+        from rackwright.lifecycle.applying import Options
+
+        applied = carry_out(site, Options(only, close_ports, allow_outage, reboot, not_stale), talk, show)
     _answer(context, applied)
     if applied.failure:
         raise applied.failure

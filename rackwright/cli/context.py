@@ -58,7 +58,7 @@ def hosts_needed() -> None:
         events.notify_and_call_entry_points = events.notify
         # It would look for locks that are held among all objects there are. Here none is.
         gc.freeze()
-        monkey.patch_all()
+        monkey.patch_all(ssl=False)
         gc.unfreeze()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is signal.default_int_handler:

@@ -105,6 +105,31 @@ def allow_outage_option(function: Function) -> Function:
     )(function)
 
 
+def only_option(function: Function) -> Function:
+    """Add --only as the keyword `only`: names of roles. Raise UsageError for a role that there isn't."""
+    return click.option(
+        "--only",
+        metavar="ROLE",
+        multiple=True,
+        callback=_refuse_unknown_roles,
+        help="Only this role; may be given several times.",
+    )(function)
+
+
+def _refuse_unknown_roles(_: click.Context, __: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
+    if names:
+        from pkgutil import iter_modules
+
+        from rackwright import roles
+        from rackwright.fleet.naming import unknown
+
+        known = tuple(sorted(module.name for module in iter_modules(roles.__path__) if module.ispkg))
+        for name in names:
+            if name not in known:
+                raise unknown(name, known, "role")
+    return names
+
+
 def not_stale_option(function: Function) -> Function:
     """Add --not-stale as the keyword `not_stale`."""
     return click.option(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rackwright.cli.context import Context, Json, hosts_needed
-from rackwright.cli.options import Command, common_options, limit_option, pass_context
+from rackwright.cli.options import Command, common_options, limit_option, only_option, pass_context
 from rackwright.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command)
 @click.option("--check", is_flag=True, help="Exit with 4 when something would change; for CI and drift.")
-@click.option("--only", metavar="ROLE", multiple=True, help="Only this role; may be given several times.")
+@only_option
 @limit_option
 @common_options
 @pass_context
@@ -27,12 +27,12 @@ def plan(context: Context, check: bool, only: tuple[str, ...], limit: tuple[str,
     restart. Changes nothing.
     """
     hosts_needed()
-    from rackwright.lifecycle.plan import plan as look
-    from rackwright.lifecycle.plan import refuse_unknown_roles
     from rackwright.lifecycle.site import open_site
 
-    refuse_unknown_roles(only)
     with open_site(context.fleet, limit=limit) as site:
+        site.connect_ahead()
+        from rackwright.lifecycle.plan import plan as look
+
         planned = look(site, only=only)
     context.answer(plan_document(planned), plan_view(planned))
     if planned.run.failed_hosts:

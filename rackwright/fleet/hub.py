@@ -12,6 +12,7 @@ from rackwright.errors import FleetError, Problem, RackwrightError
 from rackwright.fleet.licences import licence_of_card
 from rackwright.fleet.model_files import Choice, UnfitFiles
 from rackwright.fleet.source import HubSource
+from rackwright.fleet.tls import cooperative_tls
 from rackwright.fleet.web import Web, unreachable
 from rackwright.values import File, Secret
 
@@ -84,6 +85,7 @@ class Hub:
         return File(path=item.rfilename, size=size, sha256=sha256, url=url)
 
     def _info(self, source: HubSource, where: str) -> ModelInfo:
+        cooperative_tls()
         import httpx2
         from huggingface_hub import HfApi, set_client_factory
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError

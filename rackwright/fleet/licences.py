@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from functools import cache
 from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
@@ -83,7 +84,9 @@ def _names_one(word: object) -> bool:
 
 
 def _licence(word: object) -> str:
-    return _LICENCE.validate_python(word, strict=True)
+    return _any_licence().validate_python(word, strict=True)
 
 
-_LICENCE: TypeAdapter[str] = TypeAdapter(Licence)
+@cache
+def _any_licence() -> TypeAdapter[str]:
+    return TypeAdapter(Licence)

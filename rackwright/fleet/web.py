@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urljoin, urlsplit
 
 from rackwright.errors import RackwrightError
+from rackwright.fleet.tls import cooperative_tls
 from rackwright.route import Route
 from rackwright.values import Secret
 
@@ -140,6 +141,7 @@ class Web:
         self, method: str, url: str, headers: dict[str, str] | None = None, token: Secret | None = None
     ) -> Iterator[Response]:
         """Yield the answer after all redirects; its body is read as it is asked for."""
+        cooperative_tls()
         import requests
 
         first, bearer = url, token.reveal() if token else None

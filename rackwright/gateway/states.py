@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -73,6 +72,8 @@ def parse_states(text: str) -> dict[str, ServerState]:
         if title == "servers":
             rows = [line.split() for line in body.splitlines() if " model." in line]
         elif title == "stat":
+            import csv
+
             for row in csv.DictReader(body.removeprefix("# ").splitlines()):
                 busy[row["svname"]] = busy.get(row["svname"], 0) + int(row["scur"])
         elif title == "canaries":

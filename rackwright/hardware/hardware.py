@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from rackwright.hardware.command import COMMAND as COMMAND
 from rackwright.hardware.command import PATIENCE
-from rackwright.hardware.gpu import SmiReport
-from rackwright.hardware.nvidia_smi import parse_nvidia_smi, with_instances
 from rackwright.hardware.pci import NVIDIA, PciDevice, merged, parse_lspci, parse_sys_pci
 from rackwright.hardware.plain import plain
 from rackwright.hardware.xid import Xid as Xid
 from rackwright.hardware.xid import parse_xids
+
+if TYPE_CHECKING:
+    from rackwright.hardware.gpu import SmiReport
 
 _SAID = 300
 """Characters of what a failed nvidia-smi said that are kept."""
@@ -144,6 +146,9 @@ def _smi(text: str, listing: str) -> tuple[SmiReport | None, str | None, tuple[s
     """Return the report, or why there is none, and what nvidia-smi warned of."""
     if not text:
         return None, None, ()
+    # It brings an XML parser.
+    from rackwright.hardware.nvidia_smi import parse_nvidia_smi, with_instances
+
     *_, code = re.findall(r"^rc ([0-9]{1,3})$", text, re.MULTILINE) or [""]
     said = re.sub(r"^rc [0-9]{1,3}$", "", text, flags=re.MULTILINE)
     warnings = tuple(

@@ -27,7 +27,6 @@ def apply(site: Site, options: Options, talk: Talk, show: Callable[[Plan], None]
     """
     from rackwright.remote import Begun
 
-    site.remote.open_ahead(site.models)
     with leased(site, "apply", talk) as held:
         begin(site, talk, LOOK)
         comparing = Begun(lambda: compared(site))

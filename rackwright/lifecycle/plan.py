@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pkgutil import iter_modules
 
-from rackwright import roles
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Replica
-from rackwright.fleet.naming import unknown
 from rackwright.lifecycle.drains import MissingDrain, missing_drains
 from rackwright.lifecycle.fit_conditions import doubts, refuse_unfit
 from rackwright.lifecycle.gpus import PutOff, gpus_given, other_gpus, put_off, refuse_gpus
@@ -26,6 +23,8 @@ from rackwright.roles.replica.gpus import Given
 from rackwright.roles.replica.unit import unit_digest
 from rackwright.roles.sshd.lockout import locks_out as sshd_locks_out
 from rackwright.run import Run
+
+_DEPLOYS = tuple(f"rackwright.deploys.{name}" for name in ("baseline", "gpu", "serve", "gateway", "backup", "site"))
 
 
 @dataclass(frozen=True)
@@ -64,19 +63,13 @@ class Plan:
         return not (to_do or self.run.unreachable or self.run.failed_hosts)
 
 
-def refuse_unknown_roles(names: tuple[str, ...]) -> None:
-    """Raise UsageError for a role that there isn't."""
-    known = tuple(sorted(module.name for module in iter_modules(roles.__path__) if module.ispkg))
-    for name in names:
-        if name not in known:
-            raise unknown(name, known, "role")
-
-
 def plan(site: Site, *, only: tuple[str, ...] = ()) -> Plan:
     """Return what would change. Raise FleetError where the fleet file must decide something first."""
-    from rackwright.remote import Begun
+    from rackwright.remote import Begun, import_gently
 
     surveying = Begun(lambda: survey(site))
+    # While the hosts look for their answers.
+    Begun(lambda: import_gently("rackwright.engine._lean", "pyinfra.api", *_DEPLOYS))
     run = site.engine.plan(_whole_site, site.models, only=only)
     surveyed = surveying.result()
     refuse_firewall(site, surveyed)
@@ -103,7 +96,7 @@ def plan(site: Site, *, only: tuple[str, ...] = ()) -> Plan:
 
 
 def _whole_site() -> None:
-    # Imported when the hosts have been asked already: it brings pyinfra.
+    # It brings pyinfra.
     from rackwright.deploys.site import site as deploy
 
     deploy()

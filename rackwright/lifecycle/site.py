@@ -26,6 +26,24 @@ if TYPE_CHECKING:
     from rackwright.remote import Remote
 
 
+_OF_A_PLAN = tuple(
+    f"rackwright.{name}"
+    for name in (
+        "gateway",
+        "state.journal",
+        "hardware.hardware",
+        "roles.firewall.closing",
+        "roles.backup.state",
+        "lifecycle.control",
+        "lifecycle.survey",
+        "lifecycle.remember",
+        "fit.fit",
+        "lifecycle.plan",
+    )
+)
+"""In small parts: between two of them what has come from hosts is answered."""
+
+
 @dataclass(frozen=True)
 class Site:
     fleet: Fleet
@@ -53,6 +71,13 @@ class Site:
         if own is not None:
             return self.fleet.at(own.certificate).read_text(encoding="ascii")
         return authority_of(self.fleet).authority_pem
+
+    def connect_ahead(self) -> None:
+        """Begin to connect to the hosts, and import what a plan needs meanwhile: it takes as long."""
+        from rackwright.remote import import_gently
+
+        self.remote.open_ahead(dict.fromkeys((*self.fleet.control[:1], *self.models)))
+        import_gently(*_OF_A_PLAN)
 
     @property
     def store(self) -> FileStore:

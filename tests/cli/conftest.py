@@ -11,7 +11,7 @@ EXAMPLE = Path(__file__).parents[2] / "inventory" / "example.yml"
 @pytest.fixture(autouse=True)
 def unpatched(monkeypatch):
     """The tests' own process keeps its sockets and threads."""
-    monkeypatch.setattr("gevent.monkey.patch_all", lambda: None)
+    monkeypatch.setattr("gevent.monkey.patch_all", lambda **_: None)
 
 
 @pytest.fixture

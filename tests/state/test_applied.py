@@ -209,6 +209,27 @@ def test_a_file_that_git_ignores_counts_as_without_git(kept):
     assert checkout(FilesOnly(folder / "lab.yml")).commit is None
 
 
+def test_a_file_that_git_does_not_keep_yet_counts_as_without_git(kept):
+    folder = kept.path.parent
+    (folder / "new").mkdir()
+    (folder / "new" / "lab.yml").write_text("fleet: lab\n")
+    local = checkout(FilesOnly(folder / "new" / "lab.yml"))
+    assert (local.commit, local.dirty) == (None, False)
+    assert checkout(kept).commit
+
+
+def test_a_file_beside_it_that_git_does_not_keep_is_a_change(kept):
+    (kept.path.parent / "site.keys.yml").write_text("keys: {}\n")
+    local = checkout(kept)
+    assert (local.commit is not None, local.dirty) == (True, True)
+
+
+def test_before_the_first_commit_there_is_none(site):
+    git(site.path.parents[1], "init", "-q")
+    git(site.path.parents[1], "add", ".")
+    assert checkout(site).commit is None
+
+
 def test_an_applied_fleet_that_is_damaged_is_named(site: FilesOnly, tmp_path: Path) -> None:
     with pytest.raises(RackwrightError, match="the applied fleet is damaged"):
         _unpacked(b"not a tar archive", "gate1")
