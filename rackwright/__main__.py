@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
+import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import NoReturn
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -17,9 +21,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from rackwright.cli.outcome import run
 
     code = run(sys.argv[1:] if arguments is None else list(arguments))
-    # At its end Python looks at all of it several times more, only to forget it.
-    gc.freeze()
+    if arguments is None:
+        _end(code)
     sys.exit(code)
+
+
+def _end(code: int) -> NoReturn:
+    """As `sys.exit`, but Python doesn't take apart all that was imported, piece by piece."""
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    os._exit(code)
 
 
 def _unwind_when_told_to_end() -> None:

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Iterable
 from dataclasses import replace
+from ipaddress import ip_address
 
 from rackwright.errors import HostError, NotListening
 from rackwright.remote import known_hosts, login
@@ -101,7 +102,7 @@ def reach(target: Target, jump: SshTransport | None) -> socket.socket | paramiko
     if jump:
         return jump.tunnel(target.address, target.port)
     try:
-        stream = socket.create_connection((target.address, target.port), timeout=CONNECT_SECONDS)
+        stream = _connected(target)
     except socket.gaierror as error:
         raise HostError(f"the address {target.address} can't be resolved", where=target.name) from error
     except OSError as error:
@@ -112,6 +113,22 @@ def reach(target: Target, jump: SshTransport | None) -> socket.socket | paramiko
     stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _LOSS_SECONDS * 1000)
+    return stream
+
+
+def _connected(target: Target) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ip_address(target.address).version == 6 else socket.AF_INET
+    except ValueError:
+        return socket.create_connection((target.address, target.port), timeout=CONNECT_SECONDS)
+    # gevent would resolve the address in a thread, and make a pool of them for that.
+    stream = socket.socket(family)
+    try:
+        stream.settimeout(CONNECT_SECONDS)
+        stream.connect((target.address, target.port))
+    except BaseException:
+        stream.close()
+        raise
     return stream
 
 

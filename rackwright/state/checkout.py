@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from rackwright.fleet.fleet import Fleet
@@ -26,10 +27,23 @@ class Checkout:
 
     What it names by a whole path stands below ELSEWHERE.
     """
-    commit: str | None
-    """HEAD; None when git doesn't keep the fleet file."""
-    dirty: bool
-    """Whether a file differs from the commit, but for pins, the fleet's authority and files named by a whole path."""
+    committed: tuple[Path, ...]
+    """Those that should be in git, the fleet file first: not pins, the fleet's authority and what is ELSEWHERE."""
+
+    @property
+    def commit(self) -> str | None:
+        """HEAD; None when git doesn't keep the fleet file."""
+        return self._kept[0]
+
+    @property
+    def dirty(self) -> bool:
+        """Whether one of them differs from the commit."""
+        return self._kept[1]
+
+    @cached_property
+    def _kept(self) -> tuple[str | None, bool]:
+        # Most applies never ask: to start git takes longer than to compare the files.
+        return _kept(self.committed)
 
     def contains(self, commit: str) -> bool:
         """Given a commit's id, return whether this checkout is built on it."""
@@ -48,8 +62,7 @@ def checkout(fleet: Fleet) -> Checkout:
     whole = {written: fleet.at(written) for written in named if _is_whole(written)}
     # Normal, for tar takes no name with .. in it.
     files |= {f"{ELSEWHERE}/{os.path.normpath(at).lstrip('/')}": path.read_bytes() for at, path in whole.items()}
-    commit, dirty = _kept(kept)
-    return Checkout(folder, kept[0].relative_to(folder).as_posix(), files, commit, dirty)
+    return Checkout(folder, kept[0].relative_to(folder).as_posix(), files, tuple(kept))
 
 
 def _is_whole(written: str) -> bool:
@@ -61,7 +74,7 @@ def _there(paths: Iterable[Path]) -> list[Path]:
     return [path.parent.resolve() / path.name for path in paths if path.exists()]
 
 
-def _kept(paths: list[Path]) -> tuple[str | None, bool]:
+def _kept(paths: Sequence[Path]) -> tuple[str | None, bool]:
     """Given files, the fleet file first, return git's HEAD, and whether one of them differs from it."""
     named = (str(path) for path in paths)
     said = _git(paths[0].parent, "status", "-z", *_STATUS, "--", *named)
