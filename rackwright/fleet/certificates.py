@@ -117,6 +117,19 @@ def is_key_of(key: Key, certificate: str) -> bool:
     return x509.load_pem_x509_certificate(certificate.encode()).public_key() == key.public_key()
 
 
+def public_half(certificate: str) -> str | None:
+    """Return the public key (PEM) of a certificate (PEM), None if it can't be read."""
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    try:
+        public = x509.load_pem_x509_certificate(certificate.encode()).public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+    return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
 def _builder(
     subject: x509.Name, issuer: x509.Name, public: PublicKey, signer: Key, now: datetime, end: datetime
 ) -> x509.CertificateBuilder:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from pyinfra.api.facts import FactBase
 
+from rackwright.fleet.certificates import public_half
 from rackwright.roles.certificate.settings import FOLDER
 
-_MARK = "--- "
+_MARK, _KEY = "--- ", "key"
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Kept:
 
 
 class CertificateState(FactBase[Kept]):
-    """Given the stem of its files, return a certificate's state. Compares keys on the host, by their public half."""
+    """Given the stem of its files, return a certificate's state. Of the key the host tells its public half only."""
 
     def command(self, stem: str) -> str:
         path, key = shlex.quote(f"{FOLDER}/{stem}"), shlex.quote(f"{stem}.key")
@@ -33,10 +34,8 @@ class CertificateState(FactBase[Kept]):
             f"p={path}; for s in .crt .ca.crt; do "
             f'if [ -f "$p$s" ]; then echo "{_MARK}$s"; cat -- "$p$s"; echo; fi; done; '
             'if [ -f "$p.crt" ] && [ -f "$p.key.cred" ]; then '
-            f'k=$(systemd-creds decrypt --name={key} -- "$p.key.cred" - 2>/dev/null | '
-            "openssl pkey -pubout 2>/dev/null); "
-            '[ -n "$k" ] && [ "$k" = "$(openssl x509 -in "$p.crt" -noout -pubkey 2>/dev/null)" ] && '
-            f'echo "{_MARK}key fits"; fi; true'
+            f'echo "{_MARK}{_KEY}"; systemd-creds decrypt --name={key} -- "$p.key.cred" - 2>/dev/null | '
+            "openssl pkey -pubout 2>/dev/null; fi; true"
         )
 
     @staticmethod
@@ -50,9 +49,8 @@ class CertificateState(FactBase[Kept]):
                 parts[line.removeprefix(_MARK)] = []
             elif parts and line:
                 parts[next(reversed(parts))].append(line)
-        return Kept(
-            certificate=_text(parts.get(".crt")), authority=_text(parts.get(".ca.crt")), key_fits="key fits" in parts
-        )
+        certificate, key = _text(parts.get(".crt")), _text(parts.get(_KEY))
+        return Kept(certificate, _text(parts.get(".ca.crt")), bool(key) and key == public_half(certificate or ""))
 
 
 def _text(lines: list[str] | None) -> str | None:
