@@ -1,8 +1,8 @@
-"""All questions of a plan in one round trip.
+"""All questions of a plan in one round trip: many as two scripts at once.
 
 A plan asks each host the same small, read-only questions as the last plan did. What was asked is remembered (never
-what was answered) and sent ahead as one script; a question that the script foresaw is answered from it, any other
-is asked as usual. `Questions` serves the read-only stage alone, `ask_together` any.
+what was answered) and sent ahead; any other question is asked as usual. `Questions` serves the read-only stage alone,
+`ask_together` any.
 """
 
 from __future__ import annotations
@@ -26,13 +26,15 @@ from rackwright import __version__
 from rackwright.cache import cache_folder
 from rackwright.errors import HostError
 from rackwright.operations.path_questions import ManyPaths
-from rackwright.remote import Completed
+from rackwright.remote import Begun, Completed
 
 BATCH_LIMIT = 32 * 2**20
 """Bytes of stdout or stderr that a batch may bring; over it the questions are asked singly."""
 BATCH_SECONDS = 300
 _FORMAT = "questions/1"
 _KEPT_FILES = 256
+_MANY = 20
+"""Questions from which on they are asked in two halves."""
 
 log = logging.getLogger("rackwright.engine")
 
@@ -96,9 +98,9 @@ def ask_together(connection: Asks, questions: Iterable[str], seconds: float = BA
     asked = tuple(questions)
     paths = ManyPaths.among(asked)
     if not paths.commands:
-        return _in_one_batch(connection, asked, seconds)
+        return _in_batches(connection, asked, seconds)
     others = (question for question in asked if question not in paths.commands)
-    answers = _in_one_batch(connection, (*others, paths.command), seconds)
+    answers = _in_batches(connection, (*others, paths.command), seconds)
     of_paths = answers.pop(paths.command, None)
     return answers | _taken_apart(paths, of_paths) if of_paths and of_paths.ok else answers
 
@@ -109,6 +111,15 @@ def _taken_apart(paths: ManyPaths, answer: Completed) -> dict[str, Completed]:
         command: Completed(0, text.encode(errors="surrogateescape"), host=answer.host)
         for command, text in texts.items()
     }
+
+
+def _in_batches(connection: Asks, asked: tuple[str, ...], seconds: float) -> dict[str, Completed]:
+    """Many are asked in two halves at once: a host has more than one processor."""
+    if len(asked) < _MANY:
+        return _in_one_batch(connection, asked, seconds)
+    other = Begun(lambda: _in_one_batch(connection, asked[1::2], seconds))
+    answers = _in_one_batch(connection, asked[::2], seconds)
+    return answers | other.result()
 
 
 def _in_one_batch(connection: Asks, asked: tuple[str, ...], seconds: float) -> dict[str, Completed]:

@@ -155,6 +155,26 @@ def test_an_oversized_batch_falls_back_too(caplog: pytest.LogCaptureFixture) -> 
     assert "printed more than" in caplog.text
 
 
+MANY = [f"echo {number}; exit {number}" for number in range(31)]
+
+
+def test_many_are_asked_in_two_halves_at_once() -> None:
+    link = Noting()
+    questions = Questions(link, MANY)
+    answers = [questions.ask(text, 60) for text in MANY]
+    assert [(answer.stdout, answer.exit_status) for answer in answers] == [(f"{n}\n", n) for n in range(31)]
+    assert link.asked == ["exec sh -s", "exec sh -s"]
+
+
+def test_of_two_halves_the_one_that_is_whole_counts(caplog: pytest.LogCaptureFixture) -> None:
+    link = Noting(lambda reply: reply if reply.stdout_bytes.startswith(b"1\n") else _cut(0.5)(reply))
+    questions = Questions(link, MANY)
+    with caplog.at_level(logging.WARNING, "rackwright.engine"):
+        assert [questions.ask(text, 60).exit_status for text in MANY] == list(range(31))
+    assert link.asked == ["exec sh -s", "exec sh -s", *MANY[::2]]
+    assert len(caplog.messages) == 1
+
+
 def test_half_a_script_runs_nothing() -> None:
     script = Batch.of(["echo first", "echo second"]).script
     assert Noting().run("exec sh -s", stdin=script[: len(script) // 2 + 40]).stdout == ""
