@@ -120,6 +120,11 @@ def revoke_key(fleet: Fleet, id: str) -> RevokedKey:
     return gone
 
 
+def note_of(key: ApiKey, gone: RevokedKey | None, who: str) -> str:
+    """Return what gateways keep of the key, for `key pull`: a revocation at the moment that the keys file has."""
+    return told_line(key, who=who, when=gone.revoked if gone else utc_now(), revoked=gone is not None)
+
+
 def tell_gateways(fleet: Fleet, key: ApiKey, verb: Verb, gone: RevokedKey | None = None) -> dict[str, str | None]:
     """Each gateway lets the key in as it says from now on, or, with `gone`, no longer; return why one could not be
     told, None where it was.
@@ -138,7 +143,7 @@ def tell_gateways(fleet: Fleet, key: ApiKey, verb: Verb, gone: RevokedKey | None
             try:
                 connection.open()
                 operator = operator_of(fleet, connection)
-                note = told_line(key, who=operator.who, when=utc_now(), revoked=gone is not None)
+                note = note_of(key, gone, operator.who)
                 if gone:
                     gateway.remove_key(*as_revoked((gone,)), note=note)
                 else:

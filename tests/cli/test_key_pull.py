@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ import pytest
 from rackwright.errors import LeasedError
 from rackwright.fleet.keys import ApiKey, as_gateway_keys, read_keys, read_keys_file, write_keys
 from rackwright.fleet.load import load_fleet
+from rackwright.lifecycle import keys
 from rackwright.lifecycle.keys import Terms, add_key, edit_key, revoke_key
 from rackwright.lifecycle.remember import compared
 from rackwright.roles.gateway.configuration import key_lines, revoked_line
@@ -48,7 +50,9 @@ class Desks:
 
     def tell(self, key: ApiKey, *, revoked: bool = False, gateways: tuple[str, ...] = GATEWAYS) -> None:
         """What the gateways keep when Ben's command has told them."""
-        note = told_line(key, who="ben@desk", when=utc_now(), revoked=revoked)
+        self.note(key, told_line(key, who="ben@desk", when=utc_now(), revoked=revoked), revoked, gateways)
+
+    def note(self, key: ApiKey, note: str, revoked: bool, gateways: tuple[str, ...] = GATEWAYS) -> None:
         (entry,) = as_gateway_keys((key,))
         said = revoked_line(RevokedKey(sha256=entry.sha256, about=entry.about)) if revoked else key_lines(entry)
         for name in gateways:
@@ -99,6 +103,19 @@ def test_an_older_copy_that_takes_a_change_back_is_refused(desks: Desks) -> None
     desks.tell(edit_key(load_fleet(desks.ben), "leaked", Terms(concurrency=4)))
     assert "leaked of ci was changed by ben@desk" in desks.refused(desks.anna)
     desks.apply(desks.ben)
+
+
+def test_a_revocation_that_is_pulled_is_the_one_that_was_written_down(
+    desks: Desks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the second: else the two copies would differ for ever, and each apply would ask which is newer."""
+    (leaked,) = desks.keys(desks.ben)
+    gone = revoke_key(load_fleet(desks.ben), "leaked")
+    monkeypatch.setattr(keys, "utc_now", lambda: gone.revoked + timedelta(seconds=90))
+    desks.note(leaked, keys.note_of(leaked, gone, "ben@desk"), revoked=True)
+    assert rackwright("-f", desks.anna, "key", "pull").exit_code == 0
+    files = [read_keys_file(path.with_name("site.keys.yml")) for path in (desks.anna, desks.ben)]
+    assert files[0].revoked == files[1].revoked
 
 
 def test_one_gateway_that_knows_is_enough(desks: Desks) -> None:
