@@ -10,18 +10,9 @@ from importlib import import_module
 
 from rackwright._lean import standing_in
 
-
-def _unchecked(value: object, _: object) -> object:
-    return value
-
-
-def _none(**_: object) -> tuple[()]:
-    return ()
-
-
 with standing_in(
-    importlib__metadata={"entry_points": _none, "version": lambda _: "3"},
-    typeguard={"check_type": _unchecked, "TypeCheckError": TypeError},
+    importlib__metadata={"entry_points": lambda **_: (), "version": lambda _: "3"},
+    typeguard={"check_type": lambda value, _: value, "TypeCheckError": TypeError},
     packaging={},
     packaging__markers={"Marker": None},
     packaging__requirements={"Requirement": None},

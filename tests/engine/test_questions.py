@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from rackwright.engine.questions import BATCH_LIMIT, Batch, Questions
 from rackwright.errors import HostError
+from rackwright.operations.path_questions import PathQuestion
 from rackwright.remote import Completed, Connection
 from rackwright.values import Target
 
@@ -153,6 +155,31 @@ def test_an_oversized_batch_falls_back_too(caplog: pytest.LogCaptureFixture) -> 
     assert questions.ask("echo b", 60).stdout == "b\n"
     assert link.asked == ["exec sh -s", "echo b"]
     assert "printed more than" in caplog.text
+
+
+def test_paths_are_asked_for_together_and_one_whose_content_is_wanted_singly(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("content")
+    paths = [PathQuestion(str(tmp_path / name)).command for name in ("file", "none")]
+    differs = PathQuestion(str(tmp_path / "file"), "0" * 64).command
+    link = Noting()
+    questions = Questions(link, ["echo a", *paths, differs])
+    asked = ["echo a", *paths, differs]
+    answers = [questions.ask(text, 60) for text in asked]
+    assert link.asked == ["exec sh -s", differs]
+    alone = [Noting().run(text) for text in asked]
+    assert [(one.exit_status, one.stdout) for one in answers] == [(one.exit_status, one.stdout) for one in alone]
+
+
+def test_where_paths_can_not_be_asked_for_together_they_are_singly() -> None:
+    path = PathQuestion("/etc/passwd").command
+
+    def without_stat(reply: Completed) -> Completed:
+        ended = (stream.replace(b" 1 0\n", b" 1 127\n") for stream in (reply.stdout_bytes, reply.stderr_bytes))
+        return Completed(0, *ended)
+
+    link = Noting(without_stat)
+    assert Questions(link, ["echo a", path]).ask(path, 60).ok
+    assert link.asked == ["exec sh -s", path]
 
 
 MANY = [f"echo {number}; exit {number}" for number in range(31)]
