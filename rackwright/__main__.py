@@ -29,8 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _end(code: int) -> NoReturn:
     """As `sys.exit`, but Python doesn't take apart all that was imported, piece by piece."""
     atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):
+    # Whoever closed one has None there.
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        with suppress(OSError, ValueError):
             stream.flush()
     os._exit(code)
 

@@ -63,7 +63,7 @@ def apply(
         Talk(quiet=context.json, yes=yes) as talk,
         open_site(context.fleet, limit=limit, progress=talk.on_step) as site,
     ):
-        site.connect_ahead()
+        site.connect_ahead(site.fleet.control[0])
         from rackwright.lifecycle.apply import apply as carry_out
         from rackwright.lifecycle.applying import Options
 

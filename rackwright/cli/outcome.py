@@ -20,7 +20,9 @@ def run(arguments: Sequence[str]) -> int:
     as_json = "--json" in arguments
     try:
         result = rackwright.main(list(arguments), prog_name="rackwright", standalone_mode=False)
-        sys.stdout.flush()
+        # None where whoever started us closed it.
+        if sys.stdout:
+            sys.stdout.flush()
     except RackwrightError as error:
         return _print(error.problems, error.exit_code, as_json)
     except click.ClickException as error:

@@ -72,11 +72,11 @@ class Site:
             return self.fleet.at(own.certificate).read_text(encoding="ascii")
         return authority_of(self.fleet).authority_pem
 
-    def connect_ahead(self) -> None:
-        """Begin to connect to the hosts, and import what a plan needs meanwhile: it takes as long."""
+    def connect_ahead(self, *others: str) -> None:
+        """Begin to connect to the hosts, and to others, and import what a plan needs meanwhile: it takes as long."""
         from rackwright.remote import import_gently
 
-        self.remote.open_ahead(dict.fromkeys((*self.fleet.control[:1], *self.models)))
+        self.remote.open_ahead(dict.fromkeys((*others, *self.models)))
         import_gently(*_OF_A_PLAN)
 
     @property

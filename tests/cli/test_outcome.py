@@ -172,6 +172,12 @@ def test_a_change_is_confirmed(command, line, answers, code, said):
     assert ran.stdout == ""
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_closed_stream_is_no_error(closed: str) -> None:
+    command = f"{sys.executable} -m rackwright --version {closed}"
+    assert subprocess.run(["sh", "-c", command], check=False).returncode == 0
+
+
 def test_a_reader_that_leaves_early_is_no_error():
     script = f"{sys.executable} -m rackwright --help | true; exit ${{PIPESTATUS[0]}}"
     for _ in range(3):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,17 @@ def test_a_template_is_compiled_once_and_anew_when_it_is_another(folder: Path) -
     (folder / "a.j2").write_text("{{ word }}?\n")
     rendering._environment.cache_clear()
     assert rendering.render(folder, "a.j2", word="three") == "three?\n"
+
+
+@pytest.mark.parametrize(("mode", "owner"), [(0o770, None), (0o700, 4242)])
+def test_what_somebody_else_could_have_put_there_is_not_run(folder: Path, mode: int, owner: int | None) -> None:
+    cache = folder.parent / "cache/rackwright/templates"
+    cache.mkdir(parents=True)
+    cache.chmod(mode)
+    if owner:
+        os.chown(cache, owner, owner)
+    assert rendering.render(folder, "a.j2", word="one") == "one!\n"
+    assert not list(cache.iterdir())
 
 
 @pytest.mark.parametrize("where", ["cache", "cache/rackwright/templates"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -51,7 +52,9 @@ def _compiled() -> BytecodeCache | None:
 
     folder = cache_folder("templates")
     with suppress(OSError):
-        # What stands there is run: nobody else may write to it.
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return Kept(str(folder), f"{__version__}-%s")
+        about = folder.stat()
+        # What stands there is run: nobody else may have put it there, also where root has somebody's home.
+        if about.st_uid == os.geteuid() and not about.st_mode & 0o022:
+            return Kept(str(folder), f"{__version__}-%s")
     return None
