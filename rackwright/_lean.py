@@ -1,4 +1,4 @@
-"""Imports without what we don't use of them, and pydantic without its search for plugins.
+"""Leaves out of imports what we don't use, and imports pydantic without its search for plugins.
 
 pydantic would read all installed packages, and import e-mail and zip for that: a twelfth of a short command's time.
 """
@@ -14,9 +14,9 @@ from types import ModuleType
 
 @contextmanager
 def standing_in(**modules: dict[str, object]) -> Iterator[None]:
-    """Within the block an import of these modules (`__` for a dot) gets what is given here in place of the real ones.
+    """Within the block, imports of these modules (`__` for a dot) get what is given here, not the real modules.
 
-    Afterwards the real ones are imported as ever. What the block imports must use none of it, or only what is given.
+    Afterwards imports get the real ones again. What the block imports may use nothing else of them.
     """
     names = {name.replace("__", "."): content for name, content in modules.items()}
     real = {name: sys.modules[name] for name in names if name in sys.modules}

@@ -1,7 +1,8 @@
-"""pyinfra without typeguard, packaging and what reads installed packages: a tenth of a short command's time.
+"""Imports pyinfra without typeguard, packaging and importlib.metadata, which take longer to import than its core.
 
-typeguard would check the arguments of our own deploys, which mypy has checked; packaging serves `REQUIRE_PACKAGES`
-and its like in a configuration file of pyinfra's, which we don't have; and we have no connectors but our own.
+typeguard checks the arguments of operations; mypy has checked those of our deploys. packaging serves settings such as
+`REQUIRE_PACKAGES` in a pyinfra configuration file, which we don't have. importlib.metadata finds connectors of other
+packages, and we use only our own.
 """
 
 from __future__ import annotations

@@ -114,7 +114,7 @@ def _taken_apart(paths: ManyPaths, answer: Completed) -> dict[str, Completed]:
 
 
 def _in_batches(connection: Asks, asked: tuple[str, ...], seconds: float) -> dict[str, Completed]:
-    """Many are asked in two halves at once: a host has more than one processor."""
+    """Ask many in two halves at the same time: a host has more than one processor."""
     if len(asked) < _MANY:
         return _in_one_batch(connection, asked, seconds)
     other = Begun(lambda: _in_one_batch(connection, asked[1::2], seconds))

@@ -1,4 +1,4 @@
-"""TLS that waits as sockets do."""
+"""TLS that lets other greenlets run while it waits."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import warnings
 
 
 def cooperative_tls() -> None:
-    """Afterwards TLS is cooperative where sockets are. Called before whatever speaks it is imported.
+    """Afterwards TLS is cooperative where sockets are. To be called before a library that uses TLS is imported.
 
-    Most commands that reach hosts speak none, and it takes 9 ms to import.
+    It isn't patched with the sockets: most commands that reach hosts use no TLS, and importing it takes time.
     """
     monkey = sys.modules.get("gevent.monkey")
     if monkey and monkey.is_module_patched("socket") and not monkey.is_module_patched("ssl"):

@@ -1,6 +1,6 @@
-"""What a plan asks of a host's paths: how one question reads, and how many of them are asked by two processes.
+"""What a plan asks about paths on a host: the command for one path, and one command for many.
 
-Each process costs a host more than the rest: asked singly, a plan's fifty paths take half of its time there.
+Starting processes is what costs the host time. One command needs two of them for any number of paths.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class PathQuestion:
 
     @property
     def command(self) -> str:
-        """It prints nothing where nothing stands. Else a line with kind, mode, user, group and size, of a file a line
-        with its sha256, and its content in Base64."""
+        """Prints nothing if the path doesn't exist. Else a line with kind, mode, user, group and size; of a file also
+        its sha256, and its content in Base64, each on a line."""
         longer = f'[ "${{s##*|}}" -gt {CONTENT_LIMIT} ]'
         same = f'[ "${{h%% *}}" = {shlex.quote(self.unless or "")} ]'
         read = f'; {same} || {longer} || base64 -w 0 -- "$f"' if self.unless else ""
@@ -60,7 +60,7 @@ class ManyPaths:
 
     @property
     def command(self) -> str:
-        """It prints a line for each path where something stands, then the sums of the files."""
+        """Prints a line for each path that exists, an empty line, then the sha256 of each file."""
         paths = " ".join(dict.fromkeys(question.path for question in self.questions))
         return (
             f"export LC_ALL=C; set -- {paths}; stat -c '{_FORMAT}|%n' -- \"$@\" 2>/dev/null; echo; "

@@ -1,4 +1,4 @@
-"""paramiko, without what it imports for others: half of the import. Whoever needs it takes it from here."""
+"""paramiko, imported without what we don't use of it. Every module that needs paramiko takes it from here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which apply a fleet file on this machine equaled last: what was edited since then is newer."""
+"""The last apply that a fleet file on this machine matched: what was edited since then is newer."""
 
 from __future__ import annotations
 
