@@ -28,7 +28,7 @@ from rackwright.lifecycle.leased import apply_leased
 from rackwright.lifecycle.plan import Plan, Restart
 from rackwright.lifecycle.reboot import needs_driver, pending, reboot_all
 from rackwright.lifecycle.remember import failure_audited, note_leased_act
-from rackwright.lifecycle.settle import settle
+from rackwright.lifecycle.settle import rejoin, settle
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.staging import Ahead, Staged, put_ahead
 from rackwright.lifecycle.supply import is_supplied
@@ -217,9 +217,16 @@ def _restart(work: Work, run: Run, restarts: tuple[Restart, ...], restarted: lis
         note_leased_act(work.site, work.held, hosts, f"restart {replica.address}")
 
     engines = Engines(work.site, work.held, work.talk)
-    changes = [_change_of(engines, restart) for restart in restarts]
+    changes = [_change_of(engines, restart) for restart in _first_the_idle(work, restarts)]
     outages = work.site.fleet.file.models if work.options.allow_outage else ()
     roll(work.site, work.held, changes, work.talk, done, stopping=work.stopping, outages=outages)
+
+
+def _first_the_idle(work: Work, restarts: tuple[Restart, ...]) -> list[Restart]:
+    """Those that serve nobody come first: to change them costs nothing, and the others may wait for them."""
+    replicas = [restart.replica for restart in restarts]
+    serving = rejoin(work.site.remote, work.site.gateways, replicas, work.stopping)
+    return sorted(restarts, key=lambda restart: restart.replica.address in serving)
 
 
 def _change_of(engines: Engines, restart: Restart) -> Change:

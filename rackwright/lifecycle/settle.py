@@ -9,10 +9,12 @@ from rackwright.errors import HostError, ProofError, RackwrightError
 from rackwright.fleet.fleet import Replica
 from rackwright.gateway import Gateways
 from rackwright.lifecycle.proof import prove
+from rackwright.lifecycle.rollout import RETURN_SECONDS
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.talk import Talk
 from rackwright.remote import Remote, checked
 from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
+from rackwright.roles.replica.state import ReplicaState
 from rackwright.roles.replica.state import parse as parse_replicas
 from rackwright.state.holding import Held
 from rackwright.stopping import Stopping
@@ -83,6 +85,28 @@ def _unsettled(
 
 def told_by_probes(remote: Remote, replicas: Iterable[Replica]) -> dict[str, str]:
     """Return what the probes of those that don't serve say of them, by address."""
+    return {address: state.said for address, state in _probed(remote, replicas).items() if not state.serves}
+
+
+def rejoin(remote: Remote, gateways: Gateways, replicas: Sequence[Replica], stopping: Stopping) -> set[str]:
+    """Return the addresses of these replicas that every gateway sends to.
+
+    First wait, for RETURN_SECONDS at most, for those that their own probes find well. A gateway or host proxy that was
+    just changed takes some seconds to find them again.
+    """
+    well = {address for address, state in _probed(remote, replicas).items() if state.serves}
+    deadline = time.monotonic() + RETURN_SECONDS
+    while True:
+        states = gateways.servers()
+        taking = {one.address for one in replicas if one.address in states and states[one.address].takes_requests}
+        lost = {address for address in well - taking if address in states and not states[address].drained}
+        if not lost or stopping() or time.monotonic() > deadline:
+            return taking
+        time.sleep(0.5)
+
+
+def _probed(remote: Remote, replicas: Iterable[Replica]) -> dict[str, ReplicaState]:
+    """Return what its first host knows of each replica, by address; nothing of one whose host is out of reach."""
     asked = remote.run_on(tuple({replica.host for replica in replicas}), REPLICAS_COMMAND)
     answers = checked(asked, "looking at the replicas")
     states = {
@@ -91,8 +115,4 @@ def told_by_probes(remote: Remote, replicas: Iterable[Replica]) -> dict[str, str
         if not isinstance(answer, HostError)
         for state in parse_replicas(answer.stdout)
     }
-    return {
-        replica.address: states[replica.address].said
-        for replica in replicas
-        if replica.address in states and not states[replica.address].serves
-    }
+    return {replica.address: states[replica.address] for replica in replicas if replica.address in states}

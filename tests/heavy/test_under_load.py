@@ -201,6 +201,16 @@ def test_the_load_sees_what_a_restart_by_hand_loses(lab: Lab, plan: Plan) -> Non
     assert set(counted.failures) <= {"broken stream", "status 502", "status 503"}
 
 
+def test_an_apply_takes_nobody_for_down_whom_its_own_changes_hid(site: Operator, lab: Lab, plan: Plan) -> None:
+    """A host proxy that it starts again is found by the gateway a moment later than the restarts would begin."""
+    before = [pid(lab, host) for host in SERVING]
+    site.path.write_text(site.path.read_text().replace("parallel: 64", "parallel: 65"))
+    lab.exec("gpu2", "systemctl stop rackwright-host-proxy")
+    wait_until(lambda: site.replicas()["gpu2/assistant@1"]["traffic"] == "no")
+    unharmed(lab, plan, lambda: site("apply", "--yes"))
+    assert not set(before) & {pid(lab, host) for host in SERVING}
+
+
 def test_requests_wait_while_a_models_only_replica_changes(site: Operator, lab: Lab, plan: Plan) -> None:
     site.edit("on: [gpu1, gpu2]", "on: [gpu1]")
     site("apply", "--yes")

@@ -68,6 +68,17 @@ def test_who_needs_gpus_of_one_that_restarts_is_waited_for_after_it(
     assert order == ["settle assistant@2", "restart assistant@1", "settle assistant@3"]
 
 
+def test_who_serves_nobody_restarts_before_who_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        carry_out, "rejoin", lambda remote, gateways, replicas, stopping: {OLD.address, CROWDED.address}
+    )
+    site = SimpleNamespace(remote=None, gateways=None)
+    work = carry_out.Work(cast("Any", site), cast("Any", None), Options(), cast("Any", Talk()), lambda: False)
+    restarts = tuple(Restart(replica, "other") for replica in (OLD, NEW, CROWDED, WITHOUT))
+    ordered = [restart.replica for restart in carry_out._first_the_idle(work, restarts)]
+    assert ordered == [NEW, WITHOUT, OLD, CROWDED]
+
+
 class Asked(Talk):
     """An operator who agrees to all that they are asked, or one who isn't there: --yes."""
 

@@ -2,8 +2,12 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import pytest
+
 from rackwright.errors import HostError
-from rackwright.lifecycle.settle import told_by_probes
+from rackwright.gateway.states import ServerState
+from rackwright.lifecycle import settle
+from rackwright.lifecycle.settle import rejoin, told_by_probes
 from rackwright.remote.completed import Completed
 
 STATES = b"""\
@@ -31,3 +35,66 @@ def test_probes_say_what_keeps_a_replica_from_serving():
     replicas = [SimpleNamespace(host=place.partition("/")[0], address=place) for place in places]
     said = "faulted: it ended 3 times before it was ready; exit-code, status 1"
     assert told_by_probes(Hosts(), replicas) == {"gpu1/a@2": said}
+
+
+def server(host, *, up, drained=False):
+    return ServerState(host=host, replica="a@1", drained=drained, up=up, in_flight=0, record=None)
+
+
+class AskedGateways:
+    """Gateways that say this, one look after the other; the last look for ever."""
+
+    def __init__(self, *looks):
+        self.looks = list(looks)
+
+    def servers(self):
+        look = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+        return {state.address: state for state in look}
+
+
+class Probed:
+    """Hosts whose probes say this of a@1."""
+
+    def __init__(self, **states):
+        self.states = states
+
+    def run_on(self, names, _command):
+        told = {name: f"replica=a@1\nActiveState=active\nstate={self.states[name]}\n".encode() for name in names}
+        return {name: Completed(0, text, b"", name) for name, text in told.items()}
+
+
+GPU1, GPU2 = (SimpleNamespace(host=host, address=f"{host}/a@1") for host in ("gpu1", "gpu2"))
+
+
+@pytest.fixture
+def slept(monkeypatch):
+    """Time that passes only while someone sleeps."""
+    naps = []
+    monkeypatch.setattr(settle.time, "sleep", naps.append)
+    monkeypatch.setattr(settle.time, "monotonic", lambda: sum(naps))
+    return naps
+
+
+def test_who_is_well_by_their_probe_is_waited_for_until_the_gateways_see_it(slept):
+    gateways = AskedGateways([server("gpu1", up=True), server("gpu2", up=False)], [server("gpu2", up=True)])
+    found = rejoin(Probed(gpu1="ready", gpu2="busy"), gateways, [GPU1, GPU2], lambda: False)
+    assert found == {"gpu2/a@1"}
+    assert len(slept) == 1
+
+
+@pytest.mark.parametrize(
+    ("probe", "state"),
+    [("faulted", server("gpu2", up=False)), ("ready", server("gpu2", up=True, drained=True)), ("ready", None)],
+)
+def test_who_is_not_well_or_drained_or_unknown_is_not_waited_for(slept, probe, state):
+    gateways = AskedGateways([server("gpu1", up=True), *([state] if state else [])])
+    assert rejoin(Probed(gpu1="ready", gpu2=probe), gateways, [GPU1, GPU2], lambda: False) == {"gpu1/a@1"}
+    assert slept == []
+
+
+def test_gateways_that_never_see_it_are_waited_for_a_minute_or_until_someone_stops(slept):
+    gateways = AskedGateways([server("gpu1", up=False)])
+    assert rejoin(Probed(gpu1="ready"), gateways, [GPU1], lambda: len(slept) > 3) == set()
+    assert len(slept) == 4
+    assert rejoin(Probed(gpu1="ready"), gateways, [GPU1], lambda: False) == set()
+    assert 60 < sum(slept) < 65
