@@ -91,8 +91,8 @@ def told_by_probes(remote: Remote, replicas: Iterable[Replica]) -> dict[str, str
 def rejoin(remote: Remote, gateways: Gateways, replicas: Sequence[Replica], stopping: Stopping) -> set[str]:
     """Return the addresses of these replicas that every gateway sends to.
 
-    First wait, for RETURN_SECONDS at most, for those that their own probes find well. A gateway or host proxy that was
-    just changed takes some seconds to find them again.
+    First wait, for RETURN_SECONDS at most, for those that their own probes find well: a gateway or host proxy that
+    was just changed takes some seconds to find them again.
     """
     well = {address for address, state in _probed(remote, replicas).items() if state.serves}
     deadline = time.monotonic() + RETURN_SECONDS

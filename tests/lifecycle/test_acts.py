@@ -85,6 +85,13 @@ def work(site, held) -> carry_out.Work:
     return carry_out.Work(site, held, Options(), Talk(), stopping=lambda: False)
 
 
+@pytest.fixture
+def as_planned(monkeypatch):
+    """Engines restart in the plan's order; tests/lifecycle/test_apply.py has the one that the gateways decide."""
+    monkeypatch.setattr(carry_out, "_first_the_idle", lambda _, restarts: list(restarts))
+
+
+@pytest.mark.usefixtures("as_planned")
 def test_each_engine_that_an_apply_restarts_is_written_when_it_is_done(site, acts, monkeypatch):
     def roll(site, held, restarts, talk, done, **_):
         for one in restarts:
@@ -99,6 +106,7 @@ def test_each_engine_that_an_apply_restarts_is_written_when_it_is_done(site, act
     assert acts == {host: ["apply: restart gpu1/assistant@1: done"] for host in ("gpu1", "gate1")}
 
 
+@pytest.mark.usefixtures("as_planned")
 def test_only_an_engine_whose_unit_becomes_another_is_put_back_by_an_apply(site, acts, monkeypatch):
     """What is kept of one that only gets other GPUs is what it ran before its last update."""
     made = []
