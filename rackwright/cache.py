@@ -6,6 +6,6 @@ import os
 from pathlib import Path
 
 
-def cache_folder(name: str) -> Path:
-    """Return the folder of this name under ~/.cache/rackwright, which needn't exist."""
+def cache_folder(name: str = "") -> Path:
+    """Return ~/.cache/rackwright, or the folder of this name in it, which needn't exist."""
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "rackwright" / name

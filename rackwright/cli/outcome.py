@@ -71,9 +71,10 @@ def _first_line(error: Exception) -> str:
 def _write_log(error: Exception) -> Path:
     import traceback
 
+    from rackwright.cache import cache_folder
     from rackwright.run import new_run_id
 
-    folder = Path.home() / ".cache" / "rackwright"
+    folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     log = folder / f"error-{new_run_id()}.log"
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

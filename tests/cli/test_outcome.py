@@ -112,6 +112,14 @@ def test_a_bug_is_one_line_and_a_private_log_without_secrets(command, tmp_path):
     assert "hunter2" not in log.read_text()
 
 
+def test_the_log_of_a_bug_is_where_this_machine_keeps_its_cache(command, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "elsewhere"))
+    command(raising(ValueError("bad")))
+    rackwright("status")
+    assert len([*(tmp_path / "elsewhere/rackwright").iterdir()]) == 1
+    assert not (tmp_path / ".cache").exists()
+
+
 def test_a_bug_whose_log_cannot_be_written_is_still_one_line(command, tmp_path):
     (tmp_path / ".cache").write_text("")
     command(raising(ValueError("bad")))
