@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import click
 import pytest
@@ -38,7 +37,8 @@ ERRORS = [
 @pytest.fixture
 def command(monkeypatch, tmp_path):
     """Put a command of a test's own in the place of `status`, and the log files under tmp_path."""
-    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
 
     def put(act):
         @click.command(cls=Command)
