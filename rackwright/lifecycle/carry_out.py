@@ -28,7 +28,7 @@ from rackwright.lifecycle.leased import apply_leased
 from rackwright.lifecycle.plan import Plan, Restart
 from rackwright.lifecycle.reboot import needs_driver, pending, reboot_all
 from rackwright.lifecycle.remember import failure_audited, note_leased_act
-from rackwright.lifecycle.settle import rejoin, settle
+from rackwright.lifecycle.settle import await_gateways, settle
 from rackwright.lifecycle.site import Site
 from rackwright.lifecycle.staging import Ahead, Staged, put_ahead
 from rackwright.lifecycle.supply import is_supplied
@@ -223,9 +223,9 @@ def _restart(work: Work, run: Run, restarts: tuple[Restart, ...], restarted: lis
 
 
 def _first_the_idle(work: Work, restarts: tuple[Restart, ...]) -> list[Restart]:
-    """Those that serve nobody come first: to change them costs nothing, and the others may wait for them."""
+    """Those that serve nobody come first: to restart them costs nothing, and the others may have to wait for them."""
     replicas = [restart.replica for restart in restarts]
-    serving = rejoin(work.site.remote, work.site.gateways, replicas, work.stopping)
+    serving = await_gateways(work.site.remote, work.site.gateways, work.talk, replicas, work.stopping)
     return sorted(restarts, key=lambda restart: restart.replica.address in serving)
 
 

@@ -88,20 +88,26 @@ def told_by_probes(remote: Remote, replicas: Iterable[Replica]) -> dict[str, str
     return {address: state.said for address, state in _probed(remote, replicas).items() if not state.serves}
 
 
-def rejoin(remote: Remote, gateways: Gateways, replicas: Sequence[Replica], stopping: Stopping) -> set[str]:
+def await_gateways(
+    remote: Remote, gateways: Gateways, talk: Talk, replicas: Sequence[Replica], stopping: Stopping
+) -> set[str]:
     """Return the addresses of these replicas that every gateway sends to.
 
-    First wait, for RETURN_SECONDS at most, for those that their own probes find well: a gateway or host proxy that
-    was just changed takes some seconds to find them again.
+    First wait, for RETURN_SECONDS at most, until the gateways see those that their own probes find well: after a
+    change of a gateway or host proxy that takes some seconds.
     """
     well = {address for address, state in _probed(remote, replicas).items() if state.serves}
     deadline = time.monotonic() + RETURN_SECONDS
+    named: set[str] = set()
     while True:
         states = gateways.servers()
         taking = {one.address for one in replicas if one.address in states and states[one.address].takes_requests}
         lost = {address for address in well - taking if address in states and not states[address].drained}
         if not lost or stopping() or time.monotonic() > deadline:
             return taking
+        for address in sorted(lost - named):
+            talk.say(f"{address}: ready, but a gateway doesn't see it yet: waiting up to {RETURN_SECONDS} s")
+        named |= lost
         time.sleep(0.5)
 
 

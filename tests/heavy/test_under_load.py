@@ -201,13 +201,17 @@ def test_the_load_sees_what_a_restart_by_hand_loses(lab: Lab, plan: Plan) -> Non
     assert set(counted.failures) <= {"broken stream", "status 502", "status 503"}
 
 
-def test_an_apply_takes_nobody_for_down_whom_its_own_changes_hid(site: Operator, lab: Lab, plan: Plan) -> None:
-    """A host proxy that it starts again is found by the gateway a moment later than the restarts would begin."""
+def test_an_apply_restarts_nothing_before_the_gateways_see_what_it_changed(
+    site: Operator, lab: Lab, plan: Plan
+) -> None:
+    """It starts a host proxy, and could begin to restart engines before the gateway has seen that one again."""
     before = [pid(lab, host) for host in SERVING]
     site.path.write_text(site.path.read_text().replace("parallel: 64", "parallel: 65"))
     lab.exec("gpu2", "systemctl stop rackwright-host-proxy")
     wait_until(lambda: site.replicas()["gpu2/assistant@1"]["traffic"] == "no")
-    unharmed(lab, plan, lambda: site("apply", "--yes"))
+    said: list[str] = []
+    unharmed(lab, plan, lambda: said.append(site("apply", "--yes").err))
+    assert "gpu2/assistant@1: ready, but a gateway doesn't see it yet" in said[0]
     assert not set(before) & {pid(lab, host) for host in SERVING}
 
 

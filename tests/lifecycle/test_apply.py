@@ -69,9 +69,7 @@ def test_who_needs_gpus_of_one_that_restarts_is_waited_for_after_it(
 
 
 def test_who_serves_nobody_restarts_before_who_serves(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        carry_out, "rejoin", lambda remote, gateways, replicas, stopping: {OLD.address, CROWDED.address}
-    )
+    monkeypatch.setattr(carry_out, "await_gateways", lambda *_: {OLD.address, CROWDED.address})
     site = SimpleNamespace(remote=None, gateways=None)
     work = carry_out.Work(cast("Any", site), cast("Any", None), Options(), cast("Any", Talk()), lambda: False)
     restarts = tuple(Restart(replica, "other") for replica in (OLD, NEW, CROWDED, WITHOUT))
