@@ -11,7 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from rackwright.fleet.authority import Authority
+from rackwright.fleet.ca import Authority
 from rackwright.lab import containers
 from rackwright.lab.hosts import Lab, LabFleet, LabSpec
 from rackwright.roles.model_store.settings import Settings as ModelStore

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyinfra.context import host
 
-from rackwright.fleet.host.model import HostModel
+from rackwright.fleet.hosts.host_spec import HostModel
 from rackwright.roles.apparmor.role import apparmor
 from rackwright.roles.auditd.role import auditd
 from rackwright.roles.fail2ban.role import fail2ban

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyinfra.context import host
 
-from rackwright.fleet.host.model import HostModel
+from rackwright.fleet.hosts.host_spec import HostModel
 from rackwright.roles.firewall.role import confirm_firewall
 from rackwright.roles.sshd.role import confirm_sshd
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyinfra.context import host
 
-from rackwright.fleet.host.model import HostModel
+from rackwright.fleet.hosts.host_spec import HostModel
 from rackwright.roles.certificate.role import certificate, own_certificate
 from rackwright.roles.gateway.role import gateway as gateway_role
 from rackwright.roles.vip.role import vip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyinfra.context import host
 
-from rackwright.fleet.host.model import HostModel
+from rackwright.fleet.hosts.host_spec import HostModel
 from rackwright.roles.cuda.role import cuda
 from rackwright.roles.cuda.role import left_alone as cuda_left_alone
 from rackwright.roles.nvidia_driver.role import left_alone as driver_left_alone

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyinfra.context import host
 
-from rackwright.fleet.host.model import HostModel, InstalledRuntime
+from rackwright.fleet.hosts.host_spec import HostModel, InstalledRuntime
 from rackwright.roles.bond.role import bond
 from rackwright.roles.certificate.role import certificate
 from rackwright.roles.gpu_faults.role import gpu_faults

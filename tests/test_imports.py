@@ -17,6 +17,7 @@ ORDER = (
     r"rackwright\.roles\.\w+\.settings",
     r"rackwright\.fleet\.(sections|public_key|source)",
     r"rackwright\.fleet",
+    r"rackwright\.resolve",
     r"rackwright\.fit",
     r"rackwright\.verdict",
     r"rackwright\.operations",
@@ -34,7 +35,7 @@ ORDER = (
 """From the lowest layer to the highest; the first that a module's name fits is its layer."""
 LAB = ("rackwright", "rackwright.errors", "rackwright.values", "rackwright.lab")
 WITHOUT_PYINFRA = re.compile(
-    r"rackwright\.(errors|cache|values|route|ports|package_set|launch|stopping|hardware|shape|fleet|fit|verdict|run|report|state|lab|roles\.\w+\.settings)\b"
+    r"rackwright\.(errors|cache|values|route|ports|package_set|launch|stopping|hardware|shape|fleet|resolve|fit|verdict|run|report|state|lab|roles\.\w+\.settings)\b"
 )
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import rackwright
 from rackwright.deploys.site import site
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.host.compose import host_models
-from rackwright.fleet.host.model import Credentials
+from rackwright.fleet.hosts.compose import host_models
+from rackwright.fleet.hosts.host_spec import Credentials
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, model_digest
 from rackwright.values import File

@@ -59,7 +59,7 @@ TARGETS = (
     ),
     Target(
         "keys",
-        ("rackwright/fleet/keys.py", "rackwright/lifecycle/keys.py"),
+        ("rackwright/fleet/keys_file.py", "rackwright/lifecycle/keys.py"),
         ("tests/fleet/test_keys.py", "tests/lifecycle/test_keys.py", "tests/cli/test_key.py"),
         30,
     ),

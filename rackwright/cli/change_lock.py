@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from rackwright.fleet.fleet import Fleet
     from rackwright.fleet.lock import Lock
     from rackwright.fleet.sections.canary import Canary
-    from rackwright.fleet.web import Progress
     from rackwright.lifecycle.differences import Difference
     from rackwright.lifecycle.update import Gap, Look
+    from rackwright.resolve.web import Progress
 
 Next = Callable[["Lock", "Progress"], "Lock"]
 """From the lock as it is to the one that is asked for."""

@@ -14,7 +14,7 @@ from rackwright.errors import ExitCode, UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from rackwright.fleet.keys import ApiKey, RevokedKey
+    from rackwright.fleet.keys_file import ApiKey, RevokedKey
     from rackwright.lifecycle.keys import Verb
 
 
@@ -104,7 +104,7 @@ def edit(
     Exit code 3 when a gateway could not be told and goes on as before.
     """
     hosts_needed()
-    from rackwright.fleet.keys import may
+    from rackwright.fleet.keys_file import may
     from rackwright.lifecycle.keys import Terms, edit_key
 
     if models and all_models:
@@ -123,7 +123,7 @@ def edit(
 @pass_context
 def list_(context: Context) -> None:
     """List the keys: id, owner, models, limits, when each was made and expires."""
-    from rackwright.fleet.keys import read_keys
+    from rackwright.fleet.keys_file import read_keys
 
     keys = read_keys(context.fleet.beside("keys.yml"))
     rows = [("ID", "OWNER", "MODELS", "LIMITS", "CREATED", "EXPIRES"), *(_row(one) for one in keys)]

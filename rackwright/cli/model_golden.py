@@ -17,8 +17,8 @@ from rackwright.cli.options import Command, json_option, pass_context
 @pass_context
 def golden(context: Context, file: Path) -> None:
     """Check a golden set: FILE has a prompt with its check on each line. Asks no model and reads no fleet file."""
-    from rackwright.fleet.golden_file import read_golden_set
-    from rackwright.fleet.golden_set import LEAST
+    from rackwright.fleet.golden.golden_file import read_golden_set
+    from rackwright.fleet.golden.golden_set import LEAST
     from rackwright.report.words import counted
 
     found = read_golden_set(file)

@@ -21,7 +21,7 @@ from rackwright.cli.options import (
 if TYPE_CHECKING:
     from rackwright.fleet.fleet import Fleet
     from rackwright.fleet.lock import Lock
-    from rackwright.fleet.web import Progress
+    from rackwright.resolve.web import Progress
 
 
 @click.command(cls=Command)
@@ -51,8 +51,8 @@ def promote(context: Context, /, name: str, source: Path, **agreed: bool) -> Non
 
 
 def _promoted(fleet: Fleet, name: str, source: Path, before: Lock, _: Progress) -> Lock:
-    from rackwright.fleet.next_lock import promoted_model, require_model
     from rackwright.lifecycle.proven import proven_by
+    from rackwright.resolve.next_lock import promoted_model, require_model
 
     require_model(fleet, before, name)
     proven = proven_by(source, name)

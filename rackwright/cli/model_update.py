@@ -20,7 +20,7 @@ from rackwright.cli.options import (
 if TYPE_CHECKING:
     from rackwright.fleet.fleet import Fleet
     from rackwright.fleet.lock import Lock
-    from rackwright.fleet.web import Progress
+    from rackwright.resolve.web import Progress
 
 
 @click.command(cls=Command)
@@ -59,12 +59,12 @@ def rollback(context: Context, /, name: str, **agreed: bool) -> None:
 
 
 def _updated(fleet: Fleet, name: str, to: str | None, before: Lock, progress: Progress) -> Lock:
-    from rackwright.fleet.next_lock import updated_model
+    from rackwright.resolve.next_lock import updated_model
 
     return updated_model(fleet, before, name, to=to, on_progress=progress)
 
 
 def _rolled_back(fleet: Fleet, name: str, before: Lock, _: Progress) -> Lock:
-    from rackwright.fleet.next_lock import rolled_back
+    from rackwright.resolve.next_lock import rolled_back
 
     return rolled_back(fleet, before, name)

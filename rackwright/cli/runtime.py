@@ -21,7 +21,7 @@ from rackwright.errors import UsageError
 if TYPE_CHECKING:
     from rackwright.fleet.fleet import Fleet
     from rackwright.fleet.lock import Lock
-    from rackwright.fleet.web import Progress
+    from rackwright.resolve.web import Progress
 
 
 @click.group(cls=Group)
@@ -52,6 +52,6 @@ def update(context: Context, /, kind: str | None, **agreed: bool) -> None:
 
 
 def _updated(fleet: Fleet, kind: str | None, before: Lock, progress: Progress) -> Lock:
-    from rackwright.fleet.next_lock import updated_runtimes
+    from rackwright.resolve.next_lock import updated_runtimes
 
     return updated_runtimes(fleet, before, kind, on_progress=progress)

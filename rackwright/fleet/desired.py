@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from rackwright.fleet.authority import authority_of
 from rackwright.fleet.backup_access import access_of
+from rackwright.fleet.ca import authority_of
+from rackwright.fleet.downloads import site_files
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.host.compose import host_models
-from rackwright.fleet.host.gateway import Keys
-from rackwright.fleet.host.model import Credentials, HostModel
-from rackwright.fleet.keys import as_gateway_keys, as_revoked, read_keys_file
+from rackwright.fleet.gateway_certificate import own_certificate_of
+from rackwright.fleet.hosts.compose import host_models
+from rackwright.fleet.hosts.gateway import Keys
+from rackwright.fleet.hosts.host_spec import Credentials, HostModel
+from rackwright.fleet.keys_file import as_gateway_keys, as_revoked, read_keys_file
 from rackwright.fleet.lock import Lock
-from rackwright.fleet.own_certificate import own_certificate_of
 from rackwright.fleet.secrets import hub_token
-from rackwright.fleet.site_files import site_files
 
 
 def desired(fleet: Fleet, lock: Lock) -> dict[str, HostModel]:

@@ -9,19 +9,19 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, Tag
 
-from rackwright.fleet.sections.authority import Authority
 from rackwright.fleet.sections.backup import Backup
+from rackwright.fleet.sections.ca import Authority
+from rackwright.fleet.sections.downloads import Site
 from rackwright.fleet.sections.driver import Driver
 from rackwright.fleet.sections.firewall import Firewall
 from rackwright.fleet.sections.forms import MAPPING_OR_LIST
 from rackwright.fleet.sections.gateway import Gateway
 from rackwright.fleet.sections.hosts import Host
-from rackwright.fleet.sections.licences import Licence
+from rackwright.fleet.sections.licenses import Licence
 from rackwright.fleet.sections.models import Model
+from rackwright.fleet.sections.p2p import Staging
 from rackwright.fleet.sections.people import Person, PersonName
 from rackwright.fleet.sections.rollout import Rollout
-from rackwright.fleet.sections.site import Site
-from rackwright.fleet.sections.staging import Staging
 from rackwright.values import Frozen, Name
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.licences import is_allowed
+from rackwright.fleet.licenses import is_allowed
 from rackwright.fleet.lock import Lock, ModelLock, SourceLock, driver_of, model_digest, runtime_question
 from rackwright.fleet.sections.models import Model
 from rackwright.fleet.source import HubSource, parse_source
-from rackwright.fleet.stored import read_stored, write_stored
+from rackwright.fleet.yaml_file import read_stored, write_stored
 
 HEADER = """Written by `rackwright lock`: what should run, each answer beside its question.
 Commit it, don't edit it: change the fleet file and run `rackwright lock` again."""

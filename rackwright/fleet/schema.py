@@ -12,7 +12,7 @@ from typing import get_args, get_origin
 from pydantic.json_schema import models_json_schema
 
 from rackwright.fleet.fleet_file import FleetFile
-from rackwright.fleet.golden_set import Prompt
+from rackwright.fleet.golden.golden_set import Prompt
 from rackwright.fleet.sections.hosts import Group, HostSettings
 from rackwright.values import Frozen
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rackwright.errors import HostError
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.keys import ApiKey, read_keys
+from rackwright.fleet.keys_file import ApiKey, read_keys
 from rackwright.fleet.public_key import parse_public_key
 from rackwright.fleet.sections.people import Person
 from rackwright.fleet.targets import targets

@@ -18,7 +18,7 @@ from rackwright.fleet.source import HubSource, parse_source
 from rackwright.lifecycle.condition import Asked, Condition, State
 
 if TYPE_CHECKING:
-    from rackwright.fleet.host.model import HostModel
+    from rackwright.fleet.hosts.host_spec import HostModel
     from rackwright.values import Target
 
 
@@ -38,7 +38,7 @@ class Checked:
 
 def check_files(fleet: Fleet) -> Checked:
     """Look at the fleet's files only. Raise FleetError if the lock answers other questions, or a file isn't good."""
-    from rackwright.fleet.site_files import site_files
+    from rackwright.fleet.downloads import site_files
 
     site_files(fleet)
     counts = (("host", fleet.hosts), ("replica", fleet.replicas), ("model", fleet.file.models))
@@ -70,9 +70,9 @@ def people_ending(fleet: Fleet, today: date) -> Iterator[Condition]:
 def check_hosts(fleet: Fleet, hosts: tuple[str, ...]) -> Checked:
     """Look at the secrets, the names and each host, all hosts at once; changes nothing."""
     # The settings of all roles: `check --offline` needs none of them.
-    from rackwright.fleet.host.compose import host_models
-    from rackwright.fleet.host.model import Credentials
-    from rackwright.fleet.site_files import site_files
+    from rackwright.fleet.downloads import site_files
+    from rackwright.fleet.hosts.compose import host_models
+    from rackwright.fleet.hosts.host_spec import Credentials
 
     conditions = [*_secrets(fleet), *_ending(fleet), *_names(fleet)]
     lock = _lock(fleet)
@@ -114,8 +114,8 @@ def _secret(where: str, reference: str, folder: Path) -> Condition:
 
 def _ending(fleet: Fleet) -> Iterator[Condition]:
     """API keys and the operator's own certificate, where they end soon."""
-    from rackwright.fleet.keys import read_keys
-    from rackwright.fleet.own_certificate import own_certificate_end
+    from rackwright.fleet.gateway_certificate import own_certificate_end
+    from rackwright.fleet.keys_file import read_keys
     from rackwright.lifecycle.ending import days, ending_certificates, ending_keys
 
     now = datetime.now(UTC)

@@ -17,7 +17,7 @@ from rackwright.roles.certificate.ends import COMMAND as CERTIFICATES_COMMAND
 from rackwright.roles.certificate.ends import parse as parse_ends
 
 if TYPE_CHECKING:
-    from rackwright.fleet.host.model import HostModel
+    from rackwright.fleet.hosts.host_spec import HostModel
     from rackwright.roles.model_store.settings import Settings as ModelStore
 
 _BAD_CODES = ("", "000", "407", "502", "503", "504")

@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from shlex import join
 
 from rackwright.errors import FleetError, HostError, Problem
+from rackwright.fleet.downloads import SiteFiles, site_files
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.host.site import site_of
+from rackwright.fleet.hosts.downloads import site_of
 from rackwright.fleet.lock import DriverLock, Lock
-from rackwright.fleet.openpgp import fingerprints, signed_by
 from rackwright.fleet.sections.driver import Driver
-from rackwright.fleet.site_files import SiteFiles, site_files
 from rackwright.fleet.targets import targets
 from rackwright.hardware.command import COMMAND as HARDWARE_COMMAND
 from rackwright.hardware.generation import Generation, generation_of, modules_for, newest_branch, oldest_branch
 from rackwright.hardware.hardware import Hardware, parse_hardware
 from rackwright.remote import Remote, checked
+from rackwright.resolve.openpgp import fingerprints, signed_by
 from rackwright.roles.nvidia_driver.layouts import Modules, Need
 from rackwright.roles.nvidia_driver.repository import FINGERPRINTS, Repository, repository_of
 from rackwright.roles.nvidia_driver.resolve import COMPONENTS, Asked, Resolved, Sources, parse, script

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rackwright.fleet.keys import ApiKey
+    from rackwright.fleet.keys_file import ApiKey
 
 KEY_DAYS = 14
 CERTIFICATE_DAYS = 30

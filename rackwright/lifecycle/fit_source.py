@@ -68,7 +68,7 @@ def asked_of_source(
 
 
 def _local(path: Path, where: str, loads: tuple[str, ...]) -> tuple[ModelShape, tuple[str, ...]]:
-    from rackwright.fleet.model_files import UnfitFiles, choose
+    from rackwright.resolve.model_files import UnfitFiles, choose
     from rackwright.shape.read import read_shape
     from rackwright.shape.source import FileSource as LocalFile
 
@@ -87,13 +87,13 @@ def _local(path: Path, where: str, loads: tuple[str, ...]) -> tuple[ModelShape, 
 def _remote(
     source: HubSource | WebSource, fleet: Fleet | None, where: str, loads: tuple[str, ...]
 ) -> tuple[ModelShape, tuple[str, ...]]:
-    from rackwright.fleet.hub import Hub
-    from rackwright.fleet.model_files import choose
+    from rackwright.fleet.downloads import route_from_here
     from rackwright.fleet.secrets import hub_token
-    from rackwright.fleet.sections.site import Site
-    from rackwright.fleet.shapes import read_remote
-    from rackwright.fleet.site_files import route_from_here
-    from rackwright.fleet.web import Web, hub_endpoint
+    from rackwright.fleet.sections.downloads import Site
+    from rackwright.resolve.hub import Hub
+    from rackwright.resolve.model_files import choose
+    from rackwright.resolve.model_shape import read_remote
+    from rackwright.resolve.web import Web, hub_endpoint
     from rackwright.route import Route
 
     web = Web(route_from_here(fleet) if fleet else Route())

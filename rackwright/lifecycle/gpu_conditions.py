@@ -14,7 +14,7 @@ from rackwright.lifecycle.condition import Condition, State
 from rackwright.lifecycle.gpu_status import driver_of
 
 if TYPE_CHECKING:
-    from rackwright.fleet.host.model import HostModel
+    from rackwright.fleet.hosts.host_spec import HostModel
 
 
 def judge_gpus(model: HostModel, hardware: Hardware) -> Iterator[Condition]:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from rackwright.errors import HostError, LeasedError, UsageError
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.keys import (
+from rackwright.fleet.keys_file import (
     ApiKey,
     RevokedKey,
     add,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import Lock
-from rackwright.fleet.resolve import resolve_lock
-from rackwright.fleet.web import Progress, quiet
+from rackwright.resolve.lock import resolve_lock
+from rackwright.resolve.web import Progress, quiet
 
 
 def lock(fleet: Fleet, previous: Lock | None, *, upgrade: bool = False, on_progress: Progress = quiet) -> Lock:

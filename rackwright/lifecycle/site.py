@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from rackwright.fleet.authority import authority_of
+from rackwright.fleet.ca import authority_of
 from rackwright.fleet.desired import desired
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.host.model import HostModel
+from rackwright.fleet.hosts.host_spec import HostModel
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.lock_file import read_lock, require_match
 from rackwright.fleet.naming import hosts_named

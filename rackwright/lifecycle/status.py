@@ -8,7 +8,7 @@ from datetime import datetime
 
 from rackwright.errors import HostError, LeasedError
 from rackwright.fleet.fleet import Replica
-from rackwright.fleet.keys import read_keys
+from rackwright.fleet.keys_file import read_keys
 from rackwright.fleet.lock import lock_digest
 from rackwright.gateway import ServerState
 from rackwright.lifecycle.control import refuse_moved

@@ -6,8 +6,8 @@ from functools import partial
 
 from rackwright.errors import ProofError
 from rackwright.fleet.fleet import Replica
-from rackwright.fleet.host.gateway import server_of
-from rackwright.fleet.keys import new_key
+from rackwright.fleet.hosts.gateway import server_of
+from rackwright.fleet.keys_file import new_key
 from rackwright.lifecycle.asking import FromHost, Response, ask
 from rackwright.lifecycle.questions import Case, completion, stream, unexpected
 from rackwright.lifecycle.remember import note_lent_key

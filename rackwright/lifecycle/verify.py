@@ -9,7 +9,7 @@ from functools import partial
 
 from rackwright.errors import HostError, ProofError
 from rackwright.fleet.fleet import Replica
-from rackwright.fleet.keys import new_key
+from rackwright.fleet.keys_file import new_key
 from rackwright.lifecycle.asking import Asker, Request, Response, ask, certificate_end
 from rackwright.lifecycle.ending import CERTIFICATE_DAYS, days
 from rackwright.lifecycle.proof import prove

@@ -14,7 +14,7 @@ from pyinfra.api.operation import operation
 from pyinfra.context import host
 
 from rackwright.errors import RackwrightError
-from rackwright.fleet.certificates import certificate_due
+from rackwright.fleet.x509 import certificate_due
 from rackwright.operations.diffs import show
 from rackwright.operations.facts.certificate import CertificateState, Kept
 from rackwright.operations.file import SUFFIX, write

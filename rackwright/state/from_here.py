@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from rackwright.cache import cache_folder
-from rackwright.fleet.stored import replace_file
+from rackwright.fleet.yaml_file import replace_file
 
 
 def note_applied_from(fleet_file: Path, run: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from rackwright.errors import UsageError
-from rackwright.fleet.keys import ApiKey, KeysFile, RevokedKey
+from rackwright.fleet.keys_file import ApiKey, KeysFile, RevokedKey
 from rackwright.roles.gateway.settings import FOLDER
 from rackwright.state.formats import Moment, parse, stamp
 from rackwright.values import Stored

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from rackwright.fleet.golden_set import LEAST
+from rackwright.fleet.golden.golden_set import LEAST
 from rackwright.verdict import golden, times
 from rackwright.verdict.errors import errors
 from rackwright.verdict.inputs import Evidence

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from rackwright.fleet.golden_set import LEAST
+from rackwright.fleet.golden.golden_set import LEAST
 from rackwright.verdict.inputs import Answer, GoldenAnswers, Pair
 from rackwright.verdict.measured import Chances, Measured, TooLittle
 from rackwright.verdict.proportions import PairedShares, Share, paired_difference, wilson

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rackwright.fleet.golden_set import Prompt, WantedCall
-from rackwright.fleet.json_schema import Json
+from rackwright.fleet.golden.golden_set import Prompt, WantedCall
+from rackwright.fleet.golden.json_schema import Json
 from rackwright.verdict.json_schema import allows
 
 REGEX_SECONDS = 1.0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import JsonValue
 
-from rackwright.fleet import json_schema
-from rackwright.fleet.json_schema import Json
+from rackwright.fleet.golden import json_schema
+from rackwright.fleet.golden.json_schema import Json
 
 
 def allows(schema: Json, answer: JsonValue) -> str | None:

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from rackwright.fleet.keys import ApiKey
+from rackwright.fleet.keys_file import ApiKey
 from rackwright.lifecycle import access as procedure
 from rackwright.lifecycle.access import Account, Key, Review
 from rackwright.lifecycle.access_script import Use

@@ -56,7 +56,7 @@ GGUF = gguf(
 @pytest.fixture
 def fleet(tmp_path: Path) -> Path:
     """A fleet with its lock, made as `rackwright lock` makes it."""
-    from rackwright.fleet.resolve import resolve_lock
+    from rackwright.resolve.lock import resolve_lock
 
     path = tmp_path / "site.yml"
     path.write_text(FLEET)

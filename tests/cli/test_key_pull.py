@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from rackwright.errors import LeasedError
-from rackwright.fleet.keys import ApiKey, as_gateway_keys, read_keys, read_keys_file, write_keys
+from rackwright.fleet.keys_file import ApiKey, as_gateway_keys, read_keys, read_keys_file, write_keys
 from rackwright.fleet.load import load_fleet
 from rackwright.lifecycle import keys
 from rackwright.lifecycle.keys import Terms, add_key, edit_key, revoke_key

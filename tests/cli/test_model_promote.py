@@ -14,9 +14,9 @@ from rackwright.cli.model_promote import _promoted
 from rackwright.errors import FleetError
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock_file import read_lock, write_lock
-from rackwright.fleet.resolve import resolve_lock
-from rackwright.fleet.web import quiet
 from rackwright.lifecycle import proven
+from rackwright.resolve.lock import resolve_lock
+from rackwright.resolve.web import quiet
 
 FLEET = """
 fleet: NAME

@@ -8,7 +8,7 @@ import pytest
 from rackwright.errors import FleetError, SecretError
 from rackwright.fleet.backup_access import access_of
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.host.backup import backup_of
+from rackwright.fleet.hosts.backup import backup_of
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock import Lock, ModelLock
 from rackwright.values import File

@@ -9,7 +9,7 @@ import pytest
 
 from rackwright.errors import FleetError
 from rackwright.fleet.fleet import Fleet, Replica
-from rackwright.fleet.host.driver import cuda_of, driver_settings, updates_beside
+from rackwright.fleet.hosts.driver import cuda_of, driver_settings, updates_beside
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock import DriverLock, Lock, driver_of, lock_digest
 from rackwright.fleet.lock_file import mismatches, read_lock, write_lock

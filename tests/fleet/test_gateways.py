@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
-from rackwright.fleet.host.compose import host_models
-from rackwright.fleet.host.gateway import Keys
-from rackwright.fleet.host.model import HostModel
+from rackwright.fleet.hosts.compose import host_models
+from rackwright.fleet.hosts.gateway import Keys
+from rackwright.fleet.hosts.host_spec import HostModel
 from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, model_digest
 from rackwright.ports import PEERS_PORT
 from rackwright.roles.gateway.settings import Key, Peer

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from rackwright.errors import FleetError
-from rackwright.fleet.host.compose import host_models
-from rackwright.fleet.host.model import HostModel
+from rackwright.fleet.hosts.compose import host_models
+from rackwright.fleet.hosts.host_spec import HostModel
 from rackwright.fleet.load import load_fleet
 from rackwright.roles.firewall.settings import At
 from rackwright.roles.gateway.configuration import haproxy_cfg

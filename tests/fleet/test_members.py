@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.host.compose import host_models
-from rackwright.fleet.host.members import confined_to_members, member_of, openings_between
-from rackwright.fleet.host.model import HostModel
+from rackwright.fleet.hosts.compose import host_models
+from rackwright.fleet.hosts.host_spec import HostModel
+from rackwright.fleet.hosts.members import confined_to_members, member_of, openings_between
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, model_digest
 from rackwright.fleet.lock_file import mismatches

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rackwright.fleet.host.compose import host_models
+from rackwright.fleet.hosts.compose import host_models
 from tests.fleet.fleets import make_fleet
 from tests.fleet.test_gateways import HOSTS, LOCK
 

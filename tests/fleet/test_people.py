@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from rackwright.fleet.host.compose import host_models
+from rackwright.fleet.hosts.compose import host_models
 from tests.fleet.fleets import make_fleet
 from tests.wheel_plan import lock
 

@@ -8,12 +8,12 @@ import pytest
 
 from rackwright.errors import FleetError
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.host.compose import host_models
-from rackwright.fleet.host.model import HostModel
+from rackwright.fleet.hosts.compose import host_models
+from rackwright.fleet.hosts.host_spec import HostModel
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, model_digest
 from rackwright.fleet.ports import assign_ports
-from rackwright.fleet.sections.staging import parse_rate
+from rackwright.fleet.sections.p2p import parse_rate
 from rackwright.roles.firewall.rules import rules
 from rackwright.values import File
 from tests.fleet.test_load import GOOD

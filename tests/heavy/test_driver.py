@@ -26,7 +26,7 @@ from tests.waiting import wait_until
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
 COVERS = (
     "deploys/gpu.py",
-    "rackwright/fleet/host/driver.py",
+    "rackwright/fleet/hosts/driver.py",
     "rackwright/fleet/sections/driver.py",
     "rackwright/lifecycle/drivers.py",
     "rackwright/lifecycle/reboot.py",

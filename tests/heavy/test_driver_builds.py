@@ -22,7 +22,7 @@ from tests.lab.operator import Operator, Said
 pytestmark = pytest.mark.heavy
 COVERS = (
     "deploys/gpu.py",
-    "rackwright/fleet/host/driver.py",
+    "rackwright/fleet/hosts/driver.py",
     "rackwright/lifecycle/drivers.py",
     "rackwright/operations/driver.py",
     "rackwright/operations/driver_install.sh",

@@ -18,7 +18,7 @@ from tests.stand_in_driver import FOLDER, Kernel, repository
 pytestmark = [pytest.mark.heavy, pytest.mark.machine]
 COVERS = (
     "deploys/gpu.py",
-    "rackwright/fleet/host/driver.py",
+    "rackwright/fleet/hosts/driver.py",
     "rackwright/lifecycle/drivers.py",
     "rackwright/lifecycle/reboot.py",
     "rackwright/operations/driver.py",

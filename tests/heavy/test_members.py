@@ -21,7 +21,7 @@ from tests.waiting import wait_until
 
 pytestmark = pytest.mark.heavy
 COVERS = (
-    "rackwright/fleet/host/members.py",
+    "rackwright/fleet/hosts/members.py",
     "roles/bond",
     "roles/firewall",
     "roles/probe",

@@ -19,7 +19,7 @@ from tests.waiting import wait_until
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
 COVERS = (
     "rackwright/lifecycle/staging",
-    "rackwright/fleet/host/staging.py",
+    "rackwright/fleet/hosts/p2p.py",
     "rackwright/operations/store.py",
     "roles/staging",
     "roles/model_store",

@@ -17,7 +17,7 @@ from tests.waiting import wait_until
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
 COVERS = (
     "deploys/gateway.py",
-    "rackwright/fleet/host/vip.py",
+    "rackwright/fleet/hosts/vip.py",
     "roles/vip",
 )
 GATEWAYS = ("gate1", "gate2")

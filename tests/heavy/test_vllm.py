@@ -20,7 +20,7 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.heavy
 COVERS = (
     "deploys/serve.py",
-    "rackwright/fleet/adapters.py",
+    "rackwright/resolve/adapters.py",
     "rackwright/launch.py",
     "rackwright/operations/wheels.py",
     "rackwright/operations/wheels.sh",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rackwright.fleet.authority import Authority
+from rackwright.fleet.ca import Authority
 from tests.lab.deployed import LabHost
 from tests.lab.labs import fresh_lab
 

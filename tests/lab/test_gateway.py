@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import pytest
 
-from rackwright.fleet.authority import Authority
+from rackwright.fleet.ca import Authority
 from rackwright.gateway import Gateways
 from rackwright.remote import Remote
 from rackwright.roles.certificate.settings import Settings as Certificate

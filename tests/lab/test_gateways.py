@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rackwright.fleet.certificates import issue, load_key
+from rackwright.fleet.x509 import issue, load_key
 from rackwright.lab.fleet_file import DOMAIN
 from rackwright.lab.hosts import Lab
 from rackwright.values import Secret

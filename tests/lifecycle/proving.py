@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from rackwright.fleet.fleet import Fleet, Replica
-from rackwright.fleet.host.serving import serving_of
+from rackwright.fleet.hosts.serving import serving_of
 from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, model_digest
 from rackwright.lifecycle.identity import Identity
 from rackwright.remote.completed import Completed

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rackwright.fleet.host.model import HostModel
+from rackwright.fleet.hosts.host_spec import HostModel
 from rackwright.fleet.sections.baseline import Baseline
 from rackwright.lifecycle.condition import Asked, State
 from rackwright.lifecycle.conditions import judge, parse, script

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from rackwright.fleet.certificates import issue, load_key, new_key, self_signed
-from rackwright.fleet.keys import ApiKey, write_keys
+from rackwright.fleet.keys_file import ApiKey, write_keys
+from rackwright.fleet.x509 import issue, load_key, new_key, self_signed
 from rackwright.lifecycle.asking import FromController, Request, certificate_end
 from rackwright.lifecycle.check import _ending
 from rackwright.lifecycle.condition import State

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from rackwright.fleet.host.model import HostModel, InstalledRuntime
+from rackwright.fleet.hosts.host_spec import HostModel, InstalledRuntime
 from rackwright.fleet.lock import RuntimeLock
 from rackwright.hardware.hardware import Hardware
 from rackwright.hardware.pci import parse_lspci

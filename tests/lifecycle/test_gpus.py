@@ -9,7 +9,7 @@ import pytest
 
 from rackwright.errors import FleetError
 from rackwright.fleet.fleet import Replica
-from rackwright.fleet.host.model import HostModel
+from rackwright.fleet.hosts.host_spec import HostModel
 from rackwright.hardware.hardware import Hardware
 from rackwright.lifecycle.gpus import put_off, refuse_gpus, still_put_off
 from rackwright.lifecycle.plan import restarts

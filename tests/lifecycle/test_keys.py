@@ -8,7 +8,7 @@ import pytest
 
 from rackwright import remote
 from rackwright.errors import HostError
-from rackwright.fleet.keys import ApiKey, RevokedKey, read_keys_file
+from rackwright.fleet.keys_file import ApiKey, RevokedKey, read_keys_file
 from rackwright.lifecycle.keys import Terms, add_key, edit_key, find_key, revoke_key, tell_gateways
 from rackwright.remote.completed import Completed
 from tests.fleet.fleets import make_fleet

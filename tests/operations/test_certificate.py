@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pyinfra.api.command import StringCommand
 
-from rackwright.fleet.authority import Authority
+from rackwright.fleet.ca import Authority
 from rackwright.operations.certificate import issued_certificate, own_certificate
 from rackwright.operations.facts.certificate import CertificateState, Kept
 from rackwright.operations.facts.path import Found, PathState

@@ -15,7 +15,7 @@ from pathlib import Path
 from random import randrange
 from typing import Any
 
-from rackwright.fleet import certificates
+from rackwright.fleet import x509 as certificates
 from rackwright.values import Secret
 
 PROGRAM = Path(__file__).parents[2] / "roles" / "staging" / "templates" / "stage.py"

@@ -3,7 +3,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from rackwright.fleet.authority import Authority
+from rackwright.fleet.ca import Authority
 from rackwright.operations.facts.certificate import CertificateState, Kept
 from rackwright.operations.facts.packages import InstalledPackages
 from rackwright.operations.facts.path import Found, PathState

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rackwright.errors import UsageError
-from rackwright.fleet.keys import ApiKey, KeysFile, RevokedKey, as_gateway_keys
+from rackwright.fleet.keys_file import ApiKey, KeysFile, RevokedKey, as_gateway_keys
 from rackwright.roles.gateway.configuration import key_lines, revoked_line
 from rackwright.roles.gateway.settings import FOLDER
 from rackwright.roles.gateway.settings import RevokedKey as GoneAtGateway

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rackwright.fleet import json_schema
-from rackwright.fleet.golden_set import Prompt
+from rackwright.fleet.golden import json_schema
+from rackwright.fleet.golden.golden_set import Prompt
 from rackwright.verdict import golden_check
 from rackwright.verdict.golden_check import Call, Said, Score, score
 from rackwright.verdict.json_schema import allows

@@ -9,7 +9,7 @@ from pydantic import Field, Tag
 
 from rackwright.fleet.sections.canary import Canary
 from rackwright.fleet.sections.forms import TEXT_OR_LIST
-from rackwright.fleet.sections.licences import Licence
+from rackwright.fleet.sections.licenses import Licence
 from rackwright.fleet.sections.objectives import Objectives
 from rackwright.fleet.source import Source
 from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from rackwright import __version__
 from rackwright.errors import ProofError, UsageError
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.index import index_of
 from rackwright.fleet.lock import lock_digest
 from rackwright.fleet.sections.models import Model
 from rackwright.fleet.sections.objectives import Objectives
@@ -23,6 +22,7 @@ from rackwright.lifecycle.bench.verdicts import Verdict, missed, verdicts
 from rackwright.lifecycle.bench.way import Way, replica_named, require_controller, through_gateway, to_replica
 from rackwright.lifecycle.remember import note_act
 from rackwright.lifecycle.site import Site
+from rackwright.resolve.package_index import index_of
 from rackwright.run import new_run_id
 from rackwright.state.bench import Bench, Step, read_benches, write_bench
 from rackwright.state.formats import utc_now

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rackwright.cache import cache_folder
 from rackwright.errors import RackwrightError
-from rackwright.fleet.index import Index, run_uv
+from rackwright.resolve.package_index import Index, run_uv
 
 VERSION = "0.8.1"
 REQUIREMENTS = Path(__file__).with_name("guidellm.txt")

@@ -11,7 +11,7 @@ from shlex import quote
 
 from rackwright.errors import ProofError, RackwrightError, UsageError
 from rackwright.fleet.fleet import Replica
-from rackwright.fleet.keys import new_key
+from rackwright.fleet.keys_file import new_key
 from rackwright.fleet.targets import target
 from rackwright.lifecycle.asking import Asker, FromController, Request, ask
 from rackwright.lifecycle.remember import note_lent_key

@@ -11,8 +11,8 @@ from pydantic import Field, ValidationError
 
 from rackwright.errors import ProofError
 from rackwright.fleet.fleet import Fleet, Replica
-from rackwright.fleet.golden_file import read_golden_set
-from rackwright.fleet.golden_set import GoldenSet, Prompt
+from rackwright.fleet.golden.golden_file import read_golden_set
+from rackwright.fleet.golden.golden_set import GoldenSet, Prompt
 from rackwright.lifecycle.canary.engines_asked import Reply, ask_engine
 from rackwright.lifecycle.changes import Clock, Paused, Undecided
 from rackwright.lifecycle.site import Site

@@ -9,7 +9,7 @@ from math import ceil
 
 from rackwright.errors import RackwrightError
 from rackwright.fleet.fleet import Replica
-from rackwright.fleet.golden_set import GoldenSet
+from rackwright.fleet.golden.golden_set import GoldenSet
 from rackwright.fleet.sections.canary import Canary
 from rackwright.gateway import parts_of
 from rackwright.lifecycle.canary.asked import Questions, golden_set_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pyinfra.api.facts import FactBase
 
-from rackwright.fleet.certificates import public_half
+from rackwright.fleet.x509 import public_half
 from rackwright.roles.certificate.settings import FOLDER
 
 _MARK, _KEY = "--- ", "key"

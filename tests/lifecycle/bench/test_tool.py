@@ -7,8 +7,8 @@ import pytest
 
 import rackwright
 from rackwright.errors import RackwrightError
-from rackwright.fleet.index import Index
 from rackwright.lifecycle.bench.tool import REQUIREMENTS, VERSION, ensure
+from rackwright.resolve.package_index import Index
 from rackwright.route import DIRECT
 
 LIST = REQUIREMENTS.read_text()

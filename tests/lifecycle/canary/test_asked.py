@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rackwright.errors import HostError, LeasedError, ProofError, RackwrightError
-from rackwright.fleet.golden_set import GoldenSet, Prompt
+from rackwright.fleet.golden.golden_set import GoldenSet, Prompt
 from rackwright.lifecycle.canary import engines_asked
 from rackwright.lifecycle.canary.asked import Questions, answer_of, body_of, said_in
 from rackwright.lifecycle.canary.engines_asked import Reply, ask_engine, ask_script

@@ -10,8 +10,8 @@ from unittest.mock import patch
 import pytest
 
 from rackwright.errors import ExitCode, FleetError, HostError, ProofError, RackwrightError
+from rackwright.fleet.reading.text import refuse
 from rackwright.fleet.sections.canary import Canary
-from rackwright.fleet.text import refuse
 from rackwright.lifecycle import resume
 from rackwright.lifecycle.changes import Paused, Undecided
 from tests.lifecycle.world.engines import Behaviour

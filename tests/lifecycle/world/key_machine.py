@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from rackwright.errors import HostError, LeasedError, UsageError
-from rackwright.fleet.keys import (
+from rackwright.fleet.keys_file import (
     ApiKey,
     KeysFile,
     RevokedKey,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rackwright.fleet.authority import Authority
+from rackwright.fleet.ca import Authority
 from rackwright.operations.facts.certificate import FOLDER, CertificateState, Kept
 
 # Stands in for systemd-creds, whose host key only root has: "decrypts" by showing the file.

@@ -1,0 +1,154 @@
+"""The fleet's certificate authority: its certificate is public, beside the fleet file; its key is a secret apart.
+
+Whoever has a checkout can verify; whoever has the key too can issue. The key is read when something must be issued,
+and never before. A fleet without an authority gets one with its first certificate.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rackwright.errors import RackwrightError, SecretError
+from rackwright.fleet import x509 as certificates
+from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.yaml_file import replace_file
+from rackwright.values import Issued, Secret
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey as Key
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def authority_of(fleet: Fleet) -> Authority:
+    """Return the fleet's authority, which reads and makes nothing yet."""
+    from rackwright.fleet.secrets import resolve
+
+    name, certificate = fleet.file.fleet, fleet.beside("ca.crt")
+    reference = fleet.file.authority.key
+    if reference is None:
+        return Authority(name, certificate, key_file(name))
+    where = f"{fleet.path} authority.key"
+    return Authority(name, certificate, lambda: resolve(reference, where=where, folder=fleet.path.parent))
+
+
+def key_file(fleet: str) -> Path:
+    """Return where a fleet's own key stands on this machine, when the fleet file names no other place."""
+    configuration = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    return Path(configuration).expanduser() / "rackwright" / fleet / "ca.key"
+
+
+@dataclass(frozen=True)
+class Authority:
+    """Implements values.Issuer. One object may be used by several threads."""
+
+    fleet: str
+    certificate_file: Path
+    """NAME.ca.crt, public, committed with the fleet file."""
+    key_source: Path | Callable[[], Secret]
+    """A file of ours that is made when there is no authority yet, or what resolves the operator's reference."""
+    clock: Callable[[], datetime] = _now
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    @property
+    def authority_pem(self) -> str:
+        """What verifies the fleet's certificates (PEM); empty while there is no authority yet."""
+        try:
+            return self.certificate_file.read_text(encoding="ascii")
+        except FileNotFoundError:
+            return ""
+        except (OSError, UnicodeDecodeError):
+            raise RackwrightError("can't be read", where=str(self.certificate_file), should="PEM") from None
+
+    def issue(self, names: tuple[str, ...], *, client: bool, days: int) -> Issued:
+        """Return a new certificate for these DNS names and addresses; the first one also makes the authority.
+
+        Raise SecretError, naming the certificate that was due, if the key isn't here or is another authority's;
+        RackwrightError if the authority has ended.
+        """
+        with self._lock:
+            key = self._key(names[0])
+            pem = self.authority_pem or self._certify(key)
+        self._require_pair(key, pem, names[0])
+        try:
+            return certificates.issue(pem, key, names, client=client, days=days, now=self.clock())
+        except ValueError as error:
+            raise RackwrightError(
+                f"{error}, and a certificate for {names[0]} is due",
+                where=str(self.certificate_file),
+                should="the fleet needs a new authority: docs/ca.md, A lost authority key",
+                next=f"take {self.certificate_file.name} away, then rackwright apply",
+            ) from None
+
+    def _key(self, due: str) -> Key:
+        source = self.key_source
+        if callable(source):
+            place, pem = "authority.key", source()
+        else:
+            if not source.exists() and not self.authority_pem:
+                _create(source, certificates.new_key())
+            place, pem = str(source), self._from_file(source, due)
+        try:
+            return certificates.load_key(pem)
+        except ValueError as error:
+            raise SecretError(str(error), where=place, should="should be the PEM of an EC key") from None
+
+    def _from_file(self, path: Path, due: str) -> Secret:
+        try:
+            if path.stat().st_mode & 0o077:
+                raise SecretError("others may read it", where=str(path), next=f"chmod 600 {path}")
+            return Secret(path.read_text(encoding="ascii"))
+        except FileNotFoundError:
+            what = f"the authority's key isn't here, and a certificate for {due} is due"
+            hint = f"get it from whoever ran the first apply ({self.certificate_file} is its certificate)"
+            raise SecretError(
+                what, where=str(path), should=hint, next=f"put it at {path}, or set authority.key"
+            ) from None
+        except (OSError, UnicodeDecodeError):
+            raise SecretError("can't be read", where=str(path)) from None
+
+    def _certify(self, key: Key) -> str:
+        pem = certificates.self_signed(key, f"rackwright {self.fleet}", self.clock())
+        try:
+            replace_file(self.certificate_file, pem.encode(), mode=0o644)
+        except OSError as error:
+            raise RackwrightError(f"can't be written: {error.strerror}", where=str(self.certificate_file)) from None
+        return pem
+
+    def _require_pair(self, key: Key, pem: str, due: str) -> None:
+        try:
+            fits = certificates.is_key_of(key, pem)
+        except ValueError:
+            raise RackwrightError("holds no PEM certificate", where=str(self.certificate_file)) from None
+        if not fits:
+            what = f"the authority's key is another one's, and a certificate for {due} is due"
+            raise SecretError(what, where=str(self.certificate_file), should="the key of this certificate")
+
+
+def _create(path: Path, key: Secret) -> None:
+    """Afterwards the file is there, 0600 from its birth, in a folder of ours alone. An existing one is left."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "w", encoding="ascii") as stream:
+                stream.write(key.reveal())
+                stream.flush()
+                os.fsync(stream.fileno())
+            # A link never replaces what another run of the tool made meanwhile.
+            path.hardlink_to(name)
+        finally:
+            Path(name).unlink()
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise RackwrightError(f"can't be written: {error.strerror}", where=str(path)) from None

@@ -1,0 +1,105 @@
+"""What `site:` of the fleet file means for this machine and for the hosts: the way out, and the files it names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from rackwright.errors import FleetError, Problem
+from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.sections.downloads import AptMirror
+from rackwright.roles.site.settings import CA_BUNDLE, Keyring
+from rackwright.route import Route
+
+_LOCAL = ("localhost", "127.0.0.0/8", "::1")
+
+
+@dataclass(frozen=True)
+class SiteFiles:
+    """Content of the files that `site:` and `driver:` name."""
+
+    ca_bundle: str | None = None
+    """PEM."""
+    keyrings: Mapping[str, Keyring] = field(default_factory=dict)
+    """By the path as the fleet file writes it."""
+
+    def keyring(self, mirror: AptMirror) -> Keyring | None:
+        return self.keyrings[mirror.key] if mirror.key else None
+
+
+def site_files(fleet: Fleet) -> SiteFiles:
+    """Return the files that the fleet file names so. Raise FleetError where one can't be read, or is no such file."""
+    site, problems = fleet.file.site, list[Problem]()
+    bundle, keyrings = None, dict[str, Keyring]()
+    if site.ca_bundle:
+        content = _read(fleet, site.ca_bundle, "site.ca_bundle", _is_no_bundle, problems)
+        bundle = content.decode(errors="replace")
+    places = {mirror.key: "site.apt_mirror.key" for mirror in site.apt_mirrors if mirror.key}
+    places |= {driver.key: "driver.key" for driver in fleet.file.drivers if driver.key}
+    for key, place in places.items():
+        keyrings[key] = Keyring(content=_read(fleet, key, place, _is_no_keyring, problems))
+    if problems:
+        raise FleetError(problems)
+    return SiteFiles(bundle, keyrings)
+
+
+def route_from_here(fleet: Fleet) -> Route:
+    """Return how downloads of the controller go."""
+    site = fleet.file.site
+    bundle = str(fleet.at(site.ca_bundle)) if site.ca_bundle else None
+    return Route(proxy=site.proxy, no_proxy=_no_proxy(fleet), ca_bundle=bundle)
+
+
+def route_from_hosts(fleet: Fleet) -> Route:
+    """Return how downloads of the hosts go."""
+    site = fleet.file.site
+    return Route(proxy=site.proxy, no_proxy=_no_proxy(fleet), ca_bundle=CA_BUNDLE if site.ca_bundle else None)
+
+
+def _no_proxy(fleet: Fleet) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*_LOCAL, *_own_addresses(fleet), *fleet.file.site.no_proxy)))
+
+
+def _own_addresses(fleet: Fleet) -> Iterator[str]:
+    for host in fleet.file.hosts.values():
+        written = (host.address, host.service, host.fabric)
+        yield from (str(address) for address in written if address and address != "@local")
+    yield fleet.file.gateway.domain
+
+
+def _read(
+    fleet: Fleet, written: str, key: str, unfit: Callable[[bytes], str | None], problems: list[Problem]
+) -> bytes:
+    path, where = fleet.at(written), f"{fleet.path} {key}"
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        problems.append(Problem(where, f"{path} can't be read: {error.strerror}"))
+        return b""
+    if should := unfit(content):
+        problems.append(Problem(where, f"{path} can't be used", should))
+    return content
+
+
+def _is_no_bundle(content: bytes) -> str | None:
+    """Return what the file should be, or None if it is that."""
+    import ssl
+
+    if b"PRIVATE KEY-----" in content:
+        return "should have certificates only: there is a private key in it"
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=content.decode())
+    except (ssl.SSLError, ValueError):
+        return "should be PEM: one certificate after the other"
+    return None
+
+
+def _is_no_keyring(content: bytes) -> str | None:
+    """Return what the file should be, or None if it is that."""
+    if b"-----BEGIN PGP PRIVATE KEY BLOCK-----" in content:
+        return "should have public keys only: there is a private key in it"
+    # The first octet of an OpenPGP packet has its highest bit set; 6 is the tag of a public key.
+    binary = content[:1] in (b"\x98", b"\x99", b"\x9a", b"\xc6")
+    if not binary and not content.startswith(b"-----BEGIN PGP PUBLIC KEY BLOCK-----"):
+        return "should be an OpenPGP keyring: what `gpg --export` writes, with or without --armor"
+    return None

@@ -1,0 +1,77 @@
+"""What this host saves of itself, and where to."""
+
+from __future__ import annotations
+
+import re
+
+from rackwright.fleet.downloads import route_from_hosts
+from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.lock import Lock
+from rackwright.fleet.sections.backup import Repository as Asked
+from rackwright.fleet.source import FileSource, parse_source
+from rackwright.roles.backup.settings import Repository, Settings
+from rackwright.roles.model_store.settings import folder_of
+from rackwright.route import DIRECT, Route
+
+_EXCLUDED = (
+    # Secrets are not in backups: restore delivers them again.
+    "*.cred",
+    # Half written, and gone in a moment.
+    "*.new",
+    "/var/lib/rackwright/backup",
+    # Can be had again.
+    "/var/lib/rackwright/packages",
+)
+_SAVED = ("/etc/rackwright", "/var/lib/rackwright")
+_MUST = ("/etc/rackwright/backup/run.sh", "/var/lib/rackwright/audit.log")
+
+
+def backup_of(fleet: Fleet, lock: Lock, host: str) -> Settings | None:
+    """Return what this host saves and where to; None: the fleet file has no backup."""
+    asked = fleet.file.backup
+    if asked is None:
+        return None
+    route = route_from_hosts(fleet)
+    weights = tuple(_weights(fleet, lock, host)) if asked.models == "yes" else ()
+    return Settings(
+        host=host,
+        repositories=tuple(_repository(repository, host, route) for repository in asked.to),
+        sources=(*_SAVED, *weights),
+        must=(*_MUST, *(f"{folder}/.verified" for folder in weights)),
+        exclude=_EXCLUDED,
+        timezone=fleet.file.timezone,
+        at=asked.at,
+        check=asked.check.capitalize(),
+        keep_hours=asked.keep_within // 3600,
+    )
+
+
+def _weights(fleet: Fleet, lock: Lock, host: str) -> list[str]:
+    """Return the folders of this host's models that no source can give back."""
+    return [
+        folder_of(fleet.file.hosts[host].store.path, model, stored.digest)
+        for model in dict.fromkeys(replica.model for replica in fleet.replicas_on(host))
+        for stored in lock.models[model].whole
+        if isinstance(parse_source(stored.source), FileSource)
+    ]
+
+
+def _repository(asked: Asked, host: str, route: Route) -> Repository:
+    return Repository(
+        name=asked.name,
+        url=f"{asked.url}/{host}",
+        append_only=asked.append_only == "yes",
+        mount=asked.mount,
+        known_hosts=_known_hosts(asked),
+        user=asked.user,
+        own_authority=asked.ca is not None,
+        route=route if asked.kind == "rest" else DIRECT,
+    )
+
+
+def _known_hosts(asked: Asked) -> str | None:
+    if asked.host_key is None:
+        return None
+    match = re.match(r"sftp:(?://)?[^@]+@\[?([^\]/]+?)\]?(?::([0-9]+))?(?:/|:/)", asked.url)
+    host, port = (match[1], match[2]) if match else ("", None)
+    return f"{f'[{host}]:{port}' if port and port != '22' else host} {asked.host_key}"

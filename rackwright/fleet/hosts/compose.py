@@ -1,0 +1,65 @@
+"""Each host's model, put together: from the fleet, the lock and the keys."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.hosts.backup import backup_of
+from rackwright.fleet.hosts.certificates import certificates_of
+from rackwright.fleet.hosts.downloads import site_of
+from rackwright.fleet.hosts.driver import cuda_of, driver_settings, updates_beside
+from rackwright.fleet.hosts.firewall import firewall_of
+from rackwright.fleet.hosts.gateway import Keys, gateway_of
+from rackwright.fleet.hosts.host_spec import Credentials, HostModel
+from rackwright.fleet.hosts.layout import layout_of
+from rackwright.fleet.hosts.networks import never_shut_out
+from rackwright.fleet.hosts.p2p import staging_of
+from rackwright.fleet.hosts.people import people_of
+from rackwright.fleet.hosts.serving import serving_of
+from rackwright.fleet.hosts.vip import vip_of
+from rackwright.fleet.lock import Lock
+
+_NONE = Credentials()
+_NO_KEYS = Keys()
+
+
+def host_models(
+    fleet: Fleet, lock: Lock, keys: Keys = _NO_KEYS, credentials: Credentials = _NONE
+) -> dict[str, HostModel]:
+    """Given a fleet and a lock that answers it, return each host in service with its model."""
+    today = datetime.now(UTC).date()
+    return {name: _host(fleet, lock, keys, credentials, today, name) for name in fleet.hosts}
+
+
+def _host(fleet: Fleet, lock: Lock, keys: Keys, credentials: Credentials, today: date, name: str) -> HostModel:
+    serving = serving_of(fleet, lock, name)
+    gateway = gateway_of(fleet, lock, name, keys)
+    vip = vip_of(fleet, name)
+    backup = backup_of(fleet, lock, name)
+    staging = staging_of(fleet, name)
+    driver = driver_settings(fleet, lock, name)
+    return HostModel(
+        name=name,
+        layout=layout_of(fleet, name, serving, gateway, vip, backup, driver, staging),
+        site=site_of(fleet, name, credentials.site_files),
+        firewall=firewall_of(fleet, lock, name, vip),
+        baseline=updates_beside(driver, fleet.file.hosts[name].baseline.decided()),
+        never_shut_out=never_shut_out(fleet, name),
+        people=people_of(fleet, name, today),
+        certificates=certificates_of(fleet, name),
+        model_store=serving.model_store,
+        runtimes=serving.runtimes,
+        replicas=serving.replicas,
+        probes=serving.probes,
+        bonds=serving.bonds,
+        gpu_faults=serving.gpu_faults,
+        host_proxy=serving.host_proxy,
+        gateway=gateway,
+        vip=vip,
+        backup=backup,
+        driver=driver,
+        staging=staging,
+        cuda=cuda_of(fleet, lock, name),
+        credentials=credentials,
+    )

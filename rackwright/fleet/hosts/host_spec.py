@@ -1,0 +1,87 @@
+"""What one host should be, as deploys read it: settings for every role, and what roles hand out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from rackwright.fleet.downloads import SiteFiles
+from rackwright.fleet.lock import RuntimeLock
+from rackwright.fleet.sections.baseline import Baseline
+from rackwright.fleet.sections.models import Runtime
+from rackwright.roles.backup.settings import Access
+from rackwright.roles.backup.settings import Settings as Backup
+from rackwright.roles.bond.settings import Settings as Bond
+from rackwright.roles.certificate.settings import Settings as Certificate
+from rackwright.roles.cuda.settings import Settings as Cuda
+from rackwright.roles.firewall.settings import Settings as Firewall
+from rackwright.roles.gateway.settings import Settings as Gateway
+from rackwright.roles.gpu_faults.settings import Settings as GpuFaults
+from rackwright.roles.host_proxy.settings import Settings as HostProxy
+from rackwright.roles.layout.settings import Settings as Layout
+from rackwright.roles.model_store.settings import Settings as ModelStore
+from rackwright.roles.nvidia_driver.settings import Settings as Driver
+from rackwright.roles.people.settings import Settings as People
+from rackwright.roles.probe.settings import Settings as Probe
+from rackwright.roles.replica.settings import Settings as ReplicaUnit
+from rackwright.roles.site.settings import Settings as Site
+from rackwright.roles.staging.settings import Settings as Staging
+from rackwright.roles.vip.settings import Settings as Vip
+from rackwright.values import Issued, Issuer, Network, Secret
+
+
+@dataclass(frozen=True)
+class InstalledRuntime:
+    settings: Runtime
+    lock: RuntimeLock
+    gpus: bool = False
+    """Whether an engine of it on this host uses any."""
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What roles hand out without knowing where it came from."""
+
+    issuer: Issuer | None = None
+    """The fleet's authority; None where nothing may be issued."""
+    own_certificate: Issued | None = None
+    """The operator's certificate for clients; None: the authority issues it."""
+    hub_token: Secret | None = None
+    backup: Mapping[str, Access] = field(default_factory=dict)
+    """What opens the repositories, by name."""
+    site_files: SiteFiles = field(default_factory=SiteFiles)
+
+
+@dataclass(frozen=True)
+class HostModel:
+    """One host's model, as deploys read it. None or empty: the role has nothing to do there."""
+
+    name: str
+    layout: Layout
+    firewall: Firewall
+    baseline: Baseline
+    certificates: tuple[Certificate, ...]
+    model_store: ModelStore | None
+    runtimes: tuple[InstalledRuntime, ...]
+    replicas: tuple[ReplicaUnit, ...]
+    probes: tuple[Probe, ...]
+    """Of the replicas that answer here."""
+    host_proxy: HostProxy | None
+    gateway: Gateway | None
+    bonds: tuple[Bond, ...] = ()
+    """Of the replicas over several hosts that have a part here."""
+    gpu_faults: GpuFaults | None = None
+    vip: Vip | None = None
+    backup: Backup | None = None
+    credentials: Credentials = Credentials()
+    people: People = field(default_factory=People)
+    site: Site = field(default_factory=Site)
+    driver: Driver | None = None
+    """None: the host has no GPUs, or its driver is its own business."""
+    cuda: Cuda | None = None
+    staging: Staging | None = None
+    """None: it has no part when weights go from host to host."""
+    never_shut_out: tuple[Network, ...] = ()
+    """By fail2ban, whatever they do."""
+    rolled: frozenset[str] = frozenset()
+    """Replicas whose units a rollout changes, each in its turn."""

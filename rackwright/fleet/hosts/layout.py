@@ -1,0 +1,105 @@
+"""What of ours belongs on this host: all else that bears our name is retired."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.hosts.serving import Serving
+from rackwright.roles.backup.settings import Settings as Backup
+from rackwright.roles.certificate.settings import files as certificate_files
+from rackwright.roles.firewall.settings import UNIT as FIREWALL_UNIT
+from rackwright.roles.gateway.settings import FOLDER as GATEWAY
+from rackwright.roles.gateway.settings import Settings as Gateway
+from rackwright.roles.gpu_faults.settings import FILES as GPU_FAULTS_FILES
+from rackwright.roles.gpu_faults.settings import UNITS as GPU_FAULTS_UNITS
+from rackwright.roles.host_proxy.settings import FOLDER as HOST_PROXY
+from rackwright.roles.layout.settings import Settings
+from rackwright.roles.nvidia_driver.settings import FILES as DRIVER_FILES
+from rackwright.roles.nvidia_driver.settings import UNIT as DRIVER_UNIT
+from rackwright.roles.nvidia_driver.settings import Settings as Driver
+from rackwright.roles.staging.settings import FOLDER as STAGING
+from rackwright.roles.staging.settings import USER as STAGING_USER
+from rackwright.roles.staging.settings import Settings as Staging
+from rackwright.roles.vip.settings import FOLDER as VIP
+from rackwright.roles.vip.settings import UNIT as VIP_UNIT
+from rackwright.roles.vip.settings import Settings as Vip
+
+
+def layout_of(
+    fleet: Fleet,
+    host: str,
+    serving: Serving,
+    gateway: Gateway | None,
+    vip: Vip | None,
+    backup: Backup | None,
+    driver: Driver | None,
+    staging: Staging | None,
+) -> Settings:
+    """Given what runs on this host, return the units, files and users that belong there."""
+    return Settings(
+        fleet=fleet.file.fleet,
+        host=host,
+        serves=bool(serving.replicas),
+        keep_units=tuple(sorted(_units(serving, gateway, vip, backup, driver))),
+        keep_files=tuple(sorted(_files(serving, gateway, vip, backup, driver, staging))),
+        keep_users=_users(serving, staging),
+    )
+
+
+def _users(serving: Serving, staging: Staging | None) -> tuple[str, ...]:
+    return tuple(sorted({*(replica.user for replica in serving.replicas), *([STAGING_USER] if staging else [])}))
+
+
+def _units(
+    serving: Serving, gateway: Gateway | None, vip: Vip | None, backup: Backup | None, driver: Driver | None
+) -> Iterator[str]:
+    yield FIREWALL_UNIT
+    for replica in serving.replicas:
+        yield replica.unit
+    for probe in serving.probes:
+        yield from probe.units
+    for bond in serving.bonds:
+        yield from bond.units
+    if serving.gpu_faults:
+        yield from GPU_FAULTS_UNITS
+    if serving.host_proxy:
+        yield from serving.host_proxy.units
+    if gateway:
+        yield from gateway.units
+    if vip:
+        yield VIP_UNIT
+    if backup:
+        yield from backup.units
+    if driver:
+        yield DRIVER_UNIT
+
+
+def _files(
+    serving: Serving,
+    gateway: Gateway | None,
+    vip: Vip | None,
+    backup: Backup | None,
+    driver: Driver | None,
+    staging: Staging | None,
+) -> Iterator[str]:
+    for probe in serving.probes:
+        yield from probe.scripts.values()
+    for bond in serving.bonds:
+        yield from bond.scripts.values()
+    if serving.gpu_faults:
+        yield from GPU_FAULTS_FILES
+    if serving.host_proxy:
+        yield from (HOST_PROXY, *certificate_files(serving.host_proxy.certificate))
+    if gateway:
+        yield GATEWAY
+        for name in (gateway.certificate, gateway.client_certificate):
+            yield from certificate_files(name)
+    if vip:
+        yield VIP
+    if backup:
+        yield from backup.files
+    if driver:
+        yield from DRIVER_FILES
+    if staging:
+        yield STAGING

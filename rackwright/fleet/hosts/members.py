@@ -1,0 +1,78 @@
+"""A replica over several hosts, as one of its members: its place among them, and what binds it to the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_network
+
+from rackwright.fleet.fleet import Fleet, Replica
+from rackwright.fleet.hosts.networks import network_of_fabric
+from rackwright.fleet.lock import Lock
+from rackwright.fleet.ports import fabric_port, rendezvous_port
+from rackwright.launch import Member
+from rackwright.ports import EPHEMERAL
+from rackwright.roles.bond.settings import Peer
+from rackwright.roles.bond.settings import Settings as Bond
+from rackwright.roles.firewall.settings import Confined, Opening
+from rackwright.values import Network
+
+
+def member_of(fleet: Fleet, lock: Lock, replica: Replica, host: str) -> Member | None:
+    """Return this host's part in a replica; None: it has its host for itself."""
+    if not replica.members:
+        return None
+    addresses = tuple(fleet.fabric(member) for member in replica.members)
+    return Member(replica.members.index(host), addresses, rendezvous_port(lock, replica))
+
+
+def bond_of(fleet: Fleet, lock: Lock, replica: Replica, host: str, unit: str) -> Bond:
+    """Return what binds this host's engine to those of the other members."""
+    peers = {
+        member: Peer(name=member, address=fleet.fabric(member), port=fabric_port(lock, replica, member))
+        for member in replica.members
+    }
+    return Bond(
+        replica=replica.name,
+        unit=unit,
+        own=peers[host],
+        first=replica.host == host,
+        # The first one looks at all others, and they at it.
+        peers=tuple(peers[name] for name in replica.members[1:]) if replica.host == host else (peers[replica.host],),
+    )
+
+
+def between_hint(lock: Lock, replica: Replica) -> str:
+    """Return what to look at where the engines of a replica don't find each other: they say nothing themselves."""
+    ports = f"{rendezvous_port(lock, replica)} and {EPHEMERAL[0]}-{EPHEMERAL[1]}"
+    return f"are TCP {ports} open between {' and '.join(replica.members)} in their fabric network?"
+
+
+def openings_between(fleet: Fleet, lock: Lock, host: str) -> Iterator[Opening]:
+    """Yield what members of this host's replicas may reach here, on their own network."""
+    for replica in fleet.parts_on(host):
+        others = _others(fleet, replica, host)
+        if not others:
+            continue
+        why, at = f"members of {replica.address}", network_of_fabric(fleet, host)
+        yield Opening(port=fabric_port(lock, replica, host), sources=others, at=at, why=why)
+        if replica.host == host:
+            yield Opening(port=rendezvous_port(lock, replica), sources=others, at=at, why=why)
+        # Tried: gloo and vLLM ask for any port; without them nothing starts, and no line says why.
+        yield Opening(port=EPHEMERAL[0], last=EPHEMERAL[1], sources=others, at=at, why=why)
+
+
+def confined_to_members(fleet: Fleet, host: str) -> tuple[Confined, ...]:
+    """Return the engines of this host that have a network, and whom they may reach."""
+    peers: dict[str, list[str]] = {}
+    for replica in fleet.parts_on(host):
+        if replica.members:
+            others = [member for member in replica.members if member != host]
+            peers.setdefault(f"rw-{replica.model}", []).extend(others)
+    return tuple(
+        Confined(user=user, peers=tuple(fleet.fabric(name) for name in dict.fromkeys(names)))
+        for user, names in peers.items()
+    )
+
+
+def _others(fleet: Fleet, replica: Replica, host: str) -> tuple[Network, ...]:
+    return tuple(ip_network(fleet.fabric(member)) for member in replica.members if member != host)

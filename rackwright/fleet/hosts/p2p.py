@@ -1,0 +1,43 @@
+"""How this host gets weights from other hosts of the fleet, and who may ask it for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_network
+
+from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.hosts.networks import network_of_fabric
+from rackwright.roles.firewall.settings import Opening
+from rackwright.roles.staging.settings import Settings
+
+
+def staging_of(fleet: Fleet, host: str) -> Settings | None:
+    """Return this host's part in staging; None: it has none, or nobody to share with."""
+    staging, others = fleet.file.staging, _others(fleet, host)
+    if staging is None or not others:
+        return None
+    return Settings(
+        address=fleet.fabric(host),
+        port=staging.port,
+        rate=staging.rate,
+        peers=tuple(fleet.fabric(name) for name in others),
+    )
+
+
+def openings_to_staging(fleet: Fleet, host: str) -> Iterator[Opening]:
+    """Yield what the other serving hosts may reach here, on their own network."""
+    staging = staging_of(fleet, host)
+    if staging:
+        sources = tuple(ip_network(peer) for peer in staging.peers)
+        at = network_of_fabric(fleet, host)
+        yield Opening(port=staging.port, sources=sources, at=at, why="weights from host to host")
+
+
+def _others(fleet: Fleet, host: str) -> tuple[str, ...]:
+    """The other hosts that serve any model that this one serves."""
+    models = {replica.model for replica in fleet.parts_on(host)}
+    return tuple(
+        name
+        for name in fleet.hosts
+        if name != host and any(replica.model in models for replica in fleet.parts_on(name))
+    )

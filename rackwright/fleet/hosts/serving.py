@@ -1,0 +1,172 @@
+"""What this host serves with: weights, runtimes, one engine and probe a replica, the proxy in front."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rackwright.fleet.fleet import Fleet, Replica
+from rackwright.fleet.hosts.host_spec import InstalledRuntime
+from rackwright.fleet.hosts.members import between_hint, bond_of, member_of
+from rackwright.fleet.lock import Lock
+from rackwright.fleet.ports import port_of
+from rackwright.launch import Adapter, Engine
+from rackwright.roles.bond.settings import BONDS
+from rackwright.roles.bond.settings import Settings as Bond
+from rackwright.roles.gpu_faults.settings import Settings as GpuFaults
+from rackwright.roles.host_proxy.settings import Proxied
+from rackwright.roles.host_proxy.settings import Settings as HostProxy
+from rackwright.roles.model_store.settings import Settings as ModelStore
+from rackwright.roles.model_store.settings import StoredModel, folder_of
+from rackwright.roles.nvidia_driver.settings import UNIT as GPUS_UNIT
+from rackwright.roles.probe.settings import Settings as Probe
+from rackwright.roles.replica.settings import Settings as ReplicaUnit
+
+AGENT_PORT_OFFSET = 10_000
+"""A replica's agent listens on loopback at its port plus this."""
+
+
+@dataclass(frozen=True)
+class Serving:
+    """None or empty on a host without engines."""
+
+    model_store: ModelStore | None = None
+    runtimes: tuple[InstalledRuntime, ...] = ()
+    replicas: tuple[ReplicaUnit, ...] = ()
+    probes: tuple[Probe, ...] = ()
+    bonds: tuple[Bond, ...] = ()
+    gpu_faults: GpuFaults | None = None
+    host_proxy: HostProxy | None = None
+
+
+def serving_of(fleet: Fleet, lock: Lock, host: str) -> Serving:
+    """Return what serves this host's replicas."""
+    parts = fleet.parts_on(host)
+    if not parts:
+        return Serving()
+    units = tuple(_unit(fleet, lock, replica, host) for replica in parts)
+    answering = tuple((replica, unit) for replica, unit in zip(parts, units, strict=True) if replica.host == host)
+    return Serving(
+        model_store=_model_store(fleet, lock, host, parts),
+        runtimes=_runtimes(fleet, lock, parts),
+        replicas=units,
+        probes=tuple(_probe(fleet, lock, replica, unit) for replica, unit in answering),
+        bonds=tuple(
+            bond_of(fleet, lock, replica, host, unit.unit)
+            for replica, unit in zip(parts, units, strict=True)
+            if replica.members
+        ),
+        gpu_faults=GpuFaults() if any(replica.gpus for replica in parts) else None,
+        host_proxy=_host_proxy(fleet, host, tuple(_proxied(fleet, lock, *one) for one in answering)),
+    )
+
+
+def _model_store(fleet: Fleet, lock: Lock, host: str, replicas: tuple[Replica, ...]) -> ModelStore:
+    models, store = dict.fromkeys(replica.model for replica in replicas), fleet.file.hosts[host].store
+    return ModelStore(
+        root=store.path,
+        shared=store.shared != "no",
+        models=tuple(
+            StoredModel(name=model, digest=stored.digest, files=stored.files, writer=writer_of(fleet, host, model))
+            for model in models
+            for stored in lock.models[model].whole
+        ),
+        hub=fleet.file.site.hub,
+    )
+
+
+def writer_of(fleet: Fleet, host: str, model: str) -> str | None:
+    """Return who writes this model where the host shares its folder of models; None: it does itself.
+
+    It is the first in service that shares the folder and serves the model: whoever changes the model has it among its
+    hosts.
+    """
+    store = fleet.file.hosts[host].store
+    if store.shared == "no":
+        return None
+    serving = {name for replica in fleet.replicas_of(model) for name in replica.hosts}
+    first = next((name for name in fleet.hosts if name in serving and fleet.file.hosts[name].store == store), host)
+    return None if first == host else first
+
+
+def _runtimes(fleet: Fleet, lock: Lock, replicas: tuple[Replica, ...]) -> tuple[InstalledRuntime, ...]:
+    settings = {
+        runtime.key: runtime for runtime in (fleet.file.models[replica.model].runtime for replica in replicas)
+    }
+    on_gpus = {fleet.file.models[replica.model].runtime.key for replica in replicas if replica.gpus}
+    return tuple(InstalledRuntime(settings[key], lock.runtimes[key], key in on_gpus) for key in settings)
+
+
+def _unit(fleet: Fleet, lock: Lock, replica: Replica, host: str) -> ReplicaUnit:
+    model = fleet.file.models[replica.model]
+    root = fleet.file.hosts[host].store.path
+    locked = lock.models[replica.model]
+    folder = folder_of(root, replica.model, locked.digest)
+    adapters = tuple(
+        Adapter(served, folder_of(root, replica.model, adapter.digest)) for served, adapter in locked.adapters.items()
+    )
+    unit = ReplicaUnit(
+        name=replica.name,
+        model=replica.model,
+        user=f"rw-{replica.model}",
+        command=(),
+        readable=(folder, *dict.fromkeys(adapter.path for adapter in adapters)),
+        mount=root,
+        stop_seconds=fleet.file.rollout.drain,
+        after=GPUS_UNIT if replica.gpus and fleet.driver_of(host) else None,
+        gpus=replica.gpus,
+    )
+    launch = model.runtime.launch(
+        Engine(
+            model=f"{folder}/{locked.weights}".removesuffix("/."),
+            socket=unit.socket,
+            names=model.names,
+            context=model.context,
+            gpus=replica.gpus,
+            stop_seconds=unit.stop_seconds,
+            member=member_of(fleet, lock, replica, host),
+            adapters=adapters,
+        )
+    )
+    return unit.launched(launch)
+
+
+def _probe(fleet: Fleet, lock: Lock, replica: Replica, unit: ReplicaUnit) -> Probe:
+    model = fleet.file.models[replica.model]
+    return Probe(
+        replica=replica.name,
+        unit=unit.unit,
+        socket=unit.socket,
+        served_name=model.names[0],
+        counter=model.runtime.counter,
+        busy=model.runtime.busy,
+        agent_port=_agent_port(lock, replica),
+        bond_file=f"{BONDS}/{replica.name}" if replica.members else None,
+        hint=between_hint(lock, replica) if replica.members else None,
+        gpus_file=unit.gpus_file if replica.gpus else None,
+    )
+
+
+def _host_proxy(fleet: Fleet, host: str, replicas: tuple[Proxied, ...]) -> HostProxy | None:
+    if not replicas:
+        return None
+    return HostProxy(
+        address=fleet.service(host),
+        certificate="host-proxy",
+        gateways=fleet.gateways,
+        replicas=replicas,
+        longest_answer_seconds=fleet.file.gateway.longest_answer,
+    )
+
+
+def _proxied(fleet: Fleet, lock: Lock, replica: Replica, unit: ReplicaUnit) -> Proxied:
+    return Proxied(
+        replica=replica.name,
+        port=port_of(lock, replica),
+        socket=unit.socket,
+        agent_port=_agent_port(lock, replica),
+        slots=fleet.file.models[replica.model].runtime.parallel,
+    )
+
+
+def _agent_port(lock: Lock, replica: Replica) -> int:
+    return port_of(lock, replica) + AGENT_PORT_OFFSET

@@ -1,0 +1,181 @@
+"""API keys as NAME.keys.yml writes them down: who has which, and its SHA-256, never the key."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BeforeValidator, Field
+
+from rackwright.errors import FleetError, Problem, UsageError
+from rackwright.fleet.yaml_file import read_stored, write_stored
+from rackwright.roles.gateway.settings import Key as GatewayKey
+from rackwright.roles.gateway.settings import RevokedKey as RevokedGatewayKey
+from rackwright.values import Line, Name, Secret, Sha256, Stored
+
+HEADER = """API keys of this fleet: the keys' SHA-256, never the keys. Commit it.
+Change it with `rackwright key add`, `key edit` and `key revoke`; `rackwright apply` brings it to the gateways."""
+
+
+MOST = 1_000_000
+"""Of a key's limits."""
+
+
+def _in_utc(value: object) -> object:
+    # YAML readers give an unquoted time without its zone, already turned to UTC.
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
+
+
+Time = Annotated[AwareDatetime, BeforeValidator(_in_utc)]
+
+
+class ApiKey(Stored):
+    """One key that was given out."""
+
+    id: Name
+    owner: Line
+    models: tuple[Name, ...] = ()
+    """Models it may use; empty means all."""
+    expires: Time | None = None
+    requests_per_minute: Annotated[int, Field(ge=1, le=MOST)] | None = None
+    """None: as many as it likes."""
+    concurrency: Annotated[int, Field(ge=1, le=MOST)] | None = None
+    """Requests at a time; None: as many as it likes."""
+    sha256: Sha256
+    """Of the whole key, rw-<id>-<43 base64url>."""
+    created: Time
+    changed: Time | None = None
+    """None: it is as it was created."""
+
+    @property
+    def version(self) -> int:
+        """Unix seconds of its last change: of two descriptions of a key the one with the greater counts."""
+        return int((self.changed or self.created).timestamp())
+
+    def next_change(self, now: datetime) -> datetime:
+        """Return the time of a change that is made now: after the last one, whatever the clock says."""
+        return max(now, (self.changed or self.created) + timedelta(seconds=1))
+
+
+class RevokedKey(Stored):
+    """One that was taken back. It stays in the file: no older file brings it back."""
+
+    id: Name
+    owner: Line
+    sha256: Sha256
+    revoked: Time
+
+
+class KeysFile(Stored):
+    format: Literal["keys/1"] = "keys/1"
+    keys: tuple[ApiKey, ...] = ()
+    """By id."""
+    revoked: tuple[RevokedKey, ...] = ()
+
+
+def read_keys(path: Path) -> tuple[ApiKey, ...]:
+    """Return the keys by id. Raise as `read_keys_file`."""
+    return read_keys_file(path).keys
+
+
+def read_keys_file(path: Path) -> KeysFile:
+    """Return what the file says; no file, no keys. Raise FleetError, with lines, if it is not valid."""
+    if not path.exists():
+        return KeysFile()
+    file = read_stored(path, "keys", KeysFile, restore=f"git log -p {path.name}")
+    keys = file.keys
+    problems = []
+    both = {key.sha256 for key in file.revoked}
+    problems += [
+        Problem(f"{path} keys", f"{key.id} stands among the revoked, too", "a revoked key can't come back")
+        for key in keys
+        if key.sha256 in both
+    ]
+    for what, counts in (("id", Counter(key.id for key in keys)), ("sha256", Counter(key.sha256 for key in keys))):
+        problems += [
+            Problem(f"{path} keys", f"{what} {value} stands there {count} times", "give each key once")
+            for value, count in counts.items()
+            if count > 1
+        ]
+    if problems:
+        raise FleetError(problems)
+    return KeysFile(keys=_by_id(keys), revoked=file.revoked)
+
+
+def write_keys(path: Path, keys: tuple[ApiKey, ...], revoked: tuple[RevokedKey, ...] = ()) -> None:
+    """Afterwards the file has these keys, or is as it was. Raise RackwrightError if it can't be written."""
+    ordered = tuple(sorted(revoked, key=lambda key: (key.revoked, key.id)))
+    write_stored(path, HEADER, KeysFile(keys=_by_id(keys), revoked=ordered))
+
+
+def new_key(id: str) -> tuple[Secret, str]:
+    """Return a new key, rw-<id>-<43 base64url> with 256 random bits, and its sha256."""
+    text = f"rw-{id}-{secrets.token_urlsafe(32)}"
+    return Secret(text), hashlib.sha256(text.encode()).hexdigest()
+
+
+def add(keys: tuple[ApiKey, ...], key: ApiKey) -> tuple[ApiKey, ...]:
+    """Return the keys with one more. Raise UsageError if its id is taken."""
+    if any(other.id == key.id for other in keys):
+        should = f"another id, or first: rackwright key revoke {key.id}"
+        raise UsageError("there is a key with this id already", where=key.id, should=should)
+    return _by_id((*keys, key))
+
+
+def revoke(keys: tuple[ApiKey, ...], id: str) -> tuple[ApiKey, ...]:
+    """Return the keys without this one. Raise UsageError if there is none."""
+    known = [key.id for key in keys]
+    if id not in known:
+        from difflib import get_close_matches
+
+        close = get_close_matches(id, known, n=1)
+        should = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}" if known else None
+        raise UsageError("no key with this id", where=id, should=should, next="rackwright key list")
+    return tuple(key for key in keys if key.id != id)
+
+
+def replaced(keys: tuple[ApiKey, ...], key: ApiKey) -> tuple[ApiKey, ...]:
+    """Return the keys with this one in place of the one of its id."""
+    return _by_id((*(other for other in keys if other.id != key.id), key))
+
+
+def as_gateway_keys(keys: tuple[ApiKey, ...]) -> tuple[GatewayKey, ...]:
+    """Return the keys as gateways take them, expired ones too: a gateway looks at the clock itself."""
+    return tuple(
+        GatewayKey(
+            id=key.id,
+            sha256=key.sha256,
+            models=key.models,
+            expires=key.expires,
+            requests_per_minute=key.requests_per_minute or 0,
+            concurrency=key.concurrency or 0,
+            version=key.version,
+            about=f"{key.id} of {key.owner}: {may(key)}",
+        )
+        for key in _by_id(keys)
+    )
+
+
+def as_revoked(keys: tuple[RevokedKey, ...]) -> tuple[RevokedGatewayKey, ...]:
+    """Return the keys that gateways never let in again."""
+    return tuple(
+        RevokedGatewayKey(sha256=key.sha256, about=f"{key.id} of {key.owner}: revoked {key.revoked:%Y-%m-%d}")
+        for key in keys
+    )
+
+
+def may(key: ApiKey) -> str:
+    """Say in words what the key may do."""
+    rate = f"{key.requests_per_minute} requests a minute" if key.requests_per_minute else ""
+    running = f"{key.concurrency} at a time" if key.concurrency else ""
+    until = f"until {key.expires:%Y-%m-%d %H:%M} UTC" if key.expires else ""
+    models = ", ".join(key.models) or "all models"
+    return "; ".join(part for part in (models, rate, running, until) if part)
+
+
+def _by_id(keys: tuple[ApiKey, ...]) -> tuple[ApiKey, ...]:
+    return tuple(sorted(keys, key=lambda key: key.id))

@@ -1,0 +1,92 @@
+"""Licences of models and adapters: what a model card says, what the fleet file says of them, and what it allows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from functools import cache
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter, ValidationError
+
+from rackwright.errors import FleetError, Problem
+from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.lock import ModelLock, SourceLock
+from rackwright.fleet.sections.licenses import Licence
+from rackwright.fleet.source import HubSource, parse_source
+
+if TYPE_CHECKING:
+    from huggingface_hub import ModelCardData
+
+_NO_WORD = ("other", "unknown")
+"""Ids that name no licence: https://huggingface.co/docs/hub/repositories-licenses."""
+
+
+def licence_of_card(card: ModelCardData | None) -> str | None:
+    """Return the licence that a model card names, several with commas between; None: it names none."""
+    named = getattr(card, "license", None)
+    several = named if isinstance(named, list) else [named]
+    found = [getattr(card, "license_name", None) if one == "other" else one for one in several]
+    return ", ".join(map(_licence, found)) if found and all(map(_names_one, found)) else None
+
+
+def is_allowed(licence: str | None, licences: Collection[str]) -> bool:
+    """Say whether a licence, or each of several, is one that the fleet file allows; without a list any is."""
+    return not licences or (licence is not None and all(one in licences for one in licence.split(", ")))
+
+
+def agreed(card: str | None, said: str | None, *, source: str, where: str) -> str | None:
+    """Return the licence: what the card names, else what the fleet file says; None: neither does.
+
+    Raise FleetError where they say different ones.
+    """
+    if card and said and card != said:
+        what = f"is {said}, and the model card of {source} says {card}"
+        raise FleetError([Problem(f"{where}.licence", what, "take it out: the card counts")])
+    return card or said
+
+
+def refused_licences(fleet: Fleet, models: Mapping[str, ModelLock]) -> Iterator[Problem]:
+    """Yield a problem for each model and adapter whose licence isn't known, or none that the fleet file allows."""
+    for name, model in models.items():
+        place = f"models.{name}"
+        yield from _refused(fleet, model, f"{place}.source", place)
+        for served, adapter in model.adapters.items():
+            yield from _refused(fleet, adapter, f"{place}.runtime.adapters.{served}", place)
+
+
+def _refused(fleet: Fleet, locked: SourceLock, place: str, model: str) -> Iterator[Problem]:
+    if is_allowed(locked.licence, fleet.file.licences):
+        return
+    if locked.licence is None:
+        what, should = f"the licence of {locked.source} isn't known: {_why(fleet, locked)}", f"write {model}.licence"
+    else:
+        # What the fleet file itself says of a model is among those that it allows: see rules.py.
+        what = f"{locked.source} has the licence {locked.licence}, by {_card_of(fleet)}"
+        should = f"licences has {', '.join(fleet.file.licences)}; add it there"
+    yield Problem(f"{fleet.path} {place}", what, f"{should}, or choose another source", "rackwright lock")
+
+
+def _why(fleet: Fleet, locked: SourceLock) -> str:
+    if isinstance(parse_source(locked.source), HubSource):
+        return f"{_card_of(fleet)} names none"
+    return "such a source has no model card"
+
+
+def _card_of(fleet: Fleet) -> str:
+    return f"its model card at {fleet.file.site.hub}"
+
+
+def _names_one(word: object) -> bool:
+    try:
+        return _licence(word) not in _NO_WORD
+    except ValidationError:
+        return False
+
+
+def _licence(word: object) -> str:
+    return _any_licence().validate_python(word, strict=True)
+
+
+@cache
+def _any_licence() -> TypeAdapter[str]:
+    return TypeAdapter(Licence)

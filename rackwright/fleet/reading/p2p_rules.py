@@ -1,0 +1,60 @@
+"""What `staging` must hold: a host that serves, a port that nobody else has, addresses that other hosts reach."""
+
+from __future__ import annotations
+
+from rackwright.fleet.reading.draft import Draft
+from rackwright.fleet.reading.nodes import Entries, Findings, Scalar
+from rackwright.fleet.reading.placement_rules import reached
+from rackwright.fleet.reading.wording import did_you_mean
+from rackwright.fleet.sections.p2p import Staging
+from rackwright.ports import FIRST_PORT, LAST_PORT, PEERS_PORT
+
+
+def check_staging(draft: Draft, findings: Findings) -> None:
+    """Add what is wrong with the section, if there is one."""
+    section = draft.root.get("staging")
+    if not isinstance(section, Entries):
+        return
+    _check_from(draft, section, findings)
+    _check_port(draft, section, findings)
+    for host in dict.fromkeys(draft.serving):
+        settings = draft.hosts.get(host)
+        if isinstance(settings, Entries) and not reached(settings):
+            findings.add(
+                section, f"{host} has no address that other hosts reach", f"give hosts.{host} a fabric: address"
+            )
+
+
+def _check_from(draft: Draft, section: Entries, findings: Findings) -> None:
+    first = section.get("from")
+    if not isinstance(first, Scalar) or not Draft.is_name(first.text):
+        return
+    if first.text not in draft.hosts:
+        known = [host for host in draft.hosts if Draft.is_name(host)]
+        should = did_you_mean(first.text, known) or "name a host that serves"
+        findings.add(first, f"unknown host '{first.text}'", should)
+    elif first.text not in draft.in_service:
+        findings.add(first, f"{first.text} is out of service", "name a host in service")
+    elif first.text not in draft.serving:
+        findings.add(first, f"no model is placed on {first.text}", "name a host that serves")
+
+
+def _check_port(draft: Draft, section: Entries, findings: Findings) -> None:
+    node = section.get("port")
+    port = node.value if isinstance(node, Scalar) else Staging.model_fields["port"].default
+    at = node or section
+    if not isinstance(port, int):
+        return
+    if FIRST_PORT <= port <= LAST_PORT:
+        findings.add(at, f"ports {FIRST_PORT} to {LAST_PORT} are the replicas'", "choose another port")
+    if port in (443, PEERS_PORT):
+        findings.add(at, f"port {port} is the gateways'", "choose another port")
+    for host in draft.serving:
+        ssh = draft.root.get("hosts", host, "ssh", "port")
+        if port == (ssh.value if isinstance(ssh, Scalar) else 22):
+            findings.add(at, f"port {port} is sshd's on {host}", "choose another port")
+    for rule in draft.allowed():
+        allowed = rule.get("port")
+        hosts = [host for host in draft.named(rule.get("on")) if host in draft.serving]
+        if hosts and isinstance(allowed, Scalar) and allowed.value == port:
+            findings.add(allowed, f"port {port} is that of staging on {hosts[0]}", "staging says who reaches it")

@@ -1,0 +1,265 @@
+"""What a fleet file must hold beyond the form of its values: names that exist, addresses that differ, a way in.
+
+The rules read the file's nodes and pass over what has a wrong form, so that one mistake doesn't hide another."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from rackwright.fleet.reading.draft import Draft
+from rackwright.fleet.reading.network_rules import check_addresses, check_firewall, check_vip
+from rackwright.fleet.reading.nodes import AnyNode, Entries, Entry, Findings, Items, Scalar, all_texts, texts
+from rackwright.fleet.reading.p2p_rules import check_staging
+from rackwright.fleet.reading.placement_rules import check_placements
+from rackwright.fleet.reading.wording import did_you_mean
+from rackwright.fleet.sections.objectives import Objectives
+from rackwright.fleet.source import FileSource, HubSource, parse_source
+
+MODEL_SUFFIXES = (".safetensors", ".gguf")
+MAX_REPLICAS = 99
+"""Of all models, on one host."""
+
+
+_BUILDS = {"llama_cpp": (".gz", ".tgz", ".xz", ".zst", ".tar"), "vllm": (".txt",)}
+
+
+def check_rules(root: Entries, folder: Path, findings: Findings) -> None:
+    """Add every problem of a resolved fleet file whose relative paths start at `folder`."""
+    draft = Draft(root)
+    _check_names(draft, findings)
+    _check_references(draft, findings)
+    _check_in_service(draft, findings)
+    _check_served_names(root, findings)
+    _check_sources(root, folder, findings)
+    _check_licences(root, findings)
+    _check_site(draft, folder, findings)
+    _check_drivers(draft, folder, findings)
+    _check_runtimes(root, findings)
+    _check_replicas(draft, findings)
+    _check_objectives(root, findings)
+    check_placements(draft, findings)
+    check_addresses(draft, findings)
+    check_firewall(draft, findings)
+    check_vip(draft, findings)
+    check_staging(draft, findings)
+    _check_people(root, findings)
+
+
+def _check_names(draft: Draft, findings: Findings) -> None:
+    for name, node in draft.group_nodes.items():
+        if name in draft.hosts:
+            findings.add(node, f"'{name}' is a host too", "a group needs a name of its own")
+        for member in texts(node):
+            _check_known(member, draft.hosts, "host", findings)
+
+
+def _check_references(draft: Draft, findings: Findings) -> None:
+    known = [*draft.hosts, *draft.group_nodes]
+    for node in draft.named_places():
+        for item in node.items if isinstance(node, Items) else ():
+            if isinstance(item, Items):
+                findings.add(
+                    item, "is a list within a list", "only where a model is placed: one replica over its hosts"
+                )
+    for node in (*draft.placed(), *draft.named_places()):
+        for name in all_texts(node):
+            _check_known(name, known, "host or group", findings)
+
+
+def _check_known(name: Scalar, known: Collection[str], kind: str, findings: Findings) -> None:
+    if not Draft.is_name(name.text) or name.text in known:
+        return
+    if name.text.startswith("x-"):
+        findings.add(
+            name, f"'{name.text}' is not a {kind}", "a key that begins with x- is free text and read by nobody"
+        )
+        return
+    # Only what has a name's form is shown: another may have invisible letters.
+    known = [word for word in known if Draft.is_name(word)]
+    listed = ", ".join(known[:8]) + (", …" if len(known) > 8 else "")
+    should = did_you_mean(name.text, known) or (f"known are {listed}" if known else None)
+    findings.add(name, f"unknown {kind} '{name.text}'", should)
+
+
+def _check_in_service(draft: Draft, findings: Findings) -> None:
+    for keys, what in ((("gateway", "on"), "gateway"), (("control",), "control host")):
+        node = draft.root.get(*keys)
+        hosts = draft.named(node)
+        if node is not None and hosts and all(host in draft.hosts and host not in draft.in_service for host in hosts):
+            findings.add(node, f"every {what} is out of service", f"at least one {what} must be in service")
+
+
+def _check_served_names(root: Entries, findings: Findings) -> None:
+    seen: dict[str, Scalar] = {}
+    for _, model in root.maps("models"):
+        for name in (*texts(model.get("names")), *(adapter.key for adapter in _adapters(model))):
+            first = seen.setdefault(name.text, name)
+            if first is name:
+                continue
+            if first.path[1] == name.path[1]:
+                findings.add(name, f"the name '{name.text}' stands twice", "remove one of them")
+            else:
+                findings.add(
+                    name,
+                    f"the name '{name.text}' is served by model {first.path[1]} already, at {first.place}",
+                    "a name leads to one model",
+                )
+
+
+def _adapters(model: Entries) -> tuple[Entry, ...]:
+    """Return a model's adapters, each served name with its source."""
+    below = model.get("runtime", "adapters")
+    return tuple(below.entries.values()) if isinstance(below, Entries) else ()
+
+
+def _check_sources(root: Entries, folder: Path, findings: Findings) -> None:
+    for _, model in root.maps("models"):
+        _check_file(model.get("source"), folder, findings, MODEL_SUFFIXES)
+        for adapter in _adapters(model):
+            path = _found(adapter.value, folder, findings)
+            if path and not path.is_dir():
+                findings.add(adapter.value, "is a file", "should be a folder, as PEFT saves an adapter")
+        build = model.get("runtime", "build")
+        _check_file(build, folder, findings, _BUILDS.get(_text(model.get("runtime", "kind")), ()))
+        if isinstance(build, Scalar) and isinstance(_source(build), HubSource):
+            findings.add(build, "a build doesn't come from a hub", "should be https://…#sha256=HEX or file:PATH")
+    _check_path(root.get("gateway", "certificate", "certificate"), folder, findings)
+
+
+def _check_licences(root: Entries, findings: Findings) -> None:
+    allowed = {name.text.lower() for name in texts(root.get("licences"))}
+    for _, model in root.maps("models"):
+        said = model.get("licence")
+        if allowed and isinstance(said, Scalar) and said.text.lower() not in allowed:
+            findings.add(said, "is not among the licences that this file allows", "add it to licences")
+
+
+def _check_site(draft: Draft, folder: Path, findings: Findings) -> None:
+    _check_path(draft.root.get("site", "ca_bundle"), folder, findings)
+    for mirror in draft.apt_mirrors():
+        _check_path(mirror.get("key"), folder, findings)
+    mirrors = draft.root.get("site", "apt_mirror")
+    if mirrors is not None and draft.root.get("site", "apt_existing") is None:
+        findings.add(
+            mirrors,
+            "nothing says what happens to the apt sources that hosts have",
+            "write apt_existing: replace (they are set aside, and come back without apt_mirror) or keep",
+        )
+
+
+def _check_drivers(draft: Draft, folder: Path, findings: Findings) -> None:
+    """A host has one driver."""
+    seen: dict[str, AnyNode] = {}
+    for driver in draft.drivers():
+        _check_path(driver.get("key"), folder, findings)
+        on = driver.get("on")
+        if on is None and seen.setdefault("", driver) is not driver:
+            findings.add(driver, "another driver is for every host with GPUs already", "say which hosts with on:")
+        for host in draft.named(on):
+            if seen.setdefault(host, driver) is not driver:
+                findings.add(on or driver, f"{host} has a driver already, by another entry", "a host has one driver")
+
+
+def _check_path(node: AnyNode | None, folder: Path, findings: Findings) -> None:
+    if isinstance(node, Scalar) and isinstance(node.value, str) and node.value.isprintable():
+        _check_exists(node, node.value, folder, findings)
+
+
+def _check_people(root: Entries, findings: Findings) -> None:
+    """A key stands for one person: by it logs and audit say who somebody was."""
+    seen: dict[str, Scalar] = {}
+    for _, person in root.maps("people"):
+        for key in texts(person.get("keys")):
+            # Type and letters; what follows is a comment.
+            first = seen.setdefault(" ".join(key.text.split()[:2]), key)
+            if first is not key:
+                what = f"is the key of {first.path[1]} already, at {first.place}"
+                findings.add(key, what, "each person has keys of their own, each once")
+
+
+def _text(node: AnyNode | None) -> str:
+    return node.text if isinstance(node, Scalar) and node.value is not None else ""
+
+
+def _source(node: AnyNode | None) -> object:
+    try:
+        return parse_source(node.value) if isinstance(node, Scalar) and isinstance(node.value, str) else None
+    except ValueError:
+        return None
+
+
+def _check_file(node: AnyNode | None, folder: Path, findings: Findings, suffixes: tuple[str, ...]) -> None:
+    path = _found(node, folder, findings)
+    if node and path and path.is_file() and path.suffix.lower() not in suffixes:
+        kind = f"ends in '{path.suffix}'" if path.suffix else "has no suffix"
+        findings.add(node, f"the file {kind}", f"should end in {' or '.join(suffixes)}")
+
+
+def _found(node: AnyNode | None, folder: Path, findings: Findings) -> Path | None:
+    """Return the file or folder that a source names; None: it names none, or none that is there."""
+    source = _source(node)
+    if not isinstance(node, Scalar) or not isinstance(source, FileSource) or not source.path.isprintable():
+        return None
+    return _check_exists(node, source.path, folder, findings)
+
+
+def _check_exists(node: Scalar, text: str, folder: Path, findings: Findings) -> Path | None:
+    path = folder / Path(text).expanduser()
+    try:
+        if path.exists():
+            return path
+        findings.add(node, f"no such file: {path}", "a relative path starts at the fleet file")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a path"
+        findings.add(node, f"can't be read: {reason}", "should be the path of a file")
+    return None
+
+
+def _check_runtimes(root: Entries, findings: Findings) -> None:
+    """One version is one folder on a host: it can't have two builds."""
+    builds: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {}
+    for name, model in root.maps("models"):
+        kind, version = (model.get("runtime", key) for key in ("kind", "version"))
+        if not (isinstance(kind, Scalar) and isinstance(version, Scalar)):
+            continue
+        build = tuple(_text(model.get("runtime", key)) for key in ("build", "python"))
+        other, other_build = builds.setdefault((kind.text, version.text), (name, build))
+        if build != other_build:
+            findings.add(
+                model.get("runtime", "build") or model.get("runtime", "python") or version,
+                f"model {other} has another build of the same version",
+                "give the build a version of its own",
+            )
+
+
+def _check_objectives(root: Entries, findings: Findings) -> None:
+    """A request that is tried must fit into the model's context."""
+    for _, model in root.maps("models"):
+        objectives, context = model.get("objectives"), _whole(model.get("context"))
+        if not isinstance(objectives, Entries) or context is None:
+            continue
+        tokens = sum(_tokens(objectives, key) for key in ("prompt_tokens", "answer_tokens"))
+        if tokens > context:
+            what = f"prompt_tokens and answer_tokens together are {tokens}, and context is {context}"
+            findings.add(objectives, what, "a request must fit into the context")
+
+
+def _tokens(objectives: Entries, key: str) -> int:
+    written = _whole(objectives.get(key))
+    return int(Objectives.model_fields[key].default) if written is None else written
+
+
+def _whole(node: AnyNode | None) -> int | None:
+    return node.value if isinstance(node, Scalar) and isinstance(node.value, int) else None
+
+
+def _check_replicas(draft: Draft, findings: Findings) -> None:
+    counted = dict.fromkeys(draft.hosts, 0)
+    for _, placement in draft.placements():
+        replicas = placement.get("replicas")
+        number = replicas.value if isinstance(replicas, Scalar) and isinstance(replicas.value, int) else 1
+        for host in draft.named(placement.get("on")):
+            counted[host] = counted.get(host, 0) + number
+            if counted[host] > MAX_REPLICAS and number <= MAX_REPLICAS:
+                findings.add(replicas or placement, f"more than {MAX_REPLICAS} replicas on {host}", "use fewer")

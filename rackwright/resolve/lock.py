@@ -1,0 +1,62 @@
+"""What `rackwright lock` does: every open question of the fleet file gets its answer, once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from rackwright.errors import FleetError, Problem
+from rackwright.fleet.downloads import site_files
+from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.licenses import refused_licences
+from rackwright.fleet.lock import DriverLock, Lock, ModelLock
+from rackwright.fleet.ports import assign_ports
+from rackwright.resolve.lookup import Sources
+from rackwright.resolve.resolver import Resolver
+from rackwright.resolve.web import Progress, quiet
+
+
+def resolve_lock(
+    fleet: Fleet,
+    previous: Lock | None,
+    *,
+    drivers: Mapping[str, DriverLock] = MappingProxyType({}),
+    upgrade: bool = False,
+    on_progress: Progress = quiet,
+) -> Lock:
+    """Given a fleet and its lock so far, return a lock that answers every question of the fleet file.
+
+    A question that didn't change keeps its answer, a branch its commit, and asks nobody; with `upgrade` all are
+    asked again, but for what names its bytes itself (a released version, a URL with its sha256). `drivers` are the
+    answers that hosts gave.
+    Raise FleetError with every question that has no answer and every licence that isn't allowed, SecretError without
+    the hub's token, RackwrightError where a server can't be asked.
+    """
+    site_files(fleet)
+    resolver = Resolver(fleet, previous, Sources(fleet, upgrade, on_progress))
+    models: dict[str, ModelLock] = {}
+    problems: list[Problem] = []
+    for name in fleet.file.models:
+        try:
+            models[name] = resolver.model(name)
+        except FleetError as error:
+            problems += error.problems
+    problems += refused_licences(fleet, models)
+    try:
+        runtimes = resolver.runtimes(anew=kinds(fleet) if upgrade else ())
+    except FleetError as error:
+        problems += error.problems
+    if problems:
+        raise FleetError(problems)
+    return Lock(
+        fleet=fleet.file.fleet,
+        models=models,
+        runtimes=runtimes,
+        drivers=drivers,
+        ports=assign_ports(fleet, previous),
+    )
+
+
+def kinds(fleet: Fleet) -> set[str]:
+    """Return the kinds of runtime that the fleet file names."""
+    return {model.runtime.kind for model in fleet.file.models.values()}

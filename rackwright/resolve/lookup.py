@@ -1,0 +1,94 @@
+"""Answers what a source is: the commit, files and licence behind hf:…, https://… or file:…"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from rackwright.errors import FleetError, Problem
+from rackwright.fleet.downloads import route_from_here
+from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.licenses import is_allowed
+from rackwright.fleet.lock import SourceLock
+from rackwright.fleet.source import FileSource, HubSource, WebSource, parse_source
+from rackwright.resolve.hub import Hub, Settled
+from rackwright.resolve.local_files import local_model
+from rackwright.resolve.model_files import Choice, UnfitFiles
+from rackwright.resolve.runtime_files import pinned
+from rackwright.resolve.web import Progress, Web, hub_endpoint
+from rackwright.values import File
+
+
+@dataclass(frozen=True)
+class Sources:
+    fleet: Fleet
+    upgrade: bool
+    on_progress: Progress
+
+    @cached_property
+    def web(self) -> Web:
+        return Web(route_from_here(self.fleet), self.on_progress)
+
+    @cached_property
+    def endpoint(self) -> str:
+        try:
+            return hub_endpoint(self.fleet.file.site.hub)
+        except ValueError as error:
+            raise FleetError([Problem(f"{self.fleet.path} site.hub", "can't be used", str(error))]) from None
+
+    @cached_property
+    def hub(self) -> Hub:
+        from rackwright.fleet.secrets import hub_token
+
+        return Hub(self.endpoint, self.web, hub_token(self.fleet))
+
+    def settle(
+        self, text: str, kept: SourceLock | None, choice: Choice, where: str, *, said: str | None = None
+    ) -> Settled:
+        """Return the answer: that of `kept`, if the question is still the same. Raise FleetError where none fits.
+
+        `said`: the licence by the fleet file; where that of `kept` is another one, or not allowed, it is asked again.
+        """
+        source = parse_source(text)
+        if kept and kept.source == text and (isinstance(source, WebSource) or not self.upgrade):
+            return Settled(kept.revision, self._rebased(source, kept), self._licence(source, kept, said, where))
+        if isinstance(source, HubSource):
+            return self.hub.settle(source, where=where, choice=choice)
+        if isinstance(source, FileSource):
+            path = self.fleet.at(source.path)
+            return Settled(None, local_model(path, where=where, choice=choice, on_progress=self.on_progress))
+        file = pinned(self.web, source, where)
+        try:
+            choice({file.path: file.size})
+        except UnfitFiles as error:
+            raise FleetError([Problem(where, f"{source.url} {error}", error.should)]) from None
+        return Settled(None, (file,))
+
+    def content(self, file: File, limit: int, where: str) -> bytes:
+        """Return a settled file's bytes. Raise FleetError or RackwrightError if it has more than the limit, or
+        can't be read."""
+        if file.local is None:
+            return self.web.content(file.url, limit=limit, token=self.hub.token)
+        if file.size > limit:
+            raise FleetError([Problem(where, f"{file.path} has more than {limit // 2**20} MiB")])
+        try:
+            return file.local.read_bytes()
+        except OSError as error:
+            raise FleetError([Problem(where, f"{file.path} can't be read: {error.strerror}")]) from None
+
+    def _licence(self, source: object, kept: SourceLock, said: str | None, where: str) -> str | None:
+        if not isinstance(source, HubSource) or kept.revision is None:
+            return None
+        if kept.licence == said if said else is_allowed(kept.licence, self.fleet.file.licences):
+            return kept.licence
+        return self.hub.licence(replace(source, revision=kept.revision), where=where)
+
+    def _rebased(self, source: object, kept: SourceLock) -> tuple[File, ...]:
+        """The same commit and bytes, from the hub that the fleet file names now."""
+        if not isinstance(source, HubSource) or kept.revision is None:
+            return kept.files
+        hub = Hub(self.endpoint, self.web)
+        return tuple(
+            file.model_copy(update={"url": hub.url(source.repository, kept.revision, file.path)})
+            for file in kept.files
+        )

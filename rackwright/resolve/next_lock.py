@@ -1,0 +1,183 @@
+"""The next lock: that of now with one model, or the runtimes, as an update or its rollback wants them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TypeVar
+
+from rackwright.errors import FleetError, Problem, RackwrightError, UsageError
+from rackwright.fleet.downloads import site_files
+from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.licenses import refused_licences
+from rackwright.fleet.lock import Lock, ModelLock, SourceLock
+from rackwright.fleet.lock_file import Place, mismatches, require_match
+from rackwright.fleet.naming import unknown
+from rackwright.fleet.ports import assign_ports
+from rackwright.fleet.source import HubSource, parse_source
+from rackwright.resolve.lock import kinds
+from rackwright.resolve.lookup import Sources
+from rackwright.resolve.resolver import Resolver
+from rackwright.resolve.web import Progress, quiet
+
+S = TypeVar("S", bound=SourceLock)
+
+
+def updated_model(
+    fleet: Fleet, lock: Lock, name: str, *, to: str | None = None, on_progress: Progress = quiet
+) -> Lock:
+    """Return the lock with this model as its source is now: entry, runtime and ports; nothing else is another.
+
+    `to`: a branch, tag or commit of its hub repository, in place of what the fleet file asks for. The entry keeps
+    the one before it as `previous`, where its digest is another.
+    Raise FleetError if the fleet file differs from the lock in something else, there is no answer or its licence
+    isn't allowed; UsageError if the source has no revision to choose, SecretError without the hub's token,
+    RackwrightError where a server can't be asked.
+    """
+    require_model(fleet, lock, name)
+    source = _at(fleet, name, to) if to else None
+    require_match(fleet, lock, besides=(("models", name), *_runtimes_of(fleet, lock, name), *_ports_of(fleet, name)))
+    site_files(fleet)
+    resolver = Resolver(fleet, lock, Sources(fleet, upgrade=True, on_progress=on_progress))
+    entry = resolver.model(name, source)
+    if problems := tuple(refused_licences(fleet, {name: entry})):
+        raise FleetError(problems)
+    beside = {"runtimes": resolver.runtimes(), "ports": assign_ports(fleet, lock)}
+    return _with_model(lock, name, entry).model_copy(update=beside)
+
+
+def updated_runtimes(fleet: Fleet, lock: Lock, kind: str | None = None, *, on_progress: Progress = quiet) -> Lock:
+    """Return the lock with the runtimes, all or of one kind, as the fleet file asks for them; models stay.
+
+    Builds on this machine are read again. Those that no model asks for any more are left out. Raise as
+    `updated_model` does; UsageError where no model has a runtime of this kind.
+    """
+    here = kinds(fleet)
+    if kind is not None and kind not in here:
+        raise unknown(kind, tuple(sorted(here)), "runtime")
+    anew = here if kind is None else {kind}
+    locked = {key: runtime.kind for key, runtime in lock.runtimes.items()}
+    asked = {model.runtime.key: model.runtime.kind for model in fleet.file.models.values()}
+    # Of a kind that no model has any more, too, where all are asked for.
+    besides = [("runtimes", key) for key, of in (locked | asked).items() if kind is None or of == kind]
+    require_match(fleet, lock, besides=besides)
+    site_files(fleet)
+    resolver = Resolver(fleet, lock, Sources(fleet, upgrade=False, on_progress=on_progress))
+    return lock.model_copy(update={"runtimes": resolver.runtimes(anew=anew)})
+
+
+def rolled_back(fleet: Fleet, lock: Lock, name: str) -> Lock:
+    """Return the lock with this model's entry and its `previous` in each other's place; asks nobody.
+
+    The entry may then answer another source than the fleet file's. Raise RackwrightError if there is no previous one,
+    FleetError if the fleet file differs from this lock in anything else.
+    """
+    require_model(fleet, lock, name)
+    now = lock.models[name]
+    if now.previous is None:
+        what, hint = "has nothing before it to go back to", f"rackwright model show {name}"
+        raise RackwrightError(what, where=f"{fleet.beside('lock')} models.{name}", next=hint)
+    then = now.previous.model_copy(update={"previous": now.alone})
+    back = _with_model(lock, name, then)
+    require_match(fleet, back, besides=(("models", name, "source"), ("models", name, "files")))
+    return back
+
+
+def promoted_model(fleet: Fleet, lock: Lock, name: str, other: Lock, *, hub: str, runtime: str, build: str) -> Lock:
+    """Return the lock with this model's entry as another fleet's lock has it; asks nobody.
+
+    `runtime` and `build`, the digest of what it is made from, are those of the engine that proved the model there.
+    What that fleet got from its `hub`, this one gets from its own: the bytes are settled. Raise FleetError, all
+    reasons at once, if the entry doesn't answer this fleet file, was proven with another runtime, or has a licence
+    that isn't allowed here.
+    """
+    require_model(fleet, lock, name)
+    now = lock.models[name]
+    entry = _from_hub(other.models[name].alone, hub, fleet.file.site.hub)
+    previous = now.alone if now.digest != entry.digest else now.previous
+    after = _with_model(lock, name, entry.model_copy(update={"previous": previous}))
+    problems = (
+        *(replace(problem, next=None) for problem in mismatches(fleet, after)),
+        *_other_runtime(fleet, lock, name, runtime, build),
+        *refused_licences(fleet, {name: entry}),
+    )
+    if problems:
+        raise FleetError(problems)
+    return after
+
+
+def _other_runtime(fleet: Fleet, lock: Lock, name: str, runtime: str, build: str) -> Iterator[Problem]:
+    """What was proven with one engine isn't with another, whatever else that fleet has."""
+    key = fleet.file.models[name].runtime.key
+    here, where = lock.runtimes.get(key), f"{fleet.path} models.{name}.runtime"
+    if key != runtime:
+        yield Problem(
+            where, f"is {key}, and it was proven with {runtime}", "take the runtime there, or prove it there"
+        )
+    elif here and here.digest != build:
+        yield Problem(
+            where, f"is another build of {key} than it was proven with", "take the same build at both sites"
+        )
+
+
+def _from_hub(entry: ModelLock, there: str, here: str) -> ModelLock:
+    def moved(url: str) -> str:
+        below = f"{there.rstrip('/')}/"
+        return f"{here.rstrip('/')}/{url.removeprefix(below)}" if url.startswith(below) else url
+
+    def of(source: S) -> S:
+        files = tuple(file.model_copy(update={"url": moved(file.url)}) for file in source.files)
+        return source.model_copy(update={"files": files})
+
+    adapters = {served: of(adapter) for served, adapter in entry.adapters.items()}
+    return of(entry).model_copy(update={"adapters": adapters})
+
+
+def _with_model(lock: Lock, name: str, entry: ModelLock) -> Lock:
+    return lock.model_copy(update={"models": {**lock.models, name: entry}})
+
+
+def require_model(fleet: Fleet, lock: Lock, name: str) -> None:
+    """Raise UsageError or FleetError unless fleet file and lock have the model."""
+    if name not in fleet.file.models:
+        raise unknown(name, tuple(fleet.file.models), "model")
+    if name not in lock.models:
+        place = f"{fleet.beside('lock')} models.{name}"
+        raise FleetError([Problem(place, "is in the fleet file only", next="rackwright lock")])
+
+
+def _at(fleet: Fleet, name: str, to: str) -> str:
+    """The model's source at another revision."""
+    written, where = fleet.file.models[name].source, f"{fleet.path} models.{name}.source"
+    source = parse_source(written)
+    if not isinstance(source, HubSource):
+        what = f"{written} has no revisions, so there is none to go to"
+        raise UsageError(what, where=where, should="change it there", next="rackwright lock")
+    if source.pinned:
+        what = f"{written} is pinned to {source.revision}"
+        raise UsageError(
+            what, where=where, should="change it there, or take the revision out", next="rackwright lock"
+        )
+    asked = replace(source, revision=to, pinned=True)
+    if not _is_written(asked):
+        raise UsageError(f"{to!a} is no revision", where="--to", should="a branch, tag or commit")
+    return str(asked)
+
+
+def _is_written(source: HubSource) -> bool:
+    """Whether the fleet file could have it."""
+    try:
+        return parse_source(str(source)) == source
+    except ValueError:
+        return False
+
+
+def _runtimes_of(fleet: Fleet, lock: Lock, name: str) -> Iterator[Place]:
+    """The model's own, and those that no model asks for any more."""
+    asked = {model.runtime.key for model in fleet.file.models.values()}
+    yield from (("runtimes", key) for key in (fleet.file.models[name].runtime.key, *(lock.runtimes.keys() - asked)))
+
+
+def _ports_of(fleet: Fleet, name: str) -> Iterator[Place]:
+    for replica in fleet.replicas_of(name):
+        yield from (("ports", host, replica.name) for host in replica.hosts)

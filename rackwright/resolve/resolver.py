@@ -1,0 +1,130 @@
+"""Answers one question of the fleet file: a model with its adapters, or the runtimes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from rackwright.errors import FleetError, Problem
+from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.licenses import agreed
+from rackwright.fleet.lock import AdapterLock, Lock, ModelLock, RuntimeLock, model_digest
+from rackwright.fleet.sections.models import Model
+from rackwright.fleet.source import HubSource, parse_source
+from rackwright.resolve.adapters import CONFIG, CONFIG_LIMIT, choose_adapter, fitting_rank, rank_of
+from rackwright.resolve.lookup import Sources
+from rackwright.resolve.model_files import UnfitFiles, choose
+from rackwright.resolve.model_shape import told_by
+from rackwright.resolve.runtime_files import Runtimes
+from rackwright.shape.shape import ModelShape
+from rackwright.values import File
+
+
+@dataclass(frozen=True)
+class Resolver:
+    fleet: Fleet
+    previous: Lock | None
+    """The lock so far."""
+    sources: Sources
+
+    def model(self, name: str, source: str | None = None) -> ModelLock:
+        """Return the answer. `source` is asked in place of the fleet file's. Raise FleetError where there is none."""
+        asked, where = self.fleet.file.models[name], f"{self.fleet.path} models.{name}"
+        kept = self.previous.models.get(name) if self.previous else None
+        text = source or asked.source
+        parsed = parse_source(text)
+        choice = partial(choose, glob=_glob(parsed), loads=asked.runtime.loads)
+        found = self.sources.settle(text, kept, choice, f"{where}.source", said=asked.licence)
+        shape, template = self._told(parsed, found.files, kept)
+        answer = ModelLock(
+            source=asked.source,
+            revision=found.revision,
+            digest=model_digest(found.files),
+            files=found.files,
+            licence=agreed(found.licence, asked.licence, source=text, where=where),
+            shape=shape,
+            template=template,
+            adapters=self._adapters(asked, kept.adapters if kept else {}, f"{where}.runtime.adapters"),
+        )
+        return _after(kept, answer) if kept else answer
+
+    def _told(
+        self, source: object, files: tuple[File, ...], kept: ModelLock | None
+    ) -> tuple[ModelShape | None, str | None]:
+        """Shape and template: those of the lock so far while the files are the same, but where it had none."""
+        shape, template = (kept.shape, kept.template) if kept and kept.digest == model_digest(files) else (None, None)
+        if shape is not None and template is not None:
+            return shape, template
+        token = self.sources.hub.token if isinstance(source, HubSource) else None
+        told = told_by(files, self.sources.web, token)
+        return (shape or told.shape, told.template) if told else (shape, None)
+
+    def _adapters(self, asked: Model, kept: Mapping[str, AdapterLock], where: str) -> dict[str, AdapterLock]:
+        adapters: dict[str, AdapterLock] = {}
+        problems: list[Problem] = []
+        for served, source in asked.adapters.items():
+            try:
+                answer = self._adapter(source, kept.get(served), f"{where}.{served}")
+                # Made from the model, it has the model's terms unless its own card names others.
+                adapters[served] = adapter = answer.model_copy(update={"licence": answer.licence or asked.licence})
+                _require_rank(adapter.rank, asked.adapter_rank, f"{where}.{served}")
+            except FleetError as error:
+                problems += error.problems
+        if problems:
+            raise FleetError(problems)
+        return adapters
+
+    def _adapter(self, source: str, kept: AdapterLock | None, where: str) -> AdapterLock:
+        found = self.sources.settle(source, kept, choose_adapter, where)
+        digest = model_digest(found.files)
+        return AdapterLock(
+            source=source,
+            revision=found.revision,
+            digest=digest,
+            files=found.files,
+            licence=found.licence,
+            rank=kept.rank if kept and kept.digest == digest else self._rank(source, found.files, where),
+        )
+
+    def _rank(self, source: str, files: tuple[File, ...], where: str) -> int:
+        (config,) = (file for file in files if file.path == CONFIG)
+        try:
+            return rank_of(self.sources.content(config, CONFIG_LIMIT, where))
+        except UnfitFiles as error:
+            raise FleetError([Problem(where, f"{source} {error}", error.should)]) from None
+
+    def runtimes(self, *, anew: Collection[str] = ()) -> dict[str, RuntimeLock]:
+        """Return the answers by <kind>-<version>; builds of these kinds on this machine are read again.
+
+        Raise FleetError where there is none.
+        """
+        locked: dict[str, RuntimeLock] = {}
+        runtimes = Runtimes(self.fleet, lambda: self.sources.web)
+        for name, model in self.fleet.file.models.items():
+            runtime, where = model.runtime, f"{self.fleet.path} models.{name}.runtime"
+            key = runtime.key
+            if key not in locked:
+                kept = self.previous.runtimes.get(key) if self.previous else None
+                locked[key] = runtimes.settle(runtime, kept, where, anew=runtime.kind in anew)
+            elif locked[key].build != runtime.build:
+                what = f"another build of {runtime.kind} {runtime.version} than another model names"
+                raise FleetError([Problem(f"{where}.build", what, "the same build, or another version")])
+        return locked
+
+
+def _glob(source: object) -> str | None:
+    return source.glob if isinstance(source, HubSource) else None
+
+
+def _after(kept: ModelLock, answer: ModelLock) -> ModelLock:
+    """The answer, with what can be put back in its place."""
+    previous = kept.previous if kept.digest == answer.digest else kept.alone
+    return answer.model_copy(update={"previous": previous})
+
+
+def _require_rank(rank: int, most: int, where: str) -> None:
+    if rank > most:
+        fitting = fitting_rank(rank)
+        should = f"write adapter_rank: {fitting}" if fitting else "an adapter of a rank that vLLM serves"
+        raise FleetError([Problem(where, f"has rank {rank}, runtime.adapter_rank is {most}", should)])

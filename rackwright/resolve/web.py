@@ -1,0 +1,223 @@
+"""Bytes over HTTP, for the lock: their size, or their SHA-256 by reading them once. Nothing is kept on disk."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urljoin, urlsplit
+
+from rackwright.errors import RackwrightError
+from rackwright.resolve.tls import cooperative_tls
+from rackwright.route import Route
+from rackwright.values import Secret
+
+if TYPE_CHECKING:
+    from requests import PreparedRequest, Response
+
+CHUNK = 2**20
+SECONDS = (10, 60)
+"""To connect, and between two chunks."""
+REDIRECTS = 8
+
+
+class Progress(Protocol):
+    """Told while bytes are read."""
+
+    def __call__(self, what: str, done: int, total: int | None) -> None:
+        """`done` of `total` bytes, where the total is known."""
+
+
+def quiet(what: str, done: int, total: int | None) -> None:
+    """Show no progress."""
+
+
+def hub_endpoint(url: str) -> str:
+    """Given site.hub, return it without a slash at its end. Raise ValueError if a token or a lock can't go there.
+
+    https, or http at a loopback or private address, for a mirror in the own network.
+    """
+    parts = urlsplit(url)
+    if parts.username or parts.password or parts.query or parts.fragment or not parts.hostname:
+        raise ValueError("should be an address like https://huggingface.co, without a password, ? or #")
+    if parts.scheme != "https" and not (parts.scheme == "http" and _is_near(parts.hostname)):
+        raise ValueError("should be https://…; http:// only for an IP address of the own network")
+    return url.rstrip("/")
+
+
+def _is_near(host: str) -> bool:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return address.is_loopback or address.is_private
+
+
+@dataclass(frozen=True)
+class Web:
+    """How this network is left. The proxy's address and the token are never in an error."""
+
+    route: Route = field(default_factory=Route, repr=False)
+    on_progress: Progress = quiet
+
+    def size(self, url: str) -> int:
+        """Return the bytes behind a URL. Raise RackwrightError if the server doesn't say."""
+        with self._open("HEAD", url) as response:
+            length = response.headers.get("Content-Length", "")
+            if response.ok and length.isdecimal() and int(length):
+                return int(length)
+        with self._open("GET", url, {"Range": "bytes=0-0"}) as response:
+            self._require_ok(url, response)
+            total = response.headers.get("Content-Range", "").rpartition("/")[2]
+            total = total if response.status_code == 206 else response.headers.get("Content-Length", "")
+            if total.isdecimal():
+                return int(total)
+        raise RackwrightError("its server doesn't say how many bytes it has", where=url, next="use another mirror")
+
+    def digest(self, url: str, *, limit: int, token: Secret | None = None) -> tuple[int, str]:
+        """Read a URL once; return bytes and sha256. Raise RackwrightError on more than `limit` bytes or a failure."""
+        hashed, size = hashlib.sha256(), 0
+        for chunk in self._body(url, limit, token):
+            hashed.update(chunk)
+            size += len(chunk)
+        return size, hashed.hexdigest()
+
+    def content(self, url: str, *, limit: int, token: Secret | None = None) -> bytes:
+        """Return what is behind a URL. Raise RackwrightError on more than `limit` bytes or a failure."""
+        return b"".join(self._body(url, limit, token))
+
+    def _body(self, url: str, limit: int, token: Secret | None) -> Iterator[bytes]:
+        """Yield what is behind a URL, piece by piece, and say how far it is."""
+        with self._open("GET", url, token=token) as response:
+            self._require_ok(url, response)
+            length = response.headers.get("Content-Length", "")
+            total = int(length) if length.isdecimal() else None
+            done = 0
+            for chunk in self._chunks(url, response):
+                done += len(chunk)
+                if done > limit:
+                    raise RackwrightError(f"has more than {limit // 2**20} MiB", where=url)
+                self.on_progress(url.rsplit("/", 1)[-1], done, total)
+                yield chunk
+        if total is not None and done != total:
+            raise RackwrightError(f"ended after {done} of {total} bytes", where=url, next="rackwright lock")
+
+    def part(self, url: str, first: int, count: int, *, token: Secret | None = None) -> bytes:
+        """Return `count` bytes of a URL from `first` on. Raise RackwrightError if its server gives no parts."""
+        with self._open("GET", url, {"Range": f"bytes={first}-{first + count - 1}"}, token) as response:
+            self._require_ok(url, response)
+            if response.status_code != 206:
+                raise RackwrightError("its server gives no part of it", where=url, next="use another mirror")
+            content = bytearray()
+            for chunk in self._chunks(url, response):
+                content += chunk
+                if len(content) > count:
+                    raise RackwrightError("its server gives more than was asked for", where=url)
+        return bytes(content)
+
+    def _proxies(self, url: str) -> dict[str, str] | None:
+        """None: what this machine's environment says."""
+        if self.route.proxy is None:
+            return None
+        # Empty, it keeps the environment's proxy out as well.
+        proxy = self.route.proxy_for(url) or ""
+        return {"http": proxy, "https": proxy}
+
+    def _chunks(self, url: str, response: Response) -> Iterator[bytes]:
+        with _reachable(url):
+            yield from response.iter_content(CHUNK)
+
+    def _require_ok(self, url: str, response: Response) -> None:
+        if not response.ok:
+            code = response.status_code
+            hint = "set site.hub_token to a token that may read it" if code in (401, 403) else "check the address"
+            raise RackwrightError(f"its server answers {code} {response.reason or ''}".rstrip(), where=url, next=hint)
+
+    @contextmanager
+    def _open(
+        self, method: str, url: str, headers: dict[str, str] | None = None, token: Secret | None = None
+    ) -> Iterator[Response]:
+        """Yield the answer after all redirects; its body is read as it is asked for."""
+        cooperative_tls()
+        import requests
+
+        first, bearer = url, token.reveal() if token else None
+        with requests.Session() as session, _reachable(first):
+            for _ in range(REDIRECTS):
+                with session.request(
+                    method,
+                    url,
+                    headers={"Accept-Encoding": "identity", **(headers or {})},
+                    auth=_Bearer(bearer),
+                    proxies=self._proxies(url),
+                    verify=self.route.ca_bundle or True,
+                    timeout=SECONDS,
+                    allow_redirects=False,
+                    stream=True,
+                ) as response:
+                    if not response.is_redirect:
+                        yield response
+                        return
+                    target = urljoin(url, response.headers["Location"])
+                if urlsplit(target).netloc != urlsplit(url).netloc:
+                    bearer = None
+                _require_safe(first, url, target)
+                url = target
+        raise RackwrightError(f"is redirected more than {REDIRECTS} times", where=first)
+
+
+class _Bearer:
+    """Sends the token, and keeps requests from sending what ~/.netrc has instead."""
+
+    def __init__(self, token: str | None) -> None:
+        self._token = token
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        if self._token:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+def _require_safe(first: str, url: str, target: str) -> None:
+    if urlsplit(target).scheme == "https":
+        return
+    # A mirror in the own network may redirect within itself.
+    if urlsplit(url).scheme == "http" and urlsplit(target)[:2] == urlsplit(url)[:2]:
+        return
+    raise RackwrightError("is redirected to an address that is not https", where=first, next="use another mirror")
+
+
+@contextmanager
+def _reachable(url: str) -> Iterator[None]:
+    import requests
+
+    try:
+        yield
+    except requests.RequestException as error:
+        host = urlsplit(url).hostname or url
+        raise unreachable(host, type(error).__name__) from None
+
+
+def unreachable(host: str, kind: str) -> RackwrightError:
+    """Given a host and the name of a network library's exception, return what to tell.
+
+    The exception's own text stays out: it may show the proxy's password.
+    """
+    what, check = "can't be reached", "check site.hub, site.proxy and the network, then try again"
+    for part, text in (
+        ("SSL", "its certificate is not trusted here"),
+        ("Proxy", "can't be reached through the proxy"),
+        ("Timeout", "doesn't answer in time"),
+        ("ChunkedEncoding", "broke off in the middle"),
+        ("RemoteProtocol", "broke off in the middle"),
+        ("ReadError", "broke off in the middle"),
+    ):
+        if part in kind:
+            what = text
+            break
+    if "SSL" in kind:
+        check = "put its authority into the file of site.ca_bundle"
+    return RackwrightError(what, where=host, next=check)

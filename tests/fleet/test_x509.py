@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import subprocess
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography import x509
+
+from rackwright.fleet.x509 import certificate_due, is_key_of, issue, load_key, new_key, self_signed
+from rackwright.values import Issued, Secret
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+NAMES = ("gpu1", "10.0.0.1", "fd00::1")
+KEY = load_key(new_key())
+AUTHORITY = self_signed(KEY, "rackwright acme", NOW)
+
+
+def issued(**changes: object) -> Issued:
+    asked = {"names": NAMES, "client": False, "days": 365, "now": NOW, **changes}
+    return issue(AUTHORITY, KEY, **asked)
+
+
+def due(pem: str | None, **changes: object) -> str | None:
+    asked = {"names": NAMES, "client": False, "authority_certificate": AUTHORITY, "now": NOW, **changes}
+    return certificate_due(pem, **asked)
+
+
+def parsed(found: Issued) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(found.certificate_pem.encode())
+
+
+@pytest.mark.parametrize(("purpose", "client"), [("sslserver", False), ("sslserver", True), ("sslclient", True)])
+def test_openssl_trusts_the_chain_for_its_purpose(tmp_path, purpose, client):
+    now = datetime.now(UTC)
+    authority = self_signed(KEY, "rackwright acme", now)
+    (tmp_path / "ca").write_text(authority)
+    found = issue(authority, KEY, NAMES, client=client, days=1, now=now)
+    (tmp_path / "crt").write_text(found.certificate_pem)
+    for name in (["-verify_hostname", "gpu1"], ["-verify_ip", "10.0.0.1"], ["-verify_ip", "fd00::1"]):
+        command = ["openssl", "verify", "-x509_strict", "-purpose", purpose, "-CAfile", "ca", *name, "crt"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (0, "crt: OK\n"), done.stderr
+
+
+def test_openssl_does_not_take_a_server_for_a_client(tmp_path):
+    now = datetime.now(UTC)
+    (tmp_path / "ca").write_text(authority := self_signed(KEY, "rackwright acme", now))
+    (tmp_path / "crt").write_text(issue(authority, KEY, NAMES, client=False, days=1, now=now).certificate_pem)
+    command = ["openssl", "verify", "-purpose", "sslclient", "-CAfile", "ca", "crt"]
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode != 0
+
+
+def test_a_certificate_goes_with_its_key_and_no_other():
+    found = issued()
+    assert is_key_of(load_key(found.key), found.certificate_pem)
+    assert not is_key_of(KEY, found.certificate_pem)
+
+
+def test_the_first_name_is_the_common_name_even_when_it_is_too_long_for_one():
+    long = "a" * 60 + ".acme.internal"
+    assert parsed(issued()).subject.rfc4514_string() == "CN=gpu1"
+    assert parsed(issued(names=(long,))).subject.rfc4514_string() == f"CN={long[:64]}"
+
+
+@pytest.mark.parametrize(("days", "ends"), [(30, 30), (365, 365), (9999, 365)])
+def test_a_certificate_begins_five_minutes_back_and_ends_within_a_year(days, ends):
+    found = parsed(issued(days=days))
+    assert found.not_valid_before_utc == NOW - timedelta(minutes=5)
+    assert found.not_valid_after_utc == NOW - timedelta(minutes=5) + timedelta(days=ends)
+
+
+def test_a_certificate_does_not_outlive_its_authority():
+    late = NOW + timedelta(days=3640)
+    authority = x509.load_pem_x509_certificate(AUTHORITY.encode())
+    assert parsed(issued(now=late)).not_valid_after_utc <= authority.not_valid_after_utc
+
+
+@pytest.mark.parametrize("left", [timedelta(days=20), timedelta(days=1), timedelta(hours=12), timedelta(seconds=1)])
+def test_in_its_last_days_an_authority_issues_what_ends_with_it_and_is_not_due_again(left):
+    end = x509.load_pem_x509_certificate(AUTHORITY.encode()).not_valid_after_utc
+    found = issued(now=end - left)
+    assert parsed(found).not_valid_after_utc == end
+    assert due(found.certificate_pem, now=end - left / 2) is None
+    assert due(found.certificate_pem, now=end) == f"it ends on {end:%Y-%m-%d}"
+
+
+def test_an_authority_that_has_ended_issues_nothing():
+    end = x509.load_pem_x509_certificate(AUTHORITY.encode()).not_valid_after_utc
+    with pytest.raises(ValueError, match=f"the authority ended on {end:%Y-%m-%d}"):
+        issued(now=end)
+
+
+def test_a_fresh_certificate_is_not_due():
+    assert due(issued().certificate_pem) is None
+    assert due(issued(client=True).certificate_pem, client=True) is None
+
+
+def test_names_in_another_order_or_spelling_are_the_same_names():
+    assert due(issued().certificate_pem, names=("fd00:0::1", "10.0.0.1", "gpu1")) is None
+
+
+OTHER = self_signed(load_key(new_key()), "rackwright acme", NOW)
+DUE = {
+    "absent": (None, {}, "there is none"),
+    "empty": ("", {}, "it can't be read"),
+    "garbled": (issued().certificate_pem.replace("M", "!"), {}, "it can't be read"),
+    "another name": (issued().certificate_pem, {"names": ("gpu1",)}, "it is for 10.0.0.1, fd00::1, gpu1"),
+    "one name more": (issued().certificate_pem, {"names": (*NAMES, "x")}, "it is for 10.0.0.1, fd00::1, gpu1"),
+    "not for clients": (issued().certificate_pem, {"client": True}, "it is not for clients"),
+    "for clients": (issued(client=True).certificate_pem, {}, "it is for clients"),
+    "another authority": (issued().certificate_pem, {"authority_certificate": OTHER}, "it is of another authority"),
+    "no authority": (issued().certificate_pem, {"authority_certificate": ""}, "it is of another authority"),
+    "ending": (issued(days=90).certificate_pem, {"now": NOW + timedelta(days=60)}, "it ends on 2026-08-29"),
+}
+
+
+@pytest.mark.parametrize(("pem", "changes", "reason"), DUE.values(), ids=DUE)
+def test_a_certificate_is_due_for_a_reason(pem, changes, reason):
+    assert due(pem, **changes) == reason
+
+
+def test_a_certificate_is_good_until_the_last_third_of_its_life():
+    assert due(issued(days=90).certificate_pem, now=NOW + timedelta(days=59, hours=23)) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "secret-text", "-----BEGIN PRIVATE KEY-----\nsecret-text\n-----END PRIVATE KEY-----"]
+)
+def test_what_is_no_key_is_refused_without_showing_it(text):
+    with pytest.raises(ValueError, match="holds no PEM private key") as caught:
+        load_key(Secret(text))
+    assert "secret-text" not in f"{caught.value!r}"
