@@ -16,7 +16,8 @@ from click import termui
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
-from rackwright.lifecycle import keys, leased
+from rackwright.lifecycle import key as keys
+from rackwright.lifecycle.session import under_lease as leased
 from rackwright.state.holding import Held
 from tests.lifecycle.world import world
 from tests.lifecycle.world.key_gateway import KeyGateway

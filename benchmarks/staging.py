@@ -87,7 +87,7 @@ def timed(hosts: Shaped, work: Callable[[], object]) -> float:
 
 def staged(hosts: Shaped, listener: Listener | None = None, *, besides: str = "") -> float:
     """Return seconds until each host, but for one, had the files, hashed."""
-    from rackwright.lifecycle.staging.stage import stage
+    from rackwright.lifecycle.p2p.procedure import stage
     from rackwright.remote import Remote
 
     hosts.forget()

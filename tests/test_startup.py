@@ -25,7 +25,7 @@ SATISFIED = """
 from contextlib import nullcontext
 from types import SimpleNamespace
 from rackwright.lifecycle import apply
-from rackwright.lifecycle.applying import Options
+from rackwright.lifecycle.apply.stages import Options
 from rackwright.run import Run
 nothing = SimpleNamespace(empty=True, run=Run(), first_snapshots=(), surveyed=SimpleNamespace(control=None))
 class Any:
@@ -100,5 +100,5 @@ def test_hosts_are_asked_before_anything_heavy_is_imported(module):
 
 def test_an_apply_imports_what_changes_hosts_only_when_something_is_to_change():
     modules = modules_after(SATISFIED)
-    assert "rackwright.lifecycle.apply" in modules
+    assert "rackwright.lifecycle.apply.procedure" in modules
     assert not modules & NEEDLESS

@@ -31,7 +31,7 @@ TARGETS = (
     Target("rollout", _under("rackwright/lifecycle", "rollout.py changes.py"), _ROLLOUT_TESTS, 35),
     Target(
         "open_rollout",
-        ("rackwright/lifecycle/open_rollout.py",),
+        ("rackwright/lifecycle/update/unfinished.py",),
         (
             *_under("tests/lifecycle", "test_standing.py test_open_rollout.py test_put_back.py test_fenced.py"),
             "tests/lifecycle/canary/test_updates.py",
@@ -59,7 +59,7 @@ TARGETS = (
     ),
     Target(
         "keys",
-        ("rackwright/fleet/keys_file.py", "rackwright/lifecycle/keys.py"),
+        ("rackwright/fleet/keys_file.py", "rackwright/lifecycle/key.py"),
         ("tests/fleet/test_keys.py", "tests/lifecycle/test_keys.py", "tests/cli/test_key.py"),
         30,
     ),

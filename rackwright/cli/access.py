@@ -12,7 +12,7 @@ from rackwright.cli.options import Group, common_options, pass_context
 from rackwright.errors import ExitCode
 
 if TYPE_CHECKING:
-    from rackwright.lifecycle.access import Account, Review
+    from rackwright.lifecycle.access.procedure import Account, Review
 
 
 @click.group(cls=Group)
@@ -35,7 +35,7 @@ def review(context: Context, limit: tuple[str, ...], markdown: bool) -> int:
     hosts_needed()
     from rackwright.cli.access_text import as_markdown, as_text
     from rackwright.fleet.naming import hosts_named
-    from rackwright.lifecycle.access import review as look
+    from rackwright.lifecycle.access.procedure import review as look
 
     found = look(context.fleet, hosts_named(context.fleet, limit))
     shown = as_markdown(found, context.fleet.file.fleet) if markdown else as_text(found)

@@ -21,8 +21,8 @@ from rackwright.cli.staged import staged_documents
 from rackwright.errors import ExitCode
 
 if TYPE_CHECKING:
-    from rackwright.lifecycle.applying import Applied
-    from rackwright.lifecycle.plan import Plan
+    from rackwright.lifecycle.apply.plan import Plan
+    from rackwright.lifecycle.apply.stages import Applied
 
 
 @click.command(cls=Command)
@@ -53,7 +53,7 @@ def apply(
     hosts_needed()
     from rackwright.cli.plan import plan_view
     from rackwright.cli.talk import Talk
-    from rackwright.lifecycle.site import open_site
+    from rackwright.lifecycle.session.session import open_site
 
     def show(planned: Plan) -> None:
         if not context.json:
@@ -64,8 +64,8 @@ def apply(
         open_site(context.fleet, limit=limit, progress=talk.on_step) as site,
     ):
         site.connect_ahead(site.fleet.control[0])
-        from rackwright.lifecycle.apply import apply as carry_out
-        from rackwright.lifecycle.applying import Options
+        from rackwright.lifecycle.apply.procedure import apply as carry_out
+        from rackwright.lifecycle.apply.stages import Options
 
         applied = carry_out(site, Options(only, close_ports, allow_outage, reboot, not_stale), talk, show)
     _answer(context, applied)

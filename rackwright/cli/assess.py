@@ -102,7 +102,7 @@ def _document(found: Assessment) -> dict[str, Json]:
 
 
 def _host(host: Assessed) -> dict[str, Json]:
-    from rackwright.lifecycle.assess.assessed import GROUPS
+    from rackwright.lifecycle.assess.assessment import GROUPS
 
     facts: dict[str, Json] = {
         group: [{"name": fact.name, "value": fact.value} for fact in host.facts_of(group)] for group in GROUPS

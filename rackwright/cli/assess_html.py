@@ -6,7 +6,7 @@ from datetime import datetime
 
 from rackwright.cli.assess_text import headline, place, totals
 from rackwright.cli.page import page
-from rackwright.lifecycle.assess.assessed import GROUPS, Assessment
+from rackwright.lifecycle.assess.assessment import GROUPS, Assessment
 from rackwright.state.formats import stamp
 
 

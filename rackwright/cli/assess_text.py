@@ -7,7 +7,7 @@ from itertools import groupby
 from textwrap import wrap
 
 from rackwright.fit.known import Served
-from rackwright.lifecycle.assess.assessed import GROUPS, Assessed, Assessment, Severity, Verdict
+from rackwright.lifecycle.assess.assessment import GROUPS, Assessed, Assessment, Severity, Verdict
 from rackwright.report.words import counted, safe
 
 WIDTH = 100

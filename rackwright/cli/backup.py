@@ -66,7 +66,7 @@ def list_(context: Context, hosts: tuple[str, ...], to: str | None) -> int:
     """
     hosts_needed()
     from rackwright.lifecycle.backup import listed, places
-    from rackwright.lifecycle.site import open_site
+    from rackwright.lifecycle.session.session import open_site
     from rackwright.report.words import size
 
     with open_site(context.fleet, limit=hosts) as site:
@@ -88,7 +88,7 @@ def _make(context: Context, verb: Verb, hosts: tuple[str, ...], to: str | None) 
     hosts_needed()
     from rackwright.cli.talk import Talk
     from rackwright.lifecycle.backup import make, places
-    from rackwright.lifecycle.site import open_site
+    from rackwright.lifecycle.session.session import open_site
 
     with Talk(quiet=context.json, yes=True) as talk, open_site(context.fleet, limit=hosts) as site:
         made = make(site, verb, places(site, to), talk)

@@ -79,10 +79,10 @@ def bench(
 
 def _measured(context: Context, wanted: Wanted) -> Benched:
     from rackwright.cli.bench_text import sent_briefly
-    from rackwright.lifecycle.asker import choose_asker
     from rackwright.lifecycle.bench import Listener
     from rackwright.lifecycle.bench import bench as measure
-    from rackwright.lifecycle.site import open_site
+    from rackwright.lifecycle.client.origin import choose_asker
+    from rackwright.lifecycle.session.session import open_site
 
     with open_site(context.fleet) as site:
         told = Listener(step=lambda step: context.note(sent_briefly(step)), say=context.note)
@@ -132,7 +132,7 @@ def _comparison(beside: Comparison) -> dict[str, Json]:
 def _history(context: Context, model: str) -> int:
     from rackwright.cli.bench_text import history
     from rackwright.lifecycle.bench import model_named
-    from rackwright.lifecycle.lease import control_store
+    from rackwright.lifecycle.session.lease import control_store
     from rackwright.state.bench import read_benches
 
     model_named(context.fleet, model)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from rackwright.fleet.fleet import Fleet
     from rackwright.fleet.lock import Lock
     from rackwright.fleet.sections.canary import Canary
-    from rackwright.lifecycle.differences import Difference
-    from rackwright.lifecycle.update import Gap, Look
+    from rackwright.lifecycle.update.differences import Difference
+    from rackwright.lifecycle.update.procedure import Gap, Look
     from rackwright.resolve.web import Progress
 
 Next = Callable[["Lock", "Progress"], "Lock"]
@@ -42,9 +42,9 @@ def change_lock(context: Context, what: str, models: tuple[str, ...], find: Next
     hosts_needed()
     from rackwright.cli.talk import Talk
     from rackwright.fleet.lock_file import NEXT, mismatches, read_lock, write_lock
-    from rackwright.lifecycle.differences import difference
-    from rackwright.lifecycle.site import open_site
-    from rackwright.lifecycle.update import Asked, update
+    from rackwright.lifecycle.session.session import open_site
+    from rackwright.lifecycle.update.differences import difference
+    from rackwright.lifecycle.update.procedure import Asked, update
 
     fleet = context.fleet
     before = read_lock(fleet.beside("lock"))

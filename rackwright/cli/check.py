@@ -12,7 +12,7 @@ from rackwright.cli.options import Command, common_options, limit_option, pass_c
 from rackwright.errors import ExitCode
 
 if TYPE_CHECKING:
-    from rackwright.lifecycle.condition import Condition
+    from rackwright.lifecycle.check.result import Condition
 
 MARKS = {"ok": "ok  ", "warning": "WARN", "failed": "FAIL"}
 
@@ -32,12 +32,12 @@ def check(context: Context, offline: bool, explain: str | None, limit: tuple[str
         return _explain(context, explain)
     if not offline:
         hosts_needed()
-    from rackwright.lifecycle.check import Checked, check_files
+    from rackwright.lifecycle.check.procedure import Checked, check_files
 
     checked = check_files(context.fleet)
     if not offline:
         from rackwright.fleet.naming import hosts_named
-        from rackwright.lifecycle.check import check_hosts
+        from rackwright.lifecycle.check.procedure import check_hosts
 
         hosts = check_hosts(context.fleet, hosts_named(context.fleet, limit))
         checked = Checked(checked.conditions + hosts.conditions)

@@ -23,8 +23,8 @@ def drain(context: Context, name: str, reason: str, allow_outage: bool, yes: boo
     hosts_needed()
     from rackwright.cli.talk import Talk
     from rackwright.fleet.naming import replicas_named
-    from rackwright.lifecycle.drain import drain as carry_out
-    from rackwright.lifecycle.site import open_site
+    from rackwright.lifecycle.drain.procedure import drain as carry_out
+    from rackwright.lifecycle.session.session import open_site
 
     replicas = replicas_named(context.fleet, name)
     addresses = [replica.address for replica in replicas]

@@ -13,7 +13,7 @@ from rackwright.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from rackwright.fit.asked import Engine
-    from rackwright.lifecycle.fit import Memory, Overrides, Placed
+    from rackwright.lifecycle.fit.procedure import Memory, Overrides, Placed
 
 
 def _card(_: click.Context, option: click.Parameter, value: str | None) -> int | None:
@@ -69,7 +69,7 @@ def fit(
     And what would make them fit: weights, cache and overhead of each GPU, the largest context, and how many requests
     have room at once; by the lock and by what the hosts are made of. Exit code 12 when one doesn't fit.
     """
-    from rackwright.lifecycle.fit import Overrides
+    from rackwright.lifecycle.fit.procedure import Overrides
 
     if source is None and (gpus is not None or runtime):
         raise UsageError("--gpus and --runtime go with --source", should="the fleet file says both of its models")
@@ -98,8 +98,8 @@ def _of_source(
     overrides: Overrides,
 ) -> tuple[Placed, ...]:
     from rackwright.fit.asked import Room
-    from rackwright.lifecycle.fit import Memory
-    from rackwright.lifecycle.fit_source import fit_source
+    from rackwright.lifecycle.fit.by_source import fit_source
+    from rackwright.lifecycle.fit.procedure import Memory
 
     many = gpus if gpus is not None else int(gpu is not None)
     memory = gpu if many else Memory(ram=ram).for_engines
@@ -116,7 +116,7 @@ def _of_fleet(
 ) -> tuple[tuple[Placed, ...], dict[str, str]]:
     from rackwright.fleet.lock_file import read_lock, require_match
     from rackwright.fleet.naming import unknown
-    from rackwright.lifecycle.fit import fit_fleet
+    from rackwright.lifecycle.fit.procedure import fit_fleet
 
     fleet = context.fleet
     for name in models:
@@ -135,7 +135,7 @@ def _of_fleet(
 def _memories(
     context: Context, hosts: tuple[str, ...], gpu: int | None, ram: int | None
 ) -> tuple[dict[str, Memory], dict[str, str]]:
-    from rackwright.lifecycle.fit import Memory, ask
+    from rackwright.lifecycle.fit.procedure import Memory, ask
 
     if gpu is not None or ram is not None:
         return dict.fromkeys(hosts, Memory(gpu, ram)), {}

@@ -11,7 +11,7 @@ from rackwright.report.words import counted, safe, size
 
 if TYPE_CHECKING:
     from rackwright.fit.fit import Fit
-    from rackwright.lifecycle.fit import Placed
+    from rackwright.lifecycle.fit.procedure import Placed
 
 
 def as_text(placed: Sequence[Placed], unreachable: Mapping[str, str]) -> str:

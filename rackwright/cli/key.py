@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rackwright.fleet.keys_file import ApiKey, RevokedKey
-    from rackwright.lifecycle.keys import Verb
+    from rackwright.lifecycle.key import Verb
 
 
 @click.group(cls=Group)
@@ -72,7 +72,7 @@ def add(context: Context, /, id: str, owner: str, models: tuple[str, ...], later
     Exit code 3 when a gateway could not be told and doesn't let the key in yet.
     """
     hosts_needed()
-    from rackwright.lifecycle.keys import Terms, add_key
+    from rackwright.lifecycle.key import Terms, add_key
 
     added, text = add_key(context.fleet, id, Terms(owner=owner, models=models, **terms))
     told = _told(context, added, "add", later=later)
@@ -105,7 +105,7 @@ def edit(
     """
     hosts_needed()
     from rackwright.fleet.keys_file import may
-    from rackwright.lifecycle.keys import Terms, edit_key
+    from rackwright.lifecycle.key import Terms, edit_key
 
     if models and all_models:
         raise UsageError("--model and --all-models", should="one of them")
@@ -142,7 +142,7 @@ def revoke(context: Context, id: str, later: bool, yes: bool) -> int:
     Exit code 3 when a gateway could not be told and still lets the key in.
     """
     hosts_needed()
-    from rackwright.lifecycle.keys import find_key, revoke_key
+    from rackwright.lifecycle.key import find_key, revoke_key
 
     found = find_key(context.fleet, id)
     confirm(f"Revoke {found.id} of {found.owner}?", yes=yes)
@@ -160,7 +160,7 @@ def pull(context: Context) -> None:
     The gateways are asked. Use it where an apply is refused for that, and git has no newer file.
     """
     hosts_needed()
-    from rackwright.lifecycle.keys import pull_keys
+    from rackwright.lifecycle.key import pull_keys
 
     pulled = pull_keys(context.fleet)
     document: Json = {"pulled": [{**_document(one.key), "revoked": one.revoked, "who": one.who} for one in pulled]}
@@ -171,7 +171,7 @@ def _told(
     context: Context, key: ApiKey, verb: Verb, gone: RevokedKey | None = None, *, later: bool
 ) -> Mapping[str, str | None]:
     """Tell the gateways, and say on standard error what they don't know; with --json the document says it."""
-    from rackwright.lifecycle.keys import tell_gateways
+    from rackwright.lifecycle.key import tell_gateways
 
     told = {} if later else tell_gateways(context.fleet, key, verb, gone)
     missed = {host: problem for host, problem in told.items() if problem}

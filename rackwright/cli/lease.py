@@ -29,7 +29,7 @@ def lease() -> None:
 def show(context: Context) -> None:
     """Show who holds the lease, since when and why, and whether a rollout is open."""
     hosts_needed()
-    from rackwright.lifecycle.lease import control_store
+    from rackwright.lifecycle.session.lease import control_store
     from rackwright.state.journal import open_rollout
 
     with control_store(context.fleet) as (store, _):
@@ -45,7 +45,7 @@ def show(context: Context) -> None:
 def break_(context: Context, reason: str, yes: bool) -> None:
     """Break the lease, live or not. Its owner's run stops before its next change."""
     hosts_needed()
-    from rackwright.lifecycle.lease import break_lease, control_store
+    from rackwright.lifecycle.session.lease import break_lease, control_store
 
     with control_store(context.fleet) as (store, shell):
         found = store.show()
@@ -70,7 +70,7 @@ def move(context: Context, former_gone: bool, yes: bool) -> None:
     """
     hosts_needed()
     from rackwright.cli.talk import Talk
-    from rackwright.lifecycle.move_control import move_control
+    from rackwright.lifecycle.session.move_control_host import move_control
 
     with Talk(quiet=context.json, yes=yes) as talk:
         moved = move_control(context.fleet, talk, former_gone=former_gone)

@@ -28,7 +28,7 @@ def lock(context: Context, upgrade: bool) -> None:
     if context.fleet.file.drivers:
         hosts_needed()
     from rackwright.fleet.lock_file import read_lock, write_lock
-    from rackwright.lifecycle.lock import lock as resolve
+    from rackwright.lifecycle.lock.procedure import lock as resolve
     from rackwright.report.live import Live
 
     path = context.fleet.beside("lock")

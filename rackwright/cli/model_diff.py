@@ -22,7 +22,7 @@ def diff(context: Context, name: str, to: str | None, check: bool) -> int:
     """
     from rackwright.cli.model_text import difference_document, difference_text
     from rackwright.fleet.lock_file import read_lock
-    from rackwright.lifecycle.differences import difference
+    from rackwright.lifecycle.update.differences import difference
     from rackwright.report.live import Live
     from rackwright.resolve.next_lock import updated_model
 

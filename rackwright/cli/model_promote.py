@@ -51,7 +51,7 @@ def promote(context: Context, /, name: str, source: Path, **agreed: bool) -> Non
 
 
 def _promoted(fleet: Fleet, name: str, source: Path, before: Lock, _: Progress) -> Lock:
-    from rackwright.lifecycle.proven import proven_by
+    from rackwright.lifecycle.update.other_fleet import proven_by
     from rackwright.resolve.next_lock import promoted_model, require_model
 
     require_model(fleet, before, name)

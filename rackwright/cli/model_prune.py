@@ -11,7 +11,7 @@ from rackwright.cli.options import Command, common_options, limit_option, pass_c
 from rackwright.errors import ExitCode
 
 if TYPE_CHECKING:
-    from rackwright.lifecycle.prune import Pruned
+    from rackwright.lifecycle.prune.procedure import Pruned
 
 
 @click.command(cls=Command)
@@ -28,8 +28,8 @@ def prune(context: Context, limit: tuple[str, ...], dry_run: bool, yes: bool) ->
     """
     hosts_needed()
     from rackwright.cli.talk import Talk
-    from rackwright.lifecycle.prune import prune as carry_out
-    from rackwright.lifecycle.site import open_site
+    from rackwright.lifecycle.prune.procedure import prune as carry_out
+    from rackwright.lifecycle.session.session import open_site
     from rackwright.report.words import safe, size
 
     with Talk(quiet=context.json, yes=yes) as talk, open_site(context.fleet, limit=limit) as site:

@@ -14,7 +14,7 @@ from rackwright.errors import ExitCode, FleetError, Problem
 
 if TYPE_CHECKING:
     from rackwright.fleet.lock import ModelLock
-    from rackwright.lifecycle.running import Running
+    from rackwright.lifecycle.running_versions import Running
 
 
 @click.command(cls=Command)
@@ -53,6 +53,6 @@ def _locked(context: Context, name: str) -> ModelLock:
 
 
 def _running(context: Context, name: str) -> Sequence[Running]:
-    from rackwright.lifecycle.running import running
+    from rackwright.lifecycle.running_versions import running
 
     return running(context.fleet, name)

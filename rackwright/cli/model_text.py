@@ -14,8 +14,8 @@ from rackwright.shape.template import NONE
 if TYPE_CHECKING:
     from rackwright.fleet.lock import ModelLock, SourceLock
     from rackwright.fleet.sections.models import Model
-    from rackwright.lifecycle.differences import Difference, FileChange, Pair
-    from rackwright.lifecycle.running import Running
+    from rackwright.lifecycle.running_versions import Running
+    from rackwright.lifecycle.update.differences import Difference, FileChange, Pair
 
 T = TypeVar("T")
 

@@ -33,7 +33,7 @@ def verdict(context: Context, name: str, every: bool, html: Path | None) -> None
     if html and every:
         raise UsageError("--html writes one report, and --all lists them", should="give one of them")
     hosts_needed()
-    from rackwright.lifecycle.canary.kept import canary_verdicts
+    from rackwright.lifecycle.canary.history import canary_verdicts
 
     kept = canary_verdicts(context.fleet, name)
     if every:

@@ -11,7 +11,7 @@ from rackwright.cli.options import Command, common_options, limit_option, only_o
 from rackwright.errors import ExitCode
 
 if TYPE_CHECKING:
-    from rackwright.lifecycle.plan import Plan
+    from rackwright.lifecycle.apply.plan import Plan
 
 
 @click.command(cls=Command)
@@ -27,11 +27,11 @@ def plan(context: Context, check: bool, only: tuple[str, ...], limit: tuple[str,
     restart. Changes nothing.
     """
     hosts_needed()
-    from rackwright.lifecycle.site import open_site
+    from rackwright.lifecycle.session.session import open_site
 
     with open_site(context.fleet, limit=limit) as site:
         site.connect_ahead()
-        from rackwright.lifecycle.plan import plan as look
+        from rackwright.lifecycle.apply.plan import plan as look
 
         planned = look(site, only=only)
     context.answer(plan_document(planned), plan_view(planned))

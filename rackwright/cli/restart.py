@@ -23,7 +23,7 @@ def restart(context: Context, name: str, allow_outage: bool, yes: bool) -> None:
     from rackwright.cli.talk import Talk
     from rackwright.fleet.naming import replicas_named
     from rackwright.lifecycle.restart import restart as carry_out
-    from rackwright.lifecycle.site import open_site
+    from rackwright.lifecycle.session.session import open_site
 
     replicas = replicas_named(context.fleet, name)
     addresses = [replica.address for replica in replicas]

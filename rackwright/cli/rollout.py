@@ -18,7 +18,7 @@ from rackwright.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from rackwright.lifecycle.resume import Opened
+    from rackwright.lifecycle.update.resume import Opened
     from rackwright.state.journal import Entry
     from rackwright.state.rollouts import Rollout
 
@@ -38,7 +38,7 @@ def rollout() -> None:
 def status(context: Context) -> None:
     """Show the rollout that is open, and what its journal says. Asks the control host alone."""
     hosts_needed()
-    from rackwright.lifecycle.resume import opened
+    from rackwright.lifecycle.update.resume import opened
 
     found = opened(context.fleet)
     context.answer({"rollout": _document(found)}, _text(found))
@@ -58,9 +58,9 @@ def resume(context: Context, canary: bool, allow_outage: bool, yes: bool) -> Non
     """
     hosts_needed()
     from rackwright.cli.talk import Talk
-    from rackwright.lifecycle.resume import required
-    from rackwright.lifecycle.resume import resume as carry_out
-    from rackwright.lifecycle.site import open_site
+    from rackwright.lifecycle.session.session import open_site
+    from rackwright.lifecycle.update.resume import required
+    from rackwright.lifecycle.update.resume import resume as carry_out
 
     found = _agreed(required(context.fleet).rollout, allow_outage)
     found = found if canary else found.model_copy(update={"canaries": ()})
@@ -90,8 +90,8 @@ def abort(context: Context, reason: str, leave: bool, allow_outage: bool, yes: b
 def _taken_back(context: Context, reason: str, allow_outage: bool, yes: bool) -> tuple[str, str]:
     """Return the id of the rollout that is undone, and what it was."""
     from rackwright.cli.talk import Talk
-    from rackwright.lifecycle.resume import abort, required
-    from rackwright.lifecycle.site import open_site
+    from rackwright.lifecycle.session.session import open_site
+    from rackwright.lifecycle.update.resume import abort, required
 
     found = _agreed(required(context.fleet).rollout, allow_outage)
     with (
@@ -105,7 +105,7 @@ def _taken_back(context: Context, reason: str, allow_outage: bool, yes: bool) ->
 
 def _left(context: Context, reason: str, yes: bool) -> tuple[str, str]:
     """Return the id of the rollout that is left as it is, and what it was."""
-    from rackwright.lifecycle.resume import begun, leave
+    from rackwright.lifecycle.update.resume import begun, leave
 
     found = begun(context.fleet)
     confirm(f"Abort {found.detail}, begun by {found.operator}, and leave every replica as it is now?", yes=yes)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rackwright.cli.context import Json
 
 if TYPE_CHECKING:
-    from rackwright.lifecycle.staging import Staged
+    from rackwright.lifecycle.p2p import Staged
 
 
 def staged_documents(staged: Iterable[Staged]) -> list[Json]:

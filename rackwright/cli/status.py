@@ -16,7 +16,7 @@ from rackwright.errors import ExitCode
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rackwright.lifecycle.site import Site
+    from rackwright.lifecycle.session.session import Site
     from rackwright.lifecycle.status import Status
 
 HEADER = ("REPLICA", "STATE", "TRAFFIC", "IN FLIGHT", "VERSION", "PENDING")
@@ -34,7 +34,7 @@ def status(context: Context, watch: bool, limit: tuple[str, ...]) -> int:
     is late, failed, or its timer is dead.
     """
     hosts_needed()
-    from rackwright.lifecycle.site import open_site
+    from rackwright.lifecycle.session.session import open_site
 
     with open_site(context.fleet, limit=limit) as site:
         while watch and not context.json:

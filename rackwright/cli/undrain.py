@@ -17,8 +17,8 @@ def undrain(context: Context, name: str) -> None:
     hosts_needed()
     from rackwright.cli.talk import Talk
     from rackwright.fleet.naming import replicas_named
-    from rackwright.lifecycle.drain import undrain as carry_out
-    from rackwright.lifecycle.site import open_site
+    from rackwright.lifecycle.drain.procedure import undrain as carry_out
+    from rackwright.lifecycle.session.session import open_site
 
     replicas = replicas_named(context.fleet, name)
     addresses = [replica.address for replica in replicas]

@@ -24,10 +24,10 @@ def verify(context: Context, full: bool) -> int:
     in the fleet file is tried under the load that they name: minutes, in which clients wait with it.
     """
     hosts_needed()
-    from rackwright.lifecycle.asker import choose_asker
-    from rackwright.lifecycle.site import open_site
-    from rackwright.lifecycle.verify import Proof
-    from rackwright.lifecycle.verify import verify as prove
+    from rackwright.lifecycle.client.origin import choose_asker
+    from rackwright.lifecycle.session.session import open_site
+    from rackwright.lifecycle.verify.procedure import Proof
+    from rackwright.lifecycle.verify.procedure import verify as prove
 
     def tell(proof: Proof) -> None:
         if not context.json:
@@ -39,7 +39,7 @@ def verify(context: Context, full: bool) -> int:
             click.echo(f"asked from {asker.where}")
         proofs = prove(site, asker, tell)
         if full:
-            from rackwright.lifecycle.acceptance import accept
+            from rackwright.lifecycle.verify.acceptance import accept
 
             proofs += accept(site, asker, tell, context.note)
     failed = [proof for proof in proofs if not proof.passed]

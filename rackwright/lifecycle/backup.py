@@ -15,9 +15,9 @@ from shlex import quote
 from typing import Literal
 
 from rackwright.errors import HostError, HostsFailed, Problem, RackwrightError, UsageError
-from rackwright.lifecycle.remember import note_act
-from rackwright.lifecycle.site import Site
-from rackwright.lifecycle.talk import Talk
+from rackwright.lifecycle.session.console import Talk
+from rackwright.lifecycle.session.remember import note_act
+from rackwright.lifecycle.session.session import Site
 from rackwright.report.words import duration, size
 from rackwright.roles.backup.settings import FOLDER, Repository
 from rackwright.roles.backup.state import COMMAND, RepositoryState, parse

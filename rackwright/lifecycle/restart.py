@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from rackwright.errors import UsageError
 from rackwright.fleet.fleet import Replica
-from rackwright.lifecycle.engines import Engines, roll
-from rackwright.lifecycle.leased import leased
-from rackwright.lifecycle.remember import audited
-from rackwright.lifecycle.site import Site
-from rackwright.lifecycle.talk import Talk
+from rackwright.lifecycle.rollout.engine_changes import Engines, roll
+from rackwright.lifecycle.session.console import Talk
+from rackwright.lifecycle.session.remember import audited
+from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.under_lease import leased
 from rackwright.stopping import stoppable
 
 

@@ -11,13 +11,13 @@ from rackwright.fleet.fleet import Replica
 from rackwright.fleet.keys_file import read_keys
 from rackwright.fleet.lock import lock_digest
 from rackwright.gateway import ServerState
-from rackwright.lifecycle.control import refuse_moved
-from rackwright.lifecycle.ending import ending_certificates, ending_keys
-from rackwright.lifecycle.gpu_status import GpuStatus, driver_of, gpu_statuses, host_warnings
-from rackwright.lifecycle.gpus import put_off
-from rackwright.lifecycle.plan import restarts
-from rackwright.lifecycle.site import Site
-from rackwright.lifecycle.survey import Survey, survey
+from rackwright.lifecycle.apply.plan import restarts
+from rackwright.lifecycle.expiry import ending_certificates, ending_keys
+from rackwright.lifecycle.gpus.assignment import put_off
+from rackwright.lifecycle.gpus.status import GpuStatus, driver_of, gpu_statuses, host_warnings
+from rackwright.lifecycle.session.control_host import refuse_moved
+from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.survey import Survey, survey
 from rackwright.remote.completed import checked
 from rackwright.roles.certificate.ends import COMMAND as CERTIFICATES_COMMAND
 from rackwright.roles.certificate.ends import parse as parse_ends

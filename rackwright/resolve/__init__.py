@@ -1,1 +1,1 @@
-"""From the fleet file's questions to the lock's answers: hubs, package indexes, archives. Downloads happen here only."""
+"""From the questions of a fleet file to the answers of its lock. Downloads happen here and nowhere else."""

@@ -6,9 +6,9 @@ from datetime import UTC, date, datetime
 import pytest
 
 from rackwright.fleet.keys_file import ApiKey
-from rackwright.lifecycle import access as procedure
-from rackwright.lifecycle.access import Account, Key, Review
-from rackwright.lifecycle.access_script import Use
+from rackwright.lifecycle.access.procedure import Account, Key, Review
+from rackwright.lifecycle.access.procedure import procedure as procedure
+from rackwright.lifecycle.access.script import Use
 from tests.cli.command_line import rackwright
 
 WHEN = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)

@@ -10,7 +10,7 @@ import pytest
 from rackwright.cli.assess_html import as_html
 from rackwright.cli.assess_text import as_text
 from rackwright.lifecycle import assess as procedure
-from rackwright.lifecycle.assess.assessed import Assessed, Assessment
+from rackwright.lifecycle.assess.assessment import Assessed, Assessment
 from rackwright.state.formats import utc_now
 from tests.cli.command_line import rackwright
 from tests.lifecycle.assess.hosts import assessed, bare, hardware

@@ -12,12 +12,12 @@ import pytest
 from rackwright.cli.bench_html import as_html
 from rackwright.cli.bench_text import as_text, history
 from rackwright.fleet.sections.objectives import Objectives
-from rackwright.lifecycle import asker
 from rackwright.lifecycle import bench as library
-from rackwright.lifecycle import site as sites
 from rackwright.lifecycle.bench import Benched
 from rackwright.lifecycle.bench.compare import compare
 from rackwright.lifecycle.bench.verdicts import verdicts
+from rackwright.lifecycle.client import origin as asker
+from rackwright.lifecycle.session import session as sites
 from tests.cli.command_line import rackwright
 from tests.lifecycle.bench.steps import bench, spread, step
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from rackwright.lifecycle import keys as procedure
+from rackwright.lifecycle import key as procedure
 from tests.cli.command_line import rackwright
 
 

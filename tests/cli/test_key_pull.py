@@ -12,9 +12,9 @@ import pytest
 from rackwright.errors import LeasedError
 from rackwright.fleet.keys_file import ApiKey, as_gateway_keys, read_keys, read_keys_file, write_keys
 from rackwright.fleet.load import load_fleet
-from rackwright.lifecycle import keys
-from rackwright.lifecycle.keys import Terms, add_key, edit_key, revoke_key
-from rackwright.lifecycle.remember import compared
+from rackwright.lifecycle import key as keys
+from rackwright.lifecycle.key import Terms, add_key, edit_key, revoke_key
+from rackwright.lifecycle.session.remember import compared
 from rackwright.roles.gateway.configuration import key_lines, revoked_line
 from rackwright.roles.gateway.settings import RevokedKey
 from rackwright.state.formats import utc_now

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from rackwright.lifecycle import lease as procedure
+from rackwright.lifecycle.session import lease as procedure
 from rackwright.state.audit import write_audit
 from rackwright.state.holding import Held, now
 from rackwright.state.journal import Event

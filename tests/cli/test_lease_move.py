@@ -11,8 +11,8 @@ import pytest
 
 from rackwright.errors import LeasedError
 from rackwright.fleet.load import load_fleet
-from rackwright.lifecycle import leased as leasing
-from rackwright.lifecycle.leased import leased
+from rackwright.lifecycle.session import under_lease as leasing
+from rackwright.lifecycle.session.under_lease import leased
 from rackwright.state.applied import About, Applied, read_applied, write_applied
 from rackwright.state.audit import read_audit
 from rackwright.state.control import read_control

@@ -10,8 +10,8 @@ import pytest
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.lock_file import read_lock, write_lock
-from rackwright.lifecycle import running as procedure
-from rackwright.lifecycle.running import Running
+from rackwright.lifecycle import running_versions as procedure
+from rackwright.lifecycle.running_versions import Running
 from rackwright.resolve.lock import resolve_lock
 from rackwright.resolve.next_lock import updated_model
 from tests.cli.command_line import rackwright

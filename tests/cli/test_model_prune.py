@@ -8,10 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 from rackwright.cli.model_prune import prune
-from rackwright.lifecycle import prune as procedure
-from rackwright.lifecycle import site as sites
-from rackwright.lifecycle.prune import Pruned
-from rackwright.lifecycle.prune_script import Weights
+from rackwright.lifecycle.prune.procedure import Pruned
+from rackwright.lifecycle.prune.procedure import procedure as procedure
+from rackwright.lifecycle.prune.script import Weights
+from rackwright.lifecycle.session import session as sites
 
 OLD = Weights(f"assistant/{'a' * 16}", "assistant", "a" * 16, 4_700_000_000, 86_400, used=False)
 

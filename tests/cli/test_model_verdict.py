@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from rackwright.lifecycle.canary import kept
+from rackwright.lifecycle.canary import history as kept
 from rackwright.state.canaries import CanaryVerdict, read_verdicts, write_verdict
 from tests.cli.command_line import rackwright
 from tests.shells import LocalShell

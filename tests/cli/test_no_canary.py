@@ -9,7 +9,7 @@ import pytest
 
 from rackwright.cli import change_lock, model_update, runtime
 from rackwright.fleet.load import load_fleet
-from rackwright.lifecycle import resume as resuming
+from rackwright.lifecycle.update.procedure import resume as resuming
 from tests.cli.command_line import rackwright
 
 
@@ -38,7 +38,7 @@ def test_who_resumes_may_do_without(site, monkeypatch, words, canaries):
     found.model_copy = lambda update: SimpleNamespace(**{**vars(found), **update})
 
     monkeypatch.setattr(resuming, "required", lambda _: SimpleNamespace(rollout=found))
-    monkeypatch.setattr("rackwright.lifecycle.site.open_site", lambda *_, **__: nullcontext())
+    monkeypatch.setattr("rackwright.lifecycle.session.session.open_site", lambda *_, **__: nullcontext())
     monkeypatch.setattr(resuming, "resume", lambda site, rollout, talk: seen.append(rollout.canaries) or ())
     assert rackwright("rollout", "resume", "--yes", *words, "-f", site).exit_code == 0
     assert seen == [canaries]

@@ -12,7 +12,7 @@ import pytest
 from rackwright.cli.talk import Talk
 from rackwright.errors import LeasedError
 from rackwright.fleet.load import load_fleet
-from rackwright.lifecycle.remember import _keep_applied, compared, refuse_stale_checkout
+from rackwright.lifecycle.session.remember import _keep_applied, compared, refuse_stale_checkout
 from rackwright.state.formats import utc_now
 from tests.cli.test_lease_move import AS_IT_WAS, FLEET
 from tests.shells import FolderHosts, FolderShell

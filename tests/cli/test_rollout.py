@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from rackwright.lifecycle import resume
-from rackwright.lifecycle import site as site_module
+from rackwright.lifecycle.session import session as site_module
+from rackwright.lifecycle.update.procedure import resume
 from rackwright.state.audit import write_audit
 from rackwright.state.holding import Held, now
 from rackwright.state.journal import Event

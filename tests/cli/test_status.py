@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from rackwright.cli.status import _text
-from rackwright.lifecycle.gpu_status import driver_of, gpu_statuses
+from rackwright.lifecycle.gpus.status import driver_of, gpu_statuses
 from rackwright.lifecycle.status import HostStatus, Status
 from rackwright.state.journal import Entry, Event
 from tests.hardware.outputs import hardware

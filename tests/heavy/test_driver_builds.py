@@ -23,7 +23,7 @@ pytestmark = pytest.mark.heavy
 COVERS = (
     "deploys/gpu.py",
     "rackwright/fleet/hosts/driver.py",
-    "rackwright/lifecycle/drivers.py",
+    "rackwright/lifecycle/lock/driver_sets.py",
     "rackwright/operations/driver.py",
     "rackwright/operations/driver_install.sh",
     "rackwright/operations/package_set.py",

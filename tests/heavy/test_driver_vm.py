@@ -19,8 +19,8 @@ pytestmark = [pytest.mark.heavy, pytest.mark.machine]
 COVERS = (
     "deploys/gpu.py",
     "rackwright/fleet/hosts/driver.py",
-    "rackwright/lifecycle/drivers.py",
-    "rackwright/lifecycle/reboot.py",
+    "rackwright/lifecycle/lock/driver_sets.py",
+    "rackwright/lifecycle/apply/reboot.py",
     "rackwright/operations/driver.py",
     "rackwright/operations/driver_install.sh",
     "rackwright/operations/kernel.py",

@@ -18,7 +18,7 @@ from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
 COVERS = (
-    "rackwright/lifecycle/staging",
+    "rackwright/lifecycle/p2p",
     "rackwright/fleet/hosts/p2p.py",
     "rackwright/operations/store.py",
     "roles/staging",

@@ -23,12 +23,12 @@ from tests.lab.versions import Versions
 
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
 COVERS = (
-    "rackwright/lifecycle/changes.py",
-    "rackwright/lifecycle/engines.py",
-    "rackwright/lifecycle/open_rollout.py",
-    "rackwright/lifecycle/resume.py",
-    "rackwright/lifecycle/rollout.py",
-    "rackwright/lifecycle/update.py",
+    "rackwright/lifecycle/rollout/change.py",
+    "rackwright/lifecycle/rollout/engine_changes.py",
+    "rackwright/lifecycle/update/unfinished.py",
+    "rackwright/lifecycle/update/resume.py",
+    "rackwright/lifecycle/rollout/procedure.py",
+    "rackwright/lifecycle/update/procedure.py",
     "rackwright/state/journal.py",
     "rackwright/state/lease.py",
     "rackwright/state/rollouts.py",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from rackwright.lab.hosts import Lab
-from rackwright.lifecycle.asking import FromController, Request, ask
+from rackwright.lifecycle.client.request import FromController, Request, ask
 from rackwright.values import Secret
 from tests.lab import exposure
 from tests.lab.operator import Operator, operator

@@ -23,8 +23,8 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.heavy
 COVERS = (
     "rackwright/gateway/states.py",
-    "rackwright/lifecycle/conditions.py",
-    "rackwright/lifecycle/gpu_conditions.py",
+    "rackwright/lifecycle/check/host.py",
+    "rackwright/lifecycle/check/gpus.py",
     "rackwright/lifecycle/status.py",
     "roles/gpu_faults",
     "roles/probe",

@@ -49,8 +49,8 @@ def test_a_change_touches(changed, expected):
 
 
 def test_what_a_covered_module_imports_directly_touches_too_and_what_that_imports_does_not():
-    assert "bench" in touched("rackwright/lifecycle/asking.py")
-    assert "members" not in touched("rackwright/lifecycle/asking.py")
+    assert "bench" in touched("rackwright/lifecycle/client/request.py")
+    assert "members" not in touched("rackwright/lifecycle/client/request.py")
 
 
 def test_pins_of_wheels_touch_who_uses_vllm():

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from rackwright.lab.hosts import Lab, LabFleet
-from rackwright.lifecycle.asking import FromController, Request, ask
-from rackwright.lifecycle.ports import OpenPort, open_ports
+from rackwright.lifecycle.client.request import FromController, Request, ask
+from rackwright.lifecycle.verify.ports import OpenPort, open_ports
 from rackwright.values import Secret
 from tests.lab import exposure
 from tests.lab.engines import change_parallel, pid

@@ -11,12 +11,12 @@ from rackwright.errors import ProofError
 from rackwright.fleet.fleet import Replica
 from rackwright.fleet.load import load_fleet
 from rackwright.lab.hosts import Lab
-from rackwright.lifecycle.golden import kind_of
-from rackwright.lifecycle.proof import prove
-from rackwright.lifecycle.site import Site, open_site
-from rackwright.lifecycle.through_gateways import through_gateways
-from rackwright.lifecycle.units import unit_of
-from rackwright.lifecycle.weights import whole_weights
+from rackwright.lifecycle.proof.golden_answers import kind_of
+from rackwright.lifecycle.proof.procedure import prove
+from rackwright.lifecycle.proof.through_gateways import through_gateways
+from rackwright.lifecycle.proof.weights import whole_weights
+from rackwright.lifecycle.session.replica_units import unit_of
+from rackwright.lifecycle.session.session import Site, open_site
 from rackwright.roles.replica.answer import By
 from rackwright.state.golden import golden_path, read_golden
 from tests.lab.access import accesses

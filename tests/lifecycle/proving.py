@@ -11,7 +11,7 @@ from typing import Any
 from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.fleet.hosts.serving import serving_of
 from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, model_digest
-from rackwright.lifecycle.identity import Identity
+from rackwright.lifecycle.proof.identity import Identity
 from rackwright.remote.completed import Completed
 from rackwright.state.shell import FOLDER
 from rackwright.values import File

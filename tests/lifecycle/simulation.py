@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from rackwright.fleet.fleet import Replica
-from rackwright.lifecycle.changes import Change, Phase, PutBack, Rules
-from rackwright.lifecycle.rollout import Rollout
+from rackwright.lifecycle.rollout.change import Change, Phase, PutBack, Rules
+from rackwright.lifecycle.rollout.procedure import Rollout
 
 
 @dataclass

@@ -8,12 +8,14 @@ import pytest
 
 from rackwright.errors import LeasedError, RackwrightError
 from rackwright.fleet.fleet import Replica
-from rackwright.lifecycle import carry_out, remember, restart, settle
-from rackwright.lifecycle import leased as leasing
-from rackwright.lifecycle.applying import Options
-from rackwright.lifecycle.drains import MissingDrain
-from rackwright.lifecycle.leased import leased
-from rackwright.lifecycle.plan import Restart
+from rackwright.lifecycle import restart
+from rackwright.lifecycle.apply.plan import Restart
+from rackwright.lifecycle.apply.procedure import carry_out, settle
+from rackwright.lifecycle.apply.stages import Options
+from rackwright.lifecycle.drain.missing import MissingDrain
+from rackwright.lifecycle.session import remember
+from rackwright.lifecycle.session import under_lease as leasing
+from rackwright.lifecycle.session.under_lease import leased
 from rackwright.run import Run
 from rackwright.state import holding
 from rackwright.state.lease import Owner

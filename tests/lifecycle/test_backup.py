@@ -8,10 +8,10 @@ from typing import cast
 import pytest
 
 from rackwright.errors import FleetError, UsageError
+from rackwright.lifecycle.apply.plan import first_snapshots, refuse_restic
 from rackwright.lifecycle.backup import Tell, Verb, _problem, places
-from rackwright.lifecycle.plan import first_snapshots, refuse_restic
-from rackwright.lifecycle.site import Site
-from rackwright.lifecycle.survey import Survey
+from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.survey import Survey
 from rackwright.roles.backup.settings import Repository, Settings
 from rackwright.roles.backup.state import BackupState, RepositoryState
 

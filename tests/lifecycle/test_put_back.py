@@ -8,8 +8,8 @@ from itertools import count
 import pytest
 
 from rackwright.errors import HostError, LeasedError, ProofError, RackwrightError
-from rackwright.lifecycle.changes import Paused, Phase, PutBack, Rules
-from rackwright.lifecycle.rollout import LOOK_SECONDS
+from rackwright.lifecycle.rollout.change import Paused, Phase, PutBack, Rules
+from rackwright.lifecycle.rollout.procedure import LOOK_SECONDS
 from tests.lifecycle.simulation import Gateways, Recorder, change, replicas, rollout
 
 

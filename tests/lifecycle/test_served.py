@@ -7,9 +7,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from rackwright.fleet.lock import AdapterLock, Lock, ModelLock, model_digest
-from rackwright.lifecycle.check import _servers
+from rackwright.lifecycle.check.procedure import _servers
 from rackwright.lifecycle.status import _replica
-from rackwright.lifecycle.verify import _names
+from rackwright.lifecycle.verify.procedure import _names
 from rackwright.values import File
 from tests.fleet.fleets import make_fleet
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from rackwright.fleet.fleet import Replica
-from rackwright.lifecycle import open_rollout
-from rackwright.lifecycle.open_rollout import Standing, stand
-from rackwright.lifecycle.survey import Survey
+from rackwright.lifecycle.session.survey import Survey
+from rackwright.lifecycle.update.procedure import unfinished as open_rollout
+from rackwright.lifecycle.update.unfinished import Standing, stand
 from rackwright.roles.replica.state import ReplicaState
 
 REPLICA = Replica("assistant", 1, "gpu1", 0, members=("gpu1", "gpu2"))

@@ -10,7 +10,7 @@ from rackwright.hardware.findings import Severity as FindingSeverity
 from rackwright.hardware.generation import generation_of, modules_for, newest_branch
 from rackwright.hardware.gpu import Gpu, SmiReport
 from rackwright.hardware.hardware import Hardware
-from rackwright.lifecycle.assess.assessed import Missing, Severity
+from rackwright.lifecycle.assess.assessment import Missing, Severity
 from rackwright.report.words import counted
 
 BRANCH = 580

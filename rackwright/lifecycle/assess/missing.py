@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rackwright.fleet.sections.driver import Driver
 from rackwright.hardware.hardware import Hardware
-from rackwright.lifecycle.assess.assessed import Missing, Severity
+from rackwright.lifecycle.assess.assessment import Missing, Severity
 from rackwright.lifecycle.assess.facts import figures
 from rackwright.lifecycle.assess.gpus import driver_missing, gpus_missing
 from rackwright.lifecycle.assess.machine import Machine

@@ -14,7 +14,7 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import Lock
 from rackwright.hardware.gpu import Gpu
 from rackwright.hardware.hardware import Hardware
-from rackwright.lifecycle.fit import memory_of
+from rackwright.lifecycle.fit.procedure import memory_of
 from rackwright.report.words import counted, size
 from rackwright.shape.shape import ModelShape
 

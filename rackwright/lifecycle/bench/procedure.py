@@ -13,15 +13,15 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import lock_digest
 from rackwright.fleet.sections.models import Model
 from rackwright.fleet.sections.objectives import Objectives
-from rackwright.lifecycle.asking import Asker
 from rackwright.lifecycle.bench.knee import MOST_STEPS, search
 from rackwright.lifecycle.bench.load import MOST_REQUESTS, Load
 from rackwright.lifecycle.bench.measure import measure, seconds_of, words_of
 from rackwright.lifecycle.bench.tool import Tool, ensure
 from rackwright.lifecycle.bench.verdicts import Verdict, missed, verdicts
 from rackwright.lifecycle.bench.way import Way, replica_named, require_controller, through_gateway, to_replica
-from rackwright.lifecycle.remember import note_act
-from rackwright.lifecycle.site import Site
+from rackwright.lifecycle.client.request import Asker
+from rackwright.lifecycle.session.remember import note_act
+from rackwright.lifecycle.session.session import Site
 from rackwright.resolve.package_index import index_of
 from rackwright.run import new_run_id
 from rackwright.state.bench import Bench, Step, read_benches, write_bench

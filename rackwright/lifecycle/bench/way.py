@@ -13,10 +13,10 @@ from rackwright.errors import ProofError, RackwrightError, UsageError
 from rackwright.fleet.fleet import Replica
 from rackwright.fleet.keys_file import new_key
 from rackwright.fleet.targets import target
-from rackwright.lifecycle.asking import Asker, FromController, Request, ask
-from rackwright.lifecycle.remember import note_lent_key
-from rackwright.lifecycle.site import Site
-from rackwright.lifecycle.units import unit_of
+from rackwright.lifecycle.client.request import Asker, FromController, Request, ask
+from rackwright.lifecycle.session.remember import note_lent_key
+from rackwright.lifecycle.session.replica_units import unit_of
+from rackwright.lifecycle.session.session import Site
 from rackwright.values import Secret
 
 _PATH = "/v1/chat/completions"

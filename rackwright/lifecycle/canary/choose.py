@@ -12,15 +12,15 @@ from rackwright.fleet.fleet import Replica
 from rackwright.fleet.golden.golden_set import GoldenSet
 from rackwright.fleet.sections.canary import Canary
 from rackwright.gateway import parts_of
-from rackwright.lifecycle.canary.asked import Questions, golden_set_of
-from rackwright.lifecycle.canary.judging import fewest_conversations
-from rackwright.lifecycle.canary.keep import Keeper
+from rackwright.lifecycle.canary.golden_answers import Questions, golden_set_of
 from rackwright.lifecycle.canary.logs import AccessLogs
+from rackwright.lifecycle.canary.records import Keeper
 from rackwright.lifecycle.canary.trial import Tried
+from rackwright.lifecycle.canary.verdict import fewest_conversations
 from rackwright.lifecycle.canary.watch import Watch
-from rackwright.lifecycle.changes import Enter, Paused, SystemClock
-from rackwright.lifecycle.site import Site
-from rackwright.lifecycle.talk import Talk
+from rackwright.lifecycle.rollout.change import Enter, Paused, SystemClock
+from rackwright.lifecycle.session.console import Talk
+from rackwright.lifecycle.session.session import Site
 from rackwright.state.canaries import Progress, Trial, kept_trial
 from rackwright.state.holding import Held
 from rackwright.state.rollouts import Rollout

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from shlex import quote
 
 from rackwright.errors import HostError
-from rackwright.lifecycle.site import Site
+from rackwright.lifecycle.session.session import Site
 from rackwright.roles.gateway.access_log import TAG, Access, parse_access
 
 _CURSOR = "-- cursor: "

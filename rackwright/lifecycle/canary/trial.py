@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from rackwright.errors import HostError, LeasedError, ProofError, RackwrightError
 from rackwright.fleet.fleet import Replica
 from rackwright.fleet.sections.canary import Canary
-from rackwright.lifecycle.canary.judging import verdict_on
-from rackwright.lifecycle.canary.keep import Keeper
+from rackwright.lifecycle.canary.records import Keeper
 from rackwright.lifecycle.canary.steps import Moment, Next, following, growth_for, is_due, is_hopeless
+from rackwright.lifecycle.canary.verdict import verdict_on
 from rackwright.lifecycle.canary.watch import Watch
-from rackwright.lifecycle.changes import Act, Change, Clock, Enter, Paused, Undecided
+from rackwright.lifecycle.rollout.change import Act, Change, Clock, Enter, Paused, Undecided
 from rackwright.state.canaries import Outcome
 from rackwright.stopping import Stopping
 from rackwright.verdict import Verdict, Word

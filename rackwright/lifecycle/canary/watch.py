@@ -9,8 +9,8 @@ from rackwright.fleet.fleet import Replica
 from rackwright.gateway import CANARY_SECONDS
 from rackwright.lifecycle.canary.evidence import Seen, asked_of_canary, asked_of_running, traffic_of
 from rackwright.lifecycle.canary.logs import AccessLogs
-from rackwright.lifecycle.changes import Clock, Undecided
-from rackwright.lifecycle.site import Site
+from rackwright.lifecycle.rollout.change import Clock, Undecided
+from rackwright.lifecycle.session.session import Site
 from rackwright.verdict import Evidence, GoldenAnswers
 
 PATIENCE_SECONDS = CANARY_SECONDS // 2

@@ -8,10 +8,10 @@ from typing import Any
 from rackwright.hardware.gpu import Gpu, Link, MemoryHealth, Power, SmiReport
 from rackwright.hardware.hardware import Hardware
 from rackwright.hardware.pci import PciDevice
-from rackwright.lifecycle.assess.ask import judge
-from rackwright.lifecycle.assess.assessed import Assessed
+from rackwright.lifecycle.assess.assessment import Assessed
 from rackwright.lifecycle.assess.machine import Machine
 from rackwright.lifecycle.assess.missing import Expected
+from rackwright.lifecycle.assess.procedure import judge
 
 H100, A10, V100, K80 = "2330", "2236", "1db1", "102d"
 MACHINE = Machine(ecc=True, models_free=4 * 10**12, models_total=7 * 10**12, models_rotating=False, synchronised=True)

@@ -9,7 +9,7 @@ from rackwright.fleet.sections.driver import Driver
 from rackwright.hardware.gpu import Link, MemoryHealth
 from rackwright.hardware.hardware import Hardware
 from rackwright.hardware.pci import PciDevice
-from rackwright.lifecycle.assess.assessed import Assessment, Severity, Verdict
+from rackwright.lifecycle.assess.assessment import Assessment, Severity, Verdict
 from tests.lifecycle.assess.hosts import A10, K80, MACHINE, V100, assessed, bare, gpu, hardware, pci
 
 BLOCKS, WARNS, ADVISES = Severity

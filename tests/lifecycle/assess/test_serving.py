@@ -7,7 +7,7 @@ from rackwright.cli.assess_html import as_html
 from rackwright.cli.assess_text import as_text
 from rackwright.fit.asked import Asked
 from rackwright.launch import Widths
-from rackwright.lifecycle.assess.assessed import Assessed, Assessment
+from rackwright.lifecycle.assess.assessment import Assessed, Assessment
 from rackwright.lifecycle.assess.serving import Verdict, Wanted, verdicts, wanted_of, well_known
 from rackwright.state.formats import utc_now
 from tests.fit.shapes import GIB, plain

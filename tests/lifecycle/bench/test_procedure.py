@@ -8,10 +8,10 @@ from typing import Any, cast
 import pytest
 
 from rackwright.errors import RackwrightError, UsageError
-from rackwright.lifecycle.asking import FromController, FromHost
 from rackwright.lifecycle.bench import Listener, Wanted, bench
 from rackwright.lifecycle.bench.load import Load
-from rackwright.lifecycle.site import Site
+from rackwright.lifecycle.client.request import FromController, FromHost
+from rackwright.lifecycle.session.session import Site
 from tests.fleet.fleets import make_fleet
 
 

@@ -12,8 +12,8 @@ import pytest
 from rackwright.errors import ExitCode, FleetError, HostError, ProofError, RackwrightError
 from rackwright.fleet.reading.text import refuse
 from rackwright.fleet.sections.canary import Canary
-from rackwright.lifecycle import resume
-from rackwright.lifecycle.changes import Paused, Undecided
+from rackwright.lifecycle.rollout.change import Paused, Undecided
+from rackwright.lifecycle.update.procedure import resume
 from tests.lifecycle.world.engines import Behaviour
 from tests.lifecycle.world.site import Desk, Quiet, make_world, running, versions
 from tests.lifecycle.world.world import World

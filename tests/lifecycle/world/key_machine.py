@@ -21,7 +21,7 @@ from rackwright.fleet.keys_file import (
     read_keys_file,
     write_keys,
 )
-from rackwright.lifecycle import keys as procedure
+from rackwright.lifecycle import key as procedure
 from rackwright.roles.gateway.configuration import key_lines, revoked_line
 from rackwright.state.told_keys import told_line
 from tests.fleet.fleets import make_fleet

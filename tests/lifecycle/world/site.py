@@ -16,12 +16,19 @@ from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.fleet.lock import Lock, ModelLock, model_digest
 from rackwright.fleet.lock_file import NEXT
 from rackwright.fleet.sections.canary import Canary
-from rackwright.lifecycle import control, engines, move_control, open_rollout, promote, restart, resume, update
-from rackwright.lifecycle.canary import choose, keep, trial
-from rackwright.lifecycle.leased import leased
-from rackwright.lifecycle.remember import Compared
-from rackwright.lifecycle.survey import Survey
-from rackwright.lifecycle.units import hosts_of, unit_of
+from rackwright.lifecycle import restart
+from rackwright.lifecycle.canary import choose, trial
+from rackwright.lifecycle.canary import records as keep
+from rackwright.lifecycle.rollout.procedure import engine_changes as engines
+from rackwright.lifecycle.session import control_host as control
+from rackwright.lifecycle.session import move_control_host as move_control
+from rackwright.lifecycle.session.remember import Compared
+from rackwright.lifecycle.session.replica_units import hosts_of, unit_of
+from rackwright.lifecycle.session.survey import Survey
+from rackwright.lifecycle.session.under_lease import leased
+from rackwright.lifecycle.update.procedure import procedure as update
+from rackwright.lifecycle.update.procedure import promote, resume
+from rackwright.lifecycle.update.procedure import unfinished as open_rollout
 from rackwright.roles.replica.settings import Settings as ReplicaUnit
 from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
 from rackwright.roles.replica.state import parse as parse_replicas
@@ -64,7 +71,7 @@ class Quiet:
 
 @dataclass(frozen=True)
 class SimulatedSite:
-    """As lifecycle/site.py's Site, to the procedures."""
+    """As lifecycle/session/session.py's Site, to the procedures."""
 
     world: World
     process: Process

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from rackwright.errors import HostError
 from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.gateway import DrainRecord
-from rackwright.lifecycle.control import latest
+from rackwright.lifecycle.session.control_host import latest
 from rackwright.roles.gateway.configuration import TEMPLATES
 from rackwright.state.canaries import CanaryVerdict
 from rackwright.state.control import parse_control

@@ -1,0 +1,1 @@
+"""`rackwright access`: who gets in to the hosts."""

@@ -1,0 +1,1 @@
+"""`rackwright plan` and `apply`: the hosts become what fleet file and lock say."""

@@ -1,0 +1,234 @@
+"""An apply to which the operator has agreed: the hosts' changes stage by stage, then the engines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from rackwright.errors import RackwrightError
+from rackwright.fleet.fleet import Replica
+from rackwright.lifecycle.apply.admission import shut_out
+from rackwright.lifecycle.apply.plan import Plan, Restart
+from rackwright.lifecycle.apply.reboot import needs_driver, pending, reboot_all
+from rackwright.lifecycle.apply.settle import await_gateways, settle
+from rackwright.lifecycle.apply.stages import (
+    ENTRY,
+    GPUS,
+    HOSTS,
+    RESTART,
+    SERVICE,
+    SETTLE,
+    WEIGHTS,
+    Applied,
+    Options,
+    begin,
+)
+from rackwright.lifecycle.drain.missing import copy_drains
+from rackwright.lifecycle.gpus.assignment import PutOff, still_put_off
+from rackwright.lifecycle.p2p.receivers import is_supplied
+from rackwright.lifecycle.rollout.change import Change
+from rackwright.lifecycle.rollout.engine_changes import Engines, roll
+from rackwright.lifecycle.session.console import Talk
+from rackwright.lifecycle.session.remember import failure_audited, note_leased_act
+from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.under_lease import apply_leased
+from rackwright.lifecycle.p2p import Ahead, Staged, put_ahead
+from rackwright.run import Outcome, Run
+from rackwright.state.holding import Held
+from rackwright.stopping import Stopping
+
+
+@dataclass(frozen=True)
+class Work:
+    """An apply that has begun."""
+
+    site: Site
+    held: Held
+    options: Options
+    talk: Talk
+    stopping: Stopping
+
+
+def carry_out(work: Work, planned: Plan) -> Applied:
+    """Afterwards the hosts are what was planned, or what comes back says what is missing. Raise LeasedError."""
+    run, staged = _change(work, planned)
+    restarted: list[Replica] = []
+    try:
+        with failure_audited(work.site, work.held, run):
+            restarts = _due(planned, run)
+            put_off = still_put_off(work.site, planned.put_off, _going(work.site, run))
+            _settle(work, run, _waited(work, run, restarts, put_off))
+            _restart(work, run, restarts, restarted)
+            if crowded := tuple(waiting.replica for waiting in put_off if waiting.until_restarts):
+                _settle(work, run, crowded)
+    except RackwrightError as error:
+        return Applied(run, tuple(restarted), staged, error)
+    return Applied(run, tuple(restarted), staged)
+
+
+def _change(work: Work, planned: Plan) -> tuple[Run, tuple[Staged, ...]]:
+    """Change the hosts whose plan is whole; the others are not tried again."""
+    from rackwright.deploys.baseline import baseline, entry
+    from rackwright.deploys.confirm import confirm
+    from rackwright.deploys.gpu import gpu
+    from rackwright.deploys.retire import retire
+    from rackwright.deploys.site import service
+
+    begin(work.site, work.talk, ENTRY)
+    run = _then(work, planned.run.failures, entry)
+    run += Run(unreachable=shut_out(work.site.remote, _going(work.site, run)))
+    run = _then(work, run, confirm)
+    begin(work.site, work.talk, HOSTS)
+    run = _then(work, run, baseline)
+    if _gpus_looked_at(work, planned):
+        begin(work.site, work.talk, GPUS)
+        run = _then(work, run, gpu)
+        run += Run(unreachable=_driver_acts(work, run))
+    ahead = _put_ahead(work, run)
+    run += ahead.run
+    begin(work.site, work.talk, SERVICE)
+    run += Run(unreachable=_drained_as_others(work, run, planned))
+    run = _then(_rolling(work, planned), run, service)
+    return _then(work, run, retire), ahead.staged
+
+
+def _put_ahead(work: Work, run: Run) -> Ahead:
+    """Weights go to where others get them from, unless only other roles were asked for."""
+    going = _going(work.site, run)
+    asked = "model_store" in (work.options.only or ("model_store",))
+    if run.interrupted or not asked or not is_supplied(work.site, going):
+        return Ahead()
+    begin(work.site, work.talk, WEIGHTS)
+
+    def change(deploy: Callable[[], None], hosts: tuple[str, ...]) -> Run:
+        return apply_leased(work.site, work.held, deploy, hosts, stopping=work.stopping)
+
+    return put_ahead(work.site, going, work.talk, work.stopping, change)
+
+
+def _rolling(work: Work, planned: Plan) -> Work:
+    """Units of engines that restart are changed by the rollout, each in its turn."""
+    rolled: dict[str, set[str]] = {name: set() for name in work.site.models}
+    for restart in planned.restarts:
+        for name in set(restart.replica.hosts) & set(rolled):
+            rolled[name].add(restart.replica.name)
+    models = {name: replace(model, rolled=frozenset(rolled[name])) for name, model in work.site.models.items()}
+    return replace(work, site=replace(work.site, models=models))
+
+
+def _drained_as_others(work: Work, run: Run, planned: Plan) -> dict[str, str]:
+    """A gateway knows what a person drained before it sends the first request."""
+    if run.interrupted:
+        return {}
+    missing = [drain for drain in planned.drains if drain.gateway in _going(work.site, run)]
+    for drain in missing:
+        work.talk.say(f"{drain.replica.address}: drained at {drain.gateway} too: {drain.record.reason}")
+    failed = copy_drains(work.site, missing)
+    for drain in missing:
+        if drain.gateway not in failed:
+            act = f"drain {drain.replica.address}: {drain.record.reason}"
+            note_leased_act(work.site, work.held, (drain.gateway,), act)
+    return failed
+
+
+def _gpus_looked_at(work: Work, planned: Plan) -> bool:
+    """Where the fleet file says something of drivers, or said so before."""
+    steps = (step for step in planned.run.steps if step.role in ("nvidia_driver", "cuda"))
+    changes = any(step.outcome is Outcome.WOULD_CHANGE for step in steps)
+    return changes or any(model.driver or model.cuda for model in work.site.models.values())
+
+
+def _driver_acts(work: Work, run: Run) -> dict[str, str]:
+    """Hosts whose engines can't start before a reboot: it was asked for, or they go no further."""
+    if run.interrupted:
+        return {}
+    found = pending(work.site, _going(work.site, run), kernels=work.options.reboot)
+    if work.options.reboot:
+        outage = work.options.allow_outage
+        return found.unreachable | reboot_all(work.site, work.held, found.waiting, work.talk, allow_outage=outage)
+    return found.unreachable | {
+        name: f"reboot pending: {why}; next: rackwright apply --reboot"
+        for name, why in found.waiting.items()
+        if needs_driver(work.site, name)
+    }
+
+
+def _then(work: Work, run: Run, deploy: Callable[[], None]) -> Run:
+    """The next run, on the hosts that have not failed; none after an interruption."""
+    if run.interrupted:
+        return run
+    going, only = _going(work.site, run), work.options.only
+    with failure_audited(work.site, work.held, run):
+        return run + apply_leased(work.site, work.held, deploy, going, stopping=work.stopping, only=only)
+
+
+def _going(site: Site, run: Run) -> tuple[str, ...]:
+    return tuple(name for name in site.models if name not in run.failed_hosts)
+
+
+def _due(planned: Plan, run: Run) -> tuple[Restart, ...]:
+    """The restarts that were planned, on the hosts that went well; none after an interruption."""
+    if run.interrupted:
+        return ()
+    return tuple(restart for restart in planned.restarts if not set(restart.replica.hosts) & set(run.failed_hosts))
+
+
+def _waited(work: Work, run: Run, restarts: tuple[Restart, ...], put_off: tuple[PutOff, ...]) -> tuple[Replica, ...]:
+    """Those that answer before the first engine is restarted: all but these, and who can't have his GPUs yet."""
+    others = {restart.replica for restart in restarts} | {waiting.replica for waiting in put_off}
+    for waiting in put_off:
+        work.talk.say(f"{waiting.replica.address}: {waiting.why}")
+    replicas = [replica for host in _going(work.site, run) for replica in work.site.fleet.replicas_on(host)]
+    return tuple(one for one in replicas if one not in others and not set(one.hosts) & set(run.failed_hosts))
+
+
+def _settle(work: Work, run: Run, replicas: tuple[Replica, ...]) -> None:
+    """New engines answer before the first old one is taken; those that restart are proven by that.
+
+    Where no engine was to be looked at, none is waited for: whoever left must be out also while a host has none yet.
+    A gateway that failed isn't asked: it may not even be installed.
+    """
+    if run.interrupted or "replica" not in (work.options.only or ("replica",)):
+        return
+    begin(work.site, work.talk, SETTLE)
+
+    def returned(address: str) -> None:
+        note_leased_act(work.site, work.held, gateways.hosts, f"undrain {address}")
+
+    gateways = work.site.gateways.only(name for name in work.site.fleet.gateways if name not in run.failed_hosts)
+    settle(work.site, work.held, gateways, work.talk, replicas, work.stopping, returned)
+
+
+def _restart(work: Work, run: Run, restarts: tuple[Restart, ...], restarted: list[Replica]) -> None:
+    if not restarts:
+        return
+    if failed := [name for name in work.site.fleet.gateways if name in run.failed_hosts]:
+        raise RackwrightError(
+            f"not restarted, for {' and '.join(failed)} failed: "
+            + ", ".join(restart.replica.address for restart in restarts),
+            should="every gateway should be there to send nothing to an engine while it restarts",
+            next="rackwright apply",
+        )
+    begin(work.site, work.talk, RESTART)
+
+    def done(replica: Replica) -> None:
+        restarted.append(replica)
+        hosts = (replica.host, *work.site.fleet.gateways)
+        note_leased_act(work.site, work.held, hosts, f"restart {replica.address}")
+
+    engines = Engines(work.site, work.held, work.talk)
+    changes = [_change_of(engines, restart) for restart in _first_the_idle(work, restarts)]
+    outages = work.site.fleet.file.models if work.options.allow_outage else ()
+    roll(work.site, work.held, changes, work.talk, done, stopping=work.stopping, outages=outages)
+
+
+def _first_the_idle(work: Work, restarts: tuple[Restart, ...]) -> list[Restart]:
+    """Those that serve nobody come first: to restart them costs nothing, and the others may have to wait for them."""
+    replicas = [restart.replica for restart in restarts]
+    serving = await_gateways(work.site.remote, work.site.gateways, work.talk, replicas, work.stopping)
+    return sorted(restarts, key=lambda restart: restart.replica.address in serving)
+
+
+def _change_of(engines: Engines, restart: Restart) -> Change:
+    change = engines.renewed(restart.replica, restart.why)
+    return change if restart.rewritten else replace(change, put_back=None)

@@ -1,0 +1,238 @@
+"""What an apply would do, with nothing changed: steps, ports that would close, engines that would restart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from rackwright.errors import FleetError, Problem
+from rackwright.fleet.fleet import Replica
+from rackwright.lifecycle.check.fit import doubts, refuse_unfit
+from rackwright.lifecycle.drain.missing import MissingDrain, missing_drains
+from rackwright.lifecycle.gpus.assignment import PutOff, gpus_given, other_gpus, put_off, refuse_gpus
+from rackwright.lifecycle.session.replica_units import unit_of
+from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.survey import Survey, Surveyed, survey
+from rackwright.roles.backup.settings import OLDEST_RESTIC
+from rackwright.roles.fail2ban.bans import bans_us
+from rackwright.roles.firewall.closing import Closing, closing, locks_out, refusals
+from rackwright.roles.firewall.settings import Settings as Firewall
+from rackwright.roles.nvidia_driver.refusals import refusals as driver_refusals
+from rackwright.roles.people.refusals import refusals as people_refusals
+from rackwright.roles.replica.gpus import Given
+from rackwright.roles.replica.unit import unit_digest
+from rackwright.roles.sshd.lockout import locks_out as sshd_locks_out
+from rackwright.run import Run
+
+_DEPLOYS = tuple(f"rackwright.deploys.{name}" for name in ("baseline", "gpu", "serve", "gateway", "backup", "site"))
+
+
+@dataclass(frozen=True)
+class Restart:
+    """A running engine that was started with other settings than it should have."""
+
+    replica: Replica
+    why: str
+    rewritten: bool = True
+    """Its unit becomes another. Else it has nothing to go back to: what is kept of it is of an earlier change."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    run: Run
+    closing: dict[str, tuple[Closing, ...]]
+    """Host → listening sockets that the packet filter would close to everyone."""
+    restarts: tuple[Restart, ...]
+    """One at a time: drained, restarted, proven, returned."""
+    put_off: tuple[PutOff, ...]
+    """Not started, or not before others let go of their GPUs."""
+    returns: tuple[Replica, ...]
+    """Drained by a run and not returned yet; apply, which holds the lease alone, returns them when they answer."""
+    drains: tuple[MissingDrain, ...]
+    """Drained by hand, and one of the gateways doesn't know; apply tells it."""
+    first_snapshots: tuple[tuple[str, str], ...]
+    """Host and repository of those that have none yet; made at the end of an apply."""
+    surveyed: Survey
+    doubts: tuple[str, ...] = ()
+    """Models of which nobody can tell whether they fit."""
+
+    @property
+    def empty(self) -> bool:
+        """Nothing is to be done."""
+        to_do = self.run.changes or self.restarts or self.returns or self.drains or self.first_snapshots
+        return not (to_do or self.run.unreachable or self.run.failed_hosts)
+
+
+def plan(site: Site, *, only: tuple[str, ...] = ()) -> Plan:
+    """Return what would change. Raise FleetError where the fleet file must decide something first."""
+    from rackwright.remote import Begun, import_gently
+
+    surveying = Begun(lambda: survey(site))
+    # While the hosts look for their answers.
+    Begun(lambda: import_gently("rackwright.engine._lean", "pyinfra.api", *_DEPLOYS))
+    run = site.engine.plan(_whole_site, site.models, only=only)
+    surveyed = surveying.result()
+    refuse_firewall(site, surveyed)
+    refuse_sshd(site)
+    refuse_restic(site, surveyed)
+    refuse_people(site, surveyed)
+    refuse_bans(site, surveyed)
+    refuse_driver(site, surveyed)
+    refuse_gpus(site, surveyed)
+    refuse_unfit(site, surveyed)
+    engines = "replica" in (only or ("replica",))
+    restarting = tuple(restarts(site, surveyed)) if engines else ()
+    return Plan(
+        run=Run(unreachable=dict(surveyed.unreachable)) + run,
+        closing=closing_ports(site, surveyed) if "firewall" in (only or ("firewall",)) else {},
+        restarts=restarting,
+        put_off=tuple(put_off(site, surveyed, {restart.replica for restart in restarting})) if engines else (),
+        returns=tuple(left_drained(site, surveyed)),
+        drains=tuple(missing_drains(site, surveyed)),
+        first_snapshots=tuple(first_snapshots(site, surveyed)) if "backup" in (only or ("backup",)) else (),
+        surveyed=surveyed,
+        doubts=doubts(site, surveyed) if engines else (),
+    )
+
+
+def _whole_site() -> None:
+    # It brings pyinfra.
+    from rackwright.deploys.site import site as deploy
+
+    deploy()
+
+
+def refuse_firewall(site: Site, surveyed: Survey) -> None:
+    """Raise FleetError naming each host whose new packet filter would shut us out, and each packet filter of somebody
+    else's that the fleet file says nothing about."""
+    problems = [
+        replace(problem, where=f"{name}: {problem.where}")
+        for name, host in surveyed.hosts.items()
+        for problem in _firewall_problems(host, site.models[name].firewall)
+    ]
+    if problems:
+        raise FleetError(problems)
+
+
+def refuse_restic(site: Site, surveyed: Survey) -> None:
+    """Raise FleetError naming each host whose restic is too old for what the fleet file asks of it."""
+    problems = [
+        Problem(
+            f"{name}: backup",
+            f"restic {host.backup.restic} is too old",
+            f"should be {OLDEST_RESTIC} or newer",
+            f"put a newer one into /usr/local/bin of {name}",
+        )
+        for name, host in surveyed.hosts.items()
+        if site.models[name].backup and host.backup.restic_is_old
+    ]
+    if problems:
+        raise FleetError(problems)
+
+
+def refuse_driver(site: Site, surveyed: Survey) -> None:
+    """Raise FleetError naming each host that has a driver of which the fleet file doesn't say what becomes."""
+    problems = [
+        replace(problem, where=f"{name}: {problem.where}")
+        for name, host in surveyed.hosts.items()
+        for problem in driver_refusals(host.driver, site.models[name].driver, host.hardware)
+    ]
+    if problems:
+        raise FleetError(problems)
+
+
+def first_snapshots(site: Site, surveyed: Survey) -> Iterator[tuple[str, str]]:
+    """Return host and repository where no good snapshot is known."""
+    for name, host in surveyed.hosts.items():
+        backup = site.models[name].backup
+        for repository in backup.repositories if backup else ():
+            if host.backup.of(repository).snapshot is None:
+                yield name, repository.name
+
+
+def refuse_people(site: Site, surveyed: Survey) -> None:
+    """Raise FleetError naming each account that isn't ours to change, and each change that would put us out."""
+    problems = [
+        replace(problem, where=f"{name}: {problem.where}")
+        for name, host in surveyed.hosts.items()
+        for problem in people_refusals(host.people, site.models[name].people, _login_key(site, name))
+    ]
+    if problems:
+        raise FleetError(problems)
+
+
+def _login_key(site: Site, name: str) -> str | None:
+    return None if site.fleet.is_local(name) else site.remote.connection(name).login_key
+
+
+def _firewall_problems(host: Surveyed, settings: Firewall) -> Iterator[Problem]:
+    yield from refusals(host.filters, settings)
+    if host.connected and (problem := locks_out(settings, host.connected.source, host.connected.own)):
+        yield problem
+
+
+def refuse_sshd(site: Site) -> None:
+    """Raise FleetError naming each host whose new sshd settings would shut us out: that can be told beforehand."""
+    from rackwright.remote.known_hosts import lookup
+
+    problems = []
+    for name, model in site.models.items():
+        target = site.remote.connection(name).target
+        pinned = [key.type for key in lookup(target).keys]
+        if target.address != "@local" and (problem := sshd_locks_out(model.baseline.sshd, pinned)):
+            problems.append(replace(problem, where=f"{name}: {problem.where}"))
+    if problems:
+        raise FleetError(problems)
+
+
+def refuse_bans(site: Site, surveyed: Survey) -> None:
+    """Raise FleetError naming each host whose fail2ban could shut us out."""
+    problems = []
+    for name, host in surveyed.hosts.items():
+        model = site.models[name]
+        problem = host.connected and bans_us(model.baseline.fail2ban, model.never_shut_out, host.connected.source)
+        if problem:
+            problems.append(replace(problem, where=f"{name}: {problem.where}"))
+    if problems:
+        raise FleetError(problems)
+
+
+def closing_ports(site: Site, surveyed: Survey) -> dict[str, tuple[Closing, ...]]:
+    found = {
+        name: closing(host.listening, host.filters, site.models[name].firewall)
+        for name, host in surveyed.hosts.items()
+    }
+    return {name: sockets for name, sockets in found.items() if sockets}
+
+
+def restarts(site: Site, surveyed: Survey) -> Iterator[Restart]:
+    """Return the engines that run with another unit or other GPUs than they should have, in the fleet's order."""
+    gpus = {name: gpus_given(site.models[name].replicas, host) for name, host in surveyed.hosts.items()}
+    for replica in site.fleet.replicas:
+        # The others follow the first member: it is the one that is restarted, and drained for it.
+        looked_at = [name for name in replica.hosts if name in surveyed.hosts and replica.host in surveyed.hosts]
+        reasons = (_outdated(site, name, surveyed.hosts[name], replica, gpus[name]) for name in looked_at)
+        if why := next(filter(None, reasons), None):
+            yield Restart(
+                replica, why, any(_rewritten(site, name, surveyed.hosts[name], replica) for name in looked_at)
+            )
+
+
+def left_drained(site: Site, surveyed: Survey) -> Iterator[Replica]:
+    """Return the replicas that a run drained, not a person. Under the lease that run is over."""
+    drains = [drain for host in surveyed.hosts.values() for drain in host.drains.items()]
+    left = {address for address, record in drains if not record.by_hand}
+    yield from (replica for replica in site.fleet.replicas if replica.address in left and replica.host in site.models)
+
+
+def _outdated(site: Site, name: str, host: Surveyed, replica: Replica, gpus: Given) -> str | None:
+    state = host.replicas.get(replica.name)
+    if state is None or state.active != "active" or state.started is None:
+        return None
+    current = state.started == unit_digest(unit_of(site, replica, name))
+    return other_gpus(state, gpus) if current else "it was started with other settings"
+
+
+def _rewritten(site: Site, name: str, host: Surveyed, replica: Replica) -> bool:
+    state = host.replicas.get(replica.name)
+    return state is None or state.wanted != unit_digest(unit_of(site, replica, name))

@@ -1,0 +1,124 @@
+"""Wait for engines that were started until they answer and the gateways send to them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from rackwright.errors import HostError, ProofError, RackwrightError
+from rackwright.fleet.fleet import Replica
+from rackwright.gateway import Gateways
+from rackwright.lifecycle.proof.procedure import prove
+from rackwright.lifecycle.rollout.procedure import RETURN_SECONDS
+from rackwright.lifecycle.session.console import Talk
+from rackwright.lifecycle.session.session import Site
+from rackwright.remote import Remote, checked
+from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
+from rackwright.roles.replica.state import ReplicaState
+from rackwright.roles.replica.state import parse as parse_replicas
+from rackwright.state.holding import Held
+from rackwright.stopping import Stopping
+
+
+def settle(
+    site: Site,
+    held: Held,
+    gateways: Gateways,
+    talk: Talk,
+    replicas: Sequence[Replica],
+    stopping: Stopping,
+    returned: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Return when each of these replicas is proven at its socket and every one of these gateways sends to it.
+
+    Those that somebody drained by hand need only be proven; those that a run drained and never returned are returned,
+    and `returned` hears of each. The first answer of its kind is recorded by this run.
+    Raise ProofError naming all that don't in time, RackwrightError naming all that haven't when it was stopped,
+    LeasedError where one would be returned and the lease is lost.
+    """
+    waiting = {replica.address: replica for replica in replicas}
+    proven: set[str] = set()
+    longest = site.fleet.file.rollout.start
+    deadline = time.monotonic() + longest
+    while reasons := _unsettled(site, held, gateways, talk, waiting, proven, returned):
+        if stopping():
+            waited = ", ".join(reasons)
+            raise RackwrightError(f"interrupted; not seen to answer yet: {waited}", next="rackwright status")
+        if time.monotonic() > deadline:
+            reasons |= told_by_probes(site.remote, waiting.values())
+            raise ProofError(
+                "\n  ".join(f"{address}: {reason}" for address, reason in reasons.items()),
+                should=f"every engine should answer within {longest} s",
+                next=f"rackwright logs {next(iter(reasons))}",
+            )
+        time.sleep(0.5)
+
+
+def _unsettled(
+    site: Site,
+    held: Held,
+    gateways: Gateways,
+    talk: Talk,
+    waiting: dict[str, Replica],
+    proven: set[str],
+    returned: Callable[[str], None],
+) -> dict[str, str]:
+    """Return why each replica isn't settled, without those that are; `proven` grows by those that answer now."""
+    unproven = [address for address in waiting if address not in proven]
+    proofs = site.remote.each(unproven, lambda address: prove(site, waiting[address], run=held.run))
+    reasons = {address: reason for address, reason in proofs.items() if reason is not None}
+    proven |= set(unproven) - set(reasons)
+    states = gateways.servers()
+    for address in [address for address in waiting if address in proven and address in states]:
+        if states[address].drained and not states[address].held:
+            held.check()
+            gateways.ready(address)
+            returned(address)
+            talk.say(f"{address}: answers; it goes back to the gateways, whose run ended before that")
+    served = {address for address, state in states.items() if state.takes_requests or state.held}
+    served |= set() if gateways.hosts else proven
+    for address in [address for address in waiting if address in proven & served]:
+        talk.say(f"{address}: answers")
+        del waiting[address]
+    return {address: reasons.get(address, "no gateway sends to it yet") for address in waiting}
+
+
+def told_by_probes(remote: Remote, replicas: Iterable[Replica]) -> dict[str, str]:
+    """Return what the probes of those that don't serve say of them, by address."""
+    return {address: state.said for address, state in _probed(remote, replicas).items() if not state.serves}
+
+
+def await_gateways(
+    remote: Remote, gateways: Gateways, talk: Talk, replicas: Sequence[Replica], stopping: Stopping
+) -> set[str]:
+    """Return the addresses of these replicas that every gateway sends to.
+
+    First wait, for RETURN_SECONDS at most, until the gateways see those that their own probes find well: after a
+    change of a gateway or host proxy that takes some seconds.
+    """
+    well = {address for address, state in _probed(remote, replicas).items() if state.serves}
+    deadline = time.monotonic() + RETURN_SECONDS
+    named: set[str] = set()
+    while True:
+        states = gateways.servers()
+        taking = {one.address for one in replicas if one.address in states and states[one.address].takes_requests}
+        lost = {address for address in well - taking if address in states and not states[address].drained}
+        if not lost or stopping() or time.monotonic() > deadline:
+            return taking
+        for address in sorted(lost - named):
+            talk.say(f"{address}: ready, but a gateway doesn't see it yet: waiting up to {RETURN_SECONDS} s")
+        named |= lost
+        time.sleep(0.5)
+
+
+def _probed(remote: Remote, replicas: Iterable[Replica]) -> dict[str, ReplicaState]:
+    """Return what its first host knows of each replica, by address; nothing of one whose host is out of reach."""
+    asked = remote.run_on(tuple({replica.host for replica in replicas}), REPLICAS_COMMAND)
+    answers = checked(asked, "looking at the replicas")
+    states = {
+        f"{host}/{state.replica}": state
+        for host, answer in answers.items()
+        if not isinstance(answer, HostError)
+        for state in parse_replicas(answer.stdout)
+    }
+    return {replica.address: states[replica.address] for replica in replicas if replica.address in states}

@@ -1,0 +1,59 @@
+"""What an apply is asked for, its stages, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rackwright.errors import RackwrightError
+from rackwright.fleet.fleet import Replica
+from rackwright.lifecycle.p2p.receivers import is_supplied
+from rackwright.lifecycle.session.console import Talk
+from rackwright.lifecycle.session.session import Site
+from rackwright.run import Run
+
+if TYPE_CHECKING:
+    from rackwright.lifecycle.p2p import Staged
+
+LOOK = "look at the hosts"
+ENTRY = "folders, packet filter and sshd"
+HOSTS = "the hosts themselves"
+GPUS = "GPUs: driver and kernel"
+WEIGHTS = "weights, from host to host"
+SERVICE = "engines and gateways"
+SETTLE = "wait until every engine answers"
+RESTART = "restart engines, one at a time"
+SAVE = "first snapshots"
+STAGES = (LOOK, ENTRY, HOSTS, GPUS, WEIGHTS, SERVICE, SETTLE, RESTART, SAVE)
+"""GPUs only where the fleet file says something of drivers, weights where hosts get them from one another."""
+
+
+@dataclass(frozen=True)
+class Options:
+    only: tuple[str, ...] = ()
+    """Roles; empty means all."""
+    close_ports: bool = False
+    """Whether ports close on which something listens."""
+    allow_outage: bool = False
+    reboot: bool = False
+    """Whether hosts reboot whose new driver acts after that only."""
+    not_stale: bool = False
+    """Whether files are applied of which git can't tell that they are newer than those that were applied last."""
+
+
+@dataclass(frozen=True)
+class Applied:
+    run: Run
+    restarted: tuple[Replica, ...] = ()
+    staged: tuple[Staged, ...] = ()
+    failure: RackwrightError | None = None
+    """Why the engines were not all brought to answer, or not all restarted."""
+
+
+def begin(site: Site, talk: Talk, stage: str) -> None:
+    """Say that this stage begins, where an apply of the site has it."""
+    left_out = {GPUS: not site.fleet.file.drivers, WEIGHTS: not is_supplied(site, site.models)}
+    stages = tuple(one for one in STAGES if not left_out.get(one))
+    if stage in stages:
+        index = stages.index(stage)
+        talk.stage(stage, index + 1, len(stages), stages[index + 1] if index + 1 < len(stages) else None)

@@ -1,0 +1,119 @@
+"""Asks each host one read-only script, all at once, and judges what they said."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+
+from rackwright.errors import HostError, HostKeyError, UsageError
+from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.lock import Lock
+from rackwright.fleet.sections.driver import Driver
+from rackwright.hardware.hardware import COMMAND, Hardware, parse_hardware
+from rackwright.lifecycle.assess.assessment import Assessed, Assessment
+from rackwright.lifecycle.assess.facts import facts, figures
+from rackwright.lifecycle.assess.machine import Machine, parse_machine, script
+from rackwright.lifecycle.assess.missing import Expected, missing
+from rackwright.lifecycle.assess.serving import verdicts, wanted_of, well_known
+from rackwright.remote import Remote
+from rackwright.remote.completed import Completed, checked
+from rackwright.values import Target, host_address
+
+_USER = "[A-Za-z_][A-Za-z0-9_.-]{0,31}"
+TIMEOUT = 120
+"""Seconds: nvidia-smi alone takes half a minute where eight GPUs aren't kept initialised."""
+
+
+def expected_of(fleet: Fleet, host: str, lock: Lock | None = None) -> Expected:
+    """Return what the fleet file asks of a host; it needs no lock, but knows more with one."""
+    settings = fleet.file.hosts[host]
+    with_gpus = {host for replica in fleet.replicas if replica.gpus for host in replica.hosts}
+    return Expected(
+        host=host,
+        address=settings.address,
+        models_at=settings.store.path,
+        gpus=sum(replica.gpus for replica in fleet.parts_on(host)),
+        debian_only=host in fleet.gateways or host in fleet.control,
+        driver=_driver_of(fleet, host),
+        one_of_several=len(with_gpus) > 1 and host in with_gpus,
+        models=wanted_of(fleet, lock, host),
+    )
+
+
+def _driver_of(fleet: Fleet, host: str) -> Driver | None:
+    """What the fleet file says of it, also that it is to be left alone."""
+    left_alone = (driver for driver in fleet.file.drivers if driver.manage == "no" and host in _hosts(fleet, driver))
+    return fleet.driver_of(host) or next(left_alone, None)
+
+
+def _hosts(fleet: Fleet, driver: Driver) -> tuple[str, ...]:
+    return fleet.hosts if driver.on is None else fleet.named(driver.on)
+
+
+def stranger(written: str) -> Target:
+    """Given [USER@]ADDRESS[:PORT] of a host that is in no fleet file, return how to reach it.
+
+    Its key is the one pinned in ~/.ssh/known_hosts. Raise UsageError if it is no such thing.
+    """
+    if written == "@local":
+        return Target(name="local", address=written)
+    user, _, place = written.rpartition("@")
+    address, port = _split(place)
+    if not re.fullmatch(_USER, user or "root") or not port.isdigit() or not 0 < int(port) < 65536:
+        raise UsageError("is no host", where=f"--host {written}", should="should be like ops@10.20.0.11")
+    try:
+        return Target(name=place, address=host_address(address), user=user or "root", port=int(port))
+    except ValueError as error:
+        raise UsageError("is no host", where=f"--host {written}", should=str(error)) from None
+
+
+def expected_of_stranger(target: Target, *, one_of_several: bool) -> Expected:
+    """Return what is asked of a host that is in no fleet file: that it could serve."""
+    port = "" if target.port == 22 else f"-p {target.port} "
+    return Expected(
+        host=target.name,
+        address=target.address,
+        trust=f"ssh {port}{target.user}@{target.address}",
+        one_of_several=one_of_several,
+    )
+
+
+def _split(place: str) -> tuple[str, str]:
+    if place.startswith("["):
+        address, _, port = place[1:].partition("]")
+        return address, port.removeprefix(":") or "22"
+    address, colon, port = place.rpartition(":")
+    return (address, port) if colon and ":" not in address else (place, "22")
+
+
+def assess(remote: Remote, expected: Mapping[str, Expected]) -> Assessment:
+    """Ask all hosts of `expected`, by name, over these connections; change nothing."""
+    mark = secrets.token_hex(16)
+    scripts = {name: f"(\n{COMMAND}\n)\necho {mark}\n{script(host.models_at)}" for name, host in expected.items()}
+    answers = checked(remote.run_on(tuple(expected), scripts, timeout=TIMEOUT), "looking at the machine")
+    return Assessment.of(tuple(_assessed(expected[name], answer, mark) for name, answer in answers.items()))
+
+
+def _assessed(expected: Expected, answer: Completed | HostError, mark: str) -> Assessed:
+    if isinstance(answer, HostError):
+        problem = replace(answer.problems[0], where="")
+        if isinstance(answer, HostKeyError) and expected.trust:
+            problem = replace(problem, next=expected.trust)
+        return Assessed(expected.host, expected.address, unreachable=str(problem))
+    hardware, _, machine = answer.stdout.partition(f"{mark}\n")
+    return judge(expected, parse_hardware(hardware), parse_machine(machine))
+
+
+def judge(expected: Expected, hardware: Hardware, machine: Machine) -> Assessed:
+    """Given what is asked of a host and what it is, return its assessment."""
+    return Assessed(
+        host=expected.host,
+        address=expected.address,
+        figures=figures(hardware, machine),
+        facts=tuple(facts(hardware, machine, expected.models_at)),
+        missing=missing(expected, hardware, machine),
+        models=tuple(verdicts(expected.models, hardware)),
+        known=well_known(expected.models, hardware, stranger=expected.gpus is None),
+    )

@@ -1,0 +1,56 @@
+"""Questions put to an engine at its own socket, past host proxy and gateway, one after another."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from shlex import quote
+
+from rackwright.errors import RackwrightError
+from rackwright.fleet.fleet import Replica
+from rackwright.lifecycle.session.replica_units import unit_of
+from rackwright.lifecycle.session.session import Site
+
+SECONDS = 120
+"""Longest wait for one answer."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    """Of HTTP; 0: none came."""
+    body: str
+    seconds: float
+
+
+def ask_engine(site: Site, replica: Replica, bodies: Sequence[str]) -> list[Reply]:
+    """Given bodies of chat completions, return what came back. Raise HostError if its host can't be asked."""
+    mark = secrets.token_hex(16)
+    script = ask_script(unit_of(site, replica).socket, bodies, mark)
+    done = site.remote.connection(replica.host).run("sh -s", stdin=script, timeout=len(bodies) * SECONDS + 30)
+    replies = parse_replies(done.stdout, mark)
+    if len(replies) != len(bodies):
+        raise RackwrightError(
+            f"{len(replies)} of {len(bodies)} questions came to an end",
+            where=replica.address,
+            next=f"rackwright logs {replica.address}",
+        )
+    return replies
+
+
+def ask_script(socket: str, bodies: Sequence[str], mark: str) -> str:
+    """Return the shell script, for root. Questions are in it and in no argument vector."""
+    told = f"\\n{mark} %{{http_code}} %{{time_total}}\\n"
+    curl = ["curl", "-q", "--silent", "--noproxy", "'*'", "--max-time", str(SECONDS), "--unix-socket", quote(socket)]
+    curl += ["--header", "'Content-Type: application/json'", "--write-out", quote(told), "--data-binary", "@-"]
+    curl += ["http://engine/v1/chat/completions"]
+    asked = [f"{' '.join(curl)} <<'{mark}'\n{body}\n{mark}" for body in bodies]
+    return "\n".join([*asked, "exit 0", ""])
+
+
+def parse_replies(output: str, mark: str) -> list[Reply]:
+    """Given what the script printed, return what came back, in the order of the questions."""
+    found = re.findall(rf"(.*?)\n{mark} (\d+) ([\d.]+)\n", output, re.DOTALL)
+    return [Reply(int(status), body, float(seconds)) for body, status, seconds in found]

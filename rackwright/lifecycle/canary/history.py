@@ -1,0 +1,16 @@
+"""What the control host keeps of a model's canaries."""
+
+from __future__ import annotations
+
+from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.naming import unknown
+from rackwright.lifecycle.session.lease import control_store
+from rackwright.state.canaries import CanaryVerdict, read_verdicts
+
+
+def canary_verdicts(fleet: Fleet, model: str) -> tuple[CanaryVerdict, ...]:
+    """Return them, oldest first. Raise UsageError if there is no such model. Changes nothing."""
+    if model not in fleet.file.models:
+        raise unknown(model, tuple(fleet.file.models), "model")
+    with control_store(fleet) as (_, control):
+        return read_verdicts(control, model)

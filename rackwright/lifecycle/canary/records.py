@@ -1,0 +1,91 @@
+"""What is written down of a canary on the control host: how far it is, and every verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rackwright.errors import HostError
+from rackwright.fleet.fleet import Replica
+from rackwright.lifecycle.session.console import Talk
+from rackwright.lifecycle.session.session import Site
+from rackwright.report.verdict_text import Ended, verdict_text
+from rackwright.state.canaries import (
+    CanaryVerdict,
+    Outcome,
+    Progress,
+    Trial,
+    keep_trial,
+    kept_trial,
+    write_verdict,
+)
+from rackwright.state.formats import utc_now
+from rackwright.state.holding import Held
+from rackwright.state.rollouts import Rollout
+from rackwright.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """Of one canary, for one run of the tool."""
+
+    site: Site
+    held: Held
+    talk: Talk
+    rollout: Rollout
+    replica: Replica
+    golden: str | None
+    """Digest of the golden set."""
+
+    @property
+    def run(self) -> str:
+        return self.held.run
+
+    def reached(self, step: int) -> None:
+        """Whoever goes on begins with this step."""
+        self._keep(Progress(replica=self.replica.address, step=step))
+
+    def passed(self, share: float, verdict: Verdict | None) -> None:
+        """Whoever goes on needs no canary any more."""
+        self.ended("PASS", share, verdict.why if verdict else "", verdict)
+        self._keep(Progress(replica=self.replica.address, step=0, passed=True))
+
+    def judged(self, share: float, verdict: Verdict) -> None:
+        """It goes on, as far as anybody knows."""
+        self.talk.say(f"{self.replica.address}: at {share:g} %: {verdict.word}: {verdict.why}")
+        self._write("open", share, verdict.why, verdict)
+
+    def ended(self, outcome: Outcome, share: float, why: str, verdict: Verdict | None = None) -> None:
+        """It has no share any more; the operator sees its report. Without a verdict: nothing was seen of it."""
+        self._write(outcome, share, why, verdict)
+        if verdict and outcome != "left":
+            about = f"{self.replica.address}: the report on the canary, at {share:g} % of the conversations"
+            self.talk.say(verdict_text(verdict, about, Ended(outcome, why)))
+
+    def _write(self, outcome: Outcome, share: float, why: str, verdict: Verdict | None) -> None:
+        self.held.check()
+        told = CanaryVerdict(
+            run=self.run,
+            rollout=self.rollout.id,
+            what=self.rollout.what,
+            when=utc_now(),
+            who=self.held.lease.owner.who,
+            model=self.replica.model,
+            replica=self.replica.address,
+            before=self.rollout.before.models[self.replica.model].digest,
+            after=self.rollout.after.models[self.replica.model].digest,
+            share=share,
+            outcome=outcome,
+            why=why,
+            golden=self.golden,
+            verdict=verdict,
+        )
+        try:
+            write_verdict(self.site.remote.connection(self.site.fleet.control[0]), told)
+        except HostError as error:
+            # What was found out holds without its report, too.
+            self.talk.say(f"{self.replica.address}: its report could not be kept: {error.problems[0]}")
+
+    def _keep(self, progress: Progress) -> None:
+        earlier = kept_trial(self.held.store, self.rollout.id)
+        models = {**earlier.models, self.replica.model: progress}
+        keep_trial(self.held, Trial(rollout=self.rollout.id, models=models))

@@ -1,0 +1,1 @@
+"""`rackwright check`: everything that could stop an apply, on the controller and on each host."""

@@ -1,0 +1,222 @@
+"""What must hold on a host before anything is changed there: asked in one script, judged here."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from rackwright.hardware.hardware import COMMAND as HARDWARE_COMMAND
+from rackwright.hardware.hardware import Hardware, parse_hardware
+from rackwright.lifecycle.check.gpus import judge_gpus
+from rackwright.lifecycle.check.result import Asked, Condition, State
+from rackwright.lifecycle.expiry import days, ending_certificates
+from rackwright.roles.certificate.ends import COMMAND as CERTIFICATES_COMMAND
+from rackwright.roles.certificate.ends import parse as parse_ends
+
+if TYPE_CHECKING:
+    from rackwright.fleet.hosts.host_spec import HostModel
+    from rackwright.roles.model_store.settings import Settings as ModelStore
+
+_BAD_CODES = ("", "000", "407", "502", "503", "504")
+"""No answer, or a proxy's own: it wants a password, or didn't get through."""
+MARGIN = 2 * 10**9
+"""Bytes that must stay free beside the weights: runtimes, packages, logs."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the script said, by its own words."""
+
+    values: dict[str, tuple[str, ...]]
+
+    def one(self, key: str) -> str:
+        return (self.values.get(key) or ("",))[0]
+
+    def number(self, key: str) -> float:
+        try:
+            return float(self.one(key))
+        except ValueError:
+            return 0.0
+
+    @property
+    def hardware(self) -> Hardware:
+        return parse_hardware("\n".join(self.values.get("hardware", ())))
+
+
+def script(model: HostModel, asked: tuple[Asked, ...] = ()) -> str:
+    """Return a shell script that changes nothing; each line it prints is a key, a space and a value.
+
+    It reads the authorities of downloads, PEM, from its standard input, if the model has some.
+    """
+    store = model.model_store
+    root = shlex.quote(store.root if store else "/")
+    lines = [
+        "export LC_ALL=C",
+        "echo time $(date +%s.%N)",
+        '. /etc/os-release; echo os "$ID $VERSION_ID"',
+        "echo memory $(awk '$1==\"MemTotal:\"{print $2*1024}' /proc/meminfo)",
+        f'at={root}; while [ ! -d "$at" ]; do at=$(dirname "$at"); done',
+        "echo disk $(df -PB1 \"$at\" | awk 'NR==2{print $4}')",
+        "command -v systemctl >/dev/null && echo systemd yes",
+        "ss -Hltnp 2>/dev/null | awk '{print \"listen\", $4, $6}'",
+        f"{HARDWARE_COMMAND.rstrip()} | sed 's/^/hardware /'",
+    ]
+    if model.backup:
+        lines.append("echo restic $(restic version 2>/dev/null | cut -d ' ' -f 2)")
+        lines.append(
+            "echo restic_offered $(apt-cache policy restic 2>/dev/null | awk '$1==\"Candidate:\"{print $2}')"
+        )
+    if store:
+        lines += [
+            f"[ -d {shlex.quote(store.folder(stored))} ] && echo stored {shlex.quote(stored.digest)}"
+            for stored in store.models
+        ]
+    if model.certificates:
+        lines.append(f"({CERTIFICATES_COMMAND}) | sed 's/^/certificate /'")
+    lines += _questions(model, asked)
+    # It ends well whatever it found.
+    return "\n".join([*lines, ":"])
+
+
+def _questions(model: HostModel, asked: tuple[Asked, ...]) -> Iterator[str]:
+    """All servers at once, each for 10 s; curl answers its own words and the HTTP status, 000 for none."""
+    if not asked:
+        return
+    yield "command -v curl >/dev/null || { echo nocurl; exit 0; }"
+    options = shlex.join(model.site.route.model_copy(update={"ca_bundle": None}).curl_options)
+    if model.site.ca_bundle:
+        # Before the first apply the host doesn't have it.
+        yield 'ca=$(mktemp) && trap \'rm -f -- "$ca"\' EXIT && cat >"$ca"'
+        options += ' --cacert "$ca"'
+    for number, server in enumerate(asked):
+        curl = f"curl -q -sS -o /dev/null -m 10 -w ' %{{http_code}}' -I {options} -- {shlex.quote(server.url)}"
+        yield f"{{ a=$({curl} 2>&1 </dev/null | tr '\\n' ' '); echo url {number} \"$a\"; }} &"
+    yield "wait"
+
+
+def parse(output: str) -> Answers:
+    values: dict[str, list[str]] = {}
+    for line in output.splitlines():
+        key, _, value = line.partition(" ")
+        values.setdefault(key, []).append(value.strip())
+    return Answers({key: tuple(said) for key, said in values.items()})
+
+
+def judge(
+    model: HostModel,
+    answers: Answers,
+    controller_time: float,
+    *,
+    asked: tuple[Asked, ...] = (),
+    controls: bool = False,
+) -> Iterator[Condition]:
+    """Given what a host said, return its conditions. Times in seconds since the epoch; `controls`: a control host."""
+    yield _system(model, answers, controls)
+    yield _clock(model, answers, controller_time)
+    yield _ports(model, answers)
+    if model.backup:
+        yield _restic(model, answers)
+    if model.model_store:
+        yield _disk(model.name, model.model_store, answers)
+        yield _memory(model, model.model_store, answers)
+    yield from judge_gpus(model, answers.hardware)
+    yield from _certificates(model, answers, controller_time)
+    if "nocurl" in answers.values:
+        found = "not asked: curl comes with the first apply"
+        yield Condition(model.name, "reaches", State.WARNING, found)
+    for number, _, answer in sorted(entry.partition(" ") for entry in answers.values.get("url", ())):
+        yield _reaches(model.name, asked[int(number)], answer.strip())
+
+
+def _system(model: HostModel, answers: Answers, controls: bool) -> Condition:
+    system = answers.one("os")
+    if not answers.one("systemd"):
+        return Condition(model.name, "system", State.FAILED, f"{system}, without systemd", "install Debian 13")
+    if system == "debian 13":
+        return Condition(model.name, "system", State.OK, "Debian 13")
+    if system == "ubuntu 24.04" and model.gateway is None and not controls:
+        return Condition(model.name, "system", State.WARNING, "Ubuntu 24.04: should work, untested")
+    should = "gateways and control hosts run Debian 13, serving hosts also Ubuntu 24.04"
+    return Condition(model.name, "system", State.FAILED, f"{system or 'unknown'}; {should}", "install Debian 13")
+
+
+def _clock(model: HostModel, answers: Answers, controller_time: float) -> Condition:
+    skew = abs(answers.number("time") - controller_time)
+    state = State.OK if skew < 5 else State.WARNING if skew < 60 else State.FAILED
+    return Condition(
+        model.name,
+        "clock",
+        state,
+        f"{skew:.0f} s from the controller's",
+        None if state is State.OK else "set up time synchronisation (chrony) on both",
+    )
+
+
+def _ports(model: HostModel, answers: Answers) -> Condition:
+    wanted = {proxied.port for proxied in model.host_proxy.replicas} if model.host_proxy else set()
+    wanted |= {model.gateway.port} if model.gateway else set()
+    wanted |= {model.gateway.peers_port} if model.gateway and model.gateway.peers else set()
+    taken = []
+    for entry in answers.values.get("listen", ()):
+        address, _, process = entry.partition(" ")
+        port = address.rpartition(":")[2]
+        if port.isdigit() and int(port) in wanted and '"haproxy"' not in process:
+            taken.append(f"{port} by {process or 'an unknown process'}")
+    if taken:
+        return Condition(model.name, "ports", State.FAILED, "taken: " + ", ".join(taken), "stop that process")
+    return Condition(model.name, "ports", State.OK, ", ".join(map(str, sorted(wanted))) or "none needed")
+
+
+def _restic(model: HostModel, answers: Answers) -> Condition:
+    from rackwright.roles.backup.settings import OLDEST_RESTIC, is_old
+
+    here, offered = answers.one("restic"), answers.one("restic_offered")
+    found = f"{here} is installed" if here else f"apt has {offered}" if offered else "apply installs it"
+    if not (here or offered) or not is_old(here or offered):
+        return Condition(model.name, "restic", State.OK, found)
+    should = f"put {OLDEST_RESTIC} or newer into /usr/local/bin"
+    return Condition(model.name, "restic", State.FAILED, f"{found}: too old for backups", should)
+
+
+def _disk(host: str, store: ModelStore, answers: Answers) -> Condition:
+    stored = set(answers.values.get("stored", ()))
+    largest = max((entry.size for entry in store.models), default=0)
+    missing = sum(entry.size for entry in store.models if entry.digest not in stored)
+    need, free = missing + largest + MARGIN, answers.number("disk")
+    found = f"{free / 1e9:.1f} GB free at {store.root}, {need / 1e9:.1f} GB needed"
+    if free >= need:
+        return Condition(host, "disk", State.OK, found)
+    if free >= missing + MARGIN:
+        return Condition(host, "disk", State.WARNING, f"{found}: an update could not keep the previous version")
+    return Condition(host, "disk", State.FAILED, found, "free space there, or set models_at")
+
+
+def _memory(model: HostModel, store: ModelStore, answers: Answers) -> Condition:
+    on_cpu = [replica.model for replica in model.replicas if replica.gpus == 0]
+    # A model's adapters are entries of its name, too.
+    need = sum(entry.size * on_cpu.count(entry.name) for entry in store.models)
+    have = answers.number("memory")
+    found = f"{have / 1e9:.1f} GB, {need / 1e9:.1f} GB of weights on the CPU"
+    state = State.OK if have > need * 1.2 else State.FAILED
+    return Condition(model.name, "memory", state, found, None if state is State.OK else "place fewer replicas there")
+
+
+def _certificates(model: HostModel, answers: Answers, controller_time: float) -> Iterator[Condition]:
+    found = parse_ends("\n".join(answers.values.get("certificate", ())))
+    now = datetime.fromtimestamp(controller_time, UTC)
+    endings = ending_certificates(model.name, found, now)
+    for ending in endings:
+        yield Condition(model.name, "lasts", State.WARNING, ending.said(now), ending.next)
+    if found and not endings:
+        left = ", ".join(f"{stem} {days(end - now)}" for stem, end in found.items() if end)
+        yield Condition(model.name, "lasts", State.OK, f"certificates: {left}")
+
+
+def _reaches(host: str, asked: Asked, answer: str) -> Condition:
+    code = answer.rpartition(" ")[2]
+    if code in _BAD_CODES or (asked.exact and code[:1] not in ("2", "3") and code != "405"):
+        return Condition(host, "reaches", State.FAILED, f"{asked.url}: {answer}", f"check {asked.key} and site.proxy")
+    return Condition(host, "reaches", State.OK, f"{asked.url} answers {code}")

@@ -1,0 +1,230 @@
+"""Look at everything that could stop an apply, on the controller and on each host, and say all of it at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from rackwright.errors import FleetError, HostError, Problem, RackwrightError, SecretError
+from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.lock import Lock
+from rackwright.fleet.lock_file import mismatches, read_lock
+from rackwright.fleet.source import HubSource, parse_source
+from rackwright.lifecycle.check.result import Asked, Condition, State
+
+if TYPE_CHECKING:
+    from rackwright.fleet.hosts.host_spec import HostModel
+    from rackwright.values import Target
+
+
+LAST_DAYS = timedelta(days=14)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """All conditions, in the order they were looked at."""
+
+    conditions: tuple[Condition, ...]
+
+    @property
+    def failed(self) -> tuple[Condition, ...]:
+        return tuple(condition for condition in self.conditions if condition.state is State.FAILED)
+
+
+def check_files(fleet: Fleet) -> Checked:
+    """Look at the fleet's files only. Raise FleetError if the lock answers other questions, or a file isn't good."""
+    from rackwright.fleet.downloads import site_files
+
+    site_files(fleet)
+    counts = (("host", fleet.hosts), ("replica", fleet.replicas), ("model", fleet.file.models))
+    count = ", ".join(f"{len(found)} {name}{'' if len(found) == 1 else 's'}" for name, found in counts)
+    conditions = [Condition("controller", "fleet file", State.OK, f"{fleet.path}: {count}")]
+    conditions += people_ending(fleet, datetime.now(UTC).date())
+    lock = _lock(fleet)
+    if lock is None:
+        conditions.append(Condition("controller", "lock", State.WARNING, "none yet", "rackwright lock"))
+        return Checked(tuple(conditions))
+    if problems := mismatches(fleet, lock):
+        raise FleetError(problems)
+    conditions.append(Condition("controller", "lock", State.OK, f"{fleet.beside('lock')} answers the fleet file"))
+    return Checked(tuple(conditions))
+
+
+def people_ending(fleet: Fleet, today: date) -> Iterator[Condition]:
+    """Warn of each person whose time is over, or will be within two weeks. The day is UTC's."""
+    for name, person in fleet.file.people.items():
+        if person.ended(today):
+            found = f"{name}'s time ended on {person.until}; the next apply puts them out"
+            yield Condition("controller", "people", State.WARNING, found, "rackwright apply")
+        elif person.until and person.until - today <= LAST_DAYS:
+            days = (person.until - today).days
+            found = f"{name}'s last day is {person.until}, {f'in {days} days' if days else 'today'}"
+            yield Condition("controller", "people", State.WARNING, found, f"set people.{name}.until, or let it end")
+
+
+def check_hosts(fleet: Fleet, hosts: tuple[str, ...]) -> Checked:
+    """Look at the secrets, the names and each host, all hosts at once; changes nothing."""
+    # The settings of all roles: `check --offline` needs none of them.
+    from rackwright.fleet.downloads import site_files
+    from rackwright.fleet.hosts.compose import host_models
+    from rackwright.fleet.hosts.host_spec import Credentials
+
+    conditions = [*_secrets(fleet), *_ending(fleet), *_names(fleet)]
+    lock = _lock(fleet)
+    if lock is None or mismatches(fleet, lock):
+        return Checked(tuple(conditions))
+    models = host_models(fleet, lock, credentials=Credentials(site_files=site_files(fleet)))
+    conditions += _ask(fleet, lock, {name: models[name] for name in hosts})
+    return Checked(tuple(conditions))
+
+
+def _lock(fleet: Fleet) -> Lock | None:
+    path = fleet.beside("lock")
+    return read_lock(path) if path.exists() else None
+
+
+def _secrets(fleet: Fleet) -> Iterator[Condition]:
+    file = fleet.file
+    references = {f"hosts.{name}.sudo.password": host.sudo.password for name, host in file.hosts.items()}
+    references |= {"site.hub_token": file.site.hub_token, "authority.key": file.authority.key}
+    if file.gateway.certificate:
+        references["gateway.certificate.key"] = file.gateway.certificate.key
+    for number, repository in enumerate(file.backup.to if file.backup else ()):
+        references |= {f"backup.to[{number}].{key}": text for key, text in repository.references.items()}
+    for where, reference in references.items():
+        if reference is not None:
+            yield _secret(where, reference, fleet.path.parent)
+
+
+def _secret(where: str, reference: str, folder: Path) -> Condition:
+    from rackwright.fleet.secrets import resolve
+
+    try:
+        resolve(reference, where=where, folder=folder)
+    except SecretError as error:
+        problem = error.problems[0]
+        return Condition("controller", "secret", State.FAILED, f"{where}: {problem.what}", problem.next)
+    return Condition("controller", "secret", State.OK, f"{where} resolves")
+
+
+def _ending(fleet: Fleet) -> Iterator[Condition]:
+    """API keys and the operator's own certificate, where they end soon."""
+    from rackwright.fleet.gateway_certificate import own_certificate_end
+    from rackwright.fleet.keys_file import read_keys
+    from rackwright.lifecycle.expiry import days, ending_certificates, ending_keys
+
+    now = datetime.now(UTC)
+    endings = ending_keys(read_keys(fleet.beside("keys.yml")), now)
+    if own := own_certificate_end(fleet):
+        (path, ends), renew = own, "put a new one there, then rackwright apply"
+        ending = ending_certificates("controller", {str(path): ends}, now, renew)
+        endings += ending
+        if not ending:
+            yield Condition("controller", "lasts", State.OK, f"certificate {path}: {days(ends - now)}")
+    for each in endings:
+        yield Condition("controller", "lasts", State.WARNING, each.said(now), each.next)
+
+
+def _names(fleet: Fleet) -> Iterator[Condition]:
+    import socket
+
+    domain = fleet.file.gateway.domain
+    try:
+        found = sorted({str(entry[4][0]) for entry in socket.getaddrinfo(domain, 443)})
+    except OSError:
+        yield Condition("controller", "name", State.WARNING, f"{domain} doesn't resolve here", "add it to the DNS")
+        return
+    wanted = {str(fleet.service(name)) for name in fleet.gateways}
+    state = State.OK if wanted & set(found) else State.WARNING
+    yield Condition(
+        "controller", "name", state, f"{domain} is {', '.join(found)}; gateways: {', '.join(sorted(wanted))}"
+    )
+
+
+def _ask(fleet: Fleet, lock: Lock, models: dict[str, HostModel]) -> list[Condition]:
+    from rackwright.lifecycle.check.host import script
+    from rackwright.remote import Remote, checked
+
+    servers = _servers(fleet, lock)
+    reached, conditions = _targets(fleet, tuple(models))
+    with Remote(reached) as remote:
+        asked = {name: (*_sources(model), *(servers if model.model_store else ())) for name, model in models.items()}
+        scripts = {name: script(model, asked[name]) for name, model in models.items()}
+        # Each host has the same; it is too long for a command.
+        bundle = next(iter(models.values())).site.ca_bundle if models else None
+        answers = checked(remote.run_on(remote.names, scripts, stdin=bundle), "asking for its conditions")
+    now = time.time()
+    for name, answer in answers.items():
+        local, controls = fleet.is_local(name), name in fleet.control
+        conditions += _host(models[name], answer, now, asked[name], local=local, controls=controls)
+        conditions += _fit(fleet, lock, name, answer)
+    return conditions
+
+
+def _fit(fleet: Fleet, lock: Lock, host: str, answer: object) -> Iterator[Condition]:
+    from rackwright.lifecycle.check.fit import judge_fit
+    from rackwright.lifecycle.check.host import parse
+
+    stdout = getattr(answer, "stdout", "")
+    if isinstance(stdout, str) and stdout:
+        yield from judge_fit(fleet, lock, host, parse(stdout).hardware)
+
+
+def _targets(fleet: Fleet, hosts: tuple[str, ...]) -> tuple[list[Target], list[Condition]]:
+    """Return how to reach the hosts, and a failed condition for each that can't be for want of a secret."""
+    from rackwright.fleet.targets import target
+
+    found: list[Target] = []
+    failed: list[Condition] = []
+    for name in hosts:
+        try:
+            found.append(target(fleet, name))
+        except SecretError as error:
+            problem = error.problems[0]
+            failed.append(Condition(name, "reach", State.FAILED, f"not tried: {problem.what}", problem.next))
+    return found, failed
+
+
+def _sources(model: HostModel) -> tuple[Asked, ...]:
+    """What a host's own downloads come from."""
+    from rackwright.roles.site.settings import inrelease
+
+    mirrors = [inrelease(mirror, suite) for mirror in model.site.mirrors for suite in mirror.suites]
+    index = [f"{model.site.package_index.rstrip('/')}/"] if model.site.package_index else []
+    return (
+        *(Asked(url, "site.apt_mirror", exact=True) for url in mirrors),
+        *(Asked(url, "site.package_index", exact=True) for url in index),
+    )
+
+
+def _servers(fleet: Fleet, lock: Lock) -> tuple[Asked, ...]:
+    """What weights and runtimes come from."""
+    sources = [source for model in fleet.file.models.values() for source in (model.source, *model.adapters.values())]
+    hub = any(isinstance(parse_source(source), HubSource) for source in sources)
+    stored = [one for model in lock.models.values() for one in model.whole]
+    locked = [file.url for one in stored for file in one.files if not one.revision]
+    locked += [file.url for runtime in lock.runtimes.values() for file in runtime.files]
+    servers = {f"https://{urlsplit(url).netloc}" for url in locked if url.startswith("https:")}
+    asked = [Asked(fleet.file.site.hub.rstrip("/"), "site.hub")] if hub else []
+    return (*asked, *(Asked(url, "the lock") for url in sorted(servers - {server.url for server in asked})))
+
+
+def _host(
+    model: HostModel, answer: object, now: float, asked: tuple[Asked, ...], *, local: bool, controls: bool
+) -> Iterator[Condition]:
+    from rackwright.lifecycle.check.host import judge, parse
+
+    if isinstance(answer, HostError):
+        problem: Problem = answer.problems[0]
+        yield Condition(model.name, "reach", State.FAILED, problem.what, problem.next)
+        return
+    yield Condition(model.name, "reach", State.OK, "this machine, and sudo" if local else "ssh and sudo")
+    stdout = getattr(answer, "stdout", "")
+    if not isinstance(stdout, str):
+        raise RackwrightError("answered without text", where=model.name)
+    yield from judge(model, parse(stdout), now, asked=asked, controls=controls)

@@ -1,0 +1,1 @@
+"""Requests to the gateways, sent as a client would."""

@@ -1,0 +1,177 @@
+"""Ask the gateways as a client would: curl scripts that run on the controller or on a host of the fleet.
+
+Keys travel inside the script, which is standard input of a shell: never in an argument vector.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import shlex
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol
+
+from rackwright.errors import RackwrightError
+from rackwright.lifecycle.session.session import Site
+from rackwright.values import Secret
+
+_UNHEARD = (7, 28, 52, 56)
+"""curl(1), EXIT CODES: failed to connect; timeout; nothing was returned; receiving failed."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request to a gateway at `address`, under the gateway's domain."""
+
+    address: str
+    domain: str
+    path: str = "/v1/models"
+    body: str | None = None
+    key: Secret | None = field(default=None, repr=False)
+    port: int = 443
+    scheme: str = "https"
+    seconds: int = 120
+
+
+@dataclass(frozen=True)
+class Response:
+    """What came back. `status` is 0 when no HTTP answer came; `problem` then says why."""
+
+    status: int
+    body: str
+    seconds: float
+    problem: str
+    exit_code: int = 0
+    """Of curl."""
+    replica: str = ""
+    """HOST/MODEL@N that had it last, as gateways tell whoever proves one; "": none was told."""
+
+    @property
+    def unheard(self) -> bool:
+        """Whether the other side took no connection or dropped it without an answer; a mistake of ours is neither."""
+        return self.exit_code in _UNHEARD
+
+    @property
+    def text(self) -> str:
+        """The answer's text, from a completion or the joined chunks of a stream."""
+        if not self.body.startswith("data:"):
+            return "".join(_content(self.body))
+        # Only a newline ends a line: JSON may hold what splitlines() takes for another end.
+        return "".join(part for line in self.body.split("\n") for part in _content(line.removeprefix("data:")))
+
+    @property
+    def whole_stream(self) -> bool:
+        """Whether the stream came to its end: a finish reason and [DONE]."""
+        return '"finish_reason":"' in self.body.replace(" ", "") and "data: [DONE]" in self.body
+
+
+class Asker(Protocol):
+    """Where requests start."""
+
+    @property
+    def where(self) -> str: ...
+
+    def shell(self, script: str, timeout: float) -> str:
+        """Run a script through `sh -s`, return its standard output."""
+
+
+@dataclass(frozen=True)
+class FromController:
+    where: str = "the controller"
+
+    def shell(self, script: str, timeout: float) -> str:
+        # gevent's: what goes on over other hosts' connections goes on.
+        from gevent import subprocess
+
+        told: str = subprocess.run(
+            ["sh", "-s"], input=script, capture_output=True, text=True, timeout=timeout, check=False
+        ).stdout
+        return told
+
+
+@dataclass(frozen=True)
+class FromHost:
+    site: Site
+    host: str
+    why: str = ""
+    """There, and not elsewhere."""
+
+    @property
+    def where(self) -> str:
+        return f"host {self.host} ({self.why})" if self.why else f"host {self.host}"
+
+    def shell(self, script: str, timeout: float) -> str:
+        connection = self.site.remote.connection(self.host)
+        return connection.run("sh -s", stdin=script, sudo=False, timeout=timeout).stdout
+
+
+def ask(asker: Asker, authority: str, requests: tuple[Request, ...]) -> tuple[Response, ...]:
+    """Given the PEM of the authority to trust, send the requests one after another and return what came back."""
+    mark = secrets.token_hex(16)
+    script = _trusting(authority, mark)
+    for request in requests:
+        script += _curl(request, mark)
+    output = asker.shell("\n".join(script) + "\n", sum(request.seconds for request in requests) + 30)
+    found = re.findall(rf"(.*?)\n{mark} (\d+) ([\d.]+) (\d+) replica=(\S*) (.*?)\n", output, re.DOTALL)
+    if len(found) != len(requests):
+        raise RackwrightError(
+            f"{len(found)} of {len(requests)} requests came to an end",
+            where=asker.where,
+            should="curl should be installed there",
+        )
+    return tuple(
+        Response(int(status), body, float(time), problem, int(code), replica)
+        for body, status, time, code, replica, problem in found
+    )
+
+
+def certificate_end(asker: Asker, authority: str, request: Request) -> datetime | None:
+    """Return when the certificate ends that is shown there, None where none is that `authority` vouches for."""
+    resolve = shlex.quote(f"{request.domain}:{request.port}:{bracketed(request.address)}")
+    options = f"-q -s --noproxy '*' --connect-timeout 5 -m {request.seconds} -o /dev/null -w '%{{certs}}'"
+    url = shlex.quote(f"https://{request.domain}:{request.port}/")
+    script = [
+        *_trusting(authority, secrets.token_hex(16)),
+        f'curl {options} --cacert "$ca" --resolve {resolve} {url}',
+    ]
+    shown = asker.shell("\n".join([*script, ""]), request.seconds + 10)
+    found = re.search(r"^Expire date:(.+)$", shown, re.MULTILINE)
+    return datetime.strptime(found[1].strip(), "%b %d %H:%M:%S %Y GMT").replace(tzinfo=UTC) if found else None
+
+
+def _trusting(authority: str, mark: str) -> list[str]:
+    """Lines of a script after which the file $ca has this PEM."""
+    return [f"umask 077; ca=$(mktemp); trap 'rm -f \"$ca\"' EXIT; cat >\"$ca\" <<'{mark}'", authority.strip(), mark]
+
+
+def _curl(request: Request, mark: str) -> list[str]:
+    told = "%{http_code} %{time_total} %{exitcode} replica=%header{x-rackwright-replica} %{errormsg}"
+    options = [
+        f'url = "{request.scheme}://{request.domain}:{request.port}{request.path}"',
+        f'resolve = "{request.domain}:{request.port}:{bracketed(request.address)}"',
+        f"max-time = {request.seconds}",
+        "connect-timeout = 5",
+        "silent",
+        'noproxy = "*"',
+        f'write-out = "\\n{mark} {told}\\n"',
+    ]
+    if request.key:
+        options.append(f'header = "Authorization: Bearer {request.key.reveal()}"')
+    if request.body is not None:
+        options += ['header = "Content-Type: application/json"', f"data = {json.dumps(request.body)}"]
+    return [f"curl -q --cacert \"$ca\" -K - <<'{mark}'", *options, mark]
+
+
+def bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+def _content(line: str) -> list[str]:
+    try:
+        choices = json.loads(line)["choices"]
+    except (ValueError, KeyError, TypeError):
+        return []
+    parts = [choice.get("message") or choice.get("delta") or {} for choice in choices]
+    return [part.get("content") or "" for part in parts]

@@ -1,0 +1,1 @@
+"""`rackwright drain` and `undrain`: replicas taken out of the gateways by hand."""

@@ -1,0 +1,1 @@
+"""`rackwright fit`: which models fit where they are placed."""

@@ -1,0 +1,1 @@
+"""Which GPUs each engine has, should have and waits for."""

@@ -1,0 +1,97 @@
+"""GPUs of the replicas: whether each engine runs with those that it should have, and who has to wait for his."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Set
+from dataclasses import dataclass, replace
+from hashlib import sha256
+
+from rackwright.errors import FleetError, Problem
+from rackwright.fleet.fleet import Replica
+from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.survey import Survey, Surveyed, survey
+from rackwright.roles.replica.gpus import Given, given, render_gpus
+from rackwright.roles.replica.settings import Settings
+from rackwright.roles.replica.state import ReplicaState
+
+_SHOWN = 12
+"""Characters of a UUID that tell the GPUs of a host apart."""
+
+
+@dataclass(frozen=True)
+class PutOff:
+    """A replica that an apply doesn't wait for as for others."""
+
+    replica: Replica
+    why: str
+    until_restarts: bool
+    """It is started, and can't answer before the engines that are to restart let go of its GPUs; False: it isn't."""
+
+
+def gpus_given(replicas: tuple[Settings, ...], host: Surveyed) -> Given:
+    """Return what the role gives the host's replicas: it decides by the same facts."""
+    states = host.replicas.values()
+    return given(
+        replicas,
+        host.hardware,
+        {state.replica: state.gpus for state in states if state.gpus},
+        {state.replica: state.held for state in states if state.held},
+    )
+
+
+def other_gpus(state: ReplicaState, gpus: Given) -> str | None:
+    """Return how the GPUs of a running engine differ from those it should have; None: they don't, or nobody knows."""
+    devices = gpus.devices.get(state.replica)
+    if devices is None or state.held_digest == sha256(render_gpus(devices).encode()).hexdigest():
+        return None
+    now = tuple(device.uuid for device in devices)
+    if set(now) == set(state.held):
+        return "the processors next to its GPUs changed"
+    return f"its GPUs changed: {_listed(now)} instead of {_listed(state.held)}"
+
+
+def _listed(uuids: tuple[str, ...]) -> str:
+    return ", ".join(uuid[:_SHOWN] for uuid in uuids) or "none"
+
+
+def refuse_gpus(site: Site, surveyed: Survey) -> None:
+    """Raise FleetError naming each host that has fewer GPUs than are placed on it; one that tells of none may yet."""
+    problems = []
+    for name, host in surveyed.hosts.items():
+        wanted = sum(settings.gpus for settings in site.models[name].replicas)
+        report = host.hardware.report
+        has = max(len(report.gpus) if report else 0, len(host.hardware.nvidia))
+        if has and wanted > has:
+            what = f"the replicas that are placed on it need {wanted} GPUs, and it has {has}"
+            problems.append(Problem(f"{name}: models", what, next="place fewer there, or with fewer gpus"))
+    if problems:
+        raise FleetError(problems)
+
+
+def put_off(site: Site, surveyed: Survey, restarting: Set[Replica]) -> Iterator[PutOff]:
+    """Yield who can't have his GPUs now, and who has to wait until engines that restart let go of them."""
+    for name, host in surveyed.hosts.items():
+        gpus = gpus_given(site.models[name].replicas, host)
+        names = {replica.name for replica in restarting if replica.host == name}
+        held = {uuid for state in host.replicas.values() if state.replica in names for uuid in state.held}
+        for replica in site.fleet.replicas_on(name):
+            state = host.replicas.get(replica.name)
+            if state and state.active == "active":
+                continue
+            if why := gpus.without.get(replica.name):
+                yield PutOff(replica, why, until_restarts=False)
+            elif held & {device.uuid for device in gpus.devices.get(replica.name, ())}:
+                yield PutOff(replica, "waits for GPUs that an engine which restarts still has", until_restarts=True)
+
+
+def still_put_off(site: Site, before: tuple[PutOff, ...], hosts: Iterable[str]) -> tuple[PutOff, ...]:
+    """Of those that were put off, on these hosts, return who still is: a driver may have come since."""
+    left = [waiting for waiting in before if waiting.replica.host in set(hosts)]
+    asked = {waiting.replica.host for waiting in left if not waiting.until_restarts}
+    if not asked:
+        return tuple(left)
+    again = replace(site, models={name: site.models[name] for name in site.models if name in asked})
+    return (
+        *(waiting for waiting in left if waiting.until_restarts),
+        *(waiting for waiting in put_off(again, survey(again), set()) if not waiting.until_restarts),
+    )

@@ -1,0 +1,228 @@
+"""Give out API keys, change what they may do and take them back: in the keys file, and at every gateway at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import ValidationError
+
+from rackwright.errors import HostError, LeasedError, UsageError
+from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.keys_file import (
+    ApiKey,
+    RevokedKey,
+    add,
+    as_gateway_keys,
+    as_revoked,
+    may,
+    new_key,
+    read_keys,
+    read_keys_file,
+    replaced,
+    revoke,
+    write_keys,
+)
+from rackwright.fleet.targets import targets
+from rackwright.lifecycle.session.operator import operator_of
+from rackwright.run import new_run_id
+from rackwright.state.audit import Act, write_audit
+from rackwright.state.formats import utc_now
+from rackwright.state.operator import Operator
+from rackwright.state.told_keys import NEWS_COMMAND, ToldKey, parse_told, told_line, unknown_to, with_told
+from rackwright.values import Secret, parse_duration
+
+if TYPE_CHECKING:
+    from rackwright.remote import Remote
+
+Verb = Literal["add", "edit", "revoke"]
+_DONE: dict[Verb, str] = {"add": "added", "edit": "changed", "revoke": "revoked"}
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a key may do, as an operator says it; None: nothing is said of it."""
+
+    owner: str | None = None
+    models: tuple[str, ...] | None = None
+    """Empty: all."""
+    expires: str | None = None
+    """Like 90d or 2027-03-31; "never"."""
+    requests_per_minute: int | None = None
+    """0: as many as it likes."""
+    concurrency: int | None = None
+    """0: as many as it likes."""
+
+    def fields(self, fleet: Fleet, now: datetime) -> dict[str, object]:
+        """Return the key's fields that are said. Raise UsageError if one can't be."""
+        models = self.models or ()
+        unknown = [model for model in models if model not in fleet.file.models]
+        if unknown:
+            should = f"one of {', '.join(fleet.file.models)}"
+            raise UsageError("no model of that name", where=unknown[0], should=should)
+        said = {"owner": self.owner, "models": self.models, "expires": self.expires}
+        found: dict[str, object] = {name: value for name, value in said.items() if value is not None}
+        if self.expires is not None:
+            found["expires"] = None if self.expires == "never" else _expiry(self.expires, now)
+        limits = {"requests_per_minute": self.requests_per_minute, "concurrency": self.concurrency}
+        return found | {name: limit or None for name, limit in limits.items() if limit is not None}
+
+
+def add_key(fleet: Fleet, id: str, terms: Terms) -> tuple[ApiKey, Secret]:
+    """Return a new key as the keys file has it afterwards, and its text, which nothing keeps.
+
+    Raise UsageError, writing nothing, if the id is taken or not a name, or the terms are none that can be.
+    """
+    path = fleet.beside("keys.yml")
+    file = read_keys_file(path)
+    created = utc_now()
+    text, sha256 = new_key(id)
+    key = _checked({"id": id, "sha256": sha256, "created": created} | terms.fields(fleet, created))
+    write_keys(path, add(file.keys, key), file.revoked)
+    return key, text
+
+
+def edit_key(fleet: Fleet, id: str, terms: Terms) -> ApiKey:
+    """Return the key as the keys file has it afterwards; of what the terms don't say it stays as it was.
+
+    Raise UsageError, writing nothing, if there is none of this id, or the terms are none that can be.
+    """
+    path, now = fleet.beside("keys.yml"), utc_now()
+    file, found = read_keys_file(path), find_key(fleet, id)
+    key = _checked(found.model_dump() | terms.fields(fleet, now) | {"changed": found.next_change(now)})
+    write_keys(path, replaced(file.keys, key), file.revoked)
+    return key
+
+
+def _checked(fields: dict[str, object]) -> ApiKey:
+    try:
+        return ApiKey.model_validate(fields)
+    except ValidationError as error:
+        raise _usage(error) from None
+
+
+def find_key(fleet: Fleet, id: str) -> ApiKey:
+    """Return the key of this id. Raise UsageError if there is none."""
+    keys = read_keys(fleet.beside("keys.yml"))
+    rest = revoke(keys, id)
+    return next(key for key in keys if key not in rest)
+
+
+def revoke_key(fleet: Fleet, id: str) -> RevokedKey:
+    """Return the key as the keys file has it among the revoked afterwards. Raise UsageError if there is none."""
+    path, found = fleet.beside("keys.yml"), find_key(fleet, id)
+    file = read_keys_file(path)
+    gone = RevokedKey(id=found.id, owner=found.owner, sha256=found.sha256, revoked=utc_now())
+    write_keys(path, revoke(file.keys, id), (*file.revoked, gone))
+    return gone
+
+
+def note_of(key: ApiKey, gone: RevokedKey | None, who: str) -> str:
+    """Return what gateways keep of the key, for `key pull`: a revocation at the moment that the keys file has."""
+    return told_line(key, who=who, when=gone.revoked if gone else utc_now(), revoked=gone is not None)
+
+
+def tell_gateways(fleet: Fleet, key: ApiKey, verb: Verb, gone: RevokedKey | None = None) -> dict[str, str | None]:
+    """Each gateway lets the key in as it says from now on, or, with `gone`, no longer; return why one could not be
+    told, None where it was.
+
+    No lease is asked for: a key must be refusable also while another operator is at work.
+    """
+    from rackwright.gateway import Gateways
+    from rackwright.remote import Remote
+
+    (entry,) = as_gateway_keys((key,))
+    run = new_run_id()
+    with Remote(targets(fleet, fleet.gateways)) as remote:
+
+        def tell(name: str) -> str | None:
+            gateway, connection = Gateways(remote, (name,)), remote.connection(name)
+            try:
+                connection.open()
+                operator = operator_of(fleet, connection)
+                note = note_of(key, gone, operator.who)
+                if gone:
+                    gateway.remove_key(*as_revoked((gone,)), note=note)
+                else:
+                    gateway.put_key(entry, note=note)
+                write_audit(connection, _act(operator, key, run, verb))
+            except HostError as error:
+                return error.problems[0].what
+            return None
+
+        return remote.each(fleet.gateways, tell)
+
+
+def told_keys(remote: Remote, gateways: tuple[str, ...]) -> tuple[ToldKey, ...]:
+    """Return what these gateways, as far as they can be reached, were told of keys since the last apply."""
+    answers = remote.run_on(gateways, NEWS_COMMAND)
+    return tuple(
+        one
+        for name, answer in answers.items()
+        if not isinstance(answer, HostError)
+        for one in parse_told(answer.check("reading what was told of API keys").stdout, name)
+    )
+
+
+def refuse_unknown_keys(fleet: Fleet, told: Iterable[ToldKey]) -> None:
+    """Raise LeasedError if gateways know API keys that the keys file doesn't know yet, or not as they are."""
+    path = fleet.beside("keys.yml")
+    unknown = unknown_to(read_keys_file(path), told)
+    if unknown:
+        raise LeasedError(
+            "the API keys were changed with another copy of this file:\n  " + "\n  ".join(map(str, unknown)),
+            where=str(path),
+            should="this copy should know of that before it is applied",
+            next="git pull; or rackwright key pull, which writes it down here",
+        )
+
+
+def pull_keys(fleet: Fleet) -> tuple[ToldKey, ...]:
+    """Afterwards the keys file knows what gateways were told of keys with other copies of it; return what it didn't.
+
+    Raise HostError, writing nothing, if a gateway can't be asked.
+    """
+    from rackwright.remote import Remote
+
+    path = fleet.beside("keys.yml")
+    with Remote(targets(fleet, fleet.gateways)) as remote:
+        for name in fleet.gateways:
+            remote.connection(name).open()
+        file = read_keys_file(path)
+        unknown = unknown_to(file, told_keys(remote, fleet.gateways))
+    if unknown:
+        pulled = with_told(file, unknown)
+        write_keys(path, pulled.keys, pulled.revoked)
+    return unknown
+
+
+def _act(operator: Operator, key: ApiKey, run: str, verb: Verb) -> Act:
+    what = f"{_DONE[verb]} API key {key.id} of {key.owner}{'' if verb == 'revoke' else f': {may(key)}'}"
+    return Act(time=utc_now(), operator=operator.who, run=run, command=f"key {verb}", what=what, outcome="done")
+
+
+def _expiry(text: str, now: datetime) -> datetime:
+    expires = _moment(text, now)
+    if expires <= now:
+        raise UsageError("has passed already", where=f"--expires {text}", should="a time to come")
+    return expires
+
+
+def _moment(text: str, now: datetime) -> datetime:
+    try:
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+            return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC) + timedelta(days=1)
+        return now + timedelta(seconds=parse_duration(text))
+    except (ValueError, OverflowError):
+        raise UsageError("is no time", where=f"--expires {text}", should="like 12h, 90d or 2027-03-31") from None
+
+
+def _usage(error: ValidationError) -> UsageError:
+    first = error.errors(include_input=False, include_url=False)[0]
+    name = str(first["loc"][0]) if first["loc"] else ""
+    if name == "id":
+        return UsageError("is no name for a key", where="ID", should="a letter, then up to 23 letters, digits and -")
+    return UsageError(first["msg"].removeprefix("Value error, "), where=name)

@@ -1,0 +1,1 @@
+"""`rackwright lock`: what hosts and servers answer, written down."""

@@ -1,0 +1,58 @@
+"""What must be on one host before others have it: weights that go from host to host, folders that several share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from rackwright.lifecycle.p2p.procedure import Staged, stage
+from rackwright.lifecycle.p2p.receivers import writers
+from rackwright.lifecycle.session.console import Talk
+from rackwright.lifecycle.session.session import Site
+from rackwright.run import Run
+from rackwright.stopping import Stopping
+
+Deploy = Callable[[], None]
+Change = Callable[[Deploy, tuple[str, ...]], Run]
+"""Have these hosts changed by a deploy."""
+
+
+@dataclass(frozen=True)
+class Ahead:
+    run: Run = field(default_factory=Run)
+    staged: tuple[Staged, ...] = ()
+
+
+def put_ahead(site: Site, hosts: Iterable[str], talk: Talk, stopping: Stopping, change: Change) -> Ahead:
+    """Afterwards weights are where other hosts get or read them from, and those that are staged where they belong.
+
+    What could not be staged is not in the run: each host that lacks it has still to fetch it for itself.
+    """
+    from rackwright.deploys.serve import own_weights, ready_to_stage
+
+    going = _Going(tuple(hosts), change)
+    going.change(ready_to_stage, [host for host in going.hosts if site.models[host].staging])
+
+    def fetch(host: str) -> bool:
+        going.change(own_weights, [host])
+        return host in going.hosts
+
+    staged = stage(site, going.hosts, talk, stopping, fetch)
+    writing = {writer for host in going.hosts for writer in writers(site, host)}
+    going.change(own_weights, [host for host in going.hosts if host in writing])
+    return Ahead(going.run, staged)
+
+
+class _Going:
+    """The hosts that have gone well so far."""
+
+    def __init__(self, hosts: tuple[str, ...], change: Change) -> None:
+        self._all, self._change, self.run = hosts, change, Run()
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        return tuple(host for host in self._all if host not in self.run.failed_hosts)
+
+    def change(self, deploy: Deploy, hosts: list[str]) -> None:
+        if hosts and not self.run.interrupted:
+            self.run += self._change(deploy, tuple(hosts))

@@ -1,0 +1,123 @@
+"""What is to be on which hosts, and what each of them has of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from rackwright.errors import HostError
+from rackwright.lifecycle.session.session import Site
+from rackwright.operations.download import MARKER
+from rackwright.operations.store import MARGIN, unmounted
+from rackwright.remote.completed import checked
+from rackwright.roles.model_store.settings import StoredModel, folder_of
+from rackwright.roles.staging.settings import ARRIVING, UNIT
+from rackwright.state.shell import command
+
+# $1: the folder of models, $2: the model's folder, $3: its digest, $4: where it arrives. What arrived of a model that
+# is whole by now is of no more use.
+LOOK = f"""export LC_ALL=C
+if [ "$(cat "$2/{MARKER}" 2>/dev/null)" = "$3" ]; then
+  echo whole
+  systemctl is-active -q {UNIT} || rm -rf -- "$4"
+fi
+d=$1; while [ ! -d "$d" ]; do d=$(dirname -- "$d"); done
+echo "free $(df -B1 --output=avail -- "$d" | tail -n 1 | tr -d ' ')"
+[ "$(stat -c %d -- "$d")" != "$(stat -c %d -- /)" ] || echo unmounted
+echo "arrived $(du -s -B1 -- "$4" 2>/dev/null | cut -f 1)"
+"""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One model's files and the hosts that should have them."""
+
+    model: StoredModel
+    roots: Mapping[str, str]
+    """Host → its folder of models."""
+    shared: frozenset[str] = frozenset()
+    """Hosts whose folder others see, too: it has to be mounted."""
+
+    @property
+    def what(self) -> str:
+        return f"{self.model.name} {self.model.digest[:16]}"
+
+    def folder(self, host: str) -> str:
+        return folder_of(self.roots[host], self.model.name, self.model.digest)
+
+    def arriving(self, host: str) -> str:
+        """Where the files are until they are whole."""
+        return f"{self.roots[host]}/{ARRIVING}/{self.model.digest[:16]}"
+
+    @property
+    def files(self) -> dict[str, int]:
+        """sha256 → bytes of each content, without those that have none: nothing has to arrive of them."""
+        return {file.sha256: file.size for file in self.model.files if file.size}
+
+    @property
+    def bytes(self) -> int:
+        return sum(self.files.values())
+
+
+@dataclass(frozen=True)
+class Has:
+    """What one host has of a batch."""
+
+    whole: bool = False
+    free: int | None = None
+    """Bytes where its models are; None: df had no answer."""
+    arrived: int = 0
+    mounted: bool = True
+    """Whether its folder of models is on another file system than the system itself."""
+
+    def refuses(self, batch: Batch, host: str) -> str | None:
+        """Return why the rest of the batch can't arrive there, or None."""
+        if self.whole:
+            return None
+        if host in batch.shared and not self.mounted:
+            return unmounted(batch.roots[host])
+        missing = max(0, batch.bytes - self.arrived)
+        if self.free is None or self.free >= missing + MARGIN:
+            return None
+        return f"has {self.free / 1e9:.2f} GB free, should have {(missing + MARGIN) / 1e9:.2f} GB"
+
+
+def batches(site: Site, hosts: Iterable[str]) -> Iterator[Batch]:
+    """Yield each model that several of these hosts should have, where weights go from host to host."""
+    roots: dict[tuple[str, str], dict[str, str]] = {}
+    models: dict[tuple[str, str], StoredModel] = {}
+    for host in hosts:
+        model = site.models[host]
+        if model.staging is None or model.model_store is None:
+            continue
+        for stored in model.model_store.own.models:
+            # Two models of the same files have a folder each.
+            key = stored.name, stored.digest
+            models[key] = stored
+            roots.setdefault(key, {})[host] = model.model_store.root
+    shared = frozenset(host for host, model in site.models.items() if model.model_store and model.model_store.shared)
+    yield from (Batch(models[key], where, shared) for key, where in roots.items() if len(where) > 1)
+
+
+def look(site: Site, batch: Batch) -> dict[str, Has | HostError]:
+    """Return what each host of the batch has of it, or why it can't be asked."""
+    asked = {
+        host: command(LOOK, root, batch.folder(host), batch.model.digest, batch.arriving(host))
+        for host, root in batch.roots.items()
+    }
+    answers = checked(site.remote.run_on(asked, asked), "looking for weights")
+    return {
+        host: answer if isinstance(answer, HostError) else parse(answer.stdout) for host, answer in answers.items()
+    }
+
+
+def parse(output: str) -> Has:
+    """Given what LOOK printed, return it."""
+    told = dict(line.partition(" ")[::2] for line in output.splitlines())
+    free, arrived = told.get("free", ""), told.get("arrived", "")
+    return Has(
+        whole="whole" in told,
+        free=int(free) if free.isdigit() else None,
+        arrived=int(arrived) if arrived.isdigit() else 0,
+        mounted="unmounted" not in told,
+    )

@@ -1,0 +1,111 @@
+"""Watch the hosts of one staging, each for itself, until each has the files or is given up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from rackwright.errors import HostError
+from rackwright.lifecycle.p2p import unit
+from rackwright.lifecycle.p2p.batch import Batch
+from rackwright.lifecycle.p2p.chain import before, gaps, overtaken
+from rackwright.lifecycle.session.console import Talk
+from rackwright.lifecycle.session.session import Site
+from rackwright.roles.staging.settings import Settings
+from rackwright.stopping import Stopping
+
+POLL_SECONDS = 1.0
+SOON_SECONDS = 0.25
+"""Between two looks where the end is near: nobody waits for a look."""
+LOST_SECONDS = 30
+"""A host that couldn't be asked for so long is given up: the others are not held up by it."""
+STILL_SECONDS = 60
+"""The same of one to which no byte has come, while others got some."""
+
+
+@dataclass
+class Course:
+    """One staging under way."""
+
+    batch: Batch
+    order: tuple[str, ...]
+    settings: dict[str, Settings]
+    arrived: dict[str, int] = field(default_factory=dict)
+    gaps_before: dict[str, int] = field(default_factory=dict)
+    """When this order began."""
+    done: dict[str, float] = field(default_factory=dict)
+    """Host → seconds that it took."""
+    failed: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def open(self) -> tuple[str, ...]:
+        return tuple(host for host in self.order[1:] if host not in self.done and host not in self.failed)
+
+    def peers(self, host: str) -> tuple[Settings, ...]:
+        return tuple(self.settings[one] for one in before(self.order, host))
+
+
+def follow(site: Site, course: Course, talk: Talk, stopping: Stopping, clock: Callable[[], float]) -> None:
+    """Return when every host is done or has failed, as the course then says, or when it was stopped."""
+    begun = clock()
+    course.arrived = dict.fromkeys(course.order, 0) | {course.order[0]: course.batch.bytes}
+    site.remote.each(course.open, lambda host: _follow(site, course, talk, stopping, clock, begun, host))
+
+
+def _follow(
+    site: Site, course: Course, talk: Talk, stopping: Stopping, clock: Callable[[], float], begun: float, host: str
+) -> None:
+    batch, heard, moved = course.batch, clock(), clock()
+    shell = site.remote.connection(host)
+    while not stopping():
+        try:
+            status = unit.look(shell)
+            heard = clock()
+        except HostError as error:
+            if clock() - heard > LOST_SECONDS:
+                _failed(course, talk, host, error.problems[0].what)
+                return
+            time.sleep(POLL_SECONDS)
+            continue
+        if status.bytes > course.arrived[host]:
+            moved = clock()
+            course.arrived[host] = status.bytes
+        talk.arriving(host, batch.what, status.bytes, batch.bytes, status.rate)
+        if status.state == "done":
+            course.arrived[host], course.done[host] = batch.bytes, clock() - begun
+            talk.say(f"{host}: {batch.what} has arrived")
+            return
+        if why := _hopeless(course, status, clock() - moved):
+            _failed(course, talk, host, why)
+            return
+        _let_others_pass(site, course)
+        near = status.bytes + 2 * POLL_SECONDS * status.rate >= batch.bytes
+        time.sleep(SOON_SECONDS if near else POLL_SECONDS)
+
+
+def _failed(course: Course, talk: Talk, host: str, why: str) -> None:
+    course.failed[host] = why
+    talk.say(f"{host}: {course.batch.what} didn't arrive: {why}")
+
+
+def _hopeless(course: Course, status: unit.Status, still: float) -> str | None:
+    if status.state in ("ended", "failed"):
+        return status.why
+    if status.state != "hashing" and still > STILL_SECONDS and course.done:
+        return f"nothing has come for {still:.0f} s"
+    return None
+
+
+def _let_others_pass(site: Site, course: Course) -> None:
+    """Whoever is slow goes to the end; those that move up are told whom to ask."""
+    order = overtaken(course.order, course.arrived, course.batch.bytes, course.gaps_before)
+    if order == course.order:
+        return
+    earlier = {host: course.peers(host) for host in course.open}
+    course.order, course.gaps_before = order, gaps(order, course.arrived)
+    for host in course.open:
+        if course.peers(host) != earlier[host]:
+            with suppress(HostError):
+                unit.ask_others(site.remote.connection(host), course.peers(host))

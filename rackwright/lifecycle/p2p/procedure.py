@@ -1,0 +1,171 @@
+"""Each model that hosts lack goes to one of them, and from there from host to host."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from secrets import token_hex
+
+from rackwright.errors import HostError, RackwrightError, SecretError
+from rackwright.lifecycle.p2p import unit
+from rackwright.lifecycle.p2p.batch import Batch, Has, batches, look
+from rackwright.lifecycle.p2p.chain import chain, first_of
+from rackwright.lifecycle.p2p.follow import Course, follow
+from rackwright.lifecycle.p2p.unit import Part
+from rackwright.lifecycle.session.console import Talk
+from rackwright.lifecycle.session.session import Site
+from rackwright.roles.staging.settings import Settings
+from rackwright.stopping import Stopping
+
+Fetch = Callable[[str], bool]
+"""Have this host fetch its weights from where they come from; return whether it went well."""
+_CERTIFICATE_DAYS = 1
+_TORRENT_POLL_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Staged:
+    """What came of one model."""
+
+    model: str
+    digest: str
+    bytes: int
+    first: str
+    """The host that the others got it from."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Host → until it had arrived and was hashed."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """Host → why it hasn't it; it may still fetch for itself."""
+
+
+def stage(site: Site, hosts: Iterable[str], talk: Talk, stopping: Stopping, fetch: Fetch) -> tuple[Staged, ...]:
+    """Afterwards those of these hosts that could get them have the weights of their models; return what was moved.
+
+    Where no host has a model, one of them fetches it first. A host that is lost or too slow holds nobody up: it is
+    named, and what it lacks is its own to fetch. Nothing else is left on any host, but what has arrived in part.
+    """
+    return tuple(
+        staged
+        for batch in batches(site, hosts)
+        if not stopping() and (staged := _stage(site, batch, talk, stopping, fetch))
+    )
+
+
+def _stage(site: Site, batch: Batch, talk: Talk, stopping: Stopping, fetch: Fetch) -> Staged | None:
+    found = look(site, batch)
+    has = {host: one for host, one in found.items() if isinstance(one, Has)}
+    whole = [host for host, one in has.items() if one.whole]
+    lacking = [host for host, one in has.items() if not one.whole]
+    lost = {host: one.problems[0].what for host, one in found.items() if isinstance(one, HostError)}
+    lost |= {host: why for host in lacking if (why := has[host].refuses(batch, host))}
+    lacking = [host for host in lacking if host not in lost]
+    if not lacking or len(whole) + len(lacking) < 2:
+        return None
+    section = site.fleet.file.staging
+    first = first_of([*whole, *lacking], whole, section.from_ if section else None)
+    if first not in whole and not fetch(first):
+        talk.say(f"{batch.what}: {first} could not fetch it, so each host fetches for itself")
+        return None
+    order = chain([host for host in lacking if host != first], first)
+    if len(order) < 2:
+        return None
+    course = Course(batch, order, _settings(site, order), failed=lost)
+    _move(site, course, talk, stopping)
+    return Staged(batch.model.name, batch.model.digest, batch.bytes, first, course.done, course.failed)
+
+
+def _settings(site: Site, hosts: Iterable[str]) -> dict[str, Settings]:
+    return {host: settings for host in hosts if (settings := site.models[host].staging)}
+
+
+def _move(site: Site, course: Course, talk: Talk, stopping: Stopping) -> None:
+    name = f"staging-{course.batch.model.digest[:16]}-{token_hex(8)}"
+    first = course.order[0]
+    talk.say(f"{course.batch.what}: {' → '.join(course.order)}")
+    try:
+        parts = {host: _part(site, course, name, host) for host in course.order}
+    except SecretError as error:
+        talk.say(f"{course.batch.what}: each host fetches for itself: {error.problems[0]}")
+        course.failed |= dict.fromkeys(course.order[1:], "no certificate")
+        return
+    try:
+        talk.say(f"{first}: reading {course.batch.bytes / 1e9:.2f} GB")
+        torrent = _begin(site, parts[first], stopping)
+        if torrent is None:
+            return
+        _join(site, course, parts, torrent, talk)
+        follow(site, course, talk, stopping, time.monotonic)
+    except HostError as error:
+        why = f"{first}, from which it comes: {error.problems[0].what}"
+        course.failed |= dict.fromkeys(course.open, why)
+        talk.say(f"{course.batch.what}: {why}; each host fetches for itself")
+    finally:
+        _end(site, course, stopping)
+
+
+def _part(site: Site, course: Course, name: str, host: str) -> Part:
+    issuer = site.models[host].credentials.issuer
+    if issuer is None:
+        raise SecretError("nothing may be issued here", where=host)
+    # A certificate of one staging is good for no other: its name is the torrent's.
+    issued = issuer.issue((name,), client=True, days=_CERTIFICATE_DAYS)
+    return Part(
+        host=host,
+        settings=course.settings[host],
+        batch=course.batch,
+        first=host == course.order[0],
+        torrent_name=name,
+        issued=issued,
+        authority_pem=issuer.authority_pem,
+        peers=course.peers(host),
+    )
+
+
+def _begin(site: Site, part: Part, stopping: Stopping) -> bytes | None:
+    """Return the first host's torrent; None: it was stopped before there was one."""
+    shell = site.remote.connection(part.host)
+    unit.start(shell, part)
+    while not stopping():
+        if torrent := unit.torrent_of(shell):
+            return torrent
+        time.sleep(_TORRENT_POLL_SECONDS)
+    return None
+
+
+def _join(site: Site, course: Course, parts: dict[str, Part], torrent: bytes, talk: Talk) -> None:
+    def join(host: str) -> None:
+        try:
+            unit.start(site.remote.connection(host), replace(parts[host], torrent=torrent))
+        except HostError as error:
+            course.failed[host] = error.problems[0].what
+            talk.say(f"{host}: {course.batch.what} can't be staged: {course.failed[host]}")
+
+    site.remote.each(course.order[1:], join)
+
+
+def _end(site: Site, course: Course, stopping: Stopping) -> None:
+    """Every unit that can be reached is ended; what is whole is put in place, what isn't stays for the next time.
+
+    But not where a host has to fetch for itself now and has no room for both.
+    """
+
+    def end(host: str) -> None:
+        shell = site.remote.connection(host)
+        try:
+            if host == course.order[0]:
+                unit.clean(shell, course.batch)
+            elif host in course.done:
+                unit.place(shell, course.batch)
+            elif stopping():
+                unit.stop(shell)
+            else:
+                unit.give_up(shell, course.batch)
+        except RackwrightError as error:
+            if host in course.done:
+                del course.done[host]
+                course.failed[host] = error.problems[0].what
+
+    with suppress(HostError):
+        site.remote.each(course.order, end)

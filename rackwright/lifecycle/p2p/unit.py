@@ -1,0 +1,211 @@
+"""The transient unit of one staging, on one host: started, looked at, told of other peers, ended."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from rackwright.errors import HostError
+from rackwright.lifecycle.p2p import scripts
+from rackwright.lifecycle.p2p.batch import Batch
+from rackwright.operations.store import MARGIN, PLACE
+from rackwright.remote import Connection
+from rackwright.report.words import safe
+from rackwright.roles.staging.settings import PROGRAM, UNIT, USER, Settings
+from rackwright.state.shell import command
+from rackwright.values import Issued
+
+IDLE_SECONDS = 120
+"""A unit ends by itself when for so long no byte came or went: whoever started it may be gone."""
+_PROPERTIES = (
+    f"User={USER}",
+    "RuntimeDirectory=rackwright-staging",
+    "RuntimeDirectoryMode=0700",
+    # Killed, it goes on from what it has; ended in any other way, nothing of it stays.
+    "RuntimeDirectoryPreserve=restart",
+    "Restart=on-abnormal",
+    "RestartSec=100ms",
+    "StartLimitIntervalSec=600",
+    "StartLimitBurst=20",
+    "TimeoutStopSec=10",
+    # Engines go first.
+    "Nice=10",
+    "CPUWeight=20",
+    "IOWeight=20",
+    "NoNewPrivileges=yes",
+    "CapabilityBoundingSet=",
+    "ProtectSystem=strict",
+    "ProtectHome=yes",
+    "ProtectClock=yes",
+    "ProtectControlGroups=yes",
+    "ProtectHostname=yes",
+    "ProtectKernelLogs=yes",
+    "ProtectKernelModules=yes",
+    "ProtectKernelTunables=yes",
+    "PrivateDevices=yes",
+    "PrivateTmp=yes",
+    "LockPersonality=yes",
+    "MemoryDenyWriteExecute=yes",
+    "RestrictNamespaces=yes",
+    "RestrictRealtime=yes",
+    "RestrictSUIDSGID=yes",
+    "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK",
+    "UMask=0077",
+    "SystemCallArchitectures=native",
+    "SystemCallFilter=@system-service",
+    "SystemCallErrorNumber=EPERM",
+    "IPAddressDeny=any",
+)
+
+
+@dataclass(frozen=True)
+class Status:
+    """What a host tells of its part."""
+
+    state: str = "starting"
+    """making, waiting, receiving, hashing, done, failed, or ended: its unit is gone."""
+    bytes: int = 0
+    rate: int = 0
+    """Bytes a second that arrive."""
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One host's part in one staging."""
+
+    host: str
+    settings: Settings
+    batch: Batch
+    first: bool
+    torrent_name: str
+    issued: Issued
+    authority_pem: str
+    peers: tuple[Settings, ...]
+    """Whom it asks, in this order."""
+    torrent: bytes = field(default=b"", repr=False)
+    """Empty for the first host, which makes it."""
+
+
+def start(shell: Connection, part: Part) -> None:
+    """Afterwards the unit runs. Raise HostError if it can't be started."""
+    batch, host = part.batch, part.host
+    words = [word for file in _contents(batch) for word in file]
+    folder = batch.folder(host) if part.first else ""
+    where = (batch.roots[host], batch.arriving(host), folder, f"{batch.folder(host)}.partial")
+    arguments = (*where, *words, "--", *_systemd_run(part))
+    done = shell.run(command(scripts.START, *arguments), stdin=_packed(part), timeout=120)
+    done.check(f"starting to stage {batch.what}")
+
+
+def look(shell: Connection) -> Status:
+    """Return how far the host is. Raise HostError if it can't be asked."""
+    told = shell.run(scripts.LOOK, timeout=10).check("looking at the staging").stdout
+    if told.startswith("ended"):
+        why = " ".join(told.splitlines()[1:]) or "its unit has ended"
+        return Status("ended", why=safe(why))
+    return _parsed(told)
+
+
+def _parsed(told: str) -> Status:
+    """What a unit wrote may be anything: what says nothing is as if it hadn't begun."""
+    try:
+        said = json.loads(told or "{}")
+        return Status(
+            str(said.get("state", "starting")),
+            int(said.get("bytes", 0)),
+            int(said.get("rate", 0)),
+            safe(str(said.get("why", ""))),
+        )
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
+        return Status()
+
+
+def ask_others(shell: Connection, peers: tuple[Settings, ...]) -> None:
+    """Have the host ask these from now on."""
+    shell.run(scripts.PEERS, stdin=_peers(peers), timeout=10).check("naming other peers")
+
+
+def stop(shell: Connection) -> None:
+    """Afterwards the unit is gone, with key and certificate; what has arrived stays."""
+    shell.run(scripts.STOP, timeout=60).check("ending the staging")
+
+
+def clean(shell: Connection, batch: Batch) -> None:
+    """Afterwards the unit is gone, and what had arrived, or was linked to be passed on."""
+    shell.run(command(scripts.CLEAN, batch.arriving(shell.name)), timeout=60).check("ending the staging")
+
+
+def give_up(shell: Connection, batch: Batch) -> None:
+    """As by `stop`, but what has arrived goes where the host could not fetch the files for itself beside it."""
+    needed = str(batch.bytes + MARGIN)
+    shell.run(command(scripts.GIVE_UP, batch.arriving(shell.name), needed), timeout=60).check("ending the staging")
+
+
+def place(shell: Connection, batch: Batch) -> None:
+    """Afterwards the unit is gone and what arrived, which it has hashed, stands in the model's folder, read-only."""
+    words = [word for file in batch.model.files for word in (file.sha256, file.path)]
+    folder = batch.folder(shell.name)
+    arguments = (batch.arriving(shell.name), PLACE, folder, batch.model.digest, *words)
+    shell.run(command(scripts.FINISH, *arguments), timeout=600).check(f"putting {batch.what} in place")
+
+
+def _contents(batch: Batch) -> list[tuple[str, str]]:
+    """sha256 and a path of each content."""
+    return list({file.sha256: (file.sha256, file.path) for file in batch.model.files if file.size}.values())
+
+
+def _systemd_run(part: Part) -> list[str]:
+    allowed = [f"IPAddressAllow={peer}" for peer in part.settings.peers]
+    writable = f"ReadWritePaths={part.batch.arriving(part.host)}"
+    properties = [f"--property={one}" for one in (*_PROPERTIES, *allowed, writable)]
+    unit = [f"--unit={UNIT}", "--collect", "--quiet", "--service-type=exec", "--expand-environment=no"]
+    return [*unit, "--description=rackwright: weights from host to host", *properties, "/usr/bin/python3", PROGRAM]
+
+
+def _packed(part: Part) -> bytes:
+    plan = {
+        "what": part.batch.what,
+        "torrent": part.torrent_name,
+        "folder": part.batch.arriving(part.host),
+        "address": str(part.settings.address),
+        "port": part.settings.port,
+        "rate": part.settings.rate or 0,
+        "files": part.batch.files,
+        "first": part.first,
+        "idle": IDLE_SECONDS,
+    }
+    files = {
+        "plan.json": json.dumps(plan),
+        "peers.json": _peers(part.peers),
+        "ca.pem": part.authority_pem,
+        "certificate.pem": part.issued.certificate_pem,
+        "key.pem": part.issued.key.reveal(),
+    }
+    return _tar({name: text.encode() for name, text in files.items()} | {"torrent": part.torrent})
+
+
+def _peers(peers: tuple[Settings, ...]) -> str:
+    return json.dumps([[str(peer.address), peer.port] for peer in peers])
+
+
+def _tar(files: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, content in files.items():
+            if content:
+                member = tarfile.TarInfo(name)
+                member.size, member.mode = len(content), 0o600
+                archive.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def torrent_of(shell: Connection) -> bytes | None:
+    """Return the torrent that the first host has made; None: not yet. Raise HostError if its unit has ended."""
+    done = shell.run(scripts.TORRENT, timeout=60)
+    if not done.ok:
+        raise HostError(f"the staging has ended: {look(shell).why}", where=shell.name)
+    return done.stdout_bytes or None

@@ -1,0 +1,75 @@
+"""The weights of a replica, hashed again where they are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from shlex import join
+
+from rackwright.fleet.fleet import Replica
+from rackwright.lifecycle.proof.identity import stored_for
+from rackwright.lifecycle.session.replica_units import hosts_of
+from rackwright.lifecycle.session.session import Site
+from rackwright.roles.model_store.settings import StoredModel
+
+# Arguments: folders; stdin: lines of sha256sum. Read-only, and after everybody else. An engine reads what is in the
+# folder, also what no list names.
+_HASH = """export LC_ALL=C
+list=$(cat)
+nice -n 19 ionice -c 3 sha256sum --check --strict 2>/dev/null <<END
+$list
+END
+for folder in "$@"; do
+  find "$folder/" ! -type d ! -name .verified -printf '%p\\n' 2>/dev/null | while IFS= read -r file; do
+    printf '%s\\n' "$list" | cut -c 67- | grep -qxF -e "$file" || printf '%s: EXTRA\\n' "$file"
+  done
+done
+true
+"""
+_LEAST_SECONDS = 3600
+_BYTES_A_SECOND = 10_000_000
+"""Slower than any disk that serves models: time until the hashing is given up."""
+_SAID = {
+    "FAILED": "isn't what the lock says",
+    "FAILED open or read": "is not there, or can't be read",
+    "EXTRA": "isn't in the lock",
+    "": "was not hashed",
+}
+
+
+def whole_weights(site: Site, replica: Replica) -> str | None:
+    """Return None if every stored file of the replica's model and adapters is as the lock says, on all of its hosts.
+
+    Else which isn't, naming host and file. Every byte is read: minutes for large models, while the engine serves.
+    Raise HostError if a host can't be asked.
+    """
+    told = site.remote.each(hosts_of(site, replica), lambda host: _on_host(site, replica, host))
+    return "; ".join(f"{host}: {wrong}" for host, wrong in told.items() if wrong) or None
+
+
+def _on_host(site: Site, replica: Replica, host: str) -> str | None:
+    stored = stored_for(site, replica, host)
+    seconds = max(_LEAST_SECONDS, sum(model.size for model in stored.values()) // _BYTES_A_SECOND)
+    done = site.remote.connection(host).run(hash_command(stored), stdin=hash_list(stored), timeout=seconds)
+    return what_differs(stored, done.check(f"hashing the weights of {replica.model}").stdout)
+
+
+def hash_command(stored: Mapping[str, StoredModel]) -> str:
+    """Return the shell command that hashes these folders; it reads `hash_list`."""
+    return f"set -- {join(stored)}\n{_HASH}"
+
+
+def hash_list(stored: Mapping[str, StoredModel]) -> str:
+    """Return the list that sha256sum checks."""
+    return "".join(f"{sha256}  {path}\n" for path, sha256 in _files(stored).items())
+
+
+def what_differs(stored: Mapping[str, StoredModel], output: str) -> str | None:
+    """Given what the command printed, return every file that isn't as stored, or isn't known to be; None: none."""
+    lines = (line.rpartition(": ") for line in output.splitlines())
+    told = dict.fromkeys(_files(stored), "") | {path: word for path, _, word in lines}
+    return "; ".join(f"{path} {_SAID.get(word, word)}" for path, word in told.items() if word != "OK") or None
+
+
+def _files(stored: Mapping[str, StoredModel]) -> dict[str, str]:
+    """Path → sha256."""
+    return {f"{folder}/{file.path}": file.sha256 for folder, model in stored.items() for file in model.files}

@@ -1,0 +1,1 @@
+"""`rackwright model prune`: weights that nothing needs any more."""

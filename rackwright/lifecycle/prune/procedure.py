@@ -1,0 +1,183 @@
+"""Remove weights that nothing needs any more. What an engine uses stays, whatever the lock says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rackwright.errors import HostError
+from rackwright.fleet.lock import Lock
+from rackwright.fleet.lock_file import read_lock
+from rackwright.lifecycle.prune.script import LOOK, REMOVE, Found, Weights, parse, removed
+from rackwright.lifecycle.session.console import Talk
+from rackwright.lifecycle.session.remember import note_leased_act
+from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.under_lease import leased
+from rackwright.report.words import counted, duration, safe, size
+from rackwright.state.applied import read_applied
+from rackwright.state.shell import command
+
+SECONDS = 600
+"""Longest time in which a host removes its weights."""
+
+
+@dataclass(frozen=True)
+class Keep:
+    """What is needed by a lock."""
+
+    digests: frozenset[str]
+    """Of models and adapters."""
+    files: frozenset[str]
+    """sha256 of each of their files: one that has arrived is worth keeping."""
+
+    def needs(self, weights: Weights) -> bool:
+        if weights.digest in self.files:
+            return True
+        return weights.used or any(digest.startswith(weights.digest) for digest in self.digests)
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What came of it, by host."""
+
+    removed: Mapping[str, tuple[Weights, ...]] = field(default_factory=dict)
+    """With a rehearsal: what would be removed."""
+    strange: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Folders that were left, as we didn't place them."""
+    problems: Mapping[str, str] = field(default_factory=dict)
+    """Why a host has more left than it should."""
+
+    @property
+    def bytes(self) -> int:
+        return sum(one.bytes for some in self.removed.values() for one in some)
+
+
+def needed(site: Site) -> Keep:
+    """Return what the lock needs, the next one if a rollout left one, and the one that was applied last.
+
+    A checkout may be older than what a colleague applied. Raise FleetError if a lock can't be read.
+    """
+    return needed_by(site.lock, *_next(site.fleet.beside("lock.next")), *_applied(site))
+
+
+def needed_by(*locks: Lock) -> Keep:
+    """Return what any of these locks needs, and what came before it: there must be a way back."""
+    models = [model for lock in locks for model in lock.models.values()]
+    kept = [*models, *(model.previous for model in models if model.previous)]
+    sources = [source for model in kept for source in model.whole]
+    return Keep(
+        frozenset(source.digest for source in sources),
+        frozenset(file.sha256 for source in sources for file in source.files),
+    )
+
+
+def _next(path: Path) -> Iterable[Lock]:
+    return (read_lock(path),) if path.exists() else ()
+
+
+def _applied(site: Site) -> Iterable[Lock]:
+    applied = read_applied(site.remote.connection(site.fleet.control[0]))
+    content = applied and applied.files.get(str(Path(applied.about.fleet_file).with_suffix(".lock")))
+    if not content:
+        return ()
+    with TemporaryDirectory(prefix="rackwright-") as folder:
+        path = Path(folder, "applied.lock")
+        path.write_bytes(content)
+        return (read_lock(path),)
+
+
+def prune(site: Site, talk: Talk, *, rehearsed: bool = False) -> Pruned:
+    """Afterwards the site's hosts have no weights of ours but those needed and those in use; audited on each.
+
+    `rehearsed`: nothing is removed. A host out of reach, or one where something stays, is among the problems.
+    Raise LeasedError if another operator is at work or a rollout is open, FleetError if a lock can't be read,
+    RackwrightError if the operator doesn't agree.
+    """
+    with leased(site, "model prune", talk) as held:
+        keep = needed(site)
+        found, problems = _look(site)
+        found = {host: _alone(site, host, found, talk) for host in found}
+        unneeded = {host: tuple(one for one in has.weights if not keep.needs(one)) for host, has in found.items()}
+        unneeded = {host: some for host, some in unneeded.items() if some}
+        strange = {host: has.strange for host, has in found.items() if has.strange}
+        _show(site, unneeded, strange, talk)
+        if rehearsed or not unneeded:
+            return Pruned(unneeded, strange, problems)
+        talk.confirm(f"Remove {counted(sum(map(len, unneeded.values())), 'of these', 'of these')}?")
+
+        def remove(host: str) -> tuple[tuple[Weights, ...], str | None]:
+            held.check()
+            gone, problem = _remove(site, host, unneeded[host])
+            what = "removed " + (", ".join(one.path for one in gone) or "nothing")
+            note_leased_act(site, held, (host,), what, f"failed: {problem}" if problem else "done")
+            return gone, problem
+
+        done = site.remote.each(unneeded, remove)
+    problems |= {host: problem for host, (_, problem) in done.items() if problem}
+    return Pruned({host: gone for host, (gone, _) in done.items() if gone}, strange, problems)
+
+
+def _look(site: Site) -> tuple[dict[str, Found], dict[str, str]]:
+    roots = {host: _root(site, host) for host in site.models}
+    answers = site.remote.run_on(roots, {host: command(LOOK, root) for host, root in roots.items()}, timeout=SECONDS)
+    found: dict[str, Found] = {}
+    problems: dict[str, str] = {}
+    for host, answer in answers.items():
+        try:
+            if isinstance(answer, HostError):
+                raise answer
+            found[host] = parse(answer.check("looking for weights").stdout, roots[host])
+        except HostError as error:
+            problems[host] = error.problems[0].what
+    return found, problems
+
+
+def _alone(site: Site, host: str, found: Mapping[str, Found], talk: Talk) -> Found:
+    """Return what this host has and no other has to remove: of a shared folder, who uses what is asked of all."""
+    store, hosts = site.fleet.file.hosts[host].store, site.fleet.file.hosts
+    if store.shared == "no":
+        return found[host]
+    sharing = [name for name in site.fleet.hosts if hosts[name].store == store]
+    if missed := [name for name in sharing if name not in found]:
+        talk.say(f"{host}: {store.path} is shared with {', '.join(missed)}, which is not looked at: all there stays")
+        return Found()
+    # One that doesn't serve, a gateway, say, may not even have mounted it.
+    if host != next((name for name in sharing if site.fleet.parts_on(name)), sharing[0]):
+        return Found()
+    used = {one.path for name in sharing for one in found[name].weights if one.used}
+    return replace(found[host], weights=tuple(replace(one, used=one.path in used) for one in found[host].weights))
+
+
+def _remove(site: Site, host: str, unneeded: tuple[Weights, ...]) -> tuple[tuple[Weights, ...], str | None]:
+    """Return what is gone, and why something isn't."""
+    words = command(REMOVE, _root(site, host), *(one.path for one in unneeded))
+    try:
+        answer = site.remote.connection(host).run(words, timeout=SECONDS)
+    except HostError as error:
+        return (), error.problems[0].what
+    paths = set(removed(answer.stdout))
+    problem = None if answer.ok else "; ".join(answer.last_lines(3)) or "its weights could not be removed"
+    return tuple(one for one in unneeded if one.path in paths), problem
+
+
+def _root(site: Site, host: str) -> str:
+    return site.fleet.file.hosts[host].store.path
+
+
+def _show(
+    site: Site, unneeded: Mapping[str, tuple[Weights, ...]], strange: Mapping[str, tuple[str, ...]], talk: Talk
+) -> None:
+    for host, some in unneeded.items():
+        for one in some:
+            talk.say(f"{host}: {described(one)}")
+    for host, folders in strange.items():
+        for folder in folders:
+            talk.say(f"{host}: {safe(folder)} in {_root(site, host)} isn't marked as ours: it stays")
+
+
+def described(weights: Weights) -> str:
+    """Return one line about it."""
+    what = f"{weights.model} {weights.digest}" if weights.model else f"a file that arrived {weights.digest[:16]}"
+    return f"{what}, {size(weights.bytes)}, {duration(weights.age)} old"

@@ -1,0 +1,253 @@
+"""Engines under change: what the rollout does to a replica, and how it knows that it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from rackwright.errors import ProofError, RackwrightError
+from rackwright.fleet.fleet import Replica
+from rackwright.lifecycle.proof.procedure import answers, prove
+from rackwright.lifecycle.proof.through_gateways import through_gateways
+from rackwright.lifecycle.proof.weights import whole_weights
+from rackwright.lifecycle.rollout.change import GAP_SECONDS, Act, Change, Phase, PutBack, Rules, SystemClock, nothing
+from rackwright.lifecycle.rollout.procedure import Rollout
+from rackwright.lifecycle.rollout.traffic import GatewayTraffic
+from rackwright.lifecycle.session.console import Talk
+from rackwright.lifecycle.session.replica_units import hosts_of, unit_of
+from rackwright.lifecycle.session.session import Site
+from rackwright.roles.host_proxy.now import works_command
+from rackwright.roles.probe.now import look_command, state_of
+from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
+from rackwright.roles.replica.state import SERVING
+from rackwright.roles.replica.state import parse as parse_replicas
+from rackwright.roles.replica.switch import (
+    begin_command,
+    new_act,
+    put_back_command,
+    restart_command,
+    take_command,
+)
+from rackwright.roles.replica.unit import render, unit_digest
+from rackwright.state.holding import Held
+from rackwright.state.journal import Event, seconds_away
+from rackwright.stopping import Stopping
+
+START_SECONDS = 600
+"""Longest wait for an engine that was started, in seconds: large models load for minutes."""
+LOOK_SECONDS = 180
+"""Longest time that two looks of a probe take on a host with too much to do."""
+CRASHES = 3
+"""An engine that ended so often since it was started will not come up by waiting."""
+_ENDED = ".service: Main process exited"
+"""systemd says so of each process of a unit that ended."""
+
+
+def roll(
+    site: Site,
+    held: Held,
+    changes: Sequence[Change],
+    talk: Talk,
+    done: Callable[[Replica], None] = lambda _: None,
+    *,
+    stopping: Stopping,
+    rollout: str | None = None,
+    outages: Iterable[str] = (),
+) -> None:
+    """Carry out the changes, one replica at a time, under traffic. `done` hears of each.
+
+    `rollout` is the id in the journal: this run's own where it is absent. `outages`: models of which the last healthy
+    replica may be taken, too. Raise as `Rollout.run` does.
+    """
+    file = site.fleet.file.rollout
+
+    def gap(model: str) -> int:
+        return seconds_away(held.store.entries(), model) or GAP_SECONDS
+
+    made = Rollout(
+        traffic=GatewayTraffic(site.gateways, held.lease.owner.who, f"{held.lease.owner.why} (run {held.run})"),
+        rules=Rules(file.max_unavailable, file.drain, file.soak, file.start, frozenset(outages), gap),
+        size=lambda model: len(site.fleet.replicas_of(model)),
+        journal=_Journal(held, rollout or held.run),
+        tell=lambda phase, replica, detail: talk.say(f"{replica.address}: {phase}: {detail}"),
+        clock=SystemClock(),
+        stopping=stopping,
+    )
+    made.run(changes, lambda change: done(change.replica))
+
+
+@dataclass(frozen=True)
+class Engines:
+    """What can happen to engines of a site, under one lease."""
+
+    site: Site
+    held: Held
+    talk: Talk
+    taken: Mapping[str, str] = field(default_factory=dict)
+    """HOST/MODEL@N, each member's too → sha256 of the unit that it was given; absent: as the site says."""
+
+    def restarted(self, replica: Replica, why: str) -> Change:
+        """The engine anew, as it is; that must be what fleet file and lock say."""
+
+        def act() -> None:
+            name = new_act()
+            _begin(self.site, replica, replica.host, name)
+            self._start(replica, name)
+
+        change = self._proven(replica, why, act)
+        return replace(change, check=lambda: self._check_unit(replica))
+
+    def renewed(self, replica: Replica, why: str) -> Change:
+        """The engine as fleet file and lock say; what ran before is kept, and put back where it isn't proven."""
+
+        def act() -> None:
+            name = new_act()
+            self.site.remote.each(hosts_of(self.site, replica), lambda host: _take(self.site, replica, host, name))
+            self._start(replica, name)
+
+        change = self._proven(replica, why, act)
+        return replace(change, check=lambda: self._check_weights(replica), put_back=self._back(replica))
+
+    def returned(self, replica: Replica, why: str) -> Change:
+        """The engine is what it should be already: it only has to be proven and to take requests again."""
+        return replace(self._proven(replica, why, nothing), put_back=self._back(replica))
+
+    def reverted(self, replica: Replica, why: str) -> Change:
+        """The engine as it was before its last change."""
+        back = self._back(replica)
+        return Change(replica, why, act=back.act, prove=back.prove, serves=back.serves)
+
+    def answering(self, replica: Replica, why: str) -> Change:
+        """The engine as it runs, whatever that is: it only has to answer and to take requests again."""
+        back = self._back(replica)
+        return Change(replica, why, act=nothing, prove=back.prove, serves=back.serves)
+
+    def _proven(self, replica: Replica, why: str, act: Act) -> Change:
+        site, say = self.site, self._said(replica)
+        return Change(
+            replica,
+            why,
+            act=act,
+            prove=lambda: _seen(site, replica, prove(site, replica, run=self.held.run, say=say)),
+            serves=lambda: through_gateways(site, replica),
+        )
+
+    def _back(self, replica: Replica) -> PutBack:
+        def act() -> None:
+            name = new_act()
+
+            def back(host: str) -> None:
+                _put_back(self.site, replica, host, name, self.taken.get(f"{host}/{replica.name}"))
+
+            self.site.remote.each(hosts_of(self.site, replica), back)
+            self._start(replica, name)
+
+        return PutBack(
+            act,
+            prove=lambda: _seen(self.site, replica, answers(self.site, replica)),
+            serves=lambda: through_gateways(self.site, replica),
+        )
+
+    def _start(self, replica: Replica, act: str) -> None:
+        """Of several members the others follow the first."""
+        unit, connection = unit_of(self.site, replica), self.site.remote.connection(replica.host)
+        seconds = unit.stop_seconds + START_SECONDS
+        connection.run(restart_command(unit, act), timeout=seconds).check("starting the engine")
+
+    def _check_unit(self, replica: Replica) -> None:
+        looked = self.site.remote.connection(replica.host).run(REPLICAS_COMMAND)
+        told = looked.check("looking at the engine").stdout
+        wanted = unit_digest(unit_of(self.site, replica))
+        if any(state.replica == replica.name and state.wanted != wanted for state in parse_replicas(told)):
+            raise RackwrightError(
+                "fleet file and lock ask for another unit than it has: a restart would not bring it",
+                where=replica.address,
+                should="what isn't applied yet changes with an apply, which restarts it",
+                next="rackwright apply",
+            )
+
+    def _check_weights(self, replica: Replica) -> None:
+        if wrong := whole_weights(self.site, replica):
+            raise ProofError(wrong, where=replica.address)
+
+    def _said(self, replica: Replica) -> Callable[[str], None]:
+        return lambda text: self.talk.say(f"{replica.address}: {text}")
+
+
+def _seen(site: Site, replica: Replica, reason: str | None) -> str | None:
+    """Return why its probe, by which gateways go, doesn't find an engine well that has been proven (no reason).
+
+    Else the reason, or what its host says of it. Raise ProofError where it will not come up by waiting.
+    """
+    if reason is None:
+        return _heard(site, replica)
+    for state in parse_replicas(site.remote.connection(replica.host).run(REPLICAS_COMMAND).stdout):
+        if state.replica == replica.name and state.restarts >= CRASHES:
+            raise ProofError(
+                f"its engine ended {state.restarts} times before it answered: {_last_words(site, replica)}",
+                where=replica.address,
+            )
+        if state.replica == replica.name and state.why:
+            return state.said
+    return reason
+
+
+def _heard(site: Site, replica: Replica) -> str | None:
+    """Have its probe look now, and its host proxy, if there is one, go by that now and not when it next asks.
+
+    Whether that was heard, the proof through the gateways shows.
+    """
+    model, connection = site.models[replica.host], site.remote.connection(replica.host)
+    (probe,) = (one for one in model.probes if one.replica == replica.name)
+    told = state_of(connection.run(look_command(probe), timeout=LOOK_SECONDS).stdout)
+    if told not in SERVING:
+        return f"its probe says {told}"
+    for proxied in model.host_proxy.replicas if model.host_proxy else ():
+        if proxied.replica == replica.name:
+            connection.run(works_command(proxied))
+    return None
+
+
+def _last_words(site: Site, replica: Replica) -> str:
+    command = f"journalctl --quiet --no-pager --output=cat --lines=2000 --unit={unit_of(site, replica).unit}"
+    return last_words(site.remote.connection(replica.host).run(command).stdout.splitlines())
+
+
+def last_words(journal: list[str]) -> str:
+    """Given the lines of an engine's unit, return what the engine said before it last ended."""
+    ends = [number for number, line in enumerate(journal) if _ENDED in line]
+    # systemd may have started it again, and its first words say nothing of why the last one ended.
+    lines = journal[: ends[-1]] if ends else journal
+    # systemd's own lines say that it ended, the engine's say why.
+    said = [line.strip() for line in lines if line.strip() and "rackwright-" not in line]
+    return "; ".join(said[-3:])[:400] or "it said nothing"
+
+
+def _begin(site: Site, replica: Replica, host: str, act: str) -> None:
+    """An act before it that this machine has given up changes nothing more."""
+    command = begin_command(unit_of(site, replica, host), act)
+    site.remote.connection(host).run(command).check("changing the engine")
+
+
+def _take(site: Site, replica: Replica, host: str, act: str) -> None:
+    _begin(site, replica, host, act)
+    unit = unit_of(site, replica, host)
+    command = take_command(unit, act)
+    site.remote.connection(host).run(command, stdin=render(unit)).check("writing the engine's unit")
+
+
+def _put_back(site: Site, replica: Replica, host: str, act: str, taken: str | None) -> None:
+    _begin(site, replica, host, act)
+    command = put_back_command(unit_of(site, replica, host), act, taken)
+    site.remote.connection(host).run(command).check("putting the engine's unit back")
+
+
+class _Journal:
+    """The rollout's journal, on the control host, under the lease."""
+
+    def __init__(self, held: Held, rollout: str) -> None:
+        self._held, self._rollout = held, rollout
+
+    def append(self, phase: Phase, replica: str, detail: str) -> None:
+        event = Event.OUTCOME if phase is Phase.DONE else Event.INTENT
+        self._held.write(event, self._rollout, subject=replica, phase=phase, detail=detail)

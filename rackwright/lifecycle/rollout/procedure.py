@@ -1,0 +1,290 @@
+"""One procedure for every change under traffic: gate, drain, act, prove, return, soak; one replica at a time.
+
+It knows acts and proofs only as values handed in, and traffic only through `Traffic`. What fails is put back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from rackwright.errors import HostError, LeasedError, ProofError, RackwrightError
+from rackwright.fleet.fleet import Replica
+from rackwright.lifecycle.rollout.change import (
+    Change,
+    Clock,
+    Journal,
+    Paused,
+    Phase,
+    Proof,
+    PutBack,
+    Rules,
+    Traffic,
+    Trial,
+    untried,
+)
+
+RETURN_SECONDS = 60
+"""Longest wait until what answers at its socket answers through the gateways, and until they take it back."""
+LOOK_SECONDS = 0.25
+"""Between two looks at what is waited for."""
+
+
+@dataclass(frozen=True)
+class Rollout:
+    traffic: Traffic
+    rules: Rules
+    size: Callable[[str], int]
+    """Model → how many replicas it should have."""
+    journal: Journal
+    tell: Callable[[Phase, Replica, str], None]
+    clock: Clock
+    stopping: Callable[[], bool] = lambda: False
+    """Whether the operator wants nothing further begun."""
+
+    def run(self, changes: Sequence[Change], done: Callable[[Change], None] = lambda _: None) -> None:
+        """Carry out each change in turn, and tell `done` of it. The first failure stops the run.
+
+        So does `stopping`: a replica that only drains goes back untouched, one that is changed already is proven and
+        returned first, without its soak.
+
+        What fails from the act on is put back, proven and returned; where it can't be, or has nothing to go back to,
+        it stays drained with the reason in the journal. What was drained by hand stays so in any case.
+        Raise Paused where the budget, requests in flight or the operator hold it up, ProofError where a proof fails,
+        RackwrightError where an act does, LeasedError at once when the lease has ended; Undecided where a trial ends
+        so: that replica stays drained as it was changed.
+        """
+        for index, change in enumerate(changes):
+            if self.stopping() or not self._one(change):
+                raise _stopped(changes[:index], changes[index:])
+            done(change)
+
+    def _one(self, change: Change) -> bool:
+        """Return whether the change was made: all of it, or nothing."""
+        alone = self._gate(change)
+        held = change.replica.address in self.traffic.held()
+        with self._gap(change) if alone else _no_gap():
+            if not self._drain(change, held=held):
+                return False
+            self._changed(change, held=held, alone=alone)
+        return True
+
+    def _gate(self, change: Change) -> bool:
+        """Return whether nothing else serves its model. One that serves nobody itself costs nothing."""
+        self._enter(Phase.GATE, change, change.why)
+        # First: it may take minutes, in which others fall out.
+        change.check()
+        return not self._others(change)
+
+    def _others(self, change: Change) -> int:
+        """Return how many others serve its model. Raise Paused where taking it too would cost too much."""
+        healthy = self.traffic.healthy(change.replica.model)
+        others = len(healthy - {change.replica.address})
+        if change.replica.address in healthy:
+            self._refuse_costly(change, others)
+        return others
+
+    def _refuse_costly(self, change: Change, others: int) -> None:
+        model = change.replica.model
+        if not others:
+            if model in self.rules.outages:
+                return
+            raise Paused(
+                f"is the last healthy replica of {model}: taking it would stop the service",
+                where=change.replica.address,
+                should="bring another replica up first, or accept the gap",
+                next="the same command with --allow-outage",
+            )
+        if (unavailable := self.size(model) - others) > self.rules.max_unavailable:
+            raise Paused(
+                f"{unavailable} of {self.size(model)} replicas of {model} would be unavailable",
+                where=change.replica.address,
+                should=f"rollout.max_unavailable is {self.rules.max_unavailable}",
+                next="rackwright status",
+            )
+
+    @contextmanager
+    def _gap(self, change: Change) -> Iterator[None]:
+        try:
+            # Within: where it fails, some gateways may have heard of it.
+            self.traffic.gap(change.replica, self.rules.gap(change.replica.model))
+            yield
+        except LeasedError:
+            # It is the gap of whoever has the lease now.
+            raise
+        except BaseException:
+            self.traffic.end_gap(change.replica)
+            raise
+        self.traffic.end_gap(change.replica)
+
+    def _drain(self, change: Change, *, held: bool) -> bool:
+        """Return whether it is empty; False: somebody wants to stop, and it serves as before."""
+        self._enter(Phase.DRAIN, change, "no new requests")
+        try:
+            left = self._emptied(change)
+        except HostError as error:
+            # Some gateways may have drained it.
+            with suppress(HostError):
+                self._leave(change, _reason(error), held=held)
+            raise
+        if not left:
+            return True
+        stopped = self.stopping()
+        self._leave(change, "interrupted" if stopped else f"{left} requests in flight", held=held)
+        if stopped:
+            return False
+        raise Paused(
+            f"{left} requests still in flight after {self.rules.drain} s; paused, nothing was killed",
+            where=change.replica.address,
+            should="wait for them, or raise rollout.drain",
+            next="rackwright status",
+        )
+
+    def _leave(self, change: Change, why: str, *, held: bool) -> None:
+        if not (held or change.replica.address in self.traffic.held()):
+            self._enter(Phase.RETURN, change, why)
+            self.traffic.give_back(change.replica)
+        self._enter(Phase.DONE, change, f"left as it was: {why}")
+
+    def _emptied(self, change: Change) -> int:
+        """Drain it; return how many requests are left in flight when it is empty, time is over or somebody stops."""
+        self.traffic.drain(change.replica)
+        deadline = self.clock.now() + self.rules.drain
+        while (left := self.traffic.in_flight(change.replica)) > 0:
+            if self.stopping() or self.clock.now() >= deadline:
+                break
+            self.clock.sleep(LOOK_SECONDS)
+        return left
+
+    def _changed(self, change: Change, *, held: bool, alone: bool) -> None:
+        """Change a replica that is drained, or put it back."""
+        try:
+            self._enter(Phase.ACT, change, change.why)
+            if alone:
+                # Its requests may have taken minutes to end: clients are told of the rest.
+                self.traffic.gap(change.replica, self.rules.gap(change.replica.model))
+            change.act()
+            if change.idle:
+                self._end_idle(change, held=held)
+                return
+            self._enter(Phase.PROVE, change, "real tokens at its socket, then through every gateway")
+            self._until_proven(change, change.prove, self.rules.prove)
+            if self._returned(change, change.serves, held=held, trial=change.trial):
+                self._soak(change)
+                self._enter(Phase.DONE, change, change.why)
+        except LeasedError:
+            # Whoever lost the lease changes nothing more.
+            raise
+        except Paused as error:
+            self._note(change, f"stays drained, as it was changed: {_reason(error)}")
+            raise
+        except RackwrightError as error:
+            raise self._failed(change, error, held=held) from None
+
+    def _end_idle(self, change: Change, *, held: bool) -> None:
+        if not held:
+            self._enter(Phase.RETURN, change, "as it was: it served nobody")
+            self.traffic.give_back(change.replica)
+        self._enter(Phase.DONE, change, "as it was: it served nobody")
+
+    def _until_proven(self, change: Change, prove: Proof, seconds: int) -> None:
+        deadline = self.clock.now() + seconds
+        while (reason := prove()) is not None:
+            if self.clock.now() >= deadline:
+                raise ProofError(f"not proven after {seconds} s: {reason}", where=change.replica.address)
+            self.clock.sleep(LOOK_SECONDS)
+
+    def _returned(self, change: Change, serves: Proof, *, held: bool, trial: Trial = untried) -> bool:
+        """Return whether the gateways send to it again, not: what was drained by hand stays so.
+
+        A request of ours through each gateway comes first. Once it is answered, neither gateway nor host proxy may
+        still have to find out that the engine was away: what they see is older than what is, by seconds.
+        """
+        if not held:
+            self._until_proven(change, serves, RETURN_SECONDS)
+        if held or change.replica.address in self.traffic.held():
+            self._enter(Phase.DONE, change, f"{change.why}; stays drained: it was drained by hand")
+            return False
+        trial(lambda detail: self._enter(Phase.CANARY, change, detail))
+        self._enter(Phase.RETURN, change, "back at every gateway")
+        self.traffic.give_back(change.replica)
+        self._until_healthy(change)
+        return True
+
+    def _until_healthy(self, change: Change) -> None:
+        deadline = self.clock.now() + RETURN_SECONDS
+        while not self._healthy(change):
+            if self.clock.now() >= deadline:
+                where = change.replica.address
+                raise ProofError("the gateways don't take it back", where=where, next="rackwright status")
+            self.clock.sleep(LOOK_SECONDS)
+
+    def _soak(self, change: Change) -> None:
+        self._enter(Phase.SOAK, change, f"{self.rules.soak} s under traffic")
+        deadline = self.clock.now() + self.rules.soak
+        while self.clock.now() < deadline and not self.stopping():
+            self.clock.sleep(min(1.0, deadline - self.clock.now()))
+            if not self._healthy(change):
+                raise ProofError("fell out of the gateways while soaking", where=change.replica.address)
+
+    def _healthy(self, change: Change) -> bool:
+        return change.replica.address in self.traffic.healthy(change.replica.model)
+
+    def _failed(self, change: Change, error: RackwrightError, *, held: bool) -> RackwrightError:
+        """Put it back if that can be; return the error with what became of the replica."""
+        if change.put_back is None:
+            self._note(change, f"failed: {_reason(error)}")
+            return _then(change, error, "the others go on serving")
+        try:
+            self._put_back(change, change.put_back, _reason(error), held=held)
+        except LeasedError:
+            raise
+        except Paused as second:
+            self._note(change, f"not put back: {_reason(second)}")
+            return _then(change, error, f"it was not put back and serves: {_reason(second)}")
+        except RackwrightError as second:
+            self._note(change, f"could not be put back: {_reason(second)}")
+            return _then(change, error, f"it could not be put back and stays drained: {_reason(second)}")
+        return _then(change, error, "what ran before was put back and serves")
+
+    def _put_back(self, change: Change, before: PutBack, reason: str, *, held: bool) -> None:
+        self._enter(Phase.PUT_BACK, change, reason)
+        # It may have been returned already, and others have fallen out since.
+        self._others(change)
+        if left := self._emptied(change):
+            raise RackwrightError(f"{left} requests are still in flight", where=change.replica.address)
+        # It may have taken long: written again, for whoever lost the lease meanwhile changes nothing more.
+        self._enter(Phase.ACT, change, "what ran before")
+        before.act()
+        self._until_proven(change, before.prove, self.rules.prove)
+        if self._returned(change, before.serves, held=held):
+            self._enter(Phase.DONE, change, "what ran before serves again")
+
+    def _note(self, change: Change, outcome: str) -> None:
+        # A control host out of reach must not hide how the change went.
+        with suppress(HostError):
+            self._enter(Phase.DONE, change, outcome)
+
+    def _enter(self, phase: Phase, change: Change, detail: str) -> None:
+        self.journal.append(phase, change.replica.address, detail)
+        self.tell(phase, change.replica, detail)
+
+
+@contextmanager
+def _no_gap() -> Iterator[None]:
+    yield
+
+
+def _reason(error: RackwrightError) -> str:
+    return error.problems[0].what
+
+
+def _then(change: Change, error: RackwrightError, became: str) -> RackwrightError:
+    where, first = change.replica.address, error.problems[0]
+    return error.but(where=where, should=became, next=first.next or f"rackwright logs {where}")
+
+
+def _stopped(done: Sequence[Change], left: Sequence[Change]) -> Paused:
+    names = [", ".join(change.replica.address for change in changes) or "none" for changes in (done, left)]
+    return Paused(f"interrupted; done: {names[0]}; not begun: {names[1]}", next="rackwright status")

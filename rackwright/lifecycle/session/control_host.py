@@ -1,0 +1,128 @@
+"""The control host is where the fleet's lease and journal are. It moves when an operator moves it, and never else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rackwright.errors import HostError, LeasedError
+from rackwright.fleet.fleet import Fleet
+from rackwright.state.audit import Act, write_audit
+from rackwright.state.control import ControlRecord, parse_control, read_command, write_control
+from rackwright.state.formats import stamp, utc_now
+from rackwright.state.holding import Held, hold
+from rackwright.state.journal import Event, open_rollout
+from rackwright.state.store import FileStore
+
+if TYPE_CHECKING:
+    from rackwright.lifecycle.session.console import Talk
+    from rackwright.remote import Remote
+
+
+@dataclass(frozen=True)
+class Told:
+    """What hosts say about which of them is the control host."""
+
+    records: Mapping[str, ControlRecord | None]
+    """Of those that could be asked; None: the host has no record."""
+
+    @property
+    def latest(self) -> ControlRecord | None:
+        """The record that counts; None: nobody has one."""
+        return latest(self.records.values())
+
+
+def latest(records: Iterable[ControlRecord | None]) -> ControlRecord | None:
+    """Return the record that counts of several hosts', None if none has one."""
+    return max(filter(None, records), key=lambda record: record.number, default=None)
+
+
+def keepers(fleet: Fleet) -> tuple[str, ...]:
+    """Return the hosts that each command asks for the record, the control host first."""
+    return tuple(dict.fromkeys((*fleet.control, *fleet.gateways)))
+
+
+def told_control(remote: Remote, fleet: Fleet) -> Told:
+    """Return what gateways and control hosts say; what all hosts say, where none of those has a record."""
+    told = _told(remote, keepers(fleet))
+    if told.latest:
+        return told
+    others = _told(remote, [name for name in fleet.hosts if name not in told.records])
+    return Told({**told.records, **others.records})
+
+
+def _told(remote: Remote, hosts: Iterable[str]) -> Told:
+    answers = remote.run_on(hosts, read_command())
+    return Told(
+        {
+            name: parse_control(answer.check("reading the record of the control host").stdout, name)
+            for name, answer in answers.items()
+            if not isinstance(answer, HostError)
+        }
+    )
+
+
+def refuse_moved(fleet: Fleet, record: ControlRecord | None) -> None:
+    """Raise LeasedError if the fleet file makes another host the control host than the record says."""
+    if record is None or record.host == fleet.control[0]:
+        return
+    raise LeasedError(
+        f"{record.host} is the control host, since {stamp(record.since)} ({record.who});"
+        f" by this fleet file it is {fleet.control[0]}",
+        where=str(fleet.path),
+        should="while lease and journal are at two places, two operators can be at work and a rollout is forgotten",
+        next=f"git pull if a colleague moved it; else name {record.host} first in control:, or rackwright lease move",
+    )
+
+
+def keep_control(remote: Remote, fleet: Fleet, held: Held, told: Told, talk: Talk) -> None:
+    """Under the lease: afterwards gateways and control hosts have the record, as far as they can be reached.
+
+    Raise LeasedError, changing nothing, if the fleet file makes another host the control host than it was. A former
+    one that comes back has a rollout closed that nobody could end there.
+    """
+    refuse_moved(fleet, told.latest)
+    record = told.latest or ControlRecord(host=fleet.control[0], number=1, since=utc_now(), who=held.lease.owner.who)
+    behind = {name: told.records[name] for name in keepers(fleet) if name in told.records}
+    for name, found in behind.items():
+        if found and found.host == name != record.host:
+            _close_forgotten(remote, name, record, held, talk)
+    spread(remote, record, [name for name, found in behind.items() if found != record])
+
+
+def spread(remote: Remote, record: ControlRecord, hosts: Iterable[str]) -> None:
+    """These hosts have the record afterwards, unless one can't be reached. Raise HostError if its own host can't."""
+
+    def write(name: str) -> None:
+        try:
+            write_control(remote.connection(name), record)
+        except HostError:
+            if name == record.host:
+                raise
+
+    remote.each(hosts, write)
+
+
+def _close_forgotten(remote: Remote, former: str, record: ControlRecord, held: Held, talk: Talk) -> None:
+    """Raise LeasedError while somebody is at work by the former control host's lease."""
+    shell = remote.connection(former)
+    with hold(FileStore(shell), held.lease.owner) as old:
+        opened = open_rollout(old.store.entries())
+        if opened is None:
+            return
+        what = f"the rollout {opened.rollout} ({opened.detail}) of {opened.operator}"
+        old.write(
+            Event.CLOSED, opened.rollout, detail=f"{record.host} is the control host since {stamp(record.since)}"
+        )
+    talk.say(
+        f"{former} was the control host and still had {what} open: it is closed. `rackwright plan` says what runs."
+    )
+    with suppress(HostError):
+        write_audit(shell, control_act(held, f"closed {what}: {record.host} is the control host now"))
+
+
+def control_act(held: Held, what: str) -> Act:
+    owner = held.lease.owner
+    return Act(time=utc_now(), operator=owner.who, run=held.run, command=owner.why, what=what, outcome="done")

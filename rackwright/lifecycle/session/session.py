@@ -1,0 +1,111 @@
+"""What a command that reaches hosts works with: the fleet, what should run on it, and connections to its hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from rackwright.fleet.ca import authority_of
+from rackwright.fleet.desired import desired
+from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.hosts.host_spec import HostModel
+from rackwright.fleet.lock import Lock
+from rackwright.fleet.lock_file import read_lock, require_match
+from rackwright.fleet.naming import hosts_named
+from rackwright.fleet.targets import targets
+from rackwright.lifecycle.session.operator import operator_of
+from rackwright.state.operator import Operator
+from rackwright.state.store import FileStore
+
+if TYPE_CHECKING:
+    from rackwright.engine import Engine, Progress
+    from rackwright.gateway import Gateways
+    from rackwright.remote import Remote
+
+
+_OF_A_PLAN = tuple(
+    f"rackwright.{name}"
+    for name in (
+        "gateway",
+        "state.journal",
+        "hardware.hardware",
+        "roles.firewall.closing",
+        "roles.backup.state",
+        "lifecycle.control",
+        "lifecycle.survey",
+        "lifecycle.remember",
+        "fit.fit",
+        "lifecycle.plan",
+    )
+)
+"""In small parts: between two of them what has come from hosts is answered."""
+
+
+@dataclass(frozen=True)
+class Site:
+    fleet: Fleet
+    lock: Lock
+    models: Mapping[str, HostModel]
+    """Of the hosts that this command works on."""
+    remote: Remote
+    """Reaches all hosts in service: the gateways are asked also when the work is limited to others."""
+    engine: Engine
+
+    @cached_property
+    def operator(self) -> Operator:
+        return operator_of(self.fleet, self.remote.connection(self.fleet.control[0]))
+
+    @cached_property
+    def gateways(self) -> Gateways:
+        from rackwright.gateway import Gateways
+
+        return Gateways(self.remote, self.fleet.gateways)
+
+    @cached_property
+    def trusted(self) -> str:
+        """PEM that clients verify the gateways with."""
+        own = self.fleet.file.gateway.certificate
+        if own is not None:
+            return self.fleet.at(own.certificate).read_text(encoding="ascii")
+        return authority_of(self.fleet).authority_pem
+
+    def connect_ahead(self, *others: str) -> None:
+        """Begin to connect to the hosts, and to others, and import what a plan needs meanwhile: it takes as long."""
+        from rackwright.remote import import_gently
+
+        self.remote.open_ahead(dict.fromkeys((*others, *self.models)))
+        import_gently(*_OF_A_PLAN)
+
+    @property
+    def store(self) -> FileStore:
+        """Lease and journal."""
+        return FileStore(self.remote.connection(self.fleet.control[0]))
+
+
+@contextmanager
+def open_site(
+    fleet: Fleet,
+    *,
+    limit: tuple[str, ...] = (),
+    progress: Callable[[Progress], None] | None = None,
+    lock: Lock | None = None,
+) -> Iterator[Site]:
+    """Connections open when first used and close at the block's end.
+
+    `lock` is what should run, where it isn't NAME.lock. Raise FleetError if there is no lock that answers the fleet
+    file, SecretError if a sudo password doesn't resolve.
+    """
+    from rackwright.engine import Engine, QuestionMemory
+    from rackwright.remote import Remote
+
+    if lock is None:
+        lock = read_lock(fleet.beside("lock"))
+        require_match(fleet, lock)
+    names = hosts_named(fleet, limit)
+    models = desired(fleet, lock)
+    with Remote(targets(fleet)) as remote:
+        engine = Engine(remote, memory=QuestionMemory(), on_step=progress)
+        yield Site(fleet, lock, {name: models[name] for name in names}, remote, engine)

@@ -1,0 +1,158 @@
+"""The first, read-only look at every host: one command a host for all that a plan must know beside the roles."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from itertools import zip_longest
+
+from rackwright.errors import HostError
+from rackwright.gateway import DRAINS_COMMAND, DrainRecord, parse_drains
+from rackwright.hardware.hardware import COMMAND as HARDWARE_COMMAND
+from rackwright.hardware.hardware import Hardware, parse_hardware
+from rackwright.lifecycle.session.control_host import latest
+from rackwright.lifecycle.session.session import Site
+from rackwright.operations.facts.filters import FILTERS_COMMAND, Filters, parse_filters
+from rackwright.operations.facts.found_driver import FOUND_DRIVER_COMMAND, FoundDriver, parse_found_driver
+from rackwright.operations.facts.listening import LISTENING_COMMAND, Socket, parse_listening
+from rackwright.operations.facts.people import Accounts, parse_people, people_command
+from rackwright.roles.backup.state import COMMAND as BACKUP_COMMAND
+from rackwright.roles.backup.state import BackupState
+from rackwright.roles.backup.state import parse as parse_backup
+from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
+from rackwright.roles.replica.state import ReplicaState
+from rackwright.roles.replica.state import parse as parse_replicas
+from rackwright.state.control import ControlRecord, parse_control, read_command
+
+CONNECTED_COMMAND = """p=$$
+while [ "${p:-1}" -gt 1 ]; do
+a=$(grep -zs '^SSH_CONNECTION=' "/proc/$p/environ" | tr -d '\\0')
+[ -z "$a" ] || { a=${a#*=}; set -- $a; echo "$1 $3"; break; }
+parent=''
+while read -r key value; do if [ "$key" = PPid: ]; then parent=$value; break; fi; done <"/proc/$p/status"
+p=$parent
+done 2>/dev/null
+"""
+"""The address that our connection comes from, as the host sees it, and the host's own that it came to.
+
+sudo takes the variable from its command, so the processes above are asked; one that has ended meanwhile ends the
+search."""
+OUR_PROCESSES_COMMAND = "grep -ls '/rackwright-[^/]*[.]service' /proc/[0-9]*/cgroup"
+RECORD_COMMAND = "cat /var/lib/rackwright/record.json 2>/dev/null"
+
+_SIGNALED = 128
+"""A shell's exit status from there on: a signal ended the command."""
+
+# Ours are asked for twice: one that ends or begins while ss looks is known all the same.
+_PARTS = {
+    "ours before": OUR_PROCESSES_COMMAND,
+    "listening": LISTENING_COMMAND,
+    "ours after": OUR_PROCESSES_COMMAND,
+    "filters": FILTERS_COMMAND,
+    "replicas": REPLICAS_COMMAND,
+    "record": RECORD_COMMAND,
+    "connected": CONNECTED_COMMAND,
+    "drains": DRAINS_COMMAND,
+    "backup": BACKUP_COMMAND,
+    "driver": FOUND_DRIVER_COMMAND,
+    "hardware": HARDWARE_COMMAND,
+    "control": read_command(),
+}
+
+
+@dataclass(frozen=True)
+class Connected:
+    """Our connection, as the host sees it."""
+
+    source: str
+    own: str
+    """The host's address that it came to."""
+
+
+@dataclass(frozen=True)
+class Surveyed:
+    """What one host is like now."""
+
+    listening: tuple[Socket, ...]
+    """Those of our own units left out: what they serve, the fleet decides."""
+    filters: Filters
+    replicas: Mapping[str, ReplicaState]
+    """By replica name; one that isn't installed yet is absent."""
+    record: str
+    """Its record.json, or nothing."""
+    connected: Connected | None
+    """None on this machine itself."""
+    drains: Mapping[str, DrainRecord]
+    """On a gateway: what it was told to send nothing to, by HOST/MODEL@N."""
+    backup: BackupState
+    driver: FoundDriver
+    """Of its GPUs, whoever installed it."""
+    people: Accounts
+    """Users of the names in the fleet file, and whom we let in before."""
+    hardware: Hardware = field(default_factory=Hardware)
+    control: ControlRecord | None = None
+    """Which host is the control host, as this one knows it."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    hosts: Mapping[str, Surveyed]
+    unreachable: Mapping[str, str]
+    """Host → why."""
+
+    @property
+    def control(self) -> ControlRecord | None:
+        """The newest record of the control host that a host has."""
+        return latest(host.control for host in self.hosts.values())
+
+
+def survey(site: Site) -> Survey:
+    """Ask every host of the site at once; changes nothing."""
+    mark = secrets.token_hex(16)
+    scripts = {name: _script(mark, model.people.names) for name, model in site.models.items()}
+    answers = site.remote.run_on(tuple(scripts), scripts)
+    hosts: dict[str, Surveyed] = {}
+    unreachable: dict[str, str] = {}
+    for name, answer in answers.items():
+        if isinstance(answer, HostError):
+            unreachable[name] = str(replace(answer.problems[0], where=""))
+        elif missing := _missing(answer.stdout, mark):
+            unreachable[name] = f"the look at it broke off at: {missing}"
+        else:
+            hosts[name] = _surveyed(answer.stdout, mark, name)
+    return Survey(hosts, unreachable)
+
+
+def _script(mark: str, people: tuple[str, ...]) -> str:
+    """Each part is followed by a line of its exit status and the mark, even if its own last line has no end."""
+    parts = (*_PARTS.values(), people_command(people))
+    return "".join(f"(\n{part}\n); printf '\\n%s {mark}\\n' $?\n" for part in parts)
+
+
+def _missing(output: str, mark: str) -> str | None:
+    """Return the first part that isn't there whole: a host of which nothing is known is no empty host."""
+    statuses = re.findall(rf"\n(\d+) {mark}\n", output)
+    ends = zip_longest((*_PARTS, "people"), map(int, statuses), fillvalue=_SIGNALED)
+    return next((str(name) for name, status in ends if status >= _SIGNALED), None)
+
+
+def _surveyed(output: str, mark: str, name: str) -> Surveyed:
+    told = dict(zip((*_PARTS, "people"), re.split(rf"\n\d+ {mark}\n", output), strict=False))
+    ours = (told["ours before"] + told["ours after"]).splitlines()
+    our_pids = {int(line.split("/")[2]) for line in ours if line}
+    ends = told["connected"].split()
+    return Surveyed(
+        listening=tuple(socket for socket in parse_listening(told["listening"]) if socket.pid not in our_pids),
+        filters=parse_filters(told["filters"]),
+        replicas={state.replica: state for state in parse_replicas(told["replicas"])},
+        record=told["record"].strip(),
+        connected=Connected(*ends) if len(ends) == 2 else None,
+        drains=parse_drains(told["drains"]),
+        backup=parse_backup(told["backup"]),
+        driver=parse_found_driver(told["driver"]),
+        people=parse_people(told["people"].splitlines()),
+        hardware=parse_hardware(told["hardware"]),
+        control=parse_control(told["control"].strip(), name),
+    )

@@ -1,0 +1,62 @@
+"""What another fleet has proven of a model: its lock's entry, and the answer that its control host recorded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rackwright.errors import FleetError, Problem, ProofError
+from rackwright.fleet.fleet import Fleet
+from rackwright.fleet.load import load_fleet
+from rackwright.fleet.lock import Lock
+from rackwright.fleet.lock_file import read_lock, require_match
+from rackwright.fleet.naming import unknown
+from rackwright.fleet.targets import targets
+from rackwright.lifecycle.proof.golden_answers import kind_by
+from rackwright.remote import Remote
+from rackwright.state.golden import Golden, read_golden
+from rackwright.state.holding import refuse_open_rollout
+from rackwright.state.shell import Shell
+from rackwright.state.store import FileStore
+
+
+@dataclass(frozen=True)
+class Proven:
+    fleet: Fleet
+    lock: Lock
+    golden: Golden
+    """The first answer there of an engine with these weights, when it was proven."""
+
+
+def proven_by(path: Path, name: str) -> Proven:
+    """Return what the fleet at `path` has proven of the model that its lock names; nothing is changed there.
+
+    Raise ProofError if no replica there was proven with the lock's weights and runtime, LeasedError if a rollout is
+    open there, FleetError if the fleet file or its lock isn't valid, HostError if its control host can't be asked.
+    """
+    fleet = load_fleet(path)
+    if name not in fleet.file.models:
+        raise unknown(name, tuple(fleet.file.models), "model")
+    lock = read_lock(fleet.beside("lock"))
+    require_match(fleet, lock)
+    control = fleet.control[0]
+    with Remote(targets(fleet)) as remote:
+        return Proven(fleet, lock, recorded(fleet, lock, name, remote.connection(control)))
+
+
+def recorded(fleet: Fleet, lock: Lock, name: str, control: Shell) -> Golden:
+    """Return the recorded answer of one of the model's replicas. Raise as `proven_by`."""
+    refuse_open_rollout(FileStore(control))
+    replicas = fleet.replicas_of(name)
+    if not replicas:
+        raise FleetError([Problem(f"{fleet.path} models.{name}", "is placed on no host in service")])
+    kinds = dict.fromkeys(kind_by(fleet, lock, replica) for replica in replicas)
+    for kind in kinds:
+        if golden := read_golden(control, kind):
+            return golden
+    raise ProofError(
+        f"{name} {lock.models[name].digest[:16]} was proven on no replica of {fleet.file.fleet}",
+        where=str(fleet.beside("lock")),
+        should="an engine there should have answered with these weights",
+        next=f"rackwright -f {fleet.path} apply",
+    )

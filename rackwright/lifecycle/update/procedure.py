@@ -1,0 +1,281 @@
+"""Another version of what is served, under traffic: beside the old, then replica by replica, then the lock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+
+from rackwright.errors import HostsFailed, RackwrightError
+from rackwright.fleet.fleet import Fleet, Replica
+from rackwright.fleet.lock import Lock
+from rackwright.lifecycle.apply.plan import Plan, plan
+from rackwright.lifecycle.canary.choose import canaries_of
+from rackwright.lifecycle.p2p.receivers import is_supplied
+from rackwright.lifecycle.session.console import Talk
+from rackwright.lifecycle.session.control_host import refuse_moved
+from rackwright.lifecycle.session.remember import compared, refuse_stale_checkout
+from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.under_lease import apply_leased, leased
+from rackwright.lifecycle.p2p import Ahead, Staged, put_ahead
+from rackwright.lifecycle.update.promote import promote
+from rackwright.lifecycle.update.unfinished import Work, carry_on
+from rackwright.roles.replica.unit import unit_digest
+from rackwright.run import Outcome, Run
+from rackwright.state.checkout import checkout
+from rackwright.state.formats import utc_now
+from rackwright.state.holding import Held
+from rackwright.state.journal import Event, seconds_away
+from rackwright.state.rollouts import Rollout, keep_rollout
+from rackwright.stopping import Stopping, stoppable
+
+LOOK = "look at the hosts"
+STAGE = "put it beside what runs"
+ROLL = "change the replicas, one at a time"
+STAGES = (LOOK, STAGE, ROLL)
+_OURS = ("llama_cpp", "vllm", "model_store", "staging", "replica", "gateway", "backup")
+"""Roles whose steps an update makes."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """From this lock to that of the site."""
+
+    what: str
+    """The command, like `model update assistant`."""
+    before: Lock
+    models: tuple[str, ...]
+    canary: bool = True
+    """Whether models that have a canary by the fleet file are tried on one first."""
+    not_stale: bool = False
+    """As of an apply's options."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A model with one replica: while that changes nothing else serves."""
+
+    model: str
+    seconds: int | None
+    """As it was measured last; None: never yet."""
+
+    @property
+    def said(self) -> str:
+        took = f"about {self.seconds} s, as last time" if self.seconds else "for how long was not measured yet"
+        return f"{self.model} has one replica and is away while that changes, {took}"
+
+
+@dataclass(frozen=True)
+class Look:
+    """What an update is about to do."""
+
+    replicas: tuple[Replica, ...]
+    gaps: tuple[Gap, ...]
+    plan: Plan
+    canaries: tuple[str, ...]
+    """Models of which the first replica is tried."""
+    files: str
+    """Digest of the fleet file as it is now: it may be edited while weights are fetched."""
+
+
+@dataclass(frozen=True)
+class Updated:
+    """What came of it."""
+
+    replicas: tuple[Replica, ...] = ()
+    staged: tuple[Staged, ...] = ()
+
+
+def update(site: Site, asked: Asked, talk: Talk, confirm: Callable[[Look], tuple[str, ...]]) -> Updated:
+    """Afterwards the replicas of these models run by the site's lock, which is NAME.lock; return which were changed.
+
+    `confirm` sees what is to be done, raises to stop, and returns the models that may be without service meanwhile.
+    Weights and runtimes stand on every host before the first replica is drained; what fails until then has changed
+    nothing that serves. Raise as `carry_on` does, HostsFailed where they can't be put there, LeasedError while
+    somebody else is at work.
+    """
+    with leased(site, asked.what, talk) as held:
+        _stage(talk, LOOK)
+        look = _look(site, asked, talk)
+        if not look.replicas:
+            # A commit may change files that nobody serves.
+            if asked.before != site.lock:
+                promote(site, held, talk)
+            return Updated()
+        outages = confirm(look)
+        with stoppable(talk.heard) as stopping:
+            _stage(talk, STAGE)
+            staged = _beside(site, held, look, talk, stopping)
+            _stage(talk, ROLL)
+            changed = carry_on(Work(site, held, _open(site, held, asked, look, outages), talk, stopping))
+            return Updated(changed, staged)
+
+
+def _stage(talk: Talk, stage: str) -> None:
+    index = STAGES.index(stage)
+    talk.stage(stage, index + 1, len(STAGES), STAGES[index + 1] if index + 1 < len(STAGES) else None)
+
+
+def _look(site: Site, asked: Asked, talk: Talk) -> Look:
+    planned = plan(site)
+    refuse_moved(site.fleet, planned.surveyed.control)
+    refuse_stale_checkout(compared(site), talk, not_stale=asked.not_stale)
+    _refuse_same_version(asked.before, site.lock)
+    _refuse_lost(planned)
+    _refuse_other_changes(planned, _other_engines(site, planned, asked.models))
+    replicas = [one for one in site.fleet.replicas if one.model in asked.models]
+    _refuse_absent(planned, replicas)
+    due = tuple(one for one in replicas if not _current(site, planned, one))
+    alone = dict.fromkeys(one.model for one in due if len(site.fleet.replicas_of(one.model)) == 1)
+    entries = site.store.entries() if alone else ()
+    gaps = tuple(Gap(model, seconds_away(entries, model)) for model in alone)
+    canaries = canaries_of(site, {one.model for one in due}) if asked.canary else ()
+    return Look(due, gaps, planned, canaries, files_digest(site.fleet))
+
+
+def _refuse_same_version(before: Lock, after: Lock) -> None:
+    """Versions stand side by side in folders of their names: under one name there can't be two."""
+    both = sorted(before.runtimes.keys() & after.runtimes.keys())
+    if changed := [key for key in both if before.runtimes[key].digest != after.runtimes[key].digest]:
+        raise RackwrightError(
+            f"another build under the same version: {', '.join(changed)}",
+            should="what runs would be replaced under its engines",
+            next="give the new build a version of its own in the fleet file",
+        )
+
+
+def _refuse_lost(planned: Plan) -> None:
+    if planned.run.unreachable:
+        listed = [f"{name}: {why}" for name, why in planned.run.unreachable.items()]
+        raise HostsFailed(
+            "every host is needed, and these can't be reached:\n  " + "\n  ".join(listed),
+            should="bring them back, or say in the fleet file that they are out",
+            next="rackwright status",
+        )
+
+
+def _refuse_other_changes(planned: Plan, engines: Iterable[str]) -> None:
+    """What an update doesn't make, an apply has to have made before: its rollout must be about one thing."""
+    steps = [step for step in planned.run.steps if step.outcome is Outcome.WOULD_CHANGE and step.role not in _OURS]
+    listed = [*dict.fromkeys(f"{step.host}: {step.role}: {step.operation}" for step in steps), *engines]
+    if listed:
+        raise RackwrightError(
+            "the fleet file has other changes that aren't applied yet:\n  " + "\n  ".join(listed[:10]),
+            should="apply them first, or take them back",
+            next="rackwright plan",
+        )
+
+
+def _other_engines(site: Site, planned: Plan, models: tuple[str, ...]) -> Iterator[str]:
+    """Yield those of other models that wait for an apply: gateways would be told of what they don't serve yet."""
+    others = tuple(one for one in site.fleet.replicas if one.model not in models)
+    for unit, digest in units_of(site, others).items():
+        host, _, name = unit.partition("/")
+        state = planned.surveyed.hosts[host].replicas.get(name)
+        if state is None or state.wanted != digest:
+            yield f"{unit}: its engine's settings"
+
+
+def _serves(planned: Plan, replica: Replica) -> bool:
+    return planned.surveyed.hosts[replica.host].replicas[replica.name].serves
+
+
+def _refuse_absent(planned: Plan, replicas: list[Replica]) -> None:
+    hosts = planned.surveyed.hosts
+    absent = [one.address for one in replicas if any(one.name not in hosts[host].replicas for host in one.hosts)]
+    if absent:
+        raise RackwrightError(
+            f"not installed yet: {', '.join(absent)}", should="there is nothing to update", next="rackwright apply"
+        )
+
+
+def _current(site: Site, planned: Plan, replica: Replica) -> bool:
+    """Whether its engine runs by the site's lock on all its hosts."""
+    states = [(host, planned.surveyed.hosts[host].replicas[replica.name]) for host in replica.hosts]
+    units = units_of(site, (replica,))
+    return all(
+        state.active == "active" and state.started == state.wanted == units[f"{host}/{replica.name}"]
+        for host, state in states
+    )
+
+
+def _written(site: Site, planned: Plan, replica: Replica) -> bool:
+    """Whether its unit is that of the site's lock already, on all its hosts, whatever runs."""
+    units = units_of(site, (replica,))
+    states = {host: planned.surveyed.hosts[host].replicas[replica.name] for host in replica.hosts}
+    return all(state.wanted == units[f"{host}/{replica.name}"] for host, state in states.items())
+
+
+def units_of(site: Site, replicas: tuple[Replica, ...]) -> Mapping[str, str]:
+    """Return HOST/MODEL@N, for each member → sha256 of its unit by the site's lock."""
+    names = {(host, one.name) for one in replicas for host in one.hosts}
+    return {
+        f"{host}/{unit.name}": unit_digest(unit)
+        for host, model in site.models.items()
+        for unit in model.replicas
+        if (host, unit.name) in names
+    }
+
+
+def files_digest(fleet: Fleet) -> str:
+    """Return the sha256 of the fleet file and what it extends."""
+    return sha256(b"\0".join(path.read_bytes() for path in fleet.sources)).hexdigest()
+
+
+def _beside(site: Site, held: Held, look: Look, talk: Talk, stopping: Stopping) -> tuple[Staged, ...]:
+    from rackwright.deploys.serve import beside
+
+    hosts = _hosts(site, look.replicas)
+
+    def change(deploy: Callable[[], None], names: tuple[str, ...]) -> Run:
+        return apply_leased(site, held, deploy, names, stopping=stopping)
+
+    ahead = put_ahead(site, hosts, talk, stopping, change) if is_supplied(site, hosts) else Ahead()
+    # Whoever lacks something still fetches it for itself, and is named where that fails, too.
+    left = tuple(host for host in hosts if host not in ahead.run.failed_hosts)
+    run = ahead.run if ahead.run.interrupted or stopping() else ahead.run + change(beside, left)
+    if run.interrupted or stopping():
+        raise RackwrightError("interrupted; nothing that serves was changed", next="the same command")
+    if run.failed_hosts:
+        raise _not_beside(run)
+    return ahead.staged
+
+
+def _hosts(site: Site, replicas: Iterable[Replica]) -> tuple[str, ...]:
+    """In the fleet file's order, in which weights are passed on."""
+    changed = {host for one in replicas for host in one.hosts}
+    return tuple(host for host in site.fleet.hosts if host in changed)
+
+
+def _not_beside(run: Run) -> HostsFailed:
+    failed = [f"{step.host}: {step.operation}: {'; '.join(step.output[-3:])}" for step in run.failures.steps]
+    failed += [f"{host}: {why}" for host, why in run.unreachable.items()]
+    return HostsFailed(
+        "could not be put beside what runs:\n  " + "\n  ".join(failed),
+        should="nothing that serves was changed",
+        next="the same command, when that is mended",
+    )
+
+
+def _open(site: Site, held: Held, asked: Asked, look: Look, outages: tuple[str, ...]) -> Rollout:
+    replicas = tuple(one for one in site.fleet.replicas if one.model in asked.models)
+    rollout = Rollout(
+        id=held.run,
+        what=asked.what,
+        who=held.lease.owner.who,
+        when=utc_now(),
+        models=asked.models,
+        outages=outages,
+        units=units_of(site, replicas),
+        due=tuple(one.address for one in look.replicas),
+        taken=tuple(one.address for one in look.replicas if not _written(site, look.plan, one)),
+        canaries=look.canaries,
+        idle=tuple(one.address for one in look.replicas if not _serves(look.plan, one)),
+        files=look.files,
+        commit=checkout(site.fleet).commit,
+        before=asked.before,
+        after=site.lock,
+    )
+    keep_rollout(held, rollout)
+    held.write(Event.OPENED, rollout.id, detail=asked.what)
+    return rollout

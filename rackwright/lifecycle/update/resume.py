@@ -1,0 +1,146 @@
+"""Go on with a rollout that somebody began and didn't end, or undo it: from any machine with the same fleet file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NoReturn
+
+from rackwright.errors import HostError, LeasedError, ProofError, RackwrightError, UsageError
+from rackwright.fleet.fleet import Fleet, Replica
+from rackwright.lifecycle.canary.golden_answers import golden_set_of
+from rackwright.lifecycle.rollout.change import Paused
+from rackwright.lifecycle.session.console import Talk
+from rackwright.lifecycle.session.lease import control_store
+from rackwright.lifecycle.session.operator import operator_of
+from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.under_lease import leased
+from rackwright.lifecycle.update.procedure import files_digest
+from rackwright.lifecycle.update.unfinished import Work, carry_on, take_back
+from rackwright.state.audit import Act, write_audit
+from rackwright.state.canaries import kept_trial
+from rackwright.state.formats import utc_now
+from rackwright.state.holding import Held, hold, owner
+from rackwright.state.journal import Entry, Event, open_rollout
+from rackwright.state.lease import Lease
+from rackwright.state.rollouts import Rollout, kept_rollout
+from rackwright.stopping import stoppable
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A rollout that is open, as its control host has it."""
+
+    rollout: Rollout
+    entries: tuple[Entry, ...]
+    """Its lines of the journal."""
+    lease: Lease | None
+    """Live: somebody is at it now."""
+
+
+def opened(fleet: Fleet) -> Opened | None:
+    """Return the rollout that is open, None if there is none. Changes nothing."""
+    with control_store(fleet) as (store, _):
+        entries = store.entries()
+        begun = open_rollout(entries)
+        if begun is None:
+            return None
+        lines = tuple(entry for entry in entries if entry.rollout == begun.rollout)
+        return Opened(kept_rollout(store, begun.rollout), lines, store.show())
+
+
+def required(fleet: Fleet) -> Opened:
+    """Return the rollout that is open. Raise UsageError if there is none."""
+    return opened(fleet) or _refuse_none()
+
+
+def begun(fleet: Fleet) -> Entry:
+    """Return the entry that opened it, also where nothing else is kept of it. Raise UsageError if none is open."""
+    with control_store(fleet) as (store, _):
+        return open_rollout(store.entries()) or _refuse_none()
+
+
+def _refuse_none() -> NoReturn:
+    raise UsageError("no rollout is open", should="there is nothing to resume or to abort")
+
+
+def resume(site: Site, rollout: Rollout, talk: Talk) -> tuple[Replica, ...]:
+    """Afterwards it has ended as if nobody had interrupted it; return the replicas that run by the new lock.
+
+    The site's lock is the one that it leads to. Raise as `carry_on` does, and LeasedError if the fleet file isn't
+    the one that it was begun with, FleetError if a canary's golden set can't be read here.
+    """
+    _refuse_other_files(site.fleet, rollout)
+    for model in sorted(kept_trial(site.store, rollout.id).untried(rollout.canaries)):
+        golden_set_of(site.fleet, model)
+    with _taken(site, rollout, "resume", talk) as held, stoppable(talk.heard) as stopping:
+        return carry_on(Work(site, held, rollout, talk, stopping))
+
+
+def abort(site: Site, rollout: Rollout, talk: Talk, reason: str) -> None:
+    """Afterwards every replica runs what it ran before it, and it is closed. Raise as `take_back` does."""
+    with _taken(site, rollout, "abort", talk) as held, stoppable(talk.heard) as stopping:
+        try:
+            take_back(Work(site, held, rollout, talk, stopping), reason)
+        except (HostError, ProofError, Paused) as error:
+            raise _still_open(error, rollout) from None
+
+
+def leave(fleet: Fleet, begun: Entry, reason: str) -> None:
+    """Afterwards it is closed, every replica runs what it runs now, and the control host's audit log says so.
+
+    It needs the journal alone: neither what else is kept of the rollout nor any other host. Raise LeasedError while
+    somebody is at it, or if it was ended meanwhile.
+    """
+    operator = operator_of(fleet)
+    with (
+        control_store(fleet) as (store, shell),
+        hold(store, owner(operator.who, operator.machine, f"rollout abort: {begun.detail}")) as held,
+    ):
+        _refuse_ended(held, begun.rollout)
+        held.write(Event.CLOSED, begun.rollout, detail=f"left as it was: {reason}")
+        act = Act(
+            time=utc_now(),
+            operator=operator.who,
+            run=held.run,
+            command=held.lease.owner.why,
+            what=f"left the rollout {begun.rollout} as it was; reason: {reason}",
+            outcome="done",
+        )
+        write_audit(shell, act)
+
+
+@contextmanager
+def _taken(site: Site, rollout: Rollout, verb: str, talk: Talk) -> Iterator[Held]:
+    with leased(site, f"rollout {verb}: {rollout.what}", talk, rollout=True) as held:
+        _refuse_ended(held, rollout.id)
+        yield held
+
+
+def _refuse_ended(held: Held, rollout: str) -> None:
+    still = open_rollout(held.store.entries())
+    if still is None or still.rollout != rollout:
+        raise LeasedError(f"the rollout {rollout} was ended meanwhile", next="rackwright rollout status")
+
+
+def _still_open(error: RackwrightError, rollout: Rollout) -> RackwrightError:
+    """An engine that was dead before never answers: whoever knows that can leave it as it is."""
+    first = error.problems[0]
+    became = f"{first.should}; " if first.should else ""
+    mend = f"{first.next}; " if first.next else ""
+    return error.but(
+        should=f"{became}the rollout {rollout.id} stays open", next=f"{mend}or rackwright rollout abort --leave"
+    )
+
+
+def _refuse_other_files(fleet: Fleet, rollout: Rollout) -> None:
+    if files_digest(fleet) == rollout.files:
+        return
+    commit = f"git checkout {rollout.commit[:12]}" if rollout.commit else "the fleet file of whoever began it"
+    raise LeasedError(
+        f"this fleet file isn't the one that {rollout.who} began it with",
+        where=str(fleet.path),
+        should="what is half done must be ended as it was begun",
+        next=f"{commit}; or rackwright rollout abort",
+    )

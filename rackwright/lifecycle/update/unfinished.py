@@ -1,0 +1,259 @@
+"""A rollout from one lock to another while it is open: what is, what is left to do, the way on and the way back.
+
+Everything is decided by what hosts and gateways say now, never by what the journal believes; but for one thing: from
+the moment that the new lock takes the old one's place there is no way back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from rackwright.errors import LeasedError, RackwrightError
+from rackwright.fleet.fleet import Replica
+from rackwright.fleet.lock_file import NEXT
+from rackwright.lifecycle.canary.choose import Canaries
+from rackwright.lifecycle.canary.trial import Tried, with_trial
+from rackwright.lifecycle.rollout.change import Change, Paused, Undecided
+from rackwright.lifecycle.rollout.engine_changes import Engines, roll
+from rackwright.lifecycle.session.console import Talk
+from rackwright.lifecycle.session.remember import note_leased_act
+from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.survey import Survey, survey
+from rackwright.lifecycle.update.promote import promote
+from rackwright.state.holding import Held
+from rackwright.state.journal import PROMOTE, Event, promoting
+from rackwright.state.rollouts import Rollout
+from rackwright.stopping import Stopping
+
+_STAYS = "ran the new version before and stays drained; rackwright apply brings back what the lock says"
+RESUME = "rackwright rollout resume, or rackwright rollout abort"
+
+
+@dataclass(frozen=True)
+class Work:
+    """A rollout in somebody's hands. The site's lock is the one that it leads to."""
+
+    site: Site
+    held: Held
+    rollout: Rollout
+    talk: Talk
+    stopping: Stopping
+
+    @property
+    def engines(self) -> Engines:
+        return Engines(self.site, self.held, self.talk, self.rollout.units)
+
+    @property
+    def canaries(self) -> Canaries:
+        return Canaries(self.site, self.held, self.talk, self.rollout, self.stopping)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One replica of an open rollout, as it is now."""
+
+    replica: Replica
+    changed: bool
+    """The rollout made its unit the new one, on one of its hosts at least."""
+    whole: bool
+    """Its engine runs on the new unit, on all of them."""
+    drained: bool
+    """By a run, not by a person."""
+    serves: bool
+    """Its probe finds that it answers."""
+    unknown: str | None
+    """Why it can't be told."""
+
+
+def stand(work: Work) -> tuple[Standing, ...]:
+    """Ask all hosts; return every replica that the rollout is about, in the fleet's order."""
+    surveyed = survey(work.site)
+    drained = {
+        address for host in surveyed.hosts.values() for address, record in host.drains.items() if not record.by_hand
+    }
+    replicas = [one for one in work.site.fleet.replicas if one.model in work.rollout.models]
+    return tuple(_standing(work, surveyed, one, drained=one.address in drained) for one in replicas)
+
+
+def _standing(work: Work, surveyed: Survey, replica: Replica, *, drained: bool) -> Standing:
+    # Without its gateways nobody knows whether a run left it drained.
+    rollout, asked = work.rollout, (*replica.hosts, *work.site.fleet.gateways)
+    lost = [f"{host}: {surveyed.unreachable[host]}" for host in asked if host in surveyed.unreachable]
+    seen = [
+        (surveyed.hosts[host].replicas.get(replica.name), rollout.units.get(f"{host}/{replica.name}"))
+        for host in replica.hosts
+        if host in surveyed.hosts
+    ]
+    return Standing(
+        replica,
+        changed=replica.address in rollout.taken
+        and any(state and wanted in (state.wanted, state.started) for state, wanted in seen),
+        whole=all(
+            state and state.active == "active" and state.started == state.wanted == wanted for state, wanted in seen
+        ),
+        drained=drained,
+        serves=_serves(surveyed, replica),
+        unknown="; ".join(lost) or None,
+    )
+
+
+def _serves(surveyed: Survey, replica: Replica) -> bool:
+    host = surveyed.hosts.get(replica.host)
+    state = host.replicas.get(replica.name) if host else None
+    return state is not None and state.serves
+
+
+def carry_on(work: Work) -> tuple[Replica, ...]:
+    """Afterwards every replica runs by the new lock and that is NAME.lock; return those that were changed for it.
+
+    Where a replica fails it was put back, and so are those that changed before it: then the old lock stays, and the
+    rollout is closed. Raise the failure, saying what became of it. Raise Paused where it waits for the operator, who
+    then resumes or aborts it; if nothing was changed it is closed.
+    """
+    try:
+        done = _forward(work)
+    except Paused as error:
+        raise _paused(work, error) from None
+    except LeasedError:
+        raise
+    except RackwrightError as error:
+        raise _failed(work, error) from None
+    work.held.write(Event.INTENT, work.rollout.id, phase=PROMOTE, detail="every replica runs by the new lock")
+    promote(work.site, work.held, work.talk)
+    _close(work, "done")
+    work.talk.say(f"{work.rollout.what}: done")
+    return tuple(one for one in done if one.address in work.rollout.due)
+
+
+def _forward(work: Work) -> tuple[Replica, ...]:
+    standing = stand(work)
+    _refuse_unknown(standing)
+    due = _first_the_idle(one for one in standing if one.drained or not (one.whole and one.serves))
+    done: list[Replica] = [one.replica for one in standing if one not in due]
+    work.talk.say(f"{len(due)} of {len(standing)} replicas to change")
+    tried = work.canaries.of([one.replica for one in due], [one.address for one in done])
+    _roll(work, [_onward(work, one, tried.get(one.replica.address)) for one in due], done)
+    return tuple(done)
+
+
+def _onward(work: Work, one: Standing, tried: Tried | None) -> Change:
+    make = work.engines.returned if one.whole else work.engines.renewed
+    change = make(one.replica, work.rollout.what)
+    if one.replica.address not in work.rollout.taken:
+        change = replace(change, put_back=None)
+    return with_trial(change, tried) if tried else change
+
+
+def take_back(work: Work, reason: str) -> tuple[Replica, ...]:
+    """Afterwards every replica runs what it ran before the rollout, and that is closed.
+
+    Return those that stay drained: they ran the new version before, and no canary of it has passed. Raise
+    RackwrightError naming what isn't back yet, or where there is no way back; then the rollout stays open.
+    """
+    _refuse_promoting(work)
+    _tell_of_others(work)
+    standing = stand(work)
+    known = [one for one in standing if one.unknown is None]
+    left = _untried(work, known)
+    due = _first_the_idle(one for one in reversed(known) if one not in left and (one.changed or one.drained))
+    _roll(work, [_backward(work, one, reason) for one in due], [])
+    _refuse_unknown(standing)
+    _close(work, f"aborted: {reason}")
+    for one in left:
+        work.talk.say(f"{one.replica.address}: {_STAYS}")
+    work.talk.say(f"{work.rollout.what}: aborted")
+    return tuple(one.replica for one in left)
+
+
+def _untried(work: Work, standing: Sequence[Standing]) -> list[Standing]:
+    untried = work.canaries.untried()
+    return [one for one in standing if one.drained and one.whole and not one.changed and one.replica.model in untried]
+
+
+def _tell_of_others(work: Work) -> None:
+    """A fleet file that lost a host since may end it; what it doesn't know is said."""
+    known = {f"{host}/{one.name}" for one in work.site.fleet.replicas for host in one.hosts}
+    if others := sorted(set(work.rollout.units) - known):
+        work.talk.say(f"not in this fleet file, left as they are: {', '.join(others)}")
+
+
+def _backward(work: Work, one: Standing, reason: str) -> Change:
+    make = work.engines.reverted if one.changed else work.engines.answering
+    change = make(one.replica, f"back: {reason}")
+    return replace(change, idle=one.replica.address in work.rollout.idle and not one.serves)
+
+
+def _refuse_promoting(work: Work) -> None:
+    if promoting(work.held.store.entries(), work.rollout.id):
+        raise RackwrightError(
+            "every replica was proven, and the new lock was taking the old one's place: there is no way back",
+            should="it can only be ended as it was begun",
+            next="rackwright rollout resume, then rackwright model rollback",
+        )
+
+
+def _first_the_idle(standing: Iterator[Standing]) -> list[Standing]:
+    """They serve nobody: to change them costs nothing."""
+    return sorted(standing, key=lambda one: one.serves and not one.drained)
+
+
+def _roll(work: Work, changes: Sequence[Change], done: list[Replica]) -> None:
+    def changed(replica: Replica) -> None:
+        done.append(replica)
+        hosts = (*replica.hosts, *work.site.fleet.gateways)
+        note_leased_act(work.site, work.held, hosts, f"{work.rollout.what}: {replica.address}")
+
+    roll(
+        work.site,
+        work.held,
+        changes,
+        work.talk,
+        changed,
+        stopping=work.stopping,
+        rollout=work.rollout.id,
+        outages=work.rollout.outages,
+    )
+
+
+def _refuse_unknown(standing: Sequence[Standing]) -> None:
+    unknown = [f"{one.replica.address}: {one.unknown}" for one in standing if one.unknown]
+    if unknown:
+        raise Paused(
+            "not known what it runs, or whether it is drained:\n  " + "\n  ".join(unknown),
+            next="rackwright rollout status",
+        )
+
+
+def _paused(work: Work, error: Paused) -> RackwrightError:
+    """Return the error, knowing whether anything waits for the operator."""
+    standing = stand(work)
+    if any(one.changed or one.drained or one.unknown for one in standing):
+        left = f"the rollout {work.rollout.id} stays open: {_text(error)}"
+        first = error.problems[0].next if isinstance(error, Undecided) else None
+        return error.but(should=left, next=f"{first}; then {RESUME}" if first else RESUME)
+    _close(work, f"aborted, nothing was changed: {error.problems[0].what}")
+    return error
+
+
+def _text(error: RackwrightError) -> str:
+    return error.problems[0].should or "what was changed serves"
+
+
+def _failed(work: Work, error: RackwrightError) -> RackwrightError:
+    became = f"{error.problems[0].should}; " if error.problems[0].should else ""
+    try:
+        left = take_back(work, error.problems[0].what)
+    except LeasedError:
+        raise
+    except RackwrightError as second:
+        why = second.problems[0].what
+        became = f"{became}not all were put back: {why}; the rollout {work.rollout.id} stays open"
+        return error.but(should=became, next=RESUME)
+    drained = "".join(f"; {one.address} {_STAYS}" for one in left)
+    return error.but(should=f"every replica runs what it ran before, and the lock is as it was{drained}")
+
+
+def _close(work: Work, how: str) -> None:
+    work.site.fleet.beside(NEXT).unlink(missing_ok=True)
+    work.held.write(Event.CLOSED, work.rollout.id, detail=how)

@@ -1,0 +1,1 @@
+"""`rackwright verify`: the service proven from where clients are."""

@@ -1,0 +1,159 @@
+"""What each host answers to over TCP, seen from another one, beside what the fleet file opens to that one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from ipaddress import ip_address
+
+from rackwright.errors import HostError
+from rackwright.lifecycle.client.request import Asker, FromController, FromHost
+from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.verify.ports import OpenPort, open_ports
+from rackwright.operations.facts.listening import LISTENING_COMMAND, Socket, parse_listening
+from rackwright.remote.completed import checked
+from rackwright.roles.firewall.settings import At, Settings
+
+FORWARDED_COMMAND = "{ nft list ruleset; iptables-legacy -t nat -S; } 2>/dev/null | grep -iE 'dnat|redirect' || true"
+"""Rules that lead a port elsewhere, to a container say: no socket of the host's listens there."""
+NOTABLE = frozenset(
+    map(
+        int,
+        """
+1433 1521 2049 2375 2376 2379 2380 3000 3128 3306 3389 4222 4317 5000 5001 5201 5432 5555 5601 5672 5900 5985
+6000 6379 6443 7000 7860 8000 8001 8002 8008 8080 8081 8086 8088 8090 8123 8265 8443 8500 8501 8786 8787 8888
+8889 9000 9001 9042 9090 9091 9092 9093 9100 9200 9300 9400 9418 9443 10001 10250 10255 11211 11434 15672 19530
+27017 29500 50000 50051
+""".split(),
+    )
+)
+"""Above 1024, where services of such hosts like to listen: databases, consoles, engines, cluster managers."""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One address of a host, seen from one place."""
+
+    host: str
+    address: str
+    by: str
+    """Who looked."""
+    tried: int
+    """Ports."""
+    open: tuple[int, ...]
+    surplus: tuple[str, ...]
+    """Of those: what the fleet file doesn't open to who looked, with the process that listens there."""
+
+
+@dataclass(frozen=True)
+class _Look:
+    """One host that is to be tried from one place."""
+
+    host: str
+    asker: Asker
+    doors: Mapping[str, At]
+    """Its addresses, and the network that each belongs to."""
+    ports: tuple[int, ...]
+    settings: Settings
+    listening: tuple[Socket, ...]
+
+
+def scan(site: Site) -> tuple[Scan, ...]:
+    """Return what each host of the site answers to, tried from another host; all hosts at once.
+
+    Tried are the ports up to 1024, the replicas', NOTABLE ones, all that the fleet file opens anywhere, and where the
+    host itself says that something listens or leads. UDP is not tried: its silence tells nothing. Where only gateways
+    are left to look from, the controller looks too. Raise HostError for a host that doesn't answer.
+    """
+    from rackwright.remote import Begun
+
+    looks = tuple(look for host, told in _told(site).items() for look in _looks(site, host, told))
+    under_way = [Begun(partial(open_ports, look.asker, tuple(look.doors), look.ports)) for look in looks]
+    return tuple(
+        found for look, begun in zip(looks, under_way, strict=True) for found in _scans(look, begun.result())
+    )
+
+
+def _told(site: Site) -> dict[str, str]:
+    """Return what each host says of itself."""
+    told = {}
+    asked = site.remote.run_on(tuple(site.models), f"{LISTENING_COMMAND} && {{ {FORWARDED_COMMAND}; }}")
+    for name, answer in checked(asked, "asking what listens").items():
+        if isinstance(answer, HostError):
+            raise answer
+        told[name] = answer.stdout
+    return told
+
+
+def _looks(site: Site, host: str, told: str) -> Iterator[_Look]:
+    doors = _doors(site, host)
+    for asker in _askers(site, host) if doors else ():
+        yield _Look(host, asker, doors, _ports(site, told), site.models[host].firewall, parse_listening(told))
+
+
+def _doors(site: Site, host: str) -> dict[str, At]:
+    own = site.fleet.file.hosts[host]
+    if site.fleet.is_local(host):
+        return {str(own.service): "address"} if own.service else {}
+    apart = site.fleet.apart(host)
+    doors: dict[str, At] = {own.address: "address"}
+    doors |= {str(apart.service): "service"} if apart.service else {}
+    return doors | ({str(apart.fabric): "fabric"} if apart.fabric else {})
+
+
+def _askers(site: Site, host: str) -> Iterator[Asker]:
+    others = [name for name in site.models if name != host]
+    strangers = [name for name in others if name not in site.fleet.gateways]
+    for name in (strangers or others)[:1]:
+        yield FromHost(site, name)
+    if not strangers and not site.fleet.is_local(host):
+        yield FromController()
+
+
+def _ports(site: Site, told: str) -> tuple[int, ...]:
+    ports = {*range(1, 1025), *NOTABLE}
+    ports |= {port for host in site.lock.ports.values() for port in host.values()}
+    openings = [opening for model in site.models.values() for opening in model.firewall.openings]
+    ports |= {port for opening in openings for port in (opening.port, opening.last) if port}
+    ports |= {found.port for found in parse_listening(told) if found.protocol == "tcp" and not found.is_loopback}
+    ports |= set(forwarded(told))
+    return tuple(sorted(ports))
+
+
+def forwarded(text: str) -> Iterator[int]:
+    """Given rules of nft or iptables, yield the ports that they lead elsewhere; of a range, both ends."""
+    for line in text.splitlines():
+        if re.search(r"dnat|redirect", line, re.IGNORECASE):
+            for found in re.findall(r"dports? (\{[^}]*\}|\S+)", line):
+                yield from (int(port) for port in re.findall(r"\d+", found) if 0 < int(port) < 65536)
+
+
+def _scans(look: _Look, found: tuple[OpenPort, ...]) -> Iterator[Scan]:
+    for address, at in look.doors.items():
+        here = [port for port in found if port.address == address]
+        surplus = [port.port for port in here if not admits(look.settings, at, port)]
+        yield Scan(
+            host=look.host,
+            address=address,
+            by=look.asker.where,
+            tried=len(look.ports),
+            open=tuple(port.port for port in here),
+            surplus=tuple(_named(port, look.listening) for port in surplus),
+        )
+
+
+def admits(settings: Settings, at: At, found: OpenPort) -> bool:
+    """Whether the fleet file opens the port, on that network of the host, to where the connection came from."""
+    source = ip_address(found.source)
+    openings = [opening for opening in settings.admitted_at(at) if opening.protocol == "tcp"]
+    return any(
+        found.port in opening.ports and (not opening.sources or any(source in net for net in opening.sources))
+        for opening in openings
+    )
+
+
+def _named(port: int, listening: tuple[Socket, ...]) -> str:
+    found = {held.process for held in listening if (held.protocol, held.port) == ("tcp", port) and held.process}
+    return f"{port} ({', '.join(sorted(found))})" if found else str(port)

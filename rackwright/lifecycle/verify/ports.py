@@ -1,0 +1,61 @@
+"""Which TCP ports answer, tried with curl from the controller or from a host of the fleet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rackwright.errors import RackwrightError
+from rackwright.lifecycle.client.request import Asker, bracketed
+
+SECONDS = 2
+"""How long a port has to answer; one that drops what comes never does."""
+_AT_ONCE = 250
+"""Connections that one curl opens side by side; its own limit is 300."""
+
+
+@dataclass(frozen=True)
+class OpenPort:
+    address: str
+    port: int
+    source: str
+    """The address that the connection came from."""
+
+
+def open_ports(asker: Asker, addresses: tuple[str, ...], ports: tuple[int, ...]) -> tuple[OpenPort, ...]:
+    """Return which of these ports take a connection at these addresses, all tried at once.
+
+    Raise RackwrightError where not every one was tried.
+    """
+    output = asker.shell(_script(addresses, ports), 60)
+    told = [line.split("|") for line in output.splitlines() if line.count("|") == 2]
+    if len(told) != len(addresses) * len(ports):
+        raise RackwrightError(
+            f"{len(told)} of {len(addresses) * len(ports)} ports were tried",
+            where=asker.where,
+            should="curl should be installed there",
+        )
+    return tuple(
+        sorted(
+            (OpenPort(addresses[int(number)], _port(url), source) for number, url, source in told if source),
+            key=lambda found: (addresses.index(found.address), found.port),
+        )
+    )
+
+
+def _script(addresses: tuple[str, ...], ports: tuple[int, ...]) -> str:
+    # A file each: what several write into one pipe is mixed up.
+    lines = ["command -v curl >/dev/null || exit 1", "d=$(mktemp -d) || exit 1", "trap 'rm -r \"$d\"' EXIT"]
+    for number, address in enumerate(addresses):
+        for start in range(0, len(ports), _AT_ONCE):
+            listed = ",".join(map(str, ports[start : start + _AT_ONCE]))
+            lines.append(
+                f"curl -q -s -Z --parallel-immediate --parallel-max {_AT_ONCE} --noproxy '*' "
+                f"--connect-timeout {SECONDS} -m {SECONDS + 1} -o /dev/null "
+                f"-w '{number}|%{{url_effective}}|%{{local_ip}}\\n' "
+                f"'http://{bracketed(address)}:{{{listed}}}/' </dev/null >\"$d/{number}.{start}\" 2>/dev/null &"
+            )
+    return "\n".join([*lines, "wait", 'cat "$d"/*', ""])
+
+
+def _port(url: str) -> int:
+    return int(url.rstrip("/").rpartition(":")[2])

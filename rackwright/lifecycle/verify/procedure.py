@@ -1,0 +1,217 @@
+"""Prove the service from where clients stand: real answers, and that what must be closed is closed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+from rackwright.errors import HostError, ProofError
+from rackwright.fleet.fleet import Replica
+from rackwright.fleet.keys_file import new_key
+from rackwright.lifecycle.client.request import Asker, Request, Response, ask, certificate_end
+from rackwright.lifecycle.expiry import CERTIFICATE_DAYS, days
+from rackwright.lifecycle.proof.procedure import prove
+from rackwright.lifecycle.session.remember import note_lent_key
+from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.verify.port_scan import Scan, scan
+from rackwright.lifecycle.verify.requests import Case, completion, stream, unexpected
+from rackwright.remote.completed import checked
+from rackwright.roles.backup.state import COMMAND as BACKUP_COMMAND
+from rackwright.roles.backup.state import ages
+from rackwright.roles.backup.state import parse as parse_backup
+from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
+from rackwright.roles.replica.state import ReplicaState
+from rackwright.roles.replica.state import parse as parse_replicas
+from rackwright.run import Outcome, Run
+from rackwright.state.formats import utc_now
+from rackwright.values import Secret
+
+KEY_SECONDS = 600
+_SERVING = "its replicas are ready or busy"
+
+
+@dataclass(frozen=True)
+class Proof:
+    """One thing shown, or not."""
+
+    host: str
+    what: str
+    passed: bool
+    found: str
+
+
+def verify(site: Site, asker: Asker, tell: Callable[[Proof], None]) -> tuple[Proof, ...]:
+    """Return every proof, told as each comes.
+
+    The key it uses lives in the gateways' memory, for this run only; their audit logs tell of it.
+    """
+    from rackwright.remote import Begun
+
+    scanning = Begun(lambda: scan(site))
+    # Behind a packet filter a closed port answers nothing for seconds.
+    closed = [Begun(partial(_closed, site, asker, gateway)) for gateway in site.fleet.gateways]
+    key, sha256 = new_key("verify")
+    note_lent_key(site, "verify")
+    with site.gateways.temporary_key(sha256, id="verify", seconds=KEY_SECONDS):
+        proofs = [*_told(_gateways(site, asker, key), tell)]
+    rest = (*_serving(site), *_as_locked(site), *_as_described(site), *_backups(site))
+    seen = (*(proof for port in closed for proof in port.result()), *map(_scanned, scanning.result()))
+    proofs += _told((*seen, *rest), tell)
+    return tuple(proofs)
+
+
+def _told(proofs: Iterable[Proof], tell: Callable[[Proof], None]) -> Iterator[Proof]:
+    for proof in proofs:
+        tell(proof)
+        yield proof
+
+
+def _gateways(site: Site, asker: Asker, key: Secret) -> Iterator[Proof]:
+    """Each gateway's proofs, and the virtual address's; all are asked at the same time."""
+    from rackwright.remote import Begun
+
+    begun = [Begun(partial(_of_gateway, site, asker, gateway, key)) for gateway in site.fleet.gateways]
+    if vip := site.fleet.file.gateway.vip:
+        cases = (completion(site, str(vip), next(iter(_names(site))), key),)
+        begun.append(Begun(partial(_proofs, site, asker, "vip", cases)))
+    for proofs in begun:
+        yield from proofs.result()
+
+
+def _of_gateway(site: Site, asker: Asker, gateway: str, key: Secret) -> tuple[Proof, ...]:
+    cases = tuple(_cases(site, str(site.fleet.service(gateway)), key))
+    return (*_proofs(site, asker, gateway, cases), _lasting(site, asker, gateway))
+
+
+def _proofs(site: Site, asker: Asker, gateway: str, cases: tuple[Case, ...]) -> tuple[Proof, ...]:
+    responses = ask(asker, site.trusted, tuple(case.request for case in cases))
+    judged = ((case.what, *case.judge(response)) for case, response in zip(cases, responses, strict=True))
+    return tuple(Proof(gateway, *proof) for proof in judged)
+
+
+def _lasting(site: Site, asker: Asker, gateway: str) -> Proof:
+    """The certificate that clients are shown lasts for a while yet."""
+    request = Request(str(site.fleet.service(gateway)), site.fleet.file.gateway.domain)
+    ends, now = certificate_end(asker, site.trusted, request), utc_now()
+    what = f"its certificate lasts {CERTIFICATE_DAYS} days and more"
+    if ends is None:
+        return Proof(gateway, what, False, "none was shown that this fleet trusts")
+    passed = ends - now >= timedelta(days=CERTIFICATE_DAYS)
+    return Proof(gateway, what, passed, f"until {ends:%Y-%m-%d}, {days(ends - now)}")
+
+
+def _cases(site: Site, address: str, key: Secret) -> Iterator[Case]:
+    domain = site.fleet.file.gateway.domain
+    for name in _names(site):
+        yield completion(site, address, name, key)
+        yield stream(site, address, name, key)
+    wrong, _ = new_key("verify")
+    yield Case("a wrong key is refused", Request(address, domain, key=wrong), _refused)
+    plain = Request(address, domain, scheme="http", seconds=10)
+    yield Case("plain HTTP is refused", plain, _no_http)
+
+
+def _closed(site: Site, asker: Asker, gateway: str) -> tuple[Proof, ...]:
+    address, domain = str(site.fleet.service(gateway)), site.fleet.file.gateway.domain
+    request = Request(address, domain, scheme="http", port=80, seconds=3)
+    return _proofs(site, asker, gateway, (Case("port 80 is closed", request, _no_http),))
+
+
+def _names(site: Site) -> Iterator[str]:
+    """Yield every name that clients may ask for."""
+    for model in site.fleet.file.models.values():
+        yield from model.served
+
+
+def _refused(response: Response) -> tuple[bool, str]:
+    return response.status == 401, unexpected(response) if response.status != 401 else "401"
+
+
+def _no_http(response: Response) -> tuple[bool, str]:
+    refused = response.status >= 400 or response.unheard
+    return refused, f"HTTP {response.status}" if response.status else response.problem or "no connection"
+
+
+def _scanned(found: Scan) -> Proof:
+    seen = ", ".join(map(str, found.open)) or "nothing"
+    what = f"{found.address} opens to {found.by} only what the fleet file says"
+    if found.surplus:
+        return Proof(found.host, what, passed=False, found=f"open too: {', '.join(found.surplus)}")
+    return Proof(found.host, what, passed=True, found=f"{seen}, of {found.tried} ports tried")
+
+
+def _serving(site: Site) -> Iterator[Proof]:
+    """Each host's replicas, as their probes find them."""
+    placed = {name: [probe.replica for probe in model.probes] for name, model in site.models.items() if model.probes}
+    for name, answer in checked(site.remote.run_on(placed, REPLICAS_COMMAND), "looking at its replicas").items():
+        if isinstance(answer, HostError):
+            yield Proof(name, _SERVING, passed=False, found=answer.problems[0].what)
+        else:
+            yield Proof(name, _SERVING, *_all_serve(placed[name], parse_replicas(answer.stdout)))
+
+
+def _all_serve(names: Iterable[str], states: Iterable[ReplicaState]) -> tuple[bool, str]:
+    found = {state.replica: state for state in states}
+    passed = all(name in found and found[name].serves for name in names)
+    return passed, "; ".join(f"{name} {found[name].said if name in found else 'not installed'}" for name in names)
+
+
+def _as_locked(site: Site) -> Iterator[Proof]:
+    """Each replica runs what the lock says, and answers as it did; nothing is recorded."""
+
+    def prove_all(host: str) -> list[Proof]:
+        return [_proven(site, replica) for replica in site.fleet.replicas_on(host)]
+
+    hosts = [name for name in site.models if site.fleet.replicas_on(name)]
+    for proofs in site.remote.each(hosts, prove_all).values():
+        yield from proofs
+
+
+def _proven(site: Site, replica: Replica) -> Proof:
+    remarks: list[str] = []
+    try:
+        reason = prove(site, replica, say=remarks.append)
+    except (HostError, ProofError) as error:
+        reason = error.problems[0].what
+    what = f"{replica.name} runs what the lock says and answers as recorded"
+    return Proof(replica.host, what, passed=reason is None, found=reason or "; ".join(remarks) or "so it does")
+
+
+def _backups(site: Site) -> Iterator[Proof]:
+    """Each host's backups, by what it remembers of them: no repository is asked."""
+    saved = {name: model.backup for name, model in site.models.items() if model.backup}
+    for name, answer in checked(site.remote.run_on(saved, BACKUP_COMMAND), "asking for its backups").items():
+        for repository in saved[name].repositories:
+            what = f"it is saved to {repository.name}"
+            if isinstance(answer, HostError):
+                yield Proof(name, what, passed=False, found=answer.problems[0].what)
+                continue
+            state = parse_backup(answer.stdout).of(repository)
+            said = "; ".join(state.alarms) or ages(state.snapshot_age, state.check_age)
+            yield Proof(name, what, passed=not state.alarms, found=said)
+
+
+def _as_described(site: Site) -> Iterator[Proof]:
+    """Each host is what its baseline says: nothing would change, and nothing stands against it."""
+    run = site.engine.plan(_baseline, site.models)
+    for host in site.models:
+        yield Proof(host, "is as its baseline says", *_judged(run, host))
+
+
+def _judged(run: Run, host: str) -> tuple[bool, str]:
+    if host in run.failed_hosts:
+        return False, run.unreachable.get(host, "could not be looked at")
+    told = [step for step in run.of(host) if step.outcome is Outcome.WOULD_CHANGE]
+    against = [f"{step.role}: would change: {step.operation}" for step in told]
+    against += [f"{step.role}: {step.note}".replace("\n", "; ") for step in run.notes if step.host == host]
+    return not against, "; ".join(against) or "nothing would change"
+
+
+def _baseline() -> None:
+    # Imported when the hosts have been asked already: it brings pyinfra.
+    from rackwright.deploys.baseline import baseline, entry
+
+    entry()
+    baseline()

@@ -1,0 +1,57 @@
+"""What the gateways are asked to prove a service, and what counts as an answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rackwright.lifecycle.client.request import Request, Response
+from rackwright.lifecycle.session.session import Site
+from rackwright.values import Secret
+
+_QUESTION = "Name three colors."
+_PATH = "/v1/chat/completions"
+
+
+@dataclass(frozen=True)
+class Case:
+    what: str
+    request: Request
+    judge: Callable[[Response], tuple[bool, str]]
+    """Whether it passed, and what was found."""
+
+
+def completion(site: Site, address: str, name: str, key: Secret) -> Case:
+    """Return the question for a completion at a gateway's address, under a served name."""
+    request = Request(address, site.fleet.file.gateway.domain, _PATH, _body(name), key)
+    return Case(f"{name}: a completion", request, _answered)
+
+
+def stream(site: Site, address: str, name: str, key: Secret) -> Case:
+    """Return the question for a stream at a gateway's address, under a served name."""
+    request = Request(address, site.fleet.file.gateway.domain, _PATH, _body(name, stream=True), key)
+    return Case(f"{name}: a stream", request, _streamed)
+
+
+def unexpected(response: Response) -> str:
+    """Return an answer that should be another one, in a few words."""
+    return f"HTTP {response.status} {response.problem} {' '.join(response.body.split())[:200]}".strip()
+
+
+def _body(name: str, *, stream: bool = False) -> str:
+    message = {"role": "user", "content": _QUESTION}
+    return json.dumps({"model": name, "messages": [message], "max_tokens": 16, "temperature": 0, "stream": stream})
+
+
+def _answered(response: Response) -> tuple[bool, str]:
+    text = " ".join(response.text.split())
+    if response.status == 200 and text:
+        return True, f"{text[:60]!r} in {response.seconds:.2f} s"
+    return False, unexpected(response)
+
+
+def _streamed(response: Response) -> tuple[bool, str]:
+    if response.status == 200 and response.text and response.whole_stream:
+        return True, f"{response.body.count('data: {')} chunks in {response.seconds:.2f} s"
+    return False, unexpected(response)

@@ -1,0 +1,113 @@
+"""The order in which an apply waits for engines."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from rackwright.errors import RackwrightError
+from rackwright.fleet.fleet import Replica
+from rackwright.lifecycle.apply.plan import Plan, Restart
+from rackwright.lifecycle.apply.procedure import carry_out
+from rackwright.lifecycle.apply.procedure import procedure as apply
+from rackwright.lifecycle.apply.stages import Options
+from rackwright.lifecycle.gpus.assignment import PutOff
+from rackwright.run import Run
+
+OLD, NEW, CROWDED, WITHOUT = (Replica("assistant", number, "gpu1", 1) for number in (1, 2, 3, 4))
+
+
+class Talk:
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+
+@pytest.fixture
+def order(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What happened, in order: who was waited for, who restarted."""
+    happened: list[str] = []
+
+    def settled(work: object, run: Run, replicas: tuple[Replica, ...]) -> None:
+        happened.append("settle " + " ".join(replica.name for replica in replicas))
+
+    def restarted(work: object, run: Run, restarts: tuple[Restart, ...], done: list[Replica]) -> None:
+        happened.append("restart " + " ".join(restart.replica.name for restart in restarts))
+
+    monkeypatch.setattr(carry_out, "_change", lambda work, planned: (Run(), ()))
+    monkeypatch.setattr(carry_out, "_settle", settled)
+    monkeypatch.setattr(carry_out, "_restart", restarted)
+    monkeypatch.setattr(carry_out, "still_put_off", lambda site, before, hosts: before if "gpu1" in hosts else ())
+    return happened
+
+
+def carried_out(*put_off: PutOff) -> list[str]:
+    """Carry out a plan on one host where OLD restarts; return what was said."""
+    fleet = type("Fleet", (), {"replicas_on": lambda _, host: (OLD, NEW, CROWDED, WITHOUT)})()
+    site = type("Site", (), {"fleet": fleet, "models": {"gpu1": None}})()
+    talk = Talk()
+    work = carry_out.Work(cast("Any", site), cast("Any", None), Options(), cast("Any", talk), lambda: False)
+    planned = cast("Plan", type("Plan", (), {"restarts": (Restart(OLD, "other"),), "put_off": put_off})())
+    carry_out.carry_out(work, planned)
+    return talk.said
+
+
+def test_new_engines_answer_before_old_ones_restart(order: list[str]) -> None:
+    assert carried_out() == []
+    assert order == ["settle assistant@2 assistant@3 assistant@4", "restart assistant@1"]
+
+
+def test_who_needs_gpus_of_one_that_restarts_is_waited_for_after_it(
+    order: list[str],
+) -> None:
+    said = carried_out(PutOff(CROWDED, "crowded", until_restarts=True), PutOff(WITHOUT, "no driver", False))
+    assert said == ["gpu1/assistant@3: crowded", "gpu1/assistant@4: no driver"]
+    assert order == ["settle assistant@2", "restart assistant@1", "settle assistant@3"]
+
+
+def test_who_serves_nobody_restarts_before_who_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(carry_out, "await_gateways", lambda *_: {OLD.address, CROWDED.address})
+    site = SimpleNamespace(remote=None, gateways=None)
+    work = carry_out.Work(cast("Any", site), cast("Any", None), Options(), cast("Any", Talk()), lambda: False)
+    restarts = tuple(Restart(replica, "other") for replica in (OLD, NEW, CROWDED, WITHOUT))
+    ordered = [restart.replica for restart in carry_out._first_the_idle(work, restarts)]
+    assert ordered == [NEW, WITHOUT, OLD, CROWDED]
+
+
+class Asked(Talk):
+    """An operator who agrees to all that they are asked, or one who isn't there: --yes."""
+
+    def __init__(self, *, there: bool) -> None:
+        super().__init__()
+        self.there = there
+
+    def confirm(self, question: str, *, refusal: RackwrightError | None = None) -> None:
+        if refusal and not self.there:
+            raise refusal
+        self.said.append(question)
+
+
+CLOSING = cast("Plan", SimpleNamespace(closing={"gpu1": ("nginx (812) at 0.0.0.0:80",)}))
+NOTHING = cast("Plan", SimpleNamespace(closing={}))
+
+
+def test_a_port_that_would_close_is_asked_about_and_yes_is_no_answer() -> None:
+    with pytest.raises(RackwrightError) as caught:
+        apply._agree_to_close(CLOSING, Options(), cast("Any", Asked(there=False)))
+    assert str(caught.value).splitlines() == [
+        "these ports would close:",
+        "  gpu1: nginx (812) at 0.0.0.0:80; keep them with firewall.allow in the fleet file, or agree to close them",
+        "  next: rackwright apply --close-ports",
+    ]
+    apply._agree_to_close(CLOSING, Options(), cast("Any", talk := Asked(there=True)))
+    assert talk.said == ["Ports that something listens on would close. Close them?"]
+
+
+@pytest.mark.parametrize(("planned", "agreed"), [(CLOSING, True), (NOTHING, False)])
+def test_who_agreed_before_or_closes_nothing_is_not_asked(planned: Plan, *, agreed: bool) -> None:
+    apply._agree_to_close(planned, Options(close_ports=agreed), cast("Any", talk := Asked(there=True)))
+    assert talk.said == []

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from rackwright.fleet.load import load_fleet
+from rackwright.fleet.lock_file import write_lock
+from rackwright.lifecycle.check.procedure import check_hosts, people_ending
+from rackwright.lifecycle.check.result import State
+from tests.fleet.fleets import make_fleet
+from tests.wheel_plan import FLEET, SHA256, lock
+
+PASSWORD = "sudo: {password: 'env:RACKWRIGHT_TEST_UNSET'}"
+
+
+def test_a_password_that_does_not_resolve_fails_its_hosts_and_hides_nothing(tmp_path: Path):
+    path = tmp_path / "wheel.yml"
+    path.write_text((FLEET % SHA256).replace("{address: 10.0.0.1}", f"{{address: 10.0.0.1, {PASSWORD}}}"))
+    fleet = load_fleet(path)
+    write_lock(fleet.beside("lock"), lock(fleet))
+    checked = check_hosts(fleet, ("gate1",))
+    failed = {(condition.where, condition.what): condition.found for condition in checked.failed}
+    assert set(failed) == {("controller", "secret"), ("gate1", "reach")}
+    assert failed["gate1", "reach"].startswith("not tried: ")
+    assert ("controller", "name", State.WARNING) in {(c.where, c.what, c.state) for c in checked.conditions}
+
+
+@pytest.mark.parametrize(
+    ("until", "found"),
+    [
+        (None, None),
+        ("2026-12-10", None),
+        ("2026-12-09", "anna's last day is 2026-12-09, in 14 days"),
+        ("2026-11-25", "anna's last day is 2026-11-25, today"),
+        ("2026-11-24", "anna's time ended on 2026-11-24; the next apply puts them out"),
+    ],
+)
+def test_a_persons_end_is_told_two_weeks_ahead(tmp_path: Path, until: str | None, found: str | None):
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ5jl8YHrR3iahxNpGp7yy9aWKyWFQ9mOS5fFZ6baY9d"
+    fleet = make_fleet(tmp_path / "site.yml", people={"anna": {"role": "operator", "keys": [key], "until": until}})
+    warned = list(people_ending(fleet, date(2026, 11, 25)))
+    assert [condition.found for condition in warned] == ([found] if found else [])
+    assert all(condition.state is State.WARNING for condition in warned)

@@ -1,0 +1,153 @@
+"""Drains by hand: refused where they would end a service, then told to the gateways and audited."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from rackwright.errors import LeasedError, RackwrightError
+from rackwright.gateway import ServerState
+from rackwright.lifecycle.drain.procedure import drain, undrain
+from rackwright.lifecycle.drain.procedure import procedure as procedure
+from tests.fleet.fleets import make_fleet
+
+FLEET = make_fleet(Path("site.yml"), replicas={"gpu1": ["chat@1", "code@1"], "gpu2": ["chat@1"]})
+REPLICAS = {one.address: one for one in FLEET.replicas}
+CHAT1, CHAT2, CODE = "gpu1/chat@1", "gpu2/chat@1", "gpu1/code@1"
+
+
+class Gateways:
+    def __init__(self, *out: str) -> None:
+        """`out`: replicas that take no requests."""
+        self.out = out
+        self.told: list[tuple[str, ...]] = []
+
+    def servers(self) -> dict[str, ServerState]:
+        return {
+            address: ServerState(one.host, one.name, False, address not in self.out, 2, None)
+            for address, one in REPLICAS.items()
+        }
+
+    def drain(self, address: str, *, who: str, reason: str) -> None:
+        self.told.append(("drain", address, who, reason))
+
+    def ready(self, address: str) -> None:
+        self.told.append(("ready", address))
+
+    def in_flight(self, address: str) -> int:
+        return {CHAT1: 3}.get(address, 0)
+
+
+class Desk:
+    """An operator's site, and what is said, held and written down there. `before`: what happens before its lease."""
+
+    def __init__(self, gateways: Gateways) -> None:
+        self.gateways, self.fleet = gateways, FLEET
+        self.operator = SimpleNamespace(who="ada")
+        self.lines: list[str] = []
+        self.before: Callable[[], None] = lambda: None
+        self.lost = False
+
+    def check(self) -> None:
+        if self.lost:
+            raise LeasedError("this run's lease has ended")
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+
+@pytest.fixture
+def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
+    made = Desk(Gateways())
+
+    @contextmanager
+    def leased(site: Any, act: str, talk: Any) -> Iterator[Desk]:
+        made.before()
+        made.lines.append(f"lease: {act}")
+        yield made
+
+    @contextmanager
+    def audited(site: Any, held: Desk, hosts: tuple[str, ...], what: str) -> Iterator[None]:
+        assert held is made
+        yield
+        made.lines.append(f"{' '.join(hosts)}: {what}")
+
+    monkeypatch.setattr(procedure, "leased", leased)
+    monkeypatch.setattr(procedure, "audited", audited)
+    return made
+
+
+def take(desk: Desk, *addresses: str, allow_outage: bool = False) -> None:
+    site: Any = desk
+    replicas = tuple(REPLICAS[address] for address in addresses)
+    drain(site, replicas, site, reason="fan", allow_outage=allow_outage)
+
+
+def let_back_in(desk: Desk, *addresses: str) -> None:
+    site: Any = desk
+    undrain(site, tuple(REPLICAS[address] for address in addresses), site)
+
+
+def test_a_drain_is_told_under_the_lease_said_and_audited(desk: Desk) -> None:
+    take(desk, CHAT1)
+    assert desk.gateways.told == [("drain", CHAT1, "ada", "fan")]
+    assert desk.lines == [
+        f"lease: drain {CHAT1}",
+        f"{CHAT1}: drained, 3 requests still in flight",
+        f"gate1: drain {CHAT1}: fan",
+    ]
+
+
+def test_replicas_are_let_back_in_under_the_lease_said_and_audited(desk: Desk) -> None:
+    let_back_in(desk, CHAT1, CODE)
+    assert desk.gateways.told == [("ready", CHAT1), ("ready", CODE)]
+    assert desk.lines == [
+        f"lease: undrain {CHAT1}, {CODE}",
+        f"{CHAT1}: takes requests again",
+        f"{CODE}: takes requests again",
+        f"gate1: undrain {CHAT1}, {CODE}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("addresses", "out", "model"),
+    [((CODE,), (), "code"), ((CHAT1, CHAT2), (), "chat"), ((CHAT1,), (CHAT2,), "chat"), ((CHAT1, CODE), (), "code")],
+    ids=["the only one", "all at once", "the last healthy one", "the second model's only one"],
+)
+def test_the_last_healthy_replica_is_drained_only_if_the_gap_is_accepted(
+    desk: Desk, addresses: tuple[str, ...], out: tuple[str, ...], model: str
+) -> None:
+    desk.gateways.out = out
+    with pytest.raises(
+        RackwrightError, match=rf"{model} would be left without a healthy replica(.|\n)*--allow-outage"
+    ):
+        take(desk, *addresses)
+    assert (desk.gateways.told, desk.lines) == ([], [f"lease: drain {', '.join(addresses)}"])
+    take(desk, *addresses, allow_outage=True)
+    assert [told[1] for told in desk.gateways.told] == list(addresses)
+
+
+def test_one_that_serves_nobody_is_drained_although_no_other_serves(desk: Desk) -> None:
+    desk.gateways.out = (CHAT1, CHAT2)
+    take(desk, CHAT1)
+    assert [told[1] for told in desk.gateways.told] == [CHAT1]
+
+
+def test_what_another_operator_drained_before_the_lease_was_taken_counts(desk: Desk) -> None:
+    desk.before = lambda: setattr(desk.gateways, "out", (CHAT2,))
+    with pytest.raises(RackwrightError, match="chat would be left without a healthy replica"):
+        take(desk, CHAT1)
+    assert desk.gateways.told == []
+
+
+@pytest.mark.parametrize("act", [take, let_back_in])
+def test_whose_lease_is_lost_drains_and_returns_nothing_more(desk: Desk, act: Callable[..., None]) -> None:
+    desk.lost = True
+    with pytest.raises(LeasedError):
+        act(desk, CHAT1)
+    assert desk.gateways.told == []

@@ -1,0 +1,102 @@
+"""Who is told what an apply did: each host that it changed, and the control hosts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from rackwright.errors import HostError
+from rackwright.lifecycle.session import remember as module
+from rackwright.run import Outcome, Run, Step
+from rackwright.state.control import ControlRecord
+
+RECORD = ControlRecord(host="gate1", number=2, since=datetime(2026, 11, 28, tzinfo=UTC), who="anna")
+
+
+class Site:
+    """An apply of `models`; `gone`: hosts out of reach."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *models: str, gone: tuple[str, ...] = ()) -> None:
+        self.models, self.gone = dict.fromkeys(models), gone
+        self.lock = SimpleNamespace(models={}, runtimes={})
+        self.fleet = SimpleNamespace(control=("gate1", "gate2"), path=Path("site.yml"))
+        self.remote = self
+        self.recorded: list[str] = []
+        self.applied: list[str] = []
+        self.known: dict[str, ControlRecord] = {}
+        self.told: list[str] = []
+        self.went_out_from_here: list[str] = []
+        monkeypatch.setattr(module, "write_control", lambda host, record: self.told.append(host))
+        monkeypatch.setattr(module, "write_record", lambda host, record: self.recorded.append(host))
+        monkeypatch.setattr(module, "write_applied", lambda host, applied: self.applied.append(host))
+        monkeypatch.setattr(module, "write_audit", lambda host, act: None)
+        monkeypatch.setattr(module, "note_applied_from", lambda path, run: self.went_out_from_here.append(run))
+        monkeypatch.setattr(module, "checkout", lambda fleet: None)
+        monkeypatch.setattr(module, "applied_from", lambda *_, **__: None)
+        monkeypatch.setattr(module, "lock_digest", lambda lock: "d" * 64)
+
+    def connection(self, name: str) -> str:
+        if name in self.gone:
+            raise HostError("unreachable", where=name)
+        return name
+
+    def each(self, names: Any, work: Any) -> Any:
+        return {name: work(name) for name in names}
+
+    def remember(self, *, failed: tuple[str, ...] = (), known: bool = False) -> None:
+        steps = [Step(name, "replica", "Run it", Outcome.CHANGED) for name in self.models]
+        steps += [Step(name, "replica", "Run it", Outcome.FAILED) for name in failed]
+        hosts = {name: SimpleNamespace(record="", control=self.known.get(name)) for name in self.models}
+        surveyed = SimpleNamespace(hosts=hosts, control=RECORD)
+        owner = SimpleNamespace(who="anna", why="apply")
+        held: Any = SimpleNamespace(lease=SimpleNamespace(owner=owner), run="20261128T000000Z-aaaa")
+        site: Any = self
+        look: Any = surveyed
+        module.remember(site, held, Run(tuple(steps)), look, known=known)
+
+
+def test_every_control_host_has_what_was_applied(monkeypatch):
+    site = Site(monkeypatch, "gate1", "gate2", "gpu1")
+    site.remember()
+    assert (site.recorded, site.applied) == (["gate1", "gate2", "gpu1"], ["gate1", "gate2"])
+
+
+def test_every_host_knows_the_control_host(monkeypatch):
+    site = Site(monkeypatch, "gate1", "gpu1", "gpu2")
+    site.known = {"gate1": RECORD, "gpu2": RECORD.model_copy(update={"number": 1})}
+    site.remember()
+    assert site.told == ["gpu1", "gpu2"]
+
+
+def test_also_when_the_apply_was_limited_to_others(monkeypatch):
+    site = Site(monkeypatch, "gpu1")
+    site.remember()
+    assert (site.recorded, site.applied) == (["gpu1"], ["gate1", "gate2"])
+
+
+def test_nothing_is_written_there_where_it_is_known_already(monkeypatch):
+    site = Site(monkeypatch, "gpu1")
+    site.remember(known=True)
+    assert site.applied == []
+
+
+def test_one_that_failed_is_not_told_and_one_out_of_reach_is_no_failure_of_what_was_limited_to_others(monkeypatch):
+    site = Site(monkeypatch, "gate1", "gpu1", gone=("gate2",))
+    site.remember(failed=("gpu1",))
+    assert (site.recorded, site.applied) == (["gate1"], ["gate1"])
+
+
+def test_the_one_that_has_the_lease_must_be_told(monkeypatch):
+    site = Site(monkeypatch, "gpu1", gone=("gate1",))
+    with pytest.raises(HostError):
+        site.remember()
+
+
+def test_an_apply_that_the_control_host_does_not_keep_is_not_the_one_that_went_out_last_from_here(monkeypatch):
+    site = Site(monkeypatch, "gate1")
+    site.remember(failed=("gate1", "gate2"))
+    assert (site.applied, site.went_out_from_here) == ([], [])

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+
+import pytest
+
+from rackwright import remote
+from rackwright.errors import HostError
+from rackwright.fleet.keys_file import ApiKey, RevokedKey, read_keys_file
+from rackwright.lifecycle.key import Terms, add_key, edit_key, find_key, revoke_key, tell_gateways
+from rackwright.remote.completed import Completed
+from tests.fleet.fleets import make_fleet
+
+KEY = ApiKey(id="anna", owner="Anna", sha256="a" * 64, created=datetime(2026, 11, 25, tzinfo=UTC))
+
+
+class Hosts:
+    """Transports that run nothing and keep what they were given."""
+
+    def __init__(self) -> None:
+        self.ran: list[tuple[str, str, str]] = []
+        self.gone: set[str] = set()
+
+    def reach(self, target):
+        if target.name in self.gone:
+            raise HostError("no route to host", where=target.name)
+        return Recorder(self, target.name)
+
+
+@dataclass
+class Recorder:
+    hosts: Hosts
+    name: str
+    is_root: bool = True
+    login_key: str | None = None
+
+    def alive(self):
+        return True
+
+    def execute(self, command, stdin, **_):
+        self.hosts.ran.append((self.name, command, b"".join(stdin).decode()))
+        return Completed(0, host=self.name)
+
+    def close(self):
+        return
+
+
+@pytest.fixture
+def fleet(tmp_path):
+    hosts = {"gate1": {"address": "10.0.0.9"}, "gate2": {"address": "10.0.0.8"}, "gpu1": {"address": "10.0.0.10"}}
+    return make_fleet(
+        tmp_path / "site.yml", hosts=hosts, gateway={"on": ["gate1", "gate2"], "domain": "llm.acme.internal"}
+    )
+
+
+@pytest.fixture
+def hosts(monkeypatch):
+    hosts = Hosts()
+    monkeypatch.setattr(remote, "Remote", partial(remote.Remote, transport=hosts.reach))
+    return hosts
+
+
+def test_every_gateway_is_told_and_notes_it_in_its_audit_log(fleet, hosts):
+    assert tell_gateways(fleet, KEY, "add") == {"gate1": None, "gate2": None}
+    for name in ("gate1", "gate2"):
+        told, noted = [stdin for host, _, stdin in hosts.ran if host == name]
+        assert f"{'a' * 64} anna|0|all|0|0" in told
+        assert '"command":"key add"' in noted
+        assert "added API key anna of Anna: all models" in noted
+
+
+def test_a_revoked_key_is_taken_out_of_every_gateway(fleet, hosts):
+    gone = RevokedKey(id=KEY.id, owner=KEY.owner, sha256=KEY.sha256, revoked=KEY.created)
+    tell_gateways(fleet, KEY, "revoke", gone)
+    told = [stdin for _, command, stdin in hosts.ran if "sh -s" in command]
+    assert len(told) == 2
+    assert all(f"sha={'a' * 64} lines=''" in script for script in told)
+
+
+def test_a_gateway_out_of_reach_is_named_and_stops_no_other(fleet, hosts):
+    hosts.gone.add("gate1")
+    told = tell_gateways(fleet, KEY, "add")
+    assert told["gate2"] is None
+    assert "no route to host" in told["gate1"]
+
+
+def test_a_key_is_written_found_and_revoked(fleet):
+    key, text = add_key(fleet, "anna", Terms(owner="Anna", models=("assistant",), expires="12h"))
+    assert text.reveal().startswith("rw-anna-")
+    assert (key.expires - key.created).total_seconds() == 12 * 3600
+    assert find_key(fleet, "anna") == key
+    edited = edit_key(fleet, "anna", Terms(concurrency=3, expires="never"))
+    assert edited == find_key(fleet, "anna")
+    assert edited.changed > key.created
+    assert edited.model_copy(update={"changed": None}) == key.model_copy(update={"concurrency": 3, "expires": None})
+    revoke_key(fleet, "anna")
+    file = read_keys_file(fleet.beside("keys.yml"))
+    assert file.keys == ()
+    assert [(gone.id, gone.owner, gone.sha256) for gone in file.revoked] == [("anna", "Anna", key.sha256)]
+    add_key(fleet, "anna", Terms(owner="Anna"))
+    assert read_keys_file(fleet.beside("keys.yml")).revoked == file.revoked
