@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from rackwright.lifecycle import key as keys
 from rackwright.lifecycle.session import under_lease as leased
-from rackwright.state.holding import Held
+from rackwright.state.lease_session import Held
 from tests.lifecycle.world import world
 from tests.lifecycle.world.key_gateway import KeyGateway
 from tests.lifecycle.world.key_machine import KeyMachine

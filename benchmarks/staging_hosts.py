@@ -99,7 +99,7 @@ def shaped_hosts(megabytes: int, mbit: float, *, keep: bool) -> Iterator[Shaped]
 
 
 def _install(lab: Lab, fleet: LabFleet) -> None:
-    from rackwright.engine import Engine
+    from rackwright.runner import Engine
     from rackwright.remote import Remote
     from rackwright.roles.staging.role import staging
 

@@ -25,7 +25,7 @@ ORDER = (
     r"rackwright\.deploys",
     r"rackwright\.run",
     r"rackwright\.remote",
-    r"rackwright\.engine",
+    r"rackwright\.runner",
     r"rackwright\.state",
     r"rackwright\.gateway",
     r"rackwright\.report",
@@ -109,7 +109,7 @@ def test_the_check_sees_imports_in_functions_and_relative_ones():
 
 def test_layers_are_told_apart():
     names = ("rackwright.errors", "rackwright.values", "rackwright.roles.vllm.settings", "rackwright.fleet.fleet")
-    names += ("rackwright.roles.vllm.role", "rackwright.run", "rackwright.engine", "rackwright.cli.init")
+    names += ("rackwright.roles.vllm.role", "rackwright.run", "rackwright.runner", "rackwright.cli.init")
     numbers = [layer(name) for name in names]
     assert None not in numbers
     assert numbers == sorted(numbers)

@@ -42,7 +42,7 @@ print(dumps([1]))
 
 
 def test_pyinfra_is_whole_and_others_get_the_real_modules() -> None:
-    code = "import rackwright.engine._lean, pyinfra.api; print(pyinfra.api.operation.__name__)"
+    code = "import rackwright.runner._pyinfra, pyinfra.api; print(pyinfra.api.operation.__name__)"
     assert run(code + _REAL) == "operation\n1.2 3\n"
 
 

@@ -24,7 +24,7 @@ REPORT_HEAVY = ("gevent", "paramiko", "pyinfra", "requests", "rich")
 SATISFIED = """
 from contextlib import nullcontext
 from types import SimpleNamespace
-from rackwright.lifecycle import apply
+from rackwright.lifecycle.apply import procedure as apply
 from rackwright.lifecycle.apply.stages import Options
 from rackwright.run import Run
 nothing = SimpleNamespace(empty=True, run=Run(), first_snapshots=(), surveyed=SimpleNamespace(control=None))

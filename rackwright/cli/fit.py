@@ -12,7 +12,7 @@ from rackwright.cli.options import Command, common_options, pass_context
 from rackwright.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from rackwright.fit.asked import Engine
+    from rackwright.fit.demand import Engine
     from rackwright.lifecycle.fit.procedure import Memory, Overrides, Placed
 
 
@@ -97,7 +97,7 @@ def _of_source(
     runtime: Engine | None,
     overrides: Overrides,
 ) -> tuple[Placed, ...]:
-    from rackwright.fit.asked import Room
+    from rackwright.fit.demand import Room
     from rackwright.lifecycle.fit.by_source import fit_source
     from rackwright.lifecycle.fit.procedure import Memory
 

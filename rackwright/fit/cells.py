@@ -7,7 +7,7 @@ src/llama-hparams.cpp (n_embd_r, n_embd_s). Each request has cells of its own, s
 
 from __future__ import annotations
 
-from rackwright.fit.asked import Asked, Room, number_size
+from rackwright.fit.demand import Asked, Room, number_size
 from rackwright.shape.shape import Layers, ModelShape
 
 _STEP = 256

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from rackwright.fit.asked import Room
+from rackwright.fit.demand import Room
 from rackwright.fit.fit import SHORTEST, STEP, Fit
 from rackwright.fit.weights import weights_per_gpu
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from rackwright.fit import cells
-from rackwright.fit.asked import Asked, Room
+from rackwright.fit.demand import Asked, Room
 from rackwright.fit.overhead import overhead
 from rackwright.fit.pool import Pool, pool_of, token_size
 from rackwright.fit.weights import weights_per_gpu

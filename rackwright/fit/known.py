@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from rackwright.fit.asked import Asked, Room
+from rackwright.fit.demand import Asked, Room
 from rackwright.fit.fit import Fit
 from rackwright.fit.published import PUBLISHED, Published
 from rackwright.launch import Widths

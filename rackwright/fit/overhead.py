@@ -9,7 +9,7 @@ more on each of two GPUs than on one (10511). Of llama.cpp b10434: its "compute 
 from __future__ import annotations
 
 from rackwright.fit import cells, pool
-from rackwright.fit.asked import Asked, Room
+from rackwright.fit.demand import Asked, Room
 from rackwright.shape.shape import ModelShape
 
 MIB = 2**20

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from rackwright.fit.asked import Asked, Room, number_size
+from rackwright.fit.demand import Asked, Room, number_size
 from rackwright.shape.shape import Layers, ModelShape, State
 
 GIB = 2**30

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rackwright.fit.asked import Asked, Room, number_size
+from rackwright.fit.demand import Asked, Room, number_size
 from rackwright.shape.shape import ModelShape, Weights
 
 _WIDE = ("F64", "F32")

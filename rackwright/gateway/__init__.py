@@ -1,9 +1,9 @@
 """The gateways' runtime API: what they do while they run, over HAProxy's sockets."""
 
+from rackwright.gateway.api import Gateways
 from rackwright.gateway.canaries import CANARY_SECONDS, CanaryShare, parts_of
-from rackwright.gateway.gateways import Gateways
 from rackwright.gateway.scripts import DRAINS_COMMAND
-from rackwright.gateway.states import DrainRecord, ServerState, merged, parse_drains, parse_states
+from rackwright.gateway.server_states import DrainRecord, ServerState, merged, parse_drains, parse_states
 
 __all__ = [
     "CANARY_SECONDS",

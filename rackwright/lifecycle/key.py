@@ -32,7 +32,7 @@ from rackwright.run import new_run_id
 from rackwright.state.audit import Act, write_audit
 from rackwright.state.formats import utc_now
 from rackwright.state.operator import Operator
-from rackwright.state.told_keys import NEWS_COMMAND, ToldKey, parse_told, told_line, unknown_to, with_told
+from rackwright.state.pushed_keys import NEWS_COMMAND, ToldKey, parse_told, told_line, unknown_to, with_told
 from rackwright.values import Secret, parse_duration
 
 if TYPE_CHECKING:

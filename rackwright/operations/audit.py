@@ -9,7 +9,7 @@ from pyinfra.api.operation import operation
 from pyinfra.context import host
 
 from rackwright.operations.facts.audit import AuditState
-from rackwright.operations.file import write
+from rackwright.operations.files.file import write
 from rackwright.operations.notes import note
 from rackwright.operations.unit import adopt
 

@@ -17,7 +17,7 @@ from rackwright.errors import RackwrightError
 from rackwright.fleet.x509 import certificate_due
 from rackwright.operations.diffs import show
 from rackwright.operations.facts.certificate import CertificateState, Kept
-from rackwright.operations.file import SUFFIX, write
+from rackwright.operations.files.file import SUFFIX, write
 from rackwright.roles.certificate.settings import FOLDER
 from rackwright.values import Issued, Issuer
 

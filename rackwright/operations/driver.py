@@ -13,8 +13,8 @@ from rackwright.operations.diffs import show
 from rackwright.operations.facts.boot_guard import BootGuard
 from rackwright.operations.facts.driver import FoundDriverFact, RunningDriver
 from rackwright.operations.facts.unit import UnitState
+from rackwright.operations.files.own_file import own_file_commands
 from rackwright.operations.notes import note
-from rackwright.operations.own_file import own_file_commands
 from rackwright.operations.unit import adopt
 from rackwright.roles.nvidia_driver.settings import MODPROBE
 

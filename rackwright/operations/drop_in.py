@@ -8,7 +8,7 @@ from pyinfra.api.command import PyinfraCommand, QuoteString, StringCommand
 from pyinfra.api.operation import operation
 
 from rackwright.operations.diffs import show
-from rackwright.operations.file import write
+from rackwright.operations.files.file import write
 from rackwright.operations.notes import note
 
 

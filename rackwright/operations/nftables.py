@@ -12,7 +12,7 @@ from pyinfra.context import host
 from rackwright.operations.diffs import show, unified
 from rackwright.operations.facts.nftables import FIREWALL, FOREIGN, LIVE, TABLE, Filter, FilterState
 from rackwright.operations.facts.path import PathState
-from rackwright.operations.file import difference
+from rackwright.operations.files.file import difference
 
 _BEFORE = f"{FIREWALL.folder}/before.nft"
 

@@ -12,15 +12,15 @@ from pyinfra.api.operation import operation
 from pyinfra.context import host
 
 from rackwright.operations.diffs import show
-from rackwright.operations.download import FETCH, incoming
 from rackwright.operations.facts.boot_guard import BootGuard
 from rackwright.operations.facts.driver import FoundDriverFact
 from rackwright.operations.facts.package_sets import PackageSets
 from rackwright.operations.facts.packages import InstalledPackages
 from rackwright.operations.facts.path import PathState
 from rackwright.operations.facts.stored import StoredFolder
+from rackwright.operations.files.download import FETCH, incoming
+from rackwright.operations.files.store import PLACE
 from rackwright.operations.packages import APT, outliving
-from rackwright.operations.store import PLACE
 from rackwright.package_set import ROOT, Package, PackageSet
 from rackwright.route import Route
 from rackwright.values import File

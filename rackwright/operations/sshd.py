@@ -15,7 +15,7 @@ from rackwright.errors import FleetError, Problem
 from rackwright.operations.diffs import show
 from rackwright.operations.facts.path import Found, PathState
 from rackwright.operations.facts.sshd import DROP_IN, PENDING, SSHD
-from rackwright.operations.file import difference, write
+from rackwright.operations.files.file import difference, write
 from rackwright.operations.notes import note
 
 INCLUDE = f"Include {PENDING}"

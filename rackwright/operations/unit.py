@@ -17,7 +17,7 @@ from rackwright.operations.facts.unit import (
     UnitState,
     WrittenAt,
 )
-from rackwright.operations.file import write
+from rackwright.operations.files.file import write
 from rackwright.operations.notes import note
 
 UNITS = "/etc/systemd/system"

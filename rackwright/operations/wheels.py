@@ -10,9 +10,9 @@ from pyinfra.api.operation import operation
 from pyinfra.context import host
 
 from rackwright.operations.diffs import show
-from rackwright.operations.download import incoming
 from rackwright.operations.facts.stored import Marker
-from rackwright.operations.store import placing
+from rackwright.operations.files.download import incoming
+from rackwright.operations.files.store import placing
 from rackwright.values import File
 
 INSTALL = placing("wheels")

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from rackwright.engine.progress import Progress as News
 from rackwright.report.words import safe
+from rackwright.runner.progress import Progress as News
 
 
 class Bars:

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self, TextIO
 
-from rackwright.engine.progress import Progress
 from rackwright.report.words import COLOURS, SIGNS, TOLD, duration, safe, size
 from rackwright.run import Outcome, Step
+from rackwright.runner.progress import Progress
 
 _HEARD = b"\ninterrupted: it ends where nothing is left half done; Ctrl-C again ends it at once\n"
 _SHORT = 1_000_000

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from rackwright.state.formats import Moment, parse
-from rackwright.state.holding import Held
+from rackwright.state.lease_session import Held
 from rackwright.state.series import Series
 from rackwright.state.shell import FOLDER, Shell
 from rackwright.state.store import ControlStore

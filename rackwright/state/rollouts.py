@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from rackwright.errors import RackwrightError
 from rackwright.fleet.lock import Lock
 from rackwright.state.formats import Moment, parse
-from rackwright.state.holding import Held
+from rackwright.state.lease_session import Held
 from rackwright.state.store import ControlStore
 from rackwright.values import Name, Sha256, Stored
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rackwright.operations import look
-from rackwright.operations.look import SANDBOX
+from rackwright.operations import watch_units as look
+from rackwright.operations.watch_units import SANDBOX
 from rackwright.roles.bond.settings import Settings
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pyinfra.api.deploy import deploy
 
 from rackwright.launch import RUNTIMES
-from rackwright.operations.download import fetched
+from rackwright.operations.files.download import fetched
+from rackwright.operations.files.store import room_made, unpacked
 from rackwright.operations.packages import installed
-from rackwright.operations.store import room_made, unpacked
 from rackwright.roles.llama_cpp.settings import Settings
 from rackwright.route import Route
 from rackwright.values import File

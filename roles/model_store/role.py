@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pyinfra.api.deploy import deploy
 
-from rackwright.operations.download import fetched
+from rackwright.operations.files.download import fetched
+from rackwright.operations.files.store import placed, read_here, room_made
 from rackwright.operations.packages import installed
-from rackwright.operations.store import placed, read_here, room_made
 from rackwright.roles.model_store.settings import Settings, StoredModel
 from rackwright.route import Route
 from rackwright.values import Secret

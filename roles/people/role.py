@@ -7,9 +7,9 @@ from pathlib import Path
 from pyinfra.api.deploy import deploy
 from pyinfra.context import host
 
-from rackwright.operations.absent import absent
 from rackwright.operations.facts.account import PeopleAccounts
-from rackwright.operations.file import checked_file
+from rackwright.operations.files.absent import absent
+from rackwright.operations.files.file import checked_file
 from rackwright.operations.packages import installed
 from rackwright.operations.people import admitted, people_groups, put_out
 from rackwright.roles.people.refusals import refusal

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyinfra.api.deploy import deploy
 
-from rackwright.operations.looking import looking
+from rackwright.operations.watched_replica import looking
 from rackwright.roles.probe import scripts, units
 from rackwright.roles.probe.settings import Settings
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rackwright.operations import look
-from rackwright.operations.look import NO_NETWORK, SANDBOX
+from rackwright.operations import watch_units as look
+from rackwright.operations.watch_units import NO_NETWORK, SANDBOX
 from rackwright.roles.probe.scripts import LONGEST
 from rackwright.roles.probe.settings import Settings
 

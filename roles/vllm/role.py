@@ -7,9 +7,9 @@ from pathlib import PurePosixPath
 from pyinfra.api.deploy import deploy
 
 from rackwright.launch import RUNTIMES
-from rackwright.operations.download import all_fetched
+from rackwright.operations.files.download import all_fetched
+from rackwright.operations.files.store import room_made
 from rackwright.operations.packages import installed
-from rackwright.operations.store import room_made
 from rackwright.operations.wheels import wheels_installed
 from rackwright.roles.vllm.settings import Settings
 from rackwright.route import Route

@@ -15,7 +15,7 @@ from rackwright.cli.context import hosts_needed
 hosts_needed()
 from rackwright.cli.options import confirm
 from rackwright.errors import RackwrightError
-from rackwright.state.holding import hold, owner
+from rackwright.state.lease_session import hold, owner
 from rackwright.state.store import FileStore
 from tests.shells import LocalShell
 

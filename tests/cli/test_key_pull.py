@@ -18,7 +18,7 @@ from rackwright.lifecycle.session.remember import compared
 from rackwright.roles.gateway.configuration import key_lines, revoked_line
 from rackwright.roles.gateway.settings import RevokedKey
 from rackwright.state.formats import utc_now
-from rackwright.state.told_keys import told_line
+from rackwright.state.pushed_keys import told_line
 from tests.cli.command_line import rackwright
 from tests.cli.test_lease_move import AS_IT_WAS, FLEET
 from tests.shells import FolderHosts, FolderShell

@@ -17,9 +17,9 @@ from rackwright.state.applied import About, Applied, read_applied, write_applied
 from rackwright.state.audit import read_audit
 from rackwright.state.control import read_control
 from rackwright.state.formats import utc_now
-from rackwright.state.holding import Held, hold
 from rackwright.state.journal import Event, open_rollout
 from rackwright.state.lease import Owner
+from rackwright.state.lease_session import Held, hold
 from rackwright.state.operator import Operator
 from rackwright.state.store import FileStore
 from tests.cli.command_line import Ran, rackwright

@@ -8,9 +8,9 @@ import pytest
 from rackwright.lifecycle.session import session as site_module
 from rackwright.lifecycle.update.procedure import resume
 from rackwright.state.audit import write_audit
-from rackwright.state.holding import Held, now
 from rackwright.state.journal import Event
 from rackwright.state.lease import Owner
+from rackwright.state.lease_session import Held, now
 from rackwright.state.rollouts import Rollout
 from rackwright.state.store import FileStore
 from tests.cli.command_line import rackwright

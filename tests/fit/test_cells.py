@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from rackwright.fit.asked import Asked, Room
 from rackwright.fit.cells import batch_of, need
+from rackwright.fit.demand import Asked, Room
 from rackwright.shape.gguf import read_gguf
 from rackwright.shape.gguf_shape import shape_of_gguf
 from rackwright.shape.shape import Layers, ModelShape

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from rackwright.fit.asked import Asked, Room
 from rackwright.fit.changes import changes, memory_that_fits
+from rackwright.fit.demand import Asked, Room
 from rackwright.fit.fit import Fit
 from rackwright.launch import Widths
 from rackwright.shape.shape import Weights

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from rackwright.fit.asked import Asked, Room
+from rackwright.fit.demand import Asked, Room
 from rackwright.fit.overhead import CUDA, GRAPHS, LINKED, OUTSIDE, PROCESS, overhead
 from rackwright.launch import Widths
 from tests.fit.shapes import GIB, plain, published

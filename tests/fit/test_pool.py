@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rackwright.fit.asked import Asked, Room
+from rackwright.fit.demand import Asked, Room
 from rackwright.fit.pool import batch_of, pool_of
 from rackwright.launch import Widths
 from rackwright.shape.shape import Layers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rackwright.fit.asked import Asked, Room
+from rackwright.fit.demand import Asked, Room
 from rackwright.fit.fit import Fit
 from rackwright.fit.known import known_models
 from rackwright.fit.pool import state_size

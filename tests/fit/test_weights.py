@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from rackwright.fit.asked import Asked, Room
+from rackwright.fit.demand import Asked, Room
 from rackwright.fit.weights import weights_per_gpu
 from rackwright.launch import Widths
 from rackwright.shape.shape import Weights

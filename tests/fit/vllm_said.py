@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rackwright.fit.asked import Asked
+from rackwright.fit.demand import Asked
 from rackwright.launch import Widths
 
 CONTEXT = 8192

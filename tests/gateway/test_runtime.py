@@ -15,7 +15,7 @@ import pytest
 
 from rackwright.errors import HostError
 from rackwright.gateway import DrainRecord, Gateways, ServerState, merged
-from rackwright.gateway import gateways as gateways_module
+from rackwright.gateway import api as gateways_module
 from rackwright.operations.haproxy.paths import Paths
 from rackwright.remote import Remote
 from rackwright.roles.gateway.settings import Key

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rackwright.engine import Engine
+from rackwright.runner import Engine
 from rackwright.lab.hosts import Lab, LabFleet
 from rackwright.remote import Remote
 from rackwright.run import Run

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rackwright.operations.download import FETCH
+from rackwright.operations.files.download import FETCH
 
 pytestmark = pytest.mark.lab
 

@@ -17,7 +17,7 @@ from rackwright.lifecycle.session import remember
 from rackwright.lifecycle.session import under_lease as leasing
 from rackwright.lifecycle.session.under_lease import leased
 from rackwright.run import Run
-from rackwright.state import holding
+from rackwright.state import lease_session as holding
 from rackwright.state.lease import Owner
 from rackwright.state.operator import Operator
 from rackwright.state.store import FileStore

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import io
 
-from rackwright.engine.progress import Progress
 from rackwright.report.bars import Bars
 from rackwright.report.live import Live
 from rackwright.report.words import duration, size
 from rackwright.run import Outcome, Step
+from rackwright.runner.progress import Progress
 
 
 def news(outcome: Outcome | None = None, sent: int = 0, of: int = 0) -> Progress:

@@ -11,7 +11,7 @@ import pytest
 from rackwright.operations.facts.packages import InstalledPackages
 from rackwright.operations.facts.path import Found, PathState
 from rackwright.operations.facts.unit import OurUnitStates, Unit
-from rackwright.operations.haproxy.keys import KeysLoaded, KeysMerged, Known, KnownKeys
+from rackwright.operations.haproxy.key_map import KeysLoaded, KeysMerged, Known, KnownKeys
 from rackwright.operations.haproxy.paths import WORKERS, Paths
 from rackwright.roles.gateway.access_log import Access, error_log_format, log_format, parse_access
 from rackwright.roles.gateway.configuration import applied_keys, haproxy_cfg, maps, models_json

@@ -18,7 +18,7 @@ from rackwright.state.canaries import (
     write_verdict,
 )
 from rackwright.state.formats import utc_now
-from rackwright.state.holding import hold, owner
+from rackwright.state.lease_session import hold, owner
 from rackwright.state.store import FileStore
 from rackwright.verdict.decide import decide
 from tests.shells import LocalShell

@@ -25,6 +25,7 @@ from rackwright.lifecycle.apply.stages import (
 )
 from rackwright.lifecycle.drain.missing import copy_drains
 from rackwright.lifecycle.gpus.assignment import PutOff, still_put_off
+from rackwright.lifecycle.p2p import Ahead, Staged, put_ahead
 from rackwright.lifecycle.p2p.receivers import is_supplied
 from rackwright.lifecycle.rollout.change import Change
 from rackwright.lifecycle.rollout.engine_changes import Engines, roll
@@ -32,9 +33,8 @@ from rackwright.lifecycle.session.console import Talk
 from rackwright.lifecycle.session.remember import failure_audited, note_leased_act
 from rackwright.lifecycle.session.session import Site
 from rackwright.lifecycle.session.under_lease import apply_leased
-from rackwright.lifecycle.p2p import Ahead, Staged, put_ahead
 from rackwright.run import Outcome, Run
-from rackwright.state.holding import Held
+from rackwright.state.lease_session import Held
 from rackwright.stopping import Stopping
 
 

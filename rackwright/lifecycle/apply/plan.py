@@ -69,7 +69,7 @@ def plan(site: Site, *, only: tuple[str, ...] = ()) -> Plan:
 
     surveying = Begun(lambda: survey(site))
     # While the hosts look for their answers.
-    Begun(lambda: import_gently("rackwright.engine._lean", "pyinfra.api", *_DEPLOYS))
+    Begun(lambda: import_gently("rackwright.runner._pyinfra", "pyinfra.api", *_DEPLOYS))
     run = site.engine.plan(_whole_site, site.models, only=only)
     surveyed = surveying.result()
     refuse_firewall(site, surveyed)

@@ -13,7 +13,7 @@ from rackwright.lifecycle.session.control_host import refuse_moved
 from rackwright.lifecycle.session.remember import compared, note_changes, refuse_stale_checkout, remember
 from rackwright.lifecycle.session.session import Site
 from rackwright.lifecycle.session.under_lease import leased
-from rackwright.state.holding import Held
+from rackwright.state.lease_session import Held
 from rackwright.stopping import stoppable
 
 # What only an apply needs that changes something is imported there: most applies find everything as it should be.

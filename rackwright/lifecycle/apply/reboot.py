@@ -16,7 +16,7 @@ from rackwright.lifecycle.session.session import Site
 from rackwright.remote.completed import Completed
 from rackwright.roles.nvidia_driver.settings import INSTALL
 from rackwright.run import Outcome
-from rackwright.state.holding import Held
+from rackwright.state.lease_session import Held
 
 BOOT_SECONDS = 1800
 """Longest wait for a host that boots: firmware alone checks a terabyte of memory for minutes."""

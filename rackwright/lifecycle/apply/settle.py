@@ -16,7 +16,7 @@ from rackwright.remote import Remote, checked
 from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
 from rackwright.roles.replica.state import ReplicaState
 from rackwright.roles.replica.state import parse as parse_replicas
-from rackwright.state.holding import Held
+from rackwright.state.lease_session import Held
 from rackwright.stopping import Stopping
 
 

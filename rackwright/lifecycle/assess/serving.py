@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rackwright.fit.asked import Asked, Room
 from rackwright.fit.changes import changes
+from rackwright.fit.demand import Asked, Room
 from rackwright.fit.fit import Fit
+from rackwright.fit.from_fleet import asked_of
 from rackwright.fit.known import Served, served_by
-from rackwright.fit.question import asked_of
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import Lock
 from rackwright.hardware.gpu import Gpu

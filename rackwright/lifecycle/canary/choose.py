@@ -22,7 +22,7 @@ from rackwright.lifecycle.rollout.change import Enter, Paused, SystemClock
 from rackwright.lifecycle.session.console import Talk
 from rackwright.lifecycle.session.session import Site
 from rackwright.state.canaries import Progress, Trial, kept_trial
-from rackwright.state.holding import Held
+from rackwright.state.lease_session import Held
 from rackwright.state.rollouts import Rollout
 from rackwright.stopping import Stopping
 

@@ -19,7 +19,7 @@ from rackwright.state.canaries import (
     write_verdict,
 )
 from rackwright.state.formats import utc_now
-from rackwright.state.holding import Held
+from rackwright.state.lease_session import Held
 from rackwright.state.rollouts import Rollout
 from rackwright.verdict import Verdict
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rackwright.errors import FleetError, Problem, RackwrightError, UsageError
-from rackwright.fit.asked import Asked, Engine, Room
+from rackwright.fit.demand import Asked, Engine, Room
 from rackwright.fit.fit import Fit
 from rackwright.fleet.source import FileSource, HubSource, WebSource, parse_source
 from rackwright.launch import Widths

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rackwright.errors import HostError
-from rackwright.fit.asked import Asked, Room
+from rackwright.fit.demand import Asked, Room
 from rackwright.fit.fit import Fit
-from rackwright.fit.question import asked_of
+from rackwright.fit.from_fleet import asked_of
 from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.fleet.lock import Lock
 from rackwright.hardware.hardware import COMMAND, Hardware, parse_hardware

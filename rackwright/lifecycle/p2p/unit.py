@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from rackwright.errors import HostError
 from rackwright.lifecycle.p2p import scripts
 from rackwright.lifecycle.p2p.batch import Batch
-from rackwright.operations.store import MARGIN, PLACE
+from rackwright.operations.files.store import MARGIN, PLACE
 from rackwright.remote import Connection
 from rackwright.report.words import safe
 from rackwright.roles.staging.settings import PROGRAM, UNIT, USER, Settings

@@ -29,8 +29,8 @@ from rackwright.roles.replica.switch import (
     take_command,
 )
 from rackwright.roles.replica.unit import render, unit_digest
-from rackwright.state.holding import Held
 from rackwright.state.journal import Event, seconds_away
+from rackwright.state.lease_session import Held
 from rackwright.stopping import Stopping
 
 START_SECONDS = 600

@@ -12,8 +12,8 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.state.audit import Act, write_audit
 from rackwright.state.control import ControlRecord, parse_control, read_command, write_control
 from rackwright.state.formats import stamp, utc_now
-from rackwright.state.holding import Held, hold
 from rackwright.state.journal import Event, open_rollout
+from rackwright.state.lease_session import Held, hold
 from rackwright.state.store import FileStore
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from rackwright.lifecycle.session.operator import operator_of
 from rackwright.state.audit import write_audit
 from rackwright.state.control import ControlRecord, copy_state, write_control
 from rackwright.state.formats import stamp, utc_now
-from rackwright.state.holding import Held, hold, owner, refuse_open_rollout
 from rackwright.state.journal import open_rollout
 from rackwright.state.lease import Owner
+from rackwright.state.lease_session import Held, hold, owner, refuse_open_rollout
 from rackwright.state.shell import Shell
 from rackwright.state.store import FileStore
 

@@ -19,8 +19,8 @@ from rackwright.state.audit import Act, write_audit
 from rackwright.state.checkout import checkout
 from rackwright.state.control import write_control
 from rackwright.state.formats import utc_now
-from rackwright.state.from_here import last_applied_from, note_applied_from
-from rackwright.state.holding import Held
+from rackwright.state.last_local_apply import last_applied_from, note_applied_from
+from rackwright.state.lease_session import Held
 from rackwright.state.record import Record, write_record
 
 

@@ -21,7 +21,7 @@ from rackwright.state.operator import Operator
 from rackwright.state.store import FileStore
 
 if TYPE_CHECKING:
-    from rackwright.engine import Engine, Progress
+    from rackwright.runner import Engine, Progress
     from rackwright.gateway import Gateways
     from rackwright.remote import Remote
 
@@ -98,7 +98,7 @@ def open_site(
     `lock` is what should run, where it isn't NAME.lock. Raise FleetError if there is no lock that answers the fleet
     file, SecretError if a sudo password doesn't resolve.
     """
-    from rackwright.engine import Engine, QuestionMemory
+    from rackwright.runner import Engine, QuestionMemory
     from rackwright.remote import Remote
 
     if lock is None:

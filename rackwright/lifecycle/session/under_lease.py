@@ -10,7 +10,7 @@ from rackwright.lifecycle.session.control_host import keep_control, told_control
 from rackwright.lifecycle.session.remember import failure_audited, note_leased_act
 from rackwright.lifecycle.session.session import Site
 from rackwright.run import Run
-from rackwright.state.holding import Held, hold, owner, refuse_open_rollout
+from rackwright.state.lease_session import Held, hold, owner, refuse_open_rollout
 from rackwright.stopping import Stopping
 
 

@@ -1,1 +1,1 @@
-"""`model update`, `model rollback`, `runtime update`, `model promote`: from one lock to the next, replica by replica."""
+"""`model update`, `rollback` and `promote`, `runtime update`: from one lock to the next, replica by replica."""

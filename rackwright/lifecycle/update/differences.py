@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
-from rackwright.fit.asked import Room
+from rackwright.fit.demand import Room
 from rackwright.fit.fit import Fit
-from rackwright.fit.question import asked_of
+from rackwright.fit.from_fleet import asked_of
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import ModelLock
 from rackwright.shape.shape import ModelShape

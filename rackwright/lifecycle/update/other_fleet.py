@@ -15,7 +15,7 @@ from rackwright.fleet.targets import targets
 from rackwright.lifecycle.proof.golden_answers import kind_by
 from rackwright.remote import Remote
 from rackwright.state.golden import Golden, read_golden
-from rackwright.state.holding import refuse_open_rollout
+from rackwright.state.lease_session import refuse_open_rollout
 from rackwright.state.shell import Shell
 from rackwright.state.store import FileStore
 

@@ -11,21 +11,21 @@ from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.fleet.lock import Lock
 from rackwright.lifecycle.apply.plan import Plan, plan
 from rackwright.lifecycle.canary.choose import canaries_of
+from rackwright.lifecycle.p2p import Ahead, Staged, put_ahead
 from rackwright.lifecycle.p2p.receivers import is_supplied
 from rackwright.lifecycle.session.console import Talk
 from rackwright.lifecycle.session.control_host import refuse_moved
 from rackwright.lifecycle.session.remember import compared, refuse_stale_checkout
 from rackwright.lifecycle.session.session import Site
 from rackwright.lifecycle.session.under_lease import apply_leased, leased
-from rackwright.lifecycle.p2p import Ahead, Staged, put_ahead
 from rackwright.lifecycle.update.promote import promote
 from rackwright.lifecycle.update.unfinished import Work, carry_on
 from rackwright.roles.replica.unit import unit_digest
 from rackwright.run import Outcome, Run
 from rackwright.state.checkout import checkout
 from rackwright.state.formats import utc_now
-from rackwright.state.holding import Held
 from rackwright.state.journal import Event, seconds_away
+from rackwright.state.lease_session import Held
 from rackwright.state.rollouts import Rollout, keep_rollout
 from rackwright.stopping import Stopping, stoppable
 

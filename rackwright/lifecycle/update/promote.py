@@ -9,7 +9,7 @@ from rackwright.lifecycle.session.remember import remember
 from rackwright.lifecycle.session.session import Site
 from rackwright.lifecycle.session.survey import survey
 from rackwright.lifecycle.session.under_lease import apply_leased
-from rackwright.state.holding import Held
+from rackwright.state.lease_session import Held
 
 
 def promote(site: Site, held: Held, talk: Talk) -> None:

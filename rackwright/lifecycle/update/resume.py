@@ -21,9 +21,9 @@ from rackwright.lifecycle.update.unfinished import Work, carry_on, take_back
 from rackwright.state.audit import Act, write_audit
 from rackwright.state.canaries import kept_trial
 from rackwright.state.formats import utc_now
-from rackwright.state.holding import Held, hold, owner
 from rackwright.state.journal import Entry, Event, open_rollout
 from rackwright.state.lease import Lease
+from rackwright.state.lease_session import Held, hold, owner
 from rackwright.state.rollouts import Rollout, kept_rollout
 from rackwright.stopping import stoppable
 

@@ -21,8 +21,8 @@ from rackwright.lifecycle.session.remember import note_leased_act
 from rackwright.lifecycle.session.session import Site
 from rackwright.lifecycle.session.survey import Survey, survey
 from rackwright.lifecycle.update.promote import promote
-from rackwright.state.holding import Held
 from rackwright.state.journal import PROMOTE, Event, promoting
+from rackwright.state.lease_session import Held
 from rackwright.state.rollouts import Rollout
 from rackwright.stopping import Stopping
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from pyinfra.api.operation import OperationMeta
 
-from rackwright.operations.file import checked_file
-from rackwright.operations.folder import folder
-from rackwright.operations.haproxy.keys import keys_applied, keys_loaded, keys_merged
+from rackwright.operations.files.file import checked_file
+from rackwright.operations.files.folder import folder
+from rackwright.operations.haproxy.key_map import keys_applied, keys_loaded, keys_merged
 from rackwright.operations.haproxy.paths import Paths
 from rackwright.operations.haproxy.rendering import render
 from rackwright.operations.packages import installed

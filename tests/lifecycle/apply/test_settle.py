@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from rackwright.errors import HostError
-from rackwright.gateway.states import ServerState
+from rackwright.gateway.server_states import ServerState
 from rackwright.lifecycle.apply import settle
 from rackwright.lifecycle.apply.settle import await_gateways, told_by_probes
 from rackwright.remote.completed import Completed

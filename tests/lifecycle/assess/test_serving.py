@@ -5,7 +5,7 @@ from typing import Any
 
 from rackwright.cli.assess_html import as_html
 from rackwright.cli.assess_text import as_text
-from rackwright.fit.asked import Asked
+from rackwright.fit.demand import Asked
 from rackwright.launch import Widths
 from rackwright.lifecycle.assess.assessment import Assessed, Assessment
 from rackwright.lifecycle.assess.serving import Verdict, Wanted, verdicts, wanted_of, well_known

@@ -14,7 +14,7 @@ from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.canary import records as keep
 from rackwright.lifecycle.canary.records import Keeper
 from rackwright.state.canaries import CanaryVerdict, Progress, kept_trial
-from rackwright.state.holding import Held, hold, owner
+from rackwright.state.lease_session import Held, hold, owner
 from rackwright.state.store import FileStore
 from rackwright.verdict import Verdict, Word
 from tests.shells import LocalShell

@@ -3,7 +3,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.lifecycle.test_conditions import HOST
 
 from rackwright.fleet.hosts.host_spec import HostModel, InstalledRuntime
 from rackwright.fleet.lock import RuntimeLock
@@ -14,6 +13,7 @@ from rackwright.lifecycle.check.result import Condition, State
 from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
 from rackwright.roles.replica.settings import Settings as Replica
 from tests.hardware.outputs import hardware, output
+from tests.lifecycle.test_conditions import HOST
 
 CARDS = Hardware(pci=parse_lspci(output("h100-lspci.txt")))
 

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tests.fleet.test_openpgp import BODY, PRINT, armored, old
 
 from rackwright.errors import FleetError, HostError
 from rackwright.fleet.fleet import Fleet
@@ -21,6 +20,7 @@ from rackwright.lifecycle.lock.procedure import driver_sets as drivers
 from rackwright.remote import Completed
 from tests.fleet.fleets import make_fleet
 from tests.fleet.test_lock_file import make_lock
+from tests.fleet.test_openpgp import BODY, PRINT, armored, old
 from tests.roles.test_nvidia_packages import PRINTED
 
 V100, A100, H100, GH200, B200, RTX_6000 = "1db6", "20b0", "2330", "2342", "2901", "2bb5"

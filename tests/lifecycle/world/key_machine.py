@@ -23,7 +23,7 @@ from rackwright.fleet.keys_file import (
 )
 from rackwright.lifecycle import key as procedure
 from rackwright.roles.gateway.configuration import key_lines, revoked_line
-from rackwright.state.told_keys import told_line
+from rackwright.state.pushed_keys import told_line
 from tests.fleet.fleets import make_fleet
 from tests.lifecycle.world.key_gateway import KeyGateway, KeyGateways
 

@@ -34,7 +34,7 @@ from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
 from rackwright.roles.replica.state import parse as parse_replicas
 from rackwright.roles.replica.unit import render
 from rackwright.run import Run
-from rackwright.state import holding
+from rackwright.state import lease_session as holding
 from rackwright.state.control import ControlRecord, parse_control
 from rackwright.state.journal import Entry, Event
 from rackwright.state.journal import open_rollout as opened_in

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rackwright.engine.questions import Asks, ask_together
 from rackwright.remote import Completed
+from rackwright.runner.questions import Asks, ask_together
 
 
 class Ahead:

@@ -11,8 +11,8 @@ from pyinfra.api.operation import operation
 from pyinfra.context import host
 
 from rackwright.operations.diffs import show
-from rackwright.operations.download import holds, incoming
 from rackwright.operations.facts.stored import FreeRoom, Marker, ReadThrough, StoredFolder
+from rackwright.operations.files.download import holds, incoming
 from rackwright.values import File
 
 

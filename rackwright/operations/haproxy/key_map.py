@@ -13,9 +13,9 @@ from pyinfra.api.operation import OperationMeta, operation
 from pyinfra.context import host
 
 from rackwright.operations.diffs import show, unified
-from rackwright.operations.file import write
+from rackwright.operations.files.file import write
+from rackwright.operations.files.path_questions import CONTENT_LIMIT
 from rackwright.operations.haproxy.paths import Paths
-from rackwright.operations.path_questions import CONTENT_LIMIT
 
 
 class KeysMerged(FactBase[bool]):

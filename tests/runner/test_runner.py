@@ -12,12 +12,12 @@ from pyinfra.context import host
 from pyinfra.facts.files import File
 from pyinfra.operations import files, python, server
 
-from rackwright.engine import Engine, Progress, QuestionMemory
+from rackwright.runner import Engine, Progress, QuestionMemory
 from rackwright.errors import RackwrightError
 from rackwright.run import Outcome, Run
 from rackwright.stopping import stoppable
-from tests.engine.conftest import Hosts
-from tests.engine.site import site
+from tests.runner.conftest import Hosts
+from tests.runner.site import site
 
 Change = Callable[[Hosts], None]
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from rackwright.fit.asked import Asked
-from rackwright.fit.question import asked_of
+from rackwright.fit.demand import Asked
+from rackwright.fit.from_fleet import asked_of
 from rackwright.fleet.sections.models import Model
 from rackwright.launch import Engine, Widths
 from rackwright.roles.vllm.settings import CPU_CACHE, cpu_batch

@@ -15,18 +15,18 @@ from pyinfra.api.operations import run_host_op
 from pyinfra.api.state import State, StateOperationHostData, StateStage
 from pyinfra.connectors.util import CommandOutput
 
-from rackwright.engine.connector import LINK, Link, OneHost
-from rackwright.engine.contexts import current
-from rackwright.engine.prediction import predict
-from rackwright.engine.progress import Listener, Progress
 from rackwright.errors import HostError, RackwrightError
 from rackwright.run import Outcome, Step
+from rackwright.runner.connector import LINK, Link, OneHost
+from rackwright.runner.prediction import predict
+from rackwright.runner.progress import Listener, Progress
+from rackwright.runner.pyinfra_state import current
 
 _LAST_LINES = 10
 # Built-in operations make predictable names there: nobody but root may write to it.
 _TEMPORARY = "/root"
 
-log = logging.getLogger("rackwright.engine")
+log = logging.getLogger("rackwright.runner")
 
 
 class _State(State):

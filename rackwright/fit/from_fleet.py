@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from rackwright.fit.asked import TYPES, Asked
+from rackwright.fit.demand import TYPES, Asked
 from rackwright.fleet.sections.models import Model
 from rackwright.launch import Widths
 from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp

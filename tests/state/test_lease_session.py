@@ -6,10 +6,10 @@ import time
 import pytest
 
 from rackwright.errors import HostError, LeasedError
-from rackwright.state import holding
-from rackwright.state.holding import hold, refuse_open_rollout
+from rackwright.state import lease_session as holding
 from rackwright.state.journal import Event
 from rackwright.state.lease import Owner
+from rackwright.state.lease_session import hold, refuse_open_rollout
 from rackwright.state.store import FileStore
 from tests.shells import LocalShell
 

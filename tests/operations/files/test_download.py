@@ -3,9 +3,9 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from rackwright.operations.download import all_fetched
 from rackwright.operations.facts.stored import FreeRoom, Marker, Room, Stored, StoredFolder
-from rackwright.operations.store import room_made
+from rackwright.operations.files.download import all_fetched
+from rackwright.operations.files.store import room_made
 from rackwright.route import Route
 from rackwright.values import File
 from tests.fakes import Played, play

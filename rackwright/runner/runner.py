@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from rackwright.engine.progress import Listener
-from rackwright.engine.questions import QuestionMemory, Questions
 from rackwright.remote import Begun, Remote, import_gently
 from rackwright.run import Run
+from rackwright.runner.progress import Listener
+from rackwright.runner.questions import QuestionMemory, Questions
 from rackwright.stopping import Stopping
 
 if TYPE_CHECKING:
-    from rackwright.engine.host import HostRun
+    from rackwright.runner.host import HostRun
 
 QUESTION_SECONDS = 60
 OPERATION_SECONDS = 1800
@@ -78,10 +78,10 @@ class Engine:
         questions = {host: self._questions(title, host, model) for host, model in hosts.items()}
         asking = {host: Begun(of_host.ask_ahead) for host, of_host in questions.items()}
         # It takes a while: the hosts look for their answers meanwhile.
-        import_gently("rackwright.engine._lean", "pyinfra.api", "rackwright.engine.host")
-        from rackwright.engine.ahead import Ahead
-        from rackwright.engine.connector import Link
-        from rackwright.engine.host import HostRun
+        import_gently("rackwright.runner._pyinfra", "pyinfra.api", "rackwright.runner.host")
+        from rackwright.runner.ahead import Ahead
+        from rackwright.runner.connector import Link
+        from rackwright.runner.host import HostRun
 
         def prepare(host: str) -> HostRun:
             connection, model = self._remote.connection(host), hosts[host]

@@ -11,12 +11,12 @@ from pyinfra.api.exceptions import ConnectError
 from pyinfra.api.state import State
 from pyinfra.context import ctx_host, ctx_state
 
-from rackwright.engine.ahead import Ahead
-from rackwright.engine.connector import LINK, Connector, Link, OneHost, shell
-from rackwright.engine.contexts import current
-from rackwright.engine.questions import Questions
 from rackwright.errors import HostError
 from rackwright.remote import Completed, Remote
+from rackwright.runner.ahead import Ahead
+from rackwright.runner.connector import LINK, Connector, Link, OneHost, shell
+from rackwright.runner.pyinfra_state import current
+from rackwright.runner.questions import Questions
 from rackwright.values import Target
 from tests.remote.scripted import Scripted
 

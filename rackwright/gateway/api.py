@@ -28,7 +28,7 @@ from rackwright.gateway.scripts import (
     WRITE_KEY,
     helpers,
 )
-from rackwright.gateway.states import DrainRecord, ServerState, merged, parse_states
+from rackwright.gateway.server_states import DrainRecord, ServerState, merged, parse_states
 from rackwright.operations.haproxy.paths import DRAINS, Paths
 from rackwright.remote import Completed, Remote
 from rackwright.roles.gateway.configuration import PATHS, key_entries, key_lines, revoked_line

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from rackwright.operations.absent import absent
 from rackwright.operations.facts.path import Existing, Found, PathState
-from rackwright.operations.folder import folder
+from rackwright.operations.files.absent import absent
+from rackwright.operations.files.folder import folder
 from tests.fakes import commands
 
 

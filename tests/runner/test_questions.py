@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from rackwright.engine.questions import BATCH_LIMIT, Batch, Questions
 from rackwright.errors import HostError
-from rackwright.operations.path_questions import PathQuestion
+from rackwright.operations.files.path_questions import PathQuestion
 from rackwright.remote import Completed, Connection
+from rackwright.runner.questions import BATCH_LIMIT, Batch, Questions
 from rackwright.values import Target
 
 AWKWARD = {
@@ -141,7 +141,7 @@ def test_a_spoilt_batch_falls_back_to_asking_singly_and_says_so(
 ) -> None:
     link, wanted = Noting(spoil), ["echo a", "echo b", "echo c"]
     questions = Questions(link, wanted)
-    with caplog.at_level(logging.WARNING, "rackwright.engine"):
+    with caplog.at_level(logging.WARNING, "rackwright.runner"):
         assert [questions.ask(text, 60).stdout for text in wanted] == ["a\n", "b\n", "c\n"]
     assert link.asked == ["exec sh -s", *wanted]
     (line,) = caplog.messages
@@ -196,7 +196,7 @@ def test_many_are_asked_in_two_halves_at_once() -> None:
 def test_of_two_halves_the_one_that_is_whole_counts(caplog: pytest.LogCaptureFixture) -> None:
     link = Noting(lambda reply: reply if reply.stdout_bytes.startswith(b"1\n") else _cut(0.5)(reply))
     questions = Questions(link, MANY)
-    with caplog.at_level(logging.WARNING, "rackwright.engine"):
+    with caplog.at_level(logging.WARNING, "rackwright.runner"):
         assert [questions.ask(text, 60).exit_status for text in MANY] == list(range(31))
     assert link.asked == ["exec sh -s", "exec sh -s", *MANY[::2]]
     assert len(caplog.messages) == 1

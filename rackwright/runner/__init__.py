@@ -6,8 +6,8 @@
 A deploy is a function without arguments that reads its host's model from `pyinfra.context.host.data.model`.
 """
 
-from rackwright.engine.engine import Engine
-from rackwright.engine.progress import Progress
-from rackwright.engine.questions import QuestionMemory
+from rackwright.runner.progress import Progress
+from rackwright.runner.questions import QuestionMemory
+from rackwright.runner.runner import Engine
 
 __all__ = ["Engine", "Progress", "QuestionMemory"]

@@ -13,7 +13,7 @@ from pyinfra.context import host
 
 from rackwright.operations.diffs import show
 from rackwright.operations.facts.path import Found, PathState
-from rackwright.operations.file import write
+from rackwright.operations.files.file import write
 from rackwright.operations.notes import note
 
 _NO_DIGEST = "none"

@@ -15,11 +15,11 @@ from pyinfra.api.util import get_file_io
 from pyinfra.connectors.base import BaseConnector
 from pyinfra.connectors.util import CommandOutput, OutputLine, make_unix_command
 
-from rackwright.engine import shortcuts
-from rackwright.engine.ahead import Ahead
-from rackwright.engine.questions import Questions
 from rackwright.errors import HostError
 from rackwright.remote import CommandTimeout, Completed, Connection
+from rackwright.runner import shortcuts
+from rackwright.runner.ahead import Ahead
+from rackwright.runner.questions import Questions
 
 LINK = "rackwright"
 """Where a host's Link stands in its `connector_data`."""

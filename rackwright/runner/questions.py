@@ -25,7 +25,7 @@ from typing import Protocol
 from rackwright import __version__
 from rackwright.cache import cache_folder
 from rackwright.errors import HostError
-from rackwright.operations.path_questions import ManyPaths
+from rackwright.operations.files.path_questions import ManyPaths
 from rackwright.remote import Begun, Completed
 
 BATCH_LIMIT = 32 * 2**20
@@ -36,7 +36,7 @@ _KEPT_FILES = 256
 _MANY = 20
 """Questions from which on they are asked in two halves."""
 
-log = logging.getLogger("rackwright.engine")
+log = logging.getLogger("rackwright.runner")
 
 
 class Asks(Protocol):

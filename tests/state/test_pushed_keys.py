@@ -14,7 +14,7 @@ from rackwright.fleet.keys_file import ApiKey, KeysFile, RevokedKey, as_gateway_
 from rackwright.roles.gateway.configuration import key_lines, revoked_line
 from rackwright.roles.gateway.settings import FOLDER
 from rackwright.roles.gateway.settings import RevokedKey as GoneAtGateway
-from rackwright.state.told_keys import NEWS_COMMAND, ToldKey, parse_told, told_line, unknown_to, with_told
+from rackwright.state.pushed_keys import NEWS_COMMAND, ToldKey, parse_told, told_line, unknown_to, with_told
 
 THEN = datetime(2026, 11, 1, 10, 0, tzinfo=UTC)
 LATER = THEN + timedelta(days=1)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from rackwright.operations.facts.stored import ReadThrough
-from rackwright.operations.store import PLACE, READ, UNPACK
+from rackwright.operations.files.store import PLACE, READ, UNPACK
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to root and runs as nobody")
 

@@ -6,11 +6,11 @@ from pyinfra.api.operation import operation
 from pyinfra.context import host
 from pyinfra.facts.files import FileContents
 
-from rackwright.engine import Engine
-from rackwright.engine.ahead import Ahead
+from rackwright.runner import Engine
 from rackwright.remote import Completed
-from tests.engine.conftest import Hosts, Shell
-from tests.engine.site import text
+from rackwright.runner.ahead import Ahead
+from tests.runner.conftest import Hosts, Shell
+from tests.runner.site import text
 
 FILES = tuple(f"file{number}" for number in range(8))
 

@@ -8,7 +8,7 @@ import pytest
 
 from rackwright.errors import HostError
 from rackwright.gateway import Gateways, ServerState, merged, parse_states
-from rackwright.gateway.states import parse_drains
+from rackwright.gateway.server_states import parse_drains
 from rackwright.remote import Completed, Remote
 
 ROW = "4 model.assistant 1 {server} 127.0.0.1 {up} {admin} 1 1 0 6 3 4 6 0 0 0 - 8100 - 1 0 - - 0"

@@ -4,7 +4,7 @@ import json
 import stat
 from pathlib import Path
 
-from rackwright.engine.questions import QuestionMemory
+from rackwright.runner.questions import QuestionMemory
 from rackwright.values import Frozen
 
 

@@ -1,0 +1,1 @@
+"""Files, folders and downloads on a host: whole or not there."""
