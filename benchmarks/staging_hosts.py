@@ -99,9 +99,9 @@ def shaped_hosts(megabytes: int, mbit: float, *, keep: bool) -> Iterator[Shaped]
 
 
 def _install(lab: Lab, fleet: LabFleet) -> None:
-    from rackwright.runner import Engine
     from rackwright.remote import Remote
     from rackwright.roles.staging.role import staging
+    from rackwright.runner import Engine
 
     spec = Shaped(lab, fleet, StoredModel(name="bench", digest=DIGEST, files=()))
     with Remote(spec.targets()) as remote:

@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # apply of a few hosts imports and keeps is 140,000 objects.
     gc.set_threshold(250_000)
     _unwind_when_told_to_end()
-    from rackwright.cli.outcome import run
+    from rackwright.cli.common.outcome import run
 
     code = run(sys.argv[1:] if arguments is None else list(arguments))
     if arguments is None:

@@ -13,7 +13,7 @@ import pytest
 
 from rackwright.cli import COMMANDS
 from rackwright.cli import rackwright as group
-from rackwright.cli.options import EXIT_CODES
+from rackwright.cli.common.options import EXIT_CODES
 from rackwright.errors import ExitCode
 from rackwright.fleet.load import load_fleet
 

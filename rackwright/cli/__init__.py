@@ -7,7 +7,7 @@ from importlib import import_module
 import click
 
 from rackwright import __version__
-from rackwright.cli.options import EXIT_CODES, fleet_option, json_option
+from rackwright.cli.common.options import EXIT_CODES, fleet_option, json_option
 
 COMMANDS = {
     "init": "Write a commented fleet file to start from.",

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rackwright.cli.context import Context, Json, hosts_needed
-from rackwright.cli.options import Group, common_options, pass_context
+from rackwright.cli.common.context import Context, Json, hosts_needed
+from rackwright.cli.common.options import Group, common_options, pass_context
 from rackwright.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def review(context: Context, limit: tuple[str, ...], markdown: bool) -> int:
     Reads only. Exit code 12 when a host lets in what the fleet file doesn't say, 3 when one couldn't be asked.
     """
     hosts_needed()
-    from rackwright.cli.access_text import as_markdown, as_text
+    from rackwright.cli.render.access_text import as_markdown, as_text
     from rackwright.fleet.naming import hosts_named
     from rackwright.lifecycle.access.procedure import review as look
 

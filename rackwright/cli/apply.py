@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rackwright.cli.context import Context, hosts_needed
-from rackwright.cli.options import (
+from rackwright.cli.common.context import Context, hosts_needed
+from rackwright.cli.common.options import (
     Command,
     allow_outage_option,
     common_options,
@@ -17,7 +17,7 @@ from rackwright.cli.options import (
     pass_context,
     yes_option,
 )
-from rackwright.cli.staged import staged_documents
+from rackwright.cli.render.p2p import staged_documents
 from rackwright.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ def apply(
     proven by a real token, one at a time. Ctrl-C stops after the running operation.
     """
     hosts_needed()
+    from rackwright.cli.common.console import Talk
     from rackwright.cli.plan import plan_view
-    from rackwright.cli.talk import Talk
     from rackwright.lifecycle.session.session import open_site
 
     def show(planned: Plan) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rackwright.cli.context import Context, Json, hosts_needed
-from rackwright.cli.options import Command, common_options, limit_option, pass_context
+from rackwright.cli.common.context import Context, Json, hosts_needed
+from rackwright.cli.common.options import Command, common_options, limit_option, pass_context
 from rackwright.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def assess(context: Context, strangers: tuple[str, ...], html: Path | None, limi
     if html:
         _write(html, found)
         context.note(f"written to {html}")
-    from rackwright.cli.assess_text import as_text
+    from rackwright.cli.render.assess_text import as_text
 
     context.answer(_document(found), as_text(found))
     return _exit_code(found)
@@ -82,7 +82,7 @@ def _strangers(written: tuple[str, ...]) -> Assessment:
 
 
 def _write(path: Path, found: Assessment) -> None:
-    from rackwright.cli.assess_html import as_html
+    from rackwright.cli.render.assess_html import as_html
     from rackwright.state.formats import utc_now
 
     text = as_html(found, utc_now())

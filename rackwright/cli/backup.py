@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rackwright.cli.context import Context, hosts_needed
-from rackwright.cli.options import Group, common_options, pass_context
-from rackwright.cli.table import table
+from rackwright.cli.common.context import Context, hosts_needed
+from rackwright.cli.common.options import Group, common_options, pass_context
+from rackwright.cli.render.table import table
 from rackwright.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def list_(context: Context, hosts: tuple[str, ...], to: str | None) -> int:
 def _make(context: Context, verb: Verb, hosts: tuple[str, ...], to: str | None) -> bool:
     """Have it made; print what came of it and return whether something isn't good."""
     hosts_needed()
-    from rackwright.cli.talk import Talk
+    from rackwright.cli.common.console import Talk
     from rackwright.lifecycle.backup import make, places
     from rackwright.lifecycle.session.session import open_site
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rackwright.cli.context import Context, Json, hosts_needed
-from rackwright.cli.options import Command, common_options, pass_context
+from rackwright.cli.common.context import Context, Json, hosts_needed
+from rackwright.cli.common.options import Command, common_options, pass_context
 from rackwright.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def bench(
 
 
 def _measured(context: Context, wanted: Wanted) -> Benched:
-    from rackwright.cli.bench_text import sent_briefly
+    from rackwright.cli.render.bench_text import sent_briefly
     from rackwright.lifecycle.bench import Listener
     from rackwright.lifecycle.bench import bench as measure
     from rackwright.lifecycle.client.origin import choose_asker
@@ -90,7 +90,7 @@ def _measured(context: Context, wanted: Wanted) -> Benched:
 
 
 def _answer(context: Context, found: Benched, *, compared: bool, html: Path | None) -> int:
-    from rackwright.cli.bench_text import as_text
+    from rackwright.cli.render.bench_text import as_text
     from rackwright.lifecycle.bench.compare import compare
 
     beside = compare(found.bench, found.earlier) if compared else None
@@ -103,7 +103,7 @@ def _answer(context: Context, found: Benched, *, compared: bool, html: Path | No
 
 
 def _write(context: Context, path: Path, found: Benched, beside: Comparison | None) -> None:
-    from rackwright.cli.bench_html import as_html
+    from rackwright.cli.render.bench_html import as_html
 
     objectives = context.fleet.file.models[found.bench.model].objectives
     new = path.with_name(f".{path.name}.new")
@@ -130,7 +130,7 @@ def _comparison(beside: Comparison) -> dict[str, Json]:
 
 
 def _history(context: Context, model: str) -> int:
-    from rackwright.cli.bench_text import history
+    from rackwright.cli.render.bench_text import history
     from rackwright.lifecycle.bench import model_named
     from rackwright.lifecycle.session.lease import control_store
     from rackwright.state.bench import read_benches

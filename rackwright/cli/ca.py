@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rackwright.cli.context import Context
-from rackwright.cli.options import Group, common_options, pass_context
+from rackwright.cli.common.context import Context
+from rackwright.cli.common.options import Group, common_options, pass_context
 from rackwright.errors import RackwrightError
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from rackwright.cli.context import Context, hosts_needed
-from rackwright.cli.options import Command, common_options, pass_context, yes_option
+from rackwright.cli.common.context import Context, hosts_needed
+from rackwright.cli.common.options import Command, common_options, pass_context, yes_option
 
 
 @click.command(cls=Command)
@@ -21,7 +21,7 @@ def drain(context: Context, name: str, reason: str, allow_outage: bool, yes: boo
     What is in flight ends by itself. It stays drained over reloads and restarts until `undrain`.
     """
     hosts_needed()
-    from rackwright.cli.talk import Talk
+    from rackwright.cli.common.console import Talk
     from rackwright.fleet.naming import replicas_named
     from rackwright.lifecycle.drain.procedure import drain as carry_out
     from rackwright.lifecycle.session.session import open_site

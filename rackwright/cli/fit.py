@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rackwright.cli.context import Context, hosts_needed
-from rackwright.cli.options import Command, common_options, pass_context
+from rackwright.cli.common.context import Context, hosts_needed
+from rackwright.cli.common.options import Command, common_options, pass_context
 from rackwright.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def fit(
         placed = _of_source(context, source, models, gpu, ram, gpus, runtime, overrides)
     else:
         placed, unreachable = _of_fleet(context, models, gpu, ram, overrides)
-    from rackwright.cli.fit_text import as_document, as_text
+    from rackwright.cli.render.fit_text import as_document, as_text
 
     context.answer(as_document(placed, unreachable), as_text(placed, unreachable))
     if any(one.fit and one.fit.fits is False for one in placed):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from rackwright.cli.context import Context
-from rackwright.cli.options import Command, common_options, pass_context
+from rackwright.cli.common.context import Context
+from rackwright.cli.common.options import Command, common_options, pass_context
 from rackwright.errors import RackwrightError
 
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rackwright.cli.context import Context, Json, hosts_needed
-from rackwright.cli.options import Function, Group, common_options, confirm, pass_context, yes_option
-from rackwright.cli.table import table
+from rackwright.cli.common.context import Context, Json, hosts_needed
+from rackwright.cli.common.options import Function, Group, common_options, confirm, pass_context, yes_option
+from rackwright.cli.render.table import table
 from rackwright.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:

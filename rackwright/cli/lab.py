@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from rackwright.cli.context import Context, Json
-from rackwright.cli.options import Group, json_option, pass_context
+from rackwright.cli.common.context import Context, Json
+from rackwright.cli.common.options import Group, json_option, pass_context
 
 _MOST_HOSTS = 40
 name_option = click.option("--name", default="lab", show_default=True, help="Which lab.")

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rackwright.cli.context import Context, Json, hosts_needed
-from rackwright.cli.options import Group, common_options, confirm, pass_context, yes_option
+from rackwright.cli.common.context import Context, Json, hosts_needed
+from rackwright.cli.common.options import Group, common_options, confirm, pass_context, yes_option
 
 if TYPE_CHECKING:
     from rackwright.state.journal import Entry
@@ -69,7 +69,7 @@ def move(context: Context, former_gone: bool, yes: bool) -> None:
     Refused while somebody is at work or a rollout is open. Needed after `control:` or the first gateway has changed.
     """
     hosts_needed()
-    from rackwright.cli.talk import Talk
+    from rackwright.cli.common.console import Talk
     from rackwright.lifecycle.session.move_control_host import move_control
 
     with Talk(quiet=context.json, yes=yes) as talk:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rackwright.cli.context import Context, Json, hosts_needed
-from rackwright.cli.options import Command, common_options, pass_context
+from rackwright.cli.common.context import Context, Json, hosts_needed
+from rackwright.cli.common.options import Command, common_options, pass_context
 
 if TYPE_CHECKING:
     from rackwright.fleet.lock import Lock

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rackwright.cli.context import Context, Json, hosts_needed
-from rackwright.cli.options import Command, common_options, limit_option, only_option, pass_context
+from rackwright.cli.common.context import Context, Json, hosts_needed
+from rackwright.cli.common.options import Command, common_options, limit_option, only_option, pass_context
 from rackwright.errors import ExitCode
 
 if TYPE_CHECKING:

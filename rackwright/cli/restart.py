@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from rackwright.cli.context import Context, hosts_needed
-from rackwright.cli.options import Command, allow_outage_option, common_options, pass_context, yes_option
+from rackwright.cli.common.context import Context, hosts_needed
+from rackwright.cli.common.options import Command, allow_outage_option, common_options, pass_context, yes_option
 
 
 @click.command(cls=Command)
@@ -20,7 +20,7 @@ def restart(context: Context, name: str, allow_outage: bool, yes: bool) -> None:
     Each is drained at every gateway, restarted, proven by a real token and returned.
     """
     hosts_needed()
-    from rackwright.cli.talk import Talk
+    from rackwright.cli.common.console import Talk
     from rackwright.fleet.naming import replicas_named
     from rackwright.lifecycle.restart import restart as carry_out
     from rackwright.lifecycle.session.session import open_site

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rackwright.cli.context import Context, Json, hosts_needed
-from rackwright.cli.options import (
+from rackwright.cli.common.context import Context, Json, hosts_needed
+from rackwright.cli.common.options import (
     Group,
     allow_outage_option,
     common_options,
@@ -57,7 +57,7 @@ def resume(context: Context, canary: bool, allow_outage: bool, yes: bool) -> Non
     one, the verdict is yours.
     """
     hosts_needed()
-    from rackwright.cli.talk import Talk
+    from rackwright.cli.common.console import Talk
     from rackwright.lifecycle.session.session import open_site
     from rackwright.lifecycle.update.resume import required
     from rackwright.lifecycle.update.resume import resume as carry_out
@@ -89,7 +89,7 @@ def abort(context: Context, reason: str, leave: bool, allow_outage: bool, yes: b
 
 def _taken_back(context: Context, reason: str, allow_outage: bool, yes: bool) -> tuple[str, str]:
     """Return the id of the rollout that is undone, and what it was."""
-    from rackwright.cli.talk import Talk
+    from rackwright.cli.common.console import Talk
     from rackwright.lifecycle.session.session import open_site
     from rackwright.lifecycle.update.resume import abort, required
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rackwright.cli.change_lock import Agreed, change_lock
-from rackwright.cli.context import Context
-from rackwright.cli.options import (
+from rackwright.cli.common.change_lock import Agreed, change_lock
+from rackwright.cli.common.context import Context
+from rackwright.cli.common.options import (
     Group,
     change_options,
     common_options,

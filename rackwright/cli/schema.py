@@ -6,7 +6,7 @@ import json
 
 import click
 
-from rackwright.cli.options import Command, json_option
+from rackwright.cli.common.options import Command, json_option
 
 
 @click.command(cls=Command)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rackwright.cli.context import Context, hosts_needed
-from rackwright.cli.options import Command, common_options, limit_option, pass_context
-from rackwright.cli.table import table
+from rackwright.cli.common.context import Context, hosts_needed
+from rackwright.cli.common.options import Command, common_options, limit_option, pass_context
+from rackwright.cli.render.table import table
 from rackwright.errors import ExitCode
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rackwright.cli.context import Context, Json, hosts_needed
-from rackwright.cli.options import Command, common_options, confirm, pass_context, yes_option
+from rackwright.cli.common.context import Context, Json, hosts_needed
+from rackwright.cli.common.options import Command, common_options, confirm, pass_context, yes_option
 from rackwright.errors import ExitCode, HostKeyError
 
 if TYPE_CHECKING:

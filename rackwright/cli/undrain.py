@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from rackwright.cli.context import Context, hosts_needed
-from rackwright.cli.options import Command, common_options, pass_context
+from rackwright.cli.common.context import Context, hosts_needed
+from rackwright.cli.common.options import Command, common_options, pass_context
 
 
 @click.command(cls=Command)
@@ -15,7 +15,7 @@ from rackwright.cli.options import Command, common_options, pass_context
 def undrain(context: Context, name: str) -> None:
     """Let a drained replica or host take requests again."""
     hosts_needed()
-    from rackwright.cli.talk import Talk
+    from rackwright.cli.common.console import Talk
     from rackwright.fleet.naming import replicas_named
     from rackwright.lifecycle.drain.procedure import undrain as carry_out
     from rackwright.lifecycle.session.session import open_site

@@ -6,8 +6,8 @@ from dataclasses import asdict
 
 import click
 
-from rackwright.cli.context import Context, hosts_needed
-from rackwright.cli.options import Command, common_options, pass_context
+from rackwright.cli.common.context import Context, hosts_needed
+from rackwright.cli.common.options import Command, common_options, pass_context
 from rackwright.errors import ExitCode
 
 

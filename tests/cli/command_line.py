@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tempfile import TemporaryFile
 from typing import Any
 
-from rackwright.cli.outcome import run
+from rackwright.cli.common.outcome import run
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from rackwright.cli.assess_html import as_html
-from rackwright.cli.assess_text import as_text
+from rackwright.cli.render.assess_html import as_html
+from rackwright.cli.render.assess_text import as_text
 from rackwright.lifecycle import assess as procedure
 from rackwright.lifecycle.assess.assessment import Assessed, Assessment
 from rackwright.state.formats import utc_now

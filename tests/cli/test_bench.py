@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from rackwright.cli.bench_html import as_html
-from rackwright.cli.bench_text import as_text, history
+from rackwright.cli.render.bench_html import as_html
+from rackwright.cli.render.bench_text import as_text, history
 from rackwright.fleet.sections.objectives import Objectives
 from rackwright.lifecycle import bench as library
 from rackwright.lifecycle.bench import Benched

@@ -7,7 +7,7 @@ import pytest
 
 from rackwright.cli import COMMANDS
 from rackwright.cli import rackwright as group
-from rackwright.cli.options import EXIT_CODES
+from rackwright.cli.common.options import EXIT_CODES
 from rackwright.errors import ExitCode
 from tests.cli.command_line import rackwright
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rackwright.cli.fit_text import as_document, as_text
+from rackwright.cli.render.fit_text import as_document, as_text
 from rackwright.fit.demand import Asked, Room
 from rackwright.fit.fit import Fit
 from rackwright.fleet.load import load_fleet

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rackwright.cli.talk import Talk
+from rackwright.cli.common.console import Talk
 from rackwright.errors import LeasedError
 from rackwright.fleet.load import load_fleet
 from rackwright.lifecycle.session.remember import _keep_applied, compared, refuse_stale_checkout

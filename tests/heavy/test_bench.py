@@ -20,9 +20,9 @@ from tests.waiting import wait_until
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
 COVERS = (
     "rackwright/cli/bench.py",
-    "rackwright/cli/bench_html.py",
-    "rackwright/cli/bench_text.py",
-    "rackwright/cli/templates/bench.html",
+    "rackwright/cli/render/bench_html.py",
+    "rackwright/cli/render/bench_text.py",
+    "rackwright/cli/render/templates/bench.html",
     "rackwright/lifecycle/bench",
     "rackwright/remote/forward.py",
     "rackwright/state/bench.py",

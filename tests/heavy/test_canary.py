@@ -25,8 +25,8 @@ from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.lab, pytest.mark.heavy]
 COVERS = (
-    "rackwright/cli/model_verdict.py",
-    "rackwright/cli/verdict_html.py",
+    "rackwright/cli/model/verdict.py",
+    "rackwright/cli/render/verdict_html.py",
     "rackwright/gateway",
     "rackwright/lifecycle/canary",
     "rackwright/lifecycle/rollout/change.py",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rackwright.runner import Engine
 from rackwright.lab.hosts import Lab, LabFleet
 from rackwright.remote import Remote
 from rackwright.run import Run
+from rackwright.runner import Engine
 from rackwright.values import Target
 from tests.times.recorder import spent
 

@@ -19,8 +19,8 @@ from pathlib import Path
 from pyinfra.api.deploy import deploy
 from pyinfra.operations import files, server
 
-from rackwright.runner import Engine, Progress
 from rackwright.remote import Remote
+from rackwright.runner import Engine, Progress
 from rackwright.stopping import stoppable
 from rackwright.values import Target
 

@@ -10,7 +10,7 @@ from tests.gateway.certificates import Authority
 
 _BOTH_ENDS = """
 import sys
-from rackwright.cli.context import hosts_needed
+from rackwright.cli.common.context import hosts_needed
 hosts_needed()
 assert "ssl" not in sys.modules
 from rackwright.resolve.tls import cooperative_tls

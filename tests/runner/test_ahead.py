@@ -6,8 +6,8 @@ from pyinfra.api.operation import operation
 from pyinfra.context import host
 from pyinfra.facts.files import FileContents
 
-from rackwright.runner import Engine
 from rackwright.remote import Completed
+from rackwright.runner import Engine
 from rackwright.runner.ahead import Ahead
 from tests.runner.conftest import Hosts, Shell
 from tests.runner.site import text

@@ -12,9 +12,9 @@ from pyinfra.context import host
 from pyinfra.facts.files import File
 from pyinfra.operations import files, python, server
 
-from rackwright.runner import Engine, Progress, QuestionMemory
 from rackwright.errors import RackwrightError
 from rackwright.run import Outcome, Run
+from rackwright.runner import Engine, Progress, QuestionMemory
 from rackwright.stopping import stoppable
 from tests.runner.conftest import Hosts
 from tests.runner.site import site

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from rackwright.cli.verdict_html import as_html
+from rackwright.cli.render.verdict_html import as_html
 from rackwright.report.verdict_document import parse_verdict, verdict_document
 from rackwright.report.verdict_text import verdict_text
 from rackwright.verdict import Answer, Evidence, GoldenAnswers, Pair, Request, Traffic, Word, decide

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from rackwright.cli.model_verdict import report_on
+from rackwright.cli.model.verdict import report_on
 from rackwright.state.canaries import CanaryVerdict
 from rackwright.verdict import Thresholds
 from tests.verdict.takes import takes

@@ -21,9 +21,9 @@ from rackwright.state.operator import Operator
 from rackwright.state.store import FileStore
 
 if TYPE_CHECKING:
-    from rackwright.runner import Engine, Progress
     from rackwright.gateway import Gateways
     from rackwright.remote import Remote
+    from rackwright.runner import Engine, Progress
 
 
 _OF_A_PLAN = tuple(
@@ -98,8 +98,8 @@ def open_site(
     `lock` is what should run, where it isn't NAME.lock. Raise FleetError if there is no lock that answers the fleet
     file, SecretError if a sudo password doesn't resolve.
     """
-    from rackwright.runner import Engine, QuestionMemory
     from rackwright.remote import Remote
+    from rackwright.runner import Engine, QuestionMemory
 
     if lock is None:
         lock = read_lock(fleet.beside("lock"))

@@ -3,8 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rackwright.cli.assess_html import as_html
-from rackwright.cli.assess_text import as_text
+from rackwright.cli.render.assess_html import as_html
+from rackwright.cli.render.assess_text import as_text
 from rackwright.fit.demand import Asked
 from rackwright.launch import Widths
 from rackwright.lifecycle.assess.assessment import Assessed, Assessment

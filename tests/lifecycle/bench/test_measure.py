@@ -95,7 +95,7 @@ from rackwright.__main__ import main
 
 
 def run(arguments):
-    from rackwright.cli.context import hosts_needed
+    from rackwright.cli.common.context import hosts_needed
     hosts_needed()
     from pathlib import Path
     from rackwright.lifecycle.bench.load import Load

@@ -9,7 +9,7 @@ from io import StringIO
 from typing import TYPE_CHECKING, TextIO, cast
 from unittest.mock import patch
 
-from rackwright.cli.options import confirm
+from rackwright.cli.common.options import confirm
 
 if TYPE_CHECKING:
     from tests.lifecycle.world.world import Process, World

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from rackwright.cli.context import Json
+from rackwright.cli.common.context import Json
 
 if TYPE_CHECKING:
     from rackwright.lifecycle.p2p import Staged

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from rackwright.cli.model_promote import _promoted
+from rackwright.cli.model.promote import _promoted
 from rackwright.errors import FleetError
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock_file import read_lock, write_lock

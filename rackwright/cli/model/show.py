@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rackwright.cli.context import Context, hosts_needed
-from rackwright.cli.options import Command, common_options, pass_context
+from rackwright.cli.common.context import Context, hosts_needed
+from rackwright.cli.common.options import Command, common_options, pass_context
 from rackwright.errors import ExitCode, FleetError, Problem
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def show(context: Context, name: str, offline: bool) -> int:
     """
     if not offline:
         hosts_needed()
-    from rackwright.cli.model_text import model_document, model_text
+    from rackwright.cli.render.model_text import model_document, model_text
 
     entry = _locked(context, name)
     replicas = () if offline else _running(context, name)

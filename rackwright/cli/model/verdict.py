@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rackwright.cli.context import Context, Json, hosts_needed
-from rackwright.cli.options import Command, common_options, pass_context
+from rackwright.cli.common.context import Context, Json, hosts_needed
+from rackwright.cli.common.options import Command, common_options, pass_context
 from rackwright.errors import UsageError
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _document(one: CanaryVerdict) -> dict[str, Json]:
 
 
 def _write(context: Context, path: Path, one: CanaryVerdict) -> None:
-    from rackwright.cli.verdict_html import as_html
+    from rackwright.cli.render.verdict_html import as_html
     from rackwright.report.verdict_text import Ended
 
     if one.verdict is None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from rackwright.cli.context import Context
-from rackwright.cli.options import Command, json_option, pass_context
+from rackwright.cli.common.context import Context
+from rackwright.cli.common.options import Command, json_option, pass_context
 
 
 @click.command(cls=Command)

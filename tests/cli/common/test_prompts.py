@@ -11,9 +11,9 @@ from rackwright.errors import ExitCode
 from tests.terminal import at_terminal, python
 
 ASKS = """
-from rackwright.cli.context import hosts_needed
+from rackwright.cli.common.context import hosts_needed
 hosts_needed()
-from rackwright.cli.options import confirm
+from rackwright.cli.common.options import confirm
 from rackwright.errors import RackwrightError
 from rackwright.state.lease_session import hold, owner
 from rackwright.state.store import FileStore
@@ -32,7 +32,7 @@ with hold(Told(LocalShell(), {folder!r}), owner("anna", "laptop", "apply"), ever
         print(error, flush=True)
 """
 TWICE = """
-from rackwright.cli.options import confirm
+from rackwright.cli.common.options import confirm
 confirm("First?", yes=False)
 confirm("Second?", yes=False)
 print("both were agreed to")

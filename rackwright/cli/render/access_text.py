@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rackwright.cli.table import table
+from rackwright.cli.render.table import table
 from rackwright.lifecycle.access.procedure import Account, Key, Review
 from rackwright.report.markdown import escaped
 from rackwright.report.words import counted, safe

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, TypeVar
 
-from rackwright.cli.context import Json
-from rackwright.cli.table import table
+from rackwright.cli.common.context import Json
+from rackwright.cli.render.table import table
 from rackwright.report.words import counted, safe, size
 from rackwright.shape.template import NONE
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rackwright.cli.plots import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, over_rate, steps
+from rackwright.cli.render.plots import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, over_rate, steps
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
-from rackwright.cli.model_prune import prune
+from rackwright.cli.model.prune import prune
 from rackwright.lifecycle.prune.procedure import Pruned
 from rackwright.lifecycle.prune.procedure import procedure as procedure
 from rackwright.lifecycle.prune.script import Weights

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 from click import termui
 
-from rackwright.cli.context import Context
+from rackwright.cli.common.context import Context
 from rackwright.errors import ExitCode, RackwrightError, UsageError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -46,7 +46,7 @@ class Group(click.Group):
 
 
 def _read_answer(prompt: str = "") -> str:
-    from rackwright.cli.answers import read_answer
+    from rackwright.cli.common.prompts import read_answer
 
     return read_answer(prompt)
 

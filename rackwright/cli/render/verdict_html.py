@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rackwright.cli import verdict_plots
-from rackwright.cli.page import page
+from rackwright.cli.render import verdict_plots
+from rackwright.cli.render.page import page
 from rackwright.report.verdict_text import HEADS, Ended, cells, notes
 from rackwright.verdict import Verdict
 from rackwright.verdict import words as said

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rackwright.cli.context import Context, hosts_needed
-from rackwright.cli.staged import staged_documents
+from rackwright.cli.common.context import Context, hosts_needed
+from rackwright.cli.render.p2p import staged_documents
 
 if TYPE_CHECKING:
-    from rackwright.cli.talk import Talk
+    from rackwright.cli.common.console import Talk
     from rackwright.fleet.fleet import Fleet
     from rackwright.fleet.lock import Lock
     from rackwright.fleet.sections.canary import Canary
@@ -40,7 +40,7 @@ def change_lock(context: Context, what: str, models: tuple[str, ...], find: Next
     NAME.lock.next has it meanwhile.
     """
     hosts_needed()
-    from rackwright.cli.talk import Talk
+    from rackwright.cli.common.console import Talk
     from rackwright.fleet.lock_file import NEXT, mismatches, read_lock, write_lock
     from rackwright.lifecycle.session.session import open_site
     from rackwright.lifecycle.update.differences import difference
@@ -93,7 +93,7 @@ def _agree_to_gaps(gaps: tuple[Gap, ...], talk: Talk, *, ask: bool) -> tuple[str
 
 
 def _text(fleet: Fleet, found: tuple[Difference, ...], before: Lock, after: Lock, look: Look) -> str:
-    from rackwright.cli.model_text import difference_text
+    from rackwright.cli.render.model_text import difference_text
 
     lines = [line for one in found if one.differs for line in difference_text(one)]
     lines += [f"runtime {key}, new" for key in after.runtimes if after.runtimes[key] != before.runtimes.get(key)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rackwright.cli.options import confirm
+from rackwright.cli.common.options import confirm
 from rackwright.errors import RackwrightError
 from rackwright.report import Live
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from rackwright.cli.context import Json
+from rackwright.cli.common.context import Json
 from rackwright.fit.changes import Change, changes, memory_that_fits
 from rackwright.report.words import counted, safe, size
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from rackwright.cli.context import Context
-from rackwright.cli.options import Command, common_options, pass_context
+from rackwright.cli.common.context import Context
+from rackwright.cli.common.options import Command, common_options, pass_context
 from rackwright.errors import ExitCode
 
 
@@ -20,7 +20,7 @@ def diff(context: Context, name: str, to: str | None, check: bool) -> int:
 
     Asks where the model comes from, and no host. What its source is now, or at REVISION, against the lock.
     """
-    from rackwright.cli.model_text import difference_document, difference_text
+    from rackwright.cli.render.model_text import difference_document, difference_text
     from rackwright.fleet.lock_file import read_lock
     from rackwright.lifecycle.update.differences import difference
     from rackwright.report.live import Live

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from rackwright.cli.verdict_html import as_html
-from rackwright.cli.verdict_plots import LEFT, RIGHT, WIDTH, plot_of
+from rackwright.cli.render.verdict_html import as_html
+from rackwright.cli.render.verdict_plots import LEFT, RIGHT, WIDTH, plot_of
 from rackwright.verdict import Comparison, Difference, Figure, Interval, Side, Word
 from tests.verdict.verdicts import FAILED, PASSED, UNKNOWN, VERDICT
 

@@ -7,8 +7,8 @@ import click
 import pytest
 
 from rackwright import cli
-from rackwright.cli.context import Context
-from rackwright.cli.options import Command, common_options, confirm, pass_context, yes_option
+from rackwright.cli.common.context import Context
+from rackwright.cli.common.options import Command, common_options, confirm, pass_context, yes_option
 from rackwright.errors import (
     ChangesPending,
     ExitCode,

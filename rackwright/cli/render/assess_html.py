@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from rackwright.cli.assess_text import headline, place, totals
-from rackwright.cli.page import page
+from rackwright.cli.render.assess_text import headline, place, totals
+from rackwright.cli.render.page import page
 from rackwright.lifecycle.assess.assessment import GROUPS, Assessment
 from rackwright.state.formats import stamp
 

@@ -16,7 +16,7 @@ HEEDS_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_h
 
 def test_hosts_needed_makes_sockets_cooperative_once():
     code = (
-        "from rackwright.cli.context import hosts_needed\n"
+        "from rackwright.cli.common.context import hosts_needed\n"
         "from gevent import monkey\n"
         "hosts_needed(); hosts_needed()\n"
         "assert monkey.is_module_patched('socket')\n"
@@ -33,7 +33,7 @@ def test_a_fleet_file_that_is_missing_is_named(tmp_path):
 
 def test_ctrl_c_while_everything_waits_prints_no_traceback():
     code = HEEDS_CTRL_C + (
-        "from rackwright.cli.context import hosts_needed\n"
+        "from rackwright.cli.common.context import hosts_needed\n"
         "hosts_needed()\n"
         "import threading, time\n"
         # It says so once gevent's hub runs.
@@ -60,7 +60,7 @@ def test_a_signal_ends_the_command_and_not_the_connection_that_is_at_work(told):
         # What runs the tests may ignore it (nohup), and so would this.
         f"signal.signal({int(told)}, signal.default_int_handler)\n"
         "from rackwright.__main__ import _unwind_when_told_to_end\n"
-        "from rackwright.cli.context import hosts_needed\n"
+        "from rackwright.cli.common.context import hosts_needed\n"
         "_unwind_when_told_to_end(); hosts_needed()\n"
         "import os, threading\n"
         "ended, never = threading.Event(), threading.Event()\n"
@@ -81,7 +81,7 @@ def test_a_signal_ends_the_command_and_not_the_connection_that_is_at_work(told):
 
 def test_a_signal_ends_the_command_where_it_waits_and_not_in_the_middle_of_taking_a_lock():
     code = HEEDS_CTRL_C + (
-        "from rackwright.cli.context import hosts_needed\n"
+        "from rackwright.cli.common.context import hosts_needed\n"
         "hosts_needed()\n"
         "import os, signal, threading\n"
         "try:\n"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rackwright.cli import bench_text, plots
-from rackwright.cli.page import page
+from rackwright.cli.render import bench_text, plots
+from rackwright.cli.render.page import page
 from rackwright.fleet.sections.objectives import Objectives
 from rackwright.lifecycle.bench import Benched
 from rackwright.lifecycle.bench.compare import Comparison

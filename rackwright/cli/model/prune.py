@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rackwright.cli.context import Context, Json, hosts_needed
-from rackwright.cli.options import Command, common_options, limit_option, pass_context, yes_option
+from rackwright.cli.common.context import Context, Json, hosts_needed
+from rackwright.cli.common.options import Command, common_options, limit_option, pass_context, yes_option
 from rackwright.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def prune(context: Context, limit: tuple[str, ...], dry_run: bool, yes: bool) ->
     than it should.
     """
     hosts_needed()
-    from rackwright.cli.talk import Talk
+    from rackwright.cli.common.console import Talk
     from rackwright.lifecycle.prune.procedure import prune as carry_out
     from rackwright.lifecycle.session.session import open_site
     from rackwright.report.words import safe, size

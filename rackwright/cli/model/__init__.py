@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rackwright.cli.context import Context, Json
-from rackwright.cli.model_diff import diff
-from rackwright.cli.model_golden import golden
-from rackwright.cli.model_promote import promote
-from rackwright.cli.model_prune import prune
-from rackwright.cli.model_show import show
-from rackwright.cli.model_update import rollback, update
-from rackwright.cli.model_verdict import verdict
-from rackwright.cli.options import Group, common_options, pass_context
-from rackwright.cli.table import table
+from rackwright.cli.common.context import Context, Json
+from rackwright.cli.common.options import Group, common_options, pass_context
+from rackwright.cli.model.diff import diff
+from rackwright.cli.model.golden import golden
+from rackwright.cli.model.promote import promote
+from rackwright.cli.model.prune import prune
+from rackwright.cli.model.show import show
+from rackwright.cli.model.update import rollback, update
+from rackwright.cli.model.verdict import verdict
+from rackwright.cli.render.table import table
 
 if TYPE_CHECKING:
     from rackwright.fleet.fleet import Fleet

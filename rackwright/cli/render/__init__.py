@@ -1,0 +1,1 @@
+"""What commands show, beyond a few lines: text, tables, pages of HTML, plots."""
