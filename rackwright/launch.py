@@ -8,7 +8,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
-from rackwright.values import Address, Frozen, HostPath, Port, ServedName, Shape
+from rackwright.values.amounts import Port
+from rackwright.values.documents import Frozen
+from rackwright.values.networks import Address
+from rackwright.values.paths import HostPath
+from rackwright.values.text import ServedName, Shape
 
 RUNTIMES = "/opt/rackwright/runtimes"
 """Where a host has its runtimes, one folder a version."""

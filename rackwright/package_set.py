@@ -8,7 +8,8 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-from rackwright.values import Frozen, Line, Sha256, Shape
+from rackwright.values.documents import Frozen
+from rackwright.values.text import Line, Sha256, Shape
 
 ROOT = "/var/lib/rackwright/packages"
 """On a host: one folder a set, the current and the previous one."""

@@ -10,7 +10,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
-from rackwright.values import Frozen, Line, parse_network
+from rackwright.values.documents import Frozen
+from rackwright.values.networks import parse_network
+from rackwright.values.text import Line
 
 _DOMAIN = re.compile(r"\.?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 

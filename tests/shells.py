@@ -11,7 +11,7 @@ from rackwright.errors import HostError
 from rackwright.remote.completed import Completed
 from rackwright.roles.gateway.settings import FOLDER as GATEWAY
 from rackwright.state.shell import FOLDER
-from rackwright.values import Target
+from rackwright.values.targets import Target
 
 Result = TypeVar("Result")
 

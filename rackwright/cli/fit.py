@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def _card(_: click.Context, option: click.Parameter, value: str | None) -> int | None:
     from rackwright.hardware.cards import NAMES, memory_of
-    from rackwright.values import parse_size
+    from rackwright.values.amounts import parse_size
 
     if value is None:
         return None
@@ -32,7 +32,7 @@ def _card(_: click.Context, option: click.Parameter, value: str | None) -> int |
 
 
 def _size(_: click.Context, option: click.Parameter, value: str | None) -> int | None:
-    from rackwright.values import parse_size
+    from rackwright.values.amounts import parse_size
 
     try:
         return None if value is None else parse_size(value)

@@ -12,7 +12,7 @@ from rackwright.errors import ExitCode, HostKeyError
 
 if TYPE_CHECKING:
     from rackwright.lifecycle.trust import Shown
-    from rackwright.values import Target
+    from rackwright.values.targets import Target
 
 
 @click.command(cls=Command)

@@ -15,7 +15,9 @@ from rackwright.errors import FleetError, Problem, UsageError
 from rackwright.fleet.yaml_file import read_stored, write_stored
 from rackwright.roles.gateway.settings import Key as GatewayKey
 from rackwright.roles.gateway.settings import RevokedKey as RevokedGatewayKey
-from rackwright.values import Line, Name, Secret, Sha256, Stored
+from rackwright.values.documents import Stored
+from rackwright.values.secrets import Secret
+from rackwright.values.text import Line, Name, Sha256
 
 HEADER = """API keys of this fleet: the keys' SHA-256, never the keys. Commit it.
 Change it with `rackwright key add`, `key edit` and `key revoke`; `rackwright apply` brings it to the gateways."""

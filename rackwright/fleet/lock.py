@@ -14,7 +14,10 @@ from rackwright.fleet.sections.models import Runtime
 from rackwright.package_set import Package, PackageSet
 from rackwright.roles.vllm.settings import Settings as Vllm
 from rackwright.shape.shape import ModelShape
-from rackwright.values import File, Name, Port, ServedName, Sha256, Stored
+from rackwright.values.amounts import Port
+from rackwright.values.documents import Stored
+from rackwright.values.files import File
+from rackwright.values.text import Name, ServedName, Sha256
 
 
 def _is_none(value: object) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rackwright.errors import SecretError
 from rackwright.fleet.fleet import Fleet
-from rackwright.values import Secret
+from rackwright.values.secrets import Secret
 
 COMMAND_SECONDS = 30
 

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator
 
-from rackwright.values import Line
+from rackwright.values.text import Line
 
 
 @dataclass(frozen=True)

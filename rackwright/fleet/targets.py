@@ -7,7 +7,8 @@ from pathlib import Path
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.secrets import resolve
 from rackwright.fleet.sections.hosts import Host, JumpHost, Ssh
-from rackwright.values import Jump, Secret, Target
+from rackwright.values.secrets import Secret
+from rackwright.values.targets import Jump, Target
 
 
 def target(fleet: Fleet, name: str) -> Target:

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from rackwright.values import Issued, Secret
+from rackwright.values.certificates import Issued
+from rackwright.values.secrets import Secret
 
 if TYPE_CHECKING:
     from cryptography import x509

@@ -17,7 +17,8 @@ from pydantic import TypeAdapter, ValidationError
 from rackwright.errors import HostError, UsageError
 from rackwright.lab import containers, copies, image, network, paths, podman, programs
 from rackwright.lab.podman import Done
-from rackwright.values import Name, Secret
+from rackwright.values.secrets import Secret
+from rackwright.values.text import Name
 
 _BOOT_SECONDS = 90
 _FIRST_ADDRESS = 11

@@ -12,7 +12,7 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.targets import targets
 from rackwright.state.audit import Act, AuditLog, read_audit
 from rackwright.state.formats import utc_now
-from rackwright.values import parse_duration
+from rackwright.values.amounts import parse_duration
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,8 @@ from rackwright.state.audit import Act, write_audit
 from rackwright.state.formats import utc_now
 from rackwright.state.operator import Operator
 from rackwright.state.pushed_keys import NEWS_COMMAND, ToldKey, parse_told, told_line, unknown_to, with_told
-from rackwright.values import Secret, parse_duration
+from rackwright.values.amounts import parse_duration
+from rackwright.values.secrets import Secret
 
 if TYPE_CHECKING:
     from rackwright.remote import Remote

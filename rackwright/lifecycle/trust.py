@@ -9,7 +9,7 @@ from enum import StrEnum
 from rackwright.errors import HostError
 from rackwright.remote import HostKey, jump_target, pin, scan
 from rackwright.remote.known_hosts import lookup
-from rackwright.values import Target
+from rackwright.values.targets import Target
 
 
 class State(StrEnum):

@@ -19,7 +19,7 @@ from rackwright.operations.diffs import show
 from rackwright.operations.facts.certificate import CertificateState, Kept
 from rackwright.operations.files.file import SUFFIX, write
 from rackwright.roles.certificate.settings import FOLDER
-from rackwright.values import Issued, Issuer
+from rackwright.values.certificates import Issued, Issuer
 
 _BEGIN = StringCommand(f"install -d -m 0755 -o root -g root -- {FOLDER}")
 

@@ -15,7 +15,7 @@ from pyinfra.context import host
 from rackwright.operations.diffs import HIDDEN, show
 from rackwright.operations.facts.credential import CredentialDigests
 from rackwright.operations.files.file import SUFFIX
-from rackwright.values import Secret
+from rackwright.values.secrets import Secret
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from rackwright.operations.files.store import PLACE
 from rackwright.operations.packages import APT, outliving
 from rackwright.package_set import ROOT, Package, PackageSet
 from rackwright.route import Route
-from rackwright.values import File
+from rackwright.values.files import File
 
 _INSTALL = (Path(__file__).parent / "driver_install.sh").read_text()
 _DRIVERS = ("*nvidia*", "libcuda*", "libnvcuvid*", "libnvsdm*", "cuda-drivers*", "nvlsm")

@@ -13,7 +13,7 @@ from rackwright.operations.diffs import show
 from rackwright.operations.facts.stored import Marker
 from rackwright.operations.files.download import incoming
 from rackwright.operations.files.store import placing
-from rackwright.values import File
+from rackwright.values.files import File
 
 INSTALL = placing("wheels")
 

@@ -5,8 +5,9 @@ from rackwright.remote.completed import CommandTimeout, Completed, checked
 from rackwright.remote.connection import Connection, Counters
 from rackwright.remote.forward import forwarded
 from rackwright.remote.hosts import Remote
+from rackwright.remote.jumps import jump_target
 from rackwright.remote.known_hosts import HostKey, pin
-from rackwright.remote.trust import jump_target, scan
+from rackwright.remote.trust import scan
 
 __all__ = [
     "Begun",

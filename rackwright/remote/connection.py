@@ -14,7 +14,7 @@ from rackwright.remote import sudo as sudo_command
 from rackwright.remote.completed import Completed
 from rackwright.remote.jumps import Jumps
 from rackwright.remote.transport import OUTPUT_LIMIT, Pipe, Transport
-from rackwright.values import Target
+from rackwright.values.targets import Target
 
 _CHUNK = 256 * 1024
 

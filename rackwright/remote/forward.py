@@ -13,7 +13,7 @@ from shlex import quote
 from rackwright.errors import HostError
 from rackwright.remote.connection import Connection
 from rackwright.remote.transport import Pipe
-from rackwright.values import Target
+from rackwright.values.targets import Target
 
 SESSIONS = 8
 """That run over one SSH connection at a time; sshd lets ten (sshd_config, MaxSessions)."""

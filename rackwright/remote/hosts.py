@@ -15,7 +15,7 @@ from rackwright.remote.completed import Completed
 from rackwright.remote.connection import Connection, Counters, open_transport
 from rackwright.remote.jumps import Jumps
 from rackwright.remote.transport import Transport
-from rackwright.values import Target
+from rackwright.values.targets import Target
 
 Result = TypeVar("Result")
 

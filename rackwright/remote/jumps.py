@@ -3,33 +3,64 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
 
-from rackwright.values import Target
+from rackwright.values.targets import Target
 
 if TYPE_CHECKING:
-    from rackwright.remote.ssh import SshTransport
+    from paramiko import Channel
+
+
+class JumpConnection(Protocol):
+    """A connection to a jump host."""
+
+    def tunnel(self, address: str, port: int) -> Channel:
+        """Return a channel from this host to an address. Raise HostError if it can't reach it."""
+
+    def alive(self) -> bool: ...
+
+    def close(self) -> None: ...
 
 
 class Jumps:
     def __init__(self) -> None:
-        self._open: dict[object, SshTransport] = {}
+        self._open: dict[object, JumpConnection] = {}
         self._lock = threading.Lock()
 
-    def to(self, target: Target) -> SshTransport | None:
-        """Return an open connection to the target's jump host, None if it has none. Raise HostError if it fails."""
-        if target.jump is None:
-            return None
-        from rackwright.remote.ssh import SshTransport, jump_target
+    def to(self, target: Target, login: Callable[[Target, Jumps], JumpConnection]) -> JumpConnection | None:
+        """Return an open connection to the target's jump host, made by `login` if there is none yet.
 
+        None: the target has no jump host. Raise HostError if the login fails.
+        """
+        if (jump := jump_target(target)) is None:
+            return None
         key = (target.jump, target.key, target.certificate, target.known_hosts)
         with self._lock:
             known = self._open.get(key)
             if known is None or not known.alive():
-                known = self._open[key] = SshTransport(jump_target(target, target.jump), self)
+                known = self._open[key] = login(jump, self)
             return known
 
     def close(self) -> None:
-        for transport in self._open.values():
-            transport.close()
+        for connection in self._open.values():
+            connection.close()
         self._open.clear()
+
+
+def jump_target(target: Target) -> Target | None:
+    """Return the target's jump host as a target of its own, pinned in the same file; None if it has none."""
+    if (jump := target.jump) is None:
+        return None
+    return replace(
+        target,
+        name=f"{target.name}, jump host {jump.address}",
+        address=jump.address,
+        user=jump.user,
+        port=jump.port,
+        key=jump.key or target.key,
+        certificate=None if jump.key else target.certificate,
+        jump=None,
+        sudo_password=None,
+    )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from rackwright.values import Target
+from rackwright.values.targets import Target
 
 
 @dataclass(frozen=True)

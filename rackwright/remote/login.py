@@ -10,7 +10,7 @@ from typing import Any
 from rackwright.errors import HostError, HostKeyError
 from rackwright.remote._paramiko import paramiko
 from rackwright.remote.known_hosts import HostKey, Pins
-from rackwright.values import Target
+from rackwright.values.targets import Target
 
 
 class NoGreeting(HostError):

@@ -7,16 +7,15 @@ import random
 import socket
 import time
 from collections.abc import Iterable
-from dataclasses import replace
 from ipaddress import ip_address
 
 from rackwright.errors import HostError, NotListening
 from rackwright.remote import known_hosts, login
 from rackwright.remote._paramiko import paramiko
 from rackwright.remote.completed import CommandTimeout, Completed
-from rackwright.remote.jumps import Jumps
+from rackwright.remote.jumps import JumpConnection, Jumps
 from rackwright.remote.transport import STALL_SECONDS, Collected
-from rackwright.values import Jump, Target
+from rackwright.values.targets import Target
 
 CONNECT_SECONDS = 10
 LOGIN_SECONDS = 20
@@ -36,7 +35,7 @@ class SshTransport:
         self.is_root = target.user == "root"
         # paramiko closes a connection whose client is forgotten: so the jump's is kept too.
         self._jumps, self._jumps_shared = jumps or Jumps(), jumps is not None
-        self._client = _connect(target, self._jumps.to(target))
+        self._client = _connect(target, self._jumps.to(target, SshTransport))
         transport = self._client.get_transport()
         assert transport  # noqa: S101
         self._ssh = transport
@@ -82,22 +81,7 @@ class SshTransport:
             raise kind(f"can't reach {address} port {port}: {error}", where=self._host) from error
 
 
-def jump_target(target: Target, jump: Jump) -> Target:
-    """Return the jump host as a target of its own; its key is pinned in the same file."""
-    return replace(
-        target,
-        name=f"{target.name}, jump host {jump.address}",
-        address=jump.address,
-        user=jump.user,
-        port=jump.port,
-        key=jump.key or target.key,
-        certificate=None if jump.key else target.certificate,
-        jump=None,
-        sudo_password=None,
-    )
-
-
-def reach(target: Target, jump: SshTransport | None) -> socket.socket | paramiko.Channel:
+def reach(target: Target, jump: JumpConnection | None) -> socket.socket | paramiko.Channel:
     """Return an open stream to the target's SSH port. Raise HostError with the reason if there is none."""
     if jump:
         return jump.tunnel(target.address, target.port)
@@ -132,7 +116,7 @@ def _connected(target: Target) -> socket.socket:
     return stream
 
 
-def _connect(target: Target, jump: SshTransport | None) -> paramiko.SSHClient:
+def _connect(target: Target, jump: JumpConnection | None) -> paramiko.SSHClient:
     """Log in. sshd turns away some of many logins at the same time (MaxStartups): those try again a little later."""
     for attempt in range(_ATTEMPTS):
         try:
@@ -144,7 +128,7 @@ def _connect(target: Target, jump: SshTransport | None) -> paramiko.SSHClient:
     raise AssertionError("unreachable")
 
 
-def _connect_once(target: Target, jump: SshTransport | None) -> paramiko.SSHClient:
+def _connect_once(target: Target, jump: JumpConnection | None) -> paramiko.SSHClient:
     pins = known_hosts.lookup(target)
     client = paramiko.SSHClient()
     for key in pins.keys:

@@ -8,7 +8,8 @@ from shlex import quote
 
 from rackwright.errors import HostError
 from rackwright.remote.completed import Completed
-from rackwright.values import Secret, Target
+from rackwright.values.secrets import Secret
+from rackwright.values.targets import Target
 
 # Facts are parsed, sudo's complaints are recognised: both in English.
 _LOCALE = "LC_ALL=C.UTF-8"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rackwright.errors import HostError
 from rackwright.remote.jumps import Jumps
 from rackwright.remote.known_hosts import HostKey
-from rackwright.values import Target
+from rackwright.values.targets import Target
 
 
 def scan(target: Target) -> HostKey:
@@ -21,7 +21,7 @@ def scan(target: Target) -> HostKey:
 
     jumps = Jumps()
     try:
-        transport = paramiko.Transport(ssh.reach(target, jumps.to(target)))
+        transport = paramiko.Transport(ssh.reach(target, jumps.to(target, ssh.SshTransport)))
         try:
             transport.start_client(timeout=ssh.LOGIN_SECONDS)
             return host_key(transport.get_remote_server_key())
@@ -31,12 +31,3 @@ def scan(target: Target) -> HostKey:
         raise HostError(f"no SSH with {target.address} port {target.port}: {error}", where=target.name) from error
     finally:
         jumps.close()
-
-
-def jump_target(target: Target) -> Target | None:
-    """Return the target's jump host as a target, whose key is to be trusted first; None if it has none."""
-    if target.jump is None:
-        return None
-    from rackwright.remote import ssh
-
-    return ssh.jump_target(target, target.jump)

@@ -14,7 +14,8 @@ from rackwright.fleet.source import HubSource
 from rackwright.resolve.model_files import Choice, UnfitFiles
 from rackwright.resolve.tls import cooperative_tls
 from rackwright.resolve.web import Web, unreachable
-from rackwright.values import File, Secret
+from rackwright.values.files import File
+from rackwright.values.secrets import Secret
 
 if TYPE_CHECKING:
     import httpx2

@@ -10,7 +10,8 @@ from rackwright.resolve.web import Web
 from rackwright.shape.read import Told, read_model, read_shape
 from rackwright.shape.shape import ModelShape
 from rackwright.shape.source import FileSource, Source
-from rackwright.values import File, Secret
+from rackwright.values.files import File
+from rackwright.values.secrets import Secret
 
 
 @dataclass(frozen=True)

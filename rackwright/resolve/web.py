@@ -13,7 +13,7 @@ from urllib.parse import urljoin, urlsplit
 from rackwright.errors import RackwrightError
 from rackwright.resolve.tls import cooperative_tls
 from rackwright.route import Route
-from rackwright.values import Secret
+from rackwright.values.secrets import Secret
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response

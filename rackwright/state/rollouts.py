@@ -9,7 +9,8 @@ from rackwright.fleet.lock import Lock
 from rackwright.state.formats import Moment, parse
 from rackwright.state.lease_session import Held
 from rackwright.state.store import ControlStore
-from rackwright.values import Name, Sha256, Stored
+from rackwright.values.documents import Stored
+from rackwright.values.text import Name, Sha256
 
 
 class Rollout(Stored):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from rackwright.values import Frozen, HostPath, Manage
+from rackwright.values.documents import Frozen
+from rackwright.values.paths import HostPath
+from rackwright.values.text import Manage
 
 RULES = "/etc/audit/rules.d/60-rackwright.rules"
 

@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from rackwright.route import DIRECT, Route
-from rackwright.values import Frozen, HostPath, Line, Name, Secret
+from rackwright.values.documents import Frozen
+from rackwright.values.paths import HostPath
+from rackwright.values.secrets import Secret
+from rackwright.values.text import Line, Name
 
 FOLDER = "/etc/rackwright/backup"
 STATE = "/var/lib/rackwright/backup"

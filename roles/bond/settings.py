@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from rackwright.roles.replica.settings import ReplicaName
-from rackwright.values import AddressField, Frozen, Line, Name, Port
+from rackwright.values.amounts import Port
+from rackwright.values.documents import Frozen
+from rackwright.values.networks import AddressField
+from rackwright.values.text import Line, Name
 
 BONDS = "/run/rackwright-bond"
 """A file a replica: how its other members are."""

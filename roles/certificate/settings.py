@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rackwright.values import Frozen, Line
+from rackwright.values.documents import Frozen
+from rackwright.values.text import Line
 
 FOLDER = "/etc/rackwright/certificates"
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from rackwright.package_set import PackageSet
-from rackwright.values import Frozen, Line
+from rackwright.values.documents import Frozen
+from rackwright.values.text import Line
 
 
 class Settings(Frozen):

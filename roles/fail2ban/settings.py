@@ -6,7 +6,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from rackwright.values import Frozen, Manage, NetworkField, Seconds
+from rackwright.values.amounts import Seconds
+from rackwright.values.documents import Frozen
+from rackwright.values.networks import NetworkField
+from rackwright.values.text import Manage
 
 JAIL = "/etc/fail2ban/jail.d/rackwright.conf"
 

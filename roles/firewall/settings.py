@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from rackwright.values import AddressField, Frozen, Line, NetworkField, Port
+from rackwright.values.amounts import Port
+from rackwright.values.documents import Frozen
+from rackwright.values.networks import AddressField, NetworkField
+from rackwright.values.text import Line
 
 UNIT = "rackwright-firewall.service"
 """Loads the confirmed rules at boot."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rackwright.values import Frozen
+from rackwright.values.documents import Frozen
 
 STEM = "rackwright-gpu-faults"
 SERVICE = f"{STEM}.service"

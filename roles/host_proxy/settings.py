@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from rackwright.roles.replica.settings import ReplicaName
-from rackwright.values import AddressField, Frozen, HostPath, Line, Port
+from rackwright.values.amounts import Port
+from rackwright.values.documents import Frozen
+from rackwright.values.networks import AddressField
+from rackwright.values.paths import HostPath
+from rackwright.values.text import Line
 
 FOLDER = "/etc/rackwright/host-proxy"
 

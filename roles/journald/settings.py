@@ -7,7 +7,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from rackwright.values import Frozen, Manage, Seconds, Size, host_address
+from rackwright.values.amounts import Seconds, Size
+from rackwright.values.documents import Frozen
+from rackwright.values.networks import host_address
+from rackwright.values.text import Manage
 
 DROP_IN = "/etc/systemd/journald.conf.d/60-rackwright.conf"
 RSYSLOG = "/etc/rsyslog.d/60-rackwright.conf"

@@ -10,7 +10,7 @@ from rackwright.operations.files.store import room_made, unpacked
 from rackwright.operations.packages import installed
 from rackwright.roles.llama_cpp.settings import Settings
 from rackwright.route import Route
-from rackwright.values import File
+from rackwright.values.files import File
 
 UNPACKED = 5
 """An archive's content takes up to this many times its size."""

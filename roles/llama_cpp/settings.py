@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from rackwright.launch import CudaVersion, Engine, Launch, Versioned, Widths
-from rackwright.values import Line, Shape
+from rackwright.values.text import Line, Shape
 
 ArgumentName = Annotated[
     str, Shape("[a-z][a-z0-9-]{0,48}", "should be the argument's long name without dashes in front, like flash-attn")

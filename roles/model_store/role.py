@@ -9,7 +9,7 @@ from rackwright.operations.files.store import placed, read_here, room_made
 from rackwright.operations.packages import installed
 from rackwright.roles.model_store.settings import Settings, StoredModel
 from rackwright.route import Route
-from rackwright.values import Secret
+from rackwright.values.secrets import Secret
 
 
 @deploy("model_store")

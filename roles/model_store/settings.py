@@ -7,7 +7,10 @@ from typing import Self
 
 from pydantic import field_validator
 
-from rackwright.values import File, Frozen, HostPath, Line, Name, Sha256
+from rackwright.values.documents import Frozen
+from rackwright.values.files import File
+from rackwright.values.paths import HostPath
+from rackwright.values.text import Line, Name, Sha256
 
 WEIGHTS = frozenset((".safetensors", ".gguf"))
 TEXTS = frozenset((".json", ".jsonl", ".txt", ".md", ".jinja", ".model", ".tiktoken", ".vocab", ".yaml", ".yml"))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from rackwright.roles.replica.settings import ReplicaName
-from rackwright.values import Frozen, HostPath, Line, Port, ServedName
+from rackwright.values.amounts import Port
+from rackwright.values.documents import Frozen
+from rackwright.values.paths import HostPath
+from rackwright.values.text import Line, ServedName
 
 KINDS = ("probe", "loading", "unfit", "evidence", "agent")
 """Its scripts."""

@@ -7,7 +7,10 @@ from typing import Annotated
 from pydantic import StringConstraints
 
 from rackwright.launch import Launch, Reach
-from rackwright.values import AddressField, Frozen, HostPath, Line, Name
+from rackwright.values.documents import Frozen
+from rackwright.values.networks import AddressField
+from rackwright.values.paths import HostPath
+from rackwright.values.text import Line, Name
 
 ReplicaName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,23}@[1-9][0-9]{0,2}$")]
 """<model>@<n>, counted per host."""

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator
 
-from rackwright.values import Frozen, Manage
+from rackwright.values.documents import Frozen
+from rackwright.values.text import Manage
 
 
 class Settings(Frozen):

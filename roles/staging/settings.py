@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from rackwright.values import AddressField, Frozen, Port
+from rackwright.values.amounts import Port
+from rackwright.values.documents import Frozen
+from rackwright.values.networks import AddressField
 
 FOLDER = "/etc/rackwright/staging"
 PROGRAM = f"{FOLDER}/stage.py"

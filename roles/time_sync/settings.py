@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from rackwright.values import Frozen, Machine, Manage
+from rackwright.values.documents import Frozen
+from rackwright.values.networks import Machine
+from rackwright.values.text import Manage
 
 CHRONY = "/etc/chrony/sources.d/rackwright.sources"
 TIMESYNCD = "/etc/systemd/timesyncd.conf.d/60-rackwright.conf"

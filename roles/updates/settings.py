@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from rackwright.values import Frozen, Manage, Shape
+from rackwright.values.documents import Frozen
+from rackwright.values.text import Manage, Shape
 
 APT = "/etc/apt/apt.conf.d/60-rackwright.conf"
 NEEDRESTART = "/etc/needrestart/conf.d/60-rackwright.conf"

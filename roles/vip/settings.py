@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from rackwright.values import AddressField, Frozen, Name
+from rackwright.values.documents import Frozen
+from rackwright.values.networks import AddressField
+from rackwright.values.text import Name
 
 FOLDER = "/etc/rackwright/vip"
 UNIT = "rackwright-vip.service"

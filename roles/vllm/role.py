@@ -13,7 +13,7 @@ from rackwright.operations.packages import installed
 from rackwright.operations.wheels import wheels_installed
 from rackwright.roles.vllm.settings import Settings
 from rackwright.route import Route
-from rackwright.values import File
+from rackwright.values.files import File
 
 UNPACKED = 6
 """Wheels take up to this many times their size once they are installed and compiled to bytecode."""

@@ -10,7 +10,9 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from rackwright.launch import CudaVersion, Engine, Launch, Member, Reach, Versioned, Widths, even_widths
-from rackwright.values import HostPath, Line, ServedName, Shape, Size
+from rackwright.values.amounts import Size
+from rackwright.values.paths import HostPath
+from rackwright.values.text import Line, ServedName, Shape
 
 ArgumentName = Annotated[
     str,

@@ -7,7 +7,7 @@ import pytest
 from rackwright.errors import SecretError
 from rackwright.fleet import secrets
 from rackwright.fleet.secrets import resolve
-from rackwright.values import Secret
+from rackwright.values.secrets import Secret
 
 WHERE = "fleet.yml:2 sudo.password"
 

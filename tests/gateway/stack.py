@@ -36,7 +36,7 @@ from rackwright.roles.gateway.settings import Settings as Gateway
 from rackwright.roles.host_proxy import configuration as host_proxy_files
 from rackwright.roles.host_proxy.settings import Proxied
 from rackwright.roles.host_proxy.settings import Settings as HostProxy
-from rackwright.values import Target
+from rackwright.values.targets import Target
 from tests.gateway.certificates import Authority
 from tests.stand_in_engine import StandInAgent, StandInEngine, stand_in_engine
 

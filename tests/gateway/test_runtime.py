@@ -19,7 +19,7 @@ from rackwright.gateway import api as gateways_module
 from rackwright.operations.haproxy.paths import Paths
 from rackwright.remote import Remote
 from rackwright.roles.gateway.settings import Key
-from rackwright.values import Target
+from rackwright.values.targets import Target
 from tests.gateway.stack import KEYS, Stack, digest, eventually, gone
 
 ASSISTANT = "gpu1/assistant@1"

@@ -8,7 +8,7 @@ import pytest
 
 from rackwright.lab.hosts import Lab
 from rackwright.lifecycle.client.request import FromController, Request, ask
-from rackwright.values import Secret
+from rackwright.values.secrets import Secret
 from tests.lab import exposure
 from tests.lab.operator import Operator, operator
 from tests.lab.standard import standard_lab

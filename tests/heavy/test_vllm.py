@@ -10,7 +10,7 @@ import pytest
 from rackwright.lab import artefacts, vllm
 from rackwright.lab.hosts import Lab
 from rackwright.lifecycle.client.request import FromController, Request, Response, ask
-from rackwright.values import Secret
+from rackwright.values.secrets import Secret
 from tests.heavy.vllm_fleet import DOMAIN, llama, runtime, vllm_lab, vllm_operator
 from tests.lab import exposure
 from tests.lab.engines import pid

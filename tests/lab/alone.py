@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rackwright.lab import artefacts
-from rackwright.values import Target
+from rackwright.values.targets import Target
 from tests.lab.operator import Operator
 
 _FLEET = """\

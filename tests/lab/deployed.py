@@ -9,7 +9,7 @@ from rackwright.lab.hosts import Lab, LabFleet
 from rackwright.remote import Remote
 from rackwright.run import Run
 from rackwright.runner import Engine
-from rackwright.values import Target
+from rackwright.values.targets import Target
 from tests.times.recorder import spent
 
 

@@ -22,7 +22,7 @@ from pyinfra.operations import files, server
 from rackwright.remote import Remote
 from rackwright.runner import Engine, Progress
 from rackwright.stopping import stoppable
-from rackwright.values import Target
+from rackwright.values.targets import Target
 
 
 @deploy("slow")

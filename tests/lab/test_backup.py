@@ -15,7 +15,7 @@ from rackwright.roles.backup.scripts import new_enough
 from rackwright.roles.backup.settings import Access, Repository, Settings
 from rackwright.roles.backup.state import COMMAND, RepositoryState, parse
 from rackwright.route import Route
-from rackwright.values import Secret
+from rackwright.values.secrets import Secret
 from tests.lab import exposure
 from tests.lab.deployed import LabHost
 from tests.lab.labs import fresh_lab

@@ -16,7 +16,7 @@ import pytest
 from rackwright.fleet.x509 import issue, load_key
 from rackwright.lab.fleet_file import DOMAIN
 from rackwright.lab.hosts import Lab
-from rackwright.values import Secret
+from rackwright.values.secrets import Secret
 from tests.lab.operator import Operator, operator
 from tests.lab.standard import standard_lab
 from tests.waiting import wait_until

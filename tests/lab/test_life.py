@@ -14,7 +14,7 @@ import pytest
 from rackwright.lab.hosts import Lab, LabFleet
 from rackwright.lifecycle.client.request import FromController, Request, ask
 from rackwright.lifecycle.verify.ports import OpenPort, open_ports
-from rackwright.values import Secret
+from rackwright.values.secrets import Secret
 from tests.lab import exposure
 from tests.lab.engines import change_parallel, pid
 from tests.lab.labs import fresh_lab

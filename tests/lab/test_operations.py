@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from rackwright.run import Outcome
-from rackwright.values import Secret
+from rackwright.values.secrets import Secret
 from tests.lab.deployed import LabHost
 from tests.lab.labs import fresh_lab
 from tests.waiting import wait_until

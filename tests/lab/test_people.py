@@ -14,7 +14,7 @@ import pytest
 from rackwright.errors import HostError
 from rackwright.lab.hosts import Lab, LabFleet
 from rackwright.remote import Completed, Connection
-from rackwright.values import Target
+from rackwright.values.targets import Target
 from tests.lab.operator import Operator, Said, operator
 from tests.lab.standard import standard_lab
 

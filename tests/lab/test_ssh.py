@@ -14,7 +14,8 @@ import pytest
 from rackwright.errors import HostError, HostKeyError
 from rackwright.lab.hosts import Lab, LabFleet
 from rackwright.remote import Connection, pin, scan
-from rackwright.values import Jump, Secret, Target
+from rackwright.values.secrets import Secret
+from rackwright.values.targets import Jump, Target
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lab

@@ -5,7 +5,7 @@ import pytest
 from rackwright.errors import HostError
 from rackwright.lifecycle.trust import State, jump_hosts, look, pin_all
 from rackwright.remote import HostKey
-from rackwright.values import Jump, Target
+from rackwright.values.targets import Jump, Target
 
 KEY = HostKey("ssh-ed25519", "AAAA")
 OTHER = HostKey("ssh-ed25519", "BBBB")

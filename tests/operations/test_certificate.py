@@ -11,7 +11,7 @@ from rackwright.fleet.ca import Authority
 from rackwright.operations.certificate import issued_certificate, own_certificate
 from rackwright.operations.facts.certificate import CertificateState, Kept
 from rackwright.operations.facts.path import Found, PathState
-from rackwright.values import Issued, Issuer
+from rackwright.values.certificates import Issued, Issuer
 from tests.fakes import Played, play
 
 FOLDER = "/etc/rackwright/certificates"

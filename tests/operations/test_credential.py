@@ -9,7 +9,7 @@ import pytest
 
 from rackwright.operations.credential import Credential, credentials
 from rackwright.operations.facts.credential import CredentialDigests
-from rackwright.values import Secret
+from rackwright.values.secrets import Secret
 from tests.fakes import commands, play
 
 WANTED = (

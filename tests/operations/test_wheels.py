@@ -18,7 +18,7 @@ import pytest
 
 from rackwright.operations.facts.stored import Marker
 from rackwright.operations.wheels import INSTALL, wheels_installed
-from rackwright.values import File
+from rackwright.values.files import File
 from tests.fakes import play
 from tests.stand_in_index import Wheel, wheel
 

@@ -9,7 +9,8 @@ import pytest
 from rackwright.errors import HostError
 from rackwright.remote.completed import Completed
 from rackwright.remote.connection import Connection
-from rackwright.values import Secret, Target
+from rackwright.values.secrets import Secret
+from rackwright.values.targets import Target
 from tests.remote.scripted import Scripted
 
 PASSWORD = "pa ss'w0rd"

@@ -13,7 +13,7 @@ import pytest
 from rackwright.errors import HostError
 from rackwright.remote.connection import Connection
 from rackwright.remote.forward import SESSIONS, forwarded
-from rackwright.values import Target
+from rackwright.values.targets import Target
 
 HERE = Target("gpu1", "@local")
 

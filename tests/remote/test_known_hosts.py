@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rackwright.remote.known_hosts import HostKey, lookup, pin
-from rackwright.values import Target
+from rackwright.values.targets import Target
 
 ED = HostKey("ssh-ed25519", base64.b64encode(b"first key").decode())
 OTHER = HostKey("ssh-ed25519", base64.b64encode(b"second key").decode())

@@ -13,7 +13,7 @@ import pytest
 from rackwright.errors import HostError, UsageError
 from rackwright.remote import CommandTimeout, Completed, Connection, Remote, checked
 from rackwright.remote.transport import OUTPUT_LIMIT
-from rackwright.values import Target
+from rackwright.values.targets import Target
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="writes files as root")
 

@@ -7,7 +7,7 @@ import pytest
 from rackwright.errors import HostError, NotListening
 from rackwright.remote.login import _transport
 from rackwright.remote.ssh import reach
-from rackwright.values import Target
+from rackwright.values.targets import Target
 
 
 def test_a_port_at_which_nobody_listens_is_told_apart() -> None:

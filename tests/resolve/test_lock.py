@@ -24,7 +24,7 @@ from rackwright.resolve.model_files import choose
 from rackwright.resolve.runtime_files import default_build
 from rackwright.resolve.web import Web, hub_endpoint
 from rackwright.route import Route
-from rackwright.values import Secret
+from rackwright.values.secrets import Secret
 from tests.fleet.fleets import make_fleet
 from tests.gateway.certificates import Authority
 from tests.stand_in_hub import COMMIT, StandInHub

@@ -18,7 +18,7 @@ from rackwright.resolve.model_files import choose
 from rackwright.resolve.model_shape import told_by
 from rackwright.resolve.web import Web
 from rackwright.route import Route
-from rackwright.values import Secret
+from rackwright.values.secrets import Secret
 from tests.fit.tiny import TINY
 from tests.fleet.fleets import make_fleet
 from tests.shape.files import gguf, safetensors

@@ -16,7 +16,7 @@ from random import randrange
 from typing import Any
 
 from rackwright.fleet import x509 as certificates
-from rackwright.values import Secret
+from rackwright.values.secrets import Secret
 
 PROGRAM = Path(__file__).parents[2] / "roles" / "staging" / "templates" / "stage.py"
 PORT = 18301

@@ -17,7 +17,7 @@ from rackwright.roles.backup import scripts, units
 from rackwright.roles.backup.role import backup
 from rackwright.roles.backup.settings import PARTS, Access, Repository, Settings, is_old
 from rackwright.route import Route
-from rackwright.values import Secret
+from rackwright.values.secrets import Secret
 from tests.fakes import commands, play, systemctl
 
 DISK = Repository(name="disk", url="/mnt/disk/gate1", mount="/mnt/disk")

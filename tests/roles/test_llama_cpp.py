@@ -9,7 +9,7 @@ from rackwright.operations.facts.stored import FreeRoom, Marker, Room
 from rackwright.roles.llama_cpp.role import llama_cpp
 from rackwright.roles.llama_cpp.settings import Settings
 from rackwright.route import Route
-from rackwright.values import File
+from rackwright.values.files import File
 from tests.fakes import play
 from tests.roles.serving import RUNTIME
 

@@ -11,7 +11,7 @@ from rackwright.operations.facts.stored import FreeRoom, ReadThrough, Room, Stor
 from rackwright.roles.model_store.role import model_store
 from rackwright.roles.model_store.settings import StoredModel
 from rackwright.route import Route
-from rackwright.values import Secret
+from rackwright.values.secrets import Secret
 from tests.fakes import play
 from tests.roles.serving import MODEL, STORE, WEIGHTS
 

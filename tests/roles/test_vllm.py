@@ -15,7 +15,7 @@ from rackwright.operations.files.store import MARGIN
 from rackwright.roles.vllm.role import UNPACKED, vllm
 from rackwright.roles.vllm.settings import OWNED, OWNED_VARIABLES, Settings
 from rackwright.route import Route
-from rackwright.values import File
+from rackwright.values.files import File
 from tests.fakes import Played, play
 
 ADDRESSES = (ip_address("10.40.0.1"), ip_address("10.40.0.2"))

@@ -10,7 +10,7 @@ import pytest
 from rackwright.errors import HostError
 from rackwright.remote import Completed, Remote
 from rackwright.remote.local import LocalTransport
-from rackwright.values import Target
+from rackwright.values.targets import Target
 
 
 class Shell(LocalTransport):

@@ -17,7 +17,7 @@ from rackwright.runner.ahead import Ahead
 from rackwright.runner.connector import LINK, Connector, Link, OneHost, shell
 from rackwright.runner.pyinfra_state import current
 from rackwright.runner.questions import Questions
-from rackwright.values import Target
+from rackwright.values.targets import Target
 from tests.remote.scripted import Scripted
 
 

@@ -13,7 +13,7 @@ from rackwright.errors import HostError
 from rackwright.operations.files.path_questions import PathQuestion
 from rackwright.remote import Completed, Connection
 from rackwright.runner.questions import BATCH_LIMIT, Batch, Questions
-from rackwright.values import Target
+from rackwright.values.targets import Target
 
 AWKWARD = {
     "plain": "echo hello",

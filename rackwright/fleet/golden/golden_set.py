@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue, StringConstraints, model_validator
 
 from rackwright.fleet.golden.json_schema import Expression, Json, Schema
-from rackwright.values import Frozen, Line
+from rackwright.values.documents import Frozen
+from rackwright.values.text import Line
 
 LEAST = 20
 """Prompts of a set, and of those that ask for a format: fewer tell too little of those that weren't asked."""

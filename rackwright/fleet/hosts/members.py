@@ -14,7 +14,7 @@ from rackwright.ports import EPHEMERAL
 from rackwright.roles.bond.settings import Peer
 from rackwright.roles.bond.settings import Settings as Bond
 from rackwright.roles.firewall.settings import Confined, Opening
-from rackwright.values import Network
+from rackwright.values.networks import Network
 
 
 def member_of(fleet: Fleet, lock: Lock, replica: Replica, host: str) -> Member | None:

@@ -8,7 +8,11 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from rackwright.fleet.sections.forms import SYSTEM_FOLDERS
-from rackwright.values import ControllerPath, Frozen, HostPath, Line, Manage, Name, Seconds, SecretReference, Shape
+from rackwright.values.amounts import Seconds
+from rackwright.values.documents import Frozen
+from rackwright.values.paths import ControllerPath, HostPath
+from rackwright.values.secrets import SecretReference
+from rackwright.values.text import Line, Manage, Name, Shape
 
 _MACHINE = r"([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:]{2,45}\])"
 _FOLDER = r"/[A-Za-z0-9/._@+-]+"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rackwright.values import Frozen, SecretReference
+from rackwright.values.documents import Frozen
+from rackwright.values.secrets import SecretReference
 
 
 class Authority(Frozen):

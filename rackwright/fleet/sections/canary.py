@@ -7,7 +7,9 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from rackwright.fleet.sections.objectives import Share
-from rackwright.values import ControllerPath, Frozen, Seconds
+from rackwright.values.amounts import Seconds
+from rackwright.values.documents import Frozen
+from rackwright.values.paths import ControllerPath
 
 LEAST_AT_LAST = 1
 """Per cent: conversations are told apart by one of 10,000 numbers. How many a verdict takes hangs on thresholds, so

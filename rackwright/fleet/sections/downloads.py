@@ -8,7 +8,10 @@ from pydantic import Field, Tag
 
 from rackwright.fleet.sections.forms import MAPPING_OR_LIST, Hosts
 from rackwright.route import Direct
-from rackwright.values import ControllerPath, Frozen, SecretReference, Shape, Url
+from rackwright.values.documents import Frozen
+from rackwright.values.paths import ControllerPath
+from rackwright.values.secrets import SecretReference
+from rackwright.values.text import Shape, Url
 
 Suite = Annotated[
     str, Shape(r"(?!.*\.\.)[A-Za-z0-9.][A-Za-z0-9._/-]{0,63}", "should be a suite like trixie or trixie-security")

@@ -8,7 +8,9 @@ from pydantic import BeforeValidator, model_validator
 
 from rackwright.fleet.sections.forms import Hosts
 from rackwright.package_set import PackageName
-from rackwright.values import ControllerPath, Frozen, HostPath, Shape, Url
+from rackwright.values.documents import Frozen
+from rackwright.values.paths import ControllerPath, HostPath
+from rackwright.values.text import Shape, Url
 
 Branch = Annotated[
     str, Shape(r"[1-9][0-9]{2}(\.[0-9]{1,3}){0,2}", 'should be a branch like "580", or a release like "580.95.05"')

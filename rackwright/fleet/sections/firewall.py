@@ -7,7 +7,10 @@ from typing import Annotated, Literal
 from pydantic import Field, Tag
 
 from rackwright.fleet.sections.forms import TEXT_OR_LIST, Hosts
-from rackwright.values import Frozen, NetworkField, Port, Reason
+from rackwright.values.amounts import Port
+from rackwright.values.documents import Frozen
+from rackwright.values.networks import NetworkField
+from rackwright.values.text import Reason
 
 
 class Allow(Frozen):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Discriminator, Field, Tag
 
-from rackwright.values import Name
+from rackwright.values.text import Name
 
 
 def _is_list(value: object) -> bool:

@@ -6,7 +6,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from rackwright.values import AddressField, ControllerPath, DnsName, Frozen, Name, Seconds, SecretReference
+from rackwright.values.amounts import Seconds
+from rackwright.values.documents import Frozen
+from rackwright.values.networks import AddressField, DnsName
+from rackwright.values.paths import ControllerPath
+from rackwright.values.secrets import SecretReference
+from rackwright.values.text import Name
 
 
 class OwnCertificate(Frozen):

@@ -9,20 +9,12 @@ from pydantic import AfterValidator, Field, Tag
 
 from rackwright.fleet.sections.baseline import Baseline
 from rackwright.fleet.sections.forms import SYSTEM_FOLDERS, TEXT_OR_MAPPING
-from rackwright.values import (
-    AddressField,
-    ControllerPath,
-    Frozen,
-    HostAddress,
-    HostPath,
-    Machine,
-    Manage,
-    Name,
-    Port,
-    Reason,
-    SecretReference,
-    UserName,
-)
+from rackwright.values.amounts import Port
+from rackwright.values.documents import Frozen
+from rackwright.values.networks import AddressField, HostAddress, Machine
+from rackwright.values.paths import ControllerPath, HostPath
+from rackwright.values.secrets import SecretReference
+from rackwright.values.text import Manage, Name, Reason, UserName
 
 
 def _models_path(text: str) -> str:

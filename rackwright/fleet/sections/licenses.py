@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from rackwright.values import Shape
+from rackwright.values.text import Shape
 
 Licence = Annotated[
     str,

@@ -9,7 +9,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from rackwright.fleet.public_key import parse_public_key
 from rackwright.fleet.sections.forms import Hosts
-from rackwright.values import Frozen, Manage, Name, Shape
+from rackwright.values.documents import Frozen
+from rackwright.values.text import Manage, Name, Shape
 
 _TAKEN = frozenset(
     """_apt adm audio backup bin cdrom chrony daemon dialout dip disk dnsmasq docker floppy fwupd-refresh games gnats

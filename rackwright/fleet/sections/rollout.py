@@ -7,7 +7,8 @@ from typing import Annotated
 from pydantic import Field
 
 from rackwright.roles.gateway.settings import Gap
-from rackwright.values import Frozen, Seconds
+from rackwright.values.amounts import Seconds
+from rackwright.values.documents import Frozen
 
 
 class Rollout(Frozen):

@@ -15,7 +15,7 @@ from rackwright.lab import programs
 from rackwright.lab.podman import Done
 from rackwright.lab.vm import disk, qemu
 from rackwright.lab.vm.first_boot import Identity
-from rackwright.values import Target
+from rackwright.values.targets import Target
 
 _BOOT_SECONDS = 600
 _OFF_SECONDS = 300

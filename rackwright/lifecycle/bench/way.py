@@ -17,7 +17,7 @@ from rackwright.lifecycle.client.request import Asker, FromController, Request, 
 from rackwright.lifecycle.session.remember import note_lent_key
 from rackwright.lifecycle.session.replica_units import unit_of
 from rackwright.lifecycle.session.session import Site
-from rackwright.values import Secret
+from rackwright.values.secrets import Secret
 
 _PATH = "/v1/chat/completions"
 

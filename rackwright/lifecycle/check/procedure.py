@@ -19,7 +19,7 @@ from rackwright.lifecycle.check.result import Asked, Condition, State
 
 if TYPE_CHECKING:
     from rackwright.fleet.hosts.host_spec import HostModel
-    from rackwright.values import Target
+    from rackwright.values.targets import Target
 
 
 LAST_DAYS = timedelta(days=14)

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from rackwright.errors import RackwrightError
 from rackwright.lifecycle.session.session import Site
-from rackwright.values import Secret
+from rackwright.values.secrets import Secret
 
 _UNHEARD = (7, 28, 52, 56)
 """curl(1), EXIT CODES: failed to connect; timeout; nothing was returned; receiving failed."""

@@ -16,7 +16,7 @@ from rackwright.remote import Connection
 from rackwright.report.words import safe
 from rackwright.roles.staging.settings import PROGRAM, UNIT, USER, Settings
 from rackwright.state.shell import command
-from rackwright.values import Issued
+from rackwright.values.certificates import Issued
 
 IDLE_SECONDS = 120
 """A unit ends by itself when for so long no byte came or went: whoever started it may be gone."""

@@ -12,7 +12,7 @@ from rackwright.lifecycle.client.request import FromHost, Response, ask
 from rackwright.lifecycle.session.remember import note_lent_key
 from rackwright.lifecycle.session.session import Site
 from rackwright.lifecycle.verify.requests import Case, completion, stream, unexpected
-from rackwright.values import Secret
+from rackwright.values.secrets import Secret
 
 _KEY_SECONDS = 300
 """Longer than two requests take, two minutes each at most."""

@@ -26,7 +26,7 @@ from rackwright.roles.replica.state import ReplicaState
 from rackwright.roles.replica.state import parse as parse_replicas
 from rackwright.run import Outcome, Run
 from rackwright.state.formats import utc_now
-from rackwright.values import Secret
+from rackwright.values.secrets import Secret
 
 KEY_SECONDS = 600
 _SERVING = "its replicas are ready or busy"

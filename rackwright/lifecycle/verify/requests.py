@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rackwright.lifecycle.client.request import Request, Response
 from rackwright.lifecycle.session.session import Site
-from rackwright.values import Secret
+from rackwright.values.secrets import Secret
 
 _QUESTION = "Name three colors."
 _PATH = "/v1/chat/completions"

@@ -13,7 +13,8 @@ from pyinfra.context import host
 from rackwright.operations.diffs import show
 from rackwright.operations.facts.stored import Marker, StoredFolder
 from rackwright.route import Route
-from rackwright.values import File, Secret
+from rackwright.values.files import File
+from rackwright.values.secrets import Secret
 
 MARKER = ".verified"
 """In a folder whose files were all hashed: its digest. A folder without it is made anew."""

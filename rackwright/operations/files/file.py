@@ -13,7 +13,7 @@ from pyinfra.context import host
 
 from rackwright.operations.diffs import HIDDEN, show, unified
 from rackwright.operations.facts.path import Found, PathState
-from rackwright.values import Secret
+from rackwright.values.secrets import Secret
 
 Content = str | bytes | Secret
 SUFFIX = ".rackwright-new"

@@ -13,7 +13,7 @@ from pyinfra.context import host
 from rackwright.operations.diffs import show
 from rackwright.operations.facts.stored import FreeRoom, Marker, ReadThrough, StoredFolder
 from rackwright.operations.files.download import holds, incoming
-from rackwright.values import File
+from rackwright.values.files import File
 
 
 def placing(name: str) -> str:

@@ -20,7 +20,7 @@ from rackwright.errors import (
     RackwrightError,
     SecretError,
 )
-from rackwright.values import Secret
+from rackwright.values.secrets import Secret
 from tests.cli.command_line import rackwright
 
 ERRORS = [

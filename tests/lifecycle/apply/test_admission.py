@@ -4,7 +4,7 @@ from rackwright.errors import HostError, NotListening
 from rackwright.lifecycle.apply.admission import shut_out
 from rackwright.remote import Remote
 from rackwright.remote.local import LocalTransport
-from rackwright.values import Target
+from rackwright.values.targets import Target
 
 REFUSED = "unreachable at 10.0.0.1 port 22: connection refused"
 

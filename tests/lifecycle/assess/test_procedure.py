@@ -11,7 +11,7 @@ from rackwright.lifecycle.assess import Verdict, assess, expected_of, expected_o
 from rackwright.lifecycle.assess.missing import Expected
 from rackwright.remote import Remote
 from rackwright.remote.completed import Completed
-from rackwright.values import Target
+from rackwright.values.targets import Target
 from tests.remote.scripted import Scripted
 
 

@@ -16,7 +16,7 @@ from rackwright.lifecycle.bench.load import PROBES, Load
 from rackwright.lifecycle.bench.measure import DRIVER, measure, words_of
 from rackwright.lifecycle.bench.tool import Tool
 from rackwright.lifecycle.bench.way import Way
-from rackwright.values import Secret
+from rackwright.values.secrets import Secret
 from tests.waiting import wait_until
 
 KEY = "rw-bench-not-to-be-seen"
@@ -103,7 +103,7 @@ def run(arguments):
     from rackwright.lifecycle.bench.tool import Tool
     from rackwright.lifecycle.bench.way import Way
     from rackwright.remote import Remote
-    from rackwright.values import Target
+    from rackwright.values.targets import Target
     remote = Remote([Target("gate1", "@local")])
     remote.run_on(["gate1"], "true", sudo=False)
     try:

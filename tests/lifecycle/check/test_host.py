@@ -18,7 +18,7 @@ from rackwright.roles.model_store.settings import Settings as ModelStore
 from rackwright.roles.model_store.settings import StoredModel
 from rackwright.roles.site.settings import Settings as Site
 from rackwright.route import Route
-from rackwright.values import File
+from rackwright.values.files import File
 from tests.hardware.outputs import FOLDER, hardware
 from tests.roles.serving import REPLICA
 

@@ -11,7 +11,7 @@ import pytest
 
 from rackwright.errors import RackwrightError
 from rackwright.lifecycle.client.request import FromController, Request, Response, ask
-from rackwright.values import Secret
+from rackwright.values.secrets import Secret
 
 
 @dataclass

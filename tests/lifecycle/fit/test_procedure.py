@@ -19,7 +19,7 @@ from rackwright.lifecycle.session.survey import Survey
 from rackwright.remote import Remote
 from rackwright.remote.completed import Completed
 from rackwright.shape.shape import ModelShape
-from rackwright.values import Target
+from rackwright.values.targets import Target
 from tests.fit.shapes import GIB, plain
 from tests.fleet.fleets import make_fleet
 from tests.lifecycle.assess.hosts import gpu, hardware

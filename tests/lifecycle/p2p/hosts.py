@@ -15,7 +15,9 @@ from rackwright.lifecycle.p2p.unit import Part, Status
 from rackwright.roles.model_store.settings import Settings as ModelStore
 from rackwright.roles.model_store.settings import StoredModel
 from rackwright.roles.staging.settings import Settings
-from rackwright.values import File, Issued, Secret
+from rackwright.values.certificates import Issued
+from rackwright.values.files import File
+from rackwright.values.secrets import Secret
 
 FILE = File(path="m.gguf", size=100_000_000, sha256="a" * 64, url="https://models.acme.internal/m.gguf")
 MODEL = StoredModel(name="assistant", digest="d" * 64, files=(FILE,))

@@ -24,7 +24,9 @@ from rackwright.remote.completed import Completed
 from rackwright.roles.model_store.settings import StoredModel
 from rackwright.roles.staging.settings import RUN, UNIT, USER
 from rackwright.state.shell import command
-from rackwright.values import File, Issued, Secret
+from rackwright.values.certificates import Issued
+from rackwright.values.files import File
+from rackwright.values.secrets import Secret
 from tests.lifecycle.p2p.hosts import settings_of
 
 CONTENT = {"m.gguf": b"weights", "config/same.json": b"{}", "config/other.json": b"{}", "empty.txt": b""}

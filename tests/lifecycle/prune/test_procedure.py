@@ -24,7 +24,7 @@ from rackwright.lifecycle.prune.procedure import procedure as pruning
 from rackwright.lifecycle.prune.script import LOOK, REMOVE, Found, parse
 from rackwright.roles.staging.settings import UNIT
 from rackwright.state.shell import command
-from rackwright.values import File
+from rackwright.values.files import File
 from tests.shells import LocalShell
 
 OLD, NOW, LEFT = "a" * 64, "b" * 64, "c" * 64

@@ -7,7 +7,7 @@ import pytest
 from rackwright.errors import HostError
 from rackwright.lifecycle.session.operator import operator_of
 from rackwright.remote import Connection
-from rackwright.values import Target
+from rackwright.values.targets import Target
 from tests.fleet.fleets import make_fleet
 from tests.remote.scripted import Scripted
 

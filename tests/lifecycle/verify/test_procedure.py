@@ -10,7 +10,7 @@ from rackwright.lifecycle.session.session import Site
 from rackwright.lifecycle.verify.procedure import _all_serve, _gateways, _judged, _no_http
 from rackwright.roles.replica.state import parse
 from rackwright.run import Outcome, Run, Step
-from rackwright.values import Secret
+from rackwright.values.secrets import Secret
 
 WHAT = (
     *("m: a completion", "m: a stream", "a wrong key is refused", "plain HTTP is refused"),

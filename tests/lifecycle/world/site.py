@@ -41,7 +41,7 @@ from rackwright.state.journal import open_rollout as opened_in
 from rackwright.state.operator import Operator
 from rackwright.state.rollouts import Rollout, kept_rollout
 from rackwright.stopping import Stopping
-from rackwright.values import File
+from rackwright.values.files import File
 from tests.fleet.fleets import make_fleet
 from tests.lifecycle.world.engines import Behaviour, Engine, Host, version_of
 from tests.lifecycle.world.gateways import SimulatedGateways

@@ -7,7 +7,7 @@ from rackwright.operations.facts.stored import FreeRoom, Marker, Room, Stored, S
 from rackwright.operations.files.download import all_fetched
 from rackwright.operations.files.store import room_made
 from rackwright.route import Route
-from rackwright.values import File
+from rackwright.values.files import File
 from tests.fakes import Played, play
 
 FILES = (

@@ -9,7 +9,7 @@ import pytest
 
 from rackwright.operations.facts.path import Found, PathState
 from rackwright.operations.files.file import Content, checked_file, kept_file
-from rackwright.values import Secret
+from rackwright.values.secrets import Secret
 from tests.fakes import Played, play
 
 

@@ -1,0 +1,1 @@
+"""Small values that several layers share, by topic."""

@@ -1,0 +1,54 @@
+"""Durations, sizes and ports."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+import rackwright._lean  # noqa: F401
+
+_SIZES = {
+    "": 1,
+    "k": 10**3,
+    "m": 10**6,
+    "g": 10**9,
+    "t": 10**12,
+    "ki": 2**10,
+    "mi": 2**20,
+    "gi": 2**30,
+    "ti": 2**40,
+}
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def parse_duration(value: object) -> int:
+    """Given "10m" (s, m, h, d) or seconds, return whole seconds. Raise ValueError if it is neither."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    match = re.fullmatch(r"(\d{1,9})([smhd])", value) if isinstance(value, str) else None
+    if not match:
+        raise ValueError("should be a duration like 30s, 10m, 2h or 1d")
+    return int(match[1]) * _SECONDS[match[2]]
+
+
+def parse_size(value: object) -> int:
+    """Given "80GiB", "1.5G" or bytes, return whole bytes. Raise ValueError if it is neither."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    match = (
+        re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?)\s*([kmgt]?i?)b?", value.lower()) if isinstance(value, str) else None
+    )
+    if not match or match[2] == "i":
+        raise ValueError("should be a size like 500M, 80GiB or 2TB")
+    return int(float(match[1]) * _SIZES[match[2]])
+
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[
+    int,
+    BeforeValidator(parse_duration),
+    WithJsonSchema({"type": ["string", "integer"], "pattern": "^[0-9]{1,9}[smhd]$"}),
+]
+Size = Annotated[int, BeforeValidator(parse_size), WithJsonSchema({"type": ["string", "integer"]})]

@@ -1,0 +1,27 @@
+"""Certificates, and who signs them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from rackwright.values.secrets import Secret
+
+
+@dataclass(frozen=True)
+class Issued:
+    """A certificate with its chain (PEM) and its private key (PEM)."""
+
+    certificate_pem: str
+    key: Secret
+
+
+class Issuer(Protocol):
+    """Who signs certificates."""
+
+    @property
+    def authority_pem(self) -> str:
+        """What verifies them (PEM)."""
+
+    def issue(self, names: tuple[str, ...], *, client: bool, days: int) -> Issued:
+        """Return a new certificate for these DNS names and addresses. Raise SecretError without the key."""

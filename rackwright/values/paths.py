@@ -1,0 +1,40 @@
+"""Paths on hosts and on the controller."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+import rackwright._lean  # noqa: F401
+from rackwright.values.text import one_line
+
+
+def _host_path(text: str) -> str:
+    path = PurePosixPath(one_line(text))
+    if not path.is_absolute() or ".." in path.parts:
+        raise ValueError("should be an absolute path without ..")
+    if not re.fullmatch(r"[A-Za-z0-9/._@+-]+", text):
+        raise ValueError("should have letters, digits and / . _ - @ + only")
+    return str(path)
+
+
+def _relative_path(text: str) -> str:
+    path = PurePosixPath(one_line(text))
+    if path.is_absolute() or ".." in path.parts or text in ("", "."):
+        raise ValueError("should be a relative path without ..")
+    return str(path)
+
+
+def _controller_path(text: str) -> str:
+    if not one_line(text).strip():
+        raise ValueError("is empty; should be the path of a file")
+    return text
+
+
+HostPath = Annotated[str, AfterValidator(_host_path)]
+RelativePath = Annotated[str, AfterValidator(_relative_path)]
+ControllerPath = Annotated[str, AfterValidator(_controller_path)]
+"""A file on the controller; a relative path starts at the fleet file."""
