@@ -33,6 +33,8 @@ ORDER = (
     r"rackwright\.cli|rackwright\.__main__",
 )
 """From the lowest layer to the highest; the first that a module's name fits is its layer."""
+MOST_MODULES = 27
+"""Flat in one package. Above that a reader no longer sees what is there."""
 LAB = ("rackwright", "rackwright.errors")
 WITHOUT_PYINFRA = re.compile(
     r"rackwright\.(errors|cache|values|route|ports|package_set|launch|stopping|hardware|shape|fleet|resolve|fit|verdict|run|report|state|lab|roles\.\w+\.settings)\b"
@@ -57,16 +59,30 @@ def test_a_module_imports_only_from_its_own_layer_and_below(module):
             assert below is None or below <= own, f"{module} imports {imported}, which stands above it"
 
 
-def test_no_module_of_the_fleet_imports_itself_by_way_of_others():
-    modules = [module for module in MODULES if module.startswith("rackwright.fleet")]
-    TopologicalSorter({module: set(map(target, imported_by(module))) for module in modules}).prepare()
+def test_no_module_imports_itself_by_way_of_others():
+    TopologicalSorter({module: set(map(target, imported_by(module))) - {module} for module in MODULES}).prepare()
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module.startswith("rackwright.fleet")])
+def test_the_fleet_never_uses_the_network(module):
+    network = ("requests", "urllib.request", "urllib3", "http", "socket", "huggingface_hub")
+    found = [name for name in imported_by(module) if name.startswith(network)]
+    assert not found, f"{module} imports {found}"
+
+
+@pytest.mark.parametrize("package", sorted({path.parent for path in MODULES.values()}))
+def test_a_package_has_at_most_25_modules(package):
+    modules = [path.stem for path in package.glob("*.py") if path.stem != "__init__"]
+    assert len(modules) <= MOST_MODULES, f"{package} has {len(modules)} modules: subpackages by topic"
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if module.startswith("rackwright.lab")])
 def test_the_lab_knows_only_errors_and_values(module):
     for imported in map(target, imported_by(module)):
         if imported.startswith("rackwright"):
-            assert imported in LAB or imported.startswith(("rackwright.lab", "rackwright.values")), f"{module} imports {imported}"
+            assert imported in LAB or imported.startswith(("rackwright.lab", "rackwright.values")), (
+                f"{module} imports {imported}"
+            )
 
 
 @pytest.mark.parametrize("module", MODULES)

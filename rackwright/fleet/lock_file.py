@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.licenses import is_allowed
 from rackwright.fleet.lock import Lock, ModelLock, SourceLock, driver_of, model_digest, runtime_question
+from rackwright.fleet.sections.licenses import is_allowed
 from rackwright.fleet.sections.models import Model
 from rackwright.fleet.source import HubSource, parse_source
 from rackwright.fleet.yaml_file import read_stored, write_stored

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from rackwright.errors import FleetError, Problem, RackwrightError
-from rackwright.fleet.licenses import licence_of_card
 from rackwright.fleet.source import HubSource
+from rackwright.resolve.licenses import licence_of_card
 from rackwright.resolve.model_files import Choice, UnfitFiles
 from rackwright.resolve.tls import cooperative_tls
 from rackwright.resolve.web import Web, unreachable

@@ -8,9 +8,9 @@ from types import MappingProxyType
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.downloads import site_files
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.licenses import refused_licences
 from rackwright.fleet.lock import DriverLock, Lock, ModelLock
 from rackwright.fleet.ports import assign_ports
+from rackwright.resolve.licenses import refused_licences
 from rackwright.resolve.lookup import Sources
 from rackwright.resolve.resolver import Resolver
 from rackwright.resolve.web import Progress, quiet

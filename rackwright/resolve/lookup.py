@@ -8,8 +8,8 @@ from functools import cached_property
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.downloads import route_from_here
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.licenses import is_allowed
 from rackwright.fleet.lock import SourceLock
+from rackwright.fleet.sections.licenses import is_allowed
 from rackwright.fleet.source import FileSource, HubSource, WebSource, parse_source
 from rackwright.resolve.hub import Hub, Settled
 from rackwright.resolve.local_files import local_model

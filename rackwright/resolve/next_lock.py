@@ -9,12 +9,12 @@ from typing import TypeVar
 from rackwright.errors import FleetError, Problem, RackwrightError, UsageError
 from rackwright.fleet.downloads import site_files
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.licenses import refused_licences
 from rackwright.fleet.lock import Lock, ModelLock, SourceLock
 from rackwright.fleet.lock_file import Place, mismatches, require_match
 from rackwright.fleet.naming import unknown
 from rackwright.fleet.ports import assign_ports
 from rackwright.fleet.source import HubSource, parse_source
+from rackwright.resolve.licenses import refused_licences
 from rackwright.resolve.lock import kinds
 from rackwright.resolve.lookup import Sources
 from rackwright.resolve.resolver import Resolver

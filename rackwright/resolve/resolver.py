@@ -8,11 +8,11 @@ from functools import partial
 
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.licenses import agreed
 from rackwright.fleet.lock import AdapterLock, Lock, ModelLock, RuntimeLock, model_digest
 from rackwright.fleet.sections.models import Model
 from rackwright.fleet.source import HubSource, parse_source
 from rackwright.resolve.adapters import CONFIG, CONFIG_LIMIT, choose_adapter, fitting_rank, rank_of
+from rackwright.resolve.licenses import agreed
 from rackwright.resolve.lookup import Sources
 from rackwright.resolve.model_files import UnfitFiles, choose
 from rackwright.resolve.model_shape import told_by

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated
 
 from pydantic import AfterValidator
@@ -16,3 +17,8 @@ Licence = Annotated[
     ),
     AfterValidator(str.lower),
 ]
+
+
+def is_allowed(licence: str | None, licences: Collection[str]) -> bool:
+    """Say whether a licence, or each of several, is one that the fleet file allows; without a list any is."""
+    return not licences or (licence is not None and all(one in licences for one in licence.split(", ")))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import ModelLock, SourceLock
-from rackwright.fleet.sections.licenses import Licence
+from rackwright.fleet.sections.licenses import Licence, is_allowed
 from rackwright.fleet.source import HubSource, parse_source
 
 if TYPE_CHECKING:
@@ -27,11 +27,6 @@ def licence_of_card(card: ModelCardData | None) -> str | None:
     several = named if isinstance(named, list) else [named]
     found = [getattr(card, "license_name", None) if one == "other" else one for one in several]
     return ", ".join(map(_licence, found)) if found and all(map(_names_one, found)) else None
-
-
-def is_allowed(licence: str | None, licences: Collection[str]) -> bool:
-    """Say whether a licence, or each of several, is one that the fleet file allows; without a list any is."""
-    return not licences or (licence is not None and all(one in licences for one in licence.split(", ")))
 
 
 def agreed(card: str | None, said: str | None, *, source: str, where: str) -> str | None:

@@ -10,10 +10,10 @@ from huggingface_hub import ModelCardData
 
 from rackwright.errors import ExitCode, FleetError
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.licenses import is_allowed, licence_of_card
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock import Lock, lock_digest
 from rackwright.fleet.lock_file import mismatches, read_lock, write_lock
+from rackwright.resolve.licenses import is_allowed, licence_of_card
 from rackwright.resolve.lock import resolve_lock
 from tests.fleet.fleets import make_fleet
 from tests.fleet.test_load import GOOD
