@@ -14,8 +14,8 @@ HEAVY = python -m tests.heavy.need $(if $(BASE),--base "$(BASE)") $(if $(RECORD)
 WORKERS = -n 2 $(BY_FILE)
 BY_FILE = --dist loadfile --no-loadscope-reorder
 # The tests that cover what pyproject.toml names under [tool.coverage.run].
-COVERING = $(patsubst %,tests/lifecycle/test_%.py,changes drain drains fenced keys open_rollout prune put_back rollout standing) \
-	tests/lifecycle/canary/test_updates.py tests/cli/test_key.py tests/cli/test_key_pull.py tests/cli/test_not_stale.py tests/runner tests/fleet/test_keys.py tests/state
+COVERING = $(addprefix tests/lifecycle/,drain prune rollout test_fenced.py test_key.py test_put_back.py test_standing.py update/test_unfinished.py) \
+	tests/lifecycle/canary/test_updates.py tests/cli/test_key.py tests/cli/test_key_pull.py tests/cli/test_not_stale.py tests/runner tests/fleet/test_keys_file.py tests/state
 
 .DEFAULT_GOAL := help
 .PHONY: help quickstart test test-fast test-heavy test-heavy-all test-machines lint types unit mutants coverage lab-test test-times molecule wheel-test dist programs bench down clean

@@ -48,19 +48,19 @@ TARGETS = (
     Target(
         "prune",
         _under("rackwright/lifecycle", "prune.py prune_script.py"),
-        ("tests/lifecycle/test_prune.py", "tests/cli/test_model_prune.py"),
+        ("tests/lifecycle/prune/test_procedure.py", "tests/cli/model/test_prune.py"),
         40,
     ),
     Target(
         "drains",
         _under("rackwright/lifecycle", "drains.py drain.py"),
-        ("tests/lifecycle/test_drains.py", "tests/lifecycle/test_drain.py"),
+        ("tests/lifecycle/drain/test_missing.py", "tests/lifecycle/drain/test_procedure.py"),
         25,
     ),
     Target(
         "keys",
         ("rackwright/fleet/keys_file.py", "rackwright/lifecycle/key.py"),
-        ("tests/fleet/test_keys.py", "tests/lifecycle/test_keys.py", "tests/cli/test_key.py"),
+        ("tests/fleet/test_keys_file.py", "tests/lifecycle/test_key.py", "tests/cli/test_key.py"),
         30,
     ),
     Target(

@@ -89,7 +89,7 @@ def work(site, held) -> carry_out.Work:
 
 @pytest.fixture
 def as_planned(monkeypatch):
-    """Engines restart in the plan's order; tests/lifecycle/test_apply.py has the one that the gateways decide."""
+    """Engines restart in the plan's order; tests/lifecycle/apply/test_procedure.py has the one that the gateways decide."""
     monkeypatch.setattr(carry_out, "_first_the_idle", lambda _, restarts: list(restarts))
 
 

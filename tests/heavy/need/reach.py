@@ -15,8 +15,8 @@ COMMON = (
     *(
         f"rackwright.{name}"
         for name in (
-            "_lean cache cli engine errors fleet launch operations package_set ports remote "
-            "report route run state stopping values"
+            "_lean cache cli errors fleet launch operations package_set ports remote "
+            "report resolve route run runner state stopping values"
         ).split()
     ),
 )
