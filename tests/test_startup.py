@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 
 import pytest
 
-from tests.needless import NEEDLESS
+from tests.needless import NEEDLESS, ONLY_FOR_CHANGES
 
 HEAVY = (
     "cryptography",
@@ -63,7 +64,7 @@ def test_help_imports_nothing_heavy(arguments):
 def test_help_imports_no_command():
     modules = modules_after("from rackwright.__main__ import main; main(['--help'])")
     ours = {name.removeprefix("rackwright.cli.") for name in modules if name.startswith("rackwright.cli.")}
-    assert ours == {"context", "options", "outcome"}
+    assert ours == {"common", "common.context", "common.options", "common.outcome"}
 
 
 @pytest.mark.parametrize("loaded", [False, True])
@@ -87,12 +88,14 @@ def test_reports_and_state_import_nothing_heavy(module):
     assert not imported(f"import rackwright.{module}") & set(REPORT_HEAVY)
 
 
-@pytest.mark.parametrize("module", ["verdict", "verdict.golden_check", "fleet.golden_file", "report.verdict_text"])
+@pytest.mark.parametrize(
+    "module", ["verdict", "verdict.golden_check", "fleet.golden.golden_file", "report.verdict_text"]
+)
 def test_statistics_and_schemas_are_imported_where_they_are_used(module):
     assert not imported(f"import rackwright.{module}") & {"jsonschema", "numpy", "referencing", "regex", "scipy"}
 
 
-@pytest.mark.parametrize("module", ["apply", "plan", "status", "survey"])
+@pytest.mark.parametrize("module", ["apply.plan", "apply.procedure", "session.survey", "status"])
 def test_hosts_are_asked_before_anything_heavy_is_imported(module):
     """pyinfra and paramiko are imported while the hosts look for their answers, jinja2 by what reads them."""
     assert not imported(f"import rackwright.lifecycle.{module}") & (set(HEAVY) - {"pydantic"})
@@ -102,3 +105,8 @@ def test_an_apply_imports_what_changes_hosts_only_when_something_is_to_change():
     modules = modules_after(SATISFIED)
     assert "rackwright.lifecycle.apply.procedure" in modules
     assert not modules & NEEDLESS
+
+
+@pytest.mark.parametrize("name", ONLY_FOR_CHANGES)
+def test_what_only_changes_need_is_there(name):
+    assert importlib.util.find_spec(f"rackwright.lifecycle.{name}")

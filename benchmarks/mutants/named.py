@@ -11,15 +11,15 @@ _LIFECYCLE, _STATE, _GATEWAY = "rackwright/lifecycle", "rackwright/state", "rack
 
 # (module, what it does wrong, text that stands there once, what stands there instead)
 NAMED = (
-    (f"{_LIFECYCLE}/open_rollout.py", "a dead engine counts as whole", 'state.active == "active" and ', ""),
+    (f"{_LIFECYCLE}/update/unfinished.py", "a dead engine counts as whole", 'state.active == "active" and ', ""),
     (
-        f"{_LIFECYCLE}/open_rollout.py",
+        f"{_LIFECYCLE}/update/unfinished.py",
         "closes with an unknown replica",
         "    _refuse_unknown(standing)\n    _close(",
         "    _close(",
     ),
     (
-        f"{_LIFECYCLE}/open_rollout.py",
+        f"{_LIFECYCLE}/update/unfinished.py",
         "goes on with an unknown replica",
         "    _refuse_unknown(standing)\n    due",
         "    due",
@@ -29,20 +29,20 @@ NAMED = (
     (f"{_STATE}/scripts.py", "no sync after the rename", '"$1"; sync .; }', '"$1"; }'),
     (f"{_STATE}/scripts.py", "state is world-readable", "umask 077\n", ""),
     (
-        f"{_LIFECYCLE}/prune.py",
+        f"{_LIFECYCLE}/prune/procedure.py",
         "the previous version goes",
         "*(model.previous for model in models if model.previous)",
         "",
     ),
-    (f"{_LIFECYCLE}/prune.py", "the lease is not checked", "            held.check()\n", ""),
+    (f"{_LIFECYCLE}/prune/procedure.py", "the lease is not checked", "            held.check()\n", ""),
     (
-        f"{_LIFECYCLE}/prune_script.py",
+        f"{_LIFECYCLE}/prune/script.py",
         "what has no marker goes",
         """  marked "$1" || { echo "$1: has lost its marker, so it stays" >&2; return 1; }\n""",
         "",
     ),
     (
-        f"{_LIFECYCLE}/prune_script.py",
+        f"{_LIFECYCLE}/prune/script.py",
         "what is arriving from another host goes",
         """  ! systemctl is-active -q UNIT || """
         """{ echo "$1: is arriving from another host, so it stays" >&2; return 1; }\n""",

@@ -24,36 +24,37 @@ def _under(folder: str, names: str) -> tuple[str, ...]:
 
 
 _ROLLOUT_TESTS = _under(
-    "tests/lifecycle", "test_changes.py test_rollout.py test_put_back.py test_open_rollout.py test_fenced.py"
+    "tests/lifecycle",
+    "rollout/test_change.py rollout/test_procedure.py test_put_back.py update/test_unfinished.py test_fenced.py",
 )
 
 TARGETS = (
-    Target("rollout", _under("rackwright/lifecycle", "rollout.py changes.py"), _ROLLOUT_TESTS, 35),
+    Target("rollout", _under("rackwright/lifecycle/rollout", "procedure.py change.py"), _ROLLOUT_TESTS, 35),
     Target(
-        "open_rollout",
+        "unfinished",
         ("rackwright/lifecycle/update/unfinished.py",),
         (
-            *_under("tests/lifecycle", "test_standing.py test_open_rollout.py test_put_back.py test_fenced.py"),
+            *_under("tests/lifecycle", "test_standing.py update/test_unfinished.py test_put_back.py test_fenced.py"),
             "tests/lifecycle/canary/test_updates.py",
         ),
         35,
     ),
     Target(
         "store",
-        _under("rackwright/state", "store.py scripts.py lease.py holding.py"),
-        _under("tests/state", "test_holding.py test_store.py"),
+        _under("rackwright/state", "store.py scripts.py lease.py lease_session.py"),
+        _under("tests/state", "test_lease_session.py test_store.py"),
         50,
     ),
     Target("journal", ("rackwright/state/journal.py",), ("tests/state/test_journal.py",), 15),
     Target(
         "prune",
-        _under("rackwright/lifecycle", "prune.py prune_script.py"),
+        _under("rackwright/lifecycle/prune", "procedure.py script.py"),
         ("tests/lifecycle/prune/test_procedure.py", "tests/cli/model/test_prune.py"),
         40,
     ),
     Target(
         "drains",
-        _under("rackwright/lifecycle", "drains.py drain.py"),
+        _under("rackwright/lifecycle/drain", "missing.py procedure.py"),
         ("tests/lifecycle/drain/test_missing.py", "tests/lifecycle/drain/test_procedure.py"),
         25,
     ),
@@ -65,20 +66,24 @@ TARGETS = (
     ),
     Target(
         "gateway",
-        _under("rackwright/gateway", "scripts.py gateways.py states.py"),
-        _under("tests/gateway", "test_states.py test_told.py test_runtime.py test_gap.py test_answers.py"),
+        _under("rackwright/gateway", "scripts.py api.py server_states.py"),
+        _under("tests/gateway", "test_server_states.py test_told.py test_runtime.py test_gap.py test_answers.py"),
         35,
     ),
     Target(
         "download",
         (
             *_under(
-                "rackwright/operations", "download.py store.py fetch.sh place.sh put_in_place.sh read.sh unpack.sh"
+                "rackwright/operations/files",
+                "download.py store.py fetch.sh place.sh put_in_place.sh read.sh unpack.sh",
             ),
             *_under("roles/model_store", "role.py settings.py"),
         ),
         (
-            *_under("tests/operations", "facts/test_stored.py test_fetch.py test_download.py test_store.py"),
+            *_under(
+                "tests/operations",
+                "facts/test_stored.py files/test_fetch.py files/test_download.py files/test_store.py",
+            ),
             "tests/roles/test_model_store.py",
         ),
         40,

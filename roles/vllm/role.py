@@ -9,8 +9,8 @@ from pyinfra.api.deploy import deploy
 from rackwright.launch import RUNTIMES
 from rackwright.operations.files.download import all_fetched
 from rackwright.operations.files.store import room_made
+from rackwright.operations.files.wheels import wheels_installed
 from rackwright.operations.packages import installed
-from rackwright.operations.wheels import wheels_installed
 from rackwright.roles.vllm.settings import Settings
 from rackwright.route import Route
 from rackwright.values.files import File

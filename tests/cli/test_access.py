@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime
 import pytest
 
 from rackwright.fleet.keys_file import ApiKey
+from rackwright.lifecycle.access import procedure
 from rackwright.lifecycle.access.procedure import Account, Key, Review
-from rackwright.lifecycle.access.procedure import procedure as procedure
 from rackwright.lifecycle.access.script import Use
 from tests.cli.command_line import rackwright
 

@@ -11,8 +11,8 @@ from rackwright.fit.demand import Asked, Room
 from rackwright.fit.fit import Fit
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock_file import write_lock
+from rackwright.lifecycle.fit import procedure
 from rackwright.lifecycle.fit.procedure import Memory, Placed
-from rackwright.lifecycle.fit.procedure import procedure as procedure
 from tests.cli.command_line import rackwright
 from tests.fit.shapes import GIB, plain
 from tests.shape.files import gguf

@@ -5,7 +5,7 @@ import pytest
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.lock import AdapterLock, Lock, ModelLock, RuntimeLock, model_digest
 from rackwright.fleet.lock_file import read_lock
-from rackwright.lifecycle.lock.procedure import procedure as lifecycle
+from rackwright.lifecycle.lock import procedure as lifecycle
 from rackwright.values.files import File
 from tests.cli.command_line import rackwright
 

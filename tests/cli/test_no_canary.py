@@ -11,7 +11,7 @@ from rackwright.cli import runtime
 from rackwright.cli.common import change_lock
 from rackwright.cli.model import update as model_update
 from rackwright.fleet.load import load_fleet
-from rackwright.lifecycle.update.procedure import resume as resuming
+from rackwright.lifecycle.update import resume as resuming
 from tests.cli.command_line import rackwright
 
 

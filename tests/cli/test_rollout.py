@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from rackwright.lifecycle.session import session as site_module
-from rackwright.lifecycle.update.procedure import resume
+from rackwright.lifecycle.update import resume
 from rackwright.state.audit import write_audit
 from rackwright.state.journal import Event
 from rackwright.state.lease import Owner

@@ -9,8 +9,8 @@ import pytest
 from rackwright.errors import LeasedError, RackwrightError
 from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle import restart
+from rackwright.lifecycle.apply import carry_out, settle
 from rackwright.lifecycle.apply.plan import Restart
-from rackwright.lifecycle.apply.procedure import carry_out, settle
 from rackwright.lifecycle.apply.stages import Options
 from rackwright.lifecycle.drain.missing import MissingDrain
 from rackwright.lifecycle.session import remember
@@ -89,7 +89,7 @@ def work(site, held) -> carry_out.Work:
 
 @pytest.fixture
 def as_planned(monkeypatch):
-    """Engines restart in the plan's order; tests/lifecycle/apply/test_procedure.py has the one that the gateways decide."""
+    """Engines restart in the order of the plan; apply/test_procedure.py has the one that gateways decide."""
     monkeypatch.setattr(carry_out, "_first_the_idle", lambda _, restarts: list(restarts))
 
 

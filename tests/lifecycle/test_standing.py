@@ -9,7 +9,7 @@ import pytest
 
 from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.session.survey import Survey
-from rackwright.lifecycle.update.procedure import unfinished as open_rollout
+from rackwright.lifecycle.update import unfinished as open_rollout
 from rackwright.lifecycle.update.unfinished import Standing, stand
 from rackwright.roles.replica.state import ReplicaState
 

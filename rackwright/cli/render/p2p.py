@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rackwright.cli.common.context import Json
 
 if TYPE_CHECKING:
-    from rackwright.lifecycle.p2p import Staged
+    from rackwright.lifecycle.p2p.procedure import Staged
 
 
 def staged_documents(staged: Iterable[Staged]) -> list[Json]:

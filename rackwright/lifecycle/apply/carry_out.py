@@ -25,7 +25,8 @@ from rackwright.lifecycle.apply.stages import (
 )
 from rackwright.lifecycle.drain.missing import copy_drains
 from rackwright.lifecycle.gpus.assignment import PutOff, still_put_off
-from rackwright.lifecycle.p2p import Ahead, Staged, put_ahead
+from rackwright.lifecycle.p2p.ahead import Ahead, put_ahead
+from rackwright.lifecycle.p2p.procedure import Staged
 from rackwright.lifecycle.p2p.receivers import is_supplied
 from rackwright.lifecycle.rollout.change import Change
 from rackwright.lifecycle.rollout.engine_changes import Engines, roll

@@ -13,7 +13,7 @@ from rackwright.lifecycle.session.session import Site
 from rackwright.run import Run
 
 if TYPE_CHECKING:
-    from rackwright.lifecycle.p2p import Staged
+    from rackwright.lifecycle.p2p.procedure import Staged
 
 LOOK = "look at the hosts"
 ENTRY = "folders, packet filter and sshd"

@@ -11,7 +11,8 @@ from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.fleet.lock import Lock
 from rackwright.lifecycle.apply.plan import Plan, plan
 from rackwright.lifecycle.canary.choose import canaries_of
-from rackwright.lifecycle.p2p import Ahead, Staged, put_ahead
+from rackwright.lifecycle.p2p.ahead import Ahead, put_ahead
+from rackwright.lifecycle.p2p.procedure import Staged
 from rackwright.lifecycle.p2p.receivers import is_supplied
 from rackwright.lifecycle.session.console import Talk
 from rackwright.lifecycle.session.control_host import refuse_moved

@@ -14,7 +14,7 @@ from rackwright.cli.model.promote import _promoted
 from rackwright.errors import FleetError
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock_file import read_lock, write_lock
-from rackwright.lifecycle.update.procedure import other_fleet as proven
+from rackwright.lifecycle.update import other_fleet as proven
 from rackwright.resolve.lock import resolve_lock
 from rackwright.resolve.web import quiet
 

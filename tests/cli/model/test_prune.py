@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from rackwright.cli.model.prune import prune
+from rackwright.lifecycle.prune import procedure
 from rackwright.lifecycle.prune.procedure import Pruned
-from rackwright.lifecycle.prune.procedure import procedure as procedure
 from rackwright.lifecycle.prune.script import Weights
 from rackwright.lifecycle.session import session as sites
 

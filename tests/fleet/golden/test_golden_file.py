@@ -18,7 +18,7 @@ from rackwright.fleet.golden import golden_file
 from rackwright.fleet.golden.golden_file import read_golden_set
 from rackwright.fleet.golden.golden_set import Check
 
-PAGE = Path(__file__).parents[2] / "docs/golden-set.md"
+PAGE = Path(__file__).parents[3] / "docs/golden-set.md"
 ASKED = [{"role": "user", "content": "What is the capital of France?"}]
 WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
 

@@ -9,9 +9,9 @@ import pytest
 
 from rackwright.errors import RackwrightError
 from rackwright.fleet.fleet import Replica
+from rackwright.lifecycle.apply import carry_out
+from rackwright.lifecycle.apply import procedure as apply
 from rackwright.lifecycle.apply.plan import Plan, Restart
-from rackwright.lifecycle.apply.procedure import carry_out
-from rackwright.lifecycle.apply.procedure import procedure as apply
 from rackwright.lifecycle.apply.stages import Options
 from rackwright.lifecycle.gpus.assignment import PutOff
 from rackwright.run import Run

@@ -13,8 +13,8 @@ import pytest
 
 from rackwright.errors import HostError, RackwrightError
 from rackwright.fleet.fleet import Fleet, Replica
-from rackwright.lifecycle.apply.procedure import carry_out, reboot
-from rackwright.lifecycle.apply.procedure import procedure as apply
+from rackwright.lifecycle.apply import carry_out, reboot
+from rackwright.lifecycle.apply import procedure as apply
 from rackwright.lifecycle.apply.reboot import pending, reboot_all, refuse_swap
 from rackwright.lifecycle.apply.stages import Applied, Options
 from rackwright.operations.facts.found_driver import FoundDriver

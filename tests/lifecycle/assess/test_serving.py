@@ -12,7 +12,7 @@ from rackwright.lifecycle.assess.serving import Verdict, Wanted, verdicts, wante
 from rackwright.state.formats import utc_now
 from tests.fit.shapes import GIB, plain
 from tests.lifecycle.assess.hosts import assessed, bare, gpu, hardware
-from tests.lifecycle.test_fit import fleet_of, lock_of
+from tests.lifecycle.fit.test_procedure import fleet_of, lock_of
 
 VLLM = Asked("vllm", context=8192)
 

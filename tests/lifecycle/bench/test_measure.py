@@ -90,7 +90,7 @@ def test_nothing_of_the_tool_goes_on_after_it(tmp_path):
 
 MEASURED = """
 import signal, sys
-from rackwright.cli import outcome
+from rackwright.cli.common import outcome
 from rackwright.__main__ import main
 
 

@@ -13,7 +13,7 @@ from rackwright.errors import ExitCode, FleetError, HostError, ProofError, Rackw
 from rackwright.fleet.reading.text import refuse
 from rackwright.fleet.sections.canary import Canary
 from rackwright.lifecycle.rollout.change import Paused, Undecided
-from rackwright.lifecycle.update.procedure import resume
+from rackwright.lifecycle.update import resume
 from tests.lifecycle.world.engines import Behaviour
 from tests.lifecycle.world.site import Desk, Quiet, make_world, running, versions
 from tests.lifecycle.world.world import World

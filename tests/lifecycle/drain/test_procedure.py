@@ -12,8 +12,8 @@ import pytest
 
 from rackwright.errors import LeasedError, RackwrightError
 from rackwright.gateway import ServerState
+from rackwright.lifecycle.drain import procedure
 from rackwright.lifecycle.drain.procedure import drain, undrain
-from rackwright.lifecycle.drain.procedure import procedure as procedure
 from tests.fleet.fleets import make_fleet
 
 FLEET = make_fleet(Path("site.yml"), replicas={"gpu1": ["chat@1", "code@1"], "gpu2": ["chat@1"]})

@@ -15,12 +15,12 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import DriverLock, Lock
 from rackwright.fleet.sections.driver import Driver
 from rackwright.hardware.hardware import Hardware, parse_hardware
+from rackwright.lifecycle.lock import driver_sets as drivers
 from rackwright.lifecycle.lock.driver_sets import kind_of, resolve_drivers
-from rackwright.lifecycle.lock.procedure import driver_sets as drivers
 from rackwright.remote import Completed
 from tests.fleet.fleets import make_fleet
 from tests.fleet.test_lock_file import make_lock
-from tests.fleet.test_openpgp import BODY, PRINT, armored, old
+from tests.resolve.test_openpgp import BODY, PRINT, armored, old
 from tests.roles.test_nvidia_packages import PRINTED
 
 V100, A100, H100, GH200, B200, RTX_6000 = "1db6", "20b0", "2330", "2342", "2901", "2bb5"

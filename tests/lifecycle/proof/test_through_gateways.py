@@ -13,7 +13,7 @@ import pytest
 
 from rackwright.errors import ProofError
 from rackwright.lifecycle.client.request import FromHost, Request, Response
-from rackwright.lifecycle.proof.procedure import through_gateways as module
+from rackwright.lifecycle.proof import through_gateways as module
 from rackwright.lifecycle.proof.through_gateways import through_gateways
 from tests.lifecycle.proving import Moved, site_of
 

@@ -19,8 +19,8 @@ from rackwright.errors import FleetError, LeasedError, Problem, RackwrightError
 from rackwright.fleet.lock import Lock, ModelLock, model_digest
 from rackwright.fleet.lock_file import write_lock
 from rackwright.fleet.sections.hosts import Store
+from rackwright.lifecycle.prune import procedure as pruning
 from rackwright.lifecycle.prune.procedure import Keep, Pruned, needed, needed_by, prune
-from rackwright.lifecycle.prune.procedure import procedure as pruning
 from rackwright.lifecycle.prune.script import LOOK, REMOVE, Found, parse
 from rackwright.roles.staging.settings import UNIT
 from rackwright.state.shell import command

@@ -10,8 +10,8 @@ import pytest
 from rackwright.errors import RackwrightError
 from rackwright.lifecycle.session.remember import Compared
 from rackwright.lifecycle.session.survey import Survey
+from rackwright.lifecycle.update import procedure as update
 from rackwright.lifecycle.update.procedure import Asked
-from rackwright.lifecycle.update.procedure import procedure as update
 from rackwright.roles.replica.state import ReplicaState
 from rackwright.run import Run
 from tests.lifecycle.proving import site_of

@@ -12,7 +12,7 @@ import pytest
 from rackwright.errors import HostsFailed, LeasedError, ProofError, RackwrightError
 from rackwright.fleet.lock_file import NEXT
 from rackwright.lifecycle.rollout.change import Paused
-from rackwright.lifecycle.update.procedure import procedure as procedure
+from rackwright.lifecycle.update import procedure
 from tests.lifecycle.world.engines import Behaviour, Engine, version_of
 from tests.lifecycle.world.faults import Fault, failing
 from tests.lifecycle.world.site import Desk, Quiet, make_lock, make_world, running, versions

@@ -10,8 +10,9 @@ from rackwright.errors import ProofError
 from rackwright.fleet.sections.objectives import Objectives
 from rackwright.lifecycle.bench import Benched
 from rackwright.lifecycle.bench.verdicts import verdicts
+from rackwright.lifecycle.verify import acceptance
 from rackwright.lifecycle.verify.acceptance import accept
-from rackwright.lifecycle.verify.procedure import Proof, acceptance
+from rackwright.lifecycle.verify.procedure import Proof
 from tests.fleet.fleets import make_fleet
 from tests.lifecycle.bench.steps import bench, step
 

@@ -9,8 +9,8 @@ import pytest
 
 from rackwright.errors import RackwrightError
 from rackwright.lifecycle.client.request import FromController
+from rackwright.lifecycle.verify import ports as ports_module
 from rackwright.lifecycle.verify.ports import OpenPort, open_ports
-from rackwright.lifecycle.verify.procedure import ports as ports_module
 
 
 @dataclass(frozen=True)

@@ -19,16 +19,16 @@ from rackwright.fleet.sections.canary import Canary
 from rackwright.lifecycle import restart
 from rackwright.lifecycle.canary import choose, trial
 from rackwright.lifecycle.canary import records as keep
-from rackwright.lifecycle.rollout.procedure import engine_changes as engines
+from rackwright.lifecycle.rollout import engine_changes as engines
 from rackwright.lifecycle.session import control_host as control
 from rackwright.lifecycle.session import move_control_host as move_control
 from rackwright.lifecycle.session.remember import Compared
 from rackwright.lifecycle.session.replica_units import hosts_of, unit_of
 from rackwright.lifecycle.session.survey import Survey
 from rackwright.lifecycle.session.under_lease import leased
-from rackwright.lifecycle.update.procedure import procedure as update
-from rackwright.lifecycle.update.procedure import promote, resume
-from rackwright.lifecycle.update.procedure import unfinished as open_rollout
+from rackwright.lifecycle.update import procedure as update
+from rackwright.lifecycle.update import promote, resume
+from rackwright.lifecycle.update import unfinished as open_rollout
 from rackwright.roles.replica.settings import Settings as ReplicaUnit
 from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
 from rackwright.roles.replica.state import parse as parse_replicas

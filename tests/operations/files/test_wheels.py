@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from rackwright.operations.facts.stored import Marker
-from rackwright.operations.wheels import INSTALL, wheels_installed
+from rackwright.operations.files.wheels import INSTALL, wheels_installed
 from rackwright.values.files import File
 from tests.fakes import play
 from tests.stand_in_index import Wheel, wheel
