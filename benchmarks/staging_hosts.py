@@ -17,7 +17,7 @@ from rackwright.lab.hosts import Lab, LabFleet, LabSpec
 from rackwright.roles.model_store.settings import Settings as ModelStore
 from rackwright.roles.model_store.settings import StoredModel
 from rackwright.roles.staging.settings import Settings
-from rackwright.values.files import File
+from rackwright.values.file import File
 from rackwright.values.targets import Target
 
 LAB = "bench-staging"

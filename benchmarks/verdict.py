@@ -32,9 +32,9 @@ import numpy as np
 from benchmarks.measure import environment, keep, whole
 from rackwright.verdict import Comparison, Figure, Thresholds, Word, decide
 from rackwright.verdict.errors import errors
+from rackwright.verdict.figure import ERROR, chances
 from rackwright.verdict.harm import harm
 from rackwright.verdict.judge import judge
-from rackwright.verdict.measured import ERROR, chances
 from rackwright.verdict.quantiles import RESAMPLES
 from rackwright.verdict.times import slower
 from tests.verdict.simulated import AT_EDGE, EDGE, EQUAL, Size, Version, evidence, traffic

@@ -9,8 +9,8 @@ from enum import StrEnum
 from typing import Annotated, ClassVar
 
 from rackwright.values.amounts import Port
-from rackwright.values.documents import Frozen
-from rackwright.values.networks import Address
+from rackwright.values.base import Frozen
+from rackwright.values.network import Address
 from rackwright.values.paths import HostPath
 from rackwright.values.text import ServedName, Shape
 

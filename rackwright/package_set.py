@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-from rackwright.values.documents import Frozen
+from rackwright.values.base import Frozen
 from rackwright.values.text import Line, Sha256, Shape
 
 ROOT = "/var/lib/rackwright/packages"

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
-from rackwright.values.documents import Frozen
-from rackwright.values.networks import parse_network
+from rackwright.values.base import Frozen
+from rackwright.values.network import parse_network
 from rackwright.values.text import Line
 
 _DOMAIN = re.compile(r"\.?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")

@@ -12,7 +12,7 @@ from rackwright.fleet.hosts.compose import host_models
 from rackwright.fleet.hosts.host_spec import Credentials
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, model_digest
-from rackwright.values.files import File
+from rackwright.values.file import File
 from tests.fakes import play
 
 FLEET = """

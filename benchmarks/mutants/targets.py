@@ -82,7 +82,7 @@ TARGETS = (
         (
             *_under(
                 "tests/operations",
-                "facts/test_stored.py files/test_fetch.py files/test_download.py files/test_store.py",
+                "facts/test_stored_folder.py files/test_fetch_script.py files/test_fetch.py files/test_stored_folder.py",
             ),
             "tests/roles/test_model_store.py",
         ),

@@ -12,7 +12,7 @@ from rackwright.cli.common.options import Command, common_options, pass_context
 
 if TYPE_CHECKING:
     from rackwright.fleet.lock import Lock
-    from rackwright.values.files import File
+    from rackwright.values.file import File
 
 
 @click.command(cls=Command)

@@ -20,7 +20,7 @@ from rackwright.cli.common.options import (
 if TYPE_CHECKING:
     from rackwright.lifecycle.update.resume import Opened
     from rackwright.state.journal import Entry
-    from rackwright.state.rollouts import Rollout
+    from rackwright.state.rollout import Rollout
 
 
 @click.group(cls=Group)

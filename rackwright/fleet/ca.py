@@ -19,7 +19,7 @@ from rackwright.errors import RackwrightError, SecretError
 from rackwright.fleet import x509 as certificates
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.yaml_file import replace_file
-from rackwright.values.certificates import Issued
+from rackwright.values.certificate import Issued
 from rackwright.values.secrets import Secret
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rackwright.errors import UsageError
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.reading.wording import did_you_mean
+from rackwright.fleet.reading.error_messages import did_you_mean
 
 
 @dataclass(frozen=True)

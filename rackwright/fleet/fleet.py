@@ -10,7 +10,7 @@ from rackwright.fleet.fleet_file import FleetFile
 from rackwright.fleet.public_key import parse_public_key
 from rackwright.fleet.sections.driver import Driver
 from rackwright.fleet.sections.people import Person
-from rackwright.values.networks import Address, parse_address
+from rackwright.values.network import Address, parse_address
 
 
 @dataclass(frozen=True)

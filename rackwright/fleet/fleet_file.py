@@ -22,7 +22,7 @@ from rackwright.fleet.sections.models import Model
 from rackwright.fleet.sections.p2p import Staging
 from rackwright.fleet.sections.people import Person, PersonName
 from rackwright.fleet.sections.rollout import Rollout
-from rackwright.values.documents import Frozen
+from rackwright.values.base import Frozen
 from rackwright.values.text import Name
 
 

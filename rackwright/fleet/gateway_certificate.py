@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Fleet
-from rackwright.values.certificates import Issued
+from rackwright.values.certificate import Issued
 from rackwright.values.secrets import Secret
 
 if TYPE_CHECKING:

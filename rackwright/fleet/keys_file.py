@@ -15,7 +15,7 @@ from rackwright.errors import FleetError, Problem, UsageError
 from rackwright.fleet.yaml_file import read_stored, write_stored
 from rackwright.roles.gateway.settings import Key as GatewayKey
 from rackwright.roles.gateway.settings import RevokedKey as RevokedGatewayKey
-from rackwright.values.documents import Stored
+from rackwright.values.base import Stored
 from rackwright.values.secrets import Secret
 from rackwright.values.text import Line, Name, Sha256
 

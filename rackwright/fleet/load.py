@@ -8,10 +8,10 @@ from pathlib import Path
 from rackwright.errors import FleetError
 from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.fleet.fleet_file import FleetFile
+from rackwright.fleet.reading.error_messages import validated
 from rackwright.fleet.reading.merge import read_extended, with_hosts_resolved
 from rackwright.fleet.reading.nodes import Entries, Findings, leaves
 from rackwright.fleet.reading.rules import check_rules
-from rackwright.fleet.reading.wording import validated
 from rackwright.fleet.sections.hosts import Group, HostSettings
 from rackwright.fleet.sections.models import Placement
 

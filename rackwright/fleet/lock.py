@@ -15,8 +15,8 @@ from rackwright.package_set import Package, PackageSet
 from rackwright.roles.vllm.settings import Settings as Vllm
 from rackwright.shape.shape import ModelShape
 from rackwright.values.amounts import Port
-from rackwright.values.documents import Stored
-from rackwright.values.files import File
+from rackwright.values.base import Stored
+from rackwright.values.file import File
 from rackwright.values.text import Name, ServedName, Sha256
 
 

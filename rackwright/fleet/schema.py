@@ -14,7 +14,7 @@ from pydantic.json_schema import models_json_schema
 from rackwright.fleet.fleet_file import FleetFile
 from rackwright.fleet.golden.golden_set import Prompt
 from rackwright.fleet.sections.hosts import Group, HostSettings
-from rackwright.values.documents import Frozen
+from rackwright.values.base import Frozen
 
 Schema = dict[str, object]
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from rackwright.values.certificates import Issued
+from rackwright.values.certificate import Issued
 from rackwright.values.secrets import Secret
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from datetime import datetime
 from pydantic import ValidationError
 
 from rackwright.gateway.canaries import CanaryShare, parse_canaries
-from rackwright.values.documents import Stored
+from rackwright.values.base import Stored
 
 _DRAINED, _RUNNING = 8, 2
 """srv_admin_state's bit FDRAIN, srv_op_state's SRV_ST_RUNNING (management guide, `show servers state`)."""

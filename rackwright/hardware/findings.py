@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from rackwright.hardware.command import MOST_XIDS
-from rackwright.hardware.gpu import Gpu
+from rackwright.hardware.gpus import Gpu
 from rackwright.hardware.hardware import Hardware
 from rackwright.hardware.xid import Cause, meaning
 

@@ -15,7 +15,7 @@ from rackwright.hardware.xid import Xid as Xid
 from rackwright.hardware.xid import parse_xids
 
 if TYPE_CHECKING:
-    from rackwright.hardware.gpu import SmiReport
+    from rackwright.hardware.gpus import SmiReport
 
 _SAID = 300
 """Characters of what a failed nvidia-smi said that are kept."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from xml.etree import ElementTree
 
-from rackwright.hardware.gpu import Gpu, Link, MemoryHealth, Power, SmiReport
+from rackwright.hardware.gpus import Gpu, Link, MemoryHealth, Power, SmiReport
 from rackwright.hardware.pci import address
 
 LONGEST = 16 * 2**20

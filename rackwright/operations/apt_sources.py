@@ -9,7 +9,7 @@ from pyinfra.api.command import PyinfraCommand, StringCommand
 from pyinfra.api.operation import operation
 from pyinfra.context import host
 
-from rackwright.operations.diffs import show
+from rackwright.operations.diff import show
 from rackwright.operations.facts.apt_sources import APT, ASIDE, OURS, AptSources
 from rackwright.operations.files.own_file import own_file_commands
 from rackwright.operations.packages import LISTS_STAMP

@@ -15,11 +15,11 @@ from pyinfra.context import host
 
 from rackwright.errors import RackwrightError
 from rackwright.fleet.x509 import certificate_due
-from rackwright.operations.diffs import show
+from rackwright.operations.diff import show
 from rackwright.operations.facts.certificate import CertificateState, Kept
 from rackwright.operations.files.file import SUFFIX, write
 from rackwright.roles.certificate.settings import FOLDER
-from rackwright.values.certificates import Issued, Issuer
+from rackwright.values.certificate import Issued, Issuer
 
 _BEGIN = StringCommand(f"install -d -m 0755 -o root -g root -- {FOLDER}")
 

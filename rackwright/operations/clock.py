@@ -9,10 +9,10 @@ from pyinfra.api.operation import operation
 from pyinfra.context import host
 
 from rackwright.operations.facts.clock import CHRONY, KEEPERS, TIMESYNCD, keepers
-from rackwright.operations.facts.path import Existing
+from rackwright.operations.facts.path_state import Existing
 from rackwright.operations.facts.unit import SystemUnitStates, Unit
 from rackwright.operations.files.file import write
-from rackwright.operations.notes import note
+from rackwright.operations.warnings import note
 
 _HEAD = "# Written by rackwright: baseline.time_sync of the fleet file.\n"
 _TELL = {

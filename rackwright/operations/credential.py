@@ -12,7 +12,7 @@ from pyinfra.api.command import PyinfraCommand, StringCommand
 from pyinfra.api.operation import operation
 from pyinfra.context import host
 
-from rackwright.operations.diffs import HIDDEN, show
+from rackwright.operations.diff import HIDDEN, show
 from rackwright.operations.facts.credential import CredentialDigests
 from rackwright.operations.files.file import SUFFIX
 from rackwright.values.secrets import Secret

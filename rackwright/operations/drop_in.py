@@ -7,9 +7,9 @@ from collections.abc import Generator
 from pyinfra.api.command import PyinfraCommand, QuoteString, StringCommand
 from pyinfra.api.operation import operation
 
-from rackwright.operations.diffs import show
+from rackwright.operations.diff import show
 from rackwright.operations.files.file import write
-from rackwright.operations.notes import note
+from rackwright.operations.warnings import note
 
 
 @operation()

@@ -10,10 +10,10 @@ from pyinfra.api.command import PyinfraCommand, StringCommand
 from pyinfra.api.operation import operation
 from pyinfra.context import host
 
-from rackwright.operations.diffs import show
-from rackwright.operations.facts.drop_ins import Assignment, DropIns
+from rackwright.operations.diff import show
+from rackwright.operations.facts.drop_in import Assignment, DropIns
 from rackwright.operations.facts.kernel import KernelSettings, path_of
-from rackwright.operations.notes import note
+from rackwright.operations.warnings import note
 
 
 @operation()

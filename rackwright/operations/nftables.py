@@ -9,9 +9,9 @@ from pyinfra.api.command import PyinfraCommand, StringCommand
 from pyinfra.api.operation import operation
 from pyinfra.context import host
 
-from rackwright.operations.diffs import show, unified
+from rackwright.operations.diff import show, unified
 from rackwright.operations.facts.nftables import FIREWALL, FOREIGN, LIVE, TABLE, Filter, FilterState
-from rackwright.operations.facts.path import PathState
+from rackwright.operations.facts.path_state import PathState
 from rackwright.operations.files.file import difference
 
 _BEFORE = f"{FIREWALL.folder}/before.nft"

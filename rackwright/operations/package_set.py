@@ -11,19 +11,19 @@ from pyinfra.api.command import PyinfraCommand, StringCommand
 from pyinfra.api.operation import operation
 from pyinfra.context import host
 
-from rackwright.operations.diffs import show
+from rackwright.operations.diff import show
 from rackwright.operations.facts.boot_guard import BootGuard
 from rackwright.operations.facts.driver import FoundDriverFact
-from rackwright.operations.facts.package_sets import PackageSets
+from rackwright.operations.facts.package_set import PackageSets
 from rackwright.operations.facts.packages import InstalledPackages
-from rackwright.operations.facts.path import PathState
-from rackwright.operations.facts.stored import StoredFolder
-from rackwright.operations.files.download import FETCH, incoming
-from rackwright.operations.files.store import PLACE
+from rackwright.operations.facts.path_state import PathState
+from rackwright.operations.facts.stored_folder import StoredFolder
+from rackwright.operations.files.fetch import FETCH, incoming
+from rackwright.operations.files.stored_folder import PLACE
 from rackwright.operations.packages import APT, outliving
 from rackwright.package_set import ROOT, Package, PackageSet
 from rackwright.route import Route
-from rackwright.values.files import File
+from rackwright.values.file import File
 
 _INSTALL = (Path(__file__).parent / "driver_install.sh").read_text()
 _DRIVERS = ("*nvidia*", "libcuda*", "libnvcuvid*", "libnvsdm*", "cuda-drivers*", "nvlsm")

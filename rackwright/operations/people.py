@@ -11,7 +11,7 @@ from pyinfra.api.command import PyinfraCommand, QuoteString, StringCommand
 from pyinfra.api.operation import operation
 from pyinfra.context import host
 
-from rackwright.operations.diffs import show
+from rackwright.operations.diff import show
 from rackwright.operations.facts.account import PeopleAccounts
 from rackwright.operations.facts.people import Account, fingerprints
 from rackwright.roles.people.settings import AUDITORS, OPERATORS, PEOPLE, Person

@@ -9,7 +9,7 @@ from pyinfra.api.command import PyinfraCommand, QuoteString, StringCommand
 from pyinfra.api.operation import operation
 from pyinfra.context import host
 
-from rackwright.operations.diffs import show
+from rackwright.operations.diff import show
 from rackwright.operations.facts.ours import OurFiles, OurUnits, OurUsers
 from rackwright.operations.unit import UNITS
 

@@ -12,11 +12,11 @@ from pyinfra.api.operation import operation
 from pyinfra.context import host
 
 from rackwright.errors import FleetError, Problem
-from rackwright.operations.diffs import show
-from rackwright.operations.facts.path import Found, PathState
+from rackwright.operations.diff import show
+from rackwright.operations.facts.path_state import Found, PathState
 from rackwright.operations.facts.sshd import DROP_IN, PENDING, SSHD
 from rackwright.operations.files.file import difference, write
-from rackwright.operations.notes import note
+from rackwright.operations.warnings import note
 
 INCLUDE = f"Include {PENDING}"
 """The first line of our drop-in."""

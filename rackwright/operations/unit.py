@@ -18,7 +18,7 @@ from rackwright.operations.facts.unit import (
     WrittenAt,
 )
 from rackwright.operations.files.file import write
-from rackwright.operations.notes import note
+from rackwright.operations.warnings import note
 
 UNITS = "/etc/systemd/system"
 _LAST_LINES = 12

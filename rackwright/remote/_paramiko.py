@@ -6,7 +6,7 @@ import logging
 import sys
 from importlib import import_module
 
-from rackwright._lean import standing_in
+from rackwright._fast_imports import standing_in
 
 # It serves `Match exec` in ssh_config alone, which we don't read.
 sys.modules.setdefault("invoke", None)  # type: ignore[arg-type]

@@ -118,7 +118,7 @@ def _display(stream: TextIO, quiet: bool) -> Display:
     if not stream.isatty():
         return _Lines(stream)
     # rich takes a fifth of a second to import.
-    from rackwright.report.bars import Bars
+    from rackwright.report.terminal_progress import Bars
 
     return Bars(stream)
 

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from rackwright.errors import RackwrightError
 from rackwright.report.document import Json
 from rackwright.state.formats import parse
-from rackwright.values.documents import Stored
+from rackwright.values.base import Stored
 from rackwright.verdict import Verdict
 
 FORMAT = "verdict/1"

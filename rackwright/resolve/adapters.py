@@ -12,7 +12,7 @@ from pydantic import PositiveInt, ValidationError
 
 from rackwright.resolve.model_files import UnfitFiles
 from rackwright.roles.vllm.settings import AdapterRank
-from rackwright.values.documents import Stored
+from rackwright.values.base import Stored
 
 CONFIG = "adapter_config.json"
 CONFIG_LIMIT = 2**20

@@ -14,7 +14,7 @@ from rackwright.resolve.licenses import licence_of_card
 from rackwright.resolve.model_files import Choice, UnfitFiles
 from rackwright.resolve.tls import cooperative_tls
 from rackwright.resolve.web import Web, unreachable
-from rackwright.values.files import File
+from rackwright.values.file import File
 from rackwright.values.secrets import Secret
 
 if TYPE_CHECKING:

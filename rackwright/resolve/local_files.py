@@ -8,7 +8,7 @@ from pathlib import Path
 from rackwright.errors import FleetError, Problem
 from rackwright.resolve.model_files import Choice, UnfitFiles
 from rackwright.resolve.web import CHUNK, Progress
-from rackwright.values.files import File
+from rackwright.values.file import File
 
 
 def local_file(path: Path, name: str, *, where: str, on_progress: Progress) -> File:

@@ -16,7 +16,7 @@ from rackwright.resolve.local_files import local_model
 from rackwright.resolve.model_files import Choice, UnfitFiles
 from rackwright.resolve.runtime_files import pinned
 from rackwright.resolve.web import Progress, Web, hub_endpoint
-from rackwright.values.files import File
+from rackwright.values.file import File
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from rackwright.resolve.web import Web
 from rackwright.shape.read import Told, read_model, read_shape
 from rackwright.shape.shape import ModelShape
 from rackwright.shape.source import FileSource, Source
-from rackwright.values.files import File
+from rackwright.values.file import File
 from rackwright.values.secrets import Secret
 
 

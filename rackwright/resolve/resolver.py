@@ -18,7 +18,7 @@ from rackwright.resolve.model_files import UnfitFiles, choose
 from rackwright.resolve.model_shape import told_by
 from rackwright.resolve.runtime_files import Runtimes
 from rackwright.shape.shape import ModelShape
-from rackwright.values.files import File
+from rackwright.values.file import File
 
 
 @dataclass(frozen=True)

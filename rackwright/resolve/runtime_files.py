@@ -21,7 +21,7 @@ from rackwright.resolve.web import Web
 from rackwright.resolve.wheels import wheels_of_folder, wheels_of_requirements
 from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
 from rackwright.roles.vllm.settings import Settings as Vllm
-from rackwright.values.files import File
+from rackwright.values.file import File
 
 ARCHIVE = 4 * 2**30
 """Bytes that a runtime's archive may have at most."""

@@ -15,7 +15,7 @@ from rackwright.fleet.source import name_in
 from rackwright.resolve.local_files import local_file
 from rackwright.resolve.package_index import Index, run_uv
 from rackwright.resolve.web import Progress
-from rackwright.values.files import File
+from rackwright.values.file import File
 
 PLATFORM = "x86_64-manylinux_2_39"
 """Of the oldest system that hosts may have: Ubuntu 24.04 has glibc 2.39, Debian 13 has 2.41."""

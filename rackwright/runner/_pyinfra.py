@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from rackwright._lean import standing_in
+from rackwright._fast_imports import standing_in
 
 with standing_in(
     importlib__metadata={"entry_points": lambda **_: (), "version": lambda _: "3"},

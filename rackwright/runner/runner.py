@@ -12,7 +12,7 @@ from rackwright.runner.questions import QuestionMemory, Questions
 from rackwright.stopping import Stopping
 
 if TYPE_CHECKING:
-    from rackwright.runner.host import HostRun
+    from rackwright.runner.host_run import HostRun
 
 QUESTION_SECONDS = 60
 OPERATION_SECONDS = 1800
@@ -78,10 +78,10 @@ class Engine:
         questions = {host: self._questions(title, host, model) for host, model in hosts.items()}
         asking = {host: Begun(of_host.ask_ahead) for host, of_host in questions.items()}
         # It takes a while: the hosts look for their answers meanwhile.
-        import_gently("rackwright.runner._pyinfra", "pyinfra.api", "rackwright.runner.host")
+        import_gently("rackwright.runner._pyinfra", "pyinfra.api", "rackwright.runner.host_run")
         from rackwright.runner.ahead import Ahead
         from rackwright.runner.connector import Link
-        from rackwright.runner.host import HostRun
+        from rackwright.runner.host_run import HostRun
 
         def prepare(host: str) -> HostRun:
             connection, model = self._remote.connection(host), hosts[host]

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rackwright.values.documents import Stored
+from rackwright.values.base import Stored
 
 Kind = Literal["full", "sliding", "chunked", "latent", "state", "none"]
 Count = Annotated[int, Field(ge=0, le=2**53)]

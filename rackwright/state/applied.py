@@ -14,7 +14,7 @@ from rackwright.errors import LeasedError, RackwrightError
 from rackwright.state.checkout import Checkout
 from rackwright.state.formats import Moment, parse, stamp
 from rackwright.state.shell import FOLDER, Shell, command
-from rackwright.values.documents import Stored
+from rackwright.values.base import Stored
 from rackwright.values.paths import RelativePath
 
 _ABOUT = "applied.json"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rackwright.errors import Problem, RackwrightError
 from rackwright.state.formats import Moment, parse
 from rackwright.state.shell import FOLDER, Shell, call, command
-from rackwright.values.documents import Stored
+from rackwright.values.base import Stored
 
 _APPEND = """set -eu
 umask 077

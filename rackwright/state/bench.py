@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from rackwright.state.formats import Moment
 from rackwright.state.series import Series
 from rackwright.state.shell import FOLDER, Shell
-from rackwright.values.documents import Stored
+from rackwright.values.base import Stored
 
 
 class Spread(Stored):

@@ -10,7 +10,7 @@ from rackwright.state.lease_session import Held
 from rackwright.state.series import Series
 from rackwright.state.shell import FOLDER, Shell
 from rackwright.state.store import ControlStore
-from rackwright.values.documents import Stored
+from rackwright.values.base import Stored
 from rackwright.values.text import Name, Sha256
 from rackwright.verdict import Verdict
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rackwright.state.formats import Moment, parse
 from rackwright.state.record import READ, WRITE
 from rackwright.state.shell import FOLDER, Shell, call, command
-from rackwright.values.documents import Stored
+from rackwright.values.base import Stored
 
 NAME = "control-host.json"
 

@@ -9,7 +9,7 @@ from typing import Annotated, TypeVar
 from pydantic import AwareDatetime, PlainSerializer, ValidationError
 
 from rackwright.errors import RackwrightError
-from rackwright.values.documents import Stored
+from rackwright.values.base import Stored
 
 VERSION = 1
 Model = TypeVar("Model", bound=Stored)

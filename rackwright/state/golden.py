@@ -7,7 +7,7 @@ import hashlib
 from rackwright.roles.replica.answer import Answer
 from rackwright.state.formats import Moment, parse
 from rackwright.state.shell import FOLDER, Shell, call
-from rackwright.values.documents import Stored
+from rackwright.values.base import Stored
 
 _READ = """set -eu
 file=$1/golden/$2/$3.json

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from rackwright.state.formats import Moment, parse
-from rackwright.values.documents import Stored
+from rackwright.values.base import Stored
 
 PROMOTE = "promote"
 """The phase in which what every replica runs becomes the lock: from then on there is no way back."""

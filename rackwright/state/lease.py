@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from rackwright.errors import LeasedError, RackwrightError
 from rackwright.state.formats import parse, stamp
 from rackwright.state.shell import FOLDER
-from rackwright.values.documents import Stored
+from rackwright.values.base import Stored
 
 SECONDS = 60
 """How long a lease lasts unless it is renewed."""

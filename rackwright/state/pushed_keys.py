@@ -10,7 +10,7 @@ from rackwright.errors import UsageError
 from rackwright.fleet.keys_file import ApiKey, KeysFile, RevokedKey
 from rackwright.roles.gateway.settings import FOLDER
 from rackwright.state.formats import Moment, parse, stamp
-from rackwright.values.documents import Stored
+from rackwright.values.base import Stored
 
 # Of a gateway that an apply has not reached yet, nothing.
 NEWS_COMMAND = f"""cd -- {FOLDER} 2>/dev/null && [ -e keys.applied ] && [ -e keys.told ] || exit 0

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from rackwright.state.formats import Moment, parse
 from rackwright.state.shell import FOLDER, Shell, call
-from rackwright.values.documents import Stored
+from rackwright.values.base import Stored
 
 # $1: folder, $2: name of the file.
 WRITE = """set -eu

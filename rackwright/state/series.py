@@ -8,7 +8,7 @@ from typing import Generic, Protocol, TypeVar
 
 from rackwright.state.formats import parse
 from rackwright.state.shell import Shell, call
-from rackwright.values.documents import Stored
+from rackwright.values.base import Stored
 
 KEPT = 100
 """Of one model; older ones are removed."""

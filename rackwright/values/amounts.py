@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-import rackwright._lean  # noqa: F401
+import rackwright._fast_imports  # noqa: F401
 
 _SIZES = {
     "": 1,

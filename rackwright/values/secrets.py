@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
-import rackwright._lean  # noqa: F401
+import rackwright._fast_imports  # noqa: F401
 from rackwright.values.text import one_line
 
 

@@ -17,7 +17,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
-import rackwright._lean  # noqa: F401
+import rackwright._fast_imports  # noqa: F401
 
 
 def one_line(text: str) -> str:

@@ -9,9 +9,9 @@ from functools import partial
 from rackwright.fleet.golden.golden_set import LEAST
 from rackwright.verdict import golden, times
 from rackwright.verdict.errors import errors
+from rackwright.verdict.figure import Chances, Measured, chances
 from rackwright.verdict.inputs import Evidence
 from rackwright.verdict.judge import judge
-from rackwright.verdict.measured import Chances, Measured, chances
 from rackwright.verdict.quantiles import RESAMPLES
 from rackwright.verdict.result import Comparison, Figure, Verdict, Word
 from rackwright.verdict.thresholds import Thresholds

@@ -9,8 +9,8 @@ from functools import partial
 
 from rackwright.verdict.clustered import Clustered
 from rackwright.verdict.conversations import too_few
+from rackwright.verdict.figure import Chances, Measured, TooLittle
 from rackwright.verdict.inputs import Request, Traffic
-from rackwright.verdict.measured import Chances, Measured, TooLittle
 from rackwright.verdict.proportions import difference
 from rackwright.verdict.result import Difference, Figure, Interval, Side
 

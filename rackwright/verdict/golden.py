@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from rackwright.fleet.golden.golden_set import LEAST
+from rackwright.verdict.figure import Chances, Measured, TooLittle
 from rackwright.verdict.inputs import Answer, GoldenAnswers, Pair
-from rackwright.verdict.measured import Chances, Measured, TooLittle
 from rackwright.verdict.proportions import PairedShares, Share, paired_difference, wilson
 from rackwright.verdict.quantiles import median_interval
 from rackwright.verdict.result import Difference, Figure, Side

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rackwright.verdict import reasons
+from rackwright.verdict.figure import Measured, TooLittle
 from rackwright.verdict.harm import harm
-from rackwright.verdict.measured import Measured, TooLittle
 from rackwright.verdict.needed import how_many
 from rackwright.verdict.result import Comparison, Figure, Word
 from rackwright.verdict.thresholds import Thresholds

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from rackwright.verdict.figure import Measured
 from rackwright.verdict.harm import Harm, harm
-from rackwright.verdict.measured import Measured
 from rackwright.verdict.result import Difference
 
 _MOST = 1_000_000

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from rackwright.verdict.conversations import too_few
+from rackwright.verdict.figure import Chances, Measured, TooLittle
 from rackwright.verdict.inputs import Request, Traffic
-from rackwright.verdict.measured import Chances, Measured, TooLittle
 from rackwright.verdict.quantiles import Times, interval_of, quantile, ratios, students_z, times
 from rackwright.verdict.result import Difference, Figure, Side
 

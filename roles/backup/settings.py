@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from rackwright.route import DIRECT, Route
-from rackwright.values.documents import Frozen
+from rackwright.values.base import Frozen
 from rackwright.values.paths import HostPath
 from rackwright.values.secrets import Secret
 from rackwright.values.text import Line, Name

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from rackwright.operations.facts.shown import shown_units
+from rackwright.operations.facts.systemctl_show import shown_units
 from rackwright.roles.backup.settings import STATE, is_old
 from rackwright.roles.backup.settings import Repository as RepositorySettings
 

@@ -7,7 +7,7 @@ from pyinfra.api.deploy import deploy
 from rackwright.operations import certificate as operations
 from rackwright.operations.packages import installed
 from rackwright.roles.certificate.settings import Settings
-from rackwright.values.certificates import Issued, Issuer
+from rackwright.values.certificate import Issued, Issuer
 
 
 @deploy("certificate")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rackwright.values.documents import Frozen
+from rackwright.values.base import Frozen
 from rackwright.values.text import Line
 
 FOLDER = "/etc/rackwright/certificates"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rackwright.package_set import PackageSet
-from rackwright.values.documents import Frozen
+from rackwright.values.base import Frozen
 from rackwright.values.text import Line
 
 

@@ -6,7 +6,7 @@ from ipaddress import IPv6Address, ip_address
 
 from rackwright.errors import Problem
 from rackwright.roles.fail2ban.settings import Settings
-from rackwright.values.networks import Network
+from rackwright.values.network import Network
 
 
 def bans_us(settings: Settings, never: tuple[Network, ...], controller_address: str) -> Problem | None:

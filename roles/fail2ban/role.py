@@ -8,7 +8,7 @@ from rackwright.operations.files.file import checked_file
 from rackwright.operations.packages import installed
 from rackwright.operations.unit import adopted
 from rackwright.roles.fail2ban.settings import JAIL, Settings
-from rackwright.values.networks import Network
+from rackwright.values.network import Network
 
 UNIT = "fail2ban.service"
 # It reads a whole folder or nothing.

@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import Field
 
 from rackwright.values.amounts import Seconds
-from rackwright.values.documents import Frozen
-from rackwright.values.networks import NetworkField
+from rackwright.values.base import Frozen
+from rackwright.values.network import NetworkField
 from rackwright.values.text import Manage
 
 JAIL = "/etc/fail2ban/jail.d/rackwright.conf"

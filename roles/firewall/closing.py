@@ -9,7 +9,7 @@ from rackwright.errors import Problem
 from rackwright.operations.facts.filters import FORWARDING, Filters
 from rackwright.operations.facts.listening import Socket
 from rackwright.roles.firewall.settings import At, Opening, Settings
-from rackwright.values.networks import Address
+from rackwright.values.network import Address
 
 _ALWAYS_OPEN = {("udp", 68), ("udp", 546)}
 """DHCP and DHCPv6 clients."""

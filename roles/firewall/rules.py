@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rackwright.operations.haproxy.rendering import render
 from rackwright.roles.firewall.settings import At, Confined, Opening, Settings
-from rackwright.values.networks import Address, Network
+from rackwright.values.network import Address, Network
 
 _LONGEST_COMMENT = 120
 """nft refuses comments over 128 bytes."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from rackwright.values.amounts import Port
-from rackwright.values.documents import Frozen
-from rackwright.values.networks import AddressField, NetworkField
+from rackwright.values.base import Frozen
+from rackwright.values.network import AddressField, NetworkField
 from rackwright.values.text import Line
 
 UNIT = "rackwright-firewall.service"

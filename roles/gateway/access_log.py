@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
-from rackwright.values.documents import Stored
+from rackwright.values.base import Stored
 
 FORMAT = "access/1"
 TAG = "rackwright-access"

@@ -8,8 +8,8 @@ from typing import Literal
 from rackwright.ports import PEERS_PORT
 from rackwright.roles.replica.settings import ReplicaName
 from rackwright.values.amounts import Port
-from rackwright.values.documents import Frozen
-from rackwright.values.networks import AddressField
+from rackwright.values.base import Frozen
+from rackwright.values.network import AddressField
 from rackwright.values.text import Line, Name, ServedName, Sha256
 
 FOLDER = "/etc/rackwright/gateway"

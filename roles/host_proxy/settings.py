@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rackwright.roles.replica.settings import ReplicaName
 from rackwright.values.amounts import Port
-from rackwright.values.documents import Frozen
-from rackwright.values.networks import AddressField
+from rackwright.values.base import Frozen
+from rackwright.values.network import AddressField
 from rackwright.values.paths import HostPath
 from rackwright.values.text import Line
 

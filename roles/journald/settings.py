@@ -8,8 +8,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from rackwright.values.amounts import Seconds, Size
-from rackwright.values.documents import Frozen
-from rackwright.values.networks import host_address
+from rackwright.values.base import Frozen
+from rackwright.values.network import host_address
 from rackwright.values.text import Manage
 
 DROP_IN = "/etc/systemd/journald.conf.d/60-rackwright.conf"

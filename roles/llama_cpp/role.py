@@ -5,12 +5,12 @@ from __future__ import annotations
 from pyinfra.api.deploy import deploy
 
 from rackwright.launch import RUNTIMES
-from rackwright.operations.files.download import fetched
-from rackwright.operations.files.store import room_made, unpacked
+from rackwright.operations.files.fetch import fetched
+from rackwright.operations.files.stored_folder import room_made, unpacked
 from rackwright.operations.packages import installed
 from rackwright.roles.llama_cpp.settings import Settings
 from rackwright.route import Route
-from rackwright.values.files import File
+from rackwright.values.file import File
 
 UNPACKED = 5
 """An archive's content takes up to this many times its size."""

@@ -7,8 +7,8 @@ from typing import Self
 
 from pydantic import field_validator
 
-from rackwright.values.documents import Frozen
-from rackwright.values.files import File
+from rackwright.values.base import Frozen
+from rackwright.values.file import File
 from rackwright.values.paths import HostPath
 from rackwright.values.text import Line, Name, Sha256
 

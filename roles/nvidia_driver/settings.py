@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from rackwright.package_set import PackageSet
-from rackwright.values.documents import Frozen
+from rackwright.values.base import Frozen
 
 GUARD = "/etc/rackwright/boot-guard"
 KERNEL = "/etc/rackwright/boot-kernel"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Literal
 
-from rackwright.values.documents import Frozen
+from rackwright.values.base import Frozen
 from rackwright.values.text import Line, Name
 
 Role = Literal["operator", "auditor"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rackwright.roles.replica.settings import ReplicaName
 from rackwright.values.amounts import Port
-from rackwright.values.documents import Frozen
+from rackwright.values.base import Frozen
 from rackwright.values.paths import HostPath
 from rackwright.values.text import Line, ServedName
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from rackwright.values.documents import Stored
+from rackwright.values.base import Stored
 
 PROMPT = "Three colors of the rainbow are red,"
 """Continued as it stands: some chat templates put today's date before a question, and the answer changes with it."""

@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import StringConstraints
 
 from rackwright.launch import Launch, Reach
-from rackwright.values.documents import Frozen
-from rackwright.values.networks import AddressField
+from rackwright.values.base import Frozen
+from rackwright.values.network import AddressField
 from rackwright.values.paths import HostPath
 from rackwright.values.text import Line, Name
 

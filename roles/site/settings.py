@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from rackwright.route import Route
-from rackwright.values.documents import Frozen
+from rackwright.values.base import Frozen
 from rackwright.values.text import Line, Url
 
 CA_BUNDLE = "/etc/rackwright/ca-bundle.pem"

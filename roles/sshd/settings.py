@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator
 
-from rackwright.values.documents import Frozen
+from rackwright.values.base import Frozen
 from rackwright.values.text import Manage
 
 

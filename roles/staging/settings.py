@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rackwright.values.amounts import Port
-from rackwright.values.documents import Frozen
-from rackwright.values.networks import AddressField
+from rackwright.values.base import Frozen
+from rackwright.values.network import AddressField
 
 FOLDER = "/etc/rackwright/staging"
 PROGRAM = f"{FOLDER}/stage.py"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated
 
-from rackwright.values.documents import Frozen
+from rackwright.values.base import Frozen
 from rackwright.values.text import Line, Manage, Shape
 
 DROP_IN = "/etc/sysctl.d/60-rackwright.conf"

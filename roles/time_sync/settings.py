@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rackwright.values.documents import Frozen
-from rackwright.values.networks import Machine
+from rackwright.values.base import Frozen
+from rackwright.values.network import Machine
 from rackwright.values.text import Manage
 
 CHRONY = "/etc/chrony/sources.d/rackwright.sources"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from rackwright.values.documents import Frozen
+from rackwright.values.base import Frozen
 from rackwright.values.text import Manage, Shape
 
 APT = "/etc/apt/apt.conf.d/60-rackwright.conf"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rackwright.values.documents import Frozen
-from rackwright.values.networks import AddressField
+from rackwright.values.base import Frozen
+from rackwright.values.network import AddressField
 from rackwright.values.text import Name
 
 FOLDER = "/etc/rackwright/vip"

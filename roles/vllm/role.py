@@ -7,13 +7,13 @@ from pathlib import PurePosixPath
 from pyinfra.api.deploy import deploy
 
 from rackwright.launch import RUNTIMES
-from rackwright.operations.files.download import all_fetched
-from rackwright.operations.files.store import room_made
+from rackwright.operations.files.fetch import all_fetched
+from rackwright.operations.files.stored_folder import room_made
 from rackwright.operations.files.wheels import wheels_installed
 from rackwright.operations.packages import installed
 from rackwright.roles.vllm.settings import Settings
 from rackwright.route import Route
-from rackwright.values.files import File
+from rackwright.values.file import File
 
 UNPACKED = 6
 """Wheels take up to this many times their size once they are installed and compiled to bytecode."""

@@ -8,7 +8,7 @@ import pytest
 from rackwright.fleet.keys_file import ApiKey
 from rackwright.lifecycle.access import procedure
 from rackwright.lifecycle.access.procedure import Account, Key, Review
-from rackwright.lifecycle.access.script import Use
+from rackwright.lifecycle.access.scripts import Use
 from tests.cli.command_line import rackwright
 
 WHEN = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)

@@ -15,7 +15,7 @@ from rackwright.fleet.sections.objectives import Objectives
 from rackwright.lifecycle import bench as library
 from rackwright.lifecycle.bench import Benched
 from rackwright.lifecycle.bench.compare import compare
-from rackwright.lifecycle.bench.verdicts import verdicts
+from rackwright.lifecycle.bench.objectives import verdicts
 from rackwright.lifecycle.client import origin as asker
 from rackwright.lifecycle.session import session as sites
 from tests.cli.command_line import rackwright

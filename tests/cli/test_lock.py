@@ -6,7 +6,7 @@ from rackwright.errors import FleetError, Problem
 from rackwright.fleet.lock import AdapterLock, Lock, ModelLock, RuntimeLock, model_digest
 from rackwright.fleet.lock_file import read_lock
 from rackwright.lifecycle.lock import procedure as lifecycle
-from rackwright.values.files import File
+from rackwright.values.file import File
 from tests.cli.command_line import rackwright
 
 

@@ -11,7 +11,7 @@ from rackwright.state.audit import write_audit
 from rackwright.state.journal import Event
 from rackwright.state.lease import Owner
 from rackwright.state.lease_session import Held, now
-from rackwright.state.rollouts import Rollout
+from rackwright.state.rollout import Rollout
 from rackwright.state.store import FileStore
 from tests.cli.command_line import rackwright
 from tests.shells import LocalShell

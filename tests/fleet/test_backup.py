@@ -11,7 +11,7 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.hosts.backup import backup_of
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock import Lock, ModelLock
-from rackwright.values.files import File
+from rackwright.values.file import File
 from tests.fleet.fleets import make_fleet
 from tests.fleet.test_load import GOOD
 

@@ -12,7 +12,7 @@ import pytest
 from rackwright.errors import RackwrightError, SecretError
 from rackwright.fleet.ca import Authority, authority_of, key_file
 from rackwright.fleet.x509 import certificate_due, new_key
-from rackwright.values.certificates import Issuer
+from rackwright.values.certificate import Issuer
 from rackwright.values.secrets import Secret
 from tests.fleet.fleets import make_fleet
 

@@ -8,7 +8,7 @@ import pytest
 from rackwright.errors import FleetError
 from rackwright.fleet.gateway_certificate import own_certificate_of
 from rackwright.fleet.x509 import issue, load_key, new_key, self_signed
-from rackwright.values.certificates import Issued
+from rackwright.values.certificate import Issued
 from tests.fleet.fleets import make_fleet
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

@@ -12,7 +12,7 @@ from rackwright.fleet.hosts.host_spec import HostModel
 from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, model_digest
 from rackwright.ports import PEERS_PORT
 from rackwright.roles.gateway.settings import Key, Peer
-from rackwright.values.files import File
+from rackwright.values.file import File
 from tests.fleet.fleets import make_fleet
 
 HOSTS = {

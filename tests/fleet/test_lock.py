@@ -3,7 +3,7 @@ from __future__ import annotations
 import hashlib
 
 from rackwright.fleet.lock import Lock, ModelLock, lock_digest, model_digest
-from rackwright.values.files import File
+from rackwright.values.file import File
 
 A, B = "a" * 64, "b" * 64
 FILES = (

@@ -7,7 +7,7 @@ import pytest
 from rackwright.errors import ExitCode, FleetError, RackwrightError
 from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, model_digest
 from rackwright.fleet.lock_file import mismatches, read_lock, require_match, write_lock
-from rackwright.values.files import File
+from rackwright.values.file import File
 from tests.fleet.fleets import make_fleet
 
 FILE = File(

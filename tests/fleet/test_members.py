@@ -16,7 +16,7 @@ from rackwright.fleet.lock_file import mismatches
 from rackwright.fleet.ports import assign_ports, fabric_port, rendezvous_port
 from rackwright.launch import Reach
 from rackwright.ports import EPHEMERAL
-from rackwright.values.files import File
+from rackwright.values.file import File
 from tests.fleet.test_placements import GOOD
 
 PLACED = GOOD.replace("- {on: [[gpu1, gpu2]], gpus: 8}", "- {on: [gpu2, [gpu1, gpu2, gpu3]], gpus: 2}")

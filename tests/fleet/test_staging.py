@@ -15,7 +15,7 @@ from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, model_digest
 from rackwright.fleet.ports import assign_ports
 from rackwright.fleet.sections.p2p import parse_rate
 from rackwright.roles.firewall.rules import rules
-from rackwright.values.files import File
+from rackwright.values.file import File
 from tests.fleet.test_load import GOOD
 
 PLACED = GOOD.replace("on: gpu1", "on: [gpu1, gpu2]")

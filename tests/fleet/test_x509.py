@@ -7,7 +7,7 @@ import pytest
 from cryptography import x509
 
 from rackwright.fleet.x509 import certificate_due, is_key_of, issue, load_key, new_key, self_signed
-from rackwright.values.certificates import Issued
+from rackwright.values.certificate import Issued
 from rackwright.values.secrets import Secret
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from rackwright.hardware.findings import RESET, Severity, findings, no_driver
-from rackwright.hardware.gpu import Gpu, Link
+from rackwright.hardware.gpus import Gpu, Link
 from rackwright.hardware.hardware import Hardware
 from rackwright.hardware.pci import parse_lspci
 from rackwright.hardware.xid import Xid

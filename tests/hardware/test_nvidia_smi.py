@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rackwright.hardware.gpu import Gpu, Link, MemoryHealth, Power
+from rackwright.hardware.gpus import Gpu, Link, MemoryHealth, Power
 from rackwright.hardware.nvidia_smi import LONGEST, parse_nvidia_smi, with_instances
 from tests.hardware.outputs import output
 

@@ -27,10 +27,10 @@ COVERS = (
     "rackwright/lifecycle/proof/weights.py",
     "rackwright/operations/files/place.sh",
     "rackwright/operations/files/put_in_place.sh",
-    "rackwright/operations/files/store.py",
+    "rackwright/operations/files/stored_folder.py",
     "rackwright/state/lease_session.py",
     "rackwright/state/lease.py",
-    "rackwright/state/rollouts.py",
+    "rackwright/state/rollout.py",
     "roles/model_store",
     "roles/replica",
 )

@@ -31,7 +31,7 @@ COVERS = (
     "rackwright/lifecycle/update/procedure.py",
     "rackwright/state/journal.py",
     "rackwright/state/lease.py",
-    "rackwright/state/rollouts.py",
+    "rackwright/state/rollout.py",
     "rackwright/state/store.py",
 )
 ROOT = Path(__file__).parents[2]

@@ -23,7 +23,7 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.heavy
 COVERS = (
     "rackwright/gateway/server_states.py",
-    "rackwright/lifecycle/check/host.py",
+    "rackwright/lifecycle/check/requirements.py",
     "rackwright/lifecycle/check/gpus.py",
     "rackwright/lifecycle/status.py",
     "roles/gpu_faults",

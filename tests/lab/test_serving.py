@@ -22,7 +22,7 @@ from rackwright.roles.replica.proof import ask_command
 from rackwright.roles.replica.settings import Settings as Replica
 from rackwright.roles.replica.state import COMMAND, ReplicaState, parse
 from rackwright.route import Route
-from rackwright.values.files import File
+from rackwright.values.file import File
 from tests.lab.deployed import LabHost
 from tests.lab.labs import fresh_lab
 from tests.waiting import wait_until

@@ -14,7 +14,7 @@ from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, model_digest
 from rackwright.lifecycle.proof.identity import Identity
 from rackwright.remote.completed import Completed
 from rackwright.state.shell import FOLDER
-from rackwright.values.files import File
+from rackwright.values.file import File
 from tests.fleet.fleets import make_fleet
 from tests.shells import LocalShell
 

@@ -10,7 +10,7 @@ from rackwright.fleet.lock import AdapterLock, Lock, ModelLock, model_digest
 from rackwright.lifecycle.check.procedure import _servers
 from rackwright.lifecycle.status import _replica
 from rackwright.lifecycle.verify.procedure import _names
-from rackwright.values.files import File
+from rackwright.values.file import File
 from tests.fleet.fleets import make_fleet
 
 RUNTIME = {"kind": "vllm", "version": "1.0", "adapters": {"support": "hf:acme/support"}}

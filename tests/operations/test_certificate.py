@@ -10,8 +10,8 @@ from pyinfra.api.command import StringCommand
 from rackwright.fleet.ca import Authority
 from rackwright.operations.certificate import issued_certificate, own_certificate
 from rackwright.operations.facts.certificate import CertificateState, Kept
-from rackwright.operations.facts.path import Found, PathState
-from rackwright.values.certificates import Issued, Issuer
+from rackwright.operations.facts.path_state import Found, PathState
+from rackwright.values.certificate import Issued, Issuer
 from tests.fakes import Played, play
 
 FOLDER = "/etc/rackwright/certificates"

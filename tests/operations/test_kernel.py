@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from rackwright.operations.facts.drop_ins import Assignment, DropIns
+from rackwright.operations.facts.drop_in import Assignment, DropIns
 from rackwright.operations.facts.kernel import KernelSettings, Setting, path_of
 from rackwright.operations.kernel import kernel_settings
 from tests.fakes import Played, play

@@ -9,10 +9,10 @@ import pytest
 from rackwright.operations.facts.boot_guard import BootGuard
 from rackwright.operations.facts.driver import FoundDriverFact
 from rackwright.operations.facts.found_driver import FoundDriver, parse_found_driver, upstream
-from rackwright.operations.facts.package_sets import KeptSets, PackageSets
+from rackwright.operations.facts.package_set import KeptSets, PackageSets
 from rackwright.operations.facts.packages import Installed, InstalledPackages
-from rackwright.operations.facts.path import Found, PathState
-from rackwright.operations.facts.stored import Stored, StoredFolder
+from rackwright.operations.facts.path_state import Found, PathState
+from rackwright.operations.facts.stored_folder import Stored, StoredFolder
 from rackwright.operations.package_set import driver_installed, held, let_go, packages_kept, set_installed, sets_kept
 from rackwright.package_set import Package, PackageSet, set_digest
 from rackwright.roles.nvidia_driver.layouts import HELD, NOT_HELD

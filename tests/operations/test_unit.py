@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from rackwright.operations.facts.path import Found, PathState
+from rackwright.operations.facts.path_state import Found, PathState
 from rackwright.operations.facts.unit import OurUnitStates, SystemUnitStates, Unit, UnitState, WrittenAt
 from rackwright.operations.files.file import checked_file
 from rackwright.operations.unit import adopted, running, stopped, systemd_unit

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import io
 
-from rackwright.report.bars import Bars
 from rackwright.report.live import Live
+from rackwright.report.terminal_progress import Bars
 from rackwright.report.words import duration, size
 from rackwright.run import Outcome, Step
 from rackwright.runner.progress import Progress

@@ -12,7 +12,7 @@ from rackwright.resolve.package_index import Index
 from rackwright.resolve.web import quiet
 from rackwright.resolve.wheels import wheels_of_folder, wheels_of_requirements
 from rackwright.route import Route
-from rackwright.values.files import File
+from rackwright.values.file import File
 from tests.stand_in_index import StandInIndex, Wheel, wheel
 
 HOSTS = wheel("tiny", "1.0", "cp313-cp313-manylinux_2_28_x86_64")

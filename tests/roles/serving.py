@@ -7,7 +7,7 @@ from rackwright.roles.model_store.settings import Settings as ModelStore
 from rackwright.roles.model_store.settings import StoredModel
 from rackwright.roles.probe.settings import Settings as Probe
 from rackwright.roles.replica.settings import Settings as Replica
-from rackwright.values.files import File
+from rackwright.values.file import File
 
 RUNTIME = LlamaCpp(kind="llama_cpp", version="b10434")
 WEIGHTS = File(path="m.gguf", size=10, sha256="a" * 64, url="https://huggingface.co/o/r/resolve/c/m.gguf?x=signed")

@@ -7,7 +7,7 @@ import pytest
 
 from rackwright.operations.facts.audit import Audit, AuditState
 from rackwright.operations.facts.packages import InstalledPackages
-from rackwright.operations.facts.path import Found, PathState
+from rackwright.operations.facts.path_state import Found, PathState
 from rackwright.operations.facts.unit import SystemUnitStates, Unit
 from rackwright.roles.auditd.role import auditd
 from rackwright.roles.auditd.rules import rules

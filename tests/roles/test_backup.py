@@ -11,7 +11,7 @@ import pytest
 
 from rackwright.operations.facts.credential import CredentialDigests
 from rackwright.operations.facts.packages import InstalledPackages
-from rackwright.operations.facts.path import Found, PathState
+from rackwright.operations.facts.path_state import Found, PathState
 from rackwright.operations.facts.unit import OurUnitStates, Unit, WrittenAt
 from rackwright.roles.backup import scripts, units
 from rackwright.roles.backup.role import backup

@@ -6,7 +6,7 @@ from pathlib import Path
 from rackwright.fleet.ca import Authority
 from rackwright.operations.facts.certificate import CertificateState, Kept
 from rackwright.operations.facts.packages import InstalledPackages
-from rackwright.operations.facts.path import Found, PathState
+from rackwright.operations.facts.path_state import Found, PathState
 from rackwright.roles.certificate.role import certificate, own_certificate
 from rackwright.roles.certificate.settings import Settings
 from tests.fakes import commands

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from rackwright.operations.facts.package_sets import KeptSets, PackageSets
+from rackwright.operations.facts.package_set import KeptSets, PackageSets
 from rackwright.operations.facts.packages import Installed, InstalledPackages
-from rackwright.operations.facts.stored import Stored, StoredFolder
+from rackwright.operations.facts.stored_folder import Stored, StoredFolder
 from rackwright.package_set import Package, PackageSet
 from rackwright.roles.cuda.role import cuda
 from rackwright.roles.cuda.settings import Settings

@@ -7,7 +7,7 @@ from ipaddress import ip_network
 
 from rackwright.operations.facts.filters import parse_filters
 from rackwright.operations.facts.packages import InstalledPackages
-from rackwright.operations.facts.path import Found, PathState
+from rackwright.operations.facts.path_state import Found, PathState
 from rackwright.operations.facts.unit import SystemUnitStates, Unit, WrittenAt
 from rackwright.roles.fail2ban.bans import bans_us
 from rackwright.roles.fail2ban.role import UNIT, configuration, fail2ban

@@ -11,7 +11,7 @@ from rackwright.operations.facts.filters import FORWARDING, Filters
 from rackwright.operations.facts.listening import Socket
 from rackwright.operations.facts.nftables import Filter, FilterState
 from rackwright.operations.facts.packages import InstalledPackages
-from rackwright.operations.facts.path import Found, PathState
+from rackwright.operations.facts.path_state import Found, PathState
 from rackwright.operations.facts.unit import OurUnitStates, Unit
 from rackwright.roles.firewall import role
 from rackwright.roles.firewall.closing import closing, locks_out, refusals

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rackwright.operations.facts.packages import InstalledPackages
-from rackwright.operations.facts.path import Found, PathState
+from rackwright.operations.facts.path_state import Found, PathState
 from rackwright.operations.facts.unit import OurUnitStates, Unit
 from rackwright.operations.haproxy.key_map import KeysLoaded, KeysMerged, Known, KnownKeys
 from rackwright.operations.haproxy.paths import WORKERS, Paths

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from rackwright.hardware.gpu import Gpu, MemoryHealth, Power, SmiReport
+from rackwright.hardware.gpus import Gpu, MemoryHealth, Power, SmiReport
 from rackwright.hardware.hardware import Hardware, NumaNode
 from rackwright.hardware.pci import PciDevice
 from rackwright.roles.replica.gpus import Device, assign, devices_of, given, render_gpus, uuids_in

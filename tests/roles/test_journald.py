@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pytest
 from pydantic import ValidationError
 
-from rackwright.operations.facts.path import Existing, Found, PathState
+from rackwright.operations.facts.path_state import Existing, Found, PathState
 from rackwright.operations.facts.unit import SystemUnitStates, Unit, WrittenAt
 from rackwright.roles.journald.role import configuration, journald, limits
 from rackwright.roles.journald.settings import DROP_IN, RSYSLOG, Settings

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from rackwright.operations.facts.account import GroupExists
 from rackwright.operations.facts.ours import OurUnits, OurUsers
-from rackwright.operations.facts.path import Found, PathState
+from rackwright.operations.facts.path_state import Found, PathState
 from rackwright.roles.layout.role import layout, retire
 from rackwright.roles.layout.settings import Settings
 from tests.fakes import commands

@@ -5,11 +5,11 @@ from pydantic import ValidationError
 
 from rackwright.launch import Engine
 from rackwright.operations.facts.packages import InstalledPackages
-from rackwright.operations.facts.stored import FreeRoom, Marker, Room
+from rackwright.operations.facts.stored_folder import FreeRoom, Marker, Room
 from rackwright.roles.llama_cpp.role import llama_cpp
 from rackwright.roles.llama_cpp.settings import Settings
 from rackwright.route import Route
-from rackwright.values.files import File
+from rackwright.values.file import File
 from tests.fakes import play
 from tests.roles.serving import RUNTIME
 

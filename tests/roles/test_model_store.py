@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from rackwright.operations.facts.packages import InstalledPackages
-from rackwright.operations.facts.stored import FreeRoom, ReadThrough, Room, Stored, StoredFolder
+from rackwright.operations.facts.stored_folder import FreeRoom, ReadThrough, Room, Stored, StoredFolder
 from rackwright.roles.model_store.role import model_store
 from rackwright.roles.model_store.settings import StoredModel
 from rackwright.route import Route

@@ -15,10 +15,10 @@ from rackwright.hardware.pci import PciDevice
 from rackwright.operations.facts.boot_guard import BootGuard
 from rackwright.operations.facts.driver import FoundDriverFact, Running, RunningDriver
 from rackwright.operations.facts.found_driver import FoundDriver, parse_found_driver
-from rackwright.operations.facts.package_sets import KeptSets, PackageSets
+from rackwright.operations.facts.package_set import KeptSets, PackageSets
 from rackwright.operations.facts.packages import Installed, InstalledPackages
-from rackwright.operations.facts.path import Found, PathState
-from rackwright.operations.facts.stored import Stored, StoredFolder
+from rackwright.operations.facts.path_state import Found, PathState
+from rackwright.operations.facts.stored_folder import Stored, StoredFolder
 from rackwright.operations.facts.unit import OurUnitStates, Unit, UnitState
 from rackwright.package_set import Package, PackageSet
 from rackwright.roles.nvidia_driver import files

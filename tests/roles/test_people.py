@@ -7,7 +7,7 @@ import pytest
 
 from rackwright.operations.facts.account import PeopleAccounts
 from rackwright.operations.facts.packages import InstalledPackages
-from rackwright.operations.facts.path import Existing, Found, PathState
+from rackwright.operations.facts.path_state import Existing, Found, PathState
 from rackwright.operations.facts.people import Account, Accounts
 from rackwright.roles.people.refusals import refusals
 from rackwright.roles.people.role import people

@@ -11,7 +11,7 @@ import pytest
 
 from rackwright.launch import Engine, Launch, Member, Reach
 from rackwright.operations.facts.hardware import GpuFiles, HostHardware
-from rackwright.operations.facts.path import Found, PathState
+from rackwright.operations.facts.path_state import Found, PathState
 from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
 from rackwright.roles.replica.gpus import Device, Given, render_gpus, uuids_in
 from rackwright.roles.replica.role import gpus_of, replica

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pytest
 
 from rackwright.errors import FleetError
-from rackwright.operations.facts.path import Found, PathState
+from rackwright.operations.facts.path_state import Found, PathState
 from rackwright.operations.facts.sshd import DROP_IN, FOLDER, MAIN, PENDING, SSHD, Line, Sshd, SshdState
 from rackwright.operations.sshd import INCLUDE
 from rackwright.roles.sshd.configuration import (

@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from rackwright.operations.facts.account import Account, UserAccount
 from rackwright.operations.facts.packages import InstalledPackages
-from rackwright.operations.facts.path import Found, PathState
+from rackwright.operations.facts.path_state import Found, PathState
 from rackwright.roles.staging.role import staging
 from rackwright.roles.staging.settings import FOLDER, PROGRAM, USER
 from tests.fakes import play

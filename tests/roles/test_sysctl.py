@@ -6,9 +6,9 @@ from collections.abc import Mapping
 import pytest
 from pydantic import ValidationError
 
-from rackwright.operations.facts.drop_ins import DropIns
+from rackwright.operations.facts.drop_in import DropIns
 from rackwright.operations.facts.kernel import KernelSettings, Setting, path_of
-from rackwright.operations.facts.path import Found, PathState
+from rackwright.operations.facts.path_state import Found, PathState
 from rackwright.roles.sysctl.hardening import drop_in, wanted
 from rackwright.roles.sysctl.role import sysctl
 from rackwright.roles.sysctl.settings import Settings

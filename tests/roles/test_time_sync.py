@@ -4,7 +4,7 @@ import pytest
 
 from rackwright.operations.facts.clock import keepers
 from rackwright.operations.facts.packages import InstalledPackages
-from rackwright.operations.facts.path import Existing, PathState
+from rackwright.operations.facts.path_state import Existing, PathState
 from rackwright.operations.facts.unit import SystemUnitStates, Unit
 from rackwright.roles.time_sync.role import time_sync
 from rackwright.roles.time_sync.settings import CHRONY, TIMESYNCD, Settings

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from rackwright.operations.facts.apt import AptSettings
 from rackwright.operations.facts.packages import InstalledPackages
-from rackwright.operations.facts.path import Found, PathState
+from rackwright.operations.facts.path_state import Found, PathState
 from rackwright.operations.facts.unit import SystemUnitStates, Unit
 from rackwright.roles.updates.configuration import EXCLUDED, MARK, ORIGINS, SWITCHES, apt, needrestart
 from rackwright.roles.updates.role import updates

@@ -10,12 +10,12 @@ from pydantic import ValidationError
 
 from rackwright.launch import Engine, Launch, Member, Reach
 from rackwright.operations.facts.packages import InstalledPackages
-from rackwright.operations.facts.stored import FreeRoom, Marker, Room
-from rackwright.operations.files.store import MARGIN
+from rackwright.operations.facts.stored_folder import FreeRoom, Marker, Room
+from rackwright.operations.files.stored_folder import MARGIN
 from rackwright.roles.vllm.role import UNPACKED, vllm
 from rackwright.roles.vllm.settings import OWNED, OWNED_VARIABLES, Settings
 from rackwright.route import Route
-from rackwright.values.files import File
+from rackwright.values.file import File
 from tests.fakes import Played, play
 
 ADDRESSES = (ip_address("10.40.0.1"), ip_address("10.40.0.2"))

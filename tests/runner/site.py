@@ -11,7 +11,7 @@ from pyinfra.context import host
 from pyinfra.facts.files import FileContents
 from pyinfra.operations import files, server
 
-from rackwright.operations.diffs import show
+from rackwright.operations.diff import show
 
 
 @operation()

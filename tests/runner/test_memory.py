@@ -5,7 +5,7 @@ import stat
 from pathlib import Path
 
 from rackwright.runner.questions import QuestionMemory
-from rackwright.values.documents import Frozen
+from rackwright.values.base import Frozen
 
 
 class Settings(Frozen):

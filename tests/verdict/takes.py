@@ -9,9 +9,9 @@ from rackwright.fleet.sections.canary import Canary
 from rackwright.lifecycle.canary.steps import looks
 from rackwright.verdict import Answer, Figure, GoldenAnswers, Pair, Request, Thresholds, Traffic, Word
 from rackwright.verdict.errors import errors
+from rackwright.verdict.figure import Measured, chances
 from rackwright.verdict.golden import score
 from rackwright.verdict.judge import judge
-from rackwright.verdict.measured import Measured, chances
 
 LOOKS = looks(Canary(golden="prompts.jsonl"))
 """Of a canary with a golden set, and else as it is by default."""

@@ -9,8 +9,8 @@ import pytest
 
 from rackwright.verdict import Comparison, Request, Thresholds, Traffic, Word
 from rackwright.verdict.errors import errors, fewest
+from rackwright.verdict.figure import ERROR, chances
 from rackwright.verdict.judge import judge
-from rackwright.verdict.measured import ERROR, chances
 
 ALLOWED = Thresholds().errors
 

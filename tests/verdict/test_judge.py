@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from rackwright.verdict import Comparison, Difference, Figure, Interval, Side, Thresholds, Word
+from rackwright.verdict.figure import Measured, TooLittle
 from rackwright.verdict.judge import judge, threshold_of
-from rackwright.verdict.measured import Measured, TooLittle
 
 SIDE = Side(400, 100, 0.5)
 

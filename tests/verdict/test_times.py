@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from rackwright.verdict import Comparison, Difference, Figure, Request, Thresholds, Traffic, Word
+from rackwright.verdict.figure import ERROR, Measured, chances
 from rackwright.verdict.judge import judge
-from rackwright.verdict.measured import ERROR, Measured, chances
 from rackwright.verdict.quantiles import interval_of, ratios, times
 from rackwright.verdict.times import slower
 

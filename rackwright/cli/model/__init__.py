@@ -8,13 +8,7 @@ import click
 
 from rackwright.cli.common.context import Context, Json
 from rackwright.cli.common.options import Group, common_options, pass_context
-from rackwright.cli.model.diff import diff
-from rackwright.cli.model.golden import golden
-from rackwright.cli.model.promote import promote
-from rackwright.cli.model.prune import prune
-from rackwright.cli.model.show import show
-from rackwright.cli.model.update import rollback, update
-from rackwright.cli.model.verdict import verdict
+from rackwright.cli.model import diff, golden, promote, prune, show, update, verdict
 from rackwright.cli.render.table import table
 
 if TYPE_CHECKING:
@@ -90,5 +84,14 @@ def _document(fleet: Fleet, name: str, entry: ModelLock | None) -> dict[str, Jso
     }
 
 
-for _command in (show, diff, update, promote, rollback, verdict, prune, golden):
+for _command in (
+    show.show,
+    diff.diff,
+    update.update,
+    promote.promote,
+    update.rollback,
+    verdict.verdict,
+    prune.prune,
+    golden.golden,
+):
     model.add_command(_command)

@@ -9,7 +9,7 @@ from rackwright.cli.render.page import page
 from rackwright.fleet.sections.objectives import Objectives
 from rackwright.lifecycle.bench import Benched
 from rackwright.lifecycle.bench.compare import Comparison
-from rackwright.lifecycle.bench.verdicts import seconds
+from rackwright.lifecycle.bench.objectives import seconds
 from rackwright.state.bench import Bench, Spread
 from rackwright.state.formats import stamp
 

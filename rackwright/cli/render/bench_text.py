@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from rackwright.lifecycle.bench import Benched
 from rackwright.lifecycle.bench.compare import Comparison, Difference
 from rackwright.lifecycle.bench.knee import behind
-from rackwright.lifecycle.bench.verdicts import seconds
+from rackwright.lifecycle.bench.objectives import seconds
 from rackwright.report.words import safe
 from rackwright.state.bench import Bench, Spread, Step
 from rackwright.state.formats import stamp

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rackwright.cli.common.context import Json
-from rackwright.fit.changes import Change, changes, memory_that_fits
+from rackwright.fit.remedies import Change, changes, memory_that_fits
 from rackwright.report.words import counted, safe, size
 
 if TYPE_CHECKING:

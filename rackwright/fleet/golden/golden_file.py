@@ -10,9 +10,9 @@ from pathlib import Path
 
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.golden.golden_set import LEAST, GoldenSet, Prompt
+from rackwright.fleet.reading.error_messages import validated
 from rackwright.fleet.reading.nodes import AnyNode, Entries, Entry, Findings, Items, Node, Scalar, Value
 from rackwright.fleet.reading.text import refuse
-from rackwright.fleet.reading.wording import validated
 
 MAX_BYTES = 20_000_000
 MOST = 5000

@@ -6,14 +6,14 @@ from datetime import UTC, date, datetime
 
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.hosts.backup import backup_of
-from rackwright.fleet.hosts.certificates import certificates_of
+from rackwright.fleet.hosts.certificate import certificates_of
 from rackwright.fleet.hosts.downloads import site_of
 from rackwright.fleet.hosts.driver import cuda_of, driver_settings, updates_beside
 from rackwright.fleet.hosts.firewall import firewall_of
 from rackwright.fleet.hosts.gateway import Keys, gateway_of
 from rackwright.fleet.hosts.host_spec import Credentials, HostModel
 from rackwright.fleet.hosts.layout import layout_of
-from rackwright.fleet.hosts.networks import never_shut_out
+from rackwright.fleet.hosts.network import never_shut_out
 from rackwright.fleet.hosts.p2p import staging_of
 from rackwright.fleet.hosts.people import people_of
 from rackwright.fleet.hosts.serving import serving_of

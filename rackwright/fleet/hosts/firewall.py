@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.hosts.members import confined_to_members, openings_between
-from rackwright.fleet.hosts.networks import networks_of
+from rackwright.fleet.hosts.network import networks_of
 from rackwright.fleet.hosts.p2p import openings_to_staging
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.ports import port_of

@@ -27,8 +27,8 @@ from rackwright.roles.replica.settings import Settings as ReplicaUnit
 from rackwright.roles.site.settings import Settings as Site
 from rackwright.roles.staging.settings import Settings as Staging
 from rackwright.roles.vip.settings import Settings as Vip
-from rackwright.values.certificates import Issued, Issuer
-from rackwright.values.networks import Network
+from rackwright.values.certificate import Issued, Issuer
+from rackwright.values.network import Network
 from rackwright.values.secrets import Secret
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from ipaddress import ip_network
 
 from rackwright.fleet.fleet import Fleet, Replica
-from rackwright.fleet.hosts.networks import network_of_fabric
+from rackwright.fleet.hosts.network import network_of_fabric
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.ports import fabric_port, rendezvous_port
 from rackwright.launch import Member
@@ -14,7 +14,7 @@ from rackwright.ports import EPHEMERAL
 from rackwright.roles.bond.settings import Peer
 from rackwright.roles.bond.settings import Settings as Bond
 from rackwright.roles.firewall.settings import Confined, Opening
-from rackwright.values.networks import Network
+from rackwright.values.network import Network
 
 
 def member_of(fleet: Fleet, lock: Lock, replica: Replica, host: str) -> Member | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from ipaddress import ip_network
 
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.hosts.networks import network_of_fabric
+from rackwright.fleet.hosts.network import network_of_fabric
 from rackwright.roles.firewall.settings import Opening
 from rackwright.roles.staging.settings import Settings
 

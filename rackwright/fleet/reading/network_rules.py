@@ -8,7 +8,7 @@ from typing import TypeVar
 from rackwright.fleet.reading.draft import Draft
 from rackwright.fleet.reading.nodes import AnyNode, Entries, Findings, Items, Scalar, texts
 from rackwright.ports import FIRST_PORT, LAST_PORT, PEERS_PORT
-from rackwright.values.networks import Address, Network, host_address, parse_address, parse_network
+from rackwright.values.network import Address, Network, host_address, parse_address, parse_network
 
 T = TypeVar("T")
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from rackwright.fleet.reading.draft import Draft
+from rackwright.fleet.reading.error_messages import did_you_mean
 from rackwright.fleet.reading.nodes import Entries, Findings, Scalar
 from rackwright.fleet.reading.placement_rules import reached
-from rackwright.fleet.reading.wording import did_you_mean
 from rackwright.fleet.sections.p2p import Staging
 from rackwright.ports import FIRST_PORT, LAST_PORT, PEERS_PORT
 

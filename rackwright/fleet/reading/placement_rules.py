@@ -5,7 +5,7 @@ from __future__ import annotations
 from rackwright.fleet.reading.draft import Draft
 from rackwright.fleet.reading.nodes import AnyNode, Entries, Findings, Items, Scalar, texts
 from rackwright.launch import even_widths
-from rackwright.values.networks import parse_address
+from rackwright.values.network import parse_address
 
 
 def check_placements(draft: Draft, findings: Findings) -> None:

@@ -8,11 +8,11 @@ from collections.abc import Collection
 from pathlib import Path
 
 from rackwright.fleet.reading.draft import Draft
+from rackwright.fleet.reading.error_messages import did_you_mean
 from rackwright.fleet.reading.network_rules import check_addresses, check_firewall, check_vip
 from rackwright.fleet.reading.nodes import AnyNode, Entries, Entry, Findings, Items, Scalar, all_texts, texts
 from rackwright.fleet.reading.p2p_rules import check_staging
 from rackwright.fleet.reading.placement_rules import check_placements
-from rackwright.fleet.reading.wording import did_you_mean
 from rackwright.fleet.sections.objectives import Objectives
 from rackwright.fleet.source import FileSource, HubSource, parse_source
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from rackwright.fleet.sections.forms import SYSTEM_FOLDERS
 from rackwright.values.amounts import Seconds
-from rackwright.values.documents import Frozen
+from rackwright.values.base import Frozen
 from rackwright.values.paths import ControllerPath, HostPath
 from rackwright.values.secrets import SecretReference
 from rackwright.values.text import Line, Manage, Name, Shape

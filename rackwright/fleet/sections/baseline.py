@@ -10,7 +10,7 @@ from rackwright.roles.sshd.settings import Settings as Sshd
 from rackwright.roles.sysctl.settings import Settings as Sysctl
 from rackwright.roles.time_sync.settings import Settings as TimeSync
 from rackwright.roles.updates.settings import Settings as Updates
-from rackwright.values.documents import Frozen
+from rackwright.values.base import Frozen
 from rackwright.values.text import Manage
 
 

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from rackwright.fleet.sections.objectives import Share
 from rackwright.values.amounts import Seconds
-from rackwright.values.documents import Frozen
+from rackwright.values.base import Frozen
 from rackwright.values.paths import ControllerPath
 
 LEAST_AT_LAST = 1

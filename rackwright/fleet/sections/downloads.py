@@ -8,7 +8,7 @@ from pydantic import Field, Tag
 
 from rackwright.fleet.sections.forms import MAPPING_OR_LIST, Hosts
 from rackwright.route import Direct
-from rackwright.values.documents import Frozen
+from rackwright.values.base import Frozen
 from rackwright.values.paths import ControllerPath
 from rackwright.values.secrets import SecretReference
 from rackwright.values.text import Shape, Url

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, model_validator
 
 from rackwright.fleet.sections.forms import Hosts
 from rackwright.package_set import PackageName
-from rackwright.values.documents import Frozen
+from rackwright.values.base import Frozen
 from rackwright.values.paths import ControllerPath, HostPath
 from rackwright.values.text import Shape, Url
 

@@ -8,8 +8,8 @@ from pydantic import Field, Tag
 
 from rackwright.fleet.sections.forms import TEXT_OR_LIST, Hosts
 from rackwright.values.amounts import Port
-from rackwright.values.documents import Frozen
-from rackwright.values.networks import NetworkField
+from rackwright.values.base import Frozen
+from rackwright.values.network import NetworkField
 from rackwright.values.text import Reason
 
 

@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import Field
 
 from rackwright.values.amounts import Seconds
-from rackwright.values.documents import Frozen
-from rackwright.values.networks import AddressField, DnsName
+from rackwright.values.base import Frozen
+from rackwright.values.network import AddressField, DnsName
 from rackwright.values.paths import ControllerPath
 from rackwright.values.secrets import SecretReference
 from rackwright.values.text import Name

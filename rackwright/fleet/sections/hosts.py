@@ -10,8 +10,8 @@ from pydantic import AfterValidator, Field, Tag
 from rackwright.fleet.sections.baseline import Baseline
 from rackwright.fleet.sections.forms import SYSTEM_FOLDERS, TEXT_OR_MAPPING
 from rackwright.values.amounts import Port
-from rackwright.values.documents import Frozen
-from rackwright.values.networks import AddressField, HostAddress, Machine
+from rackwright.values.base import Frozen
+from rackwright.values.network import AddressField, HostAddress, Machine
 from rackwright.values.paths import ControllerPath, HostPath
 from rackwright.values.secrets import SecretReference
 from rackwright.values.text import Manage, Name, Reason, UserName

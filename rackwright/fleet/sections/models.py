@@ -14,7 +14,7 @@ from rackwright.fleet.sections.objectives import Objectives
 from rackwright.fleet.source import Source
 from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
 from rackwright.roles.vllm.settings import Settings as Vllm
-from rackwright.values.documents import Frozen
+from rackwright.values.base import Frozen
 from rackwright.values.text import Name, ServedName
 
 Runtime = LlamaCpp | Vllm

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from rackwright.values.documents import Frozen
+from rackwright.values.base import Frozen
 
 _UNITS = {"ms": 1, "s": 1000, "m": 60_000}
 

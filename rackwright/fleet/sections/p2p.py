@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from rackwright.values.amounts import Port
-from rackwright.values.documents import Frozen
+from rackwright.values.base import Frozen
 from rackwright.values.text import Name
 
 _BITS = {"Mbit": 10**6, "Gbit": 10**9}

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from rackwright.fleet.public_key import parse_public_key
 from rackwright.fleet.sections.forms import Hosts
-from rackwright.values.documents import Frozen
+from rackwright.values.base import Frozen
 from rackwright.values.text import Manage, Name, Shape
 
 _TAKEN = frozenset(

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from rackwright.roles.gateway.settings import Gap
 from rackwright.values.amounts import Seconds
-from rackwright.values.documents import Frozen
+from rackwright.values.base import Frozen
 
 
 class Rollout(Frozen):

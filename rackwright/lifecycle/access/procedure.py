@@ -14,7 +14,7 @@ from rackwright.fleet.keys_file import ApiKey, read_keys
 from rackwright.fleet.public_key import parse_public_key
 from rackwright.fleet.sections.people import Person
 from rackwright.fleet.targets import targets
-from rackwright.lifecycle.access.script import SCRIPT, HostAccess, Use, User, parse
+from rackwright.lifecycle.access.scripts import SCRIPT, HostAccess, Use, User, parse
 from rackwright.roles.people.settings import AUDITS
 from rackwright.state.formats import utc_now
 

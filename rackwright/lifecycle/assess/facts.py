@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from rackwright.hardware.generation import generation_of
-from rackwright.hardware.gpu import Gpu, SmiReport
+from rackwright.hardware.gpus import Gpu, SmiReport
 from rackwright.hardware.hardware import Hardware
 from rackwright.lifecycle.assess.assessment import Fact, Figures
 from rackwright.lifecycle.assess.machine import Machine

@@ -8,7 +8,7 @@ from rackwright.fleet.sections.driver import Driver
 from rackwright.hardware.findings import REPLACE, Finding, findings
 from rackwright.hardware.findings import Severity as FindingSeverity
 from rackwright.hardware.generation import generation_of, modules_for, newest_branch
-from rackwright.hardware.gpu import Gpu, SmiReport
+from rackwright.hardware.gpus import Gpu, SmiReport
 from rackwright.hardware.hardware import Hardware
 from rackwright.lifecycle.assess.assessment import Missing, Severity
 from rackwright.report.words import counted

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rackwright.lifecycle.check.host import Answers, parse
+from rackwright.lifecycle.check.requirements import Answers, parse
 
 _DRIVES = """\
 for d in /sys/block/*; do case ${d##*/} in loop*|ram*|zram*|dm-*|md*|sr*|fd*|nbd*) continue ;; esac

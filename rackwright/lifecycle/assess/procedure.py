@@ -19,7 +19,7 @@ from rackwright.lifecycle.assess.missing import Expected, missing
 from rackwright.lifecycle.assess.serving import verdicts, wanted_of, well_known
 from rackwright.remote import Remote
 from rackwright.remote.completed import Completed, checked
-from rackwright.values.networks import host_address
+from rackwright.values.network import host_address
 from rackwright.values.targets import Target
 
 _USER = "[A-Za-z_][A-Za-z0-9_.-]{0,31}"

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rackwright.fit.changes import changes
 from rackwright.fit.demand import Asked, Room
 from rackwright.fit.fit import Fit
 from rackwright.fit.from_fleet import asked_of
 from rackwright.fit.known import Served, served_by
+from rackwright.fit.remedies import changes
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import Lock
-from rackwright.hardware.gpu import Gpu
+from rackwright.hardware.gpus import Gpu
 from rackwright.hardware.hardware import Hardware
 from rackwright.lifecycle.fit.procedure import memory_of
 from rackwright.report.words import counted, size

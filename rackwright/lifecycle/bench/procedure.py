@@ -16,8 +16,8 @@ from rackwright.fleet.sections.objectives import Objectives
 from rackwright.lifecycle.bench.knee import MOST_STEPS, search
 from rackwright.lifecycle.bench.load import MOST_REQUESTS, Load
 from rackwright.lifecycle.bench.measure import measure, seconds_of, words_of
+from rackwright.lifecycle.bench.objectives import Verdict, missed, verdicts
 from rackwright.lifecycle.bench.tool import Tool, ensure
-from rackwright.lifecycle.bench.verdicts import Verdict, missed, verdicts
 from rackwright.lifecycle.bench.way import Way, replica_named, require_controller, through_gateway, to_replica
 from rackwright.lifecycle.client.request import Asker
 from rackwright.lifecycle.session.remember import note_act

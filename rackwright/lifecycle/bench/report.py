@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 from rackwright.errors import RackwrightError
 from rackwright.lifecycle.bench.load import Load
 from rackwright.state.bench import Spread, Step
-from rackwright.values.documents import Stored
+from rackwright.values.base import Stored
 
 PERCENTILES = (50, 90, 95, 99)
 CHANCE = 0.95

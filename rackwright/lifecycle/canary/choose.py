@@ -14,16 +14,16 @@ from rackwright.fleet.sections.canary import Canary
 from rackwright.gateway import parts_of
 from rackwright.lifecycle.canary.golden_answers import Questions, golden_set_of
 from rackwright.lifecycle.canary.logs import AccessLogs
-from rackwright.lifecycle.canary.records import Keeper
+from rackwright.lifecycle.canary.observe import Watch
+from rackwright.lifecycle.canary.state_file import Keeper
 from rackwright.lifecycle.canary.trial import Tried
 from rackwright.lifecycle.canary.verdict import fewest_conversations
-from rackwright.lifecycle.canary.watch import Watch
 from rackwright.lifecycle.rollout.change import Enter, Paused, SystemClock
 from rackwright.lifecycle.session.console import Talk
 from rackwright.lifecycle.session.session import Site
 from rackwright.state.canaries import Progress, Trial, kept_trial
 from rackwright.state.lease_session import Held
-from rackwright.state.rollouts import Rollout
+from rackwright.state.rollout import Rollout
 from rackwright.stopping import Stopping
 
 

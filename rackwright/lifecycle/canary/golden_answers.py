@@ -17,7 +17,7 @@ from rackwright.lifecycle.canary.engine_requests import Reply, ask_engine
 from rackwright.lifecycle.rollout.change import Clock, Paused, Undecided
 from rackwright.lifecycle.session.session import Site
 from rackwright.stopping import Stopping
-from rackwright.values.documents import Stored
+from rackwright.values.base import Stored
 from rackwright.verdict import Answer, GoldenAnswers, Pair
 from rackwright.verdict.golden_check import Call, Said, score
 

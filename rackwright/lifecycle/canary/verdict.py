@@ -18,7 +18,7 @@ def verdict_on(evidence: Evidence, rules: Canary) -> Verdict:
 def fewest_conversations(rules: Canary) -> int:
     """Return how many the canary must have for a PASS, at the least."""
     from rackwright.verdict import errors, times
-    from rackwright.verdict.measured import chances
+    from rackwright.verdict.figure import chances
 
     return max(times.fewest(), errors.fewest(thresholds_of(rules).errors, chances(1, looks(rules))))
 

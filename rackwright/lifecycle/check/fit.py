@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rackwright.errors import FleetError, Problem
-from rackwright.fit.changes import changes, memory_that_fits
+from rackwright.fit.remedies import changes, memory_that_fits
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import Lock
 from rackwright.hardware.hardware import Hardware

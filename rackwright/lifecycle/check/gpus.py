@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rackwright.hardware.cuda import Verdict, cuda_of, serves
 from rackwright.hardware.findings import Finding, Severity, findings, no_driver
-from rackwright.hardware.gpu import Gpu, SmiReport
+from rackwright.hardware.gpus import Gpu, SmiReport
 from rackwright.hardware.hardware import Hardware
 from rackwright.lifecycle.check.result import Condition, State
 from rackwright.lifecycle.gpus.status import driver_of

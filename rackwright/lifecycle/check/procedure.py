@@ -147,7 +147,7 @@ def _names(fleet: Fleet) -> Iterator[Condition]:
 
 
 def _ask(fleet: Fleet, lock: Lock, models: dict[str, HostModel]) -> list[Condition]:
-    from rackwright.lifecycle.check.host import script
+    from rackwright.lifecycle.check.requirements import script
     from rackwright.remote import Remote, checked
 
     servers = _servers(fleet, lock)
@@ -168,7 +168,7 @@ def _ask(fleet: Fleet, lock: Lock, models: dict[str, HostModel]) -> list[Conditi
 
 def _fit(fleet: Fleet, lock: Lock, host: str, answer: object) -> Iterator[Condition]:
     from rackwright.lifecycle.check.fit import judge_fit
-    from rackwright.lifecycle.check.host import parse
+    from rackwright.lifecycle.check.requirements import parse
 
     stdout = getattr(answer, "stdout", "")
     if isinstance(stdout, str) and stdout:
@@ -217,7 +217,7 @@ def _servers(fleet: Fleet, lock: Lock) -> tuple[Asked, ...]:
 def _host(
     model: HostModel, answer: object, now: float, asked: tuple[Asked, ...], *, local: bool, controls: bool
 ) -> Iterator[Condition]:
-    from rackwright.lifecycle.check.host import judge, parse
+    from rackwright.lifecycle.check.requirements import judge, parse
 
     if isinstance(answer, HostError):
         problem: Problem = answer.problems[0]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rackwright.hardware.findings import Finding, findings, no_driver
-from rackwright.hardware.gpu import Gpu
+from rackwright.hardware.gpus import Gpu
 from rackwright.hardware.hardware import Hardware
 
 

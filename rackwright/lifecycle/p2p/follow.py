@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from rackwright.errors import HostError
 from rackwright.lifecycle.p2p import unit
-from rackwright.lifecycle.p2p.batch import Batch
 from rackwright.lifecycle.p2p.chain import before, gaps, overtaken
+from rackwright.lifecycle.p2p.transfer import Batch
 from rackwright.lifecycle.session.console import Talk
 from rackwright.lifecycle.session.session import Site
 from rackwright.roles.staging.settings import Settings

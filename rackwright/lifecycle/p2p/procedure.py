@@ -10,9 +10,9 @@ from secrets import token_hex
 
 from rackwright.errors import HostError, RackwrightError, SecretError
 from rackwright.lifecycle.p2p import unit
-from rackwright.lifecycle.p2p.batch import Batch, Has, batches, look
 from rackwright.lifecycle.p2p.chain import chain, first_of
 from rackwright.lifecycle.p2p.follow import Course, follow
+from rackwright.lifecycle.p2p.transfer import Batch, Has, batches, look
 from rackwright.lifecycle.p2p.unit import Part
 from rackwright.lifecycle.session.console import Talk
 from rackwright.lifecycle.session.session import Site

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 
 from rackwright.errors import HostError
 from rackwright.lifecycle.p2p import scripts
-from rackwright.lifecycle.p2p.batch import Batch
-from rackwright.operations.files.store import MARGIN, PLACE
+from rackwright.lifecycle.p2p.transfer import Batch
+from rackwright.operations.files.stored_folder import MARGIN, PLACE
 from rackwright.remote import Connection
 from rackwright.report.words import safe
 from rackwright.roles.staging.settings import PROGRAM, UNIT, USER, Settings
 from rackwright.state.shell import command
-from rackwright.values.certificates import Issued
+from rackwright.values.certificate import Issued
 
 IDLE_SECONDS = 120
 """A unit ends by itself when for so long no byte came or went: whoever started it may be gone."""

@@ -11,7 +11,7 @@ from rackwright.fleet.keys_file import new_key
 from rackwright.lifecycle.client.request import FromHost, Response, ask
 from rackwright.lifecycle.session.remember import note_lent_key
 from rackwright.lifecycle.session.session import Site
-from rackwright.lifecycle.verify.requests import Case, completion, stream, unexpected
+from rackwright.lifecycle.verify.proof_requests import Case, completion, stream, unexpected
 from rackwright.values.secrets import Secret
 
 _KEY_SECONDS = 300

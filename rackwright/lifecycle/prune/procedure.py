@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from rackwright.errors import HostError
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.lock_file import read_lock
-from rackwright.lifecycle.prune.script import LOOK, REMOVE, Found, Weights, parse, removed
+from rackwright.lifecycle.prune.scripts import LOOK, REMOVE, Found, Weights, parse, removed
 from rackwright.lifecycle.session.console import Talk
 from rackwright.lifecycle.session.remember import note_leased_act
 from rackwright.lifecycle.session.session import Site

@@ -16,7 +16,7 @@ from rackwright.fit.from_fleet import asked_of
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import ModelLock
 from rackwright.shape.shape import ModelShape
-from rackwright.values.files import File
+from rackwright.values.file import File
 
 T = TypeVar("T")
 

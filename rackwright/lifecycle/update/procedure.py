@@ -27,7 +27,7 @@ from rackwright.state.checkout import checkout
 from rackwright.state.formats import utc_now
 from rackwright.state.journal import Event, seconds_away
 from rackwright.state.lease_session import Held
-from rackwright.state.rollouts import Rollout, keep_rollout
+from rackwright.state.rollout import Rollout, keep_rollout
 from rackwright.stopping import Stopping, stoppable
 
 LOOK = "look at the hosts"

@@ -24,7 +24,7 @@ from rackwright.state.formats import utc_now
 from rackwright.state.journal import Entry, Event, open_rollout
 from rackwright.state.lease import Lease
 from rackwright.state.lease_session import Held, hold, owner
-from rackwright.state.rollouts import Rollout, kept_rollout
+from rackwright.state.rollout import Rollout, kept_rollout
 from rackwright.stopping import stoppable
 
 

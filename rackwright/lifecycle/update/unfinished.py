@@ -23,7 +23,7 @@ from rackwright.lifecycle.session.survey import Survey, survey
 from rackwright.lifecycle.update.promote import promote
 from rackwright.state.journal import PROMOTE, Event, promoting
 from rackwright.state.lease_session import Held
-from rackwright.state.rollouts import Rollout
+from rackwright.state.rollout import Rollout
 from rackwright.stopping import Stopping
 
 _STAYS = "ran the new version before and stays drained; rackwright apply brings back what the lock says"

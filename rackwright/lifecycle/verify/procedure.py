@@ -16,7 +16,7 @@ from rackwright.lifecycle.proof.procedure import prove
 from rackwright.lifecycle.session.remember import note_lent_key
 from rackwright.lifecycle.session.session import Site
 from rackwright.lifecycle.verify.port_scan import Scan, scan
-from rackwright.lifecycle.verify.requests import Case, completion, stream, unexpected
+from rackwright.lifecycle.verify.proof_requests import Case, completion, stream, unexpected
 from rackwright.remote.completed import checked
 from rackwright.roles.backup.state import COMMAND as BACKUP_COMMAND
 from rackwright.roles.backup.state import ages

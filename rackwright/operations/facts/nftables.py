@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pyinfra.api.facts import FactBase
 
-from rackwright.operations.facts.shown import shown_units
+from rackwright.operations.facts.systemctl_show import shown_units
 from rackwright.operations.undoable import Undoable
 
 TABLE = "inet rackwright"

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from pyinfra.api.facts import FactBase
 
-from rackwright.operations.facts.shown import shown_units
+from rackwright.operations.facts.systemctl_show import shown_units
 
 RUNNING = ("active", "activating", "reloading", "refreshing")
 """A Type=notify unit that still starts counts: a model takes minutes to load."""

@@ -8,7 +8,7 @@ from pyinfra.api.command import PyinfraCommand, QuoteString, StringCommand
 from pyinfra.api.operation import operation
 from pyinfra.context import host
 
-from rackwright.operations.facts.path import Existing
+from rackwright.operations.facts.path_state import Existing
 
 
 @operation()

@@ -8,8 +8,8 @@ from pyinfra.api.command import PyinfraCommand
 from pyinfra.api.operation import operation
 from pyinfra.context import host
 
-from rackwright.operations.facts.drop_ins import DropIns
-from rackwright.operations.notes import note
+from rackwright.operations.facts.drop_in import DropIns
+from rackwright.operations.warnings import note
 
 
 @operation()

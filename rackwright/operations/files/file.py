@@ -11,8 +11,8 @@ from pyinfra.api.command import FileUploadCommand, PyinfraCommand, QuoteString, 
 from pyinfra.api.operation import operation
 from pyinfra.context import host
 
-from rackwright.operations.diffs import HIDDEN, show, unified
-from rackwright.operations.facts.path import Found, PathState
+from rackwright.operations.diff import HIDDEN, show, unified
+from rackwright.operations.facts.path_state import Found, PathState
 from rackwright.values.secrets import Secret
 
 Content = str | bytes | Secret

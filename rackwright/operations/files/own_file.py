@@ -11,10 +11,10 @@ from pyinfra.api.command import PyinfraCommand, StringCommand
 from pyinfra.api.operation import operation
 from pyinfra.context import host
 
-from rackwright.operations.diffs import show
-from rackwright.operations.facts.path import Found, PathState
+from rackwright.operations.diff import show
+from rackwright.operations.facts.path_state import Found, PathState
 from rackwright.operations.files.file import write
-from rackwright.operations.notes import note
+from rackwright.operations.warnings import note
 
 _NO_DIGEST = "none"
 """Has the content of any file read."""

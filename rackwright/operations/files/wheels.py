@@ -9,11 +9,11 @@ from pyinfra.api.command import PyinfraCommand, StringCommand
 from pyinfra.api.operation import operation
 from pyinfra.context import host
 
-from rackwright.operations.diffs import show
-from rackwright.operations.facts.stored import Marker
-from rackwright.operations.files.download import incoming
-from rackwright.operations.files.store import placing
-from rackwright.values.files import File
+from rackwright.operations.diff import show
+from rackwright.operations.facts.stored_folder import Marker
+from rackwright.operations.files.fetch import incoming
+from rackwright.operations.files.stored_folder import placing
+from rackwright.values.file import File
 
 INSTALL = placing("wheels")
 

@@ -12,7 +12,7 @@ from pyinfra.api.facts import FactBase
 from pyinfra.api.operation import OperationMeta, operation
 from pyinfra.context import host
 
-from rackwright.operations.diffs import show, unified
+from rackwright.operations.diff import show, unified
 from rackwright.operations.files.file import write
 from rackwright.operations.files.path_questions import CONTENT_LIMIT
 from rackwright.operations.haproxy.paths import Paths

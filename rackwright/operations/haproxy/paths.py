@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address
 from pathlib import Path
 
-from rackwright.values.networks import Address
+from rackwright.values.network import Address
 
 DRAINS = "/var/lib/rackwright/drains"
 """One file per drained server, named as the server: what is drained by hand stays drained over a reboot."""

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from rackwright.cli.model.prune import prune
 from rackwright.lifecycle.prune import procedure
 from rackwright.lifecycle.prune.procedure import Pruned
-from rackwright.lifecycle.prune.script import Weights
+from rackwright.lifecycle.prune.scripts import Weights
 from rackwright.lifecycle.session import session as sites
 
 OLD = Weights(f"assistant/{'a' * 16}", "assistant", "a" * 16, 4_700_000_000, 86_400, used=False)

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from rackwright.lifecycle.access.procedure import accounts
-from rackwright.lifecycle.access.script import SCRIPT, HostAccess, Use, User, parse
+from rackwright.lifecycle.access.scripts import SCRIPT, HostAccess, Use, User, parse
 from tests.fleet.fleets import make_fleet
 
 ANNAS = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ5jl8YHrR3iahxNpGp7yy9aWKyWFQ9mOS5fFZ6baY9d anna@laptop"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from rackwright.hardware.gpu import Gpu, Link, MemoryHealth, Power, SmiReport
+from rackwright.hardware.gpus import Gpu, Link, MemoryHealth, Power, SmiReport
 from rackwright.hardware.hardware import Hardware
 from rackwright.hardware.pci import PciDevice
 from rackwright.lifecycle.assess.assessment import Assessed

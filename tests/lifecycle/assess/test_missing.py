@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from rackwright.fleet.sections.driver import Driver
-from rackwright.hardware.gpu import Link, MemoryHealth
+from rackwright.hardware.gpus import Link, MemoryHealth
 from rackwright.hardware.hardware import Hardware
 from rackwright.hardware.pci import PciDevice
 from rackwright.lifecycle.assess.assessment import Assessment, Severity, Verdict

@@ -14,9 +14,9 @@ from rackwright.errors import HostError, LeasedError, ProofError
 from rackwright.fleet.fleet import Replica
 from rackwright.fleet.sections.canary import Canary, Thresholds
 from rackwright.gateway import ServerState
+from rackwright.lifecycle.canary.observe import Watch
 from rackwright.lifecycle.canary.trial import Tried
 from rackwright.lifecycle.canary.verdict import fewest_conversations, thresholds_of
-from rackwright.lifecycle.canary.watch import Watch
 from rackwright.lifecycle.rollout.change import Paused, Undecided
 from rackwright.roles.gateway.access_log import Access
 from rackwright.verdict import GoldenAnswers, Word

@@ -13,7 +13,7 @@ from rackwright.lifecycle.check.result import Condition, State
 from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
 from rackwright.roles.replica.settings import Settings as Replica
 from tests.hardware.outputs import hardware, output
-from tests.lifecycle.check.test_host import HOST
+from tests.lifecycle.check.test_requirements import HOST
 
 CARDS = Hardware(pci=parse_lspci(output("h100-lspci.txt")))
 

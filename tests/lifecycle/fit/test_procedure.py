@@ -9,7 +9,7 @@ import pytest
 from rackwright.errors import FleetError, HostError
 from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.fleet.lock import Lock, ModelLock, model_digest
-from rackwright.hardware.gpu import SmiReport
+from rackwright.hardware.gpus import SmiReport
 from rackwright.hardware.hardware import Hardware
 from rackwright.lifecycle.check.fit import doubts, judge_fit, refuse_unfit
 from rackwright.lifecycle.check.result import State

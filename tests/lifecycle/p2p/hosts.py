@@ -10,13 +10,13 @@ from typing import Any
 
 from rackwright.errors import HostError
 from rackwright.lifecycle.p2p import unit
-from rackwright.lifecycle.p2p.batch import Has
+from rackwright.lifecycle.p2p.transfer import Has
 from rackwright.lifecycle.p2p.unit import Part, Status
 from rackwright.roles.model_store.settings import Settings as ModelStore
 from rackwright.roles.model_store.settings import StoredModel
 from rackwright.roles.staging.settings import Settings
-from rackwright.values.certificates import Issued
-from rackwright.values.files import File
+from rackwright.values.certificate import Issued
+from rackwright.values.file import File
 from rackwright.values.secrets import Secret
 
 FILE = File(path="m.gguf", size=100_000_000, sha256="a" * 64, url="https://models.acme.internal/m.gguf")

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from rackwright.errors import HostError, SecretError
-from rackwright.lifecycle.p2p.batch import Has
 from rackwright.lifecycle.p2p.procedure import Staged, stage
+from rackwright.lifecycle.p2p.transfer import Has
 from rackwright.lifecycle.p2p.unit import Status
 from rackwright.roles.model_store.settings import Settings as ModelStore
 from tests.lifecycle.p2p.hosts import DONE, FILE, MODEL, Issuer, Talk, World

@@ -17,15 +17,16 @@ from typing import Any, cast
 import pytest
 
 from rackwright.errors import HostError
-from rackwright.lifecycle.p2p import batch, scripts, unit
-from rackwright.lifecycle.p2p.batch import Batch, Has, parse
+from rackwright.lifecycle.p2p import scripts, unit
+from rackwright.lifecycle.p2p import transfer as batch
+from rackwright.lifecycle.p2p.transfer import Batch, Has, parse
 from rackwright.lifecycle.p2p.unit import Part, Status
 from rackwright.remote.completed import Completed
 from rackwright.roles.model_store.settings import StoredModel
 from rackwright.roles.staging.settings import RUN, UNIT, USER
 from rackwright.state.shell import command
-from rackwright.values.certificates import Issued
-from rackwright.values.files import File
+from rackwright.values.certificate import Issued
+from rackwright.values.file import File
 from rackwright.values.secrets import Secret
 from tests.lifecycle.p2p.hosts import settings_of
 

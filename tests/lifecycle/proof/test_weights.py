@@ -11,7 +11,7 @@ import pytest
 from rackwright.errors import HostError
 from rackwright.fleet.lock import model_digest
 from rackwright.lifecycle.proof.weights import whole_weights
-from rackwright.values.files import File
+from rackwright.values.file import File
 from tests.lifecycle.proving import Moved, over_both, site_of
 
 CONTENTS = {"m.gguf": b"weights", "tokens/some file.json": b"{}"}

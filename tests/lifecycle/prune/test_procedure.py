@@ -21,10 +21,10 @@ from rackwright.fleet.lock_file import write_lock
 from rackwright.fleet.sections.hosts import Store
 from rackwright.lifecycle.prune import procedure as pruning
 from rackwright.lifecycle.prune.procedure import Keep, Pruned, needed, needed_by, prune
-from rackwright.lifecycle.prune.script import LOOK, REMOVE, Found, parse
+from rackwright.lifecycle.prune.scripts import LOOK, REMOVE, Found, parse
 from rackwright.roles.staging.settings import UNIT
 from rackwright.state.shell import command
-from rackwright.values.files import File
+from rackwright.values.file import File
 from tests.shells import LocalShell
 
 OLD, NOW, LEFT = "a" * 64, "b" * 64, "c" * 64

@@ -9,7 +9,7 @@ import pytest
 from rackwright.fleet.lock import AdapterLock, ModelLock, model_digest
 from rackwright.lifecycle.update.differences import Pair, difference
 from rackwright.shape.shape import ModelShape, Weights
-from rackwright.values.files import File
+from rackwright.values.file import File
 from tests.fleet.fleets import make_fleet
 
 VLLM = {"kind": "vllm", "version": "1.0"}

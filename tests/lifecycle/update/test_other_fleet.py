@@ -14,7 +14,7 @@ from rackwright.roles.replica.answer import Answer, By
 from rackwright.state.formats import utc_now
 from rackwright.state.golden import Golden, keep_golden
 from rackwright.state.journal import Entry, Event
-from rackwright.values.files import File
+from rackwright.values.file import File
 from tests.lifecycle.proving import FILES, Moved, site_of
 
 

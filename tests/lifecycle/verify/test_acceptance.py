@@ -9,7 +9,7 @@ import pytest
 from rackwright.errors import ProofError
 from rackwright.fleet.sections.objectives import Objectives
 from rackwright.lifecycle.bench import Benched
-from rackwright.lifecycle.bench.verdicts import verdicts
+from rackwright.lifecycle.bench.objectives import verdicts
 from rackwright.lifecycle.verify import acceptance
 from rackwright.lifecycle.verify.acceptance import accept
 from rackwright.lifecycle.verify.procedure import Proof

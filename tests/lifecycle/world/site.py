@@ -18,7 +18,7 @@ from rackwright.fleet.lock_file import NEXT
 from rackwright.fleet.sections.canary import Canary
 from rackwright.lifecycle import restart
 from rackwright.lifecycle.canary import choose, trial
-from rackwright.lifecycle.canary import records as keep
+from rackwright.lifecycle.canary import state_file as keep
 from rackwright.lifecycle.rollout import engine_changes as engines
 from rackwright.lifecycle.session import control_host as control
 from rackwright.lifecycle.session import move_control_host as move_control
@@ -39,9 +39,9 @@ from rackwright.state.control import ControlRecord, parse_control
 from rackwright.state.journal import Entry, Event
 from rackwright.state.journal import open_rollout as opened_in
 from rackwright.state.operator import Operator
-from rackwright.state.rollouts import Rollout, kept_rollout
+from rackwright.state.rollout import Rollout, kept_rollout
 from rackwright.stopping import Stopping
-from rackwright.values.files import File
+from rackwright.values.file import File
 from tests.fleet.fleets import make_fleet
 from tests.lifecycle.world.engines import Behaviour, Engine, Host, version_of
 from tests.lifecycle.world.gateways import SimulatedGateways

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from rackwright.operations.facts.drop_ins import Assignment, DropIns
+from rackwright.operations.facts.drop_in import Assignment, DropIns
 from rackwright.operations.files.configuration import unopposed
 from tests.fakes import Played, play
 

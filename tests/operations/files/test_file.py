@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rackwright.operations.facts.path import Found, PathState
+from rackwright.operations.facts.path_state import Found, PathState
 from rackwright.operations.files.file import Content, checked_file, kept_file
 from rackwright.values.secrets import Secret
 from tests.fakes import Played, play

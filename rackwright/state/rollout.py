@@ -9,7 +9,7 @@ from rackwright.fleet.lock import Lock
 from rackwright.state.formats import Moment, parse
 from rackwright.state.lease_session import Held
 from rackwright.state.store import ControlStore
-from rackwright.values.documents import Stored
+from rackwright.values.base import Stored
 from rackwright.values.text import Name, Sha256
 
 

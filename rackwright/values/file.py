@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from rackwright.values.documents import Frozen
+from rackwright.values.base import Frozen
 from rackwright.values.paths import RelativePath
 from rackwright.values.text import Line, Sha256
 

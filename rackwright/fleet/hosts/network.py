@@ -6,7 +6,7 @@ from ipaddress import ip_network
 
 from rackwright.fleet.fleet import Fleet
 from rackwright.roles.firewall.settings import At
-from rackwright.values.networks import Network
+from rackwright.values.network import Network
 
 
 def networks_of(fleet: Fleet, hosts: tuple[str, ...]) -> tuple[Network, ...]:

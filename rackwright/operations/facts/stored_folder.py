@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from pyinfra.api.facts import FactBase
 
-from rackwright.values.files import File
+from rackwright.values.file import File
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from rackwright.fleet.sections.objectives import Objectives
-from rackwright.lifecycle.bench.verdicts import Verdict, missed, seconds, verdicts
+from rackwright.lifecycle.bench.objectives import Verdict, missed, seconds, verdicts
 from tests.lifecycle.bench.steps import step
 
 STEP = step(2, latency=4, errors={"HTTP 503": 12}, answered=988)

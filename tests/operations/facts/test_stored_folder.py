@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rackwright.operations.facts.stored import FreeRoom, Marker
+from rackwright.operations.facts.stored_folder import FreeRoom, Marker
 
 
 def asked(folder: Path) -> str | None:

@@ -8,7 +8,7 @@ import pytest
 
 from rackwright.fleet.hosts.host_spec import HostModel
 from rackwright.fleet.sections.baseline import Baseline
-from rackwright.lifecycle.check.host import judge, parse, script
+from rackwright.lifecycle.check.requirements import judge, parse, script
 from rackwright.lifecycle.check.result import Asked, State
 from rackwright.roles.backup.settings import Settings as Backup
 from rackwright.roles.firewall.settings import Settings as Firewall
@@ -18,7 +18,7 @@ from rackwright.roles.model_store.settings import Settings as ModelStore
 from rackwright.roles.model_store.settings import StoredModel
 from rackwright.roles.site.settings import Settings as Site
 from rackwright.route import Route
-from rackwright.values.files import File
+from rackwright.values.file import File
 from tests.hardware.outputs import FOLDER, hardware
 from tests.roles.serving import REPLICA
 

@@ -4,7 +4,7 @@ import hashlib
 import subprocess
 from pathlib import Path
 
-from rackwright.operations.facts.path import Existing, Found, PathState
+from rackwright.operations.facts.path_state import Existing, Found, PathState
 from rackwright.operations.files.path_questions import CONTENT_LIMIT
 
 OTHER = hashlib.sha256(b"other").hexdigest()

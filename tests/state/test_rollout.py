@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from rackwright.errors import RackwrightError
-from rackwright.state.rollouts import kept_rollout
+from rackwright.state.rollout import kept_rollout
 from rackwright.state.store import FileStore
 from tests.shells import LocalShell
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-import rackwright._lean  # noqa: F401
+import rackwright._fast_imports  # noqa: F401
 
 
 class Frozen(BaseModel):

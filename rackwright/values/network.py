@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, PlainSerializer, PlainValidator
 
-import rackwright._lean  # noqa: F401
+import rackwright._fast_imports  # noqa: F401
 from rackwright.values.text import JSON_TEXT, Shape, plain
 
 Network = IPv4Network | IPv6Network

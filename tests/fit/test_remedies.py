@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from rackwright.fit.changes import changes, memory_that_fits
 from rackwright.fit.demand import Asked, Room
 from rackwright.fit.fit import Fit
+from rackwright.fit.remedies import changes, memory_that_fits
 from rackwright.launch import Widths
 from rackwright.shape.shape import Weights
 from tests.fit.shapes import GIB, plain

@@ -10,10 +10,10 @@ from pyinfra.api.command import FileUploadCommand, PyinfraCommand, StringCommand
 from pyinfra.api.operation import operation
 from pyinfra.context import host
 
-from rackwright.operations.diffs import show
-from rackwright.operations.facts.stored import Marker, StoredFolder
+from rackwright.operations.diff import show
+from rackwright.operations.facts.stored_folder import Marker, StoredFolder
 from rackwright.route import Route
-from rackwright.values.files import File
+from rackwright.values.file import File
 from rackwright.values.secrets import Secret
 
 MARKER = ".verified"

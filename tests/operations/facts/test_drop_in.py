@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rackwright.operations.facts import drop_ins
-from rackwright.operations.facts.drop_ins import Assignment, DropIns
+from rackwright.operations.facts import drop_in as drop_ins
+from rackwright.operations.facts.drop_in import Assignment, DropIns
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from pyinfra.api.command import PyinfraCommand, StringCommand
 from pyinfra.api.operation import operation
 from pyinfra.context import host
 
-from rackwright.operations.diffs import show
-from rackwright.operations.facts.stored import FreeRoom, Marker, ReadThrough, StoredFolder
-from rackwright.operations.files.download import holds, incoming
-from rackwright.values.files import File
+from rackwright.operations.diff import show
+from rackwright.operations.facts.stored_folder import FreeRoom, Marker, ReadThrough, StoredFolder
+from rackwright.operations.files.fetch import holds, incoming
+from rackwright.values.file import File
 
 
 def placing(name: str) -> str:

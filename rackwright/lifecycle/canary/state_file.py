@@ -20,7 +20,7 @@ from rackwright.state.canaries import (
 )
 from rackwright.state.formats import utc_now
 from rackwright.state.lease_session import Held
-from rackwright.state.rollouts import Rollout
+from rackwright.state.rollout import Rollout
 from rackwright.verdict import Verdict
 
 
