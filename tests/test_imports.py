@@ -10,7 +10,7 @@ import pytest
 from tests.import_graph import MODULES, imported_by, imports, target
 
 ORDER = (
-    r"rackwright|rackwright\.errors|rackwright\._lean",
+    r"rackwright|rackwright\.errors|rackwright\._fast_imports",
     r"rackwright\.(cache|values|route|ports|package_set|launch|stopping)",
     r"rackwright\.hardware",
     r"rackwright\.shape",

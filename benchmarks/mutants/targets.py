@@ -74,7 +74,7 @@ TARGETS = (
         "download",
         (
             *_under(
-                "rackwright/operations/files",
+                "rackwright/operations/filesystem",
                 "download.py store.py fetch.sh place.sh put_in_place.sh read.sh unpack.sh",
             ),
             *_under("roles/model_store", "role.py settings.py"),
@@ -82,7 +82,8 @@ TARGETS = (
         (
             *_under(
                 "tests/operations",
-                "facts/test_stored_folder.py files/test_fetch_script.py files/test_fetch.py files/test_stored_folder.py",
+                "facts/test_stored_folder.py filesystem/test_fetch_script.py filesystem/test_fetch.py "
+                "filesystem/test_stored_folder.py",
             ),
             "tests/roles/test_model_store.py",
         ),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rackwright.hardware.command import COMMAND as COMMAND
 from rackwright.hardware.command import PATIENCE
 from rackwright.hardware.pci import NVIDIA, PciDevice, merged, parse_lspci, parse_sys_pci
-from rackwright.hardware.plain import plain
+from rackwright.hardware.plain_text import plain
 from rackwright.hardware.xid import Xid as Xid
 from rackwright.hardware.xid import parse_xids
 

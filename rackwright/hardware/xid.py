@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from rackwright.hardware.pci import address
-from rackwright.hardware.plain import plain
+from rackwright.hardware.plain_text import plain
 
 _LINE = re.compile(r"NVRM: Xid \((?:PCI:)?(?P<pci>[0-9a-fA-F:.]{7,16})\): (?P<number>\d{1,5})(?:, |$)(?P<text>.*)")
 LONGEST = 200

@@ -11,7 +11,7 @@ from pyinfra.context import host
 
 from rackwright.operations.diff import show
 from rackwright.operations.facts.apt_sources import APT, ASIDE, OURS, AptSources
-from rackwright.operations.files.own_file import own_file_commands
+from rackwright.operations.filesystem.own_file import own_file_commands
 from rackwright.operations.packages import LISTS_STAMP
 
 # apt tells the two formats of sources apart by the name's ending. The lists stay: no second update is needed.

@@ -9,7 +9,7 @@ from pyinfra.api.operation import operation
 from pyinfra.context import host
 
 from rackwright.operations.facts.audit import AuditState
-from rackwright.operations.files.file import write
+from rackwright.operations.filesystem.file import write
 from rackwright.operations.unit import adopt
 from rackwright.operations.warnings import note
 

@@ -17,7 +17,7 @@ from rackwright.errors import RackwrightError
 from rackwright.fleet.x509 import certificate_due
 from rackwright.operations.diff import show
 from rackwright.operations.facts.certificate import CertificateState, Kept
-from rackwright.operations.files.file import SUFFIX, write
+from rackwright.operations.filesystem.file import SUFFIX, write
 from rackwright.roles.certificate.settings import FOLDER
 from rackwright.values.certificate import Issued, Issuer
 

@@ -11,7 +11,7 @@ from pyinfra.context import host
 from rackwright.operations.facts.clock import CHRONY, KEEPERS, TIMESYNCD, keepers
 from rackwright.operations.facts.path_state import Existing
 from rackwright.operations.facts.unit import SystemUnitStates, Unit
-from rackwright.operations.files.file import write
+from rackwright.operations.filesystem.file import write
 from rackwright.operations.warnings import note
 
 _HEAD = "# Written by rackwright: baseline.time_sync of the fleet file.\n"

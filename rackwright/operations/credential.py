@@ -14,7 +14,7 @@ from pyinfra.context import host
 
 from rackwright.operations.diff import HIDDEN, show
 from rackwright.operations.facts.credential import CredentialDigests
-from rackwright.operations.files.file import SUFFIX
+from rackwright.operations.filesystem.file import SUFFIX
 from rackwright.values.secrets import Secret
 
 

@@ -8,7 +8,7 @@ from pyinfra.api.command import PyinfraCommand, QuoteString, StringCommand
 from pyinfra.api.operation import operation
 
 from rackwright.operations.diff import show
-from rackwright.operations.files.file import write
+from rackwright.operations.filesystem.file import write
 from rackwright.operations.warnings import note
 
 

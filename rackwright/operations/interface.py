@@ -10,7 +10,7 @@ from pyinfra.api.operation import operation
 from pyinfra.context import host
 
 from rackwright.operations.facts.interface import InterfaceOf
-from rackwright.operations.files.file import write
+from rackwright.operations.filesystem.file import write
 
 
 @operation()

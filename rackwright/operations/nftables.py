@@ -12,7 +12,7 @@ from pyinfra.context import host
 from rackwright.operations.diff import show, unified
 from rackwright.operations.facts.nftables import FIREWALL, FOREIGN, LIVE, TABLE, Filter, FilterState
 from rackwright.operations.facts.path_state import PathState
-from rackwright.operations.files.file import difference
+from rackwright.operations.filesystem.file import difference
 
 _BEFORE = f"{FIREWALL.folder}/before.nft"
 

@@ -18,8 +18,8 @@ from rackwright.operations.facts.package_set import PackageSets
 from rackwright.operations.facts.packages import InstalledPackages
 from rackwright.operations.facts.path_state import PathState
 from rackwright.operations.facts.stored_folder import StoredFolder
-from rackwright.operations.files.fetch import FETCH, incoming
-from rackwright.operations.files.stored_folder import PLACE
+from rackwright.operations.filesystem.fetch import FETCH, incoming
+from rackwright.operations.filesystem.stored_folder import PLACE
 from rackwright.operations.packages import APT, outliving
 from rackwright.package_set import ROOT, Package, PackageSet
 from rackwright.route import Route

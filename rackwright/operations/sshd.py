@@ -15,7 +15,7 @@ from rackwright.errors import FleetError, Problem
 from rackwright.operations.diff import show
 from rackwright.operations.facts.path_state import Found, PathState
 from rackwright.operations.facts.sshd import DROP_IN, PENDING, SSHD
-from rackwright.operations.files.file import difference, write
+from rackwright.operations.filesystem.file import difference, write
 from rackwright.operations.warnings import note
 
 INCLUDE = f"Include {PENDING}"

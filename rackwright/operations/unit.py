@@ -17,7 +17,7 @@ from rackwright.operations.facts.unit import (
     UnitState,
     WrittenAt,
 )
-from rackwright.operations.files.file import write
+from rackwright.operations.filesystem.file import write
 from rackwright.operations.warnings import note
 
 UNITS = "/etc/systemd/system"

@@ -11,8 +11,8 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import DriverLock, Lock, ModelLock
 from rackwright.fleet.ports import assign_ports
 from rackwright.resolve.licenses import refused_licences
+from rackwright.resolve.lock_entry import Resolver
 from rackwright.resolve.lookup import Sources
-from rackwright.resolve.resolver import Resolver
 from rackwright.resolve.web import Progress, quiet
 
 

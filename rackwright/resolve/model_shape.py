@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rackwright.errors import RackwrightError
 from rackwright.resolve.web import Web
-from rackwright.shape.read import Told, read_model, read_shape
+from rackwright.shape.from_files import Told, read_model, read_shape
 from rackwright.shape.shape import ModelShape
 from rackwright.shape.source import FileSource, Source
 from rackwright.values.file import File

@@ -16,8 +16,8 @@ from rackwright.fleet.ports import assign_ports
 from rackwright.fleet.source import HubSource, parse_source
 from rackwright.resolve.licenses import refused_licences
 from rackwright.resolve.lock import kinds
+from rackwright.resolve.lock_entry import Resolver
 from rackwright.resolve.lookup import Sources
-from rackwright.resolve.resolver import Resolver
 from rackwright.resolve.web import Progress, quiet
 
 S = TypeVar("S", bound=SourceLock)

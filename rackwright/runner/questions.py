@@ -25,7 +25,7 @@ from typing import Protocol
 from rackwright import __version__
 from rackwright.cache import cache_folder
 from rackwright.errors import HostError
-from rackwright.operations.files.path_questions import ManyPaths
+from rackwright.operations.filesystem.path_questions import ManyPaths
 from rackwright.remote import Begun, Completed
 
 BATCH_LIMIT = 32 * 2**20

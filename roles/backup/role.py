@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pyinfra.api.deploy import deploy
 
 from rackwright.operations.credential import Credential, credentials
-from rackwright.operations.files.file import checked_file
-from rackwright.operations.files.folder import folder
+from rackwright.operations.filesystem.file import checked_file
+from rackwright.operations.filesystem.folder import folder
 from rackwright.operations.packages import installed
 from rackwright.operations.unit import UNITS, running, systemd_unit
 from rackwright.roles.backup import scripts, units

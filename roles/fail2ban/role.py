@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyinfra.api.deploy import deploy
 
-from rackwright.operations.files.file import checked_file
+from rackwright.operations.filesystem.file import checked_file
 from rackwright.operations.packages import installed
 from rackwright.operations.unit import adopted
 from rackwright.roles.fail2ban.settings import JAIL, Settings

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pyinfra.api.deploy import deploy
 
-from rackwright.operations.files.file import checked_file
+from rackwright.operations.filesystem.file import checked_file
 from rackwright.operations.nftables import table_confirmed, table_pending
 from rackwright.operations.packages import installed
 from rackwright.operations.unit import running, systemd_unit

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from pathlib import Path
 
-from rackwright.operations.haproxy.rendering import render
+from rackwright.operations.haproxy.config_text import render
 from rackwright.roles.firewall.settings import At, Confined, Opening, Settings
 from rackwright.values.network import Address, Network
 

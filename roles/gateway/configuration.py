@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from rackwright.operations.haproxy.config_text import render
 from rackwright.operations.haproxy.paths import Paths, endpoint
-from rackwright.operations.haproxy.rendering import render
 from rackwright.roles.gateway.access_log import ENDS, error_log_format, log_format
 from rackwright.roles.gateway.settings import FOLDER, Key, RevokedKey, Settings
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyinfra.api.deploy import deploy
 
-from rackwright.operations.files.file import checked_file
+from rackwright.operations.filesystem.file import checked_file
 from rackwright.operations.unit import UNITS, running, systemd_unit
 from rackwright.roles.gpu_faults import scripts, units
 from rackwright.roles.gpu_faults.settings import SCRIPT, SERVICE, TIMER, XIDS, Settings

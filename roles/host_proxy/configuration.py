@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rackwright.operations.haproxy.config_text import render
 from rackwright.operations.haproxy.paths import Paths, endpoint
-from rackwright.operations.haproxy.rendering import render
 from rackwright.roles.host_proxy.settings import FOLDER, Settings
 
 PATHS = Paths(configuration=FOLDER, run="/run/rackwright-host-proxy")

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from pyinfra.api.deploy import deploy
 
-from rackwright.operations.files.absent import absent
-from rackwright.operations.files.configuration import unopposed
-from rackwright.operations.files.file import checked_file
+from rackwright.operations.filesystem.absent import absent
+from rackwright.operations.filesystem.configuration import unopposed
+from rackwright.operations.filesystem.file import checked_file
 from rackwright.operations.packages import installed
 from rackwright.operations.unit import adopted
 from rackwright.roles.journald.settings import DROP_IN, RSYSLOG, Settings

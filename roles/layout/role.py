@@ -7,8 +7,8 @@ from pathlib import PurePosixPath
 from pyinfra.api.deploy import deploy
 
 from rackwright.launch import RUNTIMES
-from rackwright.operations.files.file import kept_file
-from rackwright.operations.files.folder import folder
+from rackwright.operations.filesystem.file import kept_file
+from rackwright.operations.filesystem.folder import folder
 from rackwright.operations.retired import retired_files, retired_units, retired_users
 from rackwright.operations.user import system_group
 from rackwright.roles.layout.settings import Settings

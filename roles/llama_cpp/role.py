@@ -5,8 +5,8 @@ from __future__ import annotations
 from pyinfra.api.deploy import deploy
 
 from rackwright.launch import RUNTIMES
-from rackwright.operations.files.fetch import fetched
-from rackwright.operations.files.stored_folder import room_made, unpacked
+from rackwright.operations.filesystem.fetch import fetched
+from rackwright.operations.filesystem.stored_folder import room_made, unpacked
 from rackwright.operations.packages import installed
 from rackwright.roles.llama_cpp.settings import Settings
 from rackwright.route import Route

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pyinfra.api.deploy import deploy
 
-from rackwright.operations.files.fetch import fetched
-from rackwright.operations.files.stored_folder import placed, read_here, room_made
+from rackwright.operations.filesystem.fetch import fetched
+from rackwright.operations.filesystem.stored_folder import placed, read_here, room_made
 from rackwright.operations.packages import installed
 from rackwright.roles.model_store.settings import Settings, StoredModel
 from rackwright.route import Route

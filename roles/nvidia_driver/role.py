@@ -11,7 +11,7 @@ from rackwright.operations.driver import (
     next_boot_watched,
     nouveau_off,
 )
-from rackwright.operations.files.file import checked_file
+from rackwright.operations.filesystem.file import checked_file
 from rackwright.operations.package_set import driver_installed, held, let_go, packages_kept, sets_kept
 from rackwright.operations.unit import systemd_unit
 from rackwright.package_set import PackageSet

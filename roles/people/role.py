@@ -8,8 +8,8 @@ from pyinfra.api.deploy import deploy
 from pyinfra.context import host
 
 from rackwright.operations.facts.account import PeopleAccounts
-from rackwright.operations.files.absent import absent
-from rackwright.operations.files.file import checked_file
+from rackwright.operations.filesystem.absent import absent
+from rackwright.operations.filesystem.file import checked_file
 from rackwright.operations.packages import installed
 from rackwright.operations.people import admitted, people_groups, put_out
 from rackwright.roles.people.refusals import refusal

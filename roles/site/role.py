@@ -5,8 +5,8 @@ from __future__ import annotations
 from pyinfra.api.deploy import deploy
 
 from rackwright.operations.apt_sources import keyrings_kept, others_aside, sources_file
-from rackwright.operations.files.file import checked_file
-from rackwright.operations.files.own_file import own_file
+from rackwright.operations.filesystem.file import checked_file
+from rackwright.operations.filesystem.own_file import own_file
 from rackwright.roles.site.configuration import apt_conf, apt_sources, pip_conf, uv_toml
 from rackwright.roles.site.settings import CA_BUNDLE, MARK, PIP_CONF, UV_TOML, Settings
 

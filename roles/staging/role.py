@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pyinfra.api.deploy import deploy
 
-from rackwright.operations.files.file import checked_file
-from rackwright.operations.files.folder import folder
+from rackwright.operations.filesystem.file import checked_file
+from rackwright.operations.filesystem.folder import folder
 from rackwright.operations.packages import installed
 from rackwright.operations.user import system_user
 from rackwright.roles.staging.settings import FOLDER, PROGRAM, USER

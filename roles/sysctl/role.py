@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyinfra.api.deploy import deploy
 
-from rackwright.operations.files.file import checked_file
+from rackwright.operations.filesystem.file import checked_file
 from rackwright.operations.kernel import kernel_settings
 from rackwright.roles.sysctl.hardening import drop_in, wanted
 from rackwright.roles.sysctl.settings import DROP_IN, Settings

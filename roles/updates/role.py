@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyinfra.api.deploy import deploy
 
 from rackwright.operations.apt import apt_unopposed
-from rackwright.operations.files.file import checked_file
+from rackwright.operations.filesystem.file import checked_file
 from rackwright.operations.packages import installed
 from rackwright.operations.unit import adopted
 from rackwright.roles.updates.configuration import MARK, ORIGINS, SWITCHES, apt, needrestart

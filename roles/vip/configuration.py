@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rackwright.operations.haproxy.rendering import render
+from rackwright.operations.haproxy.config_text import render
 from rackwright.roles.vip.settings import FOLDER, Settings
 
 _TEMPLATES = Path(__file__).parent / "templates"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pyinfra.api.deploy import deploy
 
-from rackwright.operations.files.file import checked_file
-from rackwright.operations.files.folder import folder
+from rackwright.operations.filesystem.file import checked_file
+from rackwright.operations.filesystem.folder import folder
 from rackwright.operations.interface import file_for_interface
 from rackwright.operations.packages import installed
 from rackwright.operations.unit import running, systemd_unit

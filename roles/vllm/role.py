@@ -7,9 +7,9 @@ from pathlib import PurePosixPath
 from pyinfra.api.deploy import deploy
 
 from rackwright.launch import RUNTIMES
-from rackwright.operations.files.fetch import all_fetched
-from rackwright.operations.files.stored_folder import room_made
-from rackwright.operations.files.wheels import wheels_installed
+from rackwright.operations.filesystem.fetch import all_fetched
+from rackwright.operations.filesystem.stored_folder import room_made
+from rackwright.operations.filesystem.wheels import wheels_installed
 from rackwright.operations.packages import installed
 from rackwright.roles.vllm.settings import Settings
 from rackwright.route import Route

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.heavy]
 COVERS = (
     "rackwright/lifecycle/p2p",
     "rackwright/fleet/hosts/p2p.py",
-    "rackwright/operations/files/stored_folder.py",
+    "rackwright/operations/filesystem/stored_folder.py",
     "roles/staging",
     "roles/model_store",
 )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rackwright.operations.files.fetch import FETCH
+from rackwright.operations.filesystem.fetch import FETCH
 
 pytestmark = pytest.mark.lab
 

@@ -48,7 +48,7 @@ def twice(host: LabHost, deploy: Callable[[], None]) -> None:
 def test_a_checked_file_is_written_whole_and_its_diff_shown(host: LabHost) -> None:
     def write(content: str | Secret, mode: str = "0640") -> Callable[[], None]:
         def deploy() -> None:
-            from rackwright.operations.files.file import checked_file
+            from rackwright.operations.filesystem.file import checked_file
 
             checked_file(
                 name="Write",
@@ -75,7 +75,7 @@ def test_a_checked_file_is_written_whole_and_its_diff_shown(host: LabHost) -> No
 
 def test_a_broken_link_and_a_link_are_replaced_by_the_file(host: LabHost) -> None:
     def deploy() -> None:
-        from rackwright.operations.files.file import checked_file
+        from rackwright.operations.filesystem.file import checked_file
 
         checked_file(name="Write", path="/etc/linked", content="text\n")
 
@@ -86,9 +86,9 @@ def test_a_broken_link_and_a_link_are_replaced_by_the_file(host: LabHost) -> Non
 
 def test_folders_users_groups_and_absent_paths(host: LabHost) -> None:
     def deploy() -> None:
-        from rackwright.operations.files.absent import absent
-        from rackwright.operations.files.file import kept_file
-        from rackwright.operations.files.folder import folder
+        from rackwright.operations.filesystem.absent import absent
+        from rackwright.operations.filesystem.file import kept_file
+        from rackwright.operations.filesystem.folder import folder
         from rackwright.operations.user import system_group, system_user
 
         folder(name="Folder", path="/srv/a folder/deep", mode="2750", group="adm")
@@ -131,7 +131,7 @@ def test_a_unit_that_still_starts_counts_as_running_and_restarts_when_its_file_c
 
 def test_what_was_reloaded_since_its_file_changed_is_not_reloaded_again(host: LabHost) -> None:
     def deploy() -> None:
-        from rackwright.operations.files.file import checked_file
+        from rackwright.operations.filesystem.file import checked_file
         from rackwright.operations.unit import running, systemd_unit
 
         text = _UNIT.format(seconds=1000).replace("notify", "exec")
@@ -151,7 +151,7 @@ def test_what_was_reloaded_since_its_file_changed_is_not_reloaded_again(host: La
 def test_a_unit_that_fails_again_and_again_runs_once_the_file_that_it_reads_is_right(host: LabHost) -> None:
     def reading(word: str) -> Callable[[], None]:
         def deploy() -> None:
-            from rackwright.operations.files.file import checked_file
+            from rackwright.operations.filesystem.file import checked_file
             from rackwright.operations.unit import running, systemd_unit
 
             unit = "rackwright-fails.service"

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 from rackwright.lab.hosts import Lab
-from rackwright.operations.files.fetch import MARKER
+from rackwright.operations.filesystem.fetch import MARKER
 from tests.lab.operator import Operator, operator
 from tests.lab.standard import standard_lab
 from tests.lab.versions import Versions

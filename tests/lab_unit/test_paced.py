@@ -15,7 +15,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from rackwright.shape.read import read_shape
+from rackwright.shape.from_files import read_shape
 from rackwright.shape.source import FileSource
 from tests.lab.paced import model, runtime
 from tests.waiting import wait_until

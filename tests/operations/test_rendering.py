@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rackwright.operations.haproxy import rendering
+from rackwright.operations.haproxy import config_text as rendering
 
 
 @pytest.fixture

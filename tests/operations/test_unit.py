@@ -6,7 +6,7 @@ import pytest
 
 from rackwright.operations.facts.path_state import Found, PathState
 from rackwright.operations.facts.unit import OurUnitStates, SystemUnitStates, Unit, UnitState, WrittenAt
-from rackwright.operations.files.file import checked_file
+from rackwright.operations.filesystem.file import checked_file
 from rackwright.operations.unit import adopted, running, stopped, systemd_unit
 from tests.fakes import Played, play, systemctl
 

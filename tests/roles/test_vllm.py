@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from rackwright.launch import Engine, Launch, Member, Reach
 from rackwright.operations.facts.packages import InstalledPackages
 from rackwright.operations.facts.stored_folder import FreeRoom, Marker, Room
-from rackwright.operations.files.stored_folder import MARGIN
+from rackwright.operations.filesystem.stored_folder import MARGIN
 from rackwright.roles.vllm.role import UNPACKED, vllm
 from rackwright.roles.vllm.settings import OWNED, OWNED_VARIABLES, Settings
 from rackwright.route import Route

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rackwright.errors import HostError
-from rackwright.operations.files.path_questions import PathQuestion
+from rackwright.operations.filesystem.path_questions import PathQuestion
 from rackwright.remote import Completed, Connection
 from rackwright.runner.questions import BATCH_LIMIT, Batch, Questions
 from rackwright.values.targets import Target

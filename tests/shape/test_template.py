@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from rackwright.shape.read import read_model
+from rackwright.shape.from_files import read_model
 from rackwright.shape.template import LIMIT, NONE
 from tests.fit.tiny import TINY
 from tests.shape.files import Bytes, gguf, safetensors

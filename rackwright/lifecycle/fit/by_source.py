@@ -69,7 +69,7 @@ def asked_of_source(
 
 def _local(path: Path, where: str, loads: tuple[str, ...]) -> tuple[ModelShape, tuple[str, ...]]:
     from rackwright.resolve.model_files import UnfitFiles, choose
-    from rackwright.shape.read import read_shape
+    from rackwright.shape.from_files import read_shape
     from rackwright.shape.source import FileSource as LocalFile
 
     folder = path if path.is_dir() else path.parent

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from rackwright.errors import HostError
 from rackwright.lifecycle.session.session import Site
-from rackwright.operations.files.fetch import MARKER
-from rackwright.operations.files.stored_folder import MARGIN, unmounted
+from rackwright.operations.filesystem.fetch import MARKER
+from rackwright.operations.filesystem.stored_folder import MARGIN, unmounted
 from rackwright.remote.completed import checked
 from rackwright.roles.model_store.settings import StoredModel, folder_of
 from rackwright.roles.staging.settings import ARRIVING, UNIT

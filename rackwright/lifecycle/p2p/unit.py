@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from rackwright.errors import HostError
 from rackwright.lifecycle.p2p import scripts
 from rackwright.lifecycle.p2p.transfer import Batch
-from rackwright.operations.files.stored_folder import MARGIN, PLACE
+from rackwright.operations.filesystem.stored_folder import MARGIN, PLACE
 from rackwright.remote import Connection
 from rackwright.report.words import safe
 from rackwright.roles.staging.settings import PROGRAM, UNIT, USER, Settings

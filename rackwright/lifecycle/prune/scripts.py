@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rackwright.operations.files.fetch import MARKER
+from rackwright.operations.filesystem.fetch import MARKER
 from rackwright.roles.staging.settings import ARRIVING, UNIT
 
 # Command lines, mapped files and units: what an engine has open stays, and so does what its next start reads.

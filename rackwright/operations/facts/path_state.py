@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pyinfra.api.facts import FactBase
 
-from rackwright.operations.files.path_questions import PathQuestion
+from rackwright.operations.filesystem.path_questions import PathQuestion
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from pyinfra.api.operation import OperationMeta, operation
 from pyinfra.context import host
 
 from rackwright.operations.diff import show, unified
-from rackwright.operations.files.file import write
-from rackwright.operations.files.path_questions import CONTENT_LIMIT
+from rackwright.operations.filesystem.file import write
+from rackwright.operations.filesystem.path_questions import CONTENT_LIMIT
 from rackwright.operations.haproxy.paths import Paths
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from pyinfra.api.operation import OperationMeta
 
-from rackwright.operations.files.file import checked_file
-from rackwright.operations.files.folder import folder
+from rackwright.operations.filesystem.file import checked_file
+from rackwright.operations.filesystem.folder import folder
+from rackwright.operations.haproxy.config_text import render
 from rackwright.operations.haproxy.key_map import keys_applied, keys_loaded, keys_merged
 from rackwright.operations.haproxy.paths import Paths
-from rackwright.operations.haproxy.rendering import render
 from rackwright.operations.packages import installed
 from rackwright.operations.unit import running, systemd_unit
 

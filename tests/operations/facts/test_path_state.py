@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from rackwright.operations.facts.path_state import Existing, Found, PathState
-from rackwright.operations.files.path_questions import CONTENT_LIMIT
+from rackwright.operations.filesystem.path_questions import CONTENT_LIMIT
 
 OTHER = hashlib.sha256(b"other").hexdigest()
 

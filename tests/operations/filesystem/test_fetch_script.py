@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rackwright.operations.files.fetch import FETCH
+from rackwright.operations.filesystem.fetch import FETCH
 
 CONTENT = b"0123456789"
 URL = "https://hub.lab/m.gguf?signed=1"

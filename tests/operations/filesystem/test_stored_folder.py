@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from rackwright.operations.facts.stored_folder import ReadThrough
-from rackwright.operations.files.stored_folder import PLACE, READ, UNPACK
+from rackwright.operations.filesystem.stored_folder import PLACE, READ, UNPACK
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to root and runs as nobody")
 

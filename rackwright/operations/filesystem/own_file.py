@@ -13,7 +13,7 @@ from pyinfra.context import host
 
 from rackwright.operations.diff import show
 from rackwright.operations.facts.path_state import Found, PathState
-from rackwright.operations.files.file import write
+from rackwright.operations.filesystem.file import write
 from rackwright.operations.warnings import note
 
 _NO_DIGEST = "none"

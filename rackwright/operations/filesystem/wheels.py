@@ -11,8 +11,8 @@ from pyinfra.context import host
 
 from rackwright.operations.diff import show
 from rackwright.operations.facts.stored_folder import Marker
-from rackwright.operations.files.fetch import incoming
-from rackwright.operations.files.stored_folder import placing
+from rackwright.operations.filesystem.fetch import incoming
+from rackwright.operations.filesystem.stored_folder import placing
 from rackwright.values.file import File
 
 INSTALL = placing("wheels")

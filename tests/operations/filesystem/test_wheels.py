@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from rackwright.operations.facts.stored_folder import Marker
-from rackwright.operations.files.wheels import INSTALL, wheels_installed
+from rackwright.operations.filesystem.wheels import INSTALL, wheels_installed
 from rackwright.values.file import File
 from tests.fakes import play
 from tests.stand_in_index import Wheel, wheel

@@ -4,8 +4,8 @@ import shlex
 from pathlib import Path
 
 from rackwright.operations.facts.stored_folder import FreeRoom, Marker, Room, Stored, StoredFolder
-from rackwright.operations.files.fetch import all_fetched
-from rackwright.operations.files.stored_folder import room_made
+from rackwright.operations.filesystem.fetch import all_fetched
+from rackwright.operations.filesystem.stored_folder import room_made
 from rackwright.route import Route
 from rackwright.values.file import File
 from tests.fakes import Played, play

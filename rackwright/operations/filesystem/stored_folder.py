@@ -12,7 +12,7 @@ from pyinfra.context import host
 
 from rackwright.operations.diff import show
 from rackwright.operations.facts.stored_folder import FreeRoom, Marker, ReadThrough, StoredFolder
-from rackwright.operations.files.fetch import holds, incoming
+from rackwright.operations.filesystem.fetch import holds, incoming
 from rackwright.values.file import File
 
 

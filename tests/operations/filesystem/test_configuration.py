@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from rackwright.operations.facts.drop_in import Assignment, DropIns
-from rackwright.operations.files.configuration import unopposed
+from rackwright.operations.filesystem.configuration import unopposed
 from tests.fakes import Played, play
 
 _FOLDER = "/etc/systemd/journald.conf.d"

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from rackwright.operations.facts.path_state import Existing, Found, PathState
-from rackwright.operations.files.absent import absent
-from rackwright.operations.files.folder import folder
+from rackwright.operations.filesystem.absent import absent
+from rackwright.operations.filesystem.folder import folder
 from tests.fakes import commands
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rackwright.shape.read import read_shape
+from rackwright.shape.from_files import read_shape
 from rackwright.shape.shape import ModelShape
 from rackwright.shape.source import FileSource
 from tests.fit.tiny import TINY

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rackwright.operations.files.path_questions import ManyPaths, PathQuestion
+from rackwright.operations.filesystem.path_questions import ManyPaths, PathQuestion
 
 OTHER = sha256(b"other").hexdigest()
 

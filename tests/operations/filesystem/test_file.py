@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rackwright.operations.facts.path_state import Found, PathState
-from rackwright.operations.files.file import Content, checked_file, kept_file
+from rackwright.operations.filesystem.file import Content, checked_file, kept_file
 from rackwright.values.secrets import Secret
 from tests.fakes import Played, play
 
