@@ -85,7 +85,7 @@ wheel-test: dist ## The wheel built from the sdist, installed elsewhere, runs an
 	PYTHONPATH="$$folder" "$$folder/venv/bin/python" -m tests.wheel_plan
 
 bench: .venv/ready-molecule programs ## Measure the README's figures against their peers (needs root; two hours)
-	@missed=''; for name in startup gateway_overhead first_token growth apply_vs_ansible rollout verdict staging; do \
+	@missed=''; for name in startup gateway_overhead first_token growth apply_vs_ansible rollout verdict p2p; do \
 	python -m "benchmarks.$$name" || missed="$$missed $$name"; done; \
 	[ -z "$$missed" ] || { echo "a target was missed:$$missed"; exit 1; }
 

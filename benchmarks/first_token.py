@@ -63,9 +63,9 @@ def by_role(steps: list[dict[str, Any]]) -> dict[str, float]:
 
 def first_token(fleet: BenchFleet, key: str) -> float:
     """Return the seconds from a new connection to the first token of a streamed answer."""
-    address, authority = fleet.hosts.hosts[GATEWAY], fleet.path.with_suffix(".ca.crt")
+    address, ca = fleet.hosts.hosts[GATEWAY], fleet.path.with_suffix(".ca.crt")
     argv = ["curl", "-q", "--silent", "--show-error", "--no-buffer", "--max-time", "60", "--config", "-"]
-    argv += ["--cacert", str(authority), "--resolve", f"{DOMAIN}:443:{address}"]
+    argv += ["--cacert", str(ca), "--resolve", f"{DOMAIN}:443:{address}"]
     argv += ["--json", json.dumps({**_QUESTION, "stream": True}), f"https://{DOMAIN}/v1/chat/completions"]
     began = time.perf_counter()
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as curl:

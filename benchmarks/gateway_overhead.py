@@ -71,7 +71,7 @@ def bare(stack: Stack, port: int) -> str:
 
 
 def connection(stack: Stack, port: int) -> HTTPSConnection:
-    context = ssl.create_default_context(cadata=stack.authority.pem)
+    context = ssl.create_default_context(cadata=stack.ca.pem)
     opened = HTTPSConnection("127.0.0.1", port, context=context, timeout=20)
     eventually(lambda: _opens(opened))
     return opened

@@ -272,7 +272,7 @@ def plan_of(fleet: BenchFleet, folder: Path, options: argparse.Namespace) -> Pla
     key = json.loads(fleet("--json", "key", "add", KEY, "--owner", "bench").out)["key"]
     plan = Plan(
         gateways=(fleet.hosts.hosts[GATEWAY],),
-        authority=str(fleet.path.with_suffix(".ca.crt")),
+        ca=str(fleet.path.with_suffix(".ca.crt")),
         key=key,
         samples=str(folder / "samples.jsonl"),
         rate=options.rate or (0.5 if options.real else 60),

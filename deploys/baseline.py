@@ -7,12 +7,12 @@ from pyinfra.context import host
 from rackwright.fleet.hosts.host_spec import HostModel
 from rackwright.roles.apparmor.role import apparmor
 from rackwright.roles.auditd.role import auditd
+from rackwright.roles.downloads.role import site
 from rackwright.roles.fail2ban.role import fail2ban
 from rackwright.roles.firewall.role import firewall
 from rackwright.roles.journald.role import journald
 from rackwright.roles.layout.role import layout
 from rackwright.roles.people.role import people
-from rackwright.roles.site.role import site
 from rackwright.roles.sshd.role import sshd
 from rackwright.roles.sysctl.role import sysctl
 from rackwright.roles.time_sync.role import time_sync

@@ -5,15 +5,15 @@ from __future__ import annotations
 from pyinfra.context import host
 
 from rackwright.fleet.hosts.host_spec import HostModel, InstalledRuntime
-from rackwright.roles.bond.role import bond
 from rackwright.roles.certificate.role import certificate
 from rackwright.roles.gpu_faults.role import gpu_faults
 from rackwright.roles.host_proxy.role import host_proxy
 from rackwright.roles.llama_cpp.role import llama_cpp
 from rackwright.roles.model_store.role import model_store
+from rackwright.roles.p2p.role import p2p
 from rackwright.roles.probe.role import probe
 from rackwright.roles.replica.role import gpus_of, replica
-from rackwright.roles.staging.role import staging
+from rackwright.roles.replica_group.role import replica_group
 from rackwright.roles.vllm.role import vllm
 from rackwright.roles.vllm.settings import Settings as Vllm
 from rackwright.route import Route
@@ -28,8 +28,8 @@ def serve() -> None:
     gpus = gpus_of(model.replicas)
     for unit in model.replicas:
         replica(settings=unit, gpus=gpus, rolled=unit.name in model.rolled)
-    for together in model.bonds:
-        bond(settings=together)
+    for together in model.replica_groups:
+        replica_group(settings=together)
     if model.gpu_faults:
         gpu_faults(settings=model.gpu_faults)
     for watch in model.probes:
@@ -47,17 +47,17 @@ def beside() -> None:
     model: HostModel = host.data.model
     if model.model_store is None:
         return
-    ready_to_stage()
+    ready_for_p2p()
     for runtime in model.runtimes:
         _runtime(runtime, model.site.route)
     weights()
 
 
-def ready_to_stage() -> None:
+def ready_for_p2p() -> None:
     """Afterwards the host can take weights from others and pass them on."""
     model: HostModel = host.data.model
-    if model.staging:
-        staging()
+    if model.p2p:
+        p2p()
 
 
 def weights() -> None:

@@ -38,7 +38,7 @@ class Route(Frozen):
     no_proxy: tuple[Direct, ...] = ()
     """What is reached without the proxy."""
     ca_bundle: Line | None = None
-    """File on that machine, PEM: the authorities that servers are verified with; None: the system's."""
+    """File on that machine, PEM: the CAs that servers are verified with; None: the system's."""
 
     def proxy_for(self, url: str) -> str | None:
         """Given a URL, return the proxy that it is asked for through; None: none of ours."""

@@ -17,7 +17,7 @@ from rackwright.cli.common.options import (
     pass_context,
     yes_option,
 )
-from rackwright.cli.render.p2p import staged_documents
+from rackwright.cli.render.p2p import transferred_documents
 from rackwright.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _answer(context: Context, applied: Applied) -> None:
         **answer,
         **(totals if isinstance(totals, dict) else {}),
         "restarted": restarted,
-        "staged": staged_documents(applied.staged),
+        "transferred": transferred_documents(applied.transferred),
     }
     text = apply_text(applied.run)
     context.answer(document_, f"{text}\nrestarted: {', '.join(restarted)}" if restarted else text)

@@ -1,4 +1,4 @@
-"""`rackwright ca`: the fleet's certificate authority."""
+"""`rackwright ca`: the fleet's CA."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def trusted(fleet: Fleet) -> Path:
     own = fleet.file.gateway.certificate
     path = fleet.at(own.certificate) if own else fleet.beside("ca.crt")
     if not path.exists():
-        should = "gateway.certificate names it" if own else "the first apply makes the fleet's authority"
+        should = "gateway.certificate names it" if own else "the first apply makes the fleet's CA"
         raise RackwrightError("there is no such file", where=str(path), should=should, next="rackwright apply")
     return path
 

@@ -1,4 +1,4 @@
-"""What opens the repositories that hosts save to: secrets resolved, authorities read."""
+"""What opens the repositories that hosts save to: secrets resolved, CAs read."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def access_of(fleet: Fleet) -> Mapping[str, Access]:
         }
         password = found["password"]
         assert password is not None  # noqa: S101 — its reference is never absent
-        opened[asked.name] = Access(password, found["key"], found["login"], _authority(fleet, asked, place))
+        opened[asked.name] = Access(password, found["key"], found["login"], _ca(fleet, asked, place))
     return opened
 
 
-def _authority(fleet: Fleet, asked: Repository, place: str) -> str | None:
+def _ca(fleet: Fleet, asked: Repository, place: str) -> str | None:
     if asked.ca is None:
         return None
     path = fleet.at(asked.ca)

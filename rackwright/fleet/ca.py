@@ -1,7 +1,7 @@
-"""The fleet's certificate authority: its certificate is public, beside the fleet file; its key is a secret apart.
+"""The fleet's CA: its certificate is public, beside the fleet file; its key is a secret apart.
 
 Whoever has a checkout can verify; whoever has the key too can issue. The key is read when something must be issued,
-and never before. A fleet without an authority gets one with its first certificate.
+and never before. A fleet without a CA gets one with its first certificate.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def authority_of(fleet: Fleet) -> Authority:
-    """Return the fleet's authority, which reads and makes nothing yet."""
+def ca_of(fleet: Fleet) -> CertificateAuthority:
+    """Return the fleet's CA, which reads and makes nothing yet."""
     from rackwright.fleet.secrets import resolve
 
     name, certificate = fleet.file.fleet, fleet.beside("ca.crt")
-    reference = fleet.file.authority.key
+    reference = fleet.file.ca.key
     if reference is None:
-        return Authority(name, certificate, key_file(name))
-    where = f"{fleet.path} authority.key"
-    return Authority(name, certificate, lambda: resolve(reference, where=where, folder=fleet.path.parent))
+        return CertificateAuthority(name, certificate, key_file(name))
+    where = f"{fleet.path} ca.key"
+    return CertificateAuthority(name, certificate, lambda: resolve(reference, where=where, folder=fleet.path.parent))
 
 
 def key_file(fleet: str) -> Path:
@@ -49,20 +49,20 @@ def key_file(fleet: str) -> Path:
 
 
 @dataclass(frozen=True)
-class Authority:
+class CertificateAuthority:
     """Implements values.Issuer. One object may be used by several threads."""
 
     fleet: str
     certificate_file: Path
     """NAME.ca.crt, public, committed with the fleet file."""
     key_source: Path | Callable[[], Secret]
-    """A file of ours that is made when there is no authority yet, or what resolves the operator's reference."""
+    """A file of ours that is made when there is no CA yet, or what resolves the operator's reference."""
     clock: Callable[[], datetime] = _now
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     @property
-    def authority_pem(self) -> str:
-        """What verifies the fleet's certificates (PEM); empty while there is no authority yet."""
+    def ca_pem(self) -> str:
+        """What verifies the fleet's certificates (PEM); empty while there is no CA yet."""
         try:
             return self.certificate_file.read_text(encoding="ascii")
         except FileNotFoundError:
@@ -71,14 +71,14 @@ class Authority:
             raise RackwrightError("can't be read", where=str(self.certificate_file), should="PEM") from None
 
     def issue(self, names: tuple[str, ...], *, client: bool, days: int) -> Issued:
-        """Return a new certificate for these DNS names and addresses; the first one also makes the authority.
+        """Return a new certificate for these DNS names and addresses; the first one also makes the CA.
 
-        Raise SecretError, naming the certificate that was due, if the key isn't here or is another authority's;
-        RackwrightError if the authority has ended.
+        Raise SecretError, naming the certificate that was due, if the key isn't here or is another CA's;
+        RackwrightError if the CA has ended.
         """
         with self._lock:
             key = self._key(names[0])
-            pem = self.authority_pem or self._certify(key)
+            pem = self.ca_pem or self._certify(key)
         self._require_pair(key, pem, names[0])
         try:
             return certificates.issue(pem, key, names, client=client, days=days, now=self.clock())
@@ -86,16 +86,16 @@ class Authority:
             raise RackwrightError(
                 f"{error}, and a certificate for {names[0]} is due",
                 where=str(self.certificate_file),
-                should="the fleet needs a new authority: docs/ca.md, A lost authority key",
+                should="the fleet needs a new CA: docs/ca.md, A lost CA key",
                 next=f"take {self.certificate_file.name} away, then rackwright apply",
             ) from None
 
     def _key(self, due: str) -> Key:
         source = self.key_source
         if callable(source):
-            place, pem = "authority.key", source()
+            place, pem = "ca.key", source()
         else:
-            if not source.exists() and not self.authority_pem:
+            if not source.exists() and not self.ca_pem:
                 _create(source, certificates.new_key())
             place, pem = str(source), self._from_file(source, due)
         try:
@@ -109,10 +109,10 @@ class Authority:
                 raise SecretError("others may read it", where=str(path), next=f"chmod 600 {path}")
             return Secret(path.read_text(encoding="ascii"))
         except FileNotFoundError:
-            what = f"the authority's key isn't here, and a certificate for {due} is due"
+            what = f"the CA's key isn't here, and a certificate for {due} is due"
             hint = f"get it from whoever ran the first apply ({self.certificate_file} is its certificate)"
             raise SecretError(
-                what, where=str(path), should=hint, next=f"put it at {path}, or set authority.key"
+                what, where=str(path), should=hint, next=f"put it at {path}, or set ca.key"
             ) from None
         except (OSError, UnicodeDecodeError):
             raise SecretError("can't be read", where=str(path)) from None
@@ -131,7 +131,7 @@ class Authority:
         except ValueError:
             raise RackwrightError("holds no PEM certificate", where=str(self.certificate_file)) from None
         if not fits:
-            what = f"the authority's key is another one's, and a certificate for {due} is due"
+            what = f"the CA's key is another one's, and a certificate for {due} is due"
             raise SecretError(what, where=str(self.certificate_file), should="the key of this certificate")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rackwright.fleet.backup_access import access_of
-from rackwright.fleet.ca import authority_of
+from rackwright.fleet.ca import ca_of
 from rackwright.fleet.downloads import site_files
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.gateway_certificate import own_certificate_of
@@ -18,7 +18,7 @@ from rackwright.fleet.secrets import hub_token
 def desired(fleet: Fleet, lock: Lock) -> dict[str, HostModel]:
     """Return each host in service with its model. Raise FleetError or SecretError if a file or secret isn't good."""
     credentials = Credentials(
-        issuer=authority_of(fleet),
+        issuer=ca_of(fleet),
         own_certificate=own_certificate_of(fleet),
         hub_token=hub_token(fleet),
         backup=access_of(fleet),

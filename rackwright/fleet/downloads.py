@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.sections.downloads import AptMirror
-from rackwright.roles.site.settings import CA_BUNDLE, Keyring
+from rackwright.roles.downloads.settings import CA_BUNDLE, Keyring
 from rackwright.route import Route
 
 _LOCAL = ("localhost", "127.0.0.0/8", "::1")
@@ -31,8 +31,8 @@ def site_files(fleet: Fleet) -> SiteFiles:
     """Return the files that the fleet file names so. Raise FleetError where one can't be read, or is no such file."""
     site, problems = fleet.file.site, list[Problem]()
     bundle, keyrings = None, dict[str, Keyring]()
-    if site.ca_bundle:
-        content = _read(fleet, site.ca_bundle, "site.ca_bundle", _is_no_bundle, problems)
+    if downloads.ca_bundle:
+        content = _read(fleet, downloads.ca_bundle, "downloads.ca_bundle", _is_no_bundle, problems)
         bundle = content.decode(errors="replace")
     places = {mirror.key: "site.apt_mirror.key" for mirror in site.apt_mirrors if mirror.key}
     places |= {driver.key: "driver.key" for driver in fleet.file.drivers if driver.key}
@@ -46,14 +46,14 @@ def site_files(fleet: Fleet) -> SiteFiles:
 def route_from_here(fleet: Fleet) -> Route:
     """Return how downloads of the controller go."""
     site = fleet.file.site
-    bundle = str(fleet.at(site.ca_bundle)) if site.ca_bundle else None
+    bundle = str(fleet.at(downloads.ca_bundle)) if downloads.ca_bundle else None
     return Route(proxy=site.proxy, no_proxy=_no_proxy(fleet), ca_bundle=bundle)
 
 
 def route_from_hosts(fleet: Fleet) -> Route:
     """Return how downloads of the hosts go."""
     site = fleet.file.site
-    return Route(proxy=site.proxy, no_proxy=_no_proxy(fleet), ca_bundle=CA_BUNDLE if site.ca_bundle else None)
+    return Route(proxy=site.proxy, no_proxy=_no_proxy(fleet), ca_bundle=CA_BUNDLE if downloads.ca_bundle else None)
 
 
 def _no_proxy(fleet: Fleet) -> tuple[str, ...]:

@@ -10,16 +10,16 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, Tag
 
 from rackwright.fleet.sections.backup import Backup
-from rackwright.fleet.sections.ca import Authority
+from rackwright.fleet.sections.ca import Ca
 from rackwright.fleet.sections.downloads import Site
 from rackwright.fleet.sections.driver import Driver
 from rackwright.fleet.sections.firewall import Firewall
 from rackwright.fleet.sections.forms import MAPPING_OR_LIST
 from rackwright.fleet.sections.gateway import Gateway
 from rackwright.fleet.sections.hosts import Host
-from rackwright.fleet.sections.licenses import Licence
+from rackwright.fleet.sections.licenses import License
 from rackwright.fleet.sections.models import Model
-from rackwright.fleet.sections.p2p import Staging
+from rackwright.fleet.sections.p2p import PeerToPeer
 from rackwright.fleet.sections.people import Person, PersonName
 from rackwright.fleet.sections.rollout import Rollout
 from rackwright.values.base import Frozen
@@ -50,10 +50,10 @@ class FleetFile(Frozen):
     fleet: Name
     timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
     site: Site = Site.model_construct()
-    authority: Authority = Authority.model_construct()
+    ca: Ca = Ca.model_construct()
     hosts: Annotated[Mapping[Name, Host], Field(min_length=1)]
     groups: Mapping[Name, tuple[Name, ...]] = {}
-    licences: Annotated[tuple[Licence, ...], Field(min_length=1)] = ()
+    licenses: Annotated[tuple[License, ...], Field(min_length=1)] = ()
     """Those that models and adapters may have, as model cards have them; any when absent."""
     models: Annotated[Mapping[Name, Model], Field(min_length=1)]
     driver: (
@@ -69,7 +69,7 @@ class FleetFile(Frozen):
     rollout: Rollout = Rollout.model_construct()
     backup: Backup | None = None
     """What every host saves of itself, where to and when."""
-    staging: Staging | None = None
+    p2p: PeerToPeer | None = None
     """How weights go from host to host; every host fetches for itself when absent."""
     people: Mapping[PersonName, Person] = {}
     """Who may log in to the hosts."""

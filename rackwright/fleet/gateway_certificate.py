@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def own_certificate_of(fleet: Fleet, now: datetime | None = None) -> Issued | None:
-    """Return the certificate of gateway.certificate with its chain and key; None: the fleet's authority issues it.
+    """Return the certificate of gateway.certificate with its chain and key; None: the fleet's CA issues it.
 
     Raise FleetError if it can't be read, has ended, isn't for the gateway's domain or doesn't go with its key,
     SecretError if the key doesn't resolve.
@@ -37,7 +37,7 @@ def own_certificate_of(fleet: Fleet, now: datetime | None = None) -> Issued | No
 
 
 def own_certificate_end(fleet: Fleet) -> tuple[Path, datetime] | None:
-    """Return the file of gateway.certificate and when it ends; None: the fleet's authority issues it.
+    """Return the file of gateway.certificate and when it ends; None: the fleet's CA issues it.
 
     Raise FleetError if it can't be read. Its key isn't looked at.
     """

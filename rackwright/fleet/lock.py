@@ -34,7 +34,7 @@ class SourceLock(Stored):
     digest: Sha256
     """sha256 of the sorted lines `sha256 size path`, each ended by a newline."""
     files: tuple[File, ...]
-    licence: Annotated[str | None, Field(exclude_if=_is_none)] = None
+    license: Annotated[str | None, Field(exclude_if=_is_none)] = None
     """By its model card, else by the fleet file, in lower case, several with commas between; None: not known."""
 
 
@@ -64,8 +64,8 @@ class ModelLock(SourceLock):
     @property
     def bare(self) -> ModelLock:
         """What hosts run: without what is only known of it."""
-        adapters = {name: adapter.model_copy(update={"licence": None}) for name, adapter in self.adapters.items()}
-        known = dict.fromkeys(("shape", "template", "licence", "previous"))
+        adapters = {name: adapter.model_copy(update={"license": None}) for name, adapter in self.adapters.items()}
+        known = dict.fromkeys(("shape", "template", "license", "previous"))
         return self.model_copy(update={**known, "adapters": adapters})
 
     @property
@@ -186,7 +186,7 @@ def model_digest(files: Iterable[File]) -> str:
 def lock_digest(lock: Lock) -> str:
     """Return the sha256 of what the lock says; order, comments and keys of other versions don't count.
 
-    Nor do shapes, templates, licences and what was before: hosts run the same with them and without.
+    Nor do shapes, templates, licenses and what was before: hosts run the same with them and without.
     """
     models = {name: model.bare for name, model in lock.models.items()}
     said = lock.model_copy(update={"models": models}).model_dump(mode="json", exclude_none=True)

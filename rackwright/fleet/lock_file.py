@@ -119,7 +119,7 @@ def _adapters(place: Place, model: Model, locked: ModelLock, fleet: Fleet) -> It
 
 
 def _source(place: Place, asked: str, locked: SourceLock | None, fleet: Fleet) -> Iterator[tuple[Place, str]]:
-    hub, licences = fleet.file.site.hub, fleet.file.licences
+    hub, licenses = fleet.file.site.hub, fleet.file.licenses
     if locked is None:
         yield place, "is in the fleet file only"
         return
@@ -127,15 +127,15 @@ def _source(place: Place, asked: str, locked: SourceLock | None, fleet: Fleet) -
         yield (*place, "source"), f"is {locked.source}, the fleet file asks for {asked}"
     elif hub_moved(hub, locked):
         yield (*place, "files"), f"are not from {hub}, the fleet file's site.hub"
-    if locked.licence and not is_allowed(locked.licence, licences):
-        yield (*place, "licence"), f"is {locked.licence}, the fleet file's licences have {', '.join(licences)}"
+    if locked.license and not is_allowed(locked.license, licenses):
+        yield (*place, "license"), f"is {locked.license}, the fleet file's licenses have {', '.join(licenses)}"
 
 
 def _said(place: Place, model: Model, locked: ModelLock) -> Iterator[tuple[Place, str]]:
-    """What the fleet file says is of its own source; a lock from before there were licences has none to compare."""
-    said = model.licence if locked.source == model.source else None
-    if said and locked.licence and locked.licence != said:
-        yield (*place, "licence"), f"is {locked.licence}, the fleet file says {said}"
+    """What the fleet file says is of its own source; a lock from before there were licenses has none to compare."""
+    said = model.license if locked.source == model.source else None
+    if said and locked.license and locked.license != said:
+        yield (*place, "license"), f"is {locked.license}, the fleet file says {said}"
 
 
 def _runtimes(fleet: Fleet, lock: Lock) -> Iterator[tuple[Place, str]]:

@@ -19,8 +19,8 @@ def named_files(fleet: Fleet) -> tuple[str, ...]:
 
 def _named(fleet: Fleet) -> Iterator[str]:
     file = fleet.file
-    if file.site.ca_bundle:
-        yield file.site.ca_bundle
+    if file.downloads.ca_bundle:
+        yield file.downloads.ca_bundle
     yield from (mirror.key for mirror in file.site.apt_mirrors if mirror.key)
     yield from (driver.key for driver in file.drivers if driver.key)
     if file.gateway.certificate:

@@ -1,4 +1,4 @@
-"""X.509 as the fleet uses it: one authority, leaf certificates, and when a new one is due. Pure; PEM in, PEM out."""
+"""X.509 as the fleet uses it: one CA, leaf certificates, and when a new one is due. Pure; PEM in, PEM out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey as Key
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey as PublicKey
 
-AUTHORITY_DAYS = 3652
+CA_DAYS = 3652
 LONGEST_DAYS = 365
 BACKDATED = timedelta(minutes=5)
 """A host's clock may be a little behind."""
@@ -46,48 +46,48 @@ def load_key(pem: Secret) -> Key:
 
 
 def self_signed(key: Key, name: str, now: datetime) -> str:
-    """Return the certificate (PEM) of an authority of this name, ten years, that signs leaves only."""
+    """Return the certificate (PEM) of a CA of this name, ten years, that signs leaves only."""
     from cryptography import x509
 
     subject = _subject(name)
-    builder = _builder(subject, subject, key.public_key(), key, now, now - BACKDATED + timedelta(days=AUTHORITY_DAYS))
+    builder = _builder(subject, subject, key.public_key(), key, now, now - BACKDATED + timedelta(days=CA_DAYS))
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     builder = builder.add_extension(_usage(signs_certificates=True), critical=True)
     return _signed(builder, key)
 
 
 def issue(
-    authority: str, authority_key: Key, names: Sequence[str], *, client: bool, days: int, now: datetime
+    ca: str, ca_key: Key, names: Sequence[str], *, client: bool, days: int, now: datetime
 ) -> Issued:
     """Return a new certificate for DNS names and addresses, with its key; the first is its common name.
 
-    Valid for `days`, 365 at most, and never longer than the authority. Raise ValueError if that has ended.
+    Valid for `days`, 365 at most, and never longer than the CA. Raise ValueError if that has ended.
     """
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.x509.oid import ExtendedKeyUsageOID
 
-    signer = x509.load_pem_x509_certificate(authority.encode())
+    signer = x509.load_pem_x509_certificate(ca.encode())
     if signer.not_valid_after_utc <= now:
-        raise ValueError(f"the authority ended on {signer.not_valid_after_utc:%Y-%m-%d}")
+        raise ValueError(f"the CA ended on {signer.not_valid_after_utc:%Y-%m-%d}")
     end = min(now - BACKDATED + timedelta(days=min(days, LONGEST_DAYS)), signer.not_valid_after_utc)
     key = ec.generate_private_key(ec.SECP256R1())
     usages = [ExtendedKeyUsageOID.SERVER_AUTH] + ([ExtendedKeyUsageOID.CLIENT_AUTH] if client else [])
-    builder = _builder(_subject(names[0]), signer.subject, key.public_key(), authority_key, now, end)
+    builder = _builder(_subject(names[0]), signer.subject, key.public_key(), ca_key, now, end)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     builder = builder.add_extension(_usage(signs_certificates=False), critical=True)
     builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
     builder = builder.add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), critical=False)
-    return Issued(_signed(builder, authority_key), _pem(key))
+    return Issued(_signed(builder, ca_key), _pem(key))
 
 
 def certificate_due(
-    pem: str | None, *, names: Sequence[str], client: bool, authority_certificate: str | None, now: datetime
+    pem: str | None, *, names: Sequence[str], client: bool, ca_certificate: str | None, now: datetime
 ) -> str | None:
     """Given the certificate that a host has, return why it needs a new one, or None.
 
-    It needs one that is there, for exactly these names, of this authority (None: of no matter whom), for clients if
-    asked, and not in the last third of its life, unless it ends with its authority: a new one would, too.
+    It needs one that is there, for exactly these names, of this CA (None: of no matter whom), for clients if
+    asked, and not in the last third of its life, unless it ends with its CA: a new one would, too.
     """
     from cryptography import x509
 
@@ -101,11 +101,11 @@ def certificate_due(
         return f"it is for {', '.join(sorted(_names(found))) or 'no name'}"
     if _is_for_clients(found) != client:
         return "it is for clients" if not client else "it is not for clients"
-    if authority_certificate is not None and not _is_of(found, authority_certificate):
-        return "it is of another authority"
+    if ca_certificate is not None and not _is_of(found, ca_certificate):
+        return "it is of another CA"
     life = found.not_valid_after_utc - found.not_valid_before_utc
     if now >= found.not_valid_after_utc or (
-        now > found.not_valid_before_utc + life * 2 / 3 and not _lasts_as_long(found, authority_certificate)
+        now > found.not_valid_before_utc + life * 2 / 3 and not _lasts_as_long(found, ca_certificate)
     ):
         return f"it ends on {found.not_valid_after_utc:%Y-%m-%d}"
     return None
@@ -219,20 +219,20 @@ def _is_for_clients(certificate: x509.Certificate) -> bool:
     return ExtendedKeyUsageOID.CLIENT_AUTH in extension.value
 
 
-def _lasts_as_long(certificate: x509.Certificate, authority: str | None) -> bool:
+def _lasts_as_long(certificate: x509.Certificate, ca: str | None) -> bool:
     from cryptography import x509
 
-    if authority is None:
+    if ca is None:
         return False
-    return certificate.not_valid_after_utc >= x509.load_pem_x509_certificate(authority.encode()).not_valid_after_utc
+    return certificate.not_valid_after_utc >= x509.load_pem_x509_certificate(ca.encode()).not_valid_after_utc
 
 
-def _is_of(certificate: x509.Certificate, authority: str) -> bool:
+def _is_of(certificate: x509.Certificate, ca: str) -> bool:
     from cryptography import x509
     from cryptography.exceptions import InvalidSignature
 
     try:
-        certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(authority.encode()))
+        certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(ca.encode()))
     except (ValueError, TypeError, InvalidSignature):
         return False
     return True

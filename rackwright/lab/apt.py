@@ -1,6 +1,6 @@
 """This machine's own apt settings, as far as a Debian lab host can use them.
 
-Sources, proxies and extra certificate authorities are read when the image is built: none stands in this
+Sources, proxies and extra CAs are read when the image is built: none stands in this
 repository.
 """
 
@@ -94,7 +94,7 @@ def own_settings() -> str:
     return settings(done.stdout)
 
 
-def authorities() -> dict[str, str]:
-    """Return this machine's extra certificate authorities by file name."""
+def cas() -> dict[str, str]:
+    """Return this machine's extra CAs by file name."""
     folder = Path("/usr/local/share/ca-certificates")
     return {path.name: path.read_text() for path in sorted(folder.rglob("*.crt"))}

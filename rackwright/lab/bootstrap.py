@@ -20,8 +20,8 @@ class Recipe:
     """apt's sources, deb822."""
     settings: str
     """apt's settings: proxies, certificates."""
-    authorities: dict[str, str]
-    """Extra certificate authorities by file name."""
+    cas: dict[str, str]
+    """Extra certificate CAs by file name."""
     packages: str
     """Names, separated by commas."""
     setup: str
@@ -64,7 +64,7 @@ def _write(recipe: Recipe, folder: Path) -> None:
     files = {
         **recipe.files,
         "etc/apt/apt.conf.d/60controller": recipe.settings,
-        **{f"usr/local/share/ca-certificates/{name}": text for name, text in recipe.authorities.items()},
+        **{f"usr/local/share/ca-certificates/{name}": text for name, text in recipe.cas.items()},
     }
     for path, text in files.items():
         target = folder / "files" / path

@@ -41,8 +41,8 @@ def tag_of(recipe: Recipe) -> str:
 
 
 def current() -> Recipe:
-    """Return the recipe that this machine's apt settings and certificate authorities make."""
-    return Recipe(apt.sources(), apt.own_settings(), apt.authorities(), _PACKAGES, _SETUP, _FILES)
+    """Return the recipe that this machine's apt settings and certificate CAs make."""
+    return Recipe(apt.sources(), apt.own_settings(), apt.cas(), _PACKAGES, _SETUP, _FILES)
 
 
 def ensure(say: Callable[[str], None]) -> str:

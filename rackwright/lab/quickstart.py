@@ -27,7 +27,7 @@ _BODY = json.dumps(
 )
 _FLEET = Path("inventory/lab.yml")
 _KEY = Path("inventory/lab.key")
-_AUTHORITY = Path("inventory/lab.ca.crt")
+_CA = Path("inventory/lab.ca.crt")
 Result = TypeVar("Result")
 
 
@@ -106,7 +106,7 @@ def _key() -> None:
 def _ask(gateway: str) -> str:
     """Return the model's answer to the question, asked through the gateway over TLS."""
     command = ["curl", "--silent", "--show-error", "--fail-with-body", "--max-time", "120", "--config", "-"]
-    command += ["--cacert", str(_AUTHORITY), "--resolve", f"{DOMAIN}:443:{gateway}", "--json", _BODY]
+    command += ["--cacert", str(_CA), "--resolve", f"{DOMAIN}:443:{gateway}", "--json", _BODY]
     # The key goes by standard input: everybody on this machine can read an argument vector.
     config = f'header = "Authorization: Bearer {_KEY.read_text().strip()}"\n'
     url = f"https://{DOMAIN}/v1/chat/completions"
@@ -124,7 +124,7 @@ Question: {QUESTION}
 Answer:   {answer}
 
 Ask yourself:
-  printf 'header = "Authorization: Bearer %s"' "$(cat {_KEY})" | curl --config - --cacert {_AUTHORITY} \\
+  printf 'header = "Authorization: Bearer %s"' "$(cat {_KEY})" | curl --config - --cacert {_CA} \\
     --resolve {DOMAIN}:443:{gateway} https://{DOMAIN}/v1/chat/completions --json '{_BODY}'
 
 Apply: {what}. Time:

@@ -28,25 +28,25 @@ _BEGIN = StringCommand(f"install -d -m 0755 -o root -g root -- {FOLDER}")
 def issued_certificate(
     *, stem: str, names: tuple[str, ...], client: bool, days: int, issuer: Issuer | None
 ) -> Generator[PyinfraCommand]:
-    """Afterwards the host has a certificate of the fleet's authority for these names, with its key.
+    """Afterwards the host has a certificate of the fleet's CA for these names, with its key.
 
-    A new one is issued only where one is due, and only when the run executes: a plan needs no authority's key.
+    A new one is issued only where one is due, and only when the run executes: a plan needs no CA's key.
     Where none can be issued the operation fails with the reason, and the host keeps what it has.
     """
     found = host.get_fact(CertificateState, stem=stem)
-    authority = issuer.authority_pem if issuer else None
-    reason = _due(found, names, client, authority)
+    ca = issuer.ca_pem if issuer else None
+    reason = _due(found, names, client, ca)
     if reason is None:
-        if authority:
-            yield from write(path=f"{FOLDER}/{stem}.ca.crt", content=authority)
+        if ca:
+            yield from write(path=f"{FOLDER}/{stem}.ca.crt", content=ca)
         return
     show(f"{FOLDER}/{stem}.crt: {reason}; one for {', '.join(names)} is issued\n")
     # The plan stops at an operation's first command: nothing is issued before it.
     yield _BEGIN
-    if authority == "" and found.certificate and found.authority:
-        yield _failing(_no_authority(stem))
+    if ca == "" and found.certificate and found.ca:
+        yield _failing(_no_ca(stem))
     elif issuer is None:
-        yield _failing(f"a certificate for {names[0]} is due, and there is no authority to issue it")
+        yield _failing(f"a certificate for {names[0]} is due, and there is no CA to issue it")
     else:
         yield _issued(stem, names, client, days, issuer)
 
@@ -62,9 +62,9 @@ def own_certificate(*, stem: str, certificate: Issued) -> Generator[PyinfraComma
     yield _installing(stem, certificate, None)
 
 
-def _due(found: Kept, names: tuple[str, ...], client: bool, authority: str | None) -> str | None:
+def _due(found: Kept, names: tuple[str, ...], client: bool, ca: str | None) -> str | None:
     due = certificate_due(
-        found.certificate, names=names, client=client, authority_certificate=authority, now=datetime.now(UTC)
+        found.certificate, names=names, client=client, ca_certificate=ca, now=datetime.now(UTC)
     )
     return due or (None if found.key_fits else "its key is missing or another's")
 
@@ -72,15 +72,15 @@ def _due(found: Kept, names: tuple[str, ...], client: bool, authority: str | Non
 def _issued(stem: str, names: tuple[str, ...], client: bool, days: int, issuer: Issuer) -> StringCommand:
     try:
         issued = issuer.issue(names, client=client, days=days)
-        return _installing(stem, issued, issuer.authority_pem)
+        return _installing(stem, issued, issuer.ca_pem)
     except RackwrightError as error:
         # An exception in here would end the run on every host.
         return _failing(str(error))
 
 
-def _installing(stem: str, issued: Issued, authority: str | None) -> StringCommand:
+def _installing(stem: str, issued: Issued, ca: str | None) -> StringCommand:
     """All files at once. The key goes over standard input and is on the host's disk only encrypted."""
-    public = {".crt": issued.certificate_pem} | ({".ca.crt": authority} if authority else {})
+    public = {".crt": issued.certificate_pem} | ({".ca.crt": ca} if ca else {})
     new = {suffix: shlex.quote(f"{stem}{suffix}{SUFFIX}") for suffix in (".key.cred", *public)}
     steps = [f"set -e; umask 077; cd {FOLDER}", f"trap 'rm -f -- {' '.join(new.values())}' EXIT"]
     # Not bound to a TPM: its measurements change with a firmware update, and the key would be lost with them.
@@ -94,11 +94,11 @@ def _installing(stem: str, issued: Issued, authority: str | None) -> StringComma
     return StringCommand(f"( {'; '.join(steps)} )", _stdin=issued.key.reveal())
 
 
-def _no_authority(stem: str) -> str:
+def _no_ca(stem: str) -> str:
     return (
-        "this host has a certificate of the fleet's authority, and the authority's own, NAME.ca.crt, is not beside "
+        "this host has a certificate of the fleet's CA, and the CA's own, NAME.ca.crt, is not beside "
         "the fleet file; it should be in your colleagues' checkout\n"
-        f"  next: get it from there; or, to begin with a new authority: rm {FOLDER}/{stem}.*"
+        f"  next: get it from there; or, to begin with a new CA: rm {FOLDER}/{stem}.*"
     )
 
 

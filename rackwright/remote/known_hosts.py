@@ -40,7 +40,7 @@ class Pins:
     """What the files say about one host."""
 
     keys: tuple[HostKey, ...] = ()
-    authority: bool = False
+    ca: bool = False
     """A @cert-authority line names the host."""
     revoked: tuple[HostKey, ...] = ()
 
@@ -69,8 +69,8 @@ def lookup(target: Target) -> Pins:
     found = Pins()
     for path in files(target):
         pins = _pins(_read(path), host_name(target))
-        found = Pins(found.keys or pins.keys, found.authority or pins.authority, found.revoked + pins.revoked)
-    return Pins(tuple(key for key in found.keys if key not in found.revoked), found.authority, found.revoked)
+        found = Pins(found.keys or pins.keys, found.ca or pins.ca, found.revoked + pins.revoked)
+    return Pins(tuple(key for key in found.keys if key not in found.revoked), found.ca, found.revoked)
 
 
 def pin(known_hosts: Path, target: Target, key: HostKey) -> None:

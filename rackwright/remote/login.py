@@ -29,7 +29,7 @@ class Refuse(paramiko.MissingHostKeyPolicy):
         should = "compare it with what the machine itself shows, then pin it"
         if presented in self._pins.revoked:
             what, should = f"the host key {presented.fingerprint} is marked @revoked", "give the host a new key"
-        elif self._pins.authority:
+        elif self._pins.ca:
             should = "the @cert-authority line in known_hosts isn't used: pin the host's own key"
         raise HostKeyError(
             what, where=self._target.name, should=should, next=f"rackwright trust {_name(self._target)}"

@@ -80,7 +80,7 @@ class Live:
         text = f"{size(done)} of {size(total)}, {size(rate)}/s"
         if 0 < done < total and rate:
             text += f", {duration((total - done) / rate)} left"
-        self._display.host(Progress(host, "staging", what, 1, 1, None, done, total), text)
+        self._display.host(Progress(host, "p2p", what, 1, 1, None, done, total), text)
 
     def pause(self) -> None:
         """Take away what moves, so that a question can be asked. The next news brings it back."""

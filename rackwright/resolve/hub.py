@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from rackwright.errors import FleetError, Problem, RackwrightError
 from rackwright.fleet.source import HubSource
-from rackwright.resolve.licenses import licence_of_card
+from rackwright.resolve.licenses import license_of_card
 from rackwright.resolve.model_files import Choice, UnfitFiles
 from rackwright.resolve.tls import cooperative_tls
 from rackwright.resolve.web import Web, unreachable
@@ -32,7 +32,7 @@ class Settled:
     revision: str | None
     """Commit of a hub repository."""
     files: tuple[File, ...]
-    licence: str | None = None
+    license: str | None = None
     """By its model card; None: it has none, or that names none."""
 
 
@@ -44,7 +44,7 @@ class Hub:
     token: Secret | None = None
 
     def settle(self, source: HubSource, *, where: str, choice: Choice) -> Settled:
-        """Return the commit that the source asks for, the files of it that are chosen, and the licence.
+        """Return the commit that the source asks for, the files of it that are chosen, and the license.
 
         Raise FleetError if there is no such repository or revision, or none of its files fit, RackwrightError if
         the hub can't be asked.
@@ -52,11 +52,11 @@ class Hub:
         info, chosen = self._chosen(source, where, choice)
         commit = info.sha or ""
         files = tuple(self._file(source, commit, item) for item in chosen)
-        return Settled(commit, files, licence_of_card(info.card_data))
+        return Settled(commit, files, license_of_card(info.card_data))
 
-    def licence(self, source: HubSource, *, where: str) -> str | None:
-        """Return the licence by the model card; None: it names none. Raise as `settle` does."""
-        return licence_of_card(self._info(source, where).card_data)
+    def license(self, source: HubSource, *, where: str) -> str | None:
+        """Return the license by the model card; None: it names none. Raise as `settle` does."""
+        return license_of_card(self._info(source, where).card_data)
 
     def files(self, source: HubSource, *, where: str, choice: Choice) -> tuple[str, dict[str, int]]:
         """Return the commit, and path → bytes of the chosen files. Raise as `settle` does."""

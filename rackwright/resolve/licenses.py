@@ -1,4 +1,4 @@
-"""Licences of models and adapters: what a model card says, what the fleet file says of them, and what it allows."""
+"""Licenses of models and adapters: what a model card says, what the fleet file says of them, and what it allows."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from pydantic import TypeAdapter, ValidationError
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import ModelLock, SourceLock
-from rackwright.fleet.sections.licenses import Licence, is_allowed
+from rackwright.fleet.sections.licenses import License, is_allowed
 from rackwright.fleet.source import HubSource, parse_source
 
 if TYPE_CHECKING:
     from huggingface_hub import ModelCardData
 
 _NO_WORD = ("other", "unknown")
-"""Ids that name no licence: https://huggingface.co/docs/hub/repositories-licenses."""
+"""Ids that name no license: https://huggingface.co/docs/hub/repositories-licenses."""
 
 
-def licence_of_card(card: ModelCardData | None) -> str | None:
-    """Return the licence that a model card names, several with commas between; None: it names none."""
+def license_of_card(card: ModelCardData | None) -> str | None:
+    """Return the license that a model card names, several with commas between; None: it names none."""
     named = getattr(card, "license", None)
     several = named if isinstance(named, list) else [named]
     found = [getattr(card, "license_name", None) if one == "other" else one for one in several]
-    return ", ".join(map(_licence, found)) if found and all(map(_names_one, found)) else None
+    return ", ".join(map(_license, found)) if found and all(map(_names_one, found)) else None
 
 
 def agreed(card: str | None, said: str | None, *, source: str, where: str) -> str | None:
-    """Return the licence: what the card names, else what the fleet file says; None: neither does.
+    """Return the license: what the card names, else what the fleet file says; None: neither does.
 
     Raise FleetError where they say different ones.
     """
     if card and said and card != said:
         what = f"is {said}, and the model card of {source} says {card}"
-        raise FleetError([Problem(f"{where}.licence", what, "take it out: the card counts")])
+        raise FleetError([Problem(f"{where}.license", what, "take it out: the card counts")])
     return card or said
 
 
-def refused_licences(fleet: Fleet, models: Mapping[str, ModelLock]) -> Iterator[Problem]:
-    """Yield a problem for each model and adapter whose licence isn't known, or none that the fleet file allows."""
+def refused_licenses(fleet: Fleet, models: Mapping[str, ModelLock]) -> Iterator[Problem]:
+    """Yield a problem for each model and adapter whose license isn't known, or none that the fleet file allows."""
     for name, model in models.items():
         place = f"models.{name}"
         yield from _refused(fleet, model, f"{place}.source", place)
@@ -50,14 +50,14 @@ def refused_licences(fleet: Fleet, models: Mapping[str, ModelLock]) -> Iterator[
 
 
 def _refused(fleet: Fleet, locked: SourceLock, place: str, model: str) -> Iterator[Problem]:
-    if is_allowed(locked.licence, fleet.file.licences):
+    if is_allowed(locked.license, fleet.file.licenses):
         return
-    if locked.licence is None:
-        what, should = f"the licence of {locked.source} isn't known: {_why(fleet, locked)}", f"write {model}.licence"
+    if locked.license is None:
+        what, should = f"the license of {locked.source} isn't known: {_why(fleet, locked)}", f"write {model}.license"
     else:
         # What the fleet file itself says of a model is among those that it allows: see rules.py.
-        what = f"{locked.source} has the licence {locked.licence}, by {_card_of(fleet)}"
-        should = f"licences has {', '.join(fleet.file.licences)}; add it there"
+        what = f"{locked.source} has the license {locked.license}, by {_card_of(fleet)}"
+        should = f"licenses has {', '.join(fleet.file.licenses)}; add it there"
     yield Problem(f"{fleet.path} {place}", what, f"{should}, or choose another source", "rackwright lock")
 
 
@@ -73,15 +73,15 @@ def _card_of(fleet: Fleet) -> str:
 
 def _names_one(word: object) -> bool:
     try:
-        return _licence(word) not in _NO_WORD
+        return _license(word) not in _NO_WORD
     except ValidationError:
         return False
 
 
-def _licence(word: object) -> str:
-    return _any_licence().validate_python(word, strict=True)
+def _license(word: object) -> str:
+    return _any_license().validate_python(word, strict=True)
 
 
 @cache
-def _any_licence() -> TypeAdapter[str]:
-    return TypeAdapter(Licence)
+def _any_license() -> TypeAdapter[str]:
+    return TypeAdapter(License)

@@ -10,7 +10,7 @@ from rackwright.fleet.downloads import site_files
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import DriverLock, Lock, ModelLock
 from rackwright.fleet.ports import assign_ports
-from rackwright.resolve.licenses import refused_licences
+from rackwright.resolve.licenses import refused_licenses
 from rackwright.resolve.lock_entry import Resolver
 from rackwright.resolve.lookup import Sources
 from rackwright.resolve.web import Progress, quiet
@@ -29,7 +29,7 @@ def resolve_lock(
     A question that didn't change keeps its answer, a branch its commit, and asks nobody; with `upgrade` all are
     asked again, but for what names its bytes itself (a released version, a URL with its sha256). `drivers` are the
     answers that hosts gave.
-    Raise FleetError with every question that has no answer and every licence that isn't allowed, SecretError without
+    Raise FleetError with every question that has no answer and every license that isn't allowed, SecretError without
     the hub's token, RackwrightError where a server can't be asked.
     """
     site_files(fleet)
@@ -41,7 +41,7 @@ def resolve_lock(
             models[name] = resolver.model(name)
         except FleetError as error:
             problems += error.problems
-    problems += refused_licences(fleet, models)
+    problems += refused_licenses(fleet, models)
     try:
         runtimes = resolver.runtimes(anew=kinds(fleet) if upgrade else ())
     except FleetError as error:

@@ -35,14 +35,14 @@ class Resolver:
         text = source or asked.source
         parsed = parse_source(text)
         choice = partial(choose, glob=_glob(parsed), loads=asked.runtime.loads)
-        found = self.sources.settle(text, kept, choice, f"{where}.source", said=asked.licence)
+        found = self.sources.settle(text, kept, choice, f"{where}.source", said=asked.license)
         shape, template = self._told(parsed, found.files, kept)
         answer = ModelLock(
             source=asked.source,
             revision=found.revision,
             digest=model_digest(found.files),
             files=found.files,
-            licence=agreed(found.licence, asked.licence, source=text, where=where),
+            license=agreed(found.license, asked.license, source=text, where=where),
             shape=shape,
             template=template,
             adapters=self._adapters(asked, kept.adapters if kept else {}, f"{where}.runtime.adapters"),
@@ -67,7 +67,7 @@ class Resolver:
             try:
                 answer = self._adapter(source, kept.get(served), f"{where}.{served}")
                 # Made from the model, it has the model's terms unless its own card names others.
-                adapters[served] = adapter = answer.model_copy(update={"licence": answer.licence or asked.licence})
+                adapters[served] = adapter = answer.model_copy(update={"license": answer.license or asked.license})
                 _require_rank(adapter.rank, asked.adapter_rank, f"{where}.{served}")
             except FleetError as error:
                 problems += error.problems
@@ -83,7 +83,7 @@ class Resolver:
             revision=found.revision,
             digest=digest,
             files=found.files,
-            licence=found.licence,
+            license=found.license,
             rank=kept.rank if kept and kept.digest == digest else self._rank(source, found.files, where),
         )
 

@@ -1,4 +1,4 @@
-"""Answers what a source is: the commit, files and licence behind hf:…, https://… or file:…"""
+"""Answers what a source is: the commit, files and license behind hf:…, https://… or file:…"""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ class Sources:
     ) -> Settled:
         """Return the answer: that of `kept`, if the question is still the same. Raise FleetError where none fits.
 
-        `said`: the licence by the fleet file; where that of `kept` is another one, or not allowed, it is asked again.
+        `said`: the license by the fleet file; where that of `kept` is another one, or not allowed, it is asked again.
         """
         source = parse_source(text)
         if kept and kept.source == text and (isinstance(source, WebSource) or not self.upgrade):
-            return Settled(kept.revision, self._rebased(source, kept), self._licence(source, kept, said, where))
+            return Settled(kept.revision, self._rebased(source, kept), self._license(source, kept, said, where))
         if isinstance(source, HubSource):
             return self.hub.settle(source, where=where, choice=choice)
         if isinstance(source, FileSource):
@@ -76,12 +76,12 @@ class Sources:
         except OSError as error:
             raise FleetError([Problem(where, f"{file.path} can't be read: {error.strerror}")]) from None
 
-    def _licence(self, source: object, kept: SourceLock, said: str | None, where: str) -> str | None:
+    def _license(self, source: object, kept: SourceLock, said: str | None, where: str) -> str | None:
         if not isinstance(source, HubSource) or kept.revision is None:
             return None
-        if kept.licence == said if said else is_allowed(kept.licence, self.fleet.file.licences):
-            return kept.licence
-        return self.hub.licence(replace(source, revision=kept.revision), where=where)
+        if kept.license == said if said else is_allowed(kept.license, self.fleet.file.licenses):
+            return kept.license
+        return self.hub.license(replace(source, revision=kept.revision), where=where)
 
     def _rebased(self, source: object, kept: SourceLock) -> tuple[File, ...]:
         """The same commit and bytes, from the hub that the fleet file names now."""

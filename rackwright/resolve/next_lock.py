@@ -14,7 +14,7 @@ from rackwright.fleet.lock_file import Place, mismatches, require_match
 from rackwright.fleet.naming import unknown
 from rackwright.fleet.ports import assign_ports
 from rackwright.fleet.source import HubSource, parse_source
-from rackwright.resolve.licenses import refused_licences
+from rackwright.resolve.licenses import refused_licenses
 from rackwright.resolve.lock import kinds
 from rackwright.resolve.lock_entry import Resolver
 from rackwright.resolve.lookup import Sources
@@ -30,7 +30,7 @@ def updated_model(
 
     `to`: a branch, tag or commit of its hub repository, in place of what the fleet file asks for. The entry keeps
     the one before it as `previous`, where its digest is another.
-    Raise FleetError if the fleet file differs from the lock in something else, there is no answer or its licence
+    Raise FleetError if the fleet file differs from the lock in something else, there is no answer or its license
     isn't allowed; UsageError if the source has no revision to choose, SecretError without the hub's token,
     RackwrightError where a server can't be asked.
     """
@@ -40,7 +40,7 @@ def updated_model(
     site_files(fleet)
     resolver = Resolver(fleet, lock, Sources(fleet, upgrade=True, on_progress=on_progress))
     entry = resolver.model(name, source)
-    if problems := tuple(refused_licences(fleet, {name: entry})):
+    if problems := tuple(refused_licenses(fleet, {name: entry})):
         raise FleetError(problems)
     beside = {"runtimes": resolver.runtimes(), "ports": assign_ports(fleet, lock)}
     return _with_model(lock, name, entry).model_copy(update=beside)
@@ -88,7 +88,7 @@ def promoted_model(fleet: Fleet, lock: Lock, name: str, other: Lock, *, hub: str
 
     `runtime` and `build`, the digest of what it is made from, are those of the engine that proved the model there.
     What that fleet got from its `hub`, this one gets from its own: the bytes are settled. Raise FleetError, all
-    reasons at once, if the entry doesn't answer this fleet file, was proven with another runtime, or has a licence
+    reasons at once, if the entry doesn't answer this fleet file, was proven with another runtime, or has a license
     that isn't allowed here.
     """
     require_model(fleet, lock, name)
@@ -99,7 +99,7 @@ def promoted_model(fleet: Fleet, lock: Lock, name: str, other: Lock, *, hub: str
     problems = (
         *(replace(problem, next=None) for problem in mismatches(fleet, after)),
         *_other_runtime(fleet, lock, name, runtime, build),
-        *refused_licences(fleet, {name: entry}),
+        *refused_licenses(fleet, {name: entry}),
     )
     if problems:
         raise FleetError(problems)

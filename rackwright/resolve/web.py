@@ -219,5 +219,5 @@ def unreachable(host: str, kind: str) -> RackwrightError:
             what = text
             break
     if "SSL" in kind:
-        check = "put its authority into the file of site.ca_bundle"
+        check = "put its CA into the file of downloads.ca_bundle"
     return RackwrightError(what, where=host, next=check)

@@ -28,7 +28,7 @@ class Checkout:
     What it names by a whole path stands below ELSEWHERE.
     """
     committed: tuple[Path, ...]
-    """Those that should be in git, the fleet file first: not pins, the fleet's authority and what is ELSEWHERE."""
+    """Those that should be in git, the fleet file first: not pins, the fleet's CA and what is ELSEWHERE."""
 
     @property
     def commit(self) -> str | None:

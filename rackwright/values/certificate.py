@@ -20,7 +20,7 @@ class Issuer(Protocol):
     """Who signs certificates."""
 
     @property
-    def authority_pem(self) -> str:
+    def ca_pem(self) -> str:
         """What verifies them (PEM)."""
 
     def issue(self, names: tuple[str, ...], *, client: bool, days: int) -> Issued:

@@ -49,8 +49,8 @@ def _repository(settings: Settings, repository: Repository, access: Access) -> N
     public = {f"{repository.stem}.values": scripts.values(settings, repository)}
     if repository.known_hosts:
         public[f"{repository.stem}.known_hosts"] = f"{repository.known_hosts}\n"
-    if access.authority_pem:
-        public[f"{repository.stem}.ca.crt"] = access.authority_pem
+    if access.ca_pem:
+        public[f"{repository.stem}.ca.crt"] = access.ca_pem
     for path, content in public.items():
         checked_file(name=f"Write {path}", path=path, content=content)
     for verb, unit in (("run", repository.run_unit), ("check", repository.check_unit)):

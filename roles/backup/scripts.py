@@ -63,7 +63,7 @@ def _options(repository: Repository) -> str:
         fixed = "-F none -o BatchMode=yes -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes -o ConnectTimeout=20"
         alive = "-o ServerAliveInterval=30 -o ServerAliveCountMax=4"
         return f' -o "sftp.args=-i $CREDENTIALS_DIRECTORY/key {fixed} {alive} {known}"'
-    return f" --cacert {repository.authority}" if repository.authority else ""
+    return f" --cacert {repository.ca}" if repository.ca else ""
 
 
 def new_enough(oldest: str) -> str:

@@ -45,8 +45,8 @@ class Repository(Frozen):
     """Of sftp: the server's line for known_hosts."""
     user: Line | None = None
     """Of rest: who logs in there."""
-    own_authority: bool = False
-    """Of rest: its certificate is verified with an authority of its own, not the route's."""
+    own_ca: bool = False
+    """Of rest: its certificate is verified with a CA of its own, not the route's."""
     route: Route = DIRECT
     """Of rest: how its server is reached."""
 
@@ -56,9 +56,9 @@ class Repository(Frozen):
         return "path" if self.url.startswith("/") else self.url.partition(":")[0]
 
     @property
-    def authority(self) -> str | None:
+    def ca(self) -> str | None:
         """File of whom the server's certificate is verified with; None: the system's."""
-        return f"{self.stem}.ca.crt" if self.own_authority else self.route.ca_bundle
+        return f"{self.stem}.ca.crt" if self.own_ca else self.route.ca_bundle
 
     @property
     def proxy(self) -> str | None:
@@ -103,7 +103,7 @@ class Access:
     """Of sftp: the private SSH key."""
     login: Secret | None = None
     """Of rest: the password of `user`."""
-    authority_pem: str | None = field(default=None, repr=False)
+    ca_pem: str | None = field(default=None, repr=False)
     """Of rest: whom its certificate is verified with; None: the route's, or the system's."""
 
     def secret(self, name: str, repository: Repository) -> Secret:

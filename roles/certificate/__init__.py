@@ -1,5 +1,5 @@
-"""A certificate with its key on one host: of the fleet's own authority, or the operator's.
+"""A certificate with its key on one host: of the fleet's own CA, or the operator's.
 
-Afterwards /etc/rackwright/certificates/ has NAME.crt, NAME.ca.crt (the authority's) and NAME.key.cred, the private
+Afterwards /etc/rackwright/certificates/ has NAME.crt, NAME.ca.crt (the CA's) and NAME.key.cred, the private
 key as a systemd credential that only this host can decrypt.
 """

@@ -1,4 +1,4 @@
-"""A certificate of the fleet's own authority, with its key, on one host."""
+"""A certificate of the fleet's own CA, with its key, on one host."""
 
 from __future__ import annotations
 

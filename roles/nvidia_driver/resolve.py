@@ -60,7 +60,7 @@ class Sources:
     """What the URLs of the driver's own repository begin with."""
     settings: str = ""
     """apt.conf: proxies."""
-    authorities: str = ""
+    cas: str = ""
     """PEM that servers are verified with; the host's own when empty."""
 
 
@@ -79,13 +79,13 @@ class Resolved:
 def script(asked: Asked, sources: Sources, folder: str) -> str:
     """Return a shell script that works in `folder`, which it makes and removes, and changes nothing else."""
     settings = _SETTINGS.format(folder=folder) + sources.settings
-    if sources.authorities:
-        settings += f'Acquire::https::CAInfo "{folder}/authorities.pem";\n'
+    if sources.cas:
+        settings += f'Acquire::https::CAInfo "{folder}/CAs.pem";\n'
     values = {
         "folder": folder,
         "sources": sources.sources,
         "settings": settings,
-        "authorities": sources.authorities,
+        "CAs": sources.cas,
         "others": "yes" if sources.others else "",
         "components": sources.components,
         "own": sources.own.rstrip("/"),

@@ -54,7 +54,7 @@ def unfit(settings: Settings) -> str:
         "most": str(settings.most_restarts),
         "gpus": settings.gpus_file or "",
         "faults": GPU_FAULTS,
-        "bond": settings.bond_file or "",
+        "group": settings.group_file or "",
     }
     return _script("unfit", settings, values)
 
@@ -67,7 +67,7 @@ def evidence(settings: Settings) -> str:
 def agent(settings: Settings) -> str:
     """Return the script that answers HAProxy's agent-check: `up` or `down`."""
     stale = str(settings.deadline_seconds * LONGEST)
-    values = {"file": f"{STATES}/{settings.replica}", "stale": stale, "bond": settings.bond_file or ""}
+    values = {"file": f"{STATES}/{settings.replica}", "stale": stale, "group": settings.group_file or ""}
     return _script("agent", settings, values)
 
 

@@ -32,7 +32,7 @@ class Settings(Frozen):
     """Loopback port on which the host proxy asks for the state."""
     gpus_file: HostPath | None = None
     """The drop-in of the unit that names the replica's GPUs; None: it has none."""
-    bond_file: HostPath | None = None
+    group_file: HostPath | None = None
     """Where it stands how the replica's other members are; None: it has none."""
     hint: Line | None = None
     """What to look at where its load leads nowhere."""

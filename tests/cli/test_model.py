@@ -120,7 +120,7 @@ def test_the_list_has_what_was_before(fleet: Path):
         "revision": V2,
         "digest": lock_of(fleet).models["assistant"].digest,
         "bytes": len(NEW),
-        "licence": "apache-2.0",
+        "license": "apache-2.0",
         "runtime": "llama_cpp",
         "version": "b1",
         "replicas": 2,
@@ -159,10 +159,10 @@ def test_one_model_is_shown_with_its_files(fleet: Path):
     assert (document["names"], document["replicas"]) == (["assistant", "gpt-4o-mini"], [])
 
 
-def test_a_model_without_a_previous_one_or_a_licence_is_shown(fleet: Path):
+def test_a_model_without_a_previous_one_or_a_license_is_shown(fleet: Path):
     lines = rackwright("-f", fleet, "model", "show", "small", "--offline").stdout.splitlines()
     assert "  revision   -" in lines
-    assert "  licence    not known" in lines
+    assert "  license    not known" in lines
     assert not any(line.startswith("  previous") for line in lines)
 
 
@@ -206,7 +206,7 @@ def test_a_diff_tells_what_an_update_would_change_and_changes_nothing(fleet: Pat
     lines = ran.stdout.splitlines()
     assert lines[0] == "assistant  hf:acme/tiny"
     assert f"  revision   {COMMIT[:7]} → {V2[:7]}" in lines
-    assert "  licence    apache-2.0 → mit" in lines
+    assert "  license    apache-2.0 → mit" in lines
     assert "  template   changes" in lines
     assert "  context    made for 4096 tokens; the fleet file asks for 8192: above that" in lines
     assert lines[-1].startswith("    changed  m.gguf  ")

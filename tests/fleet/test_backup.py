@@ -102,7 +102,7 @@ def test_a_rest_server_is_reached_as_the_site_says(tmp_path: Path) -> None:
     written = make_fleet(tmp_path / "acme.yml", backup={"to": [DISK, SSH, WEB, near]}, site=site)
     settings = backup_of(written, LOCK, "gpu1")
     assert settings is not None
-    assert {one.name: (one.proxy, one.authority) for one in settings.repositories} == {
+    assert {one.name: (one.proxy, one.ca) for one in settings.repositories} == {
         "disk": (None, None),
         "ssh": (None, None),
         "web": ("http://proxy:3128", "/etc/rackwright/ca-bundle.pem"),
@@ -159,10 +159,10 @@ def test_secrets_resolve_beside_the_fleet_file(tmp_path: Path, monkeypatch: pyte
     access = access_of(fleet(tmp_path, DISK, SSH, {**WEB, "ca": "ca.pem"}))
     assert access["disk"].password.reveal() == "one"
     assert access["ssh"].key is not None
-    assert access["web"].authority_pem == "-----BEGIN CERTIFICATE-----\n"
+    assert access["web"].ca_pem == "-----BEGIN CERTIFICATE-----\n"
 
 
-def test_a_secret_or_authority_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_or_ca_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RESTIC_PASSWORD", raising=False)
     with pytest.raises(SecretError, match=r"backup\.to\[0\]\.password: the environment variable RESTIC_PASSWORD"):
         access_of(fleet(tmp_path, DISK))

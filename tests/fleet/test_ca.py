@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rackwright.errors import RackwrightError, SecretError
-from rackwright.fleet.ca import Authority, authority_of, key_file
+from rackwright.fleet.ca import CertificateAuthority, ca_of, key_file
 from rackwright.fleet.x509 import certificate_due, new_key
 from rackwright.values.certificate import Issuer
 from rackwright.values.secrets import Secret
@@ -18,31 +18,31 @@ from tests.fleet.fleets import make_fleet
 
 
 @pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority("acme", tmp_path / "site.ca.crt", tmp_path / "config" / "acme" / "ca.key")
+def ca(tmp_path: Path) -> CertificateAuthority:
+    return CertificateAuthority("acme", tmp_path / "site.ca.crt", tmp_path / "config" / "acme" / "ca.key")
 
 
 def files(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
-def still_good(authority: Authority, pem: str) -> bool:
+def still_good(ca: CertificateAuthority, pem: str) -> bool:
     names = ("gpu1",)
     reason = certificate_due(
-        pem, names=names, client=False, authority_certificate=authority.authority_pem, now=authority.clock()
+        pem, names=names, client=False, ca_certificate=ca.ca_pem, now=ca.clock()
     )
     return reason is None
 
 
-def test_nothing_is_made_before_something_is_issued(authority, tmp_path):
-    assert authority.authority_pem == ""
+def test_nothing_is_made_before_something_is_issued(ca, tmp_path):
+    assert ca.ca_pem == ""
     assert files(tmp_path) == []
 
 
-def test_the_first_certificate_makes_the_authority_with_its_key_for_us_alone(authority, tmp_path):
+def test_the_first_certificate_makes_the_ca_with_its_key_for_us_alone(ca, tmp_path):
     old = os.umask(0o000)
     try:
-        issuer: Issuer = authority
+        issuer: Issuer = ca
         issued = issuer.issue(("gpu1",), client=False, days=90)
     finally:
         os.umask(old)
@@ -50,87 +50,87 @@ def test_the_first_certificate_makes_the_authority_with_its_key_for_us_alone(aut
     assert (tmp_path / "config/acme/ca.key").stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "config/acme").stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "site.ca.crt").stat().st_mode & 0o777 == 0o644
-    assert "PRIVATE" not in authority.authority_pem
-    assert still_good(authority, issued.certificate_pem)
+    assert "PRIVATE" not in ca.ca_pem
+    assert still_good(ca, issued.certificate_pem)
 
 
-def test_many_hosts_at_once_get_one_authority(authority):
+def test_many_hosts_at_once_get_one_ca(ca):
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda _: authority.issue(("gpu1",), client=False, days=90), range(16)))
-    assert all(still_good(authority, issued.certificate_pem) for issued in found)
+        found = list(pool.map(lambda _: ca.issue(("gpu1",), client=False, days=90), range(16)))
+    assert all(still_good(ca, issued.certificate_pem) for issued in found)
 
 
-def test_a_later_run_goes_on_with_the_same_authority(authority):
-    before = authority.issue(("gpu1",), client=False, days=90)
-    again = Authority("acme", authority.certificate_file, authority.key_source)
+def test_a_later_run_goes_on_with_the_same_ca(ca):
+    before = ca.issue(("gpu1",), client=False, days=90)
+    again = CertificateAuthority("acme", ca.certificate_file, ca.key_source)
     again.issue(("gpu1",), client=False, days=90)
     assert still_good(again, before.certificate_pem)
 
 
-def test_without_the_key_one_can_verify_but_not_issue(authority):
-    issued = authority.issue(("gpu1",), client=False, days=90)
-    authority.key_source.unlink()
-    assert still_good(authority, issued.certificate_pem)
+def test_without_the_key_one_can_verify_but_not_issue(ca):
+    issued = ca.issue(("gpu1",), client=False, days=90)
+    ca.key_source.unlink()
+    assert still_good(ca, issued.certificate_pem)
     with pytest.raises(SecretError) as caught:
-        authority.issue(("gpu2", "10.0.0.2"), client=False, days=90)
+        ca.issue(("gpu2", "10.0.0.2"), client=False, days=90)
     assert str(caught.value) == (
-        f"{authority.key_source}: the authority's key isn't here, and a certificate for gpu2 is due; get it from "
-        f"whoever ran the first apply ({authority.certificate_file} is its certificate)\n"
-        f"  next: put it at {authority.key_source}, or set authority.key"
+        f"{ca.key_source}: the CA's key isn't here, and a certificate for gpu2 is due; get it from "
+        f"whoever ran the first apply ({ca.certificate_file} is its certificate)\n"
+        f"  next: put it at {ca.key_source}, or set ca.key"
     )
-    assert not authority.key_source.exists()
+    assert not ca.key_source.exists()
 
 
-def test_a_lost_certificate_file_is_made_again_of_the_same_key(authority):
-    issued = authority.issue(("gpu1",), client=False, days=90)
-    authority.certificate_file.unlink()
-    authority.issue(("gpu2",), client=False, days=90)
-    assert still_good(authority, issued.certificate_pem)
+def test_a_lost_certificate_file_is_made_again_of_the_same_key(ca):
+    issued = ca.issue(("gpu1",), client=False, days=90)
+    ca.certificate_file.unlink()
+    ca.issue(("gpu2",), client=False, days=90)
+    assert still_good(ca, issued.certificate_pem)
 
 
-def test_a_key_that_others_may_read_is_refused(authority):
-    authority.issue(("gpu1",), client=False, days=90)
-    authority.key_source.chmod(0o640)
+def test_a_key_that_others_may_read_is_refused(ca):
+    ca.issue(("gpu1",), client=False, days=90)
+    ca.key_source.chmod(0o640)
     with pytest.raises(SecretError, match="others may read it\n  next: chmod 600 "):
-        authority.issue(("gpu1",), client=False, days=90)
+        ca.issue(("gpu1",), client=False, days=90)
 
 
-def test_the_key_of_another_authority_is_refused(authority):
-    authority.issue(("gpu1",), client=False, days=90)
-    authority.key_source.write_text(new_key().reveal())
-    with pytest.raises(SecretError, match="the authority's key is another one's, and a certificate for gpu2 is due"):
-        authority.issue(("gpu2",), client=False, days=90)
+def test_the_key_of_another_ca_is_refused(ca):
+    ca.issue(("gpu1",), client=False, days=90)
+    ca.key_source.write_text(new_key().reveal())
+    with pytest.raises(SecretError, match="the CA's key is another one's, and a certificate for gpu2 is due"):
+        ca.issue(("gpu2",), client=False, days=90)
 
 
-def test_an_authority_that_has_ended_is_named_with_what_to_do(authority):
-    authority.issue(("gpu1",), client=False, days=30)
-    late = replace(authority, clock=lambda: authority.clock() + timedelta(days=3653))
+def test_an_ca_that_has_ended_is_named_with_what_to_do(ca):
+    ca.issue(("gpu1",), client=False, days=30)
+    late = replace(ca, clock=lambda: ca.clock() + timedelta(days=3653))
     with pytest.raises(RackwrightError) as caught:
         late.issue(("gpu2",), client=False, days=30)
     (problem,) = caught.value.problems
-    assert re.fullmatch(r"the authority ended on \d{4}-\d\d-\d\d, and a certificate for gpu2 is due", problem.what)
-    assert problem.where == str(authority.certificate_file)
-    assert problem.next == f"take {authority.certificate_file.name} away, then rackwright apply"
+    assert re.fullmatch(r"the CA ended on \d{4}-\d\d-\d\d, and a certificate for gpu2 is due", problem.what)
+    assert problem.where == str(ca.certificate_file)
+    assert problem.next == f"take {ca.certificate_file.name} away, then rackwright apply"
 
 
 def test_a_referenced_key_is_read_only_when_something_is_issued(tmp_path, monkeypatch):
     key = new_key()
-    fleet = make_fleet(tmp_path / "site.yml", authority={"key": "env:TEST_CA_KEY"})
-    authority = authority_of(fleet)
-    assert authority.authority_pem == ""
+    fleet = make_fleet(tmp_path / "site.yml", ca={"key": "env:TEST_CA_KEY"})
+    ca = ca_of(fleet)
+    assert ca.ca_pem == ""
     with pytest.raises(SecretError, match="TEST_CA_KEY"):
-        authority.issue(("gpu1",), client=False, days=90)
+        ca.issue(("gpu1",), client=False, days=90)
     monkeypatch.setenv("TEST_CA_KEY", key.reveal())
-    assert still_good(authority, authority.issue(("gpu1",), client=False, days=90).certificate_pem)
+    assert still_good(ca, ca.issue(("gpu1",), client=False, days=90).certificate_pem)
     assert files(tmp_path) == ["site.ca.crt"]
 
 
 def test_a_reference_to_no_key_is_refused_without_showing_it(tmp_path):
-    authority = Authority("acme", tmp_path / "site.ca.crt", lambda: Secret("not a key"))
+    ca = CertificateAuthority("acme", tmp_path / "site.ca.crt", lambda: Secret("not a key"))
     with pytest.raises(SecretError) as caught:
-        authority.issue(("gpu1",), client=False, days=90)
+        ca.issue(("gpu1",), client=False, days=90)
     assert str(caught.value) == (
-        "authority.key: holds no PEM private key without a passphrase; should be the PEM of an EC key"
+        "ca.key: holds no PEM private key without a passphrase; should be the PEM of an EC key"
     )
     assert files(tmp_path) == []
 
@@ -138,6 +138,6 @@ def test_a_reference_to_no_key_is_refused_without_showing_it(tmp_path):
 def test_a_fleets_own_key_stands_in_the_configuration_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     assert key_file("acme") == tmp_path / "rackwright/acme/ca.key"
-    assert authority_of(make_fleet(tmp_path / "site.yml")).key_source == key_file("acme")
+    assert ca_of(make_fleet(tmp_path / "site.yml")).key_source == key_file("acme")
     monkeypatch.delenv("XDG_CONFIG_HOME")
     assert key_file("acme") == Path.home() / ".config/rackwright/acme/ca.key"

@@ -10,7 +10,7 @@ from rackwright.fleet.hosts.compose import host_models
 from rackwright.fleet.hosts.host_spec import Credentials
 from rackwright.fleet.lock import Lock
 from tests.fleet.fleets import make_fleet
-from tests.gateway.certificates import Authority
+from tests.gateway.certificates import CertificateAuthority
 
 ARMORED = b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nx\n"
 MIRROR = {"url": "https://mirror/debian", "suites": ["trixie"]}
@@ -31,7 +31,7 @@ def problems(folder: Path, **site: object) -> list[str]:
 
 
 def test_files_are_read_beside_the_fleet_file(tmp_path: Path) -> None:
-    pem = Authority(tmp_path).pem
+    pem = CertificateAuthority(tmp_path).pem
     (tmp_path / "ca.pem").write_text(pem)
     (tmp_path / "key.asc").write_bytes(ARMORED)
     fleet = fleet_at(tmp_path, ca_bundle="ca.pem", apt_mirror=[MIRROR | {"key": "key.asc"}, MIRROR])
@@ -49,7 +49,7 @@ def test_every_file_that_is_not_good_is_named_with_what_it_should_be(tmp_path: P
     assert problems(
         tmp_path, ca_bundle="ca.pem", apt_mirror=[MIRROR | {"key": "key.asc"}, MIRROR | {"key": "no"}]
     ) == [
-        "site.yml site.ca_bundle: ca.pem can't be used; should be PEM: one certificate after the other",
+        "site.yml downloads.ca_bundle: ca.pem can't be used; should be PEM: one certificate after the other",
         "site.yml site.apt_mirror.key: key.asc can't be used; "
         "should have public keys only: there is a private key in it",
         "site.yml site.apt_mirror.key: no can't be read: No such file or directory",
@@ -58,7 +58,7 @@ def test_every_file_that_is_not_good_is_named_with_what_it_should_be(tmp_path: P
 
 def test_a_bundle_with_a_private_key_is_refused(tmp_path: Path) -> None:
     key = "-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----\n"
-    (tmp_path / "ca.pem").write_text(Authority(tmp_path).pem + key)
+    (tmp_path / "ca.pem").write_text(CertificateAuthority(tmp_path).pem + key)
     (only,) = problems(tmp_path, ca_bundle="ca.pem")
     assert "there is a private key in it" in only
 

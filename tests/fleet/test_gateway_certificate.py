@@ -13,11 +13,11 @@ from tests.fleet.fleets import make_fleet
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 KEY = load_key(new_key())
-AUTHORITY = self_signed(KEY, "Acme corporate", NOW)
+CA = self_signed(KEY, "Acme corporate", NOW)
 
 
 def made(*names: str) -> Issued:
-    return issue(AUTHORITY, KEY, names, client=False, days=30, now=NOW)
+    return issue(CA, KEY, names, client=False, days=30, now=NOW)
 
 
 def read(folder: Path, certificate: str, key: str, now: datetime = NOW) -> Issued | None:
@@ -35,9 +35,9 @@ def test_a_fleet_that_names_none_has_none(tmp_path):
 @pytest.mark.parametrize("name", ["llm.acme.internal", "*.acme.internal"])
 def test_certificate_chain_and_key_are_read_beside_the_fleet_file(tmp_path, name):
     mine = made(name)
-    found = read(tmp_path, mine.certificate_pem + AUTHORITY, mine.key.reveal())
+    found = read(tmp_path, mine.certificate_pem + CA, mine.key.reveal())
     assert found is not None
-    assert found.certificate_pem == mine.certificate_pem + AUTHORITY
+    assert found.certificate_pem == mine.certificate_pem + CA
     assert found.key.reveal().strip() == mine.key.reveal().strip()
 
 

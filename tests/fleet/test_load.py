@@ -55,7 +55,7 @@ CASES = [
         ],
     ),
     ("fleet: acme", "fleet: acme\nzzz: 1", ["fleet.yml:2 zzz: unknown key; keys here: fleet, timezone, site, "
-     "authority, hosts, groups, licences, models, driver, gateway, firewall, rollout, backup, staging, people, control, defaults, extends"]),
+     "CA, hosts, groups, licenses, models, driver, gateway, firewall, rollout, backup, p2p, people, control, defaults, extends"]),
     (", domain: llm.acme.internal", "", ["fleet.yml:14 gateway: missing key 'domain'"]),
     ("context: 4096", "context: much", ["fleet.yml:13 models.assistant.context: should be a whole number"]),
     ("context: 4096", "context: true", ["fleet.yml:13 models.assistant.context: should be a whole number"]),
@@ -168,7 +168,8 @@ CASES = [
     ("gpu2: {", "gpu2: {sudo: {password: 'env:not a name'}, ", ["fleet.yml:5 hosts.gpu2.sudo.password: should name an environment variable after env:"]),
     ("fleet: acme", "fleet: acme\nsite: {hub_token: hf_abcdefghijklmnopqrstuvwxyz}", [f"fleet.yml:2 site.hub_token: has a Hugging Face token in it; {SECRET}"]),
     ("fleet: acme", "fleet: acme\nx-note: rw-laptop-" + "A" * 43, [f"fleet.yml:2 x-note: has an API key of a fleet in it; {SECRET}"]),
-    ("fleet: acme", 'fleet: acme\nauthority: {key: "-----BEGIN EC PRIVATE KEY-----"}', [f"fleet.yml:2 authority.key: has a private key in it; {SECRET}"]),
+    ("fleet: acme", 'fleet: acme
+ca: {key: "-----BEGIN EC PRIVATE KEY-----"}', [f"fleet.yml:2 ca.key: has a private key in it; {SECRET}"]),
     ("fleet: acme", "fleet: acme\nhf_abcdefghijklmnopqrstuvwxyz: 1", [f"fleet.yml:2 …: has a Hugging Face token in it; {SECRET}"]),
     ("fleet: acme", "fleet: acme # hf_abcdefghijklmnopqrstuvwxyz", [f"fleet.yml:1: has a Hugging Face token in it; {SECRET}"]),
     ("fleet: acme", 'fleet: acme\nsite: {proxy: "http://me:hunter2@proxy:3128"}', [f"fleet.yml:2 site.proxy: has a URL's password in it; {SECRET}"]),
@@ -192,7 +193,7 @@ CASES = [
     ("hf:acme/tiny", f"https://a.b/`id`#sha256={'0' * 64}", [f"fleet.yml:8 models.assistant.source: {SOURCE}"]),
     ("names: [assistant]", "names: ['a$b']", ["fleet.yml:12 models.assistant.names[0]: should be a letter or digit, then letters, digits and . _ : / -, 96 at most"]),
     ("fleet: acme", "fleet: acme\nsite: {hub: 'https://a b', proxy: 'ftp://x', ca_bundle: 'a.pem'}", [
-        "fleet.yml:2 site.ca_bundle: no such file: a.pem; a relative path starts at the fleet file",
+        "fleet.yml:2 downloads.ca_bundle: no such file: a.pem; a relative path starts at the fleet file",
         f"fleet.yml:2 site.hub: {URL}",
         f"fleet.yml:2 site.proxy: {PROXY}",
     ]),

@@ -125,7 +125,7 @@ def test_only_the_first_host_answers_and_all_compute(tmp_path: Path) -> None:
     first, second, third = (found[name] for name in ("gpu1", "gpu2", "gpu3"))
     assert [unit.name for unit in second.replicas] == ["assistant@1", "assistant@2"]
     assert [unit.reach for unit in second.replicas] == [Reach.LOOPBACK, Reach.MEMBERS]
-    assert [len(model.bonds) for model in (first, second, third)] == [1, 1, 1]
+    assert [len(model.replica_groups) for model in (first, second, third)] == [1, 1, 1]
     assert [[probe.replica for probe in model.probes] for model in (first, second, third)] == [
         ["assistant@2"],
         ["assistant@1"],
@@ -140,9 +140,9 @@ def test_only_the_first_host_answers_and_all_compute(tmp_path: Path) -> None:
 
 def test_what_binds_members_is_kept_by_the_next_apply(tmp_path: Path) -> None:
     for model in (models(tmp_path)[name] for name in ("gpu1", "gpu3")):
-        (bond,) = model.bonds
-        assert set(bond.units) <= set(model.layout.keep_units)
-        assert set(bond.scripts.values()) <= set(model.layout.keep_files)
+        (replica_group,) = model.replica_groups
+        assert set(replica_group.units) <= set(model.layout.keep_units)
+        assert set(replica_group.scripts.values()) <= set(model.layout.keep_files)
 
 
 def test_the_gateways_know_one_backend_of_a_replica_over_several_hosts(tmp_path: Path) -> None:

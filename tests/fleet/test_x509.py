@@ -13,16 +13,16 @@ from rackwright.values.secrets import Secret
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 NAMES = ("gpu1", "10.0.0.1", "fd00::1")
 KEY = load_key(new_key())
-AUTHORITY = self_signed(KEY, "rackwright acme", NOW)
+CA = self_signed(KEY, "rackwright acme", NOW)
 
 
 def issued(**changes: object) -> Issued:
     asked = {"names": NAMES, "client": False, "days": 365, "now": NOW, **changes}
-    return issue(AUTHORITY, KEY, **asked)
+    return issue(CA, KEY, **asked)
 
 
 def due(pem: str | None, **changes: object) -> str | None:
-    asked = {"names": NAMES, "client": False, "authority_certificate": AUTHORITY, "now": NOW, **changes}
+    asked = {"names": NAMES, "client": False, "ca_certificate": CA, "now": NOW, **changes}
     return certificate_due(pem, **asked)
 
 
@@ -33,9 +33,9 @@ def parsed(found: Issued) -> x509.Certificate:
 @pytest.mark.parametrize(("purpose", "client"), [("sslserver", False), ("sslserver", True), ("sslclient", True)])
 def test_openssl_trusts_the_chain_for_its_purpose(tmp_path, purpose, client):
     now = datetime.now(UTC)
-    authority = self_signed(KEY, "rackwright acme", now)
-    (tmp_path / "ca").write_text(authority)
-    found = issue(authority, KEY, NAMES, client=client, days=1, now=now)
+    ca = self_signed(KEY, "rackwright acme", now)
+    (tmp_path / "ca").write_text(ca)
+    found = issue(ca, KEY, NAMES, client=client, days=1, now=now)
     (tmp_path / "crt").write_text(found.certificate_pem)
     for name in (["-verify_hostname", "gpu1"], ["-verify_ip", "10.0.0.1"], ["-verify_ip", "fd00::1"]):
         command = ["openssl", "verify", "-x509_strict", "-purpose", purpose, "-CAfile", "ca", *name, "crt"]
@@ -45,8 +45,8 @@ def test_openssl_trusts_the_chain_for_its_purpose(tmp_path, purpose, client):
 
 def test_openssl_does_not_take_a_server_for_a_client(tmp_path):
     now = datetime.now(UTC)
-    (tmp_path / "ca").write_text(authority := self_signed(KEY, "rackwright acme", now))
-    (tmp_path / "crt").write_text(issue(authority, KEY, NAMES, client=False, days=1, now=now).certificate_pem)
+    (tmp_path / "ca").write_text(ca := self_signed(KEY, "rackwright acme", now))
+    (tmp_path / "crt").write_text(issue(ca, KEY, NAMES, client=False, days=1, now=now).certificate_pem)
     command = ["openssl", "verify", "-purpose", "sslclient", "-CAfile", "ca", "crt"]
     assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode != 0
 
@@ -70,24 +70,24 @@ def test_a_certificate_begins_five_minutes_back_and_ends_within_a_year(days, end
     assert found.not_valid_after_utc == NOW - timedelta(minutes=5) + timedelta(days=ends)
 
 
-def test_a_certificate_does_not_outlive_its_authority():
+def test_a_certificate_does_not_outlive_its_ca():
     late = NOW + timedelta(days=3640)
-    authority = x509.load_pem_x509_certificate(AUTHORITY.encode())
-    assert parsed(issued(now=late)).not_valid_after_utc <= authority.not_valid_after_utc
+    ca = x509.load_pem_x509_certificate(CA.encode())
+    assert parsed(issued(now=late)).not_valid_after_utc <= ca.not_valid_after_utc
 
 
 @pytest.mark.parametrize("left", [timedelta(days=20), timedelta(days=1), timedelta(hours=12), timedelta(seconds=1)])
-def test_in_its_last_days_an_authority_issues_what_ends_with_it_and_is_not_due_again(left):
-    end = x509.load_pem_x509_certificate(AUTHORITY.encode()).not_valid_after_utc
+def test_in_its_last_days_an_ca_issues_what_ends_with_it_and_is_not_due_again(left):
+    end = x509.load_pem_x509_certificate(CA.encode()).not_valid_after_utc
     found = issued(now=end - left)
     assert parsed(found).not_valid_after_utc == end
     assert due(found.certificate_pem, now=end - left / 2) is None
     assert due(found.certificate_pem, now=end) == f"it ends on {end:%Y-%m-%d}"
 
 
-def test_an_authority_that_has_ended_issues_nothing():
-    end = x509.load_pem_x509_certificate(AUTHORITY.encode()).not_valid_after_utc
-    with pytest.raises(ValueError, match=f"the authority ended on {end:%Y-%m-%d}"):
+def test_an_ca_that_has_ended_issues_nothing():
+    end = x509.load_pem_x509_certificate(CA.encode()).not_valid_after_utc
+    with pytest.raises(ValueError, match=f"the CA ended on {end:%Y-%m-%d}"):
         issued(now=end)
 
 
@@ -109,8 +109,8 @@ DUE = {
     "one name more": (issued().certificate_pem, {"names": (*NAMES, "x")}, "it is for 10.0.0.1, fd00::1, gpu1"),
     "not for clients": (issued().certificate_pem, {"client": True}, "it is not for clients"),
     "for clients": (issued(client=True).certificate_pem, {}, "it is for clients"),
-    "another authority": (issued().certificate_pem, {"authority_certificate": OTHER}, "it is of another authority"),
-    "no authority": (issued().certificate_pem, {"authority_certificate": ""}, "it is of another authority"),
+    "another CA": (issued().certificate_pem, {"ca_certificate": OTHER}, "it is of another CA"),
+    "no CA": (issued().certificate_pem, {"ca_certificate": ""}, "it is of another CA"),
     "ending": (issued(days=90).certificate_pem, {"now": NOW + timedelta(days=60)}, "it ends on 2026-08-29"),
 }
 

@@ -1,4 +1,4 @@
-"""A throw-away authority for tests, laid out as the certificate role and the keys script leave it."""
+"""A throw-away CA for tests, laid out as the certificate role and the keys script leave it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 
-class Authority:
+class CertificateAuthority:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
-        name = _name("lab authority")
+        name = _name("lab CA")
         unsigned = _builder(name, name, self._key.public_key()).add_extension(x509.BasicConstraints(True, 0), True)
         unsigned = unsigned.add_extension(_usage(sign=True), True)
         self._certificate = unsigned.sign(self._key, hashes.SHA256())

@@ -37,7 +37,7 @@ from rackwright.roles.host_proxy import configuration as host_proxy_files
 from rackwright.roles.host_proxy.settings import Proxied
 from rackwright.roles.host_proxy.settings import Settings as HostProxy
 from rackwright.values.targets import Target
-from tests.gateway.certificates import Authority
+from tests.gateway.certificates import CertificateAuthority
 from tests.stand_in_engine import StandInAgent, StandInEngine, stand_in_engine
 
 Value = TypeVar("Value")
@@ -186,7 +186,7 @@ class LogSink:
 @dataclass
 class Stack:
     folder: Path
-    authority: Authority
+    ca: CertificateAuthority
     settings: Gateway
     proxied: HostProxy
     gateway: Running
@@ -209,7 +209,7 @@ class Stack:
         (folder / "haproxy.cfg").write_text(asking_sooner(cfg) if self.sooner else cfg)
 
     def connect(self, timeout: float = 60) -> HTTPSConnection:
-        trusted = ssl.create_default_context(cadata=self.authority.pem)
+        trusted = ssl.create_default_context(cadata=self.ca.pem)
         return HTTPSConnection("127.0.0.1", self.settings.port, context=trusted, timeout=timeout)
 
     def send(
@@ -277,8 +277,8 @@ def running_stack(
 ) -> Iterator[Stack]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rw-")))
-        authority = Authority(folder)
-        gateway, host_proxy = _proxies(folder, authority)
+        ca = CertificateAuthority(folder)
+        gateway, host_proxy = _proxies(folder, ca)
         engines, agents = {}, {}
         for model in ("assistant", "coder"):
             engines[model] = stack.enter_context(serve(folder / f"{model}.sock"))
@@ -288,7 +288,7 @@ def running_stack(
         log = LogSink(folder / "log")
         stack.callback(log.close)
         settings = _gateway(proxied)
-        running = Stack(folder, authority, settings, proxied, gateway, host_proxy, log, engines, agents, sooner)
+        running = Stack(folder, ca, settings, proxied, gateway, host_proxy, log, engines, agents, sooner)
         running.write(running.settings)
         cfg = host_proxy_files.haproxy_cfg(proxied, host_proxy.paths)
         Path(host_proxy.paths.configuration, "haproxy.cfg").write_text(asking_sooner(cfg) if sooner else cfg)
@@ -306,7 +306,7 @@ def second_gateway(first: Stack) -> Iterator[Stack]:
     folder.mkdir()
     alone, ports = first.settings, (free_port(), free_port())
     for stem, names, client in (("gateway", ("llm.lab", "127.0.0.1"), False), ("gateway-client", ("gate2",), True)):
-        first.authority.issue(stem, names, client=client, folder=folder)
+        first.ca.issue(stem, names, client=client, folder=folder)
     (folder / "bin").symlink_to(first.folder / "bin")
     paths = replace(_paths(folder, "gateway"), certificates=str(folder))
     (folder / "drains").mkdir()
@@ -332,10 +332,10 @@ def _paths(folder: Path, name: str) -> Paths:
     return Paths(str(folder / name), str(folder / f"{name}.run"), str(folder), str(folder / "log"))
 
 
-def _proxies(folder: Path, authority: Authority) -> tuple[Running, Running]:
-    authority.issue("gateway", ("llm.lab", "127.0.0.1"), client=False)
-    authority.issue("gateway-client", ("gate1",), client=True)
-    authority.issue("host-proxy", ("gpu1", "127.0.0.1"), client=False)
+def _proxies(folder: Path, ca: CertificateAuthority) -> tuple[Running, Running]:
+    ca.issue("gateway", ("llm.lab", "127.0.0.1"), client=False)
+    ca.issue("gateway-client", ("gate1",), client=True)
+    ca.issue("host-proxy", ("gpu1", "127.0.0.1"), client=False)
     (folder / "bin").mkdir()
     stand_in = folder / "bin" / "systemd-creds"
     stand_in.write_text('#!/bin/sh\n[ "$1" = decrypt ] && exec cat "$3"\n')

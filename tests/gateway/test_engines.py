@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.certificates import Authority
+from tests.gateway.certificates import CertificateAuthority
 from tests.gateway.stack import KEYS, Stack, eventually
 from tests.gateway.stand_in_proxy import StandInProxy, stand_in_proxy
 from tests.gateway.test_gap import reloaded
@@ -36,8 +36,8 @@ def proxy(stack: Stack) -> Iterator[StandInProxy]:
 def test_an_engine_whose_certificate_is_not_that_of_its_host_is_not_asked(
     stack: Stack, tmp_path: Path, who: str
 ) -> None:
-    authority, host = (Authority(tmp_path), "gpu1") if who == "a stranger" else (stack.authority, "gpu9")
-    authority.issue("other", (host, "127.0.0.1"), client=False, folder=tmp_path)
+    ca, host = (CertificateAuthority(tmp_path), "gpu1") if who == "a stranger" else (stack.ca, "gpu9")
+    ca.issue("other", (host, "127.0.0.1"), client=False, folder=tmp_path)
     with in_place_of_the_host(stack, tmp_path / "other") as other:
         eventually(lambda: stack.down(stack.servers["assistant"]))
         assert stack.send().status == 503

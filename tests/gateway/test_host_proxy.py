@@ -17,7 +17,7 @@ from tests.gateway.stack import AGENT_CHECKS, GATEWAY_CHECKS, Stack, eventually
 
 
 def ask(stack: Stack, certificate: Path | None, path: str = "/ready") -> int:
-    context = ssl.create_default_context(cadata=stack.authority.pem)
+    context = ssl.create_default_context(cadata=stack.ca.pem)
     if certificate:
         context.load_cert_chain(f"{certificate}.crt", f"{certificate}.key.cred")
     connection = http.client.HTTPSConnection("127.0.0.1", stack.proxied.replicas[0].port, context=context, timeout=60)
@@ -33,8 +33,8 @@ def test_a_gateway_is_let_in(stack: Stack) -> None:
 
 @pytest.mark.parametrize("who", ["nobody", "stranger", "server"])
 def test_all_others_are_not_let_in(stack: Stack, who: str) -> None:
-    stack.authority.issue("stranger", ("gate9",), client=True)
-    stack.authority.issue("server", ("gate1",), client=False)
+    stack.ca.issue("stranger", ("gate9",), client=True)
+    stack.ca.issue("server", ("gate1",), client=False)
     certificate = None if who == "nobody" else stack.folder / who
     for path in ("/ready", "/health"):
         with pytest.raises((ssl.SSLError, OSError, http.client.RemoteDisconnected)):

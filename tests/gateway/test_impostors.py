@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from rackwright.roles.gateway.settings import Peer
-from tests.gateway.certificates import Authority
+from tests.gateway.certificates import CertificateAuthority
 from tests.gateway.stack import Stack, eventually, free_port
 from tests.gateway.test_gap import reloaded
 
@@ -65,8 +65,8 @@ def at_the_address_of_gate2(stack: Stack, certificate: Path) -> Iterator[Imposto
 def test_only_who_has_the_other_gateways_certificate_is_told(
     stack: Stack, tmp_path: Path, who: str, told: bytes
 ) -> None:
-    authority, name = (Authority(tmp_path), "gate2") if who == "a stranger" else (stack.authority, who)
-    authority.issue("other", (name,), client=True, folder=tmp_path)
+    ca, name = (CertificateAuthority(tmp_path), "gate2") if who == "a stranger" else (stack.ca, who)
+    ca.issue("other", (name,), client=True, folder=tmp_path)
     with at_the_address_of_gate2(stack, tmp_path / "other") as impostor:
         eventually(lambda: impostor.told)
         assert impostor.told[0][:8] == told

@@ -112,7 +112,7 @@ def test_while_the_other_is_gone_each_counts_alone(pair: Pair) -> None:
 
 
 def test_a_gateway_is_known_by_its_certificate(pair: Pair) -> None:
-    context = ssl.create_default_context(cadata=pair.first.authority.pem)
+    context = ssl.create_default_context(cadata=pair.first.ca.pem)
     context.check_hostname = False
     folder = pair.second.folder / "second"
     context.load_cert_chain(folder / "gateway-client.crt", folder / "gateway-client.key.cred")
@@ -122,7 +122,7 @@ def test_a_gateway_is_known_by_its_certificate(pair: Pair) -> None:
 
 @pytest.mark.parametrize("certificate", [None, "host-proxy"])
 def test_who_has_no_gateways_certificate_is_told_nothing(pair: Pair, certificate: str | None) -> None:
-    context = ssl.create_default_context(cadata=pair.first.authority.pem)
+    context = ssl.create_default_context(cadata=pair.first.ca.pem)
     context.check_hostname = False
     if certificate:
         files = [pair.first.folder / f"{certificate}{suffix}" for suffix in (".crt", ".key.cred")]

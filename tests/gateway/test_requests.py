@@ -187,7 +187,7 @@ def test_plain_http_is_refused(stack: Stack) -> None:
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 def test_http_2_and_old_tls_are_not_offered(stack: Stack) -> None:
-    context = ssl.create_default_context(cadata=stack.authority.pem)
+    context = ssl.create_default_context(cadata=stack.ca.pem)
     context.set_alpn_protocols(["h2", "http/1.1"])
     with socket.create_connection(("127.0.0.1", stack.settings.port), timeout=60) as connection:
         wrapped = context.wrap_socket(connection, server_hostname="llm.lab")

@@ -354,7 +354,7 @@ def test_a_configuration_that_haproxy_refuses_changes_nothing(stack: Stack) -> N
 
 def test_a_renewed_certificate_is_shown_after_a_reload_of_the_host_proxy(stack: Stack) -> None:
     response = held_stream(stack)
-    stack.authority.issue("host-proxy", ("gpu1", "127.0.0.1"), client=False)
+    stack.ca.issue("host-proxy", ("gpu1", "127.0.0.1"), client=False)
     stack.host_proxy.reload()
     stack.host_proxy.reload()
     assert stack.send("coder").status == 200

@@ -20,7 +20,7 @@ _FIRST = (
     "vllm_states",
     "vllm",
     "driver",
-    "staging",
+    "p2p",
     "bench",
     "driver_builds",
 )

@@ -108,7 +108,7 @@ def plan(site: Operator, lab: Lab, key: str, tmp_path: Path) -> Plan:
     addresses = lab.fleet().hosts
     return Plan(
         gateways=tuple(addresses[gateway] for gateway in GATEWAYS),
-        authority=str(site.path.with_name("test.ca.crt")),
+        ca=str(site.path.with_name("test.ca.crt")),
         key=key,
         samples=str(tmp_path / "samples.jsonl"),
         rate=6,

@@ -22,7 +22,7 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.heavy
 COVERS = (
     "rackwright/fleet/hosts/members.py",
-    "roles/bond",
+    "roles/replica_group",
     "roles/firewall",
     "roles/probe",
     "roles/replica",

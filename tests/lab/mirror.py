@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rackwright.lab.hosts import Lab
-from tests.gateway.certificates import Authority
+from tests.gateway.certificates import CertificateAuthority
 from tests.stand_in_hub import StandInHub
 
 INDEX = "index.lab.internal"
@@ -78,7 +78,7 @@ class Mirror:
     lab: Lab
     name: str
     address: str
-    authority: Authority
+    ca: CertificateAuthority
     hub_port: int
 
     @property
@@ -120,15 +120,15 @@ def mirror(
     lab: Lab, name: str, folder: Path, repositories: Mapping[str, Mapping[str, bytes]], plain: Mapping[str, bytes]
 ) -> Iterator[Mirror]:
     """Make the lab host `name` the way out of this network, to a hub with these repositories and /plain/ files."""
-    fleet, authority = lab.fleet(), Authority(folder)
+    fleet, ca = lab.fleet(), CertificateAuthority(folder)
     address = fleet.hosts[name]
-    authority.issue("mirror", (address, INDEX), client=False)
-    authority.issue("hub", (HUB,), client=False)
+    ca.issue("mirror", (address, INDEX), client=False)
+    ca.issue("hub", (HUB,), client=False)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "hub.crt", folder / "hub.key.cred")
     with StandInHub(repositories, address=fleet.controller, tls=context) as hub:
         hub.plain.update(plain)
-        made = Mirror(lab, name, address, authority, hub.port)
+        made = Mirror(lab, name, address, ca, hub.port)
         lab.exec(name, _SETUP, timeout=300)
         lab.exec(name, f"printf '%s\\n' '127.0.0.1 {INDEX}' '{fleet.controller} {HUB}' >> /etc/hosts")
         _put(lab, name, "/srv/mirror.crt", (folder / "mirror.crt").read_text())

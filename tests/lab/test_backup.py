@@ -92,7 +92,7 @@ def backups(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backups]:
                     url=f"rest:https://{vault.address}:8000/acme/gate1",
                     user="one",
                     append_only=True,
-                    own_authority=True,
+                    own_ca=True,
                     route=Route(proxy=f"http://{vault.address}:8888"),
                 ),
             ),
@@ -104,7 +104,7 @@ def backups(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backups]:
         access = {
             "disk": Access(Secret(PASSWORD)),
             "ssh": Access(Secret(PASSWORD), key=Secret(key.read_text())),
-            "web": Access(Secret(PASSWORD), login=Secret(LOGIN), authority_pem=vault.tell("cat /srv/vault.crt")),
+            "web": Access(Secret(PASSWORD), login=Secret(LOGIN), ca_pem=vault.tell("cat /srv/vault.crt")),
         }
         made = Backups(host, vault, settings, access)
         host.applied(made.role())

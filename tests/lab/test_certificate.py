@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rackwright.fleet.ca import Authority
+from rackwright.fleet.ca import CertificateAuthority
 from tests.lab.deployed import LabHost
 from tests.lab.labs import fresh_lab
 
@@ -22,21 +22,21 @@ def host() -> Iterator[LabHost]:
         yield LabHost(lab, lab.fleet(), "one")
 
 
-def keeping(authority: Authority, *names: str) -> Callable[[], None]:
+def keeping(ca: CertificateAuthority, *names: str) -> Callable[[], None]:
     def deploy() -> None:
         from rackwright.roles.certificate.role import certificate
         from rackwright.roles.certificate.settings import Settings
 
-        certificate(settings=Settings(name="gateway", names=names, client=True), issuer=authority)
+        certificate(settings=Settings(name="gateway", names=names, client=True), issuer=ca)
 
     return deploy
 
 
 def test_a_certificate_is_issued_once_and_its_key_is_read_by_the_host_alone(host: LabHost, tmp_path: Path) -> None:
-    authority = Authority("acme", tmp_path / "site.ca.crt", tmp_path / "config" / "ca.key")
-    deploy = keeping(authority, "one", host.address)
+    ca = CertificateAuthority("acme", tmp_path / "site.ca.crt", tmp_path / "config" / "ca.key")
+    deploy = keeping(ca, "one", host.address)
     assert host.plan(deploy).changes
-    assert authority.authority_pem == ""
+    assert ca.ca_pem == ""
     host.applied(deploy)
     assert host.plan(deploy).changes == 0
     files = host.tell(f"cd {FOLDER} && stat -c '%n %a %U' *").splitlines()
@@ -47,9 +47,9 @@ def test_a_certificate_is_issued_once_and_its_key_is_read_by_the_host_alone(host
 
 
 def test_a_lost_or_foreign_key_and_another_name_are_seen(host: LabHost, tmp_path: Path) -> None:
-    authority = Authority("acme", tmp_path / "site.ca.crt", tmp_path / "config" / "ca.key")
+    ca = CertificateAuthority("acme", tmp_path / "site.ca.crt", tmp_path / "config" / "ca.key")
     host.tell(f"rm -rf {FOLDER}")
-    deploy = keeping(authority, "one")
+    deploy = keeping(ca, "one")
     host.applied(deploy)
     for damage in (
         f"rm {FOLDER}/gateway.key.cred",
@@ -59,13 +59,13 @@ def test_a_lost_or_foreign_key_and_another_name_are_seen(host: LabHost, tmp_path
         host.tell(damage)
         assert host.applied(deploy).changes, damage
         assert host.plan(deploy).changes == 0
-    assert host.applied(keeping(authority, "two")).changes
+    assert host.applied(keeping(ca, "two")).changes
     assert "DNS:two" in host.tell(f"openssl x509 -in {FOLDER}/gateway.crt -noout -ext subjectAltName")
 
 
 def test_a_checkout_without_the_authority_fails_and_leaves_the_host_as_it_is(host: LabHost, tmp_path: Path) -> None:
     before = host.tell(f"sha256sum {FOLDER}/*")
-    run = host.apply(keeping(Authority("acme", tmp_path / "site.ca.crt", tmp_path / "config" / "ca.key"), "two"))
+    run = host.apply(keeping(CertificateAuthority("acme", tmp_path / "site.ca.crt", tmp_path / "config" / "ca.key"), "two"))
     assert run.failed_hosts
     assert any("NAME.ca.crt, is not beside" in line for step in run.steps for line in step.output)
     assert host.tell(f"sha256sum {FOLDER}/*") == before

@@ -157,12 +157,12 @@ def test_plain_http_is_refused_at_once(server: Server, folder: Path) -> None:
     refused_at_once(done, server)
 
 
-@pytest.mark.parametrize("authority", ["another", "none"])
+@pytest.mark.parametrize("ca", ["another", "none"])
 def test_an_unknown_authority_is_refused_at_once(
-    server: Server, folder: Path, tmp_path: Path, authority: str
+    server: Server, folder: Path, tmp_path: Path, ca: str
 ) -> None:
     server.certificate.write_text("")
-    if authority == "another":
+    if ca == "another":
         self_signed(tmp_path / "another.key", server.certificate)
     refused_at_once(server.fetch(folder), server)
 

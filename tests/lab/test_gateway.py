@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import pytest
 
-from rackwright.fleet.ca import Authority
+from rackwright.fleet.ca import CertificateAuthority
 from rackwright.gateway import Gateways
 from rackwright.remote import Remote
 from rackwright.roles.certificate.settings import Settings as Certificate
@@ -51,7 +51,7 @@ def api_key(name: str) -> str:
 @dataclass
 class Serving:
     host: LabHost
-    authority: Authority
+    ca: CertificateAuthority
     keys: list[str] = field(default_factory=lambda: ["good"])
 
     def deploy(self) -> None:
@@ -67,7 +67,7 @@ class Serving:
             Certificate(name="gateway-client", names=(name,), client=True),
             Certificate(name="host-proxy", names=(name, str(address))),
         ):
-            certificate(settings=settings, issuer=self.authority)
+            certificate(settings=settings, issuer=self.ca)
         proxied = Proxied(replica="assistant@1", port=8100, socket=SOCKET, agent_port=18100, slots=4)
         host_proxy(
             settings=HostProxy(address=address, certificate="host-proxy", gateways=(name,), replicas=(proxied,))
@@ -117,10 +117,10 @@ class Serving:
 
 @pytest.fixture(scope="module")
 def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    folder = tmp_path_factory.mktemp("authority")
-    authority = Authority("lab", folder / "ca.crt", folder / "ca.key")
+    folder = tmp_path_factory.mktemp("ca")
+    ca = CertificateAuthority("lab", folder / "ca.crt", folder / "ca.key")
     with fresh_lab("gateway", "one") as lab:
-        serving = Serving(LabHost(lab, lab.fleet(), "one"), authority)
+        serving = Serving(LabHost(lab, lab.fleet(), "one"), ca)
         serving.host.applied(serving.deploy)
         serving.start_engine()
         wait_until(lambda: serving.ask() == 200)

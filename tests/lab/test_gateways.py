@@ -158,12 +158,12 @@ def test_a_drain_by_hand_reaches_a_gateway_that_lost_it_and_stays_over_apply(
 
 
 def age(site: Operator, lab: Lab, host: str, stem: str, *names: str, client: bool = False) -> None:
-    """The host has a certificate of the fleet's authority of which twenty days are left."""
-    authority = site.path.with_name("test.ca.crt").read_text()
+    """The host has a certificate of the fleet's CA of which twenty days are left."""
+    ca = site.path.with_name("test.ca.crt").read_text()
     (private,) = site.path.parent.glob("config/rackwright/*/ca.key")
     signer = load_key(Secret(private.read_text()))
     began = datetime.now(UTC) - timedelta(days=345)
-    issued = issue(authority, signer, names, client=client, days=365, now=began)
+    issued = issue(ca, signer, names, client=client, days=365, now=began)
     lab.exec(host, f"cat >{CERTIFICATES}/{stem}.crt", input=issued.certificate_pem)
     encrypt = f"systemd-creds encrypt --with-key=host --name={stem}.key - {CERTIFICATES}/{stem}.key.cred"
     lab.exec(host, encrypt, input=issued.key.reveal())

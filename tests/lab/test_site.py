@@ -8,7 +8,7 @@ import pytest
 
 from rackwright.lab import artefacts, fleet_file
 from rackwright.lab.hosts import Lab
-from rackwright.roles.site.settings import AptMirror, Keyring, Settings
+from rackwright.roles.downloads.settings import AptMirror, Keyring, Settings
 from rackwright.route import Route
 from tests.lab.deployed import LabHost
 from tests.lab.labs import fresh_lab
@@ -56,7 +56,7 @@ def way_out(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirr
     made = artefacts.ensure(lambda _: None)
     repositories = {"acme/smol": {"model.gguf": made.model.path.read_bytes()}}
     plain = {"llama.tar.gz": made.runtime.path.read_bytes()}
-    with mirror(lab, "mirror", tmp_path_factory.mktemp("authority"), repositories, plain) as found:
+    with mirror(lab, "mirror", tmp_path_factory.mktemp("ca"), repositories, plain) as found:
         # What apt has kept of earlier runs would need no download.
         lab.exec(HOST, "apt-get clean; rm -rf /var/lib/apt/lists/*")
         lab.exec(HOST, "echo 'Acquire::Retries \"0\";' > /etc/apt/apt.conf.d/90lab")
@@ -90,7 +90,7 @@ def operator(lab: Lab, way_out: Mirror, tmp_path_factory: pytest.TempPathFactory
     )
     path.write_text(text)
     path.with_suffix(".known_hosts").write_text(fleet.known_hosts.read_text())
-    (path.parent / "lab-ca.pem").write_text(way_out.authority.pem)
+    (path.parent / "lab-ca.pem").write_text(way_out.ca.pem)
     (path.parent / "archive.asc").write_text(way_out.key())
     return Operator(path)
 
@@ -103,7 +103,7 @@ def without_site(operator: Operator, way_out: Mirror) -> str:
 
 def role(settings: Settings) -> Callable[[], None]:
     def deploy() -> None:
-        from rackwright.roles.site.role import site
+        from rackwright.roles.downloads.role import site
 
         site(settings=settings)
 
@@ -146,7 +146,7 @@ def test_a_mirror_that_somebody_else_signed_changes_nothing(way_out: Mirror, hos
     foreign = AptMirror(url=way_out.apt, suites=("lab",), components=("main",), keyring=keyring)
     route = Route(ca_bundle="/etc/rackwright/ca-bundle.pem")
     host.tell("install -d /etc/rackwright")
-    settings = Settings(route=route, ca_bundle=way_out.authority.pem, mirrors=(foreign,), replace=True)
+    settings = Settings(route=route, ca_bundle=way_out.ca.pem, mirrors=(foreign,), replace=True)
     run = host.apply(role(settings))
     assert run.failed_hosts == (HOST,)
     assert any("is not signed" in line for step in run.steps for line in step.output)

@@ -151,15 +151,15 @@ def test_a_certificate_authority_line_is_refused_clearly(gpu1: Target, tmp_path:
 
 @pytest.fixture
 def only_certificates(lab: Lab, lab_fleet: LabFleet, tmp_path: Path) -> Iterator[Path]:
-    """spare1 trusts an authority, and no key of its own accord; yields the authority's key."""
-    authority = tmp_path / "authority"
-    generate(authority)
+    """spare1 trusts a CA, and no key of its own accord; yields the CA's key."""
+    ca = tmp_path / "ca"
+    generate(ca)
     home = f"/home/{lab_fleet.user}/.ssh"
-    lab.exec("spare1", "cat >/etc/ssh/authority.pub", input=authority.with_suffix(".pub").read_text())
-    lab.exec("spare1", "echo 'TrustedUserCAKeys /etc/ssh/authority.pub' >/etc/ssh/sshd_config.d/authority.conf")
+    lab.exec("spare1", "cat >/etc/ssh/CA.pub", input=ca.with_suffix(".pub").read_text())
+    lab.exec("spare1", "echo 'TrustedUserCAKeys /etc/ssh/CA.pub' >/etc/ssh/sshd_config.d/CA.conf")
     lab.exec("spare1", f"systemctl reload ssh; mv {home}/authorized_keys {home}/away")
-    yield authority
-    lab.exec("spare1", f"mv {home}/away {home}/authorized_keys; rm /etc/ssh/sshd_config.d/authority.conf")
+    yield ca
+    lab.exec("spare1", f"mv {home}/away {home}/authorized_keys; rm /etc/ssh/sshd_config.d/CA.conf")
     lab.exec("spare1", "systemctl reload ssh")
 
 

@@ -16,7 +16,7 @@ def test_whatever_is_in_the_image_changes_its_digest() -> None:
     others = [
         replace(RECIPE, sources="else"),
         replace(RECIPE, settings="else"),
-        replace(RECIPE, authorities={}),
+        replace(RECIPE, cas={}),
         replace(RECIPE, packages="else"),
         replace(RECIPE, setup="else"),
         replace(RECIPE, files={}),

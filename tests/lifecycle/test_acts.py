@@ -124,7 +124,7 @@ def test_what_an_apply_returns_to_the_gateways_is_written_there(site, acts, monk
         for replica in replicas:
             returned(replica.address)
 
-    site.models = {"gpu1": SimpleNamespace(staging=None, model_store=None)}
+    site.models = {"gpu1": SimpleNamespace(p2p=None, model_store=None)}
     site.gateways = SimpleNamespace(only=lambda hosts: SimpleNamespace(hosts=tuple(hosts)))
     monkeypatch.setattr(carry_out, "settle", settled)
     with leased(site, "apply", Talk()) as held:

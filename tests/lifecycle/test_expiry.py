@@ -59,18 +59,18 @@ def test_time_left_in_words(span: timedelta, words: str) -> None:
 
 
 def pem_files(folder: Path, *, lasts: int) -> None:
-    """certificate.pem, its key.pem and the authority's ca.pem."""
-    authority_key = new_key()
-    authority = self_signed(load_key(authority_key), "acme", datetime.now(UTC))
+    """certificate.pem, its key.pem and the CA's ca.pem."""
+    ca_key = new_key()
+    ca = self_signed(load_key(ca_key), "acme", datetime.now(UTC))
     issued = issue(
-        authority,
-        load_key(authority_key),
+        ca,
+        load_key(ca_key),
         ("llm.acme.internal",),
         client=False,
         days=lasts,
         now=datetime.now(UTC),
     )
-    (folder / "ca.pem").write_text(authority)
+    (folder / "ca.pem").write_text(ca)
     (folder / "certificate.pem").write_text(issued.certificate_pem)
     (folder / "key.pem").write_text(issued.key.reveal())
 
@@ -97,12 +97,12 @@ def test_a_client_tells_when_the_certificate_ends_that_it_is_shown(
     context.load_cert_chain(tmp_path / "certificate.pem", tmp_path / "key.pem")
     server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    authority = tmp_path / "ca.pem"
+    ca = tmp_path / "ca.pem"
     if not trusted:
         pem_files(tmp_path, lasts=40)
     try:
         request = Request("127.0.0.1", "llm.acme.internal", port=server.server_port)
-        found = certificate_end(FromController(), authority.read_text(), request)
+        found = certificate_end(FromController(), ca.read_text(), request)
     finally:
         server.shutdown()
     assert (found and round((found - datetime.now(UTC)) / DAY)) == lasts

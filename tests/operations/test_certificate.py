@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pyinfra.api.command import StringCommand
 
-from rackwright.fleet.ca import Authority
+from rackwright.fleet.ca import CertificateAuthority
 from rackwright.operations.certificate import issued_certificate, own_certificate
 from rackwright.operations.facts.certificate import CertificateState, Kept
 from rackwright.operations.facts.path_state import Found, PathState
@@ -19,15 +19,15 @@ NAMES = ("gpu1", "10.0.0.1")
 
 
 @pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    authority = Authority("acme", tmp_path / "site.ca.crt", tmp_path / "config" / "ca.key")
-    authority.issue(("other",), client=False, days=1)
-    return authority
+def ca(tmp_path: Path) -> CertificateAuthority:
+    ca = CertificateAuthority("acme", tmp_path / "site.ca.crt", tmp_path / "config" / "ca.key")
+    ca.issue(("other",), client=False, days=1)
+    return ca
 
 
-def kept(authority: Authority, **changes: object) -> Kept:
-    issued = authority.issue(NAMES, client=False, days=365)
-    fields = {"certificate": issued.certificate_pem, "authority": authority.authority_pem, "key_fits": True}
+def kept(ca: CertificateAuthority, **changes: object) -> Kept:
+    issued = ca.issue(NAMES, client=False, days=365)
+    fields = {"certificate": issued.certificate_pem, "ca": ca.ca_pem, "key_fits": True}
     return Kept(**{**fields, **changes})  # type: ignore[arg-type]
 
 
@@ -40,11 +40,11 @@ def keep(found: Kept, issuer: Issuer | None, *, names: tuple[str, ...] = NAMES, 
     return play(role, facts={CertificateState: found, PathState: state})
 
 
-def test_a_bare_host_gets_certificate_authority_and_encrypted_key(authority: Authority) -> None:
-    made, install = keep(Kept(), authority).commands
+def test_a_bare_host_gets_certificate_authority_and_encrypted_key(ca: CertificateAuthority) -> None:
+    made, install = keep(Kept(), ca).commands
     assert made == f"install -d -m 0755 -o root -g root -- {FOLDER}"
     assert "BEGIN CERTIFICATE" in install
-    assert authority.authority_pem in install
+    assert ca.ca_pem in install
     steps = [
         "umask 077",
         f"cd {FOLDER}",
@@ -59,7 +59,7 @@ def test_a_bare_host_gets_certificate_authority_and_encrypted_key(authority: Aut
     assert [install.index(step) for step in steps] == sorted(install.index(step) for step in steps)
 
 
-def test_the_key_goes_over_standard_input_only(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_key_goes_over_standard_input_only(ca: CertificateAuthority, monkeypatch: pytest.MonkeyPatch) -> None:
     given = []
     start = StringCommand.__init__
 
@@ -68,7 +68,7 @@ def test_the_key_goes_over_standard_input_only(authority: Authority, monkeypatch
         start(self, *bits, **arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(StringCommand, "__init__", watched)
-    played = keep(Kept(), authority)
+    played = keep(Kept(), ca)
     (key,) = [text for text in given if text]
     assert str(key).startswith("-----BEGIN PRIVATE KEY-----")
     body = str(key).splitlines()[1]
@@ -76,13 +76,13 @@ def test_the_key_goes_over_standard_input_only(authority: Authority, monkeypatch
     assert "PRIVATE" not in f"{played}"
 
 
-def test_a_good_certificate_is_left_alone(authority: Authority) -> None:
-    played = keep(kept(authority), authority, on_disk=authority.authority_pem)
+def test_a_good_certificate_is_left_alone(ca: CertificateAuthority) -> None:
+    played = keep(kept(ca), ca, on_disk=ca.ca_pem)
     assert played.commands == []
 
 
-def test_only_the_authoritys_certificate_is_written_when_only_it_differs(authority: Authority) -> None:
-    played = keep(kept(authority), authority, on_disk="old")
+def test_only_the_authoritys_certificate_is_written_when_only_it_differs(ca: CertificateAuthority) -> None:
+    played = keep(kept(ca), ca, on_disk="old")
     assert list(played.uploads) == [f"{FOLDER}/host-proxy.ca.crt.rackwright-new"]
     assert "systemd-creds" not in " ".join(played.commands)
 
@@ -96,38 +96,38 @@ def test_only_the_authoritys_certificate_is_written_when_only_it_differs(authori
     ],
 )
 def test_the_plan_says_why_a_new_one_is_issued(
-    authority: Authority, changes: dict[str, object], names: tuple[str, ...], reason: str
+    ca: CertificateAuthority, changes: dict[str, object], names: tuple[str, ...], reason: str
 ) -> None:
-    played = keep(kept(authority, **changes), authority, names=names)
+    played = keep(kept(ca, **changes), ca, names=names)
     assert played.diffs["Keep"].strip() == f"{FOLDER}/host-proxy.crt: {reason}"
     assert "systemd-creds encrypt" in played.commands[1]
 
 
-def test_an_expiring_certificate_is_renewed(authority: Authority, tmp_path: Path) -> None:
-    old = Authority(
-        "acme", authority.certificate_file, authority.key_source, lambda: datetime.now(UTC) - timedelta(days=300)
+def test_an_expiring_certificate_is_renewed(ca: CertificateAuthority, tmp_path: Path) -> None:
+    old = CertificateAuthority(
+        "acme", ca.certificate_file, ca.key_source, lambda: datetime.now(UTC) - timedelta(days=300)
     )
-    played = keep(kept(old), authority)
+    played = keep(kept(old), ca)
     assert "it ends on" in played.diffs["Keep"]
 
 
 class Counting:
     """An issuer that counts what it issues."""
 
-    def __init__(self, authority: Authority) -> None:
-        self.authority, self.issued = authority, 0
+    def __init__(self, ca: CertificateAuthority) -> None:
+        self.ca, self.issued = ca, 0
 
     @property
-    def authority_pem(self) -> str:
-        return self.authority.authority_pem
+    def ca_pem(self) -> str:
+        return self.ca.ca_pem
 
     def issue(self, names: tuple[str, ...], *, client: bool, days: int) -> Issued:
         self.issued += 1
-        return self.authority.issue(names, client=client, days=days)
+        return self.ca.issue(names, client=client, days=days)
 
 
-def test_only_the_run_issues_and_not_the_plan_before_it(authority: Authority) -> None:
-    issuer = Counting(authority)
+def test_only_the_run_issues_and_not_the_plan_before_it(ca: CertificateAuthority) -> None:
+    issuer = Counting(ca)
     assert len(keep(Kept(), issuer).commands) == 2
     assert issuer.issued == 1
 
@@ -138,18 +138,18 @@ def failing(played: Played) -> str:
     return played.commands[1]
 
 
-def test_without_the_authoritys_key_the_host_fails_with_the_reason(authority: Authority) -> None:
-    assert isinstance(authority.key_source, Path)
-    authority.key_source.unlink()
-    assert "a certificate for gpu1 is due; get it from whoever" in failing(keep(Kept(), authority))
-    assert "no authority to issue it" in failing(keep(Kept(), None))
+def test_without_the_authoritys_key_the_host_fails_with_the_reason(ca: CertificateAuthority) -> None:
+    assert isinstance(ca.key_source, Path)
+    ca.key_source.unlink()
+    assert "a certificate for gpu1 is due; get it from whoever" in failing(keep(Kept(), ca))
+    assert "no CA to issue it" in failing(keep(Kept(), None))
 
 
-def test_a_checkout_without_the_authority_does_not_replace_what_hosts_trust(authority: Authority) -> None:
-    found = kept(authority)
-    authority.certificate_file.unlink()
-    assert "NAME.ca.crt, is not beside" in failing(keep(found, authority))
-    assert not authority.certificate_file.exists()
+def test_a_checkout_without_the_authority_does_not_replace_what_hosts_trust(ca: CertificateAuthority) -> None:
+    found = kept(ca)
+    ca.certificate_file.unlink()
+    assert "NAME.ca.crt, is not beside" in failing(keep(found, ca))
+    assert not ca.certificate_file.exists()
 
 
 def own(found: Kept, certificate: Issued) -> list[str]:
@@ -159,12 +159,12 @@ def own(found: Kept, certificate: Issued) -> list[str]:
     return play(role, facts={CertificateState: found}).commands
 
 
-def test_the_operators_own_certificate_is_installed_once(authority: Authority) -> None:
-    mine = authority.issue(("llm.acme.internal",), client=False, days=30)
+def test_the_operators_own_certificate_is_installed_once(ca: CertificateAuthority) -> None:
+    mine = ca.issue(("llm.acme.internal",), client=False, days=30)
     _, install = own(Kept(), mine)
     assert mine.certificate_pem in install
     assert ".ca.crt" not in install
     there = Kept(mine.certificate_pem + "\n", None, key_fits=True)
     assert own(there, mine) == []
     assert own(Kept(mine.certificate_pem, None, key_fits=False), mine)
-    assert own(Kept(authority.authority_pem, None, key_fits=True), mine)
+    assert own(Kept(ca.ca_pem, None, key_fits=True), mine)

@@ -71,7 +71,7 @@ def test_a_certificate_authority_is_told_apart_from_a_key(tmp_path: Path) -> Non
     path = tmp_path / "known_hosts"
     path.write_text(f"@cert-authority 10.0.0.* {ED.type} {ED.data}\n")
     pins = lookup(target(path))
-    assert (pins.keys, pins.authority) == ((), True)
+    assert (pins.keys, pins.ca) == ((), True)
 
 
 def test_a_revoked_key_is_not_trusted_even_if_listed(tmp_path: Path) -> None:

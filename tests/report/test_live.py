@@ -84,6 +84,6 @@ def test_what_arrives_from_another_host_tells_bytes_rate_and_the_time_left() -> 
         for done in (0, 4_000_000, 4_100_000, 10_000_000):
             live.arriving("gpu2", "assistant dd", done, 10_000_000, 500_000)
     assert stream.getvalue().splitlines() == [
-        "  gpu2 staging: assistant dd: 4.0 MB of 10.0 MB, 500.0 kB/s, 12 s left",
-        "  gpu2 staging: assistant dd: 10.0 MB of 10.0 MB, 500.0 kB/s",
+        "  gpu2 p2p: assistant dd: 4.0 MB of 10.0 MB, 500.0 kB/s, 12 s left",
+        "  gpu2 p2p: assistant dd: 10.0 MB of 10.0 MB, 500.0 kB/s",
     ]

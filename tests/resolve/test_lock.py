@@ -26,7 +26,7 @@ from rackwright.resolve.web import Web, hub_endpoint
 from rackwright.route import Route
 from rackwright.values.secrets import Secret
 from tests.fleet.fleets import make_fleet
-from tests.gateway.certificates import Authority
+from tests.gateway.certificates import CertificateAuthority
 from tests.stand_in_hub import COMMIT, StandInHub
 
 GGUF = partial(choose, glob=None, loads=(".gguf",))
@@ -287,9 +287,9 @@ def test_a_proxys_password_is_in_no_error_and_no_log(hub, caplog):
 
 
 def test_a_private_authority_is_trusted_where_the_site_names_it_and_nowhere_else(tmp_path):
-    authority = Authority(tmp_path)
-    authority.issue("hub", ("127.0.0.1",), client=False)
-    (tmp_path / "ca.pem").write_text(authority.pem)
+    ca = CertificateAuthority(tmp_path)
+    ca.issue("hub", ("127.0.0.1",), client=False)
+    (tmp_path / "ca.pem").write_text(ca.pem)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "hub.crt", tmp_path / "hub.key.cred")
     with StandInHub({"acme/tiny": TINY}, tls=context) as hub:
@@ -301,7 +301,7 @@ def test_a_private_authority_is_trusted_where_the_site_names_it_and_nowhere_else
             lambda web: web.digest(url, limit=100),
             lambda web: Hub(hub.url, web).settle(source, where="x", choice=GGUF),
         ):
-            with pytest.raises(RackwrightError, match="not trusted here\n  next: put its authority into") as caught:
+            with pytest.raises(RackwrightError, match="not trusted here\n  next: put its CA into") as caught:
                 ask(Web())
             assert caught.value.problems[0].where == "127.0.0.1"
 

@@ -140,13 +140,13 @@ def test_a_revision_that_is_not_there_is_named(tmp_path, hub):
         updated_model(fleet, resolve_lock(fleet, None), "assistant", to="v9")
 
 
-def test_an_updates_licence_must_be_allowed(tmp_path, hub):
+def test_an_updates_license_must_be_allowed(tmp_path, hub):
     hub.cards["acme/tiny"] = {"license": "mit"}
-    fleet = fleet_of(tmp_path, hub, licences=["mit"])
+    fleet = fleet_of(tmp_path, hub, licenses=["mit"])
     lock = resolve_lock(fleet, None)
     hub.commits["main"] = V2
     hub.cards["acme/tiny"] = {"license": "cc-by-nc-4.0"}
-    assert "has the licence cc-by-nc-4.0" in refused(fleet, lock)[0]
+    assert "has the license cc-by-nc-4.0" in refused(fleet, lock)[0]
 
 
 def test_a_model_takes_its_new_source_runtime_and_ports_with_it(tmp_path, hub):
@@ -255,9 +255,9 @@ def test_there_and_back_again_asks_nobody(tmp_path, hub):
 
 
 def test_a_rollback_may_lead_behind_a_change_of_the_fleet_file(tmp_path, hub):
-    lock = resolve_lock(of_two(tmp_path, hub, licence="mit"), None)
+    lock = resolve_lock(of_two(tmp_path, hub, license="mit"), None)
     hub.repositories["acme/other"] = NEW
-    fleet = of_two(tmp_path, hub, source="hf:acme/other", licence="apache-2.0")
+    fleet = of_two(tmp_path, hub, source="hf:acme/other", license="apache-2.0")
     after = updated_model(fleet, lock, "assistant")
     back = rolled_back(fleet, after, "assistant")
     assert back.models["assistant"].source == "hf:acme/tiny"
@@ -276,15 +276,15 @@ def test_a_rollback_may_lead_back_to_another_hub_and_the_plain_lock_moves_it(tmp
     assert hub.asked == []
 
 
-def test_a_rollback_to_a_licence_that_is_not_allowed_is_refused(tmp_path, hub):
+def test_a_rollback_to_a_license_that_is_not_allowed_is_refused(tmp_path, hub):
     hub.cards["acme/tiny"] = {"license": "cc-by-nc-4.0"}
     lock = resolve_lock(fleet_of(tmp_path, hub), None)
     hub.cards["acme/tiny"] = {"license": "mit"}
     hub.commits["main"] = V2
     after = updated_model(fleet_of(tmp_path, hub), lock, "assistant")
     after = updated_model(fleet_of(tmp_path, hub), after, "coder")
-    with pytest.raises(FleetError, match=r"models\.assistant\.licence: is cc-by-nc-4\.0"):
-        rolled_back(fleet_of(tmp_path, hub, licences=["mit"]), after, "assistant")
+    with pytest.raises(FleetError, match=r"models\.assistant\.license: is cc-by-nc-4\.0"):
+        rolled_back(fleet_of(tmp_path, hub, licenses=["mit"]), after, "assistant")
 
 
 def test_without_one_before_there_is_no_way_back(tmp_path, hub):
@@ -337,9 +337,9 @@ def test_the_same_bytes_come_from_the_own_hub(tmp_path, hub):
 
 def test_what_does_not_answer_this_fleet_file_is_refused_with_every_reason(tmp_path, hub):
     fleet, lock, other = two_sites(tmp_path, hub, version="b2")
-    entry = other.models["assistant"].model_copy(update={"source": "hf:acme/other", "licence": "gpl-3.0"})
+    entry = other.models["assistant"].model_copy(update={"source": "hf:acme/other", "license": "gpl-3.0"})
     other = other.model_copy(update={"models": {**other.models, "assistant": entry}})
-    file = fleet.file.model_copy(update={"licences": ("mit",)})
+    file = fleet.file.model_copy(update={"licenses": ("mit",)})
     with pytest.raises(FleetError) as refused:
         promoted(Fleet(fleet.path, file, fleet.replicas, fleet.sources, {}), lock, other, "", "llama_cpp-b2")
     told = "\n".join(str(problem) for problem in refused.value.problems)

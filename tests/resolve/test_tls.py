@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.gateway.certificates import Authority
+from tests.gateway.certificates import CertificateAuthority
 
 _BOTH_ENDS = """
 import sys
@@ -36,7 +36,7 @@ serving.join()
 
 
 def test_it_waits_as_sockets_do(tmp_path: Path) -> None:
-    Authority(tmp_path).issue("end", ("127.0.0.1",), client=False)
+    CertificateAuthority(tmp_path).issue("end", ("127.0.0.1",), client=False)
     argv = [sys.executable, "-c", _BOTH_ENDS, str(tmp_path / "end.crt"), str(tmp_path / "end.key.cred")]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.stderr) == ("HELLO\n", "")

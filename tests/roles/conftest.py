@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.roles.staging_hosts import Chain, Make, contents
+from tests.roles.p2p_hosts import Chain, Make, contents
 from tests.waiting import wait_until
 
 

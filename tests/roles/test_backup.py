@@ -23,7 +23,7 @@ from tests.fakes import commands, play, systemctl
 DISK = Repository(name="disk", url="/mnt/disk/gate1", mount="/mnt/disk")
 SSH = Repository(name="ssh", url="sftp:vault@10.0.0.5:/acme/gate1", known_hosts="10.0.0.5 ssh-ed25519 AAAA")
 WEB = Repository(
-    name="web", url="rest:https://vault:8000/acme/gate1", user="me", append_only=True, own_authority=True
+    name="web", url="rest:https://vault:8000/acme/gate1", user="me", append_only=True, own_ca=True
 )
 SETTINGS = Settings(
     host="gate1",
@@ -36,7 +36,7 @@ SETTINGS = Settings(
 ACCESS = {
     "disk": Access(Secret("pass-word")),
     "ssh": Access(Secret("pass-word"), key=Secret("private-key")),
-    "web": Access(Secret("pass-word"), login=Secret("log/in@"), authority_pem="-----BEGIN CERTIFICATE-----\n"),
+    "web": Access(Secret("pass-word"), login=Secret("log/in@"), ca_pem="-----BEGIN CERTIFICATE-----\n"),
 }
 TEXTS = {**scripts.FIXED, **{f"{one.name}.values": scripts.values(SETTINGS, one) for one in SETTINGS.repositories}}
 

@@ -18,7 +18,7 @@ from rackwright.roles.gateway.configuration import applied_keys, haproxy_cfg, ma
 from rackwright.roles.gateway.role import gateway
 from rackwright.roles.gateway.settings import Key, Peer, RevokedKey, RoutedModel, Server, Settings
 from tests.fakes import play, systemctl
-from tests.gateway.certificates import Authority
+from tests.gateway.certificates import CertificateAuthority
 
 SETTINGS = Settings(
     name="gate1",
@@ -86,9 +86,9 @@ def test_haproxy_accepts_the_configuration(tmp_path: Path, address: str, peers: 
     paths = Paths(configuration=str(tmp_path), run=str(tmp_path), certificates=str(tmp_path))
     others = tuple(Peer(name=f"gate-{at}", address=ip_address(peer)) for at, peer in enumerate(peers))
     settings = SETTINGS.model_copy(update={"address": ip_address(address), "peers": others})
-    authority = Authority(tmp_path)
+    ca = CertificateAuthority(tmp_path)
     for name in ("gateway", "gateway-client"):
-        authority.issue(name, (name,), client=name != "gateway")
+        ca.issue(name, (name,), client=name != "gateway")
         (tmp_path / f"{name}.pem").write_text(
             (tmp_path / f"{name}.crt").read_text() + (tmp_path / f"{name}.key.cred").read_text()
         )

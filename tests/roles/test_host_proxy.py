@@ -10,7 +10,7 @@ from rackwright.roles.host_proxy.configuration import haproxy_cfg
 from rackwright.roles.host_proxy.role import host_proxy
 from rackwright.roles.host_proxy.settings import Proxied, Settings
 from tests.fakes import play, systemctl
-from tests.gateway.certificates import Authority
+from tests.gateway.certificates import CertificateAuthority
 from tests.roles.test_gateway import accepted
 
 
@@ -32,7 +32,7 @@ def settings(address: str = "10.30.0.11") -> Settings:
 
 @pytest.mark.parametrize("address", ["10.30.0.11", "fd00::11"])
 def test_haproxy_accepts_the_configuration(tmp_path: Path, address: str) -> None:
-    Authority(tmp_path).issue("host-proxy", ("gpu1",), client=False)
+    CertificateAuthority(tmp_path).issue("host-proxy", ("gpu1",), client=False)
     pem = (tmp_path / "host-proxy.crt").read_text() + (tmp_path / "host-proxy.key.cred").read_text()
     (tmp_path / "host-proxy.pem").write_text(pem)
     paths = Paths(configuration=str(tmp_path), run=str(tmp_path), certificates=str(tmp_path))

@@ -88,11 +88,11 @@ def test_shellcheck_finds_nothing(text: str) -> None:
 
 def test_no_value_acts_in_the_script(tmp_path: Path) -> None:
     evil = f'it\'s "$(touch {tmp_path}/hit)" `touch {tmp_path}/hit`\nEOF\nLAYOUTS\n; touch {tmp_path}/hit #\\'
-    sources = Sources(sources=evil, others=True, components=evil, own=evil, settings=evil, authorities=evil)
+    sources = Sources(sources=evil, others=True, components=evil, own=evil, settings=evil, cas=evil)
     text = script(Asked(evil, "open", evil, cuda=evil), sources, f"{tmp_path}/resolve")
     assert subprocess.run(["sh", "-n"], input=text, capture_output=True, text=True).stderr == ""
     head = text.partition("# A throwaway apt root")[0]
-    printed = sh(f"{head}printf '%s' \"$sources|$components|$branch|$kernel|$authorities\"").stdout
+    printed = sh(f"{head}printf '%s' \"$sources|$components|$branch|$kernel|$CAs\"").stdout
     assert printed == "|".join([evil] * 5)
     assert not (tmp_path / "hit").exists()
 

@@ -126,9 +126,9 @@ while read -r line; do echo "$line"; done <{folder}/page >"$out" """,
         return dict(line.split("=", 1) for line in self.state.read_text().splitlines())[key]
 
     def bind(self) -> None:
-        """The replica has members on other hosts: what its bond saw of them is in `bond`."""
+        """The replica has members on other hosts: what its group saw of them is in `group`."""
         path = self.folder / "x.unfit"
-        path.write_text(path.read_text().replace("bond=''", f"bond={self.folder}/bond"))
+        path.write_text(path.read_text().replace("group=''", f"group={self.folder}/group"))
 
     def gpus(self, *uuids: str) -> None:
         """The host has these, at 0000:00:00.0 and so on, and the replica gets the first two of them."""
@@ -363,13 +363,13 @@ def test_a_look_says_when_it_was(bench: Bench) -> None:
 @pytest.mark.parametrize(("reason", "answer"), [("", "up"), ("gpu2 doesn't answer", "down")])
 def test_the_agent_takes_a_replica_out_whose_bond_misses_a_member(tmp_path: Path, reason: str, answer: str) -> None:
     (tmp_path / "state").write_text("state=ready\n")
-    (tmp_path / "bond").write_text(f"seen=a\nreason={reason}\n")
-    bound = PROBE.model_copy(update={"bond_file": str(tmp_path / "bond")})
+    (tmp_path / "group").write_text(f"seen=a\nreason={reason}\n")
+    bound = PROBE.model_copy(update={"group_file": str(tmp_path / "group")})
     assert answered(tmp_path / "state", bound) == answer
 
 
 def bound(bench: Bench, reason: str, *, spare: int) -> None:
-    (bench.folder / "bond").write_text(f"reason={reason}\nspare={spare}\n")
+    (bench.folder / "group").write_text(f"reason={reason}\nspare={spare}\n")
 
 
 def test_an_engine_stuck_in_a_hole_of_the_network_is_spared_until_tcp_has_sent_again(bench: Bench) -> None:

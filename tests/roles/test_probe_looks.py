@@ -64,15 +64,15 @@ def test_a_load_that_nobody_looked_at_for_a_minute_has_its_time_anew(tmp_path: P
 
 @pytest.mark.parametrize(("age", "state"), [(20, "ready"), (40, "faulted")])
 @pytest.mark.parametrize(
-    "stepped", [None, 0, 3600, -3600], ids=["older bond", "", "clock went back", "clock went on"]
+    "stepped", [None, 0, 3600, -3600], ids=["older group", "", "clock went back", "clock went on"]
 )
 def test_a_bond_that_nobody_renews_takes_its_replica_out(
     bench: Bench, age: int, state: str, stepped: int | None
 ) -> None:
-    """Also where the clock was set since; of what an older bond wrote, its file's time tells."""
+    """Also where the clock was set since; of what an older group wrote, its file's time tells."""
     bench.bind()
     bound(bench, "", spare=0)
-    file = bench.folder / "bond"
+    file = bench.folder / "group"
     if stepped is not None:
         file.write_text(f"{file.read_text()}looked={100 - age}\n")
     then = time.time() - age + (stepped or 0)

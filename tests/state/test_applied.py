@@ -103,7 +103,7 @@ def test_what_is_named_beside_the_repositorys_folder_is_the_same_for_every_opera
     (folder / "pki").mkdir()
     (folder / "pki/ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
     alone = FilesOnly(kept.path, bundle="../pki/ca.pem")
-    commit(folder, "an authority")
+    commit(folder, "a CA")
     local = checkout(alone)
     assert {*local.files} == {"inventory/site.lock", "inventory/site.yml", "pki/ca.pem"}
     assert (local.fleet_file, local.dirty) == ("inventory/site.yml", False)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rackwright.cli.common.context import Context, hosts_needed
-from rackwright.cli.render.p2p import staged_documents
+from rackwright.cli.render.p2p import transferred_documents
 
 if TYPE_CHECKING:
     from rackwright.cli.common.console import Talk
@@ -70,7 +70,7 @@ def change_lock(context: Context, what: str, models: tuple[str, ...], find: Next
         "what": what,
         "changed": names,
         "models": {name: after.models[name].digest for name in models},
-        "staged": staged_documents(done.staged),
+        "transferred": transferred_documents(done.transferred),
     }
     context.answer(document, f"{what}: {', '.join(names)}" if names else f"{what}: every replica runs that already")
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rackwright.fleet.fleet import Fleet
     from rackwright.fleet.lock import Lock, ModelLock
 
-HEADER = ("MODEL", "SOURCE", "REVISION", "DIGEST", "SIZE", "LICENCE", "RUNTIME", "REPLICAS", "PREVIOUS")
+HEADER = ("MODEL", "SOURCE", "REVISION", "DIGEST", "SIZE", "LICENSE", "RUNTIME", "REPLICAS", "PREVIOUS")
 
 
 @click.group(cls=Group)
@@ -49,9 +49,9 @@ def _row(fleet: Fleet, name: str, entry: ModelLock | None) -> tuple[str, ...]:
     asked = fleet.file.models[name]
     runtime, replicas = f"{asked.runtime.kind} {asked.runtime.version}", str(len(fleet.replicas_of(name)))
     if entry is None:
-        return name, asked.source, "-", "not locked", "-", asked.licence or "-", runtime, replicas, "-"
+        return name, asked.source, "-", "not locked", "-", asked.license or "-", runtime, replicas, "-"
     previous = entry.previous.digest[:16] if entry.previous else "-"
-    about = ((entry.revision or "-")[:7], entry.digest[:16], size(entry.bytes), entry.licence or "-")
+    about = ((entry.revision or "-")[:7], entry.digest[:16], size(entry.bytes), entry.license or "-")
     return name, entry.source, *about, runtime, replicas, previous
 
 
@@ -76,7 +76,7 @@ def _document(fleet: Fleet, name: str, entry: ModelLock | None) -> dict[str, Jso
         "revision": entry.revision if entry else None,
         "digest": entry.digest if entry else None,
         "bytes": entry.bytes if entry else None,
-        "licence": entry.licence if entry else asked.licence,
+        "license": entry.license if entry else asked.license,
         "runtime": asked.runtime.kind,
         "version": asked.runtime.version,
         "replicas": len(fleet.replicas_of(name)),

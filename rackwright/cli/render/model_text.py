@@ -29,7 +29,7 @@ def difference_text(found: Difference) -> Iterator[str]:
     yield _line("revision", _pair(found.revision, _commit))
     yield _line("digest", _pair(found.digest, _short))
     yield _line("size", f"{_pair(found.bytes, size)}; {size(found.new)} of it new")
-    yield _line("licence", _pair(found.licence, str))
+    yield _line("license", _pair(found.license, str))
     yield _line("template", _template(found.template))
     yield _line("weights", f"{_pair(found.weights, size)}, {_pair(found.types, str)}")
     yield _line("context", _context(found))
@@ -52,7 +52,7 @@ def model_text(asked: Model, name: str, entry: ModelLock, replicas: Sequence[Run
         before = entry.previous
         yield _line("previous", f"{_short(before.digest)}, {before.source}, revision {_commit(before.revision)}")
     for served, adapter in entry.adapters.items():
-        yield _line("adapter", f"{served}, {adapter.source}, {_short(adapter.digest)}, {adapter.licence or '-'}")
+        yield _line("adapter", f"{served}, {adapter.source}, {_short(adapter.digest)}, {adapter.license or '-'}")
     yield from (f"    {line}" for line in table(list(_files(entry))))
     yield from (safe(f"  {one.replica}  {_runs(one, entry)}") for one in replicas)
 
@@ -77,7 +77,7 @@ def _entry(entry: ModelLock) -> Iterator[str]:
     yield _line("revision", entry.revision or "-")
     yield _line("digest", entry.digest)
     yield _line("size", f"{size(entry.bytes)} in {counted(sum(len(one.files) for one in entry.whole), 'file')}")
-    yield _line("licence", entry.licence or "not known")
+    yield _line("license", entry.license or "not known")
     yield _line("template", {None: "not known", NONE: "none"}.get(entry.template, entry.template or ""))
     if entry.shape:
         yield _line("weights", f"{size(entry.shape.weights.total)}, {entry.shape.architecture}")

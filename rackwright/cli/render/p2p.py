@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from rackwright.cli.common.context import Json
 
 if TYPE_CHECKING:
-    from rackwright.lifecycle.p2p.procedure import Staged
+    from rackwright.lifecycle.p2p.procedure import Transferred
 
 
-def staged_documents(staged: Iterable[Staged]) -> list[Json]:
-    """Return one document for each model that was staged."""
+def transferred_documents(transferred: Iterable[Transferred]) -> list[Json]:
+    """Return one document for each model that was transferred."""
     return [
         {
             "model": one.model,
@@ -22,5 +22,5 @@ def staged_documents(staged: Iterable[Staged]) -> list[Json]:
             "seconds": {host: round(seconds, 1) for host, seconds in one.seconds.items()},
             "failed": dict(one.failed),
         }
-        for one in staged
+        for one in transferred
     ]

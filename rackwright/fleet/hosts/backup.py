@@ -64,7 +64,7 @@ def _repository(asked: Asked, host: str, route: Route) -> Repository:
         mount=asked.mount,
         known_hosts=_known_hosts(asked),
         user=asked.user,
-        own_authority=asked.ca is not None,
+        own_ca=asked.ca is not None,
         route=route if asked.kind == "rest" else DIRECT,
     )
 

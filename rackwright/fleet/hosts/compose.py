@@ -14,7 +14,7 @@ from rackwright.fleet.hosts.gateway import Keys, gateway_of
 from rackwright.fleet.hosts.host_spec import Credentials, HostModel
 from rackwright.fleet.hosts.layout import layout_of
 from rackwright.fleet.hosts.network import never_shut_out
-from rackwright.fleet.hosts.p2p import staging_of
+from rackwright.fleet.hosts.p2p import p2p_of
 from rackwright.fleet.hosts.people import people_of
 from rackwright.fleet.hosts.serving import serving_of
 from rackwright.fleet.hosts.vip import vip_of
@@ -37,11 +37,11 @@ def _host(fleet: Fleet, lock: Lock, keys: Keys, credentials: Credentials, today:
     gateway = gateway_of(fleet, lock, name, keys)
     vip = vip_of(fleet, name)
     backup = backup_of(fleet, lock, name)
-    staging = staging_of(fleet, name)
+    p2p = p2p_of(fleet, name)
     driver = driver_settings(fleet, lock, name)
     return HostModel(
         name=name,
-        layout=layout_of(fleet, name, serving, gateway, vip, backup, driver, staging),
+        layout=layout_of(fleet, name, serving, gateway, vip, backup, driver, p2p),
         site=site_of(fleet, name, credentials.site_files),
         firewall=firewall_of(fleet, lock, name, vip),
         baseline=updates_beside(driver, fleet.file.hosts[name].baseline.decided()),
@@ -52,14 +52,14 @@ def _host(fleet: Fleet, lock: Lock, keys: Keys, credentials: Credentials, today:
         runtimes=serving.runtimes,
         replicas=serving.replicas,
         probes=serving.probes,
-        bonds=serving.bonds,
+        replica_groups=serving.replica_groups,
         gpu_faults=serving.gpu_faults,
         host_proxy=serving.host_proxy,
         gateway=gateway,
         vip=vip,
         backup=backup,
         driver=driver,
-        staging=staging,
+        p2p=p2p,
         cuda=cuda_of(fleet, lock, name),
         credentials=credentials,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rackwright.fleet.downloads import SiteFiles, route_from_hosts
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.sections.downloads import AptMirror as Asked
-from rackwright.roles.site.settings import AptMirror, Settings
+from rackwright.roles.downloads.settings import AptMirror, Settings
 
 
 def site_of(fleet: Fleet, host: str, files: SiteFiles) -> Settings:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.hosts.members import confined_to_members, openings_between
 from rackwright.fleet.hosts.network import networks_of
-from rackwright.fleet.hosts.p2p import openings_to_staging
+from rackwright.fleet.hosts.p2p import openings_to_p2p
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.ports import port_of
 from rackwright.fleet.sections.firewall import Allow
@@ -37,7 +37,7 @@ def _openings(fleet: Fleet, lock: Lock, host: str) -> Iterator[Opening]:
         yield from _to_gateway(fleet, host)
     yield from _to_replicas(fleet, lock, host)
     yield from openings_between(fleet, lock, host)
-    yield from openings_to_staging(fleet, host)
+    yield from openings_to_p2p(fleet, host)
     for rule in fleet.file.firewall.allow:
         if host in fleet.named(rule.on):
             yield _allowed(rule)

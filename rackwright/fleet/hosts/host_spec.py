@@ -11,9 +11,9 @@ from rackwright.fleet.sections.baseline import Baseline
 from rackwright.fleet.sections.models import Runtime
 from rackwright.roles.backup.settings import Access
 from rackwright.roles.backup.settings import Settings as Backup
-from rackwright.roles.bond.settings import Settings as Bond
 from rackwright.roles.certificate.settings import Settings as Certificate
 from rackwright.roles.cuda.settings import Settings as Cuda
+from rackwright.roles.downloads.settings import Settings as Site
 from rackwright.roles.firewall.settings import Settings as Firewall
 from rackwright.roles.gateway.settings import Settings as Gateway
 from rackwright.roles.gpu_faults.settings import Settings as GpuFaults
@@ -21,11 +21,11 @@ from rackwright.roles.host_proxy.settings import Settings as HostProxy
 from rackwright.roles.layout.settings import Settings as Layout
 from rackwright.roles.model_store.settings import Settings as ModelStore
 from rackwright.roles.nvidia_driver.settings import Settings as Driver
+from rackwright.roles.p2p.settings import Settings as PeerToPeer
 from rackwright.roles.people.settings import Settings as People
 from rackwright.roles.probe.settings import Settings as Probe
 from rackwright.roles.replica.settings import Settings as ReplicaUnit
-from rackwright.roles.site.settings import Settings as Site
-from rackwright.roles.staging.settings import Settings as Staging
+from rackwright.roles.replica_group.settings import Settings as ReplicaGroup
 from rackwright.roles.vip.settings import Settings as Vip
 from rackwright.values.certificate import Issued, Issuer
 from rackwright.values.network import Network
@@ -45,9 +45,9 @@ class Credentials:
     """What roles hand out without knowing where it came from."""
 
     issuer: Issuer | None = None
-    """The fleet's authority; None where nothing may be issued."""
+    """The fleet's CA; None where nothing may be issued."""
     own_certificate: Issued | None = None
-    """The operator's certificate for clients; None: the authority issues it."""
+    """The operator's certificate for clients; None: the CA issues it."""
     hub_token: Secret | None = None
     backup: Mapping[str, Access] = field(default_factory=dict)
     """What opens the repositories, by name."""
@@ -70,7 +70,7 @@ class HostModel:
     """Of the replicas that answer here."""
     host_proxy: HostProxy | None
     gateway: Gateway | None
-    bonds: tuple[Bond, ...] = ()
+    replica_groups: tuple[ReplicaGroup, ...] = ()
     """Of the replicas over several hosts that have a part here."""
     gpu_faults: GpuFaults | None = None
     vip: Vip | None = None
@@ -81,7 +81,7 @@ class HostModel:
     driver: Driver | None = None
     """None: the host has no GPUs, or its driver is its own business."""
     cuda: Cuda | None = None
-    staging: Staging | None = None
+    p2p: PeerToPeer | None = None
     """None: it has no part when weights go from host to host."""
     never_shut_out: tuple[Network, ...] = ()
     """By fail2ban, whatever they do."""

@@ -18,9 +18,9 @@ from rackwright.roles.layout.settings import Settings
 from rackwright.roles.nvidia_driver.settings import FILES as DRIVER_FILES
 from rackwright.roles.nvidia_driver.settings import UNIT as DRIVER_UNIT
 from rackwright.roles.nvidia_driver.settings import Settings as Driver
-from rackwright.roles.staging.settings import FOLDER as STAGING
-from rackwright.roles.staging.settings import USER as STAGING_USER
-from rackwright.roles.staging.settings import Settings as Staging
+from rackwright.roles.p2p.settings import FOLDER as P2P
+from rackwright.roles.p2p.settings import USER as P2P_USER
+from rackwright.roles.p2p.settings import Settings as PeerToPeer
 from rackwright.roles.vip.settings import FOLDER as VIP
 from rackwright.roles.vip.settings import UNIT as VIP_UNIT
 from rackwright.roles.vip.settings import Settings as Vip
@@ -34,7 +34,7 @@ def layout_of(
     vip: Vip | None,
     backup: Backup | None,
     driver: Driver | None,
-    staging: Staging | None,
+    p2p: PeerToPeer | None,
 ) -> Settings:
     """Given what runs on this host, return the units, files and users that belong there."""
     return Settings(
@@ -42,13 +42,13 @@ def layout_of(
         host=host,
         serves=bool(serving.replicas),
         keep_units=tuple(sorted(_units(serving, gateway, vip, backup, driver))),
-        keep_files=tuple(sorted(_files(serving, gateway, vip, backup, driver, staging))),
-        keep_users=_users(serving, staging),
+        keep_files=tuple(sorted(_files(serving, gateway, vip, backup, driver, p2p))),
+        keep_users=_users(serving, p2p),
     )
 
 
-def _users(serving: Serving, staging: Staging | None) -> tuple[str, ...]:
-    return tuple(sorted({*(replica.user for replica in serving.replicas), *([STAGING_USER] if staging else [])}))
+def _users(serving: Serving, p2p: PeerToPeer | None) -> tuple[str, ...]:
+    return tuple(sorted({*(replica.user for replica in serving.replicas), *([P2P_USER] if p2p else [])}))
 
 
 def _units(
@@ -59,8 +59,8 @@ def _units(
         yield replica.unit
     for probe in serving.probes:
         yield from probe.units
-    for bond in serving.bonds:
-        yield from bond.units
+    for replica_group in serving.replica_groups:
+        yield from replica_group.units
     if serving.gpu_faults:
         yield from GPU_FAULTS_UNITS
     if serving.host_proxy:
@@ -81,12 +81,12 @@ def _files(
     vip: Vip | None,
     backup: Backup | None,
     driver: Driver | None,
-    staging: Staging | None,
+    p2p: PeerToPeer | None,
 ) -> Iterator[str]:
     for probe in serving.probes:
         yield from probe.scripts.values()
-    for bond in serving.bonds:
-        yield from bond.scripts.values()
+    for replica_group in serving.replica_groups:
+        yield from replica_group.scripts.values()
     if serving.gpu_faults:
         yield from GPU_FAULTS_FILES
     if serving.host_proxy:
@@ -101,5 +101,5 @@ def _files(
         yield from backup.files
     if driver:
         yield from DRIVER_FILES
-    if staging:
-        yield STAGING
+    if p2p:
+        yield P2P

@@ -11,9 +11,9 @@ from rackwright.fleet.lock import Lock
 from rackwright.fleet.ports import fabric_port, rendezvous_port
 from rackwright.launch import Member
 from rackwright.ports import EPHEMERAL
-from rackwright.roles.bond.settings import Peer
-from rackwright.roles.bond.settings import Settings as Bond
 from rackwright.roles.firewall.settings import Confined, Opening
+from rackwright.roles.replica_group.settings import Peer
+from rackwright.roles.replica_group.settings import Settings as ReplicaGroup
 from rackwright.values.network import Network
 
 
@@ -25,13 +25,13 @@ def member_of(fleet: Fleet, lock: Lock, replica: Replica, host: str) -> Member |
     return Member(replica.members.index(host), addresses, rendezvous_port(lock, replica))
 
 
-def bond_of(fleet: Fleet, lock: Lock, replica: Replica, host: str, unit: str) -> Bond:
+def replica_group_of(fleet: Fleet, lock: Lock, replica: Replica, host: str, unit: str) -> ReplicaGroup:
     """Return what binds this host's engine to those of the other members."""
     peers = {
         member: Peer(name=member, address=fleet.fabric(member), port=fabric_port(lock, replica, member))
         for member in replica.members
     }
-    return Bond(
+    return ReplicaGroup(
         replica=replica.name,
         unit=unit,
         own=peers[host],

@@ -8,29 +8,29 @@ from ipaddress import ip_network
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.hosts.network import network_of_fabric
 from rackwright.roles.firewall.settings import Opening
-from rackwright.roles.staging.settings import Settings
+from rackwright.roles.p2p.settings import Settings
 
 
-def staging_of(fleet: Fleet, host: str) -> Settings | None:
-    """Return this host's part in staging; None: it has none, or nobody to share with."""
-    staging, others = fleet.file.staging, _others(fleet, host)
-    if staging is None or not others:
+def p2p_of(fleet: Fleet, host: str) -> Settings | None:
+    """Return this host's part in p2p; None: it has none, or nobody to share with."""
+    p2p, others = fleet.file.p2p, _others(fleet, host)
+    if p2p is None or not others:
         return None
     return Settings(
         address=fleet.fabric(host),
-        port=staging.port,
-        rate=staging.rate,
+        port=p2p.port,
+        rate=p2p.rate,
         peers=tuple(fleet.fabric(name) for name in others),
     )
 
 
-def openings_to_staging(fleet: Fleet, host: str) -> Iterator[Opening]:
+def openings_to_p2p(fleet: Fleet, host: str) -> Iterator[Opening]:
     """Yield what the other serving hosts may reach here, on their own network."""
-    staging = staging_of(fleet, host)
-    if staging:
-        sources = tuple(ip_network(peer) for peer in staging.peers)
+    p2p = p2p_of(fleet, host)
+    if p2p:
+        sources = tuple(ip_network(peer) for peer in p2p.peers)
         at = network_of_fabric(fleet, host)
-        yield Opening(port=staging.port, sources=sources, at=at, why="weights from host to host")
+        yield Opening(port=p2p.port, sources=sources, at=at, why="weights from host to host")
 
 
 def _others(fleet: Fleet, host: str) -> tuple[str, ...]:

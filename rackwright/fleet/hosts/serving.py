@@ -6,12 +6,10 @@ from dataclasses import dataclass
 
 from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.fleet.hosts.host_spec import InstalledRuntime
-from rackwright.fleet.hosts.members import between_hint, bond_of, member_of
+from rackwright.fleet.hosts.members import between_hint, member_of, replica_group_of
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.ports import port_of
 from rackwright.launch import Adapter, Engine
-from rackwright.roles.bond.settings import BONDS
-from rackwright.roles.bond.settings import Settings as Bond
 from rackwright.roles.gpu_faults.settings import Settings as GpuFaults
 from rackwright.roles.host_proxy.settings import Proxied
 from rackwright.roles.host_proxy.settings import Settings as HostProxy
@@ -20,6 +18,8 @@ from rackwright.roles.model_store.settings import StoredModel, folder_of
 from rackwright.roles.nvidia_driver.settings import UNIT as GPUS_UNIT
 from rackwright.roles.probe.settings import Settings as Probe
 from rackwright.roles.replica.settings import Settings as ReplicaUnit
+from rackwright.roles.replica_group.settings import GROUP_STATES
+from rackwright.roles.replica_group.settings import Settings as ReplicaGroup
 
 AGENT_PORT_OFFSET = 10_000
 """A replica's agent listens on loopback at its port plus this."""
@@ -33,7 +33,7 @@ class Serving:
     runtimes: tuple[InstalledRuntime, ...] = ()
     replicas: tuple[ReplicaUnit, ...] = ()
     probes: tuple[Probe, ...] = ()
-    bonds: tuple[Bond, ...] = ()
+    replica_groups: tuple[ReplicaGroup, ...] = ()
     gpu_faults: GpuFaults | None = None
     host_proxy: HostProxy | None = None
 
@@ -50,8 +50,8 @@ def serving_of(fleet: Fleet, lock: Lock, host: str) -> Serving:
         runtimes=_runtimes(fleet, lock, parts),
         replicas=units,
         probes=tuple(_probe(fleet, lock, replica, unit) for replica, unit in answering),
-        bonds=tuple(
-            bond_of(fleet, lock, replica, host, unit.unit)
+        replica_groups=tuple(
+            replica_group_of(fleet, lock, replica, host, unit.unit)
             for replica, unit in zip(parts, units, strict=True)
             if replica.members
         ),
@@ -140,7 +140,7 @@ def _probe(fleet: Fleet, lock: Lock, replica: Replica, unit: ReplicaUnit) -> Pro
         counter=model.runtime.counter,
         busy=model.runtime.busy,
         agent_port=_agent_port(lock, replica),
-        bond_file=f"{BONDS}/{replica.name}" if replica.members else None,
+        group_file=f"{GROUP_STATES}/{replica.name}" if replica.members else None,
         hint=between_hint(lock, replica) if replica.members else None,
         gpus_file=unit.gpus_file if replica.gpus else None,
     )

@@ -1,4 +1,4 @@
-"""What `staging` must hold: a host that serves, a port that nobody else has, addresses that other hosts reach."""
+"""What `p2p` must hold: a host that serves, a port that nobody else has, addresses that other hosts reach."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from rackwright.fleet.reading.draft import Draft
 from rackwright.fleet.reading.error_messages import did_you_mean
 from rackwright.fleet.reading.nodes import Entries, Findings, Scalar
 from rackwright.fleet.reading.placement_rules import reached
-from rackwright.fleet.sections.p2p import Staging
+from rackwright.fleet.sections.p2p import PeerToPeer
 from rackwright.ports import FIRST_PORT, LAST_PORT, PEERS_PORT
 
 
-def check_staging(draft: Draft, findings: Findings) -> None:
+def check_p2p(draft: Draft, findings: Findings) -> None:
     """Add what is wrong with the section, if there is one."""
-    section = draft.root.get("staging")
+    section = draft.root.get("p2p")
     if not isinstance(section, Entries):
         return
     _check_from(draft, section, findings)
@@ -41,7 +41,7 @@ def _check_from(draft: Draft, section: Entries, findings: Findings) -> None:
 
 def _check_port(draft: Draft, section: Entries, findings: Findings) -> None:
     node = section.get("port")
-    port = node.value if isinstance(node, Scalar) else Staging.model_fields["port"].default
+    port = node.value if isinstance(node, Scalar) else PeerToPeer.model_fields["port"].default
     at = node or section
     if not isinstance(port, int):
         return
@@ -57,4 +57,4 @@ def _check_port(draft: Draft, section: Entries, findings: Findings) -> None:
         allowed = rule.get("port")
         hosts = [host for host in draft.named(rule.get("on")) if host in draft.serving]
         if hosts and isinstance(allowed, Scalar) and allowed.value == port:
-            findings.add(allowed, f"port {port} is that of staging on {hosts[0]}", "staging says who reaches it")
+            findings.add(allowed, f"port {port} is that of p2p on {hosts[0]}", "p2p says who reaches it")

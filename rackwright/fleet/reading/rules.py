@@ -11,7 +11,7 @@ from rackwright.fleet.reading.draft import Draft
 from rackwright.fleet.reading.error_messages import did_you_mean
 from rackwright.fleet.reading.network_rules import check_addresses, check_firewall, check_vip
 from rackwright.fleet.reading.nodes import AnyNode, Entries, Entry, Findings, Items, Scalar, all_texts, texts
-from rackwright.fleet.reading.p2p_rules import check_staging
+from rackwright.fleet.reading.p2p_rules import check_p2p
 from rackwright.fleet.reading.placement_rules import check_placements
 from rackwright.fleet.sections.objectives import Objectives
 from rackwright.fleet.source import FileSource, HubSource, parse_source
@@ -32,7 +32,7 @@ def check_rules(root: Entries, folder: Path, findings: Findings) -> None:
     _check_in_service(draft, findings)
     _check_served_names(root, findings)
     _check_sources(root, folder, findings)
-    _check_licences(root, findings)
+    _check_licenses(root, findings)
     _check_site(draft, folder, findings)
     _check_drivers(draft, folder, findings)
     _check_runtimes(root, findings)
@@ -42,7 +42,7 @@ def check_rules(root: Entries, folder: Path, findings: Findings) -> None:
     check_addresses(draft, findings)
     check_firewall(draft, findings)
     check_vip(draft, findings)
-    check_staging(draft, findings)
+    check_p2p(draft, findings)
     _check_people(root, findings)
 
 
@@ -127,12 +127,12 @@ def _check_sources(root: Entries, folder: Path, findings: Findings) -> None:
     _check_path(root.get("gateway", "certificate", "certificate"), folder, findings)
 
 
-def _check_licences(root: Entries, findings: Findings) -> None:
-    allowed = {name.text.lower() for name in texts(root.get("licences"))}
+def _check_licenses(root: Entries, findings: Findings) -> None:
+    allowed = {name.text.lower() for name in texts(root.get("licenses"))}
     for _, model in root.maps("models"):
-        said = model.get("licence")
+        said = model.get("license")
         if allowed and isinstance(said, Scalar) and said.text.lower() not in allowed:
-            findings.add(said, "is not among the licences that this file allows", "add it to licences")
+            findings.add(said, "is not among the licenses that this file allows", "add it to licenses")
 
 
 def _check_site(draft: Draft, folder: Path, findings: Findings) -> None:

@@ -74,7 +74,7 @@ class Repository(Frozen):
     login: SecretReference | None = None
     """Of rest: the password of that user."""
     ca: ControllerPath | None = None
-    """Of rest: PEM file, whom the server is verified with; site.ca_bundle or the system's when absent."""
+    """Of rest: PEM file, whom the server is verified with; downloads.ca_bundle or the system's when absent."""
 
     @property
     def kind(self) -> str:

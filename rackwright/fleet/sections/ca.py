@@ -1,4 +1,4 @@
-"""`authority`: where the key stands that signs the fleet's certificates."""
+"""`ca`: where the key stands that signs the fleet's certificates."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from rackwright.values.base import Frozen
 from rackwright.values.secrets import SecretReference
 
 
-class Authority(Frozen):
-    """The fleet's certificate authority. Its private key never goes to a host."""
+class Ca(Frozen):
+    """The fleet's CA. Its private key never goes to a host."""
 
     key: SecretReference | None = None
     """PEM; ~/.config/rackwright/<fleet>/ca.key, made by the first apply, when absent."""

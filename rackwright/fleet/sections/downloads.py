@@ -51,7 +51,7 @@ class Site(Frozen):
     no_proxy: tuple[Direct, ...] = ()
     """What is reached without the proxy; the fleet's own addresses are always among it."""
     ca_bundle: ControllerPath | None = None
-    """PEM file with the authorities that servers of downloads are verified with, in place of the system's."""
+    """PEM file with the CAs that servers of downloads are verified with, in place of the system's."""
     apt_mirror: (
         Annotated[
             Annotated[AptMirror, Tag("mapping")] | Annotated[tuple[AptMirror, ...], Field(min_length=1), Tag("list")],

@@ -15,7 +15,7 @@ from rackwright.values.text import Name
 
 
 class OwnCertificate(Frozen):
-    """A certificate of the operator's instead of one of the fleet's authority."""
+    """A certificate of the operator's instead of one of the fleet's CA."""
 
     certificate: ControllerPath
     """PEM file with the chain, beside the fleet file."""

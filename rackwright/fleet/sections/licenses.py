@@ -1,4 +1,4 @@
-"""`licences`: which ones models may have."""
+"""`licenses`: which ones models may have."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import AfterValidator
 
 from rackwright.values.text import Shape
 
-Licence = Annotated[
+License = Annotated[
     str,
     Shape(
         "[A-Za-z0-9][A-Za-z0-9 ./:+_()-]{0,95}",
@@ -19,6 +19,6 @@ Licence = Annotated[
 ]
 
 
-def is_allowed(licence: str | None, licences: Collection[str]) -> bool:
-    """Say whether a licence, or each of several, is one that the fleet file allows; without a list any is."""
-    return not licences or (licence is not None and all(one in licences for one in licence.split(", ")))
+def is_allowed(license: str | None, licenses: Collection[str]) -> bool:
+    """Say whether a license, or each of several, is one that the fleet file allows; without a list any is."""
+    return not licenses or (license is not None and all(one in licenses for one in license.split(", ")))

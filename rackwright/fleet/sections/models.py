@@ -9,7 +9,7 @@ from pydantic import Field, Tag
 
 from rackwright.fleet.sections.canary import Canary
 from rackwright.fleet.sections.forms import TEXT_OR_LIST
-from rackwright.fleet.sections.licenses import Licence
+from rackwright.fleet.sections.licenses import License
 from rackwright.fleet.sections.objectives import Objectives
 from rackwright.fleet.source import Source
 from rackwright.roles.llama_cpp.settings import Settings as LlamaCpp
@@ -44,7 +44,7 @@ class Placement(Frozen):
 
 class Model(Frozen):
     source: Source
-    licence: Licence | None = None
+    license: License | None = None
     """Where its model card says none, or it has no card; stands for its adapters without one, too."""
     runtime: Annotated[Runtime, Field(discriminator="kind")]
     place: Annotated[tuple[Placement, ...], Field(min_length=1)]

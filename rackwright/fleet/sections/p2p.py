@@ -1,4 +1,4 @@
-"""`staging`: how weights go from host to host, in place of a download of each."""
+"""`p2p`: how weights go from host to host, in place of a download of each."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Rate = Annotated[
 """Bytes a second."""
 
 
-class Staging(Frozen):
+class PeerToPeer(Frozen):
     from_: Annotated[Name | None, Field(alias="from")] = None
     """Which host fetches weights that no host has yet; the first that a model is placed on when absent."""
     port: Port = 8301

@@ -26,7 +26,7 @@ from rackwright.lifecycle.apply.stages import (
 from rackwright.lifecycle.drain.missing import copy_drains
 from rackwright.lifecycle.gpus.assignment import PutOff, still_put_off
 from rackwright.lifecycle.p2p.ahead import Ahead, put_ahead
-from rackwright.lifecycle.p2p.procedure import Staged
+from rackwright.lifecycle.p2p.procedure import Transferred
 from rackwright.lifecycle.p2p.receivers import is_supplied
 from rackwright.lifecycle.rollout.change import Change
 from rackwright.lifecycle.rollout.engine_changes import Engines, roll
@@ -52,7 +52,7 @@ class Work:
 
 def carry_out(work: Work, planned: Plan) -> Applied:
     """Afterwards the hosts are what was planned, or what comes back says what is missing. Raise LeasedError."""
-    run, staged = _change(work, planned)
+    run, transferred = _change(work, planned)
     restarted: list[Replica] = []
     try:
         with failure_audited(work.site, work.held, run):
@@ -63,11 +63,11 @@ def carry_out(work: Work, planned: Plan) -> Applied:
             if crowded := tuple(waiting.replica for waiting in put_off if waiting.until_restarts):
                 _settle(work, run, crowded)
     except RackwrightError as error:
-        return Applied(run, tuple(restarted), staged, error)
-    return Applied(run, tuple(restarted), staged)
+        return Applied(run, tuple(restarted), transferred, error)
+    return Applied(run, tuple(restarted), transferred)
 
 
-def _change(work: Work, planned: Plan) -> tuple[Run, tuple[Staged, ...]]:
+def _change(work: Work, planned: Plan) -> tuple[Run, tuple[Transferred, ...]]:
     """Change the hosts whose plan is whole; the others are not tried again."""
     from rackwright.deploys.baseline import baseline, entry
     from rackwright.deploys.confirm import confirm
@@ -90,7 +90,7 @@ def _change(work: Work, planned: Plan) -> tuple[Run, tuple[Staged, ...]]:
     begin(work.site, work.talk, SERVICE)
     run += Run(unreachable=_drained_as_others(work, run, planned))
     run = _then(_rolling(work, planned), run, service)
-    return _then(work, run, retire), ahead.staged
+    return _then(work, run, retire), ahead.transferred
 
 
 def _put_ahead(work: Work, run: Run) -> Ahead:

@@ -13,7 +13,7 @@ from rackwright.lifecycle.session.session import Site
 from rackwright.run import Run
 
 if TYPE_CHECKING:
-    from rackwright.lifecycle.p2p.procedure import Staged
+    from rackwright.lifecycle.p2p.procedure import Transferred
 
 LOOK = "look at the hosts"
 ENTRY = "folders, packet filter and sshd"
@@ -45,7 +45,7 @@ class Options:
 class Applied:
     run: Run
     restarted: tuple[Replica, ...] = ()
-    staged: tuple[Staged, ...] = ()
+    transferred: tuple[Transferred, ...] = ()
     failure: RackwrightError | None = None
     """Why the engines were not all brought to answer, or not all restarted."""
 

@@ -60,7 +60,7 @@ def fit_in() -> None:
 
 def client(way: dict[str, str]) -> Any:
     """Return an HTTP client for a Unix socket, or for an address that is called by another name and vouched for by
-    one authority alone; past every proxy."""
+    one CA alone; past every proxy."""
     httpx = import_module("httpx")
 
     async def lead(request: Any) -> None:
@@ -73,7 +73,7 @@ def client(way: dict[str, str]) -> Any:
     if way.get("socket"):
         transport = httpx.AsyncHTTPTransport(uds=way["socket"], limits=limits)
         return httpx.AsyncClient(transport=transport, timeout=timeout, trust_env=False)
-    trusted = ssl.create_default_context(cadata=way["authority"])
+    trusted = ssl.create_default_context(cadata=way["ca"])
     return httpx.AsyncClient(
         verify=trusted, timeout=timeout, limits=limits, trust_env=False, event_hooks={"request": [lead]}
     )

@@ -40,7 +40,7 @@ class Order:
     report: Path
 
     def as_json(self) -> str:
-        way = {"address": self.way.address, "authority": self.way.authority, "socket": str(self.way.socket or "")}
+        way = {"address": self.way.address, "ca": self.way.ca, "socket": str(self.way.socket or "")}
         return json.dumps({"way": way, "report": str(self.report), "spec": self._spec()})
 
     def _spec(self) -> dict[str, object]:

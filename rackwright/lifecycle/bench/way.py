@@ -33,7 +33,7 @@ class Way:
     key: Secret | None = None
     address: str = ""
     """Of the gateway, whatever its name resolves to here."""
-    authority: str = ""
+    ca: str = ""
     """PEM of whom to trust."""
     socket: Path | None = None
 

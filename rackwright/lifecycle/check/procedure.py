@@ -91,7 +91,7 @@ def _lock(fleet: Fleet) -> Lock | None:
 def _secrets(fleet: Fleet) -> Iterator[Condition]:
     file = fleet.file
     references = {f"hosts.{name}.sudo.password": host.sudo.password for name, host in file.hosts.items()}
-    references |= {"site.hub_token": file.site.hub_token, "authority.key": file.authority.key}
+    references |= {"site.hub_token": file.site.hub_token, "ca.key": file.ca.key}
     if file.gateway.certificate:
         references["gateway.certificate.key"] = file.gateway.certificate.key
     for number, repository in enumerate(file.backup.to if file.backup else ()):
@@ -156,7 +156,7 @@ def _ask(fleet: Fleet, lock: Lock, models: dict[str, HostModel]) -> list[Conditi
         asked = {name: (*_sources(model), *(servers if model.model_store else ())) for name, model in models.items()}
         scripts = {name: script(model, asked[name]) for name, model in models.items()}
         # Each host has the same; it is too long for a command.
-        bundle = next(iter(models.values())).site.ca_bundle if models else None
+        bundle = next(iter(models.values())).downloads.ca_bundle if models else None
         answers = checked(remote.run_on(remote.names, scripts, stdin=bundle), "asking for its conditions")
     now = time.time()
     for name, answer in answers.items():
@@ -192,7 +192,7 @@ def _targets(fleet: Fleet, hosts: tuple[str, ...]) -> tuple[list[Target], list[C
 
 def _sources(model: HostModel) -> tuple[Asked, ...]:
     """What a host's own downloads come from."""
-    from rackwright.roles.site.settings import inrelease
+    from rackwright.roles.downloads.settings import inrelease
 
     mirrors = [inrelease(mirror, suite) for mirror in model.site.mirrors for suite in mirror.suites]
     index = [f"{model.site.package_index.rstrip('/')}/"] if model.site.package_index else []

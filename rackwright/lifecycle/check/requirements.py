@@ -49,7 +49,7 @@ class Answers:
 def script(model: HostModel, asked: tuple[Asked, ...] = ()) -> str:
     """Return a shell script that changes nothing; each line it prints is a key, a space and a value.
 
-    It reads the authorities of downloads, PEM, from its standard input, if the model has some.
+    It reads the CAs of downloads, PEM, from its standard input, if the model has some.
     """
     store = model.model_store
     root = shlex.quote(store.root if store else "/")
@@ -87,7 +87,7 @@ def _questions(model: HostModel, asked: tuple[Asked, ...]) -> Iterator[str]:
         return
     yield "command -v curl >/dev/null || { echo nocurl; exit 0; }"
     options = shlex.join(model.site.route.model_copy(update={"ca_bundle": None}).curl_options)
-    if model.site.ca_bundle:
+    if model.downloads.ca_bundle:
         # Before the first apply the host doesn't have it.
         yield 'ca=$(mktemp) && trap \'rm -f -- "$ca"\' EXIT && cat >"$ca"'
         options += ' --cacert "$ca"'

@@ -107,10 +107,10 @@ class FromHost:
         return connection.run("sh -s", stdin=script, sudo=False, timeout=timeout).stdout
 
 
-def ask(asker: Asker, authority: str, requests: tuple[Request, ...]) -> tuple[Response, ...]:
-    """Given the PEM of the authority to trust, send the requests one after another and return what came back."""
+def ask(asker: Asker, ca: str, requests: tuple[Request, ...]) -> tuple[Response, ...]:
+    """Given the PEM of the CA to trust, send the requests one after another and return what came back."""
     mark = secrets.token_hex(16)
-    script = _trusting(authority, mark)
+    script = _trusting(ca, mark)
     for request in requests:
         script += _curl(request, mark)
     output = asker.shell("\n".join(script) + "\n", sum(request.seconds for request in requests) + 30)
@@ -127,13 +127,13 @@ def ask(asker: Asker, authority: str, requests: tuple[Request, ...]) -> tuple[Re
     )
 
 
-def certificate_end(asker: Asker, authority: str, request: Request) -> datetime | None:
-    """Return when the certificate ends that is shown there, None where none is that `authority` vouches for."""
+def certificate_end(asker: Asker, ca: str, request: Request) -> datetime | None:
+    """Return when the certificate ends that is shown there, None where none is that `ca` vouches for."""
     resolve = shlex.quote(f"{request.domain}:{request.port}:{bracketed(request.address)}")
     options = f"-q -s --noproxy '*' --connect-timeout 5 -m {request.seconds} -o /dev/null -w '%{{certs}}'"
     url = shlex.quote(f"https://{request.domain}:{request.port}/")
     script = [
-        *_trusting(authority, secrets.token_hex(16)),
+        *_trusting(ca, secrets.token_hex(16)),
         f'curl {options} --cacert "$ca" --resolve {resolve} {url}',
     ]
     shown = asker.shell("\n".join([*script, ""]), request.seconds + 10)
@@ -141,9 +141,9 @@ def certificate_end(asker: Asker, authority: str, request: Request) -> datetime 
     return datetime.strptime(found[1].strip(), "%b %d %H:%M:%S %Y GMT").replace(tzinfo=UTC) if found else None
 
 
-def _trusting(authority: str, mark: str) -> list[str]:
+def _trusting(ca: str, mark: str) -> list[str]:
     """Lines of a script after which the file $ca has this PEM."""
-    return [f"umask 077; ca=$(mktemp); trap 'rm -f \"$ca\"' EXIT; cat >\"$ca\" <<'{mark}'", authority.strip(), mark]
+    return [f"umask 077; ca=$(mktemp); trap 'rm -f \"$ca\"' EXIT; cat >\"$ca\" <<'{mark}'", ca.strip(), mark]
 
 
 def _curl(request: Request, mark: str) -> list[str]:

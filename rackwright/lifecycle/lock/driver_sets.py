@@ -20,11 +20,11 @@ from rackwright.hardware.generation import Generation, generation_of, modules_fo
 from rackwright.hardware.hardware import Hardware, parse_hardware
 from rackwright.remote import Remote, checked
 from rackwright.resolve.openpgp import fingerprints, signed_by
+from rackwright.roles.downloads.configuration import apt_conf, apt_sources
+from rackwright.roles.downloads.settings import Settings as Site
 from rackwright.roles.nvidia_driver.layouts import Modules, Need
 from rackwright.roles.nvidia_driver.repository import FINGERPRINTS, Repository, repository_of
 from rackwright.roles.nvidia_driver.resolve import COMPONENTS, Asked, Resolved, Sources, parse, script
-from rackwright.roles.site.configuration import apt_conf, apt_sources
-from rackwright.roles.site.settings import Settings as Site
 
 _KERNEL_COMMAND = "dpkg-query -W -f '${db:Status-Status} ${Package}\\n' 'linux-image-*' 2>/dev/null || true"
 _KERNELS = {"debian": "linux-image-{architecture}", "ubuntu": "linux-image-generic"}
@@ -243,7 +243,7 @@ def _sources(asking: _Asking, kind: Kind, host: str) -> Sources:
         components=COMPONENTS[kind.system.partition(" ")[0]] if driver.source == "distribution" else "",
         own=_repository_url(kind) if own else "",
         settings=apt_conf(site.model_copy(update={"route": site.route.model_copy(update={"ca_bundle": None})})) or "",
-        authorities=site.ca_bundle or "",
+        cas=downloads.ca_bundle or "",
     )
 
 

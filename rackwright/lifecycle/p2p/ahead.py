@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from rackwright.lifecycle.p2p.procedure import Staged, stage
+from rackwright.lifecycle.p2p.procedure import Transferred, stage
 from rackwright.lifecycle.p2p.receivers import writers
 from rackwright.lifecycle.session.console import Talk
 from rackwright.lifecycle.session.session import Site
@@ -20,27 +20,27 @@ Change = Callable[[Deploy, tuple[str, ...]], Run]
 @dataclass(frozen=True)
 class Ahead:
     run: Run = field(default_factory=Run)
-    staged: tuple[Staged, ...] = ()
+    transferred: tuple[Transferred, ...] = ()
 
 
 def put_ahead(site: Site, hosts: Iterable[str], talk: Talk, stopping: Stopping, change: Change) -> Ahead:
-    """Afterwards weights are where other hosts get or read them from, and those that are staged where they belong.
+    """Afterwards weights are on the hosts that others get or read them from, and transferred ones are in place.
 
-    What could not be staged is not in the run: each host that lacks it has still to fetch it for itself.
+    What could not be transferred is not in the run: each host that lacks it has still to fetch it for itself.
     """
-    from rackwright.deploys.serve import own_weights, ready_to_stage
+    from rackwright.deploys.serve import own_weights, ready_for_p2p
 
     going = _Going(tuple(hosts), change)
-    going.change(ready_to_stage, [host for host in going.hosts if site.models[host].staging])
+    going.change(ready_for_p2p, [host for host in going.hosts if site.models[host].p2p])
 
     def fetch(host: str) -> bool:
         going.change(own_weights, [host])
         return host in going.hosts
 
-    staged = stage(site, going.hosts, talk, stopping, fetch)
+    transferred = stage(site, going.hosts, talk, stopping, fetch)
     writing = {writer for host in going.hosts for writer in writers(site, host)}
     going.change(own_weights, [host for host in going.hosts if host in writing])
-    return Ahead(going.run, staged)
+    return Ahead(going.run, transferred)
 
 
 class _Going:

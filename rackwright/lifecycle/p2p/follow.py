@@ -1,4 +1,4 @@
-"""Watch the hosts of one staging, each for itself, until each has the files or is given up."""
+"""Watch the hosts of one p2p, each for itself, until each has the files or is given up."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rackwright.lifecycle.p2p.chain import before, gaps, overtaken
 from rackwright.lifecycle.p2p.transfer import Batch
 from rackwright.lifecycle.session.console import Talk
 from rackwright.lifecycle.session.session import Site
-from rackwright.roles.staging.settings import Settings
+from rackwright.roles.p2p.settings import Settings
 from rackwright.stopping import Stopping
 
 POLL_SECONDS = 1.0
@@ -27,7 +27,7 @@ STILL_SECONDS = 60
 
 @dataclass
 class Course:
-    """One staging under way."""
+    """One p2p under way."""
 
     batch: Batch
     order: tuple[str, ...]

@@ -16,7 +16,7 @@ from rackwright.lifecycle.p2p.transfer import Batch, Has, batches, look
 from rackwright.lifecycle.p2p.unit import Part
 from rackwright.lifecycle.session.console import Talk
 from rackwright.lifecycle.session.session import Site
-from rackwright.roles.staging.settings import Settings
+from rackwright.roles.p2p.settings import Settings
 from rackwright.stopping import Stopping
 
 Fetch = Callable[[str], bool]
@@ -26,7 +26,7 @@ _TORRENT_POLL_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
-class Staged:
+class Transferred:
     """What came of one model."""
 
     model: str
@@ -40,20 +40,20 @@ class Staged:
     """Host → why it hasn't it; it may still fetch for itself."""
 
 
-def stage(site: Site, hosts: Iterable[str], talk: Talk, stopping: Stopping, fetch: Fetch) -> tuple[Staged, ...]:
+def stage(site: Site, hosts: Iterable[str], talk: Talk, stopping: Stopping, fetch: Fetch) -> tuple[Transferred, ...]:
     """Afterwards those of these hosts that could get them have the weights of their models; return what was moved.
 
     Where no host has a model, one of them fetches it first. A host that is lost or too slow holds nobody up: it is
     named, and what it lacks is its own to fetch. Nothing else is left on any host, but what has arrived in part.
     """
     return tuple(
-        staged
+        transferred
         for batch in batches(site, hosts)
-        if not stopping() and (staged := _stage(site, batch, talk, stopping, fetch))
+        if not stopping() and (transferred := _stage(site, batch, talk, stopping, fetch))
     )
 
 
-def _stage(site: Site, batch: Batch, talk: Talk, stopping: Stopping, fetch: Fetch) -> Staged | None:
+def _stage(site: Site, batch: Batch, talk: Talk, stopping: Stopping, fetch: Fetch) -> Transferred | None:
     found = look(site, batch)
     has = {host: one for host, one in found.items() if isinstance(one, Has)}
     whole = [host for host, one in has.items() if one.whole]
@@ -63,7 +63,7 @@ def _stage(site: Site, batch: Batch, talk: Talk, stopping: Stopping, fetch: Fetc
     lacking = [host for host in lacking if host not in lost]
     if not lacking or len(whole) + len(lacking) < 2:
         return None
-    section = site.fleet.file.staging
+    section = site.fleet.file.p2p
     first = first_of([*whole, *lacking], whole, section.from_ if section else None)
     if first not in whole and not fetch(first):
         talk.say(f"{batch.what}: {first} could not fetch it, so each host fetches for itself")
@@ -73,15 +73,15 @@ def _stage(site: Site, batch: Batch, talk: Talk, stopping: Stopping, fetch: Fetc
         return None
     course = Course(batch, order, _settings(site, order), failed=lost)
     _move(site, course, talk, stopping)
-    return Staged(batch.model.name, batch.model.digest, batch.bytes, first, course.done, course.failed)
+    return Transferred(batch.model.name, batch.model.digest, batch.bytes, first, course.done, course.failed)
 
 
 def _settings(site: Site, hosts: Iterable[str]) -> dict[str, Settings]:
-    return {host: settings for host in hosts if (settings := site.models[host].staging)}
+    return {host: settings for host in hosts if (settings := site.models[host].p2p)}
 
 
 def _move(site: Site, course: Course, talk: Talk, stopping: Stopping) -> None:
-    name = f"staging-{course.batch.model.digest[:16]}-{token_hex(8)}"
+    name = f"p2p-{course.batch.model.digest[:16]}-{token_hex(8)}"
     first = course.order[0]
     talk.say(f"{course.batch.what}: {' → '.join(course.order)}")
     try:
@@ -109,7 +109,7 @@ def _part(site: Site, course: Course, name: str, host: str) -> Part:
     issuer = site.models[host].credentials.issuer
     if issuer is None:
         raise SecretError("nothing may be issued here", where=host)
-    # A certificate of one staging is good for no other: its name is the torrent's.
+    # A certificate of one p2p is good for no other: its name is the torrent's.
     issued = issuer.issue((name,), client=True, days=_CERTIFICATE_DAYS)
     return Part(
         host=host,
@@ -118,7 +118,7 @@ def _part(site: Site, course: Course, name: str, host: str) -> Part:
         first=host == course.order[0],
         torrent_name=name,
         issued=issued,
-        authority_pem=issuer.authority_pem,
+        ca_pem=issuer.ca_pem,
         peers=course.peers(host),
     )
 
@@ -140,7 +140,7 @@ def _join(site: Site, course: Course, parts: dict[str, Part], torrent: bytes, ta
             unit.start(site.remote.connection(host), replace(parts[host], torrent=torrent))
         except HostError as error:
             course.failed[host] = error.problems[0].what
-            talk.say(f"{host}: {course.batch.what} can't be staged: {course.failed[host]}")
+            talk.say(f"{host}: {course.batch.what} can't be transferred: {course.failed[host]}")
 
     site.remote.each(course.order[1:], join)
 

@@ -9,7 +9,7 @@ from rackwright.lifecycle.session.session import Site
 
 def is_supplied(site: Site, hosts: Iterable[str]) -> bool:
     """Return whether any of these hosts gets weights by another one."""
-    return any(site.models[host].staging or writers(site, host) for host in hosts)
+    return any(site.models[host].p2p or writers(site, host) for host in hosts)
 
 
 def writers(site: Site, host: str) -> set[str]:

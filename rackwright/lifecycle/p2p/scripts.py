@@ -1,8 +1,8 @@
-"""What root runs on a host for one staging. Some folders are the unit's user's: root follows no link in them."""
+"""What root runs on a host for one p2p. Some folders are the unit's user's: root follows no link in them."""
 
 from __future__ import annotations
 
-from rackwright.roles.staging.settings import RUN, UNIT, USER
+from rackwright.roles.p2p.settings import RUN, UNIT, USER
 
 STATUS_BYTES, TORRENT_BYTES = 10_000, 32 * 2**20
 """So much is read of what a unit wrote: a torrent of eight megabytes a piece lists 13 terabytes in that."""
@@ -27,7 +27,7 @@ umask 077
 models=$1 arriving=$2 folder=$3 partial=$4
 shift 4
 [ -d "$models" ] || install -d -m 0755 -- "$models"
-[ -d "$models/.staging" ] || install -d -m 0755 -- "$models/.staging"
+[ -d "$models/.p2p" ] || install -d -m 0755 -- "$models/.p2p"
 [ -z "$folder" ] || rm -rf -- "$arriving"
 [ -d "$arriving" ] || install -d -m 0700 -- "$arriving"
 if [ -z "$folder" ]; then

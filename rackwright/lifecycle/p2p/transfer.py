@@ -11,7 +11,7 @@ from rackwright.operations.filesystem.fetch import MARKER
 from rackwright.operations.filesystem.stored_folder import MARGIN, unmounted
 from rackwright.remote.completed import checked
 from rackwright.roles.model_store.settings import StoredModel, folder_of
-from rackwright.roles.staging.settings import ARRIVING, UNIT
+from rackwright.roles.p2p.settings import ARRIVING, UNIT
 from rackwright.state.shell import command
 
 # $1: the folder of models, $2: the model's folder, $3: its digest, $4: where it arrives. What arrived of a model that
@@ -88,7 +88,7 @@ def batches(site: Site, hosts: Iterable[str]) -> Iterator[Batch]:
     models: dict[tuple[str, str], StoredModel] = {}
     for host in hosts:
         model = site.models[host]
-        if model.staging is None or model.model_store is None:
+        if model.p2p is None or model.model_store is None:
             continue
         for stored in model.model_store.own.models:
             # Two models of the same files have a folder each.

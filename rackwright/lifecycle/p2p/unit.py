@@ -1,4 +1,4 @@
-"""The transient unit of one staging, on one host: started, looked at, told of other peers, ended."""
+"""The transient unit of one p2p, on one host: started, looked at, told of other peers, ended."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rackwright.lifecycle.p2p.transfer import Batch
 from rackwright.operations.filesystem.stored_folder import MARGIN, PLACE
 from rackwright.remote import Connection
 from rackwright.report.words import safe
-from rackwright.roles.staging.settings import PROGRAM, UNIT, USER, Settings
+from rackwright.roles.p2p.settings import PROGRAM, UNIT, USER, Settings
 from rackwright.state.shell import command
 from rackwright.values.certificate import Issued
 
@@ -22,7 +22,7 @@ IDLE_SECONDS = 120
 """A unit ends by itself when for so long no byte came or went: whoever started it may be gone."""
 _PROPERTIES = (
     f"User={USER}",
-    "RuntimeDirectory=rackwright-staging",
+    "RuntimeDirectory=rackwright-p2p",
     "RuntimeDirectoryMode=0700",
     # Killed, it goes on from what it has; ended in any other way, nothing of it stays.
     "RuntimeDirectoryPreserve=restart",
@@ -75,7 +75,7 @@ class Status:
 
 @dataclass(frozen=True)
 class Part:
-    """One host's part in one staging."""
+    """One host's part in one p2p."""
 
     host: str
     settings: Settings
@@ -83,7 +83,7 @@ class Part:
     first: bool
     torrent_name: str
     issued: Issued
-    authority_pem: str
+    ca_pem: str
     peers: tuple[Settings, ...]
     """Whom it asks, in this order."""
     torrent: bytes = field(default=b"", repr=False)
@@ -103,7 +103,7 @@ def start(shell: Connection, part: Part) -> None:
 
 def look(shell: Connection) -> Status:
     """Return how far the host is. Raise HostError if it can't be asked."""
-    told = shell.run(scripts.LOOK, timeout=10).check("looking at the staging").stdout
+    told = shell.run(scripts.LOOK, timeout=10).check("looking at the p2p").stdout
     if told.startswith("ended"):
         why = " ".join(told.splitlines()[1:]) or "its unit has ended"
         return Status("ended", why=safe(why))
@@ -131,18 +131,18 @@ def ask_others(shell: Connection, peers: tuple[Settings, ...]) -> None:
 
 def stop(shell: Connection) -> None:
     """Afterwards the unit is gone, with key and certificate; what has arrived stays."""
-    shell.run(scripts.STOP, timeout=60).check("ending the staging")
+    shell.run(scripts.STOP, timeout=60).check("ending the p2p")
 
 
 def clean(shell: Connection, batch: Batch) -> None:
     """Afterwards the unit is gone, and what had arrived, or was linked to be passed on."""
-    shell.run(command(scripts.CLEAN, batch.arriving(shell.name)), timeout=60).check("ending the staging")
+    shell.run(command(scripts.CLEAN, batch.arriving(shell.name)), timeout=60).check("ending the p2p")
 
 
 def give_up(shell: Connection, batch: Batch) -> None:
     """As by `stop`, but what has arrived goes where the host could not fetch the files for itself beside it."""
     needed = str(batch.bytes + MARGIN)
-    shell.run(command(scripts.GIVE_UP, batch.arriving(shell.name), needed), timeout=60).check("ending the staging")
+    shell.run(command(scripts.GIVE_UP, batch.arriving(shell.name), needed), timeout=60).check("ending the p2p")
 
 
 def place(shell: Connection, batch: Batch) -> None:
@@ -181,7 +181,7 @@ def _packed(part: Part) -> bytes:
     files = {
         "plan.json": json.dumps(plan),
         "peers.json": _peers(part.peers),
-        "ca.pem": part.authority_pem,
+        "ca.pem": part.ca_pem,
         "certificate.pem": part.issued.certificate_pem,
         "key.pem": part.issued.key.reveal(),
     }
@@ -207,5 +207,5 @@ def torrent_of(shell: Connection) -> bytes | None:
     """Return the torrent that the first host has made; None: not yet. Raise HostError if its unit has ended."""
     done = shell.run(scripts.TORRENT, timeout=60)
     if not done.ok:
-        raise HostError(f"the staging has ended: {look(shell).why}", where=shell.name)
+        raise HostError(f"the p2p has ended: {look(shell).why}", where=shell.name)
     return done.stdout_bytes or None

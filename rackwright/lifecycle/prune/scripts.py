@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rackwright.operations.filesystem.fetch import MARKER
-from rackwright.roles.staging.settings import ARRIVING, UNIT
+from rackwright.roles.p2p.settings import ARRIVING, UNIT
 
 # Command lines, mapped files and units: what an engine has open stays, and so does what its next start reads.
 # grep's own command line has no digits that would fit.
@@ -42,11 +42,11 @@ for f in .incoming/*; do
 done
 for f in ARRIVING/*/; do
   f=${f%/}
-  [ ! -d "$f" ] || echo "staged $(du -s -B1 -- "$f" | cut -f 1) $(stat -c %Y -- "$f") $f"
+  [ ! -d "$f" ] || echo "transferred $(du -s -B1 -- "$f" | cut -f 1) $(stat -c %Y -- "$f") $f"
 done
 """.replace("MARKER", MARKER).replace("ARRIVING", ARRIVING)
 )
-"""Changes nothing. Prints lines of `now`, `used`, `weights`, `strange`, `arriving` and `staged`; none without it."""
+"""Changes nothing. Prints lines of `now`, `used`, `weights`, `strange`, `arriving`, `transferred`; none without it."""
 
 REMOVE = (
     _USED
@@ -73,12 +73,12 @@ arriving() {
   flock -n 9 || { echo "$1: is being fetched, so it stays" >&2; return 1; }
   rm -f -- "$1" "$name.lock"
 }
-staged() {
+transferred() {
   ! systemctl is-active -q UNIT || { echo "$1: is arriving from another host, so it stays" >&2; return 1; }
   rm -rf -- "$1"
 }
 for f; do
-  case $f in .incoming/*) kind=arriving ;; ARRIVING/*) kind=staged ;; *) kind=weights ;; esac
+  case $f in .incoming/*) kind=arriving ;; ARRIVING/*) kind=transferred ;; *) kind=weights ;; esac
   if $kind "$f"; then echo "removed $f"; else status=1; fi
 done
 exit $status
@@ -89,7 +89,7 @@ exit $status
 """$2 and so on: what to remove, as LOOK named it. Prints `removed` lines; fails where something stays."""
 
 _WEIGHTS = re.compile(r"([a-z][a-z0-9-]*)/([0-9a-f]{16})")
-_STAGED = re.compile(rf"{re.escape(ARRIVING)}/([0-9a-f]{{16}})")
+_TRANSFERRED = re.compile(rf"{re.escape(ARRIVING)}/([0-9a-f]{{16}})")
 _ARRIVING = re.compile(r"([0-9a-f]{64})(\.verified)?")
 INCOMING = ".incoming"
 
@@ -128,7 +128,7 @@ def parse(output: str, root: str) -> Found:
     weights: list[Weights] = []
     strange = [rest for word, rest in lines if word == "strange"]
     for word, rest in lines:
-        if word in ("weights", "arriving", "staged"):
+        if word in ("weights", "arriving", "transferred"):
             size, placed, path = rest.split(" ", 2)
             one = _weights(word, path, int(size), now - int(placed), used=f"{root}/{path}" in used)
             weights += [one] if one else []
@@ -140,8 +140,8 @@ def _weights(word: str, path: str, size: int, age: int, *, used: bool) -> Weight
     if word == "arriving":
         file = _ARRIVING.fullmatch(path)
         return Weights(f"{INCOMING}/{path}", None, file[1], size, age, used=False) if file else None
-    if word == "staged":
-        part = _STAGED.fullmatch(path)
+    if word == "transferred":
+        part = _TRANSFERRED.fullmatch(path)
         return Weights(path, None, part[1], size, age, used=False) if part else None
     folder = _WEIGHTS.fullmatch(path)
     return Weights(path, folder[1], folder[2], size, age, used) if folder else None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from rackwright.fleet.ca import authority_of
+from rackwright.fleet.ca import ca_of
 from rackwright.fleet.desired import desired
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.hosts.host_spec import HostModel
@@ -70,7 +70,7 @@ class Site:
         own = self.fleet.file.gateway.certificate
         if own is not None:
             return self.fleet.at(own.certificate).read_text(encoding="ascii")
-        return authority_of(self.fleet).authority_pem
+        return ca_of(self.fleet).ca_pem
 
     def connect_ahead(self, *others: str) -> None:
         """Begin to connect to the hosts, and to others, and import what a plan needs meanwhile: it takes as long."""

@@ -57,7 +57,7 @@ class Difference:
     """Of all files, adapters with them."""
     new: int
     """Bytes of the files whose content wasn't there before."""
-    licence: Pair[str]
+    license: Pair[str]
     template: Pair[str]
     """sha256 of the chat template, of nothing where there is none; None: an older lock doesn't say."""
     weights: Pair[int]
@@ -93,7 +93,7 @@ def difference(fleet: Fleet, before: ModelLock | None, after: ModelLock, name: s
         files=tuple(_changes(old, new)),
         bytes=Pair(_size(old) if before else None, _size(new)),
         new=_new(old, new),
-        licence=Pair(before.licence if before else None, after.licence),
+        license=Pair(before.license if before else None, after.license),
         template=Pair(before.template if before else None, after.template),
         weights=_of_shapes(before, after, lambda shape: shape.weights.total),
         types=_of_shapes(before, after, _types),

@@ -12,7 +12,7 @@ from rackwright.fleet.lock import Lock
 from rackwright.lifecycle.apply.plan import Plan, plan
 from rackwright.lifecycle.canary.choose import canaries_of
 from rackwright.lifecycle.p2p.ahead import Ahead, put_ahead
-from rackwright.lifecycle.p2p.procedure import Staged
+from rackwright.lifecycle.p2p.procedure import Transferred
 from rackwright.lifecycle.p2p.receivers import is_supplied
 from rackwright.lifecycle.session.console import Talk
 from rackwright.lifecycle.session.control_host import refuse_moved
@@ -34,7 +34,7 @@ LOOK = "look at the hosts"
 STAGE = "put it beside what runs"
 ROLL = "change the replicas, one at a time"
 STAGES = (LOOK, STAGE, ROLL)
-_OURS = ("llama_cpp", "vllm", "model_store", "staging", "replica", "gateway", "backup")
+_OURS = ("llama_cpp", "vllm", "model_store", "p2p", "replica", "gateway", "backup")
 """Roles whose steps an update makes."""
 
 
@@ -84,7 +84,7 @@ class Updated:
     """What came of it."""
 
     replicas: tuple[Replica, ...] = ()
-    staged: tuple[Staged, ...] = ()
+    transferred: tuple[Transferred, ...] = ()
 
 
 def update(site: Site, asked: Asked, talk: Talk, confirm: Callable[[Look], tuple[str, ...]]) -> Updated:
@@ -106,10 +106,10 @@ def update(site: Site, asked: Asked, talk: Talk, confirm: Callable[[Look], tuple
         outages = confirm(look)
         with stoppable(talk.heard) as stopping:
             _stage(talk, STAGE)
-            staged = _beside(site, held, look, talk, stopping)
+            transferred = _beside(site, held, look, talk, stopping)
             _stage(talk, ROLL)
             changed = carry_on(Work(site, held, _open(site, held, asked, look, outages), talk, stopping))
-            return Updated(changed, staged)
+            return Updated(changed, transferred)
 
 
 def _stage(talk: Talk, stage: str) -> None:
@@ -223,7 +223,7 @@ def files_digest(fleet: Fleet) -> str:
     return sha256(b"\0".join(path.read_bytes() for path in fleet.sources)).hexdigest()
 
 
-def _beside(site: Site, held: Held, look: Look, talk: Talk, stopping: Stopping) -> tuple[Staged, ...]:
+def _beside(site: Site, held: Held, look: Look, talk: Talk, stopping: Stopping) -> tuple[Transferred, ...]:
     from rackwright.deploys.serve import beside
 
     hosts = _hosts(site, look.replicas)
@@ -239,7 +239,7 @@ def _beside(site: Site, held: Held, look: Look, talk: Talk, stopping: Stopping) 
         raise RackwrightError("interrupted; nothing that serves was changed", next="the same command")
     if run.failed_hosts:
         raise _not_beside(run)
-    return ahead.staged
+    return ahead.transferred
 
 
 def _hosts(site: Site, replicas: Iterable[Replica]) -> tuple[str, ...]:

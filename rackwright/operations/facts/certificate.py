@@ -19,7 +19,7 @@ class Kept:
 
     certificate: str | None = None
     """PEM of STEM.crt."""
-    authority: str | None = None
+    ca: str | None = None
     """PEM of STEM.ca.crt."""
     key_fits: bool = False
     """STEM.key.cred decrypts to the private key of STEM.crt."""

@@ -25,7 +25,7 @@ class OurUnits(_Names):
 
 
 class OurFiles(_Names):
-    """Return every script of a probe, folder of a proxy or staging, file of a certificate, backups, faults or driver.
+    """Return every script of a probe, folder of a proxy or p2p, file of a certificate, backups, faults or driver.
 
     What else stands there is one of a kind and always wanted, or not ours.
     """
@@ -36,7 +36,7 @@ class OurFiles(_Names):
             "'(' -type f -regex '/etc/rackwright/[^/]+@[0-9]+[.](probe|loading|unfit|evidence|agent)' "
             "-o -type f -regex '/etc/rackwright/certificates/[^/]+[.](crt|key[.]cred)' "
             "-o -type f -regex '/etc/rackwright/backup/[^/]+' "
-            "-o -type d -regex '/etc/rackwright/(gateway|host-proxy|vip|backup|staging)' ')' -print 2>/dev/null; "
+            "-o -type d -regex '/etc/rackwright/(gateway|host-proxy|vip|backup|p2p)' ')' -print 2>/dev/null; "
             "ls -d /etc/rackwright/boot-guard /etc/rackwright/boot-kernel /etc/rackwright/gpus-ready "
             "/etc/rackwright/gpu-faults /etc/rackwright/gpu-faults.xids "
             "/etc/kernel/*.d/??-rackwright "

@@ -9,7 +9,7 @@ cd "$folder"
 cp -- /var/lib/apt/lists/*_* state/lists/ 2>/dev/null || true
 printf '%s' "$sources" >sources/asked.sources
 printf '%s' "$settings" >settings
-[ -z "$authorities" ] || printf '%s' "$authorities" >authorities.pem
+[ -z "$CAs" ] || printf '%s' "$CAs" >CAs.pem
 if [ -n "$others" ]; then
   for f in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
     # The same repository under another key would be a conflict.

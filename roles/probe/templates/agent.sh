@@ -8,6 +8,6 @@ up=$(($(cut -d ' ' -f 22 /proc/self/stat) / 100))
 # An older probe's state is as old as its file.
 [ "$looked" ] || looked=$((up - ($(date +%s) - $(stat -c %Y "$file" 2>/dev/null || echo 0))))
 [ $((up - looked)) -lt "$stale" ] || answer=down
-# Whom its bond misses takes it out at once: a look at an engine that lost a member may wait for all of its deadline.
-[ -z "$bond" ] || ! grep -q '^reason=.' "$bond" 2>/dev/null || answer=down
+# Whom its group misses takes it out at once: a look at an engine that lost a member may wait for all of its deadline.
+[ -z "$group" ] || ! grep -q '^reason=.' "$group" 2>/dev/null || answer=down
 echo "$answer"

@@ -38,14 +38,14 @@ stays_down() {
   esac
 }
 
-# The replica's other members, as its bond saw them in a moment; `spare` is until when one that lost some may be stuck.
+# The replica's other members, as its group saw them in a moment; `spare` is until when one that lost some may be stuck.
 members() {
-  [ -f "$bond" ] || { [ -z "$bond" ] || echo "wait nobody looks at its other members"; return; }
-  old=$(($(date +%s) - $(stat -c %Y "$bond"))) # Of what an older bond wrote.
+  [ -f "$group" ] || { [ -z "$group" ] || echo "wait nobody looks at its other members"; return; }
+  old=$(($(date +%s) - $(stat -c %Y "$group"))) # Of what an older group wrote.
   awk -F = -v seen="$1" -v now="$(cut -d . -f 1 /proc/uptime)" -v old="$old" '{ said[$1] = $2 } END {
     if ((("looked" in said) ? now - said["looked"] : old) > 30) said["reason"] = "nobody looks at its other members"
     stuck = seen == "hung" && now + 0 < said["spare"] + 0 ? "its engine waits for what a hole in the network took" : ""
-    if (said["reason"] stuck) print "wait " (said["reason"] ? said["reason"] : stuck) }' "$bond"
+    if (said["reason"] stuck) print "wait " (said["reason"] ? said["reason"] : stuck) }' "$group"
 }
 
 { cards; members "$1"; stays_down; } | head -n 1

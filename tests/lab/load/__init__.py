@@ -21,8 +21,8 @@ class Plan:
 
     gateways: tuple[str, ...]
     """Their addresses."""
-    authority: str
-    """File with the certificate authority."""
+    ca: str
+    """File with the CA."""
     key: str = field(repr=False)
     samples: str
     """File that has a line for each request afterwards."""

@@ -27,9 +27,9 @@ LETTERS = {"c": Kind.COMPLETION, "s": Kind.STREAM, "l": Kind.LONG}
 
 def clients(plan: Plan) -> Iterator[Client]:
     """Each gateway in turn, kept and new connections in turn."""
-    authority = Path(plan.authority).read_text()
+    ca = Path(plan.ca).read_text()
     made = [
-        client(address, authority, plan.key, kept_alive=kept_alive, exact=plan.exact)
+        client(address, ca, plan.key, kept_alive=kept_alive, exact=plan.exact)
         for _ in range(plan.kept)
         for kept_alive in (True, False)
         for address in plan.gateways

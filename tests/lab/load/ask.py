@@ -46,19 +46,19 @@ class Client:
     """Each token comes as a chunk of its own, as a paced stand-in has it; a real engine may join some."""
 
 
-def client(address: str, authority: str, key: str, *, kept_alive: bool, exact: bool) -> Client:
+def client(address: str, ca: str, key: str, *, kept_alive: bool, exact: bool) -> Client:
     """Ask a gateway over kept connections, or over a new one for each request."""
     kept = None if kept_alive else 0
     limits = httpx2.Limits(max_connections=None, max_keepalive_connections=kept, keepalive_expiry=KEPT_SECONDS)
-    http = openai.DefaultAsyncHttpxClient(verify=_trusting(authority), limits=limits, trust_env=False)
+    http = openai.DefaultAsyncHttpxClient(verify=_trusting(ca), limits=limits, trust_env=False)
     library = openai.AsyncOpenAI(
         base_url=f"https://{address}/v1", api_key=key, max_retries=0, timeout=TIMEOUT, http_client=http
     )
     return Client(library, address, kept_alive, exact)
 
 
-def _trusting(authority: str) -> ssl.SSLContext:
-    return ssl.create_default_context(cadata=authority)
+def _trusting(ca: str) -> ssl.SSLContext:
+    return ssl.create_default_context(cadata=ca)
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,7 @@ def site(*, gateways: tuple[str, ...] = ("gate1",), local: str | None = None, ve
     replicas = tuple(Replica("assistant", 1, name, 8) for name in HOSTS)
     fleet = Fleet(made.path, made.file, replicas, made.sources, {})
     engine = SimpleNamespace(unit="rackwright-assistant@1.service")
-    none = {"cuda": None, "staging": None, "model_store": None}
+    none = {"cuda": None, "p2p": None, "model_store": None}
     models = {
         name: SimpleNamespace(driver=SimpleNamespace(version=version, kernel=None), replicas=(engine,), **none)
         for name in HOSTS

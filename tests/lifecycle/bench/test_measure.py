@@ -64,7 +64,7 @@ def test_the_tool_is_told_the_load_and_whom_to_trust(tmp_path):
     measure(stand_in(tmp_path, f'cat {ANSWERED} >"$report"'), way(), "assistant", LOAD, 30)
     told = json.loads((tmp_path / "told").read_text())
     spec, rows = told["spec"], told["spec"]["data"][0]["data"]
-    assert told["way"] == {"address": "10.0.0.9", "authority": "PEM", "socket": ""}
+    assert told["way"] == {"address": "10.0.0.9", "ca": "PEM", "socket": ""}
     assert spec["profile"] == {"kind": "constant", "rate": [4]}
     assert spec["constraints"][0] == {"kind": "max_requests", "count": 70}
     assert (spec["backend"]["target"], spec["backend"]["model"]) == ("https://llm.acme.internal", "assistant")

@@ -11,12 +11,12 @@ from rackwright.fleet.sections.baseline import Baseline
 from rackwright.lifecycle.check.requirements import judge, parse, script
 from rackwright.lifecycle.check.result import Asked, State
 from rackwright.roles.backup.settings import Settings as Backup
+from rackwright.roles.downloads.settings import Settings as Site
 from rackwright.roles.firewall.settings import Settings as Firewall
 from rackwright.roles.gateway.settings import Settings as Gateway
 from rackwright.roles.layout.settings import Settings as Layout
 from rackwright.roles.model_store.settings import Settings as ModelStore
 from rackwright.roles.model_store.settings import StoredModel
-from rackwright.roles.site.settings import Settings as Site
 from rackwright.route import Route
 from rackwright.values.file import File
 from tests.hardware.outputs import FOLDER, hardware

@@ -1,4 +1,4 @@
-"""Stand-ins for the hosts of a staging: what their units would tell, without units."""
+"""Stand-ins for the hosts of a p2p: what their units would tell, without units."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rackwright.lifecycle.p2p.transfer import Has
 from rackwright.lifecycle.p2p.unit import Part, Status
 from rackwright.roles.model_store.settings import Settings as ModelStore
 from rackwright.roles.model_store.settings import StoredModel
-from rackwright.roles.staging.settings import Settings
+from rackwright.roles.p2p.settings import Settings
 from rackwright.values.certificate import Issued
 from rackwright.values.file import File
 from rackwright.values.secrets import Secret
@@ -26,7 +26,7 @@ DONE = Status("done", FILE.size)
 
 @dataclass
 class Issuer:
-    authority_pem: str = "authority"
+    ca_pem: str = "ca"
     names: list[tuple[str, ...]] = field(default_factory=list)
 
     def issue(self, names: tuple[str, ...], *, client: bool, days: int) -> Issued:
@@ -76,14 +76,14 @@ class World:
     def site(self, first: str | None = None, **stores: ModelStore) -> Any:
         hosts = {
             name: SimpleNamespace(
-                staging=settings_of(number),
+                p2p=settings_of(number),
                 model_store=stores.get(name, ModelStore(models=(MODEL,))),
                 credentials=SimpleNamespace(issuer=self.issuer),
             )
             for number, name in enumerate(self.has)
         }
         section = SimpleNamespace(from_=first)
-        fleet = SimpleNamespace(file=SimpleNamespace(staging=section))
+        fleet = SimpleNamespace(file=SimpleNamespace(p2p=section))
         return SimpleNamespace(models=hosts, remote=Remote(), fleet=fleet)
 
     def start(self, shell: Any, part: Part) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rackwright.deploys.serve import own_weights, ready_to_stage
+from rackwright.deploys.serve import own_weights, ready_for_p2p
 from rackwright.lifecycle.p2p import ahead
 from rackwright.lifecycle.p2p.ahead import put_ahead
 from rackwright.lifecycle.p2p.receivers import is_supplied
@@ -21,11 +21,11 @@ READS = ModelStore(models=(MODEL.model_copy(update={"writer": "a"}),))
 def changes(
     site: Any, monkeypatch: pytest.MonkeyPatch, *, failing: tuple[str, ...] = ()
 ) -> tuple[list[tuple[str, ...]], Run]:
-    """Return what was changed on whom, in order, and the run; staging itself asks the host `a` to fetch."""
+    """Return what was changed on whom, in order, and the run; p2p itself asks the host `a` to fetch."""
     done: list[tuple[str, ...]] = []
 
     def change(deploy: Any, hosts: tuple[str, ...]) -> Run:
-        done.append(({ready_to_stage: "ready", own_weights: "own weights"}[deploy], *hosts))
+        done.append(({ready_for_p2p: "ready", own_weights: "own weights"}[deploy], *hosts))
         return Run(unreachable={host: "gone" for host in hosts if host in failing})
 
     def stage(site: Any, hosts: tuple[str, ...], talk: object, stopping: object, fetch: Any) -> tuple[()]:
@@ -60,7 +60,7 @@ def test_a_host_is_supplied_where_it_gets_weights_by_another_alone() -> None:
     site = world(a=OWN, b=OWN)
     assert is_supplied(site, ("a",))
     for model in site.models.values():
-        model.staging = None
+        model.p2p = None
     assert not is_supplied(site, ("a", "b"))
     site.models["b"].model_store = READS
     assert is_supplied(site, ("a", "b"))

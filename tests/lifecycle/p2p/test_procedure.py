@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from rackwright.errors import HostError, SecretError
-from rackwright.lifecycle.p2p.procedure import Staged, stage
+from rackwright.lifecycle.p2p.procedure import Transferred, stage
 from rackwright.lifecycle.p2p.transfer import Has
 from rackwright.lifecycle.p2p.unit import Status
 from rackwright.roles.model_store.settings import Settings as ModelStore
@@ -25,8 +25,8 @@ def run(
     first: str | None = None,
     fetched: bool = True,
     **stores: ModelStore,
-) -> tuple[tuple[Staged, ...], list[str]]:
-    """Return what was staged, and who fetched it first."""
+) -> tuple[tuple[Transferred, ...], list[str]]:
+    """Return what was transferred, and who fetched it first."""
     world.install(monkeypatch)
     fetches: list[str] = []
 
@@ -41,17 +41,17 @@ def run(
 def test_one_host_fetches_and_the_others_get_it_from_host_to_host(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(dict.fromkeys("abc", NOTHING), {"b": [HALF, DONE], "c": [HALF, HALF, DONE]})
     talk = Talk()
-    (staged,), fetches = run(world, monkeypatch, talk)
+    (transferred,), fetches = run(world, monkeypatch, talk)
     assert fetches == ["a"]
     assert world.started == ["a", "b", "c"]
-    assert (staged.first, staged.failed, staged.bytes) == ("a", {}, FILE.size)
-    assert staged.seconds == {"b": 1, "c": 3}
+    assert (transferred.first, transferred.failed, transferred.bytes) == ("a", {}, FILE.size)
+    assert transferred.seconds == {"b": 1, "c": 3}
     assert world.ended == {"a": "clean", "b": "place", "c": "place"}
     assert ("b", FILE.size // 2, FILE.size, 10_000_000) in talk.seen
     assert talk.said.count("a: reading 0.10 GB") == 1
 
 
-def test_every_host_has_a_certificate_of_its_own_for_this_staging_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_host_has_a_certificate_of_its_own_for_this_transfer_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     names = []
     for _ in range(2):
         world = World(dict.fromkeys("ab", NOTHING), {"b": [DONE]})
@@ -63,14 +63,14 @@ def test_every_host_has_a_certificate_of_its_own_for_this_staging_alone(monkeypa
 
 def test_who_has_it_already_passes_it_on_and_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World({"a": NOTHING, "b": WHOLE, "c": WHOLE}, {"a": [DONE]})
-    (staged,), fetches = run(world, monkeypatch, first="a")
-    assert (staged.first, fetches, world.started) == ("b", [], ["b", "a"])
+    (transferred,), fetches = run(world, monkeypatch, first="a")
+    assert (transferred.first, fetches, world.started) == ("b", [], ["b", "a"])
 
 
 def test_the_fleet_file_says_who_fetches(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(dict.fromkeys("abc", NOTHING), {"a": [DONE], "b": [DONE]})
-    (staged,), fetches = run(world, monkeypatch, first="c")
-    assert (staged.first, fetches) == ("c", ["c"])
+    (transferred,), fetches = run(world, monkeypatch, first="c")
+    assert (transferred.first, fetches) == ("c", ["c"])
 
 
 @pytest.mark.parametrize("has", [{"a": WHOLE, "b": WHOLE}, {"a": NOTHING}, {"a": WHOLE}])
@@ -92,10 +92,10 @@ def test_where_the_first_can_not_fetch_each_fetches_for_itself(monkeypatch: pyte
 def test_who_is_out_of_reach_or_lacks_room_is_named_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     has: dict[str, Has | HostError] = {"a": WHOLE, "b": HostError("no answer"), "c": Has(free=1), "d": NOTHING}
     world = World(has, {"d": [DONE]})
-    (staged,), _ = run(world, monkeypatch)
+    (transferred,), _ = run(world, monkeypatch)
     assert world.started == ["a", "d"]
-    assert staged.failed == {"b": "no answer", "c": "has 0.00 GB free, should have 0.37 GB"}
-    assert list(staged.seconds) == ["d"]
+    assert transferred.failed == {"b": "no answer", "c": "has 0.00 GB free, should have 0.37 GB"}
+    assert list(transferred.seconds) == ["d"]
 
 
 def test_a_host_that_dies_is_given_up_and_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,8 +104,8 @@ def test_a_host_that_dies_is_given_up_and_holds_up_nobody(monkeypatch: pytest.Mo
         {"b": [HALF, HostError("no answer")], "c": [DONE]},
         lost_in_the_end=("b",),
     )
-    (staged,), _ = run(world, monkeypatch)
-    assert staged.failed == {"b": "no answer"}
+    (transferred,), _ = run(world, monkeypatch)
+    assert transferred.failed == {"b": "no answer"}
     assert 30 < world.seconds < 40
     assert world.ended == {"a": "clean", "c": "place"}
 
@@ -113,8 +113,8 @@ def test_a_host_that_dies_is_given_up_and_holds_up_nobody(monkeypatch: pytest.Mo
 def test_a_short_loss_of_the_connection_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     lost: list[Status | HostError] = [HostError("no answer")] * 20
     world = World({"a": WHOLE, "b": NOTHING}, {"b": [HALF, *lost, DONE]})
-    (staged,), _ = run(world, monkeypatch)
-    assert staged.failed == {}
+    (transferred,), _ = run(world, monkeypatch)
+    assert transferred.failed == {}
 
 
 @pytest.mark.parametrize(
@@ -128,50 +128,50 @@ def test_what_a_unit_ended_with_is_told_and_room_is_made_for_its_own_fetch(
     monkeypatch: pytest.MonkeyPatch, told: Status, why: str
 ) -> None:
     world, talk = World({"a": WHOLE, "b": NOTHING}, {"b": [HALF, told]}), Talk()
-    (staged,), _ = run(world, monkeypatch, talk)
-    assert staged.failed == {"b": why}
+    (transferred,), _ = run(world, monkeypatch, talk)
+    assert transferred.failed == {"b": why}
     assert world.ended == {"a": "clean", "b": "give_up"}
     assert f"b: assistant dddddddddddddddd didn't arrive: {why}" in talk.said
 
 
 def test_one_to_which_nothing_comes_while_others_are_done_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World({"a": WHOLE, "b": NOTHING, "c": NOTHING}, {"b": [DONE], "c": [HALF]})
-    (staged,), _ = run(world, monkeypatch)
-    assert list(staged.failed) == ["c"]
-    assert "nothing has come for 6" in staged.failed["c"]
+    (transferred,), _ = run(world, monkeypatch)
+    assert list(transferred.failed) == ["c"]
+    assert "nothing has come for 6" in transferred.failed["c"]
 
 
 def test_where_a_unit_does_not_start_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World({"a": WHOLE, "b": NOTHING, "c": NOTHING}, {"c": [DONE]}, refuses=("b",))
-    (staged,), _ = run(world, monkeypatch)
-    assert staged.failed == {"b": "no libtorrent"}
-    assert list(staged.seconds) == ["c"]
+    (transferred,), _ = run(world, monkeypatch)
+    assert transferred.failed == {"b": "no libtorrent"}
+    assert list(transferred.seconds) == ["c"]
 
 
 def test_without_the_first_one_s_unit_nobody_is_asked_and_each_fetches_for_itself(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world = World({"a": WHOLE, "b": NOTHING}, {}, refuses=("a",))
-    (staged,), _ = run(world, monkeypatch)
-    assert staged.failed == {"b": "a, from which it comes: no libtorrent"}
+    (transferred,), _ = run(world, monkeypatch)
+    assert transferred.failed == {"b": "a, from which it comes: no libtorrent"}
 
 
 def test_without_the_authority_s_key_each_fetches_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     class Without(Issuer):
         def issue(self, names: tuple[str, ...], *, client: bool, days: int) -> None:  # type: ignore[override]
-            raise SecretError("the authority's key isn't here", where="ca.key")
+            raise SecretError("the CA's key isn't here", where="ca.key")
 
     world, talk = World({"a": WHOLE, "b": NOTHING}, {}, issuer=Without()), Talk()
-    (staged,), _ = run(world, monkeypatch, talk)
-    assert staged.failed == {"b": "no certificate"}
-    assert "each host fetches for itself: ca.key: the authority's key isn't here" in talk.said[-1]
+    (transferred,), _ = run(world, monkeypatch, talk)
+    assert transferred.failed == {"b": "no certificate"}
+    assert "each host fetches for itself: ca.key: the CA's key isn't here" in talk.said[-1]
     assert world.started == []
 
 
 def test_one_that_can_not_put_it_in_place_has_not_got_it(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World({"a": WHOLE, "b": NOTHING}, {"b": [DONE]}, lost_in_the_end=("b",))
-    (staged,), _ = run(world, monkeypatch)
-    assert (staged.seconds, staged.failed) == ({}, {"b": "unreachable"})
+    (transferred,), _ = run(world, monkeypatch)
+    assert (transferred.seconds, transferred.failed) == ({}, {"b": "unreachable"})
 
 
 def test_ctrl_c_ends_the_units_and_leaves_what_arrived(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,20 +197,20 @@ def test_whoever_is_slow_goes_behind_and_those_that_move_up_are_told(monkeypatch
 def test_two_models_of_the_same_files_are_staged_each_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     both = ModelStore(models=(MODEL, MODEL.model_copy(update={"name": "coder"})))
     world = World(dict.fromkeys("ab", NOTHING), {"b": [DONE]})
-    staged, _ = run(world, monkeypatch, a=both, b=both)
-    assert [one.model for one in staged] == ["assistant", "coder"]
+    transferred, _ = run(world, monkeypatch, a=both, b=both)
+    assert [one.model for one in transferred] == ["assistant", "coder"]
 
 
 def test_a_writer_whose_shared_folder_is_not_mounted_takes_no_part(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World({"a": WHOLE, "b": replace(NOTHING, mounted=False), "c": NOTHING}, {"c": [DONE]})
-    (staged,), _ = run(world, monkeypatch, b=ModelStore(models=(MODEL,), shared=True))
-    assert list(staged.failed) == ["b"]
-    assert "should be mounted" in staged.failed["b"]
+    (transferred,), _ = run(world, monkeypatch, b=ModelStore(models=(MODEL,), shared=True))
+    assert list(transferred.failed) == ["b"]
+    assert "should be mounted" in transferred.failed["b"]
 
 
 def test_who_only_reads_a_shared_folder_takes_no_part(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World({"a": WHOLE, "b": NOTHING, "c": NOTHING}, {"b": [DONE]})
     reader = ModelStore(models=(MODEL.model_copy(update={"writer": "b"}),))
-    (staged,), _ = run(world, monkeypatch, c=reader)
+    (transferred,), _ = run(world, monkeypatch, c=reader)
     assert world.started == ["a", "b"]
-    assert staged.failed == {}
+    assert transferred.failed == {}

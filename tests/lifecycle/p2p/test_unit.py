@@ -23,7 +23,7 @@ from rackwright.lifecycle.p2p.transfer import Batch, Has, parse
 from rackwright.lifecycle.p2p.unit import Part, Status
 from rackwright.remote.completed import Completed
 from rackwright.roles.model_store.settings import StoredModel
-from rackwright.roles.staging.settings import RUN, UNIT, USER
+from rackwright.roles.p2p.settings import RUN, UNIT, USER
 from rackwright.state.shell import command
 from rackwright.values.certificate import Issued
 from rackwright.values.file import File
@@ -95,9 +95,9 @@ def part_of(host: Host, *, first: bool) -> Part:
         settings=settings_of(0),
         batch=batch_of(host),
         first=first,
-        torrent_name="staging-d-1",
+        torrent_name="p2p-d-1",
         issued=Issued("certificate", Secret("the private key")),
-        authority_pem="authority",
+        ca_pem="ca",
         peers=(settings_of(1),),
         torrent=b"" if first else b"torrent",
     )
@@ -156,7 +156,7 @@ def test_the_unit_reaches_its_peers_alone_and_writes_where_files_arrive_alone(ho
         "--property=IPAddressAllow=10.0.0.1",
         "--property=ProtectSystem=strict",
         f"--property=ReadWritePaths={arriving}",
-        "--property=RuntimeDirectory=rackwright-staging",
+        "--property=RuntimeDirectory=rackwright-p2p",
     ):
         assert word in line.split()
     assert Path(arriving).stat().st_mode & 0o777 == 0o700
@@ -195,7 +195,7 @@ def test_what_arrived_is_put_in_place_whole_and_nothing_else_stays(host: Host) -
     found = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert found == {**CONTENT, ".verified": f"{DIGEST}\n".encode()}
     assert {path.stat().st_mode & 0o777 for path in folder.rglob("*") if path.is_file()} == {0o444}
-    assert not (host.folder / "models" / ".staging").exists()
+    assert not (host.folder / "models" / ".p2p").exists()
     assert f"systemctl stop -q {UNIT}" in host.asked
 
 
@@ -313,7 +313,7 @@ def test_what_arrived_goes_where_the_host_could_not_fetch_all_beside_it(host: Ho
     host.bin("df").chmod(0o755)
     unit.give_up(shell(host), batch_of(host))
     assert Path(batch_of(host).arriving(host.name)).exists() is stays
-    assert (host.folder / "models" / ".staging").exists() is stays
+    assert (host.folder / "models" / ".p2p").exists() is stays
 
 
 def test_a_file_that_is_missing_puts_nothing_in_place(host: Host) -> None:
@@ -360,7 +360,7 @@ def test_the_torrent_is_waited_for_while_the_unit_runs(host: Host) -> None:
     assert unit.torrent_of(shell(host)) == b"d4:info\xff"
     (host.folder / "run" / "torrent").unlink()
     (host.folder / "active").unlink()
-    with pytest.raises(HostError, match="the staging has ended: assistant: disk full"):
+    with pytest.raises(HostError, match="the p2p has ended: assistant: disk full"):
         unit.torrent_of(shell(host))
 
 

@@ -43,9 +43,9 @@ class Gateway:
         yield
         self.lent.pop()
 
-    def ask(self, asker: FromHost, authority: str, requests: tuple[Request, ...]) -> tuple[Response, ...]:
+    def ask(self, asker: FromHost, ca: str, requests: tuple[Request, ...]) -> tuple[Response, ...]:
         assert self.lent == ["gpu1.assistant.1.8100"]
-        assert (asker.host, authority) == ("gate1", "PEM")
+        assert (asker.host, ca) == ("gate1", "PEM")
         return tuple(self.answer(json.loads(request.body or "{}")["stream"]) for request in requests)
 
     def answer(self, stream: bool) -> Response:

@@ -22,7 +22,7 @@ from rackwright.fleet.sections.hosts import Store
 from rackwright.lifecycle.prune import procedure as pruning
 from rackwright.lifecycle.prune.procedure import Keep, Pruned, needed, needed_by, prune
 from rackwright.lifecycle.prune.scripts import LOOK, REMOVE, Found, parse
-from rackwright.roles.staging.settings import UNIT
+from rackwright.roles.p2p.settings import UNIT
 from rackwright.state.shell import command
 from rackwright.values.file import File
 from tests.shells import LocalShell
@@ -377,12 +377,12 @@ def test_what_any_of_several_locks_needs_is_needed(tmp_path, audited, monkeypatc
 
 def test_what_came_in_part_from_another_host_goes_when_no_lock_has_it(tmp_path, audited):
     for digest in (OLD, NOW):
-        part = tmp_path / ".staging" / digest[:16]
+        part = tmp_path / ".p2p" / digest[:16]
         part.mkdir(parents=True)
         (part / "a").write_text("half")
     (one,) = pruned(site_of(tmp_path)).removed["gpu1"]
-    assert one.path == f".staging/{OLD[:16]}"
-    assert [path.name for path in (tmp_path / ".staging").iterdir()] == [NOW[:16]]
+    assert one.path == f".p2p/{OLD[:16]}"
+    assert [path.name for path in (tmp_path / ".p2p").iterdir()] == [NOW[:16]]
 
 
 def test_what_lost_its_marker_after_the_look_stays(tmp_path):
@@ -395,12 +395,12 @@ def test_what_lost_its_marker_after_the_look_stays(tmp_path):
 
 @pytest.mark.parametrize("active", [True, False])
 def test_what_is_arriving_from_another_host_stays_until_that_has_ended(tmp_path, active):
-    part = tmp_path / ".staging" / OLD[:16]
+    part = tmp_path / ".p2p" / OLD[:16]
     part.mkdir(parents=True)
     (part / "a").write_text("half")
     asked = tmp_path / "asked"
     systemctl = f'systemctl() {{ echo "$@" >"{asked}"; return {0 if active else 3}; }}\n'
-    answer = LocalShell().run(command(systemctl + REMOVE, tmp_path, f".staging/{OLD[:16]}"))
+    answer = LocalShell().run(command(systemctl + REMOVE, tmp_path, f".p2p/{OLD[:16]}"))
     assert asked.read_text() == f"is-active -q {UNIT}\n"
     assert (answer.ok, part.exists()) == (not active, active)
 

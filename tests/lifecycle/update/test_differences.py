@@ -34,7 +34,7 @@ AFTER = entry(
     file("config.json", 11, "d"),
     file("moved.safetensors", 500, "b"),
     file("m-2.safetensors", 700, "e"),
-    licence="mit",
+    license="mit",
 )
 
 
@@ -53,7 +53,7 @@ def test_files_are_told_that_come_go_and_change_and_what_must_be_fetched():
     ]
     assert (found.bytes, found.new) == (Pair(515, 1211), 711)
     assert found.digest == Pair(BEFORE.digest, AFTER.digest)
-    assert found.licence == Pair(None, "mit")
+    assert found.license == Pair(None, "mit")
     assert found.differs
 
 

@@ -196,7 +196,7 @@ def models_of(fleet: Fleet, lock: Lock) -> dict[str, Any]:
     hosts = dict.fromkeys(host for one in fleet.replicas for host in one.hosts)
     models = {
         host: SimpleNamespace(
-            staging=None,
+            p2p=None,
             model_store=None,
             gateway=None,
             backup=None,

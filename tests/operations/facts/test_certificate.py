@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rackwright.fleet.ca import Authority
+from rackwright.fleet.ca import CertificateAuthority
 from rackwright.operations.facts.certificate import FOLDER, CertificateState, Kept
 
 # Stands in for systemd-creds, whose host key only root has: "decrypts" by showing the file.
@@ -37,19 +37,19 @@ def test_a_bare_host_has_nothing(folder: Path) -> None:
 
 
 def test_certificate_authority_and_whether_the_key_fits_are_told(folder: Path) -> None:
-    authority = Authority("acme", folder / "gate'way.ca.crt", folder / "ca.key")
-    issued = authority.issue(("gate1",), client=False, days=9)
+    ca = CertificateAuthority("acme", folder / "gate'way.ca.crt", folder / "ca.key")
+    issued = ca.issue(("gate1",), client=False, days=9)
     (folder / "gate'way.crt").write_text(issued.certificate_pem.rstrip("\n"))
-    assert ask(folder) == Kept(issued.certificate_pem, authority.authority_pem, key_fits=False)
+    assert ask(folder) == Kept(issued.certificate_pem, ca.ca_pem, key_fits=False)
     (folder / "gate'way.key.cred").write_text(issued.key.reveal())
-    assert ask(folder) == Kept(issued.certificate_pem, authority.authority_pem, key_fits=True)
+    assert ask(folder) == Kept(issued.certificate_pem, ca.ca_pem, key_fits=True)
 
 
 @pytest.mark.parametrize("key", ["", "garbled", "another"])
 def test_another_or_no_key_does_not_fit(folder: Path, key: str) -> None:
-    authority = Authority("acme", folder / "ca.crt", folder / "ca.key")
-    issued = authority.issue(("gate1",), client=False, days=9)
-    other = authority.issue(("gate1",), client=False, days=9).key.reveal()
+    ca = CertificateAuthority("acme", folder / "ca.crt", folder / "ca.key")
+    issued = ca.issue(("gate1",), client=False, days=9)
+    other = ca.issue(("gate1",), client=False, days=9).key.reveal()
     (folder / "gate'way.crt").write_text(issued.certificate_pem)
     (folder / "gate'way.key.cred").write_text(other if key == "another" else key)
     assert not ask(folder).key_fits

@@ -6,15 +6,15 @@ from rackwright.values.amounts import Port
 from rackwright.values.base import Frozen
 from rackwright.values.network import AddressField
 
-FOLDER = "/etc/rackwright/staging"
+FOLDER = "/etc/rackwright/p2p"
 PROGRAM = f"{FOLDER}/stage.py"
-UNIT = "rackwright-staging.service"
-"""Transient: it is there for the time of one staging."""
-RUN = "/run/rackwright-staging"
+UNIT = "rackwright-p2p.service"
+"""Transient: it is there for the time of one p2p."""
+RUN = "/run/rackwright-p2p"
 """The unit's runtime folder: systemd removes it with all that is in it, key and certificate too."""
-USER = "rw_staging"
+USER = "rw_p2p"
 """No model's user is called so."""
-ARRIVING = ".staging"
+ARRIVING = ".p2p"
 """Below the folder of models: what has arrived and isn't whole, one folder a model."""
 
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from rackwright.lab.hosts import Lab
-from rackwright.roles.staging.settings import RUN, UNIT
+from rackwright.roles.p2p.settings import RUN, UNIT
 from tests.lab.labs import fresh_lab
 from tests.lab.operator import Operator, operator
 from tests.lab.versions import Versions
@@ -21,11 +21,11 @@ COVERS = (
     "rackwright/lifecycle/p2p",
     "rackwright/fleet/hosts/p2p.py",
     "rackwright/operations/filesystem/stored_folder.py",
-    "roles/staging",
+    "roles/p2p",
     "roles/model_store",
 )
 HOSTS = ("gpu1", "gpu2", "gpu3")
-RATE = "staging: {rate: 80Mbit}\n"
+RATE = "p2p: {rate: 80Mbit}\n"
 """Ten megabytes a second: ten seconds for a model."""
 
 
@@ -34,7 +34,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     shared = tmp_path_factory.mktemp("shared")
     # Engines run as users of their own.
     shared.chmod(0o755)
-    with fresh_lab("staging", "gate1", *HOSTS, volumes=(f"{shared}:/data",)) as lab:
+    with fresh_lab("p2p", "gate1", *HOSTS, volumes=(f"{shared}:/data",)) as lab:
         yield lab
 
 
@@ -60,10 +60,10 @@ def stored(lab: Lab, host: str, model: Versions) -> bool:
 
 
 def left(lab: Lab, host: str) -> str:
-    """What a staging has left on a host, in words; "" for nothing."""
+    """What a p2p has left on a host, in words; "" for nothing."""
     look = (
-        f"systemctl list-units --all --no-legend {UNIT}; ls -d {RUN} /srv/models/.staging 2>/dev/null; "
-        "ss -Hltn 'sport = :8301'; pgrep -u rw_staging -a; true"
+        f"systemctl list-units --all --no-legend {UNIT}; ls -d {RUN} /srv/models/.p2p 2>/dev/null; "
+        "ss -Hltn 'sport = :8301'; pgrep -u rw_p2p -a; true"
     )
     return lab.exec(host, look).out.strip()
 
@@ -75,14 +75,14 @@ def arriving(lab: Lab, host: str) -> int:
 
 
 def resumed(site: Operator, lab: Lab, host: str, least: int) -> dict[str, Any]:
-    """Run the update again and return what was staged; the host has so many bytes from its first word on."""
+    """Run the update again and return what was transferred; the host has so many bytes from its first word on."""
     command = site.start("model", "update", "assistant", "--yes", "--json")
     wait_until(lambda: arriving(lab, host) > 0)
     assert arriving(lab, host) > least
     said, _ = command.communicate(timeout=300)
     assert command.returncode == 0, said
-    (staged,) = json.loads(said)["staged"]
-    return cast("dict[str, Any]", staged)
+    (transferred,) = json.loads(said)["transferred"]
+    return cast("dict[str, Any]", transferred)
 
 
 def next_digest(site: Operator) -> str:
@@ -95,10 +95,14 @@ def next_digest(site: Operator) -> str:
 def test_one_host_gets_them_from_the_controller_and_the_others_from_host_to_host(
     site: Operator, model: Versions, lab: Lab
 ) -> None:
-    (staged,) = site("apply", "--yes", "--json", timeout=600).json["staged"]
-    assert (staged["from"], sorted(staged["seconds"]), staged["failed"]) == ("gpu1", ["gpu2", "gpu3"], {})
+    (transferred,) = site("apply", "--yes", "--json", timeout=600).json["transferred"]
+    assert (transferred["from"], sorted(transferred["seconds"]), transferred["failed"]) == (
+        "gpu1",
+        ["gpu2", "gpu3"],
+        {},
+    )
     # The cap held: both had it after the ten seconds that it takes at that rate.
-    assert min(staged["seconds"].values()) > 8
+    assert min(transferred["seconds"].values()) > 8
     for host in HOSTS:
         assert stored(lab, host, model)
         assert left(lab, host) == ""
@@ -132,8 +136,8 @@ def test_a_host_that_dies_is_named_and_what_it_had_is_kept_for_the_next_time(
     assert digest in lab.exec("gpu3", f"cat /srv/models/assistant/{digest[:16]}/.verified").out
     assert left(lab, "gpu3") == ""
     lab.start("gpu2")
-    staged = resumed(site, lab, "gpu2", 20_000_000)
-    assert (list(staged["seconds"]), staged["failed"]) == (["gpu2"], {})
+    transferred = resumed(site, lab, "gpu2", 20_000_000)
+    assert (list(transferred["seconds"]), transferred["failed"]) == (["gpu2"], {})
     assert stored(lab, "gpu2", model)
     assert left(lab, "gpu2") == ""
 
@@ -150,8 +154,8 @@ def test_a_unit_that_is_killed_goes_on_and_so_does_one_whose_controller_died(
     # Nobody watches, and it goes on.
     wait_until(lambda: arriving(lab, "gpu3") > 60_000_000)
     site("lease", "break", "--yes", "--reason", "its controller died")
-    staged = resumed(site, lab, "gpu3", 50_000_000)
-    assert (sorted(staged["seconds"]), staged["failed"]) == (["gpu2", "gpu3"], {})
+    transferred = resumed(site, lab, "gpu3", 50_000_000)
+    assert (sorted(transferred["seconds"]), transferred["failed"]) == (["gpu2", "gpu3"], {})
     for host in HOSTS:
         assert stored(lab, host, model)
         assert left(lab, host) == ""
@@ -164,10 +168,10 @@ def test_a_shared_folder_is_written_by_one_host_and_read_through_by_each(
     shared = "defaults:\n  models_at: {path: /data/models, shared: yes}\n"
     site.path.write_text(text.replace("defaults:\n", shared).replace(RATE, ""))
     said = site("apply", "--yes", "--json", timeout=600).json
-    assert said["staged"] == []
+    assert said["transferred"] == []
     puts = {step["host"] for step in said["steps"] if step["operation"].startswith("Put assistant")}
     reads = {step["host"] for step in said["steps"] if step["operation"].startswith("Read assistant")}
     assert (puts, reads) == ({"gpu1"}, {"gpu2", "gpu3"})
     assert site("plan", "--json").json["changed"] == 0
-    # What was for staging went with it.
-    assert lab.exec("gpu1", "ls /etc/rackwright/staging", check=False).code != 0
+    # What was for p2p went with it.
+    assert lab.exec("gpu1", "ls /etc/rackwright/p2p", check=False).code != 0

@@ -1,29 +1,29 @@
-"""The bond's shell scripts: this member's values on top, then a fixed text."""
+"""The replica group's shell scripts: this member's values on top, then a fixed text."""
 
 from __future__ import annotations
 
 import shlex
 from pathlib import Path
 
-from rackwright.roles.bond.settings import BONDS, Settings
+from rackwright.roles.replica_group.settings import GROUP_STATES, Settings
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def bond(settings: Settings) -> str:
+def watch(settings: Settings) -> str:
     """Return the script that looks at the other members once, and starts the engine anew where it must."""
     values = {
         "unit": settings.unit,
-        "file": f"{BONDS}/{settings.replica}",
+        "file": f"{GROUP_STATES}/{settings.replica}",
         "leads": "yes" if settings.first else "no",
         "peers": " ".join(f"{peer.name}={peer.url}" for peer in settings.peers),
     }
-    return _script("bond", settings, values)
+    return _script("watch", settings, values)
 
 
-def word(settings: Settings) -> str:
+def member(settings: Settings) -> str:
     """Return the script that tells another member how the engine here is."""
-    return _script("word", settings, {"unit": settings.unit, "file": f"{BONDS}/{settings.replica}"})
+    return _script("member", settings, {"unit": settings.unit, "file": f"{GROUP_STATES}/{settings.replica}"})
 
 
 def _script(kind: str, settings: Settings, values: dict[str, str]) -> str:

@@ -7,9 +7,9 @@ import pytest
 
 from rackwright.operations.facts.apt_sources import AptSources, Sources
 from rackwright.operations.facts.path_state import Found, PathState
-from rackwright.roles.site.configuration import apt_conf, apt_sources, pip_conf, uv_toml
-from rackwright.roles.site.role import site
-from rackwright.roles.site.settings import MARK, AptMirror, Keyring, Settings, inrelease
+from rackwright.roles.downloads.configuration import apt_conf, apt_sources, pip_conf, uv_toml
+from rackwright.roles.downloads.role import site
+from rackwright.roles.downloads.settings import MARK, AptMirror, Keyring, Settings, inrelease
 from rackwright.route import Route
 from tests.fakes import Played, play
 

@@ -1,4 +1,4 @@
-"""What `staging` and shared folders of models make of each host."""
+"""What `p2p` and shared folders of models make of each host."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rackwright.values.file import File
 from tests.fleet.test_load import GOOD
 
 PLACED = GOOD.replace("on: gpu1", "on: [gpu1, gpu2]")
-STAGED = f"{PLACED}staging: {{rate: 400Mbit}}\n"
+STAGED = f"{PLACED}p2p: {{rate: 400Mbit}}\n"
 FILE = File(path="m.gguf", size=1, sha256="1" * 64, url="https://huggingface.co/acme/tiny/resolve/c/m.gguf")
 
 
@@ -60,21 +60,21 @@ def test_what_is_no_rate_is_refused(written: object) -> None:
 
 def test_each_serving_host_has_a_part_and_the_gateway_none(tmp_path: Path) -> None:
     found = models(tmp_path)
-    assert found["gate1"].staging is None
-    part = found["gpu1"].staging
+    assert found["gate1"].p2p is None
+    part = found["gpu1"].p2p
     assert part is not None
     assert (str(part.address), part.port, part.rate) == ("10.0.0.11", 8301, 50_000_000)
     assert [str(peer) for peer in part.peers] == ["10.0.0.12"]
-    assert "rw_staging" in found["gpu1"].layout.keep_users
-    assert "/etc/rackwright/staging" in found["gpu1"].layout.keep_files
+    assert "rw_p2p" in found["gpu1"].layout.keep_users
+    assert "/etc/rackwright/p2p" in found["gpu1"].layout.keep_files
 
 
 def test_without_the_section_or_anyone_to_share_with_there_is_no_part_and_no_port(tmp_path: Path) -> None:
-    for text in (PLACED, f"{GOOD}staging: {{}}\n"):
+    for text in (PLACED, f"{GOOD}p2p: {{}}\n"):
         host = models(tmp_path, text)["gpu1"]
-        assert host.staging is None
+        assert host.p2p is None
         assert all(opening.port != 8301 for opening in host.firewall.openings)
-        assert "/etc/rackwright/staging" not in host.layout.keep_files
+        assert "/etc/rackwright/p2p" not in host.layout.keep_files
 
 
 def test_the_port_is_open_to_the_other_serving_hosts_in_the_fabric_network_alone(tmp_path: Path) -> None:
@@ -90,14 +90,14 @@ def test_the_port_is_open_to_the_other_serving_hosts_in_the_fabric_network_alone
 @pytest.mark.parametrize(
     ("section", "said"),
     [
-        ("staging: {from: gpu9}", "staging.from: unknown host 'gpu9'; did you mean 'gpu2'?"),
-        ("staging: {from: gate1}", "staging.from: no model is placed on gate1; name a host that serves"),
-        ("staging: {port: 8100}", "staging.port: ports 8100 to 8299 are the replicas'; choose another port"),
-        ("staging: {port: 8300}", "staging.port: port 8300 is the gateways'; choose another port"),
-        ("staging: {port: 22}", "staging.port: port 22 is sshd's on gpu1; choose another port"),
-        ("staging: {rate: 400}", "staging.rate: should be a rate like 400Mbit or 2.5Gbit, a second"),
-        ("staging: {rate: 0.5Mbit}", "staging.rate: "),
-        ("staging: {form: gpu1}", "staging.form: unknown key; did you mean 'from'?"),
+        ("p2p: {from: gpu9}", "p2p.from: unknown host 'gpu9'; did you mean 'gpu2'?"),
+        ("p2p: {from: gate1}", "p2p.from: no model is placed on gate1; name a host that serves"),
+        ("p2p: {port: 8100}", "p2p.port: ports 8100 to 8299 are the replicas'; choose another port"),
+        ("p2p: {port: 8300}", "p2p.port: port 8300 is the gateways'; choose another port"),
+        ("p2p: {port: 22}", "p2p.port: port 22 is sshd's on gpu1; choose another port"),
+        ("p2p: {rate: 400}", "p2p.rate: should be a rate like 400Mbit or 2.5Gbit, a second"),
+        ("p2p: {rate: 0.5Mbit}", "p2p.rate: "),
+        ("p2p: {form: gpu1}", "p2p.form: unknown key; did you mean 'from'?"),
     ],
 )
 def test_what_is_wrong_in_the_section_is_told(tmp_path: Path, section: str, said: str) -> None:
@@ -110,8 +110,8 @@ def test_a_host_that_others_cannot_reach_and_one_that_is_out_are_refused(tmp_pat
     unreached = STAGED.replace("address: 10.0.0.12", "address: gpu2.acme.internal, service: 10.0.0.12")
     with pytest.raises(FleetError, match=r"gpu2 has no address that other hosts reach; give hosts\.gpu2 a fabric"):
         fleet(tmp_path, unreached)
-    out = PLACED.replace("10.0.0.12}", "10.0.0.12, out: broken}") + "staging: {from: gpu2}\n"
-    with pytest.raises(FleetError, match=r"staging\.from: gpu2 is out of service; name a host in service"):
+    out = PLACED.replace("10.0.0.12}", "10.0.0.12, out: broken}") + "p2p: {from: gpu2}\n"
+    with pytest.raises(FleetError, match=r"p2p\.from: gpu2 is out of service; name a host in service"):
         fleet(tmp_path, out)
 
 
@@ -120,7 +120,7 @@ def test_a_port_that_the_firewall_allows_to_others_is_refused(tmp_path: Path) ->
         "clients_from: [10.0.0.0/8]",
         "clients_from: [10.0.0.0/8], allow: [{on: gpu1, from: 10.9.0.1, port: 8301, why: mine}]",
     )
-    with pytest.raises(FleetError, match="port 8301 is that of staging on gpu1; staging says who reaches it"):
+    with pytest.raises(FleetError, match="port 8301 is that of p2p on gpu1; p2p says who reaches it"):
         fleet(tmp_path, allowed)
 
 

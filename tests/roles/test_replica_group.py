@@ -1,4 +1,4 @@
-"""The bond's scripts, run for real: members whose systemd and network are stand-ins in a folder."""
+"""The replica group's scripts, run for real: members whose systemd and network are stand-ins in a folder."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rackwright.roles.bond import scripts, units
-from rackwright.roles.bond.role import bond
-from rackwright.roles.bond.settings import BONDS, Peer, Settings
+from rackwright.roles.replica_group import scripts, units
+from rackwright.roles.replica_group.role import replica_group
+from rackwright.roles.replica_group.settings import GROUP_STATES, Peer, Settings
 from tests.fakes import play
 
 _PEERS = {
@@ -38,7 +38,7 @@ def of(name: str) -> Settings:
     )
 
 
-@pytest.mark.parametrize("script", [scripts.bond, scripts.word])
+@pytest.mark.parametrize("script", [scripts.watch, scripts.member])
 def test_scripts_stay_under_sixty_lines_and_shellcheck_finds_nothing(script: Callable[[Settings], str]) -> None:
     text = script(of(FIRST))
     assert len(text.splitlines()) < 60
@@ -50,20 +50,20 @@ def test_a_look_every_two_seconds_meets_no_start_limit_and_reaches_its_peers_alo
     unit = units.service(of("b"))
     assert "StartLimitIntervalSec=0" in unit
     assert "IPAddressDeny=any\nIPAddressAllow=10.0.0.1\n" in unit
-    assert "ListenStream=[fd00::3]:28100\n" in units.word_socket(of("ab"))
+    assert "ListenStream=[fd00::3]:28100\n" in units.member_socket(of("ab"))
 
 
-@pytest.mark.parametrize("script", [scripts.bond, scripts.word])
+@pytest.mark.parametrize("script", [scripts.watch, scripts.member])
 def test_scripts_read_of_proc_what_their_sandbox_shows(script: Callable[[Settings], str]) -> None:
     assert "ProcSubset=pid" in units.service(of(FIRST))
     assert set(re.findall(r"/proc/[a-z]+", script(of(FIRST)))) <= {"/proc/self"}
 
 
 def test_the_role_writes_scripts_and_starts_timer_and_socket() -> None:
-    played = play(bond, settings=of(FIRST))
+    played = play(replica_group, settings=of(FIRST))
     assert [name for name in played.operations if name.startswith("Start")] == [
-        "Start the bond's timer of assistant@1",
-        "Start the word's socket of assistant@1",
+        "Start the replica group's timer of assistant@1",
+        "Start the member's socket of assistant@1",
     ]
 
 
@@ -82,19 +82,19 @@ class Members:
             '*ActiveState*) read -r value <active; echo "$value" ;;\n'
             "kill*) echo killed >>acts ;; restart*) echo restart >>acts ;; esac",
         )
-        # A stand-in for the network: who asks an address runs the word of whom it belongs to, unless a cable is out.
+        # A stand-in for the network: who asks an address runs the member script of whom it belongs to, unless a cable is out.
         cases = "\n".join(f"*//'{peer.url}') to={name} ;;" for name, peer in _PEERS.items())
         self._program(
             "curl",
             f"for word; do case $word in\n{cases}\nesac; done; cd {folder}\n"
-            '[ -e "$MEMBER/cut" ] || [ -e "$to/cut" ] || MEMBER=$PWD/$to exec sh "$to/word"',
+            '[ -e "$MEMBER/cut" ] || [ -e "$to/cut" ] || MEMBER=$PWD/$to exec sh "$to/member"',
         )
         self._program("systemd-cat", f"cat >>{folder}/log")
         for name in _PEERS:
             (folder / name).mkdir()
-            for kind, script in (("bond", scripts.bond), ("word", scripts.word)):
+            for kind, script in (("watch", scripts.watch), ("member", scripts.member)):
                 text = script(of(name)).replace("/proc/self/stat", f"{folder}/stat")
-                (folder / name / kind).write_text(text.replace(BONDS, str(folder / name)))
+                (folder / name / kind).write_text(text.replace(GROUP_STATES, str(folder / name)))
             self.start(name)
 
     def _program(self, name: str, text: str) -> None:
@@ -124,7 +124,7 @@ class Members:
         for name in names or _PEERS:
             environment = os.environ | {"PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}"}
             environment["MEMBER"] = str(self.folder / name)
-            subprocess.run(["sh", str(self.folder / name / "bond")], check=True, env=environment)
+            subprocess.run(["sh", str(self.folder / name / "watch")], check=True, env=environment)
             if self.acts(name):
                 (self.folder / name / "acts").unlink()
                 self.start(name)
@@ -272,7 +272,7 @@ def test_a_member_that_comes_back_from_a_reboot_makes_all_start_anew(members: Me
 def test_what_a_stranger_answers_starts_nothing_and_writes_nothing_of_its_own(members: Members) -> None:
     members.start("b")
     before = members.engines()
-    (members.folder / "a" / "word").write_text(
+    (members.folder / "a" / "member").write_text(
         "printf 'rackwright engine=$(reboot) first=x\\nreason=\\nseen=x\\n'; yes\n"
     )
     members.look("b")

@@ -1,10 +1,10 @@
-"""The bond's units: a timer and its service, a socket and the template it starts."""
+"""The replica group's units: a timer and its service, a socket and the template it starts."""
 
 from __future__ import annotations
 
 from rackwright.operations import watch_units as look
 from rackwright.operations.watch_units import SANDBOX
-from rackwright.roles.bond.settings import Settings
+from rackwright.roles.replica_group.settings import Settings
 
 
 def service(settings: Settings) -> str:
@@ -13,13 +13,13 @@ def service(settings: Settings) -> str:
     return f"""\
 # Made by rackwright: one look at the other members of replica {settings.replica}.
 [Unit]
-Description=rackwright bond {settings.replica}
+Description=rackwright replica group {settings.replica}
 StartLimitIntervalSec=0
 
 [Service]
 Type=oneshot
-ExecStart=/bin/sh {settings.scripts["bond"]}
-RuntimeDirectory=rackwright-bond
+ExecStart=/bin/sh {settings.scripts["watch"]}
+RuntimeDirectory=rackwright-replica-group
 RuntimeDirectoryPreserve=yes
 TimeoutStartSec={10 + 5 * len(settings.peers)}
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
@@ -34,15 +34,15 @@ CapabilityBoundingSet=
 
 def timer(settings: Settings) -> str:
     why = f"when a member of replica {settings.replica} looks at the others"
-    return look.timer(why, f"rackwright bond {settings.replica}", settings.every_seconds)
+    return look.timer(why, f"rackwright replica group {settings.replica}", settings.every_seconds)
 
 
-def word_socket(settings: Settings) -> str:
+def member_socket(settings: Settings) -> str:
     why = f"where the other members of replica {settings.replica} ask how the engine here is"
     # The address may come later than the socket, at boot.
-    return look.asked_socket(why, f"rackwright word {settings.replica}", settings.own.url, "FreeBind=yes\n")
+    return look.asked_socket(why, f"rackwright member {settings.replica}", settings.own.url, "FreeBind=yes\n")
 
 
-def word(settings: Settings) -> str:
+def member(settings: Settings) -> str:
     what = f"one answer to another member of replica {settings.replica}"
-    return look.answer(what, f"rackwright word {settings.replica}", f"/bin/sh {settings.scripts['word']}")
+    return look.answer(what, f"rackwright member {settings.replica}", f"/bin/sh {settings.scripts['member']}")

@@ -8,7 +8,7 @@ from rackwright.values.base import Frozen
 from rackwright.values.network import AddressField
 from rackwright.values.text import Line, Name
 
-BONDS = "/run/rackwright-bond"
+GROUP_STATES = "/run/rackwright-replica-group"
 """A file a replica: how its other members are."""
 
 
@@ -45,27 +45,27 @@ class Settings(Frozen):
 
     @property
     def service(self) -> str:
-        return f"{self._stem}.bond.service"
+        return f"{self._stem}.group.service"
 
     @property
     def timer(self) -> str:
-        return f"{self._stem}.bond.timer"
+        return f"{self._stem}.group.timer"
 
     @property
-    def word_socket(self) -> str:
-        return f"{self._stem}.word.socket"
+    def member_socket(self) -> str:
+        return f"{self._stem}.member.socket"
 
     @property
-    def word(self) -> str:
+    def member(self) -> str:
         """The template of which the socket starts one instance for each question."""
-        return f"{self._stem}.word@.service"
+        return f"{self._stem}.member@.service"
 
     @property
     def units(self) -> tuple[str, ...]:
-        """Every systemd unit of this bond."""
-        return (self.service, self.timer, self.word_socket, self.word)
+        """Every systemd unit of this replica group."""
+        return (self.service, self.timer, self.member_socket, self.member)
 
     @property
     def scripts(self) -> dict[str, str]:
         """Path of each of its scripts, by kind."""
-        return {kind: f"/etc/rackwright/{self.replica}.{kind}" for kind in ("bond", "word")}
+        return {kind: f"/etc/rackwright/{self.replica}.{kind}" for kind in ("watch", "member")}

@@ -7,8 +7,8 @@ from pyinfra.api.deploy import deploy
 from rackwright.operations.apt_sources import keyrings_kept, others_aside, sources_file
 from rackwright.operations.filesystem.file import checked_file
 from rackwright.operations.filesystem.own_file import own_file
-from rackwright.roles.site.configuration import apt_conf, apt_sources, pip_conf, uv_toml
-from rackwright.roles.site.settings import CA_BUNDLE, MARK, PIP_CONF, UV_TOML, Settings
+from rackwright.roles.downloads.configuration import apt_conf, apt_sources, pip_conf, uv_toml
+from rackwright.roles.downloads.settings import CA_BUNDLE, MARK, PIP_CONF, UV_TOML, Settings
 
 APT_CONF = "/etc/apt/apt.conf.d/rackwright-site"
 """apt reads it after all that begin with a digit: what it says counts."""
@@ -21,9 +21,9 @@ def site(*, settings: Settings) -> None:
     The host's own pip.conf or uv.toml is left alone. Its other apt sources are set aside only after the mirrors
     answered with good signatures.
     """
-    own_file(name="Put the authorities of downloads in place", path=CA_BUNDLE, content=settings.ca_bundle)
+    own_file(name="Put the CAs of downloads in place", path=CA_BUNDLE, content=settings.ca_bundle)
     own_file(
-        name="Tell apt the proxy and the authorities",
+        name="Tell apt the proxy and the CAs",
         path=APT_CONF,
         content=apt_conf(settings),
         check="apt-config -c {path} dump >/dev/null",

@@ -1,4 +1,4 @@
-"""Where the host's own downloads come from: proxy, authorities, apt mirrors, package index."""
+"""Where the host's own downloads come from: proxy, CAs, apt mirrors, package index."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Settings(Frozen):
 
     route: Route = Route.model_construct()
     ca_bundle: str | None = None
-    """PEM: the authorities that apt, curl and pip verify servers with; None: the system's."""
+    """PEM: the CAs that apt, curl and pip verify servers with; None: the system's."""
     mirrors: tuple[AptMirror, ...] = ()
     replace: bool = False
     """Whether the host's other apt sources are set aside."""

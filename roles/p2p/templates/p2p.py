@@ -1,4 +1,4 @@
-"""Have one model's files arrive from other hosts, and pass them on: libtorrent for the time of one staging.
+"""Have one model's files arrive from other hosts, and pass them on: libtorrent for the time of one p2p.
 
 Run by systemd as a transient unit, by the host's own Python. In its runtime folder: plan.json, peers.json (read again
 when it changes), ca.pem, certificate.pem, key.pem, and `torrent`, which the first host makes. It writes status.json.
@@ -79,7 +79,7 @@ class Failed(Exception):
 class Plan:
     what: str
     torrent: str
-    """Its name, which every certificate of this staging bears."""
+    """Its name, which every certificate of this p2p bears."""
     folder: str
     """Where the files are, or arrive, each under its sha256."""
     address: str
@@ -105,7 +105,7 @@ def main() -> None:
             make_torrent(plan)
         torrent = lt.torrent_info(str(RUN / "torrent"))
         refuse_other_files(plan, torrent)
-        Staging(plan, status, torrent).run()
+        PeerToPeer(plan, status, torrent).run()
     except (Failed, OSError, RuntimeError) as error:
         status.tell("failed", why=str(error))
         sys.exit(f"{plan.what}: {error}")
@@ -160,7 +160,7 @@ def refuse_other_files(plan: Plan, torrent: lt.torrent_info) -> None:
         raise Failed("the torrent has other files than the lock")
 
 
-class Staging:
+class PeerToPeer:
     def __init__(self, plan: Plan, status: Status, torrent: lt.torrent_info) -> None:
         self.plan, self.status, self.torrent = plan, status, torrent
         self.folder = Path(plan.folder)
@@ -180,7 +180,7 @@ class Staging:
         parameters = lt.add_torrent_params()
         kept = self.folder / "resume"
         if kept.exists():
-            # Of another staging of the same files: what was had then counts, not the torrent's name.
+            # Of another p2p of the same files: what was had then counts, not the torrent's name.
             with suppress(RuntimeError):
                 parameters.have_pieces = lt.read_resume_data(kept.read_bytes()).have_pieces
         if self.plan.first:

@@ -11,16 +11,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from rackwright.fleet.ca import Authority
+from rackwright.fleet.ca import CertificateAuthority
 from rackwright.lab import containers
 from rackwright.lab.hosts import Lab, LabFleet, LabSpec
 from rackwright.roles.model_store.settings import Settings as ModelStore
 from rackwright.roles.model_store.settings import StoredModel
-from rackwright.roles.staging.settings import Settings
+from rackwright.roles.p2p.settings import Settings
 from rackwright.values.file import File
 from rackwright.values.targets import Target
 
-LAB = "bench-staging"
+LAB = "bench-p2p"
 FIRST = "gpu0"
 HOSTS = ("gpu1", "gpu2", "gpu3", "gpu4")
 FILES = 8
@@ -52,20 +52,18 @@ class Shaped:
 
     def site(self, remote: Any, folder: Path, hosts: tuple[str, ...]) -> Any:
         """What the procedure reads of a site, with these hosts behind the first."""
-        issuer = Authority("bench", folder / "ca.crt", folder / "ca.key")
+        issuer = CertificateAuthority("bench", folder / "ca.crt", folder / "ca.key")
         addresses = {name: ip_address(address) for name, address in self.fleet.hosts.items()}
         models = {
             name: SimpleNamespace(
-                staging=Settings(address=addresses[name], port=8301, peers=tuple(addresses.values())),
+                p2p=Settings(address=addresses[name], port=8301, peers=tuple(addresses.values())),
                 model_store=ModelStore(models=(self.model,)),
                 credentials=SimpleNamespace(issuer=issuer),
             )
             for name in (FIRST, *hosts)
         }
         section = SimpleNamespace(from_=FIRST)
-        return SimpleNamespace(
-            models=models, remote=remote, fleet=SimpleNamespace(file=SimpleNamespace(staging=section))
-        )
+        return SimpleNamespace(models=models, remote=remote, fleet=SimpleNamespace(file=SimpleNamespace(p2p=section)))
 
     def forget(self) -> None:
         """No host but the first has anything of the files."""
@@ -101,12 +99,12 @@ def shaped_hosts(megabytes: int, mbit: float, *, keep: bool) -> Iterator[Shaped]
 
 def _install(lab: Lab, fleet: LabFleet) -> None:
     from rackwright.remote import Remote
-    from rackwright.roles.staging.role import staging
+    from rackwright.roles.p2p.role import p2p
     from rackwright.runner import Engine
 
     spec = Shaped(lab, fleet, StoredModel(name="bench", digest=DIGEST, files=()))
     with Remote(spec.targets()) as remote:
-        run = Engine(remote).apply(staging, dict.fromkeys(fleet.hosts))
+        run = Engine(remote).apply(p2p, dict.fromkeys(fleet.hosts))
     assert not run.failed_hosts, run.failures
     public = lab.exec(FIRST, _KEY).out
     for host in fleet.hosts:

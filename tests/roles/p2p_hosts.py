@@ -1,4 +1,4 @@
-"""The program of roles/staging, run for real on this machine: each host is a process with an address of loopback."""
+"""The program of roles/p2p, run for real on this machine: each host is a process with an address of loopback."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from typing import Any
 from rackwright.fleet import x509 as certificates
 from rackwright.values.secrets import Secret
 
-PROGRAM = Path(__file__).parents[2] / "roles" / "staging" / "templates" / "stage.py"
+PROGRAM = Path(__file__).parents[2] / "roles" / "p2p" / "templates" / "p2p.py"
 PORT = 18301
 MEGABYTE = 10**6
-NAME = "staging-0011223344556677-89ab"
+NAME = "p2p-0011223344556677-89ab"
 
 
 @dataclass
-class Authority:
+class CertificateAuthority:
     key: Secret = field(default_factory=certificates.new_key)
 
     def __post_init__(self) -> None:
@@ -49,7 +49,7 @@ class Chain:
     net: str = field(default_factory=lambda: f"127.{randrange(64, 192)}.{randrange(256)}")  # noqa: S311 (no secret)
     """Of the addresses: random, so that tests run beside one another."""
     name: str = NAME
-    authority: Authority = field(default_factory=Authority)
+    ca: CertificateAuthority = field(default_factory=CertificateAuthority)
     processes: dict[int, subprocess.Popen[str]] = field(default_factory=dict)
 
     def address(self, number: int) -> str:
@@ -66,13 +66,13 @@ class Chain:
         number: int,
         *,
         name: str | None = None,
-        issuer: Authority | None = None,
+        issuer: CertificateAuthority | None = None,
         peers: tuple[int, ...] | None = None,
     ) -> None:
         run, data = self.run_folder(number), self.data(number)
         for path in (run, data):
             path.mkdir(exist_ok=True)
-        certificate, key = (issuer or self.authority).issue(name or self.name)
+        certificate, key = (issuer or self.ca).issue(name or self.name)
         asked = range(number - 1, -1, -1) if peers is None else peers
         plan = {
             "what": "assistant 0011223344556677",
@@ -85,7 +85,7 @@ class Chain:
             "first": number == 0,
             "idle": self.idle,
         }
-        written = {"ca.pem": self.authority.pem, "certificate.pem": certificate, "key.pem": key}
+        written = {"ca.pem": self.ca.pem, "certificate.pem": certificate, "key.pem": key}
         written |= {
             "plan.json": json.dumps(plan),
             "peers.json": json.dumps([[self.address(one), PORT] for one in asked]),

@@ -7,18 +7,18 @@ from hashlib import sha256
 from rackwright.operations.facts.account import Account, UserAccount
 from rackwright.operations.facts.packages import InstalledPackages
 from rackwright.operations.facts.path_state import Found, PathState
-from rackwright.roles.staging.role import staging
-from rackwright.roles.staging.settings import FOLDER, PROGRAM, USER
+from rackwright.roles.p2p.role import p2p
+from rackwright.roles.p2p.settings import FOLDER, PROGRAM, USER
 from tests.fakes import play
-from tests.roles.staging_hosts import PROGRAM as SOURCE
+from tests.roles.p2p_hosts import PROGRAM as SOURCE
 
 
 def test_a_fresh_host_gets_libtorrent_a_user_and_the_program_and_nothing_starts() -> None:
-    played = play(staging)
+    played = play(p2p)
     assert played.changed == [
         "Install libtorrent",
         f"Make the user {USER}",
-        "Make the folder of staging",
+        "Make the folder of p2p",
         f"Write {PROGRAM}",
     ]
     assert played.uploads[f"{PROGRAM}.rackwright-new"] == SOURCE.read_text()
@@ -40,4 +40,4 @@ def test_a_host_that_is_ready_is_left_alone() -> None:
         (PathState, FOLDER): Found("directory", 0o755, "root", "root"),
         (PathState, PROGRAM): Found("regular file", 0o644, "root", "root", sha256(written).hexdigest()),
     }
-    assert play(staging, facts=facts).changed == []
+    assert play(p2p, facts=facts).changed == []

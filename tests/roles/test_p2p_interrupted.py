@@ -6,23 +6,23 @@ import subprocess
 
 import pytest
 
-from tests.roles.staging_hosts import MEGABYTE, PORT, Chain, Make
+from tests.roles.p2p_hosts import MEGABYTE, PORT, Chain, Make
 from tests.waiting import wait_until
 
 pytest.importorskip("libtorrent")
 
 
-@pytest.mark.parametrize("again", ["by itself", "in another staging"])
+@pytest.mark.parametrize("again", ["by itself", "in another p2p"])
 def test_one_that_was_killed_goes_on_from_what_it_had(chain: Make, again: str) -> None:
     hosts = chain(30 * MEGABYTE, rate=6 * MEGABYTE)
     hosts.start(1)
     wait_until(lambda: hosts.status(1)["bytes"] > 20 * MEGABYTE)
     hosts.kill(1)
     (hosts.run_folder(1) / "status.json").unlink()
-    if again == "in another staging":
+    if again == "in another p2p":
         hosts.kill(0)
         (hosts.run_folder(0) / "torrent").unlink()
-        hosts.name = "staging-0011223344556677-other"
+        hosts.name = "p2p-0011223344556677-other"
         hosts.start(0)
         wait_until(hosts.made)
     hosts.start(1)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.roles.staging_hosts import MEGABYTE, PORT, PROGRAM, Authority, Make, contents
+from tests.roles.p2p_hosts import MEGABYTE, PORT, PROGRAM, CertificateAuthority, Make, contents
 from tests.waiting import wait_until
 
 pytest.importorskip("libtorrent")
@@ -28,13 +28,13 @@ def test_files_arrive_whole_at_every_host_each_from_the_one_before(chain: Make) 
     assert hosts.status(2)["bytes"] == 8 * MEGABYTE + 1
 
 
-@pytest.mark.parametrize("wrong", ["another authority", "another staging's name"])
-def test_who_has_no_certificate_of_this_staging_gets_no_byte(chain: Make, wrong: str) -> None:
+@pytest.mark.parametrize("wrong", ["another CA", "another p2p's name"])
+def test_who_has_no_certificate_of_this_transfer_gets_no_byte(chain: Make, wrong: str) -> None:
     hosts = chain(2 * MEGABYTE)
-    if wrong == "another authority":
-        hosts.start(1, issuer=Authority())
+    if wrong == "another CA":
+        hosts.start(1, issuer=CertificateAuthority())
     else:
-        hosts.start(1, name="staging-0011223344556677-other")
+        hosts.start(1, name="p2p-0011223344556677-other")
     hosts.start(2, peers=(0,))
     # That the second one gets all shows that there was time for the first.
     wait_until(lambda: hosts.state(2) == "done")
@@ -98,18 +98,18 @@ def test_checking_what_arrived_before_is_no_standstill(tmp_path: Path, monkeypat
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
     program = runpy.run_path(str(PROGRAM))
     state: Any = Counted(progress_ppm=0)
-    staging = program["Staging"].__new__(program["Staging"])
-    staging.plan, staging.folder = SimpleNamespace(idle=0, first=False), tmp_path
-    staging.moved, staging.moved_at, staging.saved_at, staging.saving = (), 0.0, 0.0, True
-    staging.hashes = SimpleNamespace(wrong="", read=0, whole=0, size=0, all_right=False)
-    staging.handle = SimpleNamespace(status=lambda: state)
-    staging.peers = SimpleNamespace(look=lambda *_: None)
-    staging.status = SimpleNamespace(tell=lambda *_, **__: None)
+    p2p = program["PeerToPeer"].__new__(program["PeerToPeer"])
+    p2p.plan, p2p.folder = SimpleNamespace(idle=0, first=False), tmp_path
+    p2p.moved, p2p.moved_at, p2p.saved_at, p2p.saving = (), 0.0, 0.0, True
+    p2p.hashes = SimpleNamespace(wrong="", read=0, whole=0, size=0, all_right=False)
+    p2p.handle = SimpleNamespace(status=lambda: state)
+    p2p.peers = SimpleNamespace(look=lambda *_: None)
+    p2p.status = SimpleNamespace(tell=lambda *_, **__: None)
     for progress in (1, 2, 3):
         state.progress_ppm = progress
-        staging._look()
+        p2p._look()
     with pytest.raises(program["Failed"], match="nothing has arrived for 0 s"):
-        staging._look()
+        p2p._look()
 
 
 class Counted(SimpleNamespace):

@@ -6,11 +6,11 @@ import json
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
-from rackwright.roles.site.settings import MARK, AptMirror, Keyring, Settings
+from rackwright.roles.downloads.settings import MARK, AptMirror, Keyring, Settings
 
 
 def apt_conf(settings: Settings) -> str | None:
-    """Return apt's settings of proxy and authorities; None: it needs none of ours.
+    """Return apt's settings of proxy and CAs; None: it needs none of ours.
 
     apt knows no domains and no networks: each mirror that is reached without the proxy is named.
     """
@@ -56,7 +56,7 @@ def pip_conf(settings: Settings) -> str | None:
 
 
 def uv_toml(settings: Settings) -> str | None:
-    """Return uv's settings. Its authorities can't stand there: it takes them from SSL_CERT_FILE."""
+    """Return uv's settings. Its CAs can't stand there: it takes them from SSL_CERT_FILE."""
     if settings.package_index is None:
         return None
     proxy = _proxy(settings)

@@ -2,13 +2,13 @@
 
 A first host and four others, each link shaped both ways (tc tbf). Base is rsync over ssh to one host, and the
 same bytes hashed there. Beside it, in the same run: rsync to one after another and to all at once, and our
-staging: all well, one host off at 40 %, one at a quarter of the rate, one whose process is killed at half.
+p2p: all well, one host off at 40 %, one at a quarter of the rate, one whose process is killed at half.
 Seconds are from the beginning, starting of units included, until every host that is well had all bytes,
 hashed. `memory` is what the controller's process takes for 100 MB and for all of it.
 
 Targets: ≤ 1.15 times one host; ≤ 1.3 with a dead one; the others ≤ 1.4 with a slow one.
 
-    python -m benchmarks.staging [rsync] [well] [dead] [slow] [killed] [memory] [--runs 1] [--megabytes 1000]
+    python -m benchmarks.p2p [rsync] [well] [dead] [slow] [killed] [memory] [--runs 1] [--megabytes 1000]
                                  [--link 200] [--keep]
 """
 
@@ -25,7 +25,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.measure import environment, keep, whole
-from benchmarks.staging_hosts import FIRST, FOLDER, HOSTS, KEY, Shaped, shaped_hosts
+from benchmarks.p2p_hosts import FIRST, FOLDER, HOSTS, KEY, Shaped, shaped_hosts
 
 BARS = {"well": 1.15, "dead": 1.3, "slow": 1.4}
 DEAD, SLOW, KILLED = "gpu2", "gpu3", "gpu2"
@@ -85,7 +85,7 @@ def timed(hosts: Shaped, work: Callable[[], object]) -> float:
     return time.monotonic() - began
 
 
-def staged(hosts: Shaped, listener: Listener | None = None, *, besides: str = "") -> float:
+def transferred(hosts: Shaped, listener: Listener | None = None, *, besides: str = "") -> float:
     """Return seconds until each host, but for one, had the files, hashed."""
     from rackwright.lifecycle.p2p.procedure import stage
     from rackwright.remote import Remote
@@ -107,7 +107,7 @@ def staged(hosts: Shaped, listener: Listener | None = None, *, besides: str = ""
 def dead(hosts: Shaped, link: float) -> float:
     listener = Listener(DEAD, 0.4, lambda: hosts.lab.kill(DEAD))
     try:
-        return staged(hosts, listener, besides=DEAD)
+        return transferred(hosts, listener, besides=DEAD)
     finally:
         hosts.lab.start(DEAD)
         hosts.shape(DEAD, link)
@@ -116,14 +116,14 @@ def dead(hosts: Shaped, link: float) -> float:
 def slow(hosts: Shaped, link: float) -> float:
     hosts.shape(SLOW, link / 4)
     try:
-        return staged(hosts, besides=SLOW)
+        return transferred(hosts, besides=SLOW)
     finally:
         hosts.shape(SLOW, link)
 
 
 def killed(hosts: Shaped) -> float:
-    kill = "systemctl kill --signal=KILL rackwright-staging.service"
-    return staged(hosts, Listener(KILLED, 0.5, lambda: hosts.lab.exec(KILLED, kill)))
+    kill = "systemctl kill --signal=KILL rackwright-p2p.service"
+    return transferred(hosts, Listener(KILLED, 0.5, lambda: hosts.lab.exec(KILLED, kill)))
 
 
 def measured(hosts: Shaped, parts: list[str], link: float) -> dict[str, float]:
@@ -132,7 +132,7 @@ def measured(hosts: Shaped, parts: list[str], link: float) -> dict[str, float]:
     if "rsync" in parts:
         found |= {"rsync one after another": one_after_another(hosts), "rsync all at once": all_at_once(hosts)}
     works: dict[str, Callable[[], float]] = {
-        "well": lambda: staged(hosts),
+        "well": lambda: transferred(hosts),
         "dead": lambda: dead(hosts, link),
         "slow": lambda: slow(hosts, link),
         "killed": lambda: killed(hosts),
@@ -148,7 +148,7 @@ def memory(parts: list[str], megabytes: int) -> dict[str, float]:
 
     found = {}
     for size in (100, megabytes):
-        words = [sys.executable, "-m", "benchmarks.staging", "well", "--megabytes", str(size), "--only-peak"]
+        words = [sys.executable, "-m", "benchmarks.p2p", "well", "--megabytes", str(size), "--only-peak"]
         found[f"{size} MB"] = float(whole(words, environment()).out.split()[-1])
     return found
 
@@ -172,7 +172,7 @@ def main() -> int:
     parts = options.parts or list(PARTS)
     if options.only_peak:
         with shaped_hosts(options.megabytes, options.link, keep=True) as hosts:
-            staged(hosts)
+            transferred(hosts)
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
         return 0
     with shaped_hosts(options.megabytes, options.link, keep=options.keep) as hosts:
@@ -182,7 +182,7 @@ def main() -> int:
             print({name: round(seconds, 1) for name, seconds in runs[-1].items()}, flush=True)
         peaks = memory(parts, options.megabytes)
     keep(
-        "_".join(("staging", *options.parts)),
+        "_".join(("p2p", *options.parts)),
         {"megabytes": options.megabytes, "mbit": options.link, "seconds": runs, "peak_mb": peaks},
     )
     return told(runs, peaks)

@@ -1,1 +1,0 @@
-"""Weights from host to host: what a host has ready for it. Between two stagings nothing runs and nothing listens."""
