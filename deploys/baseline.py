@@ -7,7 +7,7 @@ from pyinfra.context import host
 from rackwright.fleet.hosts.host_spec import HostModel
 from rackwright.roles.apparmor.role import apparmor
 from rackwright.roles.auditd.role import auditd
-from rackwright.roles.downloads.role import site
+from rackwright.roles.downloads.role import downloads
 from rackwright.roles.fail2ban.role import fail2ban
 from rackwright.roles.firewall.role import firewall
 from rackwright.roles.journald.role import journald
@@ -24,7 +24,7 @@ def entry() -> None:
     the confirmation's time runs out."""
     model: HostModel = host.data.model
     layout(settings=model.layout)
-    site(settings=model.site)
+    downloads(settings=model.downloads)
     firewall(settings=model.firewall)
     sshd(settings=model.baseline.sshd)
 

@@ -15,10 +15,10 @@ def gpu() -> None:
     """Afterwards the host's GPUs have the driver that the lock names, for the running kernel or after a reboot."""
     model: HostModel = host.data.model
     if model.driver:
-        nvidia_driver(settings=model.driver, route=model.site.route)
+        nvidia_driver(settings=model.driver, route=model.downloads.route)
     else:
         driver_left_alone()
     if model.cuda:
-        cuda(settings=model.cuda, route=model.site.route)
+        cuda(settings=model.cuda, route=model.downloads.route)
     else:
         cuda_left_alone()

@@ -49,7 +49,7 @@ def beside() -> None:
         return
     ready_for_p2p()
     for runtime in model.runtimes:
-        _runtime(runtime, model.site.route)
+        _runtime(runtime, model.downloads.route)
     weights()
 
 
@@ -64,14 +64,14 @@ def weights() -> None:
     """Afterwards the weights of this host's replicas are there, fetched where they aren't."""
     model: HostModel = host.data.model
     if model.model_store:
-        model_store(settings=model.model_store, route=model.site.route, token=model.credentials.hub_token)
+        model_store(settings=model.model_store, route=model.downloads.route, token=model.credentials.hub_token)
 
 
 def own_weights() -> None:
     """Afterwards those are there that this host writes: what it reads another one may only be about to write."""
     model: HostModel = host.data.model
     if model.model_store:
-        model_store(settings=model.model_store.own, route=model.site.route, token=model.credentials.hub_token)
+        model_store(settings=model.model_store.own, route=model.downloads.route, token=model.credentials.hub_token)
 
 
 def _runtime(runtime: InstalledRuntime, route: Route) -> None:

@@ -67,7 +67,10 @@ TARGETS = (
     Target(
         "gateway",
         _under("rackwright/gateway", "scripts.py api.py server_states.py"),
-        _under("tests/gateway", "test_server_states.py test_told.py test_runtime.py test_gap.py test_answers.py"),
+        _under(
+            "tests/gateway",
+            "test_server_states.py test_told.py test_runtime.py test_downtime.py test_answers.py",
+        ),
         35,
     ),
     Target(

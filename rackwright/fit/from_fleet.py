@@ -67,10 +67,10 @@ def _vllm(runtime: Vllm, context: int, widths: Widths, *, on_cpu: bool) -> Asked
         context=context,
         parallel=runtime.parallel,
         widths=widths,
-        share=runtime.memory,
-        cache=runtime.cache or (CPU_CACHE if on_cpu else None),
-        key_type=runtime.kv_cache,
-        value_type=runtime.kv_cache,
+        share=runtime.gpu_memory_utilization,
+        cache=runtime.kv_cache_memory or (CPU_CACHE if on_cpu else None),
+        key_type=runtime.kv_cache_dtype,
+        value_type=runtime.kv_cache_dtype,
         type=runtime.dtype,
         quantization=runtime.quantization,
         batch=min(_numbers(args, "max-num-batched-tokens"), default=cpu_batch(runtime.parallel) if on_cpu else None),
@@ -78,7 +78,7 @@ def _vllm(runtime: Vllm, context: int, widths: Widths, *, on_cpu: bool) -> Asked
         prefixes=args.get("enable-prefix-caching") is not False and args.get("no-enable-prefix-caching") is not True,
         full_windows=args.get("disable-hybrid-kv-cache-manager") is True,
         beyond=bool(_BEYOND & {*args, *runtime.environment}),
-        uncertain=_uncertain(args, _VLLM, runtime.kv_cache) or _adapted(runtime),
+        uncertain=_uncertain(args, _VLLM, runtime.kv_cache_dtype) or _adapted(runtime),
     )
 
 

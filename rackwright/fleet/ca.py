@@ -111,9 +111,7 @@ class CertificateAuthority:
         except FileNotFoundError:
             what = f"the CA's key isn't here, and a certificate for {due} is due"
             hint = f"get it from whoever ran the first apply ({self.certificate_file} is its certificate)"
-            raise SecretError(
-                what, where=str(path), should=hint, next=f"put it at {path}, or set ca.key"
-            ) from None
+            raise SecretError(what, where=str(path), should=hint, next=f"put it at {path}, or set ca.key") from None
         except (OSError, UnicodeDecodeError):
             raise SecretError("can't be read", where=str(path)) from None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rackwright.fleet.backup_access import access_of
 from rackwright.fleet.ca import ca_of
-from rackwright.fleet.downloads import site_files
+from rackwright.fleet.downloads import download_files
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.gateway_certificate import own_certificate_of
 from rackwright.fleet.hosts.compose import host_models
@@ -22,7 +22,7 @@ def desired(fleet: Fleet, lock: Lock) -> dict[str, HostModel]:
         own_certificate=own_certificate_of(fleet),
         hub_token=hub_token(fleet),
         backup=access_of(fleet),
-        site_files=site_files(fleet),
+        download_files=download_files(fleet),
     )
     file = read_keys_file(fleet.beside("keys.yml"))
     keys = Keys(as_gateway_keys(file.keys), as_revoked(file.revoked))

@@ -1,4 +1,4 @@
-"""What `site:` of the fleet file means for this machine and for the hosts: the way out, and the files it names."""
+"""What `downloads:` of the fleet file means for this machine and for the hosts: the route, and the files it names."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _LOCAL = ("localhost", "127.0.0.0/8", "::1")
 
 
 @dataclass(frozen=True)
-class SiteFiles:
-    """Content of the files that `site:` and `driver:` name."""
+class DownloadFiles:
+    """Content of the files that `downloads:` and `driver:` name."""
 
     ca_bundle: str | None = None
     """PEM."""
@@ -27,37 +27,38 @@ class SiteFiles:
         return self.keyrings[mirror.key] if mirror.key else None
 
 
-def site_files(fleet: Fleet) -> SiteFiles:
+def download_files(fleet: Fleet) -> DownloadFiles:
     """Return the files that the fleet file names so. Raise FleetError where one can't be read, or is no such file."""
-    site, problems = fleet.file.site, list[Problem]()
+    downloads, problems = fleet.file.downloads, list[Problem]()
     bundle, keyrings = None, dict[str, Keyring]()
     if downloads.ca_bundle:
         content = _read(fleet, downloads.ca_bundle, "downloads.ca_bundle", _is_no_bundle, problems)
         bundle = content.decode(errors="replace")
-    places = {mirror.key: "site.apt_mirror.key" for mirror in site.apt_mirrors if mirror.key}
+    places = {mirror.key: "downloads.apt_mirror.key" for mirror in downloads.apt_mirrors if mirror.key}
     places |= {driver.key: "driver.key" for driver in fleet.file.drivers if driver.key}
     for key, place in places.items():
         keyrings[key] = Keyring(content=_read(fleet, key, place, _is_no_keyring, problems))
     if problems:
         raise FleetError(problems)
-    return SiteFiles(bundle, keyrings)
+    return DownloadFiles(bundle, keyrings)
 
 
 def route_from_here(fleet: Fleet) -> Route:
     """Return how downloads of the controller go."""
-    site = fleet.file.site
+    downloads = fleet.file.downloads
     bundle = str(fleet.at(downloads.ca_bundle)) if downloads.ca_bundle else None
-    return Route(proxy=site.proxy, no_proxy=_no_proxy(fleet), ca_bundle=bundle)
+    return Route(proxy=downloads.proxy, no_proxy=_no_proxy(fleet), ca_bundle=bundle)
 
 
 def route_from_hosts(fleet: Fleet) -> Route:
     """Return how downloads of the hosts go."""
-    site = fleet.file.site
-    return Route(proxy=site.proxy, no_proxy=_no_proxy(fleet), ca_bundle=CA_BUNDLE if downloads.ca_bundle else None)
+    downloads = fleet.file.downloads
+    bundle = CA_BUNDLE if downloads.ca_bundle else None
+    return Route(proxy=downloads.proxy, no_proxy=_no_proxy(fleet), ca_bundle=bundle)
 
 
 def _no_proxy(fleet: Fleet) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*_LOCAL, *_own_addresses(fleet), *fleet.file.site.no_proxy)))
+    return tuple(dict.fromkeys((*_LOCAL, *_own_addresses(fleet), *fleet.file.downloads.no_proxy)))
 
 
 def _own_addresses(fleet: Fleet) -> Iterator[str]:

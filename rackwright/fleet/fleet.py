@@ -66,7 +66,7 @@ class Fleet:
     @property
     def hosts(self) -> tuple[str, ...]:
         """Names of the hosts in service."""
-        return tuple(name for name, host in self.file.hosts.items() if host.out is None)
+        return tuple(name for name, host in self.file.hosts.items() if host.disabled is None)
 
     @property
     def control(self) -> tuple[str, ...]:

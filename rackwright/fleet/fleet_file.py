@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, Tag
 
 from rackwright.fleet.sections.backup import Backup
 from rackwright.fleet.sections.ca import Ca
-from rackwright.fleet.sections.downloads import Site
+from rackwright.fleet.sections.downloads import Downloads
 from rackwright.fleet.sections.driver import Driver
 from rackwright.fleet.sections.firewall import Firewall
 from rackwright.fleet.sections.forms import MAPPING_OR_LIST
@@ -49,7 +49,7 @@ class FleetFile(Frozen):
 
     fleet: Name
     timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
-    site: Site = Site.model_construct()
+    downloads: Downloads = Downloads.model_construct()
     ca: Ca = Ca.model_construct()
     hosts: Annotated[Mapping[Name, Host], Field(min_length=1)]
     groups: Mapping[Name, tuple[Name, ...]] = {}

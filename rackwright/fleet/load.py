@@ -50,7 +50,7 @@ def _replicas(file: FleetFile) -> tuple[Replica, ...]:
         counted: dict[str, int] = {}
         for placement in settings.place:
             for hosts in _placed(file, placement):
-                there = all(file.hosts[host].out is None for host in hosts)
+                there = all(file.hosts[host].disabled is None for host in hosts)
                 for _ in range(placement.replicas):
                     # One name on all its hosts, so that logs and units speak of the same; kept from others while one
                     # of them is out, for these would be renamed.

@@ -167,7 +167,7 @@ def runtime_question(fleet: Fleet, runtime: Runtime) -> RuntimeLock:
         version=runtime.version,
         build=runtime.build,
         python=vllm.python_version if vllm else None,
-        index=fleet.file.site.package_index if vllm and not vllm.build else None,
+        index=fleet.file.downloads.package_index if vllm and not vllm.build else None,
         files=(),
     )
 

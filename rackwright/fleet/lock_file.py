@@ -119,14 +119,14 @@ def _adapters(place: Place, model: Model, locked: ModelLock, fleet: Fleet) -> It
 
 
 def _source(place: Place, asked: str, locked: SourceLock | None, fleet: Fleet) -> Iterator[tuple[Place, str]]:
-    hub, licenses = fleet.file.site.hub, fleet.file.licenses
+    hub, licenses = fleet.file.downloads.hub, fleet.file.licenses
     if locked is None:
         yield place, "is in the fleet file only"
         return
     if locked.source != asked:
         yield (*place, "source"), f"is {locked.source}, the fleet file asks for {asked}"
     elif hub_moved(hub, locked):
-        yield (*place, "files"), f"are not from {hub}, the fleet file's site.hub"
+        yield (*place, "files"), f"are not from {hub}, the fleet file's downloads.hub"
     if locked.license and not is_allowed(locked.license, licenses):
         yield (*place, "license"), f"is {locked.license}, the fleet file's licenses have {', '.join(licenses)}"
 
@@ -156,7 +156,7 @@ def _runtimes(fleet: Fleet, lock: Lock) -> Iterator[tuple[Place, str]]:
         elif locked.index != question.index:
             yield (
                 ("runtimes", key, "index"),
-                f"is {locked.index}, the fleet file's site.package_index {question.index}",
+                f"is {locked.index}, the fleet file's downloads.package_index {question.index}",
             )
     for key in sorted(set(lock.runtimes) - set(asked)):
         yield ("runtimes", key), "is no longer in the fleet file"

@@ -19,7 +19,7 @@ def assign_ports(fleet: Fleet, previous: Lock | None) -> Mapping[str, Mapping[st
     for host, settings in fleet.file.hosts.items():
         kept = dict(previous.ports.get(host, {})) if previous else {}
         names = [replica.name for replica in fleet.parts_on(host)]
-        if settings.out is None:
+        if settings.disabled is None:
             kept = {name: port for name, port in kept.items() if name in names}
         for name in names:
             kept.setdefault(name, _lowest_free(set(kept.values())))

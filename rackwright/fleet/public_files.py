@@ -21,7 +21,7 @@ def _named(fleet: Fleet) -> Iterator[str]:
     file = fleet.file
     if file.downloads.ca_bundle:
         yield file.downloads.ca_bundle
-    yield from (mirror.key for mirror in file.site.apt_mirrors if mirror.key)
+    yield from (mirror.key for mirror in file.downloads.apt_mirrors if mirror.key)
     yield from (driver.key for driver in file.drivers if driver.key)
     if file.gateway.certificate:
         yield file.gateway.certificate.certificate

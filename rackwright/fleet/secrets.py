@@ -38,10 +38,10 @@ def resolve(reference: str, *, where: str, folder: Path | None = None) -> Secret
 
 def hub_token(fleet: Fleet) -> Secret | None:
     """Return what the hub lets us in with, None if the fleet file names nothing. Raise SecretError as `resolve`."""
-    reference = fleet.file.site.hub_token
+    reference = fleet.file.downloads.hub_token
     if reference is None:
         return None
-    return resolve(reference, where=f"{fleet.path} site.hub_token", folder=fleet.path.parent)
+    return resolve(reference, where=f"{fleet.path} downloads.hub_token", folder=fleet.path.parent)
 
 
 def _from_environment(name: str, where: str) -> str:

@@ -56,9 +56,7 @@ def self_signed(key: Key, name: str, now: datetime) -> str:
     return _signed(builder, key)
 
 
-def issue(
-    ca: str, ca_key: Key, names: Sequence[str], *, client: bool, days: int, now: datetime
-) -> Issued:
+def issue(ca: str, ca_key: Key, names: Sequence[str], *, client: bool, days: int, now: datetime) -> Issued:
     """Return a new certificate for DNS names and addresses, with its key; the first is its common name.
 
     Valid for `days`, 365 at most, and never longer than the CA. Raise ValueError if that has ended.

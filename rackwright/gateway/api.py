@@ -14,15 +14,15 @@ from shlex import quote
 from rackwright.errors import HostError
 from rackwright.gateway.canaries import CANARY_SECONDS, CHECK_CANARIES, END_CANARY, SET_CANARY, parts_of
 from rackwright.gateway.scripts import (
-    CLOSE_GAP,
+    CLOSE_DOWNTIME,
     COPY_DRAIN,
     DRAIN,
     KEY,
-    OPEN_GAP,
+    OPEN_DOWNTIME,
     READY,
     REFUSE_REVOKED,
+    SHOW_DOWNTIMES,
     SHOW_DRAINS,
-    SHOW_GAPS,
     STATES,
     TELL_KEY,
     WRITE_KEY,
@@ -84,26 +84,26 @@ class Gateways:
         """Afterwards every gateway may send requests to HOST/MODEL@N; no record of a drain is left, nor a share."""
         self._run(READY.format(**_parts(address)), f"returning {address}")
 
-    def open_gap(self, model: str, seconds: int) -> None:
+    def open_downtime(self, model: str, seconds: int) -> None:
         """Afterwards every worker expects the model to be without a replica for so many seconds from now on.
 
         What is asked of it while it has none is held or refused as the fleet file says, also after a reload or a
-        restart. A gap that is open already gets this end. Ten minutes after its end one is heeded no more.
+        restart. Downtime that is open already gets this end. Ten minutes after its end one is heeded no more.
         """
-        script = OPEN_GAP.format(model=quote(model), seconds=int(seconds))
-        self._run(script, f"opening the gap of {model}")
+        script = OPEN_DOWNTIME.format(model=quote(model), seconds=int(seconds))
+        self._run(script, f"opening the downtime of {model}")
 
-    def close_gap(self, model: str) -> None:
-        """Afterwards no worker expects a gap of the model, and requests that it still holds go on as usual.
+    def close_downtime(self, model: str) -> None:
+        """Afterwards no worker expects downtime of the model, and requests that it still holds go on as usual.
 
         To be called after ready(): what is held finds no replica before.
         """
-        self._run(CLOSE_GAP.format(model=quote(model)), f"closing the gap of {model}")
+        self._run(CLOSE_DOWNTIME.format(model=quote(model)), f"closing the downtime of {model}")
 
-    def gaps(self) -> dict[str, datetime]:
-        """Return the models of which a gateway expects a gap, and when it should end, at the latest of them."""
+    def downtimes(self) -> dict[str, datetime]:
+        """Return the models of which a gateway expects downtime, and when it should end, at the latest of them."""
         ends: dict[str, datetime] = {}
-        for text in self._run(SHOW_GAPS, "asking for gaps").values():
+        for text in self._run(SHOW_DOWNTIMES, "asking for downtimes").values():
             for model, seconds in map(str.split, text.splitlines()):
                 end = datetime.fromtimestamp(int(seconds), UTC)
                 ends[model] = max(end, ends.get(model, end))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from rackwright.gateway.canaries import SHOW_CANARIES, UNSHARE
 from rackwright.operations.haproxy.paths import DRAINS, WORKERS, Paths
-from rackwright.roles.gateway.configuration import CANARIES, GAP_HEEDED_SECONDS, GAPS
+from rackwright.roles.gateway.configuration import CANARIES, DOWNTIME_HEEDED_SECONDS, DOWNTIMES
 
 _PLACES = """set -eu
 umask 077
 run={run} drains={drains} configuration={configuration} keys={configuration}/keys.map
-gaps={configuration}/{gaps} canaries={configuration}/{canaries}
+downtimes={configuration}/{downtimes} canaries={configuration}/{canaries}
 """
 _HELPERS = r"""
 # FILE MODEL VALUE: on disk; without a value the file says nothing of the model.
@@ -64,7 +64,7 @@ knows_no() {
 def helpers(paths: Paths, drains: str) -> str:
     """Return what each of the scripts begins with."""
     places = _PLACES.format(
-        run=paths.run, configuration=paths.configuration, drains=drains, gaps=GAPS, canaries=CANARIES
+        run=paths.run, configuration=paths.configuration, drains=drains, downtimes=DOWNTIMES, canaries=CANARIES
     )
     return places + WORKERS.read_text() + _HELPERS
 
@@ -153,21 +153,21 @@ each '' tell_key
 """
 
 # Written first: the next worker reads the file.
-OPEN_GAP = """lock
+OPEN_DOWNTIME = """lock
 model={model} ends=$(($(date +%s) + {seconds}))
-note "$gaps" "$model" "$ends"
-each '' put "$gaps" "$model" "$ends"
-knows "$gaps" "$model" "$ends"
+note "$downtimes" "$model" "$ends"
+each '' put "$downtimes" "$model" "$ends"
+knows "$downtimes" "$model" "$ends"
 """
 
-CLOSE_GAP = """lock
+CLOSE_DOWNTIME = """lock
 model={model}
-note "$gaps" "$model" ''
-each '' tell "del map $gaps $model" 'Key not found.'
-knows_no "$gaps" "$model"
+note "$downtimes" "$model" ''
+each '' tell "del map $downtimes $model" 'Key not found.'
+knows_no "$downtimes" "$model"
 """
 
-SHOW_GAPS = f"""found=$(entries "$gaps")
+SHOW_DOWNTIMES = f"""found=$(entries "$downtimes")
 printf '%s\n' "$found" |
-    awk -v since=$(($(date +%s) - {GAP_HEEDED_SECONDS})) 'NF == 3 && $3 > since {{ print $2, $3 }}'
+    awk -v since=$(($(date +%s) - {DOWNTIME_HEEDED_SECONDS})) 'NF == 3 && $3 > since {{ print $2, $3 }}'
 """

@@ -195,8 +195,8 @@ def _at_work(site: Site, surveyed: Survey, notes: list[str]) -> tuple[Lease | No
 
 
 def _host(site: Site, surveyed: Survey, name: str, certificates: Mapping[str, int]) -> HostStatus:
-    if reason := site.fleet.file.hosts[name].out:
-        return HostStatus(name, f"out: {reason}", None, certificates)
+    if reason := site.fleet.file.hosts[name].disabled:
+        return HostStatus(name, f"disabled: {reason}", None, certificates)
     if reason := surveyed.unreachable.get(name):
         return HostStatus(name, f"unreachable: {reason}", None, certificates)
     record = surveyed.hosts[name].record

@@ -63,9 +63,7 @@ def own_certificate(*, stem: str, certificate: Issued) -> Generator[PyinfraComma
 
 
 def _due(found: Kept, names: tuple[str, ...], client: bool, ca: str | None) -> str | None:
-    due = certificate_due(
-        found.certificate, names=names, client=client, ca_certificate=ca, now=datetime.now(UTC)
-    )
+    due = certificate_due(found.certificate, names=names, client=client, ca_certificate=ca, now=datetime.now(UTC))
     return due or (None if found.key_fits else "its key is missing or another's")
 
 

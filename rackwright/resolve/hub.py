@@ -106,9 +106,9 @@ class Hub:
             distrusted = "CERTIFICATE_VERIFY_FAILED" in str(error)
             raise unreachable(host, "SSLError" if distrusted else type(error).__name__) from None
         except (httpx2.HTTPError, json.JSONDecodeError, TypeError, KeyError):
-            raise RackwrightError("doesn't answer like a model hub", where=host, next="check site.hub") from None
+            raise RackwrightError("doesn't answer like a model hub", where=host, next="check downloads.hub") from None
         if not re.fullmatch("[0-9a-f]{40}", info.sha or ""):
-            raise RackwrightError("names no commit, so it is no model hub", where=host, next="check site.hub")
+            raise RackwrightError("names no commit, so it is no model hub", where=host, next="check downloads.hub")
         return info
 
     def _client(self) -> httpx2.Client:
@@ -132,7 +132,7 @@ class Hub:
         if status == 404:
             return FleetError([Problem(where, f"{self.endpoint} has no {asked}", "see its page for the name")])
         if status in (401, 403):
-            hint = "a private or gated one needs site.hub_token" if self.token is None else "ask its owner for access"
+            hint = "ask its owner for access" if self.token else "a private or gated one needs downloads.hub_token"
             return FleetError([Problem(where, f"{self.endpoint} doesn't give {asked} to us ({status})", hint)])
         host = urlsplit(self.endpoint).hostname or self.endpoint
         return RackwrightError(f"answers {status} to a question for {asked}", where=host, next="rackwright lock")

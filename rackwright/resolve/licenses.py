@@ -68,7 +68,7 @@ def _why(fleet: Fleet, locked: SourceLock) -> str:
 
 
 def _card_of(fleet: Fleet) -> str:
-    return f"its model card at {fleet.file.site.hub}"
+    return f"its model card at {fleet.file.downloads.hub}"
 
 
 def _names_one(word: object) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from rackwright.errors import FleetError, Problem
-from rackwright.fleet.downloads import site_files
+from rackwright.fleet.downloads import download_files
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import DriverLock, Lock, ModelLock
 from rackwright.fleet.ports import assign_ports
@@ -32,7 +32,7 @@ def resolve_lock(
     Raise FleetError with every question that has no answer and every license that isn't allowed, SecretError without
     the hub's token, RackwrightError where a server can't be asked.
     """
-    site_files(fleet)
+    download_files(fleet)
     resolver = Resolver(fleet, previous, Sources(fleet, upgrade, on_progress))
     models: dict[str, ModelLock] = {}
     problems: list[Problem] = []

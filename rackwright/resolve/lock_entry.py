@@ -127,4 +127,4 @@ def _require_rank(rank: int, most: int, where: str) -> None:
     if rank > most:
         fitting = fitting_rank(rank)
         should = f"write adapter_rank: {fitting}" if fitting else "an adapter of a rank that vLLM serves"
-        raise FleetError([Problem(where, f"has rank {rank}, runtime.adapter_rank is {most}", should)])
+        raise FleetError([Problem(where, f"has rank {rank}, runtime.max_lora_rank is {most}", should)])

@@ -32,9 +32,9 @@ class Sources:
     @cached_property
     def endpoint(self) -> str:
         try:
-            return hub_endpoint(self.fleet.file.site.hub)
+            return hub_endpoint(self.fleet.file.downloads.hub)
         except ValueError as error:
-            raise FleetError([Problem(f"{self.fleet.path} site.hub", "can't be used", str(error))]) from None
+            raise FleetError([Problem(f"{self.fleet.path} downloads.hub", "can't be used", str(error))]) from None
 
     @cached_property
     def hub(self) -> Hub:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from rackwright.errors import FleetError, Problem, RackwrightError, UsageError
-from rackwright.fleet.downloads import site_files
+from rackwright.fleet.downloads import download_files
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import Lock, ModelLock, SourceLock
 from rackwright.fleet.lock_file import Place, mismatches, require_match
@@ -37,7 +37,7 @@ def updated_model(
     require_model(fleet, lock, name)
     source = _at(fleet, name, to) if to else None
     require_match(fleet, lock, besides=(("models", name), *_runtimes_of(fleet, lock, name), *_ports_of(fleet, name)))
-    site_files(fleet)
+    download_files(fleet)
     resolver = Resolver(fleet, lock, Sources(fleet, upgrade=True, on_progress=on_progress))
     entry = resolver.model(name, source)
     if problems := tuple(refused_licenses(fleet, {name: entry})):
@@ -61,7 +61,7 @@ def updated_runtimes(fleet: Fleet, lock: Lock, kind: str | None = None, *, on_pr
     # Of a kind that no model has any more, too, where all are asked for.
     besides = [("runtimes", key) for key, of in (locked | asked).items() if kind is None or of == kind]
     require_match(fleet, lock, besides=besides)
-    site_files(fleet)
+    download_files(fleet)
     resolver = Resolver(fleet, lock, Sources(fleet, upgrade=False, on_progress=on_progress))
     return lock.model_copy(update={"runtimes": resolver.runtimes(anew=anew)})
 
@@ -93,7 +93,7 @@ def promoted_model(fleet: Fleet, lock: Lock, name: str, other: Lock, *, hub: str
     """
     require_model(fleet, lock, name)
     now = lock.models[name]
-    entry = _from_hub(other.models[name].alone, hub, fleet.file.site.hub)
+    entry = _from_hub(other.models[name].alone, hub, fleet.file.downloads.hub)
     previous = now.alone if now.digest != entry.digest else now.previous
     after = _with_model(lock, name, entry.model_copy(update={"previous": previous}))
     problems = (

@@ -34,7 +34,7 @@ class Index:
 
 def index_of(fleet: Fleet) -> Index:
     """Return where the controller gets Python packages from."""
-    return Index(fleet.file.site.package_index, route_from_here(fleet))
+    return Index(fleet.file.downloads.package_index, route_from_here(fleet))
 
 
 def run_uv(words: list[str], index: Index, *, seconds: int) -> str | None:

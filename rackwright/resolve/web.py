@@ -36,7 +36,7 @@ def quiet(what: str, done: int, total: int | None) -> None:
 
 
 def hub_endpoint(url: str) -> str:
-    """Given site.hub, return it without a slash at its end. Raise ValueError if a token or a lock can't go there.
+    """Given downloads.hub, return it without a trailing slash. Raise ValueError if a token or a lock can't go there.
 
     https, or http at a loopback or private address, for a mirror in the own network.
     """
@@ -133,7 +133,7 @@ class Web:
     def _require_ok(self, url: str, response: Response) -> None:
         if not response.ok:
             code = response.status_code
-            hint = "set site.hub_token to a token that may read it" if code in (401, 403) else "check the address"
+            hint = "set downloads.hub_token to one that may read it" if code in (401, 403) else "check the address"
             raise RackwrightError(f"its server answers {code} {response.reason or ''}".rstrip(), where=url, next=hint)
 
     @contextmanager
@@ -206,7 +206,7 @@ def unreachable(host: str, kind: str) -> RackwrightError:
 
     The exception's own text stays out: it may show the proxy's password.
     """
-    what, check = "can't be reached", "check site.hub, site.proxy and the network, then try again"
+    what, check = "can't be reached", "check downloads.hub, downloads.proxy and the network, then try again"
     for part, text in (
         ("SSL", "its certificate is not trusted here"),
         ("Proxy", "can't be reached through the proxy"),

@@ -10,12 +10,12 @@ from rackwright.operations.filesystem.own_file import own_file
 from rackwright.roles.downloads.configuration import apt_conf, apt_sources, pip_conf, uv_toml
 from rackwright.roles.downloads.settings import CA_BUNDLE, MARK, PIP_CONF, UV_TOML, Settings
 
-APT_CONF = "/etc/apt/apt.conf.d/rackwright-site"
+APT_CONF = "/etc/apt/apt.conf.d/rackwright-downloads"
 """apt reads it after all that begin with a digit: what it says counts."""
 
 
 @deploy("site")
-def site(*, settings: Settings) -> None:
+def downloads(*, settings: Settings) -> None:
     """Afterwards apt, pip and uv use what the settings name; what they don't name is as it was before the tool came.
 
     The host's own pip.conf or uv.toml is left alone. Its other apt sources are set aside only after the mirrors

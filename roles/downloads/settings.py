@@ -11,7 +11,7 @@ from rackwright.values.text import Line, Url
 CA_BUNDLE = "/etc/rackwright/ca-bundle.pem"
 PIP_CONF = "/etc/pip.conf"
 UV_TOML = "/etc/uv/uv.toml"
-MARK = "# Written by rackwright from `site:` of the fleet file. Take this line out, and the file is yours.\n"
+MARK = "# Written by rackwright from `downloads:` of the fleet file. Take this line out, and the file is yours.\n"
 """How a file of pip's or uv's begins that is ours."""
 
 

@@ -17,7 +17,7 @@ def bans_us(settings: Settings, never: tuple[Network, ...], controller_address: 
     if settings.manage == "no" or address.is_loopback or any(address in network for network in never):
         return None
     return Problem(
-        where="baseline.fail2ban.never",
+        where="baseline.fail2ban.ignoreip",
         what=f"{address}, where this command runs, could be shut out",
         should=f"add {address} or its network to never",
     )

@@ -52,8 +52,8 @@ def configuration(settings: Settings, ssh_port: int, never: tuple[Network, ...])
         "mode = aggressive\n"
         f"port = {ssh_port}\n"
         "banaction = nftables\n"
-        f"maxretry = {settings.tries}\n"
-        f"findtime = {settings.within}\n"
-        f"bantime = {settings.ban}\n"
+        f"maxretry = {settings.maxretry}\n"
+        f"findtime = {settings.findtime}\n"
+        f"bantime = {settings.bantime}\n"
         f"ignoreip = 127.0.0.0/8 ::1 {networks}\n"
     )

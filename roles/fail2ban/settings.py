@@ -17,11 +17,11 @@ JAIL = "/etc/fail2ban/jail.d/rackwright.conf"
 class Settings(Frozen):
     manage: Manage = "yes"
     """`no` leaves fail2ban as it is."""
-    tries: Annotated[int, Field(ge=1, le=1000)] = 5
+    maxretry: Annotated[int, Field(ge=1, le=1000)] = 5
     """Failed logins of one address."""
-    within: Annotated[Seconds, Field(ge=1)] = 600
+    findtime: Annotated[Seconds, Field(ge=1)] = 600
     """How long a failure counts."""
-    ban: Annotated[Seconds, Field(ge=1)] = 3600
+    bantime: Annotated[Seconds, Field(ge=1)] = 3600
     """How long the address is shut out of sshd."""
-    never: tuple[NetworkField, ...] | None = None
+    ignoreip: tuple[NetworkField, ...] | None = None
     """Networks that are never shut out, beside the fleet's hosts; `firewall.admin_from` when absent."""

@@ -13,11 +13,11 @@ from rackwright.roles.gateway.settings import FOLDER, Key, RevokedKey, Settings
 PATHS = Paths(configuration=FOLDER, run="/run/rackwright-gateway")
 TEMPLATES = Path(__file__).parent / "templates"
 BUFFER_BYTES = 1048576
-GAPS = "gaps.map"
-"""Name of the file of planned gaps, beside the configuration: model → expected end, Unix seconds. Not rendered:
+DOWNTIMES = "downtimes.map"
+"""Name of the file of planned downtimes, beside the configuration: model → expected end, Unix seconds. Not rendered:
 rackwright.gateway writes it."""
-GAP_HEEDED_SECONDS = 600
-"""So long after its expected end a gap still counts: one that a rollout left open must not last for ever."""
+DOWNTIME_HEEDED_SECONDS = 600
+"""So long after its expected end downtime still counts: one that a rollout left open must not last for ever."""
 CANARIES = "canaries.map"
 """Name of the file of canaries beside it: model → share and where to. Not rendered either."""
 
@@ -34,8 +34,8 @@ def haproxy_cfg(settings: Settings, paths: Paths = PATHS) -> str:
         paths=paths,
         endpoint=endpoint,
         bufsize=BUFFER_BYTES,
-        gaps=GAPS,
-        gap_heeded_seconds=GAP_HEEDED_SECONDS,
+        downtimes=DOWNTIMES,
+        downtime_heeded_seconds=DOWNTIME_HEEDED_SECONDS,
         canaries=CANARIES,
         replaced=REPLACED,
         log_format=log_format(paths.configuration),
@@ -97,5 +97,5 @@ def maps(settings: Settings) -> dict[str, str]:
         "models.json": models_json(settings),
         "ends.map": ends_map(),
         REPLACED: "",
-        "gap.lua": (TEMPLATES / "gap.lua").read_text(),
+        "downtime.lua": (TEMPLATES / "downtime.lua").read_text(),
     }

@@ -13,8 +13,8 @@ from rackwright.values.network import AddressField
 from rackwright.values.text import Line, Name, ServedName, Sha256
 
 FOLDER = "/etc/rackwright/gateway"
-Gap = Literal["hold", "refuse"]
-"""What becomes of requests for a model in a planned gap: they wait within `queue_seconds`, or get 503 at once."""
+Downtime = Literal["queue", "reject"]
+"""Requests for a model in planned downtime wait, at most `queue_timeout_seconds`, or get 503 at once."""
 
 
 class Server(Frozen):
@@ -93,10 +93,10 @@ class Settings(Frozen):
     peers: tuple[Peer, ...] = ()
     """The fleet's other gateways."""
     peers_port: Port = PEERS_PORT
-    longest_answer_seconds: int = 3600
-    queue_seconds: int = 60
-    """How long a request may wait for a free slot, and before that for the end of a planned gap."""
-    gap: Gap = "hold"
+    response_timeout_seconds: int = 3600
+    queue_timeout_seconds: int = 60
+    """How long a request may wait for a free slot, and before that for the end of a planned downtime."""
+    downtime: Downtime = "queue"
     connections: int = 4000
     """Clients connected at a time, idle ones too."""
 

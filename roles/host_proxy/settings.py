@@ -40,7 +40,7 @@ class Settings(Frozen):
     gateways: tuple[Line, ...]
     """Common names of the client certificates that are let in."""
     replicas: tuple[Proxied, ...]
-    longest_answer_seconds: int = 3600
+    response_timeout_seconds: int = 3600
 
     @property
     def units(self) -> tuple[str, ...]:

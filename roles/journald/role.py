@@ -42,8 +42,8 @@ def limits(settings: Settings) -> Mapping[str, str]:
     """Return what journald.conf(5) should say."""
     return {
         "Storage": "persistent",
-        "SystemMaxUse": str(settings.max_use),
-        "MaxRetentionSec": f"{settings.keep}s",
+        "SystemMaxUse": str(settings.system_max_use),
+        "MaxRetentionSec": f"{settings.max_retention}s",
         **({"ForwardToSyslog": "yes"} if settings.server else {}),
     }
 

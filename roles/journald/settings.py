@@ -28,9 +28,9 @@ def _endpoint(text: str) -> str:
 class Settings(Frozen):
     manage: Manage = "yes"
     """`no` leaves the journal as it is."""
-    max_use: Annotated[Size, Field(ge=64 * 2**20)] = 4 * 2**30
+    system_max_use: Annotated[Size, Field(ge=64 * 2**20)] = 4 * 2**30
     """What the journal may take on disk; the oldest lines go first."""
-    keep: Annotated[Seconds, Field(ge=86400)] = 90 * 86400
+    max_retention: Annotated[Seconds, Field(ge=86400)] = 90 * 86400
     """How long a line stays at most, where there is room; the gateways' access logs are lines, too."""
     forward_to: Annotated[str, AfterValidator(_endpoint)] | None = None
     """HOST:PORT of a syslog server that gets every line as well, over plain TCP; nobody when absent."""

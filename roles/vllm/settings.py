@@ -75,7 +75,8 @@ def cpu_batch(parallel: int) -> int:
 
 class Settings(Versioned):
     answers_alike = frozenset(
-        "python cuda parallel tensor pipeline data memory cache adapters adapter_rank".split(),
+        "python cuda parallel tensor_parallel_size pipeline_parallel_size data_parallel_size gpu_memory_utilization "
+        "kv_cache_memory adapters max_lora_rank".split(),
     )
 
     kind: Literal["vllm"]
@@ -92,17 +93,17 @@ class Settings(Versioned):
     """CUDA that its build was made with; none for a CPU build."""
     parallel: Annotated[int, Field(ge=1, le=4096)] = 256
     """Requests that one replica answers at a time; further ones wait in the gateway."""
-    tensor: Width | None = None
+    tensor_parallel_size: Width | None = None
     """GPUs over which each layer is cut."""
-    pipeline: Width | None = None
+    pipeline_parallel_size: Width | None = None
     """Groups of GPUs to which the layers are dealt out."""
-    data: Width | None = None
+    data_parallel_size: Width | None = None
     """Whole copies within one replica."""
-    memory: Annotated[float, Field(gt=0, le=1)] = 0.9
+    gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] = 0.9
     """Share of a GPU's memory that a replica takes, all in all."""
-    cache: Size | None = None
+    kv_cache_memory: Size | None = None
     """Bytes of KV cache on each GPU, in place of what its share leaves; without GPUs 4 GiB when absent."""
-    kv_cache: Annotated[str, Shape("[a-z0-9_]{1,32}", "should be a type like auto, fp8 or bfloat16")] = "auto"
+    kv_cache_dtype: Annotated[str, Shape("[a-z0-9_]{1,32}", "should be a type like auto, fp8 or bfloat16")] = "auto"
     """Type of what the KV cache keeps."""
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     quantization: Annotated[str, Shape("[a-z0-9][a-z0-9_-]{0,31}", "should be a method like fp8 or awq")] | None = (
@@ -111,7 +112,7 @@ class Settings(Versioned):
     """How weights are quantized while they are loaded; what the model's files say when absent."""
     adapters: dict[ServedName, AdapterSource] = {}
     """LoRA adapters by the names that clients ask for: what each is served from beside the model."""
-    adapter_rank: AdapterRank = 16
+    max_lora_rank: AdapterRank = 16
     """The greatest rank that an adapter may have; each takes as much memory as one of it."""
     args: dict[ArgumentName, Line | int | float | bool] = {}
     """Further arguments of vLLM's server by their long name without dashes; true gives --NAME, false --no-NAME."""
@@ -167,7 +168,13 @@ class Settings(Versioned):
 
     def widths(self, gpus: int, hosts: int = 1) -> Widths:
         """Return how the work of a replica is spread. Raise ValueError where it doesn't come out even."""
-        return even_widths(tensor=self.tensor, pipeline=self.pipeline, data=self.data, gpus=gpus, hosts=hosts)
+        return even_widths(
+            tensor=self.tensor_parallel_size,
+            pipeline=self.pipeline_parallel_size,
+            data=self.data_parallel_size,
+            gpus=gpus,
+            hosts=hosts,
+        )
 
     @property
     def tells_tokens(self) -> bool:
@@ -209,19 +216,19 @@ class Settings(Versioned):
             yield f"--{'no-' if value is False else ''}{name}" if isinstance(value, bool) else f"--{name}={value}"
 
     def _memory(self, gpus: int) -> Iterator[str]:
-        cache = self.cache if gpus else self.cache or CPU_CACHE
+        cache = self.kv_cache_memory if gpus else self.kv_cache_memory or CPU_CACHE
         if cache:
             yield from ("--kv-cache-memory-bytes", str(cache))
         if gpus:
-            yield from ("--gpu-memory-utilization", str(self.memory))
-        yield from ("--kv-cache-dtype", self.kv_cache, "--dtype", self.dtype)
+            yield from ("--gpu-memory-utilization", str(self.gpu_memory_utilization))
+        yield from ("--kv-cache-dtype", self.kv_cache_dtype, "--dtype", self.dtype)
         if self.quantization:
             yield from ("--quantization", self.quantization)
 
     def _adapted(self, engine: Engine) -> Iterator[str]:
         if not engine.adapters:
             return
-        yield from ("--enable-lora", "--max-lora-rank", str(self.adapter_rank))
+        yield from ("--enable-lora", "--max-lora-rank", str(self.max_lora_rank))
         # Fewer would make requests for different adapters wait for one another.
         yield from ("--max-loras", str(len(engine.adapters)))
         if engine.answers:

@@ -20,7 +20,7 @@ from tests.stand_in_hub import COMMIT, StandInHub
 
 FLEET = """
 fleet: acme
-site: {hub: "HUB"}
+downloads: {hub: "HUB"}
 hosts:
   gate1: {address: 10.0.0.9}
   gpu1: {address: 10.0.0.10}

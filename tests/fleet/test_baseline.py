@@ -34,10 +34,10 @@ def test_every_item_is_looked_after_unless_it_is_said_otherwise(load):
 
 
 def test_manage_no_turns_all_of_it_off_whatever_the_items_say(load):
-    fleet = load("defaults: {baseline: {manage: no, journald: {manage: yes, keep: 7d}}}\n")
+    fleet = load("defaults: {baseline: {manage: no, journald: {manage: yes, max_retention: 7d}}}\n")
     decided = baseline(fleet, "gpu1").decided()
     assert {getattr(decided, item).manage for item in ITEMS} == {"no"}
-    assert decided.journald.keep == 7 * 86400
+    assert decided.journald.max_retention == 7 * 86400
 
 
 def test_an_item_is_turned_off_alone(load):
@@ -53,19 +53,19 @@ def test_yes_and_no_may_be_written_as_true_and_false(load, written, read):
 
 def test_a_group_and_a_host_change_what_they_name_and_nothing_beside_it(load):
     fleet = load(
-        "defaults: {baseline: {journald: {max_use: 1GiB, keep: 7d}}}\n"
-        "groups: {gpus: {hosts: [gpu1], baseline: {journald: {max_use: 2GiB}}}}\n"
+        "defaults: {baseline: {journald: {system_max_use: 1GiB, max_retention: 7d}}}\n"
+        "groups: {gpus: {hosts: [gpu1], baseline: {journald: {system_max_use: 2GiB}}}}\n"
     )
     settings = [baseline(fleet, host).journald for host in ("gpu1", "gpu2")]
-    assert [(one.max_use, one.keep, one.manage) for one in settings] == [
+    assert [(one.system_max_use, one.max_retention, one.manage) for one in settings] == [
         (2 * 2**30, 7 * 86400, "yes"),
         (2**30, 7 * 86400, "yes"),
     ]
     shown = {row.setting: row.origin for row in explain(fleet, "gpu1") if row.setting.startswith("baseline.journald")}
     assert shown == {
         "baseline.journald.manage": "built in",
-        "baseline.journald.max_use": "group gpus, fleet.yml:2",
-        "baseline.journald.keep": "defaults, fleet.yml:1",
+        "baseline.journald.system_max_use": "group gpus, fleet.yml:2",
+        "baseline.journald.max_retention": "defaults, fleet.yml:1",
         "baseline.journald.forward_to": "built in",
     }
 
@@ -82,12 +82,12 @@ def test_a_group_and_a_host_change_what_they_name_and_nothing_beside_it(load):
             "fleet.yml:1 defaults.baseline.manage: should be 'yes' or 'no'",
         ),
         (
-            "defaults: {baseline: {journald: {max_use: 1M}}}\n",
-            "fleet.yml:1 defaults.baseline.journald.max_use: should be at least 67108864 bytes",
+            "defaults: {baseline: {journald: {system_max_use: 1M}}}\n",
+            "fleet.yml:1 defaults.baseline.journald.system_max_use: should be at least 67108864 bytes",
         ),
         (
-            "defaults: {baseline: {journald: {max_use: lots}}}\n",
-            "fleet.yml:1 defaults.baseline.journald.max_use: should be a size like 500M, 80GiB or 2TB",
+            "defaults: {baseline: {journald: {system_max_use: lots}}}\n",
+            "fleet.yml:1 defaults.baseline.journald.system_max_use: should be a size like 500M, 80GiB or 2TB",
         ),
         (
             "defaults: {baseline: {journald: {forward_to: logs}}}\n",

@@ -28,9 +28,7 @@ def files(folder: Path) -> list[str]:
 
 def still_good(ca: CertificateAuthority, pem: str) -> bool:
     names = ("gpu1",)
-    reason = certificate_due(
-        pem, names=names, client=False, ca_certificate=ca.ca_pem, now=ca.clock()
-    )
+    reason = certificate_due(pem, names=names, client=False, ca_certificate=ca.ca_pem, now=ca.clock())
     return reason is None
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rackwright.errors import FleetError
-from rackwright.fleet.downloads import route_from_here, route_from_hosts, site_files
+from rackwright.fleet.downloads import download_files, route_from_here, route_from_hosts
 from rackwright.fleet.hosts.compose import host_models
 from rackwright.fleet.hosts.host_spec import Credentials
 from rackwright.fleet.lock import Lock
@@ -21,12 +21,12 @@ def fleet_at(folder: Path, **site: object):
         "gate1": {"address": "10.0.0.9", "service": "10.1.0.9"},
         "gpu1": {"address": "gpu1.acme.internal", "service": "fd00::1"},
     }
-    return make_fleet(folder / "site.yml", hosts=hosts, site={"apt_existing": "replace", **site})
+    return make_fleet(folder / "site.yml", hosts=hosts, downloads={"apt_existing": "replace", **site})
 
 
 def problems(folder: Path, **site: object) -> list[str]:
     with pytest.raises(FleetError) as caught:
-        site_files(fleet_at(folder, **site))
+        download_files(fleet_at(folder, **site))
     return [str(problem).replace(f"{folder}/", "") for problem in caught.value.problems]
 
 
@@ -35,9 +35,9 @@ def test_files_are_read_beside_the_fleet_file(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text(pem)
     (tmp_path / "key.asc").write_bytes(ARMORED)
     fleet = fleet_at(tmp_path, ca_bundle="ca.pem", apt_mirror=[MIRROR | {"key": "key.asc"}, MIRROR])
-    found = site_files(fleet)
+    found = download_files(fleet)
     assert found.ca_bundle == pem
-    first, second = fleet.file.site.apt_mirrors
+    first, second = fleet.file.downloads.apt_mirrors
     assert (keyring := found.keyring(first)) is not None
     assert keyring.content == ARMORED
     assert found.keyring(second) is None
@@ -50,9 +50,9 @@ def test_every_file_that_is_not_good_is_named_with_what_it_should_be(tmp_path: P
         tmp_path, ca_bundle="ca.pem", apt_mirror=[MIRROR | {"key": "key.asc"}, MIRROR | {"key": "no"}]
     ) == [
         "site.yml downloads.ca_bundle: ca.pem can't be used; should be PEM: one certificate after the other",
-        "site.yml site.apt_mirror.key: key.asc can't be used; "
+        "site.yml downloads.apt_mirror.key: key.asc can't be used; "
         "should have public keys only: there is a private key in it",
-        "site.yml site.apt_mirror.key: no can't be read: No such file or directory",
+        "site.yml downloads.apt_mirror.key: no can't be read: No such file or directory",
     ]
 
 
@@ -66,7 +66,7 @@ def test_a_bundle_with_a_private_key_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"\x99\x01\x0d", b"\xc6\x33", ARMORED])
 def test_a_keyring_is_openpgp(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "key").write_bytes(content)
-    site_files(fleet_at(tmp_path, apt_mirror=MIRROR | {"key": "key"}))
+    download_files(fleet_at(tmp_path, apt_mirror=MIRROR | {"key": "key"}))
 
 
 def test_the_fleets_own_addresses_never_go_through_the_proxy(tmp_path: Path) -> None:
@@ -92,7 +92,10 @@ def test_a_host_gets_the_mirrors_that_are_for_it(tmp_path: Path) -> None:
             "ports": {"gpu1": {"assistant@1": 8100}},
         }
     )
-    models = host_models(fleet, lock, credentials=Credentials(site_files=site_files(fleet)))
-    assert [mirror.url for mirror in models["gpu1"].site.mirrors] == ["https://mirror/debian", "https://all/debian"]
-    assert models["gpu1"].site.replace
-    assert (models["gate1"].site.mirrors, models["gate1"].site.replace) == ((), False)
+    models = host_models(fleet, lock, credentials=Credentials(download_files=download_files(fleet)))
+    assert [mirror.url for mirror in models["gpu1"].downloads.mirrors] == [
+        "https://mirror/debian",
+        "https://all/debian",
+    ]
+    assert models["gpu1"].downloads.replace
+    assert (models["gate1"].downloads.mirrors, models["gate1"].downloads.replace) == ((), False)

@@ -72,7 +72,7 @@ WRONG = {
     "{branch: '580', path: /srv/driver}": ["fleet.yml:1 driver: source: path and path: FOLDER belong together"],
     "{branch: '580', source: path, path: '/srv/$(id)'}": ["fleet.yml:1 driver.path: should have letters, digits and / . _ - @ + only"],
     "{branch: '580', source: distribution, mirror: 'https://m/x'}": [
-        "fleet.yml:1 driver: a mirror belongs to source: nvidia; hosts' own sources are in site.apt_mirror"],
+        "fleet.yml:1 driver: a mirror belongs to source: nvidia; hosts' own sources are in downloads.apt_mirror"],
     "{branch: '580', key: acme.gpg}": [
         "fleet.yml:1 driver: a key belongs to mirror or path",
         "fleet.yml:1 driver.key: no such file: acme.gpg; a relative path starts at the fleet file"],

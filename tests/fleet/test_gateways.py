@@ -62,8 +62,8 @@ def test_a_gateway_alone_opens_nothing_for_it() -> None:
     assert (found.gateway.peers, admitted(found)) == ((), [])
 
 
-def test_a_gateway_does_in_a_planned_gap_what_the_rollout_says() -> None:
-    held, refused = models("gate1")["gate1"].gateway, models("gate1", rollout={"gap": "refuse"})["gate1"].gateway
+def test_a_gateway_does_in_a_planned_downtime_what_the_rollout_says() -> None:
+    held, refused = models("gate1")["gate1"].gateway, models("gate1", rollout={"downtime": "reject"})["gate1"].gateway
     assert held is not None
     assert refused is not None
-    assert (held.gap, refused.gap) == ("hold", "refuse")
+    assert (held.downtime, refused.downtime) == ("queue", "reject")

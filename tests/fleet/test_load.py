@@ -54,7 +54,7 @@ CASES = [
             "fleet.yml:4 hosts.gpu1.addres: unknown key; did you mean 'address'?",
         ],
     ),
-    ("fleet: acme", "fleet: acme\nzzz: 1", ["fleet.yml:2 zzz: unknown key; keys here: fleet, timezone, site, "
+    ("fleet: acme", "fleet: acme\nzzz: 1", ["fleet.yml:2 zzz: unknown key; keys here: fleet, timezone, downloads, "
      "CA, hosts, groups, licenses, models, driver, gateway, firewall, rollout, backup, p2p, people, control, defaults, extends"]),
     (", domain: llm.acme.internal", "", ["fleet.yml:14 gateway: missing key 'domain'"]),
     ("context: 4096", "context: much", ["fleet.yml:13 models.assistant.context: should be a whole number"]),
@@ -64,9 +64,9 @@ CASES = [
     ("kind: llama_cpp", "kind: llama-cpp", ["fleet.yml:9 models.assistant.runtime.kind: should be 'llama_cpp' or 'vllm'; did you mean 'llama_cpp'?"]),
     ("names: [assistant]", "names: assistant", ["fleet.yml:12 models.assistant.names: should be a list; write [assistant]"]),
     ("context: 4096", "context:", ["fleet.yml:13 models.assistant.context: has no value; should be a whole number"]),
-    ("fleet: acme", "fleet: acme\nrollout: {drain: 10x, soak: 2d, max_unavailable: 0, gap: wait}", [
-        "fleet.yml:2 rollout.drain: should be a duration like 30s, 10m, 2h or 1d",
-        "fleet.yml:2 rollout.gap: should be 'hold' or 'refuse'",
+    ("fleet: acme", "fleet: acme\nrollout: {drain: 10x, soak: 2d, max_unavailable: 0, downtime: wait}", [
+        "fleet.yml:2 rollout.drain_timeout: should be a duration like 30s, 10m, 2h or 1d",
+        "fleet.yml:2 rollout.downtime: should be 'queue' or 'reject'",
         "fleet.yml:2 rollout.max_unavailable: should be at least 1",
         "fleet.yml:2 rollout.soak: should be at most 86400 seconds",
     ]),
@@ -166,13 +166,12 @@ CASES = [
     # secrets
     ("gpu2: {", "gpu2: {sudo: {password: hunter2}, ", [f"fleet.yml:5 hosts.gpu2.sudo.password: {REFERENCE}"]),
     ("gpu2: {", "gpu2: {sudo: {password: 'env:not a name'}, ", ["fleet.yml:5 hosts.gpu2.sudo.password: should name an environment variable after env:"]),
-    ("fleet: acme", "fleet: acme\nsite: {hub_token: hf_abcdefghijklmnopqrstuvwxyz}", [f"fleet.yml:2 site.hub_token: has a Hugging Face token in it; {SECRET}"]),
+    ("fleet: acme", "fleet: acme\ndownloads: {hub_token: hf_abcdefghijklmnopqrstuvwxyz}", [f"fleet.yml:2 downloads.hub_token: has a Hugging Face token in it; {SECRET}"]),
     ("fleet: acme", "fleet: acme\nx-note: rw-laptop-" + "A" * 43, [f"fleet.yml:2 x-note: has an API key of a fleet in it; {SECRET}"]),
-    ("fleet: acme", 'fleet: acme
-ca: {key: "-----BEGIN EC PRIVATE KEY-----"}', [f"fleet.yml:2 ca.key: has a private key in it; {SECRET}"]),
+    ("fleet: acme", 'fleet: acme\nca: {key: "-----BEGIN EC PRIVATE KEY-----"}', [f"fleet.yml:2 ca.key: has a private key in it; {SECRET}"]),
     ("fleet: acme", "fleet: acme\nhf_abcdefghijklmnopqrstuvwxyz: 1", [f"fleet.yml:2 …: has a Hugging Face token in it; {SECRET}"]),
     ("fleet: acme", "fleet: acme # hf_abcdefghijklmnopqrstuvwxyz", [f"fleet.yml:1: has a Hugging Face token in it; {SECRET}"]),
-    ("fleet: acme", 'fleet: acme\nsite: {proxy: "http://me:hunter2@proxy:3128"}', [f"fleet.yml:2 site.proxy: has a URL's password in it; {SECRET}"]),
+    ("fleet: acme", 'fleet: acme\ndownloads: {proxy: "http://me:hunter2@proxy:3128"}', [f"fleet.yml:2 downloads.proxy: has a URL's password in it; {SECRET}"]),
     ("on: gpu1", "on: hf_abcdefghijklmnopqrstuvwxyz", [f"fleet.yml:11 models.assistant.place[0].on: has a Hugging Face token in it; {SECRET}"]),
     # what reaches a host: shell characters, newlines, paths that climb
     ("gpu2: {", "gpu2: {ssh: {user: 'root; reboot'}, ", [f"fleet.yml:5 hosts.gpu2.ssh.user: {USER}"]),
@@ -192,33 +191,33 @@ ca: {key: "-----BEGIN EC PRIVATE KEY-----"}', [f"fleet.yml:2 ca.key: has a priva
     ("hf:acme/tiny", "hf:acme/$(reboot)", [f"fleet.yml:8 models.assistant.source: {SOURCE}"]),
     ("hf:acme/tiny", f"https://a.b/`id`#sha256={'0' * 64}", [f"fleet.yml:8 models.assistant.source: {SOURCE}"]),
     ("names: [assistant]", "names: ['a$b']", ["fleet.yml:12 models.assistant.names[0]: should be a letter or digit, then letters, digits and . _ : / -, 96 at most"]),
-    ("fleet: acme", "fleet: acme\nsite: {hub: 'https://a b', proxy: 'ftp://x', ca_bundle: 'a.pem'}", [
+    ("fleet: acme", "fleet: acme\ndownloads: {hub: 'https://a b', proxy: 'ftp://x', ca_bundle: 'a.pem'}", [
         "fleet.yml:2 downloads.ca_bundle: no such file: a.pem; a relative path starts at the fleet file",
-        f"fleet.yml:2 site.hub: {URL}",
-        f"fleet.yml:2 site.proxy: {PROXY}",
+        f"fleet.yml:2 downloads.hub: {URL}",
+        f"fleet.yml:2 downloads.proxy: {PROXY}",
     ]),
-    ("fleet: acme", "fleet: acme\nsite: {proxy: 'http://me@proxy:3128', no_proxy: [acme.internal, 10.0.0.0/8, '*.acme', 10.0.0.1/8]}", [
-        f"fleet.yml:2 site.no_proxy[2]: {DIRECT}",
-        "fleet.yml:2 site.no_proxy[3]: 10.0.0.1/8 is a host in a network; write 10.0.0.0/8, or 10.0.0.1 for that host alone",
-        f"fleet.yml:2 site.proxy: {PROXY}",
+    ("fleet: acme", "fleet: acme\ndownloads: {proxy: 'http://me@proxy:3128', no_proxy: [acme.internal, 10.0.0.0/8, '*.acme', 10.0.0.1/8]}", [
+        f"fleet.yml:2 downloads.no_proxy[2]: {DIRECT}",
+        "fleet.yml:2 downloads.no_proxy[3]: 10.0.0.1/8 is a host in a network; write 10.0.0.0/8, or 10.0.0.1 for that host alone",
+        f"fleet.yml:2 downloads.proxy: {PROXY}",
     ]),
-    ("fleet: acme", "fleet: acme\nsite: {apt_mirror: {url: 'https://m/debian', suites: [trixie]}}", [
-        "fleet.yml:2 site.apt_mirror: nothing says what happens to the apt sources that hosts have; "
+    ("fleet: acme", "fleet: acme\ndownloads: {apt_mirror: {url: 'https://m/debian', suites: [trixie]}}", [
+        "fleet.yml:2 downloads.apt_mirror: nothing says what happens to the apt sources that hosts have; "
         "write apt_existing: replace (they are set aside, and come back without apt_mirror) or keep",
     ]),
-    ("fleet: acme", "fleet: acme\nsite: {apt_existing: keep, apt_mirror: {url: 'https://m/debian', suites: [trixie], key: no.asc, on: gpu9}}", [
-        "fleet.yml:2 site.apt_mirror.key: no such file: no.asc; a relative path starts at the fleet file",
-        "fleet.yml:2 site.apt_mirror.on: unknown host or group 'gpu9'; did you mean 'gpu2'?",
+    ("fleet: acme", "fleet: acme\ndownloads: {apt_existing: keep, apt_mirror: {url: 'https://m/debian', suites: [trixie], key: no.asc, on: gpu9}}", [
+        "fleet.yml:2 downloads.apt_mirror.key: no such file: no.asc; a relative path starts at the fleet file",
+        "fleet.yml:2 downloads.apt_mirror.on: unknown host or group 'gpu9'; did you mean 'gpu2'?",
     ]),
-    ("fleet: acme", "fleet: acme\nsite: {apt_existing: keep, apt_mirror: [{url: 'https://m/debian', suites: ['trixie main'], components: ['a b']}, {suites: []}]}", [
-        "fleet.yml:2 site.apt_mirror[0].components[0]: should be a component like main or non-free-firmware",
-        "fleet.yml:2 site.apt_mirror[0].suites[0]: should be a suite like trixie or trixie-security",
-        "fleet.yml:2 site.apt_mirror[1]: missing key 'url'",
-        "fleet.yml:2 site.apt_mirror[1].suites: is empty; should have at least one entry",
+    ("fleet: acme", "fleet: acme\ndownloads: {apt_existing: keep, apt_mirror: [{url: 'https://m/debian', suites: ['trixie main'], components: ['a b']}, {suites: []}]}", [
+        "fleet.yml:2 downloads.apt_mirror[0].components[0]: should be a component like main or non-free-firmware",
+        "fleet.yml:2 downloads.apt_mirror[0].suites[0]: should be a suite like trixie or trixie-security",
+        "fleet.yml:2 downloads.apt_mirror[1]: missing key 'url'",
+        "fleet.yml:2 downloads.apt_mirror[1].suites: is empty; should have at least one entry",
     ]),
-    ("fleet: acme", "fleet: acme\nsite: {apt_existing: no, package_index: 'https://me:x y@pypi/simple'}", [
-        "fleet.yml:2 site.apt_existing: should be 'replace' or 'keep'",
-        f"fleet.yml:2 site.package_index: {URL}",
+    ("fleet: acme", "fleet: acme\ndownloads: {apt_existing: no, package_index: 'https://me:x y@pypi/simple'}", [
+        "fleet.yml:2 downloads.apt_existing: should be 'replace' or 'keep'",
+        f"fleet.yml:2 downloads.package_index: {URL}",
     ]),
     ("clients_from", "allow: [{on: gpu1, from: 10.0.0.1, port: 99, why: 'a\" accept; #'}], clients_from", [f"fleet.yml:15 firewall.allow[0].why: {REASON}"]),
     ("fleet: acme", "fleet: acme\ntimezone: Europe/Berln", ["fleet.yml:2 timezone: unknown time zone; did you mean 'Europe/Berlin'?"]),

@@ -216,7 +216,7 @@ MOVED = {
     "index": (
         {},
         {"package_index": "https://b.lan"},
-        "index: is None, the fleet file's site.package_index https://b",
+        "index: is None, the fleet file's downloads.package_index https://b",
     ),
 }
 
@@ -226,5 +226,5 @@ def test_what_wheels_were_chosen_for_is_part_of_the_question(tmp_path, runtime, 
     locked = RuntimeLock(kind="vllm", version="0.32.0", python="3.13", files=(FILE,))
     lock = make_lock(runtimes={"vllm-0.32.0": locked})
     assert mismatches(make_fleet(tmp_path / "site.yml", runtime=VLLM), lock) == ()
-    (problem,) = mismatches(make_fleet(tmp_path / "site.yml", runtime={**VLLM, **runtime}, site=site), lock)
+    (problem,) = mismatches(make_fleet(tmp_path / "site.yml", runtime={**VLLM, **runtime}, downloads=site), lock)
     assert f"runtimes.vllm-0.32.0.{message}" in str(problem)

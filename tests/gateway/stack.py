@@ -394,7 +394,7 @@ def _gateway(proxied: HostProxy) -> Gateway:
         client_certificate="gateway-client",
         models=models,
         keys=keys,
-        queue_seconds=2,
+        queue_timeout_seconds=2,
     )
 
 

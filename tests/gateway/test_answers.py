@@ -23,9 +23,9 @@ KEY = Key(id="late", sha256=digest(KEYS["wrong"]))
 ACTS: dict[str, Callable[[Gateways], object]] = {
     "drain": lambda told: told.drain(ASSISTANT, who="ada", reason="fan"),
     "ready": lambda told: told.ready(ASSISTANT),
-    "open gap": lambda told: told.open_gap("assistant", 60),
-    "close gap": lambda told: told.close_gap("assistant"),
-    "gaps": lambda told: told.gaps(),
+    "open downtime": lambda told: told.open_downtime("assistant", 60),
+    "close downtime": lambda told: told.close_downtime("assistant"),
+    "downtimes": lambda told: told.downtimes(),
     "give share": lambda told: told.set_canary(ASSISTANT, 5, digest="d", rollout="r"),
     "end share": lambda told: told.end_canary("assistant"),
     "check canaries": lambda told: told.check_canaries(),
@@ -33,7 +33,7 @@ ACTS: dict[str, Callable[[Gateways], object]] = {
     "remove key": lambda told: told.remove_key(gone(KEY), note="{}"),
     "servers": lambda told: told.servers(),
 }
-OF_WORKERS = [name for name in ACTS if name not in ("gaps", "check canaries")]
+OF_WORKERS = [name for name in ACTS if name not in ("downtimes", "check canaries")]
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def gateways(stack: Stack) -> Iterator[Gateways]:
     with stack.gateways() as gateways:
         yield gateways
         gateways.ready(ASSISTANT)
-        gateways.close_gap("assistant")
+        gateways.close_downtime("assistant")
         gateways.end_canary("assistant")
         stack.gateway.forget_keys()
         eventually(lambda: len(stack.gateway.workers) == 1)
@@ -137,11 +137,11 @@ def test_a_worker_that_an_earlier_version_started_is_left_to_end(
 ) -> None:
     """It has neither the map nor the command by which it would pass on."""
     folder = Path(stack.gateway.paths.configuration)
-    now = {name: (folder / name).read_text() for name in ("haproxy.cfg", "gap.lua")}
+    now = {name: (folder / name).read_text() for name in ("haproxy.cfg", "downtime.lua")}
     (folder / "haproxy.cfg").write_text(
-        now["haproxy.cfg"].replace("replaced.map", "ends.map").replace("/gaps.map", "/other.map")
+        now["haproxy.cfg"].replace("replaced.map", "ends.map").replace("/downtimes.map", "/other.map")
     )
-    (folder / "gap.lua").write_text(now["gap.lua"].replace('{ "replaced" }', '{ "other" }'))
+    (folder / "downtime.lua").write_text(now["downtime.lua"].replace('{ "replaced" }', '{ "other" }'))
     stack.gateway.reload()
     eventually(lambda: len(stack.gateway.workers) == 1)
     response = held_stream(stack)
@@ -154,17 +154,17 @@ def test_a_worker_that_an_earlier_version_started_is_left_to_end(
     assert ended_whole(stack, response)
 
 
-def test_a_gateway_that_runs_on_an_earlier_versions_files_knows_no_gaps_and_says_so_when_told(
+def test_a_gateway_that_runs_on_an_earlier_versions_files_knows_no_downtime_and_says_so_when_told(
     stack: Stack, gateways: Gateways
 ) -> None:
     file = Path(stack.gateway.paths.configuration, "haproxy.cfg")
     now = file.read_text()
-    file.write_text(now.replace("/gaps.map", "/other.map"))
+    file.write_text(now.replace("/downtimes.map", "/other.map"))
     stack.gateway.reload()
     try:
-        assert gateways.gaps() == {}
+        assert gateways.downtimes() == {}
         with pytest.raises(HostError, match=r"Unknown map identifier.*\(it runs on other files: apply first\)"):
-            gateways.open_gap("assistant", 60)
+            gateways.open_downtime("assistant", 60)
     finally:
         file.write_text(now)
         stack.gateway.reload()

@@ -11,7 +11,7 @@ import pytest
 from tests.gateway.certificates import CertificateAuthority
 from tests.gateway.stack import KEYS, Stack, eventually
 from tests.gateway.stand_in_proxy import StandInProxy, stand_in_proxy
-from tests.gateway.test_gap import reloaded
+from tests.gateway.test_downtime import reloaded
 
 
 @contextmanager

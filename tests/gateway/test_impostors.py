@@ -15,7 +15,7 @@ import pytest
 from rackwright.roles.gateway.settings import Peer
 from tests.gateway.certificates import CertificateAuthority
 from tests.gateway.stack import Stack, eventually, free_port
-from tests.gateway.test_gap import reloaded
+from tests.gateway.test_downtime import reloaded
 
 
 class Impostor:

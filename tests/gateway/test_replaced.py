@@ -20,7 +20,7 @@ from rackwright.roles.gateway.access_log import Access
 from rackwright.roles.gateway.settings import Key
 from tests.gateway.stack import KEYS, Stack, digest, eventually, gone, running_stack
 from tests.gateway.test_canary import with_two_replicas
-from tests.gateway.test_gap import held
+from tests.gateway.test_downtime import held
 
 FIRST, SECOND = "gpu1/assistant@1", "gpu1/assistant@2"
 KEPT = 10
@@ -31,7 +31,7 @@ def pair() -> Iterator[Stack]:
     """A gateway with two replicas of a model."""
     with running_stack() as stack:
         models = (with_two_replicas(stack), stack.settings.models[1])
-        stack.write(stack.settings.model_copy(update={"models": models, "queue_seconds": 30}))
+        stack.write(stack.settings.model_copy(update={"models": models, "queue_timeout_seconds": 30}))
         stack.gateway.reload()
         yield stack
 
@@ -46,7 +46,7 @@ def gateways(pair: Stack) -> Iterator[Gateways]:
         eventually(lambda: all(state.up for state in gateways.servers().values()))
         eventually(lambda: len(pair.gateway.workers) == 1)
         yield gateways
-        gateways.close_gap("assistant")
+        gateways.close_downtime("assistant")
         gateways.end_canary("assistant")
         for engine in pair.engines.values():
             engine.hold = False
@@ -144,7 +144,7 @@ def test_two_reloads_later_it_is_passed_on_twice(
 def test_held_requests_go_to_no_replica_that_is_drained_by_hand(pair: Stack, gateways: Gateways) -> None:
     gateways.drain(SECOND, who="ada", reason="fan", by_hand=True)
     gateways.drain(FIRST, who="run", reason="update", by_hand=False)
-    gateways.open_gap("assistant", 60)
+    gateways.open_downtime("assistant", 60)
     with ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(ask, pair, pair.connect()) for _ in range(8)]
         eventually(lambda: held(pair, 8))
@@ -157,7 +157,7 @@ def test_a_held_request_counts_once_and_its_time_of_waiting_goes_on(pair: Stack,
     gateways.put_key(Key(id="limited", sha256=digest(KEYS["limited"]), requests_per_minute=1), note="{}")
     for address in (FIRST, SECOND):
         gateways.drain(address, who="run", reason="update", by_hand=False)
-    gateways.open_gap("assistant", 60)
+    gateways.open_downtime("assistant", 60)
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(ask_and_log, pair, pair.connect(), "limited")
         eventually(lambda: looks(pair) > 20)
@@ -173,7 +173,8 @@ def test_a_held_request_counts_once_and_its_time_of_waiting_goes_on(pair: Stack,
 
 def looks(stack: Stack) -> int:
     """How often the one request has woken that the newest worker holds."""
-    found = [part for part in stack.gateway.ask("show sess all").split("\n0x") if 'current_rule="lua.gap"' in part]
+    sessions = stack.gateway.ask("show sess all").split("\n0x")
+    found = [part for part in sessions if 'current_rule="lua.downtime"' in part]
     return int(re.findall(r" task=\S+ \(.*? calls=(\d+)", found[0])[0]) if found else 0
 
 

@@ -214,12 +214,12 @@ def test_a_temporary_key_expires_by_itself(stack: Stack, gateways: Gateways) -> 
 
 def test_a_key_for_one_server_reaches_it_drained_and_alone_and_is_told_so(stack: Stack, gateways: Gateways) -> None:
     gateways.drain(ASSISTANT, who="rollout", reason="update", by_hand=False)
-    gateways.open_gap("assistant", 60)
+    gateways.open_downtime("assistant", 60)
     with gateways.temporary_key(digest(KEYS["wrong"]), server=stack.servers["assistant"]):
         answer = stack.send(key="wrong")
         assert (answer.status, answer.getheader("x-rackwright-replica")) == (200, ASSISTANT)
         assert stack.send("coder", key="wrong").getheader("x-rackwright-replica") == "gpu1/coder@1"
-    gateways.close_gap("assistant")
+    gateways.close_downtime("assistant")
     assert stack.send().status == 503
     gateways.ready(ASSISTANT)
     answer = stack.send()

@@ -77,21 +77,21 @@ def gateways_that_say(**answers: Completed) -> Gateways:
     return Gateways(cast(Remote, Telling(answers)), list(answers))
 
 
-def test_a_gap_ends_when_the_last_gateway_says_so() -> None:
+def test_a_downtime_ends_when_the_last_gateway_says_so() -> None:
     gateways = gateways_that_say(
         gate1=Completed(0, stdout_bytes=b"assistant 1795684381\n"),
         gate2=Completed(0, stdout_bytes=b"assistant 1795684380\ncoder 60\n"),
     )
-    assert gateways.gaps() == {
+    assert gateways.downtimes() == {
         "assistant": datetime.fromtimestamp(1795684381, UTC),
         "coder": datetime(1970, 1, 1, 0, 1, tzinfo=UTC),
     }
 
 
-def test_a_gateway_that_does_not_take_a_gap_is_named() -> None:
-    gateways = gateways_that_say(gate1=Completed(0), gate2=Completed(1, stderr_bytes=b"HAProxy knows no gaps"))
-    with pytest.raises(HostError, match=r"^gate2: opening the gap of assistant failed: HAProxy knows no gaps"):
-        gateways.open_gap("assistant", 60)
+def test_a_gateway_that_does_not_take_a_downtime_is_named() -> None:
+    gateways = gateways_that_say(gate1=Completed(0), gate2=Completed(1, stderr_bytes=b"HAProxy knows no downtimes"))
+    with pytest.raises(HostError, match=r"^gate2: opening the downtime of assistant failed: HAProxy knows no down"):
+        gateways.open_downtime("assistant", 60)
 
 
 @dataclass

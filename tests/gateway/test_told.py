@@ -49,12 +49,16 @@ def deaf_to(words: str) -> str:
     [
         ("state drain", lambda told: told.drain(ASSISTANT, who="ada", reason="fan"), "HAProxy did not drain it"),
         ("state ready", lambda told: told.ready(ASSISTANT), "HAProxy did not take it back"),
-        ("add map", lambda told: told.open_gap("assistant", 60), "told 'get map .*gaps.map assistant'.* found=no"),
-        ("del map", lambda told: told.close_gap("assistant"), "closing the gap of assistant failed: .* found=yes"),
+        (
+            "add map",
+            lambda told: told.open_downtime("assistant", 60),
+            "told 'get map .*times.map assistant'.* found=no",
+        ),
+        ("del map", lambda told: told.close_downtime("assistant"), "closing the downtime of assistant .* found=yes"),
         ("add map", lambda told: told.lend_key(KEY, seconds=600), "telling key late failed: .* found=no"),
         ("del map", lambda told: told.take_back_key(KEY), "removing key late failed: .* found=yes"),
     ],
-    ids=["drain", "ready", "open gap", "close gap", "put key", "remove key"],
+    ids=["drain", "ready", "open downtime", "close downtime", "put key", "remove key"],
 )
 def test_what_haproxy_did_not_do_is_an_error(
     gateways: Gateways,
@@ -66,14 +70,14 @@ def test_what_haproxy_did_not_do_is_an_error(
     if deaf == "state ready":
         gateways.drain(ASSISTANT, who="ada", reason="fan")
     if deaf == "del map":
-        gateways.open_gap("assistant", 60)
+        gateways.open_downtime("assistant", 60)
         gateways.lend_key(KEY, seconds=600)
     program("socat", deaf_to(deaf))
     with pytest.raises(HostError, match=wrong):
         act(gateways)
     program("socat", 'exec "$real" "$@"')
     gateways.ready(ASSISTANT)
-    gateways.close_gap("assistant")
+    gateways.close_downtime("assistant")
     gateways.take_back_key(KEY)
 
 
@@ -113,11 +117,11 @@ def test_what_is_kept_is_on_disk_before_it_takes_the_old_ones_place(
 
     server = stack.servers["assistant"]
     assert noted(lambda: gateways.drain(ASSISTANT, who="ada", reason="x")) == ["sync .new", f"mv {server}"]
-    assert noted(lambda: gateways.open_gap("assistant", 60)) == ["sync gaps.map.new", "mv gaps.map"]
+    assert noted(lambda: gateways.open_downtime("assistant", 60)) == ["sync downtimes.map.new", "mv downtimes.map"]
     written = ["sync keys.told.new", "mv keys.told", "sync keys.map.new", "mv keys.map"]
     assert noted(lambda: gateways.put_key(KEY, note="{}")) == written
     gateways.ready(ASSISTANT)
-    gateways.close_gap("assistant")
+    gateways.close_downtime("assistant")
     stack.gateway.forget_keys()
 
 
@@ -171,7 +175,7 @@ def test_the_last_words_of_a_gateway_that_fails_are_told(
 ) -> None:
     program("flock", "printf 'one\\ntwo\\n' >&2; exit 1")
     with pytest.raises(HostError, match="failed: two another command is telling HAProxy something\n"):
-        gateways.open_gap("assistant", 60)
+        gateways.open_downtime("assistant", 60)
 
 
 def test_a_share_of_nothing_only_ends_the_canarys(gateways: Gateways, program: Callable[[str, str], None]) -> None:

@@ -65,7 +65,9 @@ def test_a_lost_or_foreign_key_and_another_name_are_seen(host: LabHost, tmp_path
 
 def test_a_checkout_without_the_authority_fails_and_leaves_the_host_as_it_is(host: LabHost, tmp_path: Path) -> None:
     before = host.tell(f"sha256sum {FOLDER}/*")
-    run = host.apply(keeping(CertificateAuthority("acme", tmp_path / "site.ca.crt", tmp_path / "config" / "ca.key"), "two"))
+    run = host.apply(
+        keeping(CertificateAuthority("acme", tmp_path / "site.ca.crt", tmp_path / "config" / "ca.key"), "two")
+    )
     assert run.failed_hosts
     assert any("NAME.ca.crt, is not beside" in line for step in run.steps for line in step.output)
     assert host.tell(f"sha256sum {FOLDER}/*") == before

@@ -30,8 +30,8 @@ class Gateways:
     drained: set[str] = field(default_factory=set)
     requests: dict[str, list[int]] = field(default_factory=dict)
     """What `in_flight` answers, one after another; the last stays."""
-    gaps: list[str] = field(default_factory=list)
-    """What was told of gaps."""
+    downtimes: list[str] = field(default_factory=list)
+    """What was told of downtimes."""
 
     def healthy(self, model: str) -> set[str]:
         return {name for name in self.up if f"/{model}@" in name} - self.drained - self.by_hand
@@ -49,11 +49,11 @@ class Gateways:
     def give_back(self, replica: Replica) -> None:
         self.drained.discard(replica.address)
 
-    def gap(self, replica: Replica, seconds: int) -> None:
-        self.gaps.append(f"{replica.model} {seconds}")
+    def downtime(self, replica: Replica, seconds: int) -> None:
+        self.downtimes.append(f"{replica.model} {seconds}")
 
-    def end_gap(self, replica: Replica) -> None:
-        self.gaps.append(f"{replica.model} over")
+    def end_downtime(self, replica: Replica) -> None:
+        self.downtimes.append(f"{replica.model} over")
 
 
 @dataclass

@@ -214,7 +214,7 @@ def test_what_serves_is_not_put_back_where_that_would_cost_too_much():
     assert journal.details[-1].startswith("not put back: is the last healthy replica")
 
 
-def test_whoever_lost_the_lease_does_not_end_the_next_ones_gap():
+def test_whoever_lost_the_lease_does_not_end_the_next_ones_downtime():
     (one,) = replicas(1)
     gateways = Gateways(up={one.address})
     rules = Rules(max_unavailable=1, drain=10, soak=0, outages=frozenset({"assistant"}))
@@ -225,7 +225,7 @@ def test_whoever_lost_the_lease_does_not_end_the_next_ones_gap():
 
     with pytest.raises(LeasedError):
         run.run([change(one, lost)])
-    assert "assistant over" not in gateways.gaps
+    assert "assistant over" not in gateways.downtimes
 
 
 def test_whoever_loses_the_lease_while_requests_end_puts_nothing_back():
@@ -279,16 +279,17 @@ def test_a_drain_that_does_not_end_gives_the_replica_back():
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_a_models_only_replica_leaves_a_gap_that_the_gateways_know_of(fails: bool):
+def test_a_models_only_replica_leaves_a_downtime_that_the_gateways_know_of(fails: bool):
     (one,) = replicas(1)
     gateways = Gateways(up={one.address})
     engine = Engine(gateways, one.address, new="HTTP 500" if fails else None)
     told: list[list[str]] = []
-    rules = Rules(max_unavailable=1, drain=10, soak=0, prove=5, outages=frozenset({"assistant"}), gap=lambda _: 33)
+    outages = frozenset({"assistant"})
+    rules = Rules(max_unavailable=1, drain=10, soak=0, prove=5, outages=outages, downtime=lambda _: 33)
     run, _ = rollout(gateways, size=1, rules=rules)
 
     def take() -> None:
-        told.append(list(gateways.gaps))
+        told.append(list(gateways.downtimes))
         engine.take()
 
     try:
@@ -296,43 +297,43 @@ def test_a_models_only_replica_leaves_a_gap_that_the_gateways_know_of(fails: boo
     except ProofError:
         assert fails
     assert told == [["assistant 33", "assistant 33"]]
-    assert gateways.gaps == ["assistant 33", "assistant 33", "assistant over"]
+    assert gateways.downtimes == ["assistant 33", "assistant 33", "assistant over"]
 
 
-def test_what_is_expected_of_a_gap_counts_from_when_the_last_request_has_ended():
+def test_what_is_expected_of_a_downtime_counts_from_when_the_last_request_has_ended():
     (one,) = replicas(1)
     gateways = Gateways(up={one.address}, requests={one.address: [1, 1, 1, 0]})
     rules = Rules(max_unavailable=1, drain=10, soak=0, outages=frozenset({"assistant"}))
     run, _ = rollout(gateways, size=1, rules=rules)
     told: list[float] = []
-    gateways.gap = lambda *_: told.append(run.clock.now())
+    gateways.downtime = lambda *_: told.append(run.clock.now())
     run.run([change(one)])
     assert told == [0.0, 3 * LOOK_SECONDS]
 
 
-def test_a_gap_of_which_only_some_gateways_heard_is_ended():
+def test_a_downtime_of_which_only_some_gateways_heard_is_ended():
     (one,) = replicas(1)
     gateways = Gateways(up={one.address})
     rules = Rules(max_unavailable=1, drain=10, soak=0, outages=frozenset({"assistant"}))
     run, journal = rollout(gateways, size=1, rules=rules)
 
-    def gap(*_: object) -> None:
+    def downtime(*_: object) -> None:
         raise HostError("unreachable", where="gate2")
 
-    gateways.gap = gap  # type: ignore[method-assign]
+    gateways.downtime = downtime  # type: ignore[method-assign]
     with pytest.raises(HostError):
         run.run([change(one)])
-    assert gateways.gaps == ["assistant over"]
+    assert gateways.downtimes == ["assistant over"]
     assert journal.lines == [f"{one.address} gate"]
 
 
-def test_where_others_serve_there_is_no_gap():
+def test_where_others_serve_there_is_no_downtime():
     one, two = replicas(2)
     gateways = Gateways(up={one.address, two.address})
     rules = Rules(max_unavailable=1, drain=10, soak=0, outages=frozenset({"assistant"}))
     run, _ = rollout(gateways, size=2, rules=rules)
     run.run([change(one)])
-    assert gateways.gaps == []
+    assert gateways.downtimes == []
 
 
 def test_one_that_served_nobody_before_goes_back_without_a_proof():

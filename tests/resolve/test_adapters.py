@@ -82,7 +82,7 @@ def test_an_adapter_of_a_hub_is_locked_to_a_commit(folder: Path) -> None:
     with StandInHub({"acme/support": ADAPTER}, token="hf_x") as hub:
         (folder / "token").write_text("hf_x")
         site = {"hub": hub.url, "hub_token": "file:token"}
-        fleet = fleet_of(folder, {"support": "hf:acme/support"}, site=site)
+        fleet = fleet_of(folder, {"support": "hf:acme/support"}, downloads=site)
         lock = resolve_lock(fleet, None)
         adapter = lock.models["assistant"].adapters["support"]
         assert (adapter.revision, adapter.rank) == (COMMIT, 8)
@@ -96,7 +96,7 @@ def test_an_adapter_of_a_hub_is_locked_to_a_commit(folder: Path) -> None:
         assert hub.asked == []
         upgraded = resolve_lock(fleet, lock, upgrade=True).models["assistant"].adapters["support"]
         assert (upgraded.revision, upgraded.rank) == ("2" * 40, 4)
-        moved = fleet_of(folder, {"support": "hf:acme/support"}, site={**site, "hub": "http://10.9.9.9"})
+        moved = fleet_of(folder, {"support": "hf:acme/support"}, downloads={**site, "hub": "http://10.9.9.9"})
         (problem,) = mismatches(moved, lock)
         assert "models.assistant.adapters.support.files: are not from http://10.9.9.9" in str(problem)
         rebased = resolve_lock(moved, lock)
@@ -165,7 +165,7 @@ def test_what_is_no_adapter_is_refused_wherever_it_is(
     with StandInHub({"acme/odd": files}) as hub:
         for source in ("file:odd", "hf:acme/odd"):
             with pytest.raises(RackwrightError, match=what):
-                resolve_lock(fleet_of(folder, {"odd": source}, site={"hub": hub.url}), None)
+                resolve_lock(fleet_of(folder, {"odd": source}, downloads={"hub": hub.url}), None)
 
 
 def test_pickled_weights_are_refused_as_such() -> None:

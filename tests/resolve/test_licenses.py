@@ -57,7 +57,7 @@ def fleet_of(
         "license": said,
     }
     allowed = {"licenses": list(licenses)} if licenses else {}
-    return make_fleet(folder / "site.yml", models={"assistant": model}, site={"hub": hub.url}, **allowed)
+    return make_fleet(folder / "site.yml", models={"assistant": model}, downloads={"hub": hub.url}, **allowed)
 
 
 def with_adapter(folder: Path, hub: StandInHub, *licenses: str, said: str | None = None) -> Fleet:

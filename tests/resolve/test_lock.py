@@ -51,7 +51,7 @@ def archive(tmp_path: Path) -> Path:
 def fleet_at(tmp_path: Path, hub: StandInHub | None, **sections: object):
     site = {"hub": hub.url} if hub else {}
     sections.setdefault("runtime", {"kind": "llama_cpp", "version": "b1", "build": "file:llama.tar.gz"})
-    return make_fleet(tmp_path / "site.yml", site={**site, **sections.pop("site", {})}, **sections)
+    return make_fleet(tmp_path / "site.yml", downloads={**site, **sections.pop("site", {})}, **sections)
 
 
 def sha256(content: bytes) -> str:
@@ -133,7 +133,7 @@ def test_a_changed_question_is_asked(tmp_path, hub, archive):
 
 def test_another_hub_keeps_commit_and_bytes(tmp_path, hub, archive):
     lock = resolve_lock(fleet_at(tmp_path, hub), None)
-    moved = fleet_at(tmp_path, None, site={"hub": "https://mirror.lan/hf"})
+    moved = fleet_at(tmp_path, None, downloads={"hub": "https://mirror.lan/hf"})
     hub.asked.clear()
     again = resolve_lock(moved, lock)
     assert again.models["assistant"].files[0].url == f"https://mirror.lan/hf/acme/tiny/resolve/{COMMIT}/m.gguf"
@@ -267,7 +267,7 @@ def test_an_unreachable_hub_is_named_with_what_to_check(tmp_path, archive):
     with pytest.raises(RackwrightError) as caught:
         resolve_lock(fleet, None)
     assert str(caught.value) == (
-        "127.0.0.1: can't be reached\n  next: check site.hub, site.proxy and the network, then try again"
+        "127.0.0.1: can't be reached\n  next: check downloads.hub, downloads.proxy and the network, then try again"
     )
 
 
@@ -318,7 +318,7 @@ def test_past_the_sites_proxy_nothing_goes_through_the_environments(hub, monkeyp
 def test_a_bundle_that_is_not_good_is_named_before_anything_is_asked(tmp_path, hub, archive):
     (tmp_path / "ca.pem").write_text("nonsense")
     with pytest.raises(FleetError, match=r"site\.ca_bundle: .*ca\.pem can't be used; should be PEM"):
-        resolve_lock(fleet_at(tmp_path, hub, site={"ca_bundle": "ca.pem"}), None)
+        resolve_lock(fleet_at(tmp_path, hub, downloads={"ca_bundle": "ca.pem"}), None)
     assert hub.asked == []
 
 
@@ -339,4 +339,4 @@ def test_a_hub_elsewhere_without_tls_is_refused(url):
 
 def test_a_hub_that_is_refused_is_asked_nothing(tmp_path, archive):
     with pytest.raises(FleetError, match=r"site\.hub: can't be used; should be https://…; http:// only for an IP"):
-        resolve_lock(fleet_at(tmp_path, None, site={"hub": "http://huggingface.co"}), None)
+        resolve_lock(fleet_at(tmp_path, None, downloads={"hub": "http://huggingface.co"}), None)

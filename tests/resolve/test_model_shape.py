@@ -55,7 +55,7 @@ def archive(tmp_path: Path):
 def fleet_of(tmp_path: Path, hub: StandInHub | None, source: str, **sections: object):
     runtime = {"kind": "llama_cpp", "version": "b1", "build": "file:llama.tar.gz"}
     site = {"hub": hub.url} if hub else {}
-    return make_fleet(tmp_path / "site.yml", source=source, runtime=runtime, site={**site, **sections})
+    return make_fleet(tmp_path / "site.yml", source=source, runtime=runtime, downloads={**site, **sections})
 
 
 def without_shapes(lock: Lock) -> Lock:

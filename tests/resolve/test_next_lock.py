@@ -42,7 +42,7 @@ def runtime(version: str) -> dict[str, str]:
 
 def fleet_of(folder: Path, hub: StandInHub, version: str = "b1", **sections: Any) -> Fleet:
     sections.setdefault("replicas", NAMES)
-    return make_fleet(folder / "site.yml", site={"hub": hub.url}, runtime=runtime(version), **sections)
+    return make_fleet(folder / "site.yml", downloads={"hub": hub.url}, runtime=runtime(version), **sections)
 
 
 def of_two(folder: Path, hub: StandInHub, **changes: Any) -> Fleet:
@@ -268,7 +268,9 @@ def test_a_rollback_may_lead_back_to_another_hub_and_the_plain_lock_moves_it(tmp
     lock = resolve_lock(fleet_of(tmp_path, hub), None)
     hub.commits["main"] = V2
     after = updated_model(fleet_of(tmp_path, hub), lock, "assistant")
-    mirror = make_fleet(tmp_path / "site.yml", site={"hub": "http://10.9.9.9"}, runtime=runtime("b1"), replicas=NAMES)
+    mirror = make_fleet(
+        tmp_path / "site.yml", downloads={"hub": "http://10.9.9.9"}, runtime=runtime("b1"), replicas=NAMES
+    )
     hub.asked.clear()
     back = rolled_back(mirror, resolve_lock(mirror, after), "assistant")
     assert len(mismatches(mirror, back)) == 1

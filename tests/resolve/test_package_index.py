@@ -27,7 +27,7 @@ def test_packages_come_the_way_that_the_fleet_file_says(monkeypatch, route, envi
 
 def test_the_way_is_that_of_the_fleet_files_site(tmp_path):
     site = {"package_index": "https://pypi.acme.internal/simple", "proxy": "http://proxy:3128"}
-    index = index_of(make_fleet(tmp_path / "site.yml", site=site))
+    index = index_of(make_fleet(tmp_path / "site.yml", downloads=site))
     assert (index.url, index.route.proxy) == ("https://pypi.acme.internal/simple", "http://proxy:3128")
 
 

@@ -22,9 +22,7 @@ from tests.fakes import commands, play, systemctl
 
 DISK = Repository(name="disk", url="/mnt/disk/gate1", mount="/mnt/disk")
 SSH = Repository(name="ssh", url="sftp:vault@10.0.0.5:/acme/gate1", known_hosts="10.0.0.5 ssh-ed25519 AAAA")
-WEB = Repository(
-    name="web", url="rest:https://vault:8000/acme/gate1", user="me", append_only=True, own_ca=True
-)
+WEB = Repository(name="web", url="rest:https://vault:8000/acme/gate1", user="me", append_only=True, own_ca=True)
 SETTINGS = Settings(
     host="gate1",
     repositories=(DISK, SSH, WEB),

@@ -14,7 +14,7 @@ from rackwright.roles.fail2ban.role import UNIT, configuration, fail2ban
 from rackwright.roles.fail2ban.settings import JAIL, Settings
 from tests.fakes import play, systemctl
 
-_SETTINGS = Settings(tries=3, within="5m", ban="2h")
+_SETTINGS = Settings(maxretry=3, findtime="5m", bantime="2h")
 _NEVER = (ip_network("10.20.0.0/24"), ip_network("10.20.0.11/32"), ip_network("10.20.0.0/24"))
 _GIVEN = {"settings": _SETTINGS, "ssh_port": 2222, "never": _NEVER}
 _RUNS = Unit("loaded", "active", "enabled", started=2.0)
@@ -89,6 +89,6 @@ def test_who_runs_this_command_must_be_among_those_that_are_never_shut_out() -> 
     problem = bans_us(_SETTINGS, _NEVER, "10.21.0.7")
     assert problem is not None
     assert str(problem) == (
-        "baseline.fail2ban.never: 10.21.0.7, where this command runs, could be shut out; "
+        "baseline.fail2ban.ignoreip: 10.21.0.7, where this command runs, could be shut out; "
         "add 10.21.0.7 or its network to never"
     )

@@ -12,7 +12,7 @@ from rackwright.roles.journald.role import configuration, journald, limits
 from rackwright.roles.journald.settings import DROP_IN, RSYSLOG, Settings
 from tests.fakes import commands, play, systemctl
 
-_SETTINGS = Settings(max_use="500M", keep="30d")
+_SETTINGS = Settings(system_max_use="500M", max_retention="30d")
 _TEXT = configuration(limits(_SETTINGS))
 
 

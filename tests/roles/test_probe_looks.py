@@ -55,11 +55,11 @@ def test_a_state_has_a_beginning_that_stays_until_the_next(bench: Bench) -> None
     assert int(bench.told("since")) >= since
 
 
-@pytest.mark.parametrize(("gap", "state"), [(59, "hung"), (60, "loading")])
-def test_a_load_that_nobody_looked_at_for_a_minute_has_its_time_anew(tmp_path: Path, gap: int, state: str) -> None:
+@pytest.mark.parametrize(("unseen", "state"), [(59, "hung"), (60, "loading")])
+def test_a_load_that_nobody_looked_at_for_a_minute_has_its_time_anew(tmp_path: Path, unseen: int, state: str) -> None:
     bench = Bench(tmp_path, PROBE.model_copy(update={"stall_seconds": 100}))
     assert [bench.look(at, code=503) for at in (100, 150)] == ["loading"] * 2
-    assert bench.look(150 + gap, code=503) == state
+    assert bench.look(150 + unseen, code=503) == state
 
 
 @pytest.mark.parametrize(("age", "state"), [(20, "ready"), (40, "faulted")])

@@ -12,10 +12,15 @@ from tests.roles.test_gateway import SETTINGS
 from tests.roles.test_host_proxy import settings
 
 LIMITED = SETTINGS.model_copy(
-    update={"longest_answer_seconds": 1000, "queue_seconds": 70, "connections": 123, "vip": ip_address("10.20.0.9")}
+    update={
+        "response_timeout_seconds": 1000,
+        "queue_timeout_seconds": 70,
+        "connections": 123,
+        "vip": ip_address("10.20.0.9"),
+    }
 )
 GATEWAY = gateway.haproxy_cfg(LIMITED)
-HOST_PROXY = host_proxy.haproxy_cfg(settings().model_copy(update={"longest_answer_seconds": 1000}))
+HOST_PROXY = host_proxy.haproxy_cfg(settings().model_copy(update={"response_timeout_seconds": 1000}))
 
 
 def said(configuration: str, word: str) -> dict[str, str]:
@@ -51,7 +56,7 @@ def test_a_host_proxy_waits_so_long_and_no_longer() -> None:
 
 
 def test_an_old_worker_lives_as_long_as_any_request_of_its_own_may_take() -> None:
-    # Kept idle, its head, its body, held in a gap, queued, answered.
+    # Kept idle, its head, its body, held in downtime, queued, answered.
     (stop,) = said(GATEWAY, "hard-stop-after")
     assert 75 + 15 + 60 + 70 + 70 + 1000 < int(stop.removesuffix("s")) <= 75 + 15 + 60 + 70 + 70 + 1000 + 60
     assert [*said(HOST_PROXY, "hard-stop-after")] == [f"{1000 + 60}s"]

@@ -82,7 +82,7 @@ class Members:
             '*ActiveState*) read -r value <active; echo "$value" ;;\n'
             "kill*) echo killed >>acts ;; restart*) echo restart >>acts ;; esac",
         )
-        # A stand-in for the network: who asks an address runs the member script of whom it belongs to, unless a cable is out.
+        # A stand-in for the network: asking an address runs its owner's member script, unless a cable is out.
         cases = "\n".join(f"*//'{peer.url}') to={name} ;;" for name, peer in _PEERS.items())
         self._program(
             "curl",

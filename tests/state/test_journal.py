@@ -76,7 +76,7 @@ def test_a_replica_was_away_from_its_act_until_it_was_returned() -> None:
 
 
 def test_a_canary_is_back_for_a_part_of_the_traffic() -> None:
-    """Its trial may take hours: that is no gap."""
+    """Its trial may take hours: that is no downtime."""
     lines = [entry(after=5, phase="act"), entry(after=38, phase="canary"), entry(after=3600, phase="canary")]
     assert seconds_away([*lines, entry(after=9000, phase="return")], "assistant") == 33
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rackwright.fleet.lock import Lock
     from rackwright.fleet.sections.canary import Canary
     from rackwright.lifecycle.update.differences import Difference
-    from rackwright.lifecycle.update.procedure import Gap, Look
+    from rackwright.lifecycle.update.procedure import Downtime, Look
     from rackwright.resolve.web import Progress
 
 Next = Callable[["Lock", "Progress"], "Lock"]
@@ -55,7 +55,7 @@ def change_lock(context: Context, what: str, models: tuple[str, ...], find: Next
         def ask(look: Look) -> tuple[str, ...]:
             if not context.json:
                 click.echo(_text(fleet, found, before, after, look))
-            outages = models if agreed.allow_outage else _agree_to_gaps(look.gaps, talk, ask=not agreed.yes)
+            outages = models if agreed.allow_outage else _agree_to_downtimes(look.downtimes, talk, ask=not agreed.yes)
             talk.confirm("Update these replicas, one at a time?")
             write_lock(fleet.beside(NEXT), after)
             return outages
@@ -75,19 +75,19 @@ def change_lock(context: Context, what: str, models: tuple[str, ...], find: Next
     context.answer(document, f"{what}: {', '.join(names)}" if names else f"{what}: every replica runs that already")
 
 
-def _agree_to_gaps(gaps: tuple[Gap, ...], talk: Talk, *, ask: bool) -> tuple[str, ...]:
+def _agree_to_downtimes(downtimes: tuple[Downtime, ...], talk: Talk, *, ask: bool) -> tuple[str, ...]:
     """Return the models that may be away. On a terminal the operator is asked, a script has to say it."""
     from rackwright.errors import RackwrightError
 
-    if not gaps:
+    if not downtimes:
         return ()
-    said = "; ".join(gap.said for gap in gaps)
+    said = "; ".join(downtime.said for downtime in downtimes)
     if ask:
         talk.confirm(f"{said}. Accept that?")
-        return tuple(gap.model for gap in gaps)
+        return tuple(downtime.model for downtime in downtimes)
     raise RackwrightError(
         said,
-        should="nothing else serves it meanwhile; gateways do what rollout.gap says",
+        should="nothing else serves it meanwhile; gateways do what rollout.downtime says",
         next="the same command with --allow-outage",
     )
 
@@ -111,6 +111,6 @@ def _canaries(fleet: Fleet, look: Look) -> Iterator[tuple[str, Canary]]:
 
 def _tried(canary: Canary) -> str:
     steps = ", then ".join(f"{share:g} %" for share in canary.share)
-    least = f"each for {canary.hold} s and {canary.min_requests} requests at least"
+    least = f"each for {canary.min_duration} s and {canary.min_requests} requests at least"
     golden = f"first the golden set {canary.golden}; then " if canary.golden else ""
     return f"{golden}{steps} of the conversations that begin, {least}"

@@ -101,7 +101,7 @@ def yes_option(function: Function) -> Function:
 def allow_outage_option(function: Function) -> Function:
     """Add --allow-outage as the keyword `allow_outage`."""
     return click.option(
-        "--allow-outage", is_flag=True, help="Take also the last healthy replica of a model: a gap without service."
+        "--allow-outage", is_flag=True, help="Take also the last healthy replica of a model: planned downtime."
     )(function)
 
 

@@ -56,5 +56,5 @@ def _promoted(fleet: Fleet, name: str, source: Path, before: Lock, _: Progress) 
 
     require_model(fleet, before, name)
     proven = proven_by(source, name)
-    hub, by = proven.fleet.file.site.hub, proven.golden.kind
+    hub, by = proven.fleet.file.downloads.hub, proven.golden.kind
     return promoted_model(fleet, before, name, proven.lock, hub=hub, runtime=by.runtime, build=by.build)

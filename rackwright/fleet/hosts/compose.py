@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.hosts.backup import backup_of
 from rackwright.fleet.hosts.certificate import certificates_of
-from rackwright.fleet.hosts.downloads import site_of
+from rackwright.fleet.hosts.downloads import downloads_of
 from rackwright.fleet.hosts.driver import cuda_of, driver_settings, updates_beside
 from rackwright.fleet.hosts.firewall import firewall_of
 from rackwright.fleet.hosts.gateway import Keys, gateway_of
@@ -42,7 +42,7 @@ def _host(fleet: Fleet, lock: Lock, keys: Keys, credentials: Credentials, today:
     return HostModel(
         name=name,
         layout=layout_of(fleet, name, serving, gateway, vip, backup, driver, p2p),
-        site=site_of(fleet, name, credentials.site_files),
+        downloads=downloads_of(fleet, name, credentials.download_files),
         firewall=firewall_of(fleet, lock, name, vip),
         baseline=updates_beside(driver, fleet.file.hosts[name].baseline.decided()),
         never_shut_out=never_shut_out(fleet, name),

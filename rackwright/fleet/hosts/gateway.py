@@ -34,9 +34,9 @@ def gateway_of(fleet: Fleet, lock: Lock, host: str, keys: Keys) -> Settings | No
         keys=keys.given,
         revoked=keys.revoked,
         peers=tuple(Peer(name=name, address=fleet.service(name)) for name in fleet.gateways_beside(host)),
-        longest_answer_seconds=asked.longest_answer,
-        queue_seconds=asked.queue,
-        gap=fleet.file.rollout.gap,
+        response_timeout_seconds=asked.response_timeout,
+        queue_timeout_seconds=asked.queue_timeout,
+        downtime=fleet.file.rollout.downtime,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from rackwright.fleet.downloads import SiteFiles
+from rackwright.fleet.downloads import DownloadFiles
 from rackwright.fleet.lock import RuntimeLock
 from rackwright.fleet.sections.baseline import Baseline
 from rackwright.fleet.sections.models import Runtime
@@ -13,7 +13,7 @@ from rackwright.roles.backup.settings import Access
 from rackwright.roles.backup.settings import Settings as Backup
 from rackwright.roles.certificate.settings import Settings as Certificate
 from rackwright.roles.cuda.settings import Settings as Cuda
-from rackwright.roles.downloads.settings import Settings as Site
+from rackwright.roles.downloads.settings import Settings as Downloads
 from rackwright.roles.firewall.settings import Settings as Firewall
 from rackwright.roles.gateway.settings import Settings as Gateway
 from rackwright.roles.gpu_faults.settings import Settings as GpuFaults
@@ -51,7 +51,7 @@ class Credentials:
     hub_token: Secret | None = None
     backup: Mapping[str, Access] = field(default_factory=dict)
     """What opens the repositories, by name."""
-    site_files: SiteFiles = field(default_factory=SiteFiles)
+    download_files: DownloadFiles = field(default_factory=DownloadFiles)
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class HostModel:
     backup: Backup | None = None
     credentials: Credentials = Credentials()
     people: People = field(default_factory=People)
-    site: Site = field(default_factory=Site)
+    downloads: Downloads = field(default_factory=Downloads)
     driver: Driver | None = None
     """None: the host has no GPUs, or its driver is its own business."""
     cuda: Cuda | None = None

@@ -25,7 +25,7 @@ def never_shut_out(fleet: Fleet, host: str) -> tuple[Network, ...]:
     file = fleet.file
     reached = [_network(file.hosts[name].address) for name in fleet.hosts]
     hosts = {*networks_of(fleet, fleet.hosts), *(network for network in reached if network)}
-    named = file.hosts[host].baseline.fail2ban.never
+    named = file.hosts[host].baseline.fail2ban.ignoreip
     return (*(file.firewall.admin_from if named is None else named), *sorted(hosts, key=str))
 
 

@@ -70,7 +70,7 @@ def _model_store(fleet: Fleet, lock: Lock, host: str, replicas: tuple[Replica, .
             for model in models
             for stored in lock.models[model].whole
         ),
-        hub=fleet.file.site.hub,
+        hub=fleet.file.downloads.hub,
     )
 
 
@@ -111,7 +111,7 @@ def _unit(fleet: Fleet, lock: Lock, replica: Replica, host: str) -> ReplicaUnit:
         command=(),
         readable=(folder, *dict.fromkeys(adapter.path for adapter in adapters)),
         mount=root,
-        stop_seconds=fleet.file.rollout.drain,
+        stop_seconds=fleet.file.rollout.drain_timeout,
         after=GPUS_UNIT if replica.gpus and fleet.driver_of(host) else None,
         gpus=replica.gpus,
     )
@@ -154,7 +154,7 @@ def _host_proxy(fleet: Fleet, host: str, replicas: tuple[Proxied, ...]) -> HostP
         certificate="host-proxy",
         gateways=fleet.gateways,
         replicas=replicas,
-        longest_answer_seconds=fleet.file.gateway.longest_answer,
+        response_timeout_seconds=fleet.file.gateway.response_timeout,
     )
 
 

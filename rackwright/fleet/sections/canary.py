@@ -48,11 +48,11 @@ class Thresholds(Frozen):
 class Canary(Frozen):
     share: Annotated[tuple[Percent, ...], Field(min_length=1, max_length=10), AfterValidator(_growing)] = (5, 25)
     """Of a hundred conversations that begin, how many go to the canary, step by step. One replica answers them."""
-    hold: Annotated[Seconds, Field(ge=1, le=86400)] = 600
+    min_duration: Annotated[Seconds, Field(ge=1, le=86400)] = 600
     """How long each step lasts at least."""
     min_requests: Annotated[int, Field(ge=20, le=1_000_000)] = 200
     """How many requests the canary must have had in a step before it ends."""
-    limit: Annotated[Seconds, Field(ge=1, le=604_800)] = 7200
+    max_duration: Annotated[Seconds, Field(ge=1, le=604_800)] = 7200
     """How long a step waits for what it still needs; then the update pauses."""
     golden: ControllerPath | None = None
     """The operator's questions with the answers that they should have, JSON Lines."""
@@ -60,6 +60,7 @@ class Canary(Frozen):
 
     @model_validator(mode="after")
     def _can_end(self) -> Canary:
-        if self.limit < self.hold:
-            raise ValueError("limit is shorter than hold; a step must be able to end before it is given up")
+        if self.max_duration < self.min_duration:
+            should = "a step must be able to end before it is given up"
+            raise ValueError(f"max_duration is shorter than min_duration; {should}")
         return self

@@ -1,4 +1,4 @@
-"""`site`: where bytes come from in this network."""
+"""`downloads`: where bytes come from in this network."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class AptMirror(Frozen):
     """Which hosts use it; all when absent."""
 
 
-class Site(Frozen):
+class Downloads(Frozen):
     """Where bytes come from in this network."""
 
     hub: Url = "https://huggingface.co"

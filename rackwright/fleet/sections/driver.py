@@ -68,7 +68,7 @@ class Driver(Frozen):
         if (self.source == "path") != (self.path is not None):
             raise ValueError("source: path and path: FOLDER belong together")
         if self.mirror and self.source != "nvidia":
-            raise ValueError("a mirror belongs to source: nvidia; hosts' own sources are in site.apt_mirror")
+            raise ValueError("a mirror belongs to source: nvidia; hosts' own sources are in downloads.apt_mirror")
         if self.key and not (self.mirror or self.path):
             raise ValueError("a key belongs to mirror or path")
         return self

@@ -28,6 +28,6 @@ class Gateway(Frozen):
     vip: AddressField | None = None
     """One address for all gateways, in their service network: whichever of them answers has it."""
     certificate: OwnCertificate | None = None
-    queue: Annotated[Seconds, Field(ge=1, le=3600)] = 60
-    """How long a request may wait for a free slot, or in a planned gap for a replica."""
-    longest_answer: Annotated[Seconds, Field(ge=1, le=86400)] = 3600
+    queue_timeout: Annotated[Seconds, Field(ge=1, le=3600)] = 60
+    """How long a request may wait for a free slot, or in a planned downtime for a replica."""
+    response_timeout: Annotated[Seconds, Field(ge=1, le=86400)] = 3600

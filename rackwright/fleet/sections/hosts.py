@@ -89,5 +89,5 @@ class Host(HostSettings):
     """Network of clients and gateways; `address` when absent."""
     fabric: AddressField | None = None
     """Network between the members of one replica; `address` when absent."""
-    out: Reason | None = None
+    disabled: Reason | None = None
     """Why the host is out of service: it is skipped everywhere, without an error."""

@@ -65,7 +65,7 @@ class Model(Frozen):
     @property
     def adapter_rank(self) -> int:
         """The greatest rank of an adapter; 0: its runtime has none."""
-        return self.runtime.adapter_rank if isinstance(self.runtime, Vllm) else 0
+        return self.runtime.max_lora_rank if isinstance(self.runtime, Vllm) else 0
 
     @property
     def served(self) -> tuple[str, ...]:

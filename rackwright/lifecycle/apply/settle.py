@@ -38,7 +38,7 @@ def settle(
     """
     waiting = {replica.address: replica for replica in replicas}
     proven: set[str] = set()
-    longest = site.fleet.file.rollout.start
+    longest = site.fleet.file.rollout.start_timeout
     deadline = time.monotonic() + longest
     while reasons := _unsettled(site, held, gateways, talk, waiting, proven, returned):
         if stopping():

@@ -58,7 +58,7 @@ def _make(folder: Path, index: Index) -> None:
     for words in (["venv", f"--python={sys.executable}", "--no-python-downloads", str(folder)], install):
         if said := run_uv(words, index, seconds=_INSTALL_SECONDS):
             should = (
-                "a package index should be in reach: site.package_index and site.proxy of the fleet file say the way"
+                "uv should reach a package index: see downloads.package_index and downloads.proxy in the fleet file"
             )
             raise RackwrightError(f"can't be installed:\n    {said}", where=f"guidellm {VERSION}", should=should)
 

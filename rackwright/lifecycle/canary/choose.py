@@ -110,7 +110,7 @@ class Canaries:
         )
 
     def _asked(self, golden: GoldenSet, canary: Replica) -> Questions:
-        limit = rules_of(self.site, canary.model).limit
+        limit = rules_of(self.site, canary.model).max_duration
         check, tell = self.held.check, self.talk.say
         return Questions(self.site, golden, canary.model, limit, SystemClock(), self.stopping, check, tell)
 

@@ -56,7 +56,7 @@ def is_due(rules: Canary, moment: Moment, judged: tuple[int, ...], growth: float
         return _complete(rules, moment)
     if not moment.last:
         return False
-    over = moment.lasted >= rules.limit
+    over = moment.lasted >= rules.max_duration
     return over or (len(judged) <= RELOOKS and moment.requests >= growth * judged[-1])
 
 
@@ -87,7 +87,7 @@ def following(rules: Canary, moment: Moment) -> Next:
             return Next.GROW
         if moment.word is Word.PASS:
             return Next.ON
-    return Next.PAUSE if moment.lasted >= rules.limit else Next.WAIT
+    return Next.PAUSE if moment.lasted >= rules.max_duration else Next.WAIT
 
 
 def is_hopeless(running: Traffic, candidate: Traffic) -> bool:
@@ -112,4 +112,4 @@ def _share(failed: dict[str, bool]) -> float:
 
 
 def _complete(rules: Canary, moment: Moment) -> bool:
-    return moment.lasted >= rules.hold and moment.requests >= rules.min_requests
+    return moment.lasted >= rules.min_duration and moment.requests >= rules.min_requests

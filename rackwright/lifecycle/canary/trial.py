@@ -94,7 +94,8 @@ class Tried:
     def _step(self, number: int, watch: Watch, enter: Enter) -> Verdict | None:
         """Return the verdict when the next step may begin, or, of the last, when it has passed."""
         percent, rules = self.rules.share[number], self.rules
-        enter(f"{percent:g} % of the conversations, for {rules.hold} s and {rules.min_requests} requests at least")
+        least = f"{rules.min_duration} s and {rules.min_requests} requests"
+        enter(f"{percent:g} % of the conversations, for at least {least}")
         self.keeper.reached(number)
         watch.begin(percent)
         watch.look()
@@ -111,7 +112,7 @@ class Tried:
                 return step.verdict
 
     def _wait(self) -> None:
-        self.clock.sleep(min(LOOK_SECONDS, self.rules.hold / 5))
+        self.clock.sleep(min(LOOK_SECONDS, self.rules.min_duration / 5))
         self.keeper.held.check()
         if self.stopping():
             raise Paused("interrupted; the canary gets no more traffic", where=self.replica.address)
@@ -132,7 +133,7 @@ class Tried:
     def _open(self, watch: Watch, step: _Step) -> str:
         if step.verdict:
             return step.verdict.why
-        return f"{watch.candidate.count} requests in {self.rules.limit} s, of {self.rules.min_requests}"
+        return f"{watch.candidate.count} requests in {self.rules.max_duration} s, of {self.rules.min_requests}"
 
     def _reported(self, outcome: Outcome, error: RackwrightError, *seen: Watch) -> RackwrightError:
         """By now it has no traffic any more."""

@@ -38,9 +38,9 @@ class Checked:
 
 def check_files(fleet: Fleet) -> Checked:
     """Look at the fleet's files only. Raise FleetError if the lock answers other questions, or a file isn't good."""
-    from rackwright.fleet.downloads import site_files
+    from rackwright.fleet.downloads import download_files
 
-    site_files(fleet)
+    download_files(fleet)
     counts = (("host", fleet.hosts), ("replica", fleet.replicas), ("model", fleet.file.models))
     count = ", ".join(f"{len(found)} {name}{'' if len(found) == 1 else 's'}" for name, found in counts)
     conditions = [Condition("controller", "fleet file", State.OK, f"{fleet.path}: {count}")]
@@ -70,7 +70,7 @@ def people_ending(fleet: Fleet, today: date) -> Iterator[Condition]:
 def check_hosts(fleet: Fleet, hosts: tuple[str, ...]) -> Checked:
     """Look at the secrets, the names and each host, all hosts at once; changes nothing."""
     # The settings of all roles: `check --offline` needs none of them.
-    from rackwright.fleet.downloads import site_files
+    from rackwright.fleet.downloads import download_files
     from rackwright.fleet.hosts.compose import host_models
     from rackwright.fleet.hosts.host_spec import Credentials
 
@@ -78,7 +78,7 @@ def check_hosts(fleet: Fleet, hosts: tuple[str, ...]) -> Checked:
     lock = _lock(fleet)
     if lock is None or mismatches(fleet, lock):
         return Checked(tuple(conditions))
-    models = host_models(fleet, lock, credentials=Credentials(site_files=site_files(fleet)))
+    models = host_models(fleet, lock, credentials=Credentials(download_files=download_files(fleet)))
     conditions += _ask(fleet, lock, {name: models[name] for name in hosts})
     return Checked(tuple(conditions))
 
@@ -91,7 +91,7 @@ def _lock(fleet: Fleet) -> Lock | None:
 def _secrets(fleet: Fleet) -> Iterator[Condition]:
     file = fleet.file
     references = {f"hosts.{name}.sudo.password": host.sudo.password for name, host in file.hosts.items()}
-    references |= {"site.hub_token": file.site.hub_token, "ca.key": file.ca.key}
+    references |= {"downloads.hub_token": file.downloads.hub_token, "ca.key": file.ca.key}
     if file.gateway.certificate:
         references["gateway.certificate.key"] = file.gateway.certificate.key
     for number, repository in enumerate(file.backup.to if file.backup else ()):
@@ -194,11 +194,11 @@ def _sources(model: HostModel) -> tuple[Asked, ...]:
     """What a host's own downloads come from."""
     from rackwright.roles.downloads.settings import inrelease
 
-    mirrors = [inrelease(mirror, suite) for mirror in model.site.mirrors for suite in mirror.suites]
-    index = [f"{model.site.package_index.rstrip('/')}/"] if model.site.package_index else []
+    mirrors = [inrelease(mirror, suite) for mirror in model.downloads.mirrors for suite in mirror.suites]
+    index = [f"{model.downloads.package_index.rstrip('/')}/"] if model.downloads.package_index else []
     return (
-        *(Asked(url, "site.apt_mirror", exact=True) for url in mirrors),
-        *(Asked(url, "site.package_index", exact=True) for url in index),
+        *(Asked(url, "downloads.apt_mirror", exact=True) for url in mirrors),
+        *(Asked(url, "downloads.package_index", exact=True) for url in index),
     )
 
 
@@ -210,7 +210,7 @@ def _servers(fleet: Fleet, lock: Lock) -> tuple[Asked, ...]:
     locked = [file.url for one in stored for file in one.files if not one.revision]
     locked += [file.url for runtime in lock.runtimes.values() for file in runtime.files]
     servers = {f"https://{urlsplit(url).netloc}" for url in locked if url.startswith("https:")}
-    asked = [Asked(fleet.file.site.hub.rstrip("/"), "site.hub")] if hub else []
+    asked = [Asked(fleet.file.downloads.hub.rstrip("/"), "downloads.hub")] if hub else []
     return (*asked, *(Asked(url, "the lock") for url in sorted(servers - {server.url for server in asked})))
 
 

@@ -86,7 +86,7 @@ def _questions(model: HostModel, asked: tuple[Asked, ...]) -> Iterator[str]:
     if not asked:
         return
     yield "command -v curl >/dev/null || { echo nocurl; exit 0; }"
-    options = shlex.join(model.site.route.model_copy(update={"ca_bundle": None}).curl_options)
+    options = shlex.join(model.downloads.route.model_copy(update={"ca_bundle": None}).curl_options)
     if model.downloads.ca_bundle:
         # Before the first apply the host doesn't have it.
         yield 'ca=$(mktemp) && trap \'rm -f -- "$ca"\' EXIT && cat >"$ca"'
@@ -218,5 +218,6 @@ def _certificates(model: HostModel, answers: Answers, controller_time: float) ->
 def _reaches(host: str, asked: Asked, answer: str) -> Condition:
     code = answer.rpartition(" ")[2]
     if code in _BAD_CODES or (asked.exact and code[:1] not in ("2", "3") and code != "405"):
-        return Condition(host, "reaches", State.FAILED, f"{asked.url}: {answer}", f"check {asked.key} and site.proxy")
+        next = f"check {asked.key} and downloads.proxy"
+        return Condition(host, "reaches", State.FAILED, f"{asked.url}: {answer}", next)
     return Condition(host, "reaches", State.OK, f"{asked.url} answers {code}")

@@ -48,6 +48,6 @@ def _refuse_outage(site: Site, replicas: tuple[Replica, ...], *, allow_outage: b
             raise RackwrightError(
                 f"{model} would be left without a healthy replica",
                 where="drain",
-                should="leave one, or accept the gap",
+                should="leave one, or accept the downtime",
                 next="the same command with --allow-outage",
             )

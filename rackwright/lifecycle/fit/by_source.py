@@ -89,7 +89,7 @@ def _remote(
 ) -> tuple[ModelShape, tuple[str, ...]]:
     from rackwright.fleet.downloads import route_from_here
     from rackwright.fleet.secrets import hub_token
-    from rackwright.fleet.sections.downloads import Site
+    from rackwright.fleet.sections.downloads import Downloads
     from rackwright.resolve.hub import Hub
     from rackwright.resolve.model_files import choose
     from rackwright.resolve.model_shape import read_remote
@@ -101,7 +101,7 @@ def _remote(
         name = source.url.rsplit("/", 1)[-1]
         return read_remote({name: (source.url, web.size(source.url))}, web, None), (name,)
     token = hub_token(fleet) if fleet else None
-    hub = Hub(hub_endpoint(fleet.file.site.hub if fleet else Site().hub), web, token)
+    hub = Hub(hub_endpoint(fleet.file.downloads.hub if fleet else Downloads().hub), web, token)
     commit, sizes = hub.files(source, where=where, choice=partial(choose, glob=source.glob, loads=loads))
     found = {path: (hub.url(source.repository, commit, path), size) for path, size in sizes.items()}
     return read_remote(found, web, token), tuple(sizes)

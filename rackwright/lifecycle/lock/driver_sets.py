@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from shlex import join
 
 from rackwright.errors import FleetError, HostError, Problem
-from rackwright.fleet.downloads import SiteFiles, site_files
+from rackwright.fleet.downloads import DownloadFiles, download_files
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.hosts.downloads import site_of
+from rackwright.fleet.hosts.downloads import downloads_of
 from rackwright.fleet.lock import DriverLock, Lock
 from rackwright.fleet.sections.driver import Driver
 from rackwright.fleet.targets import targets
@@ -21,7 +21,7 @@ from rackwright.hardware.hardware import Hardware, parse_hardware
 from rackwright.remote import Remote, checked
 from rackwright.resolve.openpgp import fingerprints, signed_by
 from rackwright.roles.downloads.configuration import apt_conf, apt_sources
-from rackwright.roles.downloads.settings import Settings as Site
+from rackwright.roles.downloads.settings import Settings as Downloads
 from rackwright.roles.nvidia_driver.layouts import Modules, Need
 from rackwright.roles.nvidia_driver.repository import FINGERPRINTS, Repository, repository_of
 from rackwright.roles.nvidia_driver.resolve import COMPONENTS, Asked, Resolved, Sources, parse, script
@@ -70,7 +70,7 @@ def resolve_drivers(fleet: Fleet, previous: Lock | None, *, upgrade: bool) -> di
     if not left:
         return kept
     with Remote(targets(fleet)) as remote:
-        return _asked(_Asking(fleet, remote, site_files(fleet)), left, kept)
+        return _asked(_Asking(fleet, remote, download_files(fleet)), left, kept)
 
 
 def _kept(previous: Lock, drivers: Mapping[str, Driver], anew: tuple[str, ...]) -> dict[str, DriverLock]:
@@ -88,7 +88,7 @@ def _kept(previous: Lock, drivers: Mapping[str, Driver], anew: tuple[str, ...]) 
 class _Asking:
     fleet: Fleet
     remote: Remote
-    files: SiteFiles
+    files: DownloadFiles
 
 
 def _asked(asking: _Asking, drivers: Mapping[str, Driver], kept: dict[str, DriverLock]) -> dict[str, DriverLock]:
@@ -233,16 +233,17 @@ def _locked(kind: Kind, resolved: Resolved) -> DriverLock:
 
 
 def _sources(asking: _Asking, kind: Kind, host: str) -> Sources:
-    site, driver = site_of(asking.fleet, host, asking.files), kind.driver
-    own = "" if driver.source == "distribution" else _repository(asking, kind, host, site)
+    downloads, driver = downloads_of(asking.fleet, host, asking.files), kind.driver
+    own = "" if driver.source == "distribution" else _repository(asking, kind, host, downloads)
+    route = downloads.route.model_copy(update={"ca_bundle": None})
     return Sources(
         sources="\n".join(
-            text for text in (apt_sources(site, lambda keyring: signed_by(keyring.content)), own) if text
+            text for text in (apt_sources(downloads, lambda keyring: signed_by(keyring.content)), own) if text
         ),
-        others=not site.replace,
+        others=not downloads.replace,
         components=COMPONENTS[kind.system.partition(" ")[0]] if driver.source == "distribution" else "",
         own=_repository_url(kind) if own else "",
-        settings=apt_conf(site.model_copy(update={"route": site.route.model_copy(update={"ca_bundle": None})})) or "",
+        settings=apt_conf(downloads.model_copy(update={"route": route})) or "",
         cas=downloads.ca_bundle or "",
     )
 
@@ -254,7 +255,7 @@ def _repository_url(kind: Kind) -> str:
     return driver.mirror or repository_of(kind.system, kind.architecture).url
 
 
-def _repository(asking: _Asking, kind: Kind, host: str, site: Site) -> str:
+def _repository(asking: _Asking, kind: Kind, host: str, downloads: Downloads) -> str:
     """The driver's own repository as deb822, with its key."""
     driver = kind.driver
     if driver.key:
@@ -263,21 +264,21 @@ def _repository(asking: _Asking, kind: Kind, host: str, site: Site) -> str:
         # What the lock names is verified by its sha256 whenever it is used.
         return f"Types: deb\nURIs: file:{driver.path}\nSuites: ./\nTrusted: yes\n"
     else:
-        keyring = _vendor_key(asking, kind, host, site)
+        keyring = _vendor_key(asking, kind, host, downloads)
     return f"Types: deb\nURIs: {_repository_url(kind)}\nSuites: ./\n{signed_by(keyring)}"
 
 
-def _vendor_key(asking: _Asking, kind: Kind, host: str, site: Site) -> bytes:
+def _vendor_key(asking: _Asking, kind: Kind, host: str, downloads: Downloads) -> bytes:
     """NVIDIA's key, from the repository itself, if it is the one that we know."""
     repository: Repository = repository_of(kind.system, kind.architecture)
     url = f"{_repository_url(kind).rstrip('/')}/{repository.key_file}"
-    options = site.route.model_copy(update={"ca_bundle": None}).curl_options
+    options = downloads.route.model_copy(update={"ca_bundle": None}).curl_options
     command = join(("curl", "-q", "-sS", "--fail", "--location", "-m", "60", *options, "--", url))
     answer = asking.remote.connection(host).run(command, timeout=90)
     where = f"{asking.fleet.path} driver"
     if not answer.ok:
         said = " ".join(answer.last_lines()).strip()
-        should = "check driver.mirror and site.proxy, or name the keyring with driver.key"
+        should = "check driver.mirror and downloads.proxy, or name the keyring with driver.key"
         raise FleetError([Problem(where, f"{host}: {url}: {said}", should)])
     try:
         found = fingerprints(answer.stdout_bytes)

@@ -46,7 +46,7 @@ for f in ARRIVING/*/; do
 done
 """.replace("MARKER", MARKER).replace("ARRIVING", ARRIVING)
 )
-"""Changes nothing. Prints lines of `now`, `used`, `weights`, `strange`, `arriving`, `transferred`; none without it."""
+"""Changes nothing. Prints lines of `now`, `used`, `weights`, `strange`, `arriving` and `transferred`."""
 
 REMOVE = (
     _USED

@@ -11,7 +11,7 @@ from typing import Protocol
 from rackwright.errors import ExitCode, RackwrightError
 from rackwright.fleet.fleet import Replica
 
-GAP_SECONDS = 60
+DOWNTIME_SECONDS = 60
 """How long a replica is expected to be away of which nobody has seen one change."""
 
 
@@ -57,11 +57,11 @@ class Traffic(Protocol):
     def give_back(self, replica: Replica) -> None:
         """Every gateway may send requests to the replica afterwards."""
 
-    def gap(self, replica: Replica, seconds: int) -> None:
-        """While nothing serves its model, gateways do what the fleet file says of a gap; it should last so long."""
+    def downtime(self, replica: Replica, seconds: int) -> None:
+        """Tell gateways that nothing serves its model for about this long: they do what rollout.downtime says."""
 
-    def end_gap(self, replica: Replica) -> None:
-        """The gap is over, or given up."""
+    def end_downtime(self, replica: Replica) -> None:
+        """The downtime is over, or given up."""
 
 
 class Clock(Protocol):
@@ -137,7 +137,7 @@ class Rules:
     prove: int = 600
     outages: frozenset[str] = frozenset()
     """Models of which the last healthy replica may be taken, too."""
-    gap: Callable[[str], int] = lambda _: GAP_SECONDS
+    downtime: Callable[[str], int] = lambda _: DOWNTIME_SECONDS
     """Model → how long its only replica is expected to be away."""
 
 

@@ -10,7 +10,16 @@ from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.proof.procedure import answers, prove
 from rackwright.lifecycle.proof.through_gateways import through_gateways
 from rackwright.lifecycle.proof.weights import whole_weights
-from rackwright.lifecycle.rollout.change import GAP_SECONDS, Act, Change, Phase, PutBack, Rules, SystemClock, nothing
+from rackwright.lifecycle.rollout.change import (
+    DOWNTIME_SECONDS,
+    Act,
+    Change,
+    Phase,
+    PutBack,
+    Rules,
+    SystemClock,
+    nothing,
+)
 from rackwright.lifecycle.rollout.procedure import Rollout
 from rackwright.lifecycle.rollout.traffic import GatewayTraffic
 from rackwright.lifecycle.session.console import Talk
@@ -61,12 +70,14 @@ def roll(
     """
     file = site.fleet.file.rollout
 
-    def gap(model: str) -> int:
-        return seconds_away(held.store.entries(), model) or GAP_SECONDS
+    def downtime(model: str) -> int:
+        return seconds_away(held.store.entries(), model) or DOWNTIME_SECONDS
 
     made = Rollout(
         traffic=GatewayTraffic(site.gateways, held.lease.owner.who, f"{held.lease.owner.why} (run {held.run})"),
-        rules=Rules(file.max_unavailable, file.drain, file.soak, file.start, frozenset(outages), gap),
+        rules=Rules(
+            file.max_unavailable, file.drain_timeout, file.soak, file.start_timeout, frozenset(outages), downtime
+        ),
         size=lambda model: len(site.fleet.replicas_of(model)),
         journal=_Journal(held, rollout or held.run),
         tell=lambda phase, replica, detail: talk.say(f"{replica.address}: {phase}: {detail}"),

@@ -64,7 +64,7 @@ class Rollout:
         """Return whether the change was made: all of it, or nothing."""
         alone = self._gate(change)
         held = change.replica.address in self.traffic.held()
-        with self._gap(change) if alone else _no_gap():
+        with self._downtime(change) if alone else _no_downtime():
             if not self._drain(change, held=held):
                 return False
             self._changed(change, held=held, alone=alone)
@@ -93,7 +93,7 @@ class Rollout:
             raise Paused(
                 f"is the last healthy replica of {model}: taking it would stop the service",
                 where=change.replica.address,
-                should="bring another replica up first, or accept the gap",
+                should="bring another replica up first, or accept the downtime",
                 next="the same command with --allow-outage",
             )
         if (unavailable := self.size(model) - others) > self.rules.max_unavailable:
@@ -105,18 +105,18 @@ class Rollout:
             )
 
     @contextmanager
-    def _gap(self, change: Change) -> Iterator[None]:
+    def _downtime(self, change: Change) -> Iterator[None]:
         try:
             # Within: where it fails, some gateways may have heard of it.
-            self.traffic.gap(change.replica, self.rules.gap(change.replica.model))
+            self.traffic.downtime(change.replica, self.rules.downtime(change.replica.model))
             yield
         except LeasedError:
-            # It is the gap of whoever has the lease now.
+            # It is the downtime of whoever has the lease now.
             raise
         except BaseException:
-            self.traffic.end_gap(change.replica)
+            self.traffic.end_downtime(change.replica)
             raise
-        self.traffic.end_gap(change.replica)
+        self.traffic.end_downtime(change.replica)
 
     def _drain(self, change: Change, *, held: bool) -> bool:
         """Return whether it is empty; False: somebody wants to stop, and it serves as before."""
@@ -137,7 +137,7 @@ class Rollout:
         raise Paused(
             f"{left} requests still in flight after {self.rules.drain} s; paused, nothing was killed",
             where=change.replica.address,
-            should="wait for them, or raise rollout.drain",
+            should="wait for them, or raise rollout.drain_timeout",
             next="rackwright status",
         )
 
@@ -163,7 +163,7 @@ class Rollout:
             self._enter(Phase.ACT, change, change.why)
             if alone:
                 # Its requests may have taken minutes to end: clients are told of the rest.
-                self.traffic.gap(change.replica, self.rules.gap(change.replica.model))
+                self.traffic.downtime(change.replica, self.rules.downtime(change.replica.model))
             change.act()
             if change.idle:
                 self._end_idle(change, held=held)
@@ -272,7 +272,7 @@ class Rollout:
 
 
 @contextmanager
-def _no_gap() -> Iterator[None]:
+def _no_downtime() -> Iterator[None]:
     yield
 
 

@@ -37,11 +37,11 @@ class GatewayTraffic:
     def give_back(self, replica: Replica) -> None:
         self.gateways.ready(replica.address)
 
-    def gap(self, replica: Replica, seconds: int) -> None:
+    def downtime(self, replica: Replica, seconds: int) -> None:
         """Within so many seconds the gateways hold or refuse requests for the replica's model while it is away."""
-        self.gateways.open_gap(replica.model, seconds)
+        self.gateways.open_downtime(replica.model, seconds)
 
-    def end_gap(self, replica: Replica) -> None:
+    def end_downtime(self, replica: Replica) -> None:
         """Requests for the replica's model go on as usual, at once or where a gateway is out of reach by its end."""
         with suppress(HostError):
-            self.gateways.close_gap(replica.model)
+            self.gateways.close_downtime(replica.model)

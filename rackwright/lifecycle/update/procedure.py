@@ -53,7 +53,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Gap:
+class Downtime:
     """A model with one replica: while that changes nothing else serves."""
 
     model: str
@@ -71,7 +71,7 @@ class Look:
     """What an update is about to do."""
 
     replicas: tuple[Replica, ...]
-    gaps: tuple[Gap, ...]
+    downtimes: tuple[Downtime, ...]
     plan: Plan
     canaries: tuple[str, ...]
     """Models of which the first replica is tried."""
@@ -129,9 +129,9 @@ def _look(site: Site, asked: Asked, talk: Talk) -> Look:
     due = tuple(one for one in replicas if not _current(site, planned, one))
     alone = dict.fromkeys(one.model for one in due if len(site.fleet.replicas_of(one.model)) == 1)
     entries = site.store.entries() if alone else ()
-    gaps = tuple(Gap(model, seconds_away(entries, model)) for model in alone)
+    downtimes = tuple(Downtime(model, seconds_away(entries, model)) for model in alone)
     canaries = canaries_of(site, {one.model for one in due}) if asked.canary else ()
-    return Look(due, gaps, planned, canaries, files_digest(site.fleet))
+    return Look(due, downtimes, planned, canaries, files_digest(site.fleet))
 
 
 def _refuse_same_version(before: Lock, after: Lock) -> None:

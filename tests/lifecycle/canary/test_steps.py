@@ -93,7 +93,7 @@ def judged(rules: Canary, growth: int) -> int:
     for index in range(len(rules.share)):
         asked: tuple[int, ...] = ()
         last = index == len(rules.share) - 1
-        for second in range(0, rules.limit + 1, 10):
+        for second in range(0, rules.max_duration + 1, 10):
             moment = Moment(last, second, second * growth)
             if is_due(rules, moment, asked):
                 asked = (*asked, moment.requests)

@@ -138,7 +138,7 @@ def test_a_models_adapter_needs_memory_beside_it_not_in_its_place():
 
 
 def test_a_mirror_that_does_not_answer_is_named():
-    state, text = reached(Asked("https://hub.lab/", "site.hub"), "curl: (6) could not resolve 000")
+    state, text = reached(Asked("https://hub.lab/", "downloads.hub"), "curl: (6) could not resolve 000")
     assert state is State.FAILED
     assert text == "https://hub.lab/: curl: (6) could not resolve 000"
 
@@ -162,7 +162,7 @@ def reached(asked: Asked, answer: str) -> tuple[State, str]:
     ],
 )
 def test_an_address_of_its_own_must_be_there_and_a_proxys_refusal_is_no_answer(exact, code, state):
-    assert reached(Asked("https://hub.lab", "site.hub", exact=exact), code)[0] is state
+    assert reached(Asked("https://hub.lab", "downloads.hub", exact=exact), code)[0] is state
 
 
 def test_a_host_without_curl_is_no_failure():
@@ -174,7 +174,7 @@ def test_servers_are_asked_through_proxy_and_authorities_by_a_real_shell(tmp_pat
     (tmp_path / "curl").write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/asked\n{tell}\n')
     (tmp_path / "curl").chmod(0o755)
     site = Site(route=Route(proxy="http://proxy:3128", no_proxy=("acme.internal",)), ca_bundle="PEM\n")
-    text = script(replace(HOST, site=site), (Asked("https://m/good", "x"), Asked("https://m/bad one", "x")))
+    text = script(replace(HOST, downloads=site), (Asked("https://m/good", "x"), Asked("https://m/bad one", "x")))
     environment = {"PATH": f"{tmp_path}:/usr/sbin:/usr/bin:/sbin:/bin"}
     done = subprocess.run(["sh", "-c", text], input="PEM\n", capture_output=True, text=True, env=environment)
     assert sorted(parse(done.stdout).values["url"]) == ["0 200", "1 no route  000"]

@@ -119,7 +119,7 @@ def test_replicas_are_let_back_in_under_the_lease_said_and_audited(desk: Desk) -
     [((CODE,), (), "code"), ((CHAT1, CHAT2), (), "chat"), ((CHAT1,), (CHAT2,), "chat"), ((CHAT1, CODE), (), "code")],
     ids=["the only one", "all at once", "the last healthy one", "the second model's only one"],
 )
-def test_the_last_healthy_replica_is_drained_only_if_the_gap_is_accepted(
+def test_the_last_healthy_replica_is_drained_only_if_the_downtime_is_accepted(
     desk: Desk, addresses: tuple[str, ...], out: tuple[str, ...], model: str
 ) -> None:
     desk.gateways.out = out

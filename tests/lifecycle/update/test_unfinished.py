@@ -124,7 +124,7 @@ def test_who_was_changed_is_returned_and_the_end_is_said(world: World, monkeypat
 
 def test_a_pause_after_something_was_changed_leaves_it_open(world: World) -> None:
     world.requests[TWO] = world.now + 1000
-    with pytest.raises(Paused, match=r"the rollout .* stays open: wait for them, or raise rollout.drain"):
+    with pytest.raises(Paused, match=r"the rollout .* stays open: wait for them, or raise rollout.drain_timeout"):
         update(world)
     world.requests.clear()
     Desk(world, "ben").resume()

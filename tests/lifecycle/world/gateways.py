@@ -47,15 +47,15 @@ class SimulatedGateways:
             gate.unshare(address)
             self._note(gate, f"ready {address}")
 
-    def open_gap(self, model: str, seconds: int) -> None:
+    def open_downtime(self, model: str, seconds: int) -> None:
         for gate in self._each():
-            gate.gaps.add(model)
-            self._note(gate, f"gap {model}")
+            gate.downtimes.add(model)
+            self._note(gate, f"downtime {model}")
 
-    def close_gap(self, model: str) -> None:
+    def close_downtime(self, model: str) -> None:
         for gate in self._each():
-            gate.gaps.discard(model)
-            self._note(gate, f"end of gap {model}")
+            gate.downtimes.discard(model)
+            self._note(gate, f"end of downtime {model}")
 
     def set_canary(
         self, address: str, percent: float, *, digest: str, rollout: str, seconds: int = LIVE_SECONDS

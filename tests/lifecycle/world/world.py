@@ -62,7 +62,7 @@ class Gate:
     name: str
     drained: set[str] = field(default_factory=set)
     records: dict[str, DrainRecord] = field(default_factory=dict)
-    gaps: set[str] = field(default_factory=set)
+    downtimes: set[str] = field(default_factory=set)
     reachable: bool = True
     shares: dict[str, Share] = field(default_factory=dict)
     """By model."""

@@ -1,8 +1,8 @@
--- Rendered by rackwright: what becomes of a request while its model has a planned gap and none of its servers is usable.
--- Arguments: the map of gaps (model → their expected ends, Unix seconds), seconds after which one is heeded no more, the
+-- Rendered by rackwright: what becomes of a request while its model has a planned downtime and none of its servers is usable.
+-- Arguments: the map of downtimes (model → their expected ends, Unix seconds), seconds after which one is heeded no more, the
 -- map that tells a worker that it was replaced.
 local file, forgotten, successors = ...
-local gaps, replaced = Map.new(file, Map._str), Map.new(successors, Map._str)
+local downtimes, replaced = Map.new(file, Map._str), Map.new(successors, Map._str)
 
 -- HAProxy changes no server of a worker that was replaced, where requests still wait for a slot or are tried again.
 -- Says nothing where it is done.
@@ -25,17 +25,17 @@ local function milliseconds()
     return now.sec * 1000 + now.usec // 1000
 end
 
--- Seconds until the model's gap should end, at least 1. nil: it has none.
+-- Seconds until the model's downtime should end, at least 1. nil: it has none.
 local function remaining(model)
-    local ends = tonumber(gaps:lookup(model) or "")
+    local ends = tonumber(downtimes:lookup(model) or "")
     local left = ends and ends - core.now().sec
     return left and left > -forgotten and math.max(1, left) or nil
 end
 
--- Wait so many seconds at most for a server, or the gap's end. txn.held has the milliseconds waited, before and
+-- Wait so many seconds at most for a server, or the downtime's end. txn.held has the milliseconds waited, before and
 -- afterwards; afterwards txn.retry_after has, where no server is usable yet, the seconds until one should be. A worker
 -- that was replaced waits no more: it checks no server, and the next one waits in its place.
-core.register_action("gap", { "http-req" }, function(txn, longest)
+core.register_action("downtime", { "http-req" }, function(txn, longest)
     local model, held = txn:get_var("txn.model"), txn:get_var("txn.held")
     local began = milliseconds() - held
     local servers, left = core.backends["model." .. model], remaining(model)

@@ -1,4 +1,4 @@
-"""A host from which only a mirror and a proxy can be reached: with `site:` a fleet comes up there, else nothing."""
+"""A host from which only a mirror and a proxy can be reached: with `downloads:` a fleet comes up there."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ gateway: {{on: [closed], domain: llm.lab.internal}}
 firewall: {{admin_from: [{controller}/32], clients_from: [{subnet}]}}
 rollout: {{drain: 30s, soak: 2s}}
 """
-_SITE = """site:
+_SITE = """downloads:
   hub: {hub}
   proxy: {proxy}
   no_proxy: [{address}]
@@ -137,7 +137,7 @@ def test_check_asks_mirror_index_and_hub_as_downloads_will(operator: Operator, w
     operator.path.write_text(whole)
     for url in (f"{way_out.apt}/dists/lab/InRelease", way_out.hub):
         assert f"ok   {HOST}       reaches    {url} answers" in said
-    assert f"https://{INDEX}/nothing/: 404\n     next: check site.package_index and site.proxy" in said
+    assert f"https://{INDEX}/nothing/: 404\n     next: check downloads.package_index and downloads.proxy" in said
 
 
 def test_a_mirror_that_somebody_else_signed_changes_nothing(way_out: Mirror, host: LabHost) -> None:

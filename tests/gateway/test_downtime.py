@@ -25,7 +25,7 @@ def gateways(stack: Stack) -> Iterator[Gateways]:
     with stack.gateways() as gateways:
         yield gateways
         gateways.ready(ASSISTANT)
-        gateways.close_gap("assistant")
+        gateways.close_downtime("assistant")
         eventually(lambda: len(stack.gateway.workers) == 1)
 
 
@@ -50,26 +50,26 @@ def reloaded(stack: Stack, **settings: object) -> Iterator[None]:
 
 @pytest.fixture
 def refusing(stack: Stack) -> Iterator[None]:
-    with reloaded(stack, gap="refuse"):
+    with reloaded(stack, downtime="reject"):
         yield
 
 
 @pytest.fixture
 def patient(stack: Stack) -> Iterator[None]:
-    with reloaded(stack, queue_seconds=30):
+    with reloaded(stack, queue_timeout_seconds=30):
         yield
 
 
 def take_away(gateways: Gateways, seconds: int = 30) -> None:
     """As a rollout does with the only replica."""
-    gateways.open_gap("assistant", seconds)
+    gateways.open_downtime("assistant", seconds)
     gateways.drain(ASSISTANT, who="rollout", reason="update", by_hand=False)
 
 
 def held(stack: Stack, requests: int = 1) -> bool:
     workers = stack.gateway.workers
     shown = [stack.gateway.ask(f"@!{pid} show sess all", "master") for pid in workers]
-    return sum(text.count('current_rule="lua.gap"') for text in shown) == requests
+    return sum(text.count('current_rule="lua.downtime"') for text in shown) == requests
 
 
 def hold(stack: Stack, pool: ThreadPoolExecutor, **request: bool | bytes) -> Future[HTTPResponse]:
@@ -160,14 +160,14 @@ def test_a_held_request_looks_now_and_then_and_sleeps_between(
     def looks() -> int:
         """How often it has woken, once it has a few times."""
         shown = stack.gateway.ask("show sess all")
-        (session,) = [part for part in shown.split("\n0x") if 'current_rule="lua.gap"' in part]
+        (session,) = [part for part in shown.split("\n0x") if 'current_rule="lua.downtime"' in part]
         count = int(re.findall(r" task=\S+ \(.*? calls=(\d+)", session)[0])
         return count if count > 5 else 0
 
     assert eventually(looks) < 100
 
 
-def test_past_its_end_a_gap_says_one_second(stack: Stack, gateways: Gateways, refusing: None) -> None:
+def test_past_its_end_a_downtime_says_one_second(stack: Stack, gateways: Gateways, refusing: None) -> None:
     take_away(gateways, seconds=-60)
     response = stack.send()
     assert (response.getheader("retry-after"), code(response)) == ("1", "model_updating")
@@ -184,7 +184,7 @@ def test_refused_it_is_told_at_once_when_to_come_back(stack: Stack, gateways: Ga
 
 
 def test_nobody_else_waits(stack: Stack, gateways: Gateways, pool: ThreadPoolExecutor) -> None:
-    gateways.open_gap("assistant", 30)
+    gateways.open_downtime("assistant", 30)
     assert stack.send().status == 200
     take_away(gateways)
     hold(stack, pool)
@@ -196,25 +196,25 @@ def test_nobody_else_waits(stack: Stack, gateways: Gateways, pool: ThreadPoolExe
 
 
 @pytest.mark.parametrize("end", ["closed", "forgotten"])
-def test_without_a_gap_no_replica_is_an_error_at_once(stack: Stack, gateways: Gateways, end: str) -> None:
+def test_without_a_downtime_no_replica_is_an_error_at_once(stack: Stack, gateways: Gateways, end: str) -> None:
     take_away(gateways, seconds=-601 if end == "forgotten" else 30)
     if end == "closed":
-        gateways.close_gap("assistant")
-    assert gateways.gaps() == {}
+        gateways.close_downtime("assistant")
+    assert gateways.downtimes() == {}
     response = stack.send()
     assert (response.getheader("retry-after"), code(response)) == ("5", "unavailable")
     assert logged(stack, response).end == "server_error"
 
 
-def test_a_gap_that_is_closed_lets_go_of_what_waits(
+def test_a_downtime_that_is_closed_lets_go_of_what_waits(
     stack: Stack, gateways: Gateways, pool: ThreadPoolExecutor
 ) -> None:
     take_away(gateways)
     response = hold(stack, pool)
-    gateways.close_gap("assistant")
+    gateways.close_downtime("assistant")
     assert code(response.result()) == "unavailable"
     stack.gateway.reload()
-    assert gateways.gaps() == {}
+    assert gateways.downtimes() == {}
 
 
 def test_the_request_of_a_client_that_left_keeps_no_engine_busy(stack: Stack, gateways: Gateways) -> None:
@@ -244,7 +244,7 @@ def test_a_client_that_leaves_once_its_request_was_let_go_frees_the_engine(stack
     eventually(engine.is_left)
 
 
-def test_an_open_gap_outlives_a_reload_and_so_does_what_waits(
+def test_an_open_downtime_outlives_a_reload_and_so_does_what_waits(
     stack: Stack, gateways: Gateways, patient: None, pool: ThreadPoolExecutor
 ) -> None:
     take_away(gateways)
@@ -257,8 +257,8 @@ def test_an_open_gap_outlives_a_reload_and_so_does_what_waits(
     stack.agents["assistant"].state = "up ready"
     gateways.ready(ASSISTANT)
     assert after.result().status == 200
-    # An old worker checks no server: it hears of the gap's end.
-    gateways.close_gap("assistant")
+    # An old worker checks no server: it hears of the downtime's end.
+    gateways.close_downtime("assistant")
     assert before.result().status == 200
 
 
@@ -270,17 +270,17 @@ def test_every_worker_is_told_once(stack: Stack, gateways: Gateways) -> None:
     assert len(workers) == 2
 
     def known() -> list[list[str]]:
-        asked = f"show map {stack.gateway.paths.configuration}/gaps.map"
+        asked = f"show map {stack.gateway.paths.configuration}/downtimes.map"
         shown = [stack.gateway.ask(f"@!{pid} {asked}", "master") for pid in workers]
         return [[line.split()[1] for line in text.splitlines() if len(line.split()) == 3] for text in shown]
 
     for seconds in (60, 300):
-        gateways.open_gap("assistant", seconds)
+        gateways.open_downtime("assistant", seconds)
         assert known() == [["assistant"]] * 2
-    end = gateways.gaps()["assistant"]
+    end = gateways.downtimes()["assistant"]
     assert timedelta(seconds=290) < end - datetime.now(UTC) <= timedelta(seconds=300)
     for _ in range(2):
-        gateways.close_gap("assistant")
+        gateways.close_downtime("assistant")
         assert known() == [[], []]
     stack.engines["assistant"].let_go(100)
     assert stream.read().endswith(b"[DONE]\n\n")
