@@ -12,16 +12,16 @@ EVEN = [
     ({}, 8, 1, Widths(tensor=8)),
     ({"tensor": 2}, 8, 1, Widths(tensor=2, pipeline=4)),
     ({"pipeline": 2}, 8, 1, Widths(tensor=4, pipeline=2)),
-    ({"data": 4}, 8, 1, Widths(tensor=2, data=4)),
-    ({"tensor": 2, "data": 2}, 8, 1, Widths(tensor=2, pipeline=2, data=2)),
+    ({"data": 4}, 8, 1, Widths(tensor=2, data_parallel_size=4)),
+    ({"tensor": 2, "data": 2}, 8, 1, Widths(tensor=2, pipeline=2, data_parallel_size=2)),
     ({}, 0, 2, Widths(pipeline=2)),
     ({}, 8, 2, Widths(tensor=8, pipeline=2)),
     ({"tensor": 16}, 8, 2, Widths(tensor=16)),
     ({"tensor": 2}, 0, 2, Widths(tensor=2)),
     ({"pipeline": 4}, 8, 2, Widths(tensor=4, pipeline=4)),
-    ({"data": 2}, 8, 2, Widths(tensor=8, data=2)),
-    ({"data": 4}, 8, 2, Widths(tensor=4, data=4)),
-    ({"data": 2, "pipeline": 2}, 8, 2, Widths(tensor=4, pipeline=2, data=2)),
+    ({"data": 2}, 8, 2, Widths(tensor=8, data_parallel_size=2)),
+    ({"data": 4}, 8, 2, Widths(tensor=4, data_parallel_size=4)),
+    ({"data": 2, "pipeline": 2}, 8, 2, Widths(tensor=4, pipeline=2, data_parallel_size=2)),
 ]
 
 
@@ -64,10 +64,17 @@ def test_settings_that_change_no_answer_are_settings(runtime: type[LlamaCpp] | t
 
 
 def test_what_may_change_an_answer_is_told_and_what_is_not_given_is_not() -> None:
-    plain = Vllm(kind="vllm", version="0.32.0", parallel=8, memory=0.5, tensor=2, build="file:wheels")
+    plain = Vllm(
+        kind="vllm",
+        version="0.32.0",
+        parallel=8,
+        gpu_memory_utilization=0.5,
+        tensor_parallel_size=2,
+        build="file:wheels",
+    )
     assert plain.answering == ()
-    other = plain.model_copy(update={"kv_cache": "fp8", "environment": {"VLLM_USE_V1": "1"}})
-    assert other.answering == ('environment={"VLLM_USE_V1": "1"}', 'kv_cache="fp8"')
+    other = plain.model_copy(update={"kv_cache_dtype": "fp8", "environment": {"VLLM_USE_V1": "1"}})
+    assert other.answering == ('environment={"VLLM_USE_V1": "1"}', 'kv_cache_dtype="fp8"')
 
 
 def test_the_cpu_build_of_vllm_is_not_asked_for_the_chances_of_tokens() -> None:

@@ -104,7 +104,7 @@ def _smaller_cache(fit: Fit) -> Iterator[Change]:
     if fit.asked.engine == "llama_cpp":
         what, kind = "args: {cache-type-k: q8_0, cache-type-v: q8_0}", "q8_0"
     else:
-        what, kind = "kv_cache: fp8", "fp8"
+        what, kind = "kv_cache_dtype: fp8", "fp8"
     yield Change(what, replace(fit, asked=replace(fit.asked, key_type=kind, value_type=kind)), 1)
 
 

@@ -112,8 +112,8 @@ def _adapters(place: Place, model: Model, locked: ModelLock, fleet: Fleet) -> It
     for served, source in model.adapters.items():
         adapter = locked.adapters.get(served)
         yield from _source((*place, served), source, adapter, fleet)
-        if adapter and adapter.rank > model.adapter_rank:
-            yield (*place, served, "rank"), f"is {adapter.rank}, above the fleet file's {model.adapter_rank}"
+        if adapter and adapter.rank > model.max_lora_rank:
+            yield (*place, served, "rank"), f"is {adapter.rank}, above the fleet file's {model.max_lora_rank}"
     for served in sorted(set(locked.adapters) - set(model.adapters)):
         yield (*place, served), "is no longer in the fleet file"
 

@@ -67,7 +67,7 @@ firewall:
   clients_from: [{subnet}]
 
 # Short times, for a lab has no traffic.
-rollout: {{max_unavailable: 1, drain: 30s, soak: 2s}}
+rollout: {{max_unavailable: 1, drain_timeout: 30s, soak: 2s}}
 """
 
 

@@ -49,6 +49,6 @@ def rank_of(config: bytes) -> int:
 
 
 def fitting_rank(rank: int) -> int | None:
-    """Return the smallest `adapter_rank` that an adapter of this rank can be served with; None: there is none."""
+    """Return the smallest `max_lora_rank` that an adapter of this rank can be served with; None: there is none."""
     known: tuple[int, ...] = get_args(AdapterRank)
     return next((known_rank for known_rank in known if known_rank >= rank), None)

@@ -68,7 +68,7 @@ class Resolver:
                 answer = self._adapter(source, kept.get(served), f"{where}.{served}")
                 # Made from the model, it has the model's terms unless its own card names others.
                 adapters[served] = adapter = answer.model_copy(update={"license": answer.license or asked.license})
-                _require_rank(adapter.rank, asked.adapter_rank, f"{where}.{served}")
+                _require_rank(adapter.rank, asked.max_lora_rank, f"{where}.{served}")
             except FleetError as error:
                 problems += error.problems
         if problems:
@@ -126,5 +126,5 @@ def _after(kept: ModelLock, answer: ModelLock) -> ModelLock:
 def _require_rank(rank: int, most: int, where: str) -> None:
     if rank > most:
         fitting = fitting_rank(rank)
-        should = f"write adapter_rank: {fitting}" if fitting else "an adapter of a rank that vLLM serves"
+        should = f"write max_lora_rank: {fitting}" if fitting else "an adapter of a rank that vLLM serves"
         raise FleetError([Problem(where, f"has rank {rank}, runtime.max_lora_rank is {most}", should)])

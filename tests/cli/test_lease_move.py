@@ -43,7 +43,7 @@ firewall: {{admin_from: [10.20.0.0/24], clients_from: [10.0.0.0/8]}}
 {more}
 """
 AS_IT_WAS = {"out": "", "gateways": "gate1, gate2", "more": ""}
-OUT = {"out": ", out: power supply"}
+OUT = {"out": ", disabled: power supply"}
 TURNED = {"gateways": "gate2, gate1"}
 FIRST_OF_CONTROL_OUT = {**OUT, "more": "control: [gate1, gate2]"}
 ON_GPU1 = {"more": "control: [gpu1]"}

@@ -50,7 +50,7 @@ def test_what_is_tried_is_said_before_the_question(site):
     site.write_text(
         site.read_text().replace(
             "    context: 32768 ",
-            "    canary: {share: [1, 25], hold: 1m, min_requests: 50, golden: p.jsonl}\n    context: 32768 ",
+            "    canary: {share: [1, 25], min_duration: 1m, min_requests: 50, golden: p.jsonl}\n    context: 32768 ",
         )
     )
     fleet = load_fleet(site)

@@ -44,7 +44,7 @@ def test_llama_cpp_with_args_that_change_the_cache():
         ("llama_cpp", {"args": {"n-cpu-moe": 4}}, "its args have n-cpu-moe, which isn't counted here"),
         ("llama_cpp", {"args": {"cache-type-k": "turbo4"}}, "a cache of type turbo4"),
         ("vllm", {"args": {"cpu-offload-gb": 4}}, "its args have cpu-offload-gb"),
-        ("vllm", {"kv_cache": "nvfp4"}, "a cache of type nvfp4"),
+        ("vllm", {"kv_cache_dtype": "nvfp4"}, "a cache of type nvfp4"),
     ],
 )
 def test_what_is_not_counted_is_named(kind: str, runtime: dict[str, Any], why: str):
@@ -67,10 +67,10 @@ def test_vllm_with_what_can_be_said():
     found = asked(
         "vllm",
         gpus=8,
-        tensor=4,
-        memory=0.8,
-        cache="2GiB",
-        kv_cache="fp8",
+        tensor_parallel_size=4,
+        gpu_memory_utilization=0.8,
+        kv_cache_memory="2GiB",
+        kv_cache_dtype="fp8",
         dtype="float16",
         quantization="fp8",
         args={"max-num-batched-tokens": 4096, "enforce-eager": True, "enable-prefix-caching": False},
@@ -81,7 +81,7 @@ def test_vllm_with_what_can_be_said():
 
 
 def test_over_several_hosts_layers_are_dealt_out_to_them():
-    assert asked_of(model("vllm"), gpus=8, hosts=2).widths == Widths(tensor=8, pipeline=2)
+    assert asked_of(model("vllm"), gpus=8, hosts=2).widths == Widths(tensor=8, pipeline_parallel_size=2)
 
 
 def test_what_vllm_gets_without_gpus_is_what_is_counted():

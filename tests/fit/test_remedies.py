@@ -58,7 +58,7 @@ def test_fewer_requests_are_as_many_as_have_room():
 
 
 def test_a_smaller_cache_is_named_as_each_engine_has_it():
-    assert "kv_cache: fp8" in whats(fit(replace(VLLM, context=100_000), Room(24 * GIB)))
+    assert "kv_cache_dtype: fp8" in whats(fit(replace(VLLM, context=100_000), Room(24 * GIB)))
     assert "args: {cache-type-k: q8_0, cache-type-v: q8_0}" in whats(fit(LLAMA_CPP, Room(24 * GIB)))
     assert not any("cache" in what for what in whats(fit(replace(LLAMA_CPP, key_type="q4_0"), Room(12 * GIB))))
 

@@ -17,7 +17,9 @@ def loaded(folder: Path, canary: str) -> Canary | None:
 
 
 def test_what_the_fleet_file_says_is_read(tmp_path):
-    canary = loaded(tmp_path, "{share: [1, 5.5, 25], hold: 10m, min_requests: 50, limit: 1h, golden: p.jsonl}")
+    canary = loaded(
+        tmp_path, "{share: [1, 5.5, 25], min_duration: 10m, min_requests: 50, max_duration: 1h, golden: p.jsonl}"
+    )
     assert canary is not None
     assert (canary.share, canary.hold, canary.min_requests, canary.limit) == ((1, 5.5, 25), 600, 50, 3600)
     assert canary.golden == "p.jsonl"
@@ -53,10 +55,10 @@ def test_thresholds_are_shares(tmp_path):
         ("{share: [0.1]}", "share: ends below 1 per cent, which never tells enough; should end there or above"),
         ("{share: [0.1, 0.9]}", "share: ends below 1 per cent, which never tells enough; should end there or above"),
         ("{min_requests: 3}", "min_requests: should be at least 20"),
-        ("{hold: 0s}", "hold: should be at least 1 seconds"),
+        ("{min_duration: 0s}", "min_duration: should be at least 1 seconds"),
         ("{thresholds: {errors: 0%}}", "thresholds.errors: input should be greater than 0"),
         ("{thresholds: {ttft: 5%}}", "thresholds.ttft: unknown key; did you mean 'ttft_p95'?"),
-        ("{hold: 1h, limit: 30m}", "limit is shorter than hold; a step must be able to end before it is given up"),
+        ("{min_duration: 1h, max_duration: 30m}", "max_duration is shorter than min_duration; a step must be able to end before it is given up"),
         ("{shares: [5]}", "shares: unknown key; did you mean 'share'?"),
     ],
 )  # fmt: skip

@@ -18,7 +18,7 @@ from tests.fleet.fleets import make_fleet
 HOSTS = {
     "gate1": {"address": "10.0.0.9", "service": "10.1.0.9"},
     "gate2": {"address": "10.0.0.8", "service": "10.1.0.8"},
-    "gate3": {"address": "10.0.0.7", "out": "RMA"},
+    "gate3": {"address": "10.0.0.7", "disabled": "RMA"},
     "gpu1": {"address": "10.0.0.10"},
 }
 FILE = File(path="a.gguf", url="https://models.example/a.gguf", size=1, sha256="0" * 64)

@@ -64,7 +64,7 @@ CASES = [
     ("kind: llama_cpp", "kind: llama-cpp", ["fleet.yml:9 models.assistant.runtime.kind: should be 'llama_cpp' or 'vllm'; did you mean 'llama_cpp'?"]),
     ("names: [assistant]", "names: assistant", ["fleet.yml:12 models.assistant.names: should be a list; write [assistant]"]),
     ("context: 4096", "context:", ["fleet.yml:13 models.assistant.context: has no value; should be a whole number"]),
-    ("fleet: acme", "fleet: acme\nrollout: {drain: 10x, soak: 2d, max_unavailable: 0, downtime: wait}", [
+    ("fleet: acme", "fleet: acme\nrollout: {drain_timeout: 10x, soak: 2d, max_unavailable: 0, downtime: wait}", [
         "fleet.yml:2 rollout.drain_timeout: should be a duration like 30s, 10m, 2h or 1d",
         "fleet.yml:2 rollout.downtime: should be 'queue' or 'reject'",
         "fleet.yml:2 rollout.max_unavailable: should be at least 1",
@@ -146,7 +146,7 @@ CASES = [
     ("gpu2: {", "gpu2: {baseline: {sshd: {root_login: no}}, ", ["fleet.yml:5 hosts.gpu2.baseline.sshd.root_login: the tool logs in to gpu2 as root: "
      "it would be locked out; let it log in as another with 'ssh: {user: …}', or leave root_login out"]),
     ("gpu2: {", "gpu2: {ssh: {user: ops}, baseline: {sshd: {root_login: no}}, ", []),
-    ("gate1: {", "gate1: {out: broken, ", ["fleet.yml:14 gateway.on: every gateway is out of service; at least one gateway must be in service"]),
+    ("gate1: {", "gate1: {disabled: broken, ", ["fleet.yml:14 gateway.on: every gateway is out of service; at least one gateway must be in service"]),
     ("clients_from", "allow: [{on: gate1, from: 10.0.0.1, port: 443, why: a}, {on: gpu1, from: 10.0.0.1, port: 22, why: b}, "
      "{on: gpu1, from: 10.0.0.1, port: 8100, why: c}, {on: gpu1, from: 10.0.0.1, port: 70000, why: d}], clients_from", [
         "fleet.yml:15 firewall.allow[0].port: port 443 is the gateway's on gate1; clients_from says who reaches it",
@@ -180,8 +180,8 @@ CASES = [
     ("gpu2: {", "gpu2: {models_at: /etc/models, ", ["fleet.yml:5 hosts.gpu2.models_at: is a folder of the system, or hidden from services; should be like /srv/models"]),
     ("gpu2: {", 'gpu2: {models_at: "/srv\\nx", ', [f"fleet.yml:5 hosts.gpu2.models_at: {LINE}"]),
     ("10.0.0.12", "'a;reboot'", ["fleet.yml:5 hosts.gpu2.address: should be a DNS name in lower case, like llm.acme.internal"]),
-    ("gpu2: {", "gpu2: {out: '`reboot`', ", [f"fleet.yml:5 hosts.gpu2.out: {REASON}"]),
-    ("gpu2: {", 'gpu2: {out: "a\\u202eb", ', ["fleet.yml:5 hosts.gpu2.out: has the invisible character 'Right-to-left override' (U+202E); remove it"]),
+    ("gpu2: {", "gpu2: {disabled: '`reboot`', ", [f"fleet.yml:5 hosts.gpu2.disabled: {REASON}"]),
+    ("gpu2: {", 'gpu2: {disabled: "a\\u202eb", ', ["fleet.yml:5 hosts.gpu2.disabled: has the invisible character 'Right-to-left override' (U+202E); remove it"]),
     ("gpu2: {", 'gpu2: {ssh: {key: "a\\u200bb"}, ', ["fleet.yml:5 hosts.gpu2.ssh.key: has the invisible character 'Zero width space' (U+200B); remove it"]),
     ("llm.acme.internal", "'llm.acme;x'", ["fleet.yml:14 gateway.domain: should be a DNS name in lower case, like llm.acme.internal"]),
     ("version: b1", "version: ../../bin", ["fleet.yml:9 models.assistant.runtime.version: should be letters, digits and . _ - only, like b10434"]),
@@ -389,7 +389,7 @@ def test_a_secret_is_never_shown():
 
 def test_extends_merges_mappings_and_replaces_lists():
     loaded = fleet(
-        "extends: base.yml\nhosts: {gpu2: {out: RMA 4711}}\nfirewall: {clients_from: [10.9.0.0/16]}\n", base=GOOD
+        "extends: base.yml\nhosts: {gpu2: {disabled: RMA 4711}}\nfirewall: {clients_from: [10.9.0.0/16]}\n", base=GOOD
     )
     assert loaded.file.hosts["gpu2"].out == "RMA 4711"
     assert str(loaded.file.hosts["gpu2"].address) == "10.0.0.12"
@@ -452,7 +452,7 @@ def test_keys_that_begin_with_x_are_free():
 
 def test_replicas_are_counted_per_host_and_leave_out_what_is_out():
     places = "- {on: [gpu1, gpu2], replicas: 2}\n      - {on: gpu1, gpus: 2}"
-    loaded = fleet(GOOD.replace("- {on: gpu1, gpus: 0}", places).replace("gpu2: {", "gpu2: {out: RMA, "))
+    loaded = fleet(GOOD.replace("- {on: gpu1, gpus: 0}", places).replace("gpu2: {", "gpu2: {disabled: RMA, "))
     assert [(replica.address, replica.gpus) for replica in loaded.replicas] == [
         ("gpu1/assistant@1", 1),
         ("gpu1/assistant@2", 1),
@@ -478,7 +478,7 @@ def test_a_jump_host_from_defaults_is_reached_directly():
 
 def test_a_jump_host_is_in_service_and_reached_directly():
     text = GOOD.replace("gpu1: {", "gpu1: {ssh: {jump: gpu2}, ").replace("gpu2: {", "gpu2: {ssh: {jump: gate1}, ")
-    write(text.replace("on: [gate1]", "on: [gpu1]").replace("gate1: {", "gate1: {out: RMA, "))
+    write(text.replace("on: [gate1]", "on: [gpu1]").replace("gate1: {", "gate1: {disabled: RMA, "))
     assert messages() == [
         "fleet.yml:4 hosts.gpu1.ssh.jump: gpu2 is itself reached through another host; name one that is reached directly",
         "fleet.yml:5 hosts.gpu2.ssh.jump: gate1 is out of service; name a host in service",

@@ -110,7 +110,7 @@ def test_a_host_that_others_cannot_reach_and_one_that_is_out_are_refused(tmp_pat
     unreached = STAGED.replace("address: 10.0.0.12", "address: gpu2.acme.internal, service: 10.0.0.12")
     with pytest.raises(FleetError, match=r"gpu2 has no address that other hosts reach; give hosts\.gpu2 a fabric"):
         fleet(tmp_path, unreached)
-    out = PLACED.replace("10.0.0.12}", "10.0.0.12, out: broken}") + "p2p: {from: gpu2}\n"
+    out = PLACED.replace("10.0.0.12}", "10.0.0.12, disabled: broken}") + "p2p: {from: gpu2}\n"
     with pytest.raises(FleetError, match=r"p2p\.from: gpu2 is out of service; name a host in service"):
         fleet(tmp_path, out)
 
@@ -146,7 +146,7 @@ def test_each_model_of_a_shared_folder_is_written_by_a_host_that_serves_it(tmp_p
         "gpu2": {"assistant": "gpu1", "coder": None},
         "gpu3": {"coder": "gpu2"},
     }
-    out = shared.replace("10.0.0.11}", "10.0.0.11, out: broken}")
+    out = shared.replace("10.0.0.11}", "10.0.0.11, disabled: broken}")
     assert writers(models(tmp_path, out))["gpu2"] == {"assistant": None, "coder": None}
 
 

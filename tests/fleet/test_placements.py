@@ -44,10 +44,10 @@ CASES = {
         f"{ON}gpu2 has no address that other members reach; give hosts.gpu2 a fabric: address"]),
     "llama_cpp": ("kind: vllm, version: 0.32.0", "kind: llama_cpp, version: b1", [
         f"{ON}llama_cpp answers from one host; a replica over several hosts needs the runtime vllm"]),
-    "uneven": ("version: 0.32.0", "version: 0.32.0, tensor: 3", [
+    "uneven": ("version: 0.32.0", "version: 0.32.0, tensor_parallel_size: 3", [
         f"{GPUS}tensor 3, pipeline 5, data 1 make 15, and there are 8 on each of 2 hosts; "
         "should be as many as the GPUs"]),
-    "copies": ("version: 0.32.0", "version: 0.32.0, data: 1, tensor: 8, pipeline: 1", [
+    "copies": ("version: 0.32.0", "version: 0.32.0, data_parallel_size: 1, tensor_parallel_size: 8, pipeline_parallel_size: 1", [
         f"{GPUS}tensor 8, pipeline 1, data 1 make 8, and there are 8 on each of 2 hosts; "
         "should be as many as the GPUs"]),
     "alone and together": ("{on: [[gpu1, gpu2]], gpus: 8}", "{on: [gpu1, [gpu1, gpu3]], gpus: 1}", []),
@@ -64,8 +64,8 @@ CASES = {
         f"{RUNTIME}.args: port: set by rackwright itself; leave it out of args"]),
     "python": ("version: 0.32.0", "version: 0.32.0, python: /usr/bin/python3", [
         f"{RUNTIME}.python: should end in its version, like /usr/bin/python3.13"]),
-    "cache": ("version: 0.32.0", "version: 0.32.0, memory: 1.5, cache: much", [
-        f"{RUNTIME}.cache: should be a size like 500M, 80GiB or 2TB", f"{RUNTIME}.memory: should be at most 1.0"]),
+    "cache": ("version: 0.32.0", "version: 0.32.0, gpu_memory_utilization: 1.5, kv_cache_memory: much", [
+        f"{RUNTIME}.kv_cache_memory: should be a size like 500M, 80GiB or 2TB", f"{RUNTIME}.gpu_memory_utilization: should be at most 1.0"]),
 }  # fmt: skip
 
 
@@ -116,7 +116,7 @@ def test_one_name_on_all_its_hosts_is_nobody_elses_there(tmp_path: Path) -> None
 def test_while_a_member_is_out_the_replica_is_and_no_other_takes_its_name(tmp_path: Path) -> None:
     placed = GOOD.replace("[[gpu1, gpu2]]", "[[gpu1, gpu2], gpu1]")
     path = tmp_path / "fleet.yml"
-    path.write_text(placed.replace("gpu2: {", "gpu2: {out: RMA, "))
+    path.write_text(placed.replace("gpu2: {", "gpu2: {disabled: RMA, "))
     assert [(replica.name, replica.hosts) for replica in load_fleet(path).replicas] == [("assistant@2", ("gpu1",))]
 
 

@@ -24,7 +24,7 @@ def test_a_replica_keeps_its_port_and_a_new_one_takes_the_lowest_free(tmp_path):
 
 
 def test_a_host_that_is_out_keeps_its_ports(tmp_path):
-    hosts = {"gate1": {"address": "10.0.0.9"}, "gpu1": {"address": "10.0.0.1", "out": "RMA 4711"}}
+    hosts = {"gate1": {"address": "10.0.0.9"}, "gpu1": {"address": "10.0.0.1", "disabled": "RMA 4711"}}
     fleet = make_fleet(tmp_path / "f.yml", replicas={"gate1": ["a@1"]}, hosts=hosts)
     previous = lock({"gpu1": {"a@1": 8103}})
     assert assign_ports(fleet, previous) == {"gate1": {"a@1": 8100}, "gpu1": {"a@1": 8103}}

@@ -46,7 +46,7 @@ WIDE = "errors: 20%, ttft_median: 100%, ttft_p95: 100%, tpot_median: 100%, tpot_
 
 
 def canary(*, golden: str | None = None, thresholds: str = WIDE, **said: object) -> str:
-    asked = {"share": "[20, 50]", "hold": "10s", "min_requests": 20, "limit": "3m", **said}
+    asked = {"share": "[20, 50]", "min_duration": "10s", "min_requests": 20, "max_duration": "3m", **said}
     asked |= {"golden": golden} if golden else {}
     listed = ", ".join(f"{key}: {value}" for key, value in asked.items())
     return f"    canary: {{{listed}, thresholds: {{{thresholds}}}}}\n"
@@ -151,7 +151,7 @@ def refused(site: Operator, lab: Lab, plan: Plan) -> tuple[list[Access], str]:
 def test_an_equal_build_passes_and_all_replicas_follow(site: Operator, model: Versions, lab: Lab, plan: Plan) -> None:
     old = model.digest
     # The 95th of 100 is known from 200 requests on: the last step is judged again at twice as many, and again.
-    rules = {"share": "[40, 50]", "min_requests": 60, "limit": "4m"}
+    rules = {"share": "[40, 50]", "min_requests": 60, "max_duration": "4m"}
     say(site, canary(golden="prompts.jsonl", thresholds=f"{WIDE}, golden: 30%", **rules))
     becomes(model, "Q8_0")
     log = unharmed(lab, plan, lambda: site("model", "update", "assistant", "--yes", timeout=500))

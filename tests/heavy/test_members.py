@@ -184,7 +184,7 @@ def test_a_start_that_finds_closed_ports_names_them(site: Operator, lab: Lab) ->
     until_whole(site, lab)
 
 
-@pytest.mark.parametrize("width", ["tensor: 2", "data: 2"])
+@pytest.mark.parametrize("width", ["tensor_parallel_size: 2", "data_parallel_size: 2"])
 def test_it_answers_in_each_width(site: Operator, lab: Lab, width: str) -> None:
     made = vllm.ensure(lambda _: None)
     text = site.path.read_text()

@@ -60,7 +60,7 @@ def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Operator:
     site = operator(folder, lab.fleet(), paced(folder / "paced", PACED))
     # Half of them must do for all: long streams are in flight beside one another.
     site.edit("parallel: 2", "parallel: 64")
-    site.edit("soak: 2s", "soak: 0s, start: 15s")
+    site.edit("soak: 2s", "soak: 0s, start_timeout: 15s")
     site("apply", "--yes", "--close-ports")
     return site
 

@@ -55,7 +55,7 @@ def lab() -> Iterator[Lab]:
 @pytest.fixture(scope="module")
 def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Operator:
     made = operator(tmp_path_factory.mktemp("site"), lab.fleet())
-    made.edit("rollout: {", "rollout: {start: 20s, ")
+    made.edit("rollout: {", "rollout: {start_timeout: 20s, ")
     return made
 
 

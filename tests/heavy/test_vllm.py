@@ -41,7 +41,7 @@ def lab() -> Iterator[Lab]:
 @pytest.fixture(scope="module")
 def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Operator:
     made = vllm.ensure(lambda _: None)
-    adapted = f', adapters: {{noise: "file:{made.adapter}"}}, adapter_rank: 8'
+    adapted = f', adapters: {{noise: "file:{made.adapter}"}}, max_lora_rank: 8'
     models = f"""\
   assistant:
     source: "file:{made.model}"

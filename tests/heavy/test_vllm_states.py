@@ -45,7 +45,7 @@ _MODEL = """\
     place: [{{on: gpu1, replicas: 1, gpus: 1}}]
     names: [assistant]
     context: 1024"""
-_ON_CPU = ", memory: 0.1, args: {enforce-eager: true, max-num-batched-tokens: 256}"
+_ON_CPU = ", gpu_memory_utilization: 0.1, args: {enforce-eager: true, max-num-batched-tokens: 256}"
 _ASK = (
     f"curl -s -o /dev/null --unix-socket {SOCKET} -H 'Content-Type: application/json' "
     """-d '{"model":"assistant","prompt":"Once","max_tokens":900,"ignore_eos":true}' http://e/v1/completions"""

@@ -14,7 +14,7 @@ from tests.lab.labs import fresh_lab
 from tests.lab.operator import Operator
 
 RUNTIME = """\
-{{kind: vllm, version: {version}, build: "file:{wheels}", python: {python}, parallel: 4, cache: 256MiB{more}}}"""
+{{kind: vllm, version: {version}, build: "file:{wheels}", python: {python}, parallel: 4, kv_cache_memory: 256MiB{more}}}"""
 # Hosts share this machine's cores: each engine would bind the first of them.
 ENVIRONMENT = 'VLLM_CPU_OMP_THREADS_BIND: nobind, OMP_NUM_THREADS: "1"'
 
@@ -30,7 +30,7 @@ models:
 {models}
 gateway: {{on: [gate1], domain: {domain}}}
 firewall: {{admin_from: [{controller}/32], clients_from: [{subnet}]}}
-rollout: {{max_unavailable: 1, drain: 2m, soak: 2s}}
+rollout: {{max_unavailable: 1, drain_timeout: 2m, soak: 2s}}
 """
 
 

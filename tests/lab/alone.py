@@ -15,7 +15,7 @@ defaults:
 {defaults}\
 hosts:
   {name}: {{address: {address}}}
-  metal1: {{address: 192.0.2.1, out: not built}}
+  metal1: {{address: 192.0.2.1, disabled: not built}}
 models:
   assistant:
     source: "file:{model}"

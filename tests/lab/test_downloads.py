@@ -32,7 +32,7 @@ models:
     context: 512
 gateway: {{on: [closed], domain: llm.lab.internal}}
 firewall: {{admin_from: [{controller}/32], clients_from: [{subnet}]}}
-rollout: {{drain: 30s, soak: 2s}}
+rollout: {{drain_timeout: 30s, soak: 2s}}
 """
 _SITE = """downloads:
   hub: {hub}

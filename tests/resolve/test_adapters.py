@@ -51,7 +51,7 @@ def write(folder: Path, files: dict[str, bytes]) -> None:
 
 def fleet_of(folder: Path, adapters: dict[str, str] | None = None, rank: int = 16, **sections: object) -> Fleet:
     adapters = {"support": "file:support"} if adapters is None else adapters
-    runtime = {"kind": "vllm", "version": "1.0", "build": "file:wheels", "adapters": adapters, "adapter_rank": rank}
+    runtime = {"kind": "vllm", "version": "1.0", "build": "file:wheels", "adapters": adapters, "max_lora_rank": rank}
     return make_fleet(folder / "site.yml", source="file:model", runtime=runtime, **sections)
 
 
@@ -140,8 +140,8 @@ def test_a_rank_above_what_engines_are_told_is_refused_with_one_that_would_do(fo
     adapters = {"support": "file:support", "sql": "file:sql"}
     where = f"{folder}/site.yml models.assistant.runtime.adapters"
     assert refused(fleet_of(folder, adapters, rank=1)) == [
-        f"{where}.support: has rank 8, runtime.adapter_rank is 1; write adapter_rank: 8",
-        f"{where}.sql: has rank 65, runtime.adapter_rank is 1; write adapter_rank: 128",
+        f"{where}.support: has rank 8, runtime.max_lora_rank is 1; write max_lora_rank: 8",
+        f"{where}.sql: has rank 65, runtime.max_lora_rank is 1; write max_lora_rank: 128",
     ]
     kept = resolve_lock(fleet_of(folder), None)
     (folder / "support" / "adapter_config.json").unlink()
@@ -341,9 +341,9 @@ WHERE = "/site.yml:6 models.assistant.runtime.adapters"
             [f"{WHERE}.'a b': should be a letter or digit, then letters, digits and . _ : / -, 96 at most"],
         ),
         (
-            "{support: file:support}, adapter_rank: 24",
+            "{support: file:support}, max_lora_rank: 24",
             "[a]",
-            ["/site.yml:6 models.assistant.runtime.adapter_rank: should be 1, 8, 16, 32, 64, 128, 256, 320 or 512"],
+            ["/site.yml:6 models.assistant.runtime.max_lora_rank: should be 1, 8, 16, 32, 64, 128, 256, 320 or 512"],
         ),
     ],
 )

@@ -64,7 +64,10 @@ def test_a_version_is_the_wheels_of_the_sites_index(tmp_path: Path, index: Stand
 def test_an_answered_question_asks_nobody_again(tmp_path: Path, index: StandInIndex) -> None:
     lock = settled(fleet(tmp_path, index))
     index.asked.clear()
-    assert settled(fleet(tmp_path, index, memory=0.5, tensor=1), lock, upgrade=True) == lock
+    assert (
+        settled(fleet(tmp_path, index, gpu_memory_utilization=0.5, tensor_parallel_size=1), lock, upgrade=True)
+        == lock
+    )
     assert index.asked == []
 
 

@@ -64,7 +64,7 @@ def test_two_hosts_are_two_groups_of_layers_and_the_second_only_computes() -> No
 
 def test_a_layer_can_be_cut_over_two_hosts() -> None:
     spread = ("--tensor-parallel-size", "16", "--pipeline-parallel-size", "1", "--nnodes", "2", "--node-rank", "1")
-    assert words(8, 1, tensor=16)[-len(spread) - 5 :] == (
+    assert words(8, 1, tensor_parallel_size=16)[-len(spread) - 5 :] == (
         *spread, "--master-addr", "10.40.0.1", "--master-port", "28600", "--headless",
     )  # fmt: skip
 
@@ -73,7 +73,7 @@ def test_whole_copies_on_two_hosts_meet_at_the_first_which_alone_has_a_server() 
     spread = ("--tensor-parallel-size", "4", "--pipeline-parallel-size", "1", "--data-parallel-size", "4")
     where = ("--data-parallel-size-local", "2", "--data-parallel-address", "10.40.0.1")
     port = ("--data-parallel-rpc-port", "28600")
-    first, second = words(8, 0, data=4), words(8, 1, data=4)
+    first, second = words(8, 0, data_parallel_size=4), words(8, 1, data_parallel_size=4)
     assert first[-12:] == (*spread[2:], "--api-server-count", "1", *where, *port)[-12:]
     assert second[-15:] == (*spread, *where, *port, "--headless", "--data-parallel-start-rank", "2")
     assert "--api-server-count" not in second
@@ -82,25 +82,32 @@ def test_whole_copies_on_two_hosts_meet_at_the_first_which_alone_has_a_server() 
 
 @pytest.mark.parametrize(("rank", "start"), [(1, "2"), (2, "4"), (3, "6")])
 def test_each_hosts_copies_count_on_from_those_before(rank: int, start: str) -> None:
-    given = words(8, rank, 4, data=8)
+    given = words(8, rank, 4, data_parallel_size=8)
     assert given[given.index("--data-parallel-start-rank") + 1] == start
 
 
 def test_copies_on_one_host_have_one_server() -> None:
     spread = ("--data-parallel-size", "2", "--api-server-count", "1")
-    assert words(8, data=2)[-4:] == spread
-    assert "--headless" not in words(8, data=2)
+    assert words(8, data_parallel_size=2)[-4:] == spread
+    assert "--headless" not in words(8, data_parallel_size=2)
 
 
 def test_only_the_first_member_answers() -> None:
-    for other in (words(0, 1), words(8, 1), words(8, 1, data=2)):
+    for other in (words(0, 1), words(8, 1), words(8, 1, data_parallel_size=2)):
         assert not {"--uds", "--served-model-name"} & set(other)
         assert "--headless" in other
 
 
 def test_gpus_take_a_share_of_their_memory_or_so_many_bytes_of_cache() -> None:
     assert "--kv-cache-memory-bytes" not in words(1)
-    given = words(1, memory=0.5, cache=2**30, kv_cache="fp8", dtype="bfloat16", quantization="awq")
+    given = words(
+        1,
+        gpu_memory_utilization=0.5,
+        kv_cache_memory=2**30,
+        kv_cache_dtype="fp8",
+        dtype="bfloat16",
+        quantization="awq",
+    )
     assert given[16:26] == (
         "--kv-cache-memory-bytes", str(2**30), "--gpu-memory-utilization", "0.5", "--kv-cache-dtype", "fp8",
         "--dtype", "bfloat16", "--quantization", "awq",
@@ -210,8 +217,8 @@ def test_it_asks_nobody_on_the_network_and_counts_nobody() -> None:
 
 
 def test_a_layer_cut_over_hosts_without_gpus_is_not_compiled() -> None:
-    assert launch(0, 0, tensor=2).environment["TORCHDYNAMO_DISABLE"] == "1"
-    for other in (launch(0, 0), launch(2, 0, tensor=4), launch(0)):
+    assert launch(0, 0, tensor_parallel_size=2).environment["TORCHDYNAMO_DISABLE"] == "1"
+    for other in (launch(0, 0), launch(2, 0, tensor_parallel_size=4), launch(0)):
         assert "TORCHDYNAMO_DISABLE" not in other.environment
 
 

@@ -63,7 +63,7 @@ class Model(Frozen):
         return self.runtime.adapters if isinstance(self.runtime, Vllm) else {}
 
     @property
-    def adapter_rank(self) -> int:
+    def max_lora_rank(self) -> int:
         """The greatest rank of an adapter; 0: its runtime has none."""
         return self.runtime.max_lora_rank if isinstance(self.runtime, Vllm) else 0
 

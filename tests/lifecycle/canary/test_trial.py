@@ -160,7 +160,7 @@ def test_an_equal_one_passes():
 
 
 def test_it_is_judged_again_when_it_has_as_many_as_the_verdict_takes_long_before_its_limit():
-    bench = Bench(rules=RULES.model_copy(update={"share": (50.0,), "limit": 6000}))
+    bench = Bench(rules=RULES.model_copy(update={"share": (50.0,), "max_duration": 6000}))
     bench.run()
     assert bench.keeper.told[:2] == ["step 0", "50 %: INCONCLUSIVE"]
     assert bench.keeper.told[-1] == "passed with PASS"
@@ -171,7 +171,7 @@ def busier_after(seconds: float, times: float) -> Callable[[float], float]:
     return lambda now: times if now > seconds else 1.0
 
 
-STEEP = RULES.model_copy(update={"share": (5.0, 50.0), "hold": 240, "min_requests": 20, "limit": 2000})
+STEEP = RULES.model_copy(update={"share": (5.0, 50.0), "min_duration": 240, "min_requests": 20, "max_duration": 2000})
 
 
 def test_an_hour_that_is_slower_for_everybody_is_no_fault_of_the_canary():
@@ -268,7 +268,7 @@ def test_a_golden_set_that_is_too_small_to_tell_is_said_before_any_client_asks()
 
 
 def test_a_share_is_renewed_long_before_it_ends():
-    bench = Bench(rules=RULES.model_copy(update={"share": (50.0,), "hold": 580}), rate=0.05)
+    bench = Bench(rules=RULES.model_copy(update={"share": (50.0,), "min_duration": 580}), rate=0.05)
     with pytest.raises(Undecided):
         bench.run()
     # One a minute.

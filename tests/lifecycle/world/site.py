@@ -52,7 +52,7 @@ from tests.lifecycle.world.traffic import SimulatedLogs, verdict_on
 from tests.lifecycle.world.world import Gate, Process, World
 
 OLD, NEW = "v1", "v2"
-ROLLOUT = {"max_unavailable": 1, "drain": "5s", "soak": "12s", "start": "5s"}
+ROLLOUT = {"max_unavailable": 1, "drain_timeout": "5s", "soak": "12s", "start_timeout": "5s"}
 
 
 class Quiet:
