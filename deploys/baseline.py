@@ -38,7 +38,7 @@ def baseline() -> None:
     people(settings=model.people)
     wanted = model.baseline
     time_sync(settings=wanted.time_sync)
-    fail2ban(settings=wanted.fail2ban, ssh_port=model.firewall.ssh_port, never=model.never_shut_out)
+    fail2ban(settings=wanted.fail2ban, ssh_port=model.firewall.ssh_port, ignoreip=model.never_shut_out)
     journald(settings=wanted.journald)
     sysctl(settings=wanted.sysctl)
     updates(settings=wanted.updates)

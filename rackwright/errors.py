@@ -5,7 +5,7 @@ RackwrightError
 ├── HostError         3   one host: unreachable, unknown host key, a command failed
 │   ├── HostKeyError  3   the host's key is not the pinned one
 │   └── NotListening  3   nobody listens at the host's SSH port
-├── HostsFailed       3   some hosts failed; the others went on
+├── HostsFailed       3   some hosts failed; the others completed
 ├── ChangesPending    4   `plan --check` found something to change
 ├── FleetError       10   fleet file, lock or keys file not valid; carries every problem
 ├── SecretError      10   a secret reference doesn't resolve

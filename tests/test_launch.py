@@ -12,16 +12,16 @@ EVEN = [
     ({}, 8, 1, Widths(tensor=8)),
     ({"tensor": 2}, 8, 1, Widths(tensor=2, pipeline=4)),
     ({"pipeline": 2}, 8, 1, Widths(tensor=4, pipeline=2)),
-    ({"data": 4}, 8, 1, Widths(tensor=2, data_parallel_size=4)),
-    ({"tensor": 2, "data": 2}, 8, 1, Widths(tensor=2, pipeline=2, data_parallel_size=2)),
+    ({"data": 4}, 8, 1, Widths(tensor=2, data=4)),
+    ({"tensor": 2, "data": 2}, 8, 1, Widths(tensor=2, pipeline=2, data=2)),
     ({}, 0, 2, Widths(pipeline=2)),
     ({}, 8, 2, Widths(tensor=8, pipeline=2)),
     ({"tensor": 16}, 8, 2, Widths(tensor=16)),
     ({"tensor": 2}, 0, 2, Widths(tensor=2)),
     ({"pipeline": 4}, 8, 2, Widths(tensor=4, pipeline=4)),
-    ({"data": 2}, 8, 2, Widths(tensor=8, data_parallel_size=2)),
-    ({"data": 4}, 8, 2, Widths(tensor=4, data_parallel_size=4)),
-    ({"data": 2, "pipeline": 2}, 8, 2, Widths(tensor=4, pipeline=2, data_parallel_size=2)),
+    ({"data": 2}, 8, 2, Widths(tensor=8, data=2)),
+    ({"data": 4}, 8, 2, Widths(tensor=4, data=4)),
+    ({"data": 2, "pipeline": 2}, 8, 2, Widths(tensor=4, pipeline=2, data=2)),
 ]
 
 

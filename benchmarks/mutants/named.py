@@ -36,13 +36,13 @@ NAMED = (
     ),
     (f"{_LIFECYCLE}/prune/procedure.py", "the lease is not checked", "            held.check()\n", ""),
     (
-        f"{_LIFECYCLE}/prune/script.py",
+        f"{_LIFECYCLE}/prune/scripts.py",
         "what has no marker goes",
         """  marked "$1" || { echo "$1: has lost its marker, so it stays" >&2; return 1; }\n""",
         "",
     ),
     (
-        f"{_LIFECYCLE}/prune/script.py",
+        f"{_LIFECYCLE}/prune/scripts.py",
         "what is arriving from another host goes",
         """  ! systemctl is-active -q UNIT || """
         """{ echo "$1: is arriving from another host, so it stays" >&2; return 1; }\n""",

@@ -48,7 +48,7 @@ TARGETS = (
     Target("journal", ("rackwright/state/journal.py",), ("tests/state/test_journal.py",), 15),
     Target(
         "prune",
-        _under("rackwright/lifecycle/prune", "procedure.py script.py"),
+        _under("rackwright/lifecycle/prune", "procedure.py scripts.py"),
         ("tests/lifecycle/prune/test_procedure.py", "tests/cli/model/test_prune.py"),
         40,
     ),
@@ -78,7 +78,7 @@ TARGETS = (
         (
             *_under(
                 "rackwright/operations/filesystem",
-                "download.py store.py fetch.sh place.sh put_in_place.sh read.sh unpack.sh",
+                "fetch.py stored_folder.py fetch.sh place.sh put_in_place.sh read.sh unpack.sh",
             ),
             *_under("roles/model_store", "role.py settings.py"),
         ),
@@ -96,7 +96,7 @@ TARGETS = (
         "verdict",
         _under(
             "rackwright/verdict",
-            "conversations.py decide.py errors.py golden.py golden_check.py harm.py inputs.py judge.py measured.py "
+            "conversations.py decide.py errors.py golden.py golden_check.py harm.py inputs.py judge.py figure.py "
             "proportions.py quantiles.py reasons.py thresholds.py times.py words.py",
         ),
         _under(

@@ -19,7 +19,7 @@ _CHECK = (
 
 
 @deploy("fail2ban")
-def fail2ban(*, settings: Settings, ssh_port: int, never: tuple[Network, ...]) -> None:
+def fail2ban(*, settings: Settings, ssh_port: int, ignoreip: tuple[Network, ...]) -> None:
     """Afterwards fail2ban watches sshd, and never shuts out these networks."""
     if settings.manage == "no":
         return
@@ -32,15 +32,15 @@ def fail2ban(*, settings: Settings, ssh_port: int, never: tuple[Network, ...]) -
     written = checked_file(
         name="Write whom fail2ban shuts out",
         path=JAIL,
-        content=configuration(settings, ssh_port, never),
+        content=configuration(settings, ssh_port, ignoreip),
         check=_CHECK,
     )
     adopted(name="Run fail2ban", unit=UNIT, restart_if=[written], restart_files=(JAIL,))
 
 
-def configuration(settings: Settings, ssh_port: int, never: tuple[Network, ...]) -> str:
+def configuration(settings: Settings, ssh_port: int, ignoreip: tuple[Network, ...]) -> str:
     """Return the jail as jail.conf(5) reads it."""
-    networks = " ".join(dict.fromkeys(str(network) for network in never))
+    networks = " ".join(dict.fromkeys(str(network) for network in ignoreip))
     return (
         "# Written by rackwright: baseline.fail2ban of the fleet file. jail.conf(5)\n"
         "[sshd]\n"

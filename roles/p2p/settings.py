@@ -7,7 +7,7 @@ from rackwright.values.base import Frozen
 from rackwright.values.network import AddressField
 
 FOLDER = "/etc/rackwright/p2p"
-PROGRAM = f"{FOLDER}/stage.py"
+PROGRAM = f"{FOLDER}/p2p.py"
 UNIT = "rackwright-p2p.service"
 """Transient: it is there for the time of one p2p."""
 RUN = "/run/rackwright-p2p"

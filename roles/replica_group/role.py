@@ -19,10 +19,10 @@ def replica_group(*, settings: Settings) -> None:
     looking(
         replica=settings.replica,
         scripts={kind: (settings.scripts[kind], text) for kind, text in texts.items()},
-        service=("replica_group's unit", settings.service, units.service(settings)),
+        service=("replica group's unit", settings.service, units.service(settings)),
         answer=("member's unit", settings.member, units.member(settings)),
         started=(
-            ("replica_group's timer", settings.timer, units.timer(settings)),
+            ("replica group's timer", settings.timer, units.timer(settings)),
             ("member's socket", settings.member_socket, units.member_socket(settings)),
         ),
     )

@@ -81,7 +81,7 @@ def test_vllm_with_what_can_be_said():
 
 
 def test_over_several_hosts_layers_are_dealt_out_to_them():
-    assert asked_of(model("vllm"), gpus=8, hosts=2).widths == Widths(tensor=8, pipeline_parallel_size=2)
+    assert asked_of(model("vllm"), gpus=8, hosts=2).widths == Widths(tensor=8, pipeline=2)
 
 
 def test_what_vllm_gets_without_gpus_is_what_is_counted():

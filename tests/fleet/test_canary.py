@@ -21,7 +21,8 @@ def test_what_the_fleet_file_says_is_read(tmp_path):
         tmp_path, "{share: [1, 5.5, 25], min_duration: 10m, min_requests: 50, max_duration: 1h, golden: p.jsonl}"
     )
     assert canary is not None
-    assert (canary.share, canary.hold, canary.min_requests, canary.limit) == ((1, 5.5, 25), 600, 50, 3600)
+    assert (canary.share, canary.min_requests) == ((1, 5.5, 25), 50)
+    assert (canary.min_duration, canary.max_duration) == (600, 3600)
     assert canary.golden == "p.jsonl"
 
 
@@ -34,7 +35,7 @@ def test_a_small_share_may_be_the_first(tmp_path):
 def test_all_of_it_has_defaults(tmp_path):
     canary = loaded(tmp_path, "{}")
     assert canary is not None
-    assert (canary.share, canary.hold, canary.min_requests, canary.limit) == ((5, 25), 600, 200, 7200)
+    assert (canary.share, canary.min_duration, canary.min_requests, canary.max_duration) == ((5, 25), 600, 200, 7200)
     assert set(canary.thresholds.model_dump().values()) == {None}
 
 
@@ -58,7 +59,10 @@ def test_thresholds_are_shares(tmp_path):
         ("{min_duration: 0s}", "min_duration: should be at least 1 seconds"),
         ("{thresholds: {errors: 0%}}", "thresholds.errors: input should be greater than 0"),
         ("{thresholds: {ttft: 5%}}", "thresholds.ttft: unknown key; did you mean 'ttft_p95'?"),
-        ("{min_duration: 1h, max_duration: 30m}", "max_duration is shorter than min_duration; a step must be able to end before it is given up"),
+        (
+            "{min_duration: 1h, max_duration: 30m}",
+            "max_duration is shorter than min_duration; a step must be able to end before it is given up",
+        ),
         ("{shares: [5]}", "shares: unknown key; did you mean 'share'?"),
     ],
 )  # fmt: skip

@@ -55,7 +55,7 @@ CASES = [
         ],
     ),
     ("fleet: acme", "fleet: acme\nzzz: 1", ["fleet.yml:2 zzz: unknown key; keys here: fleet, timezone, downloads, "
-     "CA, hosts, groups, licenses, models, driver, gateway, firewall, rollout, backup, p2p, people, control, defaults, extends"]),
+     "ca, hosts,  groups, licenses, models, driver, gateway, firewall, rollout, backup, p2p, people, control, defaults, extends"]),
     (", domain: llm.acme.internal", "", ["fleet.yml:14 gateway: missing key 'domain'"]),
     ("context: 4096", "context: much", ["fleet.yml:13 models.assistant.context: should be a whole number"]),
     ("context: 4096", "context: true", ["fleet.yml:13 models.assistant.context: should be a whole number"]),
@@ -65,8 +65,8 @@ CASES = [
     ("names: [assistant]", "names: assistant", ["fleet.yml:12 models.assistant.names: should be a list; write [assistant]"]),
     ("context: 4096", "context:", ["fleet.yml:13 models.assistant.context: has no value; should be a whole number"]),
     ("fleet: acme", "fleet: acme\nrollout: {drain_timeout: 10x, soak: 2d, max_unavailable: 0, downtime: wait}", [
-        "fleet.yml:2 rollout.drain_timeout: should be a duration like 30s, 10m, 2h or 1d",
         "fleet.yml:2 rollout.downtime: should be 'queue' or 'reject'",
+        "fleet.yml:2 rollout.drain_timeout: should be a duration like 30s, 10m, 2h or 1d",
         "fleet.yml:2 rollout.max_unavailable: should be at least 1",
         "fleet.yml:2 rollout.soak: should be at most 86400 seconds",
     ]),
@@ -391,7 +391,7 @@ def test_extends_merges_mappings_and_replaces_lists():
     loaded = fleet(
         "extends: base.yml\nhosts: {gpu2: {disabled: RMA 4711}}\nfirewall: {clients_from: [10.9.0.0/16]}\n", base=GOOD
     )
-    assert loaded.file.hosts["gpu2"].out == "RMA 4711"
+    assert loaded.file.hosts["gpu2"].disabled == "RMA 4711"
     assert str(loaded.file.hosts["gpu2"].address) == "10.0.0.12"
     assert [str(network) for network in loaded.file.firewall.clients_from] == ["10.9.0.0/16"]
     assert [str(network) for network in loaded.file.firewall.admin_from] == ["10.0.0.0/24"]

@@ -163,7 +163,7 @@ CHANGED = {
     ),
     "host": ({"replicas": {"gpu2": ["assistant@1"]}}, "ports.gpu2.assistant@1: is in the fleet file only"),
     "fleet": ({"fleet": "other"}, "is of fleet acme, not other"),
-    "hub": ({"site": {"hub": "https://mirror.lan"}}, "models.assistant.files: are not from https://mirror.lan"),
+    "hub": ({"downloads": {"hub": "https://mirror.lan"}}, "models.assistant.files: are not from https://mirror.lan"),
 }
 
 

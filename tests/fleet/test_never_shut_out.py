@@ -15,7 +15,8 @@ FLEET = ["10.0.0.10/32", "10.0.0.8/32", "10.0.0.9/32", "10.1.0.8/32", "10.1.0.9/
 
 
 @pytest.mark.parametrize(
-    ("fail2ban", "named"), [({}, ["10.0.0.0/8"]), ({"never": ["10.0.9.5"]}, ["10.0.9.5/32"]), ({"never": []}, [])]
+    ("fail2ban", "named"),
+    [({}, ["10.0.0.0/8"]), ({"ignoreip": ["10.0.9.5"]}, ["10.0.9.5/32"]), ({"ignoreip": []}, [])],
 )
 def test_the_fleet_never_is_nor_whom_the_fleet_file_names(fail2ban: dict[str, object], named: list[str]) -> None:
     hosts = {name: {**host, "baseline": {"fail2ban": fail2ban}} for name, host in HOSTS.items()}

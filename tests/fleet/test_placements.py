@@ -47,7 +47,8 @@ CASES = {
     "uneven": ("version: 0.32.0", "version: 0.32.0, tensor_parallel_size: 3", [
         f"{GPUS}tensor 3, pipeline 5, data 1 make 15, and there are 8 on each of 2 hosts; "
         "should be as many as the GPUs"]),
-    "copies": ("version: 0.32.0", "version: 0.32.0, data_parallel_size: 1, tensor_parallel_size: 8, pipeline_parallel_size: 1", [
+    "copies": ("version: 0.32.0", "version: 0.32.0, data_parallel_size: 1, "
+        "tensor_parallel_size: 8, pipeline_parallel_size: 1", [
         f"{GPUS}tensor 8, pipeline 1, data 1 make 8, and there are 8 on each of 2 hosts; "
         "should be as many as the GPUs"]),
     "alone and together": ("{on: [[gpu1, gpu2]], gpus: 8}", "{on: [gpu1, [gpu1, gpu3]], gpus: 1}", []),
@@ -58,14 +59,15 @@ CASES = {
     "no kind": ("kind: vllm, ", "", [f"{RUNTIME}: missing key 'kind'"]),
     "key of the other kind": ("version: 0.32.0", "version: 0.32.0, threads: 4", [
         f"{RUNTIME}.threads: unknown key; "]),
-    "misspelt": ("version: 0.32.0", "version: 0.32.0, tensr: 4", [
-        f"{RUNTIME}.tensr: unknown key; did you mean 'tensor'?"]),
+    "misspelt": ("version: 0.32.0", "version: 0.32.0, tensor_paralel_size: 4", [
+        f"{RUNTIME}.tensor_paralel_size: unknown key; did you mean 'tensor_parallel_size'?"]),
     "argument of ours": ("version: 0.32.0", "version: 0.32.0, args: {port: 8000}", [
         f"{RUNTIME}.args: port: set by rackwright itself; leave it out of args"]),
     "python": ("version: 0.32.0", "version: 0.32.0, python: /usr/bin/python3", [
         f"{RUNTIME}.python: should end in its version, like /usr/bin/python3.13"]),
     "cache": ("version: 0.32.0", "version: 0.32.0, gpu_memory_utilization: 1.5, kv_cache_memory: much", [
-        f"{RUNTIME}.kv_cache_memory: should be a size like 500M, 80GiB or 2TB", f"{RUNTIME}.gpu_memory_utilization: should be at most 1.0"]),
+        f"{RUNTIME}.gpu_memory_utilization: should be at most 1.0",
+        f"{RUNTIME}.kv_cache_memory: should be a size like 500M, 80GiB or 2TB"]),
 }  # fmt: skip
 
 

@@ -56,7 +56,7 @@ def test_a_file_that_extends_another_may_leave_sections_out(schema):
 
 
 def test_durations_may_be_text(schema):
-    assert schema["$defs"]["Rollout"]["properties"]["drain"]["type"] == ["string", "integer"]
+    assert schema["$defs"]["Rollout"]["properties"]["drain_timeout"]["type"] == ["string", "integer"]
 
 
 def objects(part):

@@ -46,8 +46,7 @@ def lab() -> Iterator[Lab]:
 def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Operator:
     made = operator(tmp_path_factory.mktemp("site"), lab.fleet())
     # Other tests have this machine too: a request that waits for its turn here is none that fails.
-    made.edit("  domain: llm.lab.internal", "  domain: llm.lab.internal
-  queue_timeout: 10m")
+    made.edit("  domain: llm.lab.internal", "  domain: llm.lab.internal\n  queue_timeout: 10m")
     made("apply", "--yes")
     return made
 

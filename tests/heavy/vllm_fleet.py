@@ -14,7 +14,8 @@ from tests.lab.labs import fresh_lab
 from tests.lab.operator import Operator
 
 RUNTIME = """\
-{{kind: vllm, version: {version}, build: "file:{wheels}", python: {python}, parallel: 4, kv_cache_memory: 256MiB{more}}}"""
+{{kind: vllm, version: {version}, build: "file:{wheels}", python: {python}, parallel: 4, \
+kv_cache_memory: 256MiB{more}}}"""
 # Hosts share this machine's cores: each engine would bind the first of them.
 ENVIRONMENT = 'VLLM_CPU_OMP_THREADS_BIND: nobind, OMP_NUM_THREADS: "1"'
 

@@ -45,7 +45,7 @@ def watching(host: LabHost, settings: Settings = _SETTINGS) -> Callable[[], None
     def deploy() -> None:
         from rackwright.roles.fail2ban.role import fail2ban
 
-        fail2ban(settings=settings, ssh_port=22, never=tuple(never))
+        fail2ban(settings=settings, ssh_port=22, ignoreip=tuple(never))
 
     return deploy
 

@@ -27,7 +27,7 @@ NEW = "v2"
 SEED = 29
 SAMPLE = 20
 """Moments of each procedure but a good update."""
-CANARY = Canary(share=(10, 50), hold=2, min_requests=20, limit=60)
+CANARY = Canary(share=(10, 50), min_duration=2, min_requests=20, max_duration=60)
 
 
 def nothing(desk: Desk) -> None:

@@ -49,9 +49,9 @@ def archive(tmp_path: Path) -> Path:
 
 
 def fleet_at(tmp_path: Path, hub: StandInHub | None, **sections: object):
-    site = {"hub": hub.url} if hub else {}
+    downloads = {"hub": hub.url} if hub else {}
     sections.setdefault("runtime", {"kind": "llama_cpp", "version": "b1", "build": "file:llama.tar.gz"})
-    return make_fleet(tmp_path / "site.yml", downloads={**site, **sections.pop("site", {})}, **sections)
+    return make_fleet(tmp_path / "site.yml", downloads={**downloads, **sections.pop("downloads", {})}, **sections)
 
 
 def sha256(content: bytes) -> str:
@@ -317,7 +317,7 @@ def test_past_the_sites_proxy_nothing_goes_through_the_environments(hub, monkeyp
 
 def test_a_bundle_that_is_not_good_is_named_before_anything_is_asked(tmp_path, hub, archive):
     (tmp_path / "ca.pem").write_text("nonsense")
-    with pytest.raises(FleetError, match=r"site\.ca_bundle: .*ca\.pem can't be used; should be PEM"):
+    with pytest.raises(FleetError, match=r"downloads\.ca_bundle: .*ca\.pem can't be used; should be PEM"):
         resolve_lock(fleet_at(tmp_path, hub, downloads={"ca_bundle": "ca.pem"}), None)
     assert hub.asked == []
 
@@ -338,5 +338,5 @@ def test_a_hub_elsewhere_without_tls_is_refused(url):
 
 
 def test_a_hub_that_is_refused_is_asked_nothing(tmp_path, archive):
-    with pytest.raises(FleetError, match=r"site\.hub: can't be used; should be https://…; http:// only for an IP"):
+    with pytest.raises(FleetError, match=r"downloads\.hub: can't be used; should be https://…; http:// only"):
         resolve_lock(fleet_at(tmp_path, None, downloads={"hub": "http://huggingface.co"}), None)

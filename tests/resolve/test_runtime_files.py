@@ -33,7 +33,7 @@ def index() -> Iterator[StandInIndex]:
 
 
 def fleet(tmp_path: Path, index: StandInIndex | None = None, **runtime: Any) -> Fleet:
-    site = {"site": {"package_index": index.url}} if index else {}
+    site = {"downloads": {"package_index": index.url}} if index else {}
     return make_fleet(tmp_path / "site.yml", runtime={"kind": "vllm", "version": "0.32.0", **runtime}, **site)
 
 

@@ -8,7 +8,7 @@ import pytest
 from rackwright.operations.facts.apt_sources import AptSources, Sources
 from rackwright.operations.facts.path_state import Found, PathState
 from rackwright.roles.downloads.configuration import apt_conf, apt_sources, pip_conf, uv_toml
-from rackwright.roles.downloads.role import site
+from rackwright.roles.downloads.role import downloads
 from rackwright.roles.downloads.settings import MARK, AptMirror, Keyring, Settings, inrelease
 from rackwright.route import Route
 from tests.fakes import Played, play
@@ -41,7 +41,7 @@ def played(settings: Settings, **facts: object) -> Played:
     known = {PathState: None, AptSources: Sources()} | {
         {"sources": AptSources, "pip": (PathState, "/etc/pip.conf")}[name]: value for name, value in facts.items()
     }
-    return play(site, facts=known, settings=settings)
+    return play(downloads, facts=known, settings=settings)
 
 
 def test_a_site_that_says_nothing_changes_nothing() -> None:
@@ -52,7 +52,7 @@ def test_the_mirrors_prove_themselves_before_the_hosts_own_sources_go() -> None:
     done = played(SETTINGS, sources=_DEBIAN)
     order = [
         "ca-bundle.pem",
-        "rackwright-site",
+        "rackwright-downloads",
         "keyrings",
         "apt-get -q update --error-on=any",
         "mv -fT -- /etc/apt/sources.list /",

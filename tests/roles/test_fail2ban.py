@@ -16,7 +16,7 @@ from tests.fakes import play, systemctl
 
 _SETTINGS = Settings(maxretry=3, findtime="5m", bantime="2h")
 _NEVER = (ip_network("10.20.0.0/24"), ip_network("10.20.0.11/32"), ip_network("10.20.0.0/24"))
-_GIVEN = {"settings": _SETTINGS, "ssh_port": 2222, "never": _NEVER}
+_GIVEN = {"settings": _SETTINGS, "ssh_port": 2222, "ignoreip": _NEVER}
 _RUNS = Unit("loaded", "active", "enabled", started=2.0)
 _TEXT = configuration(_SETTINGS, 2222, _NEVER)
 
@@ -71,7 +71,7 @@ def test_one_that_somebody_masked_is_left_and_named() -> None:
 
 
 def test_not_managed_nothing_is_asked_or_done() -> None:
-    assert play(fail2ban, settings=Settings(manage="no"), ssh_port=22, never=()).operations == []
+    assert play(fail2ban, settings=Settings(manage="no"), ssh_port=22, ignoreip=()).operations == []
 
 
 def test_its_table_is_no_packet_filter_that_fights_with_ours() -> None:
@@ -90,5 +90,5 @@ def test_who_runs_this_command_must_be_among_those_that_are_never_shut_out() -> 
     assert problem is not None
     assert str(problem) == (
         "baseline.fail2ban.ignoreip: 10.21.0.7, where this command runs, could be shut out; "
-        "add 10.21.0.7 or its network to never"
+        "add 10.21.0.7 or its network to ignoreip"
     )

@@ -116,7 +116,7 @@ def test_gpus_take_a_share_of_their_memory_or_so_many_bytes_of_cache() -> None:
 
 def test_a_cpu_has_a_cache_of_its_own_size_whatever_else_is_on_the_host() -> None:
     for cache, size in ((None, 4 * 2**30), (2**30, 2**30)):
-        given = words(0, cache=cache)
+        given = words(0, kv_cache_memory=cache)
         assert given[given.index("--kv-cache-memory-bytes") + 1] == str(size)
         assert "--gpu-memory-utilization" not in given
 
@@ -179,7 +179,7 @@ def test_an_argument_is_a_long_name_without_dashes_in_front(name: str) -> None:
 
 
 @pytest.mark.parametrize("rank", [None, 0])
-@pytest.mark.parametrize("changes", [{}, {"tensor": 2}])
+@pytest.mark.parametrize("changes", [{}, {"tensor_parallel_size": 2}])
 def test_what_the_environment_says_of_ours_cannot_be_said_otherwise(
     rank: int | None, changes: dict[str, int]
 ) -> None:

@@ -20,9 +20,9 @@ class FilesOnly:
 
     def __init__(self, path: Path, *sources: Path, bundle: str | None = None, keyring: str | None = None) -> None:
         self.path, self.sources = path, (path, *sources)
-        site = SimpleNamespace(ca_bundle=bundle, apt_mirrors=(SimpleNamespace(key=keyring),))
+        downloads = SimpleNamespace(ca_bundle=bundle, apt_mirrors=(SimpleNamespace(key=keyring),))
         nothing = SimpleNamespace(certificate=None)
-        self.file = SimpleNamespace(site=site, gateway=nothing, backup=None, drivers=())
+        self.file = SimpleNamespace(downloads=downloads, gateway=nothing, backup=None, drivers=())
 
     def at(self, written: str) -> Path:
         return self.path.parent / written

@@ -21,11 +21,11 @@ EXIT_CODES = tuple(
         (ExitCode.DONE, "done"),
         (ExitCode.FAILED, "failed, interrupted or not confirmed"),
         (ExitCode.USAGE, "usage"),
-        (ExitCode.HOSTS_FAILED, "some hosts failed, the others went on"),
+        (ExitCode.HOSTS_FAILED, "some hosts failed; the others completed"),
         (ExitCode.CHANGES_PENDING, "changes pending (plan --check, drift)"),
-        (ExitCode.FLEET_INVALID, "fleet file, lock or a secret not valid"),
+        (ExitCode.FLEET_INVALID, "the fleet file, the lock or a secret is not valid"),
         (ExitCode.LEASED, "leased by someone else, or a rollout is open"),
-        (ExitCode.NOT_PROVEN, "proof, check or drill not passed"),
+        (ExitCode.NOT_PROVEN, "a proof, check or drill did not pass"),
     )
 )
 

@@ -29,7 +29,7 @@ class Draft:
 
     @cached_property
     def in_service(self) -> tuple[str, ...]:
-        return tuple(name for name, host in self.root.maps("hosts") if _is_absent(host.get("out")))
+        return tuple(name for name, host in self.root.maps("hosts") if _is_absent(host.get("disabled")))
 
     @cached_property
     def gateways(self) -> tuple[str, ...]:
@@ -75,7 +75,7 @@ class Draft:
 
     def apt_mirrors(self) -> Iterator[Entries]:
         """Yield each of the site's apt mirrors."""
-        yield from _one_or_more(self.root.get("site", "apt_mirror"))
+        yield from _one_or_more(self.root.get("downloads", "apt_mirror"))
 
     def drivers(self) -> Iterator[Entries]:
         """Yield each of the sections `driver`."""

@@ -57,7 +57,8 @@ def _is_address(text: str) -> bool:
 
 
 def _check_widths(model: Entries, placement: Entries, hosts: int, findings: Findings) -> None:
-    asked = {name: _number(model.get("runtime", name)) for name in ("tensor", "pipeline", "data")}
+    kinds = ("tensor", "pipeline", "data")
+    asked = {kind: _number(model.get("runtime", f"{kind}_parallel_size")) for kind in kinds}
     gpus = _number(placement.get("gpus"))
     node = placement.get("gpus") or placement.get("on") or placement
     if not any(asked.values()):

@@ -136,11 +136,11 @@ def _check_licenses(root: Entries, findings: Findings) -> None:
 
 
 def _check_site(draft: Draft, folder: Path, findings: Findings) -> None:
-    _check_path(draft.root.get("site", "ca_bundle"), folder, findings)
+    _check_path(draft.root.get("downloads", "ca_bundle"), folder, findings)
     for mirror in draft.apt_mirrors():
         _check_path(mirror.get("key"), folder, findings)
-    mirrors = draft.root.get("site", "apt_mirror")
-    if mirrors is not None and draft.root.get("site", "apt_existing") is None:
+    mirrors = draft.root.get("downloads", "apt_mirror")
+    if mirrors is not None and draft.root.get("downloads", "apt_existing") is None:
         findings.add(
             mirrors,
             "nothing says what happens to the apt sources that hosts have",

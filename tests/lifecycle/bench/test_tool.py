@@ -47,7 +47,7 @@ def test_an_index_that_does_not_answer_is_named_and_nothing_half_made_is_taken(t
     nobody = Index("http://127.0.0.1:9/simple", DIRECT)
     for _ in range(2):
         with pytest.raises(
-            RackwrightError, match=r"(?s)guidellm 0\.8\.1: can't be installed:.*site\.package_index"
+            RackwrightError, match=r"(?s)guidellm 0\.8\.1: can't be installed:.*downloads\.package_index"
         ) as error:
             ensure(nobody, lambda _: None, cache=tmp_path)
         assert "127.0.0.1:9" in str(error.value)

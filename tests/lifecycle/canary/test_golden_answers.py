@@ -114,7 +114,7 @@ def test_questions_have_their_time_and_it_is_said_how_far_they_are(site, engine)
         said.append(text)
         asked.clock.sleep(40)
 
-    asked = questions(site, *prompts, limit=60, tell=slower)
+    asked = questions(site, *prompts, max_duration=60, tell=slower)
     with pytest.raises(Undecided, match="8 of 30 questions were answered in 60 s"):
         asked.answers(*site.fleet.replicas)
     assert said == ["gpu2/assistant@1: 4 of 30 questions", "gpu2/assistant@1: 8 of 30 questions"]

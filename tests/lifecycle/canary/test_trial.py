@@ -25,7 +25,7 @@ from tests.lifecycle.simulation import Clock
 from tests.verdict.simulated import EQUAL, Version, golden
 
 OTHER = "gpu2/assistant@1"
-RULES = Canary(share=(25, 50), hold=60, min_requests=60, limit=600, thresholds=Thresholds(errors="3%"))
+RULES = Canary(share=(25, 50), min_duration=60, min_requests=60, max_duration=600, thresholds=Thresholds(errors="3%"))
 RATE = 4.0
 
 
@@ -156,7 +156,7 @@ def test_an_equal_one_passes():
     bench.run()
     assert bench.keeper.told[-1] == "passed with PASS"
     assert list(dict.fromkeys(bench.gateways.told)) == ["25 %", "50 %"]
-    assert bench.entered[0] == "25 % of the conversations, for 60 s and 60 requests at least"
+    assert bench.entered[0] == "25 % of the conversations, for at least 60 s and 60 requests"
 
 
 def test_it_is_judged_again_when_it_has_as_many_as_the_verdict_takes_long_before_its_limit():
@@ -209,7 +209,7 @@ def test_a_doubtful_one_waits_and_then_pauses():
     bench = Bench(Version(slowness=1.25))
     with pytest.raises(Undecided, match="INCONCLUSIVE: median time to first token is open") as error:
         bench.run()
-    assert bench.clock.now() >= RULES.limit
+    assert bench.clock.now() >= RULES.max_duration
     assert bench.keeper.told[-1] == "INCONCLUSIVE, INCONCLUSIVE"
     assert error.value.problems[0].should == "the others have all of the traffic"
     assert bench.gateways.share == 0
