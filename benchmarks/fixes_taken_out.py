@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from rackwright.lifecycle import key as keys
 from rackwright.lifecycle.session import under_lease as leased
-from rackwright.state.lease_session import Held
+from rackwright.state.lease_session import LeaseSession
 from tests.lifecycle.world import world
 from tests.lifecycle.world.key_gateway import KeyGateway
 from tests.lifecycle.world.key_machine import KeyMachine
@@ -49,7 +49,7 @@ def old_workers_that_send() -> Iterator[None]:
 @contextmanager
 def lease_that_is_believed() -> Iterator[None]:
     """Point 4: nobody asks before a change whether the lease still holds."""
-    with patch.object(Held, "check", lambda _: None), patch.object(Held, "holds", lambda _: True):
+    with patch.object(LeaseSession, "check", lambda _: None), patch.object(LeaseSession, "holds", lambda _: True):
         yield
 
 

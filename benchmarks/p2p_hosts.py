@@ -100,11 +100,11 @@ def shaped_hosts(megabytes: int, mbit: float, *, keep: bool) -> Iterator[Shaped]
 def _install(lab: Lab, fleet: LabFleet) -> None:
     from rackwright.remote import Remote
     from rackwright.roles.p2p.role import p2p
-    from rackwright.runner import Engine
+    from rackwright.runner import Runner
 
     spec = Shaped(lab, fleet, StoredModel(name="bench", digest=DIGEST, files=()))
     with Remote(spec.targets()) as remote:
-        run = Engine(remote).apply(p2p, dict.fromkeys(fleet.hosts))
+        run = Runner(remote).apply(p2p, dict.fromkeys(fleet.hosts))
     assert not run.failed_hosts, run.failures
     public = lab.exec(FIRST, _KEY).out
     for host in fleet.hosts:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pyinfra.context import host
 
-from rackwright.fleet.hosts.host_spec import HostModel
+from rackwright.fleet.hosts.host_spec import HostSpec
 from rackwright.roles.backup.role import backup as backup_role
 
 
 def backup() -> None:
     """Afterwards the host's timers save it to each repository of the fleet file."""
-    model: HostModel = host.data.model
-    if model.backup is not None:
-        backup_role(settings=model.backup, access=model.credentials.backup)
+    spec: HostSpec = host.data.spec
+    if spec.backup is not None:
+        backup_role(settings=spec.backup, access=spec.credentials.backup)

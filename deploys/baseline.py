@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyinfra.context import host
 
-from rackwright.fleet.hosts.host_spec import HostModel
+from rackwright.fleet.hosts.host_spec import HostSpec
 from rackwright.roles.apparmor.role import apparmor
 from rackwright.roles.auditd.role import auditd
 from rackwright.roles.downloads.role import downloads
@@ -22,11 +22,11 @@ from rackwright.roles.updates.role import updates
 def entry() -> None:
     """Afterwards the host downloads from where the fleet file says, and admits whom it says, with keys only, until
     the confirmation's time runs out."""
-    model: HostModel = host.data.model
-    layout(settings=model.layout)
-    downloads(settings=model.downloads)
-    firewall(settings=model.firewall)
-    sshd(settings=model.baseline.sshd)
+    spec: HostSpec = host.data.spec
+    layout(settings=spec.layout)
+    downloads(settings=spec.downloads)
+    firewall(settings=spec.firewall)
+    sshd(settings=spec.baseline.sshd)
 
 
 def baseline() -> None:
@@ -34,11 +34,11 @@ def baseline() -> None:
 
     An item with `manage: no` is left alone.
     """
-    model: HostModel = host.data.model
-    people(settings=model.people)
-    wanted = model.baseline
+    spec: HostSpec = host.data.spec
+    people(settings=spec.people)
+    wanted = spec.baseline
     time_sync(settings=wanted.time_sync)
-    fail2ban(settings=wanted.fail2ban, ssh_port=model.firewall.ssh_port, ignoreip=model.never_shut_out)
+    fail2ban(settings=wanted.fail2ban, ssh_port=spec.firewall.ssh_port, ignoreip=spec.never_shut_out)
     journald(settings=wanted.journald)
     sysctl(settings=wanted.sysctl)
     updates(settings=wanted.updates)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pyinfra.context import host
 
-from rackwright.fleet.hosts.host_spec import HostModel
+from rackwright.fleet.hosts.host_spec import HostSpec
 from rackwright.roles.firewall.role import confirm_firewall
 from rackwright.roles.sshd.role import confirm_sshd
 
 
 def confirm() -> None:
     """Afterwards the pending rules and settings stay."""
-    model: HostModel = host.data.model
-    confirm_firewall(settings=model.firewall)
-    confirm_sshd(settings=model.baseline.sshd)
+    spec: HostSpec = host.data.spec
+    confirm_firewall(settings=spec.firewall)
+    confirm_sshd(settings=spec.baseline.sshd)

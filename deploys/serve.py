@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyinfra.context import host
 
-from rackwright.fleet.hosts.host_spec import HostModel, InstalledRuntime
+from rackwright.fleet.hosts.host_spec import HostSpec, InstalledRuntime
 from rackwright.roles.certificate.role import certificate
 from rackwright.roles.gpu_faults.role import gpu_faults
 from rackwright.roles.host_proxy.role import host_proxy
@@ -21,57 +21,57 @@ from rackwright.route import Route
 
 def serve() -> None:
     """Afterwards every replica of this host is installed and started; a running engine is never restarted."""
-    model: HostModel = host.data.model
-    if model.model_store is None:
+    spec: HostSpec = host.data.spec
+    if spec.model_store is None:
         return
     beside()
-    gpus = gpus_of(model.replicas)
-    for unit in model.replicas:
-        replica(settings=unit, gpus=gpus, rolled=unit.name in model.rolled)
-    for together in model.replica_groups:
+    gpus = gpus_of(spec.replicas)
+    for unit in spec.replicas:
+        replica(settings=unit, gpus=gpus, rolled=unit.name in spec.rolled)
+    for together in spec.replica_groups:
         replica_group(settings=together)
-    if model.gpu_faults:
-        gpu_faults(settings=model.gpu_faults)
-    for watch in model.probes:
+    if spec.gpu_faults:
+        gpu_faults(settings=spec.gpu_faults)
+    for watch in spec.probes:
         probe(settings=watch)
-    if model.host_proxy is None:
+    if spec.host_proxy is None:
         return
-    for issued in model.certificates:
-        if issued.name == model.host_proxy.certificate:
-            certificate(settings=issued, issuer=model.credentials.issuer)
-    host_proxy(settings=model.host_proxy)
+    for issued in spec.certificates:
+        if issued.name == spec.host_proxy.certificate:
+            certificate(settings=issued, issuer=spec.credentials.issuer)
+    host_proxy(settings=spec.host_proxy)
 
 
 def beside() -> None:
     """Afterwards runtimes and weights of this host's replicas are there, beside what runs; nothing uses them yet."""
-    model: HostModel = host.data.model
-    if model.model_store is None:
+    spec: HostSpec = host.data.spec
+    if spec.model_store is None:
         return
     ready_for_p2p()
-    for runtime in model.runtimes:
-        _runtime(runtime, model.downloads.route)
+    for runtime in spec.runtimes:
+        _runtime(runtime, spec.downloads.route)
     weights()
 
 
 def ready_for_p2p() -> None:
     """Afterwards the host can take weights from others and pass them on."""
-    model: HostModel = host.data.model
-    if model.p2p:
+    spec: HostSpec = host.data.spec
+    if spec.p2p:
         p2p()
 
 
 def weights() -> None:
     """Afterwards the weights of this host's replicas are there, fetched where they aren't."""
-    model: HostModel = host.data.model
-    if model.model_store:
-        model_store(settings=model.model_store, route=model.downloads.route, token=model.credentials.hub_token)
+    spec: HostSpec = host.data.spec
+    if spec.model_store:
+        model_store(settings=spec.model_store, route=spec.downloads.route, token=spec.credentials.hub_token)
 
 
 def own_weights() -> None:
     """Afterwards those are there that this host writes: what it reads another one may only be about to write."""
-    model: HostModel = host.data.model
-    if model.model_store:
-        model_store(settings=model.model_store.own, route=model.downloads.route, token=model.credentials.hub_token)
+    spec: HostSpec = host.data.spec
+    if spec.model_store:
+        model_store(settings=spec.model_store.own, route=spec.downloads.route, token=spec.credentials.hub_token)
 
 
 def _runtime(runtime: InstalledRuntime, route: Route) -> None:

@@ -64,7 +64,7 @@ def play(
     model: object = None,
     **keywords: Any,
 ) -> Played:
-    """Run the role, or a deploy that reads `host.data.model`, on a fake host and return all that it did.
+    """Run the role, or a deploy that reads `host.data.spec`, on a fake host and return all that it did.
 
     Raise what the role raises.
     """

@@ -8,7 +8,7 @@ from pathlib import Path
 import rackwright
 from rackwright.deploys.site import site
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.hosts.compose import host_models
+from rackwright.fleet.hosts.compose import host_specs
 from rackwright.fleet.hosts.host_spec import Credentials
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, model_digest
@@ -54,7 +54,7 @@ def main() -> None:
     assert Path.cwd() == Path("/")
     assert "site-packages" in rackwright.__file__, rackwright.__file__
     of = fleet()
-    for name, model in host_models(of, lock(of), credentials=Credentials()).items():
+    for name, model in host_specs(of, lock(of), credentials=Credentials()).items():
         planned = play(site, model=model)
         assert len(planned.changed) > 10, planned
         print(f"{name}: {len(planned.operations)} operations, {len(planned.changed)} would change")

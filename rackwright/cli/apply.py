@@ -51,23 +51,23 @@ def apply(
     proven by a real token, one at a time. Ctrl-C stops after the running operation.
     """
     hosts_needed()
-    from rackwright.cli.common.console import Talk
+    from rackwright.cli.common.console import Console
     from rackwright.cli.plan import plan_view
-    from rackwright.lifecycle.session.session import open_site
+    from rackwright.lifecycle.session.session import open_session
 
     def show(planned: Plan) -> None:
         if not context.json:
             click.echo(plan_view(planned))
 
     with (
-        Talk(quiet=context.json, yes=yes) as talk,
-        open_site(context.fleet, limit=limit, progress=talk.on_step) as site,
+        Console(quiet=context.json, yes=yes) as console,
+        open_session(context.fleet, limit=limit, progress=console.on_step) as site,
     ):
         site.connect_ahead(site.fleet.control[0])
         from rackwright.lifecycle.apply.procedure import apply as carry_out
         from rackwright.lifecycle.apply.stages import Options
 
-        applied = carry_out(site, Options(only, close_ports, allow_outage, reboot, not_stale), talk, show)
+        applied = carry_out(site, Options(only, close_ports, allow_outage, reboot, not_stale), console, show)
     _answer(context, applied)
     if applied.failure:
         raise applied.failure

@@ -66,10 +66,10 @@ def list_(context: Context, hosts: tuple[str, ...], to: str | None) -> int:
     """
     hosts_needed()
     from rackwright.lifecycle.backup import listed, places
-    from rackwright.lifecycle.session.session import open_site
+    from rackwright.lifecycle.session.session import open_session
     from rackwright.report.words import size
 
-    with open_site(context.fleet, limit=hosts) as site:
+    with open_session(context.fleet, limit=hosts) as site:
         found, problems = listed(site, places(site, to))
     rows = [("HOST", "REPOSITORY", "SNAPSHOT", "TIME", "FILES", "SIZE")]
     for one in found:
@@ -86,12 +86,12 @@ def list_(context: Context, hosts: tuple[str, ...], to: str | None) -> int:
 def _make(context: Context, verb: Verb, hosts: tuple[str, ...], to: str | None) -> bool:
     """Have it made; print what came of it and return whether something isn't good."""
     hosts_needed()
-    from rackwright.cli.common.console import Talk
+    from rackwright.cli.common.console import Console
     from rackwright.lifecycle.backup import make, places
-    from rackwright.lifecycle.session.session import open_site
+    from rackwright.lifecycle.session.session import open_session
 
-    with Talk(quiet=context.json, yes=True) as talk, open_site(context.fleet, limit=hosts) as site:
-        made = make(site, verb, places(site, to), talk)
+    with Console(quiet=context.json, yes=True) as console, open_session(context.fleet, limit=hosts) as site:
+        made = make(site, verb, places(site, to), console)
     document = [
         {
             "host": one.host,

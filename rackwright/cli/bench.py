@@ -82,9 +82,9 @@ def _measured(context: Context, wanted: Wanted) -> Benched:
     from rackwright.lifecycle.bench import Listener
     from rackwright.lifecycle.bench import bench as measure
     from rackwright.lifecycle.client.origin import choose_asker
-    from rackwright.lifecycle.session.session import open_site
+    from rackwright.lifecycle.session.session import open_session
 
-    with open_site(context.fleet) as site:
+    with open_session(context.fleet) as site:
         told = Listener(step=lambda step: context.note(sent_briefly(step)), say=context.note)
         return measure(site, choose_asker(site), wanted, told)
 

@@ -21,14 +21,14 @@ def drain(context: Context, name: str, reason: str, allow_outage: bool, yes: boo
     What is in flight ends by itself. It stays drained over reloads and restarts until `undrain`.
     """
     hosts_needed()
-    from rackwright.cli.common.console import Talk
+    from rackwright.cli.common.console import Console
     from rackwright.fleet.naming import replicas_named
     from rackwright.lifecycle.drain.procedure import drain as carry_out
-    from rackwright.lifecycle.session.session import open_site
+    from rackwright.lifecycle.session.session import open_session
 
     replicas = replicas_named(context.fleet, name)
     addresses = [replica.address for replica in replicas]
-    with Talk(quiet=context.json, yes=yes) as talk, open_site(context.fleet) as site:
-        talk.confirm(f"Drain {', '.join(addresses)}?")
-        carry_out(site, replicas, talk, reason=reason, allow_outage=allow_outage)
+    with Console(quiet=context.json, yes=yes) as console, open_session(context.fleet) as site:
+        console.confirm(f"Drain {', '.join(addresses)}?")
+        carry_out(site, replicas, console, reason=reason, allow_outage=allow_outage)
     context.answer({"drained": addresses, "reason": reason}, f"drained: {', '.join(addresses)}")

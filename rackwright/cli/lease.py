@@ -69,11 +69,11 @@ def move(context: Context, former_gone: bool, yes: bool) -> None:
     Refused while somebody is at work or a rollout is open. Needed after `control:` or the first gateway has changed.
     """
     hosts_needed()
-    from rackwright.cli.common.console import Talk
+    from rackwright.cli.common.console import Console
     from rackwright.lifecycle.session.move_control_host import move_control
 
-    with Talk(quiet=context.json, yes=yes) as talk:
-        moved = move_control(context.fleet, talk, former_gone=former_gone)
+    with Console(quiet=context.json, yes=yes) as console:
+        moved = move_control(context.fleet, console, former_gone=former_gone)
     host = context.fleet.control[0]
     if moved is None:
         context.answer({"control_host": host, "former": None, "copied": False}, f"{host} is the control host already")

@@ -27,9 +27,9 @@ def plan(context: Context, check: bool, only: tuple[str, ...], limit: tuple[str,
     restart. Changes nothing.
     """
     hosts_needed()
-    from rackwright.lifecycle.session.session import open_site
+    from rackwright.lifecycle.session.session import open_session
 
-    with open_site(context.fleet, limit=limit) as site:
+    with open_session(context.fleet, limit=limit) as site:
         site.connect_ahead()
         from rackwright.lifecycle.apply.plan import plan as look
 

@@ -20,14 +20,17 @@ def restart(context: Context, name: str, allow_outage: bool, yes: bool) -> None:
     Each is drained at every gateway, restarted, proven by a real token and returned.
     """
     hosts_needed()
-    from rackwright.cli.common.console import Talk
+    from rackwright.cli.common.console import Console
     from rackwright.fleet.naming import replicas_named
     from rackwright.lifecycle.restart import restart as carry_out
-    from rackwright.lifecycle.session.session import open_site
+    from rackwright.lifecycle.session.session import open_session
 
     replicas = replicas_named(context.fleet, name)
     addresses = [replica.address for replica in replicas]
-    with Talk(quiet=context.json, yes=yes) as talk, open_site(context.fleet, progress=talk.on_step) as site:
-        talk.confirm(f"Restart {', '.join(addresses)}?")
-        carry_out(site, replicas, talk, allow_outage=allow_outage)
+    with (
+        Console(quiet=context.json, yes=yes) as console,
+        open_session(context.fleet, progress=console.on_step) as site,
+    ):
+        console.confirm(f"Restart {', '.join(addresses)}?")
+        carry_out(site, replicas, console, allow_outage=allow_outage)
     context.answer({"restarted": addresses}, f"restarted: {', '.join(addresses)}")

@@ -57,19 +57,19 @@ def resume(context: Context, canary: bool, allow_outage: bool, yes: bool) -> Non
     one, the verdict is yours.
     """
     hosts_needed()
-    from rackwright.cli.common.console import Talk
-    from rackwright.lifecycle.session.session import open_site
+    from rackwright.cli.common.console import Console
+    from rackwright.lifecycle.session.session import open_session
     from rackwright.lifecycle.update.resume import required
     from rackwright.lifecycle.update.resume import resume as carry_out
 
     found = _agreed(required(context.fleet).rollout, allow_outage)
     found = found if canary else found.model_copy(update={"canaries": ()})
     with (
-        Talk(quiet=context.json, yes=yes) as talk,
-        open_site(context.fleet, progress=talk.on_step, lock=found.after) as site,
+        Console(quiet=context.json, yes=yes) as console,
+        open_session(context.fleet, progress=console.on_step, lock=found.after) as site,
     ):
-        talk.confirm(f"Resume {found.what}, begun by {found.who}?")
-        done = [replica.address for replica in carry_out(site, found, talk)]
+        console.confirm(f"Resume {found.what}, begun by {found.who}?")
+        done = [replica.address for replica in carry_out(site, found, console)]
     context.answer({"rollout": found.id, "what": found.what, "changed": done}, f"{found.what}: {', '.join(done)}")
 
 
@@ -89,17 +89,17 @@ def abort(context: Context, reason: str, leave: bool, allow_outage: bool, yes: b
 
 def _taken_back(context: Context, reason: str, allow_outage: bool, yes: bool) -> tuple[str, str]:
     """Return the id of the rollout that is undone, and what it was."""
-    from rackwright.cli.common.console import Talk
-    from rackwright.lifecycle.session.session import open_site
+    from rackwright.cli.common.console import Console
+    from rackwright.lifecycle.session.session import open_session
     from rackwright.lifecycle.update.resume import abort, required
 
     found = _agreed(required(context.fleet).rollout, allow_outage)
     with (
-        Talk(quiet=context.json, yes=yes) as talk,
-        open_site(context.fleet, progress=talk.on_step, lock=found.after) as site,
+        Console(quiet=context.json, yes=yes) as console,
+        open_session(context.fleet, progress=console.on_step, lock=found.after) as site,
     ):
-        talk.confirm(f"Abort {found.what}, begun by {found.who}, and put back what ran before?")
-        abort(site, found, talk, reason)
+        console.confirm(f"Abort {found.what}, begun by {found.who}, and put back what ran before?")
+        abort(site, found, console, reason)
     return found.id, found.what
 
 

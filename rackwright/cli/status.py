@@ -16,7 +16,7 @@ from rackwright.errors import ExitCode
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rackwright.lifecycle.session.session import Site
+    from rackwright.lifecycle.session.session import Session
     from rackwright.lifecycle.status import Status
 
 HEADER = ("REPLICA", "STATE", "TRAFFIC", "IN FLIGHT", "VERSION", "PENDING")
@@ -34,9 +34,9 @@ def status(context: Context, watch: bool, limit: tuple[str, ...]) -> int:
     is late, failed, or its timer is dead.
     """
     hosts_needed()
-    from rackwright.lifecycle.session.session import open_site
+    from rackwright.lifecycle.session.session import open_session
 
-    with open_site(context.fleet, limit=limit) as site:
+    with open_session(context.fleet, limit=limit) as site:
         while watch and not context.json:
             _show(context, site, clear=True)
             time.sleep(2)
@@ -44,7 +44,7 @@ def status(context: Context, watch: bool, limit: tuple[str, ...]) -> int:
     return ExitCode.DONE if found.healthy else ExitCode.NOT_PROVEN
 
 
-def _show(context: Context, site: Site, *, clear: bool) -> Status:
+def _show(context: Context, site: Session, *, clear: bool) -> Status:
     from rackwright.lifecycle.status import status as look
 
     found = look(site)

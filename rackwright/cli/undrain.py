@@ -15,13 +15,13 @@ from rackwright.cli.common.options import Command, common_options, pass_context
 def undrain(context: Context, name: str) -> None:
     """Let a drained replica or host take requests again."""
     hosts_needed()
-    from rackwright.cli.common.console import Talk
+    from rackwright.cli.common.console import Console
     from rackwright.fleet.naming import replicas_named
     from rackwright.lifecycle.drain.procedure import undrain as carry_out
-    from rackwright.lifecycle.session.session import open_site
+    from rackwright.lifecycle.session.session import open_session
 
     replicas = replicas_named(context.fleet, name)
     addresses = [replica.address for replica in replicas]
-    with Talk(quiet=context.json, yes=True) as talk, open_site(context.fleet) as site:
-        carry_out(site, replicas, talk)
+    with Console(quiet=context.json, yes=True) as console, open_session(context.fleet) as site:
+        carry_out(site, replicas, console)
     context.answer({"undrained": addresses}, f"undrained: {', '.join(addresses)}")

@@ -25,7 +25,7 @@ def verify(context: Context, full: bool) -> int:
     """
     hosts_needed()
     from rackwright.lifecycle.client.origin import choose_asker
-    from rackwright.lifecycle.session.session import open_site
+    from rackwright.lifecycle.session.session import open_session
     from rackwright.lifecycle.verify.procedure import Proof
     from rackwright.lifecycle.verify.procedure import verify as prove
 
@@ -33,7 +33,7 @@ def verify(context: Context, full: bool) -> int:
         if not context.json:
             click.echo(f"{'ok  ' if proof.passed else 'FAIL'} {proof.host:<12} {proof.what}: {proof.found}")
 
-    with open_site(context.fleet) as site:
+    with open_session(context.fleet) as site:
         asker = choose_asker(site)
         if not context.json:
             click.echo(f"asked from {asker.where}")

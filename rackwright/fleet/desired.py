@@ -7,15 +7,15 @@ from rackwright.fleet.ca import ca_of
 from rackwright.fleet.downloads import download_files
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.gateway_certificate import own_certificate_of
-from rackwright.fleet.hosts.compose import host_models
+from rackwright.fleet.hosts.compose import host_specs
 from rackwright.fleet.hosts.gateway import Keys
-from rackwright.fleet.hosts.host_spec import Credentials, HostModel
+from rackwright.fleet.hosts.host_spec import Credentials, HostSpec
 from rackwright.fleet.keys_file import as_gateway_keys, as_revoked, read_keys_file
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.secrets import hub_token
 
 
-def desired(fleet: Fleet, lock: Lock) -> dict[str, HostModel]:
+def desired(fleet: Fleet, lock: Lock) -> dict[str, HostSpec]:
     """Return each host in service with its model. Raise FleetError or SecretError if a file or secret isn't good."""
     credentials = Credentials(
         issuer=ca_of(fleet),
@@ -26,4 +26,4 @@ def desired(fleet: Fleet, lock: Lock) -> dict[str, HostModel]:
     )
     file = read_keys_file(fleet.beside("keys.yml"))
     keys = Keys(as_gateway_keys(file.keys), as_revoked(file.revoked))
-    return host_models(fleet, lock, keys, credentials)
+    return host_specs(fleet, lock, keys, credentials)

@@ -57,7 +57,7 @@ class ServerState:
         return self.up and not self.drained
 
     @property
-    def held(self) -> bool:
+    def drained_manually(self) -> bool:
         """A person drained it: with a record that says so, or at the socket without any."""
         return self.drained and (self.record is None or self.record.by_hand)
 

@@ -15,9 +15,9 @@ from shlex import quote
 from typing import Literal
 
 from rackwright.errors import HostError, HostsFailed, Problem, RackwrightError, UsageError
-from rackwright.lifecycle.session.console import Talk
+from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import note_act
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 from rackwright.report.words import duration, size
 from rackwright.roles.backup.settings import FOLDER, Repository
 from rackwright.roles.backup.state import COMMAND, RepositoryState, parse
@@ -69,12 +69,12 @@ Place = tuple[str, str]
 """Host and repository."""
 
 
-def places(site: Site, to: str | None = None) -> tuple[Place, ...]:
+def places(session: Session, to: str | None = None) -> tuple[Place, ...]:
     """Return host and repository of every backup of the site's hosts, or of those at one repository.
 
     Raise UsageError if there is none.
     """
-    saved = {name: model.backup.repositories for name, model in site.models.items() if model.backup}
+    saved = {name: model.backup.repositories for name, model in session.hosts.items() if model.backup}
     if not saved:
         raise UsageError("the fleet file has no backup", where="backup", should="should have one to use this")
     known = tuple(dict.fromkeys(repository.name for some in saved.values() for repository in some))
@@ -88,21 +88,21 @@ def places(site: Site, to: str | None = None) -> tuple[Place, ...]:
     )
 
 
-def make(site: Site, verb: Verb, wanted: Sequence[Place], talk: Talk) -> tuple[Made, ...]:
+def make(session: Session, verb: Verb, wanted: Sequence[Place], console: Console) -> tuple[Made, ...]:
     """Have the hosts make a snapshot or a check at each place, all hosts at once, and return what came of it.
 
     Each host has it in its audit log. Ctrl-C stops watching: what was begun goes on.
     """
     run = new_run_id()
-    with stoppable(talk.heard) as stopping:
-        work = partial(_on_host, site, verb, wanted, talk, stopping, run)
-        made = site.remote.each([host for host, _ in wanted], work)
+    with stoppable(console.heard) as stopping:
+        work = partial(_on_host, session, verb, wanted, console, stopping, run)
+        made = session.remote.each([host for host, _ in wanted], work)
     return tuple(one for some in made.values() for one in some)
 
 
-def make_first(site: Site, wanted: Sequence[Place], talk: Talk) -> RackwrightError | None:
+def make_first(session: Session, wanted: Sequence[Place], console: Console) -> RackwrightError | None:
     """Have the hosts make the snapshots that there are none of yet; return what to raise if one isn't good."""
-    missed = [made for made in make(site, "run", wanted, talk) if made.problem]
+    missed = [made for made in make(session, "run", wanted, console) if made.problem]
     if not missed:
         return None
     error = HostsFailed("some first snapshots are missing")
@@ -117,7 +117,7 @@ def make_first(site: Site, wanted: Sequence[Place], talk: Talk) -> RackwrightErr
     return error
 
 
-def listed(site: Site, wanted: Sequence[Place]) -> tuple[tuple[Listed, ...], dict[Place, str]]:
+def listed(session: Session, wanted: Sequence[Place]) -> tuple[tuple[Listed, ...], dict[Place, str]]:
     """Ask the repositories for their snapshots; return these, and why a repository could not be asked."""
     found: list[Listed] = []
     problems: dict[Place, str] = {}
@@ -125,18 +125,18 @@ def listed(site: Site, wanted: Sequence[Place]) -> tuple[tuple[Listed, ...], dic
     def ask(host: str) -> None:
         for place in (place for place in wanted if place[0] == host):
             try:
-                found.extend(_listed(site, place))
+                found.extend(_listed(session, place))
             except HostError as error:
                 problems[place] = error.problems[0].what
 
-    site.remote.each([host for host, _ in wanted], ask)
+    session.remote.each([host for host, _ in wanted], ask)
     return tuple(sorted(found, key=lambda one: (one.host, one.repository, one.time))), problems
 
 
-def _listed(site: Site, place: Place) -> Iterator[Listed]:
+def _listed(session: Session, place: Place) -> Iterator[Listed]:
     host, name = place
     words = f"timeout 120 {FOLDER}/restic.sh {quote(name)} snapshots --json --no-lock --host {quote(host)}"
-    answer = site.remote.connection(host).run(words, timeout=180).check("asking the repository")
+    answer = session.remote.connection(host).run(words, timeout=180).check("asking the repository")
     try:
         told = json.loads(answer.stdout)
     except ValueError:
@@ -148,46 +148,46 @@ def _listed(site: Site, place: Place) -> Iterator[Listed]:
 
 
 def _on_host(
-    site: Site, verb: Verb, wanted: Sequence[Place], talk: Talk, stopping: Stopping, run: str, host: str
+    session: Session, verb: Verb, wanted: Sequence[Place], console: Console, stopping: Stopping, run: str, host: str
 ) -> tuple[Made, ...]:
-    return tuple(_made(site, verb, place, talk, stopping, run) for place in wanted if place[0] == host)
+    return tuple(_made(session, verb, place, console, stopping, run) for place in wanted if place[0] == host)
 
 
-def _made(site: Site, verb: Verb, place: Place, talk: Talk, stopping: Stopping, run: str) -> Made:
+def _made(session: Session, verb: Verb, place: Place, console: Console, stopping: Stopping, run: str) -> Made:
     host, name = place
     what = f"{host}: {WORDS[verb]} at {name}"
     state: RepositoryState | None = None
     try:
-        before = _state(site, place)
-        problem = _watched(site, verb, place, Tell(talk, what), stopping)
-        state = _state(site, place)
+        before = _state(session, place)
+        problem = _watched(session, verb, place, Tell(console, what), stopping)
+        state = _state(session, place)
         problem = problem or _problem(verb, before, state)
     except HostError as error:
         problem = error.problems[0].what
-    talk.say(f"{what}: {problem or 'good'}")
+    console.say(f"{what}: {problem or 'good'}")
     note_act(
-        site, host, run=run, command=f"backup {verb}", what=f"{WORDS[verb]} at {name}", outcome=problem or "done"
+        session, host, run=run, command=f"backup {verb}", what=f"{WORDS[verb]} at {name}", outcome=problem or "done"
     )
     return Made(host, name, state, problem)
 
 
-def _state(site: Site, place: Place) -> RepositoryState:
-    answer = site.remote.connection(place[0]).run(COMMAND).check("asking for the backups' state")
-    (repository,) = (one for one in _repositories(site, place[0]) if one.name == place[1])
+def _state(session: Session, place: Place) -> RepositoryState:
+    answer = session.remote.connection(place[0]).run(COMMAND).check("asking for the backups' state")
+    (repository,) = (one for one in _repositories(session, place[0]) if one.name == place[1])
     return parse(answer.stdout).of(repository)
 
 
-def _repositories(site: Site, host: str) -> tuple[Repository, ...]:
-    backup = site.models[host].backup
+def _repositories(session: Session, host: str) -> tuple[Repository, ...]:
+    backup = session.hosts[host].backup
     return backup.repositories if backup else ()
 
 
-def _watched(site: Site, verb: Verb, place: Place, tell: Tell, stopping: Stopping) -> str | None:
+def _watched(session: Session, verb: Verb, place: Place, tell: Tell, stopping: Stopping) -> str | None:
     """Start the unit and wait for its end; return why that wasn't seen."""
     host, name = place
-    (repository,) = (one for one in _repositories(site, host) if one.name == name)
+    (repository,) = (one for one in _repositories(session, host) if one.name == name)
     unit = f"{repository.run_unit if verb == 'run' else repository.check_unit}.service"
-    connection = site.remote.connection(host)
+    connection = session.remote.connection(host)
     before = connection.run(_START.format(unit=quote(unit))).check(f"starting {unit}").stdout.strip()
     look = _LOOK.format(unit=quote(unit), said=quote(f"/run/rackwright-backup/{name}.said"))
     seen_busy = False
@@ -214,8 +214,8 @@ def _problem(verb: Verb, before: RepositoryState, after: RepositoryState) -> str
 class Tell:
     """Says how far restic is, at every tenth."""
 
-    def __init__(self, talk: Talk, what: str) -> None:
-        self._talk, self._what, self._tenth = talk, what, 0
+    def __init__(self, console: Console, what: str) -> None:
+        self._console, self._what, self._tenth = console, what, 0
 
     def __call__(self, line: str) -> None:
         told: dict[str, float] = {}
@@ -227,7 +227,7 @@ class Tell:
         if tenth > self._tenth:
             self._tenth = tenth
             left = told.get("seconds_remaining")
-            self._talk.say(
+            self._console.say(
                 f"{self._what}: {size(int(told.get('bytes_done', 0)))} of {size(int(told.get('total_bytes', 0)))}"
                 + (f", {duration(left)} left" if left else "")
             )

@@ -16,7 +16,7 @@ from rackwright.lifecycle.expiry import ending_certificates, ending_keys
 from rackwright.lifecycle.gpus.assignment import put_off
 from rackwright.lifecycle.gpus.status import GpuStatus, driver_of, gpu_statuses, host_warnings
 from rackwright.lifecycle.session.control_host import refuse_moved
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey, survey
 from rackwright.remote.completed import checked
 from rackwright.roles.certificate.ends import COMMAND as CERTIFICATES_COMMAND
@@ -118,39 +118,39 @@ class Status:
         )
 
 
-def status(site: Site) -> Status:
+def status(session: Session) -> Status:
     """Ask hosts, gateways and the control host; change nothing. What doesn't answer is said in its place."""
-    surveyed = survey(site)
+    surveyed = survey(session)
     notes: list[str] = []
-    servers = _servers(site, notes)
-    ends, now = _certificate_ends(site, surveyed), utc_now()
-    restarting = {restart.replica for restart in restarts(site, surveyed)}
-    pending = {waiting.replica.address: waiting.why for waiting in put_off(site, surveyed, restarting)}
+    servers = _servers(session, notes)
+    ends, now = _certificate_ends(session, surveyed), utc_now()
+    restarting = {restart.replica for restart in restarts(session, surveyed)}
+    pending = {waiting.replica.address: waiting.why for waiting in put_off(session, surveyed, restarting)}
     pending |= {replica.address: "restart" for replica in restarting}
-    lease, rollout = _at_work(site, surveyed, notes)
+    lease, rollout = _at_work(session, surveyed, notes)
     return Status(
         hosts=tuple(
-            _host(site, surveyed, name, _days(ends.get(name, {}), now))
-            for name in site.fleet.file.hosts
-            if _looked_at(site, name)
+            _host(session, surveyed, name, _days(ends.get(name, {}), now))
+            for name in session.fleet.file.hosts
+            if _looked_at(session, name)
         ),
         replicas=tuple(
-            _replica(site, surveyed, servers, pending.get(replica.address), replica)
-            for replica in site.fleet.replicas
-            if _looked_at(site, replica.host)
+            _replica(session, surveyed, servers, pending.get(replica.address), replica)
+            for replica in session.fleet.replicas
+            if _looked_at(session, replica.host)
         ),
-        backups=tuple(_backups(site, surveyed)),
+        backups=tuple(_backups(session, surveyed)),
         lease=lease,
         rollout=rollout,
         notes=tuple(notes),
-        warnings=(*_warnings(site, ends, now), *_hardware_warnings(surveyed)),
+        warnings=(*_warnings(session, ends, now), *_hardware_warnings(surveyed)),
         gpus=tuple(gpu for name, host in surveyed.hosts.items() for gpu in gpu_statuses(name, host.hardware)),
     )
 
 
-def _certificate_ends(site: Site, surveyed: Survey) -> dict[str, dict[str, datetime | None]]:
+def _certificate_ends(session: Session, surveyed: Survey) -> dict[str, dict[str, datetime | None]]:
     """Return each host's certificates; one that doesn't answer now is named in the survey or by the next look."""
-    answers = checked(site.remote.run_on(tuple(surveyed.hosts), CERTIFICATES_COMMAND), "asking for certificates")
+    answers = checked(session.remote.run_on(tuple(surveyed.hosts), CERTIFICATES_COMMAND), "asking for certificates")
     return {name: parse_ends(answer.stdout) for name, answer in answers.items() if not isinstance(answer, HostError)}
 
 
@@ -158,11 +158,11 @@ def _days(ends: Mapping[str, datetime | None], now: datetime) -> dict[str, int]:
     return {stem: max((end - now).days, 0) if end else 0 for stem, end in ends.items()}
 
 
-def _warnings(site: Site, ends: Mapping[str, Mapping[str, datetime | None]], now: datetime) -> Iterator[str]:
+def _warnings(session: Session, ends: Mapping[str, Mapping[str, datetime | None]], now: datetime) -> Iterator[str]:
     for name, certificates in ends.items():
         for ending in ending_certificates(name, certificates, now):
             yield f"{ending.where}: {ending.said(now)}; next: {ending.next}"
-    for ending in ending_keys(read_keys(site.fleet.beside("keys.yml")), now):
+    for ending in ending_keys(read_keys(session.fleet.beside("keys.yml")), now):
         yield f"{ending.said(now)}; next: {ending.next}"
 
 
@@ -171,43 +171,43 @@ def _hardware_warnings(surveyed: Survey) -> Iterator[str]:
         yield from host_warnings(name, host.hardware)
 
 
-def _looked_at(site: Site, host: str) -> bool:
+def _looked_at(session: Session, host: str) -> bool:
     """Whether it is one of the hosts asked for; with all of them, those out of service are named too."""
-    return host in site.models or set(site.models) == set(site.fleet.hosts)
+    return host in session.hosts or set(session.hosts) == set(session.fleet.hosts)
 
 
-def _servers(site: Site, notes: list[str]) -> Mapping[str, ServerState]:
+def _servers(session: Session, notes: list[str]) -> Mapping[str, ServerState]:
     try:
-        return site.gateways.servers()
+        return session.gateways.servers()
     except HostError as error:
         notes.append(f"gateways: {error.problems[0].what}")
         return {}
 
 
-def _at_work(site: Site, surveyed: Survey, notes: list[str]) -> tuple[Lease | None, Entry | None]:
+def _at_work(session: Session, surveyed: Survey, notes: list[str]) -> tuple[Lease | None, Entry | None]:
     """Return who has the lease, and the rollout that is open."""
     try:
-        refuse_moved(site.fleet, surveyed.control)
-        return site.store.show(), open_rollout(site.store.entries())
+        refuse_moved(session.fleet, surveyed.control)
+        return session.store.show(), open_rollout(session.store.entries())
     except (HostError, LeasedError) as error:
         notes.append(f"lease: {error.problems[0].what}")
         return None, None
 
 
-def _host(site: Site, surveyed: Survey, name: str, certificates: Mapping[str, int]) -> HostStatus:
-    if reason := site.fleet.file.hosts[name].disabled:
+def _host(session: Session, surveyed: Survey, name: str, certificates: Mapping[str, int]) -> HostStatus:
+    if reason := session.fleet.file.hosts[name].disabled:
         return HostStatus(name, f"disabled: {reason}", None, certificates)
     if reason := surveyed.unreachable.get(name):
         return HostStatus(name, f"unreachable: {reason}", None, certificates)
     record = surveyed.hosts[name].record
-    lock = None if lock_digest(site.lock) in record else "another lock was applied" if record else "never applied"
+    lock = None if lock_digest(session.lock) in record else "another lock was applied" if record else "never applied"
     pending = "; ".join(text for text in (lock, surveyed.hosts[name].driver.reboot_pending) if text) or None
     return HostStatus(name, "ok", pending, certificates, driver_of(surveyed.hosts[name].hardware))
 
 
-def _backups(site: Site, surveyed: Survey) -> Iterator[BackupStatus]:
+def _backups(session: Session, surveyed: Survey) -> Iterator[BackupStatus]:
     for name, host in surveyed.hosts.items():
-        backup = site.models[name].backup
+        backup = session.hosts[name].backup
         for repository in backup.repositories if backup else ():
             state = host.backup.of(repository)
             yield BackupStatus(
@@ -224,12 +224,12 @@ def _backups(site: Site, surveyed: Survey) -> Iterator[BackupStatus]:
 
 
 def _replica(
-    site: Site, surveyed: Survey, servers: Mapping[str, ServerState], pending: str | None, replica: Replica
+    session: Session, surveyed: Survey, servers: Mapping[str, ServerState], pending: str | None, replica: Replica
 ) -> ReplicaStatus:
     host = surveyed.hosts.get(replica.host)
     found = host.replicas.get(replica.name) if host else None
     server = servers.get(replica.address)
-    model = site.fleet.file.models[replica.model]
+    model = session.fleet.file.models[replica.model]
     state = "unreachable" if host is None else "not installed" if found is None else found.probe
     return ReplicaStatus(
         replica=replica.address,
@@ -239,7 +239,7 @@ def _replica(
         reason=found.why if found else None,
         traffic=_traffic(server),
         in_flight=server.in_flight if server else None,
-        version=f"{model.runtime.kind} {model.runtime.version}, {site.lock.models[replica.model].digest[:16]}",
+        version=f"{model.runtime.kind} {model.runtime.version}, {session.lock.models[replica.model].digest[:16]}",
         pending=pending or (None if found or host is None else "install"),
         drained=_drained(server),
         canary=server.canary.percent if server and server.canary else None,

@@ -115,7 +115,7 @@ def set_installed(*, what: str, set: PackageSet) -> Generator[PyinfraCommand]:
 
 
 @operation()
-def held(
+def hold_packages(
     *, what: str, names: tuple[str, ...] = (), patterns: tuple[str, ...] = (), but: tuple[str, ...] = ()
 ) -> Generator[PyinfraCommand]:
     """Afterwards apt leaves these packages at their versions, and those installed whose names match a pattern.
@@ -123,14 +123,14 @@ def held(
     `but` are patterns of names that none of the others means. Which they are is written down under `what` they are
     for; those that were held for it before and aren't any more are let go.
     """
-    found, known = host.get_fact(InstalledPackages), host.get_fact(PackageSets).held.get(what, ())
+    found, known = host.get_fact(InstalledPackages), host.get_fact(PackageSets).on_hold.get(what, ())
     matching = sorted(name for name in found if _matches(name, patterns) and not _matches(name, but))
     wanted = tuple(dict.fromkeys((*names, *matching)))
-    loose = tuple(name for name in wanted if name not in found or not found[name].held)
+    loose = tuple(name for name in wanted if name not in found or not found[name].on_hold)
     if loose:
         show("\n".join(f"{name}: {'not held' if name in found else 'new'} becomes held" for name in loose))
         yield StringCommand(f"apt-mark -q hold -- {shlex.join(loose)} >/dev/null")
-    if free := tuple(name for name in known if name not in wanted and name in found and found[name].held):
+    if free := tuple(name for name in known if name not in wanted and name in found and found[name].on_hold):
         show("\n".join(f"{name}: held becomes free" for name in free))
         yield StringCommand(f"apt-mark -q unhold -- {shlex.join(free)} >/dev/null")
     if sorted(wanted) != sorted(known):
@@ -139,16 +139,16 @@ def held(
 
 
 @operation()
-def let_go(*, what: str, pin: str | None = None) -> Generator[PyinfraCommand]:
+def unhold_packages(*, what: str, pin: str | None = None) -> Generator[PyinfraCommand]:
     """Afterwards apt may change what was held for this, and the boot default isn't ours. What is installed stays, its
     .deb files go.
 
     `pin` is the file that names a default.
     """
     sets, found = host.get_fact(PackageSets), host.get_fact(InstalledPackages)
-    names = tuple(name for name in sets.held.get(what, ()) if name in found and found[name].held)
+    names = tuple(name for name in sets.on_hold.get(what, ()) if name in found and found[name].on_hold)
     pinned = pin is not None and host.get_fact(PathState, path=pin, unless="none") is not None
-    if what not in {*sets.held, *sets.installed} and not pinned:
+    if what not in {*sets.on_hold, *sets.installed} and not pinned:
         return
     show("\n".join(f"{name}: held becomes free" for name in names) or f"{what}: is the host's own business")
     if names:

@@ -21,7 +21,7 @@ OPERATION_SECONDS = 1800
 Deploy = Callable[[], object]
 
 
-class Engine:
+class Runner:
     """Runs deploys over the connections of a Remote, which stay open for the next run."""
 
     def __init__(

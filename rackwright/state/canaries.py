@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from rackwright.state.formats import Moment, parse
-from rackwright.state.lease_session import Held
+from rackwright.state.lease_session import LeaseSession
 from rackwright.state.series import Series
 from rackwright.state.shell import FOLDER, Shell
 from rackwright.state.store import ControlStore
@@ -67,9 +67,9 @@ class CanaryVerdict(Stored):
     """None: it ended before there was enough for one."""
 
 
-def keep_trial(held: Held, trial: Trial) -> None:
+def keep_trial(lease_session: LeaseSession, trial: Trial) -> None:
     """The control host keeps it afterwards, on disk. Raise LeasedError if the lease has ended."""
-    held.keep(_name(trial.rollout), trial.model_dump_json(indent=1) + "\n")
+    lease_session.keep(_name(trial.rollout), trial.model_dump_json(indent=1) + "\n")
 
 
 def kept_trial(store: ControlStore, rollout: str) -> Trial:

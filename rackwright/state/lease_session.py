@@ -24,7 +24,7 @@ def now() -> float:
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
-class Held:
+class LeaseSession:
     """A lease in use, and the journal that it gives the right to write.
 
     `asked` is when the control host was asked for it, by `now`: from then on it lasts a minute at least.
@@ -117,26 +117,26 @@ class Held:
 
 
 @contextmanager
-def hold(store: ControlStore, owner: Owner, *, every: float = RENEW_SECONDS) -> Iterator[Held]:
+def hold(store: ControlStore, owner: Owner, *, every: float = RENEW_SECONDS) -> Iterator[LeaseSession]:
     """Take the lease and keep it until the block ends, however it ends. Raise LeasedError if one is live."""
     asked = now()
-    held = Held(store, store.acquire(owner), asked)
+    lease_session = LeaseSession(store, store.acquire(owner), asked)
     ended = threading.Event()
-    renewer = threading.Thread(target=_keep, args=(held, ended, every), name="lease", daemon=True)
+    renewer = threading.Thread(target=_keep, args=(lease_session, ended, every), name="lease", daemon=True)
     renewer.start()
     try:
-        yield held
+        yield lease_session
     finally:
         ended.set()
         renewer.join()
         # A host that is gone by now lets the lease expire by itself.
         with suppress(HostError):
-            store.release(held.lease)
+            store.release(lease_session.lease)
 
 
-def _keep(held: Held, ended: threading.Event, every: float) -> None:
+def _keep(lease_session: LeaseSession, ended: threading.Event, every: float) -> None:
     while not ended.wait(every):
-        if not held.renew():
+        if not lease_session.renew():
             return
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from rackwright.errors import RackwrightError
 from rackwright.fleet.lock import Lock
 from rackwright.state.formats import Moment, parse
-from rackwright.state.lease_session import Held
+from rackwright.state.lease_session import LeaseSession
 from rackwright.state.store import ControlStore
 from rackwright.values.base import Stored
 from rackwright.values.text import Name, Sha256
@@ -45,9 +45,9 @@ class Rollout(Stored):
     after: Lock
 
 
-def keep_rollout(held: Held, rollout: Rollout) -> None:
+def keep_rollout(lease_session: LeaseSession, rollout: Rollout) -> None:
     """The control host keeps it afterwards, on disk. Raise LeasedError if the lease has ended."""
-    held.keep(_name(rollout.id), rollout.model_dump_json(indent=1) + "\n")
+    lease_session.keep(_name(rollout.id), rollout.model_dump_json(indent=1) + "\n")
 
 
 def kept_rollout(store: ControlStore, id: str) -> Rollout:

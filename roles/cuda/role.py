@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyinfra.api.deploy import deploy
 
-from rackwright.operations.package_set import held, let_go, packages_kept, set_installed, sets_kept
+from rackwright.operations.package_set import hold_packages, packages_kept, set_installed, sets_kept, unhold_packages
 from rackwright.roles.cuda.settings import Settings
 from rackwright.route import Route
 
@@ -16,10 +16,10 @@ def cuda(*, settings: Settings, route: Route) -> None:
     packages_kept(name=f"Keep the packages of {what}", what=what, set=settings.set, route=route)
     set_installed(name=f"Install {what}", what="cuda", set=settings.set)
     sets_kept(name="Keep this set and the one before", what="cuda", set=settings.set)
-    held(name=f"Hold {what}", what="cuda", names=tuple(package.name for package in settings.set.packages))
+    hold_packages(name=f"Hold {what}", what="cuda", names=tuple(package.name for package in settings.set.packages))
 
 
 @deploy("cuda")
 def left_alone() -> None:
     """Afterwards nothing of the toolkit is held that was held by an earlier apply; what is installed stays."""
-    let_go(name="Let go of CUDA", what="cuda")
+    unhold_packages(name="Unhold CUDA", what="cuda")

@@ -12,7 +12,13 @@ from rackwright.operations.driver import (
     nouveau_off,
 )
 from rackwright.operations.filesystem.file import checked_file
-from rackwright.operations.package_set import driver_installed, held, let_go, packages_kept, sets_kept
+from rackwright.operations.package_set import (
+    driver_installed,
+    hold_packages,
+    packages_kept,
+    sets_kept,
+    unhold_packages,
+)
 from rackwright.operations.unit import systemd_unit
 from rackwright.package_set import PackageSet
 from rackwright.roles.nvidia_driver import files
@@ -41,13 +47,13 @@ def nvidia_driver(*, settings: Settings, route: Route) -> None:
     _guard(settings)
     if settings.set:
         _install(settings, settings.set, route)
-        held(
+        hold_packages(
             name="Hold driver and kernel",
             what="driver",
             names=tuple(package.name for package in settings.set.packages),
         )
     else:
-        held(name="Hold driver and kernel", what="driver", patterns=HELD, but=NOT_HELD)
+        hold_packages(name="Hold driver and kernel", what="driver", patterns=HELD, but=NOT_HELD)
         next_boot_watched(name="Look at what boots next", guard=GUARD)
     nouveau_off(name="Keep nouveau off the GPUs", content=files.NO_NOUVEAU)
     _serve(settings)
@@ -56,7 +62,7 @@ def nvidia_driver(*, settings: Settings, route: Route) -> None:
 @deploy("nvidia_driver")
 def left_alone() -> None:
     """Afterwards nothing of the driver is held that was held by an earlier apply; what is installed stays."""
-    let_go(name="Let go of driver and kernel", what="driver", pin=PIN)
+    unhold_packages(name="Unhold driver and kernel", what="driver", pin=PIN)
 
 
 def _guard(settings: Settings) -> None:

@@ -56,11 +56,11 @@ def given(
     replicas: Iterable[Settings],
     hardware: Hardware,
     present: Mapping[str, tuple[str, ...]],
-    held: Mapping[str, tuple[str, ...]] | None = None,
+    in_use: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Given:
     """Given a host's replicas in the fleet's order, and the UUIDs that each has now, return what each should have.
 
-    `held` are those that engines run with. Where no driver answers, nobody gets any, and nothing that is there is
+    `in_use` are those that engines run with. Where no driver answers, nobody gets any, and nothing that is there is
     to be changed.
     """
     wanted = {settings.name: settings.gpus for settings in replicas}
@@ -69,14 +69,14 @@ def given(
     if hardware.report is None:
         why = f"waits for the driver: {hardware.smi_error or 'nvidia-smi is not there'}"
         return Given(without=dict.fromkeys(wanted, why), surplus=surplus)
-    return replace(assign(devices_of(hardware), wanted, present, held or present), surplus=surplus)
+    return replace(assign(devices_of(hardware), wanted, present, in_use or present), surplus=surplus)
 
 
 def assign(
     devices: tuple[Device, ...],
     wanted: Mapping[str, int],
     present: Mapping[str, tuple[str, ...]],
-    held: Mapping[str, tuple[str, ...]],
+    in_use: Mapping[str, tuple[str, ...]],
 ) -> Given:
     """Given GPUs in order, and how many each replica wants, return each one's.
 
@@ -92,7 +92,7 @@ def assign(
             kept[name] = tuple(device for device in devices if device.uuid in has)
             taken |= has
     without: dict[str, str] = {}
-    run_with = {uuid for uuids in held.values() for uuid in uuids}
+    run_with = {uuid for uuids in in_use.values() for uuid in uuids}
     for name, count in wanted.items():
         free = [device for device in devices if device.uuid not in taken]
         if name in kept:
@@ -100,7 +100,7 @@ def assign(
         if len(free) < count:
             without[name] = f"needs {_gpus(count)}, and {len(free)} of {len(devices)} without MIG are free"
             continue
-        kept[name] = _chosen(free, count, own=set(present.get(name, ())), held=run_with)
+        kept[name] = _chosen(free, count, own=set(present.get(name, ())), in_use=run_with)
         taken |= {device.uuid for device in kept[name]}
     return Given({name: kept[name] for name in wanted if name in kept}, without)
 
@@ -109,9 +109,9 @@ def _gpus(count: int) -> str:
     return "1 GPU" if count == 1 else f"{count} GPUs"
 
 
-def _chosen(free: list[Device], count: int, *, own: set[str], held: set[str]) -> tuple[Device, ...]:
+def _chosen(free: list[Device], count: int, *, own: set[str], in_use: set[str]) -> tuple[Device, ...]:
     def rank(device: Device) -> int:
-        return 0 if device.uuid in own else 2 if device.uuid in held else 1
+        return 0 if device.uuid in own else 2 if device.uuid in in_use else 1
 
     def strangeness(group: list[Device]) -> tuple[int, int]:
         # Of two nodes that do equally well, the fuller one: a larger replica may want the emptier whole.

@@ -20,10 +20,10 @@ def gpus_of(replicas: tuple[Settings, ...]) -> Given:
     files = host.get_fact(GpuFiles)
     present = {one.name: uuids_in(files[one.gpus_file]) for one in replicas if one.gpus_file in files}
     # Engines that the fleet no longer names hold theirs until they are retired.
-    held = {path: uuids_in(text) for path, text in files.items() if path.startswith("/run/")}
-    held = {path.split("/")[-2]: uuids for path, uuids in held.items()}
+    in_use = {path: uuids_in(text) for path, text in files.items() if path.startswith("/run/")}
+    in_use = {path.split("/")[-2]: uuids for path, uuids in in_use.items()}
     wanted = any(settings.gpus for settings in replicas)
-    return given(replicas, host.get_fact(HostHardware) if wanted else Hardware(), present, held)
+    return given(replicas, host.get_fact(HostHardware) if wanted else Hardware(), present, in_use)
 
 
 @deploy("replica")

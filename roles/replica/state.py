@@ -20,10 +20,10 @@ for f in rackwright-*@*.service; do
   started=/run/rackwright/$r/unit.sha256
   [ -L "$started" ] || echo "started=$(cut -d ' ' -f 1 "$started" 2>/dev/null)"
   echo "gpus=$(sed -n 's/^Environment=CUDA_VISIBLE_DEVICES=//p' "$f.d/gpus.conf" 2>/dev/null)"
-  held=/run/rackwright/$r/gpus.conf
-  if [ -f "$held" ] && [ ! -L "$held" ]; then
-    echo "held=$(sed -n 's/^Environment=CUDA_VISIBLE_DEVICES=//p' "$held" | head -n 1)"
-    echo "held_digest=$(sha256sum <"$held" | cut -d ' ' -f 1)"
+  gpus_in_use=/run/rackwright/$r/gpus.conf
+  if [ -f "$gpus_in_use" ] && [ ! -L "$gpus_in_use" ]; then
+    echo "gpus_in_use=$(sed -n 's/^Environment=CUDA_VISIBLE_DEVICES=//p' "$gpus_in_use" | head -n 1)"
+    echo "gpus_digest=$(sha256sum <"$gpus_in_use" | cut -d ' ' -f 1)"
   fi
   cat "/run/rackwright-state/$r" 2>/dev/null || :
 done
@@ -55,7 +55,7 @@ class ReplicaState:
     """Why the engine ended last, where it wasn't told to."""
     gpus: tuple[str, ...] = ()
     """UUIDs that its drop-in names as it stands."""
-    held: tuple[str, ...] = ()
+    gpus_in_use: tuple[str, ...] = ()
     """UUIDs that the running engine was started with."""
     held_digest: str | None = None
     """sha256 of the drop-in that the running engine was started with."""
@@ -113,8 +113,8 @@ def _state(told: dict[str, str]) -> ReplicaState:
         restarts=_number(told.get("NRestarts")) or 0,
         crash=_crash(told.get("Result", "success"), _number(told.get("ExecMainStatus"))),
         gpus=_uuids(told.get("gpus", "")),
-        held=_uuids(told.get("held", "")),
-        held_digest=told.get("held_digest") or None,
+        gpus_in_use=_uuids(told.get("gpus_in_use", "")),
+        held_digest=told.get("gpus_digest") or None,
         weights=tuple(told.get("weights", "").split()),
         reason=told.get("reason") or None if probe in ("hung", "faulted") else None,
     )

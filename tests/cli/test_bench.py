@@ -127,7 +127,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     asked: list[Any] = [benched(step(1))]
 
     @contextmanager
-    def open_site(fleet: Any) -> Iterator[Any]:
+    def open_session(fleet: Any) -> Iterator[Any]:
         yield fleet
 
     def measure(site: Any, asker: Any, wanted: Any, told: Any) -> Benched:
@@ -135,7 +135,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         asked.append(wanted)
         return asked[0]
 
-    monkeypatch.setattr(sites, "open_site", open_site)
+    monkeypatch.setattr(sites, "open_session", open_session)
     monkeypatch.setattr(asker, "choose_asker", lambda site: None)
     monkeypatch.setattr(library, "bench", measure)
     return asked

@@ -9,7 +9,7 @@ from rackwright.lifecycle.session import lease as procedure
 from rackwright.state.audit import write_audit
 from rackwright.state.journal import Event
 from rackwright.state.lease import Owner
-from rackwright.state.lease_session import Held, now
+from rackwright.state.lease_session import LeaseSession, now
 from rackwright.state.store import FileStore
 from tests.cli.command_line import rackwright
 from tests.shells import LocalShell
@@ -49,7 +49,7 @@ def test_a_lease_is_shown_with_owner_beginning_and_end(site, store):
 
 def test_an_open_rollout_is_shown(site, store):
     lease = store.acquire(BEN)
-    Held(store, lease, now()).write(Event.OPENED, "r7", detail="restart of gpu1")
+    LeaseSession(store, lease, now()).write(Event.OPENED, "r7", detail="restart of gpu1")
     assert "the rollout r7 of ben@desk is open: restart of gpu1" in rackwright("-f", site, "lease", "show").stdout
     assert rackwright("-f", site, "lease", "show", "--json").document["rollout"]["id"] == "r7"
 

@@ -19,7 +19,7 @@ from rackwright.state.control import read_control
 from rackwright.state.formats import utc_now
 from rackwright.state.journal import Event, open_rollout
 from rackwright.state.lease import Owner
-from rackwright.state.lease_session import Held, hold
+from rackwright.state.lease_session import LeaseSession, hold
 from rackwright.state.operator import Operator
 from rackwright.state.store import FileStore
 from tests.cli.command_line import Ran, rackwright
@@ -65,7 +65,7 @@ class Fleet:
         self.path.write_text(FLEET.format(**{**AS_IT_WAS, **changed}))
 
     @contextmanager
-    def work(self, *, rollout: bool = False) -> Iterator[Held]:
+    def work(self, *, rollout: bool = False) -> Iterator[LeaseSession]:
         """Someone works under the lease, by the fleet file that there is."""
         fleet = load_fleet(self.path)
         remote = FolderHosts({name: self.hosts[name] for name in fleet.hosts})
@@ -75,8 +75,8 @@ class Fleet:
             operator=Operator("anna@laptop", "laptop"),
             store=FileStore(remote.connection(fleet.control[0])),
         )
-        with leased(site, "apply", self, rollout=rollout) as held:
-            yield held
+        with leased(site, "apply", self, rollout=rollout) as lease_session:
+            yield lease_session
 
     def store(self, name: str) -> FileStore:
         return FileStore(self.hosts[name])
@@ -123,11 +123,11 @@ def test_a_fleet_file_that_moves_it_is_refused(fleet: Fleet, changed: dict[str, 
 def test_moved_it_has_what_the_former_one_kept(fleet: Fleet, changed: dict[str, str]) -> None:
     applied = Applied(About(fleet_file="site.yml", who="anna", run="r", when=utc_now()), {"site.yml": b"x"})
     write_applied(fleet.hosts["gate1"], applied)
-    with fleet.work() as held:
-        held.write(Event.OPENED, "r7", detail="model update assistant")
-        held.write(Event.CLOSED, "r7")
-        held.keep("rollout-r7.json", "{}")
-        token = held.lease.token
+    with fleet.work() as lease_session:
+        lease_session.write(Event.OPENED, "r7", detail="model update assistant")
+        lease_session.write(Event.CLOSED, "r7")
+        lease_session.keep("rollout-r7.json", "{}")
+        token = lease_session.lease.token
     fleet.write(**changed)
     moved = fleet.move("--yes", "--json")
     host = load_fleet(fleet.path).control[0]
@@ -138,8 +138,8 @@ def test_moved_it_has_what_the_former_one_kept(fleet: Fleet, changed: dict[str, 
     assert read_applied(fleet.hosts[host]) == applied
     assert [act.command for act in read_audit(fleet.hosts["gate1"]).acts] == [f"lease move from gate1 to {host}"]
     assert {fleet.records()["gate1"], fleet.records()["gate2"], fleet.records()[host]} == {host}
-    with fleet.work() as held:
-        assert held.lease.token > token
+    with fleet.work() as lease_session:
+        assert lease_session.lease.token > token
 
 
 def test_after_the_move_an_older_fleet_file_is_refused(fleet: Fleet) -> None:
@@ -173,8 +173,8 @@ def test_while_somebody_is_at_work_it_stays(fleet: Fleet) -> None:
 
 
 def test_with_an_open_rollout_it_stays(fleet: Fleet) -> None:
-    with fleet.work() as held:
-        held.write(Event.OPENED, "r7", detail="model update assistant")
+    with fleet.work() as lease_session:
+        lease_session.write(Event.OPENED, "r7", detail="model update assistant")
     fleet.write(**OUT)
     ran = fleet.move("--yes", "--former-gone")
     assert (ran.exit_code, "r7" in ran.stderr) == (11, True)
@@ -196,8 +196,8 @@ def test_a_former_one_out_of_reach_is_asked_about(fleet: Fleet) -> None:
 
 
 def test_a_rollout_that_a_lost_control_host_had_open_is_closed_when_it_comes_back(fleet: Fleet) -> None:
-    with fleet.work() as held:
-        held.write(Event.OPENED, "r7", detail="model update assistant")
+    with fleet.work() as lease_session:
+        lease_session.write(Event.OPENED, "r7", detail="model update assistant")
     fleet.hosts["gate1"].gone = True
     fleet.write(**OUT)
     fleet.move("--yes", "--former-gone")
@@ -224,14 +224,14 @@ def test_whoever_works_by_the_lost_ones_lease_is_heeded_when_it_comes_back(fleet
 
 
 def test_moved_back_it_goes_on_with_the_journal_that_counts(fleet: Fleet, tmp_path: Path) -> None:
-    with fleet.work() as held:
-        held.write(Event.OPENED, "r7", detail="model update assistant")
+    with fleet.work() as lease_session:
+        lease_session.write(Event.OPENED, "r7", detail="model update assistant")
     fleet.hosts["gate1"].gone = True
     fleet.write(**OUT)
     fleet.move("--yes", "--former-gone")
-    with fleet.work() as held:
-        held.write(Event.OPENED, "r8", detail="model update assistant")
-        held.write(Event.CLOSED, "r8")
+    with fleet.work() as lease_session:
+        lease_session.write(Event.OPENED, "r8", detail="model update assistant")
+        lease_session.write(Event.CLOSED, "r8")
     fleet.hosts["gate1"].gone = False
     fleet.write()
     assert fleet.move("--yes").exit_code == 0
@@ -240,8 +240,8 @@ def test_moved_back_it_goes_on_with_the_journal_that_counts(fleet: Fleet, tmp_pa
 
 
 def test_a_lost_one_that_must_be_the_control_host_again_says_what_it_had_open(fleet: Fleet) -> None:
-    with fleet.work() as held:
-        held.write(Event.OPENED, "r7", detail="model update assistant")
+    with fleet.work() as lease_session:
+        lease_session.write(Event.OPENED, "r7", detail="model update assistant")
     fleet.hosts["gate1"].gone = True
     fleet.write(**{**OUT, "more": "control: [gpu1, gate2]"})
     fleet.move("--yes", "--former-gone")

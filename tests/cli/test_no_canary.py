@@ -40,8 +40,8 @@ def test_who_resumes_may_do_without(site, monkeypatch, words, canaries):
     found.model_copy = lambda update: SimpleNamespace(**{**vars(found), **update})
 
     monkeypatch.setattr(resuming, "required", lambda _: SimpleNamespace(rollout=found))
-    monkeypatch.setattr("rackwright.lifecycle.session.session.open_site", lambda *_, **__: nullcontext())
-    monkeypatch.setattr(resuming, "resume", lambda site, rollout, talk: seen.append(rollout.canaries) or ())
+    monkeypatch.setattr("rackwright.lifecycle.session.session.open_session", lambda *_, **__: nullcontext())
+    monkeypatch.setattr(resuming, "resume", lambda site, rollout, console: seen.append(rollout.canaries) or ())
     assert rackwright("rollout", "resume", "--yes", *words, "-f", site).exit_code == 0
     assert seen == [canaries]
 

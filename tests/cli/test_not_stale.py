@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rackwright.cli.common.console import Talk
+from rackwright.cli.common.console import Console
 from rackwright.errors import LeasedError
 from rackwright.fleet.load import load_fleet
 from rackwright.lifecycle.session.remember import _keep_applied, compared, refuse_stale_checkout
@@ -37,8 +37,8 @@ class Desk:
         self.path.write_text(self.path.read_text().replace("clients_from: [", f"clients_from: [{client}, "))
 
     def look(self, *, yes: bool = True, not_stale: bool = False) -> bool:
-        with Talk(quiet=False, yes=yes) as talk:
-            return refuse_stale_checkout(compared(self.site), talk, not_stale=not_stale)
+        with Console(quiet=False, yes=yes) as console:
+            return refuse_stale_checkout(compared(self.site), console, not_stale=not_stale)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from rackwright.lifecycle.update import resume
 from rackwright.state.audit import write_audit
 from rackwright.state.journal import Event
 from rackwright.state.lease import Owner
-from rackwright.state.lease_session import Held, now
+from rackwright.state.lease_session import LeaseSession, now
 from rackwright.state.rollout import Rollout
 from rackwright.state.store import FileStore
 from tests.cli.command_line import rackwright
@@ -38,7 +38,7 @@ def store(monkeypatch, tmp_path):
 def begin(store):
     """Open a rollout of which nothing is kept but its journal; return Ben's lease."""
     lease = store.acquire(BEN)
-    Held(store, lease, now()).write(Event.OPENED, BEN.run, detail=BEN.why)
+    LeaseSession(store, lease, now()).write(Event.OPENED, BEN.run, detail=BEN.why)
     return lease
 
 
@@ -74,7 +74,7 @@ def test_an_outage_can_be_agreed_to_when_it_is_ended(site, monkeypatch, verb, be
 
     monkeypatch.setattr(resume, "required", lambda _: SimpleNamespace(rollout=rollout))
     monkeypatch.setattr(resume, verb, carry_out)
-    monkeypatch.setattr(site_module, "open_site", lambda *_, **__: nullcontext())
+    monkeypatch.setattr(site_module, "open_session", lambda *_, **__: nullcontext())
     assert rackwright("-f", site, "rollout", verb, "-y", *words).exit_code == 0
     assert done == [agreed]
 

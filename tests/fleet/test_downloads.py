@@ -6,7 +6,7 @@ import pytest
 
 from rackwright.errors import FleetError
 from rackwright.fleet.downloads import download_files, route_from_here, route_from_hosts
-from rackwright.fleet.hosts.compose import host_models
+from rackwright.fleet.hosts.compose import host_specs
 from rackwright.fleet.hosts.host_spec import Credentials
 from rackwright.fleet.lock import Lock
 from tests.fleet.fleets import make_fleet
@@ -92,7 +92,7 @@ def test_a_host_gets_the_mirrors_that_are_for_it(tmp_path: Path) -> None:
             "ports": {"gpu1": {"assistant@1": 8100}},
         }
     )
-    models = host_models(fleet, lock, credentials=Credentials(download_files=download_files(fleet)))
+    models = host_specs(fleet, lock, credentials=Credentials(download_files=download_files(fleet)))
     assert [mirror.url for mirror in models["gpu1"].downloads.mirrors] == [
         "https://mirror/debian",
         "https://all/debian",

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
-from rackwright.fleet.hosts.compose import host_models
+from rackwright.fleet.hosts.compose import host_specs
 from rackwright.fleet.hosts.gateway import Keys
-from rackwright.fleet.hosts.host_spec import HostModel
+from rackwright.fleet.hosts.host_spec import HostSpec
 from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, model_digest
 from rackwright.ports import PEERS_PORT
 from rackwright.roles.gateway.settings import Key, Peer
@@ -30,14 +30,14 @@ LOCK = Lock(
 )
 
 
-def models(*gateways: str, **sections: object) -> dict[str, HostModel]:
+def models(*gateways: str, **sections: object) -> dict[str, HostSpec]:
     gateway = {"on": gateways, "domain": "llm.acme.internal"}
     fleet = make_fleet(Path("site.yml"), hosts=HOSTS, gateway=gateway, **sections)
     key = Key(id="ci", sha256="a" * 64, expires=datetime(2030, 1, 1, tzinfo=UTC), requests_per_minute=5)
-    return host_models(fleet, LOCK, Keys((key,)))
+    return host_specs(fleet, LOCK, Keys((key,)))
 
 
-def admitted(model: HostModel) -> list[object]:
+def admitted(model: HostSpec) -> list[object]:
     return [source for opening in model.firewall.openings if opening.port == PEERS_PORT for source in opening.sources]
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from rackwright.errors import FleetError
-from rackwright.fleet.hosts.compose import host_models
-from rackwright.fleet.hosts.host_spec import HostModel
+from rackwright.fleet.hosts.compose import host_specs
+from rackwright.fleet.hosts.host_spec import HostSpec
 from rackwright.fleet.load import load_fleet
 from rackwright.roles.firewall.settings import At
 from rackwright.roles.gateway.configuration import haproxy_cfg
@@ -37,14 +37,14 @@ firewall:
 """
 
 
-def composed(tmp_path: Any, text: str = _FLEET) -> dict[str, HostModel]:
+def composed(tmp_path: Any, text: str = _FLEET) -> dict[str, HostSpec]:
     path = tmp_path / "acme.yml"
     path.write_text(text % ("0" * 64))
     fleet = load_fleet(path)
-    return host_models(fleet, lock(fleet))
+    return host_specs(fleet, lock(fleet))
 
 
-def open_at(model: HostModel, at: At) -> set[int]:
+def open_at(model: HostSpec, at: At) -> set[int]:
     return {opening.port for opening in model.firewall.admitted_at(at)}
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.hosts.compose import host_models
-from rackwright.fleet.hosts.host_spec import HostModel
+from rackwright.fleet.hosts.compose import host_specs
+from rackwright.fleet.hosts.host_spec import HostSpec
 from rackwright.fleet.hosts.members import confined_to_members, member_of, openings_between
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, model_digest
@@ -39,9 +39,9 @@ def lock(of: Fleet) -> Lock:
     )
 
 
-def models(tmp_path: Path, text: str = PLACED) -> dict[str, HostModel]:
+def models(tmp_path: Path, text: str = PLACED) -> dict[str, HostSpec]:
     of = fleet(tmp_path, text)
-    return dict(host_models(of, lock(of)))
+    return dict(host_specs(of, lock(of)))
 
 
 def test_every_member_has_a_port_for_its_part_which_never_moves(tmp_path: Path) -> None:

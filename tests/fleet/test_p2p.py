@@ -8,8 +8,8 @@ import pytest
 
 from rackwright.errors import FleetError
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.hosts.compose import host_models
-from rackwright.fleet.hosts.host_spec import HostModel
+from rackwright.fleet.hosts.compose import host_specs
+from rackwright.fleet.hosts.host_spec import HostSpec
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock import Lock, ModelLock, RuntimeLock, model_digest
 from rackwright.fleet.ports import assign_ports
@@ -29,7 +29,7 @@ def fleet(tmp_path: Path, text: str) -> Fleet:
     return load_fleet(path)
 
 
-def models(tmp_path: Path, text: str = STAGED) -> dict[str, HostModel]:
+def models(tmp_path: Path, text: str = STAGED) -> dict[str, HostSpec]:
     of = fleet(tmp_path, text)
     entry = ModelLock(source="hf:acme/tiny", digest=model_digest([FILE]), files=(FILE,))
     lock = Lock(
@@ -38,10 +38,10 @@ def models(tmp_path: Path, text: str = STAGED) -> dict[str, HostModel]:
         runtimes={"llama_cpp-b1": RuntimeLock(kind="llama_cpp", version="b1", files=(FILE,))},
         ports=assign_ports(of, None),
     )
-    return dict(host_models(of, lock))
+    return dict(host_specs(of, lock))
 
 
-def writers(found: dict[str, HostModel]) -> dict[str, dict[str, str | None]]:
+def writers(found: dict[str, HostSpec]) -> dict[str, dict[str, str | None]]:
     """Host → model → who writes it there."""
     stores = {name: host.model_store for name, host in found.items() if host.model_store}
     return {name: {model.name: model.writer for model in store.models} for name, store in stores.items()}

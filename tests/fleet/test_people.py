@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from rackwright.fleet.hosts.compose import host_models
+from rackwright.fleet.hosts.compose import host_specs
 from tests.fleet.fleets import make_fleet
 from tests.wheel_plan import lock
 
@@ -26,7 +26,7 @@ def let_in(tmp_path):
             people=people,
             groups={"second": ["gate2"]},
         )
-        models = host_models(fleet, lock(fleet))
+        models = host_specs(fleet, lock(fleet))
         return {
             name: (model.people.names, model.people.left_alone) for name, model in models.items() if name != "gpu1"
         }

@@ -53,7 +53,13 @@ def test_servers_are_told_with_their_state(stack: Stack, gateways: Gateways) -> 
     states = gateways.servers()
     assert set(states) == {ASSISTANT, "gpu1/coder@1"}
     state = states[ASSISTANT]
-    assert (state.up, state.drained, state.held, state.in_flight, state.record) == (True, False, False, 0, None)
+    assert (state.up, state.drained, state.drained_manually, state.in_flight, state.record) == (
+        True,
+        False,
+        False,
+        0,
+        None,
+    )
     stack.agents["assistant"].state = "down"
     eventually(lambda: not gateways.servers()[ASSISTANT].takes_requests)
 
@@ -62,7 +68,7 @@ def test_a_drained_replica_ends_its_answers_and_gets_no_more(stack: Stack, gatew
     response = held_stream(stack)
     gateways.drain(ASSISTANT, who="rollout", reason="update", by_hand=False)
     state = gateways.servers()[ASSISTANT]
-    assert (state.takes_requests, state.held, state.in_flight, state.up) == (False, False, 1, True)
+    assert (state.takes_requests, state.drained_manually, state.in_flight, state.up) == (False, False, 1, True)
     assert stack.send().status == 503
     assert ended_whole(stack, response)
     eventually(lambda: gateways.in_flight(ASSISTANT) == 0)
@@ -101,7 +107,7 @@ def test_a_drain_outlives_a_reload_even_without_a_record(stack: Stack, gateways:
     stack.gateway.ask(f"set server model.assistant/{stack.servers['assistant']} state drain")
     stack.gateway.reload()
     state = gateways.servers()[ASSISTANT]
-    assert (state.drained, state.held, state.up) == (True, True, True)
+    assert (state.drained, state.drained_manually, state.up) == (True, True, True)
     gateways.ready(ASSISTANT)
     stack.gateway.reload()
     assert gateways.servers()[ASSISTANT].takes_requests
@@ -113,7 +119,7 @@ def test_what_one_gateway_knows_to_be_drained_by_hand_is_so() -> None:
         return {ASSISTANT: ServerState("gpu1", "assistant@1", True, True, 0, record)}
 
     state = merged({"gate1": seen("rollout", by_hand=False), "gate2": seen("ada", by_hand=True)})[ASSISTANT]
-    assert state.held
+    assert state.drained_manually
     assert state.record is not None
     assert state.record.who == "ada"
 
@@ -170,7 +176,7 @@ def test_a_drain_without_a_record_stays_a_persons_when_a_run_drains_too(stack: S
     stack.gateway.ask(f"set server model.assistant/{stack.servers['assistant']} state drain")
     gateways.drain(ASSISTANT, who="rollout", reason="update", by_hand=False)
     state = gateways.servers()[ASSISTANT]
-    assert (state.record, state.held) == (None, True)
+    assert (state.record, state.drained_manually) == (None, True)
     gateways.ready(ASSISTANT)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rackwright.lab.hosts import Lab, LabFleet
 from rackwright.remote import Remote
 from rackwright.run import Run
-from rackwright.runner import Engine
+from rackwright.runner import Runner
 from rackwright.values.targets import Target
 from tests.times.recorder import spent
 
@@ -30,13 +30,13 @@ class LabHost:
     @spent("deploy, planned")
     def plan(self, deploy: Callable[[], object]) -> Run:
         with Remote([self.target()]) as remote:
-            return Engine(remote).plan(deploy, {self.name: None})
+            return Runner(remote).plan(deploy, {self.name: None})
 
     @spent("deploy, applied")
     def apply(self, deploy: Callable[[], object]) -> Run:
         """Each call comes over a fresh connection."""
         with Remote([self.target()]) as remote:
-            return Engine(remote).apply(deploy, {self.name: None})
+            return Runner(remote).apply(deploy, {self.name: None})
 
     def applied(self, deploy: Callable[[], object]) -> Run:
         """Apply, and fail the test unless everything went well."""

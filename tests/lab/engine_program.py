@@ -20,7 +20,7 @@ from pyinfra.api.deploy import deploy
 from pyinfra.operations import files, server
 
 from rackwright.remote import Remote
-from rackwright.runner import Engine, Progress
+from rackwright.runner import Progress, Runner
 from rackwright.stopping import stoppable
 from rackwright.values.targets import Target
 
@@ -44,7 +44,7 @@ def main(words: list[str]) -> None:
     ]
     with Remote(targets) as remote, stoppable() as stopping:
         hosts = {target.name: None for target in targets}
-        run = Engine(remote, on_step=tell).apply(slow, hosts, stopping=stopping)
+        run = Runner(remote, on_step=tell).apply(slow, hosts, stopping=stopping)
         print(
             json.dumps(
                 {

@@ -36,7 +36,7 @@ class Gateways:
     def healthy(self, model: str) -> set[str]:
         return {name for name in self.up if f"/{model}@" in name} - self.drained - self.by_hand
 
-    def held(self) -> set[str]:
+    def drained_manually(self) -> set[str]:
         return set(self.by_hand)
 
     def drain(self, replica: Replica) -> None:

@@ -10,7 +10,7 @@ import pytest
 from rackwright.errors import FleetError, UsageError
 from rackwright.lifecycle.apply.plan import first_snapshots, refuse_restic
 from rackwright.lifecycle.backup import Tell, Verb, _problem, places
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey
 from rackwright.roles.backup.settings import Repository, Settings
 from rackwright.roles.backup.state import BackupState, RepositoryState
@@ -24,9 +24,9 @@ SETTINGS = Settings(
 GOOD = RepositoryState("one", snapshot="a", snapshot_age=1, check_at="2026-11-25T02:30:00Z", check_age=1)
 
 
-def site(**hosts: Settings | None) -> Site:
+def site(**hosts: Settings | None) -> Session:
     models = {name: SimpleNamespace(backup=settings) for name, settings in hosts.items()}
-    return cast(Site, SimpleNamespace(models=models))
+    return cast(Session, SimpleNamespace(models=models))
 
 
 def surveyed(*states: RepositoryState, restic: str | None = "0.18.0") -> Survey:

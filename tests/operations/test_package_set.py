@@ -13,7 +13,14 @@ from rackwright.operations.facts.package_set import KeptSets, PackageSets
 from rackwright.operations.facts.packages import Installed, InstalledPackages
 from rackwright.operations.facts.path_state import Found, PathState
 from rackwright.operations.facts.stored_folder import Stored, StoredFolder
-from rackwright.operations.package_set import driver_installed, held, let_go, packages_kept, set_installed, sets_kept
+from rackwright.operations.package_set import (
+    driver_installed,
+    hold_packages,
+    packages_kept,
+    set_installed,
+    sets_kept,
+    unhold_packages,
+)
 from rackwright.package_set import Package, PackageSet, set_digest
 from rackwright.roles.nvidia_driver.layouts import HELD, NOT_HELD
 from rackwright.route import Route
@@ -258,7 +265,7 @@ def test_a_toolkit_is_installed_from_its_folder_and_written_down_apart_from_the_
 
 def holding(has: dict[str, Installed], sets: KeptSets = NONE, **asked: tuple[str, ...]) -> Played:
     def role() -> None:
-        held(name="Hold", what="driver", **asked)
+        hold_packages(name="Hold", what="driver", **asked)
 
     return play(role, facts={InstalledPackages: has, PackageSets: sets})
 
@@ -294,7 +301,7 @@ def test_patterns_hold_what_is_installed() -> None:
 
 def test_what_was_held_is_let_go_and_stays_installed() -> None:
     def role() -> None:
-        let_go(name="Let go", what="driver", pin="/etc/default/grub.d/zz-rackwright.cfg")
+        unhold_packages(name="Let go", what="driver", pin="/etc/default/grub.d/zz-rackwright.cfg")
 
     sets = KeptSets({"driver": SET.name}, {}, (SET.name,), {}, {"driver": ("nvidia-smi", "libcuda1")})
     has = {"nvidia-smi": FAST, "libcuda1": FREE}

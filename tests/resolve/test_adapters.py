@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from rackwright.errors import FleetError, RackwrightError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.hosts.backup import backup_of
-from rackwright.fleet.hosts.compose import host_models
-from rackwright.fleet.hosts.host_spec import HostModel
+from rackwright.fleet.hosts.compose import host_specs
+from rackwright.fleet.hosts.host_spec import HostSpec
 from rackwright.fleet.load import load_fleet
 from rackwright.fleet.lock import Lock, model_digest
 from rackwright.fleet.lock_file import mismatches, read_lock, write_lock
@@ -61,8 +61,8 @@ def refused(fleet: Fleet, previous: Lock | None = None) -> list[str]:
     return [str(problem) for problem in caught.value.problems]
 
 
-def hosts(fleet: Fleet) -> dict[str, HostModel]:
-    return host_models(fleet, resolve_lock(fleet, None))
+def hosts(fleet: Fleet) -> dict[str, HostSpec]:
+    return host_specs(fleet, resolve_lock(fleet, None))
 
 
 def test_an_adapter_of_a_folder_is_locked_to_its_two_files_and_its_rank(folder: Path) -> None:

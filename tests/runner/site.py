@@ -35,5 +35,5 @@ def web(*, disk: str, content: str, extra: bool) -> None:
 
 
 def site() -> None:
-    model = host.data.model
+    model = host.data.spec
     web(disk=model["disk"], content=model.get("content", "one"), extra=model.get("extra", False))

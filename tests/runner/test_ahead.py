@@ -7,7 +7,7 @@ from pyinfra.context import host
 from pyinfra.facts.files import FileContents
 
 from rackwright.remote import Completed
-from rackwright.runner import Engine
+from rackwright.runner import Runner
 from rackwright.runner.ahead import Ahead
 from tests.runner.conftest import Hosts, Shell
 from tests.runner.site import text
@@ -17,7 +17,7 @@ FILES = tuple(f"file{number}" for number in range(8))
 
 def deploy() -> None:
     """Eight files in order."""
-    disk = host.data.model["disk"]
+    disk = host.data.spec["disk"]
     for name in FILES:
         text(name=f"Write {name}", path=f"{disk}/{name}", content="right")
 
@@ -31,15 +31,15 @@ def copied(*, source: str, target: str) -> Iterator[str]:
 
 def derived() -> None:
     """The copy's source is written by an operation before it, as the plan can't know."""
-    disk = host.data.model["disk"]
-    text(name="Write the source", path=f"{disk}/source", content=host.data.model["content"])
+    disk = host.data.spec["disk"]
+    text(name="Write the source", path=f"{disk}/source", content=host.data.spec["content"])
     copied(name="Copy", source=f"{disk}/source", target=f"{disk}/target")
     copied(name="Copy the copy", source=f"{disk}/target", target=f"{disk}/last")
 
 
 def executed(hosts: Hosts, deploy: Callable[[], None]) -> list[str]:
     """The commands that an apply runs on host a after its plan."""
-    engine = Engine(hosts.remote)
+    engine = Runner(hosts.remote)
     engine.plan(deploy, {"a": hosts.models["a"]})
     planned = hosts.commands("a")
     run = engine.apply(deploy, {"a": hosts.models["a"]})
@@ -48,7 +48,7 @@ def executed(hosts: Hosts, deploy: Callable[[], None]) -> list[str]:
 
 
 def test_between_two_changes_a_host_is_asked_once(hosts: Hosts) -> None:
-    engine = Engine(hosts.remote)
+    engine = Runner(hosts.remote)
     engine.apply(deploy, {"a": hosts.models["a"]})
     for name in ("file1", "file6"):
         (hosts.folder("a") / name).write_text("wrong")
@@ -64,7 +64,7 @@ def test_between_two_changes_a_host_is_asked_once(hosts: Hosts) -> None:
 
 def test_an_answer_that_a_change_made_stale_is_asked_for_again(hosts: Hosts) -> None:
     hosts.models["a"]["content"] = "one"
-    engine = Engine(hosts.remote)
+    engine = Runner(hosts.remote)
     engine.apply(derived, {"a": hosts.models["a"]})
     hosts.models["a"]["content"] = "two"
     run = engine.apply(derived, {"a": hosts.models["a"]})

@@ -14,7 +14,7 @@ from pyinfra.operations import files, python, server
 
 from rackwright.errors import RackwrightError
 from rackwright.run import Outcome, Run
-from rackwright.runner import Engine, Progress, QuestionMemory
+from rackwright.runner import Progress, QuestionMemory, Runner
 from rackwright.stopping import stoppable
 from tests.runner.conftest import Hosts
 from tests.runner.site import site
@@ -27,7 +27,7 @@ def outcomes(run: Run, name: str) -> dict[str, str]:
 
 
 def test_a_plan_says_what_would_change_and_changes_nothing(hosts: Hosts) -> None:
-    run = Engine(hosts.remote).plan(site, hosts.models)
+    run = Runner(hosts.remote).plan(site, hosts.models)
     assert outcomes(run, "a") == {
         "Make the folder": "would change",
         "Write the configuration": "would change",
@@ -40,7 +40,7 @@ def test_a_plan_says_what_would_change_and_changes_nothing(hosts: Hosts) -> None
 
 
 def test_a_second_apply_changes_nothing_and_executes_nothing(hosts: Hosts, tmp_path: Path) -> None:
-    engine = Engine(hosts.remote, memory=QuestionMemory("t", tmp_path / "memory"))
+    engine = Runner(hosts.remote, memory=QuestionMemory("t", tmp_path / "memory"))
     first = engine.apply(site, hosts.models)
     assert first.totals().changed == 15
     assert (hosts.folder("c") / "web/conf").read_text() == "one"
@@ -54,7 +54,7 @@ def test_a_second_apply_changes_nothing_and_executes_nothing(hosts: Hosts, tmp_p
 
 
 def test_a_restart_counts_only_where_its_condition_would_hold(hosts: Hosts) -> None:
-    engine = Engine(hosts.remote)
+    engine = Runner(hosts.remote)
     engine.apply(site, hosts.models)
     (hosts.folder("a") / "web/page").write_text("other")
     (hosts.folder("b") / "web/conf").write_text("other")
@@ -73,11 +73,11 @@ def test_a_condition_that_only_the_run_can_answer_counts_as_a_change(hosts: Host
         server.shell(name="Answer", commands=[f"touch {disk}/answered"], _if=lambda: said.stdout == "hello")
 
     def all_of_it() -> None:
-        asks(disk=host.data.model["disk"])
+        asks(disk=host.data.spec["disk"])
 
-    run = Engine(hosts.remote).plan(all_of_it, hosts.models)
+    run = Runner(hosts.remote).plan(all_of_it, hosts.models)
     assert outcomes(run, "a") == {"Say": "would change", "Answer": "would change"}
-    Engine(hosts.remote).apply(all_of_it, hosts.models)
+    Runner(hosts.remote).apply(all_of_it, hosts.models)
     assert (hosts.folder("a") / "answered").exists()
 
 
@@ -98,21 +98,21 @@ def _half_changed(hosts: Hosts) -> None:
 
 @pytest.mark.parametrize("change", [_satisfied, _changed, _half_changed])
 def test_the_plan_is_the_same_with_and_without_the_batch(hosts: Hosts, tmp_path: Path, change: Change) -> None:
-    engine = Engine(hosts.remote, memory=QuestionMemory("t", tmp_path / "memory"))
+    engine = Runner(hosts.remote, memory=QuestionMemory("t", tmp_path / "memory"))
     engine.apply(site, hosts.models)
     engine.plan(site, hosts.models)
     change(hosts)
     hosts.commands("b")
     batched = engine.plan(site, hosts.models)
     assert hosts.commands("b") == 1
-    singly = Engine(hosts.remote).plan(site, hosts.models)
+    singly = Runner(hosts.remote).plan(site, hosts.models)
     assert hosts.commands("b") > 1
     assert batched == singly
     assert (batched.changes == 0) is (change is _satisfied)
 
 
 def test_a_host_that_changes_between_two_plans_is_seen(hosts: Hosts, tmp_path: Path) -> None:
-    engine = Engine(hosts.remote, memory=QuestionMemory("t", tmp_path / "memory"))
+    engine = Runner(hosts.remote, memory=QuestionMemory("t", tmp_path / "memory"))
     engine.apply(site, hosts.models)
     assert engine.plan(site, hosts.models).changes == 0
     (hosts.folder("a") / "web/page").write_text("edited by hand")
@@ -123,7 +123,7 @@ def test_a_host_that_changes_between_two_plans_is_seen(hosts: Hosts, tmp_path: P
 
 
 def test_a_new_host_is_planned_in_one_command_with_its_siblings_questions(hosts: Hosts, tmp_path: Path) -> None:
-    engine = Engine(hosts.remote, memory=QuestionMemory("t", tmp_path / "memory"))
+    engine = Runner(hosts.remote, memory=QuestionMemory("t", tmp_path / "memory"))
     shared = {name: {"disk": str(hosts.folder("a"))} for name in "ab"}
     engine.apply(site, {"a": shared["a"]})
     engine.plan(site, {"a": shared["a"]})
@@ -133,7 +133,7 @@ def test_a_new_host_is_planned_in_one_command_with_its_siblings_questions(hosts:
 
 
 def test_a_batch_in_which_the_host_dies_ends_in_a_plain_failure_of_that_host(hosts: Hosts, tmp_path: Path) -> None:
-    engine = Engine(hosts.remote, memory=QuestionMemory("t", tmp_path / "memory"))
+    engine = Runner(hosts.remote, memory=QuestionMemory("t", tmp_path / "memory"))
     engine.apply(site, hosts.models)
     hosts.shells["b"].lives = lambda _command: False
     run = engine.plan(site, hosts.models)
@@ -147,7 +147,7 @@ def test_a_batch_in_which_the_host_dies_ends_in_a_plain_failure_of_that_host(hos
 def test_a_branch_on_one_host_does_not_disturb_the_others(hosts: Hosts) -> None:
     hosts.models["b"]["extra"] = True
     hosts.models["c"]["content"] = "three"
-    engine = Engine(hosts.remote)
+    engine = Runner(hosts.remote)
     run = engine.apply(site, hosts.models)
     assert [step.operation for step in run.of("b")][:2] == ["Make the extra folder", "Make the folder"]
     assert run.of("a")[0].operation == "Make the folder"
@@ -157,7 +157,7 @@ def test_a_branch_on_one_host_does_not_disturb_the_others(hosts: Hosts) -> None:
 
 
 def test_the_difference_stands_beside_its_own_step(hosts: Hosts) -> None:
-    engine = Engine(hosts.remote)
+    engine = Runner(hosts.remote)
     for run in (engine.plan(site, hosts.models), engine.apply(site, hosts.models)):
         diffs = {step.operation: step.diff for step in run.of("a") if step.diff}
         assert diffs == {"Write the page": "-None\n+one"}
@@ -166,7 +166,7 @@ def test_the_difference_stands_beside_its_own_step(hosts: Hosts) -> None:
 
 @operation()
 def _breaks(*, live: bool) -> Iterator[str]:
-    marker = f"{host.data.model['disk']}/first"
+    marker = f"{host.data.spec['disk']}/first"
     if (host.get_fact(File, path=marker) is not None) is live:
         raise KeyError("no such thing")
     yield "true"
@@ -174,14 +174,14 @@ def _breaks(*, live: bool) -> Iterator[str]:
 
 @operation()
 def _refuses() -> Iterator[str]:
-    if host.get_fact(File, path=f"{host.data.model['disk']}/first") is not None:
+    if host.get_fact(File, path=f"{host.data.spec['disk']}/first") is not None:
         raise RackwrightError("is not what it should be", where="gpu1", should="another one")
     yield "true"
 
 
 @deploy("trouble")
 def _trouble(*, kind: str) -> None:
-    disk = host.data.model["disk"]
+    disk = host.data.spec["disk"]
     files.file(name="First", path=f"{disk}/first")
     if kind == "command":
         server.shell(name="Bad", commands=["echo working; echo why >&2; exit 3"])
@@ -199,7 +199,7 @@ def _trouble(*, kind: str) -> None:
 
 
 def trouble() -> None:
-    _trouble(kind=host.data.model.get("kind", "none"))
+    _trouble(kind=host.data.spec.get("kind", "none"))
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def trouble() -> None:
 )
 def test_a_failed_operation_ends_its_own_host_only(hosts: Hosts, kind: str, output: tuple[str, ...]) -> None:
     hosts.models["b"]["kind"] = kind
-    run = Engine(hosts.remote, operation_seconds=0.3).apply(trouble, hosts.models)
+    run = Runner(hosts.remote, operation_seconds=0.3).apply(trouble, hosts.models)
     assert outcomes(run, "b") == {"First": "changed", "Bad": "failed", "Last": "not run"}
     failed = next(step for step in run.of("b") if step.outcome is Outcome.FAILED)
     assert [line.partition(" (/")[0] for line in failed.output] == list(output)
@@ -224,7 +224,7 @@ def test_a_failed_operation_ends_its_own_host_only(hosts: Hosts, kind: str, outp
 
 def test_a_host_whose_deploy_cannot_be_read_is_left_alone(hosts: Hosts) -> None:
     hosts.models["b"]["kind"] = "prepare"
-    run = Engine(hosts.remote).apply(trouble, hosts.models)
+    run = Runner(hosts.remote).apply(trouble, hosts.models)
     assert outcomes(run, "b") == {"First": "not run", "Bad": "failed"}
     assert run.of("b")[-1].output[0].startswith("KeyError: 'no such thing' (")
     assert run.of("b")[-1].role == "trouble"
@@ -234,13 +234,13 @@ def test_a_host_whose_deploy_cannot_be_read_is_left_alone(hosts: Hosts) -> None:
 
 def test_an_ignored_error_is_skipped_and_the_host_goes_on(hosts: Hosts) -> None:
     hosts.models["b"]["kind"] = "ignored"
-    run = Engine(hosts.remote).apply(trouble, hosts.models)
+    run = Runner(hosts.remote).apply(trouble, hosts.models)
     assert outcomes(run, "b") == {"First": "changed", "Bad": "skipped", "Last": "changed"}
 
 
 def test_an_unreachable_host_is_named_with_the_reason(hosts: Hosts) -> None:
     hosts.away.add("b")
-    run = Engine(hosts.remote).apply(trouble, hosts.models)
+    run = Runner(hosts.remote).apply(trouble, hosts.models)
     assert run.unreachable == {"b": "unreachable at 10.0.0.1 port 22: no answer"}
     assert run.of("b") == ()
     assert run.totals("b").failed == 1
@@ -249,7 +249,7 @@ def test_an_unreachable_host_is_named_with_the_reason(hosts: Hosts) -> None:
 
 def test_a_host_that_vanishes_in_the_middle_fails_at_that_step(hosts: Hosts) -> None:
     hosts.shells["b"].lives = lambda command: "touch" not in command or "/last" not in command
-    run = Engine(hosts.remote).apply(trouble, hosts.models)
+    run = Runner(hosts.remote).apply(trouble, hosts.models)
     assert outcomes(run, "b") == {"First": "changed", "Last": "failed"}
     assert run.of("b")[-1].output == ("the connection was lost while a command ran",)
     assert (hosts.folder("c") / "last").exists()
@@ -265,7 +265,7 @@ def test_ctrl_c_ends_after_the_running_operation(hosts: Hosts, told: signal.Sign
 
     heard: list[bool] = []
     with stoppable(lambda: heard.append(True)) as stopping:
-        run = Engine(hosts.remote, on_step=interrupt).apply(trouble, {"a": hosts.models["a"]}, stopping=stopping)
+        run = Runner(hosts.remote, on_step=interrupt).apply(trouble, {"a": hosts.models["a"]}, stopping=stopping)
     assert heard == [True]
     assert outcomes(run, "a") == {"First": "changed", "Last": "not run"}
     assert run.interrupted
@@ -280,14 +280,14 @@ def test_a_second_ctrl_c_ends_at_once(hosts: Hosts) -> None:
 
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt), stoppable() as stopping:
-        Engine(hosts.remote, on_step=interrupt).apply(trouble, {"a": hosts.models["a"]}, stopping=stopping)
+        Runner(hosts.remote, on_step=interrupt).apply(trouble, {"a": hosts.models["a"]}, stopping=stopping)
     assert signal.getsignal(signal.SIGINT) is before
     assert not (hosts.folder("a") / "last").exists()
 
 
 def test_progress_tells_each_operations_begin_and_end(hosts: Hosts) -> None:
     news: list[Progress] = []
-    Engine(hosts.remote, on_step=news.append).apply(site, {"a": hosts.models["a"]})
+    Runner(hosts.remote, on_step=news.append).apply(site, {"a": hosts.models["a"]})
     ended = [(item.number, item.total, item.operation) for item in news if item.step]
     assert ended[0] == (1, 5, "Make the folder")
     assert len(ended) == 5
@@ -297,7 +297,7 @@ def test_progress_tells_each_operations_begin_and_end(hosts: Hosts) -> None:
 @deploy("nested")
 def _nested() -> None:
     def inside() -> None:
-        files.file(name="Inner", path=f"{host.data.model['disk']}/{host.name}")
+        files.file(name="Inner", path=f"{host.data.spec['disk']}/{host.name}")
 
     python.call(name="Outer", function=inside)
 
@@ -307,7 +307,7 @@ def nested() -> None:
 
 
 def test_an_operation_inside_an_operation_runs_on_its_own_host(hosts: Hosts) -> None:
-    run = Engine(hosts.remote).apply(nested, hosts.models)
+    run = Runner(hosts.remote).apply(nested, hosts.models)
     assert {step.operation: step.outcome for step in run.steps} == {"Outer": Outcome.CHANGED}
     assert [(hosts.folder(name) / name).exists() for name in "abc"] == [True, True, True]
 
@@ -321,13 +321,13 @@ def _secretive() -> None:
 
 def test_a_secret_in_a_question_reaches_no_disk(hosts: Hosts, tmp_path: Path) -> None:
     memory = tmp_path / "memory"
-    Engine(hosts.remote, memory=QuestionMemory("t", memory)).plan(_secretive, hosts.models)
+    Runner(hosts.remote, memory=QuestionMemory("t", memory)).plan(_secretive, hosts.models)
     assert "hunter2" in " ".join(hosts.shells["a"].commands)
     assert "hunter2" not in "".join(file.read_text() for file in memory.rglob("*.json"))
 
 
 def test_only_the_roles_that_were_asked_for_are_run(hosts: Hosts) -> None:
-    engine = Engine(hosts.remote)
+    engine = Runner(hosts.remote)
     run = engine.apply(trouble, hosts.models, only=("web",))
     assert {step.outcome for step in run.steps} == {Outcome.SKIPPED}
     assert not list(hosts.folder("a").iterdir())
@@ -335,7 +335,7 @@ def test_only_the_roles_that_were_asked_for_are_run(hosts: Hosts) -> None:
 
 
 def test_what_stands_satisfied_before_the_first_change_is_not_asked_again(hosts: Hosts, tmp_path: Path) -> None:
-    engine = Engine(hosts.remote, memory=QuestionMemory("t", tmp_path / "memory"))
+    engine = Runner(hosts.remote, memory=QuestionMemory("t", tmp_path / "memory"))
     engine.apply(site, hosts.models)
     engine.plan(site, hosts.models)
     (hosts.folder("a") / "web/page").write_text("other")

@@ -81,8 +81,8 @@ def test_one_of_a_newer_rackwright_is_refused(tmp_path):
 def test_how_far_it_is_stands_on_the_control_host(tmp_path):
     store = FileStore(LocalShell(), folder=str(tmp_path))
     assert kept_trial(store, ROLLOUT) == Trial(rollout=ROLLOUT)
-    with hold(store, owner("ada", "laptop", "update")) as held:
+    with hold(store, owner("ada", "laptop", "update")) as lease_session:
         models = {"assistant": Progress(replica="gpu1/assistant@1", step=1)}
-        keep_trial(held, Trial(rollout=ROLLOUT, models=models))
+        keep_trial(lease_session, Trial(rollout=ROLLOUT, models=models))
     assert kept_trial(store, ROLLOUT).models == models
     assert kept_trial(store, "20261126T031500Z-ffff").models == {}

@@ -22,9 +22,9 @@ def store(tmp_path):
 
 
 def test_a_lease_is_held_within_the_block_and_gone_after_it(store):
-    with hold(store, ANNA) as held:
+    with hold(store, ANNA) as lease_session:
         assert store.show().owner == ANNA
-        assert held.run == "r1"
+        assert lease_session.run == "r1"
     assert store.show() is None
 
 
@@ -40,10 +40,10 @@ def test_a_host_that_is_gone_at_the_end_is_no_error(store):
 
 
 def test_a_second_operator_is_refused_and_the_first_goes_on(store):
-    with hold(store, ANNA) as held:
+    with hold(store, ANNA) as lease_session:
         with pytest.raises(LeasedError), hold(store, ANNA.model_copy(update={"who": "ben"})):
             raise AssertionError
-        held.write(Event.INTENT, "r1")
+        lease_session.write(Event.INTENT, "r1")
     assert len(store.entries()) == 1
 
 
@@ -61,76 +61,76 @@ def test_the_lease_is_renewed_in_the_background_again_and_again(store):
 
 
 def test_a_lease_that_was_broken_stops_every_further_change(store):
-    with hold(store, ANNA) as held:
+    with hold(store, ANNA) as lease_session:
         store.break_(store.show())
-        assert not held.renew()
+        assert not lease_session.renew()
         with pytest.raises(LeasedError, match="lease has ended"):
-            held.check()
+            lease_session.check()
         with pytest.raises(LeasedError):
-            held.write(Event.INTENT, "r1")
+            lease_session.write(Event.INTENT, "r1")
     assert store.entries() == ()
 
 
 def test_a_lease_that_was_lost_is_not_renewed_again(store):
-    with hold(store, ANNA, every=0.001) as held:
+    with hold(store, ANNA, every=0.001) as lease_session:
         (renewer,) = [thread for thread in threading.enumerate() if thread.name == "lease"]
         store.break_(store.show())
         renewer.join(60)
         assert not renewer.is_alive()
         with pytest.raises(LeasedError):
-            held.check()
+            lease_session.check()
 
 
 def test_a_short_loss_of_the_control_host_keeps_the_lease_and_a_long_one_ends_it(store, monkeypatch):
-    with hold(store, ANNA) as held:
+    with hold(store, ANNA) as lease_session:
         store.shell.gone = True
-        assert held.renew()
-        held.check()
-        held._good_until = 0
-        assert not held.renew()
+        assert lease_session.renew()
+        lease_session.check()
+        lease_session._good_until = 0
+        assert not lease_session.renew()
         with pytest.raises(LeasedError):
-            held.check()
+            lease_session.check()
 
 
 def test_a_lease_lasts_while_its_own_host_boots_and_is_renewed_as_ever_afterwards(store):
-    with hold(store, ANNA) as held:
-        with held.lasting(1800):
+    with hold(store, ANNA) as lease_session:
+        with lease_session.lasting(1800):
             assert store.show().seconds_left > 1700
             # The renewals in the background don't shorten it.
-            assert held.renew()
+            assert lease_session.renew()
             assert store.show().seconds_left > 1700
             store.shell.gone = True
-            held.check()
+            lease_session.check()
             store.shell.gone = False
         assert store.show().seconds_left <= 60
-        held.write(Event.INTENT, "r1")
+        lease_session.write(Event.INTENT, "r1")
 
 
 def test_a_lease_that_was_lost_is_not_made_to_last(store):
-    with hold(store, ANNA) as held:
+    with hold(store, ANNA) as lease_session:
         store.break_(store.show())
-        assert not held.renew()
+        assert not lease_session.renew()
         store.shell.gone = True
-        with pytest.raises(LeasedError), held.lasting(1800):
+        with pytest.raises(LeasedError), lease_session.lasting(1800):
             raise AssertionError
 
 
 def test_a_host_that_doesnt_come_back_keeps_the_lease_no_longer_than_it_lasts(store):
-    with hold(store, ANNA) as held:
-        with held.lasting(1800):
+    with hold(store, ANNA) as lease_session:
+        with lease_session.lasting(1800):
             store.shell.gone = True
-        held.check()
-        held._good_until = 0
-        assert not held.renew()
+        lease_session.check()
+        lease_session._good_until = 0
+        assert not lease_session.renew()
 
 
 def test_an_open_rollout_is_named_until_it_is_closed(store):
-    with hold(store, ANNA) as held:
+    with hold(store, ANNA) as lease_session:
         refuse_open_rollout(store)
-        held.write(Event.OPENED, "r1", detail="restart of gpu1")
+        lease_session.write(Event.OPENED, "r1", detail="restart of gpu1")
         with pytest.raises(LeasedError, match=r"the rollout r1 of anna@laptop is open: restart of gpu1"):
             refuse_open_rollout(store)
-        held.write(Event.CLOSED, "r1")
+        lease_session.write(Event.CLOSED, "r1")
         refuse_open_rollout(store)
 
 
@@ -157,47 +157,47 @@ def clock(monkeypatch):
 
 
 def test_the_control_host_is_asked_before_a_change_unless_it_was_just_asked(store, clock):
-    with hold(store, ANNA) as held:
+    with hold(store, ANNA) as lease_session:
         store.break_(store.show())
-        held.check()
+        lease_session.check()
         clock.time += holding.FRESH_SECONDS + 0.1
         with pytest.raises(LeasedError, match="lease has ended"):
-            held.check()
+            lease_session.check()
 
 
 def test_who_was_away_for_longer_than_a_lease_asks_before_the_next_change(store, clock):
-    with hold(store, ANNA) as held:
+    with hold(store, ANNA) as lease_session:
         clock.time += 3600
-        assert not held.holds()
-        held.check()
-        assert held.holds(), "nobody took it meanwhile"
+        assert not lease_session.holds()
+        lease_session.check()
+        assert lease_session.holds(), "nobody took it meanwhile"
         clock.time += 3600
         store.break_(store.show())
         ben = store.acquire(ANNA.model_copy(update={"who": "ben"}))
         with pytest.raises(LeasedError, match="it is held by ben"):
-            held.check()
+            lease_session.check()
         assert store.show().token == ben.token
 
 
 def test_a_lease_ends_here_when_its_time_is_over_whatever_a_renewal_that_hangs_may_say(store, clock):
-    with hold(store, ANNA) as held:
+    with hold(store, ANNA) as lease_session:
         clock.time += 59
-        assert held.holds()
+        assert lease_session.holds()
         clock.time += 1
-        assert not held.holds()
+        assert not lease_session.holds()
         with pytest.raises(LeasedError):
-            held.write(Event.INTENT, "r1")
+            lease_session.write(Event.INTENT, "r1")
         assert store.entries() == ()
 
 
 def test_a_control_host_out_of_reach_is_forgiven_for_as_long_as_the_lease_lasts(store, clock):
-    with hold(store, ANNA) as held:
+    with hold(store, ANNA) as lease_session:
         store.shell.gone = True
         clock.time += 59
-        held.check()
+        lease_session.check()
         clock.time += 1
         with pytest.raises(LeasedError):
-            held.check()
+            lease_session.check()
 
 
 def test_time_counts_from_when_the_control_host_was_asked(store, clock):
@@ -210,14 +210,14 @@ def test_time_counts_from_when_the_control_host_was_asked(store, clock):
             clock.time += 50
             return super().renew(lease, seconds)
 
-    with hold(Slow(store.shell, store.folder), ANNA) as held:
+    with hold(Slow(store.shell, store.folder), ANNA) as lease_session:
         clock.time += 11
-        assert not held.holds()
-        assert held.renew()
+        assert not lease_session.holds()
+        assert lease_session.renew()
         clock.time += 9
-        assert held.holds()
+        assert lease_session.holds()
         clock.time += 2
-        assert not held.holds()
+        assert not lease_session.holds()
 
 
 def test_the_clock_goes_on_while_the_machine_is_suspended():

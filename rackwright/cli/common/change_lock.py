@@ -12,7 +12,7 @@ from rackwright.cli.common.context import Context, hosts_needed
 from rackwright.cli.render.p2p import transferred_documents
 
 if TYPE_CHECKING:
-    from rackwright.cli.common.console import Talk
+    from rackwright.cli.common.console import Console
     from rackwright.fleet.fleet import Fleet
     from rackwright.fleet.lock import Lock
     from rackwright.fleet.sections.canary import Canary
@@ -40,28 +40,30 @@ def change_lock(context: Context, what: str, models: tuple[str, ...], find: Next
     NAME.lock.next has it meanwhile.
     """
     hosts_needed()
-    from rackwright.cli.common.console import Talk
+    from rackwright.cli.common.console import Console
     from rackwright.fleet.lock_file import NEXT, mismatches, read_lock, write_lock
-    from rackwright.lifecycle.session.session import open_site
+    from rackwright.lifecycle.session.session import open_session
     from rackwright.lifecycle.update.differences import difference
     from rackwright.lifecycle.update.procedure import Asked, update
 
     fleet = context.fleet
     before = read_lock(fleet.beside("lock"))
-    with Talk(quiet=context.json, yes=agreed.yes) as talk:
-        after = find(before, talk.transfer)
+    with Console(quiet=context.json, yes=agreed.yes) as console:
+        after = find(before, console.transfer)
         found = tuple(difference(fleet, before.models[name], after.models[name], name) for name in models)
 
         def ask(look: Look) -> tuple[str, ...]:
             if not context.json:
                 click.echo(_text(fleet, found, before, after, look))
-            outages = models if agreed.allow_outage else _agree_to_downtimes(look.downtimes, talk, ask=not agreed.yes)
-            talk.confirm("Update these replicas, one at a time?")
+            outages = (
+                models if agreed.allow_outage else _agree_to_downtimes(look.downtimes, console, ask=not agreed.yes)
+            )
+            console.confirm("Update these replicas, one at a time?")
             write_lock(fleet.beside(NEXT), after)
             return outages
 
-        with open_site(fleet, progress=talk.on_step, lock=after) as site:
-            done = update(site, Asked(what, before, models, agreed.canary, agreed.not_stale), talk, ask)
+        with open_session(fleet, progress=console.on_step, lock=after) as site:
+            done = update(site, Asked(what, before, models, agreed.canary, agreed.not_stale), console, ask)
     for problem in mismatches(fleet, after):
         context.note(f"{problem.where}: {problem.what}: write that there too, or the next apply refuses")
     fleet.beside(NEXT).unlink(missing_ok=True)
@@ -75,7 +77,7 @@ def change_lock(context: Context, what: str, models: tuple[str, ...], find: Next
     context.answer(document, f"{what}: {', '.join(names)}" if names else f"{what}: every replica runs that already")
 
 
-def _agree_to_downtimes(downtimes: tuple[Downtime, ...], talk: Talk, *, ask: bool) -> tuple[str, ...]:
+def _agree_to_downtimes(downtimes: tuple[Downtime, ...], console: Console, *, ask: bool) -> tuple[str, ...]:
     """Return the models that may be away. On a terminal the operator is asked, a script has to say it."""
     from rackwright.errors import RackwrightError
 
@@ -83,7 +85,7 @@ def _agree_to_downtimes(downtimes: tuple[Downtime, ...], talk: Talk, *, ask: boo
         return ()
     said = "; ".join(downtime.said for downtime in downtimes)
     if ask:
-        talk.confirm(f"{said}. Accept that?")
+        console.confirm(f"{said}. Accept that?")
         return tuple(downtime.model for downtime in downtimes)
     raise RackwrightError(
         said,

@@ -7,7 +7,7 @@ from rackwright.errors import RackwrightError
 from rackwright.report import Live
 
 
-class Talk(Live):
+class Console(Live):
     """Shows progress, and asks unless the operator said --yes."""
 
     def __init__(self, *, quiet: bool, yes: bool) -> None:

@@ -27,13 +27,13 @@ def prune(context: Context, limit: tuple[str, ...], dry_run: bool, yes: bool) ->
     than it should.
     """
     hosts_needed()
-    from rackwright.cli.common.console import Talk
+    from rackwright.cli.common.console import Console
     from rackwright.lifecycle.prune.procedure import prune as carry_out
-    from rackwright.lifecycle.session.session import open_site
+    from rackwright.lifecycle.session.session import open_session
     from rackwright.report.words import safe, size
 
-    with Talk(quiet=context.json, yes=yes) as talk, open_site(context.fleet, limit=limit) as site:
-        pruned = carry_out(site, talk, rehearsed=dry_run)
+    with Console(quiet=context.json, yes=yes) as console, open_session(context.fleet, limit=limit) as site:
+        pruned = carry_out(site, console, rehearsed=dry_run)
     for host, problem in pruned.problems.items():
         context.note(safe(f"{host}: {problem}"))
     verb = "would be removed" if dry_run else "removed"

@@ -11,7 +11,7 @@ from rackwright.fleet.hosts.downloads import downloads_of
 from rackwright.fleet.hosts.driver import cuda_of, driver_settings, updates_beside
 from rackwright.fleet.hosts.firewall import firewall_of
 from rackwright.fleet.hosts.gateway import Keys, gateway_of
-from rackwright.fleet.hosts.host_spec import Credentials, HostModel
+from rackwright.fleet.hosts.host_spec import Credentials, HostSpec
 from rackwright.fleet.hosts.layout import layout_of
 from rackwright.fleet.hosts.network import never_shut_out
 from rackwright.fleet.hosts.p2p import p2p_of
@@ -24,22 +24,22 @@ _NONE = Credentials()
 _NO_KEYS = Keys()
 
 
-def host_models(
+def host_specs(
     fleet: Fleet, lock: Lock, keys: Keys = _NO_KEYS, credentials: Credentials = _NONE
-) -> dict[str, HostModel]:
+) -> dict[str, HostSpec]:
     """Given a fleet and a lock that answers it, return each host in service with its model."""
     today = datetime.now(UTC).date()
     return {name: _host(fleet, lock, keys, credentials, today, name) for name in fleet.hosts}
 
 
-def _host(fleet: Fleet, lock: Lock, keys: Keys, credentials: Credentials, today: date, name: str) -> HostModel:
+def _host(fleet: Fleet, lock: Lock, keys: Keys, credentials: Credentials, today: date, name: str) -> HostSpec:
     serving = serving_of(fleet, lock, name)
     gateway = gateway_of(fleet, lock, name, keys)
     vip = vip_of(fleet, name)
     backup = backup_of(fleet, lock, name)
     p2p = p2p_of(fleet, name)
     driver = driver_settings(fleet, lock, name)
-    return HostModel(
+    return HostSpec(
         name=name,
         layout=layout_of(fleet, name, serving, gateway, vip, backup, driver, p2p),
         downloads=downloads_of(fleet, name, credentials.download_files),

@@ -55,7 +55,7 @@ class Credentials:
 
 
 @dataclass(frozen=True)
-class HostModel:
+class HostSpec:
     """One host's model, as deploys read it. None or empty: the role has nothing to do there."""
 
     name: str

@@ -30,12 +30,12 @@ from rackwright.lifecycle.p2p.procedure import Transferred
 from rackwright.lifecycle.p2p.receivers import is_supplied
 from rackwright.lifecycle.rollout.change import Change
 from rackwright.lifecycle.rollout.engine_changes import Engines, roll
-from rackwright.lifecycle.session.console import Talk
+from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import failure_audited, note_leased_act
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.under_lease import apply_leased
 from rackwright.run import Outcome, Run
-from rackwright.state.lease_session import Held
+from rackwright.state.lease_session import LeaseSession
 from rackwright.stopping import Stopping
 
 
@@ -43,10 +43,10 @@ from rackwright.stopping import Stopping
 class Work:
     """An apply that has begun."""
 
-    site: Site
-    held: Held
+    session: Session
+    lease_session: LeaseSession
     options: Options
-    talk: Talk
+    console: Console
     stopping: Stopping
 
 
@@ -55,9 +55,9 @@ def carry_out(work: Work, planned: Plan) -> Applied:
     run, transferred = _change(work, planned)
     restarted: list[Replica] = []
     try:
-        with failure_audited(work.site, work.held, run):
+        with failure_audited(work.session, work.lease_session, run):
             restarts = _due(planned, run)
-            put_off = still_put_off(work.site, planned.put_off, _going(work.site, run))
+            put_off = still_put_off(work.session, planned.put_off, _going(work.session, run))
             _settle(work, run, _waited(work, run, restarts, put_off))
             _restart(work, run, restarts, restarted)
             if crowded := tuple(waiting.replica for waiting in put_off if waiting.until_restarts):
@@ -75,19 +75,19 @@ def _change(work: Work, planned: Plan) -> tuple[Run, tuple[Transferred, ...]]:
     from rackwright.deploys.retire import retire
     from rackwright.deploys.site import service
 
-    begin(work.site, work.talk, ENTRY)
+    begin(work.session, work.console, ENTRY)
     run = _then(work, planned.run.failures, entry)
-    run += Run(unreachable=shut_out(work.site.remote, _going(work.site, run)))
+    run += Run(unreachable=shut_out(work.session.remote, _going(work.session, run)))
     run = _then(work, run, confirm)
-    begin(work.site, work.talk, HOSTS)
+    begin(work.session, work.console, HOSTS)
     run = _then(work, run, baseline)
     if _gpus_looked_at(work, planned):
-        begin(work.site, work.talk, GPUS)
+        begin(work.session, work.console, GPUS)
         run = _then(work, run, gpu)
         run += Run(unreachable=_driver_acts(work, run))
     ahead = _put_ahead(work, run)
     run += ahead.run
-    begin(work.site, work.talk, SERVICE)
+    begin(work.session, work.console, SERVICE)
     run += Run(unreachable=_drained_as_others(work, run, planned))
     run = _then(_rolling(work, planned), run, service)
     return _then(work, run, retire), ahead.transferred
@@ -95,40 +95,40 @@ def _change(work: Work, planned: Plan) -> tuple[Run, tuple[Transferred, ...]]:
 
 def _put_ahead(work: Work, run: Run) -> Ahead:
     """Weights go to where others get them from, unless only other roles were asked for."""
-    going = _going(work.site, run)
+    going = _going(work.session, run)
     asked = "model_store" in (work.options.only or ("model_store",))
-    if run.interrupted or not asked or not is_supplied(work.site, going):
+    if run.interrupted or not asked or not is_supplied(work.session, going):
         return Ahead()
-    begin(work.site, work.talk, WEIGHTS)
+    begin(work.session, work.console, WEIGHTS)
 
     def change(deploy: Callable[[], None], hosts: tuple[str, ...]) -> Run:
-        return apply_leased(work.site, work.held, deploy, hosts, stopping=work.stopping)
+        return apply_leased(work.session, work.lease_session, deploy, hosts, stopping=work.stopping)
 
-    return put_ahead(work.site, going, work.talk, work.stopping, change)
+    return put_ahead(work.session, going, work.console, work.stopping, change)
 
 
 def _rolling(work: Work, planned: Plan) -> Work:
     """Units of engines that restart are changed by the rollout, each in its turn."""
-    rolled: dict[str, set[str]] = {name: set() for name in work.site.models}
+    rolled: dict[str, set[str]] = {name: set() for name in work.session.hosts}
     for restart in planned.restarts:
         for name in set(restart.replica.hosts) & set(rolled):
             rolled[name].add(restart.replica.name)
-    models = {name: replace(model, rolled=frozenset(rolled[name])) for name, model in work.site.models.items()}
-    return replace(work, site=replace(work.site, models=models))
+    models = {name: replace(model, rolled=frozenset(rolled[name])) for name, model in work.session.hosts.items()}
+    return replace(work, session=replace(work.session, hosts=models))
 
 
 def _drained_as_others(work: Work, run: Run, planned: Plan) -> dict[str, str]:
     """A gateway knows what a person drained before it sends the first request."""
     if run.interrupted:
         return {}
-    missing = [drain for drain in planned.drains if drain.gateway in _going(work.site, run)]
+    missing = [drain for drain in planned.drains if drain.gateway in _going(work.session, run)]
     for drain in missing:
-        work.talk.say(f"{drain.replica.address}: drained at {drain.gateway} too: {drain.record.reason}")
-    failed = copy_drains(work.site, missing)
+        work.console.say(f"{drain.replica.address}: drained at {drain.gateway} too: {drain.record.reason}")
+    failed = copy_drains(work.session, missing)
     for drain in missing:
         if drain.gateway not in failed:
             act = f"drain {drain.replica.address}: {drain.record.reason}"
-            note_leased_act(work.site, work.held, (drain.gateway,), act)
+            note_leased_act(work.session, work.lease_session, (drain.gateway,), act)
     return failed
 
 
@@ -136,21 +136,23 @@ def _gpus_looked_at(work: Work, planned: Plan) -> bool:
     """Where the fleet file says something of drivers, or said so before."""
     steps = (step for step in planned.run.steps if step.role in ("nvidia_driver", "cuda"))
     changes = any(step.outcome is Outcome.WOULD_CHANGE for step in steps)
-    return changes or any(model.driver or model.cuda for model in work.site.models.values())
+    return changes or any(model.driver or model.cuda for model in work.session.hosts.values())
 
 
 def _driver_acts(work: Work, run: Run) -> dict[str, str]:
     """Hosts whose engines can't start before a reboot: it was asked for, or they go no further."""
     if run.interrupted:
         return {}
-    found = pending(work.site, _going(work.site, run), kernels=work.options.reboot)
+    found = pending(work.session, _going(work.session, run), kernels=work.options.reboot)
     if work.options.reboot:
         outage = work.options.allow_outage
-        return found.unreachable | reboot_all(work.site, work.held, found.waiting, work.talk, allow_outage=outage)
+        return found.unreachable | reboot_all(
+            work.session, work.lease_session, found.waiting, work.console, allow_outage=outage
+        )
     return found.unreachable | {
         name: f"reboot pending: {why}; next: rackwright apply --reboot"
         for name, why in found.waiting.items()
-        if needs_driver(work.site, name)
+        if needs_driver(work.session, name)
     }
 
 
@@ -158,13 +160,13 @@ def _then(work: Work, run: Run, deploy: Callable[[], None]) -> Run:
     """The next run, on the hosts that have not failed; none after an interruption."""
     if run.interrupted:
         return run
-    going, only = _going(work.site, run), work.options.only
-    with failure_audited(work.site, work.held, run):
-        return run + apply_leased(work.site, work.held, deploy, going, stopping=work.stopping, only=only)
+    going, only = _going(work.session, run), work.options.only
+    with failure_audited(work.session, work.lease_session, run):
+        return run + apply_leased(work.session, work.lease_session, deploy, going, stopping=work.stopping, only=only)
 
 
-def _going(site: Site, run: Run) -> tuple[str, ...]:
-    return tuple(name for name in site.models if name not in run.failed_hosts)
+def _going(session: Session, run: Run) -> tuple[str, ...]:
+    return tuple(name for name in session.hosts if name not in run.failed_hosts)
 
 
 def _due(planned: Plan, run: Run) -> tuple[Restart, ...]:
@@ -178,8 +180,8 @@ def _waited(work: Work, run: Run, restarts: tuple[Restart, ...], put_off: tuple[
     """Those that answer before the first engine is restarted: all but these, and who can't have his GPUs yet."""
     others = {restart.replica for restart in restarts} | {waiting.replica for waiting in put_off}
     for waiting in put_off:
-        work.talk.say(f"{waiting.replica.address}: {waiting.why}")
-    replicas = [replica for host in _going(work.site, run) for replica in work.site.fleet.replicas_on(host)]
+        work.console.say(f"{waiting.replica.address}: {waiting.why}")
+    replicas = [replica for host in _going(work.session, run) for replica in work.session.fleet.replicas_on(host)]
     return tuple(one for one in replicas if one not in others and not set(one.hosts) & set(run.failed_hosts))
 
 
@@ -191,42 +193,44 @@ def _settle(work: Work, run: Run, replicas: tuple[Replica, ...]) -> None:
     """
     if run.interrupted or "replica" not in (work.options.only or ("replica",)):
         return
-    begin(work.site, work.talk, SETTLE)
+    begin(work.session, work.console, SETTLE)
 
     def returned(address: str) -> None:
-        note_leased_act(work.site, work.held, gateways.hosts, f"undrain {address}")
+        note_leased_act(work.session, work.lease_session, gateways.hosts, f"undrain {address}")
 
-    gateways = work.site.gateways.only(name for name in work.site.fleet.gateways if name not in run.failed_hosts)
-    settle(work.site, work.held, gateways, work.talk, replicas, work.stopping, returned)
+    gateways = work.session.gateways.only(
+        name for name in work.session.fleet.gateways if name not in run.failed_hosts
+    )
+    settle(work.session, work.lease_session, gateways, work.console, replicas, work.stopping, returned)
 
 
 def _restart(work: Work, run: Run, restarts: tuple[Restart, ...], restarted: list[Replica]) -> None:
     if not restarts:
         return
-    if failed := [name for name in work.site.fleet.gateways if name in run.failed_hosts]:
+    if failed := [name for name in work.session.fleet.gateways if name in run.failed_hosts]:
         raise RackwrightError(
             f"not restarted, for {' and '.join(failed)} failed: "
             + ", ".join(restart.replica.address for restart in restarts),
             should="every gateway should be there to send nothing to an engine while it restarts",
             next="rackwright apply",
         )
-    begin(work.site, work.talk, RESTART)
+    begin(work.session, work.console, RESTART)
 
     def done(replica: Replica) -> None:
         restarted.append(replica)
-        hosts = (replica.host, *work.site.fleet.gateways)
-        note_leased_act(work.site, work.held, hosts, f"restart {replica.address}")
+        hosts = (replica.host, *work.session.fleet.gateways)
+        note_leased_act(work.session, work.lease_session, hosts, f"restart {replica.address}")
 
-    engines = Engines(work.site, work.held, work.talk)
+    engines = Engines(work.session, work.lease_session, work.console)
     changes = [_change_of(engines, restart) for restart in _first_the_idle(work, restarts)]
-    outages = work.site.fleet.file.models if work.options.allow_outage else ()
-    roll(work.site, work.held, changes, work.talk, done, stopping=work.stopping, outages=outages)
+    outages = work.session.fleet.file.models if work.options.allow_outage else ()
+    roll(work.session, work.lease_session, changes, work.console, done, stopping=work.stopping, outages=outages)
 
 
 def _first_the_idle(work: Work, restarts: tuple[Restart, ...]) -> list[Restart]:
     """Those that serve nobody come first: to restart them costs nothing, and the others may have to wait for them."""
     replicas = [restart.replica for restart in restarts]
-    serving = await_gateways(work.site.remote, work.site.gateways, work.talk, replicas, work.stopping)
+    serving = await_gateways(work.session.remote, work.session.gateways, work.console, replicas, work.stopping)
     return sorted(restarts, key=lambda restart: restart.replica.address in serving)
 
 

@@ -11,7 +11,7 @@ from rackwright.lifecycle.check.fit import doubts, refuse_unfit
 from rackwright.lifecycle.drain.missing import MissingDrain, missing_drains
 from rackwright.lifecycle.gpus.assignment import PutOff, gpus_given, other_gpus, put_off, refuse_gpus
 from rackwright.lifecycle.session.replica_units import unit_of
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey, Surveyed, survey
 from rackwright.roles.backup.settings import OLDEST_RESTIC
 from rackwright.roles.fail2ban.bans import bans_us
@@ -63,35 +63,35 @@ class Plan:
         return not (to_do or self.run.unreachable or self.run.failed_hosts)
 
 
-def plan(site: Site, *, only: tuple[str, ...] = ()) -> Plan:
+def plan(session: Session, *, only: tuple[str, ...] = ()) -> Plan:
     """Return what would change. Raise FleetError where the fleet file must decide something first."""
     from rackwright.remote import Begun, import_gently
 
-    surveying = Begun(lambda: survey(site))
+    surveying = Begun(lambda: survey(session))
     # While the hosts look for their answers.
     Begun(lambda: import_gently("rackwright.runner._pyinfra", "pyinfra.api", *_DEPLOYS))
-    run = site.engine.plan(_whole_site, site.models, only=only)
+    run = session.runner.plan(_whole_site, session.hosts, only=only)
     surveyed = surveying.result()
-    refuse_firewall(site, surveyed)
-    refuse_sshd(site)
-    refuse_restic(site, surveyed)
-    refuse_people(site, surveyed)
-    refuse_bans(site, surveyed)
-    refuse_driver(site, surveyed)
-    refuse_gpus(site, surveyed)
-    refuse_unfit(site, surveyed)
+    refuse_firewall(session, surveyed)
+    refuse_sshd(session)
+    refuse_restic(session, surveyed)
+    refuse_people(session, surveyed)
+    refuse_bans(session, surveyed)
+    refuse_driver(session, surveyed)
+    refuse_gpus(session, surveyed)
+    refuse_unfit(session, surveyed)
     engines = "replica" in (only or ("replica",))
-    restarting = tuple(restarts(site, surveyed)) if engines else ()
+    restarting = tuple(restarts(session, surveyed)) if engines else ()
     return Plan(
         run=Run(unreachable=dict(surveyed.unreachable)) + run,
-        closing=closing_ports(site, surveyed) if "firewall" in (only or ("firewall",)) else {},
+        closing=closing_ports(session, surveyed) if "firewall" in (only or ("firewall",)) else {},
         restarts=restarting,
-        put_off=tuple(put_off(site, surveyed, {restart.replica for restart in restarting})) if engines else (),
-        returns=tuple(left_drained(site, surveyed)),
-        drains=tuple(missing_drains(site, surveyed)),
-        first_snapshots=tuple(first_snapshots(site, surveyed)) if "backup" in (only or ("backup",)) else (),
+        put_off=tuple(put_off(session, surveyed, {restart.replica for restart in restarting})) if engines else (),
+        returns=tuple(left_drained(session, surveyed)),
+        drains=tuple(missing_drains(session, surveyed)),
+        first_snapshots=tuple(first_snapshots(session, surveyed)) if "backup" in (only or ("backup",)) else (),
         surveyed=surveyed,
-        doubts=doubts(site, surveyed) if engines else (),
+        doubts=doubts(session, surveyed) if engines else (),
     )
 
 
@@ -102,19 +102,19 @@ def _whole_site() -> None:
     deploy()
 
 
-def refuse_firewall(site: Site, surveyed: Survey) -> None:
+def refuse_firewall(session: Session, surveyed: Survey) -> None:
     """Raise FleetError naming each host whose new packet filter would shut us out, and each packet filter of somebody
     else's that the fleet file says nothing about."""
     problems = [
         replace(problem, where=f"{name}: {problem.where}")
         for name, host in surveyed.hosts.items()
-        for problem in _firewall_problems(host, site.models[name].firewall)
+        for problem in _firewall_problems(host, session.hosts[name].firewall)
     ]
     if problems:
         raise FleetError(problems)
 
 
-def refuse_restic(site: Site, surveyed: Survey) -> None:
+def refuse_restic(session: Session, surveyed: Survey) -> None:
     """Raise FleetError naming each host whose restic is too old for what the fleet file asks of it."""
     problems = [
         Problem(
@@ -124,45 +124,45 @@ def refuse_restic(site: Site, surveyed: Survey) -> None:
             f"put a newer one into /usr/local/bin of {name}",
         )
         for name, host in surveyed.hosts.items()
-        if site.models[name].backup and host.backup.restic_is_old
+        if session.hosts[name].backup and host.backup.restic_is_old
     ]
     if problems:
         raise FleetError(problems)
 
 
-def refuse_driver(site: Site, surveyed: Survey) -> None:
+def refuse_driver(session: Session, surveyed: Survey) -> None:
     """Raise FleetError naming each host that has a driver of which the fleet file doesn't say what becomes."""
     problems = [
         replace(problem, where=f"{name}: {problem.where}")
         for name, host in surveyed.hosts.items()
-        for problem in driver_refusals(host.driver, site.models[name].driver, host.hardware)
+        for problem in driver_refusals(host.driver, session.hosts[name].driver, host.hardware)
     ]
     if problems:
         raise FleetError(problems)
 
 
-def first_snapshots(site: Site, surveyed: Survey) -> Iterator[tuple[str, str]]:
+def first_snapshots(session: Session, surveyed: Survey) -> Iterator[tuple[str, str]]:
     """Return host and repository where no good snapshot is known."""
     for name, host in surveyed.hosts.items():
-        backup = site.models[name].backup
+        backup = session.hosts[name].backup
         for repository in backup.repositories if backup else ():
             if host.backup.of(repository).snapshot is None:
                 yield name, repository.name
 
 
-def refuse_people(site: Site, surveyed: Survey) -> None:
+def refuse_people(session: Session, surveyed: Survey) -> None:
     """Raise FleetError naming each account that isn't ours to change, and each change that would put us out."""
     problems = [
         replace(problem, where=f"{name}: {problem.where}")
         for name, host in surveyed.hosts.items()
-        for problem in people_refusals(host.people, site.models[name].people, _login_key(site, name))
+        for problem in people_refusals(host.people, session.hosts[name].people, _login_key(session, name))
     ]
     if problems:
         raise FleetError(problems)
 
 
-def _login_key(site: Site, name: str) -> str | None:
-    return None if site.fleet.is_local(name) else site.remote.connection(name).login_key
+def _login_key(session: Session, name: str) -> str | None:
+    return None if session.fleet.is_local(name) else session.remote.connection(name).login_key
 
 
 def _firewall_problems(host: Surveyed, settings: Firewall) -> Iterator[Problem]:
@@ -171,13 +171,13 @@ def _firewall_problems(host: Surveyed, settings: Firewall) -> Iterator[Problem]:
         yield problem
 
 
-def refuse_sshd(site: Site) -> None:
+def refuse_sshd(session: Session) -> None:
     """Raise FleetError naming each host whose new sshd settings would shut us out: that can be told beforehand."""
     from rackwright.remote.known_hosts import lookup
 
     problems = []
-    for name, model in site.models.items():
-        target = site.remote.connection(name).target
+    for name, model in session.hosts.items():
+        target = session.remote.connection(name).target
         pinned = [key.type for key in lookup(target).keys]
         if target.address != "@local" and (problem := sshd_locks_out(model.baseline.sshd, pinned)):
             problems.append(replace(problem, where=f"{name}: {problem.where}"))
@@ -185,11 +185,11 @@ def refuse_sshd(site: Site) -> None:
         raise FleetError(problems)
 
 
-def refuse_bans(site: Site, surveyed: Survey) -> None:
+def refuse_bans(session: Session, surveyed: Survey) -> None:
     """Raise FleetError naming each host whose fail2ban could shut us out."""
     problems = []
     for name, host in surveyed.hosts.items():
-        model = site.models[name]
+        model = session.hosts[name]
         problem = host.connected and bans_us(model.baseline.fail2ban, model.never_shut_out, host.connected.source)
         if problem:
             problems.append(replace(problem, where=f"{name}: {problem.where}"))
@@ -197,42 +197,44 @@ def refuse_bans(site: Site, surveyed: Survey) -> None:
         raise FleetError(problems)
 
 
-def closing_ports(site: Site, surveyed: Survey) -> dict[str, tuple[Closing, ...]]:
+def closing_ports(session: Session, surveyed: Survey) -> dict[str, tuple[Closing, ...]]:
     found = {
-        name: closing(host.listening, host.filters, site.models[name].firewall)
+        name: closing(host.listening, host.filters, session.hosts[name].firewall)
         for name, host in surveyed.hosts.items()
     }
     return {name: sockets for name, sockets in found.items() if sockets}
 
 
-def restarts(site: Site, surveyed: Survey) -> Iterator[Restart]:
+def restarts(session: Session, surveyed: Survey) -> Iterator[Restart]:
     """Return the engines that run with another unit or other GPUs than they should have, in the fleet's order."""
-    gpus = {name: gpus_given(site.models[name].replicas, host) for name, host in surveyed.hosts.items()}
-    for replica in site.fleet.replicas:
+    gpus = {name: gpus_given(session.hosts[name].replicas, host) for name, host in surveyed.hosts.items()}
+    for replica in session.fleet.replicas:
         # The others follow the first member: it is the one that is restarted, and drained for it.
         looked_at = [name for name in replica.hosts if name in surveyed.hosts and replica.host in surveyed.hosts]
-        reasons = (_outdated(site, name, surveyed.hosts[name], replica, gpus[name]) for name in looked_at)
+        reasons = (_outdated(session, name, surveyed.hosts[name], replica, gpus[name]) for name in looked_at)
         if why := next(filter(None, reasons), None):
             yield Restart(
-                replica, why, any(_rewritten(site, name, surveyed.hosts[name], replica) for name in looked_at)
+                replica, why, any(_rewritten(session, name, surveyed.hosts[name], replica) for name in looked_at)
             )
 
 
-def left_drained(site: Site, surveyed: Survey) -> Iterator[Replica]:
+def left_drained(session: Session, surveyed: Survey) -> Iterator[Replica]:
     """Return the replicas that a run drained, not a person. Under the lease that run is over."""
     drains = [drain for host in surveyed.hosts.values() for drain in host.drains.items()]
     left = {address for address, record in drains if not record.by_hand}
-    yield from (replica for replica in site.fleet.replicas if replica.address in left and replica.host in site.models)
+    yield from (
+        replica for replica in session.fleet.replicas if replica.address in left and replica.host in session.hosts
+    )
 
 
-def _outdated(site: Site, name: str, host: Surveyed, replica: Replica, gpus: Given) -> str | None:
+def _outdated(session: Session, name: str, host: Surveyed, replica: Replica, gpus: Given) -> str | None:
     state = host.replicas.get(replica.name)
     if state is None or state.active != "active" or state.started is None:
         return None
-    current = state.started == unit_digest(unit_of(site, replica, name))
+    current = state.started == unit_digest(unit_of(session, replica, name))
     return other_gpus(state, gpus) if current else "it was started with other settings"
 
 
-def _rewritten(site: Site, name: str, host: Surveyed, replica: Replica) -> bool:
+def _rewritten(session: Session, name: str, host: Surveyed, replica: Replica) -> bool:
     state = host.replicas.get(replica.name)
-    return state is None or state.wanted != unit_digest(unit_of(site, replica, name))
+    return state is None or state.wanted != unit_digest(unit_of(session, replica, name))

@@ -8,18 +8,18 @@ from dataclasses import replace
 from rackwright.errors import RackwrightError
 from rackwright.lifecycle.apply.plan import Plan, plan
 from rackwright.lifecycle.apply.stages import LOOK, SAVE, Applied, Options, begin
-from rackwright.lifecycle.session.console import Talk
+from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.control_host import refuse_moved
 from rackwright.lifecycle.session.remember import compared, note_changes, refuse_stale_checkout, remember
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.under_lease import leased
-from rackwright.state.lease_session import Held
+from rackwright.state.lease_session import LeaseSession
 from rackwright.stopping import stoppable
 
 # What only an apply needs that changes something is imported there: most applies find everything as it should be.
 
 
-def apply(site: Site, options: Options, talk: Talk, show: Callable[[Plan], None]) -> Applied:
+def apply(session: Session, options: Options, console: Console, show: Callable[[Plan], None]) -> Applied:
     """Afterwards the hosts are what the fleet file and the lock say, or what comes back says what is missing.
 
     `show` gets the plan, and the operator is asked before anything changes. From there on Ctrl-C stops where nothing
@@ -27,34 +27,34 @@ def apply(site: Site, options: Options, talk: Talk, show: Callable[[Plan], None]
     """
     from rackwright.remote import Begun
 
-    with leased(site, "apply", talk) as held:
-        begin(site, talk, LOOK)
-        comparing = Begun(lambda: compared(site))
-        planned = plan(site, only=options.only)
-        refuse_moved(site.fleet, planned.surveyed.control)
-        known = refuse_stale_checkout(comparing.result(), talk, not_stale=options.not_stale)
+    with leased(session, "apply", console) as lease_session:
+        begin(session, console, LOOK)
+        comparing = Begun(lambda: compared(session))
+        planned = plan(session, only=options.only)
+        refuse_moved(session.fleet, planned.surveyed.control)
+        known = refuse_stale_checkout(comparing.result(), console, not_stale=options.not_stale)
         # What an earlier apply installed may be all that waits.
-        waiting = _waiting(site) if options.reboot else {}
+        waiting = _waiting(session) if options.reboot else {}
         if planned.empty and not waiting:
             applied = Applied(planned.run)
         else:
-            _agree(site, options, talk, planned, waiting, show)
-            applied = _carry_out(site, held, options, talk, planned)
-        _remember(site, held, options, applied, planned, known=known)
-        return _saved(site, applied, planned, talk)
+            _agree(session, options, console, planned, waiting, show)
+            applied = _carry_out(session, lease_session, options, console, planned)
+        _remember(session, lease_session, options, applied, planned, known=known)
+        return _saved(session, applied, planned, console)
 
 
-def _waiting(site: Site) -> Mapping[str, str]:
+def _waiting(session: Session) -> Mapping[str, str]:
     """Hosts that were asked to reboot for their driver or kernel, with why."""
     from rackwright.lifecycle.apply.reboot import pending
 
-    return pending(site, site.models, kernels=True).waiting
+    return pending(session, session.hosts, kernels=True).waiting
 
 
 def _agree(
-    site: Site,
+    session: Session,
     options: Options,
-    talk: Talk,
+    console: Console,
     planned: Plan,
     waiting: Mapping[str, str],
     show: Callable[[Plan], None],
@@ -62,43 +62,53 @@ def _agree(
     """The operator has seen what changes, and agrees. Raise RackwrightError if not."""
     from rackwright.lifecycle.apply.reboot import refuse_swap
 
-    refuse_swap(site, planned, reboot=options.reboot, allow_outage=options.allow_outage)
+    refuse_swap(session, planned, reboot=options.reboot, allow_outage=options.allow_outage)
     for name, why in waiting.items():
-        talk.say(f"{name}: will reboot: {why}")
+        console.say(f"{name}: will reboot: {why}")
     show(planned)
-    _agree_to_close(planned, options, talk)
-    talk.confirm("Apply this?")
+    _agree_to_close(planned, options, console)
+    console.confirm("Apply this?")
 
 
-def _carry_out(site: Site, held: Held, options: Options, talk: Talk, planned: Plan) -> Applied:
+def _carry_out(
+    session: Session, lease_session: LeaseSession, options: Options, console: Console, planned: Plan
+) -> Applied:
     from rackwright.lifecycle.apply.carry_out import Work, carry_out
 
-    with stoppable(talk.heard) as stopping:
-        return carry_out(Work(site, held, options, talk, stopping), planned)
+    with stoppable(console.heard) as stopping:
+        return carry_out(Work(session, lease_session, options, console, stopping), planned)
 
 
-def _remember(site: Site, held: Held, options: Options, applied: Applied, planned: Plan, *, known: bool) -> None:
+def _remember(
+    session: Session, lease_session: LeaseSession, options: Options, applied: Applied, planned: Plan, *, known: bool
+) -> None:
     """Hosts record the lock only if they are what it says, and all of it was looked at."""
     if applied.failure:
         return
     if applied.run.interrupted or options.only:
-        note_changes(site, held, applied.run, site.models, "; then interrupted" if applied.run.interrupted else "")
+        note_changes(
+            session,
+            lease_session,
+            applied.run,
+            session.hosts,
+            "; then interrupted" if applied.run.interrupted else "",
+        )
     else:
-        remember(site, held, applied.run, planned.surveyed, known=known)
+        remember(session, lease_session, applied.run, planned.surveyed, known=known)
 
 
-def _saved(site: Site, applied: Applied, planned: Plan, talk: Talk) -> Applied:
+def _saved(session: Session, applied: Applied, planned: Plan, console: Console) -> Applied:
     """What was applied is in a snapshot on every host that went well and had none yet."""
     going = [place for place in planned.first_snapshots if place[0] not in applied.run.failed_hosts]
     if not going or applied.failure or applied.run.interrupted:
         return applied
     from rackwright.lifecycle.backup import make_first
 
-    begin(site, talk, SAVE)
-    return replace(applied, failure=make_first(site, going, talk))
+    begin(session, console, SAVE)
+    return replace(applied, failure=make_first(session, going, console))
 
 
-def _agree_to_close(planned: Plan, options: Options, talk: Talk) -> None:
+def _agree_to_close(planned: Plan, options: Options, console: Console) -> None:
     """--yes doesn't agree to close a port on which something listens."""
     if options.close_ports or not planned.closing:
         return
@@ -108,4 +118,4 @@ def _agree_to_close(planned: Plan, options: Options, talk: Talk) -> None:
         should="keep them with firewall.allow in the fleet file, or agree to close them",
         next="rackwright apply --close-ports",
     )
-    talk.confirm("Ports that something listens on would close. Close them?", refusal=refusal)
+    console.confirm("Ports that something listens on would close. Close them?", refusal=refusal)

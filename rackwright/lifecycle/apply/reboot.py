@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from rackwright.errors import HostError, RackwrightError
 from rackwright.lifecycle.apply.plan import Plan
-from rackwright.lifecycle.session.console import Talk
+from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import note_leased_act
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 from rackwright.remote.completed import Completed
 from rackwright.roles.nvidia_driver.settings import INSTALL
 from rackwright.run import Outcome
-from rackwright.state.lease_session import Held
+from rackwright.state.lease_session import LeaseSession
 
 BOOT_SECONDS = 1800
 """Longest wait for a host that boots: firmware alone checks a terabyte of memory for minutes."""
@@ -36,22 +36,22 @@ class Pending:
     """Host → why it couldn't be asked. Whether it waits isn't known: it isn't rebooted for that."""
 
 
-def pending(site: Site, hosts: Iterable[str], *, kernels: bool = False) -> Pending:
+def pending(session: Session, hosts: Iterable[str], *, kernels: bool = False) -> Pending:
     """Return which of these hosts have a driver, or with `kernels` a kernel of its set, that doesn't act yet."""
-    wanted = [name for name in hosts if site.models[name].driver]
+    wanted = [name for name in hosts if session.hosts[name].driver]
     found = Pending({}, {})
-    for name, answer in site.remote.run_on(wanted, _PENDING_COMMAND).items():
+    for name, answer in session.remote.run_on(wanted, _PENDING_COMMAND).items():
         if isinstance(answer, HostError):
             found.unreachable[name] = answer.problems[0].what
         elif not answer.ok:
             found.unreachable[name] = f"can't be asked: {' '.join(answer.last_lines())}"
-        elif why := _why(site, name, answer.stdout, kernels=kernels):
+        elif why := _why(session, name, answer.stdout, kernels=kernels):
             found.waiting[name] = why
     return found
 
 
-def _why(site: Site, name: str, told: str, *, kernels: bool) -> str | None:
-    driver = site.models[name].driver
+def _why(session: Session, name: str, told: str, *, kernels: bool) -> str | None:
+    driver = session.hosts[name].driver
     loaded, kernel, *_ = [*told.splitlines(), "none", "none"]
     if driver is None:
         return None
@@ -63,7 +63,9 @@ def _why(site: Site, name: str, told: str, *, kernels: bool) -> str | None:
     return None
 
 
-def reboot_all(site: Site, held: Held, hosts: Mapping[str, str], talk: Talk, *, allow_outage: bool) -> dict[str, str]:
+def reboot_all(
+    session: Session, lease_session: LeaseSession, hosts: Mapping[str, str], console: Console, *, allow_outage: bool
+) -> dict[str, str]:
     """Reboot hosts one after another; return why one was not, or didn't come back right, which ends it.
 
     A host that takes requests is left: whoever wants it rebooted drains it before. Those after it are left, too, and
@@ -72,65 +74,67 @@ def reboot_all(site: Site, held: Held, hosts: Mapping[str, str], talk: Talk, *, 
     left = dict(hosts)
     for name, why in hosts.items():
         del left[name]
-        held.check()
-        if reason := _rebooted(site, held, name, why, talk, allow_outage=allow_outage):
-            needing = {other: why for other, why in left.items() if needs_driver(site, other)}
+        lease_session.check()
+        if reason := _rebooted(session, lease_session, name, why, console, allow_outage=allow_outage):
+            needing = {other: why for other, why in left.items() if needs_driver(session, other)}
             return {name: reason} | {
                 other: f"reboot pending: {why}; not rebooted, for {name} was not" for other, why in needing.items()
             }
-        talk.say(f"{name}: is back")
+        console.say(f"{name}: is back")
     return {}
 
 
-def needs_driver(site: Site, name: str) -> bool:
+def needs_driver(session: Session, name: str) -> bool:
     """Whether engines of the host can't start without its driver."""
-    return any(replica.gpus for replica in site.fleet.parts_on(name))
+    return any(replica.gpus for replica in session.fleet.parts_on(name))
 
 
-def hindrance(site: Site, name: str, *, allow_outage: bool) -> str | None:
+def hindrance(session: Session, name: str, *, allow_outage: bool) -> str | None:
     """Return why a host may not be rebooted now; None: it may. Raise HostError where that can't be told."""
-    if site.fleet.is_local(name):
+    if session.fleet.is_local(name):
         return "is the machine that this runs on, not rebooted; next: reboot it, then rackwright apply"
-    return None if allow_outage else _serves(site, name)
+    return None if allow_outage else _serves(session, name)
 
 
-def _rebooted(site: Site, held: Held, name: str, why: str, talk: Talk, *, allow_outage: bool) -> str | None:
+def _rebooted(
+    session: Session, lease_session: LeaseSession, name: str, why: str, console: Console, *, allow_outage: bool
+) -> str | None:
     """Return why it was not rebooted, or didn't come back right."""
     try:
-        if reason := hindrance(site, name, allow_outage=allow_outage):
+        if reason := hindrance(session, name, allow_outage=allow_outage):
             return reason
-        before = _boot(site.remote.connection(name).run(_PENDING_COMMAND))
+        before = _boot(session.remote.connection(name).run(_PENDING_COMMAND))
     except HostError as error:
         return f"not rebooted: {error.problems[0].what}"
-    talk.say(f"{name}: reboots: {why}")
-    note_leased_act(site, held, (name,), f"reboot: {why}")
+    console.say(f"{name}: reboots: {why}")
+    note_leased_act(session, lease_session, (name,), f"reboot: {why}")
     try:
-        with held.lasting(BOOT_SECONDS) if name == site.fleet.control[0] else nullcontext():
-            return _reboot(site, name, before)
+        with lease_session.lasting(BOOT_SECONDS) if name == session.fleet.control[0] else nullcontext():
+            return _reboot(session, name, before)
     except HostError as error:
         return f"was told to reboot: {error.problems[0].what}; look at its console"
 
 
-def _serves(site: Site, name: str) -> str | None:
-    if len(site.fleet.gateways) == 1 and name in site.fleet.gateways and site.fleet.replicas:
+def _serves(session: Session, name: str) -> str | None:
+    if len(session.fleet.gateways) == 1 and name in session.fleet.gateways and session.fleet.replicas:
         return f"is the only gateway, not rebooted; next: rackwright apply --reboot --allow-outage -l {name}"
-    if not _runs_engines(site, name):
+    if not _runs_engines(session, name):
         return None
-    states = site.gateways.servers()
-    replicas = site.fleet.parts_on(name)
+    states = session.gateways.servers()
+    replicas = session.fleet.parts_on(name)
     taken = [one.address for one in replicas if one.address in states and states[one.address].takes_requests]
     return f"serves {', '.join(taken)}, not rebooted; next: rackwright drain {name}" if taken else None
 
 
-def _runs_engines(site: Site, name: str) -> bool:
+def _runs_engines(session: Session, name: str) -> bool:
     """Where none runs, no gateway needs to be asked: on a new site there may be none yet."""
-    units = [replica.unit for replica in site.models[name].replicas]
+    units = [replica.unit for replica in session.hosts[name].replicas]
     command = shlex.join(("systemctl", "is-active", "--quiet", "--", *units))
-    return bool(units) and site.remote.connection(name).run(command).ok
+    return bool(units) and session.remote.connection(name).run(command).ok
 
 
-def _reboot(site: Site, name: str, before: list[str]) -> str | None:
-    connection = site.remote.connection(name)
+def _reboot(session: Session, name: str, before: list[str]) -> str | None:
+    connection = session.remote.connection(name)
     connection.run(_REBOOT_COMMAND).check("asking for a reboot")
     deadline = time.monotonic() + BOOT_SECONDS
     while True:
@@ -138,7 +142,7 @@ def _reboot(site: Site, name: str, before: list[str]) -> str | None:
         connection.close()
         with suppress(HostError):
             if _boot(connection.run(_PENDING_COMMAND, timeout=10)) != before:
-                return _after(site, name)
+                return _after(session, name)
         if time.monotonic() > deadline:
             return f"did not come back within {BOOT_SECONDS} s of its reboot; look at its console"
 
@@ -151,24 +155,24 @@ def _boot(told: Completed) -> list[str]:
     return lines
 
 
-def _after(site: Site, name: str) -> str | None:
+def _after(session: Session, name: str) -> str | None:
     """The system has finished booting, and its driver acts."""
-    connection = site.remote.connection(name)
+    connection = session.remote.connection(name)
     connection.run("systemctl is-system-running --wait", timeout=BOOT_SECONDS)
-    found = pending(site, (name,))
+    found = pending(session, (name,))
     why = found.waiting.get(name) or found.unreachable.get(name)
     return f"was rebooted, and {why}; next: journalctl -b -k on {name}" if why else None
 
 
-def refuse_swap(site: Site, planned: Plan, *, reboot: bool, allow_outage: bool) -> None:
+def refuse_swap(session: Session, planned: Plan, *, reboot: bool, allow_outage: bool) -> None:
     """Raise RackwrightError naming each host whose engines run on another driver than would be installed.
 
     They go on until they start again, and then find libraries that don't fit the module: so it belongs to a reboot,
     and to a host that can have one.
     """
     swapped = []
-    for name, what in _swapped(site, planned):
-        stays = hindrance(site, name, allow_outage=allow_outage) if reboot else ""
+    for name, what in _swapped(session, planned):
+        stays = hindrance(session, name, allow_outage=allow_outage) if reboot else ""
         if stays is not None:
             swapped.append(f"{name}: {what}" + (f"; {name} {stays}" if stays else ""))
     if swapped:
@@ -179,10 +183,10 @@ def refuse_swap(site: Site, planned: Plan, *, reboot: bool, allow_outage: bool) 
         )
 
 
-def _swapped(site: Site, planned: Plan) -> Iterator[tuple[str, str]]:
+def _swapped(session: Session, planned: Plan) -> Iterator[tuple[str, str]]:
     """Yield each such host and what would happen."""
     for step in planned.run.steps:
-        host, driver = planned.surveyed.hosts.get(step.host), site.models[step.host].driver
+        host, driver = planned.surveyed.hosts.get(step.host), session.hosts[step.host].driver
         if not (host and driver and step.role == "nvidia_driver" and step.operation.startswith(INSTALL)):
             continue
         runs = [name for name, state in host.replicas.items() if state.active == "active"]

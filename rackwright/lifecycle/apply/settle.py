@@ -10,21 +10,21 @@ from rackwright.fleet.fleet import Replica
 from rackwright.gateway import Gateways
 from rackwright.lifecycle.proof.procedure import prove
 from rackwright.lifecycle.rollout.procedure import RETURN_SECONDS
-from rackwright.lifecycle.session.console import Talk
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.console import Console
+from rackwright.lifecycle.session.session import Session
 from rackwright.remote import Remote, checked
 from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
 from rackwright.roles.replica.state import ReplicaState
 from rackwright.roles.replica.state import parse as parse_replicas
-from rackwright.state.lease_session import Held
+from rackwright.state.lease_session import LeaseSession
 from rackwright.stopping import Stopping
 
 
 def settle(
-    site: Site,
-    held: Held,
+    session: Session,
+    lease_session: LeaseSession,
     gateways: Gateways,
-    talk: Talk,
+    console: Console,
     replicas: Sequence[Replica],
     stopping: Stopping,
     returned: Callable[[str], None] = lambda _: None,
@@ -38,14 +38,14 @@ def settle(
     """
     waiting = {replica.address: replica for replica in replicas}
     proven: set[str] = set()
-    longest = site.fleet.file.rollout.start_timeout
+    longest = session.fleet.file.rollout.start_timeout
     deadline = time.monotonic() + longest
-    while reasons := _unsettled(site, held, gateways, talk, waiting, proven, returned):
+    while reasons := _unsettled(session, lease_session, gateways, console, waiting, proven, returned):
         if stopping():
             waited = ", ".join(reasons)
             raise RackwrightError(f"interrupted; not seen to answer yet: {waited}", next="rackwright status")
         if time.monotonic() > deadline:
-            reasons |= told_by_probes(site.remote, waiting.values())
+            reasons |= told_by_probes(session.remote, waiting.values())
             raise ProofError(
                 "\n  ".join(f"{address}: {reason}" for address, reason in reasons.items()),
                 should=f"every engine should answer within {longest} s",
@@ -55,30 +55,30 @@ def settle(
 
 
 def _unsettled(
-    site: Site,
-    held: Held,
+    session: Session,
+    lease_session: LeaseSession,
     gateways: Gateways,
-    talk: Talk,
+    console: Console,
     waiting: dict[str, Replica],
     proven: set[str],
     returned: Callable[[str], None],
 ) -> dict[str, str]:
     """Return why each replica isn't settled, without those that are; `proven` grows by those that answer now."""
     unproven = [address for address in waiting if address not in proven]
-    proofs = site.remote.each(unproven, lambda address: prove(site, waiting[address], run=held.run))
+    proofs = session.remote.each(unproven, lambda address: prove(session, waiting[address], run=lease_session.run))
     reasons = {address: reason for address, reason in proofs.items() if reason is not None}
     proven |= set(unproven) - set(reasons)
     states = gateways.servers()
     for address in [address for address in waiting if address in proven and address in states]:
-        if states[address].drained and not states[address].held:
-            held.check()
+        if states[address].drained and not states[address].drained_manually:
+            lease_session.check()
             gateways.ready(address)
             returned(address)
-            talk.say(f"{address}: answers; it goes back to the gateways, whose run ended before that")
-    served = {address for address, state in states.items() if state.takes_requests or state.held}
+            console.say(f"{address}: answers; it goes back to the gateways, whose run ended before that")
+    served = {address for address, state in states.items() if state.takes_requests or state.drained_manually}
     served |= set() if gateways.hosts else proven
     for address in [address for address in waiting if address in proven & served]:
-        talk.say(f"{address}: answers")
+        console.say(f"{address}: answers")
         del waiting[address]
     return {address: reasons.get(address, "no gateway sends to it yet") for address in waiting}
 
@@ -89,7 +89,7 @@ def told_by_probes(remote: Remote, replicas: Iterable[Replica]) -> dict[str, str
 
 
 def await_gateways(
-    remote: Remote, gateways: Gateways, talk: Talk, replicas: Sequence[Replica], stopping: Stopping
+    remote: Remote, gateways: Gateways, console: Console, replicas: Sequence[Replica], stopping: Stopping
 ) -> set[str]:
     """Return the addresses of these replicas that every gateway sends to.
 
@@ -106,7 +106,7 @@ def await_gateways(
         if not lost or stopping() or time.monotonic() > deadline:
             return taking
         for address in sorted(lost - named):
-            talk.say(f"{address}: ready, but a gateway doesn't see it yet: waiting up to {RETURN_SECONDS} s")
+            console.say(f"{address}: ready, but a gateway doesn't see it yet: waiting up to {RETURN_SECONDS} s")
         named |= lost
         time.sleep(0.5)
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from rackwright.errors import RackwrightError
 from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.p2p.receivers import is_supplied
-from rackwright.lifecycle.session.console import Talk
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.console import Console
+from rackwright.lifecycle.session.session import Session
 from rackwright.run import Run
 
 if TYPE_CHECKING:
@@ -50,10 +50,10 @@ class Applied:
     """Why the engines were not all brought to answer, or not all restarted."""
 
 
-def begin(site: Site, talk: Talk, stage: str) -> None:
+def begin(session: Session, console: Console, stage: str) -> None:
     """Say that this stage begins, where an apply of the site has it."""
-    left_out = {GPUS: not site.fleet.file.drivers, WEIGHTS: not is_supplied(site, site.models)}
+    left_out = {GPUS: not session.fleet.file.drivers, WEIGHTS: not is_supplied(session, session.hosts)}
     stages = tuple(one for one in STAGES if not left_out.get(one))
     if stage in stages:
         index = stages.index(stage)
-        talk.stage(stage, index + 1, len(stages), stages[index + 1] if index + 1 < len(stages) else None)
+        console.stage(stage, index + 1, len(stages), stages[index + 1] if index + 1 < len(stages) else None)

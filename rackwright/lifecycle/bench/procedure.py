@@ -21,7 +21,7 @@ from rackwright.lifecycle.bench.tool import Tool, ensure
 from rackwright.lifecycle.bench.way import Way, replica_named, require_controller, through_gateway, to_replica
 from rackwright.lifecycle.client.request import Asker
 from rackwright.lifecycle.session.remember import note_act
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 from rackwright.resolve.package_index import index_of
 from rackwright.run import new_run_id
 from rackwright.state.bench import Bench, Step, read_benches, write_bench
@@ -103,7 +103,7 @@ def load_of(
     return load
 
 
-def bench(site: Site, asker: Asker, wanted: Wanted, listener: Listener) -> Benched:
+def bench(session: Session, asker: Asker, wanted: Wanted, listener: Listener) -> Benched:
     """Measure; afterwards the control host keeps what came of it. No key is left behind, and nothing is changed.
 
     Raise ProofError if nothing answers at all, UsageError if the model has no such replica, RackwrightError if it
@@ -113,23 +113,23 @@ def bench(site: Site, asker: Asker, wanted: Wanted, listener: Listener) -> Bench
     if wanted.replica is None:
         require_controller(asker)
     else:
-        replica_named(site, wanted.model, wanted.replica)
-    control = site.remote.connection(site.fleet.control[0])
+        replica_named(session, wanted.model, wanted.replica)
+    control = session.remote.connection(session.fleet.control[0])
     earlier = read_benches(control, wanted.model)
-    replicas = _replicas(site, wanted, listener)
-    tool = ensure(index_of(site.fleet), listener.say)
-    objectives = model_named(site.fleet, wanted.model).objectives
-    with _way(site, asker, wanted) as way:
-        found = _measured(site, tool, way, wanted, objectives, listener)
-    kept = _kept(site, tool, way, asker, wanted, replicas, found)
+    replicas = _replicas(session, wanted, listener)
+    tool = ensure(index_of(session.fleet), listener.say)
+    objectives = model_named(session.fleet, wanted.model).objectives
+    with _way(session, asker, wanted) as way:
+        found = _measured(session, tool, way, wanted, objectives, listener)
+    kept = _kept(session, tool, way, asker, wanted, replicas, found)
     write_bench(control, kept)
-    note_act(site, control.name, run=kept.run, command="bench", what=_what(kept), outcome="kept")
+    note_act(session, control.name, run=kept.run, command="bench", what=_what(kept), outcome="kept")
     return Benched(kept, verdicts(kept.judged, objectives), earlier)
 
 
-def _replicas(site: Site, wanted: Wanted, listener: Listener) -> int:
+def _replicas(session: Session, wanted: Wanted, listener: Listener) -> int:
     """Return how many replicas take the load. Raise ProofError if none would."""
-    states = site.gateways.servers()
+    states = session.gateways.servers()
     taking = [state.address for state in states.values() if state.model == wanted.model and state.takes_requests]
     if wanted.replica is None and not taking:
         raise ProofError("no replica takes requests", where=wanted.model, next="rackwright status")
@@ -140,17 +140,17 @@ def _replicas(site: Site, wanted: Wanted, listener: Listener) -> int:
     return 1 if wanted.replica else len(taking)
 
 
-def _way(site: Site, asker: Asker, wanted: Wanted) -> AbstractContextManager[Way]:
+def _way(session: Session, asker: Asker, wanted: Wanted) -> AbstractContextManager[Way]:
     if wanted.replica:
-        return to_replica(site, replica_named(site, wanted.model, wanted.replica))
+        return to_replica(session, replica_named(session, wanted.model, wanted.replica))
     steps = MOST_STEPS if wanted.knee else 1
-    return through_gateway(site, asker, seconds=math.ceil(seconds_of(wanted.load) * steps))
+    return through_gateway(session, asker, seconds=math.ceil(seconds_of(wanted.load) * steps))
 
 
 def _measured(
-    site: Site, tool: Tool, way: Way, wanted: Wanted, objectives: Objectives | None, listener: Listener
+    session: Session, tool: Tool, way: Way, wanted: Wanted, objectives: Objectives | None, listener: Listener
 ) -> _Measured:
-    name = model_named(site.fleet, wanted.model).names[0]
+    name = model_named(session.fleet, wanted.model).names[0]
     words = words_of(way, name, wanted.load)
 
     def one(rate: float) -> Step:
@@ -166,16 +166,18 @@ def _measured(
     return _Measured(tuple(steps), state.knee, state.why)
 
 
-def _kept(site: Site, tool: Tool, way: Way, asker: Asker, wanted: Wanted, replicas: int, found: _Measured) -> Bench:
+def _kept(
+    session: Session, tool: Tool, way: Way, asker: Asker, wanted: Wanted, replicas: int, found: _Measured
+) -> Bench:
     load = wanted.load
     return Bench(
         run=new_run_id(),
         when=utc_now(),
-        who=site.operator.who,
+        who=session.operator.who,
         model=wanted.model,
-        digest=site.lock.models[wanted.model].digest,
-        lock=lock_digest(site.lock),
-        runtime=model_named(site.fleet, wanted.model).runtime.key,
+        digest=session.lock.models[wanted.model].digest,
+        lock=lock_digest(session.lock),
+        runtime=model_named(session.fleet, wanted.model).runtime.key,
         tool=tool.name,
         version=__version__,
         asked_from="the controller, over SSH" if way.socket else asker.where,

@@ -16,7 +16,7 @@ from rackwright.fleet.targets import target
 from rackwright.lifecycle.client.request import Asker, FromController, Request, ask
 from rackwright.lifecycle.session.remember import note_lent_key
 from rackwright.lifecycle.session.replica_units import unit_of
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 from rackwright.values.secrets import Secret
 
 _PATH = "/v1/chat/completions"
@@ -39,28 +39,28 @@ class Way:
 
 
 @contextmanager
-def through_gateway(site: Site, asker: Asker, *, seconds: int) -> Iterator[Way]:
+def through_gateway(session: Session, asker: Asker, *, seconds: int) -> Iterator[Way]:
     """A way that lasts for the block, under an API key that only the gateways' memory holds, for so long at most."""
-    said, address = _entrance(site)
-    domain = site.fleet.file.gateway.domain
+    said, address = _entrance(session)
+    domain = session.fleet.file.gateway.domain
     key, sha256 = new_key("bench")
 
     def probe(body: str) -> str:
-        (response,) = ask(asker, site.trusted, (Request(address, domain, _PATH, body, key),))
+        (response,) = ask(asker, session.trusted, (Request(address, domain, _PATH, body, key),))
         if response.status != 200:
             words = " ".join(response.body.split())[:200] or response.problem
             raise _no_answer(said, f"HTTP {response.status} {words}")
         return response.body
 
-    note_lent_key(site, "bench")
-    with site.gateways.temporary_key(sha256, id="bench", seconds=seconds):
-        yield Way(said, f"https://{domain}", probe, key, address, site.trusted)
+    note_lent_key(session, "bench")
+    with session.gateways.temporary_key(sha256, id="bench", seconds=seconds):
+        yield Way(said, f"https://{domain}", probe, key, address, session.trusted)
 
 
-def _entrance(site: Site) -> tuple[str, str]:
+def _entrance(session: Session) -> tuple[str, str]:
     """Return what clients would ask, with its address: the virtual one if there is one, else the first gateway."""
-    vip, gateway = site.fleet.file.gateway.vip, site.fleet.gateways[0]
-    return (f"vip {vip}", str(vip)) if vip else (f"gateway {gateway}", str(site.fleet.service(gateway)))
+    vip, gateway = session.fleet.file.gateway.vip, session.fleet.gateways[0]
+    return (f"vip {vip}", str(vip)) if vip else (f"gateway {gateway}", str(session.fleet.service(gateway)))
 
 
 def require_controller(asker: Asker) -> None:
@@ -76,12 +76,12 @@ def require_controller(asker: Asker) -> None:
 
 
 @contextmanager
-def to_replica(site: Site, replica: Replica) -> Iterator[Way]:
+def to_replica(session: Session, replica: Replica) -> Iterator[Way]:
     """A way that lasts for the block: over SSH to the engine's own socket, past gateways and host proxy."""
     from rackwright.remote import forwarded
 
-    said, socket = f"replica {replica.address}", unit_of(site, replica).socket
-    connection = site.remote.connection(replica.host)
+    said, socket = f"replica {replica.address}", unit_of(session, replica).socket
+    connection = session.remote.connection(replica.host)
     words = f"curl -q -sS --noproxy '*' -m 120 --unix-socket {quote(socket)} -H 'Content-Type: application/json'"
 
     def probe(body: str) -> str:
@@ -90,7 +90,7 @@ def to_replica(site: Site, replica: Replica) -> Iterator[Way]:
             raise _no_answer(said, " ".join(answer.last_lines(1)))
         return answer.stdout
 
-    with forwarded(target(site.fleet, replica.host), socket) as local:
+    with forwarded(target(session.fleet, replica.host), socket) as local:
         yield Way(said, "http://engine", probe, socket=local)
 
 
@@ -106,9 +106,9 @@ def prompt_tokens(answer: str, said: str) -> int:
         raise _no_answer(said, " ".join(answer.split())[:200] or "nothing") from None
 
 
-def replica_named(site: Site, model: str, written: str) -> Replica:
+def replica_named(session: Session, model: str, written: str) -> Replica:
     """Given HOST/MODEL@N, return that replica of the model. Raise UsageError if it has none of that name."""
-    replicas = site.fleet.replicas_of(model)
+    replicas = session.fleet.replicas_of(model)
     for replica in replicas:
         if replica.address == written:
             return replica

@@ -19,10 +19,10 @@ from rackwright.lifecycle.canary.state_file import Keeper
 from rackwright.lifecycle.canary.trial import Tried
 from rackwright.lifecycle.canary.verdict import fewest_conversations
 from rackwright.lifecycle.rollout.change import Enter, Paused, SystemClock
-from rackwright.lifecycle.session.console import Talk
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.console import Console
+from rackwright.lifecycle.session.session import Session
 from rackwright.state.canaries import Progress, Trial, kept_trial
-from rackwright.state.lease_session import Held
+from rackwright.state.lease_session import LeaseSession
 from rackwright.state.rollout import Rollout
 from rackwright.stopping import Stopping
 
@@ -31,9 +31,9 @@ from rackwright.stopping import Stopping
 class Canaries:
     """Those of one rollout, in one run of the tool."""
 
-    site: Site
-    held: Held
-    talk: Talk
+    session: Session
+    lease_session: LeaseSession
+    console: Console
     rollout: Rollout
     stopping: Stopping
 
@@ -46,10 +46,10 @@ class Canaries:
         trial = self._trial()
         if not (untried := trial.untried(self.rollout.canaries)):
             return {}
-        held = self._drained_by_hand()
+        lease_session = self._drained_manually()
         chosen: dict[str, Replica] = {}
         for one in due:
-            if one.model in untried and one.address not in held:
+            if one.model in untried and one.address not in lease_session:
                 chosen.setdefault(one.model, one)
         return {
             one.address: self._tried(one, self._beside(one, new), trial.models.get(model))
@@ -64,18 +64,20 @@ class Canaries:
         """Without canaries nobody is asked."""
         if not self.rollout.canaries:
             return Trial(rollout=self.rollout.id)
-        return kept_trial(self.held.store, self.rollout.id)
+        return kept_trial(self.lease_session.store, self.rollout.id)
 
-    def _drained_by_hand(self) -> set[str]:
-        return {state.address for state in self.site.gateways.servers().values() if state.held}
+    def _drained_manually(self) -> set[str]:
+        return {state.address for state in self.session.gateways.servers().values() if state.drained_manually}
 
     def _beside(self, canary: Replica, new: Collection[str]) -> tuple[Replica, ...]:
-        others = [one for one in self.site.fleet.replicas_of(canary.model) if one != canary]
+        others = [one for one in self.session.fleet.replicas_of(canary.model) if one != canary]
         return tuple(one for one in others if one.address not in new)
 
     def _tried(self, canary: Replica, beside: tuple[Replica, ...], progress: Progress | None) -> Tried:
-        rules, golden = rules_of(self.site, canary.model), golden_set_of(self.site.fleet, canary.model)
-        keeper = Keeper(self.site, self.held, self.talk, self.rollout, canary, golden.digest if golden else None)
+        rules, golden = rules_of(self.session, canary.model), golden_set_of(self.session.fleet, canary.model)
+        keeper = Keeper(
+            self.session, self.lease_session, self.console, self.rollout, canary, golden.digest if golden else None
+        )
         clock = SystemClock()
         step = progress.step if progress and progress.replica == canary.address else 0
         return Tried(
@@ -96,31 +98,31 @@ class Canaries:
             running = self._serving(canary, beside)[0]
             enter(f"{len(golden.prompts)} questions of the golden set, to it and to {running.address}")
             answers = self._asked(golden, canary).answers(running, canary)
-        logs = AccessLogs(self.site, canary.model)
+        logs = AccessLogs(self.session, canary.model)
         logs.begin()
         return Watch(
-            self.site,
+            self.session,
             canary,
             frozenset(one.address for one in beside),
             self.rollout.after.models[canary.model].digest,
-            self.held.run,
+            self.lease_session.run,
             logs,
             answers,
             SystemClock(),
         )
 
     def _asked(self, golden: GoldenSet, canary: Replica) -> Questions:
-        limit = rules_of(self.site, canary.model).max_duration
-        check, tell = self.held.check, self.talk.say
-        return Questions(self.site, golden, canary.model, limit, SystemClock(), self.stopping, check, tell)
+        limit = rules_of(self.session, canary.model).max_duration
+        check, tell = self.lease_session.check, self.console.say
+        return Questions(self.session, golden, canary.model, limit, SystemClock(), self.stopping, check, tell)
 
     def _refuse_alone(self, canary: Replica, beside: tuple[Replica, ...]) -> None:
         """Raise Paused where no other serves with the version before, HostError where a gateway knows no canaries."""
-        self.site.gateways.check_canaries()
+        self.session.gateways.check_canaries()
         self._serving(canary, beside)
 
     def _serving(self, canary: Replica, beside: tuple[Replica, ...]) -> list[Replica]:
-        states = self.site.gateways.servers()
+        states = self.session.gateways.servers()
         serving = [one for one in beside if one.address in states and states[one.address].takes_requests]
         if not serving:
             raise Paused(
@@ -132,22 +134,22 @@ class Canaries:
         return serving
 
 
-def canaries_of(site: Site, models: Collection[str]) -> tuple[str, ...]:
+def canaries_of(session: Session, models: Collection[str]) -> tuple[str, ...]:
     """Return those of the models that have a canary by the fleet file.
 
     Raise RackwrightError where one has no second replica to compare it with or a share that is too small for any
     verdict, FleetError where a golden set can't be read.
     """
-    with_one = tuple(name for name, model in site.fleet.file.models.items() if name in models and model.canary)
-    if alone := [name for name in with_one if len(site.fleet.replicas_of(name)) == 1]:
+    with_one = tuple(name for name, model in session.fleet.file.models.items() if name in models and model.canary)
+    if alone := [name for name in with_one if len(session.fleet.replicas_of(name)) == 1]:
         raise RackwrightError(
             f"{', '.join(alone)}: has a canary in the fleet file, and one replica",
             should="a canary is compared with a replica that runs the version before",
             next="the same command with --no-canary; or remove `canary` from the fleet file",
         )
     for name in with_one:
-        _refuse_hopeless(name, rules_of(site, name))
-        golden_set_of(site.fleet, name)
+        _refuse_hopeless(name, rules_of(session, name))
+        golden_set_of(session.fleet, name)
     return with_one
 
 
@@ -163,9 +165,9 @@ def _refuse_hopeless(model: str, rules: Canary) -> None:
         )
 
 
-def rules_of(site: Site, model: str) -> Canary:
+def rules_of(session: Session, model: str) -> Canary:
     """Return what the fleet file says of the model's canary, which it has."""
-    rules = site.fleet.file.models[model].canary
+    rules = session.fleet.file.models[model].canary
     if rules is None:
         raise RackwrightError(f"{model} has no canary in the fleet file", next="rackwright rollout abort")
     return rules

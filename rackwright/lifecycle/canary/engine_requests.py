@@ -11,7 +11,7 @@ from shlex import quote
 from rackwright.errors import RackwrightError
 from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.session.replica_units import unit_of
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 
 SECONDS = 120
 """Longest wait for one answer."""
@@ -25,11 +25,11 @@ class Reply:
     seconds: float
 
 
-def ask_engine(site: Site, replica: Replica, bodies: Sequence[str]) -> list[Reply]:
+def ask_engine(session: Session, replica: Replica, bodies: Sequence[str]) -> list[Reply]:
     """Given bodies of chat completions, return what came back. Raise HostError if its host can't be asked."""
     mark = secrets.token_hex(16)
-    script = ask_script(unit_of(site, replica).socket, bodies, mark)
-    done = site.remote.connection(replica.host).run("sh -s", stdin=script, timeout=len(bodies) * SECONDS + 30)
+    script = ask_script(unit_of(session, replica).socket, bodies, mark)
+    done = session.remote.connection(replica.host).run("sh -s", stdin=script, timeout=len(bodies) * SECONDS + 30)
     replies = parse_replies(done.stdout, mark)
     if len(replies) != len(bodies):
         raise RackwrightError(

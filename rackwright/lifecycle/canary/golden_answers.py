@@ -15,7 +15,7 @@ from rackwright.fleet.golden.golden_file import read_golden_set
 from rackwright.fleet.golden.golden_set import GoldenSet, Prompt
 from rackwright.lifecycle.canary.engine_requests import Reply, ask_engine
 from rackwright.lifecycle.rollout.change import Clock, Paused, Undecided
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 from rackwright.stopping import Stopping
 from rackwright.values.base import Stored
 from rackwright.verdict import Answer, GoldenAnswers, Pair
@@ -36,7 +36,7 @@ def golden_set_of(fleet: Fleet, model: str) -> GoldenSet | None:
 class Questions:
     """A golden set, to be asked of a model's replicas at their sockets."""
 
-    site: Site
+    session: Session
     golden: GoldenSet
     model: str
     limit: float
@@ -71,7 +71,7 @@ class Questions:
 
     def _ask_both(self, running: Replica, canary: Replica, prompts: Sequence[Prompt]) -> tuple[list[Answer], ...]:
         both = {one.address: one for one in (running, canary)}
-        told = self.site.remote.each(both, lambda address: self._replies(both[address], prompts))
+        told = self.session.remote.each(both, lambda address: self._replies(both[address], prompts))
         silent = [not any(reply.status == 200 for reply in told[one.address]) for one in (running, canary)]
         if silent == [False, True]:
             raise ProofError(
@@ -86,8 +86,8 @@ class Questions:
         self.check()
         if self.stopping():
             raise Paused("interrupted; the canary had no traffic", where=replica.address)
-        name = self.site.fleet.file.models[self.model].names[0]
-        return ask_engine(self.site, replica, [body_of(prompt, name) for prompt in prompts])
+        name = self.session.fleet.file.models[self.model].names[0]
+        return ask_engine(self.session, replica, [body_of(prompt, name) for prompt in prompts])
 
 
 def body_of(prompt: Prompt, name: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from shlex import quote
 
 from rackwright.errors import HostError
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 from rackwright.roles.gateway.access_log import TAG, Access, parse_access
 
 _CURSOR = "-- cursor: "
@@ -22,14 +22,14 @@ TIMEOUT = 60
 class AccessLogs:
     """Of all gateways, from the first call of `begin` on."""
 
-    site: Site
+    session: Session
     model: str
     _after: dict[str, str] = field(default_factory=dict)
     """Gateway → journalctl's option."""
 
     def begin(self) -> None:
         """What is written from now on is read. Raise HostError where a gateway can't be asked its time."""
-        for gateway, done in self._run(dict.fromkeys(self.site.fleet.gateways, "date +%s")).items():
+        for gateway, done in self._run(dict.fromkeys(self.session.fleet.gateways, "date +%s")).items():
             self._after[gateway] = f"--since=@{int(done)}"
 
     def read(self) -> list[Access]:
@@ -45,7 +45,7 @@ class AccessLogs:
         return lines
 
     def _run(self, commands: dict[str, str]) -> dict[str, str]:
-        done = self.site.remote.run_on(tuple(commands), commands, timeout=TIMEOUT)
+        done = self.session.remote.run_on(tuple(commands), commands, timeout=TIMEOUT)
         told: dict[str, str] = {}
         failed: list[str] = []
         for gateway, result in done.items():

@@ -10,7 +10,7 @@ from rackwright.gateway import CANARY_SECONDS
 from rackwright.lifecycle.canary.evidence import Seen, asked_of_canary, asked_of_running, traffic_of
 from rackwright.lifecycle.canary.logs import AccessLogs
 from rackwright.lifecycle.rollout.change import Clock, Undecided
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 from rackwright.verdict import Evidence, GoldenAnswers
 
 PATIENCE_SECONDS = CANARY_SECONDS // 2
@@ -21,7 +21,7 @@ PATIENCE_SECONDS = CANARY_SECONDS // 2
 class Watch:
     """Of one canary, from when it gets its first share."""
 
-    site: Site
+    session: Session
     replica: Replica
     beside: frozenset[str]
     """HOST/MODEL@N of those that run the version before."""
@@ -82,13 +82,13 @@ class Watch:
         now = self.clock.now()
         if self._given == self.share and now - self._given_at < CANARY_SECONDS / 5:
             return
-        self.site.gateways.set_canary(self.replica.address, self.share, digest=self.digest, rollout=self.run)
+        self.session.gateways.set_canary(self.replica.address, self.share, digest=self.digest, rollout=self.run)
         self._given, self._given_at = self.share, now
 
     def _refuse_gone(self) -> None:
-        states, address = self.site.gateways.servers(), self.replica.address
+        states, address = self.session.gateways.servers(), self.replica.address
         state = states.get(address)
-        if state and state.held:
+        if state and state.drained_manually:
             raise Undecided("somebody drained the canary by hand", where=address)
         missing = {"canary"} if state is None or not state.up else set()
         if not any(one in states and states[one].takes_requests for one in self.beside):

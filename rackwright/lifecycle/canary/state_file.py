@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from rackwright.errors import HostError
 from rackwright.fleet.fleet import Replica
-from rackwright.lifecycle.session.console import Talk
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.console import Console
+from rackwright.lifecycle.session.session import Session
 from rackwright.report.verdict_text import Ended, verdict_text
 from rackwright.state.canaries import (
     CanaryVerdict,
@@ -19,7 +19,7 @@ from rackwright.state.canaries import (
     write_verdict,
 )
 from rackwright.state.formats import utc_now
-from rackwright.state.lease_session import Held
+from rackwright.state.lease_session import LeaseSession
 from rackwright.state.rollout import Rollout
 from rackwright.verdict import Verdict
 
@@ -28,9 +28,9 @@ from rackwright.verdict import Verdict
 class Keeper:
     """Of one canary, for one run of the tool."""
 
-    site: Site
-    held: Held
-    talk: Talk
+    session: Session
+    lease_session: LeaseSession
+    console: Console
     rollout: Rollout
     replica: Replica
     golden: str | None
@@ -38,7 +38,7 @@ class Keeper:
 
     @property
     def run(self) -> str:
-        return self.held.run
+        return self.lease_session.run
 
     def reached(self, step: int) -> None:
         """Whoever goes on begins with this step."""
@@ -51,7 +51,7 @@ class Keeper:
 
     def judged(self, share: float, verdict: Verdict) -> None:
         """It goes on, as far as anybody knows."""
-        self.talk.say(f"{self.replica.address}: at {share:g} %: {verdict.word}: {verdict.why}")
+        self.console.say(f"{self.replica.address}: at {share:g} %: {verdict.word}: {verdict.why}")
         self._write("open", share, verdict.why, verdict)
 
     def ended(self, outcome: Outcome, share: float, why: str, verdict: Verdict | None = None) -> None:
@@ -59,16 +59,16 @@ class Keeper:
         self._write(outcome, share, why, verdict)
         if verdict and outcome != "left":
             about = f"{self.replica.address}: the report on the canary, at {share:g} % of the conversations"
-            self.talk.say(verdict_text(verdict, about, Ended(outcome, why)))
+            self.console.say(verdict_text(verdict, about, Ended(outcome, why)))
 
     def _write(self, outcome: Outcome, share: float, why: str, verdict: Verdict | None) -> None:
-        self.held.check()
+        self.lease_session.check()
         told = CanaryVerdict(
             run=self.run,
             rollout=self.rollout.id,
             what=self.rollout.what,
             when=utc_now(),
-            who=self.held.lease.owner.who,
+            who=self.lease_session.lease.owner.who,
             model=self.replica.model,
             replica=self.replica.address,
             before=self.rollout.before.models[self.replica.model].digest,
@@ -80,12 +80,12 @@ class Keeper:
             verdict=verdict,
         )
         try:
-            write_verdict(self.site.remote.connection(self.site.fleet.control[0]), told)
+            write_verdict(self.session.remote.connection(self.session.fleet.control[0]), told)
         except HostError as error:
             # What was found out holds without its report, too.
-            self.talk.say(f"{self.replica.address}: its report could not be kept: {error.problems[0]}")
+            self.console.say(f"{self.replica.address}: its report could not be kept: {error.problems[0]}")
 
     def _keep(self, progress: Progress) -> None:
-        earlier = kept_trial(self.held.store, self.rollout.id)
+        earlier = kept_trial(self.lease_session.store, self.rollout.id)
         models = {**earlier.models, self.replica.model: progress}
-        keep_trial(self.held, Trial(rollout=self.rollout.id, models=models))
+        keep_trial(self.lease_session, Trial(rollout=self.rollout.id, models=models))

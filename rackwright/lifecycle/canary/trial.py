@@ -88,7 +88,7 @@ class Tried:
         except BaseException:
             # What can't be told ends by itself.
             with suppress(HostError):
-                self.keeper.site.gateways.end_canary(self.replica.model)
+                self.keeper.session.gateways.end_canary(self.replica.model)
             raise
 
     def _step(self, number: int, watch: Watch, enter: Enter) -> Verdict | None:
@@ -113,7 +113,7 @@ class Tried:
 
     def _wait(self) -> None:
         self.clock.sleep(min(LOOK_SECONDS, self.rules.min_duration / 5))
-        self.keeper.held.check()
+        self.keeper.lease_session.check()
         if self.stopping():
             raise Paused("interrupted; the canary gets no more traffic", where=self.replica.address)
 

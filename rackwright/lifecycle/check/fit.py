@@ -11,7 +11,7 @@ from rackwright.fleet.lock import Lock
 from rackwright.hardware.hardware import Hardware
 from rackwright.lifecycle.check.result import Condition, State
 from rackwright.lifecycle.fit.procedure import Memory, Placed, fit_host, memory_of
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey
 from rackwright.report.words import size
 
@@ -29,11 +29,11 @@ def judge_fit(fleet: Fleet, lock: Lock, host: str, hardware: Hardware) -> Iterat
             yield Condition(host, "fit", State.FAILED, f"{placed.model} doesn't fit: {_why(placed)}", _next(placed))
 
 
-def refuse_unfit(site: Site, surveyed: Survey) -> None:
+def refuse_unfit(session: Session, surveyed: Survey) -> None:
     """Raise FleetError naming each model that doesn't fit on a host whose memory is known."""
     problems = []
     for name, host in surveyed.hosts.items():
-        for placed in _alike(fit_host(site.fleet, site.lock, name, memory_of(host.hardware))):
+        for placed in _alike(fit_host(session.fleet, session.lock, name, memory_of(host.hardware))):
             if placed.fit and placed.fit.fits is False and not placed.fit.close:
                 what = f"doesn't fit there: {_why(placed)}"
                 problems.append(Problem(f"{name}: models.{placed.model}", what, _should(placed), _command(placed)))
@@ -41,12 +41,12 @@ def refuse_unfit(site: Site, surveyed: Survey) -> None:
         raise FleetError(problems)
 
 
-def doubts(site: Site, surveyed: Survey) -> tuple[str, ...]:
+def doubts(session: Session, surveyed: Survey) -> tuple[str, ...]:
     """Return of which models nobody can tell whether they fit, and why; each once."""
     found = (
         _doubt(placed, memory_of(host.hardware))
         for name, host in surveyed.hosts.items()
-        for placed in fit_host(site.fleet, site.lock, name, memory_of(host.hardware))
+        for placed in fit_host(session.fleet, session.lock, name, memory_of(host.hardware))
     )
     return tuple(dict.fromkeys(doubt for doubt in found if doubt))
 

@@ -14,28 +14,28 @@ from rackwright.lifecycle.check.result import Condition, State
 from rackwright.lifecycle.gpus.status import driver_of
 
 if TYPE_CHECKING:
-    from rackwright.fleet.hosts.host_spec import HostModel
+    from rackwright.fleet.hosts.host_spec import HostSpec
 
 
-def judge_gpus(model: HostModel, hardware: Hardware) -> Iterator[Condition]:
+def judge_gpus(spec: HostSpec, hardware: Hardware) -> Iterator[Condition]:
     """Given what a host's hardware is, return the conditions `gpu`, `driver` and `cuda`, and what is found wrong.
 
     None for a host that has no GPU of NVIDIA and whose replicas need none.
     """
-    need = sum(replica.gpus for replica in model.replicas)
+    need = sum(replica.gpus for replica in spec.replicas)
     problem = no_driver(hardware)
     if not (need or hardware.nvidia or hardware.report or problem):
         return
-    yield _count(model.name, hardware, need)
-    if (ours := model.driver) and ours.version and ours.version != hardware.loaded:
-        yield _to_come(model.name, ours.version, hardware)
+    yield _count(spec.name, hardware, need)
+    if (ours := spec.driver) and ours.version and ours.version != hardware.loaded:
+        yield _to_come(spec.name, ours.version, hardware)
     elif problem:
-        yield Condition(model.name, "driver", State.FAILED if need else State.WARNING, problem.what, problem.next)
+        yield Condition(spec.name, "driver", State.FAILED if need else State.WARNING, problem.what, problem.next)
     elif hardware.report:
-        yield Condition(model.name, "driver", State.OK, driver_of(hardware) or "")
+        yield Condition(spec.name, "driver", State.OK, driver_of(hardware) or "")
     if need:
-        yield from _cuda(model, hardware.report)
-    yield from (_found(model.name, finding) for finding in findings(hardware))
+        yield from _cuda(spec, hardware.report)
+    yield from (_found(spec.name, finding) for finding in findings(hardware))
 
 
 def _to_come(host: str, version: str, hardware: Hardware) -> Condition:
@@ -68,15 +68,15 @@ def _kind(card: Gpu) -> str:
     return f"{card.name}, {card.memory / 2**30:.1f} GiB"
 
 
-def _cuda(model: HostModel, report: SmiReport | None) -> Iterator[Condition]:
+def _cuda(spec: HostSpec, report: SmiReport | None) -> Iterator[Condition]:
     """Whether the driver serves what the runtimes were built with: the one that will run where it is known."""
-    driver = (model.driver and model.driver.version) or (report and report.driver)
+    driver = (spec.driver and spec.driver.version) or (report and report.driver)
     if not driver:
         return
     newest = report.cuda if report and report.driver == driver else cuda_of(driver)
-    for runtime in model.runtimes:
+    for runtime in spec.runtimes:
         if wanted := runtime.settings.cuda:
-            yield _served(model.name, f"{runtime.settings.key} is built with {wanted}", driver, newest, wanted)
+            yield _served(spec.name, f"{runtime.settings.key} is built with {wanted}", driver, newest, wanted)
 
 
 def _served(host: str, built: str, driver: str, newest: str, wanted: str) -> Condition:

@@ -18,7 +18,7 @@ from rackwright.fleet.source import HubSource, parse_source
 from rackwright.lifecycle.check.result import Asked, Condition, State
 
 if TYPE_CHECKING:
-    from rackwright.fleet.hosts.host_spec import HostModel
+    from rackwright.fleet.hosts.host_spec import HostSpec
     from rackwright.values.targets import Target
 
 
@@ -71,14 +71,14 @@ def check_hosts(fleet: Fleet, hosts: tuple[str, ...]) -> Checked:
     """Look at the secrets, the names and each host, all hosts at once; changes nothing."""
     # The settings of all roles: `check --offline` needs none of them.
     from rackwright.fleet.downloads import download_files
-    from rackwright.fleet.hosts.compose import host_models
+    from rackwright.fleet.hosts.compose import host_specs
     from rackwright.fleet.hosts.host_spec import Credentials
 
     conditions = [*_secrets(fleet), *_ending(fleet), *_names(fleet)]
     lock = _lock(fleet)
     if lock is None or mismatches(fleet, lock):
         return Checked(tuple(conditions))
-    models = host_models(fleet, lock, credentials=Credentials(download_files=download_files(fleet)))
+    models = host_specs(fleet, lock, credentials=Credentials(download_files=download_files(fleet)))
     conditions += _ask(fleet, lock, {name: models[name] for name in hosts})
     return Checked(tuple(conditions))
 
@@ -146,7 +146,7 @@ def _names(fleet: Fleet) -> Iterator[Condition]:
     )
 
 
-def _ask(fleet: Fleet, lock: Lock, models: dict[str, HostModel]) -> list[Condition]:
+def _ask(fleet: Fleet, lock: Lock, models: dict[str, HostSpec]) -> list[Condition]:
     from rackwright.lifecycle.check.requirements import script
     from rackwright.remote import Remote, checked
 
@@ -190,12 +190,12 @@ def _targets(fleet: Fleet, hosts: tuple[str, ...]) -> tuple[list[Target], list[C
     return found, failed
 
 
-def _sources(model: HostModel) -> tuple[Asked, ...]:
+def _sources(spec: HostSpec) -> tuple[Asked, ...]:
     """What a host's own downloads come from."""
     from rackwright.roles.downloads.settings import inrelease
 
-    mirrors = [inrelease(mirror, suite) for mirror in model.downloads.mirrors for suite in mirror.suites]
-    index = [f"{model.downloads.package_index.rstrip('/')}/"] if model.downloads.package_index else []
+    mirrors = [inrelease(mirror, suite) for mirror in spec.downloads.mirrors for suite in mirror.suites]
+    index = [f"{spec.downloads.package_index.rstrip('/')}/"] if spec.downloads.package_index else []
     return (
         *(Asked(url, "downloads.apt_mirror", exact=True) for url in mirrors),
         *(Asked(url, "downloads.package_index", exact=True) for url in index),
@@ -215,16 +215,16 @@ def _servers(fleet: Fleet, lock: Lock) -> tuple[Asked, ...]:
 
 
 def _host(
-    model: HostModel, answer: object, now: float, asked: tuple[Asked, ...], *, local: bool, controls: bool
+    spec: HostSpec, answer: object, now: float, asked: tuple[Asked, ...], *, local: bool, controls: bool
 ) -> Iterator[Condition]:
     from rackwright.lifecycle.check.requirements import judge, parse
 
     if isinstance(answer, HostError):
         problem: Problem = answer.problems[0]
-        yield Condition(model.name, "reach", State.FAILED, problem.what, problem.next)
+        yield Condition(spec.name, "reach", State.FAILED, problem.what, problem.next)
         return
-    yield Condition(model.name, "reach", State.OK, "this machine, and sudo" if local else "ssh and sudo")
+    yield Condition(spec.name, "reach", State.OK, "this machine, and sudo" if local else "ssh and sudo")
     stdout = getattr(answer, "stdout", "")
     if not isinstance(stdout, str):
-        raise RackwrightError("answered without text", where=model.name)
-    yield from judge(model, parse(stdout), now, asked=asked, controls=controls)
+        raise RackwrightError("answered without text", where=spec.name)
+    yield from judge(spec, parse(stdout), now, asked=asked, controls=controls)

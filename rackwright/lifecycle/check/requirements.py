@@ -17,7 +17,7 @@ from rackwright.roles.certificate.ends import COMMAND as CERTIFICATES_COMMAND
 from rackwright.roles.certificate.ends import parse as parse_ends
 
 if TYPE_CHECKING:
-    from rackwright.fleet.hosts.host_spec import HostModel
+    from rackwright.fleet.hosts.host_spec import HostSpec
     from rackwright.roles.model_store.settings import Settings as ModelStore
 
 _BAD_CODES = ("", "000", "407", "502", "503", "504")
@@ -46,12 +46,12 @@ class Answers:
         return parse_hardware("\n".join(self.values.get("hardware", ())))
 
 
-def script(model: HostModel, asked: tuple[Asked, ...] = ()) -> str:
+def script(spec: HostSpec, asked: tuple[Asked, ...] = ()) -> str:
     """Return a shell script that changes nothing; each line it prints is a key, a space and a value.
 
     It reads the CAs of downloads, PEM, from its standard input, if the model has some.
     """
-    store = model.model_store
+    store = spec.model_store
     root = shlex.quote(store.root if store else "/")
     lines = [
         "export LC_ALL=C",
@@ -64,7 +64,7 @@ def script(model: HostModel, asked: tuple[Asked, ...] = ()) -> str:
         "ss -Hltnp 2>/dev/null | awk '{print \"listen\", $4, $6}'",
         f"{HARDWARE_COMMAND.rstrip()} | sed 's/^/hardware /'",
     ]
-    if model.backup:
+    if spec.backup:
         lines.append("echo restic $(restic version 2>/dev/null | cut -d ' ' -f 2)")
         lines.append(
             "echo restic_offered $(apt-cache policy restic 2>/dev/null | awk '$1==\"Candidate:\"{print $2}')"
@@ -74,20 +74,20 @@ def script(model: HostModel, asked: tuple[Asked, ...] = ()) -> str:
             f"[ -d {shlex.quote(store.folder(stored))} ] && echo stored {shlex.quote(stored.digest)}"
             for stored in store.models
         ]
-    if model.certificates:
+    if spec.certificates:
         lines.append(f"({CERTIFICATES_COMMAND}) | sed 's/^/certificate /'")
-    lines += _questions(model, asked)
+    lines += _questions(spec, asked)
     # It ends well whatever it found.
     return "\n".join([*lines, ":"])
 
 
-def _questions(model: HostModel, asked: tuple[Asked, ...]) -> Iterator[str]:
+def _questions(spec: HostSpec, asked: tuple[Asked, ...]) -> Iterator[str]:
     """All servers at once, each for 10 s; curl answers its own words and the HTTP status, 000 for none."""
     if not asked:
         return
     yield "command -v curl >/dev/null || { echo nocurl; exit 0; }"
-    options = shlex.join(model.downloads.route.model_copy(update={"ca_bundle": None}).curl_options)
-    if model.downloads.ca_bundle:
+    options = shlex.join(spec.downloads.route.model_copy(update={"ca_bundle": None}).curl_options)
+    if spec.downloads.ca_bundle:
         # Before the first apply the host doesn't have it.
         yield 'ca=$(mktemp) && trap \'rm -f -- "$ca"\' EXIT && cat >"$ca"'
         options += ' --cacert "$ca"'
@@ -106,7 +106,7 @@ def parse(output: str) -> Answers:
 
 
 def judge(
-    model: HostModel,
+    spec: HostSpec,
     answers: Answers,
     controller_time: float,
     *,
@@ -114,40 +114,40 @@ def judge(
     controls: bool = False,
 ) -> Iterator[Condition]:
     """Given what a host said, return its conditions. Times in seconds since the epoch; `controls`: a control host."""
-    yield _system(model, answers, controls)
-    yield _clock(model, answers, controller_time)
-    yield _ports(model, answers)
-    if model.backup:
-        yield _restic(model, answers)
-    if model.model_store:
-        yield _disk(model.name, model.model_store, answers)
-        yield _memory(model, model.model_store, answers)
-    yield from judge_gpus(model, answers.hardware)
-    yield from _certificates(model, answers, controller_time)
+    yield _system(spec, answers, controls)
+    yield _clock(spec, answers, controller_time)
+    yield _ports(spec, answers)
+    if spec.backup:
+        yield _restic(spec, answers)
+    if spec.model_store:
+        yield _disk(spec.name, spec.model_store, answers)
+        yield _memory(spec, spec.model_store, answers)
+    yield from judge_gpus(spec, answers.hardware)
+    yield from _certificates(spec, answers, controller_time)
     if "nocurl" in answers.values:
         found = "not asked: curl comes with the first apply"
-        yield Condition(model.name, "reaches", State.WARNING, found)
+        yield Condition(spec.name, "reaches", State.WARNING, found)
     for number, _, answer in sorted(entry.partition(" ") for entry in answers.values.get("url", ())):
-        yield _reaches(model.name, asked[int(number)], answer.strip())
+        yield _reaches(spec.name, asked[int(number)], answer.strip())
 
 
-def _system(model: HostModel, answers: Answers, controls: bool) -> Condition:
+def _system(spec: HostSpec, answers: Answers, controls: bool) -> Condition:
     system = answers.one("os")
     if not answers.one("systemd"):
-        return Condition(model.name, "system", State.FAILED, f"{system}, without systemd", "install Debian 13")
+        return Condition(spec.name, "system", State.FAILED, f"{system}, without systemd", "install Debian 13")
     if system == "debian 13":
-        return Condition(model.name, "system", State.OK, "Debian 13")
-    if system == "ubuntu 24.04" and model.gateway is None and not controls:
-        return Condition(model.name, "system", State.WARNING, "Ubuntu 24.04: should work, untested")
+        return Condition(spec.name, "system", State.OK, "Debian 13")
+    if system == "ubuntu 24.04" and spec.gateway is None and not controls:
+        return Condition(spec.name, "system", State.WARNING, "Ubuntu 24.04: should work, untested")
     should = "gateways and control hosts run Debian 13, serving hosts also Ubuntu 24.04"
-    return Condition(model.name, "system", State.FAILED, f"{system or 'unknown'}; {should}", "install Debian 13")
+    return Condition(spec.name, "system", State.FAILED, f"{system or 'unknown'}; {should}", "install Debian 13")
 
 
-def _clock(model: HostModel, answers: Answers, controller_time: float) -> Condition:
+def _clock(spec: HostSpec, answers: Answers, controller_time: float) -> Condition:
     skew = abs(answers.number("time") - controller_time)
     state = State.OK if skew < 5 else State.WARNING if skew < 60 else State.FAILED
     return Condition(
-        model.name,
+        spec.name,
         "clock",
         state,
         f"{skew:.0f} s from the controller's",
@@ -155,10 +155,10 @@ def _clock(model: HostModel, answers: Answers, controller_time: float) -> Condit
     )
 
 
-def _ports(model: HostModel, answers: Answers) -> Condition:
-    wanted = {proxied.port for proxied in model.host_proxy.replicas} if model.host_proxy else set()
-    wanted |= {model.gateway.port} if model.gateway else set()
-    wanted |= {model.gateway.peers_port} if model.gateway and model.gateway.peers else set()
+def _ports(spec: HostSpec, answers: Answers) -> Condition:
+    wanted = {proxied.port for proxied in spec.host_proxy.replicas} if spec.host_proxy else set()
+    wanted |= {spec.gateway.port} if spec.gateway else set()
+    wanted |= {spec.gateway.peers_port} if spec.gateway and spec.gateway.peers else set()
     taken = []
     for entry in answers.values.get("listen", ()):
         address, _, process = entry.partition(" ")
@@ -166,19 +166,19 @@ def _ports(model: HostModel, answers: Answers) -> Condition:
         if port.isdigit() and int(port) in wanted and '"haproxy"' not in process:
             taken.append(f"{port} by {process or 'an unknown process'}")
     if taken:
-        return Condition(model.name, "ports", State.FAILED, "taken: " + ", ".join(taken), "stop that process")
-    return Condition(model.name, "ports", State.OK, ", ".join(map(str, sorted(wanted))) or "none needed")
+        return Condition(spec.name, "ports", State.FAILED, "taken: " + ", ".join(taken), "stop that process")
+    return Condition(spec.name, "ports", State.OK, ", ".join(map(str, sorted(wanted))) or "none needed")
 
 
-def _restic(model: HostModel, answers: Answers) -> Condition:
+def _restic(spec: HostSpec, answers: Answers) -> Condition:
     from rackwright.roles.backup.settings import OLDEST_RESTIC, is_old
 
     here, offered = answers.one("restic"), answers.one("restic_offered")
     found = f"{here} is installed" if here else f"apt has {offered}" if offered else "apply installs it"
     if not (here or offered) or not is_old(here or offered):
-        return Condition(model.name, "restic", State.OK, found)
+        return Condition(spec.name, "restic", State.OK, found)
     should = f"put {OLDEST_RESTIC} or newer into /usr/local/bin"
-    return Condition(model.name, "restic", State.FAILED, f"{found}: too old for backups", should)
+    return Condition(spec.name, "restic", State.FAILED, f"{found}: too old for backups", should)
 
 
 def _disk(host: str, store: ModelStore, answers: Answers) -> Condition:
@@ -194,25 +194,25 @@ def _disk(host: str, store: ModelStore, answers: Answers) -> Condition:
     return Condition(host, "disk", State.FAILED, found, "free space there, or set models_at")
 
 
-def _memory(model: HostModel, store: ModelStore, answers: Answers) -> Condition:
-    on_cpu = [replica.model for replica in model.replicas if replica.gpus == 0]
+def _memory(spec: HostSpec, store: ModelStore, answers: Answers) -> Condition:
+    on_cpu = [replica.model for replica in spec.replicas if replica.gpus == 0]
     # A model's adapters are entries of its name, too.
     need = sum(entry.size * on_cpu.count(entry.name) for entry in store.models)
     have = answers.number("memory")
     found = f"{have / 1e9:.1f} GB, {need / 1e9:.1f} GB of weights on the CPU"
     state = State.OK if have > need * 1.2 else State.FAILED
-    return Condition(model.name, "memory", state, found, None if state is State.OK else "place fewer replicas there")
+    return Condition(spec.name, "memory", state, found, None if state is State.OK else "place fewer replicas there")
 
 
-def _certificates(model: HostModel, answers: Answers, controller_time: float) -> Iterator[Condition]:
+def _certificates(spec: HostSpec, answers: Answers, controller_time: float) -> Iterator[Condition]:
     found = parse_ends("\n".join(answers.values.get("certificate", ())))
     now = datetime.fromtimestamp(controller_time, UTC)
-    endings = ending_certificates(model.name, found, now)
+    endings = ending_certificates(spec.name, found, now)
     for ending in endings:
-        yield Condition(model.name, "lasts", State.WARNING, ending.said(now), ending.next)
+        yield Condition(spec.name, "lasts", State.WARNING, ending.said(now), ending.next)
     if found and not endings:
         left = ", ".join(f"{stem} {days(end - now)}" for stem, end in found.items() if end)
-        yield Condition(model.name, "lasts", State.OK, f"certificates: {left}")
+        yield Condition(spec.name, "lasts", State.OK, f"certificates: {left}")
 
 
 def _reaches(host: str, asked: Asked, answer: str) -> Condition:

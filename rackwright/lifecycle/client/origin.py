@@ -7,18 +7,18 @@ from ipaddress import ip_address
 
 from rackwright.errors import RackwrightError
 from rackwright.lifecycle.client.request import Asker, FromController, FromHost
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 
 
-def choose_asker(site: Site) -> Asker:
+def choose_asker(session: Session) -> Asker:
     """Return the controller if clients may stand there, else a host of the fleet that is no gateway."""
-    gateway = site.fleet.gateways[0]
-    if site.fleet.is_local(gateway):
+    gateway = session.fleet.gateways[0]
+    if session.fleet.is_local(gateway):
         return FromController("this machine itself, which its packet filter lets through")
-    own = _own_address(str(site.fleet.service(gateway)))
-    if own and any(ip_address(own) in network for network in site.fleet.file.firewall.clients_from):
+    own = _own_address(str(session.fleet.service(gateway)))
+    if own and any(ip_address(own) in network for network in session.fleet.file.firewall.clients_from):
         return FromController()
-    others = _no_gateways(site)
+    others = _no_gateways(session)
     if not others:
         raise RackwrightError(
             f"the controller ({own or 'no route'}) is not in clients_from, and every host is a gateway",
@@ -26,11 +26,11 @@ def choose_asker(site: Site) -> Asker:
             should="a client's place to ask from",
             next="add the controller's network to firewall.clients_from, then rackwright apply",
         )
-    return FromHost(site, others[0], "the controller is not in clients_from")
+    return FromHost(session, others[0], "the controller is not in clients_from")
 
 
-def _no_gateways(site: Site) -> list[str]:
-    return [name for name in site.fleet.hosts if name not in site.fleet.gateways and name in site.models]
+def _no_gateways(session: Session) -> list[str]:
+    return [name for name in session.fleet.hosts if name not in session.fleet.gateways and name in session.hosts]
 
 
 def _own_address(towards: str) -> str | None:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from rackwright.errors import RackwrightError
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 from rackwright.values.secrets import Secret
 
 _UNHEARD = (7, 28, 52, 56)
@@ -93,7 +93,7 @@ class FromController:
 
 @dataclass(frozen=True)
 class FromHost:
-    site: Site
+    session: Session
     host: str
     why: str = ""
     """There, and not elsewhere."""
@@ -103,7 +103,7 @@ class FromHost:
         return f"host {self.host} ({self.why})" if self.why else f"host {self.host}"
 
     def shell(self, script: str, timeout: float) -> str:
-        connection = self.site.remote.connection(self.host)
+        connection = self.session.remote.connection(self.host)
         return connection.run("sh -s", stdin=script, sudo=False, timeout=timeout).stdout
 
 

@@ -9,7 +9,7 @@ from rackwright.errors import HostError
 from rackwright.fleet.fleet import Replica
 from rackwright.fleet.ports import port_of
 from rackwright.gateway import DrainRecord
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey
 
 
@@ -22,10 +22,10 @@ class MissingDrain:
     record: DrainRecord
 
 
-def missing_drains(site: Site, surveyed: Survey) -> Iterator[MissingDrain]:
+def missing_drains(session: Session, surveyed: Survey) -> Iterator[MissingDrain]:
     """Yield what gateways that answered don't know of the drains by hand that others of them have."""
-    gateways = {name: surveyed.hosts[name].drains for name in site.fleet.gateways if name in surveyed.hosts}
-    for replica in site.fleet.replicas:
+    gateways = {name: surveyed.hosts[name].drains for name in session.fleet.gateways if name in surveyed.hosts}
+    for replica in session.fleet.replicas:
         records = [drains[replica.address] for drains in gateways.values() if replica.address in drains]
         by_hand = next((record for record in records if record.by_hand), None)
         if by_hand is None:
@@ -35,14 +35,14 @@ def missing_drains(site: Site, surveyed: Survey) -> Iterator[MissingDrain]:
                 yield MissingDrain(name, replica, by_hand)
 
 
-def copy_drains(site: Site, missing: Sequence[MissingDrain]) -> dict[str, str]:
+def copy_drains(session: Session, missing: Sequence[MissingDrain]) -> dict[str, str]:
     """Afterwards the gateways know these drains, before they start if they don't run yet; return those that can't be
     told, with why."""
     failed: dict[str, str] = {}
     for drain in missing:
-        port = port_of(site.lock, drain.replica)
+        port = port_of(session.lock, drain.replica)
         try:
-            site.gateways.only((drain.gateway,)).copy_drain(drain.replica.address, port, drain.record)
+            session.gateways.only((drain.gateway,)).copy_drain(drain.replica.address, port, drain.record)
         except HostError as error:
             failed[drain.gateway] = error.problems[0].what
     return failed

@@ -4,44 +4,46 @@ from __future__ import annotations
 
 from rackwright.errors import RackwrightError
 from rackwright.fleet.fleet import Replica
-from rackwright.lifecycle.session.console import Talk
+from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import audited
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.under_lease import leased
 
 
-def drain(site: Site, replicas: tuple[Replica, ...], talk: Talk, *, reason: str, allow_outage: bool = False) -> None:
+def drain(
+    session: Session, replicas: tuple[Replica, ...], console: Console, *, reason: str, allow_outage: bool = False
+) -> None:
     """Afterwards no gateway sends new requests to the replicas, also after reloads; what is in flight ends.
 
     Raise RackwrightError if a model would be left without a healthy replica, unless `allow_outage`.
     """
     names = ", ".join(replica.address for replica in replicas)
     act = f"drain {names}"
-    with leased(site, act, talk) as held:
+    with leased(session, act, console) as lease_session:
         # Under the lease: another drain could take the replica that this one leaves.
-        _refuse_outage(site, replicas, allow_outage=allow_outage)
-        with audited(site, held, site.fleet.gateways, f"{act}: {reason}"):
+        _refuse_outage(session, replicas, allow_outage=allow_outage)
+        with audited(session, lease_session, session.fleet.gateways, f"{act}: {reason}"):
             for replica in replicas:
-                held.check()
-                site.gateways.drain(replica.address, who=site.operator.who, reason=reason)
-                in_flight = site.gateways.in_flight(replica.address)
-                talk.say(f"{replica.address}: drained, {in_flight} requests still in flight")
+                lease_session.check()
+                session.gateways.drain(replica.address, who=session.operator.who, reason=reason)
+                in_flight = session.gateways.in_flight(replica.address)
+                console.say(f"{replica.address}: drained, {in_flight} requests still in flight")
 
 
-def undrain(site: Site, replicas: tuple[Replica, ...], talk: Talk) -> None:
+def undrain(session: Session, replicas: tuple[Replica, ...], console: Console) -> None:
     """Afterwards every gateway may send requests to the replicas."""
     names = ", ".join(replica.address for replica in replicas)
     act = f"undrain {names}"
-    with leased(site, act, talk) as held, audited(site, held, site.fleet.gateways, act):
+    with leased(session, act, console) as lease_session, audited(session, lease_session, session.fleet.gateways, act):
         for replica in replicas:
-            held.check()
-            site.gateways.ready(replica.address)
-            talk.say(f"{replica.address}: takes requests again")
+            lease_session.check()
+            session.gateways.ready(replica.address)
+            console.say(f"{replica.address}: takes requests again")
 
 
-def _refuse_outage(site: Site, replicas: tuple[Replica, ...], *, allow_outage: bool) -> None:
+def _refuse_outage(session: Session, replicas: tuple[Replica, ...], *, allow_outage: bool) -> None:
     taken = {replica.address for replica in replicas}
-    states = site.gateways.servers().values()
+    states = session.gateways.servers().values()
     for model in dict.fromkeys(replica.model for replica in replicas):
         healthy = {state.address for state in states if state.model == model and state.takes_requests}
         if healthy & taken and not healthy - taken and not allow_outage:

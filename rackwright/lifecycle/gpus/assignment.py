@@ -8,7 +8,7 @@ from hashlib import sha256
 
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Replica
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey, Surveyed, survey
 from rackwright.roles.replica.gpus import Given, given, render_gpus
 from rackwright.roles.replica.settings import Settings
@@ -35,7 +35,7 @@ def gpus_given(replicas: tuple[Settings, ...], host: Surveyed) -> Given:
         replicas,
         host.hardware,
         {state.replica: state.gpus for state in states if state.gpus},
-        {state.replica: state.held for state in states if state.held},
+        {state.replica: state.gpus_in_use for state in states if state.gpus_in_use},
     )
 
 
@@ -45,20 +45,20 @@ def other_gpus(state: ReplicaState, gpus: Given) -> str | None:
     if devices is None or state.held_digest == sha256(render_gpus(devices).encode()).hexdigest():
         return None
     now = tuple(device.uuid for device in devices)
-    if set(now) == set(state.held):
+    if set(now) == set(state.gpus_in_use):
         return "the processors next to its GPUs changed"
-    return f"its GPUs changed: {_listed(now)} instead of {_listed(state.held)}"
+    return f"its GPUs changed: {_listed(now)} instead of {_listed(state.gpus_in_use)}"
 
 
 def _listed(uuids: tuple[str, ...]) -> str:
     return ", ".join(uuid[:_SHOWN] for uuid in uuids) or "none"
 
 
-def refuse_gpus(site: Site, surveyed: Survey) -> None:
+def refuse_gpus(session: Session, surveyed: Survey) -> None:
     """Raise FleetError naming each host that has fewer GPUs than are placed on it; one that tells of none may yet."""
     problems = []
     for name, host in surveyed.hosts.items():
-        wanted = sum(settings.gpus for settings in site.models[name].replicas)
+        wanted = sum(settings.gpus for settings in session.hosts[name].replicas)
         report = host.hardware.report
         has = max(len(report.gpus) if report else 0, len(host.hardware.nvidia))
         if has and wanted > has:
@@ -68,29 +68,29 @@ def refuse_gpus(site: Site, surveyed: Survey) -> None:
         raise FleetError(problems)
 
 
-def put_off(site: Site, surveyed: Survey, restarting: Set[Replica]) -> Iterator[PutOff]:
+def put_off(session: Session, surveyed: Survey, restarting: Set[Replica]) -> Iterator[PutOff]:
     """Yield who can't have his GPUs now, and who has to wait until engines that restart let go of them."""
     for name, host in surveyed.hosts.items():
-        gpus = gpus_given(site.models[name].replicas, host)
+        gpus = gpus_given(session.hosts[name].replicas, host)
         names = {replica.name for replica in restarting if replica.host == name}
-        held = {uuid for state in host.replicas.values() if state.replica in names for uuid in state.held}
-        for replica in site.fleet.replicas_on(name):
+        in_use = {uuid for state in host.replicas.values() if state.replica in names for uuid in state.gpus_in_use}
+        for replica in session.fleet.replicas_on(name):
             state = host.replicas.get(replica.name)
             if state and state.active == "active":
                 continue
             if why := gpus.without.get(replica.name):
                 yield PutOff(replica, why, until_restarts=False)
-            elif held & {device.uuid for device in gpus.devices.get(replica.name, ())}:
+            elif in_use & {device.uuid for device in gpus.devices.get(replica.name, ())}:
                 yield PutOff(replica, "waits for GPUs that an engine which restarts still has", until_restarts=True)
 
 
-def still_put_off(site: Site, before: tuple[PutOff, ...], hosts: Iterable[str]) -> tuple[PutOff, ...]:
+def still_put_off(session: Session, before: tuple[PutOff, ...], hosts: Iterable[str]) -> tuple[PutOff, ...]:
     """Of those that were put off, on these hosts, return who still is: a driver may have come since."""
     left = [waiting for waiting in before if waiting.replica.host in set(hosts)]
     asked = {waiting.replica.host for waiting in left if not waiting.until_restarts}
     if not asked:
         return tuple(left)
-    again = replace(site, models={name: site.models[name] for name in site.models if name in asked})
+    again = replace(session, hosts={name: session.hosts[name] for name in session.hosts if name in asked})
     return (
         *(waiting for waiting in left if waiting.until_restarts),
         *(waiting for waiting in put_off(again, survey(again), set()) if not waiting.until_restarts),

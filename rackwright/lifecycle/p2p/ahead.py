@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from rackwright.lifecycle.p2p.procedure import Transferred, stage
 from rackwright.lifecycle.p2p.receivers import writers
-from rackwright.lifecycle.session.console import Talk
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.console import Console
+from rackwright.lifecycle.session.session import Session
 from rackwright.run import Run
 from rackwright.stopping import Stopping
 
@@ -23,7 +23,7 @@ class Ahead:
     transferred: tuple[Transferred, ...] = ()
 
 
-def put_ahead(site: Site, hosts: Iterable[str], talk: Talk, stopping: Stopping, change: Change) -> Ahead:
+def put_ahead(session: Session, hosts: Iterable[str], console: Console, stopping: Stopping, change: Change) -> Ahead:
     """Afterwards weights are on the hosts that others get or read them from, and transferred ones are in place.
 
     What could not be transferred is not in the run: each host that lacks it has still to fetch it for itself.
@@ -31,14 +31,14 @@ def put_ahead(site: Site, hosts: Iterable[str], talk: Talk, stopping: Stopping, 
     from rackwright.deploys.serve import own_weights, ready_for_p2p
 
     going = _Going(tuple(hosts), change)
-    going.change(ready_for_p2p, [host for host in going.hosts if site.models[host].p2p])
+    going.change(ready_for_p2p, [host for host in going.hosts if session.hosts[host].p2p])
 
     def fetch(host: str) -> bool:
         going.change(own_weights, [host])
         return host in going.hosts
 
-    transferred = stage(site, going.hosts, talk, stopping, fetch)
-    writing = {writer for host in going.hosts for writer in writers(site, host)}
+    transferred = stage(session, going.hosts, console, stopping, fetch)
+    writing = {writer for host in going.hosts for writer in writers(session, host)}
     going.change(own_weights, [host for host in going.hosts if host in writing])
     return Ahead(going.run, transferred)
 

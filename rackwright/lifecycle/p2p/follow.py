@@ -11,8 +11,8 @@ from rackwright.errors import HostError
 from rackwright.lifecycle.p2p import unit
 from rackwright.lifecycle.p2p.chain import before, gaps, overtaken
 from rackwright.lifecycle.p2p.transfer import Batch
-from rackwright.lifecycle.session.console import Talk
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.console import Console
+from rackwright.lifecycle.session.session import Session
 from rackwright.roles.p2p.settings import Settings
 from rackwright.stopping import Stopping
 
@@ -47,47 +47,55 @@ class Course:
         return tuple(self.settings[one] for one in before(self.order, host))
 
 
-def follow(site: Site, course: Course, talk: Talk, stopping: Stopping, clock: Callable[[], float]) -> None:
+def follow(
+    session: Session, course: Course, console: Console, stopping: Stopping, clock: Callable[[], float]
+) -> None:
     """Return when every host is done or has failed, as the course then says, or when it was stopped."""
     begun = clock()
     course.arrived = dict.fromkeys(course.order, 0) | {course.order[0]: course.batch.bytes}
-    site.remote.each(course.open, lambda host: _follow(site, course, talk, stopping, clock, begun, host))
+    session.remote.each(course.open, lambda host: _follow(session, course, console, stopping, clock, begun, host))
 
 
 def _follow(
-    site: Site, course: Course, talk: Talk, stopping: Stopping, clock: Callable[[], float], begun: float, host: str
+    session: Session,
+    course: Course,
+    console: Console,
+    stopping: Stopping,
+    clock: Callable[[], float],
+    begun: float,
+    host: str,
 ) -> None:
     batch, heard, moved = course.batch, clock(), clock()
-    shell = site.remote.connection(host)
+    shell = session.remote.connection(host)
     while not stopping():
         try:
             status = unit.look(shell)
             heard = clock()
         except HostError as error:
             if clock() - heard > LOST_SECONDS:
-                _failed(course, talk, host, error.problems[0].what)
+                _failed(course, console, host, error.problems[0].what)
                 return
             time.sleep(POLL_SECONDS)
             continue
         if status.bytes > course.arrived[host]:
             moved = clock()
             course.arrived[host] = status.bytes
-        talk.arriving(host, batch.what, status.bytes, batch.bytes, status.rate)
+        console.arriving(host, batch.what, status.bytes, batch.bytes, status.rate)
         if status.state == "done":
             course.arrived[host], course.done[host] = batch.bytes, clock() - begun
-            talk.say(f"{host}: {batch.what} has arrived")
+            console.say(f"{host}: {batch.what} has arrived")
             return
         if why := _hopeless(course, status, clock() - moved):
-            _failed(course, talk, host, why)
+            _failed(course, console, host, why)
             return
-        _let_others_pass(site, course)
+        _let_others_pass(session, course)
         near = status.bytes + 2 * POLL_SECONDS * status.rate >= batch.bytes
         time.sleep(SOON_SECONDS if near else POLL_SECONDS)
 
 
-def _failed(course: Course, talk: Talk, host: str, why: str) -> None:
+def _failed(course: Course, console: Console, host: str, why: str) -> None:
     course.failed[host] = why
-    talk.say(f"{host}: {course.batch.what} didn't arrive: {why}")
+    console.say(f"{host}: {course.batch.what} didn't arrive: {why}")
 
 
 def _hopeless(course: Course, status: unit.Status, still: float) -> str | None:
@@ -98,7 +106,7 @@ def _hopeless(course: Course, status: unit.Status, still: float) -> str | None:
     return None
 
 
-def _let_others_pass(site: Site, course: Course) -> None:
+def _let_others_pass(session: Session, course: Course) -> None:
     """Whoever is slow goes to the end; those that move up are told whom to ask."""
     order = overtaken(course.order, course.arrived, course.batch.bytes, course.gaps_before)
     if order == course.order:
@@ -108,4 +116,4 @@ def _let_others_pass(site: Site, course: Course) -> None:
     for host in course.open:
         if course.peers(host) != earlier[host]:
             with suppress(HostError):
-                unit.ask_others(site.remote.connection(host), course.peers(host))
+                unit.ask_others(session.remote.connection(host), course.peers(host))

@@ -14,8 +14,8 @@ from rackwright.lifecycle.p2p.chain import chain, first_of
 from rackwright.lifecycle.p2p.follow import Course, follow
 from rackwright.lifecycle.p2p.transfer import Batch, Has, batches, look
 from rackwright.lifecycle.p2p.unit import Part
-from rackwright.lifecycle.session.console import Talk
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.console import Console
+from rackwright.lifecycle.session.session import Session
 from rackwright.roles.p2p.settings import Settings
 from rackwright.stopping import Stopping
 
@@ -40,7 +40,9 @@ class Transferred:
     """Host → why it hasn't it; it may still fetch for itself."""
 
 
-def stage(site: Site, hosts: Iterable[str], talk: Talk, stopping: Stopping, fetch: Fetch) -> tuple[Transferred, ...]:
+def stage(
+    session: Session, hosts: Iterable[str], console: Console, stopping: Stopping, fetch: Fetch
+) -> tuple[Transferred, ...]:
     """Afterwards those of these hosts that could get them have the weights of their models; return what was moved.
 
     Where no host has a model, one of them fetches it first. A host that is lost or too slow holds nobody up: it is
@@ -48,13 +50,13 @@ def stage(site: Site, hosts: Iterable[str], talk: Talk, stopping: Stopping, fetc
     """
     return tuple(
         transferred
-        for batch in batches(site, hosts)
-        if not stopping() and (transferred := _stage(site, batch, talk, stopping, fetch))
+        for batch in batches(session, hosts)
+        if not stopping() and (transferred := _stage(session, batch, console, stopping, fetch))
     )
 
 
-def _stage(site: Site, batch: Batch, talk: Talk, stopping: Stopping, fetch: Fetch) -> Transferred | None:
-    found = look(site, batch)
+def _stage(session: Session, batch: Batch, console: Console, stopping: Stopping, fetch: Fetch) -> Transferred | None:
+    found = look(session, batch)
     has = {host: one for host, one in found.items() if isinstance(one, Has)}
     whole = [host for host, one in has.items() if one.whole]
     lacking = [host for host, one in has.items() if not one.whole]
@@ -63,50 +65,50 @@ def _stage(site: Site, batch: Batch, talk: Talk, stopping: Stopping, fetch: Fetc
     lacking = [host for host in lacking if host not in lost]
     if not lacking or len(whole) + len(lacking) < 2:
         return None
-    section = site.fleet.file.p2p
+    section = session.fleet.file.p2p
     first = first_of([*whole, *lacking], whole, section.from_ if section else None)
     if first not in whole and not fetch(first):
-        talk.say(f"{batch.what}: {first} could not fetch it, so each host fetches for itself")
+        console.say(f"{batch.what}: {first} could not fetch it, so each host fetches for itself")
         return None
     order = chain([host for host in lacking if host != first], first)
     if len(order) < 2:
         return None
-    course = Course(batch, order, _settings(site, order), failed=lost)
-    _move(site, course, talk, stopping)
+    course = Course(batch, order, _settings(session, order), failed=lost)
+    _move(session, course, console, stopping)
     return Transferred(batch.model.name, batch.model.digest, batch.bytes, first, course.done, course.failed)
 
 
-def _settings(site: Site, hosts: Iterable[str]) -> dict[str, Settings]:
-    return {host: settings for host in hosts if (settings := site.models[host].p2p)}
+def _settings(session: Session, hosts: Iterable[str]) -> dict[str, Settings]:
+    return {host: settings for host in hosts if (settings := session.hosts[host].p2p)}
 
 
-def _move(site: Site, course: Course, talk: Talk, stopping: Stopping) -> None:
+def _move(session: Session, course: Course, console: Console, stopping: Stopping) -> None:
     name = f"p2p-{course.batch.model.digest[:16]}-{token_hex(8)}"
     first = course.order[0]
-    talk.say(f"{course.batch.what}: {' → '.join(course.order)}")
+    console.say(f"{course.batch.what}: {' → '.join(course.order)}")
     try:
-        parts = {host: _part(site, course, name, host) for host in course.order}
+        parts = {host: _part(session, course, name, host) for host in course.order}
     except SecretError as error:
-        talk.say(f"{course.batch.what}: each host fetches for itself: {error.problems[0]}")
+        console.say(f"{course.batch.what}: each host fetches for itself: {error.problems[0]}")
         course.failed |= dict.fromkeys(course.order[1:], "no certificate")
         return
     try:
-        talk.say(f"{first}: reading {course.batch.bytes / 1e9:.2f} GB")
-        torrent = _begin(site, parts[first], stopping)
+        console.say(f"{first}: reading {course.batch.bytes / 1e9:.2f} GB")
+        torrent = _begin(session, parts[first], stopping)
         if torrent is None:
             return
-        _join(site, course, parts, torrent, talk)
-        follow(site, course, talk, stopping, time.monotonic)
+        _join(session, course, parts, torrent, console)
+        follow(session, course, console, stopping, time.monotonic)
     except HostError as error:
         why = f"{first}, from which it comes: {error.problems[0].what}"
         course.failed |= dict.fromkeys(course.open, why)
-        talk.say(f"{course.batch.what}: {why}; each host fetches for itself")
+        console.say(f"{course.batch.what}: {why}; each host fetches for itself")
     finally:
-        _end(site, course, stopping)
+        _end(session, course, stopping)
 
 
-def _part(site: Site, course: Course, name: str, host: str) -> Part:
-    issuer = site.models[host].credentials.issuer
+def _part(session: Session, course: Course, name: str, host: str) -> Part:
+    issuer = session.hosts[host].credentials.issuer
     if issuer is None:
         raise SecretError("nothing may be issued here", where=host)
     # A certificate of one p2p is good for no other: its name is the torrent's.
@@ -123,9 +125,9 @@ def _part(site: Site, course: Course, name: str, host: str) -> Part:
     )
 
 
-def _begin(site: Site, part: Part, stopping: Stopping) -> bytes | None:
+def _begin(session: Session, part: Part, stopping: Stopping) -> bytes | None:
     """Return the first host's torrent; None: it was stopped before there was one."""
-    shell = site.remote.connection(part.host)
+    shell = session.remote.connection(part.host)
     unit.start(shell, part)
     while not stopping():
         if torrent := unit.torrent_of(shell):
@@ -134,25 +136,25 @@ def _begin(site: Site, part: Part, stopping: Stopping) -> bytes | None:
     return None
 
 
-def _join(site: Site, course: Course, parts: dict[str, Part], torrent: bytes, talk: Talk) -> None:
+def _join(session: Session, course: Course, parts: dict[str, Part], torrent: bytes, console: Console) -> None:
     def join(host: str) -> None:
         try:
-            unit.start(site.remote.connection(host), replace(parts[host], torrent=torrent))
+            unit.start(session.remote.connection(host), replace(parts[host], torrent=torrent))
         except HostError as error:
             course.failed[host] = error.problems[0].what
-            talk.say(f"{host}: {course.batch.what} can't be transferred: {course.failed[host]}")
+            console.say(f"{host}: {course.batch.what} can't be transferred: {course.failed[host]}")
 
-    site.remote.each(course.order[1:], join)
+    session.remote.each(course.order[1:], join)
 
 
-def _end(site: Site, course: Course, stopping: Stopping) -> None:
+def _end(session: Session, course: Course, stopping: Stopping) -> None:
     """Every unit that can be reached is ended; what is whole is put in place, what isn't stays for the next time.
 
     But not where a host has to fetch for itself now and has no room for both.
     """
 
     def end(host: str) -> None:
-        shell = site.remote.connection(host)
+        shell = session.remote.connection(host)
         try:
             if host == course.order[0]:
                 unit.clean(shell, course.batch)
@@ -168,4 +170,4 @@ def _end(site: Site, course: Course, stopping: Stopping) -> None:
                 course.failed[host] = error.problems[0].what
 
     with suppress(HostError):
-        site.remote.each(course.order, end)
+        session.remote.each(course.order, end)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 
 
-def is_supplied(site: Site, hosts: Iterable[str]) -> bool:
+def is_supplied(session: Session, hosts: Iterable[str]) -> bool:
     """Return whether any of these hosts gets weights by another one."""
-    return any(site.models[host].p2p or writers(site, host) for host in hosts)
+    return any(session.hosts[host].p2p or writers(session, host) for host in hosts)
 
 
-def writers(site: Site, host: str) -> set[str]:
+def writers(session: Session, host: str) -> set[str]:
     """Return the other hosts that write what this one reads."""
-    store = site.models[host].model_store
+    store = session.hosts[host].model_store
     return {model.writer for model in store.models if model.writer} if store else set()

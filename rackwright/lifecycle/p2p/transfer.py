@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from rackwright.errors import HostError
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 from rackwright.operations.filesystem.fetch import MARKER
 from rackwright.operations.filesystem.stored_folder import MARGIN, unmounted
 from rackwright.remote.completed import checked
@@ -82,12 +82,12 @@ class Has:
         return f"has {self.free / 1e9:.2f} GB free, should have {(missing + MARGIN) / 1e9:.2f} GB"
 
 
-def batches(site: Site, hosts: Iterable[str]) -> Iterator[Batch]:
+def batches(session: Session, hosts: Iterable[str]) -> Iterator[Batch]:
     """Yield each model that several of these hosts should have, where weights go from host to host."""
     roots: dict[tuple[str, str], dict[str, str]] = {}
     models: dict[tuple[str, str], StoredModel] = {}
     for host in hosts:
-        model = site.models[host]
+        model = session.hosts[host]
         if model.p2p is None or model.model_store is None:
             continue
         for stored in model.model_store.own.models:
@@ -95,17 +95,19 @@ def batches(site: Site, hosts: Iterable[str]) -> Iterator[Batch]:
             key = stored.name, stored.digest
             models[key] = stored
             roots.setdefault(key, {})[host] = model.model_store.root
-    shared = frozenset(host for host, model in site.models.items() if model.model_store and model.model_store.shared)
+    shared = frozenset(
+        host for host, model in session.hosts.items() if model.model_store and model.model_store.shared
+    )
     yield from (Batch(models[key], where, shared) for key, where in roots.items() if len(where) > 1)
 
 
-def look(site: Site, batch: Batch) -> dict[str, Has | HostError]:
+def look(session: Session, batch: Batch) -> dict[str, Has | HostError]:
     """Return what each host of the batch has of it, or why it can't be asked."""
     asked = {
         host: command(LOOK, root, batch.folder(host), batch.model.digest, batch.arriving(host))
         for host, root in batch.roots.items()
     }
-    answers = checked(site.remote.run_on(asked, asked), "looking for weights")
+    answers = checked(session.remote.run_on(asked, asked), "looking for weights")
     return {
         host: answer if isinstance(answer, HostError) else parse(answer.stdout) for host, answer in answers.items()
     }

@@ -7,7 +7,7 @@ from functools import cache
 
 from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.fleet.lock import Lock
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 from rackwright.roles.replica.answer import PROMPT_VERSION, Answer
 from rackwright.state.formats import utc_now
 from rackwright.state.golden import Golden, Kind, keep_golden, read_golden
@@ -22,9 +22,9 @@ def _one_at_a_time() -> threading.Lock:
     return threading.Lock()
 
 
-def kind_of(site: Site, replica: Replica) -> Kind:
+def kind_of(session: Session, replica: Replica) -> Kind:
     """Return what the replica of a site shares with those that must answer as it does."""
-    return kind_by(site.fleet, site.lock, replica)
+    return kind_by(session.fleet, session.lock, replica)
 
 
 def kind_by(fleet: Fleet, lock: Lock, replica: Replica) -> Kind:
@@ -45,15 +45,15 @@ def kind_by(fleet: Fleet, lock: Lock, replica: Replica) -> Kind:
     )
 
 
-def recorded_or_new(site: Site, replica: Replica, answer: Answer, *, run: str | None = None) -> Golden | None:
+def recorded_or_new(session: Session, replica: Replica, answer: Answer, *, run: str | None = None) -> Golden | None:
     """Return what the control host keeps for engines of this kind: the first answer, maybe this one.
 
     Without a run nothing is recorded; None: nothing is kept then.
     """
-    kind, control = kind_of(site, replica), site.remote.connection(site.fleet.control[0])
+    kind, control = kind_of(session, replica), session.remote.connection(session.fleet.control[0])
     with _one_at_a_time():
         if run is None:
             return read_golden(control, kind)
-        who = site.operator.who
+        who = session.operator.who
         golden = Golden(kind=kind, answer=answer, replica=replica.address, run=run, when=utc_now(), who=who)
         return keep_golden(control, golden)

@@ -9,7 +9,7 @@ from shlex import join
 
 from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.session.replica_units import unit_of
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 from rackwright.roles.model_store.settings import StoredModel
 from rackwright.roles.replica.proof import Seen
 from rackwright.roles.replica.unit import render
@@ -26,21 +26,23 @@ class Identity:
     """Folder that it runs from → digest that it must have been verified as."""
 
 
-def identity_of(site: Site, replica: Replica, host: str) -> Identity:
+def identity_of(session: Session, replica: Replica, host: str) -> Identity:
     """Return what the replica's engine on this host should be, by the lock."""
-    unit = unit_of(site, replica, host)
-    key = site.fleet.file.models[replica.model].runtime.key
-    runtimes = {one.settings.folder: one.lock.digest for one in site.models[host].runtimes if one.settings.key == key}
+    unit = unit_of(session, replica, host)
+    key = session.fleet.file.models[replica.model].runtime.key
+    runtimes = {
+        one.settings.folder: one.lock.digest for one in session.hosts[host].runtimes if one.settings.key == key
+    }
     return Identity(
         unit=hashlib.sha256(render(unit).encode()).hexdigest(),
         command=unit.command,
-        folders=runtimes | {folder: model.digest for folder, model in stored_for(site, replica, host).items()},
+        folders=runtimes | {folder: model.digest for folder, model in stored_for(session, replica, host).items()},
     )
 
 
-def stored_for(site: Site, replica: Replica, host: str) -> dict[str, StoredModel]:
+def stored_for(session: Session, replica: Replica, host: str) -> dict[str, StoredModel]:
     """Return the weights that the replica's engine on this host reads, its adapters' too, by folder."""
-    store = site.models[host].model_store
+    store = session.hosts[host].model_store
     models = store.models if store else ()
     return {store.folder(model): model for model in models if store and model.name == replica.model}
 

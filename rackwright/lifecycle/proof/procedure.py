@@ -10,7 +10,7 @@ from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.proof.golden_answers import recorded_or_new
 from rackwright.lifecycle.proof.identity import Identity, identity_of, not_yet, otherwise
 from rackwright.lifecycle.session.replica_units import hosts_of, unit_of
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 from rackwright.roles.replica.answer import Answer, compare
 from rackwright.roles.replica.proof import CUT_OFF, Seen, parse, proof_command
 from rackwright.state.golden import Golden, golden_path
@@ -25,7 +25,7 @@ class _Looked:
 
 
 def prove(
-    site: Site, replica: Replica, *, run: str | None = None, say: Callable[[str], None] = lambda _: None
+    session: Session, replica: Replica, *, run: str | None = None, say: Callable[[str], None] = lambda _: None
 ) -> str | None:
     """Return None when the replica is proven, else why it isn't yet.
 
@@ -35,7 +35,7 @@ def prove(
     Raise ProofError where waiting doesn't help: other files or another process under the right unit, or another
     answer. Raise HostError if a host can't be asked.
     """
-    looked = site.remote.each(hosts_of(site, replica), lambda host: _look(site, replica, host))
+    looked = session.remote.each(hosts_of(session, replica), lambda host: _look(session, replica, host))
     waiting = {host: reason for host, one in looked.items() if (reason := not_yet(one.identity, one.seen))}
     if waiting:
         return _told(replica, waiting)
@@ -43,23 +43,23 @@ def prove(
     seen = looked[replica.host].seen
     if seen.answer is None:
         return seen.said or "no tokens came back"
-    _compare(site, replica, seen.answer, run, say)
+    _compare(session, replica, seen.answer, run, say)
     return None
 
 
-def answers(site: Site, replica: Replica) -> str | None:
+def answers(session: Session, replica: Replica) -> str | None:
     """Return None when the replica gives an answer, whatever it runs, else why not. Raise HostError as `prove`."""
-    seen = _look(site, replica, replica.host).seen
+    seen = _look(session, replica, replica.host).seen
     return None if seen.answer else seen.said or "no tokens came back"
 
 
-def _look(site: Site, replica: Replica, host: str) -> _Looked:
+def _look(session: Session, replica: Replica, host: str) -> _Looked:
     """One command on the host; only where the replica answers it is asked anything."""
-    identity = identity_of(site, replica, host)
-    name = site.fleet.file.models[replica.model].names[0] if host == replica.host else None
-    tokens = site.fleet.file.models[replica.model].runtime.tells_tokens
-    command = proof_command(unit_of(site, replica, host), identity.folders, name, tokens=tokens)
-    done = site.remote.connection(host).run(command, timeout=90)
+    identity = identity_of(session, replica, host)
+    name = session.fleet.file.models[replica.model].names[0] if host == replica.host else None
+    tokens = session.fleet.file.models[replica.model].runtime.tells_tokens
+    command = proof_command(unit_of(session, replica, host), identity.folders, name, tokens=tokens)
+    done = session.remote.connection(host).run(command, timeout=90)
     # What a look that was cut off doesn't show may be as it should: that is no proof of anything.
     return _Looked(identity, CUT_OFF if done.killed else parse(done.stdout, done.stderr))
 
@@ -80,8 +80,8 @@ def _told(replica: Replica, reasons: dict[str, str]) -> str:
     return "; ".join(f"{host}: {reason}" if replica.members else reason for host, reason in reasons.items())
 
 
-def _compare(site: Site, replica: Replica, answer: Answer, run: str | None, say: Callable[[str], None]) -> None:
-    golden = recorded_or_new(site, replica, answer, run=run)
+def _compare(session: Session, replica: Replica, answer: Answer, run: str | None, say: Callable[[str], None]) -> None:
+    golden = recorded_or_new(session, replica, answer, run=run)
     if golden is None:
         say("no answer of its kind is recorded yet")
         return
@@ -89,14 +89,14 @@ def _compare(site: Site, replica: Replica, answer: Answer, run: str | None, say:
         say(f"its answer is the first of its kind, and recorded: {answer.short}")
     compared = compare(golden.answer, answer)
     if not compared.same:
-        raise _another_answer(site, replica, golden, answer, compared.said or "")
+        raise _another_answer(session, replica, golden, answer, compared.said or "")
     if compared.said:
         say(f"its answer {compared.said}")
 
 
-def _another_answer(site: Site, replica: Replica, golden: Golden, answer: Answer, said: str) -> ProofError:
+def _another_answer(session: Session, replica: Replica, golden: Golden, answer: Answer, said: str) -> ProofError:
     recorded = f"{golden.when:%Y-%m-%d}, {golden.replica}"
-    where = f"{golden_path(golden.kind)} on {site.fleet.control[0]}"
+    where = f"{golden_path(golden.kind)} on {session.fleet.control[0]}"
     return ProofError(
         f"answers {answer.short} where {golden.answer.short} is recorded ({recorded}); {said}",
         where=replica.address,

@@ -10,7 +10,7 @@ from rackwright.fleet.hosts.gateway import server_of
 from rackwright.fleet.keys_file import new_key
 from rackwright.lifecycle.client.request import FromHost, Response, ask
 from rackwright.lifecycle.session.remember import note_lent_key
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.verify.proof_requests import Case, completion, stream, unexpected
 from rackwright.values.secrets import Secret
 
@@ -20,29 +20,29 @@ _AWAY = (0, 502, 503, 504)
 """Who answers this may find the engine in a moment: no answer, and what a proxy says of one."""
 
 
-def through_gateways(site: Site, replica: Replica) -> str | None:
+def through_gateways(session: Session, replica: Replica) -> str | None:
     """Return None when the replica has answered a completion and a stream through every gateway, else why not yet.
 
     Each gateway host asks itself, under an API key that only the gateways' memory holds and by which they ask this
     replica, even while it is drained. Raise ProofError where an answer is none and waiting doesn't help, HostError
     if a gateway can't be asked.
     """
-    if not site.fleet.gateways:
+    if not session.fleet.gateways:
         return None
-    state = site.gateways.servers().get(replica.address)
+    state = session.gateways.servers().get(replica.address)
     if state is None or not state.up:
         return "the gateways don't find it up"
     key, sha256 = new_key("proof")
-    server = server_of(site.fleet, site.lock, replica).name
-    note_lent_key(site, "proof")
-    with site.gateways.temporary_key(sha256, id="proof", seconds=_KEY_SECONDS, server=server):
-        told = site.remote.each(site.fleet.gateways, partial(_through, site, replica, key))
+    server = server_of(session.fleet, session.lock, replica).name
+    note_lent_key(session, "proof")
+    with session.gateways.temporary_key(sha256, id="proof", seconds=_KEY_SECONDS, server=server):
+        told = session.remote.each(session.fleet.gateways, partial(_through, session, replica, key))
     return "; ".join(f"{gateway}: {reason}" for gateway, reason in told.items() if reason) or None
 
 
-def _through(site: Site, replica: Replica, key: Secret, gateway: str) -> str | None:
-    cases, asker = _cases(site, replica, key, gateway), FromHost(site, gateway)
-    for case, response in zip(cases, ask(asker, site.trusted, tuple(case.request for case in cases)), strict=True):
+def _through(session: Session, replica: Replica, key: Secret, gateway: str) -> str | None:
+    cases, asker = _cases(session, replica, key, gateway), FromHost(session, gateway)
+    for case, response in zip(cases, ask(asker, session.trusted, tuple(case.request for case in cases)), strict=True):
         passed, found = case.judge(response)
         if response.replica != replica.address or response.status in _AWAY:
             return _not_yet(case, response)
@@ -59,6 +59,6 @@ def _not_yet(case: Case, response: Response) -> str:
     return f"{case.what}: the gateway doesn't tell who answered; rackwright apply brings that"
 
 
-def _cases(site: Site, replica: Replica, key: Secret, gateway: str) -> tuple[Case, ...]:
-    address, name = str(site.fleet.service(gateway)), site.fleet.file.models[replica.model].names[0]
-    return tuple(make(site, address, name, key) for make in (completion, stream))
+def _cases(session: Session, replica: Replica, key: Secret, gateway: str) -> tuple[Case, ...]:
+    address, name = str(session.fleet.service(gateway)), session.fleet.file.models[replica.model].names[0]
+    return tuple(make(session, address, name, key) for make in (completion, stream))

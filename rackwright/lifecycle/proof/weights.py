@@ -8,7 +8,7 @@ from shlex import join
 from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.proof.identity import stored_for
 from rackwright.lifecycle.session.replica_units import hosts_of
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 from rackwright.roles.model_store.settings import StoredModel
 
 # Arguments: folders; stdin: lines of sha256sum. Read-only, and after everybody else. An engine reads what is in the
@@ -36,20 +36,20 @@ _SAID = {
 }
 
 
-def whole_weights(site: Site, replica: Replica) -> str | None:
+def whole_weights(session: Session, replica: Replica) -> str | None:
     """Return None if every stored file of the replica's model and adapters is as the lock says, on all of its hosts.
 
     Else which isn't, naming host and file. Every byte is read: minutes for large models, while the engine serves.
     Raise HostError if a host can't be asked.
     """
-    told = site.remote.each(hosts_of(site, replica), lambda host: _on_host(site, replica, host))
+    told = session.remote.each(hosts_of(session, replica), lambda host: _on_host(session, replica, host))
     return "; ".join(f"{host}: {wrong}" for host, wrong in told.items() if wrong) or None
 
 
-def _on_host(site: Site, replica: Replica, host: str) -> str | None:
-    stored = stored_for(site, replica, host)
+def _on_host(session: Session, replica: Replica, host: str) -> str | None:
+    stored = stored_for(session, replica, host)
     seconds = max(_LEAST_SECONDS, sum(model.size for model in stored.values()) // _BYTES_A_SECOND)
-    done = site.remote.connection(host).run(hash_command(stored), stdin=hash_list(stored), timeout=seconds)
+    done = session.remote.connection(host).run(hash_command(stored), stdin=hash_list(stored), timeout=seconds)
     return what_differs(stored, done.check(f"hashing the weights of {replica.model}").stdout)
 
 

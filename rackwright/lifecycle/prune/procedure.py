@@ -11,9 +11,9 @@ from rackwright.errors import HostError
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.lock_file import read_lock
 from rackwright.lifecycle.prune.scripts import LOOK, REMOVE, Found, Weights, parse, removed
-from rackwright.lifecycle.session.console import Talk
+from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import note_leased_act
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.under_lease import leased
 from rackwright.report.words import counted, duration, safe, size
 from rackwright.state.applied import read_applied
@@ -54,12 +54,12 @@ class Pruned:
         return sum(one.bytes for some in self.removed.values() for one in some)
 
 
-def needed(site: Site) -> Keep:
+def needed(session: Session) -> Keep:
     """Return what the lock needs, the next one if a rollout left one, and the one that was applied last.
 
     A checkout may be older than what a colleague applied. Raise FleetError if a lock can't be read.
     """
-    return needed_by(site.lock, *_next(site.fleet.beside("lock.next")), *_applied(site))
+    return needed_by(session.lock, *_next(session.fleet.beside("lock.next")), *_applied(session))
 
 
 def needed_by(*locks: Lock) -> Keep:
@@ -77,8 +77,8 @@ def _next(path: Path) -> Iterable[Lock]:
     return (read_lock(path),) if path.exists() else ()
 
 
-def _applied(site: Site) -> Iterable[Lock]:
-    applied = read_applied(site.remote.connection(site.fleet.control[0]))
+def _applied(session: Session) -> Iterable[Lock]:
+    applied = read_applied(session.remote.connection(session.fleet.control[0]))
     content = applied and applied.files.get(str(Path(applied.about.fleet_file).with_suffix(".lock")))
     if not content:
         return ()
@@ -88,40 +88,42 @@ def _applied(site: Site) -> Iterable[Lock]:
         return (read_lock(path),)
 
 
-def prune(site: Site, talk: Talk, *, rehearsed: bool = False) -> Pruned:
+def prune(session: Session, console: Console, *, rehearsed: bool = False) -> Pruned:
     """Afterwards the site's hosts have no weights of ours but those needed and those in use; audited on each.
 
     `rehearsed`: nothing is removed. A host out of reach, or one where something stays, is among the problems.
     Raise LeasedError if another operator is at work or a rollout is open, FleetError if a lock can't be read,
     RackwrightError if the operator doesn't agree.
     """
-    with leased(site, "model prune", talk) as held:
-        keep = needed(site)
-        found, problems = _look(site)
-        found = {host: _alone(site, host, found, talk) for host in found}
+    with leased(session, "model prune", console) as lease_session:
+        keep = needed(session)
+        found, problems = _look(session)
+        found = {host: _alone(session, host, found, console) for host in found}
         unneeded = {host: tuple(one for one in has.weights if not keep.needs(one)) for host, has in found.items()}
         unneeded = {host: some for host, some in unneeded.items() if some}
         strange = {host: has.strange for host, has in found.items() if has.strange}
-        _show(site, unneeded, strange, talk)
+        _show(session, unneeded, strange, console)
         if rehearsed or not unneeded:
             return Pruned(unneeded, strange, problems)
-        talk.confirm(f"Remove {counted(sum(map(len, unneeded.values())), 'of these', 'of these')}?")
+        console.confirm(f"Remove {counted(sum(map(len, unneeded.values())), 'of these', 'of these')}?")
 
         def remove(host: str) -> tuple[tuple[Weights, ...], str | None]:
-            held.check()
-            gone, problem = _remove(site, host, unneeded[host])
+            lease_session.check()
+            gone, problem = _remove(session, host, unneeded[host])
             what = "removed " + (", ".join(one.path for one in gone) or "nothing")
-            note_leased_act(site, held, (host,), what, f"failed: {problem}" if problem else "done")
+            note_leased_act(session, lease_session, (host,), what, f"failed: {problem}" if problem else "done")
             return gone, problem
 
-        done = site.remote.each(unneeded, remove)
+        done = session.remote.each(unneeded, remove)
     problems |= {host: problem for host, (_, problem) in done.items() if problem}
     return Pruned({host: gone for host, (gone, _) in done.items() if gone}, strange, problems)
 
 
-def _look(site: Site) -> tuple[dict[str, Found], dict[str, str]]:
-    roots = {host: _root(site, host) for host in site.models}
-    answers = site.remote.run_on(roots, {host: command(LOOK, root) for host, root in roots.items()}, timeout=SECONDS)
+def _look(session: Session) -> tuple[dict[str, Found], dict[str, str]]:
+    roots = {host: _root(session, host) for host in session.hosts}
+    answers = session.remote.run_on(
+        roots, {host: command(LOOK, root) for host, root in roots.items()}, timeout=SECONDS
+    )
     found: dict[str, Found] = {}
     problems: dict[str, str] = {}
     for host, answer in answers.items():
@@ -134,27 +136,29 @@ def _look(site: Site) -> tuple[dict[str, Found], dict[str, str]]:
     return found, problems
 
 
-def _alone(site: Site, host: str, found: Mapping[str, Found], talk: Talk) -> Found:
+def _alone(session: Session, host: str, found: Mapping[str, Found], console: Console) -> Found:
     """Return what this host has and no other has to remove: of a shared folder, who uses what is asked of all."""
-    store, hosts = site.fleet.file.hosts[host].store, site.fleet.file.hosts
+    store, hosts = session.fleet.file.hosts[host].store, session.fleet.file.hosts
     if store.shared == "no":
         return found[host]
-    sharing = [name for name in site.fleet.hosts if hosts[name].store == store]
+    sharing = [name for name in session.fleet.hosts if hosts[name].store == store]
     if missed := [name for name in sharing if name not in found]:
-        talk.say(f"{host}: {store.path} is shared with {', '.join(missed)}, which is not looked at: all there stays")
+        console.say(
+            f"{host}: {store.path} is shared with {', '.join(missed)}, which is not looked at: all there stays"
+        )
         return Found()
     # One that doesn't serve, a gateway, say, may not even have mounted it.
-    if host != next((name for name in sharing if site.fleet.parts_on(name)), sharing[0]):
+    if host != next((name for name in sharing if session.fleet.parts_on(name)), sharing[0]):
         return Found()
     used = {one.path for name in sharing for one in found[name].weights if one.used}
     return replace(found[host], weights=tuple(replace(one, used=one.path in used) for one in found[host].weights))
 
 
-def _remove(site: Site, host: str, unneeded: tuple[Weights, ...]) -> tuple[tuple[Weights, ...], str | None]:
+def _remove(session: Session, host: str, unneeded: tuple[Weights, ...]) -> tuple[tuple[Weights, ...], str | None]:
     """Return what is gone, and why something isn't."""
-    words = command(REMOVE, _root(site, host), *(one.path for one in unneeded))
+    words = command(REMOVE, _root(session, host), *(one.path for one in unneeded))
     try:
-        answer = site.remote.connection(host).run(words, timeout=SECONDS)
+        answer = session.remote.connection(host).run(words, timeout=SECONDS)
     except HostError as error:
         return (), error.problems[0].what
     paths = set(removed(answer.stdout))
@@ -162,19 +166,22 @@ def _remove(site: Site, host: str, unneeded: tuple[Weights, ...]) -> tuple[tuple
     return tuple(one for one in unneeded if one.path in paths), problem
 
 
-def _root(site: Site, host: str) -> str:
-    return site.fleet.file.hosts[host].store.path
+def _root(session: Session, host: str) -> str:
+    return session.fleet.file.hosts[host].store.path
 
 
 def _show(
-    site: Site, unneeded: Mapping[str, tuple[Weights, ...]], strange: Mapping[str, tuple[str, ...]], talk: Talk
+    session: Session,
+    unneeded: Mapping[str, tuple[Weights, ...]],
+    strange: Mapping[str, tuple[str, ...]],
+    console: Console,
 ) -> None:
     for host, some in unneeded.items():
         for one in some:
-            talk.say(f"{host}: {described(one)}")
+            console.say(f"{host}: {described(one)}")
     for host, folders in strange.items():
         for folder in folders:
-            talk.say(f"{host}: {safe(folder)} in {_root(site, host)} isn't marked as ours: it stays")
+            console.say(f"{host}: {safe(folder)} in {_root(session, host)} isn't marked as ours: it stays")
 
 
 def described(weights: Weights) -> str:

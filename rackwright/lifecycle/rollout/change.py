@@ -45,7 +45,7 @@ class Traffic(Protocol):
     def healthy(self, model: str) -> set[str]:
         """Return the addresses (HOST/MODEL@N) of the replicas that every gateway would send a request to."""
 
-    def held(self) -> set[str]:
+    def drained_manually(self) -> set[str]:
         """Return the addresses of replicas that somebody drained by hand."""
 
     def drain(self, replica: Replica) -> None:

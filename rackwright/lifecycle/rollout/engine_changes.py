@@ -22,9 +22,9 @@ from rackwright.lifecycle.rollout.change import (
 )
 from rackwright.lifecycle.rollout.procedure import Rollout
 from rackwright.lifecycle.rollout.traffic import GatewayTraffic
-from rackwright.lifecycle.session.console import Talk
+from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.replica_units import hosts_of, unit_of
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 from rackwright.roles.host_proxy.now import works_command
 from rackwright.roles.probe.now import look_command, state_of
 from rackwright.roles.replica.state import COMMAND as REPLICAS_COMMAND
@@ -39,7 +39,7 @@ from rackwright.roles.replica.switch import (
 )
 from rackwright.roles.replica.unit import render, unit_digest
 from rackwright.state.journal import Event, seconds_away
-from rackwright.state.lease_session import Held
+from rackwright.state.lease_session import LeaseSession
 from rackwright.stopping import Stopping
 
 START_SECONDS = 600
@@ -53,10 +53,10 @@ _ENDED = ".service: Main process exited"
 
 
 def roll(
-    site: Site,
-    held: Held,
+    session: Session,
+    lease_session: LeaseSession,
     changes: Sequence[Change],
-    talk: Talk,
+    console: Console,
     done: Callable[[Replica], None] = lambda _: None,
     *,
     stopping: Stopping,
@@ -68,19 +68,23 @@ def roll(
     `rollout` is the id in the journal: this run's own where it is absent. `outages`: models of which the last healthy
     replica may be taken, too. Raise as `Rollout.run` does.
     """
-    file = site.fleet.file.rollout
+    file = session.fleet.file.rollout
 
     def downtime(model: str) -> int:
-        return seconds_away(held.store.entries(), model) or DOWNTIME_SECONDS
+        return seconds_away(lease_session.store.entries(), model) or DOWNTIME_SECONDS
 
     made = Rollout(
-        traffic=GatewayTraffic(site.gateways, held.lease.owner.who, f"{held.lease.owner.why} (run {held.run})"),
+        traffic=GatewayTraffic(
+            session.gateways,
+            lease_session.lease.owner.who,
+            f"{lease_session.lease.owner.why} (run {lease_session.run})",
+        ),
         rules=Rules(
             file.max_unavailable, file.drain_timeout, file.soak, file.start_timeout, frozenset(outages), downtime
         ),
-        size=lambda model: len(site.fleet.replicas_of(model)),
-        journal=_Journal(held, rollout or held.run),
-        tell=lambda phase, replica, detail: talk.say(f"{replica.address}: {phase}: {detail}"),
+        size=lambda model: len(session.fleet.replicas_of(model)),
+        journal=_Journal(lease_session, rollout or lease_session.run),
+        tell=lambda phase, replica, detail: console.say(f"{replica.address}: {phase}: {detail}"),
         clock=SystemClock(),
         stopping=stopping,
     )
@@ -91,9 +95,9 @@ def roll(
 class Engines:
     """What can happen to engines of a site, under one lease."""
 
-    site: Site
-    held: Held
-    talk: Talk
+    session: Session
+    lease_session: LeaseSession
+    console: Console
     taken: Mapping[str, str] = field(default_factory=dict)
     """HOST/MODEL@N, each member's too → sha256 of the unit that it was given; absent: as the site says."""
 
@@ -102,7 +106,7 @@ class Engines:
 
         def act() -> None:
             name = new_act()
-            _begin(self.site, replica, replica.host, name)
+            _begin(self.session, replica, replica.host, name)
             self._start(replica, name)
 
         change = self._proven(replica, why, act)
@@ -113,7 +117,9 @@ class Engines:
 
         def act() -> None:
             name = new_act()
-            self.site.remote.each(hosts_of(self.site, replica), lambda host: _take(self.site, replica, host, name))
+            self.session.remote.each(
+                hosts_of(self.session, replica), lambda host: _take(self.session, replica, host, name)
+            )
             self._start(replica, name)
 
         change = self._proven(replica, why, act)
@@ -134,13 +140,13 @@ class Engines:
         return Change(replica, why, act=nothing, prove=back.prove, serves=back.serves)
 
     def _proven(self, replica: Replica, why: str, act: Act) -> Change:
-        site, say = self.site, self._said(replica)
+        session, say = self.session, self._said(replica)
         return Change(
             replica,
             why,
             act=act,
-            prove=lambda: _seen(site, replica, prove(site, replica, run=self.held.run, say=say)),
-            serves=lambda: through_gateways(site, replica),
+            prove=lambda: _seen(session, replica, prove(session, replica, run=self.lease_session.run, say=say)),
+            serves=lambda: through_gateways(session, replica),
         )
 
     def _back(self, replica: Replica) -> PutBack:
@@ -148,27 +154,27 @@ class Engines:
             name = new_act()
 
             def back(host: str) -> None:
-                _put_back(self.site, replica, host, name, self.taken.get(f"{host}/{replica.name}"))
+                _put_back(self.session, replica, host, name, self.taken.get(f"{host}/{replica.name}"))
 
-            self.site.remote.each(hosts_of(self.site, replica), back)
+            self.session.remote.each(hosts_of(self.session, replica), back)
             self._start(replica, name)
 
         return PutBack(
             act,
-            prove=lambda: _seen(self.site, replica, answers(self.site, replica)),
-            serves=lambda: through_gateways(self.site, replica),
+            prove=lambda: _seen(self.session, replica, answers(self.session, replica)),
+            serves=lambda: through_gateways(self.session, replica),
         )
 
     def _start(self, replica: Replica, act: str) -> None:
         """Of several members the others follow the first."""
-        unit, connection = unit_of(self.site, replica), self.site.remote.connection(replica.host)
+        unit, connection = unit_of(self.session, replica), self.session.remote.connection(replica.host)
         seconds = unit.stop_seconds + START_SECONDS
         connection.run(restart_command(unit, act), timeout=seconds).check("starting the engine")
 
     def _check_unit(self, replica: Replica) -> None:
-        looked = self.site.remote.connection(replica.host).run(REPLICAS_COMMAND)
+        looked = self.session.remote.connection(replica.host).run(REPLICAS_COMMAND)
         told = looked.check("looking at the engine").stdout
-        wanted = unit_digest(unit_of(self.site, replica))
+        wanted = unit_digest(unit_of(self.session, replica))
         if any(state.replica == replica.name and state.wanted != wanted for state in parse_replicas(told)):
             raise RackwrightError(
                 "fleet file and lock ask for another unit than it has: a restart would not bring it",
@@ -178,24 +184,24 @@ class Engines:
             )
 
     def _check_weights(self, replica: Replica) -> None:
-        if wrong := whole_weights(self.site, replica):
+        if wrong := whole_weights(self.session, replica):
             raise ProofError(wrong, where=replica.address)
 
     def _said(self, replica: Replica) -> Callable[[str], None]:
-        return lambda text: self.talk.say(f"{replica.address}: {text}")
+        return lambda text: self.console.say(f"{replica.address}: {text}")
 
 
-def _seen(site: Site, replica: Replica, reason: str | None) -> str | None:
+def _seen(session: Session, replica: Replica, reason: str | None) -> str | None:
     """Return why its probe, by which gateways go, doesn't find an engine well that has been proven (no reason).
 
     Else the reason, or what its host says of it. Raise ProofError where it will not come up by waiting.
     """
     if reason is None:
-        return _heard(site, replica)
-    for state in parse_replicas(site.remote.connection(replica.host).run(REPLICAS_COMMAND).stdout):
+        return _heard(session, replica)
+    for state in parse_replicas(session.remote.connection(replica.host).run(REPLICAS_COMMAND).stdout):
         if state.replica == replica.name and state.restarts >= CRASHES:
             raise ProofError(
-                f"its engine ended {state.restarts} times before it answered: {_last_words(site, replica)}",
+                f"its engine ended {state.restarts} times before it answered: {_last_words(session, replica)}",
                 where=replica.address,
             )
         if state.replica == replica.name and state.why:
@@ -203,12 +209,12 @@ def _seen(site: Site, replica: Replica, reason: str | None) -> str | None:
     return reason
 
 
-def _heard(site: Site, replica: Replica) -> str | None:
+def _heard(session: Session, replica: Replica) -> str | None:
     """Have its probe look now, and its host proxy, if there is one, go by that now and not when it next asks.
 
     Whether that was heard, the proof through the gateways shows.
     """
-    model, connection = site.models[replica.host], site.remote.connection(replica.host)
+    model, connection = session.hosts[replica.host], session.remote.connection(replica.host)
     (probe,) = (one for one in model.probes if one.replica == replica.name)
     told = state_of(connection.run(look_command(probe), timeout=LOOK_SECONDS).stdout)
     if told not in SERVING:
@@ -219,9 +225,9 @@ def _heard(site: Site, replica: Replica) -> str | None:
     return None
 
 
-def _last_words(site: Site, replica: Replica) -> str:
-    command = f"journalctl --quiet --no-pager --output=cat --lines=2000 --unit={unit_of(site, replica).unit}"
-    return last_words(site.remote.connection(replica.host).run(command).stdout.splitlines())
+def _last_words(session: Session, replica: Replica) -> str:
+    command = f"journalctl --quiet --no-pager --output=cat --lines=2000 --unit={unit_of(session, replica).unit}"
+    return last_words(session.remote.connection(replica.host).run(command).stdout.splitlines())
 
 
 def last_words(journal: list[str]) -> str:
@@ -234,30 +240,30 @@ def last_words(journal: list[str]) -> str:
     return "; ".join(said[-3:])[:400] or "it said nothing"
 
 
-def _begin(site: Site, replica: Replica, host: str, act: str) -> None:
+def _begin(session: Session, replica: Replica, host: str, act: str) -> None:
     """An act before it that this machine has given up changes nothing more."""
-    command = begin_command(unit_of(site, replica, host), act)
-    site.remote.connection(host).run(command).check("changing the engine")
+    command = begin_command(unit_of(session, replica, host), act)
+    session.remote.connection(host).run(command).check("changing the engine")
 
 
-def _take(site: Site, replica: Replica, host: str, act: str) -> None:
-    _begin(site, replica, host, act)
-    unit = unit_of(site, replica, host)
+def _take(session: Session, replica: Replica, host: str, act: str) -> None:
+    _begin(session, replica, host, act)
+    unit = unit_of(session, replica, host)
     command = take_command(unit, act)
-    site.remote.connection(host).run(command, stdin=render(unit)).check("writing the engine's unit")
+    session.remote.connection(host).run(command, stdin=render(unit)).check("writing the engine's unit")
 
 
-def _put_back(site: Site, replica: Replica, host: str, act: str, taken: str | None) -> None:
-    _begin(site, replica, host, act)
-    command = put_back_command(unit_of(site, replica, host), act, taken)
-    site.remote.connection(host).run(command).check("putting the engine's unit back")
+def _put_back(session: Session, replica: Replica, host: str, act: str, taken: str | None) -> None:
+    _begin(session, replica, host, act)
+    command = put_back_command(unit_of(session, replica, host), act, taken)
+    session.remote.connection(host).run(command).check("putting the engine's unit back")
 
 
 class _Journal:
     """The rollout's journal, on the control host, under the lease."""
 
-    def __init__(self, held: Held, rollout: str) -> None:
-        self._held, self._rollout = held, rollout
+    def __init__(self, lease_session: LeaseSession, rollout: str) -> None:
+        self._held, self._rollout = lease_session, rollout
 
     def append(self, phase: Phase, replica: str, detail: str) -> None:
         event = Event.OUTCOME if phase is Phase.DONE else Event.INTENT

@@ -63,11 +63,11 @@ class Rollout:
     def _one(self, change: Change) -> bool:
         """Return whether the change was made: all of it, or nothing."""
         alone = self._gate(change)
-        held = change.replica.address in self.traffic.held()
+        drained_manually = change.replica.address in self.traffic.drained_manually()
         with self._downtime(change) if alone else _no_downtime():
-            if not self._drain(change, held=held):
+            if not self._drain(change, drained_manually=drained_manually):
                 return False
-            self._changed(change, held=held, alone=alone)
+            self._changed(change, drained_manually=drained_manually, alone=alone)
         return True
 
     def _gate(self, change: Change) -> bool:
@@ -118,7 +118,7 @@ class Rollout:
             raise
         self.traffic.end_downtime(change.replica)
 
-    def _drain(self, change: Change, *, held: bool) -> bool:
+    def _drain(self, change: Change, *, drained_manually: bool) -> bool:
         """Return whether it is empty; False: somebody wants to stop, and it serves as before."""
         self._enter(Phase.DRAIN, change, "no new requests")
         try:
@@ -126,12 +126,14 @@ class Rollout:
         except HostError as error:
             # Some gateways may have drained it.
             with suppress(HostError):
-                self._leave(change, _reason(error), held=held)
+                self._leave(change, _reason(error), drained_manually=drained_manually)
             raise
         if not left:
             return True
         stopped = self.stopping()
-        self._leave(change, "interrupted" if stopped else f"{left} requests in flight", held=held)
+        self._leave(
+            change, "interrupted" if stopped else f"{left} requests in flight", drained_manually=drained_manually
+        )
         if stopped:
             return False
         raise Paused(
@@ -141,8 +143,8 @@ class Rollout:
             next="rackwright status",
         )
 
-    def _leave(self, change: Change, why: str, *, held: bool) -> None:
-        if not (held or change.replica.address in self.traffic.held()):
+    def _leave(self, change: Change, why: str, *, drained_manually: bool) -> None:
+        if not (drained_manually or change.replica.address in self.traffic.drained_manually()):
             self._enter(Phase.RETURN, change, why)
             self.traffic.give_back(change.replica)
         self._enter(Phase.DONE, change, f"left as it was: {why}")
@@ -157,7 +159,7 @@ class Rollout:
             self.clock.sleep(LOOK_SECONDS)
         return left
 
-    def _changed(self, change: Change, *, held: bool, alone: bool) -> None:
+    def _changed(self, change: Change, *, drained_manually: bool, alone: bool) -> None:
         """Change a replica that is drained, or put it back."""
         try:
             self._enter(Phase.ACT, change, change.why)
@@ -166,11 +168,11 @@ class Rollout:
                 self.traffic.downtime(change.replica, self.rules.downtime(change.replica.model))
             change.act()
             if change.idle:
-                self._end_idle(change, held=held)
+                self._end_idle(change, drained_manually=drained_manually)
                 return
             self._enter(Phase.PROVE, change, "real tokens at its socket, then through every gateway")
             self._until_proven(change, change.prove, self.rules.prove)
-            if self._returned(change, change.serves, held=held, trial=change.trial):
+            if self._returned(change, change.serves, drained_manually=drained_manually, trial=change.trial):
                 self._soak(change)
                 self._enter(Phase.DONE, change, change.why)
         except LeasedError:
@@ -180,10 +182,10 @@ class Rollout:
             self._note(change, f"stays drained, as it was changed: {_reason(error)}")
             raise
         except RackwrightError as error:
-            raise self._failed(change, error, held=held) from None
+            raise self._failed(change, error, drained_manually=drained_manually) from None
 
-    def _end_idle(self, change: Change, *, held: bool) -> None:
-        if not held:
+    def _end_idle(self, change: Change, *, drained_manually: bool) -> None:
+        if not drained_manually:
             self._enter(Phase.RETURN, change, "as it was: it served nobody")
             self.traffic.give_back(change.replica)
         self._enter(Phase.DONE, change, "as it was: it served nobody")
@@ -195,15 +197,15 @@ class Rollout:
                 raise ProofError(f"not proven after {seconds} s: {reason}", where=change.replica.address)
             self.clock.sleep(LOOK_SECONDS)
 
-    def _returned(self, change: Change, serves: Proof, *, held: bool, trial: Trial = untried) -> bool:
+    def _returned(self, change: Change, serves: Proof, *, drained_manually: bool, trial: Trial = untried) -> bool:
         """Return whether the gateways send to it again, not: what was drained by hand stays so.
 
         A request of ours through each gateway comes first. Once it is answered, neither gateway nor host proxy may
         still have to find out that the engine was away: what they see is older than what is, by seconds.
         """
-        if not held:
+        if not drained_manually:
             self._until_proven(change, serves, RETURN_SECONDS)
-        if held or change.replica.address in self.traffic.held():
+        if drained_manually or change.replica.address in self.traffic.drained_manually():
             self._enter(Phase.DONE, change, f"{change.why}; stays drained: it was drained by hand")
             return False
         trial(lambda detail: self._enter(Phase.CANARY, change, detail))
@@ -231,13 +233,13 @@ class Rollout:
     def _healthy(self, change: Change) -> bool:
         return change.replica.address in self.traffic.healthy(change.replica.model)
 
-    def _failed(self, change: Change, error: RackwrightError, *, held: bool) -> RackwrightError:
+    def _failed(self, change: Change, error: RackwrightError, *, drained_manually: bool) -> RackwrightError:
         """Put it back if that can be; return the error with what became of the replica."""
         if change.put_back is None:
             self._note(change, f"failed: {_reason(error)}")
             return _then(change, error, "the others go on serving")
         try:
-            self._put_back(change, change.put_back, _reason(error), held=held)
+            self._put_back(change, change.put_back, _reason(error), drained_manually=drained_manually)
         except LeasedError:
             raise
         except Paused as second:
@@ -248,7 +250,7 @@ class Rollout:
             return _then(change, error, f"it could not be put back and stays drained: {_reason(second)}")
         return _then(change, error, "what ran before was put back and serves")
 
-    def _put_back(self, change: Change, before: PutBack, reason: str, *, held: bool) -> None:
+    def _put_back(self, change: Change, before: PutBack, reason: str, *, drained_manually: bool) -> None:
         self._enter(Phase.PUT_BACK, change, reason)
         # It may have been returned already, and others have fallen out since.
         self._others(change)
@@ -258,7 +260,7 @@ class Rollout:
         self._enter(Phase.ACT, change, "what ran before")
         before.act()
         self._until_proven(change, before.prove, self.rules.prove)
-        if self._returned(change, before.serves, held=held):
+        if self._returned(change, before.serves, drained_manually=drained_manually):
             self._enter(Phase.DONE, change, "what ran before serves again")
 
     def _note(self, change: Change, outcome: str) -> None:

@@ -25,8 +25,8 @@ class GatewayTraffic:
         states = self.gateways.servers().values()
         return {state.address for state in states if state.model == model and state.takes_requests}
 
-    def held(self) -> set[str]:
-        return {state.address for state in self.gateways.servers().values() if state.held}
+    def drained_manually(self) -> set[str]:
+        return {state.address for state in self.gateways.servers().values() if state.drained_manually}
 
     def drain(self, replica: Replica) -> None:
         self.gateways.drain(replica.address, who=self.who, reason=self.reason, by_hand=False)

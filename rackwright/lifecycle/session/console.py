@@ -7,7 +7,7 @@ from typing import Protocol
 from rackwright.errors import RackwrightError
 
 
-class Talk(Protocol):
+class Console(Protocol):
     def stage(self, what: str, number: int, of: int, then: str | None = None) -> None:
         """A new part of the work begins; `then` is what comes after it."""
 

@@ -13,11 +13,11 @@ from rackwright.state.audit import Act, write_audit
 from rackwright.state.control import ControlRecord, parse_control, read_command, write_control
 from rackwright.state.formats import stamp, utc_now
 from rackwright.state.journal import Event, open_rollout
-from rackwright.state.lease_session import Held, hold
+from rackwright.state.lease_session import LeaseSession, hold
 from rackwright.state.store import FileStore
 
 if TYPE_CHECKING:
-    from rackwright.lifecycle.session.console import Talk
+    from rackwright.lifecycle.session.console import Console
     from rackwright.remote import Remote
 
 
@@ -77,18 +77,20 @@ def refuse_moved(fleet: Fleet, record: ControlRecord | None) -> None:
     )
 
 
-def keep_control(remote: Remote, fleet: Fleet, held: Held, told: Told, talk: Talk) -> None:
+def keep_control(remote: Remote, fleet: Fleet, lease_session: LeaseSession, told: Told, console: Console) -> None:
     """Under the lease: afterwards gateways and control hosts have the record, as far as they can be reached.
 
     Raise LeasedError, changing nothing, if the fleet file makes another host the control host than it was. A former
     one that comes back has a rollout closed that nobody could end there.
     """
     refuse_moved(fleet, told.latest)
-    record = told.latest or ControlRecord(host=fleet.control[0], number=1, since=utc_now(), who=held.lease.owner.who)
+    record = told.latest or ControlRecord(
+        host=fleet.control[0], number=1, since=utc_now(), who=lease_session.lease.owner.who
+    )
     behind = {name: told.records[name] for name in keepers(fleet) if name in told.records}
     for name, found in behind.items():
         if found and found.host == name != record.host:
-            _close_forgotten(remote, name, record, held, talk)
+            _close_forgotten(remote, name, record, lease_session, console)
     spread(remote, record, [name for name, found in behind.items() if found != record])
 
 
@@ -105,10 +107,12 @@ def spread(remote: Remote, record: ControlRecord, hosts: Iterable[str]) -> None:
     remote.each(hosts, write)
 
 
-def _close_forgotten(remote: Remote, former: str, record: ControlRecord, held: Held, talk: Talk) -> None:
+def _close_forgotten(
+    remote: Remote, former: str, record: ControlRecord, lease_session: LeaseSession, console: Console
+) -> None:
     """Raise LeasedError while somebody is at work by the former control host's lease."""
     shell = remote.connection(former)
-    with hold(FileStore(shell), held.lease.owner) as old:
+    with hold(FileStore(shell), lease_session.lease.owner) as old:
         opened = open_rollout(old.store.entries())
         if opened is None:
             return
@@ -116,13 +120,15 @@ def _close_forgotten(remote: Remote, former: str, record: ControlRecord, held: H
         old.write(
             Event.CLOSED, opened.rollout, detail=f"{record.host} is the control host since {stamp(record.since)}"
         )
-    talk.say(
+    console.say(
         f"{former} was the control host and still had {what} open: it is closed. `rackwright plan` says what runs."
     )
     with suppress(HostError):
-        write_audit(shell, control_act(held, f"closed {what}: {record.host} is the control host now"))
+        write_audit(shell, control_act(lease_session, f"closed {what}: {record.host} is the control host now"))
 
 
-def control_act(held: Held, what: str) -> Act:
-    owner = held.lease.owner
-    return Act(time=utc_now(), operator=owner.who, run=held.run, command=owner.why, what=what, outcome="done")
+def control_act(lease_session: LeaseSession, what: str) -> Act:
+    owner = lease_session.lease.owner
+    return Act(
+        time=utc_now(), operator=owner.who, run=lease_session.run, command=owner.why, what=what, outcome="done"
+    )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rackwright.errors import HostError, LeasedError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.targets import target, targets
-from rackwright.lifecycle.session.console import Talk
+from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.control_host import control_act, keepers, spread, told_control
 from rackwright.lifecycle.session.operator import operator_of
 from rackwright.state.audit import write_audit
@@ -18,7 +18,7 @@ from rackwright.state.control import ControlRecord, copy_state, write_control
 from rackwright.state.formats import stamp, utc_now
 from rackwright.state.journal import open_rollout
 from rackwright.state.lease import Owner
-from rackwright.state.lease_session import Held, hold, owner, refuse_open_rollout
+from rackwright.state.lease_session import LeaseSession, hold, owner, refuse_open_rollout
 from rackwright.state.shell import Shell
 from rackwright.state.store import FileStore
 
@@ -34,7 +34,7 @@ class Moved:
     """Whether it has what the former one kept."""
 
 
-def move_control(fleet: Fleet, talk: Talk, *, former_gone: bool) -> Moved | None:
+def move_control(fleet: Fleet, console: Console, *, former_gone: bool) -> Moved | None:
     """Afterwards the fleet file's control host has lease, journal and what else the former one kept.
 
     Return None, changing nothing, if it is the control host already. `former_gone` agrees to go on where the former
@@ -50,23 +50,26 @@ def move_control(fleet: Fleet, talk: Talk, *, former_gone: bool) -> Moved | None
             return None
         who = operator_of(fleet, remote.connection(host))
         work = owner(who.who, who.machine, f"lease move from {latest.host} to {host}")
-        with hold(FileStore(remote.connection(host)), work) as held, _former(fleet, latest, work, talk) as former:
+        with (
+            hold(FileStore(remote.connection(host)), work) as lease_session,
+            _former(fleet, latest, work, console) as former,
+        ):
             if former is None:
-                _agree_without(latest, talk, former_gone)
-                _say_open(held, host, talk)
-            talk.confirm(f"Move lease and journal from {latest.host} to {host}?")
+                _agree_without(latest, console, former_gone)
+                _say_open(lease_session, host, console)
+            console.confirm(f"Move lease and journal from {latest.host} to {host}?")
             record = ControlRecord(host=host, number=latest.number + 1, since=utc_now(), who=who.who)
-            _move(remote, held, record, former, [name for name in keepers(fleet) if name in told.records])
+            _move(remote, lease_session, record, former, [name for name in keepers(fleet) if name in told.records])
     return Moved(host, latest.host, former is not None)
 
 
 @contextmanager
-def _former(fleet: Fleet, latest: ControlRecord, work: Owner, talk: Talk) -> Iterator[Shell | None]:
+def _former(fleet: Fleet, latest: ControlRecord, work: Owner, console: Console) -> Iterator[Shell | None]:
     """Yield the former control host, leased and without an open rollout; None if it can't be reached."""
     from rackwright.remote import Remote
 
     if latest.host not in fleet.file.hosts:
-        talk.say(f"{latest.host} isn't in the fleet file")
+        console.say(f"{latest.host} isn't in the fleet file")
         yield None
         return
     with Remote((target(fleet, latest.host),)) as remote:
@@ -74,23 +77,23 @@ def _former(fleet: Fleet, latest: ControlRecord, work: Owner, talk: Talk) -> Ite
         try:
             shell.open()
         except HostError as error:
-            talk.say(f"{latest.host} can't be reached: {error.problems[0].what}")
+            console.say(f"{latest.host} can't be reached: {error.problems[0].what}")
             yield None
             return
-        with hold(FileStore(shell), work) as held:
-            _refuse_open(held, latest.host)
+        with hold(FileStore(shell), work) as lease_session:
+            _refuse_open(lease_session, latest.host)
             yield shell
 
 
-def _refuse_open(held: Held, former: str) -> None:
+def _refuse_open(lease_session: LeaseSession, former: str) -> None:
     try:
-        refuse_open_rollout(held.store)
+        refuse_open_rollout(lease_session.store)
     except LeasedError as error:
         next_ = f"name {former} first in control: again, then rackwright rollout resume or abort"
         raise error.but(should="it must be ended before lease and journal move", next=next_) from None
 
 
-def _agree_without(latest: ControlRecord, talk: Talk, former_gone: bool) -> None:
+def _agree_without(latest: ControlRecord, console: Console, former_gone: bool) -> None:
     if former_gone:
         return
     unknown = (
@@ -102,27 +105,29 @@ def _agree_without(latest: ControlRecord, talk: Talk, former_gone: bool) -> None
         should="it should be reachable, or out of use",
         next="rackwright lease move --former-gone",
     )
-    talk.say(f"{latest.host}: {unknown}")
-    talk.confirm(f"Is {latest.host} out of use, and nobody at work?", refusal=refusal)
+    console.say(f"{latest.host}: {unknown}")
+    console.confirm(f"Is {latest.host} out of use, and nobody at work?", refusal=refusal)
 
 
-def _say_open(held: Held, host: str, talk: Talk) -> None:
-    if opened := open_rollout(held.store.entries()):
-        talk.say(
+def _say_open(lease_session: LeaseSession, host: str, console: Console) -> None:
+    if opened := open_rollout(lease_session.store.entries()):
+        console.say(
             f"{host} has the rollout {opened.rollout} ({opened.detail}) open since {stamp(opened.time)}, when it was"
             " the control host before: rackwright rollout status"
         )
 
 
-def _move(remote: Remote, held: Held, record: ControlRecord, former: Shell | None, hosts: list[str]) -> None:
+def _move(
+    remote: Remote, lease_session: LeaseSession, record: ControlRecord, former: Shell | None, hosts: list[str]
+) -> None:
     """The former one has the record first: from then on nobody is let in there, and this can be done again."""
     shell = remote.connection(record.host)
     if former:
         copy_state(former, shell)
-        held.check()
+        lease_session.check()
         write_control(former, record)
     spread(remote, record, hosts)
-    act = control_act(held, f"{record.host} is the control host now")
+    act = control_act(lease_session, f"{record.host} is the control host now")
     for one in filter(None, (shell, former)):
         with suppress(HostError):
             write_audit(one, act)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rackwright.fleet.ca import ca_of
 from rackwright.fleet.desired import desired
 from rackwright.fleet.fleet import Fleet
-from rackwright.fleet.hosts.host_spec import HostModel
+from rackwright.fleet.hosts.host_spec import HostSpec
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.lock_file import read_lock, require_match
 from rackwright.fleet.naming import hosts_named
@@ -23,7 +23,7 @@ from rackwright.state.store import FileStore
 if TYPE_CHECKING:
     from rackwright.gateway import Gateways
     from rackwright.remote import Remote
-    from rackwright.runner import Engine, Progress
+    from rackwright.runner import Progress, Runner
 
 
 _OF_A_PLAN = tuple(
@@ -34,25 +34,25 @@ _OF_A_PLAN = tuple(
         "hardware.hardware",
         "roles.firewall.closing",
         "roles.backup.state",
-        "lifecycle.control",
-        "lifecycle.survey",
-        "lifecycle.remember",
+        "lifecycle.session.control_host",
+        "lifecycle.session.survey",
+        "lifecycle.session.remember",
         "fit.fit",
-        "lifecycle.plan",
+        "lifecycle.apply.plan",
     )
 )
 """In small parts: between two of them what has come from hosts is answered."""
 
 
 @dataclass(frozen=True)
-class Site:
+class Session:
     fleet: Fleet
     lock: Lock
-    models: Mapping[str, HostModel]
+    hosts: Mapping[str, HostSpec]
     """Of the hosts that this command works on."""
     remote: Remote
     """Reaches all hosts in service: the gateways are asked also when the work is limited to others."""
-    engine: Engine
+    runner: Runner
 
     @cached_property
     def operator(self) -> Operator:
@@ -76,7 +76,7 @@ class Site:
         """Begin to connect to the hosts, and to others, and import what a plan needs meanwhile: it takes as long."""
         from rackwright.remote import import_gently
 
-        self.remote.open_ahead(dict.fromkeys((*others, *self.models)))
+        self.remote.open_ahead(dict.fromkeys((*others, *self.hosts)))
         import_gently(*_OF_A_PLAN)
 
     @property
@@ -86,20 +86,20 @@ class Site:
 
 
 @contextmanager
-def open_site(
+def open_session(
     fleet: Fleet,
     *,
     limit: tuple[str, ...] = (),
     progress: Callable[[Progress], None] | None = None,
     lock: Lock | None = None,
-) -> Iterator[Site]:
+) -> Iterator[Session]:
     """Connections open when first used and close at the block's end.
 
     `lock` is what should run, where it isn't NAME.lock. Raise FleetError if there is no lock that answers the fleet
     file, SecretError if a sudo password doesn't resolve.
     """
     from rackwright.remote import Remote
-    from rackwright.runner import Engine, QuestionMemory
+    from rackwright.runner import QuestionMemory, Runner
 
     if lock is None:
         lock = read_lock(fleet.beside("lock"))
@@ -107,5 +107,5 @@ def open_site(
     names = hosts_named(fleet, limit)
     models = desired(fleet, lock)
     with Remote(targets(fleet)) as remote:
-        engine = Engine(remote, memory=QuestionMemory(), on_step=progress)
-        yield Site(fleet, lock, {name: models[name] for name in names}, remote, engine)
+        runner = Runner(remote, memory=QuestionMemory(), on_step=progress)
+        yield Session(fleet, lock, {name: models[name] for name in names}, remote, runner)

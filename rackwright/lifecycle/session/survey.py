@@ -13,7 +13,7 @@ from rackwright.gateway import DRAINS_COMMAND, DrainRecord, parse_drains
 from rackwright.hardware.hardware import COMMAND as HARDWARE_COMMAND
 from rackwright.hardware.hardware import Hardware, parse_hardware
 from rackwright.lifecycle.session.control_host import latest
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 from rackwright.operations.facts.filters import FILTERS_COMMAND, Filters, parse_filters
 from rackwright.operations.facts.found_driver import FOUND_DRIVER_COMMAND, FoundDriver, parse_found_driver
 from rackwright.operations.facts.listening import LISTENING_COMMAND, Socket, parse_listening
@@ -108,11 +108,11 @@ class Survey:
         return latest(host.control for host in self.hosts.values())
 
 
-def survey(site: Site) -> Survey:
+def survey(session: Session) -> Survey:
     """Ask every host of the site at once; changes nothing."""
     mark = secrets.token_hex(16)
-    scripts = {name: _script(mark, model.people.names) for name, model in site.models.items()}
-    answers = site.remote.run_on(tuple(scripts), scripts)
+    scripts = {name: _script(mark, model.people.names) for name, model in session.hosts.items()}
+    answers = session.remote.run_on(tuple(scripts), scripts)
     hosts: dict[str, Surveyed] = {}
     unreachable: dict[str, str] = {}
     for name, answer in answers.items():

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from rackwright.lifecycle.session.console import Talk
+from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.control_host import keep_control, told_control
 from rackwright.lifecycle.session.remember import failure_audited, note_leased_act
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 from rackwright.run import Run
-from rackwright.state.lease_session import Held, hold, owner, refuse_open_rollout
+from rackwright.state.lease_session import LeaseSession, hold, owner, refuse_open_rollout
 from rackwright.stopping import Stopping
 
 
 @contextmanager
-def leased(site: Site, why: str, talk: Talk, *, rollout: bool = False) -> Iterator[Held]:
+def leased(session: Session, why: str, console: Console, *, rollout: bool = False) -> Iterator[LeaseSession]:
     """Hold the lease during the block. Raise LeasedError if another operator holds it.
 
     Also if the fleet file makes another host the control host than it was, or a rollout is open, but for whoever ends
@@ -23,21 +23,21 @@ def leased(site: Site, why: str, talk: Talk, *, rollout: bool = False) -> Iterat
     """
     from rackwright.remote import Begun
 
-    with hold(site.store, owner(site.operator.who, site.operator.machine, why)) as held:
-        asking = Begun(lambda: told_control(site.remote, site.fleet))
-        if held.lease.previous:
-            taken = f"took over an expired lease: {held.lease.previous}"
-            talk.say(taken)
-            note_leased_act(site, held, site.fleet.control[:1], taken)
+    with hold(session.store, owner(session.operator.who, session.operator.machine, why)) as lease_session:
+        asking = Begun(lambda: told_control(session.remote, session.fleet))
+        if lease_session.lease.previous:
+            taken = f"took over an expired lease: {lease_session.lease.previous}"
+            console.say(taken)
+            note_leased_act(session, lease_session, session.fleet.control[:1], taken)
         if not rollout:
-            refuse_open_rollout(site.store)
-        keep_control(site.remote, site.fleet, held, asking.result(), talk)
-        yield held
+            refuse_open_rollout(session.store)
+        keep_control(session.remote, session.fleet, lease_session, asking.result(), console)
+        yield lease_session
 
 
 def apply_leased(
-    site: Site,
-    held: Held,
+    session: Session,
+    lease_session: LeaseSession,
     deploy: Callable[[], None],
     hosts: Iterable[str],
     *,
@@ -49,10 +49,10 @@ def apply_leased(
     Raise LeasedError if it is lost, before the first operation or between two. What was changed until then is in the
     hosts' audit logs.
     """
-    held.check()
-    models = {name: site.models[name] for name in hosts}
-    run = site.engine.apply(deploy, models, only=only, stopping=lambda: stopping() or not held.holds())
-    if not held.holds():
-        with failure_audited(site, held, run):
-            held.check()
+    lease_session.check()
+    models = {name: session.hosts[name] for name in hosts}
+    run = session.runner.apply(deploy, models, only=only, stopping=lambda: stopping() or not lease_session.holds())
+    if not lease_session.holds():
+        with failure_audited(session, lease_session, run):
+            lease_session.check()
     return run

@@ -14,10 +14,10 @@ from rackwright.lifecycle.canary.choose import canaries_of
 from rackwright.lifecycle.p2p.ahead import Ahead, put_ahead
 from rackwright.lifecycle.p2p.procedure import Transferred
 from rackwright.lifecycle.p2p.receivers import is_supplied
-from rackwright.lifecycle.session.console import Talk
+from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.control_host import refuse_moved
 from rackwright.lifecycle.session.remember import compared, refuse_stale_checkout
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.under_lease import apply_leased, leased
 from rackwright.lifecycle.update.promote import promote
 from rackwright.lifecycle.update.unfinished import Work, carry_on
@@ -26,7 +26,7 @@ from rackwright.run import Outcome, Run
 from rackwright.state.checkout import checkout
 from rackwright.state.formats import utc_now
 from rackwright.state.journal import Event, seconds_away
-from rackwright.state.lease_session import Held
+from rackwright.state.lease_session import LeaseSession
 from rackwright.state.rollout import Rollout, keep_rollout
 from rackwright.stopping import Stopping, stoppable
 
@@ -87,7 +87,7 @@ class Updated:
     transferred: tuple[Transferred, ...] = ()
 
 
-def update(site: Site, asked: Asked, talk: Talk, confirm: Callable[[Look], tuple[str, ...]]) -> Updated:
+def update(session: Session, asked: Asked, console: Console, confirm: Callable[[Look], tuple[str, ...]]) -> Updated:
     """Afterwards the replicas of these models run by the site's lock, which is NAME.lock; return which were changed.
 
     `confirm` sees what is to be done, raises to stop, and returns the models that may be without service meanwhile.
@@ -95,43 +95,45 @@ def update(site: Site, asked: Asked, talk: Talk, confirm: Callable[[Look], tuple
     nothing that serves. Raise as `carry_on` does, HostsFailed where they can't be put there, LeasedError while
     somebody else is at work.
     """
-    with leased(site, asked.what, talk) as held:
-        _stage(talk, LOOK)
-        look = _look(site, asked, talk)
+    with leased(session, asked.what, console) as lease_session:
+        _stage(console, LOOK)
+        look = _look(session, asked, console)
         if not look.replicas:
             # A commit may change files that nobody serves.
-            if asked.before != site.lock:
-                promote(site, held, talk)
+            if asked.before != session.lock:
+                promote(session, lease_session, console)
             return Updated()
         outages = confirm(look)
-        with stoppable(talk.heard) as stopping:
-            _stage(talk, STAGE)
-            transferred = _beside(site, held, look, talk, stopping)
-            _stage(talk, ROLL)
-            changed = carry_on(Work(site, held, _open(site, held, asked, look, outages), talk, stopping))
+        with stoppable(console.heard) as stopping:
+            _stage(console, STAGE)
+            transferred = _beside(session, lease_session, look, console, stopping)
+            _stage(console, ROLL)
+            changed = carry_on(
+                Work(session, lease_session, _open(session, lease_session, asked, look, outages), console, stopping)
+            )
             return Updated(changed, transferred)
 
 
-def _stage(talk: Talk, stage: str) -> None:
+def _stage(console: Console, stage: str) -> None:
     index = STAGES.index(stage)
-    talk.stage(stage, index + 1, len(STAGES), STAGES[index + 1] if index + 1 < len(STAGES) else None)
+    console.stage(stage, index + 1, len(STAGES), STAGES[index + 1] if index + 1 < len(STAGES) else None)
 
 
-def _look(site: Site, asked: Asked, talk: Talk) -> Look:
-    planned = plan(site)
-    refuse_moved(site.fleet, planned.surveyed.control)
-    refuse_stale_checkout(compared(site), talk, not_stale=asked.not_stale)
-    _refuse_same_version(asked.before, site.lock)
+def _look(session: Session, asked: Asked, console: Console) -> Look:
+    planned = plan(session)
+    refuse_moved(session.fleet, planned.surveyed.control)
+    refuse_stale_checkout(compared(session), console, not_stale=asked.not_stale)
+    _refuse_same_version(asked.before, session.lock)
     _refuse_lost(planned)
-    _refuse_other_changes(planned, _other_engines(site, planned, asked.models))
-    replicas = [one for one in site.fleet.replicas if one.model in asked.models]
+    _refuse_other_changes(planned, _other_engines(session, planned, asked.models))
+    replicas = [one for one in session.fleet.replicas if one.model in asked.models]
     _refuse_absent(planned, replicas)
-    due = tuple(one for one in replicas if not _current(site, planned, one))
-    alone = dict.fromkeys(one.model for one in due if len(site.fleet.replicas_of(one.model)) == 1)
-    entries = site.store.entries() if alone else ()
+    due = tuple(one for one in replicas if not _current(session, planned, one))
+    alone = dict.fromkeys(one.model for one in due if len(session.fleet.replicas_of(one.model)) == 1)
+    entries = session.store.entries() if alone else ()
     downtimes = tuple(Downtime(model, seconds_away(entries, model)) for model in alone)
-    canaries = canaries_of(site, {one.model for one in due}) if asked.canary else ()
-    return Look(due, downtimes, planned, canaries, files_digest(site.fleet))
+    canaries = canaries_of(session, {one.model for one in due}) if asked.canary else ()
+    return Look(due, downtimes, planned, canaries, files_digest(session.fleet))
 
 
 def _refuse_same_version(before: Lock, after: Lock) -> None:
@@ -167,10 +169,10 @@ def _refuse_other_changes(planned: Plan, engines: Iterable[str]) -> None:
         )
 
 
-def _other_engines(site: Site, planned: Plan, models: tuple[str, ...]) -> Iterator[str]:
+def _other_engines(session: Session, planned: Plan, models: tuple[str, ...]) -> Iterator[str]:
     """Yield those of other models that wait for an apply: gateways would be told of what they don't serve yet."""
-    others = tuple(one for one in site.fleet.replicas if one.model not in models)
-    for unit, digest in units_of(site, others).items():
+    others = tuple(one for one in session.fleet.replicas if one.model not in models)
+    for unit, digest in units_of(session, others).items():
         host, _, name = unit.partition("/")
         state = planned.surveyed.hosts[host].replicas.get(name)
         if state is None or state.wanted != digest:
@@ -190,29 +192,29 @@ def _refuse_absent(planned: Plan, replicas: list[Replica]) -> None:
         )
 
 
-def _current(site: Site, planned: Plan, replica: Replica) -> bool:
+def _current(session: Session, planned: Plan, replica: Replica) -> bool:
     """Whether its engine runs by the site's lock on all its hosts."""
     states = [(host, planned.surveyed.hosts[host].replicas[replica.name]) for host in replica.hosts]
-    units = units_of(site, (replica,))
+    units = units_of(session, (replica,))
     return all(
         state.active == "active" and state.started == state.wanted == units[f"{host}/{replica.name}"]
         for host, state in states
     )
 
 
-def _written(site: Site, planned: Plan, replica: Replica) -> bool:
+def _written(session: Session, planned: Plan, replica: Replica) -> bool:
     """Whether its unit is that of the site's lock already, on all its hosts, whatever runs."""
-    units = units_of(site, (replica,))
+    units = units_of(session, (replica,))
     states = {host: planned.surveyed.hosts[host].replicas[replica.name] for host in replica.hosts}
     return all(state.wanted == units[f"{host}/{replica.name}"] for host, state in states.items())
 
 
-def units_of(site: Site, replicas: tuple[Replica, ...]) -> Mapping[str, str]:
+def units_of(session: Session, replicas: tuple[Replica, ...]) -> Mapping[str, str]:
     """Return HOST/MODEL@N, for each member → sha256 of its unit by the site's lock."""
     names = {(host, one.name) for one in replicas for host in one.hosts}
     return {
         f"{host}/{unit.name}": unit_digest(unit)
-        for host, model in site.models.items()
+        for host, model in session.hosts.items()
         for unit in model.replicas
         if (host, unit.name) in names
     }
@@ -223,15 +225,17 @@ def files_digest(fleet: Fleet) -> str:
     return sha256(b"\0".join(path.read_bytes() for path in fleet.sources)).hexdigest()
 
 
-def _beside(site: Site, held: Held, look: Look, talk: Talk, stopping: Stopping) -> tuple[Transferred, ...]:
+def _beside(
+    session: Session, lease_session: LeaseSession, look: Look, console: Console, stopping: Stopping
+) -> tuple[Transferred, ...]:
     from rackwright.deploys.serve import beside
 
-    hosts = _hosts(site, look.replicas)
+    hosts = _hosts(session, look.replicas)
 
     def change(deploy: Callable[[], None], names: tuple[str, ...]) -> Run:
-        return apply_leased(site, held, deploy, names, stopping=stopping)
+        return apply_leased(session, lease_session, deploy, names, stopping=stopping)
 
-    ahead = put_ahead(site, hosts, talk, stopping, change) if is_supplied(site, hosts) else Ahead()
+    ahead = put_ahead(session, hosts, console, stopping, change) if is_supplied(session, hosts) else Ahead()
     # Whoever lacks something still fetches it for itself, and is named where that fails, too.
     left = tuple(host for host in hosts if host not in ahead.run.failed_hosts)
     run = ahead.run if ahead.run.interrupted or stopping() else ahead.run + change(beside, left)
@@ -242,10 +246,10 @@ def _beside(site: Site, held: Held, look: Look, talk: Talk, stopping: Stopping) 
     return ahead.transferred
 
 
-def _hosts(site: Site, replicas: Iterable[Replica]) -> tuple[str, ...]:
+def _hosts(session: Session, replicas: Iterable[Replica]) -> tuple[str, ...]:
     """In the fleet file's order, in which weights are passed on."""
     changed = {host for one in replicas for host in one.hosts}
-    return tuple(host for host in site.fleet.hosts if host in changed)
+    return tuple(host for host in session.fleet.hosts if host in changed)
 
 
 def _not_beside(run: Run) -> HostsFailed:
@@ -258,25 +262,27 @@ def _not_beside(run: Run) -> HostsFailed:
     )
 
 
-def _open(site: Site, held: Held, asked: Asked, look: Look, outages: tuple[str, ...]) -> Rollout:
-    replicas = tuple(one for one in site.fleet.replicas if one.model in asked.models)
+def _open(
+    session: Session, lease_session: LeaseSession, asked: Asked, look: Look, outages: tuple[str, ...]
+) -> Rollout:
+    replicas = tuple(one for one in session.fleet.replicas if one.model in asked.models)
     rollout = Rollout(
-        id=held.run,
+        id=lease_session.run,
         what=asked.what,
-        who=held.lease.owner.who,
+        who=lease_session.lease.owner.who,
         when=utc_now(),
         models=asked.models,
         outages=outages,
-        units=units_of(site, replicas),
+        units=units_of(session, replicas),
         due=tuple(one.address for one in look.replicas),
-        taken=tuple(one.address for one in look.replicas if not _written(site, look.plan, one)),
+        taken=tuple(one.address for one in look.replicas if not _written(session, look.plan, one)),
         canaries=look.canaries,
         idle=tuple(one.address for one in look.replicas if not _serves(look.plan, one)),
         files=look.files,
-        commit=checkout(site.fleet).commit,
+        commit=checkout(session.fleet).commit,
         before=asked.before,
-        after=site.lock,
+        after=session.lock,
     )
-    keep_rollout(held, rollout)
-    held.write(Event.OPENED, rollout.id, detail=asked.what)
+    keep_rollout(lease_session, rollout)
+    lease_session.write(Event.OPENED, rollout.id, detail=asked.what)
     return rollout

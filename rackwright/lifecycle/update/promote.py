@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from rackwright.errors import HostsFailed
 from rackwright.fleet.lock_file import NEXT, write_lock
-from rackwright.lifecycle.session.console import Talk
+from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import remember
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import survey
 from rackwright.lifecycle.session.under_lease import apply_leased
-from rackwright.state.lease_session import Held
+from rackwright.state.lease_session import LeaseSession
 
 
-def promote(site: Site, held: Held, talk: Talk) -> None:
+def promote(session: Session, lease_session: LeaseSession, console: Console) -> None:
     """Afterwards gateways and backups go by the site's digests, NAME.lock is its lock, and all hosts know it.
 
     Done again it changes nothing more. Raise HostsFailed where one can't be told: then the old lock stays.
     """
     from rackwright.deploys.site import told
 
-    hosts = [name for name, model in site.models.items() if model.gateway or model.backup]
-    run = apply_leased(site, held, told, hosts)
+    hosts = [name for name, model in session.hosts.items() if model.gateway or model.backup]
+    run = apply_leased(session, lease_session, told, hosts)
     if run.failed_hosts:
         raise HostsFailed(
             f"could not be told of the new version: {', '.join(run.failed_hosts)}",
             should="every engine runs it already",
             next="rackwright rollout resume",
         )
-    write_lock(site.fleet.beside("lock"), site.lock)
-    site.fleet.beside(NEXT).unlink(missing_ok=True)
-    talk.say(f"{site.fleet.beside('lock')} is the new lock: commit it")
-    remember(site, held, run, survey(site), known=False)
+    write_lock(session.fleet.beside("lock"), session.lock)
+    session.fleet.beside(NEXT).unlink(missing_ok=True)
+    console.say(f"{session.fleet.beside('lock')} is the new lock: commit it")
+    remember(session, lease_session, run, survey(session), known=False)

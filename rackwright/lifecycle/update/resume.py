@@ -11,10 +11,10 @@ from rackwright.errors import HostError, LeasedError, ProofError, RackwrightErro
 from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.lifecycle.canary.golden_answers import golden_set_of
 from rackwright.lifecycle.rollout.change import Paused
-from rackwright.lifecycle.session.console import Talk
+from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.lease import control_store
 from rackwright.lifecycle.session.operator import operator_of
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.under_lease import leased
 from rackwright.lifecycle.update.procedure import files_digest
 from rackwright.lifecycle.update.unfinished import Work, carry_on, take_back
@@ -23,7 +23,7 @@ from rackwright.state.canaries import kept_trial
 from rackwright.state.formats import utc_now
 from rackwright.state.journal import Entry, Event, open_rollout
 from rackwright.state.lease import Lease
-from rackwright.state.lease_session import Held, hold, owner
+from rackwright.state.lease_session import LeaseSession, hold, owner
 from rackwright.state.rollout import Rollout, kept_rollout
 from rackwright.stopping import stoppable
 
@@ -65,24 +65,24 @@ def _refuse_none() -> NoReturn:
     raise UsageError("no rollout is open", should="there is nothing to resume or to abort")
 
 
-def resume(site: Site, rollout: Rollout, talk: Talk) -> tuple[Replica, ...]:
+def resume(session: Session, rollout: Rollout, console: Console) -> tuple[Replica, ...]:
     """Afterwards it has ended as if nobody had interrupted it; return the replicas that run by the new lock.
 
     The site's lock is the one that it leads to. Raise as `carry_on` does, and LeasedError if the fleet file isn't
     the one that it was begun with, FleetError if a canary's golden set can't be read here.
     """
-    _refuse_other_files(site.fleet, rollout)
-    for model in sorted(kept_trial(site.store, rollout.id).untried(rollout.canaries)):
-        golden_set_of(site.fleet, model)
-    with _taken(site, rollout, "resume", talk) as held, stoppable(talk.heard) as stopping:
-        return carry_on(Work(site, held, rollout, talk, stopping))
+    _refuse_other_files(session.fleet, rollout)
+    for model in sorted(kept_trial(session.store, rollout.id).untried(rollout.canaries)):
+        golden_set_of(session.fleet, model)
+    with _taken(session, rollout, "resume", console) as lease_session, stoppable(console.heard) as stopping:
+        return carry_on(Work(session, lease_session, rollout, console, stopping))
 
 
-def abort(site: Site, rollout: Rollout, talk: Talk, reason: str) -> None:
+def abort(session: Session, rollout: Rollout, console: Console, reason: str) -> None:
     """Afterwards every replica runs what it ran before it, and it is closed. Raise as `take_back` does."""
-    with _taken(site, rollout, "abort", talk) as held, stoppable(talk.heard) as stopping:
+    with _taken(session, rollout, "abort", console) as lease_session, stoppable(console.heard) as stopping:
         try:
-            take_back(Work(site, held, rollout, talk, stopping), reason)
+            take_back(Work(session, lease_session, rollout, console, stopping), reason)
         except (HostError, ProofError, Paused) as error:
             raise _still_open(error, rollout) from None
 
@@ -96,15 +96,15 @@ def leave(fleet: Fleet, begun: Entry, reason: str) -> None:
     operator = operator_of(fleet)
     with (
         control_store(fleet) as (store, shell),
-        hold(store, owner(operator.who, operator.machine, f"rollout abort: {begun.detail}")) as held,
+        hold(store, owner(operator.who, operator.machine, f"rollout abort: {begun.detail}")) as lease_session,
     ):
-        _refuse_ended(held, begun.rollout)
-        held.write(Event.CLOSED, begun.rollout, detail=f"left as it was: {reason}")
+        _refuse_ended(lease_session, begun.rollout)
+        lease_session.write(Event.CLOSED, begun.rollout, detail=f"left as it was: {reason}")
         act = Act(
             time=utc_now(),
             operator=operator.who,
-            run=held.run,
-            command=held.lease.owner.why,
+            run=lease_session.run,
+            command=lease_session.lease.owner.why,
             what=f"left the rollout {begun.rollout} as it was; reason: {reason}",
             outcome="done",
         )
@@ -112,14 +112,14 @@ def leave(fleet: Fleet, begun: Entry, reason: str) -> None:
 
 
 @contextmanager
-def _taken(site: Site, rollout: Rollout, verb: str, talk: Talk) -> Iterator[Held]:
-    with leased(site, f"rollout {verb}: {rollout.what}", talk, rollout=True) as held:
-        _refuse_ended(held, rollout.id)
-        yield held
+def _taken(session: Session, rollout: Rollout, verb: str, console: Console) -> Iterator[LeaseSession]:
+    with leased(session, f"rollout {verb}: {rollout.what}", console, rollout=True) as lease_session:
+        _refuse_ended(lease_session, rollout.id)
+        yield lease_session
 
 
-def _refuse_ended(held: Held, rollout: str) -> None:
-    still = open_rollout(held.store.entries())
+def _refuse_ended(lease_session: LeaseSession, rollout: str) -> None:
+    still = open_rollout(lease_session.store.entries())
     if still is None or still.rollout != rollout:
         raise LeasedError(f"the rollout {rollout} was ended meanwhile", next="rackwright rollout status")
 

@@ -16,13 +16,13 @@ from rackwright.lifecycle.canary.choose import Canaries
 from rackwright.lifecycle.canary.trial import Tried, with_trial
 from rackwright.lifecycle.rollout.change import Change, Paused, Undecided
 from rackwright.lifecycle.rollout.engine_changes import Engines, roll
-from rackwright.lifecycle.session.console import Talk
+from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import note_leased_act
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey, survey
 from rackwright.lifecycle.update.promote import promote
 from rackwright.state.journal import PROMOTE, Event, promoting
-from rackwright.state.lease_session import Held
+from rackwright.state.lease_session import LeaseSession
 from rackwright.state.rollout import Rollout
 from rackwright.stopping import Stopping
 
@@ -34,19 +34,19 @@ RESUME = "rackwright rollout resume, or rackwright rollout abort"
 class Work:
     """A rollout in somebody's hands. The site's lock is the one that it leads to."""
 
-    site: Site
-    held: Held
+    session: Session
+    lease_session: LeaseSession
     rollout: Rollout
-    talk: Talk
+    console: Console
     stopping: Stopping
 
     @property
     def engines(self) -> Engines:
-        return Engines(self.site, self.held, self.talk, self.rollout.units)
+        return Engines(self.session, self.lease_session, self.console, self.rollout.units)
 
     @property
     def canaries(self) -> Canaries:
-        return Canaries(self.site, self.held, self.talk, self.rollout, self.stopping)
+        return Canaries(self.session, self.lease_session, self.console, self.rollout, self.stopping)
 
 
 @dataclass(frozen=True)
@@ -68,17 +68,17 @@ class Standing:
 
 def stand(work: Work) -> tuple[Standing, ...]:
     """Ask all hosts; return every replica that the rollout is about, in the fleet's order."""
-    surveyed = survey(work.site)
+    surveyed = survey(work.session)
     drained = {
         address for host in surveyed.hosts.values() for address, record in host.drains.items() if not record.by_hand
     }
-    replicas = [one for one in work.site.fleet.replicas if one.model in work.rollout.models]
+    replicas = [one for one in work.session.fleet.replicas if one.model in work.rollout.models]
     return tuple(_standing(work, surveyed, one, drained=one.address in drained) for one in replicas)
 
 
 def _standing(work: Work, surveyed: Survey, replica: Replica, *, drained: bool) -> Standing:
     # Without its gateways nobody knows whether a run left it drained.
-    rollout, asked = work.rollout, (*replica.hosts, *work.site.fleet.gateways)
+    rollout, asked = work.rollout, (*replica.hosts, *work.session.fleet.gateways)
     lost = [f"{host}: {surveyed.unreachable[host]}" for host in asked if host in surveyed.unreachable]
     seen = [
         (surveyed.hosts[host].replicas.get(replica.name), rollout.units.get(f"{host}/{replica.name}"))
@@ -119,10 +119,12 @@ def carry_on(work: Work) -> tuple[Replica, ...]:
         raise
     except RackwrightError as error:
         raise _failed(work, error) from None
-    work.held.write(Event.INTENT, work.rollout.id, phase=PROMOTE, detail="every replica runs by the new lock")
-    promote(work.site, work.held, work.talk)
+    work.lease_session.write(
+        Event.INTENT, work.rollout.id, phase=PROMOTE, detail="every replica runs by the new lock"
+    )
+    promote(work.session, work.lease_session, work.console)
     _close(work, "done")
-    work.talk.say(f"{work.rollout.what}: done")
+    work.console.say(f"{work.rollout.what}: done")
     return tuple(one for one in done if one.address in work.rollout.due)
 
 
@@ -131,7 +133,7 @@ def _forward(work: Work) -> tuple[Replica, ...]:
     _refuse_unknown(standing)
     due = _first_the_idle(one for one in standing if one.drained or not (one.whole and one.serves))
     done: list[Replica] = [one.replica for one in standing if one not in due]
-    work.talk.say(f"{len(due)} of {len(standing)} replicas to change")
+    work.console.say(f"{len(due)} of {len(standing)} replicas to change")
     tried = work.canaries.of([one.replica for one in due], [one.address for one in done])
     _roll(work, [_onward(work, one, tried.get(one.replica.address)) for one in due], done)
     return tuple(done)
@@ -161,8 +163,8 @@ def take_back(work: Work, reason: str) -> tuple[Replica, ...]:
     _refuse_unknown(standing)
     _close(work, f"aborted: {reason}")
     for one in left:
-        work.talk.say(f"{one.replica.address}: {_STAYS}")
-    work.talk.say(f"{work.rollout.what}: aborted")
+        work.console.say(f"{one.replica.address}: {_STAYS}")
+    work.console.say(f"{work.rollout.what}: aborted")
     return tuple(one.replica for one in left)
 
 
@@ -173,9 +175,9 @@ def _untried(work: Work, standing: Sequence[Standing]) -> list[Standing]:
 
 def _tell_of_others(work: Work) -> None:
     """A fleet file that lost a host since may end it; what it doesn't know is said."""
-    known = {f"{host}/{one.name}" for one in work.site.fleet.replicas for host in one.hosts}
+    known = {f"{host}/{one.name}" for one in work.session.fleet.replicas for host in one.hosts}
     if others := sorted(set(work.rollout.units) - known):
-        work.talk.say(f"not in this fleet file, left as they are: {', '.join(others)}")
+        work.console.say(f"not in this fleet file, left as they are: {', '.join(others)}")
 
 
 def _backward(work: Work, one: Standing, reason: str) -> Change:
@@ -185,7 +187,7 @@ def _backward(work: Work, one: Standing, reason: str) -> Change:
 
 
 def _refuse_promoting(work: Work) -> None:
-    if promoting(work.held.store.entries(), work.rollout.id):
+    if promoting(work.lease_session.store.entries(), work.rollout.id):
         raise RackwrightError(
             "every replica was proven, and the new lock was taking the old one's place: there is no way back",
             should="it can only be ended as it was begun",
@@ -201,14 +203,14 @@ def _first_the_idle(standing: Iterator[Standing]) -> list[Standing]:
 def _roll(work: Work, changes: Sequence[Change], done: list[Replica]) -> None:
     def changed(replica: Replica) -> None:
         done.append(replica)
-        hosts = (*replica.hosts, *work.site.fleet.gateways)
-        note_leased_act(work.site, work.held, hosts, f"{work.rollout.what}: {replica.address}")
+        hosts = (*replica.hosts, *work.session.fleet.gateways)
+        note_leased_act(work.session, work.lease_session, hosts, f"{work.rollout.what}: {replica.address}")
 
     roll(
-        work.site,
-        work.held,
+        work.session,
+        work.lease_session,
         changes,
-        work.talk,
+        work.console,
         changed,
         stopping=work.stopping,
         rollout=work.rollout.id,
@@ -255,5 +257,5 @@ def _failed(work: Work, error: RackwrightError) -> RackwrightError:
 
 
 def _close(work: Work, how: str) -> None:
-    work.site.fleet.beside(NEXT).unlink(missing_ok=True)
-    work.held.write(Event.CLOSED, work.rollout.id, detail=how)
+    work.session.fleet.beside(NEXT).unlink(missing_ok=True)
+    work.lease_session.write(Event.CLOSED, work.rollout.id, detail=how)

@@ -8,29 +8,31 @@ from rackwright.errors import RackwrightError
 from rackwright.fleet.sections.models import Model
 from rackwright.lifecycle.bench import Listener, Wanted, bench, load_of
 from rackwright.lifecycle.client.request import Asker
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.verify.procedure import Proof
 
 
-def accept(site: Site, asker: Asker, tell: Callable[[Proof], None], say: Callable[[str], None]) -> tuple[Proof, ...]:
+def accept(
+    session: Session, asker: Asker, tell: Callable[[Proof], None], say: Callable[[str], None]
+) -> tuple[Proof, ...]:
     """Return a proof for each objective of each model, told as each model's come."""
     proofs: list[Proof] = []
-    for name, model in site.fleet.file.models.items():
-        for proof in _proofs(site, asker, name, model, say):
+    for name, model in session.fleet.file.models.items():
+        for proof in _proofs(session, asker, name, model, say):
             tell(proof)
             proofs.append(proof)
     return tuple(proofs)
 
 
-def _proofs(site: Site, asker: Asker, name: str, model: Model, say: Callable[[str], None]) -> Iterator[Proof]:
+def _proofs(session: Session, asker: Asker, name: str, model: Model, say: Callable[[str], None]) -> Iterator[Proof]:
     if model.objectives is None:
         say(f"{name} has no objectives in the fleet file: none are tried")
         return
-    load, entrance = load_of(model), "vip" if site.fleet.file.gateway.vip else site.fleet.gateways[0]
+    load, entrance = load_of(model), "vip" if session.fleet.file.gateway.vip else session.fleet.gateways[0]
     under = f"{load.requests} requests, {load.rate:g} a second"
     say(f"{name}: {under}")
     try:
-        found = bench(site, asker, Wanted(name, load), Listener(lambda _: None, say))
+        found = bench(session, asker, Wanted(name, load), Listener(lambda _: None, say))
     except RackwrightError as error:
         yield Proof(entrance, f"{name}: its objectives, by {under}", False, error.problems[0].what)
         return

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 
 from rackwright.errors import HostError
 from rackwright.lifecycle.client.request import Asker, FromController, FromHost
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.verify.ports import OpenPort, open_ports
 from rackwright.operations.facts.listening import LISTENING_COMMAND, Socket, parse_listening
 from rackwright.remote.completed import checked
@@ -60,7 +60,7 @@ class _Look:
     listening: tuple[Socket, ...]
 
 
-def scan(site: Site) -> tuple[Scan, ...]:
+def scan(session: Session) -> tuple[Scan, ...]:
     """Return what each host of the site answers to, tried from another host; all hosts at once.
 
     Tried are the ports up to 1024, the replicas', NOTABLE ones, all that the fleet file opens anywhere, and where the
@@ -69,17 +69,17 @@ def scan(site: Site) -> tuple[Scan, ...]:
     """
     from rackwright.remote import Begun
 
-    looks = tuple(look for host, told in _told(site).items() for look in _looks(site, host, told))
+    looks = tuple(look for host, told in _told(session).items() for look in _looks(session, host, told))
     under_way = [Begun(partial(open_ports, look.asker, tuple(look.doors), look.ports)) for look in looks]
     return tuple(
         found for look, begun in zip(looks, under_way, strict=True) for found in _scans(look, begun.result())
     )
 
 
-def _told(site: Site) -> dict[str, str]:
+def _told(session: Session) -> dict[str, str]:
     """Return what each host says of itself."""
     told = {}
-    asked = site.remote.run_on(tuple(site.models), f"{LISTENING_COMMAND} && {{ {FORWARDED_COMMAND}; }}")
+    asked = session.remote.run_on(tuple(session.hosts), f"{LISTENING_COMMAND} && {{ {FORWARDED_COMMAND}; }}")
     for name, answer in checked(asked, "asking what listens").items():
         if isinstance(answer, HostError):
             raise answer
@@ -87,35 +87,35 @@ def _told(site: Site) -> dict[str, str]:
     return told
 
 
-def _looks(site: Site, host: str, told: str) -> Iterator[_Look]:
-    doors = _doors(site, host)
-    for asker in _askers(site, host) if doors else ():
-        yield _Look(host, asker, doors, _ports(site, told), site.models[host].firewall, parse_listening(told))
+def _looks(session: Session, host: str, told: str) -> Iterator[_Look]:
+    doors = _doors(session, host)
+    for asker in _askers(session, host) if doors else ():
+        yield _Look(host, asker, doors, _ports(session, told), session.hosts[host].firewall, parse_listening(told))
 
 
-def _doors(site: Site, host: str) -> dict[str, At]:
-    own = site.fleet.file.hosts[host]
-    if site.fleet.is_local(host):
+def _doors(session: Session, host: str) -> dict[str, At]:
+    own = session.fleet.file.hosts[host]
+    if session.fleet.is_local(host):
         return {str(own.service): "address"} if own.service else {}
-    apart = site.fleet.apart(host)
+    apart = session.fleet.apart(host)
     doors: dict[str, At] = {own.address: "address"}
     doors |= {str(apart.service): "service"} if apart.service else {}
     return doors | ({str(apart.fabric): "fabric"} if apart.fabric else {})
 
 
-def _askers(site: Site, host: str) -> Iterator[Asker]:
-    others = [name for name in site.models if name != host]
-    strangers = [name for name in others if name not in site.fleet.gateways]
+def _askers(session: Session, host: str) -> Iterator[Asker]:
+    others = [name for name in session.hosts if name != host]
+    strangers = [name for name in others if name not in session.fleet.gateways]
     for name in (strangers or others)[:1]:
-        yield FromHost(site, name)
-    if not strangers and not site.fleet.is_local(host):
+        yield FromHost(session, name)
+    if not strangers and not session.fleet.is_local(host):
         yield FromController()
 
 
-def _ports(site: Site, told: str) -> tuple[int, ...]:
+def _ports(session: Session, told: str) -> tuple[int, ...]:
     ports = {*range(1, 1025), *NOTABLE}
-    ports |= {port for host in site.lock.ports.values() for port in host.values()}
-    openings = [opening for model in site.models.values() for opening in model.firewall.openings]
+    ports |= {port for host in session.lock.ports.values() for port in host.values()}
+    openings = [opening for model in session.hosts.values() for opening in model.firewall.openings]
     ports |= {port for opening in openings for port in (opening.port, opening.last) if port}
     ports |= {found.port for found in parse_listening(told) if found.protocol == "tcp" and not found.is_loopback}
     ports |= set(forwarded(told))
@@ -155,5 +155,7 @@ def admits(settings: Settings, at: At, found: OpenPort) -> bool:
 
 
 def _named(port: int, listening: tuple[Socket, ...]) -> str:
-    found = {held.process for held in listening if (held.protocol, held.port) == ("tcp", port) and held.process}
+    found = {
+        socket.process for socket in listening if (socket.protocol, socket.port) == ("tcp", port) and socket.process
+    }
     return f"{port} ({', '.join(sorted(found))})" if found else str(port)

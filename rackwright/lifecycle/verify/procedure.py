@@ -14,7 +14,7 @@ from rackwright.lifecycle.client.request import Asker, Request, Response, ask, c
 from rackwright.lifecycle.expiry import CERTIFICATE_DAYS, days
 from rackwright.lifecycle.proof.procedure import prove
 from rackwright.lifecycle.session.remember import note_lent_key
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.verify.port_scan import Scan, scan
 from rackwright.lifecycle.verify.proof_requests import Case, completion, stream, unexpected
 from rackwright.remote.completed import checked
@@ -42,21 +42,21 @@ class Proof:
     found: str
 
 
-def verify(site: Site, asker: Asker, tell: Callable[[Proof], None]) -> tuple[Proof, ...]:
+def verify(session: Session, asker: Asker, tell: Callable[[Proof], None]) -> tuple[Proof, ...]:
     """Return every proof, told as each comes.
 
     The key it uses lives in the gateways' memory, for this run only; their audit logs tell of it.
     """
     from rackwright.remote import Begun
 
-    scanning = Begun(lambda: scan(site))
+    scanning = Begun(lambda: scan(session))
     # Behind a packet filter a closed port answers nothing for seconds.
-    closed = [Begun(partial(_closed, site, asker, gateway)) for gateway in site.fleet.gateways]
+    closed = [Begun(partial(_closed, session, asker, gateway)) for gateway in session.fleet.gateways]
     key, sha256 = new_key("verify")
-    note_lent_key(site, "verify")
-    with site.gateways.temporary_key(sha256, id="verify", seconds=KEY_SECONDS):
-        proofs = [*_told(_gateways(site, asker, key), tell)]
-    rest = (*_serving(site), *_as_locked(site), *_as_described(site), *_backups(site))
+    note_lent_key(session, "verify")
+    with session.gateways.temporary_key(sha256, id="verify", seconds=KEY_SECONDS):
+        proofs = [*_told(_gateways(session, asker, key), tell)]
+    rest = (*_serving(session), *_as_locked(session), *_as_described(session), *_backups(session))
     seen = (*(proof for port in closed for proof in port.result()), *map(_scanned, scanning.result()))
     proofs += _told((*seen, *rest), tell)
     return tuple(proofs)
@@ -68,33 +68,33 @@ def _told(proofs: Iterable[Proof], tell: Callable[[Proof], None]) -> Iterator[Pr
         yield proof
 
 
-def _gateways(site: Site, asker: Asker, key: Secret) -> Iterator[Proof]:
+def _gateways(session: Session, asker: Asker, key: Secret) -> Iterator[Proof]:
     """Each gateway's proofs, and the virtual address's; all are asked at the same time."""
     from rackwright.remote import Begun
 
-    begun = [Begun(partial(_of_gateway, site, asker, gateway, key)) for gateway in site.fleet.gateways]
-    if vip := site.fleet.file.gateway.vip:
-        cases = (completion(site, str(vip), next(iter(_names(site))), key),)
-        begun.append(Begun(partial(_proofs, site, asker, "vip", cases)))
+    begun = [Begun(partial(_of_gateway, session, asker, gateway, key)) for gateway in session.fleet.gateways]
+    if vip := session.fleet.file.gateway.vip:
+        cases = (completion(session, str(vip), next(iter(_names(session))), key),)
+        begun.append(Begun(partial(_proofs, session, asker, "vip", cases)))
     for proofs in begun:
         yield from proofs.result()
 
 
-def _of_gateway(site: Site, asker: Asker, gateway: str, key: Secret) -> tuple[Proof, ...]:
-    cases = tuple(_cases(site, str(site.fleet.service(gateway)), key))
-    return (*_proofs(site, asker, gateway, cases), _lasting(site, asker, gateway))
+def _of_gateway(session: Session, asker: Asker, gateway: str, key: Secret) -> tuple[Proof, ...]:
+    cases = tuple(_cases(session, str(session.fleet.service(gateway)), key))
+    return (*_proofs(session, asker, gateway, cases), _lasting(session, asker, gateway))
 
 
-def _proofs(site: Site, asker: Asker, gateway: str, cases: tuple[Case, ...]) -> tuple[Proof, ...]:
-    responses = ask(asker, site.trusted, tuple(case.request for case in cases))
+def _proofs(session: Session, asker: Asker, gateway: str, cases: tuple[Case, ...]) -> tuple[Proof, ...]:
+    responses = ask(asker, session.trusted, tuple(case.request for case in cases))
     judged = ((case.what, *case.judge(response)) for case, response in zip(cases, responses, strict=True))
     return tuple(Proof(gateway, *proof) for proof in judged)
 
 
-def _lasting(site: Site, asker: Asker, gateway: str) -> Proof:
+def _lasting(session: Session, asker: Asker, gateway: str) -> Proof:
     """The certificate that clients are shown lasts for a while yet."""
-    request = Request(str(site.fleet.service(gateway)), site.fleet.file.gateway.domain)
-    ends, now = certificate_end(asker, site.trusted, request), utc_now()
+    request = Request(str(session.fleet.service(gateway)), session.fleet.file.gateway.domain)
+    ends, now = certificate_end(asker, session.trusted, request), utc_now()
     what = f"its certificate lasts {CERTIFICATE_DAYS} days and more"
     if ends is None:
         return Proof(gateway, what, False, "none was shown that this fleet trusts")
@@ -102,26 +102,26 @@ def _lasting(site: Site, asker: Asker, gateway: str) -> Proof:
     return Proof(gateway, what, passed, f"until {ends:%Y-%m-%d}, {days(ends - now)}")
 
 
-def _cases(site: Site, address: str, key: Secret) -> Iterator[Case]:
-    domain = site.fleet.file.gateway.domain
-    for name in _names(site):
-        yield completion(site, address, name, key)
-        yield stream(site, address, name, key)
+def _cases(session: Session, address: str, key: Secret) -> Iterator[Case]:
+    domain = session.fleet.file.gateway.domain
+    for name in _names(session):
+        yield completion(session, address, name, key)
+        yield stream(session, address, name, key)
     wrong, _ = new_key("verify")
     yield Case("a wrong key is refused", Request(address, domain, key=wrong), _refused)
     plain = Request(address, domain, scheme="http", seconds=10)
     yield Case("plain HTTP is refused", plain, _no_http)
 
 
-def _closed(site: Site, asker: Asker, gateway: str) -> tuple[Proof, ...]:
-    address, domain = str(site.fleet.service(gateway)), site.fleet.file.gateway.domain
+def _closed(session: Session, asker: Asker, gateway: str) -> tuple[Proof, ...]:
+    address, domain = str(session.fleet.service(gateway)), session.fleet.file.gateway.domain
     request = Request(address, domain, scheme="http", port=80, seconds=3)
-    return _proofs(site, asker, gateway, (Case("port 80 is closed", request, _no_http),))
+    return _proofs(session, asker, gateway, (Case("port 80 is closed", request, _no_http),))
 
 
-def _names(site: Site) -> Iterator[str]:
+def _names(session: Session) -> Iterator[str]:
     """Yield every name that clients may ask for."""
-    for model in site.fleet.file.models.values():
+    for model in session.fleet.file.models.values():
         yield from model.served
 
 
@@ -142,10 +142,12 @@ def _scanned(found: Scan) -> Proof:
     return Proof(found.host, what, passed=True, found=f"{seen}, of {found.tried} ports tried")
 
 
-def _serving(site: Site) -> Iterator[Proof]:
+def _serving(session: Session) -> Iterator[Proof]:
     """Each host's replicas, as their probes find them."""
-    placed = {name: [probe.replica for probe in model.probes] for name, model in site.models.items() if model.probes}
-    for name, answer in checked(site.remote.run_on(placed, REPLICAS_COMMAND), "looking at its replicas").items():
+    placed = {
+        name: [probe.replica for probe in model.probes] for name, model in session.hosts.items() if model.probes
+    }
+    for name, answer in checked(session.remote.run_on(placed, REPLICAS_COMMAND), "looking at its replicas").items():
         if isinstance(answer, HostError):
             yield Proof(name, _SERVING, passed=False, found=answer.problems[0].what)
         else:
@@ -158,31 +160,31 @@ def _all_serve(names: Iterable[str], states: Iterable[ReplicaState]) -> tuple[bo
     return passed, "; ".join(f"{name} {found[name].said if name in found else 'not installed'}" for name in names)
 
 
-def _as_locked(site: Site) -> Iterator[Proof]:
+def _as_locked(session: Session) -> Iterator[Proof]:
     """Each replica runs what the lock says, and answers as it did; nothing is recorded."""
 
     def prove_all(host: str) -> list[Proof]:
-        return [_proven(site, replica) for replica in site.fleet.replicas_on(host)]
+        return [_proven(session, replica) for replica in session.fleet.replicas_on(host)]
 
-    hosts = [name for name in site.models if site.fleet.replicas_on(name)]
-    for proofs in site.remote.each(hosts, prove_all).values():
+    hosts = [name for name in session.hosts if session.fleet.replicas_on(name)]
+    for proofs in session.remote.each(hosts, prove_all).values():
         yield from proofs
 
 
-def _proven(site: Site, replica: Replica) -> Proof:
+def _proven(session: Session, replica: Replica) -> Proof:
     remarks: list[str] = []
     try:
-        reason = prove(site, replica, say=remarks.append)
+        reason = prove(session, replica, say=remarks.append)
     except (HostError, ProofError) as error:
         reason = error.problems[0].what
     what = f"{replica.name} runs what the lock says and answers as recorded"
     return Proof(replica.host, what, passed=reason is None, found=reason or "; ".join(remarks) or "so it does")
 
 
-def _backups(site: Site) -> Iterator[Proof]:
+def _backups(session: Session) -> Iterator[Proof]:
     """Each host's backups, by what it remembers of them: no repository is asked."""
-    saved = {name: model.backup for name, model in site.models.items() if model.backup}
-    for name, answer in checked(site.remote.run_on(saved, BACKUP_COMMAND), "asking for its backups").items():
+    saved = {name: model.backup for name, model in session.hosts.items() if model.backup}
+    for name, answer in checked(session.remote.run_on(saved, BACKUP_COMMAND), "asking for its backups").items():
         for repository in saved[name].repositories:
             what = f"it is saved to {repository.name}"
             if isinstance(answer, HostError):
@@ -193,10 +195,10 @@ def _backups(site: Site) -> Iterator[Proof]:
             yield Proof(name, what, passed=not state.alarms, found=said)
 
 
-def _as_described(site: Site) -> Iterator[Proof]:
+def _as_described(session: Session) -> Iterator[Proof]:
     """Each host is what its baseline says: nothing would change, and nothing stands against it."""
-    run = site.engine.plan(_baseline, site.models)
-    for host in site.models:
+    run = session.runner.plan(_baseline, session.hosts)
+    for host in session.hosts:
         yield Proof(host, "is as its baseline says", *_judged(run, host))
 
 

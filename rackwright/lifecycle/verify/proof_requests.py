@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rackwright.lifecycle.client.request import Request, Response
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 from rackwright.values.secrets import Secret
 
 _QUESTION = "Name three colors."
@@ -22,15 +22,15 @@ class Case:
     """Whether it passed, and what was found."""
 
 
-def completion(site: Site, address: str, name: str, key: Secret) -> Case:
+def completion(session: Session, address: str, name: str, key: Secret) -> Case:
     """Return the question for a completion at a gateway's address, under a served name."""
-    request = Request(address, site.fleet.file.gateway.domain, _PATH, _body(name), key)
+    request = Request(address, session.fleet.file.gateway.domain, _PATH, _body(name), key)
     return Case(f"{name}: a completion", request, _answered)
 
 
-def stream(site: Site, address: str, name: str, key: Secret) -> Case:
+def stream(session: Session, address: str, name: str, key: Secret) -> Case:
     """Return the question for a stream at a gateway's address, under a served name."""
-    request = Request(address, site.fleet.file.gateway.domain, _PATH, _body(name, stream=True), key)
+    request = Request(address, session.fleet.file.gateway.domain, _PATH, _body(name, stream=True), key)
     return Case(f"{name}: a stream", request, _streamed)
 
 

@@ -39,11 +39,11 @@ def _socket(line: str) -> Socket | None:
     address, _, port = fields[4].rpartition(":")
     if not port.isdecimal():
         return None
-    held = _PROCESS.search(fields[6]) if len(fields) > 6 else None
+    owner = _PROCESS.search(fields[6]) if len(fields) > 6 else None
     return Socket(
         protocol=fields[0],
         address=re.sub(r"%.*", "", address.replace("[", "").replace("]", "")),
         port=int(port),
-        process=held[1] if held else "",
-        pid=int(held[2]) if held else None,
+        process=owner[1] if owner else "",
+        pid=int(owner[2]) if owner else None,
     )

@@ -18,7 +18,7 @@ class KeptSets:
     """Names of all that are there."""
     names: dict[str, tuple[str, ...]]
     """Set → the packages whose files its folder holds."""
-    held: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    on_hold: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """What packages are held for → which."""
 
 
@@ -46,5 +46,5 @@ class PackageSets(FactBase[KeptSets]):
             previous={words[0].partition(".")[0]: words[1] for words in told if words[0].endswith(".previous")},
             folders=tuple(names),
             names=names,
-            held={words[0].partition(".")[0]: tuple(words[1:]) for words in told if words[0].endswith(".held")},
+            on_hold={words[0].partition(".")[0]: tuple(words[1:]) for words in told if words[0].endswith(".held")},
         )

@@ -12,7 +12,7 @@ from pyinfra.api.facts import FactBase
 @dataclass(frozen=True)
 class Installed:
     version: str
-    held: bool
+    on_hold: bool
     """Whether apt leaves it at this version."""
 
 

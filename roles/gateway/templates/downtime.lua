@@ -32,18 +32,18 @@ local function remaining(model)
     return left and left > -forgotten and math.max(1, left) or nil
 end
 
--- Wait so many seconds at most for a server, or the downtime's end. txn.held has the milliseconds waited, before and
+-- Wait so many seconds at most for a server, or the downtime's end. txn.waited has the milliseconds waited, before and
 -- afterwards; afterwards txn.retry_after has, where no server is usable yet, the seconds until one should be. A worker
 -- that was replaced waits no more: it checks no server, and the next one waits in its place.
 core.register_action("downtime", { "http-req" }, function(txn, longest)
-    local model, held = txn:get_var("txn.model"), txn:get_var("txn.held")
-    local began = milliseconds() - held
+    local model, waited = txn:get_var("txn.model"), txn:get_var("txn.waited")
+    local began = milliseconds() - waited
     local servers, left = core.backends["model." .. model], remaining(model)
     if not left then return end
-    while left and held < longest * 1000 and servers:get_srv_act() == 0 and not replaced:lookup("replaced") do
+    while left and waited < longest * 1000 and servers:get_srv_act() == 0 and not replaced:lookup("replaced") do
         core.msleep(100)
-        left, held = remaining(model), milliseconds() - began
+        left, waited = remaining(model), milliseconds() - began
     end
-    txn:set_var("txn.held", held)
+    txn:set_var("txn.waited", waited)
     if left and servers:get_srv_act() == 0 then txn:set_var("txn.retry_after", left) end
 end, 1)

@@ -22,14 +22,14 @@ def found(monkeypatch):
         asked: list[bool] = []
 
         @contextmanager
-        def open_site(fleet, **_):
+        def open_session(fleet, **_):
             yield SimpleNamespace()
 
-        def carry_out(site, talk, *, rehearsed: bool):
+        def carry_out(site, console, *, rehearsed: bool):
             asked.append(rehearsed)
             return pruned
 
-        monkeypatch.setattr(sites, "open_site", open_site)
+        monkeypatch.setattr(sites, "open_session", open_session)
         monkeypatch.setattr(procedure, "prune", carry_out)
         return asked
 

@@ -19,7 +19,7 @@ from rackwright.run import Run
 OLD, NEW, CROWDED, WITHOUT = (Replica("assistant", number, "gpu1", 1) for number in (1, 2, 3, 4))
 
 
-class Talk:
+class Console:
     def __init__(self) -> None:
         self.said: list[str] = []
 
@@ -49,11 +49,11 @@ def carried_out(*put_off: PutOff) -> list[str]:
     """Carry out a plan on one host where OLD restarts; return what was said."""
     fleet = type("Fleet", (), {"replicas_on": lambda _, host: (OLD, NEW, CROWDED, WITHOUT)})()
     site = type("Site", (), {"fleet": fleet, "models": {"gpu1": None}})()
-    talk = Talk()
-    work = carry_out.Work(cast("Any", site), cast("Any", None), Options(), cast("Any", talk), lambda: False)
+    console = Console()
+    work = carry_out.Work(cast("Any", site), cast("Any", None), Options(), cast("Any", console), lambda: False)
     planned = cast("Plan", type("Plan", (), {"restarts": (Restart(OLD, "other"),), "put_off": put_off})())
     carry_out.carry_out(work, planned)
-    return talk.said
+    return console.said
 
 
 def test_new_engines_answer_before_old_ones_restart(order: list[str]) -> None:
@@ -72,13 +72,13 @@ def test_who_needs_gpus_of_one_that_restarts_is_waited_for_after_it(
 def test_who_serves_nobody_restarts_before_who_serves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(carry_out, "await_gateways", lambda *_: {OLD.address, CROWDED.address})
     site = SimpleNamespace(remote=None, gateways=None)
-    work = carry_out.Work(cast("Any", site), cast("Any", None), Options(), cast("Any", Talk()), lambda: False)
+    work = carry_out.Work(cast("Any", site), cast("Any", None), Options(), cast("Any", Console()), lambda: False)
     restarts = tuple(Restart(replica, "other") for replica in (OLD, NEW, CROWDED, WITHOUT))
     ordered = [restart.replica for restart in carry_out._first_the_idle(work, restarts)]
     assert ordered == [NEW, WITHOUT, OLD, CROWDED]
 
 
-class Asked(Talk):
+class Asked(Console):
     """An operator who agrees to all that they are asked, or one who isn't there: --yes."""
 
     def __init__(self, *, there: bool) -> None:
@@ -103,11 +103,11 @@ def test_a_port_that_would_close_is_asked_about_and_yes_is_no_answer() -> None:
         "  gpu1: nginx (812) at 0.0.0.0:80; keep them with firewall.allow in the fleet file, or agree to close them",
         "  next: rackwright apply --close-ports",
     ]
-    apply._agree_to_close(CLOSING, Options(), cast("Any", talk := Asked(there=True)))
-    assert talk.said == ["Ports that something listens on would close. Close them?"]
+    apply._agree_to_close(CLOSING, Options(), cast("Any", console := Asked(there=True)))
+    assert console.said == ["Ports that something listens on would close. Close them?"]
 
 
 @pytest.mark.parametrize(("planned", "agreed"), [(CLOSING, True), (NOTHING, False)])
 def test_who_agreed_before_or_closes_nothing_is_not_asked(planned: Plan, *, agreed: bool) -> None:
-    apply._agree_to_close(planned, Options(close_ports=agreed), cast("Any", talk := Asked(there=True)))
-    assert talk.said == []
+    apply._agree_to_close(planned, Options(close_ports=agreed), cast("Any", console := Asked(there=True)))
+    assert console.said == []

@@ -85,7 +85,7 @@ class Host:
 
 
 @dataclass
-class Site:
+class Session:
     fleet: Fleet
     hosts: dict[str, Host]
     models: dict[str, Any]
@@ -119,7 +119,7 @@ class Site:
 
 
 @dataclass
-class Talk:
+class Console:
     said: list[str] = field(default_factory=list)
 
     def say(self, text: str) -> None:
@@ -137,13 +137,13 @@ def acts(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[str, ...], str]]:
     written: list[tuple[tuple[str, ...], str]] = []
     clock = Clock()
     monkeypatch.setattr(
-        reboot, "note_leased_act", lambda site, held, hosts, what: written.append((tuple(hosts), what))
+        reboot, "note_leased_act", lambda site, lease_session, hosts, what: written.append((tuple(hosts), what))
     )
     monkeypatch.setattr(reboot, "time", SimpleNamespace(monotonic=clock.now, sleep=clock.sleep))
     return written
 
 
-def site(*, gateways: tuple[str, ...] = ("gate1",), local: str | None = None, version: str | None = NEW) -> Site:
+def site(*, gateways: tuple[str, ...] = ("gate1",), local: str | None = None, version: str | None = NEW) -> Session:
     hosts = {name: {"address": f"10.0.0.{number}"} for number, name in enumerate(("gate1", "gate2", *HOSTS), 1)}
     if local:
         hosts[local] = {"address": "@local"}
@@ -160,15 +160,17 @@ def site(*, gateways: tuple[str, ...] = ("gate1",), local: str | None = None, ve
         for name in HOSTS
     }
     models["gate1"] = SimpleNamespace(driver=None, replicas=(), **none)
-    return Site(fleet, {name: Host(name) for name in ("gate1", *HOSTS)}, models)
+    return Session(fleet, {name: Host(name) for name in ("gate1", *HOSTS)}, models)
 
 
 HELD = SimpleNamespace(check=lambda: None, lasting=lambda seconds: nullcontext())
 
 
-def rebooted(made: Site, *names: str, allow_outage: bool = False, talk: Talk | None = None) -> dict[str, str]:
+def rebooted(
+    made: Session, *names: str, allow_outage: bool = False, console: Console | None = None
+) -> dict[str, str]:
     waiting = dict.fromkeys(names, f"{NEW} is installed, module {OLD} runs")
-    return reboot_all(made, HELD, waiting, talk or Talk(), allow_outage=allow_outage)
+    return reboot_all(made, HELD, waiting, console or Console(), allow_outage=allow_outage)
 
 
 # Who waits.
@@ -228,10 +230,10 @@ def test_what_a_host_says_as_it_goes_down_is_no_sign_that_it_is_back() -> None:
 
 
 def test_hosts_reboot_one_after_another_and_each_comes_back_with_its_driver(acts: list[Any]) -> None:
-    made, talk = site(), Talk()
-    assert rebooted(made, "gpu1", "gpu2", talk=talk) == {}
+    made, console = site(), Console()
+    assert rebooted(made, "gpu1", "gpu2", console=console) == {}
     assert [host.boots for host in made.hosts.values()] == [0, 1, 1, 0]
-    assert talk.said == [
+    assert console.said == [
         f"gpu1: reboots: {NEW} is installed, module {OLD} runs",
         "gpu1: is back",
         f"gpu2: reboots: {NEW} is installed, module {OLD} runs",
@@ -304,15 +306,15 @@ def test_a_lost_lease_reboots_nothing() -> None:
 
     made = site()
     with pytest.raises(RackwrightError, match="lost"):
-        reboot_all(made, SimpleNamespace(check=lost), {"gpu1": "x"}, Talk(), allow_outage=False)
+        reboot_all(made, SimpleNamespace(check=lost), {"gpu1": "x"}, Console(), allow_outage=False)
     assert made.hosts["gpu1"].boots == 0
 
 
 # What an apply does of it.
 
 
-def drivers_act(made: Site, **options: Any) -> dict[str, str]:
-    work = SimpleNamespace(site=made, held=HELD, options=Options(**options), talk=Talk())
+def drivers_act(made: Session, **options: Any) -> dict[str, str]:
+    work = SimpleNamespace(site=made, lease_session=HELD, options=Options(**options), console=Console())
     return carry_out._driver_acts(work, Run())
 
 
@@ -349,7 +351,7 @@ def planned(*names: str, loaded: str | None = OLD, active: str = "active", role:
     )
 
 
-def refused(made: Site, plan: Any, **options: Any) -> str | None:
+def refused(made: Session, plan: Any, **options: Any) -> str | None:
     try:
         refuse_swap(made, plan, **{"reboot": False, "allow_outage": False, **options})
     except RackwrightError as error:
@@ -382,7 +384,7 @@ def test_with_a_reboot_it_may_change_where_the_host_can_be_rebooted() -> None:
     assert refused(made, planned("gpu1"), reboot=True, allow_outage=True) is None
 
 
-def applied(monkeypatch: pytest.MonkeyPatch, made: Site, **options: Any) -> tuple[Talk, bool]:
+def applied(monkeypatch: pytest.MonkeyPatch, made: Session, **options: Any) -> tuple[Console, bool]:
     """Return what was said, and whether anything was carried out, where the plan is empty."""
     carried: list[object] = []
 
@@ -397,9 +399,9 @@ def applied(monkeypatch: pytest.MonkeyPatch, made: Site, **options: Any) -> tupl
     monkeypatch.setattr(apply, "_remember", lambda *_, **__: None)
     monkeypatch.setattr(apply, "_saved", lambda site, applied, *_: applied)
     monkeypatch.setattr(apply, "_carry_out", lambda *_: carried.append(1) or Applied(Run()))
-    talk = Talk()
-    apply.apply(made, Options(**options), talk, lambda plan: None)
-    return talk, bool(carried)
+    console = Console()
+    apply.apply(made, Options(**options), console, lambda plan: None)
+    return console, bool(carried)
 
 
 def test_a_reboot_that_was_left_over_is_made_though_nothing_else_is_to_be_done(
@@ -408,8 +410,8 @@ def test_a_reboot_that_was_left_over_is_made_though_nothing_else_is_to_be_done(
     made = site()
     for name in ("gpu2", "gpu3"):
         made.hosts[name].loaded = NEW
-    talk, carried = applied(monkeypatch, made, reboot=True)
-    assert (carried, talk.said) == (True, [f"gpu1: will reboot: {NEW} is installed, module {OLD} runs"])
-    assert applied(monkeypatch, made) == (Talk(), False)
+    console, carried = applied(monkeypatch, made, reboot=True)
+    assert (carried, console.said) == (True, [f"gpu1: will reboot: {NEW} is installed, module {OLD} runs"])
+    assert applied(monkeypatch, made) == (Console(), False)
     made.hosts["gpu1"].loaded = NEW
-    assert applied(monkeypatch, made, reboot=True) == (Talk(), False)
+    assert applied(monkeypatch, made, reboot=True) == (Console(), False)

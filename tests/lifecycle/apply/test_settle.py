@@ -76,35 +76,35 @@ def slept(monkeypatch):
 
 
 @pytest.fixture
-def talk():
+def console():
     said = []
     return SimpleNamespace(say=said.append, said=said)
 
 
-def test_who_is_well_by_their_probe_is_waited_for_until_the_gateways_see_it(slept, talk):
+def test_who_is_well_by_their_probe_is_waited_for_until_the_gateways_see_it(slept, console):
     hidden = [server("gpu1", up=True), server("gpu2", up=False)]
     gateways = AskedGateways(hidden, hidden, [server("gpu2", up=True)])
-    found = await_gateways(Probed(gpu1="ready", gpu2="busy"), gateways, talk, [GPU1, GPU2], lambda: False)
+    found = await_gateways(Probed(gpu1="ready", gpu2="busy"), gateways, console, [GPU1, GPU2], lambda: False)
     # The last look has lost gpu1: it is unknown there.
     assert found == {"gpu2/a@1"}
     assert len(slept) == 2
-    assert talk.said == ["gpu2/a@1: ready, but a gateway doesn't see it yet: waiting up to 60 s"]
+    assert console.said == ["gpu2/a@1: ready, but a gateway doesn't see it yet: waiting up to 60 s"]
 
 
 @pytest.mark.parametrize(
     ("probe", "state"),
     [("faulted", server("gpu2", up=False)), ("ready", server("gpu2", up=True, drained=True)), ("ready", None)],
 )
-def test_who_is_not_well_or_drained_or_unknown_is_not_waited_for(slept, talk, probe, state):
+def test_who_is_not_well_or_drained_or_unknown_is_not_waited_for(slept, console, probe, state):
     gateways = AskedGateways([server("gpu1", up=True), *([state] if state else [])])
-    found = await_gateways(Probed(gpu1="ready", gpu2=probe), gateways, talk, [GPU1, GPU2], lambda: False)
+    found = await_gateways(Probed(gpu1="ready", gpu2=probe), gateways, console, [GPU1, GPU2], lambda: False)
     assert found == {"gpu1/a@1"}
-    assert slept == talk.said == []
+    assert slept == console.said == []
 
 
-def test_gateways_that_never_see_it_are_waited_for_a_minute_or_until_someone_stops(slept, talk):
+def test_gateways_that_never_see_it_are_waited_for_a_minute_or_until_someone_stops(slept, console):
     gateways = AskedGateways([server("gpu1", up=False)])
-    assert await_gateways(Probed(gpu1="ready"), gateways, talk, [GPU1], lambda: len(slept) > 3) == set()
+    assert await_gateways(Probed(gpu1="ready"), gateways, console, [GPU1], lambda: len(slept) > 3) == set()
     assert len(slept) == 4
-    assert await_gateways(Probed(gpu1="ready"), gateways, talk, [GPU1], lambda: False) == set()
+    assert await_gateways(Probed(gpu1="ready"), gateways, console, [GPU1], lambda: False) == set()
     assert 60 < sum(slept) < 65

@@ -11,7 +11,7 @@ from rackwright.errors import RackwrightError, UsageError
 from rackwright.lifecycle.bench import Listener, Wanted, bench
 from rackwright.lifecycle.bench.load import Load
 from rackwright.lifecycle.client.request import FromController, FromHost
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 from tests.fleet.fleets import make_fleet
 
 
@@ -23,8 +23,8 @@ class Unreachable:
 
 
 @pytest.fixture
-def site(tmp_path) -> Site:
-    return cast(Site, Unreachable(make_fleet(tmp_path / "site.yml", replicas={"gpu1": ["assistant@1"]})))
+def site(tmp_path) -> Session:
+    return cast(Session, Unreachable(make_fleet(tmp_path / "site.yml", replicas={"gpu1": ["assistant@1"]})))
 
 
 def said(text: str) -> None:

@@ -14,7 +14,7 @@ from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.canary import state_file as keep
 from rackwright.lifecycle.canary.state_file import Keeper
 from rackwright.state.canaries import CanaryVerdict, Progress, kept_trial
-from rackwright.state.lease_session import Held, hold, owner
+from rackwright.state.lease_session import LeaseSession, hold, owner
 from rackwright.state.store import FileStore
 from rackwright.verdict import Verdict, Word
 from tests.shells import LocalShell
@@ -25,9 +25,9 @@ PASSED = Verdict(Word.PASS, "all is well", (), 0.95, 0.99)
 
 
 @pytest.fixture
-def held(tmp_path: Path) -> Iterator[Held]:
-    with hold(FileStore(LocalShell(), folder=str(tmp_path)), owner("ada", "laptop", "update")) as held:
-        yield held
+def lease_session(tmp_path: Path) -> Iterator[LeaseSession]:
+    with hold(FileStore(LocalShell(), folder=str(tmp_path)), owner("ada", "laptop", "update")) as lease_session:
+        yield lease_session
 
 
 @pytest.fixture
@@ -37,61 +37,61 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[CanaryVerdict]:
     return told
 
 
-def keeper(held: Held, model: str = "assistant", said: list[str] | None = None) -> Keeper:
+def keeper(lease_session: LeaseSession, model: str = "assistant", said: list[str] | None = None) -> Keeper:
     site: Any = SimpleNamespace(
         remote=SimpleNamespace(connection=lambda name: name), fleet=SimpleNamespace(control=("gate1",))
     )
-    talk: Any = SimpleNamespace(say=(said if said is not None else []).append)
+    console: Any = SimpleNamespace(say=(said if said is not None else []).append)
     locks = [
         SimpleNamespace(models={name: SimpleNamespace(digest=digit * 64) for name in ("assistant", "coder")})
         for digit in "ab"
     ]
     rollout: Any = SimpleNamespace(id=ROLLOUT, what="model update", before=locks[0], after=locks[1])
-    return Keeper(site, held, talk, rollout, Replica(model, 1, "gpu1", 0), None)
+    return Keeper(site, lease_session, console, rollout, Replica(model, 1, "gpu1", 0), None)
 
 
-def test_who_goes_on_knows_the_step_and_whether_it_passed(held, written):
-    keeper(held).reached(1)
-    keeper(held, "coder").reached(0)
-    progress = kept_trial(held.store, ROLLOUT).models
+def test_who_goes_on_knows_the_step_and_whether_it_passed(lease_session, written):
+    keeper(lease_session).reached(1)
+    keeper(lease_session, "coder").reached(0)
+    progress = kept_trial(lease_session.store, ROLLOUT).models
     assert progress["assistant"] == Progress(replica="gpu1/assistant@1", step=1)
-    keeper(held).passed(25, PASSED)
-    progress = kept_trial(held.store, ROLLOUT).models
+    keeper(lease_session).passed(25, PASSED)
+    progress = kept_trial(lease_session.store, ROLLOUT).models
     assert (progress["assistant"].passed, progress["coder"].passed) == (True, False)
     assert [(one.outcome, one.before[0], one.after[0], one.share) for one in written] == [("PASS", "a", "b", 25)]
 
 
-def test_what_is_found_on_the_way_is_said_and_kept_as_open(held, written):
+def test_what_is_found_on_the_way_is_said_and_kept_as_open(lease_session, written):
     said: list[str] = []
-    keeper(held, said=said).judged(5, PASSED)
+    keeper(lease_session, said=said).judged(5, PASSED)
     assert said == ["gpu1/assistant@1: at 5 %: PASS: all is well"]
     assert [one.outcome for one in written] == ["open"]
 
 
-def test_a_report_that_can_not_be_kept_changes_no_outcome(held, monkeypatch):
+def test_a_report_that_can_not_be_kept_changes_no_outcome(lease_session, monkeypatch):
     def away(*_: object) -> None:
         raise HostError("unreachable", where="gate1")
 
     monkeypatch.setattr(keep, "write_verdict", away)
     said: list[str] = []
-    keeper(held, said=said).ended("FAIL", 5, "errors rise", PASSED)
+    keeper(lease_session, said=said).ended("FAIL", 5, "errors rise", PASSED)
     assert said[0] == "gpu1/assistant@1: its report could not be kept: gate1: unreachable"
 
 
-def test_whoever_waits_for_it_sees_its_report(held, written):
+def test_whoever_waits_for_it_sees_its_report(lease_session, written):
     said: list[str] = []
-    keeper(held, said=said).ended("FAIL", 5, "it fell out", VERDICT)
+    keeper(lease_session, said=said).ended("FAIL", 5, "it fell out", VERDICT)
     (shown,) = said
     assert shown.splitlines()[0] == "gpu1/assistant@1: the report on the canary, at 5 % of the conversations"
     assert "FAIL: it fell out" in shown
     assert "median time to first token   296 ms     570 ms   1.93 times" in shown
-    keeper(held, said=said).ended("left", 5, "interrupted", VERDICT)
+    keeper(lease_session, said=said).ended("left", 5, "interrupted", VERDICT)
     assert len(said) == 1
 
 
-def test_who_lost_the_lease_writes_nothing(held, written):
-    held.store.break_(held.lease)
-    held.renew()
+def test_who_lost_the_lease_writes_nothing(lease_session, written):
+    lease_session.store.break_(lease_session.lease)
+    lease_session.renew()
     with pytest.raises(LeasedError):
-        keeper(held).ended("FAIL", 5, "errors rise", PASSED)
+        keeper(lease_session).ended("FAIL", 5, "errors rise", PASSED)
     assert written == []

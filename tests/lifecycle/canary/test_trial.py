@@ -101,7 +101,7 @@ class Keeper:
     site: Any
     told: list[str] = field(default_factory=list)
     run: str = "run"
-    held: Any = field(default_factory=lambda: SimpleNamespace(check=lambda: None))
+    lease_session: Any = field(default_factory=lambda: SimpleNamespace(check=lambda: None))
 
     def reached(self, step: int) -> None:
         self.told.append(f"step {step}")
@@ -292,7 +292,7 @@ def test_who_stops_it_leaves_no_share():
 
 def test_one_that_falls_out_fails():
     bench = Bench()
-    bench.keeper.held.check = lambda: setattr(bench.gateways, "up", bench.clock.now() < 20)
+    bench.keeper.lease_session.check = lambda: setattr(bench.gateways, "up", bench.clock.now() < 20)
     with pytest.raises(ProofError, match="FAIL: fell out of the gateways while it was the canary"):
         bench.run()
     assert bench.gateways.told[-1] == "end"
@@ -300,14 +300,14 @@ def test_one_that_falls_out_fails():
 
 def test_one_look_at_which_it_is_down_is_no_fall():
     bench = Bench()
-    bench.keeper.held.check = lambda: setattr(bench.gateways, "up", not 20 <= bench.clock.now() < 30)
+    bench.keeper.lease_session.check = lambda: setattr(bench.gateways, "up", not 20 <= bench.clock.now() < 30)
     bench.run()
     assert bench.keeper.told[-1] == "passed with PASS"
 
 
 def test_one_look_at_which_nothing_else_serves_ends_nothing():
     bench = Bench()
-    bench.keeper.held.check = lambda: setattr(bench.gateways, "other_up", not 20 <= bench.clock.now() < 30)
+    bench.keeper.lease_session.check = lambda: setattr(bench.gateways, "other_up", not 20 <= bench.clock.now() < 30)
     bench.run()
     assert bench.keeper.told[-1] == "passed with PASS"
 
@@ -338,7 +338,7 @@ def test_what_came_before_a_share_counts_for_none():
 )
 def test_gateways_that_are_away_are_waited_for_as_long_as_the_share_lasts_without_them(away, ends):
     bench = Bench()
-    bench.keeper.held.check = lambda: setattr(bench.gateways, "away", int(bench.clock.now()) in away)
+    bench.keeper.lease_session.check = lambda: setattr(bench.gateways, "away", int(bench.clock.now()) in away)
     if not ends:
         bench.run()
         return
@@ -352,7 +352,7 @@ def test_who_lost_the_lease_leaves_gateways_alone():
         raise LeasedError("this run's lease has ended")
 
     bench = Bench()
-    bench.keeper.held.check = lost
+    bench.keeper.lease_session.check = lost
     with pytest.raises(LeasedError):
         bench.run()
     assert bench.gateways.told == ["25 %"]

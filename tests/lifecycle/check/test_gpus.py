@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from rackwright.fleet.hosts.host_spec import HostModel, InstalledRuntime
+from rackwright.fleet.hosts.host_spec import HostSpec, InstalledRuntime
 from rackwright.fleet.lock import RuntimeLock
 from rackwright.hardware.hardware import Hardware
 from rackwright.hardware.pci import parse_lspci
@@ -18,7 +18,7 @@ from tests.lifecycle.check.test_requirements import HOST
 CARDS = Hardware(pci=parse_lspci(output("h100-lspci.txt")))
 
 
-def using(*gpus: int, cuda: str | None = None) -> HostModel:
+def using(*gpus: int, cuda: str | None = None) -> HostSpec:
     """A host with a replica for each number of GPUs, all of one runtime."""
     replicas = tuple(
         Replica(
@@ -38,11 +38,11 @@ def using(*gpus: int, cuda: str | None = None) -> HostModel:
     return replace(HOST, replicas=replicas, runtimes=(runtime,))
 
 
-def judged(model: HostModel, found: Hardware) -> list[tuple[str, State, str]]:
+def judged(model: HostSpec, found: Hardware) -> list[tuple[str, State, str]]:
     return [(each.what, each.state, each.found) for each in judge_gpus(model, found)]
 
 
-def one(model: HostModel, found: Hardware, what: str) -> Condition:
+def one(model: HostSpec, found: Hardware, what: str) -> Condition:
     (condition,) = [each for each in judge_gpus(model, found) if each.what == what]
     return condition
 
@@ -74,7 +74,7 @@ def test_a_good_host():
         ),
     ],
 )
-def test_fewer_gpus_than_replicas_need(model: HostModel, found: Hardware, says: str):
+def test_fewer_gpus_than_replicas_need(model: HostSpec, found: Hardware, says: str):
     condition = next(iter(judge_gpus(model, found)))
     assert (condition.what, condition.state, condition.found) == ("gpu", State.FAILED, says)
     assert condition.next == "place fewer replicas there"
@@ -115,7 +115,7 @@ def test_the_cuda_of_a_build_and_of_the_driver(cuda: str, state: State, says: st
 
 
 @pytest.mark.parametrize("model", [using(1), using(0, cuda="13.0")])
-def test_no_cuda_is_asked_of_a_build_without_or_of_replicas_on_the_cpu(model: HostModel):
+def test_no_cuda_is_asked_of_a_build_without_or_of_replicas_on_the_cpu(model: HostSpec):
     assert "cuda" not in {what for what, _, _ in judged(model, hardware("h100"))}
 
 

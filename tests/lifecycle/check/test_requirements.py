@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from rackwright.fleet.hosts.host_spec import HostModel
+from rackwright.fleet.hosts.host_spec import HostSpec
 from rackwright.fleet.sections.baseline import Baseline
 from rackwright.lifecycle.check.requirements import judge, parse, script
 from rackwright.lifecycle.check.result import Asked, State
 from rackwright.roles.backup.settings import Settings as Backup
-from rackwright.roles.downloads.settings import Settings as Site
+from rackwright.roles.downloads.settings import Settings as Session
 from rackwright.roles.firewall.settings import Settings as Firewall
 from rackwright.roles.gateway.settings import Settings as Gateway
 from rackwright.roles.layout.settings import Settings as Layout
@@ -33,7 +33,7 @@ GATEWAY = Gateway(
 )
 WEIGHTS = File(path="model.gguf", size=4 * 10**9, sha256="a" * 64, url="https://hub.lab/model.gguf")
 STORE = ModelStore(models=(StoredModel(name="assistant", digest="b" * 64, files=(WEIGHTS,)),))
-HOST = HostModel(
+HOST = HostSpec(
     name="gpu1",
     layout=Layout(fleet="acme", host="gpu1", serves=True),
     firewall=Firewall(openings=()),
@@ -49,7 +49,7 @@ HOST = HostModel(
 GOOD = "time 1000.0\nos debian 13\nmemory 64000000000\ndisk 900000000000\nsystemd yes\n"
 
 
-def found(output: str, model: HostModel = HOST) -> dict[str, tuple[State, str]]:
+def found(output: str, model: HostSpec = HOST) -> dict[str, tuple[State, str]]:
     conditions = judge(model, parse(output), controller_time=1000.0)
     return {condition.what: (condition.state, condition.found) for condition in conditions}
 
@@ -173,7 +173,7 @@ def test_servers_are_asked_through_proxy_and_authorities_by_a_real_shell(tmp_pat
     tell = 'for a; do last=$a; done; case $last in *good) echo 200;; *) echo "no route"; echo " 000";; esac'
     (tmp_path / "curl").write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/asked\n{tell}\n')
     (tmp_path / "curl").chmod(0o755)
-    site = Site(route=Route(proxy="http://proxy:3128", no_proxy=("acme.internal",)), ca_bundle="PEM\n")
+    site = Session(route=Route(proxy="http://proxy:3128", no_proxy=("acme.internal",)), ca_bundle="PEM\n")
     text = script(replace(HOST, downloads=site), (Asked("https://m/good", "x"), Asked("https://m/bad one", "x")))
     environment = {"PATH": f"{tmp_path}:/usr/sbin:/usr/bin:/sbin:/bin"}
     done = subprocess.run(["sh", "-c", text], input="PEM\n", capture_output=True, text=True, env=environment)

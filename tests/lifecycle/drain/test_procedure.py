@@ -66,14 +66,14 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
     made = Desk(Gateways())
 
     @contextmanager
-    def leased(site: Any, act: str, talk: Any) -> Iterator[Desk]:
+    def leased(site: Any, act: str, console: Any) -> Iterator[Desk]:
         made.before()
         made.lines.append(f"lease: {act}")
         yield made
 
     @contextmanager
-    def audited(site: Any, held: Desk, hosts: tuple[str, ...], what: str) -> Iterator[None]:
-        assert held is made
+    def audited(site: Any, lease_session: Desk, hosts: tuple[str, ...], what: str) -> Iterator[None]:
+        assert lease_session is made
         yield
         made.lines.append(f"{' '.join(hosts)}: {what}")
 

@@ -14,7 +14,7 @@ from rackwright.hardware.hardware import Hardware
 from rackwright.lifecycle.check.fit import doubts, judge_fit, refuse_unfit
 from rackwright.lifecycle.check.result import State
 from rackwright.lifecycle.fit.procedure import SYSTEM, Memory, Overrides, ask, fit_fleet, fit_host, memory_of
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey
 from rackwright.remote import Remote
 from rackwright.remote.completed import Completed
@@ -142,8 +142,8 @@ def test_hosts_are_asked_once_and_who_does_not_answer_is_told():
     assert unreachable == {"gpu2": "no route to host"}
 
 
-def downloads_of(fleet: Fleet, shape: ModelShape | None) -> Site:
-    return Site(fleet, lock_of(fleet, shape), {}, cast("Any", None), cast("Any", None))
+def downloads_of(fleet: Fleet, shape: ModelShape | None) -> Session:
+    return Session(fleet, lock_of(fleet, shape), {}, cast("Any", None), cast("Any", None))
 
 
 def survey_of(**hosts: Hardware) -> Survey:

@@ -9,11 +9,11 @@ import pytest
 
 from rackwright.errors import FleetError
 from rackwright.fleet.fleet import Replica
-from rackwright.fleet.hosts.host_spec import HostModel
+from rackwright.fleet.hosts.host_spec import HostSpec
 from rackwright.hardware.hardware import Hardware
 from rackwright.lifecycle.apply.plan import restarts
 from rackwright.lifecycle.gpus.assignment import put_off, refuse_gpus, still_put_off
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey, Surveyed, _surveyed
 from rackwright.roles.people.settings import Settings as People
 from rackwright.roles.replica.gpus import devices_of, render_gpus
@@ -26,7 +26,7 @@ from tests.roles.test_gpus import gpu, hardware
 TWO = hardware(gpu(0), gpu(1), nodes=())
 
 
-def site(tmp_path: Path, *counts: int) -> Site:
+def site(tmp_path: Path, *counts: int) -> Session:
     """gpu1 with a replica for each of these counts of GPUs."""
     names = [f"assistant@{number + 1}" for number in range(len(counts))]
     units = tuple(
@@ -36,13 +36,13 @@ def site(tmp_path: Path, *counts: int) -> Site:
         make_fleet(tmp_path / "site.yml", replicas={"gpu1": names}),
         replicas=tuple(Replica("assistant", number, "gpu1", count) for number, count in enumerate(counts, start=1)),
     )
-    model = cast("HostModel", type("Model", (), {"replicas": units, "people": People()}))
-    return Site(fleet, cast("Any", None), {"gpu1": model}, cast("Any", None), cast("Any", None))
+    model = cast("HostSpec", type("Model", (), {"replicas": units, "people": People()}))
+    return Session(fleet, cast("Any", None), {"gpu1": model}, cast("Any", None), cast("Any", None))
 
 
-def running(site: Site, number: int, *gpus: int, held: tuple[int, ...] | None = None) -> ReplicaState:
+def running(site: Session, number: int, *gpus: int, held: tuple[int, ...] | None = None) -> ReplicaState:
     """An engine on its present unit, whose drop-in names these GPUs of TWO, and that runs with `held`."""
-    unit = site.models["gpu1"].replicas[number - 1]
+    unit = site.hosts["gpu1"].replicas[number - 1]
     devices = devices_of(TWO)
     text = render_gpus(tuple(devices[index] for index in (gpus if held is None else held)))
     digest = sha256(render(unit).encode()).hexdigest()
@@ -68,7 +68,7 @@ def survey(seen: Hardware, *states: ReplicaState) -> Survey:
     return Survey({"gpu1": host}, {})
 
 
-def why(site: Site, surveyed: Survey) -> dict[str, str]:
+def why(site: Session, surveyed: Survey) -> dict[str, str]:
     return {restart.replica.name: restart.why for restart in restarts(site, surveyed)}
 
 

@@ -37,7 +37,7 @@ class Issuer:
 
 
 @dataclass
-class Talk:
+class Console:
     said: list[str] = field(default_factory=list)
     seen: list[tuple[str, int, int, int]] = field(default_factory=list)
 

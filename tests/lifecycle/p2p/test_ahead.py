@@ -12,7 +12,7 @@ from rackwright.lifecycle.p2p.ahead import put_ahead
 from rackwright.lifecycle.p2p.receivers import is_supplied
 from rackwright.roles.model_store.settings import Settings as ModelStore
 from rackwright.run import Run
-from tests.lifecycle.p2p.hosts import MODEL, Talk, World
+from tests.lifecycle.p2p.hosts import MODEL, Console, World
 
 OWN = ModelStore(models=(MODEL,))
 READS = ModelStore(models=(MODEL.model_copy(update={"writer": "a"}),))
@@ -28,13 +28,13 @@ def changes(
         done.append(({ready_for_p2p: "ready", own_weights: "own weights"}[deploy], *hosts))
         return Run(unreachable={host: "gone" for host in hosts if host in failing})
 
-    def stage(site: Any, hosts: tuple[str, ...], talk: object, stopping: object, fetch: Any) -> tuple[()]:
+    def stage(site: Any, hosts: tuple[str, ...], console: object, stopping: object, fetch: Any) -> tuple[()]:
         done.append(("stage", *hosts))
         assert fetch("a") is ("a" not in failing)
         return ()
 
     monkeypatch.setattr(ahead, "stage", stage)
-    found = put_ahead(site, site.models, Talk(), lambda: False, change)  # type: ignore[arg-type]
+    found = put_ahead(site, site.hosts, Console(), lambda: False, change)  # type: ignore[arg-type]
     return done, found.run
 
 
@@ -59,10 +59,10 @@ def test_who_failed_is_in_the_run_and_takes_no_further_part(monkeypatch: pytest.
 def test_a_host_is_supplied_where_it_gets_weights_by_another_alone() -> None:
     site = world(a=OWN, b=OWN)
     assert is_supplied(site, ("a",))
-    for model in site.models.values():
+    for model in site.hosts.values():
         model.p2p = None
     assert not is_supplied(site, ("a", "b"))
-    site.models["b"].model_store = READS
+    site.hosts["b"].model_store = READS
     assert is_supplied(site, ("a", "b"))
 
 

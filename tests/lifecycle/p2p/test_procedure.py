@@ -11,7 +11,7 @@ from rackwright.lifecycle.p2p.procedure import Transferred, stage
 from rackwright.lifecycle.p2p.transfer import Has
 from rackwright.lifecycle.p2p.unit import Status
 from rackwright.roles.model_store.settings import Settings as ModelStore
-from tests.lifecycle.p2p.hosts import DONE, FILE, MODEL, Issuer, Talk, World
+from tests.lifecycle.p2p.hosts import DONE, FILE, MODEL, Console, Issuer, World
 
 WHOLE, NOTHING = Has(whole=True), Has(free=10**12)
 HALF = Status("receiving", FILE.size // 2, 10_000_000)
@@ -20,7 +20,7 @@ HALF = Status("receiving", FILE.size // 2, 10_000_000)
 def run(
     world: World,
     monkeypatch: pytest.MonkeyPatch,
-    talk: Talk | None = None,
+    console: Console | None = None,
     *,
     first: str | None = None,
     fetched: bool = True,
@@ -35,20 +35,20 @@ def run(
         return fetched
 
     site = world.site(first, **stores)
-    return stage(site, site.models, talk or Talk(), lambda: False, fetch), fetches  # type: ignore[arg-type]
+    return stage(site, site.hosts, console or Console(), lambda: False, fetch), fetches  # type: ignore[arg-type]
 
 
 def test_one_host_fetches_and_the_others_get_it_from_host_to_host(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(dict.fromkeys("abc", NOTHING), {"b": [HALF, DONE], "c": [HALF, HALF, DONE]})
-    talk = Talk()
-    (transferred,), fetches = run(world, monkeypatch, talk)
+    console = Console()
+    (transferred,), fetches = run(world, monkeypatch, console)
     assert fetches == ["a"]
     assert world.started == ["a", "b", "c"]
     assert (transferred.first, transferred.failed, transferred.bytes) == ("a", {}, FILE.size)
     assert transferred.seconds == {"b": 1, "c": 3}
     assert world.ended == {"a": "clean", "b": "place", "c": "place"}
-    assert ("b", FILE.size // 2, FILE.size, 10_000_000) in talk.seen
-    assert talk.said.count("a: reading 0.10 GB") == 1
+    assert ("b", FILE.size // 2, FILE.size, 10_000_000) in console.seen
+    assert console.said.count("a: reading 0.10 GB") == 1
 
 
 def test_every_host_has_a_certificate_of_its_own_for_this_transfer_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,10 +83,10 @@ def test_nothing_is_moved_where_nobody_lacks_it_or_nobody_is_there_to_share(
 
 
 def test_where_the_first_can_not_fetch_each_fetches_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    world, talk = World(dict.fromkeys("ab", NOTHING), {}), Talk()
-    assert run(world, monkeypatch, talk, fetched=False)[0] == ()
+    world, console = World(dict.fromkeys("ab", NOTHING), {}), Console()
+    assert run(world, monkeypatch, console, fetched=False)[0] == ()
     assert world.started == []
-    assert talk.said == ["assistant dddddddddddddddd: a could not fetch it, so each host fetches for itself"]
+    assert console.said == ["assistant dddddddddddddddd: a could not fetch it, so each host fetches for itself"]
 
 
 def test_who_is_out_of_reach_or_lacks_room_is_named_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,11 +127,11 @@ def test_a_short_loss_of_the_connection_is_none(monkeypatch: pytest.MonkeyPatch)
 def test_what_a_unit_ended_with_is_told_and_room_is_made_for_its_own_fetch(
     monkeypatch: pytest.MonkeyPatch, told: Status, why: str
 ) -> None:
-    world, talk = World({"a": WHOLE, "b": NOTHING}, {"b": [HALF, told]}), Talk()
-    (transferred,), _ = run(world, monkeypatch, talk)
+    world, console = World({"a": WHOLE, "b": NOTHING}, {"b": [HALF, told]}), Console()
+    (transferred,), _ = run(world, monkeypatch, console)
     assert transferred.failed == {"b": why}
     assert world.ended == {"a": "clean", "b": "give_up"}
-    assert f"b: assistant dddddddddddddddd didn't arrive: {why}" in talk.said
+    assert f"b: assistant dddddddddddddddd didn't arrive: {why}" in console.said
 
 
 def test_one_to_which_nothing_comes_while_others_are_done_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,10 +161,10 @@ def test_without_the_authority_s_key_each_fetches_for_itself(monkeypatch: pytest
         def issue(self, names: tuple[str, ...], *, client: bool, days: int) -> None:  # type: ignore[override]
             raise SecretError("the CA's key isn't here", where="ca.key")
 
-    world, talk = World({"a": WHOLE, "b": NOTHING}, {}, issuer=Without()), Talk()
-    (transferred,), _ = run(world, monkeypatch, talk)
+    world, console = World({"a": WHOLE, "b": NOTHING}, {}, issuer=Without()), Console()
+    (transferred,), _ = run(world, monkeypatch, console)
     assert transferred.failed == {"b": "no certificate"}
-    assert "each host fetches for itself: ca.key: the CA's key isn't here" in talk.said[-1]
+    assert "each host fetches for itself: ca.key: the CA's key isn't here" in console.said[-1]
     assert world.started == []
 
 
@@ -179,7 +179,7 @@ def test_ctrl_c_ends_the_units_and_leaves_what_arrived(monkeypatch: pytest.Monke
     world.install(monkeypatch)
     site = world.site()
     asked = iter([False] * 5 + [True] * 100)
-    stage(site, site.models, Talk(), lambda: next(asked), lambda _: True)  # type: ignore[arg-type]
+    stage(site, site.hosts, Console(), lambda: next(asked), lambda _: True)  # type: ignore[arg-type]
     assert world.ended == {"a": "clean", "b": "stop"}
 
 

@@ -51,7 +51,7 @@ def arrived(root: Path, sha256: str, suffix: str = "") -> Path:
     return path
 
 
-class Talk:
+class Console:
     def __init__(self, agrees: bool = True) -> None:
         self.said: list[str] = []
         self.agrees = agrees
@@ -100,10 +100,10 @@ def audited(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, str]]:
     lines: list[tuple[str, str, str]] = []
 
     @contextmanager
-    def leased(site: object, why: str, talk: object) -> Iterator[SimpleNamespace]:
+    def leased(site: object, why: str, console: object) -> Iterator[SimpleNamespace]:
         yield SimpleNamespace(check=lambda: None)
 
-    def note(site: object, held: object, hosts: tuple[str, ...], what: str, outcome: str = "done") -> None:
+    def note(site: object, lease_session: object, hosts: tuple[str, ...], what: str, outcome: str = "done") -> None:
         lines.extend((host, what, outcome) for host in hosts)
 
     monkeypatch.setattr(pruning, "leased", leased)
@@ -125,15 +125,15 @@ def site_of(
     return SimpleNamespace(models=dict.fromkeys(names), remote=Remote(shells), fleet=fleet)
 
 
-def pruned(site: Any, talk: Talk | None = None, **more: bool) -> Pruned:
-    return prune(site, talk or Talk(), **more)
+def pruned(site: Any, console: Console | None = None, **more: bool) -> Pruned:
+    return prune(site, console or Console(), **more)
 
 
 def test_what_nothing_needs_goes_and_the_rest_stays(tmp_path, audited):
     gone, kept = placed(tmp_path, "assistant", OLD), placed(tmp_path, "assistant", NOW)
     last = placed(tmp_path, "retired", LEFT)
-    talk = Talk()
-    done = pruned(site_of(tmp_path), talk)
+    console = Console()
+    done = pruned(site_of(tmp_path), console)
     assert [(one.model, one.digest) for one in done.removed["gpu1"]] == [
         ("assistant", "a" * 16),
         ("retired", "c" * 16),
@@ -142,8 +142,8 @@ def test_what_nothing_needs_goes_and_the_rest_stays(tmp_path, audited):
     assert not last.parent.exists()
     assert (kept / "parts/config.json").read_text() == "weights"
     assert audited == [("gpu1", f"removed assistant/{'a' * 16}, retired/{'c' * 16}", "done")]
-    assert talk.said[0].startswith(f"gpu1: assistant {'a' * 16}, ")
-    assert talk.said[-1] == "Remove 2 of these?"
+    assert console.said[0].startswith(f"gpu1: assistant {'a' * 16}, ")
+    assert console.said[-1] == "Remove 2 of these?"
     assert done.bytes > 0
     assert pruned(site_of(tmp_path)) == Pruned()
 
@@ -152,8 +152,8 @@ def test_a_folder_without_our_marker_is_named_and_left(tmp_path, audited):
     other, torn = placed(tmp_path, "assistant", OLD, marker=LEFT), tmp_path / "assistant" / f"{OLD[:16]}.partial"
     torn.mkdir()
     (tmp_path / "backups" / "of a\nperson").mkdir(parents=True)
-    talk = Talk()
-    done = pruned(site_of(tmp_path), talk)
+    console = Console()
+    done = pruned(site_of(tmp_path), console)
     assert done.removed == {}
     assert set(done.strange["gpu1"]) == {
         f"assistant/{OLD[:16]}",
@@ -162,7 +162,7 @@ def test_a_folder_without_our_marker_is_named_and_left(tmp_path, audited):
     }
     assert other.exists()
     assert torn.exists()
-    assert len([line for line in talk.said if "isn't marked as ours: it stays" in line]) == 3
+    assert len([line for line in console.said if "isn't marked as ours: it stays" in line]) == 3
 
 
 def test_a_model_that_others_placed_by_our_rules_under_another_name_is_left(tmp_path, audited):
@@ -228,8 +228,8 @@ def test_files_on_their_way_go_unless_a_lock_needs_them_or_they_are_being_fetche
     )
     arrived(tmp_path, "d" * 64, ".lock")
     lock = arrived(tmp_path, "e" * 64, ".lock")
-    with lock.open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    with lock.open("w") as lease_session:
+        fcntl.flock(lease_session, fcntl.LOCK_EX)
         done = pruned(site_of(tmp_path))
         assert [one.digest for one in done.removed["gpu1"]] == ["d" * 64]
         assert done.problems == {"gpu1": f".incoming/{'e' * 64}: is being fetched, so it stays"}
@@ -243,8 +243,8 @@ def test_files_on_their_way_go_unless_a_lock_needs_them_or_they_are_being_fetche
 
 def test_a_rehearsal_removes_nothing_and_asks_nothing(tmp_path, audited):
     folder = placed(tmp_path, "assistant", OLD)
-    talk = Talk(agrees=False)
-    assert len(pruned(site_of(tmp_path), talk, rehearsed=True).removed["gpu1"]) == 1
+    console = Console(agrees=False)
+    assert len(pruned(site_of(tmp_path), console, rehearsed=True).removed["gpu1"]) == 1
     assert folder.exists()
     assert audited == []
 
@@ -252,7 +252,7 @@ def test_a_rehearsal_removes_nothing_and_asks_nothing(tmp_path, audited):
 def test_nothing_goes_unless_the_operator_agrees(tmp_path, audited):
     folder = placed(tmp_path, "assistant", OLD)
     with pytest.raises(RackwrightError, match="not confirmed"):
-        pruned(site_of(tmp_path), Talk(agrees=False))
+        pruned(site_of(tmp_path), Console(agrees=False))
     assert folder.exists()
 
 
@@ -355,11 +355,11 @@ def test_of_a_shared_folder_one_removes_that_serves_from_it(tmp_path, audited):
 
 def test_a_shared_folder_is_left_alone_while_one_of_its_hosts_is_not_looked_at(tmp_path, audited):
     kept = placed(tmp_path, "assistant", OLD)
-    talk = Talk()
-    result = pruned(site_of(tmp_path, tmp_path, shared="yes", gone=("gpu2",)), talk)
+    console = Console()
+    result = pruned(site_of(tmp_path, tmp_path, shared="yes", gone=("gpu2",)), console)
     assert result.removed == {}
     assert kept.exists()
-    assert talk.said == [f"gpu1: {tmp_path} is shared with gpu2, which is not looked at: all there stays"]
+    assert console.said == [f"gpu1: {tmp_path} is shared with gpu2, which is not looked at: all there stays"]
 
 
 def test_of_a_shared_folder_from_which_nobody_serves_the_first_removes(tmp_path, audited):
@@ -419,7 +419,7 @@ def test_the_lease_is_checked_before_each_host_removes(tmp_path, audited, monkey
     lost = LeasedError("this run's lease has ended")
 
     @contextmanager
-    def leased(site: object, why: str, talk: object) -> Iterator[SimpleNamespace]:
+    def leased(site: object, why: str, console: object) -> Iterator[SimpleNamespace]:
         checks = iter([None, lost])
 
         def check() -> None:
@@ -438,7 +438,7 @@ def test_a_host_that_is_lost_after_the_look_is_named_and_its_weights_stay(tmp_pa
     folder = placed(tmp_path, "assistant", OLD)
     site = site_of(tmp_path)
 
-    class Leaving(Talk):
+    class Leaving(Console):
         def confirm(self, question: str, *, refusal: RackwrightError | None = None) -> None:
             site.remote.shells["gpu1"].gone = True
 

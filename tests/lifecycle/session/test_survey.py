@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from rackwright.lifecycle.session.session import Site
+from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import CONNECTED_COMMAND, Survey, _script, _surveyed, survey
 from rackwright.remote.completed import Completed
 from tests.hardware.outputs import FOLDER, hardware
@@ -73,7 +73,7 @@ class Remote:
 
 def surveyed(remote: Remote) -> Survey:
     models = {"gate1": SimpleNamespace(people=SimpleNamespace(names=("root",)))}
-    return survey(cast(Site, SimpleNamespace(models=models, remote=remote)))
+    return survey(cast(Session, SimpleNamespace(models=models, remote=remote)))
 
 
 def test_a_host_that_was_looked_at_to_the_end_is_known():

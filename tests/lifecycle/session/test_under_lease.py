@@ -47,7 +47,7 @@ def nothing() -> None:
 
 @pytest.fixture
 def apply(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Run]:
-    def audit(desk: Desk, held: object, run: Run, models: object, end: str) -> None:
+    def audit(desk: Desk, lease_session: object, run: Run, models: object, end: str) -> None:
         desk.audited.append(f"{len(run.steps)}{end}")
 
     monkeypatch.setattr(remember, "note_changes", audit)

@@ -21,7 +21,7 @@ OBJECTIVES_READ = Objectives.model_validate(OBJECTIVES)
 
 
 @dataclass
-class Site:
+class Session:
     fleet: Any
 
 
@@ -33,7 +33,7 @@ def site(folder: Path, **objectives: dict[str, Any] | None) -> Any:
         for (name, said), model in zip(sorted(objectives.items()), fleet.file.models.values(), strict=True)
     }
     object.__setattr__(fleet.file, "models", models)
-    return Site(fleet)
+    return Session(fleet)
 
 
 def accepted(site: Any) -> tuple[tuple[Proof, ...], list[str]]:

@@ -191,7 +191,7 @@ def versions(lock: Lock) -> dict[str, str]:
 
 
 def models_of(fleet: Fleet, lock: Lock) -> dict[str, Any]:
-    """Stand in for HostModel: what the procedures read of it."""
+    """Stand in for HostSpec: what the procedures read of it."""
     asked = versions(lock)
     hosts = dict.fromkeys(host for one in fleet.replicas for host in one.hosts)
     models = {
@@ -278,8 +278,8 @@ class Desk:
         """As `rollout abort --leave`: it is closed, and every replica runs what it runs now."""
         rollout = self._rollout()
         site = self._site(rollout.after)
-        with self._at_work(site), leased(site, "abort", Quiet(), rollout=True) as held:
-            held.write(Event.CLOSED, rollout.id, detail="left as it was")
+        with self._at_work(site), leased(site, "abort", Quiet(), rollout=True) as lease_session:
+            lease_session.write(Event.CLOSED, rollout.id, detail="left as it was")
 
     def restart(self, replicas: tuple[Replica, ...]) -> None:
         site = self._site(self.lock)
@@ -398,7 +398,7 @@ def seams(world: World) -> Iterator[None]:
 def surveyed(site: SimulatedSite) -> Survey:
     hosts: dict[str, Any] = {}
     unreachable: dict[str, str] = {}
-    for name in site.models:
+    for name in site.hosts:
         if gate := site.world.gates.get(name):
             if gate.sends:
                 hosts[name] = SimpleNamespace(
