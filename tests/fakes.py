@@ -100,7 +100,7 @@ class _FakeHost(Host):
 
 
 def _state(facts: Facts, answers: Answers, model: object) -> State:
-    data = {"fake_responses": dict(answers), "fake_delay": 0.0, "fake_delay_jitter": 0.0, "model": model}
+    data = {"fake_responses": dict(answers), "fake_delay": 0.0, "fake_delay_jitter": 0.0, "spec": model}
     inventory = Inventory(([("@fake/host", data)], {}))
     (host,) = inventory
     host.__class__ = _FakeHost

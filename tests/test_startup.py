@@ -30,7 +30,7 @@ from rackwright.lifecycle.apply.stages import Options
 from rackwright.run import Run
 nothing = SimpleNamespace(empty=True, run=Run(), first_snapshots=(), surveyed=SimpleNamespace(control=None))
 class Any:
-    models = {}
+    hosts = {}
     def __getattr__(self, name): return Any()
     def __call__(self, *_, **__): return Any()
 for name in ("compared", "remember", "refuse_stale_checkout", "refuse_moved"):

@@ -34,7 +34,7 @@ NAMED = (
         "*(model.previous for model in models if model.previous)",
         "",
     ),
-    (f"{_LIFECYCLE}/prune/procedure.py", "the lease is not checked", "            held.check()\n", ""),
+    (f"{_LIFECYCLE}/prune/procedure.py", "the lease is not checked", "            lease_session.check()\n", ""),
     (
         f"{_LIFECYCLE}/prune/scripts.py",
         "what has no marker goes",

@@ -49,12 +49,12 @@ class _Operation:
 
 
 class HostRun:
-    """Given an open link to a host and its model, prepare a deploy there, and execute what was prepared."""
+    """Given an open link to a host and its spec, prepare a deploy there, and execute what was prepared."""
 
-    def __init__(self, link: Link, model: object, listener: Listener | None, *, only: tuple[str, ...] = ()) -> None:
+    def __init__(self, link: Link, spec: object, listener: Listener | None, *, only: tuple[str, ...] = ()) -> None:
         name = link.connection.name
         inventory = OneHost(([name], {}))  # type: ignore[no-untyped-call]
-        inventory.host_data[name] = {"model": model}
+        inventory.host_data[name] = {"spec": spec}
         self._state = _State(inventory)
         self._host = inventory.get_host(name)
         self._host.connector_data[LINK] = link

@@ -192,10 +192,10 @@ class QuestionMemory:
         self._scope = scope or _sources()
         self._folder = folder or cache_folder("questions")
 
-    def recall(self, deploy: str, host: str, model: object) -> tuple[str, ...]:
+    def recall(self, deploy: str, host: str, spec: object) -> tuple[str, ...]:
         """Return what the last plan asked this host; else the host with other settings, a sibling, or the host by
         another deploy: what is asked in vain costs less than what is asked apart."""
-        for path in self._candidates(deploy, host, model):
+        for path in self._candidates(deploy, host, spec):
             try:
                 stored = json.loads(path.read_text(encoding="utf-8"))
                 if stored["format"] == _FORMAT:
@@ -204,30 +204,30 @@ class QuestionMemory:
                 continue
         return ()
 
-    def remember(self, deploy: str, host: str, model: object, questions: Iterable[str]) -> None:
+    def remember(self, deploy: str, host: str, spec: object, questions: Iterable[str]) -> None:
         """Store the questions for the next plan. A disk that is full or read-only costs only the speed."""
         folder = self._folder / _digest(self._scope) / _digest(deploy)
         content = json.dumps({"format": _FORMAT, "questions": list(questions)})
         with suppress(OSError):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path = folder / self._file(host, model)
+            path = folder / self._file(host, spec)
             if not path.exists() or path.read_text(encoding="utf-8") != content:
                 _write(path, content)
             for old in self._newest(folder, "*.json")[_KEPT_FILES:]:
                 old.unlink(missing_ok=True)
 
-    def _candidates(self, deploy: str, host: str, model: object) -> Iterator[Path]:
+    def _candidates(self, deploy: str, host: str, spec: object) -> Iterator[Path]:
         all_deploys = self._folder / _digest(self._scope)
         folder, own = all_deploys / _digest(deploy), f"{_digest(host)}-*.json"
-        yield folder / self._file(host, model)
+        yield folder / self._file(host, spec)
         yield from self._newest(folder, own)
         yield from self._newest(folder, "*.json")
         yield from self._newest(all_deploys, f"*/{own}")
 
     @staticmethod
-    def _file(host: str, model: object) -> str:
-        dump: Callable[[], str] | None = getattr(model, "model_dump_json", None)
-        return f"{_digest(host)}-{_digest(dump() if dump else repr(model))}.json"
+    def _file(host: str, spec: object) -> str:
+        dump: Callable[[], str] | None = getattr(spec, "model_dump_json", None)
+        return f"{_digest(host)}-{_digest(dump() if dump else repr(spec))}.json"
 
     @staticmethod
     def _newest(folder: Path, pattern: str) -> list[Path]:

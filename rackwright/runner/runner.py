@@ -42,7 +42,7 @@ class Runner:
     def plan(
         self, deploy: Deploy, hosts: Mapping[str, object], *, name: str | None = None, only: tuple[str, ...] = ()
     ) -> Run:
-        """Return what the deploy would change on each host, given each host's model. Nothing is changed.
+        """Return what the deploy would change on each host, given each host's spec. Nothing is changed.
 
         `name` tells apart deploys that ask different questions; by default it is the function's own. `only` names
         roles; the steps of all others are skipped.
@@ -75,7 +75,7 @@ class Runner:
         self, deploy: Deploy, hosts: Mapping[str, object], name: str | None, only: tuple[str, ...]
     ) -> dict[str, HostRun]:
         title = name or f"{getattr(deploy, '__module__', '')}.{getattr(deploy, '__qualname__', repr(deploy))}"
-        questions = {host: self._questions(title, host, model) for host, model in hosts.items()}
+        questions = {host: self._questions(title, host, spec) for host, spec in hosts.items()}
         asking = {host: Begun(of_host.ask_ahead) for host, of_host in questions.items()}
         # It takes a while: the hosts look for their answers meanwhile.
         import_gently("rackwright.runner._pyinfra", "pyinfra.api", "rackwright.runner.host_run")
@@ -84,19 +84,19 @@ class Runner:
         from rackwright.runner.host_run import HostRun
 
         def prepare(host: str) -> HostRun:
-            connection, model = self._remote.connection(host), hosts[host]
+            connection, spec = self._remote.connection(host), hosts[host]
             ahead = Ahead(connection, self._question_seconds)
             link = Link(connection, questions[host], self._question_seconds, self._operation_seconds, ahead)
-            part = HostRun(link, model, self._on_step, only=only)
+            part = HostRun(link, spec, self._on_step, only=only)
             part.prepare(deploy, connect=asking[host].result)
             if self._memory and part.prepared:
-                self._memory.remember(title, host, model, questions[host].asked)
+                self._memory.remember(title, host, spec, questions[host].asked)
             return part
 
         return self._remote.each(hosts, prepare)
 
-    def _questions(self, title: str, host: str, model: object) -> Questions:
-        foreseen = self._memory.recall(title, host, model) if self._memory else ()
+    def _questions(self, title: str, host: str, spec: object) -> Questions:
+        foreseen = self._memory.recall(title, host, spec) if self._memory else ()
         return Questions(self._remote.connection(host), foreseen)
 
 

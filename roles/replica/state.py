@@ -57,7 +57,7 @@ class ReplicaState:
     """UUIDs that its drop-in names as it stands."""
     gpus_in_use: tuple[str, ...] = ()
     """UUIDs that the running engine was started with."""
-    held_digest: str | None = None
+    gpus_digest: str | None = None
     """sha256 of the drop-in that the running engine was started with."""
     weights: tuple[str, ...] = ()
     """First digits of the digests of what the running engine sees: its model and that one's adapters."""
@@ -114,7 +114,7 @@ def _state(told: dict[str, str]) -> ReplicaState:
         crash=_crash(told.get("Result", "success"), _number(told.get("ExecMainStatus"))),
         gpus=_uuids(told.get("gpus", "")),
         gpus_in_use=_uuids(told.get("gpus_in_use", "")),
-        held_digest=told.get("gpus_digest") or None,
+        gpus_digest=told.get("gpus_digest") or None,
         weights=tuple(told.get("weights", "").split()),
         reason=told.get("reason") or None if probe in ("hung", "faulted") else None,
     )

@@ -39,7 +39,7 @@ def test_every_command_takes_json_and_lists_the_exit_codes(name):
         assert "--json" in options, path
         text = command.get_help(click.Context(command))
         assert "Exit codes" in text, path
-        assert "12 proof, check or drill not passed" in " ".join(text.split()), path
+        assert "12 a proof, check or drill did not pass" in " ".join(text.split()), path
 
 
 def test_help_lists_commands_and_exit_codes():

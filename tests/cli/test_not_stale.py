@@ -25,20 +25,20 @@ class Desk:
         self.path, self.remote = path, FolderHosts(hosts)
 
     @property
-    def site(self) -> Any:
+    def session(self) -> Any:
         return SimpleNamespace(fleet=load_fleet(self.path), remote=self.remote, models={})
 
     def apply(self, run: str) -> None:
         """As far as what it leaves on the control host and here."""
-        held: Any = SimpleNamespace(run=run, lease=SimpleNamespace(owner=SimpleNamespace(who="anna@laptop")))
-        _keep_applied(self.site, held, utc_now(), ["gate1"])
+        lease_session: Any = SimpleNamespace(run=run, lease=SimpleNamespace(owner=SimpleNamespace(who="anna@laptop")))
+        _keep_applied(self.session, lease_session, utc_now(), ["gate1"])
 
     def edit(self, client: str) -> None:
         self.path.write_text(self.path.read_text().replace("clients_from: [", f"clients_from: [{client}, "))
 
     def look(self, *, yes: bool = True, not_stale: bool = False) -> bool:
         with Console(quiet=False, yes=yes) as console:
-            return refuse_stale_checkout(compared(self.site), console, not_stale=not_stale)
+            return refuse_stale_checkout(compared(self.session), console, not_stale=not_stale)
 
 
 @pytest.fixture

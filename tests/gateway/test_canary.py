@@ -218,7 +218,11 @@ def test_who_is_at_work_sees_what_it_gets(tried: Tried) -> None:
     share = states[CANARY].canary
     assert share is not None
     assert (share.percent, share.rollout) == (12.5, ROLLOUT)
-    assert (states[CANARY].drained, states[CANARY].takes_requests, states[CANARY].held) == (True, False, False)
+    assert (states[CANARY].drained, states[CANARY].takes_requests, states[CANARY].drained_manually) == (
+        True,
+        False,
+        False,
+    )
     tried.give(12.5, seconds=0)
     assert tried.gateways.servers()[CANARY].canary is None
 

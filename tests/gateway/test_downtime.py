@@ -66,7 +66,7 @@ def take_away(gateways: Gateways, seconds: int = 30) -> None:
     gateways.drain(ASSISTANT, who="rollout", reason="update", by_hand=False)
 
 
-def held(stack: Stack, requests: int = 1) -> bool:
+def waiting(stack: Stack, requests: int = 1) -> bool:
     workers = stack.gateway.workers
     shown = [stack.gateway.ask(f"@!{pid} show sess all", "master") for pid in workers]
     return sum(text.count('current_rule="lua.downtime"') for text in shown) == requests
@@ -75,7 +75,7 @@ def held(stack: Stack, requests: int = 1) -> bool:
 def hold(stack: Stack, pool: ThreadPoolExecutor, **request: bool | bytes) -> Future[HTTPResponse]:
     """Send a request and return when the gateway holds it."""
     response = pool.submit(lambda: stack.send(**request))  # type: ignore[arg-type]
-    eventually(lambda: held(stack))
+    eventually(lambda: waiting(stack))
     return response
 
 
@@ -85,7 +85,7 @@ def held_and_unread(stack: Stack, gateways: Gateways) -> HTTPConnection:
     stack.engines["assistant"].hold = True
     connection = stack.connect()
     connection.request("POST", "/v1/completions", json.dumps({"model": "assistant"}), {"api-key": KEYS["good"]})
-    eventually(lambda: held(stack))
+    eventually(lambda: waiting(stack))
     return connection
 
 
@@ -133,7 +133,7 @@ def test_many_are_held_and_none_fails(stack: Stack, gateways: Gateways) -> None:
     take_away(gateways)
     with ThreadPoolExecutor(40) as pool:
         responses = [pool.submit(stack.send) for _ in range(40)]
-        eventually(lambda: held(stack, 40))
+        eventually(lambda: waiting(stack, 40))
         gateways.ready(ASSISTANT)
         assert {response.result().status for response in responses} == {200}
 
@@ -192,7 +192,7 @@ def test_nobody_else_waits(stack: Stack, gateways: Gateways, pool: ThreadPoolExe
     assert stack.send(key="wrong").status == 401
     assert stack.send("nothing").status == 404
     assert stack.send(key="scoped").status == 403
-    assert held(stack)
+    assert waiting(stack)
 
 
 @pytest.mark.parametrize("end", ["closed", "forgotten"])
@@ -253,7 +253,7 @@ def test_an_open_downtime_outlives_a_reload_and_so_does_what_waits(
     before = hold(stack, pool)
     stack.gateway.reload()
     after = pool.submit(stack.send)
-    eventually(lambda: held(stack, 2))
+    eventually(lambda: waiting(stack, 2))
     stack.agents["assistant"].state = "up ready"
     gateways.ready(ASSISTANT)
     assert after.result().status == 200

@@ -20,7 +20,7 @@ from rackwright.roles.gateway.access_log import Access
 from rackwright.roles.gateway.settings import Key
 from tests.gateway.stack import KEYS, Stack, digest, eventually, gone, running_stack
 from tests.gateway.test_canary import with_two_replicas
-from tests.gateway.test_downtime import held
+from tests.gateway.test_downtime import waiting
 
 FIRST, SECOND = "gpu1/assistant@1", "gpu1/assistant@2"
 KEPT = 10
@@ -147,7 +147,7 @@ def test_held_requests_go_to_no_replica_that_is_drained_by_hand(pair: Stack, gat
     gateways.open_downtime("assistant", 60)
     with ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(ask, pair, pair.connect()) for _ in range(8)]
-        eventually(lambda: held(pair, 8))
+        eventually(lambda: waiting(pair, 8))
         pair.gateway.reload()
         gateways.ready(FIRST)
         assert Counter(one.result() for one in asked) == {(200, FIRST): 8}

@@ -136,7 +136,7 @@ def test_no_probe_and_no_check_lets_a_drained_replica_back_in(stack: Stack, gate
     for state, up in (("down", False), ("up ready", True)):
         stack.agents["assistant"].state = state
         eventually(lambda up=up: gateways.servers()[ASSISTANT].up is up)  # type: ignore[misc]
-        assert gateways.servers()[ASSISTANT].held
+        assert gateways.servers()[ASSISTANT].drained_manually
     assert stack.send().status == 503
     gateways.ready(ASSISTANT)
     assert stack.send().status == 200
@@ -147,7 +147,7 @@ def test_a_drain_is_copied_as_it_is_also_to_a_gateway_that_does_not_run(stack: S
     port = int(stack.servers["assistant"].rpartition(".")[2])
     gateways.copy_drain(ASSISTANT, port, record)
     assert gateways.servers()[ASSISTANT].record == record
-    assert gateways.servers()[ASSISTANT].held
+    assert gateways.servers()[ASSISTANT].drained_manually
     folder = stack.folder / "not-running"
     with Remote([Target("gate2", "@local")]) as remote:
         away = Gateways(remote, ["gate2"], paths=Paths("/nowhere", "/nowhere"), drains=str(folder))
@@ -167,7 +167,7 @@ def test_a_recorded_drain_outlives_a_start_and_a_later_one_does_not_take_it_over
     assert (record.who, record.reason, record.by_hand) == ("ada", "fan is loud, 'RMA' 4711\\", True)
     stack.gateway.ask(f"set server model.assistant/{stack.servers['assistant']} state ready")
     stack.gateway.script("drains")
-    assert gateways.servers()[ASSISTANT].held
+    assert gateways.servers()[ASSISTANT].drained_manually
     gateways.ready(ASSISTANT)
     assert gateways.servers()[ASSISTANT].record is None
 

@@ -44,10 +44,10 @@ def test_a_server_takes_requests_only_up_and_undrained() -> None:
 
 
 def test_a_drain_is_held_by_a_person_unless_its_record_says_otherwise() -> None:
-    assert state(admin=8).held
-    assert state(admin=8, record=RECORD).held
-    assert not state(admin=8, record=RECORD.replace("true", "false")).held
-    assert not state(record=RECORD).held
+    assert state(admin=8).drained_manually
+    assert state(admin=8, record=RECORD).drained_manually
+    assert not state(admin=8, record=RECORD.replace("true", "false")).drained_manually
+    assert not state(record=RECORD).drained_manually
 
 
 def test_a_record_that_cannot_be_read_is_none() -> None:

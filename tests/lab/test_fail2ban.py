@@ -19,7 +19,7 @@ from tests.waiting import wait_until
 
 pytestmark = pytest.mark.lab
 
-_SETTINGS = Settings(tries=2)
+_SETTINGS = Settings(maxretry=2)
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_who_fails_is_shut_out_who_is_never_to_be_is_not_and_our_rules_load_besi
 
 def test_new_settings_act_and_whom_it_shut_out_stays_so(watched: LabHost) -> None:
     before = banned(watched)
-    watched.applied(watching(watched, Settings(tries=4)))
+    watched.applied(watching(watched, Settings(maxretry=4)))
     wait_until(lambda: watched.holds("fail2ban-client get sshd maxretry | grep -qx 4"))
     wait_until(lambda: banned(watched) == before)
     assert before
@@ -106,7 +106,7 @@ def test_new_settings_act_and_whom_it_shut_out_stays_so(watched: LabHost) -> Non
 def test_a_jail_that_fail2ban_does_not_take_is_not_put_in_place(watched: LabHost) -> None:
     before = watched.tell(f"cat {JAIL}")
     watched.tell("printf '[sshd]\\nbackend = nonsense\\n' > /etc/fail2ban/jail.local")
-    assert watched.apply(watching(watched, Settings(tries=7))).failed_hosts == ("watched",)
+    assert watched.apply(watching(watched, Settings(maxretry=7))).failed_hosts == ("watched",)
     assert watched.tell(f"cat {JAIL}; ls /etc/fail2ban/jail.d | grep -c new || true") == f"{before}\n0"
     watched.tell("rm /etc/fail2ban/jail.local")
 

@@ -16,7 +16,7 @@ from rackwright.lifecycle.proof.procedure import prove
 from rackwright.lifecycle.proof.through_gateways import through_gateways
 from rackwright.lifecycle.proof.weights import whole_weights
 from rackwright.lifecycle.session.replica_units import unit_of
-from rackwright.lifecycle.session.session import Site, open_site
+from rackwright.lifecycle.session.session import Session, open_session
 from rackwright.roles.replica.answer import By
 from rackwright.state.golden import golden_path, read_golden
 from tests.lab.access import accesses
@@ -42,15 +42,15 @@ def applied(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Operator:
 
 
 @pytest.fixture
-def site(applied: Operator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def session(applied: Operator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
     for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, applied.environment[name])
-    with open_site(load_fleet(applied.path)) as site:
-        yield site
+    with open_session(load_fleet(applied.path)) as session:
+        yield session
 
 
-def weights(site: Site) -> str:
-    unit = unit_of(site, site.fleet.replicas[0])
+def weights(session: Session) -> str:
+    unit = unit_of(session, session.fleet.replicas[0])
     return unit.command[unit.command.index("--model") + 1]
 
 
@@ -58,71 +58,73 @@ def restart(lab: Lab, host: str = "gpu1") -> None:
     lab.exec(host, f"systemctl daemon-reload; systemctl restart {UNIT}")
 
 
-def proven(site: Site, *, number: int = 0) -> None:
-    wait_until(lambda: prove(site, site.fleet.replicas[number]) is None)
+def proven(session: Session, *, number: int = 0) -> None:
+    wait_until(lambda: prove(session, session.fleet.replicas[number]) is None)
 
 
-def proven_through_gateways(site: Site, replica: Replica) -> None:
+def proven_through_gateways(session: Session, replica: Replica) -> None:
     """The gateways hear only after their next checks that an engine is gone or back: they say "not yet" till then."""
-    wait_until(lambda: through_gateways(site, replica) is None)
+    wait_until(lambda: through_gateways(session, replica) is None)
 
 
-def all_returned(site: Site) -> None:
-    for replica in site.fleet.replicas:
-        proven_through_gateways(site, replica)
-    wait_until(lambda: all(state.takes_requests for state in site.gateways.servers().values()))
+def all_returned(session: Session) -> None:
+    for replica in session.fleet.replicas:
+        proven_through_gateways(session, replica)
+    wait_until(lambda: all(state.takes_requests for state in session.gateways.servers().values()))
 
 
-def test_the_first_answer_is_recorded_and_the_next_engine_is_held_to_it(site: Site, lab: Lab) -> None:
-    first, second = site.fleet.replicas
+def test_the_first_answer_is_recorded_and_the_next_engine_is_held_to_it(session: Session, lab: Lab) -> None:
+    first, second = session.fleet.replicas
     said: list[str] = []
     lab.exec("gate1", "rm -r /var/lib/rackwright/golden")
-    assert prove(site, first, say=said.append) is None
+    assert prove(session, first, say=said.append) is None
     assert said == ["no answer of its kind is recorded yet"]
-    assert prove(site, first, run="run-1", say=said.append) is None
+    assert prove(session, first, run="run-1", say=said.append) is None
     assert re.fullmatch(r"its answer is the first of its kind, and recorded: '.*orange.*'", said[1])
-    golden = read_golden(site.remote.connection("gate1"), kind_of(site, first))
+    golden = read_golden(session.remote.connection("gate1"), kind_of(session, first))
     assert golden is not None
     assert (golden.replica, golden.run, golden.answer.by) == (first.address, "run-1", By.TOKENS)
     assert len(golden.answer.tokens) == 16
     assert lab.exec("gate1", f"stat -c '%a %U' {golden_path(golden.kind)}").out.split() == ["644", "root"]
     for replica in (first, second):
-        assert prove(site, replica, run="run-2", say=said.append) is None
+        assert prove(session, replica, run="run-2", say=said.append) is None
     assert len(said) == 2
-    assert read_golden(site.remote.connection("gate1"), golden.kind) == golden
+    assert read_golden(session.remote.connection("gate1"), golden.kind) == golden
 
 
-def test_an_engine_that_starts_is_not_proven_yet_and_not_refused(site: Site, lab: Lab) -> None:
+def test_an_engine_that_starts_is_not_proven_yet_and_not_refused(session: Session, lab: Lab) -> None:
     lab.exec("gpu1", f"systemctl stop {UNIT}")
-    assert prove(site, site.fleet.replicas[0]) == "its unit is inactive"
+    assert prove(session, session.fleet.replicas[0]) == "its unit is inactive"
     lab.exec("gpu1", f"systemctl start {UNIT}")
-    proven(site)
+    proven(session)
 
 
-def test_a_returned_replica_answers_through_the_gateway(site: Site) -> None:
-    all_returned(site)
+def test_a_returned_replica_answers_through_the_gateway(session: Session) -> None:
+    all_returned(session)
 
 
-def test_one_that_is_drained_answers_whoever_proves_it_and_one_that_is_down_does_not(site: Site, lab: Lab) -> None:
-    first = site.fleet.replicas[0]
-    proven_through_gateways(site, first)
-    site.gateways.drain(first.address, who="tests", reason="try")
+def test_one_that_is_drained_answers_whoever_proves_it_and_one_that_is_down_does_not(
+    session: Session, lab: Lab
+) -> None:
+    first = session.fleet.replicas[0]
+    proven_through_gateways(session, first)
+    session.gateways.drain(first.address, who="tests", reason="try")
     try:
-        assert through_gateways(site, first) is None
+        assert through_gateways(session, first) is None
         lab.exec("gpu1", f"systemctl stop {UNIT}")
-        wait_until(lambda: not site.gateways.servers()[first.address].up)
-        assert through_gateways(site, first) == "the gateways don't find it up"
+        wait_until(lambda: not session.gateways.servers()[first.address].up)
+        assert through_gateways(session, first) == "the gateways don't find it up"
         lab.exec("gpu1", f"systemctl start {UNIT}")
-        proven_through_gateways(site, first)
+        proven_through_gateways(session, first)
     finally:
-        site.gateways.ready(first.address)
+        session.gateways.ready(first.address)
     log = accesses(lab, ("gate1",), "proof").values()
-    assert {line.replica for line in log} == {replica.address for replica in site.fleet.replicas}
+    assert {line.replica for line in log} == {replica.address for replica in session.fleet.replicas}
 
 
-def test_a_flipped_bit_and_a_file_too_many_are_found_in_the_stored_weights(site: Site, lab: Lab) -> None:
-    replica, path = site.fleet.replicas[1], weights(site)
-    assert whole_weights(site, replica) is None
+def test_a_flipped_bit_and_a_file_too_many_are_found_in_the_stored_weights(session: Session, lab: Lab) -> None:
+    replica, path = session.fleet.replicas[1], weights(session)
+    assert whole_weights(session, replica) is None
     flip = (
         f"python3 -c \"f = open('{path}', 'r+b'); f.seek(70000000); b = f.read(1)[0]; f.seek(70000000); "
         'f.write(bytes([b ^ 1]))"'
@@ -130,52 +132,52 @@ def test_a_flipped_bit_and_a_file_too_many_are_found_in_the_stored_weights(site:
     lab.exec("gpu2", flip)
     extra = path.rpartition("/")[0] + "/generation_config.json"
     lab.exec("gpu2", f"touch {extra}")
-    assert whole_weights(site, replica) == f"gpu2: {path} isn't what the lock says; {extra} isn't in the lock"
+    assert whole_weights(session, replica) == f"gpu2: {path} isn't what the lock says; {extra} isn't in the lock"
     lab.exec("gpu2", f"{flip}; rm {extra}")
-    assert whole_weights(site, replica) is None
+    assert whole_weights(session, replica) is None
 
 
-def test_other_weights_under_the_same_name_are_refused_by_the_process(site: Site, lab: Lab) -> None:
-    path, drop_in = weights(site), f"/etc/systemd/system/{UNIT}.service.d/own.conf"
+def test_other_weights_under_the_same_name_are_refused_by_the_process(session: Session, lab: Lab) -> None:
+    path, drop_in = weights(session), f"/etc/systemd/system/{UNIT}.service.d/own.conf"
     other = path.rpartition("/")[0] + "/other.gguf"
     lab.exec("gpu1", f"cp {path} {other}; mkdir -p {drop_in.rpartition('/')[0]}")
     own = "sed -n '/^ExecStart=/,/[^\\\\]$/p' /etc/systemd/system/" + UNIT + ".service"
     lab.exec("gpu1", f"{{ echo '[Service]'; echo ExecStart=; {own} | sed 's|{path}|{other}|'; }} >{drop_in}")
     restart(lab)
     with pytest.raises(ProofError) as refused:
-        wait_until(lambda: prove(site, site.fleet.replicas[0]) is None)
+        wait_until(lambda: prove(session, session.fleet.replicas[0]) is None)
     lab.exec("gpu1", f"rm -f {drop_in} {other}")
     restart(lab)
-    proven(site)
+    proven(session)
     assert f"gpu1/assistant@1: it runs {other} in place of {path}" in str(refused.value)
 
 
-def test_another_unit_is_not_proven_and_is_waited_for(site: Site, lab: Lab) -> None:
+def test_another_unit_is_not_proven_and_is_waited_for(session: Session, lab: Lab) -> None:
     unit = f"/etc/systemd/system/{UNIT}.service"
     lab.exec("gpu1", f"cp {unit} /root/unit; sed -i 's/LimitCORE=0/LimitCORE=1/' {unit}")
     restart(lab)
     wanted = "it runs on another unit than the fleet and its lock ask for"
-    wait_until(lambda: prove(site, site.fleet.replicas[0]) == wanted)
+    wait_until(lambda: prove(session, session.fleet.replicas[0]) == wanted)
     lab.exec("gpu1", f"cp /root/unit {unit}")
     restart(lab)
-    proven(site)
+    proven(session)
 
 
-def test_weights_that_went_bad_under_their_name_are_refused_by_the_answer(site: Site, lab: Lab) -> None:
-    path = weights(site)
+def test_weights_that_went_bad_under_their_name_are_refused_by_the_answer(session: Session, lab: Lab) -> None:
+    path = weights(session)
     lab.exec("gpu1", f"cp {path} /root/weights; dd if=/dev/urandom of={path} bs=1M seek=40 count=8 conv=notrunc")
     restart(lab)
     with pytest.raises(ProofError) as refused:
-        wait_until(lambda: prove(site, site.fleet.replicas[0]) is None)
+        wait_until(lambda: prove(session, session.fleet.replicas[0]) is None)
     lab.exec("gpu1", f"dd if=/root/weights of={path} conv=notrunc")
     restart(lab)
-    proven(site)
+    proven(session)
     assert re.search(r"answers '.*' where '.*orange.*' is recorded \(.*, gpu[12]/assistant@1\); ", str(refused.value))
     assert "differs from token" in str(refused.value)
 
 
-def test_verify_says_that_replicas_run_what_the_lock_says(applied: Operator, site: Site) -> None:
-    all_returned(site)
+def test_verify_says_that_replicas_run_what_the_lock_says(applied: Operator, session: Session) -> None:
+    all_returned(session)
     said = applied("verify", "--json").json
     what = "assistant@1 runs what the lock says and answers as recorded"
     found = {proof["host"]: proof["found"] for proof in said["proofs"] if proof["what"] == what}

@@ -73,10 +73,10 @@ def site_of(shells: dict[str, Any], *, files: tuple[File, ...] = FILES, **sectio
     lock = lock_of(fleet, files)
     models = {host: serving_of(fleet, lock, host) for host in ("gpu1", "gpu2")}
     operator = SimpleNamespace(who="ada")
-    return SimpleNamespace(fleet=fleet, lock=lock, models=models, remote=Shells(shells), operator=operator)
+    return SimpleNamespace(fleet=fleet, lock=lock, hosts=models, remote=Shells(shells), operator=operator)
 
 
-def over_both(site: Any) -> Replica:
+def over_both(session: Any) -> Replica:
     """A replica whose engines are on both hosts."""
     return Replica("assistant", 1, "gpu1", 0, members=("gpu1", "gpu2"))
 

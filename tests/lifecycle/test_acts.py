@@ -48,7 +48,7 @@ def acts(monkeypatch):
 
 
 @pytest.fixture
-def site(tmp_path, monkeypatch):
+def session(tmp_path, monkeypatch):
     monkeypatch.setattr(leasing, "told_control", lambda *_: None)
     monkeypatch.setattr(leasing, "keep_control", lambda *_: None)
     remote = SimpleNamespace(
@@ -59,32 +59,32 @@ def site(tmp_path, monkeypatch):
         remote=remote,
         store=FileStore(LocalShell(), str(tmp_path / "control")),
         operator=Operator("anna@vm (SHA256:abc)", "vm"),
-        models={},
+        hosts={},
     )
 
 
-def test_whose_lease_was_taken_over_is_written_on_the_control_host(site, acts):
-    FileStore(site.store.shell, site.store.folder, seconds=0).acquire(BEN)
-    with leased(site, "apply", Console()):
+def test_whose_lease_was_taken_over_is_written_on_the_control_host(session, acts):
+    FileStore(session.store.shell, session.store.folder, seconds=0).acquire(BEN)
+    with leased(session, "apply", Console()):
         (act,) = acts.pop("gate1")
     assert act.startswith("apply: took over an expired lease: ben@desk on desk")
     assert acts == {}
 
 
-def test_a_lease_that_was_free_is_no_act(site, acts):
-    with leased(site, "apply", Console()):
+def test_a_lease_that_was_free_is_no_act(session, acts):
+    with leased(session, "apply", Console()):
         assert acts == {}
 
 
-def test_a_restart_is_written_on_the_engines_host_and_on_the_gateways_that_drained_it(site, acts, monkeypatch):
+def test_a_restart_is_written_on_the_engines_host_and_on_the_gateways_that_drained_it(session, acts, monkeypatch):
     monkeypatch.setattr(restart, "roll", lambda *_, **__: None)
-    restart.restart(site, (REPLICA,), Console())
+    restart.restart(session, (REPLICA,), Console())
     line = "restart gpu1/assistant@1: restart gpu1/assistant@1: done"
     assert acts == {"gpu1": [line], "gate1": [line]}
 
 
-def work(site, lease_session) -> carry_out.Work:
-    return carry_out.Work(site, lease_session, Options(), Console(), stopping=lambda: False)
+def work(session, lease_session) -> carry_out.Work:
+    return carry_out.Work(session, lease_session, Options(), Console(), stopping=lambda: False)
 
 
 @pytest.fixture
@@ -94,66 +94,69 @@ def as_planned(monkeypatch):
 
 
 @pytest.mark.usefixtures("as_planned")
-def test_each_engine_that_an_apply_restarts_is_written_when_it_is_done(site, acts, monkeypatch):
-    def roll(site, lease_session, restarts, console, done, **_):
+def test_each_engine_that_an_apply_restarts_is_written_when_it_is_done(session, acts, monkeypatch):
+    def roll(session, lease_session, restarts, console, done, **_):
         for one in restarts:
             done(one.replica)
         raise RuntimeError("the next one fails")
 
     monkeypatch.setattr(carry_out, "roll", roll)
     restarted: list[Replica] = []
-    with leased(site, "apply", Console()) as lease_session, pytest.raises(RuntimeError):
-        carry_out._restart(work(site, lease_session), Run(), (Restart(REPLICA, "why"),), restarted)
+    with leased(session, "apply", Console()) as lease_session, pytest.raises(RuntimeError):
+        carry_out._restart(work(session, lease_session), Run(), (Restart(REPLICA, "why"),), restarted)
     assert restarted == [REPLICA]
     assert acts == {host: ["apply: restart gpu1/assistant@1: done"] for host in ("gpu1", "gate1")}
 
 
 @pytest.mark.usefixtures("as_planned")
-def test_only_an_engine_whose_unit_becomes_another_is_put_back_by_an_apply(site, acts, monkeypatch):
+def test_only_an_engine_whose_unit_becomes_another_is_put_back_by_an_apply(session, acts, monkeypatch):
     """What is kept of one that only gets other GPUs is what it ran before its last update."""
     made = []
-    monkeypatch.setattr(carry_out, "roll", lambda site, lease_session, changes, *_, **__: made.extend(changes))
+    monkeypatch.setattr(carry_out, "roll", lambda session, lease_session, changes, *_, **__: made.extend(changes))
     restarts = (Restart(REPLICA, "other settings"), Restart(REPLICA, "other GPUs", rewritten=False))
-    with leased(site, "apply", Console()) as lease_session:
-        carry_out._restart(work(site, lease_session), Run(), restarts, [])
+    with leased(session, "apply", Console()) as lease_session:
+        carry_out._restart(work(session, lease_session), Run(), restarts, [])
     assert [change.put_back is not None for change in made] == [True, False]
 
 
-def test_what_an_apply_returns_to_the_gateways_is_written_there(site, acts, monkeypatch):
-    def settled(site, lease_session, gateways, console, replicas, stopping, returned):
+def test_what_an_apply_returns_to_the_gateways_is_written_there(session, acts, monkeypatch):
+    def settled(session, lease_session, gateways, console, replicas, stopping, returned):
         for replica in replicas:
             returned(replica.address)
 
-    site.hosts = {"gpu1": SimpleNamespace(p2p=None, model_store=None)}
-    site.gateways = SimpleNamespace(only=lambda hosts: SimpleNamespace(hosts=tuple(hosts)))
+    session.hosts = {"gpu1": SimpleNamespace(p2p=None, model_store=None)}
+    session.gateways = SimpleNamespace(only=lambda hosts: SimpleNamespace(hosts=tuple(hosts)))
     monkeypatch.setattr(carry_out, "settle", settled)
-    with leased(site, "apply", Console()) as lease_session:
-        carry_out._settle(work(site, lease_session), Run(), site.fleet.replicas)
+    with leased(session, "apply", Console()) as lease_session:
+        carry_out._settle(work(session, lease_session), Run(), session.fleet.replicas)
     assert acts == {"gate1": ["apply: undrain gpu1/assistant@1: done"]}
 
 
-def test_a_drain_that_a_gateway_did_not_know_is_written_there_once_it_was_told(site, acts, monkeypatch):
-    monkeypatch.setattr(carry_out, "copy_drains", lambda site, missing: {"gate2": "disk full"})
-    site.hosts = {"gate1": None, "gate2": None}
+def test_a_drain_that_a_gateway_did_not_know_is_written_there_once_it_was_told(session, acts, monkeypatch):
+    monkeypatch.setattr(carry_out, "copy_drains", lambda session, missing: {"gate2": "disk full"})
+    session.hosts = {"gate1": None, "gate2": None}
     record = SimpleNamespace(reason="fan")
     planned = SimpleNamespace(drains=[MissingDrain(name, REPLICA, record) for name in ("gate1", "gate2")])
-    with leased(site, "apply", Console()) as lease_session:
-        assert carry_out._drained_as_others(work(site, lease_session), Run(), planned) == {"gate2": "disk full"}
+    with leased(session, "apply", Console()) as lease_session:
+        assert carry_out._drained_as_others(work(session, lease_session), Run(), planned) == {"gate2": "disk full"}
     assert acts == {"gate1": ["apply: drain gpu1/assistant@1: fan: done"]}
 
 
-def test_without_the_role_of_engines_none_is_waited_for(site, monkeypatch):
+def test_without_the_role_of_engines_none_is_waited_for(session, monkeypatch):
     monkeypatch.setattr(carry_out, "settle", lambda *_: pytest.fail("it waits"))
-    site.hosts = {"gpu1": None}
-    with leased(site, "apply", Console()) as lease_session:
+    session.hosts = {"gpu1": None}
+    with leased(session, "apply", Console()) as lease_session:
         carry_out._settle(
-            carry_out.Work(site, lease_session, Options(("people",)), Console(), lambda: False), Run(), ()
+            carry_out.Work(session, lease_session, Options(("people",)), Console(), lambda: False), Run(), ()
         )
 
 
-def test_settling_tells_of_what_it_returned(site, monkeypatch):
+def test_settling_tells_of_what_it_returned(session, monkeypatch):
     states = iter(
-        ({"drained": True, "held": False, "takes_requests": False}, {"takes_requests": True, "held": False})
+        (
+            {"drained": True, "drained_manually": False, "takes_requests": False},
+            {"takes_requests": True, "drained_manually": False},
+        )
     )
     gateways = SimpleNamespace(
         hosts=("gate1",),
@@ -162,44 +165,46 @@ def test_settling_tells_of_what_it_returned(site, monkeypatch):
     )
     monkeypatch.setattr(settle, "prove", lambda *_, **__: None)
     told: list[str] = []
-    with leased(site, "apply", Console()) as lease_session:
-        settle.settle(site, lease_session, gateways, Console(), (REPLICA,), lambda: False, told.append)
+    with leased(session, "apply", Console()) as lease_session:
+        settle.settle(session, lease_session, gateways, Console(), (REPLICA,), lambda: False, told.append)
     assert told == [REPLICA.address]
 
 
-def test_settling_returns_nothing_without_the_lease(site, monkeypatch):
+def test_settling_returns_nothing_without_the_lease(session, monkeypatch):
     gateways = SimpleNamespace(
         hosts=("gate1",),
-        servers=lambda: {REPLICA.address: SimpleNamespace(drained=True, lease_session=False, takes_requests=False)},
+        servers=lambda: {
+            REPLICA.address: SimpleNamespace(drained=True, drained_manually=False, takes_requests=False)
+        },
         ready=lambda _: pytest.fail("it is returned"),
     )
     monkeypatch.setattr(settle, "prove", lambda *_, **__: None)
     monkeypatch.setattr(holding, "FRESH_SECONDS", 0)
-    with leased(site, "apply", Console()) as lease_session:
-        site.store.break_(site.store.show())
+    with leased(session, "apply", Console()) as lease_session:
+        session.store.break_(session.store.show())
         with pytest.raises(LeasedError):
-            settle.settle(site, lease_session, gateways, Console(), (REPLICA,), lambda: False)
+            settle.settle(session, lease_session, gateways, Console(), (REPLICA,), lambda: False)
 
 
-def test_where_every_gateway_failed_an_engine_need_only_answer(site, monkeypatch):
+def test_where_every_gateway_failed_an_engine_need_only_answer(session, monkeypatch):
     answers = iter(("not yet", None))
     monkeypatch.setattr(settle, "prove", lambda *_, **__: next(answers))
     monkeypatch.setattr(settle.time, "sleep", lambda _: None)
-    with leased(site, "apply", Console()) as lease_session:
+    with leased(session, "apply", Console()) as lease_session:
         settle.settle(
-            site, lease_session, SimpleNamespace(hosts=(), servers=dict), Console(), (REPLICA,), lambda: False
+            session, lease_session, SimpleNamespace(hosts=(), servers=dict), Console(), (REPLICA,), lambda: False
         )
     assert next(answers, "asked twice") == "asked twice"
 
 
-def test_no_engine_is_restarted_while_a_gateway_that_failed_may_send_to_it(site, monkeypatch):
+def test_no_engine_is_restarted_while_a_gateway_that_failed_may_send_to_it(session, monkeypatch):
     monkeypatch.setattr(carry_out, "roll", lambda *_, **__: pytest.fail("it restarts"))
     run = Run(unreachable={"gate1": "no route"})
-    with leased(site, "apply", Console()) as lease_session, pytest.raises(RackwrightError) as caught:
-        carry_out._restart(work(site, lease_session), run, (Restart(REPLICA, "why"),), [])
+    with leased(session, "apply", Console()) as lease_session, pytest.raises(RackwrightError) as caught:
+        carry_out._restart(work(session, lease_session), run, (Restart(REPLICA, "why"),), [])
     assert caught.value.problems[0].what == "not restarted, for gate1 failed: gpu1/assistant@1"
 
 
-def test_verifys_own_key_is_an_act_on_each_gateway(site, acts):
-    remember.note_lent_key(site, "verify")
+def test_verifys_own_key_is_an_act_on_each_gateway(session, acts):
+    remember.note_lent_key(session, "verify")
     assert acts == {"gate1": ["verify: an API key in the gateway's memory, for this run: lent"]}

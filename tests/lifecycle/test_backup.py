@@ -24,9 +24,9 @@ SETTINGS = Settings(
 GOOD = RepositoryState("one", snapshot="a", snapshot_age=1, check_at="2026-11-25T02:30:00Z", check_age=1)
 
 
-def site(**hosts: Settings | None) -> Session:
+def session(**hosts: Settings | None) -> Session:
     models = {name: SimpleNamespace(backup=settings) for name, settings in hosts.items()}
-    return cast(Session, SimpleNamespace(models=models))
+    return cast(Session, SimpleNamespace(hosts=models))
 
 
 def surveyed(*states: RepositoryState, restic: str | None = "0.18.0") -> Survey:
@@ -35,29 +35,29 @@ def surveyed(*states: RepositoryState, restic: str | None = "0.18.0") -> Survey:
 
 
 def test_a_first_snapshot_is_due_where_no_good_one_is_known() -> None:
-    assert list(first_snapshots(site(gate1=SETTINGS), surveyed(GOOD))) == [("gate1", "two")]
+    assert list(first_snapshots(session(gate1=SETTINGS), surveyed(GOOD))) == [("gate1", "two")]
     tried = replace(GOOD, name="two", snapshot=None, failures=("the last snapshot failed: x",))
-    assert list(first_snapshots(site(gate1=SETTINGS), surveyed(GOOD, tried))) == [("gate1", "two")]
-    assert list(first_snapshots(site(gate1=SETTINGS), surveyed(GOOD, replace(GOOD, name="two")))) == []
-    assert list(first_snapshots(site(gate1=None), surveyed())) == []
+    assert list(first_snapshots(session(gate1=SETTINGS), surveyed(GOOD, tried))) == [("gate1", "two")]
+    assert list(first_snapshots(session(gate1=SETTINGS), surveyed(GOOD, replace(GOOD, name="two")))) == []
+    assert list(first_snapshots(session(gate1=None), surveyed())) == []
 
 
 def test_an_old_restic_is_refused_only_where_it_is_needed() -> None:
-    refuse_restic(site(gate1=SETTINGS), surveyed())
-    refuse_restic(site(gate1=SETTINGS), surveyed(restic=None))
-    refuse_restic(site(gate1=None), surveyed(restic="0.16.4"))
+    refuse_restic(session(gate1=SETTINGS), surveyed())
+    refuse_restic(session(gate1=SETTINGS), surveyed(restic=None))
+    refuse_restic(session(gate1=None), surveyed(restic="0.16.4"))
     with pytest.raises(FleetError, match=r"gate1: backup: restic 0\.16\.4 is too old; should be 0\.17\.0 or newer"):
-        refuse_restic(site(gate1=SETTINGS), surveyed(restic="0.16.4"))
+        refuse_restic(session(gate1=SETTINGS), surveyed(restic="0.16.4"))
 
 
 def test_places_are_those_of_the_hosts_and_the_repository_asked_for() -> None:
-    asked = site(gate1=SETTINGS, gpu1=None)
+    asked = session(gate1=SETTINGS, gpu1=None)
     assert places(asked) == (("gate1", "one"), ("gate1", "two"))
     assert places(asked, "two") == (("gate1", "two"),)
     with pytest.raises(UsageError, match="three: no repository of that name; there are one, two"):
         places(asked, "three")
     with pytest.raises(UsageError, match="the fleet file has no backup"):
-        places(site(gate1=None))
+        places(session(gate1=None))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from rackwright.errors import LeasedError, RackwrightError
 from tests.lifecycle.test_kills import CASES, Beginning, Case, assert_settled, ended, later, world_of
-from tests.lifecycle.world.site import Desk
+from tests.lifecycle.world.session import Desk
 from tests.lifecycle.world.world import World
 
 NAMES = ("a good update", "an update that the second refuses", "an abort")

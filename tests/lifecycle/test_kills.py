@@ -20,7 +20,7 @@ from rackwright.fleet.sections.canary import Canary
 from rackwright.state.journal import promoting
 from tests.lifecycle.world.engines import Behaviour
 from tests.lifecycle.world.faults import Fault, counted, failing
-from tests.lifecycle.world.site import OLD, Desk, make_world, running, versions
+from tests.lifecycle.world.session import OLD, Desk, make_world, running, versions
 from tests.lifecycle.world.world import Killed, World
 
 NEW = "v2"

@@ -35,7 +35,7 @@ def standing(
     units = {f"{host}/{REPLICA.name}": NEW for host in REPLICA.hosts}
     rollout = SimpleNamespace(models=("assistant",), units=units, taken=(REPLICA.address,))
     work: Any = SimpleNamespace(
-        site=SimpleNamespace(fleet=SimpleNamespace(replicas=(REPLICA,), gateways=("gate1",))), rollout=rollout
+        session=SimpleNamespace(fleet=SimpleNamespace(replicas=(REPLICA,), gateways=("gate1",))), rollout=rollout
     )
     (one,) = stand(work)
     return one

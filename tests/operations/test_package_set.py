@@ -39,7 +39,7 @@ CUDA = package("libcuda1", "1:580.95.05-1", sha256="b" * 64, url="file:///srv/dr
 KERNEL = package("linux-image-6.12.117+deb13-amd64", "6.12.117-1", sha256="c" * 64, url="http://deb.lab/l%2bi.deb")
 SET = PackageSet(packages=(SMI, CUDA, KERNEL))
 OLD = PackageSet(packages=(package("nvidia-smi", "570.1-1", sha256="d" * 64),))
-HAS = {one.name: Installed(one.version, held=True) for one in SET.packages}
+HAS = {one.name: Installed(one.version, on_hold=True) for one in SET.packages}
 OURS = KeptSets({"driver": SET.name}, {}, (SET.name,), {SET.name: tuple(HAS)})
 NONE = KeptSets({}, {}, (), {})
 
@@ -138,12 +138,12 @@ def test_a_fresh_host_gets_all_and_writes_down_what_it_has() -> None:
 
 
 def test_what_we_installed_and_somebody_changed_has_drifted() -> None:
-    has = HAS | {"nvidia-smi": Installed("590.1-1", held=False)}
+    has = HAS | {"nvidia-smi": Installed("590.1-1", on_hold=False)}
     assert "nvidia-smi: 590.1-1 becomes 580.95.05-1 (it drifted)" in installed(has=has, sets=OURS).diffs["Install"]
 
 
 def test_what_was_never_ours_has_not_drifted() -> None:
-    has = HAS | {"nvidia-smi": Installed("570.1-1", held=False)}
+    has = HAS | {"nvidia-smi": Installed("570.1-1", on_hold=False)}
     sets = KeptSets({"driver": OLD.name}, {}, (OLD.name,), {OLD.name: ("nvidia-smi",)})
     assert "drifted" not in installed(has=has, sets=sets).diffs["Install"]
 
@@ -161,7 +161,9 @@ def test_the_same_packages_by_somebody_else_become_ours() -> None:
 
 def test_packages_of_the_set_before_leave_but_no_kernel() -> None:
     names = ("nvidia-smi", "nvidia-old", "linux-image-6.1", "nvidia-gone")
-    has = HAS | {name: Installed("570.1-1", held=True) for name in ("nvidia-old", "linux-image-6.1", "nvidia-else")}
+    has = HAS | {
+        name: Installed("570.1-1", on_hold=True) for name in ("nvidia-old", "linux-image-6.1", "nvidia-else")
+    }
     sets = KeptSets({"driver": OLD.name}, {}, (OLD.name,), {OLD.name: names})
     played = installed(has=has, sets=sets)
     assert leaving(played) == ["nvidia-old"]
@@ -183,8 +185,8 @@ package not-installed nvidia-settings
 
 def test_a_driver_that_is_not_ours_leaves_only_when_it_is_to_be_replaced() -> None:
     found = parse_found_driver(FOREIGN)
-    has = {name: Installed(version, held=False) for name, version in found.packages} | {
-        "linux-image-6.8.0-60-generic": Installed("6.8.0-60.63", held=False)
+    has = {name: Installed(version, on_hold=False) for name, version in found.packages} | {
+        "linux-image-6.8.0-60-generic": Installed("6.8.0-60.63", on_hold=False)
     }
     assert leaving(installed(has=has, found=found)) == []
     assert leaving(installed(has=has, found=found, replace=True)) == [
@@ -274,7 +276,7 @@ def known(*names: str) -> KeptSets:
     return KeptSets({}, {}, (), {}, {"driver": names})
 
 
-FREE, FAST = Installed("1", held=False), Installed("1", held=True)
+FREE, FAST = Installed("1", on_hold=False), Installed("1", on_hold=True)
 
 
 def test_what_is_loose_becomes_held_and_nothing_else() -> None:
@@ -351,7 +353,7 @@ def test_a_host_tells_its_sets() -> None:
     found = PackageSets().process(PRINTED.splitlines())
     assert found.installed == {"driver": SET.name, "cuda": "cccccccccccccccc"}
     assert found.previous == {"driver": OLD.name}
-    assert found.held == {"driver": ("nvidia-smi", "libcuda1")}
+    assert found.on_hold == {"driver": ("nvidia-smi", "libcuda1")}
     assert found.names[SET.name] == ("nvidia-smi", "linux-image-6.12.117+deb13-amd64")
 
 

@@ -46,5 +46,5 @@ def test_versions_and_holds_are_told() -> None:
     found = InstalledPackages().process(
         ["installed hold nvidia-smi 550.163.01-2 amd64", "installed install curl 8.14-2 amd64"]
     )
-    assert found["nvidia-smi"] == Installed("550.163.01-2", held=True)
-    assert found["curl"] == Installed("8.14-2", held=False)
+    assert found["nvidia-smi"] == Installed("550.163.01-2", on_hold=True)
+    assert found["curl"] == Installed("8.14-2", on_hold=False)

@@ -39,7 +39,7 @@ def test_a_fresh_host_gets_the_toolkit_from_files_that_it_keeps_and_holds_it() -
 
 
 def test_a_host_that_has_it_is_left() -> None:
-    has = {TOOLKIT.name: Installed(TOOLKIT.version, held=True)}
+    has = {TOOLKIT.name: Installed(TOOLKIT.version, on_hold=True)}
     sets = KeptSets(
         {"cuda": NAME, "driver": "d" * 16}, {}, (NAME, "d" * 16), {NAME: (TOOLKIT.name,)}, {"cuda": (TOOLKIT.name,)}
     )
@@ -47,7 +47,7 @@ def test_a_host_that_has_it_is_left() -> None:
 
 
 def test_a_toolkit_that_somebody_changed_has_drifted() -> None:
-    has = {TOOLKIT.name: Installed("12.9.0-1", held=False)}
+    has = {TOOLKIT.name: Installed("12.9.0-1", on_hold=False)}
     sets = KeptSets({"cuda": NAME}, {}, (NAME,), {NAME: (TOOLKIT.name,)})
     played = on(has, sets, Stored(SETTINGS.set.digest, {TOOLKIT.file: 9}))
     assert played.diffs["Install CUDA 12.8"] == "cuda-toolkit-12-8: 12.9.0-1 becomes 12.8.1-1 (it drifted)"

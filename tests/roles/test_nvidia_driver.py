@@ -99,7 +99,7 @@ def test_a_refusal_says_what_can_be_chosen() -> None:
 
 # The role.
 
-HAS = {name: Installed("580.95.05-1", held=True) for name in NAMES}
+HAS = {name: Installed("580.95.05-1", on_hold=True) for name in NAMES}
 LOADED = Running(loaded="580.95.05", loadable=True)
 ENABLED = Unit(load="loaded", active="active", file="enabled")
 INSTALL = "Install driver 580.95.05 with kernel 6.12.117+deb13-amd64"
@@ -138,7 +138,7 @@ def on_fresh(settings: Settings = SETTINGS, found: FoundDriver = FoundDriver()) 
     facts = {
         RunningDriver: Running(),
         FoundDriverFact: found,
-        InstalledPackages: {name: Installed(version, held=False) for name, version in found.packages},
+        InstalledPackages: {name: Installed(version, on_hold=False) for name, version in found.packages},
         PackageSets: KeptSets({}, {}, (), {}),
         StoredFolder: Stored(),
         BootGuard: None,
@@ -185,8 +185,8 @@ def test_a_host_that_has_all_of_it_is_left() -> None:
 
 def test_a_drifted_host_says_so() -> None:
     has = HAS | {
-        "nvidia-driver-cuda": Installed("590.1-1", held=False),
-        "nvidia-persistenced": Installed("580.95.05-1", held=False),
+        "nvidia-driver-cuda": Installed("590.1-1", on_hold=False),
+        "nvidia-persistenced": Installed("580.95.05-1", on_hold=False),
     }
     played = on(satisfied() | {InstalledPackages: has})
     assert played.changed == [INSTALL, "Hold driver and kernel"]
@@ -210,7 +210,7 @@ def test_a_machine_that_is_another_by_now_is_refused_until_it_is_locked_anew() -
 
 def test_an_adopted_driver_is_held_and_watched_and_nothing_is_installed() -> None:
     settings = Settings(manage="adopt", gpus=8)
-    has = {name: Installed("550.163.01-2", held=False) for name in ("nvidia-smi", "linux-image-amd64", "bash")}
+    has = {name: Installed("550.163.01-2", on_hold=False) for name in ("nvidia-smi", "linux-image-amd64", "bash")}
     facts = {InstalledPackages: has, RunningDriver: replace(LOADED, loaded="550.163.01")}
     facts |= {PackageSets: KeptSets({}, {}, (), {}, {"driver": ("linux-image-amd64", "nvidia-smi")})}
     facts |= {FoundDriverFact: replace(SAME, loaded="580.95.05")}

@@ -149,10 +149,10 @@ def test_files_that_name_gpus_are_read_from_plain_files_alone(tmp_path: Path) ->
 
 
 def test_states_tell_which_gpus_an_engine_has_and_runs_with() -> None:
-    (state,) = parse("replica=a@1\nActiveState=active\ngpus=GPU-0,GPU-1\nheld=GPU-2\nheld_digest=ab\n")
-    assert (state.gpus, state.gpus_in_use, state.held_digest) == (("GPU-0", "GPU-1"), ("GPU-2",), "ab")
+    (state,) = parse("replica=a@1\nActiveState=active\ngpus=GPU-0,GPU-1\ngpus_in_use=GPU-2\ngpus_digest=ab\n")
+    assert (state.gpus, state.gpus_in_use, state.gpus_digest) == (("GPU-0", "GPU-1"), ("GPU-2",), "ab")
     (bare,) = parse("replica=a@1\nActiveState=active\ngpus=\n")
-    assert (bare.gpus, bare.held, bare.held_digest) == ((), (), None)
+    assert (bare.gpus, bare.gpus_in_use, bare.gpus_digest) == ((), (), None)
 
 
 def test_states_tell_the_outdated_the_crashed_and_the_stopped() -> None:

@@ -42,7 +42,7 @@ def gpus_given(replicas: tuple[Settings, ...], host: Surveyed) -> Given:
 def other_gpus(state: ReplicaState, gpus: Given) -> str | None:
     """Return how the GPUs of a running engine differ from those it should have; None: they don't, or nobody knows."""
     devices = gpus.devices.get(state.replica)
-    if devices is None or state.held_digest == sha256(render_gpus(devices).encode()).hexdigest():
+    if devices is None or state.gpus_digest == sha256(render_gpus(devices).encode()).hexdigest():
         return None
     now = tuple(device.uuid for device in devices)
     if set(now) == set(state.gpus_in_use):

@@ -41,16 +41,16 @@ def order(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(carry_out, "_change", lambda work, planned: (Run(), ()))
     monkeypatch.setattr(carry_out, "_settle", settled)
     monkeypatch.setattr(carry_out, "_restart", restarted)
-    monkeypatch.setattr(carry_out, "still_put_off", lambda site, before, hosts: before if "gpu1" in hosts else ())
+    monkeypatch.setattr(carry_out, "still_put_off", lambda session, before, hosts: before if "gpu1" in hosts else ())
     return happened
 
 
 def carried_out(*put_off: PutOff) -> list[str]:
     """Carry out a plan on one host where OLD restarts; return what was said."""
     fleet = type("Fleet", (), {"replicas_on": lambda _, host: (OLD, NEW, CROWDED, WITHOUT)})()
-    site = type("Site", (), {"fleet": fleet, "models": {"gpu1": None}})()
+    session = type("Site", (), {"fleet": fleet, "hosts": {"gpu1": None}})()
     console = Console()
-    work = carry_out.Work(cast("Any", site), cast("Any", None), Options(), cast("Any", console), lambda: False)
+    work = carry_out.Work(cast("Any", session), cast("Any", None), Options(), cast("Any", console), lambda: False)
     planned = cast("Plan", type("Plan", (), {"restarts": (Restart(OLD, "other"),), "put_off": put_off})())
     carry_out.carry_out(work, planned)
     return console.said
@@ -71,8 +71,8 @@ def test_who_needs_gpus_of_one_that_restarts_is_waited_for_after_it(
 
 def test_who_serves_nobody_restarts_before_who_serves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(carry_out, "await_gateways", lambda *_: {OLD.address, CROWDED.address})
-    site = SimpleNamespace(remote=None, gateways=None)
-    work = carry_out.Work(cast("Any", site), cast("Any", None), Options(), cast("Any", Console()), lambda: False)
+    session = SimpleNamespace(remote=None, gateways=None)
+    work = carry_out.Work(cast("Any", session), cast("Any", None), Options(), cast("Any", Console()), lambda: False)
     restarts = tuple(Restart(replica, "other") for replica in (OLD, NEW, CROWDED, WITHOUT))
     ordered = [restart.replica for restart in carry_out._first_the_idle(work, restarts)]
     assert ordered == [NEW, WITHOUT, OLD, CROWDED]

@@ -87,8 +87,8 @@ class Host:
 @dataclass
 class Session:
     fleet: Fleet
-    hosts: dict[str, Host]
-    models: dict[str, Any]
+    machines: dict[str, Host]
+    hosts: dict[str, Any]
     takes: set[str] = field(default_factory=set)
     """Addresses of the replicas that get requests."""
     gateways_answer: bool = True
@@ -99,12 +99,12 @@ class Session:
             found: dict[str, Completed | HostError] = {}
             for name in names:
                 try:
-                    found[name] = self.hosts[name].run(command)
+                    found[name] = self.machines[name].run(command)
                 except HostError as error:
                     found[name] = error
             return found
 
-        return SimpleNamespace(connection=self.hosts.__getitem__, run_on=run_on, open_ahead=lambda names: None)
+        return SimpleNamespace(connection=self.machines.__getitem__, run_on=run_on, open_ahead=lambda names: None)
 
     @property
     def gateways(self) -> SimpleNamespace:
@@ -137,13 +137,15 @@ def acts(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[str, ...], str]]:
     written: list[tuple[tuple[str, ...], str]] = []
     clock = Clock()
     monkeypatch.setattr(
-        reboot, "note_leased_act", lambda site, lease_session, hosts, what: written.append((tuple(hosts), what))
+        reboot, "note_leased_act", lambda session, lease_session, hosts, what: written.append((tuple(hosts), what))
     )
     monkeypatch.setattr(reboot, "time", SimpleNamespace(monotonic=clock.now, sleep=clock.sleep))
     return written
 
 
-def site(*, gateways: tuple[str, ...] = ("gate1",), local: str | None = None, version: str | None = NEW) -> Session:
+def session(
+    *, gateways: tuple[str, ...] = ("gate1",), local: str | None = None, version: str | None = NEW
+) -> Session:
     hosts = {name: {"address": f"10.0.0.{number}"} for number, name in enumerate(("gate1", "gate2", *HOSTS), 1)}
     if local:
         hosts[local] = {"address": "@local"}
@@ -189,22 +191,22 @@ def rebooted(
 def test_a_host_waits_while_its_module_is_not_what_is_installed(
     loaded: str, version: str | None, why: str | None
 ) -> None:
-    made = site(version=version)
-    made.hosts["gpu1"].loaded = loaded
+    made = session(version=version)
+    made.machines["gpu1"].loaded = loaded
     assert pending(made, ("gpu1", "gate1")).waiting == ({"gpu1": why} if why else {})
 
 
 def test_a_host_that_can_not_be_asked_does_not_wait_for_a_reboot() -> None:
-    made = site()
-    made.hosts["gpu1"].gone = True
+    made = session()
+    made.machines["gpu1"].gone = True
     found = pending(made, ("gpu1", "gpu2"))
     assert (list(found.waiting), found.unreachable) == (["gpu2"], {"gpu1": "unreachable"})
 
 
 def test_a_question_that_failed_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = site()
+    made = session()
     monkeypatch.setattr(
-        made.hosts["gpu1"], "run", lambda command: Completed(1, b"", b"sudo: a password is required\n")
+        made.machines["gpu1"], "run", lambda command: Completed(1, b"", b"sudo: a password is required\n")
     )
     found = pending(made, ("gpu1",))
     assert (found.waiting, found.unreachable) == ({}, {"gpu1": "can't be asked: sudo: a password is required"})
@@ -215,24 +217,24 @@ def test_a_question_that_failed_is_no_answer(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_host_that_does_not_say_which_boot_this_is_is_not_rebooted(acts: list[Any]) -> None:
     """Whatever it said then would be another boot."""
-    made = site()
-    made.hosts["gpu1"].kills = 1
+    made = session()
+    made.machines["gpu1"].kills = 1
     reason = rebooted(made, "gpu1")["gpu1"]
     assert reason.startswith("not rebooted: asking which boot this is was ended by a signal")
-    assert (made.hosts["gpu1"].boots, acts) == (0, [])
+    assert (made.machines["gpu1"].boots, acts) == (0, [])
 
 
 def test_what_a_host_says_as_it_goes_down_is_no_sign_that_it_is_back() -> None:
-    made = site()
-    made.hosts["gpu1"].kills_on_its_way_down = 2
+    made = session()
+    made.machines["gpu1"].kills_on_its_way_down = 2
     assert rebooted(made, "gpu1") == {}
-    assert (made.hosts["gpu1"].boots, made.hosts["gpu1"].loaded) == (1, NEW)
+    assert (made.machines["gpu1"].boots, made.machines["gpu1"].loaded) == (1, NEW)
 
 
 def test_hosts_reboot_one_after_another_and_each_comes_back_with_its_driver(acts: list[Any]) -> None:
-    made, console = site(), Console()
+    made, console = session(), Console()
     assert rebooted(made, "gpu1", "gpu2", console=console) == {}
-    assert [host.boots for host in made.hosts.values()] == [0, 1, 1, 0]
+    assert [host.boots for host in made.machines.values()] == [0, 1, 1, 0]
     assert console.said == [
         f"gpu1: reboots: {NEW} is installed, module {OLD} runs",
         "gpu1: is back",
@@ -243,39 +245,39 @@ def test_hosts_reboot_one_after_another_and_each_comes_back_with_its_driver(acts
 
 
 def test_a_host_that_takes_requests_is_left_and_those_after_it_go_no_further() -> None:
-    made = site()
+    made = session()
     made.takes = {"gpu1/assistant@1"}
     assert rebooted(made, "gpu1", "gpu2") == {
         "gpu1": "serves gpu1/assistant@1, not rebooted; next: rackwright drain gpu1",
         "gpu2": f"reboot pending: {NEW} is installed, module {OLD} runs; not rebooted, for gpu1 was not",
     }
-    assert [host.boots for host in made.hosts.values()] == [0, 0, 0, 0]
+    assert [host.boots for host in made.machines.values()] == [0, 0, 0, 0]
     assert rebooted(made, "gpu1", allow_outage=True) == {}
 
 
 def test_a_host_whose_engines_do_not_run_is_rebooted_though_no_gateway_answers() -> None:
-    made = site()
+    made = session()
     made.gateways_answer = False
-    made.hosts["gpu1"].engines = False
+    made.machines["gpu1"].engines = False
     assert rebooted(made, "gpu1") == {}
     assert rebooted(made, "gpu2") == {"gpu2": "not rebooted: gate1: asking for states failed"}
 
 
 def test_the_only_gateway_is_left() -> None:
-    made = site(gateways=("gpu1",))
+    made = session(gateways=("gpu1",))
     assert rebooted(made, "gpu1") == {
         "gpu1": "is the only gateway, not rebooted; next: rackwright apply --reboot --allow-outage -l gpu1"
     }
-    assert rebooted(site(gateways=("gpu1", "gate2")), "gpu1") == {}
+    assert rebooted(session(gateways=("gpu1", "gate2")), "gpu1") == {}
     assert rebooted(made, "gpu1", allow_outage=True) == {}
 
 
 def test_the_machine_that_this_runs_on_is_never_rebooted() -> None:
-    made = site(local="gpu1")
+    made = session(local="gpu1")
     for allow_outage in (False, True):
         (why,) = rebooted(made, "gpu1", allow_outage=allow_outage).values()
         assert why == "is the machine that this runs on, not rebooted; next: reboot it, then rackwright apply"
-    assert made.hosts["gpu1"].boots == 0
+    assert made.machines["gpu1"].boots == 0
 
 
 FAILING = {
@@ -292,36 +294,36 @@ FAILING = {
 @pytest.mark.parametrize("case", FAILING)
 def test_the_first_that_does_not_come_back_right_ends_it(case: str) -> None:
     changes, why = FAILING[case]
-    made = site()
-    made.hosts["gpu1"] = Host("gpu1", **changes)
+    made = session()
+    made.machines["gpu1"] = Host("gpu1", **changes)
     failed = rebooted(made, "gpu1", "gpu2", "gpu3")
     assert failed["gpu1"].startswith(why)
     assert set(failed) == {"gpu1", "gpu2", "gpu3"}
-    assert [made.hosts[name].boots for name in ("gpu2", "gpu3")] == [0, 0]
+    assert [made.machines[name].boots for name in ("gpu2", "gpu3")] == [0, 0]
 
 
 def test_a_lost_lease_reboots_nothing() -> None:
     def lost() -> None:
         raise RackwrightError("lost")
 
-    made = site()
+    made = session()
     with pytest.raises(RackwrightError, match="lost"):
         reboot_all(made, SimpleNamespace(check=lost), {"gpu1": "x"}, Console(), allow_outage=False)
-    assert made.hosts["gpu1"].boots == 0
+    assert made.machines["gpu1"].boots == 0
 
 
 # What an apply does of it.
 
 
 def drivers_act(made: Session, **options: Any) -> dict[str, str]:
-    work = SimpleNamespace(site=made, lease_session=HELD, options=Options(**options), console=Console())
+    work = SimpleNamespace(session=made, lease_session=HELD, options=Options(**options), console=Console())
     return carry_out._driver_acts(work, Run())
 
 
 def test_without_reboot_a_host_whose_engines_need_the_driver_goes_no_further() -> None:
-    made = site()
-    made.hosts["gpu2"].loaded = NEW
-    made.hosts["gpu3"].gone = True
+    made = session()
+    made.machines["gpu2"].loaded = NEW
+    made.machines["gpu3"].gone = True
     assert drivers_act(made) == {
         "gpu1": f"reboot pending: {NEW} is installed, module {OLD} runs; next: rackwright apply --reboot",
         "gpu3": "unreachable",
@@ -329,10 +331,10 @@ def test_without_reboot_a_host_whose_engines_need_the_driver_goes_no_further() -
 
 
 def test_a_host_that_is_out_of_reach_is_named_and_not_rebooted() -> None:
-    made = site()
-    made.hosts["gpu1"].gone = True
+    made = session()
+    made.machines["gpu1"].gone = True
     assert drivers_act(made, reboot=True) == {"gpu1": "unreachable"}
-    assert [made.hosts[name].boots for name in HOSTS] == [0, 1, 1]
+    assert [made.machines[name].boots for name in HOSTS] == [0, 1, 1]
 
 
 def planned(*names: str, loaded: str | None = OLD, active: str = "active", role: str = "nvidia_driver") -> Any:
@@ -360,7 +362,7 @@ def refused(made: Session, plan: Any, **options: Any) -> str | None:
 
 
 def test_a_driver_is_not_changed_under_running_engines() -> None:
-    told = refused(site(), planned("gpu1", "gpu3"))
+    told = refused(session(), planned("gpu1", "gpu3"))
     assert told is not None
     assert f"\n  gpu1: module {OLD} runs assistant@1; it would become {NEW}\n  gpu3: " in told
     assert "rackwright drain HOST, then rackwright apply --reboot -l HOST" in told
@@ -370,11 +372,11 @@ def test_a_driver_is_not_changed_under_running_engines() -> None:
     "changes", [{"active": "inactive"}, {"loaded": None}, {"loaded": NEW}, {"role": "cuda"}], ids=str
 )
 def test_a_driver_that_no_engine_runs_on_may_change(changes: dict[str, Any]) -> None:
-    assert refused(site(), planned("gpu1", **changes)) is None
+    assert refused(session(), planned("gpu1", **changes)) is None
 
 
 def test_with_a_reboot_it_may_change_where_the_host_can_be_rebooted() -> None:
-    made = site()
+    made = session()
     assert refused(made, planned("gpu1"), reboot=True) is None
     made.takes = {"gpu1/assistant@1"}
     told = refused(made, planned("gpu1", "gpu2"), reboot=True)
@@ -393,11 +395,11 @@ def applied(monkeypatch: pytest.MonkeyPatch, made: Session, **options: Any) -> t
         yield HELD
 
     monkeypatch.setattr(apply, "leased", leased)
-    monkeypatch.setattr(apply, "compared", lambda site: None)
-    monkeypatch.setattr(apply, "plan", lambda site, only: planned())
+    monkeypatch.setattr(apply, "compared", lambda session: None)
+    monkeypatch.setattr(apply, "plan", lambda session, only: planned())
     monkeypatch.setattr(apply, "refuse_stale_checkout", lambda *_, **__: True)
     monkeypatch.setattr(apply, "_remember", lambda *_, **__: None)
-    monkeypatch.setattr(apply, "_saved", lambda site, applied, *_: applied)
+    monkeypatch.setattr(apply, "_saved", lambda session, applied, *_: applied)
     monkeypatch.setattr(apply, "_carry_out", lambda *_: carried.append(1) or Applied(Run()))
     console = Console()
     apply.apply(made, Options(**options), console, lambda plan: None)
@@ -407,11 +409,11 @@ def applied(monkeypatch: pytest.MonkeyPatch, made: Session, **options: Any) -> t
 def test_a_reboot_that_was_left_over_is_made_though_nothing_else_is_to_be_done(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    made = site()
+    made = session()
     for name in ("gpu2", "gpu3"):
-        made.hosts[name].loaded = NEW
+        made.machines[name].loaded = NEW
     console, carried = applied(monkeypatch, made, reboot=True)
     assert (carried, console.said) == (True, [f"gpu1: will reboot: {NEW} is installed, module {OLD} runs"])
     assert applied(monkeypatch, made) == (Console(), False)
-    made.hosts["gpu1"].loaded = NEW
+    made.machines["gpu1"].loaded = NEW
     assert applied(monkeypatch, made, reboot=True) == (Console(), False)

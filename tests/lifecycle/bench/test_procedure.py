@@ -23,7 +23,7 @@ class Unreachable:
 
 
 @pytest.fixture
-def site(tmp_path) -> Session:
+def session(tmp_path) -> Session:
     return cast(Session, Unreachable(make_fleet(tmp_path / "site.yml", replicas={"gpu1": ["assistant@1"]})))
 
 
@@ -34,12 +34,12 @@ def said(text: str) -> None:
 LISTENER = Listener(lambda _: None, said)
 
 
-def test_a_replica_that_there_is_none_of_is_named_at_once(site):
+def test_a_replica_that_there_is_none_of_is_named_at_once(session):
     wanted = Wanted("assistant", Load(1, 1, 1, 1), replica="gpu9/assistant@1")
     with pytest.raises(UsageError, match=r"no such replica; there are: gpu1/assistant@1"):
-        bench(site, FromController(), wanted, LISTENER)
+        bench(session, FromController(), wanted, LISTENER)
 
 
-def test_a_load_that_can_not_start_here_is_refused_at_once(site):
+def test_a_load_that_can_not_start_here_is_refused_at_once(session):
     with pytest.raises(RackwrightError, match="would have to start from host gpu1"):
-        bench(site, FromHost(site, "gpu1"), Wanted("assistant", Load(1, 1, 1, 1)), LISTENER)
+        bench(session, FromHost(session, "gpu1"), Wanted("assistant", Load(1, 1, 1, 1)), LISTENER)

@@ -50,7 +50,7 @@ class Shell(LocalShell):
 
 
 @pytest.fixture
-def site(tmp_path: Path, engine: StandInEngine, monkeypatch: pytest.MonkeyPatch) -> Any:
+def session(tmp_path: Path, engine: StandInEngine, monkeypatch: pytest.MonkeyPatch) -> Any:
     fleet = make_fleet(tmp_path / "site.yml", replicas={"gpu1": ["assistant@1"], "gpu2": ["assistant@1"]})
     monkeypatch.setattr(engines_asked, "unit_of", lambda *_: SimpleNamespace(socket=str(engine.socket)))
     shells = {host: Shell(host) for host in ("gpu1", "gpu2")}
@@ -60,15 +60,15 @@ def site(tmp_path: Path, engine: StandInEngine, monkeypatch: pytest.MonkeyPatch)
     return SimpleNamespace(fleet=fleet, remote=remote, shells=shells)
 
 
-def questions(site: Any, *prompts: Prompt, **said: Any) -> Questions:
+def questions(session: Any, *prompts: Prompt, **said: Any) -> Questions:
     golden = GoldenSet(prompts, "f" * 64)
     stopping, check, tell = (said.get("stopping", lambda: False), said.get("check", nothing), said.get("tell", len))
-    return Questions(site, golden, "assistant", said.get("limit", 60), Clock(), stopping, check, tell)
+    return Questions(session, golden, "assistant", said.get("limit", 60), Clock(), stopping, check, tell)
 
 
-def test_both_are_asked_and_the_running_one_twice(site, engine):
-    running, canary = reversed(site.fleet.replicas)
-    found = questions(site, *(prompt(f"p{number}") for number in range(12))).answers(running, canary)
+def test_both_are_asked_and_the_running_one_twice(session, engine):
+    running, canary = reversed(session.fleet.replicas)
+    found = questions(session, *(prompt(f"p{number}") for number in range(12))).answers(running, canary)
     assert (found.digest, len(found.pairs), len(found.again)) == ("f" * 64, 12, 12)
     assert [pair.prompt for pair in found.pairs] == [f"p{number}" for number in range(12)]
     assert all(pair.running.passed and pair.candidate.passed and pair.candidate.tpot for pair in found.pairs)
@@ -78,35 +78,35 @@ def test_both_are_asked_and_the_running_one_twice(site, engine):
     assert (sent["model"], sent["temperature"], sent["stream"]) == ("assistant", 0, False)
 
 
-def test_no_question_stands_in_an_argument_vector(site, engine):
-    questions(site, prompt()).answers(*site.fleet.replicas)
-    assert all("color" not in command for shell in site.shells.values() for command in shell.commands)
+def test_no_question_stands_in_an_argument_vector(session, engine):
+    questions(session, prompt()).answers(*session.fleet.replicas)
+    assert all("color" not in command for shell in session.shells.values() for command in shell.commands)
     script = ask_script("/run/a.sock", ['{"a": "secret"}'], "mark")
     assert [line for line in script.splitlines() if "secret" in line] == ['{"a": "secret"}']
 
 
-def test_what_the_shell_could_read_reaches_the_engine_as_it_is(site, engine):
+def test_what_the_shell_could_read_reaches_the_engine_as_it_is(session, engine):
     body = json.dumps({"text": "$(id) `id` \\n 'x' \"y\" é"}, ensure_ascii=False)
-    assert ask_engine(site, site.fleet.replicas[0], [body, body])[1].status == 200
+    assert ask_engine(session, session.fleet.replicas[0], [body, body])[1].status == 200
     assert engine.requests[0].body == body.encode() + b"\n"
 
 
-def test_who_gives_no_answer_did_not_pass(site, engine):
+def test_who_gives_no_answer_did_not_pass(session, engine):
     engine.answer = b"no JSON"
-    (pair,) = questions(site, prompt()).answers(*site.fleet.replicas).pairs
+    (pair,) = questions(session, prompt()).answers(*session.fleet.replicas).pairs
     assert (pair.running.passed, pair.running.tpot) == (False, None)
 
 
-def test_a_canary_that_answers_nothing_is_not_asked_on_and_on(site, engine, monkeypatch):
-    running, canary = site.fleet.replicas
+def test_a_canary_that_answers_nothing_is_not_asked_on_and_on(session, engine, monkeypatch):
+    running, canary = session.fleet.replicas
     sockets = {running.host: str(engine.socket), canary.host: "/nowhere.sock"}
     monkeypatch.setattr(engines_asked, "unit_of", lambda _, one: SimpleNamespace(socket=sockets[one.host]))
-    asked = questions(site, *(prompt(f"p{n}") for n in range(30)))
+    asked = questions(session, *(prompt(f"p{n}") for n in range(30)))
     with pytest.raises(ProofError, match="it answered none of 4 questions, and gpu1/assistant@1 did"):
         asked.answers(running, canary)
 
 
-def test_questions_have_their_time_and_it_is_said_how_far_they_are(site, engine):
+def test_questions_have_their_time_and_it_is_said_how_far_they_are(session, engine):
     said: list[str] = []
     prompts = [prompt(f"p{n}") for n in range(30)]
 
@@ -114,42 +114,42 @@ def test_questions_have_their_time_and_it_is_said_how_far_they_are(site, engine)
         said.append(text)
         asked.clock.sleep(40)
 
-    asked = questions(site, *prompts, max_duration=60, tell=slower)
+    asked = questions(session, *prompts, max_duration=60, tell=slower)
     with pytest.raises(Undecided, match="8 of 30 questions were answered in 60 s"):
-        asked.answers(*site.fleet.replicas)
+        asked.answers(*session.fleet.replicas)
     assert said == ["gpu2/assistant@1: 4 of 30 questions", "gpu2/assistant@1: 8 of 30 questions"]
 
 
-def test_an_engine_that_is_gone_is_no_answer(site, engine, monkeypatch):
+def test_an_engine_that_is_gone_is_no_answer(session, engine, monkeypatch):
     monkeypatch.setattr(engines_asked, "unit_of", lambda *_: SimpleNamespace(socket="/nowhere.sock"))
-    assert [reply.status for reply in ask_engine(site, site.fleet.replicas[0], ["{}"])] == [0]
+    assert [reply.status for reply in ask_engine(session, session.fleet.replicas[0], ["{}"])] == [0]
 
 
-def test_a_host_that_is_gone_is_an_error(site):
-    site.shells["gpu1"].gone = True
+def test_a_host_that_is_gone_is_an_error(session):
+    session.shells["gpu1"].gone = True
     with pytest.raises(HostError):
-        questions(site, prompt()).answers(*site.fleet.replicas)
+        questions(session, prompt()).answers(*session.fleet.replicas)
 
 
-def test_a_host_without_curl_is_named(site, monkeypatch):
+def test_a_host_without_curl_is_named(session, monkeypatch):
     monkeypatch.setattr(Shell, "run", lambda self, *_, **__: Completed(127, b"", b"sh: curl: not found", self.name))
     with pytest.raises(RackwrightError, match="gpu1/assistant@1: 0 of 1 questions came to an end"):
-        ask_engine(site, site.fleet.replicas[0], ["{}"])
+        ask_engine(session, session.fleet.replicas[0], ["{}"])
 
 
-def test_between_two_batches_the_operator_may_stop(site, engine):
-    asked = questions(site, *(prompt(f"p{n}") for n in range(30)), stopping=lambda: len(engine.requests) >= 12)
+def test_between_two_batches_the_operator_may_stop(session, engine):
+    asked = questions(session, *(prompt(f"p{n}") for n in range(30)), stopping=lambda: len(engine.requests) >= 12)
     with pytest.raises(Paused, match="interrupted; the canary had no traffic"):
-        asked.answers(*site.fleet.replicas)
+        asked.answers(*session.fleet.replicas)
     assert len(engine.requests) == 12
 
 
-def test_who_lost_the_lease_asks_nothing(site, engine):
+def test_who_lost_the_lease_asks_nothing(session, engine):
     def lost() -> None:
         raise LeasedError("this run's lease has ended")
 
     with pytest.raises(LeasedError):
-        questions(site, prompt(), check=lost).answers(*site.fleet.replicas)
+        questions(session, prompt(), check=lost).answers(*session.fleet.replicas)
     assert engine.requests == []
 
 

@@ -71,8 +71,8 @@ def gateways(tmp_path: Path) -> dict[str, Gateway]:
 
 @pytest.fixture
 def logs(gateways: dict[str, Gateway]) -> AccessLogs:
-    site = SimpleNamespace(remote=Remote(gateways), fleet=SimpleNamespace(gateways=tuple(gateways)))
-    made = AccessLogs(site, "assistant")  # type: ignore[arg-type]
+    session = SimpleNamespace(remote=Remote(gateways), fleet=SimpleNamespace(gateways=tuple(gateways)))
+    made = AccessLogs(session, "assistant")  # type: ignore[arg-type]
     made.begin()
     return made
 

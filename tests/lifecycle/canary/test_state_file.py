@@ -38,7 +38,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[CanaryVerdict]:
 
 
 def keeper(lease_session: LeaseSession, model: str = "assistant", said: list[str] | None = None) -> Keeper:
-    site: Any = SimpleNamespace(
+    session: Any = SimpleNamespace(
         remote=SimpleNamespace(connection=lambda name: name), fleet=SimpleNamespace(control=("gate1",))
     )
     console: Any = SimpleNamespace(say=(said if said is not None else []).append)
@@ -47,7 +47,7 @@ def keeper(lease_session: LeaseSession, model: str = "assistant", said: list[str
         for digit in "ab"
     ]
     rollout: Any = SimpleNamespace(id=ROLLOUT, what="model update", before=locks[0], after=locks[1])
-    return Keeper(site, lease_session, console, rollout, Replica(model, 1, "gpu1", 0), None)
+    return Keeper(session, lease_session, console, rollout, Replica(model, 1, "gpu1", 0), None)
 
 
 def test_who_goes_on_knows_the_step_and_whether_it_passed(lease_session, written):

@@ -98,7 +98,7 @@ class Logs:
 class Keeper:
     """What would be written down."""
 
-    site: Any
+    session: Any
     told: list[str] = field(default_factory=list)
     run: str = "run"
     lease_session: Any = field(default_factory=lambda: SimpleNamespace(check=lambda: None))
@@ -130,14 +130,14 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.clock, self.gateways = Clock(), Gateways()
-        self.site: Any = SimpleNamespace(gateways=self.gateways)
-        self.keeper, self.entered = Keeper(self.site), list[str]()
+        self.session: Any = SimpleNamespace(gateways=self.gateways)
+        self.keeper, self.entered = Keeper(self.session), list[str]()
 
     def run(self) -> None:
         replica = Replica("assistant", 1, "gpu1", 0)
         logs: Any = Logs(self.gateways, self.clock, self.candidate, self.rate, self.pace)
         keeper: Any = self.keeper
-        watch = Watch(self.site, replica, frozenset({OTHER}), "e" * 64, "run", logs, self.golden, self.clock)
+        watch = Watch(self.session, replica, frozenset({OTHER}), "e" * 64, "run", logs, self.golden, self.clock)
         tried = Tried(
             replica,
             self.rules,
@@ -316,7 +316,7 @@ def test_what_came_before_a_share_counts_for_none():
     bench = Bench()
     logs: Any = SimpleNamespace(read=lambda: [line(), line(canary=False, replica=OTHER, conversation=9000)])
     watch = Watch(
-        bench.site,
+        bench.session,
         Replica("assistant", 1, "gpu1", 0),
         frozenset({OTHER}),
         "e" * 64,

@@ -15,7 +15,7 @@ from rackwright.fleet.sections.canary import Canary
 from rackwright.lifecycle.rollout.change import Paused, Undecided
 from rackwright.lifecycle.update import resume
 from tests.lifecycle.world.engines import Behaviour
-from tests.lifecycle.world.site import Desk, Quiet, make_world, running, versions
+from tests.lifecycle.world.session import Desk, Quiet, make_world, running, versions
 from tests.lifecycle.world.world import World
 
 ONE, TWO, THREE = (f"gpu{number}/assistant@1" for number in (1, 2, 3))

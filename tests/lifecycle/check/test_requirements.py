@@ -173,8 +173,8 @@ def test_servers_are_asked_through_proxy_and_authorities_by_a_real_shell(tmp_pat
     tell = 'for a; do last=$a; done; case $last in *good) echo 200;; *) echo "no route"; echo " 000";; esac'
     (tmp_path / "curl").write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/asked\n{tell}\n')
     (tmp_path / "curl").chmod(0o755)
-    site = Session(route=Route(proxy="http://proxy:3128", no_proxy=("acme.internal",)), ca_bundle="PEM\n")
-    text = script(replace(HOST, downloads=site), (Asked("https://m/good", "x"), Asked("https://m/bad one", "x")))
+    session = Session(route=Route(proxy="http://proxy:3128", no_proxy=("acme.internal",)), ca_bundle="PEM\n")
+    text = script(replace(HOST, downloads=session), (Asked("https://m/good", "x"), Asked("https://m/bad one", "x")))
     environment = {"PATH": f"{tmp_path}:/usr/sbin:/usr/bin:/sbin:/bin"}
     done = subprocess.run(["sh", "-c", text], input="PEM\n", capture_output=True, text=True, env=environment)
     assert sorted(parse(done.stdout).values["url"]) == ["0 200", "1 no route  000"]

@@ -23,8 +23,8 @@ ADDRESS = "gpu1/assistant@1"
 
 def missing(**drains: Mapping[str, DrainRecord]) -> list[tuple[str, str, str]]:
     hosts = {name: SimpleNamespace(drains=known) for name, known in drains.items()}
-    site, surveyed = SimpleNamespace(fleet=FLEET), SimpleNamespace(hosts=hosts)
-    return [(drain.gateway, drain.replica.address, drain.record.who) for drain in missing_drains(site, surveyed)]
+    session, surveyed = SimpleNamespace(fleet=FLEET), SimpleNamespace(hosts=hosts)
+    return [(drain.gateway, drain.replica.address, drain.record.who) for drain in missing_drains(session, surveyed)]
 
 
 def test_every_gateway_that_answered_and_does_not_know_is_told() -> None:
@@ -54,6 +54,6 @@ def test_a_gateway_that_cannot_be_told_is_named_and_stops_no_other() -> None:
     surveyed.hosts["gate3"] = SimpleNamespace(drains={ADDRESS: HAND})
     lock = SimpleNamespace(ports={"gpu1": {"assistant@1": 8104}})
     gateways = SimpleNamespace(only=lambda hosts: Gateway(host=hosts[0]))
-    site = SimpleNamespace(fleet=FLEET, lock=lock, gateways=gateways)
-    assert copy_drains(site, tuple(missing_drains(site, surveyed))) == {"gate1": "disk full"}
+    session = SimpleNamespace(fleet=FLEET, lock=lock, gateways=gateways)
+    assert copy_drains(session, tuple(missing_drains(session, surveyed))) == {"gate1": "disk full"}
     assert told == [("gate2", ADDRESS, 8104, HAND)]

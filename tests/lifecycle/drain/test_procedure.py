@@ -66,13 +66,13 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
     made = Desk(Gateways())
 
     @contextmanager
-    def leased(site: Any, act: str, console: Any) -> Iterator[Desk]:
+    def leased(session: Any, act: str, console: Any) -> Iterator[Desk]:
         made.before()
         made.lines.append(f"lease: {act}")
         yield made
 
     @contextmanager
-    def audited(site: Any, lease_session: Desk, hosts: tuple[str, ...], what: str) -> Iterator[None]:
+    def audited(session: Any, lease_session: Desk, hosts: tuple[str, ...], what: str) -> Iterator[None]:
         assert lease_session is made
         yield
         made.lines.append(f"{' '.join(hosts)}: {what}")
@@ -83,14 +83,14 @@ def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
 
 
 def take(desk: Desk, *addresses: str, allow_outage: bool = False) -> None:
-    site: Any = desk
+    session: Any = desk
     replicas = tuple(REPLICAS[address] for address in addresses)
-    drain(site, replicas, site, reason="fan", allow_outage=allow_outage)
+    drain(session, replicas, session, reason="fan", allow_outage=allow_outage)
 
 
 def let_back_in(desk: Desk, *addresses: str) -> None:
-    site: Any = desk
-    undrain(site, tuple(REPLICAS[address] for address in addresses), site)
+    session: Any = desk
+    undrain(session, tuple(REPLICAS[address] for address in addresses), session)
 
 
 def test_a_drain_is_told_under_the_lease_said_and_audited(desk: Desk) -> None:

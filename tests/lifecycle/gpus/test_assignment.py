@@ -26,7 +26,7 @@ from tests.roles.test_gpus import gpu, hardware
 TWO = hardware(gpu(0), gpu(1), nodes=())
 
 
-def site(tmp_path: Path, *counts: int) -> Session:
+def session(tmp_path: Path, *counts: int) -> Session:
     """gpu1 with a replica for each of these counts of GPUs."""
     names = [f"assistant@{number + 1}" for number in range(len(counts))]
     units = tuple(
@@ -40,11 +40,11 @@ def site(tmp_path: Path, *counts: int) -> Session:
     return Session(fleet, cast("Any", None), {"gpu1": model}, cast("Any", None), cast("Any", None))
 
 
-def running(site: Session, number: int, *gpus: int, held: tuple[int, ...] | None = None) -> ReplicaState:
-    """An engine on its present unit, whose drop-in names these GPUs of TWO, and that runs with `held`."""
-    unit = site.hosts["gpu1"].replicas[number - 1]
+def running(session: Session, number: int, *gpus: int, in_use: tuple[int, ...] | None = None) -> ReplicaState:
+    """An engine on its present unit, whose drop-in names these GPUs of TWO, and that runs with `in_use`."""
+    unit = session.hosts["gpu1"].replicas[number - 1]
     devices = devices_of(TWO)
-    text = render_gpus(tuple(devices[index] for index in (gpus if held is None else held)))
+    text = render_gpus(tuple(devices[index] for index in (gpus if in_use is None else in_use)))
     digest = sha256(render(unit).encode()).hexdigest()
     return ReplicaState(
         replica=unit.name,
@@ -54,8 +54,8 @@ def running(site: Session, number: int, *gpus: int, held: tuple[int, ...] | None
         started=digest,
         wanted=digest,
         gpus=tuple(f"GPU-{index}" for index in gpus),
-        held=tuple(f"GPU-{index}" for index in (gpus if held is None else held)),
-        held_digest=sha256(text.encode()).hexdigest(),
+        gpus_in_use=tuple(f"GPU-{index}" for index in (gpus if in_use is None else in_use)),
+        gpus_digest=sha256(text.encode()).hexdigest(),
     )
 
 
@@ -68,18 +68,18 @@ def survey(seen: Hardware, *states: ReplicaState) -> Survey:
     return Survey({"gpu1": host}, {})
 
 
-def why(site: Session, surveyed: Survey) -> dict[str, str]:
-    return {restart.replica.name: restart.why for restart in restarts(site, surveyed)}
+def why(session: Session, surveyed: Survey) -> dict[str, str]:
+    return {restart.replica.name: restart.why for restart in restarts(session, surveyed)}
 
 
 def test_an_engine_that_runs_with_its_gpus_is_left(tmp_path: Path) -> None:
-    two = site(tmp_path, 1, 1)
+    two = session(tmp_path, 1, 1)
     assert why(two, survey(TWO, running(two, 1, 1), running(two, 2, 0))) == {}
 
 
 def test_an_engine_that_runs_with_other_gpus_restarts_and_says_which(tmp_path: Path) -> None:
-    one = site(tmp_path, 1)
-    assert why(one, survey(TWO, running(one, 1, 1, held=(0,)))) == {
+    one = session(tmp_path, 1)
+    assert why(one, survey(TWO, running(one, 1, 1, in_use=(0,)))) == {
         "assistant@1": "its GPUs changed: GPU-1 instead of GPU-0"
     }
     gone = survey(hardware(gpu(0), nodes=()), running(one, 1, 1))
@@ -87,22 +87,22 @@ def test_an_engine_that_runs_with_other_gpus_restarts_and_says_which(tmp_path: P
 
 
 def test_an_engine_that_restarts_with_other_gpus_alone_has_no_other_unit_to_go_back_to(tmp_path: Path) -> None:
-    one = site(tmp_path, 1)
-    moved = running(one, 1, 1, held=(0,))
+    one = session(tmp_path, 1)
+    moved = running(one, 1, 1, in_use=(0,))
     told = replace(moved, started="0" * 64, wanted="0" * 64)
     assert [restart.rewritten for restart in restarts(one, survey(TWO, moved))] == [False]
     assert [restart.rewritten for restart in restarts(one, survey(TWO, told))] == [True]
 
 
 def test_an_engine_next_to_whose_gpus_other_processors_stand_restarts(tmp_path: Path) -> None:
-    one = site(tmp_path, 1)
+    one = session(tmp_path, 1)
     assert why(one, survey(hardware(gpu(0), gpu(1)), running(one, 1, 0))) == {
         "assistant@1": "the processors next to its GPUs changed"
     }
 
 
 def test_without_a_driver_nothing_is_known_of_gpus_and_new_engines_wait(tmp_path: Path) -> None:
-    two = site(tmp_path, 1, 1)
+    two = session(tmp_path, 1, 1)
     blind = survey(Hardware(smi_error="no devices were found"), running(two, 1, 0))
     assert why(two, blind) == {}
     assert [
@@ -111,7 +111,7 @@ def test_without_a_driver_nothing_is_known_of_gpus_and_new_engines_wait(tmp_path
 
 
 def test_a_new_engine_waits_for_gpus_that_one_which_restarts_still_has(tmp_path: Path) -> None:
-    two = site(tmp_path, 1, 1)
+    two = session(tmp_path, 1, 1)
     crowded = survey(TWO, running(two, 1, 0, 1))
     assert why(two, crowded) == {"assistant@1": "its GPUs changed: GPU-0 instead of GPU-0, GPU-1"}
     restarting = {restart.replica for restart in restarts(two, crowded)}
@@ -122,7 +122,7 @@ def test_a_new_engine_waits_for_gpus_that_one_which_restarts_still_has(tmp_path:
 
 
 def test_more_gpus_than_a_host_has_are_refused_unless_it_tells_of_none(tmp_path: Path) -> None:
-    three = site(tmp_path, 2, 1)
+    three = session(tmp_path, 2, 1)
     with pytest.raises(
         FleetError, match="gpu1: models: the replicas that are placed on it need 3 GPUs, and it has 2"
     ):
@@ -130,11 +130,11 @@ def test_more_gpus_than_a_host_has_are_refused_unless_it_tells_of_none(tmp_path:
     with pytest.raises(FleetError):
         refuse_gpus(three, survey(replace(TWO, report=None)))
     refuse_gpus(three, survey(Hardware()))
-    refuse_gpus(site(tmp_path, 1, 1), survey(TWO))
+    refuse_gpus(session(tmp_path, 1, 1), survey(TWO))
 
 
 def test_who_waited_for_a_driver_is_looked_at_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    two = site(tmp_path, 1, 1)
+    two = session(tmp_path, 1, 1)
     blind = survey(Hardware())
     before = tuple(put_off(two, blind, set()))
     now = [blind]
@@ -146,7 +146,7 @@ def test_who_waited_for_a_driver_is_looked_at_anew(tmp_path: Path, monkeypatch: 
 
 
 def test_who_waits_for_engines_that_restart_is_not_looked_at_again(tmp_path: Path) -> None:
-    two = site(tmp_path, 1, 1)
+    two = session(tmp_path, 1, 1)
     crowded = survey(TWO, running(two, 1, 0, 1))
     before = tuple(put_off(two, crowded, {restart.replica for restart in restarts(two, crowded)}))
     assert still_put_off(two, before, ("gpu1",)) == before

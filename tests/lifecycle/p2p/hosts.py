@@ -73,7 +73,7 @@ class World:
     issuer: Issuer = field(default_factory=Issuer)
     seconds: float = 0
 
-    def site(self, first: str | None = None, **stores: ModelStore) -> Any:
+    def session(self, first: str | None = None, **stores: ModelStore) -> Any:
         hosts = {
             name: SimpleNamespace(
                 p2p=settings_of(number),
@@ -84,7 +84,7 @@ class World:
         }
         section = SimpleNamespace(from_=first)
         fleet = SimpleNamespace(file=SimpleNamespace(p2p=section))
-        return SimpleNamespace(models=hosts, remote=Remote(), fleet=fleet)
+        return SimpleNamespace(hosts=hosts, remote=Remote(), fleet=fleet)
 
     def start(self, shell: Any, part: Part) -> None:
         if shell.name in self.refuses:
@@ -118,7 +118,7 @@ class World:
         from rackwright.lifecycle.p2p import follow
         from rackwright.lifecycle.p2p import procedure as stage
 
-        monkeypatch.setattr(stage, "look", lambda site, batch: {host: self.has[host] for host in batch.roots})
+        monkeypatch.setattr(stage, "look", lambda session, batch: {host: self.has[host] for host in batch.roots})
         monkeypatch.setattr(unit, "start", self.start)
         monkeypatch.setattr(unit, "torrent_of", lambda shell: b"torrent")
         monkeypatch.setattr(unit, "look", self.look)

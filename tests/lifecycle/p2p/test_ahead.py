@@ -19,7 +19,7 @@ READS = ModelStore(models=(MODEL.model_copy(update={"writer": "a"}),))
 
 
 def changes(
-    site: Any, monkeypatch: pytest.MonkeyPatch, *, failing: tuple[str, ...] = ()
+    session: Any, monkeypatch: pytest.MonkeyPatch, *, failing: tuple[str, ...] = ()
 ) -> tuple[list[tuple[str, ...]], Run]:
     """Return what was changed on whom, in order, and the run; p2p itself asks the host `a` to fetch."""
     done: list[tuple[str, ...]] = []
@@ -28,18 +28,18 @@ def changes(
         done.append(({ready_for_p2p: "ready", own_weights: "own weights"}[deploy], *hosts))
         return Run(unreachable={host: "gone" for host in hosts if host in failing})
 
-    def stage(site: Any, hosts: tuple[str, ...], console: object, stopping: object, fetch: Any) -> tuple[()]:
+    def stage(session: Any, hosts: tuple[str, ...], console: object, stopping: object, fetch: Any) -> tuple[()]:
         done.append(("stage", *hosts))
         assert fetch("a") is ("a" not in failing)
         return ()
 
     monkeypatch.setattr(ahead, "stage", stage)
-    found = put_ahead(site, site.hosts, Console(), lambda: False, change)  # type: ignore[arg-type]
+    found = put_ahead(session, session.hosts, Console(), lambda: False, change)  # type: ignore[arg-type]
     return done, found.run
 
 
 def world(**stores: ModelStore) -> Any:
-    return World(dict.fromkeys(stores), {}).site(**stores)  # type: ignore[arg-type]
+    return World(dict.fromkeys(stores), {}).session(**stores)  # type: ignore[arg-type]
 
 
 def test_hosts_are_made_ready_then_weights_go_round_then_who_writes_for_others_has_them(
@@ -57,13 +57,13 @@ def test_who_failed_is_in_the_run_and_takes_no_further_part(monkeypatch: pytest.
 
 
 def test_a_host_is_supplied_where_it_gets_weights_by_another_alone() -> None:
-    site = world(a=OWN, b=OWN)
-    assert is_supplied(site, ("a",))
-    for model in site.hosts.values():
+    session = world(a=OWN, b=OWN)
+    assert is_supplied(session, ("a",))
+    for model in session.hosts.values():
         model.p2p = None
-    assert not is_supplied(site, ("a", "b"))
-    site.hosts["b"].model_store = READS
-    assert is_supplied(site, ("a", "b"))
+    assert not is_supplied(session, ("a", "b"))
+    session.hosts["b"].model_store = READS
+    assert is_supplied(session, ("a", "b"))
 
 
 def test_each_that_writes_for_others_has_it_before_they_read_and_none_of_them_reads_yet(

@@ -34,8 +34,8 @@ def run(
         fetches.append(host)
         return fetched
 
-    site = world.site(first, **stores)
-    return stage(site, site.hosts, console or Console(), lambda: False, fetch), fetches  # type: ignore[arg-type]
+    session = world.session(first, **stores)
+    return stage(session, session.hosts, console or Console(), lambda: False, fetch), fetches  # type: ignore[arg-type]
 
 
 def test_one_host_fetches_and_the_others_get_it_from_host_to_host(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,9 +177,9 @@ def test_one_that_can_not_put_it_in_place_has_not_got_it(monkeypatch: pytest.Mon
 def test_ctrl_c_ends_the_units_and_leaves_what_arrived(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World({"a": WHOLE, "b": NOTHING}, {"b": [HALF]})
     world.install(monkeypatch)
-    site = world.site()
+    session = world.session()
     asked = iter([False] * 5 + [True] * 100)
-    stage(site, site.hosts, Console(), lambda: next(asked), lambda _: True)  # type: ignore[arg-type]
+    stage(session, session.hosts, Console(), lambda: next(asked), lambda _: True)  # type: ignore[arg-type]
     assert world.ended == {"a": "clean", "b": "stop"}
 
 

@@ -26,22 +26,22 @@ class Proving:
     """A site whose hosts show what they should, but for what a test says."""
 
     def __init__(self, folder: Path) -> None:
-        self.site = site_of({"gate1": Moved(folder=folder)})
-        self.first, self.second = self.site.fleet.replicas
+        self.session = site_of({"gate1": Moved(folder=folder)})
+        self.first, self.second = self.session.fleet.replicas
         self.said: list[str] = []
         for host in ("gpu1", "gpu2"):
             self.shows(host, completion("orange"))
 
     def shows(self, host: str, answer: str = "", *, errors: str = "", **other: str) -> None:
-        output = shown(identity_of(self.site, self.first, host), answer, **other)
-        self.site.remote.by_name[host] = Told(Completed(0, output.encode(), errors.encode(), host))
+        output = shown(identity_of(self.session, self.first, host), answer, **other)
+        self.session.remote.by_name[host] = Told(Completed(0, output.encode(), errors.encode(), host))
 
     def prove(self, replica: Any = None, run: str | None = None) -> str | None:
-        return prove(self.site, replica or self.first, run=run, say=self.said.append)
+        return prove(self.session, replica or self.first, run=run, say=self.said.append)
 
     @property
     def control(self) -> Moved:
-        return self.site.remote.connection("gate1")
+        return self.session.remote.connection("gate1")
 
 
 @pytest.fixture
@@ -52,14 +52,14 @@ def proving(tmp_path: Path) -> Proving:
 def test_without_a_run_nothing_is_recorded_and_an_answer_is_enough(proving: Proving) -> None:
     assert proving.prove() is None
     assert proving.said == ["no answer of its kind is recorded yet"]
-    assert read_golden(proving.control, kind_of(proving.site, proving.first)) is None
+    assert read_golden(proving.control, kind_of(proving.session, proving.first)) is None
 
 
 def test_the_first_answer_of_a_run_is_recorded_and_the_same_one_is_proven(proving: Proving) -> None:
     assert proving.prove(run="r1") is None
     assert proving.prove(proving.second, run="r2") is None
     assert proving.said == ["its answer is the first of its kind, and recorded: 'orange'"]
-    golden = read_golden(proving.control, kind_of(proving.site, proving.first))
+    golden = read_golden(proving.control, kind_of(proving.session, proving.first))
     assert golden is not None
     assert (golden.who, golden.run, golden.replica) == ("ada", "r1", "gpu1/assistant@1")
 
@@ -82,7 +82,7 @@ def test_another_answer_is_refused_with_both(proving: Proving) -> None:
     assert problem.what.endswith(
         ", gpu1/assistant@1); differs from token 1 on: '7', and 'orange' is not among the likeliest"
     )
-    path = golden_path(kind_of(proving.site, proving.first))
+    path = golden_path(kind_of(proving.session, proving.first))
     assert problem.should is not None
     assert problem.should.endswith(f"if this answer is the right one, remove {path} on gate1")
 
@@ -100,7 +100,7 @@ def test_without_an_answer_there_is_a_reason_and_nothing_recorded(
 ) -> None:
     proving.shows("gpu1", output, errors=errors)
     assert proving.prove(run="r1") == reason
-    assert read_golden(proving.control, kind_of(proving.site, proving.first)) is None
+    assert read_golden(proving.control, kind_of(proving.session, proving.first)) is None
 
 
 def test_one_that_does_not_run_is_waited_for(proving: Proving) -> None:
@@ -111,22 +111,22 @@ def test_one_that_does_not_run_is_waited_for(proving: Proving) -> None:
 @pytest.mark.parametrize("status", [-1, 137])
 def test_a_look_that_was_cut_off_proves_nothing_and_refutes_nothing(proving: Proving, status: int) -> None:
     """Its first lines alone read as an engine that runs from folders which nobody ever verified."""
-    unit = identity_of(proving.site, proving.first, "gpu1").unit
+    unit = identity_of(proving.session, proving.first, "gpu1").unit
     half = f"ActiveState=active\nMainPID=7\nstarted={unit}\n"
-    proving.site.remote.by_name["gpu1"] = Told(Completed(status, half.encode(), b"", "gpu1"))
+    proving.session.remote.by_name["gpu1"] = Told(Completed(status, half.encode(), b"", "gpu1"))
     assert proving.prove(run="r1") == "its unit is not known: the look at it was cut off"
-    assert answers(proving.site, proving.first) == "the look at it was cut off"
+    assert answers(proving.session, proving.first) == "the look at it was cut off"
 
 
 def test_another_process_under_the_right_unit_is_refused_before_its_answer_counts(proving: Proving) -> None:
     proving.shows("gpu1", completion("orange"), program="/opt/x (deleted)")
     with pytest.raises(ProofError, match="gpu1/assistant@1: its program /opt/x was replaced since it started"):
         proving.prove(run="r1")
-    assert read_golden(proving.control, kind_of(proving.site, proving.first)) is None
+    assert read_golden(proving.control, kind_of(proving.session, proving.first)) is None
 
 
 def test_of_a_replica_over_several_hosts_each_member_counts(proving: Proving) -> None:
-    replica = over_both(proving.site)
+    replica = over_both(proving.session)
     proving.shows("gpu2", MainPID="0", ActiveState="failed")
     assert proving.prove(replica) == "gpu2: its unit is failed"
     proving.shows("gpu2", program="/opt/x (deleted)")
@@ -137,9 +137,9 @@ def test_of_a_replica_over_several_hosts_each_member_counts(proving: Proving) ->
 
 
 def test_engines_of_other_settings_weights_or_processors_are_of_another_kind() -> None:
-    site = site_of({})
-    kind = kind_of(site, site.fleet.replicas[0])
-    assert kind == kind_of(site, site.fleet.replicas[1])
+    session = site_of({})
+    kind = kind_of(session, session.fleet.replicas[0])
+    assert kind == kind_of(session, session.fleet.replicas[1])
     assert (kind.runtime, kind.build, kind.processor, kind.settings) == ("llama_cpp-b1", "b" * 64, "cpu", ())
 
     def other(**runtime: Any) -> tuple[str, ...]:

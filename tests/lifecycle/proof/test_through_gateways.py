@@ -27,8 +27,8 @@ class Gateway:
     """A stand-in for gate1: what it sees of gpu1/assistant@1, and who answers what."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.site = site_of({"gate1": Moved("gate1", folder=folder)})
-        self.site.trusted, self.site.gateways = "PEM", self
+        self.session = site_of({"gate1": Moved("gate1", folder=folder)})
+        self.session.trusted, self.session.gateways = "PEM", self
         self.by, self.status, self.stream, self.up = "gpu1/assistant@1", 200, STREAM, True
         self.asked: list[str] = []
         self.lent: list[str] = []
@@ -54,7 +54,7 @@ class Gateway:
         return Response(self.status, body, 0.1, "", 0, self.by)
 
     def prove(self) -> str | None:
-        told = through_gateways(self.site, self.site.fleet.replicas[0])
+        told = through_gateways(self.session, self.session.fleet.replicas[0])
         assert self.lent == []
         return told
 
@@ -107,6 +107,6 @@ def test_a_stream_that_is_cut_ends_it(gateway: Gateway) -> None:
 
 
 def test_without_gateways_nothing_is_asked() -> None:
-    site: Any = SimpleNamespace(fleet=SimpleNamespace(gateways=()))
+    session: Any = SimpleNamespace(fleet=SimpleNamespace(gateways=()))
     replica: Any = None
-    assert through_gateways(site, replica) is None
+    assert through_gateways(session, replica) is None

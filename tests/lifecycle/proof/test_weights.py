@@ -25,7 +25,7 @@ FOLDER = f"/srv/models/assistant/{model_digest(FILES)[:16]}"
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Any:
+def session(tmp_path: Path) -> Any:
     shells = {host: Moved(host, path="/srv/models", folder=tmp_path / host) for host in ("gpu1", "gpu2")}
     return site_of(shells, files=FILES)
 
@@ -41,17 +41,17 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def test_whole_weights_are_whole(site: Any, folder: Path) -> None:
-    assert whole_weights(site, site.fleet.replicas[0]) is None
-    assert whole_weights(site, over_both(site)) is None
+def test_whole_weights_are_whole(session: Any, folder: Path) -> None:
+    assert whole_weights(session, session.fleet.replicas[0]) is None
+    assert whole_weights(session, over_both(session)) is None
 
 
-def test_a_flipped_bit_a_lost_file_and_one_too_many_are_named(site: Any, folder: Path) -> None:
+def test_a_flipped_bit_a_lost_file_and_one_too_many_are_named(session: Any, folder: Path) -> None:
     (folder / "m.gguf").write_bytes(b"weightr")
     (folder / "tokens/some file.json").unlink()
     (folder / "tokens/chat template.jinja").write_bytes(b"")
     (folder / "link").symlink_to("m.gguf")
-    told = whole_weights(site, over_both(site))
+    told = whole_weights(session, over_both(session))
     assert told is not None
     assert told.startswith(f"gpu1: {FOLDER}/m.gguf isn't what the lock says; ")
     assert set(told.removeprefix("gpu1: ").split("; ")[1:]) == {
@@ -61,21 +61,21 @@ def test_a_flipped_bit_a_lost_file_and_one_too_many_are_named(site: Any, folder:
     }
 
 
-def test_a_folder_that_is_gone_is_not_whole(site: Any, folder: Path) -> None:
+def test_a_folder_that_is_gone_is_not_whole(session: Any, folder: Path) -> None:
     folder.rename(folder.with_name("elsewhere"))
-    told = whole_weights(site, site.fleet.replicas[0])
+    told = whole_weights(session, session.fleet.replicas[0])
     assert told is not None
     assert told.count("is not there") == 2
 
 
-def test_what_could_not_be_hashed_is_not_whole(site: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_could_not_be_hashed_is_not_whole(session: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rackwright.lifecycle.proof.weights._HASH", "true\n")
-    told = whole_weights(site, site.fleet.replicas[0])
+    told = whole_weights(session, session.fleet.replicas[0])
     assert told is not None
     assert told.count("was not hashed") == 2
 
 
-def test_a_host_out_of_reach_is_an_error_and_no_finding(site: Any, folder: Path) -> None:
-    site.remote.by_name["gpu1"].gone = True
+def test_a_host_out_of_reach_is_an_error_and_no_finding(session: Any, folder: Path) -> None:
+    session.remote.by_name["gpu1"].gone = True
     with pytest.raises(HostError, match="gpu1: unreachable"):
-        whole_weights(site, site.fleet.replicas[0])
+        whole_weights(session, session.fleet.replicas[0])

@@ -100,15 +100,17 @@ def audited(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, str]]:
     lines: list[tuple[str, str, str]] = []
 
     @contextmanager
-    def leased(site: object, why: str, console: object) -> Iterator[SimpleNamespace]:
+    def leased(session: object, why: str, console: object) -> Iterator[SimpleNamespace]:
         yield SimpleNamespace(check=lambda: None)
 
-    def note(site: object, lease_session: object, hosts: tuple[str, ...], what: str, outcome: str = "done") -> None:
+    def note(
+        session: object, lease_session: object, hosts: tuple[str, ...], what: str, outcome: str = "done"
+    ) -> None:
         lines.extend((host, what, outcome) for host in hosts)
 
     monkeypatch.setattr(pruning, "leased", leased)
     monkeypatch.setattr(pruning, "note_leased_act", note)
-    monkeypatch.setattr(pruning, "needed", lambda site: KEEP)
+    monkeypatch.setattr(pruning, "needed", lambda session: KEEP)
     return lines
 
 
@@ -122,11 +124,11 @@ def site_of(
     shells = {name: LocalShell(name, gone=name in gone) for name in names}
     file = SimpleNamespace(hosts=hosts)
     fleet = SimpleNamespace(file=file, hosts=tuple(names), parts_on=lambda name: () if name in idle else (name,))
-    return SimpleNamespace(models=dict.fromkeys(names), remote=Remote(shells), fleet=fleet)
+    return SimpleNamespace(hosts=dict.fromkeys(names), remote=Remote(shells), fleet=fleet)
 
 
-def pruned(site: Any, console: Console | None = None, **more: bool) -> Pruned:
-    return prune(site, console or Console(), **more)
+def pruned(session: Any, console: Console | None = None, **more: bool) -> Pruned:
+    return prune(session, console or Console(), **more)
 
 
 def test_what_nothing_needs_goes_and_the_rest_stays(tmp_path, audited):
@@ -271,7 +273,7 @@ def test_a_host_without_weights_has_none(tmp_path, audited):
 def test_nothing_goes_where_it_isnt_clear_what_is_needed(tmp_path, audited, monkeypatch):
     folder = placed(tmp_path, "assistant", OLD)
 
-    def unclear(site: object) -> Keep:
+    def unclear(session: object) -> Keep:
         raise FleetError([Problem("site.lock.next", "is of a newer format")])
 
     monkeypatch.setattr(pruning, "needed", unclear)
@@ -309,25 +311,25 @@ def test_what_is_needed_stands_in_the_lock_in_the_next_and_in_the_one_that_was_a
     applied = None
     monkeypatch.setattr(pruning, "read_applied", lambda shell: applied)
     fleet = SimpleNamespace(beside=lambda suffix: tmp_path / f"site.{suffix}", control=("gate1",))
-    site: Any = SimpleNamespace(lock=now, fleet=fleet, remote=SimpleNamespace(connection=lambda host: None))
-    assert needed(site) == needed_by(now)
+    session: Any = SimpleNamespace(lock=now, fleet=fleet, remote=SimpleNamespace(connection=lambda host: None))
+    assert needed(session) == needed_by(now)
     write_lock(tmp_path / "site.lock.next", following)
-    assert needed(site) == needed_by(now, following)
+    assert needed(session) == needed_by(now, following)
     write_lock(tmp_path / "applied", colleagues)
     files = {"fleets/site.lock": (tmp_path / "applied").read_bytes()}
     applied = SimpleNamespace(about=SimpleNamespace(fleet_file="fleets/site.yml"), files=files)
-    assert needed(site) == needed_by(now, following, colleagues)
-    assert needed(site).digests == {lock.models[name].digest for lock in (now, following) for name in lock.models} | {
-        colleagues.models["coder"].digest
-    }
+    assert needed(session) == needed_by(now, following, colleagues)
+    assert needed(session).digests == {
+        lock.models[name].digest for lock in (now, following) for name in lock.models
+    } | {colleagues.models["coder"].digest}
     (tmp_path / "site.lock.next").write_text("no lock")
     with pytest.raises(FleetError):
-        needed(site)
+        needed(session)
 
 
 def test_of_a_shared_folder_what_any_host_uses_stays_and_one_host_removes(tmp_path, audited, monkeypatch):
     gone, used = placed(tmp_path, "assistant", OLD), placed(tmp_path, "assistant", "5" * 64)
-    site = site_of(tmp_path, tmp_path, shared="yes")
+    session = site_of(tmp_path, tmp_path, shared="yes")
     real = pruning.parse
 
     def parse(output: str, root: str) -> Found:
@@ -338,7 +340,7 @@ def test_of_a_shared_folder_what_any_host_uses_stays_and_one_host_removes(tmp_pa
 
     looked: list[str] = []
     monkeypatch.setattr(pruning, "parse", parse)
-    result = pruned(site)
+    result = pruned(session)
     assert list(result.removed) == ["gpu1"]
     assert (gone.exists(), used.exists()) == (False, True)
 
@@ -346,10 +348,10 @@ def test_of_a_shared_folder_what_any_host_uses_stays_and_one_host_removes(tmp_pa
 def test_of_a_shared_folder_one_removes_that_serves_from_it(tmp_path, audited):
     """The first is a gateway that hasn't mounted it: there the folder has nothing."""
     gone, nothing = placed(tmp_path, "assistant", OLD), tmp_path / "unmounted"
-    site = site_of(tmp_path, tmp_path, shared="yes", idle=("gpu1",))
-    gateway = site.remote.shells["gpu1"]
-    site.remote.shells["gpu1"] = Elsewhere(gateway, str(tmp_path), str(nothing))
-    assert list(pruned(site).removed) == ["gpu2"]
+    session = site_of(tmp_path, tmp_path, shared="yes", idle=("gpu1",))
+    gateway = session.remote.shells["gpu1"]
+    session.remote.shells["gpu1"] = Elsewhere(gateway, str(tmp_path), str(nothing))
+    assert list(pruned(session).removed) == ["gpu2"]
     assert not gone.exists()
 
 
@@ -369,7 +371,7 @@ def test_of_a_shared_folder_from_which_nobody_serves_the_first_removes(tmp_path,
 
 
 def test_what_any_of_several_locks_needs_is_needed(tmp_path, audited, monkeypatch):
-    monkeypatch.setattr(pruning, "needed", lambda site: Keep(frozenset({NOW, LEFT}), frozenset()))
+    monkeypatch.setattr(pruning, "needed", lambda session: Keep(frozenset({NOW, LEFT}), frozenset()))
     for digest in (OLD, NOW, LEFT):
         placed(tmp_path, "assistant", digest)
     assert [one.digest for one in pruned(site_of(tmp_path)).removed["gpu1"]] == [OLD[:16]]
@@ -419,7 +421,7 @@ def test_the_lease_is_checked_before_each_host_removes(tmp_path, audited, monkey
     lost = LeasedError("this run's lease has ended")
 
     @contextmanager
-    def leased(site: object, why: str, console: object) -> Iterator[SimpleNamespace]:
+    def leased(session: object, why: str, console: object) -> Iterator[SimpleNamespace]:
         checks = iter([None, lost])
 
         def check() -> None:
@@ -436,13 +438,13 @@ def test_the_lease_is_checked_before_each_host_removes(tmp_path, audited, monkey
 
 def test_a_host_that_is_lost_after_the_look_is_named_and_its_weights_stay(tmp_path, audited):
     folder = placed(tmp_path, "assistant", OLD)
-    site = site_of(tmp_path)
+    session = site_of(tmp_path)
 
     class Leaving(Console):
         def confirm(self, question: str, *, refusal: RackwrightError | None = None) -> None:
-            site.remote.shells["gpu1"].gone = True
+            session.remote.shells["gpu1"].gone = True
 
-    result = pruned(site, Leaving())
+    result = pruned(session, Leaving())
     assert (result.removed, result.problems) == ({}, {"gpu1": "unreachable"})
     assert audited == [("gpu1", "removed nothing", "failed: unreachable")]
     assert folder.exists()

@@ -18,30 +18,30 @@ from tests.lifecycle.proving import site_of
 def engines(unit: str, status: int = 0) -> Engines:
     """Given the sha256 of the unit that stands on every host; with a status, the look ends before that."""
     told = b"" if status else f"replica=assistant@1\nActiveState=active\nwanted={unit}\n".encode()
-    site: Any = site_of({})
+    session: Any = site_of({})
     host = SimpleNamespace(run=lambda *_, **__: Completed(status, told, b"", "gpu1"))
-    site.remote.connection = lambda name: host
-    return Engines(site, SimpleNamespace(run="r1"), SimpleNamespace(say=print))  # type: ignore[arg-type]
+    session.remote.connection = lambda name: host
+    return Engines(session, SimpleNamespace(run="r1"), SimpleNamespace(say=print))  # type: ignore[arg-type]
 
 
 def test_what_is_not_applied_yet_is_not_restarted() -> None:
     made = engines("0" * 64)
-    replica = made.site.fleet.replicas[0]
+    replica = made.session.fleet.replicas[0]
     with pytest.raises(RackwrightError, match="fleet file and lock ask for another unit than it has"):
         made.restarted(replica, "asked for").check()
 
 
 def test_what_is_applied_may_be_restarted() -> None:
-    site: Any = site_of({})
-    replica = site.fleet.replicas[0]
-    engines(unit_digest(unit_of(site, replica))).restarted(replica, "asked for").check()
+    session: Any = site_of({})
+    replica = session.fleet.replicas[0]
+    engines(unit_digest(unit_of(session, replica))).restarted(replica, "asked for").check()
 
 
 @pytest.mark.parametrize("status", [-1, 137, 1])
 def test_what_nobody_could_look_at_is_not_restarted(status: int) -> None:
     made = engines("0" * 64, status)
     with pytest.raises(HostError, match="gpu1: looking at the engine"):
-        made.restarted(made.site.fleet.replicas[0], "asked for").check()
+        made.restarted(made.session.fleet.replicas[0], "asked for").check()
 
 
 def test_an_engines_last_words_are_those_before_it_ended() -> None:

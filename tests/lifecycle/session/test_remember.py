@@ -21,7 +21,7 @@ class Session:
     """An apply of `models`; `gone`: hosts out of reach."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *models: str, gone: tuple[str, ...] = ()) -> None:
-        self.models, self.gone = dict.fromkeys(models), gone
+        self.hosts, self.gone = dict.fromkeys(models), gone
         self.lock = SimpleNamespace(models={}, runtimes={})
         self.fleet = SimpleNamespace(control=("gate1", "gate2"), path=Path("site.yml"))
         self.remote = self
@@ -48,55 +48,55 @@ class Session:
         return {name: work(name) for name in names}
 
     def remember(self, *, failed: tuple[str, ...] = (), known: bool = False) -> None:
-        steps = [Step(name, "replica", "Run it", Outcome.CHANGED) for name in self.models]
+        steps = [Step(name, "replica", "Run it", Outcome.CHANGED) for name in self.hosts]
         steps += [Step(name, "replica", "Run it", Outcome.FAILED) for name in failed]
-        hosts = {name: SimpleNamespace(record="", control=self.known.get(name)) for name in self.models}
+        hosts = {name: SimpleNamespace(record="", control=self.known.get(name)) for name in self.hosts}
         surveyed = SimpleNamespace(hosts=hosts, control=RECORD)
         owner = SimpleNamespace(who="anna", why="apply")
         lease_session: Any = SimpleNamespace(lease=SimpleNamespace(owner=owner), run="20261128T000000Z-aaaa")
-        site: Any = self
+        session: Any = self
         look: Any = surveyed
-        module.remember(site, lease_session, Run(tuple(steps)), look, known=known)
+        module.remember(session, lease_session, Run(tuple(steps)), look, known=known)
 
 
 def test_every_control_host_has_what_was_applied(monkeypatch):
-    site = Session(monkeypatch, "gate1", "gate2", "gpu1")
-    site.remember()
-    assert (site.recorded, site.applied) == (["gate1", "gate2", "gpu1"], ["gate1", "gate2"])
+    session = Session(monkeypatch, "gate1", "gate2", "gpu1")
+    session.remember()
+    assert (session.recorded, session.applied) == (["gate1", "gate2", "gpu1"], ["gate1", "gate2"])
 
 
 def test_every_host_knows_the_control_host(monkeypatch):
-    site = Session(monkeypatch, "gate1", "gpu1", "gpu2")
-    site.known = {"gate1": RECORD, "gpu2": RECORD.model_copy(update={"number": 1})}
-    site.remember()
-    assert site.told == ["gpu1", "gpu2"]
+    session = Session(monkeypatch, "gate1", "gpu1", "gpu2")
+    session.known = {"gate1": RECORD, "gpu2": RECORD.model_copy(update={"number": 1})}
+    session.remember()
+    assert session.told == ["gpu1", "gpu2"]
 
 
 def test_also_when_the_apply_was_limited_to_others(monkeypatch):
-    site = Session(monkeypatch, "gpu1")
-    site.remember()
-    assert (site.recorded, site.applied) == (["gpu1"], ["gate1", "gate2"])
+    session = Session(monkeypatch, "gpu1")
+    session.remember()
+    assert (session.recorded, session.applied) == (["gpu1"], ["gate1", "gate2"])
 
 
 def test_nothing_is_written_there_where_it_is_known_already(monkeypatch):
-    site = Session(monkeypatch, "gpu1")
-    site.remember(known=True)
-    assert site.applied == []
+    session = Session(monkeypatch, "gpu1")
+    session.remember(known=True)
+    assert session.applied == []
 
 
 def test_one_that_failed_is_not_told_and_one_out_of_reach_is_no_failure_of_what_was_limited_to_others(monkeypatch):
-    site = Session(monkeypatch, "gate1", "gpu1", gone=("gate2",))
-    site.remember(failed=("gpu1",))
-    assert (site.recorded, site.applied) == (["gate1"], ["gate1"])
+    session = Session(monkeypatch, "gate1", "gpu1", gone=("gate2",))
+    session.remember(failed=("gpu1",))
+    assert (session.recorded, session.applied) == (["gate1"], ["gate1"])
 
 
 def test_the_one_that_has_the_lease_must_be_told(monkeypatch):
-    site = Session(monkeypatch, "gpu1", gone=("gate1",))
+    session = Session(monkeypatch, "gpu1", gone=("gate1",))
     with pytest.raises(HostError):
-        site.remember()
+        session.remember()
 
 
 def test_an_apply_that_the_control_host_does_not_keep_is_not_the_one_that_went_out_last_from_here(monkeypatch):
-    site = Session(monkeypatch, "gate1")
-    site.remember(failed=("gate1", "gate2"))
-    assert (site.applied, site.went_out_from_here) == ([], [])
+    session = Session(monkeypatch, "gate1")
+    session.remember(failed=("gate1", "gate2"))
+    assert (session.applied, session.went_out_from_here) == ([], [])

@@ -73,7 +73,7 @@ class Remote:
 
 def surveyed(remote: Remote) -> Survey:
     models = {"gate1": SimpleNamespace(people=SimpleNamespace(names=("root",)))}
-    return survey(cast(Session, SimpleNamespace(models=models, remote=remote)))
+    return survey(cast(Session, SimpleNamespace(hosts=models, remote=remote)))
 
 
 def test_a_host_that_was_looked_at_to_the_end_is_known():

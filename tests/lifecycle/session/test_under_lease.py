@@ -18,7 +18,7 @@ class Desk:
 
     def __init__(self, ends_after: int) -> None:
         self.left = ends_after
-        self.engine, self.models = self, {"gpu1": "one", "gpu2": "two"}
+        self.runner, self.hosts = self, {"gpu1": "one", "gpu2": "two"}
         self.audited: list[str] = []
 
     def holds(self) -> bool:

@@ -23,37 +23,37 @@ def control(tmp_path: Path) -> Moved:
     return Moved("gate1", folder=tmp_path)
 
 
-def record(site: Any, control: Moved) -> Golden:
-    replica = site.fleet.replicas[1]
+def record(session: Any, control: Moved) -> Golden:
+    replica = session.fleet.replicas[1]
     answer = Answer(text="yes", by=By.WORDS, tokens=())
     golden = Golden(
-        kind=kind_of(site, replica), answer=answer, replica=replica.address, run="r", when=utc_now(), who="ada"
+        kind=kind_of(session, replica), answer=answer, replica=replica.address, run="r", when=utc_now(), who="ada"
     )
     return keep_golden(control, golden)
 
 
 def test_a_recorded_answer_of_these_weights_is_a_proof(control: Moved) -> None:
-    site = site_of({})
-    record(site, control)
-    found = recorded(site.fleet, site.lock, "assistant", control)
+    session = site_of({})
+    record(session, control)
+    found = recorded(session.fleet, session.lock, "assistant", control)
     assert (found.replica, found.who) == ("gpu2/assistant@1", "ada")
 
 
 def test_other_weights_than_were_proven_are_none(control: Moved) -> None:
     record(site_of({}), control)
     other: tuple[File, ...] = (FILES[0].model_copy(update={"sha256": "c" * 64}),)
-    site = site_of({}, files=other)
+    session = site_of({}, files=other)
     with pytest.raises(ProofError, match=r"was proven on no replica of acme.*\n  next: rackwright -f acme.yml apply"):
-        recorded(site.fleet, site.lock, "assistant", control)
+        recorded(session.fleet, session.lock, "assistant", control)
 
 
 def test_an_open_rollout_there_is_waited_for(control: Moved, tmp_path: Path) -> None:
-    site = site_of({})
-    record(site, control)
+    session = site_of({})
+    record(session, control)
     opened = Entry(
         time=utc_now(), rollout="x1", run="x1", operator="ben", event=Event.OPENED, detail="model update assistant"
     )
     (tmp_path / "control").mkdir()
     (tmp_path / "control" / "journal").write_text(opened.line())
     with pytest.raises(LeasedError, match="x1 of ben is open: model update assistant"):
-        recorded(site.fleet, site.lock, "assistant", control)
+        recorded(session.fleet, session.lock, "assistant", control)

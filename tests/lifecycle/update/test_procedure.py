@@ -20,7 +20,7 @@ OLD = "0" * 64
 
 
 def look(
-    site: Any, monkeypatch: pytest.MonkeyPatch, models: tuple[str, ...], units: dict[str, str]
+    session: Any, monkeypatch: pytest.MonkeyPatch, models: tuple[str, ...], units: dict[str, str]
 ) -> tuple[str, ...]:
     """Given what units stand on the hosts, return the replicas that an update of these models would change."""
     hosts = {
@@ -30,7 +30,7 @@ def look(
     planned = SimpleNamespace(run=Run(), surveyed=Survey(hosts, {}))  # type: ignore[arg-type]
     monkeypatch.setattr(update, "plan", lambda _: planned)
     monkeypatch.setattr(update, "compared", lambda _: Compared(same=True))
-    found = update._look(site, Asked("model update", site.lock, models), None)  # type: ignore[arg-type]
+    found = update._look(session, Asked("model update", session.lock, models), None)  # type: ignore[arg-type]
     return tuple(one.address for one in found.replicas)
 
 
@@ -39,38 +39,38 @@ def state(unit: str) -> ReplicaState:
 
 
 def test_every_engine_that_runs_on_another_unit_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
-    site = site_of({})
+    session = site_of({})
     monkeypatch.setattr(update, "files_digest", lambda _: "0" * 64)
-    units = dict(update.units_of(site, site.fleet.replicas))
-    assert look(site, monkeypatch, ("assistant",), units) == ()
-    assert look(site, monkeypatch, ("assistant",), units | {"gpu2/assistant@1": OLD}) == ("gpu2/assistant@1",)
+    units = dict(update.units_of(session, session.fleet.replicas))
+    assert look(session, monkeypatch, ("assistant",), units) == ()
+    assert look(session, monkeypatch, ("assistant",), units | {"gpu2/assistant@1": OLD}) == ("gpu2/assistant@1",)
 
 
 def test_another_model_whose_engines_wait_for_an_apply_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its new names, say: the gateways would be told of them at the end, and no engine serves them."""
-    site = site_of({})
+    session = site_of({})
     monkeypatch.setattr(update, "files_digest", lambda _: "0" * 64)
-    units = dict(update.units_of(site, site.fleet.replicas))
-    assert look(site, monkeypatch, (), units) == ()
+    units = dict(update.units_of(session, session.fleet.replicas))
+    assert look(session, monkeypatch, (), units) == ()
     with pytest.raises(RackwrightError, match=r"aren't applied yet:\n  gpu2/assistant@1: its engine's settings;"):
-        look(site, monkeypatch, (), units | {"gpu2/assistant@1": OLD})
+        look(session, monkeypatch, (), units | {"gpu2/assistant@1": OLD})
 
 
 def test_hosts_stand_in_the_fleet_file_s_order() -> None:
-    site: Any = SimpleNamespace(fleet=SimpleNamespace(hosts=("gate1", "gpu10", "gpu9", "gpu1")))
+    session: Any = SimpleNamespace(fleet=SimpleNamespace(hosts=("gate1", "gpu10", "gpu9", "gpu1")))
     replicas: Any = [SimpleNamespace(hosts=("gpu1", "gpu9")), SimpleNamespace(hosts=("gpu10",))]
-    assert update._hosts(site, replicas) == ("gpu10", "gpu9", "gpu1")
+    assert update._hosts(session, replicas) == ("gpu10", "gpu9", "gpu1")
 
 
 def test_another_build_under_the_same_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """It would be unpacked over the one that runs."""
-    site = site_of({})
-    (key, runtime), *_ = site.lock.runtimes.items()
+    session = site_of({})
+    (key, runtime), *_ = session.lock.runtimes.items()
     (file, *others) = runtime.files
     other = runtime.model_copy(update={"files": (file.model_copy(update={"sha256": "f" * 64}), *others)})
-    before = site.lock.model_copy(update={"runtimes": {**site.lock.runtimes, key: other}})
+    before = session.lock.model_copy(update={"runtimes": {**session.lock.runtimes, key: other}})
     planned = SimpleNamespace(run=Run(), surveyed=Survey({}, {}))
     monkeypatch.setattr(update, "plan", lambda _: planned)
     monkeypatch.setattr(update, "compared", lambda _: Compared(same=True))
     with pytest.raises(RackwrightError, match=f"another build under the same version: {key}; "):
-        update._look(site, Asked("runtime update", before, ("assistant",)), None)  # type: ignore[arg-type]
+        update._look(session, Asked("runtime update", before, ("assistant",)), None)  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from rackwright.lifecycle.rollout.change import Paused
 from rackwright.lifecycle.update import procedure
 from tests.lifecycle.world.engines import Behaviour, Engine, version_of
 from tests.lifecycle.world.faults import Fault, failing
-from tests.lifecycle.world.site import Desk, Quiet, make_lock, make_world, running, versions
+from tests.lifecycle.world.session import Desk, Quiet, make_lock, make_world, running, versions
 from tests.lifecycle.world.world import Killed, World
 
 ONE, TWO = "gpu1/assistant@1", "gpu2/assistant@1"

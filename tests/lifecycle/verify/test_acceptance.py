@@ -25,7 +25,7 @@ class Session:
     fleet: Any
 
 
-def site(folder: Path, **objectives: dict[str, Any] | None) -> Any:
+def session(folder: Path, **objectives: dict[str, Any] | None) -> Any:
     """A site with these models, each with its objectives."""
     fleet = make_fleet(folder / "site.yml", replicas={"gpu1": [f"{name}@1" for name in objectives]})
     models = {
@@ -36,10 +36,10 @@ def site(folder: Path, **objectives: dict[str, Any] | None) -> Any:
     return Session(fleet)
 
 
-def accepted(site: Any) -> tuple[tuple[Proof, ...], list[str]]:
+def accepted(session: Any) -> tuple[tuple[Proof, ...], list[str]]:
     said: list[str] = []
     told: list[Proof] = []
-    proofs = accept(site, None, told.append, said.append)
+    proofs = accept(session, None, told.append, said.append)
     assert tuple(told) == proofs
     return proofs, said
 
@@ -47,13 +47,13 @@ def accepted(site: Any) -> tuple[tuple[Proof, ...], list[str]]:
 def test_each_objective_is_a_proof_with_what_was_found_and_wanted(tmp_path, monkeypatch):
     asked = []
 
-    def measured(site: Any, asker: Any, wanted: Any, told: Any) -> Benched:
+    def measured(session: Any, asker: Any, wanted: Any, told: Any) -> Benched:
         asked.append(wanted)
         found = bench(step(2, latency=0.6))
-        return Benched(found, verdicts(found.judged, site.fleet.file.models[wanted.model].objectives), ())
+        return Benched(found, verdicts(found.judged, session.fleet.file.models[wanted.model].objectives), ())
 
     monkeypatch.setattr(acceptance, "bench", measured)
-    proofs, said = accepted(site(tmp_path, first=OBJECTIVES, second=None))
+    proofs, said = accepted(session(tmp_path, first=OBJECTIVES, second=None))
     under = "by 100 requests, 2 a second"
     assert proofs == (
         Proof("gate1", f"first: ttft_p95 at most 200 ms, {under}", False, "300 ms"),
@@ -65,11 +65,11 @@ def test_each_objective_is_a_proof_with_what_was_found_and_wanted(tmp_path, monk
 
 
 def test_a_model_that_does_not_answer_is_a_failed_proof_and_the_next_is_tried(tmp_path, monkeypatch):
-    def measured(site: Any, asker: Any, wanted: Any, told: Any) -> Benched:
+    def measured(session: Any, asker: Any, wanted: Any, told: Any) -> Benched:
         raise ProofError("no replica takes requests", where=wanted.model)
 
     monkeypatch.setattr(acceptance, "bench", measured)
-    proofs, _ = accepted(site(tmp_path, first=OBJECTIVES, second=OBJECTIVES))
+    proofs, _ = accepted(session(tmp_path, first=OBJECTIVES, second=OBJECTIVES))
     assert [(proof.what.partition(":")[0], proof.passed, proof.found) for proof in proofs] == [
         ("first", False, "no replica takes requests"),
         ("second", False, "no replica takes requests"),
@@ -77,7 +77,7 @@ def test_a_model_that_does_not_answer_is_a_failed_proof_and_the_next_is_tried(tm
 
 
 def test_without_objectives_nothing_is_measured(tmp_path):
-    assert accepted(site(tmp_path, first=None)) == (
+    assert accepted(session(tmp_path, first=None)) == (
         (),
         ["first has no objectives in the fleet file: none are tried"],
     )
@@ -85,7 +85,7 @@ def test_without_objectives_nothing_is_measured(tmp_path):
 
 def test_what_clients_ask_is_named_as_the_other_proofs_name_it(tmp_path, monkeypatch):
     monkeypatch.setattr(acceptance, "bench", lambda *_: Benched(bench(), verdicts(step(1), OBJECTIVES_READ), ()))
-    tried = site(tmp_path, first=OBJECTIVES)
+    tried = session(tmp_path, first=OBJECTIVES)
     gateway = tried.fleet.file.gateway.model_copy(update={"vip": "10.0.0.250"})
     object.__setattr__(tried.fleet.file, "gateway", gateway)
     proofs, _ = accepted(tried)
@@ -96,11 +96,11 @@ def test_what_clients_ask_is_named_as_the_other_proofs_name_it(tmp_path, monkeyp
 def test_models_are_tried_one_after_another(tmp_path, monkeypatch, count):
     running: list[str] = []
 
-    def measured(site: Any, asker: Any, wanted: Any, told: Any) -> Benched:
+    def measured(session: Any, asker: Any, wanted: Any, told: Any) -> Benched:
         running.append(wanted.model)
         return Benched(bench(), (), ())
 
     monkeypatch.setattr(acceptance, "bench", measured)
     names = [f"m{number}" for number in range(count)]
-    accepted(site(tmp_path, **dict.fromkeys(names, OBJECTIVES)))
+    accepted(session(tmp_path, **dict.fromkeys(names, OBJECTIVES)))
     assert running == names

@@ -84,7 +84,7 @@ def test_all_gateways_are_asked_at_the_same_time_and_told_in_order() -> None:
     models = {"m": SimpleNamespace(served=("m",))}
     file = SimpleNamespace(gateway=SimpleNamespace(domain="llm.test", vip="10.0.0.9"), models=models)
     fleet = SimpleNamespace(file=file, gateways=("gate1", "gate2"), service=lambda gateway: f"10.0.0.{gateway[-1]}")
-    site = cast(Session, SimpleNamespace(fleet=fleet, trusted="PEM"))
-    proofs = [*_gateways(site, Together(3), Secret("k"))]
+    session = cast(Session, SimpleNamespace(fleet=fleet, trusted="PEM"))
+    proofs = [*_gateways(session, Together(3), Secret("k"))]
     told = [(gateway, what) for gateway in ("gate1", "gate2") for what in WHAT]
     assert [(proof.host, proof.what) for proof in proofs] == [*told, ("vip", "m: a completion")]

@@ -16,7 +16,7 @@ from rackwright.fleet.sections.canary import Canary
 from rackwright.state.journal import open_rollout
 from tests.lifecycle.world.engines import Behaviour, version_of
 from tests.lifecycle.world.faults import Fault, failing
-from tests.lifecycle.world.site import Desk, make_world, versions
+from tests.lifecycle.world.session import Desk, make_world, versions
 from tests.lifecycle.world.world import Killed, World
 
 MODELS = ("chat", "code", "embed")

@@ -11,7 +11,7 @@ from rackwright.roles.gateway.access_log import Access
 from rackwright.verdict import Evidence, Traffic, Verdict, Word
 
 if TYPE_CHECKING:
-    from tests.lifecycle.world.site import SimulatedSite
+    from tests.lifecycle.world.session import SimulatedSession
 
 RATE = 4.0
 """Requests a second, each a conversation of its own."""
@@ -32,18 +32,18 @@ class Share:
 class SimulatedLogs:
     """As lifecycle/canary/logs.py's AccessLogs."""
 
-    site: SimulatedSite
+    session: SimulatedSession
     model: str
     _read: float = 0.0
     _asked: int = 0
 
     def begin(self) -> None:
         self._reach()
-        self._read = self.site.world.now
+        self._read = self.session.world.now
 
     def read(self) -> list[Access]:
         self._reach()
-        world = self.site.world
+        world = self.session.world
         requests = int((world.now - self._read) * RATE * world.busy)
         self._read = world.now
         share = next((one for gate in world.gates.values() if (one := gate.share(self.model, world.now))), None)
@@ -58,7 +58,7 @@ class SimulatedLogs:
         ]
 
     def _reach(self) -> None:
-        list(self.site.gateways.servers())
+        list(self.session.gateways.servers())
 
 
 def _line(number: int, canary: str | None, *, failed: bool) -> Access:

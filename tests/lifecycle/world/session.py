@@ -70,8 +70,8 @@ class Quiet:
 
 
 @dataclass(frozen=True)
-class SimulatedSite:
-    """As lifecycle/session/session.py's Site, to the procedures."""
+class SimulatedSession:
+    """As lifecycle/session/session.py's Session, to the procedures."""
 
     world: World
     process: Process
@@ -80,7 +80,7 @@ class SimulatedSite:
     """By the operator's own fleet file."""
 
     @property
-    def models(self) -> dict[str, Any]:
+    def hosts(self) -> dict[str, Any]:
         return models_of(self.world.fleet, self.lock)
 
     @property
@@ -100,7 +100,7 @@ class SimulatedSite:
         return Operator(self.process.who, "laptop")
 
     @property
-    def engine(self) -> SimpleNamespace:
+    def runner(self) -> SimpleNamespace:
         return SimpleNamespace(apply=self._apply)
 
     def _apply(
@@ -251,40 +251,40 @@ class Desk:
         before = self.lock
         after = make_lock(self.world.fleet, {**versions(before), **asked})
         write_lock(self.world.fleet.beside(NEXT), after)
-        site = self._site(after, allow_outage=allow_outage)
-        with self._at_work(site):
+        session = self._site(after, allow_outage=allow_outage)
+        with self._at_work(session):
             update.update(
-                site,
+                session,
                 update.Asked("update", before, tuple(asked), canary=canary),
                 Quiet(),
-                lambda _: self._asked(site.process, tuple(asked) if allow_outage else ()),
+                lambda _: self._asked(session.process, tuple(asked) if allow_outage else ()),
             )
 
     def resume(self, *, canary: bool = True) -> None:
         rollout = self._rollout()
         rollout = rollout if canary else rollout.model_copy(update={"canaries": ()})
-        site = self._site(rollout.after, allow_outage=bool(rollout.outages))
-        with self._at_work(site):
-            resume.resume(site, rollout, Quiet())
+        session = self._site(rollout.after, allow_outage=bool(rollout.outages))
+        with self._at_work(session):
+            resume.resume(session, rollout, Quiet())
 
     def abort(self, lock: Lock | None = None) -> None:
         """`lock`: one by which units have other texts, as by another fleet file."""
         rollout = self._rollout()
-        site = self._site(lock or rollout.after, allow_outage=bool(rollout.outages))
-        with self._at_work(site):
-            resume.abort(site, rollout, Quiet(), "asked for")
+        session = self._site(lock or rollout.after, allow_outage=bool(rollout.outages))
+        with self._at_work(session):
+            resume.abort(session, rollout, Quiet(), "asked for")
 
     def leave(self) -> None:
         """As `rollout abort --leave`: it is closed, and every replica runs what it runs now."""
         rollout = self._rollout()
-        site = self._site(rollout.after)
-        with self._at_work(site), leased(site, "abort", Quiet(), rollout=True) as lease_session:
+        session = self._site(rollout.after)
+        with self._at_work(session), leased(session, "abort", Quiet(), rollout=True) as lease_session:
             lease_session.write(Event.CLOSED, rollout.id, detail="left as it was")
 
     def restart(self, replicas: tuple[Replica, ...]) -> None:
-        site = self._site(self.lock)
-        with self._at_work(site):
-            restart.restart(site, replicas, Quiet())
+        session = self._site(self.lock)
+        with self._at_work(session):
+            restart.restart(session, replicas, Quiet())
 
     def drain(self, address: str, *, recorded: bool = True) -> None:
         """By hand at the gateways; without a record as at HAProxy's socket."""
@@ -307,9 +307,9 @@ class Desk:
             raise UsageError("no rollout is open")
         return kept_rollout(MemoryStore(self.world, Process(self.who), self.control), opened.rollout)
 
-    def _site(self, lock: Lock, *, allow_outage: bool = False) -> SimulatedSite:
+    def _site(self, lock: Lock, *, allow_outage: bool = False) -> SimulatedSession:
         process = Process(self.who, allow_outage=allow_outage)
-        return SimulatedSite(self.world, process, lock, self._fleet())
+        return SimulatedSession(self.world, process, lock, self._fleet())
 
     def _fleet(self) -> Fleet:
         fleet = self.world.fleet
@@ -322,23 +322,23 @@ class Desk:
 
     def move(self, *, former_gone: bool = False) -> None:
         """As `lease move`."""
-        site = self._site(self.lock)
-        with self._at_work(site), moving(site):
-            move_control.move_control(site.fleet, Quiet(), former_gone=former_gone)
+        session = self._site(self.lock)
+        with self._at_work(session), moving(session):
+            move_control.move_control(session.fleet, Quiet(), former_gone=former_gone)
 
     @contextmanager
-    def _at_work(self, site: SimulatedSite) -> Iterator[None]:
+    def _at_work(self, session: SimulatedSession) -> Iterator[None]:
         try:
-            with self.world.at_work(site.process), seams(self.world):
+            with self.world.at_work(session.process), seams(self.world):
                 yield
         finally:
-            site.process.ended = True
+            session.process.ended = True
 
 
 @contextmanager
-def moving(site: SimulatedSite) -> Iterator[None]:
+def moving(session: SimulatedSession) -> Iterator[None]:
     """Control hosts, as `move_control` reaches and copies them."""
-    world, process = site.world, site.process
+    world, process = session.world, session.process
 
     def copied(source: Any, target: Any) -> None:
         process.breathe()
@@ -347,10 +347,10 @@ def moving(site: SimulatedSite) -> Iterator[None]:
         place.token = max(place.token, kept.token)
 
     with (
-        patch("rackwright.remote.Remote", lambda targets: site.remote),
+        patch("rackwright.remote.Remote", lambda targets: session.remote),
         patch.object(move_control, "FileStore", lambda shell: MemoryStore(world, process, shell.name)),
         patch.object(move_control, "copy_state", copied),
-        patch.object(move_control, "operator_of", lambda *_: site.operator),
+        patch.object(move_control, "operator_of", lambda *_: session.operator),
     ):
         yield
 
@@ -366,9 +366,9 @@ def seams(world: World) -> Iterator[None]:
     to be those that were applied; `remember` notes the lock; `checkout` knows no commit; locks are written as JSON.
     """
 
-    def remembered(site: SimulatedSite, *_: object, **__: object) -> None:
-        site.process.breathe()
-        world.applied = versions(site.lock)
+    def remembered(session: SimulatedSession, *_: object, **__: object) -> None:
+        session.process.breathe()
+        world.applied = versions(session.lock)
 
     with (
         patch.object(holding, "now", lambda: world.now),
@@ -395,52 +395,52 @@ def seams(world: World) -> Iterator[None]:
         yield
 
 
-def surveyed(site: SimulatedSite) -> Survey:
+def surveyed(session: SimulatedSession) -> Survey:
     hosts: dict[str, Any] = {}
     unreachable: dict[str, str] = {}
-    for name in site.hosts:
-        if gate := site.world.gates.get(name):
+    for name in session.hosts:
+        if gate := session.world.gates.get(name):
             if gate.sends:
                 hosts[name] = SimpleNamespace(
                     replicas={}, drains=dict(gate.records), control=parse_control(gate.control, name)
                 )
             else:
                 unreachable[name] = "unreachable"
-        elif site.world.hosts[name].reachable:
-            told = parse_replicas(site.remote.connection(name).run(REPLICAS_COMMAND).stdout)
+        elif session.world.hosts[name].reachable:
+            told = parse_replicas(session.remote.connection(name).run(REPLICAS_COMMAND).stdout)
             hosts[name] = SimpleNamespace(replicas={state.replica: state for state in told}, drains={}, control=None)
         else:
             unreachable[name] = "unreachable"
     return Survey(hosts, unreachable)
 
 
-def proved(site: SimulatedSite, replica: Replica, **_: object) -> str | None:
-    for host in hosts_of(site, replica):
-        started = site.world.reach(host, site.process).engines[replica.name].started
-        if started != render(unit_of(site, replica, host)):
+def proved(session: SimulatedSession, replica: Replica, **_: object) -> str | None:
+    for host in hosts_of(session, replica):
+        started = session.world.reach(host, session.process).engines[replica.name].started
+        if started != render(unit_of(session, replica, host)):
             return f"{host}: not started on the unit that it should run on"
-    return answered(site, replica)
+    return answered(session, replica)
 
 
-def answered(site: SimulatedSite, replica: Replica) -> str | None:
-    site.world.reach(replica.host, site.process)
-    return None if site.world.up(replica) else "no tokens came back"
+def answered(session: SimulatedSession, replica: Replica) -> str | None:
+    session.world.reach(replica.host, session.process)
+    return None if session.world.up(replica) else "no tokens came back"
 
 
-def through_gateways(site: SimulatedSite, replica: Replica) -> str | None:
-    state = site.gateways.servers()[replica.address]
-    return None if site.world.up(replica) and state.up else "503"
+def through_gateways(session: SimulatedSession, replica: Replica) -> str | None:
+    state = session.gateways.servers()[replica.address]
+    return None if session.world.up(replica) and state.up else "503"
 
 
-def whole_weights(site: SimulatedSite, replica: Replica) -> str | None:
-    for host in hosts_of(site, replica):
-        site.world.reach(host, site.process)
-    site.world.clock().sleep(2.0)
+def whole_weights(session: SimulatedSession, replica: Replica) -> str | None:
+    for host in hosts_of(session, replica):
+        session.world.reach(host, session.process)
+    session.world.clock().sleep(2.0)
     return None
 
 
-def planned(site: SimulatedSite) -> SimpleNamespace:
-    found = surveyed(site)
+def planned(session: SimulatedSession) -> SimpleNamespace:
+    found = surveyed(session)
     return SimpleNamespace(run=Run(unreachable=dict(found.unreachable)), surveyed=found)
 
 
