@@ -60,7 +60,7 @@ class Change:
     """The command; none: `by_hand`."""
     prepare: Callable[[BenchFleet, int], None] = lambda _fleet, _round: None
     """Before the load, each round."""
-    by_hand: Callable[[BenchFleet], Steps] | None = None
+    manual: Callable[[BenchFleet], Steps] | None = None
     exits: int = 0
     reloads: bool = False
     """Whether the gateway is reloaded all the while."""
@@ -136,8 +136,8 @@ def reloading(fleet: BenchFleet, *, wanted: bool) -> Iterator[None]:
 CHANGES = {
     "restart": Change(("restart", "assistant", "--yes")),
     "reloads": Change(("restart", "assistant", "--yes"), reloads=True, kept=KEPT),
-    "drain": Change(by_hand=drain, kept=KEPT),
-    "reload": Change(by_hand=reload),
+    "drain": Change(manual=drain, kept=KEPT),
+    "reload": Change(manual=reload),
     "update": Change(("model", "update", "assistant", "--yes"), new_model),
     "rollback": Change(("model", "rollback", "assistant", "--yes"), one_before),
     "runtime": Change(("runtime", "update", "--yes"), new_runtime),
@@ -174,8 +174,8 @@ class Round:
 
 def told(fleet: BenchFleet, change: Change) -> Steps:
     """Make the change; return when the command said what."""
-    if change.by_hand:
-        return change.by_hand(fleet)
+    if change.manual:
+        return change.manual(fleet)
     began, steps = time.time(), []
     process = subprocess.Popen(
         fleet.argv(*change.words),

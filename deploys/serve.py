@@ -24,7 +24,7 @@ def serve() -> None:
     spec: HostSpec = host.data.spec
     if spec.model_store is None:
         return
-    beside()
+    prefetch()
     gpus = gpus_of(spec.replicas)
     for unit in spec.replicas:
         replica(settings=unit, gpus=gpus, rolled=unit.name in spec.rolled)
@@ -42,7 +42,7 @@ def serve() -> None:
     host_proxy(settings=spec.host_proxy)
 
 
-def beside() -> None:
+def prefetch() -> None:
     """Afterwards runtimes and weights of this host's replicas are there, beside what runs; nothing uses them yet."""
     spec: HostSpec = host.data.spec
     if spec.model_store is None:

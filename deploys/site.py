@@ -32,7 +32,7 @@ def service() -> None:
     backup()
 
 
-def told() -> None:
+def publish() -> None:
     """Afterwards who tells of what is served, or saves it, goes by the host's model; engines are left alone."""
     gateway()
     backup()

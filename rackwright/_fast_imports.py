@@ -13,7 +13,7 @@ from types import ModuleType
 
 
 @contextmanager
-def standing_in(**modules: dict[str, object]) -> Iterator[None]:
+def stubbed(**modules: dict[str, object]) -> Iterator[None]:
     """Within the block, imports of these modules (`__` for a dot) get what is given here, not the real modules.
 
     Afterwards imports get the real ones again. What the block imports may use nothing else of them.
@@ -38,5 +38,5 @@ def _none(**_: object) -> tuple[()]:
 
 
 import_module("pydantic.plugin")
-with standing_in(importlib__metadata={"entry_points": _none, "distributions": _none}):
+with stubbed(importlib__metadata={"entry_points": _none, "distributions": _none}):
     import_module("pydantic.plugin._loader")

@@ -36,9 +36,11 @@ class Versioned(Frozen):
     @property
     def answering(self) -> tuple[str, ...]:
         """What may change an answer beyond kind, version and build: settings that were given, as NAME=JSON."""
-        told = self.model_dump(mode="json", exclude_defaults=True)
+        reply = self.model_dump(mode="json", exclude_defaults=True)
         left = self.answers_alike | {"kind", "version", "build"}
-        return tuple(f"{name}={json.dumps(told[name], sort_keys=True)}" for name in sorted(told) if name not in left)
+        return tuple(
+            f"{name}={json.dumps(reply[name], sort_keys=True)}" for name in sorted(reply) if name not in left
+        )
 
     @property
     def key(self) -> str:

@@ -42,7 +42,7 @@ class Route(Frozen):
 
     def proxy_for(self, url: str) -> str | None:
         """Given a URL, return the proxy that it is asked for through; None: none of ours."""
-        return None if goes_past(self.no_proxy, urlsplit(url).hostname or "") else self.proxy
+        return None if bypasses(self.no_proxy, urlsplit(url).hostname or "") else self.proxy
 
     @property
     def curl_options(self) -> tuple[str, ...]:
@@ -53,7 +53,7 @@ class Route(Frozen):
 DIRECT = Route()
 
 
-def goes_past(no_proxy: Iterable[str], host: str) -> bool:
+def bypasses(no_proxy: Iterable[str], host: str) -> bool:
     """Given what is reached without the proxy, say whether a host (a name or an address) is among it."""
     try:
         address = ip_address(host)

@@ -65,7 +65,7 @@ def _lock(context: Context) -> Lock | None:
     """It knows the models' shapes; nothing is lost without one, or with one of another fleet file."""
     from rackwright.fleet.lock_file import read_lock
 
-    path = context.fleet.beside("lock")
+    path = context.fleet.sibling("lock")
     return read_lock(path) if path.exists() else None
 
 

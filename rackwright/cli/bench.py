@@ -85,8 +85,8 @@ def _measured(context: Context, wanted: Wanted) -> Benched:
     from rackwright.lifecycle.session.session import open_session
 
     with open_session(context.fleet) as site:
-        told = Listener(step=lambda step: context.note(sent_briefly(step)), say=context.note)
-        return measure(site, choose_asker(site), wanted, told)
+        reply = Listener(step=lambda step: context.note(sent_briefly(step)), say=context.note)
+        return measure(site, choose_asker(site), wanted, reply)
 
 
 def _answer(context: Context, found: Benched, *, compared: bool, html: Path | None) -> int:

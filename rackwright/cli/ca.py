@@ -41,7 +41,7 @@ def show(context: Context) -> None:
 def trusted(fleet: Fleet) -> Path:
     """Return the file that clients verify the gateways with. Raise RackwrightError if it isn't made yet."""
     own = fleet.file.gateway.certificate
-    path = fleet.at(own.certificate) if own else fleet.beside("ca.crt")
+    path = fleet.at(own.certificate) if own else fleet.sibling("ca.crt")
     if not path.exists():
         should = "gateway.certificate names it" if own else "the first apply makes the fleet's CA"
         raise RackwrightError("there is no such file", where=str(path), should=should, next="rackwright apply")

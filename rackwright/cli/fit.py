@@ -122,7 +122,7 @@ def _of_fleet(
     for name in models:
         if name not in fleet.file.models:
             raise unknown(name, tuple(fleet.file.models), "model")
-    lock = read_lock(fleet.beside("lock"))
+    lock = read_lock(fleet.sibling("lock"))
     require_match(fleet, lock)
     wanted = set(models or fleet.file.models)
     placed_on = (replica.hosts for replica in fleet.replicas if replica.model in wanted)

@@ -75,10 +75,10 @@ def add(context: Context, /, id: str, owner: str, models: tuple[str, ...], later
     from rackwright.lifecycle.key import Terms, add_key
 
     added, text = add_key(context.fleet, id, Terms(owner=owner, models=models, **terms))
-    told = _told(context, added, "add", later=later)
+    reply = _reply(context, added, "add", later=later)
     shown = text.reveal()
-    context.answer({**_document(added), "key": shown, "gateways": told}, shown)
-    return _code(told)
+    context.answer({**_document(added), "key": shown, "gateways": reply}, shown)
+    return _code(reply)
 
 
 @key.command()
@@ -113,9 +113,9 @@ def edit(
     if said == Terms():
         raise UsageError("nothing is said that should change", where=id, next="rackwright key edit --help")
     changed = edit_key(context.fleet, id, said)
-    told = _told(context, changed, "edit", later=later)
-    context.answer({**_document(changed), "gateways": told}, f"{changed.id} of {changed.owner}: {may(changed)}")
-    return _code(told)
+    reply = _reply(context, changed, "edit", later=later)
+    context.answer({**_document(changed), "gateways": reply}, f"{changed.id} of {changed.owner}: {may(changed)}")
+    return _code(reply)
 
 
 @key.command(name="list")
@@ -125,7 +125,7 @@ def list_(context: Context) -> None:
     """List the keys: id, owner, models, limits, when each was made and expires."""
     from rackwright.fleet.keys_file import read_keys
 
-    keys = read_keys(context.fleet.beside("keys.yml"))
+    keys = read_keys(context.fleet.sibling("keys.yml"))
     rows = [("ID", "OWNER", "MODELS", "LIMITS", "CREATED", "EXPIRES"), *(_row(one) for one in keys)]
     context.answer({"keys": [_document(one) for one in keys]}, "\n".join(table(rows)) if keys else "no keys yet")
 
@@ -146,9 +146,9 @@ def revoke(context: Context, id: str, later: bool, yes: bool) -> int:
 
     found = find_key(context.fleet, id)
     confirm(f"Revoke {found.id} of {found.owner}?", yes=yes)
-    told = _told(context, found, "revoke", revoke_key(context.fleet, id), later=later)
-    context.answer({"revoked": _document(found), "gateways": told}, f"{found.id} of {found.owner} is revoked")
-    return _code(told)
+    reply = _reply(context, found, "revoke", revoke_key(context.fleet, id), later=later)
+    context.answer({"revoked": _document(found), "gateways": reply}, f"{found.id} of {found.owner} is revoked")
+    return _code(reply)
 
 
 @key.command()
@@ -167,23 +167,23 @@ def pull(context: Context) -> None:
     context.answer(document, "\n".join(map(str, pulled)) or "the keys file knows every key")
 
 
-def _told(
+def _reply(
     context: Context, key: ApiKey, verb: Verb, gone: RevokedKey | None = None, *, later: bool
 ) -> Mapping[str, str | None]:
     """Tell the gateways, and say on standard error what they don't know; with --json the document says it."""
-    from rackwright.lifecycle.key import tell_gateways
+    from rackwright.lifecycle.key import push_key
 
-    told = {} if later else tell_gateways(context.fleet, key, verb, gone)
-    missed = {host: problem for host, problem in told.items() if problem}
+    reply = {} if later else push_key(context.fleet, key, verb, gone)
+    missed = {host: problem for host, problem in reply.items() if problem}
     for host, problem in missed.items():
         context.note(f"{host} was not told: {problem}")
     if later or missed:
         context.note("next: rackwright apply")
-    return told
+    return reply
 
 
-def _code(told: Mapping[str, str | None]) -> int:
-    return ExitCode.HOSTS_FAILED if any(told.values()) else ExitCode.DONE
+def _code(reply: Mapping[str, str | None]) -> int:
+    return ExitCode.HOSTS_FAILED if any(reply.values()) else ExitCode.DONE
 
 
 def _document(one: ApiKey) -> dict[str, Json]:

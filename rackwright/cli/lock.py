@@ -31,7 +31,7 @@ def lock(context: Context, upgrade: bool) -> None:
     from rackwright.lifecycle.lock.procedure import lock as resolve
     from rackwright.report.live import Live
 
-    path = context.fleet.beside("lock")
+    path = context.fleet.sibling("lock")
     before = read_lock(path) if path.exists() else None
     with Live(quiet=context.json) as live:
         after = resolve(context.fleet, before, upgrade=upgrade, on_progress=live.transfer)

@@ -48,11 +48,11 @@ def plan_document(planned: Plan) -> dict[str, Json]:
     run = document(planned.run)
     returns = [replica.address for replica in planned.returns]
     drains = [{"gateway": drain.gateway, "replica": drain.replica.address} for drain in planned.drains]
-    told: dict[str, Json] = {"closing": closing, "restarts": restarts, "returns": returns, "drains": drains}
-    told |= {"put_off": [{"replica": waiting.replica.address, "why": waiting.why} for waiting in planned.put_off]}
-    told |= {"doubts": list(planned.doubts)}
-    told |= {"first_snapshots": [{"host": host, "repository": name} for host, name in planned.first_snapshots]}
-    return {**run, **_totals(run), **told}
+    reply: dict[str, Json] = {"closing": closing, "restarts": restarts, "returns": returns, "drains": drains}
+    reply |= {"deferred": [{"replica": waiting.replica.address, "why": waiting.why} for waiting in planned.deferred]}
+    reply |= {"doubts": list(planned.doubts)}
+    reply |= {"first_snapshots": [{"host": host, "repository": name} for host, name in planned.first_snapshots]}
+    return {**run, **_totals(run), **reply}
 
 
 def plan_view(planned: Plan) -> str:
@@ -65,8 +65,8 @@ def plan_view(planned: Plan) -> str:
     if planned.restarts:
         listed = [f"  {restart.replica.address}: {restart.why}" for restart in planned.restarts]
         parts.append("\n".join(["engines that would restart, one at a time, drained before:", *listed]))
-    if planned.put_off:
-        listed = [f"  {waiting.replica.address}: {waiting.why}" for waiting in planned.put_off]
+    if planned.deferred:
+        listed = [f"  {waiting.replica.address}: {waiting.why}" for waiting in planned.deferred]
         parts.append("\n".join(["engines that wait for GPUs:", *listed]))
     if planned.returns:
         listed = [f"  {replica.address}" for replica in planned.returns]

@@ -18,7 +18,7 @@ from rackwright.cli.common.options import (
 )
 
 if TYPE_CHECKING:
-    from rackwright.lifecycle.update.resume import Opened
+    from rackwright.lifecycle.update.resume import OpenRollout
     from rackwright.state.journal import Entry
     from rackwright.state.rollout import Rollout
 
@@ -105,9 +105,9 @@ def _taken_back(context: Context, reason: str, allow_outage: bool, yes: bool) ->
 
 def _left(context: Context, reason: str, yes: bool) -> tuple[str, str]:
     """Return the id of the rollout that is left as it is, and what it was."""
-    from rackwright.lifecycle.update.resume import begun, leave
+    from rackwright.lifecycle.update.resume import leave, open_entry
 
-    found = begun(context.fleet)
+    found = open_entry(context.fleet)
     confirm(f"Abort {found.detail}, begun by {found.operator}, and leave every replica as it is now?", yes=yes)
     leave(context.fleet, found, reason)
     return found.rollout, found.detail
@@ -118,7 +118,7 @@ def _agreed(found: Rollout, allow_outage: bool) -> Rollout:
     return found.model_copy(update={"outages": found.models}) if allow_outage else found
 
 
-def _text(found: Opened | None) -> str:
+def _text(found: OpenRollout | None) -> str:
     from rackwright.state.formats import stamp
 
     if found is None:
@@ -139,7 +139,7 @@ def _line(entry: Entry) -> str:
     return f"{stamp(entry.time)}  {entry.subject or '-'}  {entry.phase or entry.event}: {entry.detail}"
 
 
-def _document(found: Opened | None) -> Json:
+def _document(found: OpenRollout | None) -> Json:
     from rackwright.state.formats import stamp
 
     if found is None:

@@ -37,7 +37,7 @@ def trust(context: Context, hosts: tuple[str, ...], yes: bool) -> int:
         shown += _pin(context, group, named=bool(hosts), yes=yes)
     lost = [one for one in shown if one.key is None]
     document: Json = {"hosts": [_document(one) for one in shown]}
-    context.answer(document, f"{len(shown) - len(lost)} pinned in {context.fleet.beside('known_hosts')}")
+    context.answer(document, f"{len(shown) - len(lost)} pinned in {context.fleet.sibling('known_hosts')}")
     return ExitCode.HOSTS_FAILED if lost else ExitCode.DONE
 
 

@@ -97,6 +97,6 @@ class Asked:
         return self.parallel if self.engine == "llama_cpp" else 1
 
 
-def number_size(type: str, otherwise: float = 2.0) -> float:
+def number_size(type: str, default: float = 2.0) -> float:
     """Return the bytes that one number of this type takes; `auto` and what isn't known take `otherwise`."""
-    return TYPES.get(type.lower(), otherwise)
+    return TYPES.get(type.lower(), default)

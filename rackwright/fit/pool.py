@@ -106,7 +106,7 @@ def token_size(layers: Layers, asked: Asked) -> int:
 
     A width above the number of heads gives each GPU one head, the same as others have. A latent is whole everywhere.
     """
-    number = number_size(asked.key_type, otherwise=number_size(asked.type))
+    number = number_size(asked.key_type, default=number_size(asked.type))
     if layers.kind == "latent":
         return round(layers.key * number)
     return round(max(1, layers.heads // asked.widths.tensor) * (layers.key + layers.value) * number)

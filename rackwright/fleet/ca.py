@@ -34,7 +34,7 @@ def ca_of(fleet: Fleet) -> CertificateAuthority:
     """Return the fleet's CA, which reads and makes nothing yet."""
     from rackwright.fleet.secrets import resolve
 
-    name, certificate = fleet.file.fleet, fleet.beside("ca.crt")
+    name, certificate = fleet.file.fleet, fleet.sibling("ca.crt")
     reference = fleet.file.ca.key
     if reference is None:
         return CertificateAuthority(name, certificate, key_file(name))

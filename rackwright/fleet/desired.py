@@ -24,6 +24,6 @@ def desired(fleet: Fleet, lock: Lock) -> dict[str, HostSpec]:
         backup=access_of(fleet),
         download_files=download_files(fleet),
     )
-    file = read_keys_file(fleet.beside("keys.yml"))
+    file = read_keys_file(fleet.sibling("keys.yml"))
     keys = Keys(as_gateway_keys(file.keys), as_revoked(file.revoked))
     return host_specs(fleet, lock, keys, credentials)

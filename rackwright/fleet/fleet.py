@@ -81,7 +81,7 @@ class Fleet:
         """Return the gateways but for this host."""
         return tuple(name for name in self.gateways if name != host)
 
-    def beside(self, suffix: str) -> Path:
+    def sibling(self, suffix: str) -> Path:
         """Return NAME.<suffix> beside NAME.yml."""
         return self.path.with_name(f"{self.path.stem}.{suffix}")
 

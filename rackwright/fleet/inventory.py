@@ -12,7 +12,7 @@ HostData = dict[str, object]
 
 def pyinfra_hosts(fleet: Fleet) -> list[tuple[str, HostData]]:
     """Return each host in service with its data. Raise FleetError if there is no lock that answers the fleet file."""
-    lock = read_lock(fleet.beside("lock"))
+    lock = read_lock(fleet.sibling("lock"))
     require_match(fleet, lock)
     models = desired(fleet, lock)
     return [(_name(fleet, name), _data(fleet, name) | {"model": model}) for name, model in models.items()]

@@ -51,7 +51,7 @@ def mismatches(fleet: Fleet, lock: Lock, *, besides: Collection[Place] = ()) -> 
 
     What stands at or below the places in `besides` is left out.
     """
-    where = str(fleet.beside("lock"))
+    where = str(fleet.sibling("lock"))
     if lock.fleet != fleet.file.fleet:
         return (Problem(where, f"is of fleet {lock.fleet}, not {fleet.file.fleet}", next=RUN),)
     found = (*_models(fleet, lock), *_runtimes(fleet, lock), *_drivers(fleet, lock), *_ports(fleet, lock))

@@ -22,7 +22,7 @@ def target(fleet: Fleet, name: str) -> Target:
         key=_path(fleet, host.ssh.key),
         certificate=_path(fleet, host.ssh.certificate),
         jump=_jump(fleet, host.ssh),
-        known_hosts=fleet.beside("known_hosts"),
+        known_hosts=fleet.sibling("known_hosts"),
         sudo_password=_sudo_password(fleet, name, host),
     )
 

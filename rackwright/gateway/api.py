@@ -54,22 +54,22 @@ class Gateways:
 
     def servers(self) -> dict[str, ServerState]:
         """Return every replica that a gateway knows, by HOST/MODEL@N."""
-        told = self._run(STATES + SHOW_DRAINS, "asking for states")
-        return merged({name: parse_states(text) for name, text in told.items()})
+        reply = self._run(STATES + SHOW_DRAINS, "asking for states")
+        return merged({name: parse_states(text) for name, text in reply.items()})
 
     def in_flight(self, address: str) -> int:
         """Given HOST/MODEL@N, return its requests over all gateways and workers."""
         state = self.servers().get(address)
         return state.in_flight if state else 0
 
-    def drain(self, address: str, *, who: str, reason: str, by_hand: bool = True) -> None:
+    def drain(self, address: str, *, who: str, reason: str, manual: bool = True) -> None:
         """Afterwards no worker of a gateway sends HOST/MODEL@N a new request, or a canary's share, not after a
         reload or a reboot either.
 
         A drain that isn't by hand leaves an earlier one as it is: its record, or that it has none.
         """
-        record = DrainRecord(who=who, reason=reason, by_hand=by_hand, time=datetime.now(UTC))
-        values = {"keep": "true" if by_hand else "false", "record": quote(record.model_dump_json())}
+        record = DrainRecord(who=who, reason=reason, manual=manual, time=datetime.now(UTC))
+        values = {"keep": "true" if manual else "false", "record": quote(record.model_dump_json())}
         self._run(DRAIN.format(**_parts(address), **values), f"draining {address}")
 
     def copy_drain(self, address: str, port: int, record: DrainRecord) -> None:
@@ -80,7 +80,7 @@ class Gateways:
         script = COPY_DRAIN.format(model=parts["model"], server=server, record=quote(record.model_dump_json()))
         self._run(script, f"draining {address}")
 
-    def ready(self, address: str) -> None:
+    def undrain(self, address: str) -> None:
         """Afterwards every gateway may send requests to HOST/MODEL@N; no record of a drain is left, nor a share."""
         self._run(READY.format(**_parts(address)), f"returning {address}")
 
@@ -139,13 +139,13 @@ class Gateways:
         `note`: one line that the gateway keeps with it. One that was revoked is refused.
         """
         script = KEY.format(sha256=key.sha256, lines="''") + REFUSE_REVOKED
-        script += WRITE_KEY.format(told=quote(key_lines(key) + _noted(key.sha256, str(key.version), note)))
+        script += WRITE_KEY.format(reply=quote(key_lines(key) + _noted(key.sha256, str(key.version), note)))
         self._run(script + TELL_KEY + _known(wanted=True), f"telling key {key.id}")
 
     def remove_key(self, key: RevokedKey, *, note: str) -> None:
         """Afterwards no worker lets the key in, an old one with open connections neither, and none ever will."""
-        told = revoked_line(key) + _noted(key.sha256, "revoked", note)
-        script = KEY.format(sha256=key.sha256, lines="''") + WRITE_KEY.format(told=quote(told))
+        reply = revoked_line(key) + _noted(key.sha256, "revoked", note)
+        script = KEY.format(sha256=key.sha256, lines="''") + WRITE_KEY.format(reply=quote(reply))
         self._run(script + TELL_KEY + _known(wanted=False), f"removing key {key.about}")
 
     def lend_key(self, key: Key, *, seconds: int) -> None:

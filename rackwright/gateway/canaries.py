@@ -13,7 +13,7 @@ CANARY_SECONDS = 300
 SET_CANARY = """lock
 server=$(named {model} {begin})
 [ -n "$server" ] || {{ echo 'this gateway has no such server' >&2; exit 1; }}
-! grep -qs '"by_hand":true' "$drains/$server" || {{ echo 'somebody drained it by hand' >&2; exit 1; }}
+! grep -qs '"manual":true' "$drains/$server" || {{ echo 'somebody drained it by hand' >&2; exit 1; }}
 value="{parts}|$server|$(($(date +%s) + {seconds}))|"{digest}"|"{rollout}
 note "$canaries" {model} "$value"
 each '' put "$canaries" {model} "$value"

@@ -127,9 +127,9 @@ lock
 WRITE_KEY = """[ -e "$configuration/keys.applied" ] ||
     {{ echo 'this gateway keeps no keys yet; apply first' >&2; exit 1; }}
 loaded=false; [ "$keys" -nt "$run/keys.loaded" ] || [ "$keys" -ot "$run/keys.loaded" ] || loaded=true
-{{ grep -v "^$sha " "$configuration/keys.told" || true; printf '%s' {told}; }} 2>/dev/null |
-    install -m 0600 /dev/stdin "$configuration/keys.told.new"
-sync "$configuration/keys.told.new"; mv -f "$configuration/keys.told.new" "$configuration/keys.told"
+{{ grep -v "^$sha " "$configuration/keys.pushed" || true; printf '%s' {told}; }} 2>/dev/null |
+    install -m 0600 /dev/stdin "$configuration/keys.pushed.new"
+sync "$configuration/keys.pushed.new"; mv -f "$configuration/keys.pushed.new" "$configuration/keys.pushed"
 "$configuration/api-keys" merge
 lines=$(grep "^$sha[ /]" "$keys" | LC_ALL=C sort -r)
 [ -z "$lines" ] || lines="$lines
@@ -137,7 +137,7 @@ lines=$(grep "^$sha[ /]" "$keys" | LC_ALL=C sort -r)
 ! $loaded || touch -r "$keys" "$run/keys.loaded"
 """
 
-REFUSE_REVOKED = """! grep -qs "^$sha revoked" "$configuration/keys.applied" "$configuration/keys.told" ||
+REFUSE_REVOKED = """! grep -qs "^$sha revoked" "$configuration/keys.applied" "$configuration/keys.pushed" ||
     { echo 'this key was revoked' >&2; exit 1; }
 """
 

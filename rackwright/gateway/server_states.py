@@ -21,7 +21,7 @@ class DrainRecord(Stored):
     format: str = "drain/1"
     who: str
     reason: str
-    by_hand: bool
+    manual: bool
     """Whether a person drained it; what a person drained, only a person returns."""
     time: datetime
 
@@ -59,7 +59,7 @@ class ServerState:
     @property
     def drained_manually(self) -> bool:
         """A person drained it: with a record that says so, or at the socket without any."""
-        return self.drained and (self.record is None or self.record.by_hand)
+        return self.drained and (self.record is None or self.record.manual)
 
 
 def parse_states(text: str) -> dict[str, ServerState]:
@@ -97,7 +97,7 @@ def merged(gateways: Mapping[str, Mapping[str, ServerState]]) -> dict[str, Serve
             in_flight=sum(state.in_flight for state in seen),
             # What one gateway knows to be by hand is so.
             record=min(
-                (state.record for state in seen if state.record), key=lambda told: not told.by_hand, default=None
+                (state.record for state in seen if state.record), key=lambda reply: not reply.manual, default=None
             ),
             canary=max((state.canary for state in seen if state.canary), key=lambda one: one.percent, default=None),
         )

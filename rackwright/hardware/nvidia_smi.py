@@ -186,12 +186,12 @@ def _optional(node: ElementTree.Element, path: str) -> int | None:
     return None if number is None else int(number)
 
 
-def _whole(node: ElementTree.Element, path: str, otherwise: int) -> int:
+def _whole(node: ElementTree.Element, path: str, default: int) -> int:
     number = _optional(node, path)
-    return otherwise if number is None else number
+    return default if number is None else number
 
 
 def _sum(node: ElementTree.Element, *paths: str) -> int | None:
     """Return what is told, added up; None if none of it is."""
-    told = [number for path in paths if (number := _optional(node, path)) is not None]
-    return sum(told) if told else None
+    reply = [number for path in paths if (number := _optional(node, path)) is not None]
+    return sum(reply) if reply else None

@@ -138,10 +138,10 @@ def _listed(session: Session, place: Place) -> Iterator[Listed]:
     words = f"timeout 120 {FOLDER}/restic.sh {quote(name)} snapshots --json --no-lock --host {quote(host)}"
     answer = session.remote.connection(host).run(words, timeout=180).check("asking the repository")
     try:
-        told = json.loads(answer.stdout)
+        reply = json.loads(answer.stdout)
     except ValueError:
         raise HostError("restic gave no list of snapshots", where=host) from None
-    for one in told or ():
+    for one in reply or ():
         summary = one.get("summary") or {}
         files, total = summary.get("total_files_processed"), summary.get("total_bytes_processed")
         yield Listed(host, name, one["id"], f"{one['time'][:19]}Z", files, total)
@@ -159,7 +159,7 @@ def _made(session: Session, verb: Verb, place: Place, console: Console, stopping
     state: RepositoryState | None = None
     try:
         before = _state(session, place)
-        problem = _watched(session, verb, place, Tell(console, what), stopping)
+        problem = _watched(session, verb, place, ResticProgress(console, what), stopping)
         state = _state(session, place)
         problem = problem or _problem(verb, before, state)
     except HostError as error:
@@ -182,7 +182,7 @@ def _repositories(session: Session, host: str) -> tuple[Repository, ...]:
     return backup.repositories if backup else ()
 
 
-def _watched(session: Session, verb: Verb, place: Place, tell: Tell, stopping: Stopping) -> str | None:
+def _watched(session: Session, verb: Verb, place: Place, tell: ResticProgress, stopping: Stopping) -> str | None:
     """Start the unit and wait for its end; return why that wasn't seen."""
     host, name = place
     (repository,) = (one for one in _repositories(session, host) if one.name == name)
@@ -211,23 +211,23 @@ def _problem(verb: Verb, before: RepositoryState, after: RepositoryState) -> str
     return None if after.check_at and after.check_at != before.check_at else "no check came of it"
 
 
-class Tell:
+class ResticProgress:
     """Says how far restic is, at every tenth."""
 
     def __init__(self, console: Console, what: str) -> None:
         self._console, self._what, self._tenth = console, what, 0
 
     def __call__(self, line: str) -> None:
-        told: dict[str, float] = {}
+        reply: dict[str, float] = {}
         with suppress(ValueError):
-            told = json.loads(line)
-        if not isinstance(told, dict) or "percent_done" not in told:
+            reply = json.loads(line)
+        if not isinstance(reply, dict) or "percent_done" not in reply:
             return
-        tenth = int(told["percent_done"] * 10)
+        tenth = int(reply["percent_done"] * 10)
         if tenth > self._tenth:
             self._tenth = tenth
-            left = told.get("seconds_remaining")
+            left = reply.get("seconds_remaining")
             self._console.say(
-                f"{self._what}: {size(int(told.get('bytes_done', 0)))} of {size(int(told.get('total_bytes', 0)))}"
+                f"{self._what}: {size(int(reply.get('bytes_done', 0)))} of {size(int(reply.get('total_bytes', 0)))}"
                 + (f", {duration(left)} left" if left else "")
             )

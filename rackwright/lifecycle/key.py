@@ -32,7 +32,7 @@ from rackwright.run import new_run_id
 from rackwright.state.audit import Act, write_audit
 from rackwright.state.formats import utc_now
 from rackwright.state.operator import Operator
-from rackwright.state.pushed_keys import NEWS_COMMAND, ToldKey, parse_told, told_line, unknown_to, with_told
+from rackwright.state.pushed_keys import NEWS_COMMAND, PushedKey, parse_pushed, pushed_line, unknown_to, with_told
 from rackwright.values.amounts import parse_duration
 from rackwright.values.secrets import Secret
 
@@ -77,7 +77,7 @@ def add_key(fleet: Fleet, id: str, terms: Terms) -> tuple[ApiKey, Secret]:
 
     Raise UsageError, writing nothing, if the id is taken or not a name, or the terms are none that can be.
     """
-    path = fleet.beside("keys.yml")
+    path = fleet.sibling("keys.yml")
     file = read_keys_file(path)
     created = utc_now()
     text, sha256 = new_key(id)
@@ -91,7 +91,7 @@ def edit_key(fleet: Fleet, id: str, terms: Terms) -> ApiKey:
 
     Raise UsageError, writing nothing, if there is none of this id, or the terms are none that can be.
     """
-    path, now = fleet.beside("keys.yml"), utc_now()
+    path, now = fleet.sibling("keys.yml"), utc_now()
     file, found = read_keys_file(path), find_key(fleet, id)
     key = _checked(found.model_dump() | terms.fields(fleet, now) | {"changed": found.next_change(now)})
     write_keys(path, replaced(file.keys, key), file.revoked)
@@ -107,14 +107,14 @@ def _checked(fields: dict[str, object]) -> ApiKey:
 
 def find_key(fleet: Fleet, id: str) -> ApiKey:
     """Return the key of this id. Raise UsageError if there is none."""
-    keys = read_keys(fleet.beside("keys.yml"))
+    keys = read_keys(fleet.sibling("keys.yml"))
     rest = revoke(keys, id)
     return next(key for key in keys if key not in rest)
 
 
 def revoke_key(fleet: Fleet, id: str) -> RevokedKey:
     """Return the key as the keys file has it among the revoked afterwards. Raise UsageError if there is none."""
-    path, found = fleet.beside("keys.yml"), find_key(fleet, id)
+    path, found = fleet.sibling("keys.yml"), find_key(fleet, id)
     file = read_keys_file(path)
     gone = RevokedKey(id=found.id, owner=found.owner, sha256=found.sha256, revoked=utc_now())
     write_keys(path, revoke(file.keys, id), (*file.revoked, gone))
@@ -123,10 +123,10 @@ def revoke_key(fleet: Fleet, id: str) -> RevokedKey:
 
 def note_of(key: ApiKey, gone: RevokedKey | None, who: str) -> str:
     """Return what gateways keep of the key, for `key pull`: a revocation at the moment that the keys file has."""
-    return told_line(key, who=who, when=gone.revoked if gone else utc_now(), revoked=gone is not None)
+    return pushed_line(key, who=who, when=gone.revoked if gone else utc_now(), revoked=gone is not None)
 
 
-def tell_gateways(fleet: Fleet, key: ApiKey, verb: Verb, gone: RevokedKey | None = None) -> dict[str, str | None]:
+def push_key(fleet: Fleet, key: ApiKey, verb: Verb, gone: RevokedKey | None = None) -> dict[str, str | None]:
     """Each gateway lets the key in as it says from now on, or, with `gone`, no longer; return why one could not be
     told, None where it was.
 
@@ -157,21 +157,21 @@ def tell_gateways(fleet: Fleet, key: ApiKey, verb: Verb, gone: RevokedKey | None
         return remote.each(fleet.gateways, tell)
 
 
-def told_keys(remote: Remote, gateways: tuple[str, ...]) -> tuple[ToldKey, ...]:
+def pushed_keys(remote: Remote, gateways: tuple[str, ...]) -> tuple[PushedKey, ...]:
     """Return what these gateways, as far as they can be reached, were told of keys since the last apply."""
     answers = remote.run_on(gateways, NEWS_COMMAND)
     return tuple(
         one
         for name, answer in answers.items()
         if not isinstance(answer, HostError)
-        for one in parse_told(answer.check("reading what was told of API keys").stdout, name)
+        for one in parse_pushed(answer.check("reading what was told of API keys").stdout, name)
     )
 
 
-def refuse_unknown_keys(fleet: Fleet, told: Iterable[ToldKey]) -> None:
+def refuse_unknown_keys(fleet: Fleet, reply: Iterable[PushedKey]) -> None:
     """Raise LeasedError if gateways know API keys that the keys file doesn't know yet, or not as they are."""
-    path = fleet.beside("keys.yml")
-    unknown = unknown_to(read_keys_file(path), told)
+    path = fleet.sibling("keys.yml")
+    unknown = unknown_to(read_keys_file(path), reply)
     if unknown:
         raise LeasedError(
             "the API keys were changed with another copy of this file:\n  " + "\n  ".join(map(str, unknown)),
@@ -181,19 +181,19 @@ def refuse_unknown_keys(fleet: Fleet, told: Iterable[ToldKey]) -> None:
         )
 
 
-def pull_keys(fleet: Fleet) -> tuple[ToldKey, ...]:
+def pull_keys(fleet: Fleet) -> tuple[PushedKey, ...]:
     """Afterwards the keys file knows what gateways were told of keys with other copies of it; return what it didn't.
 
     Raise HostError, writing nothing, if a gateway can't be asked.
     """
     from rackwright.remote import Remote
 
-    path = fleet.beside("keys.yml")
+    path = fleet.sibling("keys.yml")
     with Remote(targets(fleet, fleet.gateways)) as remote:
         for name in fleet.gateways:
             remote.connection(name).open()
         file = read_keys_file(path)
-        unknown = unknown_to(file, told_keys(remote, fleet.gateways))
+        unknown = unknown_to(file, pushed_keys(remote, fleet.gateways))
     if unknown:
         pulled = with_told(file, unknown)
         write_keys(path, pulled.keys, pulled.revoked)

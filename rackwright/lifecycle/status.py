@@ -13,7 +13,7 @@ from rackwright.fleet.lock import lock_digest
 from rackwright.gateway import ServerState
 from rackwright.lifecycle.apply.plan import restarts
 from rackwright.lifecycle.expiry import ending_certificates, ending_keys
-from rackwright.lifecycle.gpus.assignment import put_off
+from rackwright.lifecycle.gpus.assignment import deferred
 from rackwright.lifecycle.gpus.status import GpuStatus, driver_of, gpu_statuses, host_warnings
 from rackwright.lifecycle.session.control_host import refuse_moved
 from rackwright.lifecycle.session.session import Session
@@ -34,7 +34,7 @@ class Drained:
     who: str
     since: str
     """UTC, ISO 8601."""
-    by_hand: bool
+    manual: bool
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def status(session: Session) -> Status:
     servers = _servers(session, notes)
     ends, now = _certificate_ends(session, surveyed), utc_now()
     restarting = {restart.replica for restart in restarts(session, surveyed)}
-    pending = {waiting.replica.address: waiting.why for waiting in put_off(session, surveyed, restarting)}
+    pending = {waiting.replica.address: waiting.why for waiting in deferred(session, surveyed, restarting)}
     pending |= {replica.address: "restart" for replica in restarting}
     lease, rollout = _at_work(session, surveyed, notes)
     return Status(
@@ -162,7 +162,7 @@ def _warnings(session: Session, ends: Mapping[str, Mapping[str, datetime | None]
     for name, certificates in ends.items():
         for ending in ending_certificates(name, certificates, now):
             yield f"{ending.where}: {ending.said(now)}; next: {ending.next}"
-    for ending in ending_keys(read_keys(session.fleet.beside("keys.yml")), now):
+    for ending in ending_keys(read_keys(session.fleet.sibling("keys.yml")), now):
         yield f"{ending.said(now)}; next: {ending.next}"
 
 
@@ -263,4 +263,4 @@ def _drained(server: ServerState | None) -> Drained | None:
     if server is None or not server.drained or server.record is None:
         return None
     record = server.record
-    return Drained(record.reason, record.who, stamp(record.time), record.by_hand)
+    return Drained(record.reason, record.who, stamp(record.time), record.manual)

@@ -31,7 +31,7 @@ def no_drop_in(*, path: str) -> Generator[PyinfraCommand]:
 
 
 @operation()
-def put_off(*, why: str) -> Generator[PyinfraCommand]:
+def skipped(*, why: str) -> Generator[PyinfraCommand]:
     """Nothing is done, and the plan names why."""
     note(why)
     yield from ()

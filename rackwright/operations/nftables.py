@@ -43,7 +43,7 @@ def table_pending(*, rules: str, boot_file: str, confirm_seconds: int, replace: 
         check=f"nft -c -f {FIREWALL.new}",
         save=_SAVE.format(table=TABLE, before=_BEFORE, live=LIVE, revert=FIREWALL.revert, foreign=foreign),
         act=f"nft -f {FIREWALL.new}",
-        note=_NOTE.format(foreign=foreign, told=_told(sha256), live=LIVE),
+        note=_NOTE.format(foreign=foreign, reply=_reply(sha256), live=LIVE),
         seconds=confirm_seconds,
     )
 
@@ -58,13 +58,13 @@ def table_confirmed(*, rules: str, replace: bool) -> Generator[PyinfraCommand]:
     state = host.get_fact(FilterState)
     if state.pending or not state.acts(sha256):
         lost = "packet filter: the new rules are not active, the old ones"
-        yield FIREWALL.keep(acts=f"{_told(sha256)} | cmp -s - {LIVE}", lost=lost)
+        yield FIREWALL.keep(acts=f"{_reply(sha256)} | cmp -s - {LIVE}", lost=lost)
     for foreign in state.enabled if replace else ():
         disable = "ufw --force disable && " if foreign == "ufw" else ""
         yield StringCommand(f"{disable}systemctl --quiet disable --now {foreign}")
 
 
-def _told(sha256: str) -> str:
+def _reply(sha256: str) -> str:
     return _TOLD.format(sha256=sha256, table=TABLE)
 
 

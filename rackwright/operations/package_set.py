@@ -20,7 +20,7 @@ from rackwright.operations.facts.path_state import PathState
 from rackwright.operations.facts.stored_folder import StoredFolder
 from rackwright.operations.filesystem.fetch import FETCH, incoming
 from rackwright.operations.filesystem.stored_folder import PLACE
-from rackwright.operations.packages import APT, outliving
+from rackwright.operations.packages import APT, detached
 from rackwright.package_set import ROOT, Package, PackageSet
 from rackwright.route import Route
 from rackwright.values.file import File
@@ -81,7 +81,7 @@ def driver_installed(*, set: PackageSet, kernel: str, guard: str, replace: bool)
         return
     show("\n".join((*differing, *([unfit] if unfit else []))) or f"set {set.name} becomes the installed one")
     before = f"export uninstall={shlex.quote(uninstall)}\n" if uninstall else ""
-    yield StringCommand(outliving(f"{before}{_script(set.folder, kernel, *leaving)}\n{_noted('driver', set)}"))
+    yield StringCommand(detached(f"{before}{_script(set.folder, kernel, *leaving)}\n{_noted('driver', set)}"))
 
 
 def _leaving(set: PackageSet, *, replace: bool) -> tuple[str, ...]:
@@ -111,7 +111,7 @@ def set_installed(*, what: str, set: PackageSet) -> Generator[PyinfraCommand]:
     show("\n".join(differing) or f"set {set.name} becomes the installed one")
     options = "--no-install-recommends --allow-downgrades --allow-change-held-packages"
     install = f"{APT} install {options} -- {shlex.quote(set.folder)}/*.deb || exit 1"
-    yield StringCommand(outliving(f"{install}\n{_noted(what, set)}"))
+    yield StringCommand(detached(f"{install}\n{_noted(what, set)}"))
 
 
 @operation()

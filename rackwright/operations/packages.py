@@ -33,7 +33,7 @@ def installed(
     found = host.get_fact(InstalledPackages)
     missing = tuple(package for package in packages if package not in found)
     if missing:
-        yield StringCommand(outliving(_script(missing, unstarted, fresh_minutes)))
+        yield StringCommand(detached(_script(missing, unstarted, fresh_minutes)))
 
 
 def _script(missing: tuple[str, ...], unstarted: tuple[str, ...], fresh_minutes: int) -> str:
@@ -54,7 +54,7 @@ def _script(missing: tuple[str, ...], unstarted: tuple[str, ...], fresh_minutes:
     return "\n".join(steps)
 
 
-def outliving(script: str) -> str:
+def detached(script: str) -> str:
     """Return a command that runs the script as a unit of its own: a lost connection doesn't cut dpkg off midway."""
     unit = f"rackwright-apt-{hashlib.sha256(script.encode()).hexdigest()[:8]}"
     return (

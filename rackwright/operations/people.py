@@ -48,7 +48,7 @@ def admitted(*, names: tuple[str, ...], person: Person, refused: str | None) -> 
         return
     found = host.get_fact(PeopleAccounts, names=names).by_name.get(person.name)
     if commands := [*_account(person, found), *_keys(person, found), *_sessions(person, found)]:
-        show("\n".join(_told(person, found)))
+        show("\n".join(_reply(person, found)))
         yield from commands
 
 
@@ -135,7 +135,7 @@ def _lost(person: Person, found: Account | None) -> tuple[str, ...]:
     return (other,) if found and other in found.groups else ()
 
 
-def _told(person: Person, found: Account | None) -> Iterator[str]:
+def _reply(person: Person, found: Account | None) -> Iterator[str]:
     """One line for each key that comes or goes, beside what the account is."""
     sign = "+" if found is None else "="
     yield f"{sign} {person.name}, {person.role}"

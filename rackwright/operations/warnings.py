@@ -16,6 +16,6 @@ def note(text: str) -> None:
     if host.current_op_hash is None:
         raise RuntimeError("a note belongs to an operation: call note() inside one")
     notes = host.connector_data.setdefault(KEY, {})
-    told = notes.get(host.current_op_hash, "").splitlines()
+    reply = notes.get(host.current_op_hash, "").splitlines()
     # An operation is read once for the plan, and again when it runs.
-    notes[host.current_op_hash] = "\n".join(dict.fromkeys([*told, text]))
+    notes[host.current_op_hash] = "\n".join(dict.fromkeys([*reply, text]))

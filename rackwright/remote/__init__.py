@@ -1,6 +1,6 @@
 """Commands and files on hosts, over SSH or on this machine. The only package that uses paramiko."""
 
-from rackwright.remote.ahead import Begun, import_gently
+from rackwright.remote.ahead import Background, import_gently
 from rackwright.remote.completed import CommandTimeout, Completed, checked
 from rackwright.remote.connection import Connection, Counters
 from rackwright.remote.forward import forwarded
@@ -10,7 +10,7 @@ from rackwright.remote.known_hosts import HostKey, pin
 from rackwright.remote.trust import scan
 
 __all__ = [
-    "Begun",
+    "Background",
     "CommandTimeout",
     "Completed",
     "Connection",

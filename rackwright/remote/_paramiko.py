@@ -6,13 +6,13 @@ import logging
 import sys
 from importlib import import_module
 
-from rackwright._fast_imports import standing_in
+from rackwright._fast_imports import stubbed
 
 # It serves `Match exec` in ssh_config alone, which we don't read.
 sys.modules.setdefault("invoke", None)  # type: ignore[arg-type]
 
 # To find its own version, which it tells every server, it would read what is installed, with e-mail and zip.
-with standing_in(importlib__metadata={"version": lambda _: "rackwright"}):
+with stubbed(importlib__metadata={"version": lambda _: "rackwright"}):
     import_module("paramiko")
 import paramiko  # noqa: E402
 

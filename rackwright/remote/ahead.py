@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 Result = TypeVar("Result")
 
 
-class Begun(Generic[Result]):
+class Background(Generic[Result]):
     """Something under way."""
 
     def __init__(self, work: Callable[[], Result]) -> None:

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from rackwright.errors import HostError, UsageError, together
-from rackwright.remote.ahead import Begun
+from rackwright.remote.ahead import Background
 from rackwright.remote.completed import Completed
 from rackwright.remote.connection import Connection, Counters, open_transport
 from rackwright.remote.jumps import Jumps
@@ -92,7 +92,7 @@ class Remote:
     def open_ahead(self, names: Iterable[str]) -> None:
         """Begin to connect to these hosts. One out of reach is left to whoever wants to talk to it."""
         for name in names:
-            Begun(partial(_try_to_open, self.connection(name)))
+            Background(partial(_try_to_open, self.connection(name)))
 
     def close(self) -> None:
         for connection in self._connections.values():

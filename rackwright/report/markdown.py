@@ -38,9 +38,9 @@ def _notes(run: Run) -> Iterator[str]:
 
 
 def _roles(steps: tuple[Step, ...]) -> Iterator[str]:
-    for role, told in by_role(steps):
+    for role, reply in by_role(steps):
         yield from ("", f"**{role}**", "")
-        for step in told:
+        for step in reply:
             yield f"- {step.outcome.value}: {escaped(step.operation)}"
             detail = "\n".join(step.output) if step.outcome is Outcome.FAILED else step.diff
             if detail:

@@ -57,9 +57,9 @@ def _planned(run: Run, host: str) -> Iterator[str]:
 
 
 def _roles(steps: tuple[Step, ...], *, diffs: bool) -> Iterator[str]:
-    for role, told in by_role(steps):
+    for role, reply in by_role(steps):
         yield f"  {role}"
-        for step in told:
+        for step in reply:
             yield f"    {_styled(step)}"
             if diffs and step.diff:
                 yield from (f"        {_diff_line(line)}" for line in safe(step.diff).splitlines())

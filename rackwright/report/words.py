@@ -28,8 +28,8 @@ def hosts_of(run: Run) -> tuple[str, ...]:
 
 def by_role(steps: Iterable[Step]) -> Iterator[tuple[str, tuple[Step, ...]]]:
     """Given one host's steps, return those worth telling role by role, in their order."""
-    told = [step for step in steps if step.outcome in TOLD]
-    for role, group in groupby(told, key=lambda step: step.role):
+    reply = [step for step in steps if step.outcome in TOLD]
+    for role, group in groupby(reply, key=lambda step: step.role):
         yield role, tuple(group)
 
 

@@ -15,7 +15,7 @@ from rackwright.resolve.adapters import CONFIG, CONFIG_LIMIT, choose_adapter, fi
 from rackwright.resolve.licenses import agreed
 from rackwright.resolve.lookup import Sources
 from rackwright.resolve.model_files import UnfitFiles, choose
-from rackwright.resolve.model_shape import told_by
+from rackwright.resolve.model_shape import model_facts
 from rackwright.resolve.runtime_files import Runtimes
 from rackwright.shape.shape import ModelShape
 from rackwright.values.file import File
@@ -36,7 +36,7 @@ class Resolver:
         parsed = parse_source(text)
         choice = partial(choose, glob=_glob(parsed), loads=asked.runtime.loads)
         found = self.sources.settle(text, kept, choice, f"{where}.source", said=asked.license)
-        shape, template = self._told(parsed, found.files, kept)
+        shape, template = self._reply(parsed, found.files, kept)
         answer = ModelLock(
             source=asked.source,
             revision=found.revision,
@@ -49,7 +49,7 @@ class Resolver:
         )
         return _after(kept, answer) if kept else answer
 
-    def _told(
+    def _reply(
         self, source: object, files: tuple[File, ...], kept: ModelLock | None
     ) -> tuple[ModelShape | None, str | None]:
         """Shape and template: those of the lock so far while the files are the same, but where it had none."""
@@ -57,8 +57,8 @@ class Resolver:
         if shape is not None and template is not None:
             return shape, template
         token = self.sources.hub.token if isinstance(source, HubSource) else None
-        told = told_by(files, self.sources.web, token)
-        return (shape or told.shape, told.template) if told else (shape, None)
+        reply = model_facts(files, self.sources.web, token)
+        return (shape or reply.shape, reply.template) if reply else (shape, None)
 
     def _adapters(self, asked: Model, kept: Mapping[str, AdapterLock], where: str) -> dict[str, AdapterLock]:
         adapters: dict[str, AdapterLock] = {}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rackwright.errors import RackwrightError
 from rackwright.resolve.web import Web
-from rackwright.shape.from_files import Told, read_model, read_shape
+from rackwright.shape.from_files import ModelFacts, read_model, read_shape
 from rackwright.shape.shape import ModelShape
 from rackwright.shape.source import FileSource, Source
 from rackwright.values.file import File
@@ -32,7 +32,7 @@ class WebSource:
         return content
 
 
-def told_by(files: Iterable[File], web: Web, token: Secret | None) -> Told | None:
+def model_facts(files: Iterable[File], web: Web, token: Secret | None) -> ModelFacts | None:
     """Given a model's files, return what they tell of it; the token goes only where it is given for.
 
     None: they can't be read now, so the lock does without and the next one tries again. Weights are never fetched.

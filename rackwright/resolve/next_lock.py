@@ -76,7 +76,7 @@ def rolled_back(fleet: Fleet, lock: Lock, name: str) -> Lock:
     now = lock.models[name]
     if now.previous is None:
         what, hint = "has nothing before it to go back to", f"rackwright model show {name}"
-        raise RackwrightError(what, where=f"{fleet.beside('lock')} models.{name}", next=hint)
+        raise RackwrightError(what, where=f"{fleet.sibling('lock')} models.{name}", next=hint)
     then = now.previous.model_copy(update={"previous": now.alone})
     back = _with_model(lock, name, then)
     require_match(fleet, back, besides=(("models", name, "source"), ("models", name, "files")))
@@ -142,7 +142,7 @@ def require_model(fleet: Fleet, lock: Lock, name: str) -> None:
     if name not in fleet.file.models:
         raise unknown(name, tuple(fleet.file.models), "model")
     if name not in lock.models:
-        place = f"{fleet.beside('lock')} models.{name}"
+        place = f"{fleet.sibling('lock')} models.{name}"
         raise FleetError([Problem(place, "is in the fleet file only", next="rackwright lock")])
 
 

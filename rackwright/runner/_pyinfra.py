@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from rackwright._fast_imports import standing_in
+from rackwright._fast_imports import stubbed
 
-with standing_in(
+with stubbed(
     importlib__metadata={"entry_points": lambda **_: (), "version": lambda _: "3"},
     typeguard={"check_type": lambda value, _: value, "TypeCheckError": TypeError},
     packaging={},

@@ -39,7 +39,7 @@ class Link:
     """False in the read-only stage, whose questions go through `questions`; then they go through `ahead`."""
     asking: bool = False
     """A fact is being gathered: what runs is a question."""
-    last_words: tuple[str, ...] = ()
+    last_journal_lines: tuple[str, ...] = ()
     """Of the command that failed last."""
     on_bytes: Callable[[int, int], None] = field(default=lambda _sent, _total: None)
 
@@ -72,11 +72,11 @@ class Connector(BaseConnector):
         try:
             completed = self._completed(text, secret, arguments)
         except CommandTimeout as error:
-            self._link.last_words = (error.problems[0].what,)
+            self._link.last_journal_lines = (error.problems[0].what,)
             raise TimeoutError(str(error)) from error
         good = completed.exit_status in (arguments.get("_success_exit_codes") or (0,))
         if not good:
-            self._link.last_words = completed.last_lines()
+            self._link.last_journal_lines = completed.last_lines()
         return good, output(completed)
 
     def _completed(self, text: str, secret: bool, arguments: dict[str, Any]) -> Completed:

@@ -26,7 +26,7 @@ from rackwright import __version__
 from rackwright.cache import cache_folder
 from rackwright.errors import HostError
 from rackwright.operations.filesystem.path_questions import ManyPaths
-from rackwright.remote import Begun, Completed
+from rackwright.remote import Background, Completed
 
 BATCH_LIMIT = 32 * 2**20
 """Bytes of stdout or stderr that a batch may bring; over it the questions are asked singly."""
@@ -117,7 +117,7 @@ def _in_batches(connection: Asks, asked: tuple[str, ...], seconds: float) -> dic
     """Ask many in two halves at the same time: a host has more than one processor."""
     if len(asked) < _MANY:
         return _in_one_batch(connection, asked, seconds)
-    other = Begun(lambda: _in_one_batch(connection, asked[1::2], seconds))
+    other = Background(lambda: _in_one_batch(connection, asked[1::2], seconds))
     answers = _in_one_batch(connection, asked[::2], seconds)
     return answers | other.result()
 

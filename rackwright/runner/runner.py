@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from rackwright.remote import Begun, Remote, import_gently
+from rackwright.remote import Background, Remote, import_gently
 from rackwright.run import Run
 from rackwright.runner.progress import Listener
 from rackwright.runner.questions import QuestionMemory, Questions
@@ -76,7 +76,7 @@ class Runner:
     ) -> dict[str, HostRun]:
         title = name or f"{getattr(deploy, '__module__', '')}.{getattr(deploy, '__qualname__', repr(deploy))}"
         questions = {host: self._questions(title, host, spec) for host, spec in hosts.items()}
-        asking = {host: Begun(of_host.ask_ahead) for host, of_host in questions.items()}
+        asking = {host: Background(of_host.ask_ahead) for host, of_host in questions.items()}
         # It takes a while: the hosts look for their answers meanwhile.
         import_gently("rackwright.runner._pyinfra", "pyinfra.api", "rackwright.runner.host_run")
         from rackwright.runner.ahead import Ahead

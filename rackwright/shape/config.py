@@ -34,7 +34,7 @@ def shape_of(config: bytes, tensors: Iterable[Tensor]) -> ModelShape:
     top = parse_object(config)
     text = _text_of(top)
     family = text.text("model_type") or Values(top).text("model_type")
-    text = Values(DEFAULTS.get(family, {}) | dict(text.told))
+    text = Values(DEFAULTS.get(family, {}) | dict(text.reply))
     layers, unknown = _layers(family, text)
     return ModelShape(
         architecture=family or "unknown",
@@ -56,7 +56,7 @@ def _text_of(top: Mapping[str, object]) -> Values:
     """The config of the language model, with what stands beside it where it says nothing itself."""
     whole = Values(top)
     nested = next((found for name in _NESTED if (found := whole.within(name))), None)
-    return Values(dict(top) | dict(nested.told)) if nested else whole
+    return Values(dict(top) | dict(nested.reply)) if nested else whole
 
 
 def _layers(family: str, text: Values) -> tuple[tuple[Layers, ...], str | None]:

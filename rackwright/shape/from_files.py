@@ -21,7 +21,7 @@ _Header = TypeVar("_Header")
 
 
 @dataclass(frozen=True)
-class Told:
+class ModelFacts:
     """What the files of a model tell of it."""
 
     shape: ModelShape
@@ -29,7 +29,7 @@ class Told:
     """sha256 of the chat template, of nothing where they bring none."""
 
 
-_Reader = Callable[[Mapping[str, Source], list[str]], Told]
+_Reader = Callable[[Mapping[str, Source], list[str]], ModelFacts]
 
 
 def read_shape(files: Mapping[str, Source]) -> ModelShape:
@@ -37,7 +37,7 @@ def read_shape(files: Mapping[str, Source]) -> ModelShape:
     return read_model(files).shape
 
 
-def read_model(files: Mapping[str, Source]) -> Told:
+def read_model(files: Mapping[str, Source]) -> ModelFacts:
     """Given the files of one model by path, return what they tell; only headers, config and template are read.
 
     Files that aren't what their names say give a shape that tells so in `unknown`. Raise what a source raises.
@@ -60,19 +60,19 @@ def _without_copies(paths: list[str]) -> list[str]:
     return plain or paths
 
 
-def _read(files: Mapping[str, Source], paths: list[str], reader: _Reader) -> Told:
+def _read(files: Mapping[str, Source], paths: list[str], reader: _Reader) -> ModelFacts:
     try:
         return reader(files, paths)
     except ShapeError as error:
         why = str(error)
     except ValidationError as error:
         why = f"its files tell of numbers that no model has: {_first(error)}"
-    return Told(unreadable({path: files[path] for path in paths}, why), NONE)
+    return ModelFacts(unreadable({path: files[path] for path in paths}, why), NONE)
 
 
 def _first(error: ValidationError) -> str:
-    told = error.errors(include_url=False)[0]
-    return f"{error.title} {'.'.join(map(str, told['loc']))} is {ascii(told['input'])[:60]}"
+    reply = error.errors(include_url=False)[0]
+    return f"{error.title} {'.'.join(map(str, reply['loc']))} is {ascii(reply['input'])[:60]}"
 
 
 def _headers(files: Mapping[str, Source], paths: list[str], read: Callable[[Source], _Header]) -> Iterator[_Header]:
@@ -83,12 +83,12 @@ def _headers(files: Mapping[str, Source], paths: list[str], read: Callable[[Sour
             raise ShapeError(f"{path} {error}") from None
 
 
-def _gguf(files: Mapping[str, Source], paths: list[str]) -> Told:
+def _gguf(files: Mapping[str, Source], paths: list[str]) -> ModelFacts:
     headers = tuple(_headers(files, paths, read_gguf))
-    return Told(shape_of_gguf(headers), template_of_gguf(headers[0]))
+    return ModelFacts(shape_of_gguf(headers), template_of_gguf(headers[0]))
 
 
-def _safetensors(files: Mapping[str, Source], paths: list[str]) -> Told:
+def _safetensors(files: Mapping[str, Source], paths: list[str]) -> ModelFacts:
     if not paths:
         raise ShapeError("it has no weights")
     tensors = [tensor for header in _headers(files, paths, read_safetensors) for tensor in header]
@@ -100,4 +100,4 @@ def _safetensors(files: Mapping[str, Source], paths: list[str]) -> Told:
         shape = shape_of(whole(files[config], LIMIT), tensors)
     except ShapeError as error:
         raise ShapeError(f"{config} {error}") from None
-    return Told(shape, template_of_folder(files, folder))
+    return ModelFacts(shape, template_of_folder(files, folder))

@@ -29,11 +29,11 @@ def _scalings(text: Values) -> Iterator[Values]:
     """One, or one for each kind of layer."""
     scaling = text.within("rope_parameters") or text.within("rope_scaling") or Values({})
     yield scaling
-    yield from (each for name in scaling.told if (each := scaling.within(name)))
+    yield from (each for name in scaling.reply if (each := scaling.within(name)))
 
 
 def _stretched(rope: Values, trained: int) -> int:
-    kind, factor = rope.text("rope_type") or rope.text("type"), rope.told.get("factor")
+    kind, factor = rope.text("rope_type") or rope.text("type"), rope.reply.get("factor")
     if kind in _STRETCHED or not isinstance(factor, int | float) or not 1 <= factor <= _LARGEST:
         return trained
     base = rope.number("original_max_position_embeddings", otherwise=trained) if kind == "yarn" else trained

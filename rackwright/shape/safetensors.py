@@ -71,10 +71,10 @@ _PLAIN = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
 
 def _tensors(header: dict[str, object], room: int) -> Iterator[Tensor]:
-    for name, told in header.items():
+    for name, reply in header.items():
         if name == "__metadata__":
             continue
-        fields = told if isinstance(told, dict) else {}
+        fields = reply if isinstance(reply, dict) else {}
         kind, offsets = fields.get("dtype"), _offsets(fields.get("data_offsets"))
         if not isinstance(kind, str) or offsets is None:
             raise ShapeError("has a header that describes its tensors otherwise than the format does")

@@ -15,7 +15,7 @@ LAYERS = 4096
 class Values:
     """Named values; every question is for one type, and a value of another is a ShapeError."""
 
-    told: Mapping[str, object]
+    reply: Mapping[str, object]
     prefix: str = ""
     """What every name begins with."""
 
@@ -31,7 +31,7 @@ class Values:
     def maybe(self, *names: str) -> int | None:
         """Return the first of these that is told; None: none is."""
         for name in names:
-            value = self.told.get(f"{self.prefix}{name}")
+            value = self.reply.get(f"{self.prefix}{name}")
             if value is None:
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST:
@@ -47,26 +47,26 @@ class Values:
         return found
 
     def flag(self, name: str, *, otherwise: bool = False) -> bool:
-        value = self.told.get(f"{self.prefix}{name}")
+        value = self.reply.get(f"{self.prefix}{name}")
         return value if isinstance(value, bool) else otherwise
 
     def text(self, name: str) -> str:
-        value = self.told.get(f"{self.prefix}{name}")
+        value = self.reply.get(f"{self.prefix}{name}")
         return value[:200] if isinstance(value, str) else ""
 
     def texts(self, name: str) -> tuple[str, ...]:
         """Return a list of texts; empty where it isn't told, or is no such list."""
-        value = self.told.get(f"{self.prefix}{name}")
+        value = self.reply.get(f"{self.prefix}{name}")
         items = value if isinstance(value, list | tuple) and len(value) <= LAYERS else ()
         return tuple(item for item in items if isinstance(item, str))
 
     def numbers(self, name: str) -> tuple[int, ...]:
         """Return a list of numbers; empty where it isn't told, or is no such list."""
-        value = self.told.get(f"{self.prefix}{name}")
+        value = self.reply.get(f"{self.prefix}{name}")
         items = value if isinstance(value, list | tuple) and len(value) <= LAYERS else ()
         return tuple(int(item) for item in items if isinstance(item, int) and 0 <= item <= LARGEST)
 
     def within(self, name: str) -> Values | None:
         """Return an object in it; None: there is none."""
-        value = self.told.get(name)
+        value = self.reply.get(name)
         return Values(value) if isinstance(value, dict) else None

@@ -67,12 +67,12 @@ class CanaryVerdict(Stored):
     """None: it ended before there was enough for one."""
 
 
-def keep_trial(lease_session: LeaseSession, trial: Trial) -> None:
+def write_trial(lease_session: LeaseSession, trial: Trial) -> None:
     """The control host keeps it afterwards, on disk. Raise LeasedError if the lease has ended."""
     lease_session.keep(_name(trial.rollout), trial.model_dump_json(indent=1) + "\n")
 
 
-def kept_trial(store: ControlStore, rollout: str) -> Trial:
+def read_trial(store: ControlStore, rollout: str) -> Trial:
     """Return how far the rollout's canaries are. Raise RackwrightError if that is newer or damaged."""
     text = store.kept(_name(rollout))
     return parse(Trial, "trial", text, f"rollout {rollout}") if text else Trial(rollout=rollout)

@@ -55,8 +55,8 @@ def checkout(fleet: Fleet) -> Checkout:
     """Given a fleet, return its files as they lie here. Raise OSError if one can't be read."""
     named = named_files(fleet)
     relative = [fleet.at(written) for written in named if not _is_whole(written)]
-    kept = _there([fleet.path, *fleet.sources, *map(fleet.beside, WRITTEN), *relative])
-    trusted = _there(map(fleet.beside, TRUSTED))
+    kept = _there([fleet.path, *fleet.sources, *map(fleet.sibling, WRITTEN), *relative])
+    trusted = _there(map(fleet.sibling, TRUSTED))
     folder = Path(os.path.commonpath([path.parent for path in (*kept, *trusted)]))
     files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in (*kept, *trusted)}
     whole = {written: fleet.at(written) for written in named if _is_whole(written)}

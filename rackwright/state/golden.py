@@ -74,7 +74,7 @@ def read_golden(shell: Shell, kind: Kind, *, folder: str = FOLDER) -> Golden | N
     return _parsed(shell, kind, text, folder) if text else None
 
 
-def keep_golden(shell: Shell, golden: Golden, *, folder: str = FOLDER) -> Golden:
+def write_golden(shell: Shell, golden: Golden, *, folder: str = FOLDER) -> Golden:
     """Return what the control host keeps afterwards, on disk: this, or what was there before and stays."""
     kind, content = golden.kind, golden.model_dump_json(indent=1) + "\n"
     text = call(shell, _KEEP, folder, kind.model, kind.key, stdin=content, what="keeping the golden answer")

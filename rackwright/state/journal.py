@@ -80,7 +80,7 @@ def seconds_away(entries: Iterable[Entry], model: str) -> int | None:
         elif entry.phase == "drain":
             # Its act before, if any, never came to an end.
             acted.pop(entry.subject, None)
-        elif entry.phase in ("return", "canary") and entry.subject in acted:
+        elif entry.phase in ("undrain", "canary") and entry.subject in acted:
             away = round((entry.time - acted.pop(entry.subject)).total_seconds())
     return away
 

@@ -13,15 +13,15 @@ from rackwright.state.formats import Moment, parse, stamp
 from rackwright.values.base import Stored
 
 # Of a gateway that an apply has not reached yet, nothing.
-NEWS_COMMAND = f"""cd -- {FOLDER} 2>/dev/null && [ -e keys.applied ] && [ -e keys.told ] || exit 0
+NEWS_COMMAND = f"""cd -- {FOLDER} 2>/dev/null && [ -e keys.applied ] && [ -e keys.pushed ] || exit 0
 awk 'FILENAME == ARGV[1] {{ if ($2 == "revoked") gone[$1]; else at[$1] = $2; next }}
     $3 == "@" && !($1 in gone) && ($2 == "revoked" || $2 + 0 > at[$1] + 0) {{ sub(/^[^@]*@ /, ""); print }}' \\
-    keys.applied keys.told
+    keys.applied keys.pushed
 """
 """Prints what a gateway was told that is newer than what was applied: JSON, a line a key."""
 
 
-class ToldKey(Stored):
+class PushedKey(Stored):
     """One key, as a gateway was told of it last."""
 
     format: str = "told-key/1"
@@ -35,42 +35,42 @@ class ToldKey(Stored):
         return f"{self.key.id} of {self.key.owner} was {change} by {self.who} at {stamp(self.when)}"
 
 
-def told_line(key: ApiKey, *, who: str, when: datetime, revoked: bool) -> str:
+def pushed_line(key: ApiKey, *, who: str, when: datetime, revoked: bool) -> str:
     """Return what a gateway keeps of it, one line of JSON."""
-    return ToldKey(key=key, who=who, when=when, revoked=revoked).model_dump_json(exclude_none=True)
+    return PushedKey(key=key, who=who, when=when, revoked=revoked).model_dump_json(exclude_none=True)
 
 
-def parse_told(text: str, where: str) -> tuple[ToldKey, ...]:
+def parse_pushed(text: str, where: str) -> tuple[PushedKey, ...]:
     """Given what NEWS_COMMAND printed. Raise RackwrightError if it is newer or damaged."""
     return tuple(
-        parse(ToldKey, "told-key", line, f"{where}: {FOLDER}/keys.told") for line in text.split("\n") if line
+        parse(PushedKey, "told-key", line, f"{where}: {FOLDER}/keys.pushed") for line in text.split("\n") if line
     )
 
 
-def unknown_to(file: KeysFile, told: Iterable[ToldKey]) -> tuple[ToldKey, ...]:
+def unknown_to(file: KeysFile, reply: Iterable[PushedKey]) -> tuple[PushedKey, ...]:
     """Return what the keys file doesn't know: keys that were added, changed or revoked with another copy."""
-    latest: dict[str, ToldKey] = {}
-    for one in told:
+    latest: dict[str, PushedKey] = {}
+    for one in reply:
         known = latest.get(one.key.sha256)
         if known is None or (one.revoked, one.key.version) > (known.revoked, known.key.version):
             latest[one.key.sha256] = one
     return tuple(one for one in latest.values() if _is_news(file, one))
 
 
-def _is_news(file: KeysFile, told: ToldKey) -> bool:
-    if any(key.sha256 == told.key.sha256 for key in file.revoked):
+def _is_news(file: KeysFile, reply: PushedKey) -> bool:
+    if any(key.sha256 == reply.key.sha256 for key in file.revoked):
         return False
-    if told.revoked:
+    if reply.revoked:
         # A gateway that didn't hear of it must be told, also of a key that this copy never had.
         return True
-    ours = next((key for key in file.keys if key.sha256 == told.key.sha256), None)
-    return ours is None or told.key.version > ours.version
+    ours = next((key for key in file.keys if key.sha256 == reply.key.sha256), None)
+    return ours is None or reply.key.version > ours.version
 
 
-def with_told(file: KeysFile, told: Iterable[ToldKey]) -> KeysFile:
+def with_told(file: KeysFile, reply: Iterable[PushedKey]) -> KeysFile:
     """Return the keys file with what it didn't know. Raise UsageError if two keys have one id."""
     keys, revoked = {key.sha256: key for key in file.keys}, [*file.revoked]
-    for one in told:
+    for one in reply:
         if one.revoked:
             keys.pop(one.key.sha256, None)
             revoked.append(_revoked(one.key, one.when))

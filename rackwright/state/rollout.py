@@ -45,12 +45,12 @@ class Rollout(Stored):
     after: Lock
 
 
-def keep_rollout(lease_session: LeaseSession, rollout: Rollout) -> None:
+def write_rollout(lease_session: LeaseSession, rollout: Rollout) -> None:
     """The control host keeps it afterwards, on disk. Raise LeasedError if the lease has ended."""
     lease_session.keep(_name(rollout.id), rollout.model_dump_json(indent=1) + "\n")
 
 
-def kept_rollout(store: ControlStore, id: str) -> Rollout:
+def read_rollout(store: ControlStore, id: str) -> Rollout:
     """Return what the rollout with this id is about. Raise RackwrightError if that is lost, newer or damaged."""
     text = store.kept(_name(id))
     if text is None:

@@ -94,8 +94,8 @@ def _left_out(evidence: Evidence) -> Iterator[str]:
 def _left_to_clients(comparison: Comparison, figures: set[Figure]) -> Comparison:
     """The golden set is asked of a candidate that serves nobody: that shows whether it is far slower, and hardly
     whether it is as fast. Clients' requests do, where they tell that time."""
-    told = {figure for name, (figure, _) in _TIMES.items() if figures & times.FIGURES[name].keys()}
-    if comparison.word is not Word.INCONCLUSIVE or comparison.figure not in told:
+    reply = {figure for name, (figure, _) in _TIMES.items() if figures & times.FIGURES[name].keys()}
+    if comparison.word is not Word.INCONCLUSIVE or comparison.figure not in reply:
         return comparison
     return replace(comparison, decides=False, why=f"{comparison.why}; the times of clients' requests decide")
 

@@ -120,12 +120,12 @@ def parse(output: str) -> BackupState:
 def _stored(text: str) -> dict[str, str]:
     """A state that can't be read is none: then no good snapshot is known."""
     try:
-        told = json.loads(text)
+        reply = json.loads(text)
     except ValueError:
         return {"run_failed": "its state file can't be read"}
-    if not isinstance(told, dict) or told.get("format") != "backup/1":
+    if not isinstance(reply, dict) or reply.get("format") != "backup/1":
         return {"run_failed": "its state file has another format"}
-    return {str(key): str(value) for key, value in told.items()}
+    return {str(key): str(value) for key, value in reply.items()}
 
 
 def _state(name: str, stored: Mapping[str, str], units: Mapping[str, Mapping[str, str]], now: int) -> RepositoryState:

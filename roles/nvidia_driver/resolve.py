@@ -104,21 +104,21 @@ def script(asked: Asked, sources: Sources, folder: str) -> str:
 def parse(output: str, sources: Sources) -> Resolved:
     """Given what the script printed, return the set. Raise ValueError where it isn't whole."""
     head, _, toolkit = output.partition("\ntoolkit\n")
-    told = dict(line.split(" ", 1) for line in head.splitlines() if line.startswith(("version ", "install ")))
+    reply = dict(line.split(" ", 1) for line in head.splitlines() if line.startswith(("version ", "install ")))
     packages = tuple(_packages(head))
     releases = [re.match(r"linux-image-(?:unsigned-)?(\d\S*)", package.name) for package in packages]
     kernel = next((match[1] for match in releases if match), None)
-    if not packages or kernel is None or set(told) != {"version", "install"}:
+    if not packages or kernel is None or set(reply) != {"version", "install"}:
         raise ValueError(f"apt named no whole set: {output.strip()[-300:] or 'it said nothing'}")
     for package in packages:
         # It refuses to work with a driver of any other version, to the last digit.
-        same = re.match(rf"([0-9]+:)?{re.escape(told['version'])}(?![.0-9])", package.version)
+        same = re.match(rf"([0-9]+:)?{re.escape(reply['version'])}(?![.0-9])", package.version)
         if "fabricmanager" in package.name and not same:
-            raise ValueError(f"{package.name} {package.version} is not of driver {told['version']}")
+            raise ValueError(f"{package.name} {package.version} is not of driver {reply['version']}")
     return Resolved(
-        version=told["version"],
+        version=reply["version"],
         kernel=kernel,
-        install=tuple(name.partition("=")[0] for name in told["install"].split()),
+        install=tuple(name.partition("=")[0] for name in reply["install"].split()),
         packages=tuple(package for package in packages if _belongs(package, sources)),
         toolkit=tuple(package for package in _packages(toolkit) if _belongs(package, sources)),
     )

@@ -16,5 +16,5 @@ def look_command(settings: Settings) -> str:
 
 def state_of(output: str) -> str:
     """Given what the command printed, return the state, like ready or loading; unknown where there is none."""
-    told = dict(line.partition("=")[::2] for line in output.splitlines())
-    return told.get("state", "unknown")
+    reply = dict(line.partition("=")[::2] for line in output.splitlines())
+    return reply.get("state", "unknown")

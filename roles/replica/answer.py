@@ -84,17 +84,17 @@ def parse_answer(output: str) -> Answer | None:
     return Answer(text=text, by=By.WORDS, tokens=tuple(Token(text=word) for word in text.split()))
 
 
-def _tokens(told: Any) -> list[Token]:
+def _tokens(reply: Any) -> list[Token]:
     """Of llama-server's form (`content`, as chat completions have it) or vLLM's (`tokens`, `top_logprobs`)."""
-    if "content" in told:
+    if "content" in reply:
         return [
             Token(
                 text=one["token"],
                 candidates=_likeliest((top["token"], top["logprob"]) for top in one["top_logprobs"]),
             )
-            for one in told["content"] or ()
+            for one in reply["content"] or ()
         ]
-    places = zip(told.get("tokens") or (), told.get("top_logprobs") or (), strict=True)
+    places = zip(reply.get("tokens") or (), reply.get("top_logprobs") or (), strict=True)
     return [Token(text=text, candidates=_likeliest((top or {}).items())) for text, top in places]
 
 

@@ -71,7 +71,7 @@ def ask_command(settings: Settings, served_name: str, seconds: int = 60, *, toke
 def parse(output: str, said: str = "") -> Seen:
     """Given what the command printed, and what it said besides, return what was seen."""
     look, _, answer = output.partition(f"\n{_ANSWER}\n")
-    told: dict[str, str] = {}
+    reply: dict[str, str] = {}
     markers: dict[str, str] = {}
     command: list[str] = []
     for key, _, value in (line.partition("=") for line in look.splitlines()):
@@ -81,12 +81,12 @@ def parse(output: str, said: str = "") -> Seen:
             digest, _, folder = value.partition(" ")
             markers[folder] = digest
         else:
-            told[key] = value
+            reply[key] = value
     return Seen(
-        active=told.get("ActiveState", "inactive"),
-        runs=told.get("MainPID", "0") != "0",
-        started=told.get("started") or None,
-        program=told.get("program", ""),
+        active=reply.get("ActiveState", "inactive"),
+        runs=reply.get("MainPID", "0") != "0",
+        started=reply.get("started") or None,
+        program=reply.get("program", ""),
         command=tuple(command),
         markers=markers,
         answer=parse_answer(answer),

@@ -6,7 +6,7 @@ from pyinfra.api.deploy import deploy
 from pyinfra.context import host
 
 from rackwright.hardware.hardware import Hardware
-from rackwright.operations.drop_in import no_drop_in, put_off, unit_drop_in
+from rackwright.operations.drop_in import no_drop_in, skipped, unit_drop_in
 from rackwright.operations.facts.hardware import GpuFiles, HostHardware
 from rackwright.operations.unit import running, systemd_unit
 from rackwright.operations.user import system_user
@@ -40,7 +40,7 @@ def replica(*, settings: Settings, gpus: Given | None = None, rolled: bool = Fal
         systemd_unit(name=f"Write the unit of {name}", unit=settings.unit, content=render(settings))
     given_here = gpus or gpus_of((settings,))
     if why := given_here.without.get(name):
-        put_off(name=f"Give {name} its GPUs", why=f"{name} {why}")
+        skipped(name=f"Give {name} its GPUs", why=f"{name} {why}")
         return
     if devices := given_here.devices.get(name):
         unit_drop_in(name=f"Give {name} its GPUs", path=settings.gpus_file, content=render_gpus(devices))

@@ -97,26 +97,26 @@ def parse(output: str) -> tuple[ReplicaState, ...]:
     return tuple(sorted((_state(block) for block in blocks), key=lambda state: state.replica))
 
 
-def _state(told: dict[str, str]) -> ReplicaState:
-    active = told.get("ActiveState", "inactive")
-    probe = told.get("state", "unknown")
+def _state(reply: dict[str, str]) -> ReplicaState:
+    active = reply.get("ActiveState", "inactive")
+    probe = reply.get("state", "unknown")
     if active not in ("active", "reloading") and probe in SERVING:
         # The probe's last look is older than the engine's end.
         probe = "stopped"
     return ReplicaState(
-        replica=told["replica"],
+        replica=reply["replica"],
         active=active,
         probe=probe,
-        since=_number(told.get("since")),
-        started=told.get("started") or None,
-        wanted=told.get("wanted", ""),
-        restarts=_number(told.get("NRestarts")) or 0,
-        crash=_crash(told.get("Result", "success"), _number(told.get("ExecMainStatus"))),
-        gpus=_uuids(told.get("gpus", "")),
-        gpus_in_use=_uuids(told.get("gpus_in_use", "")),
-        gpus_digest=told.get("gpus_digest") or None,
-        weights=tuple(told.get("weights", "").split()),
-        reason=told.get("reason") or None if probe in ("hung", "faulted") else None,
+        since=_number(reply.get("since")),
+        started=reply.get("started") or None,
+        wanted=reply.get("wanted", ""),
+        restarts=_number(reply.get("NRestarts")) or 0,
+        crash=_crash(reply.get("Result", "success"), _number(reply.get("ExecMainStatus"))),
+        gpus=_uuids(reply.get("gpus", "")),
+        gpus_in_use=_uuids(reply.get("gpus_in_use", "")),
+        gpus_digest=reply.get("gpus_digest") or None,
+        weights=tuple(reply.get("weights", "").split()),
+        reason=reply.get("reason") or None if probe in ("hung", "faulted") else None,
     )
 
 

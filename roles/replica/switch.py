@@ -106,14 +106,14 @@ def take_command(settings: Settings, act: str) -> str:
     return shlex.join(("sh", "-c", _TAKE, "take", *words))
 
 
-def put_back_command(settings: Settings, act: str, taken: str | None = None) -> str:
+def revert_command(settings: Settings, act: str, taken: str | None = None) -> str:
     """Return the command after which the unit is what ran before it was taken.
 
     `taken` is the sha256 of what it became by that; of the unit by these settings where it is absent. A unit that
     isn't that one stays as it is. It fails where nothing is kept.
     """
     words = (_acts(settings), act, settings.unit_file, _before(settings), taken or unit_digest(settings))
-    return shlex.join(("sh", "-c", _PUT_BACK, "put back", *words))
+    return shlex.join(("sh", "-c", _PUT_BACK, "revert", *words))
 
 
 def restart_command(settings: Settings, act: str) -> str:

@@ -14,7 +14,7 @@ class Settings(Frozen):
     manage: Manage = "yes"
     """`no` leaves sshd as it is."""
     # YAML 1.1 reads no as a boolean.
-    root_login: Annotated[Literal["keys", "no"], BeforeValidator(lambda told: "no" if told is False else told)] = (
+    root_login: Annotated[Literal["keys", "no"], BeforeValidator(lambda reply: "no" if reply is False else reply)] = (
         "keys"
     )
     """Whether root may log in, with a key. Where the host is stricter, it stays so."""

@@ -63,7 +63,7 @@ def fleet(tmp_path: Path) -> Path:
     (tmp_path / "m.gguf").write_bytes(GGUF)
     (tmp_path / "llama.tar.gz").write_bytes(b"x")
     loaded = load_fleet(path)
-    write_lock(loaded.beside("lock"), resolve_lock(loaded, None))
+    write_lock(loaded.sibling("lock"), resolve_lock(loaded, None))
     return path
 
 

@@ -18,7 +18,7 @@ from rackwright.lifecycle.session.remember import compared
 from rackwright.roles.gateway.configuration import key_lines, revoked_line
 from rackwright.roles.gateway.settings import RevokedKey
 from rackwright.state.formats import utc_now
-from rackwright.state.pushed_keys import told_line
+from rackwright.state.pushed_keys import pushed_line
 from tests.cli.command_line import rackwright
 from tests.cli.test_lease_move import AS_IT_WAS, FLEET
 from tests.shells import FolderHosts, FolderShell
@@ -46,17 +46,17 @@ class Desks:
         return Path(self.hosts[name].var) / "gateway"
 
     def keys(self, path: Path) -> tuple[ApiKey, ...]:
-        return read_keys(load_fleet(path).beside("keys.yml"))
+        return read_keys(load_fleet(path).sibling("keys.yml"))
 
     def tell(self, key: ApiKey, *, revoked: bool = False, gateways: tuple[str, ...] = GATEWAYS) -> None:
         """What the gateways keep when Ben's command has told them."""
-        self.note(key, told_line(key, who="ben@desk", when=utc_now(), revoked=revoked), revoked, gateways)
+        self.note(key, pushed_line(key, who="ben@desk", when=utc_now(), revoked=revoked), revoked, gateways)
 
     def note(self, key: ApiKey, note: str, revoked: bool, gateways: tuple[str, ...] = GATEWAYS) -> None:
         (entry,) = as_gateway_keys((key,))
         said = revoked_line(RevokedKey(sha256=entry.sha256, about=entry.about)) if revoked else key_lines(entry)
         for name in gateways:
-            with self.gateway(name).joinpath("keys.told").open("a") as file:
+            with self.gateway(name).joinpath("keys.pushed").open("a") as file:
                 file.write(f"{said}{key.sha256} {'revoked' if revoked else key.version} @ {note}\n")
 
     def apply(self, path: Path) -> None:
@@ -145,7 +145,7 @@ def test_pulled_the_copy_is_as_the_other_and_may_be_applied(desks: Desks) -> Non
     assert ran.exit_code == 0, ran.stderr
     assert ran.stdout.splitlines()[0].startswith("fresh of batch was added by ben@desk at ")
     assert ran.stdout.splitlines()[1].startswith("leaked of ci was revoked by ben@desk at ")
-    files = [read_keys_file(load_fleet(path).beside("keys.yml")) for path in (desks.anna, desks.ben)]
+    files = [read_keys_file(load_fleet(path).sibling("keys.yml")) for path in (desks.anna, desks.ben)]
     assert [[key.id for key in file.keys] for file in files] == [["fresh"], ["fresh"]]
     assert [[key.sha256 for key in file.revoked] for file in files] == [[leaked.sha256]] * 2
     desks.apply(desks.anna)
@@ -163,7 +163,7 @@ def test_nothing_is_pulled_while_a_gateway_can_not_be_asked(desks: Desks) -> Non
 
 
 def test_two_who_gave_one_id_are_told(desks: Desks) -> None:
-    write_keys(load_fleet(desks.ben).beside("keys.yml"), ())
+    write_keys(load_fleet(desks.ben).sibling("keys.yml"), ())
     other, _ = add_key(load_fleet(desks.ben), "leaked", Terms(owner="ben"))
     desks.tell(other)
     ran = rackwright("-f", desks.anna, "key", "pull")

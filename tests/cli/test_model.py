@@ -77,7 +77,7 @@ def fleet(tmp_path: Path, hub: StandInHub) -> Path:
     (tmp_path / "llama.tar.gz").write_bytes(b"x")
     (tmp_path / "m.gguf").write_bytes(OLD)
     loaded = load_fleet(path)
-    write_lock(loaded.beside("lock"), resolve_lock(loaded, None))
+    write_lock(loaded.sibling("lock"), resolve_lock(loaded, None))
     return path
 
 

@@ -120,7 +120,7 @@ class Running:
 
     def forget_keys(self) -> None:
         """What it was told of keys since the apply, and that some were revoked."""
-        Path(self.paths.configuration, "keys.told").unlink()
+        Path(self.paths.configuration, "keys.pushed").unlink()
         self.script("load_keys")
 
     def start(self) -> None:

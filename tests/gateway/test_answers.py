@@ -22,7 +22,7 @@ ASSISTANT = "gpu1/assistant@1"
 KEY = Key(id="late", sha256=digest(KEYS["wrong"]))
 ACTS: dict[str, Callable[[Gateways], object]] = {
     "drain": lambda told: told.drain(ASSISTANT, who="ada", reason="fan"),
-    "ready": lambda told: told.ready(ASSISTANT),
+    "ready": lambda told: told.undrain(ASSISTANT),
     "open downtime": lambda told: told.open_downtime("assistant", 60),
     "close downtime": lambda told: told.close_downtime("assistant"),
     "downtimes": lambda told: told.downtimes(),
@@ -40,7 +40,7 @@ OF_WORKERS = [name for name in ACTS if name not in ("downtimes", "check canaries
 def gateways(stack: Stack) -> Iterator[Gateways]:
     with stack.gateways() as gateways:
         yield gateways
-        gateways.ready(ASSISTANT)
+        gateways.undrain(ASSISTANT)
         gateways.close_downtime("assistant")
         gateways.end_canary("assistant")
         stack.gateway.forget_keys()

@@ -72,10 +72,10 @@ def tried(own: Stack) -> Iterator[Tried]:
     own.reset()
     with own.gateways() as gateways:
         eventually(lambda: gateways.servers()[CANARY].up)
-        gateways.drain(CANARY, who="rollout", reason="update", by_hand=False)
+        gateways.drain(CANARY, who="rollout", reason="update", manual=False)
         yield Tried(own, gateways)
         gateways.end_canary("assistant")
-        gateways.ready(CANARY)
+        gateways.undrain(CANARY)
 
 
 def opening(number: int) -> Turns:
@@ -205,7 +205,7 @@ def test_without_a_share_the_canary_gets_nothing(tried: Tried, end: str) -> None
 
 def test_what_is_returned_takes_its_part_and_no_share(tried: Tried) -> None:
     tried.give(1, rollout="returned")
-    tried.gateways.ready(CANARY)
+    tried.gateways.undrain(CANARY)
     assert tried.gateways.servers()[CANARY].canary is None
     assert {tried.ask(opening(number)).replica for number in range(8)} == {RUNNING, CANARY}
     assert "assistant" not in Path(tried.stack.gateway.paths.configuration, "canaries.map").read_text()
@@ -306,9 +306,9 @@ def pair(own: Stack) -> Iterator[tuple[Tried, Tried]]:
         first, other = (Tried(one, stack.enter_context(one.gateways())) for one in (own, second))
         for one in (first, other):
             eventually(lambda one=one: one.gateways.servers()[CANARY].up)  # type: ignore[misc]
-            one.gateways.drain(CANARY, who="rollout", reason="update", by_hand=False)
+            one.gateways.drain(CANARY, who="rollout", reason="update", manual=False)
         yield first, other
-        first.gateways.ready(CANARY)
+        first.gateways.undrain(CANARY)
 
 
 def test_a_conversation_keeps_its_version_at_the_other_gateway(pair: tuple[Tried, Tried]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from rackwright.roles.gateway.settings import Server
 from tests.gateway.stack import Stack, eventually
 
-DRAIN = '{"format":"drain/1","who":"ada","reason":"fan","by_hand":true,"time":"2026-11-28T00:00:00Z"}\n'
+DRAIN = '{"format":"drain/1","who":"ada","reason":"fan","manual":true,"time":"2026-11-28T00:00:00Z"}\n'
 DRAINED = 8
 """Of srv_admin_state."""
 SEEN_BY_CHECKS = {9, 10, 11, 12, 13}
@@ -58,7 +58,7 @@ def test_one_that_is_returned_then_serves(stack: Stack, drains: Path) -> None:
     (drains / server).write_text(DRAIN)
     stack.gateway.start()
     with stack.gateways() as gateways:
-        gateways.ready("gpu1/assistant@1")
+        gateways.undrain("gpu1/assistant@1")
         eventually(lambda: gateways.servers()["gpu1/assistant@1"].up)
     assert stack.send().status == 200
 
@@ -105,4 +105,4 @@ def test_a_drained_server_that_is_down_is_down_after_a_reload_too(stack: Stack, 
         assert (rows[0][5], int(rows[0][6])) == ("0", DRAINED)
         assert is_drained(stack, server)
         stack.agents["assistant"].state = "up ready"
-        gateways.ready("gpu1/assistant@1")
+        gateways.undrain("gpu1/assistant@1")

@@ -24,7 +24,7 @@ ASSISTANT = "gpu1/assistant@1"
 def gateways(stack: Stack) -> Iterator[Gateways]:
     with stack.gateways() as gateways:
         yield gateways
-        gateways.ready(ASSISTANT)
+        gateways.undrain(ASSISTANT)
         gateways.close_downtime("assistant")
         eventually(lambda: len(stack.gateway.workers) == 1)
 
@@ -63,7 +63,7 @@ def patient(stack: Stack) -> Iterator[None]:
 def take_away(gateways: Gateways, seconds: int = 30) -> None:
     """As a rollout does with the only replica."""
     gateways.open_downtime("assistant", seconds)
-    gateways.drain(ASSISTANT, who="rollout", reason="update", by_hand=False)
+    gateways.drain(ASSISTANT, who="rollout", reason="update", manual=False)
 
 
 def waiting(stack: Stack, requests: int = 1) -> bool:
@@ -110,7 +110,7 @@ def test_a_held_request_is_answered_when_the_replica_is_back(
     take_away(gateways)
     body = json.dumps({"messages": "x" * 900_000, "model": "assistant"}).encode()
     response = hold(stack, pool, body=body)
-    gateways.ready(ASSISTANT)
+    gateways.undrain(ASSISTANT)
     answered = response.result()
     assert (answered.status, stack.engines["assistant"].requests[0].body == body) == (200, True)
     answered.read()
@@ -123,7 +123,7 @@ def test_a_held_stream_comes_whole_and_unbuffered(stack: Stack, gateways: Gatewa
     engine = stack.engines["assistant"]
     engine.hold = True
     response = hold(stack, pool, stream=True)
-    gateways.ready(ASSISTANT)
+    gateways.undrain(ASSISTANT)
     assert response.result().readline() == b"data: 0\n"
     engine.let_go(100)
     assert response.result().read().endswith(b"data: 4\n\ndata: [DONE]\n\n")
@@ -134,7 +134,7 @@ def test_many_are_held_and_none_fails(stack: Stack, gateways: Gateways) -> None:
     with ThreadPoolExecutor(40) as pool:
         responses = [pool.submit(stack.send) for _ in range(40)]
         eventually(lambda: waiting(stack, 40))
-        gateways.ready(ASSISTANT)
+        gateways.undrain(ASSISTANT)
         assert {response.result().status for response in responses} == {200}
 
 
@@ -221,7 +221,7 @@ def test_the_request_of_a_client_that_left_keeps_no_engine_busy(stack: Stack, ga
     engine, before = stack.engines["assistant"], len(stack.log.lines)
     connection = held_and_unread(stack, gateways)
     connection.sock.shutdown(socket.SHUT_RDWR)
-    gateways.ready(ASSISTANT)
+    gateways.undrain(ASSISTANT)
     seen = last_completion(stack, before)
     assert seen.end == "client_aborted"
     # HAProxy looks at its client only when it lets it go: nearly always before it has a connection to the engine.
@@ -235,7 +235,7 @@ def test_the_request_of_a_client_that_left_keeps_no_engine_busy(stack: Stack, ga
 def test_a_client_that_leaves_once_its_request_was_let_go_frees_the_engine(stack: Stack, gateways: Gateways) -> None:
     engine, before = stack.engines["assistant"], len(stack.log.lines)
     connection = held_and_unread(stack, gateways)
-    gateways.ready(ASSISTANT)
+    gateways.undrain(ASSISTANT)
     eventually(lambda: engine.requests)
     connection.sock.shutdown(socket.SHUT_RDWR)
     seen = last_completion(stack, before)
@@ -255,7 +255,7 @@ def test_an_open_downtime_outlives_a_reload_and_so_does_what_waits(
     after = pool.submit(stack.send)
     eventually(lambda: waiting(stack, 2))
     stack.agents["assistant"].state = "up ready"
-    gateways.ready(ASSISTANT)
+    gateways.undrain(ASSISTANT)
     assert after.result().status == 200
     # An old worker checks no server: it hears of the downtime's end.
     gateways.close_downtime("assistant")

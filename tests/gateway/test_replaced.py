@@ -42,7 +42,7 @@ def gateways(pair: Stack) -> Iterator[Gateways]:
         for engine in pair.engines.values():
             engine.steps = threading.Semaphore(0)
         for address in (FIRST, SECOND):
-            gateways.ready(address)
+            gateways.undrain(address)
         eventually(lambda: all(state.up for state in gateways.servers().values()))
         eventually(lambda: len(pair.gateway.workers) == 1)
         yield gateways
@@ -77,12 +77,12 @@ def ask_and_log(stack: Stack, connection: HTTPSConnection, key: str = "good") ->
     return stack.log.line(response.getheader("x-request-id") or "-")
 
 
-@pytest.mark.parametrize("by_hand", [True, False])
+@pytest.mark.parametrize("manual", [True, False])
 def test_what_is_drained_after_a_reload_gets_none_of_them(
-    pair: Stack, gateways: Gateways, kept: list[HTTPSConnection], *, by_hand: bool
+    pair: Stack, gateways: Gateways, kept: list[HTTPSConnection], *, manual: bool
 ) -> None:
     pair.gateway.reload()
-    gateways.drain(FIRST, who="ada", reason="update", by_hand=by_hand)
+    gateways.drain(FIRST, who="ada", reason="update", manual=manual)
     assert len(pair.gateway.workers) == 2
     assert Counter(ask(pair, connection) for connection in kept) == {(200, SECOND): KEPT}
 
@@ -91,9 +91,9 @@ def test_what_was_returned_after_a_reload_gets_its_part(
     pair: Stack, gateways: Gateways, kept: list[HTTPSConnection]
 ) -> None:
     for address in (FIRST, SECOND):
-        gateways.drain(address, who="ada", reason="update", by_hand=True)
+        gateways.drain(address, who="ada", reason="update", manual=True)
     pair.gateway.reload()
-    gateways.ready(SECOND)
+    gateways.undrain(SECOND)
     assert Counter(ask(pair, connection) for connection in kept) == {(200, SECOND): KEPT}
 
 
@@ -137,33 +137,33 @@ def test_two_reloads_later_it_is_passed_on_twice(
 ) -> None:
     pair.gateway.reload()
     pair.gateway.reload()
-    gateways.drain(FIRST, who="ada", reason="update", by_hand=True)
+    gateways.drain(FIRST, who="ada", reason="update", manual=True)
     assert Counter(ask(pair, connection) for connection in kept) == {(200, SECOND): KEPT}
 
 
 def test_held_requests_go_to_no_replica_that_is_drained_by_hand(pair: Stack, gateways: Gateways) -> None:
-    gateways.drain(SECOND, who="ada", reason="fan", by_hand=True)
-    gateways.drain(FIRST, who="run", reason="update", by_hand=False)
+    gateways.drain(SECOND, who="ada", reason="fan", manual=True)
+    gateways.drain(FIRST, who="run", reason="update", manual=False)
     gateways.open_downtime("assistant", 60)
     with ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(ask, pair, pair.connect()) for _ in range(8)]
         eventually(lambda: waiting(pair, 8))
         pair.gateway.reload()
-        gateways.ready(FIRST)
+        gateways.undrain(FIRST)
         assert Counter(one.result() for one in asked) == {(200, FIRST): 8}
 
 
 def test_a_held_request_counts_once_and_its_time_of_waiting_goes_on(pair: Stack, gateways: Gateways) -> None:
     gateways.put_key(Key(id="limited", sha256=digest(KEYS["limited"]), requests_per_minute=1), note="{}")
     for address in (FIRST, SECOND):
-        gateways.drain(address, who="run", reason="update", by_hand=False)
+        gateways.drain(address, who="run", reason="update", manual=False)
     gateways.open_downtime("assistant", 60)
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(ask_and_log, pair, pair.connect(), "limited")
         eventually(lambda: looks(pair) > 20)
         pair.gateway.reload()
         eventually(lambda: looks(pair))
-        gateways.ready(FIRST)
+        gateways.undrain(FIRST)
         seen = asked.result()
     pair.gateway.forget_keys()
     assert (seen.status, seen.replica) == (200, FIRST)
@@ -208,7 +208,7 @@ def test_what_waits_for_a_slot_in_an_old_worker_goes_to_no_drained_replica(
         asked = [pool.submit(ask, pair, connection) for connection in kept]
         eventually(lambda: sum(len(engine.requests) for engine in pair.engines.values()) >= slots + KEPT)
         pair.gateway.reload()
-        gateways.drain(FIRST, who="run", reason="update", by_hand=False)
+        gateways.drain(FIRST, who="run", reason="update", manual=False)
         before = len(pair.engines["assistant"].requests)
         pair.engines["assistant"].let_go(100)
         eventually(lambda: gateways.in_flight(FIRST) == 0)
@@ -221,7 +221,7 @@ def test_a_stream_that_is_passed_on_comes_chunk_by_chunk(
     pair: Stack, gateways: Gateways, kept: list[HTTPSConnection]
 ) -> None:
     pair.gateway.reload()
-    gateways.drain(SECOND, who="ada", reason="update", by_hand=True)
+    gateways.drain(SECOND, who="ada", reason="update", manual=True)
     pair.engines["assistant"].hold = True
     body = json.dumps({"model": "assistant", "messages": [], "stream": True})
     kept[0].request("POST", "/v1/chat/completions", body, {"authorization": f"Bearer {KEYS['good']}"})
@@ -236,7 +236,7 @@ def test_a_canary_of_after_a_reload_gets_its_share_of_them(
     pair: Stack, gateways: Gateways, kept: list[HTTPSConnection]
 ) -> None:
     pair.gateway.reload()
-    gateways.drain(SECOND, who="rollout", reason="update", by_hand=False)
+    gateways.drain(SECOND, who="rollout", reason="update", manual=False)
     gateways.set_canary(SECOND, 100, digest="e" * 64, rollout="20261127T031500Z-a1b2")
     assert Counter(ask(pair, connection) for connection in kept) == {(200, SECOND): KEPT}
 
@@ -262,7 +262,7 @@ def test_a_worker_that_nobody_told_that_it_was_replaced_hears_it_with_a_drain(
     _, old = pair.gateway.workers
     asked = f"@!{old} get map {pair.gateway.paths.configuration}/replaced.map replaced"
     assert "found=no" in pair.gateway.ask(asked, "master")
-    gateways.drain(FIRST, who="ada", reason="update", by_hand=True)
+    gateways.drain(FIRST, who="ada", reason="update", manual=True)
     assert "found=yes" in pair.gateway.ask(asked, "master")
     assert Counter(ask(pair, connection) for connection in kept) == {(200, SECOND): KEPT}
 

@@ -66,13 +66,13 @@ def test_servers_are_told_with_their_state(stack: Stack, gateways: Gateways) -> 
 
 def test_a_drained_replica_ends_its_answers_and_gets_no_more(stack: Stack, gateways: Gateways) -> None:
     response = held_stream(stack)
-    gateways.drain(ASSISTANT, who="rollout", reason="update", by_hand=False)
+    gateways.drain(ASSISTANT, who="rollout", reason="update", manual=False)
     state = gateways.servers()[ASSISTANT]
     assert (state.takes_requests, state.drained_manually, state.in_flight, state.up) == (False, False, 1, True)
     assert stack.send().status == 503
     assert ended_whole(stack, response)
     eventually(lambda: gateways.in_flight(ASSISTANT) == 0)
-    gateways.ready(ASSISTANT)
+    gateways.undrain(ASSISTANT)
     assert gateways.servers()[ASSISTANT].takes_requests
     assert stack.send().status == 200
 
@@ -108,17 +108,17 @@ def test_a_drain_outlives_a_reload_even_without_a_record(stack: Stack, gateways:
     stack.gateway.reload()
     state = gateways.servers()[ASSISTANT]
     assert (state.drained, state.drained_manually, state.up) == (True, True, True)
-    gateways.ready(ASSISTANT)
+    gateways.undrain(ASSISTANT)
     stack.gateway.reload()
     assert gateways.servers()[ASSISTANT].takes_requests
 
 
 def test_what_one_gateway_knows_to_be_drained_by_hand_is_so() -> None:
-    def seen(who: str, *, by_hand: bool) -> dict[str, ServerState]:
-        record = DrainRecord(who=who, reason="x", by_hand=by_hand, time=datetime(2026, 11, 25, tzinfo=UTC))
+    def seen(who: str, *, manual: bool) -> dict[str, ServerState]:
+        record = DrainRecord(who=who, reason="x", manual=manual, time=datetime(2026, 11, 25, tzinfo=UTC))
         return {ASSISTANT: ServerState("gpu1", "assistant@1", True, True, 0, record)}
 
-    state = merged({"gate1": seen("rollout", by_hand=False), "gate2": seen("ada", by_hand=True)})[ASSISTANT]
+    state = merged({"gate1": seen("rollout", manual=False), "gate2": seen("ada", manual=True)})[ASSISTANT]
     assert state.drained_manually
     assert state.record is not None
     assert state.record.who == "ada"
@@ -138,12 +138,12 @@ def test_no_probe_and_no_check_lets_a_drained_replica_back_in(stack: Stack, gate
         eventually(lambda up=up: gateways.servers()[ASSISTANT].up is up)  # type: ignore[misc]
         assert gateways.servers()[ASSISTANT].drained_manually
     assert stack.send().status == 503
-    gateways.ready(ASSISTANT)
+    gateways.undrain(ASSISTANT)
     assert stack.send().status == 200
 
 
 def test_a_drain_is_copied_as_it_is_also_to_a_gateway_that_does_not_run(stack: Stack, gateways: Gateways) -> None:
-    record = DrainRecord(who="ada", reason="it's loud", by_hand=True, time=datetime(2026, 11, 25, tzinfo=UTC))
+    record = DrainRecord(who="ada", reason="it's loud", manual=True, time=datetime(2026, 11, 25, tzinfo=UTC))
     port = int(stack.servers["assistant"].rpartition(".")[2])
     gateways.copy_drain(ASSISTANT, port, record)
     assert gateways.servers()[ASSISTANT].record == record
@@ -154,30 +154,30 @@ def test_a_drain_is_copied_as_it_is_also_to_a_gateway_that_does_not_run(stack: S
         away.copy_drain(ASSISTANT, port, record)
     text = (folder / stack.servers["assistant"]).read_text()
     assert DrainRecord.model_validate_json(text) == record
-    gateways.ready(ASSISTANT)
+    gateways.undrain(ASSISTANT)
 
 
 def test_a_recorded_drain_outlives_a_start_and_a_later_one_does_not_take_it_over(
     stack: Stack, gateways: Gateways
 ) -> None:
     gateways.drain(ASSISTANT, who="ada", reason="fan is loud, 'RMA' 4711\\")
-    gateways.drain(ASSISTANT, who="rollout", reason="update", by_hand=False)
+    gateways.drain(ASSISTANT, who="rollout", reason="update", manual=False)
     record = gateways.servers()[ASSISTANT].record
     assert record
-    assert (record.who, record.reason, record.by_hand) == ("ada", "fan is loud, 'RMA' 4711\\", True)
+    assert (record.who, record.reason, record.manual) == ("ada", "fan is loud, 'RMA' 4711\\", True)
     stack.gateway.ask(f"set server model.assistant/{stack.servers['assistant']} state ready")
     stack.gateway.script("drains")
     assert gateways.servers()[ASSISTANT].drained_manually
-    gateways.ready(ASSISTANT)
+    gateways.undrain(ASSISTANT)
     assert gateways.servers()[ASSISTANT].record is None
 
 
 def test_a_drain_without_a_record_stays_a_persons_when_a_run_drains_too(stack: Stack, gateways: Gateways) -> None:
     stack.gateway.ask(f"set server model.assistant/{stack.servers['assistant']} state drain")
-    gateways.drain(ASSISTANT, who="rollout", reason="update", by_hand=False)
+    gateways.drain(ASSISTANT, who="rollout", reason="update", manual=False)
     state = gateways.servers()[ASSISTANT]
     assert (state.record, state.drained_manually) == (None, True)
-    gateways.ready(ASSISTANT)
+    gateways.undrain(ASSISTANT)
 
 
 def test_a_replica_that_a_gateway_does_not_have_is_an_error(gateways: Gateways) -> None:
@@ -219,7 +219,7 @@ def test_a_temporary_key_expires_by_itself(stack: Stack, gateways: Gateways) -> 
 
 
 def test_a_key_for_one_server_reaches_it_drained_and_alone_and_is_told_so(stack: Stack, gateways: Gateways) -> None:
-    gateways.drain(ASSISTANT, who="rollout", reason="update", by_hand=False)
+    gateways.drain(ASSISTANT, who="rollout", reason="update", manual=False)
     gateways.open_downtime("assistant", 60)
     with gateways.temporary_key(digest(KEYS["wrong"]), server=stack.servers["assistant"]):
         answer = stack.send(key="wrong")
@@ -227,7 +227,7 @@ def test_a_key_for_one_server_reaches_it_drained_and_alone_and_is_told_so(stack:
         assert stack.send("coder", key="wrong").getheader("x-rackwright-replica") == "gpu1/coder@1"
     gateways.close_downtime("assistant")
     assert stack.send().status == 503
-    gateways.ready(ASSISTANT)
+    gateways.undrain(ASSISTANT)
     answer = stack.send()
     assert (answer.status, answer.getheader("x-rackwright-replica")) == (200, None)
 

@@ -13,7 +13,7 @@ from rackwright.remote import Completed, Remote
 
 ROW = "4 model.assistant 1 {server} 127.0.0.1 {up} {admin} 1 1 0 6 3 4 6 0 0 0 - 8100 - 1 0 - - 0"
 STAT = "# pxname,svname,qcur,qmax,scur,smax\nmodel.assistant,gpu1.assistant.1.8100,0,0,{scur},4\n"
-RECORD = '{"format":"drain/1","who":"ada","reason":"fan","by_hand":true,"time":"2026-11-25T04:00:00Z"}'
+RECORD = '{"format":"drain/1","who":"ada","reason":"fan","manual":true,"time":"2026-11-25T04:00:00Z"}'
 
 
 def printed(up: int = 2, admin: int = 0, scur: tuple[int, ...] = (0,), record: str = "") -> str:

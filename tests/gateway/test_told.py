@@ -48,7 +48,7 @@ def deaf_to(words: str) -> str:
     ("deaf", "act", "wrong"),
     [
         ("state drain", lambda told: told.drain(ASSISTANT, who="ada", reason="fan"), "HAProxy did not drain it"),
-        ("state ready", lambda told: told.ready(ASSISTANT), "HAProxy did not take it back"),
+        ("state ready", lambda told: told.undrain(ASSISTANT), "HAProxy did not take it back"),
         (
             "add map",
             lambda told: told.open_downtime("assistant", 60),
@@ -76,7 +76,7 @@ def test_what_haproxy_did_not_do_is_an_error(
     with pytest.raises(HostError, match=wrong):
         act(gateways)
     program("socat", 'exec "$real" "$@"')
-    gateways.ready(ASSISTANT)
+    gateways.undrain(ASSISTANT)
     gateways.close_downtime("assistant")
     gateways.take_back_key(KEY)
 
@@ -88,7 +88,7 @@ def test_keys_are_for_haproxy_alone_at_every_moment(
     for name in ("chown", "chmod", "mv"):
         program(name, f"""for last; do :; done\nstat -c %a -- "$last" >>{seen}\nexec "$real" "$@\"""")
     gateways.put_key(KEY, note="{}")
-    file, told = (Path(stack.gateway.paths.configuration, name).stat() for name in ("keys.map", "keys.told"))
+    file, told = (Path(stack.gateway.paths.configuration, name).stat() for name in ("keys.map", "keys.pushed"))
     gateways.remove_key(gone(KEY), note="{}")
     stack.gateway.forget_keys()
     assert (file.st_mode & 0o777, told.st_mode & 0o777) == (0o640, 0o600)
@@ -97,7 +97,7 @@ def test_keys_are_for_haproxy_alone_at_every_moment(
 
 
 def test_a_replica_that_no_gateway_has_is_neither_drained_nor_returned(stack: Stack, gateways: Gateways) -> None:
-    for act in (lambda: gateways.drain(UNKNOWN, who="ada", reason="x"), lambda: gateways.ready(UNKNOWN)):
+    for act in (lambda: gateways.drain(UNKNOWN, who="ada", reason="x"), lambda: gateways.undrain(UNKNOWN)):
         with pytest.raises(HostError, match=r"failed: this gateway has no such server\n"):
             act()
     assert not [path for path in (stack.folder / "drains").iterdir() if not path.name.startswith("gpu1.")]
@@ -118,9 +118,9 @@ def test_what_is_kept_is_on_disk_before_it_takes_the_old_ones_place(
     server = stack.servers["assistant"]
     assert noted(lambda: gateways.drain(ASSISTANT, who="ada", reason="x")) == ["sync .new", f"mv {server}"]
     assert noted(lambda: gateways.open_downtime("assistant", 60)) == ["sync downtimes.map.new", "mv downtimes.map"]
-    written = ["sync keys.told.new", "mv keys.told", "sync keys.map.new", "mv keys.map"]
+    written = ["sync keys.pushed.new", "mv keys.pushed", "sync keys.map.new", "mv keys.map"]
     assert noted(lambda: gateways.put_key(KEY, note="{}")) == written
-    gateways.ready(ASSISTANT)
+    gateways.undrain(ASSISTANT)
     gateways.close_downtime("assistant")
     stack.gateway.forget_keys()
 
@@ -160,14 +160,14 @@ def test_where_no_apply_has_put_keys_none_is_told(stack: Stack, gateways: Gatewa
     finally:
         (folder / "aside").rename(folder / "keys.applied")
     assert (folder / "keys.map").read_text() == before
-    assert "late" not in (folder / "keys.told").read_text()
+    assert "late" not in (folder / "keys.pushed").read_text()
 
 
 def test_why_a_drain_is_there_root_alone_reads(stack: Stack, gateways: Gateways) -> None:
     gateways.drain(ASSISTANT, who="ada", reason="fan")
     (record,) = (stack.folder / "drains").glob("gpu1.assistant.*")
     assert record.stat().st_mode & 0o777 == 0o600
-    gateways.ready(ASSISTANT)
+    gateways.undrain(ASSISTANT)
 
 
 def test_the_last_words_of_a_gateway_that_fails_are_told(

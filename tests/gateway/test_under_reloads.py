@@ -75,7 +75,7 @@ def test_none_fails_and_none_reaches_a_drained_replica() -> None:
                 stack.gateway.reload()
                 clients.go_on()
                 drained.append(Drained(replica, since, time.time()))
-                gateways.ready(replica)
+                gateways.undrain(replica)
         asked = len(clients.statuses)
         log = eventually(lambda: told if len(told := lines(stack)) >= asked else [])
         assert set(clients.statuses) == {200}

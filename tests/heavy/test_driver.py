@@ -205,10 +205,10 @@ def _goes_back_though_the_newer_kernel_is_there(site: Session, locked: str) -> N
 def test_a_kernel_installed_by_hand_doesnt_boot_without_the_driver(site: Session) -> None:
     site.host.tell(repository(OLD, BREAKS))
     names = f"{FOLDER}/linux-image-{BREAKS.release}_1_amd64.deb {FOLDER}/linux-headers-{BREAKS.release}_1_amd64.deb"
-    by_hand = site.host.lab.exec("gpu1", f"DEBIAN_FRONTEND=noninteractive dpkg -i {names} 2>&1", check=False)
+    manual = site.host.lab.exec("gpu1", f"DEBIAN_FRONTEND=noninteractive dpkg -i {names} 2>&1", check=False)
     booted = site.host.tell(f"cat {PIN} 2>/dev/null || true")
     # Where DKMS's own hook fails, GRUB's isn't run, and what boots stays what it was.
-    assert by_hand.code != 0 or f"vmlinuz-{BUILDS.release}" in booted
+    assert manual.code != 0 or f"vmlinuz-{BUILDS.release}" in booted
     site.host.tell(f"dpkg --purge --force-all linux-image-{BREAKS.release} linux-headers-{BREAKS.release}; {GUARD}")
 
 

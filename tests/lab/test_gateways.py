@@ -144,7 +144,7 @@ def test_a_drain_by_hand_reaches_a_gateway_that_lost_it_and_stays_over_apply(
     site("drain", REPLICA, "--reason", "fan replacement", "--yes", "--allow-outage")
     shown = site.replicas()[REPLICA]
     assert shown["drained"]["reason"] == "fan replacement"
-    assert shown["drained"]["by_hand"]
+    assert shown["drained"]["manual"]
     assert "fan replacement" in lab.exec("gate2", "tail -n 1 /var/lib/rackwright/audit.log").out
     lab.exec("gate2", "rm /var/lib/rackwright/drains/*; systemctl restart rackwright-gateway")
     wait_until(lambda: status(site, lab, "gate2", key) == 200)

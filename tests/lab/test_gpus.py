@@ -55,7 +55,7 @@ def test_without_a_driver_engines_are_installed_and_wait(site: Operator, lab: La
     said = site("apply", "--yes")
     assert "gpu1/assistant@1: waits for the driver: nvidia-smi is not there" in said.out + said.err
     assert lab.exec("gpu1", f"systemctl is-enabled {unit(1)}").out.strip() == "enabled"
-    assert site("plan", "--json").json["put_off"] == [
+    assert site("plan", "--json").json["deferred"] == [
         {"replica": f"gpu1/assistant@{number}", "why": "waits for the driver: nvidia-smi is not there"}
         for number in (1, 2)
     ]
@@ -129,7 +129,7 @@ def test_a_replica_that_goes_leaves_its_gpu_to_the_one_that_stays(site: Operator
 
 def test_a_new_replica_waits_for_the_gpu_that_an_engine_gives_up(site: Operator, lab: Lab) -> None:
     site.edit("replicas: 1, gpus: 2", "replicas: 2, gpus: 1")
-    (waiting,) = site("plan", "--json").json["put_off"]
+    (waiting,) = site("plan", "--json").json["deferred"]
     assert waiting["replica"] == "gpu1/assistant@2"
     site("apply", "--yes", "--allow-outage", timeout=600)
     assert [gpus(lab, number) for number in (1, 2)] == [OTHER, SECOND]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from rackwright.fleet.fleet import Replica
-from rackwright.lifecycle.rollout.change import Change, Phase, PutBack, Rules
+from rackwright.lifecycle.rollout.change import Change, Phase, Revert, Rules
 from rackwright.lifecycle.rollout.procedure import Rollout
 
 
@@ -26,7 +26,7 @@ class Gateways:
     """Gateways that send to every replica that is up and not drained."""
 
     up: set[str]
-    by_hand: set[str] = field(default_factory=set)
+    manual: set[str] = field(default_factory=set)
     drained: set[str] = field(default_factory=set)
     requests: dict[str, list[int]] = field(default_factory=dict)
     """What `in_flight` answers, one after another; the last stays."""
@@ -34,10 +34,10 @@ class Gateways:
     """What was told of downtimes."""
 
     def healthy(self, model: str) -> set[str]:
-        return {name for name in self.up if f"/{model}@" in name} - self.drained - self.by_hand
+        return {name for name in self.up if f"/{model}@" in name} - self.drained - self.manual
 
     def drained_manually(self) -> set[str]:
-        return set(self.by_hand)
+        return set(self.manual)
 
     def drain(self, replica: Replica) -> None:
         self.drained.add(replica.address)
@@ -46,7 +46,7 @@ class Gateways:
         counts = self.requests.get(replica.address, [0])
         return counts.pop(0) if len(counts) > 1 else counts[0]
 
-    def give_back(self, replica: Replica) -> None:
+    def undrain(self, replica: Replica) -> None:
         self.drained.discard(replica.address)
 
     def downtime(self, replica: Replica, seconds: int) -> None:
@@ -87,7 +87,7 @@ def change(
     *,
     check: Callable[[], None] = lambda: None,
     serves: Callable[[], str | None] = lambda: None,
-    put_back: PutBack | None = None,
+    revert: Revert | None = None,
     idle: bool = False,
 ) -> Change:
-    return Change(replica, "new settings", act, prove, check, serves, put_back, idle)
+    return Change(replica, "new settings", act, prove, check, serves, revert, idle)

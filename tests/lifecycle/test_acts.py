@@ -116,7 +116,7 @@ def test_only_an_engine_whose_unit_becomes_another_is_put_back_by_an_apply(sessi
     restarts = (Restart(REPLICA, "other settings"), Restart(REPLICA, "other GPUs", rewritten=False))
     with leased(session, "apply", Console()) as lease_session:
         carry_out._restart(work(session, lease_session), Run(), restarts, [])
-    assert [change.put_back is not None for change in made] == [True, False]
+    assert [change.revert is not None for change in made] == [True, False]
 
 
 def test_what_an_apply_returns_to_the_gateways_is_written_there(session, acts, monkeypatch):

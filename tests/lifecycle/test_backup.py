@@ -9,7 +9,7 @@ import pytest
 
 from rackwright.errors import FleetError, UsageError
 from rackwright.lifecycle.apply.plan import first_snapshots, refuse_restic
-from rackwright.lifecycle.backup import Tell, Verb, _problem, places
+from rackwright.lifecycle.backup import ResticProgress, Verb, _problem, places
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey
 from rackwright.roles.backup.settings import Repository, Settings
@@ -81,7 +81,7 @@ def test_what_came_of_it_is_judged_by_what_the_host_knows(
 
 def test_progress_is_told_at_every_tenth() -> None:
     said: list[str] = []
-    tell = Tell(cast("object", SimpleNamespace(say=said.append)), "gate1: snapshot at one")  # type: ignore[arg-type]
+    tell = ResticProgress(cast("object", SimpleNamespace(say=said.append)), "gate1: snapshot at one")  # type: ignore[arg-type]
     for done in (0.01, 0.11, 0.15, 0.2):
         status = {"message_type": "status", "percent_done": done, "bytes_done": done * 10**9, "total_bytes": 10**9}
         tell(json.dumps({**status, "seconds_remaining": 75}))

@@ -114,7 +114,7 @@ def test_check_looks_at_keys_and_the_operators_own_certificate(tmp_path: Path, l
     own = {"certificate": "certificate.pem", "key": "file:key.pem"}
     gateway = {"on": ["gate1"], "domain": "llm.acme.internal", "certificate": own}
     fleet = make_fleet(tmp_path / "site.yml", gateway=gateway)
-    write_keys(fleet.beside("keys.yml"), (key("ci", datetime.now(UTC) + 3 * DAY),))
+    write_keys(fleet.sibling("keys.yml"), (key("ci", datetime.now(UTC) + 3 * DAY),))
     certificate, api_key = _ending(fleet) if lasts == 100 else reversed(list(_ending(fleet)))
     assert (certificate.state, api_key.state) == (state, State.WARNING)
     assert f"certificate {tmp_path}/certificate.pem" in certificate.found

@@ -9,7 +9,7 @@ import pytest
 from rackwright import remote
 from rackwright.errors import HostError
 from rackwright.fleet.keys_file import ApiKey, RevokedKey, read_keys_file
-from rackwright.lifecycle.key import Terms, add_key, edit_key, find_key, revoke_key, tell_gateways
+from rackwright.lifecycle.key import Terms, add_key, edit_key, find_key, push_key, revoke_key
 from rackwright.remote.completed import Completed
 from tests.fleet.fleets import make_fleet
 
@@ -63,7 +63,7 @@ def hosts(monkeypatch):
 
 
 def test_every_gateway_is_told_and_notes_it_in_its_audit_log(fleet, hosts):
-    assert tell_gateways(fleet, KEY, "add") == {"gate1": None, "gate2": None}
+    assert push_key(fleet, KEY, "add") == {"gate1": None, "gate2": None}
     for name in ("gate1", "gate2"):
         told, noted = [stdin for host, _, stdin in hosts.ran if host == name]
         assert f"{'a' * 64} anna|0|all|0|0" in told
@@ -73,7 +73,7 @@ def test_every_gateway_is_told_and_notes_it_in_its_audit_log(fleet, hosts):
 
 def test_a_revoked_key_is_taken_out_of_every_gateway(fleet, hosts):
     gone = RevokedKey(id=KEY.id, owner=KEY.owner, sha256=KEY.sha256, revoked=KEY.created)
-    tell_gateways(fleet, KEY, "revoke", gone)
+    push_key(fleet, KEY, "revoke", gone)
     told = [stdin for _, command, stdin in hosts.ran if "sh -s" in command]
     assert len(told) == 2
     assert all(f"sha={'a' * 64} lines=''" in script for script in told)
@@ -81,7 +81,7 @@ def test_a_revoked_key_is_taken_out_of_every_gateway(fleet, hosts):
 
 def test_a_gateway_out_of_reach_is_named_and_stops_no_other(fleet, hosts):
     hosts.gone.add("gate1")
-    told = tell_gateways(fleet, KEY, "add")
+    told = push_key(fleet, KEY, "add")
     assert told["gate2"] is None
     assert "no route to host" in told["gate1"]
 
@@ -96,8 +96,8 @@ def test_a_key_is_written_found_and_revoked(fleet):
     assert edited.changed > key.created
     assert edited.model_copy(update={"changed": None}) == key.model_copy(update={"concurrency": 3, "expires": None})
     revoke_key(fleet, "anna")
-    file = read_keys_file(fleet.beside("keys.yml"))
+    file = read_keys_file(fleet.sibling("keys.yml"))
     assert file.keys == ()
     assert [(gone.id, gone.owner, gone.sha256) for gone in file.revoked] == [("anna", "Anna", key.sha256)]
     add_key(fleet, "anna", Terms(owner="Anna"))
-    assert read_keys_file(fleet.beside("keys.yml")).revoked == file.revoked
+    assert read_keys_file(fleet.sibling("keys.yml")).revoked == file.revoked

@@ -72,7 +72,7 @@ class Case:
     fails: str | None = None
     """The replica whose new engine fails clients, as a canary shows."""
     canary: Canary | None = None
-    by_hand: str | None = None
+    manual: str | None = None
 
 
 CASES = {
@@ -84,7 +84,7 @@ CASES = {
     "a resume that the second refuses": Case(Desk.resume, before=half_done, refuses="gpu2/assistant@1"),
     "a rollback, resumed": Case(Desk.resume, before=half_rolled_back),
     "a rollback, aborted": Case(Desk.abort, before=half_rolled_back),
-    "an update with one drained by hand": Case(update, by_hand="gpu2/assistant@1"),
+    "an update with one drained by hand": Case(update, manual="gpu2/assistant@1"),
     "an update with a canary": Case(update, canary=CANARY),
     "an update whose canary fails": Case(update, canary=CANARY, fails="gpu1/assistant@1"),
     "a resume with a canary": Case(Desk.resume, canary=CANARY, before=half_tried),
@@ -98,8 +98,8 @@ def world_of(folder: Path, case: Case, size: int) -> World:
     hosts = {f"gpu{number}": ["assistant@1"] for number in range(1, size + 1)}
     world = make_world(folder, hosts, faults=faults, canary=case.canary, max_unavailable=size - 1)
     case.before(Desk(world))
-    if case.by_hand:
-        Desk(world, "carla").drain(case.by_hand)
+    if case.manual:
+        Desk(world, "carla").drain(case.manual)
     return world
 
 
@@ -108,11 +108,11 @@ class Beginning:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._lock = world.fleet.beside("lock").read_bytes()
+        self._lock = world.fleet.sibling("lock").read_bytes()
 
     def world(self) -> World:
-        self._world.fleet.beside("lock").write_bytes(self._lock)
-        self._world.fleet.beside(NEXT).unlink(missing_ok=True)
+        self._world.fleet.sibling("lock").write_bytes(self._lock)
+        self._world.fleet.sibling(NEXT).unlink(missing_ok=True)
         return deepcopy(self._world, {id(self._world.fleet): self._world.fleet})
 
 
@@ -143,10 +143,10 @@ def assert_settled(world: World) -> str:
     assert set(running(world).values()) == {version}
     assert (world.told, world.applied) == ({"assistant": version}, {"assistant": version})
     for gate in world.gates.values():
-        assert gate.drained == world.by_hand
-        assert set(gate.records) == world.by_hand
+        assert gate.drained == world.manual
+        assert set(gate.records) == world.manual
     assert world.shared() == set()
-    assert world.healthy("assistant") == {one.address for one in world.fleet.replicas} - world.by_hand
+    assert world.healthy("assistant") == {one.address for one in world.fleet.replicas} - world.manual
     return version
 
 
@@ -171,7 +171,7 @@ def sampled(name: str) -> bool:
 
 
 # With one of two drained by hand, the other one would be the last.
-KILLED = [(name, size) for name, case in CASES.items() for size in ((3,) if case.by_hand else (2, 3))]
+KILLED = [(name, size) for name, case in CASES.items() for size in ((3,) if case.manual else (2, 3))]
 
 
 def title(name: str, size: int) -> str:
@@ -217,7 +217,7 @@ def killed(
     version = assert_settled(world)
     if opened is None or not fault.dies:
         return
-    assert not world.fleet.beside(NEXT).exists()
+    assert not world.fleet.sibling(NEXT).exists()
     if way is Desk.abort:
         assert version == old
         assert_no_more(starts(world), {name: count + 2 for name, count in at_end.items()})

@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 
 from rackwright.errors import HostError, LeasedError, ProofError, RackwrightError
-from rackwright.lifecycle.rollout.change import Paused, Phase, PutBack, Rules
+from rackwright.lifecycle.rollout.change import Paused, Phase, Revert, Rules
 from rackwright.lifecycle.rollout.procedure import LOOK_SECONDS
 from tests.lifecycle.simulation import Gateways, Recorder, change, replicas, rollout
 
@@ -25,7 +25,7 @@ class Engine:
         self.version = "new"
         self.gateways.up.add(self.address)
 
-    def put_back(self) -> None:
+    def revert(self) -> None:
         self.version = "old"
         self.gateways.up.add(self.address)
 
@@ -33,8 +33,8 @@ class Engine:
         return self.said[self.version]
 
     @property
-    def back(self) -> PutBack:
-        return PutBack(self.put_back, self.prove)
+    def back(self) -> Revert:
+        return Revert(self.revert, self.prove)
 
 
 def test_what_is_not_proven_is_put_back_proven_and_returned():
@@ -43,10 +43,10 @@ def test_what_is_not_proven_is_put_back_proven_and_returned():
     engine = Engine(gateways, one.address, new="HTTP 500")
     run, journal = rollout(gateways, size=2)
     with pytest.raises(ProofError, match=r"not proven after 20 s: HTTP 500; what ran before was put back and serves"):
-        run.run([change(one, engine.take, engine.prove, put_back=engine.back), change(two)])
+        run.run([change(one, engine.take, engine.prove, revert=engine.back), change(two)])
     assert engine.version == "old"
     assert gateways.healthy("assistant") == {one.address, two.address}
-    phases = ("gate", "drain", "act", "prove", "put back", "act", "return", "done")
+    phases = ("gate", "drain", "act", "prove", "revert", "act", "return", "done")
     assert journal.lines == [f"{one.address} {phase}" for phase in phases]
 
 
@@ -62,7 +62,7 @@ def test_an_act_that_fails_is_put_back_and_keeps_its_kind(failure: RackwrightErr
 
     run, _ = rollout(gateways, size=2)
     with pytest.raises(type(failure), match="what ran before was put back and serves") as caught:
-        run.run([change(one, act, engine.prove, put_back=engine.back)])
+        run.run([change(one, act, engine.prove, revert=engine.back)])
     assert caught.value.problems[0].where == (failure.problems[0].where or one.address)
     assert engine.version == "old"
 
@@ -73,7 +73,7 @@ def test_what_can_not_be_put_back_stays_drained_and_both_reasons_are_told():
     engine = Engine(gateways, one.address, new="HTTP 500", old="HTTP 503")
     run, journal = rollout(gateways, size=2)
     with pytest.raises(ProofError) as caught:
-        run.run([change(one, engine.take, engine.prove, put_back=engine.back)])
+        run.run([change(one, engine.take, engine.prove, revert=engine.back)])
     (problem,) = caught.value.problems
     assert problem.what == "not proven after 20 s: HTTP 500"
     assert problem.should == "it could not be put back and stays drained: not proven after 20 s: HTTP 503"
@@ -93,7 +93,7 @@ def test_one_that_the_gateways_never_take_is_put_back():
         gateways.up.discard(one.address)
 
     with pytest.raises(ProofError, match="the gateways don't take it back; what ran before was put back and serves"):
-        run.run([change(one, dead, engine.prove, put_back=engine.back)])
+        run.run([change(one, dead, engine.prove, revert=engine.back)])
     assert gateways.healthy("assistant") == {one.address, two.address}
 
 
@@ -103,7 +103,7 @@ def test_what_is_not_proven_through_the_gateways_is_put_back_before_a_client_has
     engine = Engine(gateways, one.address)
     run, journal = rollout(gateways, size=2)
     with pytest.raises(ProofError, match="not proven after 60 s: HTTP 404; what ran before was put back"):
-        run.run([change(one, engine.take, engine.prove, serves=lambda: "HTTP 404", put_back=engine.back)])
+        run.run([change(one, engine.take, engine.prove, serves=lambda: "HTTP 404", revert=engine.back)])
     assert journal.lines.count(f"{one.address} return") == 1
     assert engine.version == "old"
     assert gateways.drained == set()
@@ -113,10 +113,10 @@ def test_what_was_put_back_is_proven_through_the_gateways_too():
     one, two = replicas(2)
     gateways = Gateways(up={one.address, two.address})
     engine = Engine(gateways, one.address, new="HTTP 500")
-    back = PutBack(engine.put_back, engine.prove, serves=lambda: "HTTP 404")
+    back = Revert(engine.revert, engine.prove, serves=lambda: "HTTP 404")
     run, _ = rollout(gateways, size=2)
     with pytest.raises(ProofError, match="could not be put back and stays drained: not proven after 60 s: HTTP 404"):
-        run.run([change(one, engine.take, engine.prove, put_back=back)])
+        run.run([change(one, engine.take, engine.prove, revert=back)])
     assert gateways.drained == {one.address}
 
 
@@ -143,7 +143,7 @@ def test_one_that_fails_under_traffic_is_not_put_back_over_requests_in_flight():
     run, journal = rollout(gateways, size=2)
     falls_out_soaking(gateways, engine, journal)
     with pytest.raises(ProofError, match="could not be put back and stays drained: 7 requests are still in flight"):
-        run.run([change(one, engine.take, engine.prove, put_back=engine.back)])
+        run.run([change(one, engine.take, engine.prove, revert=engine.back)])
     assert engine.version == "new"
     assert gateways.drained == {one.address}
 
@@ -155,7 +155,7 @@ def test_one_that_falls_out_while_soaking_is_put_back():
     run, journal = rollout(gateways, size=2)
     falls_out_soaking(gateways, engine, journal)
     with pytest.raises(ProofError, match="fell out of the gateways while soaking; what ran before was put back"):
-        run.run([change(one, engine.take, engine.prove, put_back=engine.back)])
+        run.run([change(one, engine.take, engine.prove, revert=engine.back)])
     assert engine.version == "old"
 
 
@@ -184,7 +184,7 @@ def test_without_the_lease_nothing_is_put_back():
 
     run, journal = rollout(gateways, size=2)
     with pytest.raises(LeasedError, match="this run's lease has ended"):
-        run.run([change(one, act, engine.prove, put_back=engine.back)])
+        run.run([change(one, act, engine.prove, revert=engine.back)])
     assert engine.version == "new"
     assert journal.lines[-1] == f"{one.address} act"
 
@@ -194,12 +194,12 @@ def test_a_lease_that_ends_while_something_is_put_back_ends_that_too():
     gateways = Gateways(up={one.address, two.address})
     engine = Engine(gateways, one.address, new="HTTP 500")
 
-    def put_back() -> None:
+    def revert() -> None:
         raise LeasedError("this run's lease has ended")
 
     run, _ = rollout(gateways, size=2)
     with pytest.raises(LeasedError):
-        run.run([change(one, engine.take, engine.prove, put_back=PutBack(put_back, engine.prove))])
+        run.run([change(one, engine.take, engine.prove, revert=Revert(revert, engine.prove))])
 
 
 def test_what_serves_is_not_put_back_where_that_would_cost_too_much():
@@ -209,7 +209,7 @@ def test_what_serves_is_not_put_back_where_that_would_cost_too_much():
     run, journal = rollout(gateways, size=2)
     falls_out_soaking(gateways, engine, journal, lambda: gateways.up.discard(two.address))
     with pytest.raises(ProofError, match="it was not put back and serves: is the last healthy replica"):
-        run.run([change(one, engine.take, engine.prove, put_back=engine.back)])
+        run.run([change(one, engine.take, engine.prove, revert=engine.back)])
     assert gateways.healthy("assistant") == {one.address}
     assert journal.details[-1].startswith("not put back: is the last healthy replica")
 
@@ -242,19 +242,19 @@ def test_whoever_loses_the_lease_while_requests_end_puts_nothing_back():
 
     journal.append = fenced  # type: ignore[method-assign]
     with pytest.raises(LeasedError):
-        run.run([change(one, engine.take, engine.prove, serves=lambda: "HTTP 500", put_back=engine.back)])
+        run.run([change(one, engine.take, engine.prove, serves=lambda: "HTTP 500", revert=engine.back)])
     assert engine.version == "new"
 
 
 def test_what_was_drained_by_hand_is_put_back_and_stays_drained():
     one, two = replicas(2)
-    gateways = Gateways(up={one.address, two.address}, by_hand={one.address})
+    gateways = Gateways(up={one.address, two.address}, manual={one.address})
     engine = Engine(gateways, one.address, new="HTTP 500")
     run, journal = rollout(gateways, size=2)
     with pytest.raises(ProofError, match="what ran before was put back"):
-        run.run([change(one, engine.take, engine.prove, put_back=engine.back)])
+        run.run([change(one, engine.take, engine.prove, revert=engine.back)])
     assert engine.version == "old"
-    assert gateways.by_hand == {one.address}
+    assert gateways.manual == {one.address}
     assert one.address in gateways.drained
     assert not any(line.endswith("return") for line in journal.lines)
 
@@ -263,7 +263,7 @@ def test_what_somebody_drains_by_hand_while_it_changes_stays_drained():
     one, two = replicas(2)
     gateways = Gateways(up={one.address, two.address})
     run, journal = rollout(gateways, size=2)
-    run.run([change(one, lambda: gateways.by_hand.add(one.address))])
+    run.run([change(one, lambda: gateways.manual.add(one.address))])
     assert journal.lines[-1] == f"{one.address} done"
     assert one.address in gateways.drained
 
@@ -293,7 +293,7 @@ def test_a_models_only_replica_leaves_a_downtime_that_the_gateways_know_of(fails
         engine.take()
 
     try:
-        run.run([change(one, take, engine.prove, put_back=engine.back)])
+        run.run([change(one, take, engine.prove, revert=engine.back)])
     except ProofError:
         assert fails
     assert told == [["assistant 33", "assistant 33"]]
@@ -350,7 +350,7 @@ def test_one_that_served_nobody_before_goes_back_without_a_proof():
 
 def test_one_that_served_nobody_for_it_was_drained_by_hand_stays_drained():
     one, two = replicas(2)
-    gateways = Gateways(up={two.address}, by_hand={one.address})
+    gateways = Gateways(up={two.address}, manual={one.address})
     run, journal = rollout(gateways, size=2)
     run.run([change(one, idle=True)])
     assert gateways.drained == {one.address}

@@ -10,7 +10,7 @@ import pytest
 from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.session.survey import Survey
 from rackwright.lifecycle.update import unfinished as open_rollout
-from rackwright.lifecycle.update.unfinished import Standing, stand
+from rackwright.lifecycle.update.unfinished import ReplicaProgress, survey_replicas
 from rackwright.roles.replica.state import ReplicaState
 
 REPLICA = Replica("assistant", 1, "gpu1", 0, members=("gpu1", "gpu2"))
@@ -21,9 +21,9 @@ def engine(*, wanted: str = NEW, started: str | None = NEW, active: str = "activ
     return ReplicaState(REPLICA.name, active, probe, None, started, wanted)
 
 
-def standing(
+def progress(
     monkeypatch: pytest.MonkeyPatch, first: ReplicaState | None, second: ReplicaState | None, *, lost: str = ""
-) -> Standing:
+) -> ReplicaProgress:
     """`first` and `second`: its engines on its two hosts; None: that host knows of none. `lost`: out of reach."""
     seen = {"gpu1": first, "gpu2": second, "gate1": None}
     hosts: Any = {
@@ -37,7 +37,7 @@ def standing(
     work: Any = SimpleNamespace(
         session=SimpleNamespace(fleet=SimpleNamespace(replicas=(REPLICA,), gateways=("gate1",))), rollout=rollout
     )
-    (one,) = stand(work)
+    (one,) = survey_replicas(work)
     return one
 
 
@@ -75,7 +75,7 @@ def test_it_is_changed_where_one_host_took_the_new_unit_and_whole_where_all_run_
     changed: bool,
     whole: bool,
 ) -> None:
-    one = standing(monkeypatch, first, second)
+    one = progress(monkeypatch, first, second)
     assert (one.changed, one.whole, one.unknown) == (changed, whole, None)
 
 
@@ -83,7 +83,7 @@ def test_it_is_changed_where_one_host_took_the_new_unit_and_whole_where_all_run_
 def test_what_it_is_cannot_be_told_without_any_of_its_hosts_and_gateways(
     monkeypatch: pytest.MonkeyPatch, lost: str
 ) -> None:
-    assert standing(monkeypatch, engine(), engine(), lost=lost).unknown == f"{lost}: unreachable"
+    assert progress(monkeypatch, engine(), engine(), lost=lost).unknown == f"{lost}: unreachable"
 
 
 @pytest.mark.parametrize(
@@ -93,4 +93,4 @@ def test_what_it_is_cannot_be_told_without_any_of_its_hosts_and_gateways(
 def test_it_serves_where_its_first_hosts_probe_says_so(
     monkeypatch: pytest.MonkeyPatch, first: ReplicaState | None, serves: bool
 ) -> None:
-    assert standing(monkeypatch, first, engine(probe="loading")).serves is serves
+    assert progress(monkeypatch, first, engine(probe="loading")).serves is serves

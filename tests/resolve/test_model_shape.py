@@ -15,7 +15,7 @@ from rackwright.fleet.lock import Lock, lock_digest
 from rackwright.fleet.lock_file import read_lock, write_lock
 from rackwright.resolve.lock import resolve_lock
 from rackwright.resolve.model_files import choose
-from rackwright.resolve.model_shape import told_by
+from rackwright.resolve.model_shape import model_facts
 from rackwright.resolve.web import Web
 from rackwright.route import Route
 from rackwright.values.secrets import Secret
@@ -78,7 +78,7 @@ def test_a_hubs_safetensors_are_read_by_their_headers(hub):
     found = Hub(hub.url, web).settle(
         HubSource("acme/whole"), where="x", choice=partial(choose, glob=None, loads=(".safetensors",))
     )
-    told = told_by(found.files, web, None)
+    told = model_facts(found.files, web, None)
     assert told
     shape = told.shape
     assert (shape.unknown, shape.weights.total, shape.weights.embedding) == (None, 2 * 262_144, 262_144)

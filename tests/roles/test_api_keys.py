@@ -32,7 +32,7 @@ class Folder:
         """Name → value of keys.map afterwards."""
         (self.path / "keys.applied").write_text(applied)
         if told is not None:
-            (self.path / "keys.told").write_text(told)
+            (self.path / "keys.pushed").write_text(told)
         assert self("alone", "merge") == 0
         return dict(line.split(" ") for line in (self.path / "keys.map").read_text().splitlines())
 
@@ -121,7 +121,7 @@ def test_a_key_that_was_revoked_by_an_apply_stays_so_when_an_older_file_is_appli
 def test_revocations_are_kept_once(folder: Folder) -> None:
     for _ in range(3):
         folder.merged(gone() + gone(BATCH))
-    assert (folder.path / "keys.told").read_text().count("revoked #") == 2
+    assert (folder.path / "keys.pushed").read_text().count("revoked #") == 2
 
 
 def test_what_somebody_wrote_into_keys_map_is_seen(folder: Folder) -> None:
@@ -133,8 +133,8 @@ def test_what_somebody_wrote_into_keys_map_is_seen(folder: Folder) -> None:
 
 def test_files_are_for_whom_they_should_be(folder: Folder) -> None:
     folder.merged(gone())
-    modes = {name: (folder.path / name).stat().st_mode & 0o777 for name in ("keys.map", "keys.told")}
-    assert modes == {"keys.map": 0o640, "keys.told": 0o600}
+    modes = {name: (folder.path / name).stat().st_mode & 0o777 for name in ("keys.map", "keys.pushed")}
+    assert modes == {"keys.map": 0o640, "keys.pushed": 0o600}
     assert (folder.path / "keys.map").group() == "haproxy"
 
 

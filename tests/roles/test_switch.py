@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from rackwright.roles.replica.settings import Settings
-from rackwright.roles.replica.switch import begin_command, put_back_command, restart_command, take_command
+from rackwright.roles.replica.switch import begin_command, restart_command, revert_command, take_command
 from rackwright.roles.replica.unit import render, unit_digest
 from tests.lifecycle.world.engines import Engine
 
@@ -103,9 +103,9 @@ def act(real: RealUnit, simulated: Engine, what: str) -> None:
     if verb == "take":
         assert take(real, version)
         simulated.take(render(settings(version)))
-    elif verb == "put back":
-        said = put_back(real, version)
-        assert said == simulated.put_back(unit_digest(settings(version)))
+    elif verb == "revert":
+        said = revert(real, version)
+        assert said == simulated.revert(unit_digest(settings(version)))
     elif what == "restart":
         real.restart()
         simulated.start(0.0)
@@ -135,16 +135,16 @@ def take(unit: RealUnit, version: str) -> bool:
     return unit.run(take_command(settings(version), "take"), render(settings(version)))
 
 
-def put_back(unit: RealUnit, version: str) -> bool:
+def revert(unit: RealUnit, version: str) -> bool:
     assert unit.run(begin_command(settings(version), "back"))
-    return unit.run(put_back_command(settings(version), "back"))
+    return unit.run(revert_command(settings(version), "back"))
 
 
 def test_what_ran_before_is_put_back_as_often_as_one_likes(unit: RealUnit) -> None:
     assert take(unit, "v2")
     unit.restart()
-    assert put_back(unit, "v2")
-    assert put_back(unit, "v2")
+    assert revert(unit, "v2")
+    assert revert(unit, "v2")
     assert unit.version == "v1"
 
 
@@ -152,23 +152,23 @@ def test_what_was_never_taken_is_not_changed_by_a_put_back(unit: RealUnit) -> No
     """An update to v2 long ago; one to v3 can't be written: what runs is v2, and not v1."""
     assert take(unit, "v2")
     unit.restart()
-    assert put_back(unit, "v3")
+    assert revert(unit, "v3")
     assert unit.version == "v2"
 
 
 def test_one_that_was_put_back_and_not_restarted_can_be_taken_and_put_back_again(unit: RealUnit) -> None:
     assert take(unit, "v2")
     unit.restart()
-    assert put_back(unit, "v2")
+    assert revert(unit, "v2")
     assert take(unit, "v2")
-    assert put_back(unit, "v2")
+    assert revert(unit, "v2")
     assert unit.version == "v1"
 
 
 def test_what_runs_still_stays_kept_when_another_text_is_taken(unit: RealUnit) -> None:
     assert take(unit, "v2")
     assert take(unit, "v3")
-    assert put_back(unit, "v3")
+    assert revert(unit, "v3")
     assert unit.version == "v1"
 
 
@@ -177,7 +177,7 @@ def test_what_never_ran_is_nothing_to_go_back_to(unit: RealUnit) -> None:
     unit.restart()
     unit.unit.write_text(render(settings("v3")))
     assert take(unit, "v1")
-    assert not put_back(unit, "v1")
+    assert not revert(unit, "v1")
     assert unit.version == "v1"
 
 
@@ -185,8 +185,8 @@ def test_systemd_reads_the_unit_also_if_the_connection_broke_before_it_did(unit:
     """Else the engine would be restarted on the old unit, and record the digest of the new one."""
     assert take(unit, "v2")
     assert take(unit, "v2")
-    assert put_back(unit, "v2")
-    assert put_back(unit, "v2")
+    assert revert(unit, "v2")
+    assert revert(unit, "v2")
     assert unit.said == ["daemon-reload"] * 4
 
 
@@ -231,15 +231,15 @@ def test_a_put_back_waits_for_the_act_that_is_still_under_way(unit: RealUnit, sl
     slow.touch()
     assert (late.wait(), begin.wait()) == (0, 0)
     assert unit.version == "v2"
-    assert unit.run(put_back_command(settings("v2"), "back"))
+    assert unit.run(revert_command(settings("v2"), "back"))
     assert unit.version == "v1"
 
 
-@pytest.mark.parametrize("late", ["take", "put back", "restart"])
+@pytest.mark.parametrize("late", ["take", "revert", "restart"])
 def test_an_act_that_comes_after_a_later_one_changes_nothing(unit: RealUnit, late: str) -> None:
     commands = {
         "take": take_command(settings("v3"), "late"),
-        "put back": put_back_command(settings("v2"), "late"),
+        "revert": revert_command(settings("v2"), "late"),
         "restart": restart_command(settings("v2"), "late"),
     }
     assert unit.run(begin_command(settings("v3"), "late"))

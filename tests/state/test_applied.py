@@ -27,7 +27,7 @@ class FilesOnly:
     def at(self, written: str) -> Path:
         return self.path.parent / written
 
-    def beside(self, suffix: str) -> Path:
+    def sibling(self, suffix: str) -> Path:
         return self.path.with_name(f"{self.path.stem}.{suffix}")
 
 

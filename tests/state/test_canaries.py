@@ -12,9 +12,9 @@ from rackwright.state.canaries import (
     CanaryVerdict,
     Progress,
     Trial,
-    keep_trial,
-    kept_trial,
+    read_trial,
     read_verdicts,
+    write_trial,
     write_verdict,
 )
 from rackwright.state.formats import utc_now
@@ -80,9 +80,9 @@ def test_one_of_a_newer_rackwright_is_refused(tmp_path):
 
 def test_how_far_it_is_stands_on_the_control_host(tmp_path):
     store = FileStore(LocalShell(), folder=str(tmp_path))
-    assert kept_trial(store, ROLLOUT) == Trial(rollout=ROLLOUT)
+    assert read_trial(store, ROLLOUT) == Trial(rollout=ROLLOUT)
     with hold(store, owner("ada", "laptop", "update")) as lease_session:
         models = {"assistant": Progress(replica="gpu1/assistant@1", step=1)}
-        keep_trial(lease_session, Trial(rollout=ROLLOUT, models=models))
-    assert kept_trial(store, ROLLOUT).models == models
-    assert kept_trial(store, "20261126T031500Z-ffff").models == {}
+        write_trial(lease_session, Trial(rollout=ROLLOUT, models=models))
+    assert read_trial(store, ROLLOUT).models == models
+    assert read_trial(store, "20261126T031500Z-ffff").models == {}

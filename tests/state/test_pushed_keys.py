@@ -14,7 +14,7 @@ from rackwright.fleet.keys_file import ApiKey, KeysFile, RevokedKey, as_gateway_
 from rackwright.roles.gateway.configuration import key_lines, revoked_line
 from rackwright.roles.gateway.settings import FOLDER
 from rackwright.roles.gateway.settings import RevokedKey as GoneAtGateway
-from rackwright.state.pushed_keys import NEWS_COMMAND, ToldKey, parse_told, told_line, unknown_to, with_told
+from rackwright.state.pushed_keys import NEWS_COMMAND, PushedKey, parse_pushed, pushed_line, unknown_to, with_told
 
 THEN = datetime(2026, 11, 1, 10, 0, tzinfo=UTC)
 LATER = THEN + timedelta(days=1)
@@ -27,8 +27,8 @@ def key(id: str, *, changed: datetime | None = None, sha: str | None = None, **t
     )
 
 
-def told(one: ApiKey, *, revoked: bool = False, when: datetime = LATER) -> ToldKey:
-    return ToldKey(key=one, who="ben@desk", when=when, revoked=revoked)
+def told(one: ApiKey, *, revoked: bool = False, when: datetime = LATER) -> PushedKey:
+    return PushedKey(key=one, who="ben@desk", when=when, revoked=revoked)
 
 
 def revoked(one: ApiKey) -> RevokedKey:
@@ -53,7 +53,7 @@ CI, EDITED = key("ci"), key("ci", changed=LATER, concurrency=4)
     ids="added changed revoked same newer-here revoked-here both never-had".split(),
 )
 def test_what_a_keys_file_does_not_know_is_told_with_who_and_when(
-    file: KeysFile, news: ToldKey, said: str | None
+    file: KeysFile, news: PushedKey, said: str | None
 ) -> None:
     assert [str(one) for one in unknown_to(file, [news])] == ([said] if said else [])
     after = with_told(file, unknown_to(file, [news]))
@@ -78,14 +78,14 @@ def test_two_keys_of_one_id_are_the_operators_to_sort_out() -> None:
         with_told(KeysFile(keys=(CI,)), [told(key("ci", sha="another"))])
 
 
-def news_of(folder: Path, applied: str | None, told: str | None) -> tuple[ToldKey, ...]:
-    for name, text in (("keys.applied", applied), ("keys.told", told)):
+def news_of(folder: Path, applied: str | None, told: str | None) -> tuple[PushedKey, ...]:
+    for name, text in (("keys.applied", applied), ("keys.pushed", told)):
         if text is not None:
             (folder / name).write_text(text)
     done = subprocess.run(
         ["sh", "-c", NEWS_COMMAND.replace(FOLDER, str(folder))], capture_output=True, text=True, check=True
     )
-    return parse_told(done.stdout, "gate1")
+    return parse_pushed(done.stdout, "gate1")
 
 
 def lines(one: ApiKey, *, gone: bool = False) -> str:
@@ -94,7 +94,7 @@ def lines(one: ApiKey, *, gone: bool = False) -> str:
 
 
 def noted(one: ApiKey, *, gone: bool = False) -> str:
-    note = told_line(one, who="ben@desk", when=LATER, revoked=gone)
+    note = pushed_line(one, who="ben@desk", when=LATER, revoked=gone)
     return f"{lines(one, gone=gone)}{one.sha256} {'revoked' if gone else one.version} @ {note}\n"
 
 
@@ -114,7 +114,7 @@ def noted(one: ApiKey, *, gone: bool = False) -> str:
     ids="added changed revoked applied newer-applied gone-applied gone-since never-applied never-told".split(),
 )
 def test_a_gateway_says_what_it_was_told_since_the_last_apply(
-    tmp_path: Path, applied: str | None, said: str | None, expected: tuple[ToldKey, ...]
+    tmp_path: Path, applied: str | None, said: str | None, expected: tuple[PushedKey, ...]
 ) -> None:
     assert news_of(tmp_path, applied, said) == expected
 

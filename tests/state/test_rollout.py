@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from rackwright.errors import RackwrightError
-from rackwright.state.rollout import kept_rollout
+from rackwright.state.rollout import read_rollout
 from rackwright.state.store import FileStore
 from tests.shells import LocalShell
 
@@ -11,4 +11,4 @@ from tests.shells import LocalShell
 def test_a_rollout_of_which_nothing_is_kept_can_still_be_left(tmp_path):
     store = FileStore(LocalShell(), str(tmp_path))
     with pytest.raises(RackwrightError, match=r"nothing is kept of the rollout r1(.|\n)*rollout abort --leave"):
-        kept_rollout(store, "r1")
+        read_rollout(store, "r1")

@@ -47,7 +47,7 @@ def change_lock(context: Context, what: str, models: tuple[str, ...], find: Next
     from rackwright.lifecycle.update.procedure import Asked, update
 
     fleet = context.fleet
-    before = read_lock(fleet.beside("lock"))
+    before = read_lock(fleet.sibling("lock"))
     with Console(quiet=context.json, yes=agreed.yes) as console:
         after = find(before, console.transfer)
         found = tuple(difference(fleet, before.models[name], after.models[name], name) for name in models)
@@ -59,14 +59,14 @@ def change_lock(context: Context, what: str, models: tuple[str, ...], find: Next
                 models if agreed.allow_outage else _agree_to_downtimes(look.downtimes, console, ask=not agreed.yes)
             )
             console.confirm("Update these replicas, one at a time?")
-            write_lock(fleet.beside(NEXT), after)
+            write_lock(fleet.sibling(NEXT), after)
             return outages
 
         with open_session(fleet, progress=console.on_step, lock=after) as site:
             done = update(site, Asked(what, before, models, agreed.canary, agreed.not_stale), console, ask)
     for problem in mismatches(fleet, after):
         context.note(f"{problem.where}: {problem.what}: write that there too, or the next apply refuses")
-    fleet.beside(NEXT).unlink(missing_ok=True)
+    fleet.sibling(NEXT).unlink(missing_ok=True)
     names = [replica.address for replica in done.replicas]
     document = {
         "what": what,

@@ -34,7 +34,7 @@ def list_(context: Context) -> None:
     from rackwright.fleet.lock_file import read_lock
 
     fleet = context.fleet
-    path = fleet.beside("lock")
+    path = fleet.sibling("lock")
     lock = read_lock(path) if path.exists() else None
     locked = {name: lock.models.get(name) if lock else None for name in fleet.file.models}
     rows = [HEADER, *(_row(fleet, name, entry) for name, entry in locked.items())]

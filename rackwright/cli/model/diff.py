@@ -26,7 +26,7 @@ def diff(context: Context, name: str, to: str | None, check: bool) -> int:
     from rackwright.report.live import Live
     from rackwright.resolve.next_lock import updated_model
 
-    lock = read_lock(context.fleet.beside("lock"))
+    lock = read_lock(context.fleet.sibling("lock"))
     with Live(quiet=context.json) as live:
         after = updated_model(context.fleet, lock, name, to=to, on_progress=live.transfer)
     found = difference(context.fleet, lock.models[name], after.models[name], name)

@@ -32,7 +32,7 @@ def golden(context: Context, file: Path) -> None:
         "checks": dict(checks.most_common()),
         "with_format": with_format,
     }
-    told = f"{counted(len(found.prompts), 'prompt')} ({kinds}), {with_format} with a format; sha256 {found.digest}"
+    reply = f"{counted(len(found.prompts), 'prompt')} ({kinds}), {with_format} with a format; sha256 {found.digest}"
     if with_format < LEAST:
-        told += f"\nvalid formats are not compared: {with_format} of the {LEAST} prompts that it takes"
-    context.answer(document, f"{file}: {told}")
+        reply += f"\nvalid formats are not compared: {with_format} of the {LEAST} prompts that it takes"
+    context.answer(document, f"{file}: {reply}")

@@ -45,7 +45,7 @@ def _locked(context: Context, name: str) -> ModelLock:
 
     if name not in context.fleet.file.models:
         raise unknown(name, tuple(context.fleet.file.models), "model")
-    path = context.fleet.beside("lock")
+    path = context.fleet.sibling("lock")
     entry = read_lock(path).models.get(name)
     if entry is None:
         raise FleetError([Problem(f"{path} models.{name}", "is in the fleet file only", next="rackwright lock")])

@@ -23,8 +23,8 @@ def as_text(found: Assessment) -> str:
 def totals(found: Assessment) -> str:
     """Return how many hosts there are of each verdict, in one line."""
     counts = ((len(found.with_verdict(verdict)), verdict) for verdict in Verdict)
-    told = ", ".join(f"{number} {verdict}" for number, verdict in counts if number)
-    return f"{counted(len(found.hosts), 'host')}: {told or 'none asked'}"
+    reply = ", ".join(f"{number} {verdict}" for number, verdict in counts if number)
+    return f"{counted(len(found.hosts), 'host')}: {reply or 'none asked'}"
 
 
 def headline(host: Assessed) -> str:
@@ -38,8 +38,8 @@ def _block(host: Assessed) -> Iterator[str]:
     if host.unreachable:
         yield from (f"  {line}" for line in host.unreachable.splitlines())
     for group in GROUPS:
-        if told := host.facts_of(group):
-            line = f"  {group:<8} " + "; ".join(f"{fact.name}: {fact.value}" for fact in told)
+        if reply := host.facts_of(group):
+            line = f"  {group:<8} " + "; ".join(f"{fact.name}: {fact.value}" for fact in reply)
             yield from _wrapped(line)
     yield from _serves(host)
     for missing in host.missing:

@@ -114,7 +114,7 @@ def figure(value: float, of: Difference) -> str:
 def change(of: Difference) -> str:
     """Say by how much, and whether that means something."""
     share = f"{of.after / of.before - 1:+.0%}, " if of.before else ""
-    return f"{share}{of.told}"
+    return f"{share}{of.trend}"
 
 
 def history(benches: Sequence[Bench]) -> str:

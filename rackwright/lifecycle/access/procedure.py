@@ -84,10 +84,10 @@ def review(fleet: Fleet, hosts: tuple[str, ...]) -> Review:
     return Review(
         when=now,
         accounts=tuple(one for name in found for one in accounts(fleet, name, found[name], own[name], now.date())),
-        api_keys=read_keys(fleet.beside("keys.yml")),
+        api_keys=read_keys(fleet.sibling("keys.yml")),
         begins={name: access.begins for name, access in found.items()},
         remarks=tuple(
-            f"{name}: sshd finds keys elsewhere too: {how}" for name in found for how in found[name].beside
+            f"{name}: sshd finds keys elsewhere too: {how}" for name in found for how in found[name].others
         ),
         unreachable=unreachable,
     )

@@ -16,7 +16,7 @@ files=
 while read -r word rest; do
   case $word in
     authorizedkeysfile) files=$rest ;;
-    authorizedkeyscommand|trustedusercakeys) [ "$rest" = none ] || echo "beside $word $rest" ;;
+    authorizedkeyscommand|trustedusercakeys) [ "$rest" = none ] || echo "other $word $rest" ;;
   esac
 done <<END
 $t
@@ -75,30 +75,30 @@ class HostAccess:
     users: Mapping[str, User]
     begins: datetime | None
     """How far back the journal goes."""
-    beside: tuple[str, ...]
+    others: tuple[str, ...]
     """sshd's other ways to find keys, which this script doesn't look into."""
 
 
 def parse(output: str) -> HostAccess:
     """Given what SCRIPT printed, return who gets in."""
-    told: dict[str, list[list[str]]] = {}
+    reply: dict[str, list[list[str]]] = {}
     for line in output.splitlines():
         word, _, rest = line.partition(" ")
-        told.setdefault(word, []).append(rest.split(" ", 1) if word in ("key", "sudo") else rest.split(" "))
-    users = {name: _user(name, int(uid), told) for name, uid in told.get("user", ())}
-    begins = next((words[0] for words in told.get("begins", ()) if words[0]), None)
-    beside = tuple(" ".join(words) for words in told.get("beside", ()))
-    return HostAccess(users, _moment(begins) if begins else None, beside)
+        reply.setdefault(word, []).append(rest.split(" ", 1) if word in ("key", "sudo") else rest.split(" "))
+    users = {name: _user(name, int(uid), reply) for name, uid in reply.get("user", ())}
+    begins = next((words[0] for words in reply.get("begins", ()) if words[0]), None)
+    others = tuple(" ".join(words) for words in reply.get("other", ()))
+    return HostAccess(users, _moment(begins) if begins else None, others)
 
 
-def _user(name: str, uid: int, told: Mapping[str, list[list[str]]]) -> User:
-    logins = (words for words in told.get("login", ()) if words[0] == name and len(words) == 4)
+def _user(name: str, uid: int, reply: Mapping[str, list[list[str]]]) -> User:
+    logins = (words for words in reply.get("login", ()) if words[0] == name and len(words) == 4)
     return User(
         name=name,
         uid=uid,
-        keys=dict(keys_in(_of(name, told.get("key", ())))),
-        password=[name] in told.get("password", ()),
-        sudo=tuple(_of(name, told.get("sudo", ()))),
+        keys=dict(keys_in(_of(name, reply.get("key", ())))),
+        password=[name] in reply.get("password", ()),
+        sudo=tuple(_of(name, reply.get("sudo", ()))),
         uses={key: Use(_moment(seconds), address) for _, key, seconds, address in logins},
     )
 

@@ -24,8 +24,8 @@ from rackwright.lifecycle.apply.stages import (
     begin,
 )
 from rackwright.lifecycle.drain.missing import copy_drains
-from rackwright.lifecycle.gpus.assignment import PutOff, still_put_off
-from rackwright.lifecycle.p2p.ahead import Ahead, put_ahead
+from rackwright.lifecycle.gpus.assignment import Deferred, still_deferred
+from rackwright.lifecycle.p2p.ahead import Ahead, prefetch_weights
 from rackwright.lifecycle.p2p.procedure import Transferred
 from rackwright.lifecycle.p2p.receivers import is_supplied
 from rackwright.lifecycle.rollout.change import Change
@@ -57,10 +57,10 @@ def carry_out(work: Work, planned: Plan) -> Applied:
     try:
         with failure_audited(work.session, work.lease_session, run):
             restarts = _due(planned, run)
-            put_off = still_put_off(work.session, planned.put_off, _going(work.session, run))
-            _settle(work, run, _waited(work, run, restarts, put_off))
+            deferred = still_deferred(work.session, planned.deferred, _going(work.session, run))
+            _settle(work, run, _waited(work, run, restarts, deferred))
             _restart(work, run, restarts, restarted)
-            if crowded := tuple(waiting.replica for waiting in put_off if waiting.until_restarts):
+            if crowded := tuple(waiting.replica for waiting in deferred if waiting.until_restarts):
                 _settle(work, run, crowded)
     except RackwrightError as error:
         return Applied(run, tuple(restarted), transferred, error)
@@ -104,7 +104,7 @@ def _put_ahead(work: Work, run: Run) -> Ahead:
     def change(deploy: Callable[[], None], hosts: tuple[str, ...]) -> Run:
         return apply_leased(work.session, work.lease_session, deploy, hosts, stopping=work.stopping)
 
-    return put_ahead(work.session, going, work.console, work.stopping, change)
+    return prefetch_weights(work.session, going, work.console, work.stopping, change)
 
 
 def _rolling(work: Work, planned: Plan) -> Work:
@@ -176,10 +176,12 @@ def _due(planned: Plan, run: Run) -> tuple[Restart, ...]:
     return tuple(restart for restart in planned.restarts if not set(restart.replica.hosts) & set(run.failed_hosts))
 
 
-def _waited(work: Work, run: Run, restarts: tuple[Restart, ...], put_off: tuple[PutOff, ...]) -> tuple[Replica, ...]:
+def _waited(
+    work: Work, run: Run, restarts: tuple[Restart, ...], deferred: tuple[Deferred, ...]
+) -> tuple[Replica, ...]:
     """Those that answer before the first engine is restarted: all but these, and who can't have his GPUs yet."""
-    others = {restart.replica for restart in restarts} | {waiting.replica for waiting in put_off}
-    for waiting in put_off:
+    others = {restart.replica for restart in restarts} | {waiting.replica for waiting in deferred}
+    for waiting in deferred:
         work.console.say(f"{waiting.replica.address}: {waiting.why}")
     replicas = [replica for host in _going(work.session, run) for replica in work.session.fleet.replicas_on(host)]
     return tuple(one for one in replicas if one not in others and not set(one.hosts) & set(run.failed_hosts))
@@ -236,4 +238,4 @@ def _first_the_idle(work: Work, restarts: tuple[Restart, ...]) -> list[Restart]:
 
 def _change_of(engines: Engines, restart: Restart) -> Change:
     change = engines.renewed(restart.replica, restart.why)
-    return change if restart.rewritten else replace(change, put_back=None)
+    return change if restart.rewritten else replace(change, revert=None)

@@ -9,7 +9,7 @@ from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.check.fit import doubts, refuse_unfit
 from rackwright.lifecycle.drain.missing import MissingDrain, missing_drains
-from rackwright.lifecycle.gpus.assignment import PutOff, gpus_given, other_gpus, put_off, refuse_gpus
+from rackwright.lifecycle.gpus.assignment import Deferred, deferred, gpus_given, other_gpus, refuse_gpus
 from rackwright.lifecycle.session.replica_units import unit_of
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey, Surveyed, survey
@@ -44,7 +44,7 @@ class Plan:
     """Host → listening sockets that the packet filter would close to everyone."""
     restarts: tuple[Restart, ...]
     """One at a time: drained, restarted, proven, returned."""
-    put_off: tuple[PutOff, ...]
+    deferred: tuple[Deferred, ...]
     """Not started, or not before others let go of their GPUs."""
     returns: tuple[Replica, ...]
     """Drained by a run and not returned yet; apply, which holds the lease alone, returns them when they answer."""
@@ -65,11 +65,11 @@ class Plan:
 
 def plan(session: Session, *, only: tuple[str, ...] = ()) -> Plan:
     """Return what would change. Raise FleetError where the fleet file must decide something first."""
-    from rackwright.remote import Begun, import_gently
+    from rackwright.remote import Background, import_gently
 
-    surveying = Begun(lambda: survey(session))
+    surveying = Background(lambda: survey(session))
     # While the hosts look for their answers.
-    Begun(lambda: import_gently("rackwright.runner._pyinfra", "pyinfra.api", *_DEPLOYS))
+    Background(lambda: import_gently("rackwright.runner._pyinfra", "pyinfra.api", *_DEPLOYS))
     run = session.runner.plan(_whole_site, session.hosts, only=only)
     surveyed = surveying.result()
     refuse_firewall(session, surveyed)
@@ -86,7 +86,7 @@ def plan(session: Session, *, only: tuple[str, ...] = ()) -> Plan:
         run=Run(unreachable=dict(surveyed.unreachable)) + run,
         closing=closing_ports(session, surveyed) if "firewall" in (only or ("firewall",)) else {},
         restarts=restarting,
-        put_off=tuple(put_off(session, surveyed, {restart.replica for restart in restarting})) if engines else (),
+        deferred=tuple(deferred(session, surveyed, {restart.replica for restart in restarting})) if engines else (),
         returns=tuple(left_drained(session, surveyed)),
         drains=tuple(missing_drains(session, surveyed)),
         first_snapshots=tuple(first_snapshots(session, surveyed)) if "backup" in (only or ("backup",)) else (),
@@ -221,7 +221,7 @@ def restarts(session: Session, surveyed: Survey) -> Iterator[Restart]:
 def left_drained(session: Session, surveyed: Survey) -> Iterator[Replica]:
     """Return the replicas that a run drained, not a person. Under the lease that run is over."""
     drains = [drain for host in surveyed.hosts.values() for drain in host.drains.items()]
-    left = {address for address, record in drains if not record.by_hand}
+    left = {address for address, record in drains if not record.manual}
     yield from (
         replica for replica in session.fleet.replicas if replica.address in left and replica.host in session.hosts
     )

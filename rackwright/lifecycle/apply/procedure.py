@@ -25,11 +25,11 @@ def apply(session: Session, options: Options, console: Console, show: Callable[[
     `show` gets the plan, and the operator is asked before anything changes. From there on Ctrl-C stops where nothing
     is left half done. Raise LeasedError while another operator is at work, or holds the lease in the end.
     """
-    from rackwright.remote import Begun
+    from rackwright.remote import Background
 
     with leased(session, "apply", console) as lease_session:
         begin(session, console, LOOK)
-        comparing = Begun(lambda: compared(session))
+        comparing = Background(lambda: compared(session))
         planned = plan(session, only=options.only)
         refuse_moved(session.fleet, planned.surveyed.control)
         known = refuse_stale_checkout(comparing.result(), console, not_stale=options.not_stale)

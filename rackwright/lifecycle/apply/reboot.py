@@ -50,9 +50,9 @@ def pending(session: Session, hosts: Iterable[str], *, kernels: bool = False) ->
     return found
 
 
-def _why(session: Session, name: str, told: str, *, kernels: bool) -> str | None:
+def _why(session: Session, name: str, reply: str, *, kernels: bool) -> str | None:
     driver = session.hosts[name].driver
-    loaded, kernel, *_ = [*told.splitlines(), "none", "none"]
+    loaded, kernel, *_ = [*reply.splitlines(), "none", "none"]
     if driver is None:
         return None
     if loaded == "none" or driver.version not in (None, loaded):
@@ -89,7 +89,7 @@ def needs_driver(session: Session, name: str) -> bool:
     return any(replica.gpus for replica in session.fleet.parts_on(name))
 
 
-def hindrance(session: Session, name: str, *, allow_outage: bool) -> str | None:
+def blocker(session: Session, name: str, *, allow_outage: bool) -> str | None:
     """Return why a host may not be rebooted now; None: it may. Raise HostError where that can't be told."""
     if session.fleet.is_local(name):
         return "is the machine that this runs on, not rebooted; next: reboot it, then rackwright apply"
@@ -101,7 +101,7 @@ def _rebooted(
 ) -> str | None:
     """Return why it was not rebooted, or didn't come back right."""
     try:
-        if reason := hindrance(session, name, allow_outage=allow_outage):
+        if reason := blocker(session, name, allow_outage=allow_outage):
             return reason
         before = _boot(session.remote.connection(name).run(_PENDING_COMMAND))
     except HostError as error:
@@ -147,11 +147,11 @@ def _reboot(session: Session, name: str, before: list[str]) -> str | None:
             return f"did not come back within {BOOT_SECONDS} s of its reboot; look at its console"
 
 
-def _boot(told: Completed) -> list[str]:
+def _boot(reply: Completed) -> list[str]:
     """Return which boot this is. Raise HostError where that wasn't told to the end: a host that goes down kills."""
-    lines = told.check("asking which boot this is").stdout.splitlines()[2:]
+    lines = reply.check("asking which boot this is").stdout.splitlines()[2:]
     if len(lines) != _BOOT_LINES:
-        raise HostError("doesn't tell which boot this is", where=told.host)
+        raise HostError("doesn't tell which boot this is", where=reply.host)
     return lines
 
 
@@ -172,7 +172,7 @@ def refuse_swap(session: Session, planned: Plan, *, reboot: bool, allow_outage: 
     """
     swapped = []
     for name, what in _swapped(session, planned):
-        stays = hindrance(session, name, allow_outage=allow_outage) if reboot else ""
+        stays = blocker(session, name, allow_outage=allow_outage) if reboot else ""
         if stays is not None:
             swapped.append(f"{name}: {what}" + (f"; {name} {stays}" if stays else ""))
     if swapped:

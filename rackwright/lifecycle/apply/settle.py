@@ -9,7 +9,7 @@ from rackwright.errors import HostError, ProofError, RackwrightError
 from rackwright.fleet.fleet import Replica
 from rackwright.gateway import Gateways
 from rackwright.lifecycle.proof.procedure import prove
-from rackwright.lifecycle.rollout.procedure import RETURN_SECONDS
+from rackwright.lifecycle.rollout.procedure import UNDRAIN_SECONDS
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.session import Session
 from rackwright.remote import Remote, checked
@@ -45,7 +45,7 @@ def settle(
             waited = ", ".join(reasons)
             raise RackwrightError(f"interrupted; not seen to answer yet: {waited}", next="rackwright status")
         if time.monotonic() > deadline:
-            reasons |= told_by_probes(session.remote, waiting.values())
+            reasons |= probe_reports(session.remote, waiting.values())
             raise ProofError(
                 "\n  ".join(f"{address}: {reason}" for address, reason in reasons.items()),
                 should=f"every engine should answer within {longest} s",
@@ -72,7 +72,7 @@ def _unsettled(
     for address in [address for address in waiting if address in proven and address in states]:
         if states[address].drained and not states[address].drained_manually:
             lease_session.check()
-            gateways.ready(address)
+            gateways.undrain(address)
             returned(address)
             console.say(f"{address}: answers; it goes back to the gateways, whose run ended before that")
     served = {address for address, state in states.items() if state.takes_requests or state.drained_manually}
@@ -83,7 +83,7 @@ def _unsettled(
     return {address: reasons.get(address, "no gateway sends to it yet") for address in waiting}
 
 
-def told_by_probes(remote: Remote, replicas: Iterable[Replica]) -> dict[str, str]:
+def probe_reports(remote: Remote, replicas: Iterable[Replica]) -> dict[str, str]:
     """Return what the probes of those that don't serve say of them, by address."""
     return {address: state.said for address, state in _probed(remote, replicas).items() if not state.serves}
 
@@ -97,7 +97,7 @@ def await_gateways(
     change of a gateway or host proxy that takes some seconds.
     """
     well = {address for address, state in _probed(remote, replicas).items() if state.serves}
-    deadline = time.monotonic() + RETURN_SECONDS
+    deadline = time.monotonic() + UNDRAIN_SECONDS
     named: set[str] = set()
     while True:
         states = gateways.servers()
@@ -106,7 +106,7 @@ def await_gateways(
         if not lost or stopping() or time.monotonic() > deadline:
             return taking
         for address in sorted(lost - named):
-            console.say(f"{address}: ready, but a gateway doesn't see it yet: waiting up to {RETURN_SECONDS} s")
+            console.say(f"{address}: ready, but a gateway doesn't see it yet: waiting up to {UNDRAIN_SECONDS} s")
         named |= lost
         time.sleep(0.5)
 

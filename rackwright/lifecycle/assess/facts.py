@@ -52,8 +52,8 @@ def _machine(hardware: Hardware, machine: Machine) -> Iterator[Fact]:
         yield Fact("machine", "clock", "synchronised" if machine.synchronised else "not synchronised")
 
 
-def _system(told: str) -> str:
-    identity, _, version = told.partition(" ")
+def _system(reply: str) -> str:
+    identity, _, version = reply.partition(" ")
     return f"{identity.capitalize()} {version}".strip() or "unknown system"
 
 
@@ -122,10 +122,10 @@ def _network(hardware: Hardware) -> Iterator[Fact]:
 
 
 def _power(hardware: Hardware, machine: Machine) -> Iterator[Fact]:
-    told = figures(hardware, machine)
-    if told.watts:
-        yield Fact("power", "drawn now", f"{told.watts} W")
-    if told.gpu_watts:
-        yield Fact("power", "limit of all GPUs", f"{told.gpu_watts:.0f} W")
-    if not (told.watts or told.gpu_watts):
+    reply = figures(hardware, machine)
+    if reply.watts:
+        yield Fact("power", "drawn now", f"{reply.watts} W")
+    if reply.gpu_watts:
+        yield Fact("power", "limit of all GPUs", f"{reply.gpu_watts:.0f} W")
+    if not (reply.watts or reply.gpu_watts):
         yield Fact("power", "drawn now", "not told (no ipmitool, or no management controller)")

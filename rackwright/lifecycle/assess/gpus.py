@@ -84,7 +84,7 @@ def driver_missing(hardware: Hardware, driver: Driver | None) -> Iterator[Missin
         yield Missing("driver", Severity.WARNS, what, f"reboot it; if it stays so, {_MANAGE}")
     else:
         yield Missing("driver", Severity.WARNS, "no driver yet", _proposal(hardware, driver))
-    yield from _beside(hardware)
+    yield from _prefetch(hardware)
 
 
 def _there(hardware: Hardware, report: SmiReport, driver: Driver | None) -> Iterator[Missing]:
@@ -126,7 +126,7 @@ def _proposal(hardware: Hardware, driver: Driver | None) -> str:
     return f"install one by hand: the fleet file says driver.manage: {driver.manage}"
 
 
-def _beside(hardware: Hardware) -> Iterator[Missing]:
+def _prefetch(hardware: Hardware) -> Iterator[Missing]:
     if hardware.nouveau:
         what = "nouveau drives the GPUs: no engine can use them so"
         yield Missing("driver", Severity.WARNS, what, "rackwright apply puts it on the blacklist; a reboot follows")

@@ -88,8 +88,8 @@ def parse_machine(output: str) -> Machine:
     """Given what the script printed, return it. What isn't told is None or empty."""
     answers = parse(output)
     total, _, free = answers.one("models").partition(" ")
-    container = _told(answers, "container")
-    virtual = container or _told(answers, "virtual")
+    container = _reply(answers, "container")
+    virtual = container or _reply(answers, "virtual")
     return Machine(
         systemd=bool(answers.one("systemd")),
         virtual=virtual,
@@ -106,7 +106,7 @@ def parse_machine(output: str) -> Machine:
     )
 
 
-def _told(answers: Answers, key: str) -> str | None:
+def _reply(answers: Answers, key: str) -> str | None:
     return None if answers.one(key) in ("", "none") else answers.one(key)
 
 

@@ -13,7 +13,7 @@ _FIGURES = ("ttft", "tpot", "latency")
 _PERCENTILES = ("p50", "p95")
 
 
-class Told(StrEnum):
+class Trend(StrEnum):
     BETTER = "better"
     WORSE = "worse"
     NOISE = "within noise"
@@ -29,7 +29,7 @@ class Difference:
     """s: seconds; /s: a second."""
     before: float
     after: float
-    told: Told
+    trend: Trend
 
 
 @dataclass(frozen=True)
@@ -89,19 +89,21 @@ def _differences(now: Bench, then: Bench) -> Iterator[Difference]:
 
 
 def _throughput(figure: str, before: float, after: float) -> Difference:
-    told = Told.NOISE if before / CLOSE < after < before * CLOSE else Told.BETTER if after > before else Told.WORSE
-    return Difference(figure, "/s", before, after, told)
+    reply = (
+        Trend.NOISE if before / CLOSE < after < before * CLOSE else Trend.BETTER if after > before else Trend.WORSE
+    )
+    return Difference(figure, "/s", before, after, reply)
 
 
 def _times(figure: str, percentile: str, then: Spread, now: Spread) -> Difference:
     before, after = getattr(then, percentile), getattr(now, percentile)
     intervals = then.between.get(percentile), now.between.get(percentile)
-    return Difference(figure, "s", before, after, _told(*intervals))
+    return Difference(figure, "s", before, after, _reply(*intervals))
 
 
-def _told(then: tuple[float, float] | None, now: tuple[float, float] | None) -> Told:
+def _reply(then: tuple[float, float] | None, now: tuple[float, float] | None) -> Trend:
     if then is None or now is None:
-        return Told.UNKNOWN
+        return Trend.UNKNOWN
     if now[0] > then[1]:
-        return Told.WORSE
-    return Told.BETTER if now[1] < then[0] else Told.NOISE
+        return Trend.WORSE
+    return Trend.BETTER if now[1] < then[0] else Trend.NOISE

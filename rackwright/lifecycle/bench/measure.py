@@ -128,8 +128,8 @@ def _run(tool: Tool, order: Order, folder: str) -> None:
 
 def _last_words(said: str, way: Way) -> str:
     """What refuses an order quotes it."""
-    told = said.replace(way.key.reveal(), repr(way.key)) if way.key else said
-    return "\n    ".join(told.strip().splitlines()[-4:])
+    reply = said.replace(way.key.reveal(), repr(way.key)) if way.key else said
+    return "\n    ".join(reply.strip().splitlines()[-4:])
 
 
 def _environment(load: Load) -> dict[str, str]:

@@ -21,7 +21,7 @@ from rackwright.lifecycle.canary.verdict import fewest_conversations
 from rackwright.lifecycle.rollout.change import Enter, Paused, SystemClock
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.session import Session
-from rackwright.state.canaries import Progress, Trial, kept_trial
+from rackwright.state.canaries import Progress, Trial, read_trial
 from rackwright.state.lease_session import LeaseSession
 from rackwright.state.rollout import Rollout
 from rackwright.stopping import Stopping
@@ -52,7 +52,7 @@ class Canaries:
             if one.model in untried and one.address not in lease_session:
                 chosen.setdefault(one.model, one)
         return {
-            one.address: self._tried(one, self._beside(one, new), trial.models.get(model))
+            one.address: self._tried(one, self._others(one, new), trial.models.get(model))
             for model, one in chosen.items()
         }
 
@@ -64,16 +64,16 @@ class Canaries:
         """Without canaries nobody is asked."""
         if not self.rollout.canaries:
             return Trial(rollout=self.rollout.id)
-        return kept_trial(self.lease_session.store, self.rollout.id)
+        return read_trial(self.lease_session.store, self.rollout.id)
 
     def _drained_manually(self) -> set[str]:
         return {state.address for state in self.session.gateways.servers().values() if state.drained_manually}
 
-    def _beside(self, canary: Replica, new: Collection[str]) -> tuple[Replica, ...]:
+    def _others(self, canary: Replica, new: Collection[str]) -> tuple[Replica, ...]:
         others = [one for one in self.session.fleet.replicas_of(canary.model) if one != canary]
         return tuple(one for one in others if one.address not in new)
 
-    def _tried(self, canary: Replica, beside: tuple[Replica, ...], progress: Progress | None) -> Tried:
+    def _tried(self, canary: Replica, others: tuple[Replica, ...], progress: Progress | None) -> Tried:
         rules, golden = rules_of(self.session, canary.model), golden_set_of(self.session.fleet, canary.model)
         keeper = Keeper(
             self.session, self.lease_session, self.console, self.rollout, canary, golden.digest if golden else None
@@ -83,19 +83,19 @@ class Canaries:
         return Tried(
             replica=canary,
             rules=rules,
-            watch=partial(self._watch, canary, beside, golden),
-            ready=partial(self._refuse_alone, canary, beside),
+            watch=partial(self._watch, canary, others, golden),
+            ready=partial(self._refuse_alone, canary, others),
             keeper=keeper,
             clock=clock,
             stopping=self.stopping,
             first=min(step, len(rules.share) - 1),
         )
 
-    def _watch(self, canary: Replica, beside: tuple[Replica, ...], golden: GoldenSet | None, enter: Enter) -> Watch:
+    def _watch(self, canary: Replica, others: tuple[Replica, ...], golden: GoldenSet | None, enter: Enter) -> Watch:
         """Ask the golden set of both before any client's conversation goes to the canary."""
         answers = None
         if golden:
-            running = self._serving(canary, beside)[0]
+            running = self._serving(canary, others)[0]
             enter(f"{len(golden.prompts)} questions of the golden set, to it and to {running.address}")
             answers = self._asked(golden, canary).answers(running, canary)
         logs = AccessLogs(self.session, canary.model)
@@ -103,7 +103,7 @@ class Canaries:
         return Watch(
             self.session,
             canary,
-            frozenset(one.address for one in beside),
+            frozenset(one.address for one in others),
             self.rollout.after.models[canary.model].digest,
             self.lease_session.run,
             logs,
@@ -116,14 +116,14 @@ class Canaries:
         check, tell = self.lease_session.check, self.console.say
         return Questions(self.session, golden, canary.model, limit, SystemClock(), self.stopping, check, tell)
 
-    def _refuse_alone(self, canary: Replica, beside: tuple[Replica, ...]) -> None:
+    def _refuse_alone(self, canary: Replica, others: tuple[Replica, ...]) -> None:
         """Raise Paused where no other serves with the version before, HostError where a gateway knows no canaries."""
         self.session.gateways.check_canaries()
-        self._serving(canary, beside)
+        self._serving(canary, others)
 
-    def _serving(self, canary: Replica, beside: tuple[Replica, ...]) -> list[Replica]:
+    def _serving(self, canary: Replica, others: tuple[Replica, ...]) -> list[Replica]:
         states = self.session.gateways.servers()
-        serving = [one for one in beside if one.address in states and states[one.address].takes_requests]
+        serving = [one for one in others if one.address in states and states[one.address].takes_requests]
         if not serving:
             raise Paused(
                 "a canary needs another replica that serves with the version before, and there is none",

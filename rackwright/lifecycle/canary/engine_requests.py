@@ -42,9 +42,9 @@ def ask_engine(session: Session, replica: Replica, bodies: Sequence[str]) -> lis
 
 def ask_script(socket: str, bodies: Sequence[str], mark: str) -> str:
     """Return the shell script, for root. Questions are in it and in no argument vector."""
-    told = f"\\n{mark} %{{http_code}} %{{time_total}}\\n"
+    reply = f"\\n{mark} %{{http_code}} %{{time_total}}\\n"
     curl = ["curl", "-q", "--silent", "--noproxy", "'*'", "--max-time", str(SECONDS), "--unix-socket", quote(socket)]
-    curl += ["--header", "'Content-Type: application/json'", "--write-out", quote(told), "--data-binary", "@-"]
+    curl += ["--header", "'Content-Type: application/json'", "--write-out", quote(reply), "--data-binary", "@-"]
     curl += ["http://engine/v1/chat/completions"]
     asked = [f"{' '.join(curl)} <<'{mark}'\n{body}\n{mark}" for body in bodies]
     return "\n".join([*asked, "exit 0", ""])

@@ -19,7 +19,7 @@ _TOKENS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class LoggedRequest:
     """What a line tells of a request."""
 
     request: Request
@@ -36,35 +36,35 @@ class Seen:
 
     count: int = 0
     """Of all."""
-    _kept: list[Told] = field(default_factory=list)
+    _kept: list[LoggedRequest] = field(default_factory=list)
     _share: float = 1.0
     """Of all requests, that is kept."""
     _lots: Random = field(default_factory=lambda: Random(20261128))  # noqa: S311 (no secret)
 
     def answers(self, *, streamed: bool) -> int:
-        return sum(told.streamed is streamed and told.request.ttft is not None for told in self._kept)
+        return sum(reply.streamed is streamed and reply.request.ttft is not None for reply in self._kept)
 
     @property
     def with_tokens(self) -> int:
         """Conversations with a known time per token."""
-        return len({told.request.conversation for told in self._kept if told.request.tpot is not None})
+        return len({reply.request.conversation for reply in self._kept if reply.request.tpot is not None})
 
     def traffic(self, *, streams: bool, tokens: bool) -> Traffic:
         """Return what is kept, with the times to the first token of streams or of the others, and maybe per token."""
         return Traffic(
-            tuple(_without(told, ttft=told.streamed is not streams, tpot=not tokens) for told in self._kept)
+            tuple(_without(reply, ttft=reply.streamed is not streams, tpot=not tokens) for reply in self._kept)
         )
 
-    def add(self, found: Iterable[Told]) -> None:
-        for told in found:
+    def add(self, found: Iterable[LoggedRequest]) -> None:
+        for reply in found:
             self.count += 1
-            self._kept += self._drawn([told], self._share)
+            self._kept += self._drawn([reply], self._share)
         while len(self._kept) > MOST:
             self._share /= 2
             self._kept = self._drawn(self._kept, 0.5)
 
-    def _drawn(self, found: Iterable[Told], share: float) -> list[Told]:
-        return [told for told in found if self._lots.random() < share]
+    def _drawn(self, found: Iterable[LoggedRequest], share: float) -> list[LoggedRequest]:
+        return [reply for reply in found if self._lots.random() < share]
 
 
 def traffic_of(running: Seen, candidate: Seen) -> tuple[Traffic, Traffic]:
@@ -77,12 +77,12 @@ def traffic_of(running: Seen, candidate: Seen) -> tuple[Traffic, Traffic]:
     return running.traffic(streams=streams, tokens=tokens), candidate.traffic(streams=streams, tokens=tokens)
 
 
-def _without(told: Told, *, ttft: bool, tpot: bool) -> Request:
-    request = replace(told.request, ttft=None) if ttft else told.request
+def _without(reply: LoggedRequest, *, ttft: bool, tpot: bool) -> Request:
+    request = replace(reply.request, ttft=None) if ttft else reply.request
     return replace(request, tpot=None) if tpot else request
 
 
-def asked_of_canary(lines: Iterable[Access], canary: str) -> Iterator[Told]:
+def asked_of_canary(lines: Iterable[Access], canary: str) -> Iterator[LoggedRequest]:
     """Given lines of the log, yield the requests of conversations that the canary (HOST/MODEL@N) answers. What the
     client did wrong tells nothing of a version, nor what it gave up amid the answer."""
     for line in lines:
@@ -90,7 +90,7 @@ def asked_of_canary(lines: Iterable[Access], canary: str) -> Iterator[Told]:
             yield _request(line, failed_over=line.replica != canary)
 
 
-def asked_of_running(lines: Iterable[Access], beside: Collection[str], share: float) -> Iterator[Told]:
+def asked_of_running(lines: Iterable[Access], others: Collection[str], share: float) -> Iterator[LoggedRequest]:
     """Yield those that replicas with the version before (`beside`) answer, or nobody.
 
     Of the conversations whose number is the canary's share of per cent by now, those that go on began when it had
@@ -98,7 +98,7 @@ def asked_of_running(lines: Iterable[Access], beside: Collection[str], share: fl
     """
     for line in lines:
         older = line.conversation is not None and line.conversation < parts_of(share)
-        if line.canary is False and not older and (line.replica is None or line.replica in beside) and _counts(line):
+        if line.canary is False and not older and (line.replica is None or line.replica in others) and _counts(line):
             yield _request(line, failed_over=False)
 
 
@@ -109,17 +109,19 @@ def _counts(line: Access) -> bool:
     return line.end in _FAULTS or not (line.end == "refused" or 400 <= line.status < 500)
 
 
-def _request(line: Access, *, failed_over: bool) -> Told:
+def _request(line: Access, *, failed_over: bool) -> LoggedRequest:
     """A canary that another replica had to stand in for failed the request, however it was answered."""
     conversation = str(line.conversation)
     if line.end == "client_aborted" and line.total_ms is not None:
         # It waited so long, and would have had to for longer.
         waited = Request(conversation, error=False, ttft=_seconds(line.total_ms, line))
-        return Told(waited, streamed=bool(line.stream))
+        return LoggedRequest(waited, streamed=bool(line.stream))
     if failed_over or line.end in _FAULTS or line.status >= 500:
-        return Told(Request(conversation, error=True), streamed=bool(line.stream))
+        return LoggedRequest(Request(conversation, error=True), streamed=bool(line.stream))
     first = None if line.first_byte_ms is None else _seconds(line.first_byte_ms, line)
-    return Told(Request(conversation, error=False, ttft=first, tpot=_each_token(line)), streamed=bool(line.stream))
+    return LoggedRequest(
+        Request(conversation, error=False, ttft=first, tpot=_each_token(line)), streamed=bool(line.stream)
+    )
 
 
 def _each_token(line: Access) -> float | None:

@@ -71,13 +71,13 @@ class Questions:
 
     def _ask_both(self, running: Replica, canary: Replica, prompts: Sequence[Prompt]) -> tuple[list[Answer], ...]:
         both = {one.address: one for one in (running, canary)}
-        told = self.session.remote.each(both, lambda address: self._replies(both[address], prompts))
-        silent = [not any(reply.status == 200 for reply in told[one.address]) for one in (running, canary)]
+        reply = self.session.remote.each(both, lambda address: self._replies(both[address], prompts))
+        silent = [not any(reply.status == 200 for reply in reply[one.address]) for one in (running, canary)]
         if silent == [False, True]:
             raise ProofError(
                 f"it answered none of {len(prompts)} questions, and {running.address} did", should=_NO_CLIENT
             )
-        return tuple(_answers(prompts, told[one.address]) for one in (running, canary))
+        return tuple(_answers(prompts, reply[one.address]) for one in (running, canary))
 
     def _ask(self, replica: Replica, prompts: Sequence[Prompt]) -> list[Answer]:
         return _answers(prompts, self._replies(replica, prompts))

@@ -36,26 +36,26 @@ class AccessLogs:
         """Return what has come since. Raise HostError naming the gateways that could not be read: nothing is lost."""
         commands = {gateway: read_command(self.model, after) for gateway, after in self._after.items()}
         lines: list[Access] = []
-        for gateway, told in self._run(commands).items():
-            if _WHOLE not in told:
+        for gateway, reply in self._run(commands).items():
+            if _WHOLE not in reply:
                 raise HostError("journalctl failed", where=gateway, next=f"rackwright logs {gateway}")
-            found, cursor = parse_lines(told)
+            found, cursor = parse_lines(reply)
             lines += found
             self._after[gateway] = f"--after-cursor={cursor}" if cursor else self._after[gateway]
         return lines
 
     def _run(self, commands: dict[str, str]) -> dict[str, str]:
         done = self.session.remote.run_on(tuple(commands), commands, timeout=TIMEOUT)
-        told: dict[str, str] = {}
+        reply: dict[str, str] = {}
         failed: list[str] = []
         for gateway, result in done.items():
             if isinstance(result, HostError):
                 failed.append(str(result.problems[0]))
             else:
-                told[gateway] = result.check("reading the access log").stdout
+                reply[gateway] = result.check("reading the access log").stdout
         if failed:
             raise HostError("; ".join(failed), next="rackwright status")
-        return told
+        return reply
 
 
 def read_command(model: str, after: str) -> str:
@@ -65,14 +65,14 @@ def read_command(model: str, after: str) -> str:
     return f"{{ {journal} && echo {quote(_WHOLE)}; }} | grep -E {quote(wanted)} || true"
 
 
-def parse_lines(told: str) -> tuple[list[Access], str | None]:
+def parse_lines(reply: str) -> tuple[list[Access], str | None]:
     """Given what the command printed, return the lines, and the cursor of the last; None: there was nothing new."""
-    cursor = re.findall(rf"^{_CURSOR}(\S+)$", told, re.MULTILINE)
-    return list(_lines(told)), cursor[-1] if cursor else None
+    cursor = re.findall(rf"^{_CURSOR}(\S+)$", reply, re.MULTILINE)
+    return list(_lines(reply)), cursor[-1] if cursor else None
 
 
-def _lines(told: str) -> Iterator[Access]:
-    for line in told.split("\n"):
+def _lines(reply: str) -> Iterator[Access]:
+    for line in reply.split("\n"):
         # journald may cut one short.
         with suppress(ValueError):
             yield parse_access(line)

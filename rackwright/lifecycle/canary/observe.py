@@ -23,7 +23,7 @@ class Watch:
 
     session: Session
     replica: Replica
-    beside: frozenset[str]
+    others: frozenset[str]
     """HOST/MODEL@N of those that run the version before."""
     digest: str
     """Of the canary's weights."""
@@ -76,7 +76,7 @@ class Watch:
         # What came before has the mix of another share.
         if self._given == self.share:
             self.candidate.add(asked_of_canary(lines, self.replica.address))
-            self.running.add(asked_of_running(lines, self.beside, self.share))
+            self.running.add(asked_of_running(lines, self.others, self.share))
 
     def _give(self) -> None:
         now = self.clock.now()
@@ -91,7 +91,7 @@ class Watch:
         if state and state.drained_manually:
             raise Undecided("somebody drained the canary by hand", where=address)
         missing = {"canary"} if state is None or not state.up else set()
-        if not any(one in states and states[one].takes_requests for one in self.beside):
+        if not any(one in states and states[one].takes_requests for one in self.others):
             missing.add("others")
         # Once may be a check that came late; what others had to answer meanwhile is counted as its errors.
         twice, self._missing = self._missing & missing, frozenset(missing)

@@ -14,8 +14,8 @@ from rackwright.state.canaries import (
     Outcome,
     Progress,
     Trial,
-    keep_trial,
-    kept_trial,
+    read_trial,
+    write_trial,
     write_verdict,
 )
 from rackwright.state.formats import utc_now
@@ -63,7 +63,7 @@ class Keeper:
 
     def _write(self, outcome: Outcome, share: float, why: str, verdict: Verdict | None) -> None:
         self.lease_session.check()
-        told = CanaryVerdict(
+        reply = CanaryVerdict(
             run=self.run,
             rollout=self.rollout.id,
             what=self.rollout.what,
@@ -80,12 +80,12 @@ class Keeper:
             verdict=verdict,
         )
         try:
-            write_verdict(self.session.remote.connection(self.session.fleet.control[0]), told)
+            write_verdict(self.session.remote.connection(self.session.fleet.control[0]), reply)
         except HostError as error:
             # What was found out holds without its report, too.
             self.console.say(f"{self.replica.address}: its report could not be kept: {error.problems[0]}")
 
     def _keep(self, progress: Progress) -> None:
-        earlier = kept_trial(self.lease_session.store, self.rollout.id)
+        earlier = read_trial(self.lease_session.store, self.rollout.id)
         models = {**earlier.models, self.replica.model: progress}
-        keep_trial(self.lease_session, Trial(rollout=self.rollout.id, models=models))
+        write_trial(self.lease_session, Trial(rollout=self.rollout.id, models=models))

@@ -51,7 +51,7 @@ def check_files(fleet: Fleet) -> Checked:
         return Checked(tuple(conditions))
     if problems := mismatches(fleet, lock):
         raise FleetError(problems)
-    conditions.append(Condition("controller", "lock", State.OK, f"{fleet.beside('lock')} answers the fleet file"))
+    conditions.append(Condition("controller", "lock", State.OK, f"{fleet.sibling('lock')} answers the fleet file"))
     return Checked(tuple(conditions))
 
 
@@ -84,7 +84,7 @@ def check_hosts(fleet: Fleet, hosts: tuple[str, ...]) -> Checked:
 
 
 def _lock(fleet: Fleet) -> Lock | None:
-    path = fleet.beside("lock")
+    path = fleet.sibling("lock")
     return read_lock(path) if path.exists() else None
 
 
@@ -119,7 +119,7 @@ def _ending(fleet: Fleet) -> Iterator[Condition]:
     from rackwright.lifecycle.expiry import days, ending_certificates, ending_keys
 
     now = datetime.now(UTC)
-    endings = ending_keys(read_keys(fleet.beside("keys.yml")), now)
+    endings = ending_keys(read_keys(fleet.sibling("keys.yml")), now)
     if own := own_certificate_end(fleet):
         (path, ends), renew = own, "put a new one there, then rackwright apply"
         ending = ending_certificates("controller", {str(path): ends}, now, renew)

@@ -85,10 +85,10 @@ class FromController:
         # gevent's: what goes on over other hosts' connections goes on.
         from gevent import subprocess
 
-        told: str = subprocess.run(
+        reply: str = subprocess.run(
             ["sh", "-s"], input=script, capture_output=True, text=True, timeout=timeout, check=False
         ).stdout
-        return told
+        return reply
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def _trusting(ca: str, mark: str) -> list[str]:
 
 
 def _curl(request: Request, mark: str) -> list[str]:
-    told = "%{http_code} %{time_total} %{exitcode} replica=%header{x-rackwright-replica} %{errormsg}"
+    reply = "%{http_code} %{time_total} %{exitcode} replica=%header{x-rackwright-replica} %{errormsg}"
     options = [
         f'url = "{request.scheme}://{request.domain}:{request.port}{request.path}"',
         f'resolve = "{request.domain}:{request.port}:{bracketed(request.address)}"',
@@ -155,7 +155,7 @@ def _curl(request: Request, mark: str) -> list[str]:
         "connect-timeout = 5",
         "silent",
         'noproxy = "*"',
-        f'write-out = "\\n{mark} {told}\\n"',
+        f'write-out = "\\n{mark} {reply}\\n"',
     ]
     if request.key:
         options.append(f'header = "Authorization: Bearer {request.key.reveal()}"')

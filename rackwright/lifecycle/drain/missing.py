@@ -27,12 +27,12 @@ def missing_drains(session: Session, surveyed: Survey) -> Iterator[MissingDrain]
     gateways = {name: surveyed.hosts[name].drains for name in session.fleet.gateways if name in surveyed.hosts}
     for replica in session.fleet.replicas:
         records = [drains[replica.address] for drains in gateways.values() if replica.address in drains]
-        by_hand = next((record for record in records if record.by_hand), None)
-        if by_hand is None:
+        manual = next((record for record in records if record.manual), None)
+        if manual is None:
             continue
         for name, drains in gateways.items():
-            if replica.address not in drains or not drains[replica.address].by_hand:
-                yield MissingDrain(name, replica, by_hand)
+            if replica.address not in drains or not drains[replica.address].manual:
+                yield MissingDrain(name, replica, manual)
 
 
 def copy_drains(session: Session, missing: Sequence[MissingDrain]) -> dict[str, str]:

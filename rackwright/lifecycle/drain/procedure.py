@@ -37,7 +37,7 @@ def undrain(session: Session, replicas: tuple[Replica, ...], console: Console) -
     with leased(session, act, console) as lease_session, audited(session, lease_session, session.fleet.gateways, act):
         for replica in replicas:
             lease_session.check()
-            session.gateways.ready(replica.address)
+            session.gateways.undrain(replica.address)
             console.say(f"{replica.address}: takes requests again")
 
 

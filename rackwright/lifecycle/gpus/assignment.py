@@ -19,7 +19,7 @@ _SHOWN = 12
 
 
 @dataclass(frozen=True)
-class PutOff:
+class Deferred:
     """A replica that an apply doesn't wait for as for others."""
 
     replica: Replica
@@ -68,7 +68,7 @@ def refuse_gpus(session: Session, surveyed: Survey) -> None:
         raise FleetError(problems)
 
 
-def put_off(session: Session, surveyed: Survey, restarting: Set[Replica]) -> Iterator[PutOff]:
+def deferred(session: Session, surveyed: Survey, restarting: Set[Replica]) -> Iterator[Deferred]:
     """Yield who can't have his GPUs now, and who has to wait until engines that restart let go of them."""
     for name, host in surveyed.hosts.items():
         gpus = gpus_given(session.hosts[name].replicas, host)
@@ -79,12 +79,12 @@ def put_off(session: Session, surveyed: Survey, restarting: Set[Replica]) -> Ite
             if state and state.active == "active":
                 continue
             if why := gpus.without.get(replica.name):
-                yield PutOff(replica, why, until_restarts=False)
+                yield Deferred(replica, why, until_restarts=False)
             elif in_use & {device.uuid for device in gpus.devices.get(replica.name, ())}:
-                yield PutOff(replica, "waits for GPUs that an engine which restarts still has", until_restarts=True)
+                yield Deferred(replica, "waits for GPUs that an engine which restarts still has", until_restarts=True)
 
 
-def still_put_off(session: Session, before: tuple[PutOff, ...], hosts: Iterable[str]) -> tuple[PutOff, ...]:
+def still_deferred(session: Session, before: tuple[Deferred, ...], hosts: Iterable[str]) -> tuple[Deferred, ...]:
     """Of those that were put off, on these hosts, return who still is: a driver may have come since."""
     left = [waiting for waiting in before if waiting.replica.host in set(hosts)]
     asked = {waiting.replica.host for waiting in left if not waiting.until_restarts}
@@ -93,5 +93,5 @@ def still_put_off(session: Session, before: tuple[PutOff, ...], hosts: Iterable[
     again = replace(session, hosts={name: session.hosts[name] for name in session.hosts if name in asked})
     return (
         *(waiting for waiting in left if waiting.until_restarts),
-        *(waiting for waiting in put_off(again, survey(again), set()) if not waiting.until_restarts),
+        *(waiting for waiting in deferred(again, survey(again), set()) if not waiting.until_restarts),
     )

@@ -163,10 +163,10 @@ def kind_of(driver: Driver, hardware: Hardware, kernels: str) -> Kind:
     )
 
 
-def _kernel(kernels: str, otherwise: str) -> str:
+def _kernel(kernels: str, default: str) -> str:
     """The package that brings new kernels has no version in its name; Ubuntu's unsigned ones have it later."""
     installed = [line.split()[1] for line in kernels.splitlines() if line.startswith("installed ")]
-    return next((name for name in installed if not re.match(r"linux-image-(unsigned-)?[0-9]", name)), otherwise)
+    return next((name for name in installed if not re.match(r"linux-image-(unsigned-)?[0-9]", name)), default)
 
 
 def _needs(hardware: Hardware) -> tuple[Need, ...]:

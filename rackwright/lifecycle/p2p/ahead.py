@@ -23,7 +23,9 @@ class Ahead:
     transferred: tuple[Transferred, ...] = ()
 
 
-def put_ahead(session: Session, hosts: Iterable[str], console: Console, stopping: Stopping, change: Change) -> Ahead:
+def prefetch_weights(
+    session: Session, hosts: Iterable[str], console: Console, stopping: Stopping, change: Change
+) -> Ahead:
     """Afterwards weights are on the hosts that others get or read them from, and transferred ones are in place.
 
     What could not be transferred is not in the run: each host that lacks it has still to fetch it for itself.

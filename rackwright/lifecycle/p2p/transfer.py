@@ -115,11 +115,11 @@ def look(session: Session, batch: Batch) -> dict[str, Has | HostError]:
 
 def parse(output: str) -> Has:
     """Given what LOOK printed, return it."""
-    told = dict(line.partition(" ")[::2] for line in output.splitlines())
-    free, arrived = told.get("free", ""), told.get("arrived", "")
+    reply = dict(line.partition(" ")[::2] for line in output.splitlines())
+    free, arrived = reply.get("free", ""), reply.get("arrived", "")
     return Has(
-        whole="whole" in told,
+        whole="whole" in reply,
         free=int(free) if free.isdigit() else None,
         arrived=int(arrived) if arrived.isdigit() else 0,
-        mounted="unmounted" not in told,
+        mounted="unmounted" not in reply,
     )

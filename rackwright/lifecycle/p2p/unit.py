@@ -103,17 +103,17 @@ def start(shell: Connection, part: Part) -> None:
 
 def look(shell: Connection) -> Status:
     """Return how far the host is. Raise HostError if it can't be asked."""
-    told = shell.run(scripts.LOOK, timeout=10).check("looking at the p2p").stdout
-    if told.startswith("ended"):
-        why = " ".join(told.splitlines()[1:]) or "its unit has ended"
+    reply = shell.run(scripts.LOOK, timeout=10).check("looking at the p2p").stdout
+    if reply.startswith("ended"):
+        why = " ".join(reply.splitlines()[1:]) or "its unit has ended"
         return Status("ended", why=safe(why))
-    return _parsed(told)
+    return _parsed(reply)
 
 
-def _parsed(told: str) -> Status:
+def _parsed(reply: str) -> Status:
     """What a unit wrote may be anything: what says nothing is as if it hadn't begun."""
     try:
-        said = json.loads(told or "{}")
+        said = json.loads(reply or "{}")
         return Status(
             str(said.get("state", "starting")),
             int(said.get("bytes", 0)),

@@ -10,7 +10,7 @@ from rackwright.fleet.lock import Lock
 from rackwright.lifecycle.session.session import Session
 from rackwright.roles.replica.answer import PROMPT_VERSION, Answer
 from rackwright.state.formats import utc_now
-from rackwright.state.golden import Golden, Kind, keep_golden, read_golden
+from rackwright.state.golden import Golden, Kind, read_golden, write_golden
 
 
 @cache
@@ -56,4 +56,4 @@ def recorded_or_new(session: Session, replica: Replica, answer: Answer, *, run: 
             return read_golden(control, kind)
         who = session.operator.who
         golden = Golden(kind=kind, answer=answer, replica=replica.address, run=run, when=utc_now(), who=who)
-        return keep_golden(control, golden)
+        return write_golden(control, golden)

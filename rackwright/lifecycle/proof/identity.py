@@ -58,7 +58,7 @@ def not_yet(identity: Identity, seen: Seen) -> str | None:
     return None if seen.started == identity.unit else "it runs on another unit than the fleet and its lock ask for"
 
 
-def otherwise(identity: Identity, seen: Seen) -> tuple[str, ...]:
+def mismatches(identity: Identity, seen: Seen) -> tuple[str, ...]:
     """Return everything in which an engine with the right unit is not what the lock says."""
     return tuple(_otherwise(identity, seen))
 

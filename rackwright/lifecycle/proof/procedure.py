@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rackwright.errors import ProofError
 from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.proof.golden_answers import recorded_or_new
-from rackwright.lifecycle.proof.identity import Identity, identity_of, not_yet, otherwise
+from rackwright.lifecycle.proof.identity import Identity, identity_of, mismatches, not_yet
 from rackwright.lifecycle.session.replica_units import hosts_of, unit_of
 from rackwright.lifecycle.session.session import Session
 from rackwright.roles.replica.answer import Answer, compare
@@ -38,7 +38,7 @@ def prove(
     looked = session.remote.each(hosts_of(session, replica), lambda host: _look(session, replica, host))
     waiting = {host: reason for host, one in looked.items() if (reason := not_yet(one.identity, one.seen))}
     if waiting:
-        return _told(replica, waiting)
+        return _reply(replica, waiting)
     _require_identity(replica, looked)
     seen = looked[replica.host].seen
     if seen.answer is None:
@@ -65,17 +65,17 @@ def _look(session: Session, replica: Replica, host: str) -> _Looked:
 
 
 def _require_identity(replica: Replica, looked: dict[str, _Looked]) -> None:
-    wrong = {host: "; ".join(told) for host, one in looked.items() if (told := otherwise(one.identity, one.seen))}
+    wrong = {host: "; ".join(reply) for host, one in looked.items() if (reply := mismatches(one.identity, one.seen))}
     if wrong:
         raise ProofError(
-            _told(replica, wrong),
+            _reply(replica, wrong),
             where=replica.address,
             should="it should run what site.lock says, as its unit has it",
             next="rackwright apply",
         )
 
 
-def _told(replica: Replica, reasons: dict[str, str]) -> str:
+def _reply(replica: Replica, reasons: dict[str, str]) -> str:
     """Where a replica has several hosts each reason names its own."""
     return "; ".join(f"{host}: {reason}" if replica.members else reason for host, reason in reasons.items())
 

@@ -42,8 +42,8 @@ def whole_weights(session: Session, replica: Replica) -> str | None:
     Else which isn't, naming host and file. Every byte is read: minutes for large models, while the engine serves.
     Raise HostError if a host can't be asked.
     """
-    told = session.remote.each(hosts_of(session, replica), lambda host: _on_host(session, replica, host))
-    return "; ".join(f"{host}: {wrong}" for host, wrong in told.items() if wrong) or None
+    reply = session.remote.each(hosts_of(session, replica), lambda host: _on_host(session, replica, host))
+    return "; ".join(f"{host}: {wrong}" for host, wrong in reply.items() if wrong) or None
 
 
 def _on_host(session: Session, replica: Replica, host: str) -> str | None:
@@ -66,8 +66,8 @@ def hash_list(stored: Mapping[str, StoredModel]) -> str:
 def what_differs(stored: Mapping[str, StoredModel], output: str) -> str | None:
     """Given what the command printed, return every file that isn't as stored, or isn't known to be; None: none."""
     lines = (line.rpartition(": ") for line in output.splitlines())
-    told = dict.fromkeys(_files(stored), "") | {path: word for path, _, word in lines}
-    return "; ".join(f"{path} {_SAID.get(word, word)}" for path, word in told.items() if word != "OK") or None
+    reply = dict.fromkeys(_files(stored), "") | {path: word for path, _, word in lines}
+    return "; ".join(f"{path} {_SAID.get(word, word)}" for path, word in reply.items() if word != "OK") or None
 
 
 def _files(stored: Mapping[str, StoredModel]) -> dict[str, str]:

@@ -59,7 +59,7 @@ def needed(session: Session) -> Keep:
 
     A checkout may be older than what a colleague applied. Raise FleetError if a lock can't be read.
     """
-    return needed_by(session.lock, *_next(session.fleet.beside("lock.next")), *_applied(session))
+    return needed_by(session.lock, *_next(session.fleet.sibling("lock.next")), *_applied(session))
 
 
 def needed_by(*locks: Lock) -> Keep:

@@ -22,9 +22,9 @@ class Phase(StrEnum):
     PROVE = "prove"
     CANARY = "canary"
     """Of a change that is tried: a part of the traffic, while it is still drained for the rest."""
-    RETURN = "return"
+    UNDRAIN = "undrain"
     SOAK = "soak"
-    PUT_BACK = "put back"
+    REVERT = "revert"
     """Instead of what was left, after a failure."""
     DONE = "done"
 
@@ -54,7 +54,7 @@ class Traffic(Protocol):
     def in_flight(self, replica: Replica) -> int:
         """Return the replica's requests in flight over all gateways."""
 
-    def give_back(self, replica: Replica) -> None:
+    def undrain(self, replica: Replica) -> None:
         """Every gateway may send requests to the replica afterwards."""
 
     def downtime(self, replica: Replica, seconds: int) -> None:
@@ -99,7 +99,7 @@ def untried(_: Enter) -> None:
 
 
 @dataclass(frozen=True)
-class PutBack:
+class Revert:
     """How what ran before runs again, and is proven as a change is."""
 
     act: Act
@@ -119,7 +119,7 @@ class Change:
     """Before it is drained: what must be right by then. Raises ProofError."""
     serves: Proof = nothing
     """Asked then, through the gateways: they answer those who prove it while it is still drained."""
-    put_back: PutBack | None = None
+    revert: Revert | None = None
     """None: there is nothing to go back to."""
     idle: bool = False
     """It served nobody before, and need not afterwards: it is changed and neither proven nor watched."""

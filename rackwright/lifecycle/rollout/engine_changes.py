@@ -15,7 +15,7 @@ from rackwright.lifecycle.rollout.change import (
     Act,
     Change,
     Phase,
-    PutBack,
+    Revert,
     Rules,
     SystemClock,
     nothing,
@@ -33,8 +33,8 @@ from rackwright.roles.replica.state import parse as parse_replicas
 from rackwright.roles.replica.switch import (
     begin_command,
     new_act,
-    put_back_command,
     restart_command,
+    revert_command,
     take_command,
 )
 from rackwright.roles.replica.unit import render, unit_digest
@@ -123,11 +123,11 @@ class Engines:
             self._start(replica, name)
 
         change = self._proven(replica, why, act)
-        return replace(change, check=lambda: self._check_weights(replica), put_back=self._back(replica))
+        return replace(change, check=lambda: self._check_weights(replica), revert=self._back(replica))
 
-    def returned(self, replica: Replica, why: str) -> Change:
+    def undrained(self, replica: Replica, why: str) -> Change:
         """The engine is what it should be already: it only has to be proven and to take requests again."""
-        return replace(self._proven(replica, why, nothing), put_back=self._back(replica))
+        return replace(self._proven(replica, why, nothing), revert=self._back(replica))
 
     def reverted(self, replica: Replica, why: str) -> Change:
         """The engine as it was before its last change."""
@@ -149,17 +149,17 @@ class Engines:
             serves=lambda: through_gateways(session, replica),
         )
 
-    def _back(self, replica: Replica) -> PutBack:
+    def _back(self, replica: Replica) -> Revert:
         def act() -> None:
             name = new_act()
 
             def back(host: str) -> None:
-                _put_back(self.session, replica, host, name, self.taken.get(f"{host}/{replica.name}"))
+                _revert(self.session, replica, host, name, self.taken.get(f"{host}/{replica.name}"))
 
             self.session.remote.each(hosts_of(self.session, replica), back)
             self._start(replica, name)
 
-        return PutBack(
+        return Revert(
             act,
             prove=lambda: _seen(self.session, replica, answers(self.session, replica)),
             serves=lambda: through_gateways(self.session, replica),
@@ -173,9 +173,9 @@ class Engines:
 
     def _check_unit(self, replica: Replica) -> None:
         looked = self.session.remote.connection(replica.host).run(REPLICAS_COMMAND)
-        told = looked.check("looking at the engine").stdout
+        reply = looked.check("looking at the engine").stdout
         wanted = unit_digest(unit_of(self.session, replica))
-        if any(state.replica == replica.name and state.wanted != wanted for state in parse_replicas(told)):
+        if any(state.replica == replica.name and state.wanted != wanted for state in parse_replicas(reply)):
             raise RackwrightError(
                 "fleet file and lock ask for another unit than it has: a restart would not bring it",
                 where=replica.address,
@@ -216,9 +216,9 @@ def _heard(session: Session, replica: Replica) -> str | None:
     """
     model, connection = session.hosts[replica.host], session.remote.connection(replica.host)
     (probe,) = (one for one in model.probes if one.replica == replica.name)
-    told = state_of(connection.run(look_command(probe), timeout=LOOK_SECONDS).stdout)
-    if told not in SERVING:
-        return f"its probe says {told}"
+    reply = state_of(connection.run(look_command(probe), timeout=LOOK_SECONDS).stdout)
+    if reply not in SERVING:
+        return f"its probe says {reply}"
     for proxied in model.host_proxy.replicas if model.host_proxy else ():
         if proxied.replica == replica.name:
             connection.run(works_command(proxied))
@@ -227,10 +227,10 @@ def _heard(session: Session, replica: Replica) -> str | None:
 
 def _last_words(session: Session, replica: Replica) -> str:
     command = f"journalctl --quiet --no-pager --output=cat --lines=2000 --unit={unit_of(session, replica).unit}"
-    return last_words(session.remote.connection(replica.host).run(command).stdout.splitlines())
+    return last_journal_lines(session.remote.connection(replica.host).run(command).stdout.splitlines())
 
 
-def last_words(journal: list[str]) -> str:
+def last_journal_lines(journal: list[str]) -> str:
     """Given the lines of an engine's unit, return what the engine said before it last ended."""
     ends = [number for number, line in enumerate(journal) if _ENDED in line]
     # systemd may have started it again, and its first words say nothing of why the last one ended.
@@ -253,9 +253,9 @@ def _take(session: Session, replica: Replica, host: str, act: str) -> None:
     session.remote.connection(host).run(command, stdin=render(unit)).check("writing the engine's unit")
 
 
-def _put_back(session: Session, replica: Replica, host: str, act: str, taken: str | None) -> None:
+def _revert(session: Session, replica: Replica, host: str, act: str, taken: str | None) -> None:
     _begin(session, replica, host, act)
-    command = put_back_command(unit_of(session, replica, host), act, taken)
+    command = revert_command(unit_of(session, replica, host), act, taken)
     session.remote.connection(host).run(command).check("putting the engine's unit back")
 
 

@@ -18,14 +18,14 @@ from rackwright.lifecycle.rollout.change import (
     Paused,
     Phase,
     Proof,
-    PutBack,
+    Revert,
     Rules,
     Traffic,
     Trial,
     untried,
 )
 
-RETURN_SECONDS = 60
+UNDRAIN_SECONDS = 60
 """Longest wait until what answers at its socket answers through the gateways, and until they take it back."""
 LOOK_SECONDS = 0.25
 """Between two looks at what is waited for."""
@@ -145,8 +145,8 @@ class Rollout:
 
     def _leave(self, change: Change, why: str, *, drained_manually: bool) -> None:
         if not (drained_manually or change.replica.address in self.traffic.drained_manually()):
-            self._enter(Phase.RETURN, change, why)
-            self.traffic.give_back(change.replica)
+            self._enter(Phase.UNDRAIN, change, why)
+            self.traffic.undrain(change.replica)
         self._enter(Phase.DONE, change, f"left as it was: {why}")
 
     def _emptied(self, change: Change) -> int:
@@ -172,7 +172,7 @@ class Rollout:
                 return
             self._enter(Phase.PROVE, change, "real tokens at its socket, then through every gateway")
             self._until_proven(change, change.prove, self.rules.prove)
-            if self._returned(change, change.serves, drained_manually=drained_manually, trial=change.trial):
+            if self._undrained(change, change.serves, drained_manually=drained_manually, trial=change.trial):
                 self._soak(change)
                 self._enter(Phase.DONE, change, change.why)
         except LeasedError:
@@ -186,8 +186,8 @@ class Rollout:
 
     def _end_idle(self, change: Change, *, drained_manually: bool) -> None:
         if not drained_manually:
-            self._enter(Phase.RETURN, change, "as it was: it served nobody")
-            self.traffic.give_back(change.replica)
+            self._enter(Phase.UNDRAIN, change, "as it was: it served nobody")
+            self.traffic.undrain(change.replica)
         self._enter(Phase.DONE, change, "as it was: it served nobody")
 
     def _until_proven(self, change: Change, prove: Proof, seconds: int) -> None:
@@ -197,25 +197,25 @@ class Rollout:
                 raise ProofError(f"not proven after {seconds} s: {reason}", where=change.replica.address)
             self.clock.sleep(LOOK_SECONDS)
 
-    def _returned(self, change: Change, serves: Proof, *, drained_manually: bool, trial: Trial = untried) -> bool:
+    def _undrained(self, change: Change, serves: Proof, *, drained_manually: bool, trial: Trial = untried) -> bool:
         """Return whether the gateways send to it again, not: what was drained by hand stays so.
 
         A request of ours through each gateway comes first. Once it is answered, neither gateway nor host proxy may
         still have to find out that the engine was away: what they see is older than what is, by seconds.
         """
         if not drained_manually:
-            self._until_proven(change, serves, RETURN_SECONDS)
+            self._until_proven(change, serves, UNDRAIN_SECONDS)
         if drained_manually or change.replica.address in self.traffic.drained_manually():
             self._enter(Phase.DONE, change, f"{change.why}; stays drained: it was drained by hand")
             return False
         trial(lambda detail: self._enter(Phase.CANARY, change, detail))
-        self._enter(Phase.RETURN, change, "back at every gateway")
-        self.traffic.give_back(change.replica)
+        self._enter(Phase.UNDRAIN, change, "back at every gateway")
+        self.traffic.undrain(change.replica)
         self._until_healthy(change)
         return True
 
     def _until_healthy(self, change: Change) -> None:
-        deadline = self.clock.now() + RETURN_SECONDS
+        deadline = self.clock.now() + UNDRAIN_SECONDS
         while not self._healthy(change):
             if self.clock.now() >= deadline:
                 where = change.replica.address
@@ -235,11 +235,11 @@ class Rollout:
 
     def _failed(self, change: Change, error: RackwrightError, *, drained_manually: bool) -> RackwrightError:
         """Put it back if that can be; return the error with what became of the replica."""
-        if change.put_back is None:
+        if change.revert is None:
             self._note(change, f"failed: {_reason(error)}")
             return _then(change, error, "the others go on serving")
         try:
-            self._put_back(change, change.put_back, _reason(error), drained_manually=drained_manually)
+            self._revert(change, change.revert, _reason(error), drained_manually=drained_manually)
         except LeasedError:
             raise
         except Paused as second:
@@ -250,8 +250,8 @@ class Rollout:
             return _then(change, error, f"it could not be put back and stays drained: {_reason(second)}")
         return _then(change, error, "what ran before was put back and serves")
 
-    def _put_back(self, change: Change, before: PutBack, reason: str, *, drained_manually: bool) -> None:
-        self._enter(Phase.PUT_BACK, change, reason)
+    def _revert(self, change: Change, before: Revert, reason: str, *, drained_manually: bool) -> None:
+        self._enter(Phase.REVERT, change, reason)
         # It may have been returned already, and others have fallen out since.
         self._others(change)
         if left := self._emptied(change):
@@ -260,7 +260,7 @@ class Rollout:
         self._enter(Phase.ACT, change, "what ran before")
         before.act()
         self._until_proven(change, before.prove, self.rules.prove)
-        if self._returned(change, before.serves, drained_manually=drained_manually):
+        if self._undrained(change, before.serves, drained_manually=drained_manually):
             self._enter(Phase.DONE, change, "what ran before serves again")
 
     def _note(self, change: Change, outcome: str) -> None:

@@ -29,13 +29,13 @@ class GatewayTraffic:
         return {state.address for state in self.gateways.servers().values() if state.drained_manually}
 
     def drain(self, replica: Replica) -> None:
-        self.gateways.drain(replica.address, who=self.who, reason=self.reason, by_hand=False)
+        self.gateways.drain(replica.address, who=self.who, reason=self.reason, manual=False)
 
     def in_flight(self, replica: Replica) -> int:
         return self.gateways.in_flight(replica.address)
 
-    def give_back(self, replica: Replica) -> None:
-        self.gateways.ready(replica.address)
+    def undrain(self, replica: Replica) -> None:
+        self.gateways.undrain(replica.address)
 
     def downtime(self, replica: Replica, seconds: int) -> None:
         """Within so many seconds the gateways hold or refuse requests for the replica's model while it is away."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Told:
+class ControlReport:
     """What hosts say about which of them is the control host."""
 
     records: Mapping[str, ControlRecord | None]
@@ -39,23 +39,23 @@ def latest(records: Iterable[ControlRecord | None]) -> ControlRecord | None:
     return max(filter(None, records), key=lambda record: record.number, default=None)
 
 
-def keepers(fleet: Fleet) -> tuple[str, ...]:
+def record_hosts(fleet: Fleet) -> tuple[str, ...]:
     """Return the hosts that each command asks for the record, the control host first."""
     return tuple(dict.fromkeys((*fleet.control, *fleet.gateways)))
 
 
-def told_control(remote: Remote, fleet: Fleet) -> Told:
+def ask_control_hosts(remote: Remote, fleet: Fleet) -> ControlReport:
     """Return what gateways and control hosts say; what all hosts say, where none of those has a record."""
-    told = _told(remote, keepers(fleet))
-    if told.latest:
-        return told
-    others = _told(remote, [name for name in fleet.hosts if name not in told.records])
-    return Told({**told.records, **others.records})
+    report = _ask(remote, record_hosts(fleet))
+    if report.latest:
+        return report
+    others = _ask(remote, [name for name in fleet.hosts if name not in report.records])
+    return ControlReport({**report.records, **others.records})
 
 
-def _told(remote: Remote, hosts: Iterable[str]) -> Told:
+def _ask(remote: Remote, hosts: Iterable[str]) -> ControlReport:
     answers = remote.run_on(hosts, read_command())
-    return Told(
+    return ControlReport(
         {
             name: parse_control(answer.check("reading the record of the control host").stdout, name)
             for name, answer in answers.items()
@@ -77,24 +77,26 @@ def refuse_moved(fleet: Fleet, record: ControlRecord | None) -> None:
     )
 
 
-def keep_control(remote: Remote, fleet: Fleet, lease_session: LeaseSession, told: Told, console: Console) -> None:
+def record_control_host(
+    remote: Remote, fleet: Fleet, lease_session: LeaseSession, report: ControlReport, console: Console
+) -> None:
     """Under the lease: afterwards gateways and control hosts have the record, as far as they can be reached.
 
     Raise LeasedError, changing nothing, if the fleet file makes another host the control host than it was. A former
     one that comes back has a rollout closed that nobody could end there.
     """
-    refuse_moved(fleet, told.latest)
-    record = told.latest or ControlRecord(
+    refuse_moved(fleet, report.latest)
+    record = report.latest or ControlRecord(
         host=fleet.control[0], number=1, since=utc_now(), who=lease_session.lease.owner.who
     )
-    behind = {name: told.records[name] for name in keepers(fleet) if name in told.records}
+    behind = {name: report.records[name] for name in record_hosts(fleet) if name in report.records}
     for name, found in behind.items():
         if found and found.host == name != record.host:
             _close_forgotten(remote, name, record, lease_session, console)
-    spread(remote, record, [name for name, found in behind.items() if found != record])
+    copy_record(remote, record, [name for name, found in behind.items() if found != record])
 
 
-def spread(remote: Remote, record: ControlRecord, hosts: Iterable[str]) -> None:
+def copy_record(remote: Remote, record: ControlRecord, hosts: Iterable[str]) -> None:
     """These hosts have the record afterwards, unless one can't be reached. Raise HostError if its own host can't."""
 
     def write(name: str) -> None:

@@ -11,7 +11,7 @@ from rackwright.errors import HostError, LeasedError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.targets import target, targets
 from rackwright.lifecycle.session.console import Console
-from rackwright.lifecycle.session.control_host import control_act, keepers, spread, told_control
+from rackwright.lifecycle.session.control_host import ask_control_hosts, control_act, copy_record, record_hosts
 from rackwright.lifecycle.session.operator import operator_of
 from rackwright.state.audit import write_audit
 from rackwright.state.control import ControlRecord, copy_state, write_control
@@ -44,8 +44,8 @@ def move_control(fleet: Fleet, console: Console, *, former_gone: bool) -> Moved 
 
     host = fleet.control[0]
     with Remote(targets(fleet)) as remote:
-        told = told_control(remote, fleet)
-        latest = told.latest
+        report = ask_control_hosts(remote, fleet)
+        latest = report.latest
         if latest is None or latest.host == host:
             return None
         who = operator_of(fleet, remote.connection(host))
@@ -59,7 +59,13 @@ def move_control(fleet: Fleet, console: Console, *, former_gone: bool) -> Moved 
                 _say_open(lease_session, host, console)
             console.confirm(f"Move lease and journal from {latest.host} to {host}?")
             record = ControlRecord(host=host, number=latest.number + 1, since=utc_now(), who=who.who)
-            _move(remote, lease_session, record, former, [name for name in keepers(fleet) if name in told.records])
+            _move(
+                remote,
+                lease_session,
+                record,
+                former,
+                [name for name in record_hosts(fleet) if name in report.records],
+            )
     return Moved(host, latest.host, former is not None)
 
 
@@ -126,7 +132,7 @@ def _move(
         copy_state(former, shell)
         lease_session.check()
         write_control(former, record)
-    spread(remote, record, hosts)
+    copy_record(remote, record, hosts)
     act = control_act(lease_session, f"{record.host} is the control host now")
     for one in filter(None, (shell, former)):
         with suppress(HostError):

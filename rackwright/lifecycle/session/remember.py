@@ -9,7 +9,7 @@ from datetime import datetime
 
 from rackwright.errors import HostError, LeasedError, RackwrightError
 from rackwright.fleet.lock import lock_digest
-from rackwright.lifecycle.key import refuse_unknown_keys, told_keys
+from rackwright.lifecycle.key import pushed_keys, refuse_unknown_keys
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey
@@ -40,9 +40,9 @@ def compared(session: Session) -> Compared:
 
     Raise LeasedError if they would undo a colleague's work, HostError if the control host can't be asked.
     """
-    from rackwright.remote import Begun
+    from rackwright.remote import Background
 
-    asking = Begun(lambda: told_keys(session.remote, session.fleet.gateways))
+    asking = Background(lambda: pushed_keys(session.remote, session.fleet.gateways))
     applied = read_applied(session.remote.connection(session.fleet.control[0]))
     local = checkout(session.fleet)
     refuse_unknown_keys(session.fleet, asking.result())

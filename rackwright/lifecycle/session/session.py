@@ -102,7 +102,7 @@ def open_session(
     from rackwright.runner import QuestionMemory, Runner
 
     if lock is None:
-        lock = read_lock(fleet.beside("lock"))
+        lock = read_lock(fleet.sibling("lock"))
         require_match(fleet, lock)
     names = hosts_named(fleet, limit)
     models = desired(fleet, lock)

@@ -139,20 +139,20 @@ def _missing(output: str, mark: str) -> str | None:
 
 
 def _surveyed(output: str, mark: str, name: str) -> Surveyed:
-    told = dict(zip((*_PARTS, "people"), re.split(rf"\n\d+ {mark}\n", output), strict=False))
-    ours = (told["ours before"] + told["ours after"]).splitlines()
+    report = dict(zip((*_PARTS, "people"), re.split(rf"\n\d+ {mark}\n", output), strict=False))
+    ours = (report["ours before"] + report["ours after"]).splitlines()
     our_pids = {int(line.split("/")[2]) for line in ours if line}
-    ends = told["connected"].split()
+    ends = report["connected"].split()
     return Surveyed(
-        listening=tuple(socket for socket in parse_listening(told["listening"]) if socket.pid not in our_pids),
-        filters=parse_filters(told["filters"]),
-        replicas={state.replica: state for state in parse_replicas(told["replicas"])},
-        record=told["record"].strip(),
+        listening=tuple(socket for socket in parse_listening(report["listening"]) if socket.pid not in our_pids),
+        filters=parse_filters(report["filters"]),
+        replicas={state.replica: state for state in parse_replicas(report["replicas"])},
+        record=report["record"].strip(),
         connected=Connected(*ends) if len(ends) == 2 else None,
-        drains=parse_drains(told["drains"]),
-        backup=parse_backup(told["backup"]),
-        driver=parse_found_driver(told["driver"]),
-        people=parse_people(told["people"].splitlines()),
-        hardware=parse_hardware(told["hardware"]),
-        control=parse_control(told["control"].strip(), name),
+        drains=parse_drains(report["drains"]),
+        backup=parse_backup(report["backup"]),
+        driver=parse_found_driver(report["driver"]),
+        people=parse_people(report["people"].splitlines()),
+        hardware=parse_hardware(report["hardware"]),
+        control=parse_control(report["control"].strip(), name),
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from rackwright.lifecycle.session.console import Console
-from rackwright.lifecycle.session.control_host import keep_control, told_control
+from rackwright.lifecycle.session.control_host import ask_control_hosts, record_control_host
 from rackwright.lifecycle.session.remember import failure_audited, note_leased_act
 from rackwright.lifecycle.session.session import Session
 from rackwright.run import Run
@@ -21,17 +21,17 @@ def leased(session: Session, why: str, console: Console, *, rollout: bool = Fals
     Also if the fleet file makes another host the control host than it was, or a rollout is open, but for whoever ends
     that: `rollout`.
     """
-    from rackwright.remote import Begun
+    from rackwright.remote import Background
 
     with hold(session.store, owner(session.operator.who, session.operator.machine, why)) as lease_session:
-        asking = Begun(lambda: told_control(session.remote, session.fleet))
+        asking = Background(lambda: ask_control_hosts(session.remote, session.fleet))
         if lease_session.lease.previous:
             taken = f"took over an expired lease: {lease_session.lease.previous}"
             console.say(taken)
             note_leased_act(session, lease_session, session.fleet.control[:1], taken)
         if not rollout:
             refuse_open_rollout(session.store)
-        keep_control(session.remote, session.fleet, lease_session, asking.result(), console)
+        record_control_host(session.remote, session.fleet, lease_session, asking.result(), console)
         yield lease_session
 
 

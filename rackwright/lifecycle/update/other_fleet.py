@@ -37,7 +37,7 @@ def proven_by(path: Path, name: str) -> Proven:
     fleet = load_fleet(path)
     if name not in fleet.file.models:
         raise unknown(name, tuple(fleet.file.models), "model")
-    lock = read_lock(fleet.beside("lock"))
+    lock = read_lock(fleet.sibling("lock"))
     require_match(fleet, lock)
     control = fleet.control[0]
     with Remote(targets(fleet)) as remote:
@@ -56,7 +56,7 @@ def recorded(fleet: Fleet, lock: Lock, name: str, control: Shell) -> Golden:
             return golden
     raise ProofError(
         f"{name} {lock.models[name].digest[:16]} was proven on no replica of {fleet.file.fleet}",
-        where=str(fleet.beside("lock")),
+        where=str(fleet.sibling("lock")),
         should="an engine there should have answered with these weights",
         next=f"rackwright -f {fleet.path} apply",
     )

@@ -11,7 +11,7 @@ from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.fleet.lock import Lock
 from rackwright.lifecycle.apply.plan import Plan, plan
 from rackwright.lifecycle.canary.choose import canaries_of
-from rackwright.lifecycle.p2p.ahead import Ahead, put_ahead
+from rackwright.lifecycle.p2p.ahead import Ahead, prefetch_weights
 from rackwright.lifecycle.p2p.procedure import Transferred
 from rackwright.lifecycle.p2p.receivers import is_supplied
 from rackwright.lifecycle.session.console import Console
@@ -20,14 +20,14 @@ from rackwright.lifecycle.session.remember import compared, refuse_stale_checkou
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.under_lease import apply_leased, leased
 from rackwright.lifecycle.update.promote import promote
-from rackwright.lifecycle.update.unfinished import Work, carry_on
+from rackwright.lifecycle.update.unfinished import Work, complete
 from rackwright.roles.replica.unit import unit_digest
 from rackwright.run import Outcome, Run
 from rackwright.state.checkout import checkout
 from rackwright.state.formats import utc_now
 from rackwright.state.journal import Event, seconds_away
 from rackwright.state.lease_session import LeaseSession
-from rackwright.state.rollout import Rollout, keep_rollout
+from rackwright.state.rollout import Rollout, write_rollout
 from rackwright.stopping import Stopping, stoppable
 
 LOOK = "look at the hosts"
@@ -106,9 +106,9 @@ def update(session: Session, asked: Asked, console: Console, confirm: Callable[[
         outages = confirm(look)
         with stoppable(console.heard) as stopping:
             _stage(console, STAGE)
-            transferred = _beside(session, lease_session, look, console, stopping)
+            transferred = _prefetch(session, lease_session, look, console, stopping)
             _stage(console, ROLL)
-            changed = carry_on(
+            changed = complete(
                 Work(session, lease_session, _open(session, lease_session, asked, look, outages), console, stopping)
             )
             return Updated(changed, transferred)
@@ -225,20 +225,20 @@ def files_digest(fleet: Fleet) -> str:
     return sha256(b"\0".join(path.read_bytes() for path in fleet.sources)).hexdigest()
 
 
-def _beside(
+def _prefetch(
     session: Session, lease_session: LeaseSession, look: Look, console: Console, stopping: Stopping
 ) -> tuple[Transferred, ...]:
-    from rackwright.deploys.serve import beside
+    from rackwright.deploys.serve import prefetch
 
     hosts = _hosts(session, look.replicas)
 
     def change(deploy: Callable[[], None], names: tuple[str, ...]) -> Run:
         return apply_leased(session, lease_session, deploy, names, stopping=stopping)
 
-    ahead = put_ahead(session, hosts, console, stopping, change) if is_supplied(session, hosts) else Ahead()
+    ahead = prefetch_weights(session, hosts, console, stopping, change) if is_supplied(session, hosts) else Ahead()
     # Whoever lacks something still fetches it for itself, and is named where that fails, too.
     left = tuple(host for host in hosts if host not in ahead.run.failed_hosts)
-    run = ahead.run if ahead.run.interrupted or stopping() else ahead.run + change(beside, left)
+    run = ahead.run if ahead.run.interrupted or stopping() else ahead.run + change(prefetch, left)
     if run.interrupted or stopping():
         raise RackwrightError("interrupted; nothing that serves was changed", next="the same command")
     if run.failed_hosts:
@@ -283,6 +283,6 @@ def _open(
         before=asked.before,
         after=session.lock,
     )
-    keep_rollout(lease_session, rollout)
+    write_rollout(lease_session, rollout)
     lease_session.write(Event.OPENED, rollout.id, detail=asked.what)
     return rollout

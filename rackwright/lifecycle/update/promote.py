@@ -17,17 +17,17 @@ def promote(session: Session, lease_session: LeaseSession, console: Console) -> 
 
     Done again it changes nothing more. Raise HostsFailed where one can't be told: then the old lock stays.
     """
-    from rackwright.deploys.site import told
+    from rackwright.deploys.site import publish
 
     hosts = [name for name, model in session.hosts.items() if model.gateway or model.backup]
-    run = apply_leased(session, lease_session, told, hosts)
+    run = apply_leased(session, lease_session, publish, hosts)
     if run.failed_hosts:
         raise HostsFailed(
             f"could not be told of the new version: {', '.join(run.failed_hosts)}",
             should="every engine runs it already",
             next="rackwright rollout resume",
         )
-    write_lock(session.fleet.beside("lock"), session.lock)
-    session.fleet.beside(NEXT).unlink(missing_ok=True)
-    console.say(f"{session.fleet.beside('lock')} is the new lock: commit it")
+    write_lock(session.fleet.sibling("lock"), session.lock)
+    session.fleet.sibling(NEXT).unlink(missing_ok=True)
+    console.say(f"{session.fleet.sibling('lock')} is the new lock: commit it")
     remember(session, lease_session, run, survey(session), known=False)

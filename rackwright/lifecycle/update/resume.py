@@ -17,19 +17,19 @@ from rackwright.lifecycle.session.operator import operator_of
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.under_lease import leased
 from rackwright.lifecycle.update.procedure import files_digest
-from rackwright.lifecycle.update.unfinished import Work, carry_on, take_back
+from rackwright.lifecycle.update.unfinished import Work, complete, revert_all
 from rackwright.state.audit import Act, write_audit
-from rackwright.state.canaries import kept_trial
+from rackwright.state.canaries import read_trial
 from rackwright.state.formats import utc_now
 from rackwright.state.journal import Entry, Event, open_rollout
 from rackwright.state.lease import Lease
 from rackwright.state.lease_session import LeaseSession, hold, owner
-from rackwright.state.rollout import Rollout, kept_rollout
+from rackwright.state.rollout import Rollout, read_rollout
 from rackwright.stopping import stoppable
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenRollout:
     """A rollout that is open, as its control host has it."""
 
     rollout: Rollout
@@ -39,7 +39,7 @@ class Opened:
     """Live: somebody is at it now."""
 
 
-def opened(fleet: Fleet) -> Opened | None:
+def opened(fleet: Fleet) -> OpenRollout | None:
     """Return the rollout that is open, None if there is none. Changes nothing."""
     with control_store(fleet) as (store, _):
         entries = store.entries()
@@ -47,15 +47,15 @@ def opened(fleet: Fleet) -> Opened | None:
         if begun is None:
             return None
         lines = tuple(entry for entry in entries if entry.rollout == begun.rollout)
-        return Opened(kept_rollout(store, begun.rollout), lines, store.show())
+        return OpenRollout(read_rollout(store, begun.rollout), lines, store.show())
 
 
-def required(fleet: Fleet) -> Opened:
+def required(fleet: Fleet) -> OpenRollout:
     """Return the rollout that is open. Raise UsageError if there is none."""
     return opened(fleet) or _refuse_none()
 
 
-def begun(fleet: Fleet) -> Entry:
+def open_entry(fleet: Fleet) -> Entry:
     """Return the entry that opened it, also where nothing else is kept of it. Raise UsageError if none is open."""
     with control_store(fleet) as (store, _):
         return open_rollout(store.entries()) or _refuse_none()
@@ -72,17 +72,17 @@ def resume(session: Session, rollout: Rollout, console: Console) -> tuple[Replic
     the one that it was begun with, FleetError if a canary's golden set can't be read here.
     """
     _refuse_other_files(session.fleet, rollout)
-    for model in sorted(kept_trial(session.store, rollout.id).untried(rollout.canaries)):
+    for model in sorted(read_trial(session.store, rollout.id).untried(rollout.canaries)):
         golden_set_of(session.fleet, model)
     with _taken(session, rollout, "resume", console) as lease_session, stoppable(console.heard) as stopping:
-        return carry_on(Work(session, lease_session, rollout, console, stopping))
+        return complete(Work(session, lease_session, rollout, console, stopping))
 
 
 def abort(session: Session, rollout: Rollout, console: Console, reason: str) -> None:
     """Afterwards every replica runs what it ran before it, and it is closed. Raise as `take_back` does."""
     with _taken(session, rollout, "abort", console) as lease_session, stoppable(console.heard) as stopping:
         try:
-            take_back(Work(session, lease_session, rollout, console, stopping), reason)
+            revert_all(Work(session, lease_session, rollout, console, stopping), reason)
         except (HostError, ProofError, Paused) as error:
             raise _still_open(error, rollout) from None
 

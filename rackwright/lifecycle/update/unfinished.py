@@ -50,7 +50,7 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Standing:
+class ReplicaProgress:
     """One replica of an open rollout, as it is now."""
 
     replica: Replica
@@ -66,17 +66,17 @@ class Standing:
     """Why it can't be told."""
 
 
-def stand(work: Work) -> tuple[Standing, ...]:
+def survey_replicas(work: Work) -> tuple[ReplicaProgress, ...]:
     """Ask all hosts; return every replica that the rollout is about, in the fleet's order."""
     surveyed = survey(work.session)
     drained = {
-        address for host in surveyed.hosts.values() for address, record in host.drains.items() if not record.by_hand
+        address for host in surveyed.hosts.values() for address, record in host.drains.items() if not record.manual
     }
     replicas = [one for one in work.session.fleet.replicas if one.model in work.rollout.models]
-    return tuple(_standing(work, surveyed, one, drained=one.address in drained) for one in replicas)
+    return tuple(_progress(work, surveyed, one, drained=one.address in drained) for one in replicas)
 
 
-def _standing(work: Work, surveyed: Survey, replica: Replica, *, drained: bool) -> Standing:
+def _progress(work: Work, surveyed: Survey, replica: Replica, *, drained: bool) -> ReplicaProgress:
     # Without its gateways nobody knows whether a run left it drained.
     rollout, asked = work.rollout, (*replica.hosts, *work.session.fleet.gateways)
     lost = [f"{host}: {surveyed.unreachable[host]}" for host in asked if host in surveyed.unreachable]
@@ -85,7 +85,7 @@ def _standing(work: Work, surveyed: Survey, replica: Replica, *, drained: bool) 
         for host in replica.hosts
         if host in surveyed.hosts
     ]
-    return Standing(
+    return ReplicaProgress(
         replica,
         changed=replica.address in rollout.taken
         and any(state and wanted in (state.wanted, state.started) for state, wanted in seen),
@@ -104,7 +104,7 @@ def _serves(surveyed: Survey, replica: Replica) -> bool:
     return state is not None and state.serves
 
 
-def carry_on(work: Work) -> tuple[Replica, ...]:
+def complete(work: Work) -> tuple[Replica, ...]:
     """Afterwards every replica runs by the new lock and that is NAME.lock; return those that were changed for it.
 
     Where a replica fails it was put back, and so are those that changed before it: then the old lock stays, and the
@@ -129,25 +129,25 @@ def carry_on(work: Work) -> tuple[Replica, ...]:
 
 
 def _forward(work: Work) -> tuple[Replica, ...]:
-    standing = stand(work)
-    _refuse_unknown(standing)
-    due = _first_the_idle(one for one in standing if one.drained or not (one.whole and one.serves))
-    done: list[Replica] = [one.replica for one in standing if one not in due]
-    work.console.say(f"{len(due)} of {len(standing)} replicas to change")
+    progress = survey_replicas(work)
+    _refuse_unknown(progress)
+    due = _first_the_idle(one for one in progress if one.drained or not (one.whole and one.serves))
+    done: list[Replica] = [one.replica for one in progress if one not in due]
+    work.console.say(f"{len(due)} of {len(progress)} replicas to change")
     tried = work.canaries.of([one.replica for one in due], [one.address for one in done])
     _roll(work, [_onward(work, one, tried.get(one.replica.address)) for one in due], done)
     return tuple(done)
 
 
-def _onward(work: Work, one: Standing, tried: Tried | None) -> Change:
-    make = work.engines.returned if one.whole else work.engines.renewed
+def _onward(work: Work, one: ReplicaProgress, tried: Tried | None) -> Change:
+    make = work.engines.undrained if one.whole else work.engines.renewed
     change = make(one.replica, work.rollout.what)
     if one.replica.address not in work.rollout.taken:
-        change = replace(change, put_back=None)
+        change = replace(change, revert=None)
     return with_trial(change, tried) if tried else change
 
 
-def take_back(work: Work, reason: str) -> tuple[Replica, ...]:
+def revert_all(work: Work, reason: str) -> tuple[Replica, ...]:
     """Afterwards every replica runs what it ran before the rollout, and that is closed.
 
     Return those that stay drained: they ran the new version before, and no canary of it has passed. Raise
@@ -155,12 +155,12 @@ def take_back(work: Work, reason: str) -> tuple[Replica, ...]:
     """
     _refuse_promoting(work)
     _tell_of_others(work)
-    standing = stand(work)
-    known = [one for one in standing if one.unknown is None]
+    progress = survey_replicas(work)
+    known = [one for one in progress if one.unknown is None]
     left = _untried(work, known)
     due = _first_the_idle(one for one in reversed(known) if one not in left and (one.changed or one.drained))
     _roll(work, [_backward(work, one, reason) for one in due], [])
-    _refuse_unknown(standing)
+    _refuse_unknown(progress)
     _close(work, f"aborted: {reason}")
     for one in left:
         work.console.say(f"{one.replica.address}: {_STAYS}")
@@ -168,9 +168,9 @@ def take_back(work: Work, reason: str) -> tuple[Replica, ...]:
     return tuple(one.replica for one in left)
 
 
-def _untried(work: Work, standing: Sequence[Standing]) -> list[Standing]:
+def _untried(work: Work, progress: Sequence[ReplicaProgress]) -> list[ReplicaProgress]:
     untried = work.canaries.untried()
-    return [one for one in standing if one.drained and one.whole and not one.changed and one.replica.model in untried]
+    return [one for one in progress if one.drained and one.whole and not one.changed and one.replica.model in untried]
 
 
 def _tell_of_others(work: Work) -> None:
@@ -180,7 +180,7 @@ def _tell_of_others(work: Work) -> None:
         work.console.say(f"not in this fleet file, left as they are: {', '.join(others)}")
 
 
-def _backward(work: Work, one: Standing, reason: str) -> Change:
+def _backward(work: Work, one: ReplicaProgress, reason: str) -> Change:
     make = work.engines.reverted if one.changed else work.engines.answering
     change = make(one.replica, f"back: {reason}")
     return replace(change, idle=one.replica.address in work.rollout.idle and not one.serves)
@@ -195,9 +195,9 @@ def _refuse_promoting(work: Work) -> None:
         )
 
 
-def _first_the_idle(standing: Iterator[Standing]) -> list[Standing]:
+def _first_the_idle(progress: Iterator[ReplicaProgress]) -> list[ReplicaProgress]:
     """They serve nobody: to change them costs nothing."""
-    return sorted(standing, key=lambda one: one.serves and not one.drained)
+    return sorted(progress, key=lambda one: one.serves and not one.drained)
 
 
 def _roll(work: Work, changes: Sequence[Change], done: list[Replica]) -> None:
@@ -218,8 +218,8 @@ def _roll(work: Work, changes: Sequence[Change], done: list[Replica]) -> None:
     )
 
 
-def _refuse_unknown(standing: Sequence[Standing]) -> None:
-    unknown = [f"{one.replica.address}: {one.unknown}" for one in standing if one.unknown]
+def _refuse_unknown(progress: Sequence[ReplicaProgress]) -> None:
+    unknown = [f"{one.replica.address}: {one.unknown}" for one in progress if one.unknown]
     if unknown:
         raise Paused(
             "not known what it runs, or whether it is drained:\n  " + "\n  ".join(unknown),
@@ -229,8 +229,8 @@ def _refuse_unknown(standing: Sequence[Standing]) -> None:
 
 def _paused(work: Work, error: Paused) -> RackwrightError:
     """Return the error, knowing whether anything waits for the operator."""
-    standing = stand(work)
-    if any(one.changed or one.drained or one.unknown for one in standing):
+    progress = survey_replicas(work)
+    if any(one.changed or one.drained or one.unknown for one in progress):
         left = f"the rollout {work.rollout.id} stays open: {_text(error)}"
         first = error.problems[0].next if isinstance(error, Undecided) else None
         return error.but(should=left, next=f"{first}; then {RESUME}" if first else RESUME)
@@ -245,7 +245,7 @@ def _text(error: RackwrightError) -> str:
 def _failed(work: Work, error: RackwrightError) -> RackwrightError:
     became = f"{error.problems[0].should}; " if error.problems[0].should else ""
     try:
-        left = take_back(work, error.problems[0].what)
+        left = revert_all(work, error.problems[0].what)
     except LeasedError:
         raise
     except RackwrightError as second:
@@ -257,5 +257,5 @@ def _failed(work: Work, error: RackwrightError) -> RackwrightError:
 
 
 def _close(work: Work, how: str) -> None:
-    work.session.fleet.beside(NEXT).unlink(missing_ok=True)
+    work.session.fleet.sibling(NEXT).unlink(missing_ok=True)
     work.lease_session.write(Event.CLOSED, work.rollout.id, detail=how)

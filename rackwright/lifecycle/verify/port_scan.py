@@ -67,30 +67,30 @@ def scan(session: Session) -> tuple[Scan, ...]:
     host itself says that something listens or leads. UDP is not tried: its silence tells nothing. Where only gateways
     are left to look from, the controller looks too. Raise HostError for a host that doesn't answer.
     """
-    from rackwright.remote import Begun
+    from rackwright.remote import Background
 
-    looks = tuple(look for host, told in _told(session).items() for look in _looks(session, host, told))
-    under_way = [Begun(partial(open_ports, look.asker, tuple(look.doors), look.ports)) for look in looks]
+    looks = tuple(look for host, reply in _reply(session).items() for look in _looks(session, host, reply))
+    under_way = [Background(partial(open_ports, look.asker, tuple(look.doors), look.ports)) for look in looks]
     return tuple(
         found for look, begun in zip(looks, under_way, strict=True) for found in _scans(look, begun.result())
     )
 
 
-def _told(session: Session) -> dict[str, str]:
+def _reply(session: Session) -> dict[str, str]:
     """Return what each host says of itself."""
-    told = {}
+    reply = {}
     asked = session.remote.run_on(tuple(session.hosts), f"{LISTENING_COMMAND} && {{ {FORWARDED_COMMAND}; }}")
     for name, answer in checked(asked, "asking what listens").items():
         if isinstance(answer, HostError):
             raise answer
-        told[name] = answer.stdout
-    return told
+        reply[name] = answer.stdout
+    return reply
 
 
-def _looks(session: Session, host: str, told: str) -> Iterator[_Look]:
+def _looks(session: Session, host: str, reply: str) -> Iterator[_Look]:
     doors = _doors(session, host)
     for asker in _askers(session, host) if doors else ():
-        yield _Look(host, asker, doors, _ports(session, told), session.hosts[host].firewall, parse_listening(told))
+        yield _Look(host, asker, doors, _ports(session, reply), session.hosts[host].firewall, parse_listening(reply))
 
 
 def _doors(session: Session, host: str) -> dict[str, At]:
@@ -112,13 +112,13 @@ def _askers(session: Session, host: str) -> Iterator[Asker]:
         yield FromController()
 
 
-def _ports(session: Session, told: str) -> tuple[int, ...]:
+def _ports(session: Session, reply: str) -> tuple[int, ...]:
     ports = {*range(1, 1025), *NOTABLE}
     ports |= {port for host in session.lock.ports.values() for port in host.values()}
     openings = [opening for model in session.hosts.values() for opening in model.firewall.openings]
     ports |= {port for opening in openings for port in (opening.port, opening.last) if port}
-    ports |= {found.port for found in parse_listening(told) if found.protocol == "tcp" and not found.is_loopback}
-    ports |= set(forwarded(told))
+    ports |= {found.port for found in parse_listening(reply) if found.protocol == "tcp" and not found.is_loopback}
+    ports |= set(forwarded(reply))
     return tuple(sorted(ports))
 
 

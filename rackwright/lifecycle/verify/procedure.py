@@ -47,22 +47,22 @@ def verify(session: Session, asker: Asker, tell: Callable[[Proof], None]) -> tup
 
     The key it uses lives in the gateways' memory, for this run only; their audit logs tell of it.
     """
-    from rackwright.remote import Begun
+    from rackwright.remote import Background
 
-    scanning = Begun(lambda: scan(session))
+    scanning = Background(lambda: scan(session))
     # Behind a packet filter a closed port answers nothing for seconds.
-    closed = [Begun(partial(_closed, session, asker, gateway)) for gateway in session.fleet.gateways]
+    closed = [Background(partial(_closed, session, asker, gateway)) for gateway in session.fleet.gateways]
     key, sha256 = new_key("verify")
     note_lent_key(session, "verify")
     with session.gateways.temporary_key(sha256, id="verify", seconds=KEY_SECONDS):
-        proofs = [*_told(_gateways(session, asker, key), tell)]
+        proofs = [*_reply(_gateways(session, asker, key), tell)]
     rest = (*_serving(session), *_as_locked(session), *_as_described(session), *_backups(session))
     seen = (*(proof for port in closed for proof in port.result()), *map(_scanned, scanning.result()))
-    proofs += _told((*seen, *rest), tell)
+    proofs += _reply((*seen, *rest), tell)
     return tuple(proofs)
 
 
-def _told(proofs: Iterable[Proof], tell: Callable[[Proof], None]) -> Iterator[Proof]:
+def _reply(proofs: Iterable[Proof], tell: Callable[[Proof], None]) -> Iterator[Proof]:
     for proof in proofs:
         tell(proof)
         yield proof
@@ -70,12 +70,12 @@ def _told(proofs: Iterable[Proof], tell: Callable[[Proof], None]) -> Iterator[Pr
 
 def _gateways(session: Session, asker: Asker, key: Secret) -> Iterator[Proof]:
     """Each gateway's proofs, and the virtual address's; all are asked at the same time."""
-    from rackwright.remote import Begun
+    from rackwright.remote import Background
 
-    begun = [Begun(partial(_of_gateway, session, asker, gateway, key)) for gateway in session.fleet.gateways]
+    begun = [Background(partial(_of_gateway, session, asker, gateway, key)) for gateway in session.fleet.gateways]
     if vip := session.fleet.file.gateway.vip:
         cases = (completion(session, str(vip), next(iter(_names(session))), key),)
-        begun.append(Begun(partial(_proofs, session, asker, "vip", cases)))
+        begun.append(Background(partial(_proofs, session, asker, "vip", cases)))
     for proofs in begun:
         yield from proofs.result()
 
@@ -205,8 +205,8 @@ def _as_described(session: Session) -> Iterator[Proof]:
 def _judged(run: Run, host: str) -> tuple[bool, str]:
     if host in run.failed_hosts:
         return False, run.unreachable.get(host, "could not be looked at")
-    told = [step for step in run.of(host) if step.outcome is Outcome.WOULD_CHANGE]
-    against = [f"{step.role}: would change: {step.operation}" for step in told]
+    reply = [step for step in run.of(host) if step.outcome is Outcome.WOULD_CHANGE]
+    against = [f"{step.role}: would change: {step.operation}" for step in reply]
     against += [f"{step.role}: {step.note}".replace("\n", "; ") for step in run.notes if step.host == host]
     return not against, "; ".join(against) or "nothing would change"
 

@@ -46,9 +46,9 @@ class RunningDriver(FactBase[Running]):
         return Running()
 
     def process(self, output: list[str]) -> Running:
-        told = {key: value for key, _, value in (line.partition(" ") for line in output)}
-        loadable, nouveau, early, rdma = (word in told for word in ("loadable", "nouveau", "nouveau_early", "rdma"))
-        return Running(told.get("loaded") or None, loadable, nouveau, early, rdma, told.get("kernel") or None)
+        reply = {key: value for key, _, value in (line.partition(" ") for line in output)}
+        loadable, nouveau, early, rdma = (word in reply for word in ("loadable", "nouveau", "nouveau_early", "rdma"))
+        return Running(reply.get("loaded") or None, loadable, nouveau, early, rdma, reply.get("kernel") or None)
 
 
 class FoundDriverFact(FactBase[FoundDriver]):

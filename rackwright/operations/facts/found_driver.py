@@ -76,7 +76,7 @@ def _of_kernel(name: str) -> bool:
 
 def parse_found_driver(output: str) -> FoundDriver:
     """Given what FOUND_DRIVER_COMMAND printed, return what it found."""
-    told: dict[str, str] = {}
+    reply: dict[str, str] = {}
     packages = []
     for line in output.splitlines():
         key, _, value = line.partition(" ")
@@ -84,8 +84,8 @@ def parse_found_driver(output: str) -> FoundDriver:
         if key == "package" and words[:1] == ["installed"] and len(words) == 3:
             packages.append((words[1], words[2]))
         elif key != "package":
-            told[key] = value
-    return FoundDriver(tuple(packages), told.get("run"), "dgx" in told, told.get("loaded"), told.get("ours"))
+            reply[key] = value
+    return FoundDriver(tuple(packages), reply.get("run"), "dgx" in reply, reply.get("loaded"), reply.get("ours"))
 
 
 def upstream(version: str) -> str:

@@ -39,5 +39,5 @@ class KernelSettings(FactBase[dict[str, Setting]]):
 
     def process(self, output: list[str]) -> dict[str, Setting]:
         writable = {line.removeprefix("w ") for line in output if line.startswith("w ")}
-        told = (line.partition(":") for line in output if not line.startswith("w "))
-        return {path: Setting(" ".join(value.split()), path in writable) for path, _, value in told}
+        reply = (line.partition(":") for line in output if not line.startswith("w "))
+        return {path: Setting(" ".join(value.split()), path in writable) for path, _, value in reply}

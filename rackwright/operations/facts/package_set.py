@@ -37,14 +37,14 @@ class PackageSets(FactBase[KeptSets]):
         return KeptSets({}, {}, (), {})
 
     def process(self, output: list[str]) -> KeptSets:
-        told = [line.split() for line in output if len(line.split()) >= 2]
+        reply = [line.split() for line in output if len(line.split()) >= 2]
         names: dict[str, tuple[str, ...]] = {}
-        for _, folder, file in (words for words in told if words[0] == "file" and len(words) == 3):
+        for _, folder, file in (words for words in reply if words[0] == "file" and len(words) == 3):
             names[folder] = (*names.get(folder, ()), file.partition("_")[0])
         return KeptSets(
-            installed={words[0].partition(".")[0]: words[1] for words in told if words[0].endswith(".installed")},
-            previous={words[0].partition(".")[0]: words[1] for words in told if words[0].endswith(".previous")},
+            installed={words[0].partition(".")[0]: words[1] for words in reply if words[0].endswith(".installed")},
+            previous={words[0].partition(".")[0]: words[1] for words in reply if words[0].endswith(".previous")},
             folders=tuple(names),
             names=names,
-            on_hold={words[0].partition(".")[0]: tuple(words[1:]) for words in told if words[0].endswith(".held")},
+            on_hold={words[0].partition(".")[0]: tuple(words[1:]) for words in reply if words[0].endswith(".held")},
         )

@@ -21,8 +21,8 @@ class InstalledPackages(FactBase[dict[str, Installed]]):
 
     def command(self) -> str:
         # A package may be there for a second architecture, too.
-        told = "${db:Status-Status} ${db:Status-Want} ${Package} ${Version} ${Architecture}"
-        return f"dpkg-query -W -f '{told}\\n' | grep -E \" (all|$(dpkg --print-architecture))\\$\""
+        reply = "${db:Status-Status} ${db:Status-Want} ${Package} ${Version} ${Architecture}"
+        return f"dpkg-query -W -f '{reply}\\n' | grep -E \" (all|$(dpkg --print-architecture))\\$\""
 
     @staticmethod
     def default() -> dict[str, Installed]:
@@ -35,5 +35,5 @@ class InstalledPackages(FactBase[dict[str, Installed]]):
 # A dozen operations get the same answer, of hundreds of lines.
 @lru_cache(maxsize=2)
 def _installed(output: tuple[str, ...]) -> Mapping[str, Installed]:
-    told = (line.split() for line in output if line.startswith("installed "))
-    return {name: Installed(version, want == "hold") for _, want, name, version, _ in told}
+    reply = (line.split() for line in output if line.startswith("installed "))
+    return {name: Installed(version, want == "hold") for _, want, name, version, _ in reply}

@@ -100,12 +100,12 @@ def people_command(names: Iterable[str]) -> str:
 
 def parse_people(lines: Iterable[str]) -> Accounts:
     """Given what people_command printed, return the accounts."""
-    told = _sections(lines)
-    groups = {fields[0]: fields[3].split(",") for fields in map(_fields, told.get("group", ())) if len(fields) == 4}
-    shadow = {fields[0]: fields for fields in map(_fields, told.get("shadow", ())) if len(fields) > 7}
-    kept = {path: f"{mode} {user}" for mode, user, path in (line.split(" ", 2) for line in told.get("stat", ()))}
+    reply = _sections(lines)
+    groups = {fields[0]: fields[3].split(",") for fields in map(_fields, reply.get("group", ())) if len(fields) == 4}
+    shadow = {fields[0]: fields for fields in map(_fields, reply.get("shadow", ())) if len(fields) > 7}
+    kept = {path: f"{mode} {user}" for mode, user, path in (line.split(" ", 2) for line in reply.get("stat", ()))}
     accounts = {}
-    for fields in map(_fields, told.get("passwd", ())):
+    for fields in map(_fields, reply.get("passwd", ())):
         if len(fields) != 7 or not fields[2].isdigit():
             continue
         name, _, uid, _, comment, home, shell = fields
@@ -120,9 +120,9 @@ def parse_people(lines: Iterable[str]) -> Accounts:
             groups=frozenset(group for group, members in groups.items() if name in members),
             expires=int(expires) if expires.isdigit() else None,
             locked=secret.startswith("!"),
-            keys=_keys(path, told.get("keys", [])) if path in kept else None,
+            keys=_keys(path, reply.get("keys", [])) if path in kept else None,
             keys_kept=kept.get(path) == f"600 {name}",
-            odd=name in told.get("odd", ()),
+            odd=name in reply.get("odd", ()),
         )
     return Accounts(frozenset(groups), accounts)
 

@@ -81,10 +81,10 @@ class FreeRoom(FactBase[Room]):
         return Room()
 
     def process(self, output: list[str]) -> Room:
-        told = [line.partition(" ")[::2] for line in output]
-        free = told[0][1].strip()
-        arrived = {name.removesuffix(".verified"): int(size) for size, name in told[1:] if size != "unmounted"}
-        return Room(int(free) if free.isdigit() else None, arrived, mounted=("unmounted", "-") not in told)
+        reply = [line.partition(" ")[::2] for line in output]
+        free = reply[0][1].strip()
+        arrived = {name.removesuffix(".verified"): int(size) for size, name in reply[1:] if size != "unmounted"}
+        return Room(int(free) if free.isdigit() else None, arrived, mounted=("unmounted", "-") not in reply)
 
 
 class ReadThrough(FactBase[bool]):

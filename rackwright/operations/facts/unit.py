@@ -113,18 +113,18 @@ class SystemUnitStates(FactBase[dict[str, Unit]]):
 # Each operation on a unit gets the same answer.
 @lru_cache(maxsize=4)
 def _units(output: tuple[str, ...]) -> Mapping[str, Unit]:
-    return {unit: _unit(told) for unit, told in shown_units(output).items()}
+    return {unit: _unit(reply) for unit, reply in shown_units(output).items()}
 
 
-def _unit(told: dict[str, str]) -> Unit:
+def _unit(reply: dict[str, str]) -> Unit:
     return Unit(
-        load=told.get("LoadState", "not-found"),
-        active=told.get("ActiveState", "inactive"),
-        file=told.get("UnitFileState", ""),
-        stale=told.get("NeedDaemonReload") == "yes",
-        started=_seconds(told.get("InactiveExitTimestamp", "")),
-        changed=_seconds(told.get("StateChangeTimestamp", "")),
-        held_back=told.get("ConditionResult") == "no" and _seconds(told.get("ConditionTimestamp", "")) is not None,
+        load=reply.get("LoadState", "not-found"),
+        active=reply.get("ActiveState", "inactive"),
+        file=reply.get("UnitFileState", ""),
+        stale=reply.get("NeedDaemonReload") == "yes",
+        started=_seconds(reply.get("InactiveExitTimestamp", "")),
+        changed=_seconds(reply.get("StateChangeTimestamp", "")),
+        held_back=reply.get("ConditionResult") == "no" and _seconds(reply.get("ConditionTimestamp", "")) is not None,
     )
 
 

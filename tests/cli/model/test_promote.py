@@ -42,7 +42,7 @@ def site(folder: Path, name: str, model: str = "assistant", *, locked: bool = Tr
     (folder / "m.gguf").write_bytes(b"GGUF")
     if locked:
         fleet = load_fleet(path)
-        write_lock(fleet.beside("lock"), resolve_lock(fleet, None))
+        write_lock(fleet.sibling("lock"), resolve_lock(fleet, None))
     return path
 
 
@@ -87,10 +87,10 @@ def test_what_counts_is_the_engine_that_answered_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: dict[str, str], said: str | None
 ) -> None:
     fleet, there = (load_fleet(site(tmp_path, name)) for name in ("production", "staging"))
-    lock = read_lock(there.beside("lock"))
+    lock = read_lock(there.sibling("lock"))
     kind = {"runtime": "llama_cpp-b1", "build": lock.runtimes["llama_cpp-b1"].digest} | by
     found = SimpleNamespace(fleet=there, lock=lock, golden=SimpleNamespace(kind=SimpleNamespace(**kind)))
     monkeypatch.setattr(proven, "proven_by", lambda path, name: found)
-    before = read_lock(fleet.beside("lock"))
+    before = read_lock(fleet.sibling("lock"))
     with pytest.raises(FleetError, match=said) if said else nullcontext():
         assert _promoted(fleet, "assistant", there.path, before, quiet) == before

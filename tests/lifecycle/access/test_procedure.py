@@ -16,7 +16,7 @@ TODAY = date(2026, 11, 25)
 WHEN = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
 PRINTED = f"""\
 begins {WHEN.timestamp():.0f}.123456
-beside authorizedkeyscommand /usr/bin/sss_ssh_authorizedkeys
+other authorizedkeyscommand /usr/bin/sss_ssh_authorizedkeys
 user root 0
 user anna 1001
 user ben 1002
@@ -41,7 +41,7 @@ ANNAS_PRINT, BENS_PRINT = prints(ANNAS, BENS)
 def test_what_the_script_prints_is_read():
     found = parse(PRINTED)
     assert found.begins == WHEN
-    assert found.beside == ("authorizedkeyscommand /usr/bin/sss_ssh_authorizedkeys",)
+    assert found.others == ("authorizedkeyscommand /usr/bin/sss_ssh_authorizedkeys",)
     assert found.users["root"] == User("root", 0, {BENS_PRINT: "ben@audit"})
     anna = found.users["anna"]
     assert anna.keys == {ANNAS_PRINT: "anna@laptop"}

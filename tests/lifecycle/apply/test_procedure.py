@@ -13,7 +13,7 @@ from rackwright.lifecycle.apply import carry_out
 from rackwright.lifecycle.apply import procedure as apply
 from rackwright.lifecycle.apply.plan import Plan, Restart
 from rackwright.lifecycle.apply.stages import Options
-from rackwright.lifecycle.gpus.assignment import PutOff
+from rackwright.lifecycle.gpus.assignment import Deferred
 from rackwright.run import Run
 
 OLD, NEW, CROWDED, WITHOUT = (Replica("assistant", number, "gpu1", 1) for number in (1, 2, 3, 4))
@@ -45,13 +45,13 @@ def order(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return happened
 
 
-def carried_out(*put_off: PutOff) -> list[str]:
+def carried_out(*deferred: Deferred) -> list[str]:
     """Carry out a plan on one host where OLD restarts; return what was said."""
     fleet = type("Fleet", (), {"replicas_on": lambda _, host: (OLD, NEW, CROWDED, WITHOUT)})()
     session = type("Site", (), {"fleet": fleet, "hosts": {"gpu1": None}})()
     console = Console()
     work = carry_out.Work(cast("Any", session), cast("Any", None), Options(), cast("Any", console), lambda: False)
-    planned = cast("Plan", type("Plan", (), {"restarts": (Restart(OLD, "other"),), "put_off": put_off})())
+    planned = cast("Plan", type("Plan", (), {"restarts": (Restart(OLD, "other"),), "deferred": deferred})())
     carry_out.carry_out(work, planned)
     return console.said
 
@@ -64,7 +64,7 @@ def test_new_engines_answer_before_old_ones_restart(order: list[str]) -> None:
 def test_who_needs_gpus_of_one_that_restarts_is_waited_for_after_it(
     order: list[str],
 ) -> None:
-    said = carried_out(PutOff(CROWDED, "crowded", until_restarts=True), PutOff(WITHOUT, "no driver", False))
+    said = carried_out(Deferred(CROWDED, "crowded", until_restarts=True), Deferred(WITHOUT, "no driver", False))
     assert said == ["gpu1/assistant@3: crowded", "gpu1/assistant@4: no driver"]
     assert order == ["settle assistant@2", "restart assistant@1", "settle assistant@3"]
 

@@ -7,7 +7,7 @@ import pytest
 from rackwright.errors import HostError
 from rackwright.gateway.server_states import ServerState
 from rackwright.lifecycle.apply import settle
-from rackwright.lifecycle.apply.settle import await_gateways, told_by_probes
+from rackwright.lifecycle.apply.settle import await_gateways, probe_reports
 from rackwright.remote.completed import Completed
 
 STATES = b"""\
@@ -34,7 +34,7 @@ def test_probes_say_what_keeps_a_replica_from_serving():
     places = ("gpu1/a@1", "gpu1/a@2", "gpu1/a@3", "gpu2/a@1")
     replicas = [SimpleNamespace(host=place.partition("/")[0], address=place) for place in places]
     said = "faulted: it ended 3 times before it was ready; exit-code, status 1"
-    assert told_by_probes(Hosts(), replicas) == {"gpu1/a@2": said}
+    assert probe_reports(Hosts(), replicas) == {"gpu1/a@2": said}
 
 
 def server(host, *, up, drained=False):

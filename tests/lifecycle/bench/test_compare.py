@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from rackwright.lifecycle.bench.compare import Told, compare, unlike
+from rackwright.lifecycle.bench.compare import Trend, compare, unlike
 from tests.lifecycle.bench.steps import bench, spread, step
 
 OTHER = "c" * 64
@@ -13,7 +13,7 @@ def timed(p95: float, low: float | None = None, high: float | None = None, **sai
     return bench(first_token_only, **said)
 
 
-def told(now, then) -> dict[str, Told]:
+def told(now, then) -> dict[str, Trend]:
     found = compare(now, [then])
     assert found is not None
     return {difference.figure: difference.told for difference in found.differences}
@@ -24,15 +24,15 @@ NOW = timed(1.0, 0.9, 1.1)
 
 def test_intervals_that_meet_are_noise_and_those_apart_are_not():
     assert told(NOW, timed(1.05, 1.0, 1.2, digest=OTHER, run="r0")) == {
-        "ttft p50": Told.NOISE,
-        "ttft p95": Told.NOISE,
+        "ttft p50": Trend.NOISE,
+        "ttft p95": Trend.NOISE,
     }
-    assert told(NOW, timed(0.5, 0.4, 0.6, digest=OTHER, run="r0"))["ttft p95"] is Told.WORSE
-    assert told(NOW, timed(2.0, 1.8, 2.2, digest=OTHER, run="r0"))["ttft p95"] is Told.BETTER
+    assert told(NOW, timed(0.5, 0.4, 0.6, digest=OTHER, run="r0"))["ttft p95"] is Trend.WORSE
+    assert told(NOW, timed(2.0, 1.8, 2.2, digest=OTHER, run="r0"))["ttft p95"] is Trend.BETTER
 
 
 def test_without_intervals_nothing_is_claimed():
-    assert told(NOW, timed(5.0, digest=OTHER, run="r0"))["ttft p95"] is Told.UNKNOWN
+    assert told(NOW, timed(5.0, digest=OTHER, run="r0"))["ttft p95"] is Trend.UNKNOWN
 
 
 def test_what_was_measured_otherwise_is_not_compared():
@@ -61,11 +61,11 @@ def _run(*earlier) -> str | None:
 def test_knees_differ_by_more_than_a_step_of_the_search():
     now = bench(step(1), knee=step(8), searched=True)
     assert told(now, bench(step(1), knee=step(7), searched=True, digest=OTHER, run="r0")) == {
-        "knee, requests": Told.NOISE,
-        "knee, tokens": Told.NOISE,
+        "knee, requests": Trend.NOISE,
+        "knee, tokens": Trend.NOISE,
     }
     assert (
-        told(now, bench(step(1), knee=step(4), searched=True, digest=OTHER, run="r0"))["knee, tokens"] is Told.BETTER
+        told(now, bench(step(1), knee=step(4), searched=True, digest=OTHER, run="r0"))["knee, tokens"] is Trend.BETTER
     )
     assert unlike(now, bench(step(2))) == ("knee: not sought then, found now",)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from rackwright.lifecycle.canary import evidence
-from rackwright.lifecycle.canary.evidence import Seen, Told, asked_of_canary, asked_of_running, traffic_of
+from rackwright.lifecycle.canary.evidence import LoggedRequest, Seen, asked_of_canary, asked_of_running, traffic_of
 from rackwright.verdict import Request
 from tests.lifecycle.canary.lines import CANARY, line
 
 BESIDE = {"gpu2/assistant@1", "gpu3/assistant@1"}
 
 
-def told(**said: object) -> list[Told]:
+def told(**said: object) -> list[LoggedRequest]:
     lines = [line(**said)]
     if said.get("canary", True):
         return list(asked_of_canary(lines, CANARY))
@@ -118,13 +118,15 @@ def test_times_are_never_none_at_all():
     assert of(queued_ms=250) == [Request("7", error=False, ttft=0.001)]
 
 
-def some(conversations: int, each: int) -> list[Told]:
+def some(conversations: int, each: int) -> list[LoggedRequest]:
     return [
-        Told(Request(str(name), error=False), streamed=True) for name in range(conversations) for _ in range(each)
+        LoggedRequest(Request(str(name), error=False), streamed=True)
+        for name in range(conversations)
+        for _ in range(each)
     ]
 
 
-def kept_of(found: list[Told]) -> list[Request]:
+def kept_of(found: list[LoggedRequest]) -> list[Request]:
     seen = Seen()
     for request in found:
         seen.add([request])
@@ -141,7 +143,7 @@ def test_of_too_many_requests_are_left_out_and_hardly_a_conversation(monkeypatch
 
 def test_of_one_endless_conversation_early_and_late_requests_stay(monkeypatch):
     monkeypatch.setattr(evidence, "MOST", 100)
-    kept = kept_of([Told(Request("0", error=number < 500), streamed=True) for number in range(1000)])
+    kept = kept_of([LoggedRequest(Request("0", error=number < 500), streamed=True) for number in range(1000)])
     assert 40 <= len(kept) <= 100
     assert 0.3 <= sum(one.error for one in kept) / len(kept) <= 0.7
 

@@ -13,7 +13,7 @@ from rackwright.errors import HostError, LeasedError
 from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.canary import state_file as keep
 from rackwright.lifecycle.canary.state_file import Keeper
-from rackwright.state.canaries import CanaryVerdict, Progress, kept_trial
+from rackwright.state.canaries import CanaryVerdict, Progress, read_trial
 from rackwright.state.lease_session import LeaseSession, hold, owner
 from rackwright.state.store import FileStore
 from rackwright.verdict import Verdict, Word
@@ -53,10 +53,10 @@ def keeper(lease_session: LeaseSession, model: str = "assistant", said: list[str
 def test_who_goes_on_knows_the_step_and_whether_it_passed(lease_session, written):
     keeper(lease_session).reached(1)
     keeper(lease_session, "coder").reached(0)
-    progress = kept_trial(lease_session.store, ROLLOUT).models
+    progress = read_trial(lease_session.store, ROLLOUT).models
     assert progress["assistant"] == Progress(replica="gpu1/assistant@1", step=1)
     keeper(lease_session).passed(25, PASSED)
-    progress = kept_trial(lease_session.store, ROLLOUT).models
+    progress = read_trial(lease_session.store, ROLLOUT).models
     assert (progress["assistant"].passed, progress["coder"].passed) == (True, False)
     assert [(one.outcome, one.before[0], one.after[0], one.share) for one in written] == [("PASS", "a", "b", 25)]
 

@@ -52,7 +52,7 @@ class Gateways:
         if self.away:
             raise HostError("unreachable", where="gate1")
         return {
-            CANARY: ServerState("gpu1", "assistant@1", True, self.up, 0, SimpleNamespace(by_hand=False)),  # type: ignore[arg-type]
+            CANARY: ServerState("gpu1", "assistant@1", True, self.up, 0, SimpleNamespace(manual=False)),  # type: ignore[arg-type]
             OTHER: ServerState("gpu2", "assistant@1", False, self.other_up, 0, None),
         }
 

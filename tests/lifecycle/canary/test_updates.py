@@ -237,7 +237,7 @@ def test_without_another_to_compare_it_with_it_pauses(tmp_path: Path) -> None:
 def test_nothing_is_drained_where_no_other_serves_with_the_version_before(tmp_path: Path) -> None:
     world = make(tmp_path, size=2)
     Desk(world, "carla").drain(TWO)
-    world.by_hand.discard(TWO)
+    world.manual.discard(TWO)
     for gate in world.gates.values():
         gate.drained.discard(ONE)
     with pytest.raises(Paused, match="a canary needs another replica that serves"):

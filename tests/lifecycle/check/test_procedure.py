@@ -19,7 +19,7 @@ def test_a_password_that_does_not_resolve_fails_its_hosts_and_hides_nothing(tmp_
     path = tmp_path / "wheel.yml"
     path.write_text((FLEET % SHA256).replace("{address: 10.0.0.1}", f"{{address: 10.0.0.1, {PASSWORD}}}"))
     fleet = load_fleet(path)
-    write_lock(fleet.beside("lock"), lock(fleet))
+    write_lock(fleet.sibling("lock"), lock(fleet))
     checked = check_hosts(fleet, ("gate1",))
     failed = {(condition.where, condition.what): condition.found for condition in checked.failed}
     assert set(failed) == {("controller", "secret"), ("gate1", "reach")}

@@ -16,8 +16,8 @@ HOSTS = {f"gate{number}": {"address": f"10.0.0.{number}"} for number in (1, 2, 3
 NAMES = ("gate1", "gate2", "gate3")
 FLEET = make_fleet(Path("site.yml"), hosts=HOSTS, gateway={"on": NAMES, "domain": "llm.acme.internal"})
 TIME = datetime(2026, 11, 25, tzinfo=UTC)
-HAND = DrainRecord(who="ada", reason="fan", by_hand=True, time=TIME)
-RUN = DrainRecord(who="ben", reason="apply", by_hand=False, time=TIME)
+HAND = DrainRecord(who="ada", reason="fan", manual=True, time=TIME)
+RUN = DrainRecord(who="ben", reason="apply", manual=False, time=TIME)
 ADDRESS = "gpu1/assistant@1"
 
 

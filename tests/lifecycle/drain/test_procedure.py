@@ -36,7 +36,7 @@ class Gateways:
     def drain(self, address: str, *, who: str, reason: str) -> None:
         self.told.append(("drain", address, who, reason))
 
-    def ready(self, address: str) -> None:
+    def undrain(self, address: str) -> None:
         self.told.append(("ready", address))
 
     def in_flight(self, address: str) -> int:

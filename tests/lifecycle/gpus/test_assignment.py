@@ -12,7 +12,7 @@ from rackwright.fleet.fleet import Replica
 from rackwright.fleet.hosts.host_spec import HostSpec
 from rackwright.hardware.hardware import Hardware
 from rackwright.lifecycle.apply.plan import restarts
-from rackwright.lifecycle.gpus.assignment import put_off, refuse_gpus, still_put_off
+from rackwright.lifecycle.gpus.assignment import deferred, refuse_gpus, still_deferred
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey, Surveyed, _surveyed
 from rackwright.roles.people.settings import Settings as People
@@ -106,7 +106,7 @@ def test_without_a_driver_nothing_is_known_of_gpus_and_new_engines_wait(tmp_path
     blind = survey(Hardware(smi_error="no devices were found"), running(two, 1, 0))
     assert why(two, blind) == {}
     assert [
-        (waiting.replica.name, waiting.why, waiting.until_restarts) for waiting in put_off(two, blind, set())
+        (waiting.replica.name, waiting.why, waiting.until_restarts) for waiting in deferred(two, blind, set())
     ] == [("assistant@2", "waits for the driver: no devices were found", False)]
 
 
@@ -115,10 +115,10 @@ def test_a_new_engine_waits_for_gpus_that_one_which_restarts_still_has(tmp_path:
     crowded = survey(TWO, running(two, 1, 0, 1))
     assert why(two, crowded) == {"assistant@1": "its GPUs changed: GPU-0 instead of GPU-0, GPU-1"}
     restarting = {restart.replica for restart in restarts(two, crowded)}
-    (waiting,) = put_off(two, crowded, restarting)
+    (waiting,) = deferred(two, crowded, restarting)
     assert (waiting.replica.name, waiting.until_restarts) == ("assistant@2", True)
-    assert list(put_off(two, survey(TWO, running(two, 1, 0)), set())) == []
-    assert list(put_off(two, crowded, set())) == []
+    assert list(deferred(two, survey(TWO, running(two, 1, 0)), set())) == []
+    assert list(deferred(two, crowded, set())) == []
 
 
 def test_more_gpus_than_a_host_has_are_refused_unless_it_tells_of_none(tmp_path: Path) -> None:
@@ -136,17 +136,17 @@ def test_more_gpus_than_a_host_has_are_refused_unless_it_tells_of_none(tmp_path:
 def test_who_waited_for_a_driver_is_looked_at_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     two = session(tmp_path, 1, 1)
     blind = survey(Hardware())
-    before = tuple(put_off(two, blind, set()))
+    before = tuple(deferred(two, blind, set()))
     now = [blind]
     monkeypatch.setattr("rackwright.lifecycle.gpus.assignment.survey", lambda again: now[0])
-    assert still_put_off(two, before, ("gpu1",)) == before
-    assert still_put_off(two, before, ()) == ()
+    assert still_deferred(two, before, ("gpu1",)) == before
+    assert still_deferred(two, before, ()) == ()
     now[0] = survey(TWO, running(two, 1, 0), running(two, 2, 1))
-    assert still_put_off(two, before, ("gpu1",)) == ()
+    assert still_deferred(two, before, ("gpu1",)) == ()
 
 
 def test_who_waits_for_engines_that_restart_is_not_looked_at_again(tmp_path: Path) -> None:
     two = session(tmp_path, 1, 1)
     crowded = survey(TWO, running(two, 1, 0, 1))
-    before = tuple(put_off(two, crowded, {restart.replica for restart in restarts(two, crowded)}))
-    assert still_put_off(two, before, ("gpu1",)) == before
+    before = tuple(deferred(two, crowded, {restart.replica for restart in restarts(two, crowded)}))
+    assert still_deferred(two, before, ("gpu1",)) == before

@@ -8,7 +8,7 @@ import pytest
 
 from rackwright.deploys.serve import own_weights, ready_for_p2p
 from rackwright.lifecycle.p2p import ahead
-from rackwright.lifecycle.p2p.ahead import put_ahead
+from rackwright.lifecycle.p2p.ahead import prefetch_weights
 from rackwright.lifecycle.p2p.receivers import is_supplied
 from rackwright.roles.model_store.settings import Settings as ModelStore
 from rackwright.run import Run
@@ -34,7 +34,7 @@ def changes(
         return ()
 
     monkeypatch.setattr(ahead, "stage", stage)
-    found = put_ahead(session, session.hosts, Console(), lambda: False, change)  # type: ignore[arg-type]
+    found = prefetch_weights(session, session.hosts, Console(), lambda: False, change)  # type: ignore[arg-type]
     return done, found.run
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from rackwright.fleet.lock import model_digest
-from rackwright.lifecycle.proof.identity import identity_of, not_yet, otherwise
+from rackwright.lifecycle.proof.identity import identity_of, mismatches, not_yet
 from rackwright.roles.replica.proof import Seen, parse
 from tests.lifecycle.proving import FILES, shown, site_of
 
@@ -30,7 +30,7 @@ def test_what_an_engine_should_be_follows_from_the_lock() -> None:
 
 def test_one_that_is_so_is_nothing_else() -> None:
     assert not_yet(IDENTITY, SEEN) is None
-    assert otherwise(IDENTITY, SEEN) == ()
+    assert mismatches(IDENTITY, SEEN) == ()
 
 
 @pytest.mark.parametrize(
@@ -48,13 +48,13 @@ def test_one_that_does_not_run_on_its_unit_is_waited_for(other: Seen, reason: st
 
 
 def test_a_script_has_its_interpreter_in_front() -> None:
-    assert otherwise(IDENTITY, seen(command=("/usr/bin/python3", *IDENTITY.command))) == ()
+    assert mismatches(IDENTITY, seen(command=("/usr/bin/python3", *IDENTITY.command))) == ()
 
 
 def test_everything_that_is_not_as_locked_is_named_at_once() -> None:
     command = tuple(word.replace("m.gguf", "other.gguf") for word in IDENTITY.command)
     markers = {"/opt/rackwright/runtimes/llama_cpp-b1": "c" * 64}
-    told = otherwise(IDENTITY, seen(command=command, markers=markers, program="/opt/x/llama-server (deleted)"))
+    told = mismatches(IDENTITY, seen(command=command, markers=markers, program="/opt/x/llama-server (deleted)"))
     assert told == (
         "its program /opt/x/llama-server was replaced since it started",
         f"it runs {WEIGHTS}/other.gguf in place of {WEIGHTS}/m.gguf",
@@ -64,6 +64,6 @@ def test_everything_that_is_not_as_locked_is_named_at_once() -> None:
 
 
 def test_words_too_many_are_named() -> None:
-    assert otherwise(IDENTITY, seen(command=(*IDENTITY.command, "--lora", "/tmp/x"))) == (
+    assert mismatches(IDENTITY, seen(command=(*IDENTITY.command, "--lora", "/tmp/x"))) == (
         "it runs --lora /tmp/x besides or in another order",
     )

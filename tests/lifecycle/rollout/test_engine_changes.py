@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rackwright.errors import HostError, RackwrightError
-from rackwright.lifecycle.rollout.engine_changes import Engines, last_words
+from rackwright.lifecycle.rollout.engine_changes import Engines, last_journal_lines
 from rackwright.lifecycle.session.replica_units import unit_of
 from rackwright.remote.completed import Completed
 from rackwright.roles.replica.unit import unit_digest
@@ -50,8 +50,8 @@ def test_an_engines_last_words_are_those_before_it_ended() -> None:
         "rackwright-assistant@1.service: Main process exited, code=exited, status=1/FAILURE",
         "rackwright-assistant@1.service: Failed with result 'exit-code'.",
     ]
-    assert last_words([*first, *ended]) == "load: reading; load: failed to load model; exiting"
+    assert last_journal_lines([*first, *ended]) == "load: reading; load: failed to load model; exiting"
     again = ["Started rackwright-assistant@1.service", "build: 1", "system: 2", "--------"]
-    assert last_words([*first, *ended, *again]) == "load: reading; load: failed to load model; exiting"
-    assert last_words(first) == "load: reading; load: failed to load model; exiting"
-    assert last_words(ended) == last_words([]) == "it said nothing"
+    assert last_journal_lines([*first, *ended, *again]) == "load: reading; load: failed to load model; exiting"
+    assert last_journal_lines(first) == "load: reading; load: failed to load model; exiting"
+    assert last_journal_lines(ended) == last_journal_lines([]) == "it said nothing"

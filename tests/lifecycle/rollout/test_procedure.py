@@ -7,10 +7,10 @@ import pytest
 
 from rackwright.errors import HostError, ProofError, RackwrightError
 from rackwright.fleet.fleet import Replica
-from rackwright.lifecycle.rollout.change import Phase, PutBack, Rules, SystemClock, Undecided
+from rackwright.lifecycle.rollout.change import Phase, Revert, Rules, SystemClock, Undecided
 from tests.lifecycle.simulation import Gateways, change, replicas, rollout
 
-WELL = [phase for phase in Phase if phase not in (Phase.CANARY, Phase.PUT_BACK)]
+WELL = [phase for phase in Phase if phase not in (Phase.CANARY, Phase.REVERT)]
 """The phases of a change that goes well."""
 
 
@@ -51,7 +51,7 @@ def test_a_trial_that_stays_undecided_ends_the_run_and_leaves_that_replica_drain
         enter("5 % of the traffic")
         raise Undecided("too little was seen")
 
-    first = replace(change(one, put_back=PutBack(lambda: None, lambda: None)), trial=undecided)
+    first = replace(change(one, revert=Revert(lambda: None, lambda: None)), trial=undecided)
     with pytest.raises(Undecided, match="too little was seen"):
         run.run([first, change(two)], done.append)
     assert done == []
@@ -104,7 +104,7 @@ def test_a_failed_proof_stops_the_run_and_leaves_the_replica_drained():
 
 def test_what_was_drained_by_hand_stays_drained():
     one, two = replicas(2)
-    gateways = Gateways(up={one.address, two.address}, by_hand={one.address})
+    gateways = Gateways(up={one.address, two.address}, manual={one.address})
     acted = []
     run, journal = rollout(gateways, size=2)
     run.run([change(one, act=lambda: acted.append(1))])
@@ -165,13 +165,13 @@ def test_a_replica_is_drained_until_it_answers_through_the_gateways():
 def test_what_was_drained_by_hand_is_not_asked_through_the_gateways():
     """Whoever has taken it out altogether would have it fail."""
     one, two = replicas(2)
-    gateways = Gateways(up={one.address, two.address}, by_hand={one.address})
+    gateways = Gateways(up={one.address, two.address}, manual={one.address})
     run, journal = rollout(gateways, size=2)
     run.run([change(one, serves=lambda: "503")])
     assert journal.details[-1] == "new settings; stays drained: it was drained by hand"
 
 
-@pytest.mark.parametrize("phase", [Phase.ACT, Phase.PROVE, Phase.RETURN, Phase.SOAK])
+@pytest.mark.parametrize("phase", [Phase.ACT, Phase.PROVE, Phase.UNDRAIN, Phase.SOAK])
 def test_ctrl_c_ends_with_the_replica_that_is_being_changed(phase: Phase):
     one, two = replicas(2)
     gateways, done = Gateways(up={one.address, two.address}), []
@@ -196,7 +196,7 @@ def test_ctrl_c_during_a_drain_gives_the_replica_back_untouched():
 
 def test_ctrl_c_leaves_what_was_drained_by_hand_drained():
     one, two = replicas(2)
-    gateways = Gateways(up={one.address, two.address}, by_hand={one.address}, requests={one.address: [2]})
+    gateways = Gateways(up={one.address, two.address}, manual={one.address}, requests={one.address: [2]})
     gateways.drained.add(one.address)
     run, _ = rollout(gateways, size=2, stopping=lambda journal: f"{one.address} drain" in journal.lines)
     with pytest.raises(RackwrightError, match="interrupted"):
@@ -257,10 +257,10 @@ def test_what_its_admin_returned_while_requests_end_is_not_returned_once_more():
 
     class Returned(Gateways):
         def in_flight(self, replica: Replica) -> int:
-            self.by_hand.clear()
+            self.manual.clear()
             return 2
 
-    gateways = Returned(up={one.address, two.address}, by_hand={one.address})
+    gateways = Returned(up={one.address, two.address}, manual={one.address})
     run, journal = rollout(gateways, size=2)
     with pytest.raises(RackwrightError, match="2 requests still in flight"):
         run.run([change(one)])
@@ -275,7 +275,7 @@ def test_what_somebody_drains_by_hand_while_requests_end_stays_drained():
 
     def drained(replica: Replica) -> None:
         drain(replica)
-        gateways.by_hand.add(replica.address)
+        gateways.manual.add(replica.address)
 
     gateways.drain = drained  # type: ignore[method-assign]
     with pytest.raises(RackwrightError, match="2 requests still in flight"):

@@ -12,7 +12,7 @@ from rackwright.lifecycle.proof.golden_answers import kind_of
 from rackwright.lifecycle.update.other_fleet import recorded
 from rackwright.roles.replica.answer import Answer, By
 from rackwright.state.formats import utc_now
-from rackwright.state.golden import Golden, keep_golden
+from rackwright.state.golden import Golden, write_golden
 from rackwright.state.journal import Entry, Event
 from rackwright.values.file import File
 from tests.lifecycle.proving import FILES, Moved, site_of
@@ -29,7 +29,7 @@ def record(session: Any, control: Moved) -> Golden:
     golden = Golden(
         kind=kind_of(session, replica), answer=answer, replica=replica.address, run="r", when=utc_now(), who="ada"
     )
-    return keep_golden(control, golden)
+    return write_golden(control, golden)
 
 
 def test_a_recorded_answer_of_these_weights_is_a_proof(control: Moved) -> None:

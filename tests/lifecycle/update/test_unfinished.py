@@ -51,7 +51,7 @@ def test_a_good_one_ends_with_the_new_lock(world: World) -> None:
     update(world)
     assert on(world) == {"v2"}
     assert versions(Desk(world).lock) == world.told == world.applied == {"assistant": "v2"}
-    assert not world.fleet.beside(NEXT).exists()
+    assert not world.fleet.sibling(NEXT).exists()
 
 
 def test_a_replica_that_is_down_from_the_beginning_comes_first(world: World) -> None:
@@ -90,7 +90,7 @@ def test_a_pause_before_anything_was_changed_closes_it(world: World) -> None:
     with pytest.raises(Paused, match="1 requests still in flight after 5 s"):
         update(world)
     assert Desk(world).opened is None
-    assert not world.fleet.beside(NEXT).exists()
+    assert not world.fleet.sibling(NEXT).exists()
 
 
 def test_a_pause_leaves_it_open_while_it_is_not_known_whether_anything_was_changed(world: World) -> None:
@@ -109,14 +109,14 @@ def test_who_was_changed_is_returned_and_the_end_is_said(world: World, monkeypat
     said: list[str] = []
     monkeypatch.setattr(Quiet, "say", lambda _, text: said.append(text))
     changed: list[str] = []
-    real = procedure.carry_on
+    real = procedure.complete
 
-    def carry_on(work: Any) -> Any:
+    def complete(work: Any) -> Any:
         done = real(work)
         changed.extend(one.address for one in done)
         return done
 
-    monkeypatch.setattr(procedure, "carry_on", carry_on)
+    monkeypatch.setattr(procedure, "carry_on", complete)
     update(world)
     assert sorted(changed) == [ONE, TWO]
     assert said[-1] == "update: done"

@@ -92,7 +92,7 @@ class Engine:
             self.before = None
         self.unit = text
 
-    def put_back(self, new: str) -> bool:
+    def revert(self, new: str) -> bool:
         """Given the digest of what was taken, return whether what ran before stands there."""
         if digest(self.unit) != new:
             return True

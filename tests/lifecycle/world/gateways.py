@@ -28,19 +28,19 @@ class SimulatedGateways:
     def in_flight(self, address: str) -> int:
         return self.servers()[address].in_flight
 
-    def drain(self, address: str, *, who: str, reason: str, by_hand: bool = True) -> None:
+    def drain(self, address: str, *, who: str, reason: str, manual: bool = True) -> None:
         self.process.breathe()
-        if not by_hand:
+        if not manual:
             self.world.refuse_over_budget(address, self.process)
-        record = DrainRecord(who=who, reason=reason, by_hand=by_hand, time=datetime.now(UTC))
+        record = DrainRecord(who=who, reason=reason, manual=manual, time=datetime.now(UTC))
         for gate in self._each():
-            if by_hand or address not in gate.drained:
+            if manual or address not in gate.drained:
                 gate.records[address] = record
             gate.drained.add(address)
             gate.unshare(address)
             self._note(gate, f"drain {address}")
 
-    def ready(self, address: str) -> None:
+    def undrain(self, address: str) -> None:
         for gate in self._each():
             gate.records.pop(address, None)
             gate.drained.discard(address)

@@ -23,7 +23,7 @@ from rackwright.fleet.keys_file import (
 )
 from rackwright.lifecycle import key as procedure
 from rackwright.roles.gateway.configuration import key_lines, revoked_line
-from rackwright.state.pushed_keys import told_line
+from rackwright.state.pushed_keys import pushed_line
 from tests.fleet.fleets import make_fleet
 from tests.lifecycle.world.key_gateway import KeyGateway, KeyGateways
 
@@ -106,7 +106,7 @@ class KeyMachine(RuleBasedStateMachine):
 
     @rule(who=OPERATORS)
     def key_pull(self, who: str) -> None:
-        told = procedure.told_keys(self.remote, GATEWAYS)  # type: ignore[arg-type]
+        told = procedure.pushed_keys(self.remote, GATEWAYS)  # type: ignore[arg-type]
         file = self.file(who)
         try:
             self.write(who, procedure.with_told(file, procedure.unknown_to(file, told)))
@@ -120,7 +120,7 @@ class KeyMachine(RuleBasedStateMachine):
         try:
             procedure.refuse_unknown_keys(
                 self.fleets[who],
-                procedure.told_keys(self.remote, GATEWAYS),  # type: ignore[arg-type]
+                procedure.pushed_keys(self.remote, GATEWAYS),  # type: ignore[arg-type]
             )
         except LeasedError:
             return
@@ -171,7 +171,7 @@ class KeyMachine(RuleBasedStateMachine):
         return self.now
 
     def path(self, who: str) -> Path:
-        return self.fleets[who].beside("keys.yml")
+        return self.fleets[who].sibling("keys.yml")
 
     def file(self, who: str) -> KeysFile:
         return read_keys_file(self.path(who))
@@ -187,7 +187,7 @@ class KeyMachine(RuleBasedStateMachine):
     def tell(self, who: str, key: ApiKey, gone: RevokedKey | None = None) -> None:
         self.undisturbed = False
         (entry,) = as_gateway_keys((key,))
-        note = told_line(key, who=who, when=self.now, revoked=gone is not None)
+        note = pushed_line(key, who=who, when=self.now, revoked=gone is not None)
         for name in GATEWAYS:
             told = self.remote.told(name)
             try:

@@ -183,9 +183,9 @@ class RolloutMachine(RuleBasedStateMachine):
             gates[number % len(gates)].reachable = what == "join gateway"
         elif not all(gate.sends for gate in gates) and "drain" in what:
             return
-        elif what in ("drain", "drain unrecorded") and replica not in world.by_hand:
+        elif what in ("drain", "drain unrecorded") and replica not in world.manual:
             Desk(world, "carla").drain(replica, recorded=what == "drain")
-        elif what == "undrain" and replica in world.by_hand:
+        elif what == "undrain" and replica in world.manual:
             Desk(world, "carla").undrain(replica)
         elif what == "ask" and replica in world.healthy(replica.partition("/")[2].partition("@")[0]):
             world.requests[replica] = world.now + number
@@ -266,7 +266,7 @@ class RolloutMachine(RuleBasedStateMachine):
     @property
     def drained_by_runs(self) -> set[str]:
         gates = self.world.gates.values()
-        return set().union(*(gate.drained for gate in gates)) - self.world.by_hand
+        return set().union(*(gate.drained for gate in gates)) - self.world.manual
 
     def some_models(self, number: int) -> list[str]:
         models = list(dict.fromkeys(one.model for one in self.world.fleet.replicas))
@@ -315,7 +315,7 @@ class RolloutMachine(RuleBasedStateMachine):
                 host.boot(self.world.now)
         for gate in self.world.gates.values():
             gate.reachable, gate.lost = True, False
-        for address in sorted(self.world.by_hand):
+        for address in sorted(self.world.manual):
             Desk(self.world, "carla").undrain(address)
         self.world.requests.clear()
         # A lease that could not be released ends.

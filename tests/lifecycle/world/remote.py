@@ -83,7 +83,7 @@ class SimulatedConnection:
             host.late, host.slow = (words, stdin), None
             raise CommandTimeout("no end after 60 s", where=self.name)
         done = self._act(host, words, stdin)
-        if host.late and "put back" in words:
+        if host.late and "revert" in words:
             self._act(host, *host.late)
         return done
 
@@ -97,8 +97,8 @@ class SimulatedConnection:
             case ["sh", "-c", _, "take", _, _, unit, before, started]:
                 assert before.endswith(_name(unit)) or started
                 return self._take(host, _name(unit), stdin)
-            case ["sh", "-c", _, "put back", _, _, unit, _, new]:
-                return self._put_back(host, _name(unit), new)
+            case ["sh", "-c", _, "revert", _, _, unit, _, new]:
+                return self._revert(host, _name(unit), new)
             case ["sh", "-c", _, "restart", _, _, unit]:
                 self.world.restart(host, _name(unit))
                 self._note(f"restart {unit}")
@@ -120,8 +120,8 @@ class SimulatedConnection:
         self._note(f"take {name}")
         return self._said()
 
-    def _put_back(self, host: Host, name: str, new: str) -> Completed:
-        if not host.engines[name].put_back(new):
+    def _revert(self, host: Host, name: str, new: str) -> Completed:
+        if not host.engines[name].revert(new):
             return self._failed("nothing is kept of what ran before")
         self._note(f"put back {name}")
         return self._said()

@@ -39,7 +39,7 @@ from rackwright.state.control import ControlRecord, parse_control
 from rackwright.state.journal import Entry, Event
 from rackwright.state.journal import open_rollout as opened_in
 from rackwright.state.operator import Operator
-from rackwright.state.rollout import Rollout, kept_rollout
+from rackwright.state.rollout import Rollout, read_rollout
 from rackwright.stopping import Stopping
 from rackwright.values.file import File
 from tests.fleet.fleets import make_fleet
@@ -156,7 +156,7 @@ def make_world(
     (folder / "site.yml").write_text("fleet: acme\n")
     fleet = replace(made, file=file, replicas=replicas)
     lock = make_lock(fleet, {})
-    write_lock(fleet.beside("lock"), lock)
+    write_lock(fleet.sibling("lock"), lock)
     record = ControlRecord(host="gate1", number=1, since=moment(0), who="anna").model_dump_json()
     world = World(fleet, {name: Host(name) for name in hosts}, {name: Gate(name, control=record) for name in gates})
     for name, model in models_of(fleet, lock).items():
@@ -240,7 +240,7 @@ class Desk:
     @property
     def lock(self) -> Lock:
         """NAME.lock."""
-        return Lock.model_validate_json(self.world.fleet.beside("lock").read_text())
+        return Lock.model_validate_json(self.world.fleet.sibling("lock").read_text())
 
     @property
     def opened(self) -> Entry | None:
@@ -250,7 +250,7 @@ class Desk:
         """From NAME.lock to these versions."""
         before = self.lock
         after = make_lock(self.world.fleet, {**versions(before), **asked})
-        write_lock(self.world.fleet.beside(NEXT), after)
+        write_lock(self.world.fleet.sibling(NEXT), after)
         session = self._site(after, allow_outage=allow_outage)
         with self._at_work(session):
             update.update(
@@ -292,20 +292,20 @@ class Desk:
         if not recorded:
             for gate in self.world.gates.values():
                 gate.records.pop(address)
-        self.world.by_hand.add(address)
+        self.world.manual.add(address)
 
     def undrain(self, address: str) -> None:
-        self.world.by_hand.discard(address)
+        self.world.manual.discard(address)
         self._gateways().ready(address)
 
     def _gateways(self) -> SimulatedGateways:
-        return SimulatedGateways(self.world, Process(self.who, by_hand=True), self.world.fleet.gateways)
+        return SimulatedGateways(self.world, Process(self.who, manual=True), self.world.fleet.gateways)
 
     def _rollout(self) -> Rollout:
         opened = self.opened
         if opened is None:
             raise UsageError("no rollout is open")
-        return kept_rollout(MemoryStore(self.world, Process(self.who), self.control), opened.rollout)
+        return read_rollout(MemoryStore(self.world, Process(self.who), self.control), opened.rollout)
 
     def _site(self, lock: Lock, *, allow_outage: bool = False) -> SimulatedSession:
         process = Process(self.who, allow_outage=allow_outage)

@@ -42,7 +42,7 @@ class Process:
     """It did so once."""
     ended: bool = False
     allow_outage: bool = False
-    by_hand: bool = False
+    manual: bool = False
     """It works at the gateways themselves, without the tool."""
 
     @property
@@ -118,7 +118,7 @@ class World:
     """Replicas that the gateways found up at their last look."""
     requests: dict[str, float] = field(default_factory=dict)
     """Replica → when its requests in flight end."""
-    by_hand: set[str] = field(default_factory=set)
+    manual: set[str] = field(default_factory=set)
     """Replicas that an admin keeps drained."""
     told: dict[str, str] = field(default_factory=dict)
     """Model → the version that gateways tell of."""
@@ -198,7 +198,7 @@ class World:
 
     def refuse_unleased(self, process: Process, what: str) -> None:
         lease_session = self.control_of(self.control_host).held_by(process, self.now)
-        assert lease_session or process.by_hand, f"{process.who} changes something without the fleet's lease: {what}"
+        assert lease_session or process.manual, f"{process.who} changes something without the fleet's lease: {what}"
 
     def in_flight(self, address: str) -> int:
         return int(self.requests.get(address, 0.0) > self.now)
@@ -245,13 +245,13 @@ class World:
             assert all(address in gate.drained for gate in self.gates.values()), f"{address} is a canary, not drained"
         live = [control.host for control in self.controls if control.live(self.now)]
         assert len(live) <= 1, f"two leases live at a time, on {' and '.join(live)}"
-        assert not self.shared() & self.by_hand, "drained by hand, and it has a share"
+        assert not self.shared() & self.manual, "drained by hand, and it has a share"
         assert len({address.partition("/")[2].partition("@")[0] for address in self.shared()}) == len(self.shared())
-        for address in self.by_hand:
+        for address in self.manual:
             for gate in self.gates.values():
                 record = gate.records.get(address)
                 assert address in gate.drained, f"{address} was drained by hand and isn't any more"
-                assert record is None or record.by_hand, f"{address} was drained by hand, its record says by a run"
+                assert record is None or record.manual, f"{address} was drained by hand, its record says by a run"
 
     @contextmanager
     def at_work(self, process: Process) -> Iterator[None]:
