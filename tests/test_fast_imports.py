@@ -15,8 +15,8 @@ def run(code: str) -> str:
 def test_what_stands_in_is_imported_within_the_block_alone() -> None:
     code = """
 import json
-from rackwright._fast_imports import standing_in
-with standing_in(json={"loads": len}, no__such__module={"word": "there"}):
+from rackwright._fast_imports import stubbed
+with stubbed(json={"loads": len}, no__such__module={"word": "there"}):
     import json as other
     from no.such.module import word
     print(other.loads("12345"), word)
@@ -32,8 +32,8 @@ except ImportError:
 
 def test_a_release_that_asks_for_more_is_imported_with_the_real_one() -> None:
     code = """
-from rackwright._fast_imports import standing_in
-with standing_in(json={"loads": len}):
+from rackwright._fast_imports import stubbed
+with stubbed(json={"loads": len}):
     from json import dumps
 from json import dumps
 print(dumps([1]))

@@ -15,13 +15,13 @@ NAMED = (
     (
         f"{_LIFECYCLE}/update/unfinished.py",
         "closes with an unknown replica",
-        "    _refuse_unknown(standing)\n    _close(",
+        "    _refuse_unknown(progress)\n    _close(",
         "    _close(",
     ),
     (
         f"{_LIFECYCLE}/update/unfinished.py",
         "goes on with an unknown replica",
-        "    _refuse_unknown(standing)\n    due",
+        "    _refuse_unknown(progress)\n    due",
         "    due",
     ),
     (f"{_STATE}/scripts.py", "the token goes back", 'if [ "$next" -lt "$token" ]; then next=$token; fi\n', ""),

@@ -15,7 +15,7 @@ def pyinfra_hosts(fleet: Fleet) -> list[tuple[str, HostData]]:
     lock = read_lock(fleet.sibling("lock"))
     require_match(fleet, lock)
     models = desired(fleet, lock)
-    return [(_name(fleet, name), _data(fleet, name) | {"model": model}) for name, model in models.items()]
+    return [(_name(fleet, name), _data(fleet, name) | {"spec": model}) for name, model in models.items()]
 
 
 def _name(fleet: Fleet, name: str) -> str:

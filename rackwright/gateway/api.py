@@ -139,13 +139,13 @@ class Gateways:
         `note`: one line that the gateway keeps with it. One that was revoked is refused.
         """
         script = KEY.format(sha256=key.sha256, lines="''") + REFUSE_REVOKED
-        script += WRITE_KEY.format(reply=quote(key_lines(key) + _noted(key.sha256, str(key.version), note)))
+        script += WRITE_KEY.format(pushed=quote(key_lines(key) + _noted(key.sha256, str(key.version), note)))
         self._run(script + TELL_KEY + _known(wanted=True), f"telling key {key.id}")
 
     def remove_key(self, key: RevokedKey, *, note: str) -> None:
         """Afterwards no worker lets the key in, an old one with open connections neither, and none ever will."""
-        reply = revoked_line(key) + _noted(key.sha256, "revoked", note)
-        script = KEY.format(sha256=key.sha256, lines="''") + WRITE_KEY.format(reply=quote(reply))
+        pushed = revoked_line(key) + _noted(key.sha256, "revoked", note)
+        script = KEY.format(sha256=key.sha256, lines="''") + WRITE_KEY.format(pushed=quote(pushed))
         self._run(script + TELL_KEY + _known(wanted=False), f"removing key {key.about}")
 
     def lend_key(self, key: Key, *, seconds: int) -> None:

@@ -127,7 +127,7 @@ lock
 WRITE_KEY = """[ -e "$configuration/keys.applied" ] ||
     {{ echo 'this gateway keeps no keys yet; apply first' >&2; exit 1; }}
 loaded=false; [ "$keys" -nt "$run/keys.loaded" ] || [ "$keys" -ot "$run/keys.loaded" ] || loaded=true
-{{ grep -v "^$sha " "$configuration/keys.pushed" || true; printf '%s' {told}; }} 2>/dev/null |
+{{ grep -v "^$sha " "$configuration/keys.pushed" || true; printf '%s' {pushed}; }} 2>/dev/null |
     install -m 0600 /dev/stdin "$configuration/keys.pushed.new"
 sync "$configuration/keys.pushed.new"; mv -f "$configuration/keys.pushed.new" "$configuration/keys.pushed"
 "$configuration/api-keys" merge

@@ -97,7 +97,7 @@ def merged(gateways: Mapping[str, Mapping[str, ServerState]]) -> dict[str, Serve
             in_flight=sum(state.in_flight for state in seen),
             # What one gateway knows to be by hand is so.
             record=min(
-                (state.record for state in seen if state.record), key=lambda reply: not reply.manual, default=None
+                (state.record for state in seen if state.record), key=lambda record: not record.manual, default=None
             ),
             canary=max((state.canary for state in seen if state.canary), key=lambda one: one.percent, default=None),
         )

@@ -1,6 +1,6 @@
 """Commands and files on hosts, over SSH or on this machine. The only package that uses paramiko."""
 
-from rackwright.remote.ahead import Background, import_gently
+from rackwright.remote.background import Background, import_gently
 from rackwright.remote.completed import CommandTimeout, Completed, checked
 from rackwright.remote.connection import Connection, Counters
 from rackwright.remote.forward import forwarded

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from rackwright.errors import HostError, UsageError, together
-from rackwright.remote.ahead import Background
+from rackwright.remote.background import Background
 from rackwright.remote.completed import Completed
 from rackwright.remote.connection import Connection, Counters, open_transport
 from rackwright.remote.jumps import Jumps

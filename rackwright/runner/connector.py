@@ -18,7 +18,7 @@ from pyinfra.connectors.util import CommandOutput, OutputLine, make_unix_command
 from rackwright.errors import HostError
 from rackwright.remote import CommandTimeout, Completed, Connection
 from rackwright.runner import shortcuts
-from rackwright.runner.ahead import Ahead
+from rackwright.runner.prefetch import Prefetch
 from rackwright.runner.questions import Questions
 
 LINK = "rackwright"
@@ -34,7 +34,7 @@ class Link:
     questions: Questions
     question_seconds: float
     operation_seconds: float
-    ahead: Ahead
+    prefetch: Prefetch
     live: bool = False
     """False in the read-only stage, whose questions go through `questions`; then they go through `ahead`."""
     asking: bool = False
@@ -83,12 +83,12 @@ class Connector(BaseConnector):
         link, stdin = self._link, _stdin(arguments.get("_stdin"))
         if not link.live and stdin is None:
             if self.host.current_op_hash and not secret:
-                link.ahead.foresee(self.host.current_op_hash, text)
+                link.prefetch.foresee(self.host.current_op_hash, text)
             return link.questions.ask(text, arguments.get("_timeout") or link.question_seconds, secret=secret)
-        if link.asking and (answer := link.ahead.answer(text)):
+        if link.asking and (answer := link.prefetch.answer(text)):
             return answer
         if not link.asking:
-            link.ahead.forget()
+            link.prefetch.forget()
         return link.connection.run(text, stdin=stdin, timeout=arguments.get("_timeout") or link.operation_seconds)
 
     def put_file(
@@ -101,7 +101,7 @@ class Connector(BaseConnector):
         **arguments: Any,
     ) -> bool:
         """Write the file as root in one step, born 0600. Raise HostError if the host is lost or can't write it."""
-        self._link.ahead.forget()
+        self._link.prefetch.forget()
         with get_file_io(cast(Any, filename_or_io), "rb") as content:
             self._link.connection.put(
                 cast("IO[bytes]", content),

@@ -143,7 +143,7 @@ class HostRun:
         self._link.on_bytes = lambda sent, total: self._tell(operation, number, sent=sent, total=total)
         error: Exception | None = None
         try:
-            self._link.ahead.begin(operation.key, self._until_next_change(number - 1))
+            self._link.prefetch.begin(operation.key, self._until_next_change(number - 1))
             goes_on = run_host_op(self._state, self._host, operation.key)
         except Exception as raised:
             # pyinfra would end the run of every host.

@@ -79,14 +79,14 @@ class Runner:
         asking = {host: Background(of_host.ask_ahead) for host, of_host in questions.items()}
         # It takes a while: the hosts look for their answers meanwhile.
         import_gently("rackwright.runner._pyinfra", "pyinfra.api", "rackwright.runner.host_run")
-        from rackwright.runner.ahead import Ahead
         from rackwright.runner.connector import Link
         from rackwright.runner.host_run import HostRun
+        from rackwright.runner.prefetch import Prefetch
 
         def prepare(host: str) -> HostRun:
             connection, spec = self._remote.connection(host), hosts[host]
-            ahead = Ahead(connection, self._question_seconds)
-            link = Link(connection, questions[host], self._question_seconds, self._operation_seconds, ahead)
+            prefetch = Prefetch(connection, self._question_seconds)
+            link = Link(connection, questions[host], self._question_seconds, self._operation_seconds, prefetch)
             part = HostRun(link, spec, self._on_step, only=only)
             part.prepare(deploy, connect=asking[host].result)
             if self._memory and part.prepared:

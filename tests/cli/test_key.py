@@ -19,7 +19,7 @@ def told(monkeypatch):
         calls.append((key.id, verb))
         return answers
 
-    monkeypatch.setattr(procedure, "tell_gateways", tell)
+    monkeypatch.setattr(procedure, "push_key", tell)
     tell.calls, tell.answers = calls, answers
     return tell
 

@@ -78,7 +78,7 @@ def lines(key: ApiKey) -> str:
 def desks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desks:
     desks = Desks(tmp_path)
     monkeypatch.setattr("rackwright.remote.Remote", FolderHosts(desks.hosts))
-    monkeypatch.setattr("rackwright.remote.Begun", lambda work: SimpleNamespace(result=work))
+    monkeypatch.setattr("rackwright.remote.Background", lambda work: SimpleNamespace(result=work))
     return desks
 
 

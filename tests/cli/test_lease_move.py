@@ -98,7 +98,7 @@ class Fleet:
 def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
     fleet = Fleet(tmp_path)
     monkeypatch.setattr("rackwright.remote.Remote", FolderHosts(fleet.hosts))
-    monkeypatch.setattr("rackwright.remote.Begun", lambda work: SimpleNamespace(result=work))
+    monkeypatch.setattr("rackwright.remote.Background", lambda work: SimpleNamespace(result=work))
     monkeypatch.setattr(leasing, "note_leased_act", lambda *_: None)
     with fleet.work():
         pass

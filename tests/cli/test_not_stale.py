@@ -44,7 +44,7 @@ class Desk:
 @pytest.fixture
 def desks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Desk, Desk]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("rackwright.remote.Begun", lambda work: SimpleNamespace(result=work))
+    monkeypatch.setattr("rackwright.remote.Background", lambda work: SimpleNamespace(result=work))
     hosts = {}
     for name in ("gate1", "gate2", "gpu1"):
         (tmp_path / name).mkdir()

@@ -218,7 +218,7 @@ def test_restart_takes_one_replica_and_leaves_the_other(site: Operator, lab: Lab
     before = pid(lab, "gpu1"), pid(lab, "gpu2")
     said = site("restart", "gpu1/assistant@1", "--yes")
     assert [
-        phase for phase in ("gate", "drain", "act", "prove", "return", "soak", "done") if f": {phase}" in said.err
+        phase for phase in ("gate", "drain", "act", "prove", "undrain", "soak", "done") if f": {phase}" in said.err
     ]
     assert pid(lab, "gpu1") != before[0]
     assert pid(lab, "gpu2") == before[1]

@@ -49,8 +49,8 @@ def acts(monkeypatch):
 
 @pytest.fixture
 def session(tmp_path, monkeypatch):
-    monkeypatch.setattr(leasing, "told_control", lambda *_: None)
-    monkeypatch.setattr(leasing, "keep_control", lambda *_: None)
+    monkeypatch.setattr(leasing, "ask_control_hosts", lambda *_: None)
+    monkeypatch.setattr(leasing, "record_control_host", lambda *_: None)
     remote = SimpleNamespace(
         connection=lambda name: name, each=lambda names, work: {name: work(name) for name in dict.fromkeys(names)}
     )
@@ -161,7 +161,7 @@ def test_settling_tells_of_what_it_returned(session, monkeypatch):
     gateways = SimpleNamespace(
         hosts=("gate1",),
         servers=lambda: {REPLICA.address: SimpleNamespace(**{"drained": False, **next(states)})},
-        ready=lambda _: None,
+        undrain=lambda _: None,
     )
     monkeypatch.setattr(settle, "prove", lambda *_, **__: None)
     told: list[str] = []
@@ -176,7 +176,7 @@ def test_settling_returns_nothing_without_the_lease(session, monkeypatch):
         servers=lambda: {
             REPLICA.address: SimpleNamespace(drained=True, drained_manually=False, takes_requests=False)
         },
-        ready=lambda _: pytest.fail("it is returned"),
+        undrain=lambda _: pytest.fail("it is returned"),
     )
     monkeypatch.setattr(settle, "prove", lambda *_, **__: None)
     monkeypatch.setattr(holding, "FRESH_SECONDS", 0)

@@ -46,7 +46,7 @@ def test_what_is_not_proven_is_put_back_proven_and_returned():
         run.run([change(one, engine.take, engine.prove, revert=engine.back), change(two)])
     assert engine.version == "old"
     assert gateways.healthy("assistant") == {one.address, two.address}
-    phases = ("gate", "drain", "act", "prove", "revert", "act", "return", "done")
+    phases = ("gate", "drain", "act", "prove", "revert", "act", "undrain", "done")
     assert journal.lines == [f"{one.address} {phase}" for phase in phases]
 
 
@@ -104,7 +104,7 @@ def test_what_is_not_proven_through_the_gateways_is_put_back_before_a_client_has
     run, journal = rollout(gateways, size=2)
     with pytest.raises(ProofError, match="not proven after 60 s: HTTP 404; what ran before was put back"):
         run.run([change(one, engine.take, engine.prove, serves=lambda: "HTTP 404", revert=engine.back)])
-    assert journal.lines.count(f"{one.address} return") == 1
+    assert journal.lines.count(f"{one.address} undrain") == 1
     assert engine.version == "old"
     assert gateways.drained == set()
 
@@ -236,7 +236,7 @@ def test_whoever_loses_the_lease_while_requests_end_puts_nothing_back():
     write = journal.append
 
     def fenced(phase: Phase, replica: str, detail: str) -> None:
-        if f"{one.address} put back" in journal.lines:
+        if f"{one.address} revert" in journal.lines:
             raise LeasedError("this run's lease has ended")
         write(phase, replica, detail)
 
@@ -256,7 +256,7 @@ def test_what_was_drained_by_hand_is_put_back_and_stays_drained():
     assert engine.version == "old"
     assert gateways.manual == {one.address}
     assert one.address in gateways.drained
-    assert not any(line.endswith("return") for line in journal.lines)
+    assert not any(line.endswith("undrain") for line in journal.lines)
 
 
 def test_what_somebody_drains_by_hand_while_it_changes_stays_drained():
@@ -275,7 +275,7 @@ def test_a_drain_that_does_not_end_gives_the_replica_back():
     with pytest.raises(Paused, match="2 requests still in flight after 10 s; paused, nothing was killed"):
         run.run([change(one)])
     assert gateways.drained == set()
-    assert journal.lines == [f"{one.address} {phase}" for phase in ("gate", "drain", "return", "done")]
+    assert journal.lines == [f"{one.address} {phase}" for phase in ("gate", "drain", "undrain", "done")]
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -345,7 +345,7 @@ def test_one_that_served_nobody_before_goes_back_without_a_proof():
     run.run([dead])
     assert acted == [1]
     assert gateways.drained == set()
-    assert journal.lines == [f"{one.address} {phase}" for phase in ("gate", "drain", "act", "return", "done")]
+    assert journal.lines == [f"{one.address} {phase}" for phase in ("gate", "drain", "act", "undrain", "done")]
 
 
 def test_one_that_served_nobody_for_it_was_drained_by_hand_stays_drained():

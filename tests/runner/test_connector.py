@@ -13,8 +13,8 @@ from pyinfra.context import ctx_host, ctx_state
 
 from rackwright.errors import HostError
 from rackwright.remote import Completed, Remote
-from rackwright.runner.ahead import Ahead
 from rackwright.runner.connector import LINK, Connector, Link, OneHost, shell
+from rackwright.runner.prefetch import Prefetch
 from rackwright.runner.pyinfra_state import current
 from rackwright.runner.questions import Questions
 from rackwright.values.targets import Target
@@ -38,7 +38,9 @@ def connector(transport: Scripted) -> Iterator[Connector]:
         inventory = OneHost((["gpu1"], {}))
         state = State(inventory, Config())
         host = inventory.get_host("gpu1")
-        host.connector_data[LINK] = Link(connection, Questions(connection, ()), 1, 1, Ahead(connection, 1), live=True)
+        host.connector_data[LINK] = Link(
+            connection, Questions(connection, ()), 1, 1, Prefetch(connection, 1), live=True
+        )
         yield Connector(state, host)
 
 

@@ -70,7 +70,7 @@ def test_one_that_is_being_promoted_is_known_by_its_own_line() -> None:
 def test_a_replica_was_away_from_its_act_until_it_was_returned() -> None:
     other = entry(after=6, subject="gpu1/other@1", phase="gate")
     lines = [entry(phase="drain"), entry(after=5, phase="act"), other]
-    lines += [entry(after=20, phase="prove"), entry(after=38, phase="return")]
+    lines += [entry(after=20, phase="prove"), entry(after=38, phase="undrain")]
     assert seconds_away(lines, "assistant") == 33
     assert seconds_away(lines, "other") is None
 
@@ -78,10 +78,10 @@ def test_a_replica_was_away_from_its_act_until_it_was_returned() -> None:
 def test_a_canary_is_back_for_a_part_of_the_traffic() -> None:
     """Its trial may take hours: that is no downtime."""
     lines = [entry(after=5, phase="act"), entry(after=38, phase="canary"), entry(after=3600, phase="canary")]
-    assert seconds_away([*lines, entry(after=9000, phase="return")], "assistant") == 33
+    assert seconds_away([*lines, entry(after=9000, phase="undrain")], "assistant") == 33
 
 
 def test_an_act_that_was_cut_short_is_not_measured() -> None:
     """Killed after its act; what was resumed found nothing to do there, and gave another back untouched."""
-    lines = [entry(phase="act"), entry(after=900, phase="drain"), entry(after=901, phase="return")]
+    lines = [entry(phase="act"), entry(after=900, phase="drain"), entry(after=901, phase="undrain")]
     assert seconds_away(lines, "assistant") is None

@@ -25,7 +25,7 @@ from rackwright.lifecycle.apply.stages import (
 )
 from rackwright.lifecycle.drain.missing import copy_drains
 from rackwright.lifecycle.gpus.assignment import Deferred, still_deferred
-from rackwright.lifecycle.p2p.ahead import Ahead, prefetch_weights
+from rackwright.lifecycle.p2p.prefetch import Prefetch, prefetch_weights
 from rackwright.lifecycle.p2p.procedure import Transferred
 from rackwright.lifecycle.p2p.receivers import is_supplied
 from rackwright.lifecycle.rollout.change import Change
@@ -85,20 +85,20 @@ def _change(work: Work, planned: Plan) -> tuple[Run, tuple[Transferred, ...]]:
         begin(work.session, work.console, GPUS)
         run = _then(work, run, gpu)
         run += Run(unreachable=_driver_acts(work, run))
-    ahead = _put_ahead(work, run)
-    run += ahead.run
+    prefetch = _put_ahead(work, run)
+    run += prefetch.run
     begin(work.session, work.console, SERVICE)
     run += Run(unreachable=_drained_as_others(work, run, planned))
     run = _then(_rolling(work, planned), run, service)
-    return _then(work, run, retire), ahead.transferred
+    return _then(work, run, retire), prefetch.transferred
 
 
-def _put_ahead(work: Work, run: Run) -> Ahead:
+def _put_ahead(work: Work, run: Run) -> Prefetch:
     """Weights go to where others get them from, unless only other roles were asked for."""
     going = _going(work.session, run)
     asked = "model_store" in (work.options.only or ("model_store",))
     if run.interrupted or not asked or not is_supplied(work.session, going):
-        return Ahead()
+        return Prefetch()
     begin(work.session, work.console, WEIGHTS)
 
     def change(deploy: Callable[[], None], hosts: tuple[str, ...]) -> Run:

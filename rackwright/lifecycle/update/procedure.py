@@ -11,7 +11,7 @@ from rackwright.fleet.fleet import Fleet, Replica
 from rackwright.fleet.lock import Lock
 from rackwright.lifecycle.apply.plan import Plan, plan
 from rackwright.lifecycle.canary.choose import canaries_of
-from rackwright.lifecycle.p2p.ahead import Ahead, prefetch_weights
+from rackwright.lifecycle.p2p.prefetch import Prefetch, prefetch_weights
 from rackwright.lifecycle.p2p.procedure import Transferred
 from rackwright.lifecycle.p2p.receivers import is_supplied
 from rackwright.lifecycle.session.console import Console
@@ -235,15 +235,15 @@ def _prefetch(
     def change(deploy: Callable[[], None], names: tuple[str, ...]) -> Run:
         return apply_leased(session, lease_session, deploy, names, stopping=stopping)
 
-    ahead = prefetch_weights(session, hosts, console, stopping, change) if is_supplied(session, hosts) else Ahead()
-    # Whoever lacks something still fetches it for itself, and is named where that fails, too.
-    left = tuple(host for host in hosts if host not in ahead.run.failed_hosts)
-    run = ahead.run if ahead.run.interrupted or stopping() else ahead.run + change(prefetch, left)
+    done = prefetch_weights(session, hosts, console, stopping, change) if is_supplied(session, hosts) else Prefetch()
+    # A host that lacks something fetches it for itself, and is named if that fails.
+    left = tuple(host for host in hosts if host not in done.run.failed_hosts)
+    run = done.run if done.run.interrupted or stopping() else done.run + change(prefetch, left)
     if run.interrupted or stopping():
-        raise RackwrightError("interrupted; nothing that serves was changed", next="the same command")
+        raise RackwrightError("interrupted; no running engine was changed", next="run the same command again")
     if run.failed_hosts:
         raise _not_beside(run)
-    return ahead.transferred
+    return done.transferred
 
 
 def _hosts(session: Session, replicas: Iterable[Replica]) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ def order(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(carry_out, "_change", lambda work, planned: (Run(), ()))
     monkeypatch.setattr(carry_out, "_settle", settled)
     monkeypatch.setattr(carry_out, "_restart", restarted)
-    monkeypatch.setattr(carry_out, "still_put_off", lambda session, before, hosts: before if "gpu1" in hosts else ())
+    monkeypatch.setattr(carry_out, "still_deferred", lambda session, before, hosts: before if "gpu1" in hosts else ())
     return happened
 
 

@@ -16,7 +16,7 @@ def timed(p95: float, low: float | None = None, high: float | None = None, **sai
 def told(now, then) -> dict[str, Trend]:
     found = compare(now, [then])
     assert found is not None
-    return {difference.figure: difference.told for difference in found.differences}
+    return {difference.figure: difference.trend for difference in found.differences}
 
 
 NOW = timed(1.0, 0.9, 1.1)

@@ -58,7 +58,7 @@ def test_what_passes_goes_on_to_all(tmp_path: Path, gateways: int) -> None:
     ]
     assert world.shared() == set()
     of_one = [line.partition(" ")[2] for line in phases(world) if line.startswith(ONE)]
-    assert of_one == ["gate", "drain", "act", "prove", "canary", "canary", "return", "soak", "done"]
+    assert of_one == ["gate", "drain", "act", "prove", "canary", "canary", "undrain", "soak", "done"]
     assert not [line for line in phases(world) if line.startswith((TWO, THREE)) and line.endswith("canary")]
     assert [(told.outcome, told.share) for told in world.verdicts] == [("open", 5), ("open", 25), ("PASS", 25)]
 

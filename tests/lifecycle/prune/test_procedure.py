@@ -310,7 +310,7 @@ def test_what_is_needed_stands_in_the_lock_in_the_next_and_in_the_one_that_was_a
     now, following, colleagues = lock_of(assistant="now"), lock_of(assistant="next"), lock_of(coder="a colleague's")
     applied = None
     monkeypatch.setattr(pruning, "read_applied", lambda shell: applied)
-    fleet = SimpleNamespace(beside=lambda suffix: tmp_path / f"site.{suffix}", control=("gate1",))
+    fleet = SimpleNamespace(sibling=lambda suffix: tmp_path / f"site.{suffix}", control=("gate1",))
     session: Any = SimpleNamespace(lock=now, fleet=fleet, remote=SimpleNamespace(connection=lambda host: None))
     assert needed(session) == needed_by(now)
     write_lock(tmp_path / "site.lock.next", following)

@@ -109,7 +109,7 @@ def test_what_was_drained_by_hand_stays_drained():
     run, journal = rollout(gateways, size=2)
     run.run([change(one, act=lambda: acted.append(1))])
     assert acted == [1]
-    assert f"{one.address} return" not in journal.lines
+    assert f"{one.address} undrain" not in journal.lines
     assert one.address in gateways.drained
 
 
@@ -191,7 +191,7 @@ def test_ctrl_c_during_a_drain_gives_the_replica_back_untouched():
         run.run([change(one, act=lambda: acted.append(1)), change(two)])
     assert acted == []
     assert gateways.drained == set()
-    assert journal.lines == [f"{one.address} {phase}" for phase in ("gate", "drain", "return", "done")]
+    assert journal.lines == [f"{one.address} {phase}" for phase in ("gate", "drain", "undrain", "done")]
 
 
 def test_ctrl_c_leaves_what_was_drained_by_hand_drained():

@@ -116,7 +116,7 @@ def test_who_was_changed_is_returned_and_the_end_is_said(world: World, monkeypat
         changed.extend(one.address for one in done)
         return done
 
-    monkeypatch.setattr(procedure, "carry_on", complete)
+    monkeypatch.setattr(procedure, "complete", complete)
     update(world)
     assert sorted(changed) == [ONE, TWO]
     assert said[-1] == "update: done"

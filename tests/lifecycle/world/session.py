@@ -296,7 +296,7 @@ class Desk:
 
     def undrain(self, address: str) -> None:
         self.world.manual.discard(address)
-        self._gateways().ready(address)
+        self._gateways().undrain(address)
 
     def _gateways(self) -> SimulatedGateways:
         return SimulatedGateways(self.world, Process(self.who, manual=True), self.world.fleet.gateways)

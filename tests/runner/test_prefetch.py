@@ -8,7 +8,7 @@ from pyinfra.facts.files import FileContents
 
 from rackwright.remote import Completed
 from rackwright.runner import Runner
-from rackwright.runner.ahead import Ahead
+from rackwright.runner.prefetch import Prefetch
 from tests.runner.conftest import Hosts, Shell
 from tests.runner.site import text
 
@@ -72,8 +72,8 @@ def test_an_answer_that_a_change_made_stale_is_asked_for_again(hosts: Hosts) -> 
     assert (hosts.folder("a") / "last").read_text() == "two"
 
 
-def ahead(shell: Shell) -> Ahead:
-    made = Ahead(_Asked(shell), 60)
+def prefetch(shell: Shell) -> Prefetch:
+    made = Prefetch(_Asked(shell), 60)
     for operation_, question in (("one", "echo a"), ("two", "echo b"), ("two", "echo a"), ("three", "echo c")):
         made.foresee(operation_, question)
     return made
@@ -100,7 +100,7 @@ def said(answer: Completed | None) -> str | None:
 
 def test_operations_share_an_answer_and_one_that_asks_twice_asks_the_host() -> None:
     shell = Shell("a")
-    made = ahead(shell)
+    made = prefetch(shell)
     made.begin("one", ["two"])
     assert said(made.answer("echo a")) == "a"
     made.begin("two", [])
@@ -113,7 +113,7 @@ def test_operations_share_an_answer_and_one_that_asks_twice_asks_the_host() -> N
 
 
 def test_after_a_change_no_answer_is_left() -> None:
-    made = ahead(Shell("a"))
+    made = prefetch(Shell("a"))
     made.begin("one", ["two"])
     made.forget()
     assert made.answer("echo a") is None
@@ -124,7 +124,7 @@ def test_after_a_change_no_answer_is_left() -> None:
 def test_a_batch_that_fails_leaves_no_answer() -> None:
     shell = Shell("a")
     shell.lives = lambda command: not command.startswith("exec sh")
-    made = ahead(shell)
+    made = prefetch(shell)
     made.begin("one", [])
     assert made.answer("echo a") is None
     # It isn't tried again before something changed: what hangs would hold up each operation.
@@ -137,7 +137,7 @@ def test_a_batch_that_fails_leaves_no_answer() -> None:
 
 def test_what_an_operation_waited_for_is_new_to_the_next_one() -> None:
     shell = Shell("a")
-    made = ahead(shell)
+    made = prefetch(shell)
     made.begin("one", ["two"])
     assert said(made.answer("echo a")) == "a"
     assert made.answer("echo a") is None

@@ -14,7 +14,7 @@ from rackwright.remote import Completed
 from rackwright.runner.questions import Asks, ask_together
 
 
-class Ahead:
+class Prefetch:
     """The questions of one host's operations, and the answers that nothing has made stale."""
 
     def __init__(self, connection: Asks, seconds: float) -> None:

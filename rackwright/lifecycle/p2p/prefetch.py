@@ -18,14 +18,14 @@ Change = Callable[[Deploy, tuple[str, ...]], Run]
 
 
 @dataclass(frozen=True)
-class Ahead:
+class Prefetch:
     run: Run = field(default_factory=Run)
     transferred: tuple[Transferred, ...] = ()
 
 
 def prefetch_weights(
     session: Session, hosts: Iterable[str], console: Console, stopping: Stopping, change: Change
-) -> Ahead:
+) -> Prefetch:
     """Afterwards weights are on the hosts that others get or read them from, and transferred ones are in place.
 
     What could not be transferred is not in the run: each host that lacks it has still to fetch it for itself.
@@ -42,7 +42,7 @@ def prefetch_weights(
     transferred = stage(session, going.hosts, console, stopping, fetch)
     writing = {writer for host in going.hosts for writer in writers(session, host)}
     going.change(own_weights, [host for host in going.hosts if host in writing])
-    return Ahead(going.run, transferred)
+    return Prefetch(going.run, transferred)
 
 
 class _Going:

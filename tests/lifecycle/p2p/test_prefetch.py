@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from rackwright.deploys.serve import own_weights, ready_for_p2p
-from rackwright.lifecycle.p2p import ahead
-from rackwright.lifecycle.p2p.ahead import prefetch_weights
+from rackwright.lifecycle.p2p import prefetch
+from rackwright.lifecycle.p2p.prefetch import prefetch_weights
 from rackwright.lifecycle.p2p.receivers import is_supplied
 from rackwright.roles.model_store.settings import Settings as ModelStore
 from rackwright.run import Run
@@ -33,7 +33,7 @@ def changes(
         assert fetch("a") is ("a" not in failing)
         return ()
 
-    monkeypatch.setattr(ahead, "stage", stage)
+    monkeypatch.setattr(prefetch, "stage", stage)
     found = prefetch_weights(session, session.hosts, Console(), lambda: False, change)  # type: ignore[arg-type]
     return done, found.run
 
