@@ -44,6 +44,7 @@ test-fast: lint types unit ## The part without hosts
 lint: .venv/ready ## ruff: rules and format
 	@ruff check --quiet .
 	@ruff format --quiet --check .
+	@python -m tests.words
 
 types: .venv/ready ## mypy, strict
 	@mypy
