@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Protocol, Self, TextIO
 
@@ -50,10 +50,9 @@ class Live:
         self._clock = clock
         self._uploads: dict[tuple[str, str], float] = {}
 
-    def stage(self, text: str, number: int | None = None, of: int | None = None, then: str | None = None) -> None:
-        """Say which stage begins and, where it is known, how many there are and what comes after it."""
-        place = f"[{number}/{of}]" if number and of else "=="
-        self._display.line(f"{place} {safe(text)}" + (f" (then: {then})" if then else ""))
+    def stage(self, text: str, stages: Sequence[str]) -> None:
+        """Say which of these stages starts."""
+        self._display.line(f"[{stages.index(text) + 1}/{len(stages)}] {safe(text)}")
 
     def say(self, text: str) -> None:
         """Print a line that stays."""

@@ -64,10 +64,26 @@ class ReplicaState:
     reason: str | None = None
     """Why the probe found it hung or faulted."""
 
+    def is_written(self, unit: str) -> bool:
+        """Return whether the unit file is the one with this sha256, whatever runs."""
+        return self.wanted == unit
+
+    def started_on(self, unit: str) -> bool:
+        """Return whether the running engine was started on the unit with this sha256."""
+        return self.active == "active" and self.started == unit
+
+    def runs(self, unit: str) -> bool:
+        """Return whether the unit with this sha256 is written, and the running engine was started on it."""
+        return self.is_written(unit) and self.started_on(unit)
+
+    def was_given(self, unit: str) -> bool:
+        """Return whether the unit with this sha256 is written, or the last engine was started on it."""
+        return self.is_written(unit) or self.started == unit
+
     @property
     def outdated(self) -> bool:
-        """Whether the running engine was started on another unit file than the present one."""
-        return self.started is not None and self.started != self.wanted and self.active == "active"
+        """Whether the running engine was started on a unit other than the written one."""
+        return self.active == "active" and self.started not in (None, self.wanted)
 
     @property
     def serves(self) -> bool:

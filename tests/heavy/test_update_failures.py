@@ -93,7 +93,7 @@ def test_a_disk_that_is_too_small_for_the_new_weights(site: Operator, model: Ver
 def test_a_host_that_dies_under_change(site: Operator, model: Versions, lab: Lab) -> None:
     model.good("dies")
     process = site.start("model", "update", "assistant", "--yes")
-    read_until(process, "gpu1/assistant@1: act")
+    read_until(process, "gpu1/assistant@1  updating")
     lab.kill("gpu1")
     assert process.stdout is not None
     said = process.stdout.read()
@@ -109,7 +109,7 @@ def test_a_host_that_dies_under_change(site: Operator, model: Versions, lab: Lab
 def test_a_host_whose_network_is_cut_under_change(site: Operator, model: Versions, lab: Lab) -> None:
     model.good("cut off")
     process = site.start("model", "update", "assistant", "--yes")
-    read_until(process, "gpu1/assistant@1: act")
+    read_until(process, "gpu1/assistant@1  updating")
     lab.cut_network("gpu1")
     try:
         assert process.stdout is not None

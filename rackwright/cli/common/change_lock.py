@@ -35,13 +35,10 @@ class Agreed:
 
 
 def change_lock(context: Context, what: str, models: tuple[str, ...], find: Next, agreed: Agreed) -> None:
-    """Afterwards the models' replicas run by the lock that `find` returns, and it is NAME.lock; or it raises.
-
-    NAME.lock.next has it meanwhile.
-    """
+    """Afterwards the models' replicas run by the lock that `find` returns, and it is NAME.lock; or it raises."""
     hosts_needed()
     from rackwright.cli.common.console import Console
-    from rackwright.fleet.lock_file import NEXT, mismatches, read_lock, write_lock
+    from rackwright.fleet.lock_file import mismatches, read_lock
     from rackwright.lifecycle.session.session import open_session
     from rackwright.lifecycle.update.differences import difference
     from rackwright.lifecycle.update.procedure import Asked, update
@@ -59,14 +56,12 @@ def change_lock(context: Context, what: str, models: tuple[str, ...], find: Next
                 models if agreed.allow_outage else _agree_to_downtimes(look.downtimes, console, ask=not agreed.yes)
             )
             console.confirm("Update these replicas, one at a time?")
-            write_lock(fleet.sibling(NEXT), after)
             return outages
 
         with open_session(fleet, progress=console.on_step, lock=after) as site:
             done = update(site, Asked(what, before, models, agreed.canary, agreed.not_stale), console, ask)
     for problem in mismatches(fleet, after):
         context.note(f"{problem.where}: {problem.what}: write that there too, or the next apply refuses")
-    fleet.sibling(NEXT).unlink(missing_ok=True)
     names = [replica.address for replica in done.replicas]
     document = {
         "what": what,

@@ -22,6 +22,7 @@ from rackwright.lifecycle.apply.stages import (
     Applied,
     Options,
     begin,
+    includes,
 )
 from rackwright.lifecycle.drain.missing import copy_drains
 from rackwright.lifecycle.gpus.assignment import Deferred, still_deferred
@@ -96,7 +97,7 @@ def _change(work: Work, planned: Plan) -> tuple[Run, tuple[Transferred, ...]]:
 def _put_ahead(work: Work, run: Run) -> Prefetch:
     """Weights go to where others get them from, unless only other roles were asked for."""
     going = _going(work.session, run)
-    asked = "model_store" in (work.options.only or ("model_store",))
+    asked = includes(work.options.only, "model_store")
     if run.interrupted or not asked or not is_supplied(work.session, going):
         return Prefetch()
     begin(work.session, work.console, WEIGHTS)
@@ -193,7 +194,7 @@ def _settle(work: Work, run: Run, replicas: tuple[Replica, ...]) -> None:
     Where no engine was to be looked at, none is waited for: whoever left must be out also while a host has none yet.
     A gateway that failed isn't asked: it may not even be installed.
     """
-    if run.interrupted or "replica" not in (work.options.only or ("replica",)):
+    if run.interrupted or not includes(work.options.only, "replica"):
         return
     begin(work.session, work.console, SETTLE)
 
@@ -237,5 +238,5 @@ def _first_the_idle(work: Work, restarts: tuple[Restart, ...]) -> list[Restart]:
 
 
 def _change_of(engines: Engines, restart: Restart) -> Change:
-    change = engines.renewed(restart.replica, restart.why)
+    change = replace(engines.renewed(restart.replica, restart.why), doing=f"restarting: {restart.why}")
     return change if restart.rewritten else replace(change, revert=None)

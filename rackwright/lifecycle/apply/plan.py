@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Replica
+from rackwright.lifecycle.apply.stages import includes
 from rackwright.lifecycle.check.fit import doubts, refuse_unfit
 from rackwright.lifecycle.drain.missing import MissingDrain, missing_drains
 from rackwright.lifecycle.gpus.assignment import Deferred, deferred, gpus_given, other_gpus, refuse_gpus
@@ -80,16 +81,16 @@ def plan(session: Session, *, only: tuple[str, ...] = ()) -> Plan:
     refuse_driver(session, surveyed)
     refuse_gpus(session, surveyed)
     refuse_unfit(session, surveyed)
-    engines = "replica" in (only or ("replica",))
+    engines = includes(only, "replica")
     restarting = tuple(restarts(session, surveyed)) if engines else ()
     return Plan(
         run=Run(unreachable=dict(surveyed.unreachable)) + run,
-        closing=closing_ports(session, surveyed) if "firewall" in (only or ("firewall",)) else {},
+        closing=closing_ports(session, surveyed) if includes(only, "firewall") else {},
         restarts=restarting,
         deferred=tuple(deferred(session, surveyed, {restart.replica for restart in restarting})) if engines else (),
         returns=tuple(left_drained(session, surveyed)),
         drains=tuple(missing_drains(session, surveyed)),
-        first_snapshots=tuple(first_snapshots(session, surveyed)) if "backup" in (only or ("backup",)) else (),
+        first_snapshots=tuple(first_snapshots(session, surveyed)) if includes(only, "backup") else (),
         surveyed=surveyed,
         doubts=doubts(session, surveyed) if engines else (),
     )
@@ -231,10 +232,10 @@ def _outdated(session: Session, name: str, host: Surveyed, replica: Replica, gpu
     state = host.replicas.get(replica.name)
     if state is None or state.active != "active" or state.started is None:
         return None
-    current = state.started == unit_digest(unit_of(session, replica, name))
+    current = state.started_on(unit_digest(unit_of(session, replica, name)))
     return other_gpus(state, gpus) if current else "it was started with other settings"
 
 
 def _rewritten(session: Session, name: str, host: Surveyed, replica: Replica) -> bool:
     state = host.replicas.get(replica.name)
-    return state is None or state.wanted != unit_digest(unit_of(session, replica, name))
+    return state is None or not state.is_written(unit_digest(unit_of(session, replica, name)))

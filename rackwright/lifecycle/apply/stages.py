@@ -15,15 +15,15 @@ from rackwright.run import Run
 if TYPE_CHECKING:
     from rackwright.lifecycle.p2p.procedure import Transferred
 
-LOOK = "look at the hosts"
-ENTRY = "folders, packet filter and sshd"
-HOSTS = "the hosts themselves"
+LOOK = "Survey the hosts"
+ENTRY = "Folders, packet filter and sshd"
+HOSTS = "Base system"
 GPUS = "GPUs: driver and kernel"
-WEIGHTS = "weights, from host to host"
-SERVICE = "engines and gateways"
-SETTLE = "wait until every engine answers"
-RESTART = "restart engines, one at a time"
-SAVE = "first snapshots"
+WEIGHTS = "Weights, from host to host"
+SERVICE = "Engines and gateways"
+SETTLE = "Wait until every engine answers"
+RESTART = "Restart engines, one at a time"
+SAVE = "First snapshots"
 STAGES = (LOOK, ENTRY, HOSTS, GPUS, WEIGHTS, SERVICE, SETTLE, RESTART, SAVE)
 """GPUs only where the fleet file says something of drivers, weights where hosts get them from one another."""
 
@@ -41,6 +41,11 @@ class Options:
     """Whether files are applied of which git can't tell that they are newer than those that were applied last."""
 
 
+def includes(only: tuple[str, ...], role: str) -> bool:
+    """Return whether an apply of `only` these roles has this one; of all if there are none."""
+    return not only or role in only
+
+
 @dataclass(frozen=True)
 class Applied:
     run: Run
@@ -55,5 +60,4 @@ def begin(session: Session, console: Console, stage: str) -> None:
     left_out = {GPUS: not session.fleet.file.drivers, WEIGHTS: not is_supplied(session, session.hosts)}
     stages = tuple(one for one in STAGES if not left_out.get(one))
     if stage in stages:
-        index = stages.index(stage)
-        console.stage(stage, index + 1, len(stages), stages[index + 1] if index + 1 < len(stages) else None)
+        console.stage(stage, stages)

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from rackwright.errors import HostError
 from rackwright.fleet.lock import Lock
-from rackwright.fleet.lock_file import read_lock
+from rackwright.fleet.lock_file import NEXT, read_lock
 from rackwright.lifecycle.prune.scripts import LOOK, REMOVE, Found, Weights, parse, removed
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import note_leased_act
@@ -59,7 +59,7 @@ def needed(session: Session) -> Keep:
 
     A checkout may be older than what a colleague applied. Raise FleetError if a lock can't be read.
     """
-    return needed_by(session.lock, *_next(session.fleet.sibling("lock.next")), *_applied(session))
+    return needed_by(session.lock, *_next(session.fleet.sibling(NEXT)), *_applied(session))
 
 
 def needed_by(*locks: Lock) -> Keep:

@@ -124,7 +124,9 @@ class Change:
     idle: bool = False
     """It served nobody before, and need not afterwards: it is changed and neither proven nor watched."""
     trial: Trial = untried
-    """Before it is returned. Whoever is drained by hand isn't tried."""
+    """Runs before the replica is undrained. A replica that is drained manually isn't tried."""
+    doing: str = "restarting"
+    """What the progress line says while `act` runs."""
 
 
 @dataclass(frozen=True)

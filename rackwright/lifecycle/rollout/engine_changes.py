@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from rackwright.errors import ProofError, RackwrightError
 from rackwright.fleet.fleet import Replica
@@ -84,7 +85,7 @@ def roll(
         ),
         size=lambda model: len(session.fleet.replicas_of(model)),
         journal=_Journal(lease_session, rollout or lease_session.run),
-        tell=lambda phase, replica, detail: console.say(f"{replica.address}: {phase}: {detail}"),
+        say=console.say,
         clock=SystemClock(),
         stopping=stopping,
     )
@@ -123,21 +124,23 @@ class Engines:
             self._start(replica, name)
 
         change = self._proven(replica, why, act)
-        return replace(change, check=lambda: self._check_weights(replica), revert=self._back(replica))
+        check = partial(self._check_weights, replica)
+        return replace(change, check=check, revert=self._back(replica), doing="updating")
 
     def undrained(self, replica: Replica, why: str) -> Change:
         """The engine is what it should be already: it only has to be proven and to take requests again."""
-        return replace(self._proven(replica, why, nothing), revert=self._back(replica))
+        change = self._proven(replica, why, nothing)
+        return replace(change, revert=self._back(replica), doing="already updated")
 
     def reverted(self, replica: Replica, why: str) -> Change:
         """The engine as it was before its last change."""
         back = self._back(replica)
-        return Change(replica, why, act=back.act, prove=back.prove, serves=back.serves)
+        return Change(replica, why, act=back.act, prove=back.prove, serves=back.serves, doing="reverting")
 
     def answering(self, replica: Replica, why: str) -> Change:
         """The engine as it runs, whatever that is: it only has to answer and to take requests again."""
         back = self._back(replica)
-        return Change(replica, why, act=nothing, prove=back.prove, serves=back.serves)
+        return Change(replica, why, act=nothing, prove=back.prove, serves=back.serves, doing="left as it runs")
 
     def _proven(self, replica: Replica, why: str, act: Act) -> Change:
         session, say = self.session, self._said(replica)
@@ -175,7 +178,7 @@ class Engines:
         looked = self.session.remote.connection(replica.host).run(REPLICAS_COMMAND)
         reply = looked.check("looking at the engine").stdout
         wanted = unit_digest(unit_of(self.session, replica))
-        if any(state.replica == replica.name and state.wanted != wanted for state in parse_replicas(reply)):
+        if any(state.replica == replica.name and not state.is_written(wanted) for state in parse_replicas(reply)):
             raise RackwrightError(
                 "fleet file and lock ask for another unit than it has: a restart would not bring it",
                 where=replica.address,
@@ -188,7 +191,7 @@ class Engines:
             raise ProofError(wrong, where=replica.address)
 
     def _said(self, replica: Replica) -> Callable[[str], None]:
-        return lambda text: self.console.say(f"{replica.address}: {text}")
+        return lambda text: self.console.say(f"{replica.address}  {text}")
 
 
 def _seen(session: Session, replica: Replica, reason: str | None) -> str | None:

@@ -10,7 +10,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from rackwright.errors import HostError, LeasedError, ProofError, RackwrightError
-from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.rollout.change import (
     Change,
     Clock,
@@ -24,6 +23,7 @@ from rackwright.lifecycle.rollout.change import (
     Trial,
     untried,
 )
+from rackwright.lifecycle.rollout.progress import IN_FLIGHT_SECONDS, draining_line, progress_line
 
 UNDRAIN_SECONDS = 60
 """Longest wait until what answers at its socket answers through the gateways, and until they take it back."""
@@ -38,7 +38,8 @@ class Rollout:
     size: Callable[[str], int]
     """Model → how many replicas it should have."""
     journal: Journal
-    tell: Callable[[Phase, Replica, str], None]
+    say: Callable[[str], None]
+    """Takes lines of progress."""
     clock: Clock
     stopping: Callable[[], bool] = lambda: False
     """Whether the operator wants nothing further begun."""
@@ -91,10 +92,10 @@ class Rollout:
             if model in self.rules.outages:
                 return
             raise Paused(
-                f"is the last healthy replica of {model}: taking it would stop the service",
+                f"is the last healthy replica of {model}: changing it would stop the service",
                 where=change.replica.address,
-                should="bring another replica up first, or accept the downtime",
-                next="the same command with --allow-outage",
+                should="start another replica first, or allow planned downtime",
+                next="run the same command with --allow-outage",
             )
         if (unavailable := self.size(model) - others) > self.rules.max_unavailable:
             raise Paused(
@@ -137,7 +138,8 @@ class Rollout:
         if stopped:
             return False
         raise Paused(
-            f"{left} requests still in flight after {self.rules.drain} s; paused, nothing was killed",
+            f"{left} requests are still in flight after {self.rules.drain} s; the rollout pauses, "
+            "and no request was killed",
             where=change.replica.address,
             should="wait for them, or raise rollout.drain_timeout",
             next="rackwright status",
@@ -145,15 +147,19 @@ class Rollout:
 
     def _leave(self, change: Change, why: str, *, drained_manually: bool) -> None:
         if not (drained_manually or change.replica.address in self.traffic.drained_manually()):
-            self._enter(Phase.UNDRAIN, change, why)
+            self._enter(Phase.UNDRAIN, change, f"at every gateway: {why}")
             self.traffic.undrain(change.replica)
-        self._enter(Phase.DONE, change, f"left as it was: {why}")
+        self._enter(Phase.DONE, change, f"unchanged: {why}")
 
     def _emptied(self, change: Change) -> int:
         """Drain it; return how many requests are left in flight when it is empty, time is over or somebody stops."""
         self.traffic.drain(change.replica)
+        said = self.clock.now() - IN_FLIGHT_SECONDS
         deadline = self.clock.now() + self.rules.drain
         while (left := self.traffic.in_flight(change.replica)) > 0:
+            if self.clock.now() - said >= IN_FLIGHT_SECONDS:
+                said = self.clock.now()
+                self.say(draining_line(change, left))
             if self.stopping() or self.clock.now() >= deadline:
                 break
             self.clock.sleep(LOOK_SECONDS)
@@ -179,16 +185,16 @@ class Rollout:
             # Whoever lost the lease changes nothing more.
             raise
         except Paused as error:
-            self._note(change, f"stays drained, as it was changed: {_reason(error)}")
+            self._note(change, f"changed, and stays drained: {_reason(error)}")
             raise
         except RackwrightError as error:
             raise self._failed(change, error, drained_manually=drained_manually) from None
 
     def _end_idle(self, change: Change, *, drained_manually: bool) -> None:
         if not drained_manually:
-            self._enter(Phase.UNDRAIN, change, "as it was: it served nobody")
+            self._enter(Phase.UNDRAIN, change, "at every gateway")
             self.traffic.undrain(change.replica)
-        self._enter(Phase.DONE, change, "as it was: it served nobody")
+        self._enter(Phase.DONE, change, "reverted; it did not serve before, either")
 
     def _until_proven(self, change: Change, prove: Proof, seconds: int) -> None:
         deadline = self.clock.now() + seconds
@@ -206,10 +212,10 @@ class Rollout:
         if not drained_manually:
             self._until_proven(change, serves, UNDRAIN_SECONDS)
         if drained_manually or change.replica.address in self.traffic.drained_manually():
-            self._enter(Phase.DONE, change, f"{change.why}; stays drained: it was drained by hand")
+            self._enter(Phase.DONE, change, "done; stays drained, as an operator drained it manually")
             return False
         trial(lambda detail: self._enter(Phase.CANARY, change, detail))
-        self._enter(Phase.UNDRAIN, change, "back at every gateway")
+        self._enter(Phase.UNDRAIN, change, "at every gateway")
         self.traffic.undrain(change.replica)
         self._until_healthy(change)
         return True
@@ -219,16 +225,18 @@ class Rollout:
         while not self._healthy(change):
             if self.clock.now() >= deadline:
                 where = change.replica.address
-                raise ProofError("the gateways don't take it back", where=where, next="rackwright status")
+                raise ProofError(
+                    "the gateways don't send requests to it again", where=where, next="rackwright status"
+                )
             self.clock.sleep(LOOK_SECONDS)
 
     def _soak(self, change: Change) -> None:
-        self._enter(Phase.SOAK, change, f"{self.rules.soak} s under traffic")
+        self._enter(Phase.SOAK, change, f"for {self.rules.soak} s")
         deadline = self.clock.now() + self.rules.soak
         while self.clock.now() < deadline and not self.stopping():
             self.clock.sleep(min(1.0, deadline - self.clock.now()))
             if not self._healthy(change):
-                raise ProofError("fell out of the gateways while soaking", where=change.replica.address)
+                raise ProofError("stopped taking requests while it was soaking", where=change.replica.address)
 
     def _healthy(self, change: Change) -> bool:
         return change.replica.address in self.traffic.healthy(change.replica.model)
@@ -237,18 +245,18 @@ class Rollout:
         """Put it back if that can be; return the error with what became of the replica."""
         if change.revert is None:
             self._note(change, f"failed: {_reason(error)}")
-            return _then(change, error, "the others go on serving")
+            return _then(change, error, "the other replicas still serve")
         try:
             self._revert(change, change.revert, _reason(error), drained_manually=drained_manually)
         except LeasedError:
             raise
         except Paused as second:
-            self._note(change, f"not put back: {_reason(second)}")
-            return _then(change, error, f"it was not put back and serves: {_reason(second)}")
+            self._note(change, f"not reverted: {_reason(second)}")
+            return _then(change, error, f"it was not reverted, and serves: {_reason(second)}")
         except RackwrightError as second:
-            self._note(change, f"could not be put back: {_reason(second)}")
-            return _then(change, error, f"it could not be put back and stays drained: {_reason(second)}")
-        return _then(change, error, "what ran before was put back and serves")
+            self._note(change, f"could not be reverted: {_reason(second)}")
+            return _then(change, error, f"it could not be reverted and stays drained: {_reason(second)}")
+        return _then(change, error, "it was reverted, and the previous version serves")
 
     def _revert(self, change: Change, before: Revert, reason: str, *, drained_manually: bool) -> None:
         self._enter(Phase.REVERT, change, reason)
@@ -257,11 +265,11 @@ class Rollout:
         if left := self._emptied(change):
             raise RackwrightError(f"{left} requests are still in flight", where=change.replica.address)
         # It may have taken long: written again, for whoever lost the lease meanwhile changes nothing more.
-        self._enter(Phase.ACT, change, "what ran before")
+        self._enter(Phase.ACT, change, "the previous version")
         before.act()
         self._until_proven(change, before.prove, self.rules.prove)
         if self._undrained(change, before.serves, drained_manually=drained_manually):
-            self._enter(Phase.DONE, change, "what ran before serves again")
+            self._enter(Phase.DONE, change, "reverted: the previous version serves")
 
     def _note(self, change: Change, outcome: str) -> None:
         # A control host out of reach must not hide how the change went.
@@ -270,7 +278,7 @@ class Rollout:
 
     def _enter(self, phase: Phase, change: Change, detail: str) -> None:
         self.journal.append(phase, change.replica.address, detail)
-        self.tell(phase, change.replica, detail)
+        self.say(progress_line(phase, change, detail))
 
 
 @contextmanager
@@ -289,4 +297,4 @@ def _then(change: Change, error: RackwrightError, became: str) -> RackwrightErro
 
 def _stopped(done: Sequence[Change], left: Sequence[Change]) -> Paused:
     names = [", ".join(change.replica.address for change in changes) or "none" for changes in (done, left)]
-    return Paused(f"interrupted; done: {names[0]}; not begun: {names[1]}", next="rackwright status")
+    return Paused(f"interrupted; done: {names[0]}; not started: {names[1]}", next="rackwright status")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from rackwright.errors import RackwrightError
 
 
 class Console(Protocol):
-    def stage(self, what: str, number: int, of: int, then: str | None = None) -> None:
-        """A new part of the work begins; `then` is what comes after it."""
+    def stage(self, what: str, stages: Sequence[str]) -> None:
+        """Say which of these stages of the work starts."""
 
     def say(self, text: str) -> None:
         """Something the operator should know."""

@@ -19,6 +19,7 @@ from rackwright.lifecycle.session.control_host import refuse_moved
 from rackwright.lifecycle.session.remember import compared, refuse_stale_checkout
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.under_lease import apply_leased, leased
+from rackwright.lifecycle.update.next_lock import remove_next, write_next
 from rackwright.lifecycle.update.promote import promote
 from rackwright.lifecycle.update.unfinished import Work, complete
 from rackwright.roles.replica.unit import unit_digest
@@ -30,10 +31,10 @@ from rackwright.state.lease_session import LeaseSession
 from rackwright.state.rollout import Rollout, write_rollout
 from rackwright.stopping import Stopping, stoppable
 
-LOOK = "look at the hosts"
-STAGE = "put it beside what runs"
-ROLL = "change the replicas, one at a time"
-STAGES = (LOOK, STAGE, ROLL)
+SURVEY = "Survey the hosts"
+PREFETCH = "Fetch weights and runtimes next to the old ones"
+ROLL = "Update the replicas, one at a time"
+STAGES = (SURVEY, PREFETCH, ROLL)
 _OURS = ("llama_cpp", "vllm", "model_store", "p2p", "replica", "gateway", "backup")
 """Roles whose steps an update makes."""
 
@@ -96,27 +97,24 @@ def update(session: Session, asked: Asked, console: Console, confirm: Callable[[
     somebody else is at work.
     """
     with leased(session, asked.what, console) as lease_session:
-        _stage(console, LOOK)
+        console.stage(SURVEY, STAGES)
         look = _look(session, asked, console)
         if not look.replicas:
             # A commit may change files that nobody serves.
             if asked.before != session.lock:
                 promote(session, lease_session, console)
+            remove_next(session.fleet)
             return Updated()
         outages = confirm(look)
+        write_next(session.fleet, session.lock)
         with stoppable(console.heard) as stopping:
-            _stage(console, STAGE)
+            console.stage(PREFETCH, STAGES)
             transferred = _prefetch(session, lease_session, look, console, stopping)
-            _stage(console, ROLL)
+            console.stage(ROLL, STAGES)
             changed = complete(
                 Work(session, lease_session, _open(session, lease_session, asked, look, outages), console, stopping)
             )
             return Updated(changed, transferred)
-
-
-def _stage(console: Console, stage: str) -> None:
-    index = STAGES.index(stage)
-    console.stage(stage, index + 1, len(STAGES), STAGES[index + 1] if index + 1 < len(STAGES) else None)
 
 
 def _look(session: Session, asked: Asked, console: Console) -> Look:
@@ -175,7 +173,7 @@ def _other_engines(session: Session, planned: Plan, models: tuple[str, ...]) -> 
     for unit, digest in units_of(session, others).items():
         host, _, name = unit.partition("/")
         state = planned.surveyed.hosts[host].replicas.get(name)
-        if state is None or state.wanted != digest:
+        if state is None or not state.is_written(digest):
             yield f"{unit}: its engine's settings"
 
 
@@ -194,19 +192,16 @@ def _refuse_absent(planned: Plan, replicas: list[Replica]) -> None:
 
 def _current(session: Session, planned: Plan, replica: Replica) -> bool:
     """Whether its engine runs by the site's lock on all its hosts."""
-    states = [(host, planned.surveyed.hosts[host].replicas[replica.name]) for host in replica.hosts]
-    units = units_of(session, (replica,))
-    return all(
-        state.active == "active" and state.started == state.wanted == units[f"{host}/{replica.name}"]
-        for host, state in states
-    )
+    units, hosts = units_of(session, (replica,)), planned.surveyed.hosts
+    return all(hosts[host].replicas[replica.name].runs(units[f"{host}/{replica.name}"]) for host in replica.hosts)
 
 
 def _written(session: Session, planned: Plan, replica: Replica) -> bool:
     """Whether its unit is that of the site's lock already, on all its hosts, whatever runs."""
-    units = units_of(session, (replica,))
-    states = {host: planned.surveyed.hosts[host].replicas[replica.name] for host in replica.hosts}
-    return all(state.wanted == units[f"{host}/{replica.name}"] for host, state in states.items())
+    units, hosts = units_of(session, (replica,)), planned.surveyed.hosts
+    return all(
+        hosts[host].replicas[replica.name].is_written(units[f"{host}/{replica.name}"]) for host in replica.hosts
+    )
 
 
 def units_of(session: Session, replicas: tuple[Replica, ...]) -> Mapping[str, str]:

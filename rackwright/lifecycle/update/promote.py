@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from rackwright.errors import HostsFailed
-from rackwright.fleet.lock_file import NEXT, write_lock
+from rackwright.fleet.lock_file import write_lock
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import remember
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import survey
 from rackwright.lifecycle.session.under_lease import apply_leased
+from rackwright.lifecycle.update.next_lock import remove_next
 from rackwright.state.lease_session import LeaseSession
 
 
@@ -28,6 +29,6 @@ def promote(session: Session, lease_session: LeaseSession, console: Console) -> 
             next="rackwright rollout resume",
         )
     write_lock(session.fleet.sibling("lock"), session.lock)
-    session.fleet.sibling(NEXT).unlink(missing_ok=True)
+    remove_next(session.fleet)
     console.say(f"{session.fleet.sibling('lock')} is the new lock: commit it")
     remember(session, lease_session, run, survey(session), known=False)

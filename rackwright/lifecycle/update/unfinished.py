@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 
 from rackwright.errors import LeasedError, RackwrightError
 from rackwright.fleet.fleet import Replica
-from rackwright.fleet.lock_file import NEXT
 from rackwright.lifecycle.canary.choose import Canaries
 from rackwright.lifecycle.canary.trial import Tried, with_trial
 from rackwright.lifecycle.rollout.change import Change, Paused, Undecided
@@ -20,6 +19,7 @@ from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import note_leased_act
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey, survey
+from rackwright.lifecycle.update.next_lock import remove_next
 from rackwright.lifecycle.update.promote import promote
 from rackwright.state.journal import PROMOTE, Event, promoting
 from rackwright.state.lease_session import LeaseSession
@@ -88,10 +88,8 @@ def _progress(work: Work, surveyed: Survey, replica: Replica, *, drained: bool) 
     return ReplicaProgress(
         replica,
         changed=replica.address in rollout.taken
-        and any(state and wanted in (state.wanted, state.started) for state, wanted in seen),
-        whole=all(
-            state and state.active == "active" and state.started == state.wanted == wanted for state, wanted in seen
-        ),
+        and any(state and unit and state.was_given(unit) for state, unit in seen),
+        whole=all(state and unit and state.runs(unit) for state, unit in seen),
         drained=drained,
         serves=_serves(surveyed, replica),
         unknown="; ".join(lost) or None,
@@ -257,5 +255,5 @@ def _failed(work: Work, error: RackwrightError) -> RackwrightError:
 
 
 def _close(work: Work, how: str) -> None:
-    work.session.fleet.sibling(NEXT).unlink(missing_ok=True)
+    remove_next(work.session.fleet)
     work.lease_session.write(Event.CLOSED, work.rollout.id, detail=how)

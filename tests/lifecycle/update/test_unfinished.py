@@ -87,7 +87,7 @@ def test_an_act_that_was_given_up_and_comes_after_its_put_back_changes_nothing(w
 
 def test_a_pause_before_anything_was_changed_closes_it(world: World) -> None:
     world.requests[ONE] = world.now + 1000
-    with pytest.raises(Paused, match="1 requests still in flight after 5 s"):
+    with pytest.raises(Paused, match="1 requests are still in flight after 5 s"):
         update(world)
     assert Desk(world).opened is None
     assert not world.fleet.sibling(NEXT).exists()
@@ -100,7 +100,7 @@ def test_a_pause_leaves_it_open_while_it_is_not_known_whether_anything_was_chang
         world.hosts["gpu2"].cut = True
 
     at_tick(world, 4, cut)
-    with pytest.raises(Paused, match=r"1 requests still in flight after 5 s(.|\n)*stays open"):
+    with pytest.raises(Paused, match=r"1 requests are still in flight after 5 s(.|\n)*stays open"):
         update(world)
     assert Desk(world).opened
 
@@ -159,10 +159,10 @@ def breaks_for_good(world: World, monkeypatch: pytest.MonkeyPatch) -> Engine:
 
 def test_what_can_not_be_put_back_leaves_it_open_and_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = breaks_for_good(world, monkeypatch)
-    with pytest.raises(ProofError, match=r"could not be put back and stays drained.*not all were put back"):
+    with pytest.raises(ProofError, match=r"could not be reverted and stays drained.*not all were put back"):
         update(world)
     assert world.gates["gate1"].drained == {TWO}
-    assert any(entry.detail.startswith("could not be put back: ") for entry in world.control.journal)
+    assert any(entry.detail.startswith("could not be reverted: ") for entry in world.control.journal)
     engine.faults.clear()
     Desk(world, "ben").resume()
     assert on(world) == {"v2"}
@@ -223,7 +223,7 @@ def test_a_lease_that_ends_while_it_is_taken_back_ends_that(world: World) -> Non
     world.hosts["gpu1"].engines["assistant@1"].faults["v2"] = Behaviour.REFUSES
 
     def lose(number: int, written: bool) -> None:
-        if world.control.journal and world.control.journal[-1].detail.startswith("what ran before serves"):
+        if world.control.journal and world.control.journal[-1].detail.startswith("reverted: the previous version"):
             world.control.token += 1
 
     world.control.fault = lose

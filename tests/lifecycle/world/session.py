@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -58,7 +58,7 @@ ROLLOUT = {"max_unavailable": 1, "drain_timeout": "5s", "soak": "12s", "start_ti
 class Quiet:
     """A Talk."""
 
-    def stage(self, what: str, number: int, of: int, then: str | None = None) -> None: ...
+    def stage(self, what: str, stages: Sequence[str]) -> None: ...
 
     def say(self, text: str) -> None: ...
 
