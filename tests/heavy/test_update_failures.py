@@ -98,7 +98,7 @@ def test_a_host_that_dies_under_change(site: Operator, model: Versions, lab: Lab
     assert process.stdout is not None
     said = process.stdout.read()
     assert process.wait() == 3, said
-    assert "could not be put back" in said
+    assert "could not be reverted" in said
     assert "stays open" in said
     assert site.replicas()["gpu2/assistant@1"]["traffic"] == "yes"
     lab.start("gpu1")

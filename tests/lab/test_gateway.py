@@ -192,5 +192,5 @@ def test_a_drain_by_hand_outlives_a_reboot(serving: Serving) -> None:
     assert state.held
     assert state.record
     assert (state.record.who, serving.ask()) == ("ada", 503)
-    serving.gateways(lambda gateways: gateways.ready(ADDRESS))
+    serving.gateways(lambda gateways: gateways.undrain(ADDRESS))
     wait_until(lambda: serving.ask() == 200)

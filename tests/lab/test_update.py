@@ -93,7 +93,7 @@ def test_a_controller_that_died_is_resumed_on_another_machine(
 ) -> None:
     model.good("three")
     elsewhere = Operator(Path(shutil.copytree(site.path.parent, tmp_path / "elsewhere")) / site.path.name)
-    kill_when(site.start("model", "update", "assistant", "--yes"), "gpu2/assistant@1: act")
+    kill_when(site.start("model", "update", "assistant", "--yes"), "gpu2/assistant@1  updating")
     assert "a rollout is open" not in site("apply", "--yes", check=11).err
     assert "the fleet is leased by" in site("rollout", "resume", "--yes", check=11).err
     site("lease", "break", "--yes", "--reason", "its laptop died")
@@ -114,7 +114,7 @@ def test_a_controller_that_died_is_resumed_on_another_machine(
 def test_ctrl_c_leaves_it_open_and_abort_puts_back_what_ran_before(site: Operator, model: Versions, lab: Lab) -> None:
     old = model.locked
     model.good("four")
-    said = interrupted(site.start("model", "update", "assistant", "--yes"), at="gpu1/assistant@1: act")
+    said = interrupted(site.start("model", "update", "assistant", "--yes"), at="gpu1/assistant@1  updating")
     assert "stays open" in said
     assert len(running(lab)) == 2
     site("rollout", "abort", "--yes")
