@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import secrets
 import shlex
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,10 +14,13 @@ from typing import Protocol
 
 from rackwright.errors import RackwrightError
 from rackwright.lifecycle.session.session import Session
+from rackwright.remote.batch import Batch
 from rackwright.values.secrets import Secret
 
 _UNHEARD = (7, 28, 52, 56)
 """curl(1), EXIT CODES: failed to connect; timeout; nothing was returned; receiving failed."""
+_FIGURES = "figures:"
+"""What curl writes after an answer begins with this."""
 
 
 @dataclass(frozen=True)
@@ -109,22 +111,22 @@ class FromHost:
 
 def ask(asker: Asker, ca: str, requests: tuple[Request, ...]) -> tuple[Response, ...]:
     """Given the PEM of the CA to trust, send the requests one after another and return what came back."""
-    mark = secrets.token_hex(16)
-    script = _trusting(ca, mark)
-    for request in requests:
-        script += _curl(request, mark)
-    output = asker.shell("\n".join(script) + "\n", sum(request.seconds for request in requests) + 30)
-    found = re.findall(rf"(.*?)\n{mark} (\d+) ([\d.]+) (\d+) replica=(\S*) (.*?)\n", output, re.DOTALL)
+    batch = Batch.of(map(_curl, requests), setup=_trusting(ca))
+    output = asker.shell(batch.script, sum(request.seconds for request in requests) + 30)
+    found = batch.whole(output.encode())
     if len(found) != len(requests):
         raise RackwrightError(
             f"{len(found)} of {len(requests)} requests came to an end",
             where=asker.where,
             should="curl should be installed there",
         )
-    return tuple(
-        Response(int(status), body, float(time), problem, int(code), replica)
-        for body, status, time, code, replica, problem in found
-    )
+    return tuple(_response(part.stdout) for part in found)
+
+
+def _response(output: str) -> Response:
+    body, _, figures = output.rpartition(f"\n{_FIGURES} ")
+    status, seconds, code, replica, problem = figures.split(" ", 4)
+    return Response(int(status), body, float(seconds), problem, int(code), replica.removeprefix("replica="))
 
 
 def certificate_end(asker: Asker, ca: str, request: Request) -> datetime | None:
@@ -132,21 +134,18 @@ def certificate_end(asker: Asker, ca: str, request: Request) -> datetime | None:
     resolve = shlex.quote(f"{request.domain}:{request.port}:{bracketed(request.address)}")
     options = f"-q -s --noproxy '*' --connect-timeout 5 -m {request.seconds} -o /dev/null -w '%{{certs}}'"
     url = shlex.quote(f"https://{request.domain}:{request.port}/")
-    script = [
-        *_trusting(ca, secrets.token_hex(16)),
-        f'curl {options} --cacert "$ca" --resolve {resolve} {url}',
-    ]
-    shown = asker.shell("\n".join([*script, ""]), request.seconds + 10)
+    script = f'{_trusting(ca)}\ncurl {options} --cacert "$ca" --resolve {resolve} {url}\n'
+    shown = asker.shell(script, request.seconds + 10)
     found = re.search(r"^Expire date:(.+)$", shown, re.MULTILINE)
     return datetime.strptime(found[1].strip(), "%b %d %H:%M:%S %Y GMT").replace(tzinfo=UTC) if found else None
 
 
-def _trusting(ca: str, mark: str) -> list[str]:
-    """Lines of a script after which the file $ca has this PEM."""
-    return [f"umask 077; ca=$(mktemp); trap 'rm -f \"$ca\"' EXIT; cat >\"$ca\" <<'{mark}'", ca.strip(), mark]
+def _trusting(ca: str) -> str:
+    """Return shell lines after which the file $ca has this PEM."""
+    return f"umask 077; ca=$(mktemp); trap 'rm -f \"$ca\"' EXIT; printf '%s\\n' {shlex.quote(ca.strip())} >\"$ca\""
 
 
-def _curl(request: Request, mark: str) -> list[str]:
+def _curl(request: Request) -> str:
     reply = "%{http_code} %{time_total} %{exitcode} replica=%header{x-rackwright-replica} %{errormsg}"
     options = [
         f'url = "{request.scheme}://{request.domain}:{request.port}{request.path}"',
@@ -155,13 +154,14 @@ def _curl(request: Request, mark: str) -> list[str]:
         "connect-timeout = 5",
         "silent",
         'noproxy = "*"',
-        f'write-out = "\\n{mark} {reply}\\n"',
+        f'write-out = "\\n{_FIGURES} {reply}"',
     ]
     if request.key:
         options.append(f'header = "Authorization: Bearer {request.key.reveal()}"')
     if request.body is not None:
         options += ['header = "Content-Type: application/json"', f"data = {json.dumps(request.body)}"]
-    return [f"curl -q --cacert \"$ca\" -K - <<'{mark}'", *options, mark]
+    # printf is part of the shell: no other process has the key among its arguments.
+    return f"printf '%s\\n' {shlex.quote(chr(10).join(options))} | curl -q --cacert \"$ca\" -K -"
 
 
 def bracketed(address: str) -> str:

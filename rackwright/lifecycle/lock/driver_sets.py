@@ -19,6 +19,7 @@ from rackwright.hardware.command import COMMAND as HARDWARE_COMMAND
 from rackwright.hardware.generation import Generation, generation_of, modules_for, newest_branch, oldest_branch
 from rackwright.hardware.hardware import Hardware, parse_hardware
 from rackwright.remote import Remote, checked
+from rackwright.remote.batch import Batch
 from rackwright.resolve.openpgp import fingerprints, signed_by
 from rackwright.roles.downloads.configuration import apt_conf, apt_sources
 from rackwright.roles.downloads.settings import Settings as Downloads
@@ -126,15 +127,17 @@ def _grouped(kinds: Mapping[str, Kind]) -> dict[Kind, tuple[str, ...]]:
 
 
 def _kinds(asking: _Asking, drivers: Mapping[str, Driver]) -> dict[str, Kind]:
-    mark = secrets.token_hex(16)
-    asked = asking.remote.run_on(drivers, f"(\n{_KERNEL_COMMAND}\n)\necho {mark}\n(\n{HARDWARE_COMMAND}\n)")
-    answers = checked(asked, "asking for the hardware")
+    batch = Batch.of((_KERNEL_COMMAND, HARDWARE_COMMAND))
+    answers = checked(asking.remote.run_on(drivers, batch.script), "asking for the hardware")
     kinds: dict[str, Kind] = {}
     problems: list[Problem] = []
     for name, answer in answers.items():
         if isinstance(answer, HostError):
             raise answer
-        kernels, _, hardware = answer.stdout.partition(f"{mark}\n")
+        parts = [part.stdout for part in batch.whole(answer.stdout_bytes)]
+        if len(parts) < batch.count:
+            raise HostError("its answer is incomplete", where=name)
+        kernels, hardware = parts
         try:
             kinds[name] = kind_of(drivers[name], parse_hardware(hardware), kernels)
         except ValueError as error:

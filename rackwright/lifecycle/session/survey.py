@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
@@ -18,6 +16,8 @@ from rackwright.operations.facts.filters import FILTERS_COMMAND, Filters, parse_
 from rackwright.operations.facts.found_driver import FOUND_DRIVER_COMMAND, FoundDriver, parse_found_driver
 from rackwright.operations.facts.listening import LISTENING_COMMAND, Socket, parse_listening
 from rackwright.operations.facts.people import Accounts, parse_people, people_command
+from rackwright.remote.batch import Batch
+from rackwright.remote.completed import Completed
 from rackwright.roles.backup.state import COMMAND as BACKUP_COMMAND
 from rackwright.roles.backup.state import BackupState
 from rackwright.roles.backup.state import parse as parse_backup
@@ -110,36 +110,37 @@ class Survey:
 
 def survey(session: Session) -> Survey:
     """Ask every host of the site at once; changes nothing."""
-    mark = secrets.token_hex(16)
-    scripts = {name: _script(mark, model.people.names) for name, model in session.hosts.items()}
-    answers = session.remote.run_on(tuple(scripts), scripts)
+    batches = {name: batch_of(spec.people.names) for name, spec in session.hosts.items()}
+    answers = session.remote.run_on(tuple(batches), {name: batch.script for name, batch in batches.items()})
     hosts: dict[str, Surveyed] = {}
     unreachable: dict[str, str] = {}
     for name, answer in answers.items():
         if isinstance(answer, HostError):
             unreachable[name] = str(replace(answer.problems[0], where=""))
-        elif missing := _missing(answer.stdout, mark):
-            unreachable[name] = f"the look at it broke off at: {missing}"
+            continue
+        parts = batches[name].whole(answer.stdout_bytes)
+        if missing := _missing(parts):
+            unreachable[name] = f"the survey stopped at: {missing}"
         else:
-            hosts[name] = _surveyed(answer.stdout, mark, name)
+            hosts[name] = surveyed_of(parts, name)
     return Survey(hosts, unreachable)
 
 
-def _script(mark: str, people: tuple[str, ...]) -> str:
-    """Each part is followed by a line of its exit status and the mark, even if its own last line has no end."""
-    parts = (*_PARTS.values(), people_command(people))
-    return "".join(f"(\n{part}\n); printf '\\n%s {mark}\\n' $?\n" for part in parts)
+def batch_of(people: tuple[str, ...]) -> Batch:
+    """Return the questions of a survey; `people`: users that the fleet file names."""
+    return Batch.of((*_PARTS.values(), people_command(people)))
 
 
-def _missing(output: str, mark: str) -> str | None:
+def _missing(parts: list[Completed]) -> str | None:
     """Return the first part that isn't there whole: a host of which nothing is known is no empty host."""
-    statuses = re.findall(rf"\n(\d+) {mark}\n", output)
-    ends = zip_longest((*_PARTS, "people"), map(int, statuses), fillvalue=_SIGNALED)
+    statuses = [part.exit_status for part in parts]
+    ends = zip_longest((*_PARTS, "people"), statuses, fillvalue=_SIGNALED)
     return next((str(name) for name, status in ends if status >= _SIGNALED), None)
 
 
-def _surveyed(output: str, mark: str, name: str) -> Surveyed:
-    report = dict(zip((*_PARTS, "people"), re.split(rf"\n\d+ {mark}\n", output), strict=False))
+def surveyed_of(parts: list[Completed], name: str) -> Surveyed:
+    """Given the answers of one host, each whole, return what they say."""
+    report = {part: answer.stdout for part, answer in zip((*_PARTS, "people"), parts, strict=True)}
     ours = (report["ours before"] + report["ours after"]).splitlines()
     our_pids = {int(line.split("/")[2]) for line in ours if line}
     ends = report["connected"].split()
