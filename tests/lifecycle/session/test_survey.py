@@ -86,11 +86,11 @@ def test_a_host_that_was_looked_at_to_the_end_is_known():
 )
 def test_a_look_that_was_killed_midway_is_not_taken_for_a_host_that_has_nothing(parts, missing):
     found = surveyed(Remote(killed_after=parts))
-    assert (found.unreachable, found.hosts) == ({"gate1": f"the look at it broke off at: {missing}"}, {})
+    assert (found.unreachable, found.hosts) == ({"gate1": f"the survey broke off at: {missing}"}, {})
 
 
 def test_nor_is_one_of_which_a_part_was_killed(tmp_path: Path):
     (tmp_path / "ss").write_text("#!/bin/sh\nkill -KILL $PPID\n")
     (tmp_path / "ss").chmod(0o755)
     found = surveyed(Remote(PATH=f"{tmp_path}:{os.environ['PATH']}"))
-    assert found.unreachable == {"gate1": "the look at it broke off at: listening"}
+    assert found.unreachable == {"gate1": "the survey broke off at: listening"}
