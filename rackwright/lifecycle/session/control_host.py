@@ -69,11 +69,11 @@ def refuse_moved(fleet: Fleet, record: ControlRecord | None) -> None:
     if record is None or record.host == fleet.control[0]:
         return
     raise LeasedError(
-        f"{record.host} has been the control host since {stamp(record.since)} ({record.who});"
+        f"{record.host} is the control host (since {stamp(record.since)}, {record.who});"
         f" this fleet file names {fleet.control[0]}",
         where=str(fleet.path),
         should="with lease and journal in two places, two operators could work at once and a rollout be forgotten",
-        next=f"git pull if a colleague moved it; if not, list {record.host} first in control:, or rackwright lease move",
+        next=f"git pull if a colleague moved it; else list {record.host} first in control:, or rackwright lease move",
     )
 
 
@@ -123,7 +123,8 @@ def _close_forgotten(
             Event.CLOSED, opened.rollout, detail=f"{record.host} is the control host since {stamp(record.since)}"
         )
     console.say(
-        f"{former} was the control host and still had {what} open: it is closed now. `rackwright plan` shows what runs."
+        f"{former} was the control host and still had {what} open: it is closed now."
+        " `rackwright plan` shows what runs."
     )
     with suppress(HostError):
         write_audit(shell, control_act(lease_session, f"closed {what}: {record.host} is the control host now"))

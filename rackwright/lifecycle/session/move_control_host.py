@@ -102,9 +102,7 @@ def _refuse_open(lease_session: LeaseSession, former: str) -> None:
 def _agree_without(latest: ControlRecord, console: Console, former_gone: bool) -> None:
     if former_gone:
         return
-    unknown = (
-        f"it is unknown whether an operator has the lease on {latest.host}, or a rollout is open there"
-    )
+    unknown = f"it is unknown whether an operator has the lease on {latest.host}, or a rollout is open there"
     refusal = HostError(
         unknown,
         where=latest.host,
@@ -126,7 +124,7 @@ def _say_open(lease_session: LeaseSession, host: str, console: Console) -> None:
 def _move(
     remote: Remote, lease_session: LeaseSession, record: ControlRecord, former: Shell | None, hosts: list[str]
 ) -> None:
-    """Write the record to the former host first: from then on no lease is granted there, and the move can be retried."""
+    """Write the record to the former host first: then no lease is granted there, and the move can be retried."""
     shell = remote.connection(record.host)
     if former:
         copy_state(former, shell)
