@@ -42,7 +42,7 @@ def refuse_unfit(session: Session, surveyed: Survey) -> None:
 
 
 def doubts(session: Session, surveyed: Survey) -> tuple[str, ...]:
-    """Return the models of which it is unknown whether they fit, each once, with the reason."""
+    """Return each model that may or may not fit, once, with the reason why that is unknown."""
     found = (
         _doubt(placed, memory_of(host.hardware))
         for name, host in surveyed.hosts.items()

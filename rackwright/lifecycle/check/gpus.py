@@ -69,7 +69,7 @@ def _kind(card: Gpu) -> str:
 
 
 def _cuda(spec: HostSpec, report: SmiReport | None) -> Iterator[Condition]:
-    """Judge the builds' CUDA versions by the driver in the lock, or else by the running one."""
+    """Judge the builds' CUDA versions by the driver in the lock, or by the running one if the lock has none."""
     driver = (spec.driver and spec.driver.version) or (report and report.driver)
     if not driver:
         return
@@ -80,7 +80,7 @@ def _cuda(spec: HostSpec, report: SmiReport | None) -> Iterator[Condition]:
 
 
 def _served(host: str, built: str, driver: str, newest: str, wanted: str) -> Condition:
-    found = f"{built}, driver {driver} has {newest or 'an unknown CUDA'}"
+    found = f"{built}, driver {driver} has {newest or 'an unknown CUDA version'}"
     verdict = serves(driver, newest, wanted)
     if verdict is Verdict.YES:
         return Condition(host, "cuda", State.OK, found)

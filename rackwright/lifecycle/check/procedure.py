@@ -37,7 +37,7 @@ class Checked:
 
 
 def check_files(fleet: Fleet) -> Checked:
-    """Check the fleet's files only. Raise FleetError if the lock doesn't match the fleet file or a file is invalid."""
+    """Check only the fleet's files. Raise FleetError if one is invalid or the lock doesn't match the fleet file."""
     from rackwright.fleet.downloads import download_files
 
     download_files(fleet)
@@ -65,7 +65,7 @@ def people_ending(fleet: Fleet, today: date) -> Iterator[Condition]:
             days = (person.until - today).days
             found = f"{name}'s last day is {person.until}, {f'in {days} days' if days else 'today'}"
             yield Condition(
-                "controller", "people", State.WARNING, found, f"set people.{name}.until, or let the access end"
+                "controller", "people", State.WARNING, found, f"change people.{name}.until, or let the access end"
             )
 
 
@@ -178,7 +178,7 @@ def _fit(fleet: Fleet, lock: Lock, host: str, answer: object) -> Iterator[Condit
 
 
 def _targets(fleet: Fleet, hosts: tuple[str, ...]) -> tuple[list[Target], list[Condition]]:
-    """Return the targets, and a failed condition for each host of which a secret doesn't resolve."""
+    """Return the targets, and a failed condition for each host with a secret that doesn't resolve."""
     from rackwright.fleet.targets import target
 
     found: list[Target] = []

@@ -115,7 +115,7 @@ def judge(
     asked: tuple[Asked, ...] = (),
     controls: bool = False,
 ) -> Iterator[Condition]:
-    """Given a host's answers, yield its conditions. Time is in seconds since the epoch; `controls`: a control host."""
+    """Given a host's answers, yield its conditions. Times are seconds since the epoch; `controls`: a control host."""
     yield _system(spec, answers, controls)
     yield _clock(spec, answers, controller_time)
     yield _ports(spec, answers)

@@ -128,7 +128,7 @@ def ask(asker: Asker, ca: str, requests: tuple[Request, ...]) -> tuple[Response,
 
 
 def certificate_end(asker: Asker, ca: str, request: Request) -> datetime | None:
-    """Return when the certificate expires that is served there, None if `ca` didn't sign it or there is none."""
+    """Return when the served certificate expires, None if there is none or `ca` didn't sign it."""
     resolve = shlex.quote(f"{request.domain}:{request.port}:{bracketed(request.address)}")
     options = f"-q -s --noproxy '*' --connect-timeout 5 -m {request.seconds} -o /dev/null -w '%{{certs}}'"
     url = shlex.quote(f"https://{request.domain}:{request.port}/")

@@ -66,9 +66,7 @@ def refuse_gpus(session: Session, surveyed: Survey) -> None:
         has = max(len(report.gpus) if report else 0, len(host.hardware.nvidia))
         if has and wanted > has:
             what = f"the replicas placed on it need {wanted} GPUs, but it has {has}"
-            problems.append(
-                Problem(f"{name}: models", what, next="place fewer replicas there, or set a smaller gpus for them")
-            )
+            problems.append(Problem(f"{name}: models", what, next="place fewer replicas there, or lower their gpus"))
     if problems:
         raise FleetError(problems)
 
@@ -86,7 +84,7 @@ def deferred(session: Session, surveyed: Survey, restarting: Set[Replica]) -> It
             if why := gpus.without.get(replica.name):
                 yield Deferred(replica, why, until_restarts=False)
             elif in_use & {device.uuid for device in gpus.devices.get(replica.name, ())}:
-                yield Deferred(replica, "waits for GPUs of an engine that is still to restart", until_restarts=True)
+                yield Deferred(replica, "waits for GPUs of an engine that will restart", until_restarts=True)
 
 
 def still_deferred(session: Session, before: tuple[Deferred, ...], hosts: Iterable[str]) -> tuple[Deferred, ...]:

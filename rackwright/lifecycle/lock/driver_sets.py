@@ -166,14 +166,14 @@ def kind_of(driver: Driver, hardware: Hardware, kernels: str) -> Kind:
 
 
 def _kernel(kernels: str, default: str) -> str:
-    """Return the package that installs new kernels: it has no version in its name."""
+    """Return the package that installs new kernels: its name has no version, neither first nor after `unsigned-`."""
     installed = [line.split()[1] for line in kernels.splitlines() if line.startswith("installed ")]
     return next((name for name in installed if not re.match(r"linux-image-(unsigned-)?[0-9]", name)), default)
 
 
 def _needs(hardware: Hardware) -> tuple[Need, ...]:
     if not hardware.nvswitches:
-        # Blackwell's switches aren't PCI devices, so boards with switches are recognized by their GPUs.
+        # Blackwell's switches aren't PCI devices of their own, so boards with switches are recognized by their GPUs.
         return ("fabric", "subnet") if any(gpu.device in _HGX_BLACKWELL for gpu in hardware.nvidia) else ()
     subnet = any(generation_of(gpu) in _WITH_SUBNETS for gpu in hardware.nvidia)
     return ("fabric", "subnet") if subnet else ("fabric",)

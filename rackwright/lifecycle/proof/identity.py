@@ -55,11 +55,9 @@ def not_yet(identity: Identity, seen: Seen) -> str | None:
         return "its process has just ended"
     if seen.started is None:
         return "it doesn't report which unit file it was started from"
-    return (
-        None
-        if seen.started == identity.unit
-        else "it was started from another unit file than the fleet file and the lock ask for"
-    )
+    if seen.started != identity.unit:
+        return "it was started from another unit file than the fleet file and the lock ask for"
+    return None
 
 
 def mismatches(identity: Identity, seen: Seen) -> tuple[str, ...]:

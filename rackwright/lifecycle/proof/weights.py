@@ -40,8 +40,7 @@ def whole_weights(session: Session, replica: Replica) -> str | None:
     """Return None if, on all of the replica's hosts, every file of its model and adapters is what the lock says.
 
     If not, return which files differ, and on which host. Reads every byte while the engine serves, which takes
-    minutes for large models.
-    Raise HostError if a host can't be asked.
+    minutes for large models. Raise HostError if a host can't be asked.
     """
     reply = session.remote.each(hosts_of(session, replica), lambda host: _on_host(session, replica, host))
     return "; ".join(f"{host}: {wrong}" for host, wrong in reply.items() if wrong) or None

@@ -144,7 +144,7 @@ def _alone(session: Session, host: str, found: Mapping[str, Found], console: Con
     sharing = [name for name in session.fleet.hosts if hosts[name].store == store]
     if missed := [name for name in sharing if name not in found]:
         console.say(
-            f"{host}: {store.path} is shared with {', '.join(missed)}, which was not surveyed: its weights stay"
+            f"{host}: {store.path} is shared with {', '.join(missed)}, which was not surveyed: all weights there stay"
         )
         return Found()
     # A host that doesn't serve, such as a gateway, may not even have mounted the folder.

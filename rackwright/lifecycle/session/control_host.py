@@ -120,7 +120,9 @@ def _close_forgotten(
             return
         what = f"the rollout {opened.rollout} ({opened.detail}) of {opened.operator}"
         old.write(
-            Event.CLOSED, opened.rollout, detail=f"{record.host} is the control host since {stamp(record.since)}"
+            Event.CLOSED,
+            opened.rollout,
+            detail=f"{record.host} has been the control host since {stamp(record.since)}",
         )
     console.say(
         f"{former} was the control host and still had {what} open: it is closed now."

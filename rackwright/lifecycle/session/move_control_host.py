@@ -96,7 +96,7 @@ def _refuse_open(lease_session: LeaseSession, former: str) -> None:
         refuse_open_rollout(lease_session.store)
     except LeasedError as error:
         next_ = f"list {former} first in control: again, then rackwright rollout resume or abort"
-        raise error.but(should="it must be closed before lease and journal can move", next=next_) from None
+        raise error.but(should="it must be closed before the lease and the journal can move", next=next_) from None
 
 
 def _agree_without(latest: ControlRecord, console: Console, former_gone: bool) -> None:
@@ -116,8 +116,8 @@ def _agree_without(latest: ControlRecord, console: Console, former_gone: bool) -
 def _say_open(lease_session: LeaseSession, host: str, console: Console) -> None:
     if opened := open_rollout(lease_session.store.entries()):
         console.say(
-            f"{host} has the rollout {opened.rollout} ({opened.detail}) open since {stamp(opened.time)}, from when"
-            " it was the control host before: rackwright rollout status"
+            f"{host} has the rollout {opened.rollout} ({opened.detail}) open since {stamp(opened.time)}, when it"
+            " was the control host. To see it: rackwright rollout status"
         )
 
 

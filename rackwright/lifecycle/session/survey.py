@@ -89,7 +89,7 @@ class Surveyed:
     driver: FoundDriver
     """The GPU driver, no matter what installed it."""
     people: Accounts
-    """Accounts with names from the fleet file, and accounts that rackwright created before."""
+    """Accounts of the people in the fleet file, and accounts that rackwright gave access to before."""
     hardware: Hardware = field(default_factory=Hardware)
     control: ControlRecord | None = None
     """Which host is the control host, according to this one."""

@@ -50,7 +50,7 @@ def verify(session: Session, asker: Asker, tell: Callable[[Proof], None]) -> tup
     from rackwright.remote import Background
 
     scanning = Background(lambda: scan(session))
-    # Started early: a packet filter drops these requests, so each waits for its timeout of seconds.
+    # Started early: a packet filter drops these requests, so each takes seconds to time out.
     closed = [Background(partial(_closed, session, asker, gateway)) for gateway in session.fleet.gateways]
     key, sha256 = new_key("verify")
     note_lent_key(session, "verify")
@@ -147,9 +147,8 @@ def _serving(session: Session) -> Iterator[Proof]:
     placed = {
         name: [probe.replica for probe in model.probes] for name, model in session.hosts.items() if model.probes
     }
-    for name, answer in checked(
-        session.remote.run_on(placed, REPLICAS_COMMAND), "reading the state of its replicas"
-    ).items():
+    answers = session.remote.run_on(placed, REPLICAS_COMMAND)
+    for name, answer in checked(answers, "reading the state of its replicas").items():
         if isinstance(answer, HostError):
             yield Proof(name, _SERVING, passed=False, found=answer.problems[0].what)
         else:
@@ -186,9 +185,8 @@ def _proven(session: Session, replica: Replica) -> Proof:
 def _backups(session: Session) -> Iterator[Proof]:
     """Prove each host's backups from its own state. Asks no repository."""
     saved = {name: model.backup for name, model in session.hosts.items() if model.backup}
-    for name, answer in checked(
-        session.remote.run_on(saved, BACKUP_COMMAND), "reading the state of its backups"
-    ).items():
+    answers = session.remote.run_on(saved, BACKUP_COMMAND)
+    for name, answer in checked(answers, "reading the state of its backups").items():
         for repository in saved[name].repositories:
             what = f"it is backed up to {repository.name}"
             if isinstance(answer, HostError):

@@ -361,7 +361,7 @@ def test_a_shared_folder_is_left_alone_while_one_of_its_hosts_is_not_looked_at(t
     result = pruned(site_of(tmp_path, tmp_path, shared="yes", gone=("gpu2",)), console)
     assert result.removed == {}
     assert kept.exists()
-    assert console.said == [f"gpu1: {tmp_path} is shared with gpu2, which was not surveyed: its weights stay"]
+    assert console.said == [f"gpu1: {tmp_path} is shared with gpu2, which was not surveyed: all weights there stay"]
 
 
 def test_of_a_shared_folder_from_which_nobody_serves_the_first_removes(tmp_path, audited):

@@ -54,7 +54,7 @@ def test_each_objective_is_a_proof_with_what_was_found_and_wanted(tmp_path, monk
 
     monkeypatch.setattr(acceptance, "bench", measured)
     proofs, said = accepted(session(tmp_path, first=OBJECTIVES, second=None))
-    under = "by 100 requests, 2 a second"
+    under = "with 100 requests, 2 a second"
     assert proofs == (
         Proof("gate1", f"first: ttft_p95 at most 200 ms, {under}", False, "300 ms"),
         Proof("gate1", f"first: errors at most 0.00%, {under}", True, "0.00% (0 of 1000)"),
