@@ -74,7 +74,7 @@ def ask(remote: Remote, hosts: tuple[str, ...]) -> tuple[dict[str, Memory], dict
     memories: dict[str, Memory] = {}
     unreachable: dict[str, str] = {}
     asked = remote.run_on(hosts, dict.fromkeys(hosts, COMMAND), timeout=TIMEOUT)
-    for name, answer in checked(asked, "asking for the hardware").items():
+    for name, answer in checked(asked, "reading the hardware").items():
         if isinstance(answer, HostError):
             unreachable[name] = str(replace(answer.problems[0], where=""))
         else:
