@@ -25,7 +25,7 @@ ANNA = Account(
 BARE = Account("gpu1", "dba", "-", None, (), (), password=True, remarks=("a password is set",))
 CI = ApiKey(id="ci", owner="team", sha256="a" * 64, created=WHEN)
 GOOD = Review(WHEN, (ANNA,), (CI,), {"gate1": WHEN, "gpu1": None}, (), {})
-BAD = replace(GOOD, accounts=(ANNA, BARE), remarks=("gpu1: sshd finds keys elsewhere too: x",))
+BAD = replace(GOOD, accounts=(ANNA, BARE), remarks=("gpu1: sshd also reads keys from elsewhere: x",))
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_findings_end_with_their_own_exit_code(site, found):
     assert ran.stdout.splitlines()[-3:] == [
         "2 findings:",
         "gpu1: dba: a password is set",
-        "gpu1: sshd finds keys elsewhere too: x",
+        "gpu1: sshd also reads keys from elsewhere: x",
     ]
     assert "a password" in ran.stdout.splitlines()[3]
 

@@ -394,7 +394,7 @@ def test_verify_and_status_are_loud_when_a_timer_is_dead_and_else_say_the_ages(
     assert f"backup gate1 to own: {alarm}" in site("status", check=12).out
     failed = [proof for proof in site("verify", "--json", check=12).json["proofs"] if not proof["passed"]]
     assert [(proof["host"], proof["what"], proof["found"]) for proof in failed] == [
-        (HOST, "it is saved to own", alarm)
+        (HOST, "it is backed up to own", alarm)
     ]
     site("plan", "--check", check=4)
 

@@ -242,7 +242,7 @@ def test_an_access_review_names_keys_their_use_and_what_the_file_does_not_say(ho
     said = house.site("access", "review", "--json", check=12).json
     house.tell("rm /root/.ssh/authorized_keys")
     vendor = house.fingerprint(house.key("vendor"))
-    assert said["findings"] == [f"gpu1: root: a key that the fleet file doesn't know: {vendor} vendor"]
+    assert said["findings"] == [f"gpu1: root: a key that isn't in the fleet file: {vendor} vendor"]
     found = {(account["host"], account["user"]): account for account in said["accounts"]}
     assert {"anna", "ben", "ops"} <= {user for host, user in found if host == "gate1"}
     anna, ben = found["gpu1", "anna"], found["gpu1", "ben"]

@@ -1,4 +1,4 @@
-"""Look at everything that could stop an apply, on the controller and on each host, and say all of it at once."""
+"""Check everything that could stop an apply, on the controller and on each host, and report it all together."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LAST_DAYS = timedelta(days=14)
 
 @dataclass(frozen=True)
 class Checked:
-    """All conditions, in the order they were looked at."""
+    """All conditions, in the order in which they were checked."""
 
     conditions: tuple[Condition, ...]
 
@@ -37,7 +37,7 @@ class Checked:
 
 
 def check_files(fleet: Fleet) -> Checked:
-    """Look at the fleet's files only. Raise FleetError if the lock answers other questions, or a file isn't good."""
+    """Check only the fleet's files. Raise FleetError if one is invalid or the lock doesn't match the fleet file."""
     from rackwright.fleet.downloads import download_files
 
     download_files(fleet)
@@ -51,25 +51,27 @@ def check_files(fleet: Fleet) -> Checked:
         return Checked(tuple(conditions))
     if problems := mismatches(fleet, lock):
         raise FleetError(problems)
-    conditions.append(Condition("controller", "lock", State.OK, f"{fleet.sibling('lock')} answers the fleet file"))
+    conditions.append(Condition("controller", "lock", State.OK, f"{fleet.sibling('lock')} matches the fleet file"))
     return Checked(tuple(conditions))
 
 
 def people_ending(fleet: Fleet, today: date) -> Iterator[Condition]:
-    """Warn of each person whose time is over, or will be within two weeks. The day is UTC's."""
+    """Yield a warning for each person whose access has ended or ends within two weeks. Days are in UTC."""
     for name, person in fleet.file.people.items():
         if person.ended(today):
-            found = f"{name}'s time ended on {person.until}; the next apply puts them out"
+            found = f"{name}'s access ended on {person.until}; the next apply removes it"
             yield Condition("controller", "people", State.WARNING, found, "rackwright apply")
         elif person.until and person.until - today <= LAST_DAYS:
             days = (person.until - today).days
             found = f"{name}'s last day is {person.until}, {f'in {days} days' if days else 'today'}"
-            yield Condition("controller", "people", State.WARNING, found, f"set people.{name}.until, or let it end")
+            yield Condition(
+                "controller", "people", State.WARNING, found, f"change people.{name}.until, or let the access end"
+            )
 
 
 def check_hosts(fleet: Fleet, hosts: tuple[str, ...]) -> Checked:
-    """Look at the secrets, the names and each host, all hosts at once; changes nothing."""
-    # The settings of all roles: `check --offline` needs none of them.
+    """Check the secrets, the DNS name and all hosts at the same time. Changes nothing."""
+    # Imports the settings of all roles, which `check --offline` doesn't need.
     from rackwright.fleet.downloads import download_files
     from rackwright.fleet.hosts.compose import host_specs
     from rackwright.fleet.hosts.host_spec import Credentials
@@ -113,7 +115,7 @@ def _secret(where: str, reference: str, folder: Path) -> Condition:
 
 
 def _ending(fleet: Fleet) -> Iterator[Condition]:
-    """API keys and the operator's own certificate, where they end soon."""
+    """Yield warnings for API keys and the operator's own certificate if they expire soon."""
     from rackwright.fleet.gateway_certificate import own_certificate_end
     from rackwright.fleet.keys_file import read_keys
     from rackwright.lifecycle.expiry import days, ending_certificates, ending_keys
@@ -155,9 +157,9 @@ def _ask(fleet: Fleet, lock: Lock, models: dict[str, HostSpec]) -> list[Conditio
     with Remote(reached) as remote:
         asked = {name: (*_sources(model), *(servers if model.model_store else ())) for name, model in models.items()}
         scripts = {name: script(model, asked[name]) for name, model in models.items()}
-        # Each host has the same; it is too long for a command.
+        # The same for all hosts; on stdin because it is too long for a command.
         bundle = next(iter(models.values())).downloads.ca_bundle if models else None
-        answers = checked(remote.run_on(remote.names, scripts, stdin=bundle), "asking for its conditions")
+        answers = checked(remote.run_on(remote.names, scripts, stdin=bundle), "checking the host")
     now = time.time()
     for name, answer in answers.items():
         local, controls = fleet.is_local(name), name in fleet.control
@@ -176,7 +178,7 @@ def _fit(fleet: Fleet, lock: Lock, host: str, answer: object) -> Iterator[Condit
 
 
 def _targets(fleet: Fleet, hosts: tuple[str, ...]) -> tuple[list[Target], list[Condition]]:
-    """Return how to reach the hosts, and a failed condition for each that can't be for want of a secret."""
+    """Return the targets, and a failed condition for each host with a secret that doesn't resolve."""
     from rackwright.fleet.targets import target
 
     found: list[Target] = []
@@ -191,7 +193,7 @@ def _targets(fleet: Fleet, hosts: tuple[str, ...]) -> tuple[list[Target], list[C
 
 
 def _sources(spec: HostSpec) -> tuple[Asked, ...]:
-    """What a host's own downloads come from."""
+    """Return the servers of a host's own downloads."""
     from rackwright.roles.downloads.settings import inrelease
 
     mirrors = [inrelease(mirror, suite) for mirror in spec.downloads.mirrors for suite in mirror.suites]
@@ -203,7 +205,7 @@ def _sources(spec: HostSpec) -> tuple[Asked, ...]:
 
 
 def _servers(fleet: Fleet, lock: Lock) -> tuple[Asked, ...]:
-    """What weights and runtimes come from."""
+    """Return the servers of weights and runtimes."""
     sources = [source for model in fleet.file.models.values() for source in (model.source, *model.adapters.values())]
     hub = any(isinstance(parse_source(source), HubSource) for source in sources)
     stored = [one for model in lock.models.values() for one in model.whole]

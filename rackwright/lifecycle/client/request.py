@@ -1,6 +1,6 @@
-"""Ask the gateways as a client would: curl scripts that run on the controller or on a host of the fleet.
+"""Send requests to the gateways as a client would, with curl scripts on the controller or on a host of the fleet.
 
-Keys travel inside the script, which is standard input of a shell: never in an argument vector.
+API keys are part of the script, which a shell reads from standard input; they are never in an argument vector.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rackwright.remote.batch import Batch
 from rackwright.values.secrets import Secret
 
 _UNHEARD = (7, 28, 52, 56)
-"""curl(1), EXIT CODES: failed to connect; timeout; nothing was returned; receiving failed."""
+"""Exit codes of curl(1): failed to connect; timeout; nothing was returned; receiving failed."""
 _FIGURES = "figures:"
 """What curl writes after an answer begins with this."""
 
@@ -39,20 +39,20 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """What came back. `status` is 0 when no HTTP answer came; `problem` then says why."""
+    """The response. `status` is 0 if there was no HTTP response; then `problem` says why."""
 
     status: int
     body: str
     seconds: float
     problem: str
     exit_code: int = 0
-    """Of curl."""
+    """curl's exit code."""
     replica: str = ""
-    """HOST/MODEL@N that had it last, as gateways tell whoever proves one; "": none was told."""
+    """HOST/MODEL@N that answered, as gateways report it for the keys of a proof; "": none was reported."""
 
     @property
     def unheard(self) -> bool:
-        """Whether the other side took no connection or dropped it without an answer; a mistake of ours is neither."""
+        """Whether the server refused the connection or dropped it without an answer. False for local errors."""
         return self.exit_code in _UNHEARD
 
     @property
@@ -60,23 +60,23 @@ class Response:
         """The answer's text, from a completion or the joined chunks of a stream."""
         if not self.body.startswith("data:"):
             return "".join(_content(self.body))
-        # Only a newline ends a line: JSON may hold what splitlines() takes for another end.
+        # Not splitlines(): JSON may contain other characters that it takes for the end of a line.
         return "".join(part for line in self.body.split("\n") for part in _content(line.removeprefix("data:")))
 
     @property
     def whole_stream(self) -> bool:
-        """Whether the stream came to its end: a finish reason and [DONE]."""
+        """Whether the stream is complete, with a finish reason and [DONE]."""
         return '"finish_reason":"' in self.body.replace(" ", "") and "data: [DONE]" in self.body
 
 
 class Asker(Protocol):
-    """Where requests start."""
+    """Where requests are sent from."""
 
     @property
     def where(self) -> str: ...
 
     def shell(self, script: str, timeout: float) -> str:
-        """Run a script through `sh -s`, return its standard output."""
+        """Run a script with `sh -s`; return its standard output. `timeout`: seconds."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class FromController:
     where: str = "the controller"
 
     def shell(self, script: str, timeout: float) -> str:
-        # gevent's: what goes on over other hosts' connections goes on.
+        # gevent's subprocess: work over other hosts' connections continues in parallel.
         from gevent import subprocess
 
         reply: str = subprocess.run(
@@ -98,7 +98,7 @@ class FromHost:
     session: Session
     host: str
     why: str = ""
-    """There, and not elsewhere."""
+    """The reason for this host; "": it isn't shown."""
 
     @property
     def where(self) -> str:
@@ -110,13 +110,13 @@ class FromHost:
 
 
 def ask(asker: Asker, ca: str, requests: tuple[Request, ...]) -> tuple[Response, ...]:
-    """Given the PEM of the CA to trust, send the requests one after another and return what came back."""
+    """Send the requests one after another; return the responses. `ca`: PEM of the CA to trust."""
     batch = Batch.of(map(_curl, requests), setup=_trusting(ca))
     output = asker.shell(batch.script, sum(request.seconds for request in requests) + 30)
     found = batch.whole(output.encode())
     if len(found) != len(requests):
         raise RackwrightError(
-            f"{len(found)} of {len(requests)} requests came to an end",
+            f"{len(found)} of {len(requests)} requests finished",
             where=asker.where,
             should="curl should be installed there",
         )
@@ -130,7 +130,7 @@ def _response(output: str) -> Response:
 
 
 def certificate_end(asker: Asker, ca: str, request: Request) -> datetime | None:
-    """Return when the certificate ends that is shown there, None where none is that `ca` vouches for."""
+    """Return when the served certificate expires, None if there is none or `ca` didn't sign it."""
     resolve = shlex.quote(f"{request.domain}:{request.port}:{bracketed(request.address)}")
     options = f"-q -s --noproxy '*' --connect-timeout 5 -m {request.seconds} -o /dev/null -w '%{{certs}}'"
     url = shlex.quote(f"https://{request.domain}:{request.port}/")

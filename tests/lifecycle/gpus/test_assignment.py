@@ -124,9 +124,7 @@ def test_a_new_engine_waits_for_gpus_that_one_which_restarts_still_has(tmp_path:
 
 def test_more_gpus_than_a_host_has_are_refused_unless_it_tells_of_none(tmp_path: Path) -> None:
     three = session(tmp_path, 2, 1)
-    with pytest.raises(
-        FleetError, match="gpu1: models: the replicas that are placed on it need 3 GPUs, and it has 2"
-    ):
+    with pytest.raises(FleetError, match="gpu1: models: the replicas placed on it need 3 GPUs, but it has 2"):
         refuse_gpus(three, survey(TWO))
     with pytest.raises(FleetError):
         refuse_gpus(three, survey(replace(TWO, report=None)))
