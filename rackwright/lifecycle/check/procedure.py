@@ -19,6 +19,7 @@ from rackwright.lifecycle.check.result import Asked, Condition, State
 
 if TYPE_CHECKING:
     from rackwright.fleet.hosts.host_spec import HostSpec
+    from rackwright.lifecycle.check.requirements import Answers
     from rackwright.values.targets import Target
 
 
@@ -148,33 +149,26 @@ def _names(fleet: Fleet) -> Iterator[Condition]:
     )
 
 
-def _ask(fleet: Fleet, lock: Lock, models: dict[str, HostSpec]) -> list[Condition]:
-    from rackwright.lifecycle.check.requirements import script
+def _ask(fleet: Fleet, lock: Lock, specs: dict[str, HostSpec]) -> list[Condition]:
+    from rackwright.lifecycle.check.requirements import parse, script
     from rackwright.remote import Remote, checked
 
     servers = _servers(fleet, lock)
-    reached, conditions = _targets(fleet, tuple(models))
+    reached, conditions = _targets(fleet, tuple(specs))
     with Remote(reached) as remote:
-        asked = {name: (*_sources(model), *(servers if model.model_store else ())) for name, model in models.items()}
-        scripts = {name: script(model, asked[name]) for name, model in models.items()}
+        asked = {name: (*_sources(spec), *(servers if spec.model_store else ())) for name, spec in specs.items()}
+        scripts = {name: script(spec, asked[name]) for name, spec in specs.items()}
         # The same for all hosts; on stdin because it is too long for a command.
-        bundle = next(iter(models.values())).downloads.ca_bundle if models else None
+        bundle = next(iter(specs.values())).downloads.ca_bundle if specs else None
         answers = checked(remote.run_on(remote.names, scripts, stdin=bundle), "checking the host")
     now = time.time()
     for name, answer in answers.items():
-        local, controls = fleet.is_local(name), name in fleet.control
-        conditions += _host(models[name], answer, now, asked[name], local=local, controls=controls)
-        conditions += _fit(fleet, lock, name, answer)
+        if isinstance(answer, HostError):
+            problem: Problem = answer.problems[0]
+            conditions.append(Condition(name, "reach", State.FAILED, problem.what, problem.next))
+        else:
+            conditions += _host(fleet, lock, specs[name], parse(answer.stdout), now, asked[name])
     return conditions
-
-
-def _fit(fleet: Fleet, lock: Lock, host: str, answer: object) -> Iterator[Condition]:
-    from rackwright.lifecycle.check.fit import judge_fit
-    from rackwright.lifecycle.check.requirements import parse
-
-    stdout = getattr(answer, "stdout", "")
-    if isinstance(stdout, str) and stdout:
-        yield from judge_fit(fleet, lock, host, parse(stdout).hardware)
 
 
 def _targets(fleet: Fleet, hosts: tuple[str, ...]) -> tuple[list[Target], list[Condition]]:
@@ -217,16 +211,12 @@ def _servers(fleet: Fleet, lock: Lock) -> tuple[Asked, ...]:
 
 
 def _host(
-    spec: HostSpec, answer: object, now: float, asked: tuple[Asked, ...], *, local: bool, controls: bool
+    fleet: Fleet, lock: Lock, spec: HostSpec, answers: Answers, now: float, asked: tuple[Asked, ...]
 ) -> Iterator[Condition]:
-    from rackwright.lifecycle.check.requirements import judge, parse
+    from rackwright.lifecycle.check.fit import judge_fit
+    from rackwright.lifecycle.check.requirements import judge
 
-    if isinstance(answer, HostError):
-        problem: Problem = answer.problems[0]
-        yield Condition(spec.name, "reach", State.FAILED, problem.what, problem.next)
-        return
-    yield Condition(spec.name, "reach", State.OK, "this machine, and sudo" if local else "ssh and sudo")
-    stdout = getattr(answer, "stdout", "")
-    if not isinstance(stdout, str):
-        raise RackwrightError("answered without text", where=spec.name)
-    yield from judge(spec, parse(stdout), now, asked=asked, controls=controls)
+    reached = "this machine, and sudo" if fleet.is_local(spec.name) else "ssh and sudo"
+    yield Condition(spec.name, "reach", State.OK, reached)
+    yield from judge(spec, answers, now, asked=asked, controls=spec.name in fleet.control)
+    yield from judge_fit(fleet, lock, spec.name, answers.hardware)
