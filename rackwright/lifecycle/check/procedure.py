@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from rackwright.errors import FleetError, HostError, Problem, RackwrightError, SecretError
+from rackwright.errors import FleetError, HostError, Problem, SecretError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.lock_file import mismatches, read_lock
