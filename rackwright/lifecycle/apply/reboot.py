@@ -68,8 +68,8 @@ def reboot_all(
 ) -> dict[str, str]:
     """Reboot hosts one after another; return the hosts that can't go on, and why.
 
-    The first one that was not rebooted, or that didn't come back as it should, ends the reboots. A host that takes
-    requests is not rebooted: the operator drains it first. Later hosts whose engines need the driver are returned, too.
+    The first one that was not rebooted, or that didn't come back as it should, ends the reboots; later hosts whose
+    engines need the driver are returned, too. A host that takes requests is not rebooted; an operator must drain it.
     """
     left = dict(hosts)
     for name, why in hosts.items():

@@ -33,8 +33,8 @@ def settle(
 
     Replicas that were drained manually only need to be proven. Those that an earlier run left drained are undrained,
     and `undrained` is called for each. This run records the first answer of its kind.
-    Raise ProofError naming all that aren't ready in time, RackwrightError naming all that aren't ready when `stopping`
-    ends the wait, LeasedError if one would be undrained and the lease is lost.
+    Raise ProofError naming all that aren't ready in time, RackwrightError naming those left when `stopping` ends
+    the wait, LeasedError if one would be undrained and the lease is lost.
     """
     waiting = {replica.address: replica for replica in replicas}
     proven: set[str] = set()
