@@ -180,7 +180,7 @@ def _due(planned: Plan, run: Run) -> tuple[Restart, ...]:
 def _waited(
     work: Work, run: Run, restarts: tuple[Restart, ...], deferred: tuple[Deferred, ...]
 ) -> tuple[Replica, ...]:
-    """Return replicas that answer before the first restart: not those that restart or whose GPUs are in use."""
+    """Return the replicas that must answer before the first restart: all that neither restart nor are deferred."""
     others = {restart.replica for restart in restarts} | {waiting.replica for waiting in deferred}
     for waiting in deferred:
         work.console.say(f"{waiting.replica.address}: {waiting.why}")
@@ -191,8 +191,8 @@ def _waited(
 def _settle(work: Work, run: Run, replicas: tuple[Replica, ...]) -> None:
     """Wait for new engines before the first old one is taken down; engines that restart are proven by the restart.
 
-    An apply without the role `replica` waits for none: it must work while a host has no engine yet, for example to
-    remove an account. A gateway that failed isn't asked: it may not even be installed.
+    An apply without the role `replica` waits for none: removing an account, for example, must work while a host has
+    no engine yet. A gateway that failed isn't asked: it may not even be installed.
     """
     if run.interrupted or not includes(work.options.only, "replica"):
         return

@@ -1,4 +1,4 @@
-"""The plan of an apply: steps, ports that would close, engines that would restart. It changes nothing."""
+"""Plan an apply, changing nothing: steps, ports that would close, engines that would restart."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Plan:
     deferred: tuple[Deferred, ...]
     """Not started, or only after other replicas release their GPUs."""
     returns: tuple[Replica, ...]
-    """Drained by a run that has ended, as this one has the lease; apply undrains them when they answer."""
+    """Left drained by an earlier run, which has ended if this one has the lease; undrained when they answer."""
     drains: tuple[MissingDrain, ...]
     """Manual drains that a gateway lacks; apply copies them to it."""
     first_snapshots: tuple[tuple[str, str], ...]
@@ -69,7 +69,7 @@ def plan(session: Session, *, only: tuple[str, ...] = ()) -> Plan:
     from rackwright.remote import Background, import_gently
 
     surveying = Background(lambda: survey(session))
-    # Imported while the hosts answer.
+    # Import this while the hosts answer.
     Background(lambda: import_gently("rackwright.runner._pyinfra", "pyinfra.api", *_DEPLOYS))
     run = session.runner.plan(_whole_site, session.hosts, only=only)
     surveyed = surveying.result()
@@ -173,7 +173,7 @@ def _firewall_problems(host: Surveyed, settings: Firewall) -> Iterator[Problem]:
 
 
 def refuse_sshd(session: Session) -> None:
-    """Raise FleetError naming each host whose new sshd settings would lock rackwright out. No host is asked."""
+    """Raise FleetError naming each host whose new sshd settings would lock rackwright out; no host is asked."""
     from rackwright.remote.known_hosts import lookup
 
     problems = []

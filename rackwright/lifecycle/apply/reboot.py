@@ -33,11 +33,11 @@ class Pending:
     waiting: dict[str, str]
     """Host → why its driver isn't active yet."""
     unreachable: dict[str, str]
-    """Host → why it couldn't be asked. It isn't rebooted, as it isn't known whether it needs it."""
+    """Host → why it couldn't be asked. It may not need a reboot, so it isn't rebooted."""
 
 
 def pending(session: Session, hosts: Iterable[str], *, kernels: bool = False) -> Pending:
-    """Return which of these hosts have a driver, or with `kernels` its kernel, that isn't active before a reboot."""
+    """Return which of these hosts have a driver, or with `kernels` its kernel, that isn't active until a reboot."""
     wanted = [name for name in hosts if session.hosts[name].driver]
     found = Pending({}, {})
     for name, answer in session.remote.run_on(wanted, _PENDING_COMMAND).items():
@@ -93,7 +93,7 @@ def needs_driver(session: Session, name: str) -> bool:
 def blocker(session: Session, name: str, *, allow_outage: bool) -> str | None:
     """Return why a host may not be rebooted now, None if it may. Raise HostError if that can't be found out."""
     if session.fleet.is_local(name):
-        return "is the machine that rackwright runs on, not rebooted; next: reboot it, then rackwright apply"
+        return "is the machine that rackwright runs on, not rebooted; next: reboot it, then run rackwright apply"
     return None if allow_outage else _serves(session, name)
 
 
@@ -113,7 +113,7 @@ def _rebooted(
         with lease_session.lasting(BOOT_SECONDS) if name == session.fleet.control[0] else nullcontext():
             return _reboot(session, name, before)
     except HostError as error:
-        return f"was asked to reboot: {error.problems[0].what}; look at its console"
+        return f"was asked to reboot, but: {error.problems[0].what}; look at its console"
 
 
 def _serves(session: Session, name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Wait until started engines answer and the gateways send them requests."""
+"""Wait until engines that were started answer, and the gateways send them requests."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _unsettled(
             lease_session.check()
             gateways.undrain(address)
             undrained(address)
-            console.say(f"{address}: answers; undrained, because the run that drained it has ended")
+            console.say(f"{address}: answers; undrained, because the run that drained it ended before doing so")
     served = {address for address, state in states.items() if state.takes_requests or state.drained_manually}
     served |= set() if gateways.hosts else proven
     for address in [address for address in waiting if address in proven & served]:

@@ -63,7 +63,7 @@ class Downtime:
 
     @property
     def said(self) -> str:
-        took = f"about {self.seconds} s, as last time" if self.seconds else "how long was not measured yet"
+        took = f"about {self.seconds} s, as last time" if self.seconds else "for how long was not measured yet"
         return f"{self.model} has one replica and is down while that is updated ({took})"
 
 
@@ -139,7 +139,7 @@ def _refuse_same_version(before: Lock, after: Lock) -> None:
     both = sorted(before.runtimes.keys() & after.runtimes.keys())
     if changed := [key for key in both if before.runtimes[key].digest != after.runtimes[key].digest]:
         raise RackwrightError(
-            f"another build under the same version: {', '.join(changed)}",
+            f"another build has the same version: {', '.join(changed)}",
             should="it would replace the files of running engines",
             next="give the new build a version of its own in the fleet file",
         )
@@ -186,7 +186,9 @@ def _refuse_absent(planned: Plan, replicas: list[Replica]) -> None:
     absent = [one.address for one in replicas if any(one.name not in hosts[host].replicas for host in one.hosts)]
     if absent:
         raise RackwrightError(
-            f"not installed yet: {', '.join(absent)}", should="there is nothing to update", next="rackwright apply"
+            f"not installed yet: {', '.join(absent)}",
+            should="an update needs installed replicas",
+            next="rackwright apply",
         )
 
 
@@ -231,7 +233,7 @@ def _prefetch(
         return apply_leased(session, lease_session, deploy, names, stopping=stopping)
 
     done = prefetch_weights(session, hosts, console, stopping, change) if is_supplied(session, hosts) else Prefetch()
-    # A host that still lacks something fetches it itself, and is named if that fails.
+    # A host that still lacks something downloads it on its own, and is named if that fails.
     left = tuple(host for host in hosts if host not in done.run.failed_hosts)
     run = done.run if done.run.interrupted or stopping() else done.run + change(prefetch, left)
     if run.interrupted or stopping():

@@ -36,7 +36,7 @@ class OpenRollout:
     entries: tuple[Entry, ...]
     """Its entries in the journal."""
     lease: Lease | None
-    """If it is live, a command works on the rollout now."""
+    """If it is live, a command is working on the rollout."""
 
 
 def opened(fleet: Fleet) -> OpenRollout | None:
@@ -91,7 +91,7 @@ def leave(fleet: Fleet, begun: Entry, reason: str) -> None:
     """Close the rollout, leave every replica as it is, and write that to the control host's audit log.
 
     This needs only the journal: no other record of the rollout, and no other host. Raise LeasedError if another
-    command works on it, or if it was closed in the meantime.
+    command is working on it, or if it was closed in the meantime.
     """
     operator = operator_of(fleet)
     with (

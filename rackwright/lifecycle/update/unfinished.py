@@ -67,7 +67,7 @@ class ReplicaProgress:
 
 
 def survey_replicas(work: Work) -> tuple[ReplicaProgress, ...]:
-    """Survey the hosts; return every replica of the rollout's models, in the fleet's order."""
+    """Ask all hosts; return every replica of the rollout's models, in the fleet's order."""
     surveyed = survey(work.session)
     drained = {
         address for host in surveyed.hosts.values() for address, record in host.drains.items() if not record.manual
@@ -149,8 +149,8 @@ def revert_all(work: Work, reason: str) -> tuple[Replica, ...]:
     """Bring every replica back to what it ran before the rollout, and close the rollout.
 
     Return those that stay drained: they ran the new version before the rollout, and no canary of it has passed. Raise
-    RackwrightError naming the replicas that aren't reverted yet, or if the rollout can't be reverted any more; it then
-    stays open.
+    RackwrightError naming the replicas that aren't reverted yet, or if the rollout can't be reverted any more. It
+    then stays open.
     """
     _refuse_promoting(work)
     _report_others(work)
@@ -176,7 +176,7 @@ def _report_others(work: Work) -> None:
     """Report replicas that the fleet file doesn't have, such as those of a host that was removed from it."""
     known = {f"{host}/{one.name}" for one in work.session.fleet.replicas for host in one.hosts}
     if others := sorted(set(work.rollout.units) - known):
-        work.console.say(f"not in this fleet file, left as they are: {', '.join(others)}")
+        work.console.say(f"not in this fleet file, so left unchanged: {', '.join(others)}")
 
 
 def _backward(work: Work, one: ReplicaProgress, reason: str) -> Change:
@@ -238,7 +238,7 @@ def _paused(work: Work, error: Paused) -> RackwrightError:
 
 
 def _text(error: RackwrightError) -> str:
-    return error.problems[0].should or "the changed replicas serve"
+    return error.problems[0].should or "what was changed serves"
 
 
 def _failed(work: Work, error: RackwrightError) -> RackwrightError:

@@ -276,7 +276,9 @@ def test_the_machine_that_this_runs_on_is_never_rebooted() -> None:
     made = session(local="gpu1")
     for allow_outage in (False, True):
         (why,) = rebooted(made, "gpu1", allow_outage=allow_outage).values()
-        assert why == "is the machine that rackwright runs on, not rebooted; next: reboot it, then rackwright apply"
+        assert (
+            why == "is the machine that rackwright runs on, not rebooted; next: reboot it, then run rackwright apply"
+        )
     assert made.machines["gpu1"].boots == 0
 
 

@@ -319,4 +319,4 @@ def test_an_abort_says_which_replicas_its_fleet_file_lacks(world: World, monkeyp
     monkeypatch.setattr(Quiet, "say", lambda _, text: said.append(text))
     world.fleet = replace(world.fleet, replicas=tuple(one for one in world.fleet.replicas if one.host == "gpu1"))
     Desk(world, "ben").abort()
-    assert f"not in this fleet file, left as they are: {TWO}" in said
+    assert f"not in this fleet file, so left unchanged: {TWO}" in said
