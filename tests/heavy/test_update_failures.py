@@ -84,9 +84,9 @@ def test_a_disk_that_is_too_small_for_the_new_weights(site: Operator, model: Ver
     model.good("no room")
     said = site("model", "update", "assistant", "--yes", check=3)
     lab.exec("gpu2", LARGE_AGAIN)
-    assert "could not be put beside what runs" in said.err
+    assert "could not fetch weights or runtimes" in said.err
     assert "gpu2" in said.err
-    assert "nothing that serves was changed" in said.err
+    assert "the running service is unchanged" in said.err
 
 
 @pytest.mark.usefixtures("unchanged")

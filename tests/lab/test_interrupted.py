@@ -161,7 +161,7 @@ def test_ctrl_c_while_an_engine_is_awaited_names_it_and_it_comes_all_the_same(si
     )
     said = interrupted(site.start("apply", "--yes"), "] wait until every engine answers")
     lab.exec("gate1", "nft delete table inet blind")
-    assert "error: interrupted; not seen to answer yet: gpu2/assistant@1" in said
+    assert "error: interrupted; not ready yet: gpu2/assistant@1" in said
     assert site("lease", "show", "--json").json["lease"] is None
     wait_until(lambda: site.replicas()["gpu2/assistant@1"]["traffic"] == "yes", 60)
     assert site("apply", "--yes", "--json").json["changed"] == 0

@@ -173,7 +173,7 @@ def test_settings_that_lock_us_out_go_by_themselves_and_apply_says_so(locked: La
         env=tool.environment,
     )
     assert done.returncode == ExitCode.HOSTS_FAILED, done.stdout + done.stderr
-    assert "what was changed of packet filter and sshd comes back by itself" in done.stdout
+    assert "its old packet filter and sshd settings are restored automatically" in done.stdout
     wait_until(lambda: gets_in(locked))
     assert locked.tell(f"cat {DROP_IN}; /usr/sbin/sshd -T") == before
     assert "AllowUsers" not in locked.tell(f"cat {DROP_IN}")

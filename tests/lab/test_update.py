@@ -80,7 +80,7 @@ def test_a_build_that_does_not_start_ends_with_the_old_one_serving(site: Operato
     said = site("model", "update", "assistant", "--yes", check=12)
     assert "gpu1/assistant@1: its engine ended" in said.err
     assert "failed to load model" in said.err
-    assert "every replica runs what it ran before, and the lock is as it was" in said.err
+    assert "every replica runs the previous version, and the lock is unchanged" in said.err
     assert model.locked == old
     assert running(lab) == {model.digest[:16]}
     assert pid(lab, "gpu2") == untouched

@@ -1,6 +1,6 @@
-"""One procedure for every change under traffic: gate, drain, act, prove, return, soak; one replica at a time.
+"""One procedure for every change under traffic: gate, drain, act, prove, canary, undrain, soak; replica by replica.
 
-It knows acts and proofs only as values handed in, and traffic only through `Traffic`. What fails is put back.
+Acts and proofs are passed to it as functions, and the gateways as `Traffic`. A change that fails is reverted.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from rackwright.lifecycle.rollout.change import (
 from rackwright.lifecycle.rollout.progress import IN_FLIGHT_SECONDS, draining_line, progress_line
 
 UNDRAIN_SECONDS = 60
-"""Longest wait until what answers at its socket answers through the gateways, and until they take it back."""
+"""Longest wait until a proven replica answers through the gateways, and until an undrained one is healthy there."""
 LOOK_SECONDS = 0.25
-"""Between two looks at what is waited for."""
+"""Between two checks while waiting."""
 
 
 @dataclass(frozen=True)
@@ -39,22 +39,23 @@ class Rollout:
     """Model → how many replicas it should have."""
     journal: Journal
     say: Callable[[str], None]
-    """Takes lines of progress."""
+    """Prints a line of progress."""
     clock: Clock
     stopping: Callable[[], bool] = lambda: False
-    """Whether the operator wants nothing further begun."""
+    """Whether the operator wants to stop: then nothing more is started."""
 
     def run(self, changes: Sequence[Change], done: Callable[[Change], None] = lambda _: None) -> None:
-        """Carry out each change in turn, and tell `done` of it. The first failure stops the run.
+        """Carry out the changes in order; call `done` after each. The first failure ends the run.
 
-        So does `stopping`: a replica that only drains goes back untouched, one that is changed already is proven and
-        returned first, without its soak.
+        `stopping` ends it, too: a replica that is still draining is undrained unchanged; one that is being changed is
+        proven and undrained first, without its soak.
 
-        What fails from the act on is put back, proven and returned; where it can't be, or has nothing to go back to,
-        it stays drained with the reason in the journal. What was drained by hand stays so in any case.
-        Raise Paused where the budget, requests in flight or the operator hold it up, ProofError where a proof fails,
-        RackwrightError where an act does, LeasedError at once when the lease has ended; Undecided where a trial ends
-        so: that replica stays drained as it was changed.
+        A change that fails during or after its act is reverted; the replica is then proven and undrained. If the
+        revert fails, or there is nothing to revert to, it stays drained, and the journal has the reason. A replica
+        that was drained manually stays drained in any case.
+        Raise Paused if `max_unavailable`, requests in flight or the operator stop the run, ProofError if a proof
+        fails, RackwrightError if an act fails, LeasedError at once if the lease has ended, Undecided if a trial ends
+        without a verdict: that replica stays changed, and drained.
         """
         for index, change in enumerate(changes):
             if self.stopping() or not self._one(change):
@@ -62,7 +63,7 @@ class Rollout:
             done(change)
 
     def _one(self, change: Change) -> bool:
-        """Return whether the change was made: all of it, or nothing."""
+        """Return whether the change was made. If it wasn't, the replica is unchanged."""
         alone = self._gate(change)
         drained_manually = change.replica.address in self.traffic.drained_manually()
         with self._downtime(change) if alone else _no_downtime():
@@ -72,14 +73,14 @@ class Rollout:
         return True
 
     def _gate(self, change: Change) -> bool:
-        """Return whether nothing else serves its model. One that serves nobody itself costs nothing."""
+        """Return whether no other replica serves its model. Raise Paused if it must not be taken down."""
         self._enter(Phase.GATE, change, change.why)
-        # First: it may take minutes, in which others fall out.
+        # First, because it may take minutes, in which other replicas may fail.
         change.check()
         return not self._others(change)
 
     def _others(self, change: Change) -> int:
-        """Return how many others serve its model. Raise Paused where taking it too would cost too much."""
+        """Return how many other replicas serve its model. Raise Paused if this one must not be taken down."""
         healthy = self.traffic.healthy(change.replica.model)
         others = len(healthy - {change.replica.address})
         if change.replica.address in healthy:
@@ -108,11 +109,11 @@ class Rollout:
     @contextmanager
     def _downtime(self, change: Change) -> Iterator[None]:
         try:
-            # Within: where it fails, some gateways may have heard of it.
+            # Inside the try: if it fails, the downtime may have started at some gateways.
             self.traffic.downtime(change.replica, self.rules.downtime(change.replica.model))
             yield
         except LeasedError:
-            # It is the downtime of whoever has the lease now.
+            # The downtime is now up to the run that has the lease.
             raise
         except BaseException:
             self.traffic.end_downtime(change.replica)
@@ -120,12 +121,12 @@ class Rollout:
         self.traffic.end_downtime(change.replica)
 
     def _drain(self, change: Change, *, drained_manually: bool) -> bool:
-        """Return whether it is empty; False: somebody wants to stop, and it serves as before."""
+        """Return whether no request is left in flight; False: the operator wants to stop, and it serves as before."""
         self._enter(Phase.DRAIN, change, "no new requests")
         try:
             left = self._emptied(change)
         except HostError as error:
-            # Some gateways may have drained it.
+            # Some gateways may have drained it already.
             with suppress(HostError):
                 self._leave(change, _reason(error), drained_manually=drained_manually)
             raise
@@ -152,7 +153,7 @@ class Rollout:
         self._enter(Phase.DONE, change, f"unchanged: {why}")
 
     def _emptied(self, change: Change) -> int:
-        """Drain it; return how many requests are left in flight when it is empty, time is over or somebody stops."""
+        """Drain the replica; return how many requests are in flight at the end: 0 unless time is up or `stopping`."""
         self.traffic.drain(change.replica)
         said = self.clock.now() - IN_FLIGHT_SECONDS
         deadline = self.clock.now() + self.rules.drain
@@ -166,11 +167,11 @@ class Rollout:
         return left
 
     def _changed(self, change: Change, *, drained_manually: bool, alone: bool) -> None:
-        """Change a replica that is drained, or put it back."""
+        """Change a drained replica; if that fails, revert it."""
         try:
             self._enter(Phase.ACT, change, change.why)
             if alone:
-                # Its requests may have taken minutes to end: clients are told of the rest.
+                # The drain may have taken minutes: announce how long the downtime is from now on.
                 self.traffic.downtime(change.replica, self.rules.downtime(change.replica.model))
             change.act()
             if change.idle:
@@ -182,7 +183,7 @@ class Rollout:
                 self._soak(change)
                 self._enter(Phase.DONE, change, change.why)
         except LeasedError:
-            # Whoever lost the lease changes nothing more.
+            # Without the lease, this run changes nothing more.
             raise
         except Paused as error:
             self._note(change, f"changed, and stays drained: {_reason(error)}")
@@ -204,10 +205,10 @@ class Rollout:
             self.clock.sleep(LOOK_SECONDS)
 
     def _undrained(self, change: Change, serves: Proof, *, drained_manually: bool, trial: Trial = untried) -> bool:
-        """Return whether the gateways send to it again, not: what was drained by hand stays so.
+        """Return whether it was undrained; False: an operator drained it manually, so it stays drained.
 
-        A request of ours through each gateway comes first. Once it is answered, neither gateway nor host proxy may
-        still have to find out that the engine was away: what they see is older than what is, by seconds.
+        Before that, a request of rackwright's is answered through each gateway. A gateway or host proxy may notice
+        only seconds later that an engine was down or is up; an answer shows that they know.
         """
         if not drained_manually:
             self._until_proven(change, serves, UNDRAIN_SECONDS)
@@ -242,7 +243,7 @@ class Rollout:
         return change.replica.address in self.traffic.healthy(change.replica.model)
 
     def _failed(self, change: Change, error: RackwrightError, *, drained_manually: bool) -> RackwrightError:
-        """Put it back if that can be; return the error with what became of the replica."""
+        """Revert the change if that is possible; return the error, with what became of the replica."""
         if change.revert is None:
             self._note(change, f"failed: {_reason(error)}")
             return _then(change, error, "the other replicas still serve")
@@ -260,11 +261,11 @@ class Rollout:
 
     def _revert(self, change: Change, before: Revert, reason: str, *, drained_manually: bool) -> None:
         self._enter(Phase.REVERT, change, reason)
-        # It may have been returned already, and others have fallen out since.
+        # It may have been undrained already, and other replicas may have failed since.
         self._others(change)
         if left := self._emptied(change):
             raise RackwrightError(f"{left} requests are still in flight", where=change.replica.address)
-        # It may have taken long: written again, for whoever lost the lease meanwhile changes nothing more.
+        # The drain may have taken long. Writing the phase again ends this run if it has lost the lease.
         self._enter(Phase.ACT, change, "the previous version")
         before.act()
         self._until_proven(change, before.prove, self.rules.prove)
@@ -272,7 +273,7 @@ class Rollout:
             self._enter(Phase.DONE, change, "reverted: the previous version serves")
 
     def _note(self, change: Change, outcome: str) -> None:
-        # A control host out of reach must not hide how the change went.
+        # An unreachable control host must not hide how the change went.
         with suppress(HostError):
             self._enter(Phase.DONE, change, outcome)
 

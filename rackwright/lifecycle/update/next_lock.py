@@ -1,4 +1,4 @@
-"""NAME.lock.next: what the open rollout leads to. An update writes it; closing the rollout removes it."""
+"""NAME.lock.next: the lock that the open rollout leads to. An update writes it; closing the rollout removes it."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ def write_next(fleet: Fleet, lock: Lock) -> None:
 
 
 def remove_next(fleet: Fleet) -> None:
-    """Remove NAME.lock.next, if it is there."""
+    """Remove NAME.lock.next if it exists."""
     fleet.sibling(NEXT).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What a rollout has proven becomes the lock."""
+"""Promote the lock that a rollout has proven."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from rackwright.state.lease_session import LeaseSession
 
 
 def promote(session: Session, lease_session: LeaseSession, console: Console) -> None:
-    """Afterwards gateways and backups go by the site's digests, NAME.lock is its lock, and all hosts know it.
+    """Give gateways and backups the session's digests, make its lock NAME.lock, and record it on all hosts.
 
-    Done again it changes nothing more. Raise HostsFailed where one can't be told: then the old lock stays.
+    It is safe to repeat. Raise HostsFailed if a gateway or backup can't be changed: then the old lock stays.
     """
     from rackwright.deploys.site import publish
 
-    hosts = [name for name, model in session.hosts.items() if model.gateway or model.backup]
+    hosts = [name for name, spec in session.hosts.items() if spec.gateway or spec.backup]
     run = apply_leased(session, lease_session, publish, hosts)
     if run.failed_hosts:
         raise HostsFailed(
-            f"could not be told of the new version: {', '.join(run.failed_hosts)}",
-            should="every engine runs it already",
+            f"could not publish the new version to: {', '.join(run.failed_hosts)}",
+            should="every engine already runs it",
             next="rackwright rollout resume",
         )
     write_lock(session.fleet.sibling("lock"), session.lock)

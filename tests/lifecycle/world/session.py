@@ -279,7 +279,7 @@ class Desk:
         rollout = self._rollout()
         session = self._site(rollout.after)
         with self._at_work(session), leased(session, "abort", Quiet(), rollout=True) as lease_session:
-            lease_session.write(Event.CLOSED, rollout.id, detail="left as it was")
+            lease_session.write(Event.CLOSED, rollout.id, detail="unchanged")
 
     def restart(self, replicas: tuple[Replica, ...]) -> None:
         session = self._site(self.lock)
