@@ -117,7 +117,7 @@ def test_one_that_is_drained_answers_whoever_proves_it_and_one_that_is_down_does
         lab.exec("gpu1", f"systemctl start {UNIT}")
         proven_through_gateways(session, first)
     finally:
-        session.gateways.ready(first.address)
+        session.gateways.undrain(first.address)
     log = accesses(lab, ("gate1",), "proof").values()
     assert {line.replica for line in log} == {replica.address for replica in session.fleet.replicas}
 
