@@ -11,7 +11,7 @@ from rackwright.roles.vip.role import vip
 
 
 def gateway() -> None:
-    """Ensure that clients of this gateway reach every model of the fleet, also at the virtual address if it has it."""
+    """Ensure that clients of this gateway reach every model of the fleet, also at the virtual address."""
     spec: HostSpec = host.data.spec
     if spec.gateway is None:
         return

@@ -14,8 +14,8 @@ from rackwright.deploys.serve import serve
 def site() -> None:
     """Set up the host as its spec says.
 
-    `rackwright apply` makes the same changes in several runs: it confirms packet filter and sshd over a connection that
-    is made after the change, and retires engines when no gateway uses them any more.
+    `rackwright apply` makes the same changes in several runs: it confirms packet filter and sshd over a connection
+    that is made after the change, and retires engines when no gateway uses them any more.
     """
     entry()
     confirm()

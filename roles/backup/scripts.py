@@ -71,5 +71,5 @@ def new_enough(oldest: str) -> str:
     return (
         "v=$(restic version | cut -d ' ' -f 2); "
         f'[ "$(printf \'%s\\n\' {oldest} "$v" | sort -V | head -n 1)" = {oldest} ] '
-        f'|| {{ echo "restic $v is too old, should be {oldest} or newer: install one in /usr/local/bin" >&2; false; }}'
+        f'|| {{ echo "restic $v is too old, should be {oldest} or newer: put one in /usr/local/bin" >&2; false; }}'
     )

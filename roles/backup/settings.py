@@ -36,7 +36,7 @@ class Repository(Frozen):
 
     name: Name
     url: Line
-    """In restic's form: /path, sftp:user@host:/path or rest:https://…, including this host's folder, without password."""
+    """For restic: /path, sftp:user@host:/path or rest:https://…, including this host's folder; no password."""
     append_only: bool = False
     """The host doesn't forget or prune snapshots: the server refuses this and does it itself."""
     mount: HostPath | None = None

@@ -10,7 +10,7 @@ from rackwright.values.network import Network
 
 
 def bans_us(settings: Settings, ignoreip: tuple[Network, ...], controller_address: str) -> Problem | None:
-    """Given the networks that are never banned and our address as the host sees it, return a problem if we could be."""
+    """Given the networks that are never banned, return a problem if the controller's address could be banned."""
     address = ip_address(controller_address.partition("%")[0])
     if isinstance(address, IPv6Address) and address.ipv4_mapped:
         address = address.ipv4_mapped

@@ -46,7 +46,7 @@ def configuration(settings: Settings, ssh_port: int, ignoreip: tuple[Network, ..
         "[sshd]\n"
         "enabled = true\n"
         "backend = systemd\n"
-        # The filter's default matches by unit, but the journal often can't tell the unit of a process that exits at once.
+        # The filter's default matches by unit, but the journal often doesn't know the unit of a short process.
         "journalmatch = _UID=0 SYSLOG_IDENTIFIER=sshd-session + _UID=0 SYSLOG_IDENTIFIER=sshd\n"
         # If only keys are allowed, a failed login is a connection that ends before the login.
         "mode = aggressive\n"

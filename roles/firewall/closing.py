@@ -18,7 +18,7 @@ _STOPPABLE = ("ufw", "firewalld")
 
 @dataclass(frozen=True)
 class Closing:
-    """A port that other machines can reach now but no longer after the change, and the processes that listen on it."""
+    """A port that other machines can reach now but not after the change, and the processes that listen on it."""
 
     protocol: str
     port: int
@@ -30,9 +30,10 @@ class Closing:
 
 
 def closing(sockets: tuple[Socket, ...], filters: Filters, settings: Settings) -> tuple[Closing, ...]:
-    """Given the listening sockets and the current filters, return every port that would close, by protocol and number.
+    """Given the listening sockets and current filters, return every port that would close, by protocol and number.
 
-    A port that stays open only to some sources counts as open. A port that rackwright's table already closes isn't listed.
+    A port that stays open only to some sources counts as open. Ports that rackwright's table already closes aren't
+    returned.
     """
     kept = {(opening.protocol, port) for opening in settings.openings for port in opening.ports} | _ALWAYS_OPEN
     closes: dict[tuple[str, int], list[Socket]] = {}
@@ -76,8 +77,8 @@ def _replaced(name: str) -> str:
 
 
 def locks_out(settings: Settings, controller: str, own: str) -> Problem | None:
-    """Given our address as the host sees it, and the host's address that we connected to, return a problem if we could
-    no longer reach its ssh port there."""
+    """Given our address as the host sees it, and the host's address that we connected to, return a problem if we
+    could no longer reach its ssh port there."""
     address, asked = _address(controller), _address(own)
     at = _network(settings, asked)
     open_to_us = (opening for opening in settings.admitted_at(at) if _admits(opening, settings.ssh_port, address))
@@ -86,7 +87,7 @@ def locks_out(settings: Settings, controller: str, own: str) -> Problem | None:
     if at != "address" and any(_admits(opening, settings.ssh_port, address) for opening in settings.openings):
         return Problem(
             where="firewall.admin_at",
-            what=f"ssh (port {settings.ssh_port}) would be closed at {asked}, the {at} address that this command connects to",
+            what=f"ssh (port {settings.ssh_port}) would be closed at {asked}, the {at} address that this command uses",
             should="connect to the host at its `address`, or set `admin_at: any`",
         )
     return Problem(

@@ -44,7 +44,7 @@ class Confined(Frozen):
 
 class Settings(Frozen):
     openings: tuple[Opening, ...]
-    """Everything that may come in. All other packets are dropped, except established traffic, loopback, ICMP and DHCP."""
+    """All ports that may be reached. Other packets are dropped, except established traffic, loopback, ICMP and DHCP."""
     service: AddressField | None = None
     """The host's address for clients and gateways, if it isn't `address`."""
     fabric: AddressField | None = None
@@ -56,9 +56,9 @@ class Settings(Frozen):
     confined: tuple[Confined, ...] = ()
     ssh_port: Port = 22
     existing: Literal["replace", "keep"] | None = None
-    """What to do if ufw, firewalld, Docker or Kubernetes is active, or the host forwards packets between its networks;
-    None: refuse. `replace` stops and disables ufw and firewalld, and drops forwarded packets. `keep` leaves them and
-    forwarded packets alone; incoming packets must pass both their rules and rackwright's."""
+    """What to do if ufw, firewalld, Docker or Kubernetes is active, or the host forwards packets between its
+    networks; None: refuse. `replace` stops and disables ufw and firewalld, and drops forwarded packets. `keep` leaves
+    them and forwarded packets alone; incoming packets must pass both their rules and rackwright's."""
     confirm_seconds: int = 60
     """The old rules return after this time unless a fresh connection confirms the new ones."""
 
@@ -68,7 +68,7 @@ class Settings(Frozen):
         return self.existing == "keep"
 
     def admitted_at(self, at: At) -> tuple[Opening, ...]:
-        """Return what is open on one of the networks. That of `address` includes the networks without their own address."""
+        """Return what is open on one network; `address` also stands in for networks without their own address."""
         apart = {"service": self.service, "fabric": self.fabric}
         return tuple(
             opening

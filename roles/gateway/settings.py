@@ -28,7 +28,7 @@ class Server(Frozen):
 
     @property
     def name(self) -> str:
-        """HAProxy's name for the server. It includes the port, so that a saved state never changes a replica's port."""
+        """HAProxy's name for the server. It has the port, so that a saved state never changes a replica's port."""
         return f"{self.host}.{self.replica.replace('@', '.')}.{self.port}"
 
 

@@ -14,7 +14,7 @@ from rackwright.roles.gpu_faults.settings import SCRIPT, SERVICE, TIMER, XIDS, S
 def gpu_faults(*, settings: Settings) -> None:
     """Ensure that each GPU fault is in a file that the probes read, a few seconds after the driver reports it."""
     checked_file(name="Write which Xids fault a replica", path=XIDS, content=scripts.xids())
-    checked_file(name="Write the script that looks for GPU faults", path=SCRIPT, content=scripts.script(), check="sh -n {path}")
-    systemd_unit(name="Write its unit", unit=SERVICE, content=units.service(), enabled=None)
-    written = systemd_unit(name="Write its timer", unit=TIMER, content=units.timer(settings))
+    checked_file(name="Write the script for GPU faults", path=SCRIPT, content=scripts.script(), check="sh -n {path}")
+    systemd_unit(name="Write the unit for GPU faults", unit=SERVICE, content=units.service(), enabled=None)
+    written = systemd_unit(name="Write the timer for GPU faults", unit=TIMER, content=units.timer(settings))
     running(name="Look for GPU faults", unit=TIMER, restart_if=[written], restart_files=(f"{UNITS}/{TIMER}",))

@@ -33,7 +33,10 @@ def journald(*, settings: Settings) -> None:
     installed(name="Install rsyslog", packages=("rsyslog", "logrotate"))
     text = forwarding(*settings.server)
     checked_file(
-        name="Write where lines are forwarded to", path=RSYSLOG, content=text, check="rsyslogd -N1 -f {path} 2>/dev/null"
+        name="Write where to forward lines",
+        path=RSYSLOG,
+        content=text,
+        check="rsyslogd -N1 -f {path} 2>/dev/null",
     )
     adopted(name="Forward lines", unit=_FORWARDER, restart_files=(RSYSLOG,))
 

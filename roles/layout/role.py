@@ -22,7 +22,7 @@ _RUNTIMES = (str(PurePosixPath(RUNTIMES).parent), RUNTIMES)
 
 @deploy("layout")
 def layout(*, settings: Settings) -> None:
-    """Ensure that rackwright's folders exist, owned by root and readable by all, and the audit log, readable by adm."""
+    """Create rackwright's folders, owned by root and readable by all, and the audit log, readable by group adm."""
     for path in (*_FOLDERS, *(_RUNTIMES if settings.serves else ())):
         folder(name=f"Make the folder {path}", path=path)
     kept_file(name="Create the audit log", path=f"{RECORD}/audit.log", mode="0640", group="adm")

@@ -15,6 +15,6 @@ class Settings(Frozen):
     keep_units: tuple[Line, ...] = ()
     """All rackwright-* units that belong on this host; others are stopped and removed."""
     keep_files: tuple[HostPath, ...] = ()
-    """All files that belong on this host: probes' scripts, proxies' folders, certificates, backup and driver files."""
+    """All files that belong on this host: probe scripts, proxy folders, certificates, backup and driver files."""
     keep_users: tuple[Line, ...] = ()
     """All rw-* users that belong on this host; others are removed."""

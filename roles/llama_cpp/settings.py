@@ -20,7 +20,7 @@ OWNED = frozenset(
     "ui no-ui webui no-webui ui-mcp-proxy webui-mcp-proxy tools tools-runtime agent mcp-servers-config "
     "mcp-servers-json log-file log-prompts-dir log-verbosity log-verbose verbosity verbose log-disable".split()
 )
-"""Arguments that rackwright sets itself, or that would expose an engine or log prompts. They are refused in `args`."""
+"""Arguments that rackwright sets, or that would expose an engine or log prompts. They are refused in `args`."""
 
 
 class Settings(Versioned):
@@ -48,7 +48,7 @@ class Settings(Versioned):
         if owned := sorted(OWNED & set(args)):
             raise ValueError(f"{', '.join(owned)}: set by rackwright itself; leave it out of args")
         if flags := sorted(name for name, value in args.items() if str(value).startswith("--")):
-            raise ValueError(f"{', '.join(flags)}: the value is an argument itself; set that argument by its own name")
+            raise ValueError(f"{', '.join(flags)}: the value is an argument; set that argument by its own name")
         return args
 
     @property

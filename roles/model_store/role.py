@@ -16,7 +16,7 @@ from rackwright.values.secrets import Secret
 def model_store(*, settings: Settings, route: Route, token: Secret | None = None) -> None:
     """Ensure that each model's folder is complete, verified and read-only; the folders of earlier versions stay.
 
-    The token goes only to the hub that the settings name. A model that another host writes is only read once, in full.
+    The token goes only to the hub that the settings name. A model that another host writes is only read in full.
     """
     if settings.own.models:
         installed(name="Install curl for fetching weights", packages=("curl", "ca-certificates"))

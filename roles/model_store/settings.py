@@ -20,15 +20,14 @@ TEXT_LIMIT = 100_000_000
 
 
 def refusal(path: str, size: int) -> str | None:
-    """Return why a model's file is refused, or None. Only safetensors, GGUF and small text files are accepted, because
-    they run no code when they are loaded."""
+    """Return why a model's file is refused, or None: only safetensors, GGUF and small texts run no code on load."""
     name = PurePosixPath(path)
     if name.suffix.lower() in WEIGHTS:
         return None
     if name.suffix.lower() not in TEXTS and name.name not in NAMES:
         return f"{path}: should be safetensors, GGUF or a text file; other formats can run code when they are loaded"
     if size > TEXT_LIMIT:
-        return f"{path}: has {size / 1e6:.0f} MB, too much for a text file; should be at most {TEXT_LIMIT / 1e6:.0f} MB"
+        return f"{path}: has {size / 1e6:.0f} MB, too large for a text; should be at most {TEXT_LIMIT / 1e6:.0f} MB"
     return None
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 Modules = Literal["open", "proprietary"]
 Need = Literal["fabric", "subnet"]
-"""Needed in addition to the driver: Fabric Manager for NVSwitches; from Blackwell on, the NVLink subnet manager, too."""
+"""Needed with the driver: Fabric Manager for NVSwitches; from Blackwell on, the NVLink subnet manager, too."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ _NEEDS: dict[Need, tuple[tuple[str, ...], ...]] = {
 
 
 def lines(branch: str, modules: Modules, needs: tuple[Need, ...]) -> Iterator[str]:
-    """Yield each layout as one line: module, parts (alternatives joined by |), and packages that may be missing (?)."""
+    """Yield each layout as one line: module, parts (alternatives joined by |), and optional packages (?)."""
     major = branch.partition(".")[0]
     for layout in LAYOUTS:
         if module := layout.module(modules):

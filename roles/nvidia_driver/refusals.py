@@ -16,7 +16,7 @@ _CHOICES = "set what happens to it: driver: {manage: adopt}, replace or no"
 def refusals(found: FoundDriver, settings: Settings | None, hardware: Hardware) -> Iterator[Problem]:
     """Yield what must be decided in the fleet file or changed in the lock before a host's driver is changed."""
     if settings and settings.set and (other := _other_machine(settings, hardware)):
-        yield Problem("driver", other, "the lock was made for this machine as it was before; renew it", "rackwright lock --upgrade")
+        yield Problem("driver", other, "the lock must be made for this machine", "rackwright lock --upgrade")
         return
     if settings is None or (found.ours and not found.run):
         return
@@ -29,14 +29,14 @@ def refusals(found: FoundDriver, settings: Settings | None, hardware: Hardware) 
 
 
 def _other_machine(settings: Settings, hardware: Hardware) -> str | None:
-    """Return how the machine differs from the set's. A reinstalled host or one with other cards still has its name."""
+    """Return how the machine differs from the set's. A host keeps its name if it is reinstalled or gets other cards."""
     is_now = f"{hardware.system} on {hardware.architecture}"
     asked = f"{settings.system} on {settings.architecture}"
     if settings.system and hardware.system and is_now != asked:
         return f"it is {is_now}, but its package set is for {asked}"
     wrong = [gpu for gpu in hardware.nvidia if settings.modules not in (None, *modules_for(generation_of(gpu)))]
     if wrong:
-        return f"its package set has {settings.modules} modules, which don't support {wrong[0].name or wrong[0].device}"
+        return f"its set has {settings.modules} modules, which don't support {wrong[0].name or wrong[0].device}"
     return None
 
 

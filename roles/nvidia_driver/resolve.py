@@ -140,7 +140,7 @@ def _packages(text: str) -> Iterator[Package]:
 
 
 def _belongs(package: Package, sources: Sources) -> bool:
-    """Return whether the package belongs to the set. The host's own apt installs the others, compilers and libraries."""
+    """Return whether the package belongs to the set. The host's own apt installs the others, like compilers."""
     ours = bool(sources.own) and package.url.startswith(sources.own)
     return (
         ours

@@ -39,7 +39,7 @@ from rackwright.route import Route
 
 @deploy("nvidia_driver")
 def nvidia_driver(*, settings: Settings, route: Route) -> None:
-    """Ensure that the host has the lock's driver, or the adopted one, that it is on hold, and that the boot is guarded.
+    """Ensure that the host has the lock's driver or the adopted one, on hold and with a boot guard.
 
     The kernel of the next boot has the driver's module; if not, the role fails and the boot default stays as it was.
     Nothing reboots.

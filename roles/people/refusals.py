@@ -32,7 +32,7 @@ def _refusals(accounts: Accounts, settings: Settings, login_key: str | None) -> 
     if found and found.ours and found.name not in (*settings.names, *settings.left_alone):
         yield Problem(
             where="people",
-            what=f"{found.name}, the user that this command logs in as, has left: rackwright would lose access to the host",
+            what=f"{found.name}, the user that this command logs in as, has left: rackwright would be locked out",
             should="set ssh.user to a user who stays, or keep this person",
             next="rackwright plan",
         )
@@ -47,7 +47,7 @@ def _of_account(person: Person, found: Account | None) -> Iterator[Problem]:
     elif not person.adopt:
         yield Problem(
             where,
-            f"the host already has a user {person.name} (uid {found.uid}, {keys} SSH keys), not managed by rackwright",
+            f"the host already has a user {person.name} (uid {found.uid}, {keys} SSH keys), not rackwright's",
             "set `existing: adopt` for the person, which replaces the keys on the host, or choose another name",
             "rackwright plan",
         )

@@ -21,7 +21,9 @@ def people(*, settings: Settings) -> None:
     """Ensure that these people may log in with the rights of their role. Others lose access that they had from
     rackwright immediately."""
     names = settings.names
-    put_out(name="Remove the access of people who left", names=names, left_alone=settings.left_alone, login=settings.login)
+    put_out(
+        name="Remove the access of people who left", names=names, left_alone=settings.left_alone, login=settings.login
+    )
     if not settings.people:
         # Users who are left alone keep their rights.
         absent(name="Remove the people's rights", paths=() if settings.left_alone else (SUDOERS,))

@@ -13,8 +13,8 @@ from rackwright.roles.probe.settings import Settings
 STATES = "/run/rackwright-state"
 _TEMPLATES = Path(__file__).parent / "templates"
 LONGEST = 5
-"""After this many deadlines, a look is ended, and a state that was not renewed no longer counts. On an overloaded host
-the script itself waits up to three deadlines, and a little for metrics."""
+"""After this many deadlines, a look is ended, and a state that was not renewed no longer counts. On an overloaded
+host the script itself waits up to three deadlines, and a little for metrics."""
 
 
 def probe(settings: Settings) -> str:

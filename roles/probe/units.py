@@ -9,8 +9,8 @@ from rackwright.roles.probe.settings import Settings
 
 
 def service(settings: Settings) -> str:
-    """Return the service that looks once. It runs as root, because it may kill the engine, with only the capability that
-    it needs to see the engine's threads and socket."""
+    """Return the service that looks once. It runs as root, because it may kill the engine, with only the capability
+    that it needs to see the engine's threads and socket."""
     return f"""\
 # Made by rackwright: one look of the probe at replica {settings.replica}.
 [Unit]

@@ -11,17 +11,18 @@ from typing import Any
 from rackwright.values.base import Stored
 
 PROMPT = "Three colors of the rainbow are red,"
-"""The engine continues this text. A question wouldn't do: some chat templates put today's date before it, and then the
-answer changes."""
+"""The engine continues this text. A question wouldn't do: some chat templates put today's date before it, and then
+the answer changes."""
 PROMPT_VERSION = 1
-"""Increased when the prompt or anything else in `body` changes, because only answers to the same request are compared."""
+"""Increased when the prompt or anything else in `body` changes: only answers to the same request are compared."""
 TOKENS = 16
 CANDIDATES = 5
 """Number of likeliest tokens that the engine returns for each position."""
 NEAR_TIE = 0.3
-"""Nats. Rounding of sums depends on the kernel, which depends on the batch and the GPU, so no engine is certain to return
-the same logits twice. bfloat16 keeps eight bits: a logit between 16 and 32 is rounded to steps of 0.125. If two of them
-are off by one step each, their distance changes by 0.25. Tokens that are closer together than that may swap places."""
+"""Nats. Rounding of sums depends on the kernel, which depends on the batch and the GPU, so no engine is certain to
+return the same logits twice. bfloat16 keeps eight bits: a logit between 16 and 32 is rounded to steps of 0.125. If
+two of them are off by one step each, their distance changes by 0.25. Tokens that are closer together than that may
+swap places."""
 
 
 class By(StrEnum):
@@ -55,7 +56,7 @@ class Compared:
 
 
 def body(served_name: str, *, tokens: bool = True) -> str:
-    """Return the request as JSON for /v1/completions of vLLM and llama-server; `tokens`: ask for their probabilities."""
+    """Return the request, JSON for /v1/completions of vLLM and llama-server; `tokens`: with their probabilities."""
     request = {
         "model": served_name,
         "prompt": PROMPT,
@@ -100,7 +101,7 @@ def _tokens(reply: Any) -> list[Token]:
 
 
 def _likeliest(candidates: Any) -> dict[str, float]:
-    """Return the highest probability for each text. Several tokens may have the same text, like halves of a letter."""
+    """Return the highest probability for each text: several tokens may have the same one, like halves of a letter."""
     found: dict[str, float] = {}
     for text, logprob in candidates:
         if logprob is not None:

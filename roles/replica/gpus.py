@@ -80,8 +80,8 @@ def assign(
 ) -> Given:
     """Given GPUs in order, and how many each replica needs, return the assignment.
 
-    A replica that has as many as it needs, all still present, keeps them. The others get free ones: from one NUMA node
-    if one has enough; first those that they already have, last those that another engine still uses.
+    A replica that has as many as it needs, all still present, keeps them. The others get free ones: from one NUMA
+    node if one has enough; first those that they already have, last those that another engine still uses.
     """
     there = {device.uuid: device for device in devices}
     kept: dict[str, tuple[Device, ...]] = {}

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from rackwright.roles.replica.answer import Answer, body, parse_answer
 from rackwright.roles.replica.settings import Settings
 
-# $1: unit; $2: file with the running engine's digest; then the folders that it should run from. The engine may write to
-# its runtime directory, so no link there is followed.
+# $1: unit; $2: file with the running engine's digest; then the folders that it should run from. The engine may write
+# to its runtime directory, so no link there is followed.
 _LOOK = """unit=$1 started=$2
 shift 2
 shown=$(systemctl show -p ActiveState -p MainPID -- "$unit")
@@ -53,7 +53,7 @@ CUT_OFF = Seen(f"not known: {_CUT_OFF}", False, None, "", (), {}, None, _CUT_OFF
 def proof_command(
     settings: Settings, folders: Iterable[str], served_name: str | None, *, seconds: int = 60, tokens: bool = True
 ) -> str:
-    """Return the shell command, for root, whose output `parse` reads. Without a served name, the engine isn't asked."""
+    """Return the shell command, for root, whose output `parse` reads. Without a served name, it asks no engine."""
     words = (settings.unit, settings.started_digest, *folders)
     look = f"set -- {shlex.join(words)}\n{_LOOK}"
     if served_name is None:

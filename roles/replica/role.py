@@ -30,9 +30,9 @@ def gpus_of(replicas: tuple[Settings, ...]) -> Given:
 def replica(*, settings: Settings, gpus: Given | None = None, rolled: bool = False) -> None:
     """Ensure that the engine's unit has the right content and runs; a running engine isn't restarted.
 
-    `rolled`: the engine runs with other settings, and the rollout will change its unit in its turn; until then, it must
-    come back unchanged after a crash or a reboot. `gpus` is the result of `gpus_of` for all replicas of the host; a
-    replica that can't get its GPUs is installed but not started.
+    `rolled`: the engine runs with other settings, and the rollout will change its unit in its turn; until then, it
+    must come back unchanged after a crash or a reboot. `gpus` is the result of `gpus_of` for all replicas of the
+    host; a replica that can't get its GPUs is installed but not started.
     """
     name = settings.name
     system_user(name=f"Make the user of {name}", user=settings.user)

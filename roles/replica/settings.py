@@ -65,7 +65,7 @@ class Settings(Frozen):
 
     @property
     def runtime_directory(self) -> str:
-        """Below /run, group rackwright. systemd creates it at each start, so that no stale socket blocks a restart."""
+        """Below /run, group rackwright. systemd creates it at each start, so no stale socket blocks a restart."""
         return f"rackwright/{self.name}"
 
     @property

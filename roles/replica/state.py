@@ -28,7 +28,7 @@ for f in rackwright-*@*.service; do
   cat "/run/rackwright-state/$r" 2>/dev/null || :
 done
 """
-"""Run it as root, or the `started` digests are missing. Prints blocks of `key=value` lines that begin with `replica=`."""
+"""For root, or the `started` digests are missing. Prints blocks of `key=value` lines that begin with `replica=`."""
 _ILLEGAL_INSTRUCTION = 4
 SERVING = ("ready", "busy")
 """The probe's states in which an engine gets requests."""

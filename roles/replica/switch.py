@@ -14,9 +14,9 @@ BEFORE = "/var/lib/rackwright/before"
 ACTS = "/run/rackwright-acts"
 """Folder on each host with, for each unit, the act that may change it now. A boot ends all acts and empties it."""
 
-# After a timeout, a command may still be running on the host or may start late, and can't be ended from here. So each act
-# first registers itself in place of the previous one, which then can't change anything any more. If the previous act is
-# still under way, the new one waits for it.
+# After a timeout, a command may still be running on the host or may start late, and can't be ended from here. So each
+# act first registers itself in place of the previous one, which then can't change anything any more. If the previous
+# act is still under way, the new one waits for it.
 _ALONE = """
 exec 9>>"$acts"
 flock -w 45 9 || { echo 'an earlier change of this engine is still under way' >&2; exit 1; }
@@ -35,9 +35,9 @@ shift 2
 [ "$(cat "$acts")" = "$act" ] || {{ echo 'a later change of this engine has started' >&2; exit 1; }}
 """
 
-# A text that never ran must not be kept for a revert. A text that still runs, or was just restored, stays kept. systemd
-# reloads its units even if the unit is already the new one, because the connection may have broken right before the
-# reload of an earlier attempt.
+# A text that never ran must not be kept for a revert. A text that still runs, or was just restored, stays kept.
+# systemd reloads its units even if the unit is already the new one, because the connection may have broken right
+# before the reload of an earlier attempt.
 _TAKE = (
     _FENCE
     + """
@@ -67,7 +67,7 @@ systemctl daemon-reload
 """
 )
 
-# If the unit isn't the new one, it was never changed or is already restored, and the kept text is from an earlier change.
+# If the unit isn't the new one, it was never changed or is already restored; the kept text is of an earlier change.
 _PUT_BACK = (
     _FENCE
     + """
@@ -101,8 +101,8 @@ def begin_command(settings: Settings, act: str) -> str:
 def take_command(settings: Settings, act: str) -> str:
     """Return the command that replaces the unit with standard input and keeps the text that ran until now.
 
-    Repeating it changes nothing. A running engine isn't restarted. Like the commands below, it fails and changes nothing
-    unless the act has begun and no other act has begun since.
+    Repeating it changes nothing. A running engine isn't restarted. Like the commands below, it fails and changes
+    nothing unless the act has started and no other act has started since.
     """
     words = (_acts(settings), act, settings.unit_file, _before(settings), settings.started_digest)
     return shlex.join(("sh", "-c", _TAKE, "take", *words))
@@ -111,8 +111,8 @@ def take_command(settings: Settings, act: str) -> str:
 def revert_command(settings: Settings, act: str, taken: str | None = None) -> str:
     """Return the command that restores the unit that ran before `take_command`.
 
-    `taken` is the sha256 of the unit that `take_command` wrote; by default, of the unit with these settings. Any other
-    unit stays as it is. The command fails if no earlier text is kept.
+    `taken` is the sha256 of the unit that `take_command` wrote; by default, of the unit with these settings. Any
+    other unit stays as it is. The command fails if no earlier text is kept.
     """
     words = (_acts(settings), act, settings.unit_file, _before(settings), taken or unit_digest(settings))
     return shlex.join(("sh", "-c", _PUT_BACK, "revert", *words))

@@ -160,8 +160,8 @@ def _memory(settings: Settings) -> str:
 def _interface(settings: Settings) -> str:
     if settings.fabric is None:
         return ""
-    # By default, gloo and NCCL use the interface of the host's name, or the first one. With a given interface, they use
-    # its first address. systemd turns $$ into one $.
+    # By default, gloo and NCCL use the interface of the host's name, or the first one. With a given interface, they
+    # use its first address. systemd turns $$ into one $.
     address, family = settings.fabric, "-6" if settings.fabric.version == 6 else "-4"
     steps = (
         f"set -- $$(ip -o address show to {address})",

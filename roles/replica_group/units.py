@@ -8,8 +8,8 @@ from rackwright.roles.replica_group.settings import Settings
 
 
 def service(settings: Settings) -> str:
-    """Return the service that looks once. It runs as root, because it may restart the engine, and reaches only the other
-    members."""
+    """Return the service that looks once. It runs as root, because it may restart the engine, and reaches only the
+    other members."""
     peers = " ".join(str(peer.address) for peer in settings.peers)
     return f"""\
 # Made by rackwright: one look at the other members of replica {settings.replica}.

@@ -69,7 +69,7 @@ def configuration(settings: Settings, state: Sshd) -> str:
     return "\n".join(
         [
             INCLUDE,
-            "# Written by rackwright: baseline.sshd of the fleet file. Settings that wait for confirmation are read before it.",
+            "# Written by rackwright: baseline.sshd of the fleet file. Unconfirmed settings are read before it.",
             *lines,
             "",
         ]
@@ -86,10 +86,10 @@ def overridden(settings: Settings, state: Sshd) -> tuple[str, ...]:
 
 
 def opposed(settings: Settings, state: Sshd) -> tuple[str, ...]:
-    """Return the lines of other files that override rackwright's: they are read first, or are within a Match block."""
+    """Return the lines of other files that override rackwright's: they are read first, or are in a Match block."""
     return tuple(
         f"{line.place} says {directive.keyword} {line.value} "
-        + (f"within `Match {line.match}`" if line.match else f"and is read before rackwright's file ({directive.value})")
+        + (f"within `Match {line.match}`" if line.match else f"and is read before rackwright's ({directive.value})")
         for directive, line in _said(settings, state)
         if settings.existing == "replace" and (line.first or line.match) and not directive.allows(line.value)
     )

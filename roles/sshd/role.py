@@ -1,4 +1,4 @@
-"""Allow logins with keys only, and make this permanent after a fresh connection has proven that we can still log in."""
+"""Allow logins with keys only, and make this permanent after a fresh connection has proven that it still works."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from rackwright.roles.sshd.settings import Settings
 def sshd(*, settings: Settings, confirm_seconds: int = 60) -> None:
     """Have sshd allow keys only, with modern algorithms, for `confirm_seconds`; at boot the old settings still apply.
 
-    Lines of other files that override rackwright's are reported and left as they are. A host without sshd is left alone.
+    Lines of other files that override rackwright's are reported and left alone, as is a host without sshd.
     """
     state = _state(settings)
     if state.present:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from rackwright.roles.sysctl.settings import Settings
 
-# For redirects, the kernel joins `all` and the interface's own setting by "or", so both must be set. For rp_filter, the
-# larger one applies (Documentation/networking/ip-sysctl.rst). Loose mode, because hosts have several networks, and
-# answers may take another route.
+# For redirects, the kernel joins `all` and the interface's own setting by "or", so both must be set. For rp_filter,
+# the larger one applies (Documentation/networking/ip-sysctl.rst). Loose mode, because hosts have several networks,
+# and answers may take another route.
 _NETWORK = {
     "net.ipv4.conf.all.rp_filter": "2",
     "net.ipv4.conf.default.rp_filter": "2",

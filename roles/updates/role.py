@@ -14,7 +14,7 @@ from rackwright.roles.updates.settings import APT, NEEDRESTART, Settings
 
 @deploy("updates")
 def updates(*, settings: Settings) -> None:
-    """Ensure that security updates are installed daily, without reboots and not for kernel, GPUs, HAProxy or engines."""
+    """Install security updates daily, without reboots, for everything except kernel, GPUs, HAProxy and engines."""
     if settings.manage == "no":
         return
     # Before the packages, because unattended-upgrades' first run would use its default settings.

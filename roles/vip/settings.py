@@ -19,8 +19,8 @@ class Settings(Frozen):
     peers: tuple[AddressField, ...]
     """The other gateways' addresses there."""
     priority: int
-    """1 to 254; if several gateways could take the address, the one with the highest priority gets it. A gateway that has
-    the address keeps it."""
+    """1 to 254; if several gateways could take the address, the one with the highest priority gets it. A gateway that
+    has the address keeps it."""
 
     @property
     def router_id(self) -> int:

@@ -178,17 +178,18 @@ class Settings(Versioned):
 
     @property
     def tells_tokens(self) -> bool:
-        """Whether the engine can return tokens with their probabilities. vLLM compiles the code for probabilities at the
-        first such request; without a C++ compiler, this crashes the CPU build's engine, even on a host with GPUs (tested
-        with 0.32.0)."""
+        """Whether the engine can return tokens with their probabilities. vLLM compiles the code for probabilities at
+        the first such request; without a C++ compiler, this crashes the CPU build's engine, even on a host with GPUs
+        (tested with 0.32.0)."""
         return self.cuda is not None
 
     def launch(self, engine: Engine) -> Launch:
         """Return the process of one engine, or of one member of a replica over several hosts.
 
         The command is `vllm serve`, because the server's own module accepts --headless but serves anyway.
-        Tested with 0.32.0: the engine answers to every served name; without --enable-log-requests the log has no prompts;
-        with --shutdown-timeout, requests in flight at SIGTERM have that time to finish, and new requests get 500.
+        Tested with 0.32.0: the engine answers to every served name; without --enable-log-requests the log has no
+        prompts; with --shutdown-timeout, requests in flight at SIGTERM have that time to finish, and new requests get
+        500.
         """
         return Launch(
             command=(f"{self.folder}/bin/python", "-m", "vllm.entrypoints.cli.main", "serve", *self._words(engine)),
@@ -241,7 +242,8 @@ class Settings(Versioned):
             piped = ("--compilation-config", json.dumps({"mode": 2, "backend": "eager"}))
             yield from piped if widths.pipeline > 1 else ("--enforce-eager",)
         if "max-num-batched-tokens" not in self.args:
-            # The probe's counter moves once per step, and a CPU takes too long for a step of the default size (thousands).
+            # The probe's counter moves once per step, and a CPU takes too long for a step of the default size
+            # (thousands).
             yield from ("--max-num-batched-tokens", str(cpu_batch(self.parallel)))
 
     def _environment(self, engine: Engine) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """Receive one model's files from other hosts and pass them on, with libtorrent, during one peer-to-peer transfer.
 
-systemd runs this as a transient unit with the host's own Python. Its runtime folder has plan.json, peers.json (read again
-when it changes), ca.pem, certificate.pem, key.pem, and `torrent`, which the first host makes. It writes status.json.
-It imports only libtorrent and Python's standard library.
+systemd runs this as a transient unit with the host's own Python. Its runtime folder has plan.json, peers.json (read
+again when it changes), ca.pem, certificate.pem, key.pem, and `torrent`, which the first host makes. It writes
+status.json. It imports only libtorrent and Python's standard library.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TICK_SECONDS = 0.25
 STALL_SECONDS = 3
 """If no byte arrives for this long, the next earlier host is asked, too."""
 PATIENCE_SECONDS = 30
-"""Longest time for which earlier hosts are still asked after the nearest is back, if an earlier switch was too soon."""
+"""Longest time until only the nearest host is asked again; the time grows if an earlier switch was too soon."""
 RESUME_SECONDS = 0.5
 # ffdhe2048 of RFC 7919: libtorrent requires a file with parameters, whatever TLS negotiates.
 DH = """-----BEGIN DH PARAMETERS-----
@@ -205,7 +205,7 @@ class PeerToPeer:
     def _alerts(self) -> None:
         for alert in self.session.pop_alerts():
             if isinstance(alert, lt.save_resume_data_alert):
-                # libtorrent's data may not be on disk yet. An alert's parameters are invalid after the next pop_alerts.
+                # The data may not be on disk yet. An alert's parameters are invalid after the next pop_alerts.
                 self.known = lt.write_resume_data_buf(alert.params), without_gap(alert.params.have_pieces)
                 self.handle.flush_cache()
             elif isinstance(alert, lt.cache_flushed_alert):
@@ -216,7 +216,7 @@ class PeerToPeer:
     def _look(self) -> None:
         now, state = time.monotonic(), self.handle.status()
         if self.hashes.wrong:
-            # After a power failure the resume data may list too much, or the disk is failing: the next run starts over.
+            # After a power failure, resume data may list too much; or the disk is failing. The next run starts over.
             (self.folder / "resume").unlink(missing_ok=True)
             raise Failed(self.hashes.wrong)
         # Without resume data, files from an earlier run are checked first. This takes time and counts as progress.
@@ -320,7 +320,7 @@ class Peers:
             self._ask(1)
 
     def _ask(self, so_many: int) -> None:
-        """Ask only this many hosts. libtorrent closes the connections to the others, whose addresses are filtered out."""
+        """Ask only this many hosts. libtorrent closes connections to the others, whose addresses are filtered out."""
         self.asked = so_many
         others = lt.ip_filter()
         for address, _ in self.listed[so_many:]:
