@@ -20,7 +20,7 @@ from rackwright.roles.updates.role import updates
 
 
 def entry() -> None:
-    """Set up the host's downloads, and load its packet filter and sshd settings until they are confirmed or expire."""
+    """Set up the host's downloads; load its packet filter and sshd settings until they are confirmed or expire."""
     spec: HostSpec = host.data.spec
     layout(settings=spec.layout)
     downloads(settings=spec.downloads)

@@ -44,7 +44,7 @@ class Confined(Frozen):
 
 class Settings(Frozen):
     openings: tuple[Opening, ...]
-    """All ports that may be reached. Other packets are dropped, except established traffic, loopback, ICMP and DHCP."""
+    """All ports that may be reached; other packets are dropped, except established ones, loopback, ICMP and DHCP."""
     service: AddressField | None = None
     """The host's address for clients and gateways, if it isn't `address`."""
     fabric: AddressField | None = None
@@ -68,7 +68,7 @@ class Settings(Frozen):
         return self.existing == "keep"
 
     def admitted_at(self, at: At) -> tuple[Opening, ...]:
-        """Return what is open on one network; `address` also stands in for networks without their own address."""
+        """Return what is open on one network; `address` also includes the networks without their own address."""
         apart = {"service": self.service, "fabric": self.fabric}
         return tuple(
             opening

@@ -29,7 +29,7 @@ def refusals(found: FoundDriver, settings: Settings | None, hardware: Hardware) 
 
 
 def _other_machine(settings: Settings, hardware: Hardware) -> str | None:
-    """Return how the machine differs from the set's. A host keeps its name if it is reinstalled or gets other cards."""
+    """Return how the machine differs from the set's: a host may be reinstalled or get other cards under its name."""
     is_now = f"{hardware.system} on {hardware.architecture}"
     asked = f"{settings.system} on {settings.architecture}"
     if settings.system and hardware.system and is_now != asked:

@@ -17,7 +17,7 @@ class Settings(Frozen):
     own: AddressField
     """The host's address in the service network; the virtual address goes to the same interface."""
     peers: tuple[AddressField, ...]
-    """The other gateways' addresses there."""
+    """The other gateways' addresses in that network."""
     priority: int
     """1 to 254; if several gateways could take the address, the one with the highest priority gets it. A gateway that
     has the address keeps it."""

@@ -214,11 +214,12 @@ def test_what_our_rules_keep_shut_already_does_not_close_again() -> None:
 def test_a_filter_of_others_is_refused_until_the_fleet_file_decides() -> None:
     found = Filters(active=("Docker", FORWARDING, "ufw"))
     assert [str(problem) for problem in refusals(found, _SETTINGS)] == [
-        "firewall: Docker is at work on this host; write `firewall: {existing: replace}` to have our rules act "
-        "beside those of Docker, and drop what it forwards, or `existing: keep` to leave it\n  next: rackwright plan",
-        "firewall: packet forwarding is at work on this host; write `firewall: {existing: replace}` to drop what is "
-        "forwarded, or `existing: keep` to leave it\n  next: rackwright plan",
-        "firewall: ufw is at work on this host; write `firewall: {existing: replace}` to stop ufw, "
+        "firewall: Docker is active on this host; set `firewall: {existing: replace}` to apply rackwright's rules "
+        "in addition to those of Docker, and drop the packets that it forwards, "
+        "or `existing: keep` to leave it\n  next: rackwright plan",
+        "firewall: packet forwarding is active on this host; set `firewall: {existing: replace}` to drop forwarded "
+        "packets, or `existing: keep` to leave it\n  next: rackwright plan",
+        "firewall: ufw is active on this host; set `firewall: {existing: replace}` to stop ufw, "
         "or `existing: keep` to leave it\n  next: rackwright plan",
     ]
     assert refusals(Filters(), _SETTINGS) == ()
