@@ -220,5 +220,5 @@ def test_a_pin_that_sshd_still_shows_locks_nobody_out(pinned):
 def test_a_host_pinned_by_a_key_that_sshd_would_no_longer_show_is_refused():
     problem = locks_out(_KEYS, ["ecdsa-sha2-nistp256"])
     assert problem is not None
-    assert "would no longer show (ecdsa-sha2-nistp256)" in problem.what
+    assert "would no longer offer (ecdsa-sha2-nistp256)" in problem.what
     assert locks_out(Settings(manage="no"), ["ecdsa-sha2-nistp256"]) is None

@@ -80,7 +80,7 @@ def test_another_answer_is_refused_with_both(proving: Proving) -> None:
     assert problem.where == "gpu2/assistant@1"
     assert problem.what.startswith("answers '7' where 'orange' is recorded (20")
     assert problem.what.endswith(
-        ", gpu1/assistant@1); differs from token 1 on: '7', and 'orange' is not among the likeliest"
+        ", gpu1/assistant@1); differs from token 1 on: '7', but 'orange' is not among the likeliest"
     )
     path = golden_path(kind_of(proving.session, proving.first))
     assert problem.should is not None
