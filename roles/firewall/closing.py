@@ -87,7 +87,8 @@ def locks_out(settings: Settings, controller: str, own: str) -> Problem | None:
     if at != "address" and any(_admits(opening, settings.ssh_port, address) for opening in settings.openings):
         return Problem(
             where="firewall.admin_at",
-            what=f"ssh (port {settings.ssh_port}) would be closed at {asked}, the {at} address, used by this command",
+            what=f"ssh (port {settings.ssh_port}) would be closed at {asked}, the {at} address that this command "
+            "connects to",
             should="connect to the host at its `address`, or set `admin_at: any`",
         )
     return Problem(

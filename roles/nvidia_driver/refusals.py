@@ -10,7 +10,7 @@ from rackwright.hardware.hardware import Hardware
 from rackwright.operations.facts.found_driver import FoundDriver, upstream
 from rackwright.roles.nvidia_driver.settings import Settings
 
-_CHOICES = "set what happens to it: driver: {manage: adopt}, replace or no"
+_CHOICES = "choose what happens to it: driver: {manage: adopt}, replace or no"
 
 
 def refusals(found: FoundDriver, settings: Settings | None, hardware: Hardware) -> Iterator[Problem]:

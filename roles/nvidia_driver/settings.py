@@ -9,7 +9,7 @@ from rackwright.values.base import Frozen
 
 GUARD = "/etc/rackwright/boot-guard"
 KERNEL = "/etc/rackwright/boot-kernel"
-"""Has the release of the set's kernel; empty: the newest."""
+"""File with the release of the set's kernel; empty: the newest kernel boots."""
 HOOKS = {
     "/etc/kernel/postinst.d/aa-rackwright": "hold hook",
     "/etc/kernel/postinst.d/zz-rackwright": "look hook",

@@ -25,4 +25,4 @@ class Settings(Frozen):
     rate: int | None = None
     """Maximum bytes per second in each direction."""
     peers: tuple[AddressField, ...]
-    """The hosts that serve the same models."""
+    """Addresses of the hosts that serve the same models."""

@@ -1,4 +1,4 @@
-"""Connects the members of a replica over several hosts: they start together, and the loss of one takes it out."""
+"""The members of a replica over several hosts: they start together, and a lost member takes the replica out."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def sshd(*, settings: Settings, confirm_seconds: int = 60) -> None:
     state = _state(settings)
     if state.present:
         sshd_pending(
-            name="Allow keys only, until it is confirmed",
+            name="Allow keys only, until confirmed",
             content=configuration(settings, state),
             keywords=decided(settings, state),
             acts=acts(settings, state),

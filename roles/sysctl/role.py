@@ -17,4 +17,4 @@ def sysctl(*, settings: Settings) -> None:
         return
     values = wanted(settings)
     checked_file(name="Write the kernel's settings", path=DROP_IN, content=drop_in(values), folder=True)
-    kernel_settings(name="Set them in the running kernel", path=DROP_IN, wanted=values)
+    kernel_settings(name="Apply the kernel's settings", path=DROP_IN, wanted=values)

@@ -188,8 +188,7 @@ class Settings(Versioned):
 
         The command is `vllm serve`, because the server's own module accepts --headless but serves anyway.
         Tested with 0.32.0: the engine answers to every served name; without --enable-log-requests the log has no
-        prompts; with --shutdown-timeout, requests in flight at SIGTERM have that time to finish, and new requests get
-        500.
+        prompts; with --shutdown-timeout, requests in flight at SIGTERM get that time, and new ones get 500.
         """
         return Launch(
             command=(f"{self.folder}/bin/python", "-m", "vllm.entrypoints.cli.main", "serve", *self._words(engine)),
@@ -242,8 +241,7 @@ class Settings(Versioned):
             piped = ("--compilation-config", json.dumps({"mode": 2, "backend": "eager"}))
             yield from piped if widths.pipeline > 1 else ("--enforce-eager",)
         if "max-num-batched-tokens" not in self.args:
-            # The probe's counter moves once per step, and a CPU takes too long for a step of the default size
-            # (thousands).
+            # The probe's counter moves once per step, and a CPU takes too long for the default of thousands of tokens.
             yield from ("--max-num-batched-tokens", str(cpu_batch(self.parallel)))
 
     def _environment(self, engine: Engine) -> dict[str, str]:

@@ -28,7 +28,7 @@ _KEYS = Settings()
 _KEEP = Settings(existing="keep")
 _FRESH = Sshd(present=True, included=True)
 _WANTED = configuration(_KEYS, _FRESH)
-_PENDING, _KEPT = "Allow keys only, until it is confirmed", "Confirm sshd's settings"
+_PENDING, _KEPT = "Allow keys only, until confirmed", "Confirm sshd's settings"
 
 
 def facts(state: Sshd, drop_in: str | None = None) -> Mapping[object, object]:

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Written by rackwright. Keeps the boot default on a kernel whose NVIDIA module matches the installed libraries: the one
 # that the fleet's lock names (boot-kernel), or else the newest. Usage: boot-guard [look | ask | hold] [hook]
-# look  makes it the default; if its module doesn't match, makes the newest kernel that matches the default and exits 1
+# look  makes it the default; if its module doesn't match, makes the newest matching kernel the default and exits 1
 # ask   prints what look would find, and changes nothing
 # hold  keeps the running kernel as the default, until a look finds a matching driver
 # hook  is for calls while a kernel is being installed: the next hook writes GRUB's menu

@@ -1,5 +1,5 @@
 # The rule: a busy engine's counter must move, and an idle engine must return a one-token completion, both within the
-# deadline. A hung engine is killed once until it has been ready again. If .unfit prints a reason, the replica is faulted,
+# deadline. A hung engine is killed only once until it has been ready. If .unfit prints a reason, the replica is faulted,
 # whatever its engine answers. Writes state=, reason=, since=, looked= (uptime) and values for the next look.
 set -eu; umask 022; state='' since=0 seen='' counter='' moved=0 invocation='' spent=0 answered=0 reason='' why=''
 while IFS='=' read -r key value; do
