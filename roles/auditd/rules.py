@@ -1,4 +1,4 @@
-"""The rules as auditctl(8) reads them, without pyinfra."""
+"""The audit rules in the syntax of auditctl(8). No pyinfra."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ CacheDirectory=rackwright-backup
 CacheDirectoryMode=0700
 ReadWritePaths={STATE}
 TimeoutStartSec=1d
-# Engines go first.
+# Engines have priority.
 CPUWeight=20
 IOWeight=20
 {_network(repository)}\

@@ -29,7 +29,7 @@ def firewall(*, settings: Settings) -> None:
         # nft looks up users when it loads the rules.
         system_user(name=f"Make the user {engine.user}", user=engine.user)
     table_pending(
-        name="Load the packet filter, until it is confirmed",
+        name="Load the packet filter, until confirmed",
         rules=rules(settings),
         boot_file=BOOT_FILE,
         confirm_seconds=settings.confirm_seconds,

@@ -241,7 +241,7 @@ class Settings(Versioned):
             piped = ("--compilation-config", json.dumps({"mode": 2, "backend": "eager"}))
             yield from piped if widths.pipeline > 1 else ("--enforce-eager",)
         if "max-num-batched-tokens" not in self.args:
-            # The probe's counter moves once per step, and a CPU takes too long for the default of thousands of tokens.
+            # The probe's counter moves once per step, and a CPU takes too long for the default (thousands).
             yield from ("--max-num-batched-tokens", str(cpu_batch(self.parallel)))
 
     def _environment(self, engine: Engine) -> dict[str, str]:

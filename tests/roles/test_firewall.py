@@ -137,7 +137,7 @@ def test_new_rules_are_loaded_after_the_timer_that_reverts_them_is_armed() -> No
     ]
     places = [script.rindex(step) for step in order]
     assert places == sorted(places)
-    assert played.diffs["Load the packet filter, until it is confirmed"].startswith(f"--- /dev/null\n+++ {BOOT_FILE}")
+    assert played.diffs["Load the packet filter, until confirmed"].startswith(f"--- /dev/null\n+++ {BOOT_FILE}")
     assert "ufw" not in script
 
 
@@ -157,7 +157,7 @@ def test_rules_that_act_already_are_left_alone() -> None:
 def test_a_table_that_someone_touched_is_loaded_again(state: Filter, diff: str) -> None:
     played = play(firewall, settings=_SETTINGS, facts=facts(state, _RULES))
     assert played.uploads
-    assert played.diffs["Load the packet filter, until it is confirmed"].endswith(diff)
+    assert played.diffs["Load the packet filter, until confirmed"].endswith(diff)
 
 
 def test_confirming_stops_the_timer_before_it_writes_the_boot_file() -> None:
