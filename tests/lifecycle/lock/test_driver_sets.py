@@ -301,7 +301,7 @@ def test_what_apt_said_is_shown(hosts: Hosts) -> None:
         "check driver.branch and driver.source"
     ]
     hosts.apt = Completed(0, b"version 580.95.05\n")
-    assert problems(fleet(entry("gpu1")))[0].startswith("site.yml driver: gpu1: apt named no whole set: ")
+    assert problems(fleet(entry("gpu1")))[0].startswith("site.yml driver: gpu1: apt printed no complete set: ")
 
 
 def test_a_host_out_of_reach_ends_it(hosts: Hosts) -> None:
