@@ -34,5 +34,5 @@ def golden(context: Context, file: Path) -> None:
     }
     reply = f"{counted(len(found.prompts), 'prompt')} ({kinds}), {with_format} with a format; sha256 {found.digest}"
     if with_format < LEAST:
-        reply += f"\nvalid formats are not compared: {with_format} prompts have a format, at least {LEAST} must"
+        reply += f"\nvalid formats are not compared: {with_format} of the {LEAST} prompts that are needed"
     context.answer(document, f"{file}: {reply}")

@@ -48,7 +48,7 @@ def _locked(context: Context, name: str) -> ModelLock:
     path = context.fleet.sibling("lock")
     entry = read_lock(path).models.get(name)
     if entry is None:
-        raise FleetError([Problem(f"{path} models.{name}", "is only in the fleet file", next="rackwright lock")])
+        raise FleetError([Problem(f"{path} models.{name}", "is in the fleet file only", next="rackwright lock")])
     return entry
 
 
