@@ -30,12 +30,17 @@ _COUNT = click.IntRange(1, 1_000_000)
 @click.option(
     "--seconds",
     type=click.FloatRange(0, 86_400, min_open=True),
-    help="How long to send requests, instead of --requests.",
+    help="For how many seconds to send requests, instead of --requests.",
 )
 @click.option("--prompt-tokens", type=_COUNT, help="Approximate length of each prompt.")
 @click.option("--answer-tokens", type=_COUNT, help="Length of each answer.")
 @click.option("--knee", is_flag=True, help="Raise the rate until objectives are missed or throughput stops growing.")
-@click.option("--compare", "compared", is_flag=True, help="Compare with the last one of other weights or runtime.")
+@click.option(
+    "--compare",
+    "compared",
+    is_flag=True,
+    help="Compare with the last measurement of other weights or another runtime.",
+)
 @click.option("--history", is_flag=True, help="List the model's earlier measurements; measure nothing.")
 @click.option(
     "--html",

@@ -65,8 +65,10 @@ def notes(verdict: Verdict) -> Iterator[str]:
     for word in (Word.FAIL, Word.INCONCLUSIVE):
         yield from (f"{one.figure}: {one.why}" for one in verdict.of(word))
     yield from (f"not compared: {what}" for what in verdict.not_compared)
-    plain, wide = (f"{chance * 100:.4g} of 100 chances" for chance in (verdict.chance, verdict.wide_chance))
-    yield f"each difference is in its interval with {plain}; a FAIL is judged by a wider one, with {wide}"
+    plain, wide = (f"{chance * 100:.4g} %" for chance in (verdict.chance, verdict.wide_chance))
+    yield (
+        f"each difference is in its interval with a probability of {plain}; a FAIL is judged by a wider one, with {wide}"
+    )
 
 
 def _table(comparisons: Sequence[Comparison]) -> Iterator[str]:

@@ -39,7 +39,7 @@ def test_each_key_is_a_line_with_its_last_use(site, found):
     assert ran.exit_code == 0
     header, first, second, _, api_header, api, _, end = ran.stdout.splitlines()
     assert header.split() == ["HOST", "USER", "ROLE", "UNTIL", "KEY", "PERSON", "LAST", "USE", "SUDO"]
-    assert "2027-03-31  SHA256:abc anna|laptop  anna   2026-11-25T08:00:00Z from 10.0.0.9  (ALL" in first
+    assert "2027-03-31  SHA256:abc anna|laptop  anna    2026-11-25T08:00:00Z from 10.0.0.9  (ALL" in first
     assert second.split()[4:7] == ["SHA256:def", "-", "-"]
     assert api_header.split() == ["API", "KEY", "OWNER", "MODELS", "CREATED", "EXPIRES"]
     assert api.split() == ["ci", "team", "all", "2026-11-25", "never"]
