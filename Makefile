@@ -56,7 +56,7 @@ mutants: .venv/ready programs ## Check that unit tests notice wrong lines; hours
 	@nice -n 19 python -m benchmarks.mutants
 	@nice -n 19 python -m benchmarks.text_mutants
 
-coverage: .venv/ready ## Check that unit tests run every line and branch of rollouts, runner, state, prune, keys
+coverage: .venv/ready ## Check that unit tests run every line and branch of rollouts, runner, state, prune, keys, drains
 	@mkdir -p .coverage
 	@python -m coverage run -m pytest $(COVERING) --junitxml=.junit/coverage.xml
 	@python -m coverage report

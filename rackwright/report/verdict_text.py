@@ -67,7 +67,8 @@ def notes(verdict: Verdict) -> Iterator[str]:
     yield from (f"not compared: {what}" for what in verdict.not_compared)
     plain, wide = (f"{chance * 100:.4g} %" for chance in (verdict.chance, verdict.wide_chance))
     yield (
-        f"each difference is in its interval with a probability of {plain}; a FAIL is judged by a wider one, with {wide}"
+        f"each difference is in its interval with a probability of {plain}; "
+        f"a FAIL is judged by a wider one, with {wide}"
     )
 
 
