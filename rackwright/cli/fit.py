@@ -115,7 +115,7 @@ def _of_source(
     memory = gpu if many else Memory(ram=ram).for_engines
     if models or memory is None:
         raise UsageError(
-            "--source checks one model, on the memory that you give", should="give --gpu or --ram, and no MODEL"
+            "--source checks one model, and needs the size of its memory", should="give --gpu or --ram, and no MODEL"
         )
     fleet = context.fleet if context.path.exists() else None
     return (fit_source(source, fleet, runtime, room=Room(memory, many), overrides=overrides),)

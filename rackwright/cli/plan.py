@@ -70,7 +70,7 @@ def plan_view(planned: Plan) -> str:
         parts.append("\n".join(["engines that wait for GPUs:", *listed]))
     if planned.returns:
         listed = [f"  {replica.address}" for replica in planned.returns]
-        parts.append("\n".join(["drained by an earlier run, which apply undrains if they answer:", *listed]))
+        parts.append("\n".join(["drained by an earlier run; apply undrains those that answer:", *listed]))
     if planned.drains:
         listed = [f"  {drain.gateway}: {drain.replica.address}: {drain.record.reason}" for drain in planned.drains]
         parts.append("\n".join(["drained manually, but not yet at this gateway; apply drains them there:", *listed]))

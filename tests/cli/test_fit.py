@@ -134,7 +134,7 @@ def test_a_host_that_is_not_reached_is_told(fleet: Path, hosts: dict[str, Any]):
         (["fit", "--gpu", "TPU"], 2, "should be a size like 80GiB, or one of B200"),
         (["fit", "--ram", "lots"], 2, "should be a size"),
         (["fit", "--gpus", "2"], 2, "--gpus and --runtime need --source"),
-        (["fit", "--source", "file:m.gguf"], 2, "on the memory that you give"),
+        (["fit", "--source", "file:m.gguf"], 2, "needs the size of its memory"),
         (["fit", "assistant", "--source", "file:m.gguf", "--gpu", "L4"], 2, "no MODEL"),
     ],
 )
