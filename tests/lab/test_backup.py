@@ -388,7 +388,7 @@ def test_ctrl_c_stops_watching_and_the_snapshot_goes_on(site: Operator, backups:
 def test_verify_and_status_are_loud_when_a_timer_is_dead_and_else_say_the_ages(
     site: Operator, backups: Backups
 ) -> None:
-    assert "backups: 1 of 1 well; the oldest: snapshot " in site("status").out
+    assert "backups: 1 of 1 good; the oldest: snapshot " in site("status").out
     backups.host.tell("systemctl stop rackwright-backup@own.timer")
     alarm = "rackwright-backup@own.timer is dead"
     assert f"backup gate1 to own: {alarm}" in site("status", check=12).out

@@ -171,7 +171,7 @@ def test_a_second_ctrl_c_ends_at_once_and_the_next_apply_returns_what_it_left(si
     restarting = site.start("restart", "gpu1/assistant@1", "--yes")
     read_until(restarting, "gpu1/assistant@1  restarting")
     restarting.send_signal(signal.SIGINT)
-    said = interrupted(restarting, "Ctrl-C again ends it at once")
+    said = interrupted(restarting, "Ctrl-C again stops at once")
     assert said.splitlines()[-1] == "error: interrupted"
     assert "Traceback" not in said
     assert site("lease", "show", "--json").json["lease"] is None

@@ -252,7 +252,7 @@ def test_an_access_review_names_keys_their_use_and_what_the_file_does_not_say(ho
     assert (ben["role"], ben["until"], len(ben["sudo"])) == ("auditor", "2099-12-31", 1)
     shown = house.site("access", "review", "--markdown", "--host", "gpu1").out
     assert f"| gpu1 | ben | auditor | 2099-12-31 | {house.fingerprint(house.key('ben'))} ben | ben |" in shown
-    assert "- everything is as the fleet file says" in shown
+    assert "- everything matches the fleet file" in shown
 
 
 def test_without_people_nothing_of_it_is_left_but_homes(house: House) -> None:

@@ -100,7 +100,7 @@ def test_a_controller_that_died_is_resumed_on_another_machine(
     refused = site("apply", "--yes", check=11).err
     assert "model update assistant" in refused
     assert "it must be resumed or aborted before anything else changes" in refused
-    assert "nobody is at it now" in site("rollout", "status").out
+    assert "no one is working on it now" in site("rollout", "status").out
     elsewhere("rollout", "resume", "--yes")
     there = Versions.__new__(Versions)
     there.site = elsewhere
