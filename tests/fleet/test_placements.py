@@ -45,12 +45,12 @@ CASES = {
     "llama_cpp": ("kind: vllm, version: 0.32.0", "kind: llama_cpp, version: b1", [
         f"{ON}llama_cpp answers from one host; a replica over several hosts needs the runtime vllm"]),
     "uneven": ("version: 0.32.0", "version: 0.32.0, tensor_parallel_size: 3", [
-        f"{GPUS}tensor 3, pipeline 5, data 1 make 15, and there are 8 on each of 2 hosts; "
-        "should be as many as the GPUs"]),
+        f"{GPUS}tensor 3, pipeline 5, data 1 need 15 GPUs, and there are 8 on each of 2 hosts; "
+        "should match the number of GPUs"]),
     "copies": ("version: 0.32.0", "version: 0.32.0, data_parallel_size: 1, "
         "tensor_parallel_size: 8, pipeline_parallel_size: 1", [
-        f"{GPUS}tensor 8, pipeline 1, data 1 make 8, and there are 8 on each of 2 hosts; "
-        "should be as many as the GPUs"]),
+        f"{GPUS}tensor 8, pipeline 1, data 1 need 8 GPUs, and there are 8 on each of 2 hosts; "
+        "should match the number of GPUs"]),
     "alone and together": ("{on: [[gpu1, gpu2]], gpus: 8}", "{on: [gpu1, [gpu1, gpu3]], gpus: 1}", []),
     "list in a gateway": ("gateway: {on: [gate1]", "gateway: {on: [[gate1]]", [
         "fleet.yml:16 gateway.on[0]: is a list within a list; only where a model is placed: one replica over its "
