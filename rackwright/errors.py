@@ -61,7 +61,7 @@ class RackwrightError(Exception):
         super().__init__(str(self.problems[0]))
 
     def but(self, *, should: str, where: str = "", next: str | None = None) -> Self:
-        """Return the same error with the outcome in `should`; `where` and `next` replace or fill in its own."""
+        """Return the same error with this `should`; `where` counts only if it has none, `next` replaces its own."""
         first, *rest = self.problems
         known = replace(first, where=first.where or where, should=should, next=next or first.next)
         return self._of((known, *rest))

@@ -170,5 +170,5 @@ def test_a_secret_or_ca_that_is_not_there_is_named(tmp_path: Path, monkeypatch: 
     with pytest.raises(FleetError, match=r"backup\.to\[0\]\.ca: .*ca\.pem can't be read: No such file"):
         access_of(fleet(tmp_path, {**WEB, "ca": "ca.pem"}))
     (tmp_path / "ca.pem").write_text("-----BEGIN PRIVATE KEY-----\n")
-    with pytest.raises(FleetError, match="is no PEM file of certificates alone"):
+    with pytest.raises(FleetError, match="is not a PEM file with certificates only"):
         access_of(fleet(tmp_path, {**WEB, "ca": "ca.pem"}))

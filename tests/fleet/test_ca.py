@@ -72,7 +72,7 @@ def test_without_the_key_one_can_verify_but_not_issue(ca):
     with pytest.raises(SecretError) as caught:
         ca.issue(("gpu2", "10.0.0.2"), client=False, days=90)
     assert str(caught.value) == (
-        f"{ca.key_source}: the CA's key isn't here, and a certificate for gpu2 is due; get it from "
+        f"{ca.key_source}: the CA's key isn't on this machine, and a certificate for gpu2 is due; get it from "
         f"whoever ran the first apply ({ca.certificate_file} is its certificate)\n"
         f"  next: put it at {ca.key_source}, or set ca.key"
     )

@@ -124,7 +124,7 @@ def test_a_lock_whose_adapter_was_edited_is_refused(folder: Path) -> None:
     [
         ({}, 16, "adapters.support: is no longer in the fleet file"),
         ({"support": "file:support", "sql": "file:support"}, 16, "adapters.sql: is in the fleet file only"),
-        ({"support": "hf:acme/support"}, 16, "is file:support, the fleet file asks for hf:acme/support"),
+        ({"support": "hf:acme/support"}, 16, "is file:support, but the fleet file asks for hf:acme/support"),
         ({"support": "file:support"}, 1, "adapters.support.rank: is 8, above the fleet file's 1"),
     ],
 )
@@ -322,17 +322,17 @@ WHERE = "/site.yml:6 models.assistant.runtime.adapters"
         (
             "{assistant: file:support}",
             "[assistant]",
-            [f"{WHERE}.assistant: the name 'assistant' stands twice; remove one of them"],
+            [f"{WHERE}.assistant: the name 'assistant' appears twice; remove one of them"],
         ),
         (
             "{support: file:nowhere}",
             "[a]",
-            [f"{WHERE}.support: no such file: /nowhere; a relative path starts at the fleet file"],
+            [f"{WHERE}.support: no such file: /nowhere; a relative path starts at the fleet file's folder"],
         ),
         (
             "{support: file:model/config.json}",
             "[a]",
-            [f"{WHERE}.support: is a file; should be a folder, as PEFT saves an adapter"],
+            [f"{WHERE}.support: is a file; should be a folder with an adapter as saved by PEFT"],
         ),
         ("{support: https://a.b/c}", "[a]", [f"{WHERE}.support: should be hf:OWNER/REPO[@REVISION] or file:FOLDER"]),
         (

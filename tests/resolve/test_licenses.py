@@ -186,7 +186,7 @@ def test_a_locked_license_that_is_no_longer_allowed_is_a_mismatch(tmp_path, hub)
     lock = resolve_lock(fleet_of(tmp_path, hub), None)
     (problem,) = mismatches(fleet_of(tmp_path, hub, "mit"), lock)
     assert str(problem) == (
-        f"{tmp_path}/site.lock models.assistant.license: is apache-2.0, the fleet file's licenses have mit\n"
+        f"{tmp_path}/site.lock models.assistant.license: is apache-2.0, but the fleet file's licenses are mit\n"
         "  next: rackwright lock"
     )
     (problem,) = mismatches(fleet_of(tmp_path, hub, said="mit"), lock)
@@ -214,7 +214,7 @@ def test_an_adapter_without_a_card_has_the_models_word(tmp_path, hub):
     [
         ("[]", "mit", "licenses: is empty; should have at least one entry"),
         ("['a,b']", "mit", "should be an id as model cards have it, like apache-2.0; of `other`, its license_name"),
-        ("[apache-2.0]", "mit", "models.assistant.license: is not among the licenses that this file allows"),
+        ("[apache-2.0]", "mit", "models.assistant.license: is not one of the licenses that this file allows"),
     ],
 )
 def test_what_a_fleet_file_may_not_say(tmp_path, licenses, said, expected):

@@ -173,7 +173,7 @@ def test_nothing_else_may_differ_and_nobody_is_asked_before(tmp_path, hub):
     changed = of_two(tmp_path, hub, source="hf:acme/other")
     hub.asked.clear()
     (told,) = refused(changed, lock, "coder")
-    assert "models.assistant.source: is hf:acme/tiny, the fleet file asks for hf:acme/other" in told
+    assert "models.assistant.source: is hf:acme/tiny, but the fleet file asks for hf:acme/other" in told
     assert told.endswith("next: rackwright lock")
     with pytest.raises(FleetError, match=r"models\.assistant\.source"):
         updated_runtimes(changed, lock)
@@ -345,7 +345,7 @@ def test_what_does_not_answer_this_fleet_file_is_refused_with_every_reason(tmp_p
     with pytest.raises(FleetError) as refused:
         promoted(Fleet(fleet.path, file, fleet.replicas, fleet.sources, {}), lock, other, "", "llama_cpp-b2")
     told = "\n".join(str(problem) for problem in refused.value.problems)
-    assert "models.assistant.source: is hf:acme/other, the fleet file asks for hf:acme/tiny" in told
+    assert "models.assistant.source: is hf:acme/other, but the fleet file asks for hf:acme/tiny" in told
     assert "models.assistant.runtime: is llama_cpp-b1, and it was proven with llama_cpp-b2" in told
     assert "gpl-3.0" in told
     assert "next:" not in told.splitlines()[0]
