@@ -7,7 +7,7 @@ from rackwright.fleet.fleet import Fleet, Replica
 
 
 def hosts_named(fleet: Fleet, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the hosts in service among these hosts and groups, by default all. Raise UsageError for unknown names."""
+    """Return the hosts in service of these hosts and groups; by default all. Raise UsageError for unknown names."""
     for name in names:
         if name not in fleet.file.hosts and name not in fleet.file.groups:
             raise unknown(name, (*fleet.file.hosts, *fleet.file.groups), "host or group")
@@ -37,4 +37,4 @@ def unknown(name: str, known: tuple[str, ...], what: str) -> UsageError:
 
     close = get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]}?" if close else f"known names: {', '.join(known)}"
-    return UsageError(f"no {what} with that name", where=name, should=hint)
+    return UsageError(f"no {what} of that name", where=name, should=hint)

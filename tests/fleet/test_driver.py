@@ -239,7 +239,7 @@ def test_a_changed_question_is_named_once_for_all_of_its_hosts() -> None:
 
 def test_a_host_without_an_answer_is_named() -> None:
     assert problems({"branch": "580", "on": ["gate1", "gpu1"]}, with_drivers(make_driver())) == [
-        "site.lock drivers: has none for gate1"
+        "site.lock drivers: has no driver for gate1"
     ]
     assert problems({"branch": "580", "on": "gpu1"}, make_lock()) == ["site.lock drivers: has no driver for gpu1"]
 

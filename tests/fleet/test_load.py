@@ -143,8 +143,8 @@ CASES = [
     ("gate1: {", "gate1: {ssh: {port: 8300}, ", ["fleet.yml:3 hosts.gate1.ssh.port: the gateways use port 8300 between themselves on gate1; choose another port"]),
     ("clients_from", "allow: [{on: gate1, from: 10.0.0.1, port: 8300, why: a}, {on: gpu1, from: 10.0.0.1, port: 8300, why: b}], clients_from",
      ["fleet.yml:15 firewall.allow[0].port: the gateways use port 8300 between themselves on gate1; choose another port"]),
-    ("gpu2: {", "gpu2: {baseline: {sshd: {root_login: no}}, ", ["fleet.yml:5 hosts.gpu2.baseline.sshd.root_login: the tool logs in to gpu2 as root: "
-     "it would be locked out; let it log in as another user with 'ssh: {user: …}', or leave root_login out"]),
+    ("gpu2: {", "gpu2: {baseline: {sshd: {root_login: no}}, ", ["fleet.yml:5 hosts.gpu2.baseline.sshd.root_login: rackwright logs in to gpu2 as root, "
+     "so it would be locked out; let it log in as another user with 'ssh: {user: …}', or leave root_login out"]),
     ("gpu2: {", "gpu2: {ssh: {user: ops}, baseline: {sshd: {root_login: no}}, ", []),
     ("gate1: {", "gate1: {disabled: broken, ", ["fleet.yml:14 gateway.on: every gateway is out of service; at least one gateway must be in service"]),
     ("clients_from", "allow: [{on: gate1, from: 10.0.0.1, port: 443, why: a}, {on: gpu1, from: 10.0.0.1, port: 22, why: b}, "
@@ -368,7 +368,7 @@ def test_a_served_name_leads_to_one_model():
     assert messages() == [
         "fleet.yml:16 models.other.runtime.build: model assistant has another build of the same version; "
         "give this build its own version",
-        "fleet.yml:18 models.other.names[1]: the name 'assistant' is served by model assistant already, "
+        "fleet.yml:18 models.other.names[1]: model assistant already has the name 'assistant', "
         "at fleet.yml:12; each name belongs to one model",
     ]
 

@@ -146,7 +146,7 @@ def test_a_lock_answers_its_own_fleet(tmp_path):
 
 
 CHANGED = {
-    "source": ({"source": "hf:acme/other"}, "models.assistant.source: is hf:acme/tiny, the fleet file asks for"),
+    "source": ({"source": "hf:acme/other"}, "models.assistant.source: is hf:acme/tiny, but the fleet file asks for"),
     "model": ({"replicas": {"gpu1": ["coder@1"]}}, "models.coder: is in the fleet file only"),
     "gone": ({"replicas": {"gpu1": ["coder@1"]}}, "models.assistant: is no longer in the fleet file"),
     "version": (

@@ -117,7 +117,7 @@ def _check_differs(node: Scalar, value: T, host: str, taken: dict[T, str], findi
         if node.text == "@local":
             findings.add(node, f"{other} is @local already", "rackwright runs on one machine")
         else:
-            findings.add(node, f"{other} also has {what}", "each host needs its own")
+            findings.add(node, f"{other} has {what}", "each host needs its own")
 
 
 def _check_reachable(draft: Draft, name: str, host: Entries, address: Scalar, findings: Findings) -> None:

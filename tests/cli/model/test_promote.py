@@ -54,7 +54,7 @@ def promote(here: Path, there: Path, name: str = "assistant") -> subprocess.Comp
 @pytest.mark.parametrize(
     ("other", "code", "said"),
     [
-        ({"model": "helper"}, 2, "assistant: no model of that name; there are helper"),
+        ({"model": "helper"}, 2, "assistant: no model of that name; known names: helper"),
         ({"locked": False}, 10, "staging.lock"),
     ],
 )

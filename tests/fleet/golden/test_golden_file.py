@@ -221,7 +221,7 @@ def test_a_file_that_is_too_large_is_refused(tmp_path, monkeypatch):
         "prompts.jsonl: has 23 prompts; a golden set has at most 2"
     ]
     monkeypatch.setattr(golden_file, "MAX_BYTES", 20)
-    assert problems(tmp_path, line()) == ["prompts.jsonl: is too large (0.0 MB); at most 0 MB"]
+    assert problems(tmp_path, line()) == ["prompts.jsonl: is too large (0.0 MB); should be at most 0 MB"]
 
 
 @pytest.mark.parametrize(("count", "has"), [(1, "has 1 prompt"), (19, "has 19 prompts")])
