@@ -106,7 +106,7 @@ def test_an_ca_that_has_ended_is_named_with_what_to_do(ca):
     with pytest.raises(RackwrightError) as caught:
         late.issue(("gpu2",), client=False, days=30)
     (problem,) = caught.value.problems
-    assert re.fullmatch(r"the CA ended on \d{4}-\d\d-\d\d, and a certificate for gpu2 is due", problem.what)
+    assert re.fullmatch(r"the CA expired on \d{4}-\d\d-\d\d, and a certificate for gpu2 is due", problem.what)
     assert problem.where == str(ca.certificate_file)
     assert problem.next == f"move {ca.certificate_file.name} away, then run rackwright apply"
 
@@ -128,7 +128,7 @@ def test_a_reference_to_no_key_is_refused_without_showing_it(tmp_path):
     with pytest.raises(SecretError) as caught:
         ca.issue(("gpu1",), client=False, days=90)
     assert str(caught.value) == (
-        "ca.key: holds no PEM private key without a passphrase; should be the PEM of an EC key"
+        "ca.key: contains no PEM private key without a passphrase; should be the PEM of an EC key"
     )
     assert files(tmp_path) == []
 

@@ -55,8 +55,8 @@ def messages(driver: str) -> list[str]:
 
 
 WRONG = {
-    "{}": ['fleet.yml:1 driver: which driver? write branch: "580", or manage: adopt to keep what the hosts have'],
-    "{manage: replace}": ['fleet.yml:1 driver: which driver? write branch: "580", or manage: adopt to keep what the hosts have'],
+    "{}": ['fleet.yml:1 driver: has no branch; write branch: "580", or manage: adopt to keep existing drivers'],
+    "{manage: replace}": ['fleet.yml:1 driver: has no branch; write branch: "580", or manage: adopt to keep existing drivers'],
     "[]": ["fleet.yml:1 driver: is empty; should have at least one entry"],
     "580": ["fleet.yml:1 driver: should be a mapping of keys to values"],
     "{brunch: '580'}": ["fleet.yml:1 driver.brunch: unknown key; did you mean 'branch'?"],
@@ -64,7 +64,7 @@ WRONG = {
     "{branch: '58'}": ['fleet.yml:1 driver.branch: should be a branch like "580", or a release like "580.95.05"'],
     "{branch: '580.*'}": ['fleet.yml:1 driver.branch: should be a branch like "580", or a release like "580.95.05"'],
     "{branch: '580', cuda: '13'}": ['fleet.yml:1 driver.cuda: should be a version like "12.8"'],
-    "{manage: adopt, cuda: '12.8'}": ["fleet.yml:1 driver: cuda comes with a driver that is installed: not with manage: adopt or no"],
+    "{manage: adopt, cuda: '12.8'}": ["fleet.yml:1 driver: cuda comes with an installed driver; should have manage: yes or replace"],
     "{manage: maybe}": ["fleet.yml:1 driver.manage: should be 'yes', 'adopt', 'replace' or 'no'"],
     "{branch: '580', modules: closed}": ["fleet.yml:1 driver.modules: should be 'open' or 'proprietary'"],
     "{branch: '580', kernel: '-o'}": ["fleet.yml:1 driver.kernel: should be the name of a Debian package, like linux-image-amd64"],
@@ -72,9 +72,9 @@ WRONG = {
     "{branch: '580', path: /srv/driver}": ["fleet.yml:1 driver: source: path and path: FOLDER belong together"],
     "{branch: '580', source: path, path: '/srv/$(id)'}": ["fleet.yml:1 driver.path: should have letters, digits and / . _ - @ + only"],
     "{branch: '580', source: distribution, mirror: 'https://m/x'}": [
-        "fleet.yml:1 driver: a mirror belongs to source: nvidia; hosts' own sources are in downloads.apt_mirror"],
+        "fleet.yml:1 driver: mirror needs source: nvidia; for the hosts' own apt sources, use downloads.apt_mirror"],
     "{branch: '580', key: acme.gpg}": [
-        "fleet.yml:1 driver: a key belongs to mirror or path",
+        "fleet.yml:1 driver: key needs mirror or path",
         "fleet.yml:1 driver.key: no such file: acme.gpg; a relative path starts at the fleet file's folder"],
     "{branch: '580', mirror: 'https://m/x', key: none.gpg}": [
         "fleet.yml:1 driver.key: no such file: none.gpg; a relative path starts at the fleet file's folder"],

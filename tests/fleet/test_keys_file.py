@@ -61,7 +61,7 @@ def test_a_time_without_quotes_is_utc(tmp_path):
 
 def test_a_newer_format_is_refused(tmp_path):
     (tmp_path / "k").write_text("format: keys/2\nkeys: []\n")
-    with pytest.raises(FleetError, match="has format keys/2, and this rackwright knows keys/1"):
+    with pytest.raises(FleetError, match="has format keys/2, but this rackwright knows only keys/1"):
         read_keys(tmp_path / "k")
 
 

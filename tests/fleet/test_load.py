@@ -35,8 +35,8 @@ NAME = "should be a letter, then letters, digits and -, all in lower case, 24 at
 USER = "should be a user name: letters, digits and _ . - @ only"
 URL = "should be a URL like https://mirror.acme.internal:8443/path, without a password, quotes or spaces"
 PROXY = (
-    "should be like http://proxy.acme.internal:3128; one that asks for a password can't be used, for every user of a "
-    "host could read it there: let the proxy admit the hosts by their addresses"
+    "should be like http://proxy.acme.internal:3128; a proxy with a password can't be used, because every user of a "
+    "host could read it there; let the proxy admit the hosts by their addresses"
 )
 DIRECT = "should be a domain like acme.internal, an address or a network like 10.0.0.0/8"
 SECRET = "this file must not contain secrets: use env:NAME, file:PATH or cmd:…"
@@ -76,7 +76,7 @@ CASES = [
     ("fleet: acme", f"fleet: acme\npeople: {{root: {{role: operator, keys: [{KEY}]}}}}", [
         "fleet.yml:2 people.root: 'root' is a user or group of the system; choose a person's name"]),
     ("fleet: acme", f"fleet: acme\npeople: {{rw-anna: {{role: operator, keys: [{KEY}]}}}}", [
-        "fleet.yml:2 people.rw-anna: names that begin with rw- or rackwright are the tool's own; choose a person's name"]),
+        "fleet.yml:2 people.rw-anna: names that start with rw- or rackwright are reserved for rackwright; choose a person's name"]),
     ("fleet: acme", f"fleet: acme\npeople: {{Anna: {{role: operator, keys: [{KEY}]}}}}", [f"fleet.yml:2 people.Anna: {NAME}"]),
     ("fleet: acme", f"fleet: acme\npeople: {{anna: {{role: admin, keys: [{KEY}]}}}}", [
         "fleet.yml:2 people.anna.role: should be 'operator' or 'auditor'"]),

@@ -69,7 +69,7 @@ def test_unknown_keys_of_another_version_are_ignored(tmp_path):
 
 
 BAD = {
-    "a newer format": ("format: lock/2\n", ":1: has format lock/2, and this rackwright knows lock/1"),
+    "a newer format": ("format: lock/2\n", ":1: has format lock/2, but this rackwright knows only lock/1"),
     "another file": ("format: keys/1\n", ":1: has no `format: lock/1`; is it another file?"),
     "a list": ("- 1\n", ":1: is not a file that rackwright wrote"),
     "an empty file": ("", ":1: is not a file that rackwright wrote"),

@@ -54,7 +54,7 @@ def test_a_rate_is_bits_on_paper_and_bytes_within(written: str, bytes_a_second: 
 
 @pytest.mark.parametrize("written", ["400", 400, "400MB", "400 Mbit", "-1Mbit"])
 def test_what_is_no_rate_is_refused(written: object) -> None:
-    with pytest.raises(ValueError, match=r"should be a rate like 400Mbit or 2\.5Gbit, a second"):
+    with pytest.raises(ValueError, match=r"should be a rate per second, like 400Mbit or 2\.5Gbit"):
         parse_rate(written)
 
 
@@ -95,7 +95,7 @@ def test_the_port_is_open_to_the_other_serving_hosts_in_the_fabric_network_alone
         ("p2p: {port: 8100}", "p2p.port: the replicas use ports 8100 to 8299; choose another port"),
         ("p2p: {port: 8300}", "p2p.port: the gateways use port 8300; choose another port"),
         ("p2p: {port: 22}", "p2p.port: sshd uses port 22 on gpu1; choose another port"),
-        ("p2p: {rate: 400}", "p2p.rate: should be a rate like 400Mbit or 2.5Gbit, a second"),
+        ("p2p: {rate: 400}", "p2p.rate: should be a rate per second, like 400Mbit or 2.5Gbit"),
         ("p2p: {rate: 0.5Mbit}", "p2p.rate: "),
         ("p2p: {form: gpu1}", "p2p.form: unknown key; did you mean 'from'?"),
     ],

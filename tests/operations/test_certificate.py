@@ -108,7 +108,7 @@ def test_an_expiring_certificate_is_renewed(ca: CertificateAuthority, tmp_path: 
         "acme", ca.certificate_file, ca.key_source, lambda: datetime.now(UTC) - timedelta(days=300)
     )
     played = keep(kept(old), ca)
-    assert "it ends on" in played.diffs["Keep"]
+    assert "it expires on" in played.diffs["Keep"]
 
 
 class Counting:

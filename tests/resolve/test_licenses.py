@@ -213,7 +213,7 @@ def test_an_adapter_without_a_card_has_the_models_word(tmp_path, hub):
     ("licenses", "said", "expected"),
     [
         ("[]", "mit", "licenses: is empty; should have at least one entry"),
-        ("['a,b']", "mit", "should be an id as model cards have it, like apache-2.0; of `other`, its license_name"),
+        ("['a,b']", "mit", "should be an id from model cards, like apache-2.0; for `other`, its license_name"),
         ("[apache-2.0]", "mit", "models.assistant.license: is not one of the licenses that this file allows"),
     ],
 )
