@@ -70,7 +70,7 @@ WRONG = {
     "{branch: '580', kernel: '-o'}": ["fleet.yml:1 driver.kernel: should be the name of a Debian package, like linux-image-amd64"],
     "{branch: '580', source: path}": ["fleet.yml:1 driver: source: path and path: FOLDER belong together"],
     "{branch: '580', path: /srv/driver}": ["fleet.yml:1 driver: source: path and path: FOLDER belong together"],
-    "{branch: '580', source: path, path: '/srv/$(id)'}": ["fleet.yml:1 driver.path: should have letters, digits and / . _ - @ + only"],
+    "{branch: '580', source: path, path: '/srv/$(id)'}": ["fleet.yml:1 driver.path: should have only letters, digits and / . _ - @ +"],
     "{branch: '580', source: distribution, mirror: 'https://m/x'}": [
         "fleet.yml:1 driver: mirror needs source: nvidia; for the hosts' own apt sources, use downloads.apt_mirror"],
     "{branch: '580', key: acme.gpg}": [

@@ -123,7 +123,7 @@ CASES = [
     ("gpu2: {", "gpu2: {fabric: 10.0.0.11, ", ["fleet.yml:5 hosts.gpu2.fabric: gpu1 has the same fabric address; each host needs its own"]),
     ("10.0.0.12", "10.0.0.300", ["fleet.yml:5 hosts.gpu2.address: should be an IPv4 or IPv6 address"]),
     ("10.0.0.12", "gpu2.acme.internal", ["fleet.yml:5 hosts.gpu2.address: is not an IP address, and there is no 'service'; give it 'service: ADDRESS' too"]),
-    ("10.0.0.12", "0.0.0.0", ["fleet.yml:5 hosts.gpu2.address: 0.0.0.0 is no machine's address; should be the address of one machine"]),
+    ("10.0.0.12", "0.0.0.0", ["fleet.yml:5 hosts.gpu2.address: 0.0.0.0 can't be a machine's address; should be the address of one machine"]),
     ("10.0.0.12", "'fe80::1%eth0;reboot'", ["fleet.yml:5 hosts.gpu2.address: should be an IPv4 or IPv6 address"]),
     ("10.0.0.12", '"@remote"', ["fleet.yml:5 hosts.gpu2.address: should be @local, an IP address or a DNS name"]),
     ("10.0.0.12", '"@local"', ["fleet.yml:5 hosts.gpu2.address: the other hosts can't reach gpu2 at @local; give it 'service: ADDRESS' too"]),
@@ -176,7 +176,7 @@ CASES = [
     # what reaches a host: shell characters, newlines, paths that climb
     ("gpu2: {", "gpu2: {ssh: {user: 'root; reboot'}, ", [f"fleet.yml:5 hosts.gpu2.ssh.user: {USER}"]),
     ("gpu2: {", "gpu2: {models_at: /srv/../etc, ", ["fleet.yml:5 hosts.gpu2.models_at: should be an absolute path without .."]),
-    ("gpu2: {", "gpu2: {models_at: '/srv/$(reboot)', ", ["fleet.yml:5 hosts.gpu2.models_at: should have letters, digits and / . _ - @ + only"]),
+    ("gpu2: {", "gpu2: {models_at: '/srv/$(reboot)', ", ["fleet.yml:5 hosts.gpu2.models_at: should have only letters, digits and / . _ - @ +"]),
     ("gpu2: {", "gpu2: {models_at: /etc/models, ", ["fleet.yml:5 hosts.gpu2.models_at: is a folder of the system, or hidden from services; should be like /srv/models"]),
     ("gpu2: {", 'gpu2: {models_at: "/srv\\nx", ', [f"fleet.yml:5 hosts.gpu2.models_at: {LINE}"]),
     ("10.0.0.12", "'a;reboot'", ["fleet.yml:5 hosts.gpu2.address: should be a DNS name in lower case, like llm.acme.internal"]),

@@ -120,7 +120,7 @@ def test_a_revision_goes_together_with_a_glob(tmp_path, hub):
     ("source", "to", "said"),
     [
         ("hf:acme/tiny@v1", "v2", "hf:acme/tiny@v1 is pinned to v1; change it there, or take the revision out"),
-        ("file:b1.gguf", "v2", "file:b1.gguf has no revisions, so there is none to go to; change it there"),
+        ("file:b1.gguf", "v2", "file:b1.gguf has no revisions to choose from; change it there"),
         ("hf:acme/tiny", "v2#*.gguf", "--to: 'v2#*.gguf' is no revision; a branch, tag or commit"),
         ("hf:acme/tiny", "../main", "--to: '../main' is no revision"),
     ],
@@ -295,7 +295,7 @@ def test_without_one_before_there_is_no_way_back(tmp_path, hub):
     with pytest.raises(RackwrightError) as caught:
         rolled_back(fleet, lock, "assistant")
     assert str(caught.value) == (
-        f"{tmp_path}/site.lock models.assistant: has nothing before it to go back to\n"
+        f"{tmp_path}/site.lock models.assistant: has no previous version to roll back to\n"
         "  next: rackwright model show assistant"
     )
 

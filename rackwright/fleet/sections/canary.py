@@ -21,7 +21,7 @@ def _growing(shares: tuple[float, ...]) -> tuple[float, ...]:
         raise ValueError("should increase from step to step, like [5, 25]")
     if shares[-1] < LEAST_AT_LAST:
         raise ValueError(
-            f"ends below {LEAST_AT_LAST} percent, too little for a verdict; should end at {LEAST_AT_LAST} percent or more"
+            f"ends below {LEAST_AT_LAST} percent, too little for a verdict; should end at {LEAST_AT_LAST} or more"
         )
     return shares
 
