@@ -15,7 +15,7 @@ from types import ModuleType
 
 @contextmanager
 def stubbed(**modules: dict[str, object]) -> Iterator[None]:
-    """Within the block, imports of these modules (`__` stands for a dot) get this content, not the real modules.
+    """Within the block, imports of these modules (`__` in place of a dot) get this content, not the real modules.
 
     After the block, imports get the real modules again. Code imported in the block must use no other names of them.
     """

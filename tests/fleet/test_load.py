@@ -106,14 +106,14 @@ CASES = [
      "a replica over several hosts needs the runtime vllm"]),
     ("on: gpu1", "on: []", ["fleet.yml:11 models.assistant.place[0].on: is empty; should have at least one entry"]),
     ("gpu2: {", f"gpu{CYRILLIC_A}: {{", [
-        f"fleet.yml:5 hosts.'gpu\\u0430': has the letter 'Cyrillic small letter a' (U+0430) in it; {NAME}"]),
+        f"fleet.yml:5 hosts.'gpu\\u0430': contains the character 'Cyrillic small letter a' (U+0430); {NAME}"]),
     ("on: gpu1", f"on: g{CYRILLIC_A}te1", [
-        f"fleet.yml:11 models.assistant.place[0].on: has the letter 'Cyrillic small letter a' (U+0430) in it; {NAME}"]),
+        f"fleet.yml:11 models.assistant.place[0].on: contains the character 'Cyrillic small letter a' (U+0430); {NAME}"]),
     ("names: [assistant]", f"names: [{CYRILLIC_A}ssistant]", [
-        "fleet.yml:12 models.assistant.names[0]: has the letter 'Cyrillic small letter a' (U+0430) in it; "
+        "fleet.yml:12 models.assistant.names[0]: contains the character 'Cyrillic small letter a' (U+0430); "
         "should be a letter or digit, then letters, digits and . _ : / -, 96 at most"]),
     ("llm.acme", "llm.\N{FULLWIDTH LATIN SMALL LETTER A}cme", [
-        "fleet.yml:14 gateway.domain: has the letter 'Fullwidth latin small letter a' (U+FF41) in it; "
+        "fleet.yml:14 gateway.domain: contains the character 'Fullwidth latin small letter a' (U+FF41); "
         "should be a DNS name in lower case, like llm.acme.internal"]),
     ("fleet: acme", "fleet: Acme", [f"fleet.yml:1 fleet: {NAME}"]),
     ("names: [assistant]", "names: [one, two, one]", ["fleet.yml:12 models.assistant.names[2]: the name 'one' appears twice; remove one of them"]),
@@ -129,7 +129,7 @@ CASES = [
     ("10.0.0.12", '"@local"', ["fleet.yml:5 hosts.gpu2.address: the other hosts can't reach gpu2 at @local; give it 'service: ADDRESS' too"]),
     ("gpu1: {address: 10.0.0.11}\n  gpu2: {address: 10.0.0.12}", 'gpu1: {address: "@local", service: 10.0.0.1}\n  gpu2: {address: "@local", service: 10.0.0.2}',
      ["fleet.yml:5 hosts.gpu2.address: gpu1 is @local already; rackwright runs on one machine"]),
-    ("[10.0.0.0/24]", "[10.0.0.5/24]", ["fleet.yml:15 firewall.admin_from[0]: 10.0.0.5/24 is a host in a network; write 10.0.0.0/24, or 10.0.0.5 for that host alone"]),
+    ("[10.0.0.0/24]", "[10.0.0.5/24]", ["fleet.yml:15 firewall.admin_from[0]: 10.0.0.5/24 is a host address, not a network; write 10.0.0.0/24, or 10.0.0.5 for that host only"]),
     ("[10.0.0.0/24]", "[10.0.0.0/33]", ["fleet.yml:15 firewall.admin_from[0]: should be a network like 10.20.0.0/24 or fd00:20::/64"]),
     # a way in
     ("[10.0.0.0/24]", "[]", ["fleet.yml:15 firewall.admin_from: is empty, so that neither you nor rackwright could reach sshd; name the networks of your admins"]),
@@ -198,7 +198,7 @@ CASES = [
     ]),
     ("fleet: acme", "fleet: acme\ndownloads: {proxy: 'http://me@proxy:3128', no_proxy: [acme.internal, 10.0.0.0/8, '*.acme', 10.0.0.1/8]}", [
         f"fleet.yml:2 downloads.no_proxy[2]: {DIRECT}",
-        "fleet.yml:2 downloads.no_proxy[3]: 10.0.0.1/8 is a host in a network; write 10.0.0.0/8, or 10.0.0.1 for that host alone",
+        "fleet.yml:2 downloads.no_proxy[3]: 10.0.0.1/8 is a host address, not a network; write 10.0.0.0/8, or 10.0.0.1 for that host only",
         f"fleet.yml:2 downloads.proxy: {PROXY}",
     ]),
     ("fleet: acme", "fleet: acme\ndownloads: {apt_mirror: {url: 'https://m/debian', suites: [trixie]}}", [
