@@ -35,7 +35,12 @@ def test_what_is_not_asked_for_follows_and_all_gpus_have_work(
 
 
 UNEVEN = [
-    ({"tensor": 3}, 8, 1, "tensor 3, pipeline 2, data 1 need 6 GPUs, and there are 8; should match the number of GPUs"),
+    (
+        {"tensor": 3},
+        8,
+        1,
+        "tensor 3, pipeline 2, data 1 need 6 GPUs, and there are 8; should match the number of GPUs",
+    ),
     ({"tensor": 2, "pipeline": 2}, 8, 1, "tensor 2, pipeline 2, data 1 need 4 GPUs, and there are 8; "),
     ({"tensor": 16}, 8, 1, "and there are 8; "),
     ({"data": 3}, 8, 1, "tensor 2, pipeline 1, data 3 need 6 GPUs, and there are 8; "),

@@ -11,8 +11,8 @@ Choice = Callable[[Mapping[str, int]], tuple[str, ...]]
 """Given path → bytes of all files, returns the paths to use. Raises UnfitFiles."""
 WEIGHTS = (".gguf", ".safetensors")
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".h5", ".msgpack", ".npz")
-_BESIDE = (".json", ".jinja", ".tiktoken")
-_BESIDE_NAMES = ("tokenizer.model", "merges.txt", "vocab.txt", "spiece.model")
+_COMPANIONS = (".json", ".jinja", ".tiktoken")
+_COMPANION_NAMES = ("tokenizer.model", "merges.txt", "vocab.txt", "spiece.model")
 _SPLIT = re.compile(r"-\d{5}-of-(\d{5})\.gguf$")
 
 
@@ -43,7 +43,7 @@ def choose(sizes: Mapping[str, int], glob: str | None, loads: Sequence[str] = WE
     if kind == ".gguf":
         _one_model(chosen, sizes)
     else:
-        chosen += _beside(chosen, sizes)
+        chosen += _companions(chosen, sizes)
     _plain_names(chosen)
     return tuple(sorted(chosen))
 
@@ -66,13 +66,13 @@ def _one_model(paths: Iterable[str], sizes: Mapping[str, int]) -> None:
         )
 
 
-def _beside(weights: Iterable[str], sizes: Mapping[str, int]) -> list[str]:
+def _companions(weights: Iterable[str], sizes: Mapping[str, int]) -> list[str]:
     folders = {PurePosixPath(path).parent for path in weights}
     return [
         path
         for path in sizes
         if PurePosixPath(path).parent in folders
-        and (path.endswith(_BESIDE) or PurePosixPath(path).name in _BESIDE_NAMES)
+        and (path.endswith(_COMPANIONS) or PurePosixPath(path).name in _COMPANION_NAMES)
     ]
 
 

@@ -96,7 +96,9 @@ def test_a_key_that_others_may_read_is_refused(ca):
 def test_the_key_of_another_ca_is_refused(ca):
     ca.issue(("gpu1",), client=False, days=90)
     ca.key_source.write_text(new_key().reveal())
-    with pytest.raises(SecretError, match="the CA's key belongs to another certificate, and a certificate for gpu2 is due"):
+    with pytest.raises(
+        SecretError, match="the CA's key belongs to another certificate, and a certificate for gpu2 is due"
+    ):
         ca.issue(("gpu2",), client=False, days=90)
 
 

@@ -322,12 +322,16 @@ def test_5_mb_are_refused_unread():
 
 def test_20000_brackets_are_refused():
     write("x-a: " + "[" * 20_000)
-    assert messages() == ["fleet.yml:1: is nested deeper than 32 levels; a fleet file needs about 6 levels; check the brackets"]
+    assert messages() == [
+        "fleet.yml:1: is nested deeper than 32 levels; a fleet file needs about 6 levels; check the brackets"
+    ]
 
 
 def test_20000_levels_of_lists_are_refused():
     write("- " * 20_000)
-    assert messages() == ["fleet.yml:1: is nested deeper than 32 levels; a fleet file needs about 6 levels; check the brackets"]
+    assert messages() == [
+        "fleet.yml:1: is nested deeper than 32 levels; a fleet file needs about 6 levels; check the brackets"
+    ]
 
 
 def test_an_alias_bomb_is_refused():

@@ -108,7 +108,9 @@ def test_what_is_wrong_in_the_section_is_told(tmp_path: Path, section: str, said
 
 def test_a_host_that_others_cannot_reach_and_one_that_is_out_are_refused(tmp_path: Path) -> None:
     unreached = STAGED.replace("address: 10.0.0.12", "address: gpu2.acme.internal, service: 10.0.0.12")
-    with pytest.raises(FleetError, match=r"gpu2 has no address that other hosts can reach; give hosts\.gpu2 a fabric"):
+    with pytest.raises(
+        FleetError, match=r"gpu2 has no address that other hosts can reach; give hosts\.gpu2 a fabric"
+    ):
         fleet(tmp_path, unreached)
     out = PLACED.replace("10.0.0.12}", "10.0.0.12, disabled: broken}") + "p2p: {from: gpu2}\n"
     with pytest.raises(FleetError, match=r"p2p\.from: gpu2 is out of service; name a host in service"):
@@ -120,7 +122,9 @@ def test_a_port_that_the_firewall_allows_to_others_is_refused(tmp_path: Path) ->
         "clients_from: [10.0.0.0/8]",
         "clients_from: [10.0.0.0/8], allow: [{on: gpu1, from: 10.9.0.1, port: 8301, why: mine}]",
     )
-    with pytest.raises(FleetError, match="p2p uses port 8301 on gpu1; rackwright opens it to the other serving hosts"):
+    with pytest.raises(
+        FleetError, match="p2p uses port 8301 on gpu1; rackwright opens it to the other serving hosts"
+    ):
         fleet(tmp_path, allowed)
 
 

@@ -59,8 +59,16 @@ UNFIT = {
         "has only pickled weights, which can run code when loaded; should be a repository with safetensors or GGUF files",
     ),
     "nothing": (sizes("README.md"), None, "has no weights; should be a repository with safetensors or GGUF files"),
-    "no match": (sizes("a.gguf"), "b*", "#b* matches none of its GGUF or safetensors files; should match one of a.gguf"),
-    "shell": (sizes("a;reboot.gguf"), None, "has a file named 'a;reboot.gguf'; should have names of letters, digits and"),
+    "no match": (
+        sizes("a.gguf"),
+        "b*",
+        "#b* matches none of its GGUF or safetensors files; should match one of a.gguf",
+    ),
+    "shell": (
+        sizes("a;reboot.gguf"),
+        None,
+        "has a file named 'a;reboot.gguf'; should have names of letters, digits and",
+    ),
     "newline": (sizes("a\nb.gguf"), None, r"has a file named 'a\nb.gguf'"),
     "traversal": (sizes("../../etc/a.gguf"), None, "has a file named '../../etc/a.gguf'"),
 }

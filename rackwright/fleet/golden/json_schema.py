@@ -109,7 +109,7 @@ def _check_keywords(schema: Json) -> None:
     for part in _objects(schema):
         if "patternProperties" in part:
             # jsonschema matches them without a time limit, against keys that a model has chosen.
-            raise ValueError("has patternProperties; should list its properties, or restrict them with propertyNames")
+            raise ValueError("has patternProperties; should list properties, or restrict them with propertyNames")
         for key in ("$id", "$schema"):
             if part is not schema and isinstance(part.get(key), str):
                 raise ValueError(f"has {key} in a subschema; should have it at the top level only")

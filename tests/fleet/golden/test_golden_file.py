@@ -160,7 +160,7 @@ DRAFTS = (
         ),
         (
             {"check": {"json_schema": {"patternProperties": {"^(a+)+$": {}}}}},
-            " check.json_schema: has patternProperties; should list its properties, or restrict them with propertyNames",
+            " check.json_schema: has patternProperties; should list properties, or restrict them with propertyNames",
         ),
         (
             {"check": {"json_schema": {"patternProperties": {"(" * 3000 + ")" * 3000: {}}}}},
@@ -194,7 +194,10 @@ DRAFTS = (
             {"check": {"json_schema": {"allOf": [{"$ref": "#"}]}}},
             " check.json_schema: refers to itself endlessly",
         ),
-        ({"check": {"tool_call": {"name": "weather"}}}, ": its check expects a call of weather; should have this tool in tools"),
+        (
+            {"check": {"tool_call": {"name": "weather"}}},
+            ": its check expects a call of weather; should have this tool in tools",
+        ),
     ],
 )
 def test_what_is_wrong_in_a_prompt_is_said(tmp_path, more, problem):
