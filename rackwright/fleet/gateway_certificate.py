@@ -32,15 +32,8 @@ def own_certificate_of(fleet: Fleet, now: datetime | None = None) -> Issued | No
         raise FleetError([Problem(f"{place}.certificate", f"{path} {what}")])
     key = resolve(asked.key, where=f"{place}.key", folder=fleet.path.parent)
     if not _is_pair(certificate, key):
-        raise FleetError(
-            [
-                Problem(
-                    f"{place}.key",
-                    f"is not the private key of {path}",
-                    "should be its private key as PEM, without a passphrase",
-                )
-            ]
-        )
+        should = "should be its private key as PEM, without a passphrase"
+        raise FleetError([Problem(f"{place}.key", f"is not the private key of {path}", should)])
     return Issued(pem, key)
 
 

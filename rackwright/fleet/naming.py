@@ -7,7 +7,7 @@ from rackwright.fleet.fleet import Fleet, Replica
 
 
 def hosts_named(fleet: Fleet, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the hosts in service of these hosts and groups; by default all. Raise UsageError for unknown names."""
+    """Return the named hosts in service, groups expanded; by default all. Raise UsageError for unknown names."""
     for name in names:
         if name not in fleet.file.hosts and name not in fleet.file.groups:
             raise unknown(name, (*fleet.file.hosts, *fleet.file.groups), "host or group")

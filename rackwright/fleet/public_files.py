@@ -9,7 +9,7 @@ from rackwright.fleet.fleet import Fleet
 WRITTEN = ("lock", "keys.yml")
 """Suffixes of files that operators commit with the fleet file; they define what hosts run."""
 TRUSTED = ("known_hosts", "ca.crt")
-"""Suffixes of files that rackwright creates or pins in, and that operators commit."""
+"""Suffixes of files that rackwright itself creates: pinned host keys, the CA's certificate. Operators commit them."""
 
 
 def named_files(fleet: Fleet) -> tuple[str, ...]:

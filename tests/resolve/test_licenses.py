@@ -123,8 +123,9 @@ def test_the_lock_has_the_license_of_the_card_and_its_digest_stays(tmp_path, hub
 def test_a_license_that_is_not_allowed_is_refused_with_where_it_was_read(tmp_path, hub):
     (told,) = refused(fleet_of(tmp_path, hub, "mit", "bsd-3-clause"))
     assert told == (
-        f"{tmp_path}/site.yml models.assistant.source: hf:acme/tiny has the license apache-2.0, according to its model card at "
-        f"{hub.url}; licenses allows mit, bsd-3-clause; add this license there, or choose another source\n  next: rackwright lock"
+        f"{tmp_path}/site.yml models.assistant.source: hf:acme/tiny has the license apache-2.0, according to its "
+        f"model card at {hub.url}; licenses allows mit, bsd-3-clause; add this license there, or choose another source\n"
+        "  next: rackwright lock"
     )
 
 

@@ -55,7 +55,7 @@ class Canary(Frozen):
     min_requests: Annotated[int, Field(ge=20, le=1_000_000)] = 200
     """The number of requests that the canary must have had in a step before the step ends."""
     max_duration: Annotated[Seconds, Field(ge=1, le=604_800)] = 7200
-    """The longest duration of a step; if it still lacks requests then, the update pauses."""
+    """The longest duration of a step; if it still lacks data then, the update pauses."""
     golden: ControllerPath | None = None
     """The golden set: your own prompts with checks for their answers, as a file of JSON lines."""
     thresholds: Thresholds = Thresholds.model_construct()

@@ -40,11 +40,11 @@ Share = Annotated[
 
 class Objectives(Frozen):
     ttft_p95: Milliseconds | None = None
-    """The 95th percentile of the time to the first token."""
+    """The limit for the 95th percentile of the time to the first token."""
     tpot_p95: Milliseconds | None = None
-    """The 95th percentile of the time per output token after the first, averaged over each request."""
+    """The limit for the 95th percentile of the time per output token after the first, averaged over each request."""
     latency_p95: Milliseconds | None = None
-    """The 95th percentile of the time of the whole answer."""
+    """The limit for the 95th percentile of the time of the whole answer."""
     errors: Share | None = None
     """The share of requests that may fail."""
     rate: Annotated[float, Field(gt=0, le=10_000)] = 1
