@@ -319,7 +319,7 @@ STRANGER = old(BODY[:-1] + b"\x03", 2)
         (STRANGER, " has [0-9A-F]{40}; NVIDIA's keys are "),
         (KEY + STRANGER, f" has {PRINT}, [0-9A-F]{{40}}; NVIDIA's keys are "),
         (b"", " has no key; NVIDIA's keys are "),
-        (b"<html>", " is no OpenPGP keyring; should be NVIDIA's public key"),
+        (b"<html>", " is not an OpenPGP keyring; should be NVIDIA's public key"),
     ],
 )
 def test_only_nvidias_own_key_is_taken(hosts: Hosts, key: bytes, why: str) -> None:
