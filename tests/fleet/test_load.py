@@ -186,7 +186,7 @@ CASES = [
     ("llm.acme.internal", "'llm.acme;x'", ["fleet.yml:14 gateway.domain: should be a DNS name in lower case, like llm.acme.internal"]),
     ("version: b1", "version: ../../bin", ["fleet.yml:9 models.assistant.runtime.version: should be letters, digits and . _ - only, like b10434"]),
     ("version: b1", 'version: b1, args: {x: "a\\nb"}', [f"fleet.yml:9 models.assistant.runtime.args.x: {LINE}"]),
-    ("version: b1", "version: b1, args: {'x y': 1}", ["fleet.yml:9 models.assistant.runtime.args.'x y': should be the argument's long name without dashes in front, like flash-attn"]),
+    ("version: b1", "version: b1, args: {'x y': 1}", ["fleet.yml:9 models.assistant.runtime.args.'x y': should be the argument's long name without leading dashes, like flash-attn"]),
     ("version: b1", "version: b1, args: {x: [1]}", ["fleet.yml:9 models.assistant.runtime.args.x: should be a number or text or true or false"]),
     ("hf:acme/tiny", "hf:acme/$(reboot)", [f"fleet.yml:8 models.assistant.source: {SOURCE}"]),
     ("hf:acme/tiny", f"https://a.b/`id`#sha256={'0' * 64}", [f"fleet.yml:8 models.assistant.source: {SOURCE}"]),

@@ -64,7 +64,7 @@ CASES = {
     "argument of ours": ("version: 0.32.0", "version: 0.32.0, args: {port: 8000}", [
         f"{RUNTIME}.args: port: set by rackwright itself; leave it out of args"]),
     "python": ("version: 0.32.0", "version: 0.32.0, python: /usr/bin/python3", [
-        f"{RUNTIME}.python: should end in its version, like /usr/bin/python3.13"]),
+        f"{RUNTIME}.python: should end in Python's version, like /usr/bin/python3.13"]),
     "cache": ("version: 0.32.0", "version: 0.32.0, gpu_memory_utilization: 1.5, kv_cache_memory: much", [
         f"{RUNTIME}.gpu_memory_utilization: should be at most 1.0",
         f"{RUNTIME}.kv_cache_memory: should be a size like 500M, 80GiB or 2TB"]),

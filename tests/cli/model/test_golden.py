@@ -20,7 +20,7 @@ def test_a_golden_set_is_told_without_a_fleet(tmp_path):
     assert ran.exit_code == 0
     assert ran.stdout == (
         f"{path}: 20 prompts (19 exact, 1 json_schema), 1 with a format; sha256 {digest}\n"
-        "valid formats are not compared: 1 of the 20 prompts that it takes\n"
+        "valid formats are not compared: 1 of the 20 prompts that are needed\n"
     )
     assert rackwright("model", "golden", path, "--json").document == {
         "file": str(path),
