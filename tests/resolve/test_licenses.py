@@ -124,8 +124,8 @@ def test_a_license_that_is_not_allowed_is_refused_with_where_it_was_read(tmp_pat
     (told,) = refused(fleet_of(tmp_path, hub, "mit", "bsd-3-clause"))
     assert told == (
         f"{tmp_path}/site.yml models.assistant.source: hf:acme/tiny has the license apache-2.0, according to its "
-        f"model card at {hub.url}; licenses allows mit, bsd-3-clause; add this license there, or choose another source\n"
-        "  next: rackwright lock"
+        f"model card at {hub.url}; licenses allows mit, bsd-3-clause; add this license there, or choose "
+        "another source\n  next: rackwright lock"
     )
 
 

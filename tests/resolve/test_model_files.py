@@ -51,12 +51,14 @@ UNFIT = {
     "pickles": (
         sizes("pytorch_model.bin", "config.json"),
         None,
-        "has only pickled weights, which can run code when loaded; should be a repository with safetensors or GGUF files",
+        "has only pickled weights, which can run code when loaded; "
+        "should be a repository with safetensors or GGUF files",
     ),
     "pickle asked for": (
         sizes("pytorch_model.bin"),
         "*.bin",
-        "has only pickled weights, which can run code when loaded; should be a repository with safetensors or GGUF files",
+        "has only pickled weights, which can run code when loaded; "
+        "should be a repository with safetensors or GGUF files",
     ),
     "nothing": (sizes("README.md"), None, "has no weights; should be a repository with safetensors or GGUF files"),
     "no match": (

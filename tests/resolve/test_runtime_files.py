@@ -104,7 +104,8 @@ def test_wheels_of_another_version_are_refused(tmp_path: Path, version: str) -> 
     (tmp_path / "house").mkdir()
     (tmp_path / "house" / CPU.name).write_bytes(CPU.content)
     assert refusal(fleet(tmp_path, version=version, build="file:house")) == (
-        f"site.yml models.a.runtime.build: has no wheel of vLLM {version}; should contain the version in the fleet file"
+        f"site.yml models.a.runtime.build: has no wheel of vLLM {version}; "
+        "should contain the version in the fleet file"
     )
 
 

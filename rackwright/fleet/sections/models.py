@@ -45,7 +45,7 @@ class Placement(Frozen):
 class Model(Frozen):
     source: Source
     license: License | None = None
-    """The license, if the model card names none or there is no card; it also applies to adapters without their own."""
+    """The license, if the model card names none or there is no card; also for adapters without their own."""
     runtime: Annotated[Runtime, Field(discriminator="kind")]
     place: Annotated[tuple[Placement, ...], Field(min_length=1)]
     names: Annotated[tuple[ServedName, ...], Field(min_length=1)]
