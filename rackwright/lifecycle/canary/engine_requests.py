@@ -1,4 +1,4 @@
-"""Questions put to an engine at its own socket, past host proxy and gateway, one after another."""
+"""Ask an engine questions at its own socket, without host proxy and gateway, one after another."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ SECONDS = 120
 @dataclass(frozen=True)
 class Reply:
     status: int
-    """Of HTTP; 0: none came."""
+    """HTTP status; 0: no response."""
     body: str
     seconds: float
 
 
 def ask_engine(session: Session, replica: Replica, bodies: Sequence[str]) -> list[Reply]:
-    """Given bodies of chat completions, return what came back. Raise HostError if its host can't be asked."""
+    """Given bodies of chat completions, return the replies. Raise HostError if the replica's host can't be asked."""
     mark = secrets.token_hex(16)
     script = ask_script(unit_of(session, replica).socket, bodies, mark)
     done = session.remote.connection(replica.host).run("sh -s", stdin=script, timeout=len(bodies) * SECONDS + 30)
     replies = parse_replies(done.stdout, mark)
     if len(replies) != len(bodies):
         raise RackwrightError(
-            f"{len(replies)} of {len(bodies)} questions came to an end",
+            f"only {len(replies)} of {len(bodies)} questions were completed",
             where=replica.address,
             next=f"rackwright logs {replica.address}",
         )
@@ -41,7 +41,7 @@ def ask_engine(session: Session, replica: Replica, bodies: Sequence[str]) -> lis
 
 
 def ask_script(socket: str, bodies: Sequence[str], mark: str) -> str:
-    """Return the shell script, for root. Questions are in it and in no argument vector."""
+    """Return the shell script, to run as root. The questions are in the script, never in a process's arguments."""
     reply = f"\\n{mark} %{{http_code}} %{{time_total}}\\n"
     curl = ["curl", "-q", "--silent", "--noproxy", "'*'", "--max-time", str(SECONDS), "--unix-socket", quote(socket)]
     curl += ["--header", "'Content-Type: application/json'", "--write-out", quote(reply), "--data-binary", "@-"]
@@ -51,6 +51,6 @@ def ask_script(socket: str, bodies: Sequence[str], mark: str) -> str:
 
 
 def parse_replies(output: str, mark: str) -> list[Reply]:
-    """Given what the script printed, return what came back, in the order of the questions."""
+    """Given the script's output, return the replies in the order of the questions."""
     found = re.findall(rf"(.*?)\n{mark} (\d+) ([\d.]+)\n", output, re.DOTALL)
     return [Reply(int(status), body, float(seconds)) for body, status, seconds in found]
