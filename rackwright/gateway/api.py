@@ -114,8 +114,9 @@ class Gateways:
         """Make every worker send this percentage of its model's new conversations to HOST/MODEL@N, drained or not,
         unless it is down, for this many seconds from now, even after a reload or restart.
 
-        Each conversation stays with one version. The access log has `digest` for requests that go there. Each `rollout`
-        assigns conversations to versions in a new way. If there is a share already, its size and end change; 0 ends it.
+        Each conversation stays with one version. The access log has `digest` for requests that go there. Each
+        `rollout` assigns conversations to versions in a new way. If there is a share already, its size and end
+        change; 0 ends it.
         """
         if not percent:
             self.end_canary(address.partition("/")[2].partition("@")[0])
@@ -163,9 +164,9 @@ class Gateways:
     ) -> Iterator[None]:
         """Make the gateways accept the key with this SHA-256 for all models during the block, only in their memory.
 
-        If the block never ends, the key expires after `seconds`, by each gateway's own clock. With `server` (HAProxy's
-        name of a server), its requests go to that server, drained or not, unless it is down, and each answer names the
-        server that gave it.
+        If the block never ends, the key expires after `seconds`, by each gateway's own clock. With `server`
+        (HAProxy's name of a server), its requests go to that server, drained or not, unless it is down, and each
+        answer names the server that gave it.
         """
         key = Key(id=id, sha256=sha256, server=server)
         try:
@@ -200,7 +201,8 @@ def _in_memory(key: Key, lines: str = "''") -> str:
 
 
 def _lasting(key: Key, seconds: int) -> str:
-    """Return the entry of a key for all models, quoted for a shell, which computes its end from the gateway's clock."""
+    """Return the entry of a key for all models, quoted for a shell, which computes its end from the gateway's
+    clock."""
     ((name, value),) = key_entries(key)
     id, _, rest = value.split("|", 2)
     before, after = quote(f"{name} {id}|"), quote(f"|{rest}\n")

@@ -209,7 +209,9 @@ def _problem(verb: Verb, before: RepositoryState, after: RepositoryState) -> str
     if failed := [why for why in after.failures if why.startswith(f"the last {word} ")]:
         return failed[0].removeprefix(f"the last {word} failed: ")
     if verb == "run":
-        return None if after.snapshot and after.snapshot != before.snapshot else "the unit ended without a new snapshot"
+        return (
+            None if after.snapshot and after.snapshot != before.snapshot else "the unit ended without a new snapshot"
+        )
     return None if after.check_at and after.check_at != before.check_at else "the unit ended without a check"
 
 

@@ -19,8 +19,8 @@ class Spread(Stored):
     p95: float
     p99: float
     between: Mapping[str, tuple[float, float]] = {}
-    """Percentile (like p95) → its 95 % confidence interval, from this run's requests alone; only percentiles for which
-    there were enough requests."""
+    """Percentile (like p95) → its 95 % confidence interval, from this run's requests alone; only percentiles for
+    which there were enough requests."""
 
 
 class Step(Stored):

@@ -9,8 +9,8 @@ from rackwright.values.base import Stored
 
 NAME = "control-host.json"
 
-# Data from another host is limited in size, and may contain neither links nor devices. This host's own journal is kept
-# as journal.before. The greater token is kept, so that no earlier lease of this host can pass for a new one.
+# Data from another host is limited in size, and may contain neither links nor devices. This host's own journal is
+# kept as journal.before. The greater token is kept, so that no earlier lease of this host can pass for a new one.
 _RECEIVE = """set -eu
 umask 077
 mkdir -p -- "$1/control"
@@ -21,7 +21,7 @@ rm -rf moved
 trap 'rm -rf moved' EXIT
 mkdir moved
 gzip -dc | head -c 536870912 | tar -x --no-same-owner -f - -C moved
-[ -z "$(find moved ! -type f ! -type d)" ] || { echo 'the other host sent something that is not a file' >&2; exit 65; }
+[ -z "$(find moved ! -type f ! -type d)" ] || { echo 'the other host sent something other than files' >&2; exit 65; }
 token() { cat "$1" 2>/dev/null || echo 0; }
 here=$(token control/token)
 [ "$here" -le "$(token moved/control/token)" ] || echo "$here" >moved/control/token

@@ -41,4 +41,6 @@ def parse(model: type[Model], kind: str, text: str, where: str) -> Model:
         return model.model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        raise RackwrightError(f"is damaged: {first['msg']}", where=where, should=f"should be of format {kind}/{VERSION}") from None
+        raise RackwrightError(
+            f"is damaged: {first['msg']}", where=where, should=f"should be of format {kind}/{VERSION}"
+        ) from None

@@ -1,7 +1,7 @@
 """The shell scripts that keep lease and journal on a control host; $1 is their folder.
 
-Scripts that change something keep one flock while they read and write, so that exactly one of several runs wins. A file
-is replaced by a synced rename, so that a crash leaves either the old or the new one. The lease file is a line
+Scripts that change something keep one flock while they read and write, so that exactly one of several runs wins. A
+file is replaced by a synced rename, so that a crash leaves either the old or the new one. The lease file is a line
 `lease/1 TOKEN SINCE EXPIRES` (seconds of this host's clock) and a line of JSON about its owner.
 """
 
@@ -87,9 +87,10 @@ cat lease
 JOURNAL_KEPT = 2**20
 """The journal is trimmed to this many bytes when it has twice as many."""
 
-# Prints the journal's last lines, and before them all lines of rollouts that may be open: `open_rollout` decides which
-# one is. Therefore an incomplete line counts as opening a rollout, but never as closing one. In a JSON string, quotes
-# are escaped, so no text looks like a field. Both passes read one descriptor: a trim in between doesn't affect it.
+# Prints the journal's last lines, and before them all lines of rollouts that may be open: `open_rollout` decides
+# which one is. Therefore an incomplete line counts as opening a rollout, but never as closing one. In a JSON string,
+# quotes are escaped, so no text looks like a field. Both passes read one descriptor: a trim in between doesn't affect
+# it.
 _WANTED = f"""
 wanted() {{ LC_ALL=C awk -v kept={JOURNAL_KEPT} '
 function rollout() {{ return match($0, /"rollout" *: *"[^"]*"/) ? substr($0, RSTART, RLENGTH) : "" }}
@@ -132,8 +133,8 @@ cd -- "$1" 2>/dev/null || exit 0
     + "wanted\n"
 )
 
-# $2: token, $3: name, $4: how many of its kind stay; stdin: the content. Names of one kind sort by a controller's time.
-# Its clock may be behind, so the new file always stays.
+# $2: token, $3: name, $4: how many of its kind stay; stdin: the content. Names of one kind sort by a controller's
+# time. Its clock may be behind, so the new file always stays.
 KEEP = (
     _LOCKED
     + _MINE

@@ -63,14 +63,15 @@ class Series(Generic[Document]):
     """What they are, for error messages."""
 
     def write(self, shell: Shell, document: OfRun, folder: str) -> None:
-        """Store the document on the control host's disk, in place of an earlier one of the same run. Raise HostError if
-        it can't be written."""
+        """Store the document on the control host's disk, in place of an earlier one of the same run. Raise HostError
+        if it can't be written."""
         content = document.model_dump_json(indent=1) + "\n"
         words = (folder, self.name, document.model, document.run, KEPT)
         call(shell, _WRITE, *words, stdin=content, what=f"storing {self.what}")
 
     def read(self, shell: Shell, model: str, folder: str) -> tuple[Document, ...]:
-        """Return the model's documents, oldest first. Raise RackwrightError if one is damaged or of a newer format."""
+        """Return the model's documents, oldest first. Raise RackwrightError if one is damaged or of a newer
+        format."""
         text = call(shell, _READ, folder, self.name, model, what=f"reading {self.what}")
         return tuple(self._parsed(text, f"{shell.name}: {folder}/{self.name}/{model}"))
 

@@ -19,8 +19,8 @@ class ControlStore(Protocol):
     """Lease and journal of a fleet. Each method raises HostError if the control host is unreachable."""
 
     def acquire(self, owner: Owner) -> Lease:
-        """Take the lease for one minute. Its `previous` is an expired lease that it replaced. Raise LeasedError if there
-        is a live one."""
+        """Take the lease for one minute. Its `previous` is an expired lease that it replaced. Raise LeasedError if
+        there is a live one."""
 
     def renew(self, lease: Lease, seconds: int | None = None) -> Lease:
         """Renew the lease for a minute, or for `seconds`, from now. Raise LeasedError if it has ended."""
@@ -32,7 +32,8 @@ class ControlStore(Protocol):
         """Return the present lease, live or expired, or None. Change nothing."""
 
     def break_(self, lease: Lease) -> None:
-        """Remove the lease, live or not; its run can't write any more. Raise LeasedError if there is another one now."""
+        """Remove the lease, live or not; its run can't write any more. Raise LeasedError if there is another one
+        now."""
 
     def append(self, lease: Lease, entry: Entry) -> None:
         """Append the entry on disk. Raise LeasedError, writing nothing, if the lease has ended."""

@@ -102,9 +102,7 @@ def _unserved(hardware: Hardware) -> Iterator[Missing]:
     kinds = tuple(dict.fromkeys(generation_of(device) for device in hardware.nvidia))
     for kind in kinds:
         if (newest := newest_branch(kind)) and newest < BRANCH:
-            what = (
-                f"{kind.title()} GPUs: branch {newest} was the last to support them, and is no longer maintained"
-            )
+            what = f"{kind.title()} GPUs: branch {newest} was the last to support them, and is no longer maintained"
             yield Missing("driver", Severity.BLOCKS, what, "use GPUs from Turing on")
     if not _modules(hardware):
         what = "some of its GPUs need open kernel modules, others proprietary ones: no driver supports both"

@@ -69,7 +69,9 @@ def _system(expected: Expected, hardware: Hardware, machine: Machine) -> Iterato
         yield Missing("machine", Severity.WARNS, what, "use the outer host instead, or install the driver there")
     if machine.synchronised is False:
         what = "its clock isn't synchronized: certificates and leases depend on it"
-        yield Missing("machine", Severity.ADVISES, what, "rackwright apply: sets up chrony, which must reach NTP servers")
+        yield Missing(
+            "machine", Severity.ADVISES, what, "rackwright apply: sets up chrony, which must reach NTP servers"
+        )
 
 
 def _release(expected: Expected, hardware: Hardware) -> Iterator[Missing]:
@@ -88,7 +90,9 @@ def _release(expected: Expected, hardware: Hardware) -> Iterator[Missing]:
 def _memory(hardware: Hardware, machine: Machine) -> Iterator[Missing]:
     of_gpus = figures(hardware, machine).gpu_memory
     if of_gpus and hardware.memory < of_gpus:
-        what = f"{size(hardware.memory)} of memory, less than the GPUs' {size(of_gpus)}: weights are loaded through it"
+        what = (
+            f"{size(hardware.memory)} of memory, less than the GPUs' {size(of_gpus)}: weights are loaded through it"
+        )
         yield Missing("memory", Severity.WARNS, what, "add memory, at least as much as the GPUs have")
     if machine.ecc is False:
         what = "its memory has no error correction: a flipped bit can change answers unnoticed"

@@ -59,7 +59,8 @@ def fit_in() -> None:
 
 
 def client(way: dict[str, str]) -> Any:
-    """Return an HTTP client for a Unix socket, or for an address under the gateway's name with a certificate of one CA.
+    """Return an HTTP client for a Unix socket, or for an address under the gateway's name with a certificate of one
+    CA.
 
     It never uses a proxy.
     """

@@ -67,8 +67,8 @@ class _Report(Stored):
 def parse_report(text: str, load: Load) -> Step:
     """Given guidellm's report (0.8) on this load, return the step. Raise RackwrightError if it can't be read.
 
-    Each request's times are guidellm's. Percentiles are computed here, all by one rule (`spread`): guidellm weights the
-    time per token by tokens, and would count a request more than once.
+    Each request's times are guidellm's. Percentiles are computed here, all by one rule (`spread`): guidellm weights
+    the time per token by tokens, and would count a request more than once.
     """
     try:
         found = _Report.model_validate_json(text).benchmarks[0]

@@ -69,9 +69,9 @@ class Seen:
 
 
 def traffic_of(running: Seen, candidate: Seen) -> tuple[Traffic, Traffic]:
-    """Return both versions' traffic, with the times of one kind of answer only: the first byte of an answer that isn't
-    streamed arrives when a stream would send its last. If most answers are streams, times per token are used only if
-    enough of the others have them: the trial shouldn't wait for a few."""
+    """Return both versions' traffic, with the times of one kind of answer only: the first byte of an answer that
+    isn't streamed arrives when a stream would send its last. If most answers are streams, times per token are used
+    only if enough of the others have them: the trial shouldn't wait for a few."""
     sides = (running, candidate)
     streamed, others = (sum(side.answers(streamed=kind) for side in sides) for kind in (True, False))
     streams = streamed >= others
@@ -85,8 +85,9 @@ def _without(reply: LoggedRequest, *, ttft: bool, tpot: bool) -> Request:
 
 
 def asked_of_canary(lines: Iterable[Access], canary: str) -> Iterator[LoggedRequest]:
-    """Given lines of the log, yield the requests of the conversations that the canary (HOST/MODEL@N) answers. Requests
-    that the client did wrong, or aborted during the answer, are left out: they say nothing about a version."""
+    """Given lines of the log, yield the requests of the conversations that the canary (HOST/MODEL@N) answers.
+    Requests that the client did wrong, or aborted during the answer, are left out: they say nothing about a
+    version."""
     for line in lines:
         if line.canary and _counts(line):
             yield _request(line, failed_over=line.replica != canary)

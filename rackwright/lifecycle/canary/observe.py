@@ -34,7 +34,8 @@ class Watch:
     share: float = 0.0
     """Percentage of the conversations that it should have now."""
     running: Seen = field(default_factory=Seen)
-    """Requests since the canary got this share: both versions must see the same mix, which differs by day and night."""
+    """Requests since the canary got this share: both versions must see the same mix, which differs by day and
+    night."""
     candidate: Seen = field(default_factory=Seen)
     _given: float = 0.0
     """The share that was last set at the gateways."""
@@ -98,4 +99,6 @@ class Watch:
         if "canary" in twice:
             raise ProofError("became unhealthy at the gateways while it was the canary", where=address)
         if "others" in twice:
-            raise Undecided("no replica with the previous version serves, so there is nothing to compare with", where=address)
+            raise Undecided(
+                "no replica with the previous version serves, so there is nothing to compare with", where=address
+            )

@@ -47,10 +47,11 @@ def looks(rules: Canary) -> int:
 
 
 def is_due(rules: Canary, moment: Moment, judged: tuple[int, ...], growth: float = _LEAST_GROWTH) -> bool:
-    """Return whether a verdict is due. `judged`: how many requests the canary had at each earlier verdict of this step.
+    """Return whether a verdict is due. `judged`: how many requests the canary had at each earlier verdict of this
+    step.
 
-    A verdict is due at the step's end. In the last step it is due again, a few times, when there are `growth` times as
-    many requests, and once more when the time is over.
+    A verdict is due at the step's end. In the last step it is due again, a few times, when there are `growth` times
+    as many requests, and once more when the time is over.
     """
     if not judged:
         return _complete(rules, moment)
@@ -61,8 +62,9 @@ def is_due(rules: Canary, moment: Moment, judged: tuple[int, ...], growth: float
 
 
 def growth_for(verdict: Verdict) -> float:
-    """Return how many times as much data there should be before the next verdict: a little more than this verdict says
-    is needed, but at least twice and at most sixteen times as much, because with few data that is only a guess."""
+    """Return how many times as much data there should be before the next verdict: a little more than this verdict
+    says is needed, but at least twice and at most sixteen times as much, because with few data that is only a
+    guess."""
     open_ones = [one for one in verdict.of(Word.INCONCLUSIVE) if one.decides and one.figure.of == "conversations"]
     wanted = [
         _MARGIN * one.needed / one.candidate.clusters for one in open_ones if one.needed and one.candidate.clusters
@@ -91,8 +93,8 @@ def following(rules: Canary, moment: Moment) -> Next:
 
 
 def is_hopeless(running: Traffic, candidate: Traffic) -> bool:
-    """Return whether the canary fails most conversations and the running version hardly any, so that the trial can end
-    at once. If conversations fail with a chance of 10 %, 11 of 20 fail once in a million times."""
+    """Return whether the canary fails most conversations and the running version hardly any, so that the trial can
+    end at once. If conversations fail with a chance of 10 %, 11 of 20 fail once in a million times."""
     tried, others = _failed(candidate), _failed(running)
     if len(tried) < _HOPELESS_CONVERSATIONS or not others:
         return False

@@ -39,8 +39,8 @@ class Tried:
     """Index of the step to start with: an earlier run may have reached it."""
 
     def run(self, enter: Enter) -> None:
-        """Run the trial, and return if the canary passes; it then still has its last share. If not, its share is ended,
-        and its report says why.
+        """Run the trial, and return if the canary passes; it then still has its last share. If not, its share is
+        ended, and its report says why.
 
         Raise ProofError if it failed, Undecided if there is no clear verdict, Paused if the operator stops, HostError
         if a host can't be asked.

@@ -136,13 +136,18 @@ def stop(shell: Connection) -> None:
 
 def clean(shell: Connection, batch: Batch) -> None:
     """Remove the unit, and the files that had arrived or were linked to be passed on."""
-    shell.run(command(scripts.CLEAN, batch.arriving(shell.name)), timeout=60).check("ending the peer-to-peer transfer")
+    shell.run(command(scripts.CLEAN, batch.arriving(shell.name)), timeout=60).check(
+        "ending the peer-to-peer transfer"
+    )
 
 
 def give_up(shell: Connection, batch: Batch) -> None:
-    """Remove the unit as `stop` does. If the host has no space to fetch all files as well, remove arrived files too."""
+    """Remove the unit as `stop` does. If the host has no space to fetch all files as well, remove arrived files
+    too."""
     needed = str(batch.bytes + MARGIN)
-    shell.run(command(scripts.GIVE_UP, batch.arriving(shell.name), needed), timeout=60).check("ending the peer-to-peer transfer")
+    shell.run(command(scripts.GIVE_UP, batch.arriving(shell.name), needed), timeout=60).check(
+        "ending the peer-to-peer transfer"
+    )
 
 
 def place(shell: Connection, batch: Batch) -> None:
