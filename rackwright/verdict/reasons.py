@@ -20,7 +20,7 @@ def fails(figure: Figure, found: Difference, threshold: float) -> str:
 def is_noise(figure: Figure, found: Difference, threshold: float) -> str:
     noise = "" if found.noise is None else size(figure, found.noise)
     beyond = f"{_seen(figure, found)}, beyond {difference(figure, threshold)}"
-    return f"{beyond}, but two halves or two answers of the running version differ by {noise}"
+    return f"{beyond}, but the running version itself varies by {noise}"
 
 
 def is_open(

@@ -137,7 +137,7 @@ def test_a_transfer_that_was_cut_short_leaves_the_old_fleet(site, tmp_path):
 
     written = applied(checkout(site))
     write_applied(LocalShell(), written, folder=str(tmp_path))
-    with pytest.raises(HostError, match="keeping the applied fleet failed"):
+    with pytest.raises(HostError, match="storing the applied fleet failed"):
         write_applied(Cut(), written, folder=str(tmp_path))
     assert read_applied(LocalShell(), folder=str(tmp_path)) == written
 

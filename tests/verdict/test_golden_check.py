@@ -38,7 +38,7 @@ def prompt(**check: object) -> Prompt:
     ("check", "text", "passed", "reason"),
     [
         ({"exact": "Paris"}, " Paris\n", True, ""),
-        ({"exact": "Paris"}, "paris", False, "is another text"),
+        ({"exact": "Paris"}, "paris", False, "differs from the expected text"),
         ({"contains": "Paris"}, "It is Paris.", True, ""),
         ({"contains": "Paris"}, "It is Rome.", False, "lacks the text"),
         ({"regex": r"\bPar.s\b"}, "It is Paris.", True, ""),
@@ -55,10 +55,10 @@ def test_a_text_passes_or_not_and_has_no_format(check, text, passed, reason):
     [
         ('{"name": "Ada", "age": 36}', ""),
         (' {"age": 36, "name": "Ada"}\n', ""),
-        ('```json\n{"name": "Ada", "age": 36}\n```', "is no JSON"),
-        ("", "is no JSON"),
-        ('{"name": "Ada", "age": NaN}', "is no JSON"),
-        ("[" * 100_000, "is no JSON"),
+        ('```json\n{"name": "Ada", "age": 36}\n```', "isn't JSON"),
+        ("", "isn't JSON"),
+        ('{"name": "Ada", "age": NaN}', "isn't JSON"),
+        ("[" * 100_000, "isn't JSON"),
         ('{"name": "Ada", "age": "36"}', "breaks properties/age/type of its schema"),
         ('{"name": "ada", "age": 36}', "breaks properties/name/pattern of its schema"),
         ('{"name": "Ada"}', "breaks required of its schema"),
@@ -75,14 +75,14 @@ def test_json_is_valid_and_passed_by_its_schema_or_neither(text, reason):
         ([("weather", '{"days": 3, "city": "Paris"}')], True, True, ""),
         ([("weather", '{"days": 3.0, "city": "Paris"}')], True, True, ""),
         ([], False, False, "calls no tool"),
-        ([("wether", "{}")], False, False, "calls a tool that isn't there"),
-        ([("weather", "{")], False, False, "calls weather with arguments that are no JSON"),
-        ([("weather", "[]")], False, False, "calls weather with arguments that are no object"),
+        ([("wether", "{}")], False, False, "calls a tool that doesn't exist"),
+        ([("weather", "{")], False, False, "calls weather with arguments that aren't JSON"),
+        ([("weather", "[]")], False, False, "calls weather with arguments that aren't an object"),
         (
             [("weather", '{"days": "3"}')],
             False,
             False,
-            "calls weather with arguments of another form: breaks properties/days/type of its schema",
+            "calls weather with invalid arguments: violates properties/days/type of its schema",
         ),
         ([("clock", "{}")], False, True, "calls clock"),
         ([("weather", '{"city": "Rome", "days": 3}')], False, True, "calls weather with other arguments"),
@@ -159,7 +159,7 @@ def test_an_end_of_the_stack_within_what_is_rust_is_no_panic():
 @pytest.mark.parametrize("text", ["1e999", "-1e999", "1" * 400])
 def test_a_number_beyond_all_bounds_is_not_valid(text):
     found = score(prompt(json_schema={"multipleOf": 0.1}), Said(text))
-    assert found == Score(False, False, "has a number beyond all bounds")
+    assert found == Score(False, False, "contains a number that is too large")
 
 
 @pytest.mark.parametrize(
@@ -176,9 +176,9 @@ def test_a_pattern_is_ended_also_where_a_reference_leads_back_to_the_whole_schem
 def test_what_a_schema_stumbles_over_only_in_an_answer_is_not_valid():
     # Neither would be read.
     unknown = {"properties": {"a": {"type": "thing"}}}
-    assert allows(unknown, {"a": 1}) == "can't be held against its schema (UnknownType)"
+    assert allows(unknown, {"a": 1}) == "can't be checked against its schema (UnknownType)"
     lost = {"properties": {"a": {"$ref": "#/$defs/lost"}}}
-    assert allows(lost, {"a": 1}) == "can't be held against its schema (_WrappedReferencingError)"
+    assert allows(lost, {"a": 1}) == "can't be checked against its schema (_WrappedReferencingError)"
 
 
 def test_older_drafts_are_understood():

@@ -80,7 +80,7 @@ def _verdict(one: Wanted, room: int | None) -> Verdict:
     if fit.fits is None:
         return Verdict(one.model, one.gpus, None, fit.unknown or "")
     if fit.fits:
-        return Verdict(one.model, one.gpus, True, f"{size(fit.left or 0)} of {size(fit.budget)} stay free")
+        return Verdict(one.model, one.gpus, True, f"{size(fit.left or 0)} stay free of {size(fit.budget)}")
     way_out = next((change.what for change in changes(fit)), None if fit.refused else "it needs more memory")
     why = "; ".join(text for text in (fit.refused or "too large", way_out) if text)
     return Verdict(one.model, one.gpus, False, why)

@@ -36,12 +36,12 @@ def search(steps: Sequence[Step], judge: Judge) -> Search:
     between the highest good one and the lowest bad one until they are close."""
     good, bad, why = _sorted_out(steps, judge)
     if good is None:
-        return Search(None, None, f"already at {steps[0].rate:g} requests per second, {why}")
+        return Search(None, None, f"already at {steps[0].rate:g} per second, {why}")
     if bad is None and len(steps) >= MOST_STEPS:
         return Search(good, None, f"{MOST_STEPS} rates were tried, all of them good")
     if bad is None:
         return Search(good, _readable(good.rate * 2), "")
-    why = f"at {bad.rate:g} requests per second, {why}"
+    why = f"at {bad.rate:g} per second, {why}"
     if len(steps) >= MOST_STEPS or bad.rate / good.rate <= CLOSE:
         return Search(good, None, why)
     return Search(good, _readable((good.rate * bad.rate) ** 0.5), why)

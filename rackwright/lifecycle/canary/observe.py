@@ -97,7 +97,7 @@ class Watch:
         # One miss may be a late health check. Requests that others had to answer for it count as its errors anyway.
         twice, self._missing = self._missing & missing, frozenset(missing)
         if "canary" in twice:
-            raise ProofError("became unhealthy at the gateways while it was the canary", where=address)
+            raise ProofError("fell out of the gateways while it was the canary", where=address)
         if "others" in twice:
             raise Undecided(
                 "no replica with the previous version serves, so there is nothing to compare with", where=address

@@ -62,7 +62,7 @@ def test_without_a_good_rate_there_is_no_knee():
 def test_a_first_rate_that_the_service_falls_behind_is_no_knee():
     found = search([step(1, per_second=0.31)], content)
     assert (found.knee, found.next_rate) == (None, None)
-    assert found.why == "already at 1 a second the service fell behind: 0.31 a second were answered of 1.00"
+    assert found.why == "already at 1 per second, the service fell behind: it answered 0.31 of 1.00 per second"
 
 
 def test_it_ends_however_good_the_service_is():

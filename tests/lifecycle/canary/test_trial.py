@@ -156,7 +156,7 @@ def test_an_equal_one_passes():
     bench.run()
     assert bench.keeper.told[-1] == "passed with PASS"
     assert list(dict.fromkeys(bench.gateways.told)) == ["25 %", "50 %"]
-    assert bench.entered[0] == "25 % of the conversations, for at least 60 s and 60 requests"
+    assert bench.entered[0] == "25 % of the conversations, at least 60 s and 60 requests"
 
 
 def test_it_is_judged_again_when_it_has_as_many_as_the_verdict_takes_long_before_its_limit():
@@ -211,7 +211,7 @@ def test_a_doubtful_one_waits_and_then_pauses():
         bench.run()
     assert bench.clock.now() >= RULES.max_duration
     assert bench.keeper.told[-1] == "INCONCLUSIVE, INCONCLUSIVE"
-    assert error.value.problems[0].should == "the others have all of the traffic"
+    assert error.value.problems[0].should == "the other replicas get all of the traffic"
     assert bench.gateways.share == 0
 
 
@@ -263,7 +263,7 @@ def test_a_golden_set_that_is_too_small_to_tell_is_said_before_any_client_asks()
     bench = Bench(golden=answers(EQUAL, prompts=30))
     with pytest.raises(Undecided, match=r"INCONCLUSIVE: (golden score|valid formats): ") as error:
         bench.run()
-    assert error.value.problems[0].should == "no client met the new version"
+    assert error.value.problems[0].should == "no client's request went to the new version"
     assert bench.gateways.told == ["end"]
 
 
