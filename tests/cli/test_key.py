@@ -58,7 +58,10 @@ def test_a_gateway_that_is_not_there_yet_is_named_with_the_next_command(site, to
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        (["Anna", "--owner", "a"], "error: ID: isn't a valid id of a key; should be a letter, then up to 23 letters, digits and -"),
+        (
+            ["Anna", "--owner", "a"],
+            "error: ID: isn't a valid id of a key; should be a letter, then up to 23 letters, digits and -",
+        ),
         (["../x", "--owner", "a"], "error: ID: isn't a valid id of a key"),
         (["a", "--owner", "a\nb"], "error: owner: has a control character or a newline"),
         (["a", "--owner", "a", "--model", "nosuch"], "error: nosuch: no model of that name; one of assistant"),

@@ -26,7 +26,7 @@ def gpus_missing(hardware: Hardware, wanted: int | None) -> Iterator[Missing]:
     count = len(report.gpus) if report else len(hardware.nvidia)
     if wanted and count < wanted:
         what = f"{counted(count, 'GPU')}, but its replicas need {wanted}"
-        yield Missing("gpus", Severity.BLOCKS, what, "place fewer replicas on it, or add GPUs")
+        yield Missing("gpus", Severity.BLOCKS, what, "place fewer replicas there, or add GPUs")
     if not hardware.nvidia and not count and wanted is None:
         what = "no NVIDIA GPU: usable as a gateway or control host, or for small models on the processor"
         yield Missing("gpus", Severity.ADVISES, what, "place only replicas with gpus: 0 on it")

@@ -131,9 +131,21 @@ def test_the_driver_that_would_be_installed_follows_from_the_generation(device: 
     ("driver", "there", "none"),
     [
         (Driver(branch="580"), [], "rackwright lock, then rackwright apply --reboot: installs branch 580"),
-        (Driver(branch="580.9"), ["driver 580.95.05 is installed, but the fleet file asks for branch 580.9"], "lock, then"),
-        (Driver(branch="570"), ["driver 580.95.05 is installed, but the fleet file asks for branch 570"], "lock, then"),
-        (Driver(manage="replace", branch="570"), [], "rackwright lock, then rackwright apply --reboot: installs branch 570"),
+        (
+            Driver(branch="580.9"),
+            ["driver 580.95.05 is installed, but the fleet file asks for branch 580.9"],
+            "lock, then",
+        ),
+        (
+            Driver(branch="570"),
+            ["driver 580.95.05 is installed, but the fleet file asks for branch 570"],
+            "lock, then",
+        ),
+        (
+            Driver(manage="replace", branch="570"),
+            [],
+            "rackwright lock, then rackwright apply --reboot: installs branch 570",
+        ),
         (Driver(manage="adopt"), [], "install one manually: the fleet file has driver.manage: adopt"),
         (Driver(manage="no"), [], "install one manually: the fleet file has driver.manage: no"),
     ],

@@ -77,7 +77,7 @@ def test_a_good_host():
 def test_fewer_gpus_than_replicas_need(model: HostSpec, found: Hardware, says: str):
     condition = next(iter(judge_gpus(model, found)))
     assert (condition.what, condition.state, condition.found) == ("gpu", State.FAILED, says)
-    assert condition.next == "place fewer replicas on it"
+    assert condition.next == "place fewer replicas there"
 
 
 def test_a_card_that_is_cut_does_no_harm_where_another_is_enough():

@@ -86,7 +86,9 @@ def test_where_the_first_can_not_fetch_each_fetches_for_itself(monkeypatch: pyte
     world, console = World(dict.fromkeys("ab", NOTHING), {}), Console()
     assert run(world, monkeypatch, console, fetched=False)[0] == ()
     assert world.started == []
-    assert console.said == ["assistant dddddddddddddddd: a could not fetch it, so each host fetches it from the source"]
+    assert console.said == [
+        "assistant dddddddddddddddd: a could not fetch it, so each host fetches it from the source"
+    ]
 
 
 def test_who_is_out_of_reach_or_lacks_room_is_named_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
