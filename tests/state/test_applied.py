@@ -94,7 +94,7 @@ def test_pins_authorities_and_keyrings_are_kept_too_wherever_they_lie(kept, tmp_
     assert found == applied(local)
     (folder / "apt.gpg").write_bytes(b"\x99")
     shown = difference(found, checkout(FilesOnly(kept.path, *kept.sources[1:], bundle=detour, keyring="apt.gpg")))
-    assert "-no text: 3 bytes, SHA-256 " in shown
+    assert "-binary file: 3 bytes, SHA-256 " in shown
     assert "+++ checkout/inventory/apt.gpg" in shown
 
 

@@ -59,10 +59,10 @@ def test_a_text_passes_or_not_and_has_no_format(check, text, passed, reason):
         ("", "isn't JSON"),
         ('{"name": "Ada", "age": NaN}', "isn't JSON"),
         ("[" * 100_000, "isn't JSON"),
-        ('{"name": "Ada", "age": "36"}', "breaks properties/age/type of its schema"),
-        ('{"name": "ada", "age": 36}', "breaks properties/name/pattern of its schema"),
-        ('{"name": "Ada"}', "breaks required of its schema"),
-        ('{"name": "Ada", "age": 36, "secret": 1}', "breaks additionalProperties of its schema"),
+        ('{"name": "Ada", "age": "36"}', "violates properties/age/type of its schema"),
+        ('{"name": "ada", "age": 36}', "violates properties/name/pattern of its schema"),
+        ('{"name": "Ada"}', "violates required of its schema"),
+        ('{"name": "Ada", "age": 36, "secret": 1}', "violates additionalProperties of its schema"),
     ],
 )
 def test_json_is_valid_and_passed_by_its_schema_or_neither(text, reason):
@@ -136,10 +136,10 @@ def test_an_expression_that_takes_too_much_memory_does_not_pass(monkeypatch):
 def test_an_answer_that_is_nested_too_deep_for_its_schema_is_not_valid():
     deep = {"$defs": {"a": {"items": {"$ref": "#/$defs/a"}}}, "$ref": "#/$defs/a"}
     found = score(prompt(json_schema=deep), Said("[" * 900 + "]" * 900))
-    assert found == Score(False, False, "is nested too deep")
+    assert found == Score(False, False, "is nested too deeply")
 
 
-@pytest.mark.parametrize(("levels", "reason"), [(60, None), (70, "is nested too deep")])
+@pytest.mark.parametrize(("levels", "reason"), [(60, None), (70, "is nested too deeply")])
 def test_references_lead_so_deep_and_no_deeper(levels, reason):
     assert allows({"items": {"$ref": "#"}}, json.loads("[" * levels + "]" * levels)) == reason
 
@@ -153,7 +153,7 @@ def test_an_end_of_the_stack_within_what_is_rust_is_no_panic():
 
     for frames in range(500, 800):
         with suppress(RecursionError):
-            assert allowed(frames) in (None, "is nested too deep")
+            assert allowed(frames) in (None, "is nested too deeply")
 
 
 @pytest.mark.parametrize("text", ["1e999", "-1e999", "1" * 400])
@@ -184,7 +184,7 @@ def test_what_a_schema_stumbles_over_only_in_an_answer_is_not_valid():
 def test_older_drafts_are_understood():
     older = {"$schema": "http://json-schema.org/draft-07/schema#", "dependencies": {"a": ["b"]}}
     assert score(prompt(json_schema=older), Said('{"a": 1, "b": 2}')).passed
-    assert score(prompt(json_schema=older), Said('{"a": 1}')).reason == "breaks dependencies of its schema"
+    assert score(prompt(json_schema=older), Said('{"a": 1}')).reason == "violates dependencies of its schema"
 
 
 CHECKS = [

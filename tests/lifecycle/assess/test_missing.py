@@ -96,7 +96,7 @@ def test_each_thing_of_the_machine_is_told_alone(machine: dict[str, Any], severi
     [
         (MemoryHealth(ecc=True, failed=True), BLOCKS, "GPU 0: it could not take bad memory out"),
         (MemoryHealth(ecc=False), ADVISES, "GPU 0: could correct memory errors, but ECC is off"),
-        (MemoryHealth(), ADVISES, "GPU 0: a consumer's card"),
+        (MemoryHealth(), ADVISES, "GPU 0: a consumer card"),
     ],
 )
 def test_each_thing_of_a_cards_memory_is_told(health: MemoryHealth, severity: Severity, what: str) -> None:

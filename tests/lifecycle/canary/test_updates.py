@@ -105,7 +105,7 @@ def test_one_that_ran_the_new_version_before_is_not_returned_when_that_fails(
     Desk(world).leave()
     assert running(world)["gpu1 assistant@1"] == "v2"
     world.hosts["gpu1"].engines["assistant@1"].faults["v2"] = Behaviour.FAILS_CLIENTS
-    with pytest.raises(ProofError, match="FAIL: most requests fail") as error:
+    with pytest.raises(ProofError, match="FAIL: most of its requests fail") as error:
         update(world)
     assert world.healthy("assistant") == {TWO, THREE}
     assert f"{ONE} ran the new version before and stays drained; rackwright apply" in str(error.value)
@@ -124,7 +124,7 @@ def test_the_share_ends_before_what_ran_before_is_put_back(tmp_path: Path) -> No
 def test_what_nobody_can_tell_pauses_with_the_old_version_at_full_weight(tmp_path: Path) -> None:
     world = make(tmp_path)
     world.busy = 0.05
-    with pytest.raises(Undecided, match=r"INCONCLUSIVE: \d+ requests in 200 s, of 20") as error:
+    with pytest.raises(Undecided, match=r"INCONCLUSIVE: the canary had \d+ requests in 200 s, and needs 20") as error:
         update(world)
     assert error.value.exit_code == ExitCode.NOT_PROVEN
     assert "stays open" in str(error.value)

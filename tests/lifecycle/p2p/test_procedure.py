@@ -166,7 +166,7 @@ def test_without_the_authority_s_key_each_fetches_for_itself(monkeypatch: pytest
     world, console = World({"a": WHOLE, "b": NOTHING}, {}, issuer=Without()), Console()
     (transferred,), _ = run(world, monkeypatch, console)
     assert transferred.failed == {"b": "no certificate"}
-    assert "each host fetches for itself: ca.key: the CA's key isn't here" in console.said[-1]
+    assert "each host fetches it from the source: ca.key: the CA's key isn't here" in console.said[-1]
     assert world.started == []
 
 
