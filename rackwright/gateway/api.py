@@ -134,7 +134,7 @@ class Gateways:
         self._run(END_CANARY.format(model=quote(model)), f"ending the canary of {model}")
 
     def put_key(self, key: Key, *, note: str) -> None:
-        """Replace what every worker knows of the key, without a moment when neither the old nor the new entry works.
+        """Give every worker this entry of the key in place of earlier ones, without a moment when neither is valid.
 
         `note`: one line that the gateway stores with it. Raise HostError for a key that was revoked.
         """
@@ -143,7 +143,7 @@ class Gateways:
         self._run(script + TELL_KEY + _known(wanted=True), f"pushing key {key.id}")
 
     def remove_key(self, key: RevokedKey, *, note: str) -> None:
-        """Revoke the key for ever at every worker, including old workers with open connections."""
+        """Revoke the key permanently at every worker, including old workers with open connections."""
         pushed = revoked_line(key) + _noted(key.sha256, "revoked", note)
         script = KEY.format(sha256=key.sha256, lines="''") + WRITE_KEY.format(pushed=quote(pushed))
         self._run(script + TELL_KEY + _known(wanted=False), f"revoking key {key.about}")
@@ -201,8 +201,7 @@ def _in_memory(key: Key, lines: str = "''") -> str:
 
 
 def _lasting(key: Key, seconds: int) -> str:
-    """Return the entry of a key for all models, quoted for a shell, which computes its end from the gateway's
-    clock."""
+    """Return a key's entry for all models, quoted for a shell, which computes its end from the gateway's clock."""
     ((name, value),) = key_entries(key)
     id, _, rest = value.split("|", 2)
     before, after = quote(f"{name} {id}|"), quote(f"|{rest}\n")

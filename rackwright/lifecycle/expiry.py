@@ -52,8 +52,7 @@ def ending_keys(keys: Iterable[ApiKey], now: datetime) -> tuple[Ending, ...]:
 def ending_certificates(
     host: str, certificates: Mapping[str, datetime | None], now: datetime, next: str = "rackwright apply"
 ) -> tuple[Ending, ...]:
-    """Given a host's certificates by stem, return those that end within CERTIFICATE_DAYS, have ended or can't be
-    read."""
+    """Return those of a host's certificates (by stem) that end within CERTIFICATE_DAYS or can't be read."""
     limit = now + timedelta(days=CERTIFICATE_DAYS)
     return tuple(
         Ending(host, f"certificate {stem}", ends, next)

@@ -73,8 +73,7 @@ def write_applied(shell: Shell, applied: Applied, *, folder: str = FOLDER) -> No
 
 
 def read_applied(shell: Shell, *, folder: str = FOLDER) -> Applied | None:
-    """Return what was applied last, None if nothing was. Raise RackwrightError if it is damaged or of a newer
-    format."""
+    """Return what was applied last, None if nothing was. Raise RackwrightError if it is damaged or too new."""
     packed = shell.run(command(_READ, folder)).check("reading the applied fleet").stdout_bytes
     if not packed:
         return None

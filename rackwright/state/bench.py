@@ -19,8 +19,7 @@ class Spread(Stored):
     p95: float
     p99: float
     between: Mapping[str, tuple[float, float]] = {}
-    """Percentile (like p95) → its 95 % confidence interval, from this run's requests alone; only percentiles for
-    which there were enough requests."""
+    """Percentile (like p95) → its 95 % confidence interval, from this run alone, if there were enough requests."""
 
 
 class Step(Stored):
@@ -94,7 +93,7 @@ class Bench(Stored):
     knee: Step | None = None
     """The result of a search: the highest rate that was still good."""
     searched: bool = False
-    """Whether rates were raised to search the knee."""
+    """Whether rates were raised to search for the knee."""
     why_ended: str = ""
     """Why a search ended."""
 

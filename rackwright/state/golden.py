@@ -69,8 +69,7 @@ def golden_path(kind: Kind, folder: str = FOLDER) -> str:
 
 
 def read_golden(shell: Shell, kind: Kind, *, folder: str = FOLDER) -> Golden | None:
-    """Return the stored answer, None if there is none yet. Raise RackwrightError if it is damaged or of a newer
-    format."""
+    """Return the stored answer, None if there is none yet. Raise RackwrightError if it is damaged or too new."""
     text = call(shell, _READ, folder, kind.model, kind.key, what="reading the golden answer")
     return _parsed(shell, kind, text, folder) if text else None
 

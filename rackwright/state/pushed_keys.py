@@ -48,8 +48,7 @@ def parse_pushed(text: str, where: str) -> tuple[PushedKey, ...]:
 
 
 def unknown_to(file: KeysFile, reply: Iterable[PushedKey]) -> tuple[PushedKey, ...]:
-    """Return the keys that were added, changed or revoked with another copy of the keys file and differ in this
-    one."""
+    """Return the keys that were added, changed or revoked with another copy, if this keys file lacks that change."""
     latest: dict[str, PushedKey] = {}
     for one in reply:
         known = latest.get(one.key.sha256)

@@ -43,7 +43,6 @@ def write_record(shell: Shell, record: Record, *, folder: str = FOLDER) -> None:
 
 
 def read_record(shell: Shell, *, folder: str = FOLDER) -> Record | None:
-    """Return the host's record, None if there is none. Raise RackwrightError if it is damaged or of a newer
-    format."""
+    """Return the host's record, None if there is none. Raise RackwrightError if it is damaged or too new."""
     text = call(shell, READ, folder, "record.json", what="reading the record")
     return parse(Record, "record", text, f"{shell.name}: {folder}/record.json") if text else None

@@ -34,8 +34,7 @@ class Rollout(Stored):
     taken: tuple[str, ...]
     """HOST/MODEL@N of the replicas that had another unit when the rollout was opened: only these can be reverted."""
     idle: tuple[str, ...] = ()
-    """HOST/MODEL@N of the replicas that did not serve when the rollout was opened: after a revert they need not
-    serve."""
+    """HOST/MODEL@N of the replicas that did not serve when it was opened: after a revert they need not serve."""
     canaries: tuple[Name, ...] = ()
     """Models whose first replica is tried as a canary before the others are updated."""
     files: Sha256

@@ -70,8 +70,7 @@ class Series(Generic[Document]):
         call(shell, _WRITE, *words, stdin=content, what=f"storing {self.what}")
 
     def read(self, shell: Shell, model: str, folder: str) -> tuple[Document, ...]:
-        """Return the model's documents, oldest first. Raise RackwrightError if one is damaged or of a newer
-        format."""
+        """Return the model's documents, oldest first. Raise RackwrightError if one is damaged or too new."""
         text = call(shell, _READ, folder, self.name, model, what=f"reading {self.what}")
         return tuple(self._parsed(text, f"{shell.name}: {folder}/{self.name}/{model}"))
 

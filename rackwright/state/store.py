@@ -32,8 +32,7 @@ class ControlStore(Protocol):
         """Return the present lease, live or expired, or None. Change nothing."""
 
     def break_(self, lease: Lease) -> None:
-        """Remove the lease, live or not; its run can't write any more. Raise LeasedError if there is another one
-        now."""
+        """Remove the lease, live or not; its run can't write any more. Raise LeasedError if there is a new one."""
 
     def append(self, lease: Lease, entry: Entry) -> None:
         """Append the entry on disk. Raise LeasedError, writing nothing, if the lease has ended."""

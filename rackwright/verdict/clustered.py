@@ -1,5 +1,4 @@
-"""A share of requests that belong to conversations, with an interval that is valid for any correlation within
-these."""
+"""A share of requests in conversations, with an interval that is valid for any correlation within these."""
 
 from __future__ import annotations
 

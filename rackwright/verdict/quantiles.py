@@ -18,11 +18,9 @@ if TYPE_CHECKING:
     Whole = NDArray[np.int64]
 
 RESAMPLES = 2000
-"""Fifty of these are beyond each end of a 95 % interval, so its ends are accurate to a few hundredths of its
-width."""
+"""Fifty of these are beyond each end of a 95 % interval: its ends are accurate to a few hundredths of its width."""
 _AT_ONCE = 250_000
-"""Weights of 4 bytes that are processed together: more don't fit into the processor's cache, and take twice as
-long."""
+"""Weights of 4 bytes processed together: more don't fit into the processor's cache, and take twice as long."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +50,7 @@ def times(values: Sequence[float], conversations: Sequence[str]) -> Times:
 
 
 def quantile(found: Times, share: float) -> float:
-    """Return the quantile (nearest rank): this share of the times doesn't exceed it. Raise IndexError if there are
-    none."""
+    """Return the quantile by nearest rank: this share of the times doesn't exceed it. Raise IndexError for none."""
     return float(found.values[max(1, math.ceil(share * len(found.values) - 1e-9)) - 1])
 
 

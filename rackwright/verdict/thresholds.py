@@ -24,8 +24,7 @@ class Thresholds:
     tpot_p95: float = 0.50
     """The same for the 95th percentile."""
     formats: float = 0.05
-    """Allowed fall of the share of valid answers, among prompts that ask for a format: clients can't use the
-    others."""
+    """Allowed fall of the share of valid answers, among prompts that ask for a format."""
     golden: float = 0.05
     """Allowed fall of the share of prompts whose check passes."""
 

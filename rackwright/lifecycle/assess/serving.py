@@ -45,8 +45,7 @@ class Verdict:
 
 
 def wanted_of(fleet: Fleet, lock: Lock | None, host: str) -> tuple[Wanted, ...]:
-    """Return the fleet's models, each with the GPUs of a replica on this host, or of its first replica if there is
-    none."""
+    """Return the fleet's models, each with the GPUs of a replica here, or of its first replica if there is none."""
     return tuple(_wanted(fleet, lock, host, name) for name in fleet.file.models if fleet.replicas_of(name))
 
 

@@ -59,10 +59,9 @@ def fit_in() -> None:
 
 
 def client(way: dict[str, str]) -> Any:
-    """Return an HTTP client for a Unix socket, or for an address under the gateway's name with a certificate of one
-    CA.
+    """Return an HTTP client for a Unix socket, or for a gateway's address, which it calls by the gateway's name.
 
-    It never uses a proxy.
+    It trusts only the given CA and never uses a proxy.
     """
     httpx = import_module("httpx")
 

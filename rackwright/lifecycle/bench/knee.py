@@ -1,4 +1,4 @@
-"""Search the knee: the highest rate that a service keeps up with. Pure: measured steps in, the next rate out."""
+"""Search for the knee: the highest rate that a service keeps up with. Pure: measured steps in, the next rate out."""
 
 from __future__ import annotations
 

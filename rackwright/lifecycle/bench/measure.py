@@ -76,8 +76,7 @@ def seconds_of(load: Load) -> float:
 
 
 def words_of(way: Way, name: str, load: Load) -> int:
-    """Return how many words a prompt of the load needs, by sending two short prompts; this also warms the engine
-    up."""
+    """Return how many words a prompt of the load needs: send two short prompts, which also warm the engine up."""
     short, long = (_probed(way, name, words) for words in PROBES)
     return words_for(load.prompt_tokens, short, long)
 

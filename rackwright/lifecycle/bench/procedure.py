@@ -59,8 +59,7 @@ class Benched:
 
     @property
     def met(self) -> bool:
-        """Whether requests were answered and every objective was met; for a search, whether any rate achieved
-        that."""
+        """Whether requests were answered and all objectives met; for a search, whether any rate achieved that."""
         found = self.bench.knee is not None if self.bench.searched else self.bench.judged.answered > 0
         return found and all(verdict.met for verdict in self.verdicts)
 

@@ -117,8 +117,7 @@ class Canaries:
         return Questions(self.session, golden, canary.model, limit, SystemClock(), self.stopping, check, tell)
 
     def _refuse_alone(self, canary: Replica, others: tuple[Replica, ...]) -> None:
-        """Raise Paused if no other replica serves with the previous version, HostError if a gateway has no
-        canaries."""
+        """Raise Paused if no other replica serves with the previous version, HostError if a gateway is too old."""
         self.session.gateways.check_canaries()
         self._serving(canary, others)
 

@@ -103,8 +103,7 @@ def answer_of(prompt: Prompt, reply: Reply) -> Answer:
 
 
 def said_in(body: str) -> tuple[Said, int | None]:
-    """Given a chat completion, return its content and its number of tokens; an empty answer and None if it isn't
-    one."""
+    """Return a chat completion's content and number of tokens; an empty answer and None if it isn't one."""
     try:
         found = _Completion.model_validate_json(body)
     except ValidationError:

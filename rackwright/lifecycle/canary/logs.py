@@ -60,8 +60,7 @@ class AccessLogs:
 
 
 def read_command(model: str, after: str) -> str:
-    """Return the shell command that prints the lines of the model's conversations, and the cursor at the log's
-    end."""
+    """Return the shell command that prints the lines of the model's conversations, and the last cursor."""
     wanted = rf'^{_CURSOR}|^{_WHOLE}|"model":"{model}",.*"canary":(true|false)'
     journal = f"journalctl --quiet --no-pager --output=cat --show-cursor -t {TAG} -p info..info {quote(after)}"
     return f"{{ {journal} && echo {quote(_WHOLE)}; }} | grep -E {quote(wanted)} || true"

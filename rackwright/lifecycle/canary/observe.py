@@ -34,8 +34,7 @@ class Watch:
     share: float = 0.0
     """Percentage of the conversations that it should have now."""
     running: Seen = field(default_factory=Seen)
-    """Requests since the canary got this share: both versions must see the same mix, which differs by day and
-    night."""
+    """Requests since the canary got this share: both versions must see the same mix, which changes over the day."""
     candidate: Seen = field(default_factory=Seen)
     _given: float = 0.0
     """The share that was last set at the gateways."""

@@ -47,8 +47,7 @@ def looks(rules: Canary) -> int:
 
 
 def is_due(rules: Canary, moment: Moment, judged: tuple[int, ...], growth: float = _LEAST_GROWTH) -> bool:
-    """Return whether a verdict is due. `judged`: how many requests the canary had at each earlier verdict of this
-    step.
+    """Return whether a verdict is due. `judged`: the canary's requests at each earlier verdict of this step.
 
     A verdict is due at the step's end. In the last step it is due again, a few times, when there are `growth` times
     as many requests, and once more when the time is over.

@@ -98,7 +98,7 @@ class Tried:
         """Return the verdict when the next step may start, or, in the last step, when the canary has passed."""
         percent, rules = self.rules.share[number], self.rules
         least = f"{rules.min_duration} s and {rules.min_requests} requests"
-        enter(f"{percent:g} % of the conversations, at least {least}")
+        enter(f"{percent:g} % of the conversations, for at least {least}")
         self.keeper.reached(number)
         watch.begin(percent)
         watch.look()

@@ -26,16 +26,14 @@ def chain(hosts: Sequence[str], first: str) -> tuple[str, ...]:
 
 
 def before(order: Sequence[str], host: str) -> tuple[str, ...]:
-    """Return the hosts that a host asks, the nearest first; it asks the next one only if the one before sends
-    nothing."""
+    """Return the hosts that a host asks, the nearest first; it asks the next only if the one before sends nothing."""
     earlier = order[: order.index(host)][::-1]
     near = earlier[: 1 + BEYOND]
     return (*near, *(one for one in earlier[-1:] if one not in near))
 
 
 def gaps(order: Sequence[str], arrived: Mapping[str, int]) -> dict[str, int]:
-    """Given how many bytes each host has, return how many bytes each is behind the one before it, from the third host
-    on.
+    """Return how many bytes each host is behind the one before it, from the third host on.
 
     The first host has all bytes from the start, so it doesn't matter how far the second is behind it.
     """

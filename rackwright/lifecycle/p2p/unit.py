@@ -142,8 +142,7 @@ def clean(shell: Connection, batch: Batch) -> None:
 
 
 def give_up(shell: Connection, batch: Batch) -> None:
-    """Remove the unit as `stop` does. If the host has no space to fetch all files as well, remove arrived files
-    too."""
+    """Remove the unit as `stop` does; also remove arrived files if there is no space to fetch all files."""
     needed = str(batch.bytes + MARGIN)
     shell.run(command(scripts.GIVE_UP, batch.arriving(shell.name), needed), timeout=60).check(
         "ending the peer-to-peer transfer"

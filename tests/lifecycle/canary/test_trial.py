@@ -156,7 +156,7 @@ def test_an_equal_one_passes():
     bench.run()
     assert bench.keeper.told[-1] == "passed with PASS"
     assert list(dict.fromkeys(bench.gateways.told)) == ["25 %", "50 %"]
-    assert bench.entered[0] == "25 % of the conversations, at least 60 s and 60 requests"
+    assert bench.entered[0] == "25 % of the conversations, for at least 60 s and 60 requests"
 
 
 def test_it_is_judged_again_when_it_has_as_many_as_the_verdict_takes_long_before_its_limit():
