@@ -81,7 +81,7 @@ def places(session: Session, to: str | None = None) -> tuple[Place, ...]:
         )
     known = tuple(dict.fromkeys(repository.name for some in saved.values() for repository in some))
     if to is not None and to not in known:
-        raise UsageError("no repository has this name", where=to, should=f"should be one of {', '.join(known)}")
+        raise UsageError("no repository of that name", where=to, should=f"should be one of {', '.join(known)}")
     return tuple(
         (name, repository.name)
         for name, some in saved.items()

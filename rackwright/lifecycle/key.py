@@ -62,8 +62,8 @@ class Terms:
         models = self.models or ()
         unknown = [model for model in models if model not in fleet.file.models]
         if unknown:
-            should = f"should be one of {', '.join(fleet.file.models)}"
-            raise UsageError("no model has this name", where=unknown[0], should=should)
+            should = f"one of {', '.join(fleet.file.models)}"
+            raise UsageError("no model of that name", where=unknown[0], should=should)
         said = {"owner": self.owner, "models": self.models, "expires": self.expires}
         found: dict[str, object] = {name: value for name, value in said.items() if value is not None}
         if self.expires is not None:

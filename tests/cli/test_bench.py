@@ -214,7 +214,7 @@ def test_a_page_that_can_not_be_written_costs_no_answer(site: Path, measured: li
             "40000 prompt tokens and 64 answer tokens are more than the context",
         ),
         (["assistant", "--rate", "0"], "0.0 is not in the range"),
-        (["assistant", "--rate", "2", "--seconds", "86400"], "172800 requests are too many; 100000 at most"),
+        (["assistant", "--rate", "2", "--seconds", "86400"], "172800 requests are too many; at most 100000"),
         (["assistant", "--html", "/no such/page.html"], "--html /no such/page.html: its folder is not there"),
         (["assistant", "--html", "/tmp"], "'/tmp' is a directory"),
     ],

@@ -54,7 +54,7 @@ def test_places_are_those_of_the_hosts_and_the_repository_asked_for() -> None:
     asked = session(gate1=SETTINGS, gpu1=None)
     assert places(asked) == (("gate1", "one"), ("gate1", "two"))
     assert places(asked, "two") == (("gate1", "two"),)
-    with pytest.raises(UsageError, match="three: no repository has this name; should be one of one, two"):
+    with pytest.raises(UsageError, match="three: no repository of that name; should be one of one, two"):
         places(asked, "three")
     with pytest.raises(UsageError, match="the fleet file sets no backup"):
         places(session(gate1=None))
