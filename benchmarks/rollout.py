@@ -214,10 +214,10 @@ def drained(began: float, steps: Iterable[tuple[float, str]]) -> Iterator[Draine
     """Yield when replicas were drained and empty: each from its act to its return."""
     since: dict[str, float] = {}
     for at, text in steps:
-        replica, _, step = text.partition(": ")
-        if step.startswith("act: "):
+        replica, _, step = text.partition("  ")
+        if step.startswith(("updating", "restarting", "reverting")):
             since.setdefault(replica, began + at)
-        elif step.startswith("return: ") and replica in since:
+        elif step.startswith("undraining ") and replica in since:
             yield Drained(replica, since.pop(replica), began + at)
     yield from (Drained(replica, at) for replica, at in since.items())
 
@@ -225,7 +225,7 @@ def drained(began: float, steps: Iterable[tuple[float, str]]) -> Iterator[Draine
 def unavoidable(began: float, steps: Iterable[tuple[float, str]], log: Collection[Access]) -> float:
     """Return the sum of each drained replica's drain, load and proof: a drain is over when the last of the requests
     that the replica had is."""
-    drains = [(text.partition(":")[0], began + at) for at, text in steps if ": drain: " in text]
+    drains = [(text.partition("  ")[0], began + at) for at, text in steps if text.endswith("  draining")]
     return sum(last_end(replica, at, log) - at + LOAD + PROOF_TOKENS * PACE for replica, at in drains)
 
 

@@ -1,1 +1,1 @@
-"""What happens to a host, in order. A deploy reads this host's model once and calls roles by keyword."""
+"""The order in which roles run on a host. A deploy reads the host's spec once and calls roles by keyword."""

@@ -1,4 +1,4 @@
-"""A host that saves itself: timers that make snapshots and check them."""
+"""A host's backups: timers that make snapshots and check them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rackwright.roles.backup.role import backup as backup_role
 
 
 def backup() -> None:
-    """Afterwards the host's timers save it to each repository of the fleet file."""
+    """Ensure that the host's timers back it up to each repository of the fleet file."""
     spec: HostSpec = host.data.spec
     if spec.backup is not None:
         backup_role(settings=spec.backup, access=spec.credentials.backup)

@@ -1,4 +1,4 @@
-"""What every host has before anything runs on it: first how one gets in, then the host itself."""
+"""The setup that every host gets before anything else: first how to get in, then the host itself."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ from rackwright.roles.updates.role import updates
 
 
 def entry() -> None:
-    """Afterwards the host downloads from where the fleet file says, and admits whom it says, with keys only, until
-    the confirmation's time runs out."""
+    """Set up the host's downloads; load its packet filter and sshd settings until they are confirmed or expire."""
     spec: HostSpec = host.data.spec
     layout(settings=spec.layout)
     downloads(settings=spec.downloads)
@@ -30,7 +29,7 @@ def entry() -> None:
 
 
 def baseline() -> None:
-    """Afterwards the host itself is as the fleet file says: its people, then its `baseline`.
+    """Set up the host itself as the fleet file says: its people, then its `baseline`.
 
     An item with `manage: no` is left alone.
     """

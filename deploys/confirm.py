@@ -1,4 +1,4 @@
-"""After a fresh connection got in: make new packet filter and sshd settings those that act at boot."""
+"""Make new packet filter and sshd settings permanent, after a fresh connection has succeeded."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rackwright.roles.sshd.role import confirm_sshd
 
 
 def confirm() -> None:
-    """Afterwards the pending rules and settings stay."""
+    """Make the pending rules and settings permanent."""
     spec: HostSpec = host.data.spec
     confirm_firewall(settings=spec.firewall)
     confirm_sshd(settings=spec.baseline.sshd)

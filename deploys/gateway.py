@@ -1,4 +1,4 @@
-"""A gateway: what clients see, and what host proxies let in."""
+"""A gateway: its certificates, HAProxy and the virtual address."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rackwright.roles.vip.role import vip
 
 
 def gateway() -> None:
-    """Afterwards clients of this gateway reach every model of the fleet, by the virtual address too if it has it."""
+    """Ensure that clients of this gateway reach every model of the fleet, also at the virtual address."""
     spec: HostSpec = host.data.spec
     if spec.gateway is None:
         return

@@ -1,4 +1,4 @@
-"""A host with GPUs: driver, kernel and Fabric Manager as one set, the CUDA toolkit where it is asked for."""
+"""A host with GPUs: driver, kernel and Fabric Manager as one set, and the CUDA toolkit if the fleet file sets it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rackwright.roles.nvidia_driver.role import nvidia_driver
 
 
 def gpu() -> None:
-    """Afterwards the host's GPUs have the driver that the lock names, for the running kernel or after a reboot."""
+    """Ensure that the host's GPUs have the driver that the lock names, for the running kernel or after a reboot."""
     spec: HostSpec = host.data.spec
     if spec.driver:
         nvidia_driver(settings=spec.driver, route=spec.downloads.route)

@@ -1,4 +1,4 @@
-"""When no gateway sends there any more: remove what the fleet no longer names."""
+"""Remove what the fleet no longer names, after the gateways have stopped using it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from rackwright.roles.layout.role import retire as retire_role
 
 
 def retire() -> None:
-    """Afterwards no unit, file or user of ours is left on the host that its model doesn't name."""
+    """Remove rackwright's units, files and users that the host's spec doesn't name."""
     spec: HostSpec = host.data.spec
     retire_role(settings=spec.layout)

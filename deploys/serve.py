@@ -1,4 +1,4 @@
-"""A serving host: runtimes, weights, one engine and probe a replica, certificate, the proxy in front."""
+"""A serving host: runtimes, weights, an engine and a probe for each replica, the certificate, and the host proxy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rackwright.route import Route
 
 
 def serve() -> None:
-    """Afterwards every replica of this host is installed and started; a running engine is never restarted."""
+    """Ensure that every replica of this host is installed and started; a running engine is never restarted."""
     spec: HostSpec = host.data.spec
     if spec.model_store is None:
         return
@@ -43,7 +43,7 @@ def serve() -> None:
 
 
 def prefetch() -> None:
-    """Afterwards runtimes and weights of this host's replicas are there, beside what runs; nothing uses them yet."""
+    """Fetch the runtimes and weights of this host's replicas next to the running versions; nothing uses them yet."""
     spec: HostSpec = host.data.spec
     if spec.model_store is None:
         return
@@ -54,21 +54,21 @@ def prefetch() -> None:
 
 
 def ready_for_p2p() -> None:
-    """Afterwards the host can take weights from others and pass them on."""
+    """Ensure that the host can receive weights from other hosts and pass them on."""
     spec: HostSpec = host.data.spec
     if spec.p2p:
         p2p()
 
 
 def weights() -> None:
-    """Afterwards the weights of this host's replicas are there, fetched where they aren't."""
+    """Ensure that the weights of this host's replicas are stored; fetch those that are missing."""
     spec: HostSpec = host.data.spec
     if spec.model_store:
         model_store(settings=spec.model_store, route=spec.downloads.route, token=spec.credentials.hub_token)
 
 
 def own_weights() -> None:
-    """Afterwards those are there that this host writes: what it reads another one may only be about to write."""
+    """Store only the weights that this host writes; weights that it reads may not have been written yet."""
     spec: HostSpec = host.data.spec
     if spec.model_store:
         model_store(settings=spec.model_store.own, route=spec.downloads.route, token=spec.credentials.hub_token)

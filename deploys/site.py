@@ -1,4 +1,4 @@
-"""One host, whole: what `rackwright plan` shows, and `pyinfra inventory/example.py deploys/site.py`."""
+"""The complete setup of one host, as in `rackwright plan` and `pyinfra inventory/example.py deploys/site.py`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from rackwright.deploys.serve import serve
 
 
 def site() -> None:
-    """Afterwards the host is what its model says.
+    """Set up the host as its spec says.
 
     `rackwright apply` makes the same changes in several runs: it confirms packet filter and sshd over a connection
-    made after them, and retires engines when all gateways have let go of them.
+    that is made after the change, and retires engines when no gateway uses them any more.
     """
     entry()
     confirm()
@@ -26,18 +26,18 @@ def site() -> None:
 
 
 def service() -> None:
-    """Afterwards engines and gateways of the host run, and it saves itself."""
+    """Ensure that the host's engines, gateway and backups run."""
     serve()
     gateway()
     backup()
 
 
 def publish() -> None:
-    """Afterwards who tells of what is served, or saves it, goes by the host's model; engines are left alone."""
+    """Update gateway and backups to the host's spec; engines are left alone."""
     gateway()
     backup()
 
 
-# pyinfra executes this file without a module name; imported, it only defines.
+# pyinfra executes this file without a module name; an import only defines functions.
 if __name__ == "builtins":
     site()

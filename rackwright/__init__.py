@@ -1,3 +1,3 @@
-"""Turns bare GPU machines into a private LLM service over plain SSH, and looks after it for life."""
+"""Turn bare GPU machines into a private LLM service over plain SSH, and maintain it over its whole life."""
 
 __version__ = "0.1.0"

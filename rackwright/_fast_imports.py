@@ -1,6 +1,7 @@
-"""Leaves out of imports what we don't use, and imports pydantic without its search for plugins.
+"""Skip the parts of imports that rackwright doesn't use, and import pydantic without its search for plugins.
 
-pydantic would read all installed packages, and import e-mail and zip for that: a twelfth of a short command's time.
+For this search, pydantic reads all installed packages and imports modules for e-mail and zip. That takes a twelfth
+of a short command's time.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from types import ModuleType
 
 @contextmanager
 def stubbed(**modules: dict[str, object]) -> Iterator[None]:
-    """Within the block, imports of these modules (`__` for a dot) get what is given here, not the real modules.
+    """Within the block, imports of these modules (`__` in place of a dot) get this content, not the real modules.
 
-    Afterwards imports get the real ones again. What the block imports may use nothing else of them.
+    After the block, imports get the real modules again. Code imported in the block must use no other names of them.
     """
     names = {name.replace("__", "."): content for name, content in modules.items()}
     real = {name: sys.modules[name] for name in names if name in sys.modules}
@@ -24,7 +25,7 @@ def stubbed(**modules: dict[str, object]) -> Iterator[None]:
         sys.modules[name] = ModuleType(name)
         vars(sys.modules[name]).update(content)
     try:
-        # A release that asks for more only starts slower: it is imported again, with the real ones.
+        # If a release imports another name, this only costs time: it is imported again with the real modules.
         with suppress(ImportError):
             yield
     finally:

@@ -1,13 +1,13 @@
-"""Every error that rackwright raises on purpose, and the exit code each one ends with.
+"""Every error that rackwright raises on purpose, with its exit code.
 
 RackwrightError
-├── UsageError        2   the command line asks for something that can't be
+├── UsageError        2   the command line asks for something impossible
 ├── HostError         3   one host: unreachable, unknown host key, a command failed
 │   ├── HostKeyError  3   the host's key is not the pinned one
-│   └── NotListening  3   nobody listens at the host's SSH port
+│   └── NotListening  3   no program listens on the host's SSH port
 ├── HostsFailed       3   some hosts failed; the others completed
 ├── ChangesPending    4   `plan --check` found something to change
-├── FleetError       10   fleet file, lock or keys file not valid; carries every problem
+├── FleetError       10   fleet file, lock or keys file not valid; lists every problem
 ├── SecretError      10   a secret reference doesn't resolve
 ├── LeasedError      11   another operator holds the lease, or a rollout is open
 └── ProofError       12   a proof, check or drill didn't pass
@@ -23,7 +23,7 @@ from typing import Self
 
 
 class ExitCode(IntEnum):
-    """What a command's exit status means; every help text lists these."""
+    """The meanings of a command's exit status; every help text lists them."""
 
     DONE = 0
     FAILED = 1
@@ -37,7 +37,7 @@ class ExitCode(IntEnum):
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong: where it stands, what it is, what it should be, the next command."""
+    """One thing that is wrong: where it is, what it is, what it should be, and the next command."""
 
     where: str
     what: str
@@ -61,13 +61,13 @@ class RackwrightError(Exception):
         super().__init__(str(self.problems[0]))
 
     def but(self, *, should: str, where: str = "", next: str | None = None) -> Self:
-        """Return the same error for someone who knows what became of it, and where it came from or what to do now."""
+        """Return the same error with this `should`; `where` counts only if it has none, `next` replaces its own."""
         first, *rest = self.problems
         known = replace(first, where=first.where or where, should=should, next=next or first.next)
         return self._of((known, *rest))
 
     def with_problems(self, others: Iterable[Problem]) -> Self:
-        """Return the same error with these problems after its own, each once."""
+        """Return the same error with these problems after its own, without duplicates."""
         return self._of(tuple(dict.fromkeys((*self.problems, *others))))
 
     def _of(self, problems: tuple[Problem, ...]) -> Self:
@@ -126,9 +126,10 @@ class ProofError(RackwrightError):
 
 
 def together(errors: Sequence[Exception]) -> Exception:
-    """Given what work for several hosts raised, return one error with all their problems, each once.
+    """Combine the errors raised for several hosts into one error with all their problems, without duplicates.
 
-    It is a LeasedError where one of them is, else what the first one is; an error that isn't ours comes before all.
+    It is a LeasedError if any of them is, else it has the type of the first. If any is not a RackwrightError,
+    return that one instead.
     """
     ours = [error for error in errors if isinstance(error, RackwrightError)]
     if len(ours) < len(errors):

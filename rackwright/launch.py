@@ -1,4 +1,4 @@
-"""How an engine is started: what a runtime needs to be told, and the process that follows from it."""
+"""How an engine is started: the runtime's input, and the process that results from it."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from rackwright.values.paths import HostPath
 from rackwright.values.text import ServedName, Shape
 
 RUNTIMES = "/opt/rackwright/runtimes"
-"""Where a host has its runtimes, one folder a version."""
+"""The folder on a host with its runtimes, one folder per version."""
 CudaVersion = Annotated[str, Shape("[1-9][0-9]?[.][0-9]{1,2}", "should be a version in quotes, like '12.8'")]
 
 
 class Versioned(Frozen):
-    """What every runtime's settings have, so that its versions stand side by side."""
+    """Settings that every runtime has, so that several versions can be installed side by side."""
 
     kind: str
     version: str
 
     answers_alike: ClassVar[frozenset[str]] = frozenset()
-    """Settings that change no answer: how fast and how many come, and what is kept in memory for them."""
+    """Settings that never change an answer: they affect only speed, concurrency and memory use."""
 
     @property
     def tells_tokens(self) -> bool:
-        """Whether the engine can be asked for each token's chance."""
+        """Whether the engine can return each token's probability."""
         return True
 
     @property
     def answering(self) -> tuple[str, ...]:
-        """What may change an answer beyond kind, version and build: settings that were given, as NAME=JSON."""
+        """Settings in the fleet file that may change an answer, as NAME=JSON; without kind, version and build."""
         reply = self.model_dump(mode="json", exclude_defaults=True)
         left = self.answers_alike | {"kind", "version", "build"}
         return tuple(
@@ -44,25 +44,25 @@ class Versioned(Frozen):
 
     @property
     def key(self) -> str:
-        """What tells it from other runtimes and versions, in the lock and on a host."""
+        """Identifies this runtime and version in the lock and on a host."""
         return f"{self.kind}-{self.version}"
 
     @property
     def folder(self) -> str:
-        """Where this version lives on a host."""
+        """The folder of this version on a host."""
         return f"{RUNTIMES}/{self.key}"
 
 
 @dataclass(frozen=True)
 class Widths:
-    """Over how many GPUs (or hosts without any) a replica's work is spread, in each way; their product is all."""
+    """Over how many GPUs (or hosts without GPUs) each parallelism spreads a replica; the product is the total."""
 
     tensor: int = 1
-    """Each layer is cut into as many pieces."""
+    """Each layer is split into this many parts."""
     pipeline: int = 1
-    """The layers are dealt out to as many groups."""
+    """The layers are divided into this many stages."""
     data: int = 1
-    """As many whole copies share the requests."""
+    """This many full copies share the requests."""
 
     @property
     def total(self) -> int:
@@ -73,32 +73,32 @@ class Widths:
 
 
 def even_widths(*, tensor: int | None, pipeline: int | None, data: int | None, gpus: int, hosts: int) -> Widths:
-    """Given what is asked for and the GPUs on each of so many hosts, return how work is spread over them.
+    """Given the requested widths and the number of GPUs on each host, return how work is spread over them.
 
-    What isn't asked for follows: over several hosts layers are dealt out to hosts and cut within each.
-    Raise ValueError where they don't come out even.
+    Widths that aren't requested are derived: pipeline parallelism between hosts, tensor parallelism within each.
+    Raise ValueError if the work can't be divided evenly.
     """
     total, copies = max(gpus, 1) * hosts, data or 1
     stages = pipeline or (total // (tensor * copies) if tensor else hosts if copies == 1 else 1)
     widths = Widths(tensor or total // (stages * copies), stages, copies)
     if widths.total != total:
         there = f"{max(gpus, 1)} on each of {hosts} hosts" if hosts > 1 else f"{total}"
-        raise ValueError(f"{widths} make {widths.total}, and there are {there}; should be as many as the GPUs")
+        raise ValueError(f"{widths} need {widths.total} GPUs, and there are {there}; should match the number of GPUs")
     if copies > 1 and hosts > 1 and copies % hosts:
-        raise ValueError(f"data {copies} doesn't come out even over {hosts} hosts; should be a multiple of them")
+        raise ValueError(f"data {copies} can't be divided evenly over {hosts} hosts; should be a multiple of {hosts}")
     return widths
 
 
 @dataclass(frozen=True)
 class Member:
-    """One host's part in a replica over several."""
+    """One host's part in a replica over several hosts."""
 
     rank: int
-    """Its place among the hosts, from 0."""
+    """Its position among the hosts, from 0."""
     addresses: tuple[Address, ...]
-    """Of all members in the fabric network, in their order."""
+    """The addresses of all members in the fabric network, in rank order."""
     port: Port
-    """Where the first one waits for the others."""
+    """The port where the first member waits for the others."""
 
     @property
     def own(self) -> Address:
@@ -111,7 +111,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Adapter:
-    """What is served beside a model, from the same weights."""
+    """A LoRA adapter that is served with a model, by the same engine."""
 
     name: ServedName
     path: HostPath
@@ -120,39 +120,39 @@ class Adapter:
 
 @dataclass(frozen=True)
 class Engine:
-    """What a runtime is told of one engine."""
+    """A runtime's input for one engine."""
 
     model: HostPath
-    """File or folder of the weights."""
+    """The file or folder with the weights."""
     socket: HostPath
-    """Where it answers; a member that isn't the first has none."""
+    """The socket where it answers; only the first member has one."""
     names: tuple[ServedName, ...]
-    """What it answers to."""
+    """The model names that it answers to."""
     context: int
-    """Tokens of one request."""
+    """The longest request, in tokens."""
     gpus: int
-    """On each of its hosts; 0 computes on the CPU."""
+    """The number of GPUs on each of its hosts; 0 means that it computes on the CPU."""
     stop_seconds: int
-    """Longest time in which requests in flight may end when it is told to stop."""
+    """The longest time to finish requests in flight after it was asked to stop."""
     member: Member | None = None
-    """None: it has its host for itself."""
+    """None if the replica runs on a single host."""
     adapters: tuple[Adapter, ...] = ()
 
     @property
     def answers(self) -> bool:
-        """Whether it is the one that requests come to."""
+        """Whether this engine receives the requests."""
         return self.member is None or self.member.rank == 0
 
 
 class Reach(StrEnum):
-    """Which network an engine has."""
+    """Which network an engine can use."""
 
     NOTHING = "nothing"
-    """Unix sockets alone."""
+    """Unix sockets only."""
     LOOPBACK = "loopback"
-    """Its own, where its processes speak to one another."""
+    """A loopback of its own, through which its processes talk to one another."""
     MEMBERS = "members"
-    """The host's, and by the packet filter nobody but the other members."""
+    """The host's network, restricted by the packet filter to the other members."""
 
 
 @dataclass(frozen=True)
@@ -163,8 +163,8 @@ class Launch:
     environment: Mapping[str, str] = field(default_factory=dict)
     reach: Reach = Reach.NOTHING
     member: Member | None = None
-    """Its place among the members that it reaches."""
+    """Its part in the replica group."""
     readable: tuple[HostPath, ...] = ()
-    """Folders beyond the system and the weights that it reads."""
+    """Folders that it reads in addition to the system and the weights."""
     compiles: bool = False
-    """Whether it makes machine code while it runs, and keeps what it made in a cache of its own."""
+    """Whether it compiles machine code at run time and keeps it in a cache of its own."""

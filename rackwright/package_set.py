@@ -1,4 +1,4 @@
-"""Debian packages that belong together at exact versions: named by the lock, kept on a host, installed whole."""
+"""Debian packages that belong together, at exact versions: named in the lock, stored on a host, installed as one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rackwright.values.base import Frozen
 from rackwright.values.text import Line, Sha256, Shape
 
 ROOT = "/var/lib/rackwright/packages"
-"""On a host: one folder a set, the current and the previous one."""
+"""The folder on a host with one folder per set: the current one and the previous one."""
 
 PackageName = Annotated[
     str, Shape(r"[a-z0-9][a-z0-9+.-]{0,98}", "should be the name of a Debian package, like linux-image-amd64")
@@ -20,7 +20,7 @@ PackageName = Annotated[
 
 
 class Package(Frozen):
-    """One .deb file: its bytes are settled by size (bytes) and sha256."""
+    """One .deb file. Its content is fixed by size (bytes) and sha256."""
 
     name: PackageName
     version: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.+:~-]{1,100}$")]
@@ -32,13 +32,13 @@ class Package(Frozen):
 
     @property
     def file(self) -> str:
-        """Its name in the set's folder, as apt names it in its own cache: without the version's epoch."""
+        """Its file name in the set's folder, as in apt's own cache: without the version's epoch."""
         version = self.version.partition(":")[2] or self.version
         return f"{self.name}_{version}_{self.architecture}.deb"
 
 
 def set_digest(packages: Iterable[Package]) -> str:
-    """Return the sha256 of the sorted lines `sha256 name version`, each ended by a newline."""
+    """Return the sha256 of the sorted lines `sha256 name version`, each with a newline at its end."""
     lines = sorted(f"{package.sha256} {package.name} {package.version}\n" for package in packages)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
@@ -52,7 +52,7 @@ class PackageSet(Frozen):
 
     @property
     def name(self) -> str:
-        """What its folder is called."""
+        """The name of its folder."""
         return self.digest[:16]
 
     @property
@@ -61,5 +61,5 @@ class PackageSet(Frozen):
 
     @property
     def size(self) -> int:
-        """Bytes of all files."""
+        """The total size of all files, in bytes."""
         return sum(package.size for package in self.packages)

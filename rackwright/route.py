@@ -1,4 +1,4 @@
-"""How downloads leave a network: through which proxy, what goes past it, and whom they trust."""
+"""How downloads leave a network: the proxy, the exceptions to it, and the trusted CAs."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ def _direct(text: str) -> str:
 
 
 Direct = Annotated[str, AfterValidator(_direct)]
-"""What is reached without the proxy: a domain with all that is below it, an address, or a network."""
+"""A destination that is reached without the proxy: a domain with its subdomains, an address, or a network."""
 
 
 class Route(Frozen):
-    """Of one machine's downloads. Without a proxy, what the machine itself is set to counts."""
+    """The route of one machine's downloads. Without a proxy here, the machine's own proxy settings apply."""
 
     proxy: Line | None = None
     """http://host:port."""
     no_proxy: tuple[Direct, ...] = ()
-    """What is reached without the proxy."""
+    """Destinations that are reached without the proxy."""
     ca_bundle: Line | None = None
-    """File on that machine, PEM: the CAs that servers are verified with; None: the system's."""
+    """A PEM file on that machine with the CAs that verify servers; None means the system's CAs."""
 
     def proxy_for(self, url: str) -> str | None:
-        """Given a URL, return the proxy that it is asked for through; None: none of ours."""
+        """Given a URL, return the proxy to request it through, or None if this route sets none."""
         return None if bypasses(self.no_proxy, urlsplit(url).hostname or "") else self.proxy
 
     @property
@@ -54,7 +54,7 @@ DIRECT = Route()
 
 
 def bypasses(no_proxy: Iterable[str], host: str) -> bool:
-    """Given what is reached without the proxy, say whether a host (a name or an address) is among it."""
+    """Return whether a host (a name or an address) is reached without the proxy."""
     try:
         address = ip_address(host)
     except ValueError:

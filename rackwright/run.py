@@ -1,4 +1,4 @@
-"""What one run over the hosts did, or would do: steps, their outcomes, their totals."""
+"""What one run over the hosts did or would do: its steps, their outcomes and totals."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class Step:
     diff: str | None = None
     """Unified diff of a file, or why none is shown ("content differs" for a secret file)."""
     output: tuple[str, ...] = ()
-    """The last lines a failed operation printed."""
+    """The last lines that a failed operation printed."""
     note: str | None = None
-    """What was found that stands against what was asked for, and is left alone."""
+    """Something on the host that differs from the fleet file and is left alone."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,13 @@ class Totals:
 
 @dataclass(frozen=True)
 class Run:
-    """The steps of one run, host by host in their order, and the hosts that could not be reached."""
+    """The steps of one run, in order for each host, and the hosts that could not be reached."""
 
     steps: tuple[Step, ...] = ()
     unreachable: dict[str, str] = field(default_factory=dict)
-    """Host → why."""
+    """Host → reason."""
     interrupted: bool = False
-    """Someone stopped it: what was left is `NOT_RUN`."""
+    """Whether an operator stopped it; the remaining steps are `NOT_RUN`."""
 
     @property
     def failed_hosts(self) -> tuple[str, ...]:
@@ -65,24 +65,24 @@ class Run:
 
     @property
     def changes(self) -> int:
-        """Steps that changed something, or would."""
+        """The number of steps that changed something or would change it."""
         return sum(step.outcome in (Outcome.CHANGED, Outcome.WOULD_CHANGE) for step in self.steps)
 
     @property
     def failures(self) -> Run:
-        """Only what failed: the steps, and the hosts that could not be reached."""
+        """This run with only the failed steps and the hosts that could not be reached."""
         return Run(tuple(step for step in self.steps if step.outcome is Outcome.FAILED), self.unreachable)
 
     @property
     def notes(self) -> tuple[Step, ...]:
-        """The steps that found something they leave alone, each host's and role's note once."""
+        """The steps with a note about something left alone, without duplicates for the same host and role."""
         return tuple({(step.host, step.role, step.note): step for step in self.steps if step.note}.values())
 
     def of(self, host: str) -> tuple[Step, ...]:
         return tuple(step for step in self.steps if step.host == host)
 
     def totals(self, host: str | None = None) -> Totals:
-        """Given a host or none for all, return the counts that `--json` prints."""
+        """Return the counts that `--json` prints, for this host or, with None, for all hosts."""
         seen = Counter(step.outcome for step in self.steps if host in (None, step.host))
         return Totals(
             changed=seen[Outcome.CHANGED] + seen[Outcome.WOULD_CHANGE],

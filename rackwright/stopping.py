@@ -1,4 +1,4 @@
-"""Ctrl-C or SIGTERM asks a procedure to stop where nothing is left half done; a second one stops it at once."""
+"""Ctrl-C or SIGTERM asks a procedure to stop at the next safe point; a second one stops it at once."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from contextlib import contextmanager
 from types import FrameType
 
 Stopping = Callable[[], bool]
-"""Whether nothing further should be begun."""
+"""Returns whether the procedure should start nothing new."""
 
 
 @contextmanager
 def stoppable(heard: Callable[[], None] = lambda: None) -> Iterator[Stopping]:
-    """Yield what tells whether Ctrl-C or SIGTERM came during the block; the second one raises KeyboardInterrupt.
+    """Yield a function that returns whether Ctrl-C or SIGTERM arrived during the block.
 
-    `heard` is called at the first, in the signal's handler. In any thread but the main one no signal arrives, and it
-    always tells False.
+    The first signal calls `heard` in its handler; the second raises KeyboardInterrupt. Signals arrive in the main
+    thread only: in any other thread the function always returns False.
     """
     asked = threading.Event()
 
@@ -40,11 +40,11 @@ def stoppable(heard: Callable[[], None] = lambda: None) -> Iterator[Stopping]:
 
 
 def interrupt(_number: int, _frame: FrameType | None) -> None:
-    """Raise KeyboardInterrupt in the main greenlet, when it next waits; a signal handler.
+    """Signal handler: raise KeyboardInterrupt in the main greenlet when it next waits.
 
-    A handler runs in whichever greenlet is at work, between any two instructions. In a connection's reader it would
-    end that, and the command would say that it lost the host. Within a lock's own code, which gevent has in Python,
-    it would leave the lock taken for ever, and what ends the command would wait for it.
+    A handler runs in the current greenlet, between any two instructions. If it raised in a connection's reader, that
+    would end the reader, and the command would report that it lost the host. If it raised inside a lock's own code,
+    which gevent implements in Python, the lock would never be released, and the command's cleanup would wait for it.
     """
     import gevent
     from gevent import monkey

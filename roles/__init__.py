@@ -1,1 +1,1 @@
-"""How one thing gets onto one host. A role knows its settings: no fleet, no other role, no host."""
+"""A role sets up one thing on one host. It knows only its settings: no fleet, no other role, no host."""

@@ -35,20 +35,25 @@ def test_what_is_not_asked_for_follows_and_all_gpus_have_work(
 
 
 UNEVEN = [
-    ({"tensor": 3}, 8, 1, "tensor 3, pipeline 2, data 1 make 6, and there are 8; should be as many as the GPUs"),
-    ({"tensor": 2, "pipeline": 2}, 8, 1, "tensor 2, pipeline 2, data 1 make 4, and there are 8; "),
+    (
+        {"tensor": 3},
+        8,
+        1,
+        "tensor 3, pipeline 2, data 1 need 6 GPUs, and there are 8; should match the number of GPUs",
+    ),
+    ({"tensor": 2, "pipeline": 2}, 8, 1, "tensor 2, pipeline 2, data 1 need 4 GPUs, and there are 8; "),
     ({"tensor": 16}, 8, 1, "and there are 8; "),
-    ({"data": 3}, 8, 1, "tensor 2, pipeline 1, data 3 make 6, and there are 8; "),
+    ({"data": 3}, 8, 1, "tensor 2, pipeline 1, data 3 need 6 GPUs, and there are 8; "),
     ({"tensor": 2}, 0, 1, "and there are 1; "),
-    ({"tensor": 8, "pipeline": 1}, 8, 2, "make 8, and there are 8 on each of 2 hosts; "),
-    ({"data": 2}, 8, 4, "data 2 doesn't come out even over 4 hosts; should be a multiple of them"),
-    ({"data": 3}, 3, 2, "data 3 doesn't come out even over 2 hosts"),
+    ({"tensor": 8, "pipeline": 1}, 8, 2, "need 8 GPUs, and there are 8 on each of 2 hosts; "),
+    ({"data": 2}, 8, 4, "data 2 can't be divided evenly over 4 hosts; should be a multiple of 4"),
+    ({"data": 3}, 3, 2, "data 3 can't be divided evenly over 2 hosts"),
 ]
 
 
 @pytest.mark.parametrize(("asked", "gpus", "hosts", "said"), UNEVEN)
 def test_work_that_does_not_come_out_even_is_refused(asked: dict[str, int], gpus: int, hosts: int, said: str) -> None:
-    with pytest.raises(ValueError, match=r"make|even") as caught:
+    with pytest.raises(ValueError, match=r"need|evenly") as caught:
         even_widths(**{"tensor": None, "pipeline": None, "data": None, **asked}, gpus=gpus, hosts=hosts)
     assert said in str(caught.value)
 

@@ -11,7 +11,7 @@ _LIFECYCLE, _STATE, _GATEWAY = "rackwright/lifecycle", "rackwright/state", "rack
 
 # (module, what it does wrong, text that stands there once, what stands there instead)
 NAMED = (
-    (f"{_LIFECYCLE}/update/unfinished.py", "a dead engine counts as whole", 'state.active == "active" and ', ""),
+    (f"{_LIFECYCLE}/update/unfinished.py", "an engine on another unit counts as whole", "state.runs(unit)", "True"),
     (
         f"{_LIFECYCLE}/update/unfinished.py",
         "closes with an unknown replica",

@@ -1,4 +1,4 @@
-"""The command line: one file per command, imported when it is invoked and not before."""
+"""The command line: one file per command, imported only when the command is invoked."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ COMMANDS = {
     "init": "Write a commented fleet file to start from.",
     "trust": "Show the hosts' SSH keys and pin them.",
     "lock": "Resolve models, runtimes, drivers and ports into the lock.",
-    "check": "Check fleet file, lock and hosts, changing nothing.",
-    "fit": "Tell whether models fit where they are placed.",
-    "assess": "Tell what hosts have and lack, before anything is installed.",
+    "check": "Check the fleet file, the lock and the hosts; change nothing.",
+    "fit": "Show whether models fit where they are placed.",
+    "assess": "Show what hosts have and lack, before anything is installed.",
     "plan": "Show what apply would change.",
-    "apply": "Bring the hosts to what fleet file and lock say.",
-    "verify": "Prove the service from where clients stand.",
+    "apply": "Make the hosts match the fleet file and the lock.",
+    "verify": "Prove that the service works as clients see it.",
     "bench": "Put a constant load on a model's service and measure it.",
     "status": "Show models, replicas and what is pending.",
     "logs": "Show the logs of a replica or a host.",
-    "runtime": "Update what engines are made of.",
-    "rollout": "Show, resume or abort the rollout that is open.",
+    "runtime": "Update the runtimes that engines use.",
+    "rollout": "Show, resume or abort the open rollout.",
     "restart": "Restart replicas one at a time, under traffic.",
     "drain": "Take a replica or a host out of the gateways.",
     "undrain": "Let a drained replica or host take requests again.",
     "model": "Show, update, promote, roll back and prune models.",
     "backup": "Make, check and list the hosts' snapshots.",
     "key": "Add, list, edit, revoke and pull API keys.",
-    "ca": "Show what clients must trust.",
+    "ca": "Show the certificate that clients must trust.",
     "audit": "Show who did what on the hosts, and when.",
-    "access": "Show who gets in to the hosts, and by which keys.",
+    "access": "Show who can log in to the hosts, and with which keys.",
     "lease": "Show, break or move the lease on the fleet.",
     "schema": "Print the fleet file's JSON Schema for editors.",
     "lab": "Start, list and remove disposable hosts to try things on.",
 }
-"""Each command with its help, so that --help imports none of them. In the order of a fleet's life."""
+"""The one-line help of each command, so that --help imports none of them. In the order of a fleet's life."""
 
 
 class Commands(click.Group):

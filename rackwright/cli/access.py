@@ -1,4 +1,4 @@
-"""`rackwright access`: who gets in to the hosts."""
+"""`rackwright access`: who can log in to the hosts."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 @click.group(cls=Group)
 def access() -> None:
-    """Show who gets in to the hosts, and by which keys."""
+    """Show who can log in to the hosts, and with which keys."""
 
 
 @access.command()
 @click.option(
-    "-l", "--host", "--limit", "limit", metavar="HOST|GROUP", multiple=True, help="Only of these; several are fine."
+    "-l", "--host", "--limit", "limit", metavar="HOST|GROUP", multiple=True, help="Only these hosts; may be repeated."
 )
 @click.option("--markdown", is_flag=True, help="Print Markdown, for an auditor.")
 @common_options
 @pass_context
 def review(context: Context, limit: tuple[str, ...], markdown: bool) -> int:
-    """List who gets in to the hosts: people, keys, their last use, what sudo lets them do.
+    """List who can log in to the hosts: people, keys, their last use, and what sudo lets them do.
 
-    Reads only. Exit code 12 when a host lets in what the fleet file doesn't say, 3 when one couldn't be asked.
+    Reads only. Exit code 12 if a host grants access that the fleet file doesn't, 3 if a host couldn't be asked.
     """
     hosts_needed()
     from rackwright.cli.render.access_text import as_markdown, as_text

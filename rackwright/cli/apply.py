@@ -1,4 +1,4 @@
-"""`rackwright apply`: the hosts become what fleet file and lock say."""
+"""`rackwright apply`: make the hosts match the fleet file and the lock."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @only_option
 @click.option("--close-ports", is_flag=True, help="Close ports that something listens on, without asking.")
 @allow_outage_option
-@click.option("--reboot", is_flag=True, help="Reboot hosts whose new driver acts after that only, one at a time.")
+@click.option("--reboot", is_flag=True, help="Reboot hosts whose new driver needs a reboot, one at a time.")
 @not_stale_option
 @yes_option
 @limit_option
@@ -45,10 +45,10 @@ def apply(
     yes: bool,
     limit: tuple[str, ...],
 ) -> int:
-    """Bring the hosts to what fleet file and lock say.
+    """Make the hosts match the fleet file and the lock.
 
-    Shows the plan and asks. A second apply changes nothing. An engine that must restart is drained, restarted and
-    proven by a real token, one at a time. Ctrl-C stops after the running operation.
+    Shows the plan and asks. A second apply changes nothing. Engines that must restart are drained, restarted and
+    proven with real tokens, one at a time. Ctrl-C stops after the running operation.
     """
     hosts_needed()
     from rackwright.cli.common.console import Console

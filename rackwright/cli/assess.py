@@ -23,20 +23,24 @@ if TYPE_CHECKING:
     "strangers",
     metavar="USER@ADDRESS",
     multiple=True,
-    help="A host that is in no fleet file, its key pinned in ~/.ssh/known_hosts; may be given several times.",
+    help="A host that is in no fleet file, with its key in ~/.ssh/known_hosts; may be repeated.",
 )
-@click.option("--html", metavar="FILE", type=click.Path(path_type=Path), help="Write one page of it, too.")
+@click.option(
+    "--html", metavar="FILE", type=click.Path(path_type=Path), help="Also write the result as an HTML page."
+)
 @limit_option
 @common_options
 @pass_context
 def assess(context: Context, strangers: tuple[str, ...], html: Path | None, limit: tuple[str, ...]) -> int:
-    """Tell what hosts have and lack, before anything is installed.
+    """Show what hosts have and lack, before anything is installed.
 
-    Needs SSH and sudo, and no lock; changes nothing. Exit code 12 when a host has something that blocks, else 3 when
-    one couldn't be asked.
+    Needs SSH and sudo, but no lock; changes nothing. Exit code 12 if a host has a blocker; if none has, 3 if a host
+    couldn't be asked.
     """
     if strangers and limit:
-        raise UsageError("--limit chooses from the fleet file, and --host asks none of it", should="give one of them")
+        raise UsageError(
+            "--limit chooses hosts in the fleet file, --host names hosts outside it", should="give one of them"
+        )
     hosts_needed()
     found = _strangers(strangers) if strangers else _fleet(context, limit)
     if html:
@@ -62,7 +66,7 @@ def _fleet(context: Context, limit: tuple[str, ...]) -> Assessment:
 
 
 def _lock(context: Context) -> Lock | None:
-    """It knows the models' shapes; nothing is lost without one, or with one of another fleet file."""
+    """Return the lock, for the models' shapes, or None. One of another version of the fleet file is good enough."""
     from rackwright.fleet.lock_file import read_lock
 
     path = context.fleet.sibling("lock")

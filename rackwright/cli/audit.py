@@ -1,4 +1,4 @@
-"""`rackwright audit`: who did what, when, over the fleet."""
+"""`rackwright audit`: who did what on the hosts, and when."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command)
 @click.option(
-    "-l", "--host", "--limit", "limit", metavar="HOST|GROUP", multiple=True, help="Only of these; several are fine."
+    "-l", "--host", "--limit", "limit", metavar="HOST|GROUP", multiple=True, help="Only these hosts; may be repeated."
 )
-@click.option("--since", metavar="12h|DATE", help="Only what happened since, in UTC.")
-@click.option("--who", metavar="TEXT", help="Only of this person, user@machine or key's fingerprint.")
-@click.option("--run", metavar="ID", help="Only of this run.")
+@click.option("--since", metavar="12h|DATE", help="Only actions since then (UTC).")
+@click.option("--who", metavar="TEXT", help="Only actions of this person, user@machine or key fingerprint.")
+@click.option("--run", metavar="ID", help="Only actions of this run.")
 @common_options
 @pass_context
 def audit(context: Context, limit: tuple[str, ...], since: str | None, who: str | None, run: str | None) -> int:
     """Show who did what on the hosts, and when.
 
-    Exit code 3 when a host's log couldn't be read, 12 when a line of one is damaged.
+    Exit code 3 if a host's log couldn't be read, 12 if a log has a damaged line.
     """
     hosts_needed()
     from rackwright.fleet.naming import hosts_named
@@ -40,7 +40,7 @@ def audit(context: Context, limit: tuple[str, ...], since: str | None, who: str 
         context.note(f"{name}: its log couldn't be read: {why}")
     for problem in found.damaged:
         context.note(str(problem))
-    context.answer(_document(found), "\n".join(_lines(found)) or "no acts")
+    context.answer(_document(found), "\n".join(_lines(found)) or "no actions")
     if found.unreachable:
         return ExitCode.HOSTS_FAILED
     return ExitCode.NOT_PROVEN if found.damaged else ExitCode.DONE

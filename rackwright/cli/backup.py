@@ -1,4 +1,4 @@
-"""`rackwright backup`: snapshots made, checked and listed now; timers do the same by themselves."""
+"""`rackwright backup`: make, check and list snapshots now; timers do the same automatically."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from rackwright.lifecycle.backup import Made, Verb
 
 hosts_argument = click.argument("hosts", metavar="[HOST|GROUP]...", nargs=-1)
-to_option = click.option("--to", metavar="NAME", help="Only at this repository of the fleet file.")
+to_option = click.option("--to", metavar="NAME", help="Only in this repository of the fleet file.")
 
 
 @click.group(cls=Group)
 def backup() -> None:
     """Make, check and list the hosts' snapshots.
 
-    Units of the hosts do the work, by timers every day and every week; these commands start them now.
+    Units on the hosts do the work. Timers start them every day and every week; these commands start them now.
     """
 
 
@@ -35,7 +35,7 @@ def backup() -> None:
 def run(context: Context, hosts: tuple[str, ...], to: str | None) -> int:
     """Make a snapshot now, of all hosts or of these.
 
-    It counts as good by what is in it. Ctrl-C stops watching: what was begun goes on. Exit code 3 when a host's
+    Each snapshot's content is checked. Ctrl-C only stops watching; the hosts continue. Exit code 3 if a host's
     snapshot isn't good.
     """
     return ExitCode.HOSTS_FAILED if _make(context, "run", hosts, to) else ExitCode.DONE
@@ -49,7 +49,7 @@ def run(context: Context, hosts: tuple[str, ...], to: str | None) -> int:
 def check(context: Context, hosts: tuple[str, ...], to: str | None) -> int:
     """Check the repositories now, and read the next quarter of their data.
 
-    Ctrl-C stops watching: what was begun goes on. Exit code 12 when a repository isn't whole, or can't be checked.
+    Ctrl-C only stops watching; the hosts continue. Exit code 12 if a repository is damaged or can't be checked.
     """
     return ExitCode.NOT_PROVEN if _make(context, "check", hosts, to) else ExitCode.DONE
 
@@ -60,9 +60,9 @@ def check(context: Context, hosts: tuple[str, ...], to: str | None) -> int:
 @common_options
 @pass_context
 def list_(context: Context, hosts: tuple[str, ...], to: str | None) -> int:
-    """List the snapshots, as the repositories tell.
+    """List the snapshots that the repositories have.
 
-    Exit code 3 when a repository doesn't answer its host.
+    Exit code 3 if a repository doesn't answer its host.
     """
     hosts_needed()
     from rackwright.lifecycle.backup import listed, places
@@ -84,7 +84,7 @@ def list_(context: Context, hosts: tuple[str, ...], to: str | None) -> int:
 
 
 def _make(context: Context, verb: Verb, hosts: tuple[str, ...], to: str | None) -> bool:
-    """Have it made; print what came of it and return whether something isn't good."""
+    """Run it on the hosts, print the results, and return whether one of them isn't good."""
     hosts_needed()
     from rackwright.cli.common.console import Console
     from rackwright.lifecycle.backup import make, places

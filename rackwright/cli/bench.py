@@ -1,4 +1,4 @@
-"""`rackwright bench`: load on a model's service, measured."""
+"""`rackwright bench`: put load on a model's service and measure it."""
 
 from __future__ import annotations
 
@@ -22,17 +22,31 @@ _COUNT = click.IntRange(1, 1_000_000)
 
 @click.command(cls=Command)
 @click.argument("model")
-@click.option("--replica", metavar="HOST/MODEL@N", help="This replica alone, over SSH; the gateway when absent.")
-@click.option("--rate", type=click.FloatRange(0, 10_000, min_open=True), help="Requests a second.")
-@click.option("--requests", type=_COUNT, help="How many are sent.")
-@click.option("--seconds", type=click.FloatRange(0, 86_400, min_open=True), help="Or for how long.")
-@click.option("--prompt-tokens", type=_COUNT, help="Of each prompt, nearly.")
-@click.option("--answer-tokens", type=_COUNT, help="Of each answer.")
-@click.option("--knee", is_flag=True, help="Raise the rate until objectives are missed or throughput stops growing.")
-@click.option("--compare", "compared", is_flag=True, help="Show the last one of other weights or runtime beside it.")
-@click.option("--history", is_flag=True, help="Show what is kept of the model, and measure nothing.")
 @click.option(
-    "--html", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write one page of it, too."
+    "--replica", metavar="HOST/MODEL@N", help="Measure only this replica, over SSH, instead of the gateway."
+)
+@click.option("--rate", type=click.FloatRange(0, 10_000, min_open=True), help="Requests per second.")
+@click.option("--requests", type=_COUNT, help="How many requests to send.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0, 86_400, min_open=True),
+    help="For how many seconds to send requests, instead of --requests.",
+)
+@click.option("--prompt-tokens", type=_COUNT, help="Approximate length of each prompt.")
+@click.option("--answer-tokens", type=_COUNT, help="Length of each answer.")
+@click.option("--knee", is_flag=True, help="Raise the rate until objectives are missed or throughput stops growing.")
+@click.option(
+    "--compare",
+    "compared",
+    is_flag=True,
+    help="Compare with the last measurement of other weights or another runtime.",
+)
+@click.option("--history", is_flag=True, help="List the model's earlier measurements; measure nothing.")
+@click.option(
+    "--html",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also write the result as an HTML page.",
 )
 @common_options
 @pass_context
@@ -52,14 +66,14 @@ def bench(
 ) -> int:
     """Put a constant load on a model's service and measure it.
 
-    What isn't said is as the model's objectives say in the fleet file. The control host keeps the figures. Clients
-    who ask meanwhile wait with this load. Exit code 12 when an objective is missed, or nothing was answered.
+    Options that you omit are taken from the model's `objectives` in the fleet file. The control host keeps the
+    figures. Clients' requests compete with this load. Exit code 12 if an objective is missed or nothing was answered.
     """
     if requests is not None and seconds is not None:
-        raise UsageError("--requests and --seconds both say how long", should="give one of them")
+        raise UsageError("--requests and --seconds both set how long to measure", should="give one of them")
     if html and not html.parent.is_dir():
         raise UsageError(
-            "its folder is not there", where=f"--html {html}", next=f"mkdir -p {quote(str(html.parent))}"
+            "its folder doesn't exist", where=f"--html {html}", next=f"mkdir -p {quote(str(html.parent))}"
         )
     hosts_needed()
     if history:
@@ -93,39 +107,39 @@ def _answer(context: Context, found: Benched, *, compared: bool, html: Path | No
     from rackwright.cli.render.bench_text import as_text
     from rackwright.lifecycle.bench.compare import compare
 
-    beside = compare(found.bench, found.earlier) if compared else None
-    if compared and beside is None:
-        context.note("nothing is kept that this could be compared with")
-    context.answer(_document(found, beside), as_text(found, beside))
+    comparison = compare(found.bench, found.earlier) if compared else None
+    if compared and comparison is None:
+        context.note("there is no earlier measurement to compare with")
+    context.answer(_document(found, comparison), as_text(found, comparison))
     if html:
-        _write(context, html, found, beside)
+        _write(context, html, found, comparison)
     return ExitCode.DONE if found.met else ExitCode.NOT_PROVEN
 
 
-def _write(context: Context, path: Path, found: Benched, beside: Comparison | None) -> None:
+def _write(context: Context, path: Path, found: Benched, comparison: Comparison | None) -> None:
     from rackwright.cli.render.bench_html import as_html
 
     objectives = context.fleet.file.models[found.bench.model].objectives
     new = path.with_name(f".{path.name}.new")
-    new.write_text(as_html(found, beside, objectives), encoding="utf-8")
+    new.write_text(as_html(found, comparison, objectives), encoding="utf-8")
     new.replace(path)
     context.note(f"written to {path}")
 
 
-def _document(found: Benched, beside: Comparison | None) -> dict[str, Json]:
+def _document(found: Benched, comparison: Comparison | None) -> dict[str, Json]:
     return {
         "bench": found.bench.model_dump(mode="json"),
         "objectives": [asdict(verdict) for verdict in found.verdicts],
         "met": found.met,
-        "comparison": _comparison(beside) if beside else None,
+        "comparison": _comparison(comparison) if comparison else None,
     }
 
 
-def _comparison(beside: Comparison) -> dict[str, Json]:
+def _comparison(comparison: Comparison) -> dict[str, Json]:
     return {
-        "run": beside.earlier.run,
-        "unlike": beside.unlike,
-        "differences": [asdict(difference) for difference in beside.differences],
+        "run": comparison.earlier.run,
+        "unlike": comparison.unlike,
+        "differences": [asdict(difference) for difference in comparison.differences],
     }
 
 

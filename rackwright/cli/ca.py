@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.group(cls=Group)
 def ca() -> None:
-    """Show what clients must trust."""
+    """Show the certificate that clients must trust."""
 
 
 @ca.command()
@@ -29,7 +29,7 @@ def ca() -> None:
 def show(context: Context) -> None:
     """Show the certificate that clients must trust, as PEM, and its fingerprint.
 
-    The PEM alone goes to standard output: rackwright ca show > acme.pem
+    Only the PEM goes to standard output: rackwright ca show > acme.pem
     """
     path = trusted(context.fleet)
     pem = path.read_text(encoding="ascii")
@@ -39,12 +39,12 @@ def show(context: Context) -> None:
 
 
 def trusted(fleet: Fleet) -> Path:
-    """Return the file that clients verify the gateways with. Raise RackwrightError if it isn't made yet."""
+    """Return the file that clients verify the gateways with. Raise RackwrightError if it doesn't exist yet."""
     own = fleet.file.gateway.certificate
     path = fleet.at(own.certificate) if own else fleet.sibling("ca.crt")
     if not path.exists():
-        should = "gateway.certificate names it" if own else "the first apply makes the fleet's CA"
-        raise RackwrightError("there is no such file", where=str(path), should=should, next="rackwright apply")
+        should = "gateway.certificate names it" if own else "the first apply creates the fleet's CA"
+        raise RackwrightError("the file doesn't exist", where=str(path), should=should, next="rackwright apply")
     return path
 
 
@@ -54,5 +54,5 @@ def fingerprint(pem: str, path: Path) -> str:
     try:
         der = ssl.PEM_cert_to_DER_cert(pem[: pem.index(end) + len(end)].strip())
     except ValueError:
-        raise RackwrightError("holds no PEM certificate", where=str(path)) from None
+        raise RackwrightError("contains no PEM certificate", where=str(path)) from None
     return hashlib.sha256(der).digest().hex(":").upper()

@@ -1,4 +1,4 @@
-"""`rackwright check`: everything that could stop an apply, all at once."""
+"""`rackwright check`: show everything that could stop an apply, all at once."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ MARKS = {"ok": "ok  ", "warning": "WARN", "failed": "FAIL"}
 
 
 @click.command(cls=Command)
-@click.option("--offline", is_flag=True, help="Only the files: no host, no secret, no key. For CI.")
+@click.option("--offline", is_flag=True, help="Check only the files; needs no host, secret or key. For CI.")
 @click.option("--explain", metavar="HOST", help="Show each setting of a host and where it was set.")
 @limit_option
 @common_options
 @pass_context
 def check(context: Context, offline: bool, explain: str | None, limit: tuple[str, ...]) -> int:
-    """Check fleet file, lock and hosts, changing nothing.
+    """Check the fleet file, the lock and the hosts; change nothing.
 
-    One line a condition. Exit code 12 when one of a host doesn't hold, 10 when the files aren't valid.
+    Prints one line per condition. Exit code 12 if a host doesn't meet one, 10 if the files aren't valid.
     """
     if explain:
         return _explain(context, explain)

@@ -1,4 +1,4 @@
-"""`rackwright drain`: no new requests for a replica or a host."""
+"""`rackwright drain`: send no new requests to a replica or a host."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from rackwright.cli.common.options import Command, common_options, pass_context,
 @click.command(cls=Command)
 @click.argument("name", metavar="REPLICA|HOST|MODEL")
 @click.option("--reason", required=True, metavar="TEXT", help="Why; status shows it.")
-@click.option("--allow-outage", is_flag=True, help="Drain also the last healthy replica of a model.")
+@click.option("--allow-outage", is_flag=True, help="Drain even the last healthy replica of a model.")
 @yes_option
 @common_options
 @pass_context
 def drain(context: Context, name: str, reason: str, allow_outage: bool, yes: bool) -> None:
     """Take a replica or a host out of the gateways.
 
-    What is in flight ends by itself. It stays drained over reloads and restarts until `undrain`.
+    Requests in flight finish first. The replica stays drained across reloads and restarts, until `undrain`.
     """
     hosts_needed()
     from rackwright.cli.common.console import Console

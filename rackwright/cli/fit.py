@@ -1,4 +1,4 @@
-"""`rackwright fit`: whether models fit where they are to run, before anything is bought, copied or started."""
+"""`rackwright fit`: whether models fit where they are placed, before anything is bought, copied or started."""
 
 from __future__ import annotations
 
@@ -46,11 +46,21 @@ def _size(_: click.Context, option: click.Parameter, value: str | None) -> int |
     "--gpu", metavar="CARD|SIZE", callback=_card, help='A GPU like "H100 80GB", or its memory; asks no host.'
 )
 @click.option("--ram", metavar="SIZE", callback=_size, help="Memory of a host without GPUs; asks no host.")
-@click.option("--context", "tokens", metavar="TOKENS", type=click.IntRange(128), help="Of one request.")
-@click.option("--parallel", metavar="N", type=click.IntRange(1), help="Requests that must have room at once.")
-@click.option("--source", metavar="SOURCE", help="A model of no fleet file: hf:…, https://… or file:PATH.")
+@click.option(
+    "--context",
+    "tokens",
+    metavar="TOKENS",
+    type=click.IntRange(128),
+    help="Tokens of one request.",
+)
+@click.option("--parallel", metavar="N", type=click.IntRange(1), help="Requests that must fit at the same time.")
+@click.option("--source", metavar="SOURCE", help="A model that is in no fleet file: hf:…, https://… or file:PATH.")
 @click.option("--gpus", metavar="N", type=click.IntRange(0, 64), help="With --source: GPUs of one replica.")
-@click.option("--runtime", type=click.Choice(("vllm", "llama_cpp")), help="With --source; else by its files.")
+@click.option(
+    "--runtime",
+    type=click.Choice(("vllm", "llama_cpp")),
+    help="With --source; default: by its files.",
+)
 @common_options
 @pass_context
 def fit(
@@ -64,15 +74,15 @@ def fit(
     gpus: int | None,
     runtime: Engine | None,
 ) -> int:
-    """Tell whether models fit where they are placed.
+    """Show whether models fit where they are placed.
 
-    And what would make them fit: weights, cache and overhead of each GPU, the largest context, and how many requests
-    have room at once; by the lock and by what the hosts are made of. Exit code 12 when one doesn't fit.
+    Shows weights, cache and overhead on each GPU, the largest context, how many requests fit at the same time, and
+    what would make a model fit. Calculates from the lock and the hosts' hardware. Exit code 12 if one doesn't fit.
     """
     from rackwright.lifecycle.fit.procedure import Overrides
 
     if source is None and (gpus is not None or runtime):
-        raise UsageError("--gpus and --runtime go with --source", should="the fleet file says both of its models")
+        raise UsageError("--gpus and --runtime need --source", should="the fleet file sets both for its models")
     overrides = Overrides(tokens, parallel)
     unreachable: dict[str, str] = {}
     if source is not None:
@@ -105,7 +115,7 @@ def _of_source(
     memory = gpu if many else Memory(ram=ram).for_engines
     if models or memory is None:
         raise UsageError(
-            "--source is one model, and its place isn't known", should="give --gpu, or --ram, and no MODEL"
+            "--source checks one model, and needs the size of its memory", should="give --gpu or --ram, and no MODEL"
         )
     fleet = context.fleet if context.path.exists() else None
     return (fit_source(source, fleet, runtime, room=Room(memory, many), overrides=overrides),)

@@ -19,7 +19,7 @@ from rackwright.errors import RackwrightError
 def init(context: Context, file: Path | None) -> None:
     """Write a commented fleet file to start from.
 
-    FILE is the fleet file of --fleet when absent. A file that exists is left as it is.
+    Without FILE, it writes to the path of --fleet. It never overwrites a file.
     """
     path = file or context.path
     write_example(path)
@@ -29,7 +29,7 @@ def init(context: Context, file: Path | None) -> None:
 
 
 def write_example(path: Path) -> None:
-    """Write the example with every option to the path. Raise RackwrightError if a file is there."""
+    """Write the example with every option to the path. Raise RackwrightError if the path exists."""
     example = files("rackwright").joinpath("example.yml").read_text(encoding="utf-8")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -37,8 +37,8 @@ def write_example(path: Path) -> None:
             file.write(example)
     except FileExistsError:
         raise RackwrightError(
-            "there is a file already",
+            "the file already exists",
             where=str(path),
-            should="init overwrites nothing",
+            should="init never overwrites a file",
             next="rackwright check --offline",
         ) from None

@@ -1,4 +1,4 @@
-"""`rackwright key`: API keys, given out, changed and taken back."""
+"""`rackwright key`: create, change and revoke API keys."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def key() -> None:
     """Add, list, edit, revoke and pull API keys.
 
-    NAME.keys.yml beside the fleet file keeps each key's owner and SHA-256, never the key. Commit it.
+    NAME.keys.yml next to the fleet file has each key's owner and SHA-256, never the key itself. Commit it.
     """
 
 
@@ -41,19 +41,17 @@ class Limit(click.ParamType[int]):
 
 
 later_option = click.option(
-    "--later", is_flag=True, help="Only write the keys file; the next apply tells the gateways."
+    "--later", is_flag=True, help="Only write the keys file; the next apply updates the gateways."
 )
 
 
 def terms_options(function: Function) -> Function:
-    """Add what a key may do: `models`, `expires`, `requests_per_minute`, `concurrency`."""
+    """Add the options for what a key may do: `models`, `expires`, `requests_per_minute`, `concurrency`."""
     for option in (
-        click.option(
-            "--concurrency", type=Limit(), help="Requests at a time, at each gateway; unlimited when absent."
-        ),
-        click.option("--requests-per-minute", type=Limit(), help="Over all gateways; unlimited when absent."),
+        click.option("--concurrency", type=Limit(), help="Requests at the same time, at each gateway."),
+        click.option("--requests-per-minute", type=Limit(), help="Requests per minute, at all gateways together."),
         click.option("--expires", metavar="90d|DATE|never", help="After this time, or at the end of this day (UTC)."),
-        click.option("--model", "models", multiple=True, metavar="MODEL", help="Only this model; several times."),
+        click.option("--model", "models", multiple=True, metavar="MODEL", help="Only this model; may be repeated."),
     ):
         function = option(function)
     return function
@@ -61,15 +59,16 @@ def terms_options(function: Function) -> Function:
 
 @key.command()
 @click.argument("id")
-@click.option("--owner", required=True, help="Who answers for it: a person or a team.")
+@click.option("--owner", required=True, help="Who is responsible for it: a person or a team.")
 @terms_options
 @later_option
 @common_options
 @pass_context
 def add(context: Context, /, id: str, owner: str, models: tuple[str, ...], later: bool, **terms: Any) -> int:
-    """Make an API key and show it, this once. It is for all models, for ever and without limits unless said.
+    """Create an API key and print it, only this once.
 
-    Exit code 3 when a gateway could not be told and doesn't let the key in yet.
+    By default it is valid for all models, forever and without limits. Exit code 3 if a gateway could not be updated
+    and doesn't accept the key yet.
     """
     hosts_needed()
     from rackwright.lifecycle.key import Terms, add_key
@@ -83,9 +82,9 @@ def add(context: Context, /, id: str, owner: str, models: tuple[str, ...], later
 
 @key.command()
 @click.argument("id")
-@click.option("--owner", help="Who answers for it: a person or a team.")
+@click.option("--owner", help="Who is responsible for it: a person or a team.")
 @terms_options
-@click.option("--all-models", is_flag=True, help="All models, instead of those that it was for.")
+@click.option("--all-models", is_flag=True, help="Allow all models again.")
 @later_option
 @common_options
 @pass_context
@@ -99,19 +98,20 @@ def edit(
     later: bool,
     **terms: Any,
 ) -> int:
-    """Change a key's owner, models, expiry or limits; what isn't named stays. The key itself stays the same.
+    """Change a key's owner, models, expiry or limits. The key itself stays the same.
 
-    Exit code 3 when a gateway could not be told and goes on as before.
+    Options that you omit stay as they are. Exit code 3 if a gateway could not be updated and still uses the old
+    settings.
     """
     hosts_needed()
     from rackwright.fleet.keys_file import may
     from rackwright.lifecycle.key import Terms, edit_key
 
     if models and all_models:
-        raise UsageError("--model and --all-models", should="one of them")
+        raise UsageError("--model and --all-models contradict each other", should="give one of them")
     said = Terms(owner=owner, models=models if models or all_models else None, **terms)
     if said == Terms():
-        raise UsageError("nothing is said that should change", where=id, next="rackwright key edit --help")
+        raise UsageError("no option says what to change", where=id, next="rackwright key edit --help")
     changed = edit_key(context.fleet, id, said)
     reply = _reply(context, changed, "edit", later=later)
     context.answer({**_document(changed), "gateways": reply}, f"{changed.id} of {changed.owner}: {may(changed)}")
@@ -137,9 +137,9 @@ def list_(context: Context) -> None:
 @common_options
 @pass_context
 def revoke(context: Context, id: str, later: bool, yes: bool) -> int:
-    """Take a key back. Requests with it are refused from now on.
+    """Revoke a key. Requests with it are refused from now on.
 
-    Exit code 3 when a gateway could not be told and still lets the key in.
+    Exit code 3 if a gateway could not be updated and still accepts the key.
     """
     hosts_needed()
     from rackwright.lifecycle.key import find_key, revoke_key
@@ -155,28 +155,28 @@ def revoke(context: Context, id: str, later: bool, yes: bool) -> int:
 @common_options
 @pass_context
 def pull(context: Context) -> None:
-    """Write down which keys were added, changed or revoked with another copy of the keys file.
+    """Add to the keys file which keys were added, changed or revoked with another copy of it.
 
-    The gateways are asked. Use it where an apply is refused for that, and git has no newer file.
+    Asks the gateways. Use it if apply refuses because the keys file is out of date, and git has no newer one.
     """
     hosts_needed()
     from rackwright.lifecycle.key import pull_keys
 
     pulled = pull_keys(context.fleet)
     document: Json = {"pulled": [{**_document(one.key), "revoked": one.revoked, "who": one.who} for one in pulled]}
-    context.answer(document, "\n".join(map(str, pulled)) or "the keys file knows every key")
+    context.answer(document, "\n".join(map(str, pulled)) or "the keys file already has every key")
 
 
 def _reply(
     context: Context, key: ApiKey, verb: Verb, gone: RevokedKey | None = None, *, later: bool
 ) -> Mapping[str, str | None]:
-    """Tell the gateways, and say on standard error what they don't know; with --json the document says it."""
+    """Update the gateways. Print to standard error which could not be updated; with --json, the document has it."""
     from rackwright.lifecycle.key import push_key
 
     reply = {} if later else push_key(context.fleet, key, verb, gone)
     missed = {host: problem for host, problem in reply.items() if problem}
     for host, problem in missed.items():
-        context.note(f"{host} was not told: {problem}")
+        context.note(f"{host} was not updated: {problem}")
     if later or missed:
         context.note("next: rackwright apply")
     return reply

@@ -10,7 +10,7 @@ from rackwright.cli.common.context import Context, Json
 from rackwright.cli.common.options import Group, json_option, pass_context
 
 _MOST_HOSTS = 40
-name_option = click.option("--name", default="lab", show_default=True, help="Which lab.")
+name_option = click.option("--name", default="lab", show_default=True, help="Name of the lab.")
 
 
 @click.group(cls=Group)
@@ -29,7 +29,7 @@ def lab() -> None:
     type=click.IntRange(1, _MOST_HOSTS),
     default=2,
     show_default=True,
-    help="How many serving hosts, beside one gateway.",
+    help="Number of serving hosts, in addition to one gateway.",
 )
 @json_option
 @pass_context
@@ -42,7 +42,7 @@ def up(context: Context, name: str, serving: int) -> None:
     fleet = Lab(name).up(spec, say=context.note)
     path = _fleet_file(name)
     if not fleet_file.write(path, fleet, artefacts.ensure(context.note)):
-        context.note(f"{path} was edited by hand: it is left as it is")
+        context.note(f"{path} was edited manually and is not overwritten")
     lines = [f"{host:<8} {address}" for host, address in fleet.hosts.items()]
     document: Json = {"name": name, "fleet_file": str(path), "hosts": fleet.hosts, "key": str(fleet.key)}
     context.answer(document, "\n".join([*lines, f"next: rackwright -f {path} lock"]))
@@ -53,13 +53,13 @@ def up(context: Context, name: str, serving: int) -> None:
 @json_option
 @pass_context
 def down(context: Context, name: str) -> None:
-    """Remove the lab's hosts, their network, and inventory/NAME.* of the lab."""
+    """Remove the lab's hosts and network, and its files inventory/NAME.*."""
     from rackwright.lab import fleet_file
     from rackwright.lab.hosts import Lab
 
     Lab(name).down()
     fleet_file.remove(_fleet_file(name))
-    context.answer({"name": name, "removed": True}, f"lab {name} is gone")
+    context.answer({"name": name, "removed": True}, f"lab {name} is removed")
 
 
 @lab.command(name="list")

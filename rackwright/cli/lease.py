@@ -1,4 +1,4 @@
-"""`rackwright lease`: who is at work on the fleet."""
+"""`rackwright lease`: which operator is changing the fleet."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def lease() -> None:
     """Show, break or move the lease on the fleet.
 
-    One operator at a time changes a fleet. A lease lasts a minute, is renewed while its owner works, and ends by
-    itself when the owner is gone.
+    Only one operator at a time can change a fleet. A lease lasts a minute, is renewed while its owner works, and
+    expires if the owner is gone.
     """
 
 
@@ -27,7 +27,7 @@ def lease() -> None:
 @common_options
 @pass_context
 def show(context: Context) -> None:
-    """Show who holds the lease, since when and why, and whether a rollout is open."""
+    """Show who has the lease, since when and why, and whether a rollout is open."""
     hosts_needed()
     from rackwright.lifecycle.session.lease import control_store
     from rackwright.state.journal import open_rollout
@@ -43,7 +43,7 @@ def show(context: Context) -> None:
 @common_options
 @pass_context
 def break_(context: Context, reason: str, yes: bool) -> None:
-    """Break the lease, live or not. Its owner's run stops before its next change."""
+    """Break the lease, even a live one. Its owner's run stops before its next change."""
     hosts_needed()
     from rackwright.lifecycle.session.lease import break_lease, control_store
 
@@ -59,14 +59,14 @@ def break_(context: Context, reason: str, yes: bool) -> None:
 
 
 @lease.command()
-@click.option("--former-gone", is_flag=True, help="Go on though the former control host can't be reached.")
+@click.option("--former-gone", is_flag=True, help="Continue although the former control host is unreachable.")
 @yes_option
 @common_options
 @pass_context
 def move(context: Context, former_gone: bool, yes: bool) -> None:
-    """Move lease and journal to the control host that the fleet file names, with all else that the former one kept.
+    """Move the lease, the journal and all other control data to the control host that the fleet file names.
 
-    Refused while somebody is at work or a rollout is open. Needed after `control:` or the first gateway has changed.
+    Refused while the fleet is leased or a rollout is open. Needed after `control:` or the first gateway has changed.
     """
     hosts_needed()
     from rackwright.cli.common.console import Console
@@ -76,9 +76,9 @@ def move(context: Context, former_gone: bool, yes: bool) -> None:
         moved = move_control(context.fleet, console, former_gone=former_gone)
     host = context.fleet.control[0]
     if moved is None:
-        context.answer({"control_host": host, "former": None, "copied": False}, f"{host} is the control host already")
+        context.answer({"control_host": host, "former": None, "copied": False}, f"{host} is already the control host")
         return
-    kept = "with what it kept" if moved.copied else "without what it kept"
+    kept = "with its data" if moved.copied else "without its data"
     document: Json = {"control_host": host, "former": moved.former, "copied": moved.copied}
     context.answer(document, f"{host} is the control host now, instead of {moved.former}, {kept}")
 

@@ -1,4 +1,4 @@
-"""`rackwright lock`: what should run, settled to bytes."""
+"""`rackwright lock`: resolve what should run, down to the bytes."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command)
-@click.option("--upgrade", is_flag=True, help="Ask again also what has an answer: a branch may have moved.")
+@click.option("--upgrade", is_flag=True, help="Also resolve again what is already locked: a branch may have moved.")
 @common_options
 @pass_context
 def lock(context: Context, upgrade: bool) -> None:
     """Resolve models, runtimes, drivers and ports into the lock.
 
-    Every file gets its URL, size and sha256, every replica its port; hosts say which packages make their driver.
-    What the fleet file doesn't ask differently keeps its answer. Commit the lock: apply uses nothing else.
+    Every file gets its URL, size and sha256, and every replica its port. Hosts are asked which packages their driver
+    needs. Entries that still match the fleet file stay as they are. Commit the lock: apply uses nothing else.
     """
     if context.fleet.file.drivers:
         hosts_needed()
@@ -52,10 +52,10 @@ def _text(path: str, before: Lock | None, after: Lock) -> str:
     from rackwright.report.words import counted, size
 
     if after == before:
-        return f"{path} answers the fleet file already"
+        return f"{path} already matches the fleet file"
     old, new = (_digests(before) if before else {}), _digests(after)
     lines = [f"{name}: {old[name][:16] if name in old else 'new'} → {new[name][:16]}" for name in _changed(old, new)]
-    lines += [f"{name}: no longer asked for" for name in old if name not in new]
+    lines += [f"{name}: no longer needed" for name in old if name not in new]
     lines += [f"{name}: rackwright fit can't tell whether it fits: {why}" for name, why in _unknown(after)]
     files = counted(len(_files(after)), "file")
     lines.append(f"{path} written: {counted(len(after.models), 'model')}, {files}, {size(_bytes(after))}")
@@ -63,10 +63,10 @@ def _text(path: str, before: Lock | None, after: Lock) -> str:
 
 
 def _unknown(lock: Lock) -> Iterator[tuple[str, str]]:
-    """Models of which nobody knows how much memory they need, and why."""
+    """Yield each model whose need of memory is unknown, and why."""
     for name, model in lock.models.items():
         if model.shape is None:
-            yield name, "its files couldn't be read by parts"
+            yield name, "its files couldn't be read in parts"
         elif model.shape.unknown:
             yield name, model.shape.unknown
 

@@ -1,4 +1,4 @@
-"""`rackwright logs`: what a replica or a host wrote."""
+"""`rackwright logs`: show the logs of a replica or a host."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from rackwright.cli.common.options import Command, common_options, pass_context
 @click.command(cls=Command)
 @click.argument("name", metavar="REPLICA|HOST")
 @click.option(
-    "-n", "--lines", default=100, show_default=True, type=click.IntRange(1, 100_000), help="How many lines."
+    "-n", "--lines", default=100, show_default=True, type=click.IntRange(1, 100_000), help="Number of lines."
 )
-@click.option("--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
+@click.option("--follow", is_flag=True, help="Keep printing new lines until Ctrl-C.")
 @common_options
 @pass_context
 def logs(context: Context, name: str, lines: int, follow: bool) -> None:
     """Show the logs of a replica or a host.
 
-    A replica is HOST/MODEL@N, or MODEL@N where only one host has it. Engines write no prompts.
+    A replica is HOST/MODEL@N, or MODEL@N if only one host has it. Engines don't log prompts.
     """
     hosts_needed()
     from rackwright.fleet.naming import replica_named

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command)
-@click.option("--check", is_flag=True, help="Exit with 4 when something would change; for CI and drift.")
+@click.option("--check", is_flag=True, help="Exit with 4 if something would change; for CI and to detect drift.")
 @only_option
 @limit_option
 @common_options
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 def plan(context: Context, check: bool, only: tuple[str, ...], limit: tuple[str, ...]) -> int:
     """Show what apply would change.
 
-    Per host and role, with the differences of files; then the ports that would close and the engines that would
-    restart. Changes nothing.
+    Lists the changes per host and role, with the differences in files, then the ports that would close and the
+    engines that would restart. Changes nothing.
     """
     hosts_needed()
     from rackwright.lifecycle.session.session import open_session
@@ -61,21 +61,21 @@ def plan_view(planned: Plan) -> str:
     parts = [plan_text(planned.run)]
     if planned.closing:
         listed = [f"  {host}: {socket}" for host, sockets in planned.closing.items() for socket in sockets]
-        parts.append("\n".join(["ports that would close, with who listens there:", *listed]))
+        parts.append("\n".join(["ports that would close, with the program that listens there:", *listed]))
     if planned.restarts:
         listed = [f"  {restart.replica.address}: {restart.why}" for restart in planned.restarts]
-        parts.append("\n".join(["engines that would restart, one at a time, drained before:", *listed]))
+        parts.append("\n".join(["engines that would be drained and restarted, one at a time:", *listed]))
     if planned.deferred:
         listed = [f"  {waiting.replica.address}: {waiting.why}" for waiting in planned.deferred]
         parts.append("\n".join(["engines that wait for GPUs:", *listed]))
     if planned.returns:
         listed = [f"  {replica.address}" for replica in planned.returns]
-        parts.append("\n".join(["drained by a run, not returned yet; apply returns what answers:", *listed]))
+        parts.append("\n".join(["drained by an earlier run; apply undrains those that answer:", *listed]))
     if planned.drains:
         listed = [f"  {drain.gateway}: {drain.replica.address}: {drain.record.reason}" for drain in planned.drains]
-        parts.append("\n".join(["drained by hand, and a gateway doesn't know it; apply tells it:", *listed]))
+        parts.append("\n".join(["drained manually, but not yet at this gateway; apply drains them there:", *listed]))
     if planned.doubts:
-        parts.append("\n".join(["nobody can tell whether these fit:", *(f"  {doubt}" for doubt in planned.doubts)]))
+        parts.append("\n".join(["it is unknown whether these fit:", *(f"  {doubt}" for doubt in planned.doubts)]))
     if planned.first_snapshots:
         listed = [f"  {host}: to {repository}" for host, repository in planned.first_snapshots]
         parts.append("\n".join(["first snapshots, made at the end:", *listed]))

@@ -1,4 +1,4 @@
-"""`rackwright restart`: engines anew, one at a time, under traffic."""
+"""`rackwright restart`: restart replicas one at a time, under traffic."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rackwright.cli.common.options import Command, allow_outage_option, common_o
 def restart(context: Context, name: str, allow_outage: bool, yes: bool) -> None:
     """Restart replicas one at a time, under traffic.
 
-    Each is drained at every gateway, restarted, proven by a real token and returned.
+    Each is drained at every gateway, restarted, proven with real tokens, and undrained.
     """
     hosts_needed()
     from rackwright.cli.common.console import Console

@@ -1,4 +1,4 @@
-"""`rackwright rollout`: the one that is open, where it stands, the way on and the way back."""
+"""`rackwright rollout`: show the open rollout, resume it or abort it."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 @click.group(cls=Group)
 def rollout() -> None:
-    """Show, resume or abort the rollout that is open.
+    """Show, resume or abort the open rollout.
 
-    One that was begun stays open until every replica runs the new version, or the old one again: whoever began it,
-    and from whichever machine. While it is open nothing else changes the fleet.
+    A rollout stays open until every replica runs the new version, or the old one again. Any operator can resume or
+    abort it, from any machine. While it is open, nothing else can change the fleet.
     """
 
 
@@ -36,7 +36,7 @@ def rollout() -> None:
 @common_options
 @pass_context
 def status(context: Context) -> None:
-    """Show the rollout that is open, and what its journal says. Asks the control host alone."""
+    """Show the open rollout and its journal. Asks only the control host."""
     hosts_needed()
     from rackwright.lifecycle.update.resume import opened
 
@@ -51,10 +51,10 @@ def status(context: Context) -> None:
 @common_options
 @pass_context
 def resume(context: Context, canary: bool, allow_outage: bool, yes: bool) -> None:
-    """Go on with it. What hosts run now counts, not what the journal believes.
+    """Continue the open rollout. It goes by what the hosts run now, not by the journal.
 
-    The fleet file must be the one that it was begun with. A canary goes on with the step that it had reached; without
-    one, the verdict is yours.
+    The fleet file must be the one that the rollout was started with. A canary continues with the step that it had
+    reached. With --no-canary, you accept the new version without a verdict.
     """
     hosts_needed()
     from rackwright.cli.common.console import Console
@@ -68,27 +68,27 @@ def resume(context: Context, canary: bool, allow_outage: bool, yes: bool) -> Non
         Console(quiet=context.json, yes=yes) as console,
         open_session(context.fleet, progress=console.on_step, lock=found.after) as site,
     ):
-        console.confirm(f"Resume {found.what}, begun by {found.who}?")
+        console.confirm(f"Resume {found.what}, started by {found.who}?")
         done = [replica.address for replica in carry_out(site, found, console)]
     context.answer({"rollout": found.id, "what": found.what, "changed": done}, f"{found.what}: {', '.join(done)}")
 
 
 @rollout.command()
 @click.option("--reason", default="asked for", help="Why; written into the journal.")
-@click.option("--leave", is_flag=True, help="Close it and leave every replica as it is now.")
+@click.option("--leave", is_flag=True, help="Close the rollout and leave every replica as it is now.")
 @allow_outage_option
 @yes_option
 @common_options
 @pass_context
 def abort(context: Context, reason: str, leave: bool, allow_outage: bool, yes: bool) -> None:
-    """Put back what ran before, replica by replica, and close it."""
+    """Restore the previous version, replica by replica, and close the rollout."""
     hosts_needed()
-    rollout, what = _left(context, reason, yes) if leave else _taken_back(context, reason, allow_outage, yes)
+    rollout, what = _left(context, reason, yes) if leave else _reverted(context, reason, allow_outage, yes)
     context.answer({"rollout": rollout, "what": what, "aborted": reason}, f"{what}: aborted")
 
 
-def _taken_back(context: Context, reason: str, allow_outage: bool, yes: bool) -> tuple[str, str]:
-    """Return the id of the rollout that is undone, and what it was."""
+def _reverted(context: Context, reason: str, allow_outage: bool, yes: bool) -> tuple[str, str]:
+    """Revert the open rollout. Return its id and its command."""
     from rackwright.cli.common.console import Console
     from rackwright.lifecycle.session.session import open_session
     from rackwright.lifecycle.update.resume import abort, required
@@ -98,23 +98,23 @@ def _taken_back(context: Context, reason: str, allow_outage: bool, yes: bool) ->
         Console(quiet=context.json, yes=yes) as console,
         open_session(context.fleet, progress=console.on_step, lock=found.after) as site,
     ):
-        console.confirm(f"Abort {found.what}, begun by {found.who}, and put back what ran before?")
+        console.confirm(f"Abort {found.what}, started by {found.who}, and restore the previous version?")
         abort(site, found, console, reason)
     return found.id, found.what
 
 
 def _left(context: Context, reason: str, yes: bool) -> tuple[str, str]:
-    """Return the id of the rollout that is left as it is, and what it was."""
+    """Close the open rollout without a change. Return its id and its command."""
     from rackwright.lifecycle.update.resume import leave, open_entry
 
     found = open_entry(context.fleet)
-    confirm(f"Abort {found.detail}, begun by {found.operator}, and leave every replica as it is now?", yes=yes)
+    confirm(f"Abort {found.detail}, started by {found.operator}, and leave every replica as it is now?", yes=yes)
     leave(context.fleet, found, reason)
     return found.rollout, found.detail
 
 
 def _agreed(found: Rollout, allow_outage: bool) -> Rollout:
-    """What was agreed to when it was begun holds on; what was not can be, for this command."""
+    """Return the rollout with the planned downtime that was accepted at its start, or is accepted now."""
     return found.model_copy(update={"outages": found.models}) if allow_outage else found
 
 
@@ -126,8 +126,8 @@ def _text(found: OpenRollout | None) -> str:
     about = found.rollout
     live = found.lease and found.lease.live
     lines = [
-        f"{about.what}, begun by {about.who} at {stamp(about.when)} (rollout {about.id})",
-        f"{found.lease.owner.who} is at it now" if found.lease and live else "nobody is at it now",
+        f"{about.what}, started by {about.who} at {stamp(about.when)} (rollout {about.id})",
+        f"{found.lease.owner.who} is working on it now" if found.lease and live else "no one is working on it now",
         *map(_line, found.entries),
     ]
     return "\n".join([*lines, *([] if live else ["next: rackwright rollout resume, or rackwright rollout abort"])])

@@ -1,4 +1,4 @@
-"""`rackwright runtime`: what engines are made of."""
+"""`rackwright runtime`: update the runtimes that engines use."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @click.group(cls=Group)
 def runtime() -> None:
-    """Update what engines are made of."""
+    """Update the runtimes that engines use."""
 
 
 @runtime.command()
@@ -36,11 +36,12 @@ def runtime() -> None:
 @common_options
 @pass_context
 def update(context: Context, /, kind: str | None, **agreed: bool) -> None:
-    """Bring engines to the runtimes that the fleet file asks for, of one KIND or of all, under traffic.
+    """Update engines to the runtime versions in the fleet file, of one KIND or of all, under traffic.
 
-    Change `version` in the fleet file first; another build needs another version. The new runtime is installed
-    beside the old one; then each replica in turn is drained, restarted, proven and returned. What fails is put
-    back, and the lock stays as it was. Models with a canary in the fleet file are tried on one first.
+    Change `version` in the fleet file first; a different build needs a different version. The new runtime is
+    installed next to the old one. Then each replica in turn is drained, restarted, proven and undrained. If one
+    fails, the rollout is rolled back and the lock stays as it was. If the fleet file sets `canary` for a model, its
+    first replica must pass before the others follow.
     """
     models = context.fleet.file.models
     chosen = tuple(name for name, model in models.items() if kind in (None, model.runtime.kind))

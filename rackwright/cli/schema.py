@@ -1,4 +1,4 @@
-"""`rackwright schema`: the JSON Schemas of the files that people write."""
+"""`rackwright schema`: print the JSON Schemas of the files that people write."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rackwright.cli.common.options import Command, json_option
 
 
 @click.command(cls=Command)
-@click.option("--golden", is_flag=True, help="Of a line of a golden set, in place of the fleet file's.")
+@click.option("--golden", is_flag=True, help="Print the schema for a line of a golden set instead.")
 @json_option
 def schema(golden: bool) -> None:
     """Print the fleet file's JSON Schema for editors.

@@ -1,4 +1,4 @@
-"""`rackwright status`: models, replicas, traffic, and what is pending."""
+"""`rackwright status`: show models, replicas, traffic, and what is pending."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ HEADER = ("REPLICA", "STATE", "TRAFFIC", "IN FLIGHT", "VERSION", "PENDING")
 
 
 @click.command(cls=Command)
-@click.option("--watch", is_flag=True, help="Look again every two seconds, until Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Refresh every two seconds, until Ctrl-C.")
 @limit_option
 @common_options
 @pass_context
 def status(context: Context, watch: bool, limit: tuple[str, ...]) -> int:
     """Show models, replicas and what is pending.
 
-    Reads only. Exit code 12 when a host doesn't answer, a replica that nobody drained takes no requests, or a backup
-    is late, failed, or its timer is dead.
+    Reads only. Exit code 12 if a host doesn't answer, a replica gets no requests although it wasn't drained manually,
+    or a backup is late or has failed, or its timer doesn't run.
     """
     hosts_needed()
     from rackwright.lifecycle.session.session import open_session
@@ -66,7 +66,7 @@ def _show(context: Context, site: Session, *, clear: bool) -> Status:
 
 
 def _backups(found: Status) -> Iterator[str]:
-    """One line for all that are well, by the oldest; one for each alarm."""
+    """Yield one line for all good backups, with the oldest snapshot, then one for each alarm."""
     from rackwright.roles.backup.state import ages
 
     well = [backup for backup in found.backups if not backup.alarms]
@@ -74,7 +74,7 @@ def _backups(found: Status) -> Iterator[str]:
         oldest = max(well, key=lambda backup: backup.snapshot_age or 0)
         checked = [backup.check_age for backup in well]
         check = None if None in checked else max(age for age in checked if age is not None)
-        yield f"backups: {len(well)} of {len(found.backups)} well; the oldest: {ages(oldest.snapshot_age, check)}"
+        yield f"backups: {len(well)} of {len(found.backups)} good; the oldest: {ages(oldest.snapshot_age, check)}"
     for backup in found.backups:
         yield from (f"backup {backup.host} to {backup.repository}: {alarm}" for alarm in backup.alarms)
 
@@ -95,5 +95,5 @@ def _text(found: Status) -> str:
         lines.append(f"{'leased by' if found.lease.live else 'expired lease of'} {found.lease}")
     if found.rollout:
         opened = found.rollout
-        lines.append(f"rollout open: {opened.detail}, begun by {opened.operator}; next: rackwright rollout status")
+        lines.append(f"rollout open: {opened.detail}, started by {opened.operator}; next: rackwright rollout status")
     return "\n".join([*lines, *found.notes, *(f"warning: {text}" for text in found.warnings)])

@@ -1,4 +1,4 @@
-"""`rackwright trust`: the hosts' SSH keys, shown and pinned."""
+"""`rackwright trust`: show the hosts' SSH keys and pin them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 def trust(context: Context, hosts: tuple[str, ...], yes: bool) -> int:
     """Show the hosts' SSH keys and pin them.
 
-    Without HOST all hosts. Compare the fingerprints with what the machine's console or the data centre says. A key
-    that changed since it was pinned is replaced only when its host is named here.
+    Without HOST, it shows all hosts. Compare the fingerprints with those on the machine's console or from the data
+    center. If a key has changed since it was pinned, it is replaced only if you name its host here.
     """
     hosts_needed()
     from rackwright.fleet.naming import hosts_named
@@ -51,9 +51,9 @@ def _pin(context: Context, targets: tuple[Target, ...], *, named: bool, yes: boo
     if changed and not named:
         names = " ".join(one.target.name for one in changed)
         raise HostKeyError(
-            "shows another key than the pinned one",
+            "has a different key than the pinned one",
             where=names,
-            should="either the host was installed anew, or somebody stands between",
+            should="either the host was reinstalled, or the connection is intercepted",
             next=f"rackwright trust {names}",
         )
     wanted = [one for one in shown if one.state in (State.NEW, State.CHANGED)]

@@ -1,4 +1,4 @@
-"""`rackwright undrain`: a drained replica or host takes requests again."""
+"""`rackwright undrain`: let a drained replica or host take requests again."""
 
 from __future__ import annotations
 

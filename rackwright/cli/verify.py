@@ -1,4 +1,4 @@
-"""`rackwright verify`: the service, proven from where clients stand."""
+"""`rackwright verify`: prove that the service works as clients see it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from rackwright.errors import ExitCode
 
 
 @click.command(cls=Command)
-@click.option("--full", is_flag=True, help="Try each model's objectives too, under their load.")
+@click.option("--full", is_flag=True, help="Also measure each model against its objectives, under their load.")
 @common_options
 @pass_context
 def verify(context: Context, full: bool) -> int:
-    """Prove the service from where clients stand.
+    """Prove that the service works as clients see it.
 
-    A completion and a stream through each gateway under each name, a wrong key and plain HTTP refused, the
-    engines' ports closed to all but gateways, each host as its baseline says. Exit code 12 when one of these
-    isn't so. Its API key lives in the gateways' memory for this run only. With --full each model that has objectives
-    in the fleet file is tried under the load that they name: minutes, in which clients wait with it.
+    Through each gateway and under each model name, it requests a completion and a stream. It checks that a wrong key
+    and plain HTTP are refused, that only gateways reach the engines' ports, and that each host matches its baseline.
+    Exit code 12 if a check fails. Its API key exists only in the gateways' memory, for this run. With --full, it
+    measures each model that has `objectives` in the fleet file under the load that they set. This takes minutes, and
+    clients' requests compete with that load.
     """
     hosts_needed()
     from rackwright.lifecycle.client.origin import choose_asker
@@ -29,7 +30,7 @@ def verify(context: Context, full: bool) -> int:
     from rackwright.lifecycle.verify.procedure import Proof
     from rackwright.lifecycle.verify.procedure import verify as prove
 
-    def tell(proof: Proof) -> None:
+    def show(proof: Proof) -> None:
         if not context.json:
             click.echo(f"{'ok  ' if proof.passed else 'FAIL'} {proof.host:<12} {proof.what}: {proof.found}")
 
@@ -37,11 +38,11 @@ def verify(context: Context, full: bool) -> int:
         asker = choose_asker(site)
         if not context.json:
             click.echo(f"asked from {asker.where}")
-        proofs = prove(site, asker, tell)
+        proofs = prove(site, asker, show)
         if full:
             from rackwright.lifecycle.verify.acceptance import accept
 
-            proofs += accept(site, asker, tell, context.note)
+            proofs += accept(site, asker, show, context.note)
     failed = [proof for proof in proofs if not proof.passed]
     document = {
         "asked_from": asker.where,

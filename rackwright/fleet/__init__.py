@@ -1,1 +1,1 @@
-"""What we have and what should run: the fleet file, its lock, its keys. Knows no host and no network of its own."""
+"""The fleet file, its lock and its keys: what exists and what should run. Nothing here connects to a host."""

@@ -1,4 +1,4 @@
-"""What opens the repositories that hosts save to: secrets resolved, CAs read."""
+"""Access to the backup repositories: secrets resolved, CA files read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rackwright.roles.backup.settings import Access
 
 
 def access_of(fleet: Fleet) -> Mapping[str, Access]:
-    """Return what opens each repository, by name. Raise SecretError or FleetError if a secret or file isn't good."""
+    """Return the access to each repository, by name. Raise SecretError or FleetError if one is unusable."""
     from rackwright.fleet.secrets import resolve
 
     opened: dict[str, Access] = {}
@@ -37,5 +37,5 @@ def _ca(fleet: Fleet, asked: Repository, place: str) -> str | None:
         what = error.strerror if isinstance(error, OSError) else "is not PEM"
         raise FleetError([Problem(f"{place}.ca", f"{path} can't be read: {what}")]) from None
     if "-BEGIN CERTIFICATE-" not in text or "PRIVATE KEY" in text:
-        raise FleetError([Problem(f"{place}.ca", f"{path} is no PEM file of certificates alone")])
+        raise FleetError([Problem(f"{place}.ca", f"{path} is not a PEM file with certificates only")])
     return text

@@ -1,7 +1,7 @@
-"""The fleet's CA: its certificate is public, beside the fleet file; its key is a secret apart.
+"""The fleet's CA: its certificate is public, next to the fleet file; its private key is a secret in another place.
 
-Whoever has a checkout can verify; whoever has the key too can issue. The key is read when something must be issued,
-and never before. A fleet without a CA gets one with its first certificate.
+A checkout is enough to verify certificates; to issue them, you need the key, too. The key is read only when a
+certificate must be issued. If a fleet has no CA, the first certificate creates it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _now() -> datetime:
 
 
 def ca_of(fleet: Fleet) -> CertificateAuthority:
-    """Return the fleet's CA, which reads and makes nothing yet."""
+    """Return the fleet's CA. This call reads and creates no files."""
     from rackwright.fleet.secrets import resolve
 
     name, certificate = fleet.file.fleet, fleet.sibling("ca.crt")
@@ -43,7 +43,7 @@ def ca_of(fleet: Fleet) -> CertificateAuthority:
 
 
 def key_file(fleet: str) -> Path:
-    """Return where a fleet's own key stands on this machine, when the fleet file names no other place."""
+    """Return the default path of a fleet's CA key on this machine."""
     configuration = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
     return Path(configuration).expanduser() / "rackwright" / fleet / "ca.key"
 
@@ -56,13 +56,13 @@ class CertificateAuthority:
     certificate_file: Path
     """NAME.ca.crt, public, committed with the fleet file."""
     key_source: Path | Callable[[], Secret]
-    """A file of ours that is made when there is no CA yet, or what resolves the operator's reference."""
+    """The default key file, created if there is no CA yet, or a function that resolves the operator's reference."""
     clock: Callable[[], datetime] = _now
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     @property
     def ca_pem(self) -> str:
-        """What verifies the fleet's certificates (PEM); empty while there is no CA yet."""
+        """The certificate that verifies the fleet's certificates (PEM); empty if there is no CA yet."""
         try:
             return self.certificate_file.read_text(encoding="ascii")
         except FileNotFoundError:
@@ -71,10 +71,10 @@ class CertificateAuthority:
             raise RackwrightError("can't be read", where=str(self.certificate_file), should="PEM") from None
 
     def issue(self, names: tuple[str, ...], *, client: bool, days: int) -> Issued:
-        """Return a new certificate for these DNS names and addresses; the first one also makes the CA.
+        """Return a new certificate for these DNS names and addresses; the first certificate also creates the CA.
 
-        Raise SecretError, naming the certificate that was due, if the key isn't here or is another CA's;
-        RackwrightError if the CA has ended.
+        Raise SecretError, with the certificate that was due, if the key is missing or belongs to another CA;
+        raise RackwrightError if the CA has expired.
         """
         with self._lock:
             key = self._key(names[0])
@@ -87,7 +87,7 @@ class CertificateAuthority:
                 f"{error}, and a certificate for {names[0]} is due",
                 where=str(self.certificate_file),
                 should="the fleet needs a new CA: docs/ca.md, A lost CA key",
-                next=f"take {self.certificate_file.name} away, then rackwright apply",
+                next=f"move {self.certificate_file.name} away, then run rackwright apply",
             ) from None
 
     def _key(self, due: str) -> Key:
@@ -109,8 +109,8 @@ class CertificateAuthority:
                 raise SecretError("others may read it", where=str(path), next=f"chmod 600 {path}")
             return Secret(path.read_text(encoding="ascii"))
         except FileNotFoundError:
-            what = f"the CA's key isn't here, and a certificate for {due} is due"
-            hint = f"get it from whoever ran the first apply ({self.certificate_file} is its certificate)"
+            what = f"the CA's key isn't on this machine, and a certificate for {due} is due"
+            hint = f"should be the key of {self.certificate_file}; ask the operator who ran the first apply"
             raise SecretError(what, where=str(path), should=hint, next=f"put it at {path}, or set ca.key") from None
         except (OSError, UnicodeDecodeError):
             raise SecretError("can't be read", where=str(path)) from None
@@ -127,14 +127,14 @@ class CertificateAuthority:
         try:
             fits = certificates.is_key_of(key, pem)
         except ValueError:
-            raise RackwrightError("holds no PEM certificate", where=str(self.certificate_file)) from None
+            raise RackwrightError("contains no PEM certificate", where=str(self.certificate_file)) from None
         if not fits:
-            what = f"the CA's key is another one's, and a certificate for {due} is due"
-            raise SecretError(what, where=str(self.certificate_file), should="the key of this certificate")
+            what = f"the CA's key belongs to another certificate, and a certificate for {due} is due"
+            raise SecretError(what, where=str(self.certificate_file), should="should be the key of this certificate")
 
 
 def _create(path: Path, key: Secret) -> None:
-    """Afterwards the file is there, 0600 from its birth, in a folder of ours alone. An existing one is left."""
+    """Create the file with mode 0600 from the start, its folder with 0700. Leave an existing file unchanged."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent)
@@ -143,7 +143,7 @@ def _create(path: Path, key: Secret) -> None:
                 stream.write(key.reveal())
                 stream.flush()
                 os.fsync(stream.fileno())
-            # A link never replaces what another run of the tool made meanwhile.
+            # A hard link never replaces a file that another run has created since the check.
             path.hardlink_to(name)
         finally:
             Path(name).unlink()

@@ -1,4 +1,4 @@
-"""What should be on every host, with what it takes to get it there: the fleet's files read, its secrets resolved."""
+"""The host spec of every host, from the fleet's files, with secrets resolved."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rackwright.fleet.secrets import hub_token
 
 
 def desired(fleet: Fleet, lock: Lock) -> dict[str, HostSpec]:
-    """Return each host in service with its model. Raise FleetError or SecretError if a file or secret isn't good."""
+    """Return the spec of each host in service. Raise FleetError or SecretError if a file or secret is unusable."""
     credentials = Credentials(
         issuer=ca_of(fleet),
         own_certificate=own_certificate_of(fleet),

@@ -1,4 +1,4 @@
-"""What `downloads:` of the fleet file means for this machine and for the hosts: the route, and the files it names."""
+"""The section `downloads:` as the controller and the hosts use it: the route, and the files that it names."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _LOCAL = ("localhost", "127.0.0.0/8", "::1")
 
 @dataclass(frozen=True)
 class DownloadFiles:
-    """Content of the files that `downloads:` and `driver:` name."""
+    """The content of the files that `downloads:` and `driver:` name."""
 
     ca_bundle: str | None = None
     """PEM."""
     keyrings: Mapping[str, Keyring] = field(default_factory=dict)
-    """By the path as the fleet file writes it."""
+    """Path as written in the fleet file → keyring."""
 
     def keyring(self, mirror: AptMirror) -> Keyring | None:
         return self.keyrings[mirror.key] if mirror.key else None
 
 
 def download_files(fleet: Fleet) -> DownloadFiles:
-    """Return the files that the fleet file names so. Raise FleetError where one can't be read, or is no such file."""
+    """Return the files that these sections name. Raise FleetError if one can't be read or has the wrong content."""
     downloads, problems = fleet.file.downloads, list[Problem]()
     bundle, keyrings = None, dict[str, Keyring]()
     if downloads.ca_bundle:
@@ -44,14 +44,14 @@ def download_files(fleet: Fleet) -> DownloadFiles:
 
 
 def route_from_here(fleet: Fleet) -> Route:
-    """Return how downloads of the controller go."""
+    """Return the route for the controller's downloads."""
     downloads = fleet.file.downloads
     bundle = str(fleet.at(downloads.ca_bundle)) if downloads.ca_bundle else None
     return Route(proxy=downloads.proxy, no_proxy=_no_proxy(fleet), ca_bundle=bundle)
 
 
 def route_from_hosts(fleet: Fleet) -> Route:
-    """Return how downloads of the hosts go."""
+    """Return the route for the hosts' downloads."""
     downloads = fleet.file.downloads
     bundle = CA_BUNDLE if downloads.ca_bundle else None
     return Route(proxy=downloads.proxy, no_proxy=_no_proxy(fleet), ca_bundle=bundle)
@@ -83,24 +83,24 @@ def _read(
 
 
 def _is_no_bundle(content: bytes) -> str | None:
-    """Return what the file should be, or None if it is that."""
+    """Return what the file should be, or None if it is correct."""
     import ssl
 
     if b"PRIVATE KEY-----" in content:
-        return "should have certificates only: there is a private key in it"
+        return "should have certificates only, but it contains a private key"
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=content.decode())
     except (ssl.SSLError, ValueError):
-        return "should be PEM: one certificate after the other"
+        return "should be PEM with one or more certificates"
     return None
 
 
 def _is_no_keyring(content: bytes) -> str | None:
-    """Return what the file should be, or None if it is that."""
+    """Return what the file should be, or None if it is correct."""
     if b"-----BEGIN PGP PRIVATE KEY BLOCK-----" in content:
-        return "should have public keys only: there is a private key in it"
+        return "should have public keys only, but it contains a private key"
     # The first octet of an OpenPGP packet has its highest bit set; 6 is the tag of a public key.
     binary = content[:1] in (b"\x98", b"\x99", b"\x9a", b"\xc6")
     if not binary and not content.startswith(b"-----BEGIN PGP PUBLIC KEY BLOCK-----"):
-        return "should be an OpenPGP keyring: what `gpg --export` writes, with or without --armor"
+        return "should be an OpenPGP keyring from `gpg --export`, with or without --armor"
     return None

@@ -1,4 +1,4 @@
-"""Each setting of one host, and where it came from."""
+"""Every setting of one host, and where it comes from."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class Row:
     setting: str
     """Like ssh.user."""
     value: str
-    """As the fleet file writes it; "-" when there is none."""
+    """As written in the fleet file; "-" if it is not set."""
     origin: str
     """Like "defaults", "group NAME" or "host NAME" with FILE:LINE; or "built in"."""
 
 
 def explain(fleet: Fleet, host: str) -> tuple[Row, ...]:
-    """Given a host's name, return all its settings. Raise UsageError if there is no such host."""
+    """Return all settings of a host. Raise UsageError if there is no such host."""
     settings = fleet.file.hosts.get(host)
     if settings is None:
         raise UsageError(f"unknown host '{host}'", should=did_you_mean(host, fleet.file.hosts))

@@ -1,4 +1,4 @@
-"""The fleet that follows from a checked fleet file: hosts in service, their networks, replicas."""
+"""The fleet as derived from a checked fleet file: hosts in service, their networks, replicas."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rackwright.values.network import Address, parse_address
 
 @dataclass(frozen=True)
 class Apart:
-    """A host's addresses in networks of their own; None: it has none there apart from the others."""
+    """A host's separate service and fabric addresses; None if it has no separate address in that network."""
 
     service: Address | None = None
     fabric: Address | None = None
@@ -29,11 +29,11 @@ class Replica:
     number: int
     """Counted per host, from 1."""
     host: str
-    """Where it answers: the first of its hosts."""
+    """The host where it answers: the first of its hosts."""
     gpus: int
-    """On each of its hosts."""
+    """The number of GPUs on each of its hosts."""
     members: tuple[str, ...] = ()
-    """All its hosts, where there are several."""
+    """All its hosts, if it spans several; else empty."""
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -52,25 +52,25 @@ class Replica:
 
 @dataclass(frozen=True)
 class Fleet:
-    """A checked fleet file, from where it was read, and the replicas that follow from it."""
+    """A checked fleet file, its path, and the replicas derived from it."""
 
     path: Path
     file: FleetFile
     replicas: tuple[Replica, ...]
-    """In the order of models, placements, hosts. Those on hosts that are `out` are not among them."""
+    """In the order of models, placements, hosts; without replicas on `disabled` hosts."""
     sources: tuple[Path, ...]
-    """The fleet file and what it extends."""
+    """The fleet file and the files that it extends."""
     origins: Mapping[str, Mapping[str, str]]
-    """Host → setting (like ssh.user) → where it was set: defaults, group NAME or host NAME, then FILE:LINE."""
+    """Host → setting (like ssh.user) → where it is set: defaults, group NAME or host NAME, then FILE:LINE."""
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """Names of the hosts in service."""
+        """The names of the hosts in service."""
         return tuple(name for name, host in self.file.hosts.items() if host.disabled is None)
 
     @property
     def control(self) -> tuple[str, ...]:
-        """Hosts in service that keep the applied files; the first is the control host, with lease and journal."""
+        """Hosts in service that store the applied files; the first is the control host, with lease and journal."""
         return tuple(name for name in self.named(self.file.control) if name in self.hosts) or self.gateways[:1]
 
     @property
@@ -78,28 +78,28 @@ class Fleet:
         return tuple(name for name in self.named(self.file.gateway.on) if name in self.hosts)
 
     def gateways_beside(self, host: str) -> tuple[str, ...]:
-        """Return the gateways but for this host."""
+        """Return all gateways except this host."""
         return tuple(name for name in self.gateways if name != host)
 
     def sibling(self, suffix: str) -> Path:
-        """Return NAME.<suffix> beside NAME.yml."""
+        """Return the path of NAME.<suffix>, next to NAME.yml."""
         return self.path.with_name(f"{self.path.stem}.{suffix}")
 
     def at(self, written: str) -> Path:
-        """Given a path of this machine as the fleet file writes it, return where it is."""
+        """Given a controller path as written in the fleet file, return its real path."""
         return self.path.parent / Path(written).expanduser()
 
     def is_local(self, host: str) -> bool:
-        """Whether it is the machine that the tool runs on, reached without SSH."""
+        """Return whether the host is the machine that rackwright runs on, reached without SSH."""
         return self.file.hosts[host].address == "@local"
 
     def service(self, host: str) -> Address:
-        """Where gateways and clients reach the host: loopback where it is this machine and nothing else is said."""
+        """Return the address for gateways and clients; for @local without `service`, it is loopback."""
         settings = self.file.hosts[host]
         return settings.service or parse_address("127.0.0.1" if self.is_local(host) else settings.address)
 
     def apart(self, host: str) -> Apart:
-        """Return the host's addresses in networks of their own: those that differ from `address`."""
+        """Return the host's separate addresses: those that differ from `address`."""
         settings = self.file.hosts[host]
         service = None if self.is_local(host) or str(settings.service) == settings.address else settings.service
         fabric = None if str(settings.fabric) in (settings.address, str(service)) else settings.fabric
@@ -110,22 +110,22 @@ class Fleet:
         return self.file.named(on)
 
     def person_of(self, fingerprint: str) -> str | None:
-        """Given an SSH key's fingerprint (SHA256:…), return whose it is; None: nobody's of the fleet file."""
+        """Return the person with this SSH key fingerprint (SHA256:…), or None if the fleet file has no such key."""
         for name, person in self.file.people.items():
             if any(parse_public_key(key).fingerprint == fingerprint for key in person.keys):
                 return name
         return None
 
     def admits(self, person: Person, host: str) -> bool:
-        """Whether the person is one of this host, today or not."""
+        """Return whether the person has a user on this host, whether or not their access has ended."""
         return person.on is None or host in self.named(person.on)
 
     def driver_of(self, host: str, *, had: bool = False) -> Driver | None:
-        """Return what the fleet file says of this host's driver; None: nothing, or to leave it alone.
+        """Return the `driver` entry for this host; None if there is none, or if its driver is left alone.
 
-        `had`: it has one by the lock. Who lost its last replica for a while doesn't lose that.
+        `had` says whether the lock has a driver for it: a host without replicas for some time keeps its driver.
         """
-        # Who is named has what is said by name: one without `on` is for the rest.
+        # An entry that names the host takes precedence; one without `on` is for all other hosts.
         for driver in sorted(self.file.drivers, key=lambda driver: driver.on is None):
             if host in self.named(driver.on) if driver.on is not None else had or self._has_gpus(host):
                 return None if driver.manage == "no" else driver
@@ -139,13 +139,13 @@ class Fleet:
         return tuple(replica for replica in self.replicas if replica.host == host)
 
     def parts_on(self, host: str) -> tuple[Replica, ...]:
-        """Return the replicas that have an engine on this host, whether or not it is the one that answers."""
+        """Return the replicas that have an engine on this host, including those that answer on another host."""
         return tuple(replica for replica in self.replicas if host in replica.hosts)
 
     def fabric(self, host: str) -> Address:
-        """Where the other members of a replica reach the host."""
+        """Return the address where the other members of a replica reach the host."""
         settings = self.file.hosts[host]
-        # Rules see to it that members without one have an address that is no name.
+        # The rules ensure that the `address` of a member without `fabric` is an IP address.
         return settings.fabric or parse_address(settings.address)
 
     def replicas_of(self, model: str) -> tuple[Replica, ...]:

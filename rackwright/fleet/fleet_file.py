@@ -1,4 +1,4 @@
-"""The fleet file as people write it, whole: its sections, each of which stands in `sections/`."""
+"""The whole fleet file as people write it; each section has a module in `sections/`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _timezone(text: str) -> str:
 
 
 class FleetFile(Frozen):
-    """One site."""
+    """A fleet: its hosts, models and their settings."""
 
     fleet: Name
     timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
@@ -54,7 +54,7 @@ class FleetFile(Frozen):
     hosts: Annotated[Mapping[Name, Host], Field(min_length=1)]
     groups: Mapping[Name, tuple[Name, ...]] = {}
     licenses: Annotated[tuple[License, ...], Field(min_length=1)] = ()
-    """Those that models and adapters may have, as model cards have them; any when absent."""
+    """Licenses that models and adapters may have, as ids from model cards; any license if absent."""
     models: Annotated[Mapping[Name, Model], Field(min_length=1)]
     driver: (
         Annotated[
@@ -63,18 +63,18 @@ class FleetFile(Frozen):
         ]
         | None
     ) = None
-    """What makes GPUs work; hosts' own business when absent."""
+    """The GPU driver; if absent, rackwright doesn't manage the hosts' drivers."""
     gateway: Gateway
     firewall: Firewall
     rollout: Rollout = Rollout.model_construct()
     backup: Backup | None = None
-    """What every host saves of itself, where to and when."""
+    """What every host backs up, where and when."""
     p2p: PeerToPeer | None = None
-    """How weights go from host to host; every host fetches for itself when absent."""
+    """How weights are copied from host to host; if absent, every host downloads them itself."""
     people: Mapping[PersonName, Person] = {}
     """Who may log in to the hosts."""
     control: tuple[Name, ...] = ()
-    """Hosts that keep lease, journal and the applied fleet; the first gateway when absent."""
+    """Hosts that store the lease, the journal and the applied fleet; the first gateway if absent."""
 
     @property
     def drivers(self) -> tuple[Driver, ...]:

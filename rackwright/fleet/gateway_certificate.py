@@ -1,4 +1,4 @@
-"""The operator's own certificate for clients, where the fleet file names one."""
+"""The operator's own certificate for clients, if the fleet file names one."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def own_certificate_of(fleet: Fleet, now: datetime | None = None) -> Issued | None:
-    """Return the certificate of gateway.certificate with its chain and key; None: the fleet's CA issues it.
+    """Return the certificate of gateway.certificate with its chain and key; None if the fleet's CA issues it.
 
-    Raise FleetError if it can't be read, has ended, isn't for the gateway's domain or doesn't go with its key,
-    SecretError if the key doesn't resolve.
+    Raise FleetError if it can't be read, has expired, isn't for the gateway's domain or doesn't match its key;
+    raise SecretError if the key can't be resolved.
     """
     from rackwright.fleet.secrets import resolve
 
@@ -32,14 +32,15 @@ def own_certificate_of(fleet: Fleet, now: datetime | None = None) -> Issued | No
         raise FleetError([Problem(f"{place}.certificate", f"{path} {what}")])
     key = resolve(asked.key, where=f"{place}.key", folder=fleet.path.parent)
     if not _is_pair(certificate, key):
-        raise FleetError([Problem(f"{place}.key", f"is not the private key of {path}", "its PEM, no passphrase")])
+        should = "should be its private key as PEM, without a passphrase"
+        raise FleetError([Problem(f"{place}.key", f"is not the private key of {path}", should)])
     return Issued(pem, key)
 
 
 def own_certificate_end(fleet: Fleet) -> tuple[Path, datetime] | None:
-    """Return the file of gateway.certificate and when it ends; None: the fleet's CA issues it.
+    """Return the file of gateway.certificate and its expiry time; None if the fleet's CA issues it.
 
-    Raise FleetError if it can't be read. Its key isn't looked at.
+    Raise FleetError if it can't be read. The key is not checked.
     """
     asked = fleet.file.gateway.certificate
     if asked is None:
@@ -58,10 +59,12 @@ def _read(path: Path, where: str) -> tuple[str, x509.Certificate]:
         raise FleetError([Problem(where, f"{path} can't be read: {error.strerror}")]) from None
     except ValueError:
         raise FleetError(
-            [Problem(where, f"{path} is no PEM certificate", "the certificate, then its chain")]
+            [Problem(where, f"{path} is not a PEM certificate", "should be the certificate, then its chain")]
         ) from None
     if "PRIVATE KEY" in pem:
-        raise FleetError([Problem(where, f"{path} has a private key in it", "the certificate and its chain only")])
+        raise FleetError(
+            [Problem(where, f"{path} contains a private key", "should be the certificate and its chain only")]
+        )
     return pem, certificate
 
 
@@ -69,7 +72,7 @@ def _unfit(certificate: x509.Certificate, domain: str, now: datetime) -> str | N
     from cryptography import x509
 
     if certificate.not_valid_after_utc <= now:
-        return f"ended on {certificate.not_valid_after_utc:%Y-%m-%d}"
+        return f"expired on {certificate.not_valid_after_utc:%Y-%m-%d}"
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
         names = extension.value.get_values_for_type(x509.DNSName)

@@ -1,4 +1,4 @@
-"""The fleet as pyinfra's own command line takes it: host names with data. Knows no pyinfra itself."""
+"""The fleet as an inventory for pyinfra's own command line: host names with data. Doesn't import pyinfra."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HostData = dict[str, object]
 
 
 def pyinfra_hosts(fleet: Fleet) -> list[tuple[str, HostData]]:
-    """Return each host in service with its data. Raise FleetError if there is no lock that answers the fleet file."""
+    """Return each host in service with its data. Raise FleetError if no lock matches the fleet file."""
     lock = read_lock(fleet.sibling("lock"))
     require_match(fleet, lock)
     models = desired(fleet, lock)

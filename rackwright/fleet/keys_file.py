@@ -1,4 +1,4 @@
-"""API keys as NAME.keys.yml writes them down: who has which, and its SHA-256, never the key."""
+"""API keys as stored in NAME.keys.yml: each key's owner, limits and SHA-256, never the key itself."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from rackwright.values.base import Stored
 from rackwright.values.secrets import Secret
 from rackwright.values.text import Line, Name, Sha256
 
-HEADER = """API keys of this fleet: the keys' SHA-256, never the keys. Commit it.
-Change it with `rackwright key add`, `key edit` and `key revoke`; `rackwright apply` brings it to the gateways."""
+HEADER = """API keys of this fleet, as SHA-256, never the keys themselves. Commit this file.
+Change it with `rackwright key add`, `key edit` and `key revoke`; `rackwright apply` copies it to the gateways."""
 
 
 MOST = 1_000_000
-"""Of a key's limits."""
+"""The greatest value of a key's limits."""
 
 
 def _in_utc(value: object) -> object:
-    # YAML readers give an unquoted time without its zone, already turned to UTC.
+    # YAML parsers convert an unquoted time to UTC and return it without its zone.
     return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
 
 
@@ -36,35 +36,35 @@ Time = Annotated[AwareDatetime, BeforeValidator(_in_utc)]
 
 
 class ApiKey(Stored):
-    """One key that was given out."""
+    """One issued key."""
 
     id: Name
     owner: Line
     models: tuple[Name, ...] = ()
-    """Models it may use; empty means all."""
+    """Models that it may use; empty means all."""
     expires: Time | None = None
     requests_per_minute: Annotated[int, Field(ge=1, le=MOST)] | None = None
-    """None: as many as it likes."""
+    """None means no limit."""
     concurrency: Annotated[int, Field(ge=1, le=MOST)] | None = None
-    """Requests at a time; None: as many as it likes."""
+    """Requests in flight at the same time; None means no limit."""
     sha256: Sha256
-    """Of the whole key, rw-<id>-<43 base64url>."""
+    """The sha256 of the whole key, rw-<id>-<43 base64url>."""
     created: Time
     changed: Time | None = None
-    """None: it is as it was created."""
+    """None if it hasn't changed since it was created."""
 
     @property
     def version(self) -> int:
-        """Unix seconds of its last change: of two descriptions of a key the one with the greater counts."""
+        """The time of its last change in Unix seconds: the entry with the greater version of a key wins."""
         return int((self.changed or self.created).timestamp())
 
     def next_change(self, now: datetime) -> datetime:
-        """Return the time of a change that is made now: after the last one, whatever the clock says."""
+        """Return the time for a change made now: always later than the last change, whatever the clock says."""
         return max(now, (self.changed or self.created) + timedelta(seconds=1))
 
 
 class RevokedKey(Stored):
-    """One that was taken back. It stays in the file: no older file brings it back."""
+    """One revoked key. It stays in the file, so that an older file can't restore it."""
 
     id: Name
     owner: Line
@@ -75,17 +75,17 @@ class RevokedKey(Stored):
 class KeysFile(Stored):
     format: Literal["keys/1"] = "keys/1"
     keys: tuple[ApiKey, ...] = ()
-    """By id."""
+    """Sorted by id."""
     revoked: tuple[RevokedKey, ...] = ()
 
 
 def read_keys(path: Path) -> tuple[ApiKey, ...]:
-    """Return the keys by id. Raise as `read_keys_file`."""
+    """Return the keys, sorted by id. Raise the same errors as `read_keys_file`."""
     return read_keys_file(path).keys
 
 
 def read_keys_file(path: Path) -> KeysFile:
-    """Return what the file says; no file, no keys. Raise FleetError, with lines, if it is not valid."""
+    """Return the file's content, empty if there is no file. Raise FleetError, with lines, if it is not valid."""
     if not path.exists():
         return KeysFile()
     file = read_stored(path, "keys", KeysFile, restore=f"git log -p {path.name}")
@@ -93,13 +93,13 @@ def read_keys_file(path: Path) -> KeysFile:
     problems = []
     both = {key.sha256 for key in file.revoked}
     problems += [
-        Problem(f"{path} keys", f"{key.id} stands among the revoked, too", "a revoked key can't come back")
+        Problem(f"{path} keys", f"{key.id} is listed as revoked, too", "a revoked key can't be restored")
         for key in keys
         if key.sha256 in both
     ]
     for what, counts in (("id", Counter(key.id for key in keys)), ("sha256", Counter(key.sha256 for key in keys))):
         problems += [
-            Problem(f"{path} keys", f"{what} {value} stands there {count} times", "give each key once")
+            Problem(f"{path} keys", f"{what} {value} appears {count} times", "list each key once")
             for value, count in counts.items()
             if count > 1
         ]
@@ -109,7 +109,7 @@ def read_keys_file(path: Path) -> KeysFile:
 
 
 def write_keys(path: Path, keys: tuple[ApiKey, ...], revoked: tuple[RevokedKey, ...] = ()) -> None:
-    """Afterwards the file has these keys, or is as it was. Raise RackwrightError if it can't be written."""
+    """Write these keys to the file; on an error it is unchanged. Raise RackwrightError if it can't be written."""
     ordered = tuple(sorted(revoked, key=lambda key: (key.revoked, key.id)))
     write_stored(path, HEADER, KeysFile(keys=_by_id(keys), revoked=ordered))
 
@@ -121,32 +121,32 @@ def new_key(id: str) -> tuple[Secret, str]:
 
 
 def add(keys: tuple[ApiKey, ...], key: ApiKey) -> tuple[ApiKey, ...]:
-    """Return the keys with one more. Raise UsageError if its id is taken."""
+    """Return the keys with this one added. Raise UsageError if its id is taken."""
     if any(other.id == key.id for other in keys):
-        should = f"another id, or first: rackwright key revoke {key.id}"
+        should = f"choose another id, or first run rackwright key revoke {key.id}"
         raise UsageError("there is a key with this id already", where=key.id, should=should)
     return _by_id((*keys, key))
 
 
 def revoke(keys: tuple[ApiKey, ...], id: str) -> tuple[ApiKey, ...]:
-    """Return the keys without this one. Raise UsageError if there is none."""
+    """Return the keys without this one. Raise UsageError if there is no key with this id."""
     known = [key.id for key in keys]
     if id not in known:
         from difflib import get_close_matches
 
         close = get_close_matches(id, known, n=1)
-        should = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}" if known else None
+        should = f"did you mean {close[0]}?" if close else f"known ids: {', '.join(known)}" if known else None
         raise UsageError("no key with this id", where=id, should=should, next="rackwright key list")
     return tuple(key for key in keys if key.id != id)
 
 
 def replaced(keys: tuple[ApiKey, ...], key: ApiKey) -> tuple[ApiKey, ...]:
-    """Return the keys with this one in place of the one of its id."""
+    """Return the keys with this one in place of the one with the same id."""
     return _by_id((*(other for other in keys if other.id != key.id), key))
 
 
 def as_gateway_keys(keys: tuple[ApiKey, ...]) -> tuple[GatewayKey, ...]:
-    """Return the keys as gateways take them, expired ones too: a gateway looks at the clock itself."""
+    """Return the keys for the gateways, including expired ones: each gateway checks the expiry itself."""
     return tuple(
         GatewayKey(
             id=key.id,
@@ -163,7 +163,7 @@ def as_gateway_keys(keys: tuple[ApiKey, ...]) -> tuple[GatewayKey, ...]:
 
 
 def as_revoked(keys: tuple[RevokedKey, ...]) -> tuple[RevokedGatewayKey, ...]:
-    """Return the keys that gateways never let in again."""
+    """Return the keys that gateways refuse for good."""
     return tuple(
         RevokedGatewayKey(sha256=key.sha256, about=f"{key.id} of {key.owner}: revoked {key.revoked:%Y-%m-%d}")
         for key in keys
@@ -171,7 +171,7 @@ def as_revoked(keys: tuple[RevokedKey, ...]) -> tuple[RevokedGatewayKey, ...]:
 
 
 def may(key: ApiKey) -> str:
-    """Say in words what the key may do."""
+    """Describe in words what the key may do."""
     rate = f"{key.requests_per_minute} requests a minute" if key.requests_per_minute else ""
     running = f"{key.concurrency} at a time" if key.concurrency else ""
     until = f"until {key.expires:%Y-%m-%d %H:%M} UTC" if key.expires else ""

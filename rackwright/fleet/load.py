@@ -1,4 +1,4 @@
-"""From a fleet file to the fleet: read, merged, checked, with every problem at once."""
+"""Load a fleet file: read it, merge it and check it, and report every problem at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rackwright.fleet.sections.models import Placement
 
 
 def load_fleet(path: Path) -> Fleet:
-    """Given a fleet file, return the fleet. Raise FleetError with every problem, each with file, line and key."""
+    """Return the fleet of a fleet file. Raise FleetError with every problem, each with file, line and key."""
     findings = Findings()
     extended = read_extended(path, findings)
     resolved = with_hosts_resolved(extended.root, findings)
@@ -37,7 +37,7 @@ def load_fleet(path: Path) -> Fleet:
 
 
 def _check_settings(root: Entries, findings: Findings) -> None:
-    """Defaults and groups are checked by themselves too: no host may use them."""
+    """Check defaults and groups on their own, too, because maybe no host uses them."""
     if (defaults := root.get("defaults")) is not None:
         validated(HostSettings, defaults, findings)
     for _, group in root.maps("groups"):
@@ -52,8 +52,8 @@ def _replicas(file: FleetFile) -> tuple[Replica, ...]:
             for hosts in _placed(file, placement):
                 there = all(file.hosts[host].disabled is None for host in hosts)
                 for _ in range(placement.replicas):
-                    # One name on all its hosts, so that logs and units speak of the same; kept from others while one
-                    # of them is out, for these would be renamed.
+                    # One number on all its hosts, so that logs and units use the same name. The number stays
+                    # reserved while one of the hosts is disabled, or other replicas would be renamed.
                     number = 1 + max(counted.get(host, 0) for host in hosts)
                     counted |= dict.fromkeys(hosts, number)
                     members = hosts if len(hosts) > 1 else ()

@@ -1,4 +1,4 @@
-"""The lock: what should run, each answer beside its question. Apply uses nothing else."""
+"""The lock: what should run, with the fleet file's settings that it was resolved from. Apply uses nothing else."""
 
 from __future__ import annotations
 
@@ -25,116 +25,116 @@ def _is_none(value: object) -> bool:
 
 
 class SourceLock(Stored):
-    """A source, settled to files."""
+    """A source, resolved to files."""
 
     source: str
-    """The question: what the fleet file asks for."""
+    """The setting in the fleet file."""
     revision: str | None = None
-    """Commit of a hub repository."""
+    """The commit of a hub repository."""
     digest: Sha256
-    """sha256 of the sorted lines `sha256 size path`, each ended by a newline."""
+    """The sha256 of the sorted lines `sha256 size path`, each with a newline at its end."""
     files: tuple[File, ...]
     license: Annotated[str | None, Field(exclude_if=_is_none)] = None
-    """By its model card, else by the fleet file, in lower case, several with commas between; None: not known."""
+    """From its model card, else from the fleet file, in lower case, separated by commas; None if not known."""
 
 
 class AdapterLock(SourceLock):
-    """A LoRA adapter's source, settled to files."""
+    """A LoRA adapter's source, resolved to files."""
 
     rank: int
-    """The greatest of its layers."""
+    """The greatest rank of its layers."""
 
 
 class ModelLock(SourceLock):
-    """A model's source, settled to files, and what is served beside it."""
+    """A model's source, resolved to files, with its adapters."""
 
     shape: Annotated[ModelShape | None, Field(exclude_if=_is_none)] = None
-    """What follows from the files for memory; None: an older lock, or they couldn't be read by parts."""
+    """The facts for its memory use; None in an older lock, or if the files couldn't be read by ranges."""
     template: Annotated[Sha256 | None, Field(exclude_if=_is_none)] = None
-    """sha256 of the chat template that its files bring, of nothing where they bring none; None: as of `shape`."""
+    """The sha256 of the chat template in its files, of an empty text if there is none; None as with `shape`."""
     previous: Annotated[ModelLock | None, Field(exclude_if=_is_none)] = None
-    """What the lock had before this digest; it has none of its own."""
+    """The entry before this digest; it has no `previous` itself."""
     adapters: Annotated[Mapping[ServedName, AdapterLock], Field(exclude_if=lambda adapters: not adapters)] = {}
 
     @property
     def alone(self) -> ModelLock:
-        """It without what was before it."""
+        """This entry without `previous`."""
         return self.model_copy(update={"previous": None})
 
     @property
     def bare(self) -> ModelLock:
-        """What hosts run: without what is only known of it."""
+        """The part that hosts run, without facts that are only informative."""
         adapters = {name: adapter.model_copy(update={"license": None}) for name, adapter in self.adapters.items()}
         known = dict.fromkeys(("shape", "template", "license", "previous"))
         return self.model_copy(update={**known, "adapters": adapters})
 
     @property
     def whole(self) -> tuple[SourceLock, ...]:
-        """It and its adapters, each digest once: all that a host stores."""
+        """The model and its adapters, each digest once: everything that a host stores."""
         return tuple({one.digest: one for one in (self, *self.adapters.values())}.values())
 
     @property
     def bytes(self) -> int:
-        """Of all that a host stores of it."""
+        """The total size of everything that a host stores of it."""
         return sum(file.size for one in self.whole for file in one.files)
 
     @property
     def weights(self) -> str:
-        """Path of what an engine is pointed at: the (first) GGUF file, or "." for a folder of safetensors."""
+        """The path that an engine loads: the (first) GGUF file, or "." for a folder of safetensors."""
         return next((file.path for file in self.files if file.path.endswith(".gguf")), ".")
 
 
 class RuntimeLock(Stored):
-    """A runtime's version, settled to what it is made from: an archive, or wheels."""
+    """A runtime's version, resolved to the files that it is installed from: an archive, or wheels."""
 
     kind: str
     version: str
     build: str | None = None
-    """The question: what the fleet file asks for."""
+    """The setting in the fleet file."""
     python: Annotated[str | None, Field(exclude_if=_is_none)] = None
-    """Of the question: the version of Python that wheels were chosen for."""
+    """From the fleet file: the version of Python that the wheels are for."""
     index: Annotated[str | None, Field(exclude_if=_is_none)] = None
-    """Of the question: the site's package index, if wheels came from there."""
+    """From the fleet file: the package index, if the wheels came from there."""
     files: tuple[File, ...]
 
     @property
     def question(self) -> RuntimeLock:
-        """It without its answer."""
+        """Only what comes from the fleet file."""
         return self.model_copy(update={"files": ()})
 
     @property
     def digest(self) -> str:
-        """An archive's sha256, or what `model_digest` makes of several files; their folder on a host bears it."""
+        """An archive's sha256, or the `model_digest` of several files; part of their folder's name on a host."""
         return self.files[0].sha256 if len(self.files) == 1 else model_digest(self.files)
 
 
 class DriverLock(Stored):
-    """Driver and kernel of some hosts, settled to packages: hosts of one release and kind of machine."""
+    """Driver and kernel, resolved to packages, for hosts with the same release and kind of machine."""
 
     question: str
-    """What the fleet file asks for, on one line."""
+    """The settings in the fleet file, on one line."""
     system: str
     """ID and VERSION_ID of their os-release, like `debian 13`."""
     architecture: str
     needs: tuple[Literal["fabric", "subnet"], ...] = ()
-    """What these machines need beyond a driver: Fabric Manager, NVLink subnet manager."""
+    """What these machines need in addition to a driver: Fabric Manager, NVLink subnet manager."""
     modules: Literal["open", "proprietary"]
     hosts: tuple[Name, ...]
     version: str
-    """Of the driver."""
+    """The driver's version."""
     kernel: str
-    """Release of the kernel that the set brings, as uname -r has it."""
+    """The release of the set's kernel, as in uname -r."""
     kernel_package: str
-    """What brings it."""
+    """The package that contains the kernel."""
     install: tuple[str, ...]
-    """Packages that were asked for by name; the others follow from them."""
+    """Packages that are installed by name; the others are their dependencies."""
     packages: tuple[Package, ...]
     cuda: tuple[Package, ...] = ()
-    """The toolkit, where it was asked for."""
+    """The CUDA toolkit, if the fleet file requests it."""
 
     @property
     def name(self) -> str:
-        """Its key in the lock. One set of packages may answer two questions, like a branch and its newest release."""
+        """Its key in the lock. Two settings may lead to the same packages, like a branch and its newest release."""
         said = (self.question, self.system, self.set.digest, self.toolkit.digest if self.toolkit else "")
         return hashlib.sha256("".join(f"{line}\n" for line in said).encode()).hexdigest()[:16]
 
@@ -152,15 +152,15 @@ class Lock(Stored):
     fleet: Name
     models: Mapping[Name, ModelLock]
     runtimes: Mapping[str, RuntimeLock]
-    """By <kind>-<version>."""
+    """<kind>-<version> → runtime."""
     drivers: Annotated[Mapping[str, DriverLock], Field(exclude_if=lambda drivers: not drivers)] = {}
-    """By what each answers (`DriverLock.name`). Without any, a lock from before there were any says the same."""
+    """`DriverLock.name` → driver. Left out if empty, so that locks without drivers don't change."""
     ports: Mapping[Name, Mapping[str, Port]]
-    """Host → replica (<model>@<n>) → port; given once, from 8100, never moved."""
+    """Host → replica (<model>@<n>) → port, from 8100; a replica keeps its port."""
 
 
 def runtime_question(fleet: Fleet, runtime: Runtime) -> RuntimeLock:
-    """Return what the fleet file asks of a runtime, without an answer."""
+    """Return the fleet file's settings of a runtime as an unresolved entry."""
     vllm = runtime if isinstance(runtime, Vllm) else None
     return RuntimeLock(
         kind=runtime.kind,
@@ -173,20 +173,20 @@ def runtime_question(fleet: Fleet, runtime: Runtime) -> RuntimeLock:
 
 
 def driver_of(lock: Lock, host: str) -> DriverLock | None:
-    """Return the set that the lock has for a host; None: it has none."""
+    """Return the driver set that the lock has for a host, or None."""
     return next((driver for driver in lock.drivers.values() if host in driver.hosts), None)
 
 
 def model_digest(files: Iterable[File]) -> str:
-    """Given a model's files, return the sha256 of the sorted lines `sha256 size path`, each ended by a newline."""
+    """Return the sha256 of the sorted lines `sha256 size path` of files, each with a newline at its end."""
     lines = sorted(f"{file.sha256} {file.size} {file.path}\n" for file in files)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def lock_digest(lock: Lock) -> str:
-    """Return the sha256 of what the lock says; order, comments and keys of other versions don't count.
+    """Return the sha256 of the lock's meaning; order, comments and unknown keys don't change it.
 
-    Nor do shapes, templates, licenses and what was before: hosts run the same with them and without.
+    Shapes, templates, licenses and previous entries don't change it either: they have no effect on hosts.
     """
     models = {name: model.bare for name, model in lock.models.items()}
     said = lock.model_copy(update={"models": models}).model_dump(mode="json", exclude_none=True)

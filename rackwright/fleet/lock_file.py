@@ -1,4 +1,4 @@
-"""NAME.lock on disk, and whether it answers the fleet file's questions."""
+"""NAME.lock on disk, and whether it matches the fleet file."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from rackwright.fleet.sections.models import Model
 from rackwright.fleet.source import HubSource, parse_source
 from rackwright.fleet.yaml_file import read_stored, write_stored
 
-HEADER = """Written by `rackwright lock`: what should run, each answer beside its question.
-Commit it, don't edit it: change the fleet file and run `rackwright lock` again."""
+HEADER = """Written by `rackwright lock`: what should run, resolved from the fleet file.
+Commit this file, but don't edit it: change the fleet file and run `rackwright lock` again."""
 RUN = "rackwright lock"
 NEXT = "lock.next"
-"""Suffix of what a rollout leads to; it takes the lock's place when that has succeeded."""
+"""The suffix of the lock that a rollout works toward; it replaces the lock after the rollout has succeeded."""
 
 Place = tuple[str, ...]
 """Keys in the lock, from the top."""
@@ -36,20 +36,20 @@ def read_lock(path: Path) -> Lock:
 
 
 def write_lock(path: Path, lock: Lock) -> None:
-    """Afterwards the file is this lock, or as it was. Raise RackwrightError if it can't be written."""
+    """Write this lock to the file; on an error it is unchanged. Raise RackwrightError if it can't be written."""
     write_stored(path, HEADER, lock)
 
 
 def require_match(fleet: Fleet, lock: Lock, *, besides: Collection[Place] = ()) -> None:
-    """Raise FleetError with every question of the fleet file that the lock doesn't answer; see `mismatches`."""
+    """Raise FleetError with every difference between fleet file and lock; see `mismatches`."""
     if problems := mismatches(fleet, lock, besides=besides):
         raise FleetError(problems)
 
 
 def mismatches(fleet: Fleet, lock: Lock, *, besides: Collection[Place] = ()) -> tuple[Problem, ...]:
-    """Return each question of the fleet file that changed since the lock was written; none: the lock answers it.
+    """Return each setting of the fleet file that changed since the lock was written; empty if the lock matches.
 
-    What stands at or below the places in `besides` is left out.
+    Differences at or below the places in `besides` are left out.
     """
     where = str(fleet.sibling("lock"))
     if lock.fleet != fleet.file.fleet:
@@ -64,27 +64,27 @@ def _below(place: Place, places: Collection[Place]) -> bool:
 
 
 def hub_moved(hub: str, locked: SourceLock) -> bool:
-    """Say whether what was locked from a hub has URLs of another hub than this."""
+    """Return whether a source that was locked from a hub has URLs of another hub than this one."""
     if not isinstance(parse_source(locked.source), HubSource):
         return False
     return any(not file.url.startswith(f"{hub.rstrip('/')}/") for file in locked.files)
 
 
 def _edited(lock: Lock) -> Iterator[tuple[str, str]]:
-    """Yield each place whose parts don't go together, and why."""
+    """Yield each place that is inconsistent, and the reason."""
     for place, source in _sources(lock):
         if source.digest != model_digest(source.files):
-            yield place, "digest doesn't fit its files"
+            yield place, "digest doesn't match its files"
     for name, model in lock.models.items():
         if model.previous and model.previous.previous:
             yield f"models.{name}.previous", "has a previous entry of its own"
     for name, driver in lock.drivers.items():
         if name != driver.name:
-            yield f"drivers.{name}", "digest doesn't fit its files"
+            yield f"drivers.{name}", "digest doesn't match its files"
 
 
 def _sources(lock: Lock) -> Iterator[tuple[str, SourceLock]]:
-    """Yield what was settled to a digest, with its place."""
+    """Yield each source with a digest, with its place."""
     for name, model in lock.models.items():
         yield from _sources_of(f"models.{name}", model)
         if model.previous:
@@ -124,18 +124,18 @@ def _source(place: Place, asked: str, locked: SourceLock | None, fleet: Fleet) -
         yield place, "is in the fleet file only"
         return
     if locked.source != asked:
-        yield (*place, "source"), f"is {locked.source}, the fleet file asks for {asked}"
+        yield (*place, "source"), f"is {locked.source}, but the fleet file asks for {asked}"
     elif hub_moved(hub, locked):
-        yield (*place, "files"), f"are not from {hub}, the fleet file's downloads.hub"
+        yield (*place, "files"), f"are not from {hub}, which is downloads.hub in the fleet file"
     if locked.license and not is_allowed(locked.license, licenses):
-        yield (*place, "license"), f"is {locked.license}, the fleet file's licenses have {', '.join(licenses)}"
+        yield (*place, "license"), f"is {locked.license}, but the fleet file's licenses are {', '.join(licenses)}"
 
 
 def _said(place: Place, model: Model, locked: ModelLock) -> Iterator[tuple[Place, str]]:
-    """What the fleet file says is of its own source; a lock from before there were licenses has none to compare."""
+    """Compare the license only if the source is the fleet file's, and the lock has one (older locks have none)."""
     said = model.license if locked.source == model.source else None
     if said and locked.license and locked.license != said:
-        yield (*place, "license"), f"is {locked.license}, the fleet file says {said}"
+        yield (*place, "license"), f"is {locked.license}, but the fleet file says {said}"
 
 
 def _runtimes(fleet: Fleet, lock: Lock) -> Iterator[tuple[Place, str]]:
@@ -149,14 +149,14 @@ def _runtimes(fleet: Fleet, lock: Lock) -> Iterator[tuple[Place, str]]:
         if locked.build != question.build:
             yield (
                 ("runtimes", key, "build"),
-                f"is {_build(locked.build)}, the fleet file asks for {_build(question.build)}",
+                f"is {_build(locked.build)}, but the fleet file asks for {_build(question.build)}",
             )
         elif locked.python != question.python:
-            yield ("runtimes", key, "python"), f"is {locked.python}, the fleet file asks for {question.python}"
+            yield ("runtimes", key, "python"), f"is {locked.python}, but the fleet file asks for {question.python}"
         elif locked.index != question.index:
             yield (
                 ("runtimes", key, "index"),
-                f"is {locked.index}, the fleet file's downloads.package_index {question.index}",
+                f"is {locked.index}, but downloads.package_index in the fleet file is {question.index}",
             )
     for key in sorted(set(lock.runtimes) - set(asked)):
         yield ("runtimes", key), "is no longer in the fleet file"
@@ -169,11 +169,11 @@ def _drivers(fleet: Fleet, lock: Lock) -> Iterator[tuple[Place, str]]:
         if driver is None or not driver.installs:
             continue
         if locked is None:
-            yield ("drivers",), f"has none for {host}"
+            yield ("drivers",), f"has no driver for {host}"
         elif locked.question != driver.question:
             yield (
                 ("drivers", locked.name),
-                f"answers {locked.question}, the fleet file asks for {driver.question}",
+                f"is for {locked.question}, but the fleet file asks for {driver.question}",
             )
 
 

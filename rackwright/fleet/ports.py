@@ -1,4 +1,4 @@
-"""Each replica's port: given once, never moved."""
+"""Each replica's port: assigned once, never changed."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from rackwright.ports import FABRIC_OFFSET, FIRST_PORT, LAST_PORT, RENDEZVOUS_OF
 def assign_ports(fleet: Fleet, previous: Lock | None) -> Mapping[str, Mapping[str, int]]:
     """Return host → replica → port for every replica that the fleet has.
 
-    A replica keeps its port; a new one gets the lowest from 8100 that no present replica of its host has.
-    Hosts that are `out` keep what they had, for when they come back.
+    A replica keeps its port; a new one gets the lowest port from 8100 that no current replica of its host has.
+    Hosts that are `disabled` keep their ports for later.
     """
     ports: dict[str, dict[str, int]] = {}
     for host, settings in fleet.file.hosts.items():
@@ -29,12 +29,12 @@ def assign_ports(fleet: Fleet, previous: Lock | None) -> Mapping[str, Mapping[st
 
 
 def fabric_port(lock: Lock, replica: Replica, host: str) -> int:
-    """Return where, in the fabric network, this member tells the others how its engine is."""
+    """Return the port in the fabric network where this member reports its engine's state to the others."""
     return lock.ports[host][replica.name] + FABRIC_OFFSET
 
 
 def rendezvous_port(lock: Lock, replica: Replica) -> int:
-    """Return where, in the fabric network, the engine of the first member waits for the others."""
+    """Return the port in the fabric network where the first member's engine waits for the others."""
     return port_of(lock, replica) + RENDEZVOUS_OFFSET
 
 

@@ -1,4 +1,4 @@
-"""The files that make a fleet what it is, beside the fleet file itself. None of them holds a secret."""
+"""The files that define a fleet, in addition to the fleet file itself. None of them contains a secret."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from rackwright.fleet.fleet import Fleet
 
 WRITTEN = ("lock", "keys.yml")
-"""Suffixes of what operators commit with the fleet file: it says what hosts run."""
+"""Suffixes of files that operators commit with the fleet file; they define what hosts run."""
 TRUSTED = ("known_hosts", "ca.crt")
-"""Suffixes of what the tool itself pins and makes, for operators to commit."""
+"""Suffixes of files that rackwright itself creates: pinned host keys, the CA's certificate. Operators commit them."""
 
 
 def named_files(fleet: Fleet) -> tuple[str, ...]:
-    """Return the CA bundle, keyrings and certificates that the fleet file names, as it writes them."""
+    """Return the paths of the CA bundle, keyrings and certificates, as written in the fleet file."""
     return tuple(dict.fromkeys(_named(fleet)))
 
 

@@ -1,4 +1,4 @@
-"""JSON Schemas of the fleet file and of a golden set as people write them, for editors."""
+"""JSON Schemas of the fleet file and of a golden set, for editors."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def json_schema() -> Schema:
-    """Return the JSON Schema (2020-12) of a fleet file: with defaults, groups' settings, extends and free x- keys.
+    """Return the JSON Schema (2020-12) of a fleet file, including defaults, groups' settings, extends and x- keys.
 
-    A key that may come from a base file is still asked for where the same mapping has others; `check` decides."""
+    It may require a key that comes from a base file, if the same mapping has other keys; `check` decides."""
     schema = _described(FleetFile, HostSettings, Group)
     properties = _part(schema, "properties")
     lists = _part(properties, "groups")
@@ -31,8 +31,12 @@ def json_schema() -> Schema:
         pattern: {"anyOf": [members, {"$ref": "#/$defs/Group"}]}
         for pattern, members in _part(lists, "patternProperties").items()
     }
-    properties["defaults"] = {"$ref": "#/$defs/HostSettings", "description": "Settings of every host."}
-    properties["extends"] = {"type": "string", "minLength": 1, "description": "A file that this one is merged over."}
+    properties["defaults"] = {"$ref": "#/$defs/HostSettings", "description": "Settings for every host."}
+    properties["extends"] = {
+        "type": "string",
+        "minLength": 1,
+        "description": "A base file; this file is merged over it.",
+    }
     schema["anyOf"] = [{"required": ["extends"]}, {"required": schema.pop("required")}]
     _free_keys(schema)
     return {"$schema": _DRAFT, **schema}
@@ -44,9 +48,9 @@ def golden_schema() -> Schema:
 
 
 def _described(file: type[Frozen], *also: type[Frozen]) -> Schema:
-    """Return the schema of the first model, with all models at or below any of them as its definitions."""
+    """Return the schema of the first model, with the models at or below all of them as its definitions."""
     models = list(dict.fromkeys(found for model in (file, *also) for found in _models(model)))
-    # All at once: every role's settings are called Settings, and only so does each get a name of its own.
+    # All in one call: every role's settings are named Settings, and this way each gets a unique name.
     references, written = models_json_schema([(model, "validation") for model in models])
     definitions = _part(written, "$defs")
     for model in models:
@@ -60,9 +64,9 @@ def _name(reference: Schema) -> str:
 
 
 def _describe(model: type[Frozen], schema: Schema) -> None:
-    """Give every key the text that stands below its attribute.
+    """Use the docstring below each attribute as the description of its key.
 
-    pydantic can do that as well, but reads the source of each model again whenever the tool starts.
+    pydantic can do this, too, but reads the source of each model again at every start.
     """
     properties = _part(schema, "properties")
     for attribute, text in _texts(model):
@@ -90,7 +94,7 @@ def _texts(model: type[Frozen]) -> Iterator[tuple[str, str]]:
 
 
 def _free_keys(part: object) -> None:
-    """Let every mapping have x- keys, and take them out of the patterns of names."""
+    """Permit x- keys in every mapping, and exclude them from the patterns of names."""
     if isinstance(part, list):
         for item in part:
             _free_keys(item)

@@ -1,4 +1,4 @@
-"""Secret references resolved on the controller. No error shows what a reference gave."""
+"""Resolve secret references on the controller. No error shows the secret."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ COMMAND_SECONDS = 30
 
 
 def resolve(reference: str, *, where: str, folder: Path | None = None) -> Secret:
-    """Given env:NAME, file:PATH or cmd:COMMAND, return the secret without its last newline.
+    """Return the secret of env:NAME, file:PATH or cmd:COMMAND, without its last newline.
 
-    A relative path starts at `folder` (the fleet file's), and a command runs in it; it gets no shell and 30 seconds.
-    Raise SecretError, with `where` the reference stands, if there is none or it is empty."""
+    A relative path starts at `folder` (the fleet file's). A command runs in it, without a shell, for 30 s at most.
+    Raise SecretError, with `where`, if there is no secret or it is empty."""
     kind, _, rest = reference.partition(":")
     if kind == "env":
         text = _from_environment(rest, where)
@@ -37,7 +37,7 @@ def resolve(reference: str, *, where: str, folder: Path | None = None) -> Secret
 
 
 def hub_token(fleet: Fleet) -> Secret | None:
-    """Return what the hub lets us in with, None if the fleet file names nothing. Raise SecretError as `resolve`."""
+    """Return the hub's token, or None if the fleet file names none. Raise SecretError as in `resolve`."""
     reference = fleet.file.downloads.hub_token
     if reference is None:
         return None
@@ -50,7 +50,7 @@ def _from_environment(name: str, where: str) -> str:
         raise SecretError(
             f"the environment variable {name} is not set",
             where=where,
-            should="should hold the secret",
+            should="should contain the secret",
             next=f"export {name}=…, or use file: or cmd:",
         )
     return text
@@ -82,12 +82,12 @@ def _from_command(command: str, where: str, folder: Path | None) -> str:
     except OSError as error:
         what = f"{words[0]} can't be run: {error.strerror}"
     except subprocess.TimeoutExpired:
-        what = f"{words[0]} gave no answer in {COMMAND_SECONDS} seconds"
+        what = f"{words[0]} didn't finish within {COMMAND_SECONDS} seconds"
     except UnicodeDecodeError:
-        what = f"{words[0]} gave something that is not UTF-8 text"
+        what = f"{words[0]} printed something that is not UTF-8 text"
     else:
         if done.returncode == 0:
             return text
-        # Its output may hold the secret: the operator sees it by running the command.
+        # Its output may contain the secret: operators see it if they run the command themselves.
         what = f"{words[0]} ended with exit status {done.returncode}"
     raise SecretError(what, where=where, should="should print the secret and nothing else", next=command)

@@ -1,4 +1,4 @@
-"""Where a model's or a runtime's bytes come from, as the fleet file writes it."""
+"""The source of a model or a runtime, as written in the fleet file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class HubSource:
     revision: str = "main"
     glob: str | None = None
     pinned: bool = False
-    """Whether the revision was written."""
+    """Whether the fleet file names the revision."""
 
     def __str__(self) -> str:
         return f"hf:{self.repository}@{self.revision}{f'#{self.glob}' if self.glob else ''}"
@@ -37,13 +37,13 @@ class WebSource:
 
 @dataclass(frozen=True)
 class FileSource:
-    """file:PATH, on the controller; a relative path starts at the fleet file."""
+    """file:PATH, on the controller; a relative path starts at the fleet file's folder."""
 
     path: str
 
 
 def parse_source(text: str) -> HubSource | WebSource | FileSource:
-    """Given the fleet file's text, return its source. Raise ValueError saying what it should be."""
+    """Return the source of a text in the fleet file. Raise ValueError with what it should be."""
     if ".." in re.split(r"[/:@#]", text) and not text.startswith("file:"):
         raise ValueError("has .. in it; should name a repository, a revision or a URL in full")
     if match := re.fullmatch(r"hf:(\w[\w.-]*/\w[\w.-]*)(?:@(\w[\w./-]*))?(?:#([\w.*?/\[\]-]+))?", text, re.ASCII):
@@ -56,7 +56,7 @@ def parse_source(text: str) -> HubSource | WebSource | FileSource:
 
 
 def name_in(url: str) -> str:
-    """Return the name of the file that an address ends in; empty if it ends in none."""
+    """Return the file name at the end of a URL; empty if there is none."""
     return PurePosixPath(unquote(urlsplit(url).path)).name
 
 

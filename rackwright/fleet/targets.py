@@ -12,7 +12,7 @@ from rackwright.values.targets import Jump, Target
 
 
 def target(fleet: Fleet, name: str) -> Target:
-    """Given a host's name, return how to reach it. Raise SecretError if its sudo password doesn't resolve."""
+    """Return how to reach a host. Raise SecretError if its sudo password can't be resolved."""
     host = fleet.file.hosts[name]
     return Target(
         name=name,
@@ -28,7 +28,7 @@ def target(fleet: Fleet, name: str) -> Target:
 
 
 def targets(fleet: Fleet, hosts: tuple[str, ...] | None = None) -> tuple[Target, ...]:
-    """Given hosts, or none for all in service, return how to reach each."""
+    """Return how to reach each of these hosts; with None, all hosts in service."""
     return tuple(target(fleet, name) for name in hosts or fleet.hosts)
 
 

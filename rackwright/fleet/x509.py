@@ -1,4 +1,4 @@
-"""X.509 as the fleet uses it: one CA, leaf certificates, and when a new one is due. Pure; PEM in, PEM out."""
+"""X.509 for the fleet: one CA, leaf certificates, and when a new one is due. No I/O; PEM in, PEM out."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def new_key() -> Secret:
 
 
 def load_key(pem: Secret) -> Key:
-    """Given PEM, return its EC private key. Raise ValueError, which doesn't show it, if there is none in it."""
+    """Return the EC private key in a PEM text. Raise ValueError, without showing the text, if there is none."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -39,14 +39,14 @@ def load_key(pem: Secret) -> Key:
     try:
         key = load_pem_private_key(pem.reveal().encode(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise ValueError("holds no PEM private key without a passphrase") from None
+        raise ValueError("contains no PEM private key without a passphrase") from None
     if not isinstance(key, EllipticCurvePrivateKey):
-        raise ValueError("holds a private key that is not elliptic-curve")
+        raise ValueError("contains a private key that is not an elliptic-curve key")
     return key
 
 
 def self_signed(key: Key, name: str, now: datetime) -> str:
-    """Return the certificate (PEM) of a CA of this name, ten years, that signs leaves only."""
+    """Return the certificate (PEM) of a CA with this name, valid for ten years, that signs only leaf certificates."""
     from cryptography import x509
 
     subject = _subject(name)
@@ -59,7 +59,7 @@ def self_signed(key: Key, name: str, now: datetime) -> str:
 def issue(ca: str, ca_key: Key, names: Sequence[str], *, client: bool, days: int, now: datetime) -> Issued:
     """Return a new certificate for DNS names and addresses, with its key; the first is its common name.
 
-    Valid for `days`, 365 at most, and never longer than the CA. Raise ValueError if that has ended.
+    It is valid for `days`, 365 at most, and never longer than the CA. Raise ValueError if the CA has expired.
     """
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -67,7 +67,7 @@ def issue(ca: str, ca_key: Key, names: Sequence[str], *, client: bool, days: int
 
     signer = x509.load_pem_x509_certificate(ca.encode())
     if signer.not_valid_after_utc <= now:
-        raise ValueError(f"the CA ended on {signer.not_valid_after_utc:%Y-%m-%d}")
+        raise ValueError(f"the CA expired on {signer.not_valid_after_utc:%Y-%m-%d}")
     end = min(now - BACKDATED + timedelta(days=min(days, LONGEST_DAYS)), signer.not_valid_after_utc)
     key = ec.generate_private_key(ec.SECP256R1())
     usages = [ExtendedKeyUsageOID.SERVER_AUTH] + ([ExtendedKeyUsageOID.CLIENT_AUTH] if client else [])
@@ -82,10 +82,11 @@ def issue(ca: str, ca_key: Key, names: Sequence[str], *, client: bool, days: int
 def certificate_due(
     pem: str | None, *, names: Sequence[str], client: bool, ca_certificate: str | None, now: datetime
 ) -> str | None:
-    """Given the certificate that a host has, return why it needs a new one, or None.
+    """Given a host's certificate, return why the host needs a new one, or None.
 
-    It needs one that is there, for exactly these names, of this CA (None: of no matter whom), for clients if
-    asked, and not in the last third of its life, unless it ends with its CA: a new one would, too.
+    A certificate is good if it is for exactly these names, signed by this CA (with None, by any), valid for clients
+    as requested, and not in the last third of its life. The last third doesn't matter if the certificate expires
+    with its CA: so would a new one.
     """
     from cryptography import x509
 
@@ -100,24 +101,24 @@ def certificate_due(
     if _is_for_clients(found) != client:
         return "it is for clients" if not client else "it is not for clients"
     if ca_certificate is not None and not _is_of(found, ca_certificate):
-        return "it is of another CA"
+        return "another CA signed it"
     life = found.not_valid_after_utc - found.not_valid_before_utc
     if now >= found.not_valid_after_utc or (
         now > found.not_valid_before_utc + life * 2 / 3 and not _lasts_as_long(found, ca_certificate)
     ):
-        return f"it ends on {found.not_valid_after_utc:%Y-%m-%d}"
+        return f"it expires on {found.not_valid_after_utc:%Y-%m-%d}"
     return None
 
 
 def is_key_of(key: Key, certificate: str) -> bool:
-    """Say whether the certificate (PEM) is for this private key. Raise ValueError if it can't be read."""
+    """Return whether the certificate (PEM) is for this private key. Raise ValueError if it can't be read."""
     from cryptography import x509
 
     return x509.load_pem_x509_certificate(certificate.encode()).public_key() == key.public_key()
 
 
 def public_half(certificate: str) -> str | None:
-    """Return the public key (PEM) of a certificate (PEM), None if it can't be read."""
+    """Return the public key (PEM) of a certificate (PEM), or None if it can't be read."""
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat

@@ -1,4 +1,4 @@
-"""YAML files that the tool writes beside the fleet file: read with line numbers, written whole or not at all."""
+"""YAML files that rackwright writes next to the fleet file: read with line numbers, written atomically."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from pydantic import BaseModel, ValidationError
 from rackwright.errors import FleetError, Problem, RackwrightError
 
 LIMIT = 32 * 2**20
-"""Bytes; a lock that names 10,000 files has about three million."""
+"""In bytes; a lock with 10,000 files has about three million."""
 BRACKETS = 1000
-"""What we write stands in blocks, with brackets in a glob or for an empty list; nested ones can stall a parser."""
+"""rackwright writes block style, with brackets only in globs and empty lists; nested brackets can stall a parser."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
 def read_stored(path: Path, kind: str, model: type[Model], *, restore: str) -> Model:
-    """Given a file that starts with `format: <kind>/1`, return it as `model`; unknown keys are ignored.
+    """Return a file that starts with `format: <kind>/1` as `model`; unknown keys are ignored.
 
-    Raise FleetError with every problem and its line if it can't be read, is of a newer format or malformed.
-    `restore` is the command that helps then.
+    Raise FleetError with every problem and its line if it can't be read, has a newer format or is malformed.
+    `restore` is the next command in these errors.
     """
     text = _read(path)
     data = _load(path, text, restore)
@@ -36,9 +36,9 @@ def read_stored(path: Path, kind: str, model: type[Model], *, restore: str) -> M
 
 
 def write_stored(path: Path, header: str, model: BaseModel) -> None:
-    """Afterwards the file holds the model, sorted, under a comment (mode 0644), or is as it was.
+    """Write the model to the file, sorted, below a comment (mode 0644); on an error the file is unchanged.
 
-    Raise RackwrightError if the folder can't be written.
+    Raise RackwrightError if it can't be written.
     """
     from ruamel.yaml import YAML
 
@@ -57,8 +57,8 @@ def write_stored(path: Path, header: str, model: BaseModel) -> None:
 
 
 def replace_file(path: Path, content: bytes, *, mode: int) -> None:
-    """Afterwards the file has this content, synced, with this mode from its birth, or is as it was. Raise OSError."""
-    # It brings a dozen modules, and most commands write nothing.
+    """Replace the file atomically with this content and mode, and sync it. Raise OSError; then it is unchanged."""
+    # tempfile imports a dozen modules, and most commands write nothing.
     import tempfile
 
     path = path.resolve()
@@ -88,7 +88,9 @@ def _read(path: Path) -> str:
     except OSError as error:
         raise FleetError([Problem(str(path), f"can't be read: {error.strerror}")]) from None
     if len(content) > LIMIT:
-        raise FleetError([Problem(str(path), f"is larger than {LIMIT // 2**20} MiB", "no file of ours is")])
+        raise FleetError(
+            [Problem(str(path), f"is larger than {LIMIT // 2**20} MiB", "is not a file that rackwright wrote")]
+        )
     try:
         return content.decode()
     except UnicodeDecodeError as error:
@@ -116,7 +118,7 @@ def _load(path: Path, text: str, restore: str) -> dict[str, Any]:
 
 
 def _has_alias(data: object) -> bool:
-    """Say whether a part stands in two places: only YAML's aliases do that, and they can grow without bound."""
+    """Return whether a part appears in two places: only YAML aliases cause that, and they can grow without limit."""
     seen: set[int] = set()
     waiting = [data]
     while waiting:
@@ -134,7 +136,7 @@ def _check_format(path: Path, found: object, kind: str) -> None:
     if not match:
         raise FleetError([Problem(f"{path}:1", f"has no `format: {kind}/1`", "is it another file?")])
     if int(match[1]) > 1:
-        what = f"has format {found}, and this rackwright knows {kind}/1"
+        what = f"has format {found}, but this rackwright knows only {kind}/1"
         raise FleetError([Problem(f"{path}:1", what, next="update rackwright to the version that wrote it")])
 
 
@@ -150,7 +152,7 @@ def _problems(path: Path, text: str, error: ValidationError, restore: str) -> li
 
 
 def _line(node: Any, location: tuple[int | str, ...]) -> int:
-    """Given a YAML node tree and pydantic's location, return the line (from 1) of the nearest part that exists."""
+    """Given a YAML node tree and pydantic's location, return the line (from 1) of the nearest existing part."""
     line = int(node.start_mark.line) + 1
     for step in location:
         if isinstance(step, int) and isinstance(node.value, list) and step < len(node.value):

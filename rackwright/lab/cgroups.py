@@ -1,7 +1,7 @@
-"""Shows podman a pure cgroup2 where the machine has hybrid cgroups, which crun refuses.
+"""Gives podman a pure cgroup2 on machines with hybrid cgroups, which crun refuses.
 
-The private mount namespace is made once and kept: with a new one for each call podman's hosts run, but
-their removal fails in netavark's setns.
+The private mount namespace is made once and kept. With a new one for each call, podman's hosts would run, but
+removing them would fail in netavark's setns.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _NAMESPACE = _FOLDER / "mnt"
 
 
 def file_system_at(mountinfo: str, path: str) -> str | None:
-    """Given the text of /proc/self/mountinfo, return the type of what is mounted last on `path`, or None."""
+    """Given the text of /proc/self/mountinfo, return the type of the last mount on `path`, or None."""
     found = None
     for line in mountinfo.splitlines():
         before, _, after = line.partition(" - ")
@@ -29,12 +29,12 @@ def file_system_at(mountinfo: str, path: str) -> str | None:
 
 
 def is_hybrid(mountinfo: str) -> bool:
-    """Whether /sys/fs/cgroup is something else than one cgroup2 tree."""
+    """Return whether /sys/fs/cgroup is anything other than one cgroup2 tree."""
     return file_system_at(mountinfo, _ROOT) != "cgroup2"
 
 
 def prefix() -> list[str]:
-    """Return what stands before every podman call on this machine: nothing, or the way into the namespace."""
+    """Return the prefix of every podman call on this machine: nothing, or the command that enters the namespace."""
     if not is_hybrid(_mountinfo()):
         return []
     if file_system_at(_mountinfo(), str(_NAMESPACE)) != "nsfs":
@@ -52,7 +52,7 @@ def _make_namespace() -> None:
     _FOLDER.mkdir(mode=0o700, exist_ok=True)
     _NAMESPACE.touch()
     if file_system_at(_mountinfo(), str(_FOLDER)) is None:
-        # A namespace can be kept only in a mount that doesn't propagate.
+        # A namespace can only be kept in a mount that doesn't propagate.
         _run("mount", "--bind", str(_FOLDER), str(_FOLDER))
     _run("mount", "--make-private", str(_FOLDER))
     inside = f"umount -R {_ROOT} && mount -t cgroup2 none {_ROOT}"
@@ -70,7 +70,7 @@ def _run(*command: str) -> None:
 
 
 def remove() -> None:
-    """The private namespace is gone. The caller knows that no container runs in it."""
+    """Remove the private namespace. The caller must ensure that no container runs in it."""
     for place, kind in ((_NAMESPACE, "nsfs"), (_FOLDER, None)):
         found = file_system_at(_mountinfo(), str(place))
         if found is not None and kind in (None, found):

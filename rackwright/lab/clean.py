@@ -1,4 +1,4 @@
-"""`make clean`: the quick start's lab and, where no other lab uses them, image and downloads are gone."""
+"""`make clean`: remove the quick start's lab and, if no other lab uses them, the image and the downloads."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def main() -> int:
         return int(error.exit_code)
     others = list_labs()
     if others:
-        print(f"image and downloads stay: in use by {', '.join(others)}")
+        print(f"image and downloads are kept: in use by {', '.join(others)}")
         return 0
     copies.remove_all()
     image.remove_all()

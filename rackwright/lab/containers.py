@@ -1,4 +1,4 @@
-"""One lab host as a container: how it starts, so that it acts as a machine of metal does."""
+"""One lab host as a container, started so that it acts like bare metal."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rackwright.lab import network, paths, podman
 
-# Without shared mounts LoadCredential= yields an empty folder. /proc/sys/net belongs to the host's own
-# network namespace, and a metal host may write it; the rest of /proc/sys is the controller's.
+# Without shared mounts, LoadCredential= yields an empty folder. /proc/sys/net belongs to the host's own
+# network namespace and must be writable, as on bare metal; the rest of /proc/sys is the controller's.
 _INIT = (
     "mount --make-rshared / && mount --bind /proc/sys/net /proc/sys/net"
     " && mount -o remount,bind,rw /proc/sys/net && exec /sbin/init"
@@ -22,7 +22,7 @@ def name_of(lab: str, host: str) -> str:
 
 
 def states(lab: str) -> dict[str, str]:
-    """Return podman's word for the state of each of the lab's containers, by host."""
+    """Return the state of each of the lab's containers, as podman names it, by host."""
     found = podman.lines(
         *("ps", "--all", "--filter", f"label=rackwright.lab={lab}"),
         *("--format", '{{index .Labels "rackwright.host"}} {{.State}}'),
@@ -40,9 +40,9 @@ def addresses(lab: str) -> dict[str, str]:
 
 
 def claim_cache(host: str) -> str:
-    """Return a name for the host's folder of .deb files that no other container has: apt locks its folder.
+    """Return a name for the host's folder of .deb files that no other container uses: apt locks its folder.
 
-    The caller holds the lock on networks until the container is there.
+    The caller must hold the lock on networks until the container exists.
     """
     used = set(
         podman.lines(
@@ -57,7 +57,7 @@ def claim_cache(host: str) -> str:
 
 
 def create(lab: str, host: str, address: str, image: str, volumes: Sequence[str] = ()) -> None:
-    """The host's container exists, not started."""
+    """Create the host's container, but don't start it."""
     slot = claim_cache(host)
     mounts = [f"--volume={volume}" for volume in volumes]
     for folder, place in (("archives", "/var/cache/apt/archives"), ("lists", "/var/lib/apt/lists")):
@@ -77,7 +77,7 @@ def create(lab: str, host: str, address: str, image: str, volumes: Sequence[str]
 
 
 def start(lab: str, host: str, state: str) -> None:
-    """Given podman's word for its state, the host's container runs afterwards."""
+    """Ensure that the host's container runs, given its state as podman names it."""
     if state == "paused":
         podman.run("unpause", name_of(lab, host))
     elif state in _STOPPED:
@@ -85,16 +85,16 @@ def start(lab: str, host: str, state: str) -> None:
 
 
 def remove(lab: str) -> None:
-    """No container of the lab is left, nor what it wrote."""
+    """Remove all containers of the lab, with everything that they wrote."""
     names = podman.lines("ps", "--all", "--quiet", "--filter", f"label=rackwright.lab={lab}")
     remove = ("rm", "--force", "--ignore", "--time=0", "--volumes", *names)
     if names and podman.run(*remove, check=False).code:
-        # Of one whose monitor was killed the first try only learns that.
+        # If a container's monitor was killed, the first try only notices that.
         podman.run(*remove)
 
 
 def link_on_controller(lab: str, host: str) -> str:
-    """Return the name of this machine's end of the host's network cable."""
+    """Return the name of this machine's end of the host's virtual network cable."""
     index = podman.run("exec", name_of(lab, host), "cat", "/sys/class/net/eth0/iflink").out.strip()
     for link in Path("/sys/class/net").iterdir():
         if (link / "ifindex").read_text().strip() == index:

@@ -1,6 +1,6 @@
-"""Writes the lab's model as safetensors, for vLLM. Run by the interpreter of the lab's vLLM, not by ours.
+"""Writes the lab's model as safetensors, for vLLM. Runs in the interpreter of the lab's vLLM, not in rackwright's.
 
-Arguments: the GGUF file, the folder of the same model, the folder of one that is cut evenly by two, the folder of a
+Arguments: the GGUF file, then the folders to write: the same model, a model that can be split evenly in two, and a
 LoRA adapter of the first.
 """
 
@@ -21,8 +21,8 @@ def main(gguf: Path, model: Path, even: Path, adapter: Path) -> None:
     write(loaded, tokenizer, model)
     write_adapter(loaded.config, adapter)
     torch.manual_seed(0)
-    # SmolLM2-135M has nine heads; tensor width 2 needs an even number, and vLLM on a CPU heads of 32 or more.
-    # What it says is noise.
+    # SmolLM2-135M has nine heads. A tensor parallel size of 2 needs an even number, and vLLM on a CPU needs heads of
+    # 32 or more. The answers of this model are noise.
     shape = LlamaConfig(
         vocab_size=loaded.config.vocab_size,
         hidden_size=256,
@@ -44,7 +44,7 @@ def write(model: Any, tokenizer: Any, folder: Path) -> None:
 
     folder.mkdir(parents=True)
     tokenizer.save_pretrained(str(folder))
-    # Saved by hand: transformers keeps a GGUF's weights packed and refuses to write them.
+    # Saved without transformers, which keeps a GGUF's weights packed and refuses to write them.
     weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items() if name != "lm_head.weight"}
     save_file(weights, str(folder / "model.safetensors"), metadata={"format": "pt"})
     config = model.config.to_dict() | {"architectures": ["LlamaForCausalLM"], "dtype": "bfloat16"}
@@ -54,7 +54,7 @@ def write(model: Any, tokenizer: Any, folder: Path) -> None:
 
 
 def write_adapter(config: Any, folder: Path) -> None:
-    """A LoRA adapter of random numbers, great enough that the model says noise with it: it shows that it is there."""
+    """Write a LoRA adapter of random numbers, so large that the model answers noise: tests see that it is used."""
     import torch
     from safetensors.torch import save_file
 

@@ -1,4 +1,4 @@
-"""Images of lab hosts: what was done to a host once is there in each copy, and its identity is in none."""
+"""Images of lab hosts: each copy has everything that was done to the host, except its identity."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ FORGET = """\
 set -eu
 systemctl stop 'rackwright-*'
 nft flush ruleset
-# Loaded at boot, it would admit the first lab's controller alone.
+# Loaded at boot, it would admit only the first lab's controller.
 rm -f /etc/rackwright/firewall.nft
-# Certificates and keys, what the fleet's operators left, and the keys of the host itself.
+# Certificates and keys, records of the fleet's operators, and the host's own keys.
 rm -rf /etc/rackwright/certificates /var/lib/rackwright/* /home/ops/.ssh/authorized_keys
 rm -f /etc/ssh/ssh_host_* /var/lib/systemd/credential.secret /var/lib/systemd/random-seed
 find / -xdev -name '*.cred' -delete
-# apt's lists are no part of the image: a copy reads them again.
+# apt's lists are not part of the image: a copy must read them again.
 rm -f /var/lib/apt/periodic/update-success-stamp
 grep -v 127.0.1.1 /etc/hosts >/tmp/hosts
 cat /tmp/hosts >/etc/hosts
 rm -rf /tmp/hosts /var/log/journal/*
 : >/etc/machine-id
 """
-"""The shell script after which a host has no identity: it makes a new one at its next boot."""
+"""The shell script that removes a host's identity. The host makes a new one at its next boot."""
 _COMMIT_SECONDS = 300
 
 
@@ -35,17 +35,17 @@ def exist(tags: list[str]) -> bool:
 
 
 def commit(container: str, tag: str) -> None:
-    """The stopped container is the image `tag` afterwards."""
+    """Make the image `tag` from the stopped container."""
     podman.run("commit", "--quiet", container, tag, timeout=_COMMIT_SECONDS)
 
 
 def remove_old() -> None:
-    """No copy is left that was made over a day ago, unless a container uses it: other checkouts have theirs."""
+    """Remove the copies that are over a day old and unused. Newer ones may belong to other checkouts."""
     _remove("--filter", "until=24h")
 
 
 def remove_all() -> None:
-    """No copy is left that nothing uses."""
+    """Remove all unused copies."""
     _remove()
 
 

@@ -1,4 +1,4 @@
-"""The lab's fleet file, written as an operator would: one gateway, the rest serve one small model."""
+"""The lab's fleet file, as an operator would write it: one gateway; the other hosts serve one small model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NOTE = "written"
 _SUFFIXES = ("yml", "lock", "lock.next", "keys.yml", "known_hosts", "key", "ca.crt")
 
 BASELINE = """\
-  # Containers have no kernel of their own, nor its clock; a lab is quicker with few packages.
+  # Containers have no kernel and no clock of their own. With few packages, a lab is set up faster.
   baseline:
     fail2ban: {manage: no}
     sysctl: {kernel: no}
@@ -22,27 +22,27 @@ BASELINE = """\
     auditd: {manage: no}
     apparmor: {manage: no}
 """
-"""What `defaults` of a lab's fleet file say of its hosts themselves."""
+"""The part of `defaults` in a lab's fleet file that sets up the hosts themselves."""
 WHOLE_BASELINE = """\
   baseline:
     sysctl: {kernel: no}
     time_sync: {manage: no}
 """
-"""In its place: all that works in a container."""
+"""An alternative to it: everything that works in a container."""
 
 _TEXT = """\
 # The fleet file of a lab: disposable hosts on this machine, made by `rackwright lab up`.
-# A fleet of metal looks the same, with other addresses and a larger model.
+# A bare-metal fleet looks the same, with other addresses and a larger model.
 fleet: {name}
 
-# How this machine reaches the hosts: an ordinary user, who has sudo without a password.
+# How this machine reaches the hosts: as an ordinary user who has sudo without a password.
 defaults:
   ssh: {{user: {user}, key: {key}}}
 {baseline}
 hosts:
 {hosts}
 
-# One model, served by every host but the gateway, on the CPU.
+# One model, served on the CPU by every host except the gateway.
 models:
   assistant:
     source: "file:{model}"
@@ -66,7 +66,7 @@ firewall:
   admin_from: [{controller}/32]
   clients_from: [{subnet}]
 
-# Short times, for a lab has no traffic.
+# Short times, because a lab has no traffic.
 rollout: {{max_unavailable: 1, drain_timeout: 30s, soak: 2s}}
 """
 
@@ -95,7 +95,7 @@ def fleet_text(fleet: LabFleet, artefacts: Artefacts) -> str:
 
 
 def write(path: Path, fleet: LabFleet, artefacts: Artefacts) -> bool:
-    """Fleet file and pinned host keys stand at `path`; False if the file was edited by hand and is left alone."""
+    """Write fleet file and known_hosts. Return False if the fleet file was edited manually and isn't overwritten."""
     text = fleet_text(fleet, artefacts)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.with_suffix(".known_hosts").write_text(fleet.known_hosts.read_text())
@@ -109,7 +109,7 @@ def write(path: Path, fleet: LabFleet, artefacts: Artefacts) -> bool:
 
 
 def remove(path: Path) -> None:
-    """The lab's fleet file and what stands beside it under its name are gone."""
+    """Remove the lab's fleet file and the files of the same name next to it."""
     for suffix in _SUFFIXES:
         path.with_suffix(f".{suffix}").unlink(missing_ok=True)
 

@@ -34,9 +34,9 @@ class LabSpec:
     sudo_password: Secret | None = field(default=None, repr=False)
     """None: sudo asks for no password."""
     volumes: tuple[str, ...] = ()
-    """Folders of this machine that hosts see, as podman's --volume reads them."""
+    """Folders of this machine that hosts see, in the syntax of podman's --volume."""
     images: Mapping[str, str] = field(default_factory=dict)
-    """The image that a host starts from, by host. A host that isn't named here starts from the bare one."""
+    """The image that a host starts from, by host. Other hosts start from the bare image."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,14 @@ class LabFleet:
 
 
 class Lab:
-    """Given a name, the lab of that name, whether or not it is up. Raise UsageError if the name is no name."""
+    """The lab with the given name, whether or not it is up. Raise UsageError if the name isn't valid."""
 
     def __init__(self, name: str = "lab") -> None:
         self.name = _checked(name)
         self.folder = paths.labs() / name
 
     def up(self, spec: LabSpec | None = None, say: Callable[[str], None] = lambda _: None) -> LabFleet:
-        """All hosts of `spec` run and answer on SSH afterwards; what ran already is left as it is."""
+        """Start all hosts of `spec` and wait until they answer on SSH. Running hosts stay as they are."""
         spec = spec or LabSpec()
         names = [_checked(host) for host in spec.hosts]
         programs.ensure()
@@ -79,14 +79,14 @@ class Lab:
         return self.fleet()
 
     def down(self) -> None:
-        """Containers, network and folder of this lab are gone."""
+        """Remove the containers, the network and the folder of this lab."""
         programs.ensure()
         containers.remove(self.name)
         network.remove(self.name)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def fleet(self) -> LabFleet:
-        """Return how to reach what is up. Raise UsageError if the lab isn't."""
+        """Return how to reach the running lab. Raise UsageError if it isn't up."""
         subnet = network.subnet_of(self.name)
         if subnet is None:
             raise UsageError("is not up", where=f"lab {self.name}", next=f"rackwright lab up --name {self.name}")
@@ -95,7 +95,7 @@ class Lab:
     def exec(
         self, host: str, command: str, *, input: str | None = None, check: bool = True, timeout: float = 120
     ) -> Done:
-        """Run a shell command as root inside, past SSH. Raise HostError if `check` and it failed."""
+        """Run a shell command as root on the host, without SSH. Raise HostError if `check` is true and it fails."""
         name = containers.name_of(self.name, host)
         done = podman.run("exec", "-i", name, "sh", "-c", command, input=input, check=False, timeout=timeout)
         if check and done.code:
@@ -103,49 +103,49 @@ class Lab:
         return done
 
     def freeze(self, host: str) -> None:
-        """All processes stand still; the kernel still accepts connections, as on a machine that hangs."""
+        """Freeze all processes. The kernel still accepts connections, as on a machine that hangs."""
         podman.run("pause", containers.name_of(self.name, host))
 
     def thaw(self, host: str) -> None:
         podman.run("unpause", containers.name_of(self.name, host))
 
     def kill(self, host: str) -> None:
-        """The host is off, as if its power had been cut; `start` brings it back."""
+        """Turn the host off, as if its power had been cut. `start` brings it back."""
         podman.run("kill", "--signal=KILL", containers.name_of(self.name, host), check=False)
         podman.run("stop", "--time=0", containers.name_of(self.name, host))
 
     def copy(self, host: str, tag: str) -> None:
-        """The image `tag` is this host without its identity; the host is off and of no further use."""
+        """Make the image `tag` from this host, without its identity. This leaves the host off and unusable."""
         self.exec(host, copies.FORGET)
         self.kill(host)
         copies.commit(containers.name_of(self.name, host), tag)
 
     def start(self, host: str) -> None:
-        """The host runs and answers on SSH again."""
+        """Start the host and wait until it answers on SSH."""
         containers.start(self.name, host, containers.states(self.name)[host])
         self.wait(host)
 
     def reboot(self, host: str) -> None:
-        """The host has shut down in order, booted again and answers on SSH."""
+        """Reboot the host in an orderly way and wait until it answers on SSH."""
         before = self.started_at(host)
         self.exec(host, "systemctl reboot", check=False)
         self._until(host, "a new PID 1", lambda: self.started_at(host) not in ("", before))
         self.wait(host)
 
     def started_at(self, host: str) -> str:
-        """Return when the host's PID 1 started, "" while there is none. The boot id doesn't change in a container."""
+        """Return when the host's PID 1 started, or "" if there is none. A container's boot id never changes."""
         return self.exec(host, "stat -c %Y.%i /proc/1 && cut -d' ' -f22 /proc/1/stat", check=False).out.strip()
 
     def cut_network(self, host: str) -> None:
-        """The host's network cable is unplugged on this machine's side."""
+        """Unplug the host's network cable, on this machine's side."""
         self._set_link(host, "down")
 
     def mend_network(self, host: str) -> None:
-        """The cable is back; the host's address is as before."""
+        """Plug the cable in again. The host keeps its address."""
         self._set_link(host, "up")
 
     def wait(self, host: str) -> None:
-        """systemd has finished booting and sshd answers. Raise HostError after 90 seconds."""
+        """Wait until systemd has finished booting and sshd answers. Raise HostError after 90 seconds each."""
         self._until(host, "systemd", lambda: self._system_state(host) in ("running", "degraded"))
         address = self._addresses()[host]
         self._until(host, "sshd", lambda: _greets(address))
@@ -184,7 +184,7 @@ class Lab:
             self.exec(host, f"cat > /etc/sudoers.d/{USER}", input=f"{USER} ALL=(ALL:ALL) ALL\n")
 
     def _pin_host_keys(self) -> None:
-        """Write known_hosts from the hosts' own files, read past the network: nothing is trusted on first use."""
+        """Write known_hosts from the hosts' own files, not read over the network: nothing is trusted on first use."""
         lines = []
         for host, address in sorted(self._addresses().items()):
             done = self.exec(host, "cat /etc/ssh/ssh_host_ed25519_key.pub", check=False)
@@ -196,7 +196,7 @@ class Lab:
     def _make_key(self) -> None:
         key = self.folder / "id_ed25519"
         if not key.exists():
-            # ssh-keygen makes the file with mode 0600.
+            # ssh-keygen creates the file with mode 0600.
             command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"lab {self.name}", "-f", str(key)]
             subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
 
@@ -214,7 +214,7 @@ class Lab:
         deadline = time.monotonic() + _BOOT_SECONDS
         while not holds():
             if time.monotonic() > deadline:
-                raise HostError(f"{what} did not come within {_BOOT_SECONDS} s", where=host)
+                raise HostError(f"{what} did not start within {_BOOT_SECONDS} s", where=host)
             time.sleep(_POLL_SECONDS)
 
 
@@ -229,7 +229,7 @@ def _checked(name: str) -> str:
         return TypeAdapter(Name).validate_python(name)
     except ValidationError:
         raise UsageError(
-            f"{name!r} is no name", where="lab", should="letters a-z, digits and -, at most 24, a letter first"
+            f"{name!r} isn't a valid name", where="lab", should="at most 24 of a-z, 0-9 and -, starting with a letter"
         ) from None
 
 

@@ -29,7 +29,7 @@ _FILES = {
     "etc/hosts": "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n",
     "etc/ssh/sshd_config.d/50-lab.conf": "PasswordAuthentication no\nPermitRootLogin no\n",
     "etc/sudoers.d/ops": "ops ALL=(ALL:ALL) NOPASSWD: ALL\n",
-    # Each host makes keys of its own at its first start.
+    # Each host makes its own keys at its first start.
     "etc/systemd/system/ssh.service.d/host-keys.conf": (
         "[Service]\nExecStartPre=\nExecStartPre=/usr/bin/ssh-keygen -A\nExecStartPre=/usr/sbin/sshd -t\n"
     ),
@@ -41,12 +41,12 @@ def tag_of(recipe: Recipe) -> str:
 
 
 def current() -> Recipe:
-    """Return the recipe that this machine's apt settings and certificate CAs make."""
+    """Return the recipe, with this machine's apt settings and extra CAs."""
     return Recipe(apt.sources(), apt.own_settings(), apt.cas(), _PACKAGES, _SETUP, _FILES)
 
 
 def ensure(say: Callable[[str], None]) -> str:
-    """The image of the current recipe is in podman's store afterwards; return its tag."""
+    """Ensure that podman's store has the image of the current recipe, and return its tag."""
     recipe = current()
     tag = tag_of(recipe)
     with paths.locked("image"):
@@ -57,7 +57,7 @@ def ensure(say: Callable[[str], None]) -> str:
 
 
 def remove_all() -> None:
-    """No image of ours that nothing uses is left."""
+    """Remove all unused images of lab hosts."""
     for tag in podman.lines("images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", f"reference={REPOSITORY}"):
         podman.run("image", "rm", tag, check=False)
 

@@ -1,4 +1,4 @@
-"""A lab's own bridge network: fixed addresses in 10.213.N.0/24, as large packets as the way out carries."""
+"""A lab's own bridge network: fixed addresses in 10.213.N.0/24, and the MTU of the default route."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def default_interface(routes: str) -> str | None:
 
 
 def routed_networks(routes: str) -> list[IPv4Network]:
-    """Given the text of /proc/net/route, return what this machine reaches by routes other than the default."""
+    """Given the text of /proc/net/route, return the networks that have routes other than the default route."""
     found = []
     for line in routes.splitlines()[1:]:
         fields = line.split()
@@ -51,15 +51,15 @@ def routed_networks(routes: str) -> list[IPv4Network]:
 
 
 def subnet_of(lab: str) -> IPv4Network | None:
-    """Return the subnet of the lab's network, None if there is no network."""
+    """Return the subnet of the lab's network, or None if there is no network."""
     done = podman.run("network", "inspect", name_of(lab), check=False)
     return None if done.code else _subnets(done.out)[0]
 
 
 def create(lab: str) -> IPv4Network:
-    """Make the lab's network; return its subnet. The caller holds the lock on networks."""
+    """Create the lab's network and return its subnet. The caller must hold the lock on networks."""
     routes = Path("/proc/net/route").read_text()
-    # One command: a network that is listed may be gone before it could be inspected.
+    # In one command: a listed network may disappear before a second command inspects it.
     taken = routed_networks(routes) + _subnets(podman.run("network", "ls", "--format=json").out)
     subnet = choose_subnet(lab, taken)
     podman.run(

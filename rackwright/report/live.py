@@ -1,40 +1,40 @@
-"""What a command shows while it works: the stage, each host's operation, bytes and time left. On standard error."""
+"""The progress of a command on standard error: the stage, each host's operation, bytes and time left."""
 
 from __future__ import annotations
 
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Protocol, Self, TextIO
 
-from rackwright.report.words import COLOURS, SIGNS, TOLD, duration, safe, size
+from rackwright.report.words import COLORS, REPORTED, SIGNS, duration, safe, size
 from rackwright.run import Outcome, Step
 from rackwright.runner.progress import Progress
 
-_HEARD = b"\ninterrupted: it ends where nothing is left half done; Ctrl-C again ends it at once\n"
+_HEARD = b"\ninterrupted: stops at the next safe point; Ctrl-C again stops at once\n"
 _SHORT = 1_000_000
-"""Bytes: the progress of a smaller upload is no news."""
+"""Bytes. A smaller upload shows no progress."""
 
 
 class Display(Protocol):
     """Where progress is shown."""
 
-    def line(self, text: str, colour: str | None = None) -> None:
+    def line(self, text: str, color: str | None = None) -> None:
         """Print a line that stays."""
 
     def host(self, progress: Progress, detail: str) -> None:
-        """Show what a host is at."""
+        """Show what a host is doing."""
 
     def close(self) -> None:
-        """Take away what moves, until there is news of a host again."""
+        """Remove the bars until there is progress of a host again."""
 
 
 class Live:
-    """Takes the engine's progress and a procedure's stages. A context manager: what moves is gone at its end.
+    """Shows the runner's progress and a procedure's stages. A context manager, which removes the bars at its end.
 
-    Bars on a terminal, plain lines elsewhere; `quiet` shows nothing, as --json wants it.
+    Bars on a terminal, plain lines elsewhere. `quiet` shows nothing, for --json.
     """
 
     def __init__(
@@ -50,48 +50,47 @@ class Live:
         self._clock = clock
         self._uploads: dict[tuple[str, str], float] = {}
 
-    def stage(self, text: str, number: int | None = None, of: int | None = None, then: str | None = None) -> None:
-        """Say which stage begins and, where it is known, how many there are and what comes after it."""
-        place = f"[{number}/{of}]" if number and of else "=="
-        self._display.line(f"{place} {safe(text)}" + (f" (then: {then})" if then else ""))
+    def stage(self, text: str, stages: Sequence[str]) -> None:
+        """Print which of these stages starts."""
+        self._display.line(f"[{stages.index(text) + 1}/{len(stages)}] {safe(text)}")
 
     def say(self, text: str) -> None:
         """Print a line that stays."""
         self._display.line(safe(text))
 
     def heard(self) -> None:
-        """Say that Ctrl-C came."""
+        """Print that Ctrl-C was received."""
         if not self._quiet:
-            # Past all buffers: what the handler interrupted may be writing to them.
+            # Bypass all buffers: the code that the signal interrupted may be writing to them.
             os.write(self._stream.fileno(), _HEARD)
 
     def on_step(self, progress: Progress) -> None:
-        """Show one piece of the engine's news; what changed or failed leaves a line."""
+        """Show one progress event of the runner. A step that changed or failed something leaves a line."""
         self._display.host(progress, self._transfer(progress))
-        if progress.step and progress.step.outcome in TOLD:
-            self._display.line(_line(progress.step), COLOURS.get(progress.step.outcome))
+        if progress.step and progress.step.outcome in REPORTED:
+            self._display.line(_line(progress.step), COLORS.get(progress.step.outcome))
 
     def transfer(self, what: str, done: int, total: int | None) -> None:
-        """Show bytes that the controller itself reads or downloads."""
+        """Show the bytes that the controller itself reads or downloads."""
         self.on_step(Progress("controller", "reading", what, 1, 1, None, done, total or 0))
 
     def arriving(self, host: str, what: str, done: int, total: int, rate: int) -> None:
-        """Show bytes that a host gets from another, their rate, and the time left at that."""
+        """Show the bytes that a host gets from another host, their rate, and the time left at that rate."""
         text = f"{size(done)} of {size(total)}, {size(rate)}/s"
         if 0 < done < total and rate:
             text += f", {duration((total - done) / rate)} left"
         self._display.host(Progress(host, "p2p", what, 1, 1, None, done, total), text)
 
     def pause(self) -> None:
-        """Take away what moves, so that a question can be asked. The next news brings it back."""
+        """Remove the bars, so that a question can be asked. The next progress shows them again."""
         self._display.close()
 
     def _transfer(self, progress: Progress) -> str:
-        """Return bytes sent, in all, and the time left at the pace so far."""
+        """Return the bytes sent, the total, and the time left at the average rate so far."""
         if not progress.bytes_total:
             return ""
-        begun = self._uploads.setdefault((progress.host, progress.operation), self._clock())
-        seconds = self._clock() - begun
+        started = self._uploads.setdefault((progress.host, progress.operation), self._clock())
+        seconds = self._clock() - started
         text = f"{size(progress.bytes_sent)} of {size(progress.bytes_total)}"
         if seconds <= 0 or not progress.bytes_sent:
             return text
@@ -124,8 +123,8 @@ def _display(stream: TextIO, quiet: bool) -> Display:
 
 
 class _Nothing:
-    def line(self, text: str, colour: str | None = None) -> None:
-        del text, colour
+    def line(self, text: str, color: str | None = None) -> None:
+        del text, color
 
     def host(self, progress: Progress, detail: str) -> None:
         del progress, detail
@@ -135,14 +134,14 @@ class _Nothing:
 
 
 class _Lines:
-    """For a log: a line for every tenth of an upload, none for an operation that merely runs."""
+    """For a log: a line for every tenth of an upload, but none for a running operation."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._tenths: dict[tuple[str, str], int] = {}
 
-    def line(self, text: str, colour: str | None = None) -> None:
-        del colour
+    def line(self, text: str, color: str | None = None) -> None:
+        del color
         print(text, file=self._stream, flush=True)
 
     def host(self, progress: Progress, detail: str) -> None:

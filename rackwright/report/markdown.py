@@ -32,7 +32,7 @@ def _table(run: Run) -> Iterator[str]:
 
 def _notes(run: Run) -> Iterator[str]:
     if run.notes:
-        yield from ("", "Against the fleet file, and left as it is:", "")
+        yield from ("", "Differs from the fleet file, and is left as it is:", "")
     for step in run.notes:
         yield from (f"- {step.host}: {step.role}: {escaped(line)}" for line in (step.note or "").splitlines())
 
@@ -48,7 +48,7 @@ def _roles(steps: tuple[Step, ...]) -> Iterator[str]:
 
 
 def _fenced(text: str) -> Iterator[str]:
-    """A fence longer than any within, so that no content ends it."""
+    """Yield a code block. Its fence is longer than any in the text, so that the text can't end it."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     yield from (f"{fence}diff" if text.startswith("---") else fence, *safe(text).splitlines(), fence)

@@ -1,4 +1,4 @@
-"""Progress on a terminal: one bar for each host. Imported only there, for rich's sake."""
+"""Progress on a terminal: one bar per host. Imported only for a terminal, because rich is slow to import."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Bars:
         )
         self._hosts: dict[str, TaskID] = {}
 
-    def line(self, text: str, colour: str | None = None) -> None:
-        self._progress.print(Text(text, style=colour or ""))
+    def line(self, text: str, color: str | None = None) -> None:
+        self._progress.print(Text(text, style=color or ""))
 
     def host(self, news: News, detail: str) -> None:
         self._progress.start()

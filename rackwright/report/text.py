@@ -1,4 +1,4 @@
-"""A Run as text. Styled for a terminal; click.echo takes the style out elsewhere."""
+"""A Run as text, styled for a terminal. click.echo removes the style elsewhere."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import click
 
-from rackwright.report.words import COLOURS, SIGNS, by_role, counted, hosts_of, safe
+from rackwright.report.words import COLORS, SIGNS, by_role, counted, hosts_of, safe
 from rackwright.run import Outcome, Run, Step
 
 
 def plan_text(run: Run) -> str:
-    """Return, per host and role, what would change with its diffs; then the totals and what could not be asked."""
+    """Return what would change per host and role, with diffs, then failed and unreachable hosts and the totals."""
     lines: list[str] = []
     for host in hosts_of(run):
         lines += _planned(run, host)
@@ -33,7 +33,7 @@ def plan_text(run: Run) -> str:
 
 
 def apply_text(run: Run) -> str:
-    """Return what changed, a line of counts per host, and at the end what failed with its last lines of output."""
+    """Return what changed, a line of counts per host, and at the end each failure with its last lines of output."""
     lines: list[str] = []
     for host in hosts_of(run):
         if run.totals(host).changed:
@@ -69,12 +69,12 @@ def _styled(step: Step) -> str:
     text = f"{SIGNS[step.outcome]} {safe(step.operation)}"
     if step.outcome is Outcome.FAILED:
         text += " (failed)"
-    return click.style(text, fg=COLOURS.get(step.outcome))
+    return click.style(text, fg=COLORS.get(step.outcome))
 
 
 def _diff_line(line: str) -> str:
-    colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
-    return click.style(line, fg=colour) if colour else line
+    color = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
+    return click.style(line, fg=color) if color else line
 
 
 def _table(run: Run) -> Iterator[str]:
@@ -95,7 +95,7 @@ def _table(run: Run) -> Iterator[str]:
 def _notes(run: Run) -> Iterator[str]:
     if run.notes:
         yield ""
-        yield click.style("against the fleet file, and left as it is:", fg="yellow")
+        yield click.style("differs from the fleet file, and is left as it is:", fg="yellow")
     for step in run.notes:
         yield from (f"  {step.host}: {step.role}: {safe(line)}" for line in (step.note or "").splitlines())
 

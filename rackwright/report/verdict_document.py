@@ -1,4 +1,4 @@
-"""A verdict as JSON, `verdict/1`: written, kept and read again."""
+"""A verdict as JSON, `verdict/1`: write and read it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class _Format(Stored):
 
 
 def verdict_document(verdict: Verdict) -> dict[str, Json]:
-    """Return the verdict with its format: shares from 0 to 1, times in seconds, ratios as they are."""
+    """Return the verdict with its format. Shares are from 0 to 1, times in seconds, ratios plain numbers."""
     return {"format": FORMAT, **asdict(verdict)}
 
 
 def parse_verdict(text: str, where: str) -> Verdict:
-    """Return the verdict that a document of ours holds. Raise RackwrightError if it is newer or damaged."""
+    """Return the verdict in a `verdict/1` document. Raise RackwrightError if its format is newer or it is damaged."""
     parse(_Format, "verdict", text, where)
     try:
         return TypeAdapter(Verdict).validate_json(text)

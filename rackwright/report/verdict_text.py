@@ -1,4 +1,4 @@
-"""A verdict as lines of text, for someone who has been woken."""
+"""A verdict as lines of text, for an operator who was just woken up."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from rackwright.report.words import safe
 from rackwright.verdict import Comparison, Verdict, Word
 from rackwright.verdict import words as said
 
-COLOURS: dict[str, str] = {Word.PASS: "green", Word.FAIL: "red", Word.INCONCLUSIVE: "yellow"}
+COLORS: dict[str, str] = {Word.PASS: "green", Word.FAIL: "red", Word.INCONCLUSIVE: "yellow"}
 HEADS = ("", "figure", "running", "candidate", "difference", "lies in", "too bad from", "noise", "counted")
 
 
 @dataclass(frozen=True)
 class Ended:
-    """What became of what was judged. That need not be by the comparisons: it may have fallen out amid them."""
+    """How a canary ended. The comparisons need not have decided: it may have become unhealthy before."""
 
     word: str
     why: str
@@ -29,7 +29,7 @@ class Ended:
 def verdict_text(verdict: Verdict, about: str, ended: Ended | None = None) -> str:
     """Return the word with its reason, a line for each comparison, and why those that didn't pass did not.
 
-    `about`: what was compared with what, in a line. `ended`: by the verdict, when absent.
+    `about`: what was compared with what, in one line. `ended`: the verdict decided if it is None.
     """
     ended = ended or Ended(verdict.word, verdict.why)
     lines = [safe(about), _said(ended)]
@@ -41,11 +41,11 @@ def verdict_text(verdict: Verdict, about: str, ended: Ended | None = None) -> st
 
 
 def _said(ended: Ended) -> str:
-    return click.style(f"{ended.word}: {safe(ended.why)}", COLOURS.get(ended.word), bold=True)
+    return click.style(f"{ended.word}: {safe(ended.why)}", COLORS.get(ended.word), bold=True)
 
 
 def cells(comparison: Comparison) -> tuple[str, ...]:
-    """Return a comparison's figures as people read them, in the order of HEADS; "-" for what isn't known."""
+    """Return a comparison's figures for people, in the order of HEADS; "-" for one that isn't known."""
     figure, found = comparison.figure, comparison.difference
     sides = comparison.running, comparison.candidate
     return (
@@ -61,12 +61,15 @@ def cells(comparison: Comparison) -> tuple[str, ...]:
 
 
 def notes(verdict: Verdict) -> Iterator[str]:
-    """Yield why comparisons didn't pass, what wasn't compared, and how sure all of it is."""
+    """Yield why comparisons didn't pass, what wasn't compared, and how certain the intervals are."""
     for word in (Word.FAIL, Word.INCONCLUSIVE):
         yield from (f"{one.figure}: {one.why}" for one in verdict.of(word))
     yield from (f"not compared: {what}" for what in verdict.not_compared)
-    plain, wide = (f"{chance * 100:.4g} of 100 chances" for chance in (verdict.chance, verdict.wide_chance))
-    yield f"each difference lies in its interval with {plain}; a FAIL is judged by a wider one, with {wide}"
+    plain, wide = (f"{chance * 100:.4g} %" for chance in (verdict.chance, verdict.wide_chance))
+    yield (
+        f"each difference is in its interval with a probability of {plain}; "
+        f"a FAIL is judged by a wider one, with {wide}"
+    )
 
 
 def _table(comparisons: Sequence[Comparison]) -> Iterator[str]:
@@ -76,4 +79,4 @@ def _table(comparisons: Sequence[Comparison]) -> Iterator[str]:
         texts = [f"{cell:<{width}}" for cell, width in zip(row[:2], widths, strict=False)]
         figures = [f"{cell:>{width}}" for cell, width in zip(row[2:], widths[2:], strict=True)]
         line = "  ".join([*texts, *figures])
-        yield click.style(line, COLOURS[comparisons[number - 1].word]) if number else line
+        yield click.style(line, COLORS[comparisons[number - 1].word]) if number else line

@@ -1,4 +1,4 @@
-"""Words and signs that every form of a report shares. A colour only ever repeats what a sign or a word says."""
+"""Words and signs that all forms of a report share. A color only repeats what a sign or a word says."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ SIGNS = {
     Outcome.SKIPPED: "-",
     Outcome.NOT_RUN: "-",
 }
-COLOURS = {Outcome.WOULD_CHANGE: "yellow", Outcome.CHANGED: "green", Outcome.FAILED: "red"}
-TOLD = (Outcome.WOULD_CHANGE, Outcome.CHANGED, Outcome.FAILED)
-"""Outcomes worth a line of their own."""
+COLORS = {Outcome.WOULD_CHANGE: "yellow", Outcome.CHANGED: "green", Outcome.FAILED: "red"}
+REPORTED = (Outcome.WOULD_CHANGE, Outcome.CHANGED, Outcome.FAILED)
+"""Outcomes that get a line of their own."""
 
 
 def hosts_of(run: Run) -> tuple[str, ...]:
@@ -27,14 +27,14 @@ def hosts_of(run: Run) -> tuple[str, ...]:
 
 
 def by_role(steps: Iterable[Step]) -> Iterator[tuple[str, tuple[Step, ...]]]:
-    """Given one host's steps, return those worth telling role by role, in their order."""
-    reply = [step for step in steps if step.outcome in TOLD]
+    """Given one host's steps, yield those with a reported outcome, role by role, in their order."""
+    reply = [step for step in steps if step.outcome in REPORTED]
     for role, group in groupby(reply, key=lambda step: step.role):
         yield role, tuple(group)
 
 
 def safe(text: str) -> str:
-    """Return a host's text without what would steer a terminal."""
+    """Return a host's text without control characters and escape sequences, except newlines and tabs."""
     return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "", re.sub(r"\x1b\[[0-9;?]*[ -/]*[@-~]", "", text))
 
 
@@ -43,7 +43,7 @@ def counted(number: int, singular: str, plural: str | None = None) -> str:
 
 
 def size(count: float) -> str:
-    """Given bytes, return them as people read them."""
+    """Given a number of bytes, return it for people, like 98.4 MB."""
     for unit in ("B", "kB", "MB", "GB"):
         if count < 1000:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
@@ -52,7 +52,7 @@ def size(count: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Given seconds, return them as people read them, like 8 s, 3 min 20 s, 2 h 5 min."""
+    """Given seconds, return them for people, like 8 s, 3 min 20 s, 2 h 5 min."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -1,1 +1,1 @@
-"""From the questions of a fleet file to the answers of its lock. Downloads happen here and nowhere else."""
+"""Resolve a fleet file to its lock. The controller downloads only here."""

@@ -1,6 +1,6 @@
-"""LoRA adapters: which files of a repository or folder make up one, and the rank that it says it has.
+"""LoRA adapters: the files of an adapter in a repository or folder, and the rank in its configuration.
 
-As PEFT saves them (huggingface.co/docs/peft, "Checkpoint format") and vLLM reads them: two files of fixed names.
+PEFT saves an adapter (huggingface.co/docs/peft, "Checkpoint format") as two files with fixed names; vLLM reads them.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ CONFIG_LIMIT = 2**20
 """Bytes."""
 _WEIGHTS = "adapter_model.safetensors"
 _PICKLES = ("adapter_model.bin", "adapter_model.pt")
-_SHOULD = f"should have {CONFIG} and {_WEIGHTS} at its top, as PEFT saves them"
+_SHOULD = f"should have {CONFIG} and {_WEIGHTS} at the top level, as saved by PEFT"
 
 
 class _Config(Stored):
     r: PositiveInt
     rank_pattern: dict[str, PositiveInt] | None = None
-    """Of layers that have another."""
+    """Layers with another rank."""
 
 
 def choose_adapter(sizes: Mapping[str, int]) -> tuple[str, ...]:
-    """Given path → bytes of everything there is, return the files of the adapter. Raise UnfitFiles without them."""
+    """Given path → bytes of all files, return the files of the adapter. Raise UnfitFiles if they are missing."""
     missing = [name for name in (CONFIG, _WEIGHTS) if name not in sizes]
     if not missing:
         return CONFIG, _WEIGHTS
@@ -39,16 +39,16 @@ def choose_adapter(sizes: Mapping[str, int]) -> tuple[str, ...]:
 
 
 def rank_of(config: bytes) -> int:
-    """Given an adapter's configuration, return the greatest rank of its layers. Raise UnfitFiles if it says none."""
+    """Given an adapter's configuration, return the greatest rank of its layers. Raise UnfitFiles if it has none."""
     try:
         asked = _Config.model_validate_json(config)
     except ValidationError:
-        what = f"is no LoRA adapter: its {CONFIG} says no rank"
-        raise UnfitFiles(what, "should have `r` in it, a whole number from 1 on") from None
+        what = f"is not a LoRA adapter: its {CONFIG} has no rank"
+        raise UnfitFiles(what, "should have `r`, a whole number of at least 1") from None
     return max((asked.r, *(asked.rank_pattern or {}).values()))
 
 
 def fitting_rank(rank: int) -> int | None:
-    """Return the smallest `max_lora_rank` that an adapter of this rank can be served with; None: there is none."""
+    """Return the smallest `max_lora_rank` for an adapter of this rank, or None if vLLM has none."""
     known: tuple[int, ...] = get_args(AdapterRank)
     return next((known_rank for known_rank in known if known_rank >= rank), None)

@@ -1,4 +1,4 @@
-"""A model hub's repository, settled to one commit and the size and SHA-256 of each file."""
+"""A repository on a model hub, resolved to one commit and the size and SHA-256 of each file."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ if TYPE_CHECKING:
     from huggingface_hub.hf_api import ModelInfo, RepoSibling
 
 SMALL = 50 * 2**20
-"""Bytes: larger files are in LFS on every hub, with their sha256."""
+"""In bytes. Every hub stores larger files in LFS, with their sha256."""
 
 
 @dataclass(frozen=True)
 class Settled:
-    """What a source is."""
+    """A resolved source."""
 
     revision: str | None
-    """Commit of a hub repository."""
+    """The commit of a hub repository."""
     files: tuple[File, ...]
     license: str | None = None
-    """By its model card; None: it has none, or that names none."""
+    """From its model card; None if there is no card, or if the card names no license."""
 
 
 @dataclass(frozen=True)
 class Hub:
     endpoint: str
-    """As `hub_endpoint` returns it."""
+    """As returned by `hub_endpoint`."""
     web: Web
     token: Secret | None = None
 
     def settle(self, source: HubSource, *, where: str, choice: Choice) -> Settled:
-        """Return the commit that the source asks for, the files of it that are chosen, and the license.
+        """Return the source's commit, the chosen files and the license.
 
-        Raise FleetError if there is no such repository or revision, or none of its files fit, RackwrightError if
-        the hub can't be asked.
+        Raise FleetError if there is no such repository or revision, or if no files are suitable; raise
+        RackwrightError if the hub can't be reached.
         """
         info, chosen = self._chosen(source, where, choice)
         commit = info.sha or ""
@@ -55,11 +55,11 @@ class Hub:
         return Settled(commit, files, license_of_card(info.card_data))
 
     def license(self, source: HubSource, *, where: str) -> str | None:
-        """Return the license by the model card; None: it names none. Raise as `settle` does."""
+        """Return the license from the model card, or None. Raise the same errors as `settle`."""
         return license_of_card(self._info(source, where).card_data)
 
     def files(self, source: HubSource, *, where: str, choice: Choice) -> tuple[str, dict[str, int]]:
-        """Return the commit, and path → bytes of the chosen files. Raise as `settle` does."""
+        """Return the commit, and path → bytes of the chosen files. Raise the same errors as `settle`."""
         info, chosen = self._chosen(source, where, choice)
         return info.sha or "", {item.rfilename: item.size or 0 for item in chosen}
 
@@ -74,7 +74,7 @@ class Hub:
         return info, tuple(siblings[path] for path in chosen)
 
     def url(self, repository: str, commit: str, path: str) -> str:
-        """Return where one file of one commit is fetched from."""
+        """Return the URL of one file of one commit."""
         return f"{self.endpoint}/{repository}/resolve/{commit}/{quote(path)}"
 
     def _file(self, source: HubSource, commit: str, item: RepoSibling) -> File:
@@ -92,13 +92,15 @@ class Hub:
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
         set_client_factory(self._client)
-        # Without a token of ours: False keeps the operator's own login out of the fleet.
+        # If the fleet file has no token, False prevents the use of the operator's own login.
         api = HfApi(endpoint=self.endpoint, token=self.token.reveal() if self.token else False)
         host = urlsplit(self.endpoint).hostname or self.endpoint
         try:
             info = api.model_info(source.repository, revision=source.revision, files_metadata=True, timeout=60)
         except HFValidationError:
-            problem = Problem(where, f"{source.repository} can't be a repository", "OWNER/REPO as its page shows it")
+            problem = Problem(
+                where, f"{source.repository} can't be a repository", "should be OWNER/REPO, as on its page"
+            )
             raise FleetError([problem]) from None
         except HfHubHTTPError as error:
             raise self._refused(source, where, error.response.status_code) from None
@@ -108,7 +110,9 @@ class Hub:
         except (httpx2.HTTPError, json.JSONDecodeError, TypeError, KeyError):
             raise RackwrightError("doesn't answer like a model hub", where=host, next="check downloads.hub") from None
         if not re.fullmatch("[0-9a-f]{40}", info.sha or ""):
-            raise RackwrightError("names no commit, so it is no model hub", where=host, next="check downloads.hub")
+            raise RackwrightError(
+                "returns no commit, so it is not a model hub", where=host, next="check downloads.hub"
+            )
         return info
 
     def _client(self) -> httpx2.Client:
@@ -120,7 +124,7 @@ class Hub:
         proxy = route.proxy_for(self.endpoint)
         return httpx2.Client(
             proxy=proxy,
-            # Past the proxy of the fleet file, it doesn't go through the environment's either.
+            # A host that bypasses the fleet file's proxy must not use the environment's proxy either.
             mounts={"all://": None, "http://": None, "https://": None} if route.proxy and not proxy else None,
             verify=ssl.create_default_context(cafile=route.ca_bundle) if route.ca_bundle else True,
             follow_redirects=True,
@@ -130,9 +134,13 @@ class Hub:
     def _refused(self, source: HubSource, where: str, status: int) -> RackwrightError:
         asked = f"{source.repository}@{source.revision}"
         if status == 404:
-            return FleetError([Problem(where, f"{self.endpoint} has no {asked}", "see its page for the name")])
+            return FleetError([Problem(where, f"{self.endpoint} has no {asked}", "check the name on its page")])
         if status in (401, 403):
-            hint = "ask its owner for access" if self.token else "a private or gated one needs downloads.hub_token"
-            return FleetError([Problem(where, f"{self.endpoint} doesn't give {asked} to us ({status})", hint)])
+            hint = (
+                "ask its owner for access"
+                if self.token
+                else "a private or gated repository needs downloads.hub_token"
+            )
+            return FleetError([Problem(where, f"{self.endpoint} refuses access to {asked} ({status})", hint)])
         host = urlsplit(self.endpoint).hostname or self.endpoint
-        return RackwrightError(f"answers {status} to a question for {asked}", where=host, next="rackwright lock")
+        return RackwrightError(f"answers {status} to a request for {asked}", where=host, next="rackwright lock")

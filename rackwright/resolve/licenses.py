@@ -1,4 +1,4 @@
-"""Licenses of models and adapters: what a model card says, what the fleet file says of them, and what it allows."""
+"""Licenses of models and adapters: from the model card or the fleet file, and which ones the fleet file allows."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from huggingface_hub import ModelCardData
 
 _NO_WORD = ("other", "unknown")
-"""Ids that name no license: https://huggingface.co/docs/hub/repositories-licenses."""
+"""Ids that don't name a license: https://huggingface.co/docs/hub/repositories-licenses."""
 
 
 def license_of_card(card: ModelCardData | None) -> str | None:
-    """Return the license that a model card names, several with commas between; None: it names none."""
+    """Return the licenses that a model card names, separated by commas, or None if it names none."""
     named = getattr(card, "license", None)
     several = named if isinstance(named, list) else [named]
     found = [getattr(card, "license_name", None) if one == "other" else one for one in several]
@@ -30,18 +30,18 @@ def license_of_card(card: ModelCardData | None) -> str | None:
 
 
 def agreed(card: str | None, said: str | None, *, source: str, where: str) -> str | None:
-    """Return the license: what the card names, else what the fleet file says; None: neither does.
+    """Return the license from the card, else from the fleet file, or None if neither has one.
 
-    Raise FleetError where they say different ones.
+    Raise FleetError if they differ.
     """
     if card and said and card != said:
-        what = f"is {said}, and the model card of {source} says {card}"
-        raise FleetError([Problem(f"{where}.license", what, "take it out: the card counts")])
+        what = f"is {said}, but the model card of {source} says {card}"
+        raise FleetError([Problem(f"{where}.license", what, "remove this key: the model card takes precedence")])
     return card or said
 
 
 def refused_licenses(fleet: Fleet, models: Mapping[str, ModelLock]) -> Iterator[Problem]:
-    """Yield a problem for each model and adapter whose license isn't known, or none that the fleet file allows."""
+    """Yield a problem for each model and adapter whose license isn't known or isn't allowed by the fleet file."""
     for name, model in models.items():
         place = f"models.{name}"
         yield from _refused(fleet, model, f"{place}.source", place)
@@ -53,17 +53,17 @@ def _refused(fleet: Fleet, locked: SourceLock, place: str, model: str) -> Iterat
     if is_allowed(locked.license, fleet.file.licenses):
         return
     if locked.license is None:
-        what, should = f"the license of {locked.source} isn't known: {_why(fleet, locked)}", f"write {model}.license"
+        what, should = f"the license of {locked.source} is unknown: {_why(fleet, locked)}", f"write {model}.license"
     else:
-        # What the fleet file itself says of a model is among those that it allows: see rules.py.
-        what = f"{locked.source} has the license {locked.license}, by {_card_of(fleet)}"
-        should = f"licenses has {', '.join(fleet.file.licenses)}; add it there"
+        # A license in the fleet file itself is always an allowed one: see rules.py.
+        what = f"{locked.source} has the license {locked.license}, according to {_card_of(fleet)}"
+        should = f"licenses allows {', '.join(fleet.file.licenses)}; add this license there"
     yield Problem(f"{fleet.path} {place}", what, f"{should}, or choose another source", "rackwright lock")
 
 
 def _why(fleet: Fleet, locked: SourceLock) -> str:
     if isinstance(parse_source(locked.source), HubSource):
-        return f"{_card_of(fleet)} names none"
+        return f"{_card_of(fleet)} names no license"
     return "such a source has no model card"
 
 

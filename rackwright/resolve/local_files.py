@@ -12,7 +12,7 @@ from rackwright.values.file import File
 
 
 def local_file(path: Path, name: str, *, where: str, on_progress: Progress) -> File:
-    """Given a file, return its size, sha256 and file:// URL under this name. Raise FleetError if it can't be read."""
+    """Return a file's size, sha256 and file:// URL under this name. Raise FleetError if it can't be read."""
     hashed, done = hashlib.sha256(), 0
     try:
         total = path.stat().st_size
@@ -27,7 +27,7 @@ def local_file(path: Path, name: str, *, where: str, on_progress: Progress) -> F
 
 
 def local_model(path: Path, *, where: str, choice: Choice, on_progress: Progress) -> tuple[File, ...]:
-    """Given a file or a folder, return the files of it that are chosen. Raise FleetError if none fit."""
+    """Return the chosen files of a file or folder. Raise FleetError if none are suitable."""
     folder = path if path.is_dir() else path.parent
     paths = sorted(item for item in folder.rglob("*") if item.is_file()) if path.is_dir() else [path]
     try:

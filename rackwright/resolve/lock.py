@@ -1,4 +1,4 @@
-"""What `rackwright lock` does: every open question of the fleet file gets its answer, once."""
+"""`rackwright lock`: resolve every setting of the fleet file that the lock doesn't have yet."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def resolve_lock(
     upgrade: bool = False,
     on_progress: Progress = quiet,
 ) -> Lock:
-    """Given a fleet and its lock so far, return a lock that answers every question of the fleet file.
+    """Given a fleet and its current lock, return a lock that matches the fleet file.
 
-    A question that didn't change keeps its answer, a branch its commit, and asks nobody; with `upgrade` all are
-    asked again, but for what names its bytes itself (a released version, a URL with its sha256). `drivers` are the
-    answers that hosts gave.
-    Raise FleetError with every question that has no answer and every license that isn't allowed, SecretError without
-    the hub's token, RackwrightError where a server can't be asked.
+    Settings that didn't change keep their entry (a branch keeps its commit) and need no network. With `upgrade`, all
+    are resolved again, except those that define their bytes themselves (a released version, a URL with its sha256).
+    `drivers` are the driver sets that hosts reported.
+    Raise FleetError with every setting that can't be resolved and every license that isn't allowed; raise SecretError
+    without the hub's token, RackwrightError if a server can't be reached.
     """
     download_files(fleet)
     resolver = Resolver(fleet, previous, Sources(fleet, upgrade, on_progress))
@@ -58,5 +58,5 @@ def resolve_lock(
 
 
 def kinds(fleet: Fleet) -> set[str]:
-    """Return the kinds of runtime that the fleet file names."""
+    """Return the kinds of runtime in the fleet file."""
     return {model.runtime.kind for model in fleet.file.models.values()}

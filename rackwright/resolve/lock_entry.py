@@ -1,4 +1,4 @@
-"""Answers one question of the fleet file: a model with its adapters, or the runtimes."""
+"""Resolves a single lock entry: a model with its adapters, or the runtimes."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from rackwright.values.file import File
 class Resolver:
     fleet: Fleet
     previous: Lock | None
-    """The lock so far."""
+    """The current lock."""
     sources: Sources
 
     def model(self, name: str, source: str | None = None) -> ModelLock:
-        """Return the answer. `source` is asked in place of the fleet file's. Raise FleetError where there is none."""
+        """Return the model's entry. `source` replaces the fleet file's. Raise FleetError if it can't be resolved."""
         asked, where = self.fleet.file.models[name], f"{self.fleet.path} models.{name}"
         kept = self.previous.models.get(name) if self.previous else None
         text = source or asked.source
@@ -52,7 +52,7 @@ class Resolver:
     def _reply(
         self, source: object, files: tuple[File, ...], kept: ModelLock | None
     ) -> tuple[ModelShape | None, str | None]:
-        """Shape and template: those of the lock so far while the files are the same, but where it had none."""
+        """Return shape and template: the current lock's if it has them and the files are the same; else new ones."""
         shape, template = (kept.shape, kept.template) if kept and kept.digest == model_digest(files) else (None, None)
         if shape is not None and template is not None:
             return shape, template
@@ -66,7 +66,7 @@ class Resolver:
         for served, source in asked.adapters.items():
             try:
                 answer = self._adapter(source, kept.get(served), f"{where}.{served}")
-                # Made from the model, it has the model's terms unless its own card names others.
+                # An adapter is derived from the model, so it has the model's license unless its own card names one.
                 adapters[served] = adapter = answer.model_copy(update={"license": answer.license or asked.license})
                 _require_rank(adapter.rank, asked.max_lora_rank, f"{where}.{served}")
             except FleetError as error:
@@ -95,9 +95,9 @@ class Resolver:
             raise FleetError([Problem(where, f"{source} {error}", error.should)]) from None
 
     def runtimes(self, *, anew: Collection[str] = ()) -> dict[str, RuntimeLock]:
-        """Return the answers by <kind>-<version>; builds of these kinds on this machine are read again.
+        """Return <kind>-<version> → runtime entry. Local builds of the kinds in `anew` are read again.
 
-        Raise FleetError where there is none.
+        Raise FleetError if one can't be resolved.
         """
         locked: dict[str, RuntimeLock] = {}
         runtimes = Runtimes(self.fleet, lambda: self.sources.web)
@@ -108,8 +108,8 @@ class Resolver:
                 kept = self.previous.runtimes.get(key) if self.previous else None
                 locked[key] = runtimes.settle(runtime, kept, where, anew=runtime.kind in anew)
             elif locked[key].build != runtime.build:
-                what = f"another build of {runtime.kind} {runtime.version} than another model names"
-                raise FleetError([Problem(f"{where}.build", what, "the same build, or another version")])
+                what = f"is another build of {runtime.kind} {runtime.version} than another model's"
+                raise FleetError([Problem(f"{where}.build", what, "should be the same build, or another version")])
         return locked
 
 
@@ -118,7 +118,7 @@ def _glob(source: object) -> str | None:
 
 
 def _after(kept: ModelLock, answer: ModelLock) -> ModelLock:
-    """The answer, with what can be put back in its place."""
+    """Return the new entry, with the one for a rollback as its `previous`."""
     previous = kept.previous if kept.digest == answer.digest else kept.alone
     return answer.model_copy(update={"previous": previous})
 
@@ -126,5 +126,7 @@ def _after(kept: ModelLock, answer: ModelLock) -> ModelLock:
 def _require_rank(rank: int, most: int, where: str) -> None:
     if rank > most:
         fitting = fitting_rank(rank)
-        should = f"write max_lora_rank: {fitting}" if fitting else "an adapter of a rank that vLLM serves"
-        raise FleetError([Problem(where, f"has rank {rank}, runtime.max_lora_rank is {most}", should)])
+        should = (
+            f"write max_lora_rank: {fitting}" if fitting else "should be an adapter with a rank that vLLM supports"
+        )
+        raise FleetError([Problem(where, f"has rank {rank}, but runtime.max_lora_rank is {most}", should)])

@@ -1,4 +1,4 @@
-"""Answers what a source is: the commit, files and license behind hf:…, https://… or file:…"""
+"""Resolves a source (hf:…, https://… or file:…) to its commit, files and license."""
 
 from __future__ import annotations
 
@@ -45,9 +45,10 @@ class Sources:
     def settle(
         self, text: str, kept: SourceLock | None, choice: Choice, where: str, *, said: str | None = None
     ) -> Settled:
-        """Return the answer: that of `kept`, if the question is still the same. Raise FleetError where none fits.
+        """Return the resolved source: `kept`, if the source is unchanged. Raise FleetError if no files are suitable.
 
-        `said`: the license by the fleet file; where that of `kept` is another one, or not allowed, it is asked again.
+        `said` is the license in the fleet file. If the license of `kept` differs, or is not allowed, the license is
+        looked up again.
         """
         source = parse_source(text)
         if kept and kept.source == text and (isinstance(source, WebSource) or not self.upgrade):
@@ -65,8 +66,7 @@ class Sources:
         return Settled(None, (file,))
 
     def content(self, file: File, limit: int, where: str) -> bytes:
-        """Return a settled file's bytes. Raise FleetError or RackwrightError if it has more than the limit, or
-        can't be read."""
+        """Return a file's content. Raise FleetError or RackwrightError if it can't be read or exceeds `limit`."""
         if file.local is None:
             return self.web.content(file.url, limit=limit, token=self.hub.token)
         if file.size > limit:
@@ -84,7 +84,7 @@ class Sources:
         return self.hub.license(replace(source, revision=kept.revision), where=where)
 
     def _rebased(self, source: object, kept: SourceLock) -> tuple[File, ...]:
-        """The same commit and bytes, from the hub that the fleet file names now."""
+        """Return the same files with URLs of the hub that the fleet file names now."""
         if not isinstance(source, HubSource) or kept.revision is None:
             return kept.files
         hub = Hub(self.endpoint, self.web)

@@ -1,4 +1,4 @@
-"""Which files of a repository or folder make up a model. Only safetensors and GGUF: a pickle can run code on load."""
+"""Choose a model's files in a repository or folder. Only safetensors and GGUF: a pickle can run code on load."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 Choice = Callable[[Mapping[str, int]], tuple[str, ...]]
-"""Given path → bytes of everything there is, returns the paths to take. Raises UnfitFiles."""
+"""Given path → bytes of all files, returns the paths to use. Raises UnfitFiles."""
 WEIGHTS = (".gguf", ".safetensors")
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".h5", ".msgpack", ".npz")
-_BESIDE = (".json", ".jinja", ".tiktoken")
-_BESIDE_NAMES = ("tokenizer.model", "merges.txt", "vocab.txt", "spiece.model")
+_COMPANIONS = (".json", ".jinja", ".tiktoken")
+_COMPANION_NAMES = ("tokenizer.model", "merges.txt", "vocab.txt", "spiece.model")
 _SPLIT = re.compile(r"-\d{5}-of-(\d{5})\.gguf$")
 
 
 class UnfitFiles(ValueError):
-    """These files are no model, or more than one; `should` says what to write instead."""
+    """The files are not a model, or are more than one; `should` says what to write instead."""
 
     def __init__(self, what: str, should: str) -> None:
         super().__init__(what)
@@ -25,23 +25,25 @@ class UnfitFiles(ValueError):
 
 
 def choose(sizes: Mapping[str, int], glob: str | None, loads: Sequence[str] = WEIGHTS) -> tuple[str, ...]:
-    """Given path → bytes of everything there is, return the sorted paths that make up the one model.
+    """Given path → bytes of all files, return the sorted paths of the one model.
 
-    GGUF: one file, or all parts of one. Safetensors: those with the JSON, tokenizer and template files beside them.
-    `loads` are the endings that the runtime reads, the preferred first. Raise UnfitFiles if there is no such model,
-    or no single one.
+    GGUF: one file, or all parts of one. Safetensors: these files and the JSON, tokenizer and template files in their
+    folder. `loads` are the file name endings that the runtime supports, in order of preference. Raise UnfitFiles
+    unless there is exactly one such model.
     """
     weights = [path for path in sizes if path.endswith(WEIGHTS) and (glob is None or fnmatchcase(path, glob))]
     if not weights:
         raise _none(sizes, glob)
     kind = next((ending for ending in loads if any(path.endswith(ending) for path in weights)), None)
     if kind is None:
-        raise UnfitFiles(f"has {PurePosixPath(weights[0]).suffix} weights only", f"{' or '.join(loads)} files")
+        raise UnfitFiles(
+            f"has {PurePosixPath(weights[0]).suffix} weights only", f"should have {' or '.join(loads)} files"
+        )
     chosen = [path for path in weights if path.endswith(kind)]
     if kind == ".gguf":
         _one_model(chosen, sizes)
     else:
-        chosen += _beside(chosen, sizes)
+        chosen += _companions(chosen, sizes)
     _plain_names(chosen)
     return tuple(sorted(chosen))
 
@@ -59,16 +61,18 @@ def _one_model(paths: Iterable[str], sizes: Mapping[str, int]) -> None:
         raise UnfitFiles(f"has {len(models)} GGUF models", f"choose one by adding to the source:{choices}")
     ((name, parts),) = models.items()
     if (match := re.search(r"-of-(\d{5})\.gguf$", name)) and len(parts) != int(match[1]):
-        raise UnfitFiles(f"has {len(parts)} of the {int(match[1])} parts of {name}", "a glob that matches all parts")
+        raise UnfitFiles(
+            f"has {len(parts)} of the {int(match[1])} parts of {name}", "should have a glob that matches all parts"
+        )
 
 
-def _beside(weights: Iterable[str], sizes: Mapping[str, int]) -> list[str]:
+def _companions(weights: Iterable[str], sizes: Mapping[str, int]) -> list[str]:
     folders = {PurePosixPath(path).parent for path in weights}
     return [
         path
         for path in sizes
         if PurePosixPath(path).parent in folders
-        and (path.endswith(_BESIDE) or PurePosixPath(path).name in _BESIDE_NAMES)
+        and (path.endswith(_COMPANIONS) or PurePosixPath(path).name in _COMPANION_NAMES)
     ]
 
 
@@ -76,14 +80,14 @@ def _none(sizes: Mapping[str, int], glob: str | None) -> UnfitFiles:
     there = sorted(path for path in sizes if path.endswith(WEIGHTS))
     if there:
         shown = ", ".join(there[:10]) + (", …" if len(there) > 10 else "")
-        return UnfitFiles(f"#{glob} matches none of its GGUF or safetensors files", f"one of {shown}")
+        return UnfitFiles(f"#{glob} matches none of its GGUF or safetensors files", f"should match one of {shown}")
     pickles = any(path.endswith(PICKLES) for path in sizes)
     what = "has only pickled weights, which can run code when loaded" if pickles else "has no weights"
-    return UnfitFiles(what, "a repository with safetensors or GGUF files")
+    return UnfitFiles(what, "should be a repository with safetensors or GGUF files")
 
 
 def _plain_names(paths: Iterable[str]) -> None:
     for path in paths:
         if not re.fullmatch(r"[A-Za-z0-9._+@/-]+", path) or path.startswith(("/", "-")) or ".." in path.split("/"):
             what = f"has a file named {ascii(path)[:80]}"
-            raise UnfitFiles(what, "names of letters, digits and . _ + @ - / only")
+            raise UnfitFiles(what, "should have names of letters, digits and . _ + @ - / only")

@@ -1,4 +1,4 @@
-"""Shapes and chat templates of models for the lock: from files on this machine, or by ranges over the network."""
+"""Shapes and chat templates of models for the lock: from local files, or by HTTP range requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rackwright.values.secrets import Secret
 
 @dataclass(frozen=True)
 class WebSource:
-    """A file that is read by ranges; nothing is kept on disk."""
+    """A file that is read by HTTP ranges; nothing is stored on disk."""
 
     web: Web
     url: str
@@ -33,9 +33,9 @@ class WebSource:
 
 
 def model_facts(files: Iterable[File], web: Web, token: Secret | None) -> ModelFacts | None:
-    """Given a model's files, return what they tell of it; the token goes only where it is given for.
+    """Return the facts in a model's files, or None if they can't be read now; the next lock tries again.
 
-    None: they can't be read now, so the lock does without and the next one tries again. Weights are never fetched.
+    The token goes only to the hub that it is for. The weights themselves are never fetched.
     """
     sources = {file.path: _source(file, web, token) for file in files}
     if not all(_as_locked(source) for source in sources.values()):
@@ -47,7 +47,7 @@ def model_facts(files: Iterable[File], web: Web, token: Secret | None) -> ModelF
 
 
 def read_remote(files: Mapping[str, tuple[str, int]], web: Web, token: Secret | None) -> ModelShape:
-    """Given path → URL and bytes of a model's files, return its shape. Raise RackwrightError without an answer."""
+    """Given path → URL and bytes of a model's files, return its shape. Raise RackwrightError on failure."""
     return read_shape({path: WebSource(web, url, size, token) for path, (url, size) in files.items()})
 
 
@@ -60,11 +60,11 @@ def _source(file: File, web: Web, token: Secret | None) -> Source:
 @dataclass(frozen=True)
 class _LocalFile(FileSource):
     locked: int
-    """Bytes that it had when it was locked."""
+    """Its size when it was locked, in bytes."""
 
 
 def _as_locked(source: Source) -> bool:
-    """Whether a file of this machine is there as it was locked, as far as its size tells."""
+    """Return whether a local file still exists with the size that it had when it was locked."""
     if not isinstance(source, _LocalFile):
         return True
     try:

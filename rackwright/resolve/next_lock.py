@@ -1,4 +1,4 @@
-"""The next lock: that of now with one model, or the runtimes, as an update or its rollback wants them."""
+"""The next lock: the current lock with one model or the runtimes changed, for an update or a rollback."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ S = TypeVar("S", bound=SourceLock)
 def updated_model(
     fleet: Fleet, lock: Lock, name: str, *, to: str | None = None, on_progress: Progress = quiet
 ) -> Lock:
-    """Return the lock with this model as its source is now: entry, runtime and ports; nothing else is another.
+    """Return the lock with this model resolved again: entry, runtime and ports. Everything else is unchanged.
 
-    `to`: a branch, tag or commit of its hub repository, in place of what the fleet file asks for. The entry keeps
-    the one before it as `previous`, where its digest is another.
-    Raise FleetError if the fleet file differs from the lock in something else, there is no answer or its license
-    isn't allowed; UsageError if the source has no revision to choose, SecretError without the hub's token,
-    RackwrightError where a server can't be asked.
+    `to` is a branch, tag or commit of its hub repository, and replaces the one in the fleet file. If the digest
+    changes, the new entry keeps the old one as `previous`.
+    Raise FleetError if the fleet file and the lock differ in something else, the model can't be resolved or its
+    license isn't allowed; raise UsageError if the source has no revisions, SecretError without the hub's token,
+    RackwrightError if a server can't be reached.
     """
     require_model(fleet, lock, name)
     source = _at(fleet, name, to) if to else None
@@ -42,15 +42,15 @@ def updated_model(
     entry = resolver.model(name, source)
     if problems := tuple(refused_licenses(fleet, {name: entry})):
         raise FleetError(problems)
-    beside = {"runtimes": resolver.runtimes(), "ports": assign_ports(fleet, lock)}
-    return _with_model(lock, name, entry).model_copy(update=beside)
+    changes = {"runtimes": resolver.runtimes(), "ports": assign_ports(fleet, lock)}
+    return _with_model(lock, name, entry).model_copy(update=changes)
 
 
 def updated_runtimes(fleet: Fleet, lock: Lock, kind: str | None = None, *, on_progress: Progress = quiet) -> Lock:
-    """Return the lock with the runtimes, all or of one kind, as the fleet file asks for them; models stay.
+    """Return the lock with all runtimes, or those of one kind, resolved again; models are unchanged.
 
-    Builds on this machine are read again. Those that no model asks for any more are left out. Raise as
-    `updated_model` does; UsageError where no model has a runtime of this kind.
+    Local builds are read again. Runtimes that no model uses any more are left out. Raise the same errors as
+    `updated_model`, and UsageError if no model has a runtime of this kind.
     """
     here = kinds(fleet)
     if kind is not None and kind not in here:
@@ -58,7 +58,7 @@ def updated_runtimes(fleet: Fleet, lock: Lock, kind: str | None = None, *, on_pr
     anew = here if kind is None else {kind}
     locked = {key: runtime.kind for key, runtime in lock.runtimes.items()}
     asked = {model.runtime.key: model.runtime.kind for model in fleet.file.models.values()}
-    # Of a kind that no model has any more, too, where all are asked for.
+    # Without a kind, this includes kinds that no model uses any more.
     besides = [("runtimes", key) for key, of in (locked | asked).items() if kind is None or of == kind]
     require_match(fleet, lock, besides=besides)
     download_files(fleet)
@@ -67,15 +67,15 @@ def updated_runtimes(fleet: Fleet, lock: Lock, kind: str | None = None, *, on_pr
 
 
 def rolled_back(fleet: Fleet, lock: Lock, name: str) -> Lock:
-    """Return the lock with this model's entry and its `previous` in each other's place; asks nobody.
+    """Return the lock with this model's entry and its `previous` swapped. Needs no network.
 
-    The entry may then answer another source than the fleet file's. Raise RackwrightError if there is no previous one,
-    FleetError if the fleet file differs from this lock in anything else.
+    The entry may then have another source than the fleet file's. Raise RackwrightError if there is no previous entry,
+    FleetError if the fleet file and this lock differ in anything else.
     """
     require_model(fleet, lock, name)
     now = lock.models[name]
     if now.previous is None:
-        what, hint = "has nothing before it to go back to", f"rackwright model show {name}"
+        what, hint = "has no previous version to roll back to", f"rackwright model show {name}"
         raise RackwrightError(what, where=f"{fleet.sibling('lock')} models.{name}", next=hint)
     then = now.previous.model_copy(update={"previous": now.alone})
     back = _with_model(lock, name, then)
@@ -84,12 +84,12 @@ def rolled_back(fleet: Fleet, lock: Lock, name: str) -> Lock:
 
 
 def promoted_model(fleet: Fleet, lock: Lock, name: str, other: Lock, *, hub: str, runtime: str, build: str) -> Lock:
-    """Return the lock with this model's entry as another fleet's lock has it; asks nobody.
+    """Return the lock with this model's entry from another fleet's lock. Needs no network.
 
-    `runtime` and `build`, the digest of what it is made from, are those of the engine that proved the model there.
-    What that fleet got from its `hub`, this one gets from its own: the bytes are settled. Raise FleetError, all
-    reasons at once, if the entry doesn't answer this fleet file, was proven with another runtime, or has a license
-    that isn't allowed here.
+    `runtime` and `build` (the digest of its files) are those of the engine that proved the model in the other fleet.
+    URLs of the other fleet's `hub` are replaced by this fleet's hub; the bytes are the same. Raise FleetError, with
+    all reasons at once, if the entry doesn't match this fleet file, was proven with another runtime, or has a
+    license that isn't allowed here.
     """
     require_model(fleet, lock, name)
     now = lock.models[name]
@@ -107,17 +107,17 @@ def promoted_model(fleet: Fleet, lock: Lock, name: str, other: Lock, *, hub: str
 
 
 def _other_runtime(fleet: Fleet, lock: Lock, name: str, runtime: str, build: str) -> Iterator[Problem]:
-    """What was proven with one engine isn't with another, whatever else that fleet has."""
+    """Yield a problem if the runtime here isn't the one of the proof: a proof is valid for one engine only."""
     key = fleet.file.models[name].runtime.key
     here, where = lock.runtimes.get(key), f"{fleet.path} models.{name}.runtime"
     if key != runtime:
         yield Problem(
-            where, f"is {key}, and it was proven with {runtime}", "take the runtime there, or prove it there"
+            where,
+            f"is {key}, but the model was proven with {runtime}",
+            "use that runtime here, or prove the model with this one there",
         )
     elif here and here.digest != build:
-        yield Problem(
-            where, f"is another build of {key} than it was proven with", "take the same build at both sites"
-        )
+        yield Problem(where, f"is another build of {key} than it was proven with", "use the same build at both sites")
 
 
 def _from_hub(entry: ModelLock, there: str, here: str) -> ModelLock:
@@ -147,25 +147,23 @@ def require_model(fleet: Fleet, lock: Lock, name: str) -> None:
 
 
 def _at(fleet: Fleet, name: str, to: str) -> str:
-    """The model's source at another revision."""
+    """Return the model's source at another revision."""
     written, where = fleet.file.models[name].source, f"{fleet.path} models.{name}.source"
     source = parse_source(written)
     if not isinstance(source, HubSource):
-        what = f"{written} has no revisions, so there is none to go to"
+        what = f"{written} has no revisions to choose from"
         raise UsageError(what, where=where, should="change it there", next="rackwright lock")
     if source.pinned:
         what = f"{written} is pinned to {source.revision}"
-        raise UsageError(
-            what, where=where, should="change it there, or take the revision out", next="rackwright lock"
-        )
+        raise UsageError(what, where=where, should="change it there, or remove the revision", next="rackwright lock")
     asked = replace(source, revision=to, pinned=True)
     if not _is_written(asked):
-        raise UsageError(f"{to!a} is no revision", where="--to", should="a branch, tag or commit")
+        raise UsageError(f"{to!a} is not a revision", where="--to", should="should be a branch, tag or commit")
     return str(asked)
 
 
 def _is_written(source: HubSource) -> bool:
-    """Whether the fleet file could have it."""
+    """Return whether the fleet file could contain this source."""
     try:
         return parse_source(str(source)) == source
     except ValueError:
@@ -173,7 +171,7 @@ def _is_written(source: HubSource) -> bool:
 
 
 def _runtimes_of(fleet: Fleet, lock: Lock, name: str) -> Iterator[Place]:
-    """The model's own, and those that no model asks for any more."""
+    """Yield the model's own runtime, and those that no model uses any more."""
     asked = {model.runtime.key for model in fleet.file.models.values()}
     yield from (("runtimes", key) for key in (fleet.file.models[name].runtime.key, *(lock.runtimes.keys() - asked)))
 

@@ -1,4 +1,4 @@
-"""Keyrings of who signs a repository: which keys they hold, and how apt takes one in the middle of its sources.
+"""Keyrings that sign repositories: the keys in them, and their form inside apt's sources.
 
 Format: RFC 4880, 4.2 (packets), 5.5.2 (public keys), 6.2 (armor), 12.2 (fingerprints).
 """
@@ -14,15 +14,15 @@ _BEGIN, _END = "-----BEGIN PGP PUBLIC KEY BLOCK-----", "-----END PGP PUBLIC KEY 
 
 
 def fingerprints(keyring: bytes) -> tuple[str, ...]:
-    """Given a keyring, armored or not, return the fingerprints of its primary keys in upper case.
+    """Return the fingerprints of a keyring's primary keys, in upper case. The keyring may be armored.
 
-    Raise ValueError where it is none, or holds keys of another version than 4.
+    Raise ValueError if it isn't a keyring, or contains keys of another version than 4.
     """
     return tuple(_fingerprint(body) for tag, body in _packets(_binary(keyring)) if tag == _PUBLIC_KEY)
 
 
 def signed_by(keyring: bytes) -> str:
-    """Return the keyring as the value of deb822's Signed-By (apt 2.4 and later), with its name and a newline."""
+    """Return the keyring as a deb822 field Signed-By (apt 2.4 and later), with a newline at its end."""
     content = base64.b64encode(_binary(keyring)).decode()
     lines = [_BEGIN, "", *(content[start : start + 64] for start in range(0, len(content), 64)), _END]
     return "Signed-By:\n" + "".join(f" {line or '.'}\n" for line in lines)
@@ -33,7 +33,7 @@ def _binary(keyring: bytes) -> bytes:
         return keyring
     found = b""
     for block in keyring.decode("ascii", "replace").split(_BEGIN)[1:]:
-        # Headers end at the first empty line; a line that begins with = is the checksum.
+        # Headers end at the first empty line; a line that starts with = is the checksum.
         _, _, body = block.partition(_END)[0].replace("\r", "").partition("\n\n")
         lines = [line for line in body.splitlines() if line and not line.startswith("=")]
         found += base64.b64decode("".join(lines), validate=True)
@@ -45,7 +45,7 @@ def _packets(content: bytes) -> Iterator[tuple[int, bytes]]:
     while place < len(content):
         first = content[place]
         if not first & 0x80 or place + 1 >= len(content):
-            raise ValueError("is no OpenPGP keyring")
+            raise ValueError("is not an OpenPGP keyring")
         tag, start, length = _new(content, place) if first & 0x40 else _old(content, place)
         if start + length > len(content):
             raise ValueError("is cut short")
@@ -77,5 +77,5 @@ def _fingerprint(body: bytes) -> str:
         raise ValueError("has a key of another version than 4")
     if len(body) > 0xFFFF:
         raise ValueError("has a key that is too long")
-    # SHA-1 is the format's, not a choice: it names a key here, whoever made one that collides would hold both.
+    # The format requires SHA-1. It only identifies keys here: both keys of a collision have the same owner.
     return hashlib.sha1(b"\x99" + len(body).to_bytes(2) + body, usedforsecurity=False).hexdigest().upper()

@@ -1,4 +1,4 @@
-"""The package index that uv asks: the fleet file's and no other, by the way that the fleet file says."""
+"""The package index for uv: only the fleet file's, through the fleet file's proxy and CAs."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from rackwright.fleet.fleet import Fleet
 from rackwright.route import Route
 
 _OTHERS = ("UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_NO_INDEX")
-"""What uv would ask before the index it is told of, or in its place."""
+"""Variables that would make uv use other indexes before or instead of the given one."""
 _LAST_LINES = 8
 
 
 @dataclass(frozen=True)
 class Index:
-    """Where packages are asked for, and how."""
+    """A package index and the route to it."""
 
     url: str | None
-    """None: what this machine is set to, else PyPI."""
+    """None means this machine's own setting, else PyPI."""
     route: Route
 
     @property
     def environment(self) -> dict[str, str]:
-        """Variables for uv. The fleet file's index answers alike on every machine."""
+        """Environment variables for uv. With an index in the fleet file, the result is the same on every machine."""
         mine = {name: value for name, value in os.environ.items() if not (self.url and name in _OTHERS)}
         route = self.route
         proxied = {"ALL_PROXY": route.proxy, "NO_PROXY": ",".join(route.no_proxy)} if route.proxy else {}
@@ -33,12 +33,12 @@ class Index:
 
 
 def index_of(fleet: Fleet) -> Index:
-    """Return where the controller gets Python packages from."""
+    """Return the controller's source of Python packages."""
     return Index(fleet.file.downloads.package_index, route_from_here(fleet))
 
 
 def run_uv(words: list[str], index: Index, *, seconds: int) -> str | None:
-    """Run uv with these words. Return its last words if it fails, or that it took longer than it may."""
+    """Run uv with these arguments. Return its last lines if it fails, a message if it times out, else None."""
     from uv import find_uv_bin
 
     command = [find_uv_bin(), *words, "--quiet", "--no-config"]
@@ -48,6 +48,6 @@ def run_uv(words: list[str], index: Index, *, seconds: int) -> str | None:
             command, env=index.environment, capture_output=True, text=True, check=False, timeout=seconds
         )
     except subprocess.TimeoutExpired:
-        return f"it did not end within {seconds} s"
+        return f"uv did not finish within {seconds} s"
     lines = (line.strip() for line in done.stderr.strip().splitlines()[-_LAST_LINES:])
-    return ("\n    ".join(lines) or f"it ended with {done.returncode}") if done.returncode else None
+    return ("\n    ".join(lines) or f"uv ended with exit status {done.returncode}") if done.returncode else None

@@ -1,4 +1,4 @@
-"""What a runtime's version is made from: an archive of llama.cpp, or the wheels of vLLM."""
+"""The files of a runtime's version: an archive of llama.cpp, or the wheels of vLLM."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ from rackwright.roles.vllm.settings import Settings as Vllm
 from rackwright.values.file import File
 
 ARCHIVE = 4 * 2**30
-"""Bytes that a runtime's archive may have at most."""
+"""The greatest size of a runtime's archive, in bytes."""
 RELEASES = "https://github.com/ggml-org/llama.cpp/releases/download"
 
 
 def default_build(runtime: LlamaCpp) -> str:
-    """Return where the project's own Linux x64 build of a llama.cpp release is."""
+    """Return the URL of the project's own Linux x64 build of a llama.cpp release."""
     return f"{RELEASES}/{runtime.version}/llama-{runtime.version}-bin-ubuntu-x64.tar.gz"
 
 
 @dataclass(frozen=True)
 class Runtimes:
-    """Answers the questions after runtimes, each once."""
+    """Resolves runtimes, each only once."""
 
     fleet: Fleet
     web: Callable[[], Web]
-    """Made when it is first asked for."""
+    """Creates the Web on first use."""
 
     def settle(self, runtime: Runtime, kept: RuntimeLock | None, where: str, *, anew: bool = False) -> RuntimeLock:
-        """Return the answer: `kept`, if the question is still the same. Raise FleetError where there is none.
+        """Return the entry: `kept`, if the settings are unchanged. Raise FleetError if it can't be resolved.
 
-        `anew`: a build on this machine is read again all the same.
+        With `anew`, a local build is read again in any case.
         """
         question = runtime_question(self.fleet, runtime)
         local = (runtime.build or "").startswith("file:")
@@ -66,7 +66,7 @@ class Runtimes:
         if isinstance(source, FileSource):
             path = self.fleet.at(source.path)
             return local_file(path, path.name, where=where, on_progress=web.on_progress)
-        raise FleetError([Problem(where, "can't be used", "https://…#sha256=HEX or file:PATH")])
+        raise FleetError([Problem(where, "can't be used", "should be https://…#sha256=HEX or file:PATH")])
 
     def _wheels(self, runtime: Vllm, where: str) -> tuple[File, ...]:
         web, place = self.web(), f"{where}.build" if runtime.build else f"{where}.version"
@@ -77,7 +77,7 @@ class Runtimes:
             wheels = resolve(f"vllm=={runtime.version}\n")
         elif not isinstance(source, FileSource):
             raise FleetError(
-                [Problem(place, "can't be used", "file:PATH of a folder of wheels or a requirements file")]
+                [Problem(place, "can't be used", "should be file:PATH of a folder of wheels or a requirements file")]
             )
         elif (path := self.fleet.at(source.path)).is_dir():
             wheels = wheels_of_folder(path, where=place, on_progress=web.on_progress)
@@ -85,17 +85,25 @@ class Runtimes:
             wheels = resolve(_text(path, place))
         if not any(re.match(rf"vllm(_\w+)?-{re.escape(runtime.version)}[+-]", wheel.path) for wheel in wheels):
             raise FleetError(
-                [Problem(place, f"has no wheel of vLLM {runtime.version}", "the version it is named for")]
+                [
+                    Problem(
+                        place,
+                        f"has no wheel of vLLM {runtime.version}",
+                        "should contain the version in the fleet file",
+                    )
+                ]
             )
         return wheels
 
 
 def pinned(web: Web, source: WebSource, where: str) -> File:
-    """Given a URL with its sha256, return the file. Raise FleetError if it names none."""
+    """Return the file of a URL with its sha256. Raise FleetError if the URL doesn't name a file."""
     try:
         return File(path=name_in(source.url), size=web.size(source.url), sha256=source.sha256, url=source.url)
     except ValidationError:
-        raise FleetError([Problem(where, f"{source.url} names no file", "an address that ends in one")]) from None
+        raise FleetError(
+            [Problem(where, f"{source.url} names no file", "should be a URL with a file name at its end")]
+        ) from None
 
 
 def _source(text: str) -> HubSource | WebSource | FileSource | None:
@@ -109,5 +117,5 @@ def _text(path: Path, where: str) -> str:
     try:
         return path.read_text()
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise FleetError([Problem(where, f"{path} can't be read: {reason}")]) from None

@@ -1,4 +1,4 @@
-"""TLS that lets other greenlets run while it waits."""
+"""TLS that lets other greenlets run while it waits for the network."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import warnings
 
 
 def cooperative_tls() -> None:
-    """Afterwards TLS is cooperative where sockets are. To be called before a library that uses TLS is imported.
+    """Make TLS cooperative if sockets are. Call this before you import a library that uses TLS.
 
-    It isn't patched with the sockets: most commands that reach hosts use no TLS, and importing it takes time.
+    TLS isn't patched together with the sockets, because most commands that connect to hosts don't use TLS, and
+    importing it takes time.
     """
     monkey = sys.modules.get("gevent.monkey")
     if monkey and monkey.is_module_patched("socket") and not monkey.is_module_patched("ssl"):
         with warnings.catch_warnings():
-            # Who imported it before, like asyncio, has no connection.
+            # Modules that have imported it before, like asyncio, have no open connections.
             warnings.simplefilter("ignore", monkey.MonkeyPatchWarning)
             monkey.patch_ssl()

@@ -1,4 +1,4 @@
-"""Bytes over HTTP, for the lock: their size, or their SHA-256 by reading them once. Nothing is kept on disk."""
+"""HTTP for the lock: the size of a file, or its SHA-256 by reading it once. Nothing is stored on disk."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 CHUNK = 2**20
 SECONDS = (10, 60)
-"""To connect, and between two chunks."""
+"""Timeouts for the connection and between two chunks."""
 REDIRECTS = 8
 
 
 class Progress(Protocol):
-    """Told while bytes are read."""
+    """Called while bytes are read."""
 
     def __call__(self, what: str, done: int, total: int | None) -> None:
-        """`done` of `total` bytes, where the total is known."""
+        """`done` of `total` bytes; `total` is None if it isn't known."""
 
 
 def quiet(what: str, done: int, total: int | None) -> None:
@@ -36,15 +36,15 @@ def quiet(what: str, done: int, total: int | None) -> None:
 
 
 def hub_endpoint(url: str) -> str:
-    """Given downloads.hub, return it without a trailing slash. Raise ValueError if a token or a lock can't go there.
+    """Return downloads.hub without a trailing slash. Raise ValueError if it isn't safe for a token or a lock.
 
-    https, or http at a loopback or private address, for a mirror in the own network.
+    It must be https, or http at a loopback or private address, for a mirror in your own network.
     """
     parts = urlsplit(url)
     if parts.username or parts.password or parts.query or parts.fragment or not parts.hostname:
         raise ValueError("should be an address like https://huggingface.co, without a password, ? or #")
     if parts.scheme != "https" and not (parts.scheme == "http" and _is_near(parts.hostname)):
-        raise ValueError("should be https://…; http:// only for an IP address of the own network")
+        raise ValueError("should be https://…; http:// only for an IP address in your own network")
     return url.rstrip("/")
 
 
@@ -58,13 +58,13 @@ def _is_near(host: str) -> bool:
 
 @dataclass(frozen=True)
 class Web:
-    """How this network is left. The proxy's address and the token are never in an error."""
+    """HTTP through the fleet's route. The proxy's address and the token never appear in an error."""
 
     route: Route = field(default_factory=Route, repr=False)
     on_progress: Progress = quiet
 
     def size(self, url: str) -> int:
-        """Return the bytes behind a URL. Raise RackwrightError if the server doesn't say."""
+        """Return the size of a URL's content in bytes. Raise RackwrightError if the server doesn't report it."""
         with self._open("HEAD", url) as response:
             length = response.headers.get("Content-Length", "")
             if response.ok and length.isdecimal() and int(length):
@@ -75,10 +75,10 @@ class Web:
             total = total if response.status_code == 206 else response.headers.get("Content-Length", "")
             if total.isdecimal():
                 return int(total)
-        raise RackwrightError("its server doesn't say how many bytes it has", where=url, next="use another mirror")
+        raise RackwrightError("its server doesn't report its size", where=url, next="use another mirror")
 
     def digest(self, url: str, *, limit: int, token: Secret | None = None) -> tuple[int, str]:
-        """Read a URL once; return bytes and sha256. Raise RackwrightError on more than `limit` bytes or a failure."""
+        """Read a URL once; return size and sha256. Raise RackwrightError on more than `limit` bytes or a failure."""
         hashed, size = hashlib.sha256(), 0
         for chunk in self._body(url, limit, token):
             hashed.update(chunk)
@@ -86,11 +86,11 @@ class Web:
         return size, hashed.hexdigest()
 
     def content(self, url: str, *, limit: int, token: Secret | None = None) -> bytes:
-        """Return what is behind a URL. Raise RackwrightError on more than `limit` bytes or a failure."""
+        """Return the content of a URL. Raise RackwrightError on more than `limit` bytes or a failure."""
         return b"".join(self._body(url, limit, token))
 
     def _body(self, url: str, limit: int, token: Secret | None) -> Iterator[bytes]:
-        """Yield what is behind a URL, piece by piece, and say how far it is."""
+        """Yield the content of a URL in chunks, and report progress."""
         with self._open("GET", url, token=token) as response:
             self._require_ok(url, response)
             length = response.headers.get("Content-Length", "")
@@ -106,23 +106,25 @@ class Web:
             raise RackwrightError(f"ended after {done} of {total} bytes", where=url, next="rackwright lock")
 
     def part(self, url: str, first: int, count: int, *, token: Secret | None = None) -> bytes:
-        """Return `count` bytes of a URL from `first` on. Raise RackwrightError if its server gives no parts."""
+        """Return `count` bytes of a URL from `first` on. Raise RackwrightError if its server has no ranges."""
         with self._open("GET", url, {"Range": f"bytes={first}-{first + count - 1}"}, token) as response:
             self._require_ok(url, response)
             if response.status_code != 206:
-                raise RackwrightError("its server gives no part of it", where=url, next="use another mirror")
+                raise RackwrightError(
+                    "its server doesn't support range requests", where=url, next="use another mirror"
+                )
             content = bytearray()
             for chunk in self._chunks(url, response):
                 content += chunk
                 if len(content) > count:
-                    raise RackwrightError("its server gives more than was asked for", where=url)
+                    raise RackwrightError("its server sends more bytes than requested", where=url)
         return bytes(content)
 
     def _proxies(self, url: str) -> dict[str, str] | None:
-        """None: what this machine's environment says."""
+        """Return the proxies for requests; None means the environment's."""
         if self.route.proxy is None:
             return None
-        # Empty, it keeps the environment's proxy out as well.
+        # An empty string also overrides the environment's proxy.
         proxy = self.route.proxy_for(url) or ""
         return {"http": proxy, "https": proxy}
 
@@ -133,14 +135,14 @@ class Web:
     def _require_ok(self, url: str, response: Response) -> None:
         if not response.ok:
             code = response.status_code
-            hint = "set downloads.hub_token to one that may read it" if code in (401, 403) else "check the address"
+            hint = "set downloads.hub_token to a token with access" if code in (401, 403) else "check the address"
             raise RackwrightError(f"its server answers {code} {response.reason or ''}".rstrip(), where=url, next=hint)
 
     @contextmanager
     def _open(
         self, method: str, url: str, headers: dict[str, str] | None = None, token: Secret | None = None
     ) -> Iterator[Response]:
-        """Yield the answer after all redirects; its body is read as it is asked for."""
+        """Yield the response after all redirects; its body is read on demand."""
         cooperative_tls()
         import requests
 
@@ -170,7 +172,7 @@ class Web:
 
 
 class _Bearer:
-    """Sends the token, and keeps requests from sending what ~/.netrc has instead."""
+    """Sends the token, and prevents requests from sending credentials from ~/.netrc."""
 
     def __init__(self, token: str | None) -> None:
         self._token = token
@@ -184,7 +186,7 @@ class _Bearer:
 def _require_safe(first: str, url: str, target: str) -> None:
     if urlsplit(target).scheme == "https":
         return
-    # A mirror in the own network may redirect within itself.
+    # A mirror in your own network may redirect to itself.
     if urlsplit(url).scheme == "http" and urlsplit(target)[:2] == urlsplit(url)[:2]:
         return
     raise RackwrightError("is redirected to an address that is not https", where=first, next="use another mirror")
@@ -202,22 +204,22 @@ def _reachable(url: str) -> Iterator[None]:
 
 
 def unreachable(host: str, kind: str) -> RackwrightError:
-    """Given a host and the name of a network library's exception, return what to tell.
+    """Return the error for a host and the name of a network library's exception.
 
-    The exception's own text stays out: it may show the proxy's password.
+    The exception's own text is left out, because it may contain the proxy's password.
     """
     what, check = "can't be reached", "check downloads.hub, downloads.proxy and the network, then try again"
     for part, text in (
-        ("SSL", "its certificate is not trusted here"),
+        ("SSL", "its certificate is not trusted on this machine"),
         ("Proxy", "can't be reached through the proxy"),
         ("Timeout", "doesn't answer in time"),
-        ("ChunkedEncoding", "broke off in the middle"),
-        ("RemoteProtocol", "broke off in the middle"),
-        ("ReadError", "broke off in the middle"),
+        ("ChunkedEncoding", "closed the connection too early"),
+        ("RemoteProtocol", "closed the connection too early"),
+        ("ReadError", "closed the connection too early"),
     ):
         if part in kind:
             what = text
             break
     if "SSL" in kind:
-        check = "put its CA into the file of downloads.ca_bundle"
+        check = "add its CA to the file downloads.ca_bundle"
     return RackwrightError(what, where=host, next=check)

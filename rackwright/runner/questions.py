@@ -11,15 +11,11 @@ import hashlib
 import json
 import logging
 import os
-import re
-import secrets
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from shlex import quote
 from typing import Protocol
 
 from rackwright import __version__
@@ -27,6 +23,7 @@ from rackwright.cache import cache_folder
 from rackwright.errors import HostError
 from rackwright.operations.filesystem.path_questions import ManyPaths
 from rackwright.remote import Background, Completed
+from rackwright.remote.batch import Batch, GarbledBatch
 
 BATCH_LIMIT = 32 * 2**20
 """Bytes of stdout or stderr that a batch may bring; over it the questions are asked singly."""
@@ -135,53 +132,6 @@ def _in_one_batch(connection: Asks, asked: tuple[str, ...], seconds: float) -> d
         reason = str(error)
     log.warning("%s: %d questions are asked one by one: %s", connection.name, len(asked), reason)
     return {}
-
-
-class GarbledBatch(Exception):
-    """The reply isn't what the script prints."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """One script that asks many questions, and how its reply is taken apart."""
-
-    script: str
-    marker: str
-    count: int
-
-    @staticmethod
-    def of(questions: Iterable[str]) -> Batch:
-        """Given shell commands, return the script for one `sh -s`.
-
-        Each runs in a subshell without input, whose `eval` keeps its syntax errors in it. After each, a line of a
-        random marker, its number and its exit status ends what it printed, on stdout and on stderr. The marker stands
-        in no process's arguments, so that not even an answer that lists all processes can hold it.
-        """
-        marker = secrets.token_hex(16)
-        asked = tuple(questions)
-        lines = [f'(eval {quote(question)}) </dev/null; f {number} "$?"' for number, question in enumerate(asked)]
-        frame = f'f() {{ printf \'\\n{marker} %s %s\\n\' "$1" "$2"; printf \'\\n{marker} %s %s\\n\' "$1" "$2" >&2; }}'
-        # In braces nothing runs until the whole script has come in.
-        return Batch("\n".join(["{", frame, *lines, "exit 0", "}", ""]), marker, len(asked))
-
-    def answers(self, reply: Completed) -> list[Completed]:
-        """Return the answers in the questions' order. Raise GarbledBatch unless each is whole."""
-        if not reply.ok:
-            raise GarbledBatch(f"the script ended with exit status {reply.exit_status}")
-        out, err = self._frames(reply.stdout_bytes), self._frames(reply.stderr_bytes)
-        if [status for _, status in out] != [status for _, status in err]:
-            raise GarbledBatch("stdout and stderr don't agree")
-        return [
-            Completed(status, stdout, stderr, reply.host)
-            for (stdout, status), (stderr, _) in zip(out, err, strict=True)
-        ]
-
-    def _frames(self, content: bytes) -> list[tuple[bytes, int]]:
-        pieces = re.split(rb"\n%s (\d{1,6}) (\d{1,3})\n" % self.marker.encode(), content)
-        texts, numbers, statuses = pieces[:-1:3], pieces[1::3], pieces[2::3]
-        if [int(number) for number in numbers] != list(range(self.count)) or pieces[-1]:
-            raise GarbledBatch(f"{len(numbers)} of {self.count} answers are whole")
-        return [(text, int(status)) for text, status in zip(texts, statuses, strict=True)]
 
 
 class QuestionMemory:

@@ -1,1 +1,1 @@
-"""Small values that several layers share, by topic."""
+"""Small value types that several layers share, one module per topic."""

@@ -24,7 +24,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def parse_duration(value: object) -> int:
-    """Given "10m" (s, m, h, d) or seconds, return whole seconds. Raise ValueError if it is neither."""
+    """Given "10m" (s, m, h, d) or seconds, return whole seconds. Raise ValueError for other values."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
     match = re.fullmatch(r"(\d{1,9})([smhd])", value) if isinstance(value, str) else None
@@ -34,7 +34,7 @@ def parse_duration(value: object) -> int:
 
 
 def parse_size(value: object) -> int:
-    """Given "80GiB", "1.5G" or bytes, return whole bytes. Raise ValueError if it is neither."""
+    """Given "80GiB", "1.5G" or bytes, return whole bytes. Raise ValueError for other values."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
     match = (

@@ -1,4 +1,4 @@
-"""Bases of what people write and of what an earlier version of the tool wrote."""
+"""Base classes for files that people write and for files that rackwright writes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import rackwright._fast_imports  # noqa: F401
 
 
 class Frozen(BaseModel):
-    """Base of what people write: unknown keys are errors, values don't change."""
+    """Base for data that people write: unknown keys are errors, values don't change."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Stored(BaseModel):
-    """Base of what an earlier version of the tool wrote: unknown keys are ignored."""
+    """Base for data that any version of rackwright has written: unknown keys are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)

@@ -1,4 +1,4 @@
-"""Certificates, and who signs them."""
+"""Certificates, and the CA that issues them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Issued:
 
 
 class Issuer(Protocol):
-    """Who signs certificates."""
+    """A CA that issues certificates."""
 
     @property
     def ca_pem(self) -> str:
-        """What verifies them (PEM)."""
+        """The CA certificate that verifies them (PEM)."""
 
     def issue(self, names: tuple[str, ...], *, client: bool, days: int) -> Issued:
         """Return a new certificate for these DNS names and addresses. Raise SecretError without the key."""

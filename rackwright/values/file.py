@@ -1,4 +1,4 @@
-"""Files that the lock names."""
+"""Files in the lock."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rackwright.values.text import Line, Sha256
 
 
 class File(Frozen):
-    """One file that the lock names: its bytes are settled by size (bytes) and sha256."""
+    """One file in the lock. Its content is fixed by size (bytes) and sha256."""
 
     path: RelativePath
     size: int
@@ -21,5 +21,5 @@ class File(Frozen):
 
     @property
     def local(self) -> Path | None:
-        """Where it lies on the controller; None: it is fetched from elsewhere."""
+        """Its path on the controller, or None if it is downloaded."""
         return Path(unquote(urlsplit(self.url).path)) if self.url.startswith("file:") else None

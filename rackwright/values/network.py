@@ -16,7 +16,7 @@ Address = IPv4Address | IPv6Address
 
 
 def parse_network(value: object) -> Network:
-    """Given CIDR text or an address, return the network. Raise ValueError naming the network that was meant."""
+    """Given CIDR text or an address, return the network. Raise ValueError, if possible with the intended network."""
     if isinstance(value, IPv4Network | IPv6Network):
         return value
     if not isinstance(value, str) or not re.fullmatch(r"[0-9A-Fa-f.:]{2,45}(/[0-9]{1,3})?", value):
@@ -27,12 +27,12 @@ def parse_network(value: object) -> Network:
         raise ValueError("should be a network like 10.20.0.0/24 or fd00:20::/64") from None
     address = ip_address(value.partition("/")[0])
     if address != meant.network_address:
-        raise ValueError(f"{value} is a host in a network; write {meant}, or {address} for that host alone")
+        raise ValueError(f"{value} is a host address, not a network; write {meant}, or {address} for that host only")
     return meant
 
 
 def parse_address(value: object) -> Address:
-    """Given an IPv4 or IPv6 address of one machine, return it. Raise ValueError if it is none."""
+    """Return the IPv4 or IPv6 address of one machine. Raise ValueError for other values."""
     if isinstance(value, IPv4Address | IPv6Address):
         return value
     if not isinstance(value, str) or not re.fullmatch(r"[0-9A-Fa-f.:]{2,45}", value):
@@ -42,7 +42,7 @@ def parse_address(value: object) -> Address:
     except ValueError:
         raise ValueError("should be an IPv4 or IPv6 address") from None
     if address.is_unspecified or address.is_multicast or value == "255.255.255.255":
-        raise ValueError(f"{address} is no machine's address; should be the address of one machine")
+        raise ValueError(f"{address} can't be a machine's address; should be the address of one machine")
     return address
 
 
@@ -61,7 +61,7 @@ def _machine(text: str) -> str:
 
 
 def host_address(text: str) -> str:
-    """Given an IP address, a DNS name or "@local", return it in its plain form. Raise ValueError if it is none."""
+    """Return an IP address, a DNS name or "@local" in its canonical form. Raise ValueError for other values."""
     if text.startswith("@") and text != "@local":
         raise ValueError("should be @local, an IP address or a DNS name")
     return text if text == "@local" else _machine(text)
@@ -71,6 +71,6 @@ DnsName = Annotated[str, AfterValidator(_dns_name)]
 Machine = Annotated[str, AfterValidator(_machine)]
 """An IPv4 or IPv6 address, or a DNS name."""
 HostAddress = Annotated[str, AfterValidator(host_address)]
-"""A machine, or "@local" for the one that the tool runs on."""
+"""A machine, or "@local" for the one that rackwright runs on."""
 NetworkField = Annotated[Network, PlainValidator(parse_network), PlainSerializer(plain, return_type=str), JSON_TEXT]
 AddressField = Annotated[Address, PlainValidator(parse_address), PlainSerializer(plain, return_type=str), JSON_TEXT]

@@ -17,7 +17,7 @@ def _host_path(text: str) -> str:
     if not path.is_absolute() or ".." in path.parts:
         raise ValueError("should be an absolute path without ..")
     if not re.fullmatch(r"[A-Za-z0-9/._@+-]+", text):
-        raise ValueError("should have letters, digits and / . _ - @ + only")
+        raise ValueError("should have only letters, digits and / . _ - @ +")
     return str(path)
 
 
@@ -37,4 +37,4 @@ def _controller_path(text: str) -> str:
 HostPath = Annotated[str, AfterValidator(_host_path)]
 RelativePath = Annotated[str, AfterValidator(_relative_path)]
 ControllerPath = Annotated[str, AfterValidator(_controller_path)]
-"""A file on the controller; a relative path starts at the fleet file."""
+"""A file on the controller; a relative path starts at the fleet file's folder."""

@@ -1,4 +1,4 @@
-"""Secrets, and where they come from."""
+"""Secrets and references to them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rackwright.values.text import one_line
 
 
 class Secret:
-    """A secret's text. It shows as *** wherever it is printed, logged, compared in a diff or pickled."""
+    """A secret's text. It appears as *** in output, logs and diffs, and can't be pickled."""
 
     __slots__ = ("_text",)
 
@@ -21,7 +21,7 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """Return the text itself. Only for standard input of a process or a file's content."""
+        """Return the text itself. Use it only for a process's standard input or a file's content."""
         return self._text
 
     def __repr__(self) -> str:
@@ -34,7 +34,7 @@ class Secret:
         return hash(self._text)
 
     def __reduce__(self) -> Any:
-        raise TypeError("a secret is not stored")
+        raise TypeError("a secret can't be pickled")
 
 
 def _secret_reference(text: str) -> str:

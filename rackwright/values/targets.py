@@ -1,4 +1,4 @@
-"""Hosts as the controller reaches them."""
+"""Connection settings of hosts, for the controller."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ class Jump:
 
 @dataclass(frozen=True)
 class Target:
-    """One host as the controller reaches it. `address` is "@local" for the machine the tool runs on."""
+    """How the controller connects to one host. `address` is "@local" for the machine that rackwright runs on."""
 
     name: str
     address: str
     user: str = "root"
     port: int = 22
     key: Path | None = None
-    """None: the SSH agent's keys, then those that ~/.ssh/config names."""
+    """None means the SSH agent's keys, then the keys named in ~/.ssh/config."""
     certificate: Path | None = None
     jump: Jump | None = None
     known_hosts: Path | None = None
-    """The fleet's own pins; ~/.ssh/known_hosts is read after it."""
+    """The fleet's own known_hosts file; ~/.ssh/known_hosts is read after it."""
     sudo_password: Secret | None = field(default=None, repr=False)
-    """None: sudo without a password."""
+    """None if sudo needs no password."""

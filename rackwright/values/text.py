@@ -1,4 +1,4 @@
-"""Names and lines of text, each with the form that all of it must have."""
+"""Names and lines of text, each with its required form."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def one_line(text: str) -> str:
 
 
 def _called(character: str) -> str:
-    """Name a character by words: many of them look like others."""
+    """Return a character's name, because many characters look alike."""
     name = unicodedata.name(character, "without a name").capitalize()
     return f"'{name}' (U+{ord(character):04X})"
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Of a text: the pattern that all of it matches, and how an error says what it should be."""
+    """The pattern that a whole text must match, and the text of an error if it doesn't."""
 
     pattern: str
     should: str
@@ -46,7 +46,7 @@ class Shape:
     def check(self, text: str) -> str:
         if not re.fullmatch(self.pattern, one_line(text)):
             strange = next((character for character in text if ord(character) > 126), None)
-            raise ValueError(f"has the letter {_called(strange)} in it; {self.should}" if strange else self.should)
+            raise ValueError(f"contains the character {_called(strange)}; {self.should}" if strange else self.should)
         return text
 
     def __get_pydantic_core_schema__(self, source: type, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -65,7 +65,7 @@ def _reason(text: str) -> str:
 
 
 def _yes_or_no(value: object) -> object:
-    # YAML 1.2 reads yes and no as text, YAML 1.1 as booleans.
+    # In YAML 1.2, yes and no are text; in YAML 1.1, they are booleans.
     return ("yes" if value else "no") if isinstance(value, bool) else value
 
 
@@ -77,12 +77,12 @@ Name = Annotated[
     str,
     Shape("[a-z][a-z0-9-]{0,23}", "should be a letter, then letters, digits and -, all in lower case, 24 at most"),
 ]
-"""Of a fleet, host, group or model."""
+"""The name of a fleet, host, group or model."""
 Line = Annotated[str, AfterValidator(one_line)]
 Reason = Annotated[str, AfterValidator(_reason)]
-"""Why something is as it is, in a few words; it may become a comment on a host."""
+"""A reason in a few words; it may become a comment on a host."""
 Manage = Annotated[Literal["yes", "no"], BeforeValidator(_yes_or_no)]
-"""Whether the tool looks after a thing; `no` leaves what is there alone, and removes nothing."""
+"""Whether rackwright manages something; `no` leaves its current state alone and removes nothing."""
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 ServedName = Annotated[
     str,
@@ -91,7 +91,7 @@ ServedName = Annotated[
         "should be a letter or digit, then letters, digits and . _ : / -, 96 at most",
     ),
 ]
-"""What a client may put into `model`."""
+"""A name that clients may use in `model`."""
 UserName = Annotated[
     str, Shape("[A-Za-z_][A-Za-z0-9_.@-]{0,63}", "should be a user name: letters, digits and _ . - @ only")
 ]

@@ -1,1 +1,1 @@
-"""AppArmor at work, with the profiles that packages bring."""
+"""AppArmor, with the profiles that packages install."""

@@ -1,4 +1,4 @@
-"""Leave AppArmor at work, and bring it where the kernel has it."""
+"""Keep AppArmor active, and install it if the kernel supports it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from rackwright.roles.apparmor.settings import Settings
 
 @deploy("apparmor")
 def apparmor(*, settings: Settings) -> None:
-    """Afterwards AppArmor's profiles are loaded at boot; a profile that somebody lets complain only is left so.
+    """Ensure that AppArmor's profiles are loaded at boot. A profile in complain mode stays in that mode.
 
-    Where the kernel has it off, that is named.
+    If AppArmor is off in the kernel, that is reported.
     """
     if settings.manage == "no":
         return
     installed(name="Install AppArmor", packages=("apparmor",))
-    apparmor_enforcing(name="Keep AppArmor at work", unit="apparmor.service")
+    apparmor_enforcing(name="Keep AppArmor active", unit="apparmor.service")

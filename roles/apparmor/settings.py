@@ -1,4 +1,4 @@
-"""AppArmor at work, with the profiles that packages bring."""
+"""AppArmor, with the profiles that packages install."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ from rackwright.values.text import Manage
 
 class Settings(Frozen):
     manage: Manage = "yes"
-    """`no` doesn't look whether AppArmor is at work. It is never turned off either way."""
+    """`no` doesn't check whether AppArmor is active. rackwright never turns it off."""

@@ -1,1 +1,1 @@
-"""Who changed what decides over the host, written down by the kernel."""
+"""The kernel's audit log of changes to security-relevant files."""

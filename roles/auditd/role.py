@@ -1,4 +1,4 @@
-"""Have the kernel write down who changes what decides over the host."""
+"""Have the kernel log who changes security-relevant files."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from rackwright.roles.auditd.settings import RULES, Settings
 
 @deploy("auditd")
 def auditd(*, settings: Settings) -> None:
-    """Afterwards changes of users, sudo, sshd, units, modules and of our own files are in the audit log.
+    """Ensure that changes to users, sudo, sshd, units, modules and rackwright's files are in the audit log.
 
-    Rules of others stay. Where the kernel audits nothing (a container), that is named.
+    Other audit rules stay. If the kernel audits nothing (in a container), that is reported.
     """
     if settings.manage == "no":
         return
     installed(name="Install auditd", packages=("auditd",))
-    audited(name="Write down what changes", unit="auditd.service", path=RULES, rules=rules(settings))
+    audited(name="Log changes to security-relevant files", unit="auditd.service", path=RULES, rules=rules(settings))

@@ -1,4 +1,4 @@
-"""The rules as auditctl(8) reads them, without pyinfra."""
+"""The audit rules in the syntax of auditctl(8). No pyinfra."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MODULES = ("b64", "b32")
 
 
 def rules(settings: Settings) -> tuple[str, ...]:
-    """Return each rule. Their key tells them from others', and from ours of another fleet file."""
+    """Return the rules. Their key distinguishes them from other rules, and from those of an earlier fleet file."""
     watches = [f"-w {path} -p wa" for path in dict.fromkeys((*_WATCHED, *settings.watch))]
     modules = [f"-a always,exit -F arch={arch} -S init_module,finit_module,delete_module" for arch in _MODULES]
     bare = (*watches, *modules)

@@ -1,4 +1,4 @@
-"""Who changed what decides over the host, written down by the kernel."""
+"""The kernel's audit log of changes to security-relevant files."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ RULES = "/etc/audit/rules.d/60-rackwright.rules"
 
 class Settings(Frozen):
     manage: Manage = "yes"
-    """`no` leaves the kernel's audit as it is."""
+    """`no` leaves the kernel's audit rules as they are."""
     watch: tuple[HostPath, ...] = ()
-    """Further files and folders whose changes are written down."""
+    """Additional files and folders whose changes are logged."""

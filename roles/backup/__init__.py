@@ -1,1 +1,1 @@
-"""One host's backups: restic, its timers, and what they last did written down on the host."""
+"""One host's backups: restic, its timers, and a record on the host of what they last did."""

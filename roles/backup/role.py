@@ -1,4 +1,4 @@
-"""Have a host save itself every day, and have what it saved read again."""
+"""Have a host make a snapshot every day, and check its snapshots every week."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from rackwright.roles.backup.settings import FOLDER, OLDEST_RESTIC, STATE, Acces
 
 @deploy("backup")
 def backup(*, settings: Settings, access: Mapping[str, Access]) -> None:
-    """Afterwards timers save the host to each repository and check that; `access` has each one's secrets by name.
+    """Ensure that timers back the host up to each repository and check it; `access` has the secrets by repository.
 
-    No snapshot is made here. A restic that was there is used as it is, if it isn't too old.
+    This doesn't make a snapshot. An installed restic is used if it isn't too old.
     """
-    # Without tzdata systemd reads no time zone but UTC.
+    # Without tzdata, systemd accepts only UTC as a time zone.
     installed(name="Install restic", packages=("restic", "openssh-client", "tzdata", "ca-certificates"))
-    folder(name="Make the folder of backups", path=FOLDER)
-    folder(name="Make the folder of their state", path=STATE, mode="0700")
+    folder(name="Make the folder for backups", path=FOLDER)
+    folder(name="Make the folder for their state", path=STATE, mode="0700")
     for path, text in scripts.FIXED.items():
         checked_file(
             name=f"Write {path}",

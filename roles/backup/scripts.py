@@ -1,4 +1,4 @@
-"""The shell scripts of a host's backups: fixed texts, and one file of values for each repository."""
+"""The shell scripts of a host's backups: fixed texts, and one file with values for each repository."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from rackwright.roles.backup.settings import FOLDER, PARTS, SCRIPTS, Repository,
 
 _TEMPLATES = Path(__file__).parent / "templates"
 PATIENCE = "10m"
-"""How long a run waits for somebody else's lock."""
+"""How long a run waits for another host's lock."""
 FIXED = {f"{FOLDER}/{name}": (_TEMPLATES / name).read_text() for name in SCRIPTS}
 """Path → text, the same on every host."""
 
 
 def values(settings: Settings, repository: Repository) -> str:
-    """Return what the scripts read of one repository; secrets are named, not told."""
+    """Return the values of one repository for the scripts; secrets only by the names of their files."""
     words = {
         "host": settings.host,
         "sources": " ".join(settings.sources),
@@ -42,7 +42,7 @@ def values(settings: Settings, repository: Repository) -> str:
 
 
 def _route(repository: Repository) -> Iterator[str]:
-    """Where the fleet file has a proxy, what the machine itself is set to doesn't count."""
+    """Yield the proxy variables. If the fleet file sets a proxy, the machine's own proxy settings don't apply."""
     if repository.proxy:
         proxy = shlex.quote(repository.proxy)
         yield f"export HTTP_PROXY={proxy} HTTPS_PROXY={proxy} NO_PROXY= no_proxy=\n"
@@ -52,7 +52,7 @@ def _route(repository: Repository) -> Iterator[str]:
 
 def _place(repository: Repository) -> str:
     if repository.user:
-        # A URL with a password belongs neither into arguments nor into the environment.
+        # A URL with a password must be neither in arguments nor in the environment.
         return 'RESTIC_REPOSITORY_FILE="$CREDENTIALS_DIRECTORY/repository"'
     return f"RESTIC_REPOSITORY={shlex.quote(repository.url)}"
 
@@ -67,9 +67,9 @@ def _options(repository: Repository) -> str:
 
 
 def new_enough(oldest: str) -> str:
-    """Return a shell command that fails, with words, where restic is older."""
+    """Return a shell command that fails with a message if restic is older."""
     return (
         "v=$(restic version | cut -d ' ' -f 2); "
         f'[ "$(printf \'%s\\n\' {oldest} "$v" | sort -V | head -n 1)" = {oldest} ] '
-        f'|| {{ echo "restic $v is too old, should be {oldest} or newer: put one into /usr/local/bin" >&2; false; }}'
+        f'|| {{ echo "restic $v is too old, should be {oldest} or newer: put one in /usr/local/bin" >&2; false; }}'
     )

@@ -1,4 +1,4 @@
-"""What one host saves, where to, when, and how long it is kept."""
+"""What one host backs up, to which repositories, when, and how long snapshots are kept."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from rackwright.values.text import Line, Name
 
 FOLDER = "/etc/rackwright/backup"
 STATE = "/var/lib/rackwright/backup"
-"""One NAME.json a repository, format backup/1: what the last runs did."""
+"""Has one NAME.json per repository, format backup/1: what the last runs did."""
 OLDEST_RESTIC = "0.17.0"
-"""Earlier ones tell neither a locked repository, nor one that isn't there, from a damaged one."""
+"""Earlier versions report the same error for a locked, a missing and a damaged repository."""
 SCRIPTS = ("common.sh", "run.sh", "check.sh", "restic.sh")
 """In FOLDER, the same on every host."""
 PARTS = 4
-"""A weekly check reads one part of the data: every byte within four weeks."""
+"""Each weekly check reads one of this many parts of the data, so that every byte is read within four weeks."""
 
 
 def is_old(version: str) -> bool:
-    """Whether a version of restic, like 0.18.0 or Debian's 0.16.4-2, is older than it should be."""
+    """Return whether a version of restic, like 0.18.0 or Debian's 0.16.4-2, is older than OLDEST_RESTIC."""
     return _numbers(version) < _numbers(OLDEST_RESTIC)
 
 
@@ -32,23 +32,23 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 class Repository(Frozen):
-    """One place that this host's snapshots go to."""
+    """One place where this host's snapshots are stored."""
 
     name: Name
     url: Line
-    """restic's: /path, sftp:user@host:/path or rest:https://…, this host's own folder included; no password."""
+    """For restic: /path, sftp:user@host:/path or rest:https://…, including this host's folder; no password."""
     append_only: bool = False
-    """Nothing is forgotten or pruned from here: the server refuses it, and looks after it itself."""
+    """The host doesn't forget or prune snapshots: the server refuses this and does it itself."""
     mount: HostPath | None = None
-    """Of a path: without this mount nothing is written."""
+    """For a path: nothing is written unless this is mounted."""
     known_hosts: Line | None = None
-    """Of sftp: the server's line for known_hosts."""
+    """For sftp: the server's line in known_hosts."""
     user: Line | None = None
-    """Of rest: who logs in there."""
+    """For rest: the user name at the server."""
     own_ca: bool = False
-    """Of rest: its certificate is verified with a CA of its own, not the route's."""
+    """For rest: whether its certificate is verified with its own CA instead of the route's."""
     route: Route = DIRECT
-    """Of rest: how its server is reached."""
+    """For rest: how its server is reached."""
 
     @property
     def kind(self) -> str:
@@ -57,7 +57,7 @@ class Repository(Frozen):
 
     @property
     def ca(self) -> str | None:
-        """File of whom the server's certificate is verified with; None: the system's."""
+        """File of the CA with which the server's certificate is verified; None: the system's CAs."""
         return f"{self.stem}.ca.crt" if self.own_ca else self.route.ca_bundle
 
     @property
@@ -66,12 +66,12 @@ class Repository(Frozen):
 
     @property
     def stem(self) -> str:
-        """Of its files, without ending."""
+        """Path of its files, without ending."""
         return f"{FOLDER}/{self.name}"
 
     @property
     def run_unit(self) -> str:
-        """Of service and timer, without ending."""
+        """Name of the snapshot's service and timer, without ending."""
         return f"rackwright-backup@{self.name}"
 
     @property
@@ -84,27 +84,27 @@ class Repository(Frozen):
 
     @property
     def credentials(self) -> tuple[str, ...]:
-        """Names of the secrets that its units are handed."""
+        """Names of the secrets that its units get."""
         return ("password", *(["key"] if self.kind == "sftp" else []), *(["repository"] if self.user else []))
 
     @property
     def files(self) -> tuple[str, ...]:
-        """All that may stand in FOLDER for it."""
+        """All files that may be in FOLDER for it."""
         endings = ("values", "known_hosts", "ca.crt", *(f"{name}.cred" for name in self.credentials))
         return tuple(f"{self.stem}.{ending}" for ending in endings)
 
 
 @dataclass(frozen=True)
 class Access:
-    """What opens a repository; never in settings, for those are shown."""
+    """The secrets of a repository; never in settings, because those are shown."""
 
     password: Secret
     key: Secret | None = None
-    """Of sftp: the private SSH key."""
+    """For sftp: the private SSH key."""
     login: Secret | None = None
-    """Of rest: the password of `user`."""
+    """For rest: the password of `user`."""
     ca_pem: str | None = field(default=None, repr=False)
-    """Of rest: whom its certificate is verified with; None: the route's, or the system's."""
+    """For rest: the CA with which its certificate is verified; None: the route's, or the system's."""
 
     def secret(self, name: str, repository: Repository) -> Secret:
         """Return one of the repository's `credentials`."""
@@ -119,21 +119,21 @@ class Access:
 
 class Settings(Frozen):
     host: Name
-    """As snapshots name it."""
+    """The host's name in snapshots."""
     repositories: tuple[Repository, ...]
     sources: tuple[HostPath, ...]
-    """Folders that are saved; one that is missing or empty fails the backup."""
+    """Folders that are backed up; if one is missing or empty, the backup fails."""
     must: tuple[HostPath, ...]
-    """Files without which no snapshot counts as good."""
+    """Files that each good snapshot must have."""
     exclude: tuple[Line, ...] = ()
-    """restic's patterns, without blanks."""
+    """restic's exclude patterns, without spaces."""
     timezone: Line = "UTC"
     at: Line = "02:30"
     """Time of day of the daily snapshot."""
     check: Line = "Sun 04:30"
     """Weekday and time of the weekly check."""
     keep_hours: int = 720
-    """Snapshots made so long before the newest are kept."""
+    """Snapshots that are at most this much older than the newest one are kept."""
 
     @property
     def units(self) -> tuple[str, ...]:

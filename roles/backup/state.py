@@ -1,4 +1,4 @@
-"""What a host's backups last did, and whether their timers live: one command, and no repository is asked."""
+"""What a host's backups last did, and whether their timers are active, in one command that asks no repository."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from rackwright.roles.backup.settings import Repository as RepositorySettings
 DAY = 86400
 SNAPSHOTS_EVERY, CHECKS_EVERY = DAY, 7 * DAY
 SLACK = 3600
-"""Seconds that a clock may be set back without an alarm."""
+"""Seconds by which a clock may be set back without an alarm."""
 LATE = 1.5
-"""Intervals after which an age is an alarm."""
+"""Number of intervals after which an age is an alarm."""
 _PROPERTIES = "Id,ActiveState,SubState,UnitFileState,Result"
 
 COMMAND = f"""
@@ -32,37 +32,37 @@ for f in rackwright-backup@*.* rackwright-backup-check@*.*; do
 done
 if [ $# != 0 ]; then systemctl show -p {_PROPERTIES} -- "$@"; fi
 """
-"""For root. A name that begins with a letter is a repository's: `backup@1` is a replica of a model called backup."""
+"""For root. Repositories' names begin with a letter; `backup@1` is a replica of a model that is named backup."""
 
 
 @dataclass(frozen=True)
 class RepositoryState:
-    """One repository as its host knows it. Ages in seconds, by the host's own clock."""
+    """One repository as its host knows it. Ages are in seconds, by the host's own clock."""
 
     name: str
     snapshot: str | None = None
-    """Id of the last good one."""
+    """Id of the last good snapshot."""
     snapshot_age: int | None = None
-    """None: there is none yet."""
+    """None: there is no good snapshot yet."""
     check_at: str | None = None
     """When the last good check ended, UTC."""
     files: int | None = None
     bytes: int | None = None
     check_age: int | None = None
     known_age: int | None = None
-    """Since the repository was first reached."""
+    """Time since the repository was first reached."""
     part: int | None = None
-    """Which part of the data the last good check read."""
+    """The part of the data that the last good check read."""
     failures: tuple[str, ...] = ()
-    """Why the last snapshot, or the last check, was none."""
+    """Why the last snapshot or the last check failed."""
     dead: tuple[str, ...] = ()
-    """Timers that should wait for their time and don't."""
+    """Timers that should be waiting for their next run but aren't."""
     running: bool = False
-    """A snapshot or a check is being made now."""
+    """Whether a snapshot or a check is being made now."""
 
     @property
     def alarms(self) -> tuple[str, ...]:
-        """What somebody should look into now."""
+        """Everything that an operator should look into now."""
         return tuple(self._alarms())
 
     def _alarms(self) -> Iterator[str]:
@@ -75,7 +75,7 @@ class RepositoryState:
             yield f"no good check for {age(checked)}"
         for what, of_last in (("snapshot", self.snapshot_age), ("check", self.check_age)):
             if of_last is not None and of_last < -SLACK:
-                yield f"the last good {what} is dated {age(-of_last)} from now: this host's clock went back"
+                yield f"the last good {what} is dated {age(-of_last)} in the future: this host's clock was set back"
         yield from self.failures
         yield from (f"{timer} is dead" for timer in self.dead)
 
@@ -83,7 +83,7 @@ class RepositoryState:
 @dataclass(frozen=True)
 class BackupState:
     repositories: Mapping[str, RepositoryState]
-    """By name; of those that were installed or have ever run."""
+    """By name: repositories that are installed or have ever run."""
     restic: str | None
     """Version; None: not installed."""
 
@@ -92,14 +92,14 @@ class BackupState:
         return self.restic is not None and is_old(self.restic)
 
     def of(self, repository: RepositorySettings) -> RepositoryState:
-        """Return one repository's state; timers that aren't there are dead."""
+        """Return one repository's state; missing timers count as dead."""
         found = self.repositories.get(repository.name)
         timers = tuple(unit for unit in repository.units if unit.endswith(".timer"))
         return found or RepositoryState(repository.name, dead=timers)
 
 
 def parse(output: str) -> BackupState:
-    """Given what COMMAND printed, return it."""
+    """Parse COMMAND's output."""
     restic, now, stored, shown = None, 0, {}, []
     for line in output.splitlines():
         kind, _, rest = line.partition(" ")
@@ -118,7 +118,7 @@ def parse(output: str) -> BackupState:
 
 
 def _stored(text: str) -> dict[str, str]:
-    """A state that can't be read is none: then no good snapshot is known."""
+    """Return the values of a state file. If it can't be read, no good snapshot is known."""
     try:
         reply = json.loads(text)
     except ValueError:
@@ -153,7 +153,7 @@ def _failures(stored: Mapping[str, str], run: Mapping[str, str], check: Mapping[
         if why := stored.get(key):
             yield f"the last {what} failed: {why}"
         elif result != "success" and service.get("ActiveState") != "activating":
-            # It had no time to say so itself.
+            # The script was ended before it could record its failure.
             yield f"the last {what} ended by {result}"
 
 
@@ -163,7 +163,7 @@ def _lives(timer: Mapping[str, str]) -> bool:
 
 
 def ages(snapshot: int | None, check: int | None) -> str:
-    """Given seconds since the last good snapshot and check, or None for none yet, return it in words."""
+    """Given the seconds since the last good snapshot and check, or None for none yet, return a description."""
     made = "no snapshot yet" if snapshot is None else f"snapshot {age(snapshot)} old"
     checked = "no check yet" if check is None else f"check {age(check)} old"
     return f"{made}, {checked}"

@@ -1,4 +1,4 @@
-"""The units of a host's backups: per repository a service and a timer for snapshots, and for checks."""
+"""The units of a host's backups: for each repository, a service and a timer for snapshots and for checks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SystemCallErrorNumber=EPERM
 
 
 def service(repository: Repository, verb: str) -> str:
-    """One run; `verb` is run or check, as the script's name is."""
+    """Return the service for one run; `verb` is run or check, like the script's name."""
     credentials = "".join(
         f"LoadCredentialEncrypted={name}:{repository.stem}.{name}.cred\n" for name in repository.credentials
     )
@@ -55,7 +55,7 @@ CacheDirectory=rackwright-backup
 CacheDirectoryMode=0700
 ReadWritePaths={STATE}
 TimeoutStartSec=1d
-# Engines go first.
+# Engines have priority.
 CPUWeight=20
 IOWeight=20
 {_network(repository)}\
@@ -72,7 +72,7 @@ Description=rackwright backup: {_WHAT[verb]} at {repository.name}
 
 [Timer]
 OnCalendar={when} {settings.timezone}
-# Not all hosts at once; and what was missed while the host was off is made up for.
+# Hosts don't start at the same time, and a run that was missed while the host was off is made up for.
 RandomizedDelaySec=15m
 Persistent=yes
 
@@ -89,7 +89,7 @@ def _place(repository: Repository) -> str:
         return ""
     if repository.mount:
         seen = f"/run/rackwright-backup/{repository.name}.mounted"
-        # As systemd itself sees it: in a unit's own view of the file systems what it may write to is always a mount.
+        # Checked in systemd's own namespace: in a unit's namespace, each path that it may write to is a mount.
         look = f"rm -f {seen}; ! nsenter -t 1 -m mountpoint -q {repository.mount} || touch {seen}"
         return f"ExecStartPre=+/bin/sh -c '{look}'\nReadWritePaths=-{repository.mount}\n"
     return f"ExecStartPre=+/bin/mkdir -p -m 0700 -- {repository.url}\nReadWritePaths=-{repository.url}\n"

@@ -1,5 +1,5 @@
-"""A certificate with its key on one host: of the fleet's own CA, or the operator's.
+"""A certificate with its key on one host, issued by the fleet's own CA or provided by the operator.
 
-Afterwards /etc/rackwright/certificates/ has NAME.crt, NAME.ca.crt (the CA's) and NAME.key.cred, the private
-key as a systemd credential that only this host can decrypt.
+The role writes to /etc/rackwright/certificates/: NAME.crt, NAME.ca.crt (the CA's certificate) and NAME.key.cred, the
+private key as a systemd credential that only this host can decrypt.
 """

@@ -1,4 +1,4 @@
-"""When the certificates of a host end: the command that asks, and what it says."""
+"""When a host's certificates expire: the command that asks, and the parser of its output."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ done
 
 
 def parse(output: str) -> dict[str, datetime | None]:
-    """Given what COMMAND printed, return each certificate by its stem with its end; None: it can't be read."""
+    """Given COMMAND's output, return the end of each certificate by its file stem; None: it can't be read."""
     found: dict[str, datetime | None] = {}
     for line in output.splitlines():
         name, _, end = line.partition(" ")

@@ -12,8 +12,8 @@ from rackwright.values.certificate import Issued, Issuer
 
 @deploy("certificate")
 def certificate(*, settings: Settings, issuer: Issuer | None) -> None:
-    """Afterwards the host has the issuer's certificate for these names, renewed in the last third of its life."""
-    installed(name="Install what compares keys", packages=("openssl",))
+    """Ensure that the host has the issuer's certificate for these names; renew it in the last third of its life."""
+    installed(name="Install openssl", packages=("openssl",))
     operations.issued_certificate(
         name=f"Keep the certificate {settings.name} current",
         stem=settings.name,
@@ -26,6 +26,6 @@ def certificate(*, settings: Settings, issuer: Issuer | None) -> None:
 
 @deploy("certificate")
 def own_certificate(*, stem: str, certificate: Issued) -> None:
-    """Afterwards the host has the operator's certificate under this stem."""
-    installed(name="Install what compares keys", packages=("openssl",))
+    """Ensure that the host has the operator's certificate under this stem."""
+    installed(name="Install openssl", packages=("openssl",))
     operations.own_certificate(name=f"Keep the certificate {stem} current", stem=stem, certificate=certificate)

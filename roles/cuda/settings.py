@@ -1,4 +1,4 @@
-"""The CUDA toolkit, for programs of the site's own: runtimes bring what they need."""
+"""The CUDA toolkit, for your own programs; runtimes bring the CUDA libraries that they need."""
 
 from __future__ import annotations
 

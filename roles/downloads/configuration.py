@@ -10,9 +10,9 @@ from rackwright.roles.downloads.settings import MARK, AptMirror, Keyring, Settin
 
 
 def apt_conf(settings: Settings) -> str | None:
-    """Return apt's settings of proxy and CAs; None: it needs none of ours.
+    """Return apt's settings for proxy and CAs; None: it needs none from rackwright.
 
-    apt knows no domains and no networks: each mirror that is reached without the proxy is named.
+    apt can't match domains or networks, so each mirror that is reached without the proxy is listed.
     """
     route, lines = settings.route, []
     if route.proxy:
@@ -26,7 +26,7 @@ def apt_conf(settings: Settings) -> str | None:
 
 
 def apt_sources(settings: Settings, signed_by: Callable[[Keyring], str] | None = None) -> str:
-    """Return the mirrors as deb822. `signed_by` gives a keyring as a field, where its file isn't there."""
+    """Return the mirrors as deb822. `signed_by` returns the field for a keyring whose file isn't on the host."""
     named = signed_by or (lambda keyring: f"Signed-By: {keyring.path}\n")
     return "\n".join(stanza for mirror in settings.mirrors for stanza in _stanzas(mirror, named))
 
@@ -56,7 +56,7 @@ def pip_conf(settings: Settings) -> str | None:
 
 
 def uv_toml(settings: Settings) -> str | None:
-    """Return uv's settings. Its CAs can't stand there: it takes them from SSL_CERT_FILE."""
+    """Return uv's settings. They can't name CAs: uv takes those from SSL_CERT_FILE."""
     if settings.package_index is None:
         return None
     proxy = _proxy(settings)

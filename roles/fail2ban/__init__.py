@@ -1,1 +1,1 @@
-"""Who fails to log in again and again is shut out for a while."""
+"""Temporary bans for addresses with repeated failed logins."""

@@ -1,4 +1,4 @@
-"""Whether fail2ban could shut out who runs this command: judged before the first change, without pyinfra."""
+"""Whether fail2ban could ban the machine that runs this command, checked before the first change. No pyinfra."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rackwright.values.network import Network
 
 
 def bans_us(settings: Settings, ignoreip: tuple[Network, ...], controller_address: str) -> Problem | None:
-    """Given who is never shut out and the address from which the host sees us, return a problem if we might be."""
+    """Given the networks that are never banned, return a problem if the controller's address could be banned."""
     address = ip_address(controller_address.partition("%")[0])
     if isinstance(address, IPv6Address) and address.ipv4_mapped:
         address = address.ipv4_mapped
@@ -18,6 +18,6 @@ def bans_us(settings: Settings, ignoreip: tuple[Network, ...], controller_addres
         return None
     return Problem(
         where="baseline.fail2ban.ignoreip",
-        what=f"{address}, where this command runs, could be shut out",
+        what=f"{address}, where this command runs, could be banned",
         should=f"add {address} or its network to ignoreip",
     )

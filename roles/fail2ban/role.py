@@ -1,4 +1,4 @@
-"""Shut out of sshd who fails to log in again and again, by a table of nftables beside ours."""
+"""Ban addresses with repeated failed logins from sshd, in fail2ban's own nftables table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rackwright.roles.fail2ban.settings import JAIL, Settings
 from rackwright.values.network import Network
 
 UNIT = "fail2ban.service"
-# It reads a whole folder or nothing.
+# fail2ban can only test a whole configuration folder.
 _CHECK = (
     '(d=$(mktemp -d) && trap \'rm -rf "$d"\' EXIT && cp -a /etc/fail2ban/. "$d" && '
     'cp {path} "$d"/jail.d/rackwright.conf && fail2ban-client -c "$d" -t >/dev/null)'
@@ -20,17 +20,17 @@ _CHECK = (
 
 @deploy("fail2ban")
 def fail2ban(*, settings: Settings, ssh_port: int, ignoreip: tuple[Network, ...]) -> None:
-    """Afterwards fail2ban watches sshd, and never shuts out these networks."""
+    """Ensure that fail2ban watches sshd and never bans these networks."""
     if settings.manage == "no":
         return
     installed(
         name="Install fail2ban",
-        # Without the second it can't read the journal.
+        # fail2ban needs the second one to read the journal.
         packages=("fail2ban", "python3-systemd"),
         unstarted=(UNIT,),
     )
     written = checked_file(
-        name="Write whom fail2ban shuts out",
+        name="Write fail2ban's jail for sshd",
         path=JAIL,
         content=configuration(settings, ssh_port, ignoreip),
         check=_CHECK,
@@ -39,16 +39,16 @@ def fail2ban(*, settings: Settings, ssh_port: int, ignoreip: tuple[Network, ...]
 
 
 def configuration(settings: Settings, ssh_port: int, ignoreip: tuple[Network, ...]) -> str:
-    """Return the jail as jail.conf(5) reads it."""
+    """Return the jail in the syntax of jail.conf(5)."""
     networks = " ".join(dict.fromkeys(str(network) for network in ignoreip))
     return (
         "# Written by rackwright: baseline.fail2ban of the fleet file. jail.conf(5)\n"
         "[sshd]\n"
         "enabled = true\n"
         "backend = systemd\n"
-        # Not by unit, as the filter would: of a process that ends at once the journal often no longer finds that out.
+        # The filter's default matches by unit, but the journal often doesn't know the unit of a short process.
         "journalmatch = _UID=0 SYSLOG_IDENTIFIER=sshd-session + _UID=0 SYSLOG_IDENTIFIER=sshd\n"
-        # Where only keys get in, a failure is a connection that ends before it is logged in.
+        # If only keys are allowed, a failed login is a connection that ends before the login.
         "mode = aggressive\n"
         f"port = {ssh_port}\n"
         "banaction = nftables\n"

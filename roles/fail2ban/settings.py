@@ -1,4 +1,4 @@
-"""Who fails to log in again and again is shut out for a while."""
+"""Temporary bans for addresses with repeated failed logins."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Settings(Frozen):
     manage: Manage = "yes"
     """`no` leaves fail2ban as it is."""
     maxretry: Annotated[int, Field(ge=1, le=1000)] = 5
-    """Failed logins of one address."""
+    """Failed logins from one address until it is banned."""
     findtime: Annotated[Seconds, Field(ge=1)] = 600
     """How long a failure counts."""
     bantime: Annotated[Seconds, Field(ge=1)] = 3600
-    """How long the address is shut out of sshd."""
+    """How long the address is banned from sshd."""
     ignoreip: tuple[NetworkField, ...] | None = None
-    """Networks that are never shut out, beside the fleet's hosts; `firewall.admin_from` when absent."""
+    """Networks that are never banned, in addition to the fleet's hosts; `firewall.admin_from` when absent."""

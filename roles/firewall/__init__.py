@@ -1,1 +1,1 @@
-"""What the packet filter of one host lets in, lets through and lets out."""
+"""One host's packet filter: what it lets in, forwards and lets out."""

@@ -1,4 +1,4 @@
-"""What the packet filter would take away: judged before the first change, without pyinfra."""
+"""The access that the packet filter would remove, checked before the first change. No pyinfra."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _STOPPABLE = ("ufw", "firewalld")
 
 @dataclass(frozen=True)
 class Closing:
-    """A port that others reach now and won't reach any more, and the processes that listen there."""
+    """A port that other machines can reach now but not after the change, and the processes that listen on it."""
 
     protocol: str
     port: int
@@ -30,9 +30,10 @@ class Closing:
 
 
 def closing(sockets: tuple[Socket, ...], filters: Filters, settings: Settings) -> tuple[Closing, ...]:
-    """Given who listens and what filters now, return every port that would close, by protocol and number.
+    """Given the listening sockets and current filters, return every port that would close, by protocol and number.
 
-    A port that stays open to some only counts as open; one that our table keeps shut already can't close.
+    A port that stays open only to some sources counts as open. Ports that rackwright's table already closes aren't
+    returned.
     """
     kept = {(opening.protocol, port) for opening in settings.openings for port in opening.ports} | _ALWAYS_OPEN
     closes: dict[tuple[str, int], list[Socket]] = {}
@@ -53,14 +54,14 @@ def closing(sockets: tuple[Socket, ...], filters: Filters, settings: Settings) -
 
 
 def refusals(filters: Filters, settings: Settings) -> tuple[Problem, ...]:
-    """Given who filters now, return a problem for each, unless the fleet file says what to do about it."""
+    """Given the current filters, return a problem for each one, unless the fleet file says what to do about them."""
     if settings.existing is not None:
         return ()
     return tuple(
         Problem(
             where="firewall",
-            what=f"{name} is at work on this host",
-            should=f"write `firewall: {{existing: replace}}` to {_replaced(name)}, or `existing: keep` to leave it",
+            what=f"{name} is active on this host",
+            should=f"set `firewall: {{existing: replace}}` to {_replaced(name)}, or `existing: keep` to leave it",
             next="rackwright plan",
         )
         for name in filters.active
@@ -69,15 +70,15 @@ def refusals(filters: Filters, settings: Settings) -> tuple[Problem, ...]:
 
 def _replaced(name: str) -> str:
     if name == FORWARDING:
-        return "drop what is forwarded"
+        return "drop forwarded packets"
     if name in _STOPPABLE:
         return f"stop {name}"
-    return f"have our rules act beside those of {name}, and drop what it forwards"
+    return f"apply rackwright's rules in addition to those of {name}, and drop the packets that it forwards"
 
 
 def locks_out(settings: Settings, controller: str, own: str) -> Problem | None:
-    """Given the address from which the host sees us and its own that we asked for, return a problem if its ssh port
-    would be shut to us there."""
+    """Given our address as the host sees it, and the host's address that we connected to, return a problem if we
+    could no longer reach its ssh port there."""
     address, asked = _address(controller), _address(own)
     at = _network(settings, asked)
     open_to_us = (opening for opening in settings.admitted_at(at) if _admits(opening, settings.ssh_port, address))
@@ -86,12 +87,13 @@ def locks_out(settings: Settings, controller: str, own: str) -> Problem | None:
     if at != "address" and any(_admits(opening, settings.ssh_port, address) for opening in settings.openings):
         return Problem(
             where="firewall.admin_at",
-            what=f"ssh (port {settings.ssh_port}) would be shut at {asked}, the {at} address, by which we come",
-            should="reach the host at its `address`, or write `admin_at: any`",
+            what=f"ssh (port {settings.ssh_port}) would be closed at {asked}, the {at} address that this command "
+            "connects to",
+            should="connect to the host at its `address`, or set `admin_at: any`",
         )
     return Problem(
         where="firewall.admin_from",
-        what=f"{address}, where this command runs, could not reach ssh (port {settings.ssh_port}) any more",
+        what=f"{address}, where this command runs, could no longer reach ssh (port {settings.ssh_port})",
         should=f"add {address} or its network to admin_from",
     )
 

@@ -1,4 +1,4 @@
-"""Load what a host lets in, and keep it once a fresh connection has proven that we still get in."""
+"""Load a host's packet filter, and make it permanent after a fresh connection has proven that it still works."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ BOOT_FILE = "/etc/rackwright/firewall.nft"
 
 @deploy("firewall")
 def firewall(*, settings: Settings) -> None:
-    """Afterwards the new rules act until `confirm_seconds` end; at boot the old ones still do.
+    """Load the new rules for `confirm_seconds`; at boot the old ones still apply.
 
-    With `existing: replace`, ufw and firewalld stop; with `keep` a packet must pass theirs and ours.
+    With `existing: replace`, ufw and firewalld are stopped. With `keep`, packets must pass both their rules and
+    rackwright's.
     """
     installed(name="Install nftables", packages=("nftables",))
     for engine in settings.confined:
-        # nft looks a user up when it loads the rules.
+        # nft looks up users when it loads the rules.
         system_user(name=f"Make the user {engine.user}", user=engine.user)
     table_pending(
-        name="Load the packet filter, until it is confirmed",
+        name="Load the packet filter, until confirmed",
         rules=rules(settings),
         boot_file=BOOT_FILE,
         confirm_seconds=settings.confirm_seconds,
@@ -38,11 +39,11 @@ def firewall(*, settings: Settings) -> None:
 
 @deploy("firewall")
 def confirm_firewall(*, settings: Settings) -> None:
-    """Afterwards the rules that act stay, and act at boot. To be run over a connection made after `firewall`."""
+    """Make the current rules permanent. Run this over a connection that was made after `firewall`."""
     wanted = rules(settings)
-    table_confirmed(name="Keep the packet filter", rules=wanted, replace=settings.existing == "replace")
+    table_confirmed(name="Confirm the packet filter", rules=wanted, replace=settings.existing == "replace")
     checked_file(name="Write the packet filter for boot", path=BOOT_FILE, content=wanted, check="nft -c -f {path}")
     unit = (Path(__file__).parent / "templates" / UNIT).read_text()
     systemd_unit(name="Load the packet filter at boot", unit=UNIT, content=unit)
-    # Active, it follows when nftables.service is restarted or reloaded.
-    running(name="Tie the packet filter to nftables.service", unit=UNIT)
+    # An active unit is restarted and reloaded along with nftables.service.
+    running(name="Reload the packet filter with nftables.service", unit=UNIT)

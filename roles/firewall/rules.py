@@ -1,4 +1,4 @@
-"""The packet filter as nft(8) reads it."""
+"""The packet filter in the syntax of nft(8)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LONGEST_COMMENT = 120
 
 
 def rules(settings: Settings) -> str:
-    """Given what stands open, return a file that replaces our table, and nothing else, in one step."""
+    """Given the openings, return a file that replaces rackwright's table, and nothing else, in one step."""
     return render(
         Path(__file__).parent / "templates",
         "rackwright.nft.j2",
@@ -29,7 +29,7 @@ def rules(settings: Settings) -> str:
 
 
 def _apart(settings: Settings) -> Iterator[tuple[str, dict[str, object]]]:
-    """Yield each network of the host's that is apart from the one of `address`: its chain, and what leads there."""
+    """Yield each of the host's networks with its own address: its chain, and the matches that lead to it."""
     networks: dict[At, tuple[Address | None, ...]] = {
         "service": (settings.service, settings.vip),
         "fabric": (settings.fabric,),
@@ -53,9 +53,9 @@ def _opening(opening: Opening) -> Iterator[str]:
 
 
 def _confined(engine: Confined) -> Iterator[str]:
-    """Yield what one user's programs may open a connection to: the engine's members, its own loopback, nothing else.
+    """Yield what one user's programs may connect to: the engine's members and loopback, and nothing else.
 
-    On loopback no name server: what can resolve names can tell them.
+    No name server on loopback: a program that can resolve names can leak data in them.
     """
     user = f'meta skuid "{engine.user}"'
     yield f'{user} oif "lo" tcp dport 1024-65535 accept'
@@ -69,7 +69,7 @@ def _hosts(addresses: Iterable[Address]) -> tuple[Network, ...]:
 
 
 def _sources(networks: Iterable[Network], side: str = "saddr") -> Iterator[str]:
-    """Yield one match for each family among these networks."""
+    """Yield one match for each address family among these networks."""
     listed = tuple(networks)
     four = tuple(collapse_addresses(net for net in listed if isinstance(net, IPv4Network)))
     six = tuple(collapse_addresses(net for net in listed if isinstance(net, IPv6Network)))
@@ -86,5 +86,5 @@ def _from(family: str, protocol: str, side: str, networks: tuple[IPv4Network, ..
 
 
 def _comment(why: str) -> str:
-    """nft has no escape for a quote within a string."""
+    """Return a text that nft accepts as a comment; it has no escape for a quote within a string."""
     return re.sub(r"[^A-Za-z0-9 .,:;_@/()+=-]", "_", why)[:_LONGEST_COMMENT]

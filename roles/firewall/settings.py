@@ -1,4 +1,4 @@
-"""What the packet filter of one host lets in, lets through and lets out."""
+"""One host's packet filter: what it lets in, forwards and lets out."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from rackwright.values.text import Line
 UNIT = "rackwright-firewall.service"
 """Loads the confirmed rules at boot."""
 At = Literal["address", "service", "fabric"]
-"""Which of a host's networks: its own for management, that of clients and gateways, that of a replica's members."""
+"""One of a host's networks: for management, for clients and gateways, or for the members of a replica."""
 
 
 class Opening(Frozen):
-    """One port, or those from one to another, that stand open: for whom, and on which of the host's networks."""
+    """One open port, or a range of them: for which sources, and on which of the host's networks."""
 
     port: Port
     last: Port | None = None
-    """The last one of several."""
+    """The last port of a range; None: one port."""
     protocol: Literal["tcp", "udp"] = "tcp"
     sources: tuple[NetworkField, ...] = ()
-    """Networks that may connect; empty means anyone."""
+    """Networks that may connect; empty: all."""
     at: At | None = None
-    """None: whatever address of the host is asked for."""
+    """None: on all of the host's addresses."""
     why: Line
 
     @property
@@ -37,38 +37,38 @@ class Confined(Frozen):
     """An engine that must have a network: it reaches its peers and nothing else."""
 
     user: Line
-    """Whom the engine runs as; exists before the rules are loaded."""
+    """The user that the engine runs as; it must exist before the rules are loaded."""
     peers: tuple[AddressField, ...]
-    """Addresses, in the fabric network, of the replica's other members."""
+    """Addresses of the replica's other members in the fabric network."""
 
 
 class Settings(Frozen):
     openings: tuple[Opening, ...]
-    """Everything that may come in; all else is dropped, but for established traffic, loopback, ICMP and DHCP."""
+    """All ports that may be reached; other packets are dropped, except established ones, loopback, ICMP and DHCP."""
     service: AddressField | None = None
-    """The host's address for clients and gateways, where it has one apart from `address`."""
+    """The host's address for clients and gateways, if it isn't `address`."""
     fabric: AddressField | None = None
-    """The host's address for the members of a replica, where it has one apart from the others."""
+    """The host's address for the members of a replica, if it has its own."""
     vip: AddressField | None = None
-    """The gateways' virtual address, which is part of the service network wherever it is."""
+    """The gateways' virtual address, which belongs to the service network on every gateway."""
     vrrp_from: tuple[AddressField, ...] = ()
-    """The other gateways, which say by VRRP who has the virtual address."""
+    """The other gateways, which announce by VRRP which one has the virtual address."""
     confined: tuple[Confined, ...] = ()
     ssh_port: Port = 22
     existing: Literal["replace", "keep"] | None = None
-    """What to do with an active ufw, firewalld, Docker or Kubernetes, or a host that forwards packets between its
-    networks; None refuses to go on. `replace` stops and disables ufw and firewalld, and drops what is forwarded;
-    `keep` leaves them and what is forwarded, and what comes in must pass theirs and ours."""
+    """What to do if ufw, firewalld, Docker or Kubernetes is active, or the host forwards packets between its
+    networks; None: refuse. `replace` stops and disables ufw and firewalld, and drops forwarded packets. `keep` leaves
+    them and forwarded packets alone; incoming packets must pass both their rules and rackwright's."""
     confirm_seconds: int = 60
-    """The old rules come back after this time unless a fresh connection confirms the new ones."""
+    """The old rules return after this time unless a fresh connection confirms the new ones."""
 
     @property
     def forwards(self) -> bool:
-        """Whether packets that are for others may pass through the host."""
+        """Whether the host may forward packets."""
         return self.existing == "keep"
 
     def admitted_at(self, at: At) -> tuple[Opening, ...]:
-        """Return what is open on one of its networks; that of `address` stands in for those it hasn't apart."""
+        """Return what is open on one network; `address` also includes the networks without their own address."""
         apart = {"service": self.service, "fabric": self.fabric}
         return tuple(
             opening

@@ -1,1 +1,1 @@
-"""Where clients come in: TLS, API keys, model routing, one access log."""
+"""The gateway that clients connect to: TLS, API keys, model routing, one access log."""

@@ -1,4 +1,4 @@
-"""The access log's contract, access/1: how HAProxy writes a line, and how anyone reads it. See docs/access-log.md."""
+"""The access log's contract, access/1: how HAProxy writes a line, and how to read it. See docs/access-log.md."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rackwright.values.base import Stored
 
 FORMAT = "access/1"
 TAG = "rackwright-access"
-"""Syslog identifier of the lines in the journal."""
+"""Syslog identifier of the log's lines in the journal."""
 
 
 def _not_reached(value: object) -> object:
@@ -19,7 +19,7 @@ def _not_reached(value: object) -> object:
 
 
 Milliseconds = Annotated[int | None, BeforeValidator(_not_reached)]
-"""None: the request never came so far (HAProxy writes -1 for a total that never began)."""
+"""None: the request never got that far (HAProxy writes -1 for a total that never started)."""
 
 
 def _not_sent(value: object) -> object:
@@ -34,37 +34,38 @@ class Access(Stored):
 
     format: Literal["access/1"]
     time: datetime
-    """When its first byte came, UTC, milliseconds."""
+    """When its first byte arrived, UTC, in milliseconds."""
     request: str | None
-    """Also the answer's header x-request-id. None: a connection that brought no request."""
+    """Also the header x-request-id of the answer. None: a connection without a request."""
     key: str | None
-    """Id of the API key, an expired one too; None: not known."""
+    """Id of the API key, even if it has expired; None: unknown key."""
     model: str | None
-    """Model of the fleet that it was routed to; None: none."""
+    """The fleet's model that it was routed to; None: none."""
     replica: str | None
-    """HOST/MODEL@N that had it last; None: it reached none."""
+    """HOST/MODEL@N of the last replica that had it; None: it reached none."""
     digest: str | None
-    """Of the model, as the gateway was told; where `canary` is true, of the canary's version."""
+    """Digest of the model as the gateway knows it; if `canary` is true, of the canary's version."""
     path: str | None
     """At most 128 characters."""
     stream: bool | None
-    """What the client asked for; None: it didn't say."""
+    """Whether the client asked for a stream; None: it didn't say."""
     status: Annotated[int, BeforeValidator(_not_sent)]
-    """0: nothing was answered (HAProxy writes -1 where it had not asked an engine yet)."""
+    """0: there was no answer (HAProxy writes -1 if it had not asked an engine yet)."""
     end: End
     bytes: int
     """Sent to the client, headers included."""
     queued_ms: Milliseconds
     first_byte_ms: Milliseconds
-    """From the request's first byte to the first byte of the answer's body."""
+    """From the first byte of the request to the first byte of the answer's body."""
     total_ms: Milliseconds
     prompt_tokens: int | None
-    """As the engine counted; None: it didn't, or the answer was a stream or above 1 MiB."""
+    """As counted by the engine; None: it didn't count, or the answer was a stream or larger than 1 MiB."""
     completion_tokens: int | None
     canary: bool | None = None
-    """Whether its conversation goes to the canary; None: there is none, or it had begun before."""
+    """Whether its conversation goes to the canary; None: there is no canary, or the conversation is older than it."""
     conversation: int | None = None
-    """0 to 9999, where `canary` is known: the same for all requests of one conversation, and for some others."""
+    """0 to 9999 if `canary` isn't None: the same for all requests of one conversation; other conversations may share
+    it."""
 
 
 _LINE = TypeAdapter(Access)
@@ -85,11 +86,11 @@ ENDS: dict[str, End] = {
     "D": "killed",
     "U": "killed",
 }
-"""First letter of HAProxy's termination state (L: answered by itself, with the status' first digit) → end."""
+"""First letter of HAProxy's termination state (L: HAProxy answered, followed by the status' first digit) → end."""
 
 
 def parse_access(line: str) -> Access:
-    """Given a line of the log, return it. Raise ValueError if it is none of access/1."""
+    """Parse a line of the log. Raise ValueError if it isn't an access/1 line."""
     try:
         return _LINE.validate_json(line)
     except ValidationError as error:
@@ -100,10 +101,10 @@ def parse_access(line: str) -> Access:
 
 
 def log_format(folder: str) -> str:
-    """Return HAProxy's log-format of the line; in the folder stands ends.map.
+    """Return HAProxy's log-format for the line; `folder` has ends.map.
 
-    HAProxy's own JSON (+json) writes "" for what is missing. So the line is written out, and variables whose
-    text the configuration has made JSON already default to null.
+    HAProxy's own JSON (+json) writes "" for a missing value, so the line is written out here. The configuration sets
+    the variables as JSON text, and those that are not set become null.
     """
     end = f"txn.sess_term_state,bytes(0,1),concat(,txn.local),map_str({folder}/ends.map,gateway_error)"
     items = {
@@ -131,7 +132,7 @@ def log_format(folder: str) -> str:
 
 
 def error_log_format() -> str:
-    """Return the line of a connection that brought no request: TLS refused, or no HTTP."""
+    """Return the log-format for a connection without a request: TLS failed, or it wasn't HTTP."""
     items = dict.fromkeys(Access.model_fields, "null") | {
         "format": f'"{FORMAT}"',
         "time": '"%[date(0,ms),ms_utime(%Y-%m-%dT%H:%M:%S.%3NZ)]"',

@@ -14,16 +14,17 @@ PATHS = Paths(configuration=FOLDER, run="/run/rackwright-gateway")
 TEMPLATES = Path(__file__).parent / "templates"
 BUFFER_BYTES = 1048576
 DOWNTIMES = "downtimes.map"
-"""Name of the file of planned downtimes, beside the configuration: model → expected end, Unix seconds. Not rendered:
-rackwright.gateway writes it."""
+"""Name of the file of planned downtimes, next to the configuration: model → expected end, Unix seconds. This role
+doesn't render it; rackwright.gateway writes it."""
 DOWNTIME_HEEDED_SECONDS = 600
-"""So long after its expected end downtime still counts: one that a rollout left open must not last for ever."""
+"""How long after its expected end a planned downtime still applies. The limit exists because a rollout may be
+interrupted and never end its downtime."""
 CANARIES = "canaries.map"
-"""Name of the file of canaries beside it: model → share and where to. Not rendered either."""
+"""Name of the file of canaries, next to the configuration: model → share and server. Not rendered here either."""
 
 
 REPLACED = "replaced.map"
-"""Name of an empty file beside it: a worker in whose memory it has an entry was replaced."""
+"""Name of an empty map file next to the configuration. A worker that has an entry of it in memory was replaced."""
 
 
 def haproxy_cfg(settings: Settings, paths: Paths = PATHS) -> str:
@@ -44,8 +45,8 @@ def haproxy_cfg(settings: Settings, paths: Paths = PATHS) -> str:
 
 
 def key_entries(key: Key) -> tuple[tuple[str, str], ...]:
-    """Return the key's entries: SHA-256 → id|expiry|all or listed|requests per minute|concurrency, and |server if it
-    asks for one; SHA-256/MODEL for each listed model."""
+    """Return the key's entries: SHA-256 → id|expiry|all or listed|requests per minute|concurrency, and |server if the
+    key is for one server; SHA-256/MODEL for each listed model."""
     expiry = int(key.expires.timestamp()) if key.expires else 0
     scope = "listed" if key.models else "all"
     entry = f"{key.id}|{expiry}|{scope}|{key.requests_per_minute}|{key.concurrency}"
@@ -55,8 +56,8 @@ def key_entries(key: Key) -> tuple[tuple[str, str], ...]:
 
 
 def key_lines(key: Key) -> str:
-    """Return what the gateway's files of keys say of it: a line `SHA-256 VERSION NAME VALUE` for each entry of
-    keys.map, and one with # for whoever reads it."""
+    """Return the key's lines in the gateway's key files: `SHA-256 VERSION NAME VALUE` for each entry of keys.map, and
+    one with # that describes the key to people."""
     head = f"{key.sha256} {key.version}"
     entries = "".join(f"{head} {name} {value}\n" for name, value in key_entries(key))
     return f"{head} # {key.about}\n{entries}"
@@ -67,7 +68,8 @@ def revoked_line(key: RevokedKey) -> str:
 
 
 def applied_keys(settings: Settings) -> str:
-    """Return the keys as the keys file has them. What a gateway was told since counts where it is newer."""
+    """Return the content of the keys file. A newer version of a key that was sent to a gateway since takes
+    precedence."""
     lines = [line for key in settings.keys for line in key_lines(key).splitlines(keepends=True)]
     lines += [revoked_line(key) for key in settings.revoked]
     return "".join(sorted(lines))
@@ -91,7 +93,7 @@ def ends_map() -> str:
 
 
 def maps(settings: Settings) -> dict[str, str]:
-    """Return each file that HAProxy reads beside its configuration, by name, but the keys."""
+    """Return the files that HAProxy reads in addition to its configuration, by name; all except the keys."""
     return {
         "models.map": models_map(settings),
         "models.json": models_json(settings),

@@ -1,4 +1,4 @@
-"""Put HAProxy where clients come in."""
+"""Run HAProxy as a gateway."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from rackwright.roles.gateway.settings import Settings
 
 @deploy("gateway")
 def gateway(*, settings: Settings) -> None:
-    """Afterwards clients with a key reach every model of the fleet on this address, and nothing else."""
+    """Ensure that clients with a key reach every model of the fleet on this address, and nothing else."""
     proxy = Proxy(
         unit="rackwright-gateway",
-        description="rackwright: where clients come in",
+        description="rackwright: the gateway that clients connect to",
         paths=PATHS,
         certificates=(settings.certificate, settings.client_certificate),
         capabilities="CAP_NET_BIND_SERVICE",

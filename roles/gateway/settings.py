@@ -1,4 +1,4 @@
-"""Where clients come in: TLS, API keys, model routing, one access log."""
+"""The gateway that clients connect to: TLS, API keys, model routing, one access log."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rackwright.values.text import Line, Name, ServedName, Sha256
 
 FOLDER = "/etc/rackwright/gateway"
 Downtime = Literal["queue", "reject"]
-"""Requests for a model in planned downtime wait, at most `queue_timeout_seconds`, or get 503 at once."""
+"""Requests for a model in planned downtime wait for at most `queue_timeout_seconds`, or get 503 immediately."""
 
 
 class Server(Frozen):
@@ -28,7 +28,7 @@ class Server(Frozen):
 
     @property
     def name(self) -> str:
-        """HAProxy's name of the server. The port is part of it: a saved state must not move a replica's port."""
+        """HAProxy's name for the server. It has the port, so that a saved state never changes a replica's port."""
         return f"{self.host}.{self.replica.replace('@', '.')}.{self.port}"
 
 
@@ -40,7 +40,7 @@ class RoutedModel(Frozen):
 
 
 class Key(Frozen):
-    """An API key as gateways know it: never the key."""
+    """An API key as gateways know it, without the key itself."""
 
     id: Name
     sha256: Sha256
@@ -48,19 +48,20 @@ class Key(Frozen):
     """Models it may use; empty means all."""
     expires: datetime | None = None
     requests_per_minute: int = 0
-    """Over all gateways; 0: as many as it likes."""
+    """Over all gateways; 0: no limit."""
     concurrency: int = 0
-    """Requests at a time, at each gateway; 0: as many as it likes."""
+    """Concurrent requests at each gateway; 0: no limit."""
     server: str = ""
-    """HAProxy's name of the server that it asks, a drained one too, and no other unless that is down; "": any."""
+    """HAProxy's name for the server that this key's requests go to, even if it is drained; if it is down, any other
+    server answers. "": any server."""
     version: int = 0
-    """Of two descriptions of a key the one with the greater counts."""
+    """Of two descriptions of a key, the one with the greater version applies."""
     about: Line = "a key of a run"
-    """Whose it is and what it may do, in words."""
+    """Its owner and what it may do, in words."""
 
 
 class RevokedKey(Frozen):
-    """An API key that no gateway ever lets in again."""
+    """An API key that every gateway rejects from now on."""
 
     sha256: Sha256
     about: Line
@@ -76,15 +77,15 @@ class Peer(Frozen):
 
 class Settings(Frozen):
     name: Name
-    """Of the host: gateways know one another by it."""
+    """The host's name, by which the gateways know one another."""
     domain: Line
     address: AddressField
-    """Listens on this address, and on the virtual one, only."""
+    """The gateway listens on this address and on the virtual one, and on no other."""
     vip: AddressField | None = None
-    """Of all gateways; whether this one has it changes while it runs."""
+    """The virtual address of all gateways; it may move to and from this gateway at any time."""
     port: Port = 443
     certificate: Line
-    """Name of the certificate role's files that clients see."""
+    """Name of the certificate role's files that are shown to clients."""
     client_certificate: Line
     """Name of the certificate role's files shown to host proxies and to other gateways."""
     models: tuple[RoutedModel, ...]
@@ -95,10 +96,10 @@ class Settings(Frozen):
     peers_port: Port = PEERS_PORT
     response_timeout_seconds: int = 3600
     queue_timeout_seconds: int = 60
-    """How long a request may wait for a free slot, and before that for the end of a planned downtime."""
+    """How long a request may wait for the end of planned downtime, and then again for a free slot."""
     downtime: Downtime = "queue"
     connections: int = 4000
-    """Clients connected at a time, idle ones too."""
+    """Maximum number of connected clients, including idle ones."""
 
     @property
     def units(self) -> tuple[str, ...]:

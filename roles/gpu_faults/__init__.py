@@ -1,1 +1,1 @@
-"""Which GPUs of a host don't hold: read for all its replicas from what the driver writes to the kernel's log."""
+"""Which of a host's GPUs have failed, read for all its replicas from the driver's messages in the kernel's log."""

@@ -1,4 +1,4 @@
-"""Installs what reads the driver's Xids from the kernel's log, for the probes of all replicas on a host."""
+"""Install the timer that reads the driver's Xids from the kernel's log, for the probes of all replicas on a host."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from rackwright.roles.gpu_faults.settings import SCRIPT, SERVICE, TIMER, XIDS, S
 
 @deploy("gpu_faults")
 def gpu_faults(*, settings: Settings) -> None:
-    """Afterwards what faults a GPU stands in a file that the probes read, a few seconds after the driver said so."""
+    """Ensure that each GPU fault is in a file that the probes read, a few seconds after the driver reports it."""
     checked_file(name="Write which Xids fault a replica", path=XIDS, content=scripts.xids())
-    checked_file(name="Write the script of GPU faults", path=SCRIPT, content=scripts.script(), check="sh -n {path}")
-    systemd_unit(name="Write the unit of GPU faults", unit=SERVICE, content=units.service(), enabled=None)
-    written = systemd_unit(name="Write the timer of GPU faults", unit=TIMER, content=units.timer(settings))
+    checked_file(name="Write the script for GPU faults", path=SCRIPT, content=scripts.script(), check="sh -n {path}")
+    systemd_unit(name="Write the unit for GPU faults", unit=SERVICE, content=units.service(), enabled=None)
+    written = systemd_unit(name="Write the timer for GPU faults", unit=TIMER, content=units.timer(settings))
     running(name="Look for GPU faults", unit=TIMER, restart_if=[written], restart_files=(f"{UNITS}/{TIMER}",))

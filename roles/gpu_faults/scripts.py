@@ -1,4 +1,4 @@
-"""What the unit runs: a fixed script, and the table of Xids that it reads."""
+"""The unit's script, and the table of Xids that it reads."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _TEMPLATE = Path(__file__).parent / "templates/gpu-faults.sh"
 
 
 def script() -> str:
-    """Return the script that adds what is new in the kernel's log to the host's faults."""
-    head = f"#!/bin/sh\n# Made by rackwright: which GPUs of this host don't hold.\nfolder={FOLDER} xids={XIDS}\n"
+    """Return the script that adds new Xids in the kernel's log to the host's faults."""
+    head = f"#!/bin/sh\n# Made by rackwright: which GPUs of this host have failed.\nfolder={FOLDER} xids={XIDS}\n"
     return head + _TEMPLATE.read_text()
 
 

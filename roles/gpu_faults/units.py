@@ -8,9 +8,9 @@ from rackwright.roles.gpu_faults.settings import SCRIPT, STEM, Settings
 
 
 def service() -> str:
-    """One look. Root, whose journal it reads, with none of root's powers."""
+    """Return the service that looks once. It runs as root to read the journal, without any of root's capabilities."""
     return f"""\
-# Made by rackwright: one look at what the driver wrote about this host's GPUs.
+# Made by rackwright: one look at the driver's messages about this host's GPUs.
 [Unit]
 Description=rackwright GPU faults
 StartLimitIntervalSec=0
@@ -32,5 +32,5 @@ RestrictAddressFamilies=none
 
 
 def timer(settings: Settings) -> str:
-    why = "when the kernel's log is looked at for faults of GPUs"
+    why = "how often the kernel's log is searched for GPU faults"
     return look.timer(why, "rackwright GPU faults", settings.every_seconds)

@@ -1,1 +1,1 @@
-"""The only way to the engines of one host: TLS, for gateways with a certificate of the fleet only."""
+"""The only way to one host's engines: TLS, and only for gateways with a certificate of the fleet."""

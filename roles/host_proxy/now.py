@@ -1,4 +1,4 @@
-"""The host proxy told now that an engine works, not when its agent is next asked."""
+"""Report to the host proxy now that an engine works, without waiting for the agent's next check."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ from rackwright.roles.host_proxy.settings import Proxied
 
 
 def works_command(proxied: Proxied, paths: Paths = PATHS) -> str:
-    """Return root's command after which the host proxy sends to this engine, until its agent says otherwise."""
+    """Return the command, for root, that makes the host proxy send to this engine until the agent reports it down."""
     tell = f"set server {proxied.backend}/engine agent up"
     return f"printf '%s\\n' {quote(tell)} | socat -T 5 - {quote(f'UNIX-CONNECT:{paths.run}/admin.sock')}"

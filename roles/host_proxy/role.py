@@ -11,8 +11,8 @@ from rackwright.roles.host_proxy.settings import Settings
 
 @deploy("host_proxy")
 def host_proxy(*, settings: Settings) -> None:
-    """Afterwards each replica is reached on its port by the fleet's gateways, and by nobody else."""
-    # The group opens the engines' sockets to it.
+    """Ensure that the fleet's gateways, and only they, reach each replica on its port."""
+    # Members of the group may open the engines' sockets.
     proxy = Proxy(
         unit="rackwright-host-proxy",
         description="rackwright: TLS in front of this host's engines",

@@ -1,4 +1,4 @@
-"""The only way to the engines of one host: TLS, for gateways with a certificate of the fleet only."""
+"""The only way to one host's engines: TLS, and only for gateways with a certificate of the fleet."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ class Proxied(Frozen):
     socket: HostPath
     agent_port: Port
     slots: int
-    """Requests the engine takes at a time."""
+    """Maximum number of requests that the engine answers at a time."""
 
     @property
     def frontend(self) -> str:
-        """HAProxy's name of where gateways come in."""
+        """HAProxy's name for the frontend that gateways connect to."""
         return f"replica.{self.replica.replace('@', '.')}"
 
     @property
     def backend(self) -> str:
-        """HAProxy's name of what the frontend sends to."""
+        """HAProxy's name for the backend that the frontend sends to."""
         return f"engine.{self.replica.replace('@', '.')}"
 
 
@@ -38,7 +38,7 @@ class Settings(Frozen):
     certificate: Line
     """Name of the certificate role's files."""
     gateways: tuple[Line, ...]
-    """Common names of the client certificates that are let in."""
+    """Common names of the client certificates that may connect."""
     replicas: tuple[Proxied, ...]
     response_timeout_seconds: int = 3600
 

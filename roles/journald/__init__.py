@@ -1,1 +1,1 @@
-"""How much the journal keeps, and for how long."""
+"""How much the journal keeps, how long, and where it forwards lines."""

@@ -1,4 +1,4 @@
-"""Keep the journal over reboots, within bounds."""
+"""Keep the journal across reboots, within limits."""
 
 from __future__ import annotations
 
@@ -18,28 +18,31 @@ _FORWARDER = "rsyslog.service"
 
 @deploy("journald")
 def journald(*, settings: Settings) -> None:
-    """Afterwards the journal stands on disk and keeps to its limits; a syslog server that is named gets its lines."""
+    """Ensure that the journal is on disk, within its limits, and forwarded to the syslog server, if one is set."""
     if settings.manage == "no":
         return
     wanted = limits(settings)
     checked_file(name="Write the journal's limits", path=DROP_IN, content=configuration(wanted), folder=True)
-    # What services write meanwhile waits in their sockets, which systemd holds.
-    adopted(name="Run the journal on its limits", unit="systemd-journald.service", restart_files=(DROP_IN,))
-    unopposed(name="Look for other limits of the journal", path=DROP_IN, wanted=wanted)
+    # During the restart, lines from services wait in their sockets, which systemd keeps open.
+    adopted(name="Apply the journal's limits", unit="systemd-journald.service", restart_files=(DROP_IN,))
+    unopposed(name="Check for other limits of the journal", path=DROP_IN, wanted=wanted)
     if settings.server is None:
-        absent(name="Forward no lines", paths=(RSYSLOG,), restart=_FORWARDER)
+        absent(name="Stop forwarding lines", paths=(RSYSLOG,), restart=_FORWARDER)
         return
-    # Its own rules write files as well, that somebody must turn over.
+    # rsyslog's default rules also write files, which logrotate must rotate.
     installed(name="Install rsyslog", packages=("rsyslog", "logrotate"))
     text = forwarding(*settings.server)
     checked_file(
-        name="Write who gets the lines", path=RSYSLOG, content=text, check="rsyslogd -N1 -f {path} 2>/dev/null"
+        name="Write where to forward lines",
+        path=RSYSLOG,
+        content=text,
+        check="rsyslogd -N1 -f {path} 2>/dev/null",
     )
     adopted(name="Forward lines", unit=_FORWARDER, restart_files=(RSYSLOG,))
 
 
 def limits(settings: Settings) -> Mapping[str, str]:
-    """Return what journald.conf(5) should say."""
+    """Return the wanted settings of journald.conf(5)."""
     return {
         "Storage": "persistent",
         "SystemMaxUse": str(settings.system_max_use),
@@ -55,7 +58,7 @@ def configuration(wanted: Mapping[str, str]) -> str:
 
 
 def forwarding(host: str, port: int) -> str:
-    """Return rsyslog's action: RFC 5424 over TCP, with a queue on disk while the server is away."""
+    """Return rsyslog's action: RFC 5424 over TCP, with a queue on disk for when the server is down."""
     return (
         "# Written by rackwright: baseline.journald of the fleet file.\n"
         f'action(type="omfwd" name="rackwright" target="{host}" port="{port}" protocol="tcp"\n'

@@ -1,4 +1,4 @@
-"""How much the journal keeps, and for how long."""
+"""How much the journal keeps, how long, and where it forwards lines."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Settings(Frozen):
     manage: Manage = "yes"
     """`no` leaves the journal as it is."""
     system_max_use: Annotated[Size, Field(ge=64 * 2**20)] = 4 * 2**30
-    """What the journal may take on disk; the oldest lines go first."""
+    """Disk space that the journal may use; the oldest lines are removed first."""
     max_retention: Annotated[Seconds, Field(ge=86400)] = 90 * 86400
-    """How long a line stays at most, where there is room; the gateways' access logs are lines, too."""
+    """Longest time that a line is kept, if the space suffices; this includes the gateways' access logs."""
     forward_to: Annotated[str, AfterValidator(_endpoint)] | None = None
-    """HOST:PORT of a syslog server that gets every line as well, over plain TCP; nobody when absent."""
+    """HOST:PORT of a syslog server that every line is also sent to, over plain TCP; not forwarded when absent."""
 
     @property
     def server(self) -> tuple[str, int] | None:

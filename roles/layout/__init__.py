@@ -1,1 +1,1 @@
-"""The folders, groups and record that everything else of ours stands on."""
+"""The folders, groups and record that all other roles need."""

@@ -1,4 +1,4 @@
-"""Make the folders, group and log that everything else of ours stands on; remove what no longer belongs here."""
+"""Create the folders, group and log that all other roles need; remove what no longer belongs on the host."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rackwright.operations.user import system_group
 from rackwright.roles.layout.settings import Settings
 
 GROUP = "rackwright"
-"""May open engines' sockets: the host proxy and the probes."""
+"""Its members, the host proxy and the probes, may open engines' sockets."""
 RECORD = "/var/lib/rackwright"
 _FOLDERS = ("/etc/rackwright", "/etc/rackwright/certificates", RECORD)
 _RUNTIMES = (str(PurePosixPath(RUNTIMES).parent), RUNTIMES)
@@ -22,19 +22,19 @@ _RUNTIMES = (str(PurePosixPath(RUNTIMES).parent), RUNTIMES)
 
 @deploy("layout")
 def layout(*, settings: Settings) -> None:
-    """Afterwards our folders are there, root's and readable by all, and the audit log, readable by group adm."""
+    """Create rackwright's folders, owned by root and readable by all, and the audit log, readable by group adm."""
     for path in (*_FOLDERS, *(_RUNTIMES if settings.serves else ())):
         folder(name=f"Make the folder {path}", path=path)
-    kept_file(name="Begin the audit log", path=f"{RECORD}/audit.log", mode="0640", group="adm")
+    kept_file(name="Create the audit log", path=f"{RECORD}/audit.log", mode="0640", group="adm")
     if settings.serves:
-        system_group(name="Add the group of engines' sockets", group=GROUP)
+        system_group(name="Add the group for engine sockets", group=GROUP)
 
 
 @deploy("layout")
 def retire(*, settings: Settings) -> None:
-    """Afterwards no unit, file or user of ours is left that the fleet doesn't name; models and runtimes are.
+    """Remove rackwright's units, files and users that the fleet doesn't name; models and runtimes stay.
 
-    To be run when gateways and proxies no longer send anything to them.
+    Run this when gateways and proxies no longer send anything to them.
     """
     retired_units(name="Remove units that the fleet no longer names", keep=settings.keep_units)
     retired_files(name="Remove files that the fleet no longer names", keep=settings.keep_files)

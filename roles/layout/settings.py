@@ -1,4 +1,4 @@
-"""The folders, groups and record that everything else of ours stands on."""
+"""The folders, groups and record that all other roles need."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ class Settings(Frozen):
     fleet: Name
     host: Name
     serves: bool
-    """Whether engines run here: then the group of engine sockets is made too."""
+    """Whether engines run here; if so, the group for engine sockets is created, too."""
     keep_units: tuple[Line, ...] = ()
-    """Every unit of ours that belongs here; any other rackwright-* unit is stopped and removed."""
+    """All rackwright-* units that belong on this host; others are stopped and removed."""
     keep_files: tuple[HostPath, ...] = ()
-    """Every probe's script, proxy's folder, certificate, backups' and driver's file that belongs here."""
+    """All files that belong on this host: probe scripts, proxy folders, certificates, backup and driver files."""
     keep_users: tuple[Line, ...] = ()
-    """Every rw-* user that belongs here; any other is removed."""
+    """All rw-* users that belong on this host; others are removed."""

@@ -1,4 +1,4 @@
-"""Installs one version of llama.cpp beside the others."""
+"""Install one version of llama.cpp next to the others."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from rackwright.route import Route
 from rackwright.values.file import File
 
 UNPACKED = 5
-"""An archive's content takes up to this many times its size."""
+"""An archive's content takes up to this many times the archive's size."""
 
 
 @deploy("llama_cpp")
 def llama_cpp(*, settings: Settings, files: tuple[File, ...], route: Route) -> None:
-    """Afterwards llama-server stands in the version's folder, has told its version, and is read-only.
+    """Ensure that llama-server is in the version's folder, has printed its version, and is read-only.
 
     `files` is the archive that the lock names, one .tar.gz.
     """
     (archive,) = files
     folder, digest = settings.folder, archive.sha256
     room = archive.model_copy(update={"size": archive.size * UNPACKED})
-    installed(name="Install what llama.cpp needs", packages=("libgomp1", "curl", "ca-certificates"))
+    installed(name="Install llama.cpp's dependencies", packages=("libgomp1", "curl", "ca-certificates"))
     room_made(
         name=f"Make sure that llama.cpp {settings.version} has room",
         what=f"llama.cpp {settings.version}",

@@ -10,7 +10,7 @@ from rackwright.launch import CudaVersion, Engine, Launch, Versioned, Widths
 from rackwright.values.text import Line, Shape
 
 ArgumentName = Annotated[
-    str, Shape("[a-z][a-z0-9-]{0,48}", "should be the argument's long name without dashes in front, like flash-attn")
+    str, Shape("[a-z][a-z0-9-]{0,48}", "should be the argument's long name without leading dashes, like flash-attn")
 ]
 
 OWNED = frozenset(
@@ -20,8 +20,7 @@ OWNED = frozenset(
     "ui no-ui webui no-webui ui-mcp-proxy webui-mcp-proxy tools tools-runtime agent mcp-servers-config "
     "mcp-servers-json log-file log-prompts-dir log-verbosity log-verbose verbosity verbose log-disable".split()
 )
-"""Arguments that the tool sets itself, or that would open an engine or write down prompts; `args` naming one is
-refused."""
+"""Arguments that rackwright sets, or that would expose an engine or log prompts. They are refused in `args`."""
 
 
 class Settings(Versioned):
@@ -31,17 +30,17 @@ class Settings(Versioned):
     version: Annotated[
         str, Shape("[A-Za-z0-9][A-Za-z0-9._-]{0,31}", "should be letters, digits and . _ - only, like b10434")
     ]
-    """Release of llama.cpp, like b10434; versions stand side by side on a host."""
+    """Release of llama.cpp, like b10434; several versions can be installed on a host."""
     build: Line | None = None
     """Archive of that release: https://…#sha256=HEX or file:PATH; the project's own Linux x64 build when absent."""
     cuda: CudaVersion | None = None
-    """CUDA that its build was made with; none for a CPU build."""
+    """CUDA version that the build was made with; none for a CPU build."""
     parallel: Annotated[int, Field(ge=1, le=256)] = 4
-    """Requests that one replica answers at a time; further ones wait in the gateway."""
+    """Requests that one replica answers at a time; more are queued at the gateway."""
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     """CPU threads of one replica; llama.cpp's own choice when absent."""
     args: dict[ArgumentName, Line | int | float | bool] = {}
-    """Further llama-server arguments by their long name without dashes; true gives a bare flag."""
+    """Additional llama-server arguments by their long name without dashes; true sets a flag without a value."""
 
     @field_validator("args")
     @classmethod
@@ -49,12 +48,12 @@ class Settings(Versioned):
         if owned := sorted(OWNED & set(args)):
             raise ValueError(f"{', '.join(owned)}: set by rackwright itself; leave it out of args")
         if flags := sorted(name for name, value in args.items() if str(value).startswith("--")):
-            raise ValueError(f"{', '.join(flags)}: a value can't be an argument; write that one by its own name")
+            raise ValueError(f"{', '.join(flags)}: the value is an argument; set that argument by its own name")
         return args
 
     @property
     def loads(self) -> tuple[str, ...]:
-        """Endings of the weights that it reads, the preferred first."""
+        """File endings of the weights that it reads, in order of preference."""
         return (".gguf",)
 
     @property
@@ -64,11 +63,11 @@ class Settings(Versioned):
 
     @property
     def busy(self) -> tuple[str, ...]:
-        """Metrics whose sum is above zero while requests are in the engine."""
+        """Metrics whose sum is greater than zero while the engine has requests."""
         return ("llamacpp:requests_processing", "llamacpp:requests_deferred")
 
     def widths(self, gpus: int, hosts: int = 1) -> Widths:
-        """Given a replica's GPUs, return how work is spread over them: layers are dealt out, its default.
+        """Given a replica's GPUs, return how the work is spread over them: by layers, which is llama.cpp's default.
 
         Raise ValueError for more than one host.
         """
@@ -79,18 +78,18 @@ class Settings(Versioned):
     def launch(self, engine: Engine) -> Launch:
         """Return the process of one engine.
 
-        Tried with b10434: every name of a comma-separated alias is answered; the log has no prompts up to
-        verbosity 3, and 2 leaves out its six lines a request. SIGTERM doesn't drain: requests in flight stand
-        still and are cut after up to 30 s, so drain at the gateways first.
+        Tested with b10434: the engine answers to every name of a comma-separated alias; the log has no prompts up to
+        verbosity 3, and 2 leaves out the six lines per request. SIGTERM doesn't drain: requests in flight stop making
+        progress and are cut after up to 30 s, so drain at the gateways first.
         """
         command = [f"{self.folder}/llama-server", "--model", engine.model, "--host", engine.socket]
         command += ["--alias", ",".join(engine.names)]
         command += ["--ctx-size", str(engine.context * self.parallel), "--parallel", str(self.parallel)]
-        # Its default pool leaves /metrics hanging behind held requests.
+        # With the default pool, /metrics hangs behind waiting requests.
         command += ["--threads-http", "64", "--metrics", "--no-slots", "--no-webui", "--offline"]
         command += ["--log-verbosity", "2", "--n-gpu-layers", "999" if engine.gpus else "0"]
         if not engine.gpus and "batch-size" not in self.args:
-            # The probe's counter moves once a batch: a CPU needs too long for one of the default 2048 tokens.
+            # The probe's counter moves once per batch, and a CPU takes too long for the default batch of 2048 tokens.
             command += ["--batch-size", "256"]
         if self.threads:
             command += ["--threads", str(self.threads)]

@@ -1,1 +1,1 @@
-"""The weights that one host keeps."""
+"""The weights that one host stores."""

@@ -1,4 +1,4 @@
-"""Puts the weights that the lock names where engines read them."""
+"""Store the weights that the lock names where engines read them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from rackwright.values.secrets import Secret
 
 @deploy("model_store")
 def model_store(*, settings: Settings, route: Route, token: Secret | None = None) -> None:
-    """Afterwards each model's folder is whole, verified and read-only; the folders of earlier versions stay.
+    """Ensure that each model's folder is complete, verified and read-only; the folders of earlier versions stay.
 
-    The token goes only to the hub that the settings name. Of a model that another host writes nothing is changed: it
-    is read through once.
+    The token goes only to the hub that the settings name. A model that another host writes is only read in full.
     """
     if settings.own.models:
-        installed(name="Install what fetches weights", packages=("curl", "ca-certificates"))
+        installed(name="Install curl for fetching weights", packages=("curl", "ca-certificates"))
     for model in settings.models:
         if model.writer:
             _read(settings, model, model.writer)
@@ -30,7 +29,7 @@ def model_store(*, settings: Settings, route: Route, token: Secret | None = None
 
 def _read(settings: Settings, model: StoredModel, writer: str) -> None:
     read_here(
-        name=f"Read {model.name} {model.digest[:16]} through, as {writer} put it there",
+        name=f"Read {model.name} {model.digest[:16]}, written by {writer}",
         what=model.name,
         files=model.files,
         root=settings.root,

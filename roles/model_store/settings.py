@@ -1,4 +1,4 @@
-"""The weights that one host keeps."""
+"""The weights that one host stores."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ WEIGHTS = frozenset((".safetensors", ".gguf"))
 TEXTS = frozenset((".json", ".jsonl", ".txt", ".md", ".jinja", ".model", ".tiktoken", ".vocab", ".yaml", ".yml"))
 NAMES = frozenset(("LICENSE", "NOTICE", "README", ".gitattributes"))
 TEXT_LIMIT = 100_000_000
-"""Bytes; tokenizers of large vocabularies have tens of megabytes."""
+"""Bytes; tokenizers with large vocabularies take tens of megabytes."""
 
 
 def refusal(path: str, size: int) -> str | None:
-    """Return why a model's file isn't taken, or None: only safetensors, GGUF and small texts run no code on load."""
+    """Return why a model's file is refused, or None: only safetensors, GGUF and small texts run no code on load."""
     name = PurePosixPath(path)
     if name.suffix.lower() in WEIGHTS:
         return None
     if name.suffix.lower() not in TEXTS and name.name not in NAMES:
-        return f"{path}: should be safetensors, GGUF or a text; other formats can run code when they are loaded"
+        return f"{path}: should be safetensors, GGUF or a text file; other formats can run code when they are loaded"
     if size > TEXT_LIMIT:
-        return f"{path}: has {size / 1e6:.0f} MB, too much for a text; should be at most {TEXT_LIMIT / 1e6:.0f} MB"
+        return f"{path}: has {size / 1e6:.0f} MB, too large for a text; should be at most {TEXT_LIMIT / 1e6:.0f} MB"
     return None
 
 
@@ -38,7 +38,7 @@ class StoredModel(Frozen):
     digest: Sha256
     files: tuple[File, ...]
     writer: Name | None = None
-    """The host that writes it, where several share the folder of models; None: this one does."""
+    """If several hosts share the folder of models, the host that writes this one; None: this host does."""
 
     @field_validator("files")
     @classmethod
@@ -61,14 +61,14 @@ def folder_of(root: str, name: str, digest: str) -> str:
 class Settings(Frozen):
     root: HostPath = "/srv/models"
     shared: bool = False
-    """Whether other hosts see the same folder, which is mounted then."""
+    """Whether the folder is a mount that other hosts see, too."""
     models: tuple[StoredModel, ...]
     hub: Line = "https://huggingface.co"
-    """Only URLs below it get the hub's token."""
+    """Only requests to URLs below it get the hub's token."""
 
     @property
     def own(self) -> Self:
-        """With the models that this host writes."""
+        """These settings with only the models that this host writes."""
         return self.model_copy(update={"models": tuple(model for model in self.models if model.writer is None)})
 
     def folder(self, model: StoredModel) -> str:

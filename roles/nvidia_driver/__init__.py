@@ -1,1 +1,2 @@
-"""Driver and kernel as one set: built before anything boots, held, persistent, its fabric complete before engines."""
+"""Driver and kernel as one set: the module is built before a kernel boots, the packages are on hold, the driver stays
+loaded, and the fabric is complete before engines start."""

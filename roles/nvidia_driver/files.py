@@ -1,4 +1,4 @@
-"""The files of the driver that are ours, as text. No pyinfra."""
+"""rackwright's files for the driver, as text. No pyinfra."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ options nouveau modeset=0
 
 
 def hook(words: str) -> str:
-    """Return a hook of kernels that tells the guard this, and never fails."""
+    """Return a kernel hook that calls the guard with these arguments and never fails."""
     return f"""\
 #!/bin/sh
-# Written by rackwright: whatever kernels there are, one that can drive the GPUs boots by default.
+# Written by rackwright: a kernel that can drive the GPUs boots by default, whichever kernels are installed.
 [ ! -x {GUARD} ] || {GUARD} {words} || true
 """
 
 
 def modules_at_boot(*, peermem: bool) -> str:
-    """Return what the kernel loads at boot; peermem lets network cards read GPUs' memory."""
+    """Return the modules that are loaded at boot; with peermem, network cards can read GPUs' memory."""
     names = ["nvidia", "nvidia-uvm", *(["nvidia-peermem"] if peermem else [])]
     return "# Written by rackwright.\n" + "".join(f"{name}\n" for name in names)
 

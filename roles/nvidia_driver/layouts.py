@@ -1,4 +1,4 @@
-"""What the driver's packages are called: each repository has names of its own.
+"""The names of the driver's packages, which differ between repositories.
 
 Sources: the package lists of Debian 13 (contrib, non-free); NVIDIA Driver Installation Guide, "Compute-only
 (headless)" and "Recent Updates" (Ubuntu's names lose their branch with 590); Ubuntu's restricted.
@@ -12,20 +12,20 @@ from typing import Literal
 
 Modules = Literal["open", "proprietary"]
 Need = Literal["fabric", "subnet"]
-"""Beyond the driver: Fabric Manager for NVSwitches; from Blackwell on the NVLink subnet manager as well."""
+"""Needed with the driver: Fabric Manager for NVSwitches; from Blackwell on, the NVLink subnet manager, too."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Names of packages, in which {branch} stands for the branch."""
+    """Names of packages, in which {branch} is replaced by the branch."""
 
     open: str | None
-    """The open modules' source, for DKMS; None: it has none."""
+    """Source of the open modules, for DKMS; None: there is none."""
     proprietary: str | None
     parts: tuple[tuple[str, ...], ...]
-    """What belongs to a host that computes, each by its names: the first that there is is taken."""
+    """Parts that a compute host needs, each with its possible names; the first one that exists is used."""
     maybe: tuple[str, ...] = ()
-    """Taken where there are such packages."""
+    """Installed if such packages exist."""
 
     def module(self, modules: Modules) -> str | None:
         return self.open if modules == "open" else self.proprietary
@@ -79,7 +79,7 @@ _UBUNTU_SERVER = Layout(
     ),
 )
 LAYOUTS = (_NVIDIA_DEBIAN, _UBUNTU, _UBUNTU_SERVER, _UBUNTU_BRANCH, _DEBIAN, _DEBIAN_TESLA)
-"""In the order in which they are tried: the first whose modules there are in the branch is taken."""
+"""In the order in which they are tried; the first one whose modules exist in the branch is used."""
 
 _NEEDS: dict[Need, tuple[tuple[str, ...], ...]] = {
     "fabric": (("nvidia-fabricmanager", "nvidia-fabricmanager-{branch}", "cuda-drivers-fabricmanager-{branch}"),),
@@ -88,7 +88,7 @@ _NEEDS: dict[Need, tuple[tuple[str, ...], ...]] = {
 
 
 def lines(branch: str, modules: Modules, needs: tuple[Need, ...]) -> Iterator[str]:
-    """Yield each layout as one line: module, then parts (alternatives joined by |), then what may be missing (?)."""
+    """Yield each layout as one line: module, parts (alternatives joined by |), and optional packages (?)."""
     major = branch.partition(".")[0]
     for layout in LAYOUTS:
         if module := layout.module(modules):
@@ -110,6 +110,6 @@ HELD = (
     "cuda-drivers*",
     "nvlsm",
 )
-"""Packages that belong to a set whichever repository they come from; those of its own repository all do."""
+"""Packages that belong to a set, whichever repository they come from. All packages of its own repository do, too."""
 NOT_HELD = ("*container*", "*toolkit*", "*cudnn*")
-"""Names that sound like a driver and are none: their security updates must go on."""
+"""Packages whose names look like a driver but that aren't part of it; they must still get security updates."""

@@ -1,4 +1,4 @@
-"""What the fleet file must decide before a host's driver is touched. No pyinfra."""
+"""Decisions that the fleet file must make before a host's driver is changed. No pyinfra."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from rackwright.hardware.hardware import Hardware
 from rackwright.operations.facts.found_driver import FoundDriver, upstream
 from rackwright.roles.nvidia_driver.settings import Settings
 
-_CHOICES = "say what becomes of it: driver: {manage: adopt}, replace or no"
+_CHOICES = "choose what happens to it: driver: {manage: adopt}, replace or no"
 
 
 def refusals(found: FoundDriver, settings: Settings | None, hardware: Hardware) -> Iterator[Problem]:
-    """Yield what the fleet file or the lock must say first, before a host's driver is touched."""
+    """Yield what must be decided in the fleet file or changed in the lock before a host's driver is changed."""
     if settings and settings.set and (other := _other_machine(settings, hardware)):
-        yield Problem("driver", other, "the lock is of this machine as it was before", "rackwright lock --upgrade")
+        yield Problem("driver", other, "the lock must be made for this machine", "rackwright lock --upgrade")
         return
     if settings is None or (found.ours and not found.run):
         return
     if settings.manage == "adopt" and not found.there:
-        yield Problem("driver", "there is none to adopt", "write manage: yes, and a branch")
+        yield Problem("driver", "there is no driver to adopt", "set manage: yes and a branch")
     elif settings.manage == "replace" and found.dgx:
-        yield Problem("driver", f"{_whose(found)}; it can't be taken out by packages", "adopt it, or install Debian")
+        yield Problem("driver", f"{_whose(found)}; it can't be removed with packages", "adopt it, or install Debian")
     elif settings.manage == "yes" and (whose := _foreign(found, settings)):
         yield Problem("driver", f"{whose}", _CHOICES)
 
 
 def _other_machine(settings: Settings, hardware: Hardware) -> str | None:
-    """A host that was installed anew, or got other cards, has its name still."""
+    """Return how the machine differs from the set's: a host may be reinstalled or get other cards under its name."""
     is_now = f"{hardware.system} on {hardware.architecture}"
     asked = f"{settings.system} on {settings.architecture}"
     if settings.system and hardware.system and is_now != asked:
-        return f"it is {is_now}, its set of packages is for {asked}"
+        return f"it is {is_now}, but its package set is for {asked}"
     wrong = [gpu for gpu in hardware.nvidia if settings.modules not in (None, *modules_for(generation_of(gpu)))]
     if wrong:
-        return f"its set has {settings.modules} modules, which don't drive {wrong[0].name or wrong[0].device}"
+        return f"its set has {settings.modules} modules, which don't support {wrong[0].name or wrong[0].device}"
     return None
 
 
@@ -48,15 +48,15 @@ def _foreign(found: FoundDriver, settings: Settings) -> str | None:
 
 
 def _whose(found: FoundDriver) -> str:
-    loaded = f" (module {found.loaded} runs)" if found.loaded else ""
+    loaded = f" (module {found.loaded} is loaded)" if found.loaded else ""
     if found.dgx:
-        return f"DGX OS is on it, which brings driver, kernel and Fabric Manager itself{loaded}"
+        return f"it runs DGX OS, which has its own driver, kernel and Fabric Manager{loaded}"
     if found.run:
-        return f"a .run installer put a driver on it ({found.run}){loaded}"
+        return f"its driver was installed by a .run installer ({found.run}){loaded}"
     if found.precompiled:
         names = ", ".join(f"{name} {version}" for name, version in found.modules)
         return f"it has precompiled modules: {names}{loaded}"
     if found.modules:
         names = ", ".join(f"{name} {version}" for name, version in found.modules)
-        return f"it has a driver already: {names}{loaded}"
-    return f"a driver of unknown origin is on it{loaded}"
+        return f"it already has a driver: {names}{loaded}"
+    return f"it has a driver of unknown origin{loaded}"

@@ -1,4 +1,4 @@
-"""NVIDIA's own repository: where it is for a release, and who signs it."""
+"""NVIDIA's own repository: its URL for a release, and its signing keys."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ _KEYS = {
     "3bf863cc.pub": "EB693B3035CD5710E231E123A4B469963BF863CC",
     "8793F200.pub": "02182E60104FCDC26EAE1B8597A5D4CB8793F200",
 }
-"""File in the repository → fingerprint. The second signs Debian 13's, whose apt refuses the first one's SHA-1."""
+"""File in the repository → fingerprint. The second one signs the repository for Debian 13, whose apt refuses the
+SHA-1 of the first one."""
 FINGERPRINTS = frozenset(_KEYS.values())
 
 

@@ -1,4 +1,4 @@
-"""Which packages make a set: asked of one host's apt in a throwaway root, as a script and its answer. No pyinfra."""
+"""The packages of a set, resolved by one host's apt in a throwaway root: the script and its parser. No pyinfra."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rackwright.roles.nvidia_driver.layouts import HELD, Modules, Need, lines
 
 _TEMPLATE = (Path(__file__).parent / "templates/resolve.sh").read_text()
 COMPONENTS: Mapping[str, str] = {"debian": "contrib non-free non-free-firmware", "ubuntu": "restricted"}
-"""Where a distribution has the driver, beside its main."""
+"""Components of each distribution that have the driver, in addition to main."""
 _SETTINGS = """\
 Dir::State "{folder}/state";
 Dir::State::status "{folder}/status";
@@ -34,16 +34,16 @@ _OWN_POOLS = ("/pool/contrib/", "/pool/non-free/", "/pool/non-free-firmware/", "
 
 @dataclass(frozen=True)
 class Asked:
-    """What a set is made of, for one release and architecture."""
+    """The requirements for a set, for one release and architecture."""
 
     branch: str
     modules: Modules
     kernel: str
-    """Package that brings the kernel."""
+    """Package that installs the kernel."""
     needs: tuple[Need, ...] = ()
     cuda: str | None = None
     running: tuple[str, ...] = ()
-    """Releases of the kernels that the hosts run: the set has their headers too, where the archive still does."""
+    """Releases of the kernels that the hosts run; the set includes their headers if the archive still has them."""
 
 
 @dataclass(frozen=True)
@@ -51,33 +51,33 @@ class Sources:
     """Where the throwaway root's packages come from."""
 
     sources: str
-    """deb822, keys and all."""
+    """deb822, including keys."""
     others: bool
-    """Whether the host's own sources are read beside."""
+    """Whether the host's own sources are also read."""
     components: str = ""
-    """Of the host's distribution, beside main."""
+    """Components of the host's distribution in addition to main."""
     own: str = ""
-    """What the URLs of the driver's own repository begin with."""
+    """URL prefix of the driver's own repository."""
     settings: str = ""
     """apt.conf: proxies."""
     cas: str = ""
-    """PEM that servers are verified with; the host's own when empty."""
+    """PEM: the CAs with which servers are verified; the host's own when empty."""
 
 
 @dataclass(frozen=True)
 class Resolved:
     version: str
-    """Of the driver, like 580.95.05."""
+    """Version of the driver, like 580.95.05."""
     kernel: str
-    """Release of the kernel that the set brings, as uname -r has it."""
+    """Release of the set's kernel, as in uname -r."""
     install: tuple[str, ...]
-    """What was asked for by name; the rest follows from it."""
+    """Packages that were requested by name; the others are their dependencies."""
     packages: tuple[Package, ...]
     toolkit: tuple[Package, ...]
 
 
 def script(asked: Asked, sources: Sources, folder: str) -> str:
-    """Return a shell script that works in `folder`, which it makes and removes, and changes nothing else."""
+    """Return a shell script that works in `folder`, which it creates and removes, and changes nothing else."""
     settings = _SETTINGS.format(folder=folder) + sources.settings
     if sources.cas:
         settings += f'Acquire::https::CAInfo "{folder}/CAs.pem";\n'
@@ -102,19 +102,19 @@ def script(asked: Asked, sources: Sources, folder: str) -> str:
 
 
 def parse(output: str, sources: Sources) -> Resolved:
-    """Given what the script printed, return the set. Raise ValueError where it isn't whole."""
+    """Given the script's output, return the set. Raise ValueError if it isn't complete."""
     head, _, toolkit = output.partition("\ntoolkit\n")
     reply = dict(line.split(" ", 1) for line in head.splitlines() if line.startswith(("version ", "install ")))
     packages = tuple(_packages(head))
     releases = [re.match(r"linux-image-(?:unsigned-)?(\d\S*)", package.name) for package in packages]
     kernel = next((match[1] for match in releases if match), None)
     if not packages or kernel is None or set(reply) != {"version", "install"}:
-        raise ValueError(f"apt named no whole set: {output.strip()[-300:] or 'it said nothing'}")
+        raise ValueError(f"apt printed no complete set: {output.strip()[-300:] or 'no output'}")
     for package in packages:
-        # It refuses to work with a driver of any other version, to the last digit.
+        # Fabric Manager works only with a driver of exactly its own version.
         same = re.match(rf"([0-9]+:)?{re.escape(reply['version'])}(?![.0-9])", package.version)
         if "fabricmanager" in package.name and not same:
-            raise ValueError(f"{package.name} {package.version} is not of driver {reply['version']}")
+            raise ValueError(f"{package.name} {package.version} is not for driver {reply['version']}")
     return Resolved(
         version=reply["version"],
         kernel=kernel,
@@ -140,7 +140,7 @@ def _packages(text: str) -> Iterator[Package]:
 
 
 def _belongs(package: Package, sources: Sources) -> bool:
-    """Whether it is of the set; the rest, compilers and libraries, the host's own apt brings."""
+    """Return whether the package belongs to the set. The host's own apt installs the others, like compilers."""
     ours = bool(sources.own) and package.url.startswith(sources.own)
     return (
         ours

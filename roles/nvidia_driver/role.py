@@ -1,4 +1,4 @@
-"""Installs and guards the driver of a host's GPUs, with the kernel that it is built for."""
+"""Install and guard the driver of a host's GPUs, with the kernel that it is built for."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ from rackwright.route import Route
 
 @deploy("nvidia_driver")
 def nvidia_driver(*, settings: Settings, route: Route) -> None:
-    """Afterwards the host has the driver that the lock names, or the one that was adopted; both are held and guarded.
+    """Ensure that the host has the lock's driver or the adopted one, on hold and with a boot guard.
 
-    The kernel of the next boot has its module, or the role failed and the next boot takes what it took before.
+    The kernel of the next boot has the driver's module; if not, the role fails and the boot default stays as it was.
     Nothing reboots.
     """
     _guard(settings)
@@ -54,26 +54,26 @@ def nvidia_driver(*, settings: Settings, route: Route) -> None:
         )
     else:
         hold_packages(name="Hold driver and kernel", what="driver", patterns=HELD, but=NOT_HELD)
-        next_boot_watched(name="Look at what boots next", guard=GUARD)
+        next_boot_watched(name="Check which kernel boots next", guard=GUARD)
     nouveau_off(name="Keep nouveau off the GPUs", content=files.NO_NOUVEAU)
     _serve(settings)
 
 
 @deploy("nvidia_driver")
 def left_alone() -> None:
-    """Afterwards nothing of the driver is held that was held by an earlier apply; what is installed stays."""
+    """Remove the apt holds that an earlier apply set on the driver; installed packages stay."""
     unhold_packages(name="Unhold driver and kernel", what="driver", pin=PIN)
 
 
 def _guard(settings: Settings) -> None:
     checked_file(
-        name="Write what guards the boot",
+        name="Write the boot guard",
         path=GUARD,
         content=files.BOOT_GUARD,
         mode="0755",
         check="sh -n {path}",
     )
-    checked_file(name="Name the kernel that boots", path=KERNEL, content=f"{settings.kernel or ''}\n")
+    checked_file(name="Set the kernel that boots", path=KERNEL, content=f"{settings.kernel or ''}\n")
     for path, words in HOOKS.items():
         checked_file(
             name=f"Guard the boot in {path.removeprefix('/etc/kernel/')}",
@@ -95,7 +95,7 @@ def _install(settings: Settings, packages: PackageSet, route: Route) -> None:
         guard=GUARD,
         replace=settings.manage == "replace",
     )
-    sets_kept(name="Keep this set and the one before", what="driver", set=packages)
+    sets_kept(name="Keep this set and the previous one", what="driver", set=packages)
 
 
 def _serve(settings: Settings) -> None:
@@ -110,5 +110,5 @@ def _serve(settings: Settings) -> None:
     gpu_service(name="Keep the driver loaded", unit="nvidia-persistenced.service", version=version)
     if settings.fabric:
         gpu_service(name="Run the Fabric Manager", unit="nvidia-fabricmanager.service", version=version)
-    checked_file(name="Write what engines wait for", path=READY, content=files.GPUS_READY, mode="0755")
+    checked_file(name="Write the script that waits for the GPUs", path=READY, content=files.GPUS_READY, mode="0755")
     systemd_unit(name="Have engines wait for the GPUs", unit=UNIT, content=files.gpus_unit(settings.gpus))

@@ -1,1 +1,1 @@
-"""Weights from host to host: what a host has ready for it. Between two transfers nothing runs and nothing listens."""
+"""Prepares a host for peer-to-peer transfers of weights. Between transfers nothing runs and nothing listens."""

@@ -1,4 +1,4 @@
-"""Have a host ready to take weights from other hosts, and to pass them on."""
+"""Prepare a host to receive weights from other hosts and to pass them on."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from rackwright.roles.p2p.settings import FOLDER, PROGRAM, USER
 
 @deploy("p2p")
 def p2p() -> None:
-    """Afterwards libtorrent, a user and our program are there; nothing runs."""
+    """Install libtorrent, the user and rackwright's program; nothing is started."""
     installed(name="Install libtorrent", packages=("python3-libtorrent",))
     system_user(name=f"Make the user {USER}", user=USER)
-    folder(name="Make the folder of p2p", path=FOLDER)
+    folder(name="Make the folder for p2p", path=FOLDER)
     program = (Path(__file__).parent / "templates" / "p2p.py").read_text(encoding="utf-8")
     checked_file(
         name=f"Write {PROGRAM}",

@@ -1,4 +1,4 @@
-"""One host's part when weights go from host to host."""
+"""One host's settings for a peer-to-peer transfer."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from rackwright.values.network import AddressField
 FOLDER = "/etc/rackwright/p2p"
 PROGRAM = f"{FOLDER}/p2p.py"
 UNIT = "rackwright-p2p.service"
-"""Transient: it is there for the time of one p2p."""
+"""Transient: it exists only during one transfer."""
 RUN = "/run/rackwright-p2p"
-"""The unit's runtime folder: systemd removes it with all that is in it, key and certificate too."""
+"""The unit's runtime folder. systemd removes it with its content, including key and certificate."""
 USER = "rw_p2p"
-"""No model's user is called so."""
+"""No model's user has this name."""
 ARRIVING = ".p2p"
-"""Below the folder of models: what has arrived and isn't whole, one folder a model."""
+"""Below the folder of models: incomplete downloads, one folder per model."""
 
 
 class Settings(Frozen):
     address: AddressField
-    """The host's own in the fabric network."""
+    """The host's address in the fabric network."""
     port: Port
     rate: int | None = None
-    """Bytes a second that it sends and receives at most."""
+    """Maximum bytes per second in each direction."""
     peers: tuple[AddressField, ...]
-    """Of the hosts that serve what it serves."""
+    """Addresses of the hosts that serve the same models."""

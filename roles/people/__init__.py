@@ -1,1 +1,1 @@
-"""Who may log in to the host, with which keys, and what they may do there; whoever left is out at once."""
+"""The people who may log in to the host, their keys and rights; people who left lose access immediately."""

@@ -1,4 +1,4 @@
-"""What must not be done to the accounts that are there: judged before the first change, without pyinfra."""
+"""Changes that must not be made to existing accounts, checked before the first change. No pyinfra."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from rackwright.operations.facts.people import Account, Accounts, fingerprints
 from rackwright.roles.people.settings import Person, Settings
 
 FIRST_UID = 1000
-"""Of people; below are the system's users (login.defs of Debian and Ubuntu: UID_MIN)."""
+"""Lowest uid of people; lower ones are system users (UID_MIN in login.defs of Debian and Ubuntu)."""
 _NOBODY = 65534
 
 
 def refusals(accounts: Accounts, settings: Settings, login_key: str | None = None) -> tuple[Problem, ...]:
-    """Given the accounts and the key that we are logged in with (SHA256:…, if known), return every problem."""
+    """Given the accounts and the key that this command logged in with (SHA256:…, if known), return every problem."""
     return tuple(_refusals(accounts, settings, login_key))
 
 
 def refusal(accounts: Accounts, person: Person) -> Problem | None:
-    """Return why this person's account can't be ours, or None."""
+    """Return why rackwright can't manage this person's account, or None."""
     return next(_of_account(person, accounts.by_name.get(person.name)), None)
 
 
@@ -32,8 +32,8 @@ def _refusals(accounts: Accounts, settings: Settings, login_key: str | None) -> 
     if found and found.ours and found.name not in (*settings.names, *settings.left_alone):
         yield Problem(
             where="people",
-            what=f"{found.name}, whom this command logs in as, has left: the host would let nobody of ours in",
-            should="let ssh.user name somebody who stays, or keep the person",
+            what=f"{found.name}, the user that this command logs in as, has left: rackwright would be locked out",
+            should="set ssh.user to a user who stays, or keep this person",
             next="rackwright plan",
         )
 
@@ -43,12 +43,12 @@ def _of_account(person: Person, found: Account | None) -> Iterator[Problem]:
         return
     where, keys = f"people.{person.name}", len(found.fingerprints)
     if found.uid < FIRST_UID or found.uid == _NOBODY:
-        yield Problem(where, f"{person.name} is a user of the system (uid {found.uid})", "choose another name")
+        yield Problem(where, f"{person.name} is a system user (uid {found.uid})", "choose another name")
     elif not person.adopt:
         yield Problem(
             where,
-            f"the host has a user {person.name} already (uid {found.uid}, {keys} SSH keys), not of ours",
-            "write `existing: adopt` to the person: the keys there are replaced; or choose another name",
+            f"the host already has a user {person.name} (uid {found.uid}, {keys} SSH keys), not rackwright's",
+            "set `existing: adopt` for the person, which replaces the keys on the host, or choose another name",
             "rackwright plan",
         )
 
@@ -56,8 +56,8 @@ def _of_account(person: Person, found: Account | None) -> Iterator[Problem]:
 def _of_login(person: Person, login_key: str | None) -> Iterator[Problem]:
     where = f"people.{person.name}"
     if person.role != "operator":
-        should = "make the person an operator, or let ssh.user name another user"
-        yield Problem(where, f"this command logs in as {person.name}, and an auditor may change nothing", should)
+        should = "make the person an operator, or set ssh.user to another user"
+        yield Problem(where, f"this command logs in as {person.name}, but an auditor may not change anything", should)
     if login_key and login_key not in fingerprints(person.keys):
-        should = "add it to keys, or log in with one of them"
+        should = "add it to keys, or log in with one of the keys"
         yield Problem(f"{where}.keys", f"{login_key}, which this command logs in with, is not among them", should)

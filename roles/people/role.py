@@ -1,4 +1,4 @@
-"""Let people in, with their keys and their role; put out who left."""
+"""Give people access, with their keys and their role; remove the access of people who left."""
 
 from __future__ import annotations
 
@@ -18,15 +18,18 @@ from rackwright.roles.people.settings import AUDITORS, OPERATORS, PEOPLE, SUDOER
 
 @deploy("people")
 def people(*, settings: Settings) -> None:
-    """Afterwards these people may log in and do what their role may; whom we let in before is out at once."""
+    """Ensure that these people may log in with the rights of their role. Others lose access that they had from
+    rackwright immediately."""
     names = settings.names
-    put_out(name="Put out who has left", names=names, left_alone=settings.left_alone, login=settings.login)
+    put_out(
+        name="Remove the access of people who left", names=names, left_alone=settings.left_alone, login=settings.login
+    )
     if not settings.people:
-        # Whoever is left alone keeps what they may.
+        # Users who are left alone keep their rights.
         absent(name="Remove the people's rights", paths=() if settings.left_alone else (SUDOERS,))
         return
     installed(name="Install sudo", packages=("sudo",))
-    people_groups(name="Add the groups of people", names=names, groups=(PEOPLE, OPERATORS, AUDITORS))
+    people_groups(name="Add the people's groups", names=names, groups=(PEOPLE, OPERATORS, AUDITORS))
     rights = (Path(__file__).parent / "templates" / "sudoers").read_text()
     checked_file(
         name="Write the people's rights", path=SUDOERS, content=rights, mode="0440", check="visudo -c -f {path}"
@@ -35,7 +38,7 @@ def people(*, settings: Settings) -> None:
     for person in settings.people:
         problem = refusal(accounts, person)
         admitted(
-            name=f"Let in {person.name} as {person.role}",
+            name=f"Give access to {person.name} as {person.role}",
             names=names,
             person=person,
             refused=str(problem) if problem else None,

@@ -1,4 +1,4 @@
-"""Who may log in to one host."""
+"""The people who may log in to one host."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from rackwright.values.text import Line, Name
 Role = Literal["operator", "auditor"]
 
 PEOPLE = "rackwright-people"
-"""The group of everybody whom we let in once, leavers too: by it we know our own."""
+"""The group of all accounts that rackwright has ever created or adopted, including people who left. By this group
+rackwright recognizes its accounts."""
 OPERATORS = "rackwright-operators"
 AUDITORS = "rackwright-auditors"
 READERS = ("adm", "systemd-journal")
-"""The distribution's groups that read logs and the journal: an auditor needs no sudo for them."""
+"""The distribution's groups that may read logs and the journal, so that an auditor doesn't need sudo for them."""
 AUDITS = "(root) /usr/sbin/nft list ruleset, /usr/bin/ss -ltunp, /usr/sbin/sshd -T"
 """An auditor's rights as `sudo -l` lists them, without its tags."""
 SUDOERS = "/etc/sudoers.d/rackwright-people"
@@ -23,16 +24,16 @@ SUDOERS = "/etc/sudoers.d/rackwright-people"
 
 class Person(Frozen):
     name: Name
-    """Of the user on the host as well."""
+    """Also the name of the user on the host."""
     role: Role
     keys: tuple[Line, ...]
-    """All of authorized_keys: SSH public keys, one line each."""
+    """The complete authorized_keys: SSH public keys, one line each."""
     full_name: Line | None = None
-    """For the account's comment field; None leaves it."""
+    """For the account's comment field; None leaves it as it is."""
     until: date | None = None
-    """The last day (UTC) on which the account works, even if nobody applies."""
+    """The last day (UTC) on which the account works, even without another apply."""
     adopt: bool = False
-    """Whether a user of this name that somebody else made is taken over."""
+    """Whether rackwright takes over an existing user of this name that it didn't create."""
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -42,9 +43,9 @@ class Person(Frozen):
 class Settings(Frozen):
     people: tuple[Person, ...] = ()
     left_alone: tuple[Name, ...] = ()
-    """Users whom we neither change nor put out, though they may be of ours."""
+    """Users that are neither changed nor locked, even if they are rackwright's."""
     login: Line | None = None
-    """The user that the tool itself logs in as; never put out."""
+    """The user that rackwright itself logs in as; never locked."""
 
     @property
     def names(self) -> tuple[str, ...]:

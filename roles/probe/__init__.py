@@ -1,1 +1,1 @@
-"""One replica's probe: reads at the socket whether the engine works, writes the state, restarts a hung one once."""
+"""One replica's probe: checks the engine at its socket, writes the replica's state, restarts a hung engine once."""

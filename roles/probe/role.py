@@ -1,4 +1,4 @@
-"""Installs one replica's probe and the answer that the host proxy asks for."""
+"""Install one replica's probe and the agent that the host proxy asks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rackwright.roles.probe.settings import Settings
 
 @deploy("probe")
 def probe(*, settings: Settings) -> None:
-    """Afterwards the replica's state is renewed every few seconds, and its agent answers on loopback.
+    """Ensure that the probe renews the replica's state every few seconds, and that its agent answers on loopback.
 
     Needs curl on the host.
     """

@@ -1,4 +1,4 @@
-"""The probe's shell scripts: this replica's values on top, then a fixed text."""
+"""The probe's shell scripts: this replica's values first, then a fixed text."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from rackwright.roles.probe.settings import Settings
 STATES = "/run/rackwright-state"
 _TEMPLATES = Path(__file__).parent / "templates"
 LONGEST = 5
-"""Deadlines that pass before a look, or a state that nobody renews, counts for nothing: the script waits for up to
-three on an overloaded host, and a little for metrics."""
+"""After this many deadlines, a look is ended, and a state that was not renewed no longer counts. On an overloaded
+host the script itself waits up to three deadlines, and a little for metrics."""
 
 
 def probe(settings: Settings) -> str:
-    """Return the script that looks once, writes the state and has a hung engine killed."""
+    """Return the script that looks once, writes the state, and has a hung engine killed."""
     body = json.dumps({"model": settings.served_name, "prompt": "Hi", "max_tokens": 1, "temperature": 0})
     values = {
         "file": f"{STATES}/{settings.replica}",
@@ -34,7 +34,7 @@ def probe(settings: Settings) -> str:
 
 
 def loading(settings: Settings) -> str:
-    """Return the script that tells a load that leads nowhere from one that takes long."""
+    """Return the script that distinguishes a stuck load from a long one."""
     values = {
         "file": f"{STATES}/{settings.replica}.loading",
         "unit": settings.unit,
@@ -47,7 +47,7 @@ def loading(settings: Settings) -> str:
 
 
 def unfit(settings: Settings) -> str:
-    """Return the script that names what keeps the replica from serving whatever its engine answers."""
+    """Return the script that prints why the replica must not serve, whatever its engine answers."""
     values = {
         "file": f"{STATES}/{settings.replica}.unit",
         "unit": settings.unit,
@@ -60,7 +60,7 @@ def unfit(settings: Settings) -> str:
 
 
 def evidence(settings: Settings) -> str:
-    """Return the script that keeps what tells why the engine hung, and kills it."""
+    """Return the script that saves evidence of why the engine hung, and kills the engine."""
     return _script("evidence", settings, {})
 
 
@@ -84,4 +84,4 @@ ALL: dict[str, Callable[[Settings], str]] = {
     "evidence": evidence,
     "agent": agent,
 }
-"""What renders each script, by kind."""
+"""The function that renders each script, by kind."""

@@ -1,4 +1,4 @@
-"""One replica's probe: reads at the socket whether the engine works, writes the state, restarts a hung one once."""
+"""One replica's probe: checks the engine at its socket, writes the replica's state, restarts a hung engine once."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from rackwright.values.paths import HostPath
 from rackwright.values.text import Line, ServedName
 
 KINDS = ("probe", "loading", "unfit", "evidence", "agent")
-"""Its scripts."""
+"""The probe's scripts."""
 
 
 def stem(replica: str) -> str:
-    """Return what the names of a replica's (<model>@<n>) probe units begin with."""
-    # Without @: a socket with Accept=yes starts instances of the template named by what stands before its @,
-    # which two replicas of a model would share. A model can't end in .probe or .agent.
+    """Return the beginning of the names of a replica's (<model>@<n>) probe units."""
+    # Without @: a socket with Accept=yes starts instances of the template that is named by the part before its @, and
+    # two replicas of a model would share that template. A model's name can't end in .probe or .agent.
     return f"rackwright-{replica.replace('@', '-')}"
 
 
@@ -27,29 +27,29 @@ class Settings(Frozen):
     counter: Line
     """Metric that moves while the engine works."""
     busy: tuple[Line, ...]
-    """Metrics whose sum is above zero while requests are in the engine."""
+    """Metrics whose sum is greater than zero while the engine has requests."""
     agent_port: Port
-    """Loopback port on which the host proxy asks for the state."""
+    """Loopback port at which the host proxy asks for the state."""
     gpus_file: HostPath | None = None
-    """The drop-in of the unit that names the replica's GPUs; None: it has none."""
+    """The unit's drop-in that names the replica's GPUs; None: it has none."""
     group_file: HostPath | None = None
-    """Where it stands how the replica's other members are; None: it has none."""
+    """File with the state of the replica's other members; None: it has none."""
     hint: Line | None = None
-    """What to look at where its load leads nowhere."""
+    """What to check if the engine stops making progress while it loads."""
     every_seconds: int = 2
     idle_seconds: int = 6
-    """An idle engine is asked for a token this often: each costs it work."""
+    """How often an idle engine is asked for a token; each request costs it work."""
     deadline_seconds: int = 10
-    """While busy the counter must move, while idle a one-token completion must come back, within this time.
-    A host whose load is twice its cores or more gets up to three times as long."""
+    """Within this time, a busy engine's counter must move, and an idle engine must return a one-token completion.
+    A host whose load is at least twice its number of cores gets up to three times as long."""
 
     stall_seconds: int = 600
-    """An engine that loads and has computed for less than a hundredth of this time, and read next to nothing, leads
-    nowhere. Weights may take hours."""
+    """A loading engine is stuck if, within this time, it has used less than a hundredth of it in CPU time and read
+    almost nothing. Loading weights may take hours."""
     longest_load_seconds: int = 6 * 3600
-    """Whatever it does: after this time a load counts as hung. 700 GB at 50 MB/s take four hours."""
+    """A load that takes longer counts as hung, even if it makes progress. 700 GB at 50 MB/s take four hours."""
     most_restarts: int = 3
-    """Times that systemd has started the engine again, and it was never ready, after which it counts as faulted."""
+    """After this many restarts by systemd without ever being ready, the replica counts as faulted."""
 
     @property
     def _stem(self) -> str:
@@ -69,7 +69,7 @@ class Settings(Frozen):
 
     @property
     def agent(self) -> str:
-        """The template of which the socket starts one instance for each question."""
+        """The template unit; the socket starts one instance of it for each connection."""
         return f"{self._stem}.agent@.service"
 
     @property

@@ -1,4 +1,4 @@
-"""The probe's units: a timer and its service, a socket and the template it starts."""
+"""The probe's units: a timer and its service, a socket and the template that it starts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from rackwright.roles.probe.settings import Settings
 
 
 def service(settings: Settings) -> str:
-    """One look. Root, for it may kill the engine; of root's powers only those to see its threads and its socket."""
+    """Return the service that looks once. It runs as root, because it may kill the engine, with only the capability
+    that it needs to see the engine's threads and socket."""
     return f"""\
 # Made by rackwright: one look of the probe at replica {settings.replica}.
 [Unit]
@@ -30,7 +31,7 @@ PrivateTmp=yes
 
 
 def timer(settings: Settings) -> str:
-    why = f"when the probe looks at replica {settings.replica}"
+    why = f"how often the probe looks at replica {settings.replica}"
     return look.timer(why, f"rackwright probe {settings.replica}", settings.every_seconds)
 
 
@@ -40,5 +41,5 @@ def agent_socket(settings: Settings) -> str:
 
 
 def agent(settings: Settings) -> str:
-    what = f"one answer on the state of replica {settings.replica}"
+    what = f"one answer with the state of replica {settings.replica}"
     return look.answer(what, f"rackwright agent {settings.replica}", f"/bin/sh {settings.script}.agent")

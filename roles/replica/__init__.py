@@ -1,1 +1,1 @@
-"""One engine process: what it runs, as whom, where its socket stands."""
+"""One engine process: its command, its user, its socket."""

@@ -1,4 +1,4 @@
-"""The golden answer: what an engine says to a fixed prompt when it always takes the likeliest token."""
+"""The golden answer: an engine's answer to a fixed prompt if it always takes the likeliest token."""
 
 from __future__ import annotations
 
@@ -11,28 +11,30 @@ from typing import Any
 from rackwright.values.base import Stored
 
 PROMPT = "Three colors of the rainbow are red,"
-"""Continued as it stands: some chat templates put today's date before a question, and the answer changes with it."""
+"""The engine continues this text. A question wouldn't do: some chat templates put today's date before it, and then
+the answer changes."""
 PROMPT_VERSION = 1
-"""Raised when the prompt or anything else of `body` changes: answers are compared with those to the same request."""
+"""Increased when the prompt or anything else in `body` changes: only answers to the same request are compared."""
 TOKENS = 16
 CANDIDATES = 5
-"""Likeliest tokens that the engine tells at each place."""
+"""Number of likeliest tokens that the engine returns for each position."""
 NEAR_TIE = 0.3
-"""Nats. How sums are rounded depends on the kernel, and that on the batch and the GPU, so no engine gives the same
-logits twice for sure. bfloat16 keeps eight bits: a logit between 16 and 32 is rounded to steps of 0.125, and two of
-them, a step off each, come 0.25 closer or further apart. Tokens that are nearer to one another may change places."""
+"""Nats. Rounding of sums depends on the kernel, which depends on the batch and the GPU, so no engine is certain to
+return the same logits twice. bfloat16 keeps eight bits: a logit between 16 and 32 is rounded to steps of 0.125. If
+two of them are off by one step each, their distance changes by 0.25. Tokens that are closer together than that may
+swap places."""
 
 
 class By(StrEnum):
     TOKENS = "tokens"
     WORDS = "words"
-    """The engine tells no tokens: the text's words stand for them."""
+    """The engine returns no tokens, so the words of the text are used instead."""
 
 
 class Token(Stored):
     text: str
     candidates: Mapping[str, float] = {}
-    """The likeliest at its place, it among them → natural logarithm of their probability."""
+    """The likeliest tokens at its position, including itself → natural logarithm of their probability."""
 
 
 class Answer(Stored):
@@ -48,29 +50,29 @@ class Answer(Stored):
 @dataclass(frozen=True)
 class Compared:
     same: bool
-    """By tokens, or up to a near tie."""
+    """Whether all tokens are the same, or all up to a near tie."""
     said: str | None = None
-    """How they differ; None: they don't."""
+    """How the answers differ; None: they don't."""
 
 
 def body(served_name: str, *, tokens: bool = True) -> str:
-    """Return the request, JSON for /v1/completions of vLLM and llama-server; `tokens`: each with its chance."""
+    """Return the request, JSON for /v1/completions of vLLM and llama-server; `tokens`: with their probabilities."""
     request = {
         "model": served_name,
         "prompt": PROMPT,
         "max_tokens": TOKENS,
         "temperature": 0,
         "seed": 0,
-        # Some models have nothing to add to a sentence, and end.
+        # Some models would end the answer after the sentence.
         "ignore_eos": True,
-        # llama-server: what it kept of an earlier prompt was computed in other batches.
+        # llama-server: the cache of an earlier prompt was computed in different batches.
         "cache_prompt": False,
     }
     return json.dumps(request | {"logprobs": CANDIDATES} if tokens else request)
 
 
 def parse_answer(output: str) -> Answer | None:
-    """Given what the engine printed, return its answer, or None: there is none."""
+    """Given the engine's output, return its answer, or None if there is none."""
     try:
         choice = json.loads(output)["choices"][0]
         text = choice["text"] if "text" in choice else choice["message"]["content"]
@@ -85,7 +87,7 @@ def parse_answer(output: str) -> Answer | None:
 
 
 def _tokens(reply: Any) -> list[Token]:
-    """Of llama-server's form (`content`, as chat completions have it) or vLLM's (`tokens`, `top_logprobs`)."""
+    """Parse llama-server's form (`content`, as in chat completions) or vLLM's (`tokens`, `top_logprobs`)."""
     if "content" in reply:
         return [
             Token(
@@ -99,7 +101,7 @@ def _tokens(reply: Any) -> list[Token]:
 
 
 def _likeliest(candidates: Any) -> dict[str, float]:
-    """Different tokens may have one text: halves of a letter."""
+    """Return the highest probability for each text: several tokens may have the same one, like halves of a letter."""
     found: dict[str, float] = {}
     for text, logprob in candidates:
         if logprob is not None:
@@ -108,10 +110,10 @@ def _likeliest(candidates: Any) -> dict[str, float]:
 
 
 def compare(recorded: Answer, found: Answer) -> Compared:
-    """Return whether what was found is what was recorded: the same tokens, up to where two were as good."""
+    """Return whether the answer is the recorded one: the same tokens, at least up to a near tie."""
     if recorded.by is not found.by:
         same = recorded.text.split() == found.text.split()
-        return Compared(same, None if same else "they differ, and one of them was told without its tokens")
+        return Compared(same, None if same else "they differ, and one of them was returned without its tokens")
     places = zip(recorded.tokens, found.tokens, strict=False)
     at = next((place for place, (one, other) in enumerate(places) if one.text != other.text), None)
     if at is None:
@@ -123,9 +125,9 @@ def compare(recorded: Answer, found: Answer) -> Compared:
 def _differing(at: int, before: str, now: Token, by: By) -> Compared:
     where = f"differs from {by.removesuffix('s')} {at + 1} on"
     if before not in now.candidates or now.text not in now.candidates:
-        return Compared(False, f"{where}: {now.text!r}, and {before!r} is not among the likeliest")
+        return Compared(False, f"{where}: {now.text!r}, but {before!r} is not among the likeliest")
     apart = now.candidates[now.text] - now.candidates[before]
-    # What a sampler added can make the token that was taken the less likely one: then it wasn't greedy.
+    # If the chosen token is the less likely one, a sampler changed the choice, and the answer wasn't greedy.
     tie = abs(apart) <= NEAR_TIE
     words = f"a near tie ({apart:.2f} nats)" if tie else f"{now.text!r} is {apart:.2f} nats likelier than {before!r}"
     return Compared(tie, f"{where}: {words}")

@@ -1,4 +1,4 @@
-"""Which GPUs each replica of a host gets: its own, by UUID, and kept as long as they are there."""
+"""Assigns GPUs to a host's replicas by UUID. A replica keeps its GPUs as long as they exist."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ class Device:
     uuid: str
     pci: str
     node: NumaNode | None = None
-    """None: the host has one NUMA node, or doesn't tell."""
+    """None: the host has one NUMA node or doesn't report them."""
 
 
 @dataclass(frozen=True)
 class Given:
-    """What each replica gets. One that is in neither has no GPUs to get."""
+    """The GPUs that each replica gets. A replica that is in neither `devices` nor `without` needs no GPUs."""
 
     devices: Mapping[str, tuple[Device, ...]] = field(default_factory=dict)
     """By replica, in the order of PCI addresses."""
     without: Mapping[str, str] = field(default_factory=dict)
-    """By replica: why it can't have its GPUs."""
+    """By replica: why it can't get its GPUs."""
     surplus: frozenset[str] = frozenset()
-    """Replicas that have a drop-in and want no GPU any more."""
+    """Replicas that have a drop-in but no longer need a GPU."""
 
 
 def devices_of(hardware: Hardware) -> tuple[Device, ...]:
-    """Return the host's GPUs in the order of PCI addresses; those that are cut into MIG instances are left out."""
+    """Return the host's GPUs in the order of PCI addresses, without those that are split into MIG instances."""
     numbers = {device.address: device.numa for device in hardware.pci}
     nodes = {node.number: node for node in hardware.numa if _CPUS.fullmatch(node.cpus)}
     nodes = nodes if len(nodes) > 1 else {}
@@ -60,8 +60,8 @@ def given(
 ) -> Given:
     """Given a host's replicas in the fleet's order, and the UUIDs that each has now, return what each should have.
 
-    `in_use` are those that engines run with. Where no driver answers, nobody gets any, and nothing that is there is
-    to be changed.
+    `in_use`: the UUIDs that running engines use. If no driver answers, no replica gets GPUs, and existing assignments
+    must not be changed.
     """
     wanted = {settings.name: settings.gpus for settings in replicas}
     surplus = frozenset(name for name, count in wanted.items() if not count and name in present)
@@ -78,10 +78,10 @@ def assign(
     present: Mapping[str, tuple[str, ...]],
     in_use: Mapping[str, tuple[str, ...]],
 ) -> Given:
-    """Given GPUs in order, and how many each replica wants, return each one's.
+    """Given GPUs in order, and how many each replica needs, return the assignment.
 
-    A replica that has as many as it wants, all still there, keeps them. The others get free ones: of one NUMA node
-    if one has enough, first those that they have themselves, last those that another engine still runs with.
+    A replica that has as many as it needs, all still present, keeps them. The others get free ones: from one NUMA
+    node if one has enough; first those that they already have, last those that another engine still uses.
     """
     there = {device.uuid: device for device in devices}
     kept: dict[str, tuple[Device, ...]] = {}
@@ -98,7 +98,7 @@ def assign(
         if name in kept:
             continue
         if len(free) < count:
-            without[name] = f"needs {_gpus(count)}, and {len(free)} of {len(devices)} without MIG are free"
+            without[name] = f"needs {_gpus(count)}, but {len(free)} of {len(devices)} without MIG are free"
             continue
         kept[name] = _chosen(free, count, own=set(present.get(name, ())), in_use=run_with)
         taken |= {device.uuid for device in kept[name]}
@@ -114,7 +114,7 @@ def _chosen(free: list[Device], count: int, *, own: set[str], in_use: set[str]) 
         return 0 if device.uuid in own else 2 if device.uuid in in_use else 1
 
     def strangeness(group: list[Device]) -> tuple[int, int]:
-        # Of two nodes that do equally well, the fuller one: a larger replica may want the emptier whole.
+        # Of two equally good nodes, take the one with fewer free GPUs: a larger replica may need the other one.
         return sum(sorted(map(rank, group))[:count]), len(group)
 
     nodes: dict[NumaNode | None, list[Device]] = {}
@@ -127,7 +127,7 @@ def _chosen(free: list[Device], count: int, *, own: set[str], in_use: set[str]) 
 
 
 def render_gpus(devices: tuple[Device, ...]) -> str:
-    """Return the drop-in of a replica with these GPUs. An engine that runs with another text is outdated."""
+    """Return the drop-in of a replica with these GPUs. An engine that was started with another text is outdated."""
     lines = [
         "# Made by rackwright: the GPUs of this replica, and the processors and memory next to them.",
         "[Service]",
@@ -136,7 +136,7 @@ def render_gpus(devices: tuple[Device, ...]) -> str:
     ]
     nodes = {device.node for device in devices}
     if len(nodes) == 1 and (node := nodes.pop()):
-        # Preferred, not bound: weights that don't fit into the node's memory may go to another.
+        # Preferred, not bound: weights that don't fit into the node's memory may use another node's.
         lines += ["NUMAPolicy=preferred", f"NUMAMask={node.number}", f"CPUAffinity={node.cpus}"]
     return "\n".join(lines) + "\n"
 

@@ -1,4 +1,4 @@
-"""The proof of one engine, asked in one command: what runs, on which files, and what it answers at its own socket."""
+"""The proof of one engine, in one command: what runs, from which files, and what it answers at its own socket."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from rackwright.roles.replica.answer import Answer, body, parse_answer
 from rackwright.roles.replica.settings import Settings
 
-# $1: unit; $2: where the running engine's digest stands; then the folders that it should run from. The engine may
-# write to its runtime directory: no link there is followed.
+# $1: unit; $2: file with the running engine's digest; then the folders that it should run from. The engine may write
+# to its runtime directory, so no link there is followed.
 _LOOK = """unit=$1 started=$2
 shift 2
 shown=$(systemctl show -p ActiveState -p MainPID -- "$unit")
@@ -33,27 +33,27 @@ class Seen:
     """systemd's ActiveState."""
     runs: bool
     started: str | None
-    """sha256 of the unit file that it was started on."""
+    """sha256 of the unit file with which it was started."""
     program: str
-    """File of its process; one that was removed since ends in " (deleted)"."""
+    """Executable of its process; ends in " (deleted)" if the file was removed since."""
     command: tuple[str, ...]
-    """Words of its process."""
+    """Command line of its process."""
     markers: Mapping[str, str]
-    """Folder → digest that it was verified as; "": none."""
+    """Folder → the digest for which it was verified; "": none."""
     answer: Answer | None
     said: str
-    """What came in place of an answer."""
+    """What was printed instead of an answer."""
 
 
-_CUT_OFF = "the look at it was cut off"
+_CUT_OFF = "the look at it was interrupted"
 CUT_OFF = Seen(f"not known: {_CUT_OFF}", False, None, "", (), {}, None, _CUT_OFF)
-"""What is seen by a look that a signal ended."""
+"""The result of a look that was ended by a signal."""
 
 
 def proof_command(
     settings: Settings, folders: Iterable[str], served_name: str | None, *, seconds: int = 60, tokens: bool = True
 ) -> str:
-    """Return the shell command, for root, whose output `parse` reads. Without a served name nothing is asked."""
+    """Return the shell command, for root, whose output `parse` reads. Without a served name, it asks no engine."""
     words = (settings.unit, settings.started_digest, *folders)
     look = f"set -- {shlex.join(words)}\n{_LOOK}"
     if served_name is None:
@@ -69,7 +69,7 @@ def ask_command(settings: Settings, served_name: str, seconds: int = 60, *, toke
 
 
 def parse(output: str, said: str = "") -> Seen:
-    """Given what the command printed, and what it said besides, return what was seen."""
+    """Given the command's output, and its error output, return what was seen."""
     look, _, answer = output.partition(f"\n{_ANSWER}\n")
     reply: dict[str, str] = {}
     markers: dict[str, str] = {}

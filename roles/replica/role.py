@@ -1,4 +1,4 @@
-"""Installs one engine and starts it where it doesn't run."""
+"""Install one engine, and start it if it isn't running."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def gpus_of(replicas: tuple[Settings, ...]) -> Given:
     """Given all replicas of a host in the fleet's order, return the GPUs that each should have. Asks the host."""
     files = host.get_fact(GpuFiles)
     present = {one.name: uuids_in(files[one.gpus_file]) for one in replicas if one.gpus_file in files}
-    # Engines that the fleet no longer names hold theirs until they are retired.
+    # Engines that the fleet no longer names use their GPUs until they are retired.
     in_use = {path: uuids_in(text) for path, text in files.items() if path.startswith("/run/")}
     in_use = {path.split("/")[-2]: uuids for path, uuids in in_use.items()}
     wanted = any(settings.gpus for settings in replicas)
@@ -28,11 +28,11 @@ def gpus_of(replicas: tuple[Settings, ...]) -> Given:
 
 @deploy("replica")
 def replica(*, settings: Settings, gpus: Given | None = None, rolled: bool = False) -> None:
-    """Afterwards the engine's unit is what it should be and runs; one that ran already goes on as it was started.
+    """Ensure that the engine's unit has the right content and runs; a running engine isn't restarted.
 
-    `rolled`: it runs with other settings, and the rollout changes its unit when its turn comes, so that until then
-    it comes back as it was from a crash or a reboot. `gpus` is what `gpus_of` returned for all replicas of the host;
-    one that can't have its GPUs is installed and not started.
+    `rolled`: the engine runs with other settings, and the rollout will change its unit in its turn; until then, it
+    must come back unchanged after a crash or a reboot. `gpus` is the result of `gpus_of` for all replicas of the
+    host; a replica that can't get its GPUs is installed but not started.
     """
     name = settings.name
     system_user(name=f"Make the user of {name}", user=settings.user)
@@ -45,5 +45,5 @@ def replica(*, settings: Settings, gpus: Given | None = None, rolled: bool = Fal
     if devices := given_here.devices.get(name):
         unit_drop_in(name=f"Give {name} its GPUs", path=settings.gpus_file, content=render_gpus(devices))
     elif name in given_here.surplus:
-        no_drop_in(name=f"Take its GPUs from {name}", path=settings.gpus_file)
+        no_drop_in(name=f"Take the GPUs from {name}", path=settings.gpus_file)
     running(name=f"Start {name}", unit=settings.unit)

@@ -1,4 +1,4 @@
-"""One engine process: what it runs, as whom, where its socket stands."""
+"""One engine process: its command, its user, its socket."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ class Settings(Frozen):
     command: tuple[str, ...]
     environment: dict[str, str] = {}
     readable: tuple[HostPath, ...]
-    """What the engine may read beyond the system: its runtime folder and its model's folder."""
+    """What the engine may read in addition to the system: its runtime's folder and its model's folder."""
     mount: HostPath
-    """`models_at`: the unit waits for its mount."""
+    """`models_at`; the unit waits until it is mounted."""
     stop_seconds: int
-    """Longest drain, in seconds; TimeoutStopSec is above it."""
+    """Longest drain, in seconds; TimeoutStopSec is longer."""
     after: Line | None = None
-    """Unit without which the engine isn't started: with GPUs the one that waits for them, if their driver is ours."""
+    """Unit that the engine requires: with GPUs and rackwright's driver, the one that waits for the GPUs."""
     gpus: int = 0
-    """How many GPUs the replica uses; 0 closes all devices to it."""
+    """Number of GPUs that the replica uses; with 0, it has access to no device."""
     reach: Reach = Reach.NOTHING
     fabric: AddressField | None = None
-    """The host's address in the members' network, for an engine that reaches them."""
+    """The host's address in the fabric network, for an engine that connects to other members."""
     members: tuple[AddressField, ...] = ()
-    """All of them, in that network."""
+    """Addresses of all members in that network."""
     compiles: bool = False
-    """Whether it makes machine code while it runs, and keeps what it made in a cache of its own."""
+    """Whether the engine compiles machine code while it runs, and keeps it in its own cache."""
 
     def launched(self, launch: Launch) -> Settings:
-        """Return them with the process that a runtime starts."""
+        """Return these settings with the process that a runtime starts."""
         home = {"HOME": self.cache} if launch.compiles else {}
         update = {
             "command": launch.command,
@@ -65,12 +65,12 @@ class Settings(Frozen):
 
     @property
     def runtime_directory(self) -> str:
-        """Below /run; made by systemd at each start, group rackwright, so that no stale socket blocks a restart."""
+        """Below /run, group rackwright. systemd creates it at each start, so no stale socket blocks a restart."""
         return f"rackwright/{self.name}"
 
     @property
     def cache(self) -> str:
-        """Where an engine keeps what it compiled, so that the next start is quicker."""
+        """Where an engine keeps compiled code, so that its next start is faster."""
         return f"/var/cache/{self.runtime_directory}"
 
     @property
@@ -79,20 +79,20 @@ class Settings(Frozen):
 
     @property
     def started_digest(self) -> str:
-        """Where the sha256 of the unit file stands that the running engine was started on."""
+        """File with the sha256 of the unit file with which the running engine was started."""
         return f"/run/rackwright/{self.name}/unit.sha256"
 
     @property
     def interface_file(self) -> str:
-        """Where the name of the interface stands that has the `fabric` address; found at each start."""
+        """File with the name of the interface that has the `fabric` address; written at each start."""
         return f"/run/rackwright/{self.name}/interface.env"
 
     @property
     def gpus_file(self) -> str:
-        """The drop-in of the unit that names the replica's GPUs; without it one that needs some isn't started."""
+        """The unit's drop-in that names the replica's GPUs; a replica that needs GPUs isn't started without it."""
         return f"{self.unit_file}.d/gpus.conf"
 
     @property
     def started_gpus(self) -> str:
-        """Where the drop-in stands that the running engine was started with."""
+        """Copy of the drop-in with which the running engine was started."""
         return f"/run/rackwright/{self.name}/gpus.conf"

@@ -1,10 +1,10 @@
-"""What the replicas of one host are doing, asked in one command over a plain connection."""
+"""The state of one host's replicas, queried in one command over a plain connection."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Probe and agent units have no number after an @.
+# Probe and agent units don't have a number after an @.
 COMMAND = r"""
 cd /etc/systemd/system || exit 0
 for f in rackwright-*@*.service; do
@@ -28,7 +28,7 @@ for f in rackwright-*@*.service; do
   cat "/run/rackwright-state/$r" 2>/dev/null || :
 done
 """
-"""For root, or started digests are missing. Prints `key=value` lines, `replica=` first of each block."""
+"""For root, or the `started` digests are missing. Prints blocks of `key=value` lines that begin with `replica=`."""
 _ILLEGAL_INSTRUCTION = 4
 SERVING = ("ready", "busy")
 """The probe's states in which an engine gets requests."""
@@ -46,28 +46,44 @@ class ReplicaState:
     since: int | None
     """When the probe's state began, seconds since 1970."""
     started: str | None
-    """sha256 of the unit file that the running engine was started on."""
+    """sha256 of the unit file with which the running engine was started."""
     wanted: str
-    """sha256 of the unit file as it stands."""
+    """sha256 of the current unit file."""
     restarts: int = 0
-    """How often systemd restarted the engine by itself since it was last started by hand."""
+    """How often systemd has restarted the engine automatically since it was last started manually."""
     crash: str | None = None
-    """Why the engine ended last, where it wasn't told to."""
+    """Why the engine last exited, if it wasn't stopped on purpose."""
     gpus: tuple[str, ...] = ()
-    """UUIDs that its drop-in names as it stands."""
+    """UUIDs in the current drop-in."""
     gpus_in_use: tuple[str, ...] = ()
-    """UUIDs that the running engine was started with."""
+    """UUIDs with which the running engine was started."""
     gpus_digest: str | None = None
-    """sha256 of the drop-in that the running engine was started with."""
+    """sha256 of the drop-in with which the running engine was started."""
     weights: tuple[str, ...] = ()
-    """First digits of the digests of what the running engine sees: its model and that one's adapters."""
+    """First digits of the digests that the running engine sees: of its model and the model's adapters."""
     reason: str | None = None
     """Why the probe found it hung or faulted."""
 
+    def is_written(self, unit: str) -> bool:
+        """Return whether the unit file is the one with this sha256, whatever runs."""
+        return self.wanted == unit
+
+    def started_on(self, unit: str) -> bool:
+        """Return whether the running engine was started on the unit with this sha256."""
+        return self.active == "active" and self.started == unit
+
+    def runs(self, unit: str) -> bool:
+        """Return whether the unit with this sha256 is written, and the running engine was started on it."""
+        return self.is_written(unit) and self.started_on(unit)
+
+    def was_given(self, unit: str) -> bool:
+        """Return whether the unit with this sha256 is written, or the last engine was started on it."""
+        return self.is_written(unit) or self.started == unit
+
     @property
     def outdated(self) -> bool:
-        """Whether the running engine was started on another unit file than the present one."""
-        return self.started is not None and self.started != self.wanted and self.active == "active"
+        """Whether the running engine was started on a unit other than the written one."""
+        return self.active == "active" and self.started not in (None, self.wanted)
 
     @property
     def serves(self) -> bool:
@@ -75,18 +91,18 @@ class ReplicaState:
 
     @property
     def why(self) -> str | None:
-        """What keeps it from serving: the probe's reason, and why the engine ended last."""
+        """Why it can't serve: the probe's reason, and why the engine last exited."""
         said = [text for text in (self.reason, self.crash) if text]
         return None if self.serves else "; ".join(said) or None
 
     @property
     def said(self) -> str:
-        """The probe's state, with what keeps it from serving."""
+        """The probe's state, with the reason why it can't serve."""
         return f"{self.probe}: {self.why}" if self.why else self.probe
 
 
 def parse(output: str) -> tuple[ReplicaState, ...]:
-    """Given what COMMAND printed, return the host's replicas in the order of their names."""
+    """Given COMMAND's output, return the host's replicas in the order of their names."""
     blocks: list[dict[str, str]] = []
     for line in output.splitlines():
         key, separator, value = line.partition("=")
@@ -101,7 +117,7 @@ def _state(reply: dict[str, str]) -> ReplicaState:
     active = reply.get("ActiveState", "inactive")
     probe = reply.get("state", "unknown")
     if active not in ("active", "reloading") and probe in SERVING:
-        # The probe's last look is older than the engine's end.
+        # The engine ended after the probe's last look.
         probe = "stopped"
     return ReplicaState(
         replica=reply["replica"],

@@ -1,4 +1,4 @@
-"""An engine's unit under change: the new text takes the place of the old, which is kept to be put back."""
+"""Changes of an engine's unit: the new text replaces the old one, which is kept so that it can be restored."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from rackwright.roles.replica.settings import Settings
 from rackwright.roles.replica.unit import unit_digest
 
 BEFORE = "/var/lib/rackwright/before"
-"""Folder on each host: by unit, the text that ran before its last change."""
+"""Folder on each host with, for each unit, the text that ran before its last change."""
 
 ACTS = "/run/rackwright-acts"
-"""Folder on each host: by unit, the act that may change it now. A boot ends what was under way, and empties it."""
+"""Folder on each host with, for each unit, the act that may change it now. A boot ends all acts and empties it."""
 
-# A command that we gave up may still run over there, or begin late: nobody here can end it. So each act first takes
-# the place of the one before, which then changes nothing more; while that one is under way, it waits.
+# After a timeout, a command may still be running on the host or may start late, and can't be ended from here. So each
+# act first registers itself in place of the previous one, which then can't change anything any more. If the previous
+# act is still under way, the new one waits for it.
 _ALONE = """
 exec 9>>"$acts"
-flock -w 45 9 || { echo 'an earlier act on this engine has not ended yet' >&2; exit 1; }
+flock -w 45 9 || { echo 'an earlier change of this engine is still under way' >&2; exit 1; }
 """
 _BEGIN = f"""set -eu
 umask 077
@@ -31,11 +32,12 @@ _FENCE = f"""set -eu
 acts=$1 act=$2
 shift 2
 {_ALONE}
-[ "$(cat "$acts")" = "$act" ] || {{ echo 'a later act on this engine has begun' >&2; exit 1; }}
+[ "$(cat "$acts")" = "$act" ] || {{ echo 'a later change of this engine has started' >&2; exit 1; }}
 """
 
-# A text that never ran is nothing to go back to. What runs still, or was just put back, stays kept. systemd reads the
-# units anew also where nothing is to be done: the connection may have broken between that and a first time.
+# A text that never ran must not be kept for a revert. A text that still runs, or was just restored, stays kept.
+# systemd reloads its units even if the unit is already the new one, because the connection may have broken right
+# before the reload of an earlier attempt.
 _TAKE = (
     _FENCE
     + """
@@ -65,14 +67,14 @@ systemctl daemon-reload
 """
 )
 
-# A unit that isn't the new one was never taken, or is put back already: then what is kept is from an earlier change.
+# If the unit isn't the new one, it was never changed or is already restored; the kept text is of an earlier change.
 _PUT_BACK = (
     _FENCE
     + """
 umask 022
 unit=$1 before=$2 new=$3
 [ "$(sha256sum <"$unit" | cut -c 1-64)" = "$new" ] || { systemctl daemon-reload; exit; }
-[ -s "$before" ] || { echo 'nothing is kept of what ran before' >&2; exit 1; }
+[ -s "$before" ] || { echo 'the unit that ran before was not kept' >&2; exit 1; }
 cp -- "$before" "$unit.new"
 sync "$unit.new"
 mv -fT -- "$unit.new" "$unit"
@@ -81,7 +83,7 @@ systemctl daemon-reload
 """
 )
 
-# A start may take long, and whoever comes after it may start the engine anew meanwhile: it holds nobody up.
+# A start may take long. It doesn't keep the lock, so that a later act can restart the engine in the meantime.
 _RESTART = _FENCE + 'exec 9>&-\nexec systemctl restart -- "$1"\n'
 
 
@@ -91,33 +93,33 @@ def new_act() -> str:
 
 
 def begin_command(settings: Settings, act: str) -> str:
-    """Return the command after which this act alone may change the unit: of those before it none is under way, and
-    none that is late changes anything. It fails where one takes longer than we wait."""
+    """Return the command that lets only this act change the unit: no earlier act is under way after it, and late ones
+    can't change anything. It fails if an earlier act takes longer than it waits."""
     return shlex.join(("sh", "-c", _BEGIN, "begin", _acts(settings), act))
 
 
 def take_command(settings: Settings, act: str) -> str:
-    """Return the command after which the unit is what came on standard input; what ran until now is kept.
+    """Return the command that replaces the unit with standard input and keeps the text that ran until now.
 
-    Done again it changes nothing. A running engine goes on as it was started. So for those below: it fails, changing
-    nothing, unless the act was begun, and no other since.
+    Repeating it changes nothing. A running engine isn't restarted. Like the commands below, it fails and changes
+    nothing unless the act has started and no other act has started since.
     """
     words = (_acts(settings), act, settings.unit_file, _before(settings), settings.started_digest)
     return shlex.join(("sh", "-c", _TAKE, "take", *words))
 
 
 def revert_command(settings: Settings, act: str, taken: str | None = None) -> str:
-    """Return the command after which the unit is what ran before it was taken.
+    """Return the command that restores the unit that ran before `take_command`.
 
-    `taken` is the sha256 of what it became by that; of the unit by these settings where it is absent. A unit that
-    isn't that one stays as it is. It fails where nothing is kept.
+    `taken` is the sha256 of the unit that `take_command` wrote; by default, of the unit with these settings. Any
+    other unit stays as it is. The command fails if no earlier text is kept.
     """
     words = (_acts(settings), act, settings.unit_file, _before(settings), taken or unit_digest(settings))
     return shlex.join(("sh", "-c", _PUT_BACK, "revert", *words))
 
 
 def restart_command(settings: Settings, act: str) -> str:
-    """Return the command after which the engine was started anew."""
+    """Return the command that restarts the engine."""
     return shlex.join(("sh", "-c", _RESTART, "restart", _acts(settings), act, settings.unit))
 
 

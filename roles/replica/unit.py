@@ -1,4 +1,4 @@
-"""The unit of one engine: its text follows from the settings alone."""
+"""The unit of one engine. Its text depends only on the settings."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from rackwright.launch import Reach
 from rackwright.roles.replica.settings import Settings
 
 DRAIN_MARGIN = 30
-"""Seconds that systemd waits beyond the longest drain before it kills an engine."""
+"""Seconds that systemd waits after the longest drain before it kills an engine."""
 
 _NETWORK = {
     Reach.NOTHING: """\
-# No way out: an empty network namespace, unix sockets only, and none of the host's sockets in sight.
+# No network: an empty network namespace, unix sockets only, and none of the host's sockets visible.
 PrivateNetwork=yes
 RestrictAddressFamilies=AF_UNIX
 IPAddressDeny=any
 """,
     Reach.LOOPBACK: """\
-# No way out: a network namespace of its own with nothing but a loopback, where its processes speak to one another.
+# No network: its own network namespace with only a loopback interface, over which its processes communicate.
 PrivateNetwork=yes
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
 IPAddressDeny=any
 IPAddressAllow=localhost
 """,
     Reach.MEMBERS: """\
-# It reaches the replica's other members and nobody else; the packet filter says so by its user, too.
+# It reaches only the replica's other members; the packet filter enforces this for its user, too.
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
 IPAddressDeny=any
 IPAddressAllow=localhost {members}
@@ -69,18 +69,18 @@ PrivateDevices=yes
 DevicePolicy=closed
 """
 
-# Several processes share memory: in their own, gone with the last of them however they end.
+# The engine's processes share memory in their own /dev/shm, which disappears with the last of them, however they end.
 _SHARED_MEMORY = """\
 TemporaryFileSystem=/dev/shm:mode=1777
 """
 
-# What compiles looks at the processor in /proc, and runs what it wrote.
+# An engine that compiles reads the processor's features in /proc, and executes memory that it has written.
 _NO_COMPILER = """\
 ProcSubset=pid
 MemoryDenyWriteExecute=yes
 """
 
-# The driver's user-space parts compile for the GPU at run time, read /proc/driver and open these devices.
+# The driver's user-space libraries compile for the GPU at run time, read /proc/driver and open these devices.
 _GPU = """\
 DevicePolicy=closed
 DeviceAllow=char-nvidia-frontend rw
@@ -90,7 +90,7 @@ DeviceAllow=char-nvidia-uvm rw
 DeviceAllow=char-nvidia-caps rw
 """
 
-# GPUs of several hosts speak to one another over InfiniBand or RoCE, where there is some.
+# GPUs of several hosts communicate over InfiniBand or RoCE, if the hosts have it.
 _RDMA = """\
 DeviceAllow=char-infiniband_verbs rw
 DeviceAllow=/dev/infiniband/rdma_cm rw
@@ -141,7 +141,7 @@ WantedBy=multi-user.target
 
 
 def unit_digest(settings: Settings) -> str:
-    """Return the sha256 of the unit file, as an engine that was started on it has it."""
+    """Return the sha256 of the unit file, which an engine that was started with it records."""
     return sha256(render(settings).encode()).hexdigest()
 
 
@@ -160,8 +160,8 @@ def _memory(settings: Settings) -> str:
 def _interface(settings: Settings) -> str:
     if settings.fabric is None:
         return ""
-    # Left to themselves, gloo and NCCL take the interface of the host's name, or the first one; told of one, they
-    # take its first address. systemd makes one $ of two.
+    # By default, gloo and NCCL use the interface of the host's name, or the first one. With a given interface, they
+    # use its first address. systemd turns $$ into one $.
     address, family = settings.fabric, "-6" if settings.fabric.version == 6 else "-4"
     steps = (
         f"set -- $$(ip -o address show to {address})",
@@ -178,8 +178,8 @@ def _cache(settings: Settings) -> str:
 
 
 def _record(settings: Settings) -> str:
-    # Only the engine's own folder can be written from within its mount namespace, even by root. systemd makes it
-    # anew for each start and no other engine sees it: no link can wait there.
+    # Within the engine's mount namespace, even root can write only to the engine's own folder. systemd creates it for
+    # each start, and no other engine sees it, so it can't have a link that was planted there.
     unit = f"umask 022; sha256sum <{settings.unit_file} >{settings.started_digest}"
     return f"{unit} && cat <{settings.gpus_file} >{settings.started_gpus}" if settings.gpus else unit
 
@@ -196,6 +196,6 @@ def _sandbox(settings: Settings) -> str:
 
 
 def _word(text: str) -> str:
-    """One argument as systemd.service(5) reads it: quoted, and nothing in it expanded."""
+    """Return one argument in the syntax of systemd.service(5): quoted, without expansion."""
     text = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
     return f'"{text}"'

@@ -1,1 +1,1 @@
-"""What binds the members of a replica over several hosts: a lost one takes it out, and they start together."""
+"""The members of a replica over several hosts: they start together, and a lost member takes the replica out."""

@@ -1,4 +1,4 @@
-"""Installs what binds one member of a replica to the others."""
+"""Connect one member of a replica to the others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rackwright.roles.replica_group.settings import Settings
 
 @deploy("replica_group")
 def replica_group(*, settings: Settings) -> None:
-    """Afterwards this member tells the others how its engine is, and looks at them every few seconds.
+    """Ensure that this member reports the state of its engine to the others, and checks them every few seconds.
 
     Needs curl on the host.
     """

@@ -1,4 +1,4 @@
-"""The replica group's shell scripts: this member's values on top, then a fixed text."""
+"""The replica group's shell scripts: this member's values first, then a fixed text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 def watch(settings: Settings) -> str:
-    """Return the script that looks at the other members once, and starts the engine anew where it must."""
+    """Return the script that checks the other members once, and restarts the engine if it must."""
     values = {
         "unit": settings.unit,
         "file": f"{GROUP_STATES}/{settings.replica}",
@@ -22,7 +22,7 @@ def watch(settings: Settings) -> str:
 
 
 def member(settings: Settings) -> str:
-    """Return the script that tells another member how the engine here is."""
+    """Return the script that reports the state of this engine to another member."""
     return _script("member", settings, {"unit": settings.unit, "file": f"{GROUP_STATES}/{settings.replica}"})
 
 

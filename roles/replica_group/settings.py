@@ -1,4 +1,4 @@
-"""What binds the members of a replica over several hosts: a lost one takes it out, and they start together."""
+"""The members of a replica over several hosts: they start together, and a lost member takes the replica out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rackwright.values.network import AddressField
 from rackwright.values.text import Line, Name
 
 GROUP_STATES = "/run/rackwright-replica-group"
-"""A file a replica: how its other members are."""
+"""Folder with one file per replica: the state of its other members."""
 
 
 class Peer(Frozen):
@@ -19,7 +19,7 @@ class Peer(Frozen):
     address: AddressField
     """In the fabric network."""
     port: Port
-    """Where it tells how its engine is."""
+    """Where it reports the state of its engine."""
 
     @property
     def url(self) -> str:
@@ -30,17 +30,17 @@ class Peer(Frozen):
 class Settings(Frozen):
     replica: ReplicaName
     unit: Line
-    """Of the engine."""
+    """The engine's unit."""
     own: Peer
     first: bool
-    """Whether the replica answers on this host."""
+    """Whether this host has the replica's socket."""
     peers: tuple[Peer, ...]
-    """Whom it looks at: the first member at all others, and each of them at the first."""
+    """The members that it checks: the first member checks all others, and each of them checks the first."""
     every_seconds: int = 2
 
     @property
     def _stem(self) -> str:
-        # As the probe's names: a socket with Accept=yes can't have an @ of its own.
+        # Without @, like the probe's names: a socket with Accept=yes can't have an @ in its own name.
         return f"rackwright-{self.replica.replace('@', '-')}"
 
     @property
@@ -57,7 +57,7 @@ class Settings(Frozen):
 
     @property
     def member(self) -> str:
-        """The template of which the socket starts one instance for each question."""
+        """The template unit; the socket starts one instance of it for each connection."""
         return f"{self._stem}.member@.service"
 
     @property

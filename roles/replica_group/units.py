@@ -1,4 +1,4 @@
-"""The replica group's units: a timer and its service, a socket and the template it starts."""
+"""The replica group's units: a timer and its service, a socket and the template that it starts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from rackwright.roles.replica_group.settings import Settings
 
 
 def service(settings: Settings) -> str:
-    """One look. Root, for it may start the engine anew; it reaches the other members and nobody else."""
+    """Return the service that looks once. It runs as root, because it may restart the engine, and reaches only the
+    other members."""
     peers = " ".join(str(peer.address) for peer in settings.peers)
     return f"""\
 # Made by rackwright: one look at the other members of replica {settings.replica}.
@@ -33,13 +34,13 @@ CapabilityBoundingSet=
 
 
 def timer(settings: Settings) -> str:
-    why = f"when a member of replica {settings.replica} looks at the others"
+    why = f"how often a member of replica {settings.replica} looks at the others"
     return look.timer(why, f"rackwright replica group {settings.replica}", settings.every_seconds)
 
 
 def member_socket(settings: Settings) -> str:
-    why = f"where the other members of replica {settings.replica} ask how the engine here is"
-    # The address may come later than the socket, at boot.
+    why = f"where the other members of replica {settings.replica} ask for the state of this engine"
+    # At boot, the address may appear after the socket.
     return look.asked_socket(why, f"rackwright member {settings.replica}", settings.own.url, "FreeBind=yes\n")
 
 

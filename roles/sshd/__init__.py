@@ -1,1 +1,1 @@
-"""How sshd lets people in: with keys only, by modern algorithms."""
+"""sshd's settings: keys only, modern algorithms."""

@@ -1,4 +1,4 @@
-"""Our drop-in as sshd reads it, and what other files say. Without pyinfra."""
+"""rackwright's drop-in for sshd, compared with the other files. No pyinfra."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Directive:
     keyword: str
     value: str
     stricter: tuple[str, ...] = ()
-    """What another file may say instead: then that holds."""
+    """Stricter values that another file may set instead; they apply then."""
 
     def allows(self, value: str) -> bool:
-        """Whether a value that others say, or that came out, is as good as ours."""
+        """Return whether a value, from another file or effective, is at least as strict as this one."""
         if self.value.startswith("-"):
             removed = self.value[1:].split(",")
             taken = value[1:].split(",") if value.startswith("-") else ()
@@ -30,8 +30,8 @@ class Directive:
         return _plain(value) in (self.value, *self.stricter)
 
 
-# Algorithms are taken away from the defaults of the host's own OpenSSH: a newer one brings newer ones by itself, an
-# older one needn't know them. The patterns are what ssh-audit fails or warns of.
+# Algorithms are removed from the defaults of the host's own OpenSSH. So a newer version automatically brings newer
+# algorithms, and an older one doesn't need to know them. ssh-audit fails or warns about these patterns.
 ALGORITHMS = (
     Directive(
         "KexAlgorithms",
@@ -64,12 +64,12 @@ def directives(settings: Settings) -> tuple[Directive, ...]:
 
 
 def configuration(settings: Settings, state: Sshd) -> str:
-    """Return the drop-in. It says the same keywords always, so that what is pending overrides what is confirmed."""
+    """Return the drop-in. It always has the same keywords, so that pending settings override all confirmed ones."""
     lines = [f"{directive.keyword} {_value(settings, directive, state)}" for directive in directives(settings)]
     return "\n".join(
         [
             INCLUDE,
-            "# Written by rackwright: baseline.sshd of the fleet file. What waits to be confirmed is read before it.",
+            "# Written by rackwright: baseline.sshd of the fleet file. Unconfirmed settings are read before it.",
             *lines,
             "",
         ]
@@ -77,7 +77,7 @@ def configuration(settings: Settings, state: Sshd) -> str:
 
 
 def overridden(settings: Settings, state: Sshd) -> tuple[str, ...]:
-    """Return what other files say and ours overrides, as FILE:LINE KEYWORD VALUE."""
+    """Return the lines of other files that rackwright's overrides, as FILE:LINE KEYWORD VALUE."""
     return tuple(
         f"{line.place} {directive.keyword} {line.value}"
         for directive, line in _said(settings, state)
@@ -86,35 +86,35 @@ def overridden(settings: Settings, state: Sshd) -> tuple[str, ...]:
 
 
 def opposed(settings: Settings, state: Sshd) -> tuple[str, ...]:
-    """Return what other files say and wins over ours: it is read before, or holds for some users or networks only."""
+    """Return the lines of other files that override rackwright's: they are read first, or are in a Match block."""
     return tuple(
         f"{line.place} says {directive.keyword} {line.value} "
-        + (f"within `Match {line.match}`" if line.match else f"and is read before ours ({directive.value})")
+        + (f"within `Match {line.match}`" if line.match else f"and is read before rackwright's ({directive.value})")
         for directive, line in _said(settings, state)
         if settings.existing == "replace" and (line.first or line.match) and not directive.allows(line.value)
     )
 
 
 def unread(state: Sshd) -> Problem | None:
-    """Given what sshd is told, return a problem if our drop-in isn't."""
+    """Return a problem if sshd doesn't read rackwright's drop-in."""
     if state.included:
         return None
     return Problem(
         "sshd",
-        f"{MAIN} doesn't read {FOLDER}, or for some only",
+        f"{MAIN} doesn't include {FOLDER}, or only within a Match block",
         f"write `Include {FOLDER}/*.conf` as its first line",
         "rackwright plan",
     )
 
 
 def decided(settings: Settings, state: Sshd) -> tuple[str, ...]:
-    """Return the keywords, in lower case, for which no other file wins over ours."""
+    """Return the keywords, in lower case, that no other file overrides."""
     lost = {directive.keyword for directive, line in _said(settings, state) if line.first and not line.match}
     return tuple(found.keyword.lower() for found in directives(settings) if found.keyword not in lost)
 
 
 def acts(settings: Settings, state: Sshd) -> bool:
-    """Whether what is effective is what we want. Without sshd's answer, its files decide."""
+    """Return whether the effective settings are the wanted ones. Keywords that sshd doesn't report are ignored."""
     if state.pending:
         return False
     if settings.existing == "keep":
@@ -135,7 +135,7 @@ def _value(settings: Settings, directive: Directive, state: Sshd) -> str:
 
 
 def _said(settings: Settings, state: Sshd) -> Iterator[tuple[Directive, Line]]:
-    """Yield each line of others that has a keyword of ours, in sshd's order."""
+    """Yield each line of other files that sets one of these keywords, in sshd's order."""
     ours = {directive.keyword.lower(): directive for directive in directives(settings)}
     for line in state.lines:
         if directive := ours.get(_OTHER_KEYWORDS.get(line.keyword, line.keyword)):

@@ -1,4 +1,4 @@
-"""Whether the new settings would shut us out: judged before the first change, without pyinfra."""
+"""Whether the new settings would lock rackwright out, checked before the first change. No pyinfra."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from rackwright.errors import Problem
 from rackwright.roles.sshd.settings import Settings
 
 HOST_KEYS = ("ssh-ed25519", "ssh-rsa")
-"""Types of the host keys that sshd goes on to show; an RSA key signs with SHA-2."""
+"""Types of host keys that sshd still offers; an RSA key signs with SHA-2."""
 
 
 def locks_out(settings: Settings, pinned: Iterable[str]) -> Problem | None:
-    """Given the types of a host's pinned keys, return a problem if sshd would no longer show one of them."""
+    """Given the types of a host's pinned keys, return a problem if sshd would no longer offer any of them."""
     types = tuple(dict.fromkeys(pinned))
     if settings.manage == "no" or not types or set(types) & set(HOST_KEYS):
         return None
     return Problem(
         "sshd",
-        f"the pinned host key is of a type that sshd would no longer show ({', '.join(types)})",
-        f"should be pinned as {' or '.join(HOST_KEYS)}, whichever the machine itself has",
+        f"the pinned host key is of a type that sshd would no longer offer ({', '.join(types)})",
+        f"pin a key of type {' or '.join(HOST_KEYS)}, whichever the machine itself has",
         "rackwright trust",
     )

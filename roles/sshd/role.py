@@ -1,4 +1,4 @@
-"""Let people in with keys only, and keep it so once a fresh connection has proven that we still get in."""
+"""Allow logins with keys only, and make this permanent after a fresh connection has proven that it still works."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from rackwright.roles.sshd.settings import Settings
 
 @deploy("sshd")
 def sshd(*, settings: Settings, confirm_seconds: int = 60) -> None:
-    """Afterwards sshd admits keys only, by modern algorithms, for `confirm_seconds`; at boot it still does as before.
+    """Have sshd allow keys only, with modern algorithms, for `confirm_seconds`; at boot the old settings still apply.
 
-    What others say and wins over ours is named and left; a host without sshd is left alone.
+    Lines of other files that override rackwright's are reported and left alone, as is a host without sshd.
     """
     state = _state(settings)
     if state.present:
         sshd_pending(
-            name="Admit keys only, until it is confirmed",
+            name="Allow keys only, until confirmed",
             content=configuration(settings, state),
             keywords=decided(settings, state),
             acts=acts(settings, state),
@@ -41,12 +41,12 @@ def sshd(*, settings: Settings, confirm_seconds: int = 60) -> None:
 
 @deploy("sshd")
 def confirm_sshd(*, settings: Settings) -> None:
-    """Afterwards the settings that act stay, and act at boot. To be run over a connection made after `sshd`."""
+    """Make the current settings permanent. Run this over a connection that was made after `sshd`."""
     state = _state(settings)
     if state.present:
-        sshd_confirmed(name="Keep what sshd admits", content=configuration(settings, state), pending=state.pending)
+        sshd_confirmed(name="Confirm sshd's settings", content=configuration(settings, state), pending=state.pending)
 
 
 def _state(settings: Settings) -> Sshd:
-    """What sshd is told; one that isn't looked after counts as none."""
+    """Return sshd's state; an sshd that rackwright doesn't manage counts as absent."""
     return Sshd() if settings.manage == "no" else host.get_fact(SshdState, keywords=KEYWORDS)

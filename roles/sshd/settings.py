@@ -1,4 +1,4 @@
-"""How sshd lets people in: with keys only, by modern algorithms."""
+"""sshd's settings: keys only, modern algorithms."""
 
 from __future__ import annotations
 
@@ -17,6 +17,6 @@ class Settings(Frozen):
     root_login: Annotated[Literal["keys", "no"], BeforeValidator(lambda reply: "no" if reply is False else reply)] = (
         "keys"
     )
-    """Whether root may log in, with a key. Where the host is stricter, it stays so."""
+    """Whether root may log in with a key. If the host is stricter, it stays so."""
     existing: Literal["replace", "keep"] = "replace"
-    """What to do where another file says something else: ours is read first, or takes over what they say."""
+    """What to do if another file has other values: `replace` overrides them, `keep` adopts them."""

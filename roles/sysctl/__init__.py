@@ -1,1 +1,1 @@
-"""How the kernel treats packets that lie and users who look around."""
+"""Kernel settings against spoofed packets and curious local users."""

@@ -1,4 +1,4 @@
-"""What the kernel should be told, without pyinfra."""
+"""The kernel's settings and their file. No pyinfra."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from rackwright.roles.sysctl.settings import Settings
 
-# all and an interface's own are joined by "or" for redirects (Documentation/networking/ip-sysctl.rst): each counts.
-# The larger of the two counts for rp_filter. Loose: hosts have several networks, and answers may take another way.
+# For redirects, the kernel joins `all` and the interface's own setting by "or", so both must be set. For rp_filter,
+# the larger one applies (Documentation/networking/ip-sysctl.rst). Loose mode, because hosts have several networks,
+# and answers may take another route.
 _NETWORK = {
     "net.ipv4.conf.all.rp_filter": "2",
     "net.ipv4.conf.default.rp_filter": "2",
@@ -36,12 +37,12 @@ _KERNEL = {
 
 
 def wanted(settings: Settings) -> Mapping[str, str]:
-    """Return each setting as sysctl.d(5) writes it, with its value; `*` stands for every network interface."""
+    """Return each setting, in the syntax of sysctl.d(5), with its value; `*` means every network interface."""
     own = {key: str(value) for key, value in settings.values.items()}
     return {**_NETWORK, **(_KERNEL if settings.kernel == "yes" else {}), **own}
 
 
 def drop_in(values: Mapping[str, str]) -> str:
-    """Return the file that sets them at boot, and for interfaces that come later."""
+    """Return the file that applies these settings at boot and to interfaces that appear later."""
     lines = "".join(f"{key} = {value}\n" for key, value in values.items())
     return f"# Written by rackwright: baseline.sysctl of the fleet file.\n{lines}"

@@ -1,4 +1,4 @@
-"""Tell the kernel how to treat packets that lie and users who look around."""
+"""Set the kernel's settings against spoofed packets and curious local users."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from rackwright.roles.sysctl.settings import DROP_IN, Settings
 
 @deploy("sysctl")
 def sysctl(*, settings: Settings) -> None:
-    """Afterwards the kernel has these settings, now and at boot, but for those that another file sets after ours."""
+    """Ensure that the kernel has these settings now and at boot, except those that a later file overrides."""
     if settings.manage == "no":
         return
     values = wanted(settings)
     checked_file(name="Write the kernel's settings", path=DROP_IN, content=drop_in(values), folder=True)
-    kernel_settings(name="Set what the running kernel has otherwise", path=DROP_IN, wanted=values)
+    kernel_settings(name="Apply the kernel's settings", path=DROP_IN, wanted=values)

@@ -1,4 +1,4 @@
-"""How the kernel treats packets that lie and users who look around."""
+"""Kernel settings against spoofed packets and curious local users."""
 
 from __future__ import annotations
 
@@ -23,6 +23,6 @@ class Settings(Frozen):
     manage: Manage = "yes"
     """`no` leaves the kernel's settings as they are."""
     kernel: Manage = "yes"
-    """`no` sets those of the network alone: a container shares the others with the machine below it."""
+    """`no` sets only network settings: a container shares the others with its host."""
     values: Mapping[Key, int | Line] = {}
-    """Settings of your own, beside the built-in ones or in place of one of them."""
+    """Your own settings, which add to the built-in ones or override them."""

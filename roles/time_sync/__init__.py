@@ -1,1 +1,1 @@
-"""A clock that is right: certificates, logs and leases need it."""
+"""A correct clock, which certificates, logs and leases need."""

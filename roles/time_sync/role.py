@@ -1,4 +1,4 @@
-"""Keep the clock right, by the daemon that is there."""
+"""Keep the clock correct, with the daemon that the host has."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from rackwright.roles.time_sync.settings import CHRONY, TIMESYNCD, Settings
 
 @deploy("time_sync")
 def time_sync(*, settings: Settings) -> None:
-    """Afterwards one daemon keeps the clock right, now and at boot: the one that is there, or else chrony.
+    """Ensure that a daemon keeps the clock correct, now and at boot: the one that the host has, or else chrony.
 
-    A second one that somebody runs beside it is named, and left.
+    If a second daemon sets the clock too, it is reported and left running.
     """
     if settings.manage == "no":
         return
@@ -22,7 +22,7 @@ def time_sync(*, settings: Settings) -> None:
     if keeper is None:
         keeper = "chrony.service"
         installed(name="Install chrony", packages=("chrony",))
-    adopted(name="Keep the clock right", unit=keeper)
-    one_keeper(name="Look whether another daemon sets the clock", unit=keeper)
+    adopted(name="Keep the clock correct", unit=keeper)
+    one_keeper(name="Check whether another daemon sets the clock", unit=keeper)
     files = {"chrony.service": CHRONY, "systemd-timesyncd.service": TIMESYNCD}
-    time_servers(name="Name the time servers", unit=keeper, servers=settings.servers, files=files)
+    time_servers(name="Set the time servers", unit=keeper, servers=settings.servers, files=files)

@@ -1,4 +1,4 @@
-"""A clock that is right: certificates, logs and leases need it."""
+"""A correct clock, which certificates, logs and leases need."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ TIMESYNCD = "/etc/systemd/timesyncd.conf.d/60-rackwright.conf"
 
 class Settings(Frozen):
     manage: Manage = "yes"
-    """`no` leaves the clock to others."""
+    """`no` leaves the clock to other tools."""
     servers: tuple[Machine, ...] = ()
-    """Time servers of your network, asked before all others; those of the distribution when absent."""
+    """Time servers of your network, preferred over all others; the distribution's when absent."""

@@ -1,1 +1,1 @@
-"""Security updates that install themselves, but for what engines and GPUs run on."""
+"""Automatic security updates for all packages except those that engines and GPUs run on."""

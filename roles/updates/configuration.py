@@ -1,4 +1,4 @@
-"""What apt, unattended-upgrades and needrestart are told, without pyinfra."""
+"""The settings of apt, unattended-upgrades and needrestart. No pyinfra."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from rackwright.roles.updates.settings import Settings
 
 MARK = "Rackwright::Updates"
-"""In our file, so that what apt's settings come to can be told from what they were before it was there."""
+"""Set in rackwright's file, so that apt's effective settings show whether that file was read."""
 EXCLUDED = (
     "linux-*",
     "nvidia*",
@@ -34,7 +34,7 @@ EXCLUDED = (
     "ggml*",
     "libggml*",
 )
-"""Kernel, GPU and fabric drivers with their libraries, HAProxy, serving runtimes: they change under a rollout."""
+"""Kernel, GPU and fabric drivers with their libraries, HAProxy, serving runtimes: only rollouts change them."""
 ORIGINS = (
     "origin=Debian,codename=${distro_codename}-security,label=Debian-Security",
     "origin=Debian,codename=${distro_codename},label=Debian-Security",
@@ -51,7 +51,7 @@ SWITCHES: Mapping[str, str] = {
 }
 _NEEDRESTART = """\
 # Written by rackwright: baseline.updates of the fleet file.
-# Services that run on an updated library are restarted; engines, proxies and what holds the GPUs never are.
+# Services that use an updated library are restarted; engines, proxies and the services that use the GPUs never are.
 $nrconf{restart} = 'a';
 $nrconf{kernelhints} = -1;
 $nrconf{override_rc}->{qr(^rackwright-)} = 0;
@@ -63,7 +63,7 @@ $nrconf{override_rc}->{qr(^dcgm)} = 0;
 
 
 def apt(settings: Settings) -> str:
-    """Return our file as apt.conf(5) reads it; packages that other files exclude stay excluded."""
+    """Return rackwright's file in the syntax of apt.conf(5); packages that other files exclude stay excluded."""
     lines = ["// Written by rackwright: baseline.updates of the fleet file.", f'{MARK} "yes";']
     lines += [f'{key} "{value}";' for key, value in SWITCHES.items()]
     lines += ["#clear Unattended-Upgrade::Allowed-Origins;", "#clear Unattended-Upgrade::Origins-Pattern;"]
@@ -73,7 +73,7 @@ def apt(settings: Settings) -> str:
 
 
 def needrestart() -> str:
-    """Return our file as needrestart reads it: Perl, after its own."""
+    """Return rackwright's needrestart file: Perl, read after needrestart's own configuration."""
     return _NEEDRESTART
 
 
@@ -82,6 +82,6 @@ def _listed(key: str, entries: tuple[str, ...]) -> list[str]:
 
 
 def _pattern(package: str) -> str:
-    """unattended-upgrades matches an expression at the beginning of a name."""
+    """Return the regular expression for a name; unattended-upgrades matches it at the beginning of package names."""
     name = re.escape(package.removesuffix("*")).replace("\\-", "-")
     return name if package.endswith("*") else f"{name}$"

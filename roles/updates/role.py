@@ -1,4 +1,4 @@
-"""Have security updates install themselves, but for what engines and GPUs run on."""
+"""Install security updates automatically, except for packages that engines and GPUs run on."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from rackwright.roles.updates.settings import APT, NEEDRESTART, Settings
 
 @deploy("updates")
 def updates(*, settings: Settings) -> None:
-    """Afterwards security updates come daily, without a reboot, and leave kernel, GPUs, HAProxy and engines alone."""
+    """Install security updates daily, without reboots, for everything except kernel, GPUs, HAProxy and engines."""
     if settings.manage == "no":
         return
-    # First: the package's own first run would take what its own settings say.
+    # Before the packages, because unattended-upgrades' first run would use its default settings.
     checked_file(
-        name="Write what updates itself",
+        name="Write which packages are updated automatically",
         path=APT,
         content=apt(settings),
         check="apt-config -c={path} dump >/dev/null",
     )
     checked_file(
-        name="Write what is never restarted",
+        name="Write which services are never restarted",
         path=NEEDRESTART,
         content=needrestart(),
         check="perl -c {path} 2>/dev/null",
         folder=True,
     )
-    installed(name="Install what updates", packages=("unattended-upgrades", "needrestart"))
+    installed(name="Install unattended-upgrades and needrestart", packages=("unattended-upgrades", "needrestart"))
     for unit in ("apt-daily.timer", "apt-daily-upgrade.timer"):
         adopted(name=f"Run {unit}", unit=unit)
     apt_unopposed(
-        name="Look for other settings of updates",
+        name="Check for other update settings",
         mark=MARK,
         switches=SWITCHES,
         lists={"Unattended-Upgrade::Origins-Pattern": ORIGINS, "Unattended-Upgrade::Allowed-Origins": ()},

@@ -1,4 +1,4 @@
-"""Security updates that install themselves, but for what engines and GPUs run on."""
+"""Automatic security updates for all packages except those that engines and GPUs run on."""
 
 from __future__ import annotations
 
@@ -19,4 +19,4 @@ class Settings(Frozen):
     manage: Manage = "yes"
     """`no` leaves updates as they are."""
     exclude: tuple[Package, ...] = ()
-    """Further packages that are never updated by themselves: names, or beginnings of names with `*`."""
+    """Additional packages that are never updated automatically: names, or beginnings of names with `*`."""

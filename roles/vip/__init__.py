@@ -1,1 +1,1 @@
-"""One address for several gateways: whichever of them answers has it."""
+"""One virtual address for several gateways: one that answers has it."""

@@ -16,7 +16,7 @@ def keepalived_conf(settings: Settings, interface: str) -> str:
 
 
 def check_text() -> str:
-    """Return the script that asks whether this gateway answers."""
+    """Return the script that checks whether this gateway answers."""
     return render(_TEMPLATES, "check.sh.j2")
 
 

@@ -1,4 +1,4 @@
-"""Have keepalived give the gateways' virtual address to one that answers."""
+"""Run keepalived, which gives the gateways' virtual address to a gateway that answers."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from rackwright.roles.vip.settings import FOLDER, UNIT, Settings
 
 @deploy("vip")
 def vip(*, settings: Settings) -> None:
-    """Afterwards this gateway has the virtual address whenever it answers and no other one has it.
+    """Ensure that this gateway takes the virtual address if it answers and no other gateway has the address.
 
-    Debian's keepalived.service isn't started by installing the package, and is left alone where it was there before.
+    Installing the package doesn't start Debian's keepalived.service; one that already runs is left alone.
     """
     installed(name="Install keepalived", packages=("keepalived", "socat"), unstarted=("keepalived.service",))
     folder(name="Make the folder of the virtual address", path=FOLDER)

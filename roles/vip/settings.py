@@ -1,4 +1,4 @@
-"""The gateways' virtual address on one of them."""
+"""One gateway's settings for the gateways' virtual address."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ UNIT = "rackwright-vip.service"
 class Settings(Frozen):
     host: Name
     address: AddressField
-    """The virtual one."""
+    """The virtual address."""
     own: AddressField
-    """The host's address in the service network: the virtual one goes to the same interface."""
+    """The host's address in the service network; the virtual address goes to the same interface."""
     peers: tuple[AddressField, ...]
-    """The other gateways' addresses there."""
+    """The other gateways' addresses in that network."""
     priority: int
-    """1 to 254; of two that could have the address and don't, the higher gets it. Who has it keeps it."""
+    """1 to 254; if several gateways could take the address, the one with the highest priority gets it. A gateway that
+    has the address keeps it."""
 
     @property
     def router_id(self) -> int:

@@ -1,4 +1,4 @@
-"""Installs one version of vLLM beside the others."""
+"""Install one version of vLLM next to the others."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from rackwright.route import Route
 from rackwright.values.file import File
 
 UNPACKED = 6
-"""Wheels take up to this many times their size once they are installed and compiled to bytecode."""
+"""Wheels take up to this many times their size after they are installed and compiled to bytecode."""
 
 
 @deploy("vllm")
 def vllm(*, settings: Settings, wheels: tuple[File, ...], digest: str, gpus: bool, route: Route) -> None:
-    """Afterwards vLLM stands in the version's folder, was imported once, and is read-only.
+    """Ensure that vLLM is in the version's folder, was imported once, and is read-only.
 
-    `wheels` are all that the lock names, `digest` tells them from others; `gpus`: engines here use some.
+    `wheels` are all wheels that the lock names, and `digest` identifies them; `gpus`: whether engines here use GPUs.
     """
     what, folder = f"vLLM {settings.version}", settings.folder
     room = tuple(wheel.model_copy(update={"size": wheel.size * UNPACKED}) for wheel in wheels)
-    installed(name="Install what vLLM needs", packages=_packages(settings, gpus))
+    installed(name="Install vLLM's dependencies", packages=_packages(settings, gpus))
     room_made(
         name=f"Make sure that {what} has room",
         what=what,
@@ -62,6 +62,6 @@ def _packages(settings: Settings, gpus: bool) -> tuple[str, ...]:
     python = PurePosixPath(settings.python).name
     if settings.interpreter is None:
         needed.append(f"{python}-venv")
-        # Triton compiles what starts its kernels for this interpreter, at the first start of each.
+        # At the first start of each kernel, Triton compiles its launcher for this interpreter.
         needed += ["gcc", "libc6-dev", f"{python}-dev"] if gpus else []
     return tuple(needed)

@@ -16,7 +16,7 @@ from rackwright.values.text import Line, ServedName, Shape
 
 ArgumentName = Annotated[
     str,
-    Shape("[a-z][a-z0-9-]{1,48}", "should be the argument's long name without dashes in front, like block-size"),
+    Shape("[a-z][a-z0-9-]{1,48}", "should be the argument's long name without leading dashes, like block-size"),
 ]
 VariableName = Annotated[str, Shape("[A-Z][A-Z0-9_]{0,63}", "should be the name of a variable, like VLLM_USE_V1")]
 AdapterSource = Annotated[
@@ -27,7 +27,7 @@ AdapterSource = Annotated[
     ),
 ]
 AdapterRank = Literal[1, 8, 16, 32, 64, 128, 256, 320, 512]
-"""Those that vLLM has (vllm/config/lora.py)."""
+"""The ranks that vLLM supports (vllm/config/lora.py)."""
 Width = Annotated[int, Field(ge=1, le=1024)]
 
 OWNED = frozenset(
@@ -49,11 +49,11 @@ OWNED = frozenset(
     "otlp-traces-endpoint collect-detailed-traces profiler-config kv-transfer-config kv-events-config "
     "ec-transfer-config weight-transfer-config enable-sleep-mode".split()
 )
-"""Arguments that the tool sets itself, or that would open an engine, run code that came with a model, or write down
-prompts; `args` naming one is refused."""
+"""Arguments that rackwright sets itself, or that would expose an engine, run code that came with a model, or log
+prompts. They are refused in `args`."""
 
 _FREE = ("reasoning-parser",)
-"""Whole names that an owned one begins with."""
+"""Complete argument names that are the beginning of an owned one."""
 
 OWNED_VARIABLES = frozenset(
     "HOME PATH LD_PRELOAD LD_AUDIT LD_LIBRARY_PATH PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED "
@@ -65,11 +65,11 @@ OWNED_VARIABLES = frozenset(
 )
 
 CPU_CACHE = 4 * 2**30
-"""Bytes. A share of a host's memory, which is vLLM's own way, would be taken by each replica on it."""
+"""Bytes. vLLM's default is a share of the host's memory, which each replica on the host would take."""
 
 
 def cpu_batch(parallel: int) -> int:
-    """Return the tokens that a replica without GPUs computes at once, where its `args` don't say."""
+    """Return how many tokens a replica without GPUs computes per step, unless its `args` set this."""
     return max(256, parallel)
 
 
@@ -83,47 +83,47 @@ class Settings(Versioned):
     version: Annotated[
         str, Shape("[0-9][A-Za-z0-9._-]{0,31}", "should be a release like 0.32.0: letters, digits and . _ - only")
     ]
-    """Release of vLLM; versions stand side by side on a host."""
+    """Release of vLLM; several versions can be installed on a host."""
     build: Line | None = None
-    """Where its wheels come from, as file:PATH: a folder that has all of them, or a requirements file; what the
-    package index has for the version when absent."""
+    """Where its wheels come from, as file:PATH: a folder with all of them, or a requirements file; the package index
+    when absent."""
     python: HostPath = "/usr/bin/python3.13"
-    """The hosts' interpreter; its name ends in the version that wheels are chosen for."""
+    """The hosts' Python interpreter; its name ends in the version for which wheels are chosen."""
     cuda: CudaVersion | None = None
-    """CUDA that its build was made with; none for a CPU build."""
+    """CUDA version that the build was made with; none for a CPU build."""
     parallel: Annotated[int, Field(ge=1, le=4096)] = 256
-    """Requests that one replica answers at a time; further ones wait in the gateway."""
+    """Requests that one replica answers at a time; more are queued at the gateway."""
     tensor_parallel_size: Width | None = None
-    """GPUs over which each layer is cut."""
+    """Number of GPUs over which each layer is split."""
     pipeline_parallel_size: Width | None = None
-    """Groups of GPUs to which the layers are dealt out."""
+    """Number of GPU groups over which the layers are distributed."""
     data_parallel_size: Width | None = None
-    """Whole copies within one replica."""
+    """Number of complete copies of the model within one replica."""
     gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] = 0.9
-    """Share of a GPU's memory that a replica takes, all in all."""
+    """Share of a GPU's memory that a replica takes in total."""
     kv_cache_memory: Size | None = None
-    """Bytes of KV cache on each GPU, in place of what its share leaves; without GPUs 4 GiB when absent."""
+    """Bytes of KV cache on each GPU; the rest of the replica's share when absent, or 4 GiB without GPUs."""
     kv_cache_dtype: Annotated[str, Shape("[a-z0-9_]{1,32}", "should be a type like auto, fp8 or bfloat16")] = "auto"
-    """Type of what the KV cache keeps."""
+    """Data type of the KV cache."""
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     quantization: Annotated[str, Shape("[a-z0-9][a-z0-9_-]{0,31}", "should be a method like fp8 or awq")] | None = (
         None
     )
-    """How weights are quantized while they are loaded; what the model's files say when absent."""
+    """How weights are quantized while they are loaded; as the model's files specify when absent."""
     adapters: dict[ServedName, AdapterSource] = {}
-    """LoRA adapters by the names that clients ask for: what each is served from beside the model."""
+    """LoRA adapters that are served with the model, and their sources, by the names that clients ask for."""
     max_lora_rank: AdapterRank = 16
-    """The greatest rank that an adapter may have; each takes as much memory as one of it."""
+    """The highest rank that an adapter may have; each adapter takes as much memory as one of this rank."""
     args: dict[ArgumentName, Line | int | float | bool] = {}
-    """Further arguments of vLLM's server by their long name without dashes; true gives --NAME, false --no-NAME."""
+    """Additional arguments of vLLM's server by their long name without dashes; true sets --NAME, false --no-NAME."""
     environment: dict[VariableName, Line] = {}
-    """Variables of the engine's environment; no secrets, for they stand in its unit."""
+    """Variables of the engine's environment. Don't put secrets here: its unit file has them in plain text."""
 
     @field_validator("python")
     @classmethod
     def _tells_its_version(cls, python: str) -> str:
         if not _python_version(python):
-            raise ValueError("should end in its version, like /usr/bin/python3.13")
+            raise ValueError("should end in Python's version, like /usr/bin/python3.13")
         return python
 
     @field_validator("args")
@@ -142,18 +142,18 @@ class Settings(Versioned):
 
     @property
     def python_version(self) -> str:
-        """Of the hosts' interpreter, like 3.13."""
+        """Version of the hosts' interpreter, like 3.13."""
         return _python_version(self.python)
 
     @property
     def interpreter(self) -> HostPath | None:
-        """The folder of an interpreter that isn't the system's; None: it is."""
+        """The folder of the interpreter; None: it is the system's."""
         prefix = PurePosixPath(self.python).parent.parent
         return None if prefix.is_relative_to("/usr") else str(prefix)
 
     @property
     def loads(self) -> tuple[str, ...]:
-        """Endings of the weights that it reads, the preferred first."""
+        """File endings of the weights that it reads, in order of preference."""
         return (".safetensors",)
 
     @property
@@ -163,11 +163,11 @@ class Settings(Versioned):
 
     @property
     def busy(self) -> tuple[str, ...]:
-        """Metrics whose sum is above zero while requests are in the engine."""
+        """Metrics whose sum is greater than zero while the engine has requests."""
         return ("vllm:num_requests_running", "vllm:num_requests_waiting")
 
     def widths(self, gpus: int, hosts: int = 1) -> Widths:
-        """Return how the work of a replica is spread. Raise ValueError where it doesn't come out even."""
+        """Return how the work of a replica is spread. Raise ValueError if it can't be divided evenly."""
         return even_widths(
             tensor=self.tensor_parallel_size,
             pipeline=self.pipeline_parallel_size,
@@ -178,16 +178,17 @@ class Settings(Versioned):
 
     @property
     def tells_tokens(self) -> bool:
-        """What computes chances is compiled when they are first asked for; on a host without a C++ compiler that ends
-        the CPU build's engine, whether the host has GPUs or not (tried with 0.32.0)."""
+        """Whether the engine can return tokens with their probabilities. vLLM compiles the code for probabilities at
+        the first such request; without a C++ compiler, this crashes the CPU build's engine, even on a host with GPUs
+        (tested with 0.32.0)."""
         return self.cuda is not None
 
     def launch(self, engine: Engine) -> Launch:
         """Return the process of one engine, or of one member of a replica over several hosts.
 
-        The server's own module takes --headless and serves nonetheless, so that the command is `vllm serve`.
-        Tried with 0.32.0: every served name is answered; without --enable-log-requests the log has no prompts;
-        with --shutdown-timeout what is in flight at SIGTERM ends in that time, while new requests get 500.
+        The command is `vllm serve`, because the server's own module accepts --headless but serves anyway.
+        Tested with 0.32.0: the engine answers to every served name; without --enable-log-requests the log has no
+        prompts; with --shutdown-timeout, requests in flight at SIGTERM get that time, and new ones get 500.
         """
         return Launch(
             command=(f"{self.folder}/bin/python", "-m", "vllm.entrypoints.cli.main", "serve", *self._words(engine)),
@@ -212,7 +213,7 @@ class Settings(Versioned):
         yield from _spread(widths, member)
         yield from () if engine.gpus else self._on_cpu(widths)
         for name, value in sorted(self.args.items()):
-            # One word each: as a word of its own a value that begins with dashes would be an argument.
+            # Name and value in one word: a separate value that begins with dashes would be read as an argument.
             yield f"--{'no-' if value is False else ''}{name}" if isinstance(value, bool) else f"--{name}={value}"
 
     def _memory(self, gpus: int) -> Iterator[str]:
@@ -229,18 +230,18 @@ class Settings(Versioned):
         if not engine.adapters:
             return
         yield from ("--enable-lora", "--max-lora-rank", str(self.max_lora_rank))
-        # Fewer would make requests for different adapters wait for one another.
+        # With fewer, requests for different adapters would wait for one another.
         yield from ("--max-loras", str(len(engine.adapters)))
         if engine.answers:
             yield from ("--lora-modules", *(f"{adapter.name}={adapter.path}" for adapter in engine.adapters))
 
     def _on_cpu(self, widths: Widths) -> Iterator[str]:
         if not {"enforce-eager", "compilation-config"} & set(self.args):
-            # Hosts have no C++ compiler; with a pipeline the CPU build's eager mode fails while it warms up.
+            # Hosts have no C++ compiler. With a pipeline, the CPU build's eager mode fails during warm-up.
             piped = ("--compilation-config", json.dumps({"mode": 2, "backend": "eager"}))
             yield from piped if widths.pipeline > 1 else ("--enforce-eager",)
         if "max-num-batched-tokens" not in self.args:
-            # The probe's counter moves once a step: a CPU needs too long for one of the default thousands.
+            # The probe's counter moves once per step, and a CPU takes too long for the default (thousands).
             yield from ("--max-num-batched-tokens", str(cpu_batch(self.parallel)))
 
     def _environment(self, engine: Engine) -> dict[str, str]:
@@ -256,7 +257,7 @@ class Settings(Versioned):
         if member is None:
             fixed |= {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
         elif not engine.gpus and self.widths(0, len(member.addresses)).tensor > 1:
-            # What the CPU build compiles for a cut layer needs a C++ compiler.
+            # For a split layer, the CPU build compiles code, which needs a C++ compiler.
             fixed["TORCHDYNAMO_DISABLE"] = "1"
         return {**self.environment, **fixed}
 
@@ -268,7 +269,7 @@ def _python_version(python: str) -> str:
 
 
 def _is_owned(name: str) -> bool:
-    """argparse takes the beginning of a long name for the name, and each switch has a --no-… beside it."""
+    """argparse accepts the beginning of a long name, and each switch also has a --no-… form."""
     name = name.removeprefix("no-")
     return name not in _FREE and any(owned.startswith(name) for owned in OWNED)
 

@@ -25,7 +25,7 @@ ANNA = Account(
 BARE = Account("gpu1", "dba", "-", None, (), (), password=True, remarks=("a password is set",))
 CI = ApiKey(id="ci", owner="team", sha256="a" * 64, created=WHEN)
 GOOD = Review(WHEN, (ANNA,), (CI,), {"gate1": WHEN, "gpu1": None}, (), {})
-BAD = replace(GOOD, accounts=(ANNA, BARE), remarks=("gpu1: sshd finds keys elsewhere too: x",))
+BAD = replace(GOOD, accounts=(ANNA, BARE), remarks=("gpu1: sshd also reads keys from elsewhere: x",))
 
 
 @pytest.fixture
@@ -38,12 +38,12 @@ def test_each_key_is_a_line_with_its_last_use(site, found):
     ran = rackwright("-f", site, "access", "review")
     assert ran.exit_code == 0
     header, first, second, _, api_header, api, _, end = ran.stdout.splitlines()
-    assert header.split() == ["HOST", "USER", "ROLE", "UNTIL", "KEY", "WHOSE", "LAST", "USE", "SUDO"]
-    assert "2027-03-31  SHA256:abc anna|laptop  anna   2026-11-25T08:00:00Z from 10.0.0.9  (ALL" in first
+    assert header.split() == ["HOST", "USER", "ROLE", "UNTIL", "KEY", "PERSON", "LAST", "USE", "SUDO"]
+    assert "2027-03-31  SHA256:abc anna|laptop  anna    2026-11-25T08:00:00Z from 10.0.0.9  (ALL" in first
     assert second.split()[4:7] == ["SHA256:def", "-", "-"]
     assert api_header.split() == ["API", "KEY", "OWNER", "MODELS", "CREATED", "EXPIRES"]
     assert api.split() == ["ci", "team", "all", "2026-11-25", "never"]
-    assert end == "everything is as the fleet file says"
+    assert end == "everything matches the fleet file"
 
 
 def test_findings_end_with_their_own_exit_code(site, found):
@@ -53,7 +53,7 @@ def test_findings_end_with_their_own_exit_code(site, found):
     assert ran.stdout.splitlines()[-3:] == [
         "2 findings:",
         "gpu1: dba: a password is set",
-        "gpu1: sshd finds keys elsewhere too: x",
+        "gpu1: sshd also reads keys from elsewhere: x",
     ]
     assert "a password" in ran.stdout.splitlines()[3]
 
@@ -63,14 +63,14 @@ def test_a_host_that_could_not_be_asked_is_named(site, found):
     ran = rackwright("-f", site, "access", "review")
     assert ran.exit_code == 3
     assert "gpu2: couldn't be asked: no route to host" in ran.stdout
-    assert ran.stdout.endswith("says, where it could be asked\n")
+    assert ran.stdout.endswith("everything matches the fleet file, on the hosts that answered\n")
 
 
 def test_markdown_has_what_an_auditor_needs_and_no_cell_breaks_its_table(site, found):
     found(BAD)
     lines = rackwright("-f", site, "access", "review", "--markdown").stdout.splitlines()
     assert lines[0] == "# Access to the hosts of acme"
-    assert lines[2] == "Looked at 2026-11-25T08:00:00Z."
+    assert lines[2] == "Checked at 2026-11-25T08:00:00Z."
     rows = [line for line in lines if line.startswith("| g")]
     assert [row.count(" | ") for row in rows] == [7, 7, 7]
     assert r"SHA256:abc anna\|laptop" in rows[0]

@@ -48,7 +48,7 @@ def test_each_act_is_told_with_when_where_who_what_and_outcome(site, found):
 @pytest.mark.parametrize("option", ["--host", "--limit", "-l"])
 def test_hosts_and_groups_are_chosen(site, found, option):
     asked = found(Audit((), {}, ()))
-    assert rackwright("-f", site, "audit", option, "gpu-nodes").stdout == "no acts\n"
+    assert rackwright("-f", site, "audit", option, "gpu-nodes").stdout == "no actions\n"
     assert asked[0][0] == ("gpu1", "gpu2")
 
 

@@ -60,13 +60,13 @@ def test_a_search_shows_each_rate_and_where_it_ended():
     assert [line.split()[0] for line in text.splitlines()[1:5]] == ["rate", "1", "2", "4"]
     assert "knee: 2 a second, 2.00 requests/s, 16.0 output tokens/s; it was enough" in text
     lost = as_text(benched(step(1), searched=True, why_ended="already at 1 a second it was slow"), None)
-    assert "no knee: already at 1 a second it was slow; begin lower with --rate" in lost
+    assert "no knee: already at 1 a second it was slow; start lower with --rate" in lost
 
 
 def test_a_comparison_stands_below_and_says_what_is_noise():
     found = benched(step(2, ttft=spread(0.5)))
     text = as_text(found, compare(found.bench, found.earlier))
-    assert "beside r0: weights cccccccccccccccc by llama_cpp-b10434, 2026-11-26T01:02:00Z" in text
+    assert "compared with r0: weights cccccccccccccccc by llama_cpp-b10434, 2026-11-26T01:02:00Z" in text
     assert re.search(r"ttft p95 +250 ms +-> +500 ms +\+100%, too few requests to tell", text)
     other = benched(step(3))
     assert "not comparable: rate: 2.0 then, 3.0 now" in as_text(other, compare(other.bench, other.earlier))
@@ -76,7 +76,7 @@ def test_history_has_a_line_for_each():
     text = history([bench(step(1)), bench(step(1), knee=step(2), searched=True, run="r2")])
     assert [line.split()[0] for line in text.splitlines()] == ["run", "20261126T010214Z-3949", "r2"]
     assert "2 (knee)" in text
-    assert history([]) == "nothing is kept of it"
+    assert history([]) == "no measurements yet"
 
 
 class _Page(HTMLParser):
@@ -208,14 +208,14 @@ def test_a_page_that_can_not_be_written_costs_no_answer(site: Path, measured: li
     ("words", "message"),
     [
         (["nobody"], "no model of that name; one of assistant"),
-        (["assistant", "--requests", "3", "--seconds", "3"], "--requests and --seconds both say how long"),
+        (["assistant", "--requests", "3", "--seconds", "3"], "--requests and --seconds both set how long to measure"),
         (
             ["assistant", "--prompt-tokens", "40000"],
             "40000 prompt tokens and 64 answer tokens are more than the context",
         ),
         (["assistant", "--rate", "0"], "0.0 is not in the range"),
         (["assistant", "--rate", "2", "--seconds", "86400"], "172800 requests are too many; at most 100000"),
-        (["assistant", "--html", "/no such/page.html"], "--html /no such/page.html: its folder is not there"),
+        (["assistant", "--html", "/no such/page.html"], "--html /no such/page.html: its folder doesn't exist"),
         (["assistant", "--html", "/tmp"], "'/tmp' is a directory"),
     ],
 )

@@ -21,11 +21,11 @@ def test_what_clients_must_trust_is_shown_with_the_fingerprint_that_openssl_show
 def test_an_ca_that_is_not_made_yet_says_what_makes_it(site):
     ran = rackwright("-f", site, "ca", "show")
     assert ran.exit_code == 1
-    assert "the first apply makes the fleet's CA" in ran.stderr
+    assert "the first apply creates the fleet's CA" in ran.stderr
     assert "next: rackwright apply" in ran.stderr
 
 
 def test_a_file_without_a_certificate_is_named(site, tmp_path):
     (tmp_path / "site.ca.crt").write_text("nothing")
     ran = rackwright("-f", site, "ca", "show")
-    assert (ran.exit_code, ran.stderr) == (1, f"error: {tmp_path}/site.ca.crt: holds no PEM certificate\n")
+    assert (ran.exit_code, ran.stderr) == (1, f"error: {tmp_path}/site.ca.crt: contains no PEM certificate\n")

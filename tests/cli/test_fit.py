@@ -102,7 +102,7 @@ def test_what_does_not_fit_ends_with_12_and_says_what_would(fleet: Path):
     ran = rackwright("-f", fleet, "fit", "assistant", "--gpu", "8GiB", "--context", "65536")
     assert ran.exit_code == 12
     assert ran.stdout.startswith("assistant  doesn't fit: ")
-    assert "of memory on each GPU, and all else as it is asked for" in ran.stdout
+    assert "of memory on each GPU, and everything else unchanged" in ran.stdout
     document = rackwright(
         "-f", fleet, "fit", "--gpu", "8GiB", "--context", "65536", "--ram", "64GiB", "--json"
     ).document
@@ -133,8 +133,8 @@ def test_a_host_that_is_not_reached_is_told(fleet: Path, hosts: dict[str, Any]):
         (["fit", "assistent", "--gpu", "L4"], 2, "did you mean assistant?"),
         (["fit", "--gpu", "TPU"], 2, "should be a size like 80GiB, or one of B200"),
         (["fit", "--ram", "lots"], 2, "should be a size"),
-        (["fit", "--gpus", "2"], 2, "--gpus and --runtime go with --source"),
-        (["fit", "--source", "file:m.gguf"], 2, "its place isn't known"),
+        (["fit", "--gpus", "2"], 2, "--gpus and --runtime need --source"),
+        (["fit", "--source", "file:m.gguf"], 2, "needs the size of its memory"),
         (["fit", "assistant", "--source", "file:m.gguf", "--gpu", "L4"], 2, "no MODEL"),
     ],
 )
@@ -180,9 +180,9 @@ def test_a_block_has_each_figure():
     assert lines[2] == "  runs      vllm on 1 GPU of 25.8 GB, 90% of it"
     assert lines[3] == "  weights     10.7 GB  in all, bfloat16"
     assert lines[5].startswith("  cache        1.1 GB  of ")
-    assert lines[6] == "  a request    1.1 GB  of 8192 tokens; 131072 bytes each further token"
+    assert lines[6] == "  a request    1.1 GB  of 8192 tokens; 131072 bytes per further token"
     assert lines[8].startswith("  requests         64  asked; room for ")
-    assert lines[8].endswith("where they are as long, further ones wait")
+    assert lines[8].endswith("if all are that long, further ones wait")
 
 
 def test_what_is_not_known_shows_what_is():
@@ -199,7 +199,7 @@ def test_what_can_not_run_says_so():
     from rackwright.launch import Widths
 
     fit = Fit(plain(), Asked("vllm", context=8192, widths=Widths(tensor=3)), replace(GPU, gpus=3))
-    assert as_text([placed(fit)], {}).startswith("assistant  can't run so: its 32 attention heads")
+    assert as_text([placed(fit)], {}).startswith("assistant  can't run like this: its 32 attention heads")
 
 
 def test_no_replica_at_all_is_said():

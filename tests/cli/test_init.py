@@ -28,8 +28,8 @@ def test_init_overwrites_nothing(tmp_path):
     assert ran.exit_code == 1
     assert ran.error["problems"][0] == {
         "where": str(path),
-        "what": "there is a file already",
-        "should": "init overwrites nothing",
+        "what": "the file already exists",
+        "should": "init never overwrites a file",
         "next": "rackwright check --offline",
     }
     assert path.read_text() == "mine"

@@ -52,7 +52,7 @@ def test_a_gateway_that_is_not_there_yet_is_named_with_the_next_command(site, to
     ran = rackwright("-f", site, "key", "add", "ci", "--owner", "CI")
     assert ran.exit_code == 3
     assert ran.stdout.startswith("rw-ci-")
-    assert ran.stderr == "gate1 was not told: unreachable\nnext: rackwright apply\n"
+    assert ran.stderr == "gate1 was not updated: unreachable\nnext: rackwright apply\n"
 
 
 @pytest.mark.parametrize(
@@ -126,8 +126,11 @@ def test_a_key_is_edited_in_what_is_named_and_stays_the_same_key(site, told):
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        ([], "error: ci: nothing is said that should change\n"),
-        (["--model", "assistant", "--all-models"], "error: --model and --all-models; one of them\n"),
+        ([], "error: ci: no option says what to change\n"),
+        (
+            ["--model", "assistant", "--all-models"],
+            "error: --model and --all-models contradict each other; give one of them\n",
+        ),
         (["--model", "nosuch"], "error: nosuch: no model of that name"),
         (["--expires", "2020-01-01"], "error: --expires 2020-01-01: is in the past"),
         (["--owner", "a\nb"], "error: owner: has a control character"),
@@ -148,7 +151,7 @@ def test_a_gateway_that_was_not_told_of_an_edit_is_exit_code_3(site, told):
     told.answers["gate1"] = "unreachable"
     ran = rackwright("-f", site, "key", "edit", "ci", "--concurrency", "1")
     assert ran.exit_code == 3
-    assert "gate1 was not told: unreachable\nnext: rackwright apply\n" in ran.stderr
+    assert "gate1 was not updated: unreachable\nnext: rackwright apply\n" in ran.stderr
 
 
 def test_a_revoked_key_is_gone_from_the_file_and_the_gateways(site, told):
@@ -165,7 +168,7 @@ def test_a_gateway_that_still_lets_a_revoked_key_in_is_exit_code_3(site, told):
     told.answers["gate1"] = "unreachable"
     ran = rackwright("-f", site, "key", "revoke", "anna", "-y")
     assert ran.exit_code == 3
-    assert "gate1 was not told: unreachable" in ran.stderr
+    assert "gate1 was not updated: unreachable" in ran.stderr
 
 
 def test_a_key_that_is_not_there_cannot_be_revoked(site, told):

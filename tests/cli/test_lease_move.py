@@ -178,7 +178,7 @@ def test_with_an_open_rollout_it_stays(fleet: Fleet) -> None:
     fleet.write(**OUT)
     ran = fleet.move("--yes", "--former-gone")
     assert (ran.exit_code, "r7" in ran.stderr) == (11, True)
-    assert "name gate1 first in control:" in ran.stderr
+    assert "list gate1 first in control:" in ran.stderr
 
 
 def test_a_former_one_out_of_reach_is_asked_about(fleet: Fleet) -> None:
@@ -187,7 +187,7 @@ def test_a_former_one_out_of_reach_is_asked_about(fleet: Fleet) -> None:
     refused = fleet.move("--yes")
     assert (refused.exit_code, "--former-gone" in refused.stderr) == (3, True)
     asked = fleet.move(answers="y\nn\n")
-    assert "Is gate1 out of use, and nobody at work?" in asked.stderr
+    assert "Is gate1 out of use, and no operator at work?" in asked.stderr
     assert read_control(fleet.hosts["gate2"]).host == "gate1"
     moved = fleet.move("--yes", "--former-gone", "--json")
     assert moved.document == {"control_host": "gate2", "former": "gate1", "copied": False}

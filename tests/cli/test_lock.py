@@ -47,7 +47,7 @@ def test_a_lock_that_answers_already_is_left_as_it_is(site, answers):
     path = site.parent / "site.lock"
     before = path.stat().st_mtime_ns
     ran = rackwright("-f", site, "lock")
-    assert ran.stdout == f"{path} answers the fleet file already\n"
+    assert ran.stdout == f"{path} already matches the fleet file\n"
     assert path.stat().st_mtime_ns == before
     assert answers["asked"][-1] == (answer(), False)
 

@@ -133,7 +133,7 @@ def test_what_is_not_locked_or_locked_otherwise_is_told(fleet: Path):
     lines = rackwright("-f", fleet, "model", "list").stdout.splitlines()
     assert "not locked" in lines[2]
     assert lines[3:] == [
-        "small: in the lock only; next: rackwright lock",
+        "small: only in the lock; next: rackwright lock",
         "assistant: the fleet file asks for hf:acme/other; next: rackwright lock",
     ]
     fleet.with_name("site.lock").unlink()

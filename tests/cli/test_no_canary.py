@@ -58,6 +58,6 @@ def test_what_is_tried_is_said_before_the_question(site):
     none = SimpleNamespace(runtimes={})
     (line,) = (text for text in change_lock._text(fleet, (), none, none, look).splitlines() if "canary" in text)
     assert line == (
-        "canary of assistant: first the golden set p.jsonl; then 1 %, then 25 % of the conversations that begin, "
-        "each for 60 s and 50 requests at least"
+        "canary of assistant: first the golden set p.jsonl; then 1 %, then 25 % of new conversations, "
+        "each for at least 60 s and 50 requests"
     )

@@ -50,7 +50,7 @@ def test_one_of_which_nothing_is_kept_can_be_left_as_the_error_says(site, store,
     done = rackwright("-f", site, "rollout", "abort", "--leave", "-y", "--reason", "disk died")
     assert done.stdout == "model update assistant: aborted\n"
     assert rackwright("-f", site, "rollout", "status").stdout == "no rollout is open\n"
-    assert store.entries()[-1].detail == "left as it was: disk died"
+    assert store.entries()[-1].detail == "unchanged: disk died"
     assert f"left the rollout {BEN.run} as it was; reason: disk died" in (tmp_path / "var/audit.log").read_text()
 
 

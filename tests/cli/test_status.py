@@ -33,5 +33,5 @@ def test_an_open_rollout_is_named_with_what_to_do():
         time=moment, rollout="r1", run="r1", operator="anna", event=Event.OPENED, detail="model update assistant"
     )
     found = Status(hosts=(), replicas=(), backups=(), lease=None, notes=(), warnings=(), rollout=opened)
-    said = "rollout open: model update assistant, begun by anna; next: rackwright rollout status"
+    said = "rollout open: model update assistant, started by anna; next: rackwright rollout status"
     assert _text(found).splitlines()[-1] == said

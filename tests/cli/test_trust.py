@@ -50,7 +50,7 @@ def test_a_changed_key_is_replaced_only_when_its_host_is_named(site, keys):
     keys["gpu2"] = HostKey("ssh-ed25519", "BBBB")
     ran = rackwright("-f", site, "trust", "--yes")
     assert ran.exit_code == 3
-    assert "error: gpu2: shows another key than the pinned one" in ran.stderr
+    assert "error: gpu2: has a different key than the pinned one" in ran.stderr
     assert "next: rackwright trust gpu2" in ran.stderr
     assert rackwright("-f", site, "trust", "gpu2", "--yes").exit_code == 0
     assert "10.20.0.12 ssh-ed25519 BBBB" in (site.parent / "site.known_hosts").read_text()

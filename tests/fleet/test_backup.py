@@ -35,15 +35,15 @@ CASES = [
     (written(url="sftp:10.0.0.5:/acme"), [f"{PLACE}.url: should be /path, sftp:user@host:/path or rest:https://host:8000/path"]),
     (written(url="/srv/../etc"), [f"{PLACE}.url: should be /path, sftp:user@host:/path or rest:https://host:8000/path"]),
     (written(url="/home/backup"), [f"{PLACE}.url: is a folder of the system, or hidden from services; should be like /srv/backup"]),
-    (written(url="rest:https://me@vault:8000/x"), [f"{PLACE}.url: has a login in it; write it as user: NAME and login: a secret's reference"]),
+    (written(url="rest:https://me@vault:8000/x"), [f"{PLACE}.url: contains a login; write it as user: NAME and login: SECRET REFERENCE"]),
     (written(password="secret"), [f"{PLACE}.password: should be a reference: env:NAME, file:PATH or cmd:COMMAND, never the secret itself"]),
     (written(pasword="env:X"), [f"{PLACE}.pasword: unknown key; did you mean 'password'?"]),
-    (written(mount="/mnt/disk"), [f"{PLACE}: /srv/backup is not below the mount /mnt/disk; should be"]),
-    (written(user="me"), [f"{PLACE}: user: not of a path repository; leave it out"]),
-    (written(url="sftp:vault@10.0.0.5:/acme"), [f"{PLACE}: missing key host_key and key; sftp needs both, nothing is trusted unseen"]),
-    (written(url="rest:https://vault:8000", user="me"), [f"{PLACE}: user and login go together; write both or none"]),
+    (written(mount="/mnt/disk"), [f"{PLACE}: /srv/backup is not below the mount /mnt/disk; should be below it"]),
+    (written(user="me"), [f"{PLACE}: user: not valid for a path repository; leave it out"]),
+    (written(url="sftp:vault@10.0.0.5:/acme"), [f"{PLACE}: missing key host_key and key; sftp needs both, because it trusts no unknown host key"]),
+    (written(url="rest:https://vault:8000", user="me"), [f"{PLACE}: user and login belong together; write both or neither"]),
     (written(url=SSH["url"], key="file:id", host_key="AAAA"), [f"{PLACE}.host_key: should be like ssh-ed25519 AAAA…"]),
-    (f"backup: {{to: [{DISK}, {DISK}]}}\n", ["fleet.yml:1 backup: disk: this name stands twice; each repository needs its own"]),
+    (f"backup: {{to: [{DISK}, {DISK}]}}\n", ["fleet.yml:1 backup: disk: this name appears twice; each repository needs its own name"]),
     (f"backup: {{to: [{DISK}], at: '25:00'}}\n", ["fleet.yml:1 backup.at: should be a time of day like '02:30', in quotes"]),
     (f"backup: {{to: [{DISK}], check: sunday}}\n", ["fleet.yml:1 backup.check: should be a weekday and a time, like 'sun 04:30'"]),
     (f"backup: {{to: [{DISK}], keep_within: 1h}}\n", ["fleet.yml:1 backup.keep_within: should be at least 86400 seconds"]),
@@ -170,5 +170,5 @@ def test_a_secret_or_ca_that_is_not_there_is_named(tmp_path: Path, monkeypatch: 
     with pytest.raises(FleetError, match=r"backup\.to\[0\]\.ca: .*ca\.pem can't be read: No such file"):
         access_of(fleet(tmp_path, {**WEB, "ca": "ca.pem"}))
     (tmp_path / "ca.pem").write_text("-----BEGIN PRIVATE KEY-----\n")
-    with pytest.raises(FleetError, match="is no PEM file of certificates alone"):
+    with pytest.raises(FleetError, match="is not a PEM file with certificates only"):
         access_of(fleet(tmp_path, {**WEB, "ca": "ca.pem"}))

@@ -72,8 +72,8 @@ def test_without_the_key_one_can_verify_but_not_issue(ca):
     with pytest.raises(SecretError) as caught:
         ca.issue(("gpu2", "10.0.0.2"), client=False, days=90)
     assert str(caught.value) == (
-        f"{ca.key_source}: the CA's key isn't here, and a certificate for gpu2 is due; get it from "
-        f"whoever ran the first apply ({ca.certificate_file} is its certificate)\n"
+        f"{ca.key_source}: the CA's key isn't on this machine, and a certificate for gpu2 is due; should be "
+        f"the key of {ca.certificate_file}; ask the operator who ran the first apply\n"
         f"  next: put it at {ca.key_source}, or set ca.key"
     )
     assert not ca.key_source.exists()
@@ -96,7 +96,9 @@ def test_a_key_that_others_may_read_is_refused(ca):
 def test_the_key_of_another_ca_is_refused(ca):
     ca.issue(("gpu1",), client=False, days=90)
     ca.key_source.write_text(new_key().reveal())
-    with pytest.raises(SecretError, match="the CA's key is another one's, and a certificate for gpu2 is due"):
+    with pytest.raises(
+        SecretError, match="the CA's key belongs to another certificate, and a certificate for gpu2 is due"
+    ):
         ca.issue(("gpu2",), client=False, days=90)
 
 
@@ -106,9 +108,9 @@ def test_an_ca_that_has_ended_is_named_with_what_to_do(ca):
     with pytest.raises(RackwrightError) as caught:
         late.issue(("gpu2",), client=False, days=30)
     (problem,) = caught.value.problems
-    assert re.fullmatch(r"the CA ended on \d{4}-\d\d-\d\d, and a certificate for gpu2 is due", problem.what)
+    assert re.fullmatch(r"the CA expired on \d{4}-\d\d-\d\d, and a certificate for gpu2 is due", problem.what)
     assert problem.where == str(ca.certificate_file)
-    assert problem.next == f"take {ca.certificate_file.name} away, then rackwright apply"
+    assert problem.next == f"move {ca.certificate_file.name} away, then run rackwright apply"
 
 
 def test_a_referenced_key_is_read_only_when_something_is_issued(tmp_path, monkeypatch):
@@ -128,7 +130,7 @@ def test_a_reference_to_no_key_is_refused_without_showing_it(tmp_path):
     with pytest.raises(SecretError) as caught:
         ca.issue(("gpu1",), client=False, days=90)
     assert str(caught.value) == (
-        "ca.key: holds no PEM private key without a passphrase; should be the PEM of an EC key"
+        "ca.key: contains no PEM private key without a passphrase; should be the PEM of an EC key"
     )
     assert files(tmp_path) == []
 

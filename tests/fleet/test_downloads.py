@@ -49,9 +49,9 @@ def test_every_file_that_is_not_good_is_named_with_what_it_should_be(tmp_path: P
     assert problems(
         tmp_path, ca_bundle="ca.pem", apt_mirror=[MIRROR | {"key": "key.asc"}, MIRROR | {"key": "no"}]
     ) == [
-        "site.yml downloads.ca_bundle: ca.pem can't be used; should be PEM: one certificate after the other",
+        "site.yml downloads.ca_bundle: ca.pem can't be used; should be PEM with one or more certificates",
         "site.yml downloads.apt_mirror.key: key.asc can't be used; "
-        "should have public keys only: there is a private key in it",
+        "should have public keys only, but it contains a private key",
         "site.yml downloads.apt_mirror.key: no can't be read: No such file or directory",
     ]
 
@@ -60,7 +60,7 @@ def test_a_bundle_with_a_private_key_is_refused(tmp_path: Path) -> None:
     key = "-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----\n"
     (tmp_path / "ca.pem").write_text(CertificateAuthority(tmp_path).pem + key)
     (only,) = problems(tmp_path, ca_bundle="ca.pem")
-    assert "there is a private key in it" in only
+    assert "but it contains a private key" in only
 
 
 @pytest.mark.parametrize("content", [b"\x99\x01\x0d", b"\xc6\x33", ARMORED])

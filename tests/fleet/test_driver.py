@@ -55,8 +55,8 @@ def messages(driver: str) -> list[str]:
 
 
 WRONG = {
-    "{}": ['fleet.yml:1 driver: which driver? write branch: "580", or manage: adopt to keep what the hosts have'],
-    "{manage: replace}": ['fleet.yml:1 driver: which driver? write branch: "580", or manage: adopt to keep what the hosts have'],
+    "{}": ['fleet.yml:1 driver: has no branch; write branch: "580", or manage: adopt to keep existing drivers'],
+    "{manage: replace}": ['fleet.yml:1 driver: has no branch; write branch: "580", or manage: adopt to keep existing drivers'],
     "[]": ["fleet.yml:1 driver: is empty; should have at least one entry"],
     "580": ["fleet.yml:1 driver: should be a mapping of keys to values"],
     "{brunch: '580'}": ["fleet.yml:1 driver.brunch: unknown key; did you mean 'branch'?"],
@@ -64,25 +64,25 @@ WRONG = {
     "{branch: '58'}": ['fleet.yml:1 driver.branch: should be a branch like "580", or a release like "580.95.05"'],
     "{branch: '580.*'}": ['fleet.yml:1 driver.branch: should be a branch like "580", or a release like "580.95.05"'],
     "{branch: '580', cuda: '13'}": ['fleet.yml:1 driver.cuda: should be a version like "12.8"'],
-    "{manage: adopt, cuda: '12.8'}": ["fleet.yml:1 driver: cuda comes with a driver that is installed: not with manage: adopt or no"],
+    "{manage: adopt, cuda: '12.8'}": ["fleet.yml:1 driver: cuda comes with an installed driver; should have manage: yes or replace"],
     "{manage: maybe}": ["fleet.yml:1 driver.manage: should be 'yes', 'adopt', 'replace' or 'no'"],
     "{branch: '580', modules: closed}": ["fleet.yml:1 driver.modules: should be 'open' or 'proprietary'"],
     "{branch: '580', kernel: '-o'}": ["fleet.yml:1 driver.kernel: should be the name of a Debian package, like linux-image-amd64"],
     "{branch: '580', source: path}": ["fleet.yml:1 driver: source: path and path: FOLDER belong together"],
     "{branch: '580', path: /srv/driver}": ["fleet.yml:1 driver: source: path and path: FOLDER belong together"],
-    "{branch: '580', source: path, path: '/srv/$(id)'}": ["fleet.yml:1 driver.path: should have letters, digits and / . _ - @ + only"],
+    "{branch: '580', source: path, path: '/srv/$(id)'}": ["fleet.yml:1 driver.path: should have only letters, digits and / . _ - @ +"],
     "{branch: '580', source: distribution, mirror: 'https://m/x'}": [
-        "fleet.yml:1 driver: a mirror belongs to source: nvidia; hosts' own sources are in downloads.apt_mirror"],
+        "fleet.yml:1 driver: mirror needs source: nvidia; for the hosts' own apt sources, use downloads.apt_mirror"],
     "{branch: '580', key: acme.gpg}": [
-        "fleet.yml:1 driver: a key belongs to mirror or path",
-        "fleet.yml:1 driver.key: no such file: acme.gpg; a relative path starts at the fleet file"],
+        "fleet.yml:1 driver: key needs mirror or path",
+        "fleet.yml:1 driver.key: no such file: acme.gpg; a relative path starts at the fleet file's folder"],
     "{branch: '580', mirror: 'https://m/x', key: none.gpg}": [
-        "fleet.yml:1 driver.key: no such file: none.gpg; a relative path starts at the fleet file"],
+        "fleet.yml:1 driver.key: no such file: none.gpg; a relative path starts at the fleet file's folder"],
     "{manage: adopt, on: gpu9}": ["fleet.yml:1 driver.on: unknown host or group 'gpu9'; did you mean 'gpus'?"],
     "[{branch: '580', on: gpus}, {branch: '570', on: [gate1, gpu1]}]": [
-        "fleet.yml:1 driver[1].on: gpu1 has a driver already, by another entry; a host has one driver"],
+        "fleet.yml:1 driver[1].on: gpu1 already has a driver from another entry; a host has one driver"],
     "[{branch: '580'}, {branch: '570'}]": [
-        "fleet.yml:1 driver[1]: another driver is for every host with GPUs already; say which hosts with on:"],
+        "fleet.yml:1 driver[1]: another driver entry already applies to every host with GPUs; name the hosts of this one with on:"],
 }  # fmt: skip
 
 
@@ -216,7 +216,7 @@ def test_what_was_edited_is_noticed(case: str) -> None:
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new, 1))
     with pytest.raises(
-        FleetError, match=r"drivers\.[0-9a-f]{16}: digest doesn't fit its files: it was edited or merged"
+        FleetError, match=r"drivers\.[0-9a-f]{16}: digest doesn't match its files: it was edited or merged"
     ):
         read_lock(path)
 
@@ -232,16 +232,16 @@ def test_a_changed_question_is_named_once_for_all_of_its_hosts() -> None:
     )
     both = {"gpu1": ["assistant@1"], "gpu2": ["assistant@1"]}
     assert problems({"branch": "590", "on": ["gpu1", "gpu2"]}, lock, replicas=both) == [
-        f"site.lock drivers.{driver.name}: answers branch=580 source=nvidia, the fleet file asks for "
+        f"site.lock drivers.{driver.name}: is for branch=580 source=nvidia, but the fleet file asks for "
         "branch=590 source=nvidia"
     ]
 
 
 def test_a_host_without_an_answer_is_named() -> None:
     assert problems({"branch": "580", "on": ["gate1", "gpu1"]}, with_drivers(make_driver())) == [
-        "site.lock drivers: has none for gate1"
+        "site.lock drivers: has no driver for gate1"
     ]
-    assert problems({"branch": "580", "on": "gpu1"}, make_lock()) == ["site.lock drivers: has none for gpu1"]
+    assert problems({"branch": "580", "on": "gpu1"}, make_lock()) == ["site.lock drivers: has no driver for gpu1"]
 
 
 @pytest.mark.parametrize("driver", [{"manage": "adopt", "on": "gpu1"}, {"manage": "no"}])

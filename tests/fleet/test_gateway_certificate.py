@@ -44,9 +44,9 @@ def test_certificate_chain_and_key_are_read_beside_the_fleet_file(tmp_path, name
 GOOD = made("llm.acme.internal")
 PEM, SECRET = GOOD.certificate_pem, GOOD.key.reveal()
 BAD = {
-    "no certificate": ("nothing", SECRET, NOW, "certificate.certificate: .*llm.pem is no PEM certificate"),
-    "a key in it": (PEM + SECRET, SECRET, NOW, "certificate.certificate: .*llm.pem has a private key in it"),
-    "ended": (PEM, SECRET, NOW + timedelta(days=31), "llm.pem ended on 2026-06-30"),
+    "no certificate": ("nothing", SECRET, NOW, "certificate.certificate: .*llm.pem is not a PEM certificate"),
+    "a key in it": (PEM + SECRET, SECRET, NOW, "certificate.certificate: .*llm.pem contains a private key"),
+    "ended": (PEM, SECRET, NOW + timedelta(days=31), "llm.pem expired on 2026-06-30"),
     "another name": (made("x.internal").certificate_pem, SECRET, NOW, "is for x.internal, not for llm.acme.internal"),
     "another key": (PEM, new_key().reveal(), NOW, "certificate.key: is not the private key of .*llm.pem"),
     "no key": (PEM, "secret words", NOW, "certificate.key: is not the private key of .*llm.pem"),

@@ -61,7 +61,7 @@ def test_a_time_without_quotes_is_utc(tmp_path):
 
 def test_a_newer_format_is_refused(tmp_path):
     (tmp_path / "k").write_text("format: keys/2\nkeys: []\n")
-    with pytest.raises(FleetError, match="has format keys/2, and this rackwright knows keys/1"):
+    with pytest.raises(FleetError, match="has format keys/2, but this rackwright knows only keys/1"):
         read_keys(tmp_path / "k")
 
 
@@ -78,7 +78,7 @@ def test_a_key_in_plain_text_is_refused_with_its_line_and_not_shown(tmp_path):
 def test_two_keys_with_one_id_are_refused(tmp_path):
     path = tmp_path / "site.keys.yml"
     write_keys(path, (make("a"), make("a", sha256="0" * 64)))
-    with pytest.raises(FleetError, match="keys: id a stands there 2 times"):
+    with pytest.raises(FleetError, match="keys: id a appears 2 times"):
         read_keys(path)
 
 
@@ -86,7 +86,7 @@ def test_a_key_that_is_given_and_revoked_is_refused(tmp_path):
     path = tmp_path / "site.keys.yml"
     gone = RevokedKey(id="a", owner="Team A", sha256=make("a").sha256, revoked=CREATED)
     write_keys(path, (make("a"),), (gone,))
-    with pytest.raises(FleetError, match="a stands among the revoked, too; a revoked key can't come back"):
+    with pytest.raises(FleetError, match="a is listed as revoked, too; a revoked key can't be restored"):
         read_keys(path)
 
 
@@ -114,7 +114,7 @@ def test_a_key_is_added_once():
     assert [key.id for key in keys] == ["a", "b"]
     with pytest.raises(UsageError) as caught:
         add(keys, make("a"))
-    message = "a: there is a key with this id already; another id, or first: rackwright key revoke a"
+    message = "a: there is a key with this id already; choose another id, or first run rackwright key revoke a"
     assert str(caught.value) == message
 
 

@@ -35,11 +35,11 @@ NAME = "should be a letter, then letters, digits and -, all in lower case, 24 at
 USER = "should be a user name: letters, digits and _ . - @ only"
 URL = "should be a URL like https://mirror.acme.internal:8443/path, without a password, quotes or spaces"
 PROXY = (
-    "should be like http://proxy.acme.internal:3128; one that asks for a password can't be used, for every user of a "
-    "host could read it there: let the proxy admit the hosts by their addresses"
+    "should be like http://proxy.acme.internal:3128; a proxy with a password can't be used, because every user of a "
+    "host could read it there; let the proxy admit the hosts by their addresses"
 )
 DIRECT = "should be a domain like acme.internal, an address or a network like 10.0.0.0/8"
-SECRET = "a secret never stands in this file: use env:NAME, file:PATH or cmd:…"
+SECRET = "this file must not contain secrets: use env:NAME, file:PATH or cmd:…"
 REASON = "should be a few words, of letters, digits, spaces and . , : / ( ) + # @ - only"
 SOURCE = "should be hf:OWNER/REPO[@REVISION][#GLOB], https://…#sha256=HEX or file:PATH"
 LINE = "has a control character or a newline; write one plain line"
@@ -70,94 +70,94 @@ CASES = [
         "fleet.yml:2 rollout.max_unavailable: should be at least 1",
         "fleet.yml:2 rollout.soak: should be at most 86400 seconds",
     ]),
-    ("gpu2: {", "gpu1: {", ["fleet.yml:5 hosts.gpu1: the key stands twice, first in line 4; remove one of them"]),
-    ("fleet: acme", "fleet: acme\nfleet: acme", ["fleet.yml:2 fleet: the key stands twice, first in line 1; remove one of them"]),
+    ("gpu2: {", "gpu1: {", ["fleet.yml:5 hosts.gpu1: the key appears twice, first in line 4; remove one of them"]),
+    ("fleet: acme", "fleet: acme\nfleet: acme", ["fleet.yml:2 fleet: the key appears twice, first in line 1; remove one of them"]),
     # people
     ("fleet: acme", f"fleet: acme\npeople: {{root: {{role: operator, keys: [{KEY}]}}}}", [
         "fleet.yml:2 people.root: 'root' is a user or group of the system; choose a person's name"]),
     ("fleet: acme", f"fleet: acme\npeople: {{rw-anna: {{role: operator, keys: [{KEY}]}}}}", [
-        "fleet.yml:2 people.rw-anna: names that begin with rw- or rackwright are the tool's own; choose a person's name"]),
+        "fleet.yml:2 people.rw-anna: names that start with rw- or rackwright are reserved for rackwright; choose a person's name"]),
     ("fleet: acme", f"fleet: acme\npeople: {{Anna: {{role: operator, keys: [{KEY}]}}}}", [f"fleet.yml:2 people.Anna: {NAME}"]),
     ("fleet: acme", f"fleet: acme\npeople: {{anna: {{role: admin, keys: [{KEY}]}}}}", [
         "fleet.yml:2 people.anna.role: should be 'operator' or 'auditor'"]),
     ("fleet: acme", "fleet: acme\npeople: {anna: {role: auditor, keys: []}}", [
         "fleet.yml:2 people.anna.keys: is empty; should have at least one entry"]),
     ("fleet: acme", "fleet: acme\npeople: {anna: {role: auditor, keys: [ssh-ed25519 AAAA]}}", [
-        "fleet.yml:2 people.anna.keys[0]: is damaged: its letters are no whole key of its type; copy the line of the .pub file again"]),
+        "fleet.yml:2 people.anna.keys[0]: is damaged or incomplete; copy the line of the .pub file again"]),
     ("fleet: acme", "fleet: acme\npeople: {anna: {role: auditor, keys: [\"-----BEGIN OPENSSH PRIVATE KEY-----\"]}}", [
-        f"fleet.yml:2 people.anna.keys[0]: has a private key in it; {SECRET}"]),
+        f"fleet.yml:2 people.anna.keys[0]: contains a private key; {SECRET}"]),
     ("fleet: acme", f"fleet: acme\npeople: {{anna: {{role: operator, keys: [{KEY}], until: soon, on: gpu9, full_name: 'a:b'}}}}", [
         "fleet.yml:2 people.anna.full_name: should be a name: letters, spaces and . ' - only, 64 at most",
         "fleet.yml:2 people.anna.on: unknown host or group 'gpu9'; did you mean 'gpu2'?",
         "fleet.yml:2 people.anna.until: should be a day like 2027-03-31",
     ]),
     ("fleet: acme", f"fleet: acme\npeople:\n  anna: {{role: operator, keys: [{KEY}]}}\n  ben: {{role: auditor, keys: [{KEY} again]}}", [
-        "fleet.yml:4 people.ben.keys[0]: is the key of anna already, at fleet.yml:3; each person has keys of their own, each once"]),
+        "fleet.yml:4 people.ben.keys[0]: is already a key of anna, at fleet.yml:3; each person needs keys of their own, without duplicates"]),
     # names and references
     ("on: gpu1", "on: gpu9", ["fleet.yml:11 models.assistant.place[0].on: unknown host or group 'gpu9'; did you mean 'gpu2'?"]),
-    ("on: gpu1", "on: zebra", ["fleet.yml:11 models.assistant.place[0].on: unknown host or group 'zebra'; known are gate1, gpu1, gpu2"]),
+    ("on: gpu1", "on: zebra", ["fleet.yml:11 models.assistant.place[0].on: unknown host or group 'zebra'; known names: gate1, gpu1, gpu2"]),
     ("on: [gate1]", "on: [gate]", ["fleet.yml:14 gateway.on[0]: unknown host or group 'gate'; did you mean 'gate1'?"]),
     ("fleet: acme", "fleet: acme\ncontrol: [gate7]", ["fleet.yml:2 control[0]: unknown host or group 'gate7'; did you mean 'gate1'?"]),
     ("fleet: acme", "fleet: acme\ngroups: {gpus: [gpu1, gpu3]}", ["fleet.yml:2 groups.gpus[1]: unknown host 'gpu3'; did you mean 'gpu2'?"]),
-    ("fleet: acme", "fleet: acme\ngroups: {gpu1: [gpu2]}", ["fleet.yml:2 groups.gpu1: 'gpu1' is a host too; a group needs a name of its own"]),
+    ("fleet: acme", "fleet: acme\ngroups: {gpu1: [gpu2]}", ["fleet.yml:2 groups.gpu1: 'gpu1' is also a host; a group needs a name of its own"]),
     ("on: gpu1", "on: x-gpu", ["fleet.yml:11 models.assistant.place[0].on: 'x-gpu' is not a host or group; "
-     "a key that begins with x- is free text and read by nobody"]),
-    ("on: gpu1", "on: [[gpu1, gpu2]]", ["fleet.yml:11 models.assistant.place[0].on[0]: llama_cpp answers from one host; "
+     "rackwright ignores keys that start with x-"]),
+    ("on: gpu1", "on: [[gpu1, gpu2]]", ["fleet.yml:11 models.assistant.place[0].on[0]: llama_cpp can't span several hosts; "
      "a replica over several hosts needs the runtime vllm"]),
     ("on: gpu1", "on: []", ["fleet.yml:11 models.assistant.place[0].on: is empty; should have at least one entry"]),
     ("gpu2: {", f"gpu{CYRILLIC_A}: {{", [
-        f"fleet.yml:5 hosts.'gpu\\u0430': has the letter 'Cyrillic small letter a' (U+0430) in it; {NAME}"]),
+        f"fleet.yml:5 hosts.'gpu\\u0430': contains the character 'Cyrillic small letter a' (U+0430); {NAME}"]),
     ("on: gpu1", f"on: g{CYRILLIC_A}te1", [
-        f"fleet.yml:11 models.assistant.place[0].on: has the letter 'Cyrillic small letter a' (U+0430) in it; {NAME}"]),
+        f"fleet.yml:11 models.assistant.place[0].on: contains the character 'Cyrillic small letter a' (U+0430); {NAME}"]),
     ("names: [assistant]", f"names: [{CYRILLIC_A}ssistant]", [
-        "fleet.yml:12 models.assistant.names[0]: has the letter 'Cyrillic small letter a' (U+0430) in it; "
+        "fleet.yml:12 models.assistant.names[0]: contains the character 'Cyrillic small letter a' (U+0430); "
         "should be a letter or digit, then letters, digits and . _ : / -, 96 at most"]),
     ("llm.acme", "llm.\N{FULLWIDTH LATIN SMALL LETTER A}cme", [
-        "fleet.yml:14 gateway.domain: has the letter 'Fullwidth latin small letter a' (U+FF41) in it; "
+        "fleet.yml:14 gateway.domain: contains the character 'Fullwidth latin small letter a' (U+FF41); "
         "should be a DNS name in lower case, like llm.acme.internal"]),
     ("fleet: acme", "fleet: Acme", [f"fleet.yml:1 fleet: {NAME}"]),
-    ("names: [assistant]", "names: [one, two, one]", ["fleet.yml:12 models.assistant.names[2]: the name 'one' stands twice; remove one of them"]),
+    ("names: [assistant]", "names: [one, two, one]", ["fleet.yml:12 models.assistant.names[2]: the name 'one' appears twice; remove one of them"]),
     # addresses and networks
     ("10.0.0.12", "10.0.0.11", ["fleet.yml:5 hosts.gpu2.address: gpu1 has the same address and port; each host needs its own"]),
     ("gpu2: {", "gpu2: {ssh: {port: 2222}, service: 10.0.0.11, ", ["fleet.yml:5 hosts.gpu2.service: gpu1 has the same service address; each host needs its own"]),
     ("gpu2: {", "gpu2: {fabric: 10.0.0.11, ", ["fleet.yml:5 hosts.gpu2.fabric: gpu1 has the same fabric address; each host needs its own"]),
     ("10.0.0.12", "10.0.0.300", ["fleet.yml:5 hosts.gpu2.address: should be an IPv4 or IPv6 address"]),
     ("10.0.0.12", "gpu2.acme.internal", ["fleet.yml:5 hosts.gpu2.address: is not an IP address, and there is no 'service'; give it 'service: ADDRESS' too"]),
-    ("10.0.0.12", "0.0.0.0", ["fleet.yml:5 hosts.gpu2.address: 0.0.0.0 is no machine's address; should be the address of one machine"]),
+    ("10.0.0.12", "0.0.0.0", ["fleet.yml:5 hosts.gpu2.address: 0.0.0.0 can't be a machine's address; should be the address of one machine"]),
     ("10.0.0.12", "'fe80::1%eth0;reboot'", ["fleet.yml:5 hosts.gpu2.address: should be an IPv4 or IPv6 address"]),
     ("10.0.0.12", '"@remote"', ["fleet.yml:5 hosts.gpu2.address: should be @local, an IP address or a DNS name"]),
     ("10.0.0.12", '"@local"', ["fleet.yml:5 hosts.gpu2.address: the other hosts can't reach gpu2 at @local; give it 'service: ADDRESS' too"]),
     ("gpu1: {address: 10.0.0.11}\n  gpu2: {address: 10.0.0.12}", 'gpu1: {address: "@local", service: 10.0.0.1}\n  gpu2: {address: "@local", service: 10.0.0.2}',
-     ["fleet.yml:5 hosts.gpu2.address: gpu1 is @local already; the tool runs on one machine"]),
-    ("[10.0.0.0/24]", "[10.0.0.5/24]", ["fleet.yml:15 firewall.admin_from[0]: 10.0.0.5/24 is a host in a network; write 10.0.0.0/24, or 10.0.0.5 for that host alone"]),
+     ["fleet.yml:5 hosts.gpu2.address: gpu1 is @local already; rackwright runs on one machine"]),
+    ("[10.0.0.0/24]", "[10.0.0.5/24]", ["fleet.yml:15 firewall.admin_from[0]: 10.0.0.5/24 is a host address, not a network; write 10.0.0.0/24, or 10.0.0.5 for that host only"]),
     ("[10.0.0.0/24]", "[10.0.0.0/33]", ["fleet.yml:15 firewall.admin_from[0]: should be a network like 10.20.0.0/24 or fd00:20::/64"]),
     # a way in
-    ("[10.0.0.0/24]", "[]", ["fleet.yml:15 firewall.admin_from: is empty: nobody could reach sshd, we neither; name the networks of your admins"]),
+    ("[10.0.0.0/24]", "[]", ["fleet.yml:15 firewall.admin_from: is empty, so that neither you nor rackwright could reach sshd; name the networks of your admins"]),
     ("admin_from: [10.0.0.0/24], ", "", ["fleet.yml:15 firewall: missing key 'admin_from'"]),
-    ("gpu2: {", "gpu2: {ssh: {jump: 192.168.1.1}, ", ["fleet.yml:5 hosts.gpu2.ssh.jump: the firewall would lock us out of gpu2: its jump host "
+    ("gpu2: {", "gpu2: {ssh: {jump: 192.168.1.1}, ", ["fleet.yml:5 hosts.gpu2.ssh.jump: the firewall would lock rackwright out of gpu2: its jump host "
      "is not in admin_from; add 192.168.1.1 to firewall.admin_from"]),
     ("gpu2: {", "gpu2: {ssh: {jump: gpu2}, ", ["fleet.yml:5 hosts.gpu2.ssh.jump: gpu2 can't be reached through itself; name another host, or leave jump out"]),
     ("gpu2: {", "gpu2: {ssh: {port: 8150}, ", []),
-    ("gpu1: {", "gpu1: {ssh: {port: 8150}, ", ["fleet.yml:4 hosts.gpu1.ssh.port: ports 8100 to 8299 are the replicas' on gpu1; choose another port"]),
-    ("gate1: {", "gate1: {ssh: {port: 443}, ", ["fleet.yml:3 hosts.gate1.ssh.port: port 443 is the gateway's on gate1; let sshd listen on another port"]),
-    ("gate1: {", "gate1: {ssh: {port: 8300}, ", ["fleet.yml:3 hosts.gate1.ssh.port: port 8300 is the gateways' among themselves on gate1; choose another port"]),
+    ("gpu1: {", "gpu1: {ssh: {port: 8150}, ", ["fleet.yml:4 hosts.gpu1.ssh.port: the replicas use ports 8100 to 8299 on gpu1; choose another port"]),
+    ("gate1: {", "gate1: {ssh: {port: 443}, ", ["fleet.yml:3 hosts.gate1.ssh.port: the gateway uses port 443 on gate1; let sshd listen on another port"]),
+    ("gate1: {", "gate1: {ssh: {port: 8300}, ", ["fleet.yml:3 hosts.gate1.ssh.port: the gateways use port 8300 between themselves on gate1; choose another port"]),
     ("clients_from", "allow: [{on: gate1, from: 10.0.0.1, port: 8300, why: a}, {on: gpu1, from: 10.0.0.1, port: 8300, why: b}], clients_from",
-     ["fleet.yml:15 firewall.allow[0].port: port 8300 is the gateways' among themselves on gate1; choose another port"]),
-    ("gpu2: {", "gpu2: {baseline: {sshd: {root_login: no}}, ", ["fleet.yml:5 hosts.gpu2.baseline.sshd.root_login: the tool logs in to gpu2 as root: "
-     "it would be locked out; let it log in as another with 'ssh: {user: …}', or leave root_login out"]),
+     ["fleet.yml:15 firewall.allow[0].port: the gateways use port 8300 between themselves on gate1; choose another port"]),
+    ("gpu2: {", "gpu2: {baseline: {sshd: {root_login: no}}, ", ["fleet.yml:5 hosts.gpu2.baseline.sshd.root_login: rackwright logs in to gpu2 as root, "
+     "so it would be locked out; let it log in as another user with 'ssh: {user: …}', or leave root_login out"]),
     ("gpu2: {", "gpu2: {ssh: {user: ops}, baseline: {sshd: {root_login: no}}, ", []),
     ("gate1: {", "gate1: {disabled: broken, ", ["fleet.yml:14 gateway.on: every gateway is out of service; at least one gateway must be in service"]),
     ("clients_from", "allow: [{on: gate1, from: 10.0.0.1, port: 443, why: a}, {on: gpu1, from: 10.0.0.1, port: 22, why: b}, "
      "{on: gpu1, from: 10.0.0.1, port: 8100, why: c}, {on: gpu1, from: 10.0.0.1, port: 70000, why: d}], clients_from", [
-        "fleet.yml:15 firewall.allow[0].port: port 443 is the gateway's on gate1; clients_from says who reaches it",
-        "fleet.yml:15 firewall.allow[1].port: port 22 is sshd's on gpu1; admin_from says who reaches it",
-        "fleet.yml:15 firewall.allow[2].port: ports 8100 to 8299 are the replicas' on gpu1; only gateways may reach them",
+        "fleet.yml:15 firewall.allow[0].port: the gateway uses port 443 on gate1; use clients_from to open it",
+        "fleet.yml:15 firewall.allow[1].port: sshd uses port 22 on gpu1; use admin_from to open it",
+        "fleet.yml:15 firewall.allow[2].port: the replicas use ports 8100 to 8299 on gpu1; only gateways may reach these ports",
         "fleet.yml:15 firewall.allow[3].port: should be at most 65535",
     ]),
     ("[10.0.0.0/8]", '["0.0.0.0/0"]', []),
     # sources
     ("hf:acme/tiny", "s3://bucket/x", [f"fleet.yml:8 models.assistant.source: {SOURCE}"]),
-    ("hf:acme/tiny", "file:nosuch.gguf", ["fleet.yml:8 models.assistant.source: no such file: nosuch.gguf; a relative path starts at the fleet file"]),
+    ("hf:acme/tiny", "file:nosuch.gguf", ["fleet.yml:8 models.assistant.source: no such file: nosuch.gguf; a relative path starts at the fleet file's folder"]),
     ("hf:acme/tiny", "file:fleet.yml", ["fleet.yml:8 models.assistant.source: the file ends in '.yml'; should end in .safetensors or .gguf"]),
     ("hf:acme/tiny", "hf:acme/tiny@../../main", ["fleet.yml:8 models.assistant.source: has .. in it; should name a repository, a revision or a URL in full"]),
     ("version: b1", "version: b1, build: hf:acme/llama", ["fleet.yml:9 models.assistant.runtime.build: a build doesn't come from a hub; should be https://…#sha256=HEX or file:PATH"]),
@@ -166,17 +166,17 @@ CASES = [
     # secrets
     ("gpu2: {", "gpu2: {sudo: {password: hunter2}, ", [f"fleet.yml:5 hosts.gpu2.sudo.password: {REFERENCE}"]),
     ("gpu2: {", "gpu2: {sudo: {password: 'env:not a name'}, ", ["fleet.yml:5 hosts.gpu2.sudo.password: should name an environment variable after env:"]),
-    ("fleet: acme", "fleet: acme\ndownloads: {hub_token: hf_abcdefghijklmnopqrstuvwxyz}", [f"fleet.yml:2 downloads.hub_token: has a Hugging Face token in it; {SECRET}"]),
-    ("fleet: acme", "fleet: acme\nx-note: rw-laptop-" + "A" * 43, [f"fleet.yml:2 x-note: has an API key of a fleet in it; {SECRET}"]),
-    ("fleet: acme", 'fleet: acme\nca: {key: "-----BEGIN EC PRIVATE KEY-----"}', [f"fleet.yml:2 ca.key: has a private key in it; {SECRET}"]),
-    ("fleet: acme", "fleet: acme\nhf_abcdefghijklmnopqrstuvwxyz: 1", [f"fleet.yml:2 …: has a Hugging Face token in it; {SECRET}"]),
-    ("fleet: acme", "fleet: acme # hf_abcdefghijklmnopqrstuvwxyz", [f"fleet.yml:1: has a Hugging Face token in it; {SECRET}"]),
-    ("fleet: acme", 'fleet: acme\ndownloads: {proxy: "http://me:hunter2@proxy:3128"}', [f"fleet.yml:2 downloads.proxy: has a URL's password in it; {SECRET}"]),
-    ("on: gpu1", "on: hf_abcdefghijklmnopqrstuvwxyz", [f"fleet.yml:11 models.assistant.place[0].on: has a Hugging Face token in it; {SECRET}"]),
+    ("fleet: acme", "fleet: acme\ndownloads: {hub_token: hf_abcdefghijklmnopqrstuvwxyz}", [f"fleet.yml:2 downloads.hub_token: contains a Hugging Face token; {SECRET}"]),
+    ("fleet: acme", "fleet: acme\nx-note: rw-laptop-" + "A" * 43, [f"fleet.yml:2 x-note: contains an API key of a fleet; {SECRET}"]),
+    ("fleet: acme", 'fleet: acme\nca: {key: "-----BEGIN EC PRIVATE KEY-----"}', [f"fleet.yml:2 ca.key: contains a private key; {SECRET}"]),
+    ("fleet: acme", "fleet: acme\nhf_abcdefghijklmnopqrstuvwxyz: 1", [f"fleet.yml:2 …: contains a Hugging Face token; {SECRET}"]),
+    ("fleet: acme", "fleet: acme # hf_abcdefghijklmnopqrstuvwxyz", [f"fleet.yml:1: contains a Hugging Face token; {SECRET}"]),
+    ("fleet: acme", 'fleet: acme\ndownloads: {proxy: "http://me:hunter2@proxy:3128"}', [f"fleet.yml:2 downloads.proxy: contains a URL's password; {SECRET}"]),
+    ("on: gpu1", "on: hf_abcdefghijklmnopqrstuvwxyz", [f"fleet.yml:11 models.assistant.place[0].on: contains a Hugging Face token; {SECRET}"]),
     # what reaches a host: shell characters, newlines, paths that climb
     ("gpu2: {", "gpu2: {ssh: {user: 'root; reboot'}, ", [f"fleet.yml:5 hosts.gpu2.ssh.user: {USER}"]),
     ("gpu2: {", "gpu2: {models_at: /srv/../etc, ", ["fleet.yml:5 hosts.gpu2.models_at: should be an absolute path without .."]),
-    ("gpu2: {", "gpu2: {models_at: '/srv/$(reboot)', ", ["fleet.yml:5 hosts.gpu2.models_at: should have letters, digits and / . _ - @ + only"]),
+    ("gpu2: {", "gpu2: {models_at: '/srv/$(reboot)', ", ["fleet.yml:5 hosts.gpu2.models_at: should have only letters, digits and / . _ - @ +"]),
     ("gpu2: {", "gpu2: {models_at: /etc/models, ", ["fleet.yml:5 hosts.gpu2.models_at: is a folder of the system, or hidden from services; should be like /srv/models"]),
     ("gpu2: {", 'gpu2: {models_at: "/srv\\nx", ', [f"fleet.yml:5 hosts.gpu2.models_at: {LINE}"]),
     ("10.0.0.12", "'a;reboot'", ["fleet.yml:5 hosts.gpu2.address: should be a DNS name in lower case, like llm.acme.internal"]),
@@ -186,27 +186,27 @@ CASES = [
     ("llm.acme.internal", "'llm.acme;x'", ["fleet.yml:14 gateway.domain: should be a DNS name in lower case, like llm.acme.internal"]),
     ("version: b1", "version: ../../bin", ["fleet.yml:9 models.assistant.runtime.version: should be letters, digits and . _ - only, like b10434"]),
     ("version: b1", 'version: b1, args: {x: "a\\nb"}', [f"fleet.yml:9 models.assistant.runtime.args.x: {LINE}"]),
-    ("version: b1", "version: b1, args: {'x y': 1}", ["fleet.yml:9 models.assistant.runtime.args.'x y': should be the argument's long name without dashes in front, like flash-attn"]),
+    ("version: b1", "version: b1, args: {'x y': 1}", ["fleet.yml:9 models.assistant.runtime.args.'x y': should be the argument's long name without leading dashes, like flash-attn"]),
     ("version: b1", "version: b1, args: {x: [1]}", ["fleet.yml:9 models.assistant.runtime.args.x: should be a number or text or true or false"]),
     ("hf:acme/tiny", "hf:acme/$(reboot)", [f"fleet.yml:8 models.assistant.source: {SOURCE}"]),
     ("hf:acme/tiny", f"https://a.b/`id`#sha256={'0' * 64}", [f"fleet.yml:8 models.assistant.source: {SOURCE}"]),
     ("names: [assistant]", "names: ['a$b']", ["fleet.yml:12 models.assistant.names[0]: should be a letter or digit, then letters, digits and . _ : / -, 96 at most"]),
     ("fleet: acme", "fleet: acme\ndownloads: {hub: 'https://a b', proxy: 'ftp://x', ca_bundle: 'a.pem'}", [
-        "fleet.yml:2 downloads.ca_bundle: no such file: a.pem; a relative path starts at the fleet file",
+        "fleet.yml:2 downloads.ca_bundle: no such file: a.pem; a relative path starts at the fleet file's folder",
         f"fleet.yml:2 downloads.hub: {URL}",
         f"fleet.yml:2 downloads.proxy: {PROXY}",
     ]),
     ("fleet: acme", "fleet: acme\ndownloads: {proxy: 'http://me@proxy:3128', no_proxy: [acme.internal, 10.0.0.0/8, '*.acme', 10.0.0.1/8]}", [
         f"fleet.yml:2 downloads.no_proxy[2]: {DIRECT}",
-        "fleet.yml:2 downloads.no_proxy[3]: 10.0.0.1/8 is a host in a network; write 10.0.0.0/8, or 10.0.0.1 for that host alone",
+        "fleet.yml:2 downloads.no_proxy[3]: 10.0.0.1/8 is a host address, not a network; write 10.0.0.0/8, or 10.0.0.1 for that host only",
         f"fleet.yml:2 downloads.proxy: {PROXY}",
     ]),
     ("fleet: acme", "fleet: acme\ndownloads: {apt_mirror: {url: 'https://m/debian', suites: [trixie]}}", [
-        "fleet.yml:2 downloads.apt_mirror: nothing says what happens to the apt sources that hosts have; "
-        "write apt_existing: replace (they are set aside, and come back without apt_mirror) or keep",
+        "fleet.yml:2 downloads.apt_mirror: needs apt_existing, which decides about the hosts' existing apt sources; "
+        "write apt_existing: replace (disable them while apt_mirror is set) or apt_existing: keep",
     ]),
     ("fleet: acme", "fleet: acme\ndownloads: {apt_existing: keep, apt_mirror: {url: 'https://m/debian', suites: [trixie], key: no.asc, on: gpu9}}", [
-        "fleet.yml:2 downloads.apt_mirror.key: no such file: no.asc; a relative path starts at the fleet file",
+        "fleet.yml:2 downloads.apt_mirror.key: no such file: no.asc; a relative path starts at the fleet file's folder",
         "fleet.yml:2 downloads.apt_mirror.on: unknown host or group 'gpu9'; did you mean 'gpu2'?",
     ]),
     ("fleet: acme", "fleet: acme\ndownloads: {apt_existing: keep, apt_mirror: [{url: 'https://m/debian', suites: ['trixie main'], components: ['a b']}, {suites: []}]}", [
@@ -231,16 +231,16 @@ CASES = [
     ]),
     ("fleet: acme", "fleet: acme\ngroups:\n  a: {hosts: [gpu1], ssh: {user: a}}\n  b: {hosts: [gpu1], ssh: {user: b}}", [
         "fleet.yml:4 groups.b.ssh.user: group a sets ssh.user of gpu1 differently, at fleet.yml:3; set it in one of the two groups"]),
-    ("fleet: acme", "fleet: acme\nextends: nosuch.yml", ["fleet.yml:2 extends: no such file: nosuch.yml; the path starts at the file that names it"]),
-    ("fleet: acme", "fleet: acme\nextends: fleet.yml", ["fleet.yml:2 extends: extends itself; a file can't extend one that extends it"]),
+    ("fleet: acme", "fleet: acme\nextends: nosuch.yml", ["fleet.yml:2 extends: no such file: nosuch.yml; the path is relative to the file that names it"]),
+    ("fleet: acme", "fleet: acme\nextends: fleet.yml", ["fleet.yml:2 extends: extends itself; a file can't extend a file that extends it"]),
     # YAML
     ("fleet: acme", "fleet: !!python/object/apply:os.system [reboot]", ["fleet.yml:1: has a YAML tag (!…); remove it: a fleet file has plain values only"]),
     ("fleet: acme", "fleet: !secret acme", ["fleet.yml:1: has a YAML tag (!…); remove it: a fleet file has plain values only"]),
-    ("fleet: acme", "fleet: acme\n\tx: 1", ["fleet.yml:2: a tab stands in front of the line; indent with spaces"]),
+    ("fleet: acme", "fleet: acme\n\tx: 1", ["fleet.yml:2: the line starts with a tab; indent with spaces"]),
     ("fleet: acme", "fleet: 'acme", ["fleet.yml:1:8: not valid YAML: found unexpected end of stream while scanning a quoted scalar; check indentation, quotes and brackets around this line"]),
     ("gate1]", "gate1", ["fleet.yml:14:48: not valid YAML: expected ',' or ']', but got '}' while parsing a flow sequence; check indentation, quotes and brackets around this line"]),
-    ("fleet: acme", "--- \nfleet: a\n---\nfleet: acme", ["fleet.yml:3: a second document begins here; a fleet file is one document; remove the ---"]),
-    ("fleet: acme", "x-a: &a [*a]\nfleet: acme", ["fleet.yml:1: the alias *a stands inside what it names; an alias can't contain itself"]),
+    ("fleet: acme", "--- \nfleet: a\n---\nfleet: acme", ["fleet.yml:3: a second document starts here; a fleet file is one document; remove the ---"]),
+    ("fleet: acme", "x-a: &a [*a]\nfleet: acme", ["fleet.yml:1: the alias *a is inside its own anchor; an alias can't contain itself"]),
     ("fleet: acme", "fleet: *a", ["fleet.yml:1: the alias *a has no anchor; write &a above it"]),
     ("fleet: acme", "fleet: acme\n<<: {a: 1}", ["fleet.yml:2: '<<' is not in YAML 1.2; use defaults, groups, extends or a plain alias"]),
     ("fleet: acme", "%YAML 1.1\n---\nfleet: acme", ["fleet.yml:2: asks for another version of YAML; should be YAML 1.2; remove the %YAML line"]),
@@ -312,7 +312,7 @@ def test_an_empty_fleet_misses_its_sections():
 
 def test_a_list_is_no_fleet_file():
     write("- fleet: acme\n")
-    assert messages() == ["fleet.yml:1: is not a mapping; should begin with a key, like 'fleet: acme'"]
+    assert messages() == ["fleet.yml:1: is not a mapping; should start with a key, like 'fleet: acme'"]
 
 
 def test_5_mb_are_refused_unread():
@@ -322,12 +322,16 @@ def test_5_mb_are_refused_unread():
 
 def test_20000_brackets_are_refused():
     write("x-a: " + "[" * 20_000)
-    assert messages() == ["fleet.yml:1: nested deeper than 32 levels; a fleet file needs about 6; check the brackets"]
+    assert messages() == [
+        "fleet.yml:1: is nested deeper than 32 levels; a fleet file needs about 6 levels; check the brackets"
+    ]
 
 
 def test_20000_levels_of_lists_are_refused():
     write("- " * 20_000)
-    assert messages() == ["fleet.yml:1: nested deeper than 32 levels; a fleet file needs about 6; check the brackets"]
+    assert messages() == [
+        "fleet.yml:1: is nested deeper than 32 levels; a fleet file needs about 6 levels; check the brackets"
+    ]
 
 
 def test_an_alias_bomb_is_refused():
@@ -335,7 +339,7 @@ def test_an_alias_bomb_is_refused():
     lines += [f"x-{n}: &a{n} [" + f"*a{n - 1}, " * 9 + f"*a{n - 1}]" for n in range(1, 10)]
     write("\n".join(lines))
     assert messages() == [
-        "fleet.yml:5: more than 50,000 values, aliases counted in full; write less, or use fewer aliases"
+        "fleet.yml:5: more than 50,000 values, aliases counted in full; shorten the file, or use fewer aliases"
     ]
 
 
@@ -367,9 +371,9 @@ def test_a_served_name_leads_to_one_model():
     write(GOOD.replace("gateway:", other))
     assert messages() == [
         "fleet.yml:16 models.other.runtime.build: model assistant has another build of the same version; "
-        "give the build a version of its own",
-        "fleet.yml:18 models.other.names[1]: the name 'assistant' is served by model assistant already, "
-        "at fleet.yml:12; a name leads to one model",
+        "give this build its own version",
+        "fleet.yml:18 models.other.names[1]: model assistant already has the name 'assistant', "
+        "at fleet.yml:12; each name belongs to one model",
     ]
 
 
@@ -411,7 +415,7 @@ def test_a_problem_in_the_base_names_the_base():
 def test_two_files_can_not_extend_each_other():
     write("extends: fleet.yml\n" + GOOD, "base.yml")
     write("extends: base.yml\n")
-    assert messages() == ["base.yml:1 extends: extends itself; a file can't extend one that extends it"]
+    assert messages() == ["base.yml:1 extends: extends itself; a file can't extend a file that extends it"]
 
 
 SETTINGS = """\

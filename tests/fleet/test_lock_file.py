@@ -69,7 +69,7 @@ def test_unknown_keys_of_another_version_are_ignored(tmp_path):
 
 
 BAD = {
-    "a newer format": ("format: lock/2\n", ":1: has format lock/2, and this rackwright knows lock/1"),
+    "a newer format": ("format: lock/2\n", ":1: has format lock/2, but this rackwright knows only lock/1"),
     "another file": ("format: keys/1\n", ":1: has no `format: lock/1`; is it another file?"),
     "a list": ("- 1\n", ":1: is not a file that rackwright wrote"),
     "an empty file": ("", ":1: is not a file that rackwright wrote"),
@@ -107,7 +107,7 @@ def test_another_encoding_is_refused_with_its_line(tmp_path):
 def test_an_edited_digest_is_noticed(tmp_path):
     path = tmp_path / "site.lock"
     path.write_text(text_of(make_lock(), path).replace("size: 9", "size: 8"))
-    with pytest.raises(FleetError, match=r"models\.assistant: digest doesn't fit its files"):
+    with pytest.raises(FleetError, match=r"models\.assistant: digest doesn't match its files"):
         read_lock(path)
 
 
@@ -123,7 +123,7 @@ def test_an_edited_digest_of_what_was_before_is_noticed(tmp_path):
     text = text_of(with_previous(previous), path)
     assert read_lock(path) == with_previous(previous)
     path.write_text(text.replace("size: 7", "size: 8"))
-    with pytest.raises(FleetError, match=r"models\.assistant\.previous: digest doesn't fit its files"):
+    with pytest.raises(FleetError, match=r"models\.assistant\.previous: digest doesn't match its files"):
         read_lock(path)
 
 
@@ -146,7 +146,7 @@ def test_a_lock_answers_its_own_fleet(tmp_path):
 
 
 CHANGED = {
-    "source": ({"source": "hf:acme/other"}, "models.assistant.source: is hf:acme/tiny, the fleet file asks for"),
+    "source": ({"source": "hf:acme/other"}, "models.assistant.source: is hf:acme/tiny, but the fleet file asks for"),
     "model": ({"replicas": {"gpu1": ["coder@1"]}}, "models.coder: is in the fleet file only"),
     "gone": ({"replicas": {"gpu1": ["coder@1"]}}, "models.assistant: is no longer in the fleet file"),
     "version": (
@@ -155,7 +155,7 @@ CHANGED = {
     ),
     "build": (
         {"runtime": {"kind": "llama_cpp", "version": "b1", "build": "file:x.tgz"}},
-        "runtimes.llama_cpp-b1.build: is the project's own, the fleet file asks for file:x.tgz",
+        "runtimes.llama_cpp-b1.build: is the project's own, but the fleet file asks for file:x.tgz",
     ),
     "port": (
         {"replicas": {"gpu1": ["assistant@1", "assistant@2"]}},
@@ -211,12 +211,12 @@ def test_a_lock_from_before_other_runtimes_answers_and_says_the_same(tmp_path):
 
 VLLM = {"kind": "vllm", "version": "0.32.0"}
 MOVED = {
-    "build": ({"build": "file:wheels"}, {}, "build: is the project's own, the fleet file asks for file:wheels"),
-    "python": ({"python": "/usr/bin/python3.12"}, {}, "python: is 3.13, the fleet file asks for 3.12"),
+    "build": ({"build": "file:wheels"}, {}, "build: is the project's own, but the fleet file asks for file:wheels"),
+    "python": ({"python": "/usr/bin/python3.12"}, {}, "python: is 3.13, but the fleet file asks for 3.12"),
     "index": (
         {},
         {"package_index": "https://b.lan"},
-        "index: is None, the fleet file's downloads.package_index https://b",
+        "index: is None, but downloads.package_index in the fleet file is https://b",
     ),
 }
 

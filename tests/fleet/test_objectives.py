@@ -56,9 +56,9 @@ def test_the_load_has_defaults(tmp_path):
         ("{rate: 2}", "models.assistant.objectives: has no objective; should have one of ttft_p95, tpot_p95, "
          "latency_p95, errors"),
         ("{errors: 1%, prompt_tokens: 4000, answer_tokens: 97}", "models.assistant.objectives: prompt_tokens and "
-         "answer_tokens together are 4097, and context is 4096; a request must fit into the context"),
-        ("{errors: 1%, prompt_tokens: 4090}", "models.assistant.objectives: prompt_tokens and answer_tokens together "
-         "are 4154, and context is 4096; a request must fit into the context"),
+         "answer_tokens add up to 4097, but context is 4096; a request must fit into the context"),
+        ("{errors: 1%, prompt_tokens: 4090}", "models.assistant.objectives: prompt_tokens and answer_tokens "
+         "add up to 4154, but context is 4096; a request must fit into the context"),
         ("{errors: 1%, ttft_p50: 1s}", "models.assistant.objectives.ttft_p50: unknown key; did you mean 'ttft_p95'?"),
     ],
 )  # fmt: skip

@@ -54,7 +54,7 @@ def test_a_rate_is_bits_on_paper_and_bytes_within(written: str, bytes_a_second: 
 
 @pytest.mark.parametrize("written", ["400", 400, "400MB", "400 Mbit", "-1Mbit"])
 def test_what_is_no_rate_is_refused(written: object) -> None:
-    with pytest.raises(ValueError, match=r"should be a rate like 400Mbit or 2\.5Gbit, a second"):
+    with pytest.raises(ValueError, match=r"should be a rate per second, like 400Mbit or 2\.5Gbit"):
         parse_rate(written)
 
 
@@ -92,10 +92,10 @@ def test_the_port_is_open_to_the_other_serving_hosts_in_the_fabric_network_alone
     [
         ("p2p: {from: gpu9}", "p2p.from: unknown host 'gpu9'; did you mean 'gpu2'?"),
         ("p2p: {from: gate1}", "p2p.from: no model is placed on gate1; name a host that serves"),
-        ("p2p: {port: 8100}", "p2p.port: ports 8100 to 8299 are the replicas'; choose another port"),
-        ("p2p: {port: 8300}", "p2p.port: port 8300 is the gateways'; choose another port"),
-        ("p2p: {port: 22}", "p2p.port: port 22 is sshd's on gpu1; choose another port"),
-        ("p2p: {rate: 400}", "p2p.rate: should be a rate like 400Mbit or 2.5Gbit, a second"),
+        ("p2p: {port: 8100}", "p2p.port: the replicas use ports 8100 to 8299; choose another port"),
+        ("p2p: {port: 8300}", "p2p.port: the gateways use port 8300; choose another port"),
+        ("p2p: {port: 22}", "p2p.port: sshd uses port 22 on gpu1; choose another port"),
+        ("p2p: {rate: 400}", "p2p.rate: should be a rate per second, like 400Mbit or 2.5Gbit"),
         ("p2p: {rate: 0.5Mbit}", "p2p.rate: "),
         ("p2p: {form: gpu1}", "p2p.form: unknown key; did you mean 'from'?"),
     ],
@@ -108,7 +108,9 @@ def test_what_is_wrong_in_the_section_is_told(tmp_path: Path, section: str, said
 
 def test_a_host_that_others_cannot_reach_and_one_that_is_out_are_refused(tmp_path: Path) -> None:
     unreached = STAGED.replace("address: 10.0.0.12", "address: gpu2.acme.internal, service: 10.0.0.12")
-    with pytest.raises(FleetError, match=r"gpu2 has no address that other hosts reach; give hosts\.gpu2 a fabric"):
+    with pytest.raises(
+        FleetError, match=r"gpu2 has no address that other hosts can reach; give hosts\.gpu2 a fabric"
+    ):
         fleet(tmp_path, unreached)
     out = PLACED.replace("10.0.0.12}", "10.0.0.12, disabled: broken}") + "p2p: {from: gpu2}\n"
     with pytest.raises(FleetError, match=r"p2p\.from: gpu2 is out of service; name a host in service"):
@@ -120,7 +122,9 @@ def test_a_port_that_the_firewall_allows_to_others_is_refused(tmp_path: Path) ->
         "clients_from: [10.0.0.0/8]",
         "clients_from: [10.0.0.0/8], allow: [{on: gpu1, from: 10.9.0.1, port: 8301, why: mine}]",
     )
-    with pytest.raises(FleetError, match="port 8301 is that of p2p on gpu1; p2p says who reaches it"):
+    with pytest.raises(
+        FleetError, match="p2p uses port 8301 on gpu1; rackwright opens it to the other serving hosts"
+    ):
         fleet(tmp_path, allowed)
 
 

@@ -35,25 +35,25 @@ RUNTIME = "fleet.yml:11 models.assistant.runtime"
 
 CASES = {
     "one host": ("[[gpu1, gpu2]]", "[[gpu1]]", [
-        f"{ON}is one host; a list within the list is one replica over several; write the host alone"]),
-    "twice": ("[[gpu1, gpu2]]", "[[gpu1, gpu2, gpu1]]", [f"{ON}names a host twice; each member once"]),
+        f"{ON}is a single host; a nested list is one replica over several hosts; write the host without brackets"]),
+    "twice": ("[[gpu1, gpu2]]", "[[gpu1, gpu2, gpu1]]", [f"{ON}names a host twice; name each member once"]),
     "unknown": ("[[gpu1, gpu2]]", "[[gpu1, gpu9]]", [
         "fleet.yml:13 models.assistant.place[0].on[0][1]: unknown host or group 'gpu9'; did you mean 'gpu3'?"]),
     "no address": ("gpu2: {address: gpu2.lan, service: 10.0.0.12, fabric: 10.40.0.12}",
                    "gpu2: {address: gpu2.lan, service: 10.0.0.12}", [
-        f"{ON}gpu2 has no address that other members reach; give hosts.gpu2 a fabric: address"]),
+        f"{ON}gpu2 has no address that other members can reach; give hosts.gpu2 a fabric: address"]),
     "llama_cpp": ("kind: vllm, version: 0.32.0", "kind: llama_cpp, version: b1", [
-        f"{ON}llama_cpp answers from one host; a replica over several hosts needs the runtime vllm"]),
+        f"{ON}llama_cpp can't span several hosts; a replica over several hosts needs the runtime vllm"]),
     "uneven": ("version: 0.32.0", "version: 0.32.0, tensor_parallel_size: 3", [
-        f"{GPUS}tensor 3, pipeline 5, data 1 make 15, and there are 8 on each of 2 hosts; "
-        "should be as many as the GPUs"]),
+        f"{GPUS}tensor 3, pipeline 5, data 1 need 15 GPUs, and there are 8 on each of 2 hosts; "
+        "should match the number of GPUs"]),
     "copies": ("version: 0.32.0", "version: 0.32.0, data_parallel_size: 1, "
         "tensor_parallel_size: 8, pipeline_parallel_size: 1", [
-        f"{GPUS}tensor 8, pipeline 1, data 1 make 8, and there are 8 on each of 2 hosts; "
-        "should be as many as the GPUs"]),
+        f"{GPUS}tensor 8, pipeline 1, data 1 need 8 GPUs, and there are 8 on each of 2 hosts; "
+        "should match the number of GPUs"]),
     "alone and together": ("{on: [[gpu1, gpu2]], gpus: 8}", "{on: [gpu1, [gpu1, gpu3]], gpus: 1}", []),
     "list in a gateway": ("gateway: {on: [gate1]", "gateway: {on: [[gate1]]", [
-        "fleet.yml:16 gateway.on[0]: is a list within a list; only where a model is placed: one replica over its "
+        "fleet.yml:16 gateway.on[0]: is a nested list; only a model's place may have one, for a replica over several "
         "hosts"]),
     "kind": ("kind: vllm", "kind: vlm", [f"{RUNTIME}.kind: should be 'llama_cpp' or 'vllm'; did you mean 'vllm'?"]),
     "no kind": ("kind: vllm, ", "", [f"{RUNTIME}: missing key 'kind'"]),
@@ -64,7 +64,7 @@ CASES = {
     "argument of ours": ("version: 0.32.0", "version: 0.32.0, args: {port: 8000}", [
         f"{RUNTIME}.args: port: set by rackwright itself; leave it out of args"]),
     "python": ("version: 0.32.0", "version: 0.32.0, python: /usr/bin/python3", [
-        f"{RUNTIME}.python: should end in its version, like /usr/bin/python3.13"]),
+        f"{RUNTIME}.python: should end in Python's version, like /usr/bin/python3.13"]),
     "cache": ("version: 0.32.0", "version: 0.32.0, gpu_memory_utilization: 1.5, kv_cache_memory: much", [
         f"{RUNTIME}.gpu_memory_utilization: should be at most 1.0",
         f"{RUNTIME}.kv_cache_memory: should be a size like 500M, 80GiB or 2TB"]),

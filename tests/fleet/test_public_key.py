@@ -47,13 +47,13 @@ def test_a_security_keys_key_is_one():
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        ("-----BEGIN OPENSSH PRIVATE KEY-----", "is a PRIVATE key: whoever reads this file has it now"),
+        ("-----BEGIN OPENSSH PRIVATE KEY-----", "is a PRIVATE key, exposed to all who can read this file"),
         ("", "should be the one line of a .pub file"),
         (BLOB, "should be the one line of a .pub file"),
         (f'from="10.0.0.1" {KEY}', "should be the one line of a .pub file"),
         (f"{KEY}\n{KEY}", "should be the one line of a .pub file"),
-        (f"ssh-dss {blob(b'ssh-dss', b'p')}", "is no key that is good enough"),
-        (f"ssh-ed25519-cert-v01@openssh.com {BLOB}", "is a certificate, no key"),
+        (f"ssh-dss {blob(b'ssh-dss', b'p')}", "is too weak"),
+        (f"ssh-ed25519-cert-v01@openssh.com {BLOB}", "is a certificate, not a key"),
         (KEY.replace("ssh-ed25519", "ecdsa-sha2-nistp256"), "is damaged"),
         (f"ssh-ed25519 {BLOB[:-4]}", "is damaged"),
         (f"ssh-ed25519 {BLOB[:-1]}", "is damaged"),

@@ -35,7 +35,7 @@ def test_every_mapping_takes_free_keys_and_no_unknown_ones(schema):
 
 def test_keys_are_described_as_beside_their_attributes(schema):
     assert described(schema, "llama_cpp", "parallel").startswith("Requests that one replica answers at a time")
-    assert described(schema, "journald", "system_max_use").startswith("What the journal may take on disk")
+    assert described(schema, "journald", "system_max_use").startswith("Disk space that the journal may use")
     keys = [key for part in schema["$defs"].values() for key in part.get("properties", {}).values()]
     assert sum("description" in key for key in keys) >= 25
 

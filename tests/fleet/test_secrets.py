@@ -26,7 +26,7 @@ def test_reads_the_environment(monkeypatch):
 def test_an_unset_variable_says_what_to_do(monkeypatch):
     monkeypatch.delenv("ACME_SECRET", raising=False)
     assert refused("env:ACME_SECRET") == (
-        f"{WHERE}: the environment variable ACME_SECRET is not set; should hold the secret\n"
+        f"{WHERE}: the environment variable ACME_SECRET is not set; should contain the secret\n"
         "  next: export ACME_SECRET=…, or use file: or cmd:"
     )
 
@@ -74,7 +74,7 @@ def test_a_missing_program_is_named():
 
 def test_a_command_that_hangs_is_stopped(monkeypatch):
     monkeypatch.setattr(secrets, "COMMAND_SECONDS", 0.05)
-    assert "gave no answer in 0.05 seconds" in refused("cmd:sleep 20")
+    assert "didn't finish within 0.05 seconds" in refused("cmd:sleep 20")
 
 
 def test_a_quote_that_is_not_closed_is_named():

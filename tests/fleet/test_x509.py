@@ -82,12 +82,12 @@ def test_in_its_last_days_an_ca_issues_what_ends_with_it_and_is_not_due_again(le
     found = issued(now=end - left)
     assert parsed(found).not_valid_after_utc == end
     assert due(found.certificate_pem, now=end - left / 2) is None
-    assert due(found.certificate_pem, now=end) == f"it ends on {end:%Y-%m-%d}"
+    assert due(found.certificate_pem, now=end) == f"it expires on {end:%Y-%m-%d}"
 
 
 def test_an_ca_that_has_ended_issues_nothing():
     end = x509.load_pem_x509_certificate(CA.encode()).not_valid_after_utc
-    with pytest.raises(ValueError, match=f"the CA ended on {end:%Y-%m-%d}"):
+    with pytest.raises(ValueError, match=f"the CA expired on {end:%Y-%m-%d}"):
         issued(now=end)
 
 
@@ -109,9 +109,9 @@ DUE = {
     "one name more": (issued().certificate_pem, {"names": (*NAMES, "x")}, "it is for 10.0.0.1, fd00::1, gpu1"),
     "not for clients": (issued().certificate_pem, {"client": True}, "it is not for clients"),
     "for clients": (issued(client=True).certificate_pem, {}, "it is for clients"),
-    "another CA": (issued().certificate_pem, {"ca_certificate": OTHER}, "it is of another CA"),
-    "no CA": (issued().certificate_pem, {"ca_certificate": ""}, "it is of another CA"),
-    "ending": (issued(days=90).certificate_pem, {"now": NOW + timedelta(days=60)}, "it ends on 2026-08-29"),
+    "another CA": (issued().certificate_pem, {"ca_certificate": OTHER}, "another CA signed it"),
+    "no CA": (issued().certificate_pem, {"ca_certificate": ""}, "another CA signed it"),
+    "ending": (issued(days=90).certificate_pem, {"now": NOW + timedelta(days=60)}, "it expires on 2026-08-29"),
 }
 
 
@@ -128,6 +128,6 @@ def test_a_certificate_is_good_until_the_last_third_of_its_life():
     "text", ["", "secret-text", "-----BEGIN PRIVATE KEY-----\nsecret-text\n-----END PRIVATE KEY-----"]
 )
 def test_what_is_no_key_is_refused_without_showing_it(text):
-    with pytest.raises(ValueError, match="holds no PEM private key") as caught:
+    with pytest.raises(ValueError, match="contains no PEM private key") as caught:
         load_key(Secret(text))
     assert "secret-text" not in f"{caught.value!r}"

@@ -158,7 +158,7 @@ def test_bench_ends_with_12_where_an_objective_is_missed_and_lays_runs_side_by_s
     missed = site("bench", "assistant", "--compare", check=12, timeout=LONG)
     assert "MISS ttft_p95" in missed.out
     assert "ok   errors: " in missed.out
-    assert "beside 20" in missed.out
+    assert "compared with 20" in missed.out
     assert "too few requests to tell" in missed.out
 
 

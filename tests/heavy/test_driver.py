@@ -271,7 +271,7 @@ def test_a_repository_is_signed_by_the_key_that_was_named_or_nothing_is_locked(t
 
 def test_a_driver_of_somebody_elses_is_named_and_refused(taken: Session) -> None:
     refused = taken.operator("plan", check=10)
-    assert f"it has a driver already: nvidia-kernel-open-dkms {OLD}-1" in refused.err
+    assert f"it already has a driver: nvidia-kernel-open-dkms {OLD}-1" in refused.err
     assert "manage: adopt" in refused.err
     assert taken.library() == OLD
 

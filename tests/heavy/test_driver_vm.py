@@ -94,7 +94,7 @@ def test_a_new_driver_acts_after_the_reboot_that_was_asked_for(machine: Machine)
     machine.tell(f"rm {FOLDER}/linux-*.deb")
     machine.tell(repository(NEW, real=True))
     told = machine.installs("linux-image-cloud-amd64", "--reboot")
-    assert f"vm1: reboots: {NEW} is installed, module {OLD} runs" in told.err
+    assert f"vm1: rebooting: {NEW} is installed, module {OLD} runs" in told.err
     assert machine.vm.boot_id() != before
     assert machine.loaded() == NEW
     # The kernel that can't boot is still the newest; the lock names another.

@@ -221,7 +221,7 @@ def test_requests_wait_while_a_models_only_replica_changes(site: Operator, lab: 
     before = versions_on(lab, "gpu1")
     model(weights(site), padding=4)
     refused = site("model", "update", "assistant", "--yes", check=1).err
-    assert "assistant has one replica and is away while that changes" in refused
+    assert "assistant has one replica and is down while that is updated" in refused
     assert "the same command with --allow-outage" in refused
     log = unharmed(lab, plan, lambda: site("model", "update", "assistant", "--yes", "--allow-outage"))
     assert versions_on(lab, "gpu1") != before

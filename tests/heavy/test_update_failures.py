@@ -84,21 +84,21 @@ def test_a_disk_that_is_too_small_for_the_new_weights(site: Operator, model: Ver
     model.good("no room")
     said = site("model", "update", "assistant", "--yes", check=3)
     lab.exec("gpu2", LARGE_AGAIN)
-    assert "could not be put beside what runs" in said.err
+    assert "could not fetch weights or runtimes" in said.err
     assert "gpu2" in said.err
-    assert "nothing that serves was changed" in said.err
+    assert "the running service is unchanged" in said.err
 
 
 @pytest.mark.usefixtures("unchanged")
 def test_a_host_that_dies_under_change(site: Operator, model: Versions, lab: Lab) -> None:
     model.good("dies")
     process = site.start("model", "update", "assistant", "--yes")
-    read_until(process, "gpu1/assistant@1: act")
+    read_until(process, "gpu1/assistant@1  updating")
     lab.kill("gpu1")
     assert process.stdout is not None
     said = process.stdout.read()
     assert process.wait() == 3, said
-    assert "could not be put back" in said
+    assert "could not be reverted" in said
     assert "stays open" in said
     assert site.replicas()["gpu2/assistant@1"]["traffic"] == "yes"
     lab.start("gpu1")
@@ -109,7 +109,7 @@ def test_a_host_that_dies_under_change(site: Operator, model: Versions, lab: Lab
 def test_a_host_whose_network_is_cut_under_change(site: Operator, model: Versions, lab: Lab) -> None:
     model.good("cut off")
     process = site.start("model", "update", "assistant", "--yes")
-    read_until(process, "gpu1/assistant@1: act")
+    read_until(process, "gpu1/assistant@1  updating")
     lab.cut_network("gpu1")
     try:
         assert process.stdout is not None
@@ -143,7 +143,7 @@ def test_of_many_controllers_at_once_one_wins(site: Operator, model: Versions, l
     said = [process.communicate(timeout=300)[0] for process in begun]
     ended = [process.returncode for process in begun]
     (winner,) = [
-        text for text, code in zip(said, ended, strict=True) if code == 0 and "every replica runs that" not in text
+        text for text, code in zip(said, ended, strict=True) if code == 0 and "every replica already runs" not in text
     ]
     assert "model update assistant: done" in winner
     assert set(ended) <= {0, 11}

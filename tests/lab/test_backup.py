@@ -219,9 +219,9 @@ def test_a_repository_that_is_gone_is_not_made_anew_nor_another_taken_for_it(bac
     backups.restic("disk", "init -q")
     another = backups.run("disk")
     host.tell("rm -rf /srv/disk/gate1; mv /srv/disk/away /srv/disk/gate1")
-    assert gone.failures == ("the last snapshot failed: the repository is gone, and none is made in its place",)
+    assert gone.failures == ("the last snapshot failed: the repository is gone; no new one is created",)
     assert left == "away"
-    assert another.failures == ("the last snapshot failed: another repository stands there now",)
+    assert another.failures == ("the last snapshot failed: there is another repository in its place",)
 
 
 def test_a_changed_password_reaches_the_host_and_a_wrong_one_is_named(backups: Backups) -> None:
@@ -241,7 +241,7 @@ def test_a_server_that_is_away_or_has_another_key_gets_nothing(backups: Backups)
     foreign = backups.run("ssh")
     backups.host.tell(f"sed -i 's/AAAAC4/AAAAC3/' {pinned}")
     for state in (away, foreign):
-        assert state.failures[0].startswith("the last snapshot failed: not reached: ")
+        assert state.failures[0].startswith("the last snapshot failed: can't be reached: ")
 
 
 def test_deletions_that_an_append_only_server_refuses_are_noticed(backups: Backups) -> None:
@@ -303,7 +303,7 @@ def test_a_flipped_bit_that_a_plain_check_misses_is_found_by_the_part_that_reads
     before = backups.state("disk")
     state = backups.run("disk", "check")
     host.tell(f"cp -p /srv/pack {pack}")
-    assert state.failures[0].startswith("the last check failed: damaged, or not read to its end: ")
+    assert state.failures[0].startswith("the last check failed: damaged, or not read completely: ")
     assert (state.part, state.check_at) == (before.part, before.check_at)
     mended = backups.run("disk", "check")
     assert not mended.alarms
@@ -388,13 +388,13 @@ def test_ctrl_c_stops_watching_and_the_snapshot_goes_on(site: Operator, backups:
 def test_verify_and_status_are_loud_when_a_timer_is_dead_and_else_say_the_ages(
     site: Operator, backups: Backups
 ) -> None:
-    assert "backups: 1 of 1 well; the oldest: snapshot " in site("status").out
+    assert "backups: 1 of 1 good; the oldest: snapshot " in site("status").out
     backups.host.tell("systemctl stop rackwright-backup@own.timer")
     alarm = "rackwright-backup@own.timer is dead"
     assert f"backup gate1 to own: {alarm}" in site("status", check=12).out
     failed = [proof for proof in site("verify", "--json", check=12).json["proofs"] if not proof["passed"]]
     assert [(proof["host"], proof["what"], proof["found"]) for proof in failed] == [
-        (HOST, "it is saved to own", alarm)
+        (HOST, "it is backed up to own", alarm)
     ]
     site("plan", "--check", check=4)
 

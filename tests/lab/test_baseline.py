@@ -51,7 +51,7 @@ def limited(settings: Journald) -> Callable[[], None]:
 def test_the_journal_keeps_to_its_limits_and_loses_nothing(plain: LabHost) -> None:
     plain.tell("systemd-run --quiet --unit=talker sh -c 'n=0; while n=$((n+1)); do echo line $n; sleep 0.02; done'")
     wait_until(lambda: plain.holds("journalctl -u talker | grep -q 'line 5$'"))
-    deploy = limited(Journald(max_use="100M", keep="30d"))
+    deploy = limited(Journald(system_max_use="100M", max_retention="30d"))
     plain.applied(deploy)
     reached = int(plain.tell("journalctl -u talker -o cat -n 1").split()[1])
     wait_until(lambda: plain.holds(f"journalctl -u talker | grep -q 'line {reached + 20}$'"))
@@ -63,7 +63,7 @@ def test_the_journal_keeps_to_its_limits_and_loses_nothing(plain: LabHost) -> No
 
 
 def test_a_later_file_that_wins_is_named_and_left(plain: LabHost) -> None:
-    deploy = limited(Journald(max_use="100M", keep="30d"))
+    deploy = limited(Journald(system_max_use="100M", max_retention="30d"))
     later = "/etc/systemd/journald.conf.d/90-site.conf"
     plain.tell(f"printf '[Journal]\\nSystemMaxUse=80M\\n' >{later}")
     run = plain.applied(deploy)

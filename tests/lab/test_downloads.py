@@ -97,15 +97,15 @@ def operator(lab: Lab, way_out: Mirror, tmp_path_factory: pytest.TempPathFactory
 
 def without_site(operator: Operator, way_out: Mirror) -> str:
     """Return the fleet file with nothing about the site but its hub."""
-    head, _, rest = operator.path.read_text().partition("site:")
-    return f"{head}site: {{hub: {way_out.hub}}}\nhosts:{rest.partition('hosts:')[2]}"
+    head, _, rest = operator.path.read_text().partition("downloads:")
+    return f"{head}downloads: {{hub: {way_out.hub}}}\nhosts:{rest.partition('hosts:')[2]}"
 
 
 def role(settings: Settings) -> Callable[[], None]:
     def deploy() -> None:
-        from rackwright.roles.downloads.role import site
+        from rackwright.roles.downloads.role import downloads
 
-        site(settings=settings)
+        downloads(settings=settings)
 
     return deploy
 
@@ -175,9 +175,9 @@ def test_pip_takes_from_the_index_through_the_proxy(operator: Operator, way_out:
 
 def test_without_the_keys_the_host_is_as_it_was(operator: Operator, way_out: Mirror, host: LabHost) -> None:
     operator.path.write_text(without_site(operator, way_out))
-    operator("apply", "--yes", "--only", "site")
+    operator("apply", "--yes", "--only", "downloads")
     assert host.tell(f"ls {SOURCES}") == "0000debian.sources"
     assert not host.holds("ls /etc/pip.conf /etc/rackwright/ca-bundle.pem /etc/apt/keyrings/rackwright-* ")
-    assert not host.holds("ls /etc/apt/apt.conf.d/rackwright-site || ls /var/lib/rackwright/apt-sources/*/*")
+    assert not host.holds("ls /etc/apt/apt.conf.d/rackwright-downloads || ls /var/lib/rackwright/apt-sources/*/*")
     assert host.tell("cat /etc/uv/uv.toml") == "# mine"
-    operator("plan", "--only", "site", "--check")
+    operator("plan", "--only", "downloads", "--check")

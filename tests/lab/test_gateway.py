@@ -189,8 +189,8 @@ def test_a_drain_by_hand_outlives_a_reboot(serving: Serving) -> None:
     serving.start_engine()
     wait_until(lambda: serving.gateways(lambda gateways: gateways.servers()[ADDRESS].up))
     state = serving.gateways(lambda gateways: gateways.servers()[ADDRESS])
-    assert state.held
+    assert state.drained_manually
     assert state.record
     assert (state.record.who, serving.ask()) == ("ada", 503)
-    serving.gateways(lambda gateways: gateways.ready(ADDRESS))
+    serving.gateways(lambda gateways: gateways.undrain(ADDRESS))
     wait_until(lambda: serving.ask() == 200)

@@ -95,7 +95,7 @@ def test_a_gateway_that_is_away_is_named_and_gets_the_revocation_at_the_next_app
     other = site("key", "add", "other", "--owner", "tests", "--json").json["key"]
     lab.kill("gate2")
     revoked = site("key", "revoke", "other", "--yes", check=3)
-    assert "gate2 was not told: " in revoked.err
+    assert "gate2 was not updated: " in revoked.err
     assert "next: rackwright apply" in revoked.err
     assert status(site, lab, "gate1", other) == 401
     lab.start("gate2")

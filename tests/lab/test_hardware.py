@@ -73,7 +73,7 @@ def test_check_and_status_show_them(host: LabHost, tmp_path: Path) -> None:
     rackwright = operator(tmp_path, host.fleet)
     checked = rackwright("check", "--json", check=None).json["conditions"]
     on_gpu1 = [(each["state"], each["found"]) for each in checked if (each["where"], each["what"]) == ("gpu1", "gpu")]
-    assert on_gpu1[0] == ("ok", "8 of NVIDIA H100 80GB HBM3, 79.6 GiB")
+    assert on_gpu1[0] == ("ok", "8 x NVIDIA H100 80GB HBM3, 79.6 GiB")
     assert ("warning", "GPU 4: PCI Express has 8 of 16 lanes") in on_gpu1
     assert not [each for each in checked if each["where"] == "gate1" and each["what"] == "gpu"]
 

@@ -74,7 +74,7 @@ def test_a_gateway_that_fails_before_it_has_a_proxy_is_not_asked(bare: Operator,
 def test_a_second_operator_is_refused_by_name(site: Operator) -> None:
     first = site.start("restart", "gpu1/assistant@1", "--yes")
     assert first.stdout is not None
-    assert "gpu1/assistant@1: gate" in first.stdout.readline()
+    assert "gpu1/assistant@1  checking" in first.stdout.readline()
     refused = site("apply", "--yes", check=11)
     assert "the fleet is leased by" in refused.err
     assert "restart gpu1/assistant@1" in refused.err
@@ -93,7 +93,7 @@ def test_of_sixteen_controllers_at_once_one_wins(site: Operator) -> None:
     assert winner.returncode == 0, said[winner]
     assert [one.returncode for one in started if one is not winner] == [11] * 15
     assert all("the fleet is leased by" in said[one] for one in started if one is not winner)
-    assert "gpu1/assistant@1: done: asked for" in said[winner]
+    assert "gpu1/assistant@1  done" in said[winner]
     assert site.replicas()["gpu1/assistant@1"]["traffic"] == "yes"
 
 
@@ -111,7 +111,7 @@ def test_an_apply_killed_while_it_changes_hosts_is_finished_by_the_next(site: Op
 
 def test_an_apply_killed_while_it_restarts_engines_is_finished_by_the_next(site: Operator, lab: Lab) -> None:
     parallel = change_parallel(site)
-    kill_when(site.start("apply", "--yes"), "gpu1/assistant@1: act")
+    kill_when(site.start("apply", "--yes"), "gpu1/assistant@1  restarting")
     assert site.replicas()["gpu1/assistant@1"]["traffic"].startswith("drained: apply")
     assert site("plan", "--json").json["returns"] == ["gpu1/assistant@1"]
     # The minute that a dead operator's lease has left passes.
@@ -137,8 +137,8 @@ def test_ctrl_c_ends_after_the_running_operation_and_gives_the_lease_back(site: 
 
 def test_ctrl_c_in_a_rollout_ends_with_the_replica_that_is_being_restarted(site: Operator, lab: Lab) -> None:
     parallel = change_parallel(site)
-    said = interrupted(site.start("apply", "--yes"), "gpu1/assistant@1: act")
-    assert "error: interrupted; done: gpu1/assistant@1; not begun: gpu2/assistant@1" in said
+    said = interrupted(site.start("apply", "--yes"), "gpu1/assistant@1  restarting")
+    assert "error: interrupted; done: gpu1/assistant@1; not started: gpu2/assistant@1" in said
     assert re.search(r"^gpu1 +\d", said, re.MULTILINE), "the hosts' totals are printed as well"
     assert site("lease", "show", "--json").json["lease"] is None
     replicas = site.replicas()
@@ -161,7 +161,7 @@ def test_ctrl_c_while_an_engine_is_awaited_names_it_and_it_comes_all_the_same(si
     )
     said = interrupted(site.start("apply", "--yes"), "] wait until every engine answers")
     lab.exec("gate1", "nft delete table inet blind")
-    assert "error: interrupted; not seen to answer yet: gpu2/assistant@1" in said
+    assert "error: interrupted; not ready yet: gpu2/assistant@1" in said
     assert site("lease", "show", "--json").json["lease"] is None
     wait_until(lambda: site.replicas()["gpu2/assistant@1"]["traffic"] == "yes", 60)
     assert site("apply", "--yes", "--json").json["changed"] == 0
@@ -169,9 +169,9 @@ def test_ctrl_c_while_an_engine_is_awaited_names_it_and_it_comes_all_the_same(si
 
 def test_a_second_ctrl_c_ends_at_once_and_the_next_apply_returns_what_it_left(site: Operator) -> None:
     restarting = site.start("restart", "gpu1/assistant@1", "--yes")
-    read_until(restarting, "gpu1/assistant@1: act")
+    read_until(restarting, "gpu1/assistant@1  restarting")
     restarting.send_signal(signal.SIGINT)
-    said = interrupted(restarting, "Ctrl-C again ends it at once")
+    said = interrupted(restarting, "Ctrl-C again stops at once")
     assert said.splitlines()[-1] == "error: interrupted"
     assert "Traceback" not in said
     assert site("lease", "show", "--json").json["lease"] is None

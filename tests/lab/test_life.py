@@ -149,7 +149,7 @@ def test_verify_looks_at_each_host_from_another_one_and_finds_what_is_open_besid
     site("apply", "--yes", "--close-ports")
     (surplus,) = [proof for proof in found["proofs"] if not proof["passed"] and "opens to" in proof["what"]]
     assert surplus["host"] == "gpu2"
-    assert re.fullmatch(r"open too: 9100 \((systemd|sleep|systemd, sleep|sleep, systemd)\)", surplus["found"])
+    assert re.fullmatch(r"also open: 9100 \((systemd|sleep|systemd, sleep|sleep, systemd)\)", surplus["found"])
     assert site("verify", "--json").json["failed"] == 0
 
 

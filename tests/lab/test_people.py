@@ -135,7 +135,7 @@ def test_an_auditor_asks_for_the_audit_with_an_account_of_their_own(house: House
     own.with_suffix(".known_hosts").write_text(site.with_suffix(".known_hosts").read_text())
     acts = Operator(own)("audit", "--json").json["acts"]
     assert {act["host"] for act in acts} == {"gate1", "gpu1"}
-    assert any("people: Let in ben as auditor" in act["what"] for act in acts)
+    assert any("people: Give access to ben as auditor" in act["what"] for act in acts)
     assert "the user ben" in Operator(own)("lease", "show", check=3).err
 
 
@@ -202,7 +202,7 @@ def test_a_user_that_is_there_already_is_refused_unless_the_file_says_adopt(hous
     refused = house.apply(check=10)
     (problem,) = json.loads(refused.err)["error"]["problems"]
     assert problem["where"] == "gpu1: people.carla"
-    assert re.fullmatch(r"the host has a user carla already .uid \d+, 1 SSH keys., not of ours", problem["what"])
+    assert re.fullmatch(r"the host already has a user carla .uid \d+, 1 SSH keys., not rackwright's", problem["what"])
     assert house.tell("getent passwd daemonic || true") == ""
     house.people(carla="operator, existing: adopt")
     assert f"- {house.fingerprint(house.key('other'))} other" in house.site("plan").out
@@ -242,7 +242,7 @@ def test_an_access_review_names_keys_their_use_and_what_the_file_does_not_say(ho
     said = house.site("access", "review", "--json", check=12).json
     house.tell("rm /root/.ssh/authorized_keys")
     vendor = house.fingerprint(house.key("vendor"))
-    assert said["findings"] == [f"gpu1: root: a key that the fleet file doesn't know: {vendor} vendor"]
+    assert said["findings"] == [f"gpu1: root: a key that isn't in the fleet file: {vendor} vendor"]
     found = {(account["host"], account["user"]): account for account in said["accounts"]}
     assert {"anna", "ben", "ops"} <= {user for host, user in found if host == "gate1"}
     anna, ben = found["gpu1", "anna"], found["gpu1", "ben"]
@@ -252,7 +252,7 @@ def test_an_access_review_names_keys_their_use_and_what_the_file_does_not_say(ho
     assert (ben["role"], ben["until"], len(ben["sudo"])) == ("auditor", "2099-12-31", 1)
     shown = house.site("access", "review", "--markdown", "--host", "gpu1").out
     assert f"| gpu1 | ben | auditor | 2099-12-31 | {house.fingerprint(house.key('ben'))} ben | ben |" in shown
-    assert "- everything is as the fleet file says" in shown
+    assert "- everything matches the fleet file" in shown
 
 
 def test_without_people_nothing_of_it_is_left_but_homes(house: House) -> None:

@@ -64,7 +64,7 @@ def test_what_was_not_proven_there_is_refused(
     staging("lock")
     lock = production.path.with_name("test.lock").read_bytes()
     said = production("model", "promote", "assistant", "--from", str(staging.path), "--yes", check=12)
-    assert f"assistant {proven.digest[:16]} was proven on no replica of staging" in said.err
+    assert f"assistant {proven.digest[:16]} was not proven on any replica of staging" in said.err
     assert production.path.with_name("test.lock").read_bytes() == lock
 
 

@@ -113,11 +113,11 @@ def test_one_that_is_drained_answers_whoever_proves_it_and_one_that_is_down_does
         assert through_gateways(session, first) is None
         lab.exec("gpu1", f"systemctl stop {UNIT}")
         wait_until(lambda: not session.gateways.servers()[first.address].up)
-        assert through_gateways(session, first) == "the gateways don't find it up"
+        assert through_gateways(session, first) == "it isn't up at the gateways"
         lab.exec("gpu1", f"systemctl start {UNIT}")
         proven_through_gateways(session, first)
     finally:
-        session.gateways.ready(first.address)
+        session.gateways.undrain(first.address)
     log = accesses(lab, ("gate1",), "proof").values()
     assert {line.replica for line in log} == {replica.address for replica in session.fleet.replicas}
 
@@ -149,14 +149,14 @@ def test_other_weights_under_the_same_name_are_refused_by_the_process(session: S
     lab.exec("gpu1", f"rm -f {drop_in} {other}")
     restart(lab)
     proven(session)
-    assert f"gpu1/assistant@1: it runs {other} in place of {path}" in str(refused.value)
+    assert f"gpu1/assistant@1: it runs {other} instead of {path}" in str(refused.value)
 
 
 def test_another_unit_is_not_proven_and_is_waited_for(session: Session, lab: Lab) -> None:
     unit = f"/etc/systemd/system/{UNIT}.service"
     lab.exec("gpu1", f"cp {unit} /root/unit; sed -i 's/LimitCORE=0/LimitCORE=1/' {unit}")
     restart(lab)
-    wanted = "it runs on another unit than the fleet and its lock ask for"
+    wanted = "it was started from another unit file than the fleet file and the lock ask for"
     wait_until(lambda: prove(session, session.fleet.replicas[0]) == wanted)
     lab.exec("gpu1", f"cp /root/unit {unit}")
     restart(lab)
@@ -172,7 +172,7 @@ def test_weights_that_went_bad_under_their_name_are_refused_by_the_answer(sessio
     lab.exec("gpu1", f"dd if=/root/weights of={path} conv=notrunc")
     restart(lab)
     proven(session)
-    assert re.search(r"answers '.*' where '.*orange.*' is recorded \(.*, gpu[12]/assistant@1\); ", str(refused.value))
+    assert re.search(r"answers '.*', but '.*orange.*' is recorded \(.*, gpu[12]/assistant@1\); ", str(refused.value))
     assert "differs from token" in str(refused.value)
 
 
@@ -181,5 +181,5 @@ def test_verify_says_that_replicas_run_what_the_lock_says(applied: Operator, ses
     said = applied("verify", "--json").json
     what = "assistant@1 runs what the lock says and answers as recorded"
     found = {proof["host"]: proof["found"] for proof in said["proofs"] if proof["what"] == what}
-    assert found == {"gpu1": "so it does", "gpu2": "so it does"}
+    assert found == {"gpu1": "proven", "gpu2": "proven"}
     assert said["failed"] == 0

@@ -164,7 +164,7 @@ def test_settings_that_lock_us_out_go_by_themselves_and_apply_says_so(locked: La
         f"{locked.address} {key}\n{good}".replace(f"{locked.address} ssh-ed25519", "192.0.2.1 ssh-ed25519")
     )
     refused = tool("plan", "--only", "sshd", "--limit", "locked", check=ExitCode.FLEET_INVALID)
-    assert "locked: sshd: the pinned host key is of a type that sshd would no longer show (ecdsa" in refused.err
+    assert "locked: sshd: the pinned host key is of a type that sshd would no longer offer (ecdsa" in refused.err
     pins.write_text(good)
     done = subprocess.run(
         [sys.executable, "-c", _MISTAKEN, *tool.argv("apply", "--yes", "--only", "sshd", "--limit", "locked")[3:]],
@@ -173,7 +173,7 @@ def test_settings_that_lock_us_out_go_by_themselves_and_apply_says_so(locked: La
         env=tool.environment,
     )
     assert done.returncode == ExitCode.HOSTS_FAILED, done.stdout + done.stderr
-    assert "what was changed of packet filter and sshd comes back by itself" in done.stdout
+    assert "its old packet filter and sshd settings are restored automatically" in done.stdout
     wait_until(lambda: gets_in(locked))
     assert locked.tell(f"cat {DROP_IN}; /usr/sbin/sshd -T") == before
     assert "AllowUsers" not in locked.tell(f"cat {DROP_IN}")
@@ -217,7 +217,7 @@ def test_what_wins_over_ours_is_named_and_left_and_keep_takes_it_over(locked: La
     )
     run = locked.applied(pending())
     assert run.steps[0].note == (
-        "/etc/ssh/sshd_config.d/00-aaa.conf:1 says PasswordAuthentication yes and is read before ours (no)\n"
+        "/etc/ssh/sshd_config.d/00-aaa.conf:1 says PasswordAuthentication yes and is read before rackwright's (no)\n"
         "/etc/ssh/sshd_config.d/90-match.conf:2 says PermitRootLogin yes within `Match User backup`"
     )
     locked.applied(confirmed())

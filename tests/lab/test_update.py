@@ -80,7 +80,7 @@ def test_a_build_that_does_not_start_ends_with_the_old_one_serving(site: Operato
     said = site("model", "update", "assistant", "--yes", check=12)
     assert "gpu1/assistant@1: its engine ended" in said.err
     assert "failed to load model" in said.err
-    assert "every replica runs what it ran before, and the lock is as it was" in said.err
+    assert "every replica runs the previous version, and the lock is unchanged" in said.err
     assert model.locked == old
     assert running(lab) == {model.digest[:16]}
     assert pid(lab, "gpu2") == untouched
@@ -93,14 +93,14 @@ def test_a_controller_that_died_is_resumed_on_another_machine(
 ) -> None:
     model.good("three")
     elsewhere = Operator(Path(shutil.copytree(site.path.parent, tmp_path / "elsewhere")) / site.path.name)
-    kill_when(site.start("model", "update", "assistant", "--yes"), "gpu2/assistant@1: act")
+    kill_when(site.start("model", "update", "assistant", "--yes"), "gpu2/assistant@1  updating")
     assert "a rollout is open" not in site("apply", "--yes", check=11).err
     assert "the fleet is leased by" in site("rollout", "resume", "--yes", check=11).err
     site("lease", "break", "--yes", "--reason", "its laptop died")
     refused = site("apply", "--yes", check=11).err
     assert "model update assistant" in refused
     assert "it must be resumed or aborted before anything else changes" in refused
-    assert "nobody is at it now" in site("rollout", "status").out
+    assert "no one is working on it now" in site("rollout", "status").out
     elsewhere("rollout", "resume", "--yes")
     there = Versions.__new__(Versions)
     there.site = elsewhere
@@ -114,7 +114,7 @@ def test_a_controller_that_died_is_resumed_on_another_machine(
 def test_ctrl_c_leaves_it_open_and_abort_puts_back_what_ran_before(site: Operator, model: Versions, lab: Lab) -> None:
     old = model.locked
     model.good("four")
-    said = interrupted(site.start("model", "update", "assistant", "--yes"), at="gpu1/assistant@1: act")
+    said = interrupted(site.start("model", "update", "assistant", "--yes"), at="gpu1/assistant@1  updating")
     assert "stays open" in said
     assert len(running(lab)) == 2
     site("rollout", "abort", "--yes")

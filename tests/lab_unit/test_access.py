@@ -61,8 +61,8 @@ def test_a_replica_is_drained_from_its_act_to_its_return_and_to_the_end_without_
         (9.0, f"{FIRST}: put back: it refuses to start"),
         (10.0, f"{FIRST}: act: what ran before"),
         (20.0, f"{FIRST}: return: back at every gateway"),
-        (21.0, f"{FIRST}: done: what ran before serves again"),
+        (21.0, f"{FIRST}: done: the previous version serves"),
         (25.0, f"{SECOND}: act: asked for"),
-        (26.0, "error: gpu2/assistant@1: it could not be put back"),
+        (26.0, "error: gpu2/assistant@1: it could not be reverted"),
     ]
     assert list(drained(1000, steps)) == [Drained(FIRST, 1008, 1020), Drained(SECOND, 1025)]

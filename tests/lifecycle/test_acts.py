@@ -202,7 +202,7 @@ def test_no_engine_is_restarted_while_a_gateway_that_failed_may_send_to_it(sessi
     run = Run(unreachable={"gate1": "no route"})
     with leased(session, "apply", Console()) as lease_session, pytest.raises(RackwrightError) as caught:
         carry_out._restart(work(session, lease_session), run, (Restart(REPLICA, "why"),), [])
-    assert caught.value.problems[0].what == "not restarted, for gate1 failed: gpu1/assistant@1"
+    assert caught.value.problems[0].what == "not restarted, because gate1 failed: gpu1/assistant@1"
 
 
 def test_verifys_own_key_is_an_act_on_each_gateway(session, acts):

@@ -210,7 +210,7 @@ def killed(
     opened, at_end = Desk(world).opened, starts(world)
     promoted = opened is not None and promoting(world.control.journal, opened.rollout)
     if promoted and way is Desk.abort:
-        with pytest.raises(RackwrightError, match="there is no way back"):
+        with pytest.raises(RackwrightError, match="this rollout can't be reverted"):
             end(world, way)
         way = Desk.resume
     end(world, way)

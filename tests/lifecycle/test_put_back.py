@@ -42,7 +42,9 @@ def test_what_is_not_proven_is_put_back_proven_and_returned():
     gateways = Gateways(up={one.address, two.address})
     engine = Engine(gateways, one.address, new="HTTP 500")
     run, journal = rollout(gateways, size=2)
-    with pytest.raises(ProofError, match=r"not proven after 20 s: HTTP 500; what ran before was put back and serves"):
+    with pytest.raises(
+        ProofError, match=r"not proven after 20 s: HTTP 500; it was reverted, and the previous version serves"
+    ):
         run.run([change(one, engine.take, engine.prove, revert=engine.back), change(two)])
     assert engine.version == "old"
     assert gateways.healthy("assistant") == {one.address, two.address}
@@ -61,7 +63,7 @@ def test_an_act_that_fails_is_put_back_and_keeps_its_kind(failure: RackwrightErr
         raise failure
 
     run, _ = rollout(gateways, size=2)
-    with pytest.raises(type(failure), match="what ran before was put back and serves") as caught:
+    with pytest.raises(type(failure), match="it was reverted, and the previous version serves") as caught:
         run.run([change(one, act, engine.prove, revert=engine.back)])
     assert caught.value.problems[0].where == (failure.problems[0].where or one.address)
     assert engine.version == "old"
@@ -76,10 +78,10 @@ def test_what_can_not_be_put_back_stays_drained_and_both_reasons_are_told():
         run.run([change(one, engine.take, engine.prove, revert=engine.back)])
     (problem,) = caught.value.problems
     assert problem.what == "not proven after 20 s: HTTP 500"
-    assert problem.should == "it could not be put back and stays drained: not proven after 20 s: HTTP 503"
+    assert problem.should == "it could not be reverted and stays drained: not proven after 20 s: HTTP 503"
     assert gateways.drained == {one.address}
     assert journal.lines[-1] == f"{one.address} done"
-    assert journal.details[-1] == "could not be put back: not proven after 20 s: HTTP 503"
+    assert journal.details[-1] == "could not be reverted: not proven after 20 s: HTTP 503"
 
 
 def test_one_that_the_gateways_never_take_is_put_back():
@@ -92,7 +94,10 @@ def test_one_that_the_gateways_never_take_is_put_back():
         engine.take()
         gateways.up.discard(one.address)
 
-    with pytest.raises(ProofError, match="the gateways don't take it back; what ran before was put back and serves"):
+    with pytest.raises(
+        ProofError,
+        match="the gateways don't send requests to it again; it was reverted, and the previous version serves",
+    ):
         run.run([change(one, dead, engine.prove, revert=engine.back)])
     assert gateways.healthy("assistant") == {one.address, two.address}
 
@@ -102,7 +107,7 @@ def test_what_is_not_proven_through_the_gateways_is_put_back_before_a_client_has
     gateways = Gateways(up={one.address, two.address})
     engine = Engine(gateways, one.address)
     run, journal = rollout(gateways, size=2)
-    with pytest.raises(ProofError, match="not proven after 60 s: HTTP 404; what ran before was put back"):
+    with pytest.raises(ProofError, match="not proven after 60 s: HTTP 404; it was reverted"):
         run.run([change(one, engine.take, engine.prove, serves=lambda: "HTTP 404", revert=engine.back)])
     assert journal.lines.count(f"{one.address} undrain") == 1
     assert engine.version == "old"
@@ -115,7 +120,7 @@ def test_what_was_put_back_is_proven_through_the_gateways_too():
     engine = Engine(gateways, one.address, new="HTTP 500")
     back = Revert(engine.revert, engine.prove, serves=lambda: "HTTP 404")
     run, _ = rollout(gateways, size=2)
-    with pytest.raises(ProofError, match="could not be put back and stays drained: not proven after 60 s: HTTP 404"):
+    with pytest.raises(ProofError, match="could not be reverted and stays drained: not proven after 60 s: HTTP 404"):
         run.run([change(one, engine.take, engine.prove, revert=back)])
     assert gateways.drained == {one.address}
 
@@ -142,7 +147,7 @@ def test_one_that_fails_under_traffic_is_not_put_back_over_requests_in_flight():
     engine = Engine(gateways, one.address)
     run, journal = rollout(gateways, size=2)
     falls_out_soaking(gateways, engine, journal)
-    with pytest.raises(ProofError, match="could not be put back and stays drained: 7 requests are still in flight"):
+    with pytest.raises(ProofError, match="could not be reverted and stays drained: 7 requests are still in flight"):
         run.run([change(one, engine.take, engine.prove, revert=engine.back)])
     assert engine.version == "new"
     assert gateways.drained == {one.address}
@@ -154,7 +159,7 @@ def test_one_that_falls_out_while_soaking_is_put_back():
     engine = Engine(gateways, one.address)
     run, journal = rollout(gateways, size=2)
     falls_out_soaking(gateways, engine, journal)
-    with pytest.raises(ProofError, match="fell out of the gateways while soaking; what ran before was put back"):
+    with pytest.raises(ProofError, match="stopped taking requests while it was soaking; it was reverted"):
         run.run([change(one, engine.take, engine.prove, revert=engine.back)])
     assert engine.version == "old"
 
@@ -208,10 +213,10 @@ def test_what_serves_is_not_put_back_where_that_would_cost_too_much():
     engine = Engine(gateways, one.address)
     run, journal = rollout(gateways, size=2)
     falls_out_soaking(gateways, engine, journal, lambda: gateways.up.discard(two.address))
-    with pytest.raises(ProofError, match="it was not put back and serves: is the last healthy replica"):
+    with pytest.raises(ProofError, match="it was not reverted, and serves: is the last healthy replica"):
         run.run([change(one, engine.take, engine.prove, revert=engine.back)])
     assert gateways.healthy("assistant") == {one.address}
-    assert journal.details[-1].startswith("not put back: is the last healthy replica")
+    assert journal.details[-1].startswith("not reverted: is the last healthy replica")
 
 
 def test_whoever_lost_the_lease_does_not_end_the_next_ones_downtime():
@@ -251,7 +256,7 @@ def test_what_was_drained_by_hand_is_put_back_and_stays_drained():
     gateways = Gateways(up={one.address, two.address}, manual={one.address})
     engine = Engine(gateways, one.address, new="HTTP 500")
     run, journal = rollout(gateways, size=2)
-    with pytest.raises(ProofError, match="what ran before was put back"):
+    with pytest.raises(ProofError, match="it was reverted"):
         run.run([change(one, engine.take, engine.prove, revert=engine.back)])
     assert engine.version == "old"
     assert gateways.manual == {one.address}
@@ -272,7 +277,9 @@ def test_a_drain_that_does_not_end_gives_the_replica_back():
     one, two = replicas(2)
     gateways = Gateways(up={one.address, two.address}, requests={one.address: [2]})
     run, journal = rollout(gateways, size=2)
-    with pytest.raises(Paused, match="2 requests still in flight after 10 s; paused, nothing was killed"):
+    with pytest.raises(
+        Paused, match="2 requests are still in flight after 10 s; the rollout pauses, and no request was killed"
+    ):
         run.run([change(one)])
     assert gateways.drained == set()
     assert journal.lines == [f"{one.address} {phase}" for phase in ("gate", "drain", "undrain", "done")]

@@ -108,7 +108,7 @@ def test_an_expiring_certificate_is_renewed(ca: CertificateAuthority, tmp_path: 
         "acme", ca.certificate_file, ca.key_source, lambda: datetime.now(UTC) - timedelta(days=300)
     )
     played = keep(kept(old), ca)
-    assert "it ends on" in played.diffs["Keep"]
+    assert "it expires on" in played.diffs["Keep"]
 
 
 class Counting:
@@ -141,7 +141,7 @@ def failing(played: Played) -> str:
 def test_without_the_authoritys_key_the_host_fails_with_the_reason(ca: CertificateAuthority) -> None:
     assert isinstance(ca.key_source, Path)
     ca.key_source.unlink()
-    assert "a certificate for gpu1 is due; get it from whoever" in failing(keep(Kept(), ca))
+    assert "a certificate for gpu1 is due; should be the key of" in failing(keep(Kept(), ca))
     assert "no CA to issue it" in failing(keep(Kept(), None))
 
 

@@ -17,17 +17,17 @@ def news(outcome: Outcome | None = None, sent: int = 0, of: int = 0) -> Progress
 def test_plain_lines_tell_stages_changes_and_failures_only():
     stream = io.StringIO()
     with Live(stream=stream) as live:
-        live.stage("firewall and sshd", 1, 3, then="a fresh connection confirms")
+        live.stage("firewall and sshd", ("firewall and sshd", "the rest", "the end"))
         for outcome in (None, Outcome.UNCHANGED, Outcome.CHANGED, Outcome.FAILED):
             live.on_step(news(outcome))
         live.pause()
-        live.stage("the rest")
+        live.stage("the rest", ("firewall and sshd", "the rest", "the end"))
         live.say("done\x1b[2J")
     assert stream.getvalue() == (
-        "[1/3] firewall and sshd (then: a fresh connection confirms)\n"
+        "[1/3] firewall and sshd\n"
         "+ gpu1 model_store: Fetch [assistant]\n"
         "! gpu1 model_store: Fetch [assistant] FAILED\n"
-        "== the rest\n"
+        "[2/3] the rest\n"
         "done\n"
     )
 
@@ -47,7 +47,7 @@ def test_an_upload_leaves_a_line_for_each_tenth_with_the_time_left():
 
 def test_quiet_shows_nothing(capsys):
     with Live(quiet=True) as live:
-        live.stage("a", 1, 1)
+        live.stage("a", ("a",))
         live.on_step(news(Outcome.CHANGED))
         live.say("x")
     assert capsys.readouterr() == ("", "")

@@ -98,7 +98,8 @@ def test_what_is_left_against_the_fleet_file_is_named_once_by_plan_apply_and_mar
     odd = Step("gpu1", "journald", "Look", Outcome.UNCHANGED, note="b.conf wins\n\x1b[31mc.conf wins")
     run = Run((odd, odd))
     said = (
-        "against the fleet file, and left as it is:\n  gpu1: journald: b.conf wins\n  gpu1: journald: c.conf wins\n"
+        "differs from the fleet file, and is left as it is:\n"
+        "  gpu1: journald: b.conf wins\n  gpu1: journald: c.conf wins\n"
     )
     assert said in click.unstyle(plan_text(run))
     assert said in click.unstyle(apply_text(run)) + "\n"

@@ -25,8 +25,8 @@ def test_the_text_begins_with_the_word_and_the_reason_and_has_every_figure():
         "note: median time to first token: it is slow",
         "note: p95 of time per token: too little data",
         "note: not compared: valid formats: no check asks for one",
-        "note: each difference lies in its interval with 95 of 100 chances; a FAIL is judged by a wider one, with "
-        "98.33 of 100 chances",
+        "note: each difference is in its interval with a probability of 95 %; a FAIL is judged by a wider one, with "
+        "98.33 %",
     ]
 
 

@@ -115,7 +115,7 @@ def test_a_lock_whose_adapter_was_edited_is_refused(folder: Path) -> None:
     write_lock(path, lock)
     size = lock.models["assistant"].adapters["support"].files[1].size
     path.write_text(path.read_text().replace(f"size: {size}", f"size: {size + 1}"))
-    with pytest.raises(FleetError, match=r"models\.assistant\.adapters\.support: digest doesn't fit"):
+    with pytest.raises(FleetError, match=r"models\.assistant\.adapters\.support: digest doesn't match"):
         read_lock(path)
 
 
@@ -124,7 +124,7 @@ def test_a_lock_whose_adapter_was_edited_is_refused(folder: Path) -> None:
     [
         ({}, 16, "adapters.support: is no longer in the fleet file"),
         ({"support": "file:support", "sql": "file:support"}, 16, "adapters.sql: is in the fleet file only"),
-        ({"support": "hf:acme/support"}, 16, "is file:support, the fleet file asks for hf:acme/support"),
+        ({"support": "hf:acme/support"}, 16, "is file:support, but the fleet file asks for hf:acme/support"),
         ({"support": "file:support"}, 1, "adapters.support.rank: is 8, above the fleet file's 1"),
     ],
 )
@@ -140,8 +140,8 @@ def test_a_rank_above_what_engines_are_told_is_refused_with_one_that_would_do(fo
     adapters = {"support": "file:support", "sql": "file:sql"}
     where = f"{folder}/site.yml models.assistant.runtime.adapters"
     assert refused(fleet_of(folder, adapters, rank=1)) == [
-        f"{where}.support: has rank 8, runtime.max_lora_rank is 1; write max_lora_rank: 8",
-        f"{where}.sql: has rank 65, runtime.max_lora_rank is 1; write max_lora_rank: 128",
+        f"{where}.support: has rank 8, but runtime.max_lora_rank is 1; write max_lora_rank: 8",
+        f"{where}.sql: has rank 65, but runtime.max_lora_rank is 1; write max_lora_rank: 128",
     ]
     kept = resolve_lock(fleet_of(folder), None)
     (folder / "support" / "adapter_config.json").unlink()
@@ -153,7 +153,7 @@ def test_a_rank_above_what_engines_are_told_is_refused_with_one_that_would_do(fo
     [
         ({"adapter_config.json": None}, "has no adapter_config.json"),
         ({"adapter_model.safetensors": None}, "has no adapter_model.safetensors"),
-        ({"adapter_config.json": b'{"peft_type": "IA3"}'}, "is no LoRA adapter"),
+        ({"adapter_config.json": b'{"peft_type": "IA3"}'}, "is not a LoRA adapter"),
         ({"adapter_config.json": b" " * CONFIG_LIMIT + CONFIG}, "has more than 1 MiB"),
     ],
 )
@@ -181,7 +181,7 @@ def test_pickled_weights_are_refused_as_such() -> None:
     "config", [b"", b"[]", b'{"r": 0}', b'{"r": 8, "rank_pattern": {"a": "x"}}', b"\xff", b"[" * 9999]
 )
 def test_a_configuration_without_a_rank_is_none(config: bytes) -> None:
-    with pytest.raises(UnfitFiles, match="says no rank"):
+    with pytest.raises(UnfitFiles, match="has no rank"):
         rank_of(config)
 
 
@@ -322,17 +322,17 @@ WHERE = "/site.yml:6 models.assistant.runtime.adapters"
         (
             "{assistant: file:support}",
             "[assistant]",
-            [f"{WHERE}.assistant: the name 'assistant' stands twice; remove one of them"],
+            [f"{WHERE}.assistant: the name 'assistant' appears twice; remove one of them"],
         ),
         (
             "{support: file:nowhere}",
             "[a]",
-            [f"{WHERE}.support: no such file: /nowhere; a relative path starts at the fleet file"],
+            [f"{WHERE}.support: no such file: /nowhere; a relative path starts at the fleet file's folder"],
         ),
         (
             "{support: file:model/config.json}",
             "[a]",
-            [f"{WHERE}.support: is a file; should be a folder, as PEFT saves an adapter"],
+            [f"{WHERE}.support: is a file; should be a folder with an adapter as saved by PEFT"],
         ),
         ("{support: https://a.b/c}", "[a]", [f"{WHERE}.support: should be hf:OWNER/REPO[@REVISION] or file:FOLDER"]),
         (

@@ -123,18 +123,19 @@ def test_the_lock_has_the_license_of_the_card_and_its_digest_stays(tmp_path, hub
 def test_a_license_that_is_not_allowed_is_refused_with_where_it_was_read(tmp_path, hub):
     (told,) = refused(fleet_of(tmp_path, hub, "mit", "bsd-3-clause"))
     assert told == (
-        f"{tmp_path}/site.yml models.assistant.source: hf:acme/tiny has the license apache-2.0, by its model card at "
-        f"{hub.url}; licenses has mit, bsd-3-clause; add it there, or choose another source\n  next: rackwright lock"
+        f"{tmp_path}/site.yml models.assistant.source: hf:acme/tiny has the license apache-2.0, according to its "
+        f"model card at {hub.url}; licenses allows mit, bsd-3-clause; add this license there, or choose another source\n"
+        "  next: rackwright lock"
     )
 
 
 def test_one_that_is_not_known_is_refused_with_what_to_write(tmp_path, hub):
     hub.cards["acme/tiny"] = {"license": "other"}
     (told,) = refused(fleet_of(tmp_path, hub, "mit"))
-    assert f"the license of hf:acme/tiny isn't known: its model card at {hub.url} names none" in told
+    assert f"the license of hf:acme/tiny is unknown: its model card at {hub.url} names no license" in told
     assert "write models.assistant.license, or choose another source" in told
     (told,) = refused(fleet_of(tmp_path, hub, "mit", source="file:m.gguf"))
-    assert "the license of file:m.gguf isn't known: such a source has no model card" in told
+    assert "the license of file:m.gguf is unknown: such a source has no model card" in told
 
 
 @pytest.mark.parametrize("source", ["hf:acme/tiny", "file:m.gguf"])
@@ -163,10 +164,10 @@ def test_a_word_that_was_taken_back_no_longer_counts(tmp_path, hub):
 
 def test_a_card_that_says_something_else_is_an_error_that_names_both(tmp_path, hub):
     (told,) = refused(fleet_of(tmp_path, hub, said="mit"))
-    assert "models.assistant.license: is mit, and the model card of hf:acme/tiny says apache-2.0" in told
+    assert "models.assistant.license: is mit, but the model card of hf:acme/tiny says apache-2.0" in told
     lock = resolve_lock(fleet_of(tmp_path, hub), None)
     (told,) = refused(fleet_of(tmp_path, hub, said="mit"), lock)
-    assert "is mit, and the model card" in told
+    assert "is mit, but the model card" in told
 
 
 def test_a_lock_of_before_is_asked_for_its_licenses_alone_and_only_where_some_are_allowed(tmp_path, hub):
@@ -186,11 +187,11 @@ def test_a_locked_license_that_is_no_longer_allowed_is_a_mismatch(tmp_path, hub)
     lock = resolve_lock(fleet_of(tmp_path, hub), None)
     (problem,) = mismatches(fleet_of(tmp_path, hub, "mit"), lock)
     assert str(problem) == (
-        f"{tmp_path}/site.lock models.assistant.license: is apache-2.0, the fleet file's licenses have mit\n"
+        f"{tmp_path}/site.lock models.assistant.license: is apache-2.0, but the fleet file's licenses are mit\n"
         "  next: rackwright lock"
     )
     (problem,) = mismatches(fleet_of(tmp_path, hub, said="mit"), lock)
-    assert "license: is apache-2.0, the fleet file says mit" in str(problem)
+    assert "license: is apache-2.0, but the fleet file says mit" in str(problem)
 
 
 def test_adapters_have_licenses_too(tmp_path, hub):
@@ -213,8 +214,8 @@ def test_an_adapter_without_a_card_has_the_models_word(tmp_path, hub):
     ("licenses", "said", "expected"),
     [
         ("[]", "mit", "licenses: is empty; should have at least one entry"),
-        ("['a,b']", "mit", "should be an id as model cards have it, like apache-2.0; of `other`, its license_name"),
-        ("[apache-2.0]", "mit", "models.assistant.license: is not among the licenses that this file allows"),
+        ("['a,b']", "mit", "should be an id from model cards, like apache-2.0; for `other`, its license_name"),
+        ("[apache-2.0]", "mit", "models.assistant.license: is not one of the licenses that this file allows"),
     ],
 )
 def test_what_a_fleet_file_may_not_say(tmp_path, licenses, said, expected):

@@ -196,14 +196,14 @@ def test_two_builds_of_one_version_are_refused(tmp_path, hub, archive):
         update={"runtime": fleet.file.models["b"].runtime.model_copy(update={"build": "file:other.tgz"})}
     )
     file = fleet.file.model_copy(update={"models": {**fleet.file.models, "b": other}})
-    with pytest.raises(FleetError, match=r"models\.b\.runtime\.build: another build of llama_cpp b1"):
+    with pytest.raises(FleetError, match=r"models\.b\.runtime\.build: is another build of llama_cpp b1"):
         resolve_lock(type(fleet)(fleet.path, file, fleet.replicas, fleet.sources, {}), None)
 
 
 def test_a_token_goes_to_the_hub_and_into_no_log(hub, caplog):
     caplog.set_level(logging.DEBUG)
     hub.token = "hf_secret"
-    with pytest.raises(FleetError, match="a private or gated one needs"):
+    with pytest.raises(FleetError, match="a private or gated repository needs"):
         Hub(hub.url, Web()).settle(HubSource("acme/whole"), where="x", choice=SAFETENSORS)
     Hub(hub.url, Web(), Secret("hf_secret")).settle(HubSource("acme/whole"), where="x", choice=SAFETENSORS)
     assert hub.tokens[1:] == ["Bearer hf_secret"] * 3
@@ -244,14 +244,14 @@ def test_a_name_that_no_repository_can_have_is_named(hub, repository):
 
 def test_a_server_that_is_no_hub_is_named(hub):
     hub.commits["main"] = ""
-    with pytest.raises(RackwrightError, match=r"127\.0\.0\.1: names no commit, so it is no model hub"):
+    with pytest.raises(RackwrightError, match=r"127\.0\.0\.1: returns no commit, so it is not a model hub"):
         Hub(hub.url, Web()).settle(HubSource("acme/tiny"), where="x", choice=GGUF)
 
 
 def test_a_download_that_ends_early_is_an_error(hub):
     hub.plain["x"] = b"x" * 100
     hub.cut = 10
-    with pytest.raises(RackwrightError, match=r"broke off in the middle|ended after 90 of 100 bytes"):
+    with pytest.raises(RackwrightError, match=r"closed the connection too early|ended after 90 of 100 bytes"):
         Web().digest(f"{hub.url}/plain/x", limit=1000)
 
 
@@ -301,7 +301,7 @@ def test_a_private_authority_is_trusted_where_the_site_names_it_and_nowhere_else
             lambda web: web.digest(url, limit=100),
             lambda web: Hub(hub.url, web).settle(source, where="x", choice=GGUF),
         ):
-            with pytest.raises(RackwrightError, match="not trusted here\n  next: put its CA into") as caught:
+            with pytest.raises(RackwrightError, match="not trusted on this machine\n  next: add its CA to") as caught:
                 ask(Web())
             assert caught.value.problems[0].where == "127.0.0.1"
 

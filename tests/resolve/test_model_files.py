@@ -46,21 +46,29 @@ UNFIT = {
     "part missing": (
         sizes("m-00001-of-00003.gguf", "m-00003-of-00003.gguf"),
         None,
-        "has 2 of the 3 parts of m-of-00003.gguf; a glob that matches all parts",
+        "has 2 of the 3 parts of m-of-00003.gguf; should have a glob that matches all parts",
     ),
     "pickles": (
         sizes("pytorch_model.bin", "config.json"),
         None,
-        "has only pickled weights, which can run code when loaded; a repository with safetensors or GGUF files",
+        "has only pickled weights, which can run code when loaded; should be a repository with safetensors or GGUF files",
     ),
     "pickle asked for": (
         sizes("pytorch_model.bin"),
         "*.bin",
-        "has only pickled weights, which can run code when loaded; a repository with safetensors or GGUF files",
+        "has only pickled weights, which can run code when loaded; should be a repository with safetensors or GGUF files",
     ),
-    "nothing": (sizes("README.md"), None, "has no weights; a repository with safetensors or GGUF files"),
-    "no match": (sizes("a.gguf"), "b*", "#b* matches none of its GGUF or safetensors files; one of a.gguf"),
-    "shell": (sizes("a;reboot.gguf"), None, "has a file named 'a;reboot.gguf'; names of letters, digits and"),
+    "nothing": (sizes("README.md"), None, "has no weights; should be a repository with safetensors or GGUF files"),
+    "no match": (
+        sizes("a.gguf"),
+        "b*",
+        "#b* matches none of its GGUF or safetensors files; should match one of a.gguf",
+    ),
+    "shell": (
+        sizes("a;reboot.gguf"),
+        None,
+        "has a file named 'a;reboot.gguf'; should have names of letters, digits and",
+    ),
     "newline": (sizes("a\nb.gguf"), None, r"has a file named 'a\nb.gguf'"),
     "traversal": (sizes("../../etc/a.gguf"), None, "has a file named '../../etc/a.gguf'"),
 }

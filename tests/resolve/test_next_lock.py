@@ -119,10 +119,10 @@ def test_a_revision_goes_together_with_a_glob(tmp_path, hub):
 @pytest.mark.parametrize(
     ("source", "to", "said"),
     [
-        ("hf:acme/tiny@v1", "v2", "hf:acme/tiny@v1 is pinned to v1; change it there, or take the revision out"),
-        ("file:b1.gguf", "v2", "file:b1.gguf has no revisions, so there is none to go to; change it there"),
-        ("hf:acme/tiny", "v2#*.gguf", "--to: 'v2#*.gguf' is no revision; a branch, tag or commit"),
-        ("hf:acme/tiny", "../main", "--to: '../main' is no revision"),
+        ("hf:acme/tiny@v1", "v2", "hf:acme/tiny@v1 is pinned to v1; change it there, or remove the revision"),
+        ("file:b1.gguf", "v2", "file:b1.gguf has no revisions to choose from; change it there"),
+        ("hf:acme/tiny", "v2#*.gguf", "--to: 'v2#*.gguf' is not a revision; should be a branch, tag or commit"),
+        ("hf:acme/tiny", "../main", "--to: '../main' is not a revision"),
     ],
 )
 def test_a_revision_that_can_not_be_chosen_is_a_usage_error(tmp_path, hub, source, to, said):
@@ -173,7 +173,7 @@ def test_nothing_else_may_differ_and_nobody_is_asked_before(tmp_path, hub):
     changed = of_two(tmp_path, hub, source="hf:acme/other")
     hub.asked.clear()
     (told,) = refused(changed, lock, "coder")
-    assert "models.assistant.source: is hf:acme/tiny, the fleet file asks for hf:acme/other" in told
+    assert "models.assistant.source: is hf:acme/tiny, but the fleet file asks for hf:acme/other" in told
     assert told.endswith("next: rackwright lock")
     with pytest.raises(FleetError, match=r"models\.assistant\.source"):
         updated_runtimes(changed, lock)
@@ -295,7 +295,7 @@ def test_without_one_before_there_is_no_way_back(tmp_path, hub):
     with pytest.raises(RackwrightError) as caught:
         rolled_back(fleet, lock, "assistant")
     assert str(caught.value) == (
-        f"{tmp_path}/site.lock models.assistant: has nothing before it to go back to\n"
+        f"{tmp_path}/site.lock models.assistant: has no previous version to roll back to\n"
         "  next: rackwright model show assistant"
     )
 
@@ -345,8 +345,8 @@ def test_what_does_not_answer_this_fleet_file_is_refused_with_every_reason(tmp_p
     with pytest.raises(FleetError) as refused:
         promoted(Fleet(fleet.path, file, fleet.replicas, fleet.sources, {}), lock, other, "", "llama_cpp-b2")
     told = "\n".join(str(problem) for problem in refused.value.problems)
-    assert "models.assistant.source: is hf:acme/other, the fleet file asks for hf:acme/tiny" in told
-    assert "models.assistant.runtime: is llama_cpp-b1, and it was proven with llama_cpp-b2" in told
+    assert "models.assistant.source: is hf:acme/other, but the fleet file asks for hf:acme/tiny" in told
+    assert "models.assistant.runtime: is llama_cpp-b1, but the model was proven with llama_cpp-b2" in told
     assert "gpl-3.0" in told
     assert "next:" not in told.splitlines()[0]
 
@@ -364,5 +364,5 @@ def test_a_runtime_that_the_other_site_has_for_another_model_alone_proves_nothin
     fleet, lock, other = two_sites(tmp_path, hub)
     proven_with = other.runtimes["llama_cpp-b1"].model_copy(update={"version": "b2"})
     other = other.model_copy(update={"runtimes": {**other.runtimes, "llama_cpp-b2": proven_with}})
-    with pytest.raises(FleetError, match="is llama_cpp-b1, and it was proven with llama_cpp-b2"):
+    with pytest.raises(FleetError, match="is llama_cpp-b1, but the model was proven with llama_cpp-b2"):
         promoted(fleet, lock, other, hub.url, "llama_cpp-b2")

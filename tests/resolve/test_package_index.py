@@ -38,4 +38,4 @@ def test_what_uv_says_is_told_and_nothing_where_it_does_not_fail():
 
 
 def test_an_index_that_takes_too_long_is_no_bug_of_ours():
-    assert run_uv(["pip", "list"], Index(None, DIRECT), seconds=0) == "it did not end within 0 s"
+    assert run_uv(["pip", "list"], Index(None, DIRECT), seconds=0) == "uv did not finish within 0 s"

@@ -104,15 +104,15 @@ def test_wheels_of_another_version_are_refused(tmp_path: Path, version: str) -> 
     (tmp_path / "house").mkdir()
     (tmp_path / "house" / CPU.name).write_bytes(CPU.content)
     assert refusal(fleet(tmp_path, version=version, build="file:house")) == (
-        f"site.yml models.a.runtime.build: has no wheel of vLLM {version}; the version it is named for"
+        f"site.yml models.a.runtime.build: has no wheel of vLLM {version}; should contain the version in the fleet file"
     )
 
 
 def test_a_build_that_is_no_file_is_refused(tmp_path: Path) -> None:
     said = refusal(fleet(tmp_path, build=f"https://example.org/v.whl#sha256={'0' * 64}"))
-    assert said.endswith("can't be used; file:PATH of a folder of wheels or a requirements file")
+    assert said.endswith("can't be used; should be file:PATH of a folder of wheels or a requirements file")
 
 
 def test_a_requirements_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "bad.txt").write_bytes(b"\xff\xfe\xff")
-    assert refusal(fleet(tmp_path, build="file:bad.txt")).endswith("bad.txt can't be read: it is no text")
+    assert refusal(fleet(tmp_path, build="file:bad.txt")).endswith("bad.txt can't be read: it is not text")

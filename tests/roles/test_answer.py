@@ -112,7 +112,7 @@ def test_the_same_tokens_are_the_same_whatever_their_chances() -> None:
         ({"c": -0.5, "b": -0.75}, Compared(True, "differs from token 2 on: a near tie (0.25 nats)")),
         ({"c": -0.5, "b": -0.81}, Compared(False, "differs from token 2 on: 'c' is 0.31 nats likelier than 'b'")),
         ({"c": -0.9, "b": -0.5}, Compared(False, "differs from token 2 on: 'c' is -0.40 nats likelier than 'b'")),
-        ({"c": -0.5}, Compared(False, "differs from token 2 on: 'c', and 'b' is not among the likeliest")),
+        ({"c": -0.5}, Compared(False, "differs from token 2 on: 'c', but 'b' is not among the likeliest")),
     ],
 )
 def test_another_token_is_the_same_only_in_a_near_tie(likeliest: dict[str, float], compared: Compared) -> None:
@@ -135,7 +135,7 @@ def test_words_are_compared_as_tokens_are_and_have_no_near_ties() -> None:
         return Answer(text=text, by=By.WORDS, tokens=tuple(Token(text=word) for word in text.split()))
 
     assert compare(words("a b"), words("a b")).same
-    said = "differs from word 2 on: 'c', and 'b' is not among the likeliest"
+    said = "differs from word 2 on: 'c', but 'b' is not among the likeliest"
     assert compare(words("a b"), words("a c")) == Compared(False, said)
     assert compare(words("a b"), answer("a", " b")).same
     assert compare(words("a b"), answer("a", " c")).same is False

@@ -63,18 +63,18 @@ def test_a_failure_tells_the_log_what_restic_said_last_and_the_state_one_short_l
     said = [f"line {number}" for number in range(30)] + [f"Fatal: {'x' * 400}", "the end"]
     bench.tell("backup", code=1, err="\n".join(said))
     why = bench.play()["run_failed"]
-    assert why == f"no whole snapshot: Fatal: {'x' * 400}"[:300]
+    assert why == f"no complete snapshot: Fatal: {'x' * 400}"[:300]
     assert bench.stderr.splitlines() == [*said[-20:], why]
 
 
 def test_what_restic_says_is_one_line_of_plain_text_in_the_state(bench: Bench) -> None:
     bench.tell("backup", code=1, err='Fatal: "a"\\b\tc\x01é')
-    assert bench.play()["run_failed"] == "no whole snapshot: Fatal: 'a'/b c"
+    assert bench.play()["run_failed"] == "no complete snapshot: Fatal: 'a'/b c"
 
 
 def test_a_check_that_fails_says_what_restic_said_last(bench: Bench) -> None:
     bench.tell("check", code=1, err="first\nlast")
-    assert bench.play("check")["check_failed"] == "damaged, or not read to its end: last"
+    assert bench.play("check")["check_failed"] == "damaged, or not read completely: last"
     bench.tell("check")
     bench.tell("prune", code=1, err="Fatal: full")
     state = bench.play("check")

@@ -59,7 +59,7 @@ def test_the_mirrors_prove_themselves_before_the_hosts_own_sources_go() -> None:
     ]
     text = "\n".join(done.commands)
     assert [text.index(part) for part in order] == sorted(text.index(part) for part in order)
-    assert done.diffs["Set other apt sources aside, or put them back"] == (
+    assert done.diffs["Set other apt sources aside, or restore them"] == (
         "- /etc/apt/sources.list\n- /etc/apt/sources.list.d/debian.sources"
     )
 
@@ -87,13 +87,13 @@ def test_kept_sources_stay() -> None:
 def test_a_pip_conf_of_the_hosts_own_is_left_alone(settings: Settings, content: bytes) -> None:
     done = played(settings, pip=text(content))
     assert not [command for command in done.commands if "pip.conf" in command]
-    named = {"Tell pip the package index": "/etc/pip.conf is the host's own, and is read in place of ours"}
+    named = {"Set pip's package index": "/etc/pip.conf is the host's own, and is read in place of ours"}
     assert done.notes == (named if settings.package_index else {})
 
 
 def test_our_own_pip_conf_is_kept_up_and_taken_away() -> None:
     ours = text(MARK.encode() + b"[global]\nindex-url = old\n")
-    assert "Tell pip the package index" in played(SETTINGS, pip=ours).changed
+    assert "Set pip's package index" in played(SETTINGS, pip=ours).changed
     assert "rm -rf --one-file-system -- /etc/pip.conf" in played(Settings(), pip=ours).commands
 
 

@@ -89,6 +89,6 @@ def test_who_runs_this_command_must_be_among_those_that_are_never_shut_out() -> 
     problem = bans_us(_SETTINGS, _NEVER, "10.21.0.7")
     assert problem is not None
     assert str(problem) == (
-        "baseline.fail2ban.ignoreip: 10.21.0.7, where this command runs, could be shut out; "
+        "baseline.fail2ban.ignoreip: 10.21.0.7, where this command runs, could be banned; "
         "add 10.21.0.7 or its network to ignoreip"
     )

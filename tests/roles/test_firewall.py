@@ -137,7 +137,7 @@ def test_new_rules_are_loaded_after_the_timer_that_reverts_them_is_armed() -> No
     ]
     places = [script.rindex(step) for step in order]
     assert places == sorted(places)
-    assert played.diffs["Load the packet filter, until it is confirmed"].startswith(f"--- /dev/null\n+++ {BOOT_FILE}")
+    assert played.diffs["Load the packet filter, until confirmed"].startswith(f"--- /dev/null\n+++ {BOOT_FILE}")
     assert "ufw" not in script
 
 
@@ -157,7 +157,7 @@ def test_rules_that_act_already_are_left_alone() -> None:
 def test_a_table_that_someone_touched_is_loaded_again(state: Filter, diff: str) -> None:
     played = play(firewall, settings=_SETTINGS, facts=facts(state, _RULES))
     assert played.uploads
-    assert played.diffs["Load the packet filter, until it is confirmed"].endswith(diff)
+    assert played.diffs["Load the packet filter, until confirmed"].endswith(diff)
 
 
 def test_confirming_stops_the_timer_before_it_writes_the_boot_file() -> None:
@@ -214,11 +214,12 @@ def test_what_our_rules_keep_shut_already_does_not_close_again() -> None:
 def test_a_filter_of_others_is_refused_until_the_fleet_file_decides() -> None:
     found = Filters(active=("Docker", FORWARDING, "ufw"))
     assert [str(problem) for problem in refusals(found, _SETTINGS)] == [
-        "firewall: Docker is at work on this host; write `firewall: {existing: replace}` to have our rules act "
-        "beside those of Docker, and drop what it forwards, or `existing: keep` to leave it\n  next: rackwright plan",
-        "firewall: packet forwarding is at work on this host; write `firewall: {existing: replace}` to drop what is "
-        "forwarded, or `existing: keep` to leave it\n  next: rackwright plan",
-        "firewall: ufw is at work on this host; write `firewall: {existing: replace}` to stop ufw, "
+        "firewall: Docker is active on this host; set `firewall: {existing: replace}` to apply rackwright's rules "
+        "in addition to those of Docker, and drop the packets that it forwards, "
+        "or `existing: keep` to leave it\n  next: rackwright plan",
+        "firewall: packet forwarding is active on this host; set `firewall: {existing: replace}` to drop forwarded "
+        "packets, or `existing: keep` to leave it\n  next: rackwright plan",
+        "firewall: ufw is active on this host; set `firewall: {existing: replace}` to stop ufw, "
         "or `existing: keep` to leave it\n  next: rackwright plan",
     ]
     assert refusals(Filters(), _SETTINGS) == ()

@@ -79,7 +79,7 @@ def test_where_gpus_say_nothing_of_a_fabric_its_manager_must_run(tmp_path: Path)
     (tmp_path / "systemctl").write_text('#!/bin/sh\n[ "$2" = is-enabled ]\n')
     (tmp_path / "systemctl").chmod(0o755)
     done, _ = ready(tmp_path, 8, "N/A")
-    assert (done.returncode, "nvidia-fabricmanager.service doesn't run" in done.stderr) == (1, True)
+    assert (done.returncode, "nvidia-fabricmanager.service is not running" in done.stderr) == (1, True)
     (tmp_path / "systemctl").write_text("#!/bin/sh\n")
     assert ready(tmp_path, 8, "N/A")[0].returncode == 0
 

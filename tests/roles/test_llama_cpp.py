@@ -36,7 +36,7 @@ def test_arguments_that_open_the_engine_or_log_prompts_are_refused(name: str) ->
 
 def test_a_value_cannot_be_an_argument() -> None:
     assert Settings(kind="llama_cpp", version="b1", args={"seed": -1}).args
-    with pytest.raises(ValidationError, match="mlock: a value can't be an argument"):
+    with pytest.raises(ValidationError, match="mlock: the value is an argument"):
         Settings(kind="llama_cpp", version="b1", args={"mlock": "--verbose"})
 
 

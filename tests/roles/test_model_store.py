@@ -77,7 +77,7 @@ def test_what_can_run_code_on_load_is_refused(path: str) -> None:
 def test_a_folder_that_another_host_writes_is_read_through_once_and_not_changed() -> None:
     settings = STORE.model_copy(update={"models": (MODEL.model_copy(update={"writer": "gpu1"}),)})
     played = play(model_store, facts={StoredFolder: Stored(), ReadThrough: False}, settings=settings, route=Route())
-    assert played.changed == ["Read assistant dddddddddddddddd through, as gpu1 put it there"]
+    assert played.changed == ["Read assistant dddddddddddddddd, written by gpu1"]
     (command,) = played.commands
     assert command.startswith("sh -c ")
     words = shlex.split(command)

@@ -53,8 +53,8 @@ SETTINGS = Settings(manage="yes", set=SET, version="580.95.05", kernel="6.12.117
 
 # What the fleet file must decide.
 
-_RUN = "a .run installer put a driver on it (/usr/bin/nvidia-uninstall)"
-_DGX = "DGX OS is on it, which brings driver, kernel and Fabric Manager itself"
+_RUN = "its driver was installed by a .run installer (/usr/bin/nvidia-uninstall)"
+_DGX = "it runs DGX OS, which has its own driver, kernel and Fabric Manager"
 RUN = FoundDriver(run="/usr/bin/nvidia-uninstall", loaded="570.86.15")
 DGX = FoundDriver(packages=(("nvidia-dkms-570-server", "570.1-1"),), dgx=True)
 PRECOMPILED = FoundDriver(packages=(("linux-modules-nvidia-570-generic", "6.8.0-60.63"),))
@@ -65,15 +65,15 @@ OURS = FoundDriver(packages=(("nvidia-kernel-open-dkms", "570.1-1"),), ours="012
 NOTHING = FoundDriver(packages=(("nvidia-container-toolkit", "1.17"),))
 REFUSED = [
     # (what is there, manage → what is refused)
-    (RUN, {"yes": f"{_RUN} (module 570.86.15 runs)"}),
-    (DGX, {"yes": _DGX, "replace": f"{_DGX}; it can't be taken out by packages"}),
+    (RUN, {"yes": f"{_RUN} (module 570.86.15 is loaded)"}),
+    (DGX, {"yes": _DGX, "replace": f"{_DGX}; it can't be removed with packages"}),
     (PRECOMPILED, {"yes": "it has precompiled modules: linux-modules-nvidia-570-generic 6.8.0-60.63"}),
-    (OTHER, {"yes": "it has a driver already: nvidia-open-kernel-dkms 550.163.01-2 (module 550.163.01 runs)"}),
-    (UNKNOWN, {"yes": "a driver of unknown origin is on it (module 550.163.01 runs)"}),
+    (OTHER, {"yes": "it already has a driver: nvidia-open-kernel-dkms 550.163.01-2 (module 550.163.01 is loaded)"}),
+    (UNKNOWN, {"yes": "it has a driver of unknown origin (module 550.163.01 is loaded)"}),
     (SAME, {}),
     (replace(SAME, run="/usr/bin/nvidia-uninstall"), {"yes": _RUN}),
     (OURS, {}),
-    (NOTHING, {"adopt": "there is none to adopt"}),
+    (NOTHING, {"adopt": "there is no driver to adopt"}),
 ]  # fmt: skip
 
 
@@ -156,8 +156,8 @@ def on(facts: dict[Any, object], settings: Settings = SETTINGS) -> Played:
 def test_on_a_fresh_host_the_boot_is_guarded_before_anything_is_installed() -> None:
     played = on_fresh()
     assert played.changed == [
-        "Write what guards the boot",
-        "Name the kernel that boots",
+        "Write the boot guard",
+        "Set the kernel that boots",
         "Guard the boot in postinst.d/aa-rackwright",
         "Guard the boot in postinst.d/zz-rackwright",
         "Guard the boot in header_postinst.d/zz-rackwright",
@@ -167,7 +167,7 @@ def test_on_a_fresh_host_the_boot_is_guarded_before_anything_is_installed() -> N
         "Hold driver and kernel",
         "Keep nouveau off the GPUs",
         "Load the driver at boot",
-        "Write what engines wait for",
+        "Write the script that waits for the GPUs",
         "Have engines wait for the GPUs",
     ]
     assert played.uploads[f"{MODULES}.rackwright-new"].splitlines()[1:] == ["nvidia", "nvidia-uvm"]
@@ -201,11 +201,11 @@ def test_a_machine_that_is_another_by_now_is_refused_until_it_is_locked_anew() -
     same = Hardware(system="debian 13", architecture="amd64")
     assert list(refusals(SAME, settings, same)) == []
     (problem,) = refusals(SAME, settings, replace(same, system="ubuntu 24.04"))
-    assert problem.what == "it is ubuntu 24.04 on amd64, its set of packages is for debian 13 on amd64"
+    assert problem.what == "it is ubuntu 24.04 on amd64, but its package set is for debian 13 on amd64"
     assert problem.next == "rackwright lock --upgrade"
     card = PciDevice("0000:17:00.0", "0302", "10de", "1db6")
     (problem,) = refusals(SAME, settings, replace(same, pci=(card,)))
-    assert problem.what == "its set has open modules, which don't drive 1db6"
+    assert problem.what == "its set has open modules, which don't support 1db6"
 
 
 def test_an_adopted_driver_is_held_and_watched_and_nothing_is_installed() -> None:
@@ -225,7 +225,7 @@ def test_an_adopted_driver_that_would_not_be_there_after_a_boot_is_named() -> No
     facts |= {UnitState: Unit()}
     notes = on(satisfied(settings) | facts, settings).notes
     assert notes["Load the driver"] == "reboot pending: module 570.1 runs, 580.95.05 is installed"
-    assert notes["Look at what boots next"].startswith("kernel 6.12.117 can't drive the GPUs")
+    assert notes["Check which kernel boots next"].startswith("kernel 6.12.117 can't drive the GPUs")
     assert notes["Keep the driver loaded"] == "there is no nvidia-persistenced.service"
 
 

@@ -298,12 +298,12 @@ FM = f"'https://r/fm.deb' nvidia-fabricmanager_590.1-1_amd64.deb 9 SHA256:{'8' *
 @pytest.mark.parametrize(
     ("printed", "why"),
     [
-        ("", "it said nothing"),
+        ("", "no output"),
         ("E: Unable to locate package\n", "Unable to locate package"),
-        (PRINTED.replace("version 580.95.05\n", ""), "no whole set"),
-        (PRINTED.replace("linux-image-6", "linux-picture-6"), "no whole set"),
-        (PRINTED.replace("SHA256:", "MD5Sum:"), "no whole set"),
-        (PRINTED + FM, "nvidia-fabricmanager 590.1-1 is not of driver 580.95.05"),
+        (PRINTED.replace("version 580.95.05\n", ""), "no complete set"),
+        (PRINTED.replace("linux-image-6", "linux-picture-6"), "no complete set"),
+        (PRINTED.replace("SHA256:", "MD5Sum:"), "no complete set"),
+        (PRINTED + FM, "nvidia-fabricmanager 590.1-1 is not for driver 580.95.05"),
     ],
 )
 def test_what_is_no_whole_set_is_refused(printed: str, why: str) -> None:

@@ -18,7 +18,7 @@ def test_a_fresh_host_gets_libtorrent_a_user_and_the_program_and_nothing_starts(
     assert played.changed == [
         "Install libtorrent",
         f"Make the user {USER}",
-        "Make the folder of p2p",
+        "Make the folder for p2p",
         f"Write {PROGRAM}",
     ]
     assert played.uploads[f"{PROGRAM}.rackwright-new"] == SOURCE.read_text()

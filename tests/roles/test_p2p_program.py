@@ -89,7 +89,7 @@ def test_a_torrent_of_other_files_than_the_plan_s_is_refused(chain: Make) -> Non
     hosts.files = contents(MEGABYTE)
     hosts.start(1)
     _, said = hosts.processes[1].communicate(timeout=120)
-    assert "the torrent has other files than the lock" in said
+    assert "the torrent's files are not those of the lock" in said
     assert hosts.state(1) == "failed"
 
 

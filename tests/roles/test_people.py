@@ -98,7 +98,7 @@ def test_what_was_changed_by_hand_is_put_right_and_nothing_else(there, command):
 
 def test_a_plan_names_keys_that_come_and_go_by_fingerprint():
     there = replace(ANNA_THERE, keys=(OTHER,))
-    diff = play(people, settings=SETTINGS, facts=satisfied(there, BEN_THERE)).diffs["Let in anna as operator"]
+    diff = play(people, settings=SETTINGS, facts=satisfied(there, BEN_THERE)).diffs["Give access to anna as operator"]
     assert [line.split()[0] for line in diff.splitlines()] == ["=", "-", "+"]
     assert diff.endswith("anna@laptop")
     assert "SHA256:" in diff
@@ -158,7 +158,7 @@ def test_with_the_last_person_the_rights_go():
 def test_refused_accounts_fail_before_they_are_touched():
     ours = frozenset[str]()
     for settings, there, words in (
-        (Settings(people=(ANNA,)), replace(ANNA_THERE, groups=ours), "the host has a user anna already"),
+        (Settings(people=(ANNA,)), replace(ANNA_THERE, groups=ours), "the host already has a user anna"),
         (Settings(login="ben"), BEN_THERE, "ben is the user that this command logs in as"),
     ):
         with pytest.raises(AssertionError, match="failed"):
@@ -169,15 +169,15 @@ def test_refused_accounts_fail_before_they_are_touched():
     ("settings", "there", "key", "where", "what"),
     [
         (SETTINGS, replace(ANNA_THERE, groups=frozenset()), None, "people.anna",
-         "the host has a user anna already (uid 1001, 1 SSH keys), not of ours"),
+         "the host already has a user anna (uid 1001, 1 SSH keys), not rackwright's"),
         (SETTINGS, replace(ANNA_THERE, groups=frozenset(), uid=999), None, "people.anna",
-         "anna is a user of the system (uid 999)"),
+         "anna is a system user (uid 999)"),
         (SETTINGS.model_copy(update={"login": "ben"}), ANNA_THERE, None, "people.ben",
-         "this command logs in as ben, and an auditor may change nothing"),
+         "this command logs in as ben, but an auditor may not change anything"),
         (SETTINGS.model_copy(update={"login": "anna"}), ANNA_THERE, "SHA256:else", "people.anna.keys",
          "SHA256:else, which this command logs in with, is not among them"),
         (Settings(login="anna"), ANNA_THERE, PRINT, "people",
-         "anna, whom this command logs in as, has left: the host would let nobody of ours in"),
+         "anna, the user that this command logs in as, has left: rackwright would be locked out"),
     ],
 )  # fmt: skip
 def test_what_would_take_a_strangers_account_or_shut_us_out_is_refused(settings, there, key, where, what):

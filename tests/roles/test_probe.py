@@ -185,7 +185,7 @@ def test_slow_weights_are_no_hang(tmp_path: Path) -> None:
 def test_a_load_that_does_nothing_is_hung_and_killed_once(short: Bench) -> None:
     states = loads(short, 6)
     assert (states.index("hung"), set(states[10:])) == (10, {"hung"})
-    assert short.told("reason") == "it loads, and has neither computed nor read for 300 s"
+    assert short.told("reason") == "it is loading, but has neither computed nor read for 300 s"
     assert short.kills == 1
 
 
@@ -236,7 +236,7 @@ def test_a_busy_engine_whose_counter_stands_still_is_killed_once(bench: Bench) -
     assert bench.look(102, busy=1, counter=7) == "busy"
     assert bench.look(111, busy=1, counter=7) == "busy"
     assert bench.look(112, busy=1, counter=7) == "hung"
-    assert bench.told("reason") == "it has requests, and its counter has stood still for 10 s"
+    assert bench.told("reason") == "it has requests, but its counter has not moved for 10 s"
     assert bench.look(130, busy=1, counter=7) == "hung"
     assert bench.kills == 1
     bench.look(140, code=503, invocation="two")
@@ -381,7 +381,7 @@ def test_an_engine_stuck_in_a_hole_of_the_network_is_spared_until_tcp_has_sent_a
     assert bench.told("reason") == "gpu2 doesn't answer"
     bound(bench, "", spare=140)
     assert [bench.look(at, completion=28) for at in (121, 139)] == ["faulted"] * 2
-    assert bench.told("reason") == "its engine waits for what a hole in the network took"
+    assert bench.told("reason") == "its engine waits for data that was lost when the network failed"
     assert bench.kills == 0
     assert bench.look(140, completion=28) == "hung"
     assert bench.kills == 1

@@ -69,7 +69,7 @@ def test_it_is_told_to_the_log_and_then_all_its_processes_are_killed(kept: Path)
     folder = kept.parents[1]
     assert (folder / "logged").read_text().splitlines() == [
         "systemd-cat -t rackwright -p warning",
-        f"{UNIT}: it stands still: evidence in {kept}, killed for a new start",
+        f"{UNIT}: it stands still: evidence in {kept}, killed so that systemd restarts it",
     ]
     assert (folder / "asked").read_text().splitlines() == [
         f"systemctl show -- {UNIT}",

@@ -79,13 +79,13 @@ def test_a_bond_that_nobody_renews_takes_its_replica_out(
     os.utime(file, (then, then))
     assert bench.look(100) == state
     if state == "faulted":
-        assert bench.told("reason") == "nobody looks at its other members"
+        assert bench.told("reason") == "its other members are not being checked"
 
 
 def test_a_bond_that_never_looked_takes_its_replica_out(bench: Bench) -> None:
     bench.bind()
     assert bench.look(100) == "faulted"
-    assert bench.told("reason") == "nobody looks at its other members"
+    assert bench.told("reason") == "its other members are not being checked"
 
 
 def test_a_host_without_known_cards_or_faults_has_none_that_count(bench: Bench) -> None:

@@ -183,7 +183,7 @@ def test_a_whole_replica_is_left_alone(members: Members) -> None:
 def test_a_member_whose_engine_was_started_anew_makes_all_start_anew(members: Members) -> None:
     before = members.engines()
     members.start("b")
-    assert members.look("b", "a") == "the engine on b was started anew"
+    assert members.look("b", "a") == "the engine on b was restarted"
     assert members.engine("a") != before[0]
     for _ in range(3):
         members.look()
@@ -194,7 +194,7 @@ def test_a_member_whose_engine_was_started_anew_makes_all_start_anew(members: Me
 def test_a_first_engine_that_was_started_anew_is_followed(members: Members) -> None:
     before = members.engines()
     members.start("a")
-    assert members.look("a") in ("b hasn't joined this start", "ab hasn't joined this start")
+    assert members.look("a") in ("b hasn't joined the current start", "ab hasn't joined the current start")
     for _ in range(3):
         members.look()
     assert members.whole()
@@ -217,7 +217,7 @@ def test_a_member_that_was_started_before_the_first_one_joins_it(members: Member
 def test_a_stopped_member_takes_the_replica_out_and_no_engine_is_killed_for_it(members: Members) -> None:
     before = members.engines()
     members.stop("ab")
-    assert members.look() == "the engine on ab doesn't run"
+    assert members.look() == "the engine on ab is not running"
     assert members.engines() == before
 
 

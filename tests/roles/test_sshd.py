@@ -28,7 +28,7 @@ _KEYS = Settings()
 _KEEP = Settings(existing="keep")
 _FRESH = Sshd(present=True, included=True)
 _WANTED = configuration(_KEYS, _FRESH)
-_PENDING, _KEPT = "Admit keys only, until it is confirmed", "Keep what sshd admits"
+_PENDING, _KEPT = "Allow keys only, until confirmed", "Confirm sshd's settings"
 
 
 def facts(state: Sshd, drop_in: str | None = None) -> Mapping[object, object]:
@@ -124,13 +124,17 @@ def test_what_ours_overrides_is_named_and_what_is_as_good_is_not():
 
 def test_what_wins_over_ours_is_named_with_its_place_and_left():
     first = told(Line(f"{MAIN}:1", "passwordauthentication", "yes", first=True))
-    assert opposed(_KEYS, first) == (f"{MAIN}:1 says PasswordAuthentication yes and is read before ours (no)",)
+    assert opposed(_KEYS, first) == (
+        f"{MAIN}:1 says PasswordAuthentication yes and is read before rackwright's (no)",
+    )
     for_some = told(Line(f"{MAIN}:9", "permitrootlogin", "yes", first=False, match="User a"))
     assert opposed(_KEYS, for_some) == (f"{MAIN}:9 says PermitRootLogin yes within `Match User a`",)
     as_good = told(Line(f"{MAIN}:9", "permitrootlogin", "no", first=True, match="User a"))
     assert opposed(_KEYS, as_good) == ()
     played = play(sshd, settings=_KEYS, facts=facts(first))
-    assert played.notes == {_PENDING: f"{MAIN}:1 says PasswordAuthentication yes and is read before ours (no)"}
+    assert played.notes == {
+        _PENDING: f"{MAIN}:1 says PasswordAuthentication yes and is read before rackwright's (no)"
+    }
     assert "passwordauthentication" not in played.commands[-1]
     assert acts(
         _KEYS, Sshd(present=True, included=True, lines=first.lines, effective={"passwordauthentication": "yes"})
@@ -140,7 +144,7 @@ def test_what_wins_over_ours_is_named_with_its_place_and_left():
 def test_a_folder_that_sshd_does_not_read_is_refused_with_what_to_write():
     problem = unread(Sshd(present=True))
     assert problem is not None
-    assert problem.what == f"{MAIN} doesn't read {FOLDER}, or for some only"
+    assert problem.what == f"{MAIN} doesn't include {FOLDER}, or only within a Match block"
     assert problem.should == f"write `Include {FOLDER}/*.conf` as its first line"
     with pytest.raises(FleetError, match="as its first line"):
         play(sshd, settings=_KEYS, facts=facts(Sshd(present=True)))
@@ -216,5 +220,5 @@ def test_a_pin_that_sshd_still_shows_locks_nobody_out(pinned):
 def test_a_host_pinned_by_a_key_that_sshd_would_no_longer_show_is_refused():
     problem = locks_out(_KEYS, ["ecdsa-sha2-nistp256"])
     assert problem is not None
-    assert "would no longer show (ecdsa-sha2-nistp256)" in problem.what
+    assert "would no longer offer (ecdsa-sha2-nistp256)" in problem.what
     assert locks_out(Settings(manage="no"), ["ecdsa-sha2-nistp256"]) is None

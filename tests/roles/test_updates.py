@@ -104,7 +104,7 @@ def test_what_another_file_says_otherwise_is_named_and_left() -> None:
     played = play(updates, settings=Settings(), facts=facts(odd))
     assert played.commands == []
     assert played.notes == {
-        "Look for other settings of updates": "another file in /etc/apt/apt.conf.d sets "
+        "Check for other update settings": "another file in /etc/apt/apt.conf.d sets "
         'APT::Periodic::Unattended-Upgrade to "0"\nanother file in /etc/apt/apt.conf.d adds "site=acme" to '
         "Unattended-Upgrade::Origins-Pattern"
     }

@@ -174,7 +174,7 @@ def test_other_arguments_are_the_operators(name: str) -> None:
     "name", ["-tp", "--host", "Host", "tensor_parallel_size", "a=b", "kv-events-config.x", "n", ""]
 )
 def test_an_argument_is_a_long_name_without_dashes_in_front(name: str) -> None:
-    with pytest.raises(ValidationError, match="long name without dashes"):
+    with pytest.raises(ValidationError, match="long name without leading dashes"):
         settings(args={name: 1})
 
 
@@ -242,7 +242,7 @@ def test_an_interpreter_tells_its_version_and_whether_it_is_the_systems(
     "python", ["/usr/bin/python3", "/usr/bin/python", "/usr/bin/python2.7", "/usr/bin/python3.x"]
 )
 def test_an_interpreter_without_a_version_is_refused(python: str) -> None:
-    with pytest.raises(ValidationError, match=r"should end in its version, like /usr/bin/python3\.13"):
+    with pytest.raises(ValidationError, match=r"should end in Python's version, like /usr/bin/python3\.13"):
         settings(python=python)
 
 

@@ -41,7 +41,7 @@ def test_lines_that_a_crash_tore_are_left_out() -> None:
 
 @pytest.mark.parametrize("end", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\r"])
 def test_a_line_that_holds_what_unicode_calls_an_end_is_one_line(end: str) -> None:
-    closed = entry(Event.CLOSED).model_copy(update={"detail": f"left as it was: see ticket{end}4711"})
+    closed = entry(Event.CLOSED).model_copy(update={"detail": f"unchanged: see ticket{end}4711"})
     read = parse_journal(entry(Event.OPENED).line() + closed.line(), "gate1")
     assert read[1] == closed
     assert open_rollout(read) is None

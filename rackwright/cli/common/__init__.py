@@ -1,1 +1,1 @@
-"""What every command shares: options, context, questions, outcome."""
+"""Shared by all commands: options, context, questions, outcome."""

@@ -1,4 +1,4 @@
-"""What the commands that lead from one lock to another share: the next lock, the question, the answer."""
+"""Shared by the commands that change the lock: the next lock, the questions, the answer."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from rackwright.resolve.web import Progress
 
 Next = Callable[["Lock", "Progress"], "Lock"]
-"""From the lock as it is to the one that is asked for."""
+"""Given the current lock, returns the requested one."""
 
 
 @dataclass(frozen=True)
 class Agreed:
-    """What the operator has agreed to before they are asked."""
+    """What the operator agreed to with options of the command."""
 
     yes: bool
     allow_outage: bool
@@ -35,13 +35,10 @@ class Agreed:
 
 
 def change_lock(context: Context, what: str, models: tuple[str, ...], find: Next, agreed: Agreed) -> None:
-    """Afterwards the models' replicas run by the lock that `find` returns, and it is NAME.lock; or it raises.
-
-    NAME.lock.next has it meanwhile.
-    """
+    """Bring the models' replicas to the lock that `find` returns, and make it NAME.lock; or raise."""
     hosts_needed()
     from rackwright.cli.common.console import Console
-    from rackwright.fleet.lock_file import NEXT, mismatches, read_lock, write_lock
+    from rackwright.fleet.lock_file import mismatches, read_lock
     from rackwright.lifecycle.session.session import open_session
     from rackwright.lifecycle.update.differences import difference
     from rackwright.lifecycle.update.procedure import Asked, update
@@ -59,14 +56,12 @@ def change_lock(context: Context, what: str, models: tuple[str, ...], find: Next
                 models if agreed.allow_outage else _agree_to_downtimes(look.downtimes, console, ask=not agreed.yes)
             )
             console.confirm("Update these replicas, one at a time?")
-            write_lock(fleet.sibling(NEXT), after)
             return outages
 
         with open_session(fleet, progress=console.on_step, lock=after) as site:
             done = update(site, Asked(what, before, models, agreed.canary, agreed.not_stale), console, ask)
     for problem in mismatches(fleet, after):
-        context.note(f"{problem.where}: {problem.what}: write that there too, or the next apply refuses")
-    fleet.sibling(NEXT).unlink(missing_ok=True)
+        context.note(f"{problem.where}: {problem.what}: change the fleet file, too, or the next apply refuses")
     names = [replica.address for replica in done.replicas]
     document = {
         "what": what,
@@ -74,11 +69,13 @@ def change_lock(context: Context, what: str, models: tuple[str, ...], find: Next
         "models": {name: after.models[name].digest for name in models},
         "transferred": transferred_documents(done.transferred),
     }
-    context.answer(document, f"{what}: {', '.join(names)}" if names else f"{what}: every replica runs that already")
+    context.answer(
+        document, f"{what}: {', '.join(names)}" if names else f"{what}: every replica already runs that version"
+    )
 
 
 def _agree_to_downtimes(downtimes: tuple[Downtime, ...], console: Console, *, ask: bool) -> tuple[str, ...]:
-    """Return the models that may be away. On a terminal the operator is asked, a script has to say it."""
+    """Return the models that may be down. An operator at a terminal is asked; a script must pass --allow-outage."""
     from rackwright.errors import RackwrightError
 
     if not downtimes:
@@ -89,7 +86,7 @@ def _agree_to_downtimes(downtimes: tuple[Downtime, ...], console: Console, *, as
         return tuple(downtime.model for downtime in downtimes)
     raise RackwrightError(
         said,
-        should="nothing else serves it meanwhile; gateways do what rollout.downtime says",
+        should="planned downtime must be allowed; gateways then do what rollout.downtime says",
         next="the same command with --allow-outage",
     )
 
@@ -113,6 +110,6 @@ def _canaries(fleet: Fleet, look: Look) -> Iterator[tuple[str, Canary]]:
 
 def _tried(canary: Canary) -> str:
     steps = ", then ".join(f"{share:g} %" for share in canary.share)
-    least = f"each for {canary.min_duration} s and {canary.min_requests} requests at least"
+    least = f"each for at least {canary.min_duration} s and {canary.min_requests} requests"
     golden = f"first the golden set {canary.golden}; then " if canary.golden else ""
-    return f"{golden}{steps} of the conversations that begin, {least}"
+    return f"{golden}{steps} of new conversations, {least}"

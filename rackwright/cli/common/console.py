@@ -1,4 +1,4 @@
-"""What a procedure says and asks, at the command line."""
+"""The progress and the questions of a procedure, on the command line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rackwright.report import Live
 
 
 class Console(Live):
-    """Shows progress, and asks unless the operator said --yes."""
+    """Shows progress, and asks unless the operator passed --yes."""
 
     def __init__(self, *, quiet: bool, yes: bool) -> None:
         super().__init__(quiet=quiet)

@@ -1,4 +1,4 @@
-"""What every command of one invocation shares: which fleet, and whether to print JSON."""
+"""The context of one invocation: which fleet, and whether to print JSON."""
 
 from __future__ import annotations
 
@@ -32,31 +32,31 @@ class Context:
 
     @cached_property
     def fleet(self) -> Fleet:
-        """The checked fleet, read once. Raises FleetError with every problem."""
+        """The checked fleet, read once. Raise FleetError with every problem."""
         from rackwright.fleet.load import load_fleet
 
         return load_fleet(self.path)
 
     def answer(self, document: object, text: str) -> None:
-        """Print the command's one answer: the document with --json, else the text."""
+        """Print the command's answer, once: the document with --json, the text without."""
         click.echo(json.dumps(document, indent=2, ensure_ascii=False) if self.json else text)
 
     def note(self, text: str) -> None:
-        """Print a line beside the answer, on standard error; none with --json, where only an error stands there."""
+        """Print a line to standard error, in addition to the answer. With --json, only errors go there."""
         if not self.json:
             click.echo(text, err=True)
 
 
 def hosts_needed() -> None:
-    """Make sockets and threads cooperative. Called before anything that reaches hosts is imported."""
+    """Make sockets and threads cooperative. Call this before importing anything that reaches hosts."""
     from gevent import events, monkey
 
     from rackwright.stopping import interrupt
 
     if not monkey.is_module_patched("socket"):
-        # A dozen times gevent would look through all installed packages for plugins.
+        # gevent would search all installed packages for plugins a dozen times.
         events.notify_and_call_entry_points = events.notify
-        # It would look for locks that are held among all objects there are. Here none is.
+        # It would search all objects for locks in use. There are none yet.
         gc.freeze()
         monkey.patch_all(ssl=False)
         gc.unfreeze()

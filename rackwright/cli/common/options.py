@@ -1,4 +1,4 @@
-"""Options that commands share, and the exit codes that every help text lists."""
+"""Options that commands share, and the exit codes that each help text lists."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _read_answer(prompt: str = "") -> str:
     return read_answer(prompt)
 
 
-# click's own place for another `input`.
+# click's hook for a replacement of `input`.
 termui.visible_prompt_func = _read_answer
 
 pass_context = click.make_pass_decorator(Context, ensure=True)
@@ -69,7 +69,7 @@ def _remember_fleet(ctx: click.Context, _: click.Parameter, value: Path | None) 
 
 
 def json_option(function: Function) -> Function:
-    """Add --json. The command reads it from its Context, wherever on the line it stood."""
+    """Add --json. The command reads it from its Context, wherever it was on the command line."""
     return click.option(
         "--json", is_flag=True, expose_value=False, callback=_remember_json, help="Print one JSON document."
     )(function)
@@ -84,7 +84,7 @@ def fleet_option(function: Function) -> Function:
         type=click.Path(path_type=Path),
         expose_value=False,
         callback=_remember_fleet,
-        help="The fleet file; else $RACKWRIGHT_FLEET, else inventory/fleet.yml.",
+        help="The fleet file. Default: $RACKWRIGHT_FLEET, or inventory/fleet.yml.",
     )(function)
 
 
@@ -101,18 +101,18 @@ def yes_option(function: Function) -> Function:
 def allow_outage_option(function: Function) -> Function:
     """Add --allow-outage as the keyword `allow_outage`."""
     return click.option(
-        "--allow-outage", is_flag=True, help="Take also the last healthy replica of a model: planned downtime."
+        "--allow-outage", is_flag=True, help="Allow planned downtime: take even the last healthy replica of a model."
     )(function)
 
 
 def only_option(function: Function) -> Function:
-    """Add --only as the keyword `only`: names of roles. Raise UsageError for a role that there isn't."""
+    """Add --only as the keyword `only`, names of roles. Raise UsageError for an unknown role."""
     return click.option(
         "--only",
         metavar="ROLE",
         multiple=True,
         callback=_refuse_unknown_roles,
-        help="Only this role; may be given several times.",
+        help="Only this role; may be repeated.",
     )(function)
 
 
@@ -135,43 +135,43 @@ def not_stale_option(function: Function) -> Function:
     return click.option(
         "--not-stale",
         is_flag=True,
-        help="Go on where git can't tell which files are newer, these or those applied last.",
+        help="Continue if git can't tell whether these files or those applied last are newer.",
     )(function)
 
 
 def change_options(function: Function) -> Function:
-    """Add what a command that changes the lock may be told beforehand: `allow_outage`, `not_stale`, `yes`."""
+    """Add the options that all commands that change the lock take: `allow_outage`, `not_stale`, `yes`."""
     return allow_outage_option(not_stale_option(yes_option(function)))
 
 
 def no_canary_option(function: Function) -> Function:
     """Add --no-canary as the keyword `canary`."""
     return click.option(
-        "--no-canary", "canary", is_flag=True, default=True, flag_value=False, help="Try it on no canary first."
+        "--no-canary", "canary", is_flag=True, default=True, flag_value=False, help="Skip the canary."
     )(function)
 
 
 def limit_option(function: Function) -> Function:
     """Add --limit as the keyword `limit`, a tuple of hosts and groups as they were written."""
     return click.option(
-        "-l", "--limit", metavar="HOST|GROUP", multiple=True, help="Only these hosts; may be given several times."
+        "-l", "--limit", metavar="HOST|GROUP", multiple=True, help="Only these hosts; may be repeated."
     )(function)
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Return when the operator agrees. Raise RackwrightError if not, UsageError where nobody can be asked."""
+    """Return if the operator agrees. Raise RackwrightError if not, UsageError if no one can be asked."""
     if yes:
         return
     context = click.get_current_context(silent=True)
     if context and context.ensure_object(Context).json:
-        raise UsageError("this asks before it goes on, and with --json nobody is asked", should="pass --yes")
+        raise UsageError("this command asks for confirmation, and --json allows no questions", should="pass --yes")
     try:
         agreed = click.confirm(question, err=True)
     except click.Abort:
         if sys.stdin.isatty():
             raise
         raise UsageError(
-            "this asks before it goes on, and nobody answers", should="confirm in a terminal or pass --yes"
+            "this command asks for confirmation, and there is no answer", should="confirm in a terminal or pass --yes"
         ) from None
     if not agreed:
         raise RackwrightError("not confirmed, nothing was changed")

@@ -1,4 +1,4 @@
-"""From a command's end to exit code and error message: the one place where errors are printed."""
+"""Turns the end of a command into an exit code and error messages. Errors are printed only here."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def run(arguments: Sequence[str]) -> int:
     as_json = "--json" in arguments
     try:
         result = rackwright.main(list(arguments), prog_name="rackwright", standalone_mode=False)
-        # None where whoever started us closed it.
+        # It is None if the parent process closed it.
         if sys.stdout:
             sys.stdout.flush()
     except RackwrightError as error:
@@ -84,6 +84,6 @@ def _write_log(error: Exception) -> Path:
 
 
 def _reader_left() -> int:
-    """The pipe's reader went away: say nothing, also not when Python flushes at its exit."""
+    """The reader of the pipe is gone: print nothing, not even when Python flushes at its exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return ExitCode.FAILED

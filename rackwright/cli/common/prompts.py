@@ -1,4 +1,4 @@
-"""Read an operator's answer while everything else goes on: the lease is renewed, and hosts are listened to."""
+"""Read an operator's answer while everything else continues: the lease is renewed, hosts are listened to."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import os
 import sys
 
 MAX_BYTES = 4096
-"""Of one answer; a longer one is cut off."""
+"""Of one answer. The rest of a longer one is ignored."""
 
 
 def read_answer(prompt: str = "") -> str:
     """Return the next line of standard input without its end. Raise EOFError if there is none.
 
-    Python's own `input` would block the thread, and every greenlet with it. Bytes are taken one at a time, so that
-    what follows the line stays where the next question finds it.
+    Python's own `input` would block the thread, and every greenlet with it. Bytes are read one at a time, so that
+    the text after this line is left for the next question.
     """
     from gevent.socket import wait_read
 

@@ -1,4 +1,4 @@
-"""`rackwright model`: what models are, and what an update would make of them."""
+"""`rackwright model`: show models and change their versions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HEADER = ("MODEL", "SOURCE", "REVISION", "DIGEST", "SIZE", "LICENSE", "RUNTIME",
 def model() -> None:
     """Show, update, promote, roll back and prune models.
 
-    What the lock has of each, what an update would change, what its replicas run, and what became of canaries.
+    Shows what the lock has, what an update would change, what replicas run, and how canaries ended.
     """
 
 
@@ -30,7 +30,7 @@ def model() -> None:
 @common_options
 @pass_context
 def list_(context: Context) -> None:
-    """List the models by fleet file and lock; asks no host."""
+    """List the models of the fleet file and the lock; asks no host."""
     from rackwright.fleet.lock_file import read_lock
 
     fleet = context.fleet
@@ -56,9 +56,9 @@ def _row(fleet: Fleet, name: str, entry: ModelLock | None) -> tuple[str, ...]:
 
 
 def _left(fleet: Fleet, lock: Lock | None) -> list[str]:
-    """What the lock has beyond the fleet file, or where it answers another question."""
+    """Return a line for each model that only the lock has, or whose source differs from the lock's."""
     models = lock.models if lock else {}
-    gone = [f"{name}: in the lock only; next: rackwright lock" for name in models if name not in fleet.file.models]
+    gone = [f"{name}: only in the lock; next: rackwright lock" for name in models if name not in fleet.file.models]
     asked = {name: one.source for name, one in fleet.file.models.items() if name in models}
     other = [
         f"{name}: the fleet file asks for {source}; next: rackwright lock"

@@ -1,4 +1,4 @@
-"""`rackwright model diff`: what an update would change."""
+"""`rackwright model diff`: show what an update would change."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from rackwright.errors import ExitCode
 @click.command(cls=Command)
 @click.argument("name")
 @click.option("--to", metavar="REVISION", help="A branch, tag or commit of its hub repository.")
-@click.option("--check", is_flag=True, help="Exit code 4 when something would change.")
+@click.option("--check", is_flag=True, help="Exit with 4 if something would change.")
 @common_options
 @pass_context
 def diff(context: Context, name: str, to: str | None, check: bool) -> int:
-    """Show what an update of a model would change; changes nothing.
+    """Show what an update of a model would change; change nothing.
 
-    Asks where the model comes from, and no host. What its source is now, or at REVISION, against the lock.
+    Compares the lock with what the model's source has now, or at REVISION. Asks the source, but no host.
     """
     from rackwright.cli.render.model_text import difference_document, difference_text
     from rackwright.fleet.lock_file import read_lock

@@ -1,4 +1,4 @@
-"""`rackwright model golden`: whether a golden set's file is valid, and what is in it."""
+"""`rackwright model golden`: check the file of a golden set and show what is in it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rackwright.cli.common.options import Command, json_option, pass_context
 @json_option
 @pass_context
 def golden(context: Context, file: Path) -> None:
-    """Check a golden set: FILE has a prompt with its check on each line. Asks no model and reads no fleet file."""
+    """Check a golden set: each line of FILE is a prompt with its check. Asks no model and reads no fleet file."""
     from rackwright.fleet.golden.golden_file import read_golden_set
     from rackwright.fleet.golden.golden_set import LEAST
     from rackwright.report.words import counted
@@ -34,5 +34,5 @@ def golden(context: Context, file: Path) -> None:
     }
     reply = f"{counted(len(found.prompts), 'prompt')} ({kinds}), {with_format} with a format; sha256 {found.digest}"
     if with_format < LEAST:
-        reply += f"\nvalid formats are not compared: {with_format} of the {LEAST} prompts that it takes"
+        reply += f"\nvalid formats are not compared: {with_format} of the {LEAST} prompts that are needed"
     context.answer(document, f"{file}: {reply}")

@@ -1,4 +1,4 @@
-"""`rackwright model promote`: what another fleet has proven of a model becomes this fleet's."""
+"""`rackwright model promote`: bring a model to the version that another fleet has proven."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ if TYPE_CHECKING:
     metavar="FILE",
     required=True,
     type=click.Path(path_type=Path),
-    help="The fleet file of the site where it is proven.",
+    help="The fleet file of the site where the version is proven.",
 )
 @no_canary_option
 @change_options
 @common_options
 @pass_context
 def promote(context: Context, /, name: str, source: Path, **agreed: bool) -> None:
-    """Bring the model NAME to what another fleet has proven, under traffic.
+    """Bring the model NAME to the version that another fleet has proven, under traffic.
 
-    Takes the entry of that fleet's lock, if its control host has recorded that an engine answered with it, and goes
-    on as `model update` does: shows what changes, asks, tries a canary where there is one, and the new lock is the
-    lock when all replicas run it. Nothing is changed at the other site.
+    Takes the model's entry from that fleet's lock, if its control host has recorded that an engine answered with it.
+    Then it works like `model update`: it shows what would change, asks, tries a canary if the fleet file sets one,
+    and makes the new lock the lock when all replicas run it. Nothing changes at the other site.
     """
     find = partial(_promoted, context.fleet, name, source)
     what = f"model promote {name} --from {source.name}"

@@ -1,4 +1,4 @@
-"""`rackwright model prune`: weights that nothing needs any more."""
+"""`rackwright model prune`: remove weights that are no longer needed."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 @common_options
 @pass_context
 def prune(context: Context, limit: tuple[str, ...], dry_run: bool, yes: bool) -> int:
-    """Remove weights that nothing needs any more.
+    """Remove weights that are no longer needed.
 
-    What the lock names, what came before it and what an engine uses stays. Exit code 3 when a host has more left
-    than it should.
+    Keeps the versions in the lock, the previous versions, and those that an engine uses. Exit code 3 if a host has
+    more left than it should.
     """
     hosts_needed()
     from rackwright.cli.common.console import Console

@@ -1,4 +1,4 @@
-"""`rackwright model show`: all that is known of one model."""
+"""`rackwright model show`: show everything about one model."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command)
 @click.argument("name")
-@click.option("--offline", is_flag=True, help="Ask no host what its replicas run.")
+@click.option("--offline", is_flag=True, help="Don't ask the hosts what the replicas run.")
 @common_options
 @pass_context
 def show(context: Context, name: str, offline: bool) -> int:
     """Show a model: its entry in the lock with all files, and what each of its replicas runs.
 
-    Exit code 3 when a host doesn't answer.
+    Exit code 3 if a host doesn't answer.
     """
     if not offline:
         hosts_needed()

@@ -1,4 +1,4 @@
-"""`rackwright model update` and `rollback`: another version of a model's weights, and the way back."""
+"""`rackwright model update` and `rollback`: change the version of a model's weights."""
 
 from __future__ import annotations
 
@@ -33,10 +33,11 @@ if TYPE_CHECKING:
 def update(context: Context, /, name: str, to: str | None, **agreed: bool) -> None:
     """Bring the model NAME to what its source has now, under traffic.
 
-    Shows what changes and asks. The new weights are put beside the old ones on every host first; then each replica in
-    turn is drained, restarted, proven and returned. What fails is put back, and the lock stays as it was. When all
-    of it has succeeded the new lock is the lock: commit it. Where the fleet file has a canary, the first replica has
-    to stand its test before the others follow. Exit code 12 when it fails, or nobody can tell.
+    Shows what would change and asks. First, the new weights are stored next to the old ones on every host. Then each
+    replica in turn is drained, restarted, proven and undrained. If one fails, the rollout is rolled back and the lock
+    stays as it was. If all succeed, the new lock becomes the lock: commit it. If the fleet file sets `canary`, the
+    first replica must pass before the others follow. Exit code 12 if a proof or the canary fails, or the canary can't
+    be judged.
     """
     find = partial(_updated, context.fleet, name, to)
     change_lock(context, f"model update {name}", (name,), find, Agreed(**agreed))
@@ -48,10 +49,10 @@ def update(context: Context, /, name: str, to: str | None, **agreed: bool) -> No
 @common_options
 @pass_context
 def rollback(context: Context, /, name: str, **agreed: bool) -> None:
-    """Bring the model NAME back to what it was before its last update, under traffic.
+    """Bring the model NAME back to its previous version, under traffic.
 
-    Its weights are still on the hosts: nothing is downloaded. Done again, it is undone. No canary is tried: what ran
-    before is known.
+    The previous weights are still on the hosts, so nothing is downloaded. Run it again to undo it. It tries no
+    canary, because the previous version is known.
     """
     find = partial(_rolled_back, context.fleet, name)
     what = f"model rollback {name}"

@@ -1,4 +1,4 @@
-"""`rackwright model verdict`: what became of a model's canaries, and why."""
+"""`rackwright model verdict`: show how a model's canaries ended, and why."""
 
 from __future__ import annotations
 
@@ -18,17 +18,20 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command)
 @click.argument("name")
-@click.option("--all", "every", is_flag=True, help="List all that are kept, instead of the last one.")
+@click.option("--all", "every", is_flag=True, help="List all canaries, instead of showing the last one.")
 @click.option(
-    "--html", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Write one page of it, too."
+    "--html",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also write the report as an HTML page.",
 )
 @common_options
 @pass_context
 def verdict(context: Context, name: str, every: bool, html: Path | None) -> None:
-    """Show the report on the last canary of the model NAME. Asks the control host alone."""
+    """Show the report on the last canary of the model NAME. Asks only the control host."""
     if html and not html.parent.is_dir():
         raise UsageError(
-            "its folder is not there", where=f"--html {html}", next=f"mkdir -p {quote(str(html.parent))}"
+            "its folder doesn't exist", where=f"--html {html}", next=f"mkdir -p {quote(str(html.parent))}"
         )
     if html and every:
         raise UsageError("--html writes one report, and --all lists them", should="give one of them")
@@ -65,8 +68,8 @@ def _about(one: CanaryVerdict) -> str:
 
 def _went(one: CanaryVerdict) -> str:
     if one.outcome == "open":
-        # Whoever watched it may have been killed since.
-        return "was open when it was looked at last,"
+        # The command that watched it may have been killed since.
+        return "was open when last checked,"
     return "was left" if one.outcome == "left" else f"ended with {one.outcome}"
 
 

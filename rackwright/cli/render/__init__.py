@@ -1,1 +1,1 @@
-"""What commands show, beyond a few lines: text, tables, pages of HTML, plots."""
+"""Longer output of commands: text, tables, HTML pages, plots."""

@@ -1,4 +1,4 @@
-"""Who gets in to the hosts, as a table for a terminal and as Markdown for an auditor."""
+"""Who can log in to the hosts, as a table for a terminal and as Markdown for an auditor."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from rackwright.report.markdown import escaped
 from rackwright.report.words import counted, safe
 from rackwright.state.formats import stamp
 
-_HEADER = ("HOST", "USER", "ROLE", "UNTIL", "KEY", "WHOSE", "LAST USE", "SUDO")
+_HEADER = ("HOST", "USER", "ROLE", "UNTIL", "KEY", "PERSON", "LAST USE", "SUDO")
 _API_HEADER = ("API KEY", "OWNER", "MODELS", "CREATED", "EXPIRES")
 
 
 def as_text(found: Review) -> str:
-    """Return a line for each key of each account, the API keys, and what isn't as the fleet file says."""
+    """Return a line for each key of each account, the API keys, and what differs from the fleet file."""
     lines = [*table((_HEADER, *_rows(found))), ""]
     lines += [*table((_API_HEADER, *_api_rows(found))), ""] if found.api_keys else ()
     lines += [f"{host}: couldn't be asked: {why}" for host, why in found.unreachable.items()]
@@ -23,10 +23,10 @@ def as_text(found: Review) -> str:
 
 
 def as_markdown(found: Review, fleet: str) -> str:
-    """Return the same with when it was looked at and how far back the logs go."""
-    lines = [f"# Access to the hosts of {fleet}", "", f"Looked at {stamp(found.when)}.", ""]
+    """Return the same, with the time of the check and how far back the logs go."""
+    lines = [f"# Access to the hosts of {fleet}", "", f"Checked at {stamp(found.when)}.", ""]
     lines += [*_markdown_table((_HEADER, *_rows(found)))]
-    lines += ["", "A key that shows no last use wasn't used since the host's journal begins:", ""]
+    lines += ["", "A key without a last use was not used since the start of the host's journal:", ""]
     lines += [f"- {host}: {stamp(when) if when else 'no journal'}" for host, when in found.begins.items()]
     lines += [f"- {host}: **couldn't be asked**: {escaped(why)}" for host, why in found.unreachable.items()]
     lines += ["", "## API keys", "", *_markdown_table((_API_HEADER, *_api_rows(found)))] if found.api_keys else ()
@@ -36,7 +36,7 @@ def as_markdown(found: Review, fleet: str) -> str:
 
 def _findings(found: Review) -> list[str]:
     if not found.findings:
-        return ["everything is as the fleet file says" + (", where it could be asked" if found.unreachable else "")]
+        return ["everything matches the fleet file" + (", on the hosts that answered" if found.unreachable else "")]
     return [f"{counted(len(found.findings), 'finding')}:", *found.findings]
 
 

@@ -1,4 +1,4 @@
-"""An assessment as one page."""
+"""An assessment as an HTML page."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ from rackwright.state.formats import stamp
 
 
 def as_html(found: Assessment, when: datetime) -> str:
-    """Return the page; whatever a host said is escaped."""
+    """Return the page. Everything that came from a host is escaped."""
     named = {"headline": headline, "place": place, "totals": totals(found)}
     return page("assess.html", found=found, groups=GROUPS, when=stamp(when), **named)

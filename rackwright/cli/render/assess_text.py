@@ -1,4 +1,4 @@
-"""An assessment for a terminal: a block a host, the worst first."""
+"""An assessment for a terminal: one block per host, the worst first."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rackwright.lifecycle.assess.assessment import GROUPS, Assessed, Assessment,
 from rackwright.report.words import counted, safe
 
 WIDTH = 100
-"""Columns; only facts are broken, so that a command can be copied."""
+"""Columns. Only lines of facts are wrapped, so that a command can be copied."""
 
 
 def as_text(found: Assessment) -> str:
@@ -21,14 +21,14 @@ def as_text(found: Assessment) -> str:
 
 
 def totals(found: Assessment) -> str:
-    """Return how many hosts there are of each verdict, in one line."""
+    """Return the number of hosts with each verdict, in one line."""
     counts = ((len(found.with_verdict(verdict)), verdict) for verdict in Verdict)
     reply = ", ".join(f"{number} {verdict}" for number, verdict in counts if number)
     return f"{counted(len(found.hosts), 'host')}: {reply or 'none asked'}"
 
 
 def headline(host: Assessed) -> str:
-    """Return the verdict, with how many things lead to it."""
+    """Return the verdict, with the number of its reasons."""
     number = {Verdict.NOT_READY: Severity.BLOCKS, Verdict.WARNINGS: Severity.WARNS}.get(host.verdict)
     return f"{host.verdict}: {counted(host.count(number), 'thing')}" if number else str(host.verdict)
 
@@ -49,7 +49,7 @@ def _block(host: Assessed) -> Iterator[str]:
 
 
 def _serves(host: Assessed) -> Iterator[str]:
-    """The fleet's models, then well-known ones, one a line."""
+    """Yield a line for each of the fleet's models, then for each well-known one."""
     for model in host.models:
         word = {True: "fits", False: "doesn't fit", None: "not known"}[model.fits]
         yield from _wrapped(f"  {'serves':<8} {model.model}, {place(model.gpus)}: {word}, {model.why}")
@@ -58,11 +58,11 @@ def _serves(host: Assessed) -> Iterator[str]:
 
 
 def place(gpus: int) -> str:
-    return f"on {counted(gpus, 'GPU')}" if gpus else "on the processor"
+    return f"on {counted(gpus, 'GPU')}" if gpus else "on the CPU"
 
 
 def capacity(served: Served) -> str:
-    """Return in which precision, on how many GPUs, and for how much."""
+    """Return the precision, the number of GPUs, and the capacity."""
     alone = f"{served.context} tokens alone"
     return f"{served.precision} {place(served.gpus)}, {alone} or {served.requests} x 8192"
 

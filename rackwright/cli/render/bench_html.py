@@ -1,4 +1,4 @@
-"""A measurement as one page."""
+"""A measurement as an HTML page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rackwright.state.formats import stamp
 
 
 def as_html(found: Benched, compared: Comparison | None, objectives: Objectives | None) -> str:
-    """Return the page; whatever came from elsewhere is escaped."""
+    """Return the page. Everything that came from elsewhere is escaped."""
     return page(
         "bench.html",
         found=found,
@@ -30,7 +30,7 @@ def as_html(found: Benched, compared: Comparison | None, objectives: Objectives 
 
 
 def _plots(bench: Bench, objectives: Objectives | None) -> Iterator[plots.Plot]:
-    """Yield each figure over the rate; the limits are the objectives'."""
+    """Yield a plot of each figure by rate, with the objective as its limit."""
     throughput = [(step.rate, step.requests_per_second) for step in bench.steps]
     tokens = [(step.rate, step.tokens_per_second) for step in bench.steps]
     drawn = [

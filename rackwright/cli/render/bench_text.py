@@ -18,7 +18,7 @@ _SEARCH = ("rate", "answered", "failed", "requests/s", "tokens/s", *(f"{name} p9
 
 
 def as_text(found: Benched, compared: Comparison | None) -> str:
-    """Return it for a terminal; whatever came from elsewhere is made harmless."""
+    """Return it for a terminal, without control characters in what came from elsewhere."""
     lines = [_headline(found.bench), *_steps(found.bench)]
     lines += ["", *_objectives(found)] if found.verdicts else []
     lines += ["", *_comparison(compared)] if compared else []
@@ -32,7 +32,7 @@ def _headline(bench: Bench) -> str:
 
 
 def sent(step: Step) -> str:
-    """Say what was sent and what became of it."""
+    """Return what was sent, and how it ended."""
     failed = ", ".join(f"{count} {kind}" for kind, count in step.errors.items())
     tokens = f"{step.prompt_tokens:.0f} tokens of prompt ({step.cached_tokens:.0f} of them cached)"
     counted = f"{tokens}, {step.answer_tokens:.0f} of answer" if step.answered else "no tokens"
@@ -41,14 +41,14 @@ def sent(step: Step) -> str:
 
 
 def sent_briefly(step: Step) -> str:
-    """Say in a line, while others are still to come, what became of a rate."""
+    """Return a progress line about one rate of several."""
     return (
         f"{step.rate:g} a second: {step.requests_per_second:.2f} requests/s, {step.failed} of {step.requests} failed"
     )
 
 
 def remarks(step: Step) -> Iterator[str]:
-    """Say what stands against the figures of a step."""
+    """Yield reasons to doubt the figures of a step."""
     yield from step.remarks
     if step.answered and (reason := behind(step)):
         yield reason
@@ -70,9 +70,9 @@ def _steps(bench: Bench) -> Iterator[str]:
 
 
 def knee(bench: Bench) -> str:
-    """Say where a search ended."""
+    """Return where the search for the knee ended."""
     if bench.knee is None:
-        return f"no knee: {bench.why_ended}; begin lower with --rate"
+        return f"no knee: {bench.why_ended}; start lower with --rate"
     step = bench.knee
     figures = f"{step.requests_per_second:.2f} requests/s, {step.tokens_per_second:.1f} output tokens/s"
     return f"knee: {step.rate:g} a second, {figures}; {bench.why_ended}"
@@ -96,7 +96,7 @@ def _objectives(found: Benched) -> Iterator[str]:
 
 def _comparison(compared: Comparison) -> Iterator[str]:
     then = compared.earlier
-    yield f"beside {then.run}: weights {then.digest[:16]} by {then.runtime}, {stamp(then.when)}"
+    yield f"compared with {then.run}: weights {then.digest[:16]} by {then.runtime}, {stamp(then.when)}"
     for differs in compared.unlike:
         yield f"  not comparable: {differs}"
     rows = [
@@ -107,21 +107,21 @@ def _comparison(compared: Comparison) -> Iterator[str]:
 
 
 def figure(value: float, of: Difference) -> str:
-    """Return it with the unit of the difference."""
+    """Return the value with the unit of the difference."""
     return seconds(value) if of.unit == "s" else f"{value:.2f}{of.unit}"
 
 
 def change(of: Difference) -> str:
-    """Say by how much, and whether that means something."""
+    """Return by how much it changed, and whether that is more than noise."""
     share = f"{of.after / of.before - 1:+.0%}, " if of.before else ""
     return f"{share}{of.trend}"
 
 
 def history(benches: Sequence[Bench]) -> str:
-    """Return a line for each measurement that is kept."""
+    """Return a line for each measurement, after a header."""
     heads = ("run", "when", "weights", "runtime", "through", "rate", "answered", "tokens/s", "first token p95")
     rows = [heads, *(_kept(bench) for bench in benches)]
-    return "\n".join(map(safe, _table(rows))) if benches else "nothing is kept of it"
+    return "\n".join(map(safe, _table(rows))) if benches else "no measurements yet"
 
 
 def _kept(bench: Bench) -> tuple[str, ...]:

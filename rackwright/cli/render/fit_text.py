@@ -1,4 +1,4 @@
-"""How models fit, as text and as a document."""
+"""How models fit, as text and as a JSON document."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def as_text(placed: Sequence[Placed], unreachable: Mapping[str, str]) -> str:
-    """Return a block for each model and kind of place, then hosts that couldn't be asked."""
+    """Return a block for each model and kind of place, then the hosts that couldn't be asked."""
     blocks = ["\n".join(_block(one)) for one in placed]
     blocks += [f"{host}  unreachable: {why}" for host, why in unreachable.items()]
     return safe("\n\n".join(blocks or ["no replica is placed anywhere"]))
@@ -28,10 +28,10 @@ def verdict(one: Placed) -> str:
     if one.fit.fits:
         return "fits"
     if one.fit.refused:
-        return f"can't run so: {one.fit.refused}"
+        return f"can't run like this: {one.fit.refused}"
     missing = -one.fit.cache_room if one.fit.cache_room < 0 else -(one.fit.left or 0)
-    beside = " for weights alone" if one.fit.cache_room < 0 else ""
-    return f"doesn't fit: {size(missing)} are missing{beside}"
+    purpose = " for the weights alone" if one.fit.cache_room < 0 else ""
+    return f"doesn't fit: {size(missing)} are missing{purpose}"
 
 
 def _block(one: Placed) -> Iterator[str]:
@@ -50,7 +50,7 @@ def _block(one: Placed) -> Iterator[str]:
 
 
 def _runs(fit: Fit) -> str:
-    where = f"{counted(fit.room.gpus, 'GPU')} of {size(fit.room.memory)}" if fit.room.gpus else "the processor"
+    where = f"{counted(fit.room.gpus, 'GPU')} of {size(fit.room.memory)}" if fit.room.gpus else "the CPU"
     memory = "" if fit.room.gpus else f", {size(fit.room.memory)} of memory for it"
     share = f", {fit.asked.share:.0%} of it" if fit.budget != fit.room.memory else ""
     return f"{fit.asked.engine} on {where}{memory}{share}"
@@ -66,7 +66,7 @@ def _cache(fit: Fit) -> Iterator[str]:
     each, token = fit.per_request or 0, fit.per_token or 0
     asked, each_gpu = fit.asked, ", on each GPU" if fit.room.gpus > 1 else ""
     yield f"  {'cache':<9} {size(fit.cache or 0):>9}  of {size(max(fit.cache_room, 0))} that are left for it"
-    yield f"  {'a request':<9} {size(each):>9}  of {asked.context} tokens; {token} bytes each further token{each_gpu}"
+    yield f"  {'a request':<9} {size(each):>9}  of {asked.context} tokens; {token} bytes per further token{each_gpu}"
     trained = f", trained for {fit.shape.context}" if fit.shape.context else ""
     yield f"  {'context':<9} {asked.context:>9}  asked; {fit.longest} at most for one request alone{trained}"
     yield f"  {'requests':<9} {asked.parallel:>9}  asked; {_requests(fit)}"
@@ -75,7 +75,7 @@ def _cache(fit: Fit) -> Iterator[str]:
 def _requests(fit: Fit) -> str:
     many = f"room for {fit.requests} at once, each of {fit.asked.context} tokens"
     waits = fit.asked.engine == "vllm" and (fit.requests or 0) < fit.asked.parallel
-    return f"{many}; where they are as long, further ones wait" if waits and fit.fits else many
+    return f"{many}; if all are that long, further ones wait" if waits and fit.fits else many
 
 
 def _ways_out(fit: Fit) -> Iterator[str]:
@@ -84,7 +84,7 @@ def _ways_out(fit: Fit) -> Iterator[str]:
     yield from (change.what for change in changes(fit))
     if memory := memory_that_fits(fit):
         where = "on each GPU" if fit.room.gpus else "for it on the host"
-        yield f"{size(memory)} of memory {where}, and all else as it is asked for"
+        yield f"{size(memory)} of memory {where}, and everything else unchanged"
 
 
 def as_document(placed: Sequence[Placed], unreachable: Mapping[str, str]) -> dict[str, Json]:

@@ -1,4 +1,4 @@
-"""One model, and what becomes of it, as text and as a document."""
+"""One model and what an update would change, as text and as a JSON document."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 def difference_text(found: Difference) -> Iterator[str]:
-    """Yield a block of lines: what an update makes of the model."""
+    """Yield a block of lines: what an update would change in the model."""
     if not found.differs:
         yield f"{found.model} stays as it is: {_short(found.digest.after)}, {found.source.after}"
         return
@@ -42,7 +42,7 @@ def difference_document(found: Difference) -> dict[str, Json]:
 
 
 def model_text(asked: Model, name: str, entry: ModelLock, replicas: Sequence[Running]) -> Iterator[str]:
-    """Yield a block of lines: all that the lock has of the model, then what its replicas run."""
+    """Yield a block of lines: everything that the lock has of the model, then what its replicas run."""
     yield f"{name}  {entry.source}"
     yield from _entry(entry)
     yield _line("runtime", f"{asked.runtime.kind} {asked.runtime.version}")
@@ -108,7 +108,7 @@ def _called(digest: str, entry: ModelLock) -> str:
 
 
 def _tokens(entry: ModelLock) -> str:
-    return str(entry.shape.context) if entry.shape and entry.shape.context else "nobody knows how many"
+    return str(entry.shape.context) if entry.shape and entry.shape.context else "an unknown number"
 
 
 def _short(digest: str | None) -> str:
@@ -126,12 +126,12 @@ def _pair(pair: Pair[T], words: Callable[[T], str]) -> str:
 
 def _template(pair: Pair[str]) -> str:
     if pair.after is None:
-        return "not known: its files can't be read by parts"
+        return "not known: its files can't be read in parts"
     if pair.before is None:
-        return "not known what it was"
+        return "the previous one is not known"
     if not pair.changed:
         return "stays" if pair.after != NONE else "none, as before"
-    return "changes" if NONE not in (pair.before, pair.after) else "goes" if pair.after == NONE else "comes"
+    return "changes" if NONE not in (pair.before, pair.after) else "is removed" if pair.after == NONE else "is added"
 
 
 def _context(found: Difference) -> str:

@@ -1,4 +1,4 @@
-"""What went from host to host, as JSON."""
+"""Transfers from host to host, as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One page of HTML that needs nothing beside it: for a browser, a mail or a printer."""
+"""One HTML page that needs no other file: for a browser, an email or a printer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _FOLDER = Path(__file__).parent / "templates"
 
 
 def page(template: str, **values: object) -> str:
-    """Return the page; whatever came from elsewhere is escaped, and a name that isn't given is an error."""
+    """Return the page. Every value is escaped, and a name that the template uses but isn't given is an error."""
     import jinja2
 
     environment = jinja2.Environment(

@@ -1,4 +1,4 @@
-"""Plots as geometry: numbers in, positions out, which a template draws as SVG. Lines and dots need no library."""
+"""Plots as geometry: numbers in, positions out. A template draws them as SVG; lines and dots need no library."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Dot:
 
 @dataclass(frozen=True)
 class Plot:
-    """One figure over the rate."""
+    """One figure by rate."""
 
     title: str
     unit: str
@@ -37,23 +37,23 @@ class Plot:
     across: tuple[Tick, ...]
     up: tuple[Tick, ...]
     limit: float | None = None
-    """Position of what is wanted at most; None: nothing is, or it lies above the picture."""
+    """Position of the limit. None: there is no limit, or it is above the picture."""
     wanted: float | None = None
 
     @property
     def line(self) -> str:
-        """As an SVG polyline's points."""
+        """The points of an SVG polyline."""
         return " ".join(f"{dot.x},{dot.y}" for dot in self.dots)
 
 
 def over_rate(
     title: str, unit: str, points: Sequence[tuple[float, float]], *, wanted: float | None = None
 ) -> Plot | None:
-    """Given (rate, figure) pairs, return their plot; None for none."""
+    """Given (rate, figure) pairs, return their plot, or None if there are no pairs."""
     if not points:
         return None
     highest = max(value for _, value in points)
-    # A limit far above what was found would press the line flat: then it is only told.
+    # A limit far above the measured values would flatten the line, so only the caption has it.
     shown = wanted if wanted is not None and wanted <= 2 * highest else None
     rates, values = steps(max(rate for rate, _ in points)), steps(max(highest, shown or 0))
     dots = tuple(Dot(_x(rate, rates), _y(value, values), rate, value) for rate, value in sorted(points))

@@ -1,4 +1,4 @@
-"""A verdict as one page."""
+"""A verdict as an HTML page."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from rackwright.verdict import words as said
 
 
 def as_html(verdict: Verdict, about: str, ended: Ended | None = None) -> str:
-    """Return the page; whatever came from elsewhere is escaped. `about`: what was compared with what, in a line;
-    `ended`: by the verdict, when absent."""
+    """Return the page. Everything that came from elsewhere is escaped.
+
+    `about`: what was compared with what, in one line. `ended`: the verdict decided if it is None.
+    """
     ended = ended or Ended(verdict.word, verdict.why)
     plots = tuple(plot for plot in map(verdict_plots.plot_of, verdict.comparisons) if plot)
     return page(

@@ -1,4 +1,4 @@
-"""A verdict's comparisons as geometry: what is worse lies to the right, whatever is compared."""
+"""A verdict's comparisons as geometry. Worse is always further right, whatever is compared."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LEFT, RIGHT = 40, 40
 MIDDLE = 22
 """Height at which intervals are drawn."""
 _AROUND = 0.15
-"""Of the span between the outermost marks, that is left free beside them."""
+"""Free space on each side, as a share of the span between the outermost marks."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,14 @@ class Plot:
     plain: Span
     wide: Span
     noise: Span | None
-    """Differences that the running version has to itself."""
+    """Differences of the running version from itself."""
     too_bad: Span
     marks: tuple[Mark, Mark]
-    """No difference, and the threshold."""
+    """At no difference, and at the threshold."""
 
 
 def plot_of(comparison: Comparison) -> Plot | None:
-    """Return the picture of one comparison; None: too little is known for one."""
+    """Return the plot of one comparison, or None if too little is known."""
     figure, found = comparison.figure, comparison.difference
     if found is None:
         return None

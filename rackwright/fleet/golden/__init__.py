@@ -1,1 +1,1 @@
-"""The golden set: an operator's own prompts, and the file that they stand in."""
+"""The golden set: an operator's own prompts, and their file."""

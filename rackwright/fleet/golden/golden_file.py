@@ -1,4 +1,4 @@
-"""A golden set's file: JSON lines, read with every problem at its line."""
+"""The file of a golden set: JSON lines, with every problem reported at its line."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from rackwright.fleet.reading.text import refuse
 
 MAX_BYTES = 20_000_000
 MOST = 5000
-"""Prompts: more are asked for hours, and tell hardly more."""
+"""The most prompts: more would take hours and improve the result very little."""
 MAX_DEPTH = 64
-_NEXT = "rackwright schema --golden, for what a line may have"
+_NEXT = "rackwright schema --golden, for the keys of a line"
 
 
 def read_golden_set(path: Path) -> GoldenSet:
@@ -51,13 +51,13 @@ def _bytes(path: Path) -> bytes:
     if data is None:
         refuse(str(path), "no such file", "should be the golden set, a file of JSON lines", _NEXT)
     if len(data) > MAX_BYTES:
-        refuse(str(path), f"is too large ({len(data) / 1e6:.1f} MB)", f"at most {MAX_BYTES / 1e6:.0f} MB")
+        refuse(str(path), f"is too large ({len(data) / 1e6:.1f} MB)", f"should be at most {MAX_BYTES / 1e6:.0f} MB")
     return data
 
 
 def _lines(data: bytes, name: str) -> list[str]:
     try:
-        # JSON may have other line ends than \n within its strings.
+        # JSON strings may contain other line separators than \n.
         return data.decode("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
@@ -70,29 +70,31 @@ def _node_of(file: str, number: int, line: str, findings: Findings) -> AnyNode |
         found = json.loads(line, object_pairs_hook=_Object, parse_float=_finite, parse_constant=_no_number)
         node = _node(found, file, number, ())
     except json.JSONDecodeError as error:
-        findings.add(place, f"is no JSON: {error.msg} at character {error.pos + 1}", "one object on each line")
+        findings.add(
+            place, f"is not JSON: {error.msg} at character {error.pos + 1}", "should be one object on each line"
+        )
     except (ValueError, RecursionError) as error:
-        why = "is nested too deep" if isinstance(error, RecursionError) else str(error)
-        findings.add(place, why, "one object on each line")
+        why = "is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        findings.add(place, why, "should be one object on each line")
     else:
         if isinstance(node, Entries):
             return node
-        findings.add(place, "is no object", 'should be like {"id": …, "messages": […], "check": {…}}')
+        findings.add(place, "is not an object", 'should be like {"id": …, "messages": […], "check": {…}}')
     return None
 
 
 class _Object(list[tuple[str, object]]):
-    """An object's pairs as they are written: of two with one key, JSON readers drop one."""
+    """An object's pairs as written: a JSON parser would drop one of two pairs with the same key."""
 
 
 def _finite(text: str) -> float:
     if math.isinf(number := float(text)):
-        raise ValueError(f"has {text[:40]}, which is beyond all bounds")
+        raise ValueError(f"has {text[:40]}, which is too large a number")
     return number
 
 
 def _no_number(text: str) -> object:
-    raise ValueError(f"has {text}, which is no JSON")
+    raise ValueError(f"has {text}, which is not valid in JSON")
 
 
 def _node(found: object, file: str, line: int, path: tuple[str, ...]) -> AnyNode:
@@ -123,5 +125,5 @@ def _find_doubles(nodes: list[AnyNode], findings: Findings) -> None:
         name = node.get("id") if isinstance(node, Entries) else None
         if isinstance(name, Scalar) and isinstance(name.value, str):
             if name.value in first:
-                findings.add(name, f"is the id of line {first[name.value].line} too", "give each prompt its own")
+                findings.add(name, f"is also the id of line {first[name.value].line}", "give each prompt its own id")
             first.setdefault(name.value, name)

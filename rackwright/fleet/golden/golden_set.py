@@ -1,4 +1,4 @@
-"""The golden set: prompts of the operator's own, each with the check that a good answer passes."""
+"""The golden set: the operator's own prompts, each with a check that a good answer passes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rackwright.values.base import Frozen
 from rackwright.values.text import Line
 
 LEAST = 20
-"""Prompts of a set, and of those that ask for a format: fewer tell too little of those that weren't asked."""
+"""The fewest prompts of a set, and of those with a format check: fewer say too little about other prompts."""
 Text = Annotated[str, StringConstraints(min_length=1)]
 
 
@@ -20,7 +20,7 @@ class Function(Frozen):
     name: Line
     description: str | None = None
     parameters: Schema | None = None
-    """JSON Schema of its arguments."""
+    """The JSON Schema of its arguments."""
     strict: bool | None = None
 
 
@@ -30,40 +30,40 @@ class Tool(Frozen):
 
 
 class Message(Frozen):
-    """As OpenAI's chat completions have it."""
+    """A message as in OpenAI's chat completions."""
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: str | tuple[Json, ...] | None = None
     """Text, or parts like {"type": "text", "text": …}."""
     name: Line | None = None
     tool_calls: tuple[Json, ...] | None = None
-    """Of an assistant's message: what it called earlier."""
+    """For an assistant's message: its earlier tool calls."""
     tool_call_id: Line | None = None
-    """Of a tool's message: the call that it answers."""
+    """For a tool's message: the id of the call that it answers."""
 
 
 class WantedCall(Frozen):
     name: Line
-    """Of one of the prompt's tools."""
+    """The name of one of the prompt's tools."""
     arguments: Json | None = None
-    """All of them, as they must be; absent: any that the tool allows."""
+    """All arguments with their exact values; if absent, any arguments that the tool allows."""
 
 
 class Check(Frozen):
-    """What a good answer passes: exactly one of these."""
+    """The check that a good answer passes: exactly one of these."""
 
     model_config = {"json_schema_extra": {"minProperties": 1, "maxProperties": 1}}
 
     exact: Text | None = None
-    """The whole answer; space around it doesn't count."""
+    """The answer is exactly this text, apart from white space around it."""
     contains: Text | None = None
-    """Stands somewhere in the answer, in these letters."""
+    """The answer contains this text; case matters."""
     regex: Expression | None = None
-    """Matches somewhere in the answer; `^` and `$` tie it to its ends."""
+    """This regular expression matches somewhere in the answer; use `^` and `$` to match from start to end."""
     json_schema: Schema | None = None
-    """The whole answer is JSON that this schema allows (Draft 2020-12, or 2019-09 or 7 by its $schema)."""
+    """The whole answer is JSON that is valid by this schema (Draft 2020-12; by its $schema also 2019-09 or 7)."""
     tool_call: WantedCall | None = None
-    """The answer is this one call and no other."""
+    """The answer is exactly this one tool call."""
 
     @model_validator(mode="after")
     def _is_one(self) -> Check:
@@ -73,12 +73,12 @@ class Check(Frozen):
 
     @property
     def kind(self) -> str:
-        """The name of the one that is set."""
+        """The name of the check that is set."""
         return next(iter(self.model_fields_set), "exact")
 
     @property
     def has_format(self) -> bool:
-        """Whether it tells if an answer's format is valid."""
+        """Whether it checks the format of an answer."""
         return self.kind in ("json_schema", "tool_call")
 
 
@@ -86,25 +86,27 @@ class Prompt(Frozen):
     """One line of the file."""
 
     id: Line
-    """Names it in reports; of its own in the file."""
+    """Identifies the prompt in reports; unique in the file."""
     messages: Annotated[tuple[Message, ...], Field(min_length=1)]
     tools: tuple[Tool, ...] = ()
     max_tokens: Annotated[int, Field(ge=1, le=16_384)] = 512
-    """Where its answer ends, on both sides."""
+    """The longest answer, in tokens, for both versions that are compared."""
     check: Check
 
     @model_validator(mode="after")
     def _can_be_answered(self) -> Prompt:
         if self.messages[-1].role not in ("user", "tool"):
-            raise ValueError("ends with a message that asks for nothing; the last one should be a user's or a tool's")
+            raise ValueError(
+                "ends with a message that needs no answer; the last message should have the role user or tool"
+            )
         wanted, names = self.check.tool_call, [tool.function.name for tool in self.tools]
         if wanted and wanted.name not in names:
-            raise ValueError(f"its check wants a call of {wanted.name}; tools should have it")
+            raise ValueError(f"its check expects a call of {wanted.name}; should have this tool in tools")
         return self
 
     @property
     def request(self) -> dict[str, JsonValue]:
-        """What a chat completion's body has of it: messages, and tools if there are any, as they were written."""
+        """The body of a chat completion: messages, tools if any, both as written, and max_tokens."""
         asked = self.model_dump(mode="json", include={"messages", "tools"}, exclude_unset=True)
         return {**asked, "max_tokens": self.max_tokens}
 
@@ -113,4 +115,4 @@ class Prompt(Frozen):
 class GoldenSet:
     prompts: tuple[Prompt, ...]
     digest: str
-    """sha256 of the file."""
+    """The sha256 of the file."""

@@ -1,4 +1,4 @@
-"""JSON Schemas and regular expressions that an operator writes, as types: checked before they are used."""
+"""Types for JSON Schemas and regular expressions that operators write; they are checked before use."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
 Json = Mapping[str, JsonValue]
 PATTERN_SECONDS = 1.0
-"""For one text: an expression that tries every way through a long one could take years."""
+"""The time limit for one text: with backtracking, an expression could take years on a long text."""
 DEEPEST = 64
-"""References that lead from one to the next: jsonschema has some ten frames of Python's thousand for each."""
+"""The longest chain of references: for each, jsonschema uses about ten of Python's thousand stack frames."""
 _REFERENCES = {"$ref", "$dynamicRef", "$recursiveRef"}
 _TRIED: tuple[JsonValue, ...] = (None, True, 0, "", "a", [], {})
 
 
 def check_schema(schema: Json) -> Json:
-    """Raise ValueError if it is no JSON Schema, refers to what doesn't stand in it, or can't be held against a value.
+    """Raise ValueError if it isn't a JSON Schema, has a reference to outside of it, or can't be evaluated.
 
-    Nothing is ever fetched, and all of it is of one draft.
+    Schemas are never fetched, and the whole schema must use one draft.
     """
     draft = schema.get("$schema", _drafts()[0])
     if not isinstance(draft, str) or draft.rstrip("#") not in _drafts():
-        raise ValueError(f"is of a draft that isn't known; $schema should be one of {', '.join(_drafts())}")
+        raise ValueError(f"uses an unknown draft; $schema should be one of {', '.join(_drafts())}")
     _check_form(schema, schema)
     _check_keywords(schema)
     _check_references(schema, draft)
@@ -39,7 +39,7 @@ def check_schema(schema: Json) -> Json:
 
 
 def validator_of(schema: Json) -> Validator:
-    """Return what holds values against a checked schema."""
+    """Return a validator for a checked schema."""
     from jsonschema import Draft202012Validator, validators
     from referencing import Registry
 
@@ -47,21 +47,21 @@ def validator_of(schema: Json) -> Validator:
     references = {key: own for key, own in drafted.VALIDATORS.items() if key in _REFERENCES}
     ours = _counted(references) | {"pattern": _pattern}
     made: type[Validator] = validators.extend(drafted, ours)  # type: ignore[no-untyped-call]
-    # Where a reference leads to the whole schema, jsonschema would go on with its own class for this $schema.
+    # If a reference points to the whole schema, jsonschema would continue with its own class for this $schema.
     return made({key: below for key, below in schema.items() if key != "$schema"}, registry=Registry())
 
 
 def breach(validator: Validator, value: JsonValue) -> ValidationError | None:
-    """Return what tells best why the value isn't allowed; None: it is.
+    """Return the error that best explains why the value isn't valid; None if it is valid.
 
-    Raise RecursionError where references lead too deep, TimeoutError where a pattern takes too long.
+    Raise RecursionError if references are nested too deeply, TimeoutError if a pattern takes too long.
     """
     from jsonschema.exceptions import best_match
 
     try:
         found: ValidationError | None = best_match(validator.iter_errors(value))
     except BaseException as raised:
-        # Where the stack ends in its Rust, that panics: with what is no Exception, and can't be imported.
+        # A stack overflow in jsonschema's Rust code is a panic. Its type can't be imported and isn't an Exception.
         if type(raised).__name__ == "PanicException":
             raise RecursionError from None
         raise
@@ -69,7 +69,7 @@ def breach(validator: Validator, value: JsonValue) -> ValidationError | None:
 
 
 def check_regex(text: str) -> str:
-    """Raise ValueError if it is no regular expression, or can't even be tried on a short text."""
+    """Raise ValueError if it isn't a regular expression, or fails even on a short text."""
     import regex
 
     try:
@@ -77,11 +77,11 @@ def check_regex(text: str) -> str:
         for tried in ("", "a"):
             expression.search(tried, timeout=PATTERN_SECONDS)
     except regex.error as error:
-        raise ValueError(f"is no regular expression: {error}") from None
+        raise ValueError(f"is not a regular expression: {error}") from None
     except RecursionError:
-        raise ValueError("is nested too deep for a regular expression") from None
+        raise ValueError("is nested too deeply for a regular expression") from None
     except (TimeoutError, MemoryError):
-        raise ValueError("is a regular expression that doesn't end on the text 'a'") from None
+        raise ValueError("is a regular expression that doesn't finish on the text 'a'") from None
     return text
 
 
@@ -93,26 +93,26 @@ def _drafts() -> tuple[str, ...]:
 
 
 def _check_form(schema: Json, part: Json) -> None:
-    """Raise ValueError if a part of a schema is none of the draft that the whole is of."""
+    """Raise ValueError if a part of a schema isn't valid in the draft of the whole schema."""
     from jsonschema import Draft202012Validator, SchemaError
     from jsonschema.validators import validator_for
 
     try:
         validator_for(schema, default=Draft202012Validator).check_schema(dict(part))
     except SchemaError as error:
-        raise ValueError(f"is no JSON Schema: {error.json_path}: {error.message[:200]}") from None
+        raise ValueError(f"is not a JSON Schema: {error.json_path}: {error.message[:200]}") from None
     except (RecursionError, OverflowError):
-        raise ValueError("has an expression that is nested too deep, or repeats too often") from None
+        raise ValueError("has an expression that is nested too deeply or repeats too often") from None
 
 
 def _check_keywords(schema: Json) -> None:
     for part in _objects(schema):
         if "patternProperties" in part:
-            # jsonschema tries its expressions without a limit of time, on keys that a model chose.
-            raise ValueError("has patternProperties; should name its properties, or limit them by propertyNames")
+            # jsonschema matches them without a time limit, against keys that a model has chosen.
+            raise ValueError("has patternProperties; should list properties, or restrict them with propertyNames")
         for key in ("$id", "$schema"):
             if part is not schema and isinstance(part.get(key), str):
-                raise ValueError(f"has {key} in a part of it; should have it at its top only")
+                raise ValueError(f"has {key} in a subschema; should have it at the top level only")
         if isinstance(pattern := part.get("pattern"), str):
             check_regex(pattern)
 
@@ -130,23 +130,23 @@ def _check_references(schema: Json, draft: str) -> None:
         try:
             found = resolver.lookup(text).contents
         except (Unresolvable, ValueError, TypeError):
-            raise ValueError(f"refers to {text}, which doesn't stand in it") from None
+            raise ValueError(f"refers to {text}, which is not in it") from None
         if isinstance(found, Mapping):
             _check_form(schema, found)
         elif not isinstance(found, bool):
-            raise ValueError(f"refers to {text}, which is no schema")
+            raise ValueError(f"refers to {text}, which is not a schema")
 
 
 def _try(schema: Json) -> None:
-    """What the checks before it can't see, such as references that lead to each other for ever."""
+    """Raise ValueError for errors that only show in use, such as references that refer to each other forever."""
     validator = validator_of(schema)
     for value in _TRIED:
         try:
             breach(validator, value)
         except RecursionError:
-            raise ValueError("refers to itself without an end") from None
+            raise ValueError("refers to itself endlessly") from None
         except Exception as error:
-            raise ValueError(f"can't be held against {value!r} ({type(error).__name__})") from None
+            raise ValueError(f"can't be evaluated for {value!r} ({type(error).__name__})") from None
 
 
 def _objects(part: JsonValue | Json) -> Iterator[Json]:
@@ -159,7 +159,7 @@ def _objects(part: JsonValue | Json) -> Iterator[Json]:
 
 
 def _counted(keywords: Mapping[str, Keyword]) -> dict[str, Keyword]:
-    """Return keywords that follow references no deeper into one another than DEEPEST."""
+    """Return the keywords, changed to follow chains of references only up to DEEPEST."""
     deep = 0
 
     def counted(own: Keyword, validator: Validator, to: str, value: object, part: Json) -> Iterator[ValidationError]:
@@ -176,7 +176,7 @@ def _counted(keywords: Mapping[str, Keyword]) -> dict[str, Keyword]:
 
 
 def _pattern(validator: Validator, pattern: str, answer: object, schema: Json) -> Iterator[ValidationError]:
-    """Stands in for jsonschema's own, which knows no limit of time."""
+    """Replaces jsonschema's own keyword, which has no time limit."""
     import regex
     from jsonschema import ValidationError
 

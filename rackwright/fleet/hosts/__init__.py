@@ -1,1 +1,1 @@
-"""What follows from the fleet for one host: the settings of every role on it, each area in a module of its name."""
+"""The settings of every role on one host, derived from the fleet; one module per area."""

@@ -1,4 +1,4 @@
-"""What this host saves of itself, and where to."""
+"""What this host backs up, and where."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from rackwright.roles.model_store.settings import folder_of
 from rackwright.route import DIRECT, Route
 
 _EXCLUDED = (
-    # Secrets are not in backups: restore delivers them again.
+    # Secrets are not in backups: restore copies them to the host again.
     "*.cred",
-    # Half written, and gone in a moment.
+    # Incomplete and short-lived.
     "*.new",
     "/var/lib/rackwright/backup",
-    # Can be had again.
+    # Can be downloaded or created again.
     "/var/lib/rackwright/packages",
 )
 _SAVED = ("/etc/rackwright", "/var/lib/rackwright")
@@ -27,7 +27,7 @@ _MUST = ("/etc/rackwright/backup/run.sh", "/var/lib/rackwright/audit.log")
 
 
 def backup_of(fleet: Fleet, lock: Lock, host: str) -> Settings | None:
-    """Return what this host saves and where to; None: the fleet file has no backup."""
+    """Return what this host backs up and where; None if the fleet file has no `backup`."""
     asked = fleet.file.backup
     if asked is None:
         return None
@@ -47,7 +47,7 @@ def backup_of(fleet: Fleet, lock: Lock, host: str) -> Settings | None:
 
 
 def _weights(fleet: Fleet, lock: Lock, host: str) -> list[str]:
-    """Return the folders of this host's models that no source can give back."""
+    """Return the folders of this host's models that can't be fetched from their source again."""
     return [
         folder_of(fleet.file.hosts[host].store.path, model, stored.digest)
         for model in dict.fromkeys(replica.model for replica in fleet.replicas_on(host))

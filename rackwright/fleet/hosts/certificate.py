@@ -1,4 +1,4 @@
-"""By which certificates this host is known."""
+"""The certificates of this host."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from rackwright.roles.certificate.settings import Settings
 
 
 def certificates_of(fleet: Fleet, host: str) -> tuple[Settings, ...]:
-    """Return the certificates that the fleet's CA gives this host."""
+    """Return the certificates that the fleet's CA issues to this host."""
     serving = (_host_proxy(fleet, host),) if fleet.replicas_on(host) else ()
     return (*serving, *(_gateway(fleet, host) if host in fleet.gateways else ()))
 

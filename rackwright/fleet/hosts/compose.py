@@ -1,4 +1,4 @@
-"""Each host's model, put together: from the fleet, the lock and the keys."""
+"""Compose each host's spec from the fleet, the lock and the keys."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NO_KEYS = Keys()
 def host_specs(
     fleet: Fleet, lock: Lock, keys: Keys = _NO_KEYS, credentials: Credentials = _NONE
 ) -> dict[str, HostSpec]:
-    """Given a fleet and a lock that answers it, return each host in service with its model."""
+    """Given a fleet and a lock that matches it, return the spec of each host in service."""
     today = datetime.now(UTC).date()
     return {name: _host(fleet, lock, keys, credentials, today, name) for name in fleet.hosts}
 

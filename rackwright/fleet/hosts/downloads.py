@@ -1,4 +1,4 @@
-"""Where this host's own downloads come from."""
+"""The sources of this host's own downloads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rackwright.roles.downloads.settings import AptMirror, Settings
 
 
 def downloads_of(fleet: Fleet, host: str, files: DownloadFiles) -> Settings:
-    """Given the files that `downloads:` names, return what of it is this host's."""
+    """Given the files that `downloads:` names, return this host's download settings."""
     downloads = fleet.file.downloads
     mirrors = [mirror for mirror in downloads.apt_mirrors if mirror.on is None or host in fleet.named(mirror.on)]
     return Settings(

@@ -1,4 +1,4 @@
-"""The driver of this host's GPUs, and what follows from it for updates."""
+"""The driver of this host's GPUs, and its effect on automatic updates."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rackwright.roles.nvidia_driver.settings import Settings
 
 
 def driver_settings(fleet: Fleet, lock: Lock, host: str) -> Settings | None:
-    """Return the host's driver; None: it is its own business."""
+    """Return the host's driver settings; None if rackwright doesn't manage its driver."""
     driver = fleet.driver_of(host, had=driver_of(lock, host) is not None)
     if driver is None or driver.manage == "no":
         return None
@@ -32,7 +32,7 @@ def driver_settings(fleet: Fleet, lock: Lock, host: str) -> Settings | None:
 
 
 def cuda_of(fleet: Fleet, lock: Lock, host: str) -> Cuda | None:
-    """Return the toolkit that was asked for on this host."""
+    """Return the CUDA toolkit that the fleet file requests for this host."""
     locked = driver_of(lock, host)
     driver = fleet.driver_of(host, had=locked is not None)
     if driver is None or driver.cuda is None or locked is None or locked.toolkit is None:
@@ -41,7 +41,7 @@ def cuda_of(fleet: Fleet, lock: Lock, host: str) -> Cuda | None:
 
 
 def updates_beside(driver: Settings | None, baseline: Baseline) -> Baseline:
-    """Return the baseline in which no update takes a package of the driver's set: some have names of their own."""
+    """Return the baseline with the driver set's packages excluded from automatic updates, whatever their names."""
     if driver is None or driver.set is None:
         return baseline
     names = sorted({package.name for package in driver.set.packages} | set(baseline.updates.exclude))

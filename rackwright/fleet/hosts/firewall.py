@@ -1,4 +1,4 @@
-"""What may come in to this host."""
+"""Connections that this host accepts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rackwright.roles.vip.settings import Settings as Vip
 
 
 def firewall_of(fleet: Fleet, lock: Lock, host: str, vip: Vip | None) -> Settings:
-    """Return this host's packet filter; what nobody may use isn't open."""
+    """Return this host's packet filter. A port without permitted sources stays closed."""
     apart = fleet.apart(host)
     return Settings(
         openings=tuple(opening for opening in _openings(fleet, lock, host) if opening.sources),

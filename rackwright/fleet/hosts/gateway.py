@@ -1,4 +1,4 @@
-"""Where clients come in, if this host is a gateway: routing, keys, the gateways beside it."""
+"""The entry point for clients, if this host is a gateway: routing, keys, the other gateways."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from rackwright.roles.gateway.settings import Key, Peer, RevokedKey, RoutedModel
 
 @dataclass(frozen=True)
 class Keys:
-    """API keys as gateways take them."""
+    """API keys in the form that gateways use."""
 
     given: tuple[Key, ...] = ()
     revoked: tuple[RevokedKey, ...] = ()
 
 
 def gateway_of(fleet: Fleet, lock: Lock, host: str, keys: Keys) -> Settings | None:
-    """Return what this gateway routes where and for whom; None: the host is none."""
+    """Return this gateway's routes and keys; None if the host is not a gateway."""
     if host not in fleet.gateways:
         return None
     asked = fleet.file.gateway
@@ -50,7 +50,7 @@ def _routed(fleet: Fleet, lock: Lock, model: str) -> RoutedModel:
 
 
 def server_of(fleet: Fleet, lock: Lock, replica: Replica) -> Server:
-    """Return the replica as gateways see it."""
+    """Return the replica as a server for the gateways."""
     return Server(
         replica=replica.name,
         host=replica.host,

@@ -1,4 +1,4 @@
-"""What one host should be, as deploys read it: settings for every role, and what roles hand out."""
+"""The desired state of one host for the deploys: settings for every role, and the credentials that roles deliver."""
 
 from __future__ import annotations
 
@@ -37,26 +37,26 @@ class InstalledRuntime:
     settings: Runtime
     lock: RuntimeLock
     gpus: bool = False
-    """Whether an engine of it on this host uses any."""
+    """Whether one of its engines on this host uses GPUs."""
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """What roles hand out without knowing where it came from."""
+    """Credentials that roles deliver, whatever their source."""
 
     issuer: Issuer | None = None
-    """The fleet's CA; None where nothing may be issued."""
+    """The fleet's CA; None if no certificate may be issued."""
     own_certificate: Issued | None = None
-    """The operator's certificate for clients; None: the CA issues it."""
+    """The operator's certificate for clients; None if the CA issues it."""
     hub_token: Secret | None = None
     backup: Mapping[str, Access] = field(default_factory=dict)
-    """What opens the repositories, by name."""
+    """Repository name → access to it."""
     download_files: DownloadFiles = field(default_factory=DownloadFiles)
 
 
 @dataclass(frozen=True)
 class HostSpec:
-    """One host's model, as deploys read it. None or empty: the role has nothing to do there."""
+    """The spec of one host for the deploys. None or empty means that the role has nothing to do there."""
 
     name: str
     layout: Layout
@@ -67,11 +67,11 @@ class HostSpec:
     runtimes: tuple[InstalledRuntime, ...]
     replicas: tuple[ReplicaUnit, ...]
     probes: tuple[Probe, ...]
-    """Of the replicas that answer here."""
+    """The probes of the replicas that answer here."""
     host_proxy: HostProxy | None
     gateway: Gateway | None
     replica_groups: tuple[ReplicaGroup, ...] = ()
-    """Of the replicas over several hosts that have a part here."""
+    """The replica groups with a member here."""
     gpu_faults: GpuFaults | None = None
     vip: Vip | None = None
     backup: Backup | None = None
@@ -79,11 +79,11 @@ class HostSpec:
     people: People = field(default_factory=People)
     downloads: Downloads = field(default_factory=Downloads)
     driver: Driver | None = None
-    """None: the host has no GPUs, or its driver is its own business."""
+    """None if the host has no GPUs, or if rackwright doesn't manage its driver."""
     cuda: Cuda | None = None
     p2p: PeerToPeer | None = None
-    """None: it has no part when weights go from host to host."""
+    """None if the host takes no part in peer-to-peer transfers."""
     never_shut_out: tuple[Network, ...] = ()
-    """By fail2ban, whatever they do."""
+    """Networks that fail2ban never bans."""
     rolled: frozenset[str] = frozenset()
-    """Replicas whose units a rollout changes, each in its turn."""
+    """Replicas whose units are changed only by a rollout, one at a time."""

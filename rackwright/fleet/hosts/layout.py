@@ -1,4 +1,4 @@
-"""What of ours belongs on this host: all else that bears our name is retired."""
+"""rackwright's units, files and users on this host; others with rackwright's names are removed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def layout_of(
     driver: Driver | None,
     p2p: PeerToPeer | None,
 ) -> Settings:
-    """Given what runs on this host, return the units, files and users that belong there."""
+    """Given what runs on this host, return the units, files and users that should be there."""
     return Settings(
         fleet=fleet.file.fleet,
         host=host,

@@ -1,4 +1,4 @@
-"""A replica over several hosts, as one of its members: its place among them, and what binds it to the others."""
+"""One member of a replica over several hosts: its rank, and its connection to the others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rackwright.values.network import Network
 
 
 def member_of(fleet: Fleet, lock: Lock, replica: Replica, host: str) -> Member | None:
-    """Return this host's part in a replica; None: it has its host for itself."""
+    """Return this host's part in a replica; None if the replica runs on a single host."""
     if not replica.members:
         return None
     addresses = tuple(fleet.fabric(member) for member in replica.members)
@@ -26,7 +26,7 @@ def member_of(fleet: Fleet, lock: Lock, replica: Replica, host: str) -> Member |
 
 
 def replica_group_of(fleet: Fleet, lock: Lock, replica: Replica, host: str, unit: str) -> ReplicaGroup:
-    """Return what binds this host's engine to those of the other members."""
+    """Return the replica group of this host's engine: how it watches the other members."""
     peers = {
         member: Peer(name=member, address=fleet.fabric(member), port=fabric_port(lock, replica, member))
         for member in replica.members
@@ -36,19 +36,19 @@ def replica_group_of(fleet: Fleet, lock: Lock, replica: Replica, host: str, unit
         unit=unit,
         own=peers[host],
         first=replica.host == host,
-        # The first one looks at all others, and they at it.
+        # The first member watches all others, and they watch the first.
         peers=tuple(peers[name] for name in replica.members[1:]) if replica.host == host else (peers[replica.host],),
     )
 
 
 def between_hint(lock: Lock, replica: Replica) -> str:
-    """Return what to look at where the engines of a replica don't find each other: they say nothing themselves."""
+    """Return a hint for engines of a replica that can't reach each other: they log no reason themselves."""
     ports = f"{rendezvous_port(lock, replica)} and {EPHEMERAL[0]}-{EPHEMERAL[1]}"
     return f"are TCP {ports} open between {' and '.join(replica.members)} in their fabric network?"
 
 
 def openings_between(fleet: Fleet, lock: Lock, host: str) -> Iterator[Opening]:
-    """Yield what members of this host's replicas may reach here, on their own network."""
+    """Yield the firewall openings for the other members of this host's replicas, on the fabric network."""
     for replica in fleet.parts_on(host):
         others = _others(fleet, replica, host)
         if not others:
@@ -57,12 +57,12 @@ def openings_between(fleet: Fleet, lock: Lock, host: str) -> Iterator[Opening]:
         yield Opening(port=fabric_port(lock, replica, host), sources=others, at=at, why=why)
         if replica.host == host:
             yield Opening(port=rendezvous_port(lock, replica), sources=others, at=at, why=why)
-        # Tried: gloo and vLLM ask for any port; without them nothing starts, and no line says why.
+        # Tested: gloo and vLLM use arbitrary ports. If these are closed, engines don't start, and log no reason.
         yield Opening(port=EPHEMERAL[0], last=EPHEMERAL[1], sources=others, at=at, why=why)
 
 
 def confined_to_members(fleet: Fleet, host: str) -> tuple[Confined, ...]:
-    """Return the engines of this host that have a network, and whom they may reach."""
+    """Return the engines of this host that have a network, and the addresses that they may reach."""
     peers: dict[str, list[str]] = {}
     for replica in fleet.parts_on(host):
         if replica.members:

@@ -1,4 +1,4 @@
-"""Hosts as networks: for those who let in or shut out by where somebody comes from."""
+"""Hosts as networks, for rules that admit or ban by source address."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ def networks_of(fleet: Fleet, hosts: tuple[str, ...]) -> tuple[Network, ...]:
 
 
 def network_of_fabric(fleet: Fleet, host: str) -> At:
-    """Return under which name the packet filter knows the network of this host's `fabric` address."""
+    """Return the packet filter's name for the network of this host's `fabric` address."""
     return "service" if fleet.fabric(host) == fleet.apart(host).service else "fabric"
 
 
 def never_shut_out(fleet: Fleet, host: str) -> tuple[Network, ...]:
-    """Return whom this host's fail2ban lets be: the fleet's hosts, by every address that the fleet file knows, and
-    whom it names."""
+    """Return the networks that this host's fail2ban never bans: the fleet's hosts' addresses, and `ignoreip`."""
     file = fleet.file
     reached = [_network(file.hosts[name].address) for name in fleet.hosts]
     hosts = {*networks_of(fleet, fleet.hosts), *(network for network in reached if network)}

@@ -1,4 +1,4 @@
-"""How this host gets weights from other hosts of the fleet, and who may ask it for them."""
+"""How this host gets weights from other hosts of the fleet, and which hosts may get weights from it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rackwright.roles.p2p.settings import Settings
 
 
 def p2p_of(fleet: Fleet, host: str) -> Settings | None:
-    """Return this host's part in p2p; None: it has none, or nobody to share with."""
+    """Return this host's p2p settings; None if p2p is off, or if no other host serves its models."""
     p2p, others = fleet.file.p2p, _others(fleet, host)
     if p2p is None or not others:
         return None
@@ -25,7 +25,7 @@ def p2p_of(fleet: Fleet, host: str) -> Settings | None:
 
 
 def openings_to_p2p(fleet: Fleet, host: str) -> Iterator[Opening]:
-    """Yield what the other serving hosts may reach here, on their own network."""
+    """Yield the firewall openings for the other serving hosts, on the fabric network."""
     p2p = p2p_of(fleet, host)
     if p2p:
         sources = tuple(ip_network(peer) for peer in p2p.peers)
@@ -34,7 +34,7 @@ def openings_to_p2p(fleet: Fleet, host: str) -> Iterator[Opening]:
 
 
 def _others(fleet: Fleet, host: str) -> tuple[str, ...]:
-    """The other hosts that serve any model that this one serves."""
+    """Return the other hosts that serve any of this host's models."""
     models = {replica.model for replica in fleet.parts_on(host)}
     return tuple(
         name

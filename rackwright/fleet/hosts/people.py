@@ -10,7 +10,7 @@ from rackwright.roles.people.settings import Person, Settings
 
 
 def people_of(fleet: Fleet, host: str, today: date) -> Settings:
-    """Given the day in UTC, return whom this host lets in, and whom of ours it leaves as they are."""
+    """Given the day in UTC, return the people who may log in to this host, and the users that are left alone."""
     here = {name: person for name, person in fleet.file.people.items() if fleet.admits(person, host)}
     managed = {name: person for name, person in here.items() if person.manage == "yes"}
     return Settings(

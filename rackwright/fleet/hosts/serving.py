@@ -1,4 +1,4 @@
-"""What this host serves with: weights, runtimes, one engine and probe a replica, the proxy in front."""
+"""The serving stack of this host: weights, runtimes, an engine and a probe per replica, and the host proxy."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from rackwright.roles.replica_group.settings import GROUP_STATES
 from rackwright.roles.replica_group.settings import Settings as ReplicaGroup
 
 AGENT_PORT_OFFSET = 10_000
-"""A replica's agent listens on loopback at its port plus this."""
+"""A replica's agent listens on loopback, on the replica's port plus this offset."""
 
 
 @dataclass(frozen=True)
 class Serving:
-    """None or empty on a host without engines."""
+    """The serving stack; None or empty on a host without engines."""
 
     model_store: ModelStore | None = None
     runtimes: tuple[InstalledRuntime, ...] = ()
@@ -39,7 +39,7 @@ class Serving:
 
 
 def serving_of(fleet: Fleet, lock: Lock, host: str) -> Serving:
-    """Return what serves this host's replicas."""
+    """Return the serving stack for this host's replicas."""
     parts = fleet.parts_on(host)
     if not parts:
         return Serving()
@@ -75,10 +75,10 @@ def _model_store(fleet: Fleet, lock: Lock, host: str, replicas: tuple[Replica, .
 
 
 def writer_of(fleet: Fleet, host: str, model: str) -> str | None:
-    """Return who writes this model where the host shares its folder of models; None: it does itself.
+    """Return the host that writes this model into a shared folder of models; None if this host writes it itself.
 
-    It is the first in service that shares the folder and serves the model: whoever changes the model has it among its
-    hosts.
+    It is the first host in service that shares the folder and serves the model. So every command that changes the
+    model includes it.
     """
     store = fleet.file.hosts[host].store
     if store.shared == "no":

@@ -1,4 +1,4 @@
-"""The gateways' virtual address, if this host may have it."""
+"""The gateways' virtual address, if this host is a gateway."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from rackwright.roles.vip.settings import Settings
 
 
 def vip_of(fleet: Fleet, host: str) -> Settings | None:
-    """Return how this gateway takes the address from the others; None: the host is none, or there is no address."""
+    """Return the settings of the virtual address; None if the host is not a gateway, or if no `vip` is set."""
     address = fleet.file.gateway.vip
     if address is None or host not in fleet.gateways:
         return None

@@ -1,4 +1,4 @@
-"""One YAML file read into nodes: YAML 1.2, one document, no tags, bounded in depth and size."""
+"""Read one YAML file into nodes: YAML 1.2, one document, no tags, limited depth and size."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": 
 
 
 def read_document(path: Path, findings: Findings) -> Entries:
-    """Given a YAML file, return its mapping; duplicate keys and secrets go to `findings`.
+    """Return the mapping of a YAML file; duplicate keys and secrets go to `findings`.
 
-    Raise FleetError if it can't be read as one."""
+    Raise FleetError if the file can't be read as a mapping."""
     text = read_text(path)
     root = _Reader(str(path), text, findings).document()
     _find_secrets(root, text, findings)
@@ -57,7 +57,7 @@ def read_document(path: Path, findings: Findings) -> Entries:
 
 
 def value_of(text: str) -> Value:
-    """Given a plain scalar, return its value by YAML 1.2's core schema: `no` and 2026-01-01 are text."""
+    """Return the value of a plain scalar by YAML 1.2's core schema: `no` and 2026-01-01 are text."""
     if text in ("", "~", "null", "Null", "NULL"):
         return None
     if text in _BOOLEANS:
@@ -72,14 +72,14 @@ def value_of(text: str) -> Value:
 
 
 def _find_secrets(root: Entries, text: str, findings: Findings) -> None:
-    should = "a secret never stands in this file: use env:NAME, file:PATH or cmd:…"
+    should = "this file must not contain secrets: use env:NAME, file:PATH or cmd:…"
     for scalar in scalars(root):
         if kind := looks_like(scalar.text):
-            findings.add(scalar, f"has {kind} in it", should)
+            findings.add(scalar, f"contains {kind}", should)
     for number, line in enumerate(text.split("\n"), 1):
         comment = re.search(r"(^|\s)#.*", line)
         if comment and (kind := looks_like(comment[0])):
-            findings.add(Node(root.file, number, ()), f"has {kind} in it", should)
+            findings.add(Node(root.file, number, ()), f"contains {kind}", should)
 
 
 class _Reader:
@@ -99,7 +99,7 @@ class _Reader:
         for event in self.events:
             if isinstance(event, DocumentStartEvent):
                 if node is not None:
-                    self.refuse("a second document begins here", "a fleet file is one document; remove the ---")
+                    self.refuse("a second document starts here", "a fleet file is one document; remove the ---")
                 if event.version not in (None, (1, 2)):
                     self.refuse("asks for another version of YAML", "should be YAML 1.2; remove the %YAML line")
             elif isinstance(event, NodeEvent):
@@ -107,14 +107,14 @@ class _Reader:
         if node is None or (isinstance(node, Scalar) and node.value is None):
             refuse(self.file, "is empty", "should be the fleet file", "rackwright init other.yml, for an example")
         if not isinstance(node, Entries):
-            refuse(node.place, "is not a mapping", "should begin with a key, like 'fleet: acme'")
+            refuse(node.place, "is not a mapping", "should start with a key, like 'fleet: acme'")
         return node
 
     def refuse(self, what: str, should: str | None = None) -> NoReturn:
         refuse(f"{self.file}:{self.line}", what, should)
 
     def _events(self) -> Iterator[Event]:
-        """Yield the parser's events. Its own composer would recurse, and expand aliases without a bound."""
+        """Yield the parser's events. ruamel.yaml's own composer would recurse, and expand aliases without a limit."""
         try:
             for event in YAML(typ="safe", pure=True).parse(self.text):
                 self.line = event.start_mark.line + 1
@@ -127,12 +127,14 @@ class _Reader:
             what = "not valid YAML" if looks_like(str(error.problem)) else f"not valid YAML: {error.problem}{context}"
             refuse(where, what, "check indentation, quotes and brackets around this line")
         except (YAMLError, ValueError, ArithmeticError, LookupError, AttributeError, AssertionError, TypeError):
-            # The scanner of ruamel.yaml 0.19 leaks ValueError and OverflowError on escapes like \U00110000.
+            # For escapes like \U00110000, ruamel.yaml 0.19's scanner raises ValueError and OverflowError.
             refuse(f"{self.file}:{self.line}", "not valid YAML", "check this line and the next")
 
     def _node(self, event: Event, path: tuple[str, ...], line: int) -> AnyNode:
         if len(path) > MAX_DEPTH:
-            self.refuse(f"nested deeper than {MAX_DEPTH} levels", "a fleet file needs about 6; check the brackets")
+            self.refuse(
+                f"is nested deeper than {MAX_DEPTH} levels", "a fleet file needs about 6 levels; check the brackets"
+            )
         if isinstance(event, AliasEvent):
             return self._alias(str(event.anchor), path)
         self._counted(1)
@@ -155,7 +157,7 @@ class _Reader:
     ) -> AnyNode:
         if isinstance(event, ScalarEvent):
             value = value_of(event.value) if event.implicit[0] else event.value
-            # The mark of a missing value is where the next token begins.
+            # The position of a missing value is the start of the next token.
             own = event.start_mark.line + 1 if event.value else line
             return Scalar(self.file, own, path, value, event.value)
         if isinstance(event, SequenceStartEvent):
@@ -166,14 +168,14 @@ class _Reader:
         self.count += more
         if self.count > MAX_NODES:
             self.refuse(
-                f"more than {MAX_NODES:,} values, aliases counted in full", "write less, or use fewer aliases"
+                f"more than {MAX_NODES:,} values, aliases counted in full", "shorten the file, or use fewer aliases"
             )
 
     def _alias(self, name: str, path: tuple[str, ...]) -> AnyNode:
         if not name.isprintable():
             self.refuse("an alias has an invisible character in its name", "use letters, digits, - and _")
         if name in self.open_anchors:
-            self.refuse(f"the alias *{name} stands inside what it names", "an alias can't contain itself")
+            self.refuse(f"the alias *{name} is inside its own anchor", "an alias can't contain itself")
         if name not in self.anchors:
             self.refuse(f"the alias *{name} has no anchor", f"write &{name} above it")
         self._counted(self.sizes[name])
@@ -192,7 +194,7 @@ class _Reader:
             value = self._node(self._next(), (*path, key.text), key.line)
             if key.text in entries:
                 first = entries[key.text].key
-                self.findings.add(key, f"the key stands twice, first in line {first.line}", "remove one of them")
+                self.findings.add(key, f"the key appears twice, first in line {first.line}", "remove one of them")
             else:
                 entries[key.text] = Entry(key, value)
         return Entries(self.file, line, path, entries)

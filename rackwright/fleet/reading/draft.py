@@ -1,4 +1,4 @@
-"""The fleet file before it is known to be right: its hosts and groups, read from nodes that may have mistakes."""
+"""The fleet file before it is known to be valid: its hosts and groups, read from nodes that may have mistakes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Draft:
 
     @staticmethod
     def is_name(text: str) -> bool:
-        """Whether a text has the form of a name, so that an error may show it."""
+        """Return whether a text has the form of a name, so that an error may show it."""
         return re.fullmatch("[a-z][a-z0-9-]{0,23}", text) is not None
 
     @cached_property
@@ -55,7 +55,7 @@ class Draft:
                     yield model, placement
 
     def named_places(self) -> Iterator[AnyNode]:
-        """Yield every node that names hosts or groups one by one, but for placements and the groups themselves."""
+        """Yield every node that names single hosts or groups, except in placements and in the groups themselves."""
         for node in (self.root.get("gateway", "on"), self.root.get("control")):
             if node is not None:
                 yield node
@@ -67,18 +67,18 @@ class Draft:
                 yield on
 
     def allowed(self) -> Iterator[Entries]:
-        """Yield each of the firewall's own openings."""
+        """Yield each entry of firewall.allow."""
         rules = self.root.get("firewall", "allow")
         for rule in rules.items if isinstance(rules, Items) else ():
             if isinstance(rule, Entries):
                 yield rule
 
     def apt_mirrors(self) -> Iterator[Entries]:
-        """Yield each of the site's apt mirrors."""
+        """Yield each apt mirror."""
         yield from _one_or_more(self.root.get("downloads", "apt_mirror"))
 
     def drivers(self) -> Iterator[Entries]:
-        """Yield each of the sections `driver`."""
+        """Yield each `driver` entry."""
         yield from _one_or_more(self.root.get("driver"))
 
     def placed(self) -> Iterator[AnyNode]:
@@ -92,7 +92,7 @@ class Draft:
 
 
 def _one_or_more(node: AnyNode | None) -> Iterator[Entries]:
-    """Given what may be written as a mapping or as a list of such, yield each."""
+    """Yield each mapping of a setting that may be one mapping or a list of them."""
     for entry in node.items if isinstance(node, Items) else (node,):
         if isinstance(entry, Entries):
             yield entry

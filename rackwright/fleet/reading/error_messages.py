@@ -1,4 +1,4 @@
-"""pydantic's errors in the words of the fleet file, at the lines where they stand."""
+"""pydantic's errors, translated to the fleet file's terms and lines."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _KINDS = {
 
 
 def did_you_mean(word: str, words: Iterable[str]) -> str | None:
-    """Return the question with the nearest of the words, or None if none is near."""
-    # Only a mistake needs it.
+    """Return "did you mean …?" with the most similar of the words, or None if none is similar."""
+    # Imported only if there is a mistake.
     from difflib import get_close_matches
 
     near = get_close_matches(word, list(words), 1, 0.6)
@@ -39,11 +39,11 @@ def did_you_mean(word: str, words: Iterable[str]) -> str | None:
 
 
 def validated(model: type[M], node: AnyNode, findings: Findings, also: tuple[str, ...] = ()) -> M | None:
-    """Given a node, return it as the model, or None with every problem added to `findings`.
+    """Return a node as the model, or None with every problem added to `findings`.
 
-    `also` are keys that may stand at the top beside the model's: they were read before."""
+    `also` are further keys that are permitted at the top level: they were read before."""
     try:
-        # Strict JSON: a list is a tuple and text is an address, yet true is no number and "22" no port.
+        # Strict JSON accepts a list as a tuple and text as an address, but not true as a number or "22" as a port.
         return model.model_validate_json(json.dumps(plain(node)), strict=True)
     except ValidationError as error:
         _reword(_Schema(model, also), node, error.errors(include_url=False), findings)
@@ -65,7 +65,7 @@ def _reword(schema: _Schema, root: AnyNode, errors: list[ErrorDetails], findings
             should = did_you_mean(str(error["loc"][-1]), keys) or f"keys here: {', '.join(keys)}"
             findings.add(_key(root, error["loc"]) or node, "unknown key", should)
         elif error["type"] == "too_short" and _has_entries(node):
-            # pydantic counts only the entries that are right.
+            # pydantic counts only the valid entries.
             continue
         elif error["type"] in _KINDS:
             wrong.setdefault(id(node), (node, set()))[1].add(_KINDS[error["type"]])
@@ -81,7 +81,7 @@ def _has_entries(node: Node) -> bool:
 
 
 def _located(root: AnyNode, loc: tuple[int | str, ...]) -> tuple[Node, str]:
-    """Return the deepest node on the way, and the last step. Steps that name a branch of a union are passed over."""
+    """Return the deepest node on the path, and the last step. Steps that name a branch of a union are skipped."""
     node: AnyNode = root
     for step in loc:
         if isinstance(node, Entries) and step in node.entries:
@@ -92,7 +92,7 @@ def _located(root: AnyNode, loc: tuple[int | str, ...]) -> tuple[Node, str]:
 
 
 def _tag(node: Entries, error: ErrorDetails) -> Node:
-    """Return what stands at the key by which the branches of a union are told apart."""
+    """Return the node of the key that selects a branch of the union."""
     entry = node.entries.get(str(error.get("ctx", {}).get("discriminator", "")).strip("'"))
     return entry.value if entry else node
 
@@ -143,14 +143,14 @@ def _phrase(error: ErrorDetails, node: Node) -> tuple[str, str | None]:
 
 
 def _unit(node: Node) -> str:
-    """Return what a limit counts where a duration or size was written: its number alone says nothing."""
+    """Return the unit of a limit if the value was written as a duration or size; a bare number would be unclear."""
     if not (isinstance(node, Scalar) and isinstance(node.value, str)):
         return ""
     return " seconds" if node.value[-1:] in ("s", "m", "h", "d") else " bytes"
 
 
 class _Schema:
-    """Walks a model's JSON Schema to the keys that may stand at a place."""
+    """Finds the keys that are permitted at a place, in a model's JSON Schema."""
 
     def __init__(self, model: type[BaseModel], also: tuple[str, ...]) -> None:
         self.also = also

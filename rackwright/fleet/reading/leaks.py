@@ -1,4 +1,4 @@
-"""Text that is a secret by its looks. It must not stand in a fleet file, nor be shown in an error."""
+"""Text that looks like a secret. It must not be in a fleet file, and errors must not show it."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ _PATTERNS = {name: re.compile(pattern) for name, pattern in _LOOKS.items()}
 
 
 def looks_like(text: str) -> str | None:
-    """Given any text, return what kind of secret it has in it, or None."""
+    """Return the kind of secret that a text seems to contain, or None."""
     return next((name for name, pattern in _PATTERNS.items() if pattern.search(text)), None)

@@ -1,4 +1,4 @@
-"""What a fleet file says in all: `extends` followed, free keys left out, each host with its defaults and groups."""
+"""The complete fleet file: `extends` merged, free keys removed, each host with its defaults and groups."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ MAX_EXTENDS = 8
 
 @dataclass(frozen=True)
 class Extended:
-    """A file merged over those that it extends."""
+    """A file merged over the files that it extends."""
 
     root: Entries
     paths: tuple[Path, ...]
-    """The file itself, then what it extends."""
+    """The file itself, then the files that it extends."""
 
 
 def read_extended(path: Path, findings: Findings) -> Extended:
-    """Given a fleet file, return it merged over what it extends, without `x-` keys.
+    """Return a fleet file merged over the files that it extends, without `x-` keys.
 
     Raise FleetError if one of the files can't be read."""
     paths: list[Path] = []
@@ -51,7 +51,7 @@ def over(base: AnyNode, later: AnyNode) -> AnyNode:
 
 
 def with_hosts_resolved(root: Entries, findings: Findings) -> Entries:
-    """Return the file as FleetFile reads it: groups as lists of hosts, each host with its settings merged."""
+    """Return the file in the form for FleetFile: groups as lists of hosts, each host with its merged settings."""
     groups = dict(_groups(root))
     entries = {key: entry for key, entry in root.entries.items() if key != "defaults"}
     if "groups" in entries and isinstance(entries["groups"].value, Entries):
@@ -70,7 +70,7 @@ def with_hosts_resolved(root: Entries, findings: Findings) -> Entries:
 
 
 def members_of(group: AnyNode) -> AnyNode | None:
-    """Given a group, a list or a mapping with `hosts`, return its list of hosts."""
+    """Return the list of hosts of a group, which is a list or a mapping with `hosts`."""
     return group.get("hosts") if isinstance(group, Entries) else group
 
 
@@ -85,13 +85,13 @@ def _extends(root: Entries, file: Path, seen: list[Path], findings: Findings) ->
         return None
     path = file.parent / Path(node.value).expanduser()
     if any(_same(path, other) for other in seen):
-        findings.add(node, "extends itself", "a file can't extend one that extends it")
+        findings.add(node, "extends itself", "a file can't extend a file that extends it")
         return None
     if len(seen) >= MAX_EXTENDS:
         findings.add(node, f"more than {MAX_EXTENDS} files extend each other", "use fewer")
         return None
     if not path.is_file():
-        findings.add(node, f"no such file: {path}", "the path starts at the file that names it")
+        findings.add(node, f"no such file: {path}", "the path is relative to the file that names it")
         return None
     return path
 
@@ -165,7 +165,7 @@ def _equal(one: AnyNode, other: AnyNode) -> bool:
 
 
 def _without_jump_to_itself(name: str, own: Entries, merged: AnyNode) -> AnyNode:
-    """`defaults: {ssh: {jump: bastion}}` is meant for all hosts but bastion."""
+    """Drop the jump host of the jump host: `defaults: {ssh: {jump: bastion}}` means all hosts except bastion."""
     ssh = merged.get("ssh") if isinstance(merged, Entries) else None
     jump = ssh.get("jump") if isinstance(ssh, Entries) else None
     if not (isinstance(ssh, Entries) and isinstance(jump, Scalar) and jump.value == name) or own.get("ssh", "jump"):

@@ -1,4 +1,4 @@
-"""Addresses that must differ, and a packet filter that must not lock us out."""
+"""Rules for addresses, which must differ, and for the packet filter, which must not lock rackwright out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def check_addresses(draft: Draft, findings: Findings) -> None:
-    """Each host is reached at a place of its own, and gateways reach it at an IP address of its own."""
+    """Add a problem unless each host has its own address and port, and its own IP address for the gateways."""
     reached: dict[tuple[str, int], str] = {}
     service: dict[str, str] = {}
     fabric: dict[str, str] = {}
@@ -34,7 +34,7 @@ def check_addresses(draft: Draft, findings: Findings) -> None:
 
 
 def check_vip(draft: Draft, findings: Findings) -> None:
-    """The gateways' virtual address is nobody's own, and of the family of theirs."""
+    """Add a problem if the virtual address is a host's own, or of another IP version than the gateways' addresses."""
     node = draft.root.get("gateway", "vip")
     vip = _ip(node.text) if isinstance(node, Scalar) else None
     if vip is None or node is None:
@@ -53,10 +53,14 @@ def _own(host: Entries, key: str) -> Address | None:
 
 
 def check_firewall(draft: Draft, findings: Findings) -> None:
-    """Nothing that is allowed opens what has a rule of its own, and whoever must get in can."""
+    """Add a problem if `allow` opens a port that has its own rule, or if rackwright or admins would be locked out."""
     admins = draft.root.get("firewall", "admin_from")
     if isinstance(admins, Items) and not admins.items:
-        findings.add(admins, "is empty: nobody could reach sshd, we neither", "name the networks of your admins")
+        findings.add(
+            admins,
+            "is empty, so that neither you nor rackwright could reach sshd",
+            "name the networks of your admins",
+        )
     _check_jumps_are_admitted(draft, list(_networks(admins)), findings)
     for rule in draft.allowed():
         port = rule.get("port")
@@ -71,25 +75,27 @@ def check_firewall(draft: Draft, findings: Findings) -> None:
 def _check_opening(draft: Draft, host: str, port: Scalar, number: int, findings: Findings) -> None:
     settings = draft.hosts.get(host)
     if isinstance(settings, Entries) and number == _port(settings):
-        findings.add(port, f"port {number} is sshd's on {host}", "admin_from says who reaches it")
+        findings.add(port, f"sshd uses port {number} on {host}", "use admin_from to open it")
     if number == 443 and host in draft.gateways:
-        findings.add(port, f"port 443 is the gateway's on {host}", "clients_from says who reaches it")
+        findings.add(port, f"the gateway uses port 443 on {host}", "use clients_from to open it")
     if number == PEERS_PORT and host in draft.gateways:
-        findings.add(port, f"port {number} is the gateways' among themselves on {host}", "choose another port")
+        findings.add(port, f"the gateways use port {number} between themselves on {host}", "choose another port")
     if FIRST_PORT <= number <= LAST_PORT and host in draft.serving:
         findings.add(
-            port, f"ports {FIRST_PORT} to {LAST_PORT} are the replicas' on {host}", "only gateways may reach them"
+            port,
+            f"the replicas use ports {FIRST_PORT} to {LAST_PORT} on {host}",
+            "only gateways may reach these ports",
         )
 
 
 def _check_ssh_port(draft: Draft, name: str, host: Entries, findings: Findings) -> None:
     number, node = _port(host), host.get("ssh", "port") or host
     if number == 443 and name in draft.gateways:
-        findings.add(node, f"port 443 is the gateway's on {name}", "let sshd listen on another port")
+        findings.add(node, f"the gateway uses port 443 on {name}", "let sshd listen on another port")
     if number == PEERS_PORT and name in draft.gateways:
-        findings.add(node, f"port {number} is the gateways' among themselves on {name}", "choose another port")
+        findings.add(node, f"the gateways use port {number} between themselves on {name}", "choose another port")
     if FIRST_PORT <= number <= LAST_PORT and name in draft.serving:
-        findings.add(node, f"ports {FIRST_PORT} to {LAST_PORT} are the replicas' on {name}", "choose another port")
+        findings.add(node, f"the replicas use ports {FIRST_PORT} to {LAST_PORT} on {name}", "choose another port")
 
 
 def _check_root(name: str, host: Entries, findings: Findings) -> None:
@@ -100,8 +106,8 @@ def _check_root(name: str, host: Entries, findings: Findings) -> None:
     if as_root and over_ssh and isinstance(root_login, Scalar) and root_login.value in ("no", False):
         findings.add(
             root_login,
-            f"the tool logs in to {name} as root: it would be locked out",
-            "let it log in as another with 'ssh: {user: …}', or leave root_login out",
+            f"rackwright logs in to {name} as root, so it would be locked out",
+            "let it log in as another user with 'ssh: {user: …}', or leave root_login out",
         )
 
 
@@ -109,7 +115,7 @@ def _check_differs(node: Scalar, value: T, host: str, taken: dict[T, str], findi
     other = taken.setdefault(value, host)
     if other != host:
         if node.text == "@local":
-            findings.add(node, f"{other} is @local already", "the tool runs on one machine")
+            findings.add(node, f"{other} is @local already", "rackwright runs on one machine")
         else:
             findings.add(node, f"{other} has {what}", "each host needs its own")
 
@@ -149,13 +155,13 @@ def _check_jumps_are_admitted(draft: Draft, admins: list[Network], findings: Fin
         if addresses and not any(address in network for address in addresses for network in admins):
             findings.add(
                 node,
-                f"the firewall would lock us out of {name}: its jump host is not in admin_from",
+                f"the firewall would lock rackwright out of {name}: its jump host is not in admin_from",
                 f"add {addresses[0]} to firewall.admin_from",
             )
 
 
 def _addresses(draft: Draft, jump: str) -> Iterator[Address]:
-    """Yield the addresses from which a jump host may come, as far as the file says."""
+    """Yield the addresses that a jump host may connect from, as far as the file names them."""
     host = draft.hosts.get(jump)
     written = [jump]
     if isinstance(host, Entries):

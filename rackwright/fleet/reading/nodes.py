@@ -1,4 +1,4 @@
-"""A YAML document as a tree that knows where each part stands, and the problems found in it."""
+"""A YAML document as a tree of nodes with their lines, and the problems found in it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Node:
     file: str
     line: int
     path: tuple[str, ...]
-    """Keys from the top; a list's positions are written "[0]"."""
+    """Keys from the top; positions in a list are written "[0]"."""
 
     @property
     def place(self) -> str:
@@ -34,7 +34,7 @@ class Node:
 class Scalar(Node):
     value: Value
     text: str
-    """As it is written, without quotes."""
+    """As written, without quotes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +53,7 @@ class Entries(Node):
     entries: Mapping[str, Entry]
 
     def get(self, *keys: str) -> AnyNode | None:
-        """Return what stands at a path of keys below, or None."""
+        """Return the node at a path of keys below this one, or None."""
         node: AnyNode | None = self
         for key in keys:
             entry = node.entries.get(key) if isinstance(node, Entries) else None
@@ -61,7 +61,7 @@ class Entries(Node):
         return node
 
     def maps(self, key: str) -> Iterator[tuple[str, Entries]]:
-        """Yield each name with its mapping below `key`; what has another form is passed over."""
+        """Yield each name with its mapping below `key`; other values are skipped."""
         below = self.get(key)
         if isinstance(below, Entries):
             for name, entry in below.entries.items():
@@ -73,7 +73,7 @@ AnyNode = Scalar | Items | Entries
 
 
 def dotted(path: tuple[str, ...]) -> str:
-    """Given a path, return it as people write it: models.assistant.place[0].on. What looks secret is left out."""
+    """Return a path as people write it: models.assistant.place[0].on. Keys that look like a secret are left out."""
     return ".".join(_shown(part) for part in path).replace(".[", "[")
 
 
@@ -86,7 +86,7 @@ def _shown(part: str) -> str:
 
 
 def plain(node: AnyNode) -> object:
-    """Given a node, return dicts, lists and values, as pydantic reads them."""
+    """Return a node as dicts, lists and values, for pydantic."""
     if isinstance(node, Scalar):
         return node.value
     if isinstance(node, Items):
@@ -117,20 +117,20 @@ def scalars(node: AnyNode | None) -> Iterator[Scalar]:
 
 
 def texts(node: AnyNode | None) -> Iterator[Scalar]:
-    """Yield the text scalars of a node that is one, or a list of them; anything else is passed over."""
+    """Yield the text scalars of a node that is a scalar or a list of them; other nodes are skipped."""
     for item in node.items if isinstance(node, Items) else (node,):
         if isinstance(item, Scalar) and isinstance(item.value, str):
             yield item
 
 
 def all_texts(node: AnyNode | None) -> Iterator[Scalar]:
-    """Yield the text scalars of a node as `texts` does, and of lists within it."""
+    """Yield the text scalars of a node as in `texts`, including nested lists."""
     for item in node.items if isinstance(node, Items) else (node,):
         yield from texts(item)
 
 
 def moved(node: AnyNode, path: tuple[str, ...]) -> AnyNode:
-    """Return a copy of a node that stands at another path."""
+    """Return a copy of a node with another path."""
     if isinstance(node, Scalar):
         return replace(node, path=path)
     if isinstance(node, Items):
@@ -145,7 +145,7 @@ def moved(node: AnyNode, path: tuple[str, ...]) -> AnyNode:
 
 @dataclass
 class Findings:
-    """Collects problems. The first one at a place stands; later ones there are consequences of it."""
+    """Collects problems. The first one at a place is kept; later ones there are consequences of it."""
 
     found: dict[tuple[str, int, tuple[str, ...]], tuple[Problem, ...]] = field(default_factory=dict)
 
@@ -154,7 +154,7 @@ class Findings:
         self.found.setdefault(key, (Problem(node.where, what, should, next),))
 
     def more(self, node: Node, what: str, should: str | None = None) -> None:
-        """Add a problem beside others at the same place, like a second missing key; the same one only once."""
+        """Add another problem at the same place, like a second missing key; duplicates are left out."""
         key = (node.file, node.line, node.path)
         problem = Problem(node.where, what, should)
         if problem not in self.found.get(key, ()):

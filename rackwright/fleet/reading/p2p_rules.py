@@ -1,4 +1,4 @@
-"""What `p2p` must hold: a host that serves, a port that nobody else has, addresses that other hosts reach."""
+"""Rules for `p2p`: a serving host, an unused port, addresses that other hosts can reach."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rackwright.ports import FIRST_PORT, LAST_PORT, PEERS_PORT
 
 
 def check_p2p(draft: Draft, findings: Findings) -> None:
-    """Add what is wrong with the section, if there is one."""
+    """Add the problems of the section, if there is one."""
     section = draft.root.get("p2p")
     if not isinstance(section, Entries):
         return
@@ -21,7 +21,7 @@ def check_p2p(draft: Draft, findings: Findings) -> None:
         settings = draft.hosts.get(host)
         if isinstance(settings, Entries) and not reached(settings):
             findings.add(
-                section, f"{host} has no address that other hosts reach", f"give hosts.{host} a fabric: address"
+                section, f"{host} has no address that other hosts can reach", f"give hosts.{host} a fabric: address"
             )
 
 
@@ -46,15 +46,17 @@ def _check_port(draft: Draft, section: Entries, findings: Findings) -> None:
     if not isinstance(port, int):
         return
     if FIRST_PORT <= port <= LAST_PORT:
-        findings.add(at, f"ports {FIRST_PORT} to {LAST_PORT} are the replicas'", "choose another port")
+        findings.add(at, f"the replicas use ports {FIRST_PORT} to {LAST_PORT}", "choose another port")
     if port in (443, PEERS_PORT):
-        findings.add(at, f"port {port} is the gateways'", "choose another port")
+        findings.add(at, f"the gateways use port {port}", "choose another port")
     for host in draft.serving:
         ssh = draft.root.get("hosts", host, "ssh", "port")
         if port == (ssh.value if isinstance(ssh, Scalar) else 22):
-            findings.add(at, f"port {port} is sshd's on {host}", "choose another port")
+            findings.add(at, f"sshd uses port {port} on {host}", "choose another port")
     for rule in draft.allowed():
         allowed = rule.get("port")
         hosts = [host for host in draft.named(rule.get("on")) if host in draft.serving]
         if hosts and isinstance(allowed, Scalar) and allowed.value == port:
-            findings.add(allowed, f"port {port} is that of p2p on {hosts[0]}", "p2p says who reaches it")
+            findings.add(
+                allowed, f"p2p uses port {port} on {hosts[0]}", "rackwright opens it to the other serving hosts"
+            )

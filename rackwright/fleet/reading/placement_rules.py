@@ -1,4 +1,4 @@
-"""What a placement must hold: work that comes out even over GPUs, hosts that can be members of one replica."""
+"""Rules for placements: work that can be divided evenly over GPUs, hosts that can be members of one replica."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rackwright.values.network import parse_address
 
 
 def check_placements(draft: Draft, findings: Findings) -> None:
-    """Add what is wrong with each placement of each model."""
+    """Add the problems of each placement of each model."""
     for model, placement in draft.placements():
         on = placement.get("on")
         items = on.items if isinstance(on, Items) else ()
@@ -23,27 +23,31 @@ def check_placements(draft: Draft, findings: Findings) -> None:
 def _check_members(draft: Draft, model: Entries, placement: Entries, item: Items, findings: Findings) -> None:
     kind = model.get("runtime", "kind")
     if isinstance(kind, Scalar) and kind.text == "llama_cpp":
-        what = "llama_cpp answers from one host"
+        what = "llama_cpp can't span several hosts"
         findings.add(item, what, "a replica over several hosts needs the runtime vllm")
         return
     hosts = draft.named(item)
     named = [name.text for name in texts(item)]
     if len(hosts) < 2:
-        findings.add(item, "is one host", "a list within the list is one replica over several; write the host alone")
+        findings.add(
+            item,
+            "is a single host",
+            "a nested list is one replica over several hosts; write the host without brackets",
+        )
     elif len(set(named)) < len(named):
-        findings.add(item, "names a host twice", "each member once")
+        findings.add(item, "names a host twice", "name each member once")
     else:
         _check_widths(model, placement, len(hosts), findings)
     for host in hosts:
         settings = draft.hosts.get(host)
         if isinstance(settings, Entries) and not reached(settings):
             findings.add(
-                item, f"{host} has no address that other members reach", f"give hosts.{host} a fabric: address"
+                item, f"{host} has no address that other members can reach", f"give hosts.{host} a fabric: address"
             )
 
 
 def reached(host: Entries) -> bool:
-    """Whether other hosts have an address of it, in the fabric network or its own."""
+    """Return whether the host has an IP address that other hosts can reach: `fabric` or `address`."""
     fabric, address = host.get("fabric"), host.get("address")
     return fabric is not None or (isinstance(address, Scalar) and _is_address(address.text))
 

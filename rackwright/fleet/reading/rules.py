@@ -1,6 +1,6 @@
-"""What a fleet file must hold beyond the form of its values: names that exist, addresses that differ, a way in.
+"""Rules of a fleet file beyond the form of its values: existing names, distinct addresses, access for rackwright.
 
-The rules read the file's nodes and pass over what has a wrong form, so that one mistake doesn't hide another."""
+The rules read the file's nodes and skip malformed ones, so that one mistake doesn't hide another."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from rackwright.fleet.source import FileSource, HubSource, parse_source
 
 MODEL_SUFFIXES = (".safetensors", ".gguf")
 MAX_REPLICAS = 99
-"""Of all models, on one host."""
+"""The most replicas on one host, of all models together."""
 
 
 _BUILDS = {"llama_cpp": (".gz", ".tgz", ".xz", ".zst", ".tar"), "vllm": (".txt",)}
 
 
 def check_rules(root: Entries, folder: Path, findings: Findings) -> None:
-    """Add every problem of a resolved fleet file whose relative paths start at `folder`."""
+    """Add every problem of a resolved fleet file. Relative paths start at `folder`."""
     draft = Draft(root)
     _check_names(draft, findings)
     _check_references(draft, findings)
@@ -49,7 +49,7 @@ def check_rules(root: Entries, folder: Path, findings: Findings) -> None:
 def _check_names(draft: Draft, findings: Findings) -> None:
     for name, node in draft.group_nodes.items():
         if name in draft.hosts:
-            findings.add(node, f"'{name}' is a host too", "a group needs a name of its own")
+            findings.add(node, f"'{name}' is also a host", "a group needs a name of its own")
         for member in texts(node):
             _check_known(member, draft.hosts, "host", findings)
 
@@ -60,7 +60,7 @@ def _check_references(draft: Draft, findings: Findings) -> None:
         for item in node.items if isinstance(node, Items) else ():
             if isinstance(item, Items):
                 findings.add(
-                    item, "is a list within a list", "only where a model is placed: one replica over its hosts"
+                    item, "is a nested list", "only a model's place may have one, for a replica over several hosts"
                 )
     for node in (*draft.placed(), *draft.named_places()):
         for name in all_texts(node):
@@ -71,14 +71,12 @@ def _check_known(name: Scalar, known: Collection[str], kind: str, findings: Find
     if not Draft.is_name(name.text) or name.text in known:
         return
     if name.text.startswith("x-"):
-        findings.add(
-            name, f"'{name.text}' is not a {kind}", "a key that begins with x- is free text and read by nobody"
-        )
+        findings.add(name, f"'{name.text}' is not a {kind}", "rackwright ignores keys that start with x-")
         return
-    # Only what has a name's form is shown: another may have invisible letters.
+    # Only text with the form of a name is shown: other text may have invisible characters.
     known = [word for word in known if Draft.is_name(word)]
     listed = ", ".join(known[:8]) + (", …" if len(known) > 8 else "")
-    should = did_you_mean(name.text, known) or (f"known are {listed}" if known else None)
+    should = did_you_mean(name.text, known) or (f"known names: {listed}" if known else None)
     findings.add(name, f"unknown {kind} '{name.text}'", should)
 
 
@@ -98,17 +96,17 @@ def _check_served_names(root: Entries, findings: Findings) -> None:
             if first is name:
                 continue
             if first.path[1] == name.path[1]:
-                findings.add(name, f"the name '{name.text}' stands twice", "remove one of them")
+                findings.add(name, f"the name '{name.text}' appears twice", "remove one of them")
             else:
                 findings.add(
                     name,
-                    f"the name '{name.text}' is served by model {first.path[1]} already, at {first.place}",
-                    "a name leads to one model",
+                    f"model {first.path[1]} already has the name '{name.text}', at {first.place}",
+                    "each name belongs to one model",
                 )
 
 
 def _adapters(model: Entries) -> tuple[Entry, ...]:
-    """Return a model's adapters, each served name with its source."""
+    """Return a model's adapters: served names with their sources."""
     below = model.get("runtime", "adapters")
     return tuple(below.entries.values()) if isinstance(below, Entries) else ()
 
@@ -119,7 +117,7 @@ def _check_sources(root: Entries, folder: Path, findings: Findings) -> None:
         for adapter in _adapters(model):
             path = _found(adapter.value, folder, findings)
             if path and not path.is_dir():
-                findings.add(adapter.value, "is a file", "should be a folder, as PEFT saves an adapter")
+                findings.add(adapter.value, "is a file", "should be a folder with an adapter as saved by PEFT")
         build = model.get("runtime", "build")
         _check_file(build, folder, findings, _BUILDS.get(_text(model.get("runtime", "kind")), ()))
         if isinstance(build, Scalar) and isinstance(_source(build), HubSource):
@@ -132,7 +130,7 @@ def _check_licenses(root: Entries, findings: Findings) -> None:
     for _, model in root.maps("models"):
         said = model.get("license")
         if allowed and isinstance(said, Scalar) and said.text.lower() not in allowed:
-            findings.add(said, "is not among the licenses that this file allows", "add it to licenses")
+            findings.add(said, "is not one of the licenses that this file allows", "add it to licenses")
 
 
 def _check_site(draft: Draft, folder: Path, findings: Findings) -> None:
@@ -143,22 +141,26 @@ def _check_site(draft: Draft, folder: Path, findings: Findings) -> None:
     if mirrors is not None and draft.root.get("downloads", "apt_existing") is None:
         findings.add(
             mirrors,
-            "nothing says what happens to the apt sources that hosts have",
-            "write apt_existing: replace (they are set aside, and come back without apt_mirror) or keep",
+            "needs apt_existing, which decides about the hosts' existing apt sources",
+            "write apt_existing: replace (disable them while apt_mirror is set) or apt_existing: keep",
         )
 
 
 def _check_drivers(draft: Draft, folder: Path, findings: Findings) -> None:
-    """A host has one driver."""
+    """Add a problem for each host with more than one driver."""
     seen: dict[str, AnyNode] = {}
     for driver in draft.drivers():
         _check_path(driver.get("key"), folder, findings)
         on = driver.get("on")
         if on is None and seen.setdefault("", driver) is not driver:
-            findings.add(driver, "another driver is for every host with GPUs already", "say which hosts with on:")
+            findings.add(
+                driver,
+                "another driver entry already applies to every host with GPUs",
+                "name the hosts of this one with on:",
+            )
         for host in draft.named(on):
             if seen.setdefault(host, driver) is not driver:
-                findings.add(on or driver, f"{host} has a driver already, by another entry", "a host has one driver")
+                findings.add(on or driver, f"{host} already has a driver from another entry", "a host has one driver")
 
 
 def _check_path(node: AnyNode | None, folder: Path, findings: Findings) -> None:
@@ -167,15 +169,15 @@ def _check_path(node: AnyNode | None, folder: Path, findings: Findings) -> None:
 
 
 def _check_people(root: Entries, findings: Findings) -> None:
-    """A key stands for one person: by it logs and audit say who somebody was."""
+    """Add a problem for each key of two people: logs and audit identify a person by their key."""
     seen: dict[str, Scalar] = {}
     for _, person in root.maps("people"):
         for key in texts(person.get("keys")):
-            # Type and letters; what follows is a comment.
+            # Type and key; the rest is a comment.
             first = seen.setdefault(" ".join(key.text.split()[:2]), key)
             if first is not key:
-                what = f"is the key of {first.path[1]} already, at {first.place}"
-                findings.add(key, what, "each person has keys of their own, each once")
+                what = f"is already a key of {first.path[1]}, at {first.place}"
+                findings.add(key, what, "each person needs keys of their own, without duplicates")
 
 
 def _text(node: AnyNode | None) -> str:
@@ -197,7 +199,7 @@ def _check_file(node: AnyNode | None, folder: Path, findings: Findings, suffixes
 
 
 def _found(node: AnyNode | None, folder: Path, findings: Findings) -> Path | None:
-    """Return the file or folder that a source names; None: it names none, or none that is there."""
+    """Return the file or folder that a source names; None if it names none, or if it doesn't exist."""
     source = _source(node)
     if not isinstance(node, Scalar) or not isinstance(source, FileSource) or not source.path.isprintable():
         return None
@@ -209,7 +211,7 @@ def _check_exists(node: Scalar, text: str, folder: Path, findings: Findings) -> 
     try:
         if path.exists():
             return path
-        findings.add(node, f"no such file: {path}", "a relative path starts at the fleet file")
+        findings.add(node, f"no such file: {path}", "a relative path starts at the fleet file's folder")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a path"
         findings.add(node, f"can't be read: {reason}", "should be the path of a file")
@@ -217,7 +219,7 @@ def _check_exists(node: Scalar, text: str, folder: Path, findings: Findings) -> 
 
 
 def _check_runtimes(root: Entries, findings: Findings) -> None:
-    """One version is one folder on a host: it can't have two builds."""
+    """Add a problem for each version with two builds: a version is one folder on a host."""
     builds: dict[tuple[str, str], tuple[str, tuple[str, ...]]] = {}
     for name, model in root.maps("models"):
         kind, version = (model.get("runtime", key) for key in ("kind", "version"))
@@ -229,19 +231,19 @@ def _check_runtimes(root: Entries, findings: Findings) -> None:
             findings.add(
                 model.get("runtime", "build") or model.get("runtime", "python") or version,
                 f"model {other} has another build of the same version",
-                "give the build a version of its own",
+                "give this build its own version",
             )
 
 
 def _check_objectives(root: Entries, findings: Findings) -> None:
-    """A request that is tried must fit into the model's context."""
+    """Add a problem if a test request doesn't fit into the model's context."""
     for _, model in root.maps("models"):
         objectives, context = model.get("objectives"), _whole(model.get("context"))
         if not isinstance(objectives, Entries) or context is None:
             continue
         tokens = sum(_tokens(objectives, key) for key in ("prompt_tokens", "answer_tokens"))
         if tokens > context:
-            what = f"prompt_tokens and answer_tokens together are {tokens}, and context is {context}"
+            what = f"prompt_tokens and answer_tokens add up to {tokens}, but context is {context}"
             findings.add(objectives, what, "a request must fit into the context")
 
 

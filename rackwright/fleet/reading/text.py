@@ -1,4 +1,4 @@
-"""The bytes of a fleet file, read as text that the YAML parser can be trusted with."""
+"""Reads the bytes of a fleet file as text that is safe for the YAML parser."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ def refuse(where: str, what: str, should: str | None = None, next: str | None = 
 
 
 def read_text(path: Path) -> str:
-    """Return the file's text, without a byte order mark. Raise FleetError if it isn't a small UTF-8 file without tabs
-    in front of a line."""
+    """Return the file's text, without a byte order mark.
+
+    Raise FleetError unless it is a small UTF-8 file without tabs at the start of a line."""
     text = _decoded(_bytes(path), str(path))
     if match := _UNPRINTABLE.search(text):
         code = ord(match[0])
         refuse(_line(path, text, match.start()), f"has the unprintable character U+{code:04X}", "remove it")
     if match := _TAB.search(text):
-        refuse(_line(path, text, match.start()), "a tab stands in front of the line", "indent with spaces")
+        refuse(_line(path, text, match.start()), "the line starts with a tab", "indent with spaces")
     return text
 
 

@@ -1,4 +1,4 @@
-"""`backup`: where the hosts save themselves, when, and for how long."""
+"""`backup`: the hosts' backup repositories, the schedule, and how long snapshots are kept."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _url(text: str) -> str:
     match = _URL.fullmatch(text)
     if not match or ".." in text.split("/"):
         if re.match(r"rest:https?://[^/]*@", text):
-            raise ValueError("has a login in it; write it as user: NAME and login: a secret's reference")
+            raise ValueError("contains a login; write it as user: NAME and login: SECRET REFERENCE")
         raise ValueError("should be /path, sftp:user@host:/path or rest:https://host:8000/path")
     if match["path"] and text.split("/")[1] in SYSTEM_FOLDERS:
         raise ValueError("is a folder of the system, or hidden from services; should be like /srv/backup")
@@ -50,31 +50,31 @@ def _weekly(text: str) -> str:
 
 
 class Repository(Frozen):
-    """A place that every host saves to, each into a repository of its own: URL/HOST."""
+    """A place for backups; every host has a restic repository of its own there: URL/HOST."""
 
     name: Name
     url: Annotated[Line, AfterValidator(_url)]
     password: SecretReference
-    """What the snapshots are encrypted with. Without it they are lost."""
+    """The password that encrypts the snapshots. Without it they can't be restored."""
     append_only: Manage = "no"
-    """Whether the server refuses to delete: then it forgets and prunes by itself."""
+    """Whether the server refuses deletions; then the server must forget and prune snapshots itself."""
     mount: HostPath | None = None
-    """Of a path: the mount it is on. While that isn't mounted, backups fail instead of filling the disk below."""
+    """For a path: its mount point. While it isn't mounted, backups fail instead of filling the disk below it."""
     key: SecretReference | None = None
-    """Of sftp: the private SSH key of the user there."""
+    """For sftp: the user's private SSH key."""
     host_key: (
         Annotated[
             Line, Shape(r"(ssh|ecdsa)-[a-z0-9@.-]+ [A-Za-z0-9+/]{40,}={0,3}", "should be like ssh-ed25519 AAAA…")
         ]
         | None
     ) = None
-    """Of sftp: the server's public key."""
+    """For sftp: the server's public host key."""
     user: Annotated[Line, Shape("[A-Za-z0-9_.@-]{1,64}", "should be letters, digits and _ . @ - only")] | None = None
-    """Of rest: who logs in there."""
+    """For rest: the user name."""
     login: SecretReference | None = None
-    """Of rest: the password of that user."""
+    """For rest: the user's password."""
     ca: ControllerPath | None = None
-    """Of rest: PEM file, whom the server is verified with; downloads.ca_bundle or the system's when absent."""
+    """For rest: a PEM file with the CAs that verify the server; downloads.ca_bundle or the system's CAs if absent."""
 
     @property
     def kind(self) -> str:
@@ -83,7 +83,7 @@ class Repository(Frozen):
 
     @property
     def references(self) -> dict[str, str | None]:
-        """Its secrets as the fleet file names them, by key."""
+        """Key → secret reference."""
         return {"password": self.password, "key": self.key, "login": self.login}
 
     @model_validator(mode="after")
@@ -91,34 +91,34 @@ class Repository(Frozen):
         belongs = {"path": {"mount"}, "sftp": {"key", "host_key"}, "rest": {"user", "login", "ca"}}
         given = {key for keys in belongs.values() for key in keys if getattr(self, key) is not None}
         if wrong := sorted(given - belongs[self.kind]):
-            raise ValueError(f"{', '.join(wrong)}: not of a {self.kind} repository; leave it out")
+            raise ValueError(f"{', '.join(wrong)}: not valid for a {self.kind} repository; leave it out")
         if missing := {"key", "host_key"} - given if self.kind == "sftp" else ():
             raise ValueError(
-                f"missing key {' and '.join(sorted(missing))}; sftp needs both, nothing is trusted unseen"
+                f"missing key {' and '.join(sorted(missing))}; sftp needs both, because it trusts no unknown host key"
             )
         if (self.user is None) != (self.login is None):
-            raise ValueError("user and login go together; write both or none")
+            raise ValueError("user and login belong together; write both or neither")
         if self.mount and not f"{self.url}/".startswith(f"{self.mount}/"):
-            raise ValueError(f"{self.url} is not below the mount {self.mount}; should be")
+            raise ValueError(f"{self.url} is not below the mount {self.mount}; should be below it")
         return self
 
 
 class Backup(Frozen):
-    """What each host saves of itself every day."""
+    """Daily backups of each host."""
 
     to: Annotated[tuple[Repository, ...], Field(min_length=1)]
     at: Annotated[Line, AfterValidator(_time)] = "02:30"
     """Time of day of the snapshots."""
     check: Annotated[Line, AfterValidator(_weekly)] = "sun 04:30"
-    """Weekday and time at which each repository is checked, and a quarter of its data read."""
+    """Weekday and time at which each repository is checked; a check reads a quarter of its data."""
     keep_within: Annotated[Seconds, Field(ge=86400)] = 30 * 86400
-    """Snapshots so much older than the newest are removed."""
+    """Snapshots are removed when they are older than the newest by more than this."""
     models: Manage = "yes"
-    """Whether weights that came from a file of yours are saved; others can be fetched again."""
+    """Whether to back up weights with the source file:PATH; other weights can be fetched again."""
 
     @model_validator(mode="after")
     def _named_apart(self) -> Backup:
         names = [repository.name for repository in self.to]
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"{', '.join(twice)}: this name stands twice; each repository needs its own")
+            raise ValueError(f"{', '.join(twice)}: this name appears twice; each repository needs its own name")
         return self

@@ -1,4 +1,4 @@
-"""What a host has beside its packet filter and its engines: one field an item, each with `manage: yes` or `no`."""
+"""The baseline of a host, apart from packet filter and engines: one key per item, each with `manage: yes` or `no`."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from rackwright.values.text import Manage
 
 
 class Baseline(Frozen):
-    """The host itself. What is there is adopted, not trampled."""
+    """The baseline of a host. Existing settings are adopted where possible."""
 
     manage: Manage = "yes"
-    """`no` leaves all items alone, whatever they say themselves."""
+    """`no` leaves all items alone, whatever their own `manage` says."""
     sshd: Sshd = Sshd.model_construct()
-    """How people get in."""
+    """SSH logins."""
     time_sync: TimeSync = TimeSync.model_construct()
-    """A clock that is right."""
+    """Time synchronization."""
     fail2ban: Fail2ban = Fail2ban.model_construct()
-    """Who fails to log in again and again is shut out of sshd."""
+    """Bans addresses from sshd after repeated failed logins."""
     journald: Journald = Journald.model_construct()
-    """How much the journal keeps, and for how long."""
+    """The size limit and retention of the journal."""
     sysctl: Sysctl = Sysctl.model_construct()
-    """How the kernel treats packets that lie and users who look around."""
+    """Kernel settings against spoofed packets and against users who inspect the system."""
     updates: Updates = Updates.model_construct()
-    """Security updates that install themselves."""
+    """Automatic security updates."""
     auditd: Auditd = Auditd.model_construct()
-    """Who changed what decides over the host."""
+    """Audit records of changes to security-relevant files."""
     apparmor: AppArmor = AppArmor.model_construct()
-    """AppArmor at work."""
+    """AppArmor, enabled."""
 
     def decided(self) -> Baseline:
-        """Return the items as roles take them: with `manage: no` for all, each says so itself."""
+        """Return the baseline for the roles: with `manage: no` here, every item gets `manage: no`."""
         if self.manage == "yes":
             return self
         items = {name: getattr(self, name) for name in type(self).model_fields if name != "manage"}

@@ -1,4 +1,4 @@
-"""`ca`: where the key stands that signs the fleet's certificates."""
+"""`ca`: the location of the key that signs the fleet's certificates."""
 
 from __future__ import annotations
 
@@ -10,4 +10,4 @@ class Ca(Frozen):
     """The fleet's CA. Its private key never goes to a host."""
 
     key: SecretReference | None = None
-    """PEM; ~/.config/rackwright/<fleet>/ca.key, made by the first apply, when absent."""
+    """The private key (PEM). If absent, it is ~/.config/rackwright/<fleet>/ca.key, created by the first apply."""

@@ -1,4 +1,4 @@
-"""`canary` of a model: what an update's first replica gets of its traffic, and what decides for the others."""
+"""`canary` of a model: the first updated replica gets a share of the traffic, and its results decide on the rest."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from rackwright.values.base import Frozen
 from rackwright.values.paths import ControllerPath
 
 LEAST_AT_LAST = 1
-"""Per cent: conversations are told apart by one of 10,000 numbers. How many a verdict takes hangs on thresholds, so
-an update tells before it begins."""
+"""Percent. Conversations are assigned to one of 10,000 numbers. How many requests a verdict needs depends on the
+thresholds, so an update checks this before it starts."""
 
 
 def _growing(shares: tuple[float, ...]) -> tuple[float, ...]:
     if list(shares) != sorted(set(shares)):
-        raise ValueError("should grow from step to step, like [5, 25]")
+        raise ValueError("should increase from step to step, like [5, 25]")
     if shares[-1] < LEAST_AT_LAST:
-        raise ValueError(f"ends below {LEAST_AT_LAST} per cent, which never tells enough; should end there or above")
+        raise ValueError(
+            f"ends below {LEAST_AT_LAST} percent, too little for a verdict; should end at {LEAST_AT_LAST} or more"
+        )
     return shares
 
 
@@ -29,38 +31,38 @@ Rise = Annotated[Share, Field(gt=0)]
 
 
 class Thresholds(Frozen):
-    """By how much the new version may be worse than the running one; what isn't said is built in."""
+    """By how much the new version may be worse than the running one; absent keys have built-in thresholds."""
 
     errors: Rise | None = None
-    """Share of requests by which errors may rise."""
+    """The permitted rise of errors, as a share of requests."""
     ttft_median: Rise | None = None
-    """Of the running version's, by which the time to the first token may rise."""
+    """The permitted rise of the median time to the first token, as a share of the running version's."""
     ttft_p95: Rise | None = None
     tpot_median: Rise | None = None
-    """The same for the time per output token."""
+    """The permitted rise of the median time per output token, as a share of the running version's."""
     tpot_p95: Rise | None = None
     formats: Rise | None = None
-    """Share of the golden set by which valid formats may fall."""
+    """The permitted fall of answers with a valid format, as a share of the golden set."""
     golden: Rise | None = None
-    """Share of the golden set by which passed checks may fall."""
+    """The permitted fall of passed checks, as a share of the golden set."""
 
 
 class Canary(Frozen):
     share: Annotated[tuple[Percent, ...], Field(min_length=1, max_length=10), AfterValidator(_growing)] = (5, 25)
-    """Of a hundred conversations that begin, how many go to the canary, step by step. One replica answers them."""
+    """Percent of new conversations that go to the canary, in each step. One replica answers them."""
     min_duration: Annotated[Seconds, Field(ge=1, le=86400)] = 600
-    """How long each step lasts at least."""
+    """The shortest duration of each step."""
     min_requests: Annotated[int, Field(ge=20, le=1_000_000)] = 200
-    """How many requests the canary must have had in a step before it ends."""
+    """The number of requests that the canary must have had in a step before the step ends."""
     max_duration: Annotated[Seconds, Field(ge=1, le=604_800)] = 7200
-    """How long a step waits for what it still needs; then the update pauses."""
+    """The longest duration of a step; if it still lacks data then, the update pauses."""
     golden: ControllerPath | None = None
-    """The operator's questions with the answers that they should have, JSON Lines."""
+    """The golden set: your own prompts with checks for their answers, as a file of JSON lines."""
     thresholds: Thresholds = Thresholds.model_construct()
 
     @model_validator(mode="after")
     def _can_end(self) -> Canary:
         if self.max_duration < self.min_duration:
-            should = "a step must be able to end before it is given up"
+            should = "should be at least min_duration"
             raise ValueError(f"max_duration is shorter than min_duration; {should}")
         return self

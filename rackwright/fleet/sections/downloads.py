@@ -1,4 +1,4 @@
-"""`downloads`: where bytes come from in this network."""
+"""`downloads`: the sources of downloads in this network."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rackwright.values.text import Shape, Url
 Suite = Annotated[
     str, Shape(r"(?!.*\.\.)[A-Za-z0-9.][A-Za-z0-9._/-]{0,63}", "should be a suite like trixie or trixie-security")
 ]
-"""One that ends in a slash is a folder that has no components."""
+"""A suite with a slash at its end is a folder and has no components."""
 Component = Annotated[
     str, Shape("[a-z0-9][a-z0-9._/-]{0,63}", "should be a component like main or non-free-firmware")
 ]
@@ -24,8 +24,8 @@ ProxyUrl = Annotated[
     str,
     Shape(
         r"https?://([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:]{2,45}\])(:[0-9]{1,5})?/?",
-        "should be like http://proxy.acme.internal:3128; one that asks for a password can't be used, for every user "
-        "of a host could read it there: let the proxy admit the hosts by their addresses",
+        "should be like http://proxy.acme.internal:3128; a proxy with a password can't be used, because every user "
+        "of a host could read it there; let the proxy admit the hosts by their addresses",
     ),
 ]
 
@@ -34,24 +34,24 @@ class AptMirror(Frozen):
     url: Url
     suites: Annotated[tuple[Suite, ...], Field(min_length=1)]
     components: tuple[Component, ...] = ("main",)
-    """Of suites that don't end in a slash."""
+    """The components of suites without a slash at their end."""
     key: ControllerPath | None = None
-    """Keyring file of who may sign it; when absent, the keys that the host's apt trusts already."""
+    """A keyring file with the keys that may sign it; if absent, the keys that the host's apt already trusts."""
     on: Hosts | None = None
-    """Which hosts use it; all when absent."""
+    """Groups or hosts that use it; all if absent."""
 
 
 class Downloads(Frozen):
-    """Where bytes come from in this network."""
+    """The sources of downloads in this network."""
 
     hub: Url = "https://huggingface.co"
     hub_token: SecretReference | None = None
     proxy: ProxyUrl | None = None
-    """Of all downloads, those of the controller too, and of backups to rest servers."""
+    """The proxy for all downloads, including the controller's, and for backups to rest servers."""
     no_proxy: tuple[Direct, ...] = ()
-    """What is reached without the proxy; the fleet's own addresses are always among it."""
+    """Destinations that are reached without the proxy, in addition to the fleet's own addresses."""
     ca_bundle: ControllerPath | None = None
-    """PEM file with the CAs that servers of downloads are verified with, in place of the system's."""
+    """A PEM file with the CAs that verify download servers, instead of the system's CAs."""
     apt_mirror: (
         Annotated[
             Annotated[AptMirror, Tag("mapping")] | Annotated[tuple[AptMirror, ...], Field(min_length=1), Tag("list")],
@@ -60,9 +60,9 @@ class Downloads(Frozen):
         | None
     ) = None
     apt_existing: Literal["replace", "keep"] | None = None
-    """What happens to other apt sources of the hosts; asked for with `apt_mirror`."""
+    """What happens to other apt sources of the hosts; required with `apt_mirror`."""
     package_index: Url | None = None
-    """Of Python packages."""
+    """The index for Python packages."""
 
     @property
     def apt_mirrors(self) -> tuple[AptMirror, ...]:

@@ -1,4 +1,4 @@
-"""`driver`: what makes GPUs work, as one set with the kernel: where it comes from, which branch, for which hosts."""
+"""`driver`: the GPU driver and the kernel as one set of packages: their source, the branch, the hosts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CudaVersion = Annotated[str, Shape(r"[1-9][0-9]\.[0-9]{1,2}", 'should be a versi
 
 
 def _word(value: object) -> object:
-    # YAML 1.2 reads yes and no as text, YAML 1.1 as booleans.
+    # In YAML 1.2, yes and no are text; in YAML 1.1, they are booleans.
     return ("yes" if value else "no") if isinstance(value, bool) else value
 
 
@@ -27,48 +27,48 @@ class Driver(Frozen):
     """The NVIDIA driver of some hosts."""
 
     on: Hosts | None = None
-    """Groups or hosts; when absent every host where a replica has GPUs."""
+    """Groups or hosts; if absent, every host with a replica on GPUs."""
     manage: Annotated[Literal["yes", "adopt", "replace", "no"], BeforeValidator(_word)] = "yes"
-    """yes: install it, and refuse a host that has another; adopt: keep what is there, hold and watch it; replace:
-    take out what is there; no: leave it alone."""
+    """yes: install it, and refuse a host with another driver; adopt: keep the existing driver, put it on hold and
+    monitor it; replace: remove the existing driver first; no: leave the driver alone."""
     source: Literal["nvidia", "distribution", "path"] = "nvidia"
     """NVIDIA's repository, Debian's contrib and non-free (Ubuntu's restricted), or a folder on the host."""
     mirror: Url | None = None
-    """Of source nvidia: your copy of the repository for the hosts' release, the folder with Packages in it."""
+    """For source nvidia: your mirror of the repository for the hosts' release; the folder that contains Packages."""
     path: HostPath | None = None
-    """Of source path: folder on the host with .deb files and Packages in it."""
+    """For source path: a folder on the host with .deb files and their Packages file."""
     key: ControllerPath | None = None
-    """Keyring of who signs mirror or path; NVIDIA's own, by its fingerprint, or for a path none, when absent."""
+    """The keyring that signs mirror or path. If absent: NVIDIA's key, by its fingerprint; for a path, none."""
     branch: Branch | None = None
-    """Which driver; needed unless it is adopted or left alone."""
+    """The branch or release of the driver; required unless `manage` is adopt or no."""
     modules: Literal["open", "proprietary"] | None = None
-    """Kernel modules; what the GPUs' generation needs when absent, open where both do."""
+    """The kernel modules. If absent: what the GPUs' generation needs, open if both work."""
     kernel: PackageName | None = None
-    """The kernel that belongs to the set; when absent the package that brings the hosts theirs."""
+    """The kernel package of the set; if absent, the package that the hosts' kernel comes from."""
     cuda: CudaVersion | None = None
-    """CUDA toolkit for your own programs; runtimes bring theirs. None when absent."""
+    """The CUDA toolkit for your own programs; runtimes include theirs. None if absent."""
 
     @property
     def installs(self) -> bool:
-        """Whether its packages are ours to choose."""
+        """Whether rackwright chooses and installs its packages."""
         return self.manage in ("yes", "replace")
 
     @property
     def question(self) -> str:
-        """What the lock must answer, as one line."""
+        """The settings that the lock resolves, on one line."""
         asked = self.model_dump(mode="json", exclude_none=True, exclude={"on", "manage"})
         return " ".join(f"{key}={value}" for key, value in sorted(asked.items()))
 
     @model_validator(mode="after")
     def _whole(self) -> Driver:
         if self.installs and self.branch is None:
-            raise ValueError('which driver? write branch: "580", or manage: adopt to keep what the hosts have')
+            raise ValueError('has no branch; write branch: "580", or manage: adopt to keep existing drivers')
         if self.cuda and not self.installs:
-            raise ValueError("cuda comes with a driver that is installed: not with manage: adopt or no")
+            raise ValueError("cuda comes with an installed driver; should have manage: yes or replace")
         if (self.source == "path") != (self.path is not None):
             raise ValueError("source: path and path: FOLDER belong together")
         if self.mirror and self.source != "nvidia":
-            raise ValueError("a mirror belongs to source: nvidia; hosts' own sources are in downloads.apt_mirror")
+            raise ValueError("mirror needs source: nvidia; for the hosts' own apt sources, use downloads.apt_mirror")
         if self.key and not (self.mirror or self.path):
-            raise ValueError("a key belongs to mirror or path")
+            raise ValueError("key needs mirror or path")
         return self

@@ -1,4 +1,4 @@
-"""`firewall`: who may reach what."""
+"""`firewall`: which networks may reach which ports."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Allow(Frozen):
     port: Port
     protocol: Literal["tcp", "udp"] = "tcp"
     at: Literal["address", "service", "fabric"] | None = None
-    """Which of the host's networks; all when absent."""
+    """Which of the host's networks; all if absent."""
     why: Reason
 
 
@@ -33,7 +33,7 @@ class Firewall(Frozen):
     clients_from: Annotated[tuple[NetworkField, ...], Field(min_length=1)]
     """Networks that may reach the gateways' port 443."""
     admin_at: Literal["address", "any"] = "address"
-    """Where sshd is reached on a host with a service or fabric network apart."""
+    """Where sshd accepts connections on a host with a separate service or fabric network."""
     allow: tuple[Allow, ...] = ()
     existing: Literal["replace", "keep"] | None = None
-    """What to do with an active ufw, firewalld, Docker, Kubernetes or packet forwarding; absent refuses to go on."""
+    """What to do with an active ufw, firewalld, Docker, Kubernetes or packet forwarding; if absent, apply refuses."""

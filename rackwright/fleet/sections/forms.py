@@ -1,4 +1,4 @@
-"""What may be written in one of two forms, told apart by form alone: so an error speaks of the one that was meant."""
+"""Values with two permitted forms. The form alone selects the branch, so that errors are about the intended one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TEXT_OR_MAPPING = Discriminator(lambda value: "mapping" if _is_mapping(value) el
 MAPPING_OR_LIST = Discriminator(lambda value: "list" if _is_list(value) else "mapping")
 
 SYSTEM_FOLDERS = frozenset("bin boot dev etc home lib lib64 proc root run sbin sys tmp usr".split())
-"""Of /: what people keep doesn't lie there, or is hidden from services."""
+"""Folders of / that are not for data, or that are hidden from services."""
 
 Hosts = Annotated[
     Annotated[Name, Tag("text")] | Annotated[tuple[Name, ...], Field(min_length=1), Tag("list")], TEXT_OR_LIST

@@ -1,4 +1,4 @@
-"""`gateway`: where clients come in, and how long they may wait."""
+"""`gateway`: the entry point for clients, and its timeouts."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from rackwright.values.text import Name
 
 
 class OwnCertificate(Frozen):
-    """A certificate of the operator's instead of one of the fleet's CA."""
+    """Your own certificate instead of one from the fleet's CA."""
 
     certificate: ControllerPath
-    """PEM file with the chain, beside the fleet file."""
+    """A PEM file with the certificate and its chain; a relative path starts at the fleet file's folder."""
     key: SecretReference
 
 
@@ -26,8 +26,8 @@ class Gateway(Frozen):
     on: Annotated[tuple[Name, ...], Field(min_length=1)]
     domain: DnsName
     vip: AddressField | None = None
-    """One address for all gateways, in their service network: whichever of them answers has it."""
+    """One virtual address for all gateways, in their service network; one healthy gateway has it at a time."""
     certificate: OwnCertificate | None = None
     queue_timeout: Annotated[Seconds, Field(ge=1, le=3600)] = 60
-    """How long a request may wait for a free slot, or in a planned downtime for a replica."""
+    """How long a request may wait for a free slot, or for a replica during planned downtime."""
     response_timeout: Annotated[Seconds, Field(ge=1, le=86400)] = 3600

@@ -1,4 +1,4 @@
-"""`hosts` and `groups`: the machines, how each is reached, and what `defaults`, groups and hosts can set."""
+"""`hosts` and `groups`: the machines, how to reach each, and the settings of `defaults`, groups and hosts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Ssh(Frozen):
     user: UserName = "root"
     port: Port = 22
     key: ControllerPath | None = None
-    """Private key file; the agent's keys when absent."""
+    """The private key file; if absent, the SSH agent's keys."""
     certificate: ControllerPath | None = None
     jump: Annotated[Annotated[JumpHost, Tag("mapping")] | Annotated[Machine, Tag("text")], TEXT_OR_MAPPING] | None = (
         None
@@ -45,7 +45,7 @@ class Ssh(Frozen):
 
 class Sudo(Frozen):
     password: SecretReference | None = None
-    """When absent, sudo must not ask for one."""
+    """If absent, sudo must work without a password."""
 
 
 ModelsPath = Annotated[HostPath, AfterValidator(_models_path)]
@@ -54,11 +54,11 @@ ModelsPath = Annotated[HostPath, AfterValidator(_models_path)]
 class Store(Frozen):
     path: ModelsPath
     shared: Manage = "no"
-    """Whether hosts with the same path see the same folder: one of them writes there, each reads it through."""
+    """Whether hosts with the same path share one folder: one host writes the weights, all hosts verify them."""
 
 
 class HostSettings(Frozen):
-    """What `defaults`, a group and a host can each set; the later wins."""
+    """Settings that `defaults`, a group and a host can each set; the last one of these wins."""
 
     ssh: Ssh = Ssh.model_construct()
     sudo: Sudo = Sudo.model_construct()
@@ -69,13 +69,13 @@ class HostSettings(Frozen):
 
     @property
     def store(self) -> Store:
-        """Where its models are, whichever way that is written."""
+        """The folder for models, whichever form it is written in."""
         written = self.models_at
         return written if isinstance(written, Store) else Store.model_construct(path=written)
 
 
 class Group(HostSettings):
-    """A group that gives its hosts settings."""
+    """A group with settings for its hosts."""
 
     hosts: Annotated[tuple[Name, ...], Field(min_length=1)]
 
@@ -84,10 +84,10 @@ class Host(HostSettings):
     """One machine with its settings."""
 
     address: HostAddress
-    """IPv4, IPv6 or a DNS name as the controller reaches it; "@local" is the machine the tool runs on."""
+    """An IPv4 or IPv6 address or a DNS name for the controller; "@local" is the machine that rackwright runs on."""
     service: AddressField | None = None
-    """Network of clients and gateways; `address` when absent."""
+    """The address for gateways and clients; `address` if absent."""
     fabric: AddressField | None = None
-    """Network between the members of one replica; `address` when absent."""
+    """The address for the other members of a replica group and for p2p; `address` if absent."""
     disabled: Reason | None = None
-    """Why the host is out of service: it is skipped everywhere, without an error."""
+    """The reason why the host is out of service; all commands skip it without an error."""

@@ -1,4 +1,4 @@
-"""`licenses`: which ones models may have."""
+"""`licenses`: the licenses that models may have."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ License = Annotated[
     str,
     Shape(
         "[A-Za-z0-9][A-Za-z0-9 ./:+_()-]{0,95}",
-        "should be an id as model cards have it, like apache-2.0; of `other`, its license_name",
+        "should be an id from model cards, like apache-2.0; for `other`, its license_name",
     ),
     AfterValidator(str.lower),
 ]
 
 
 def is_allowed(license: str | None, licenses: Collection[str]) -> bool:
-    """Say whether a license, or each of several, is one that the fleet file allows; without a list any is."""
+    """Return whether the fleet file allows a license, or each of several; without a list it allows any."""
     return not licenses or (license is not None and all(one in licenses for one in license.split(", ")))

@@ -1,4 +1,4 @@
-"""`models`: what is served, by what, where, and under which names."""
+"""`models`: the models to serve, with their runtimes, hosts and names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Runtime = LlamaCpp | Vllm
 
 
 Members = Annotated[tuple[Name, ...], Field(min_length=1)]
-"""One replica over these hosts; the first is where it answers. A group is all of its hosts."""
+"""One replica over these hosts; the first one answers. A group means all of its hosts."""
 Places = Annotated[
     Annotated[Name, Tag("text")]
     | Annotated[
@@ -35,39 +35,39 @@ Places = Annotated[
 
 class Placement(Frozen):
     on: Places
-    """A group, a host, or a list of them; a list within it is one replica over several hosts."""
+    """A group, a host, or a list of them; a nested list is one replica over several hosts."""
     replicas: Annotated[int, Field(ge=1, le=64)] = 1
-    """On each of these hosts."""
+    """The number of replicas on each of these hosts."""
     gpus: Annotated[int, Field(ge=0, le=64)] = 1
-    """Of each replica, on each of its hosts; 0 serves on the CPU."""
+    """The number of GPUs of each replica, on each of its hosts; 0 means that it runs on the CPU."""
 
 
 class Model(Frozen):
     source: Source
     license: License | None = None
-    """Where its model card says none, or it has no card; stands for its adapters without one, too."""
+    """The license, if the model card names none or there is no card; it also applies to adapters without their own."""
     runtime: Annotated[Runtime, Field(discriminator="kind")]
     place: Annotated[tuple[Placement, ...], Field(min_length=1)]
     names: Annotated[tuple[ServedName, ...], Field(min_length=1)]
-    """What clients may ask for."""
+    """The names that clients use in `model`."""
     context: Annotated[int, Field(ge=128, le=16_777_216)]
-    """Tokens that one request may use, prompt and answer together."""
+    """The most tokens of one request, prompt and answer together."""
     objectives: Objectives | None = None
-    """What its service must keep to: tried by `verify --full` and `bench`."""
+    """Service-level objectives; `verify --full` and `bench` test them."""
     canary: Canary | None = None
-    """An update's first replica has to stand the test of a part of the traffic before the others follow."""
+    """Test the first updated replica with a share of the traffic before the others are updated."""
 
     @property
     def adapters(self) -> Mapping[str, str]:
-        """What is served beside it: served name → source."""
+        """LoRA adapters: served name → source."""
         return self.runtime.adapters if isinstance(self.runtime, Vllm) else {}
 
     @property
     def max_lora_rank(self) -> int:
-        """The greatest rank of an adapter; 0: its runtime has none."""
+        """The greatest rank of an adapter; 0 if its runtime has no adapters."""
         return self.runtime.max_lora_rank if isinstance(self.runtime, Vllm) else 0
 
     @property
     def served(self) -> tuple[str, ...]:
-        """Every name that clients may ask for, its own first."""
+        """Every name that clients may use, its own first."""
         return (*self.names, *self.adapters)

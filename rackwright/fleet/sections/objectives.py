@@ -1,4 +1,4 @@
-"""`objectives` of a model: what its service must keep to, and under which load that is tried."""
+"""`objectives` of a model: its service-level objectives, and the load for testing them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _UNITS = {"ms": 1, "s": 1000, "m": 60_000}
 
 
 def parse_milliseconds(value: object) -> int:
-    """Given "100ms", "1.5s" or "2m", return whole milliseconds. Raise ValueError if it is none of these."""
+    """Given "100ms", "1.5s" or "2m", return whole milliseconds. Raise ValueError for other values."""
     match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)(ms|s|m)", value) if isinstance(value, str) else None
     if not match:
         raise ValueError("should be a time like 100ms, 1.5s or 2m")
@@ -21,7 +21,7 @@ def parse_milliseconds(value: object) -> int:
 
 
 def parse_share(value: object) -> float:
-    """Given "1%" or "0.5%", return the share, 0.01 or 0.005. Raise ValueError if it is none."""
+    """Given "1%" or "0.5%", return the share, 0.01 or 0.005. Raise ValueError for other values."""
     match = re.fullmatch(r"(\d{1,3}(?:\.\d{1,3})?)%", value) if isinstance(value, str) else None
     share = float(match[1]) / 100 if match else 2
     if share > 1:
@@ -40,21 +40,21 @@ Share = Annotated[
 
 class Objectives(Frozen):
     ttft_p95: Milliseconds | None = None
-    """Time to the first token that 95 of 100 requests may not exceed."""
+    """The limit for the 95th percentile of the time to the first token."""
     tpot_p95: Milliseconds | None = None
-    """The same for the time per output token after the first, each request's mean."""
+    """The limit for the 95th percentile of the time per output token after the first, averaged over each request."""
     latency_p95: Milliseconds | None = None
-    """The same for the whole answer."""
+    """The limit for the 95th percentile of the time of the whole answer."""
     errors: Share | None = None
-    """Share of requests that may fail."""
+    """The share of requests that may fail."""
     rate: Annotated[float, Field(gt=0, le=10_000)] = 1
-    """Requests a second, one after the other at even distances, under which the objectives must hold."""
+    """The load under which the objectives must be met, in requests per second at even intervals."""
     requests: Annotated[int, Field(ge=20, le=100_000)] = 100
-    """How many are sent; by fewer than 20 the 95th of 100 can't be told."""
+    """The number of requests to send; a 95th percentile needs at least 20."""
     prompt_tokens: Annotated[int, Field(ge=1, le=1_000_000)] = 256
-    """Of each request, nearly: every model counts otherwise."""
+    """Tokens in each request; approximate, because every model has its own tokenizer."""
     answer_tokens: Annotated[int, Field(ge=1, le=100_000)] = 64
-    """Of each answer, exactly."""
+    """Tokens in each answer; exact."""
 
     @model_validator(mode="after")
     def _has_one(self) -> Objectives:

@@ -1,4 +1,4 @@
-"""`p2p`: how weights go from host to host, in place of a download of each."""
+"""`p2p`: peer-to-peer transfer of weights between hosts, instead of a download by each host."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _BITS = {"Mbit": 10**6, "Gbit": 10**9}
 
 
 def parse_rate(value: object) -> int:
-    """Given "400Mbit" or "2.5Gbit", return whole bytes a second. Raise ValueError if it is neither."""
+    """Given "400Mbit" or "2.5Gbit", return whole bytes per second. Raise ValueError for other values."""
     match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)(Mbit|Gbit)", value) if isinstance(value, str) else None
     if not match:
-        raise ValueError("should be a rate like 400Mbit or 2.5Gbit, a second")
+        raise ValueError("should be a rate per second, like 400Mbit or 2.5Gbit")
     return round(float(match[1]) * _BITS[match[2]] / 8)
 
 
@@ -28,13 +28,13 @@ Rate = Annotated[
     Field(ge=125_000, le=2_000_000_000),
     WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,6}([.][0-9]{1,3})?(Mbit|Gbit)$"}),
 ]
-"""Bytes a second."""
+"""Bytes per second."""
 
 
 class PeerToPeer(Frozen):
     from_: Annotated[Name | None, Field(alias="from")] = None
-    """Which host fetches weights that no host has yet; the first that a model is placed on when absent."""
+    """The host that downloads weights that no host has yet; if absent, the first host of a model's place."""
     port: Port = 8301
-    """TCP, open in the fabric network to the fleet's other serving hosts."""
+    """The TCP port, open in the fabric network to the fleet's other serving hosts."""
     rate: Rate | None = None
-    """What one host sends and receives at most; no limit when absent."""
+    """The most that one host sends or receives; no limit if absent."""

@@ -1,4 +1,4 @@
-"""`people`: who may log in to the hosts, by which keys, until when."""
+"""`people`: who may log in to the hosts, with which keys, and until when."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ from rackwright.values.text import Manage, Name, Shape
 
 _TAKEN = frozenset(
     """_apt adm audio backup bin cdrom chrony daemon dialout dip disk dnsmasq docker floppy fwupd-refresh games gnats
-    haproxy input irc keepalived kmem kvm landscape list lp lxd mail man messagebus news nobody nogroup
+    haproxy input irc keepalived kmem kvm landscape list lp lxd mail man messagebus news nogroup
     nvidia-persistenced operator plugdev pollinate polkitd postfix postgres proxy redis render root rtkit sasl
     sgx shadow src sshd staff sudo sync sys syslog tape tcpdump tss tty usbmux users utmp uucp uuidd video voice
     wheel www-data""".split()
-)
-"""Users and groups (a person's user has a group of its name) of Debian, Ubuntu and of what runs on such hosts."""
+) | {"nobody"}
+"""Users and groups of Debian, Ubuntu and common services; a person's user has a group with its name, too."""
 
 
 def _person_name(text: str) -> str:
     if text in _TAKEN or text.startswith("systemd-"):
         raise ValueError(f"'{text}' is a user or group of the system; choose a person's name")
     if text.startswith(("rw-", "rackwright")):
-        raise ValueError("names that begin with rw- or rackwright are the tool's own; choose a person's name")
+        raise ValueError(
+            "names that start with rw- or rackwright are reserved for rackwright; choose a person's name"
+        )
     return text
 
 
@@ -42,9 +44,9 @@ def _day(value: object) -> object:
 
 
 PersonName = Annotated[Name, AfterValidator(_person_name)]
-"""Of a person's user on the hosts as well."""
+"""Also the name of the person's user on the hosts."""
 PublicKeyLine = Annotated[str, AfterValidator(_public_key)]
-"""An SSH public key as the one line of a .pub file."""
+"""An SSH public key, as in the one line of a .pub file."""
 Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
 FullName = Annotated[str, Shape(r"[\w .'-]{1,64}", "should be a name: letters, spaces and . ' - only, 64 at most")]
 
@@ -53,19 +55,19 @@ class Person(Frozen):
     """One person, with a user of this name on the hosts."""
 
     role: Literal["operator", "auditor"]
-    """An operator may do everything (sudo without a password), an auditor reads logs and the journal."""
+    """An operator may do everything (sudo without a password); an auditor may read logs and the journal."""
     keys: Annotated[tuple[PublicKeyLine, ...], Field(min_length=1)]
-    """SSH public keys; the user's authorized_keys has these and no others."""
+    """SSH public keys; the user's authorized_keys contains exactly these."""
     on: Hosts | None = None
-    """A group, a host or a list of them; every host when absent."""
+    """A group, a host or a list of them; every host if absent."""
     until: Day | None = None
-    """The last day (UTC) on which the person gets in."""
+    """The last day (UTC) on which the person may log in."""
     full_name: FullName | None = None
     existing: Literal["adopt"] | None = None
-    """What to do with a user of this name that is there already; absent refuses to go on."""
+    """What to do with an existing user of this name; if absent, apply refuses."""
     manage: Manage = "yes"
-    """`no` leaves the user on the hosts as it is."""
+    """`no` leaves the user on the hosts unchanged."""
 
     def ended(self, today: date) -> bool:
-        """Given the day in UTC, return whether the person's time is over."""
+        """Given the day in UTC, return whether the person's access has ended."""
         return self.until is not None and self.until < today

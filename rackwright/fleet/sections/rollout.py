@@ -13,12 +13,12 @@ from rackwright.values.base import Frozen
 
 class Rollout(Frozen):
     max_unavailable: Annotated[int, Field(ge=1, le=64)] = 1
-    """Of one model's replicas; what is down already counts."""
+    """The most replicas of one model that may be unavailable; replicas that are already down count."""
     drain_timeout: Annotated[Seconds, Field(le=86400)] = 600
-    """Longest wait for requests in flight; then the rollout pauses, it never kills."""
+    """The longest wait for requests in flight; then the rollout pauses. It never kills requests."""
     soak: Annotated[Seconds, Field(le=86400)] = 120
-    """How long a replica is watched under traffic before the next one is taken."""
+    """How long a changed replica is watched under traffic before the next one is changed."""
     start_timeout: Annotated[Seconds, Field(ge=1, le=86400)] = 600
-    """Longest wait for an engine that was started to answer; then what ran before is put back."""
+    """The longest wait for a started engine to answer; then the replica is reverted to what it ran before."""
     downtime: Downtime = "queue"
-    """What gateways do with requests for a model of which no replica can take any meanwhile."""
+    """What gateways do with requests for a model while none of its replicas can serve them."""

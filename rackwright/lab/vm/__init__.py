@@ -1,6 +1,6 @@
-"""A virtual machine for tests of what a container lacks: a kernel, a boot loader and reboots of its own.
+"""A virtual machine, for tests that need their own kernel, boot loader and reboots.
 
-`Vm(folder).up()` is a running Debian on a fresh disk; `down()` leaves nothing of it behind.
+`Vm(folder).up()` starts a Debian from a fresh disk; `down()` removes it.
 """
 
 from rackwright.lab.vm.machine import Vm

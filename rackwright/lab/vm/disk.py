@@ -13,12 +13,12 @@ from rackwright.lab.bootstrap import Recipe, bootstrap
 from rackwright.lab.vm import qemu
 
 _GIB = 16
-"""Of the disk. The file is sparse: what isn't written takes no room."""
+"""Size of the disk. The file is sparse, so unwritten parts use no space."""
 _START = 2048
-"""First sector of the only partition: 1 MiB, room for GRUB before it."""
+"""First sector of the only partition, at 1 MiB, to leave room for GRUB."""
 _FINISH_SECONDS = 900
 _LINE = "console=ttyS0 quiet mitigations=off"
-"""Of the kernel: what it is told to shield from costs an emulator time, and there is nothing to shield."""
+"""The kernel's command line. Mitigations are slow in an emulator, and there is nothing to protect."""
 _FINISHED = "rackwright: finished"
 _PACKAGES = (
     "apparmor,apt-utils,ca-certificates,curl,dbus,dkms,gcc,grub-pc,iproute2,iputils-ping,kmod,libpam-systemd,"
@@ -32,12 +32,12 @@ useradd --create-home --shell /bin/bash ops
 install -d -m 0700 -o ops -g ops /home/ops/.ssh
 update-ca-certificates >/dev/null
 systemctl enable --quiet systemd-networkd.service
-# Nothing takes apt's lock, or time, by itself.
+# Nothing else may take apt's lock, or time.
 systemctl disable --quiet apt-daily.timer apt-daily-upgrade.timer
 echo 'grub-pc grub-pc/install_devices multiselect /dev/vda' | debconf-set-selections
 chmod 0755 /usr/local/sbin/finish-disk
 """
-# Runs once, on the machine's own kernel: GRUB looks at the disk that it is installed on.
+# Runs once, on the machine's own kernel: GRUB inspects the disk that it is installed on.
 _FINISH = f"""\
 #!/bin/sh
 set -eu
@@ -62,12 +62,12 @@ _FILES = {
 
 
 def current() -> Recipe:
-    """Return the recipe that this machine's apt settings and certificate CAs make."""
+    """Return the recipe, with this machine's apt settings and extra CAs."""
     return Recipe(apt.sources(), apt.own_settings(), apt.cas(), _PACKAGES, _SETUP, _FILES)
 
 
 def ensure(say: Callable[[str], None]) -> Path:
-    """The disk of the current recipe is in the cache afterwards; return its path. Nobody may write to it."""
+    """Ensure that the cache has the disk of the current recipe, and return its path. Never write to it."""
     recipe = current()
     path = paths.cache() / "vm" / f"disk-{recipe.digest}.raw"
     with paths.locked("disk"):
@@ -80,7 +80,7 @@ def ensure(say: Callable[[str], None]) -> Path:
 
 
 def overlay(disk: Path, path: Path) -> None:
-    """A fresh disk stands at `path`: what is written to it leaves `disk` as it was."""
+    """Create a fresh disk at `path`, based on `disk`. Writes to it don't change `disk`."""
     _run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(disk), str(path))
 
 
@@ -107,7 +107,7 @@ def _build(recipe: Recipe, folder: Path) -> Path:
 
 
 def _finish(disk: Path, kernel: qemu.Kernel, console: Path) -> None:
-    """GRUB is on the disk."""
+    """Install GRUB on the disk, by booting it once."""
     machine = qemu.Machine(disk=disk, format="raw", console=console, kernel=kernel)
     process = qemu.start(machine)
     if not qemu.ended(process, _FINISH_SECONDS) or _FINISHED not in console.read_text(errors="replace"):

@@ -1,6 +1,6 @@
-"""What makes a fresh disk this machine: its name, its host key, who gets in, sshd's port.
+"""Gives a machine with a fresh disk its identity: name, host key, admitted SSH key, and sshd's port.
 
-systemd takes it as credentials from QEMU and writes what isn't there yet: later boots keep what the machine has.
+systemd gets it from QEMU as credentials and writes only files that don't exist yet, so later boots keep them.
 The host key is made here, so that it is pinned before the first connection.
 """
 
@@ -14,7 +14,7 @@ from rackwright.lab.vm import qemu
 
 _KEY = "id_ed25519"
 _HOST_KEY = "host_key"
-# f^ takes the text from the credential that is named last.
+# f^ takes the content from the credential at the end of the line.
 _TMPFILES = """\
 f^ /etc/ssh/ssh_host_ed25519_key 0600 root root - tmpfiles.host_key
 f^ /etc/ssh/ssh_host_ed25519_key.pub 0644 root root - tmpfiles.host_key_pub
@@ -26,7 +26,7 @@ f /etc/hosts 0644 root root - 127.0.0.1 localhost\\n127.0.1.1 {name}\\n::1 local
 
 
 class Identity:
-    """The keys of one machine, in its folder."""
+    """The keys of one machine, in the machine's folder."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self._folder = folder
@@ -35,9 +35,9 @@ class Identity:
         self.known_hosts = folder / "known_hosts"
 
     def make(self, port: int) -> None:
-        """Keys, pins and credentials are written, for a machine whose sshd listens on `port`."""
+        """Write keys, known_hosts and credentials for a machine whose sshd listens on `port`."""
         for name in (_KEY, _HOST_KEY):
-            # ssh-keygen makes the file with mode 0600.
+            # ssh-keygen creates the file with mode 0600.
             command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", str(self._folder / name)]
             subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
         kind, key, *_ = (self._folder / f"{_HOST_KEY}.pub").read_text().split()
@@ -47,7 +47,7 @@ class Identity:
 
     @property
     def credentials(self) -> Mapping[str, Path]:
-        """The files by the name under which the machine's systemd finds them."""
+        """The files, by their credential names in the machine's systemd."""
         return {
             "system.hostname": self._folder / "hostname",
             "tmpfiles.extra": self._folder / "tmpfiles",

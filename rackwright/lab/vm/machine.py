@@ -24,7 +24,7 @@ USER = "ops"
 
 
 class Vm:
-    """Given an empty or absent folder, a machine that keeps its disk and keys there. One thread holds it."""
+    """A machine that keeps its disk and keys in the given empty or absent folder. Use it from one thread only."""
 
     def __init__(self, folder: Path, name: str = "vm1") -> None:
         self.name = name
@@ -34,10 +34,10 @@ class Vm:
         self._identity = Identity(folder, name)
         self._process: subprocess.Popen[str] | None = None
         self.port = 0
-        """Of its sshd, on this machine's loopback and on its own."""
+        """The port of its sshd, on this machine's loopback and inside."""
 
     def up(self, say: Callable[[str], None] = lambda _: None) -> None:
-        """A fresh Debian has booted from its own disk and answers on SSH. Raise RackwrightError if it doesn't."""
+        """Boot a fresh Debian from its own disk and wait for SSH. Raise RackwrightError if it doesn't answer."""
         programs.ensure(programs.OF_VM)
         base = disk.ensure(say)
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -47,31 +47,31 @@ class Vm:
         self.start()
 
     def down(self) -> None:
-        """The machine is off and its folder is gone."""
+        """Turn the machine off and remove its folder."""
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def start(self) -> None:
-        """The machine is on, has booted and answers on SSH."""
+        """Turn the machine on and wait until it answers on SSH."""
         machine = qemu.Machine(self._disk, "qcow2", self._console, self.port, self._identity.credentials)
         self._process = qemu.start(machine)
         self.wait()
 
     def kill(self) -> None:
-        """The machine is off, as if its power had been cut; `start` brings it back."""
+        """Turn the machine off, as if its power had been cut. `start` brings it back."""
         if self._process:
             qemu.stop(self._process)
         self._process = None
 
     def power_off(self) -> None:
-        """The machine has shut down in order and is off."""
+        """Shut the machine down in an orderly way and wait until it is off."""
         self.exec("systemctl poweroff", check=False)
         if self._process and not qemu.ended(self._process, _OFF_SECONDS):
             raise HostError(f"is still on after {_OFF_SECONDS} s:\n{self.console()}", where=self.name)
         self._process = None
 
     def reboot(self) -> None:
-        """The machine has shut down in order, booted again and answers on SSH."""
+        """Reboot the machine in an orderly way and wait until it answers on SSH."""
         before = self.boot_id()
         self.exec("systemctl reboot", check=False)
         self.wait(before)
@@ -80,25 +80,25 @@ class Vm:
         return self.exec("cat /proc/sys/kernel/random/boot_id").out.strip()
 
     def exec(self, command: str, *, input: str = "", check: bool = True, timeout: float = 300) -> Done:
-        """Run a shell command as root, over SSH. Raise HostError if `check` and it failed."""
+        """Run a shell command as root, over SSH. Raise HostError if `check` is true and it fails."""
         done = self._ssh("sudo -n sh -c " + shlex.quote(command), input, timeout)
         if check and done.code:
             raise HostError(f"`{command}` exited {done.code}: {done.err.strip()[-600:]}", where=self.name)
         return done
 
     def target(self) -> Target:
-        """Return how the tool reaches it."""
+        """Return how rackwright reaches it."""
         identity = self._identity
         return Target(
             self.name, qemu.ADDRESS, port=self.port, user=USER, key=identity.key, known_hosts=identity.known_hosts
         )
 
     def console(self, lines: int = 15) -> str:
-        """Return the last lines of the serial console since the power came on."""
+        """Return the last lines of the serial console since power-on."""
         return qemu.tail(self._console, lines)
 
     def wait(self, before: str = "") -> None:
-        """It has booted, under another boot id than `before`. Raise RackwrightError if it is off or too slow."""
+        """Wait until it has booted with a boot id other than `before`. Raise RackwrightError if it is off or slow."""
         deadline = time.monotonic() + _BOOT_SECONDS
         command = "cat /proc/sys/kernel/random/boot_id; systemctl is-system-running --wait"
         while True:
@@ -114,7 +114,7 @@ class Vm:
         identity = self._identity
         words = ["ssh", "-F", "none", "-i", str(identity.key), "-p", str(self.port), "-o", "BatchMode=yes"]
         words += ["-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none", "-o", "ConnectTimeout=20"]
-        # Who loses its power says no goodbye.
+        # A machine that loses power doesn't close its connections.
         words += ["-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=8"]
         words += ["-o", "StrictHostKeyChecking=yes", "-o", f"UserKnownHostsFile={identity.known_hosts}"]
         words += ["-o", "GlobalKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", f"{USER}@{qemu.ADDRESS}", command]

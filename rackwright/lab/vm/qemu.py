@@ -1,4 +1,4 @@
-"""The one way in which the lab calls QEMU: what the machine is made of, and its process."""
+"""The only place where the lab calls QEMU: the machine's hardware and its process."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from pathlib import Path
 from rackwright.errors import RackwrightError
 
 CONTROLLER = "10.0.2.2"
-"""The address under which the machine sees this one, in QEMU's own network."""
+"""The address at which the machine sees this one, in QEMU's own network."""
 RESOLVER = "10.0.2.3"
 ADDRESS = "127.0.0.1"
-"""Where this machine reaches the machine's sshd."""
+"""The address at which this machine reaches the virtual machine's sshd."""
 _CPUS = 2
 _MIB = 2048
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """What is booted past the disk's own boot loader."""
+    """A kernel that is booted directly, without the disk's boot loader."""
 
     image: Path
     initrd: Path
@@ -30,37 +30,37 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Machine:
-    """One machine: its disk, and what it is told at power-on."""
+    """One machine: its disk, and what it gets at power-on."""
 
     disk: Path
     format: str
     console: Path
-    """File that its serial console goes to."""
+    """The file that gets the output of its serial console."""
     port: int | None = None
-    """Forwarded from this machine's loopback to the same port of the machine; None: no sshd is reached."""
+    """Forwarded from this machine's loopback to the same port of the machine. None: nothing is forwarded."""
     credentials: Mapping[str, Path] = field(default_factory=dict)
-    """Files by the name under which its systemd finds them."""
+    """Files, by their credential names in its systemd."""
     kernel: Kernel | None = None
 
 
 def accelerates(cpuinfo: str) -> bool:
-    """Given the text of /proc/cpuinfo, whether the processor itself can run a machine.
+    """Given the text of /proc/cpuinfo, return whether the processor supports virtualization.
 
-    /dev/kvm alone says little: within some virtual machines it is there, and what it starts hangs.
+    /dev/kvm alone doesn't show it: some virtual machines have it, but what it starts hangs.
     """
     flags = next((line for line in cpuinfo.splitlines() if line.startswith("flags")), "").split()
     return "vmx" in flags or "svm" in flags
 
 
 def accelerated() -> bool:
-    """Whether this machine's processor runs machines, and not an emulator."""
+    """Return whether machines run with KVM, not in an emulator."""
     return os.access("/dev/kvm", os.R_OK | os.W_OK) and accelerates(Path("/proc/cpuinfo").read_text())
 
 
 def _processor() -> list[str]:
     if accelerated():
         return ["-accel", "kvm", "-cpu", "host", "-smp", str(_CPUS)]
-    # What a newer processor has costs an emulator time: longer page walks, modules for what nobody uses.
+    # Features of newer processors cost an emulator time: longer page walks, and modules for unused features.
     return ["-accel", "tcg", "-cpu", "Nehalem", "-smp", str(_CPUS)]
 
 
@@ -81,7 +81,7 @@ def command(machine: Machine) -> list[str]:
 
 
 def start(machine: Machine) -> subprocess.Popen[str]:
-    """The machine's power is on. It goes off at the latest when the calling thread ends."""
+    """Turn the machine on. It goes off at the latest when the calling thread ends."""
     machine.console.touch()
     return subprocess.Popen(
         ["setpriv", "--pdeathsig", "KILL", "--", *command(machine)],
@@ -93,7 +93,7 @@ def start(machine: Machine) -> subprocess.Popen[str]:
 
 
 def ended(process: subprocess.Popen[str], seconds: float) -> bool:
-    """Whether the machine switched itself off within `seconds`."""
+    """Return whether the machine turns itself off within `seconds`."""
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
@@ -102,19 +102,19 @@ def ended(process: subprocess.Popen[str], seconds: float) -> bool:
 
 
 def stop(process: subprocess.Popen[str]) -> None:
-    """The machine is off, as if its power had been cut."""
+    """Turn the machine off, as if its power had been cut."""
     process.kill()
     process.wait()
 
 
 def check_runs(process: subprocess.Popen[str] | None, console: Path) -> None:
-    """Raise RackwrightError with what the machine last said if it is off."""
+    """Raise RackwrightError with the machine's last output if it is off."""
     if process is None or process.poll() is not None:
         how = "" if process is None else f" (QEMU exited {process.returncode})"
         raise RackwrightError(f"the machine is off{how}:\n{tail(console)}", where="lab")
 
 
 def tail(console: Path, lines: int = 15) -> str:
-    """Return the last lines of the machine's console and of QEMU's own complaints."""
+    """Return the last lines of the machine's console and of QEMU's own errors."""
     texts = [path.read_text(errors="replace") for path in (console, console.with_suffix(".err")) if path.exists()]
     return "\n".join("\n".join(text.splitlines()[-lines:]) for text in texts)

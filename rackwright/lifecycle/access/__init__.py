@@ -1,1 +1,1 @@
-"""`rackwright access`: who gets in to the hosts."""
+"""`rackwright access`: who can log in to the hosts."""

@@ -1,4 +1,4 @@
-"""Who gets in to the hosts, with which keys, what each may do, and what of it the fleet file doesn't say."""
+"""Who can log in to the hosts, with which keys and rights, and what of it isn't in the fleet file."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ class Key:
     fingerprint: str
     comment: str
     person: str | None
-    """Whose it is by the fleet file."""
+    """Its owner according to the fleet file."""
     use: Use | None
-    """The last one at this account."""
+    """Its last use for this account."""
 
 
 @dataclass(frozen=True)
 class Account:
-    """One user of one host whom a key or a password lets in, or a person who should get in there."""
+    """One user of one host with a key or a password, or a person who should have access there."""
 
     host: str
     user: str
     role: str
-    """Of the person of that name; "-" for a user who is nobody's."""
+    """Role of the person of that name; "-": no person has it."""
     until: date | None
     keys: tuple[Key, ...]
     sudo: tuple[str, ...]
     password: bool
     remarks: tuple[str, ...]
-    """What the fleet file doesn't say, or says otherwise."""
+    """Differences from the fleet file."""
 
 
 @dataclass(frozen=True)
@@ -54,20 +54,20 @@ class Review:
     accounts: tuple[Account, ...]
     api_keys: tuple[ApiKey, ...]
     begins: Mapping[str, datetime | None]
-    """Host → how far back its journal goes: a key without a use wasn't used since."""
+    """Host → start of its journal: a key without a use hasn't been used since then."""
     remarks: tuple[str, ...]
-    """Of hosts as a whole."""
+    """About hosts as a whole."""
     unreachable: Mapping[str, str]
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """Everything that isn't as the fleet file says."""
+        """Everything that differs from the fleet file."""
         of_accounts = (f"{one.host}: {one.user}: {remark}" for one in self.accounts for remark in one.remarks)
         return (*of_accounts, *self.remarks)
 
 
 def review(fleet: Fleet, hosts: tuple[str, ...]) -> Review:
-    """Ask the hosts, all at once, who gets in; changes nothing."""
+    """Ask all hosts at the same time who can log in. Changes nothing."""
     from rackwright.remote import Remote
 
     now = utc_now()
@@ -79,7 +79,7 @@ def review(fleet: Fleet, hosts: tuple[str, ...]) -> Review:
             if isinstance(answer, HostError):
                 unreachable[name] = answer.problems[0].what
             else:
-                found[name] = parse(answer.check("asking who gets in").stdout)
+                found[name] = parse(answer.check("listing who can log in").stdout)
         own = {name: _own_key(fleet, remote, name) for name in found}
     return Review(
         when=now,
@@ -87,7 +87,7 @@ def review(fleet: Fleet, hosts: tuple[str, ...]) -> Review:
         api_keys=read_keys(fleet.sibling("keys.yml")),
         begins={name: access.begins for name, access in found.items()},
         remarks=tuple(
-            f"{name}: sshd finds keys elsewhere too: {how}" for name in found for how in found[name].others
+            f"{name}: sshd also reads keys from elsewhere: {how}" for name in found for how in found[name].others
         ),
         unreachable=unreachable,
     )
@@ -98,7 +98,7 @@ def _own_key(fleet: Fleet, remote: Remote, name: str) -> str | None:
 
 
 def accounts(fleet: Fleet, host: str, access: HostAccess, own_key: str | None, today: date) -> Iterator[Account]:
-    """Given what a host said, yield its accounts by name; `own_key` is the one that this command logged in with."""
+    """Given a host's report, yield its accounts by name. `own_key`: the key that this command logged in with."""
     people = {name: person for name, person in fleet.file.people.items() if fleet.admits(person, host)}
     in_use = {name for name, user in access.users.items() if user.keys or user.password}
     for name in sorted(in_use | set(people)):
@@ -126,18 +126,18 @@ def _remarks(fleet: Fleet, user: User | None, person: Person | None, login: str 
     if person and person.ended(today):
         wanted = set()
         if user and user.keys:
-            yield f"the time ended on {person.until}: next: rackwright apply"
+            yield f"access ended on {person.until}: next: rackwright apply"
     elif person and (user is None or wanted - set(user.keys)):
-        yield "a key of the fleet file is not there yet: next: rackwright apply"
+        yield "a key in the fleet file is not installed yet: next: rackwright apply"
     if user is None:
         return
     for fingerprint, comment in user.keys.items():
         if fingerprint not in wanted and fingerprint != login and (person or not fleet.person_of(fingerprint)):
-            yield f"a key that the fleet file doesn't know: {fingerprint} {comment}".rstrip()
+            yield f"a key that isn't in the fleet file: {fingerprint} {comment}".rstrip()
     if person is None and user.name in fleet.file.people and user.keys:
-        yield "a person whom the fleet file doesn't let in here: next: rackwright apply"
+        yield "a person without access here in the fleet file: next: rackwright apply"
     if person is None and user.password:
         yield "a password is set"
     more = [line for line in user.sudo if re.sub(r"\b[A-Z]+: ", "", line) != AUDITS]
     if person and person.role == "auditor" and more:
-        yield f"an auditor who may more by sudo: {'; '.join(more)}"
+        yield f"an auditor with more rights by sudo: {'; '.join(more)}"

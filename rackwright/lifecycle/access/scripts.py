@@ -1,4 +1,4 @@
-"""What a host is asked about who gets in: one read-only script, and what it said."""
+"""The read-only script that lists who can log in to a host, and its parsed output."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ journalctl -q --no-pager -o short-unix -t sshd -t sshd-session -g '^Accepted ' 2
   awk '{ k = $7 " " $NF; t[k] = $1; a[k] = $9 } END { for (k in t) print "login", k, t[k], a[k] }'
 true
 """
-"""Needs root. sshd's log is what both Debian 13 and Ubuntu 24.04 have of who got in with which key: lastlog and wtmp
-know no keys, and Debian 13 has neither. Of shadow(5) only leaves the host that a password is set."""
+"""Needs root. sshd's log is the only record of logins with their keys on both Debian 13 and Ubuntu 24.04: lastlog and
+wtmp have no keys, and Debian 13 has neither. From shadow(5) it prints only the users that have a password."""
 
 
 @dataclass(frozen=True)
 class Use:
-    """When and from where a key opened an account last, as far back as the journal goes."""
+    """Time and source address of a key's last login to an account, as far back as the journal goes."""
 
     when: datetime
     address: str
@@ -65,22 +65,22 @@ class User:
     """Fingerprint (SHA256:…) → comment."""
     password: bool = False
     sudo: tuple[str, ...] = ()
-    """As `sudo -l` lists it; root has everything without it."""
+    """Lines of `sudo -l`; empty for root, which needs no sudo."""
     uses: Mapping[str, Use] = field(default_factory=dict)
-    """By fingerprint; also of keys that are gone."""
+    """By fingerprint, including removed keys."""
 
 
 @dataclass(frozen=True)
 class HostAccess:
     users: Mapping[str, User]
     begins: datetime | None
-    """How far back the journal goes."""
+    """Start of the journal."""
     others: tuple[str, ...]
-    """sshd's other ways to find keys, which this script doesn't look into."""
+    """Other sources of sshd's keys, which this script doesn't read."""
 
 
 def parse(output: str) -> HostAccess:
-    """Given what SCRIPT printed, return who gets in."""
+    """Parse the output of SCRIPT."""
     reply: dict[str, list[list[str]]] = {}
     for line in output.splitlines():
         word, _, rest = line.partition(" ")

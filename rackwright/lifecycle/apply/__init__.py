@@ -1,1 +1,1 @@
-"""`rackwright plan` and `apply`: the hosts become what fleet file and lock say."""
+"""`rackwright plan` and `apply`: bring the hosts to what fleet file and lock say."""

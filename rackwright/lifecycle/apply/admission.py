@@ -1,4 +1,4 @@
-"""Whether hosts still let us in after their packet filter or sshd changed."""
+"""Whether hosts still admit rackwright after a change of their packet filter or sshd."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from rackwright.errors import HostError, NotListening
 from rackwright.remote import Remote
 
 _SECONDS = 5
-"""sshd doesn't listen while it reads its configuration again. The old rules return after a minute."""
+"""Longest wait for sshd, which doesn't listen while it reloads. The old rules return after a minute."""
 _POLL_SECONDS = 0.2
 
 
 def shut_out(remote: Remote, hosts: tuple[str, ...], seconds: float = _SECONDS) -> dict[str, str]:
-    """Given hosts, return why a new connection doesn't get in, by host. A host that lets us in isn't named.
+    """Return, for each host that doesn't admit a new connection, why it doesn't.
 
-    Where nobody listens, we try again for `seconds`. The connections of before prove nothing: they are closed.
+    If sshd doesn't listen, try again for `seconds`. Existing connections prove nothing, so they are closed first.
     """
     end = time.monotonic() + seconds
     errors = _errors(remote, hosts)
-    while (deaf := _not_listening(errors)) and time.monotonic() < end:
+    while (silent := _not_listening(errors)) and time.monotonic() < end:
         time.sleep(_POLL_SECONDS)
-        errors = {name: error for name, error in errors.items() if name not in deaf} | _errors(remote, deaf)
+        errors = {name: error for name, error in errors.items() if name not in silent} | _errors(remote, silent)
     return {
-        name: f"{error.problems[0].what}; what was changed of packet filter and sshd comes back by itself"
+        name: f"{error.problems[0].what}; its old packet filter and sshd settings are restored automatically"
         for name, error in errors.items()
     }
 
 
 def _not_listening(errors: dict[str, HostError]) -> tuple[str, ...]:
-    # A login that was refused stays refused, and sshd shuts out whoever tries it again and again.
+    # A refused login would be refused again, and sshd locks out clients that keep trying.
     return tuple(name for name, error in errors.items() if isinstance(error, NotListening))
 
 

@@ -1,4 +1,4 @@
-"""An apply to which the operator has agreed: the hosts' changes stage by stage, then the engines."""
+"""Carry out an apply that the operator has confirmed: change the hosts stage by stage, then the engines."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from rackwright.lifecycle.apply.stages import (
     Applied,
     Options,
     begin,
+    includes,
 )
 from rackwright.lifecycle.drain.missing import copy_drains
 from rackwright.lifecycle.gpus.assignment import Deferred, still_deferred
@@ -41,7 +42,7 @@ from rackwright.stopping import Stopping
 
 @dataclass(frozen=True)
 class Work:
-    """An apply that has begun."""
+    """An apply in progress."""
 
     session: Session
     lease_session: LeaseSession
@@ -51,7 +52,7 @@ class Work:
 
 
 def carry_out(work: Work, planned: Plan) -> Applied:
-    """Afterwards the hosts are what was planned, or what comes back says what is missing. Raise LeasedError."""
+    """Carry out the plan; return what was done and what failed. Raise LeasedError if the lease has ended."""
     run, transferred = _change(work, planned)
     restarted: list[Replica] = []
     try:
@@ -68,7 +69,7 @@ def carry_out(work: Work, planned: Plan) -> Applied:
 
 
 def _change(work: Work, planned: Plan) -> tuple[Run, tuple[Transferred, ...]]:
-    """Change the hosts whose plan is whole; the others are not tried again."""
+    """Change the hosts that were planned without a failure; the others are not tried again."""
     from rackwright.deploys.baseline import baseline, entry
     from rackwright.deploys.confirm import confirm
     from rackwright.deploys.gpu import gpu
@@ -85,7 +86,7 @@ def _change(work: Work, planned: Plan) -> tuple[Run, tuple[Transferred, ...]]:
         begin(work.session, work.console, GPUS)
         run = _then(work, run, gpu)
         run += Run(unreachable=_driver_acts(work, run))
-    prefetch = _put_ahead(work, run)
+    prefetch = _prefetch(work, run)
     run += prefetch.run
     begin(work.session, work.console, SERVICE)
     run += Run(unreachable=_drained_as_others(work, run, planned))
@@ -93,10 +94,10 @@ def _change(work: Work, planned: Plan) -> tuple[Run, tuple[Transferred, ...]]:
     return _then(work, run, retire), prefetch.transferred
 
 
-def _put_ahead(work: Work, run: Run) -> Prefetch:
-    """Weights go to where others get them from, unless only other roles were asked for."""
+def _prefetch(work: Work, run: Run) -> Prefetch:
+    """Fetch the weights that hosts get from one another, unless only other roles were asked for."""
     going = _going(work.session, run)
-    asked = "model_store" in (work.options.only or ("model_store",))
+    asked = includes(work.options.only, "model_store")
     if run.interrupted or not asked or not is_supplied(work.session, going):
         return Prefetch()
     begin(work.session, work.console, WEIGHTS)
@@ -108,22 +109,22 @@ def _put_ahead(work: Work, run: Run) -> Prefetch:
 
 
 def _rolling(work: Work, planned: Plan) -> Work:
-    """Units of engines that restart are changed by the rollout, each in its turn."""
+    """Leave the units of engines that restart to the rollout, which changes them one by one."""
     rolled: dict[str, set[str]] = {name: set() for name in work.session.hosts}
     for restart in planned.restarts:
         for name in set(restart.replica.hosts) & set(rolled):
             rolled[name].add(restart.replica.name)
-    models = {name: replace(model, rolled=frozenset(rolled[name])) for name, model in work.session.hosts.items()}
-    return replace(work, session=replace(work.session, hosts=models))
+    specs = {name: replace(spec, rolled=frozenset(rolled[name])) for name, spec in work.session.hosts.items()}
+    return replace(work, session=replace(work.session, hosts=specs))
 
 
 def _drained_as_others(work: Work, run: Run, planned: Plan) -> dict[str, str]:
-    """A gateway knows what a person drained before it sends the first request."""
+    """Copy manual drains to gateways that lack them, before these send requests; return the gateways that failed."""
     if run.interrupted:
         return {}
     missing = [drain for drain in planned.drains if drain.gateway in _going(work.session, run)]
     for drain in missing:
-        work.console.say(f"{drain.replica.address}: drained at {drain.gateway} too: {drain.record.reason}")
+        work.console.say(f"{drain.replica.address}: draining it at {drain.gateway}, too: {drain.record.reason}")
     failed = copy_drains(work.session, missing)
     for drain in missing:
         if drain.gateway not in failed:
@@ -133,14 +134,14 @@ def _drained_as_others(work: Work, run: Run, planned: Plan) -> dict[str, str]:
 
 
 def _gpus_looked_at(work: Work, planned: Plan) -> bool:
-    """Where the fleet file says something of drivers, or said so before."""
+    """Return whether the fleet file asks for a driver or CUDA anywhere, or did so before."""
     steps = (step for step in planned.run.steps if step.role in ("nvidia_driver", "cuda"))
     changes = any(step.outcome is Outcome.WOULD_CHANGE for step in steps)
-    return changes or any(model.driver or model.cuda for model in work.session.hosts.values())
+    return changes or any(spec.driver or spec.cuda for spec in work.session.hosts.values())
 
 
 def _driver_acts(work: Work, run: Run) -> dict[str, str]:
-    """Hosts whose engines can't start before a reboot: it was asked for, or they go no further."""
+    """Reboot hosts that need it for their driver, if asked; return the hosts that can't go on, and why."""
     if run.interrupted:
         return {}
     found = pending(work.session, _going(work.session, run), kernels=work.options.reboot)
@@ -157,7 +158,7 @@ def _driver_acts(work: Work, run: Run) -> dict[str, str]:
 
 
 def _then(work: Work, run: Run, deploy: Callable[[], None]) -> Run:
-    """The next run, on the hosts that have not failed; none after an interruption."""
+    """Run the next deploy on the hosts that have not failed; run none after an interruption."""
     if run.interrupted:
         return run
     going, only = _going(work.session, run), work.options.only
@@ -170,7 +171,7 @@ def _going(session: Session, run: Run) -> tuple[str, ...]:
 
 
 def _due(planned: Plan, run: Run) -> tuple[Restart, ...]:
-    """The restarts that were planned, on the hosts that went well; none after an interruption."""
+    """Return the planned restarts on hosts that have not failed; none after an interruption."""
     if run.interrupted:
         return ()
     return tuple(restart for restart in planned.restarts if not set(restart.replica.hosts) & set(run.failed_hosts))
@@ -179,7 +180,7 @@ def _due(planned: Plan, run: Run) -> tuple[Restart, ...]:
 def _waited(
     work: Work, run: Run, restarts: tuple[Restart, ...], deferred: tuple[Deferred, ...]
 ) -> tuple[Replica, ...]:
-    """Those that answer before the first engine is restarted: all but these, and who can't have his GPUs yet."""
+    """Return the replicas that must answer before the first restart: all that neither restart nor are deferred."""
     others = {restart.replica for restart in restarts} | {waiting.replica for waiting in deferred}
     for waiting in deferred:
         work.console.say(f"{waiting.replica.address}: {waiting.why}")
@@ -188,22 +189,22 @@ def _waited(
 
 
 def _settle(work: Work, run: Run, replicas: tuple[Replica, ...]) -> None:
-    """New engines answer before the first old one is taken; those that restart are proven by that.
+    """Wait for new engines before the first old one is taken down; engines that restart are proven by the restart.
 
-    Where no engine was to be looked at, none is waited for: whoever left must be out also while a host has none yet.
-    A gateway that failed isn't asked: it may not even be installed.
+    An apply without the role `replica` waits for none: removing an account, for example, must work while a host has
+    no engine yet. A gateway that failed isn't asked: it may not even be installed.
     """
-    if run.interrupted or "replica" not in (work.options.only or ("replica",)):
+    if run.interrupted or not includes(work.options.only, "replica"):
         return
     begin(work.session, work.console, SETTLE)
 
-    def returned(address: str) -> None:
+    def undrained(address: str) -> None:
         note_leased_act(work.session, work.lease_session, gateways.hosts, f"undrain {address}")
 
     gateways = work.session.gateways.only(
         name for name in work.session.fleet.gateways if name not in run.failed_hosts
     )
-    settle(work.session, work.lease_session, gateways, work.console, replicas, work.stopping, returned)
+    settle(work.session, work.lease_session, gateways, work.console, replicas, work.stopping, undrained)
 
 
 def _restart(work: Work, run: Run, restarts: tuple[Restart, ...], restarted: list[Replica]) -> None:
@@ -211,9 +212,9 @@ def _restart(work: Work, run: Run, restarts: tuple[Restart, ...], restarted: lis
         return
     if failed := [name for name in work.session.fleet.gateways if name in run.failed_hosts]:
         raise RackwrightError(
-            f"not restarted, for {' and '.join(failed)} failed: "
+            f"not restarted, because {' and '.join(failed)} failed: "
             + ", ".join(restart.replica.address for restart in restarts),
-            should="every gateway should be there to send nothing to an engine while it restarts",
+            should="every gateway must work, so that none sends requests to an engine that restarts",
             next="rackwright apply",
         )
     begin(work.session, work.console, RESTART)
@@ -230,12 +231,12 @@ def _restart(work: Work, run: Run, restarts: tuple[Restart, ...], restarted: lis
 
 
 def _first_the_idle(work: Work, restarts: tuple[Restart, ...]) -> list[Restart]:
-    """Those that serve nobody come first: to restart them costs nothing, and the others may have to wait for them."""
+    """Put replicas that don't serve first: restarting them costs nothing, and others may have to wait for them."""
     replicas = [restart.replica for restart in restarts]
     serving = await_gateways(work.session.remote, work.session.gateways, work.console, replicas, work.stopping)
     return sorted(restarts, key=lambda restart: restart.replica.address in serving)
 
 
 def _change_of(engines: Engines, restart: Restart) -> Change:
-    change = engines.renewed(restart.replica, restart.why)
+    change = replace(engines.renewed(restart.replica, restart.why), doing=f"restarting: {restart.why}")
     return change if restart.rewritten else replace(change, revert=None)

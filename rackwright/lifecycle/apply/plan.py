@@ -1,4 +1,4 @@
-"""What an apply would do, with nothing changed: steps, ports that would close, engines that would restart."""
+"""Plan an apply, changing nothing: steps, ports that would close, engines that would restart."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from rackwright.errors import FleetError, Problem
 from rackwright.fleet.fleet import Replica
+from rackwright.lifecycle.apply.stages import includes
 from rackwright.lifecycle.check.fit import doubts, refuse_unfit
 from rackwright.lifecycle.drain.missing import MissingDrain, missing_drains
 from rackwright.lifecycle.gpus.assignment import Deferred, deferred, gpus_given, other_gpus, refuse_gpus
@@ -34,7 +35,7 @@ class Restart:
     replica: Replica
     why: str
     rewritten: bool = True
-    """Its unit becomes another. Else it has nothing to go back to: what is kept of it is of an earlier change."""
+    """Its unit changes. If it doesn't, there is nothing to revert to: the unit kept is from an earlier change."""
 
 
 @dataclass(frozen=True)
@@ -43,32 +44,32 @@ class Plan:
     closing: dict[str, tuple[Closing, ...]]
     """Host → listening sockets that the packet filter would close to everyone."""
     restarts: tuple[Restart, ...]
-    """One at a time: drained, restarted, proven, returned."""
+    """One at a time: drained, restarted, proven, undrained."""
     deferred: tuple[Deferred, ...]
-    """Not started, or not before others let go of their GPUs."""
+    """Not started, or only after other replicas release their GPUs."""
     returns: tuple[Replica, ...]
-    """Drained by a run and not returned yet; apply, which holds the lease alone, returns them when they answer."""
+    """Left drained by an earlier run, which has ended if this one has the lease; undrained when they answer."""
     drains: tuple[MissingDrain, ...]
-    """Drained by hand, and one of the gateways doesn't know; apply tells it."""
+    """Manual drains that a gateway lacks; apply copies them to it."""
     first_snapshots: tuple[tuple[str, str], ...]
     """Host and repository of those that have none yet; made at the end of an apply."""
     surveyed: Survey
     doubts: tuple[str, ...] = ()
-    """Models of which nobody can tell whether they fit."""
+    """Models for which it isn't known whether they fit."""
 
     @property
     def empty(self) -> bool:
-        """Nothing is to be done."""
+        """Whether there is nothing to do."""
         to_do = self.run.changes or self.restarts or self.returns or self.drains or self.first_snapshots
         return not (to_do or self.run.unreachable or self.run.failed_hosts)
 
 
 def plan(session: Session, *, only: tuple[str, ...] = ()) -> Plan:
-    """Return what would change. Raise FleetError where the fleet file must decide something first."""
+    """Return what would change. Raise FleetError if something must be decided in the fleet file first."""
     from rackwright.remote import Background, import_gently
 
     surveying = Background(lambda: survey(session))
-    # While the hosts look for their answers.
+    # Import this while the hosts answer.
     Background(lambda: import_gently("rackwright.runner._pyinfra", "pyinfra.api", *_DEPLOYS))
     run = session.runner.plan(_whole_site, session.hosts, only=only)
     surveyed = surveying.result()
@@ -80,31 +81,31 @@ def plan(session: Session, *, only: tuple[str, ...] = ()) -> Plan:
     refuse_driver(session, surveyed)
     refuse_gpus(session, surveyed)
     refuse_unfit(session, surveyed)
-    engines = "replica" in (only or ("replica",))
+    engines = includes(only, "replica")
     restarting = tuple(restarts(session, surveyed)) if engines else ()
     return Plan(
         run=Run(unreachable=dict(surveyed.unreachable)) + run,
-        closing=closing_ports(session, surveyed) if "firewall" in (only or ("firewall",)) else {},
+        closing=closing_ports(session, surveyed) if includes(only, "firewall") else {},
         restarts=restarting,
         deferred=tuple(deferred(session, surveyed, {restart.replica for restart in restarting})) if engines else (),
         returns=tuple(left_drained(session, surveyed)),
         drains=tuple(missing_drains(session, surveyed)),
-        first_snapshots=tuple(first_snapshots(session, surveyed)) if "backup" in (only or ("backup",)) else (),
+        first_snapshots=tuple(first_snapshots(session, surveyed)) if includes(only, "backup") else (),
         surveyed=surveyed,
         doubts=doubts(session, surveyed) if engines else (),
     )
 
 
 def _whole_site() -> None:
-    # It brings pyinfra.
+    # It imports pyinfra.
     from rackwright.deploys.site import site as deploy
 
     deploy()
 
 
 def refuse_firewall(session: Session, surveyed: Survey) -> None:
-    """Raise FleetError naming each host whose new packet filter would shut us out, and each packet filter of somebody
-    else's that the fleet file says nothing about."""
+    """Raise FleetError naming each host whose new packet filter would lock rackwright out, and each foreign packet
+    filter that the fleet file doesn't mention."""
     problems = [
         replace(problem, where=f"{name}: {problem.where}")
         for name, host in surveyed.hosts.items()
@@ -115,13 +116,13 @@ def refuse_firewall(session: Session, surveyed: Survey) -> None:
 
 
 def refuse_restic(session: Session, surveyed: Survey) -> None:
-    """Raise FleetError naming each host whose restic is too old for what the fleet file asks of it."""
+    """Raise FleetError naming each host whose restic is too old for its backups."""
     problems = [
         Problem(
             f"{name}: backup",
             f"restic {host.backup.restic} is too old",
             f"should be {OLDEST_RESTIC} or newer",
-            f"put a newer one into /usr/local/bin of {name}",
+            f"install a newer one in /usr/local/bin on {name}",
         )
         for name, host in surveyed.hosts.items()
         if session.hosts[name].backup and host.backup.restic_is_old
@@ -131,7 +132,7 @@ def refuse_restic(session: Session, surveyed: Survey) -> None:
 
 
 def refuse_driver(session: Session, surveyed: Survey) -> None:
-    """Raise FleetError naming each host that has a driver of which the fleet file doesn't say what becomes."""
+    """Raise FleetError naming each host with a driver for which the fleet file doesn't say what to do."""
     problems = [
         replace(problem, where=f"{name}: {problem.where}")
         for name, host in surveyed.hosts.items()
@@ -142,7 +143,7 @@ def refuse_driver(session: Session, surveyed: Survey) -> None:
 
 
 def first_snapshots(session: Session, surveyed: Survey) -> Iterator[tuple[str, str]]:
-    """Return host and repository where no good snapshot is known."""
+    """Yield host and repository of each backup without a good snapshot."""
     for name, host in surveyed.hosts.items():
         backup = session.hosts[name].backup
         for repository in backup.repositories if backup else ():
@@ -151,7 +152,7 @@ def first_snapshots(session: Session, surveyed: Survey) -> Iterator[tuple[str, s
 
 
 def refuse_people(session: Session, surveyed: Survey) -> None:
-    """Raise FleetError naming each account that isn't ours to change, and each change that would put us out."""
+    """Raise FleetError naming each account that rackwright may not change, and each change that would lock it out."""
     problems = [
         replace(problem, where=f"{name}: {problem.where}")
         for name, host in surveyed.hosts.items()
@@ -172,25 +173,25 @@ def _firewall_problems(host: Surveyed, settings: Firewall) -> Iterator[Problem]:
 
 
 def refuse_sshd(session: Session) -> None:
-    """Raise FleetError naming each host whose new sshd settings would shut us out: that can be told beforehand."""
+    """Raise FleetError naming each host whose new sshd settings would lock rackwright out; no host is asked."""
     from rackwright.remote.known_hosts import lookup
 
     problems = []
-    for name, model in session.hosts.items():
+    for name, spec in session.hosts.items():
         target = session.remote.connection(name).target
         pinned = [key.type for key in lookup(target).keys]
-        if target.address != "@local" and (problem := sshd_locks_out(model.baseline.sshd, pinned)):
+        if target.address != "@local" and (problem := sshd_locks_out(spec.baseline.sshd, pinned)):
             problems.append(replace(problem, where=f"{name}: {problem.where}"))
     if problems:
         raise FleetError(problems)
 
 
 def refuse_bans(session: Session, surveyed: Survey) -> None:
-    """Raise FleetError naming each host whose fail2ban could shut us out."""
+    """Raise FleetError naming each host whose fail2ban could lock rackwright out."""
     problems = []
     for name, host in surveyed.hosts.items():
-        model = session.hosts[name]
-        problem = host.connected and bans_us(model.baseline.fail2ban, model.never_shut_out, host.connected.source)
+        spec = session.hosts[name]
+        problem = host.connected and bans_us(spec.baseline.fail2ban, spec.never_shut_out, host.connected.source)
         if problem:
             problems.append(replace(problem, where=f"{name}: {problem.where}"))
     if problems:
@@ -206,10 +207,10 @@ def closing_ports(session: Session, surveyed: Survey) -> dict[str, tuple[Closing
 
 
 def restarts(session: Session, surveyed: Survey) -> Iterator[Restart]:
-    """Return the engines that run with another unit or other GPUs than they should have, in the fleet's order."""
+    """Yield the engines that run with another unit or other GPUs than they should have, in the fleet's order."""
     gpus = {name: gpus_given(session.hosts[name].replicas, host) for name, host in surveyed.hosts.items()}
     for replica in session.fleet.replicas:
-        # The others follow the first member: it is the one that is restarted, and drained for it.
+        # The first member is drained and restarted; the others follow it.
         looked_at = [name for name in replica.hosts if name in surveyed.hosts and replica.host in surveyed.hosts]
         reasons = (_outdated(session, name, surveyed.hosts[name], replica, gpus[name]) for name in looked_at)
         if why := next(filter(None, reasons), None):
@@ -219,7 +220,7 @@ def restarts(session: Session, surveyed: Survey) -> Iterator[Restart]:
 
 
 def left_drained(session: Session, surveyed: Survey) -> Iterator[Replica]:
-    """Return the replicas that a run drained, not a person. Under the lease that run is over."""
+    """Yield the replicas that a run drained, not an operator. Under the lease, that run has ended."""
     drains = [drain for host in surveyed.hosts.values() for drain in host.drains.items()]
     left = {address for address, record in drains if not record.manual}
     yield from (
@@ -231,10 +232,10 @@ def _outdated(session: Session, name: str, host: Surveyed, replica: Replica, gpu
     state = host.replicas.get(replica.name)
     if state is None or state.active != "active" or state.started is None:
         return None
-    current = state.started == unit_digest(unit_of(session, replica, name))
+    current = state.started_on(unit_digest(unit_of(session, replica, name)))
     return other_gpus(state, gpus) if current else "it was started with other settings"
 
 
 def _rewritten(session: Session, name: str, host: Surveyed, replica: Replica) -> bool:
     state = host.replicas.get(replica.name)
-    return state is None or state.wanted != unit_digest(unit_of(session, replica, name))
+    return state is None or not state.is_written(unit_digest(unit_of(session, replica, name)))

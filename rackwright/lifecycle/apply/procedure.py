@@ -16,14 +16,14 @@ from rackwright.lifecycle.session.under_lease import leased
 from rackwright.state.lease_session import LeaseSession
 from rackwright.stopping import stoppable
 
-# What only an apply needs that changes something is imported there: most applies find everything as it should be.
+# Functions import what only an apply with changes needs: most applies find nothing to change.
 
 
 def apply(session: Session, options: Options, console: Console, show: Callable[[Plan], None]) -> Applied:
-    """Afterwards the hosts are what the fleet file and the lock say, or what comes back says what is missing.
+    """Bring the hosts to what fleet file and lock say; return what was done and what failed.
 
-    `show` gets the plan, and the operator is asked before anything changes. From there on Ctrl-C stops where nothing
-    is left half done. Raise LeasedError while another operator is at work, or holds the lease in the end.
+    `show` gets the plan, and the operator is asked before anything changes. After that, Ctrl-C stops where nothing is
+    left half done. Raise LeasedError if another operator has the lease, or has taken it by the end.
     """
     from rackwright.remote import Background
 
@@ -33,7 +33,7 @@ def apply(session: Session, options: Options, console: Console, show: Callable[[
         planned = plan(session, only=options.only)
         refuse_moved(session.fleet, planned.surveyed.control)
         known = refuse_stale_checkout(comparing.result(), console, not_stale=options.not_stale)
-        # What an earlier apply installed may be all that waits.
+        # The only thing left may be a reboot for what an earlier apply installed.
         waiting = _waiting(session) if options.reboot else {}
         if planned.empty and not waiting:
             applied = Applied(planned.run)
@@ -45,7 +45,7 @@ def apply(session: Session, options: Options, console: Console, show: Callable[[
 
 
 def _waiting(session: Session) -> Mapping[str, str]:
-    """Hosts that were asked to reboot for their driver or kernel, with why."""
+    """Return the hosts whose driver or kernel needs a reboot, and why."""
     from rackwright.lifecycle.apply.reboot import pending
 
     return pending(session, session.hosts, kernels=True).waiting
@@ -59,7 +59,7 @@ def _agree(
     waiting: Mapping[str, str],
     show: Callable[[Plan], None],
 ) -> None:
-    """The operator has seen what changes, and agrees. Raise RackwrightError if not."""
+    """Show the operator what changes, and ask. Raise RackwrightError if they don't agree."""
     from rackwright.lifecycle.apply.reboot import refuse_swap
 
     refuse_swap(session, planned, reboot=options.reboot, allow_outage=options.allow_outage)
@@ -82,7 +82,7 @@ def _carry_out(
 def _remember(
     session: Session, lease_session: LeaseSession, options: Options, applied: Applied, planned: Plan, *, known: bool
 ) -> None:
-    """Hosts record the lock only if they are what it says, and all of it was looked at."""
+    """Record the lock on the hosts, but only if all of it was applied."""
     if applied.failure:
         return
     if applied.run.interrupted or options.only:
@@ -98,7 +98,7 @@ def _remember(
 
 
 def _saved(session: Session, applied: Applied, planned: Plan, console: Console) -> Applied:
-    """What was applied is in a snapshot on every host that went well and had none yet."""
+    """Make the first snapshot on every host that has not failed and has none yet."""
     going = [place for place in planned.first_snapshots if place[0] not in applied.run.failed_hosts]
     if not going or applied.failure or applied.run.interrupted:
         return applied
@@ -109,7 +109,7 @@ def _saved(session: Session, applied: Applied, planned: Plan, console: Console) 
 
 
 def _agree_to_close(planned: Plan, options: Options, console: Console) -> None:
-    """--yes doesn't agree to close a port on which something listens."""
+    """Ask about ports that something listens on: --yes alone doesn't agree to close them."""
     if options.close_ports or not planned.closing:
         return
     listed = [f"{name}: {socket}" for name, sockets in planned.closing.items() for socket in sockets]

@@ -1,4 +1,4 @@
-"""Hosts whose driver acts after a reboot only: which they are, and the reboot that an operator asked for."""
+"""Reboots for new drivers: which hosts need one, and the reboot that an operator asked for."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from rackwright.run import Outcome
 from rackwright.state.lease_session import LeaseSession
 
 BOOT_SECONDS = 1800
-"""Longest wait for a host that boots: firmware alone checks a terabyte of memory for minutes."""
+"""Longest wait for a host to boot: firmware alone checks a terabyte of memory for minutes."""
 _PENDING_COMMAND = """cat /sys/module/nvidia/version 2>/dev/null || echo none
 k=$(uname -r); if [ -e "/boot/vmlinuz-$k" ]; then echo "$k"; else echo none; fi
 cat /proc/sys/kernel/random/boot_id; stat -c %Y.%i /proc/1; cut -d ' ' -f 22 /proc/1/stat"""
-"""Versions of the module and of the machine's own kernel; which boot this is: in a container PID 1 tells."""
+"""Versions of the module and of the machine's own kernel, and which boot this is (in a container: PID 1's start)."""
 _BOOT_LINES = 3
 _REBOOT_COMMAND = "systemd-run --quiet --collect --on-active=1 systemctl reboot"
 
@@ -31,13 +31,13 @@ _REBOOT_COMMAND = "systemd-run --quiet --collect --on-active=1 systemctl reboot"
 @dataclass(frozen=True)
 class Pending:
     waiting: dict[str, str]
-    """Host → why its driver doesn't act yet."""
+    """Host → why its driver isn't active yet."""
     unreachable: dict[str, str]
-    """Host → why it couldn't be asked. Whether it waits isn't known: it isn't rebooted for that."""
+    """Host → why it couldn't be asked. It may not need a reboot, so it isn't rebooted."""
 
 
 def pending(session: Session, hosts: Iterable[str], *, kernels: bool = False) -> Pending:
-    """Return which of these hosts have a driver, or with `kernels` a kernel of its set, that doesn't act yet."""
+    """Return which of these hosts have a driver, or with `kernels` its kernel, that isn't active until a reboot."""
     wanted = [name for name in hosts if session.hosts[name].driver]
     found = Pending({}, {})
     for name, answer in session.remote.run_on(wanted, _PENDING_COMMAND).items():
@@ -66,10 +66,10 @@ def _why(session: Session, name: str, reply: str, *, kernels: bool) -> str | Non
 def reboot_all(
     session: Session, lease_session: LeaseSession, hosts: Mapping[str, str], console: Console, *, allow_outage: bool
 ) -> dict[str, str]:
-    """Reboot hosts one after another; return why one was not, or didn't come back right, which ends it.
+    """Reboot hosts one after another; return the hosts that can't go on, and why.
 
-    A host that takes requests is left: whoever wants it rebooted drains it before. Those after it are left, too, and
-    come back with it where their engines need the driver.
+    The first one that was not rebooted, or that didn't come back as it should, ends the reboots; later hosts whose
+    engines need the driver are returned, too. A host that takes requests is not rebooted; an operator must drain it.
     """
     left = dict(hosts)
     for name, why in hosts.items():
@@ -78,41 +78,42 @@ def reboot_all(
         if reason := _rebooted(session, lease_session, name, why, console, allow_outage=allow_outage):
             needing = {other: why for other, why in left.items() if needs_driver(session, other)}
             return {name: reason} | {
-                other: f"reboot pending: {why}; not rebooted, for {name} was not" for other, why in needing.items()
+                other: f"reboot pending: {why}; not rebooted, because {name} was not"
+                for other, why in needing.items()
             }
         console.say(f"{name}: is back")
     return {}
 
 
 def needs_driver(session: Session, name: str) -> bool:
-    """Whether engines of the host can't start without its driver."""
+    """Return whether engines of the host can't start without its driver."""
     return any(replica.gpus for replica in session.fleet.parts_on(name))
 
 
 def blocker(session: Session, name: str, *, allow_outage: bool) -> str | None:
-    """Return why a host may not be rebooted now; None: it may. Raise HostError where that can't be told."""
+    """Return why a host may not be rebooted now, None if it may. Raise HostError if that can't be found out."""
     if session.fleet.is_local(name):
-        return "is the machine that this runs on, not rebooted; next: reboot it, then rackwright apply"
+        return "is the machine that rackwright runs on, not rebooted; next: reboot it, then run rackwright apply"
     return None if allow_outage else _serves(session, name)
 
 
 def _rebooted(
     session: Session, lease_session: LeaseSession, name: str, why: str, console: Console, *, allow_outage: bool
 ) -> str | None:
-    """Return why it was not rebooted, or didn't come back right."""
+    """Return why it was not rebooted, or didn't come back as it should."""
     try:
         if reason := blocker(session, name, allow_outage=allow_outage):
             return reason
         before = _boot(session.remote.connection(name).run(_PENDING_COMMAND))
     except HostError as error:
         return f"not rebooted: {error.problems[0].what}"
-    console.say(f"{name}: reboots: {why}")
+    console.say(f"{name}: rebooting: {why}")
     note_leased_act(session, lease_session, (name,), f"reboot: {why}")
     try:
         with lease_session.lasting(BOOT_SECONDS) if name == session.fleet.control[0] else nullcontext():
             return _reboot(session, name, before)
     except HostError as error:
-        return f"was told to reboot: {error.problems[0].what}; look at its console"
+        return f"was asked to reboot, but: {error.problems[0].what}; look at its console"
 
 
 def _serves(session: Session, name: str) -> str | None:
@@ -127,7 +128,7 @@ def _serves(session: Session, name: str) -> str | None:
 
 
 def _runs_engines(session: Session, name: str) -> bool:
-    """Where none runs, no gateway needs to be asked: on a new site there may be none yet."""
+    """Return whether an engine runs. If none does, no gateway is asked: a new fleet may not have one yet."""
     units = [replica.unit for replica in session.hosts[name].replicas]
     command = shlex.join(("systemctl", "is-active", "--quiet", "--", *units))
     return bool(units) and session.remote.connection(name).run(command).ok
@@ -148,27 +149,27 @@ def _reboot(session: Session, name: str, before: list[str]) -> str | None:
 
 
 def _boot(reply: Completed) -> list[str]:
-    """Return which boot this is. Raise HostError where that wasn't told to the end: a host that goes down kills."""
+    """Return which boot this is. Raise HostError if the reply is incomplete: a shutdown kills the command."""
     lines = reply.check("asking which boot this is").stdout.splitlines()[2:]
     if len(lines) != _BOOT_LINES:
-        raise HostError("doesn't tell which boot this is", where=reply.host)
+        raise HostError("its reply doesn't show which boot this is", where=reply.host)
     return lines
 
 
 def _after(session: Session, name: str) -> str | None:
-    """The system has finished booting, and its driver acts."""
+    """Wait until the system has booted; return why its driver isn't active, if it isn't."""
     connection = session.remote.connection(name)
     connection.run("systemctl is-system-running --wait", timeout=BOOT_SECONDS)
     found = pending(session, (name,))
     why = found.waiting.get(name) or found.unreachable.get(name)
-    return f"was rebooted, and {why}; next: journalctl -b -k on {name}" if why else None
+    return f"was rebooted, but {why}; next: journalctl -b -k on {name}" if why else None
 
 
 def refuse_swap(session: Session, planned: Plan, *, reboot: bool, allow_outage: bool) -> None:
     """Raise RackwrightError naming each host whose engines run on another driver than would be installed.
 
-    They go on until they start again, and then find libraries that don't fit the module: so it belongs to a reboot,
-    and to a host that can have one.
+    Such engines run until their next start, which finds libraries that don't fit the module. So a driver is changed
+    only with a reboot, on a host that can be rebooted.
     """
     swapped = []
     for name, what in _swapped(session, planned):
@@ -178,17 +179,20 @@ def refuse_swap(session: Session, planned: Plan, *, reboot: bool, allow_outage: 
     if swapped:
         raise RackwrightError(
             "the driver would change under running engines:\n  " + "\n  ".join(swapped),
-            should="it acts after a reboot; until then none of these engines could start again",
+            should="a new driver needs a reboot, and until then none of these engines could restart",
             next="rackwright drain HOST, then rackwright apply --reboot -l HOST",
         )
 
 
 def _swapped(session: Session, planned: Plan) -> Iterator[tuple[str, str]]:
-    """Yield each such host and what would happen."""
+    """Yield each of these hosts and what would happen."""
     for step in planned.run.steps:
         host, driver = planned.surveyed.hosts.get(step.host), session.hosts[step.host].driver
         if not (host and driver and step.role == "nvidia_driver" and step.operation.startswith(INSTALL)):
             continue
         runs = [name for name, state in host.replicas.items() if state.active == "active"]
         if step.outcome is Outcome.WOULD_CHANGE and runs and host.driver.loaded not in (None, driver.version):
-            yield step.host, f"module {host.driver.loaded} runs {', '.join(runs)}; it would become {driver.version}"
+            yield (
+                step.host,
+                f"module {host.driver.loaded} is in use by {', '.join(runs)}; {driver.version} would replace it",
+            )

@@ -1,4 +1,4 @@
-"""Wait for engines that were started until they answer and the gateways send to them."""
+"""Wait until engines that were started answer, and the gateways send them requests."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ def settle(
     console: Console,
     replicas: Sequence[Replica],
     stopping: Stopping,
-    returned: Callable[[str], None] = lambda _: None,
+    undrained: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Return when each of these replicas is proven at its socket and every one of these gateways sends to it.
+    """Return when each of these replicas is proven at its socket and all of these gateways send it requests.
 
-    Those that somebody drained by hand need only be proven; those that a run drained and never returned are returned,
-    and `returned` hears of each. The first answer of its kind is recorded by this run.
-    Raise ProofError naming all that don't in time, RackwrightError naming all that haven't when it was stopped,
-    LeasedError where one would be returned and the lease is lost.
+    Replicas that were drained manually only need to be proven. Those that an earlier run left drained are undrained,
+    and `undrained` is called for each. This run records the first answer of its kind.
+    Raise ProofError naming all that aren't ready in time, RackwrightError naming those left when `stopping` ends
+    the wait, LeasedError if one would be undrained and the lease is lost.
     """
     waiting = {replica.address: replica for replica in replicas}
     proven: set[str] = set()
     longest = session.fleet.file.rollout.start_timeout
     deadline = time.monotonic() + longest
-    while reasons := _unsettled(session, lease_session, gateways, console, waiting, proven, returned):
+    while reasons := _unsettled(session, lease_session, gateways, console, waiting, proven, undrained):
         if stopping():
             waited = ", ".join(reasons)
-            raise RackwrightError(f"interrupted; not seen to answer yet: {waited}", next="rackwright status")
+            raise RackwrightError(f"interrupted; not ready yet: {waited}", next="rackwright status")
         if time.monotonic() > deadline:
             reasons |= probe_reports(session.remote, waiting.values())
             raise ProofError(
                 "\n  ".join(f"{address}: {reason}" for address, reason in reasons.items()),
-                should=f"every engine should answer within {longest} s",
+                should=f"every engine should be ready within {longest} s",
                 next=f"rackwright logs {next(iter(reasons))}",
             )
         time.sleep(0.5)
@@ -61,9 +61,9 @@ def _unsettled(
     console: Console,
     waiting: dict[str, Replica],
     proven: set[str],
-    returned: Callable[[str], None],
+    undrained: Callable[[str], None],
 ) -> dict[str, str]:
-    """Return why each replica isn't settled, without those that are; `proven` grows by those that answer now."""
+    """Return why each replica isn't ready, without those that are; add those that answer now to `proven`."""
     unproven = [address for address in waiting if address not in proven]
     proofs = session.remote.each(unproven, lambda address: prove(session, waiting[address], run=lease_session.run))
     reasons = {address: reason for address, reason in proofs.items() if reason is not None}
@@ -73,28 +73,28 @@ def _unsettled(
         if states[address].drained and not states[address].drained_manually:
             lease_session.check()
             gateways.undrain(address)
-            returned(address)
-            console.say(f"{address}: answers; it goes back to the gateways, whose run ended before that")
+            undrained(address)
+            console.say(f"{address}: answers; undrained, because the run that drained it ended before doing so")
     served = {address for address, state in states.items() if state.takes_requests or state.drained_manually}
     served |= set() if gateways.hosts else proven
     for address in [address for address in waiting if address in proven & served]:
         console.say(f"{address}: answers")
         del waiting[address]
-    return {address: reasons.get(address, "no gateway sends to it yet") for address in waiting}
+    return {address: reasons.get(address, "not every gateway sends requests to it yet") for address in waiting}
 
 
 def probe_reports(remote: Remote, replicas: Iterable[Replica]) -> dict[str, str]:
-    """Return what the probes of those that don't serve say of them, by address."""
+    """Return what the probes report about the replicas that don't serve, by address."""
     return {address: state.said for address, state in _probed(remote, replicas).items() if not state.serves}
 
 
 def await_gateways(
     remote: Remote, gateways: Gateways, console: Console, replicas: Sequence[Replica], stopping: Stopping
 ) -> set[str]:
-    """Return the addresses of these replicas that every gateway sends to.
+    """Return the addresses of these replicas that every gateway sends requests to.
 
-    First wait, for RETURN_SECONDS at most, until the gateways see those that their own probes find well: after a
-    change of a gateway or host proxy that takes some seconds.
+    First wait, for UNDRAIN_SECONDS at most, until the gateways see the replicas that are healthy to their own probes:
+    after a change of a gateway or host proxy, that takes some seconds.
     """
     well = {address for address, state in _probed(remote, replicas).items() if state.serves}
     deadline = time.monotonic() + UNDRAIN_SECONDS
@@ -112,7 +112,7 @@ def await_gateways(
 
 
 def _probed(remote: Remote, replicas: Iterable[Replica]) -> dict[str, ReplicaState]:
-    """Return what its first host knows of each replica, by address; nothing of one whose host is out of reach."""
+    """Return the state of each replica on its first host, by address, without those whose host is unreachable."""
     asked = remote.run_on(tuple({replica.host for replica in replicas}), REPLICAS_COMMAND)
     answers = checked(asked, "looking at the replicas")
     states = {

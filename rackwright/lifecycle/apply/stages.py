@@ -1,4 +1,4 @@
-"""What an apply is asked for, its stages, and what came of it."""
+"""The options of an apply, its stages, and its result."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from rackwright.run import Run
 if TYPE_CHECKING:
     from rackwright.lifecycle.p2p.procedure import Transferred
 
-LOOK = "look at the hosts"
-ENTRY = "folders, packet filter and sshd"
-HOSTS = "the hosts themselves"
+LOOK = "Survey the hosts"
+ENTRY = "Folders, packet filter and sshd"
+HOSTS = "Base system"
 GPUS = "GPUs: driver and kernel"
-WEIGHTS = "weights, from host to host"
-SERVICE = "engines and gateways"
-SETTLE = "wait until every engine answers"
-RESTART = "restart engines, one at a time"
-SAVE = "first snapshots"
+WEIGHTS = "Weights, from host to host"
+SERVICE = "Engines and gateways"
+SETTLE = "Wait until every engine answers"
+RESTART = "Restart engines, one at a time"
+SAVE = "First snapshots"
 STAGES = (LOOK, ENTRY, HOSTS, GPUS, WEIGHTS, SERVICE, SETTLE, RESTART, SAVE)
-"""GPUs only where the fleet file says something of drivers, weights where hosts get them from one another."""
+"""GPUS only if the fleet file has drivers, WEIGHTS only if hosts get weights from one another."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,17 @@ class Options:
     only: tuple[str, ...] = ()
     """Roles; empty means all."""
     close_ports: bool = False
-    """Whether ports close on which something listens."""
+    """Whether to close ports that something listens on."""
     allow_outage: bool = False
     reboot: bool = False
-    """Whether hosts reboot whose new driver acts after that only."""
+    """Whether to reboot hosts whose new driver needs it."""
     not_stale: bool = False
-    """Whether files are applied of which git can't tell that they are newer than those that were applied last."""
+    """Whether to apply files even if git can't show that they are newer than those applied last."""
+
+
+def includes(only: tuple[str, ...], role: str) -> bool:
+    """Return whether an apply of `only` these roles, or of all if there are none, includes this role."""
+    return not only or role in only
 
 
 @dataclass(frozen=True)
@@ -47,13 +52,12 @@ class Applied:
     restarted: tuple[Replica, ...] = ()
     transferred: tuple[Transferred, ...] = ()
     failure: RackwrightError | None = None
-    """Why the engines were not all brought to answer, or not all restarted."""
+    """Why not all engines answer, or not all were restarted."""
 
 
 def begin(session: Session, console: Console, stage: str) -> None:
-    """Say that this stage begins, where an apply of the site has it."""
+    """Print that this stage starts, if an apply of this fleet has it."""
     left_out = {GPUS: not session.fleet.file.drivers, WEIGHTS: not is_supplied(session, session.hosts)}
     stages = tuple(one for one in STAGES if not left_out.get(one))
     if stage in stages:
-        index = stages.index(stage)
-        console.stage(stage, index + 1, len(stages), stages[index + 1] if index + 1 < len(stages) else None)
+        console.stage(stage, stages)

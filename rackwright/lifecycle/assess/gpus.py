@@ -28,7 +28,7 @@ def gpus_missing(hardware: Hardware, wanted: int | None) -> Iterator[Missing]:
         what = f"{counted(count, 'GPU')}, but its replicas need {wanted}"
         yield Missing("gpus", Severity.BLOCKS, what, "place fewer replicas there, or add GPUs")
     if not hardware.nvidia and not count and wanted is None:
-        what = "no NVIDIA GPU: usable as a gateway or control host, or for small models on the processor"
+        what = "no NVIDIA GPU: usable as a gateway or control host, or for small models on the CPU"
         yield Missing("gpus", Severity.ADVISES, what, "place only replicas with gpus: 0 on it")
     for finding in findings(hardware):
         yield Missing("gpus", _severity(finding), str(finding), finding.next)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -18,6 +17,7 @@ from rackwright.lifecycle.assess.machine import Machine, parse_machine, script
 from rackwright.lifecycle.assess.missing import Expected, missing
 from rackwright.lifecycle.assess.serving import verdicts, wanted_of, well_known
 from rackwright.remote import Remote
+from rackwright.remote.batch import Batch
 from rackwright.remote.completed import Completed, checked
 from rackwright.values.network import host_address
 from rackwright.values.targets import Target
@@ -91,19 +91,22 @@ def _split(place: str) -> tuple[str, str]:
 
 def assess(remote: Remote, expected: Mapping[str, Expected]) -> Assessment:
     """Assess all hosts of `expected` (by name) over these connections; change nothing."""
-    mark = secrets.token_hex(16)
-    scripts = {name: f"(\n{COMMAND}\n)\necho {mark}\n{script(host.models_at)}" for name, host in expected.items()}
+    batches = {name: Batch.of((COMMAND, script(host.models_at))) for name, host in expected.items()}
+    scripts = {name: batch.script for name, batch in batches.items()}
     answers = checked(remote.run_on(tuple(expected), scripts, timeout=TIMEOUT), "reading the machine's facts")
-    return Assessment.of(tuple(_assessed(expected[name], answer, mark) for name, answer in answers.items()))
+    return Assessment.of(tuple(_assessed(expected[name], answer, batches[name]) for name, answer in answers.items()))
 
 
-def _assessed(expected: Expected, answer: Completed | HostError, mark: str) -> Assessed:
+def _assessed(expected: Expected, answer: Completed | HostError, batch: Batch) -> Assessed:
     if isinstance(answer, HostError):
         problem = replace(answer.problems[0], where="")
         if isinstance(answer, HostKeyError) and expected.trust:
             problem = replace(problem, next=expected.trust)
         return Assessed(expected.host, expected.address, unreachable=str(problem))
-    hardware, _, machine = answer.stdout.partition(f"{mark}\n")
+    parts = [part.stdout for part in batch.whole(answer.stdout_bytes)]
+    if len(parts) < batch.count:
+        return Assessed(expected.host, expected.address, unreachable="its answer is incomplete")
+    hardware, machine = parts
     return judge(expected, parse_hardware(hardware), parse_machine(machine))
 
 

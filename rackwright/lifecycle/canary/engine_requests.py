@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from shlex import quote
@@ -12,6 +10,7 @@ from rackwright.errors import RackwrightError
 from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.session.replica_units import unit_of
 from rackwright.lifecycle.session.session import Session
+from rackwright.remote.batch import Batch
 
 SECONDS = 120
 """Longest wait for one answer."""
@@ -27,10 +26,10 @@ class Reply:
 
 def ask_engine(session: Session, replica: Replica, bodies: Sequence[str]) -> list[Reply]:
     """Given bodies of chat completions, return the replies. Raise HostError if the replica's host can't be asked."""
-    mark = secrets.token_hex(16)
-    script = ask_script(unit_of(session, replica).socket, bodies, mark)
-    done = session.remote.connection(replica.host).run("sh -s", stdin=script, timeout=len(bodies) * SECONDS + 30)
-    replies = parse_replies(done.stdout, mark)
+    batch = batch_of(unit_of(session, replica).socket, bodies)
+    seconds = len(bodies) * SECONDS + 30
+    done = session.remote.connection(replica.host).run("sh -s", stdin=batch.script, timeout=seconds)
+    replies = [_reply(part.stdout) for part in batch.whole(done.stdout_bytes)]
     if len(replies) != len(bodies):
         raise RackwrightError(
             f"only {len(replies)} of {len(bodies)} questions were completed",
@@ -40,17 +39,16 @@ def ask_engine(session: Session, replica: Replica, bodies: Sequence[str]) -> lis
     return replies
 
 
-def ask_script(socket: str, bodies: Sequence[str], mark: str) -> str:
-    """Return the shell script, to run as root. The questions are in the script, never in a process's arguments."""
-    reply = f"\\n{mark} %{{http_code}} %{{time_total}}\\n"
+def batch_of(socket: str, bodies: Sequence[str]) -> Batch:
+    """Return the questions as a batch for root. The bodies are in the script, never in a process's arguments."""
     curl = ["curl", "-q", "--silent", "--noproxy", "'*'", "--max-time", str(SECONDS), "--unix-socket", quote(socket)]
-    curl += ["--header", "'Content-Type: application/json'", "--write-out", quote(reply), "--data-binary", "@-"]
-    curl += ["http://engine/v1/chat/completions"]
-    asked = [f"{' '.join(curl)} <<'{mark}'\n{body}\n{mark}" for body in bodies]
-    return "\n".join([*asked, "exit 0", ""])
+    curl += ["--header", "'Content-Type: application/json'", "--write-out", "'\\n%{http_code} %{time_total}'"]
+    curl += ["--data-binary", "@-", "http://engine/v1/chat/completions"]
+    # printf is built into the shell, so the body is in no process's arguments.
+    return Batch.of(f"printf '%s\\n' {quote(body)} | {' '.join(curl)}" for body in bodies)
 
 
-def parse_replies(output: str, mark: str) -> list[Reply]:
-    """Given the script's output, return the replies in the order of the questions."""
-    found = re.findall(rf"(.*?)\n{mark} (\d+) ([\d.]+)\n", output, re.DOTALL)
-    return [Reply(int(status), body, float(seconds)) for body, status, seconds in found]
+def _reply(output: str) -> Reply:
+    body, _, figures = output.rpartition("\n")
+    status, seconds = figures.split()
+    return Reply(int(status), body, float(seconds))

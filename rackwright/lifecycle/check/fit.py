@@ -1,4 +1,4 @@
-"""Whether the models that are placed on a host fit there: what `check` shows, and what `plan` and `apply` refuse."""
+"""Whether the models placed on a host fit there: `check` shows it, `plan` and `apply` refuse those that don't."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rackwright.report.words import size
 
 
 def judge_fit(fleet: Fleet, lock: Lock, host: str, hardware: Hardware) -> Iterator[Condition]:
-    """Yield a condition for each model on the host; alike replicas have one."""
+    """Yield one condition for each model on the host; identical replicas share one."""
     for placed in _alike(fit_host(fleet, lock, host, memory_of(hardware))):
         if placed.fit is None or placed.fit.fits is None:
             yield Condition(host, "fit", State.WARNING, f"{placed.model}: {placed.doubt}")
@@ -42,7 +42,7 @@ def refuse_unfit(session: Session, surveyed: Survey) -> None:
 
 
 def doubts(session: Session, surveyed: Survey) -> tuple[str, ...]:
-    """Return of which models nobody can tell whether they fit, and why; each once."""
+    """Return each model that may or may not fit, once, with the reason why that is unknown."""
     found = (
         _doubt(placed, memory_of(host.hardware))
         for name, host in surveyed.hosts.items()
@@ -60,11 +60,11 @@ def _doubt(placed: Placed, memory: Memory) -> str | None:
 
 
 def _close(placed: Placed) -> str:
-    return f"may not fit, it is close: {_why(placed)}"
+    return f"might not fit, it is close: {_why(placed)}"
 
 
 def _waits_for_driver(placed: Placed, memory: Memory) -> bool:
-    """Before a driver runs nobody knows the memory: apply says enough about that."""
+    """Return whether the memory is unknown only because no driver runs yet; apply reports that already."""
     return placed.gpus > 0 and memory.gpu is None
 
 
@@ -90,11 +90,11 @@ def _why(placed: Placed) -> str:
         return placed.doubt or ""
     if fit.refused:
         return fit.refused
-    takes = f"{size(fit.weights)} of weights, about {size(fit.overhead)} beside them"
+    takes = f"{size(fit.weights)} of weights, about {size(fit.overhead)} of overhead"
     cache = (
         f", {size(fit.cache)} of cache for {fit.asked.must_hold} x {fit.asked.context} tokens" if fit.cache else ""
     )
-    gives = f"each GPU gives {size(fit.budget)}" if placed.gpus else f"the host has {size(fit.budget)} for it"
+    gives = f"each GPU has {size(fit.budget)} for it" if placed.gpus else f"the host has {size(fit.budget)} for it"
     return f"{takes}{cache}; {gives}"
 
 

@@ -1,4 +1,4 @@
-"""What must hold of a host's GPUs and their driver before replicas go there."""
+"""Requirements for a host's GPUs and driver before replicas are placed there."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def judge_gpus(spec: HostSpec, hardware: Hardware) -> Iterator[Condition]:
-    """Given what a host's hardware is, return the conditions `gpu`, `driver` and `cuda`, and what is found wrong.
+    """Given a host's hardware, yield the conditions `gpu`, `driver` and `cuda`, and every problem found.
 
-    None for a host that has no GPU of NVIDIA and whose replicas need none.
+    Yield nothing for a host that has no NVIDIA GPU and whose replicas need none.
     """
     need = sum(replica.gpus for replica in spec.replicas)
     problem = no_driver(hardware)
@@ -39,28 +39,28 @@ def judge_gpus(spec: HostSpec, hardware: Hardware) -> Iterator[Condition]:
 
 
 def _to_come(host: str, version: str, hardware: Hardware) -> Condition:
-    """The lock names another driver than the one that runs."""
+    """Return the condition for a driver in the lock that isn't running yet."""
     if hardware.loaded:
-        found = f"module {hardware.loaded} runs, the lock has {version}: it acts after a reboot"
+        found = f"module {hardware.loaded} is loaded; the lock has {version}, which takes effect after a reboot"
         return Condition(host, "driver", State.WARNING, found, "rackwright apply --reboot")
-    reboot = ", which then reboots: nouveau has the GPUs" if hardware.nouveau else ""
-    found = f"none runs yet; apply installs {version}{reboot}"
+    reboot = ", then reboots because nouveau uses the GPUs" if hardware.nouveau else ""
+    found = f"no driver runs yet; apply installs {version}{reboot}"
     return Condition(host, "driver", State.WARNING, found, f"rackwright apply{' --reboot' if reboot else ''}")
 
 
 def _count(host: str, hardware: Hardware, need: int) -> Condition:
-    """MIG is left as it is: a replica has whole GPUs, so one that is cut doesn't count."""
+    """Count the usable GPUs. Replicas need whole GPUs, so one that is split into MIG instances doesn't count."""
     cards = hardware.report.gpus if hardware.report else ()
     cut = sum(1 for card in cards if card.mig)
     have = len(cards) - cut if cards else len(hardware.nvidia)
     needed = f"replicas need {need}"
     if have < need:
         found = f"{have} usable, {needed}" + (
-            f"; {cut} more cut into MIG instances, which no replica can use" if cut else ""
+            f"; {cut} more split into MIG instances, which no replica can use" if cut else ""
         )
         return Condition(host, "gpu", State.FAILED, found, "place fewer replicas there")
     kinds = Counter(map(_kind, cards))
-    found = "; ".join(f"{many} of {kind}" for kind, many in kinds.items()) or f"{have} plugged in"
+    found = "; ".join(f"{many} x {kind}" for kind, many in kinds.items()) or f"{have} plugged in"
     return Condition(host, "gpu", State.OK, f"{found}; {needed}" if need else found)
 
 
@@ -69,7 +69,7 @@ def _kind(card: Gpu) -> str:
 
 
 def _cuda(spec: HostSpec, report: SmiReport | None) -> Iterator[Condition]:
-    """Whether the driver serves what the runtimes were built with: the one that will run where it is known."""
+    """Judge the builds' CUDA versions by the driver in the lock, or by the running one if the lock has none."""
     driver = (spec.driver and spec.driver.version) or (report and report.driver)
     if not driver:
         return
@@ -80,15 +80,15 @@ def _cuda(spec: HostSpec, report: SmiReport | None) -> Iterator[Condition]:
 
 
 def _served(host: str, built: str, driver: str, newest: str, wanted: str) -> Condition:
-    found = f"{built}, driver {driver} has {newest or 'no CUDA that is known'}"
+    found = f"{built}, driver {driver} has {newest or 'an unknown CUDA version'}"
     verdict = serves(driver, newest, wanted)
     if verdict is Verdict.YES:
         return Condition(host, "cuda", State.OK, found)
     if verdict is Verdict.MINOR:
-        found += ": runs where the build has code for this very GPU; what must be compiled on it (PTX) fails"
+        found += ": runs only if the build has code for this very GPU; code to be compiled on it (PTX) fails"
         return Condition(host, "cuda", State.WARNING, found)
-    after = "install a newer driver, or use a build with an older CUDA"
-    return Condition(host, "cuda", State.FAILED, f"{found}: doesn't run", after)
+    next = "install a newer driver, or use a build with an older CUDA"
+    return Condition(host, "cuda", State.FAILED, f"{found}: doesn't run", next)
 
 
 def _found(host: str, finding: Finding) -> Condition:

@@ -1,4 +1,4 @@
-"""Look at everything that could stop an apply, on the controller and on each host, and say all of it at once."""
+"""Check everything that could stop an apply, on the controller and on each host, and report it all together."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from rackwright.errors import FleetError, HostError, Problem, RackwrightError, SecretError
+from rackwright.errors import FleetError, HostError, Problem, SecretError
 from rackwright.fleet.fleet import Fleet
 from rackwright.fleet.lock import Lock
 from rackwright.fleet.lock_file import mismatches, read_lock
@@ -19,6 +19,7 @@ from rackwright.lifecycle.check.result import Asked, Condition, State
 
 if TYPE_CHECKING:
     from rackwright.fleet.hosts.host_spec import HostSpec
+    from rackwright.lifecycle.check.requirements import Answers
     from rackwright.values.targets import Target
 
 
@@ -27,7 +28,7 @@ LAST_DAYS = timedelta(days=14)
 
 @dataclass(frozen=True)
 class Checked:
-    """All conditions, in the order they were looked at."""
+    """All conditions, in the order in which they were checked."""
 
     conditions: tuple[Condition, ...]
 
@@ -37,7 +38,7 @@ class Checked:
 
 
 def check_files(fleet: Fleet) -> Checked:
-    """Look at the fleet's files only. Raise FleetError if the lock answers other questions, or a file isn't good."""
+    """Check only the fleet's files. Raise FleetError if one is invalid or the lock doesn't match the fleet file."""
     from rackwright.fleet.downloads import download_files
 
     download_files(fleet)
@@ -51,25 +52,27 @@ def check_files(fleet: Fleet) -> Checked:
         return Checked(tuple(conditions))
     if problems := mismatches(fleet, lock):
         raise FleetError(problems)
-    conditions.append(Condition("controller", "lock", State.OK, f"{fleet.sibling('lock')} answers the fleet file"))
+    conditions.append(Condition("controller", "lock", State.OK, f"{fleet.sibling('lock')} matches the fleet file"))
     return Checked(tuple(conditions))
 
 
 def people_ending(fleet: Fleet, today: date) -> Iterator[Condition]:
-    """Warn of each person whose time is over, or will be within two weeks. The day is UTC's."""
+    """Yield a warning for each person whose access has ended or ends within two weeks. Days are in UTC."""
     for name, person in fleet.file.people.items():
         if person.ended(today):
-            found = f"{name}'s time ended on {person.until}; the next apply puts them out"
+            found = f"{name}'s access ended on {person.until}; the next apply removes it"
             yield Condition("controller", "people", State.WARNING, found, "rackwright apply")
         elif person.until and person.until - today <= LAST_DAYS:
             days = (person.until - today).days
             found = f"{name}'s last day is {person.until}, {f'in {days} days' if days else 'today'}"
-            yield Condition("controller", "people", State.WARNING, found, f"set people.{name}.until, or let it end")
+            yield Condition(
+                "controller", "people", State.WARNING, found, f"change people.{name}.until, or let the access end"
+            )
 
 
 def check_hosts(fleet: Fleet, hosts: tuple[str, ...]) -> Checked:
-    """Look at the secrets, the names and each host, all hosts at once; changes nothing."""
-    # The settings of all roles: `check --offline` needs none of them.
+    """Check the secrets, the DNS name and all hosts at the same time. Changes nothing."""
+    # Imports the settings of all roles, which `check --offline` doesn't need.
     from rackwright.fleet.downloads import download_files
     from rackwright.fleet.hosts.compose import host_specs
     from rackwright.fleet.hosts.host_spec import Credentials
@@ -113,7 +116,7 @@ def _secret(where: str, reference: str, folder: Path) -> Condition:
 
 
 def _ending(fleet: Fleet) -> Iterator[Condition]:
-    """API keys and the operator's own certificate, where they end soon."""
+    """Yield warnings for API keys and the operator's own certificate if they expire soon."""
     from rackwright.fleet.gateway_certificate import own_certificate_end
     from rackwright.fleet.keys_file import read_keys
     from rackwright.lifecycle.expiry import days, ending_certificates, ending_keys
@@ -146,37 +149,30 @@ def _names(fleet: Fleet) -> Iterator[Condition]:
     )
 
 
-def _ask(fleet: Fleet, lock: Lock, models: dict[str, HostSpec]) -> list[Condition]:
-    from rackwright.lifecycle.check.requirements import script
+def _ask(fleet: Fleet, lock: Lock, specs: dict[str, HostSpec]) -> list[Condition]:
+    from rackwright.lifecycle.check.requirements import parse, script
     from rackwright.remote import Remote, checked
 
     servers = _servers(fleet, lock)
-    reached, conditions = _targets(fleet, tuple(models))
+    reached, conditions = _targets(fleet, tuple(specs))
     with Remote(reached) as remote:
-        asked = {name: (*_sources(model), *(servers if model.model_store else ())) for name, model in models.items()}
-        scripts = {name: script(model, asked[name]) for name, model in models.items()}
-        # Each host has the same; it is too long for a command.
-        bundle = next(iter(models.values())).downloads.ca_bundle if models else None
-        answers = checked(remote.run_on(remote.names, scripts, stdin=bundle), "asking for its conditions")
+        asked = {name: (*_sources(spec), *(servers if spec.model_store else ())) for name, spec in specs.items()}
+        scripts = {name: script(spec, asked[name]) for name, spec in specs.items()}
+        # The same for all hosts; on stdin because it is too long for a command.
+        bundle = next(iter(specs.values())).downloads.ca_bundle if specs else None
+        answers = checked(remote.run_on(remote.names, scripts, stdin=bundle), "checking the host")
     now = time.time()
     for name, answer in answers.items():
-        local, controls = fleet.is_local(name), name in fleet.control
-        conditions += _host(models[name], answer, now, asked[name], local=local, controls=controls)
-        conditions += _fit(fleet, lock, name, answer)
+        if isinstance(answer, HostError):
+            problem: Problem = answer.problems[0]
+            conditions.append(Condition(name, "reach", State.FAILED, problem.what, problem.next))
+        else:
+            conditions += _host(fleet, lock, specs[name], parse(answer.stdout), now, asked[name])
     return conditions
 
 
-def _fit(fleet: Fleet, lock: Lock, host: str, answer: object) -> Iterator[Condition]:
-    from rackwright.lifecycle.check.fit import judge_fit
-    from rackwright.lifecycle.check.requirements import parse
-
-    stdout = getattr(answer, "stdout", "")
-    if isinstance(stdout, str) and stdout:
-        yield from judge_fit(fleet, lock, host, parse(stdout).hardware)
-
-
 def _targets(fleet: Fleet, hosts: tuple[str, ...]) -> tuple[list[Target], list[Condition]]:
-    """Return how to reach the hosts, and a failed condition for each that can't be for want of a secret."""
+    """Return the targets, and a failed condition for each host with a secret that doesn't resolve."""
     from rackwright.fleet.targets import target
 
     found: list[Target] = []
@@ -191,7 +187,7 @@ def _targets(fleet: Fleet, hosts: tuple[str, ...]) -> tuple[list[Target], list[C
 
 
 def _sources(spec: HostSpec) -> tuple[Asked, ...]:
-    """What a host's own downloads come from."""
+    """Return the servers of a host's own downloads."""
     from rackwright.roles.downloads.settings import inrelease
 
     mirrors = [inrelease(mirror, suite) for mirror in spec.downloads.mirrors for suite in mirror.suites]
@@ -203,7 +199,7 @@ def _sources(spec: HostSpec) -> tuple[Asked, ...]:
 
 
 def _servers(fleet: Fleet, lock: Lock) -> tuple[Asked, ...]:
-    """What weights and runtimes come from."""
+    """Return the servers of weights and runtimes."""
     sources = [source for model in fleet.file.models.values() for source in (model.source, *model.adapters.values())]
     hub = any(isinstance(parse_source(source), HubSource) for source in sources)
     stored = [one for model in lock.models.values() for one in model.whole]
@@ -215,16 +211,12 @@ def _servers(fleet: Fleet, lock: Lock) -> tuple[Asked, ...]:
 
 
 def _host(
-    spec: HostSpec, answer: object, now: float, asked: tuple[Asked, ...], *, local: bool, controls: bool
+    fleet: Fleet, lock: Lock, spec: HostSpec, answers: Answers, now: float, asked: tuple[Asked, ...]
 ) -> Iterator[Condition]:
-    from rackwright.lifecycle.check.requirements import judge, parse
+    from rackwright.lifecycle.check.fit import judge_fit
+    from rackwright.lifecycle.check.requirements import judge
 
-    if isinstance(answer, HostError):
-        problem: Problem = answer.problems[0]
-        yield Condition(spec.name, "reach", State.FAILED, problem.what, problem.next)
-        return
-    yield Condition(spec.name, "reach", State.OK, "this machine, and sudo" if local else "ssh and sudo")
-    stdout = getattr(answer, "stdout", "")
-    if not isinstance(stdout, str):
-        raise RackwrightError("answered without text", where=spec.name)
-    yield from judge(spec, parse(stdout), now, asked=asked, controls=controls)
+    reached = "this machine, and sudo" if fleet.is_local(spec.name) else "ssh and sudo"
+    yield Condition(spec.name, "reach", State.OK, reached)
+    yield from judge(spec, answers, now, asked=asked, controls=spec.name in fleet.control)
+    yield from judge_fit(fleet, lock, spec.name, answers.hardware)

@@ -1,4 +1,4 @@
-"""What must hold on a host before anything is changed there: asked in one script, judged here."""
+"""Requirements for a host before anything is changed there: one script asks, this module judges."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from rackwright.roles.model_store.settings import Settings as ModelStore
 
 _BAD_CODES = ("", "000", "407", "502", "503", "504")
-"""No answer, or a proxy's own: it wants a password, or didn't get through."""
+"""No answer, or a proxy's own error: it needs a password, or couldn't connect."""
 MARGIN = 2 * 10**9
-"""Bytes that must stay free beside the weights: runtimes, packages, logs."""
+"""Free bytes needed in addition to the weights: for runtimes, packages and logs."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What the script said, by its own words."""
+    """The script's output, by the key at the start of each line."""
 
     values: dict[str, tuple[str, ...]]
 
@@ -49,7 +49,7 @@ class Answers:
 def script(spec: HostSpec, asked: tuple[Asked, ...] = ()) -> str:
     """Return a shell script that changes nothing; each line it prints is a key, a space and a value.
 
-    It reads the CAs of downloads, PEM, from its standard input, if the model has some.
+    It reads the CAs of downloads (PEM) from standard input, if the spec has any.
     """
     store = spec.model_store
     root = shlex.quote(store.root if store else "/")
@@ -77,18 +77,20 @@ def script(spec: HostSpec, asked: tuple[Asked, ...] = ()) -> str:
     if spec.certificates:
         lines.append(f"({CERTIFICATES_COMMAND}) | sed 's/^/certificate /'")
     lines += _questions(spec, asked)
-    # It ends well whatever it found.
+    # Exit status 0, whatever was found.
     return "\n".join([*lines, ":"])
 
 
 def _questions(spec: HostSpec, asked: tuple[Asked, ...]) -> Iterator[str]:
-    """All servers at once, each for 10 s; curl answers its own words and the HTTP status, 000 for none."""
+    """Yield the lines that ask all servers in parallel, 10 s each. The output is curl's error, if any, and the HTTP
+    status, 000 for none.
+    """
     if not asked:
         return
     yield "command -v curl >/dev/null || { echo nocurl; exit 0; }"
     options = shlex.join(spec.downloads.route.model_copy(update={"ca_bundle": None}).curl_options)
     if spec.downloads.ca_bundle:
-        # Before the first apply the host doesn't have it.
+        # Before the first apply, the host doesn't have the CAs.
         yield 'ca=$(mktemp) && trap \'rm -f -- "$ca"\' EXIT && cat >"$ca"'
         options += ' --cacert "$ca"'
     for number, server in enumerate(asked):
@@ -113,7 +115,7 @@ def judge(
     asked: tuple[Asked, ...] = (),
     controls: bool = False,
 ) -> Iterator[Condition]:
-    """Given what a host said, return its conditions. Times in seconds since the epoch; `controls`: a control host."""
+    """Given a host's answers, yield its conditions. Times are seconds since the epoch; `controls`: a control host."""
     yield _system(spec, answers, controls)
     yield _clock(spec, answers, controller_time)
     yield _ports(spec, answers)
@@ -125,7 +127,7 @@ def judge(
     yield from judge_gpus(spec, answers.hardware)
     yield from _certificates(spec, answers, controller_time)
     if "nocurl" in answers.values:
-        found = "not asked: curl comes with the first apply"
+        found = "not asked: the first apply installs curl"
         yield Condition(spec.name, "reaches", State.WARNING, found)
     for number, _, answer in sorted(entry.partition(" ") for entry in answers.values.get("url", ())):
         yield _reaches(spec.name, asked[int(number)], answer.strip())
@@ -138,7 +140,7 @@ def _system(spec: HostSpec, answers: Answers, controls: bool) -> Condition:
     if system == "debian 13":
         return Condition(spec.name, "system", State.OK, "Debian 13")
     if system == "ubuntu 24.04" and spec.gateway is None and not controls:
-        return Condition(spec.name, "system", State.WARNING, "Ubuntu 24.04: should work, untested")
+        return Condition(spec.name, "system", State.WARNING, "Ubuntu 24.04: should work, but untested")
     should = "gateways and control hosts run Debian 13, serving hosts also Ubuntu 24.04"
     return Condition(spec.name, "system", State.FAILED, f"{system or 'unknown'}; {should}", "install Debian 13")
 
@@ -151,7 +153,7 @@ def _clock(spec: HostSpec, answers: Answers, controller_time: float) -> Conditio
         "clock",
         state,
         f"{skew:.0f} s from the controller's",
-        None if state is State.OK else "set up time synchronisation (chrony) on both",
+        None if state is State.OK else "set up time synchronization (chrony) on both",
     )
 
 
@@ -196,7 +198,7 @@ def _disk(host: str, store: ModelStore, answers: Answers) -> Condition:
 
 def _memory(spec: HostSpec, store: ModelStore, answers: Answers) -> Condition:
     on_cpu = [replica.model for replica in spec.replicas if replica.gpus == 0]
-    # A model's adapters are entries of its name, too.
+    # A model's adapters are entries under the same name.
     need = sum(entry.size * on_cpu.count(entry.name) for entry in store.models)
     have = answers.number("memory")
     found = f"{have / 1e9:.1f} GB, {need / 1e9:.1f} GB of weights on the CPU"

@@ -1,4 +1,4 @@
-"""One condition of a check, and how it stands."""
+"""One condition of a check, and its state."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Condition:
-    """One thing looked at, on one host or on the controller, and how it stands."""
+    """One thing that was checked, on one host or on the controller, and its state."""
 
     where: str
     what: str
@@ -29,6 +29,6 @@ class Asked:
 
     url: str
     key: str
-    """Where the fleet file says so."""
+    """The fleet file's key for it, or "the lock"."""
     exact: bool = False
-    """Whether this very address must be there; else any answer will do."""
+    """Whether this exact URL must exist; if not, any answer is enough."""

@@ -1,4 +1,4 @@
-"""From where the gateways are asked: where clients may stand."""
+"""Choose where requests to the gateways come from: a place from which clients may connect."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from rackwright.lifecycle.session.session import Session
 
 
 def choose_asker(session: Session) -> Asker:
-    """Return the controller if clients may stand there, else a host of the fleet that is no gateway."""
+    """Return the controller if clients may connect from there, else a host of the fleet that isn't a gateway.
+
+    Raise RackwrightError if there is neither.
+    """
     gateway = session.fleet.gateways[0]
     if session.fleet.is_local(gateway):
-        return FromController("this machine itself, which its packet filter lets through")
+        return FromController("this machine itself, which its own packet filter admits")
     own = _own_address(str(session.fleet.service(gateway)))
     if own and any(ip_address(own) in network for network in session.fleet.file.firewall.clients_from):
         return FromController()
@@ -23,8 +26,8 @@ def choose_asker(session: Session) -> Asker:
         raise RackwrightError(
             f"the controller ({own or 'no route'}) is not in clients_from, and every host is a gateway",
             where="verify",
-            should="a client's place to ask from",
-            next="add the controller's network to firewall.clients_from, then rackwright apply",
+            should="verify must ask from an address that clients may have",
+            next="add the controller's network to firewall.clients_from, then run rackwright apply",
         )
     return FromHost(session, others[0], "the controller is not in clients_from")
 
@@ -34,7 +37,7 @@ def _no_gateways(session: Session) -> list[str]:
 
 
 def _own_address(towards: str) -> str | None:
-    """Which address the controller would use: connecting a datagram socket asks the routes and sends nothing."""
+    """Return the controller's source address. Connecting a datagram socket looks up the route and sends nothing."""
     family = socket.AF_INET6 if ":" in towards else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:

@@ -1,13 +1,12 @@
-"""Ask the gateways as a client would: curl scripts that run on the controller or on a host of the fleet.
+"""Send requests to the gateways as a client would, with curl scripts on the controller or on a host of the fleet.
 
-Keys travel inside the script, which is standard input of a shell: never in an argument vector.
+API keys are part of the script, which a shell reads from standard input; they are never in an argument vector.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import secrets
 import shlex
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,10 +14,13 @@ from typing import Protocol
 
 from rackwright.errors import RackwrightError
 from rackwright.lifecycle.session.session import Session
+from rackwright.remote.batch import Batch
 from rackwright.values.secrets import Secret
 
 _UNHEARD = (7, 28, 52, 56)
-"""curl(1), EXIT CODES: failed to connect; timeout; nothing was returned; receiving failed."""
+"""Exit codes of curl(1): failed to connect; timeout; nothing was returned; receiving failed."""
+_FIGURES = "figures:"
+"""What curl writes after an answer begins with this."""
 
 
 @dataclass(frozen=True)
@@ -37,20 +39,20 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """What came back. `status` is 0 when no HTTP answer came; `problem` then says why."""
+    """The response. `status` is 0 if there was no HTTP response; then `problem` says why."""
 
     status: int
     body: str
     seconds: float
     problem: str
     exit_code: int = 0
-    """Of curl."""
+    """curl's exit code."""
     replica: str = ""
-    """HOST/MODEL@N that had it last, as gateways tell whoever proves one; "": none was told."""
+    """HOST/MODEL@N that answered, as gateways report it for the keys of a proof; "": none was reported."""
 
     @property
     def unheard(self) -> bool:
-        """Whether the other side took no connection or dropped it without an answer; a mistake of ours is neither."""
+        """Whether the server refused the connection or dropped it without an answer. False for local errors."""
         return self.exit_code in _UNHEARD
 
     @property
@@ -58,23 +60,23 @@ class Response:
         """The answer's text, from a completion or the joined chunks of a stream."""
         if not self.body.startswith("data:"):
             return "".join(_content(self.body))
-        # Only a newline ends a line: JSON may hold what splitlines() takes for another end.
+        # Not splitlines(): JSON may contain other characters that it takes for the end of a line.
         return "".join(part for line in self.body.split("\n") for part in _content(line.removeprefix("data:")))
 
     @property
     def whole_stream(self) -> bool:
-        """Whether the stream came to its end: a finish reason and [DONE]."""
+        """Whether the stream is complete, with a finish reason and [DONE]."""
         return '"finish_reason":"' in self.body.replace(" ", "") and "data: [DONE]" in self.body
 
 
 class Asker(Protocol):
-    """Where requests start."""
+    """Where requests are sent from."""
 
     @property
     def where(self) -> str: ...
 
     def shell(self, script: str, timeout: float) -> str:
-        """Run a script through `sh -s`, return its standard output."""
+        """Run a script with `sh -s`; return its standard output. `timeout`: seconds."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class FromController:
     where: str = "the controller"
 
     def shell(self, script: str, timeout: float) -> str:
-        # gevent's: what goes on over other hosts' connections goes on.
+        # gevent's subprocess: work over other hosts' connections continues in parallel.
         from gevent import subprocess
 
         reply: str = subprocess.run(
@@ -96,7 +98,7 @@ class FromHost:
     session: Session
     host: str
     why: str = ""
-    """There, and not elsewhere."""
+    """The reason for this host; "": it isn't shown."""
 
     @property
     def where(self) -> str:
@@ -108,45 +110,42 @@ class FromHost:
 
 
 def ask(asker: Asker, ca: str, requests: tuple[Request, ...]) -> tuple[Response, ...]:
-    """Given the PEM of the CA to trust, send the requests one after another and return what came back."""
-    mark = secrets.token_hex(16)
-    script = _trusting(ca, mark)
-    for request in requests:
-        script += _curl(request, mark)
-    output = asker.shell("\n".join(script) + "\n", sum(request.seconds for request in requests) + 30)
-    found = re.findall(rf"(.*?)\n{mark} (\d+) ([\d.]+) (\d+) replica=(\S*) (.*?)\n", output, re.DOTALL)
+    """Send the requests one after another; return the responses. `ca`: PEM of the CA to trust."""
+    batch = Batch.of(map(_curl, requests), setup=_trusting(ca))
+    output = asker.shell(batch.script, sum(request.seconds for request in requests) + 30)
+    found = batch.whole(output.encode())
     if len(found) != len(requests):
         raise RackwrightError(
-            f"{len(found)} of {len(requests)} requests came to an end",
+            f"{len(found)} of {len(requests)} requests finished",
             where=asker.where,
             should="curl should be installed there",
         )
-    return tuple(
-        Response(int(status), body, float(time), problem, int(code), replica)
-        for body, status, time, code, replica, problem in found
-    )
+    return tuple(_response(part.stdout) for part in found)
+
+
+def _response(output: str) -> Response:
+    body, _, figures = output.rpartition(f"\n{_FIGURES} ")
+    status, seconds, code, replica, problem = figures.split(" ", 4)
+    return Response(int(status), body, float(seconds), problem, int(code), replica.removeprefix("replica="))
 
 
 def certificate_end(asker: Asker, ca: str, request: Request) -> datetime | None:
-    """Return when the certificate ends that is shown there, None where none is that `ca` vouches for."""
+    """Return when the served certificate expires, None if there is none or `ca` didn't sign it."""
     resolve = shlex.quote(f"{request.domain}:{request.port}:{bracketed(request.address)}")
     options = f"-q -s --noproxy '*' --connect-timeout 5 -m {request.seconds} -o /dev/null -w '%{{certs}}'"
     url = shlex.quote(f"https://{request.domain}:{request.port}/")
-    script = [
-        *_trusting(ca, secrets.token_hex(16)),
-        f'curl {options} --cacert "$ca" --resolve {resolve} {url}',
-    ]
-    shown = asker.shell("\n".join([*script, ""]), request.seconds + 10)
+    script = f'{_trusting(ca)}\ncurl {options} --cacert "$ca" --resolve {resolve} {url}\n'
+    shown = asker.shell(script, request.seconds + 10)
     found = re.search(r"^Expire date:(.+)$", shown, re.MULTILINE)
     return datetime.strptime(found[1].strip(), "%b %d %H:%M:%S %Y GMT").replace(tzinfo=UTC) if found else None
 
 
-def _trusting(ca: str, mark: str) -> list[str]:
-    """Lines of a script after which the file $ca has this PEM."""
-    return [f"umask 077; ca=$(mktemp); trap 'rm -f \"$ca\"' EXIT; cat >\"$ca\" <<'{mark}'", ca.strip(), mark]
+def _trusting(ca: str) -> str:
+    """Return shell lines after which the file $ca has this PEM."""
+    return f"umask 077; ca=$(mktemp); trap 'rm -f \"$ca\"' EXIT; printf '%s\\n' {shlex.quote(ca.strip())} >\"$ca\""
 
 
-def _curl(request: Request, mark: str) -> list[str]:
+def _curl(request: Request) -> str:
     reply = "%{http_code} %{time_total} %{exitcode} replica=%header{x-rackwright-replica} %{errormsg}"
     options = [
         f'url = "{request.scheme}://{request.domain}:{request.port}{request.path}"',
@@ -155,13 +154,14 @@ def _curl(request: Request, mark: str) -> list[str]:
         "connect-timeout = 5",
         "silent",
         'noproxy = "*"',
-        f'write-out = "\\n{mark} {reply}\\n"',
+        f'write-out = "\\n{_FIGURES} {reply}"',
     ]
     if request.key:
         options.append(f'header = "Authorization: Bearer {request.key.reveal()}"')
     if request.body is not None:
         options += ['header = "Content-Type: application/json"', f"data = {json.dumps(request.body)}"]
-    return [f"curl -q --cacert \"$ca\" -K - <<'{mark}'", *options, mark]
+    # printf is part of the shell: no other process has the key among its arguments.
+    return f"printf '%s\\n' {shlex.quote(chr(10).join(options))} | curl -q --cacert \"$ca\" -K -"
 
 
 def bracketed(address: str) -> str:

@@ -1,1 +1,1 @@
-"""`rackwright drain` and `undrain`: replicas taken out of the gateways by hand."""
+"""`rackwright drain` and `undrain`: take replicas out of the gateways manually, and let them back in."""

@@ -1,4 +1,4 @@
-"""What a person drained is drained at every gateway: also at one that was away then, or is new."""
+"""A replica that an operator drained is drained at every gateway, even one that was down at the time or is new."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rackwright.lifecycle.session.survey import Survey
 
 @dataclass(frozen=True)
 class MissingDrain:
-    """One gateway doesn't know what another has written down."""
+    """A manual drain that one gateway has recorded and another hasn't."""
 
     gateway: str
     replica: Replica
@@ -23,7 +23,7 @@ class MissingDrain:
 
 
 def missing_drains(session: Session, surveyed: Survey) -> Iterator[MissingDrain]:
-    """Yield what gateways that answered don't know of the drains by hand that others of them have."""
+    """Yield each manual drain that one reachable gateway has and another reachable gateway lacks."""
     gateways = {name: surveyed.hosts[name].drains for name in session.fleet.gateways if name in surveyed.hosts}
     for replica in session.fleet.replicas:
         records = [drains[replica.address] for drains in gateways.values() if replica.address in drains]
@@ -36,8 +36,10 @@ def missing_drains(session: Session, surveyed: Survey) -> Iterator[MissingDrain]
 
 
 def copy_drains(session: Session, missing: Sequence[MissingDrain]) -> dict[str, str]:
-    """Afterwards the gateways know these drains, before they start if they don't run yet; return those that can't be
-    told, with why."""
+    """Copy these drains to their gateways; one that isn't running yet has them when it starts.
+
+    Return the gateways that failed, with the reason.
+    """
     failed: dict[str, str] = {}
     for drain in missing:
         port = port_of(session.lock, drain.replica)

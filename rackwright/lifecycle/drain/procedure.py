@@ -1,4 +1,4 @@
-"""Take replicas out of the gateways by hand, and let them back in. What a person drained, only a person returns."""
+"""Take replicas out of the gateways manually, and let them back in. Only an operator undrains what one drained."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from rackwright.lifecycle.session.under_lease import leased
 def drain(
     session: Session, replicas: tuple[Replica, ...], console: Console, *, reason: str, allow_outage: bool = False
 ) -> None:
-    """Afterwards no gateway sends new requests to the replicas, also after reloads; what is in flight ends.
+    """Stop all gateways from sending new requests to the replicas, even after a reload; requests in flight finish.
 
     Raise RackwrightError if a model would be left without a healthy replica, unless `allow_outage`.
     """
     names = ", ".join(replica.address for replica in replicas)
     act = f"drain {names}"
     with leased(session, act, console) as lease_session:
-        # Under the lease: another drain could take the replica that this one leaves.
+        # Checked under the lease: without it, another drain could take the replica that this one leaves.
         _refuse_outage(session, replicas, allow_outage=allow_outage)
         with audited(session, lease_session, session.fleet.gateways, f"{act}: {reason}"):
             for replica in replicas:
@@ -31,14 +31,14 @@ def drain(
 
 
 def undrain(session: Session, replicas: tuple[Replica, ...], console: Console) -> None:
-    """Afterwards every gateway may send requests to the replicas."""
+    """Let every gateway send requests to the replicas again."""
     names = ", ".join(replica.address for replica in replicas)
     act = f"undrain {names}"
     with leased(session, act, console) as lease_session, audited(session, lease_session, session.fleet.gateways, act):
         for replica in replicas:
             lease_session.check()
             session.gateways.undrain(replica.address)
-            console.say(f"{replica.address}: takes requests again")
+            console.say(f"{replica.address}: undrained")
 
 
 def _refuse_outage(session: Session, replicas: tuple[Replica, ...], *, allow_outage: bool) -> None:
@@ -50,6 +50,6 @@ def _refuse_outage(session: Session, replicas: tuple[Replica, ...], *, allow_out
             raise RackwrightError(
                 f"{model} would be left without a healthy replica",
                 where="drain",
-                should="leave one, or accept the downtime",
+                should="leave one healthy, or allow planned downtime",
                 next="the same command with --allow-outage",
             )

@@ -1,1 +1,1 @@
-"""`rackwright fit`: which models fit where they are placed."""
+"""`rackwright fit`: which models fit on the hosts where they are placed."""

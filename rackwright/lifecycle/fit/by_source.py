@@ -1,4 +1,4 @@
-"""A model that is in no fleet file: its shape, from where it lies."""
+"""Whether a model that isn't in the fleet file fits: its shape, read from its source."""
 
 from __future__ import annotations
 
@@ -29,22 +29,23 @@ PARALLEL: dict[Engine, int] = {"llama_cpp": 4, "vllm": 16}
 def fit_source(
     written: str, fleet: Fleet | None, engine: Engine | None, *, room: Room, overrides: Overrides
 ) -> Placed:
-    """Return how one replica of it fits there; see `shape_of_source` for what is raised."""
+    """Return how one replica of the source fits. Raises like `shape_of_source`."""
     shape, engine = shape_of_source(written, fleet, engine)
     asked = asked_of_source(shape, engine, gpus=room.gpus, context=overrides.context, parallel=overrides.parallel)
     return placed(written, (), room.gpus, Fit(shape, asked, room))
 
 
 def shape_of_source(written: str, fleet: Fleet | None, engine: Engine | None) -> tuple[ModelShape, Engine]:
-    """Given a source as the fleet file writes it, return the model's shape, and the engine that its files are for.
+    """Given a source as written in a fleet file, return the model's shape and the engine that loads its files.
 
-    `fleet`: whose hub, proxy and token are used; None: the public hub, without one. Weights aren't fetched. Raise
-    UsageError if it is no source, FleetError if there is no single model, RackwrightError if a server gives no parts.
+    Uses the hub, proxy and token of `fleet`; None: the public hub without a token. Doesn't fetch the weights. Raise
+    UsageError if `written` is not a source, FleetError if it has no model or several, RackwrightError if a server
+    doesn't support range requests.
     """
     try:
         source = parse_source(written)
     except ValueError as error:
-        raise UsageError("is no source", where=f"--source {written}", should=str(error)) from None
+        raise UsageError("is not a source", where=f"--source {written}", should=str(error)) from None
     where, loads = f"--source {written}", LOADS[engine]
     if isinstance(source, FileSource):
         shape, paths = _local(Path(source.path).expanduser(), where, loads)
@@ -56,7 +57,7 @@ def shape_of_source(written: str, fleet: Fleet | None, engine: Engine | None) ->
 def asked_of_source(
     shape: ModelShape, engine: Engine, *, gpus: int, context: int | None, parallel: int | None
 ) -> Asked:
-    """Return what is asked of it; where nothing is said 8192 tokens a request, or as many as it is trained for."""
+    """Return what is asked of the model. Default context: 8192 tokens, or what it is trained for if that is less."""
     devices = max(gpus, 1)
     return Asked(
         engine,

@@ -1,4 +1,4 @@
-"""Which models fit where they are placed: asked of the lock and of what the hosts are made of."""
+"""Which models fit on their hosts, according to the lock and the hosts' hardware."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ if TYPE_CHECKING:
     from rackwright.remote import Remote
 
 TIMEOUT = 120
-"""Seconds: nvidia-smi alone takes half a minute where eight GPUs aren't kept initialised."""
+"""Seconds. nvidia-smi alone takes half a minute if eight GPUs aren't kept initialized."""
 SYSTEM = 10**9
-"""Bytes of a host's memory that its system and our own programs take."""
+"""Bytes of a host's memory for its system and rackwright's own programs."""
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes of one host; None: not known."""
+    """One host's memory in bytes; None: unknown."""
 
     gpu: int | None = None
-    """Of the smallest of its GPUs: any of them may become a replica's."""
+    """Memory of its smallest GPU, because a replica may get any of them."""
     ram: int | None = None
 
     @property
     def for_engines(self) -> int | None:
-        """What its system and our own programs leave of `ram`."""
+        """`ram` without what the system and rackwright's own programs take."""
         return None if self.ram is None else max(self.ram - SYSTEM, 0)
 
 
 @dataclass(frozen=True)
 class Overrides:
-    """What stands in for what the fleet file says; None: nothing."""
+    """Values to use instead of the fleet file's; None: the fleet file's."""
 
     context: int | None = None
     parallel: int | None = None
@@ -51,30 +51,30 @@ AS_WRITTEN = Overrides()
 
 @dataclass(frozen=True)
 class Placed:
-    """Replicas of one model that are alike: as many GPUs of the same memory each."""
+    """Identical replicas of one model: the same number of GPUs with the same memory."""
 
     model: str
     replicas: tuple[str, ...]
     """Their addresses, HOST/MODEL@N."""
     gpus: int
-    """Of each, on each of its hosts; 0: they run on the processor."""
+    """GPUs per replica, on each of its hosts; 0: they run on the processor."""
     fit: Fit | None
-    """None: it can't be told, see `doubt`."""
+    """None: unknown, see `doubt`."""
     doubt: str | None = None
-    """Why it can't be told whether they fit, with what would help; None: it can."""
+    """Why it is unknown whether they fit, and what would help; None: it is known."""
 
     def is_like(self, other: Placed) -> bool:
         return replace(self, replicas=other.replicas) == other
 
 
 def ask(remote: Remote, hosts: tuple[str, ...]) -> tuple[dict[str, Memory], dict[str, str]]:
-    """Ask hosts what they are made of; return the memory of each, and why those that couldn't be asked couldn't."""
+    """Ask hosts for their hardware; return the memory of each, and for each that failed the reason."""
     from rackwright.remote import checked
 
     memories: dict[str, Memory] = {}
     unreachable: dict[str, str] = {}
     asked = remote.run_on(hosts, dict.fromkeys(hosts, COMMAND), timeout=TIMEOUT)
-    for name, answer in checked(asked, "asking for the hardware").items():
+    for name, answer in checked(asked, "reading the hardware").items():
         if isinstance(answer, HostError):
             unreachable[name] = str(replace(answer.problems[0], where=""))
         else:
@@ -83,7 +83,7 @@ def ask(remote: Remote, hosts: tuple[str, ...]) -> tuple[dict[str, Memory], dict
 
 
 def memory_of(hardware: Hardware) -> Memory:
-    """Return the memory of a host's GPUs, where a driver tells, and its own. A card that MIG cut is none of them."""
+    """Return the host's memory, and its GPUs' if a driver reports it. Cards that are split by MIG don't count."""
     cards = hardware.report.gpus if hardware.report else ()
     return Memory(min((card.memory for card in cards if not card.mig), default=None), hardware.memory or None)
 
@@ -91,7 +91,7 @@ def memory_of(hardware: Hardware) -> Memory:
 def fit_fleet(
     fleet: Fleet, lock: Lock, memories: Mapping[str, Memory], *, overrides: Overrides = AS_WRITTEN
 ) -> tuple[Placed, ...]:
-    """Given hosts with their memory, return how their replicas fit: alike ones once, in the fleet's order."""
+    """Given hosts and their memory, return how their replicas fit, identical ones once, in the fleet file's order."""
     found: list[Placed] = []
     for host, memory in memories.items():
         for here in fit_host(fleet, lock, host, memory, overrides=overrides):
@@ -108,9 +108,9 @@ def fit_fleet(
 def fit_host(
     fleet: Fleet, lock: Lock, host: str, memory: Memory, *, overrides: Overrides = AS_WRITTEN
 ) -> Iterator[Placed]:
-    """Yield how each replica on this host fits, or its part of one over several hosts.
+    """Yield how each replica on this host fits, or this host's part of it if it spans hosts.
 
-    Those on the processor share its memory, in the fleet's order.
+    Replicas on the processor share the host's memory, in the fleet file's order.
     """
     left = memory.for_engines
     for replica in fleet.parts_on(host):
@@ -145,9 +145,9 @@ def _asked(fleet: Fleet, replica: Replica, overrides: Overrides) -> Asked:
 
 
 def _doubt(shape: ModelShape | None, replica: Replica) -> str:
-    """Why nobody can tell, of who has no shape or a place of no known memory."""
+    """Return why it is unknown whether a replica fits: no shape, or no known memory."""
     if shape is None:
-        return "the lock has no shape of it; rackwright lock reads it"
+        return "the lock has no shape of it; rackwright lock adds it"
     if replica.gpus:
-        return "the memory of its GPUs isn't known before a driver runs; rackwright fit --gpu tells for a card"
-    return "the host's memory isn't known; rackwright fit --ram tells for a size"
+        return "the memory of its GPUs isn't known until a driver runs; rackwright fit --gpu calculates it for a card"
+    return "the host's memory isn't known; rackwright fit --ram calculates it for a size"

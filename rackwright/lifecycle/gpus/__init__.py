@@ -1,1 +1,1 @@
-"""Which GPUs each engine has, should have and waits for."""
+"""Which GPUs each engine uses, should use and waits for."""

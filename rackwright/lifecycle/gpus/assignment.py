@@ -1,4 +1,4 @@
-"""GPUs of the replicas: whether each engine runs with those that it should have, and who has to wait for his."""
+"""The replicas' GPUs: whether each engine uses the right ones, and which replicas must wait for theirs."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from rackwright.roles.replica.settings import Settings
 from rackwright.roles.replica.state import ReplicaState
 
 _SHOWN = 12
-"""Characters of a UUID that tell the GPUs of a host apart."""
+"""Characters of a UUID that are enough to distinguish the GPUs of a host."""
 
 
 @dataclass(frozen=True)
 class Deferred:
-    """A replica that an apply doesn't wait for as for others."""
+    """A replica that an apply doesn't wait for, or not until engines have restarted."""
 
     replica: Replica
     why: str
     until_restarts: bool
-    """It is started, and can't answer before the engines that are to restart let go of its GPUs; False: it isn't."""
+    """True: it is started, but can't answer until restarting engines release its GPUs. False: it isn't started."""
 
 
 def gpus_given(replicas: tuple[Settings, ...], host: Surveyed) -> Given:
-    """Return what the role gives the host's replicas: it decides by the same facts."""
+    """Return the GPUs that the role assigns to the host's replicas, computed from the same facts."""
     states = host.replicas.values()
     return given(
         replicas,
@@ -40,7 +40,7 @@ def gpus_given(replicas: tuple[Settings, ...], host: Surveyed) -> Given:
 
 
 def other_gpus(state: ReplicaState, gpus: Given) -> str | None:
-    """Return how the GPUs of a running engine differ from those it should have; None: they don't, or nobody knows."""
+    """Return how a running engine's GPUs differ from those that it should have; None: they don't, or unknown."""
     devices = gpus.devices.get(state.replica)
     if devices is None or state.gpus_digest == sha256(render_gpus(devices).encode()).hexdigest():
         return None
@@ -55,21 +55,24 @@ def _listed(uuids: tuple[str, ...]) -> str:
 
 
 def refuse_gpus(session: Session, surveyed: Survey) -> None:
-    """Raise FleetError naming each host that has fewer GPUs than are placed on it; one that tells of none may yet."""
+    """Raise FleetError naming each host with fewer GPUs than its replicas need.
+
+    A host that reports no GPUs is left out: its driver may not be installed yet.
+    """
     problems = []
     for name, host in surveyed.hosts.items():
         wanted = sum(settings.gpus for settings in session.hosts[name].replicas)
         report = host.hardware.report
         has = max(len(report.gpus) if report else 0, len(host.hardware.nvidia))
         if has and wanted > has:
-            what = f"the replicas that are placed on it need {wanted} GPUs, and it has {has}"
-            problems.append(Problem(f"{name}: models", what, next="place fewer there, or with fewer gpus"))
+            what = f"the replicas placed on it need {wanted} GPUs, but it has {has}"
+            problems.append(Problem(f"{name}: models", what, next="place fewer replicas there, or lower their gpus"))
     if problems:
         raise FleetError(problems)
 
 
 def deferred(session: Session, surveyed: Survey, restarting: Set[Replica]) -> Iterator[Deferred]:
-    """Yield who can't have his GPUs now, and who has to wait until engines that restart let go of them."""
+    """Yield replicas that can't have their GPUs now, and those that wait until restarting engines release them."""
     for name, host in surveyed.hosts.items():
         gpus = gpus_given(session.hosts[name].replicas, host)
         names = {replica.name for replica in restarting if replica.host == name}
@@ -81,11 +84,11 @@ def deferred(session: Session, surveyed: Survey, restarting: Set[Replica]) -> It
             if why := gpus.without.get(replica.name):
                 yield Deferred(replica, why, until_restarts=False)
             elif in_use & {device.uuid for device in gpus.devices.get(replica.name, ())}:
-                yield Deferred(replica, "waits for GPUs that an engine which restarts still has", until_restarts=True)
+                yield Deferred(replica, "waits for GPUs of an engine that will restart", until_restarts=True)
 
 
 def still_deferred(session: Session, before: tuple[Deferred, ...], hosts: Iterable[str]) -> tuple[Deferred, ...]:
-    """Of those that were put off, on these hosts, return who still is: a driver may have come since."""
+    """Return which of these deferred replicas, on these hosts, still are: a driver may have been installed since."""
     left = [waiting for waiting in before if waiting.replica.host in set(hosts)]
     asked = {waiting.replica.host for waiting in left if not waiting.until_restarts}
     if not asked:

@@ -30,7 +30,7 @@ class GpuStatus:
     findings: tuple[Finding, ...]
 
     def __str__(self) -> str:
-        """`NVIDIA H100 80GB HBM3, 79.6 GiB (12.3 used), 41 °C, 250 of 700 W, ok`, or what is found instead of ok."""
+        """`NVIDIA H100 80GB HBM3, 79.6 GiB (12.3 used), 41 °C, 250 of 700 W, ok`, or the findings instead of ok."""
         said = [self.name, f"{self.memory / 2**30:.1f} GiB ({self.memory_used / 2**30:.1f} used)"]
         if self.temperature is not None:
             said.append(f"{self.temperature} °C")
@@ -46,7 +46,7 @@ def gpu_statuses(host: str, hardware: Hardware) -> Iterator[GpuStatus]:
 
 
 def driver_of(hardware: Hardware) -> str | None:
-    """Return the driver, its CUDA and its module in words; None where none answers."""
+    """Return the driver, its CUDA and its module in words; None if no driver answers."""
     if hardware.report is None:
         return None
     module = f", {'open' if hardware.loaded_open else 'proprietary'} module" if hardware.loaded else ""
@@ -54,7 +54,7 @@ def driver_of(hardware: Hardware) -> str | None:
 
 
 def host_warnings(host: str, hardware: Hardware) -> Iterator[str]:
-    """Return what is wrong and is no single card's, with what to do."""
+    """Yield each problem that doesn't belong to a single card, with what to do about it."""
     problem = no_driver(hardware)
     for finding in (*([problem] if problem else []), *findings(hardware)):
         if finding.gpu is None:

@@ -1,1 +1,1 @@
-"""`rackwright lock`: what hosts and servers answer, written down."""
+"""`rackwright lock`: resolve versions and files, and write them to NAME.lock."""

@@ -1,4 +1,4 @@
-"""Which packages make each host's driver and kernel: asked of one host of a kind, for all of that kind."""
+"""The packages of each host's driver and kernel, resolved on one host of each kind for all hosts of that kind."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from rackwright.hardware.command import COMMAND as HARDWARE_COMMAND
 from rackwright.hardware.generation import Generation, generation_of, modules_for, newest_branch, oldest_branch
 from rackwright.hardware.hardware import Hardware, parse_hardware
 from rackwright.remote import Remote, checked
+from rackwright.remote.batch import Batch
 from rackwright.resolve.openpgp import fingerprints, signed_by
 from rackwright.roles.downloads.configuration import apt_conf, apt_sources
 from rackwright.roles.downloads.settings import Settings as Downloads
@@ -30,15 +31,15 @@ _KERNEL_COMMAND = "dpkg-query -W -f '${db:Status-Status} ${Package}\\n' 'linux-i
 _KERNELS = {"debian": "linux-image-{architecture}", "ubuntu": "linux-image-generic"}
 _RESOLVE_SECONDS = 600
 _WITH_SUBNETS = (Generation.BLACKWELL, Generation.RUBIN)
-"""Their NVSwitches have a subnet manager beside the Fabric Manager."""
+"""Generations whose NVSwitches need a subnet manager in addition to the Fabric Manager."""
 
 _HGX_BLACKWELL = frozenset({"2901", "3182"})
-"""Device ids of B200 and B300 as they stand on HGX boards (pci.ids, vendor 10de)."""
+"""Device ids of B200 and B300 on HGX boards (pci.ids, vendor 10de)."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What hosts share that have the same set."""
+    """What hosts with the same set of packages have in common."""
 
     driver: Driver
     system: str
@@ -46,19 +47,19 @@ class Kind:
     needs: tuple[Need, ...]
     modules: Modules
     kernel: str
-    """Package that brings it."""
+    """Package that installs it."""
     running: str = field(default="", compare=False)
     """Release of the kernel that this host runs."""
 
 
 def resolve_drivers(fleet: Fleet, previous: Lock | None, *, upgrade: bool) -> dict[str, DriverLock]:
-    """Return a set of packages for each host whose driver is ours to choose, by `DriverLock.name`.
+    """Return a set of packages for each host whose driver rackwright installs, by `DriverLock.name`.
 
-    What didn't change keeps its answer and asks no host, unless `upgrade`. Raise FleetError with every host that has
-    no answer, HostError where one can't be asked.
+    If nothing changed, the previous set is kept and no host is asked, unless `upgrade`. Raise FleetError naming every
+    host without an answer, HostError if a host can't be asked.
     """
     had = {host for locked in previous.drivers.values() for host in locked.hosts} if previous else set[str]()
-    # Who is out keeps its set, for when it comes back.
+    # A disabled host keeps its set for its return.
     asked = {name: fleet.driver_of(name, had=name in had) for name in fleet.file.hosts}
     drivers = {name: driver for name, driver in asked.items() if driver and driver.installs}
     kept = {} if previous is None else _kept(previous, drivers, fleet.hosts if upgrade else ())
@@ -73,11 +74,11 @@ def resolve_drivers(fleet: Fleet, previous: Lock | None, *, upgrade: bool) -> di
         return _asked(_Asking(fleet, remote, download_files(fleet)), left, kept)
 
 
-def _kept(previous: Lock, drivers: Mapping[str, Driver], anew: tuple[str, ...]) -> dict[str, DriverLock]:
-    """The sets that still answer what is asked, with the hosts for which they do; not those that are asked anew."""
+def _kept(previous: Lock, drivers: Mapping[str, Driver], asked_again: tuple[str, ...]) -> dict[str, DriverLock]:
+    """Return the previous sets that are still valid, each with those of its hosts that aren't asked again."""
     found: dict[str, DriverLock] = {}
     for name, locked in previous.drivers.items():
-        there = (host for host in locked.hosts if host in drivers and host not in anew)
+        there = (host for host in locked.hosts if host in drivers and host not in asked_again)
         hosts = tuple(host for host in there if drivers[host].question == locked.question)
         if hosts:
             found[name] = locked.model_copy(update={"hosts": hosts})
@@ -126,15 +127,17 @@ def _grouped(kinds: Mapping[str, Kind]) -> dict[Kind, tuple[str, ...]]:
 
 
 def _kinds(asking: _Asking, drivers: Mapping[str, Driver]) -> dict[str, Kind]:
-    mark = secrets.token_hex(16)
-    asked = asking.remote.run_on(drivers, f"(\n{_KERNEL_COMMAND}\n)\necho {mark}\n(\n{HARDWARE_COMMAND}\n)")
-    answers = checked(asked, "asking for the hardware")
+    batch = Batch.of((_KERNEL_COMMAND, HARDWARE_COMMAND))
+    answers = checked(asking.remote.run_on(drivers, batch.script), "reading the hardware")
     kinds: dict[str, Kind] = {}
     problems: list[Problem] = []
     for name, answer in answers.items():
         if isinstance(answer, HostError):
             raise answer
-        kernels, _, hardware = answer.stdout.partition(f"{mark}\n")
+        parts = [part.stdout for part in batch.whole(answer.stdout_bytes)]
+        if len(parts) < batch.count:
+            raise HostError("its answer is incomplete", where=name)
+        kernels, hardware = parts
         try:
             kinds[name] = kind_of(drivers[name], parse_hardware(hardware), kernels)
         except ValueError as error:
@@ -145,13 +148,15 @@ def _kinds(asking: _Asking, drivers: Mapping[str, Driver]) -> dict[str, Kind]:
 
 
 def kind_of(driver: Driver, hardware: Hardware, kernels: str) -> Kind:
-    """Given a host's hardware and its packages of kernels, return what its set depends on.
+    """Given a host's hardware and its kernel packages, return what its set depends on.
 
-    Raise ValueError where its GPUs can't have what is asked.
+    Raise ValueError if its GPUs don't support what the fleet file asks for.
     """
     system = hardware.system.partition(" ")[0]
     if system not in COMPONENTS:
-        raise ValueError(f"runs {hardware.system or 'an unknown system'}; drivers are installed on Debian and Ubuntu")
+        raise ValueError(
+            f"runs {hardware.system or 'an unknown system'}; drivers are installed only on Debian and Ubuntu"
+        )
     return Kind(
         driver=driver,
         system=hardware.system,
@@ -164,14 +169,14 @@ def kind_of(driver: Driver, hardware: Hardware, kernels: str) -> Kind:
 
 
 def _kernel(kernels: str, default: str) -> str:
-    """The package that brings new kernels has no version in its name; Ubuntu's unsigned ones have it later."""
+    """Return the package that installs new kernels: its name has no version, neither first nor after `unsigned-`."""
     installed = [line.split()[1] for line in kernels.splitlines() if line.startswith("installed ")]
     return next((name for name in installed if not re.match(r"linux-image-(unsigned-)?[0-9]", name)), default)
 
 
 def _needs(hardware: Hardware) -> tuple[Need, ...]:
     if not hardware.nvswitches:
-        # Blackwell's switches are no PCI devices of their own: the boards that have them are known by their GPUs.
+        # Blackwell's switches aren't PCI devices of their own, so boards with switches are recognized by their GPUs.
         return ("fabric", "subnet") if any(gpu.device in _HGX_BLACKWELL for gpu in hardware.nvidia) else ()
     subnet = any(generation_of(gpu) in _WITH_SUBNETS for gpu in hardware.nvidia)
     return ("fabric", "subnet") if subnet else ("fabric",)
@@ -182,16 +187,20 @@ def _modules(driver: Driver, hardware: Hardware) -> Modules:
     for gpu in gpus:
         newest, oldest = newest_branch(generation_of(gpu)), oldest_branch(generation_of(gpu))
         if newest and major > newest:
-            raise ValueError(f"{gpu.name or gpu.device} is not in branch {driver.branch}; {newest} is its last")
+            raise ValueError(
+                f"branch {driver.branch} doesn't support {gpu.name or gpu.device}; {newest} is the last that does"
+            )
         if oldest and major < oldest:
-            raise ValueError(f"{gpu.name or gpu.device} is not in branch {driver.branch} yet; {oldest} is its first")
+            raise ValueError(
+                f"branch {driver.branch} doesn't support {gpu.name or gpu.device}; {oldest} is the first that does"
+            )
     fit = [
         modules
         for modules in ("open", "proprietary")
         if all(modules in modules_for(generation_of(gpu)) for gpu in gpus)
     ]
     if not fit:
-        raise ValueError("no kernel modules drive all of its GPUs: they are of too different generations")
+        raise ValueError("no kernel modules support all of its GPUs: their generations differ too much")
     if driver.modules and driver.modules not in fit:
         raise ValueError(f"its GPUs need {fit[0]} modules; driver.modules asks for {driver.modules}")
     return driver.modules or ("open" if fit[0] == "open" else "proprietary")
@@ -256,12 +265,12 @@ def _repository_url(kind: Kind) -> str:
 
 
 def _repository(asking: _Asking, kind: Kind, host: str, downloads: Downloads) -> str:
-    """The driver's own repository as deb822, with its key."""
+    """Return the entry of the driver's own repository as deb822, with its key."""
     driver = kind.driver
     if driver.key:
         keyring = asking.files.keyrings[driver.key].content
     elif driver.path:
-        # What the lock names is verified by its sha256 whenever it is used.
+        # Trusted here, because each package is verified by its sha256 in the lock whenever it is used.
         return f"Types: deb\nURIs: file:{driver.path}\nSuites: ./\nTrusted: yes\n"
     else:
         keyring = _vendor_key(asking, kind, host, downloads)
@@ -269,7 +278,7 @@ def _repository(asking: _Asking, kind: Kind, host: str, downloads: Downloads) ->
 
 
 def _vendor_key(asking: _Asking, kind: Kind, host: str, downloads: Downloads) -> bytes:
-    """NVIDIA's key, from the repository itself, if it is the one that we know."""
+    """Return NVIDIA's key, fetched from the repository, if its fingerprint is a known one."""
     repository: Repository = repository_of(kind.system, kind.architecture)
     url = f"{_repository_url(kind).rstrip('/')}/{repository.key_file}"
     options = downloads.route.model_copy(update={"ca_bundle": None}).curl_options
@@ -286,7 +295,5 @@ def _vendor_key(asking: _Asking, kind: Kind, host: str, downloads: Downloads) ->
         raise FleetError([Problem(where, f"{url} {error}", "should be NVIDIA's public key")]) from None
     if not found or not set(found) <= FINGERPRINTS:
         known = ", ".join(sorted(FINGERPRINTS))
-        raise FleetError(
-            [Problem(where, f"{url} holds {', '.join(found) or 'no key'}", f"NVIDIA's keys are {known}")]
-        )
+        raise FleetError([Problem(where, f"{url} has {', '.join(found) or 'no key'}", f"NVIDIA's keys are {known}")])
     return answer.stdout_bytes

@@ -1,4 +1,4 @@
-"""What `rackwright lock` does: hosts say which packages make their drivers, the rest is settled from here."""
+"""Make the lock. Hosts resolve the packages of their drivers; the controller resolves the rest."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from rackwright.resolve.web import Progress, quiet
 
 
 def lock(fleet: Fleet, previous: Lock | None, *, upgrade: bool = False, on_progress: Progress = quiet) -> Lock:
-    """Return a lock that answers every question of the fleet file. No host is asked where none has a new one.
+    """Return a lock that matches the fleet file. Asks hosts only if a question about their drivers is new.
 
-    Raise FleetError with every question that has no answer, SecretError without the hub's token, HostError where a
-    host can't be asked, RackwrightError where a server can't.
+    Raise FleetError with every question that has no answer, SecretError if the hub's token is missing, HostError if a
+    host can't be asked, RackwrightError if a server can't.
     """
     drivers = {}
     if fleet.file.drivers:
-        # It brings SSH.
+        # Imports SSH.
         from rackwright.lifecycle.lock.driver_sets import resolve_drivers
 
         drivers = resolve_drivers(fleet, previous, upgrade=upgrade)

@@ -1,1 +1,1 @@
-"""The proof of one replica: it runs what the lock says, and answers as such engines did before."""
+"""The proof of one replica: it runs what the lock says, and gives the answer that is recorded for its kind."""

@@ -1,4 +1,4 @@
-"""The golden answers of a site: which engines must answer alike, and the first answer of each kind."""
+"""Golden answers: which engines must give the same answer, and the first recorded answer of each kind."""
 
 from __future__ import annotations
 
@@ -15,23 +15,22 @@ from rackwright.state.golden import Golden, Kind, read_golden, write_golden
 
 @cache
 def _one_at_a_time() -> threading.Lock:
-    """Many replicas may be proven at once, and sshd lets ten sessions over one connection to the control host.
+    """Serialize access: many replicas may be proven at once, but sshd allows ten sessions per connection.
 
-    Made when first used: by then gevent has made locks its own.
+    Created at first use, because gevent has patched locks by then.
     """
     return threading.Lock()
 
 
 def kind_of(session: Session, replica: Replica) -> Kind:
-    """Return what the replica of a site shares with those that must answer as it does."""
+    """Return the kind of this session's replica: engines of the same kind must give the same answer."""
     return kind_by(session.fleet, session.lock, replica)
 
 
 def kind_by(fleet: Fleet, lock: Lock, replica: Replica) -> Kind:
-    """Return what the replica shares with those that must answer as it does.
+    """Return the replica's kind: engines of the same kind must give the same answer.
 
-    How many it answers at a time, over how many GPUs, with how much context and memory: that changes no answer but
-    by rounding, and isn't part of it.
+    Concurrency, number of GPUs, context and memory aren't part of it: they change answers only by rounding.
     """
     runtime = fleet.file.models[replica.model].runtime
     return Kind(
@@ -46,9 +45,9 @@ def kind_by(fleet: Fleet, lock: Lock, replica: Replica) -> Kind:
 
 
 def recorded_or_new(session: Session, replica: Replica, answer: Answer, *, run: str | None = None) -> Golden | None:
-    """Return what the control host keeps for engines of this kind: the first answer, maybe this one.
+    """Return the recorded answer for engines of this kind. If there is none and `run` is set, record this one.
 
-    Without a run nothing is recorded; None: nothing is kept then.
+    None: no answer is recorded.
     """
     kind, control = kind_of(session, replica), session.remote.connection(session.fleet.control[0])
     with _one_at_a_time():

@@ -1,4 +1,4 @@
-"""Whether an engine is what the lock says: its unit, its process, and the folders that it runs from."""
+"""Whether an engine is what the lock says: its unit, its process, and the folders that it reads."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class Identity:
     """sha256 of its unit file."""
     command: tuple[str, ...]
     folders: Mapping[str, str]
-    """Folder that it runs from → digest that it must have been verified as."""
+    """Folder that it reads → digest that the folder must have been verified against."""
 
 
 def identity_of(session: Session, replica: Replica, host: str) -> Identity:
-    """Return what the replica's engine on this host should be, by the lock."""
+    """Return what the replica's engine on this host should be, according to the lock."""
     unit = unit_of(session, replica, host)
     key = session.fleet.file.models[replica.model].runtime.key
     runtimes = {
@@ -41,7 +41,7 @@ def identity_of(session: Session, replica: Replica, host: str) -> Identity:
 
 
 def stored_for(session: Session, replica: Replica, host: str) -> dict[str, StoredModel]:
-    """Return the weights that the replica's engine on this host reads, its adapters' too, by folder."""
+    """Return the weights, adapters included, that the replica's engine on this host reads, by folder."""
     store = session.hosts[host].model_store
     models = store.models if store else ()
     return {store.folder(model): model for model in models if store and model.name == replica.model}
@@ -54,29 +54,34 @@ def not_yet(identity: Identity, seen: Seen) -> str | None:
     if not seen.command:
         return "its process has just ended"
     if seen.started is None:
-        return "it doesn't say which unit it was started on"
-    return None if seen.started == identity.unit else "it runs on another unit than the fleet and its lock ask for"
+        return "it doesn't report which unit file it was started from"
+    if seen.started != identity.unit:
+        return "it was started from another unit file than the fleet file and the lock ask for"
+    return None
 
 
 def mismatches(identity: Identity, seen: Seen) -> tuple[str, ...]:
-    """Return everything in which an engine with the right unit is not what the lock says."""
-    return tuple(_otherwise(identity, seen))
+    """Return every difference between the lock and an engine with the right unit file."""
+    return tuple(_differences(identity, seen))
 
 
-def _otherwise(identity: Identity, seen: Seen) -> Iterator[str]:
+def _differences(identity: Identity, seen: Seen) -> Iterator[str]:
     if seen.program.endswith(" (deleted)"):
-        yield f"its program {seen.program.removesuffix(' (deleted)')} was replaced since it started"
-    # A script's process has its interpreter in front.
+        yield f"its program {seen.program.removesuffix(' (deleted)')} was replaced after it started"
+    # The process of a script has its interpreter first.
     if seen.command[-len(identity.command) :] != identity.command:
         yield f"it runs {_short(seen.command, identity.command)}"
     for folder, digest in identity.folders.items():
         found = seen.markers.get(folder, "")
         if found != digest:
-            yield f"{folder} was {f'verified as {found[:16]}' if found else 'never verified'}, not as {digest[:16]}"
+            verified = f"verified as {found[:16]}" if found else "never verified"
+            yield f"{folder} was {verified}; the lock has {digest[:16]}"
 
 
 def _short(command: tuple[str, ...], wanted: tuple[str, ...]) -> str:
-    """The words that are there and not wanted, and those that are wanted and not there."""
-    there = join(word for word in command if word not in wanted) or "what it should"
+    """Return the arguments that the command shouldn't have, and those that it lacks."""
+    extra = join(word for word in command if word not in wanted)
     missing = join(word for word in wanted if word not in command)
-    return f"{there}{f' in place of {missing}' if missing else ' besides or in another order'}"[:300]
+    if missing:
+        return f"{extra} instead of {missing}"[:300] if extra else f"without {missing}"[:300]
+    return f"{extra} in addition"[:300] if extra else "with its arguments in another order"

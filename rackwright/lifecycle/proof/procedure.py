@@ -1,4 +1,4 @@
-"""The proof of a replica: its engine is what the lock says, and answers as engines of its kind did before."""
+"""The proof of a replica: its engine is what the lock says, and gives the answer that is recorded for its kind."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rackwright.state.golden import Golden, golden_path
 
 @dataclass(frozen=True)
 class _Looked:
-    """One of a replica's engines: what it should be, and what was seen."""
+    """One of a replica's engines: what it should be, and what it is."""
 
     identity: Identity
     seen: Seen
@@ -27,13 +27,13 @@ class _Looked:
 def prove(
     session: Session, replica: Replica, *, run: str | None = None, say: Callable[[str], None] = lambda _: None
 ) -> str | None:
-    """Return None when the replica is proven, else why it isn't yet.
+    """Return None if the replica is proven, else why it isn't yet. Runs one command per host.
 
-    Each of its engines runs on the unit, files and arguments that the lock says, and the one that is asked gives the
-    answer that is recorded. Where none is, `run` records this one; None: it is enough that one came. `say` is told
-    what is to be said of a proven one. One command a host.
-    Raise ProofError where waiting doesn't help: other files or another process under the right unit, or another
-    answer. Raise HostError if a host can't be asked.
+    Proven means: each of its engines has the unit, files and arguments that the lock says, and the engine that
+    answers gives the recorded answer. If none is recorded, `run` records this one; without `run`, any answer is
+    enough. `say` gets remarks about a proven replica.
+    Raise ProofError if waiting doesn't help: other files or another process under the right unit, or another answer.
+    Raise HostError if a host can't be asked.
     """
     looked = session.remote.each(hosts_of(session, replica), lambda host: _look(session, replica, host))
     waiting = {host: reason for host, one in looked.items() if (reason := not_yet(one.identity, one.seen))}
@@ -48,19 +48,19 @@ def prove(
 
 
 def answers(session: Session, replica: Replica) -> str | None:
-    """Return None when the replica gives an answer, whatever it runs, else why not. Raise HostError as `prove`."""
+    """Return None if the replica gives any answer, whatever it runs, else why not. Raise HostError like `prove`."""
     seen = _look(session, replica, replica.host).seen
     return None if seen.answer else seen.said or "no tokens came back"
 
 
 def _look(session: Session, replica: Replica, host: str) -> _Looked:
-    """One command on the host; only where the replica answers it is asked anything."""
+    """Look at one engine with one command; only the engine that answers for the replica gets a question."""
     identity = identity_of(session, replica, host)
     name = session.fleet.file.models[replica.model].names[0] if host == replica.host else None
     tokens = session.fleet.file.models[replica.model].runtime.tells_tokens
     command = proof_command(unit_of(session, replica, host), identity.folders, name, tokens=tokens)
     done = session.remote.connection(host).run(command, timeout=90)
-    # What a look that was cut off doesn't show may be as it should: that is no proof of anything.
+    # The output of a killed command is incomplete, and proves nothing either way.
     return _Looked(identity, CUT_OFF if done.killed else parse(done.stdout, done.stderr))
 
 
@@ -70,13 +70,13 @@ def _require_identity(replica: Replica, looked: dict[str, _Looked]) -> None:
         raise ProofError(
             _reply(replica, wrong),
             where=replica.address,
-            should="it should run what site.lock says, as its unit has it",
+            should="it should run what the lock says, with the arguments in its unit",
             next="rackwright apply",
         )
 
 
 def _reply(replica: Replica, reasons: dict[str, str]) -> str:
-    """Where a replica has several hosts each reason names its own."""
+    """Join the reasons. Those of a replica with several hosts name the host."""
     return "; ".join(f"{host}: {reason}" if replica.members else reason for host, reason in reasons.items())
 
 
@@ -98,8 +98,8 @@ def _another_answer(session: Session, replica: Replica, golden: Golden, answer: 
     recorded = f"{golden.when:%Y-%m-%d}, {golden.replica}"
     where = f"{golden_path(golden.kind)} on {session.fleet.control[0]}"
     return ProofError(
-        f"answers {answer.short} where {golden.answer.short} is recorded ({recorded}); {said}",
+        f"answers {answer.short}, but {golden.answer.short} is recorded ({recorded}); {said}",
         where=replica.address,
-        should=f"the same weights and runtime should answer alike; if this answer is the right one, remove {where}",
+        should=f"the same weights and runtime should answer the same; if the new answer is right, remove {where}",
         next=f"rackwright logs {replica.address}",
     )

@@ -1,4 +1,4 @@
-"""A replica proven through the gateways, drained or not: by a completion and a stream that it answers at each."""
+"""Prove a replica through every gateway, with a completion and a stream, even while it is drained."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from rackwright.lifecycle.verify.proof_requests import Case, completion, stream,
 from rackwright.values.secrets import Secret
 
 _KEY_SECONDS = 300
-"""Longer than two requests take, two minutes each at most."""
-_AWAY = (0, 502, 503, 504)
-"""Who answers this may find the engine in a moment: no answer, and what a proxy says of one."""
+"""Longer than two requests, which take two minutes each at most."""
+_UNAVAILABLE = (0, 502, 503, 504)
+"""No answer, or a proxy's own error because the engine didn't answer: a retry may succeed."""
 
 
 def through_gateways(session: Session, replica: Replica) -> str | None:
-    """Return None when the replica has answered a completion and a stream through every gateway, else why not yet.
+    """Return None if the replica has answered a completion and a stream through every gateway, else why not yet.
 
-    Each gateway host asks itself, under an API key that only the gateways' memory holds and by which they ask this
-    replica, even while it is drained. Raise ProofError where an answer is none and waiting doesn't help, HostError
-    if a gateway can't be asked.
+    Each gateway host sends the requests to itself, with an API key that exists only in the gateways' memory and that
+    they route to this replica, even while it is drained. Raise ProofError if an answer is wrong and waiting doesn't
+    help, HostError if a gateway can't be asked.
     """
     if not session.fleet.gateways:
         return None
     state = session.gateways.servers().get(replica.address)
     if state is None or not state.up:
-        return "the gateways don't find it up"
+        return "it isn't up at the gateways"
     key, sha256 = new_key("proof")
     server = server_of(session.fleet, session.lock, replica).name
     note_lent_key(session, "proof")
@@ -44,7 +44,7 @@ def _through(session: Session, replica: Replica, key: Secret, gateway: str) -> s
     cases, asker = _cases(session, replica, key, gateway), FromHost(session, gateway)
     for case, response in zip(cases, ask(asker, session.trusted, tuple(case.request for case in cases)), strict=True):
         passed, found = case.judge(response)
-        if response.replica != replica.address or response.status in _AWAY:
+        if response.replica != replica.address or response.status in _UNAVAILABLE:
             return _not_yet(case, response)
         if not passed:
             raise ProofError(f"{gateway}: {case.what}: {found}", where=replica.address)
@@ -55,8 +55,8 @@ def _not_yet(case: Case, response: Response) -> str:
     if response.status != 200:
         return f"{case.what}: {unexpected(response)}"
     if response.replica:
-        return f"{case.what}: {response.replica} answered in its place"
-    return f"{case.what}: the gateway doesn't tell who answered; rackwright apply brings that"
+        return f"{case.what}: {response.replica} answered instead"
+    return f"{case.what}: the gateway doesn't report which replica answered: run rackwright apply"
 
 
 def _cases(session: Session, replica: Replica, key: Secret, gateway: str) -> tuple[Case, ...]:

@@ -1,4 +1,4 @@
-"""The weights of a replica, hashed again where they are stored."""
+"""Hash a replica's stored weights again."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from rackwright.lifecycle.session.replica_units import hosts_of
 from rackwright.lifecycle.session.session import Session
 from rackwright.roles.model_store.settings import StoredModel
 
-# Arguments: folders; stdin: lines of sha256sum. Read-only, and after everybody else. An engine reads what is in the
-# folder, also what no list names.
+# Arguments: folders; stdin: lines of sha256sum. Read-only, with the lowest priority. Files that aren't listed are
+# reported too, because an engine would read them.
 _HASH = """export LC_ALL=C
 list=$(cat)
 nice -n 19 ionice -c 3 sha256sum --check --strict 2>/dev/null <<END
@@ -27,20 +27,20 @@ true
 """
 _LEAST_SECONDS = 3600
 _BYTES_A_SECOND = 10_000_000
-"""Slower than any disk that serves models: time until the hashing is given up."""
+"""For the timeout. Slower than any disk that models are served from."""
 _SAID = {
     "FAILED": "isn't what the lock says",
-    "FAILED open or read": "is not there, or can't be read",
+    "FAILED open or read": "is missing or can't be read",
     "EXTRA": "isn't in the lock",
     "": "was not hashed",
 }
 
 
 def whole_weights(session: Session, replica: Replica) -> str | None:
-    """Return None if every stored file of the replica's model and adapters is as the lock says, on all of its hosts.
+    """Return None if, on all of the replica's hosts, every file of its model and adapters is what the lock says.
 
-    Else which isn't, naming host and file. Every byte is read: minutes for large models, while the engine serves.
-    Raise HostError if a host can't be asked.
+    If not, return which files differ, and on which host. Reads every byte while the engine serves, which takes
+    minutes for large models. Raise HostError if a host can't be asked.
     """
     reply = session.remote.each(hosts_of(session, replica), lambda host: _on_host(session, replica, host))
     return "; ".join(f"{host}: {wrong}" for host, wrong in reply.items() if wrong) or None
@@ -54,7 +54,7 @@ def _on_host(session: Session, replica: Replica, host: str) -> str | None:
 
 
 def hash_command(stored: Mapping[str, StoredModel]) -> str:
-    """Return the shell command that hashes these folders; it reads `hash_list`."""
+    """Return the shell command that hashes these folders; it reads `hash_list` from standard input."""
     return f"set -- {join(stored)}\n{_HASH}"
 
 
@@ -64,7 +64,7 @@ def hash_list(stored: Mapping[str, StoredModel]) -> str:
 
 
 def what_differs(stored: Mapping[str, StoredModel], output: str) -> str | None:
-    """Given what the command printed, return every file that isn't as stored, or isn't known to be; None: none."""
+    """Given the command's output, return every file that differs or wasn't hashed; None: there is none."""
     lines = (line.rpartition(": ") for line in output.splitlines())
     reply = dict.fromkeys(_files(stored), "") | {path: word for path, _, word in lines}
     return "; ".join(f"{path} {_SAID.get(word, word)}" for path, word in reply.items() if word != "OK") or None

@@ -1,4 +1,4 @@
-"""Remove weights that nothing needs any more. What an engine uses stays, whatever the lock says."""
+"""Remove weights that nothing needs any more. Weights that an engine uses stay, whatever the lock says."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from rackwright.errors import HostError
 from rackwright.fleet.lock import Lock
-from rackwright.fleet.lock_file import read_lock
+from rackwright.fleet.lock_file import NEXT, read_lock
 from rackwright.lifecycle.prune.scripts import LOOK, REMOVE, Found, Weights, parse, removed
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import note_leased_act
@@ -20,17 +20,17 @@ from rackwright.state.applied import read_applied
 from rackwright.state.shell import command
 
 SECONDS = 600
-"""Longest time in which a host removes its weights."""
+"""Timeout for one host."""
 
 
 @dataclass(frozen=True)
 class Keep:
-    """What is needed by a lock."""
+    """What the locks need."""
 
     digests: frozenset[str]
-    """Of models and adapters."""
+    """Digests of models and adapters."""
     files: frozenset[str]
-    """sha256 of each of their files: one that has arrived is worth keeping."""
+    """sha256 of each of their files: one that was already fetched is kept."""
 
     def needs(self, weights: Weights) -> bool:
         if weights.digest in self.files:
@@ -40,14 +40,14 @@ class Keep:
 
 @dataclass(frozen=True)
 class Pruned:
-    """What came of it, by host."""
+    """The result, by host."""
 
     removed: Mapping[str, tuple[Weights, ...]] = field(default_factory=dict)
-    """With a rehearsal: what would be removed."""
+    """Weights that were removed; in a rehearsal, those that would be."""
     strange: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Folders that were left, as we didn't place them."""
+    """Folders that stay, because rackwright didn't create them."""
     problems: Mapping[str, str] = field(default_factory=dict)
-    """Why a host has more left than it should."""
+    """Why unneeded weights are left on a host."""
 
     @property
     def bytes(self) -> int:
@@ -55,15 +55,15 @@ class Pruned:
 
 
 def needed(session: Session) -> Keep:
-    """Return what the lock needs, the next one if a rollout left one, and the one that was applied last.
+    """Return what is needed by the lock, by the next lock if a rollout left one, and by the lock applied last.
 
-    A checkout may be older than what a colleague applied. Raise FleetError if a lock can't be read.
+    The last applied lock counts too, because this checkout may be older. Raise FleetError if a lock can't be read.
     """
-    return needed_by(session.lock, *_next(session.fleet.sibling("lock.next")), *_applied(session))
+    return needed_by(session.lock, *_next(session.fleet.sibling(NEXT)), *_applied(session))
 
 
 def needed_by(*locks: Lock) -> Keep:
-    """Return what any of these locks needs, and what came before it: there must be a way back."""
+    """Return what these locks need, including the previous versions, which a rollback needs."""
     models = [model for lock in locks for model in lock.models.values()]
     kept = [*models, *(model.previous for model in models if model.previous)]
     sources = [source for model in kept for source in model.whole]
@@ -89,9 +89,9 @@ def _applied(session: Session) -> Iterable[Lock]:
 
 
 def prune(session: Session, console: Console, *, rehearsed: bool = False) -> Pruned:
-    """Afterwards the site's hosts have no weights of ours but those needed and those in use; audited on each.
+    """Remove rackwright's weights that are neither needed nor in use; write it to each host's audit log.
 
-    `rehearsed`: nothing is removed. A host out of reach, or one where something stays, is among the problems.
+    `rehearsed`: remove nothing. The problems name each host that is unreachable or keeps unneeded weights.
     Raise LeasedError if another operator is at work or a rollout is open, FleetError if a lock can't be read,
     RackwrightError if the operator doesn't agree.
     """
@@ -105,7 +105,7 @@ def prune(session: Session, console: Console, *, rehearsed: bool = False) -> Pru
         _show(session, unneeded, strange, console)
         if rehearsed or not unneeded:
             return Pruned(unneeded, strange, problems)
-        console.confirm(f"Remove {counted(sum(map(len, unneeded.values())), 'of these', 'of these')}?")
+        console.confirm(f"Remove {counted(sum(map(len, unneeded.values())), 'item', 'items')}?")
 
         def remove(host: str) -> tuple[tuple[Weights, ...], str | None]:
             lease_session.check()
@@ -130,24 +130,24 @@ def _look(session: Session) -> tuple[dict[str, Found], dict[str, str]]:
         try:
             if isinstance(answer, HostError):
                 raise answer
-            found[host] = parse(answer.check("looking for weights").stdout, roots[host])
+            found[host] = parse(answer.check("listing the weights").stdout, roots[host])
         except HostError as error:
             problems[host] = error.problems[0].what
     return found, problems
 
 
 def _alone(session: Session, host: str, found: Mapping[str, Found], console: Console) -> Found:
-    """Return what this host has and no other has to remove: of a shared folder, who uses what is asked of all."""
+    """Return the weights that this host may remove. In a shared folder, those that no sharing host uses."""
     store, hosts = session.fleet.file.hosts[host].store, session.fleet.file.hosts
     if store.shared == "no":
         return found[host]
     sharing = [name for name in session.fleet.hosts if hosts[name].store == store]
     if missed := [name for name in sharing if name not in found]:
         console.say(
-            f"{host}: {store.path} is shared with {', '.join(missed)}, which is not looked at: all there stays"
+            f"{host}: {store.path} is shared with {', '.join(missed)}, which was not surveyed: all weights there stay"
         )
         return Found()
-    # One that doesn't serve, a gateway, say, may not even have mounted it.
+    # A host that doesn't serve, such as a gateway, may not even have mounted the folder.
     if host != next((name for name in sharing if session.fleet.parts_on(name)), sharing[0]):
         return Found()
     used = {one.path for name in sharing for one in found[name].weights if one.used}
@@ -155,7 +155,7 @@ def _alone(session: Session, host: str, found: Mapping[str, Found], console: Con
 
 
 def _remove(session: Session, host: str, unneeded: tuple[Weights, ...]) -> tuple[tuple[Weights, ...], str | None]:
-    """Return what is gone, and why something isn't."""
+    """Return the weights that were removed, and why others weren't."""
     words = command(REMOVE, _root(session, host), *(one.path for one in unneeded))
     try:
         answer = session.remote.connection(host).run(words, timeout=SECONDS)
@@ -181,10 +181,10 @@ def _show(
             console.say(f"{host}: {described(one)}")
     for host, folders in strange.items():
         for folder in folders:
-            console.say(f"{host}: {safe(folder)} in {_root(session, host)} isn't marked as ours: it stays")
+            console.say(f"{host}: {safe(folder)} in {_root(session, host)} isn't marked as rackwright's: it stays")
 
 
 def described(weights: Weights) -> str:
-    """Return one line about it."""
-    what = f"{weights.model} {weights.digest}" if weights.model else f"a file that arrived {weights.digest[:16]}"
+    """Return one line about these weights."""
+    what = f"{weights.model} {weights.digest}" if weights.model else f"an unfinished download {weights.digest[:16]}"
     return f"{what}, {size(weights.bytes)}, {duration(weights.age)} old"

@@ -1,7 +1,7 @@
-"""What a host has of weights, what its processes use of them, and how they are removed: two scripts for root.
+"""Two scripts that need root: one lists a host's weights and which of them are in use, the other removes weights.
 
-$1 is the folder of the host's models; weights lie at NAME/<first 16 digits of the digest>, marked as the operation
-that placed them leaves them.
+$1 is the folder of the host's models. Weights are in NAME/<first 16 digits of the digest>, with the marker of the
+operation that put them there.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from rackwright.operations.filesystem.fetch import MARKER
 from rackwright.roles.p2p.settings import ARRIVING, UNIT
 
-# Command lines, mapped files and units: what an engine has open stays, and so does what its next start reads.
-# grep's own command line has no digits that would fit.
+# Searches command lines, mapped files and units, so that weights that an engine uses, or will read at its next start,
+# stay. grep's own command line doesn't match, because it has no digits.
 _USED = r"""
 used() {
   { cat /proc/[0-9]*/cmdline | tr '\0' '\n'; cat /proc/[0-9]*/maps
@@ -61,9 +61,9 @@ weights() {
 $now_used
 " in *"
 $root/$1
-"*) echo "$1: is used now, so it stays" >&2; return 1 ;; esac
+"*) echo "$1: is in use, so it stays" >&2; return 1 ;; esac
   marked "$1" || { echo "$1: has lost its marker, so it stays" >&2; return 1; }
-  # The marker goes last: what is interrupted is found again.
+  # The marker is removed last, so that an interrupted removal is found again.
   find "$1" -mindepth 1 ! -path "$1/MARKER" -delete && rm -f -- "$1/MARKER" && rmdir -- "$1" &&
     rmdir --ignore-fail-on-non-empty -- "${1%/*}"
 }
@@ -86,7 +86,7 @@ exit $status
     .replace("ARRIVING", ARRIVING)
     .replace("UNIT", UNIT)
 )
-"""$2 and so on: what to remove, as LOOK named it. Prints `removed` lines; fails where something stays."""
+"""$2 and further: paths to remove, as LOOK printed them. Prints `removed` lines; fails if something stays."""
 
 _WEIGHTS = re.compile(r"([a-z][a-z0-9-]*)/([0-9a-f]{16})")
 _TRANSFERRED = re.compile(rf"{re.escape(ARRIVING)}/([0-9a-f]{{16}})")
@@ -96,32 +96,32 @@ INCOMING = ".incoming"
 
 @dataclass(frozen=True)
 class Weights:
-    """One model's folder, or a file on its way, that we placed."""
+    """A model's folder, or an unfinished download, that rackwright created."""
 
     path: str
-    """Below the folder of models."""
+    """Relative to the folder of models."""
     model: str | None
-    """None: what is on its way, a file or, from another host, a model."""
+    """None: an unfinished download of a file, or of a model from another host."""
     digest: str
-    """First 16 digits of the model's, or all 64 of the file's."""
+    """First 16 digits of the model's digest, or all 64 of the file's."""
     bytes: int
     age: int
-    """Seconds since it was placed, or since the last of it arrived."""
+    """Seconds since it was put there, or since its last bytes arrived."""
     used: bool
-    """By a process or a unit of the host."""
+    """Whether a process or a unit of the host uses it."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """What one host has."""
+    """What was found on one host."""
 
     weights: tuple[Weights, ...] = ()
     strange: tuple[str, ...] = ()
-    """Folders where weights lie that we didn't place, or not whole."""
+    """Folders with weights that rackwright didn't create, or that are incomplete."""
 
 
 def parse(output: str, root: str) -> Found:
-    """Given what LOOK printed of the folder `root`, return it."""
+    """Parse the output of LOOK for the folder `root`."""
     lines = [line.partition(" ")[::2] for line in output.splitlines()]
     now = next((int(rest) for word, rest in lines if word == "now"), 0)
     used = {rest for word, rest in lines if word == "used"}
@@ -148,5 +148,5 @@ def _weights(word: str, path: str, size: int, age: int, *, used: bool) -> Weight
 
 
 def removed(output: str) -> Iterator[str]:
-    """Given what REMOVE printed, return the paths that are gone."""
+    """Given the output of REMOVE, yield the paths that were removed."""
     return (line.removeprefix("removed ") for line in output.splitlines() if line.startswith("removed "))

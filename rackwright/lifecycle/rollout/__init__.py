@@ -1,1 +1,1 @@
-"""The one procedure for every change under traffic: gate, drain, act, prove, undrain, soak."""
+"""The one procedure for every change under traffic: gate, drain, act, prove, canary, undrain, soak."""

@@ -1,4 +1,4 @@
-"""What a rollout is made of: the change of one replica, phases and rules, and what it needs of gateways and time."""
+"""The parts of a rollout: the change of one replica, phases, rules, and the protocols that it uses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rackwright.errors import ExitCode, RackwrightError
 from rackwright.fleet.fleet import Replica
 
 DOWNTIME_SECONDS = 60
-"""How long a replica is expected to be away of which nobody has seen one change."""
+"""Expected downtime of a model's only replica if none has been measured yet."""
 
 
 class Phase(StrEnum):
@@ -21,47 +21,47 @@ class Phase(StrEnum):
     ACT = "act"
     PROVE = "prove"
     CANARY = "canary"
-    """Of a change that is tried: a part of the traffic, while it is still drained for the rest."""
+    """Only for a change with a trial: the replica gets a share of the traffic, and stays drained for the rest."""
     UNDRAIN = "undrain"
     SOAK = "soak"
     REVERT = "revert"
-    """Instead of what was left, after a failure."""
+    """After a failure, instead of the remaining phases."""
     DONE = "done"
 
 
 class Paused(RackwrightError):
-    """Nothing is wrong with what was changed, and it goes no further by itself; what was begun is whole."""
+    """The rollout needs an operator to go on. Nothing has failed, and no replica is left half changed."""
 
 
 class Undecided(Paused):
-    """A trial that nobody can tell the end of: the replica stays as it was changed, and drained."""
+    """A trial ended without a verdict: the replica stays changed, and drained."""
 
     exit_code = ExitCode.NOT_PROVEN
 
 
 class Traffic(Protocol):
-    """The gateways, as the rollout needs them."""
+    """What a rollout needs from the gateways."""
 
     def healthy(self, model: str) -> set[str]:
         """Return the addresses (HOST/MODEL@N) of the replicas that every gateway would send a request to."""
 
     def drained_manually(self) -> set[str]:
-        """Return the addresses of replicas that somebody drained by hand."""
+        """Return the addresses of replicas that an operator drained manually."""
 
     def drain(self, replica: Replica) -> None:
-        """No gateway sends new requests to the replica afterwards."""
+        """Ensure that no gateway sends new requests to the replica."""
 
     def in_flight(self, replica: Replica) -> int:
-        """Return the replica's requests in flight over all gateways."""
+        """Return the number of requests that the replica has in flight, from all gateways together."""
 
     def undrain(self, replica: Replica) -> None:
-        """Every gateway may send requests to the replica afterwards."""
+        """Let every gateway send requests to the replica."""
 
     def downtime(self, replica: Replica, seconds: int) -> None:
-        """Tell gateways that nothing serves its model for about this long: they do what rollout.downtime says."""
+        """Announce to the gateways that its model is down for about this long: they do what rollout.downtime says."""
 
     def end_downtime(self, replica: Replica) -> None:
-        """The downtime is over, or given up."""
+        """End the downtime, whether the replica was changed or not."""
 
 
 class Clock(Protocol):
@@ -79,28 +79,28 @@ class SystemClock:
 
 
 Act = Callable[[], None]
-"""Raises RackwrightError where it can't be done."""
+"""Raises RackwrightError if it fails."""
 Proof = Callable[[], str | None]
-"""Returns why it isn't proven yet, or None; raises ProofError where it never will be."""
+"""Returns why the replica isn't proven yet, None if it is; raises ProofError if waiting won't help."""
 
 
 Enter = Callable[[str], None]
-"""Writes down what is about to be tried."""
+"""Writes the next step of a trial to the journal, before that step starts."""
 Trial = Callable[[Enter], None]
-"""Returns where it was passed; raises ProofError where it failed, Undecided where nobody can tell."""
+"""Returns if it passed; raises ProofError if it failed, Undecided if it ends without a verdict."""
 
 
 def nothing() -> None:
-    """Nothing to do, and nothing against it."""
+    """Do nothing: an act that isn't needed, or a proof that always succeeds."""
 
 
 def untried(_: Enter) -> None:
-    """It needs no trial."""
+    """Pass: the change needs no trial."""
 
 
 @dataclass(frozen=True)
 class Revert:
-    """How what ran before runs again, and is proven as a change is."""
+    """How to start the previous version again, and to prove it."""
 
     act: Act
     prove: Proof
@@ -109,22 +109,24 @@ class Revert:
 
 @dataclass(frozen=True)
 class Change:
-    """What happens to one replica."""
+    """One change of one replica."""
 
     replica: Replica
     why: str
     act: Act
     prove: Proof
     check: Act = nothing
-    """Before it is drained: what must be right by then. Raises ProofError."""
+    """Checks what must be right before the replica is drained. Raises RackwrightError if it isn't."""
     serves: Proof = nothing
-    """Asked then, through the gateways: they answer those who prove it while it is still drained."""
+    """The proof through the gateways, after `prove`: they pass on requests of a proof to a drained replica."""
     revert: Revert | None = None
-    """None: there is nothing to go back to."""
+    """None: there is nothing to revert to."""
     idle: bool = False
-    """It served nobody before, and need not afterwards: it is changed and neither proven nor watched."""
+    """The replica didn't serve before and needn't afterwards: it is changed, but neither proven nor watched."""
     trial: Trial = untried
-    """Before it is returned. Whoever is drained by hand isn't tried."""
+    """Runs before the replica is undrained. A replica that is drained manually isn't tried."""
+    doing: str = "restarting"
+    """What the progress line says while `act` runs."""
 
 
 @dataclass(frozen=True)
@@ -136,11 +138,11 @@ class Rules:
     soak: int
     prove: int = 600
     outages: frozenset[str] = frozenset()
-    """Models of which the last healthy replica may be taken, too."""
+    """Models whose last healthy replica may be taken down."""
     downtime: Callable[[str], int] = lambda _: DOWNTIME_SECONDS
-    """Model → how long its only replica is expected to be away."""
+    """Model → expected downtime of its only replica, in seconds."""
 
 
 class Journal(Protocol):
     def append(self, phase: Phase, replica: str, detail: str) -> None:
-        """The line is on disk of the control host afterwards. Raise LeasedError if the lease has ended."""
+        """Write a line; it is on the control host's disk on return. Raise LeasedError if the lease has ended."""

@@ -1,9 +1,10 @@
-"""Engines under change: what the rollout does to a replica, and how it knows that it answers."""
+"""The changes of engines: what a rollout does to a replica, and how it knows that the replica answers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from rackwright.errors import ProofError, RackwrightError
 from rackwright.fleet.fleet import Replica
@@ -43,13 +44,13 @@ from rackwright.state.lease_session import LeaseSession
 from rackwright.stopping import Stopping
 
 START_SECONDS = 600
-"""Longest wait for an engine that was started, in seconds: large models load for minutes."""
+"""Longest wait for an engine to start, in seconds: large models load for minutes."""
 LOOK_SECONDS = 180
-"""Longest time that two looks of a probe take on a host with too much to do."""
+"""Longest time that two checks of a probe take on an overloaded host, in seconds."""
 CRASHES = 3
-"""An engine that ended so often since it was started will not come up by waiting."""
+"""An engine that has ended this often since it was started won't come up, however long one waits."""
 _ENDED = ".service: Main process exited"
-"""systemd says so of each process of a unit that ended."""
+"""systemd logs this for each process of a unit that ends."""
 
 
 def roll(
@@ -63,10 +64,10 @@ def roll(
     rollout: str | None = None,
     outages: Iterable[str] = (),
 ) -> None:
-    """Carry out the changes, one replica at a time, under traffic. `done` hears of each.
+    """Carry out the changes under traffic, one replica at a time; call `done` after each.
 
-    `rollout` is the id in the journal: this run's own where it is absent. `outages`: models of which the last healthy
-    replica may be taken, too. Raise as `Rollout.run` does.
+    `rollout` is the id in the journal; None: this run's own. `outages` are the models whose last healthy replica may
+    be taken down. Raise as `Rollout.run` does.
     """
     file = session.fleet.file.rollout
 
@@ -84,7 +85,7 @@ def roll(
         ),
         size=lambda model: len(session.fleet.replicas_of(model)),
         journal=_Journal(lease_session, rollout or lease_session.run),
-        tell=lambda phase, replica, detail: console.say(f"{replica.address}: {phase}: {detail}"),
+        say=console.say,
         clock=SystemClock(),
         stopping=stopping,
     )
@@ -93,16 +94,16 @@ def roll(
 
 @dataclass(frozen=True)
 class Engines:
-    """What can happen to engines of a site, under one lease."""
+    """The changes that can be made to a fleet's engines under one lease."""
 
     session: Session
     lease_session: LeaseSession
     console: Console
     taken: Mapping[str, str] = field(default_factory=dict)
-    """HOST/MODEL@N, each member's too → sha256 of the unit that it was given; absent: as the site says."""
+    """HOST/MODEL@N, for each member → sha256 of the unit that it was given; if absent, the session's unit."""
 
     def restarted(self, replica: Replica, why: str) -> Change:
-        """The engine anew, as it is; that must be what fleet file and lock say."""
+        """Return a restart of the engine with its installed unit, which must be what fleet file and lock ask for."""
 
         def act() -> None:
             name = new_act()
@@ -113,7 +114,7 @@ class Engines:
         return replace(change, check=lambda: self._check_unit(replica))
 
     def renewed(self, replica: Replica, why: str) -> Change:
-        """The engine as fleet file and lock say; what ran before is kept, and put back where it isn't proven."""
+        """Return the change to what fleet file and lock ask for. If it isn't proven, it is reverted."""
 
         def act() -> None:
             name = new_act()
@@ -123,21 +124,23 @@ class Engines:
             self._start(replica, name)
 
         change = self._proven(replica, why, act)
-        return replace(change, check=lambda: self._check_weights(replica), revert=self._back(replica))
+        check = partial(self._check_weights, replica)
+        return replace(change, check=check, revert=self._back(replica), doing="updating")
 
     def undrained(self, replica: Replica, why: str) -> Change:
-        """The engine is what it should be already: it only has to be proven and to take requests again."""
-        return replace(self._proven(replica, why, nothing), revert=self._back(replica))
+        """Return the change of an engine that already is what it should be: it is only proven and undrained."""
+        change = self._proven(replica, why, nothing)
+        return replace(change, revert=self._back(replica), doing="already updated")
 
     def reverted(self, replica: Replica, why: str) -> Change:
-        """The engine as it was before its last change."""
+        """Return the change back to what the engine was before its last change."""
         back = self._back(replica)
-        return Change(replica, why, act=back.act, prove=back.prove, serves=back.serves)
+        return Change(replica, why, act=back.act, prove=back.prove, serves=back.serves, doing="reverting")
 
     def answering(self, replica: Replica, why: str) -> Change:
-        """The engine as it runs, whatever that is: it only has to answer and to take requests again."""
+        """Return the change of an engine that stays what it is: it only has to answer, and is undrained."""
         back = self._back(replica)
-        return Change(replica, why, act=nothing, prove=back.prove, serves=back.serves)
+        return Change(replica, why, act=nothing, prove=back.prove, serves=back.serves, doing="left as it runs")
 
     def _proven(self, replica: Replica, why: str, act: Act) -> Change:
         session, say = self.session, self._said(replica)
@@ -145,7 +148,9 @@ class Engines:
             replica,
             why,
             act=act,
-            prove=lambda: _seen(session, replica, prove(session, replica, run=self.lease_session.run, say=say)),
+            prove=lambda: _reason_not_ready(
+                session, replica, prove(session, replica, run=self.lease_session.run, say=say)
+            ),
             serves=lambda: through_gateways(session, replica),
         )
 
@@ -161,12 +166,12 @@ class Engines:
 
         return Revert(
             act,
-            prove=lambda: _seen(self.session, replica, answers(self.session, replica)),
+            prove=lambda: _reason_not_ready(self.session, replica, answers(self.session, replica)),
             serves=lambda: through_gateways(self.session, replica),
         )
 
     def _start(self, replica: Replica, act: str) -> None:
-        """Of several members the others follow the first."""
+        """In a replica group, the other members follow the first."""
         unit, connection = unit_of(self.session, replica), self.session.remote.connection(replica.host)
         seconds = unit.stop_seconds + START_SECONDS
         connection.run(restart_command(unit, act), timeout=seconds).check("starting the engine")
@@ -175,11 +180,11 @@ class Engines:
         looked = self.session.remote.connection(replica.host).run(REPLICAS_COMMAND)
         reply = looked.check("looking at the engine").stdout
         wanted = unit_digest(unit_of(self.session, replica))
-        if any(state.replica == replica.name and state.wanted != wanted for state in parse_replicas(reply)):
+        if any(state.replica == replica.name and not state.is_written(wanted) for state in parse_replicas(reply)):
             raise RackwrightError(
-                "fleet file and lock ask for another unit than it has: a restart would not bring it",
+                "its unit isn't the one that fleet file and lock ask for, and a restart doesn't change it",
                 where=replica.address,
-                should="what isn't applied yet changes with an apply, which restarts it",
+                should="apply the pending changes; that restarts the engine",
                 next="rackwright apply",
             )
 
@@ -188,20 +193,21 @@ class Engines:
             raise ProofError(wrong, where=replica.address)
 
     def _said(self, replica: Replica) -> Callable[[str], None]:
-        return lambda text: self.console.say(f"{replica.address}: {text}")
+        return lambda text: self.console.say(f"{replica.address}  {text}")
 
 
-def _seen(session: Session, replica: Replica, reason: str | None) -> str | None:
-    """Return why its probe, by which gateways go, doesn't find an engine well that has been proven (no reason).
+def _reason_not_ready(session: Session, replica: Replica, reason: str | None) -> str | None:
+    """Return why a replica isn't ready; `reason` is why it isn't proven yet.
 
-    Else the reason, or what its host says of it. Raise ProofError where it will not come up by waiting.
+    If it is proven (None), its probe must report it healthy, because the gateways use the probe's state. If it isn't,
+    return what its host reports about it, or the reason. Raise ProofError if waiting won't help.
     """
     if reason is None:
-        return _heard(session, replica)
+        return _probe_now(session, replica)
     for state in parse_replicas(session.remote.connection(replica.host).run(REPLICAS_COMMAND).stdout):
         if state.replica == replica.name and state.restarts >= CRASHES:
             raise ProofError(
-                f"its engine ended {state.restarts} times before it answered: {_last_words(session, replica)}",
+                f"its engine ended {state.restarts} times before it answered: {_last_output(session, replica)}",
                 where=replica.address,
             )
         if state.replica == replica.name and state.why:
@@ -209,39 +215,39 @@ def _seen(session: Session, replica: Replica, reason: str | None) -> str | None:
     return reason
 
 
-def _heard(session: Session, replica: Replica) -> str | None:
-    """Have its probe look now, and its host proxy, if there is one, go by that now and not when it next asks.
+def _probe_now(session: Session, replica: Replica) -> str | None:
+    """Make its probe check it now, and its host proxy use the result at once; return why it isn't healthy.
 
-    Whether that was heard, the proof through the gateways shows.
+    The proof through the gateways shows whether the host proxy did.
     """
-    model, connection = session.hosts[replica.host], session.remote.connection(replica.host)
-    (probe,) = (one for one in model.probes if one.replica == replica.name)
+    spec, connection = session.hosts[replica.host], session.remote.connection(replica.host)
+    (probe,) = (one for one in spec.probes if one.replica == replica.name)
     reply = state_of(connection.run(look_command(probe), timeout=LOOK_SECONDS).stdout)
     if reply not in SERVING:
         return f"its probe says {reply}"
-    for proxied in model.host_proxy.replicas if model.host_proxy else ():
+    for proxied in spec.host_proxy.replicas if spec.host_proxy else ():
         if proxied.replica == replica.name:
             connection.run(works_command(proxied))
     return None
 
 
-def _last_words(session: Session, replica: Replica) -> str:
+def _last_output(session: Session, replica: Replica) -> str:
     command = f"journalctl --quiet --no-pager --output=cat --lines=2000 --unit={unit_of(session, replica).unit}"
     return last_journal_lines(session.remote.connection(replica.host).run(command).stdout.splitlines())
 
 
 def last_journal_lines(journal: list[str]) -> str:
-    """Given the lines of an engine's unit, return what the engine said before it last ended."""
+    """Given the journal of an engine's unit, return the last lines that the engine printed before it last ended."""
     ends = [number for number, line in enumerate(journal) if _ENDED in line]
-    # systemd may have started it again, and its first words say nothing of why the last one ended.
+    # systemd may have started it again; what the new process prints doesn't show why the last one ended.
     lines = journal[: ends[-1]] if ends else journal
-    # systemd's own lines say that it ended, the engine's say why.
+    # systemd's own lines show that it ended, the engine's lines show why.
     said = [line.strip() for line in lines if line.strip() and "rackwright-" not in line]
-    return "; ".join(said[-3:])[:400] or "it said nothing"
+    return "; ".join(said[-3:])[:400] or "it printed nothing"
 
 
 def _begin(session: Session, replica: Replica, host: str, act: str) -> None:
-    """An act before it that this machine has given up changes nothing more."""
+    """Ensure that an earlier act, which this machine has given up, changes nothing more."""
     command = begin_command(unit_of(session, replica, host), act)
     session.remote.connection(host).run(command).check("changing the engine")
 
@@ -256,15 +262,15 @@ def _take(session: Session, replica: Replica, host: str, act: str) -> None:
 def _revert(session: Session, replica: Replica, host: str, act: str, taken: str | None) -> None:
     _begin(session, replica, host, act)
     command = revert_command(unit_of(session, replica, host), act, taken)
-    session.remote.connection(host).run(command).check("putting the engine's unit back")
+    session.remote.connection(host).run(command).check("restoring the engine's unit")
 
 
 class _Journal:
     """The rollout's journal, on the control host, under the lease."""
 
     def __init__(self, lease_session: LeaseSession, rollout: str) -> None:
-        self._held, self._rollout = lease_session, rollout
+        self._lease_session, self._rollout = lease_session, rollout
 
     def append(self, phase: Phase, replica: str, detail: str) -> None:
         event = Event.OUTCOME if phase is Phase.DONE else Event.INTENT
-        self._held.write(event, self._rollout, subject=replica, phase=phase, detail=detail)
+        self._lease_session.write(event, self._rollout, subject=replica, phase=phase, detail=detail)

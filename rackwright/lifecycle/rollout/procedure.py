@@ -1,6 +1,6 @@
-"""One procedure for every change under traffic: gate, drain, act, prove, return, soak; one replica at a time.
+"""One procedure for every change under traffic: gate, drain, act, prove, canary, undrain, soak; replica by replica.
 
-It knows acts and proofs only as values handed in, and traffic only through `Traffic`. What fails is put back.
+Acts and proofs are passed to it as functions, and the gateways as `Traffic`. A change that fails is reverted.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from rackwright.errors import HostError, LeasedError, ProofError, RackwrightError
-from rackwright.fleet.fleet import Replica
 from rackwright.lifecycle.rollout.change import (
     Change,
     Clock,
@@ -24,11 +23,12 @@ from rackwright.lifecycle.rollout.change import (
     Trial,
     untried,
 )
+from rackwright.lifecycle.rollout.progress import IN_FLIGHT_SECONDS, draining_line, progress_line
 
 UNDRAIN_SECONDS = 60
-"""Longest wait until what answers at its socket answers through the gateways, and until they take it back."""
+"""Longest wait until a proven replica answers through the gateways, and until an undrained one is healthy there."""
 LOOK_SECONDS = 0.25
-"""Between two looks at what is waited for."""
+"""Between two checks while waiting."""
 
 
 @dataclass(frozen=True)
@@ -38,22 +38,24 @@ class Rollout:
     size: Callable[[str], int]
     """Model → how many replicas it should have."""
     journal: Journal
-    tell: Callable[[Phase, Replica, str], None]
+    say: Callable[[str], None]
+    """Prints a line of progress."""
     clock: Clock
     stopping: Callable[[], bool] = lambda: False
-    """Whether the operator wants nothing further begun."""
+    """Whether the operator wants to stop: then nothing more is started."""
 
     def run(self, changes: Sequence[Change], done: Callable[[Change], None] = lambda _: None) -> None:
-        """Carry out each change in turn, and tell `done` of it. The first failure stops the run.
+        """Carry out the changes in order; call `done` after each. The first failure ends the run.
 
-        So does `stopping`: a replica that only drains goes back untouched, one that is changed already is proven and
-        returned first, without its soak.
+        `stopping` ends it, too: a replica that is still draining is undrained unchanged; one that is being changed is
+        proven and undrained first, without its soak.
 
-        What fails from the act on is put back, proven and returned; where it can't be, or has nothing to go back to,
-        it stays drained with the reason in the journal. What was drained by hand stays so in any case.
-        Raise Paused where the budget, requests in flight or the operator hold it up, ProofError where a proof fails,
-        RackwrightError where an act does, LeasedError at once when the lease has ended; Undecided where a trial ends
-        so: that replica stays drained as it was changed.
+        A change that fails during or after its act is reverted; the replica is then proven and undrained. If the
+        revert fails, or there is nothing to revert to, it stays drained, and the journal has the reason. A replica
+        that was drained manually stays drained in any case.
+        Raise Paused if `max_unavailable`, requests in flight or the operator stop the run, ProofError if a proof
+        fails, RackwrightError if an act fails, LeasedError at once if the lease has ended, Undecided if a trial ends
+        without a verdict: that replica stays changed, and drained.
         """
         for index, change in enumerate(changes):
             if self.stopping() or not self._one(change):
@@ -61,7 +63,7 @@ class Rollout:
             done(change)
 
     def _one(self, change: Change) -> bool:
-        """Return whether the change was made: all of it, or nothing."""
+        """Return whether the change was made. If it wasn't, the replica is unchanged."""
         alone = self._gate(change)
         drained_manually = change.replica.address in self.traffic.drained_manually()
         with self._downtime(change) if alone else _no_downtime():
@@ -71,14 +73,14 @@ class Rollout:
         return True
 
     def _gate(self, change: Change) -> bool:
-        """Return whether nothing else serves its model. One that serves nobody itself costs nothing."""
+        """Return whether no other replica serves its model. Raise Paused if it must not be taken down."""
         self._enter(Phase.GATE, change, change.why)
-        # First: it may take minutes, in which others fall out.
+        # First, because it may take minutes, in which other replicas may fail.
         change.check()
         return not self._others(change)
 
     def _others(self, change: Change) -> int:
-        """Return how many others serve its model. Raise Paused where taking it too would cost too much."""
+        """Return how many other replicas serve its model. Raise Paused if this one must not be taken down."""
         healthy = self.traffic.healthy(change.replica.model)
         others = len(healthy - {change.replica.address})
         if change.replica.address in healthy:
@@ -91,10 +93,10 @@ class Rollout:
             if model in self.rules.outages:
                 return
             raise Paused(
-                f"is the last healthy replica of {model}: taking it would stop the service",
+                f"is the last healthy replica of {model}: changing it would stop the service",
                 where=change.replica.address,
-                should="bring another replica up first, or accept the downtime",
-                next="the same command with --allow-outage",
+                should="start another replica first, or allow planned downtime",
+                next="run the same command with --allow-outage",
             )
         if (unavailable := self.size(model) - others) > self.rules.max_unavailable:
             raise Paused(
@@ -107,11 +109,11 @@ class Rollout:
     @contextmanager
     def _downtime(self, change: Change) -> Iterator[None]:
         try:
-            # Within: where it fails, some gateways may have heard of it.
+            # Inside the try: if it fails, the downtime may have started at some gateways.
             self.traffic.downtime(change.replica, self.rules.downtime(change.replica.model))
             yield
         except LeasedError:
-            # It is the downtime of whoever has the lease now.
+            # The downtime is now up to the run that has the lease.
             raise
         except BaseException:
             self.traffic.end_downtime(change.replica)
@@ -119,12 +121,12 @@ class Rollout:
         self.traffic.end_downtime(change.replica)
 
     def _drain(self, change: Change, *, drained_manually: bool) -> bool:
-        """Return whether it is empty; False: somebody wants to stop, and it serves as before."""
+        """Return whether no request is left in flight; False: the operator wants to stop, and it serves as before."""
         self._enter(Phase.DRAIN, change, "no new requests")
         try:
             left = self._emptied(change)
         except HostError as error:
-            # Some gateways may have drained it.
+            # Some gateways may have drained it already.
             with suppress(HostError):
                 self._leave(change, _reason(error), drained_manually=drained_manually)
             raise
@@ -137,7 +139,8 @@ class Rollout:
         if stopped:
             return False
         raise Paused(
-            f"{left} requests still in flight after {self.rules.drain} s; paused, nothing was killed",
+            f"{left} requests are still in flight after {self.rules.drain} s; the rollout pauses, "
+            "and no request was killed",
             where=change.replica.address,
             should="wait for them, or raise rollout.drain_timeout",
             next="rackwright status",
@@ -145,26 +148,30 @@ class Rollout:
 
     def _leave(self, change: Change, why: str, *, drained_manually: bool) -> None:
         if not (drained_manually or change.replica.address in self.traffic.drained_manually()):
-            self._enter(Phase.UNDRAIN, change, why)
+            self._enter(Phase.UNDRAIN, change, f"at every gateway: {why}")
             self.traffic.undrain(change.replica)
-        self._enter(Phase.DONE, change, f"left as it was: {why}")
+        self._enter(Phase.DONE, change, f"unchanged: {why}")
 
     def _emptied(self, change: Change) -> int:
-        """Drain it; return how many requests are left in flight when it is empty, time is over or somebody stops."""
+        """Drain the replica; return how many requests are in flight at the end: 0 unless time is up or `stopping`."""
         self.traffic.drain(change.replica)
+        said = self.clock.now() - IN_FLIGHT_SECONDS
         deadline = self.clock.now() + self.rules.drain
         while (left := self.traffic.in_flight(change.replica)) > 0:
+            if self.clock.now() - said >= IN_FLIGHT_SECONDS:
+                said = self.clock.now()
+                self.say(draining_line(change, left))
             if self.stopping() or self.clock.now() >= deadline:
                 break
             self.clock.sleep(LOOK_SECONDS)
         return left
 
     def _changed(self, change: Change, *, drained_manually: bool, alone: bool) -> None:
-        """Change a replica that is drained, or put it back."""
+        """Change a drained replica; if that fails, revert it."""
         try:
             self._enter(Phase.ACT, change, change.why)
             if alone:
-                # Its requests may have taken minutes to end: clients are told of the rest.
+                # The drain may have taken minutes: announce how long the downtime is from now on.
                 self.traffic.downtime(change.replica, self.rules.downtime(change.replica.model))
             change.act()
             if change.idle:
@@ -176,19 +183,19 @@ class Rollout:
                 self._soak(change)
                 self._enter(Phase.DONE, change, change.why)
         except LeasedError:
-            # Whoever lost the lease changes nothing more.
+            # Without the lease, this run changes nothing more.
             raise
         except Paused as error:
-            self._note(change, f"stays drained, as it was changed: {_reason(error)}")
+            self._note(change, f"changed, and stays drained: {_reason(error)}")
             raise
         except RackwrightError as error:
             raise self._failed(change, error, drained_manually=drained_manually) from None
 
     def _end_idle(self, change: Change, *, drained_manually: bool) -> None:
         if not drained_manually:
-            self._enter(Phase.UNDRAIN, change, "as it was: it served nobody")
+            self._enter(Phase.UNDRAIN, change, "at every gateway")
             self.traffic.undrain(change.replica)
-        self._enter(Phase.DONE, change, "as it was: it served nobody")
+        self._enter(Phase.DONE, change, "reverted; it did not serve before, either")
 
     def _until_proven(self, change: Change, prove: Proof, seconds: int) -> None:
         deadline = self.clock.now() + seconds
@@ -198,18 +205,18 @@ class Rollout:
             self.clock.sleep(LOOK_SECONDS)
 
     def _undrained(self, change: Change, serves: Proof, *, drained_manually: bool, trial: Trial = untried) -> bool:
-        """Return whether the gateways send to it again, not: what was drained by hand stays so.
+        """Return whether it was undrained; False: an operator drained it manually, so it stays drained.
 
-        A request of ours through each gateway comes first. Once it is answered, neither gateway nor host proxy may
-        still have to find out that the engine was away: what they see is older than what is, by seconds.
+        Before that, a request of rackwright's is answered through each gateway. A gateway or host proxy may notice
+        only seconds later that an engine was down or is up; an answer shows that they know.
         """
         if not drained_manually:
             self._until_proven(change, serves, UNDRAIN_SECONDS)
         if drained_manually or change.replica.address in self.traffic.drained_manually():
-            self._enter(Phase.DONE, change, f"{change.why}; stays drained: it was drained by hand")
+            self._enter(Phase.DONE, change, "done; stays drained, as an operator drained it manually")
             return False
         trial(lambda detail: self._enter(Phase.CANARY, change, detail))
-        self._enter(Phase.UNDRAIN, change, "back at every gateway")
+        self._enter(Phase.UNDRAIN, change, "at every gateway")
         self.traffic.undrain(change.replica)
         self._until_healthy(change)
         return True
@@ -219,58 +226,60 @@ class Rollout:
         while not self._healthy(change):
             if self.clock.now() >= deadline:
                 where = change.replica.address
-                raise ProofError("the gateways don't take it back", where=where, next="rackwright status")
+                raise ProofError(
+                    "the gateways don't send requests to it again", where=where, next="rackwright status"
+                )
             self.clock.sleep(LOOK_SECONDS)
 
     def _soak(self, change: Change) -> None:
-        self._enter(Phase.SOAK, change, f"{self.rules.soak} s under traffic")
+        self._enter(Phase.SOAK, change, f"for {self.rules.soak} s")
         deadline = self.clock.now() + self.rules.soak
         while self.clock.now() < deadline and not self.stopping():
             self.clock.sleep(min(1.0, deadline - self.clock.now()))
             if not self._healthy(change):
-                raise ProofError("fell out of the gateways while soaking", where=change.replica.address)
+                raise ProofError("stopped taking requests while it was soaking", where=change.replica.address)
 
     def _healthy(self, change: Change) -> bool:
         return change.replica.address in self.traffic.healthy(change.replica.model)
 
     def _failed(self, change: Change, error: RackwrightError, *, drained_manually: bool) -> RackwrightError:
-        """Put it back if that can be; return the error with what became of the replica."""
+        """Revert the change if that is possible; return the error, with what became of the replica."""
         if change.revert is None:
             self._note(change, f"failed: {_reason(error)}")
-            return _then(change, error, "the others go on serving")
+            return _then(change, error, "the other replicas still serve")
         try:
             self._revert(change, change.revert, _reason(error), drained_manually=drained_manually)
         except LeasedError:
             raise
         except Paused as second:
-            self._note(change, f"not put back: {_reason(second)}")
-            return _then(change, error, f"it was not put back and serves: {_reason(second)}")
+            self._note(change, f"not reverted: {_reason(second)}")
+            return _then(change, error, f"it was not reverted, and serves: {_reason(second)}")
         except RackwrightError as second:
-            self._note(change, f"could not be put back: {_reason(second)}")
-            return _then(change, error, f"it could not be put back and stays drained: {_reason(second)}")
-        return _then(change, error, "what ran before was put back and serves")
+            self._note(change, f"could not be reverted: {_reason(second)}")
+            return _then(change, error, f"it could not be reverted and stays drained: {_reason(second)}")
+        return _then(change, error, "it was reverted, and the previous version serves")
 
     def _revert(self, change: Change, before: Revert, reason: str, *, drained_manually: bool) -> None:
         self._enter(Phase.REVERT, change, reason)
-        # It may have been returned already, and others have fallen out since.
+        # It may have been undrained already, and other replicas may have failed since.
         self._others(change)
         if left := self._emptied(change):
             raise RackwrightError(f"{left} requests are still in flight", where=change.replica.address)
-        # It may have taken long: written again, for whoever lost the lease meanwhile changes nothing more.
-        self._enter(Phase.ACT, change, "what ran before")
+        # The drain may have taken long. Writing the phase again ends this run if it has lost the lease.
+        self._enter(Phase.ACT, change, "the previous version")
         before.act()
         self._until_proven(change, before.prove, self.rules.prove)
         if self._undrained(change, before.serves, drained_manually=drained_manually):
-            self._enter(Phase.DONE, change, "what ran before serves again")
+            self._enter(Phase.DONE, change, "reverted: the previous version serves")
 
     def _note(self, change: Change, outcome: str) -> None:
-        # A control host out of reach must not hide how the change went.
+        # An unreachable control host must not hide how the change went.
         with suppress(HostError):
             self._enter(Phase.DONE, change, outcome)
 
     def _enter(self, phase: Phase, change: Change, detail: str) -> None:
         self.journal.append(phase, change.replica.address, detail)
-        self.tell(phase, change.replica, detail)
+        self.say(progress_line(phase, change, detail))
 
 
 @contextmanager
@@ -289,4 +298,4 @@ def _then(change: Change, error: RackwrightError, became: str) -> RackwrightErro
 
 def _stopped(done: Sequence[Change], left: Sequence[Change]) -> Paused:
     names = [", ".join(change.replica.address for change in changes) or "none" for changes in (done, left)]
-    return Paused(f"interrupted; done: {names[0]}; not begun: {names[1]}", next="rackwright status")
+    return Paused(f"interrupted; done: {names[0]}; not started: {names[1]}", next="rackwright status")

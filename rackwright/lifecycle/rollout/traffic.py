@@ -1,4 +1,4 @@
-"""The gateways as the rollout needs them."""
+"""The gateways as `Traffic` of a rollout."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GatewayTraffic:
-    """`who` drains, as the drain's record names them, and why."""
+    """`who` and `reason` are written to the records of its drains."""
 
     gateways: Gateways
     who: str
@@ -38,10 +38,10 @@ class GatewayTraffic:
         self.gateways.undrain(replica.address)
 
     def downtime(self, replica: Replica, seconds: int) -> None:
-        """Within so many seconds the gateways hold or refuse requests for the replica's model while it is away."""
+        """For up to `seconds`, gateways queue or reject requests for the replica's model while it is down."""
         self.gateways.open_downtime(replica.model, seconds)
 
     def end_downtime(self, replica: Replica) -> None:
-        """Requests for the replica's model go on as usual, at once or where a gateway is out of reach by its end."""
+        """End the downtime of the replica's model. At a gateway that is unreachable, it ends when its time is up."""
         with suppress(HostError):
             self.gateways.close_downtime(replica.model)

@@ -1,1 +1,1 @@
-"""What every command that reaches hosts shares: the session, the lease, the control host, the survey, the records."""
+"""Shared by every command that connects to hosts: session, lease, control host, survey and records."""

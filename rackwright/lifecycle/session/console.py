@@ -1,28 +1,29 @@
-"""How a procedure says what it does, without knowing who listens."""
+"""How a procedure reports progress and asks questions, independent of the user interface."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from rackwright.errors import RackwrightError
 
 
 class Console(Protocol):
-    def stage(self, what: str, number: int, of: int, then: str | None = None) -> None:
-        """A new part of the work begins; `then` is what comes after it."""
+    def stage(self, what: str, stages: Sequence[str]) -> None:
+        """Announce which of these stages starts."""
 
     def say(self, text: str) -> None:
-        """Something the operator should know."""
+        """Print a line that the operator should see."""
 
     def heard(self) -> None:
-        """Ctrl-C came: say so at once. Called in a signal's handler."""
+        """Confirm at once that Ctrl-C was received. Called from a signal handler."""
 
     def confirm(self, question: str, *, refusal: RackwrightError | None = None) -> None:
         """Return when the operator agrees. Raise RackwrightError if not.
 
-        `refusal` stands for what --yes doesn't agree to: it is raised where nobody is asked, and its `next` names the
-        option that agrees.
+        `refusal` marks a question that --yes doesn't answer: it is raised if there is no one to ask, and its `next`
+        names the option that agrees.
         """
 
     def arriving(self, host: str, what: str, done: int, total: int, rate: int) -> None:
-        """So many bytes of what a host gets from another have arrived, at so many a second."""
+        """Report that `done` of `total` bytes have reached the host from another host, at `rate` bytes per second."""

@@ -1,4 +1,4 @@
-"""The control host is where the fleet's lease and journal are. It moves when an operator moves it, and never else."""
+"""The control host keeps the fleet's lease and journal. Only an operator moves that role to another host."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ControlReport:
-    """What hosts say about which of them is the control host."""
+    """Which host is the control host, according to each host that was asked."""
 
     records: Mapping[str, ControlRecord | None]
-    """Of those that could be asked; None: the host has no record."""
+    """By host, for each that answered; None: it has no record."""
 
     @property
     def latest(self) -> ControlRecord | None:
-        """The record that counts; None: nobody has one."""
+        """The record that counts; None: no host has one."""
         return latest(self.records.values())
 
 
 def latest(records: Iterable[ControlRecord | None]) -> ControlRecord | None:
-    """Return the record that counts of several hosts', None if none has one."""
+    """Return the newest of these records, None if there is none."""
     return max(filter(None, records), key=lambda record: record.number, default=None)
 
 
 def record_hosts(fleet: Fleet) -> tuple[str, ...]:
-    """Return the hosts that each command asks for the record, the control host first."""
+    """Return the hosts that every command asks for the record, the control host first."""
     return tuple(dict.fromkeys((*fleet.control, *fleet.gateways)))
 
 
 def ask_control_hosts(remote: Remote, fleet: Fleet) -> ControlReport:
-    """Return what gateways and control hosts say; what all hosts say, where none of those has a record."""
+    """Return the records of gateways and control hosts; if none of them has one, ask all hosts."""
     report = _ask(remote, record_hosts(fleet))
     if report.latest:
         return report
@@ -65,25 +65,25 @@ def _ask(remote: Remote, hosts: Iterable[str]) -> ControlReport:
 
 
 def refuse_moved(fleet: Fleet, record: ControlRecord | None) -> None:
-    """Raise LeasedError if the fleet file makes another host the control host than the record says."""
+    """Raise LeasedError if the fleet file and the record name different control hosts."""
     if record is None or record.host == fleet.control[0]:
         return
     raise LeasedError(
-        f"{record.host} is the control host, since {stamp(record.since)} ({record.who});"
-        f" by this fleet file it is {fleet.control[0]}",
+        f"{record.host} is the control host (since {stamp(record.since)}, {record.who});"
+        f" this fleet file names {fleet.control[0]}",
         where=str(fleet.path),
-        should="while lease and journal are at two places, two operators can be at work and a rollout is forgotten",
-        next=f"git pull if a colleague moved it; else name {record.host} first in control:, or rackwright lease move",
+        should="with lease and journal in two places, two operators could work at once and a rollout be forgotten",
+        next=f"git pull if a colleague moved it; else list {record.host} first in control:, or rackwright lease move",
     )
 
 
 def record_control_host(
     remote: Remote, fleet: Fleet, lease_session: LeaseSession, report: ControlReport, console: Console
 ) -> None:
-    """Under the lease: afterwards gateways and control hosts have the record, as far as they can be reached.
+    """Write the record to all gateways and control hosts that can be reached. Needs the lease.
 
-    Raise LeasedError, changing nothing, if the fleet file makes another host the control host than it was. A former
-    one that comes back has a rollout closed that nobody could end there.
+    Raise LeasedError, changing nothing, if the fleet file and the record name different control hosts. If a former
+    control host is reachable again and still has an open rollout, close it: it can't be resumed there any more.
     """
     refuse_moved(fleet, report.latest)
     record = report.latest or ControlRecord(
@@ -97,7 +97,7 @@ def record_control_host(
 
 
 def copy_record(remote: Remote, record: ControlRecord, hosts: Iterable[str]) -> None:
-    """These hosts have the record afterwards, unless one can't be reached. Raise HostError if its own host can't."""
+    """Write the record to these hosts, skipping unreachable ones. Raise HostError if the control host is one."""
 
     def write(name: str) -> None:
         try:
@@ -112,7 +112,7 @@ def copy_record(remote: Remote, record: ControlRecord, hosts: Iterable[str]) -> 
 def _close_forgotten(
     remote: Remote, former: str, record: ControlRecord, lease_session: LeaseSession, console: Console
 ) -> None:
-    """Raise LeasedError while somebody is at work by the former control host's lease."""
+    """Close the rollout that is still open on the former control host. Raise LeasedError if its lease is taken."""
     shell = remote.connection(former)
     with hold(FileStore(shell), lease_session.lease.owner) as old:
         opened = open_rollout(old.store.entries())
@@ -120,10 +120,13 @@ def _close_forgotten(
             return
         what = f"the rollout {opened.rollout} ({opened.detail}) of {opened.operator}"
         old.write(
-            Event.CLOSED, opened.rollout, detail=f"{record.host} is the control host since {stamp(record.since)}"
+            Event.CLOSED,
+            opened.rollout,
+            detail=f"{record.host} has been the control host since {stamp(record.since)}",
         )
     console.say(
-        f"{former} was the control host and still had {what} open: it is closed. `rackwright plan` says what runs."
+        f"{former} was the control host and still had {what} open: it is closed now."
+        " `rackwright plan` shows what runs."
     )
     with suppress(HostError):
         write_audit(shell, control_act(lease_session, f"closed {what}: {record.host} is the control host now"))

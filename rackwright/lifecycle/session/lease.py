@@ -20,9 +20,9 @@ from rackwright.state.store import ControlStore, FileStore
 
 @contextmanager
 def control_store(fleet: Fleet) -> Iterator[tuple[ControlStore, Shell]]:
-    """Lease and journal of the fleet, and the control host that keeps them, while the block lasts.
+    """Yield the store of the fleet's lease and journal, and a shell on the control host that keeps them.
 
-    Raise LeasedError if that host says that another is the control host.
+    Raise LeasedError if that host's record names another control host.
     """
     from rackwright.remote import Remote
 
@@ -34,7 +34,7 @@ def control_store(fleet: Fleet) -> Iterator[tuple[ControlStore, Shell]]:
 
 
 def break_lease(fleet: Fleet, store: ControlStore, shell: Shell, lease: Lease, reason: str) -> None:
-    """The lease is gone afterwards and the control host's audit log says who broke whose, and why.
+    """Remove the lease and write to the control host's audit log who broke whose lease, and why.
 
     Raise LeasedError, breaking nothing, if the lease has changed hands since it was read.
     """

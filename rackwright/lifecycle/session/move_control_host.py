@@ -1,4 +1,4 @@
-"""Move lease and journal to the control host of the fleet file."""
+"""Move the lease and the journal to the control host that the fleet file names."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class Moved:
     host: str
     former: str
     copied: bool
-    """Whether it has what the former one kept."""
+    """Whether the former control host's state was copied."""
 
 
 def move_control(fleet: Fleet, console: Console, *, former_gone: bool) -> Moved | None:
-    """Afterwards the fleet file's control host has lease, journal and what else the former one kept.
+    """Move lease, journal and the rest of the former control host's state to the one that the fleet file names.
 
-    Return None, changing nothing, if it is the control host already. `former_gone` agrees to go on where the former
-    one can't be reached. Raise LeasedError while somebody is at work, or a rollout is open there.
+    Return None, changing nothing, if it is the control host already. `former_gone` allows the move if the former one
+    can't be reached. Raise LeasedError while another operator has the lease, or a rollout is open there.
     """
     from rackwright.remote import Remote
 
@@ -95,38 +95,36 @@ def _refuse_open(lease_session: LeaseSession, former: str) -> None:
     try:
         refuse_open_rollout(lease_session.store)
     except LeasedError as error:
-        next_ = f"name {former} first in control: again, then rackwright rollout resume or abort"
-        raise error.but(should="it must be ended before lease and journal move", next=next_) from None
+        next_ = f"list {former} first in control: again, then rackwright rollout resume or abort"
+        raise error.but(should="it must be closed before the lease and the journal can move", next=next_) from None
 
 
 def _agree_without(latest: ControlRecord, console: Console, former_gone: bool) -> None:
     if former_gone:
         return
-    unknown = (
-        f"nobody can tell whether an operator is at work by the lease on {latest.host}, or a rollout is open there"
-    )
+    unknown = f"it is unknown whether an operator has the lease on {latest.host}, or a rollout is open there"
     refusal = HostError(
         unknown,
         where=latest.host,
-        should="it should be reachable, or out of use",
+        should="it should be reachable, or permanently out of use",
         next="rackwright lease move --former-gone",
     )
     console.say(f"{latest.host}: {unknown}")
-    console.confirm(f"Is {latest.host} out of use, and nobody at work?", refusal=refusal)
+    console.confirm(f"Is {latest.host} out of use, and no operator at work?", refusal=refusal)
 
 
 def _say_open(lease_session: LeaseSession, host: str, console: Console) -> None:
     if opened := open_rollout(lease_session.store.entries()):
         console.say(
-            f"{host} has the rollout {opened.rollout} ({opened.detail}) open since {stamp(opened.time)}, when it was"
-            " the control host before: rackwright rollout status"
+            f"{host} has the rollout {opened.rollout} ({opened.detail}) open since {stamp(opened.time)}, when it"
+            " was the control host. To see it: rackwright rollout status"
         )
 
 
 def _move(
     remote: Remote, lease_session: LeaseSession, record: ControlRecord, former: Shell | None, hosts: list[str]
 ) -> None:
-    """The former one has the record first: from then on nobody is let in there, and this can be done again."""
+    """Write the record to the former host first: then no lease is granted there, and the move can be retried."""
     shell = remote.connection(record.host)
     if former:
         copy_state(former, shell)

@@ -1,4 +1,4 @@
-"""Who is at work: by the SSH key that opens the fleet's control host."""
+"""Which operator runs this command, identified by the SSH key for the fleet's control host."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def operator_of(fleet: Fleet, connection: Connection | None = None) -> Operator:
-    """Return who works here: named by the key file that the fleet file says, else by the connection's key."""
+    """Return the operator, identified by the key file in the fleet file, or else by the connection's key."""
     key = target(fleet, fleet.control[0]).key
     fingerprint = fingerprint_of(key.with_name(f"{key.name}.pub")) if key else None
     if fingerprint is None and connection:

@@ -1,4 +1,4 @@
-"""What an apply leaves behind: the applied fleet on the control hosts, a record and an audit line on each host."""
+"""What an apply writes to hosts: the applied fleet on control hosts, a record and an audit line on each host."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from rackwright.state.record import Record, write_record
 
 @dataclass(frozen=True)
 class Compared:
-    """The operator's files beside those that were applied last."""
+    """The operator's files compared with those that were applied last."""
 
     same: bool
     difference: str | None = None
-    """To be agreed to, where nobody can tell which is newer."""
+    """What the operator must agree to if it is unknown which files are newer."""
     who: str = ""
     """Who applied last."""
 
 
 def compared(session: Session) -> Compared:
-    """Return how our files stand to what the control hosts keep of the last apply.
+    """Compare the local files with those of the last apply, which the control host keeps.
 
     Raise LeasedError if they would undo a colleague's work, HostError if the control host can't be asked.
     """
@@ -50,7 +50,7 @@ def compared(session: Session) -> Compared:
     if applied is None:
         return Compared(same=False)
     same = applied.files == local.files
-    # What was applied last went out from here, or was seen here: what is here now was edited since.
+    # The last apply ran on this machine, or its files were seen here: any difference is a later local edit.
     ours = applied.about.run == last_applied_from(session.fleet.path)
     if same and not ours:
         note_applied_from(session.fleet.path, applied.about.run)
@@ -58,9 +58,9 @@ def compared(session: Session) -> Compared:
 
 
 def refuse_stale_checkout(found: Compared, console: Console, *, not_stale: bool) -> bool:
-    """Return whether these files are what was applied last.
+    """Return whether these files are the ones that were applied last.
 
-    Raise LeasedError unless the operator agrees to files that could be older: --yes doesn't, `not_stale` does.
+    If they could be older, raise LeasedError unless the operator agrees. `not_stale` agrees; --yes doesn't.
     """
     if found.difference and not not_stale:
         console.say(found.difference)
@@ -77,10 +77,10 @@ def refuse_stale_checkout(found: Compared, console: Console, *, not_stale: bool)
 
 
 def remember(session: Session, lease_session: LeaseSession, run: Run, surveyed: Survey, *, known: bool) -> None:
-    """Afterwards each host that went well records what it runs, and the control hosts keep the applied fleet.
+    """Write the record to each host that succeeded, and the applied fleet to the control hosts.
 
-    Nothing is written where nothing changed: `known` says that the control hosts have these files already. A host
-    that failed keeps its old record, and has what was changed in its audit log.
+    Nothing is written if nothing changed; `known`: the control hosts have these files already. A host that failed
+    keeps its old record, and its audit log lists what was changed.
     """
     note_changes(session, lease_session, run, run.failed_hosts)
     digest = lock_digest(session.lock)
@@ -113,9 +113,9 @@ def remember(session: Session, lease_session: LeaseSession, run: Run, surveyed: 
 
 
 def _keep_applied(session: Session, lease_session: LeaseSession, when: datetime, hosts: list[str]) -> None:
-    """Control hosts have the applied fleet, whether the work was limited to others or not.
+    """Write the applied fleet to the control hosts, even if the work was limited to other hosts.
 
-    The one that has the lease can be reached; another that can't learns of it by the next apply.
+    The one with the lease is reachable. Any other that is unreachable gets the files with the next apply.
     """
     applied = applied_from(
         checkout(session.fleet), who=lease_session.lease.owner.who, run=lease_session.run, when=when
@@ -129,7 +129,7 @@ def _keep_applied(session: Session, lease_session: LeaseSession, when: datetime,
                 raise
 
     session.remote.each(hosts, keep)
-    # The next comparison is with what the first control host keeps: where it failed, that is an earlier run.
+    # The next comparison reads the first control host's copy; if that host failed, its copy is from an earlier run.
     if session.fleet.control[0] in hosts:
         note_applied_from(session.fleet.path, lease_session.run)
 
@@ -137,14 +137,14 @@ def _keep_applied(session: Session, lease_session: LeaseSession, when: datetime,
 def note_changes(
     session: Session, lease_session: LeaseSession, run: Run, hosts: Iterable[str], then: str = ""
 ) -> None:
-    """Each of these hosts that the run changed has in its audit log what, and how it went on (`then`)."""
+    """Write what the run changed to the audit log of each of these hosts; `then` says how the run continued."""
     acts = {name: _act(lease_session, run, name, then) for name in hosts if run.totals(name).changed}
     session.remote.each(acts, lambda name: _try_to_write(session, name, acts[name]))
 
 
 @contextmanager
 def audited(session: Session, lease_session: LeaseSession, hosts: tuple[str, ...], what: str) -> Iterator[None]:
-    """Each of these hosts has what the block did in its audit log afterwards, also that it failed, and why."""
+    """Write the act to these hosts' audit logs when the block ends, or that it failed, and why."""
     try:
         yield
     except (RackwrightError, KeyboardInterrupt) as error:
@@ -155,7 +155,7 @@ def audited(session: Session, lease_session: LeaseSession, hosts: tuple[str, ...
 
 @contextmanager
 def failure_audited(session: Session, lease_session: LeaseSession, run: Run) -> Iterator[None]:
-    """If the block fails, every host that the run changed has in its audit log what was changed, and the failure."""
+    """If the block fails, write the run's changes and the failure to the audit log of every changed host."""
     try:
         yield
     except (RackwrightError, KeyboardInterrupt) as error:
@@ -170,7 +170,7 @@ def _end(error: RackwrightError | KeyboardInterrupt) -> str:
 def note_leased_act(
     session: Session, lease_session: LeaseSession, hosts: Iterable[str], what: str, outcome: str = "done"
 ) -> None:
-    """Each of these hosts that can be reached has the act in its audit log."""
+    """Write the act to the audit log of each of these hosts that can be reached."""
     owner = lease_session.lease.owner
     act = Act(
         time=utc_now(), operator=owner.who, run=lease_session.run, command=owner.why, what=what, outcome=outcome
@@ -180,13 +180,13 @@ def note_leased_act(
 
 
 def note_act(session: Session, host: str, *, run: str, command: str, what: str, outcome: str) -> None:
-    """The host has in its audit log what was done there without a lease, if it can be reached."""
+    """Write an act that needs no lease to the host's audit log, if the host can be reached."""
     act = Act(time=utc_now(), operator=session.operator.who, run=run, command=command, what=what, outcome=outcome)
     _try_to_write(session, host, act)
 
 
 def note_lent_key(session: Session, command: str) -> None:
-    """Each gateway that can be reached has in its audit log that the command lends itself an API key there."""
+    """Write to the audit log of each reachable gateway that the command uses a temporary API key there."""
     run, what = new_run_id(), "an API key in the gateway's memory, for this run"
     session.remote.each(
         session.fleet.gateways,
@@ -195,7 +195,7 @@ def note_lent_key(session: Session, command: str) -> None:
 
 
 def _try_to_write(session: Session, name: str, act: Act) -> None:
-    # A host out of reach must not hide how the work itself went.
+    # An unreachable host must not hide the result of the work itself.
     with suppress(HostError):
         write_audit(session.remote.connection(name), act)
 

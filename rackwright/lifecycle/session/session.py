@@ -1,4 +1,4 @@
-"""What a command that reaches hosts works with: the fleet, what should run on it, and connections to its hosts."""
+"""What a command has open: the fleet, the lock that says what should run, and connections to the hosts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rackwright.runner import Progress, Runner
 
 
-_OF_A_PLAN = tuple(
+_PLAN_MODULES = tuple(
     f"rackwright.{name}"
     for name in (
         "gateway",
@@ -41,7 +41,7 @@ _OF_A_PLAN = tuple(
         "lifecycle.apply.plan",
     )
 )
-"""In small parts: between two of them what has come from hosts is answered."""
+"""Imported one by one, so that replies from hosts are handled between two imports."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ class Session:
     fleet: Fleet
     lock: Lock
     hosts: Mapping[str, HostSpec]
-    """Of the hosts that this command works on."""
+    """By host, for each host that this command works on."""
     remote: Remote
-    """Reaches all hosts in service: the gateways are asked also when the work is limited to others."""
+    """Reaches all hosts in service, because gateways are asked even if the work is limited to other hosts."""
     runner: Runner
 
     @cached_property
@@ -66,18 +66,18 @@ class Session:
 
     @cached_property
     def trusted(self) -> str:
-        """PEM that clients verify the gateways with."""
+        """PEM certificates that clients verify the gateways with."""
         own = self.fleet.file.gateway.certificate
         if own is not None:
             return self.fleet.at(own.certificate).read_text(encoding="ascii")
         return ca_of(self.fleet).ca_pem
 
     def connect_ahead(self, *others: str) -> None:
-        """Begin to connect to the hosts, and to others, and import what a plan needs meanwhile: it takes as long."""
+        """Start connecting to this command's hosts and `others`, and import a plan's modules at the same time."""
         from rackwright.remote import import_gently
 
         self.remote.open_ahead(dict.fromkeys((*others, *self.hosts)))
-        import_gently(*_OF_A_PLAN)
+        import_gently(*_PLAN_MODULES)
 
     @property
     def store(self) -> FileStore:
@@ -93,10 +93,10 @@ def open_session(
     progress: Callable[[Progress], None] | None = None,
     lock: Lock | None = None,
 ) -> Iterator[Session]:
-    """Connections open when first used and close at the block's end.
+    """Yield a session. Connections open when first used, and close at the end of the block.
 
-    `lock` is what should run, where it isn't NAME.lock. Raise FleetError if there is no lock that answers the fleet
-    file, SecretError if a sudo password doesn't resolve.
+    `lock` says what should run; without it NAME.lock does. Raise FleetError if there is no lock that matches the
+    fleet file, SecretError if a sudo password doesn't resolve.
     """
     from rackwright.remote import Remote
     from rackwright.runner import QuestionMemory, Runner

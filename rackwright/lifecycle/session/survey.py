@@ -1,9 +1,7 @@
-"""The first, read-only look at every host: one command a host for all that a plan must know beside the roles."""
+"""The read-only survey of every host: one command per host for everything that a plan needs, apart from the roles."""
 
 from __future__ import annotations
 
-import re
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
@@ -18,6 +16,8 @@ from rackwright.operations.facts.filters import FILTERS_COMMAND, Filters, parse_
 from rackwright.operations.facts.found_driver import FOUND_DRIVER_COMMAND, FoundDriver, parse_found_driver
 from rackwright.operations.facts.listening import LISTENING_COMMAND, Socket, parse_listening
 from rackwright.operations.facts.people import Accounts, parse_people, people_command
+from rackwright.remote.batch import Batch
+from rackwright.remote.completed import Completed
 from rackwright.roles.backup.state import COMMAND as BACKUP_COMMAND
 from rackwright.roles.backup.state import BackupState
 from rackwright.roles.backup.state import parse as parse_backup
@@ -35,17 +35,16 @@ while read -r key value; do if [ "$key" = PPid: ]; then parent=$value; break; fi
 p=$parent
 done 2>/dev/null
 """
-"""The address that our connection comes from, as the host sees it, and the host's own that it came to.
+"""Prints the source address of this SSH connection as the host sees it, and the host's own address.
 
-sudo takes the variable from its command, so the processes above are asked; one that has ended meanwhile ends the
-search."""
+sudo removes the variable, so the script reads it from the parent processes; if one of them has exited, it stops."""
 OUR_PROCESSES_COMMAND = "grep -ls '/rackwright-[^/]*[.]service' /proc/[0-9]*/cgroup"
 RECORD_COMMAND = "cat /var/lib/rackwright/record.json 2>/dev/null"
 
 _SIGNALED = 128
-"""A shell's exit status from there on: a signal ended the command."""
+"""Exit statuses from here on mean that a signal ended the command."""
 
-# Ours are asked for twice: one that ends or begins while ss looks is known all the same.
+# rackwright's own processes are listed twice, to include those that start or exit while ss runs.
 _PARTS = {
     "ours before": OUR_PROCESSES_COMMAND,
     "listening": LISTENING_COMMAND,
@@ -64,82 +63,83 @@ _PARTS = {
 
 @dataclass(frozen=True)
 class Connected:
-    """Our connection, as the host sees it."""
+    """This SSH connection, as the host sees it."""
 
     source: str
     own: str
-    """The host's address that it came to."""
+    """The address of the host that it was made to."""
 
 
 @dataclass(frozen=True)
 class Surveyed:
-    """What one host is like now."""
+    """The current state of one host."""
 
     listening: tuple[Socket, ...]
-    """Those of our own units left out: what they serve, the fleet decides."""
+    """Without the sockets of rackwright's own units: the fleet file decides about those."""
     filters: Filters
     replicas: Mapping[str, ReplicaState]
-    """By replica name; one that isn't installed yet is absent."""
+    """By replica name, without those that aren't installed yet."""
     record: str
-    """Its record.json, or nothing."""
+    """Content of its record.json; empty: it has none."""
     connected: Connected | None
-    """None on this machine itself."""
+    """None if the host is this machine."""
     drains: Mapping[str, DrainRecord]
-    """On a gateway: what it was told to send nothing to, by HOST/MODEL@N."""
+    """Of a gateway: its drained replicas, by HOST/MODEL@N."""
     backup: BackupState
     driver: FoundDriver
-    """Of its GPUs, whoever installed it."""
+    """The GPU driver, no matter what installed it."""
     people: Accounts
-    """Users of the names in the fleet file, and whom we let in before."""
+    """Accounts of the people in the fleet file, and accounts that rackwright gave access to before."""
     hardware: Hardware = field(default_factory=Hardware)
     control: ControlRecord | None = None
-    """Which host is the control host, as this one knows it."""
+    """Which host is the control host, according to this one."""
 
 
 @dataclass(frozen=True)
 class Survey:
     hosts: Mapping[str, Surveyed]
     unreachable: Mapping[str, str]
-    """Host → why."""
+    """Host → the reason."""
 
     @property
     def control(self) -> ControlRecord | None:
-        """The newest record of the control host that a host has."""
+        """The newest record of the control host that any host has."""
         return latest(host.control for host in self.hosts.values())
 
 
 def survey(session: Session) -> Survey:
-    """Ask every host of the site at once; changes nothing."""
-    mark = secrets.token_hex(16)
-    scripts = {name: _script(mark, model.people.names) for name, model in session.hosts.items()}
-    answers = session.remote.run_on(tuple(scripts), scripts)
+    """Ask every host at the same time. Changes nothing."""
+    batches = {name: batch_of(spec.people.names) for name, spec in session.hosts.items()}
+    answers = session.remote.run_on(tuple(batches), {name: batch.script for name, batch in batches.items()})
     hosts: dict[str, Surveyed] = {}
     unreachable: dict[str, str] = {}
     for name, answer in answers.items():
         if isinstance(answer, HostError):
             unreachable[name] = str(replace(answer.problems[0], where=""))
-        elif missing := _missing(answer.stdout, mark):
-            unreachable[name] = f"the look at it broke off at: {missing}"
+            continue
+        parts = batches[name].whole(answer.stdout_bytes)
+        if missing := _missing(parts):
+            unreachable[name] = f"the survey stopped at: {missing}"
         else:
-            hosts[name] = _surveyed(answer.stdout, mark, name)
+            hosts[name] = surveyed_of(parts, name)
     return Survey(hosts, unreachable)
 
 
-def _script(mark: str, people: tuple[str, ...]) -> str:
-    """Each part is followed by a line of its exit status and the mark, even if its own last line has no end."""
-    parts = (*_PARTS.values(), people_command(people))
-    return "".join(f"(\n{part}\n); printf '\\n%s {mark}\\n' $?\n" for part in parts)
+def batch_of(people: tuple[str, ...]) -> Batch:
+    """Return the questions of a survey; `people`: users that the fleet file names."""
+    return Batch.of((*_PARTS.values(), people_command(people)))
 
 
-def _missing(output: str, mark: str) -> str | None:
-    """Return the first part that isn't there whole: a host of which nothing is known is no empty host."""
-    statuses = re.findall(rf"\n(\d+) {mark}\n", output)
-    ends = zip_longest((*_PARTS, "people"), map(int, statuses), fillvalue=_SIGNALED)
+def _missing(parts: list[Completed]) -> str | None:
+    """Return the first part that is incomplete, so that an unknown host isn't taken for an empty one."""
+    statuses = [part.exit_status for part in parts]
+    ends = zip_longest((*_PARTS, "people"), statuses, fillvalue=_SIGNALED)
     return next((str(name) for name, status in ends if status >= _SIGNALED), None)
 
 
-def _surveyed(output: str, mark: str, name: str) -> Surveyed:
-    report = dict(zip((*_PARTS, "people"), re.split(rf"\n\d+ {mark}\n", output), strict=False))
+def surveyed_of(parts: list[Completed], name: str) -> Surveyed:
+    """Given the answers of one host, each whole, return what they say."""
+    report = {part: answer.stdout for part, answer in zip((*_PARTS, "people"), parts, strict=True)}
     ours = (report["ours before"] + report["ours after"]).splitlines()
     our_pids = {int(line.split("/")[2]) for line in ours if line}
     ends = report["connected"].split()

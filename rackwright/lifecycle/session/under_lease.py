@@ -16,10 +16,10 @@ from rackwright.stopping import Stopping
 
 @contextmanager
 def leased(session: Session, why: str, console: Console, *, rollout: bool = False) -> Iterator[LeaseSession]:
-    """Hold the lease during the block. Raise LeasedError if another operator holds it.
+    """Keep the fleet leased during the block. Raise LeasedError if another operator has the lease.
 
-    Also if the fleet file makes another host the control host than it was, or a rollout is open, but for whoever ends
-    that: `rollout`.
+    Also raise it if the fleet file and the record name different control hosts, or if a rollout is open. `rollout`
+    allows an open rollout, for the commands that resume or abort it.
     """
     from rackwright.remote import Background
 
@@ -44,10 +44,10 @@ def apply_leased(
     stopping: Stopping = lambda: False,
     only: tuple[str, ...] = (),
 ) -> Run:
-    """Make the deploy's changes on these hosts while the lease holds.
+    """Apply the deploy's changes to these hosts while the lease is valid.
 
-    Raise LeasedError if it is lost, before the first operation or between two. What was changed until then is in the
-    hosts' audit logs.
+    If the lease is lost, stop before the next operation and raise LeasedError. The hosts' audit logs list what was
+    changed until then.
     """
     lease_session.check()
     models = {name: session.hosts[name] for name in hosts}

@@ -1,7 +1,7 @@
-"""What becomes of a model when its entry in the lock is another: asked of both entries and the fleet file, offline.
+"""What changes for a model with a new entry in the lock: computed offline from both entries and the fleet file.
 
-Whether it fits is asked of hosts: `fit.fit_fleet` tells with the lock that has the new entry. What stands in the way
-whatever the memory is told here, in `refused`.
+Whether it fits depends on the hosts: `fit.fit_fleet` computes that with the lock that has the new entry. Here,
+`refused` has what prevents it from running with any amount of memory.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Pair(Generic[T]):
 @dataclass(frozen=True)
 class FileChange:
     path: str
-    """Of an adapter: SERVED NAME/PATH."""
+    """For an adapter: SERVED NAME/PATH."""
     what: Literal["added", "removed", "changed"]
     bytes: Pair[int]
 
@@ -52,38 +52,38 @@ class Difference:
     """Commit of a hub repository."""
     digest: Pair[str]
     files: tuple[FileChange, ...]
-    """Of the model and its adapters, in the order of their paths; those that stay left out."""
+    """Of the model and its adapters, in the order of their paths; without unchanged ones."""
     bytes: Pair[int]
-    """Of all files, adapters with them."""
+    """Of all files, including those of adapters."""
     new: int
-    """Bytes of the files whose content wasn't there before."""
+    """Bytes of the files whose content is new."""
     license: Pair[str]
     template: Pair[str]
-    """sha256 of the chat template, of nothing where there is none; None: an older lock doesn't say."""
+    """sha256 of the chat template, or of nothing if there is none; None: an older lock doesn't have it."""
     weights: Pair[int]
-    """Bytes of the weights themselves, by the headers of the files."""
+    """Bytes of the weights themselves, from the headers of the files."""
     types: Pair[str]
-    """Of the weights: the types that they are stored in, the one with most bytes first."""
+    """The types that the weights are stored in, the one with most bytes first."""
     trained: Pair[int]
-    """Tokens of the longest context that the model was made for."""
+    """The longest context that the model was made for, in tokens."""
     context: int
-    """Tokens of a request by the fleet file."""
+    """The context that the fleet file asks for, in tokens."""
     refused: tuple[str, ...]
-    """Why an engine of the new one can't run so, whatever the memory."""
+    """Why an engine can't run the new version like this, with any amount of memory."""
 
     @property
     def differs(self) -> bool:
-        """Whether hosts would run anything else."""
+        """Whether hosts would run anything different."""
         return bool(self.files) or self.digest.changed
 
     @property
     def beyond(self) -> bool:
-        """Whether the fleet file's context is above what the new one was made for."""
+        """Whether the fleet file's context is longer than the new version was made for."""
         return self.trained.after is not None and self.context > self.trained.after
 
 
 def difference(fleet: Fleet, before: ModelLock | None, after: ModelLock, name: str) -> Difference:
-    """Given a model's entry of now and its next one, return what becomes of it; None: there is none yet."""
+    """Return what changes between a model's current entry, None if there is none yet, and its next one."""
     old, new = _files(before), _files(after)
     return Difference(
         model=name,

@@ -1,4 +1,4 @@
-"""What another fleet has proven of a model: its lock's entry, and the answer that its control host recorded."""
+"""What another fleet has proven about a model: the entry in its lock, and the answer on its control host."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Proven:
     fleet: Fleet
     lock: Lock
     golden: Golden
-    """The first answer there of an engine with these weights, when it was proven."""
+    """The first answer of an engine there with these weights, recorded when it was proven."""
 
 
 def proven_by(path: Path, name: str) -> Proven:
-    """Return what the fleet at `path` has proven of the model that its lock names; nothing is changed there.
+    """Return what the fleet at `path` has proven about the model in its lock. This changes nothing there.
 
     Raise ProofError if no replica there was proven with the lock's weights and runtime, LeasedError if a rollout is
     open there, FleetError if the fleet file or its lock isn't valid, HostError if its control host can't be asked.
@@ -49,14 +49,14 @@ def recorded(fleet: Fleet, lock: Lock, name: str, control: Shell) -> Golden:
     refuse_open_rollout(FileStore(control))
     replicas = fleet.replicas_of(name)
     if not replicas:
-        raise FleetError([Problem(f"{fleet.path} models.{name}", "is placed on no host in service")])
+        raise FleetError([Problem(f"{fleet.path} models.{name}", "isn't placed on any host in service")])
     kinds = dict.fromkeys(kind_by(fleet, lock, replica) for replica in replicas)
     for kind in kinds:
         if golden := read_golden(control, kind):
             return golden
     raise ProofError(
-        f"{name} {lock.models[name].digest[:16]} was proven on no replica of {fleet.file.fleet}",
+        f"{name} {lock.models[name].digest[:16]} was not proven on any replica of {fleet.file.fleet}",
         where=str(fleet.sibling("lock")),
-        should="an engine there should have answered with these weights",
+        should="an engine there must first answer with these weights",
         next=f"rackwright -f {fleet.path} apply",
     )

@@ -1,4 +1,4 @@
-"""Another version of what is served, under traffic: beside the old, then replica by replica, then the lock."""
+"""Update models or runtimes under traffic: fetch next to the old version, update the replicas, promote the lock."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from rackwright.lifecycle.session.control_host import refuse_moved
 from rackwright.lifecycle.session.remember import compared, refuse_stale_checkout
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.under_lease import apply_leased, leased
+from rackwright.lifecycle.update.next_lock import remove_next, write_next
 from rackwright.lifecycle.update.promote import promote
 from rackwright.lifecycle.update.unfinished import Work, complete
 from rackwright.roles.replica.unit import unit_digest
@@ -30,40 +31,40 @@ from rackwright.state.lease_session import LeaseSession
 from rackwright.state.rollout import Rollout, write_rollout
 from rackwright.stopping import Stopping, stoppable
 
-LOOK = "look at the hosts"
-STAGE = "put it beside what runs"
-ROLL = "change the replicas, one at a time"
-STAGES = (LOOK, STAGE, ROLL)
+SURVEY = "Survey the hosts"
+PREFETCH = "Fetch weights and runtimes next to the old ones"
+ROLL = "Update the replicas, one at a time"
+STAGES = (SURVEY, PREFETCH, ROLL)
 _OURS = ("llama_cpp", "vllm", "model_store", "p2p", "replica", "gateway", "backup")
-"""Roles whose steps an update makes."""
+"""Roles whose steps an update carries out."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """From this lock to that of the site."""
+    """A change from the lock `before` to the session's lock."""
 
     what: str
     """The command, like `model update assistant`."""
     before: Lock
     models: tuple[str, ...]
     canary: bool = True
-    """Whether models that have a canary by the fleet file are tried on one first."""
+    """Whether models with a `canary` in the fleet file are tried on a canary first."""
     not_stale: bool = False
-    """As of an apply's options."""
+    """As in the options of an apply."""
 
 
 @dataclass(frozen=True)
 class Downtime:
-    """A model with one replica: while that changes nothing else serves."""
+    """The planned downtime of a model with one replica: while that is updated, no other serves."""
 
     model: str
     seconds: int | None
-    """As it was measured last; None: never yet."""
+    """As measured the last time; None: not measured yet."""
 
     @property
     def said(self) -> str:
         took = f"about {self.seconds} s, as last time" if self.seconds else "for how long was not measured yet"
-        return f"{self.model} has one replica and is away while that changes, {took}"
+        return f"{self.model} has one replica and is down while that is updated ({took})"
 
 
 @dataclass(frozen=True)
@@ -74,49 +75,46 @@ class Look:
     downtimes: tuple[Downtime, ...]
     plan: Plan
     canaries: tuple[str, ...]
-    """Models of which the first replica is tried."""
+    """Models whose first replica is a canary."""
     files: str
     """Digest of the fleet file as it is now: it may be edited while weights are fetched."""
 
 
 @dataclass(frozen=True)
 class Updated:
-    """What came of it."""
+    """The result of an update."""
 
     replicas: tuple[Replica, ...] = ()
     transferred: tuple[Transferred, ...] = ()
 
 
 def update(session: Session, asked: Asked, console: Console, confirm: Callable[[Look], tuple[str, ...]]) -> Updated:
-    """Afterwards the replicas of these models run by the site's lock, which is NAME.lock; return which were changed.
+    """Bring the replicas of these models to the session's lock and make it NAME.lock; return which were changed.
 
-    `confirm` sees what is to be done, raises to stop, and returns the models that may be without service meanwhile.
-    Weights and runtimes stand on every host before the first replica is drained; what fails until then has changed
-    nothing that serves. Raise as `carry_on` does, HostsFailed where they can't be put there, LeasedError while
-    somebody else is at work.
+    `confirm` gets what is to be done, raises to stop, and returns the models that may be down during the update.
+    Weights and runtimes are on every host before the first replica is drained; a failure before that leaves the
+    running service unchanged. Raise as `complete` does, HostsFailed if weights or runtimes can't be fetched,
+    LeasedError if another operator has the lease.
     """
     with leased(session, asked.what, console) as lease_session:
-        _stage(console, LOOK)
+        console.stage(SURVEY, STAGES)
         look = _look(session, asked, console)
         if not look.replicas:
-            # A commit may change files that nobody serves.
+            # A commit may change only files that no engine uses.
             if asked.before != session.lock:
                 promote(session, lease_session, console)
+            remove_next(session.fleet)
             return Updated()
         outages = confirm(look)
+        write_next(session.fleet, session.lock)
         with stoppable(console.heard) as stopping:
-            _stage(console, STAGE)
+            console.stage(PREFETCH, STAGES)
             transferred = _prefetch(session, lease_session, look, console, stopping)
-            _stage(console, ROLL)
+            console.stage(ROLL, STAGES)
             changed = complete(
                 Work(session, lease_session, _open(session, lease_session, asked, look, outages), console, stopping)
             )
             return Updated(changed, transferred)
-
-
-def _stage(console: Console, stage: str) -> None:
-    index = STAGES.index(stage)
-    console.stage(stage, index + 1, len(STAGES), STAGES[index + 1] if index + 1 < len(STAGES) else None)
 
 
 def _look(session: Session, asked: Asked, console: Console) -> Look:
@@ -137,12 +135,12 @@ def _look(session: Session, asked: Asked, console: Console) -> Look:
 
 
 def _refuse_same_version(before: Lock, after: Lock) -> None:
-    """Versions stand side by side in folders of their names: under one name there can't be two."""
+    """Each version has the folder of its name, so two builds can't have the same version."""
     both = sorted(before.runtimes.keys() & after.runtimes.keys())
     if changed := [key for key in both if before.runtimes[key].digest != after.runtimes[key].digest]:
         raise RackwrightError(
-            f"another build under the same version: {', '.join(changed)}",
-            should="what runs would be replaced under its engines",
+            f"another build has the same version: {', '.join(changed)}",
+            should="it would replace the files of running engines",
             next="give the new build a version of its own in the fleet file",
         )
 
@@ -151,31 +149,31 @@ def _refuse_lost(planned: Plan) -> None:
     if planned.run.unreachable:
         listed = [f"{name}: {why}" for name, why in planned.run.unreachable.items()]
         raise HostsFailed(
-            "every host is needed, and these can't be reached:\n  " + "\n  ".join(listed),
-            should="bring them back, or say in the fleet file that they are out",
+            "an update needs every host, and these can't be reached:\n  " + "\n  ".join(listed),
+            should="bring them back, or set disabled for them in the fleet file",
             next="rackwright status",
         )
 
 
 def _refuse_other_changes(planned: Plan, engines: Iterable[str]) -> None:
-    """What an update doesn't make, an apply has to have made before: its rollout must be about one thing."""
+    """Refuse changes that only an apply carries out: they come first, so that the rollout is about one thing."""
     steps = [step for step in planned.run.steps if step.outcome is Outcome.WOULD_CHANGE and step.role not in _OURS]
     listed = [*dict.fromkeys(f"{step.host}: {step.role}: {step.operation}" for step in steps), *engines]
     if listed:
         raise RackwrightError(
             "the fleet file has other changes that aren't applied yet:\n  " + "\n  ".join(listed[:10]),
-            should="apply them first, or take them back",
+            should="apply them first, or undo them in the fleet file",
             next="rackwright plan",
         )
 
 
 def _other_engines(session: Session, planned: Plan, models: tuple[str, ...]) -> Iterator[str]:
-    """Yield those of other models that wait for an apply: gateways would be told of what they don't serve yet."""
+    """Yield engines of other models that wait for an apply: gateways would list versions that don't run yet."""
     others = tuple(one for one in session.fleet.replicas if one.model not in models)
     for unit, digest in units_of(session, others).items():
         host, _, name = unit.partition("/")
         state = planned.surveyed.hosts[host].replicas.get(name)
-        if state is None or state.wanted != digest:
+        if state is None or not state.is_written(digest):
             yield f"{unit}: its engine's settings"
 
 
@@ -188,40 +186,39 @@ def _refuse_absent(planned: Plan, replicas: list[Replica]) -> None:
     absent = [one.address for one in replicas if any(one.name not in hosts[host].replicas for host in one.hosts)]
     if absent:
         raise RackwrightError(
-            f"not installed yet: {', '.join(absent)}", should="there is nothing to update", next="rackwright apply"
+            f"not installed yet: {', '.join(absent)}",
+            should="an update needs installed replicas",
+            next="rackwright apply",
         )
 
 
 def _current(session: Session, planned: Plan, replica: Replica) -> bool:
-    """Whether its engine runs by the site's lock on all its hosts."""
-    states = [(host, planned.surveyed.hosts[host].replicas[replica.name]) for host in replica.hosts]
-    units = units_of(session, (replica,))
-    return all(
-        state.active == "active" and state.started == state.wanted == units[f"{host}/{replica.name}"]
-        for host, state in states
-    )
+    """Return whether its engine runs what the session's lock says, on all its hosts."""
+    units, hosts = units_of(session, (replica,)), planned.surveyed.hosts
+    return all(hosts[host].replicas[replica.name].runs(units[f"{host}/{replica.name}"]) for host in replica.hosts)
 
 
 def _written(session: Session, planned: Plan, replica: Replica) -> bool:
-    """Whether its unit is that of the site's lock already, on all its hosts, whatever runs."""
-    units = units_of(session, (replica,))
-    states = {host: planned.surveyed.hosts[host].replicas[replica.name] for host in replica.hosts}
-    return all(state.wanted == units[f"{host}/{replica.name}"] for host, state in states.items())
+    """Return whether its unit already is that of the session's lock, on all its hosts, whatever runs."""
+    units, hosts = units_of(session, (replica,)), planned.surveyed.hosts
+    return all(
+        hosts[host].replicas[replica.name].is_written(units[f"{host}/{replica.name}"]) for host in replica.hosts
+    )
 
 
 def units_of(session: Session, replicas: tuple[Replica, ...]) -> Mapping[str, str]:
-    """Return HOST/MODEL@N, for each member → sha256 of its unit by the site's lock."""
+    """Return HOST/MODEL@N, for each member → sha256 of its unit by the session's lock."""
     names = {(host, one.name) for one in replicas for host in one.hosts}
     return {
         f"{host}/{unit.name}": unit_digest(unit)
-        for host, model in session.hosts.items()
-        for unit in model.replicas
+        for host, spec in session.hosts.items()
+        for unit in spec.replicas
         if (host, unit.name) in names
     }
 
 
 def files_digest(fleet: Fleet) -> str:
-    """Return the sha256 of the fleet file and what it extends."""
+    """Return the sha256 of the fleet file and the files that it extends."""
     return sha256(b"\0".join(path.read_bytes() for path in fleet.sources)).hexdigest()
 
 
@@ -236,29 +233,29 @@ def _prefetch(
         return apply_leased(session, lease_session, deploy, names, stopping=stopping)
 
     done = prefetch_weights(session, hosts, console, stopping, change) if is_supplied(session, hosts) else Prefetch()
-    # A host that lacks something fetches it for itself, and is named if that fails.
+    # A host that still lacks something downloads it on its own, and is named if that fails.
     left = tuple(host for host in hosts if host not in done.run.failed_hosts)
     run = done.run if done.run.interrupted or stopping() else done.run + change(prefetch, left)
     if run.interrupted or stopping():
         raise RackwrightError("interrupted; no running engine was changed", next="run the same command again")
     if run.failed_hosts:
-        raise _not_beside(run)
+        raise _prefetch_failed(run)
     return done.transferred
 
 
 def _hosts(session: Session, replicas: Iterable[Replica]) -> tuple[str, ...]:
-    """In the fleet file's order, in which weights are passed on."""
+    """Return the hosts of these replicas in the fleet file's order, in which weights are passed on."""
     changed = {host for one in replicas for host in one.hosts}
     return tuple(host for host in session.fleet.hosts if host in changed)
 
 
-def _not_beside(run: Run) -> HostsFailed:
+def _prefetch_failed(run: Run) -> HostsFailed:
     failed = [f"{step.host}: {step.operation}: {'; '.join(step.output[-3:])}" for step in run.failures.steps]
     failed += [f"{host}: {why}" for host, why in run.unreachable.items()]
     return HostsFailed(
-        "could not be put beside what runs:\n  " + "\n  ".join(failed),
-        should="nothing that serves was changed",
-        next="the same command, when that is mended",
+        "could not fetch weights or runtimes:\n  " + "\n  ".join(failed),
+        should="the running service is unchanged",
+        next="fix the cause, then run the same command again",
     )
 
 

@@ -1,33 +1,34 @@
-"""What a rollout has proven becomes the lock."""
+"""Promote the lock that a rollout has proven."""
 
 from __future__ import annotations
 
 from rackwright.errors import HostsFailed
-from rackwright.fleet.lock_file import NEXT, write_lock
+from rackwright.fleet.lock_file import write_lock
 from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import remember
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import survey
 from rackwright.lifecycle.session.under_lease import apply_leased
+from rackwright.lifecycle.update.next_lock import remove_next
 from rackwright.state.lease_session import LeaseSession
 
 
 def promote(session: Session, lease_session: LeaseSession, console: Console) -> None:
-    """Afterwards gateways and backups go by the site's digests, NAME.lock is its lock, and all hosts know it.
+    """Give gateways and backups the session's digests, make its lock NAME.lock, and record it on all hosts.
 
-    Done again it changes nothing more. Raise HostsFailed where one can't be told: then the old lock stays.
+    It is safe to repeat. Raise HostsFailed if a gateway or backup can't be changed: then the old lock stays.
     """
     from rackwright.deploys.site import publish
 
-    hosts = [name for name, model in session.hosts.items() if model.gateway or model.backup]
+    hosts = [name for name, spec in session.hosts.items() if spec.gateway or spec.backup]
     run = apply_leased(session, lease_session, publish, hosts)
     if run.failed_hosts:
         raise HostsFailed(
-            f"could not be told of the new version: {', '.join(run.failed_hosts)}",
-            should="every engine runs it already",
+            f"could not publish the new version to: {', '.join(run.failed_hosts)}",
+            should="every engine already runs it",
             next="rackwright rollout resume",
         )
     write_lock(session.fleet.sibling("lock"), session.lock)
-    session.fleet.sibling(NEXT).unlink(missing_ok=True)
+    remove_next(session.fleet)
     console.say(f"{session.fleet.sibling('lock')} is the new lock: commit it")
     remember(session, lease_session, run, survey(session), known=False)

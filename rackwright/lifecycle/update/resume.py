@@ -1,4 +1,4 @@
-"""Go on with a rollout that somebody began and didn't end, or undo it: from any machine with the same fleet file."""
+"""Resume or abort an open rollout, from any machine with the same fleet file."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ from rackwright.stopping import stoppable
 
 @dataclass(frozen=True)
 class OpenRollout:
-    """A rollout that is open, as its control host has it."""
+    """An open rollout, as recorded on its control host."""
 
     rollout: Rollout
     entries: tuple[Entry, ...]
-    """Its lines of the journal."""
+    """Its entries in the journal."""
     lease: Lease | None
-    """Live: somebody is at it now."""
+    """If it is live, a command is working on the rollout."""
 
 
 def opened(fleet: Fleet) -> OpenRollout | None:
-    """Return the rollout that is open, None if there is none. Changes nothing."""
+    """Return the open rollout, None if there is none. This changes nothing."""
     with control_store(fleet) as (store, _):
         entries = store.entries()
         begun = open_rollout(entries)
@@ -51,25 +51,25 @@ def opened(fleet: Fleet) -> OpenRollout | None:
 
 
 def required(fleet: Fleet) -> OpenRollout:
-    """Return the rollout that is open. Raise UsageError if there is none."""
+    """Return the open rollout. Raise UsageError if there is none."""
     return opened(fleet) or _refuse_none()
 
 
 def open_entry(fleet: Fleet) -> Entry:
-    """Return the entry that opened it, also where nothing else is kept of it. Raise UsageError if none is open."""
+    """Return the entry that opened it, even if no other record of it is left. Raise UsageError if none is open."""
     with control_store(fleet) as (store, _):
         return open_rollout(store.entries()) or _refuse_none()
 
 
 def _refuse_none() -> NoReturn:
-    raise UsageError("no rollout is open", should="there is nothing to resume or to abort")
+    raise UsageError("no rollout is open", should="there is nothing to resume or abort")
 
 
 def resume(session: Session, rollout: Rollout, console: Console) -> tuple[Replica, ...]:
-    """Afterwards it has ended as if nobody had interrupted it; return the replicas that run by the new lock.
+    """Complete the rollout as if it had not been interrupted; return the replicas that it changed.
 
-    The site's lock is the one that it leads to. Raise as `carry_on` does, and LeasedError if the fleet file isn't
-    the one that it was begun with, FleetError if a canary's golden set can't be read here.
+    The session's lock is the one that the rollout leads to. Raise as `complete` does, LeasedError if the fleet file
+    isn't the one that it was started with, FleetError if a canary's golden set can't be read here.
     """
     _refuse_other_files(session.fleet, rollout)
     for model in sorted(read_trial(session.store, rollout.id).untried(rollout.canaries)):
@@ -79,7 +79,7 @@ def resume(session: Session, rollout: Rollout, console: Console) -> tuple[Replic
 
 
 def abort(session: Session, rollout: Rollout, console: Console, reason: str) -> None:
-    """Afterwards every replica runs what it ran before it, and it is closed. Raise as `take_back` does."""
+    """Bring every replica back to the previous version and close the rollout. Raise as `revert_all` does."""
     with _taken(session, rollout, "abort", console) as lease_session, stoppable(console.heard) as stopping:
         try:
             revert_all(Work(session, lease_session, rollout, console, stopping), reason)
@@ -88,10 +88,10 @@ def abort(session: Session, rollout: Rollout, console: Console, reason: str) -> 
 
 
 def leave(fleet: Fleet, begun: Entry, reason: str) -> None:
-    """Afterwards it is closed, every replica runs what it runs now, and the control host's audit log says so.
+    """Close the rollout, leave every replica as it is, and write that to the control host's audit log.
 
-    It needs the journal alone: neither what else is kept of the rollout nor any other host. Raise LeasedError while
-    somebody is at it, or if it was ended meanwhile.
+    This needs only the journal: no other record of the rollout, and no other host. Raise LeasedError if another
+    command is working on it, or if it was closed in the meantime.
     """
     operator = operator_of(fleet)
     with (
@@ -99,7 +99,7 @@ def leave(fleet: Fleet, begun: Entry, reason: str) -> None:
         hold(store, owner(operator.who, operator.machine, f"rollout abort: {begun.detail}")) as lease_session,
     ):
         _refuse_ended(lease_session, begun.rollout)
-        lease_session.write(Event.CLOSED, begun.rollout, detail=f"left as it was: {reason}")
+        lease_session.write(Event.CLOSED, begun.rollout, detail=f"unchanged: {reason}")
         act = Act(
             time=utc_now(),
             operator=operator.who,
@@ -121,26 +121,26 @@ def _taken(session: Session, rollout: Rollout, verb: str, console: Console) -> I
 def _refuse_ended(lease_session: LeaseSession, rollout: str) -> None:
     still = open_rollout(lease_session.store.entries())
     if still is None or still.rollout != rollout:
-        raise LeasedError(f"the rollout {rollout} was ended meanwhile", next="rackwright rollout status")
+        raise LeasedError(f"the rollout {rollout} was closed in the meantime", next="rackwright rollout status")
 
 
 def _still_open(error: RackwrightError, rollout: Rollout) -> RackwrightError:
-    """An engine that was dead before never answers: whoever knows that can leave it as it is."""
+    """Return the error with the way out, --leave: an engine that was down before may never be proven."""
     first = error.problems[0]
     became = f"{first.should}; " if first.should else ""
-    mend = f"{first.next}; " if first.next else ""
+    before = f"{first.next}; " if first.next else ""
     return error.but(
-        should=f"{became}the rollout {rollout.id} stays open", next=f"{mend}or rackwright rollout abort --leave"
+        should=f"{became}the rollout {rollout.id} stays open", next=f"{before}or rackwright rollout abort --leave"
     )
 
 
 def _refuse_other_files(fleet: Fleet, rollout: Rollout) -> None:
     if files_digest(fleet) == rollout.files:
         return
-    commit = f"git checkout {rollout.commit[:12]}" if rollout.commit else "the fleet file of whoever began it"
+    commit = f"git checkout {rollout.commit[:12]}" if rollout.commit else f"use the fleet file of {rollout.who}"
     raise LeasedError(
-        f"this fleet file isn't the one that {rollout.who} began it with",
+        f"this fleet file isn't the one that {rollout.who} started the rollout with",
         where=str(fleet.path),
-        should="what is half done must be ended as it was begun",
-        next=f"{commit}; or rackwright rollout abort",
+        should="a rollout can only be resumed with the fleet file that it was started with",
+        next=f"{commit}, then rackwright rollout resume; or rackwright rollout abort",
     )

@@ -1,7 +1,7 @@
-"""A rollout from one lock to another while it is open: what is, what is left to do, the way on and the way back.
+"""An open rollout from one lock to another: its state, what is left to do, and how to complete or revert it.
 
-Everything is decided by what hosts and gateways say now, never by what the journal believes; but for one thing: from
-the moment that the new lock takes the old one's place there is no way back.
+All decisions use what hosts and gateways report now, not the journal, with one exception: once the new lock starts to
+replace the old one, the rollout can't be reverted.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 
 from rackwright.errors import LeasedError, RackwrightError
 from rackwright.fleet.fleet import Replica
-from rackwright.fleet.lock_file import NEXT
 from rackwright.lifecycle.canary.choose import Canaries
 from rackwright.lifecycle.canary.trial import Tried, with_trial
 from rackwright.lifecycle.rollout.change import Change, Paused, Undecided
@@ -20,19 +19,20 @@ from rackwright.lifecycle.session.console import Console
 from rackwright.lifecycle.session.remember import note_leased_act
 from rackwright.lifecycle.session.session import Session
 from rackwright.lifecycle.session.survey import Survey, survey
+from rackwright.lifecycle.update.next_lock import remove_next
 from rackwright.lifecycle.update.promote import promote
 from rackwright.state.journal import PROMOTE, Event, promoting
 from rackwright.state.lease_session import LeaseSession
 from rackwright.state.rollout import Rollout
 from rackwright.stopping import Stopping
 
-_STAYS = "ran the new version before and stays drained; rackwright apply brings back what the lock says"
+_STAYS = "ran the new version before the rollout and stays drained; rackwright apply restores what the lock says"
 RESUME = "rackwright rollout resume, or rackwright rollout abort"
 
 
 @dataclass(frozen=True)
 class Work:
-    """A rollout in somebody's hands. The site's lock is the one that it leads to."""
+    """An open rollout that this command works on. The session's lock is the one that it leads to."""
 
     session: Session
     lease_session: LeaseSession
@@ -51,23 +51,23 @@ class Work:
 
 @dataclass(frozen=True)
 class ReplicaProgress:
-    """One replica of an open rollout, as it is now."""
+    """The current state of one replica of an open rollout."""
 
     replica: Replica
     changed: bool
-    """The rollout made its unit the new one, on one of its hosts at least."""
+    """The rollout has written its new unit, on at least one of its hosts."""
     whole: bool
-    """Its engine runs on the new unit, on all of them."""
+    """Its engine runs on the new unit, on all its hosts."""
     drained: bool
-    """By a run, not by a person."""
+    """By a run, not by an operator."""
     serves: bool
-    """Its probe finds that it answers."""
+    """Its probe reports that it answers."""
     unknown: str | None
-    """Why it can't be told."""
+    """Why its state isn't known; None: it is."""
 
 
 def survey_replicas(work: Work) -> tuple[ReplicaProgress, ...]:
-    """Ask all hosts; return every replica that the rollout is about, in the fleet's order."""
+    """Ask all hosts; return every replica of the rollout's models, in the fleet's order."""
     surveyed = survey(work.session)
     drained = {
         address for host in surveyed.hosts.values() for address, record in host.drains.items() if not record.manual
@@ -77,7 +77,7 @@ def survey_replicas(work: Work) -> tuple[ReplicaProgress, ...]:
 
 
 def _progress(work: Work, surveyed: Survey, replica: Replica, *, drained: bool) -> ReplicaProgress:
-    # Without its gateways nobody knows whether a run left it drained.
+    # Only the gateways know whether a run left it drained.
     rollout, asked = work.rollout, (*replica.hosts, *work.session.fleet.gateways)
     lost = [f"{host}: {surveyed.unreachable[host]}" for host in asked if host in surveyed.unreachable]
     seen = [
@@ -88,10 +88,8 @@ def _progress(work: Work, surveyed: Survey, replica: Replica, *, drained: bool) 
     return ReplicaProgress(
         replica,
         changed=replica.address in rollout.taken
-        and any(state and wanted in (state.wanted, state.started) for state, wanted in seen),
-        whole=all(
-            state and state.active == "active" and state.started == state.wanted == wanted for state, wanted in seen
-        ),
+        and any(state and unit and state.was_given(unit) for state, unit in seen),
+        whole=all(state and unit and state.runs(unit) for state, unit in seen),
         drained=drained,
         serves=_serves(surveyed, replica),
         unknown="; ".join(lost) or None,
@@ -105,11 +103,11 @@ def _serves(surveyed: Survey, replica: Replica) -> bool:
 
 
 def complete(work: Work) -> tuple[Replica, ...]:
-    """Afterwards every replica runs by the new lock and that is NAME.lock; return those that were changed for it.
+    """Bring every replica to the new lock and make it NAME.lock; return the replicas that the rollout changed.
 
-    Where a replica fails it was put back, and so are those that changed before it: then the old lock stays, and the
-    rollout is closed. Raise the failure, saying what became of it. Raise Paused where it waits for the operator, who
-    then resumes or aborts it; if nothing was changed it is closed.
+    If a replica fails, it is reverted, and so are those that were changed before it; the old lock stays, and the
+    rollout is closed. Raise the failure with how the rollout ended. Raise Paused if the rollout waits for an operator
+    to resume or abort it; if nothing was changed, it is closed.
     """
     try:
         done = _forward(work)
@@ -148,13 +146,14 @@ def _onward(work: Work, one: ReplicaProgress, tried: Tried | None) -> Change:
 
 
 def revert_all(work: Work, reason: str) -> tuple[Replica, ...]:
-    """Afterwards every replica runs what it ran before the rollout, and that is closed.
+    """Bring every replica back to what it ran before the rollout, and close the rollout.
 
-    Return those that stay drained: they ran the new version before, and no canary of it has passed. Raise
-    RackwrightError naming what isn't back yet, or where there is no way back; then the rollout stays open.
+    Return those that stay drained: they ran the new version before the rollout, and no canary of it has passed. Raise
+    RackwrightError naming the replicas that aren't reverted yet, or if the rollout can't be reverted any more. It
+    then stays open.
     """
     _refuse_promoting(work)
-    _tell_of_others(work)
+    _report_others(work)
     progress = survey_replicas(work)
     known = [one for one in progress if one.unknown is None]
     left = _untried(work, known)
@@ -173,30 +172,30 @@ def _untried(work: Work, progress: Sequence[ReplicaProgress]) -> list[ReplicaPro
     return [one for one in progress if one.drained and one.whole and not one.changed and one.replica.model in untried]
 
 
-def _tell_of_others(work: Work) -> None:
-    """A fleet file that lost a host since may end it; what it doesn't know is said."""
+def _report_others(work: Work) -> None:
+    """Report replicas that the fleet file doesn't have, such as those of a host that was removed from it."""
     known = {f"{host}/{one.name}" for one in work.session.fleet.replicas for host in one.hosts}
     if others := sorted(set(work.rollout.units) - known):
-        work.console.say(f"not in this fleet file, left as they are: {', '.join(others)}")
+        work.console.say(f"not in this fleet file, so left unchanged: {', '.join(others)}")
 
 
 def _backward(work: Work, one: ReplicaProgress, reason: str) -> Change:
     make = work.engines.reverted if one.changed else work.engines.answering
-    change = make(one.replica, f"back: {reason}")
+    change = make(one.replica, f"revert: {reason}")
     return replace(change, idle=one.replica.address in work.rollout.idle and not one.serves)
 
 
 def _refuse_promoting(work: Work) -> None:
     if promoting(work.lease_session.store.entries(), work.rollout.id):
         raise RackwrightError(
-            "every replica was proven, and the new lock was taking the old one's place: there is no way back",
-            should="it can only be ended as it was begun",
+            "every replica was proven, and the new lock is replacing the old one: this rollout can't be reverted",
+            should="resume it, then roll back",
             next="rackwright rollout resume, then rackwright model rollback",
         )
 
 
 def _first_the_idle(progress: Iterator[ReplicaProgress]) -> list[ReplicaProgress]:
-    """They serve nobody: to change them costs nothing."""
+    """Put replicas that don't serve first: changing them costs nothing."""
     return sorted(progress, key=lambda one: one.serves and not one.drained)
 
 
@@ -222,13 +221,13 @@ def _refuse_unknown(progress: Sequence[ReplicaProgress]) -> None:
     unknown = [f"{one.replica.address}: {one.unknown}" for one in progress if one.unknown]
     if unknown:
         raise Paused(
-            "not known what it runs, or whether it is drained:\n  " + "\n  ".join(unknown),
+            "it isn't known what these replicas run, or whether they are drained:\n  " + "\n  ".join(unknown),
             next="rackwright rollout status",
         )
 
 
 def _paused(work: Work, error: Paused) -> RackwrightError:
-    """Return the error, knowing whether anything waits for the operator."""
+    """Return the error with what the operator must do. If no replica was changed, close the rollout."""
     progress = survey_replicas(work)
     if any(one.changed or one.drained or one.unknown for one in progress):
         left = f"the rollout {work.rollout.id} stays open: {_text(error)}"
@@ -250,12 +249,12 @@ def _failed(work: Work, error: RackwrightError) -> RackwrightError:
         raise
     except RackwrightError as second:
         why = second.problems[0].what
-        became = f"{became}not all were put back: {why}; the rollout {work.rollout.id} stays open"
+        became = f"{became}not all replicas were reverted: {why}; the rollout {work.rollout.id} stays open"
         return error.but(should=became, next=RESUME)
     drained = "".join(f"; {one.address} {_STAYS}" for one in left)
-    return error.but(should=f"every replica runs what it ran before, and the lock is as it was{drained}")
+    return error.but(should=f"every replica runs the previous version, and the lock is unchanged{drained}")
 
 
 def _close(work: Work, how: str) -> None:
-    work.session.fleet.sibling(NEXT).unlink(missing_ok=True)
+    remove_next(work.session.fleet)
     work.lease_session.write(Event.CLOSED, work.rollout.id, detail=how)

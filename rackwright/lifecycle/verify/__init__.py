@@ -1,1 +1,1 @@
-"""`rackwright verify`: the service proven from where clients are."""
+"""`rackwright verify`: prove the service from the clients' side."""

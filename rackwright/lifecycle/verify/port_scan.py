@@ -1,4 +1,4 @@
-"""What each host answers to over TCP, seen from another one, beside what the fleet file opens to that one."""
+"""Which TCP ports of each host are open to another host, compared with what the fleet file opens to that one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rackwright.remote.completed import checked
 from rackwright.roles.firewall.settings import At, Settings
 
 FORWARDED_COMMAND = "{ nft list ruleset; iptables-legacy -t nat -S; } 2>/dev/null | grep -iE 'dnat|redirect' || true"
-"""Rules that lead a port elsewhere, to a container say: no socket of the host's listens there."""
+"""Rules that forward a port, for example to a container: no socket of the host listens there."""
 NOTABLE = frozenset(
     map(
         int,
@@ -29,58 +29,59 @@ NOTABLE = frozenset(
 """.split(),
     )
 )
-"""Above 1024, where services of such hosts like to listen: databases, consoles, engines, cluster managers."""
+"""Ports above 1024 that are common on such hosts: databases, consoles, engines, cluster managers."""
 
 
 @dataclass(frozen=True)
 class Scan:
-    """One address of a host, seen from one place."""
+    """The open ports at one address of a host, scanned from one place."""
 
     host: str
     address: str
     by: str
-    """Who looked."""
+    """Where the scan came from."""
     tried: int
-    """Ports."""
+    """Number of ports."""
     open: tuple[int, ...]
     surplus: tuple[str, ...]
-    """Of those: what the fleet file doesn't open to who looked, with the process that listens there."""
+    """Open ports that the fleet file doesn't open to that place, with the process that listens there."""
 
 
 @dataclass(frozen=True)
 class _Look:
-    """One host that is to be tried from one place."""
+    """One host to scan from one place."""
 
     host: str
     asker: Asker
     doors: Mapping[str, At]
-    """Its addresses, and the network that each belongs to."""
+    """Address → the network that it belongs to."""
     ports: tuple[int, ...]
     settings: Settings
     listening: tuple[Socket, ...]
 
 
 def scan(session: Session) -> tuple[Scan, ...]:
-    """Return what each host of the site answers to, tried from another host; all hosts at once.
+    """Scan every host from another host, all at the same time; return what is open.
 
-    Tried are the ports up to 1024, the replicas', NOTABLE ones, all that the fleet file opens anywhere, and where the
-    host itself says that something listens or leads. UDP is not tried: its silence tells nothing. Where only gateways
-    are left to look from, the controller looks too. Raise HostError for a host that doesn't answer.
+    Scans the ports up to 1024, the replicas' ports, the NOTABLE ones, all that the fleet file opens anywhere, and
+    those on which the host itself reports a listener or a forwarding rule. UDP is not scanned, because no answer
+    proves nothing there. If only gateways are left to scan from, the controller scans too. Raise HostError for a host
+    that doesn't answer.
     """
     from rackwright.remote import Background
 
     looks = tuple(look for host, reply in _reply(session).items() for look in _looks(session, host, reply))
-    under_way = [Background(partial(open_ports, look.asker, tuple(look.doors), look.ports)) for look in looks]
+    scans = [Background(partial(open_ports, look.asker, tuple(look.doors), look.ports)) for look in looks]
     return tuple(
-        found for look, begun in zip(looks, under_way, strict=True) for found in _scans(look, begun.result())
+        found for look, running in zip(looks, scans, strict=True) for found in _scans(look, running.result())
     )
 
 
 def _reply(session: Session) -> dict[str, str]:
-    """Return what each host says of itself."""
+    """Return each host's own listeners and forwarding rules."""
     reply = {}
     asked = session.remote.run_on(tuple(session.hosts), f"{LISTENING_COMMAND} && {{ {FORWARDED_COMMAND}; }}")
-    for name, answer in checked(asked, "asking what listens").items():
+    for name, answer in checked(asked, "listing the listening ports").items():
         if isinstance(answer, HostError):
             raise answer
         reply[name] = answer.stdout
@@ -123,7 +124,7 @@ def _ports(session: Session, reply: str) -> tuple[int, ...]:
 
 
 def forwarded(text: str) -> Iterator[int]:
-    """Given rules of nft or iptables, yield the ports that they lead elsewhere; of a range, both ends."""
+    """Given rules of nft or iptables, yield the ports that they forward; of a range, both ends."""
     for line in text.splitlines():
         if re.search(r"dnat|redirect", line, re.IGNORECASE):
             for found in re.findall(r"dports? (\{[^}]*\}|\S+)", line):
@@ -145,7 +146,7 @@ def _scans(look: _Look, found: tuple[OpenPort, ...]) -> Iterator[Scan]:
 
 
 def admits(settings: Settings, at: At, found: OpenPort) -> bool:
-    """Whether the fleet file opens the port, on that network of the host, to where the connection came from."""
+    """Return whether the fleet file opens the port, on that network of the host, to the connection's source."""
     source = ip_address(found.source)
     openings = [opening for opening in settings.admitted_at(at) if opening.protocol == "tcp"]
     return any(

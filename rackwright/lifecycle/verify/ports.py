@@ -1,4 +1,4 @@
-"""Which TCP ports answer, tried with curl from the controller or from a host of the fleet."""
+"""Find open TCP ports with curl, from the controller or from a host of the fleet."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from rackwright.errors import RackwrightError
 from rackwright.lifecycle.client.request import Asker, bracketed
 
 SECONDS = 2
-"""How long a port has to answer; one that drops what comes never does."""
+"""Time that a port has to answer. A port that drops packets never does."""
 _AT_ONCE = 250
-"""Connections that one curl opens side by side; its own limit is 300."""
+"""Connections that one curl opens in parallel; its own limit is 300."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ class OpenPort:
 
 
 def open_ports(asker: Asker, addresses: tuple[str, ...], ports: tuple[int, ...]) -> tuple[OpenPort, ...]:
-    """Return which of these ports take a connection at these addresses, all tried at once.
+    """Return which of these ports accept a connection at these addresses. Tries all at the same time.
 
-    Raise RackwrightError where not every one was tried.
+    Raise RackwrightError if not every port was tried.
     """
     output = asker.shell(_script(addresses, ports), 60)
     reply = [line.split("|") for line in output.splitlines() if line.count("|") == 2]
@@ -43,7 +43,7 @@ def open_ports(asker: Asker, addresses: tuple[str, ...], ports: tuple[int, ...])
 
 
 def _script(addresses: tuple[str, ...], ports: tuple[int, ...]) -> str:
-    # A file each: what several write into one pipe is mixed up.
+    # One file per curl, because output of several in one pipe would be mixed.
     lines = ["command -v curl >/dev/null || exit 1", "d=$(mktemp -d) || exit 1", "trap 'rm -r \"$d\"' EXIT"]
     for number, address in enumerate(addresses):
         for start in range(0, len(ports), _AT_ONCE):

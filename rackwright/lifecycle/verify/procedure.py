@@ -1,4 +1,4 @@
-"""Prove the service from where clients stand: real answers, and that what must be closed is closed."""
+"""Prove the service from the clients' side: it gives real answers, and only the intended ports are open."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SERVING = "its replicas are ready or busy"
 
 @dataclass(frozen=True)
 class Proof:
-    """One thing shown, or not."""
+    """One thing that was tested, and whether it passed."""
 
     host: str
     what: str
@@ -43,14 +43,14 @@ class Proof:
 
 
 def verify(session: Session, asker: Asker, tell: Callable[[Proof], None]) -> tuple[Proof, ...]:
-    """Return every proof, told as each comes.
+    """Return every proof; `tell` gets each one as soon as it is known.
 
-    The key it uses lives in the gateways' memory, for this run only; their audit logs tell of it.
+    The API key exists only in the gateways' memory, for this run; their audit logs record it.
     """
     from rackwright.remote import Background
 
     scanning = Background(lambda: scan(session))
-    # Behind a packet filter a closed port answers nothing for seconds.
+    # Started early: a packet filter drops these requests, so each takes seconds to time out.
     closed = [Background(partial(_closed, session, asker, gateway)) for gateway in session.fleet.gateways]
     key, sha256 = new_key("verify")
     note_lent_key(session, "verify")
@@ -69,14 +69,14 @@ def _reply(proofs: Iterable[Proof], tell: Callable[[Proof], None]) -> Iterator[P
 
 
 def _gateways(session: Session, asker: Asker, key: Secret) -> Iterator[Proof]:
-    """Each gateway's proofs, and the virtual address's; all are asked at the same time."""
+    """Yield the proofs of each gateway and of the virtual address. All are asked at the same time."""
     from rackwright.remote import Background
 
-    begun = [Background(partial(_of_gateway, session, asker, gateway, key)) for gateway in session.fleet.gateways]
+    running = [Background(partial(_of_gateway, session, asker, gateway, key)) for gateway in session.fleet.gateways]
     if vip := session.fleet.file.gateway.vip:
         cases = (completion(session, str(vip), next(iter(_names(session))), key),)
-        begun.append(Background(partial(_proofs, session, asker, "vip", cases)))
-    for proofs in begun:
+        running.append(Background(partial(_proofs, session, asker, "vip", cases)))
+    for proofs in running:
         yield from proofs.result()
 
 
@@ -92,12 +92,12 @@ def _proofs(session: Session, asker: Asker, gateway: str, cases: tuple[Case, ...
 
 
 def _lasting(session: Session, asker: Asker, gateway: str) -> Proof:
-    """The certificate that clients are shown lasts for a while yet."""
+    """Prove that the gateway's certificate doesn't expire soon."""
     request = Request(str(session.fleet.service(gateway)), session.fleet.file.gateway.domain)
     ends, now = certificate_end(asker, session.trusted, request), utc_now()
-    what = f"its certificate lasts {CERTIFICATE_DAYS} days and more"
+    what = f"its certificate is valid for at least {CERTIFICATE_DAYS} days"
     if ends is None:
-        return Proof(gateway, what, False, "none was shown that this fleet trusts")
+        return Proof(gateway, what, False, "it has no certificate that this fleet trusts")
     passed = ends - now >= timedelta(days=CERTIFICATE_DAYS)
     return Proof(gateway, what, passed, f"until {ends:%Y-%m-%d}, {days(ends - now)}")
 
@@ -135,19 +135,20 @@ def _no_http(response: Response) -> tuple[bool, str]:
 
 
 def _scanned(found: Scan) -> Proof:
-    seen = ", ".join(map(str, found.open)) or "nothing"
+    seen = ", ".join(map(str, found.open)) or "none"
     what = f"{found.address} opens to {found.by} only what the fleet file says"
     if found.surplus:
-        return Proof(found.host, what, passed=False, found=f"open too: {', '.join(found.surplus)}")
-    return Proof(found.host, what, passed=True, found=f"{seen}, of {found.tried} ports tried")
+        return Proof(found.host, what, passed=False, found=f"also open: {', '.join(found.surplus)}")
+    return Proof(found.host, what, passed=True, found=f"{seen} open of {found.tried} ports tried")
 
 
 def _serving(session: Session) -> Iterator[Proof]:
-    """Each host's replicas, as their probes find them."""
+    """Prove that each host's replicas serve, according to their probes."""
     placed = {
         name: [probe.replica for probe in model.probes] for name, model in session.hosts.items() if model.probes
     }
-    for name, answer in checked(session.remote.run_on(placed, REPLICAS_COMMAND), "looking at its replicas").items():
+    answers = session.remote.run_on(placed, REPLICAS_COMMAND)
+    for name, answer in checked(answers, "reading the state of its replicas").items():
         if isinstance(answer, HostError):
             yield Proof(name, _SERVING, passed=False, found=answer.problems[0].what)
         else:
@@ -161,7 +162,7 @@ def _all_serve(names: Iterable[str], states: Iterable[ReplicaState]) -> tuple[bo
 
 
 def _as_locked(session: Session) -> Iterator[Proof]:
-    """Each replica runs what the lock says, and answers as it did; nothing is recorded."""
+    """Prove each replica on its hosts. Records no answer."""
 
     def prove_all(host: str) -> list[Proof]:
         return [_proven(session, replica) for replica in session.fleet.replicas_on(host)]
@@ -178,15 +179,16 @@ def _proven(session: Session, replica: Replica) -> Proof:
     except (HostError, ProofError) as error:
         reason = error.problems[0].what
     what = f"{replica.name} runs what the lock says and answers as recorded"
-    return Proof(replica.host, what, passed=reason is None, found=reason or "; ".join(remarks) or "so it does")
+    return Proof(replica.host, what, passed=reason is None, found=reason or "; ".join(remarks) or "proven")
 
 
 def _backups(session: Session) -> Iterator[Proof]:
-    """Each host's backups, by what it remembers of them: no repository is asked."""
+    """Prove each host's backups from its own state. Asks no repository."""
     saved = {name: model.backup for name, model in session.hosts.items() if model.backup}
-    for name, answer in checked(session.remote.run_on(saved, BACKUP_COMMAND), "asking for its backups").items():
+    answers = session.remote.run_on(saved, BACKUP_COMMAND)
+    for name, answer in checked(answers, "reading the state of its backups").items():
         for repository in saved[name].repositories:
-            what = f"it is saved to {repository.name}"
+            what = f"it is backed up to {repository.name}"
             if isinstance(answer, HostError):
                 yield Proof(name, what, passed=False, found=answer.problems[0].what)
                 continue
@@ -196,15 +198,15 @@ def _backups(session: Session) -> Iterator[Proof]:
 
 
 def _as_described(session: Session) -> Iterator[Proof]:
-    """Each host is what its baseline says: nothing would change, and nothing stands against it."""
+    """Prove that each host matches its baseline: nothing would change, and no other setting contradicts it."""
     run = session.runner.plan(_baseline, session.hosts)
     for host in session.hosts:
-        yield Proof(host, "is as its baseline says", *_judged(run, host))
+        yield Proof(host, "matches its baseline", *_judged(run, host))
 
 
 def _judged(run: Run, host: str) -> tuple[bool, str]:
     if host in run.failed_hosts:
-        return False, run.unreachable.get(host, "could not be looked at")
+        return False, run.unreachable.get(host, "could not be checked")
     reply = [step for step in run.of(host) if step.outcome is Outcome.WOULD_CHANGE]
     against = [f"{step.role}: would change: {step.operation}" for step in reply]
     against += [f"{step.role}: {step.note}".replace("\n", "; ") for step in run.notes if step.host == host]
@@ -212,7 +214,7 @@ def _judged(run: Run, host: str) -> tuple[bool, str]:
 
 
 def _baseline() -> None:
-    # Imported when the hosts have been asked already: it brings pyinfra.
+    # Imported after the hosts were asked, because it imports pyinfra.
     from rackwright.deploys.baseline import baseline, entry
 
     entry()

@@ -1,4 +1,4 @@
-"""What the gateways are asked to prove a service, and what counts as an answer."""
+"""The requests that prove a service at its gateways, and what counts as an answer."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ class Case:
     what: str
     request: Request
     judge: Callable[[Response], tuple[bool, str]]
-    """Whether it passed, and what was found."""
+    """Returns whether it passed, and what was found."""
 
 
 def completion(session: Session, address: str, name: str, key: Secret) -> Case:
-    """Return the question for a completion at a gateway's address, under a served name."""
+    """Return the case of a completion at a gateway's address, under a served name."""
     request = Request(address, session.fleet.file.gateway.domain, _PATH, _body(name), key)
     return Case(f"{name}: a completion", request, _answered)
 
 
 def stream(session: Session, address: str, name: str, key: Secret) -> Case:
-    """Return the question for a stream at a gateway's address, under a served name."""
+    """Return the case of a stream at a gateway's address, under a served name."""
     request = Request(address, session.fleet.file.gateway.domain, _PATH, _body(name, stream=True), key)
     return Case(f"{name}: a stream", request, _streamed)
 
 
 def unexpected(response: Response) -> str:
-    """Return an answer that should be another one, in a few words."""
+    """Describe an unexpected answer in a few words."""
     return f"HTTP {response.status} {response.problem} {' '.join(response.body.split())[:200]}".strip()
 
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Made by rackwright. Usage: check.sh NAME: the repository's structure, and the next part of its data read.
+# Made by rackwright. Usage: check.sh NAME: check the repository's structure, and read the next part of its data.
 verb=check
 . /etc/rackwright/backup/common.sh
 
@@ -7,10 +7,10 @@ exec 9>"$RUNTIME_DIRECTORY/$name.lock"
 flock 9
 reach
 next=$((${part:-0} % parts + 1))
-ask check --read-data-subset="$next/$parts" || fail "damaged, or not read to its end: $(words)"
+ask check --read-data-subset="$next/$parts" || fail "damaged, or not read completely: $(words)"
 check_at=$(now) part=$next
 save
-# What is damaged is not pruned: it may still be mended.
+# A damaged repository is not pruned, because it may still be repaired.
 [ "$append_only" = yes ] || ask prune -q || fail "not pruned: $(words)"
 check_failed='' check_failed_at=''
 save

@@ -1,4 +1,4 @@
-# Read by run.sh and check.sh: restic with locks and failures told apart, and what the host remembers of its runs.
+# Read by run.sh and check.sh: calls restic, distinguishes locks from failures, and records what the runs did.
 set -euf; umask 077
 name=$1 limit='' holder=''
 keys='repository since snapshot snapshot_at files bytes check_at part run_failed_at run_failed check_failed_at check_failed'
@@ -6,7 +6,7 @@ state=/var/lib/rackwright/backup/$name.json said=$RUNTIME_DIRECTORY/$name.said e
 . "/etc/rackwright/backup/$name.values"
 
 now() { date -u +%Y-%m-%dT%H:%M:%SZ; }
-save() { # a value a line, for this is read again
+save() { # one value per line, because the next run reads this file
   {
     printf '{"format": "backup/1"'
     for key in $keys; do eval "v=\$$key"; [ -z "$v" ] || printf ',\n "%s": "%s"' "$key" "$v"; done
@@ -14,16 +14,16 @@ save() { # a value a line, for this is read again
   } >"$state.new"
   sync "$state.new" && mv -fT "$state.new" "$state"
 }
-fail() { # WHY; what was good before stays
+fail() { # WHY; the record of the last good run stays
   why=$(printf '%s' "$1" | tr '"\\\n\t' "'/  " | tr -cd ' -~' | cut -c -300)
   eval "${verb}_failed=\$why ${verb}_failed_at=$(now)"
   save; { tail -n 20 "$errors"; echo "$why"; } >&2
   exit 1
 }
 words() { grep -m 1 Fatal: "$errors" || tail -n 1 "$errors"; }
-value() { sed -n "s/.*\"$1\": *\"\{0,1\}\([^\",}]*\).*/\1/p" "$said" | tail -n 1; } # of restic's JSON
+value() { sed -n "s/.*\"$1\": *\"\{0,1\}\([^\",}]*\).*/\1/p" "$said" | tail -n 1; } # from restic's JSON
 
-free() { # our locks whose process is dead are gone, unless a live one's or somebody else's stands there
+free() { # remove this host's locks of dead processes, unless there is a lock of a live process or of another host
   for lock in $(talk list locks --no-lock -q); do
     talk cat lock "$lock" --no-lock -q >"$said"
     holder=" by process $(value pid) of $(value hostname)"
@@ -34,24 +34,24 @@ free() { # our locks whose process is dead are gone, unless a live one's or some
   talk unlock -q
 }
 try() { code=0; talk "$@" >"$said" 2>"$errors" || code=$?; }
-ask() { # once more where it was locked, or a file went away while it was read
+ask() { # try again if the repository was locked, or if a file disappeared while it was being read
   try "$@"
   case $code in 3) try "$@" ;; 11) free; try --retry-lock "$patience" "$@" ;; esac
   [ "$code" != 11 ] || fail "locked$holder, not damaged"
   [ "$code" = 0 ]
 }
-reach() { # the repository is there, and it is the one that it was
+reach() { # ensure that the repository can be reached, and that it is the same one as before
   [ -z "$mount" ] || [ -e "$RUNTIME_DIRECTORY/$name.mounted" ] || fail "$mount is not mounted"
   limit='timeout 120'
   ask cat config --no-lock || case $code/$verb/$repository in
-    10/run/) { ask init -q && ask cat config --no-lock; } || fail "no repository could be made: $(words)" ;;
-    10/*) fail "the repository is gone, and none is made in its place" ;;
+    10/run/) { ask init -q && ask cat config --no-lock; } || fail "the repository could not be created: $(words)" ;;
+    10/*) fail "the repository is gone; no new one is created" ;;
     12/*) fail "wrong password" ;;
-    *) fail "not reached: $(words)" ;;
+    *) fail "can't be reached: $(words)" ;;
   esac
   limit='' id=$(value id)
   [ -n "$repository" ] || repository=$id since=$(now)
-  [ "$repository" = "$id" ] || fail "another repository stands there now"
+  [ "$repository" = "$id" ] || fail "there is another repository in its place"
   save
 }
 : >"$errors"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Made by rackwright, for people. Usage: restic.sh NAME ARGUMENT…: restic with what opens that repository.
+# Made by rackwright, for operators. Usage: restic.sh NAME ARGUMENT…: run restic with that repository's secrets.
 set -eu
 name=$1 folder=/etc/rackwright/backup
 shift

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Made by rackwright. Usage: run.sh NAME: one snapshot, which counts as good only by what is in it.
+# Made by rackwright. Usage: run.sh NAME: make one snapshot; it counts as good only if its content is checked.
 verb=run
 . /etc/rackwright/backup/common.sh
 
@@ -10,7 +10,7 @@ for source in $sources; do
 done
 reach
 # shellcheck disable=SC2086 # each word is a path or an option
-ask backup --json --host "$host" --tag rackwright $excludes -- $sources || fail "no whole snapshot: $(words)"
+ask backup --json --host "$host" --tag rackwright $excludes -- $sources || fail "no complete snapshot: $(words)"
 new=$(value snapshot_id) counted=$(value total_files_processed) size=$(value total_bytes_processed)
 [ "${new:+${counted:-0}}" -gt 0 ] || fail "the snapshot is empty"
 # shellcheck disable=SC2086
@@ -21,7 +21,7 @@ done
 snapshot=$new snapshot_at=$(now) files=$counted bytes=$size
 save
 
-forget() { # restic says 0 also where every deletion was refused: whether something is left to remove tells
+forget() { # restic returns 0 even if every deletion was refused, so check whether something is left to remove
   ask forget --json --keep-within "$keep" --group-by "" --host "$host" --tag rackwright "$@" || fail "old snapshots stay: $(words)"
   ! grep -q '"remove":\[{' "$said"
 }

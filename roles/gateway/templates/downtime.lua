@@ -1,11 +1,11 @@
--- Rendered by rackwright: what becomes of a request while its model has a planned downtime and none of its servers is usable.
--- Arguments: the map of downtimes (model → their expected ends, Unix seconds), seconds after which one is heeded no more, the
--- map that tells a worker that it was replaced.
+-- Rendered by rackwright: what happens to a request during planned downtime of its model, while none of its servers is usable.
+-- Arguments: the map of downtimes (model → expected end, Unix seconds), the seconds after that end when a downtime no longer
+-- applies, and the map in which a worker sees that it was replaced.
 local file, forgotten, successors = ...
 local downtimes, replaced = Map.new(file, Map._str), Map.new(successors, Map._str)
 
--- HAProxy changes no server of a worker that was replaced, where requests still wait for a slot or are tried again.
--- Says nothing where it is done.
+-- HAProxy's own commands don't reach the servers of a worker that was replaced, although its requests still wait for a slot
+-- or are retried. Prints nothing on success.
 core.register_cli({ "replaced" }, "replaced drain|ready BACKEND SERVER", function(applet, _, state, backend, name)
     local servers = core.backends[backend] and core.backends[backend].servers
     local server = servers and servers[name]
@@ -25,16 +25,16 @@ local function milliseconds()
     return now.sec * 1000 + now.usec // 1000
 end
 
--- Seconds until the model's downtime should end, at least 1. nil: it has none.
+-- Return the seconds until the model's downtime should end, at least 1; nil: it has no downtime.
 local function remaining(model)
     local ends = tonumber(downtimes:lookup(model) or "")
     local left = ends and ends - core.now().sec
     return left and left > -forgotten and math.max(1, left) or nil
 end
 
--- Wait so many seconds at most for a server, or the downtime's end. txn.waited has the milliseconds waited, before and
--- afterwards; afterwards txn.retry_after has, where no server is usable yet, the seconds until one should be. A worker
--- that was replaced waits no more: it checks no server, and the next one waits in its place.
+-- Wait at most this many seconds for a server or for the downtime's end. txn.waited has the milliseconds waited so far and is
+-- updated. If no server is usable after the wait, txn.retry_after is set to the seconds until one should be. A worker that
+-- was replaced stops waiting: it no longer checks servers, and the next worker waits in its place.
 core.register_action("downtime", { "http-req" }, function(txn, longest)
     local model, waited = txn:get_var("txn.model"), txn:get_var("txn.waited")
     local began = milliseconds() - waited

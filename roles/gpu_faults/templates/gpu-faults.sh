@@ -1,8 +1,8 @@
-# Adds what the driver has written to the kernel's log since the last look. It writes an Xid for each memory error that
-# it could not correct, too. nvidia-smi isn't asked: on a broken card it hangs.
+# Add the Xids that the driver has written to the kernel's log since the last look. Uncorrected memory errors have Xids,
+# too. This script doesn't use nvidia-smi, because it hangs on a broken card.
 set -eu; umask 022; cd "$folder"; touch gpus faults
 # Lines like "[   93.027938] gpu1 kernel: NVRM: Xid (PCI:0000:43:00): 31, pid=1234, name=python3, Ch 00000008 …".
-# What a crashing engine makes by the thousand is one fault, at its last time.
+# A crashing engine may cause thousands of equal lines: they are one fault, at the time of the last one.
 journalctl -q --no-pager -k -o short-monotonic --cursor-file=cursor | awk '
   FILENAME == ARGV[1] { kind[$1] = $2; what = $0; sub(/^[^ ]+ [^ ]+ /, "", what); meaning[$1] = what; next }
   FILENAME == ARGV[2] { at[substr($0, index($0, " ") + 1)] = $1; next }
@@ -16,7 +16,7 @@ journalctl -q --no-pager -k -o short-monotonic --cursor-file=cursor | awk '
   }
   END { for (fault in at) print at[fault], fault }' "$xids" faults - | sort -n >faults.new
 mv faults.new faults
-# A driver that hangs holds whoever asks it: the log was read before, and a GPU that has told its UUID isn't asked again.
+# A driver that hangs blocks every reader of these files. So the log is read first, and each GPU's UUID is read only once.
 for gpu in /proc/driver/nvidia/gpus/*; do
   pci=${gpu##*/}
   if [ ! -r "$gpu/information" ] || grep -q "^$pci " gpus; then continue; fi

@@ -1,11 +1,11 @@
-# A throwaway apt root in $folder: the host's own state is neither read nor changed, but for its sources.
+# A throwaway apt root in $folder: the host's sources and package lists are read; nothing on the host is changed.
 # Prints what apt would install on an empty system, each package by URI, file, size and sha256.
 export LC_ALL=C
 mkdir -p "$folder/state/lists/partial" "$folder/cache/archives/partial" "$folder/sources"
 trap 'rm -rf -- "$folder"' EXIT
 cd "$folder"
 : >status
-# What the host has read already isn't fetched again where it is still current.
+# Package lists that the host already has and that are still current aren't fetched again.
 cp -- /var/lib/apt/lists/*_* state/lists/ 2>/dev/null || true
 printf '%s' "$sources" >sources/asked.sources
 printf '%s' "$settings" >settings
@@ -21,7 +21,7 @@ fail() { printf '%s\n' "$*" >&2; exit 1; }
 update() { apt-get -q update --error-on=any >update.log 2>&1 || fail "$(grep -E '^(E|W):' update.log | head -n 5)"; }
 update
 if [ -n "$components" ]; then
-  # Debian's contrib and non-free stand where main does.
+  # Debian's contrib and non-free are in the same place as main.
   apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT) $(SIGNED_BY)' 'Created-By: Packages' |
     while read -r uri release component key; do
       [ "$component" = main ] || continue
@@ -32,7 +32,7 @@ if [ -n "$components" ]; then
   update
 fi
 there() { apt-cache show --no-all-versions "$1" >/dev/null 2>&1; }
-of() { # NAME BRANCH: its newest version in the branch
+of() { # NAME BRANCH: the package's newest version in the branch
   apt-cache madison "$1" | awk -F ' *[|] *' -v b="$2" \
     '{ v = $2; sub(/^[0-9]+:/, "", v); sub(/[-+~].*/, "", v) } v == b || index(v, b ".") == 1 { print $2; exit }'
 }
@@ -51,7 +51,7 @@ printf 'Package: nvidia-* libnvidia-* libcuda* firmware-nvidia-* cuda-drivers*\n
 for part in $parts; do
   name=''
   names=$(echo "${part#\?}" | tr '|' ' ')
-  # A name without a branch may only be there in another one.
+  # A name without a branch may exist only in another branch.
   for one in $names; do if [ -n "$(of "$one" "$upstream")" ]; then name=$one; break; fi; done
   [ -n "$name" ] || for one in $names; do if there "$one"; then name=$one; break; fi; done
   [ -n "$name" ] || case $part in \?*) continue ;; *) fail "there is no package $(echo "$part" | sed 's/|/ or /g')" ;; esac

@@ -1,8 +1,8 @@
-"""Have one model's files arrive from other hosts, and pass them on: libtorrent for the time of one p2p.
+"""Receive one model's files from other hosts and pass them on, with libtorrent, during one peer-to-peer transfer.
 
-Run by systemd as a transient unit, by the host's own Python. In its runtime folder: plan.json, peers.json (read again
-when it changes), ca.pem, certificate.pem, key.pem, and `torrent`, which the first host makes. It writes status.json.
-Nothing but libtorrent and what comes with Python is imported.
+systemd runs this as a transient unit with the host's own Python. Its runtime folder has plan.json, peers.json (read
+again when it changes), ca.pem, certificate.pem, key.pem, and `torrent`, which the first host makes. It writes
+status.json. It imports only libtorrent and Python's standard library.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ import libtorrent as lt
 
 RUN = Path(os.environ["RUNTIME_DIRECTORY"])
 TICK_SECONDS = 0.25
-"""Between two looks at what has come, at most."""
+"""Longest time between two looks at the transfer."""
 STALL_SECONDS = 3
-"""Without a byte for so long, the next earlier host is asked as well."""
+"""If no byte arrives for this long, the next earlier host is asked, too."""
 PATIENCE_SECONDS = 30
-"""At most so long an earlier host is asked although the nearest is there again, where that was too early before."""
+"""Longest time until only the nearest host is asked again; the time grows if an earlier switch was too soon."""
 RESUME_SECONDS = 0.5
-# ffdhe2048 of RFC 7919: libtorrent wants a file of these, whatever TLS agrees on.
+# ffdhe2048 of RFC 7919: libtorrent requires a file with parameters, whatever TLS negotiates.
 DH = """-----BEGIN DH PARAMETERS-----
 MIIBCAKCAQEA//////////+t+FRYortKmq/cViAnPTzx2LnFg84tNpWp4TZBFGQz
 +8yTnc4kmz75fS/jY2MMddj2gbICrsRhetPfHtXV/WVhJDP1H18GbtCFY2VVPe0a
@@ -45,7 +45,7 @@ SETTINGS = {
     "enable_natpmp": False,
     "enable_incoming_utp": False,
     "enable_outgoing_utp": False,
-    # TLS is around it already.
+    # TLS already encrypts the connection.
     "in_enc_policy": 2,
     "out_enc_policy": 2,
     "allow_multiple_connections_per_ip": True,
@@ -72,30 +72,30 @@ SETTINGS = {
 
 
 class Failed(Exception):
-    """Why this host doesn't get the files."""
+    """The reason why this host can't get the files."""
 
 
 @dataclass(frozen=True)
 class Plan:
     what: str
     torrent: str
-    """Its name, which every certificate of this p2p bears."""
+    """The torrent's name, which is in every certificate of this transfer."""
     folder: str
-    """Where the files are, or arrive, each under its sha256."""
+    """Where the files are or will be, each named by its sha256."""
     address: str
     port: int
     rate: int
-    """Bytes a second, each way; 0: no limit."""
+    """Bytes per second in each direction; 0: no limit."""
     files: dict[str, int]
     """sha256 → bytes."""
     first: bool
-    """Whether this host has them already."""
+    """Whether this host already has the files."""
     idle: int
-    """Seconds without a byte until it ends by itself."""
+    """Seconds without a byte until it exits on its own."""
 
 
 def main() -> None:
-    # Ended in order: what has arrived is known to the next run.
+    # An orderly exit, so that the next run knows what has arrived.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     plan = Plan(**json.loads((RUN / "plan.json").read_text()))
     status = Status()
@@ -112,7 +112,7 @@ def main() -> None:
 
 
 class Status:
-    """What the controller reads: one JSON object, replaced in one step."""
+    """The status file that the controller reads: one JSON object, replaced atomically."""
 
     def __init__(self) -> None:
         self.known: dict[str, object] = {"bytes": 0, "rate": 0, "peers": 0, "why": ""}
@@ -129,7 +129,7 @@ def replace(path: Path, content: bytes) -> None:
 
 
 def piece_size(total: int) -> int:
-    """Small enough that a chain of hosts has little to wait for, large enough that a list of them stays short."""
+    """Return a size so small that a chain of hosts waits little, and so large that the list of pieces stays short."""
     size = 256 * 1024
     while size < 8 * 2**20 and total / size > 2000:
         size *= 2
@@ -137,14 +137,14 @@ def piece_size(total: int) -> int:
 
 
 def make_torrent(plan: Plan) -> None:
-    """Make the torrent from the files that this host has, and leave it for the others."""
+    """Make the torrent from the files on this host, for the other hosts."""
     storage = lt.file_storage()
     for name, size in plan.files.items():
         storage.add_file(f"{plan.torrent}/{name}", size)
     made = lt.create_torrent(storage, piece_size(storage.total_size()), lt.create_torrent.v1_only)
     made.set_root_cert((RUN / "ca.pem").read_text())
     made.set_priv(True)
-    # libtorrent looks for a folder of the torrent's name; ours has the files themselves.
+    # libtorrent expects a folder with the torrent's name, but the files are directly in the plan's folder.
     link = RUN / plan.torrent
     link.unlink(missing_ok=True)
     link.symlink_to(plan.folder)
@@ -153,11 +153,11 @@ def make_torrent(plan: Plan) -> None:
 
 
 def refuse_other_files(plan: Plan, torrent: lt.torrent_info) -> None:
-    """Raise Failed unless the torrent, which another host made, has the plan's files in its order, and no more."""
+    """Raise Failed unless the torrent, which another host made, has exactly the plan's files, in the plan's order."""
     files = torrent.files()
     found = [(Path(files.file_path(index)).name, files.file_size(index)) for index in range(files.num_files())]
     if found != list(plan.files.items()):
-        raise Failed("the torrent has other files than the lock")
+        raise Failed("the torrent's files are not those of the lock")
 
 
 class PeerToPeer:
@@ -180,7 +180,7 @@ class PeerToPeer:
         parameters = lt.add_torrent_params()
         kept = self.folder / "resume"
         if kept.exists():
-            # Of another p2p of the same files: what was had then counts, not the torrent's name.
+            # From another transfer of the same files: its pieces count, not its torrent's name.
             with suppress(RuntimeError):
                 parameters.have_pieces = lt.read_resume_data(kept.read_bytes()).have_pieces
         if self.plan.first:
@@ -196,7 +196,7 @@ class PeerToPeer:
         return parameters
 
     def run(self) -> None:
-        """Pass on what is there until nobody has asked for anything for a while, or the unit is stopped."""
+        """Receive and pass on until nothing has been transferred for a while, or the unit is stopped."""
         while True:
             self._alerts()
             self._look()
@@ -205,7 +205,7 @@ class PeerToPeer:
     def _alerts(self) -> None:
         for alert in self.session.pop_alerts():
             if isinstance(alert, lt.save_resume_data_alert):
-                # What libtorrent has may not be on disk yet. An alert's parameters go with the next alerts.
+                # The data may not be on disk yet. An alert's parameters are invalid after the next pop_alerts.
                 self.known = lt.write_resume_data_buf(alert.params), without_gap(alert.params.have_pieces)
                 self.handle.flush_cache()
             elif isinstance(alert, lt.cache_flushed_alert):
@@ -216,10 +216,10 @@ class PeerToPeer:
     def _look(self) -> None:
         now, state = time.monotonic(), self.handle.status()
         if self.hashes.wrong:
-            # A resume that promised too much after a power cut, or a disk that fails: the next run begins anew.
+            # After a power failure, resume data may list too much; or the disk is failing. The next run starts over.
             (self.folder / "resume").unlink(missing_ok=True)
             raise Failed(self.hashes.wrong)
-        # What arrived before is checked first where nothing says what of it is right: that takes its time, too.
+        # Without resume data, files from an earlier run are checked first. This takes time and counts as progress.
         moved = state.total_payload_download, state.total_payload_upload, self.hashes.read, state.progress_ppm
         if moved != self.moved:
             self.moved, self.moved_at = moved, now
@@ -238,7 +238,7 @@ class PeerToPeer:
         )
 
     def _keep(self) -> None:
-        """What is on disk can be hashed, and the next run goes on from it."""
+        """Have the data on disk hashed, and save the resume data for the next run."""
         self.saving = False
         if self.known:
             resume, pieces = self.known
@@ -259,12 +259,12 @@ class PeerToPeer:
 
 
 def without_gap(have: list[bool]) -> int:
-    """Return how many of these stand before the first that isn't there."""
+    """Return how many pieces there are before the first missing one."""
     return next((index for index, there in enumerate(have) if not there), len(have))
 
 
 def session(plan: Plan) -> lt.session:
-    """Return a session that speaks TLS on one port and asks nobody where others are."""
+    """Return a session that uses TLS on one port and doesn't discover peers."""
     address = f"[{plan.address}]" if ":" in plan.address else plan.address
     settings = SETTINGS | {
         "listen_interfaces": f"{address}:{plan.port}s",
@@ -272,9 +272,9 @@ def session(plan: Plan) -> lt.session:
         "download_rate_limit": plan.rate,
         "upload_rate_limit": plan.rate,
     }
-    # No plugin: others are told by nobody but the plan.
+    # No plugins: only the plan names peers.
     made = lt.session(settings, flags=0)
-    # Private addresses are of a class without limits, unless all are of the first one that has them.
+    # libtorrent exempts private addresses from rate limits, so put all addresses into the global class.
     everyone = lt.ip_filter()
     for first, last in (("0.0.0.0", "255.255.255.255"), ("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")):  # noqa: S104
         everyone.add_rule(first, last, 1 << lt.session.global_peer_class_id)
@@ -283,9 +283,9 @@ def session(plan: Plan) -> lt.session:
 
 
 class Peers:
-    """The host before us in the chain; when nothing comes from it, those before it as well, until it is there again.
+    """The previous host in the chain; if nothing arrives from it, also earlier ones, until it is back.
 
-    Who asks an earlier one shares its line with those between: so it is done no longer than it must be.
+    A host that asks an earlier one shares that host's bandwidth with the hosts between them, so this must be short.
     """
 
     def __init__(self, session: lt.session, handle: lt.torrent_handle) -> None:
@@ -304,7 +304,7 @@ class Peers:
             self.bytes_at, self.back_at = now, now + self.patience
             self._ask(self.asked + 1)
         if self.asked > 1 and now > self.back_at and self._nearest_is_with_us(state):
-            # If that was too early, the next time is later.
+            # In case this is too early, wait longer the next time.
             self.patience, self.bytes_at = min(2 * self.patience, PATIENCE_SECONDS), now
             self._ask(1)
         if now - self.called_at >= 1 or not state.num_peers:
@@ -320,7 +320,7 @@ class Peers:
             self._ask(1)
 
     def _ask(self, so_many: int) -> None:
-        """A connection to one that isn't asked ends: libtorrent ends those to addresses that are filtered out."""
+        """Ask only this many hosts. libtorrent closes connections to the others, whose addresses are filtered out."""
         self.asked = so_many
         others = lt.ip_filter()
         for address, _ in self.listed[so_many:]:
@@ -328,7 +328,10 @@ class Peers:
         self.session.set_ip_filter(others)
 
     def _nearest_is_with_us(self, state: lt.torrent_status) -> bool:
-        """What it lacks of what we have comes in a second: asked alone, it lets nobody wait."""
+        """Return whether the nearest host has almost all of our data, so that asking only it causes no wait.
+
+        What it still lacks arrives there within a second.
+        """
         nearest, enough = self.listed[0][0], state.total_wanted_done - state.download_payload_rate
         return any(
             peer.ip[0] == nearest and peer.progress * state.total_wanted >= enough
@@ -337,20 +340,20 @@ class Peers:
 
 
 class Hashes:
-    """The sha256 of each file, taken while it arrives: files come in order, and what is read was just written."""
+    """Hashes each file while it arrives. Files arrive in order, so data is read right after it was written."""
 
     def __init__(self, plan: Plan, folder: Path) -> None:
         self.folder, self.size = folder, 0 if plan.first else sum(plan.files.values())
         self.files = list(plan.files.items())
         self.read, self.wrong, self.all_right = 0, "", False
         self.whole = 0
-        """Bytes from the beginning of the first file without a gap, on disk."""
+        """Contiguous bytes on disk from the beginning of the first file."""
         self.grown = threading.Event()
         if not plan.first:
             threading.Thread(target=self._hash_all, daemon=True).start()
 
     def grow(self, whole: int) -> None:
-        """So much can be hashed."""
+        """Allow this many bytes to be hashed."""
         self.whole = whole
         self.grown.set()
 
@@ -374,7 +377,7 @@ class Hashes:
                 self.grown.wait()
                 self.grown.clear()
                 continue
-            # Without a buffer, which would keep what stood there before the bytes arrived.
+            # Unbuffered: a buffer would keep old content from before the bytes arrived.
             stream = stream or (self.folder / name).open("rb", buffering=0)
             content = stream.read(min(until - done, 2**20))
             made.update(content)

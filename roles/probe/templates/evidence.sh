@@ -1,9 +1,9 @@
-# Usage: evidence UNIT METRICS REASON. Keeps what tells why an engine hung or lost its GPU, then kills all its processes:
-# systemd starts it again. It doesn't get the time that a drain takes: what hangs finishes nothing.
+# Usage: evidence UNIT METRICS REASON. Save evidence of why an engine hung or lost its GPU, then kill all its processes;
+# systemd restarts it. There is no time for a drain, because a hung engine finishes nothing.
 set -u
 umask 077
 unit=$1 metrics=$2 reason=$3
-# An overloaded host may take longer for hundreds of threads than the probe has: what is missing then is evidence.
+# On an overloaded host, hundreds of threads may take longer than the probe's time limit. Then only evidence is missing.
 trap 'systemctl kill --kill-whom=all --signal=KILL -- "$unit"' EXIT
 trap 'exit 1' TERM
 kept=/var/lib/rackwright/evidence/$(date -u +%Y%m%dT%H%M%SZ)-${unit%.service}
@@ -21,4 +21,4 @@ while read -r pid; do
     for part in wchan syscall stack; do printf '%s: ' "$part"; cat "$task/$part" && echo; done
   done
 done <"/sys/fs/cgroup$(systemctl show -P ControlGroup -- "$unit")/cgroup.procs" >"$kept/threads" 2>&1
-echo "$unit: $reason: evidence in $kept, killed for a new start" | systemd-cat -t rackwright -p warning
+echo "$unit: $reason: evidence in $kept, killed so that systemd restarts it" | systemd-cat -t rackwright -p warning

@@ -1,21 +1,21 @@
-# Usage: unfit SEEN, which is what the probe saw of the engine now. Prints why the replica must not serve, whatever its
-# engine answers, and nothing where it may: a verb and the reason.
-# leave: somebody has to do something. restart: a new start of the engine is the cure, and is tried once. wait: others
-# have to come, which a load waits for.
+# Usage: unfit SEEN, the state that the probe has just found. If the replica must not serve, whatever its engine answers,
+# print a verb and the reason; if it may, print nothing.
+# leave: an operator must act. restart: restarting the engine is the cure, and is tried once. wait: other members are
+# missing, and a loading engine waits for them.
 # Each source is a function that prints such a line or nothing; the first line counts.
 set -eu; umask 022; ready_at=0 begun=0 ActiveState='' ControlGroup='' NRestarts=0 ExecMainStartTimestampMonotonic=0
 while IFS='=' read -r key value; do export "$key=$value"; done <<SHOWN
 $(systemctl show -p ActiveState,ControlGroup,NRestarts,ExecMainStartTimestampMonotonic -- "$unit")
 SHOWN
-# systemd counts its own restarts since somebody, or the boot, started the unit.
+# systemd counts its own restarts since an operator or the boot started the unit.
 read -r ready_at begun 2>/dev/null <"$file" || :
 case $1 in ready | busy) ready_at=$NRestarts ;; esac
 [ "$NRestarts" -ge "$ready_at" ] || ready_at=0
 [ "$NRestarts" -gt 0 ] || begun=$((ExecMainStartTimestampMonotonic / 1000000))
 echo "$ready_at $begun" >"$file"
 
-# A card that doesn't hold: until somebody has started the engine, who has reset it or rebooted the host before.
-# An engine whose work on a card was broken off: as long as the process lives.
+# A failed card counts until an operator starts the engine, having reset the card or rebooted the host.
+# An engine whose work on a card was aborted counts as long as the process lives.
 cards() {
   uuids=$(sed -n 's/^Environment=CUDA_VISIBLE_DEVICES=//p' "$gpus" 2>/dev/null) || return 0
   [ -s "$faults/gpus" ] && [ -s "$faults/faults" ] || return 0
@@ -38,13 +38,13 @@ stays_down() {
   esac
 }
 
-# The replica's other members, as its group saw them in a moment; `spare` is until when one that lost some may be stuck.
+# The replica's other members, as its group's last look found them. `spare`: until then, an engine that lost one may be stuck.
 members() {
-  [ -f "$group" ] || { [ -z "$group" ] || echo "wait nobody looks at its other members"; return; }
-  old=$(($(date +%s) - $(stat -c %Y "$group"))) # Of what an older group wrote.
+  [ -f "$group" ] || { [ -z "$group" ] || echo "wait its other members are not being checked"; return; }
+  old=$(($(date +%s) - $(stat -c %Y "$group"))) # For files that an older group's script wrote.
   awk -F = -v seen="$1" -v now="$(cut -d . -f 1 /proc/uptime)" -v old="$old" '{ said[$1] = $2 } END {
-    if ((("looked" in said) ? now - said["looked"] : old) > 30) said["reason"] = "nobody looks at its other members"
-    stuck = seen == "hung" && now + 0 < said["spare"] + 0 ? "its engine waits for what a hole in the network took" : ""
+    if ((("looked" in said) ? now - said["looked"] : old) > 30) said["reason"] = "its other members are not being checked"
+    stuck = seen == "hung" && now + 0 < said["spare"] + 0 ? "its engine waits for data that was lost when the network failed" : ""
     if (said["reason"] stuck) print "wait " (said["reason"] ? said["reason"] : stuck) }' "$group"
 }
 

@@ -1,4 +1,4 @@
-# One line for the other members: which start of the engine runs here, and for which of the first member's it runs.
+# Print one line for the other members: the engine's invocation here, and the first member's invocation that it joined.
 engine=$(systemctl show -P InvocationID -- "$unit")
 [ "$(systemctl show -P ActiveState -- "$unit")" = active ] || engine=''
 seen='' first=''

@@ -1,7 +1,7 @@
-# Engines of one replica start together or not at all: none of them notices by itself that another has gone.
-# The first member looks at the others: one that was started anew after it joined makes the first start anew, too.
-# The others look at the first: when it was started anew, they follow. Writes reason= for the probe: why the replica
-# can't serve now, or nothing; by uptime, looked= and spare=, until when what a hole took may not have been sent again.
+# Engines of one replica start together or not at all, because an engine doesn't notice on its own that another is gone.
+# The first member checks the others: if one that had joined was restarted, the first one restarts, too. The others check
+# the first: if it was restarted, they restart. Writes reason= for the probe: why the replica can't serve now, or nothing.
+# Also writes, in uptime, looked= and spare=: until then, TCP may not have resent data that a network failure lost.
 set -eu; umask 022; seen='' first='' joined='' last='' gone=0 spare=0
 while IFS='=' read -r key value; do
   case $key in seen | first | joined | last | gone | spare) export "$key=$value" ;; esac
@@ -12,13 +12,13 @@ hear() { curl -q -s --noproxy '*' --connect-timeout 2 --max-time 3 "telnet://$1"
   head -c 200 | head -n 1 | tr -dc 'a-z0-9= '; }
 say() { echo "$unit: $1" | systemd-cat -t rackwright -p warning; }
 part() { set -- " $1 " "$2"; case $1 in *" $2="*) set -- "${1##*" $2="}"; echo "${1%% *}" ;; esac; }
-anew() { # What has lost a member finishes nothing, so it gets no time for it.
-  say "$1: starts anew"
+anew() { # An engine that has lost a member finishes nothing, so there is no time for a drain.
+  say "$1: restarting"
   systemctl kill --kill-whom=all --signal=KILL -- "$unit" || :
   systemctl restart --no-block -- "$unit"
 }
 new='' reason='' again='' lost=''
-# The sandbox shows nothing of /proc but processes: this one began so many hundredths of a second after the boot.
+# In the sandbox /proc has only processes, so take the time from boot to this one's start, in hundredths of a second.
 up=$(($(cut -d ' ' -f 22 /proc/self/stat) / 100))
 [ "$own" = "$seen" ] || new=yes joined='' spare=0
 if [ "$leads" = yes ]; then
@@ -27,24 +27,24 @@ if [ "$leads" = yes ]; then
     name=${peer%%=*} word=$(hear "${peer#*=}") known=$(part "$joined" "$name")
     engine=$(part "$word" engine)
     if [ -z "$word" ]; then reason="$name doesn't answer" lost=yes
-    elif [ -z "$engine" ]; then reason="the engine on $name doesn't run"
-    elif [ -n "$known" ] && [ "$engine" != "$known" ]; then again="the engine on $name was started anew" reason=$again
-    elif [ "$(part "$word" first)" != "$own" ]; then reason="$name hasn't joined this start"
+    elif [ -z "$engine" ]; then reason="the engine on $name is not running"
+    elif [ -n "$known" ] && [ "$engine" != "$known" ]; then again="the engine on $name was restarted" reason=$again
+    elif [ "$(part "$word" first)" != "$own" ]; then reason="$name hasn't joined the current start"
     else known=$engine; fi
     now="$now $name=$known"
   done
   joined=$now first=$own
-  # TCP tries again within as long as it has been trying, two minutes at most (TCP_RTO_MAX). Fifteen seconds more: a look
-  # notices a hole late, and the engine's answer takes its time.
+  # TCP retries at the latest after as long as it has already been trying, at most two minutes (TCP_RTO_MAX). Fifteen more
+  # seconds, because a look notices a failure late, and the engine needs time to answer.
   if [ -z "$lost" ]; then gone=0
   else [ "$gone" -gt 0 ] || gone=$up
     lasted=$((up - gone)); spare=$((up + 15 + (lasted < 120 ? lasted : 120))); fi
 else
   word=$(hear "${peers#*=}")
   engine=$(part "$word" engine)
-  # It may have been started before the first one was heard: then it joins that one.
+  # This engine may have started before the first member was reached: then it joins that one.
   if [ "$new" = yes ] || [ -z "$first" ]; then first=$engine
-  elif [ -n "$engine" ] && [ "$engine" != "$first" ]; then again="${peers%%=*} was started anew" first=''; fi
+  elif [ -n "$engine" ] && [ "$engine" != "$first" ]; then again="${peers%%=*} was restarted" first=''; fi
 fi
 [ "$reason" = "$last" ] || [ -z "$reason" ] || say "$reason"
 printf '%s=%s\n' seen "$own" first "$first" joined "$joined" last "$reason" reason "$reason" \

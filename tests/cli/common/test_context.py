@@ -59,9 +59,9 @@ def test_a_signal_ends_the_command_and_not_the_connection_that_is_at_work(told):
         "import signal\n"
         # What runs the tests may ignore it (nohup), and so would this.
         f"signal.signal({int(told)}, signal.default_int_handler)\n"
-        "from rackwright.__main__ import _unwind_when_told_to_end\n"
+        "from rackwright.__main__ import _unwind_on_signals\n"
         "from rackwright.cli.common.context import hosts_needed\n"
-        "_unwind_when_told_to_end(); hosts_needed()\n"
+        "_unwind_on_signals(); hosts_needed()\n"
         "import os, threading\n"
         "ended, never = threading.Event(), threading.Event()\n"
         "def read():\n"

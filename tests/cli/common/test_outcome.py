@@ -168,7 +168,7 @@ def test_the_fleet_file_comes_from_option_environment_or_default(command, monkey
         (("status", "--yes"), "", 0, ""),
         (("status",), "n\n", 1, "error: not confirmed, nothing was changed"),
         (("status",), "", 2, "confirm in a terminal or pass --yes"),
-        (("status", "--json"), "y\n", 2, "with --json nobody is asked"),
+        (("status", "--json"), "y\n", 2, "--json allows no questions"),
         (("status", "--json", "--yes"), "", 0, ""),
     ],
 )

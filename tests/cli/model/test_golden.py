@@ -20,7 +20,7 @@ def test_a_golden_set_is_told_without_a_fleet(tmp_path):
     assert ran.exit_code == 0
     assert ran.stdout == (
         f"{path}: 20 prompts (19 exact, 1 json_schema), 1 with a format; sha256 {digest}\n"
-        "valid formats are not compared: 1 of the 20 prompts that it takes\n"
+        "valid formats are not compared: 1 of the 20 prompts that are needed\n"
     )
     assert rackwright("model", "golden", path, "--json").document == {
         "file": str(path),
@@ -50,5 +50,5 @@ def test_every_problem_is_told_and_the_command_ends_with_10(tmp_path):
     path.write_text(GOOD + GOOD + "[]\n")
     ran = rackwright("model", "golden", path)
     assert ran.exit_code == 10
-    assert f"error: {path}:2 id: is the id of line 1 too" in ran.stderr
-    assert f"error: {path}:3: is no object" in ran.stderr
+    assert f"error: {path}:2 id: is also the id of line 1" in ran.stderr
+    assert f"error: {path}:3: is not an object" in ran.stderr

@@ -54,7 +54,7 @@ def promote(here: Path, there: Path, name: str = "assistant") -> subprocess.Comp
 @pytest.mark.parametrize(
     ("other", "code", "said"),
     [
-        ({"model": "helper"}, 2, "assistant: no model of that name; there are helper"),
+        ({"model": "helper"}, 2, "assistant: no model of that name; known names: helper"),
         ({"locked": False}, 10, "staging.lock"),
     ],
 )
@@ -79,7 +79,7 @@ def test_a_model_that_this_site_does_not_have_and_a_file_that_is_not_there_are_t
     ("by", "said"),
     [
         ({}, None),
-        ({"runtime": "llama_cpp-b2"}, "is llama_cpp-b1, and it was proven with llama_cpp-b2"),
+        ({"runtime": "llama_cpp-b2"}, "is llama_cpp-b1, but the model was proven with llama_cpp-b2"),
         ({"build": "f" * 64}, "is another build of llama_cpp-b1 than it was proven with"),
     ],
 )

@@ -54,7 +54,7 @@ def test_the_last_report_is_shown(site, keep):
 def test_one_that_is_open_or_without_a_verdict_is_told(site, keep):
     keep(verdict(outcome="open", verdict=None, why="errors are few"))
     text = rackwright("model", "verdict", "assistant", "-f", site).stdout
-    assert "was open when it was looked at last, at 25 % of the conversations" in text
+    assert "was open when last checked, at 25 % of the conversations" in text
     assert "open: errors are few" in text
     ran = rackwright("model", "verdict", "assistant", "-f", site, "--html", site.with_name("page.html"))
     assert "there is no verdict yet" in ran.stderr
@@ -101,7 +101,7 @@ def test_the_page_is_written_whole_and_escaped(site, keep):
     ("arguments", "message"),
     [
         (("assistnt",), "assistnt: no model of that name; did you mean assistant?"),
-        (("assistant", "--html", "/nowhere/x.html"), "--html /nowhere/x.html: its folder is not there"),
+        (("assistant", "--html", "/nowhere/x.html"), "--html /nowhere/x.html: its folder doesn't exist"),
         (("assistant", "--all", "--html", "x.html"), "--html writes one report, and --all lists them"),
     ],
 )

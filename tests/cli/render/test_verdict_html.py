@@ -35,7 +35,7 @@ def test_every_row_bears_its_word_and_every_plot_is_told_in_words():
 
 def test_where_too_little_is_known_there_is_no_plot():
     assert plot_of(UNKNOWN) is None
-    assert "<h2>Where the differences lie</h2>" not in as_html(replace(VERDICT, comparisons=(UNKNOWN,)), "x")
+    assert "<h2>Differences</h2>" not in as_html(replace(VERDICT, comparisons=(UNKNOWN,)), "x")
 
 
 @pytest.mark.parametrize("comparison", [FAILED, PASSED])

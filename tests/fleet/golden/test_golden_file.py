@@ -86,9 +86,9 @@ def test_all_problems_are_told_at_once_each_at_its_line(tmp_path):
     )
     assert found == [
         "prompts.jsonl:1 chek: unknown key; did you mean 'check'?",
-        "prompts.jsonl:2: is no JSON: Expecting value at character 8; one object on each line",
+        "prompts.jsonl:2: is not JSON: Expecting value at character 8; should be one object on each line",
         "prompts.jsonl:3 check: should have exactly one of exact, contains, regex, json_schema, tool_call",
-        "prompts.jsonl:4 id: is the id of line 1 too; give each prompt its own",
+        "prompts.jsonl:4 id: is also the id of line 1; give each prompt its own id",
         "prompts.jsonl:5 messages[0].role: should be 'system', 'developer', 'user', 'assistant' or 'tool'",
     ]
 
@@ -96,12 +96,12 @@ def test_all_problems_are_told_at_once_each_at_its_line(tmp_path):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("[]", 'is no object; should be like {"id": …, "messages": […], "check": {…}}'),
-        ('{"id": NaN}', "has NaN, which is no JSON; one object on each line"),
-        ('{"id": 1e999}', "has 1e999, which is beyond all bounds; one object on each line"),
-        ('{"id": "a", "id": "b"}', "has the key 'id' twice; one object on each line"),
-        ("[" * 5000, "is nested too deep; one object on each line"),
-        ('{"a":' * 70 + "1" + "}" * 70, "is nested deeper than 64 levels; one object on each line"),
+        ("[]", 'is not an object; should be like {"id": …, "messages": […], "check": {…}}'),
+        ('{"id": NaN}', "has NaN, which is not valid in JSON; should be one object on each line"),
+        ('{"id": 1e999}', "has 1e999, which is too large a number; should be one object on each line"),
+        ('{"id": "a", "id": "b"}', "has the key 'id' twice; should be one object on each line"),
+        ("[" * 5000, "is nested too deeply; should be one object on each line"),
+        ('{"a":' * 70 + "1" + "}" * 70, "is nested deeper than 64 levels; should be one object on each line"),
     ],
 )
 def test_a_line_that_is_no_plain_object_is_refused(tmp_path, text, problem):
@@ -109,7 +109,7 @@ def test_a_line_that_is_no_plain_object_is_refused(tmp_path, text, problem):
 
 
 DRAFTS = (
-    "is of a draft that isn't known; $schema should be one of https://json-schema.org/draft/2020-12/schema, "
+    "uses an unknown draft; $schema should be one of https://json-schema.org/draft/2020-12/schema, "
     "https://json-schema.org/draft/2019-09/schema, http://json-schema.org/draft-07/schema"
 )
 
@@ -123,78 +123,81 @@ DRAFTS = (
         ({"messages": []}, " messages: is empty; should have at least one entry"),
         (
             {"messages": [{"role": "assistant", "content": "Paris"}]},
-            ": ends with a message that asks for nothing; the last one should be a user's or a tool's",
+            ": ends with a message that needs no answer; the last message should have the role user or tool",
         ),
         ({"check": {}}, " check: should have exactly one of exact, contains, regex, json_schema, tool_call"),
         (
             {"check": {"exact": None}},
             " check: should have exactly one of exact, contains, regex, json_schema, tool_call",
         ),
-        ({"check": {"regex": "("}}, " check.regex: is no regular expression: missing ) at position 1"),
+        ({"check": {"regex": "("}}, " check.regex: is not a regular expression: missing ) at position 1"),
         (
             {"check": {"regex": "(" * 3000 + ")" * 3000}},
-            " check.regex: is nested too deep for a regular expression",
+            " check.regex: is nested too deeply for a regular expression",
         ),
-        ({"check": {"regex": "(?R)"}}, " check.regex: is a regular expression that doesn't end on the text 'a'"),
+        ({"check": {"regex": "(?R)"}}, " check.regex: is a regular expression that doesn't finish on the text 'a'"),
         (
             {"check": {"json_schema": {"type": "objekt"}}},
-            " check.json_schema: is no JSON Schema: $.type: 'objekt' is not valid under any of the given schemas",
+            " check.json_schema: is not a JSON Schema: $.type: 'objekt' is not valid under any of the given schemas",
         ),
         ({"check": {"json_schema": {"$schema": 7}}}, f" check.json_schema: {DRAFTS}"),
         ({"check": {"json_schema": {"$schema": "https://example.com/a"}}}, f" check.json_schema: {DRAFTS}"),
         (
             {"check": {"json_schema": {"$ref": "https://example.com/schema.json"}}},
-            " check.json_schema: refers to https://example.com/schema.json, which doesn't stand in it",
+            " check.json_schema: refers to https://example.com/schema.json, which is not in it",
         ),
         (
             {"check": {"json_schema": {"$ref": "#/$defs/a"}}},
-            " check.json_schema: refers to #/$defs/a, which doesn't stand in it",
+            " check.json_schema: refers to #/$defs/a, which is not in it",
         ),
         (
             {"check": {"json_schema": {"properties": {"a": {"pattern": "[[:foo:]]"}}}}},
-            " check.json_schema: is no regular expression: unknown property at position 8",
+            " check.json_schema: is not a regular expression: unknown property at position 8",
         ),
         (
             {"check": {"json_schema": {"patternProperties": {"[": {}}}}},
-            " check.json_schema: is no JSON Schema: $.patternProperties: '[' is not a 'regex'",
+            " check.json_schema: is not a JSON Schema: $.patternProperties: '[' is not a 'regex'",
         ),
         (
             {"check": {"json_schema": {"patternProperties": {"^(a+)+$": {}}}}},
-            " check.json_schema: has patternProperties; should name its properties, or limit them by propertyNames",
+            " check.json_schema: has patternProperties; should list properties, or restrict them with propertyNames",
         ),
         (
             {"check": {"json_schema": {"patternProperties": {"(" * 3000 + ")" * 3000: {}}}}},
-            " check.json_schema: has an expression that is nested too deep, or repeats too often",
+            " check.json_schema: has an expression that is nested too deeply or repeats too often",
         ),
         (
             {"check": {"json_schema": {"type": "object", "$ref": "#/type"}}},
-            " check.json_schema: refers to #/type, which is no schema",
+            " check.json_schema: refers to #/type, which is not a schema",
         ),
         (
             {"check": {"json_schema": {"required": ["a"], "$ref": "#/required"}}},
-            " check.json_schema: refers to #/required, which is no schema",
+            " check.json_schema: refers to #/required, which is not a schema",
         ),
         (
             {"check": {"json_schema": {"maximum": 1, "$ref": "#/maximum/a"}}},
-            " check.json_schema: refers to #/maximum/a, which doesn't stand in it",
+            " check.json_schema: refers to #/maximum/a, which is not in it",
         ),
         (
             {"check": {"json_schema": {"const": {"type": 7}, "items": {"$ref": "#/const"}}}},
-            " check.json_schema: is no JSON Schema: $.type: 7 is not valid under any of the given schemas",
+            " check.json_schema: is not a JSON Schema: $.type: 7 is not valid under any of the given schemas",
         ),
         (
             {"check": {"json_schema": {"$defs": {"a": {"$id": "in", "$ref": "#/$defs/b"}, "b": {}}}}},
-            " check.json_schema: has $id in a part of it; should have it at its top only",
+            " check.json_schema: has $id in a subschema; should have it at the top level only",
         ),
         (
             {"check": {"json_schema": {"items": {"$schema": "http://json-schema.org/draft-07/schema#"}}}},
-            " check.json_schema: has $schema in a part of it; should have it at its top only",
+            " check.json_schema: has $schema in a subschema; should have it at the top level only",
         ),
         (
             {"check": {"json_schema": {"allOf": [{"$ref": "#"}]}}},
-            " check.json_schema: refers to itself without an end",
+            " check.json_schema: refers to itself endlessly",
         ),
-        ({"check": {"tool_call": {"name": "weather"}}}, ": its check wants a call of weather; tools should have it"),
+        (
+            {"check": {"tool_call": {"name": "weather"}}},
+            ": its check expects a call of weather; should have this tool in tools",
+        ),
     ],
 )
 def test_what_is_wrong_in_a_prompt_is_said(tmp_path, more, problem):
@@ -208,7 +211,7 @@ def test_a_file_that_is_none_is_refused(tmp_path):
         read_golden_set(tmp_path)
     assert problems(tmp_path, "", "", further=()) == [
         "prompts.jsonl: is empty; should have a prompt on each line\n"
-        "  next: rackwright schema --golden, for what a line may have"
+        "  next: rackwright schema --golden, for the keys of a line"
     ]
     (tmp_path / "latin.jsonl").write_bytes(b"{}\n\xe9\n")
     with pytest.raises(FleetError, match=r"latin\.jsonl:2: has the byte 0xe9, which is not UTF-8"):
@@ -221,7 +224,7 @@ def test_a_file_that_is_too_large_is_refused(tmp_path, monkeypatch):
         "prompts.jsonl: has 23 prompts; a golden set has at most 2"
     ]
     monkeypatch.setattr(golden_file, "MAX_BYTES", 20)
-    assert problems(tmp_path, line()) == ["prompts.jsonl: is too large (0.0 MB); at most 0 MB"]
+    assert problems(tmp_path, line()) == ["prompts.jsonl: is too large (0.0 MB); should be at most 0 MB"]
 
 
 @pytest.mark.parametrize(("count", "has"), [(1, "has 1 prompt"), (19, "has 19 prompts")])

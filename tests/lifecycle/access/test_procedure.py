@@ -77,8 +77,8 @@ def test_a_person_as_the_fleet_file_says_has_no_remark_and_a_last_use(tmp_path):
     assert (key.person, key.use) == ("anna", use)
 
 
-UNKNOWN = "a key that the fleet file doesn't know"
-MISSING = "a key of the fleet file is not there yet: next: rackwright apply"
+UNKNOWN = "a key that isn't in the fleet file"
+MISSING = "a key in the fleet file is not installed yet: next: rackwright apply"
 AUDITS = "(root) NOEXEC: NOPASSWD: /usr/sbin/nft list ruleset, /usr/bin/ss -ltunp, /usr/sbin/sshd -T"
 
 
@@ -88,9 +88,9 @@ AUDITS = "(root) NOEXEC: NOPASSWD: /usr/sbin/nft list ruleset, /usr/bin/ss -ltun
         ({}, replace(ANNA, keys={**ANNA.keys, BENS_PRINT: ""}), f"{UNKNOWN}: {BENS_PRINT}"),
         ({}, replace(ANNA, keys={}, password=True), MISSING),
         ({}, None, MISSING),
-        ({"until": "2026-11-24"}, ANNA, "the time ended on 2026-11-24: next: rackwright apply"),
-        ({"role": "auditor"}, ANNA, "an auditor who may more by sudo: (ALL : ALL) NOPASSWD: ALL"),
-        ({"on": "gate1"}, ANNA, "a person whom the fleet file doesn't let in here: next: rackwright apply"),
+        ({"until": "2026-11-24"}, ANNA, "access ended on 2026-11-24: next: rackwright apply"),
+        ({"role": "auditor"}, ANNA, "an auditor with more rights by sudo: (ALL : ALL) NOPASSWD: ALL"),
+        ({"on": "gate1"}, ANNA, "a person without access here in the fleet file: next: rackwright apply"),
         (None, ANNA, f"{UNKNOWN}: {ANNAS_PRINT} anna@laptop"),
         (None, replace(ANNA, keys={}, password=True), "a password is set"),
     ],
@@ -114,7 +114,7 @@ def test_the_key_that_asks_is_no_finding_at_its_own_account(tmp_path):
     found = reviewed(tmp_path, None, User("root", 0, key), User("ops", 1000, key), own_key="SHA256:ours")
     assert found["root"].remarks == ()
     assert found["root"].sudo == ("everything: it is root",)
-    assert found["ops"].remarks == ("a key that the fleet file doesn't know: SHA256:ours controller",)
+    assert found["ops"].remarks == ("a key that isn't in the fleet file: SHA256:ours controller",)
 
 
 def test_accounts_that_nothing_opens_are_not_listed(tmp_path):

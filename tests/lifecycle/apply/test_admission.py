@@ -46,7 +46,7 @@ def test_sshd_may_refuse_while_it_reads_its_configuration() -> None:
 def test_a_host_that_lets_nobody_in_is_named_with_the_reason() -> None:
     remote, _ = remote_of(one=0, two=10**6)
     assert shut_out(remote, ("one", "two"), seconds=0.5) == {
-        "two": f"{REFUSED}; what was changed of packet filter and sshd comes back by itself"
+        "two": f"{REFUSED}; its old packet filter and sshd settings are restored automatically"
     }
 
 

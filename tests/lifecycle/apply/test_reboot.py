@@ -236,9 +236,9 @@ def test_hosts_reboot_one_after_another_and_each_comes_back_with_its_driver(acts
     assert rebooted(made, "gpu1", "gpu2", console=console) == {}
     assert [host.boots for host in made.machines.values()] == [0, 1, 1, 0]
     assert console.said == [
-        f"gpu1: reboots: {NEW} is installed, module {OLD} runs",
+        f"gpu1: rebooting: {NEW} is installed, module {OLD} runs",
         "gpu1: is back",
-        f"gpu2: reboots: {NEW} is installed, module {OLD} runs",
+        f"gpu2: rebooting: {NEW} is installed, module {OLD} runs",
         "gpu2: is back",
     ]
     assert [hosts for hosts, _ in acts] == [("gpu1",), ("gpu2",)]
@@ -249,7 +249,7 @@ def test_a_host_that_takes_requests_is_left_and_those_after_it_go_no_further() -
     made.takes = {"gpu1/assistant@1"}
     assert rebooted(made, "gpu1", "gpu2") == {
         "gpu1": "serves gpu1/assistant@1, not rebooted; next: rackwright drain gpu1",
-        "gpu2": f"reboot pending: {NEW} is installed, module {OLD} runs; not rebooted, for gpu1 was not",
+        "gpu2": f"reboot pending: {NEW} is installed, module {OLD} runs; not rebooted, because gpu1 was not",
     }
     assert [host.boots for host in made.machines.values()] == [0, 0, 0, 0]
     assert rebooted(made, "gpu1", allow_outage=True) == {}
@@ -276,15 +276,17 @@ def test_the_machine_that_this_runs_on_is_never_rebooted() -> None:
     made = session(local="gpu1")
     for allow_outage in (False, True):
         (why,) = rebooted(made, "gpu1", allow_outage=allow_outage).values()
-        assert why == "is the machine that this runs on, not rebooted; next: reboot it, then rackwright apply"
+        assert (
+            why == "is the machine that rackwright runs on, not rebooted; next: reboot it, then run rackwright apply"
+        )
     assert made.machines["gpu1"].boots == 0
 
 
 FAILING = {
-    "comes back without": ({"after": "none"}, f"was rebooted, and {NEW} is installed, no module runs; next: "),
+    "comes back without": ({"after": "none"}, f"was rebooted, but {NEW} is installed, no module runs; next: "),
     "comes back with the old one": (
         {"after": OLD},
-        f"was rebooted, and {NEW} is installed, module {OLD} runs; next: ",
+        f"was rebooted, but {NEW} is installed, module {OLD} runs; next: ",
     ),
     "stays away": ({"stays_away": True}, "did not come back within 1800 s of its reboot; look at its console"),
     "was gone before": ({"gone": True}, "not rebooted: unreachable"),
@@ -364,7 +366,7 @@ def refused(made: Session, plan: Any, **options: Any) -> str | None:
 def test_a_driver_is_not_changed_under_running_engines() -> None:
     told = refused(session(), planned("gpu1", "gpu3"))
     assert told is not None
-    assert f"\n  gpu1: module {OLD} runs assistant@1; it would become {NEW}\n  gpu3: " in told
+    assert f"\n  gpu1: module {OLD} is in use by assistant@1; {NEW} would replace it\n  gpu3: " in told
     assert "rackwright drain HOST, then rackwright apply --reboot -l HOST" in told
 
 

@@ -13,7 +13,7 @@ import pytest
 from rackwright.errors import HostError, LeasedError, ProofError, RackwrightError
 from rackwright.fleet.golden.golden_set import GoldenSet, Prompt
 from rackwright.lifecycle.canary import engine_requests as engines_asked
-from rackwright.lifecycle.canary.engine_requests import Reply, ask_engine, ask_script
+from rackwright.lifecycle.canary.engine_requests import Reply, ask_engine, batch_of
 from rackwright.lifecycle.canary.golden_answers import Questions, answer_of, body_of, said_in
 from rackwright.lifecycle.rollout.change import Paused, Undecided, nothing
 from rackwright.remote.completed import Completed
@@ -81,8 +81,10 @@ def test_both_are_asked_and_the_running_one_twice(session, engine):
 def test_no_question_stands_in_an_argument_vector(session, engine):
     questions(session, prompt()).answers(*session.fleet.replicas)
     assert all("color" not in command for shell in session.shells.values() for command in shell.commands)
-    script = ask_script("/run/a.sock", ['{"a": "secret"}'], "mark")
-    assert [line for line in script.splitlines() if "secret" in line] == ['{"a": "secret"}']
+    script = batch_of("/run/a.sock", ['{"a": "secret"}']).script
+    (line,) = (line for line in script.splitlines() if "secret" in line)
+    assert line.partition(" | ")[0].startswith("(eval 'printf ")
+    assert "secret" not in line.partition(" | ")[2]
 
 
 def test_what_the_shell_could_read_reaches_the_engine_as_it_is(session, engine):

@@ -108,8 +108,8 @@ def test_one_that_ran_the_new_version_before_is_not_returned_when_that_fails(
     with pytest.raises(ProofError, match="FAIL: most of its requests fail") as error:
         update(world)
     assert world.healthy("assistant") == {TWO, THREE}
-    assert f"{ONE} ran the new version before and stays drained; rackwright apply" in str(error.value)
-    assert said[-2].startswith(f"{ONE}: ran the new version before and stays drained; rackwright apply")
+    assert f"{ONE} ran the new version before the rollout and stays drained; rackwright apply" in str(error.value)
+    assert said[-2].startswith(f"{ONE}: ran the new version before the rollout and stays drained; rackwright apply")
     assert Desk(world).opened is None
 
 

@@ -55,7 +55,7 @@ def test_a_good_host():
     assert judged(
         using(1, 1, cuda="13.0"), hardware("blackwell", facts="loaded 580.95.05\nnvrm Open Kernel Module\n")
     ) == [
-        ("gpu", State.OK, "2 of NVIDIA RTX PRO 6000 Blackwell Server Edition, 95.6 GiB; replicas need 2"),
+        ("gpu", State.OK, "2 x NVIDIA RTX PRO 6000 Blackwell Server Edition, 95.6 GiB; replicas need 2"),
         ("driver", State.OK, "580.95.05, CUDA 13.0, open module"),
         ("cuda", State.OK, "llama_cpp-b10434 is built with 13.0, driver 580.95.05 has 13.0"),
     ]
@@ -70,7 +70,7 @@ def test_a_good_host():
         (
             using(2),
             hardware("a100-mig"),
-            "1 usable, replicas need 2; 1 more cut into MIG instances, which no replica can use",
+            "1 usable, replicas need 2; 1 more split into MIG instances, which no replica can use",
         ),
     ],
 )
@@ -104,7 +104,7 @@ def test_cards_without_a_driver():
     ("cuda", "state", "says"),
     [
         ("12.4", State.OK, "llama_cpp-b10434 is built with 12.4, driver 550.163.01 has 12.4"),
-        ("12.8", State.WARNING, "has 12.4: runs where the build has code for this very GPU"),
+        ("12.8", State.WARNING, "has 12.4: runs only if the build has code for this very GPU"),
         ("13.0", State.FAILED, "llama_cpp-b10434 is built with 13.0, driver 550.163.01 has 12.4: doesn't run"),
     ],
 )

@@ -34,7 +34,7 @@ def test_a_password_that_does_not_resolve_fails_its_hosts_and_hides_nothing(tmp_
         ("2026-12-10", None),
         ("2026-12-09", "anna's last day is 2026-12-09, in 14 days"),
         ("2026-11-25", "anna's last day is 2026-11-25, today"),
-        ("2026-11-24", "anna's time ended on 2026-11-24; the next apply puts them out"),
+        ("2026-11-24", "anna's access ended on 2026-11-24; the next apply removes it"),
     ],
 )
 def test_a_persons_end_is_told_two_weeks_ahead(tmp_path: Path, until: str | None, found: str | None):

@@ -68,7 +68,7 @@ def test_a_good_host_has_no_warning():
             State.FAILED,
             "debian 12; gateways and control hosts run Debian 13",
         ),
-        ("os debian 13", "os ubuntu 24.04", "system", State.WARNING, "Ubuntu 24.04: should work, untested"),
+        ("os debian 13", "os ubuntu 24.04", "system", State.WARNING, "Ubuntu 24.04: should work, but untested"),
         ("systemd yes", "", "system", State.FAILED, "without systemd"),
         ("time 1000.0", "time 1030.0", "clock", State.WARNING, "30 s"),
         ("time 1000.0", "time 2000.0", "clock", State.FAILED, "1000 s"),
@@ -166,7 +166,7 @@ def test_an_address_of_its_own_must_be_there_and_a_proxys_refusal_is_no_answer(e
 
 
 def test_a_host_without_curl_is_no_failure():
-    assert found(GOOD + "nocurl")["reaches"] == (State.WARNING, "not asked: curl comes with the first apply")
+    assert found(GOOD + "nocurl")["reaches"] == (State.WARNING, "not asked: the first apply installs curl")
 
 
 def test_servers_are_asked_through_proxy_and_authorities_by_a_real_shell(tmp_path):

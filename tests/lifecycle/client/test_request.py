@@ -29,7 +29,7 @@ class Records:
 def test_the_key_stands_in_what_the_shell_reads_and_in_no_argument():
     records = Records()
     key = Secret("rw-secret")
-    with pytest.raises(RackwrightError, match="0 of 1 requests came to an end"):
+    with pytest.raises(RackwrightError, match="0 of 1 requests finished"):
         ask(records, "PEM", (Request("10.0.0.1", "llm.example", key=key),))
     assert all("rw-secret" not in line for line in records.script.splitlines() if line.startswith("curl"))
     assert "rw-secret" in records.script

@@ -108,8 +108,8 @@ def test_replicas_are_let_back_in_under_the_lease_said_and_audited(desk: Desk) -
     assert desk.gateways.told == [("ready", CHAT1), ("ready", CODE)]
     assert desk.lines == [
         f"lease: undrain {CHAT1}, {CODE}",
-        f"{CHAT1}: takes requests again",
-        f"{CODE}: takes requests again",
+        f"{CHAT1}: undrained",
+        f"{CODE}: undrained",
         f"gate1: undrain {CHAT1}, {CODE}",
     ]
 

@@ -50,7 +50,7 @@ def test_a_repository_over_the_fleets_own_hub(tmp_path: Path):
 
 @pytest.mark.parametrize("written", ["acme/tiny", "hf:acme", "http://x/m.gguf", ""])
 def test_what_is_no_source_is_told(written: str):
-    with pytest.raises(UsageError, match=r"is no source; should be hf:OWNER/REPO"):
+    with pytest.raises(UsageError, match=r"is not a source; should be hf:OWNER/REPO"):
         shape_of_source(written, None, None)
 
 

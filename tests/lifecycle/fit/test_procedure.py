@@ -100,8 +100,8 @@ def test_replicas_on_the_processor_share_its_memory(tmp_path: Path):
 @pytest.mark.parametrize(
     ("gpus", "shape", "memory", "doubt"),
     [
-        (1, None, Memory(GIB, GIB), "the lock has no shape of it; rackwright lock reads it"),
-        (1, plain(), Memory(None, GIB), "the memory of its GPUs isn't known before a driver runs"),
+        (1, None, Memory(GIB, GIB), "the lock has no shape of it; rackwright lock adds it"),
+        (1, plain(), Memory(None, GIB), "the memory of its GPUs isn't known until a driver runs"),
         (0, plain(), Memory(GIB, None), "the host's memory isn't known; rackwright fit --ram"),
         (
             1,
@@ -164,7 +164,7 @@ def test_what_does_not_fit_is_refused_with_the_smallest_change(tmp_path: Path):
     (condition,) = judge_fit(fleet, lock_of(fleet, plain()), "gpu1", on(24 * GIB))
     assert condition.state is State.FAILED
     assert condition.found.startswith("assistant doesn't fit: 10.7 GB of weights, about ")
-    assert "17.2 GB of cache for 1 x 131072 tokens; each GPU gives 23.2 GB" in condition.found
+    assert "17.2 GB of cache for 1 x 131072 tokens; each GPU has 23.2 GB for it" in condition.found
     assert (condition.next or "").endswith("instead of 131072 · rackwright fit assistant")
     with pytest.raises(FleetError) as raised:
         refuse_unfit(downloads_of(fleet, plain()), survey_of(gpu1=on(24 * GIB)))
@@ -193,7 +193,7 @@ def test_what_is_close_is_a_warning_and_not_refused(tmp_path: Path):
     assert condition.state is State.WARNING
     refuse_unfit(downloads_of(fleet, plain()), survey_of(gpu1=close))
     (doubt,) = doubts(downloads_of(fleet, plain()), survey_of(gpu1=close))
-    assert doubt.startswith("assistant: may not fit, it is close: ")
+    assert doubt.startswith("assistant: might not fit, it is close: ")
 
 
 def test_what_is_not_known_warns_and_is_not_refused(tmp_path: Path):

@@ -14,7 +14,8 @@ from rackwright.hardware.hardware import Hardware
 from rackwright.lifecycle.apply.plan import restarts
 from rackwright.lifecycle.gpus.assignment import deferred, refuse_gpus, still_deferred
 from rackwright.lifecycle.session.session import Session
-from rackwright.lifecycle.session.survey import Survey, Surveyed, _surveyed
+from rackwright.lifecycle.session.survey import Survey, Surveyed, surveyed_of
+from rackwright.remote.completed import Completed
 from rackwright.roles.people.settings import Settings as People
 from rackwright.roles.replica.gpus import devices_of, render_gpus
 from rackwright.roles.replica.state import ReplicaState
@@ -61,7 +62,7 @@ def running(session: Session, number: int, *gpus: int, in_use: tuple[int, ...] |
 
 def survey(seen: Hardware, *states: ReplicaState) -> Survey:
     host: Surveyed = replace(
-        _surveyed(13 * "\n0 mark\n", "mark", "gpu1"),
+        surveyed_of([Completed(0, b"")] * 13, "gpu1"),
         hardware=seen,
         replicas={state.replica: state for state in states},
     )
@@ -123,9 +124,7 @@ def test_a_new_engine_waits_for_gpus_that_one_which_restarts_still_has(tmp_path:
 
 def test_more_gpus_than_a_host_has_are_refused_unless_it_tells_of_none(tmp_path: Path) -> None:
     three = session(tmp_path, 2, 1)
-    with pytest.raises(
-        FleetError, match="gpu1: models: the replicas that are placed on it need 3 GPUs, and it has 2"
-    ):
+    with pytest.raises(FleetError, match="gpu1: models: the replicas placed on it need 3 GPUs, but it has 2"):
         refuse_gpus(three, survey(TWO))
     with pytest.raises(FleetError):
         refuse_gpus(three, survey(replace(TWO, report=None)))

@@ -62,9 +62,9 @@ def test_modules_are_what_the_generation_needs(asked: Driver, gpus: list[str], m
 
 
 UNFIT = [
-    (driver("590"), [V100], "1db6 is not in branch 590; 580 is its last"),
-    (driver("550"), [B200], "2901 is not in branch 550 yet; 570 is its first"),
-    (driver(), [V100, B200], "no kernel modules drive all of its GPUs: they are of too different generations"),
+    (driver("590"), [V100], "branch 590 doesn't support 1db6; 580 is the last that does"),
+    (driver("550"), [B200], "branch 550 doesn't support 2901; 570 is the first that does"),
+    (driver(), [V100, B200], "no kernel modules support all of its GPUs: their generations differ too much"),
     (driver(modules="open"), [V100], "its GPUs need proprietary modules; driver.modules asks for open"),
     (driver(modules="proprietary"), [B200], "its GPUs need open modules; driver.modules asks for proprietary"),
 ]
@@ -94,7 +94,7 @@ def test_nvswitches_decide_on_fabric_and_subnet_manager(gpu: str, switches: int,
 
 def test_another_system_has_no_driver_of_ours() -> None:
     for system, shown in (("rocky 9.4", "rocky 9.4"), ("", "an unknown system")):
-        with pytest.raises(ValueError, match=f"runs {shown}; drivers are installed on Debian and Ubuntu"):
+        with pytest.raises(ValueError, match=f"runs {shown}; drivers are installed only on Debian and Ubuntu"):
             kind_of(driver(), hardware(H100, system=system), "")
 
 
@@ -153,12 +153,12 @@ class Hosts:
         pass
 
     def run_on(self, names: Any, command: str) -> dict[str, Completed | HostError]:
-        (mark,) = re.findall(r"^echo ([0-9a-f]{32})$", command, re.MULTILINE)
+        mark = re.findall(r"[0-9a-f]{32}", command)[0]
         self.looked += names
         return {
             name: HostError("unreachable", where=name)
             if name in self.gone
-            else Completed(0, f"{META}{mark}\n{self.hardware.get(name, printed(H100))}".encode())
+            else Completed(0, f"{META}\n{mark} 0 0\n{self.hardware.get(name, printed(H100))}\n{mark} 1 0\n".encode())
             for name in names
         }
 
@@ -288,8 +288,8 @@ def problems(session: Fleet) -> list[str]:
 def test_every_host_that_can_not_have_its_driver_is_named(hosts: Hosts) -> None:
     hosts.hardware = {"gpu1": printed(H100, system="rocky 9.4"), "gpu2": printed(V100, B200)}
     assert problems(fleet(entry("gpu1", "gpu2", "gpu3"))) == [
-        "site.yml driver: gpu1: runs rocky 9.4; drivers are installed on Debian and Ubuntu",
-        "site.yml driver: gpu2: no kernel modules drive all of its GPUs: they are of too different generations",
+        "site.yml driver: gpu1: runs rocky 9.4; drivers are installed only on Debian and Ubuntu",
+        "site.yml driver: gpu2: no kernel modules support all of its GPUs: their generations differ too much",
     ]
     assert hosts.asked == []
 
@@ -301,7 +301,7 @@ def test_what_apt_said_is_shown(hosts: Hosts) -> None:
         "check driver.branch and driver.source"
     ]
     hosts.apt = Completed(0, b"version 580.95.05\n")
-    assert problems(fleet(entry("gpu1")))[0].startswith("site.yml driver: gpu1: apt named no whole set: ")
+    assert problems(fleet(entry("gpu1")))[0].startswith("site.yml driver: gpu1: apt printed no complete set: ")
 
 
 def test_a_host_out_of_reach_ends_it(hosts: Hosts) -> None:
@@ -316,10 +316,10 @@ STRANGER = old(BODY[:-1] + b"\x03", 2)
 @pytest.mark.parametrize(
     ("key", "why"),
     [
-        (STRANGER, " holds [0-9A-F]{40}; NVIDIA's keys are "),
-        (KEY + STRANGER, f" holds {PRINT}, [0-9A-F]{{40}}; NVIDIA's keys are "),
-        (b"", " holds no key; NVIDIA's keys are "),
-        (b"<html>", " is no OpenPGP keyring; should be NVIDIA's public key"),
+        (STRANGER, " has [0-9A-F]{40}; NVIDIA's keys are "),
+        (KEY + STRANGER, f" has {PRINT}, [0-9A-F]{{40}}; NVIDIA's keys are "),
+        (b"", " has no key; NVIDIA's keys are "),
+        (b"<html>", " is not an OpenPGP keyring; should be NVIDIA's public key"),
     ],
 )
 def test_only_nvidias_own_key_is_taken(hosts: Hosts, key: bytes, why: str) -> None:

@@ -39,8 +39,8 @@ def test_one_that_is_so_is_nothing_else() -> None:
         (seen(runs=False, active="activating"), "its unit is activating"),
         (seen(active="activating", program="/usr/lib/systemd/systemd-executor"), "its unit is activating"),
         (seen(command=(), program=""), "its process has just ended"),
-        (seen(started=None), "it doesn't say which unit it was started on"),
-        (seen(started="f" * 64), "it runs on another unit than the fleet and its lock ask for"),
+        (seen(started=None), "it doesn't report which unit file it was started from"),
+        (seen(started="f" * 64), "it was started from another unit file than the fleet file and the lock ask for"),
     ],
 )
 def test_one_that_does_not_run_on_its_unit_is_waited_for(other: Seen, reason: str) -> None:
@@ -56,14 +56,20 @@ def test_everything_that_is_not_as_locked_is_named_at_once() -> None:
     markers = {"/opt/rackwright/runtimes/llama_cpp-b1": "c" * 64}
     told = mismatches(IDENTITY, seen(command=command, markers=markers, program="/opt/x/llama-server (deleted)"))
     assert told == (
-        "its program /opt/x/llama-server was replaced since it started",
-        f"it runs {WEIGHTS}/other.gguf in place of {WEIGHTS}/m.gguf",
-        f"/opt/rackwright/runtimes/llama_cpp-b1 was verified as {'c' * 16}, not as {'b' * 16}",
-        f"{WEIGHTS} was never verified, not as {model_digest(FILES)[:16]}",
+        "its program /opt/x/llama-server was replaced after it started",
+        f"it runs {WEIGHTS}/other.gguf instead of {WEIGHTS}/m.gguf",
+        f"/opt/rackwright/runtimes/llama_cpp-b1 was verified as {'c' * 16}; the lock has {'b' * 16}",
+        f"{WEIGHTS} was never verified; the lock has {model_digest(FILES)[:16]}",
     )
 
 
 def test_words_too_many_are_named() -> None:
     assert mismatches(IDENTITY, seen(command=(*IDENTITY.command, "--lora", "/tmp/x"))) == (
-        "it runs --lora /tmp/x besides or in another order",
+        "it runs --lora /tmp/x in addition",
     )
+
+
+def test_words_that_are_missing_or_out_of_order_are_named() -> None:
+    *first, last = IDENTITY.command
+    assert mismatches(IDENTITY, seen(command=tuple(first))) == (f"it runs without {last}",)
+    assert mismatches(IDENTITY, seen(command=(last, *first))) == ("it runs with its arguments in another order",)

@@ -78,13 +78,13 @@ def test_another_answer_is_refused_with_both(proving: Proving) -> None:
         proving.prove(proving.second, run="r2")
     (problem,) = refused.value.problems
     assert problem.where == "gpu2/assistant@1"
-    assert problem.what.startswith("answers '7' where 'orange' is recorded (20")
+    assert problem.what.startswith("answers '7', but 'orange' is recorded (20")
     assert problem.what.endswith(
-        ", gpu1/assistant@1); differs from token 1 on: '7', and 'orange' is not among the likeliest"
+        ", gpu1/assistant@1); differs from token 1 on: '7', but 'orange' is not among the likeliest"
     )
     path = golden_path(kind_of(proving.session, proving.first))
     assert problem.should is not None
-    assert problem.should.endswith(f"if this answer is the right one, remove {path} on gate1")
+    assert problem.should.endswith(f"if the new answer is right, remove {path} on gate1")
 
 
 @pytest.mark.parametrize(
@@ -114,13 +114,13 @@ def test_a_look_that_was_cut_off_proves_nothing_and_refutes_nothing(proving: Pro
     unit = identity_of(proving.session, proving.first, "gpu1").unit
     half = f"ActiveState=active\nMainPID=7\nstarted={unit}\n"
     proving.session.remote.by_name["gpu1"] = Told(Completed(status, half.encode(), b"", "gpu1"))
-    assert proving.prove(run="r1") == "its unit is not known: the look at it was cut off"
-    assert answers(proving.session, proving.first) == "the look at it was cut off"
+    assert proving.prove(run="r1") == "its unit is not known: the look at it was interrupted"
+    assert answers(proving.session, proving.first) == "the look at it was interrupted"
 
 
 def test_another_process_under_the_right_unit_is_refused_before_its_answer_counts(proving: Proving) -> None:
     proving.shows("gpu1", completion("orange"), program="/opt/x (deleted)")
-    with pytest.raises(ProofError, match="gpu1/assistant@1: its program /opt/x was replaced since it started"):
+    with pytest.raises(ProofError, match="gpu1/assistant@1: its program /opt/x was replaced after it started"):
         proving.prove(run="r1")
     assert read_golden(proving.control, kind_of(proving.session, proving.first)) is None
 

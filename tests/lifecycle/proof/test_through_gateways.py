@@ -71,21 +71,20 @@ def test_a_completion_and_a_stream_of_its_own_prove_it(gateway: Gateway) -> None
 
 def test_one_that_a_gateway_does_not_find_up_is_not_asked(gateway: Gateway) -> None:
     gateway.up = False
-    assert gateway.prove() == "the gateways don't find it up"
+    assert gateway.prove() == "it isn't up at the gateways"
     assert gateway.asked == []
 
 
 def test_what_another_answered_proves_nothing(gateway: Gateway) -> None:
     gateway.by = "gpu2/assistant@1"
-    assert gateway.prove() == "gate1: assistant: a completion: gpu2/assistant@1 answered in its place"
+    assert gateway.prove() == "gate1: assistant: a completion: gpu2/assistant@1 answered instead"
 
 
 def test_gateways_that_do_not_tell_who_answered_prove_nothing(gateway: Gateway) -> None:
     gateway.by = ""
     told = gateway.prove()
-    assert (
-        told == "gate1: assistant: a completion: the gateway doesn't tell who answered; rackwright apply brings that"
-    )
+    wanted = "the gateway doesn't report which replica answered: run rackwright apply"
+    assert told == f"gate1: assistant: a completion: {wanted}"
 
 
 @pytest.mark.parametrize("status", [0, 502, 503, 504])

@@ -55,7 +55,7 @@ def test_a_flipped_bit_a_lost_file_and_one_too_many_are_named(session: Any, fold
     assert told is not None
     assert told.startswith(f"gpu1: {FOLDER}/m.gguf isn't what the lock says; ")
     assert set(told.removeprefix("gpu1: ").split("; ")[1:]) == {
-        f"{FOLDER}/tokens/some file.json is not there, or can't be read",
+        f"{FOLDER}/tokens/some file.json is missing or can't be read",
         f"{FOLDER}/tokens/chat template.jinja isn't in the lock",
         f"{FOLDER}/link isn't in the lock",
     }
@@ -65,7 +65,7 @@ def test_a_folder_that_is_gone_is_not_whole(session: Any, folder: Path) -> None:
     folder.rename(folder.with_name("elsewhere"))
     told = whole_weights(session, session.fleet.replicas[0])
     assert told is not None
-    assert told.count("is not there") == 2
+    assert told.count("is missing") == 2
 
 
 def test_what_could_not_be_hashed_is_not_whole(session: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -145,7 +145,7 @@ def test_what_nothing_needs_goes_and_the_rest_stays(tmp_path, audited):
     assert (kept / "parts/config.json").read_text() == "weights"
     assert audited == [("gpu1", f"removed assistant/{'a' * 16}, retired/{'c' * 16}", "done")]
     assert console.said[0].startswith(f"gpu1: assistant {'a' * 16}, ")
-    assert console.said[-1] == "Remove 2 of these?"
+    assert console.said[-1] == "Remove 2 items?"
     assert done.bytes > 0
     assert pruned(site_of(tmp_path)) == Pruned()
 
@@ -164,7 +164,7 @@ def test_a_folder_without_our_marker_is_named_and_left(tmp_path, audited):
     }
     assert other.exists()
     assert torn.exists()
-    assert len([line for line in console.said if "isn't marked as ours: it stays" in line]) == 3
+    assert len([line for line in console.said if "isn't marked as rackwright's: it stays" in line]) == 3
 
 
 def test_a_model_that_others_placed_by_our_rules_under_another_name_is_left(tmp_path, audited):
@@ -192,7 +192,7 @@ def test_what_an_engine_runs_with_stays(tmp_path, audited):
         # Nor does it go where it was begun between the look and the act.
         answer = LocalShell().run(command(REMOVE, tmp_path, f"assistant/{OLD[:16]}"))
         assert (answer.exit_status, answer.stdout) == (1, "")
-        assert answer.stderr.strip() == f"assistant/{OLD[:16]}: is used now, so it stays"
+        assert answer.stderr.strip() == f"assistant/{OLD[:16]}: is in use, so it stays"
     assert folder.exists()
     assert len(pruned(site_of(tmp_path)).removed["gpu1"]) == 1
 
@@ -361,7 +361,7 @@ def test_a_shared_folder_is_left_alone_while_one_of_its_hosts_is_not_looked_at(t
     result = pruned(site_of(tmp_path, tmp_path, shared="yes", gone=("gpu2",)), console)
     assert result.removed == {}
     assert kept.exists()
-    assert console.said == [f"gpu1: {tmp_path} is shared with gpu2, which is not looked at: all there stays"]
+    assert console.said == [f"gpu1: {tmp_path} is shared with gpu2, which was not surveyed: all weights there stay"]
 
 
 def test_of_a_shared_folder_from_which_nobody_serves_the_first_removes(tmp_path, audited):

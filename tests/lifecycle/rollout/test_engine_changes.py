@@ -27,7 +27,7 @@ def engines(unit: str, status: int = 0) -> Engines:
 def test_what_is_not_applied_yet_is_not_restarted() -> None:
     made = engines("0" * 64)
     replica = made.session.fleet.replicas[0]
-    with pytest.raises(RackwrightError, match="fleet file and lock ask for another unit than it has"):
+    with pytest.raises(RackwrightError, match="its unit isn't the one that fleet file and lock ask for"):
         made.restarted(replica, "asked for").check()
 
 
@@ -54,4 +54,4 @@ def test_an_engines_last_words_are_those_before_it_ended() -> None:
     again = ["Started rackwright-assistant@1.service", "build: 1", "system: 2", "--------"]
     assert last_journal_lines([*first, *ended, *again]) == "load: reading; load: failed to load model; exiting"
     assert last_journal_lines(first) == "load: reading; load: failed to load model; exiting"
-    assert last_journal_lines(ended) == last_journal_lines([]) == "it said nothing"
+    assert last_journal_lines(ended) == last_journal_lines([]) == "it printed nothing"

@@ -36,7 +36,10 @@ def test_a_drain_that_does_not_end_pauses_and_kills_nothing():
     gateways = Gateways(up={one.address, two.address}, requests={one.address: [2]})
     acted = []
     run, _ = rollout(gateways, size=2)
-    with pytest.raises(RackwrightError, match="2 requests still in flight after 10 s; paused, nothing was killed"):
+    with pytest.raises(
+        RackwrightError,
+        match="2 requests are still in flight after 10 s; the rollout pauses, and no request was killed",
+    ):
         run.run([change(one, act=lambda: acted.append(1))])
     assert acted == []
 
@@ -126,7 +129,7 @@ def test_a_replica_that_falls_out_while_soaking_stops_the_run():
     run, _ = rollout(gateways, size=2)
     # One look at the gate, one at its return; then it soaks.
     healthy_but(gateways, one.address, range(2, 100))
-    with pytest.raises(ProofError, match="fell out of the gateways while soaking"):
+    with pytest.raises(ProofError, match="stopped taking requests while it was soaking"):
         run.run([change(one)])
 
 
@@ -144,7 +147,7 @@ def test_a_replica_that_the_gateways_never_find_healthy_is_not_returned():
     gateways = Gateways(up={one.address, two.address})
     run, _ = rollout(gateways, size=2)
     healthy_but(gateways, one.address, range(1, 1000))
-    with pytest.raises(ProofError, match="the gateways don't take it back"):
+    with pytest.raises(ProofError, match="the gateways don't send requests to it again"):
         run.run([change(one)])
 
 
@@ -168,7 +171,7 @@ def test_what_was_drained_by_hand_is_not_asked_through_the_gateways():
     gateways = Gateways(up={one.address, two.address}, manual={one.address})
     run, journal = rollout(gateways, size=2)
     run.run([change(one, serves=lambda: "503")])
-    assert journal.details[-1] == "new settings; stays drained: it was drained by hand"
+    assert journal.details[-1] == "done; stays drained, as an operator drained it manually"
 
 
 @pytest.mark.parametrize("phase", [Phase.ACT, Phase.PROVE, Phase.UNDRAIN, Phase.SOAK])
@@ -176,7 +179,7 @@ def test_ctrl_c_ends_with_the_replica_that_is_being_changed(phase: Phase):
     one, two = replicas(2)
     gateways, done = Gateways(up={one.address, two.address}), []
     run, journal = rollout(gateways, size=2, stopping=lambda journal: f"{one.address} {phase}" in journal.lines)
-    with pytest.raises(RackwrightError, match=f"interrupted; done: {one.address}; not begun: {two.address}"):
+    with pytest.raises(RackwrightError, match=f"interrupted; done: {one.address}; not started: {two.address}"):
         run.run([change(one), change(two)], done.append)
     assert journal.lines == [f"{one.address} {phase}" for phase in WELL]
     assert [entry.replica for entry in done] == [one]
@@ -187,7 +190,7 @@ def test_ctrl_c_during_a_drain_gives_the_replica_back_untouched():
     one, two = replicas(2)
     gateways, acted = Gateways(up={one.address, two.address}, requests={one.address: [2]}), []
     run, journal = rollout(gateways, size=2, stopping=lambda journal: f"{one.address} drain" in journal.lines)
-    with pytest.raises(RackwrightError, match=f"interrupted; done: none; not begun: {one.address}, {two.address}"):
+    with pytest.raises(RackwrightError, match=f"interrupted; done: none; not started: {one.address}, {two.address}"):
         run.run([change(one, act=lambda: acted.append(1)), change(two)])
     assert acted == []
     assert gateways.drained == set()
@@ -249,7 +252,7 @@ def test_one_that_only_some_gateways_drained_is_given_back():
     with pytest.raises(HostError, match="gate2: unreachable"):
         run.run([change(one)])
     assert gateways.drained == set()
-    assert journal.details[-1] == "left as it was: gate2: unreachable"
+    assert journal.details[-1] == "unchanged: gate2: unreachable"
 
 
 def test_what_its_admin_returned_while_requests_end_is_not_returned_once_more():
@@ -262,7 +265,7 @@ def test_what_its_admin_returned_while_requests_end_is_not_returned_once_more():
 
     gateways = Returned(up={one.address, two.address}, manual={one.address})
     run, journal = rollout(gateways, size=2)
-    with pytest.raises(RackwrightError, match="2 requests still in flight"):
+    with pytest.raises(RackwrightError, match="2 requests are still in flight"):
         run.run([change(one)])
     assert journal.lines == [f"{one.address} {phase}" for phase in (Phase.GATE, Phase.DRAIN, Phase.DONE)]
 
@@ -278,7 +281,7 @@ def test_what_somebody_drains_by_hand_while_requests_end_stays_drained():
         gateways.manual.add(replica.address)
 
     gateways.drain = drained  # type: ignore[method-assign]
-    with pytest.raises(RackwrightError, match="2 requests still in flight"):
+    with pytest.raises(RackwrightError, match="2 requests are still in flight"):
         run.run([change(one)])
     assert gateways.drained == {one.address}
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 from shlex import quote
@@ -10,7 +11,7 @@ from typing import cast
 import pytest
 
 from rackwright.lifecycle.session.session import Session
-from rackwright.lifecycle.session.survey import CONNECTED_COMMAND, Survey, _script, _surveyed, survey
+from rackwright.lifecycle.session.survey import CONNECTED_COMMAND, Survey, batch_of, survey, surveyed_of
 from rackwright.remote.completed import Completed
 from tests.hardware.outputs import FOLDER, hardware
 
@@ -41,8 +42,9 @@ def test_without_ssh_or_a_process_that_is_gone_the_search_ends():
 def test_the_hardware_comes_with_the_survey_and_moves_no_other_part(tmp_path: Path):
     (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\ncat {FOLDER}/h100.xml\n")
     (tmp_path / "nvidia-smi").chmod(0o755)
-    output = seen_from(_script("mark", ("root",)), PATH=f"{tmp_path}:{os.environ['PATH']}")
-    surveyed = _surveyed(output, "mark", "gpu1")
+    batch = batch_of(("root",))
+    output = seen_from(batch.script, PATH=f"{tmp_path}:{os.environ['PATH']}")
+    surveyed = surveyed_of(batch.whole(output.encode()), "gpu1")
     assert surveyed.hardware.report == hardware("h100").report
     assert surveyed.hardware.memory > 0
     assert "root" in surveyed.people.by_name
@@ -59,8 +61,11 @@ class Remote:
 
     def run(self, command: str) -> Completed:
         if self.killed_after is not None:
-            parts = command.split(" $?\n")
-            command = " $?\n".join([*parts[: self.killed_after], ""]) + "kill -KILL $$\n"
+            lines = command.splitlines()
+            first = next(number for number, line in enumerate(lines) if line.startswith("(eval "))
+            ends = [number + 1 for number, line in enumerate(lines) if re.search(r"; f \d+ \"\$\?\"$", line)]
+            last = [first, *ends][self.killed_after]
+            command = "\n".join([*lines[:last], "kill -KILL $$", "}"])
         done = subprocess.run(
             ["sh", "-c", command],
             capture_output=True,
@@ -86,11 +91,11 @@ def test_a_host_that_was_looked_at_to_the_end_is_known():
 )
 def test_a_look_that_was_killed_midway_is_not_taken_for_a_host_that_has_nothing(parts, missing):
     found = surveyed(Remote(killed_after=parts))
-    assert (found.unreachable, found.hosts) == ({"gate1": f"the look at it broke off at: {missing}"}, {})
+    assert (found.unreachable, found.hosts) == ({"gate1": f"the survey stopped at: {missing}"}, {})
 
 
 def test_nor_is_one_of_which_a_part_was_killed(tmp_path: Path):
     (tmp_path / "ss").write_text("#!/bin/sh\nkill -KILL $PPID\n")
     (tmp_path / "ss").chmod(0o755)
     found = surveyed(Remote(PATH=f"{tmp_path}:{os.environ['PATH']}"))
-    assert found.unreachable == {"gate1": "the look at it broke off at: listening"}
+    assert found.unreachable == {"gate1": "the survey stopped at: listening"}

@@ -43,7 +43,9 @@ def test_other_weights_than_were_proven_are_none(control: Moved) -> None:
     record(site_of({}), control)
     other: tuple[File, ...] = (FILES[0].model_copy(update={"sha256": "c" * 64}),)
     session = site_of({}, files=other)
-    with pytest.raises(ProofError, match=r"was proven on no replica of acme.*\n  next: rackwright -f acme.yml apply"):
+    with pytest.raises(
+        ProofError, match=r"was not proven on any replica of acme.*\n  next: rackwright -f acme.yml apply"
+    ):
         recorded(session.fleet, session.lock, "assistant", control)
 
 

@@ -72,5 +72,5 @@ def test_another_build_under_the_same_version_is_refused(monkeypatch: pytest.Mon
     planned = SimpleNamespace(run=Run(), surveyed=Survey({}, {}))
     monkeypatch.setattr(update, "plan", lambda _: planned)
     monkeypatch.setattr(update, "compared", lambda _: Compared(same=True))
-    with pytest.raises(RackwrightError, match=f"another build under the same version: {key}; "):
+    with pytest.raises(RackwrightError, match=f"another build has the same version: {key}; "):
         update._look(session, Asked("runtime update", before, ("assistant",)), None)  # type: ignore[arg-type]

@@ -87,7 +87,7 @@ def test_an_act_that_was_given_up_and_comes_after_its_put_back_changes_nothing(w
 
 def test_a_pause_before_anything_was_changed_closes_it(world: World) -> None:
     world.requests[ONE] = world.now + 1000
-    with pytest.raises(Paused, match="1 requests still in flight after 5 s"):
+    with pytest.raises(Paused, match="1 requests are still in flight after 5 s"):
         update(world)
     assert Desk(world).opened is None
     assert not world.fleet.sibling(NEXT).exists()
@@ -100,7 +100,7 @@ def test_a_pause_leaves_it_open_while_it_is_not_known_whether_anything_was_chang
         world.hosts["gpu2"].cut = True
 
     at_tick(world, 4, cut)
-    with pytest.raises(Paused, match=r"1 requests still in flight after 5 s(.|\n)*stays open"):
+    with pytest.raises(Paused, match=r"1 requests are still in flight after 5 s(.|\n)*stays open"):
         update(world)
     assert Desk(world).opened
 
@@ -134,9 +134,11 @@ def test_a_pause_after_something_was_changed_leaves_it_open(world: World) -> Non
 def test_a_host_that_is_lost_meanwhile_holds_it_up_and_what_is_known_is_taken_back(world: World) -> None:
     killed(world, TOOK_ONE)
     world.hosts["gpu2"].cut = True
-    with pytest.raises(Paused, match=r"not known what it runs.*\n  gpu2/assistant@1: gpu2: unreachable; the rollout"):
+    with pytest.raises(
+        Paused, match=r"it isn't known what these replicas run.*\n  gpu2/assistant@1: gpu2: unreachable; the rollout"
+    ):
         Desk(world, "ben").resume()
-    with pytest.raises(Paused, match="not known what it runs"):
+    with pytest.raises(Paused, match="it isn't known what these replicas run"):
         Desk(world, "ben").abort()
     assert Desk(world).opened
     world.hosts["gpu2"].cut = False
@@ -159,10 +161,10 @@ def breaks_for_good(world: World, monkeypatch: pytest.MonkeyPatch) -> Engine:
 
 def test_what_can_not_be_put_back_leaves_it_open_and_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = breaks_for_good(world, monkeypatch)
-    with pytest.raises(ProofError, match=r"could not be put back and stays drained.*not all were put back"):
+    with pytest.raises(ProofError, match=r"could not be reverted and stays drained.*not all replicas were reverted"):
         update(world)
     assert world.gates["gate1"].drained == {TWO}
-    assert any(entry.detail.startswith("could not be put back: ") for entry in world.control.journal)
+    assert any(entry.detail.startswith("could not be reverted: ") for entry in world.control.journal)
     engine.faults.clear()
     Desk(world, "ben").resume()
     assert on(world) == {"v2"}
@@ -172,7 +174,7 @@ def test_an_engine_that_died_unwatched_is_not_promoted(world: World) -> None:
     """Killed in the last soak; by the time that somebody resumes it the engine doesn't answer any more."""
     world.hosts["gpu2"].engines["assistant@1"].faults["v2"] = Behaviour.DIES
     killed(world, Fault(8, change=True))
-    with pytest.raises(ProofError, match="every replica runs what it ran before"):
+    with pytest.raises(ProofError, match="every replica runs the previous version"):
         Desk(world, "ben").resume()
     assert on(world) == {"v1"}
     assert versions(Desk(world).lock) == {"assistant": "v1"}
@@ -196,7 +198,7 @@ def test_once_the_lock_is_being_promoted_there_is_no_way_back(world: World) -> N
     assert at_end == []
     written = 2 + 2 * 7 + 1
     killed(world, Fault(written))
-    with pytest.raises(RackwrightError, match="there is no way back"):
+    with pytest.raises(RackwrightError, match="this rollout can't be reverted"):
         Desk(world, "ben").abort()
     Desk(world, "ben").resume()
     assert on(world) == {"v2"}
@@ -211,7 +213,7 @@ def test_a_gateway_that_can_not_be_told_leaves_the_old_lock(tmp_path: Path) -> N
             world.gates["gate2"].reachable = False
 
     world.control.fault = cut
-    with pytest.raises(HostsFailed, match="could not be told of the new version: gate2"):
+    with pytest.raises(HostsFailed, match="could not publish the new version to: gate2"):
         Desk(world).update({"assistant": "v2"})
     assert versions(Desk(world).lock) == {"assistant": "v1"}
     world.gates["gate2"].reachable = True
@@ -223,7 +225,7 @@ def test_a_lease_that_ends_while_it_is_taken_back_ends_that(world: World) -> Non
     world.hosts["gpu1"].engines["assistant@1"].faults["v2"] = Behaviour.REFUSES
 
     def lose(number: int, written: bool) -> None:
-        if world.control.journal and world.control.journal[-1].detail.startswith("what ran before serves"):
+        if world.control.journal and world.control.journal[-1].detail.startswith("reverted: the previous version"):
             world.control.token += 1
 
     world.control.fault = lose
@@ -252,7 +254,7 @@ def test_one_that_was_dead_from_the_beginning_does_not_keep_it_open(world: World
         engine.faults.update(dict.fromkeys(("v1", "v2"), Behaviour.REFUSES))
         engine.started, engine.broken = None, engine.unit
     world.look()
-    with pytest.raises(ProofError, match="every replica runs what it ran before"):
+    with pytest.raises(ProofError, match="every replica runs the previous version"):
         update(world)
     assert not Desk(world).opened
     assert world.gates["gate1"].drained == set()
@@ -279,7 +281,7 @@ def test_what_ran_the_new_version_already_is_not_taken_back(tmp_path: Path) -> N
     world = make_world(tmp_path, {"gpu1": ["chat@1", "code@1"], "gpu2": ["chat@1", "code@1"]})
     Desk(world).update({"chat": "v2"})
     world.hosts["gpu1"].engines["code@1"].faults["v2"] = Behaviour.REFUSES
-    with pytest.raises(ProofError, match="every replica runs what it ran before"):
+    with pytest.raises(ProofError, match="every replica runs the previous version"):
         Desk(world).update({"chat": "v2", "code": "v2"})
     assert running(world) == {"gpu1 chat@1": "v2", "gpu2 chat@1": "v2", "gpu1 code@1": "v1", "gpu2 code@1": "v1"}
 
@@ -290,7 +292,7 @@ def test_one_that_ran_the_new_version_already_and_fails_is_not_put_back(tmp_path
     engine = world.hosts["gpu1"].engines["chat@1"]
     engine.faults["v2"], engine.started, engine.broken = Behaviour.REFUSES, None, engine.unit
     world.look()
-    with pytest.raises(ProofError, match="every replica runs what it ran before"):
+    with pytest.raises(ProofError, match="every replica runs the previous version"):
         Desk(world).update({"chat": "v2", "code": "v2"})
     assert "v2" in engine.unit
 
@@ -317,4 +319,4 @@ def test_an_abort_says_which_replicas_its_fleet_file_lacks(world: World, monkeyp
     monkeypatch.setattr(Quiet, "say", lambda _, text: said.append(text))
     world.fleet = replace(world.fleet, replicas=tuple(one for one in world.fleet.replicas if one.host == "gpu1"))
     Desk(world, "ben").abort()
-    assert f"not in this fleet file, left as they are: {TWO}" in said
+    assert f"not in this fleet file, so left unchanged: {TWO}" in said

@@ -54,14 +54,14 @@ def test_each_objective_is_a_proof_with_what_was_found_and_wanted(tmp_path, monk
 
     monkeypatch.setattr(acceptance, "bench", measured)
     proofs, said = accepted(session(tmp_path, first=OBJECTIVES, second=None))
-    under = "by 100 requests, 2 a second"
+    under = "with 100 requests, 2 a second"
     assert proofs == (
         Proof("gate1", f"first: ttft_p95 at most 200 ms, {under}", False, "300 ms"),
         Proof("gate1", f"first: errors at most 0.00%, {under}", True, "0.00% (0 of 1000)"),
     )
     assert [wanted.model for wanted in asked] == ["first"]
     assert (asked[0].load.rate, asked[0].load.requests) == (2, 100)
-    assert said == ["first: 100 requests, 2 a second", "second has no objectives in the fleet file: none are tried"]
+    assert said == ["first: 100 requests, 2 a second", "second has no objectives in the fleet file: not tested"]
 
 
 def test_a_model_that_does_not_answer_is_a_failed_proof_and_the_next_is_tried(tmp_path, monkeypatch):
@@ -79,7 +79,7 @@ def test_a_model_that_does_not_answer_is_a_failed_proof_and_the_next_is_tried(tm
 def test_without_objectives_nothing_is_measured(tmp_path):
     assert accepted(session(tmp_path, first=None)) == (
         (),
-        ["first has no objectives in the fleet file: none are tried"],
+        ["first has no objectives in the fleet file: not tested"],
     )
 
 

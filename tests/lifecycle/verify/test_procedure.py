@@ -14,7 +14,7 @@ from rackwright.values.secrets import Secret
 
 WHAT = (
     *("m: a completion", "m: a stream", "a wrong key is refused", "plain HTTP is refused"),
-    "its certificate lasts 30 days and more",
+    "its certificate is valid for at least 30 days",
 )
 
 
@@ -42,7 +42,7 @@ def test_plain_http_counts_as_refused_only_if_it_was_asked(status: int, exit_cod
         ([Step("gpu2", "sysctl", "Set", Outcome.WOULD_CHANGE, note="odd")], (True, "nothing would change")),
         ([Step("gpu1", "sysctl", "Set", Outcome.WOULD_CHANGE)], (False, "sysctl: would change: Set")),
         ([Step("gpu1", "sysctl", "Set", Outcome.UNCHANGED, note="a\nb")], (False, "sysctl: a; b")),
-        ([Step("gpu1", "sysctl", "Set", Outcome.FAILED)], (False, "could not be looked at")),
+        ([Step("gpu1", "sysctl", "Set", Outcome.FAILED)], (False, "could not be checked")),
     ],
 )
 def test_a_host_is_as_described_if_nothing_would_change_and_nothing_stands_against_it(steps, judged) -> None:
@@ -76,8 +76,8 @@ class Together:
         if self.missing <= 0:
             self.all_begun.set()
         assert self.all_begun.wait(10), f"{self.missing} more should have begun"
-        marks = re.findall(r"\\n([0-9a-f]{32}) ", script)
-        return "".join(f"\n{mark} 401 0.1 0 replica= \n" for mark in marks)
+        marks, asked = re.findall(r"[0-9a-f]{32}", script), script.count("figures:")
+        return "".join(f"\nfigures: 401 0.1 0 replica= \n{marks[0]} {number} 0\n" for number in range(asked))
 
 
 def test_all_gateways_are_asked_at_the_same_time_and_told_in_order() -> None:

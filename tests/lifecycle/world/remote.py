@@ -93,7 +93,7 @@ class SimulatedConnection:
                 host.engines[_name(acts)].act = act
                 return self._said()
             case ["sh", "-c", _, _, acts, act, *_] if host.engines[_name(acts)].act != act:
-                return self._failed("a later act on this engine has begun")
+                return self._failed("a later change of this engine has started")
             case ["sh", "-c", _, "take", _, _, unit, before, started]:
                 assert before.endswith(_name(unit)) or started
                 return self._take(host, _name(unit), stdin)
@@ -122,7 +122,7 @@ class SimulatedConnection:
 
     def _revert(self, host: Host, name: str, new: str) -> Completed:
         if not host.engines[name].revert(new):
-            return self._failed("nothing is kept of what ran before")
+            return self._failed("the unit that ran before was not kept")
         self._note(f"put back {name}")
         return self._said()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -58,7 +58,7 @@ ROLLOUT = {"max_unavailable": 1, "drain_timeout": "5s", "soak": "12s", "start_ti
 class Quiet:
     """A Talk."""
 
-    def stage(self, what: str, number: int, of: int, then: str | None = None) -> None: ...
+    def stage(self, what: str, stages: Sequence[str]) -> None: ...
 
     def say(self, text: str) -> None: ...
 
@@ -279,7 +279,7 @@ class Desk:
         rollout = self._rollout()
         session = self._site(rollout.after)
         with self._at_work(session), leased(session, "abort", Quiet(), rollout=True) as lease_session:
-            lease_session.write(Event.CLOSED, rollout.id, detail="left as it was")
+            lease_session.write(Event.CLOSED, rollout.id, detail="unchanged")
 
     def restart(self, replicas: tuple[Replica, ...]) -> None:
         session = self._site(self.lock)

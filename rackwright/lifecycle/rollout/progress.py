@@ -1,0 +1,40 @@
+"""How a rollout's phases read on a terminal and in a log: one line for each, after the replica's address."""
+
+from __future__ import annotations
+
+from rackwright.lifecycle.rollout.change import Change, Phase
+
+IN_FLIGHT_SECONDS = 10
+"""Between two lines that say how many requests a draining replica still has."""
+
+
+def progress_line(phase: Phase, change: Change, detail: str) -> str:
+    """Return the line; `detail` is what the journal has of the phase."""
+    return f"{change.replica.address}  {_text(phase, change, detail)}"
+
+
+def draining_line(change: Change, in_flight: int) -> str:
+    """Return the line that says how many requests are left."""
+    return f"{change.replica.address}  draining ({in_flight} in flight)"
+
+
+def _text(phase: Phase, change: Change, detail: str) -> str:
+    match phase:
+        case Phase.GATE:
+            return "checking that it may go down"
+        case Phase.DRAIN:
+            return "draining"
+        case Phase.ACT:
+            return change.doing if detail == change.why else f"restarting: {detail}"
+        case Phase.PROVE:
+            return f"proving: {detail}"
+        case Phase.CANARY:
+            return f"canary: {detail}"
+        case Phase.UNDRAIN:
+            return f"undraining {detail}"
+        case Phase.SOAK:
+            return f"soaking {detail}"
+        case Phase.REVERT:
+            return f"reverting: {detail}"
+        case Phase.DONE:
+            return "done" if detail == change.why else detail

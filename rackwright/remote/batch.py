@@ -1,0 +1,70 @@
+"""Several commands in one script, and their answers taken apart again: one exchange with a host instead of many."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from shlex import quote
+
+from rackwright.remote.completed import Completed
+
+
+class GarbledBatch(Exception):
+    """The reply isn't what the script prints."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One script that runs many commands, and how its output is taken apart."""
+
+    script: str
+    marker: str
+    count: int
+
+    @staticmethod
+    def of(commands: Iterable[str], *, setup: str = "") -> Batch:
+        """Given shell commands, return the script for one `sh -s`, or for one `sh -c`.
+
+        Each command runs in a subshell without input, where `eval` keeps its syntax errors. After each, a line with a
+        random marker, its number and its exit status ends its output, on stdout and on stderr. With `sh -s` the
+        marker is in no process's arguments, so that even an answer that lists all processes can't hold it. `setup`
+        runs first, in the script's own shell.
+        """
+        marker, asked = secrets.token_hex(16), tuple(commands)
+        lines = [f'(eval {quote(command)}) </dev/null; f {number} "$?"' for number, command in enumerate(asked)]
+        line = f'printf \'\\n{marker} %s %s\\n\' "$1" "$2"'
+        frame = f"f() {{ {line}; {line} >&2; }}"
+        # In braces nothing runs until the whole script has arrived.
+        script = ["{", *([setup] if setup else []), frame, *lines, "exit 0", "}", ""]
+        return Batch("\n".join(script), marker, len(asked))
+
+    def answers(self, reply: Completed) -> list[Completed]:
+        """Return each command's answer, in order. Raise GarbledBatch unless all of them are whole."""
+        if not reply.ok:
+            raise GarbledBatch(f"the script ended with exit status {reply.exit_status}")
+        out, err = self._all(reply.stdout_bytes), self._all(reply.stderr_bytes)
+        if [status for _, status in out] != [status for _, status in err]:
+            raise GarbledBatch("stdout and stderr don't agree")
+        return [
+            Completed(status, stdout, stderr, reply.host)
+            for (stdout, status), (stderr, _) in zip(out, err, strict=True)
+        ]
+
+    def whole(self, output: bytes) -> list[Completed]:
+        """Return the answers that are whole in this standard output, from the first on; without standard error."""
+        texts, numbers, statuses, _ = self._frames(output)
+        in_order = [number == place for place, number in enumerate(numbers)]
+        good = in_order.index(False) if False in in_order else len(numbers)
+        return [Completed(status, text) for text, status in zip(texts[:good], statuses[:good], strict=True)]
+
+    def _all(self, output: bytes) -> list[tuple[bytes, int]]:
+        texts, numbers, statuses, rest = self._frames(output)
+        if numbers != list(range(self.count)) or rest:
+            raise GarbledBatch(f"{len(numbers)} of {self.count} answers are whole")
+        return list(zip(texts, statuses, strict=True))
+
+    def _frames(self, output: bytes) -> tuple[list[bytes], list[int], list[int], bytes]:
+        pieces = re.split(rb"\n%s (\d{1,6}) (\d{1,3})\n" % self.marker.encode(), output)
+        return pieces[:-1:3], list(map(int, pieces[1::3])), list(map(int, pieces[2::3])), pieces[-1]
