@@ -1,4 +1,4 @@
-"""The gateways' runtime API: what they do while they run, over HAProxy's sockets."""
+"""The gateways' runtime API: ask and change running gateways over HAProxy's sockets."""
 
 from rackwright.gateway.api import Gateways
 from rackwright.gateway.canaries import CANARY_SECONDS, CanaryShare, parts_of

@@ -1,7 +1,7 @@
-"""The gateways while they run: who is up, drained and busy, and keys, over HAProxy's sockets, one command a gateway.
+"""Ask and change running gateways over HAProxy's sockets, with one command per gateway: servers, drains, keys.
 
-A reload leaves old workers behind that finish their answers: they count here, and are told whatever the new one is.
-Each answer of HAProxy's is checked; one that isn't the expected one is an error that names the worker.
+After a reload, old workers finish their answers: they are counted here, and get the same changes as the new worker.
+Each answer of HAProxy is checked; an unexpected one is an error that names the worker.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from rackwright.roles.gateway.settings import Key, RevokedKey
 
 
 class Gateways:
-    """All gateways of a fleet at once. Each method raises HostError, naming the gateways that didn't do it."""
+    """All gateways of a fleet at once. Each method raises HostError, naming the gateways that failed."""
 
     def __init__(self, remote: Remote, hosts: Iterable[str], *, paths: Paths = PATHS, drains: str = DRAINS) -> None:
         self._remote = remote
@@ -49,59 +49,58 @@ class Gateways:
         return self._hosts
 
     def only(self, hosts: Iterable[str]) -> Gateways:
-        """Return these of them."""
+        """Return the same API for these gateways only."""
         return Gateways(self._remote, hosts, paths=self._paths, drains=self._drains)
 
     def servers(self) -> dict[str, ServerState]:
-        """Return every replica that a gateway knows, by HOST/MODEL@N."""
+        """Return every replica that any gateway has, by HOST/MODEL@N."""
         reply = self._run(STATES + SHOW_DRAINS, "asking for states")
         return merged({name: parse_states(text) for name, text in reply.items()})
 
     def in_flight(self, address: str) -> int:
-        """Given HOST/MODEL@N, return its requests over all gateways and workers."""
+        """Given HOST/MODEL@N, return its requests in flight over all gateways and workers."""
         state = self.servers().get(address)
         return state.in_flight if state else 0
 
     def drain(self, address: str, *, who: str, reason: str, manual: bool = True) -> None:
-        """Afterwards no worker of a gateway sends HOST/MODEL@N a new request, or a canary's share, not after a
-        reload or a reboot either.
+        """Drain HOST/MODEL@N: no worker sends it new requests or a canary's share, even after a reload or reboot.
 
-        A drain that isn't by hand leaves an earlier one as it is: its record, or that it has none.
+        A drain that isn't manual leaves an earlier drain as it was, with its record or without one.
         """
         record = DrainRecord(who=who, reason=reason, manual=manual, time=datetime.now(UTC))
         values = {"keep": "true" if manual else "false", "record": quote(record.model_dump_json())}
         self._run(DRAIN.format(**_parts(address), **values), f"draining {address}")
 
     def copy_drain(self, address: str, port: int, record: DrainRecord) -> None:
-        """Afterwards the gateways have this drain of HOST/MODEL@N, which another has: one that doesn't run yet never
-        sends there, not even as it starts."""
+        """Copy another gateway's drain of HOST/MODEL@N to these gateways. HAProxy may not run yet: when it starts, it
+        sends no requests there."""
         parts = _parts(address)
         server = quote(f"{parts['begin']}.{port}")
         script = COPY_DRAIN.format(model=parts["model"], server=server, record=quote(record.model_dump_json()))
         self._run(script, f"draining {address}")
 
     def undrain(self, address: str) -> None:
-        """Afterwards every gateway may send requests to HOST/MODEL@N; no record of a drain is left, nor a share."""
-        self._run(READY.format(**_parts(address)), f"returning {address}")
+        """Let every gateway send requests to HOST/MODEL@N again, and remove the record of its drain and any share."""
+        self._run(READY.format(**_parts(address)), f"undraining {address}")
 
     def open_downtime(self, model: str, seconds: int) -> None:
-        """Afterwards every worker expects the model to be without a replica for so many seconds from now on.
+        """Make every worker expect the model to have no replica for this many seconds from now.
 
-        What is asked of it while it has none is held or refused as the fleet file says, also after a reload or a
-        restart. Downtime that is open already gets this end. Ten minutes after its end one is heeded no more.
+        While it has none, its requests are queued or rejected as the fleet file says, even after a reload or restart.
+        If a downtime is open already, its end changes. Ten minutes after its end, a downtime has no effect any more.
         """
         script = OPEN_DOWNTIME.format(model=quote(model), seconds=int(seconds))
         self._run(script, f"opening the downtime of {model}")
 
     def close_downtime(self, model: str) -> None:
-        """Afterwards no worker expects downtime of the model, and requests that it still holds go on as usual.
+        """End the model's downtime at every worker, and let queued requests continue as usual.
 
-        To be called after ready(): what is held finds no replica before.
+        Call this after undrain(), because until then queued requests find no replica.
         """
         self._run(CLOSE_DOWNTIME.format(model=quote(model)), f"closing the downtime of {model}")
 
     def downtimes(self) -> dict[str, datetime]:
-        """Return the models of which a gateway expects downtime, and when it should end, at the latest of them."""
+        """Return the models for which a gateway expects downtime, each with the latest end of all gateways."""
         ends: dict[str, datetime] = {}
         for text in self._run(SHOW_DOWNTIMES, "asking for downtimes").values():
             for model, seconds in map(str.split, text.splitlines()):
@@ -112,65 +111,66 @@ class Gateways:
     def set_canary(
         self, address: str, percent: float, *, digest: str, rollout: str, seconds: int = CANARY_SECONDS
     ) -> None:
-        """Afterwards every worker sends this share of its model's conversations that begin to HOST/MODEL@N, drained
-        or not, unless it is down: for so many seconds from now, also after a reload or a restart.
+        """Make every worker send this percentage of its model's new conversations to HOST/MODEL@N, drained or not,
+        unless it is down, for this many seconds from now, even after a reload or restart.
 
-        One conversation stays with one version. `digest` stands in the access log of what goes there; each `rollout`
-        deals out conversations anew. A share that is there already gets this size and end; 0 is as `end_canary`.
+        Each conversation stays with one version. The access log has `digest` for requests that go there. Each
+        `rollout` assigns conversations to versions in a new way. If there is a share already, its size and end
+        change; 0 ends it.
         """
         if not percent:
             self.end_canary(address.partition("/")[2].partition("@")[0])
             return
         values = {"parts": parts_of(percent), "seconds": int(seconds), "digest": quote(digest)}
         script = SET_CANARY.format(**_parts(address), **values, rollout=quote(rollout))
-        self._run(script, f"giving {address} its share")
+        self._run(script, f"setting the canary's share of {address}")
 
     def check_canaries(self) -> None:
-        """Return if every gateway could give a canary its share: one that an older version wrote knows none."""
+        """Raise HostError if a gateway can't give a canary its share, as one configured by an older version."""
         self._run(CHECK_CANARIES, "asking for canaries")
 
     def end_canary(self, model: str) -> None:
-        """Afterwards no worker sends anything to a canary of the model."""
+        """End the share of the model's canary at every worker."""
         self._run(END_CANARY.format(model=quote(model)), f"ending the canary of {model}")
 
     def put_key(self, key: Key, *, note: str) -> None:
-        """Afterwards every worker lets the key in as it says, and as nothing said before, with no moment between.
+        """Give every worker this entry of the key in place of earlier ones, without a moment when neither is valid.
 
-        `note`: one line that the gateway keeps with it. One that was revoked is refused.
+        `note`: one line that the gateway stores with it. Raise HostError for a key that was revoked.
         """
         script = KEY.format(sha256=key.sha256, lines="''") + REFUSE_REVOKED
         script += WRITE_KEY.format(pushed=quote(key_lines(key) + _noted(key.sha256, str(key.version), note)))
-        self._run(script + TELL_KEY + _known(wanted=True), f"telling key {key.id}")
+        self._run(script + TELL_KEY + _known(wanted=True), f"pushing key {key.id}")
 
     def remove_key(self, key: RevokedKey, *, note: str) -> None:
-        """Afterwards no worker lets the key in, an old one with open connections neither, and none ever will."""
+        """Revoke the key permanently at every worker, including old workers with open connections."""
         pushed = revoked_line(key) + _noted(key.sha256, "revoked", note)
         script = KEY.format(sha256=key.sha256, lines="''") + WRITE_KEY.format(pushed=quote(pushed))
-        self._run(script + TELL_KEY + _known(wanted=False), f"removing key {key.about}")
+        self._run(script + TELL_KEY + _known(wanted=False), f"revoking key {key.about}")
 
     def lend_key(self, key: Key, *, seconds: int) -> None:
-        """Afterwards every worker lets the key in to all models, for so long by the gateway's own clock, or until the
+        """Make every worker accept the key for all models, for `seconds` by the gateway's own clock, or until the
         gateway next loads its keys."""
         script = _in_memory(key, _lasting(key, seconds)) + TELL_KEY + _known(wanted=True)
-        self._run(script, f"telling key {key.id}")
+        self._run(script, f"lending key {key.id}")
 
     def take_back_key(self, key: Key) -> None:
-        """Afterwards no worker lets in a key that was lent."""
+        """Remove a key that was lent from every worker."""
         self._run(_in_memory(key) + TELL_KEY + _known(wanted=False), f"removing key {key.id}")
 
     @contextmanager
     def temporary_key(
         self, sha256: str, *, id: str = "verify", seconds: int = 600, server: str = ""
     ) -> Iterator[None]:
-        """Within the block the key with this SHA-256 is let in to all models; in the gateways' memory only.
+        """Make the gateways accept the key with this SHA-256 for all models during the block, only in their memory.
 
-        It expires by itself after `seconds`, by each gateway's own clock, should the end of the block not come. With
-        `server`, HAProxy's name of one, that one is asked, drained or not, unless it is down; answers name who gave
-        them.
+        If the block never ends, the key expires after `seconds`, by each gateway's own clock. With `server`
+        (HAProxy's name of a server), its requests go to that server, drained or not, unless it is down, and each
+        answer names the server that gave it.
         """
         key = Key(id=id, sha256=sha256, server=server)
         try:
-            # Within: where it fails or is interrupted halfway, some workers have the key already.
+            # Inside `try`: if it fails or is interrupted, some workers may have the key already.
             self.lend_key(key, seconds=seconds)
             yield
         finally:
@@ -196,12 +196,12 @@ def _noted(sha256: str, version: str, note: str) -> str:
 
 
 def _in_memory(key: Key, lines: str = "''") -> str:
-    """Until the gateway next loads its keys. `lines` for a shell."""
+    """Return a script that puts the entries into the workers' memory only. `lines`: quoted for a shell."""
     return KEY.format(sha256=key.sha256, lines=lines)
 
 
 def _lasting(key: Key, seconds: int) -> str:
-    """The entry of a key for all models, for a shell that puts in when it expires: so many seconds from there on."""
+    """Return a key's entry for all models, quoted for a shell, which computes its end from the gateway's clock."""
     ((name, value),) = key_entries(key)
     id, _, rest = value.split("|", 2)
     before, after = quote(f"{name} {id}|"), quote(f"|{rest}\n")
@@ -209,7 +209,7 @@ def _lasting(key: Key, seconds: int) -> str:
 
 
 def _known(*, wanted: bool) -> str:
-    """Its own entry is the last of $lines."""
+    """Return the final check. The key's own entry is the last one of $lines."""
     value = """"$(printf '%s' "$lines" | awk 'END { print $2 }')\""""
     return f'knows "$keys" "$sha" {value}\n' if wanted else 'knows_no "$keys" "$sha"\n'
 

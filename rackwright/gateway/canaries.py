@@ -1,4 +1,4 @@
-"""The share of a model's conversations that goes to its canary, as gateways keep it while they run."""
+"""The share of a model's conversations that goes to its canary, as running gateways keep it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 CANARY_SECONDS = 300
-"""A share that nobody renews for so long goes to nobody: whoever watched the canary is gone."""
+"""A share that isn't renewed for this long ends, because the run that watched the canary is gone."""
 
-# Written first: the next worker reads the file.
+# The file is written first, because a new worker reads it.
 SET_CANARY = """lock
 server=$(named {model} {begin})
 [ -n "$server" ] || {{ echo 'this gateway has no such server' >&2; exit 1; }}
-! grep -qs '"manual":true' "$drains/$server" || {{ echo 'somebody drained it by hand' >&2; exit 1; }}
+! grep -qs '"manual":true' "$drains/$server" || {{ echo 'an operator drained it manually' >&2; exit 1; }}
 value="{parts}|$server|$(($(date +%s) + {seconds}))|"{digest}"|"{rollout}
 note "$canaries" {model} "$value"
 each '' put "$canaries" {model} "$value"
@@ -27,7 +27,7 @@ END_CANARY = f"""lock
 {_END}knows_no "$canaries" {{model}}
 """
 
-# Within the scripts that drain and return $server: by then it takes nothing, or as much as any other.
+# Part of the scripts that drain and undrain $server: after these a share makes no sense.
 UNSHARE = f"""! grep -qsF "|$server|" "$canaries" || {{{{
 {_END}}}}}
 """
@@ -42,27 +42,27 @@ printf '%s\n' "$found" |
     awk -v now=$(date +%s) 'NF == 3 { split($3, part, "|"); if (part[3] > now) print $3 }'
 """
 _WHOLE = 100
-"""The map counts in 1/100 %."""
+"""The map's unit is 1/100 %."""
 
 
 @dataclass(frozen=True)
 class CanaryShare:
-    """What a canary gets."""
+    """The share of a canary."""
 
     percent: float
-    """Of the conversations that begin."""
+    """Percentage of new conversations."""
     until: datetime
     """When it ends, unless it is renewed."""
     rollout: str
 
 
 def parts_of(percent: float) -> int:
-    """Return the share as the map has it."""
+    """Return the share in the map's unit."""
     return round(percent * _WHOLE)
 
 
 def parse_canaries(body: str) -> Iterator[tuple[str, CanaryShare]]:
-    """Given what SHOW_CANARIES printed, yield HAProxy's name of each canary's server and what it gets."""
+    """Given the output of SHOW_CANARIES, yield HAProxy's name of each canary's server, and its share."""
     for line in body.splitlines():
         parts, server, until, _, rollout = line.split("|")
         yield server, CanaryShare(int(parts) / _WHOLE, datetime.fromtimestamp(int(until), UTC), rollout)

@@ -1,4 +1,4 @@
-"""What a gateway is told and asked, over HAProxy's sockets: shell, one script a command."""
+"""Shell scripts that ask and change a running gateway over HAProxy's sockets, one for each command."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ run={run} drains={drains} configuration={configuration} keys={configuration}/key
 downtimes={configuration}/{downtimes} canaries={configuration}/{canaries}
 """
 _HELPERS = r"""
-# FILE MODEL VALUE: on disk; without a value the file says nothing of the model.
+# FILE MODEL VALUE: write the model's line to the file; without a value, remove it.
 note() {
     { grep -v "^$2 " "$1" 2>/dev/null || true; [ -z "$3" ] || printf '%s %s\n' "$2" "$3"; } |
         install -m 0644 /dev/stdin "$1.new"
     sync "$1.new"; mv -f "$1.new" "$1"
 }
-# MODEL: its servers in the worker that takes new connections; none where that knows no such model.
+# MODEL: its servers in the worker that takes new connections; nothing if the worker doesn't know the model.
 servers() {
     answer admin "show servers state model.$1"
     case $said in
@@ -37,23 +37,23 @@ admin_state() {
     rows=$(servers "$1") || exit 1
     printf '%s\n' "$rows" | awk -v server="$2" '$4 == server { print $7; found = 1 } END { exit !found }'
 }
-# drain|ready MODEL SERVER [PATTERN]: also where requests wait for a slot or are tried again. PATTERN as in `tell`.
+# drain|ready MODEL SERVER [PATTERN]: also for requests that wait for a slot or are retried. PATTERN as in `tell`.
 set_server() {
     each new tell "set server model.$2/$3 state $1" "${4:-}"
     each old pass_on
     each old tell "replaced $1 model.$2 $3" 'no such server'
 }
-# MAP: its entries in the worker that takes new connections. One that an earlier version wrote has no such map.
+# MAP: its entries in the worker that takes new connections. A configuration by an older version doesn't have the map.
 entries() {
     answer admin "show map $1"
     case $said in '' | 'Unknown map '*) ;; 0x*) printf '%s\n' "$said" ;; *) unexpected admin "show map $1" ;; esac
 }
-# MAP KEY VALUE: that worker has it so.
+# MAP KEY VALUE: check that this worker has the entry.
 knows() {
     answer admin "get map $1 $2"
     case $said in *"value=\"$3\""*) ;; *) unexpected admin "get map $1 $2" ;; esac
 }
-# MAP KEY: that worker has none.
+# MAP KEY: check that this worker doesn't have the entry.
 knows_no() {
     answer admin "get map $1 $2"
     case $said in *found=no*) ;; *) unexpected admin "get map $1 $2" ;; esac
@@ -62,7 +62,7 @@ knows_no() {
 
 
 def helpers(paths: Paths, drains: str) -> str:
-    """Return what each of the scripts begins with."""
+    """Return the first part of each script."""
     places = _PLACES.format(
         run=paths.run, configuration=paths.configuration, drains=drains, downtimes=DOWNTIMES, canaries=CANARIES
     )
@@ -83,7 +83,7 @@ STATES += SHOW_CANARIES
 SHOW_DRAINS = """for file in "$drains"/*; do [ ! -f "$file" ] || { echo "== drain ${file##*/}"; cat "$file"; }; done
 """
 DRAINS_COMMAND = f"drains={DRAINS}\n{SHOW_DRAINS}"
-"""What a gateway keeps of its drains, without asking HAProxy."""
+"""Prints the records of a gateway's drains, without asking HAProxy."""
 
 DRAIN = (
     """lock
@@ -113,7 +113,7 @@ server=$(named {model} {begin})
 rm -f "$drains/$server"
 set_server ready {model} "$server"
 state=$(admin_state {model} "$server")
-[ $((state & 9)) -eq 0 ] || {{ echo 'HAProxy did not take it back' >&2; exit 1; }}
+[ $((state & 9)) -eq 0 ] || {{ echo 'HAProxy did not undrain it' >&2; exit 1; }}
 """
     + UNSHARE
 )
@@ -122,8 +122,8 @@ KEY = """sha={sha256} lines={lines}
 lock
 """
 
-# What an apply has written and not loaded yet must still be loaded: then the stamp stays the older one. A reload
-# and an apply make the map of the two files, too: what is told here outlasts both.
+# If an apply has written keys that are not loaded yet, the stamp stays older than the map, so that they get loaded. A
+# reload and an apply also build the map from both files, so a pushed key outlasts them.
 WRITE_KEY = """[ -e "$configuration/keys.applied" ] ||
     {{ echo 'this gateway keeps no keys yet; apply first' >&2; exit 1; }}
 loaded=false; [ "$keys" -nt "$run/keys.loaded" ] || [ "$keys" -ot "$run/keys.loaded" ] || loaded=true
@@ -152,7 +152,7 @@ TELL_KEY = r"""tell_key() {
 each '' tell_key
 """
 
-# Written first: the next worker reads the file.
+# The file is written first, because a new worker reads it.
 OPEN_DOWNTIME = """lock
 model={model} ends=$(($(date +%s) + {seconds}))
 note "$downtimes" "$model" "$ends"

@@ -1,4 +1,4 @@
-"""What a gateway's answers say of its servers, one gateway's and over all. Pure."""
+"""The states of servers: parse each gateway's answers, and merge those of all gateways. Pure."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _DRAINED, _RUNNING = 8, 2
 
 
 class DrainRecord(Stored):
-    """Why a replica is drained. It stands on the gateway: a drain outlives reloads and reboots."""
+    """Why a replica is drained. It is stored on the gateway, because a drain outlasts reloads and reboots."""
 
     format: str = "drain/1"
     who: str
     reason: str
     manual: bool
-    """Whether a person drained it; what a person drained, only a person returns."""
+    """Whether an operator drained it; then only an operator undrains it."""
     time: datetime
 
 
@@ -34,14 +34,14 @@ class ServerState:
     replica: str
     """MODEL@N."""
     drained: bool
-    """At one gateway at least."""
+    """At one or more gateways."""
     up: bool
     """At every gateway."""
     in_flight: int
     """Requests, over all gateways and all their workers."""
     record: DrainRecord | None
     canary: CanaryShare | None = None
-    """What it gets as a canary, drained as it is; the most that a gateway gives it."""
+    """Its share as a canary while it is drained; the largest share at any gateway."""
 
     @property
     def address(self) -> str:
@@ -53,17 +53,17 @@ class ServerState:
 
     @property
     def takes_requests(self) -> bool:
-        """Every gateway would send it a request."""
+        """Whether every gateway sends it requests."""
         return self.up and not self.drained
 
     @property
     def drained_manually(self) -> bool:
-        """A person drained it: with a record that says so, or at the socket without any."""
+        """Whether an operator drained it: with a record that says so, or directly at the socket, without a record."""
         return self.drained and (self.record is None or self.record.manual)
 
 
 def parse_states(text: str) -> dict[str, ServerState]:
-    """Given what the states' script printed, return one gateway's servers by HOST/MODEL@N."""
+    """Given the output of STATES and SHOW_DRAINS, return one gateway's servers by HOST/MODEL@N."""
     busy: dict[str, int] = {}
     records: dict[str, DrainRecord] = {}
     canaries: dict[str, CanaryShare] = {}
@@ -85,7 +85,7 @@ def parse_states(text: str) -> dict[str, ServerState]:
 
 
 def merged(gateways: Mapping[str, Mapping[str, ServerState]]) -> dict[str, ServerState]:
-    """Given each gateway's servers, return them over all: up where every gateway says so, drained where one does."""
+    """Merge the servers of all gateways: up if every gateway says so, drained if any does."""
     states: dict[str, ServerState] = {}
     for address in sorted({address for servers in gateways.values() for address in servers}):
         seen = [servers[address] for servers in gateways.values() if address in servers]
@@ -95,7 +95,7 @@ def merged(gateways: Mapping[str, Mapping[str, ServerState]]) -> dict[str, Serve
             drained=any(state.drained for state in seen),
             up=len(seen) == len(gateways) and all(state.up for state in seen),
             in_flight=sum(state.in_flight for state in seen),
-            # What one gateway knows to be by hand is so.
+            # A record of a manual drain has priority.
             record=min(
                 (state.record for state in seen if state.record), key=lambda record: not record.manual, default=None
             ),
@@ -111,7 +111,7 @@ def _sections(text: str) -> Iterator[tuple[str, str]]:
 
 
 def parse_drains(text: str) -> dict[str, DrainRecord]:
-    """Given what DRAINS_COMMAND printed on a gateway, return its drains by HOST/MODEL@N."""
+    """Given the output of DRAINS_COMMAND on a gateway, return its drains by HOST/MODEL@N."""
     found = {title.removeprefix("drain "): _record(body) for title, body in _sections(text)}
     return {_address(server): record for server, record in found.items() if record}
 

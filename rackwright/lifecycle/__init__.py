@@ -1,1 +1,1 @@
-"""The procedures: several runs over the hosts with checks between. One file a verb."""
+"""The procedures: several runs over the hosts, with checks in between. One file or folder per command."""

@@ -1,4 +1,4 @@
-"""Who did what, when, over all hosts: their audit logs, merged."""
+"""Merge the audit logs of all hosts: who did what, and when."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from rackwright.values.amounts import parse_duration
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which acts: all that fit every word given."""
+    """A filter for acts; all given conditions must match."""
 
     since: datetime | None = None
     who: str | None = None
-    """A part of the operator: a person's name, user@machine or a key's fingerprint; in any case of letters."""
+    """A part of the operator: a person's name, user@machine or a key's fingerprint; case doesn't matter."""
     run: str | None = None
-    """A run's id, or how it begins."""
+    """A run's id, or the start of it."""
 
     def fits(self, act: Act) -> bool:
         return (
@@ -35,7 +35,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Noted:
-    """An act as one host's log has it."""
+    """An act in one host's log."""
 
     host: str
     act: Act
@@ -44,15 +44,15 @@ class Noted:
 @dataclass(frozen=True)
 class Audit:
     acts: tuple[Noted, ...]
-    """In the order of time; within a second by host, each host's in the order of its log."""
+    """Ordered by time; within a second by host, and for each host in the order of its log."""
     unreachable: Mapping[str, str]
     """Host → why its log couldn't be read."""
     damaged: tuple[Problem, ...]
-    """Lines that are no acts, whatever was asked for: what they told is lost."""
+    """Lines that can't be read as acts, whatever the filter is."""
 
 
 def audit(fleet: Fleet, hosts: tuple[str, ...], wanted: Wanted) -> Audit:
-    """Read the hosts' audit logs, all at once, and return the acts that are wanted; changes nothing."""
+    """Read the hosts' audit logs, all at once, and return the acts that match; change nothing."""
     from rackwright.remote import Remote
 
     with Remote(targets(fleet, hosts)) as remote:
@@ -78,7 +78,7 @@ def _wanted(found: Mapping[str, AuditLog | str], wanted: Wanted) -> Iterator[Not
 
 
 def since(text: str | None, now: datetime | None = None) -> datetime | None:
-    """Given "12h", a day or a moment (UTC unless it says otherwise), return it. Raise UsageError if it is none."""
+    """Parse "12h", a day or a time (UTC unless it has an offset). Raise UsageError if it is none of these."""
     if text is None:
         return None
     try:
@@ -86,6 +86,6 @@ def since(text: str | None, now: datetime | None = None) -> datetime | None:
             return (now or utc_now()) - timedelta(seconds=parse_duration(text))
         moment = datetime.fromisoformat(text)
     except (ValueError, OverflowError):
-        should = "like 12h, 90d, 2027-03-31 or 2027-03-31T14:00"
-        raise UsageError("is no time", where=f"--since {text}", should=should) from None
+        should = "should be like 12h, 90d, 2027-03-31 or 2027-03-31T14:00"
+        raise UsageError("isn't a time", where=f"--since {text}", should=should) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,6 +1,6 @@
-"""Snapshots and checks made now: by units of the hosts, which go on if we stop watching.
+"""Make snapshots and checks now. Units on the hosts do the work, and continue if rackwright stops watching.
 
-No lease is taken: a timer may begin the same unit at any moment, and a second start joins the run under way.
+No lease is taken: a timer may start the same unit at any time, and a second start joins the running one.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ systemctl show -P InvocationID -- {unit}
 systemctl is-active -q -- {unit} || systemctl reset-failed -q -- {unit}
 systemctl start --no-block -- {unit}
 """
-# One property a call: of several, systemctl chooses the order.
+# One property per call, because systemctl chooses the order of several.
 _LOOK = """
 for p in ActiveState InvocationID; do systemctl show -P $p -- {unit}; done
 tail -n 1 {said} 2>/dev/null | tail -c 2000; true
@@ -43,19 +43,19 @@ _BUSY = ("activating", "reloading", "deactivating")
 
 @dataclass(frozen=True)
 class Made:
-    """What came of one snapshot or check."""
+    """The result of one snapshot or check."""
 
     host: str
     repository: str
     state: RepositoryState | None
-    """As the host remembers it afterwards; None: it could not be asked."""
+    """The state that the host recorded afterwards; None: the host could not be asked."""
     problem: str | None
-    """Why it isn't good, or isn't known to be."""
+    """Why it failed, or why its result isn't known."""
 
 
 @dataclass(frozen=True)
 class Listed:
-    """A snapshot of a repository, as the repository tells."""
+    """A snapshot, as its repository lists it."""
 
     host: str
     repository: str
@@ -70,16 +70,18 @@ Place = tuple[str, str]
 
 
 def places(session: Session, to: str | None = None) -> tuple[Place, ...]:
-    """Return host and repository of every backup of the site's hosts, or of those at one repository.
+    """Return host and repository of every backup of the session's hosts, or only of those in one repository.
 
     Raise UsageError if there is none.
     """
     saved = {name: model.backup.repositories for name, model in session.hosts.items() if model.backup}
     if not saved:
-        raise UsageError("the fleet file has no backup", where="backup", should="should have one to use this")
+        raise UsageError(
+            "the fleet file sets no backup for these hosts", where="backup", should="this command needs one"
+        )
     known = tuple(dict.fromkeys(repository.name for some in saved.values() for repository in some))
     if to is not None and to not in known:
-        raise UsageError("no repository of that name", where=to, should=f"there are {', '.join(known)}")
+        raise UsageError("no repository of that name", where=to, should=f"should be one of {', '.join(known)}")
     return tuple(
         (name, repository.name)
         for name, some in saved.items()
@@ -89,9 +91,9 @@ def places(session: Session, to: str | None = None) -> tuple[Place, ...]:
 
 
 def make(session: Session, verb: Verb, wanted: Sequence[Place], console: Console) -> tuple[Made, ...]:
-    """Have the hosts make a snapshot or a check at each place, all hosts at once, and return what came of it.
+    """Make a snapshot or a check at each place, all hosts at once, and return the results.
 
-    Each host has it in its audit log. Ctrl-C stops watching: what was begun goes on.
+    Each host records it in its audit log. Ctrl-C stops watching; a snapshot or check that was started continues.
     """
     run = new_run_id()
     with stoppable(console.heard) as stopping:
@@ -101,7 +103,7 @@ def make(session: Session, verb: Verb, wanted: Sequence[Place], console: Console
 
 
 def make_first(session: Session, wanted: Sequence[Place], console: Console) -> RackwrightError | None:
-    """Have the hosts make the snapshots that there are none of yet; return what to raise if one isn't good."""
+    """Make the first snapshot at each place; return the error to raise if one failed, None if all succeeded."""
     missed = [made for made in make(session, "run", wanted, console) if made.problem]
     if not missed:
         return None
@@ -118,7 +120,7 @@ def make_first(session: Session, wanted: Sequence[Place], console: Console) -> R
 
 
 def listed(session: Session, wanted: Sequence[Place]) -> tuple[tuple[Listed, ...], dict[Place, str]]:
-    """Ask the repositories for their snapshots; return these, and why a repository could not be asked."""
+    """Ask the repositories for their snapshots; return the snapshots, and for each place that failed the reason."""
     found: list[Listed] = []
     problems: dict[Place, str] = {}
 
@@ -140,7 +142,7 @@ def _listed(session: Session, place: Place) -> Iterator[Listed]:
     try:
         reply = json.loads(answer.stdout)
     except ValueError:
-        raise HostError("restic gave no list of snapshots", where=host) from None
+        raise HostError("restic didn't return a list of snapshots", where=host) from None
     for one in reply or ():
         summary = one.get("summary") or {}
         files, total = summary.get("total_files_processed"), summary.get("total_bytes_processed")
@@ -164,7 +166,7 @@ def _made(session: Session, verb: Verb, place: Place, console: Console, stopping
         problem = problem or _problem(verb, before, state)
     except HostError as error:
         problem = error.problems[0].what
-    console.say(f"{what}: {problem or 'good'}")
+    console.say(f"{what}: {problem or 'done'}")
     note_act(
         session, host, run=run, command=f"backup {verb}", what=f"{WORDS[verb]} at {name}", outcome=problem or "done"
     )
@@ -182,8 +184,8 @@ def _repositories(session: Session, host: str) -> tuple[Repository, ...]:
     return backup.repositories if backup else ()
 
 
-def _watched(session: Session, verb: Verb, place: Place, tell: ResticProgress, stopping: Stopping) -> str | None:
-    """Start the unit and wait for its end; return why that wasn't seen."""
+def _watched(session: Session, verb: Verb, place: Place, show: ResticProgress, stopping: Stopping) -> str | None:
+    """Start the unit and wait until it ends; return why its end was not awaited, None if it has ended."""
     host, name = place
     (repository,) = (one for one in _repositories(session, host) if one.name == name)
     unit = f"{repository.run_unit if verb == 'run' else repository.check_unit}.service"
@@ -192,27 +194,29 @@ def _watched(session: Session, verb: Verb, place: Place, tell: ResticProgress, s
     look = _LOOK.format(unit=quote(unit), said=quote(f"/run/rackwright-backup/{name}.said"))
     seen_busy = False
     while not stopping():
-        active, invocation, *said = connection.run(look).check(f"looking at {unit}").stdout.splitlines()
+        active, invocation, *said = connection.run(look).check(f"asking for the state of {unit}").stdout.splitlines()
         seen_busy = seen_busy or active in _BUSY
         if active not in _BUSY and (seen_busy or invocation != before):
             return None
-        tell(said[0] if said else "")
+        show(said[0] if said else "")
         time.sleep(POLL_SECONDS)
-    return f"not waited for: it goes on as {unit}"
+    return f"not awaited; it continues as {unit}"
 
 
 def _problem(verb: Verb, before: RepositoryState, after: RepositoryState) -> str | None:
-    """Judge by what the host knows now, not by how the unit ended."""
+    """Judge by the state that the host recorded, not by how the unit ended."""
     word = WORDS[verb]
     if failed := [why for why in after.failures if why.startswith(f"the last {word} ")]:
         return failed[0].removeprefix(f"the last {word} failed: ")
     if verb == "run":
-        return None if after.snapshot and after.snapshot != before.snapshot else "no new snapshot came of it"
-    return None if after.check_at and after.check_at != before.check_at else "no check came of it"
+        return (
+            None if after.snapshot and after.snapshot != before.snapshot else "the unit ended without a new snapshot"
+        )
+    return None if after.check_at and after.check_at != before.check_at else "the unit ended without a check"
 
 
 class ResticProgress:
-    """Says how far restic is, at every tenth."""
+    """Prints restic's progress at every tenth."""
 
     def __init__(self, console: Console, what: str) -> None:
         self._console, self._what, self._tenth = console, what, 0

@@ -1,4 +1,4 @@
-"""What ends soon: API keys and certificates."""
+"""API keys and certificates that expire soon."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 KEY_DAYS = 14
 CERTIFICATE_DAYS = 30
-"""How long before its end one is warned of. Apply renews the fleet's own far earlier, in the last third of a year."""
+"""How many days before its end a warning starts. Apply renews the fleet's own certificates four months before it."""
 
 
 @dataclass(frozen=True)
 class Ending:
-    """Something that ends within these days, or has ended."""
+    """A key or certificate that ends soon or has ended."""
 
     where: str
     """A host, or the controller."""
@@ -27,7 +27,7 @@ class Ending:
     next: str
 
     def said(self, now: datetime) -> str:
-        """Return it in words, without where and next."""
+        """Return it as text, without `where` and `next`."""
         if self.ends is None:
             return f"{self.what} can't be read"
         if self.ends <= now:
@@ -36,7 +36,7 @@ class Ending:
 
 
 def ending_keys(keys: Iterable[ApiKey], now: datetime) -> tuple[Ending, ...]:
-    """Return the keys that end within KEY_DAYS; those that have ended already are meant to have."""
+    """Return the keys that end within KEY_DAYS, without those that have ended: they were meant to end."""
     return tuple(
         Ending(
             "controller",
@@ -52,7 +52,7 @@ def ending_keys(keys: Iterable[ApiKey], now: datetime) -> tuple[Ending, ...]:
 def ending_certificates(
     host: str, certificates: Mapping[str, datetime | None], now: datetime, next: str = "rackwright apply"
 ) -> tuple[Ending, ...]:
-    """Given a host's certificates by stem, return those that end within CERTIFICATE_DAYS, have, or can't be read."""
+    """Return those of a host's certificates (by stem) that end within CERTIFICATE_DAYS or can't be read."""
     limit = now + timedelta(days=CERTIFICATE_DAYS)
     return tuple(
         Ending(host, f"certificate {stem}", ends, next)
@@ -62,6 +62,6 @@ def ending_certificates(
 
 
 def days(span: timedelta) -> str:
-    """Return whole days in words; less than one is said as hours."""
+    """Return whole days as text; less than one day in hours."""
     whole, unit = (span.days, "day") if span.days else (span.seconds // 3600, "hour")
     return f"{whole} {unit}{'' if whole == 1 else 's'}"

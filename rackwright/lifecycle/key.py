@@ -1,4 +1,4 @@
-"""Give out API keys, change what they may do and take them back: in the keys file, and at every gateway at once."""
+"""Add, edit and revoke API keys: in the keys file, and at every gateway at once."""
 
 from __future__ import annotations
 
@@ -45,20 +45,20 @@ _DONE: dict[Verb, str] = {"add": "added", "edit": "changed", "revoke": "revoked"
 
 @dataclass(frozen=True)
 class Terms:
-    """What a key may do, as an operator says it; None: nothing is said of it."""
+    """What a key may do, as an operator enters it; None: not given."""
 
     owner: str | None = None
     models: tuple[str, ...] | None = None
-    """Empty: all."""
+    """Empty: all models."""
     expires: str | None = None
     """Like 90d or 2027-03-31; "never"."""
     requests_per_minute: int | None = None
-    """0: as many as it likes."""
+    """0: no limit."""
     concurrency: int | None = None
-    """0: as many as it likes."""
+    """0: no limit."""
 
     def fields(self, fleet: Fleet, now: datetime) -> dict[str, object]:
-        """Return the key's fields that are said. Raise UsageError if one can't be."""
+        """Return the key's fields that are given. Raise UsageError if one isn't valid."""
         models = self.models or ()
         unknown = [model for model in models if model not in fleet.file.models]
         if unknown:
@@ -73,9 +73,9 @@ class Terms:
 
 
 def add_key(fleet: Fleet, id: str, terms: Terms) -> tuple[ApiKey, Secret]:
-    """Return a new key as the keys file has it afterwards, and its text, which nothing keeps.
+    """Add a key to the keys file; return it, and its text, which is stored nowhere.
 
-    Raise UsageError, writing nothing, if the id is taken or not a name, or the terms are none that can be.
+    Raise UsageError, writing nothing, if the id is taken or not a name, or the terms aren't valid.
     """
     path = fleet.sibling("keys.yml")
     file = read_keys_file(path)
@@ -87,9 +87,9 @@ def add_key(fleet: Fleet, id: str, terms: Terms) -> tuple[ApiKey, Secret]:
 
 
 def edit_key(fleet: Fleet, id: str, terms: Terms) -> ApiKey:
-    """Return the key as the keys file has it afterwards; of what the terms don't say it stays as it was.
+    """Change a key in the keys file and return it; fields that the terms don't give stay as they were.
 
-    Raise UsageError, writing nothing, if there is none of this id, or the terms are none that can be.
+    Raise UsageError, writing nothing, if no key has this id, or the terms aren't valid.
     """
     path, now = fleet.sibling("keys.yml"), utc_now()
     file, found = read_keys_file(path), find_key(fleet, id)
@@ -106,14 +106,14 @@ def _checked(fields: dict[str, object]) -> ApiKey:
 
 
 def find_key(fleet: Fleet, id: str) -> ApiKey:
-    """Return the key of this id. Raise UsageError if there is none."""
+    """Return the key with this id. Raise UsageError if there is none."""
     keys = read_keys(fleet.sibling("keys.yml"))
     rest = revoke(keys, id)
     return next(key for key in keys if key not in rest)
 
 
 def revoke_key(fleet: Fleet, id: str) -> RevokedKey:
-    """Return the key as the keys file has it among the revoked afterwards. Raise UsageError if there is none."""
+    """Move the key to the revoked ones in the keys file, and return it. Raise UsageError if there is none."""
     path, found = fleet.sibling("keys.yml"), find_key(fleet, id)
     file = read_keys_file(path)
     gone = RevokedKey(id=found.id, owner=found.owner, sha256=found.sha256, revoked=utc_now())
@@ -122,15 +122,14 @@ def revoke_key(fleet: Fleet, id: str) -> RevokedKey:
 
 
 def note_of(key: ApiKey, gone: RevokedKey | None, who: str) -> str:
-    """Return what gateways keep of the key, for `key pull`: a revocation at the moment that the keys file has."""
+    """Return the line that gateways keep for `key pull`. A revocation has the same time as in the keys file."""
     return pushed_line(key, who=who, when=gone.revoked if gone else utc_now(), revoked=gone is not None)
 
 
 def push_key(fleet: Fleet, key: ApiKey, verb: Verb, gone: RevokedKey | None = None) -> dict[str, str | None]:
-    """Each gateway lets the key in as it says from now on, or, with `gone`, no longer; return why one could not be
-    told, None where it was.
+    """Push the key to each gateway, or with `gone` revoke it there. Return, for each gateway, None or why it failed.
 
-    No lease is asked for: a key must be refusable also while another operator is at work.
+    This takes no lease: it must be possible to revoke a key while another operator has the lease.
     """
     from rackwright.gateway import Gateways
     from rackwright.remote import Remote
@@ -139,7 +138,7 @@ def push_key(fleet: Fleet, key: ApiKey, verb: Verb, gone: RevokedKey | None = No
     run = new_run_id()
     with Remote(targets(fleet, fleet.gateways)) as remote:
 
-        def tell(name: str) -> str | None:
+        def push(name: str) -> str | None:
             gateway, connection = Gateways(remote, (name,)), remote.connection(name)
             try:
                 connection.open()
@@ -154,35 +153,35 @@ def push_key(fleet: Fleet, key: ApiKey, verb: Verb, gone: RevokedKey | None = No
                 return error.problems[0].what
             return None
 
-        return remote.each(fleet.gateways, tell)
+        return remote.each(fleet.gateways, push)
 
 
 def pushed_keys(remote: Remote, gateways: tuple[str, ...]) -> tuple[PushedKey, ...]:
-    """Return what these gateways, as far as they can be reached, were told of keys since the last apply."""
+    """Return the keys that were pushed to these gateways since the last apply; unreachable gateways are left out."""
     answers = remote.run_on(gateways, NEWS_COMMAND)
     return tuple(
         one
         for name, answer in answers.items()
         if not isinstance(answer, HostError)
-        for one in parse_pushed(answer.check("reading what was told of API keys").stdout, name)
+        for one in parse_pushed(answer.check("reading the pushed API keys").stdout, name)
     )
 
 
 def refuse_unknown_keys(fleet: Fleet, reply: Iterable[PushedKey]) -> None:
-    """Raise LeasedError if gateways know API keys that the keys file doesn't know yet, or not as they are."""
+    """Raise LeasedError if gateways have API keys that are missing or older in the keys file."""
     path = fleet.sibling("keys.yml")
     unknown = unknown_to(read_keys_file(path), reply)
     if unknown:
         raise LeasedError(
-            "the API keys were changed with another copy of this file:\n  " + "\n  ".join(map(str, unknown)),
+            "API keys were changed with another copy of this file:\n  " + "\n  ".join(map(str, unknown)),
             where=str(path),
-            should="this copy should know of that before it is applied",
-            next="git pull; or rackwright key pull, which writes it down here",
+            should="this copy should have these changes before it is applied",
+            next="git pull; or rackwright key pull, which writes them to this file",
         )
 
 
 def pull_keys(fleet: Fleet) -> tuple[PushedKey, ...]:
-    """Afterwards the keys file knows what gateways were told of keys with other copies of it; return what it didn't.
+    """Add keys that were pushed with other copies of the keys file to this one; return those that were missing.
 
     Raise HostError, writing nothing, if a gateway can't be asked.
     """
@@ -208,7 +207,7 @@ def _act(operator: Operator, key: ApiKey, run: str, verb: Verb) -> Act:
 def _expiry(text: str, now: datetime) -> datetime:
     expires = _moment(text, now)
     if expires <= now:
-        raise UsageError("has passed already", where=f"--expires {text}", should="a time to come")
+        raise UsageError("is in the past", where=f"--expires {text}", should="should be a time in the future")
     return expires
 
 
@@ -218,12 +217,14 @@ def _moment(text: str, now: datetime) -> datetime:
             return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC) + timedelta(days=1)
         return now + timedelta(seconds=parse_duration(text))
     except (ValueError, OverflowError):
-        raise UsageError("is no time", where=f"--expires {text}", should="like 12h, 90d or 2027-03-31") from None
+        should = "should be like 12h, 90d or 2027-03-31"
+        raise UsageError("isn't a time", where=f"--expires {text}", should=should) from None
 
 
 def _usage(error: ValidationError) -> UsageError:
     first = error.errors(include_input=False, include_url=False)[0]
     name = str(first["loc"][0]) if first["loc"] else ""
     if name == "id":
-        return UsageError("is no name for a key", where="ID", should="a letter, then up to 23 letters, digits and -")
+        should = "should be a letter, then up to 23 letters, digits and -"
+        return UsageError("isn't a valid id of a key", where="ID", should=should)
     return UsageError(first["msg"].removeprefix("Value error, "), where=name)

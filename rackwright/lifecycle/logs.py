@@ -1,4 +1,4 @@
-"""What a replica, or all of ours on a host, wrote to the journal."""
+"""Read from the journal what a replica, or all of rackwright's units on a host, wrote."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CURSOR = "-- cursor: "
 
 
 def units_of(replica: str) -> tuple[str, ...]:
-    """Return the units whose logs tell about a replica (<model>@<n>)."""
+    """Return the units whose logs are about a replica (<model>@<n>)."""
     return (f"rackwright-{replica}.service", f"{stem(replica)}.probe.service")
 
 
@@ -23,7 +23,7 @@ OURS = ("rackwright-*",)
 def logs(
     connection: Connection, units: tuple[str, ...], *, lines: int, follow: bool, poll_seconds: float = 1.0
 ) -> Iterator[str]:
-    """Return the last lines of the units; with `follow`, go on with what comes until interrupted."""
+    """Yield the last lines of the units; with `follow`, also new lines until interrupted."""
     text = " ".join(f"-u {quote(unit)}" for unit in units)
     command = f"journalctl --no-pager -q -o short-iso --show-cursor {text}"
     cursor = None

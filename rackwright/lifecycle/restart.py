@@ -13,15 +13,15 @@ from rackwright.stopping import stoppable
 
 
 def restart(session: Session, replicas: tuple[Replica, ...], console: Console, *, allow_outage: bool = False) -> None:
-    """Afterwards each engine runs anew, proven by a real token, and serves as before.
+    """Restart each engine, prove it with real tokens, and let it serve as before.
 
-    Raise RackwrightError at the first that can't be taken, drained or restarted, or where Ctrl-C stopped it;
-    ProofError if one doesn't answer.
+    Raise RackwrightError at the first replica that can't go down, be drained or be restarted, or when Ctrl-C stops
+    the command; ProofError if an engine doesn't answer.
     """
     if not replicas:
-        raise UsageError("there is no replica to restart")
+        raise UsageError("no replica to restart")
     names = ", ".join(replica.address for replica in replicas)
-    # The gateways too: each engine is drained and returned there.
+    # The gateways too: each replica is drained and undrained there.
     hosts = (*(replica.host for replica in replicas), *session.fleet.gateways)
     with (
         leased(session, f"restart {names}", console) as lease_session,

@@ -1,4 +1,4 @@
-"""What the replicas of a model run now: asked of their hosts, by the weights that each engine sees."""
+"""Ask the hosts which weights the replicas of a model run now."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class Running:
     replica: str
     """HOST/MODEL@N."""
     state: str | None
-    """As the probe says it, with its reason; None: not installed yet, or its host doesn't answer."""
+    """The probe's state with its reason; None: not installed yet, or its host doesn't answer."""
     weights: tuple[str, ...] = ()
-    """First digits of the digests that its engine sees, adapters' with them."""
+    """First digits of the digests of the weights that its engine uses, including adapters."""
     unreachable: str | None = None
     """Why its host doesn't answer."""
 
 
 def running(fleet: Fleet, model: str) -> tuple[Running, ...]:
-    """Ask the hosts where the model's replicas answer; changes nothing.
+    """Ask the hosts of the model's replicas; change nothing.
 
     Raise SecretError if a sudo password doesn't resolve.
     """
@@ -39,7 +39,7 @@ def running(fleet: Fleet, model: str) -> tuple[Running, ...]:
         return ()
     with Remote(targets(fleet, hosts)) as remote:
         asked = remote.run_on(hosts, dict.fromkeys(hosts, COMMAND), timeout=TIMEOUT)
-    answers = checked(asked, "looking at the replicas")
+    answers = checked(asked, "asking for the replicas' states")
     return tuple(_running(replica, answers[replica.host]) for replica in replicas)
 
 

@@ -1,4 +1,4 @@
-"""What runs, how it is, and what is pending; reads only."""
+"""The state of hosts, replicas and backups, and what is pending. Read-only."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from rackwright.state.lease import Lease
 
 @dataclass(frozen=True)
 class Drained:
-    """Why a replica takes nothing new, as the gateways have it written down."""
+    """Why a replica gets no new requests, as recorded on the gateways."""
 
     reason: str
     who: str
@@ -39,7 +39,7 @@ class Drained:
 
 @dataclass(frozen=True)
 class ReplicaStatus:
-    """One replica: as its host sees it, and as the gateways do."""
+    """One replica, as its host and the gateways see it."""
 
     replica: str
     """HOST/MODEL@N."""
@@ -48,45 +48,45 @@ class ReplicaStatus:
     state: str
     """loading, ready, busy, hung, faulted, stopped; unknown; not installed; unreachable."""
     reason: str | None
-    """What keeps it from serving, where somebody knows."""
+    """Why it doesn't serve, if that is known."""
     traffic: str
-    """yes, no, drained with its reason, who and since when, and what it gets as a canary; or unknown."""
+    """yes; no; drained, with the reason, who, since when, and its share as a canary; or unknown."""
     in_flight: int | None
     version: str
-    """Runtime and first digits of the model's digest, as the lock has them."""
+    """Runtime and first digits of the model's digest in the lock."""
     pending: str | None
     """What an apply would do to it."""
     drained: Drained | None = None
-    """None: it isn't, or nobody wrote down why."""
+    """None: it isn't drained, or there is no record."""
     canary: float | None = None
-    """Per cent of the conversations that begin, which it gets while it is drained for the rest; None: it is none."""
+    """Percentage of new conversations that it gets as a canary while it is drained; None: it isn't a canary."""
 
 
 @dataclass(frozen=True)
 class HostStatus:
     host: str
     state: str
-    """ok, unreachable with its reason, or out with its reason."""
+    """ok, or unreachable or disabled with the reason."""
     pending: str | None
     certificates: Mapping[str, int]
-    """Of those that it has: days until their end, 0 where it has come or they can't be read."""
+    """Stem → days until the certificate ends; 0 if it has ended or can't be read."""
     driver: str | None = None
-    """Of its GPUs: version, CUDA and module; None: it has none, or none answers."""
+    """Version, CUDA and module of the GPU driver; None: there is none, or it doesn't answer."""
 
 
 @dataclass(frozen=True)
 class BackupStatus:
-    """One host's backups at one repository, as the host remembers them."""
+    """One host's backups in one repository, as the host recorded them."""
 
     host: str
     repository: str
     snapshot: str | None
     snapshot_age: int | None
-    """Seconds since the last good one; None: there is none yet."""
+    """Seconds since the last good snapshot; None: there is none yet."""
     files: int | None
     bytes: int | None
     check_age: int | None
-    """Seconds since the last good one; None: there is none yet."""
+    """Seconds since the last good check; None: there is none yet."""
     running: bool
     alarms: tuple[str, ...]
 
@@ -98,28 +98,29 @@ class Status:
     backups: tuple[BackupStatus, ...]
     lease: Lease | None
     notes: tuple[str, ...]
-    """What could not be asked."""
+    """What could not be asked, and why."""
     warnings: tuple[str, ...]
-    """API keys and certificates that end soon, and what is wrong with hosts' hardware, with what to do."""
+    """API keys and certificates that end soon, and problems of hosts' hardware, each with what to do."""
     gpus: tuple[GpuStatus, ...] = ()
     rollout: Entry | None = None
-    """That opened the one that is open."""
+    """The journal entry that opened the open rollout; None: no rollout is open."""
 
     @property
     def healthy(self) -> bool:
-        """Every host answers, every replica takes requests or was drained by hand, and no backup is an alarm."""
-        taken = all(replica.traffic == "yes" or replica.traffic.startswith("drained") for replica in self.replicas)
+        """Whether every host answers or is disabled, every replica takes requests or is drained, and no backup has an
+        alarm."""
+        serving = all(replica.traffic == "yes" or replica.traffic.startswith("drained") for replica in self.replicas)
         saved = not any(backup.alarms for backup in self.backups)
         return (
-            taken
+            serving
             and saved
             and not self.notes
-            and all(host.state == "ok" or host.state[:3] == "out" for host in self.hosts)
+            and all(host.state == "ok" or host.state.startswith("disabled: ") for host in self.hosts)
         )
 
 
 def status(session: Session) -> Status:
-    """Ask hosts, gateways and the control host; change nothing. What doesn't answer is said in its place."""
+    """Ask hosts, gateways and the control host; change nothing. Anything that doesn't answer is reported as such."""
     surveyed = survey(session)
     notes: list[str] = []
     servers = _servers(session, notes)
@@ -149,7 +150,7 @@ def status(session: Session) -> Status:
 
 
 def _certificate_ends(session: Session, surveyed: Survey) -> dict[str, dict[str, datetime | None]]:
-    """Return each host's certificates; one that doesn't answer now is named in the survey or by the next look."""
+    """Return when each host's certificates end. A host that doesn't answer is left out; the survey reports it."""
     answers = checked(session.remote.run_on(tuple(surveyed.hosts), CERTIFICATES_COMMAND), "asking for certificates")
     return {name: parse_ends(answer.stdout) for name, answer in answers.items() if not isinstance(answer, HostError)}
 
@@ -172,7 +173,7 @@ def _hardware_warnings(surveyed: Survey) -> Iterator[str]:
 
 
 def _looked_at(session: Session, host: str) -> bool:
-    """Whether it is one of the hosts asked for; with all of them, those out of service are named too."""
+    """Return whether the host is reported: if no limit is set, disabled hosts are included."""
     return host in session.hosts or set(session.hosts) == set(session.fleet.hosts)
 
 
@@ -185,7 +186,7 @@ def _servers(session: Session, notes: list[str]) -> Mapping[str, ServerState]:
 
 
 def _at_work(session: Session, surveyed: Survey, notes: list[str]) -> tuple[Lease | None, Entry | None]:
-    """Return who has the lease, and the rollout that is open."""
+    """Return the lease and the entry of the open rollout."""
     try:
         refuse_moved(session.fleet, surveyed.control)
         return session.store.show(), open_rollout(session.store.entries())

@@ -1,4 +1,4 @@
-"""Pin the hosts' SSH keys: look at what each shows, compare it with what is pinned, write what is agreed to."""
+"""Pin the hosts' SSH keys: get each host's key, compare it with the pinned one, and pin the keys that you confirm."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Shown:
-    """What a host (or a jump host) showed."""
+    """The key that a host (or a jump host) showed, or why it couldn't be reached."""
 
     target: Target
     state: State
@@ -34,13 +34,13 @@ class Shown:
 
 
 def jump_hosts(targets: Iterable[Target]) -> tuple[Target, ...]:
-    """Return each jump host once: their keys are pinned before anything can be reached through them."""
+    """Return each jump host once: their keys must be pinned before hosts can be reached through them."""
     jumps = [jump for target in targets if (jump := jump_target(target))]
     return tuple({(jump.address, jump.port): jump for jump in jumps}.values())
 
 
 def look(targets: Iterable[Target], *, scanner: Callable[[Target], HostKey] = scan) -> tuple[Shown, ...]:
-    """Return what each target shows now, all at once. This machine ("@local") has nothing to show."""
+    """Return the key of each target, all at once. This machine ("@local") has none."""
     from gevent.pool import Pool
 
     def one(target: Target) -> Shown:
@@ -56,7 +56,7 @@ def look(targets: Iterable[Target], *, scanner: Callable[[Target], HostKey] = sc
 
 
 def pin_all(shown: Iterable[Shown]) -> None:
-    """Each key is its host's only one in the fleet's known_hosts file afterwards."""
+    """Write each key to the fleet's known_hosts file, as the only one of its host."""
     for one in shown:
         if one.key and one.target.known_hosts:
             pin(one.target.known_hosts, one.target, one.key)

@@ -31,4 +31,6 @@ def parse_verdict(text: str, where: str) -> Verdict:
         return TypeAdapter(Verdict).validate_json(text)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        raise RackwrightError(f"is damaged: {first['msg']}", where=where, should=f"one {FORMAT}") from None
+        raise RackwrightError(
+            f"is damaged: {first['msg']}", where=where, should=f"should be of format {FORMAT}"
+        ) from None

@@ -1,1 +1,1 @@
-"""What outlives one command, kept on hosts: lease, journal, record, audit log and the applied fleet."""
+"""State that outlasts one command, stored on hosts: lease, journal, record, audit log and the applied fleet."""

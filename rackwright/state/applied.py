@@ -1,4 +1,4 @@
-"""The fleet that was applied last, on the control hosts; and whether a checkout would undo it."""
+"""The fleet that was applied last, stored on the control hosts, and whether a checkout would undo it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rackwright.values.paths import RelativePath
 
 _ABOUT = "applied.json"
 
-# Between the two renames only fleet.old is there: whoever reads looks at it too.
+# Between the two renames only fleet.old exists, so _READ looks for it, too.
 _WRITE = """set -eu
 umask 077
 mkdir -p -- "$1"
@@ -42,7 +42,7 @@ tar -c -f - .
 
 
 class About(Stored):
-    """What stands in applied.json beside the files."""
+    """The content of applied.json, which is stored next to the files."""
 
     format: str = "applied/1"
     fleet_file: RelativePath
@@ -60,7 +60,7 @@ class Applied:
 
 
 def applied_from(checkout: Checkout, *, who: str, run: str, when: datetime) -> Applied:
-    """Given the checkout that was applied, return what the control hosts are to keep."""
+    """Given the checkout that was applied, return what the control hosts must store."""
     about = About(
         fleet_file=checkout.fleet_file, commit=checkout.commit, dirty=checkout.dirty, who=who, run=run, when=when
     )
@@ -68,12 +68,12 @@ def applied_from(checkout: Checkout, *, who: str, run: str, when: datetime) -> A
 
 
 def write_applied(shell: Shell, applied: Applied, *, folder: str = FOLDER) -> None:
-    """The control host keeps these files afterwards, and no others. Raise HostError if they can't be written."""
-    shell.run(command(_WRITE, folder), stdin=_packed(applied)).check("keeping the applied fleet")
+    """Store these files on the control host, in place of earlier ones. Raise HostError if they can't be written."""
+    shell.run(command(_WRITE, folder), stdin=_packed(applied)).check("storing the applied fleet")
 
 
 def read_applied(shell: Shell, *, folder: str = FOLDER) -> Applied | None:
-    """Return what was applied last, None if nothing was. Raise RackwrightError if it is newer or damaged."""
+    """Return what was applied last, None if nothing was. Raise RackwrightError if it is damaged or too new."""
     packed = shell.run(command(_READ, folder)).check("reading the applied fleet").stdout_bytes
     if not packed:
         return None
@@ -85,7 +85,7 @@ def read_applied(shell: Shell, *, folder: str = FOLDER) -> Applied | None:
 
 
 def stale_checkout(applied: Applied | None, local: Checkout) -> str | None:
-    """Given what was applied last, return the difference that the operator must agree to; None if it can go on.
+    """Return the difference from the applied fleet that the operator must accept, None if nothing needs acceptance.
 
     Raise LeasedError if git shows that the checkout lacks the commit that was applied.
     """
@@ -98,14 +98,14 @@ def stale_checkout(applied: Applied | None, local: Checkout) -> str | None:
         raise LeasedError(
             f"this checkout lacks the commit {about.commit[:12]}, which {about.who} applied at {stamp(about.when)}",
             where=str(local.folder / local.fleet_file),
-            should="applying it would undo that work",
+            should="applying this checkout would undo that change",
             next="git pull",
         )
     return difference(applied, local) if about.dirty else None
 
 
 def difference(applied: Applied, local: Checkout) -> str:
-    """Return a unified diff from the files that were applied to those of the checkout."""
+    """Return a unified diff from the applied files to those of the checkout."""
     parts: list[str] = []
     for name in sorted({*applied.files, *local.files}):
         before, after = (_lines(files.get(name, b"")) for files in (applied.files, local.files))
@@ -114,11 +114,11 @@ def difference(applied: Applied, local: Checkout) -> str:
 
 
 def _lines(content: bytes) -> list[str]:
-    """Of a file that is no text: one that tells it from another."""
+    """Return the file's lines; for a binary file, one line that identifies its content."""
     try:
         return content.decode().splitlines()
     except UnicodeDecodeError:
-        return [f"no text: {len(content)} bytes, SHA-256 {sha256(content).hexdigest()}"]
+        return [f"binary file: {len(content)} bytes, SHA-256 {sha256(content).hexdigest()}"]
 
 
 def _packed(applied: Applied) -> bytes:

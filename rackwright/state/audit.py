@@ -21,9 +21,9 @@ cat >&9
 sync audit.log .
 """
 READ_BYTES = 32 * 2**20
-"""Bytes at the log's end that are read at once. Nothing is ever removed from it by us."""
+"""Bytes at the log's end that are read at once. rackwright never removes anything from the log."""
 _LEFT_OUT = "left out "
-# $2: how many bytes. Of a longer log the first line says how many lines come before the others.
+# $2: how many bytes. If the log is longer, the first line says how many lines were left out.
 _READ = f"""set -eu
 [ -e "$1/audit.log" ] || exit 0
 cd -- "$1"
@@ -50,31 +50,31 @@ class AuditLog:
 
     acts: tuple[Act, ...] = ()
     damaged: tuple[Problem, ...] = ()
-    """Each line that is no act, or one of a newer format, and those that were not read."""
+    """Lines that can't be read as acts or have a newer format, and a note about lines that were not read."""
 
 
 def write_audit(shell: Shell, act: Act, *, folder: str = FOLDER) -> None:
-    """The act's line is at the end of the host's audit.log, on disk. Raise HostError if it can't be written."""
+    """Append the act to the host's audit.log and sync it. Raise HostError if it can't be written."""
     call(shell, _APPEND, folder, stdin=act.model_dump_json() + "\n", what="writing the audit log")
 
 
 def read_audit(shell: Shell, *, folder: str = FOLDER) -> AuditLog:
-    """Return the log in its own order; none is an empty one. Raise HostError if it can't be read.
+    """Return the log in its own order, an empty one if there is no file. Raise HostError if it can't be read.
 
-    Read as the login user where that may (group adm: an auditor), else as root. Of one that is longer than
-    READ_BYTES the last lines are there, and `damaged` says how many aren't.
+    It is read as the login user if they have permission (group adm: an auditor), if not as root. If it is longer than
+    READ_BYTES, only its last lines are returned, and `damaged` says how many were left out.
     """
     script = command(_READ, folder, READ_BYTES)
     read = shell.run(script, sudo=False)
     text = (read if read.ok else shell.run(script)).check("reading the audit log").stdout
     where = f"{shell.name}: {folder}/audit.log"
-    # Only a newline ends a line: splitlines() knows more ends, which stand within a JSON string as they are.
+    # Not splitlines(): it also splits at characters that JSON strings may contain.
     lines = text.removesuffix("\n").split("\n") if text else []
     if not lines or not lines[0].startswith(_LEFT_OUT):
         return _parsed(lines, where)
     before = int(lines[0].removeprefix(_LEFT_OUT))
     log = _parsed(lines[1:], where, before)
-    older = Problem(where, f"is long: its first {before} lines were not read", next="read them on the host")
+    older = Problem(where, f"is too long: its first {before} lines were not read", next="read them on the host")
     return AuditLog(log.acts, (older, *log.damaged))
 
 

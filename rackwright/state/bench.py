@@ -1,4 +1,4 @@
-"""What was measured of a model, as the control host keeps it: so that a later run can be compared."""
+"""Measurements of a model, stored on the control host so that a later run can be compared with them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rackwright.values.base import Stored
 
 
 class Spread(Stored):
-    """How one figure was spread over the requests that were answered, in seconds."""
+    """The distribution of one figure over the answered requests, in seconds."""
 
     least: float
     p50: float
@@ -19,40 +19,39 @@ class Spread(Stored):
     p95: float
     p99: float
     between: Mapping[str, tuple[float, float]] = {}
-    """Percentile (like p95) → where it lies with 95 of 100 chances, by this run's sampling alone; of those for
-    which there were requests enough."""
+    """Percentile (like p95) → its 95 % confidence interval, from this run alone, if there were enough requests."""
 
 
 class Step(Stored):
     """One constant rate."""
 
     rate: float
-    """Requests a second, as they were sent."""
+    """Requests per second that were sent."""
     requests: int
-    """How many were asked for."""
+    """How many requests were planned."""
     answered: int
     errors: Mapping[str, int] = {}
     """Kind, like "HTTP 503" → how many."""
     seconds: float
     """From the first request to the end of the last answer."""
     requests_per_second: float
-    """Answered ones."""
+    """Answered requests only."""
     tokens_per_second: float
-    """Of answers."""
+    """Tokens of answers."""
     prompt_tokens: float
     """Mean, as the engine counted them."""
     cached_tokens: float = 0
-    """Mean of those that the engine had from earlier prompts."""
+    """Mean number of prompt tokens that the engine had in its cache."""
     answer_tokens: float
     """Mean."""
     ttft: Spread | None = None
-    """Time to the first token. None: nothing was answered; so for the two below."""
+    """Time to the first token. None: nothing was answered; the same for the two below."""
     tpot: Spread | None = None
     """Time per output token after the first, each request's mean."""
     latency: Spread | None = None
     """From the request to the end of its answer."""
     remarks: tuple[str, ...] = ()
-    """What the tool has to say against these figures."""
+    """The tool's reservations about these figures."""
 
     @property
     def failed(self) -> int:
@@ -64,7 +63,7 @@ class Step(Stored):
 
 
 class Bench(Stored):
-    """One measurement of one model: what, by what, when, where from, and what came of it."""
+    """One measurement of one model."""
 
     format: str = "bench/1"
     run: str
@@ -72,7 +71,7 @@ class Bench(Stored):
     who: str
     model: str
     digest: str
-    """Of the weights."""
+    """Digest of the weights."""
     lock: str
     """Digest of the lock."""
     runtime: str
@@ -80,27 +79,27 @@ class Bench(Stored):
     tool: str
     """Like guidellm 0.8.1."""
     version: str
-    """Of rackwright."""
+    """rackwright's version."""
     asked_from: str
     through: str
     """Like "gateway gate1" or "replica gpu1/assistant@1"."""
     replicas: int
-    """That took requests when it began."""
+    """Replicas that took requests when it started."""
     prompt_tokens: int
-    """As asked for."""
+    """The planned number; each step has the mean as the engine counted."""
     answer_tokens: int
     steps: tuple[Step, ...]
-    """In the order they were run."""
+    """In the order in which they were run."""
     knee: Step | None = None
-    """Of a search: the highest rate that was still good."""
+    """The result of a search: the highest rate that was still good."""
     searched: bool = False
-    """Whether rates were raised in search of the knee."""
+    """Whether rates were raised to search for the knee."""
     why_ended: str = ""
-    """Of a search."""
+    """Why a search ended."""
 
     @property
     def judged(self) -> Step:
-        """The step that objectives and comparisons are about: the knee of a search, else the only one."""
+        """The step that objectives and comparisons are about: the knee of a search, or the first step."""
         return self.knee or self.steps[0]
 
 
@@ -108,10 +107,10 @@ _SERIES = Series("bench", Bench, "bench", "measurements")
 
 
 def write_bench(shell: Shell, bench: Bench, *, folder: str = FOLDER) -> None:
-    """The control host keeps it afterwards. Raise as `Series.write`."""
+    """Store the measurement on the control host. Raise as `Series.write` does."""
     _SERIES.write(shell, bench, folder)
 
 
 def read_benches(shell: Shell, model: str, *, folder: str = FOLDER) -> tuple[Bench, ...]:
-    """Return what is kept of the model, oldest first. Raise as `Series.read`."""
+    """Return the model's stored measurements, oldest first. Raise as `Series.read` does."""
     return _SERIES.read(shell, model, folder)

@@ -1,4 +1,4 @@
-"""Canaries, as the control host keeps them: how far those of an open rollout are, and the verdicts on all."""
+"""What the control host stores about canaries: the progress of an open rollout's canaries, and all verdicts."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from rackwright.values.text import Name, Sha256
 from rackwright.verdict import Verdict
 
 Outcome = Literal["open", "PASS", "FAIL", "INCONCLUSIVE", "left"]
-"""open: it goes on; left: whoever tried it was stopped or cut off before it came to an end."""
+"""open: the trial continues; left: the run that tried it was stopped or cut off before the end."""
 
 
 class Progress(Stored):
-    """How far the canary of one model is."""
+    """The progress of one model's canary."""
 
     replica: str
     """HOST/MODEL@N."""
     step: int
-    """Index of the share that it has or had last."""
+    """Index of its present or last share."""
     passed: bool = False
 
 
@@ -41,39 +41,39 @@ class Trial(Stored):
 
 
 class CanaryVerdict(Stored):
-    """What was known of one canary when it was judged last, and what became of it."""
+    """The last verdict on one canary, and the outcome of its trial."""
 
     format: str = "canary/1"
     run: str
     rollout: str
     what: str
-    """The command that opened it, like `model update assistant`."""
+    """The command that opened the rollout, like `model update assistant`."""
     when: Moment
     who: str
     model: Name
     replica: str
     """HOST/MODEL@N that was the canary."""
     before: Sha256
-    """Digest of the weights that the others ran."""
+    """Digest of the weights of the other replicas."""
     after: Sha256
-    """Of those that it ran."""
+    """Digest of the canary's weights."""
     share: float
-    """Per cent of the conversations that it had at last."""
+    """Percentage of the conversations that it had last."""
     outcome: Outcome
     why: str
     golden: Sha256 | None = None
     """Digest of the golden set; None: there was none."""
     verdict: Verdict | None = None
-    """None: it ended before there was enough for one."""
+    """None: the trial ended before there was enough data."""
 
 
 def write_trial(lease_session: LeaseSession, trial: Trial) -> None:
-    """The control host keeps it afterwards, on disk. Raise LeasedError if the lease has ended."""
+    """Store it on the control host's disk. Raise LeasedError if the lease has ended."""
     lease_session.keep(_name(trial.rollout), trial.model_dump_json(indent=1) + "\n")
 
 
 def read_trial(store: ControlStore, rollout: str) -> Trial:
-    """Return how far the rollout's canaries are. Raise RackwrightError if that is newer or damaged."""
+    """Return the progress of the rollout's canaries. Raise RackwrightError if it is damaged or of a newer format."""
     text = store.kept(_name(rollout))
     return parse(Trial, "trial", text, f"rollout {rollout}") if text else Trial(rollout=rollout)
 
@@ -82,12 +82,12 @@ _SERIES = Series("canaries", CanaryVerdict, "canary", "verdicts")
 
 
 def write_verdict(shell: Shell, verdict: CanaryVerdict, *, folder: str = FOLDER) -> None:
-    """The control host keeps it afterwards, in place of what this run wrote of it before. Raise as `Series.write`."""
+    """Store the verdict on the control host, in place of this run's earlier one. Raise as `Series.write` does."""
     _SERIES.write(shell, verdict, folder)
 
 
 def read_verdicts(shell: Shell, model: str, *, folder: str = FOLDER) -> tuple[CanaryVerdict, ...]:
-    """Return what is kept of the model's canaries, oldest first. Raise as `Series.read`."""
+    """Return the verdicts on the model's canaries, oldest first. Raise as `Series.read` does."""
     return _SERIES.read(shell, model, folder)
 
 

@@ -1,4 +1,4 @@
-"""The operator's own copy of the fleet's files, and what git says about it."""
+"""The operator's copy of the fleet's files, and what git says about it."""
 
 from __future__ import annotations
 
@@ -20,39 +20,39 @@ _HEAD, _NO_COMMIT = "# branch.oid ", "(initial)"
 @dataclass(frozen=True)
 class Checkout:
     folder: Path
-    """The folder that the files' names start from."""
+    """The folder that the files' names are relative to."""
     fleet_file: str
     files: Mapping[str, bytes]
-    """Name → content of the fleet file, what it extends, lock, keys, pins and the public files it names.
+    """Name → content of the fleet file, the files it extends, lock, keys, pins and the public files it names.
 
-    What it names by a whole path stands below ELSEWHERE.
+    The names of files with an absolute path start with ELSEWHERE.
     """
     committed: tuple[Path, ...]
-    """Those that should be in git, the fleet file first: not pins, the fleet's CA and what is ELSEWHERE."""
+    """The files that should be in git, the fleet file first: all except pins, the fleet's CA and files ELSEWHERE."""
 
     @property
     def commit(self) -> str | None:
-        """HEAD; None when git doesn't keep the fleet file."""
+        """HEAD; None if the fleet file isn't in git."""
         return self._kept[0]
 
     @property
     def dirty(self) -> bool:
-        """Whether one of them differs from the commit."""
+        """Whether one of the committed files differs from HEAD."""
         return self._kept[1]
 
     @cached_property
     def _kept(self) -> tuple[str | None, bool]:
-        # Most applies never ask: to start git takes longer than to compare the files.
+        # Computed only when needed, because starting git takes longer than comparing the files.
         return _kept(self.committed)
 
     def contains(self, commit: str) -> bool:
-        """Given a commit's id, return whether this checkout is built on it."""
-        beside = (self.folder / self.fleet_file).parent
-        return _git(beside, "merge-base", "--is-ancestor", commit, "HEAD") is not None
+        """Return whether this checkout contains the commit with this id."""
+        folder = (self.folder / self.fleet_file).parent
+        return _git(folder, "merge-base", "--is-ancestor", commit, "HEAD") is not None
 
 
 def checkout(fleet: Fleet) -> Checkout:
-    """Given a fleet, return its files as they lie here. Raise OSError if one can't be read."""
+    """Given a fleet, return its files on this machine. Raise OSError if one can't be read."""
     named = named_files(fleet)
     relative = [fleet.at(written) for written in named if not _is_whole(written)]
     kept = _there([fleet.path, *fleet.sources, *map(fleet.sibling, WRITTEN), *relative])
@@ -60,7 +60,7 @@ def checkout(fleet: Fleet) -> Checkout:
     folder = Path(os.path.commonpath([path.parent for path in (*kept, *trusted)]))
     files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in (*kept, *trusted)}
     whole = {written: fleet.at(written) for written in named if _is_whole(written)}
-    # Normal, for tar takes no name with .. in it.
+    # Normalized, because tar refuses names with .. in them.
     files |= {f"{ELSEWHERE}/{os.path.normpath(at).lstrip('/')}": path.read_bytes() for at, path in whole.items()}
     return Checkout(folder, kept[0].relative_to(folder).as_posix(), files, tuple(kept))
 
@@ -70,7 +70,7 @@ def _is_whole(written: str) -> bool:
 
 
 def _there(paths: Iterable[Path]) -> list[Path]:
-    """Those that exist. The folder is resolved, a file is not: a link may point out of the checkout."""
+    """Return the paths that exist. Folders are resolved, files are not: a link may point out of the checkout."""
     return [path.parent.resolve() / path.name for path in paths if path.exists()]
 
 
@@ -79,7 +79,7 @@ def _kept(paths: Sequence[Path]) -> tuple[str | None, bool]:
     named = (str(path) for path in paths)
     said = _git(paths[0].parent, "status", "-z", *_STATUS, "--", *named)
     entries = [entry for entry in (said or "").split("\0") if entry]
-    # A file that git doesn't keep is named from the top of the working tree.
+    # git names an untracked file relative to the top of the working tree.
     strange = [entry[2:] for entry in entries if entry.startswith(("? ", "! "))]
     if said is None or any(str(paths[0]).endswith(f"/{name}") for name in strange):
         return None, False
@@ -89,7 +89,7 @@ def _kept(paths: Sequence[Path]) -> tuple[str | None, bool]:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """Return what git printed; None if it failed or there is no git."""
+    """Return git's output, None if it failed or isn't installed."""
     try:
         done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False)
     except OSError:

@@ -1,4 +1,4 @@
-"""Which host is the control host: a record on every gateway and control host, so that it never moves unnoticed."""
+"""Which host is the control host, recorded on every gateway and control host so that it can't move unnoticed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from rackwright.values.base import Stored
 
 NAME = "control-host.json"
 
-# What another host sends is bounded, and neither a link nor a device. The journal that was here stays beside: nothing
-# is lost. The greater token counts, so that no lease that was given out here before is ever taken for a new one.
+# Data from another host is limited in size, and may contain neither links nor devices. This host's own journal is
+# kept as journal.before. The greater token is kept, so that no earlier lease of this host can pass for a new one.
 _RECEIVE = """set -eu
 umask 077
 mkdir -p -- "$1/control"
@@ -21,7 +21,7 @@ rm -rf moved
 trap 'rm -rf moved' EXIT
 mkdir moved
 gzip -dc | head -c 536870912 | tar -x --no-same-owner -f - -C moved
-[ -z "$(find moved ! -type f ! -type d)" ] || { echo 'it sent something that is no file' >&2; exit 65; }
+[ -z "$(find moved ! -type f ! -type d)" ] || { echo 'the other host sent something other than files' >&2; exit 65; }
 token() { cat "$1" 2>/dev/null || echo 0; }
 here=$(token control/token)
 [ "$here" -le "$(token moved/control/token)" ] || echo "$here" >moved/control/token
@@ -44,24 +44,24 @@ done
 
 
 class ControlRecord(Stored):
-    """Who keeps lease and journal, as a host knows it."""
+    """Which host has lease and journal, as recorded on one host."""
 
     format: str = "control-host/1"
     host: str
     number: int
-    """Grows with each move: of two records the greater one counts."""
+    """Grows with each move: the record with the greater number is the newer one."""
     since: Moment
     who: str
-    """The operator who moved it there, or began the fleet."""
+    """The operator who moved it there, or created the fleet."""
 
 
 def read_command(folder: str = FOLDER) -> str:
-    """Return a command that prints a host's record, nothing if it has none."""
+    """Return a command that prints a host's record, or nothing if it has none."""
     return command(READ, folder, NAME)
 
 
 def parse_control(text: str, where: str) -> ControlRecord | None:
-    """Given what it printed, return the record. Raise RackwrightError if it is newer or damaged."""
+    """Given the command's output, return the record. Raise RackwrightError if it is damaged or of a newer format."""
     return parse(ControlRecord, "control-host", text, f"{where}: {FOLDER}/{NAME}") if text else None
 
 
@@ -71,16 +71,16 @@ def read_control(shell: Shell, *, folder: str = FOLDER) -> ControlRecord | None:
 
 
 def write_control(shell: Shell, record: ControlRecord, *, folder: str = FOLDER) -> None:
-    """The host has this record afterwards, on disk. Raise HostError if it can't be written."""
+    """Write the record to the host's disk. Raise HostError if it can't be written."""
     content = record.model_dump_json(indent=1) + "\n"
     call(shell, WRITE, folder, NAME, stdin=content, what="recording the control host")
 
 
 def copy_state(source: Shell, target: Shell, *, folder: str = FOLDER) -> None:
-    """Afterwards the target has what the source keeps as control host: journal, applied fleet, answers, measurements.
+    """Copy the control host's state from source to target: journal, applied fleet, answers, measurements, verdicts.
 
-    All but the lease. Raise HostError if one can't read or write it.
+    Everything except the lease. Raise HostError if a host can't read or write it.
     """
-    packed = source.run(command(_SEND, folder)).check("reading what the control host keeps").stdout_bytes
+    packed = source.run(command(_SEND, folder)).check("reading the control host's state").stdout_bytes
     if packed:
-        target.run(command(_RECEIVE, folder), stdin=packed).check("keeping what the control host kept")
+        target.run(command(_RECEIVE, folder), stdin=packed).check("storing the control host's state")

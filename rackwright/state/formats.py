@@ -1,4 +1,4 @@
-"""Our stored formats: each starts with `format: <kind>/1`; a newer one is refused, unknown keys are ignored."""
+"""rackwright's stored formats: each has `format: <kind>/1`; newer ones are refused, unknown keys are ignored."""
 
 from __future__ import annotations
 
@@ -28,17 +28,19 @@ Moment = Annotated[AwareDatetime, PlainSerializer(stamp, return_type=str)]
 
 
 def parse(model: type[Model], kind: str, text: str, where: str) -> Model:
-    """Given JSON of a format of ours, return its model. Raise RackwrightError if it is newer or damaged."""
+    """Parse JSON of a stored format. Raise RackwrightError if it is damaged or of a newer format."""
     written = re.search(r'"format"\s*:\s*"([a-z-]+)/(\d+)"', text)
     if written and written[1] == kind and int(written[2]) > VERSION:
         raise RackwrightError(
             f"was written by a newer rackwright ({written[1]}/{written[2]})",
             where=where,
-            should=f"this one reads up to {kind}/{VERSION}",
-            next="install that version of rackwright",
+            should=f"this rackwright reads up to {kind}/{VERSION}",
+            next="install the newer version of rackwright",
         )
     try:
         return model.model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        raise RackwrightError(f"is damaged: {first['msg']}", where=where, should=f"one {kind}/{VERSION}") from None
+        raise RackwrightError(
+            f"is damaged: {first['msg']}", where=where, should=f"should be of format {kind}/{VERSION}"
+        ) from None

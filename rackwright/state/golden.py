@@ -1,4 +1,4 @@
-"""What engines answer to the fixed prompt, as the control host keeps it: the first answer of each kind."""
+"""Engines' answers to the fixed prompt, stored on the control host: the first answer of each kind of engine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _READ = """set -eu
 file=$1/golden/$2/$3.json
 [ ! -e "$file" ] || cat -- "$file"
 """
-# A link is made only where no file is: of two that come at once one is the first, whole.
+# ln never replaces a file: if two runs write at once, one of them is first, and its file is complete.
 _KEEP = """set -eu
 umask 022
 mkdir -p -- "$1/golden/$2"
@@ -28,30 +28,30 @@ cat -- "$3.json"
 
 
 class Kind(Stored):
-    """What engines share that must answer alike."""
+    """What engines have in common that must give the same answer."""
 
     model: str
     digest: str
-    """Of the weights."""
+    """Digest of the weights."""
     runtime: str
     """Like llama_cpp-b10434."""
     build: str
-    """Digest of what the runtime is made from."""
+    """Digest of what the runtime was built from."""
     processor: str
-    """gpu or cpu: their kernels are different ones."""
+    """gpu or cpu: they run different kernels."""
     settings: tuple[str, ...]
-    """Of the runtime: those that change answers, like `dtype="float16"`."""
+    """The runtime's settings that change answers, like `dtype="float16"`."""
     prompt: int
     """Version of the prompt."""
 
     @property
     def key(self) -> str:
-        """Sixteen digits that tell it from others."""
+        """Sixteen digits that identify it."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
 
 
 class Golden(Stored):
-    """The first answer of a kind, and who was there."""
+    """The first answer of a kind, and who recorded it."""
 
     format: str = "golden/1"
     kind: Kind
@@ -64,20 +64,20 @@ class Golden(Stored):
 
 
 def golden_path(kind: Kind, folder: str = FOLDER) -> str:
-    """Return where a control host keeps the answer."""
+    """Return the answer's path on a control host."""
     return f"{folder}/golden/{kind.model}/{kind.key}.json"
 
 
 def read_golden(shell: Shell, kind: Kind, *, folder: str = FOLDER) -> Golden | None:
-    """Return what is kept; None: nothing yet. Raise RackwrightError if it is newer or damaged."""
+    """Return the stored answer, None if there is none yet. Raise RackwrightError if it is damaged or too new."""
     text = call(shell, _READ, folder, kind.model, kind.key, what="reading the golden answer")
     return _parsed(shell, kind, text, folder) if text else None
 
 
 def write_golden(shell: Shell, golden: Golden, *, folder: str = FOLDER) -> Golden:
-    """Return what the control host keeps afterwards, on disk: this, or what was there before and stays."""
+    """Store the answer unless there is one already; return the one that the control host has on disk afterwards."""
     kind, content = golden.kind, golden.model_dump_json(indent=1) + "\n"
-    text = call(shell, _KEEP, folder, kind.model, kind.key, stdin=content, what="keeping the golden answer")
+    text = call(shell, _KEEP, folder, kind.model, kind.key, stdin=content, what="storing the golden answer")
     return _parsed(shell, kind, text, folder)
 
 

@@ -1,4 +1,4 @@
-"""The journal: what a rollout means to do, written before, and what came of it, written after."""
+"""The journal: what a rollout is about to do, written before, and its outcome, written after."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rackwright.state.formats import Moment, parse
 from rackwright.values.base import Stored
 
 PROMOTE = "promote"
-"""The phase in which what every replica runs becomes the lock: from then on there is no way back."""
+"""The phase in which the new lock replaces the old one; from then on the rollout can't be aborted."""
 
 
 class Event(StrEnum):
@@ -27,7 +27,7 @@ class Entry(Stored):
     format: str = "journal/1"
     time: Moment
     rollout: str
-    """Id of the run that opened it."""
+    """Id of the run that opened the rollout."""
     run: str
     operator: str
     event: Event
@@ -41,16 +41,16 @@ class Entry(Stored):
 
 
 def parse_journal(text: str, where: str) -> tuple[Entry, ...]:
-    """Given the journal's text, return its entries. Raise RackwrightError if one is of a newer format.
+    """Given the journal's text, return its entries. Raise RackwrightError if one has a newer format.
 
-    A line that a crash tore is left out: its writer never heard that it was written, so it never acted on it.
+    An incomplete line, written during a crash, is left out: its writer got no confirmation, so it didn't act on it.
     """
-    # Only a newline ends a line: splitlines() knows more ends, which stand within a JSON string as they are.
+    # Not splitlines(): it also splits at characters that JSON strings may contain.
     return tuple(parse(Entry, "journal", line, f"{where}: journal") for line in text.split("\n") if _whole(line))
 
 
 def open_rollout(entries: Iterable[Entry]) -> Entry | None:
-    """Return the entry that opened a rollout which none has closed, or None."""
+    """Return the entry that opened the rollout that is still open, or None."""
     opened: Entry | None = None
     for entry in entries:
         if entry.event is Event.OPENED:
@@ -61,14 +61,14 @@ def open_rollout(entries: Iterable[Entry]) -> Entry | None:
 
 
 def promoting(entries: Iterable[Entry], rollout: str) -> bool:
-    """Return whether the new lock of this rollout had begun to take the old one's place."""
+    """Return whether this rollout had started to replace the old lock with the new one."""
     return any(entry.rollout == rollout and entry.phase == PROMOTE for entry in entries)
 
 
 def seconds_away(entries: Iterable[Entry], model: str) -> int | None:
-    """Return how long a replica of the model was away when one was changed last, in seconds; None: never yet.
+    """Return how many seconds a replica of the model was unavailable in its last change; None: there was none yet.
 
-    From its act until it was proven: that is when gateways send to it again, if only a part of the traffic.
+    This is the time from its act until it was proven and got traffic again, even if only a canary's share.
     """
     acted: dict[str, datetime] = {}
     away: int | None = None
@@ -78,7 +78,7 @@ def seconds_away(entries: Iterable[Entry], model: str) -> int | None:
         if entry.phase == "act":
             acted[entry.subject] = entry.time
         elif entry.phase == "drain":
-            # Its act before, if any, never came to an end.
+            # An earlier act, if any, was never completed.
             acted.pop(entry.subject, None)
         elif entry.phase in ("undrain", "canary") and entry.subject in acted:
             away = round((entry.time - acted.pop(entry.subject)).total_seconds())

@@ -1,4 +1,4 @@
-"""The last apply that a fleet file on this machine matched: what was edited since then is newer."""
+"""The last apply from a fleet file on this machine: changes in the file since then are newer than that apply."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rackwright.fleet.yaml_file import replace_file
 
 
 def note_applied_from(fleet_file: Path, run: str) -> None:
-    """This machine knows it afterwards. Where it can't, the next apply asks instead."""
+    """Record the run on this machine. If that isn't possible, the next apply asks the operator instead."""
     path = _path(fleet_file)
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -20,7 +20,7 @@ def note_applied_from(fleet_file: Path, run: str) -> None:
 
 
 def last_applied_from(fleet_file: Path) -> str | None:
-    """Return the run, None if this machine knows of none."""
+    """Return the recorded run, None if there is none."""
     try:
         return _path(fleet_file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):

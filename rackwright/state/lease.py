@@ -1,4 +1,4 @@
-"""The lease: one operator at a time changes a fleet. Who, since when, why, and until when."""
+"""The lease: only one operator at a time changes a fleet. It says who, since when, why, and until when."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RENEW_SECONDS = 20
 
 
 class Owner(Stored):
-    """Who holds a lease, and for what."""
+    """Who has a lease, and for which command."""
 
     format: str = "lease/1"
     who: str
@@ -33,15 +33,15 @@ class Owner(Stored):
 class Lease:
     owner: Owner
     token: int
-    """Grows with every lease; the journal refuses the lines of an older one."""
+    """Grows with every lease; the journal refuses lines written under an older one."""
     since: datetime
     expires: datetime
     now: datetime
-    """The control host's time when it was read: the only clock that counts."""
+    """The control host's time when the lease was read: only this clock decides."""
     where: str
     """The control host."""
     previous: Lease | None = None
-    """The expired lease that this one took over."""
+    """The expired lease that this one replaced."""
 
     @property
     def live(self) -> bool:
@@ -72,28 +72,28 @@ def damaged(where: str) -> RackwrightError:
     return RackwrightError(
         "the lease file is damaged",
         where=f"{where}: {FOLDER}/control/lease",
-        should="a line lease/1 TOKEN SINCE EXPIRES and a line of JSON",
-        next=f"remove it on {where} when nobody else is at work",
+        should="should be a line lease/1 TOKEN SINCE EXPIRES and a line of JSON",
+        next=f"remove it on {where} when no other operator is changing the fleet",
     )
 
 
 def leased(lease: Lease) -> LeasedError:
-    """Return the error for whoever finds this live lease."""
+    """Return the error for a run that finds this live lease."""
     return LeasedError(
         f"the fleet is leased by {lease}",
         where=lease.where,
-        should=f"wait until it ends; unless renewed it expires in {lease.seconds_left} s",
+        should=f"wait until it ends; it expires in {lease.seconds_left} s unless it is renewed",
         next="rackwright lease show",
     )
 
 
 def lost(lease: Lease | None, where: str) -> LeasedError:
-    """Return the error for an operator whose lease ended under way."""
-    holder = f"; it is held by {lease}" if lease and lease.live else ""
+    """Return the error for a run whose lease ended before its work was done."""
+    holder = f"; the fleet is now leased by {lease}" if lease and lease.live else ""
     return LeasedError(
         f"this run's lease has ended{holder}",
         where=where,
-        should="nothing more is changed without a lease",
+        should="without a lease this run changes nothing more",
         next="rackwright lease show",
     )
 

@@ -1,4 +1,4 @@
-"""Holding a lease: renewed in the background while the work goes on, released at its end."""
+"""Keep a lease during a command: renew it in the background, and release it at the end."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from rackwright.state.lease import RENEW_SECONDS, SECONDS, Lease, Owner, lost
 from rackwright.state.store import ControlStore
 
 FRESH_SECONDS = 2.0
-"""A lease that was renewed within this time isn't asked for again before a change."""
+"""Seconds: a lease that was renewed within this time isn't renewed again before a change."""
 
 
 def now() -> float:
-    """Return seconds of a clock that goes on while this machine is suspended."""
-    # macOS has no CLOCK_BOOTTIME; there CLOCK_MONOTONIC goes on.
+    """Return seconds of a clock that continues while this machine is suspended."""
+    # macOS has no CLOCK_BOOTTIME; there CLOCK_MONOTONIC continues during suspend.
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class LeaseSession:
     """A lease in use, and the journal that it gives the right to write.
 
-    `asked` is when the control host was asked for it, by `now`: from then on it lasts a minute at least.
+    `asked`: the time (by `now`) when the control host was asked for the lease; it lasts at least a minute from then.
     """
 
     def __init__(self, store: ControlStore, lease: Lease, asked: float) -> None:
@@ -43,27 +43,27 @@ class LeaseSession:
         return self.lease.owner.run
 
     def holds(self) -> bool:
-        """Return whether the lease holds, by what is known here. To be called before each operation."""
+        """Return whether the lease is still valid as far as is known here. Call it before each operation."""
         return self._lost is None and now() < self._good_until
 
     def check(self) -> None:
-        """Ask the control host, and raise LeasedError if the lease was lost. To be called before each change.
+        """Ask the control host, and raise LeasedError if the lease was lost. Call it before each change.
 
-        A control host out of reach is forgiven while the lease holds by what is known here.
+        An unreachable control host is tolerated while the lease is still valid as far as is known here.
         """
         if self._lost is None and now() - self._renewed > FRESH_SECONDS:
             self.renew()
         self._refuse_lost()
 
     def _refuse_lost(self) -> None:
-        """Where the control host asks for the lease itself, it needs no question of its own before."""
+        """Raise LeasedError if the lease is known to be lost. Enough for writes that check the lease on the host."""
         if self._lost is None and not self.holds():
             self._lost = lost(None, self.lease.where)
         if self._lost:
             raise self._lost
 
     def renew(self) -> bool:
-        """Renew it and return whether it still holds. A host out of reach is tried again for a minute."""
+        """Renew the lease and return whether it is still valid. An unreachable host is tolerated for a minute."""
         if self._lasts:
             return True
         asked = now()
@@ -78,15 +78,15 @@ class LeaseSession:
         return self._lost is None
 
     def keep(self, name: str, content: str) -> None:
-        """The control host has this document on disk afterwards. Raise LeasedError if the lease has ended."""
+        """Store this document on the control host's disk. Raise LeasedError if the lease has ended."""
         self._refuse_lost()
         self.store.keep(self.lease, name, content)
 
     @contextmanager
     def lasting(self, seconds: int) -> Iterator[None]:
-        """The lease lasts this long without being renewed, while its own host is out of reach; then as ever.
+        """Make the lease last this long without renewal during the block, because its host will be unreachable.
 
-        Raise LeasedError or HostError where it can't be made to, before the block.
+        Raise LeasedError or HostError before the block if that isn't possible.
         """
         self.check()
         asked = now()
@@ -99,7 +99,7 @@ class LeaseSession:
             self.renew()
 
     def write(self, event: Event, rollout: str, *, subject: str = "", phase: str = "", detail: str = "") -> None:
-        """The journal's line is on disk afterwards. Raise LeasedError if the lease has ended."""
+        """Append an entry to the journal on disk. Raise LeasedError if the lease has ended."""
         self._refuse_lost()
         self.store.append(
             self.lease,
@@ -118,7 +118,7 @@ class LeaseSession:
 
 @contextmanager
 def hold(store: ControlStore, owner: Owner, *, every: float = RENEW_SECONDS) -> Iterator[LeaseSession]:
-    """Take the lease and keep it until the block ends, however it ends. Raise LeasedError if one is live."""
+    """Take the lease and keep it until the block ends, however it ends. Raise LeasedError if there is a live one."""
     asked = now()
     lease_session = LeaseSession(store, store.acquire(owner), asked)
     ended = threading.Event()
@@ -129,7 +129,7 @@ def hold(store: ControlStore, owner: Owner, *, every: float = RENEW_SECONDS) -> 
     finally:
         ended.set()
         renewer.join()
-        # A host that is gone by now lets the lease expire by itself.
+        # If the host is unreachable now, the lease expires on its own.
         with suppress(HostError):
             store.release(lease_session.lease)
 
@@ -141,7 +141,7 @@ def _keep(lease_session: LeaseSession, ended: threading.Event, every: float) -> 
 
 
 def refuse_open_rollout(store: ControlStore) -> None:
-    """Raise LeasedError if a rollout was begun and not finished: it has to be resumed or aborted first."""
+    """Raise LeasedError if a rollout is open: it must be resumed or aborted first."""
     opened = open_rollout(store.entries())
     if opened is None:
         return

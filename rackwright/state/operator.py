@@ -1,4 +1,4 @@
-"""Who is at work: the operator as lease, record and audit log name them."""
+"""The operator's name in lease, record and audit log."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pathlib import Path
 @dataclass(frozen=True)
 class Operator:
     who: str
-    """user@machine, with the person of the fleet file and the fingerprint of the SSH key where they are known."""
+    """user@machine, with the person in the fleet file and the fingerprint of the SSH key if they are known."""
     machine: str
 
 
 def operator(fingerprint: str | None = None, person: str | None = None) -> Operator:
-    """Given the SSH key that is used, and whose it is as far as that is known, return who works here."""
+    """Return the operator, given the fingerprint of the SSH key in use and the person it belongs to, if known."""
     machine = socket.gethostname()
     known = ", ".join(word for word in (person, fingerprint) if word)
     name = f"{_user()}@{machine}"
@@ -27,7 +27,7 @@ def operator(fingerprint: str | None = None, person: str | None = None) -> Opera
 
 
 def fingerprint_of(public_key: Path) -> str | None:
-    """Given a public key file, return SHA256:… as ssh-keygen -l shows it; None if it can't be read."""
+    """Given a public key file, return its fingerprint SHA256:… like ssh-keygen -l, None if it can't be read."""
     try:
         blob = base64.b64decode(public_key.read_text().split()[1], validate=True)
     except (OSError, UnicodeDecodeError, IndexError, binascii.Error):

@@ -1,4 +1,4 @@
-"""What gateways were told of API keys since the last apply, by `rackwright key` on any machine."""
+"""API keys that `rackwright key`, on any machine, has pushed to gateways since the last apply."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from rackwright.roles.gateway.settings import FOLDER
 from rackwright.state.formats import Moment, parse, stamp
 from rackwright.values.base import Stored
 
-# Of a gateway that an apply has not reached yet, nothing.
+# Prints nothing on a gateway that was never applied.
 NEWS_COMMAND = f"""cd -- {FOLDER} 2>/dev/null && [ -e keys.applied ] && [ -e keys.pushed ] || exit 0
 awk 'FILENAME == ARGV[1] {{ if ($2 == "revoked") gone[$1]; else at[$1] = $2; next }}
     $3 == "@" && !($1 in gone) && ($2 == "revoked" || $2 + 0 > at[$1] + 0) {{ sub(/^[^@]*@ /, ""); print }}' \\
     keys.applied keys.pushed
 """
-"""Prints what a gateway was told that is newer than what was applied: JSON, a line a key."""
+"""Prints a gateway's pushed keys that are newer than the applied ones: one line of JSON per key."""
 
 
 class PushedKey(Stored):
-    """One key, as a gateway was told of it last."""
+    """One key, as it was last pushed to a gateway."""
 
     format: str = "told-key/1"
     key: ApiKey
@@ -36,19 +36,19 @@ class PushedKey(Stored):
 
 
 def pushed_line(key: ApiKey, *, who: str, when: datetime, revoked: bool) -> str:
-    """Return what a gateway keeps of it, one line of JSON."""
+    """Return the line of JSON that a gateway keeps for the key."""
     return PushedKey(key=key, who=who, when=when, revoked=revoked).model_dump_json(exclude_none=True)
 
 
 def parse_pushed(text: str, where: str) -> tuple[PushedKey, ...]:
-    """Given what NEWS_COMMAND printed. Raise RackwrightError if it is newer or damaged."""
+    """Parse the output of NEWS_COMMAND. Raise RackwrightError if it is damaged or of a newer format."""
     return tuple(
         parse(PushedKey, "told-key", line, f"{where}: {FOLDER}/keys.pushed") for line in text.split("\n") if line
     )
 
 
 def unknown_to(file: KeysFile, reply: Iterable[PushedKey]) -> tuple[PushedKey, ...]:
-    """Return what the keys file doesn't know: keys that were added, changed or revoked with another copy."""
+    """Return the keys that were added, changed or revoked with another copy, if this keys file lacks that change."""
     latest: dict[str, PushedKey] = {}
     for one in reply:
         known = latest.get(one.key.sha256)
@@ -61,14 +61,14 @@ def _is_news(file: KeysFile, reply: PushedKey) -> bool:
     if any(key.sha256 == reply.key.sha256 for key in file.revoked):
         return False
     if reply.revoked:
-        # A gateway that didn't hear of it must be told, also of a key that this copy never had.
+        # The revocation must reach gateways that were missed, even if this copy never had the key.
         return True
-    ours = next((key for key in file.keys if key.sha256 == reply.key.sha256), None)
-    return ours is None or reply.key.version > ours.version
+    known = next((key for key in file.keys if key.sha256 == reply.key.sha256), None)
+    return known is None or reply.key.version > known.version
 
 
 def with_told(file: KeysFile, reply: Iterable[PushedKey]) -> KeysFile:
-    """Return the keys file with what it didn't know. Raise UsageError if two keys have one id."""
+    """Return the keys file with these pushed keys. Raise UsageError if two keys have the same id."""
     keys, revoked = {key.sha256: key for key in file.keys}, [*file.revoked]
     for one in reply:
         if one.revoked:
@@ -79,9 +79,9 @@ def with_told(file: KeysFile, reply: Iterable[PushedKey]) -> KeysFile:
     for id, count in Counter(key.id for key in keys.values()).items():
         if count > 1:
             raise UsageError(
-                "somebody else gave a key this id, too",
+                "another operator has given this id to another key",
                 where=id,
-                should="each key has an id of its own",
+                should="each key should have its own id",
                 next=f"rackwright key revoke {id}, then rackwright key pull",
             )
     return KeysFile(keys=tuple(keys.values()), revoked=tuple(revoked))

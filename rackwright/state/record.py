@@ -1,4 +1,4 @@
-"""A host's record: what the last run that finished there left behind."""
+"""A host's record: what the last run that finished there has installed."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class Record(Stored):
 
 
 def write_record(shell: Shell, record: Record, *, folder: str = FOLDER) -> None:
-    """The host's record.json is this one afterwards, on disk. Raise HostError if it can't be written."""
+    """Write record.json to the host's disk. Raise HostError if it can't be written."""
     content = record.model_dump_json(indent=1) + "\n"
     call(shell, WRITE, folder, "record.json", stdin=content, what="writing the record")
 
 
 def read_record(shell: Shell, *, folder: str = FOLDER) -> Record | None:
-    """Return the host's record, None if there is none. Raise RackwrightError if it is newer or damaged."""
+    """Return the host's record, None if there is none. Raise RackwrightError if it is damaged or too new."""
     text = call(shell, READ, folder, "record.json", what="reading the record")
     return parse(Record, "record", text, f"{shell.name}: {folder}/record.json") if text else None

@@ -1,4 +1,4 @@
-"""What a rollout is about, kept on the control host while it is open: enough to go on from another machine."""
+"""What a rollout is about, stored on the control host, so that another machine can resume it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rackwright.values.text import Name, Sha256
 
 
 class Rollout(Stored):
-    """From one lock to another, by a fleet file that stays as it is."""
+    """A change from one lock to another with an unchanged fleet file."""
 
     format: str = "rollout/1"
     id: str
@@ -24,39 +24,39 @@ class Rollout(Stored):
     who: str
     when: Moment
     models: tuple[Name, ...]
-    """Whose engines it changes."""
+    """Models whose engines it changes."""
     outages: tuple[Name, ...] = ()
-    """Models that may be without service meanwhile."""
+    """Models for which downtime is allowed."""
     units: Mapping[str, Sha256]
-    """HOST/MODEL@N, each member's too → sha256 of the unit that it gets."""
+    """HOST/MODEL@N, also of each member of a replica group → sha256 of its new unit."""
     due: tuple[str, ...]
-    """HOST/MODEL@N of the replicas that didn't run by the new lock when it was opened."""
+    """HOST/MODEL@N of the replicas that did not run the new lock when the rollout was opened."""
     taken: tuple[str, ...]
-    """HOST/MODEL@N of the replicas whose units were others when it was opened: only they can go back."""
+    """HOST/MODEL@N of the replicas that had another unit when the rollout was opened: only these can be reverted."""
     idle: tuple[str, ...] = ()
-    """HOST/MODEL@N of those that served nobody when it was opened: going back they need not either."""
+    """HOST/MODEL@N of the replicas that did not serve when it was opened: after a revert they need not serve."""
     canaries: tuple[Name, ...] = ()
-    """Models of which the first replica is tried before the others follow."""
+    """Models whose first replica is tried as a canary before the others are updated."""
     files: Sha256
     """Digest of the fleet file and what it extends."""
     commit: str | None = None
-    """Of the operator's checkout, where git keeps it."""
+    """Commit of the operator's checkout, if it is in git."""
     before: Lock
     after: Lock
 
 
 def write_rollout(lease_session: LeaseSession, rollout: Rollout) -> None:
-    """The control host keeps it afterwards, on disk. Raise LeasedError if the lease has ended."""
+    """Store it on the control host's disk. Raise LeasedError if the lease has ended."""
     lease_session.keep(_name(rollout.id), rollout.model_dump_json(indent=1) + "\n")
 
 
 def read_rollout(store: ControlStore, id: str) -> Rollout:
-    """Return what the rollout with this id is about. Raise RackwrightError if that is lost, newer or damaged."""
+    """Return the rollout with this id. Raise RackwrightError if its file is lost, damaged or of a newer format."""
     text = store.kept(_name(id))
     if text is None:
         raise RackwrightError(
-            f"nothing is kept of the rollout {id}",
-            should="its locks should stand beside its journal",
+            f"the file of the rollout {id} is missing",
+            should="its locks should be stored next to the journal",
             next="rackwright rollout abort --leave",
         )
     return parse(Rollout, "rollout", text, f"rollout {id}")

@@ -1,7 +1,7 @@
 """The shell scripts that keep lease and journal on a control host; $1 is their folder.
 
-All that change something hold one flock while they look and write, so that exactly one contender wins; a file is
-replaced by a synced rename, so that a crash leaves the old or the new one. The lease file is a line
+Scripts that change something keep one flock while they read and write, so that exactly one of several runs wins. A
+file is replaced by a synced rename, so that a crash leaves either the old or the new one. The lease file is a line
 `lease/1 TOKEN SINCE EXPIRES` (seconds of this host's clock) and a line of JSON about its owner.
 """
 
@@ -31,11 +31,11 @@ if [ "$token" != "$2" ] || [ "$expires" -le "$now" ]; then
 fi
 """
 
-# $2: seconds it lasts; stdin: the owner.
+# $2: how many seconds it lasts; stdin: the owner.
 ACQUIRE = (
     _LOCKED
     + """
-if [ "$expires" -gt "$now" ]; then echo "held $now"; cat lease; exit 0; fi
+if [ "$expires" -gt "$now" ]; then echo "leased $now"; cat lease; exit 0; fi
 previous=''
 if [ -s lease ]; then previous=$(cat lease); fi
 next=$(cat token 2>/dev/null || echo 0)
@@ -61,7 +61,7 @@ cat lease
 """
 )
 
-# $2: token. An expired lease of the same token goes too: nobody took it over.
+# $2: token. An expired lease with the same token is removed, too: no other run has replaced it.
 REMOVE = (
     _LOCKED
     + """
@@ -85,11 +85,12 @@ cat lease
 )
 
 JOURNAL_KEPT = 2**20
-"""Bytes at the journal's end that stay when it has grown to twice as many and is trimmed."""
+"""The journal is trimmed to this many bytes when it has twice as many."""
 
-# Prints the journal's last lines, and before them all of rollouts that may be open: `open_rollout` decides which is.
-# So a line that a crash tore may open one and close none. Within a string of JSON a quote has a backslash before it:
-# no text looks like a field. By one descriptor: a trim between the two passes leaves this file as it is.
+# Prints the journal's last lines, and before them all lines of rollouts that may be open: `open_rollout` decides
+# which one is. Therefore an incomplete line counts as opening a rollout, but never as closing one. In a JSON string,
+# quotes are escaped, so no text looks like a field. Both passes read one descriptor: a trim in between doesn't affect
+# it.
 _WANTED = f"""
 wanted() {{ LC_ALL=C awk -v kept={JOURNAL_KEPT} '
 function rollout() {{ return match($0, /"rollout" *: *"[^"]*"/) ? substr($0, RSTART, RLENGTH) : "" }}
@@ -103,8 +104,8 @@ NR == FNR {{
 ' /proc/self/fd/3 /proc/self/fd/3 3<journal; }}
 """
 
-# $2: token; stdin: lines. A line that a crash tore is ended first, so that ours starts on its own. By the time it is
-# trimmed they are written: where that fails, the journal is as long as it was.
+# $2: token; stdin: lines. An incomplete line from a crash is ended first, so that the new one starts on its own line.
+# The journal is trimmed after the lines are written; if that fails, it just stays long.
 APPEND = (
     _LOCKED
     + _MINE
@@ -132,8 +133,8 @@ cd -- "$1" 2>/dev/null || exit 0
     + "wanted\n"
 )
 
-# $2: token, $3: name, $4: how many of its kind stay; stdin: the content. Names of one kind sort by their time. By a
-# controller's clock: where that is behind, the new one stays all the same.
+# $2: token, $3: name, $4: how many of its kind stay; stdin: the content. Names of one kind sort by a controller's
+# time. Its clock may be behind, so the new file always stays.
 KEEP = (
     _LOCKED
     + _MINE

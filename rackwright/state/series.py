@@ -1,4 +1,4 @@
-"""Documents of a model that a control host keeps, one of each run: measurements, verdicts on canaries."""
+"""Documents about a model that a control host stores, one per run: measurements, verdicts on canaries."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from rackwright.state.shell import Shell, call
 from rackwright.values.base import Stored
 
 KEPT = 100
-"""Of one model; older ones are removed."""
+"""How many documents of one model are kept; older ones are removed."""
 
-# A run's id begins with its UTC time, by a controller's clock: where that is behind, the new one stays all the same.
+# A run's id starts with its UTC time by a controller's clock. That clock may be behind, so the new file always stays.
 _WRITE = """set -eu
 umask 022
 mkdir -p -- "$1/$2/$3"
@@ -32,11 +32,11 @@ for file in *.json; do
 done
 """
 _END = "\x1e"
-"""RECORD SEPARATOR: stands in no JSON text (RFC 7464)."""
+"""RECORD SEPARATOR: never occurs in JSON text (RFC 7464)."""
 
 
 class OfRun(Protocol):
-    """What any of them tells."""
+    """What every document has."""
 
     @property
     def model(self) -> str: ...
@@ -52,25 +52,25 @@ Document = TypeVar("Document", bound=Stored)
 
 @dataclass(frozen=True)
 class Series(Generic[Document]):
-    """Those of one kind."""
+    """Documents of one kind."""
 
     name: str
-    """Of their folder below the control host's."""
+    """Name of their folder on the control host."""
     kind: type[Document]
     format: str
-    """Without its number."""
+    """Name of their format, without the number."""
     what: str
-    """They are, in words."""
+    """What they are, for error messages."""
 
     def write(self, shell: Shell, document: OfRun, folder: str) -> None:
-        """The control host keeps it afterwards, on disk, in place of what its run wrote before. Raise HostError if it
-        can't be written."""
+        """Store the document on the control host's disk, in place of an earlier one of the same run. Raise HostError
+        if it can't be written."""
         content = document.model_dump_json(indent=1) + "\n"
         words = (folder, self.name, document.model, document.run, KEPT)
-        call(shell, _WRITE, *words, stdin=content, what=f"keeping {self.what}")
+        call(shell, _WRITE, *words, stdin=content, what=f"storing {self.what}")
 
     def read(self, shell: Shell, model: str, folder: str) -> tuple[Document, ...]:
-        """Return what is kept of the model, oldest first. Raise RackwrightError if one is newer or damaged."""
+        """Return the model's documents, oldest first. Raise RackwrightError if one is damaged or too new."""
         text = call(shell, _READ, folder, self.name, model, what=f"reading {self.what}")
         return tuple(self._parsed(text, f"{shell.name}: {folder}/{self.name}/{model}"))
 

@@ -1,4 +1,4 @@
-"""How state reaches a host: one shell command at a time, over a remote Connection."""
+"""Read and write state on a host, one shell command at a time, over a remote Connection."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Shell(Protocol):
 
 
 def command(script: str, *arguments: object) -> str:
-    """Return the script as one command, in which $1 and so on are the arguments."""
+    """Return the script as one command that sets $1 and so on to the arguments."""
     return f"set -- {' '.join(quote(str(argument)) for argument in arguments)}\n{script}"
 
 
 def call(shell: Shell, script: str, *arguments: object, stdin: str | bytes | None = None, what: str) -> str:
-    """Run a script with positional arguments and return what it printed. Raise HostError saying `what` failed."""
+    """Run a script with positional arguments and return its output. Raise HostError, saying that `what` failed."""
     return shell.run(command(script, *arguments), stdin=stdin).check(what).stdout

@@ -1,4 +1,4 @@
-"""Where lease and journal stand: one small interface, and synced files on one control host."""
+"""Storage of lease and journal: an interface, and its implementation in synced files on one control host."""
 
 from __future__ import annotations
 
@@ -12,41 +12,42 @@ from rackwright.state.lease import SECONDS, Lease, Owner, damaged, leased, lost,
 from rackwright.state.shell import FOLDER, Shell, call
 
 KEPT = 10
-"""Documents of one kind; older ones are removed."""
+"""How many documents of one kind are kept; older ones are removed."""
 
 
 class ControlStore(Protocol):
-    """Lease and journal of a fleet, as every procedure sees them. Each method raises HostError if out of reach."""
+    """Lease and journal of a fleet. Each method raises HostError if the control host is unreachable."""
 
     def acquire(self, owner: Owner) -> Lease:
-        """Return a lease of one minute; `previous` is an expired one it replaced. Raise LeasedError if one lives."""
+        """Take the lease for one minute. Its `previous` is an expired lease that it replaced. Raise LeasedError if
+        there is a live one."""
 
     def renew(self, lease: Lease, seconds: int | None = None) -> Lease:
-        """Return the lease, good from now for a minute, or as long as said. Raise LeasedError if it has ended."""
+        """Renew the lease for a minute, or for `seconds`, from now. Raise LeasedError if it has ended."""
 
     def release(self, lease: Lease) -> None:
-        """The lease is gone afterwards, if it was still this one."""
+        """Remove the lease if it is still this one."""
 
     def show(self) -> Lease | None:
-        """Return the lease that is there, live or expired. Changes nothing."""
+        """Return the present lease, live or expired, or None. Change nothing."""
 
     def break_(self, lease: Lease) -> None:
-        """The lease is gone, live or not; its holder can write no more. Raise LeasedError if another holds it now."""
+        """Remove the lease, live or not; its run can't write any more. Raise LeasedError if there is a new one."""
 
     def append(self, lease: Lease, entry: Entry) -> None:
-        """The entry is on disk afterwards. Raise LeasedError, writing nothing, if the lease has ended."""
+        """Append the entry on disk. Raise LeasedError, writing nothing, if the lease has ended."""
 
     def entries(self) -> tuple[Entry, ...]:
-        """Return the whole journal, oldest first. Changes nothing."""
+        """Return the whole journal, oldest first. Change nothing."""
 
     def keep(self, lease: Lease, name: str, content: str) -> None:
-        """The content is on disk under this name (KIND-TIME.json) afterwards; of a kind the last few are kept.
+        """Store the content on disk under this name (KIND-TIME.json); only the last few of a kind are kept.
 
         Raise LeasedError, writing nothing, if the lease has ended.
         """
 
     def kept(self, name: str) -> str | None:
-        """Return what is kept under the name, None if nothing is. Changes nothing."""
+        """Return the content under this name, None if there is none. Change nothing."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class FileStore:
             scripts.ACQUIRE, self.seconds, stdin=owner.model_dump_json() + "\n", what="taking the lease"
         )
         lease = self._lease(lines, now)
-        if verdict == "held":
+        if verdict == "leased":
             raise leased(lease)
         return replace(lease, previous=parse_lease(lines[2:], now, self.shell.name))
 
@@ -99,7 +100,7 @@ class FileStore:
         return parse_journal(text, self.shell.name)
 
     def keep(self, lease: Lease, name: str, content: str) -> None:
-        verdict, now, lines = self._ask(scripts.KEEP, lease.token, name, KEPT, stdin=content, what=f"keeping {name}")
+        verdict, now, lines = self._ask(scripts.KEEP, lease.token, name, KEPT, stdin=content, what=f"storing {name}")
         if verdict == "lost":
             raise lost(parse_lease(lines, now, self.shell.name), self.shell.name)
 
@@ -112,7 +113,7 @@ class FileStore:
         return self._parsed(call(self.shell, script, self.folder, *arguments, stdin=stdin, what=what))
 
     def _parsed(self, output: str) -> tuple[str, int, list[str]]:
-        # Not splitlines(): an owner's JSON may hold what that takes for the end of a line.
+        # Not splitlines(): it also splits at characters that an owner's JSON may contain.
         first, *lines = output.removesuffix("\n").split("\n")
         verdict, _, now = first.partition(" ")
         if not now.isdigit():

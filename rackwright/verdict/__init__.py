@@ -1,4 +1,4 @@
-"""Whether a new version of a model may take the place of the running one: PASS, FAIL or INCONCLUSIVE. Pure."""
+"""Judge whether a new version of a model may replace the running one: PASS, FAIL or INCONCLUSIVE. Pure."""
 
 from rackwright.verdict.decide import decide
 from rackwright.verdict.inputs import Answer, Evidence, GoldenAnswers, Pair, Request, Traffic

@@ -1,4 +1,4 @@
-"""A share of requests that come in conversations, with an interval that holds however alike those of one are."""
+"""A share of requests in conversations, with an interval that is valid for any correlation within these."""
 
 from __future__ import annotations
 
@@ -12,30 +12,31 @@ from rackwright.verdict.result import Interval
 
 @dataclass(frozen=True)
 class Clustered:
-    """Of each conversation how many requests it had, and how many of them are hits."""
+    """For each conversation, how many requests it had, and how many of them are hits."""
 
     hits: tuple[int, ...]
     tries: tuple[int, ...]
 
     @property
     def share(self) -> Share:
-        """Of requests."""
+        """Share of requests that are hits."""
         return Share(sum(self.hits), sum(self.tries))
 
     def halves(self) -> tuple[Clustered, Clustered]:
-        """Return every other conversation, and the rest."""
+        """Split into every other conversation and the rest."""
         one, other = (Clustered(self.hits[half::2], self.tries[half::2]) for half in (0, 1))
         return one, other
 
     def interval(self, chance: float, times: float = 1.0) -> Interval:
-        """Return where the share lies with this chance, or would if there were so many times as many conversations.
+        """Return the interval that contains the share with this chance, for `times` as many conversations.
 
         The upper end is Stringer's bound (Proceedings of the Business and Economic Statistics Section, ASA, 1963,
         405-411; Bickel, International Statistical Review 60 (1992), 197-209), the lower one its mirror image.
-        Auditors use it for this very case: few errors or none, each of a part of its unit. It counts conversations by
-        exact binomial limits, so it needs no estimate of how alike requests are, which none or a few hits don't give;
-        it is conservative in practice, and proven to be for many (Pap and van Zuijlen, Statistica Neerlandica 50
-        (1996), 367-389). Where none are hits, it is the binomial limit of conversations that are hits as a whole.
+        Auditors use it for this very case: few errors or none, each in a part of its unit. It counts conversations by
+        exact binomial limits, so it needs no estimate of the correlation of requests, which can't be had from few
+        hits. It is conservative in practice, and proven to be so for many units (Pap and van Zuijlen, Statistica
+        Neerlandica 50 (1996), 367-389). Without any hits, it is the binomial limit for conversations in which every
+        request is a hit.
         """
         mean = sum(self.tries) / len(self.tries)
         parts = sorted((hit / mean for hit in self.hits if hit), reverse=True)
@@ -43,24 +44,24 @@ class Clustered:
 
     @property
     def _unseen(self) -> float:
-        """Requests of the conversation that a request lies in, on the average: an unseen one that is a hit as a whole
-        is taken to be as long, because a longer one has more occasions to be hit (Kish, Survey Sampling (1965))."""
+        """Mean length of the conversation that a random request belongs to. An unseen conversation full of hits is
+        assumed to be this long, because a longer one has more chances to be hit (Kish, Survey Sampling (1965))."""
         return sum(tried * tried for tried in self.tries) / sum(self.tries)
 
 
 def _of_mean(parts: Sequence[float], most: float, count: float, each: float, chance: float) -> Interval:
-    """Return where the mean of `count` values from 0 to `most` lies, of which these, falling, are above 0.
+    """Return the interval of the mean of `count` values from 0 to `most`; `parts`: those above 0, in descending
+    order.
 
-    The mean is the sum of its layers: each drop between two values, times the share of values that reach above it.
-    That share has exact limits: Clopper and Pearson, Biometrika 26 (1934), 404-413. `each`: how often each value is
-    there.
+    The mean is a sum of layers: each drop between two values, times the share of values that reach above it. That
+    share has exact limits: Clopper and Pearson, Biometrika 26 (1934), 404-413. `each`: how often each value occurs.
     """
     import numpy as np
     from scipy import special
 
     drops = np.array([upper - lower for upper, lower in pairwise([most, *parts, 0.0])])
     reach, tail = np.arange(len(drops)) * each, (1 - chance) / 2
-    # Of none the lower limit is 0, and of all the upper one 1.
+    # If no value reaches the layer, the lower limit is 0; if all do, the upper limit is 1.
     low = np.where(reach > 0, special.betaincinv(np.maximum(reach, 1), count - reach + 1, tail), 0)
     high = np.where(reach < count, special.betaincinv(reach + 1, np.maximum(count - reach, 1), 1 - tail), 1)
     return Interval(float(drops @ low), min(1.0, float(drops @ high)))

@@ -1,4 +1,4 @@
-"""The verdict: every comparison that can be made, each judged, and one word over all."""
+"""The verdict: make and judge every comparison that the data allow, and derive one word from all."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _TIMES: dict[times.Name, tuple[Figure, str]] = {
     "ttft": (Figure.GOLDEN_TTFT, "time to first token"),
     "tpot": (Figure.GOLDEN_TPOT, "time per token"),
 }
-"""Each time's figure of the golden set, and what it is called."""
+"""Each time's figure in the golden set, and its name."""
 
 
 def decide(
     evidence: Evidence, thresholds: Thresholds | None = None, *, looks: int = 1, resamples: int = RESAMPLES
 ) -> Verdict:
-    """Return whether the candidate may take the running version's place: FAIL if any comparison fails, PASS if all
-    that decide pass.
+    """Judge whether the candidate may replace the running version: FAIL if any comparison fails, PASS if all that
+    decide pass.
 
-    `looks`: how often at most a verdict is asked for on these data as they grow; each look gets its share of the
-    chance to err. The same evidence always gives the same verdict.
+    `looks`: the highest number of verdicts on these data as they grow; they share the allowed chance of an error. The
+    same evidence always gives the same verdict.
     """
     allowed = thresholds or Thresholds()
     parts = tuple(_parts(evidence, allowed, resamples))
@@ -59,7 +59,7 @@ def _parts(evidence: Evidence, allowed: Thresholds, resamples: int) -> Iterator[
     running, candidate, answers = evidence.running, evidence.candidate, evidence.golden
     yield _Part(1, lambda at: [errors(running, candidate, at)])
     for name, (figure, _) in _TIMES.items():
-        # Every answer has a first byte: where nothing tells of one, that is for want of data.
+        # Every answer has a first byte, so if no time is known, there is too little data, and that must be reported.
         if name == "ttft" or times.has(name, running, candidate):
             slower = partial(times.slower, name, running, candidate, resamples=resamples)
             yield _Part(len(times.FIGURES[name]), slower)
@@ -79,21 +79,24 @@ def _golden_times(figure: Figure, name: times.Name, evidence: Evidence, at: Chan
 def _left_out(evidence: Evidence) -> Iterator[str]:
     answers = evidence.golden
     if not times.has("tpot", evidence.running, evidence.candidate):
-        yield "time per token of live traffic: too few answers tell how many tokens they had"
+        yield "time per token of live traffic: the number of tokens is known for too few answers"
     if not answers:
         yield "golden score, valid formats and times of the golden set: there is no golden set"
         return
     for name, (_, called) in _TIMES.items():
         if not golden.has_times(name, answers):
-            yield f"{called} of the golden set: no prompt has it of both versions"
+            yield f"{called} of the golden set: it isn't known for both versions for any prompt"
     if (count := golden.with_format(answers)) < LEAST:
-        asking = f"{count} prompts ask for a format, of the {LEAST} that it takes"
+        asking = f"only {count} prompts ask for a format, at least {LEAST} are needed"
         yield f"valid formats: {asking if count else 'no check of the golden set asks for a format'}"
 
 
 def _left_to_clients(comparison: Comparison, figures: set[Figure]) -> Comparison:
-    """The golden set is asked of a candidate that serves nobody: that shows whether it is far slower, and hardly
-    whether it is as fast. Clients' requests do, where they tell that time."""
+    """Mark an open time of the golden set as not deciding if clients' requests show the same time.
+
+    The golden set is asked while the candidate serves no clients. That shows if it is much slower, but hardly if it
+    is as fast.
+    """
     reply = {figure for name, (figure, _) in _TIMES.items() if figures & times.FIGURES[name].keys()}
     if comparison.word is not Word.INCONCLUSIVE or comparison.figure not in reply:
         return comparison
@@ -116,7 +119,7 @@ def _why(comparisons: Sequence[Comparison]) -> str:
     deciding = [comparison for comparison in comparisons if comparison.decides]
     if word is Word.PASS:
         which = " that decide" if len(deciding) < len(comparisons) else ""
-        return f"all {len(deciding)} comparisons{which} lie within their thresholds"
+        return f"all {len(deciding)} comparisons{which} are within their thresholds"
     first, *others = [comparison for comparison in deciding if comparison.word is word]
-    also = f"; so {'are' if others[1:] else 'is'} {', '.join(one.figure for one in others)}" if others else ""
+    also = f"; the same is true of {', '.join(one.figure for one in others)}" if others else ""
     return f"{first.figure} {'is too bad' if word is Word.FAIL else 'is open'}: {first.why}{also}"

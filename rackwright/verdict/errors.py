@@ -1,4 +1,4 @@
-"""Whether the candidate fails more of its clients' requests."""
+"""Compare the shares of clients' requests that fail."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rackwright.verdict.result import Difference, Figure, Interval, Side
 
 
 def errors(running: Traffic, candidate: Traffic, at: Chances) -> Measured:
-    """Return by how much the share of failed requests rose."""
+    """Measure by how much the share of failed requests has risen."""
     first, second = _counted(running.requests), _counted(candidate.requests)
     if short := too_few(len(first.tries), len(second.tries)):
         return Measured(Figure.ERRORS, _side(first), _side(second), TooLittle(short))
@@ -25,12 +25,12 @@ def errors(running: Traffic, candidate: Traffic, at: Chances) -> Measured:
 
 
 def fewest(allowed: float, at: Chances) -> int:
-    """Return of how many conversations a candidate may PASS, at the least: all are as long, and none fails."""
+    """Return the lowest number of conversations for a PASS, if all are of the same length and none fails."""
     return math.ceil(math.log((1 - at.plain) / 2) / math.log(1 - allowed) + 1e-9)
 
 
 def _difference(first: Clustered, second: Clustered, at: Chances, times: float) -> Difference:
-    """`times`: as it would be of so many times as many conversations like these."""
+    """Return the difference, estimated for `times` as many conversations like these."""
     plain, wide = (_between(first, second, chance, times) for chance in (at.plain, at.wide))
     return Difference(second.share.value - first.share.value, plain, wide, _noise(first))
 
@@ -52,6 +52,6 @@ def _side(found: Clustered) -> Side:
 
 
 def _noise(running: Clustered) -> float:
-    """Return how far both halves of the running version's conversations are apart."""
+    """Return the difference between two halves of the running version's conversations."""
     one, other = (half.share.value for half in running.halves())
     return abs(one - other)

@@ -1,4 +1,4 @@
-"""One figure measured on both sides, before it is judged; and how sure its intervals are."""
+"""One figure measured for both versions, before it is judged, and the confidence of its intervals."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from statistics import NormalDist
 from rackwright.verdict.result import Difference, Figure, Side
 
 ERROR = 0.05
-"""Chance that a candidate no worse than allowed FAILs, at most; and so that a worse one PASSes."""
+"""Highest chance that a candidate no worse than allowed FAILs, and that a worse one PASSes."""
 
 
 @dataclass(frozen=True)
 class Chances:
-    """How often an interval holds the true difference."""
+    """How often an interval contains the true difference."""
 
     plain: float
     wide: float
-    """For all comparisons at once (Bonferroni), so that many of them don't make a false FAIL likely."""
+    """For all comparisons together (Bonferroni), so that many comparisons don't make a false FAIL likely."""
 
     @property
     def plain_z(self) -> float:
@@ -30,20 +30,21 @@ class Chances:
 
 
 def chances(comparisons: int, looks: int) -> Chances:
-    """Given how many comparisons are made, and how often at most on data that grow, return the chances.
+    """Return the chances for this many comparisons and at most this many looks at growing data.
 
-    A PASS needs every comparison to pass, which multiplies nothing (Berger, Technometrics 24 (1982), 295-300).
+    A PASS needs every comparison to pass, so it needs no correction for their number (Berger, Technometrics 24
+    (1982), 295-300).
     """
     return Chances(1 - ERROR / looks, 1 - ERROR / (looks * max(1, comparisons)))
 
 
 @dataclass(frozen=True)
 class TooLittle:
-    """Why there is no difference to judge."""
+    """Too little data: why there is no difference to judge."""
 
     why: str
     needed: int | None = None
-    """Conversations of the candidate, or prompts, from which there would be one."""
+    """How many of the candidate's conversations, or prompts, are needed."""
 
 
 @dataclass(frozen=True)
@@ -53,4 +54,4 @@ class Measured:
     candidate: Side
     found: Difference | TooLittle
     grown: Callable[[float], Difference] | None = None
-    """What would be found if there were so many times as much like this; None: intervals narrow with the root."""
+    """Estimates the difference for this many times as much data; None: intervals narrow with the square root."""

@@ -1,4 +1,4 @@
-"""What the golden set tells: checks passed, formats valid and times, prompt by prompt."""
+"""Compare both versions' answers to the golden set, prompt by prompt: checks, formats and times."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from rackwright.verdict.result import Difference, Figure, Side
 
 
 def score(golden: GoldenAnswers, at: Chances, allowed: float) -> Measured:
-    """Return by how much the share of passed checks changed; `allowed` is the fall that is just allowed."""
+    """Measure by how much the share of passed checks has changed; `allowed`: the largest allowed fall."""
     return _changed(Figure.GOLDEN, golden, _passed, at, allowed)
 
 
 def formats(golden: GoldenAnswers, at: Chances, allowed: float) -> Measured:
-    """Return by how much the share of valid formats changed, of the prompts that ask for one."""
+    """Measure by how much the share of valid formats has changed, among the prompts that ask for one."""
     return _changed(Figure.FORMATS, golden, _valid, at, allowed)
 
 
@@ -30,7 +30,7 @@ def with_format(golden: GoldenAnswers) -> int:
 
 
 def slower(figure: Figure, name: Literal["ttft", "tpot"], golden: GoldenAnswers, at: Chances) -> Measured:
-    """Return how many times as long the candidate takes for the same prompt, by the median of prompts."""
+    """Measure how many times as long the candidate takes for the same prompt (median over prompts)."""
     found, again = _times(golden.pairs, name), _times(golden.again, name)
     running, candidate = (_typical(side) for side in zip(*found, strict=True)) if found else (_typical(()),) * 2
     ratios = [other / one for one, other in found]
@@ -56,7 +56,7 @@ def _typical(times: Sequence[float]) -> Side:
 
 
 def _times(pairs: Sequence[Pair], name: str) -> list[tuple[float, float]]:
-    """Return running's and candidate's time of each prompt of which both are known."""
+    """Return the running version's and the candidate's time for each prompt for which both are known."""
     both = [(getattr(pair.running, name), getattr(pair.candidate, name)) for pair in pairs]
     return [(one, other) for one, other in both if one and other]
 
@@ -89,10 +89,11 @@ def _changed(
 
 
 def _is_blind(found: PairedShares, at: Chances, allowed: float) -> bool:
-    """Whether a candidate could lose all that the running version passes, and may still not have lost too much.
+    """Return whether a candidate could fail everything that the running version passes and still be within the
+    allowed fall.
 
-    No share falls further than to nothing: one that isn't surely larger than the fall that is allowed tells of no
-    candidate that it is too bad, so it tells of none that it is good.
+    A share can't fall below 0. If the running version's share may be smaller than the allowed fall, the golden set
+    can't show that a candidate is too bad, and therefore not that it is good either.
     """
     return wilson(found.first, at.plain_z).low <= allowed
 
@@ -100,8 +101,8 @@ def _is_blind(found: PairedShares, at: Chances, allowed: float) -> bool:
 def _blind(figure: Figure, running: Share, allowed: float) -> str:
     are = "have a valid format" if figure is Figure.FORMATS else "pass"
     return (
-        f"{running.hits:g} of the running version's {running.tries:g} answers {are}: even the loss of them all isn't "
-        f"surely beyond {allowed * 100:g} points, so they tell nothing of either version"
+        f"only {running.hits:g} of the running version's {running.tries:g} answers {are}: even if the candidate lost "
+        f"all of them, that wouldn't surely be beyond {allowed * 100:g} points, so nothing can be concluded"
     )
 
 
@@ -111,7 +112,7 @@ def _side(share: Share) -> Side:
 
 
 def _too_little(count: int, what: str) -> TooLittle:
-    return TooLittle(f"there are {count} {what} of the {LEAST} that it takes", LEAST)
+    return TooLittle(f"there are {count} {what}, at least {LEAST} are needed", LEAST)
 
 
 def _table(pairs: Sequence[Pair], hit: Callable[[Answer], bool | None]) -> PairedShares:

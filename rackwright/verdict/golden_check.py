@@ -1,4 +1,4 @@
-"""Whether an answer passes the check of its prompt."""
+"""Check whether an answer passes its prompt's check."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from rackwright.fleet.golden.json_schema import Json
 from rackwright.verdict.json_schema import allows
 
 REGEX_SECONDS = 1.0
-"""For one answer: an expression that tries every way through a long text could take years."""
+"""Limit for one answer, because backtracking in a long text could take years."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """A tool's call, as the engine answered it."""
+    """A tool call in an answer."""
 
     name: str
     arguments: str
-    """JSON, or what the model wrote in its place."""
+    """JSON, or the text that the model wrote instead."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,14 @@ class Score:
     valid: bool | None
     """Whether its format is valid; None: the check asks for none."""
     reason: str = ""
-    """Why it didn't pass; never the answer itself."""
+    """Why it didn't pass; never contains the answer itself."""
 
 
 def score(prompt: Prompt, said: Said) -> Score:
-    """Return what the prompt's check says of an answer. Whatever the answer is, nothing is raised."""
+    """Check an answer. Never raises, whatever the answer is."""
     check, text = prompt.check, said.text.strip()
     if check.exact is not None:
-        return _plain(text == check.exact.strip(), "is another text")
+        return _plain(text == check.exact.strip(), "differs from the expected text")
     if check.contains is not None:
         return _plain(check.contains in said.text, "lacks the text")
     if check.regex is not None:
@@ -74,7 +74,7 @@ def _not_json(text: str) -> str | None:
     try:
         json.loads(text, parse_constant=_no_number)
     except (ValueError, RecursionError):
-        return "is no JSON"
+        return "isn't JSON"
     return None
 
 
@@ -83,7 +83,7 @@ def _no_number(text: str) -> object:
 
 
 def _called(prompt: Prompt, wanted: WantedCall | None, calls: tuple[Call, ...]) -> Score:
-    """Return what came of the calls: a format is valid if each call is one that the prompt's tools allow."""
+    """Check tool calls. The format is valid if the prompt's tools allow each call."""
     if not calls:
         return Score(False, False, "calls no tool")
     parameters = {tool.function.name: tool.function.parameters for tool in prompt.tools}
@@ -96,14 +96,14 @@ def _called(prompt: Prompt, wanted: WantedCall | None, calls: tuple[Call, ...]) 
 
 def _invalid(call: Call, parameters: Mapping[str, Json | None]) -> str | None:
     if call.name not in parameters:
-        return "calls a tool that isn't there"
+        return "calls a tool that doesn't exist"
     if _not_json(call.arguments):
-        return f"calls {call.name} with arguments that are no JSON"
+        return f"calls {call.name} with arguments that aren't JSON"
     arguments, schema = json.loads(call.arguments), parameters[call.name]
     if not isinstance(arguments, dict):
-        return f"calls {call.name} with arguments that are no object"
+        return f"calls {call.name} with arguments that aren't an object"
     reason = allows(schema, arguments) if schema is not None else None
-    return f"calls {call.name} with arguments of another form: {reason}" if reason else None
+    return f"calls {call.name} with invalid arguments: {reason}" if reason else None
 
 
 def _unwanted(wanted: WantedCall, calls: tuple[Call, ...]) -> str | None:
@@ -117,7 +117,7 @@ def _unwanted(wanted: WantedCall, calls: tuple[Call, ...]) -> str | None:
 
 
 def _same(one: object, other: object) -> bool:
-    """Whether two values are the same JSON: true is no 1, and 1.0 is 1."""
+    """Return whether two values are the same JSON: true differs from 1, but 1.0 equals 1."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, Mapping) and isinstance(other, Mapping):

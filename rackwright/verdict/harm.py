@@ -1,4 +1,4 @@
-"""A difference on a scale on which more is worse and distances add up: logarithms of ratios, and shares."""
+"""A difference on a scale on which more is worse and distances add up: logarithms of ratios, or shares."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rackwright.verdict.result import Difference, Figure
 
 @dataclass(frozen=True)
 class Harm:
-    """By its wide interval `least` to FAIL, by its interval `most` to PASS."""
+    """A difference as harm. `least`, from the wide interval, decides a FAIL; `most`, from the interval, a PASS."""
 
     seen: float
     least: float
@@ -28,12 +28,12 @@ class Harm:
 
     @property
     def is_noise(self) -> bool:
-        """Whether it would fail but for the noise floor."""
+        """Whether it would fail if there were no noise floor."""
         return self.allowed < self.least <= self.noise
 
 
 def harm(figure: Figure, found: Difference, threshold: float) -> Harm:
-    """Return what a comparison is judged by."""
+    """Convert a difference and its threshold to harm."""
     return Harm(
         seen=on_scale(figure, found.estimate),
         least=min(on_scale(figure, found.wide.low), on_scale(figure, found.wide.high)),
@@ -44,7 +44,7 @@ def harm(figure: Figure, found: Difference, threshold: float) -> Harm:
 
 
 def on_scale(figure: Figure, value: float) -> float:
-    """Return a difference as harm: 0 is none, a threshold is above it."""
+    """Convert a difference to harm: 0 is no harm, and a threshold is above 0."""
     if figure.is_ratio:
         return math.log(value)
     return value if figure.rise_is_worse else -value

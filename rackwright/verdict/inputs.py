@@ -1,4 +1,4 @@
-"""What a verdict is made from: the traffic of both versions, and the golden set's answers in pairs."""
+"""The input of a verdict: the traffic of both versions, and their answers to the golden set in pairs."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request of a client, as the gateway's access log tells of it."""
+    """One request of a client, from the gateway's access log."""
 
     conversation: str
-    """Requests of one conversation are alike (one client, one history), and are never counted as independent."""
+    """Requests of one conversation are correlated (one client, one history), and never counted as independent."""
     error: bool
-    """Whether the service failed it. What the client did wrong or gave up is no request here."""
+    """Whether the service failed it. Requests that the client did wrong or aborted are not included."""
     ttft: float | None = None
-    """Seconds to the first token; None: not known, as of a failed one."""
+    """Seconds to the first token; None: not known, for example because it failed."""
     tpot: float | None = None
-    """Seconds per output token after the first; None: not known, as where nobody counted tokens."""
+    """Seconds per output token after the first; None: not known, for example because tokens weren't counted."""
 
 
 @dataclass(frozen=True)
 class Traffic:
-    """What clients asked of one version, while both served."""
+    """Clients' requests to one version, while both served."""
 
     requests: tuple[Request, ...] = ()
 
@@ -31,7 +31,7 @@ class Answer:
     """One version's answer to one prompt of the golden set."""
 
     passed: bool
-    """Whether the prompt's check was passed."""
+    """Whether it passed the prompt's check."""
     valid: bool | None = None
     """Whether its format was valid; None: the check asks for no format."""
     ttft: float | None = None
@@ -42,28 +42,28 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """The same prompt, asked twice."""
+    """Two answers to the same prompt."""
 
     prompt: str
-    """Its id."""
+    """The prompt's id."""
     running: Answer
     candidate: Answer
 
 
 @dataclass(frozen=True)
 class GoldenAnswers:
-    """The golden set, asked of both versions, each prompt once."""
+    """Both versions' answers to the golden set, one to each prompt."""
 
     digest: str
-    """Of the golden set: sha256 of its file."""
+    """sha256 of the golden set's file."""
     pairs: tuple[Pair, ...]
     again: tuple[Pair, ...] = ()
-    """The running version asked twice: its first answer as `running`, its second as `candidate`. The noise floor."""
+    """The noise floor: the running version's first answers as `running`, its second ones as `candidate`."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that is known of two versions of one model."""
+    """All data about two versions of one model."""
 
     running: Traffic
     candidate: Traffic

@@ -1,4 +1,4 @@
-"""A measured difference held against its threshold and the noise floor."""
+"""Compare a measured difference with its threshold and the noise floor."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from rackwright.verdict.result import Comparison, Figure, Word
 from rackwright.verdict.thresholds import Thresholds
 
 _FIELDS = {Figure.GOLDEN_TTFT: "ttft_median", Figure.GOLDEN_TPOT: "tpot_median"}
-"""Figures whose threshold is another one's."""
+"""Figures that use another figure's threshold."""
 
 
 def threshold_of(figure: Figure, thresholds: Thresholds) -> float:
-    """Return the difference that is just still allowed, in the measure of a comparison: 1.25, 0.01 or -0.05."""
+    """Return the largest allowed difference in the unit of the comparison, like 1.25, 0.01 or -0.05."""
     allowed: float = getattr(thresholds, _FIELDS.get(figure, figure.name.lower()))
     if figure.is_ratio:
         return 1 + allowed
@@ -22,15 +22,15 @@ def threshold_of(figure: Figure, thresholds: Thresholds) -> float:
 
 
 def judge(measured: Measured, thresholds: Thresholds) -> Comparison:
-    """Return what came of one comparison.
+    """Judge one comparison.
 
-    FAIL where the whole wide interval lies beyond the threshold and the noise floor; PASS where the whole interval
-    lies within the threshold; INCONCLUSIVE else.
+    FAIL if the whole wide interval is beyond the threshold and the noise floor; PASS if the whole interval is within
+    the threshold; in all other cases INCONCLUSIVE.
     """
     figure, found = measured.figure, measured.found
     threshold, needed = threshold_of(figure, thresholds), None
     if isinstance(found, TooLittle):
-        word, why, needed = Word.INCONCLUSIVE, f"too little is known: {found.why}", found.needed
+        word, why, needed = Word.INCONCLUSIVE, f"too little data: {found.why}", found.needed
     else:
         judged = harm(figure, found, threshold)
         if judged.fails:

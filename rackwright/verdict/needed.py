@@ -1,4 +1,4 @@
-"""How much more of the same would decide what is open."""
+"""Estimate how much data would decide an open comparison."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _MOST = 1_000_000
 
 
 def how_many(measured: Measured, found: Difference, threshold: float) -> int | None:
-    """Return of about how many conversations of the candidate, or prompts, this would be PASS or FAIL, if all else
-    were as it is. None: it lies too near the edge to say."""
+    """Return about how many of the candidate's conversations, or prompts, would lead to PASS or FAIL if the
+    difference stayed the same. None: it is too close to the threshold to say."""
     count = measured.candidate.clusters
     if grown := measured.grown:
         return _tried(lambda times: harm(measured.figure, grown(times), threshold), count)
@@ -22,7 +22,7 @@ def how_many(measured: Measured, found: Difference, threshold: float) -> int | N
 
 
 def _by_the_root(found: Harm, count: int) -> int | None:
-    """An interval narrows with the root of the count."""
+    """Estimate with an interval that narrows with the square root of the count."""
     if found.seen < found.allowed:
         half, room = found.most - found.seen, found.allowed - found.seen
     else:
@@ -32,7 +32,7 @@ def _by_the_root(found: Harm, count: int) -> int | None:
 
 
 def _tried(grown: Callable[[float], Harm], count: int) -> int | None:
-    """One that decides is found by doubling, the least of them by halving."""
+    """Find a count that decides by doubling, then the lowest one by bisection."""
     low = high = 1.0
     while not _decides(grown(high)):
         low, high = high, high * 2
@@ -49,6 +49,6 @@ def _decides(found: Harm) -> bool:
 
 
 def _rounded_up(number: float) -> int:
-    """To two digits: it is an estimate."""
+    """Round up to two digits, because it is an estimate."""
     step: int = 10 ** max(0, math.floor(math.log10(number)) - 1)
     return math.ceil(number / step) * step

@@ -1,4 +1,4 @@
-"""Differences between shares, with intervals that hold for few and for none; each checked against its paper.
+"""Differences between shares, with intervals that are valid for few hits and for none; each tested against its paper.
 
 Positive differences are the second side's.
 """
@@ -25,7 +25,7 @@ class Share:
 
 @dataclass(frozen=True)
 class PairedShares:
-    """What became of the same things, tried twice."""
+    """Hits and misses of the same things, each tried twice."""
 
     both: int
     first_only: int
@@ -46,7 +46,7 @@ class PairedShares:
 
 
 def wilson(share: Share, z: float) -> Interval:
-    """Return the score interval: Wilson, JASA 22 (1927), 209-212. `z`: how many standard errors wide to each side."""
+    """Return the score interval: Wilson, JASA 22 (1927), 209-212. `z`: its half-width in standard errors."""
     squared = z * z
     middle = share.hits + squared / 2
     half = z * math.sqrt(share.hits * (share.tries - share.hits) / share.tries + squared / 4)
@@ -55,9 +55,9 @@ def wilson(share: Share, z: float) -> Interval:
 
 
 def difference(first: float, one: Interval, second: float, other: Interval, correlation: float = 0.0) -> Interval:
-    """Return where second - first lies, given where each of them does (`one`, `other`).
+    """Return the interval of second - first, given the interval of each (`one`, `other`).
 
-    Their distances to either side are squared and added: Zou and Donner, Statistics in Medicine 27 (2008), 1693-1702.
+    Distances to each side are squared and added: Zou and Donner, Statistics in Medicine 27 (2008), 1693-1702.
     """
     down = _joined(second - other.low, one.high - first, correlation)
     up = _joined(other.high - second, first - one.low, correlation)
@@ -66,18 +66,18 @@ def difference(first: float, one: Interval, second: float, other: Interval, corr
 
 
 def paired_difference(pairs: PairedShares, z: float) -> Interval:
-    """Return where second - first lies: Newcombe, Statistics in Medicine 17 (1998), 2635-2650, method 10."""
+    """Return the interval of second - first: Newcombe, Statistics in Medicine 17 (1998), 2635-2650, method 10."""
     first, second = pairs.first, pairs.second
     return difference(first.value, wilson(first, z), second.value, wilson(second, z), _correlation(pairs))
 
 
 def _joined(one: float, other: float, correlation: float) -> float:
-    # Rounding may leave a trace below zero where both are alike and fully correlated.
+    # Rounding may give a value slightly below zero if both are equal and fully correlated.
     return math.sqrt(max(0.0, one * one - 2 * correlation * one * other + other * other))
 
 
 def _correlation(pairs: PairedShares) -> float:
-    """Phi of the table, corrected for continuity where it is above zero, as the paper has it."""
+    """Return phi of the table, corrected for continuity if it is above zero, as in the paper."""
     margins = (pairs.both + pairs.first_only) * (pairs.second_only + pairs.neither)
     margins *= (pairs.both + pairs.second_only) * (pairs.first_only + pairs.neither)
     if not margins:

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     Whole = NDArray[np.int64]
 
 RESAMPLES = 2000
-"""At the ends of a 95 % interval fifty of them lie beyond: the ends are known to a few hundredths of its width."""
+"""Fifty of these are beyond each end of a 95 % interval: its ends are accurate to a few hundredths of its width."""
 _AT_ONCE = 250_000
-"""Weights of 4 bytes that are worked on together: more leave the processor's cache, and take twice as long."""
+"""Weights of 4 bytes processed together: more don't fit into the processor's cache, and take twice as long."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,14 @@ class Times:
     conversations: int
 
     def halves(self) -> tuple[Times, Times]:
-        """Return these of every other conversation, and the rest."""
+        """Split into the times of every other conversation and the rest."""
         first, count = self.clusters % 2 == 0, self.conversations
         one = Times(self.values[first], self.clusters[first] // 2, (count + 1) // 2)
         return one, Times(self.values[~first], self.clusters[~first] // 2, count // 2)
 
 
 def times(values: Sequence[float], conversations: Sequence[str]) -> Times:
-    """Given a time and a conversation of each request, return them in the order of times."""
+    """Given each request's time and conversation, return them sorted by time."""
     import numpy as np
 
     numbers: dict[str, int] = {}
@@ -50,15 +50,16 @@ def times(values: Sequence[float], conversations: Sequence[str]) -> Times:
 
 
 def quantile(found: Times, share: float) -> float:
-    """Return the time that this share doesn't exceed, by nearest rank. Raise IndexError for none."""
+    """Return the quantile by nearest rank: this share of the times doesn't exceed it. Raise IndexError for none."""
     return float(found.values[max(1, math.ceil(share * len(found.values) - 1e-9)) - 1])
 
 
 def ratios(running: Times, candidate: Times, shares: Sequence[float], resamples: int) -> Floats:
-    """Return, for each share, the logarithms of candidate's quantile over running's in resamples of conversations.
+    """Return, for each share, the logarithms of the candidate's quantile divided by the running version's, in
+    resamples of conversations.
 
-    A conversation is drawn whole, since its requests are alike: Davison and Hinkley, Bootstrap Methods (1997), 3.8.
-    The same data always give the same resamples.
+    A conversation is drawn as a whole, because its requests are correlated: Davison and Hinkley, Bootstrap Methods
+    (1997), 3.8. The same data always give the same resamples.
     """
     import numpy as np
     from scipy import stats
@@ -80,7 +81,7 @@ def ratios(running: Times, candidate: Times, shares: Sequence[float], resamples:
 
 
 def _quantiles(found: Times, drawn: Whole, shares: Sequence[float]) -> Floats:
-    """Given conversations drawn (a row for each resample), return the quantiles: a row for each share."""
+    """Given drawn conversations (one row per resample), return the quantiles (one row per share)."""
     import numpy as np
 
     rows = np.arange(len(drawn))[:, None] * found.conversations
@@ -92,9 +93,9 @@ def _quantiles(found: Times, drawn: Whole, shares: Sequence[float]) -> Floats:
 
 
 def interval_of(estimate: float, logarithms: Floats, chance: float, *, widened: float = 1.0) -> Interval:
-    """Given the resamples of a ratio, return where it lies with this chance (percentiles), as a ratio.
+    """Given the resamples of a ratio, return its percentile interval with this chance, as a ratio.
 
-    `widened` stretches it around the estimate: the far tails of a few thousand resamples are too thin to be counted.
+    `widened` stretches it around the estimate, because a few thousand resamples have too few values in the far tails.
     """
     import numpy as np
 
@@ -105,26 +106,26 @@ def interval_of(estimate: float, logarithms: Floats, chance: float, *, widened: 
 
 
 def students_z(chance: float, freedom: float) -> float:
-    """Return how many standard errors an interval has to each side that is itself known from few: Student, Biometrika
-    6 (1908), 1-25. Resamples of few conversations spread too little, and so do not make up for that."""
+    """Return the half-width in standard errors of an interval whose standard error is estimated from few values:
+    Student, Biometrika 6 (1908), 1-25. Resamples of few conversations vary too little to account for that."""
     from scipy import special
 
     return float(special.stdtrit(freedom, (1 + chance) / 2))
 
 
 def median_interval(ratios: Sequence[float], chance: float) -> Interval | None:
-    """Return where the median of such ratios lies, whatever their distribution; None: there are too few."""
+    """Return the interval of the median of such ratios, for any distribution; None if there are too few."""
     ranks, ordered = _ranks(len(ratios), chance), sorted(ratios)
     return Interval(ordered[ranks[0] - 1], ordered[ranks[1] - 1]) if ranks else None
 
 
 @cache
 def _ranks(count: int, chance: float) -> tuple[int, int] | None:
-    """Return between which two of so many, by rank from 1, the median lies: Conover, Practical Nonparametric
+    """Return the two ranks (from 1) among `count` values that the median is between: Conover, Practical Nonparametric
     Statistics, 3.2."""
     from scipy import stats
 
-    # Its stubs have a number here; it is a pair.
+    # scipy's type stubs declare a number here, but it is a pair.
     found: object = stats.quantile_test(range(1, count + 1), p=0.5).confidence_interval(chance)
     low, high = (float(end) for end in found) if isinstance(found, tuple) else (math.nan, math.nan)
     return (int(low), int(high)) if math.isfinite(low) and math.isfinite(high) else None

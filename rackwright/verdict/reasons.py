@@ -1,4 +1,4 @@
-"""Why a comparison came out as it did, in one sentence: what was seen, and in brackets where the truth lies."""
+"""Explain the result of a comparison in one sentence: the observed difference, and in brackets its interval."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ def fails(figure: Figure, found: Difference, threshold: float) -> str:
 def is_noise(figure: Figure, found: Difference, threshold: float) -> str:
     noise = "" if found.noise is None else size(figure, found.noise)
     beyond = f"{_seen(figure, found)}, beyond {difference(figure, threshold)}"
-    return f"{beyond}, but the running version differs from itself by {noise}"
+    return f"{beyond}, but the running version itself varies by {noise}"
 
 
 def is_open(
     figure: Figure, found: Difference, threshold: float, between: Interval, count: int, needed: int | None
 ) -> str:
-    """`between`: the interval that has the threshold in it, and that more data would narrow."""
-    where = f"anywhere in {interval(figure, between)}, with {difference(figure, threshold)} in between"
-    enough = f"{count} of about {needed}" if needed else f"{count}, and nobody can say how many it takes"
-    return f"{_seen(figure, found)}, but {where}; not enough {figure.of}: {enough}"
+    """`between`: the interval that contains the threshold; more data would narrow it."""
+    where = f"the true difference may be anywhere in {interval(figure, between)}"
+    enough = f"{count} of about {needed}" if needed else f"{count}, and the number needed can't be estimated"
+    threshold_is = f"and the threshold is {difference(figure, threshold)}"
+    return f"{_seen(figure, found)}, but {where}, {threshold_is}; not enough {figure.of}: {enough}"
 
 
 def _seen(figure: Figure, found: Difference) -> str:

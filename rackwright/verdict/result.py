@@ -1,4 +1,4 @@
-"""What a verdict says."""
+"""The types of a verdict."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from enum import StrEnum
 
 class Word(StrEnum):
     PASS = "PASS"  # noqa: S105 (no password)
-    """Whatever the true difference is, it is within the threshold."""
+    """The true difference is within the threshold."""
     FAIL = "FAIL"
-    """Whatever the true difference is, it lies beyond the threshold and beyond the noise."""
+    """The true difference is beyond the threshold and beyond the noise."""
     INCONCLUSIVE = "INCONCLUSIVE"
-    """Neither can be said yet."""
+    """Neither is certain yet."""
 
 
 class Figure(StrEnum):
-    """What is compared, in the order in which it is told."""
+    """What is compared, in the order of a report."""
 
     ERRORS = "errors"
     TTFT_MEDIAN = "median time to first token"
@@ -30,7 +30,7 @@ class Figure(StrEnum):
 
     @property
     def is_ratio(self) -> bool:
-        """Whether the candidate's figure is divided by the running version's; else theirs are shares, subtracted."""
+        """Whether the candidate's figure is divided by the running version's; if not, they are shares, subtracted."""
         return self not in (Figure.ERRORS, Figure.FORMATS, Figure.GOLDEN)
 
     @property
@@ -39,7 +39,7 @@ class Figure(StrEnum):
 
     @property
     def of(self) -> str:
-        """What is counted: the plural of what more is needed of."""
+        """What is counted, in the plural, for "not enough …"."""
         return "conversations" if self in _OF_TRAFFIC else "prompts"
 
 
@@ -48,7 +48,7 @@ _OF_TRAFFIC = (Figure.ERRORS, Figure.TTFT_MEDIAN, Figure.TTFT_P95, Figure.TPOT_M
 
 @dataclass(frozen=True)
 class Interval:
-    """Where the true difference lies, with a stated chance."""
+    """Contains the true difference with a given chance."""
 
     low: float
     high: float
@@ -59,30 +59,31 @@ class Side:
     """One version's own figure."""
 
     count: int
-    """Requests or prompts that it is from."""
+    """Number of requests or prompts."""
     clusters: int
-    """Conversations of these requests; of prompts, as many as there are prompts."""
+    """Number of these requests' conversations, or of prompts."""
     value: float | None
-    """A share (0 to 1) or seconds; None: there was nothing to take it from."""
+    """A share (0 to 1) or seconds; None: no data."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Of one figure between both versions: the candidate's in times the running version's or, of shares, less it."""
+    """The difference between both versions: the candidate's figure divided by the running version's or, for shares,
+    minus it."""
 
     estimate: float
-    """The one that was seen."""
+    """The observed difference."""
     interval: Interval
-    """Where the true one lies, with the verdict's `chance`: what a PASS is judged by."""
+    """Contains the true difference with the verdict's `chance`; decides a PASS."""
     wide: Interval
-    """The same with the verdict's `wide_chance`: what a FAIL is judged by."""
+    """Contains it with the verdict's `wide_chance`; decides a FAIL."""
     noise: float | None
-    """The noise floor: the same difference, of the running version to itself, at least 1 or 0; None: not known."""
+    """The noise floor: the same difference within the running version, at least 1 (ratio) or 0; None: not known."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One figure of both versions, judged."""
+    """The judgment on one figure of both versions."""
 
     figure: Figure
     word: Word
@@ -91,32 +92,31 @@ class Comparison:
     running: Side
     candidate: Side
     threshold: float
-    """The difference at which it becomes too bad: a ratio like 1.25, or a share like 0.01 or -0.05."""
+    """The largest allowed difference: a ratio like 1.25, or a share like 0.01 or -0.05."""
     difference: Difference | None
-    """None: too little is known."""
+    """None: too little data."""
     needed: int | None = None
-    """Of an INCONCLUSIVE one: about how many of the candidate's conversations, or of prompts, would decide; None:
-    nobody can say."""
+    """If INCONCLUSIVE: about how many of the candidate's conversations, or prompts, would decide; None: not known."""
     decides: bool = True
-    """False: the golden set leaves a time open that clients' requests tell, and theirs decides."""
+    """False for an open time of the golden set if clients' requests show the same time, and decide instead."""
 
 
 @dataclass(frozen=True)
 class Verdict:
     word: Word
     why: str
-    """One sentence, for someone who has been woken."""
+    """One sentence for an operator on call."""
     comparisons: tuple[Comparison, ...]
-    """Those that were made, in the order of Figure."""
+    """In the order of Figure."""
     chance: float
-    """That an interval holds the true difference: 0.95, more where there are several looks at the same data."""
+    """Chance that an interval contains the true difference: 0.95, or more if there are several looks at the data."""
     wide_chance: float
-    """That a wide one does: so much that all of them do with `chance`."""
+    """Chance for a wide interval, chosen so that all of them together have `chance`."""
     not_compared: tuple[str, ...] = ()
-    """What there was nothing to compare of, and why, a sentence each."""
+    """What couldn't be compared, and why, one sentence each."""
     golden_digest: str | None = None
     """sha256 of the golden set; None: there was none."""
 
     def of(self, word: Word) -> tuple[Comparison, ...]:
-        """Return the comparisons that ended so."""
+        """Return the comparisons with this word."""
         return tuple(comparison for comparison in self.comparisons if comparison.word is word)

@@ -7,29 +7,29 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Each is the most by which the candidate may be worse. None of them asks for it to be better.
+    """Each threshold is the largest allowed deterioration. None of them requires an improvement.
 
-    The defaults lie between what two builds of one precision differ by, a few hundredths and a point or two, and what
-    a wrong build does: twice the time, or tens of points. docs/verdict.md says why each is what it is.
+    The defaults are between the difference of two builds of the same precision (a few percent, a point or two) and
+    that of a wrong build (twice the time, or tens of points). docs/verdict.md gives the reason for each.
     """
 
     errors: float = 0.01
-    """Share of requests by which errors may rise: one more of a hundred."""
+    """Allowed rise of the share of failed requests: one more in a hundred."""
     ttft_median: float = 0.25
-    """By which the time to the first token may rise, of the running version's."""
+    """Allowed rise of the median time to the first token, relative to the running version."""
     ttft_p95: float = 0.50
-    """So for the slow ones. Wider: of few requests the p95 is known less well."""
+    """The same for the 95th percentile. Wider, because few requests determine a p95 less precisely."""
     tpot_median: float = 0.25
-    """By which the time per output token may rise, of the running version's."""
+    """Allowed rise of the median time per output token, relative to the running version."""
     tpot_p95: float = 0.50
-    """So for the slow ones."""
+    """The same for the 95th percentile."""
     formats: float = 0.05
-    """Share of prompts with a format by which valid answers may fall: a client can't read the others."""
+    """Allowed fall of the share of valid answers, among prompts that ask for a format."""
     golden: float = 0.05
-    """Share of prompts by which passed checks may fall."""
+    """Allowed fall of the share of prompts whose check passes."""
 
     def __post_init__(self) -> None:
-        """Raise ValueError if one could never be broken, or would ask for better."""
+        """Raise ValueError if a threshold could never be exceeded, or would require an improvement."""
         for name in ("errors", "formats", "golden"):
             if not 0 < getattr(self, name) < 1:
                 raise ValueError(f"{name} should be a share above 0 and below 1")

@@ -1,4 +1,4 @@
-"""Whether the candidate is slower for its clients: quantiles of their times, conversation by conversation."""
+"""Compare quantiles of the times that clients see, with conversations as the samples."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ FIGURES: dict[Name, dict[Figure, float]] = {
 }
 """Each figure of a time and its quantile."""
 BEYOND = 10
-"""Conversations of each side beyond a quantile, if each is alike in itself: a median takes 20, a p95 200."""
+"""Conversations of each side that must be beyond a quantile, if all times of a conversation are equal: a median needs
+20 conversations, a p95 200."""
 _SHORTEST = 1e-6
-"""Seconds that stand for none: the access log counts whole milliseconds."""
+"""Seconds used instead of 0, because the access log has whole milliseconds."""
 
 
 def slower(name: Name, running: Traffic, candidate: Traffic, at: Chances, resamples: int) -> Iterator[Measured]:
-    """Yield how many times as long the candidate's quantiles of this time are."""
+    """Measure how many times as long the candidate's quantiles of this time are."""
     first, second = _times(running.requests, name), _times(candidate.requests, name)
     short = {share: _short(share, first, second) for share in FIGURES[name].values()}
     whole = [share for share in short if not short[share]]
@@ -48,13 +49,13 @@ def _difference(first: Times, second: Times, share: float, drawn: Floats, at: Ch
 
 
 def _beyond(first: Times, second: Times, share: float) -> float:
-    """Return how many conversations lie beyond the quantile where each is alike in itself: what resamples know of
-    a quantile's spread they know from these."""
+    """Return how many conversations are beyond the quantile, if all times of a conversation are equal. All that
+    resamples show about a quantile's variation comes from these."""
     return min(first.conversations, second.conversations) * (1 - share)
 
 
 def has(name: Name, *sides: Traffic) -> bool:
-    """Whether any request tells this time."""
+    """Return whether this time is known for any request."""
     return any(getattr(request, name) is not None for side in sides for request in side.requests)
 
 
@@ -71,7 +72,7 @@ def _side(found: Times, share: float) -> Side:
 
 
 def fewest() -> int:
-    """Return of how many conversations a candidate may PASS, at the least."""
+    """Return the lowest number of conversations for a PASS."""
     return max(_least(share) for share in FIGURES["ttft"].values())
 
 
@@ -86,6 +87,6 @@ def _short(share: float, first: Times, second: Times) -> TooLittle | None:
 
 
 def _noise(running: Times, share: float) -> float:
-    """Return how many times one half of the running version's conversations has the other half's quantile."""
+    """Return the ratio between the quantiles of two halves of the running version's conversations, at least 1."""
     one, other = (quantile(half, share) for half in running.halves())
     return max(one / other, other / one)

@@ -1,4 +1,4 @@
-"""How a verdict's figures are said: the same words in reasons, text and pages."""
+"""Format a verdict's figures, in the same way for reasons, text and pages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from rackwright.verdict.result import Figure, Interval
 
 
 def difference(figure: Figure, value: float) -> str:
-    """Return a difference as people read it: "1.07 times", "+0.4 points"."""
+    """Format a difference: "1.07 times", "+0.4 points"."""
     return f"{value:.2f} times" if figure.is_ratio else f"{_points(value):+.1f} points"
 
 
@@ -17,12 +17,12 @@ def interval(figure: Figure, found: Interval) -> str:
 
 
 def size(figure: Figure, value: float) -> str:
-    """Return a difference without its direction, as the noise floor is: "1.07 times", "0.4 points"."""
+    """Format a difference without a direction, like the noise floor: "1.07 times", "0.4 points"."""
     return f"{value:.2f} times" if figure.is_ratio else f"{_points(value):.1f} points"
 
 
 def value(figure: Figure, found: float | None) -> str:
-    """Return one side's own figure: a share or a time; "-" for none."""
+    """Format one side's own figure: a share or a time, or "-" if there is none."""
     if found is None:
         return "-"
     if not figure.is_ratio:
@@ -33,5 +33,5 @@ def value(figure: Figure, found: float | None) -> str:
 
 
 def _points(share: float) -> float:
-    # No "-0.0": rounded first.
+    # Rounded first and + 0.0, so that "-0.0" never appears.
     return round(share * 100, 1) + 0.0

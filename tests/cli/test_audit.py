@@ -79,5 +79,5 @@ def test_what_is_no_time_is_refused_before_a_host_is_asked(site, found):
     asked = found(Audit((), {}, ()))
     ran = rackwright("-f", site, "audit", "--since", "yesterday")
     assert ran.exit_code == 2
-    assert "error: --since yesterday: is no time; like 12h" in ran.stderr
+    assert "error: --since yesterday: isn't a time; should be like 12h" in ran.stderr
     assert asked == []

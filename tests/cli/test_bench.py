@@ -51,7 +51,7 @@ def test_the_text_has_what_was_measured_the_figures_and_the_verdicts():
 def test_few_requests_and_a_service_that_fell_behind_are_told():
     text = as_text(benched(step(2, requests=20, answered=20, per_second=0.5)), None)
     assert "note: the p99 of 20 requests is the slowest of them" in text
-    assert "note: the service fell behind: 0.50 a second were answered of 2.00" in text
+    assert "note: the service fell behind: it answered 0.50 of 2.00 per second" in text
 
 
 def test_a_search_shows_each_rate_and_where_it_ended():
@@ -211,10 +211,10 @@ def test_a_page_that_can_not_be_written_costs_no_answer(site: Path, measured: li
         (["assistant", "--requests", "3", "--seconds", "3"], "--requests and --seconds both set how long to measure"),
         (
             ["assistant", "--prompt-tokens", "40000"],
-            "40000 tokens of prompt and 64 of answer are more than the context",
+            "40000 prompt tokens and 64 answer tokens are more than the context",
         ),
         (["assistant", "--rate", "0"], "0.0 is not in the range"),
-        (["assistant", "--rate", "2", "--seconds", "86400"], "172800 requests are too many; 100000 at most"),
+        (["assistant", "--rate", "2", "--seconds", "86400"], "172800 requests are too many; at most 100000"),
         (["assistant", "--html", "/no such/page.html"], "--html /no such/page.html: its folder doesn't exist"),
         (["assistant", "--html", "/tmp"], "'/tmp' is a directory"),
     ],

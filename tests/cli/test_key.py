@@ -58,17 +58,20 @@ def test_a_gateway_that_is_not_there_yet_is_named_with_the_next_command(site, to
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        (["Anna", "--owner", "a"], "error: ID: is no name for a key; a letter, then up to 23 letters, digits and -"),
-        (["../x", "--owner", "a"], "error: ID: is no name for a key"),
+        (
+            ["Anna", "--owner", "a"],
+            "error: ID: isn't a valid id of a key; should be a letter, then up to 23 letters, digits and -",
+        ),
+        (["../x", "--owner", "a"], "error: ID: isn't a valid id of a key"),
         (["a", "--owner", "a\nb"], "error: owner: has a control character or a newline"),
         (["a", "--owner", "a", "--model", "nosuch"], "error: nosuch: no model of that name; one of assistant"),
         (
             ["a", "--owner", "a", "--expires", "soon"],
-            "error: --expires soon: is no time; like 12h, 90d or 2027-03-31",
+            "error: --expires soon: isn't a time; should be like 12h, 90d or 2027-03-31",
         ),
-        (["a", "--owner", "a", "--expires", "2020-01-01"], "error: --expires 2020-01-01: has passed already"),
-        (["a", "--owner", "a", "--expires", "0d"], "error: --expires 0d: has passed already"),
-        (["a", "--owner", "a", "--expires", "99999999d"], "error: --expires 99999999d: is no time"),
+        (["a", "--owner", "a", "--expires", "2020-01-01"], "error: --expires 2020-01-01: is in the past"),
+        (["a", "--owner", "a", "--expires", "0d"], "error: --expires 0d: is in the past"),
+        (["a", "--owner", "a", "--expires", "99999999d"], "error: --expires 99999999d: isn't a time"),
         (
             ["a", "--owner", "a", "--concurrency", "0"],
             "error: Invalid value for '--concurrency': '0' should be a number",
@@ -129,7 +132,7 @@ def test_a_key_is_edited_in_what_is_named_and_stays_the_same_key(site, told):
             "error: --model and --all-models contradict each other; give one of them\n",
         ),
         (["--model", "nosuch"], "error: nosuch: no model of that name"),
-        (["--expires", "2020-01-01"], "error: --expires 2020-01-01: has passed already"),
+        (["--expires", "2020-01-01"], "error: --expires 2020-01-01: is in the past"),
         (["--owner", "a\nb"], "error: owner: has a control character"),
     ],
 )

@@ -167,4 +167,4 @@ def test_two_who_gave_one_id_are_told(desks: Desks) -> None:
     other, _ = add_key(load_fleet(desks.ben), "leaked", Terms(owner="ben"))
     desks.tell(other)
     ran = rackwright("-f", desks.anna, "key", "pull")
-    assert (ran.exit_code, "somebody else gave a key this id, too" in ran.stderr) == (2, True)
+    assert (ran.exit_code, "another operator has given this id to another key" in ran.stderr) == (2, True)

@@ -45,7 +45,7 @@ def begin(store):
 def test_one_of_which_nothing_is_kept_can_be_left_as_the_error_says(site, store, tmp_path):
     store.release(begin(store))
     lost = rackwright("-f", site, "rollout", "abort", "-y")
-    assert f"nothing is kept of the rollout {BEN.run}" in lost.stderr
+    assert f"the file of the rollout {BEN.run} is missing" in lost.stderr
     assert "next: rackwright rollout abort --leave" in lost.stderr
     done = rackwright("-f", site, "rollout", "abort", "--leave", "-y", "--reason", "disk died")
     assert done.stdout == "model update assistant: aborted\n"

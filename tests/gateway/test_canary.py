@@ -146,7 +146,7 @@ def test_who_can_t_be_told_apart_stays_unless_the_client_says_which_conversation
 
 def test_what_somebody_drained_by_hand_gets_no_share(tried: Tried) -> None:
     tried.gateways.drain(CANARY, who="carla", reason="looks odd")
-    with pytest.raises(HostError, match="somebody drained it by hand"):
+    with pytest.raises(HostError, match="an operator drained it manually"):
         tried.give(30)
     assert tried.gateways.servers()[CANARY].canary is None
 

@@ -114,7 +114,7 @@ class Interrupted:
     ("by", "error", "words"),
     [
         (KeyboardInterrupt("halfway"), KeyboardInterrupt, "halfway"),
-        (None, HostError, "gate2: telling key verify failed: no socket"),
+        (None, HostError, "gate2: lending key verify failed: no socket"),
     ],
 )
 def test_a_temporary_key_that_only_some_gateways_got_is_taken_back(

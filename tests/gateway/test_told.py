@@ -48,14 +48,14 @@ def deaf_to(words: str) -> str:
     ("deaf", "act", "wrong"),
     [
         ("state drain", lambda told: told.drain(ASSISTANT, who="ada", reason="fan"), "HAProxy did not drain it"),
-        ("state ready", lambda told: told.undrain(ASSISTANT), "HAProxy did not take it back"),
+        ("state ready", lambda told: told.undrain(ASSISTANT), "HAProxy did not undrain it"),
         (
             "add map",
             lambda told: told.open_downtime("assistant", 60),
             "told 'get map .*times.map assistant'.* found=no",
         ),
         ("del map", lambda told: told.close_downtime("assistant"), "closing the downtime of assistant .* found=yes"),
-        ("add map", lambda told: told.lend_key(KEY, seconds=600), "telling key late failed: .* found=no"),
+        ("add map", lambda told: told.lend_key(KEY, seconds=600), "lending key late failed: .* found=no"),
         ("del map", lambda told: told.take_back_key(KEY), "removing key late failed: .* found=yes"),
     ],
     ids=["drain", "ready", "open downtime", "close downtime", "put key", "remove key"],

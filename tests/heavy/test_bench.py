@@ -178,7 +178,7 @@ def test_where_clients_stand_elsewhere_the_gateway_is_not_measured(site: Operato
     site.edit(line, "  clients_from: [198.51.100.0/24]")
     refused = site("bench", "assistant", check=1)
     site.edit("  clients_from: [198.51.100.0/24]", line)
-    assert "the load would have to start from host gpu1" in refused.err
+    assert "the load would have to come from host gpu1" in refused.err
     assert "next: add its network to firewall.clients_from" in refused.err
 
 

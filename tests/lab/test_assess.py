@@ -39,7 +39,7 @@ def test_hosts_are_assessed_without_a_lock_and_nothing_changes_on_them(lab: Lab,
     page = operator.path.with_name("page.html")
     with_driver = operator("assess", "--html", str(page))
     assert "2 x NVIDIA RTX PRO 6000 Blackwell Server Edition, 102.6 GB each" in with_driver.out
-    assert "driver 580.95.05 is there already" in with_driver.out
+    assert "driver 580.95.05 is installed already" in with_driver.out
     assert with_driver.out.rstrip().endswith("2 hosts: 1 ready, 1 ready with warnings")
     assert "RTX PRO 6000" in page.read_text()
     assert lab.exec("gpu1", "find /etc /opt /usr /root /srv -xdev -newer /root/before").out == ""

@@ -378,7 +378,7 @@ def test_ctrl_c_stops_watching_and_the_snapshot_goes_on(site: Operator, backups:
     wait_until(lambda: backups.state("own").running)
     running.send_signal(signal.SIGINT)
     assert running.stdout is not None
-    assert "not waited for: it goes on as rackwright-backup@own.service" in running.stdout.read()
+    assert "not awaited; it continues as rackwright-backup@own.service" in running.stdout.read()
     assert running.wait(timeout=60) == 3
     backups.host.tell("systemctl stop holder")
     wait_until(lambda: not backups.state("own").running)

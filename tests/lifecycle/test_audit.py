@@ -52,5 +52,5 @@ def test_since_when(text, moment):
 
 @pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "5", "", "999999999d"])
 def test_what_is_no_time_is_refused(text):
-    with pytest.raises(UsageError, match=r"--since .*: is no time"):
+    with pytest.raises(UsageError, match=r"--since .*: isn't a time"):
         since(text, NOW)

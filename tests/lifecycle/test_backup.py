@@ -54,9 +54,9 @@ def test_places_are_those_of_the_hosts_and_the_repository_asked_for() -> None:
     asked = session(gate1=SETTINGS, gpu1=None)
     assert places(asked) == (("gate1", "one"), ("gate1", "two"))
     assert places(asked, "two") == (("gate1", "two"),)
-    with pytest.raises(UsageError, match="three: no repository of that name; there are one, two"):
+    with pytest.raises(UsageError, match="three: no repository of that name; should be one of one, two"):
         places(asked, "three")
-    with pytest.raises(UsageError, match="the fleet file has no backup"):
+    with pytest.raises(UsageError, match="the fleet file sets no backup"):
         places(session(gate1=None))
 
 
@@ -64,12 +64,12 @@ def test_places_are_those_of_the_hosts_and_the_repository_asked_for() -> None:
     ("verb", "after", "problem"),
     [
         ("run", replace(GOOD, snapshot="b"), None),
-        ("run", GOOD, "no new snapshot came of it"),
+        ("run", GOOD, "the unit ended without a new snapshot"),
         ("run", replace(GOOD, snapshot="b", failures=("the last snapshot failed: full",)), "full"),
         ("run", replace(GOOD, snapshot="b", failures=("the last check failed: damaged",)), None),
         ("run", replace(GOOD, failures=("the last snapshot ended by signal",)), "the last snapshot ended by signal"),
         ("check", replace(GOOD, check_at="2026-11-25T03:30:00Z"), None),
-        ("check", GOOD, "no check came of it"),
+        ("check", GOOD, "the unit ended without a check"),
         ("check", replace(GOOD, failures=("the last check failed: damaged",)), "damaged"),
     ],
 )

@@ -42,5 +42,5 @@ def test_unknown_keys_are_ignored_and_a_newer_or_damaged_one_is_refused():
     with pytest.raises(RackwrightError, match=r"here: was written by a newer rackwright \(verdict/2\)"):
         parse_verdict(TEXT.replace("verdict/1", "verdict/2"), "here")
     for damaged in ("", "{}", TEXT.replace("FAIL", "MAYBE"), TEXT.replace('"estimate"', '"guess"')):
-        with pytest.raises(RackwrightError, match=r"here: is damaged: .*; one verdict/1"):
+        with pytest.raises(RackwrightError, match=r"here: is damaged: .*; should be of format verdict/1"):
             parse_verdict(damaged, "here")

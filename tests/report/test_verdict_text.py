@@ -23,7 +23,7 @@ def test_the_text_begins_with_the_word_and_the_reason_and_has_every_figure():
         "  0.4 points   250 / 250",
         "",
         "note: median time to first token: it is slow",
-        "note: p95 of time per token: too little is known",
+        "note: p95 of time per token: too little data",
         "note: not compared: valid formats: no check asks for one",
         "note: each difference is in its interval with a probability of 95 %; a FAIL is judged by a wider one, with "
         "98.33 %",

@@ -94,7 +94,7 @@ def test_pins_authorities_and_keyrings_are_kept_too_wherever_they_lie(kept, tmp_
     assert found == applied(local)
     (folder / "apt.gpg").write_bytes(b"\x99")
     shown = difference(found, checkout(FilesOnly(kept.path, *kept.sources[1:], bundle=detour, keyring="apt.gpg")))
-    assert "-no text: 3 bytes, SHA-256 " in shown
+    assert "-binary file: 3 bytes, SHA-256 " in shown
     assert "+++ checkout/inventory/apt.gpg" in shown
 
 
@@ -137,7 +137,7 @@ def test_a_transfer_that_was_cut_short_leaves_the_old_fleet(site, tmp_path):
 
     written = applied(checkout(site))
     write_applied(LocalShell(), written, folder=str(tmp_path))
-    with pytest.raises(HostError, match="keeping the applied fleet failed"):
+    with pytest.raises(HostError, match="storing the applied fleet failed"):
         write_applied(Cut(), written, folder=str(tmp_path))
     assert read_applied(LocalShell(), folder=str(tmp_path)) == written
 

@@ -91,6 +91,6 @@ def test_of_a_log_that_is_too_long_for_one_answer_the_last_lines_are_read_and_th
     found = read_audit(LocalShell(), folder=str(tmp_path))
     assert found.acts == (act("r4"),)
     assert [str(problem).partition("\n")[0] for problem in found.damaged] == [
-        f"gate1: {log}: is long: its first 3 lines were not read",
-        f"gate1: {log}:5: is damaged: Invalid JSON: expected ident at line 1 column 2; one audit/1",
+        f"gate1: {log}: is too long: its first 3 lines were not read",
+        f"gate1: {log}:5: is damaged: Invalid JSON: expected ident at line 1 column 2; should be of format audit/1",
     ]

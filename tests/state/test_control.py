@@ -78,7 +78,7 @@ def test_a_link_is_not_taken(source: FolderShell, target: FolderShell, tmp_path:
     (tmp_path / "elsewhere").mkdir()
     Path(source.var, "golden").symlink_to(tmp_path / "elsewhere")
     put(source, "control/journal", "j")
-    with pytest.raises(HostError, match="it sent something that is no file"):
+    with pytest.raises(HostError, match="the other host sent something other than files"):
         copy_state(source, target)
     assert kept(target) == {}
 

@@ -174,7 +174,7 @@ def test_who_was_away_for_longer_than_a_lease_asks_before_the_next_change(store,
         clock.time += 3600
         store.break_(store.show())
         ben = store.acquire(ANNA.model_copy(update={"who": "ben"}))
-        with pytest.raises(LeasedError, match="it is held by ben"):
+        with pytest.raises(LeasedError, match="the fleet is now leased by ben"):
             lease_session.check()
         assert store.show().token == ben.token
 

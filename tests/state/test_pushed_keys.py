@@ -74,7 +74,7 @@ def test_pulled_a_keys_file_has_it_all() -> None:
 
 
 def test_two_keys_of_one_id_are_the_operators_to_sort_out() -> None:
-    with pytest.raises(UsageError, match="ci: somebody else gave a key this id, too"):
+    with pytest.raises(UsageError, match="ci: another operator has given this id to another key"):
         with_told(KeysFile(keys=(CI,)), [told(key("ci", sha="another"))])
 
 

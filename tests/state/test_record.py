@@ -32,7 +32,7 @@ def test_unknown_keys_are_ignored_and_a_newer_format_is_refused(tmp_path):
     path.write_text(path.read_text().replace('"who"', '"mood": 1, "who"'))
     assert read_record(LocalShell(), folder=str(tmp_path)) == RECORD
     path.write_text(path.read_text().replace("record/1", "record/9"))
-    with pytest.raises(RackwrightError, match=r"newer rackwright \(record/9\); this one reads up to record/1"):
+    with pytest.raises(RackwrightError, match=r"newer rackwright \(record/9\); this rackwright reads up to record/1"):
         read_record(LocalShell(), folder=str(tmp_path))
 
 

@@ -103,7 +103,7 @@ def test_a_stale_token_writes_nothing_and_names_the_new_holder(store):
     stale = store.acquire(ANNA)
     expire(store)
     store.acquire(BEN)
-    with pytest.raises(LeasedError, match="held by ben@desk"):
+    with pytest.raises(LeasedError, match="now leased by ben@desk"):
         store.append(stale, entry())
     assert store.entries() == ()
 

@@ -40,7 +40,7 @@ def test_an_equal_candidate_passes_where_much_was_seen():
     found = judged(seen(EQUAL))
     assert found.word is Word.PASS, found.why
     assert [comparison.figure for comparison in found.comparisons] == list(Figure)
-    assert found.why == "all 9 comparisons lie within their thresholds"
+    assert found.why == "all 9 comparisons are within their thresholds"
     assert found.not_compared == ()
 
 
@@ -76,7 +76,7 @@ def test_little_is_inconclusive_and_says_what_is_missing():
         Figure.GOLDEN: 20,
     }
     assert found.why.startswith(
-        "errors is open: too little is known: not enough conversations of the candidate: 10 of at least 20"
+        "errors is open: too little data: not enough conversations of the candidate: 10, at least 20 are needed"
     )
 
 
@@ -98,8 +98,8 @@ def test_times_per_token_that_nobody_knows_are_left_out_and_named():
     found = judged(without(seen(EQUAL), "tpot"))
     assert not {Figure.TPOT_MEDIAN, Figure.TPOT_P95, Figure.GOLDEN_TPOT} & {one.figure for one in found.comparisons}
     assert found.not_compared == (
-        "time per token of live traffic: too few answers tell how many tokens they had",
-        "time per token of the golden set: no prompt has it of both versions",
+        "time per token of live traffic: the number of tokens is known for too few answers",
+        "time per token of the golden set: it isn't known for both versions for any prompt",
     )
 
 
@@ -138,7 +138,7 @@ def _longer(time: float | None, times: float) -> float | None:
 def test_a_time_that_the_golden_set_leaves_open_is_left_to_clients():
     found = judged(with_times(seen(EQUAL), 1.1, 1.4))
     assert found.word is Word.PASS, found.why
-    assert found.why == "all 7 comparisons that decide lie within their thresholds"
+    assert found.why == "all 7 comparisons that decide are within their thresholds"
     times = found.of(Word.INCONCLUSIVE)
     assert [(one.figure, one.decides) for one in times] == [(Figure.GOLDEN_TTFT, False), (Figure.GOLDEN_TPOT, False)]
     assert all(one.why.endswith("; the times of clients' requests decide") for one in times)
@@ -170,7 +170,7 @@ def test_a_set_whose_checks_ask_for_no_format_is_said_to():
 def test_formats_that_few_prompts_ask_for_are_left_out_and_named():
     found = judged(seen(EQUAL, replace(MUCH, prompts=38)))
     assert Figure.FORMATS not in {comparison.figure for comparison in found.comparisons}
-    assert found.not_compared == ("valid formats: 19 prompts ask for a format, of the 20 that it takes",)
+    assert found.not_compared == ("valid formats: only 19 prompts ask for a format, at least 20 are needed",)
     assert Figure.FORMATS in {one.figure for one in judged(seen(EQUAL, replace(MUCH, prompts=40))).comparisons}
 
 
@@ -198,13 +198,13 @@ def test_a_golden_set_that_the_running_version_hardly_passes_tells_nothing():
     assert found.word is Word.INCONCLUSIVE
     assert {one.figure: (one.why, one.needed) for one in found.of(Word.INCONCLUSIVE)} == {
         Figure.FORMATS: (
-            "too little is known: 0 of the running version's 400 answers have a valid format: even the loss of them "
-            "all isn't surely beyond 5 points, so they tell nothing of either version",
+            "too little data: only 0 of the running version's 400 answers have a valid format: even if the candidate "
+            "lost all of them, that wouldn't surely be beyond 5 points, so nothing can be concluded",
             None,
         ),
         Figure.GOLDEN: (
-            "too little is known: 0 of the running version's 800 answers pass: even the loss of them all isn't "
-            "surely beyond 5 points, so they tell nothing of either version",
+            "too little data: only 0 of the running version's 800 answers pass: even if the candidate lost all of "
+            "them, that wouldn't surely be beyond 5 points, so nothing can be concluded",
             None,
         ),
     }

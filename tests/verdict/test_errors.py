@@ -143,7 +143,7 @@ def test_what_is_a_little_too_bad_says_how_many_conversations_would_fail_it():
 def test_what_lies_at_the_threshold_says_that_nobody_knows():
     found = judged(traffic(300), traffic(100, failing=1))
     assert (found.word, found.needed) == (Word.INCONCLUSIVE, None)
-    assert found.why.endswith("not enough conversations: 100, and nobody can say how many it takes")
+    assert found.why.endswith("not enough conversations: 100, and the number needed can't be estimated")
 
 
 @pytest.mark.parametrize("conversations", [20, 60, 200, 600])

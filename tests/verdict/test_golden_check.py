@@ -38,7 +38,7 @@ def prompt(**check: object) -> Prompt:
     ("check", "text", "passed", "reason"),
     [
         ({"exact": "Paris"}, " Paris\n", True, ""),
-        ({"exact": "Paris"}, "paris", False, "is another text"),
+        ({"exact": "Paris"}, "paris", False, "differs from the expected text"),
         ({"contains": "Paris"}, "It is Paris.", True, ""),
         ({"contains": "Paris"}, "It is Rome.", False, "lacks the text"),
         ({"regex": r"\bPar.s\b"}, "It is Paris.", True, ""),
@@ -55,14 +55,14 @@ def test_a_text_passes_or_not_and_has_no_format(check, text, passed, reason):
     [
         ('{"name": "Ada", "age": 36}', ""),
         (' {"age": 36, "name": "Ada"}\n', ""),
-        ('```json\n{"name": "Ada", "age": 36}\n```', "is no JSON"),
-        ("", "is no JSON"),
-        ('{"name": "Ada", "age": NaN}', "is no JSON"),
-        ("[" * 100_000, "is no JSON"),
-        ('{"name": "Ada", "age": "36"}', "breaks properties/age/type of its schema"),
-        ('{"name": "ada", "age": 36}', "breaks properties/name/pattern of its schema"),
-        ('{"name": "Ada"}', "breaks required of its schema"),
-        ('{"name": "Ada", "age": 36, "secret": 1}', "breaks additionalProperties of its schema"),
+        ('```json\n{"name": "Ada", "age": 36}\n```', "isn't JSON"),
+        ("", "isn't JSON"),
+        ('{"name": "Ada", "age": NaN}', "isn't JSON"),
+        ("[" * 100_000, "isn't JSON"),
+        ('{"name": "Ada", "age": "36"}', "violates properties/age/type of its schema"),
+        ('{"name": "ada", "age": 36}', "violates properties/name/pattern of its schema"),
+        ('{"name": "Ada"}', "violates required of its schema"),
+        ('{"name": "Ada", "age": 36, "secret": 1}', "violates additionalProperties of its schema"),
     ],
 )
 def test_json_is_valid_and_passed_by_its_schema_or_neither(text, reason):
@@ -75,14 +75,14 @@ def test_json_is_valid_and_passed_by_its_schema_or_neither(text, reason):
         ([("weather", '{"days": 3, "city": "Paris"}')], True, True, ""),
         ([("weather", '{"days": 3.0, "city": "Paris"}')], True, True, ""),
         ([], False, False, "calls no tool"),
-        ([("wether", "{}")], False, False, "calls a tool that isn't there"),
-        ([("weather", "{")], False, False, "calls weather with arguments that are no JSON"),
-        ([("weather", "[]")], False, False, "calls weather with arguments that are no object"),
+        ([("wether", "{}")], False, False, "calls a tool that doesn't exist"),
+        ([("weather", "{")], False, False, "calls weather with arguments that aren't JSON"),
+        ([("weather", "[]")], False, False, "calls weather with arguments that aren't an object"),
         (
             [("weather", '{"days": "3"}')],
             False,
             False,
-            "calls weather with arguments of another form: breaks properties/days/type of its schema",
+            "calls weather with invalid arguments: violates properties/days/type of its schema",
         ),
         ([("clock", "{}")], False, True, "calls clock"),
         ([("weather", '{"city": "Rome", "days": 3}')], False, True, "calls weather with other arguments"),
@@ -136,10 +136,10 @@ def test_an_expression_that_takes_too_much_memory_does_not_pass(monkeypatch):
 def test_an_answer_that_is_nested_too_deep_for_its_schema_is_not_valid():
     deep = {"$defs": {"a": {"items": {"$ref": "#/$defs/a"}}}, "$ref": "#/$defs/a"}
     found = score(prompt(json_schema=deep), Said("[" * 900 + "]" * 900))
-    assert found == Score(False, False, "is nested too deep")
+    assert found == Score(False, False, "is nested too deeply")
 
 
-@pytest.mark.parametrize(("levels", "reason"), [(60, None), (70, "is nested too deep")])
+@pytest.mark.parametrize(("levels", "reason"), [(60, None), (70, "is nested too deeply")])
 def test_references_lead_so_deep_and_no_deeper(levels, reason):
     assert allows({"items": {"$ref": "#"}}, json.loads("[" * levels + "]" * levels)) == reason
 
@@ -153,13 +153,13 @@ def test_an_end_of_the_stack_within_what_is_rust_is_no_panic():
 
     for frames in range(500, 800):
         with suppress(RecursionError):
-            assert allowed(frames) in (None, "is nested too deep")
+            assert allowed(frames) in (None, "is nested too deeply")
 
 
 @pytest.mark.parametrize("text", ["1e999", "-1e999", "1" * 400])
 def test_a_number_beyond_all_bounds_is_not_valid(text):
     found = score(prompt(json_schema={"multipleOf": 0.1}), Said(text))
-    assert found == Score(False, False, "has a number beyond all bounds")
+    assert found == Score(False, False, "contains a number that is too large")
 
 
 @pytest.mark.parametrize(
@@ -176,15 +176,15 @@ def test_a_pattern_is_ended_also_where_a_reference_leads_back_to_the_whole_schem
 def test_what_a_schema_stumbles_over_only_in_an_answer_is_not_valid():
     # Neither would be read.
     unknown = {"properties": {"a": {"type": "thing"}}}
-    assert allows(unknown, {"a": 1}) == "can't be held against its schema (UnknownType)"
+    assert allows(unknown, {"a": 1}) == "can't be checked against its schema (UnknownType)"
     lost = {"properties": {"a": {"$ref": "#/$defs/lost"}}}
-    assert allows(lost, {"a": 1}) == "can't be held against its schema (_WrappedReferencingError)"
+    assert allows(lost, {"a": 1}) == "can't be checked against its schema (_WrappedReferencingError)"
 
 
 def test_older_drafts_are_understood():
     older = {"$schema": "http://json-schema.org/draft-07/schema#", "dependencies": {"a": ["b"]}}
     assert score(prompt(json_schema=older), Said('{"a": 1, "b": 2}')).passed
-    assert score(prompt(json_schema=older), Said('{"a": 1}')).reason == "breaks dependencies of its schema"
+    assert score(prompt(json_schema=older), Said('{"a": 1}')).reason == "violates dependencies of its schema"
 
 
 CHECKS = [

@@ -52,7 +52,7 @@ def test_what_the_running_version_does_to_itself_is_no_reason_to_fail(figure, es
     assert judged(figure, estimate, low, high).word is Word.FAIL
     found = judged(figure, estimate, low, high, noise)
     assert found.word is Word.INCONCLUSIVE
-    assert found.why.endswith(f"the running version differs from itself by {said}")
+    assert found.why.endswith(f"the running version itself varies by {said}")
 
 
 def test_a_pass_is_judged_by_the_plain_interval_and_a_fail_by_the_wide_one():
@@ -62,7 +62,7 @@ def test_a_pass_is_judged_by_the_plain_interval_and_a_fail_by_the_wide_one():
     plain, wide = Interval(1.3, 2.0), Interval(1.2, 2.2)
     beyond = judge(Measured(Figure.TTFT_MEDIAN, SIDE, SIDE, Difference(1.6, plain, wide, None)), Thresholds())
     assert beyond.word is Word.INCONCLUSIVE
-    assert "anywhere in 1.20 to 2.20, with 1.25 times in between" in beyond.why
+    assert "anywhere in 1.20 to 2.20, and the threshold is 1.25 times" in beyond.why
 
 
 @pytest.mark.parametrize(
@@ -78,14 +78,14 @@ def test_a_pass_is_judged_by_the_plain_interval_and_a_fail_by_the_wide_one():
 def test_what_is_open_says_how_many_would_tell(estimate, low, high, needed):
     found = judged(Figure.ERRORS, estimate, low, high)
     assert (found.word, found.needed) == (Word.INCONCLUSIVE, needed)
-    enough = f"100 of about {needed}" if needed else "100, and nobody can say how many it takes"
-    assert found.why.endswith(f"with +1.0 points in between; not enough conversations: {enough}")
+    enough = f"100 of about {needed}" if needed else "100, and the number needed can't be estimated"
+    assert found.why.endswith(f"and the threshold is +1.0 points; not enough conversations: {enough}")
 
 
 def test_too_little_is_never_a_pass():
     found = judge(Measured(Figure.TTFT_P95, SIDE, SIDE, TooLittle("there are 3", 200)), Thresholds())
     assert (found.word, found.needed, found.difference) == (Word.INCONCLUSIVE, 200, None)
-    assert found.why == "too little is known: there are 3"
+    assert found.why == "too little data: there are 3"
 
 
 def test_each_figure_has_its_threshold():

@@ -36,8 +36,8 @@ def test_many_requests_of_few_conversations_tell_no_p95(conversations, each):
     rng = np.random.default_rng(3)
     found = p95(traffic(rng, 300, each), traffic(rng, conversations, each))
     assert (found.word, found.needed) == (Word.INCONCLUSIVE, 200)
-    short = f"not enough conversations with a known time of the candidate: {conversations} of at least 200"
-    assert found.why == f"too little is known: {short}"
+    short = f"not enough conversations with a known time of the candidate: {conversations}, at least 200 are needed"
+    assert found.why == f"too little data: {short}"
 
 
 @pytest.mark.parametrize("conversations", [200, 300])

@@ -1,4 +1,4 @@
-"""What an assessment comes to: facts and what is missing, host by host."""
+"""The result of an assessment: facts and problems of each host."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ GROUPS: tuple[Group, ...] = ("machine", "gpus", "driver", "memory", "disk", "net
 
 class Severity(StrEnum):
     BLOCKS = "blocks"
-    """An apply couldn't make a good host of it."""
+    """An apply can't make it work."""
     WARNS = "warns"
-    """It can serve, worse than it should, or somebody has to do something by hand."""
+    """The host can serve, but worse than it should, or an operator must do something manually."""
     ADVISES = "advises"
-    """Worth knowing before it is bought or installed."""
+    """Worth knowing before the host is bought or installed."""
 
 
 @dataclass(frozen=True)
@@ -40,22 +40,22 @@ class Missing:
 
 @dataclass(frozen=True)
 class Figures:
-    """The sizes of a host, for programs. None: not told."""
+    """The sizes of a host, for programs. None: not known."""
 
     cpus: int
     memory: int
     """Bytes."""
     gpus: int
     gpu_memory: int | None
-    """Bytes of all GPUs; None where no driver tells."""
+    """Bytes of all GPUs; None: no driver reports it."""
     gpu_watts: float | None
-    """What all GPUs together may draw."""
+    """Power limit of all GPUs together."""
     watts: int | None
-    """What the whole machine draws now, as its management controller measures it."""
+    """Power that the whole machine draws now, as its management controller measures it."""
     disk_free: int
-    """Bytes where the models go."""
+    """Bytes free in the folder of models."""
     link: int
-    """Megabits a second of the fastest network link; 0: not told."""
+    """Megabits per second of the fastest network link; 0: not known."""
 
 
 class Verdict(StrEnum):
@@ -75,9 +75,9 @@ class Assessed:
     """None: it couldn't be asked."""
     facts: tuple[Fact, ...] = ()
     missing: tuple[Missing, ...] = ()
-    """The worst first."""
+    """Problems, the worst first."""
     models: tuple[ModelVerdict, ...] = ()
-    """Of the fleet: whether it can serve them."""
+    """Whether it can serve the fleet's models."""
     known: tuple[Served, ...] = ()
     """Well-known models that it can serve."""
     unreachable: str | None = None
@@ -105,11 +105,11 @@ _ORDER = (Verdict.NOT_READY, Verdict.UNREACHABLE, Verdict.WARNINGS, Verdict.READ
 @dataclass(frozen=True)
 class Assessment:
     hosts: tuple[Assessed, ...]
-    """Those with the most to do first."""
+    """The worst first."""
 
     @classmethod
     def of(cls, hosts: tuple[Assessed, ...]) -> Assessment:
-        """Given hosts in any order, return them the worst first; those of one verdict stay in their order."""
+        """Sort hosts by verdict, the worst first; hosts with the same verdict stay in their order."""
         return cls(tuple(sorted(hosts, key=lambda host: _ORDER.index(host.verdict))))
 
     def with_verdict(self, verdict: Verdict) -> tuple[Assessed, ...]:

@@ -1,4 +1,4 @@
-"""What a host has, in words, group by group."""
+"""Describe what a host has, in words, by group."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def figures(hardware: Hardware, machine: Machine) -> Figures:
 
 
 def facts(hardware: Hardware, machine: Machine, models_at: str) -> Iterator[Fact]:
-    """Yield what is told; what isn't is left out, where its absence says nothing."""
+    """Yield the facts that are known; unknown ones are left out if their absence means nothing."""
     yield from _machine(hardware, machine)
     yield from _gpus(hardware)
     yield from _driver(hardware)
@@ -49,7 +49,7 @@ def _machine(hardware: Hardware, machine: Machine) -> Iterator[Fact]:
     if len(hardware.numa) > 1:
         yield Fact("machine", "NUMA", f"{len(hardware.numa)} nodes")
     if machine.synchronised is not None:
-        yield Fact("machine", "clock", "synchronised" if machine.synchronised else "not synchronised")
+        yield Fact("machine", "clock", "synchronized" if machine.synchronised else "not synchronized")
 
 
 def _system(reply: str) -> str:
@@ -64,7 +64,7 @@ def _gpus(hardware: Hardware) -> Iterator[Fact]:
         names = Counter(device.name or f"NVIDIA {device.device}" for device in hardware.nvidia)
         yield Fact("gpus", "plugged in", ", ".join(f"{number} x {name}" for name, number in names.items()))
     else:
-        yield Fact("gpus", "plugged in", "none of NVIDIA's")
+        yield Fact("gpus", "plugged in", "none from NVIDIA")
     if hardware.nvidia:
         names = Counter(generation_of(device).title() for device in hardware.nvidia)
         yield Fact("gpus", "generation", ", ".join(names))
@@ -75,13 +75,13 @@ def _gpus(hardware: Hardware) -> Iterator[Fact]:
 def _reported(report: SmiReport) -> Iterator[Fact]:
     names = Counter((gpu.name, gpu.memory) for gpu in report.gpus)
     listed = (f"{number} x {name}, {size(memory)} each" for (name, memory), number in names.items())
-    yield Fact("gpus", "GPUs", "; ".join(listed) or "none that the driver sees")
+    yield Fact("gpus", "GPUs", "; ".join(listed) or "the driver sees none")
     if len(report.gpus) > 1:
-        yield Fact("gpus", "memory in all", size(sum(gpu.memory for gpu in report.gpus)))
+        yield Fact("gpus", "total memory", size(sum(gpu.memory for gpu in report.gpus)))
     if links := Counter(_link(gpu) for gpu in report.gpus if gpu.link_max):
         yield Fact("gpus", "PCI Express", ", ".join(f"{number} x {text}" for text, number in links.items()))
     if nvlinks := [gpu.nvlinks for gpu in report.gpus if gpu.nvlinks]:
-        yield Fact("gpus", "NVLinks", f"{min(nvlinks)} a GPU")
+        yield Fact("gpus", "NVLinks", f"{min(nvlinks)} per GPU")
 
 
 def _link(gpu: Gpu) -> str:
@@ -116,7 +116,7 @@ def _disk(machine: Machine, models_at: str) -> Iterator[Fact]:
 
 def _network(hardware: Hardware) -> Iterator[Fact]:
     for name, speed in hardware.links:
-        yield Fact("network", name, f"{speed / 1000:g} Gbit/s" if speed > 0 else "up, its speed isn't told")
+        yield Fact("network", name, f"{speed / 1000:g} Gbit/s" if speed > 0 else "up, speed unknown")
     if hardware.rdma:
         yield Fact("network", "RDMA", ", ".join(hardware.rdma))
 
@@ -128,4 +128,4 @@ def _power(hardware: Hardware, machine: Machine) -> Iterator[Fact]:
     if reply.gpu_watts:
         yield Fact("power", "limit of all GPUs", f"{reply.gpu_watts:.0f} W")
     if not (reply.watts or reply.gpu_watts):
-        yield Fact("power", "drawn now", "not told (no ipmitool, or no management controller)")
+        yield Fact("power", "drawn now", "unknown (no ipmitool, or no management controller)")

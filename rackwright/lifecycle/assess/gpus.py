@@ -1,4 +1,4 @@
-"""What a host's GPUs and their driver lack."""
+"""Find problems of a host's GPUs and their driver."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from rackwright.lifecycle.assess.assessment import Missing, Severity
 from rackwright.report.words import counted
 
 BRANCH = 580
-"""The driver branch that we propose: a long-lived one, and the last that serves Maxwell, Pascal and Volta."""
+"""The driver branch that is proposed: long-lived, and the last that supports Maxwell, Pascal and Volta."""
 NARROW = 8
-"""Lanes: with less, weights load slowly, and the GPUs of one replica wait for each other."""
-_MANAGE = "say in the fleet file what becomes of it: driver: {manage: adopt}, replace or no"
+"""Lanes: with fewer, weights load slowly, and the GPUs of one replica wait for each other."""
+_MANAGE = "set in the fleet file what happens to it: driver: {manage: adopt}, replace or no"
 
 
 def gpus_missing(hardware: Hardware, wanted: int | None) -> Iterator[Missing]:
-    """Yield what its GPUs lack. `wanted`: how many its replicas need; None: nobody said."""
+    """Yield problems of its GPUs. `wanted`: how many GPUs its replicas need; None: not known."""
     report = hardware.report
     count = len(report.gpus) if report else len(hardware.nvidia)
     if wanted and count < wanted:
-        what = f"{counted(count, 'GPU')}, and its replicas need {wanted}"
-        yield Missing("gpus", Severity.BLOCKS, what, "place fewer replicas there, or plug in more GPUs")
+        what = f"{counted(count, 'GPU')}, but its replicas need {wanted}"
+        yield Missing("gpus", Severity.BLOCKS, what, "place fewer replicas there, or add GPUs")
     if not hardware.nvidia and not count and wanted is None:
-        what = "no GPU of NVIDIA's: a gateway or control host, or small models on the processor"
-        yield Missing("gpus", Severity.ADVISES, what, "place replicas there with gpus: 0 only")
+        what = "no NVIDIA GPU: usable as a gateway or control host, or for small models on the CPU"
+        yield Missing("gpus", Severity.ADVISES, what, "place only replicas with gpus: 0 on it")
     for finding in findings(hardware):
         yield Missing("gpus", _severity(finding), str(finding), finding.next)
     if report:
@@ -54,65 +54,63 @@ def _narrow(gpu: Gpu) -> bool:
 
 
 _EACH: tuple[tuple[Callable[[Gpu], bool], Severity, str, str], ...] = (
-    (_narrow, Severity.ADVISES, f"has less than {NARROW} lanes", "use a slot with more"),
+    (_narrow, Severity.ADVISES, f"has fewer than {NARROW} lanes", "use a slot with more lanes"),
     (
         lambda gpu: gpu.health.ecc is None,
         Severity.ADVISES,
-        "a consumer's card: errors of its memory are neither corrected nor seen",
-        "take cards for data centres where answers must be right",
+        "a consumer card: memory errors are neither corrected nor detected",
+        "use data center cards if answers must be correct",
     ),
     (
         lambda gpu: gpu.health.ecc is False,
         Severity.ADVISES,
-        "could correct errors of its memory, and that is off",
-        "nvidia-smi -e 1, then a reboot",
+        "could correct memory errors, but ECC is off",
+        "nvidia-smi -e 1, then reboot the host",
     ),
 )
-"""What may hold of a single GPU: how it is known, how bad it is, what it is, and what to do."""
+"""Possible problems of a single GPU: test, severity, what is wrong, and what to do."""
 
 
 def driver_missing(hardware: Hardware, driver: Driver | None) -> Iterator[Missing]:
-    """Yield what stands between its GPUs and a driver that works. `driver`: what the fleet file says of it."""
+    """Yield what its GPUs lack for a working driver. `driver`: the driver's section in the fleet file."""
     if not hardware.nvidia:
         return
     yield from _unserved(hardware)
     if hardware.report:
         yield from _there(hardware, hardware.report, driver)
     elif hardware.loaded or hardware.smi_error:
-        said = hardware.smi_error or "nvidia-smi isn't there"
-        what = f"module {hardware.loaded or 'of no version'} is loaded, and the driver doesn't answer: {said}"
-        yield Missing("driver", Severity.WARNS, what, f"reboot it; if it stays so, {_MANAGE}")
+        said = hardware.smi_error or "nvidia-smi is missing"
+        what = f"module {hardware.loaded or 'without a version'} is loaded, but the driver doesn't answer: {said}"
+        yield Missing("driver", Severity.WARNS, what, f"reboot it; if that doesn't help, {_MANAGE}")
     else:
         yield Missing("driver", Severity.WARNS, "no driver yet", _proposal(hardware, driver))
     yield from _prefetch(hardware)
 
 
 def _there(hardware: Hardware, report: SmiReport, driver: Driver | None) -> Iterator[Missing]:
-    """What is found is named, unless the fleet file has decided."""
+    """Report a driver that is installed already, unless the fleet file says what to do with it."""
     if driver is None:
-        whose = "DGX OS's own driver" if hardware.dgx else "driver"
+        kind = "DGX OS's own driver" if hardware.dgx else "driver"
         severity = Severity.WARNS if hardware.dgx else Severity.ADVISES
-        yield Missing("driver", severity, f"{whose} {report.driver} is there already", _MANAGE)
+        yield Missing("driver", severity, f"{kind} {report.driver} is installed already", _MANAGE)
     elif driver.manage == "yes" and driver.branch and not f"{report.driver}.".startswith(f"{driver.branch}."):
-        what = f"driver {report.driver} is there, and the fleet file asks for {driver.branch}"
-        yield Missing("driver", Severity.ADVISES, what, "rackwright plan tells what apply does with it")
+        what = f"driver {report.driver} is installed, but the fleet file asks for branch {driver.branch}"
+        yield Missing("driver", Severity.ADVISES, what, "rackwright plan shows what apply will do")
 
 
 def _unserved(hardware: Hardware) -> Iterator[Missing]:
     kinds = tuple(dict.fromkeys(generation_of(device) for device in hardware.nvidia))
     for kind in kinds:
         if (newest := newest_branch(kind)) and newest < BRANCH:
-            what = (
-                f"GPUs of generation {kind.title()}: branch {newest} was the last to serve them, and isn't maintained"
-            )
-            yield Missing("driver", Severity.BLOCKS, what, "take them out; those from Turing on have years to go")
+            what = f"{kind.title()} GPUs: branch {newest} was the last to support them, and is no longer maintained"
+            yield Missing("driver", Severity.BLOCKS, what, "use GPUs from Turing on")
     if not _modules(hardware):
-        what = "some of its GPUs need open modules, others proprietary ones: one driver can't serve both"
-        yield Missing("driver", Severity.BLOCKS, what, "keep one of the kinds in this host")
+        what = "some of its GPUs need open kernel modules, others proprietary ones: no driver supports both"
+        yield Missing("driver", Severity.BLOCKS, what, "keep only one of the two kinds in this host")
 
 
 def _modules(hardware: Hardware) -> str | None:
-    """Return which kernel modules serve all of its GPUs, the open ones where both do; None: none do."""
+    """Return which kernel modules support all of its GPUs, "open" if both do, None if neither does."""
     kinds = [modules_for(generation_of(device)) for device in hardware.nvidia]
     return next((modules for modules in ("open", "proprietary") if all(modules in kind for kind in kinds)), None)
 
@@ -120,23 +118,23 @@ def _modules(hardware: Hardware) -> str | None:
 def _proposal(hardware: Hardware, driver: Driver | None) -> str:
     if driver is None:
         wanted = f'driver: {{branch: "{BRANCH}", modules: {_modules(hardware) or "open"}}}'
-        return f"{wanted} in the fleet file; rackwright lock and apply --reboot install it"
+        return f"set {wanted} in the fleet file; then rackwright lock and rackwright apply --reboot"
     if driver.installs:
-        return f"rackwright lock and apply --reboot install {driver.branch}"
-    return f"install one by hand: the fleet file says driver.manage: {driver.manage}"
+        return f"rackwright lock, then rackwright apply --reboot: installs branch {driver.branch}"
+    return f"install one manually: the fleet file has driver.manage: {driver.manage}"
 
 
 def _prefetch(hardware: Hardware) -> Iterator[Missing]:
     if hardware.nouveau:
-        what = "nouveau drives the GPUs: no engine can use them so"
-        yield Missing("driver", Severity.WARNS, what, "rackwright apply puts it on the blacklist; a reboot follows")
+        what = "the GPUs use the nouveau driver, which no engine supports"
+        yield Missing("driver", Severity.WARNS, what, "rackwright apply --reboot: disables nouveau")
     if hardware.secure_boot:
-        what = "Secure Boot is on: a module that is built here loads only when its key is enrolled"
-        do = "mokutil --import, confirmed at the console with the next boot; or turn Secure Boot off"
+        what = "Secure Boot is on: modules that are built on this host load only after their key is enrolled"
+        do = "mokutil --import, then confirm at the console during the next boot; or turn Secure Boot off"
         yield Missing("driver", Severity.WARNS, what, do)
-    # A driver tells of each GPU whether it joined the fabric: `findings` has it.
+    # If the driver reports the fabric's state of each GPU, `findings` covers it.
     gpus = hardware.report.gpus if hardware.report else ()
     if hardware.nvswitches and not any(gpu.fabric for gpu in gpus):
-        what = f"{counted(len(hardware.nvswitches), 'NVSwitch', 'NVSwitches')}, and Fabric Manager doesn't run"
-        do = "it has to be of the driver's very version; rackwright apply installs both as one set"
+        what = f"{counted(len(hardware.nvswitches), 'NVSwitch', 'NVSwitches')}, but Fabric Manager doesn't run"
+        do = "rackwright apply: installs the driver and Fabric Manager in the same version, as it must be"
         yield Missing("driver", Severity.WARNS, what, do)

@@ -1,4 +1,4 @@
-"""What `hardware.COMMAND` leaves out of a machine and readiness depends on: one more read-only script."""
+"""A read-only script for facts that readiness depends on and `hardware.COMMAND` doesn't report."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ set -- /sys/devices/system/edac/mc/mc[0-9]*; [ ! -e "$1" ] || echo edac yes
 awk '$1 == "SwapTotal:" {print "swap", $2 * 1024}' /proc/meminfo"""
 
 _VIRTUAL = ("vd", "xvd")
-"""Drives that a hypervisor makes: they call themselves rotating, whatever is below them."""
+"""Names of virtual drives: they report that they rotate, whatever the real drive is."""
 
 
 @dataclass(frozen=True)
@@ -47,28 +47,28 @@ class Drive:
 class Machine:
     systemd: bool = True
     virtual: str | None = None
-    """As systemd-detect-virt names it: kvm, vmware, podman, …; None: a machine of its own."""
+    """As systemd-detect-virt names it: kvm, vmware, podman, …; None: not virtual."""
     container: bool = False
     ecc: bool | None = None
-    """Whether main memory corrects errors; None: nobody tells."""
+    """Whether main memory corrects errors; None: not known."""
     swap: int = 0
     """Bytes."""
     drives: tuple[Drive, ...] = ()
     models_free: int = 0
-    """Bytes where models go, or in the nearest folder above that is there."""
+    """Bytes free in the folder of models, or in the nearest existing folder above it."""
     models_total: int = 0
     models_rotating: bool | None = None
-    """Whether that is a rotating disk; None: not told, or a virtual one."""
+    """Whether that is a rotating disk; None: not known, or virtual."""
     synchronised: bool | None = None
-    """The clock, by the network."""
+    """Whether the clock is synchronized over the network."""
     watts: int | None = None
-    """What the whole machine draws, as its management controller measures it."""
+    """Power that the whole machine draws, as its management controller measures it."""
     supplies_failed: tuple[str, ...] = ()
-    """Power supplies that are there and aren't well, with what they say."""
+    """Power supplies that report a failure, with their messages."""
 
 
 def script(models_at: str) -> str:
-    """Return a shell script for root that changes nothing; each line it prints is a key, a space and a value."""
+    """Return a read-only shell script for root; each line that it prints is a key, a space and a value."""
     return f"""\
 export LC_ALL=C
 [ ! -d /run/systemd/system ] || echo systemd yes
@@ -85,7 +85,7 @@ echo rotating $(lsblk -ndo ROTA -- "$(df -P -- "$at" | awk 'NR == 2 {{print $1}}
 
 
 def parse_machine(output: str) -> Machine:
-    """Given what the script printed, return it. What isn't told is None or empty."""
+    """Parse the script's output. Unknown values are None or empty."""
     answers = parse(output)
     total, _, free = answers.one("models").partition(" ")
     container = _reply(answers, "container")
@@ -113,7 +113,7 @@ def _reply(answers: Answers, key: str) -> str | None:
 def _ecc(answers: Answers) -> bool | None:
     if correction := answers.one("correction"):
         return None if correction in ("Unknown", "Other") else correction != "None"
-    # The kernel's driver for memory errors finds a controller only where errors are corrected.
+    # The kernel's EDAC driver finds a memory controller only if errors are corrected.
     return True if answers.one("edac") else None
 
 
@@ -124,7 +124,8 @@ def _drives(answers: Answers) -> Iterator[Drive]:
 
 
 def _failed(answers: Answers) -> Iterator[str]:
-    """Lines of ipmitool like `PS2 Status | C9h | ok | 10.2 | Presence detected, Power Supply AC lost`."""
+    """Yield failed supplies from ipmitool's lines like
+    `PS2 Status | C9h | ok | 10.2 | Presence detected, Power Supply AC lost`."""
     for line in answers.values.get("supply", ()):
         name, said = line.partition("|")[0].strip(), line.rpartition("|")[2].strip()
         if re.search(r"fail|lost|out-of-range|error", said, re.IGNORECASE):

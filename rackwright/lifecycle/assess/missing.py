@@ -1,4 +1,4 @@
-"""What a host lacks, by what it has: everything but GPUs and their driver."""
+"""Find everything that a host lacks; `gpus.py` checks GPUs and their driver."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from rackwright.lifecycle.assess.serving import Wanted
 from rackwright.report.words import size
 
 SLOW_LINK = 10_000
-"""Megabits a second: 140 GB of weights take two minutes at that, and twenty at a tenth of it."""
+"""Megabits per second: 140 GB of weights take two minutes at this speed, and twenty at a tenth of it."""
 SMALLEST_ROOM = 20 * 10**9
-"""Bytes: runtimes, packages, logs and one small model."""
+"""Bytes for runtimes, packages, logs and one small model."""
 VERSIONS = 2
-"""Of each model on the disk: the one that serves and the one before it, which `rollback` needs."""
+"""Versions of each model on the disk: the running one and the previous one, which `rollback` needs."""
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What is asked of a host."""
+    """What a host is expected to have."""
 
     host: str
     address: str
     models_at: str = "/srv/models"
     gpus: int | None = None
-    """That its replicas need together; None: it is in no fleet file."""
+    """GPUs that its replicas need together; None: it is in no fleet file."""
     debian_only: bool = False
-    """Gateways and control hosts."""
+    """True for gateways and control hosts."""
     driver: Driver | None = None
-    """What the fleet file says of it; None: nothing."""
+    """The driver's section in the fleet file; None: there is none."""
     trust: str | None = None
-    """What pins its key; None: `rackwright trust`."""
+    """The command that pins its key; None: `rackwright trust`."""
     one_of_several: bool = False
-    """Whether other hosts with GPUs stand beside it."""
+    """Whether other hosts have GPUs, too."""
     models: tuple[Wanted, ...] = ()
-    """Of the fleet, wherever they are placed."""
+    """All models of the fleet, wherever they are placed."""
 
 
 def missing(expected: Expected, hardware: Hardware, machine: Machine) -> tuple[Missing, ...]:
@@ -59,17 +59,19 @@ def missing(expected: Expected, hardware: Hardware, machine: Machine) -> tuple[M
 
 def _system(expected: Expected, hardware: Hardware, machine: Machine) -> Iterator[Missing]:
     if hardware.architecture != "amd64":
-        what = f"its processor is {hardware.architecture or 'unknown'}: drivers and runtimes come for amd64 only"
-        yield Missing("machine", Severity.BLOCKS, what, "take a machine with an AMD or Intel processor")
+        what = f"its architecture is {hardware.architecture or 'unknown'}: drivers and runtimes exist for amd64 only"
+        yield Missing("machine", Severity.BLOCKS, what, "use a machine with an AMD or Intel processor")
     if not machine.systemd:
-        yield Missing("machine", Severity.BLOCKS, "systemd doesn't run on it", "install Debian 13")
+        yield Missing("machine", Severity.BLOCKS, "it doesn't run systemd", "install Debian 13")
     yield from _release(expected, hardware)
     if machine.container and hardware.nvidia:
-        what = f"it is a container ({machine.virtual}): kernel modules are its outer host's affair"
-        yield Missing("machine", Severity.WARNS, what, "take the outer host, or install the driver there")
+        what = f"it is a container ({machine.virtual}): only its outer host can load kernel modules"
+        yield Missing("machine", Severity.WARNS, what, "use the outer host instead, or install the driver there")
     if machine.synchronised is False:
-        what = "its clock isn't synchronised: certificates and leases go by it"
-        yield Missing("machine", Severity.ADVISES, what, "rackwright apply sets up chrony; let it reach NTP")
+        what = "its clock isn't synchronized: certificates and leases depend on it"
+        yield Missing(
+            "machine", Severity.ADVISES, what, "rackwright apply: sets up chrony, which must reach NTP servers"
+        )
 
 
 def _release(expected: Expected, hardware: Hardware) -> Iterator[Missing]:
@@ -77,7 +79,7 @@ def _release(expected: Expected, hardware: Hardware) -> Iterator[Missing]:
     if hardware.dgx or system == "debian 13":
         return
     if system == "ubuntu 24.04" and not expected.debian_only:
-        what = "Ubuntu 24.04 should work for serving hosts, untested; gateways and control hosts need Debian 13"
+        what = "Ubuntu 24.04 should work on serving hosts, but is untested; gateways and control hosts need Debian 13"
         yield Missing("machine", Severity.WARNS, what, "install Debian 13, or try it on one host first")
         return
     needs = "gateways and control hosts need Debian 13" if expected.debian_only else "Debian 13 or Ubuntu 24.04"
@@ -88,14 +90,16 @@ def _release(expected: Expected, hardware: Hardware) -> Iterator[Missing]:
 def _memory(hardware: Hardware, machine: Machine) -> Iterator[Missing]:
     of_gpus = figures(hardware, machine).gpu_memory
     if of_gpus and hardware.memory < of_gpus:
-        what = f"{size(hardware.memory)} of memory, less than its GPUs' {size(of_gpus)}: weights load through it"
+        what = (
+            f"{size(hardware.memory)} of memory, less than the GPUs' {size(of_gpus)}: weights are loaded through it"
+        )
         yield Missing("memory", Severity.WARNS, what, "add memory, at least as much as the GPUs have")
     if machine.ecc is False:
-        what = "its memory has no error correction: a flipped bit changes answers, and nobody sees it"
-        yield Missing("memory", Severity.ADVISES, what, "take registered or unbuffered ECC modules where it can")
+        what = "its memory has no error correction: a flipped bit can change answers unnoticed"
+        yield Missing("memory", Severity.ADVISES, what, "use ECC modules if the mainboard supports them")
     if machine.swap:
-        what = f"{size(machine.swap)} of swap: prompts in an engine's memory can get to the disk"
-        yield Missing("memory", Severity.ADVISES, what, "swapoff -a, and take it out of /etc/fstab")
+        what = f"{size(machine.swap)} of swap: prompts in an engine's memory can be written to the disk"
+        yield Missing("memory", Severity.ADVISES, what, "swapoff -a, and remove it from /etc/fstab")
 
 
 def _disk(expected: Expected, hardware: Hardware, machine: Machine) -> Iterator[Missing]:
@@ -109,10 +113,10 @@ def _disk(expected: Expected, hardware: Hardware, machine: Machine) -> Iterator[
     of_gpus = figures(hardware, machine).gpu_memory or 0
     room = VERSIONS * of_gpus + SMALLEST_ROOM
     if free < room:
-        what = f"{size(free)} free at {at}; models that fill its GPUs need {size(room)}, with the version before each"
+        what = f"{size(free)} free at {at}; models that fill its GPUs need {size(room)}, with their previous versions"
         yield Missing("disk", Severity.WARNS, what, "mount a larger disk there, or place smaller models")
     if machine.models_rotating and hardware.nvidia:
-        what = f"{at} is on a rotating disk: a large model takes ten minutes and more to load"
+        what = f"{at} is on a rotating disk: a large model takes ten minutes or more to load"
         yield Missing("disk", Severity.WARNS, what, "put models_at on an NVMe disk")
 
 
@@ -120,10 +124,10 @@ def _network(expected: Expected, hardware: Hardware) -> Iterator[Missing]:
     fastest = max((speed for _, speed in hardware.links), default=0)
     if hardware.nvidia and 0 < fastest < SLOW_LINK:
         what = f"its fastest link has {fastest / 1000:g} Gbit/s: 140 GB of weights take {_minutes(fastest)} minutes"
-        yield Missing("network", Severity.WARNS, what, f"give it a link of {SLOW_LINK / 1000:g} Gbit/s or more")
+        yield Missing("network", Severity.WARNS, what, f"use a link with {SLOW_LINK / 1000:g} Gbit/s or more")
     if hardware.nvidia and expected.one_of_several and not hardware.rdma:
-        what = "no RDMA: a replica over several hosts would be slow"
-        yield Missing("network", Severity.ADVISES, what, "InfiniBand or RoCE cards, if a model is to span hosts")
+        what = "no RDMA: a replica that spans several hosts would be slow"
+        yield Missing("network", Severity.ADVISES, what, "add InfiniBand or RoCE cards if a model is to span hosts")
 
 
 def _minutes(megabits: int) -> int:
@@ -132,4 +136,4 @@ def _minutes(megabits: int) -> int:
 
 def _power(machine: Machine) -> Iterator[Missing]:
     for supply in machine.supplies_failed:
-        yield Missing("power", Severity.WARNS, f"power supply {supply}", "look at its cable and at the supply")
+        yield Missing("power", Severity.WARNS, f"power supply {supply}", "check its cable and the supply")

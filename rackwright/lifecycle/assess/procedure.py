@@ -1,4 +1,4 @@
-"""Asks each host one read-only script, all at once, and judges what they said."""
+"""Run one read-only script on each host, all at once, and assess the results."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from rackwright.values.targets import Target
 
 _USER = "[A-Za-z_][A-Za-z0-9_.-]{0,31}"
 TIMEOUT = 120
-"""Seconds: nvidia-smi alone takes half a minute where eight GPUs aren't kept initialised."""
+"""Seconds: nvidia-smi alone takes half a minute for eight GPUs without persistence mode."""
 
 
 def expected_of(fleet: Fleet, host: str, lock: Lock | None = None) -> Expected:
-    """Return what the fleet file asks of a host; it needs no lock, but knows more with one."""
+    """Return what the fleet file expects of a host; with a lock, it also knows the models' shapes."""
     settings = fleet.file.hosts[host]
     with_gpus = {host for replica in fleet.replicas if replica.gpus for host in replica.hosts}
     return Expected(
@@ -44,7 +44,7 @@ def expected_of(fleet: Fleet, host: str, lock: Lock | None = None) -> Expected:
 
 
 def _driver_of(fleet: Fleet, host: str) -> Driver | None:
-    """What the fleet file says of it, also that it is to be left alone."""
+    """Return the host's driver section, even one with `manage: no`."""
     left_alone = (driver for driver in fleet.file.drivers if driver.manage == "no" and host in _hosts(fleet, driver))
     return fleet.driver_of(host) or next(left_alone, None)
 
@@ -56,22 +56,22 @@ def _hosts(fleet: Fleet, driver: Driver) -> tuple[str, ...]:
 def stranger(written: str) -> Target:
     """Given [USER@]ADDRESS[:PORT] of a host that is in no fleet file, return how to reach it.
 
-    Its key is the one pinned in ~/.ssh/known_hosts. Raise UsageError if it is no such thing.
+    Its key must be in ~/.ssh/known_hosts. Raise UsageError if the text has another form.
     """
     if written == "@local":
         return Target(name="local", address=written)
     user, _, place = written.rpartition("@")
     address, port = _split(place)
     if not re.fullmatch(_USER, user or "root") or not port.isdigit() or not 0 < int(port) < 65536:
-        raise UsageError("is no host", where=f"--host {written}", should="should be like ops@10.20.0.11")
+        raise UsageError("isn't a host", where=f"--host {written}", should="should be like ops@10.20.0.11")
     try:
         return Target(name=place, address=host_address(address), user=user or "root", port=int(port))
     except ValueError as error:
-        raise UsageError("is no host", where=f"--host {written}", should=str(error)) from None
+        raise UsageError("isn't a host", where=f"--host {written}", should=str(error)) from None
 
 
 def expected_of_stranger(target: Target, *, one_of_several: bool) -> Expected:
-    """Return what is asked of a host that is in no fleet file: that it could serve."""
+    """Return what a host that is in no fleet file is expected to have, so that it can serve."""
     port = "" if target.port == 22 else f"-p {target.port} "
     return Expected(
         host=target.name,
@@ -90,10 +90,10 @@ def _split(place: str) -> tuple[str, str]:
 
 
 def assess(remote: Remote, expected: Mapping[str, Expected]) -> Assessment:
-    """Ask all hosts of `expected`, by name, over these connections; change nothing."""
+    """Assess all hosts of `expected` (by name) over these connections; change nothing."""
     batches = {name: Batch.of((COMMAND, script(host.models_at))) for name, host in expected.items()}
     scripts = {name: batch.script for name, batch in batches.items()}
-    answers = checked(remote.run_on(tuple(expected), scripts, timeout=TIMEOUT), "looking at the machine")
+    answers = checked(remote.run_on(tuple(expected), scripts, timeout=TIMEOUT), "reading the machine's facts")
     return Assessment.of(tuple(_assessed(expected[name], answer, batches[name]) for name, answer in answers.items()))
 
 
@@ -111,7 +111,7 @@ def _assessed(expected: Expected, answer: Completed | HostError, batch: Batch) -
 
 
 def judge(expected: Expected, hardware: Hardware, machine: Machine) -> Assessed:
-    """Given what is asked of a host and what it is, return its assessment."""
+    """Given what a host is expected to have and what it has, return its assessment."""
     return Assessed(
         host=expected.host,
         address=expected.address,

@@ -21,14 +21,14 @@ from rackwright.shape.shape import ModelShape
 
 @dataclass(frozen=True)
 class Wanted:
-    """A model of the fleet, as one of its replicas runs here, or where it is placed."""
+    """A model of the fleet with the settings of one replica: one on this host if there is any."""
 
     model: str
     gpus: int
-    """On each of its hosts."""
+    """GPUs on each of the replica's hosts."""
     asked: Asked
     shape: ModelShape | None
-    """None: there is no lock yet, or it has none."""
+    """None: there is no lock yet, or the lock has no shape."""
     here: bool
     """Whether it is placed on this host."""
 
@@ -40,12 +40,12 @@ class Verdict:
     model: str
     gpus: int
     fits: bool | None
-    """None: nobody can tell."""
+    """None: not known."""
     why: str
 
 
 def wanted_of(fleet: Fleet, lock: Lock | None, host: str) -> tuple[Wanted, ...]:
-    """Return the fleet's models, each with as many GPUs as it has here, else where it is placed first."""
+    """Return the fleet's models, each with the GPUs of a replica here, or of its first replica if there is none."""
     return tuple(_wanted(fleet, lock, host, name) for name in fleet.file.models if fleet.replicas_of(name))
 
 
@@ -64,7 +64,7 @@ def verdicts(wanted: tuple[Wanted, ...], hardware: Hardware) -> Iterator[Verdict
     cards = len(_whole(hardware)) if hardware.report else len(hardware.nvidia)
     for one in wanted:
         if one.gpus > cards:
-            why = f"a replica needs {counted(one.gpus, 'GPU')}, and it has {cards}"
+            why = f"a replica needs {counted(one.gpus, 'GPU')}, but the host has {cards}"
             yield Verdict(one.model, one.gpus, False, why)
             continue
         room = memory.gpu if one.gpus else memory.for_engines or 0
@@ -73,7 +73,7 @@ def verdicts(wanted: tuple[Wanted, ...], hardware: Hardware) -> Iterator[Verdict
 
 def _verdict(one: Wanted, room: int | None) -> Verdict:
     if one.shape is None or room is None:
-        why = "no lock has its shape yet" if one.shape is None else "no driver tells the memory of the GPUs yet"
+        why = "the lock doesn't have its shape yet" if one.shape is None else "no driver reports the GPUs' memory yet"
         return Verdict(one.model, one.gpus, None, why)
     fit = Fit(one.shape, one.asked, Room(room, one.gpus))
     if fit.fits is None:
@@ -86,7 +86,7 @@ def _verdict(one: Wanted, room: int | None) -> Verdict:
 
 
 def well_known(wanted: tuple[Wanted, ...], hardware: Hardware, *, stranger: bool) -> tuple[Served, ...]:
-    """Return the well-known models that it can serve; none for a host that is there for other things."""
+    """Return the well-known models that it can serve; none for a host that doesn't serve models."""
     memory = memory_of(hardware)
     if cards := _whole(hardware):
         return served_by(memory.gpu, len(cards), 0)
@@ -97,5 +97,5 @@ def well_known(wanted: tuple[Wanted, ...], hardware: Hardware, *, stranger: bool
 
 
 def _whole(hardware: Hardware) -> tuple[Gpu, ...]:
-    """Its cards that a driver answers for, but those that MIG cut."""
+    """Return the cards that the driver reports, except those that are partitioned with MIG."""
     return tuple(card for card in hardware.report.gpus if not card.mig) if hardware.report else ()

@@ -1,4 +1,4 @@
-"""Load on a model's service, measured by guidellm. A library: `bench` and `verify --full` are its commands."""
+"""Measure a model's service under load with guidellm. A library, used by the commands `bench` and `verify --full`."""
 
 from rackwright.lifecycle.bench.procedure import Benched, Listener, Wanted, bench, load_of, model_named
 

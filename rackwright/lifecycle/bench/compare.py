@@ -1,4 +1,4 @@
-"""A measurement beside an earlier one, honest about what is noise. Pure."""
+"""Compare a measurement with an earlier one, and say which differences are noise. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Trend(StrEnum):
     BETTER = "better"
     WORSE = "worse"
     NOISE = "within noise"
-    """The intervals in which the two lie meet."""
+    """Their intervals overlap."""
     UNKNOWN = "too few requests to tell"
 
 
@@ -26,7 +26,7 @@ class Difference:
     figure: str
     """Like "ttft p95"."""
     unit: str
-    """s: seconds; /s: a second."""
+    """s: seconds; /s: per second."""
     before: float
     after: float
     trend: Trend
@@ -36,14 +36,15 @@ class Difference:
 class Comparison:
     earlier: Bench
     unlike: tuple[str, ...]
-    """What differs in how it was measured: with any of these the figures tell nothing of each other."""
+    """Differences in how the two were measured; with any of these the figures can't be compared."""
     differences: tuple[Difference, ...]
 
 
 def compare(now: Bench, earlier: Sequence[Bench]) -> Comparison | None:
-    """Given what was kept, oldest first, return how this one stands to an earlier one; None: there is none.
+    """Given the stored measurements, oldest first, compare this one with an earlier one; None: there is none.
 
-    To the last of other weights or another runtime, measured alike if there is one; else to the last measured alike.
+    That is the last one with other weights or another runtime, preferably one that was measured in the same way; if
+    there is none, the last one that was measured in the same way.
     """
     others = [bench for bench in earlier if bench.run != now.run]
     changed = [bench for bench in others if (bench.digest, bench.runtime) != (now.digest, now.runtime)]
@@ -53,7 +54,7 @@ def compare(now: Bench, earlier: Sequence[Bench]) -> Comparison | None:
 
 
 def unlike(now: Bench, then: Bench) -> tuple[str, ...]:
-    """Return what differs in how the two were measured."""
+    """Return the differences in how the two were measured."""
     ways: list[tuple[str, object, object]] = [("knee", _knee(then), _knee(now))]
     ways += [("through", then.through, now.through)]
     ways += [("replicas", then.replicas, now.replicas), ("asked from", then.asked_from, now.asked_from)]
@@ -65,7 +66,7 @@ def unlike(now: Bench, then: Bench) -> tuple[str, ...]:
 
 
 def _knee(bench: Bench) -> str:
-    return "found" if bench.knee else "sought in vain" if bench.searched else "not sought"
+    return "found" if bench.knee else "searched but not found" if bench.searched else "not searched"
 
 
 def _compared(now: Bench, then: Bench) -> Comparison:
@@ -75,7 +76,7 @@ def _compared(now: Bench, then: Bench) -> Comparison:
 
 def _differences(now: Bench, then: Bench) -> Iterator[Difference]:
     if now.knee:
-        # A knee is only as fine as the steps of the search.
+        # A knee is only as precise as the steps of the search.
         before, after = then.judged, now.judged
         yield _throughput("knee, requests", before.requests_per_second, after.requests_per_second)
         yield _throughput("knee, tokens", before.tokens_per_second, after.tokens_per_second)

@@ -1,7 +1,7 @@
-"""One measurement by guidellm. Runs in guidellm's own environment, as a program: nothing of ours imports it.
+"""One measurement by guidellm. Runs as a program in guidellm's own environment; no module of rackwright imports it.
 
-Standard input is one JSON object (`Order` of `measure.py`): the API key comes this way, and stands in no argument
-vector, no environment and no file. Afterwards guidellm's own report is where the order says.
+Standard input is one JSON object (`Order` of `measure.py`). It contains the API key, which is therefore in no
+argument, environment variable or file. guidellm's own report is written to the path in the order.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 WAY = "RACKWRIGHT_BENCH_WAY"
-"""Environment variable that tells worker processes the way: nothing in it is secret."""
+"""Environment variable that passes the way to worker processes; it contains no secret."""
 LOADER = "guidellm.data.loaders.torch"
 CONNECT_SECONDS = 5
 
 
 class PlainLoader:
-    """Hands out the rows one after another. guidellm's own loader does so by way of torch, which is gigabytes."""
+    """Returns the rows one after another. guidellm's own loader uses torch for this, which needs gigabytes."""
 
     def __init__(self, config: Any, datasets: Any, preprocessors: Any, finalizer: Any, **_: Any) -> None:
         self._datasets, self._preprocessors, self._finalizer = datasets, preprocessors, finalizer
@@ -42,7 +42,7 @@ class PlainLoader:
 
 
 def fit_in() -> None:
-    """guidellm works without torch afterwards, and asks the way that the environment names."""
+    """Make guidellm work without torch, and send its requests by the way in the environment variable."""
     stand_in = types.ModuleType(LOADER)
     vars(stand_in)["TorchDataLoader"] = PlainLoader
     sys.modules[LOADER] = stand_in
@@ -59,12 +59,14 @@ def fit_in() -> None:
 
 
 def client(way: dict[str, str]) -> Any:
-    """Return an HTTP client for a Unix socket, or for an address that is called by another name and vouched for by
-    one CA alone; past every proxy."""
+    """Return an HTTP client for a Unix socket, or for a gateway's address, which it calls by the gateway's name.
+
+    It trusts only the given CA and never uses a proxy.
+    """
     httpx = import_module("httpx")
 
     async def lead(request: Any) -> None:
-        # The Host header is set by now: name and certificate stay the gateway's, whatever address it has.
+        # The Host header is set already, so name and certificate are the gateway's, whatever its address is.
         request.extensions = {**request.extensions, "sni_hostname": request.url.host}
         request.url = request.url.copy_with(host=way["address"])
 

@@ -1,4 +1,4 @@
-"""One constant rate, measured: guidellm runs as a process of its own and leaves its report."""
+"""Measure one constant rate: run guidellm as a separate process and read its report."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from rackwright.state.bench import Step
 
 DRIVER = Path(__file__).with_name("driver.py")
 REST_SECONDS = 300
-"""How long answers may take on after the last request was sent; what isn't answered by then has failed."""
+"""How long answers may take after the last request was sent; requests without an answer by then have failed."""
 START_SECONDS = 300
-"""For the tool to come up: it imports half a gigabyte, and this machine may be busy."""
+"""Time for the tool to start: it imports half a gigabyte, and this machine may be busy."""
 _PER_PROCESS = 50
-"""Requests a second that one process of the tool sends; its own lateness is among its remarks."""
+"""Requests per second that one process of the tool sends; if it can't keep up, it says so in its remarks."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """What `driver.py` is told."""
+    """The input of `driver.py`."""
 
     way: Way
     name: str
-    """That clients ask for."""
+    """The model's served name."""
     load: Load
     words: int
-    """Of each prompt."""
+    """Words of each prompt."""
     report: Path
 
     def as_json(self) -> str:
@@ -44,7 +44,7 @@ class Order:
         return json.dumps({"way": way, "report": str(self.report), "spec": self._spec()})
 
     def _spec(self) -> dict[str, object]:
-        """guidellm's own words (0.8, BenchmarkArgs)."""
+        """Return guidellm's own settings (0.8, BenchmarkArgs)."""
         load, count = self.load, self.load.requests
         backend: dict[str, object] = {"kind": "openai_http", "target": self.way.base, "model": self.name}
         # The gateway closes /health, and speaks HTTP/1.1.
@@ -62,7 +62,7 @@ class Order:
                 {"kind": "max_requests", "count": count},
                 {"kind": "max_duration", "seconds": count / load.rate + REST_SECONDS},
             ],
-            # It is asked for and never used: the engine counts the tokens.
+            # guidellm requires a tokenizer but never uses it: the engine counts the tokens.
             "tokenizer": {"kind": "huggingface_auto", "model": "none"},
             "data": [{"kind": "in_memory_dict", "data": rows}],
             "outputs": [],
@@ -71,12 +71,12 @@ class Order:
 
 
 def seconds_of(load: Load) -> float:
-    """Return how long one measurement takes at most."""
+    """Return the longest time that one measurement can take."""
     return START_SECONDS + load.requests / load.rate + REST_SECONDS
 
 
 def words_of(way: Way, name: str, load: Load) -> int:
-    """Return how many words make a prompt of the load, by two short questions; the engine is warm afterwards."""
+    """Return how many words a prompt of the load needs: send two short prompts, which also warm the engine up."""
     short, long = (_probed(way, name, words) for words in PROBES)
     return words_for(load.prompt_tokens, short, long)
 
@@ -88,7 +88,7 @@ def _probed(way: Way, name: str, words: int) -> Probed:
 
 
 def measure(tool: Tool, way: Way, name: str, load: Load, words: int) -> Step:
-    """Send the load and return what came of it. Raise RackwrightError if the tool itself fails."""
+    """Send the load and return the result. Raise RackwrightError if the tool itself fails."""
     with tempfile.TemporaryDirectory(prefix="rackwright-bench-") as folder:
         report = Path(folder, "report.json")
         order = Order(way, name, load, words, report)
@@ -97,10 +97,10 @@ def measure(tool: Tool, way: Way, name: str, load: Load, words: int) -> Step:
 
 
 def _run(tool: Tool, order: Order, folder: str) -> None:
-    # -I: what stands beside the driver, or in the environment, is not taken for a module that it imports.
+    # -I: Python imports no modules from the driver's folder or from paths in the environment.
     command, timeout = [str(tool.python), "-I", str(DRIVER)], seconds_of(order.load)
-    # What it says goes to a file: a pipe's end waits for each of its workers that holds it. And a session of its own:
-    # so they end with it, however it ends.
+    # Its output goes to a file, because a pipe stays open as long as any worker has it. It gets its own session, so
+    # that its workers can be killed with it.
     with (
         Path(folder, "said").open("w+", encoding="utf-8", errors="replace") as said,
         subprocess.Popen(
@@ -127,13 +127,13 @@ def _run(tool: Tool, order: Order, folder: str) -> None:
 
 
 def _last_words(said: str, way: Way) -> str:
-    """What refuses an order quotes it."""
+    """Return the last lines of the output, without the API key: an error about the input quotes it."""
     reply = said.replace(way.key.reveal(), repr(way.key)) if way.key else said
     return "\n    ".join(reply.strip().splitlines()[-4:])
 
 
 def _environment(load: Load) -> dict[str, str]:
-    """Return what the tool is to see of ours: no proxy, no hub, nothing that steers Python."""
+    """Return the tool's environment: without proxies, hub access, and variables that control Python."""
     kept = {
         name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR", "XDG_CACHE_HOME") if name in os.environ
     }

@@ -1,4 +1,4 @@
-"""A step held against the objectives of the fleet file."""
+"""Compare a step with the fleet file's objectives."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ _TIMES = {"ttft_p95": "ttft", "tpot_p95": "tpot", "latency_p95": "latency"}
 
 @dataclass(frozen=True)
 class Verdict:
-    """One objective."""
+    """Whether one objective was met."""
 
     objective: str
-    """As the fleet file calls it."""
+    """Its name in the fleet file."""
     wanted: str
     found: str
     met: bool
 
 
 def verdicts(step: Step, objectives: Objectives | None) -> tuple[Verdict, ...]:
-    """Return what came of each objective; a time of which nothing was answered is missed."""
+    """Return a verdict on each objective; a time objective is missed if nothing was answered."""
     return tuple(_verdicts(step, objectives)) if objectives else ()
 
 
 def missed(step: Step, objectives: Objectives | None) -> str | None:
-    """Say which objectives were missed, or None."""
+    """Return which objectives were missed, or None."""
     failed = [verdict for verdict in verdicts(step, objectives) if not verdict.met]
     return ", ".join(f"{verdict.objective} is {verdict.found}" for verdict in failed) or None
 
@@ -47,7 +47,7 @@ def _verdicts(step: Step, objectives: Objectives) -> Iterator[Verdict]:
 
 
 def seconds(value: float) -> str:
-    """Given seconds, return them as people read them: in milliseconds below one."""
+    """Return seconds as text, in milliseconds below one second."""
     if value < 0.1:
         return f"{value * 1000:.1f} ms"
     return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.2f} s"

@@ -1,4 +1,4 @@
-"""Put a load on a model's service, measure it, hold it against its objectives, and keep what came of it."""
+"""Put a load on a model's service, measure it, compare it with the objectives, and store the result."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from rackwright.state.bench import Bench, Step, read_benches, write_bench
 from rackwright.state.formats import utc_now
 
 _WITHOUT = Objectives(errors="0%")
-"""The load, where neither the command nor the fleet file says one."""
+"""The load if neither the command nor the fleet file sets one."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,14 @@ class Wanted:
     model: str
     load: Load
     replica: str | None = None
-    """HOST/MODEL@N; the gateway when absent."""
+    """HOST/MODEL@N; None: through the gateway."""
     knee: bool = False
-    """Raise the rate until objectives are missed or throughput no longer grows."""
+    """Raise the rate until an objective is missed or throughput no longer grows."""
 
 
 @dataclass(frozen=True)
 class Listener:
-    """Who hears how it goes."""
+    """Receives progress."""
 
     step: Callable[[Step], None]
     say: Callable[[str], None]
@@ -53,13 +53,13 @@ class Listener:
 class Benched:
     bench: Bench
     verdicts: tuple[Verdict, ...]
-    """Of each objective of the fleet file."""
+    """One for each objective of the fleet file."""
     earlier: tuple[Bench, ...]
-    """What was kept of the model before, oldest first."""
+    """Stored measurements of the model, oldest first."""
 
     @property
     def met(self) -> bool:
-        """Whether something was answered and every objective met; of a search, whether there is a rate for that."""
+        """Whether requests were answered and all objectives met; for a search, whether any rate achieved that."""
         found = self.bench.knee is not None if self.bench.searched else self.bench.judged.answered > 0
         return found and all(verdict.met for verdict in self.verdicts)
 
@@ -88,28 +88,28 @@ def load_of(
     prompt_tokens: int | None = None,
     answer_tokens: int | None = None,
 ) -> Load:
-    """Return the load: what is said, else what the objectives say. Raise UsageError if it can't be."""
+    """Return the load: the given values, or those of the objectives. Raise UsageError if a value is too large."""
     said = model.objectives or _WITHOUT
     per_second = said.rate if rate is None else rate
     count = math.ceil(per_second * seconds) if seconds is not None else requests or said.requests
     if count > MOST_REQUESTS:
         raise UsageError(
-            f"{count} requests are too many", should=f"{MOST_REQUESTS} at most: --requests, or --seconds"
+            f"{count} requests are too many", should=f"at most {MOST_REQUESTS}: lower --requests or --seconds"
         )
     load = Load(per_second, max(1, count), prompt_tokens or said.prompt_tokens, answer_tokens or said.answer_tokens)
     if load.prompt_tokens + load.answer_tokens > model.context:
-        what = f"{load.prompt_tokens} tokens of prompt and {load.answer_tokens} of answer are more than the context"
-        raise UsageError(what, should=f"together {model.context} at most: --prompt-tokens, --answer-tokens")
+        what = f"{load.prompt_tokens} prompt tokens and {load.answer_tokens} answer tokens are more than the context"
+        raise UsageError(what, should=f"together at most {model.context}: lower --prompt-tokens or --answer-tokens")
     return load
 
 
 def bench(session: Session, asker: Asker, wanted: Wanted, listener: Listener) -> Benched:
-    """Measure; afterwards the control host keeps what came of it. No key is left behind, and nothing is changed.
+    """Measure, and store the result on the control host. Leave no API key behind and change nothing else.
 
     Raise ProofError if nothing answers at all, UsageError if the model has no such replica, RackwrightError if it
     can't be measured from here.
     """
-    # Before half a gigabyte is installed for what can't be.
+    # Checked before half a gigabyte is installed.
     if wanted.replica is None:
         require_controller(asker)
     else:
@@ -135,7 +135,8 @@ def _replicas(session: Session, wanted: Wanted, listener: Listener) -> int:
         raise ProofError("no replica takes requests", where=wanted.model, next="rackwright status")
     if wanted.replica in taking:
         listener.say(
-            f"{wanted.replica} serves clients meanwhile; rackwright drain {wanted.replica} takes it out first"
+            f"{wanted.replica} also serves clients during the measurement; to avoid this, first run "
+            f"rackwright drain {wanted.replica}"
         )
     return 1 if wanted.replica else len(taking)
 
@@ -195,4 +196,4 @@ def _kept(
 def _what(bench: Bench) -> str:
     rates = ", ".join(f"{step.rate:g}" for step in bench.steps)
     requests = sum(step.requests for step in bench.steps)
-    return f"measured {bench.model} through {bench.through}: {requests} requests, at {rates} a second"
+    return f"measured {bench.model} through {bench.through}: {requests} requests, at {rates} per second"

@@ -1,4 +1,4 @@
-"""What guidellm says of one measurement, as a Step of ours."""
+"""Turn guidellm's report on one measurement into a Step."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rackwright.values.base import Stored
 
 PERCENTILES = (50, 90, 95, 99)
 CHANCE = 0.95
-"""That a percentile lies in its interval."""
+"""Confidence level of a percentile's interval."""
 _KINDS = {
     "HTTP {}": r"'(\d{3})[ ']",
     "timed out": r"Timeout|TimedOut",
@@ -65,10 +65,10 @@ class _Report(Stored):
 
 
 def parse_report(text: str, load: Load) -> Step:
-    """Given guidellm's report (0.8) of this load, return the step. Raise RackwrightError if it is none.
+    """Given guidellm's report (0.8) on this load, return the step. Raise RackwrightError if it can't be read.
 
-    Each request's times are guidellm's own; percentiles are ours, all by one rule (`spread`): guidellm weighs the
-    time per token by tokens, and would so count a request more than once.
+    Each request's times are guidellm's. Percentiles are computed here, all by one rule (`spread`): guidellm weights
+    the time per token by tokens, and would count a request more than once.
     """
     try:
         found = _Report.model_validate_json(text).benchmarks[0]
@@ -96,7 +96,7 @@ def parse_report(text: str, load: Load) -> Step:
 
 
 def spread(values: Iterable[float]) -> Spread | None:
-    """Given one figure of each request, return its percentiles (nearest rank); None for no request."""
+    """Given one figure of each request, return its percentiles (nearest rank), None if there are no requests."""
     ordered = sorted(values)
     if not ordered:
         return None
@@ -113,13 +113,13 @@ def spread(values: Iterable[float]) -> Spread | None:
 
 
 def rank(percent: int, count: int) -> int:
-    """Return the nearest rank of a percentile among so many, from 1."""
+    """Return the nearest rank of a percentile among `count` values, from 1."""
     return max(1, math.ceil(percent * count / 100))
 
 
 def _interval(percent: int, ordered: Sequence[float]) -> tuple[float, float] | None:
-    """Return where the percentile lies with at least CHANCE, by order statistics alone, whatever the distribution
-    (Hahn and Meeker, Statistical Intervals, 5.2); None if there are too few to tell."""
+    """Return an interval that contains the percentile with a chance of at least CHANCE, by order statistics, for any
+    distribution (Hahn and Meeker, Statistical Intervals, 5.2); None if there are too few values."""
     count = len(ordered)
     chances = [_binomial(k, count, percent / 100) for k in range(count + 1)]
     below, low = 0.0, 0
@@ -135,21 +135,21 @@ def _interval(percent: int, ordered: Sequence[float]) -> tuple[float, float] | N
 
 
 def _binomial(k: int, count: int, share: float) -> float:
-    """Return the chance of k hits in so many tries. By logarithms: thousands of tries overflow a float else."""
+    """Return the chance of k hits in `count` tries. Uses logarithms, because thousands of tries overflow a float."""
     ways = math.lgamma(count + 1) - math.lgamma(k + 1) - math.lgamma(count - k + 1)
     return math.exp(ways + k * math.log(share) + (count - k) * math.log(1 - share))
 
 
 def _errors(requests: _Requests, asked: int) -> dict[str, int]:
     found = Counter(kind_of(request.info.error or "") for request in requests.errored)
-    found["not ended in time"] += len(requests.incomplete)
+    found["not finished in time"] += len(requests.incomplete)
     seen = len(requests.successful) + len(requests.errored) + len(requests.incomplete)
     found["not sent"] += max(0, asked - seen)
     return {kind: count for kind, count in sorted(found.items()) if count}
 
 
 def kind_of(error: str) -> str:
-    """Given guidellm's words for one failed request, return what kind of error it is."""
+    """Given guidellm's error text of one failed request, return the kind of error."""
     for kind, pattern in _KINDS.items():
         if match := re.search(pattern, error):
             return kind.format(*match.groups())

@@ -1,4 +1,4 @@
-"""The tool that measures: guidellm, in an environment of its own below the cache folder, never in ours."""
+"""Install guidellm, the tool that measures, in its own environment below the cache folder, never in rackwright's."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _INSTALL_SECONDS = 1800
 @dataclass(frozen=True)
 class Tool:
     python: Path
-    """Of its environment."""
+    """The Python of its environment."""
     name: str = f"guidellm {VERSION}"
 
 
 def ensure(index: Index, say: Callable[[str], None], *, cache: Path | None = None) -> Tool:
-    """The tool is there afterwards, made of the packages that the list names by hash. Made once for each Python.
+    """Return the tool; install it first if it is missing, from packages pinned by hash. Done once for each Python.
 
-    Raise RackwrightError if it can't be made: what is half made is made anew the next time.
+    Raise RackwrightError if it can't be installed; the next call then starts again.
     """
     folder = (cache or cache_folder("tools")) / _name()
     folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -45,7 +45,7 @@ def ensure(index: Index, say: Callable[[str], None], *, cache: Path | None = Non
 
 
 def _name() -> str:
-    """What is made of another list, or by another Python, is another environment."""
+    """Return a name that differs for each list of packages and each Python."""
     made_of = f"{hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()} {sys.version} {sys.base_prefix}"
     return f"guidellm-{VERSION}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}"
 
@@ -53,7 +53,7 @@ def _name() -> str:
 def _make(folder: Path, index: Index) -> None:
     python = folder / "bin" / "python"
     install = ["pip", "install", f"--python={python}", "--require-hashes", "--only-binary=:all:"]
-    # Its metadata ask for torch, which the list leaves out on purpose.
+    # Its metadata requires torch, which the list leaves out on purpose.
     install += ["--no-deps", f"--requirements={REQUIREMENTS}"]
     for words in (["venv", f"--python={sys.executable}", "--no-python-downloads", str(folder)], install):
         if said := run_uv(words, index, seconds=_INSTALL_SECONDS):

@@ -1,4 +1,4 @@
-"""The way that a load takes: through a gateway as clients come, or to one replica's socket over SSH."""
+"""The way that a load takes: through a gateway like clients' requests, or to one replica's socket over SSH."""
 
 from __future__ import annotations
 
@@ -32,15 +32,16 @@ class Way:
     """Send one request's body and return the answer's. Raise ProofError if none came."""
     key: Secret | None = None
     address: str = ""
-    """Of the gateway, whatever its name resolves to here."""
+    """Address of the gateway, used whatever its name resolves to here."""
     ca: str = ""
-    """PEM of whom to trust."""
+    """PEM of the CA to trust."""
     socket: Path | None = None
 
 
 @contextmanager
 def through_gateway(session: Session, asker: Asker, *, seconds: int) -> Iterator[Way]:
-    """A way that lasts for the block, under an API key that only the gateways' memory holds, for so long at most."""
+    """Yield a way for the block, with a temporary API key that is only in the gateways' memory and expires after
+    `seconds`."""
     said, address = _entrance(session)
     domain = session.fleet.file.gateway.domain
     key, sha256 = new_key("bench")
@@ -58,26 +59,26 @@ def through_gateway(session: Session, asker: Asker, *, seconds: int) -> Iterator
 
 
 def _entrance(session: Session) -> tuple[str, str]:
-    """Return what clients would ask, with its address: the virtual one if there is one, else the first gateway."""
+    """Return where clients connect, in words, and its address: the virtual address, or the first gateway if none."""
     vip, gateway = session.fleet.file.gateway.vip, session.fleet.gateways[0]
     return (f"vip {vip}", str(vip)) if vip else (f"gateway {gateway}", str(session.fleet.service(gateway)))
 
 
 def require_controller(asker: Asker) -> None:
-    """Raise RackwrightError where clients stand elsewhere: the load starts from here."""
+    """Raise RackwrightError if the controller isn't in a network of clients, because it sends the load."""
     if isinstance(asker, FromController):
         return
     raise RackwrightError(
-        f"the load would have to start from {asker.where}, and it starts from the controller only",
+        f"the load would have to come from {asker.where}, but only the controller can send it",
         where="bench",
-        should="the controller should stand where clients do",
+        should="the controller should be in a network that clients come from",
         next="add its network to firewall.clients_from, then rackwright apply; or name a replica with --replica",
     )
 
 
 @contextmanager
 def to_replica(session: Session, replica: Replica) -> Iterator[Way]:
-    """A way that lasts for the block: over SSH to the engine's own socket, past gateways and host proxy."""
+    """Yield a way for the block: over SSH to the engine's own socket, without gateways and host proxy."""
     from rackwright.remote import forwarded
 
     said, socket = f"replica {replica.address}", unit_of(session, replica).socket
@@ -99,7 +100,7 @@ def _no_answer(said: str, words: str) -> ProofError:
 
 
 def prompt_tokens(answer: str, said: str) -> int:
-    """Given a completion, return how many tokens the engine counted for its prompt. Raise ProofError if it didn't."""
+    """Given a completion, return the engine's token count of its prompt. Raise ProofError if there is none."""
     try:
         return int(json.loads(answer)["usage"]["prompt_tokens"])
     except (ValueError, LookupError, TypeError):
@@ -107,7 +108,7 @@ def prompt_tokens(answer: str, said: str) -> int:
 
 
 def replica_named(session: Session, model: str, written: str) -> Replica:
-    """Given HOST/MODEL@N, return that replica of the model. Raise UsageError if it has none of that name."""
+    """Given HOST/MODEL@N, return that replica of the model. Raise UsageError if there is none."""
     replicas = session.fleet.replicas_of(model)
     for replica in replicas:
         if replica.address == written:

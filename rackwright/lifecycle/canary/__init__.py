@@ -1,1 +1,1 @@
-"""A canary: the first replica that an update changes is tried on a part of the traffic before the others follow."""
+"""Canaries: the first replica that an update changes gets a part of the traffic before the others are updated."""

@@ -1,4 +1,4 @@
-"""Which replica of a rollout is a model's canary."""
+"""Choose which replica of a rollout is a model's canary."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from rackwright.stopping import Stopping
 
 @dataclass(frozen=True)
 class Canaries:
-    """Those of one rollout, in one run of the tool."""
+    """The canaries of one rollout, in one run of the tool."""
 
     session: Session
     lease_session: LeaseSession
@@ -40,16 +40,16 @@ class Canaries:
     def of(self, due: Sequence[Replica], new: Collection[str]) -> Mapping[str, Tried]:
         """Return the canary of each model that still needs one, by HOST/MODEL@N.
 
-        `due` are the replicas to change, in their order; `new` runs the new version already. What somebody drained by
-        hand is none. Raise FleetError where a golden set can't be read.
+        `due`: the replicas to change, in order; `new`: the replicas that run the new version already. A replica that
+        was drained manually is never a canary. Raise FleetError if a golden set can't be read.
         """
         trial = self._trial()
         if not (untried := trial.untried(self.rollout.canaries)):
             return {}
-        lease_session = self._drained_manually()
+        drained = self._drained_manually()
         chosen: dict[str, Replica] = {}
         for one in due:
-            if one.model in untried and one.address not in lease_session:
+            if one.model in untried and one.address not in drained:
                 chosen.setdefault(one.model, one)
         return {
             one.address: self._tried(one, self._others(one, new), trial.models.get(model))
@@ -61,7 +61,7 @@ class Canaries:
         return self._trial().untried(self.rollout.canaries)
 
     def _trial(self) -> Trial:
-        """Without canaries nobody is asked."""
+        """Read the trial from the control host, but only if the rollout has canaries."""
         if not self.rollout.canaries:
             return Trial(rollout=self.rollout.id)
         return read_trial(self.lease_session.store, self.rollout.id)
@@ -92,11 +92,11 @@ class Canaries:
         )
 
     def _watch(self, canary: Replica, others: tuple[Replica, ...], golden: GoldenSet | None, enter: Enter) -> Watch:
-        """Ask the golden set of both before any client's conversation goes to the canary."""
+        """Ask both versions the golden set, before any client's conversation goes to the canary."""
         answers = None
         if golden:
             running = self._serving(canary, others)[0]
-            enter(f"{len(golden.prompts)} questions of the golden set, to it and to {running.address}")
+            enter(f"{len(golden.prompts)} questions of the golden set, to the canary and to {running.address}")
             answers = self._asked(golden, canary).answers(running, canary)
         logs = AccessLogs(self.session, canary.model)
         logs.begin()
@@ -117,7 +117,7 @@ class Canaries:
         return Questions(self.session, golden, canary.model, limit, SystemClock(), self.stopping, check, tell)
 
     def _refuse_alone(self, canary: Replica, others: tuple[Replica, ...]) -> None:
-        """Raise Paused where no other serves with the version before, HostError where a gateway knows no canaries."""
+        """Raise Paused if no other replica serves with the previous version, HostError if a gateway is too old."""
         self.session.gateways.check_canaries()
         self._serving(canary, others)
 
@@ -126,25 +126,25 @@ class Canaries:
         serving = [one for one in others if one.address in states and states[one.address].takes_requests]
         if not serving:
             raise Paused(
-                "a canary needs another replica that serves with the version before, and there is none",
+                "a canary needs another replica that serves with the previous version, and there is none",
                 where=canary.address,
-                should="without one nothing tells whether the new version is as good",
+                should="a canary is compared with that replica",
                 next="rackwright status; or the same command with --no-canary",
             )
         return serving
 
 
 def canaries_of(session: Session, models: Collection[str]) -> tuple[str, ...]:
-    """Return those of the models that have a canary by the fleet file.
+    """Return those of the models for which the fleet file sets `canary`.
 
-    Raise RackwrightError where one has no second replica to compare it with or a share that is too small for any
-    verdict, FleetError where a golden set can't be read.
+    Raise RackwrightError if one has no second replica to compare it with, or a share that is too small for any
+    verdict; FleetError if a golden set can't be read.
     """
     with_one = tuple(name for name, model in session.fleet.file.models.items() if name in models and model.canary)
     if alone := [name for name in with_one if len(session.fleet.replicas_of(name)) == 1]:
         raise RackwrightError(
-            f"{', '.join(alone)}: has a canary in the fleet file, and one replica",
-            should="a canary is compared with a replica that runs the version before",
+            f"{', '.join(alone)}: has a canary in the fleet file, but only one replica",
+            should="a canary is compared with a replica that runs the previous version",
             next="the same command with --no-canary; or remove `canary` from the fleet file",
         )
     for name in with_one:
@@ -154,19 +154,19 @@ def canaries_of(session: Session, models: Collection[str]) -> tuple[str, ...]:
 
 
 def _refuse_hopeless(model: str, rules: Canary) -> None:
-    """Raise RackwrightError where no canary could pass, however long clients ask."""
-    told_apart, takes = parts_of(rules.share[-1]), fewest_conversations(rules)
-    if told_apart < takes:
+    """Raise RackwrightError if no canary could pass, however long the trial takes."""
+    distinct, needed = parts_of(rules.share[-1]), fewest_conversations(rules)
+    if distinct < needed:
         raise RackwrightError(
-            f"{model}: gateways tell {told_apart} conversations apart at {rules.share[-1]:g} %, and the canary's "
-            f"verdict takes {takes} at the least",
-            should=f"the last share should be {ceil(takes / 100)} % or more, or the threshold of errors wider",
+            f"{model}: at {rules.share[-1]:g} %, gateways distinguish {distinct} conversations, but the canary's "
+            f"verdict needs at least {needed}",
+            should=f"the last share should be at least {ceil(needed / 100)} %, or the threshold for errors wider",
             next="change `canary` in the fleet file; or the same command with --no-canary",
         )
 
 
 def rules_of(session: Session, model: str) -> Canary:
-    """Return what the fleet file says of the model's canary, which it has."""
+    """Return the fleet file's settings of the model's canary. Raise RackwrightError if it has none."""
     rules = session.fleet.file.models[model].canary
     if rules is None:
         raise RackwrightError(f"{model} has no canary in the fleet file", next="rackwright rollout abort")

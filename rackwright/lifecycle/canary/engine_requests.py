@@ -1,4 +1,4 @@
-"""Questions put to an engine at its own socket, past host proxy and gateway, one after another."""
+"""Ask an engine questions at its own socket, without host proxy and gateway, one after another."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ SECONDS = 120
 @dataclass(frozen=True)
 class Reply:
     status: int
-    """Of HTTP; 0: none came."""
+    """HTTP status; 0: no response."""
     body: str
     seconds: float
 
 
 def ask_engine(session: Session, replica: Replica, bodies: Sequence[str]) -> list[Reply]:
-    """Given bodies of chat completions, return what came back. Raise HostError if its host can't be asked."""
+    """Given bodies of chat completions, return the replies. Raise HostError if the replica's host can't be asked."""
     batch = batch_of(unit_of(session, replica).socket, bodies)
     seconds = len(bodies) * SECONDS + 30
     done = session.remote.connection(replica.host).run("sh -s", stdin=batch.script, timeout=seconds)
     replies = [_reply(part.stdout) for part in batch.whole(done.stdout_bytes)]
     if len(replies) != len(bodies):
         raise RackwrightError(
-            f"{len(replies)} of {len(bodies)} questions came to an end",
+            f"only {len(replies)} of {len(bodies)} questions were completed",
             where=replica.address,
             next=f"rackwright logs {replica.address}",
         )
@@ -40,11 +40,11 @@ def ask_engine(session: Session, replica: Replica, bodies: Sequence[str]) -> lis
 
 
 def batch_of(socket: str, bodies: Sequence[str]) -> Batch:
-    """Return the questions, for root. Bodies are in the script and in no argument vector."""
+    """Return the questions as a batch for root. The bodies are in the script, never in a process's arguments."""
     curl = ["curl", "-q", "--silent", "--noproxy", "'*'", "--max-time", str(SECONDS), "--unix-socket", quote(socket)]
     curl += ["--header", "'Content-Type: application/json'", "--write-out", "'\\n%{http_code} %{time_total}'"]
     curl += ["--data-binary", "@-", "http://engine/v1/chat/completions"]
-    # printf is part of the shell.
+    # printf is built into the shell, so the body is in no process's arguments.
     return Batch.of(f"printf '%s\\n' {quote(body)} | {' '.join(curl)}" for body in bodies)
 
 

@@ -1,4 +1,4 @@
-"""What the gateways' access log tells of both versions. Pure."""
+"""What the gateways' access log says about both versions. Pure."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from rackwright.roles.gateway.access_log import Access
 from rackwright.verdict import Request, Traffic
 
 _FAULTS = ("timeout", "server_error", "gateway_error", "killed")
-"""Ends that are no client's fault."""
+"""Ends of a request that the client didn't cause."""
 MOST = 20_000
-"""Requests of one version that are judged: more of them tell nothing new."""
+"""How many requests of one version are judged: more would add no information."""
 _TOKENS = 200
-"""Conversations with a known time per token of which the 95th of 100 is known, too."""
+"""How many conversations with a known time per token are enough to know its 95th percentile."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoggedRequest:
-    """What a line tells of a request."""
+    """What a line of the log says about a request."""
 
     request: Request
-    """The time to its first token is that to the first byte of its answer."""
+    """Its time to the first token is the time to the first byte of the answer."""
     streamed: bool
 
 
 @dataclass
 class Seen:
-    """One version's requests, as they come. Of too many every second one is kept, by lot, then every fourth …
+    """One version's requests as they arrive. If there are too many, a random half is kept, then a quarter, and so on.
 
-    That leaves nearly all conversations, which count for more than their requests.
+    That keeps nearly all conversations, which matter more than their requests.
     """
 
     count: int = 0
-    """Of all."""
+    """All requests, including those that were not kept."""
     _kept: list[LoggedRequest] = field(default_factory=list)
     _share: float = 1.0
-    """Of all requests, that is kept."""
+    """Share of all requests that is kept."""
     _lots: Random = field(default_factory=lambda: Random(20261128))  # noqa: S311 (no secret)
 
     def answers(self, *, streamed: bool) -> int:
@@ -46,11 +46,12 @@ class Seen:
 
     @property
     def with_tokens(self) -> int:
-        """Conversations with a known time per token."""
+        """Return the number of conversations with a known time per token."""
         return len({reply.request.conversation for reply in self._kept if reply.request.tpot is not None})
 
     def traffic(self, *, streams: bool, tokens: bool) -> Traffic:
-        """Return what is kept, with the times to the first token of streams or of the others, and maybe per token."""
+        """Return the kept requests, with times to the first token only of streams, or only of the other answers
+        (`streams`), and with times per token if `tokens`."""
         return Traffic(
             tuple(_without(reply, ttft=reply.streamed is not streams, tpot=not tokens) for reply in self._kept)
         )
@@ -68,8 +69,9 @@ class Seen:
 
 
 def traffic_of(running: Seen, candidate: Seen) -> tuple[Traffic, Traffic]:
-    """Return both versions' traffic with the times of one kind of answers: an answer in one piece has its first byte
-    when a stream has its last. Of a few that aren't streams nobody waits to know the time per token."""
+    """Return both versions' traffic, with the times of one kind of answer only: the first byte of an answer that
+    isn't streamed arrives when a stream would send its last. If most answers are streams, times per token are used
+    only if enough of the others have them: the trial shouldn't wait for a few."""
     sides = (running, candidate)
     streamed, others = (sum(side.answers(streamed=kind) for side in sides) for kind in (True, False))
     streams = streamed >= others
@@ -83,18 +85,19 @@ def _without(reply: LoggedRequest, *, ttft: bool, tpot: bool) -> Request:
 
 
 def asked_of_canary(lines: Iterable[Access], canary: str) -> Iterator[LoggedRequest]:
-    """Given lines of the log, yield the requests of conversations that the canary (HOST/MODEL@N) answers. What the
-    client did wrong tells nothing of a version, nor what it gave up amid the answer."""
+    """Given lines of the log, yield the requests of the conversations that the canary (HOST/MODEL@N) answers.
+    Requests that the client did wrong, or aborted during the answer, are left out: they say nothing about a
+    version."""
     for line in lines:
         if line.canary and _counts(line):
             yield _request(line, failed_over=line.replica != canary)
 
 
 def asked_of_running(lines: Iterable[Access], others: Collection[str], share: float) -> Iterator[LoggedRequest]:
-    """Yield those that replicas with the version before (`beside`) answer, or nobody.
+    """Yield the requests that replicas with the previous version (`others`) answer, or no replica.
 
-    Of the conversations whose number is the canary's share of per cent by now, those that go on began when it had
-    less: older ones than the canary has.
+    Conversations whose number is within the canary's present share are left out: they started when its share was
+    smaller, so they are older than any that the canary has.
     """
     for line in lines:
         older = line.conversation is not None and line.conversation < parts_of(share)
@@ -104,16 +107,16 @@ def asked_of_running(lines: Iterable[Access], others: Collection[str], share: fl
 
 def _counts(line: Access) -> bool:
     if line.end == "client_aborted":
-        # Of one that waits for a slot still, no version has had it.
+        # A request that still waits for a slot has not reached either version.
         return line.first_byte_ms is None and None not in (line.replica, line.queued_ms, line.total_ms)
     return line.end in _FAULTS or not (line.end == "refused" or 400 <= line.status < 500)
 
 
 def _request(line: Access, *, failed_over: bool) -> LoggedRequest:
-    """A canary that another replica had to stand in for failed the request, however it was answered."""
+    """If another replica had to answer for the canary, the canary failed the request, whatever the answer was."""
     conversation = str(line.conversation)
     if line.end == "client_aborted" and line.total_ms is not None:
-        # It waited so long, and would have had to for longer.
+        # The client waited this long, and would have had to wait longer.
         waited = Request(conversation, error=False, ttft=_seconds(line.total_ms, line))
         return LoggedRequest(waited, streamed=bool(line.stream))
     if failed_over or line.end in _FAULTS or line.status >= 500:
@@ -125,13 +128,14 @@ def _request(line: Access, *, failed_over: bool) -> LoggedRequest:
 
 
 def _each_token(line: Access) -> float | None:
-    """Of an answer in one piece, with the prompt's part in it: nobody counts the tokens of streams."""
+    """Return seconds per token, including the time for the prompt. Known only for answers that aren't streamed: the
+    tokens of streams aren't counted."""
     if not line.completion_tokens or line.total_ms is None:
         return None
     return _seconds(line.total_ms, line) / line.completion_tokens
 
 
 def _seconds(milliseconds: int, line: Access) -> float:
-    """Without the wait for a slot, which tells of how much there was to do."""
+    """Return seconds without the wait for a slot, which depends on the load."""
     # The log's clocks may differ by a millisecond.
     return max(milliseconds - (line.queued_ms or 0), 1) / 1000

@@ -1,4 +1,4 @@
-"""The golden set asked of both versions, and of the running one twice: how far apart alike answers are."""
+"""Ask both versions the golden set, and the running one twice, to see how much answers of one version differ."""
 
 from __future__ import annotations
 
@@ -22,44 +22,44 @@ from rackwright.verdict import Answer, GoldenAnswers, Pair
 from rackwright.verdict.golden_check import Call, Said, score
 
 AT_A_TIME = 4
-"""Questions in one command: between two of them the operator may stop."""
-_NO_CLIENT = "no client met the new version"
+"""Questions in one command; the operator can stop between commands."""
+_NO_CLIENT = "no client's request went to the new version"
 
 
 def golden_set_of(fleet: Fleet, model: str) -> GoldenSet | None:
-    """Return the golden set of a model's canary; None: it has none. Raise FleetError with its every problem."""
+    """Return the golden set of a model's canary, None if it has none. Raise FleetError with every problem in it."""
     rules = fleet.file.models[model].canary
     return read_golden_set(fleet.at(rules.golden)) if rules and rules.golden else None
 
 
 @dataclass(frozen=True)
 class Questions:
-    """A golden set, to be asked of a model's replicas at their sockets."""
+    """A golden set, to be sent to a model's replicas at their sockets."""
 
     session: Session
     golden: GoldenSet
     model: str
     limit: float
-    """Seconds that all of it may take."""
+    """Longest time for all questions, in seconds."""
     clock: Clock
     stopping: Stopping
     check: Callable[[], None]
-    """Raises LeasedError where the lease has ended."""
+    """Raises LeasedError if the lease has ended."""
     tell: Callable[[str], None]
-    """Says how far it is."""
+    """Prints progress."""
 
     def answers(self, running: Replica, canary: Replica) -> GoldenAnswers:
-        """Ask both at once, then the running one again. An engine that gives no answer didn't pass.
+        """Ask both at once, then the running one again. A question without an answer counts as not passed.
 
-        Raise ProofError where the canary answers nothing, Undecided where time is over, Paused where the operator
-        stops, HostError where a host can't be asked.
+        Raise ProofError if the canary answers nothing, Undecided if the time is over, Paused if the operator stops,
+        HostError if a host can't be asked.
         """
         pairs: list[Pair] = []
         again: list[Pair] = []
-        begun = self.clock.now()
+        start = self.clock.now()
         for prompts in _batches(self.golden.prompts):
-            if self.clock.now() - begun > self.limit:
-                raise Undecided(f"{self._so_far(pairs)} were answered in {self.limit:g} s", should=_NO_CLIENT)
+            if self.clock.now() - start > self.limit:
+                raise Undecided(f"only {self._so_far(pairs)} were answered in {self.limit:g} s", should=_NO_CLIENT)
             first, other = self._ask_both(running, canary, prompts)
             pairs += map(_pair, prompts, first, other)
             again += map(_pair, prompts, first, self._ask(running, prompts))
@@ -71,13 +71,13 @@ class Questions:
 
     def _ask_both(self, running: Replica, canary: Replica, prompts: Sequence[Prompt]) -> tuple[list[Answer], ...]:
         both = {one.address: one for one in (running, canary)}
-        reply = self.session.remote.each(both, lambda address: self._replies(both[address], prompts))
-        silent = [not any(reply.status == 200 for reply in reply[one.address]) for one in (running, canary)]
+        replies = self.session.remote.each(both, lambda address: self._replies(both[address], prompts))
+        silent = [not any(reply.status == 200 for reply in replies[one.address]) for one in (running, canary)]
         if silent == [False, True]:
             raise ProofError(
-                f"it answered none of {len(prompts)} questions, and {running.address} did", should=_NO_CLIENT
+                f"it answered none of {len(prompts)} questions, but {running.address} did", should=_NO_CLIENT
             )
-        return tuple(_answers(prompts, reply[one.address]) for one in (running, canary))
+        return tuple(_answers(prompts, replies[one.address]) for one in (running, canary))
 
     def _ask(self, replica: Replica, prompts: Sequence[Prompt]) -> list[Answer]:
         return _answers(prompts, self._replies(replica, prompts))
@@ -85,25 +85,25 @@ class Questions:
     def _replies(self, replica: Replica, prompts: Sequence[Prompt]) -> list[Reply]:
         self.check()
         if self.stopping():
-            raise Paused("interrupted; the canary had no traffic", where=replica.address)
+            raise Paused("interrupted; the canary has had no traffic", where=replica.address)
         name = self.session.fleet.file.models[self.model].names[0]
         return ask_engine(self.session, replica, [body_of(prompt, name) for prompt in prompts])
 
 
 def body_of(prompt: Prompt, name: str) -> str:
-    """Return the chat completion that asks it, of a served name."""
+    """Return the body of the chat completion request that asks the prompt; `name` is the model's served name."""
     return json.dumps({**prompt.request, "model": name, "temperature": 0, "stream": False})
 
 
 def answer_of(prompt: Prompt, reply: Reply) -> Answer:
-    """Return what came of one question."""
+    """Score the reply to one question."""
     said, tokens = said_in(reply.body) if reply.status == 200 else (Said(), None)
     scored = score(prompt, said)
     return Answer(scored.passed, scored.valid, tpot=reply.seconds / tokens if tokens else None)
 
 
 def said_in(body: str) -> tuple[Said, int | None]:
-    """Given a chat completion, return what it says, and how many tokens it has; nothing where it isn't one."""
+    """Return a chat completion's content and number of tokens; an empty answer and None if it isn't one."""
     try:
         found = _Completion.model_validate_json(body)
     except ValidationError:

@@ -1,4 +1,4 @@
-"""What the control host keeps of a model's canaries."""
+"""The verdicts on a model's canaries that the control host keeps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rackwright.state.canaries import CanaryVerdict, read_verdicts
 
 
 def canary_verdicts(fleet: Fleet, model: str) -> tuple[CanaryVerdict, ...]:
-    """Return them, oldest first. Raise UsageError if there is no such model. Changes nothing."""
+    """Return the verdicts, oldest first. Raise UsageError if there is no such model. Change nothing."""
     if model not in fleet.file.models:
         raise unknown(model, tuple(fleet.file.models), "model")
     with control_store(fleet) as (_, control):

@@ -1,4 +1,4 @@
-"""The gateways' access logs, read on as they grow: only lines of conversations that were dealt out."""
+"""Read the gateways' access logs as they grow: only lines of conversations that were assigned to a version."""
 
 from __future__ import annotations
 
@@ -20,20 +20,21 @@ TIMEOUT = 60
 
 @dataclass
 class AccessLogs:
-    """Of all gateways, from the first call of `begin` on."""
+    """The access logs of all gateways, from the call of `begin` on."""
 
     session: Session
     model: str
     _after: dict[str, str] = field(default_factory=dict)
-    """Gateway → journalctl's option."""
+    """Gateway → journalctl's option that says where to continue."""
 
     def begin(self) -> None:
-        """What is written from now on is read. Raise HostError where a gateway can't be asked its time."""
+        """Start reading from now on. Raise HostError if a gateway can't be asked for its time."""
         for gateway, done in self._run(dict.fromkeys(self.session.fleet.gateways, "date +%s")).items():
             self._after[gateway] = f"--since=@{int(done)}"
 
     def read(self) -> list[Access]:
-        """Return what has come since. Raise HostError naming the gateways that could not be read: nothing is lost."""
+        """Return the lines since the last read. Raise HostError, naming the gateways that could not be read; their
+        lines are returned by a later read."""
         commands = {gateway: read_command(self.model, after) for gateway, after in self._after.items()}
         lines: list[Access] = []
         for gateway, reply in self._run(commands).items():
@@ -59,20 +60,20 @@ class AccessLogs:
 
 
 def read_command(model: str, after: str) -> str:
-    """Return the shell command that prints the lines of the model's conversations, and where the log ended."""
+    """Return the shell command that prints the lines of the model's conversations, and the last cursor."""
     wanted = rf'^{_CURSOR}|^{_WHOLE}|"model":"{model}",.*"canary":(true|false)'
     journal = f"journalctl --quiet --no-pager --output=cat --show-cursor -t {TAG} -p info..info {quote(after)}"
     return f"{{ {journal} && echo {quote(_WHOLE)}; }} | grep -E {quote(wanted)} || true"
 
 
 def parse_lines(reply: str) -> tuple[list[Access], str | None]:
-    """Given what the command printed, return the lines, and the cursor of the last; None: there was nothing new."""
+    """Given the command's output, return the lines and the cursor of the last one, None if there was nothing new."""
     cursor = re.findall(rf"^{_CURSOR}(\S+)$", reply, re.MULTILINE)
     return list(_lines(reply)), cursor[-1] if cursor else None
 
 
 def _lines(reply: str) -> Iterator[Access]:
     for line in reply.split("\n"):
-        # journald may cut one short.
+        # journald may truncate a line.
         with suppress(ValueError):
             yield parse_access(line)

@@ -1,4 +1,4 @@
-"""What a canary's trial sees: the traffic of both versions, the golden set's answers, and whether it still serves."""
+"""What a canary's trial observes: traffic of both versions, the golden set's answers, and whether it still serves."""
 
 from __future__ import annotations
 
@@ -14,47 +14,47 @@ from rackwright.lifecycle.session.session import Session
 from rackwright.verdict import Evidence, GoldenAnswers
 
 PATIENCE_SECONDS = CANARY_SECONDS // 2
-"""So long gateways may be out of reach. What they still send to the canary by then ends by itself soon after."""
+"""How long gateways may be unreachable. The share that they still give to the canary expires soon after that."""
 
 
 @dataclass
 class Watch:
-    """Of one canary, from when it gets its first share."""
+    """Observe one canary, from its first share on."""
 
     session: Session
     replica: Replica
     others: frozenset[str]
-    """HOST/MODEL@N of those that run the version before."""
+    """HOST/MODEL@N of the replicas that run the previous version."""
     digest: str
-    """Of the canary's weights."""
+    """Digest of the canary's weights."""
     run: str
     logs: AccessLogs
     golden: GoldenAnswers | None
     clock: Clock
     share: float = 0.0
-    """Per cent that it should have now."""
+    """Percentage of the conversations that it should have now."""
     running: Seen = field(default_factory=Seen)
-    """What was asked while it had this share: by day clients ask otherwise than by night, and both see the same."""
+    """Requests since the canary got this share: both versions must see the same mix, which changes over the day."""
     candidate: Seen = field(default_factory=Seen)
     _given: float = 0.0
-    """What gateways were told last."""
+    """The share that was last set at the gateways."""
     _given_at: float = 0.0
     _seen: float = 0.0
-    """When all of them were asked last."""
+    """When all gateways last answered."""
     _missing: frozenset[str] = frozenset()
-    """What the last look found missing."""
+    """What was missing at the last look: "canary", "others"."""
 
     def begin(self, percent: float) -> None:
-        """From the next look on the canary has this share at every gateway, until it is ended; nothing is known of it
-        yet."""
+        """Forget what was observed. The next look gives the canary this share at every gateway."""
         self.share = percent
         self.running, self.candidate = Seen(), Seen()
         self._seen = self.clock.now()
 
     def look(self) -> None:
-        """Afterwards all is known that gateways know. A gateway that is away for a moment is waited for.
+        """Read the gateways' states and new log lines, and renew the canary's share. Tolerate a gateway that is
+        unreachable for a short time.
 
-        Raise ProofError where the canary fell out, Undecided where it can't be tried any longer.
+        Raise ProofError if the canary became unhealthy, Undecided if it can't be tried any longer.
         """
         try:
             self._refuse_gone()
@@ -73,7 +73,7 @@ class Watch:
 
     def _read(self) -> None:
         lines = self.logs.read()
-        # What came before has the mix of another share.
+        # Earlier lines have the mix of another share.
         if self._given == self.share:
             self.candidate.add(asked_of_canary(lines, self.replica.address))
             self.running.add(asked_of_running(lines, self.others, self.share))
@@ -89,13 +89,15 @@ class Watch:
         states, address = self.session.gateways.servers(), self.replica.address
         state = states.get(address)
         if state and state.drained_manually:
-            raise Undecided("somebody drained the canary by hand", where=address)
+            raise Undecided("an operator drained the canary manually", where=address)
         missing = {"canary"} if state is None or not state.up else set()
         if not any(one in states and states[one].takes_requests for one in self.others):
             missing.add("others")
-        # Once may be a check that came late; what others had to answer meanwhile is counted as its errors.
+        # One miss may be a late health check. Requests that others had to answer for it count as its errors anyway.
         twice, self._missing = self._missing & missing, frozenset(missing)
         if "canary" in twice:
             raise ProofError("fell out of the gateways while it was the canary", where=address)
         if "others" in twice:
-            raise Undecided("nothing else serves that it could be compared with", where=address)
+            raise Undecided(
+                "no replica with the previous version serves, so there is nothing to compare with", where=address
+            )

@@ -1,4 +1,4 @@
-"""What is written down of a canary on the control host: how far it is, and every verdict."""
+"""Record a canary's progress and every verdict on the control host."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from rackwright.verdict import Verdict
 
 @dataclass(frozen=True)
 class Keeper:
-    """Of one canary, for one run of the tool."""
+    """Keeps the records of one canary, for one run of the tool."""
 
     session: Session
     lease_session: LeaseSession
@@ -41,21 +41,21 @@ class Keeper:
         return self.lease_session.run
 
     def reached(self, step: int) -> None:
-        """Whoever goes on begins with this step."""
+        """Record the step, so that a resumed rollout starts with it."""
         self._keep(Progress(replica=self.replica.address, step=step))
 
     def passed(self, share: float, verdict: Verdict | None) -> None:
-        """Whoever goes on needs no canary any more."""
+        """Record that the canary has passed, so that a resumed rollout doesn't repeat it."""
         self.ended("PASS", share, verdict.why if verdict else "", verdict)
         self._keep(Progress(replica=self.replica.address, step=0, passed=True))
 
     def judged(self, share: float, verdict: Verdict) -> None:
-        """It goes on, as far as anybody knows."""
+        """Record a verdict while the trial continues."""
         self.console.say(f"{self.replica.address}: at {share:g} %: {verdict.word}: {verdict.why}")
         self._write("open", share, verdict.why, verdict)
 
     def ended(self, outcome: Outcome, share: float, why: str, verdict: Verdict | None = None) -> None:
-        """It has no share any more; the operator sees its report. Without a verdict: nothing was seen of it."""
+        """Record how the trial ended, and show its report to the operator. No verdict: nothing was observed."""
         self._write(outcome, share, why, verdict)
         if verdict and outcome != "left":
             about = f"{self.replica.address}: the report on the canary, at {share:g} % of the conversations"
@@ -82,8 +82,8 @@ class Keeper:
         try:
             write_verdict(self.session.remote.connection(self.session.fleet.control[0]), reply)
         except HostError as error:
-            # What was found out holds without its report, too.
-            self.console.say(f"{self.replica.address}: its report could not be kept: {error.problems[0]}")
+            # The verdict is valid even without its report.
+            self.console.say(f"{self.replica.address}: its report could not be stored: {error.problems[0]}")
 
     def _keep(self, progress: Progress) -> None:
         earlier = read_trial(self.lease_session.store, self.rollout.id)

@@ -1,4 +1,4 @@
-"""What becomes of a canary at one moment. Pure."""
+"""Decide what happens next with a canary. Pure."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from rackwright.fleet.sections.canary import Canary
 from rackwright.verdict import Traffic, Verdict, Word
 
 RELOOKS = 2
-"""How often the last step is judged again when enough more of it is known; and once more at its end."""
+"""How often the last step is judged again when enough more data has come; it is judged once more at its end."""
 _LEAST_GROWTH, _MOST_GROWTH = 2.0, 16.0
 _MARGIN = 1.1
-"""For what is a little different than the verdict expects, and for conversations that are told apart by numbers."""
+"""Safety factor: the data may differ from the verdict's estimate, and two conversations may get one number."""
 _HOPELESS_CONVERSATIONS = 20
 _FAILED, _FINE = 0.5, 0.1
 
@@ -20,7 +20,7 @@ _FAILED, _FINE = 0.5, 0.1
 class Next(StrEnum):
     WAIT = "wait"
     GROW = "grow"
-    """Nothing speaks against it: the next step brings more to judge by."""
+    """Nothing speaks against the canary: go to the next step, which brings more data."""
     BACK = "back"
     PAUSE = "pause"
     ON = "on"
@@ -28,29 +28,29 @@ class Next(StrEnum):
 
 @dataclass(frozen=True)
 class Moment:
-    """One step, as it stands."""
+    """The present state of one step."""
 
     last: bool
     """Whether it is the last step."""
     lasted: float
     """Seconds."""
     requests: int
-    """That the canary had in it."""
+    """How many requests the canary has had in it."""
     word: Word | None = None
-    """Of the verdict on all that is known; None: not judged, or not again."""
+    """The verdict's word; None: not judged yet, or not judged again now."""
 
 
 def looks(rules: Canary) -> int:
-    """Return how often at most a verdict is asked for: each look gets its share of the chance to err."""
+    """Return the highest number of verdicts in a trial: they share the allowed chance of an error."""
     golden = 1 if rules.golden else 0
     return golden + len(rules.share) + RELOOKS + 1
 
 
 def is_due(rules: Canary, moment: Moment, judged: tuple[int, ...], growth: float = _LEAST_GROWTH) -> bool:
-    """Return whether to ask for a verdict, given how many requests the canary had at each that this step had.
+    """Return whether a verdict is due. `judged`: the canary's requests at each earlier verdict of this step.
 
-    At the step's end; in the last step again when it has had `growth` times as many, a few times, and when time is
-    over.
+    A verdict is due at the step's end. In the last step it is due again, a few times, when there are `growth` times
+    as many requests, and once more when the time is over.
     """
     if not judged:
         return _complete(rules, moment)
@@ -61,8 +61,9 @@ def is_due(rules: Canary, moment: Moment, judged: tuple[int, ...], growth: float
 
 
 def growth_for(verdict: Verdict) -> float:
-    """Return how many times as much should be known before it is judged again: a little more than the verdict says it
-    takes, twice as much at the least. From little that is a guess, so it isn't trusted beyond sixteen times."""
+    """Return how many times as much data there should be before the next verdict: a little more than this verdict
+    says is needed, but at least twice and at most sixteen times as much, because with few data that is only a
+    guess."""
     open_ones = [one for one in verdict.of(Word.INCONCLUSIVE) if one.decides and one.figure.of == "conversations"]
     wanted = [
         _MARGIN * one.needed / one.candidate.clusters for one in open_ones if one.needed and one.candidate.clusters
@@ -71,7 +72,7 @@ def growth_for(verdict: Verdict) -> float:
 
 
 def following(rules: Canary, moment: Moment) -> Next:
-    """Return what comes next.
+    """Return what to do next.
 
     | time and requests | verdict | a step before the last | the last step |
     |---|---|---|---|
@@ -91,8 +92,8 @@ def following(rules: Canary, moment: Moment) -> Next:
 
 
 def is_hopeless(running: Traffic, candidate: Traffic) -> bool:
-    """Return whether the canary fails most conversations, and the running version hardly any: then nobody waits for a
-    step's end. Of 20 conversations that fail with a chance of 10 %, 11 do so once in a million times."""
+    """Return whether the canary fails most conversations and the running version hardly any, so that the trial can
+    end at once. If conversations fail with a chance of 10 %, 11 of 20 fail once in a million times."""
     tried, others = _failed(candidate), _failed(running)
     if len(tried) < _HOPELESS_CONVERSATIONS or not others:
         return False

@@ -1,4 +1,4 @@
-"""The trial of a canary: its share grows step by step, and a verdict says whether it may be returned."""
+"""The trial of a canary: its share grows step by step, and a verdict says whether it may be undrained."""
 
 from __future__ import annotations
 
@@ -19,30 +19,31 @@ from rackwright.stopping import Stopping
 from rackwright.verdict import Verdict, Word
 
 LOOK_SECONDS = 10
-"""Between two looks at the gateways, at most."""
+"""Longest time between two looks at the gateways."""
 
 
 @dataclass(frozen=True)
 class Tried:
-    """One canary and what it is tried by."""
+    """One canary, and how it is tried."""
 
     replica: Replica
     rules: Canary
     ready: Act
-    """Before it is drained. Raises Paused where it couldn't be tried."""
+    """Called before it is drained. Raises Paused if it can't be tried."""
     watch: Callable[[Enter], Watch]
-    """Asks what is asked before it gets any traffic."""
+    """Called before it gets any traffic; asks the golden set."""
     keeper: Keeper
     clock: Clock
     stopping: Stopping
     first: int = 0
-    """Index of the step to begin with: an earlier run may have come so far."""
+    """Index of the step to start with: an earlier run may have reached it."""
 
     def run(self, enter: Enter) -> None:
-        """Return when it has passed; it has its last share still. Else it has none, and its report says why.
+        """Run the trial, and return if the canary passes; it then still has its last share. If not, its share is
+        ended, and its report says why.
 
-        Raise ProofError where it failed, Undecided where nobody can tell, Paused where the operator stops, HostError
-        where a host can't be asked.
+        Raise ProofError if it failed, Undecided if there is no clear verdict, Paused if the operator stops, HostError
+        if a host can't be asked.
         """
         seen: list[Watch] = []
         try:
@@ -67,8 +68,8 @@ class Tried:
         self.keeper.passed(watch.share, verdict)
 
     def _ask_golden(self, watch: Watch) -> None:
-        """What the operator's own questions show already, no client has to. Their answers don't grow while clients
-        ask; of their times, clients' own may still decide."""
+        """Judge the golden set before clients use the canary. Its scores won't change during the trial, so they must
+        decide now; its times may stay open, because clients' requests can still decide them."""
         if watch.golden is None:
             return
         verdict = verdict_on(watch.evidence(), self.rules)
@@ -76,38 +77,40 @@ class Tried:
             raise ProofError(verdict.why)
         for comparison in verdict.of(Word.INCONCLUSIVE):
             if comparison.figure.of == "prompts" and not comparison.figure.is_ratio:
-                raise Undecided(f"{comparison.figure}: {comparison.why}", should="no client met the new version")
+                raise Undecided(
+                    f"{comparison.figure}: {comparison.why}", should="no client's request went to the new version"
+                )
 
     @contextmanager
     def _share_ends_with_it(self) -> Iterator[None]:
         try:
             yield
         except LeasedError:
-            # It is the canary of whoever has the lease now.
+            # The canary now belongs to the run that has the lease.
             raise
         except BaseException:
-            # What can't be told ends by itself.
+            # At a gateway that can't be reached, the share expires on its own.
             with suppress(HostError):
                 self.keeper.session.gateways.end_canary(self.replica.model)
             raise
 
     def _step(self, number: int, watch: Watch, enter: Enter) -> Verdict | None:
-        """Return the verdict when the next step may begin, or, of the last, when it has passed."""
+        """Return the verdict when the next step may start, or, in the last step, when the canary has passed."""
         percent, rules = self.rules.share[number], self.rules
         least = f"{rules.min_duration} s and {rules.min_requests} requests"
         enter(f"{percent:g} % of the conversations, for at least {least}")
         self.keeper.reached(number)
         watch.begin(percent)
         watch.look()
-        step = _Step(begun=self.clock.now(), last=number == len(rules.share) - 1)
+        step = _Step(start=self.clock.now(), last=number == len(rules.share) - 1)
         while True:
             self._wait()
             watch.look()
             next = self._judged(watch, step)
             if next is Next.BACK:
-                raise ProofError(step.verdict.why if step.verdict else "most requests fail, and the others' don't")
+                raise ProofError(step.verdict.why if step.verdict else "most of its requests fail, the others' don't")
             if next is Next.PAUSE:
-                raise Undecided(self._open(watch, step), should="the others have all of the traffic")
+                raise Undecided(self._open(watch, step), should="the other replicas get all of the traffic")
             if next is not Next.WAIT:
                 return step.verdict
 
@@ -121,7 +124,7 @@ class Tried:
         evidence, requests = watch.evidence(), watch.candidate.count
         if is_hopeless(evidence.running, evidence.candidate):
             return Next.BACK
-        moment = Moment(step.last, self.clock.now() - step.begun, requests)
+        moment = Moment(step.last, self.clock.now() - step.start, requests)
         growth = growth_for(step.verdict) if step.verdict else 1.0
         if not is_due(self.rules, moment, step.judged, growth):
             return following(self.rules, moment)
@@ -133,24 +136,27 @@ class Tried:
     def _open(self, watch: Watch, step: _Step) -> str:
         if step.verdict:
             return step.verdict.why
-        return f"{watch.candidate.count} requests in {self.rules.max_duration} s, of {self.rules.min_requests}"
+        return (
+            f"the canary had {watch.candidate.count} requests in {self.rules.max_duration} s, and needs "
+            f"{self.rules.min_requests}"
+        )
 
     def _reported(self, outcome: Outcome, error: RackwrightError, *seen: Watch) -> RackwrightError:
-        """By now it has no traffic any more."""
+        """Record the end, and return the error with a reference to the report. The canary has no traffic any more."""
         self._ended(outcome, error, *seen)
         first, report = error.problems[0], f"rackwright model verdict {self.replica.model}"
         where = self.replica.address
         return type(error)(f"{outcome}: {first.what}", where=where, should=first.should, next=report)
 
     def _ended(self, outcome: Outcome, error: RackwrightError, *seen: Watch) -> None:
-        """Nothing was seen where the questions before came to no end."""
+        """Record the end. `seen` is empty if the golden set's questions were not completed."""
         verdicts = [verdict_on(watch.evidence(), self.rules) for watch in seen]
         share = max((watch.share for watch in seen), default=0.0)
         self.keeper.ended(outcome, share, error.problems[0].what, *verdicts)
 
 
 def with_trial(change: Change, tried: Tried) -> Change:
-    """Return the change of the canary: the same, but it isn't returned before its trial has been passed."""
+    """Return the same change with a trial: the replica is undrained only after it has passed."""
 
     def check() -> None:
         tried.ready()
@@ -161,8 +167,8 @@ def with_trial(change: Change, tried: Tried) -> Change:
 
 @dataclass
 class _Step:
-    begun: float
+    start: float
     last: bool
     judged: tuple[int, ...] = ()
-    """Its requests in this step, each time that a verdict was asked for."""
+    """The canary's requests in this step at each verdict."""
     verdict: Verdict | None = None

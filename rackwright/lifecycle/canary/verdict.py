@@ -1,4 +1,4 @@
-"""The verdict on what is known so far, by the fleet file's thresholds."""
+"""Judge a canary by the fleet file's thresholds."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from rackwright.verdict import Evidence, Thresholds, Verdict
 
 
 def verdict_on(evidence: Evidence, rules: Canary) -> Verdict:
-    """Return it; at most `looks(rules)` of them may be asked for in one trial."""
-    # scipy takes its time to import.
+    """Return the verdict on the evidence so far. Call it at most `looks(rules)` times in one trial."""
+    # scipy is slow to import.
     from rackwright.verdict.decide import decide
 
     return decide(evidence, thresholds_of(rules), looks=looks(rules))
 
 
 def fewest_conversations(rules: Canary) -> int:
-    """Return how many the canary must have for a PASS, at the least."""
+    """Return the lowest number of conversations that the canary needs for a PASS."""
     from rackwright.verdict import errors, times
     from rackwright.verdict.figure import chances
 
@@ -24,5 +24,5 @@ def fewest_conversations(rules: Canary) -> int:
 
 
 def thresholds_of(rules: Canary) -> Thresholds:
-    """Return the fleet file's thresholds, with what is built in for those that it leaves out."""
+    """Return the fleet file's thresholds, with the defaults for those that it leaves out."""
     return Thresholds(**rules.thresholds.model_dump(exclude_none=True))

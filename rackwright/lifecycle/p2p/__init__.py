@@ -1,1 +1,1 @@
-"""Peer-to-peer transfer: weights go from host to host before any traffic moves."""
+"""Peer-to-peer transfer: copy weights from host to host before any traffic moves."""

@@ -6,34 +6,36 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 
 BEYOND = 3
-"""So many earlier hosts may be asked when the one before sends nothing; then the first of all."""
+"""How many more earlier hosts a host may ask when the one before it sends nothing; after these, the first host."""
 LAG = 0.1
-"""Share of all bytes by which a host is slower than the one before it when others no longer wait behind it."""
+"""Share of all bytes: a host that falls this far behind the one before it is moved to the end of the order."""
 LEAST_LAG = 32 * 10**6
+"""Bytes: lower limit of that lag for small models."""
 
 
 def first_of(hosts: Sequence[str], whole: Collection[str], preferred: str | None) -> str:
-    """Return who begins: one that has the files already, the preferred one if it is among these, else the first."""
+    """Return the host to start from: one that has the files already if there is any, and the preferred one if it is
+    among the candidates; if not, the first of them."""
     among = [host for host in hosts if host in whole] or list(hosts)
     return preferred if preferred in among else among[0]
 
 
 def chain(hosts: Sequence[str], first: str) -> tuple[str, ...]:
-    """Return the hosts in the order in which they pass on."""
+    """Return the hosts in the order in which they pass the weights on."""
     return (first, *(host for host in hosts if host != first))
 
 
 def before(order: Sequence[str], host: str) -> tuple[str, ...]:
-    """Return whom a host asks, the nearest first; it asks the next only when nothing comes."""
+    """Return the hosts that a host asks, the nearest first; it asks the next only if the one before sends nothing."""
     earlier = order[: order.index(host)][::-1]
     near = earlier[: 1 + BEYOND]
     return (*near, *(one for one in earlier[-1:] if one not in near))
 
 
 def gaps(order: Sequence[str], arrived: Mapping[str, int]) -> dict[str, int]:
-    """Given how many bytes each host has, return by how many each is behind the one before it, but for the first two.
+    """Return how many bytes each host is behind the one before it, from the third host on.
 
-    The first has all from the beginning, so being behind it says nothing.
+    The first host has all bytes from the start, so it doesn't matter how far the second is behind it.
     """
     return {host: arrived[earlier] - arrived[host] for earlier, host in pairwise(order[1:])}
 
@@ -41,10 +43,10 @@ def gaps(order: Sequence[str], arrived: Mapping[str, int]) -> dict[str, int]:
 def overtaken(
     order: Sequence[str], arrived: Mapping[str, int], total: int, gaps_before: Mapping[str, int]
 ) -> tuple[str, ...]:
-    """Return the order with whoever holds up others behind all of them.
+    """Return the order, with a host that slows down others moved to the end.
 
-    A host holds up others when it has fallen far behind the one before it since this order began, as `gaps_before`
-    has it, and somebody behind it isn't whole.
+    A host slows down others if it has fallen far behind the one before it since this order started (`gaps_before`),
+    and a host after it is still incomplete.
     """
     lag = max(LEAST_LAG, LAG * total)
     for host, gap in gaps(order, arrived).items():

@@ -1,4 +1,4 @@
-"""Watch the hosts of one p2p, each for itself, until each has the files or is given up."""
+"""Watch each host of a peer-to-peer transfer until it has the files or is given up."""
 
 from __future__ import annotations
 
@@ -18,26 +18,27 @@ from rackwright.stopping import Stopping
 
 POLL_SECONDS = 1.0
 SOON_SECONDS = 0.25
-"""Between two looks where the end is near: nobody waits for a look."""
+"""Poll interval near the end, so that a finished host is noticed at once."""
 LOST_SECONDS = 30
-"""A host that couldn't be asked for so long is given up: the others are not held up by it."""
+"""A host that has been unreachable for this long is given up, so that the others don't wait for it."""
 STILL_SECONDS = 60
-"""The same of one to which no byte has come, while others got some."""
+"""A host that has received nothing for this long is given up if another host has finished."""
 
 
 @dataclass
 class Course:
-    """One p2p under way."""
+    """A running peer-to-peer transfer."""
 
     batch: Batch
     order: tuple[str, ...]
     settings: dict[str, Settings]
     arrived: dict[str, int] = field(default_factory=dict)
     gaps_before: dict[str, int] = field(default_factory=dict)
-    """When this order began."""
+    """Host → bytes that it was behind the one before it when this order started."""
     done: dict[str, float] = field(default_factory=dict)
-    """Host → seconds that it took."""
+    """Host → seconds that its transfer took."""
     failed: dict[str, str] = field(default_factory=dict)
+    """Host → why it was given up."""
 
     @property
     def open(self) -> tuple[str, ...]:
@@ -50,10 +51,10 @@ class Course:
 def follow(
     session: Session, course: Course, console: Console, stopping: Stopping, clock: Callable[[], float]
 ) -> None:
-    """Return when every host is done or has failed, as the course then says, or when it was stopped."""
-    begun = clock()
+    """Return when every host is done or has failed (`course` says which), or when the operator stops."""
+    start = clock()
     course.arrived = dict.fromkeys(course.order, 0) | {course.order[0]: course.batch.bytes}
-    session.remote.each(course.open, lambda host: _follow(session, course, console, stopping, clock, begun, host))
+    session.remote.each(course.open, lambda host: _follow(session, course, console, stopping, clock, start, host))
 
 
 def _follow(
@@ -62,7 +63,7 @@ def _follow(
     console: Console,
     stopping: Stopping,
     clock: Callable[[], float],
-    begun: float,
+    start: float,
     host: str,
 ) -> None:
     batch, heard, moved = course.batch, clock(), clock()
@@ -82,7 +83,7 @@ def _follow(
             course.arrived[host] = status.bytes
         console.arriving(host, batch.what, status.bytes, batch.bytes, status.rate)
         if status.state == "done":
-            course.arrived[host], course.done[host] = batch.bytes, clock() - begun
+            course.arrived[host], course.done[host] = batch.bytes, clock() - start
             console.say(f"{host}: {batch.what} has arrived")
             return
         if why := _hopeless(course, status, clock() - moved):
@@ -102,12 +103,12 @@ def _hopeless(course: Course, status: unit.Status, still: float) -> str | None:
     if status.state in ("ended", "failed"):
         return status.why
     if status.state != "hashing" and still > STILL_SECONDS and course.done:
-        return f"nothing has come for {still:.0f} s"
+        return f"has received nothing for {still:.0f} s"
     return None
 
 
 def _let_others_pass(session: Session, course: Course) -> None:
-    """Whoever is slow goes to the end; those that move up are told whom to ask."""
+    """Move a slow host to the end of the order, and send the hosts that move up their new peers."""
     order = overtaken(course.order, course.arrived, course.batch.bytes, course.gaps_before)
     if order == course.order:
         return

@@ -1,4 +1,4 @@
-"""What must be on one host before others have it: weights that go from host to host, folders that several share."""
+"""Fetch weights that one host must have before others: peer-to-peer transfers, and folders that hosts share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rackwright.stopping import Stopping
 
 Deploy = Callable[[], None]
 Change = Callable[[Deploy, tuple[str, ...]], Run]
-"""Have these hosts changed by a deploy."""
+"""Run a deploy on these hosts."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Prefetch:
 def prefetch_weights(
     session: Session, hosts: Iterable[str], console: Console, stopping: Stopping, change: Change
 ) -> Prefetch:
-    """Afterwards weights are on the hosts that others get or read them from, and transferred ones are in place.
+    """Fetch weights to the hosts that others copy or read them from, and transfer them to the hosts that copy.
 
-    What could not be transferred is not in the run: each host that lacks it has still to fetch it for itself.
+    Weights that could not be transferred are not in the run: each host that lacks them must still fetch them itself.
     """
     from rackwright.deploys.serve import own_weights, ready_for_p2p
 
@@ -46,7 +46,7 @@ def prefetch_weights(
 
 
 class _Going:
-    """The hosts that have gone well so far."""
+    """The hosts that have not failed so far, and the run of their changes."""
 
     def __init__(self, hosts: tuple[str, ...], change: Change) -> None:
         self._all, self._change, self.run = hosts, change, Run()

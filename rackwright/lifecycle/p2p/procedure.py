@@ -1,4 +1,4 @@
-"""Each model that hosts lack goes to one of them, and from there from host to host."""
+"""Fetch each missing model to one host, and copy it from there from host to host."""
 
 from __future__ import annotations
 
@@ -20,33 +20,34 @@ from rackwright.roles.p2p.settings import Settings
 from rackwright.stopping import Stopping
 
 Fetch = Callable[[str], bool]
-"""Have this host fetch its weights from where they come from; return whether it went well."""
+"""Make this host fetch its weights from their source; return whether it succeeded."""
 _CERTIFICATE_DAYS = 1
 _TORRENT_POLL_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
 class Transferred:
-    """What came of one model."""
+    """The result for one model."""
 
     model: str
     digest: str
     bytes: int
     first: str
-    """The host that the others got it from."""
+    """The host that the others copied from."""
     seconds: dict[str, float] = field(default_factory=dict)
-    """Host → until it had arrived and was hashed."""
+    """Host → seconds until the weights had arrived and were hashed."""
     failed: dict[str, str] = field(default_factory=dict)
-    """Host → why it hasn't it; it may still fetch for itself."""
+    """Host → why it doesn't have the model; it may still fetch it from the source."""
 
 
 def stage(
     session: Session, hosts: Iterable[str], console: Console, stopping: Stopping, fetch: Fetch
 ) -> tuple[Transferred, ...]:
-    """Afterwards those of these hosts that could get them have the weights of their models; return what was moved.
+    """Copy the weights of their models to these hosts, from host to host; return what was transferred.
 
-    Where no host has a model, one of them fetches it first. A host that is lost or too slow holds nobody up: it is
-    named, and what it lacks is its own to fetch. Nothing else is left on any host, but what has arrived in part.
+    If no host has a model, one of them fetches it first. The others don't wait for a host that is lost or too slow:
+    it is reported, and must fetch from the source. Afterwards nothing else is left on any host, except files that
+    arrived only in part.
     """
     return tuple(
         transferred
@@ -68,7 +69,7 @@ def _stage(session: Session, batch: Batch, console: Console, stopping: Stopping,
     section = session.fleet.file.p2p
     first = first_of([*whole, *lacking], whole, section.from_ if section else None)
     if first not in whole and not fetch(first):
-        console.say(f"{batch.what}: {first} could not fetch it, so each host fetches for itself")
+        console.say(f"{batch.what}: {first} could not fetch it, so each host fetches it from the source")
         return None
     order = chain([host for host in lacking if host != first], first)
     if len(order) < 2:
@@ -89,7 +90,7 @@ def _move(session: Session, course: Course, console: Console, stopping: Stopping
     try:
         parts = {host: _part(session, course, name, host) for host in course.order}
     except SecretError as error:
-        console.say(f"{course.batch.what}: each host fetches for itself: {error.problems[0]}")
+        console.say(f"{course.batch.what}: each host fetches it from the source: {error.problems[0]}")
         course.failed |= dict.fromkeys(course.order[1:], "no certificate")
         return
     try:
@@ -100,9 +101,9 @@ def _move(session: Session, course: Course, console: Console, stopping: Stopping
         _join(session, course, parts, torrent, console)
         follow(session, course, console, stopping, time.monotonic)
     except HostError as error:
-        why = f"{first}, from which it comes: {error.problems[0].what}"
+        why = f"{first}, which the others copy from: {error.problems[0].what}"
         course.failed |= dict.fromkeys(course.open, why)
-        console.say(f"{course.batch.what}: {why}; each host fetches for itself")
+        console.say(f"{course.batch.what}: {why}; each host fetches it from the source")
     finally:
         _end(session, course, stopping)
 
@@ -110,8 +111,8 @@ def _move(session: Session, course: Course, console: Console, stopping: Stopping
 def _part(session: Session, course: Course, name: str, host: str) -> Part:
     issuer = session.hosts[host].credentials.issuer
     if issuer is None:
-        raise SecretError("nothing may be issued here", where=host)
-    # A certificate of one p2p is good for no other: its name is the torrent's.
+        raise SecretError("this run can't issue certificates", where=host)
+    # The certificate's name is the torrent's, so it isn't valid for any other transfer.
     issued = issuer.issue((name,), client=True, days=_CERTIFICATE_DAYS)
     return Part(
         host=host,
@@ -126,7 +127,7 @@ def _part(session: Session, course: Course, name: str, host: str) -> Part:
 
 
 def _begin(session: Session, part: Part, stopping: Stopping) -> bytes | None:
-    """Return the first host's torrent; None: it was stopped before there was one."""
+    """Return the first host's torrent; None if the operator stopped before it was made."""
     shell = session.remote.connection(part.host)
     unit.start(shell, part)
     while not stopping():
@@ -142,15 +143,15 @@ def _join(session: Session, course: Course, parts: dict[str, Part], torrent: byt
             unit.start(session.remote.connection(host), replace(parts[host], torrent=torrent))
         except HostError as error:
             course.failed[host] = error.problems[0].what
-            console.say(f"{host}: {course.batch.what} can't be transferred: {course.failed[host]}")
+            console.say(f"{host}: can't transfer {course.batch.what}: {course.failed[host]}")
 
     session.remote.each(course.order[1:], join)
 
 
 def _end(session: Session, course: Course, stopping: Stopping) -> None:
-    """Every unit that can be reached is ended; what is whole is put in place, what isn't stays for the next time.
+    """End the unit on every reachable host, put complete models in place, and keep incomplete ones for the next time.
 
-    But not where a host has to fetch for itself now and has no room for both.
+    Incomplete files are removed on a host that must now fetch from the source and has no space for both.
     """
 
     def end(host: str) -> None:

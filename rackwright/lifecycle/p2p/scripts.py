@@ -1,26 +1,26 @@
-"""What root runs on a host for one p2p. Some folders are the unit's user's: root follows no link in them."""
+"""What root runs on a host for a peer-to-peer transfer. Root follows no links in the folders of the unit's user."""
 
 from __future__ import annotations
 
 from rackwright.roles.p2p.settings import RUN, UNIT, USER
 
 STATUS_BYTES, TORRENT_BYTES = 10_000, 32 * 2**20
-"""So much is read of what a unit wrote: a torrent of eight megabytes a piece lists 13 terabytes in that."""
+"""How much is read of a unit's output. A torrent of this size, with pieces of 8 MB, lists 13 TB."""
 _AS_USER = f"setpriv --reuid={USER} --regid={USER} --clear-groups --no-new-privs"
-"""So that a link in a folder of the unit's leads nowhere but where its user may go anyway."""
+"""A link in the unit's folder then leads only to files that its user may read anyway."""
 
 STOP = f"""systemctl stop -q {UNIT} 2>/dev/null || true
 systemctl reset-failed -q {UNIT} 2>/dev/null || true
 rm -rf -- {RUN}
 """
-# What a unit could still change is taken by nobody.
+# A running unit could still change the files, so they are taken only after it has ended.
 _ENDED = f"""{STOP}case $(systemctl show -p ActiveState --value {UNIT}) in
   active | activating | deactivating | reloading | refreshing) echo '{UNIT} does not end' >&2; exit 1 ;;
 esac
 """
-# $1: folder of models, $2: where files arrive, $3: the model's folder, if it is whole, else empty, $4: where it would
-# be put together; then sha256 and path of each file, up to --; then what systemd-run is given. Standard input: the
-# runtime folder as tar.
+# $1: folder of models, $2: where files arrive, $3: the model's folder if it is complete, empty if not, $4: where it
+# would be assembled; then sha256 and path of each file, up to --; then the arguments of systemd-run. Standard input:
+# the runtime folder as tar.
 START = f"""set -eu
 umask 077
 {_ENDED}
@@ -31,14 +31,14 @@ shift 4
 [ -z "$folder" ] || rm -rf -- "$arriving"
 [ -d "$arriving" ] || install -d -m 0700 -- "$arriving"
 if [ -z "$folder" ]; then
-  # What an ending that was cut off had renamed and given to root goes on arriving; what was linked elsewhere is taken
-  # out: it must not become the user's.
+  # An interrupted FINISH may have renamed files and given them to root: they are used again. Anything that is linked
+  # elsewhere is removed, because chown would give its target to the user.
   rm -rf -- "$partial"
   find "$arriving" -mindepth 1 \\( ! -type f -o -links +1 \\) -prune -exec rm -rf -- {{}} +
   chmod -R u+rwX -- "$arriving"
 fi
 while [ "$1" != -- ]; do
-  # The first host passes on what it serves: by links, which its unit can read and not change.
+  # The first host passes on the files that it serves: as links, which its unit can read but not change.
   if [ -n "$folder" ]; then ln -- "$folder/$2" "$arriving/$1"
   elif [ -f "$arriving/$1.verified" ]; then mv -fT -- "$arriving/$1.verified" "$arriving/$1"; fi
   shift 2
@@ -69,7 +69,7 @@ arriving=$1 place=$2 folder=$3 digest=$4
 incoming=${{1%/*/*}}/.incoming
 shift 4
 chown -R root:root -- "$arriving"
-# A unit writes files; whatever else is there leads elsewhere.
+# A unit writes only files. Anything else could lead out of the folder.
 find "$arriving" -mindepth 1 ! -type f -prune -exec rm -rf -- {{}} +
 for word; do
   case $word in */*) continue ;; esac
@@ -81,7 +81,7 @@ rm -f -- "$arriving/$empty.verified"
 sh -c "$place" place "$arriving" "$folder" "$digest" "$@"
 rm -rf -- "$arriving"
 rmdir --ignore-fail-on-non-empty -- "${{arriving%/*}}"
-# What an earlier download of its own had fetched of it.
+# Remove what the host's own earlier download had fetched.
 while [ $# -ge 2 ]; do
   rm -f -- "$incoming/$1" "$incoming/$1.verified" "$incoming/$1.lock"
   shift 2
@@ -91,7 +91,7 @@ CLEAN = f"""{STOP}
 rm -rf -- "$1"
 rmdir --ignore-fail-on-non-empty -- "${{1%/*}}" 2>/dev/null || true
 """
-# $1: where files arrived, $2: bytes that must be free to fetch them all in another way.
+# $1: where files arrived, $2: bytes that must be free to fetch all of them from the source.
 GIVE_UP = f"""{STOP}
 free=$(df -B1 --output=avail -- "$1" 2>/dev/null | tail -n 1 | tr -d ' ')
 case $free in

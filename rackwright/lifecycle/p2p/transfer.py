@@ -1,4 +1,4 @@
-"""What is to be on which hosts, and what each of them has of it."""
+"""Which hosts need which model, and what each of them has of it already."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from rackwright.roles.model_store.settings import StoredModel, folder_of
 from rackwright.roles.p2p.settings import ARRIVING, UNIT
 from rackwright.state.shell import command
 
-# $1: the folder of models, $2: the model's folder, $3: its digest, $4: where it arrives. What arrived of a model that
-# is whole by now is of no more use.
+# $1: the folder of models, $2: the model's folder, $3: its digest, $4: where it arrives. If the model is complete,
+# arrived files are no longer needed.
 LOOK = f"""export LC_ALL=C
 if [ "$(cat "$2/{MARKER}" 2>/dev/null)" = "$3" ]; then
   echo whole
@@ -36,7 +36,7 @@ class Batch:
     roots: Mapping[str, str]
     """Host → its folder of models."""
     shared: frozenset[str] = frozenset()
-    """Hosts whose folder others see, too: it has to be mounted."""
+    """Hosts whose folder of models is shared with others: it must be mounted."""
 
     @property
     def what(self) -> str:
@@ -46,12 +46,12 @@ class Batch:
         return folder_of(self.roots[host], self.model.name, self.model.digest)
 
     def arriving(self, host: str) -> str:
-        """Where the files are until they are whole."""
+        """Return the folder of the files until all are complete."""
         return f"{self.roots[host]}/{ARRIVING}/{self.model.digest[:16]}"
 
     @property
     def files(self) -> dict[str, int]:
-        """sha256 → bytes of each content, without those that have none: nothing has to arrive of them."""
+        """sha256 → bytes of each content; empty files are left out, because nothing of them needs to arrive."""
         return {file.sha256: file.size for file in self.model.files if file.size}
 
     @property
@@ -61,14 +61,15 @@ class Batch:
 
 @dataclass(frozen=True)
 class Has:
-    """What one host has of a batch."""
+    """How much of a batch one host has."""
 
     whole: bool = False
     free: int | None = None
-    """Bytes where its models are; None: df had no answer."""
+    """Bytes free where its models are; None: df didn't say."""
     arrived: int = 0
+    """Bytes."""
     mounted: bool = True
-    """Whether its folder of models is on another file system than the system itself."""
+    """Whether its folder of models is on another file system than /."""
 
     def refuses(self, batch: Batch, host: str) -> str | None:
         """Return why the rest of the batch can't arrive there, or None."""
@@ -83,7 +84,7 @@ class Has:
 
 
 def batches(session: Session, hosts: Iterable[str]) -> Iterator[Batch]:
-    """Yield each model that several of these hosts should have, where weights go from host to host."""
+    """Yield each model that several of these hosts need, among the hosts that use peer-to-peer transfer."""
     roots: dict[tuple[str, str], dict[str, str]] = {}
     models: dict[tuple[str, str], StoredModel] = {}
     for host in hosts:
@@ -91,7 +92,7 @@ def batches(session: Session, hosts: Iterable[str]) -> Iterator[Batch]:
         if model.p2p is None or model.model_store is None:
             continue
         for stored in model.model_store.own.models:
-            # Two models of the same files have a folder each.
+            # Two models with the same files have a folder each.
             key = stored.name, stored.digest
             models[key] = stored
             roots.setdefault(key, {})[host] = model.model_store.root
@@ -102,7 +103,7 @@ def batches(session: Session, hosts: Iterable[str]) -> Iterator[Batch]:
 
 
 def look(session: Session, batch: Batch) -> dict[str, Has | HostError]:
-    """Return what each host of the batch has of it, or why it can't be asked."""
+    """Return how much of the batch each of its hosts has, or why the host can't be asked."""
     asked = {
         host: command(LOOK, root, batch.folder(host), batch.model.digest, batch.arriving(host))
         for host, root in batch.roots.items()
@@ -114,7 +115,7 @@ def look(session: Session, batch: Batch) -> dict[str, Has | HostError]:
 
 
 def parse(output: str) -> Has:
-    """Given what LOOK printed, return it."""
+    """Parse the output of LOOK."""
     reply = dict(line.partition(" ")[::2] for line in output.splitlines())
     free, arrived = reply.get("free", ""), reply.get("arrived", "")
     return Has(

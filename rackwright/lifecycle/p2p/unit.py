@@ -1,4 +1,4 @@
-"""The transient unit of one p2p, on one host: started, looked at, told of other peers, ended."""
+"""The transient unit of a peer-to-peer transfer on one host: start it, watch it, change its peers, end it."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from rackwright.state.shell import command
 from rackwright.values.certificate import Issued
 
 IDLE_SECONDS = 120
-"""A unit ends by itself when for so long no byte came or went: whoever started it may be gone."""
+"""A unit ends on its own after this time without traffic, because the run that started it may be gone."""
 _PROPERTIES = (
     f"User={USER}",
     "RuntimeDirectory=rackwright-p2p",
     "RuntimeDirectoryMode=0700",
-    # Killed, it goes on from what it has; ended in any other way, nothing of it stays.
+    # After a kill, it continues with the files in this folder. After any other end, the folder is removed.
     "RuntimeDirectoryPreserve=restart",
     "Restart=on-abnormal",
     "RestartSec=100ms",
     "StartLimitIntervalSec=600",
     "StartLimitBurst=20",
     "TimeoutStopSec=10",
-    # Engines go first.
+    # Engines have priority.
     "Nice=10",
     "CPUWeight=20",
     "IOWeight=20",
@@ -63,19 +63,19 @@ _PROPERTIES = (
 
 @dataclass(frozen=True)
 class Status:
-    """What a host tells of its part."""
+    """What a host reports about its part."""
 
     state: str = "starting"
     """making, waiting, receiving, hashing, done, failed, or ended: its unit is gone."""
     bytes: int = 0
     rate: int = 0
-    """Bytes a second that arrive."""
+    """Bytes per second that arrive."""
     why: str = ""
 
 
 @dataclass(frozen=True)
 class Part:
-    """One host's part in one p2p."""
+    """One host's part in a peer-to-peer transfer."""
 
     host: str
     settings: Settings
@@ -85,25 +85,25 @@ class Part:
     issued: Issued
     ca_pem: str
     peers: tuple[Settings, ...]
-    """Whom it asks, in this order."""
+    """The hosts that it asks, in this order."""
     torrent: bytes = field(default=b"", repr=False)
-    """Empty for the first host, which makes it."""
+    """Empty for the first host, which creates it."""
 
 
 def start(shell: Connection, part: Part) -> None:
-    """Afterwards the unit runs. Raise HostError if it can't be started."""
+    """Start the unit. Raise HostError if it can't be started."""
     batch, host = part.batch, part.host
     words = [word for file in _contents(batch) for word in file]
     folder = batch.folder(host) if part.first else ""
     where = (batch.roots[host], batch.arriving(host), folder, f"{batch.folder(host)}.partial")
     arguments = (*where, *words, "--", *_systemd_run(part))
     done = shell.run(command(scripts.START, *arguments), stdin=_packed(part), timeout=120)
-    done.check(f"starting to stage {batch.what}")
+    done.check(f"starting the peer-to-peer transfer of {batch.what}")
 
 
 def look(shell: Connection) -> Status:
-    """Return how far the host is. Raise HostError if it can't be asked."""
-    reply = shell.run(scripts.LOOK, timeout=10).check("looking at the p2p").stdout
+    """Return the host's progress. Raise HostError if it can't be asked."""
+    reply = shell.run(scripts.LOOK, timeout=10).check("asking for the progress of the peer-to-peer transfer").stdout
     if reply.startswith("ended"):
         why = " ".join(reply.splitlines()[1:]) or "its unit has ended"
         return Status("ended", why=safe(why))
@@ -111,7 +111,7 @@ def look(shell: Connection) -> Status:
 
 
 def _parsed(reply: str) -> Status:
-    """What a unit wrote may be anything: what says nothing is as if it hadn't begun."""
+    """Parse a unit's status. Its text is untrusted: one that can't be parsed counts as `starting`."""
     try:
         said = json.loads(reply or "{}")
         return Status(
@@ -125,28 +125,32 @@ def _parsed(reply: str) -> Status:
 
 
 def ask_others(shell: Connection, peers: tuple[Settings, ...]) -> None:
-    """Have the host ask these from now on."""
-    shell.run(scripts.PEERS, stdin=_peers(peers), timeout=10).check("naming other peers")
+    """Make the host ask these peers from now on."""
+    shell.run(scripts.PEERS, stdin=_peers(peers), timeout=10).check("changing the peers")
 
 
 def stop(shell: Connection) -> None:
-    """Afterwards the unit is gone, with key and certificate; what has arrived stays."""
-    shell.run(scripts.STOP, timeout=60).check("ending the p2p")
+    """Remove the unit, with its key and certificate; files that have arrived stay."""
+    shell.run(scripts.STOP, timeout=60).check("ending the peer-to-peer transfer")
 
 
 def clean(shell: Connection, batch: Batch) -> None:
-    """Afterwards the unit is gone, and what had arrived, or was linked to be passed on."""
-    shell.run(command(scripts.CLEAN, batch.arriving(shell.name)), timeout=60).check("ending the p2p")
+    """Remove the unit, and the files that had arrived or were linked to be passed on."""
+    shell.run(command(scripts.CLEAN, batch.arriving(shell.name)), timeout=60).check(
+        "ending the peer-to-peer transfer"
+    )
 
 
 def give_up(shell: Connection, batch: Batch) -> None:
-    """As by `stop`, but what has arrived goes where the host could not fetch the files for itself beside it."""
+    """Remove the unit as `stop` does; also remove arrived files if there is no space to fetch all files."""
     needed = str(batch.bytes + MARGIN)
-    shell.run(command(scripts.GIVE_UP, batch.arriving(shell.name), needed), timeout=60).check("ending the p2p")
+    shell.run(command(scripts.GIVE_UP, batch.arriving(shell.name), needed), timeout=60).check(
+        "ending the peer-to-peer transfer"
+    )
 
 
 def place(shell: Connection, batch: Batch) -> None:
-    """Afterwards the unit is gone and what arrived, which it has hashed, stands in the model's folder, read-only."""
+    """Remove the unit, and put the files that arrived, which it has hashed, into the model's folder, read-only."""
     words = [word for file in batch.model.files for word in (file.sha256, file.path)]
     folder = batch.folder(shell.name)
     arguments = (batch.arriving(shell.name), PLACE, folder, batch.model.digest, *words)
@@ -154,7 +158,7 @@ def place(shell: Connection, batch: Batch) -> None:
 
 
 def _contents(batch: Batch) -> list[tuple[str, str]]:
-    """sha256 and a path of each content."""
+    """Return sha256 and one path of each content."""
     return list({file.sha256: (file.sha256, file.path) for file in batch.model.files if file.size}.values())
 
 
@@ -204,8 +208,8 @@ def _tar(files: Mapping[str, bytes]) -> bytes:
 
 
 def torrent_of(shell: Connection) -> bytes | None:
-    """Return the torrent that the first host has made; None: not yet. Raise HostError if its unit has ended."""
+    """Return the torrent that the first host has made, None if not yet. Raise HostError if its unit has ended."""
     done = shell.run(scripts.TORRENT, timeout=60)
     if not done.ok:
-        raise HostError(f"the p2p has ended: {look(shell).why}", where=shell.name)
+        raise HostError(f"the peer-to-peer transfer has ended: {look(shell).why}", where=shell.name)
     return done.stdout_bytes or None

@@ -22,12 +22,12 @@ def found(seen: Hardware, **expected: Any) -> list[tuple[Severity, str, str | No
 
 def said(seen: Hardware, **expected: Any) -> list[tuple[Severity, str]]:
     """Without what is said of a driver that is there, which `hardware()` has."""
-    return [one[:2] for one in found(seen, **expected) if "is there already" not in one[1]]
+    return [one[:2] for one in found(seen, **expected) if "is installed already" not in one[1]]
 
 
 def test_a_host_that_has_everything_lacks_nothing() -> None:
     whole = assessed(hardware(), gpus=2)
-    assert [(one.severity, one.what) for one in whole.missing] == [(ADVISES, "driver 580.95.05 is there already")]
+    assert [(one.severity, one.what) for one in whole.missing] == [(ADVISES, "driver 580.95.05 is installed already")]
     assert "driver: {manage: adopt}, replace or no" in str(whole.missing[0].next)
     assert whole.verdict is Verdict.READY
 
@@ -44,17 +44,17 @@ def test_a_gateway_needs_no_gpu() -> None:
 @pytest.mark.parametrize(
     ("seen", "expected", "severity", "what"),
     [
-        (hardware(architecture="arm64"), {}, BLOCKS, "its processor is arm64"),
+        (hardware(architecture="arm64"), {}, BLOCKS, "its architecture is arm64"),
         (hardware(system="rocky 9"), {}, BLOCKS, "runs rocky 9; should be Debian 13 or Ubuntu 24.04"),
         (hardware(system="ubuntu 24.04"), {}, WARNS, "Ubuntu 24.04 should work"),
         (hardware(system="ubuntu 24.04"), {"debian_only": True}, BLOCKS, "runs ubuntu 24.04"),
-        (hardware(2), {"gpus": 3}, BLOCKS, "2 GPUs, and its replicas need 3"),
-        (hardware(0, report=None), {"gpus": 1}, BLOCKS, "0 GPUs, and its replicas need 1"),
-        (hardware(0, report=None, loaded=None), {}, ADVISES, "no GPU of NVIDIA's"),
+        (hardware(2), {"gpus": 3}, BLOCKS, "2 GPUs, but its replicas need 3"),
+        (hardware(0, report=None), {"gpus": 1}, BLOCKS, "0 GPUs, but its replicas need 1"),
+        (hardware(0, report=None, loaded=None), {}, ADVISES, "no NVIDIA GPU"),
         (hardware(2, gpus=(gpu(0),)), {}, WARNS, "the driver doesn't answer for the GPU at 0000:11:00.0"),
         (hardware(gpus=(gpu(0), gpu(1, name="A10"))), {}, WARNS, "GPUs differ: "),
         (hardware(gpus=(gpu(0), gpu(1, mig=True))), {}, WARNS, "GPU 1: MIG is on"),
-        (hardware(memory=100 * 10**9), {}, WARNS, "100.0 GB of memory, less than its GPUs' 160.0 GB"),
+        (hardware(memory=100 * 10**9), {}, WARNS, "100.0 GB of memory, less than the GPUs' 160.0 GB"),
         (hardware(links=(("a", 100), ("b", 1000))), {}, WARNS, "its fastest link has 1 Gbit/s: 140 GB"),
         (hardware(rdma=()), {"one_of_several": True}, ADVISES, "no RDMA"),
     ],
@@ -69,9 +69,9 @@ def test_each_thing_that_is_missing_is_told_alone(
 @pytest.mark.parametrize(
     ("machine", "severity", "what"),
     [
-        ({"systemd": False}, BLOCKS, "systemd doesn't run"),
+        ({"systemd": False}, BLOCKS, "it doesn't run systemd"),
         ({"virtual": "podman", "container": True}, WARNS, "it is a container (podman)"),
-        ({"synchronised": False}, ADVISES, "its clock isn't synchronised"),
+        ({"synchronised": False}, ADVISES, "its clock isn't synchronized"),
         ({"ecc": False}, ADVISES, "its memory has no error correction"),
         ({"swap": 8 * 10**9}, ADVISES, "8.0 GB of swap"),
         ({"models_free": 10 * 10**9}, BLOCKS, "10.0 GB free at /srv/models; runtimes"),
@@ -95,8 +95,8 @@ def test_each_thing_of_the_machine_is_told_alone(machine: dict[str, Any], severi
     ("health", "severity", "what"),
     [
         (MemoryHealth(ecc=True, failed=True), BLOCKS, "GPU 0: it could not take bad memory out"),
-        (MemoryHealth(ecc=False), ADVISES, "GPU 0: could correct errors of its memory, and that is off"),
-        (MemoryHealth(), ADVISES, "GPU 0: a consumer's card"),
+        (MemoryHealth(ecc=False), ADVISES, "GPU 0: could correct memory errors, but ECC is off"),
+        (MemoryHealth(), ADVISES, "GPU 0: a consumer card"),
     ],
 )
 def test_each_thing_of_a_cards_memory_is_told(health: MemoryHealth, severity: Severity, what: str) -> None:
@@ -109,7 +109,7 @@ def test_a_card_in_a_narrow_slot_and_one_that_is_half_plugged_in_are_told() -> N
     half = gpu(1, link=Link(1, 8))
     assert said(hardware(gpus=(narrow, half))) == [
         (WARNS, "GPU 1: PCI Express has 8 of 16 lanes"),
-        (ADVISES, "GPU 0: has less than 8 lanes"),
+        (ADVISES, "GPU 0: has fewer than 8 lanes"),
     ]
 
 
@@ -130,12 +130,24 @@ def test_the_driver_that_would_be_installed_follows_from_the_generation(device: 
 @pytest.mark.parametrize(
     ("driver", "there", "none"),
     [
-        (Driver(branch="580"), [], "rackwright lock and apply --reboot install 580"),
-        (Driver(branch="580.9"), ["driver 580.95.05 is there, and the fleet file asks for 580.9"], "lock and apply"),
-        (Driver(branch="570"), ["driver 580.95.05 is there, and the fleet file asks for 570"], "lock and apply"),
-        (Driver(manage="replace", branch="570"), [], "rackwright lock and apply --reboot install 570"),
-        (Driver(manage="adopt"), [], "install one by hand: the fleet file says driver.manage: adopt"),
-        (Driver(manage="no"), [], "install one by hand: the fleet file says driver.manage: no"),
+        (Driver(branch="580"), [], "rackwright lock, then rackwright apply --reboot: installs branch 580"),
+        (
+            Driver(branch="580.9"),
+            ["driver 580.95.05 is installed, but the fleet file asks for branch 580.9"],
+            "lock, then",
+        ),
+        (
+            Driver(branch="570"),
+            ["driver 580.95.05 is installed, but the fleet file asks for branch 570"],
+            "lock, then",
+        ),
+        (
+            Driver(manage="replace", branch="570"),
+            [],
+            "rackwright lock, then rackwright apply --reboot: installs branch 570",
+        ),
+        (Driver(manage="adopt"), [], "install one manually: the fleet file has driver.manage: adopt"),
+        (Driver(manage="no"), [], "install one manually: the fleet file has driver.manage: no"),
     ],
 )
 def test_what_the_fleet_file_says_of_the_driver_is_not_asked_again(
@@ -150,7 +162,7 @@ def test_what_the_fleet_file_says_of_the_driver_is_not_asked_again(
 def test_gpus_that_no_driver_serves_or_not_together_block() -> None:
     assert any(severity is BLOCKS and "Kepler" in what for severity, what in said(bare(device=K80)))
     mixed = bare(pci=(pci(0, V100), pci(1, "2901")))
-    assert any(severity is BLOCKS and "one driver can't serve both" in what for severity, what in said(mixed))
+    assert any(severity is BLOCKS and "no driver supports both" in what for severity, what in said(mixed))
 
 
 def test_what_stands_in_a_drivers_way_is_told() -> None:
@@ -161,7 +173,7 @@ def test_what_stands_in_a_drivers_way_is_told() -> None:
 
 def test_switches_want_a_fabric_manager_that_runs() -> None:
     switched = bare(pci=(pci(0), SWITCH))
-    assert any("1 NVSwitch, and Fabric Manager doesn't run" in what for _, what in said(switched))
+    assert any("1 NVSwitch, but Fabric Manager doesn't run" in what for _, what in said(switched))
     joined = hardware(1, gpus=(gpu(0, fabric="Completed"),), pci=(pci(0), SWITCH))
     assert not any("NVSwitch" in what for _, what in said(joined))
     assert any("NVSwitch" in what for _, what in said(hardware(1, pci=(pci(0), SWITCH))))
@@ -176,7 +188,7 @@ def test_a_driver_that_does_not_answer_is_told_with_what_it_says() -> None:
 def test_dgx_os_is_no_other_system_and_its_driver_is_asked_about() -> None:
     told = found(hardware(dgx=True, system="ubuntu 22.04"))
     assert [(severity, what) for severity, what, _ in told] == [
-        (WARNS, "DGX OS's own driver 580.95.05 is there already")
+        (WARNS, "DGX OS's own driver 580.95.05 is installed already")
     ]
 
 

@@ -35,7 +35,7 @@ def test_a_host_of_no_fleet_file_is_named_as_ssh_has_it(written: str, user: str,
     "written", ["", "ops@", "ops@10.20.0.11:ssh", "ops@10.20.0.11:70000", "-oProxy=x", "a b@10.0.0.1"]
 )
 def test_what_is_no_host_is_refused(written: str) -> None:
-    with pytest.raises(UsageError, match="is no host; should"):
+    with pytest.raises(UsageError, match="isn't a host; should"):
         stranger(written)
 
 

@@ -48,7 +48,7 @@ def test_what_fits_and_what_does_not():
 
 def test_more_gpus_than_there_are():
     found = verdict(wanted(4))
-    assert (found.fits, found.why) == (False, "a replica needs 4 GPUs, and it has 2")
+    assert (found.fits, found.why) == (False, "a replica needs 4 GPUs, but the host has 2")
 
 
 def test_heads_that_do_not_come_out_even():
@@ -65,9 +65,9 @@ def test_what_nobody_can_tell():
     assert verdict(wanted(shape=plain(unknown="odd", layers=()))).why == "odd"
     no_lock = Wanted("assistant", 1, VLLM, None, here=True)
     (found,) = verdicts((no_lock,), hardware())
-    assert (found.fits, found.why) == (None, "no lock has its shape yet")
+    assert (found.fits, found.why) == (None, "the lock doesn't have its shape yet")
     (found,) = verdicts((wanted(),), bare())
-    assert (found.fits, found.why) == (None, "no driver tells the memory of the GPUs yet")
+    assert (found.fits, found.why) == (None, "no driver reports the GPUs' memory yet")
 
 
 def test_on_the_processor_the_memory_counts():
@@ -88,7 +88,7 @@ def test_well_known_models_by_what_the_host_is_for():
 
 def test_a_card_that_is_cut_serves_nothing():
     cut = hardware(gpus=(gpu(0, mig=True), gpu(1)))
-    assert verdict(wanted(2), gpus=(gpu(0, mig=True), gpu(1))).why == "a replica needs 2 GPUs, and it has 1"
+    assert verdict(wanted(2), gpus=(gpu(0, mig=True), gpu(1))).why == "a replica needs 2 GPUs, but the host has 1"
     assert max(one.gpus for one in well_known((), cut, stranger=False)) == 1
 
 
@@ -99,7 +99,7 @@ def found() -> Assessed:
 def test_the_text_has_a_line_a_model():
     lines = [line for line in as_text(Assessment((found(),))).splitlines() if line.startswith("  serves ")]
     assert lines[0].startswith("  serves   assistant, on 1 GPU: fits, ")
-    assert lines[1] == "  serves   assistant, on 4 GPUs: doesn't fit, a replica needs 4 GPUs, and it has 2"
+    assert lines[1] == "  serves   assistant, on 4 GPUs: doesn't fit, a replica needs 4 GPUs, but the host has 2"
     (llama,) = [line for line in lines if line.startswith("  serves   Llama-3.1-8B: ")]
     assert llama.startswith("  serves   Llama-3.1-8B: bf16 on 1 GPU, 131072 tokens alone or ")
 

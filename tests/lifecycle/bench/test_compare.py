@@ -67,12 +67,14 @@ def test_knees_differ_by_more_than_a_step_of_the_search():
     assert (
         told(now, bench(step(1), knee=step(4), searched=True, digest=OTHER, run="r0"))["knee, tokens"] is Trend.BETTER
     )
-    assert unlike(now, bench(step(2))) == ("knee: not sought then, found now",)
+    assert unlike(now, bench(step(2))) == ("knee: not searched then, found now",)
 
 
 def test_a_search_that_found_no_knee_is_beside_no_knee():
     vain = bench(step(1), searched=True)
-    assert unlike(bench(step(1), knee=step(8), searched=True), vain) == ("knee: sought in vain then, found now",)
+    assert unlike(bench(step(1), knee=step(8), searched=True), vain) == (
+        "knee: searched but not found then, found now",
+    )
     found = compare(vain, [bench(step(1), searched=True, digest=OTHER, run="r0")])
     assert found is not None
     assert {difference.unit for difference in found.differences} == {"s"}

@@ -36,7 +36,7 @@ def test_the_knee_is_just_below_the_rate_at_which_an_objective_is_missed(limit):
     found, rates = ended(slow_above(limit))
     assert found.knee is not None
     assert limit / CLOSE <= found.knee.rate <= limit
-    assert found.why == f"at {min(rate for rate in rates if rate > limit):g} a second ttft_p95 is long at " + (
+    assert found.why == f"at {min(rate for rate in rates if rate > limit):g} per second, ttft_p95 is long at " + (
         f"{min(rate for rate in rates if rate > limit):g}"
     )
     assert len(rates) < MOST_STEPS
@@ -52,17 +52,17 @@ def test_the_knee_is_where_throughput_no_longer_grows():
 def test_a_rate_that_brings_no_more_is_bad_though_it_was_nearly_kept_up_with():
     found = search([step(4), step(4.75, per_second=4), step(8, per_second=4)], content)
     assert (found.knee, found.next_rate) == (step(4), None)
-    assert found.why == "at 4.75 a second throughput no longer grew: 4.00 after 4.00"
+    assert found.why == "at 4.75 per second, throughput no longer grew: 4.00 after 4.00"
 
 
 def test_without_a_good_rate_there_is_no_knee():
-    assert search([step(1)], slow_above(0.5)) == Search(None, None, "already at 1 a second ttft_p95 is long at 1")
+    assert search([step(1)], slow_above(0.5)) == Search(None, None, "already at 1 per second, ttft_p95 is long at 1")
 
 
 def test_a_first_rate_that_the_service_falls_behind_is_no_knee():
     found = search([step(1, per_second=0.31)], content)
     assert (found.knee, found.next_rate) == (None, None)
-    assert found.why == "already at 1 a second the service fell behind: 0.31 a second were answered of 1.00"
+    assert found.why == "already at 1 per second, the service fell behind: it answered 0.31 of 1.00 per second"
 
 
 def test_it_ends_however_good_the_service_is():
@@ -81,7 +81,7 @@ def test_a_search_that_took_too_long_says_where_it_stands():
     steps = [step(2**number) for number in range(MOST_STEPS - 1)]
     found = search([*steps, step(4096, per_second=1)], content)
     assert (found.knee, found.next_rate) == (steps[-1], None)
-    assert found.why.startswith("at 4096 a second the service fell behind")
+    assert found.why.startswith("at 4096 per second, the service fell behind")
 
 
 def test_a_good_step_above_a_bad_one_is_chance():

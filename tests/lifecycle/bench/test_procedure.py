@@ -41,5 +41,5 @@ def test_a_replica_that_there_is_none_of_is_named_at_once(session):
 
 
 def test_a_load_that_can_not_start_here_is_refused_at_once(session):
-    with pytest.raises(RackwrightError, match="would have to start from host gpu1"):
+    with pytest.raises(RackwrightError, match="would have to come from host gpu1"):
         bench(session, FromHost(session, "gpu1"), Wanted("assistant", Load(1, 1, 1, 1)), LISTENER)

@@ -62,7 +62,7 @@ def test_one_that_was_cut_short_at_the_end_has_failed():
     document = json.loads(ANSWERED)
     requests = document["benchmarks"][0]["requests"]
     requests["incomplete"] = [requests["successful"].pop()]
-    assert parse_report(json.dumps(document), Load(4, 70, 40, 4)).errors == {"not ended in time": 1}
+    assert parse_report(json.dumps(document), Load(4, 70, 40, 4)).errors == {"not finished in time": 1}
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"benchmarks": []}', '{"benchmarks": [{"duration": 1}]}'])

@@ -104,7 +104,7 @@ def test_a_canary_that_answers_nothing_is_not_asked_on_and_on(session, engine, m
     sockets = {running.host: str(engine.socket), canary.host: "/nowhere.sock"}
     monkeypatch.setattr(engines_asked, "unit_of", lambda _, one: SimpleNamespace(socket=sockets[one.host]))
     asked = questions(session, *(prompt(f"p{n}") for n in range(30)))
-    with pytest.raises(ProofError, match="it answered none of 4 questions, and gpu1/assistant@1 did"):
+    with pytest.raises(ProofError, match="it answered none of 4 questions, but gpu1/assistant@1 did"):
         asked.answers(running, canary)
 
 
@@ -135,13 +135,13 @@ def test_a_host_that_is_gone_is_an_error(session):
 
 def test_a_host_without_curl_is_named(session, monkeypatch):
     monkeypatch.setattr(Shell, "run", lambda self, *_, **__: Completed(127, b"", b"sh: curl: not found", self.name))
-    with pytest.raises(RackwrightError, match="gpu1/assistant@1: 0 of 1 questions came to an end"):
+    with pytest.raises(RackwrightError, match="gpu1/assistant@1: only 0 of 1 questions were completed"):
         ask_engine(session, session.fleet.replicas[0], ["{}"])
 
 
 def test_between_two_batches_the_operator_may_stop(session, engine):
     asked = questions(session, *(prompt(f"p{n}") for n in range(30)), stopping=lambda: len(engine.requests) >= 12)
-    with pytest.raises(Paused, match="interrupted; the canary had no traffic"):
+    with pytest.raises(Paused, match="interrupted; the canary has had no traffic"):
         asked.answers(*session.fleet.replicas)
     assert len(engine.requests) == 12
 

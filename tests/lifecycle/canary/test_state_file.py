@@ -75,7 +75,7 @@ def test_a_report_that_can_not_be_kept_changes_no_outcome(lease_session, monkeyp
     monkeypatch.setattr(keep, "write_verdict", away)
     said: list[str] = []
     keeper(lease_session, said=said).ended("FAIL", 5, "errors rise", PASSED)
-    assert said[0] == "gpu1/assistant@1: its report could not be kept: gate1: unreachable"
+    assert said[0] == "gpu1/assistant@1: its report could not be stored: gate1: unreachable"
 
 
 def test_whoever_waits_for_it_sees_its_report(lease_session, written):

@@ -198,7 +198,7 @@ def test_one_that_is_twice_as_slow_fails_at_its_first_step():
 
 def test_one_that_fails_every_request_is_not_waited_for():
     bench = Bench(Version(errors=1.0))
-    with pytest.raises(ProofError, match="FAIL: most requests fail"):
+    with pytest.raises(ProofError, match="FAIL: most of its requests fail"):
         bench.run()
     assert bench.clock.now() < 60
     assert bench.keeper.told[0] == "step 0"
@@ -211,13 +211,13 @@ def test_a_doubtful_one_waits_and_then_pauses():
         bench.run()
     assert bench.clock.now() >= RULES.max_duration
     assert bench.keeper.told[-1] == "INCONCLUSIVE, INCONCLUSIVE"
-    assert error.value.problems[0].should == "the others have all of the traffic"
+    assert error.value.problems[0].should == "the other replicas get all of the traffic"
     assert bench.gateways.share == 0
 
 
 def test_without_traffic_it_pauses_at_its_limit():
     bench = Bench(rate=0.01)
-    with pytest.raises(Undecided, match=r"INCONCLUSIVE: \d+ requests in 600 s, of 60"):
+    with pytest.raises(Undecided, match=r"INCONCLUSIVE: the canary had \d+ requests in 600 s, and needs 60"):
         bench.run()
     assert 600 <= bench.clock.now() <= 620
     assert set(bench.gateways.told) == {"25 %", "end"}
@@ -263,7 +263,7 @@ def test_a_golden_set_that_is_too_small_to_tell_is_said_before_any_client_asks()
     bench = Bench(golden=answers(EQUAL, prompts=30))
     with pytest.raises(Undecided, match=r"INCONCLUSIVE: (golden score|valid formats): ") as error:
         bench.run()
-    assert error.value.problems[0].should == "no client met the new version"
+    assert error.value.problems[0].should == "no client's request went to the new version"
     assert bench.gateways.told == ["end"]
 
 

@@ -82,7 +82,7 @@ def test_each_step_lasts_as_long_as_it_is_held(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [2, 3])
 def test_what_fails_goes_back_by_itself(tmp_path: Path, size: int) -> None:
     world = make(tmp_path, size=size, gpu1=Behaviour.FAILS_CLIENTS)
-    with pytest.raises(ProofError, match="FAIL: most requests fail, and the others' don't") as error:
+    with pytest.raises(ProofError, match="FAIL: most of its requests fail, the others' don't") as error:
         update(world)
     assert error.value.exit_code == ExitCode.NOT_PROVEN
     assert error.value.problems[0].next == "rackwright model verdict assistant"
@@ -105,7 +105,7 @@ def test_one_that_ran_the_new_version_before_is_not_returned_when_that_fails(
     Desk(world).leave()
     assert running(world)["gpu1 assistant@1"] == "v2"
     world.hosts["gpu1"].engines["assistant@1"].faults["v2"] = Behaviour.FAILS_CLIENTS
-    with pytest.raises(ProofError, match="FAIL: most requests fail") as error:
+    with pytest.raises(ProofError, match="FAIL: most of its requests fail") as error:
         update(world)
     assert world.healthy("assistant") == {TWO, THREE}
     assert f"{ONE} ran the new version before the rollout and stays drained; rackwright apply" in str(error.value)
@@ -124,7 +124,7 @@ def test_the_share_ends_before_what_ran_before_is_put_back(tmp_path: Path) -> No
 def test_what_nobody_can_tell_pauses_with_the_old_version_at_full_weight(tmp_path: Path) -> None:
     world = make(tmp_path)
     world.busy = 0.05
-    with pytest.raises(Undecided, match=r"INCONCLUSIVE: \d+ requests in 200 s, of 20") as error:
+    with pytest.raises(Undecided, match=r"INCONCLUSIVE: the canary had \d+ requests in 200 s, and needs 20") as error:
         update(world)
     assert error.value.exit_code == ExitCode.NOT_PROVEN
     assert "stays open" in str(error.value)
@@ -221,7 +221,7 @@ def test_a_canary_that_falls_out_fails(tmp_path: Path) -> None:
 def test_a_canary_that_is_drained_by_hand_gets_nothing_any_more(tmp_path: Path) -> None:
     world = make(tmp_path)
     at(world, has_share(world), lambda: Desk(world, "carla").drain(ONE))
-    with pytest.raises(Undecided, match="somebody drained the canary by hand"):
+    with pytest.raises(Undecided, match="an operator drained the canary manually"):
         update(world)
     assert world.shared() == set()
 
@@ -229,7 +229,7 @@ def test_a_canary_that_is_drained_by_hand_gets_nothing_any_more(tmp_path: Path) 
 def test_without_another_to_compare_it_with_it_pauses(tmp_path: Path) -> None:
     world = make(tmp_path, size=2)
     at(world, has_share(world), lambda: world.hosts["gpu2"].crash())
-    with pytest.raises(Undecided, match="nothing else serves"):
+    with pytest.raises(Undecided, match="there is nothing to compare with"):
         update(world)
     assert world.shared() == set()
 
@@ -301,7 +301,7 @@ def test_what_somebody_drained_by_hand_is_no_canary(tmp_path: Path) -> None:
 
 def test_a_model_with_one_replica_is_refused_before_anything_changes(tmp_path: Path) -> None:
     world = make(tmp_path, size=1)
-    with pytest.raises(RackwrightError, match="assistant: has a canary in the fleet file, and one replica"):
+    with pytest.raises(RackwrightError, match="assistant: has a canary in the fleet file, but only one replica"):
         update(world, allow_outage=True)
     assert world.changes == []
     assert world.control.journal == []
@@ -313,9 +313,9 @@ def test_a_share_of_which_no_verdict_could_come_is_refused_before_anything_chang
         update(world)
     (told,) = error.value.problems
     assert told.what == (
-        "assistant: gateways tell 500 conversations apart at 5 %, and the canary's verdict takes 528 at the least"
+        "assistant: at 5 %, gateways distinguish 500 conversations, but the canary's verdict needs at least 528"
     )
-    assert told.should == "the last share should be 6 % or more, or the threshold of errors wider"
+    assert told.should == "the last share should be at least 6 %, or the threshold for errors wider"
     assert world.changes == []
     assert world.control.journal == []
 

@@ -86,7 +86,9 @@ def test_where_the_first_can_not_fetch_each_fetches_for_itself(monkeypatch: pyte
     world, console = World(dict.fromkeys("ab", NOTHING), {}), Console()
     assert run(world, monkeypatch, console, fetched=False)[0] == ()
     assert world.started == []
-    assert console.said == ["assistant dddddddddddddddd: a could not fetch it, so each host fetches for itself"]
+    assert console.said == [
+        "assistant dddddddddddddddd: a could not fetch it, so each host fetches it from the source"
+    ]
 
 
 def test_who_is_out_of_reach_or_lacks_room_is_named_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +140,7 @@ def test_one_to_which_nothing_comes_while_others_are_done_is_given_up(monkeypatc
     world = World({"a": WHOLE, "b": NOTHING, "c": NOTHING}, {"b": [DONE], "c": [HALF]})
     (transferred,), _ = run(world, monkeypatch)
     assert list(transferred.failed) == ["c"]
-    assert "nothing has come for 6" in transferred.failed["c"]
+    assert "has received nothing for 6" in transferred.failed["c"]
 
 
 def test_where_a_unit_does_not_start_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +155,7 @@ def test_without_the_first_one_s_unit_nobody_is_asked_and_each_fetches_for_itsel
 ) -> None:
     world = World({"a": WHOLE, "b": NOTHING}, {}, refuses=("a",))
     (transferred,), _ = run(world, monkeypatch)
-    assert transferred.failed == {"b": "a, from which it comes: no libtorrent"}
+    assert transferred.failed == {"b": "a, which the others copy from: no libtorrent"}
 
 
 def test_without_the_authority_s_key_each_fetches_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,7 +166,7 @@ def test_without_the_authority_s_key_each_fetches_for_itself(monkeypatch: pytest
     world, console = World({"a": WHOLE, "b": NOTHING}, {}, issuer=Without()), Console()
     (transferred,), _ = run(world, monkeypatch, console)
     assert transferred.failed == {"b": "no certificate"}
-    assert "each host fetches for itself: ca.key: the CA's key isn't here" in console.said[-1]
+    assert "each host fetches it from the source: ca.key: the CA's key isn't here" in console.said[-1]
     assert world.started == []
 
 

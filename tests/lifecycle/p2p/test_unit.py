@@ -164,7 +164,7 @@ def test_the_unit_reaches_its_peers_alone_and_writes_where_files_arrive_alone(ho
 
 def test_no_key_stays_where_the_unit_does_not_start(host: Host) -> None:
     (host.folder / "broken").touch()
-    with pytest.raises(HostError, match="starting to stage assistant dddddddddddddddd failed"):
+    with pytest.raises(HostError, match="starting the peer-to-peer transfer of assistant dddddddddddddddd failed"):
         unit.start(shell(host), part_of(host, first=False))
     assert not (host.folder / "run").exists()
 
@@ -360,7 +360,7 @@ def test_the_torrent_is_waited_for_while_the_unit_runs(host: Host) -> None:
     assert unit.torrent_of(shell(host)) == b"d4:info\xff"
     (host.folder / "run" / "torrent").unlink()
     (host.folder / "active").unlink()
-    with pytest.raises(HostError, match="the p2p has ended: assistant: disk full"):
+    with pytest.raises(HostError, match="the peer-to-peer transfer has ended: assistant: disk full"):
         unit.torrent_of(shell(host))
 
 
@@ -395,7 +395,7 @@ def test_root_follows_no_link_that_a_unit_planted(unit_folder: Host) -> None:
         (run / name).symlink_to(secret)
     assert unit.look(shell(unit_folder)) == Status()
     assert unit.torrent_of(shell(unit_folder)) is None
-    with pytest.raises(HostError, match="naming other peers failed"):
+    with pytest.raises(HostError, match="changing the peers failed"):
         unit.ask_others(shell(unit_folder), (settings_of(4),))
     assert (secret.read_text(), secret.stat().st_uid) == ('{"state": "root\'s alone"}', 0)
     assert "chown" not in unit_folder.asked
