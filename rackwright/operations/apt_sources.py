@@ -24,7 +24,7 @@ _ANSWERS = (
 
 @operation()
 def sources_file(*, content: str | None) -> Generator[PyinfraCommand]:
-    """Ensure that apt has these sources (deb822) in addition to the others, and has read their lists; None: none of ours.
+    """Ensure that apt has these sources (deb822; None: none of ours), and has read their lists. Other sources stay.
 
     Fails, and changes nothing, if a source doesn't answer or isn't signed with its key.
     """

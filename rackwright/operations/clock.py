@@ -40,7 +40,7 @@ def one_keeper(*, unit: str) -> Generator[PyinfraCommand]:
 
 @operation()
 def time_servers(*, unit: str, servers: tuple[str, ...], files: dict[str, str]) -> Generator[PyinfraCommand]:
-    """Ensure that our file makes this daemon prefer these servers; without servers, ensure that there is no such file.
+    """Write a file that makes this daemon prefer these servers; without servers, remove it.
 
     `files` are the paths for the daemons that can read such a file. For any other daemon, add a note that it gets no
     servers.

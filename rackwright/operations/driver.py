@@ -69,7 +69,7 @@ def next_boot_watched(*, guard: str) -> Generator[PyinfraCommand]:
 
 @operation()
 def gpu_service(*, unit: str, version: str | None) -> Generator[PyinfraCommand]:
-    """Ensure that this unit starts at boot, and runs if the matching module is loaded: with another one it would fail.
+    """Ensure that this unit starts at boot, and runs if the matching module is loaded; with another, it would fail.
 
     If an adopted driver has no such unit, add a note.
     """

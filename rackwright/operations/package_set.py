@@ -128,10 +128,10 @@ def hold_packages(
     wanted = tuple(dict.fromkeys((*names, *matching)))
     loose = tuple(name for name in wanted if name not in found or not found[name].on_hold)
     if loose:
-        show("\n".join(f"{name}: {'not on hold' if name in found else 'new'} → on hold" for name in loose))
+        show("\n".join(f"{name}: {'put on hold' if name in found else 'new, put on hold'}" for name in loose))
         yield StringCommand(f"apt-mark -q hold -- {shlex.join(loose)} >/dev/null")
     if free := tuple(name for name in known if name not in wanted and name in found and found[name].on_hold):
-        show("\n".join(f"{name}: on hold → not on hold" for name in free))
+        show("\n".join(f"{name}: released from hold" for name in free))
         yield StringCommand(f"apt-mark -q unhold -- {shlex.join(free)} >/dev/null")
     if sorted(wanted) != sorted(known):
         text = shlex.quote(" ".join(wanted))
@@ -140,8 +140,7 @@ def hold_packages(
 
 @operation()
 def unhold_packages(*, what: str, pin: str | None = None) -> Generator[PyinfraCommand]:
-    """Release the packages on hold for `what`, and remove our boot default. Installed packages stay; their .deb files are
-    removed.
+    """Release the packages on hold for `what`, and remove our boot default and their .deb files. The packages stay.
 
     `pin` is the file that sets the boot default.
     """
@@ -150,7 +149,7 @@ def unhold_packages(*, what: str, pin: str | None = None) -> Generator[PyinfraCo
     pinned = pin is not None and host.get_fact(PathState, path=pin, unless="none") is not None
     if what not in {*sets.on_hold, *sets.installed} and not pinned:
         return
-    show("\n".join(f"{name}: on hold → not on hold" for name in names) or f"{what}: rackwright no longer manages it")
+    show("\n".join(f"{name}: released from hold" for name in names) or f"{what}: rackwright no longer manages it")
     if names:
         yield StringCommand(f"apt-mark -q unhold -- {shlex.join(names)} >/dev/null")
     if pinned:
@@ -185,7 +184,7 @@ def _differences(set: PackageSet) -> Iterator[str]:
         is_now = found[package.name].version if package.name in found else None
         if is_now != package.version:
             drifted = " (drifted)" if ours else ""
-            yield f"{package.name}: {is_now or 'absent'} → {package.version}{drifted}"
+            yield f"{package.name}: {is_now or 'absent'} becomes {package.version}{drifted}"
 
 
 def _noted(what: str, set: PackageSet) -> str:

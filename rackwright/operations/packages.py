@@ -26,9 +26,9 @@ def installed(
 ) -> Generator[PyinfraCommand]:
     """Install the packages, without the packages that they only recommend.
 
-    If a package is missing, package lists older than `fresh_minutes` are updated first. `unstarted` are units of these
-    packages that the installation must neither start nor enable; on a host that already has the packages, the units
-    are left alone. Waits up to 300 s for another apt.
+    If a package is missing, package lists older than `fresh_minutes` are updated first. `unstarted` are units of
+    these packages that the installation must neither start nor enable; on a host that already has the packages, the
+    units are left alone. Waits up to 300 s for another apt.
     """
     found = host.get_fact(InstalledPackages)
     missing = tuple(package for package in packages if package not in found)

@@ -1,4 +1,4 @@
-"""A change to a host's access, which is undone automatically unless a new connection proves that we can still log in."""
+"""A change to a host's access that is undone automatically unless a new connection proves that it works."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ class Undoable:
     ) -> Generator[PyinfraCommand]:
         """Activate the new state for `seconds`; then the old one returns unless `keep` runs first.
 
-        `content` is written to `new` first. The shell commands run in this order: `check` fails if the content is bad,
-        `save` writes `revert`, `act` activates the new state (but not at boot), and `note` runs if that succeeded.
+        `content` is written to `new` first. The shell commands run in this order: `check` fails if the content is
+        bad, `save` writes `revert`, `act` activates the new state (but not at boot), and `note` runs if that worked.
         A change that is already pending is undone first, so the state that returns is the last confirmed one.
         """
         yield StringCommand(f"install -d -m 0700 {self.folder}")

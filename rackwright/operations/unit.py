@@ -29,7 +29,7 @@ _LAST_LINES = 12
 def systemd_unit(
     *, unit: str, content: str, enabled: bool | None = True, verify: bool = False
 ) -> Generator[PyinfraCommand]:
-    """Ensure that systemd has read this unit file, and starts it at boot (True), doesn't (False), or as before (None).
+    """Ensure that systemd has read this unit file, and that it is enabled (True), disabled (False), or as before (None).
 
     `verify` checks it with systemd-analyze first; the programs in ExecStart= must exist by then.
     A running unit keeps the settings with which it was started: see `running`.
@@ -56,9 +56,9 @@ def running(
 ) -> Generator[PyinfraCommand]:
     """Ensure that the unit runs, or is starting, with the current state of these operations and files.
 
-    `restart_if` and `reload_if` are operations of the same run; the plan predicts with them. The files are for the case
-    that an earlier run was interrupted between writing and restarting: a file that was written after the unit's last
-    start restarts it; one that was written after its last start or reload reloads it.
+    `restart_if` and `reload_if` are operations of the same run; the plan predicts with them. The files are for the
+    case that an earlier run was interrupted between writing and restarting: a file that was written after the unit's
+    last start restarts it; one that was written after its last start or reload reloads it.
     """
     yield from _run(_state(unit), unit, restart_if, reload_if, restart_files, reload_files)
 
@@ -67,7 +67,7 @@ def running(
 def adopted(
     *, unit: str, restart_if: Sequence[OperationMeta] = (), restart_files: tuple[str, ...] = ()
 ) -> Generator[PyinfraCommand]:
-    """Ensure that this unit of the distribution starts at boot, and runs with the state of these operations and files.
+    """Ensure that this unit of the distribution starts at boot, and runs with these operations and files.
 
     If the unit is masked, or its own conditions prevent it from running on this host, only add a note.
     """

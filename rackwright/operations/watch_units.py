@@ -35,7 +35,7 @@ IPAddressDeny=any
 
 
 def timer(why: str, description: str, every_seconds: int) -> str:
-    """Return the timer of a unit of the same name: it runs at once, and again `every_seconds` after each run's end."""
+    """Return the timer of a unit of the same name: it runs at once, then `every_seconds` after each run's end."""
     return f"""\
 # Made by rackwright: {why}.
 [Unit]
