@@ -39,10 +39,10 @@ def sshd_pending(
     """Activate `content` for `confirm_seconds` (s); then the old settings return unless `sshd_confirmed` runs first.
 
     Open sessions stay; until the confirmation, a boot uses the old settings. `acts`: sshd already reports the
-    drop-in's settings. The effective settings of `keywords`, in lower case, must be those in `content`. If they aren't,
-    or if someone changed a file that sshd hasn't read yet, the operation fails and changes nothing. With a `problem`,
-    it fails at once. Lines of other files are shown: those that ours override (`overridden`), and those that
-    override ours (`opposed`).
+    drop-in's settings. The effective settings of `keywords`, in lower case, must be those in `content`. If they
+    aren't, or if someone changed a file that sshd hasn't read yet, the operation fails and changes nothing. With a
+    `problem`, it fails at once. Lines of other files are shown: those that ours override (`overridden`), and those
+    that override ours (`opposed`).
     """
     if problem:
         raise FleetError([problem])

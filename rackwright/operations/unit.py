@@ -29,7 +29,7 @@ _LAST_LINES = 12
 def systemd_unit(
     *, unit: str, content: str, enabled: bool | None = True, verify: bool = False
 ) -> Generator[PyinfraCommand]:
-    """Ensure that systemd has read this unit file, and that it is enabled (True), disabled (False), or as before (None).
+    """Ensure that systemd has read this unit file. `enabled`: whether it starts at boot; None: as before.
 
     `verify` checks it with systemd-analyze first; the programs in ExecStart= must exist by then.
     A running unit keeps the settings with which it was started: see `running`.

@@ -21,8 +21,8 @@ while [ -n "$url" ] && [ "$(arrived)" -lt "$size" ] && [ "$tries" -lt 5 ]; do
   printf '%s\n' "$headers" | curl -q --silent --show-error --fail --location --proto =https --proto-redir =https \
     --connect-timeout 20 --retry 4 --speed-limit 1000 --speed-time 60 --max-filesize "$size" --continue-at - \
     --header @- --output "$into" "$@" -- "$url" || status=$?
-  # 23: can't write; 33: the server can't resume, so from the start. Trying again is no use after these: 1, not https;
-  # 3, no valid URL; 22, an HTTP error; 60, a certificate that isn't trusted; 63, too large; 77, no CA file.
+  # 23: can't write. 33: the server can't resume, so start over. After these, a retry is useless: 1, not https;
+  # 3, invalid URL; 22, HTTP error; 60, untrusted certificate; 63, too large; 77, no CA file.
   case $status in
     23) fail "it can't be written to $(dirname -- "$into"): $(df -h --output=avail -- "$(dirname -- "$into")" | tail -n 1 | tr -d ' ') free" ;;
     33) rm -f -- "$into" ;;

@@ -79,7 +79,7 @@ def write(
     yield FileUploadCommand(BytesIO(wanted), new)
     steps = [_own(new, mode, user, group)]
     steps += [check.replace("{path}", shlex.quote(new))] if check else []
-    # The file gets the time of the rename: a unit that was started before that runs with older content (see unit.running).
+    # The file gets the time of the rename, so that unit.running sees that a unit was started before it.
     steps += [f"touch -- {shlex.quote(new)}", f"mv -fT -- {shlex.quote(new)} {shlex.quote(path)}"]
     yield StringCommand(f"{{ {' && '.join(steps)}; }} || {{ rm -f -- {shlex.quote(new)}; false; }}")
 

@@ -42,7 +42,7 @@ class Known:
 
 
 class KnownKeys(FactBase[Known | None]):
-    """Given the script for a proxy's keys, return the keys applied and pushed so far; None: none were ever applied."""
+    """Given the script for a proxy's keys, return the keys applied and pushed so far; None if none were applied."""
 
     def command(self, script: str) -> str:
         known = f"k=$({shlex.quote(script)} known 2>/dev/null)"

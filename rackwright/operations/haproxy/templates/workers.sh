@@ -54,7 +54,7 @@ unexpected() {
     esac
     who="HAProxy's worker $1"
     [ "$1" != admin ] || who=HAProxy
-    printf "%s, told '%.100s', answers: %s\n" "$who" "${2%%
+    printf "%s, asked '%.100s', answered: %s\n" "$who" "${2%%
 *}" "${said%.}" |
         LC_ALL=C tr -c '[:print:]' ' ' | cut -c 1-300 >&2
     exit 1
