@@ -173,7 +173,7 @@ def _of_one_kind(groups: Sequence[Group]) -> bool:
 
 
 def _dealt(groups: tuple[Group, ...]) -> tuple[Group, ...]:
-    """Split groups to an equal number of layers: that of the smallest kind, or of the largest if it isn't much more."""
+    """Split groups to the same number of layers: the smallest kind's, or the largest's if it isn't much more."""
     if len(groups) == 1:
         return groups
     if _of_one_kind(groups):

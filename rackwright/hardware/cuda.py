@@ -9,7 +9,7 @@ from enum import StrEnum
 class Verdict(StrEnum):
     YES = "yes"
     MINOR = "minor"
-    """By minor-version compatibility: binaries for this GPU run; code that must be compiled for it first (PTX) doesn't."""
+    """By minor-version compatibility: binaries for this GPU run; code that must first be compiled (PTX) doesn't."""
     NO = "no"
 
 
@@ -30,7 +30,7 @@ _OF_BRANCH = {
 
 
 def serves(driver: str, driver_cuda: str, wanted: str) -> Verdict:
-    """Return whether a driver (its version, and the CUDA that it reports: 13.0) runs programs built with CUDA `wanted`.
+    """Return whether a driver (its version, and the CUDA that it reports: 13.0) runs programs for CUDA `wanted`.
 
     A driver runs all older CUDA versions. Raise ValueError if `wanted` isn't a version like 12.8.
     https://docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibility.html,

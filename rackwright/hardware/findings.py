@@ -97,7 +97,8 @@ def _gpu(gpu: Gpu) -> Iterator[Finding]:
         )
     if gpu.mig:
         count = len(gpu.mig_devices)
-        what = f"MIG is on, {count} instance{'' if count == 1 else 's'}: rackwright leaves it on, and no replica can use this GPU"
+        instances = f"{count} instance{'' if count == 1 else 's'}"
+        what = f"MIG is on, {instances}: rackwright leaves it on, and no replica can use this GPU"
         yield _warn(gpu.index, what, None)
     yield from _fabric(gpu)
 
@@ -136,7 +137,7 @@ def _host(hardware: Hardware, gpus: tuple[Gpu, ...]) -> Iterator[Finding]:
 
 
 def _xids(hardware: Hardware, gpus: tuple[Gpu, ...]) -> Iterator[Finding]:
-    """Yield one finding per GPU and number, in order of first occurrence; with the driver's text if it is the cause."""
+    """Yield one finding per GPU and number, in order of occurrence; with the driver's text if it's the cause."""
     index = {gpu.pci: gpu.index for gpu in gpus}
     texts = {(xid.pci, xid.number): xid.text for xid in hardware.xids}
     for (pci, number), many in Counter((xid.pci, xid.number) for xid in hardware.xids).items():

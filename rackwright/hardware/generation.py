@@ -98,7 +98,7 @@ def generation_of(device: PciDevice) -> Generation:
 def modules_for(generation: Generation) -> frozenset[Module]:
     """Return the kernel modules that support it. If both do, NVIDIA recommends the open one.
 
-    The open one needs the GPU's system processor, which Turing introduced. Grace Hopper and Blackwell need the open one.
+    The open one needs the GPU's system processor, which Turing introduced; Grace Hopper and Blackwell need it.
     https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/kernel-modules.html,
     https://developer.nvidia.com/blog/nvidia-transitions-fully-towards-open-source-gpu-kernel-modules/
     """
@@ -121,7 +121,7 @@ def newest_branch(generation: Generation) -> int | None:
 def oldest_branch(generation: Generation) -> int | None:
     """Return the first branch that supports a data center card of it; None if unknown or too old to matter.
 
-    Some cards were added later: HGX B200 with 570.133.20 (github.com/NVIDIA/cloud-native-docs, pull request 184). Each
+    Some cards came later: HGX B200 with 570.133.20 (github.com/NVIDIA/cloud-native-docs, pull request 184). Each
     branch's release notes list its cards: https://docs.nvidia.com/datacenter/tesla/
     """
     return _OLDEST.get(generation)

@@ -74,7 +74,7 @@ class Gpu:
     fabric_status: str | None = None
     """How joining the fabric ended: `Success`, or an error; None: not reported."""
     recovery: str | None = None
-    """The action that the driver requests: `GPU Reset`, `Node Reboot`, `Drain and Reset`, …; None: none or unknown."""
+    """The action that the driver requests: `GPU Reset`, `Node Reboot`, `Drain and Reset`, …; None: none/unknown."""
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ class Hardware:
     report: SmiReport | None = None
     """None: nvidia-smi isn't installed, or failed (see `smi_error`)."""
     smi_error: str | None = None
-    """Output of a failed nvidia-smi, such as a mismatch of library and module; None: it succeeded, or isn't installed."""
+    """Output of a failed nvidia-smi, such as a mismatch of library and module; None: no failure, or not installed."""
     smi_warnings: tuple[str, ...] = ()
     """Warnings of nvidia-smi next to its report, like `infoROM is corrupted at gpu 0000:17:00.0`."""
     loaded: str | None = None

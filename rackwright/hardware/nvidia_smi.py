@@ -42,7 +42,7 @@ _UNCORRECTED = (
 
 
 def parse_nvidia_smi(xml: str) -> SmiReport:
-    """Given the output of `nvidia-smi -q -x`, return its report. Raise ValueError with a readable reason if it can't be parsed."""
+    """Given the output of `nvidia-smi -q -x`, return its report. Raise ValueError with the reason if it is bad."""
     root = _root(xml)
     gpus = tuple(_gpu(index, node) for index, node in enumerate(root.iterfind("gpu")))
     return SmiReport(_text(root, "driver_version") or "", _text(root, "cuda_version") or "", gpus)
@@ -136,7 +136,7 @@ def _health(node: ElementTree.Element) -> MemoryHealth:
 
 
 def _uncorrected(node: ElementTree.Element, period: str) -> int | None:
-    """Before Ampere: double_bit/total. Since then: DRAM, and SRAM in total (to driver 530) or by kind of detection."""
+    """Before Ampere: double_bit/total. Since: DRAM, and SRAM in total (to driver 530) or by kind of detection."""
     return _sum(node, *(f"ecc_errors/{period}/{name}" for name in _UNCORRECTED))
 
 

@@ -48,13 +48,13 @@ def driver_loaded(*, version: str | None, kernel: str | None) -> Generator[Pyinf
     if version is None and (pending := host.get_fact(FoundDriverFact).reboot_pending):
         note(pending)
     elif found.loaded and version and found.loaded != version:
-        note(f"{PENDING}: module {found.loaded} is running, {version} is installed")
+        note(f"{PENDING}: module {found.loaded} runs, {version} is installed")
     elif found.nouveau and not found.loaded:
         note(f"{PENDING}: nouveau drives the GPUs")
     elif not found.loaded and not found.loadable:
         note(f"{PENDING}: the running kernel has no NVIDIA module")
     elif kernel and found.kernel not in (None, kernel):
-        note(f"{PENDING}: kernel {found.kernel} is running, {kernel} is installed")
+        note(f"{PENDING}: kernel {found.kernel} runs, {kernel} is installed")
     if not found.loaded and found.loadable and not found.nouveau:
         yield StringCommand("modprobe nvidia && modprobe nvidia-uvm")
 

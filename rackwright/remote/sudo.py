@@ -17,14 +17,14 @@ _LOCALE = "LC_ALL=C.UTF-8"
 _REFUSALS = {
     r"(incorrect password|Sorry, try again|Authentication failed|incorrect authentication)": (
         "sudo refused the password",
-        "sudo.password in the fleet file should refer to the password of {user}",
+        "sudo.password in the fleet file should refer to the password of the user {user}",
     ),
     r"(password is required|interactive authentication is required|no password was provided|terminal is)": (
-        "sudo asks {user} for a password",
+        "sudo asks the user {user} for a password",
         "set sudo: {{password: …}} in the fleet file, or give {user} NOPASSWD on the host",
     ),
     r"(not in the sudoers|not allowed to (execute|run)|may not run sudo)": (
-        "sudo doesn't let {user} become root",
+        "sudo doesn't let the user {user} become root",
         "allow it in /etc/sudoers.d on the host",
     ),
     r"sudo\W*:? (command not found|not found|No such file)": (

@@ -30,7 +30,7 @@ _USED = ("num_experts_per_tok", "num_experts_per_token", "experts_per_token", "t
 
 
 def shape_of(config: bytes, tensors: Iterable[Tensor]) -> ModelShape:
-    """Given the content of config.json and all tensors, return the shape. Raise ShapeError if the config isn't valid."""
+    """Given the content of config.json and all tensors, return the shape. Raise ShapeError if the config is bad."""
     top = parse_object(config)
     text = _text_of(top)
     family = text.text("model_type") or Values(top).text("model_type")
@@ -65,7 +65,7 @@ def _layers(family: str, text: Values) -> tuple[tuple[Layers, ...], str | None]:
     except ShapeError as error:
         return (), f"its config.json {error}"
     if found is None:
-        return (), f"{family or 'a model without model_type'} is an architecture whose cache isn't known here"
+        return (), f"rackwright doesn't know the cache layout of {family or 'a model without model_type'}"
     return found, None
 
 
@@ -103,7 +103,7 @@ def _part(name: str) -> str | None:
 
 
 def _intermediate(text: Values) -> int:
-    """Return the width. If experts have no separate width (Mixtral, gpt-oss), `intermediate_size` is one expert's."""
+    """Return the width. If experts have no separate one (Mixtral, gpt-oss), `intermediate_size` is one expert's."""
     plain = text.number("intermediate_size", otherwise=0)
     experts = text.number(*_USED, otherwise=0) * text.number("moe_intermediate_size", otherwise=plain)
     return max(plain, experts)

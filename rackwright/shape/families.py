@@ -1,7 +1,7 @@
 """The layers of a transformers model, and what each keeps, by the `model_type` of its config.json.
 
-Names and defaults are from transformers (src/transformers/models/<model_type>/configuration_*.py). If the file doesn't
-list `layer_types`, the layers with a window are those of vLLM 0.32 (vllm/model_executor/models).
+Names and defaults are from transformers (src/transformers/models/<model_type>/configuration_*.py). If the file
+doesn't list `layer_types`, the layers with a window are those of vLLM 0.32 (vllm/model_executor/models).
 """
 
 from __future__ import annotations

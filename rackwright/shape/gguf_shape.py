@@ -87,7 +87,7 @@ def _quantization(weights: Weights) -> str | None:
 def _layers(family: str, values: Values) -> tuple[tuple[Layers, ...], str | None]:
     reader = _READERS.get(family)
     if reader is None:
-        return (), f"{family} is an architecture whose cache isn't known here"
+        return (), f"rackwright doesn't know the cache layout of {family}"
     try:
         return reader(values), None
     except ShapeError as error:
@@ -154,7 +154,7 @@ def _windowed(every: int) -> Callable[[Values], tuple[Layers, ...]]:
 
 
 def _latent(values: Values) -> tuple[Layers, ...]:
-    """Return the layers. Files since April 2025 have one compressed key; older ones have keys and values of every head."""
+    """Return the layers. Files since April 2025 have one compressed key; older ones, every head's keys and values."""
     depth = _depth(values)
     if values.maybe("attention.key_length_mla") is None:
         return _attention(values, ["full"] * depth)
@@ -182,7 +182,7 @@ def _ssm1(values: Values) -> State:
 
 
 def _mixed(state: Callable[[Values], State]) -> Callable[[Values], tuple[Layers, ...]]:
-    """Return a reader: layers with key heads have attention; of the others, those without their own network a state."""
+    """Return a reader. Layers with key heads have attention; of the others, those without a network have a state."""
 
     def read(values: Values) -> tuple[Layers, ...]:
         depth = _depth(values)

@@ -59,7 +59,7 @@ def parse_object(content: bytes) -> dict[str, object]:
 
 
 def _depth(content: bytes) -> int:
-    """Return the depth of brackets, including those in strings: names have few, and thousands would break the parser."""
+    """Return the depth of brackets, also in strings: names have few, and thousands would break the parser."""
     deepest = depth = 0
     for byte in content.translate(None, delete=_PLAIN):
         depth += 1 if byte in b"[{" else -1

@@ -20,7 +20,7 @@ class Values:
     """The prefix of every name."""
 
     def number(self, *names: str, otherwise: int | None = None) -> int:
-        """Return the first of these that is set, else `otherwise`. Raise ShapeError without both, or if it isn't valid."""
+        """Return the first of these that is set, or else the default. Raise ShapeError without one, or if bad."""
         found = self.maybe(*names)
         if found is not None:
             return found

@@ -86,10 +86,10 @@ def test_a_whole_machine():
     ("smi", "says"),
     [
         ("", None),
-        ("rc 127\n", "ended with 127 and said nothing"),
-        ("rc 124\n", "gave no answer within 20 seconds"),
+        ("rc 127\n", "exited with 127 and printed nothing"),
+        ("rc 124\n", "no answer within 20 seconds"),
         ("No devices were found\nrc 6\n", "No devices were found"),
-        (f"{output('v100.xml')[:3000]}\nrc 0\n", "nvidia-smi printed no whole XML"),
+        (f"{output('v100.xml')[:3000]}\nrc 0\n", "nvidia-smi printed incomplete or invalid XML"),
     ],
 )
 def test_why_nvidia_smi_tells_nothing(smi: str, says: str | None):

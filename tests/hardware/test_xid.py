@@ -55,7 +55,7 @@ def test_whose_fault_the_well_known_ones_are(cause: Cause, numbers: tuple[int, .
 
 
 def test_one_that_is_not_well_known_leads_to_the_catalogue():
-    assert meaning(12345).what == "not a well-known one"
+    assert meaning(12345).what == "not well known"
     assert "catalogue" in meaning(12345).next
 
 

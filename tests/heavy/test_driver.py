@@ -133,7 +133,7 @@ def test_a_drifted_set_is_found_by_plan_and_brought_back(site: Session) -> None:
     assert "nvidia-driver-cuda: absent becomes 580.95.05-1 (it drifted)" in told
     site.operator("apply", "--yes")
     site.host.tell("apt-mark -q unhold libnvidia-ml1")
-    assert "libnvidia-ml1: not held becomes held" in site.operator("plan").out
+    assert "libnvidia-ml1: put on hold" in site.operator("plan").out
     assert site.operator("plan", "--check", check=None).code == 4
     site.operator("apply", "--yes")
     assert "libnvidia-ml1" in site.host.tell("apt-mark showhold").split()

@@ -283,7 +283,7 @@ def test_what_is_loose_becomes_held_and_nothing_else() -> None:
     names = ("nvidia-smi", "libcuda1", "nvidia-new")
     played = holding({"nvidia-smi": FREE, "libcuda1": FAST}, known(*names), names=names)
     assert played.commands == ["apt-mark -q hold -- nvidia-smi nvidia-new >/dev/null"]
-    assert played.diffs["Hold"] == "nvidia-smi: not held becomes held\nnvidia-new: new becomes held"
+    assert played.diffs["Hold"] == "nvidia-smi: put on hold\nnvidia-new: new, put on hold"
     assert holding(dict.fromkeys(names, FAST), known(*names), names=names).commands == []
 
 

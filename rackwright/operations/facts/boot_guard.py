@@ -8,7 +8,7 @@ from pyinfra.api.facts import FactBase
 
 
 class BootGuard(FactBase[str | None]):
-    """Given the guard's path, return why the newest kernel can't drive the GPUs; None if it can, or if there is no guard."""
+    """Given the guard's path, return why the newest kernel can't drive the GPUs; None: it can, or no guard."""
 
     def command(self, path: str) -> str:
         return f"[ ! -x {shlex.quote(path)} ] || {shlex.quote(path)} ask 2>&1 || true"

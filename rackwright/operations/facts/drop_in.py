@@ -33,7 +33,7 @@ class DropIns(FactBase[tuple[Assignment, ...]]):
 
     def command(self, folder: str) -> str:
         files = " ".join(f"{root}/{shlex.quote(folder)}/*.conf" for root in _ROOTS)
-        # One process. Empty files need a header, too, because they hide others. "--" keeps tail from waiting for input.
+        # One process. Empty files need a header, too: they hide others. "--" keeps tail from waiting for input.
         return f"tail -v -n +1 -- {files} 2>/dev/null || true"
 
     @staticmethod

@@ -47,7 +47,7 @@ class FoundDriver:
         versions = sorted({upstream(version) for name, version in self.modules if not _of_kernel(name)})
         if not versions or self.loaded in versions:
             return None
-        runs = f"module {self.loaded} is running" if self.loaded else "no module is running"
+        runs = f"module {self.loaded} runs" if self.loaded else "no module runs"
         return f"reboot pending: {runs}, {' and '.join(versions)} is installed"
 
     @property

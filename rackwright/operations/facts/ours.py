@@ -25,7 +25,7 @@ class OurUnits(_Names):
 
 
 class OurFiles(_Names):
-    """Return probe scripts, folders of proxies and p2p, and files for certificates, backups, GPU faults and the driver.
+    """Return probe scripts, folders of proxies and p2p, and files of certificates, backups, GPU faults and driver.
 
     Other files there are always needed, or not ours.
     """

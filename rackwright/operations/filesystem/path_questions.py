@@ -22,15 +22,15 @@ _UNLESS = re.compile(r'"\$\{h%% \*\}" = (\w+) \]')
 
 @dataclass(frozen=True)
 class PathQuestion:
-    """Asks for the state of a path; with `unless`, also for a file's content if its sha256 differs from it."""
+    """Asks for the state of a path; with `unless`, also for a file's content if that isn't its sha256."""
 
     path: str
     unless: str | None = None
 
     @property
     def command(self) -> str:
-        """The command. It prints nothing if the path doesn't exist. If it does, it prints a line with kind, mode, user,
-        group and size; for a file, its sha256 and its content in Base64 follow, each on a line."""
+        """The command. It prints nothing if the path doesn't exist. If it does, it prints a line with kind, mode,
+        user, group and size; for a file, its sha256 and its content in Base64 follow, each on a line."""
         longer = f'[ "${{s##*|}}" -gt {CONTENT_LIMIT} ]'
         same = f'[ "${{h%% *}}" = {shlex.quote(self.unless or "")} ]'
         read = f'; {same} || {longer} || base64 -w 0 -- "$f"' if self.unless else ""

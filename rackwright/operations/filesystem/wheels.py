@@ -24,7 +24,7 @@ def wheels_installed(
 ) -> Generator[PyinfraCommand]:
     """Create a virtual environment of that interpreter with exactly these wheels in `folder`, read-only.
 
-    Before anything is put in place, `module` is imported once, as the user nobody.
+    Before anything is put in place, `module` is imported once, as an unprivileged user.
     """
     if host.get_fact(Marker, path=folder) == digest:
         return
