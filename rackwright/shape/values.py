@@ -35,7 +35,7 @@ class Values:
             if value is None:
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST:
-                raise ShapeError(f"has {self.prefix}{name} that isn't a valid number: {ascii(value)[:60]}")
+                raise ShapeError(f"has an invalid number for {self.prefix}{name}: {ascii(value)[:60]}")
             return value
         return None
 

@@ -114,7 +114,7 @@ def test_where_the_driver_is_at_fault_its_last_words_are_shown():
     text = "GPU recovery action changed from 0x0 (None) to 0x1 (GPU Reset Required)"
     xids = (Xid(154, "0000:c1:00.0", "other"), *[Xid(154, "0000:c1:00.0", text)] * 19)
     (said_of_it,) = said(replace(hardware("blackwell"), xids=xids))
-    assert said_of_it == f"GPU 0: Xid 154 since boot, 20 times or more: the driver asks for something ({text})"
+    assert said_of_it == f"GPU 0: Xid 154 since boot, 20 times or more: the driver requests an action ({text})"
 
 
 def test_what_nvidia_smi_warns_of():

@@ -56,7 +56,7 @@ def test_whose_fault_the_well_known_ones_are(cause: Cause, numbers: tuple[int, .
 
 def test_one_that_is_not_well_known_leads_to_the_catalogue():
     assert meaning(12345).what == "not well known"
-    assert "catalogue" in meaning(12345).next
+    assert "catalog" in meaning(12345).next
 
 
 def test_each_that_faults_is_a_well_known_one():

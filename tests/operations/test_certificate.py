@@ -91,8 +91,8 @@ def test_only_the_authoritys_certificate_is_written_when_only_it_differs(ca: Cer
     ("changes", "names", "reason"),
     [
         ({"key_fits": False}, NAMES, "its key is missing or doesn't match; a new one for gpu1, 10.0.0.1 is issued"),
-        ({"certificate": None}, NAMES, "there is none; one for gpu1, 10.0.0.1 is issued"),
-        ({}, ("gpu2",), "it is for 10.0.0.1, gpu1; one for gpu2 is issued"),
+        ({"certificate": None}, NAMES, "there is none; a new one for gpu1, 10.0.0.1 is issued"),
+        ({}, ("gpu2",), "it is for 10.0.0.1, gpu1; a new one for gpu2 is issued"),
     ],
 )
 def test_the_plan_says_why_a_new_one_is_issued(

@@ -190,7 +190,7 @@ def test_a_drifted_host_says_so() -> None:
     }
     played = on(satisfied() | {InstalledPackages: has})
     assert played.changed == [INSTALL, "Hold driver and kernel"]
-    assert played.diffs[INSTALL] == "nvidia-driver-cuda: 590.1-1 becomes 580.95.05-1 (it drifted)"
+    assert played.diffs[INSTALL] == "nvidia-driver-cuda: 590.1-1 becomes 580.95.05-1 (drifted)"
     assert played.diffs["Hold driver and kernel"] == (
         "nvidia-driver-cuda: put on hold\nnvidia-persistenced: put on hold"
     )

@@ -141,7 +141,7 @@ def test_parts_are_added_up():
     ("family", "values", "why"),
     [
         ("mystery", {}, "rackwright doesn't know the cache layout of mystery"),
-        ("llama", {"block_count": None}, "its metadata doesn't say llama.block_count"),
+        ("llama", {"block_count": None}, "its metadata has no llama.block_count"),
         ("llama", {"block_count": 10**6}, "1000000 layers"),
         ("llama", {"attention__head_count_kv": [1, 2]}, "for 2 of 4 layers"),
     ],

@@ -93,7 +93,7 @@ def _sent(what: str, file: File, source: Path, into: str) -> Generator[PyinfraCo
 
 def _unfit(source: Path, size: int) -> str | None:
     if not source.is_file():
-        return f"{source} doesn't exist on the controller"
+        return f"{source} is missing on the controller"
     if source.stat().st_size != size:
         return (
             f"{source} has {source.stat().st_size} bytes on the controller, should have {size}; run `rackwright lock`"

@@ -24,7 +24,7 @@ while [ -n "$url" ] && [ "$(arrived)" -lt "$size" ] && [ "$tries" -lt 5 ]; do
   # 23: can't write. 33: the server can't resume, so start over. After these, a retry is useless: 1, not https;
   # 3, invalid URL; 22, HTTP error; 60, untrusted certificate; 63, too large; 77, no CA file.
   case $status in
-    23) fail "it can't be written to $(dirname -- "$into"): $(df -h --output=avail -- "$(dirname -- "$into")" | tail -n 1 | tr -d ' ') free" ;;
+    23) fail "can't be written to $(dirname -- "$into"): $(df -h --output=avail -- "$(dirname -- "$into")" | tail -n 1 | tr -d ' ') free" ;;
     33) rm -f -- "$into" ;;
     1 | 3 | 22 | 60 | 63 | 77) break ;;
   esac

@@ -154,7 +154,7 @@ def test_what_differs_where_it_is_read_is_named_and_not_noted(root: Path) -> Non
     done = read(root, wrong, "part/one.gguf", good, "missing.gguf")
     assert done.returncode == 1
     assert f"part/one.gguf ({good}, should be {wrong})" in done.stderr
-    assert " missing.gguf (isn't there)" in done.stderr
+    assert " missing.gguf (missing)" in done.stderr
     assert not (root / "note").exists()
 
 
