@@ -30,7 +30,7 @@ class Refuse(paramiko.MissingHostKeyPolicy):
         if presented in self._pins.revoked:
             what, should = f"the host key {presented.fingerprint} is marked @revoked", "give the host a new key"
         elif self._pins.ca:
-            should = "rackwright ignores the @cert-authority line in known_hosts; pin the host's own key"
+            should = "the @cert-authority line in known_hosts is ignored; pin the host's own key"
         raise HostKeyError(
             what, where=self._target.name, should=should, next=f"rackwright trust {_name(self._target)}"
         )

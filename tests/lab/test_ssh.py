@@ -145,7 +145,7 @@ def test_a_changed_host_key_is_refused_loudly(gpu1: Target, lab_fleet: LabFleet,
 def test_a_certificate_authority_line_is_refused_clearly(gpu1: Target, tmp_path: Path) -> None:
     key = scan(gpu1)
     (tmp_path / "known_hosts").write_text(f"@cert-authority * {key.type} {key.data}\n")
-    with pytest.raises(HostKeyError, match="rackwright ignores the @cert-authority line in known_hosts"):
+    with pytest.raises(HostKeyError, match="the @cert-authority line in known_hosts is ignored"):
         Connection(replace(gpu1, known_hosts=tmp_path / "known_hosts")).run("true")
 
 

@@ -270,7 +270,7 @@ def test_the_fabric_manager_runs_only_where_there_is_a_fabric() -> None:
     ("running", "note"),
     [
         (replace(LOADED, loaded="570.86.15"), "reboot pending: module 570.86.15 runs, 580.95.05 is installed"),
-        (Running(nouveau=True, loadable=True), "reboot pending: nouveau has the GPUs"),
+        (Running(nouveau=True, loadable=True), "reboot pending: nouveau drives the GPUs"),
         (Running(), "reboot pending: the running kernel has no NVIDIA module"),
     ],
 )
