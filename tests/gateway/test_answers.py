@@ -86,7 +86,7 @@ def test_another_answer_of_an_old_worker_is_an_error_that_names_it(
     with answered(tmp_path, f"'@!{old} '", odd), pytest.raises(HostError) as caught:
         ACTS[act](gateways)
     assert f"HAProxy's worker {old}, asked '" in str(caught.value)
-    assert "answers: Something [31m odd xxx" in str(caught.value)
+    assert "answered: Something [31m odd xxx" in str(caught.value)
     assert len(str(caught.value)) < 500
 
 

@@ -52,7 +52,7 @@ def deaf_to(words: str) -> str:
         (
             "add map",
             lambda told: told.open_downtime("assistant", 60),
-            "told 'get map .*times.map assistant'.* found=no",
+            "asked 'get map .*times.map assistant'.* found=no",
         ),
         ("del map", lambda told: told.close_downtime("assistant"), "closing the downtime of assistant .* found=yes"),
         ("add map", lambda told: told.lend_key(KEY, seconds=600), "telling key late failed: .* found=no"),
